@@ -1,0 +1,56 @@
+# Every target sets up what it needs (see tools/setup.sh); none needs an activated environment.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+.DEFAULT_GOAL := help
+
+python := .venv/bin/python
+
+# One thread of linear algebra: the matrices are small, and more threads only get in each other's way.
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+export MPLBACKEND := Agg
+
+# pytest's own options, e.g. make test ARGS="tests/cohort -k wide"
+ARGS ?=
+WORKERS ?= 2
+
+.PHONY: help setup demo test check format bench studies lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## make .venv with the pinned packages; the other targets do it by themselves
+	@tools/setup.sh
+
+demo: setup ## run the two example studies and say where their reports are
+	@.venv/bin/longsurv demo
+
+test: setup ## run the tests
+	@$(python) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+check: setup ## lint, formatting, types and the directions of imports
+	@status=0; \
+	$(python) -m ruff check --output-format concise . || status=1; \
+	$(python) -m ruff format --check --output-format concise . || status=1; \
+	tools/typecheck.sh || status=1; \
+	$(python) -m pytest -q --tb=short tests/test_imports.py || status=1; \
+	exit $$status
+
+format: setup ## let ruff format the code and fix what it can
+	@$(python) -m ruff format .
+	@$(python) -m ruff check --fix .
+
+bench: setup ## measure longsurv against other tools, side by side
+	@$(python) tests/benchmarks/run.py $(ARGS)
+
+studies: setup ## run the long simulation studies
+	@$(python) -m pytest -n $(WORKERS) --dist loadfile -m study $(ARGS) || [ $$? -eq 5 ]  # 5: none was selected
+
+lock: setup ## pin the packages anew, after a change of pyproject.toml
+	@tools/lock.sh
+
+clean: ## remove everything that was made here, .venv included
+	@rm -rf .venv build dist longsurv-demo .pytest_cache .ruff_cache .mypy_cache .hypothesis src/*.egg-info
+	@find src models tests examples -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,105 @@
+"""Marker trajectories and survival, by maximum likelihood and by Bayes from one statement.
+
+The public names below are imported when they are first used, so that `import longsurv` is quick
+and a maximum likelihood fit never loads PyMC. The models themselves are in `longsurv.models`.
+"""
+
+from __future__ import annotations
+
+import sys
+from difflib import get_close_matches
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from longsurv import diagnostics, estimands, models, priors
+    from longsurv.cohort import Cohort, Marker, Phase, Schema, read_cohort, read_study, scores
+    from longsurv.cohort.examples import example_path
+    from longsurv.compare import compare
+    from longsurv.errors import DataError, EstimationError, FormulaError, LongsurvError
+    from longsurv.results import Estimate, Posterior
+    from longsurv.study import Study
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Cohort",
+    "DataError",
+    "Estimate",
+    "EstimationError",
+    "FormulaError",
+    "LongsurvError",
+    "Marker",
+    "Phase",
+    "Posterior",
+    "Schema",
+    "Study",
+    "__version__",
+    "compare",
+    "diagnostics",
+    "estimands",
+    "example_path",
+    "models",
+    "priors",
+    "read_cohort",
+    "read_study",
+    "scores",
+]
+
+# Where each public name lives: "module" for a module, "module:name" for what is in one.
+_HOMES = {
+    "Cohort": "longsurv.cohort:Cohort",
+    "DataError": "longsurv.errors:DataError",
+    "EstimationError": "longsurv.errors:EstimationError",
+    "Estimate": "longsurv.results:Estimate",
+    "FormulaError": "longsurv.errors:FormulaError",
+    "LongsurvError": "longsurv.errors:LongsurvError",
+    "Marker": "longsurv.cohort:Marker",
+    "Phase": "longsurv.cohort:Phase",
+    "Posterior": "longsurv.results:Posterior",
+    "Schema": "longsurv.cohort:Schema",
+    "Study": "longsurv.study:Study",
+    "compare": "longsurv.compare:compare",
+    "diagnostics": "longsurv.diagnostics",
+    "estimands": "longsurv.estimands",
+    "example_path": "longsurv.cohort.examples:example_path",
+    "models": "longsurv.models",
+    "priors": "longsurv.priors",
+    "read_cohort": "longsurv.cohort:read_cohort",
+    "read_study": "longsurv.cohort:read_study",
+    "scores": "longsurv.cohort.scores",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name the first time it is asked for."""
+    if name not in _HOMES:
+        near = get_close_matches(name, _HOMES, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise AttributeError(f"longsurv has no {name!r}.{hint}", name=name)
+    module, _, attribute = _HOMES[name].partition(":")
+    found = import_module(module)
+    value = getattr(found, attribute) if attribute else found
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, whether imported yet or not."""
+    return sorted(__all__)
+
+
+class _Package(ModuleType):
+    """This package, which keeps `longsurv.compare` the function.
+
+    Importing the module of the same name would otherwise put the module in its place.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "compare" and isinstance(value, ModuleType):
+            value = value.compare
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

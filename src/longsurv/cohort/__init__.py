@@ -1,0 +1,25 @@
+"""Tables in, a checked cohort out."""
+
+from __future__ import annotations
+
+from longsurv.cohort.cohort import Cohort
+from longsurv.cohort.schema import Marker, Phase, Schema
+from longsurv.cohort.settings import (
+    ModelSettings,
+    SamplingSettings,
+    StudyFile,
+    read_cohort,
+    read_study,
+)
+
+__all__ = [
+    "Cohort",
+    "Marker",
+    "ModelSettings",
+    "Phase",
+    "SamplingSettings",
+    "Schema",
+    "StudyFile",
+    "read_cohort",
+    "read_study",
+]

@@ -1,0 +1,371 @@
+"""The Cohort: two checked tables and what they mean."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from longsurv.cohort.columns import CENSORED
+from longsurv.cohort.flow import Ledger, flow_table
+from longsurv.cohort.measurements import CheckedMeasurements, check_measurements
+from longsurv.cohort.patients import (
+    CheckedPatients,
+    check_patients,
+    covariate_columns,
+    tidy_covariates,
+)
+from longsurv.cohort.problems import Problems, Table, plural, show, show_list
+from longsurv.cohort.schema import Marker, Phase, Schema
+from longsurv.errors import DataError
+
+RECONSTRUCTED = "Reconstructed data: simulated to match published summaries, not patients' records."
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """The tables of a cohort after checking; sorted by patient, then time, then marker."""
+
+    patients: pd.DataFrame
+    measurements: pd.DataFrame
+    flow: pd.DataFrame
+    groups: list[Hashable]
+    entry: np.ndarray  # (patients,)
+    exit: np.ndarray  # (patients,), censored at the horizon
+    status: np.ndarray  # (patients,) 0 censored, 1 event, 2.. competing
+    owner: np.ndarray  # (measurements,) row of the patient
+    marker: np.ndarray  # (measurements,) position among the markers
+
+
+class Cohort:
+    """Patients, their repeated measurements and their outcome, checked once and never changed.
+
+    Everything wrong with the tables is reported in one error; whatever is left out is counted
+    in `flow`. Frames are handed out as copies, so nothing a caller does changes the cohort.
+
+    Parameters
+    ----------
+    patients : DataFrame
+        One row a patient.
+    measurements : DataFrame or None
+        One row a measurement, or, with ``schema.wide``, one row a patient and time. Values may be
+        text such as "<0.02", which is read as left-censored at 0.02 (">500": right-censored).
+        A long table may have a column "censored" that says "none", "left" or "right".
+    schema : Schema
+    markers : iterable of Marker, or mapping of their names to them
+    title, note : str
+        Shown wherever the cohort appears.
+    reconstructed : bool
+        The data were simulated from published summaries; a note says so.
+    randomised : bool
+        Treatment was allocated at random.
+
+    Raises
+    ------
+    DataError
+        Listing every problem with its file, column, patient and row.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> patients = pd.DataFrame(
+    ...     {"id": [1, 2], "arm": ["a", "b"], "days": [28.0, 9.0], "died": [0, 1]}
+    ... )
+    >>> visits = pd.DataFrame({"id": [1, 1, 2], "day": [1, 4, 1], "crp": ["12", "<0.1", "30"]})
+    >>> schema = Schema(
+    ...     patient="id", treatment="arm", reference="a", exit="days", event="died", time="day",
+    ...     wide=True,
+    ... )
+    >>> cohort = Cohort(patients, visits, schema, [Marker("crp", transform="log")])
+    >>> list(cohort.measurements["censored"])
+    ['none', 'left', 'none']
+    """
+
+    def __init__(
+        self,
+        patients: pd.DataFrame | Table,
+        measurements: pd.DataFrame | Table | None,
+        schema: Schema,
+        markers: Iterable[Marker] | Mapping[str, Marker] = (),
+        *,
+        title: str = "",
+        note: str = "",
+        reconstructed: bool = False,
+        randomised: bool = False,
+    ) -> None:
+        self._markers = _check_markers(markers, schema)
+        # The schema describes the tables the cohort hands out, which are long.
+        self._schema = replace(
+            schema, wide=False, measurement_patient=None, marker="marker", value="value"
+        )
+        self.title = title
+        self.note = note or (RECONSTRUCTED if reconstructed else "")
+        self.reconstructed = reconstructed
+        self.randomised = randomised
+        self._tables = _check(
+            _as_table(patients, "the patient table"),
+            None if measurements is None else _as_table(measurements, "the measurement table"),
+            schema, list(self._markers.values()),
+        )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if "_tables" in self.__dict__:
+            raise AttributeError(f"a cohort does not change: {name} cannot be set; make another")
+        super().__setattr__(name, value)
+
+    @property
+    def schema(self) -> Schema:
+        """The columns and rules; its names are those of `patients` and `measurements`."""
+        return self._schema
+
+    @property
+    def markers(self) -> dict[str, Marker]:
+        """The markers by name, in the order of the study."""
+        return dict(self._markers)
+
+    @property
+    def patients(self) -> pd.DataFrame:
+        """One row a patient, sorted by patient, under the user's own column names.
+
+        The treatment is a pandas Categorical whose first category is the reference.
+        """
+        return self._tables.patients.copy()
+
+    @property
+    def measurements(self) -> pd.DataFrame:
+        """One row a measurement: patient, time, marker, value, censored, phase.
+
+        ``censored`` is "none", "left" (the truth lies below ``value``) or "right" (above it).
+        ``phase`` is a Categorical in the order of the study, missing outside every phase.
+        """
+        return self._tables.measurements.copy()
+
+    @property
+    def flow(self) -> pd.DataFrame:
+        """Where every patient and measurement went: step, unit, kept, removed, reason."""
+        return self._tables.flow.copy()
+
+    @property
+    def groups(self) -> list[Hashable]:
+        """Treatment levels, the reference first."""
+        return list(self._tables.groups)
+
+    @property
+    def n_by_group(self) -> dict[Hashable, int]:
+        """Number of patients in each group."""
+        counts = self._tables.patients[self._schema.treatment].value_counts(sort=False)
+        return {level: int(counts[level]) for level in self._tables.groups}
+
+    @property
+    def covariates(self) -> list[str]:
+        """Columns of `patients` carried into the data of every model; includes the treatment."""
+        return covariate_columns(self._tables.patients, self._schema)
+
+    def marker_data(self, name: str) -> pd.DataFrame:
+        """Return the measurements of one marker with the covariates of their patients.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        DataFrame
+            patient, time, "phase", "value" (raw), "y" (transformed), "censored", covariates.
+        """
+        if name not in self._markers:
+            raise KeyError(f"no marker {show(name)}; the markers are {show_list(self._markers)}")
+        tables, schema = self._tables, self._schema
+        chosen = np.flatnonzero(tables.marker == list(self._markers).index(name))
+        long = tables.measurements.iloc[chosen].reset_index(drop=True)
+        y = np.log(long["value"]) if self._markers[name].transform == "log" else long["value"]
+        left = long[[schema.patient, schema.time, "phase", "value"]].assign(y=y)
+        left["censored"] = long["censored"]
+        right = tables.patients[self.covariates].take(tables.owner[chosen])
+        return pd.concat([left, right.reset_index(drop=True)], axis=1)
+
+    def survival_data(self) -> pd.DataFrame:
+        """Return follow-up, one row a patient, ended at the horizon if there is one.
+
+        Returns
+        -------
+        DataFrame
+            patient, "entry", "exit", "event" (1 for the event of interest), "status" (0 censored,
+            1 event, 2.. competing events in the order of the schema), covariates.
+        """
+        tables = self._tables
+        times = pd.DataFrame(
+            {
+                self._schema.patient: tables.patients[self._schema.patient],
+                "entry": tables.entry,
+                "exit": tables.exit,
+                "event": (tables.status == 1).astype(np.int64),
+                "status": tables.status,
+            }
+        )
+        return pd.concat([times, tables.patients[self.covariates]], axis=1)
+
+    def wide(self) -> pd.DataFrame:
+        """Return one row a patient and time, with a column of raw values for each marker."""
+        tables, schema = self._tables, self._schema
+        long = tables.measurements
+        time = long[schema.time].to_numpy()
+        new = np.ones(len(long), bool)  # rows are sorted, so a visit begins where either changes
+        new[1:] = (np.diff(tables.owner) != 0) | (np.diff(time) != 0)
+        values = np.full((int(new.sum()), len(self._markers)), np.nan)
+        values[np.cumsum(new) - 1, tables.marker] = long["value"]
+        visits = long.loc[new, [schema.patient, schema.time]].reset_index(drop=True)
+        return pd.concat([visits, pd.DataFrame(values, columns=list(self._markers))], axis=1)
+
+    def describe(self) -> str:
+        """Return a few lines of plain text: patients, follow-up, markers, what was left out."""
+        return "\n".join([self.title or "Cohort", *(f"  {line}" for line in self._lines())])
+
+    def __repr__(self) -> str:
+        return self.describe()
+
+    def _repr_html_(self) -> str:
+        items = "".join(f"<li>{html.escape(line)}</li>" for line in self._lines())
+        return f"<div><strong>{html.escape(self.title or 'Cohort')}</strong><ul>{items}</ul></div>"
+
+    def _lines(self) -> list[str]:
+        tables, schema = self._tables, self._schema
+        groups = [
+            f"{n:,} {level}{' (reference)' if k == 0 else ''}"
+            for k, (level, n) in enumerate(self.n_by_group.items())
+        ]
+        outcome = [plural(int((tables.status == 1).sum()), "event")]
+        outcome += [
+            f"{int((tables.status == k).sum()):,} {label}"
+            for k, label in enumerate(schema.competing, 2)
+        ]
+        outcome += [f"{int((tables.status == 0).sum()):,} censored"]
+        until = "" if schema.horizon is None else f", followed to {schema.horizon:g}"
+        since = f" from {tables.entry.min():g}" if until and tables.entry.any() else ""
+        censored = int((tables.measurements["censored"] != "none").sum())
+        beyond = f", {censored:,} of them beyond a detection limit" if censored else ""
+        removed = tables.flow.groupby("unit", sort=False)["removed"].sum()
+        left_out = [
+            plural(int(n), str(unit).removesuffix("s")) for unit, n in removed.items() if n
+        ]
+        lines = [
+            f"{plural(len(tables.patients), 'patient')}: {', '.join(groups)}"
+            + (", randomised" if self.randomised else ""),
+            f"{', '.join(outcome)}{until}{since} {schema.time_unit}".rstrip()
+            if until else ", ".join(outcome),
+            f"{plural(len(self._markers), 'marker')}, "
+            f"{plural(len(tables.measurements), 'measurement')}{beyond}",
+        ]
+        if left_out:
+            lines.append(f"left out: {', '.join(left_out)} (see .flow)")
+        return lines + ([self.note] if self.note else [])
+
+
+def _as_table(data: pd.DataFrame | Table, name: str) -> Table:
+    if isinstance(data, Table):
+        return data
+    if not isinstance(data, pd.DataFrame):
+        raise TypeError(f"{name} must be a pandas DataFrame, not {type(data).__name__}")
+    return Table(data, name)
+
+
+def _check_markers(
+    markers: Iterable[Marker] | Mapping[str, Marker], schema: Schema
+) -> dict[str, Marker]:
+    listed = list(markers.values() if isinstance(markers, Mapping) else markers)
+    names = [marker.name for marker in listed]
+    problems = [f"marker {show(n)} is described twice" for n in set(names) if names.count(n) > 1]
+    problems += [
+        f"marker {show(n)} has the name of the patient or time column; rename one"
+        for n in names
+        if n in (schema.patient, schema.measurement_patient, schema.time)
+    ]
+    if problems:
+        raise DataError(problems)
+    return dict(zip(names, listed, strict=True))
+
+
+def _check(
+    patients: Table, measurements: Table | None, schema: Schema, markers: list[Marker]
+) -> _Tables:
+    """Check both tables, raise every problem at once, and put the tidy tables together."""
+    problems, people, values = Problems(), Ledger("patients"), Ledger("measurements")
+    checked = check_patients(patients, schema, problems, people)
+    readings = None
+    if measurements is not None:
+        readings = check_measurements(
+            measurements, schema, markers, checked, patients.name, problems, values
+        )
+    elif markers:
+        problems.add(f"{plural(len(markers), 'marker')} described but no measurement table given")
+    problems.raise_if_any()
+    return _assemble(patients, schema, markers, checked, readings, people, values)
+
+
+def _assemble(
+    table: Table,
+    schema: Schema,
+    markers: list[Marker],
+    checked: CheckedPatients,
+    readings: CheckedMeasurements | None,
+    people: Ledger,
+    values: Ledger,
+) -> _Tables:
+    assert checked.ids is not None and checked.exit is not None and checked.entry is not None
+    assert checked.status is not None and checked.treatment is not None
+    order = np.argsort(checked.rank, kind="stable")
+    order = order[checked.keep[order]]
+    frame = tidy_covariates(table.frame, schema).iloc[order].reset_index(drop=True)
+    groups = pd.Categorical.from_codes(checked.treatment[order], categories=checked.groups)
+    ids = checked.ids.levels.to_numpy()[checked.ids.codes[order]]
+    times = {schema.exit: checked.exit[order]}
+    if isinstance(schema.entry, str):
+        times[schema.entry] = checked.entry[order]
+    frame = frame.assign(**{schema.patient: ids, schema.treatment: groups, **times})
+    horizon = np.inf if schema.horizon is None else schema.horizon
+    exit_, status = checked.exit[order], checked.status[order]
+
+    if readings is None:
+        nothing = np.zeros(0, np.int64)
+        readings = CheckedMeasurements(nothing, nothing * 0.0, nothing, nothing * 0.0, nothing)
+    row_of = np.full(len(checked.keep), -1)
+    row_of[order] = np.arange(len(order))
+    owner = row_of[readings.patient]
+    names = np.array([m.name for m in markers], dtype=object)
+    long = pd.DataFrame(
+        {
+            schema.patient: ids[owner],
+            schema.time: readings.time,
+            "marker": names[readings.marker],
+            "value": readings.value,
+            "censored": CENSORED[readings.censored],
+            "phase": _phase_of(readings.time, schema.phases),
+        }
+    )
+    silent = ids[np.bincount(owner, minlength=len(order)) == 0]
+    if markers and len(silent):
+        people.note(
+            "with or without measurements",
+            f"{plural(len(silent), 'patient')} without any, kept for survival: {show_list(silent)}",
+        )
+    return _Tables(
+        patients=frame,
+        measurements=long,
+        flow=flow_table(people, values),
+        groups=list(checked.groups),
+        entry=checked.entry[order],
+        exit=np.minimum(exit_, horizon),
+        status=np.where(exit_ > horizon, 0, status),
+        owner=owner,
+        marker=readings.marker,
+    )
+
+
+def _phase_of(time: np.ndarray, phases: tuple[Phase, ...]) -> pd.Categorical:
+    codes = np.full(len(time), -1)
+    for k, phase in enumerate(phases):
+        codes[(time >= phase.first) & (time <= phase.last)] = k
+    return pd.Categorical.from_codes(codes, categories=[phase.name for phase in phases])

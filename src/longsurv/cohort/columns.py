@@ -1,0 +1,167 @@
+"""One column at a time: identifiers, numbers with detection limits, and levels."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+CENSORED = np.array(["none", "left", "right"], dtype=object)  # by code; see Numbers.censored
+_NAN = float("nan")
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")  # "007" is a name, not a number
+_NUMBER = re.compile(r"(<=|>=|<|>|≤|≥)?\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)")
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A column read as numbers.
+
+    Attributes
+    ----------
+    values : array of float (rows,)
+        NaN where missing or not a number.
+    censored : array of int8 (rows,)
+        0 observed, 1 left-censored ("<0.02"), 2 right-censored (">500").
+    missing, bad : arrays of bool (rows,)
+        Nothing there; something there that is not a number.
+    """
+
+    values: np.ndarray
+    censored: np.ndarray
+    missing: np.ndarray
+    bad: np.ndarray
+
+
+def parse_number(text: object) -> tuple[float, int] | None:
+    """Return the value and censoring code of "3.1", "<0.02", "≥ 500"; None if it is no number.
+
+    Full-width digits and signs, as East Asian laboratory systems export them, are accepted.
+    """
+    match = _NUMBER.fullmatch(unicodedata.normalize("NFKC", str(text)).strip())
+    if match is None:
+        return None
+    sign = match[1] or ""
+    return float(match[2]), 1 if sign in ("<", "<=", "≤") else 2 if sign else 0
+
+
+def to_numbers(column: pd.Series) -> Numbers:
+    """Read a column of any dtype as numbers, parsing each distinct text once."""
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_complex_dtype(column):
+        values = column.to_numpy(dtype=float, na_value=np.nan)
+        n = len(values)
+        return Numbers(values, np.zeros(n, np.int8), np.isnan(values), np.zeros(n, bool))
+    codes, texts = pd.factorize(column.astype(object), use_na_sentinel=True)
+    # One entry more than there are texts, so that code -1 (missing) reads the last.
+    value = np.append(pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce"), _NAN)
+    censored = np.zeros(len(value), dtype=np.int8)
+    wrong, blank = np.zeros(len(value), dtype=bool), np.append(np.zeros(len(texts), bool), True)
+    for k in np.flatnonzero(np.isnan(value[:-1])):
+        parsed = parse_number(texts[k])
+        if parsed is not None:
+            value[k], censored[k] = parsed
+        else:
+            blank[k] = not str(texts[k]).strip()
+            wrong[k] = not blank[k]
+    return Numbers(value[codes], censored[codes], blank[codes], wrong[codes])
+
+
+@dataclass(frozen=True)
+class Ids:
+    """A column of identifiers.
+
+    Attributes
+    ----------
+    codes : array of int (rows,)
+        Position in ``levels``, -1 where the identifier is missing.
+    levels : Index
+        The distinct identifiers: whole numbers (int64) or stripped text.
+    """
+
+    codes: np.ndarray
+    levels: pd.Index
+
+    @property
+    def missing(self) -> np.ndarray:
+        """Which rows have no identifier."""
+        return self.codes < 0
+
+    @property
+    def repeated(self) -> np.ndarray:
+        """Which rows share their identifier with another."""
+        counts = np.append(np.bincount(self.codes[self.codes >= 0], minlength=1), 0)
+        return counts[self.codes] > 1
+
+    def locate(self, wanted: Ids) -> np.ndarray:
+        """Return the first row that holds each of the wanted identifiers, -1 if none does."""
+        mine, theirs = self.levels, wanted.levels
+        if mine.dtype.kind != theirs.dtype.kind:  # numbers in one table, text in the other
+            mine, theirs = mine.astype(str), theirs.astype(str)
+        first = np.full(len(mine) + 1, -1)  # the last entry serves code -1
+        rows = np.flatnonzero(self.codes >= 0)[::-1]
+        first[self.codes[rows]] = rows
+        return np.append(first[mine.get_indexer(theirs)], -1)[wanted.codes]
+
+
+def to_ids(column: pd.Series) -> Ids:
+    """Return identifiers as whole numbers where all are, as stripped text otherwise.
+
+    Text such as "007" stays text; text such as "7" in every row becomes the number, so that
+    a CSV and a Parquet file of the same study agree.
+    """
+    codes, raw = pd.factorize(column, use_na_sentinel=True)
+    levels = _tidy_ids(pd.Index(raw))
+    if levels.is_unique and "" not in levels:
+        return Ids(codes, levels)
+    again, tidy = pd.factorize(levels)  # "7" and "7 " are one patient, and blank is none
+    again[levels == ""] = -1
+    return Ids(np.append(again, -1)[codes], pd.Index(tidy))
+
+
+def _tidy_ids(levels: pd.Index) -> pd.Index:
+    if pd.api.types.is_numeric_dtype(levels) and not pd.api.types.is_bool_dtype(levels):
+        values = levels.to_numpy(dtype=float)
+        if np.all(np.isfinite(values)) and np.all(values == np.floor(values)):
+            return levels.astype("int64")
+    texts = [str(level).strip() for level in levels]
+    if texts and all(_WHOLE.fullmatch(text) for text in texts):  # stops at the first that is not
+        return pd.Index(np.array(texts).astype("int64"))
+    return pd.Index(texts, dtype=object)
+
+
+def encode(column: pd.Series) -> tuple[np.ndarray, list[Hashable]]:
+    """Return integer codes (-1 missing) and the distinct levels, text stripped of blanks."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes, raw = column.cat.codes.to_numpy().astype(np.int64), list(column.cat.categories)
+    else:
+        codes, found = pd.factorize(column, use_na_sentinel=True)
+        raw = list(pd.Index(found).tolist())
+    levels: dict[Hashable, int] = {}
+    recode = np.full(len(raw) + 1, -1, dtype=np.int64)  # the last entry serves code -1
+    present = np.bincount(codes[codes >= 0], minlength=len(raw)) > 0
+    for k, level in enumerate(raw):
+        tidy = _tidy_level(level)
+        if present[k] and tidy != "":
+            recode[k] = levels.setdefault(tidy, len(levels))
+    return recode[codes], list(levels)
+
+
+def find_level(wanted: Hashable, levels: Sequence[Hashable]) -> int:
+    """Return the position of a level, equal first, else written alike (1 and "1"); -1 if none."""
+    for k, level in enumerate(levels):
+        if level == wanted and isinstance(level, str) == isinstance(wanted, str):
+            return k
+    texts = [str(level) for level in levels]
+    wanted_text = str(_tidy_level(wanted))
+    return texts.index(wanted_text) if wanted_text in texts else -1
+
+
+def _tidy_level(level: Hashable) -> Hashable:
+    if isinstance(level, str):
+        return level.strip()
+    if isinstance(level, float) and level.is_integer():  # a whole-number column with gaps
+        return int(level)
+    return level

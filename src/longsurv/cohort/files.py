@@ -1,0 +1,144 @@
+"""Reading CSV, Parquet and Excel files so that every row keeps its number in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import pandas as pd
+
+from longsurv.cohort.problems import Problems, Table, show, show_list, suggest
+
+# "None" is not among them: it may well be the name of a treatment group.
+MISSING = ["", " ", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>", "#N/A", "."]
+CSV, PARQUET, EXCEL = (".csv", ".tsv", ".txt"), (".parquet", ".pq"), (".xlsx", ".xlsm")
+# The errors of pandas' parser and of pyarrow are ValueErrors.
+_UNREADABLE = (ValueError, OSError, LookupError, BadZipFile, csv.Error, pd.errors.ParserWarning)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data file and how to read it.
+
+    Parameters
+    ----------
+    path : Path
+    id : str
+        Column of identifiers, read as text so that "007" keeps its zeros.
+    sheet : str, optional
+        Of an Excel file; the first if not given.
+    separator : str, optional
+        Of a text file; a tab for .tsv, a comma otherwise.
+    encoding : str
+        Of a text file, e.g. "cp932" for an export from a Japanese Windows system.
+    missing : tuple of str
+        Codes for a missing value besides the usual ones (an empty cell, NA, NaN, NULL and a dot).
+    """
+
+    path: Path
+    id: str
+    sheet: str | None = None
+    separator: str | None = None
+    encoding: str = "utf-8-sig"
+    missing: tuple[str, ...] = ()
+
+
+def read_table(source: Source, problems: Problems) -> Table | None:
+    """Read one file; None if it cannot be read, which is then among the problems.
+
+    Entirely empty rows of a CSV or Excel file are skipped; they count in the numbering.
+    """
+    path, kind = source.path, source.path.suffix.lower()
+    if not path.is_file():
+        try:
+            beside = [p.name for p in path.parent.iterdir() if p.is_file()]
+        except OSError:
+            beside = []
+        hint = suggest(path.name, beside)
+        problems.add(f"{path}: there is no such file" + (f"; {hint}" if hint else ""))
+        return None
+    if kind not in (*CSV, *PARQUET, *EXCEL):
+        problems.add(
+            f"{path.name}: files of type {show(kind)} cannot be read; "
+            f"expected one of {show_list((*CSV, *PARQUET, *EXCEL))}"
+        )
+        return None
+    try:
+        if kind in PARQUET:
+            frame = _read_parquet(path)
+        elif kind in EXCEL:
+            frame = _read_excel(source)
+        else:
+            frame = _read_csv(source)
+    except UnicodeDecodeError:
+        problems.add(
+            f"{path.name}: the text is not in the encoding {source.encoding}; save it as UTF-8, or "
+            'name its encoding, e.g. encoding = "cp932" (Japanese Windows) or "cp1252" (Western)'
+        )
+        return None
+    except pd.errors.EmptyDataError:
+        problems.add(f"{path.name}: there is no first row of column names")
+        return None
+    except _UNREADABLE as error:
+        problems.add(f"{path.name}: the file cannot be read: {error}")
+        return None
+    frame.index = pd.RangeIndex(2, len(frame) + 2)  # row 1 of a spreadsheet is the header
+    frame = _name_columns(frame)
+    if kind not in PARQUET:
+        empty = frame.isna().all(axis=1)
+        frame = frame.loc[~empty] if empty.any() else frame
+    return Table(frame, path.name, "row")
+
+
+def _read_csv(source: Source) -> pd.DataFrame:
+    separator = source.separator or ("\t" if source.path.suffix.lower() == ".tsv" else ",")
+    with source.path.open(encoding=source.encoding, newline="") as file:
+        header = next(csv.reader(file, delimiter=separator), None)
+    if not header:
+        raise pd.errors.EmptyDataError
+    if len(header) == 1 and any(mark in header[0] for mark in ";\t|,"):
+        raise ValueError(
+            f"its only column is called {show(header[0])}; if another character stands between the "
+            'columns, name it, e.g. separator = ";"'
+        )
+    names = [name.strip() for name in header]
+    with warnings.catch_warnings():
+        # Rows longer than the header would lose their last cells with a mere warning.
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        frame = pd.read_csv(
+            source.path, sep=separator, encoding=source.encoding, header=None, skiprows=1,
+            names=range(len(names)), index_col=False, skip_blank_lines=False, low_memory=False,
+            dtype={k: str for k, name in enumerate(names) if name == source.id},
+            keep_default_na=False, na_values=[*MISSING, *source.missing],
+        )
+    # Given afterwards, so that a name used twice stays visible as such.
+    return frame.set_axis(names, axis=1)
+
+
+def _read_excel(source: Source) -> pd.DataFrame:
+    frame = pd.read_excel(
+        source.path, sheet_name=source.sheet or 0, header=None, keep_default_na=False,
+        na_values=[*MISSING, *source.missing], engine="openpyxl",
+    )
+    if frame.empty:
+        raise pd.errors.EmptyDataError
+    names = ["" if pd.isna(name) else str(name).strip() for name in frame.iloc[0]]
+    # The header shared a column with the data, so each column's type is found again.
+    return frame.iloc[1:].infer_objects().set_axis(names, axis=1)
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    frame = pd.read_parquet(path)
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index()
+    return frame.set_axis([str(name).strip() for name in frame.columns], axis=1)
+
+
+def _name_columns(frame: pd.DataFrame) -> pd.DataFrame:
+    """Leave out empty columns without a name (stray separators); number the others."""
+    stray = [name == "" and frame.iloc[:, k].isna().all() for k, name in enumerate(frame.columns)]
+    names = [name or f"unnamed {k}" for k, name in enumerate(frame.columns, 1)]
+    return frame.set_axis(names, axis=1).loc[:, [not is_stray for is_stray in stray]]

@@ -1,0 +1,391 @@
+"""The measurement table, long or wide: every check, and the tidy arrays that come out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from longsurv.cohort.columns import CENSORED, encode, find_level, to_ids, to_numbers
+from longsurv.cohort.flow import Ledger
+from longsurv.cohort.patients import CheckedPatients
+from longsurv.cohort.problems import Problems, Table, show, show_list, suggest
+from longsurv.cohort.schema import Marker, Schema
+
+
+@dataclass(frozen=True)
+class Readings:
+    """One entry a measurement; a wide table has several in a row.
+
+    Attributes
+    ----------
+    row : array of int (measurements,)
+        Position of the row in the table.
+    marker : array of int (measurements,)
+        Position among the study's markers, -1 if it is none of them.
+    value : array of float (measurements,)
+    censored : array of int8 (measurements,)
+        0 observed, 1 left-censored, 2 right-censored.
+    """
+
+    row: np.ndarray
+    marker: np.ndarray
+    value: np.ndarray
+    censored: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def select(self, mask: np.ndarray) -> Readings:
+        """Return the readings that are flagged (bool) or in the order named (int)."""
+        if mask.dtype == bool and mask.all():
+            return self
+        return Readings(self.row[mask], self.marker[mask], self.value[mask], self.censored[mask])
+
+
+@dataclass(frozen=True)
+class CheckedMeasurements:
+    """Readings kept, sorted by patient's identifier, time and marker.
+
+    ``patient`` is the position of each reading's patient in the patient table.
+    """
+
+    patient: np.ndarray
+    time: np.ndarray
+    marker: np.ndarray
+    value: np.ndarray
+    censored: np.ndarray
+
+
+def check_measurements(
+    table: Table,
+    schema: Schema,
+    markers: Sequence[Marker],
+    patients: CheckedPatients,
+    patient_table: str,
+    problems: Problems,
+    ledger: Ledger,
+) -> CheckedMeasurements | None:
+    """Check the measurement table, collecting problems and exclusions.
+
+    Returns
+    -------
+    CheckedMeasurements or None
+        None when columns are missing, which is then among the problems.
+    """
+    if not table.frame.columns.is_unique:
+        twice = table.frame.columns[table.frame.columns.duplicated()].unique()
+        problems.add(f"{table.name}: columns {show_list(twice)} appear twice; rename or remove one")
+        return None
+    table, owner = _check_owner(table, schema, patients, patient_table, problems)
+    time = problems.column(table, schema.time, "the measurement time")
+    read = _read_wide if schema.wide else _read_long
+    readings = read(table, schema, markers, problems, ledger)
+    if readings is None or time is None:
+        return None
+    readings = _drop_missing(readings, markers, ledger)
+    _check_all_seen(table, schema, readings, markers, problems)
+    readings = _apply_limits(table, schema, readings, markers, problems)
+    times = _check_times(table, schema, time, readings, problems)
+    if owner is None:
+        return None
+
+    # Rows of unknown patients have been reported; those of excluded patients are counted.
+    readings = readings.select(owner[readings.row] >= 0)
+    if not patients.keep.all():
+        staying = patients.keep[owner[readings.row]]
+        reason = f"of excluded patients: {np.count_nonzero(~staying):,}"
+        ledger.keep("patient in the cohort", staying, reason)
+        readings = readings.select(staying)
+    keys = (readings.marker, times[readings.row], patients.rank[owner[readings.row]])
+    readings = readings.select(np.lexsort(keys))
+    _check_duplicates(table, schema, markers, readings, owner, times, problems)
+    _check_follow_up(table, schema, readings, owner, times, patients, problems)
+    if schema.horizon is not None:
+        late = times[readings.row] > schema.horizon
+        reason = f"after {schema.horizon:g} {schema.time_unit}: {int(late.sum()):,}"
+        ledger.keep("by the horizon", ~late, reason)
+        readings = readings.select(~late)
+    _note(readings, markers, ledger)
+    return CheckedMeasurements(
+        owner[readings.row], times[readings.row], readings.marker, readings.value,
+        readings.censored,
+    )
+
+
+def _check_owner(
+    table: Table, schema: Schema, patients: CheckedPatients, patient_table: str, problems: Problems
+) -> tuple[Table, np.ndarray | None]:
+    """Return the position of each row's patient in the patient table; -1 if there is none."""
+    name = schema.measurement_patient or schema.patient
+    column = problems.column(table, name, "the patient identifier")
+    if column is None:
+        return table, None
+    table = replace(table, ids=to_ids(column))
+    assert table.ids is not None
+    missing = table.ids.missing
+    problems.rows(table, name, missing, "no patient identifier", "Every row needs one.")
+    if patients.ids is None:
+        return table, None
+    owner = patients.ids.locate(table.ids)
+    problems.rows(
+        table, name, (owner < 0) & ~missing, f"patient not in {patient_table}",
+        "Every patient measured needs a row there.",
+    )
+    return table, owner
+
+
+def _read_long(
+    table: Table, schema: Schema, markers: Sequence[Marker], problems: Problems, ledger: Ledger
+) -> Readings | None:
+    ledger.start("in the measurement table", len(table.frame), table.name)
+    name_column = problems.column(table, schema.marker, "the marker's name")
+    value_column = problems.column(table, schema.value, "the measured value")
+    if name_column is None or value_column is None:
+        return None
+    codes, found = encode(name_column)
+    position = {marker.name: k for k, marker in enumerate(markers)}
+    marker = np.array([position.get(str(level), -1) for level in found] + [-1])[codes]
+    numbers = to_numbers(value_column)
+    problems.rows(
+        table, schema.marker, (codes < 0) & ~numbers.missing, "a value without a marker's name",
+        "Say which marker it is.", values=value_column,
+    )
+    censored = numbers.censored
+    if "censored" in table.frame.columns and schema.value != "censored":
+        censored = _read_censored(table, censored, problems)
+    readings = Readings(np.arange(len(codes)), marker, numbers.values, censored)
+    other = (codes >= 0) & (marker < 0)
+    if schema.exclude_other_markers:
+        said = [
+            f"{level}: {np.count_nonzero(codes == k):,}"
+            for k, level in enumerate(found)
+            if str(level) not in position
+        ]
+        ledger.keep("marker in the study", ~other, ", ".join(said) or "all are")
+        readings = readings.select(~other)
+    else:
+        hints = [suggest(level, position) for level in found if str(level) not in position]
+        hint = next((f"{text[0].upper()}{text[1:]} " for text in hints if text), "")
+        problems.rows(
+            table, schema.marker, other, "a marker the study does not name",
+            f"{hint}The study's markers are {show_list(position)}; correct the name, describe the "
+            "marker, or set exclude_other_markers = true to leave such rows out and count them.",
+            values=name_column,
+        )
+    wrong = numbers.bad & ~(other & schema.exclude_other_markers)
+    _refuse_text(table, schema.value, wrong, value_column, problems)
+    _refuse_infinite(table, schema.value, numbers.values, value_column, problems)
+    return readings
+
+
+def _read_wide(
+    table: Table, schema: Schema, markers: Sequence[Marker], problems: Problems, ledger: Ledger
+) -> Readings | None:
+    n = len(table.frame)
+    ledger.start(
+        "in the measurement table", n * len(markers),
+        f"{table.name}: {n:,} rows x {len(markers)} markers",
+    )
+    parts = []
+    for k, marker in enumerate(markers):
+        column = problems.column(table, marker.name, "a marker")
+        if column is None:
+            continue
+        numbers = to_numbers(column)
+        _refuse_text(table, marker.name, numbers.bad, column, problems)
+        _refuse_infinite(table, marker.name, numbers.values, column, problems)
+        parts.append(Readings(np.arange(n), np.full(n, k), numbers.values, numbers.censored))
+    if len(parts) < len(markers) or not parts:
+        return None
+    return Readings(
+        np.concatenate([part.row for part in parts]),
+        np.concatenate([part.marker for part in parts]),
+        np.concatenate([part.value for part in parts]),
+        np.concatenate([part.censored for part in parts]),
+    )
+
+
+def _read_censored(table: Table, from_text: np.ndarray, problems: Problems) -> np.ndarray:
+    """Read the optional column that says "none", "left" or "right"."""
+    column = table.frame["censored"]
+    codes, found = encode(column)
+    meaning = np.array([find_level(level, list(CENSORED)) for level in found] + [0])
+    problems.rows(
+        table, "censored", meaning[codes] < 0, "unknown censoring",
+        f"Expected one of {show_list(CENSORED)}.", values=column,
+    )
+    return np.where(from_text > 0, from_text, meaning[codes]).astype(np.int8)
+
+
+def _refuse_text(
+    table: Table, name: str, wrong: np.ndarray, column: pd.Series, problems: Problems
+) -> None:
+    problems.rows(
+        table, name, wrong, "text in a column of numbers",
+        'Expected a number, "<" or ">" and a detection limit, or nothing if not measured.',
+        values=column,
+    )
+
+
+def _refuse_infinite(
+    table: Table, name: str, values: np.ndarray, column: pd.Series, problems: Problems
+) -> None:
+    problems.rows(
+        table, name, np.isinf(values), "infinite value",
+        "Expected a finite number, or nothing if not measured.", values=column,
+    )
+
+
+def _drop_missing(readings: Readings, markers: Sequence[Marker], ledger: Ledger) -> Readings:
+    """Leave out (and count) the values that were not measured."""
+    measured = ~np.isnan(readings.value)
+    gaps = readings.marker[~measured]
+    counts = np.bincount(gaps[gaps >= 0], minlength=len(markers))
+    said = [f"{m.name}: {c:,}" for m, c in zip(markers, counts, strict=True) if c]
+    reason = "missing " + ", ".join(said) if said else "none missing"
+    ledger.keep("value recorded", measured, reason)
+    return readings.select(measured)
+
+
+def _check_all_seen(
+    table: Table, schema: Schema, readings: Readings, markers: Sequence[Marker], problems: Problems
+) -> None:
+    seen = np.bincount(readings.marker[readings.marker >= 0], minlength=len(markers))
+    for marker, count in zip(markers, seen, strict=True):
+        if count == 0:
+            column = marker.name if schema.wide else schema.marker
+            problems.add(
+                f"{table.name}, column {show(column)}: the marker {show(marker.name)} has no "
+                "values; correct its name or leave it out of the study"
+            )
+
+
+def _apply_limits(
+    table: Table, schema: Schema, readings: Readings, markers: Sequence[Marker], problems: Problems
+) -> Readings:
+    """Censor values below a marker's limit at it; refuse what a logarithm cannot take."""
+    limits = np.array([-np.inf if m.lower_limit is None else m.lower_limit for m in markers])
+    limit = np.append(limits, -np.inf)[readings.marker]
+    below = (readings.value < limit) & (readings.censored == 0)
+    value = np.where(below, limit, readings.value)
+    censored = np.where(below, np.int8(1), readings.censored)
+    logs = np.append([m.transform == "log" for m in markers], False)[readings.marker]
+    wrong = logs & (value <= 0)
+    if wrong.any():
+        names = {markers[k].name for k in readings.marker[wrong]}
+        problems.rows(
+            table, sorted(names) if schema.wide else schema.value, readings.row[wrong],
+            "not above 0 for a marker on the log scale",
+            "Correct it; or, if it stands for a value below detection, give the marker a "
+            f"lower_limit ({show_list(sorted(names))}).",
+            values=_describe(readings.select(wrong), markers),
+        )
+    return Readings(readings.row, readings.marker, value, censored)
+
+
+def _check_times(
+    table: Table, schema: Schema, column: pd.Series, readings: Readings, problems: Problems
+) -> np.ndarray:
+    """Return the time of each row of the table, 0 where it is wrong or nothing was measured."""
+    numbers = to_numbers(column)
+    used = _has_reading(table, readings)
+    bad = numbers.bad | (numbers.censored != 0)
+    problems.rows(
+        table, schema.time, used & bad, "not a number",
+        "Expected the measurement time as a number.", values=column,
+    )
+    problems.rows(
+        table, schema.time, used & numbers.missing, "no measurement time",
+        "Every measurement needs one.",
+    )
+    usable = np.isfinite(numbers.values) & (numbers.values >= 0)
+    problems.rows(
+        table, schema.time, used & ~bad & ~numbers.missing & ~usable, "negative or infinite time",
+        "Expected 0 or more, counted from time zero.", values=column,
+    )
+    return np.where(usable & ~bad, numbers.values, np.nan)
+
+
+def _check_duplicates(
+    table: Table,
+    schema: Schema,
+    markers: Sequence[Marker],
+    readings: Readings,
+    owner: np.ndarray,
+    times: np.ndarray,
+    problems: Problems,
+) -> None:
+    """Refuse two values of one marker at one time; the readings are sorted."""
+    patient, time, marker = owner[readings.row], times[readings.row], readings.marker
+    # NaN times equal nothing, themselves included, so times already refused do not count twice.
+    same = (patient[1:] == patient[:-1]) & (time[1:] == time[:-1]) & (marker[1:] == marker[:-1])
+    same &= marker[1:] >= 0
+    if not same.any():
+        return
+    twice = np.append(same, False) | np.append(False, same)
+    rows, at = np.unique(readings.row[twice], return_index=True)
+    names = [markers[k].name for k in marker[twice][at]]
+    problems.rows(
+        table, schema.time, rows, "a marker is measured twice at one time in a patient",
+        "Keep one of the values, or tell the times apart.",
+        values=[f"{name} at {times[row]:.10g}" for name, row in zip(names, rows, strict=True)],
+    )
+
+
+def _check_follow_up(
+    table: Table,
+    schema: Schema,
+    readings: Readings,
+    owner: np.ndarray,
+    times: np.ndarray,
+    patients: CheckedPatients,
+    problems: Problems,
+) -> None:
+    """Refuse measurements dated after the patient's follow-up ended."""
+    if patients.exit is None:
+        return
+    rows = np.flatnonzero(_has_reading(table, readings))
+    end = patients.exit[owner[rows]]
+    # Times written in other units (days / 365.25) may differ in the last digits.
+    rounding = 1e-9 * np.maximum(1.0, end)
+    late = times[rows] > end + schema.tolerance + rounding
+    rows, end = rows[late], end[late]
+    event = (
+        np.zeros(len(rows), bool) if patients.status is None else patients.status[owner[rows]] == 1
+    )
+    for chosen, what in (
+        (event, "measurement after the event (death)"),
+        (~event, "measurement after the end of follow-up"),
+    ):
+        dated = zip(times[rows[chosen]], end[chosen], strict=True)
+        quoted = [f"time {t:.10g} > {e:.10g}" for t, e in dated]
+        problems.rows(
+            table, schema.time, rows[chosen], what,
+            "Correct the time or the follow-up, or set a tolerance.", values=quoted,
+        )
+
+
+def _has_reading(table: Table, readings: Readings) -> np.ndarray:
+    used = np.zeros(len(table.frame), bool)
+    used[readings.row] = True
+    return used
+
+
+def _note(readings: Readings, markers: Sequence[Marker], ledger: Ledger) -> None:
+    """Count what stays but is known only to lie beyond a limit."""
+    for code, words in ((1, "below a detection limit"), (2, "above a measuring range")):
+        counts = np.bincount(readings.marker[readings.censored == code], minlength=len(markers))
+        said = [f"{m.name}: {c:,}" for m, c in zip(markers, counts, strict=True) if c]
+        if said:
+            ledger.note(words, f"{CENSORED[code]}-censored, kept: {', '.join(said)}")
+
+
+def _describe(readings: Readings, markers: Sequence[Marker]) -> np.ndarray:
+    texts = [
+        f"{markers[k].name} {v:.10g}"
+        for k, v in zip(readings.marker, readings.value, strict=True)
+    ]
+    return np.array(texts, dtype=object)

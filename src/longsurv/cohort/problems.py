@@ -1,0 +1,143 @@
+"""Collecting every problem of a data set, in words that say where it is and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from longsurv.cohort.columns import Ids
+from longsurv.errors import DataError
+
+SHOWN = 8  # examples written out for one problem; the rest are counted
+
+
+@dataclass(frozen=True)
+class Table:
+    """A data frame together with the words a person uses to find a row of it.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Its index labels the rows: for a file, the row numbers of a spreadsheet (header = row 1).
+    name : str
+        The file's name, or "the patient table".
+    row : str
+        What the labels are called: "row" for a file, "index" for a data frame.
+    ids : Ids, optional
+        Whose each row is, once that has been read.
+    """
+
+    frame: pd.DataFrame
+    name: str
+    row: str = "index"
+    ids: Ids | None = None
+
+    def place(self, at: int) -> str:
+        """Return the patient and row at a position, in words."""
+        row = f"{self.row} {self.frame.index[at]}"
+        if self.ids is None or self.ids.codes[at] < 0:
+            return row
+        return f"patient {self.ids.levels[self.ids.codes[at]]}, {row}"
+
+
+def show(value: object) -> str:
+    """Write a value as a person would: text in quotes, numbers plainly."""
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, (float, np.floating)):
+        return f"{value:.10g}"
+    return str(value)
+
+
+def show_list(values: Iterable[object], limit: int = 12) -> str:
+    """Write values with commas between, counting those beyond the limit."""
+    items = [show(value) for value in values]
+    more = len(items) - limit
+    return ", ".join(items[:limit]) + (f" and {more} more" if more > 0 else "")
+
+
+def plural(n: int, one: str, many: str | None = None) -> str:
+    """Write a count with its noun: ``1 patient``, ``1,204 patients``."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def suggest(word: object, options: Iterable[object]) -> str:
+    """Return ``did you mean "x"?`` for the nearest option, or an empty string."""
+    by_lower = {str(option).strip().lower(): option for option in options}
+    near = difflib.get_close_matches(str(word).strip().lower(), list(by_lower), n=1, cutoff=0.6)
+    return f"did you mean {show(by_lower[near[0]])}?" if near else ""
+
+
+class Problems:
+    """A list of problems that grows while tables are checked and is raised once at the end."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def add(self, text: str) -> None:
+        """Add one problem in words."""
+        self.texts.append(text)
+
+    def rows(
+        self,
+        table: Table,
+        column: str | Sequence[str],
+        wrong: np.ndarray,
+        what: str,
+        todo: str,
+        *,
+        values: Sequence[object] | np.ndarray | pd.Series | None = None,
+    ) -> None:
+        """Add one problem that some rows share; nothing is added when no row is wrong.
+
+        Parameters
+        ----------
+        table : Table
+        column : str or sequence of str
+        wrong : array of bool (rows,) or of int (positions of rows)
+        what, todo : str
+            What is wrong, and what was expected or can be done.
+        values : sequence, optional
+            What to quote: one for each row of the table if ``wrong`` is bool, or one for each
+            position.
+        """
+        is_mask = wrong.dtype == bool
+        positions = np.flatnonzero(wrong) if is_mask else wrong
+        n = len(positions)
+        if n == 0:
+            return
+        quoted = [""] * n
+        if values is not None:
+            at = positions[:SHOWN] if is_mask else slice(SHOWN)
+            picked = values.iloc[at] if isinstance(values, pd.Series) else np.asarray(values)[at]
+            quoted = [f"{show(value)} " for value in picked]
+        examples = [
+            f"{quote}({table.place(at)})"
+            for quote, at in zip(quoted, positions[:SHOWN], strict=False)
+        ]
+        more = f" and {n - SHOWN:,} more" if n > SHOWN else ""
+        columns = [column] if isinstance(column, str) else list(column)
+        head = f"{table.name}, {'column' if len(columns) == 1 else 'columns'} {show_list(columns)}"
+        self.add(f"{head}: {what} in {plural(n, 'row')}: {', '.join(examples)}{more}. {todo}")
+
+    def column(self, table: Table, name: str, role: str) -> pd.Series | None:
+        """Return a column, or record that it is missing and return None."""
+        if name in table.frame.columns:
+            return table.frame[name]
+        near = suggest(name, table.frame.columns)
+        there = f"the columns are {show_list(table.frame.columns, 30)}"
+        self.add(
+            f"{table.name}: column {show(name)} ({role}) is missing; {near or there}"
+            + ("" if near else ".")
+        )
+        return None
+
+    def raise_if_any(self) -> None:
+        """Raise a DataError of all problems found, each once."""
+        if self.texts:
+            raise DataError(list(dict.fromkeys(self.texts)))
+

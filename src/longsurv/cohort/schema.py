@@ -1,0 +1,253 @@
+"""What the columns of a study mean: markers, phases and the schema of the two tables."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from longsurv.cohort.problems import show
+from longsurv.errors import DataError
+
+Level = Hashable
+
+
+@dataclass(frozen=True)
+class Marker:
+    """A quantity measured repeatedly.
+
+    Parameters
+    ----------
+    name : str
+        As it is written in the measurement table (the column's name if that is wide).
+    label : str, optional
+        As readers see it; the name if not given.
+    unit : str
+    transform : {"identity", "log"}
+        The scale on which the marker is modelled; "log" is the natural logarithm.
+    lower_limit : float, optional
+        Detection limit in the marker's unit. Values below it are left-censored at it.
+    direction : {"lower", "higher"}, optional
+        Which way is better for the patient.
+    family : str
+        A group of markers that belong together, e.g. "inflammation".
+    """
+
+    name: str
+    label: str = ""
+    unit: str = ""
+    transform: Literal["identity", "log"] = "identity"
+    lower_limit: float | None = None
+    direction: Literal["lower", "higher"] | None = None
+    family: str = ""
+
+    def __post_init__(self) -> None:
+        problems = []
+        if not isinstance(self.name, str) or not self.name:
+            problems.append(f"a marker's name must be text, not {show(self.name)}")
+        if self.transform not in ("identity", "log"):
+            problems.append(f'transform must be "identity" or "log", not {show(self.transform)}')
+        if self.direction not in (None, "lower", "higher"):
+            problems.append(f'direction must be "lower" or "higher", not {show(self.direction)}')
+        if self.lower_limit is not None:
+            if not _is_number(self.lower_limit):
+                problems.append(f"lower_limit must be a number, not {show(self.lower_limit)}")
+            elif self.transform == "log" and self.lower_limit <= 0:
+                problems.append("lower_limit must be above 0 for a marker on the log scale")
+        if problems:
+            raise DataError([f"marker {show(self.name)}: {text}" for text in problems])
+        if not self.label:
+            object.__setattr__(self, "label", self.name)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A window of measurement time, both ends included.
+
+    Parameters
+    ----------
+    name : str
+    first, last : float
+        In the schema's time unit.
+    """
+
+    name: str
+    first: float
+    last: float
+
+    def __post_init__(self) -> None:
+        if not (_is_number(self.first) and _is_number(self.last) and self.first <= self.last):
+            raise DataError(
+                f"phase {show(self.name)}: expected two numbers, first <= last, "
+                f"not {show(self.first)} and {show(self.last)}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schema:
+    """The columns of the patient and measurement tables, and the rules of the study.
+
+    All times share one clock, which starts at time zero, and one unit.
+
+    Parameters
+    ----------
+    patient : str
+        Column of the patient table that identifies a patient.
+    treatment : str
+        Column of the treatment (or exposure) group.
+    reference : hashable
+        The treatment level others are compared with.
+    levels : tuple, optional
+        All treatment levels. Without it there must be exactly two in the data. More than two
+        may be listed, but the comparisons of longsurv are written for two.
+    exit : str
+        Column of the follow-up time of each patient: to the event, or to its end.
+    event : str
+        Column of the status at that time.
+    event_level, censored_level : hashable or tuple of hashables
+        The statuses that mean the event of interest, and the end of follow-up without any event.
+    competing : mapping of str to hashable or tuple
+        Label of each competing event and its status.
+    entry : float or str, optional
+        Time from which patients are at risk (delayed entry): one number for all, or a column.
+        Nothing: time zero. A number here and "0" are the same thing.
+    horizon : float, optional
+        Follow-up is ended (censored) here, and later measurements are excluded.
+    time_unit, time_zero : str
+        E.g. "days", "ICU admission"; for tables and axes.
+    time, marker, value : str
+        Columns of the (long) measurement table.
+    measurement_patient : str, optional
+        The measurement table's patient column if it is not called ``patient``.
+    wide : bool
+        The measurement table has one row a patient and time, and one column a marker.
+    tolerance : float
+        How long after the end of a patient's follow-up a measurement may be dated.
+    phases : tuple of Phase
+    baseline_covariates : tuple of str
+        Columns of the patient table for the table of baseline characteristics.
+    categorical : tuple of str
+        Covariates whose text may look like numbers (site "1", "2", "3A").
+    exclude_incomplete : bool
+        Exclude (and count) patients whose treatment or outcome is missing, rather than refuse.
+    exclude_before_entry : bool
+        Exclude (and count) patients whose follow-up ends at or before their entry.
+    exclude_other_markers : bool
+        Exclude (and count) measurements of markers the study does not name.
+    """
+
+    patient: str = "patient"
+    treatment: str
+    reference: Level
+    levels: tuple[Level, ...] = ()
+    exit: str
+    event: str
+    event_level: Level | tuple[Level, ...] = 1
+    censored_level: Level | tuple[Level, ...] = 0
+    competing: Mapping[str, Level | tuple[Level, ...]] = field(default_factory=dict)
+    entry: float | str | None = None
+    horizon: float | None = None
+    time_unit: str = "days"
+    time_zero: str = ""
+    time: str = "time"
+    marker: str = "marker"
+    value: str = "value"
+    measurement_patient: str | None = None
+    wide: bool = False
+    tolerance: float = 0.0
+    phases: tuple[Phase, ...] = ()
+    baseline_covariates: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    exclude_incomplete: bool = False
+    exclude_before_entry: bool = False
+    exclude_other_markers: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("levels", "phases", "baseline_covariates", "categorical"):
+            object.__setattr__(self, name, as_levels(getattr(self, name)))
+        object.__setattr__(self, "competing", dict(self.competing))
+        problems = [
+            *self._name_problems(), *self._clock_problems(), *self._level_problems(),
+            *self._phase_problems(),
+        ]
+        if problems:
+            raise DataError(problems)
+
+    @property
+    def statuses(self) -> list[tuple[str, tuple[Level, ...]]]:
+        """Label and levels of each status, in the order of its code: 0, 1, 2, ..."""
+        return [
+            ("censored", as_levels(self.censored_level)),
+            ("event", as_levels(self.event_level)),
+            *((label, as_levels(level)) for label, level in self.competing.items()),
+        ]
+
+    @property
+    def outcome_columns(self) -> list[str]:
+        """Columns of the patient table that hold the outcome."""
+        return [self.exit, self.event, *([self.entry] if isinstance(self.entry, str) else [])]
+
+    def _name_problems(self) -> list[str]:
+        taken = ("marker", "value", "y", "censored", "phase")
+        return [
+            f"the {role} column cannot be called {show(name)}, which longsurv uses for a column of "
+            "its own; rename it"
+            for role, name in (("patient", self.patient), ("time", self.time))
+            if name in taken
+        ]
+
+    def _clock_problems(self) -> list[str]:
+        problems = []
+        if self.horizon is not None and not (_is_number(self.horizon) and self.horizon > 0):
+            problems.append(f"horizon must be a number above 0, not {show(self.horizon)}")
+        if not (_is_number(self.tolerance) and self.tolerance >= 0):
+            problems.append(f"tolerance must be 0 or more, not {show(self.tolerance)}")
+        if self.entry is not None and not isinstance(self.entry, str):
+            if not (_is_number(self.entry) and self.entry >= 0):
+                problems.append(
+                    f"entry must be a number, 0 or more, or a column; not {show(self.entry)}"
+                )
+            elif self.horizon is not None and not problems and self.entry >= self.horizon:
+                problems.append(f"entry ({self.entry:g}) must be before horizon ({self.horizon:g})")
+        return problems
+
+    def _level_problems(self) -> list[str]:
+        problems = []
+        if self.levels and self.reference not in self.levels:
+            problems.append(
+                f"reference {show(self.reference)} is not among the treatment levels "
+                f"{', '.join(map(show, self.levels))}"
+            )
+        owner: dict[str, str] = {}
+        for label, levels in self.statuses:
+            for level in levels:
+                if str(level) in owner:
+                    problems.append(
+                        f"status {show(level)} cannot mean both {owner[str(level)]} and {label}"
+                    )
+                owner[str(level)] = label
+        return problems
+
+    def _phase_problems(self) -> list[str]:
+        names = [phase.name for phase in self.phases]
+        problems = [
+            f"phase {show(name)} is given twice" for name in set(names) if names.count(name) > 1
+        ]
+        ordered = sorted(self.phases, key=lambda phase: phase.first)
+        problems += [
+            f"phases {show(a.name)} and {show(b.name)} overlap at time {b.first:g}"
+            for a, b in itertools.pairwise(ordered)
+            if b.first <= a.last
+        ]
+        return problems
+
+
+def as_levels(level: Level | tuple[Level, ...] | list[Level]) -> tuple[Level, ...]:
+    """Return one level or several as a tuple."""
+    return tuple(level) if isinstance(level, (tuple, list)) else (level,)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,133 @@
+"""The two answers to one question side by side, and why they differ."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from longsurv.errors import LongsurvError
+from longsurv.priors import moments
+from longsurv.results import Estimate, Posterior
+
+SHIFT_LIMIT = 0.25
+WIDTH_LIMIT = 1.25
+
+
+def compare(fit: Estimate, post: Posterior, level: float = 0.95) -> pd.DataFrame:
+    """Compare a maximum-likelihood fit with a posterior of the same model.
+
+    Parameters
+    ----------
+    fit : Estimate
+    post : Posterior
+    level : float
+        Of both intervals; the Bayesian one is equal-tailed.
+
+    Returns
+    -------
+    DataFrame
+        One row a term: term, estimate_ml, conf_low_ml, conf_high_ml, estimate_bayes,
+        conf_low_bayes, conf_high_bayes, overlap, verdict, reason.
+
+    Raises
+    ------
+    LongsurvError
+        If the two are not of the same formula.
+
+    Notes
+    -----
+    `overlap` is the length the intervals share over the length they cover together. The verdict is
+
+    - "agree": the centres differ by less than a quarter of a standard error and the widths by less
+      than a quarter;
+    - "prior pulls": taking the prior out of the posterior by the normal approximation (precisions
+      subtract) removes most of the difference;
+    - "boundary": maximum likelihood put the parameter, or another variance, on its boundary, where
+      its interval does not exist;
+    - "asymptotics": neither explains it: the likelihood is not normal around its maximum, or the
+      plug-in variances are uncertain, which the posterior carries and the Wald interval does not.
+
+    Both use one likelihood, so there is no other cause.
+    """
+    if fit.spec.formula != post.spec.formula or type(fit.spec) is not type(post.spec):
+        raise LongsurvError(
+            f"compare needs two answers to one question; these are {type(fit.spec).__name__} "
+            f"{fit.spec.formula!r} and {type(post.spec).__name__} {post.spec.formula!r}"
+        )
+    ml = fit.tidy(level, "all").set_index("term")
+    bayes = post.tidy(level, "all").set_index("term")
+    shared = [term for term in ml.index if term in bayes.index]
+    rows = []
+    for term in shared:
+        a, b = ml.loc[term], bayes.loc[term]
+        verdict, reason = _verdict(fit, post, term, a, b)
+        rows.append(
+            {
+                "term": term,
+                "estimate_ml": a["estimate"],
+                "conf_low_ml": a["conf_low"],
+                "conf_high_ml": a["conf_high"],
+                "estimate_bayes": b["estimate"],
+                "conf_low_bayes": b["conf_low"],
+                "conf_high_bayes": b["conf_high"],
+                "overlap": _overlap(a, b),
+                "verdict": verdict,
+                "reason": reason,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _overlap(a: pd.Series, b: pd.Series) -> float:
+    ends = [a["conf_low"], a["conf_high"], b["conf_low"], b["conf_high"]]
+    if not np.isfinite(ends).all():
+        return math.nan
+    shared = max(0.0, min(ends[1], ends[3]) - max(ends[0], ends[2]))
+    covered = max(ends[1], ends[3]) - min(ends[0], ends[2])
+    return shared / covered if covered > 0 else 1.0
+
+
+def _verdict(fit: Estimate, post: Posterior, term: str, a: pd.Series, b: pd.Series) -> tuple[str, str]:
+    se, sd = float(a["std_error"]), float(b["std_error"])
+    on_boundary = bool(fit.optimum.at_boundary)
+    if not math.isfinite(se):
+        reason = "maximum likelihood puts a variance on its boundary, where it has no standard error"
+        return "boundary", reason
+    shift, ratio = _distance(a["estimate"], se, b["estimate"], sd)
+    if _close(shift, ratio):
+        return "agree", f"centres differ by {abs(shift):.2f} standard errors, widths by {ratio - 1:+.0%}"
+    how = f"the centres differ by {abs(shift):.2f} standard errors and the widths by {ratio - 1:+.0%}"
+    prior = post.priors.get(term)
+    if prior is not None:
+        without = _without_prior(b["estimate"], sd, *moments(prior))
+        if without is not None:
+            new_shift, new_ratio = _distance(a["estimate"], se, *without)
+            misfit, before = _misfit(new_shift, new_ratio), _misfit(shift, ratio)
+            if misfit < 0.5 * before:
+                return "prior pulls", f"{how}; most of that goes when {prior} is taken out"
+    if on_boundary:
+        return "boundary", f"{how}; maximum likelihood fixed a variance at its boundary, Bayes averages over it"
+    return "asymptotics", f"{how}; the prior is too weak to explain it, the sample too small for normality"
+
+
+def _distance(estimate: float, se: float, other: float, sd: float) -> tuple[float, float]:
+    return (other - estimate) / max(se, 1e-300), sd / max(se, 1e-300)
+
+
+def _close(shift: float, ratio: float) -> bool:
+    return abs(shift) < SHIFT_LIMIT and 1.0 / WIDTH_LIMIT < ratio < WIDTH_LIMIT
+
+
+def _misfit(shift: float, ratio: float) -> float:
+    return abs(shift) + abs(math.log(ratio))
+
+
+def _without_prior(mean: float, sd: float, prior_mean: float, prior_sd: float) -> tuple[float, float] | None:
+    """Mean and SD of the likelihood alone, were all three normal; None if the prior is the tighter."""
+    precision = 1.0 / sd**2 - (0.0 if math.isinf(prior_sd) else 1.0 / prior_sd**2)
+    if precision <= 0.0:
+        return None
+    weighted = mean / sd**2 - (0.0 if math.isinf(prior_sd) else prior_mean / prior_sd**2)
+    return weighted / precision, 1.0 / math.sqrt(precision)

@@ -1,0 +1,174 @@
+"""The difference in change: how much further a marker moves in one group than in another.
+
+"Significant in one group, not in the other" compares two p-values. The estimand here compares the
+changes themselves:
+
+    (mean at `end` - mean at `start`) under `level`  minus  the same under `reference`
+
+as one contrast of the fixed effects, from an Estimate or a Posterior alike. On the log scale its
+exponential is a ratio: the fold change under `level` over the fold change under `reference`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from longsurv.design import FixedDesign
+from longsurv.errors import EstimationError
+
+
+class Fitted(Protocol):
+    """What an Estimate and a Posterior share."""
+
+    @property
+    def design(self) -> Any:
+        """Holds the fixed-effects design as `design.fixed`."""
+
+    def contrast(self, weights: dict[str, float]) -> pd.DataFrame:
+        """A linear combination of the fixed effects, one tidy row."""
+
+    def predict(self, newdata: pd.DataFrame) -> pd.DataFrame:
+        """Mean response of new rows, with intervals."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of a marker, and the two groups it is compared between.
+
+    Parameters
+    ----------
+    variable : str
+        Column the marker changes along: "phase", or the measurement time.
+    start, end : hashable
+        Its values before and after.
+    treatment : str
+        Column of the group.
+    level, reference : hashable
+        The group whose change is reported, and the one it is compared with.
+    """
+
+    variable: str
+    start: Hashable
+    end: Hashable
+    treatment: str
+    level: Hashable
+    reference: Hashable
+
+
+def difference_in_change(result: Fitted, change: Change, data: pd.DataFrame) -> pd.DataFrame:
+    """Contrast the change under one treatment level with that under the reference.
+
+    Parameters
+    ----------
+    result : Estimate or Posterior
+        Of a model with an interaction of `change.variable` and `change.treatment`.
+    change : Change
+    data : DataFrame
+        The data of the model; other covariates are held at a typical patient's.
+
+    Returns
+    -------
+    DataFrame
+        One row of the result's tidy table.
+
+    Raises
+    ------
+    EstimationError
+        If the model has no such interaction, or a group has no data at one of the two ends.
+    """
+    return result.contrast(contrast_weights(result.design.fixed, change, data))
+
+
+def contrast_weights(design: FixedDesign, change: Change, data: pd.DataFrame) -> dict[str, float]:
+    """Weights of the fixed effects in the difference in change, the zeros left out.
+
+    Raises
+    ------
+    EstimationError
+        If the contrast cannot be estimated from this design.
+    """
+    corners = _rows(data, [
+        {change.treatment: level, change.variable: at}
+        for level in (change.level, change.reference)
+        for at in (change.end, change.start)
+    ])
+    matrix = design.recipe.get_model_matrix(corners, context={}, na_action="ignore")
+    signs = np.array([1.0, -1.0, -1.0, 1.0])
+    weights = dict(zip(map(str, matrix.columns), signs @ matrix.to_numpy(dtype=float), strict=True))
+    weights = {name: float(w) for name, w in weights.items() if abs(w) > 1e-12}
+    lost = [name for name in weights if name in design.aliased]
+    if lost:
+        raise EstimationError(
+            f"the difference in change needs {lost[0]!r}, which the data cannot tell from the other"
+            f" terms: is there a measurement of every group at both {change.start!r} and"
+            f" {change.end!r}?"
+        )
+    if not weights:
+        raise EstimationError(
+            f"the model has no interaction of {change.variable!r} and {change.treatment!r}, so both"
+            f" groups change alike by construction; write '{change.variable} * {change.treatment}'"
+        )
+    return weights
+
+
+def mean_curves(
+    result: Fitted,
+    data: pd.DataFrame,
+    variable: str,
+    values: Sequence[Hashable],
+    treatment: str,
+    groups: Sequence[Hashable],
+) -> pd.DataFrame:
+    """Fitted mean of a typical patient of each group at each value of `variable`.
+
+    Returns
+    -------
+    DataFrame
+        Columns `variable`, `treatment` and the result's `estimate`, `std_error`, `conf_low`,
+        `conf_high`, on the scale of the response.
+    """
+    grid = _rows(data, [{treatment: group, variable: at} for group in groups for at in values])
+    return result.predict(grid)
+
+
+def adjusted_p_values(p_values: Sequence[float], method: str) -> np.ndarray:
+    """Correct p-values for multiple comparisons; missing ones stay missing and do not count.
+
+    Parameters
+    ----------
+    p_values : sequence of float
+    method : {"holm", "fdr_bh"}
+        Holm (1979) controls the family-wise error rate, Benjamini and Hochberg (1995) the
+        false discovery rate.
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    p = np.asarray(p_values, dtype=float)
+    out = np.full(len(p), np.nan)
+    known = np.isfinite(p)
+    if known.any():
+        out[known] = multipletests(p[known], method=method)[1]
+    return out
+
+
+def _rows(data: pd.DataFrame, cells: Sequence[dict[str, Hashable]]) -> pd.DataFrame:
+    """Rows of a typical patient with some columns set, every column keeping its type."""
+    typical = {name: _typical(column) for name, column in data.items()}
+    frame = pd.DataFrame([{**typical, **cell} for cell in cells], columns=list(data.columns))
+    return frame.astype({name: column.dtype for name, column in data.items()
+                         if isinstance(column.dtype, pd.CategoricalDtype)})
+
+
+def _typical(column: pd.Series) -> object:
+    """The mean of a number, the commonest level of anything else."""
+    present = column.dropna()
+    if present.empty:
+        return np.nan
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        return float(present.mean())
+    return present.mode().iloc[0]

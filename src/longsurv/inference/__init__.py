@@ -1,0 +1,7 @@
+"""Climb, curve and sample a log density. Nothing here knows what the density is of."""
+
+from longsurv.inference.curvature import Whitening, hessian, whiten
+from longsurv.inference.maximise import Optimum, maximise
+from longsurv.inference.sample import Draws, sample
+
+__all__ = ["Draws", "Optimum", "Whitening", "hessian", "maximise", "sample", "whiten"]

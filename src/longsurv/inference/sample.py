@@ -1,0 +1,126 @@
+"""No-U-turn sampling in whitened coordinates."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from longsurv.inference.curvature import LogDensity, Whitening
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Posterior draws on the unconstrained scale.
+
+    Attributes
+    ----------
+    theta : ndarray, shape (chains, draws, d)
+    stats : dict of str to ndarray, shape (chains, draws)
+        Sampler statistics under ArviZ's names: diverging, energy, n_steps, tree_depth, step_size, lp,
+        acceptance_rate.
+    seconds : float
+        Sampling time, warm-up included.
+    tune : int
+        Warm-up iterations a chain (not kept).
+    whitening : Whitening
+    seed : int
+    """
+
+    theta: np.ndarray
+    stats: dict[str, np.ndarray]
+    seconds: float
+    tune: int
+    whitening: Whitening
+    seed: int
+
+
+def sample(
+    density: LogDensity,
+    whitening: Whitening,
+    *,
+    draws: int = 1000,
+    tune: int = 300,
+    chains: int = 2,
+    seed: int = 1,
+    cores: int | None = None,
+) -> Draws:
+    """Draw from a log density with nutpie's NUTS.
+
+    Parameters
+    ----------
+    density : callable
+        Returns (log density up to a constant, gradient) at theta, shape (d,). Called from several
+        threads at once.
+    whitening : Whitening
+        Coordinates z with theta = centre + factor z in which the density is near a standard normal.
+        Chains start at draws of z from a standard normal.
+    draws, tune, chains : int
+        Kept and warm-up iterations a chain, and the number of chains.
+    seed : int
+        One seed for all chains; the result is the same bit for bit on one machine.
+    cores : int, optional
+        Chains run at once; all of them by default.
+
+    Returns
+    -------
+    Draws
+    """
+    import nutpie
+    from nutpie.compiled_pyfunc import from_pyfunc
+
+    centre, factor = whitening.centre, np.ascontiguousarray(whitening.factor)
+    transposed = np.ascontiguousarray(factor.T)
+    d = len(centre)
+
+    def make_logp():
+        def logp(z: np.ndarray) -> tuple[float, np.ndarray]:
+            value, gradient = density(centre + factor @ z)
+            return value, transposed @ gradient
+
+        return logp
+
+    def make_expand(_seed1: int, _seed2: int, _chain: int):
+        def expand(z: np.ndarray) -> dict[str, np.ndarray]:
+            return {"z": z}
+
+        return expand
+
+    def start(chain_seed: int) -> np.ndarray:
+        return np.random.default_rng(chain_seed).standard_normal(d)
+
+    model = from_pyfunc(
+        d, make_logp, make_expand, [np.dtype("float64")], [(d,)], ["z"], make_initial_point_fn=start
+    )
+    began = time.perf_counter()
+    trace = nutpie.sample(
+        model,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        cores=cores if cores is not None else chains,
+        seed=seed,
+        save_warmup=False,
+        progress_bar=False,
+    )
+    seconds = time.perf_counter() - began
+    z = trace["posterior"]["z"].to_numpy()
+    stats = trace["sample_stats"]
+    kept = {
+        "diverging": "diverging",
+        "energy": "energy",
+        "n_steps": "n_steps",
+        "tree_depth": "depth",
+        "step_size": "step_size",
+        "lp": "logp",
+        "acceptance_rate": "mean_tree_accept",
+    }
+    return Draws(
+        theta=centre + z @ factor.T,
+        stats={name: stats[source].to_numpy() for name, source in kept.items() if source in stats},
+        seconds=seconds,
+        tune=tune,
+        whitening=whitening,
+        seed=seed,
+    )

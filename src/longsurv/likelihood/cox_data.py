@@ -1,0 +1,425 @@
+"""Survival rows made ready for the Cox kernels: sorted, ranked, centred and scaled once.
+
+The kernels never see a time. Each row is at risk at a run of consecutive event times of its
+stratum, so `prepare` turns (entry, exit] into the index range [first, last) of that run; ties,
+entry times and strata are all settled here, and the kernels loop over integers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+# Times closer than this, relative to the mean absolute time, are one time: ages and durations
+# computed in floating point differ in the last digits where the calendar says "same day".
+TIE_TOLERANCE = float(np.sqrt(np.finfo(float).eps))
+
+
+class RiskArrays(NamedTuple):
+    """What the compiled kernels read. Rows by stratum and exit; event times likewise.
+
+    n rows, p columns, K distinct event times (counted separately in each stratum).
+    """
+
+    X: Floats  # (n, p) centred within stratum and scaled
+    offset: Floats  # (n,) centred within stratum
+    weight: Floats  # (n,)
+    event: NDArray[np.bool_]  # (n,)
+    first: NDArray[np.int32]  # (n,) first event time at which the row is at risk
+    last: NDArray[np.int32]  # (n,) one past the last; an event row's own time is last - 1
+    opening: NDArray[np.int32]  # (K,) index of the first event time of the same stratum
+    deaths: Integers  # (K,) number of events
+    death_weight: Floats  # (K,) their summed weights
+    staggered: bool  # some row enters after the first event time of its stratum
+    efron: bool  # ties exist and are to be treated by Efron's method
+
+
+@dataclass(frozen=True, eq=False)
+class CoxData:
+    """Rows prepared for the Cox kernels by `prepare`.
+
+    Attributes
+    ----------
+    arrays : RiskArrays
+        Sorted arrays the compiled kernels read. Rows never at risk at an event time are left
+        out: they carry no information.
+    order : ndarray of int, shape (n,)
+        Original position of each kept row.
+    n_rows : int
+        Number of rows given to `prepare`.
+    mean : ndarray, shape (n_strata, p)
+        Column means by stratum, subtracted from X.
+    scale : ndarray, shape (p,)
+        Column scales (powers of two near the standard deviation, so scaling rounds nothing).
+    offset_mean : ndarray, shape (n_strata,)
+        Mean offset by stratum, subtracted from the offset.
+    times : ndarray, shape (K,)
+        Distinct event times, by stratum and time.
+    time_stratum : ndarray of int, shape (K,)
+        Position in `strata` of each event time.
+    strata : ndarray, shape (n_strata,)
+        Stratum labels, sorted.
+    ties : {"efron", "breslow"}
+    """
+
+    arrays: RiskArrays
+    order: Integers
+    n_rows: int
+    mean: Floats
+    scale: Floats
+    offset_mean: Floats
+    times: Floats
+    time_stratum: Integers
+    strata: NDArray
+    ties: str
+
+    @property
+    def n_events(self) -> int:
+        return int(self.arrays.deaths.sum())
+
+    @property
+    def n_columns(self) -> int:
+        return self.arrays.X.shape[1]
+
+    @property
+    def row_stratum(self) -> Integers:
+        """Position in `strata` of each kept row."""
+        return self.time_stratum[self.arrays.first]
+
+
+def prepare(
+    X: ArrayLike,
+    exit: ArrayLike,
+    event: ArrayLike,
+    entry: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    strata: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
+    ties: str = "efron",
+) -> CoxData:
+    """Sort, rank, centre and scale survival rows for the Cox kernels.
+
+    A row is at risk at time t when entry < t <= exit, as in R's ``Surv(entry, exit, event)``.
+    Times that differ by no more than 1.5e-8 of the mean absolute time are one time (the relative
+    rule of R's ``timefix``; its absolute rule is left out so that the unit of time never matters).
+
+    Parameters
+    ----------
+    X : array_like, shape (n, p)
+        Covariates, no intercept. p may be 0.
+    exit : array_like, shape (n,)
+        End of the time at risk.
+    event : array_like of bool or 0/1, shape (n,)
+        Whether the event happened at `exit`.
+    entry : array_like, shape (n,), optional
+        Start of the time at risk; without it every row is at risk from the beginning.
+    weights : array_like, shape (n,), optional
+        Case weights, at least 0. A row of weight 0 is left out, also from the count of ties.
+    strata : array_like, shape (n,), optional
+        Labels; risk sets never cross strata.
+    offset : array_like, shape (n,), optional
+        Added to the linear predictor.
+    ties : {"efron", "breslow"}
+
+    Returns
+    -------
+    CoxData
+
+    Raises
+    ------
+    ValueError
+        If the arrays cannot be used; the message lists every problem found, with 0-based rows.
+    """
+    X, exit, event = _reals(X), _reals(exit), np.asarray(event)
+    n = len(exit)
+    start = None if entry is None else _reals(entry)
+    weight = _reals(np.ones(n)) if weights is None else _reals(weights)
+    shift = _reals(np.zeros(n)) if offset is None else _reals(offset)
+    labels = None if strata is None else np.asarray(strata)
+    _check(X, exit, event, start, weight, shift, labels, ties)
+
+    died = event.astype(bool)
+    if labels is None:
+        levels, code = np.zeros(1, dtype=int), np.zeros(n, dtype=np.int64)
+    else:
+        levels, code = np.unique(labels, return_inverse=True)
+    clock, order, exit_rank, entry_rank = _ranks(exit, start)
+    if len(levels) > 1:
+        order = _counting_sort(code, order, len(levels))
+    counted = died & (weight > 0)
+    first, last, time_rank, time_stratum = _event_ranges(
+        code[order], exit_rank[order], counted[order]
+    )
+    if entry_rank is not None:
+        bounds = np.searchsorted(time_stratum, np.arange(len(levels) + 1))
+        first = _entry_indices(order, code, entry_rank, time_rank, bounds, last)
+    informative = (first < last) & (weight[order] > 0)
+    if not informative.all():
+        order, first, last = order[informative], first[informative], last[informative]
+    K = len(time_rank)
+    opening = np.searchsorted(time_stratum, time_stratum).astype(np.int32)
+    mean, offset_mean = _stratum_means(X, shift, code, len(levels))
+    scale = _scales(X, mean, code)
+    died, weight = died[order], weight[order]
+    own = last[died] - 1
+    deaths = np.bincount(own, minlength=K)
+    arrays = _read_only(
+        X=_standardised(X, mean, scale, code, order),
+        offset=shift[order] - offset_mean[code[order]],
+        weight=weight,
+        event=died,
+        first=first,
+        last=last,
+        opening=opening,
+        deaths=deaths,
+        death_weight=np.bincount(own, weights=weight[died], minlength=K),
+        staggered=bool((first > opening[first]).any()),
+        efron=ties == "efron" and bool(deaths.max() > 1),
+    )
+    return CoxData(
+        arrays=arrays,
+        order=order,
+        n_rows=n,
+        mean=mean,
+        scale=scale,
+        offset_mean=offset_mean,
+        times=clock[time_rank],
+        time_stratum=time_stratum,
+        strata=levels,
+        ties=ties,
+    )
+
+
+def standardise(data: CoxData, beta: ArrayLike) -> Floats:
+    """Coefficients of the standardised columns, checked for shape."""
+    b = np.asarray(beta, dtype=float)
+    if b.shape != data.scale.shape:
+        raise ValueError(f"beta has shape {b.shape}, but there are {len(data.scale)} columns")
+    return b * data.scale
+
+
+def _reals(values: ArrayLike) -> Floats:
+    """Contiguous float array that is never written to, so one compiled version serves all."""
+    array = np.ascontiguousarray(values, dtype=float).view()
+    array.flags.writeable = False
+    return array
+
+
+def _read_only(**arrays: NDArray | bool) -> RiskArrays:
+    for array in arrays.values():
+        if isinstance(array, np.ndarray):
+            array.flags.writeable = False
+    return RiskArrays(**arrays)
+
+
+def _check(
+    X: Floats,
+    exit: Floats,
+    event: NDArray,
+    entry: Floats | None,
+    weight: Floats,
+    offset: Floats,
+    strata: NDArray | None,
+    ties: str,
+) -> None:
+    """Raise one ValueError naming every problem of the arguments of `prepare`."""
+    if ties not in ("efron", "breslow"):
+        raise ValueError(f'ties must be "efron" or "breslow", not {ties!r}')
+    if X.ndim != 2 or exit.ndim != 1:
+        raise ValueError(f"X must be a matrix and exit a vector, not {X.ndim}- and {exit.ndim}-d")
+    vectors = {"X": X[:, 0] if X.shape[1] else np.zeros(len(X)), "event": event, "entry": entry}
+    vectors |= {"weights": weight, "strata": strata, "offset": offset}
+    wrong = [
+        f"{name} has shape {v.shape}, but exit has {len(exit)} rows"
+        for name, v in vectors.items()
+        if v is not None and v.shape != exit.shape
+    ]
+    if wrong:
+        raise ValueError("; ".join(wrong))
+
+    problems = []
+
+    def complain(bad: NDArray[np.bool_], text: str) -> None:
+        if bad.any():
+            rows = np.flatnonzero(bad)
+            more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
+            problems.append(f"{text}: row {', '.join(map(str, rows[:5]))}{more}")
+
+    if not np.isfinite(X.sum()):  # a sum is one cheap pass; it can overflow, so look again
+        complain(~np.isfinite(X).all(axis=1), "X is not finite")
+    complain(~np.isfinite(exit), "exit is not finite")
+    complain(~np.isfinite(weight) | (weight < 0), "weights must be finite and at least 0")
+    complain(~np.isfinite(offset), "offset is not finite")
+    if event.dtype != bool:
+        complain((event != 0) & (event != 1), "event must be 0 or 1")
+    if entry is not None:
+        complain(~np.isfinite(entry), "entry is not finite")
+        complain(entry >= exit, "entry must be before exit")
+    if not ((event == 1) & (weight > 0)).any():
+        problems.append("there is no event with a positive weight: nothing can be estimated")
+    if problems:
+        raise ValueError("; ".join(problems))
+
+
+def _ranks(
+    exit: Floats, entry: Floats | None
+) -> tuple[Floats, Integers, Integers, Integers | None]:
+    """Clock of distinct times, rows in order of exit, and ranks on the clock of exit and entry."""
+    n = len(exit)
+    both = exit if entry is None else np.concatenate([exit, entry])
+    low, high = both.min(), both.max()
+    if high - low < 2 * n and max(-low, high) * TIE_TOLERANCE < 0.5 and _whole(both):
+        clock = np.arange(low, high + 1)  # days, months, ...: no need to sort
+        rank = (both - low).astype(np.int64)
+        order = _counting_sort(rank[:n], np.arange(n), len(clock))
+    else:
+        by_time = np.argsort(both)
+        ascending = both[by_time]
+        step = np.diff(ascending, prepend=-np.inf)
+        new = step > TIE_TOLERANCE * np.abs(ascending[step > 0]).mean()
+        clock = ascending[new]
+        rank = np.empty(len(both), dtype=np.int64)
+        rank[by_time] = np.cumsum(new) - 1
+        order = by_time if entry is None else by_time[by_time < n]
+    if entry is None:
+        return clock, order, rank, None
+    empty = np.flatnonzero(rank[:n] == rank[n:])
+    if len(empty):
+        raise ValueError(
+            "entry and exit differ by no more than rounding (their times count as tied): "
+            f"row {', '.join(map(str, empty[:5]))}"
+        )
+    return clock, order, rank[:n], rank[n:]
+
+
+@njit(cache=True, nogil=True)
+def _whole(values):
+    for value in values:
+        if value != np.floor(value):
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _counting_sort(key, order, n_keys):
+    """Stable sort of `order` by key[order], O(n)."""
+    position = np.zeros(n_keys + 1, np.int64)
+    for i in range(len(key)):
+        position[key[i] + 1] += 1
+    for k in range(n_keys):
+        position[k + 1] += position[k]
+    result = np.empty(len(order), np.int64)
+    for i in range(len(order)):
+        row = order[i]
+        result[position[key[row]]] = row
+        position[key[row]] += 1
+    return result
+
+
+@njit(cache=True, nogil=True)
+def _event_ranges(stratum, rank, event):
+    """Range of event times of each sorted row when nobody enters late; the event times."""
+    n = len(rank)
+    first = np.empty(n, np.int32)
+    last = np.empty(n, np.int32)
+    time_rank = np.empty(n, np.int64)
+    time_stratum = np.empty(n, np.int64)
+    K = 0
+    opening = 0
+    i = 0
+    while i < n:
+        if i == 0 or stratum[i - 1] != stratum[i]:
+            opening = K
+        j = i
+        any_event = False
+        while j < n and rank[j] == rank[i] and stratum[j] == stratum[i]:
+            any_event |= event[j]
+            j += 1
+        if any_event:
+            time_rank[K] = rank[i]
+            time_stratum[K] = stratum[i]
+            K += 1
+        first[i:j] = opening
+        last[i:j] = K
+        i = j
+    return first, last, time_rank[:K].copy(), time_stratum[:K].copy()
+
+
+@njit(cache=True, nogil=True)
+def _entry_indices(order, code, entry_rank, time_rank, bounds, last):
+    """First event time after entry: at risk at t needs entry < t."""
+    first = np.empty(len(order), np.int32)
+    for i in range(len(order)):
+        low, high = bounds[code[order[i]]], np.int64(last[i])
+        while low < high:
+            middle = (low + high) // 2
+            if time_rank[middle] <= entry_rank[order[i]]:
+                low = middle + 1
+            else:
+                high = middle
+        first[i] = low
+    return first
+
+
+@njit(cache=True, nogil=True)
+def _stratum_means(X, offset, code, n_strata):
+    """Means by stratum, summed about the stratum's first row: exact for a constant column."""
+    n, p = X.shape
+    pivot = np.full(n_strata, -1)
+    count = np.zeros(n_strata)
+    mean = np.zeros((n_strata, p))
+    offset_mean = np.zeros(n_strata)
+    for i in range(n):
+        s = code[i]
+        if pivot[s] < 0:
+            pivot[s] = i
+        count[s] += 1
+        offset_mean[s] += offset[i] - offset[pivot[s]]
+        for j in range(p):
+            mean[s, j] += X[i, j] - X[pivot[s], j]
+    for s in range(n_strata):
+        offset_mean[s] = offset[pivot[s]] + offset_mean[s] / count[s]
+        for j in range(p):
+            mean[s, j] = X[pivot[s], j] + mean[s, j] / count[s]
+    return mean, offset_mean
+
+
+def _scales(X: Floats, mean: Floats, code: Integers) -> Floats:
+    """Powers of two near the columns' standard deviations; 1 for a constant column."""
+    sd = np.sqrt(_mean_squares(X, mean, code))
+    sd[sd == 0] = 1.0
+    return np.exp2(np.round(np.log2(sd)))
+
+
+@njit(cache=True, nogil=True)
+def _mean_squares(X, mean, code):
+    n, p = X.shape
+    total = np.zeros(p)
+    for i in range(n):
+        for j in range(p):
+            total[j] += (X[i, j] - mean[code[i], j]) ** 2
+    return total / n
+
+
+@njit(cache=True, nogil=True)
+def _standardised(X, mean, scale, code, order):
+    """Rows of X in the new order, centred within stratum and scaled."""
+    n, p = len(order), X.shape[1]
+    place = np.full(len(X), -1)
+    for i in range(n):
+        place[order[i]] = i
+    inverse = 1.0 / scale  # exact: powers of two
+    Z = np.empty((n, p))
+    for row in range(len(X)):  # reading in order and writing out of order is the cheaper way
+        i = place[row]
+        if i >= 0:
+            for j in range(p):
+                Z[i, j] = (X[row, j] - mean[code[row], j]) * inverse[j]
+    return Z

@@ -1,0 +1,175 @@
+"""Compiled sums over risk sets: the two operations every Cox computation is made of.
+
+Let A be the 0/1 matrix "row i is at risk at event time k". `risk_sums` computes A' applied to
+rows (S0, S1, ... of the textbooks) and `exposure` computes A applied to event times (cumulative
+hazards). Neither subtracts: without late entry they are running sums; with it, a row's range of
+event times is split into O(log K) nodes of a binary tree. So a sum of positive terms is exact to
+rounding even just after somebody of enormous risk has left.
+
+Relative risks are kept as v * 2^(256 e) with integer e, added in the style of log-sum-exp. The
+exponent is 0 for any linear predictor within +-88, so it costs one predictable comparison, and
+risk sets neither overflow nor vanish however far apart the linear predictors are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+LOG_BASE = 256 * np.log(2.0)
+NO_TERMS = -(2**30)  # exponent of an empty sum
+
+
+@njit(cache=True, nogil=True)
+def scaled(gap):
+    """2^(256 gap) for gap <= 0, to 0 when the term cannot matter beside one of gap 0."""
+    if gap == 0:
+        return 1.0
+    return 2.0**-256 if gap == -1 else 0.0
+
+
+@njit(cache=True, nogil=True)
+def linear_predictor(a, b):
+    """eta = X b + offset, for standardised coefficients b."""
+    n, p = a.X.shape
+    eta = np.empty(n)
+    for i in range(n):
+        total = a.offset[i]
+        for j in range(p):
+            total += a.X[i, j] * b[j]
+        eta[i] = total
+    return eta
+
+
+@njit(cache=True, nogil=True)
+def relative_risks(a, eta):
+    """Weighted risks w exp(eta) as mantissa v and exponent e."""
+    n = len(eta)
+    v = np.empty(n)
+    e = np.empty(n, np.int32)
+    for i in range(n):
+        e[i] = np.int32(np.rint(eta[i] / LOG_BASE))
+        v[i] = a.weight[i] * np.exp(eta[i] - e[i] * LOG_BASE)
+    return v, e
+
+
+@njit(cache=True, nogil=True)
+def _add_row(S, eS, k, v, e, X, i):
+    """S[k] += v[i] * (1, X[i]), as many columns as S has."""
+    if e[i] == eS[k]:
+        term = v[i]
+    elif e[i] < eS[k]:
+        term = v[i] * scaled(e[i] - eS[k])
+    else:
+        S[k] *= scaled(eS[k] - e[i])
+        eS[k] = e[i]
+        term = v[i]
+    S[k, 0] += term
+    for j in range(1, S.shape[1]):
+        S[k, j] += term * X[i, j - 1]
+
+
+@njit(cache=True, nogil=True)
+def _add_sum(S, eS, into, source):
+    """S[into] += S[source]."""
+    factor = 1.0
+    if eS[source] > eS[into]:
+        S[into] *= scaled(eS[into] - eS[source])
+        eS[into] = eS[source]
+    elif eS[source] < eS[into]:
+        factor = scaled(eS[source] - eS[into])
+    for j in range(S.shape[1]):
+        S[into, j] += factor * S[source, j]
+
+
+@njit(cache=True, nogil=True)
+def risk_sums(a, v, e, width):
+    """Sums over the risk set of every event time: S (K, width), and their exponents eS (K,).
+
+    The first column is the sum of v, the others those of v times the leading columns of X.
+    """
+    K = len(a.deaths)
+    if not a.staggered:
+        S, eS = np.zeros((K, width)), np.full(K, NO_TERMS, np.int32)
+        for i in range(len(v)):
+            _add_row(S, eS, a.last[i] - 1, v, e, a.X, i)
+        for k in range(K - 2, -1, -1):
+            if a.opening[k + 1] == a.opening[k]:
+                _add_sum(S, eS, k, k + 1)
+        return S, eS
+    tree, eT = np.zeros((2 * K, width)), np.full(2 * K, NO_TERMS, np.int32)
+    for i in range(len(v)):
+        low, high = a.first[i] + K, a.last[i] + K
+        while low < high:
+            if low & 1:
+                _add_row(tree, eT, low, v, e, a.X, i)
+                low += 1
+            if high & 1:
+                high -= 1
+                _add_row(tree, eT, high, v, e, a.X, i)
+            low >>= 1
+            high >>= 1
+    for node in range(2, 2 * K):
+        _add_sum(tree, eT, node, node >> 1)
+    return tree[K:].copy(), eT[K:].copy()
+
+
+@njit(cache=True, nogil=True)
+def death_sums(a, v, e, eS, width):
+    """As `risk_sums`, over the tied events alone and with exponents eS; empty if not needed."""
+    E = np.zeros((len(a.deaths) if a.efron else 0, width))
+    for i in range(len(v) if a.efron else 0):
+        if a.event[i]:
+            k = a.last[i] - 1
+            term = v[i] * scaled(e[i] - eS[k])
+            E[k, 0] += term
+            for j in range(1, width):
+                E[k, j] += term * a.X[i, j - 1]
+    return E
+
+
+@njit(cache=True, nogil=True)
+def exposure(a, e, h, eS):
+    """Sum of h (K, m) over the event times at which each row is at risk.
+
+    h[k] carries the exponent -eS[k], that of a hazard; the result (n, m) is to be multiplied by a
+    row's v, so it carries -e[i] and the product is an ordinary number.
+    """
+    n, m = len(e), h.shape[1]
+    K = len(a.deaths)
+    out = np.zeros((n, m))
+    if not a.staggered:
+        H, eH = h.copy(), -eS
+        for k in range(1, K):
+            if a.opening[k] == a.opening[k - 1]:
+                _add_sum(H, eH, k, k - 1)
+        for i in range(n):
+            k = a.last[i] - 1
+            factor = scaled(e[i] + eH[k])
+            for j in range(m):
+                out[i, j] = factor * H[k, j]
+        return out
+    tree, eT = np.zeros((2 * K, m)), np.full(2 * K, NO_TERMS, np.int32)
+    tree[K:] = h
+    eT[K:] = -eS
+    for node in range(2 * K - 1, 1, -1):
+        _add_sum(tree, eT, node >> 1, node)
+    for i in range(n):
+        low, high = a.first[i] + K, a.last[i] + K
+        while low < high:
+            if low & 1:
+                _add_node(out, i, tree, low, e[i] + eT[low])
+                low += 1
+            if high & 1:
+                high -= 1
+                _add_node(out, i, tree, high, e[i] + eT[high])
+            low >>= 1
+            high >>= 1
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _add_node(out, i, tree, node, gap):
+    factor = scaled(gap)
+    for j in range(tree.shape[1]):
+        out[i, j] += factor * tree[node, j]

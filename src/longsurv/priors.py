@@ -1,0 +1,411 @@
+"""Prior distributions: log density, gradient and PyMC twin, and the named sets for treatment effects."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+from numba import njit
+
+from longsurv.errors import LongsurvError
+
+HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
+
+
+class Prior:
+    """A distribution for one parameter. The families below are its only kinds."""
+
+    code: ClassVar[int]
+    positive: ClassVar[bool]
+
+    def __post_init__(self) -> None:
+        for field in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if not (isinstance(value, int | float) and math.isfinite(value)):
+                raise LongsurvError(f"{type(self).__name__}: {field.name} must be a finite number")
+            if field.name != "mean" and value <= 0:
+                raise LongsurvError(
+                    f"{type(self).__name__}: {field.name} must be greater than 0, got {value}"
+                )
+
+    @property
+    def constants(self) -> tuple[float, float, float]:
+        """Parameters as the compiled log density takes them."""
+        raise NotImplementedError
+
+    def to_pymc(self, name: str) -> Any:
+        """The same distribution as a PyMC variable of the model in context."""
+        raise NotImplementedError
+
+    def scaled(self, factor: float) -> Prior:
+        """The distribution of factor times the parameter, factor > 0."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        inside = ", ".join(f"{getattr(self, f.name):.4g}" for f in fields(self))  # type: ignore[arg-type]
+        return f"{type(self).__name__}({inside})"
+
+
+@dataclass(frozen=True, repr=True)
+class Normal(Prior):
+    """Normal distribution with a mean and a standard deviation."""
+
+    mean: float = 0.0
+    sd: float = 1.0
+    code: ClassVar[int] = 0
+    positive: ClassVar[bool] = False
+    __str__ = Prior.__str__
+
+    @property
+    def constants(self) -> tuple[float, float, float]:
+        return (self.mean, self.sd, 0.0)
+
+    def to_pymc(self, name: str) -> Any:
+        import pymc as pm
+
+        return pm.Normal(name, self.mean, self.sd)
+
+    def scaled(self, factor: float) -> Normal:
+        return Normal(self.mean * factor, self.sd * factor)
+
+
+@dataclass(frozen=True)
+class StudentT(Prior):
+    """Student's t with `df` degrees of freedom, a mean and a scale."""
+
+    df: float = 4.0
+    mean: float = 0.0
+    scale: float = 1.0
+    code: ClassVar[int] = 1
+    positive: ClassVar[bool] = False
+
+    @property
+    def constants(self) -> tuple[float, float, float]:
+        return (self.mean, self.scale, self.df)
+
+    def to_pymc(self, name: str) -> Any:
+        import pymc as pm
+
+        return pm.StudentT(name, nu=self.df, mu=self.mean, sigma=self.scale)
+
+    def scaled(self, factor: float) -> StudentT:
+        return StudentT(self.df, self.mean * factor, self.scale * factor)
+
+
+@dataclass(frozen=True)
+class HalfNormal(Prior):
+    """Normal(0, sd) kept above zero."""
+
+    sd: float = 1.0
+    code: ClassVar[int] = 2
+    positive: ClassVar[bool] = True
+
+    @property
+    def constants(self) -> tuple[float, float, float]:
+        return (self.sd, 0.0, 0.0)
+
+    def to_pymc(self, name: str) -> Any:
+        import pymc as pm
+
+        return pm.HalfNormal(name, sigma=self.sd)
+
+    def scaled(self, factor: float) -> HalfNormal:
+        return HalfNormal(self.sd * factor)
+
+
+@dataclass(frozen=True)
+class Exponential(Prior):
+    """Exponential with the given scale (its mean)."""
+
+    scale: float = 1.0
+    code: ClassVar[int] = 3
+    positive: ClassVar[bool] = True
+
+    @property
+    def constants(self) -> tuple[float, float, float]:
+        return (self.scale, 0.0, 0.0)
+
+    def to_pymc(self, name: str) -> Any:
+        import pymc as pm
+
+        return pm.Exponential(name, scale=self.scale)
+
+    def scaled(self, factor: float) -> Exponential:
+        return Exponential(self.scale * factor)
+
+
+@dataclass(frozen=True)
+class Gamma(Prior):
+    """Gamma with a shape and a rate."""
+
+    shape: float = 2.0
+    rate: float = 1.0
+    code: ClassVar[int] = 4
+    positive: ClassVar[bool] = True
+
+    @property
+    def constants(self) -> tuple[float, float, float]:
+        constant = self.shape * math.log(self.rate) - math.lgamma(self.shape)
+        return (self.shape, self.rate, constant)
+
+    def to_pymc(self, name: str) -> Any:
+        import pymc as pm
+
+        return pm.Gamma(name, alpha=self.shape, beta=self.rate)
+
+    def scaled(self, factor: float) -> Gamma:
+        return Gamma(self.shape, self.rate / factor)
+
+
+@dataclass(frozen=True)
+class LKJ(Prior):
+    """LKJ distribution of a correlation matrix: density proportional to det(C)^(eta - 1).
+
+    Lewandowski, Kurowicka & Joe (2009), J Multivar Anal 100:1989-2001.
+    """
+
+    eta: float = 2.0
+    code: ClassVar[int] = 5
+    positive: ClassVar[bool] = False
+
+    @property
+    def constants(self) -> tuple[float, float, float]:
+        return (self.eta, 0.0, 0.0)
+
+
+@njit(cache=True, nogil=True)
+def _log_density(code, a, b, c, x):
+    """Log density and derivative at x of one scalar prior."""
+    if code == 0:
+        u = (x - a) / b
+        return -0.5 * u * u - math.log(b) - HALF_LOG_2PI, -u / b
+    if code == 1:
+        u = (x - a) / b
+        constant = math.lgamma(0.5 * (c + 1.0)) - math.lgamma(0.5 * c) - 0.5 * math.log(c * math.pi)
+        value = constant - math.log(b) - 0.5 * (c + 1.0) * math.log1p(u * u / c)
+        return value, -(c + 1.0) * u / (c + u * u) / b
+    if code == 2:
+        return -0.5 * (x / a) ** 2 - math.log(a) - HALF_LOG_2PI + math.log(2.0), -x / (a * a)
+    if code == 3:
+        return -x / a - math.log(a), -1.0 / a
+    return c + (a - 1.0) * math.log(x) - b * x, (a - 1.0) / x - b
+
+
+@njit(cache=True, nogil=True)
+def _lkj_shape(eta, q, j):
+    """Partial correlations of column j are 2 Beta(shape, shape) - 1 independently."""
+    return eta + 0.5 * (q - 2 - j)
+
+
+@njit(cache=True, nogil=True)
+def _stack(theta, codes, constants, logged, eta, q):
+    """Sum of log priors and log Jacobians at unconstrained theta, with its gradient."""
+    value = 0.0
+    gradient = np.zeros(theta.shape[0])
+    m = codes.shape[0]
+    for j in range(m):
+        x = math.exp(theta[j]) if logged[j] else theta[j]
+        v, g = _log_density(codes[j], constants[j, 0], constants[j, 1], constants[j, 2], x)
+        if logged[j]:
+            v += theta[j]
+            g = g * x + 1.0
+        value += v
+        gradient[j] = g
+    k = m
+    for i in range(1, q):
+        for j in range(i):
+            shape = _lkj_shape(eta, q, j)
+            r = math.tanh(theta[k])
+            value += shape * math.log1p(-r * r) - (2.0 * shape - 1.0) * math.log(2.0)
+            value += math.lgamma(2.0 * shape) - 2.0 * math.lgamma(shape)
+            gradient[k] = -2.0 * shape * r
+            k += 1
+    return value, gradient
+
+
+@dataclass(frozen=True)
+class PriorStack:
+    """The priors of all parameters of a model, in the order of its unconstrained vector.
+
+    Positive parameters are on the log scale in theta; after them may come the partial correlations
+    of one LKJ prior. `value_and_gradient` includes the log Jacobians of those transforms, so that
+    the sum with a log-likelihood is a log density of theta.
+
+    Attributes
+    ----------
+    names : tuple of str
+    priors : tuple of Prior
+        One scalar prior a name.
+    correlation : LKJ or None
+    size : int
+        Dimension of the correlation matrix (0 for none).
+    """
+
+    names: tuple[str, ...]
+    priors: tuple[Prior, ...]
+    correlation: LKJ | None = None
+    size: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_codes", np.array([p.code for p in self.priors], dtype=np.int64))
+        constants = np.array([p.constants for p in self.priors], dtype=float).reshape(-1, 3)
+        object.__setattr__(self, "_constants", constants)
+        object.__setattr__(self, "_logged", np.array([p.positive for p in self.priors], dtype=bool))
+        eta = self.correlation.eta if self.correlation is not None else 1.0
+        object.__setattr__(self, "_eta", float(eta))
+
+    def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """Log prior density of the unconstrained vector theta, shape (d,), and its gradient."""
+        return _stack(theta, self._codes, self._constants, self._logged, self._eta, self.size)  # type: ignore[attr-defined]
+
+    def constrain(self, theta: np.ndarray) -> np.ndarray:
+        """Scalar parameters on their natural scale, from theta of shape (..., d)."""
+        scalars = theta[..., : len(self.priors)]
+        return np.where(self._logged, np.exp(np.where(self._logged, scalars, 0.0)), scalars)  # type: ignore[attr-defined]
+
+    def log_prior(self, theta: np.ndarray) -> dict[str, np.ndarray]:
+        """Log prior density of each parameter on its natural scale (no Jacobian), by name.
+
+        theta has shape (chains, draws, d); each array has shape (chains, draws).
+        """
+        values = self.constrain(theta)
+        out = {name: _each(p, values[..., j]) for j, (name, p) in enumerate(zip(self.names, self.priors, strict=True))}
+        if self.correlation is not None and self.size > 1:
+            out["correlation"] = self._lkj(np.tanh(theta[..., len(self.priors) :]))
+        return out
+
+    def _lkj(self, r: np.ndarray) -> np.ndarray:
+        """Density of the correlation matrix, up to its constant."""
+        q, total, k = self.size, np.zeros(r.shape[:-1]), 0
+        for i in range(1, q):
+            for _ in range(i):
+                total += (self._eta - 1.0) * np.log1p(-(r[..., k] ** 2))  # type: ignore[attr-defined]
+                k += 1
+        return total
+
+    def describe(self) -> dict[str, str]:
+        """Each prior in words, by parameter name."""
+        out = {name: str(p) for name, p in zip(self.names, self.priors, strict=True)}
+        if self.correlation is not None and self.size > 1:
+            out["correlation"] = str(self.correlation)
+        return out
+
+
+@njit(cache=True, nogil=True)
+def _each_flat(code, a, b, c, x):
+    out = np.empty(x.shape[0])
+    for i in range(x.shape[0]):
+        out[i] = _log_density(code, a, b, c, x[i])[0]
+    return out
+
+
+def _each(prior: Prior, x: np.ndarray) -> np.ndarray:
+    return _each_flat(prior.code, *prior.constants, np.ascontiguousarray(x).ravel()).reshape(x.shape)
+
+
+def log_density(prior: Prior, x: float) -> tuple[float, float]:
+    """Log density of a scalar prior at x, and its derivative."""
+    value, slope = _log_density(prior.code, *prior.constants, float(x))
+    return float(value), float(slope)
+
+
+def moments(prior: Prior) -> tuple[float, float]:
+    """Mean and standard deviation of a prior (infinite where it has none)."""
+    if isinstance(prior, Normal):
+        return prior.mean, prior.sd
+    if isinstance(prior, StudentT):
+        return prior.mean, prior.scale * math.sqrt(prior.df / (prior.df - 2)) if prior.df > 2 else math.inf
+    if isinstance(prior, HalfNormal):
+        return prior.sd * math.sqrt(2 / math.pi), prior.sd * math.sqrt(1 - 2 / math.pi)
+    if isinstance(prior, Exponential):
+        return prior.scale, prior.scale
+    if isinstance(prior, Gamma):
+        return prior.shape / prior.rate, math.sqrt(prior.shape) / prior.rate
+    raise LongsurvError(f"{type(prior).__name__} has no scalar moments")
+
+
+def from_interval(ratio: float, low: float, high: float, level: float = 0.95) -> Normal:
+    """Normal prior on a log ratio from a published ratio with its interval.
+
+    Parameters
+    ----------
+    ratio, low, high : float
+        Point estimate and interval of a hazard, odds or risk ratio.
+    level : float
+        Of the interval.
+
+    Raises
+    ------
+    LongsurvError
+        Unless 0 < low < ratio < high.
+    """
+    from scipy.special import ndtri
+
+    if not 0 < low < ratio < high:
+        raise LongsurvError(f"expected 0 < low < ratio < high, got {low}, {ratio}, {high}")
+    width = 2.0 * float(ndtri(0.5 + level / 2.0))
+    return Normal(math.log(ratio), (math.log(high) - math.log(low)) / width)
+
+
+# An effect of two thirds with a 15 % chance of none or the opposite: SD = log(1.5) / 1.036.
+_ENTHUSIASM = Normal(-math.log(1.5), math.log(1.5) / 1.0364334)
+
+TREATMENT: Mapping[str, Normal] = {
+    "flat-ish": Normal(0.0, 5.0),
+    "weak": Normal(0.0, 1.0),
+    "sceptical": Normal(0.0, 0.355),
+    "enthusiastic": _ENTHUSIASM,
+    "pessimistic": Normal(-_ENTHUSIASM.mean, _ENTHUSIASM.sd),
+}
+"""Named priors for a treatment's log hazard ratio or log odds ratio.
+
+"sceptical" puts 95 % of its mass between ratios of 0.5 and 2; "enthusiastic" is centred at 2/3 and
+leaves 15 % to harm; "pessimistic" is its mirror image.
+"""
+
+
+def choose(
+    names: Sequence[str],
+    defaults: Mapping[str, Prior],
+    given: Mapping[str, Prior] | None,
+    aliases: Mapping[str, Sequence[str]],
+) -> tuple[Prior, ...]:
+    """Default priors with the user's put in their places.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Parameters of the model, in order.
+    defaults : mapping of str to Prior
+    given : mapping of str to Prior, optional
+        By parameter name or by alias.
+    aliases : mapping of str to sequence of str
+        A variable's name to the parameters it stands for (drug -> drug[T.active]).
+
+    Raises
+    ------
+    LongsurvError
+        For a name the model does not have (with the nearest one), for something that is not a prior,
+        or for a family that does not fit the parameter.
+    """
+    import difflib
+
+    chosen = dict(defaults)
+    for key, prior in (given or {}).items():
+        targets = (key,) if key in defaults else tuple(aliases.get(key, ()))
+        if not targets:
+            known = [*names, *(a for a in aliases if a not in names)]
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise LongsurvError(f"no parameter {key!r} to put a prior on; there are {known}.{hint}")
+        for target in targets:
+            if not isinstance(prior, Prior):
+                raise LongsurvError(f"the prior of {key!r} must be one of longsurv.priors, got {prior!r}")
+            if prior.positive != defaults[target].positive or isinstance(prior, LKJ):
+                kind = "a positive parameter" if defaults[target].positive else "any real number"
+                raise LongsurvError(f"{prior} does not fit {target!r}, which is {kind}")
+            chosen[target] = prior
+    return tuple(chosen[name] for name in names)

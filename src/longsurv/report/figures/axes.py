@@ -1,0 +1,62 @@
+"""Small pieces shared by the figures: logarithmic ticks, a zero line, group legends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from longsurv.report.figures.style import group_style, plain_ticks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
+    """Round numbers inside [low, high] for a logarithmic axis, at most `most` of them."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for steps in ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
+        ticks = [s * 10.0**k for k in range(first, last + 1) for s in steps]
+        ticks = [t for t in ticks if low * 0.999 <= t <= high * 1.001]
+        if len(ticks) <= most:
+            return ticks
+    return ticks[:: math.ceil(len(ticks) / most)]
+
+
+def set_log_axis(ax: Axes, which: str, low: float, high: float, most: int = 6) -> None:
+    """Make one axis logarithmic over [low, high] with plainly written ticks."""
+    from matplotlib.ticker import NullLocator
+
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    (ax.set_xscale if which == "x" else ax.set_yscale)("log")
+    (ax.set_xlim if which == "x" else ax.set_ylim)(low, high)
+    ticks = log_ticks(low, high, most)
+    axis.set_minor_locator(NullLocator())
+    axis.set_ticks(ticks, plain_ticks(ticks))
+
+
+def padded(values: Sequence[float] | np.ndarray, *, log: bool = False, by: float = 0.05) -> tuple[float, float]:
+    """Limits a little wider than the finite values; (0, 1) or (0.5, 2) when there are none."""
+    array = np.asarray(values, dtype=float)
+    array = array[np.isfinite(array) & (array > 0 if log else True)]
+    if array.size == 0:
+        return (0.5, 2.0) if log else (0.0, 1.0)
+    if log:
+        array = np.log(array)
+    low, high = float(array.min()), float(array.max())
+    pad = by * (high - low) if high > low else max(abs(high) * 0.1, 0.1)
+    low, high = low - pad, high + pad
+    return (math.exp(low), math.exp(high)) if log else (low, high)
+
+
+def group_legend(ax: Axes, groups: Sequence[str]) -> None:
+    """A frameless legend with each group's colour, line and mark."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], label=str(group), linewidth=1.8, markersize=5, **group_style(k))
+        for k, group in enumerate(groups)
+    ]
+    ax.legend(handles=handles, frameon=False, loc="best", handlelength=2.6, fontsize=10.5)

@@ -1,0 +1,103 @@
+"""Kaplan-Meier curves with numbers at risk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from longsurv.report.figures.style import (
+    MUTED, group_style, new_axes, plain_ticks, shorten, styled,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@styled
+def kaplan_meier(
+    curves: pd.DataFrame,
+    at_risk: pd.DataFrame,
+    *,
+    groups: Sequence[str],
+    xlabel: str,
+    ylabel: str = "Survival probability",
+    width: float = 760,
+) -> Axes:
+    """Survival by group, 95 % bands, censoring ticks, and numbers at risk under the axis.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Columns `group`, `time`, `estimate`, `conf_low`, `conf_high`, `censored` (how many
+        were censored then). Steps hold until the next time.
+    at_risk : DataFrame
+        Columns `group`, `time`, `at_risk`: the numbers printed, at the ticks of the axis.
+    groups : sequence of str
+        Treatment levels, the reference first.
+    """
+    narrow = width < 480
+    label_length = 14 if narrow else 24
+    left = max(54.0, 22 + 6.2 * max(min(len(str(g)), label_length) for g in groups))
+    rows = 18.0 * len(groups)
+    bottom, height = 78 + rows, (250 if narrow else 310) + 78 + rows
+    ax = new_axes(width, height, left=left, right=22, top=14, bottom=bottom)
+    for k, group in enumerate(groups):
+        part = curves[curves["group"].astype(str) == str(group)].sort_values("time")
+        if part.empty:
+            continue
+        style = group_style(k)
+        time, survival = part["time"].to_numpy(), part["estimate"].to_numpy()
+        ax.fill_between(time, part["conf_low"], part["conf_high"], step="post",
+                        color=style["color"], alpha=0.13, linewidth=0)
+        ax.step(time, survival, where="post", color=style["color"], linestyle=style["linestyle"],
+                linewidth=2)
+        marked = part["censored"].to_numpy() > 0
+        ax.plot(time[marked], survival[marked], "|", color=style["color"], markersize=7,
+                markeredgewidth=1.1)
+
+    start, end = float(curves["time"].min()), float(curves["time"].max())
+    ticks = sorted(set(at_risk["time"].astype(float)))
+    ax.set_xlim(start - 0.01 * (end - start), end + 0.01 * (end - start))
+    ax.set_ylim(0, 1.02)
+    ax.set_yticks(np.linspace(0, 1, 6), ["0", "0.2", "0.4", "0.6", "0.8", "1"])
+    ax.set_xticks(ticks, plain_ticks(ticks))
+    ax.set_xlabel(xlabel, labelpad=4)
+    ax.set_ylabel(ylabel, labelpad=6)
+    _direct_labels(ax, curves, groups)
+    _numbers_at_risk(ax, at_risk, groups, label_length, left / (width - left - 22))
+    return ax
+
+
+def _direct_labels(ax: Axes, curves: pd.DataFrame, groups: Sequence[str]) -> None:
+    """Name the curves in the empty lower corner, each beside a piece of its own line."""
+    for k, group in enumerate(reversed(list(groups))):
+        style = group_style(len(groups) - 1 - k)
+        y = 0.07 + 0.085 * k
+        ax.plot([0.03, 0.10], [y, y], transform=ax.transAxes, color=style["color"],
+                linestyle=style["linestyle"], linewidth=2)
+        ax.text(0.12, y, shorten(group, 40), transform=ax.transAxes, va="center",
+                color=style["color"], fontweight="bold")
+
+
+def _numbers_at_risk(
+    ax: Axes,
+    at_risk: pd.DataFrame,
+    groups: Sequence[str],
+    label_length: int,
+    left: float,
+) -> None:
+    def put(x: float, down: float, text: str, transform: object, **style: object) -> None:
+        ax.annotate(text, (x, 0), (0, -down), xycoords=transform, textcoords="offset points",
+                    va="center", annotation_clip=False, **style)
+
+    put(-left, 60, "  At risk", ax.transAxes, ha="left", fontsize=10.5, color=MUTED)
+    for k, group in enumerate(groups):
+        down, colour = 60 + 18 * (k + 1), group_style(k)["color"]
+        put(-left, down, "  " + shorten(group, label_length), ax.transAxes, ha="left",
+            fontsize=10.5, color=colour)
+        for record in at_risk[at_risk["group"].astype(str) == str(group)].to_dict("records"):
+            put(record["time"], down, f"{int(record['at_risk']):,}", ax.get_xaxis_transform(),
+                ha="center", fontsize=10.5, color=colour)

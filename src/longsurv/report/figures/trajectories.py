@@ -1,0 +1,141 @@
+"""Marker trajectories: every patient's line, and the fitted mean of each group with its band."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from longsurv.report.figures.axes import group_legend, padded, set_log_axis
+from longsurv.report.figures.style import group_style, new_axes, new_figure, shorten, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@styled
+def trajectory(
+    points: pd.DataFrame,
+    curve: pd.DataFrame | None,
+    *,
+    groups: Sequence[str],
+    title: str = "",
+    xlabel: str = "",
+    ticks: Mapping[float, str] | None = None,
+    log: bool = False,
+    legend: bool = False,
+    ax: Axes | None = None,
+) -> Axes:
+    """One marker: patients as thin lines, fitted group means with 95 % bands over them.
+
+    Parameters
+    ----------
+    points : DataFrame
+        Columns `patient`, `group`, `x`, `value` (raw scale); one row a measurement.
+    curve : DataFrame or None
+        Columns `group`, `x`, `estimate`, `conf_low`, `conf_high` (raw scale); None when the
+        model could not be fitted.
+    groups : sequence of str
+        Treatment levels, the reference first.
+    ticks : mapping of x to label, optional
+        For phases: the places on the axis and their names. Groups are then drawn side by side.
+    log : bool
+        A logarithmic value axis.
+    """
+    if ax is None:
+        ax = new_axes(264, 216, left=46, right=8, top=26, bottom=38 if xlabel else 24)
+    shift = _shifts(groups) if ticks else dict.fromkeys(groups, 0.0)
+    for k, group in enumerate(groups):
+        colour = group_style(k)["color"]
+        part = points[points["group"].astype(str) == str(group)].sort_values(["patient", "x"])
+        x, y = _joined(part)  # one broken line a group keeps the file small
+        ax.plot(x + shift[group], y, color=colour, linewidth=0.6, alpha=0.28, zorder=1)
+        single = part.groupby("patient")["x"].transform("size") == 1
+        ax.plot(part.loc[single, "x"] + shift[group], part.loc[single, "value"], ".",
+                color=colour, markersize=2.5, alpha=0.4, zorder=1)
+        if curve is not None:
+            _draw_curve(ax, curve[curve["group"].astype(str) == str(group)], k, shift[group],
+                        discrete=bool(ticks))
+
+    if log:
+        set_log_axis(ax, "y", *padded(points["value"].to_numpy(), log=True), most=5)
+    else:
+        ax.yaxis.get_major_locator().set_params(nbins=5)
+    if ticks:
+        ax.set_xticks(list(ticks), [shorten(t, 14) for t in ticks.values()])
+        ax.set_xlim(min(ticks) - 0.35, max(ticks) + 0.35)
+    else:
+        ax.xaxis.get_major_locator().set_params(nbins=5)
+        ax.margins(x=0.02)
+    if xlabel:
+        ax.set_xlabel(xlabel, labelpad=3)
+    if title:
+        ax.set_title(shorten(title, 36), loc="left", x=0.0 if ax.figure.axes[1:] else -0.12, pad=8)
+    if legend:
+        group_legend(ax, groups)
+    return ax
+
+
+@styled
+def trajectories(
+    panels: Mapping[str, tuple[pd.DataFrame, pd.DataFrame | None]],
+    *,
+    groups: Sequence[str],
+    logs: Mapping[str, bool],
+    xlabel: str = "",
+    ticks: Mapping[float, str] | None = None,
+    columns: int = 4,
+) -> Figure:
+    """Small multiples: one `trajectory` a marker, in the order of `panels`.
+
+    Parameters
+    ----------
+    panels : mapping
+        Title to (points, curve), as in `trajectory`.
+    logs : mapping
+        Title to whether its value axis is logarithmic.
+    """
+    columns = max(1, min(columns, len(panels)))
+    rows = max(1, math.ceil(len(panels) / columns))
+    figure = new_figure(columns * 264, rows * 216)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for ax in grid.flat[len(panels):]:
+        ax.set_visible(False)
+    for k, (ax, (title, (points, curve))) in enumerate(zip(grid.flat, panels.items(), strict=False)):
+        trajectory(points, curve, groups=groups, title=title, xlabel=xlabel, ticks=ticks,
+                   log=logs[title], legend=k == 0, ax=ax)
+    figure.tight_layout()
+    return figure
+
+
+def _shifts(groups: Sequence[str]) -> dict[str, float]:
+    """Sideways offsets that set the groups of a phase apart."""
+    places = np.linspace(-0.11, 0.11, len(groups)) if len(groups) > 1 else [0.0]
+    return dict(zip(groups, map(float, places), strict=True))
+
+
+def _joined(part: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Every patient's visits end to end, a gap (NaN) between patients."""
+    x = part["x"].to_numpy(dtype=float)
+    y = part["value"].to_numpy(dtype=float)
+    patient = part["patient"].to_numpy()
+    breaks = np.flatnonzero(patient[1:] != patient[:-1]) + 1
+    return np.insert(x, breaks, np.nan), np.insert(y, breaks, np.nan)
+
+
+def _draw_curve(ax: Axes, curve: pd.DataFrame, k: int, shift: float, *, discrete: bool) -> None:
+    style = group_style(k)
+    curve = curve.sort_values("x")
+    x = curve["x"].to_numpy(dtype=float) + shift
+    y, low, high = (curve[c].to_numpy(dtype=float) for c in ("estimate", "conf_low", "conf_high"))
+    if discrete:
+        ax.errorbar(x, y, yerr=np.vstack([y - low, high - y]), color=style["color"],
+                    linestyle=style["linestyle"], linewidth=1.8, marker=style["marker"],
+                    markersize=5, elinewidth=1.4, capsize=2.5, zorder=3)
+    else:
+        ax.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0, zorder=2)
+        ax.plot(x, y, color=style["color"], linestyle=style["linestyle"], linewidth=1.9, zorder=3)

@@ -1,0 +1,91 @@
+"""Numbers as a reader wants them: three significant digits, aligned, never over-precise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+MINUS = "\N{MINUS SIGN}"
+MISSING = "\N{EN DASH}"
+
+
+def decimals_for(values: Sequence[float], digits: int = 3) -> int:
+    """Decimal places that give the largest of `values` this many significant digits."""
+    finite = [abs(v) for v in values if math.isfinite(v) and v != 0]
+    if not finite:
+        return 0
+    return min(8, max(0, digits - 1 - math.floor(math.log10(max(finite)))))
+
+
+def fixed(value: float, decimals: int) -> str:
+    """Fixed decimals with a true minus sign, thousands separated; no "-0.00"."""
+    if math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return "\N{INFINITY}" if value > 0 else MINUS + "\N{INFINITY}"
+    text = f"{value:,.{decimals}f}"
+    if float(text.replace(",", "")) == 0:
+        text = text.lstrip("-")
+    return text.replace("-", MINUS)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """`value` to `digits` significant digits: 0.123, 12.3, 123, 10,900."""
+    value = float(value)
+    if not math.isfinite(value) or value == 0:
+        return fixed(value, 0)
+    if abs(value) >= 1e6 or abs(value) < 1e-4:
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+        return f"{mantissa}\N{MULTIPLICATION SIGN}10^{int(exponent)}".replace("-", MINUS)
+    rounded = float(f"{value:.{digits - 1}e}")
+    return fixed(rounded, decimals_for([rounded], digits))
+
+
+def plain(value: float) -> str:
+    """A number the user wrote, as they wrote it: 28, 0.5, 1,000."""
+    return f"{value:,.10g}".replace("-", MINUS)
+
+
+def difference(estimate: float, low: float, high: float) -> str:
+    """A difference with its interval, all three to the same decimals: "-1.2 (-3.4 to 1.0)"."""
+    places = decimals_for([estimate, low, high])
+    return f"{fixed(estimate, places)} ({fixed(low, places)} to {fixed(high, places)})"
+
+
+def ratio(estimate: float, low: float, high: float) -> str:
+    """A ratio with its interval, each number to three significant digits."""
+    return f"{number(estimate)} ({number(low)} to {number(high)})"
+
+
+def p_value(value: float) -> str:
+    """A p-value to three decimals, "<0.001" below that, a dash when there is none."""
+    if value is None or math.isnan(value):
+        return MISSING
+    if value < 0.001:
+        return "<0.001"
+    return ">0.999" if value > 0.999 else f"{value:.3f}"
+
+
+def probability(value: float) -> str:
+    """A posterior probability to two decimals; three near 0 and 1; never exactly 0 or 1."""
+    if value is None or math.isnan(value):
+        return MISSING
+    if value < 0.001:
+        return "<0.001"
+    if value > 0.999:
+        return ">0.999"
+    return f"{value:.3f}" if value < 0.01 or value > 0.99 else f"{value:.2f}"
+
+
+def percent(part: float, whole: float) -> str:
+    """A percentage to one decimal, with the space statisticians put before the sign."""
+    return MISSING if whole == 0 else f"{100 * part / whole:.1f}\N{NO-BREAK SPACE}%"
+
+
+def seconds(value: float) -> str:
+    """A duration in words: "0.4 s", "12 s", "3 min 5 s"."""
+    if value < 10:
+        return f"{value:.1f} s"
+    if value < 120:
+        return f"{value:.0f} s"
+    return f"{int(value // 60)} min {int(value % 60)} s"

@@ -1,0 +1,42 @@
+"""The sections of the report, one file each: from study results to what the template shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from longsurv.report.sections import (
+    answer,
+    checks,
+    cohort,
+    comparison,
+    markers,
+    methods,
+    mortality,
+    simple,
+)
+
+if TYPE_CHECKING:
+    from longsurv.study import StudyResults
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section: its id names its template, and the variable the template reads."""
+
+    id: str
+    title: str
+    build: Callable[[StudyResults], Any]
+
+
+SECTIONS = (
+    Section("answer", "The question and the short answer", answer.build),
+    Section("cohort", "The cohort", cohort.build),
+    Section("simple", "Simple comparisons", simple.build),
+    Section("markers", "Markers: trajectories and difference in change", markers.build),
+    Section("mortality", "Mortality", mortality.build),
+    Section("comparison", "The two answers compared", comparison.build),
+    Section("checks", "Can the fits be trusted?", checks.build),
+    Section("methods", "Methods and how to repeat this", methods.build),
+)

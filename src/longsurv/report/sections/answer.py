@@ -1,0 +1,101 @@
+"""The question, and the answer in a few sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from longsurv.report import sentences
+from longsurv.report.sections.common import change_answer, change_words, event_name, hazard_answers, treatment_terms
+from longsurv.report.tables.survival import event_counts
+
+if TYPE_CHECKING:
+    from longsurv.study import StudyResults
+
+
+@dataclass(frozen=True)
+class ShortAnswer:
+    """What the reader learns first."""
+
+    question: str
+    mortality_title: str
+    mortality: tuple[str, ...]
+    markers: tuple[str, ...]
+    caution: tuple[str, ...]
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """All of it, in order."""
+        return (*self.mortality, *self.markers, *self.caution)
+
+
+def build(results: StudyResults) -> ShortAnswer:
+    """What the template of this section shows."""
+    return short_answer(results)
+
+
+def short_answer(results: StudyResults) -> ShortAnswer:
+    """The question and the short answer, from the results."""
+    cohort = results.cohort
+    reference, *levels = map(str, cohort.groups)
+    event = event_name(cohort)
+    group = sentences.listed(levels)
+    question = (
+        f"Do the groups {reference} and {group} differ in {event}, and in the change over time of"
+        f" {sentences.plural(len(results.markers), 'marker')}?"
+    )
+    return ShortAnswer(
+        question=question,
+        mortality_title="Mortality" if event == "death" else event.capitalize(),
+        mortality=tuple(mortality_sentences(results)),
+        markers=tuple(marker_sentences(results)),
+        caution=(caution(results),),
+    )
+
+
+def mortality_sentences(results: StudyResults) -> list[str]:
+    """Crude counts, and the hazard ratio both ways."""
+    cohort, model = results.cohort, results.mortality
+    schema, data = cohort.schema, cohort.survival_data()
+    groups = [str(g) for g in cohort.groups]
+    counts = event_counts(data, schema.treatment, groups)
+    rows = [(r["group"], r["events"], r["patients"]) for r in counts.to_dict("records")]
+    found = [sentences.counts(rows, sentences.by_when(schema.horizon, schema.time_unit),
+                              event_name(cohort))]
+    terms = treatment_terms(model, cohort)
+    if not terms:
+        reasons = " ".join(dict.fromkeys(model.reasons.values()))
+        found.append(f"The hazard ratio could not be estimated. {reasons}".strip())
+    for level, term in terms.items():
+        answers = hazard_answers(model, term)
+        found.append(sentences.hazard(level, groups[0], answers.get("ml"), answers.get("bayes")))
+    found.append(sentences.few_events(int(data["event"].sum()), event_name(cohort)))
+    return [sentence for sentence in found if sentence]
+
+
+def marker_sentences(results: StudyResults) -> list[str]:
+    """How many markers changed differently, for each comparison of groups."""
+    changes, unit = results.changes, results.cohort.schema.time_unit
+    found = []
+    several_ends = changes["end"].nunique() > 1
+    for level, part in changes.groupby("level", sort=False):
+        ml, bayes = part[part["engine"] == "ml"], part[part["engine"] == "bayes"]
+        labels = [
+            f"{row['label']} ({change_words(row['start'], row['end'], unit)})" if several_ends
+            else row["label"] for _, row in ml.iterrows()
+        ]
+        found.extend(sentences.changes_summary(
+            labels,
+            [change_answer(row) for _, row in ml.iterrows()],
+            [change_answer(row) for _, row in bayes.iterrows()],
+            ml["p_holm"].tolist(), ml["p_fdr"].tolist(), str(level),
+        ))
+    return found or ["The study has no markers."]
+
+
+def caution(results: StudyResults) -> str:
+    """What the comparison cannot show."""
+    if results.cohort.randomised:
+        return ""
+    return ("The groups were not formed at random. A difference between them is an association: it"
+            " may come from what made clinicians treat some patients and not others.")

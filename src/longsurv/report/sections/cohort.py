@@ -1,0 +1,79 @@
+"""Where patients and measurements went, and how the groups compare at the start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from longsurv.report.tables.baseline import std_difference_text
+from longsurv.report.tables.display import Column, DisplayTable, display
+
+if TYPE_CHECKING:
+    from longsurv.study import StudyResults
+
+
+def build(results: StudyResults) -> dict[str, Any]:
+    """What the template of this section shows."""
+    return {
+        "flow": flow(results.cohort.flow),
+        "baseline": baseline(results),
+        "measurements": measurements(results),
+    }
+
+
+def flow(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The ledger of each unit: every step with what it keeps and why it removed something."""
+    units = []
+    for unit, part in table.groupby("unit", sort=False):
+        steps: list[dict[str, Any]] = []
+        for row in part.to_dict("records"):
+            text = str(row["reason"])
+            if row["removed"]:
+                text = f"{row['removed']:,} removed: {text}"
+            steps.append({"kept": f"{row['kept']:,}", "name": row["step"], "removed": [text] if text else []})
+        units.append({"title": str(unit).capitalize(), "steps": steps})
+    return units
+
+
+def baseline(results: StudyResults) -> DisplayTable:
+    """The baseline table as shown."""
+    cohort = results.cohort
+    counts = cohort.n_by_group
+    columns = [
+        Column("", "variable", numeric=False),
+        Column("", "summary", numeric=False),
+        *(Column(f"{level} (n = {counts[level]:,})", str(level)) for level in cohort.groups),
+        Column("Standardised difference", lambda row: std_difference_text(row["std_difference"])),
+        Column("Missing", lambda row: f"{row['missing']:,}" if row["missing"] else "0"),
+    ]
+    names = [str(g) for g in cohort.groups]
+    sign = (f"positive when larger in {names[1]}" if len(names) == 2
+            else "the largest between any two groups")
+    note = ("Standardised difference: difference of means (of logarithms for markers on the log"
+            f" scale) or proportions, in pooled standard deviations; {sign}. Beyond 0.1 in size is"
+            " often called an imbalance; no test is made of it.")
+    return display(results.tables["baseline"], "Patients at baseline, by group", columns, note)
+
+
+def measurements(results: StudyResults) -> DisplayTable:
+    """How many values of each marker there are, and how many lie beyond a detection limit."""
+    columns = [
+        Column("Marker", "label", numeric=False),
+        Column("Unit", "unit", numeric=False),
+        Column("Scale", "scale", numeric=False),
+        Column("Patients", lambda row: f"{row['patients']:,}"),
+        Column("Values", lambda row: f"{row['values']:,}"),
+        Column("Not in the model", lambda row: f"{row['outside']:,}"),
+        Column("Beyond a limit", lambda row: f"{row['censored']:,}"),
+    ]
+    table = results.tables["measurements"]
+    left_out = [m.label for n, m in results.cohort.markers.items() if n not in results.markers]
+    notes = []
+    if int(table["censored"].sum()):
+        notes.append("A value beyond a detection limit is taken at the limit by these models.")
+    if int(table["outside"].sum()):
+        notes.append("Not in the model: measured outside every phase.")
+    if left_out:
+        notes.append(f"Components of a score, not endpoints of their own: {', '.join(left_out)}.")
+    return display(table, "Measurements in the models", columns, " ".join(notes))

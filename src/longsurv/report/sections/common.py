@@ -1,0 +1,117 @@
+"""What several sections need: names for people, answers for sentences, pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from longsurv.report.figures.svg import to_svg
+from longsurv.report.sentences import Answer
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from longsurv.cohort import Cohort
+    from longsurv.study import ModelResult
+
+WIDE, NARROW = 860.0, 358.0
+ENGINE_NAMES = {"ml": "Maximum likelihood", "bayes": "Bayes"}
+_DEATH = {"dead", "death", "died", "deceased", "1", "true"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure drawn twice: for wide screens and paper, and for phones."""
+
+    wide: Markup
+    narrow: Markup
+    caption: str
+
+
+def picture(name: str, draw: Callable[[float], Axes], label: str, caption: str) -> Picture:
+    """Draw a figure at both widths.
+
+    Parameters
+    ----------
+    name : str
+        Unique in the page.
+    draw : callable
+        From a width in CSS pixels to Axes.
+    label : str
+        The text alternative.
+    """
+    wide, narrow = (
+        Markup(to_svg(draw(width).figure, f"{name}-{suffix}", label))
+        for width, suffix in ((WIDE, "wide"), (NARROW, "narrow"))
+    )
+    return Picture(wide, narrow, caption)
+
+
+def event_name(cohort: Cohort) -> str:
+    """"death" when the event's level says so, else the level itself."""
+    levels = cohort.schema.statuses[1][1]
+    text = str(levels[0]).lower()
+    return "death" if text in _DEATH else text
+
+
+def unit_one(unit: str) -> str:
+    """One of a unit: "days" to "day"."""
+    return unit.removesuffix("s") or "unit of time"
+
+
+def with_unit(label: str, unit: str) -> str:
+    """"IL-6 (pg/mL)", or the label alone."""
+    return f"{label} ({unit})" if unit else label
+
+
+def change_words(start: object, end: object, unit: str) -> str:
+    """"baseline to after" for phases, "per year" for one unit of time."""
+    if isinstance(start, float | int) and isinstance(end, float | int):
+        return f"per {unit_one(unit)}"
+    return f"{start} to {end}"
+
+
+def change_answer(row: pd.Series) -> Answer | None:
+    """The answer in one row of `StudyResults.changes`, None where there is none."""
+    if not math.isfinite(row["estimate"]):
+        return None
+    return Answer(row["estimate"], row["conf_low"], row["conf_high"], row["scale"] == "ratio",
+                  row["p_value"], row["prob_positive"])
+
+
+def hazard_answers(model: ModelResult, term: str) -> dict[str, Answer]:
+    """Hazard ratio of one term by each engine that has one.
+
+    The posterior's point estimate is the median on the ratio scale only if the posterior is
+    symmetric on the log scale; the exponential of the mean log hazard ratio is what is given.
+    """
+    found = {}
+    for engine, result in model.answers.items():
+        tidy = result.tidy().set_index("term")
+        if term in tidy.index:
+            row = tidy.loc[term]
+            low, middle, high = np.exp([row["conf_low"], row["estimate"], row["conf_high"]])
+            found[engine] = Answer(float(middle), float(low), float(high), True,
+                                   float(row.get("p_value", math.nan)),
+                                   float(row.get("prob_positive", math.nan)))
+    return found
+
+
+def treatment_terms(model: ModelResult, cohort: Cohort) -> dict[str, str]:
+    """Treatment level to the term that compares it with the reference, in the mortality model."""
+    name = cohort.schema.treatment
+    columns: tuple[str, ...] = ()
+    for result in model.answers.values():
+        columns = tuple(result.design.fixed.variables.get(name, ()))
+    found = {}
+    for level in cohort.groups[1:]:
+        for column in columns:
+            if column.endswith(f"[T.{level}]") or column.endswith(f"[{level}]"):
+                found[str(level)] = column
+    return found

@@ -1,0 +1,231 @@
+"""Trajectories of the markers, and the difference in change by both engines."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from longsurv.errors import LongsurvError
+from longsurv.estimands.changes import mean_curves
+from longsurv.report import numbers
+from longsurv.report.figures import forest, to_svg, trajectory
+from longsurv.report.sections.common import (
+    ENGINE_NAMES, Picture, change_answer, change_words, picture, unit_one, with_unit,
+)
+from longsurv.report.tables.display import Column, DisplayTable, display
+
+if TYPE_CHECKING:
+    from longsurv.study import StudyResults
+
+PATIENTS_SHOWN = 60  # of each group; more lines than this are a smear and a heavy page
+_SECTIONS = {"lower": "Lower is better", "higher": "Higher is better", None: "No better direction stated"}
+
+
+def build(results: StudyResults) -> dict[str, Any]:
+    """What the template of this section shows."""
+    return {
+        "panels": [Markup(panel(results, name, k)) for k, name in enumerate(results.markers)],
+        "panels_caption": _panels_caption(results),
+        "text": [_meaning(results)],
+        "forest": _forest(results),
+        "changes": changes(results),
+        "failed": failed(results),
+    }
+
+
+def trajectory_data(
+    results: StudyResults, name: str
+) -> tuple[pd.DataFrame, pd.DataFrame | None, dict[float, str] | None]:
+    """Points, fitted curve (None without a fit) and phase ticks (None on a time axis) of a marker."""
+    cohort, study, model = results.cohort, results.study, results.markers[name]
+    schema, variable = cohort.schema, study.change_variable
+    by_phase = variable == "phase"
+    places = {phase.name: float(k) for k, phase in enumerate(schema.phases)} if by_phase else {}
+    data = model.data
+    x = data["phase"].astype(object).map(places) if by_phase else data[schema.time]
+    points = pd.DataFrame({
+        "patient": data[schema.patient].to_numpy(), "group": data[schema.treatment].astype(str),
+        "x": x.astype(float), "value": data["value"],
+    })
+    if by_phase:  # one value a patient and phase, so that a line has one point at each
+        points = points.groupby(["patient", "group", "x"], as_index=False)["value"].mean()
+    curve = None
+    if model.fit is not None and not points.empty:
+        values = list(places) if by_phase else list(np.linspace(0, points["x"].max(), 40))
+        try:
+            curve = mean_curves(model.fit, data, variable, values, schema.treatment, cohort.groups)
+        except LongsurvError:
+            curve = None  # the reason stands in the table of markers not estimated
+    if curve is not None:
+        back = np.exp if cohort.markers[name].transform == "log" else np.asarray
+        where = curve[variable].astype(object).map(places) if by_phase else curve[variable]
+        curve = pd.DataFrame({
+            "group": curve[schema.treatment].astype(str), "x": where.astype(float),
+            **{c: back(curve[c].to_numpy(dtype=float)) for c in ("estimate", "conf_low", "conf_high")},
+        })
+    return points, curve, {k: name for name, k in places.items()} or None
+
+
+def panel(results: StudyResults, name: str, position: int) -> str:
+    """One marker's trajectories as SVG."""
+    cohort = results.cohort
+    marker = cohort.markers[name]
+    points, curve, ticks = trajectory_data(results, name)
+    groups = [str(g) for g in cohort.groups]
+    ax = trajectory(
+        _sample(points), curve, groups=groups, title=with_unit(marker.label, marker.unit),
+        xlabel="" if ticks else cohort.schema.time_unit.capitalize(), ticks=ticks,
+        log=marker.transform == "log",
+    )
+    return to_svg(ax.figure, f"trajectory-{position}", _panel_label(name, marker.label, curve, ticks))
+
+
+def _panel_label(name: str, label: str, curve: pd.DataFrame | None, ticks: dict | None) -> str:
+    """The panel in a sentence: where each group's fitted mean begins and ends."""
+    if curve is None:
+        return f"{label}: patients' values; no curve could be fitted."
+    parts = []
+    for group, part in curve.groupby("group", sort=False):
+        ends = part.sort_values("x")["estimate"]
+        parts.append(f"{group} from {numbers.number(ends.iloc[0])} to {numbers.number(ends.iloc[-1])}")
+    return f"{label}, fitted mean: {'; '.join(parts)}."
+
+
+def _sample(points: pd.DataFrame) -> pd.DataFrame:
+    """Evenly chosen patients of each group, all of them when there are few."""
+    kept = []
+    for _, part in points.groupby("group", sort=False):
+        patients = part["patient"].unique()
+        if len(patients) > PATIENTS_SHOWN:
+            chosen = np.linspace(0, len(patients) - 1, PATIENTS_SHOWN).round().astype(int)
+            part = part[part["patient"].isin(patients[chosen])]
+        kept.append(part)
+    return pd.concat(kept, ignore_index=True) if kept else points
+
+
+def _panels_caption(results: StudyResults) -> str:
+    log = any(results.cohort.markers[n].transform == "log" for n in results.markers)
+    counts = results.cohort.n_by_group.values()
+    shown = (f" {PATIENTS_SHOWN} patients of each group are drawn; the fits use all."
+             if max(counts) > PATIENTS_SHOWN else "")
+    return ("Thin lines: patients. Thick: fitted mean of each group with 95 % confidence interval"
+            " (maximum likelihood)." + (" Markers analysed as logarithms have a logarithmic axis; their"
+            " fitted mean is geometric." if log else "") + shown)
+
+
+def _meaning(results: StudyResults) -> str:
+    reference, *levels = map(str, results.cohort.groups)
+    against = f"{levels[0]} minus {reference}" if len(levels) == 1 else f"each group minus {reference}"
+    change = results.changes
+    words = change_words(*change[["start", "end"]].iloc[0], results.cohort.schema.time_unit) if len(change) else ""
+    return (f"The difference in change ({against}; change {words}) asks whether the groups moved"
+            " differently, which a test within each group cannot say. For markers analysed as logarithms it"
+            " is a ratio: 0.5 means that the fold change in one group is half that in the other. It is not"
+            " adjusted for where the groups started: a group that starts higher tends to fall further"
+            " (regression to the mean).")
+
+
+def _row_label(row: pd.Series, results: StudyResults) -> str:
+    changes = results.changes
+    extra = []
+    if changes["level"].nunique() > 1:
+        extra.append(row["level"])
+    if changes["end"].nunique() > 1:
+        extra.append(f"to {row['end']}")
+    return row["label"] + (f", {', '.join(extra)}" if extra else "")
+
+
+def _forest(results: StudyResults) -> Picture | None:
+    changes, cohort = results.changes, results.cohort
+    if changes.empty or changes["std_estimate"].isna().all():
+        return None
+    table = pd.DataFrame({
+        "section": [_SECTIONS[d if d == d else None] for d in changes["direction"]],
+        "row": [_row_label(row, results) for _, row in changes.iterrows()],
+        "series": changes["engine"].map(ENGINE_NAMES),
+        "estimate": changes["std_estimate"], "conf_low": changes["std_low"],
+        "conf_high": changes["std_high"],
+        "text": [_natural(row, with_scale=True) for _, row in changes.iterrows()],
+    })
+    order = {title: k for k, title in enumerate(_SECTIONS.values())}
+    table = table.sort_values("section", key=lambda c: c.map(order), kind="stable")
+    levels = [str(g) for g in cohort.groups[1:]]
+    group = levels[0] if len(levels) == 1 else "the group"
+    per = "" if changes["start"].iloc[0] != 0 else f" per {unit_one(cohort.schema.time_unit)}"
+
+    def draw(width: float) -> Any:
+        return forest(
+            table, xlabel=f"Difference in change, baseline SD{per}", width=width,
+            text_heading="As measured (95 % interval)",
+            left_label=f"lower in {group}", right_label=f"higher in {group}",
+        )
+
+    caption = ("Difference in change of every marker, in standard deviations of its first value (of its"
+               " logarithm for ratios), with 95 % intervals: confidence (filled) and credible, equal-tailed"
+               " (open). Left of zero: the marker fell further, or rose less, in"
+               f" {group}. At the right, as measured: a ratio (\N{MULTIPLICATION SIGN}) for markers analysed as logarithms,"
+               " a difference in the marker's unit for the others.")
+    label = f"Forest plot of the difference in change of {len(results.markers)} markers by both engines; the table below has every number."
+    return picture("forest-changes", draw, label, caption)
+
+
+def _natural(row: pd.Series, *, with_scale: bool = False) -> str:
+    answer = change_answer(row)
+    if answer is None:
+        return "not estimated"
+    if not with_scale:
+        return answer.text
+    return "\N{MULTIPLICATION SIGN}" + answer.text if answer.ratio else answer.text
+
+
+def changes(results: StudyResults) -> DisplayTable:
+    """One row a marker: both answers side by side, with the corrected p-values."""
+    keys = ["marker", "level", "end"]
+    table = results.changes
+    ml = table[table["engine"] == "ml"].set_index(keys)
+    bayes = table[table["engine"] == "bayes"].set_index(keys)
+    rows = ml.reset_index()[keys]
+
+    def of(part: pd.DataFrame, row: dict) -> pd.Series:
+        return part.loc[tuple(row[k] for k in keys)]
+
+    columns = [
+        Column("Marker", lambda row: _row_label(of(ml, row), results), numeric=False),
+        Column("Effect", lambda row: _effect(of(ml, row)), numeric=False),
+        Column("Maximum likelihood (95 % CI)", lambda row: _natural(of(ml, row))),
+        Column("p", lambda row: numbers.p_value(of(ml, row)["p_value"])),
+        Column("p, Holm", lambda row: numbers.p_value(of(ml, row)["p_holm"])),
+        Column("p, FDR", lambda row: numbers.p_value(of(ml, row)["p_fdr"])),
+        Column("Bayes (95 % CrI)", lambda row: _natural(of(bayes, row))),
+        Column("P(lower)", lambda row: _probability_lower(of(bayes, row))),
+    ]
+    note = ("CI: confidence interval. CrI: equal-tailed credible interval. Ratio: fold change over fold"
+            " change. P(lower): posterior probability that the difference in change is negative, or the ratio"
+            f" below 1. Holm and FDR (Benjamini and Hochberg) correct for the {int(ml['p_value'].notna().sum())}"
+            " comparisons in this table.")
+    return display(rows, "Difference in change, both answers", columns, note)
+
+
+def _effect(row: pd.Series) -> str:
+    return "ratio" if row["scale"] == "ratio" else f"difference{', ' + row['unit'] if row['unit'] else ''}"
+
+
+def _probability_lower(row: pd.Series) -> str:
+    value = row["prob_positive"]
+    return numbers.MISSING if math.isnan(value) else numbers.probability(1 - value)
+
+
+def failed(results: StudyResults) -> DisplayTable:
+    """The answers there are none of, and why."""
+    table = results.changes
+    missing = table[table["estimate"].isna()].assign(
+        engine=lambda t: t["engine"].map(ENGINE_NAMES))
+    columns = [
+        Column("Marker", "label", numeric=False), Column("Engine", "engine", numeric=False),
+        Column("Why there is no answer", "reason", numeric=False),
+    ]
+    return display(missing, "Not estimated", columns)

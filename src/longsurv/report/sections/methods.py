@@ -1,0 +1,70 @@
+"""What was fitted, with which priors, software and seed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from longsurv.report import numbers
+from longsurv.report.tables.display import Column, display
+
+if TYPE_CHECKING:
+    from longsurv.study import StudyResults
+
+
+def build(results: StudyResults) -> dict[str, Any]:
+    """What the template of this section shows."""
+    models = results.tables["models"]
+    columns = [
+        Column("Model", "label", numeric=False), Column("Formula", "formula", numeric=False),
+        Column("Maximum likelihood", "ml", numeric=False), Column("Bayes", "bayes", numeric=False),
+    ]
+    return {
+        "text": [text(results)],
+        "models": display(_grouped(models, ["formula", "ml", "bayes"]), "Models fitted", columns),
+        "priors": _priors(results),
+        "facts": facts(results),
+    }
+
+
+def text(results: StudyResults) -> str:
+    """The methods in a few sentences."""
+    sampling = results.study.sampling
+    return (
+        "Both engines use one likelihood for each model, with the random effects integrated out. Maximum"
+        " likelihood reports confidence intervals; Bayes adds the priors below and samples the posterior with"
+        f" the No-U-Turn sampler ({sampling.chains} chains of {sampling.draws:,} draws after warm-up),"
+        " reporting posterior means and equal-tailed credible intervals. All intervals are 95 %. P-values are"
+        " two-sided."
+    )
+
+
+def _grouped(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Rows that say the same, once, with the labels of all."""
+    return table.groupby(by, sort=False, as_index=False)["label"].agg(", ".join)
+
+
+def _priors(results: StudyResults) -> Any:
+    """Each prior once, with the models it was used in."""
+    table = results.tables["priors"]
+    columns = [
+        Column("Parameter", "parameter", numeric=False), Column("Prior", "prior", numeric=False),
+        Column("Model", "label", numeric=False),
+    ]
+    grouped = _grouped(table, ["parameter", "prior"]) if len(table) else table
+    return display(grouped, "Priors", columns,
+                   "By default weakly informative on the scale of each marker's standard deviation.")
+
+
+def facts(results: StudyResults) -> list[tuple[str, str]]:
+    """Seed, data, software, time."""
+    sampling = results.study.sampling
+    versions = ", ".join(f"{name} {number}" for name, number in results.versions.items())
+    return [
+        ("Seed", f"{sampling.seed} (each model's own seed follows from it and the model's name)"),
+        ("Draws", f"{sampling.chains} \N{MULTIPLICATION SIGN} {sampling.draws:,} for every model"),
+        ("Data, SHA-256", results.data_hash),
+        ("Time taken", numbers.seconds(results.seconds)),
+        ("Software", versions),
+    ]

@@ -1,0 +1,135 @@
+"""The comparisons an abstract would make, and what they leave open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.report import numbers, sentences
+from longsurv.report.sections.common import event_name, with_unit
+from longsurv.report.tables.display import Column, DisplayTable, display
+
+if TYPE_CHECKING:
+    from longsurv.study import StudyResults
+
+
+def build(results: StudyResults) -> dict[str, Any]:
+    """What the template of this section shows."""
+    tables = results.tables
+    return {
+        "text": [_opening(results), *one_sided(results)],
+        "tables": [
+            _mortality(tables["simple_mortality"], results),
+            *_within(tables["simple_changes"]),
+            _between(tables["simple_baseline"]),
+        ],
+    }
+
+
+def _opening(results: StudyResults) -> str:
+    return ("These are the tests an abstract reports: within each group, before against after; between"
+            " the groups at the start; crude proportions. They are here because readers look for them,"
+            " not because they answer the question.")
+
+
+def one_sided(results: StudyResults) -> list[str]:
+    """For each pair of groups: significant in one only, held against the difference in change."""
+    table, changes = results.tables["simple_changes"], results.changes
+    reference, *levels = map(str, results.cohort.groups)
+    found = []
+    for level in levels:
+        only = {}
+        for group, other in ((level, reference), (reference, level)):
+            only[group] = [m for m in _significant(table, group) if m not in _significant(table, other)]
+        ml = changes[(changes["engine"] == "ml") & (changes["level"] == level)]
+        null = np.where(ml["scale"] == "ratio", 1.0, 0.0)
+        clear = (ml["conf_low"] > null) | (ml["conf_high"] < null)
+        found.append(sentences.one_sided_significance(
+            level, reference, only[level], only[reference], ml.loc[clear, "label"].unique().tolist()
+        ))
+    return found
+
+
+def _significant(table: pd.DataFrame, group: str) -> list[str]:
+    part = table[(table["group"].astype(str) == group) & (table["p_value"] < 0.05)]
+    return part["label"].drop_duplicates().tolist()
+
+
+def _within(table: pd.DataFrame) -> list[DisplayTable]:
+    """Before and after in each group, the groups side by side."""
+    found = []
+    for (start, end), part in table.groupby(["phase_from", "phase_to"], sort=False):
+        groups = part["group"].astype(str)
+        wide = {str(g): part[groups == g].set_index("marker") for g in groups.unique()}
+        rows = pd.DataFrame({"marker": part["marker"].unique()})
+        columns = [Column("Marker", lambda row, w=next(iter(wide.values())): with_unit(
+            w.loc[row["marker"], "label"], w.loc[row["marker"], "unit"]), numeric=False)]
+        for group, cells in wide.items():
+            columns += [
+                Column(f"{group}: median before, after",
+                       lambda row, c=cells: _before_after(c.loc[row["marker"]])),
+                Column("n", lambda row, c=cells: f"{int(c.loc[row['marker'], 'n_pairs']):,}"),
+                Column("p", lambda row, c=cells: numbers.p_value(c.loc[row["marker"], "p_value"])),
+            ]
+        note = ("n: patients with both values. p: Wilcoxon's signed ranks, two-sided, uncorrected. A"
+                " value beyond a detection limit stands at the limit.")
+        found.append(display(rows, f"Within each group, {start} against {end}", columns, note))
+    return found
+
+
+def _before_after(cell: pd.Series) -> str:
+    if cell["n_pairs"] == 0:
+        return numbers.MISSING
+    return f"{numbers.number(cell['median_from'])} \N{RIGHTWARDS ARROW} {numbers.number(cell['median_to'])}"
+
+
+def _between(table: pd.DataFrame) -> DisplayTable:
+    if table.empty:
+        return display(table, "", [])
+    reference, phase = table["reference"].iloc[0], table["phase"].iloc[0]
+    several = table["group"].nunique() > 1
+    columns = [
+        Column("Marker", lambda row: with_unit(row["label"], row["unit"]), numeric=False),
+        *([Column("Group", lambda row: str(row["group"]), numeric=False)] if several else []),
+        Column(f"{reference}: median [quartiles]", lambda row: _quartiles(row, "reference")),
+        Column(("Group" if several else str(table["group"].iloc[0])) + ": median [quartiles]",
+               lambda row: _quartiles(row, "group")),
+        Column("p", lambda row: numbers.p_value(row["p_value"])),
+    ]
+    where = f"at {phase}" if phase != "first" else "at the first measurement"
+    return display(table, f"Between the groups {where}", columns,
+                   "p: Mann-Whitney, two-sided, uncorrected.")
+
+
+def _quartiles(row: dict, side: str) -> str:
+    if not row[f"n_{side}"]:
+        return numbers.MISSING
+    low, middle, high = (numbers.number(row[f"{q}_{side}"]) for q in ("q1", "median", "q3"))
+    return f"{middle} [{low} to {high}]"
+
+
+def _mortality(table: pd.DataFrame, results: StudyResults) -> DisplayTable:
+    schema, event = results.cohort.schema, event_name(results.cohort)
+    def interval(row: dict, columns: tuple[str, str, str]) -> str:
+        estimate, low, high = (100 * row[c] for c in columns)
+        return "" if np.isnan(estimate) else numbers.difference(estimate, low, high)
+
+    columns = [
+        Column("Group", lambda row: str(row["group"]), numeric=False),
+        Column("Patients", lambda row: f"{row['n']:,}"),
+        Column(event.capitalize() + "s" if event == "death" else event.capitalize(),
+               lambda row: f"{row['deaths']:,}"),
+        Column("Risk, % (95 % interval)",
+               lambda row: interval(row, ("risk", "conf_low", "conf_high"))),
+        Column("Risk difference, points (95 % interval)",
+               lambda row: interval(row, ("difference", "difference_low", "difference_high"))),
+        Column("p", lambda row: "" if np.isnan(row["p_value"]) else numbers.p_value(row["p_value"])),
+    ]
+    caveats = "; ".join(f"{row['group']}: {row['reason']}" for row in table.to_dict("records")
+                        if row["reason"])
+    note = ("Intervals: Wilson for a risk, Newcombe for the difference from the first group. p: Fisher's"
+            f" exact test.{' ' + caveats + '.' if caveats else ''}")
+    when = sentences.by_when(schema.horizon, schema.time_unit)
+    return display(table, f"Crude proportions: {event} {when}", columns, note)

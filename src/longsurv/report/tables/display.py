@@ -1,0 +1,54 @@
+"""From a DataFrame to what a reader sees: headers, alignment, rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a displayed table.
+
+    Parameters
+    ----------
+    header : str
+    text : str or callable
+        A column of the DataFrame, or a function of one row (a dict) that gives the text.
+    numeric : bool
+        Aligned right.
+    """
+
+    header: str
+    text: str | Callable[[dict], str]
+    numeric: bool = True
+
+    def of(self, row: dict) -> str:
+        """The cell's text in this row."""
+        value = row[self.text] if isinstance(self.text, str) else self.text(row)
+        return "" if value is None or (isinstance(value, float) and value != value) else str(value)
+
+
+@dataclass(frozen=True)
+class DisplayTable:
+    """A table ready for the page: every cell is text."""
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def display(
+    table: pd.DataFrame, caption: str, columns: Sequence[Column], note: str = ""
+) -> DisplayTable:
+    """Lay out `table` with these columns; an empty table has no rows and is not shown."""
+    rows = tuple(
+        tuple(column.of(row) for column in columns) for row in table.to_dict("records")
+    )
+    return DisplayTable(caption, tuple(columns), rows, note)
+
+
+EMPTY = DisplayTable("", (), ())

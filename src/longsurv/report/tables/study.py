@@ -1,0 +1,159 @@
+"""The study's tables as plain DataFrames, for notebooks, for export and for the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.estimands import simple
+from longsurv.report.tables.baseline import baseline_table
+
+if TYPE_CHECKING:
+    from longsurv.study import ModelResult, StudyResults
+
+
+def study_tables(results: StudyResults) -> dict[str, pd.DataFrame]:
+    """Every table, by name, in the order of the report."""
+    cohort = results.cohort
+    return {
+        "flow": cohort.flow,
+        "baseline": _baseline(results),
+        "measurements": _measurements(results),
+        "simple_baseline": _endpoints(simple.baseline_differences(cohort), results),
+        "simple_changes": _endpoints(simple.within_group_changes(cohort), results),
+        "simple_mortality": simple.mortality_table(cohort),
+        "changes": results.changes,
+        "hazard_ratios": _hazard_ratios(results.mortality),
+        "comparison": _comparison(results),
+        "convergence": _convergence(results),
+        "priors": _priors(results),
+        "models": _models(results),
+        "versions": pd.DataFrame(list(results.versions.items()), columns=["package", "version"]),
+    }
+
+
+def model_label(results: StudyResults, name: str) -> str:
+    """What a reader calls a model: the marker's label, or "Mortality"."""
+    markers = results.cohort.markers
+    return markers[name].label if name in results.markers else "Mortality"
+
+
+def _endpoints(table: pd.DataFrame, results: StudyResults) -> pd.DataFrame:
+    return table[table["marker"].isin(list(results.markers))].reset_index(drop=True)
+
+
+def _baseline(results: StudyResults) -> pd.DataFrame:
+    """Covariates, then the first value of every endpoint."""
+    cohort = results.cohort
+    schema = cohort.schema
+    patients = cohort.patients
+    names, labels, logarithmic = list(schema.baseline_covariates), {}, []
+    for name, marker in cohort.markers.items():
+        if name not in results.markers:
+            continue
+        data = cohort.marker_data(name)
+        if schema.phases:
+            data = data[data["phase"] == schema.phases[0].name]
+        first = data.sort_values(schema.time).drop_duplicates(schema.patient)
+        column = f"marker:{name}"  # cannot be the name of a covariate in a formula
+        values = first.set_index(schema.patient)["value"]
+        patients[column] = patients[schema.patient].map(values)
+        names.append(column)
+        labels[column] = f"{marker.label}, {marker.unit}" if marker.unit else marker.label
+        if marker.transform == "log":
+            logarithmic.append(column)
+    labels |= {name: _sentence_case(name) for name in schema.baseline_covariates}
+    return baseline_table(patients, schema.treatment, [str(g) for g in cohort.groups], names,
+                          labels=labels, logarithmic=logarithmic)
+
+
+def _sentence_case(name: str) -> str:
+    text = name.replace("_", " ")
+    return text[:1].upper() + text[1:]
+
+
+def _measurements(results: StudyResults) -> pd.DataFrame:
+    cohort = results.cohort
+    rows = []
+    for name, model in results.markers.items():
+        marker, data = cohort.markers[name], model.data
+        rows.append({
+            "marker": name, "label": marker.label, "unit": marker.unit,
+            "scale": "logarithm" if marker.transform == "log" else "as measured",
+            "patients": data[cohort.schema.patient].nunique(), "values": len(data),
+            "outside": len(cohort.marker_data(name)) - len(data),
+            "censored": int((data["censored"] != "none").sum()),
+        })
+    columns = ["marker", "label", "unit", "scale", "patients", "values", "outside", "censored"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _hazard_ratios(model: ModelResult) -> pd.DataFrame:
+    """Every term of the mortality model on the ratio scale, by both engines."""
+    parts = []
+    for engine, result in model.answers.items():
+        tidy = result.tidy()
+        exponentials = {c: np.exp(tidy[c]) for c in ("estimate", "conf_low", "conf_high")}
+        parts.append(tidy.assign(engine=engine, **exponentials))
+    columns = ["term", "engine", "estimate", "conf_low", "conf_high", "p_value", "prob_positive"]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    table = pd.concat(parts, ignore_index=True).reindex(columns=columns)
+    order = {term: k for k, term in enumerate(dict.fromkeys(table["term"]))}
+    return table.sort_values("term", key=lambda c: c.map(order), kind="stable", ignore_index=True)
+
+
+def _comparison(results: StudyResults) -> pd.DataFrame:
+    """`longsurv.compare` of every model both engines answered."""
+    from longsurv.compare import compare
+
+    parts = []
+    for name, model in results.models.items():
+        if model.fit is not None and model.post is not None:
+            table = compare(model.fit, model.post)
+            table.insert(0, "model", name)
+            table.insert(1, "label", model_label(results, name))
+            parts.append(table)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["model", "label"])
+
+
+def _convergence(results: StudyResults) -> pd.DataFrame:
+    rows: list[dict[str, Any]] = []
+    for name, model in results.models.items():
+        for engine in ("ml", "bayes"):
+            row = {"model": name, "label": model_label(results, name), "engine": engine,
+                   "seconds": model.seconds.get(engine, np.nan)}
+            result = model.answers.get(engine)
+            if result is None:
+                reason = model.reasons.get(engine, "")
+                rows.append({**row, "ok": False, "words": f"Not estimated: {reason}"})
+                continue
+            verdict = result.diagnose()
+            values = verdict.checks.set_index("check")["value"]
+            rows.append({
+                **row, "ok": verdict.ok, "words": verdict.words,
+                "r_hat": values.get("largest R-hat", np.nan),
+                "ess": values.get("smallest effective sample size", np.nan),
+            })
+    columns = ["model", "label", "engine", "ok", "words", "r_hat", "ess", "seconds"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _priors(results: StudyResults) -> pd.DataFrame:
+    rows = [
+        (name, model_label(results, name), term, prior)
+        for name, model in results.models.items() if model.post is not None
+        for term, prior in model.post.stack.describe().items()
+    ]
+    return pd.DataFrame(rows, columns=["model", "label", "parameter", "prior"])
+
+
+def _models(results: StudyResults) -> pd.DataFrame:
+    rows = []
+    for name, model in results.models.items():
+        method = {engine: result.method for engine, result in model.answers.items()}
+        rows.append((name, model_label(results, name), model.formula, method.get("ml", ""),
+                     method.get("bayes", "")))
+    return pd.DataFrame(rows, columns=["model", "label", "formula", "ml", "bayes"])

@@ -1,0 +1,204 @@
+"""Maximum-likelihood answers."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.errors import LongsurvError
+from longsurv.inference import Optimum
+from longsurv.results.contrasts import ContrastLike, contrast_matrix
+from longsurv.results.reference import Reference, t_p_value, t_quantile
+
+TIDY = ["term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high"]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Estimate:
+    """A fitted model.
+
+    Attributes
+    ----------
+    spec : the model specification that was fitted
+    design : the arrays it was fitted to
+    names : tuple of str
+        Coefficients.
+    coefficients : ndarray, shape (p,)
+    reference : Reference
+        Covariance and reference distribution of the coefficients.
+    llf : float
+        Log-likelihood at the estimate (restricted for REML, partial for Cox).
+    nobs : int
+        Observations used.
+    n_params : int
+        Parameters estimated, for AIC and BIC.
+    optimum : Optimum
+        The optimiser's record.
+    method : str
+        As in "REML" or "partial likelihood, Efron ties".
+    flags : tuple of str
+        Plain sentences about what a reader must know: boundaries, dropped columns, excluded rows.
+    """
+
+    spec: Any
+    design: Any
+    names: tuple[str, ...]
+    coefficients: np.ndarray
+    reference: Reference
+    llf: float
+    nobs: int
+    n_params: int
+    optimum: Optimum
+    method: str
+    flags: tuple[str, ...]
+
+    @property
+    def params(self) -> pd.Series:
+        """Coefficients by name."""
+        return pd.Series(self.coefficients, index=list(self.names), name="estimate")
+
+    @property
+    def bse(self) -> pd.Series:
+        """Standard errors by name."""
+        return pd.Series(np.sqrt(np.diag(self.reference.cov)), index=list(self.names), name="std_error")
+
+    def cov_params(self) -> pd.DataFrame:
+        """Covariance of the coefficients, shape (p, p)."""
+        return pd.DataFrame(self.reference.cov, index=list(self.names), columns=list(self.names))
+
+    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
+        """Wald intervals of the coefficients: columns conf_low, conf_high."""
+        return self.tidy(level).set_index("term")[["conf_low", "conf_high"]]
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion, -2 llf + 2 n_params."""
+        return -2.0 * self.llf + 2.0 * self.n_params
+
+    @property
+    def bic(self) -> float:
+        """Bayesian criterion, -2 llf + log(nobs) n_params."""
+        return -2.0 * self.llf + float(np.log(self.nobs)) * self.n_params
+
+    @property
+    def converged(self) -> bool:
+        """Whether the optimiser reached a maximum."""
+        return self.optimum.converged
+
+    def tidy(self, level: float = 0.95, component: str = "fixed") -> pd.DataFrame:
+        """One row a term.
+
+        Parameters
+        ----------
+        level : float
+            Of the two-sided intervals.
+        component : {"fixed", "variance", "all"}
+            Coefficients, variance parameters, or both.
+
+        Returns
+        -------
+        DataFrame
+            term, estimate, std_error, statistic, df, p_value, conf_low, conf_high.
+        """
+        check_level(level)
+        if component not in ("fixed", "variance", "all"):
+            raise LongsurvError(f"component is 'fixed', 'variance' or 'all', not {component!r}")
+        parts = []
+        if component != "variance":
+            parts.append(self._rows(np.eye(len(self.names)), list(self.names), level))
+        if component != "fixed":
+            parts.append(self.variance_table(level))
+        parts = [part for part in parts if len(part)]
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=TIDY)
+
+    def variance_table(self, level: float = 0.95) -> pd.DataFrame:
+        """Variance parameters in the grammar of `tidy`; none by default."""
+        return pd.DataFrame(columns=TIDY)
+
+    def contrast(self, of: ContrastLike, level: float = 0.95) -> pd.DataFrame:
+        """Linear combinations of coefficients, one row each, in the grammar of `tidy`.
+
+        Parameters
+        ----------
+        of : str, mapping, array or DataFrame
+            A coefficient's name; weights by name, as ``{"year": 1, "year:drug[T.active]": 1}``; an
+            array of shape (p,) or (r, p); or a DataFrame with labelled rows.
+        level : float
+        """
+        check_level(level)
+        L, labels = contrast_matrix(of, self.names)
+        return self._rows(L, labels, level)
+
+    def test(self, of: ContrastLike) -> pd.DataFrame:
+        """Joint F test that all the combinations are zero: statistic, df_num, df_den, p_value."""
+        from scipy.stats import chi2, f
+
+        L, labels = contrast_matrix(of, self.names)
+        statistic, df_num, df_den = self.reference.f_test(self.coefficients, L)
+        if np.isinf(df_den):
+            p = float(chi2.sf(statistic * df_num, df_num))
+        else:
+            p = float(f.sf(statistic, df_num, df_den))
+        row = {"term": " = ".join([*labels, "0"]), "statistic": statistic, "df_num": df_num}
+        return pd.DataFrame([row | {"df_den": df_den, "p_value": p, "method": self.reference.method}])
+
+    def _rows(self, L: np.ndarray, labels: list[str], level: float) -> pd.DataFrame:
+        estimate = L @ self.coefficients
+        std_error = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", L, self.reference.cov, L), 0.0))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            statistic = np.where(std_error > 0, estimate / std_error, np.nan)
+        df = np.array([self.reference.df(row) for row in L], dtype=float)
+        width = np.array([t_quantile(level, d) for d in df]) * std_error
+        p = [t_p_value(s, d) for s, d in zip(statistic, df, strict=True)]
+        columns = [labels, estimate, std_error, statistic, df, p, estimate - width, estimate + width]
+        return pd.DataFrame(dict(zip(TIDY, columns, strict=True)))
+
+    def glance(self) -> pd.DataFrame:
+        """The fit in one row."""
+        return pd.DataFrame(
+            [
+                {
+                    "nobs": self.nobs,
+                    "llf": self.llf,
+                    "aic": self.aic,
+                    "bic": self.bic,
+                    "method": self.method,
+                    "df_method": self.reference.method,
+                    "converged": self.converged,
+                    "evaluations": self.optimum.evaluations,
+                }
+            ]
+        )
+
+    def diagnose(self):
+        """Whether the optimiser's answer can be trusted: a `longsurv.diagnostics.Verdict`."""
+        from longsurv.diagnostics.convergence import of_estimate
+
+        return of_estimate(self.optimum, self.flags)
+
+    def __repr__(self) -> str:
+        head = f"{type(self.spec).__name__}: {self.spec.formula}\n{self.method}; {self.nobs} observations"
+        lines = [f"{head}; log-likelihood {self.llf:.4f}", "95 % intervals", ""]
+        lines.append(_text(self.tidy(component="all")))
+        lines += [f"Note: {flag}" for flag in self.flags]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        notes = "".join(f"<p>Note: {html.escape(flag)}</p>" for flag in self.flags)
+        title = f"{type(self.spec).__name__}: {self.spec.formula}"
+        table = self.tidy(component="all").to_html(index=False, float_format=lambda v: f"{v:.4g}")
+        return f"<p><b>{html.escape(title)}</b><br>{html.escape(self.method)}; 95 % intervals</p>{table}{notes}"
+
+
+def check_level(level: float) -> None:
+    """Refuse a level that is not a probability between 0 and 1."""
+    if not 0.0 < level < 1.0:
+        raise LongsurvError(f"level is a probability between 0 and 1, such as 0.95; got {level!r}")
+
+
+def _text(table: pd.DataFrame) -> str:
+    return table.to_string(index=False, float_format=lambda v: f"{v:.4g}")

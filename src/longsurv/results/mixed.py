@@ -1,0 +1,292 @@
+"""Answers of mixed-effects models: variance parameters, random effects, predictions for patients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from longsurv.errors import LongsurvError
+from longsurv.likelihood import lmm
+from longsurv.likelihood.covariance import covariance, partial_correlations
+from longsurv.results.estimate import TIDY, Estimate, check_level
+from longsurv.results.posterior import Posterior
+from longsurv.results.reference import t_quantile
+
+
+@dataclass(frozen=True)
+class VarianceEstimate:
+    """Variance parameters of a fitted mixed model.
+
+    Attributes
+    ----------
+    names : tuple of str
+        sigma, the random effects' SDs, their correlations.
+    values : ndarray
+        On their natural scales; a correlation is NaN where one of its SDs is 0.
+    std_error : ndarray
+        NaN where a parameter is on its boundary.
+    """
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    std_error: np.ndarray
+
+    def table(self, level: float) -> pd.DataFrame:
+        """In the grammar of `tidy`: intervals on the log scale for SDs, Fisher's z for correlations."""
+        z = t_quantile(level, np.inf)
+        rows = []
+        for name, value, se in zip(self.names, self.values, self.std_error, strict=True):
+            if name.startswith("cor("):
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    centre, width = np.arctanh(value), z * se / (1.0 - value**2)
+                low, high = np.tanh(centre - width), np.tanh(centre + width)
+            else:
+                factor = np.exp(z * se / value) if value > 0 else np.nan
+                low, high = value / factor, value * factor
+            rows.append((name, value, se, np.nan, np.nan, np.nan, low, high))
+        return pd.DataFrame(rows, columns=TIDY)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class MixedEstimate(Estimate):
+    """A fitted mixed-effects model (see `Estimate`).
+
+    Attributes
+    ----------
+    variance : VarianceEstimate
+    lam : ndarray, shape (q, q)
+        Relative covariance factor in scaled columns of Z: D = sigma^2 Lam Lam'.
+    sigma : float
+        Residual standard deviation.
+    data : LMMData
+        Sufficient statistics.
+    """
+
+    variance: VarianceEstimate
+    lam: np.ndarray
+    sigma: float
+    data: lmm.LMMData
+
+    @property
+    def random_cov(self) -> pd.DataFrame:
+        """D, the covariance matrix of the random effects, shape (q, q)."""
+        half = self.sigma * self.lam / self.data.z_scale[:, None]
+        names = list(self.design.random.names)
+        return pd.DataFrame(half @ half.T, index=names, columns=names)
+
+    def variance_table(self, level: float = 0.95) -> pd.DataFrame:
+        """Residual SD, random-effects SDs and correlations, with intervals."""
+        return self.variance.table(level)
+
+    def ranef(self, level: float = 0.95) -> pd.DataFrame:
+        """Best linear unbiased predictions of the random effects.
+
+        Returns
+        -------
+        DataFrame
+            The patient's column, effect, estimate, std_error, conf_low, conf_high; the standard error is
+            the conditional one, given the coefficients and the variances.
+        """
+        check_level(level)
+        b = lmm.random_effects(self.data, self.lam, self.sigma, self.coefficients)
+        se = np.sqrt(np.diagonal(b.cov, axis1=1, axis2=2))
+        return _ranef_table(self.design, b.mean, se, t_quantile(level, np.inf))
+
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        *,
+        level: float = 0.95,
+        by_patient: bool = False,
+        new_groups: str = "error",
+    ) -> pd.DataFrame:
+        """Mean response on the scale of the formula's left-hand side.
+
+        Parameters
+        ----------
+        newdata : DataFrame, optional
+            Rows to predict; by default the rows the model was fitted to.
+        level : float
+            Of the interval of the mean (not of a new measurement).
+        by_patient : bool
+            Add the patient's own random effects.
+        new_groups : {"error", "population"}
+            What to do for a patient the model has not seen: refuse, or use the population mean.
+
+        Returns
+        -------
+        DataFrame
+            `newdata` with estimate, std_error, conf_low, conf_high.
+        """
+        check_level(level)
+        frame, X, Z, group = _new_rows(self, newdata, by_patient, new_groups)
+        estimate, extra = X @ self.coefficients, np.zeros(len(X))
+        if by_patient:
+            b = lmm.random_effects(self.data, self.lam, self.sigma, self.coefficients)
+            known = group >= 0
+            g, z = group[known], Z[known]
+            estimate[known] += np.einsum("iq,iq->i", z, b.mean[g])
+            extra[known] = np.einsum("iq,iqr,ir->i", z, b.cov[g], z)
+            X = X.copy()
+            X[known] -= np.einsum("iq,iqp->ip", z, b.coupling[g])
+            D = self.random_cov.to_numpy()
+            extra[~known] = np.einsum("iq,qr,ir->i", Z[~known], D, Z[~known])
+        se = np.sqrt(np.einsum("ip,pr,ir->i", X, self.reference.cov, X) + extra)
+        width = t_quantile(level, np.inf) * se
+        return frame.assign(
+            estimate=estimate, std_error=se, conf_low=estimate - width, conf_high=estimate + width
+        )
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class MixedPosterior(Posterior):
+    """Posterior of a mixed-effects model (see `Posterior`).
+
+    Attributes
+    ----------
+    data : LMMData
+        Sufficient statistics.
+    """
+
+    data: lmm.LMMData
+
+    def _random_effects(self):
+        """Random effects given each draw: yields (draw index, RandomEffects)."""
+        q, scale = len(self.design.random.names), self.data.z_scale
+        sigma = self.samples["sigma"].ravel()
+        names = self.design.variance_names
+        sd = np.stack([self.samples[name].ravel() for name in names[1 : 1 + q]], axis=-1)
+        z = self.draws.theta.reshape(len(sigma), -1)[:, -(q * (q - 1) // 2) or None :]
+        beta = self.coefficients.reshape(len(sigma), -1)
+        for s in range(len(sigma)):
+            correlations = z[s] if q > 1 else np.empty(0)
+            D = covariance(sd[s] * scale, correlations)
+            lam = np.linalg.cholesky(D) / sigma[s]
+            yield s, lmm.random_effects(self.data, lam, sigma[s], beta[s])
+
+    def ranef(self, level: float = 0.95) -> pd.DataFrame:
+        """Posterior means and SDs of the random effects, averaged over the draws' exact conditionals.
+
+        Returns
+        -------
+        DataFrame
+            The patient's column, effect, estimate, std_error, conf_low, conf_high (normal intervals).
+        """
+        check_level(level)
+        count = self.samples["sigma"].size
+        mean = square = variance = 0.0
+        for _, b in self._random_effects():
+            mean = mean + b.mean / count
+            square = square + b.mean**2 / count
+            variance = variance + np.diagonal(b.cov, axis1=1, axis2=2) / count
+        se = np.sqrt(np.maximum(square - mean**2, 0.0) + variance)
+        return _ranef_table(self.design, mean, se, t_quantile(level, np.inf))
+
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        *,
+        level: float = 0.95,
+        by_patient: bool = False,
+        new_groups: str = "error",
+    ) -> pd.DataFrame:
+        """Posterior of the mean response; arguments and result as for `MixedEstimate.predict`."""
+        check_level(level)
+        frame, X, Z, group = _new_rows(self, newdata, by_patient, new_groups)
+        beta = self.coefficients.reshape(-1, len(self.names))
+        values = beta @ X.T
+        if by_patient:
+            rng = np.random.default_rng(self.draws.seed)
+            known = np.flatnonzero(group >= 0)
+            for s, b in self._random_effects():
+                needed, back = np.unique(group[known], return_inverse=True)
+                half = np.linalg.cholesky(b.cov[needed])
+                drawn = b.mean[needed] + np.einsum("nqr,nr->nq", half, rng.standard_normal(half.shape[:2]))
+                values[s, known] += np.einsum("iq,iq->i", Z[known], drawn[back])
+        low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2], axis=0)
+        return frame.assign(
+            estimate=values.mean(axis=0), std_error=values.std(axis=0, ddof=1), conf_low=low, conf_high=high
+        )
+
+
+def natural_variances(phi: np.ndarray, q: int) -> np.ndarray:
+    """sigma, SDs and correlations (row by row) from log sigma, log tau and unconstrained z."""
+    sds = np.exp(phi[: 1 + q])
+    correlation = covariance(np.ones(q), phi[1 + q :])
+    below = [correlation[i, j] for i in range(q) for j in range(i)]
+    return np.concatenate([sds, below])
+
+
+def estimate_variances(
+    names: tuple[str, ...], D: np.ndarray, sigma: float, curvature
+) -> VarianceEstimate:
+    """Variance parameters with delta-method standard errors.
+
+    Parameters
+    ----------
+    names : tuple of str
+    D : ndarray, shape (q, q)
+        Covariance of the random effects, in natural units.
+    sigma : float
+    curvature : callable
+        Hessian of the log-likelihood at phi = (log sigma, log tau, z).
+    """
+    q = len(D)
+    tau = np.sqrt(np.diag(D))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        C = D / np.outer(tau, tau)
+    below = np.array([C[i, j] for i in range(q) for j in range(i)])
+    values = np.concatenate([[sigma], tau, np.clip(below, -1.0, 1.0)])
+    missing = np.full(len(values), np.nan)
+    if (tau == 0).any() or np.linalg.eigvalsh(C)[0] < 1e-8:
+        return VarianceEstimate(names, values, missing)
+    phi = np.concatenate([[np.log(sigma)], np.log(tau), partial_correlations(C)])
+    negative = -curvature(phi)
+    if np.linalg.eigvalsh(negative)[0] <= 0:
+        return VarianceEstimate(names, values, missing)
+    step = 1e-5 * np.eye(len(phi))
+    jacobian = np.stack(
+        [(natural_variances(phi + h, q) - natural_variances(phi - h, q)) / 2e-5 for h in step], axis=1
+    )
+    cov = jacobian @ np.linalg.inv(negative) @ jacobian.T
+    return VarianceEstimate(names, values, np.sqrt(np.diag(cov)))
+
+
+def _ranef_table(design, mean: np.ndarray, se: np.ndarray, z: float) -> pd.DataFrame:
+    effects = design.random.names
+    estimate, error = mean.ravel(), se.ravel()
+    return pd.DataFrame(
+        {
+            design.group_name: np.repeat(design.labels.to_numpy(), len(effects)),
+            "effect": list(effects) * len(mean),
+            "estimate": estimate,
+            "std_error": error,
+            "conf_low": estimate - z * error,
+            "conf_high": estimate + z * error,
+        }
+    )
+
+
+def _new_rows(result, newdata: pd.DataFrame | None, by_patient: bool, new_groups: str):
+    """Rows to predict: the frame, X, Z and the patient's index (-1 for one not seen)."""
+    design = result.design
+    if new_groups not in ("error", "population"):
+        raise LongsurvError(f"new_groups is 'error' or 'population', not {new_groups!r}")
+    if newdata is None:
+        frame = result.spec.data.iloc[design.rows]
+        return frame, design.fixed.X, design.Z, design.group
+    frame, X = newdata.copy(), design.fixed.rebuild(newdata)
+    if not by_patient:
+        return frame, X, np.empty((len(X), 0)), np.full(len(X), -1)
+    if design.group_name not in newdata:
+        raise LongsurvError(f"by_patient needs the column {design.group_name!r} in the new data")
+    group = design.labels.get_indexer(newdata[design.group_name])
+    if new_groups == "error" and (group < 0).any():
+        unknown = sorted({str(v) for v in newdata.loc[group < 0, design.group_name]})
+        raise LongsurvError(
+            f"the model has not seen {design.group_name} {unknown[:5]}; new_groups='population' predicts "
+            "their population mean"
+        )
+    return frame, X, design.random.rebuild(newdata), group

@@ -1,0 +1,188 @@
+"""Bayesian answers."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.errors import LongsurvError
+from longsurv.inference import Draws, Optimum
+from longsurv.priors import Prior, PriorStack
+from longsurv.results.contrasts import ContrastLike, contrast_matrix, position
+from longsurv.results.estimate import _text, check_level
+
+TIDY = [
+    "term", "estimate", "std_error", "conf_low", "conf_high",
+    "prob_positive", "r_hat", "ess_bulk", "ess_tail",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Posterior:
+    """Draws from the posterior of a model.
+
+    Attributes
+    ----------
+    spec : the model specification
+    design : the arrays it was fitted to
+    names : tuple of str
+        Coefficients.
+    samples : mapping of str to ndarray, shape (chains, draws)
+        Draws of every scalar parameter on its natural scale, by term: coefficients first, then variance
+        parameters.
+    stack : PriorStack
+        The priors.
+    mode : Optimum
+        Posterior mode on the unconstrained scale.
+    draws : Draws
+        The sampler's record.
+    idata : DataTree
+        For ArviZ: posterior, sample_stats, log_likelihood, log_prior, observed_data.
+    method : str
+    flags : tuple of str
+    """
+
+    spec: Any
+    design: Any
+    names: tuple[str, ...]
+    samples: Mapping[str, np.ndarray]
+    stack: PriorStack
+    mode: Optimum
+    draws: Draws
+    idata: Any
+    method: str
+    flags: tuple[str, ...]
+
+    @property
+    def coefficients(self) -> np.ndarray:
+        """Draws of the coefficients, shape (chains, draws, p)."""
+        return np.stack([self.samples[name] for name in self.names], axis=-1)
+
+    @property
+    def priors(self) -> dict[str, Prior]:
+        """The prior of each scalar parameter, by term."""
+        return dict(zip(self.stack.names, self.stack.priors, strict=True))
+
+    @property
+    def nobs(self) -> int:
+        """Observations used."""
+        return len(self.design.rows)
+
+    def draw(self, term: str) -> np.ndarray:
+        """Draws of one parameter, shape (chains, draws)."""
+        return self.samples[list(self.samples)[position(term, list(self.samples))]]
+
+    def tidy(self, level: float = 0.95, component: str = "fixed") -> pd.DataFrame:
+        """One row a term: posterior mean, SD and equal-tailed interval, with convergence measures.
+
+        Parameters
+        ----------
+        level : float
+            Of the equal-tailed interval.
+        component : {"fixed", "variance", "all"}
+
+        Returns
+        -------
+        DataFrame
+            term, estimate, std_error, conf_low, conf_high, prob_positive, r_hat, ess_bulk, ess_tail.
+        """
+        check_level(level)
+        if component not in ("fixed", "variance", "all"):
+            raise LongsurvError(f"component is 'fixed', 'variance' or 'all', not {component!r}")
+        wanted = {
+            "fixed": list(self.names),
+            "variance": [name for name in self.samples if name not in self.names],
+            "all": list(self.samples),
+        }[component]
+        return summarise({name: self.samples[name] for name in wanted}, level)
+
+    def contrast(self, of: ContrastLike, level: float = 0.95) -> pd.DataFrame:
+        """Linear combinations of coefficients, in the grammar of `tidy` (see `Estimate.contrast`)."""
+        check_level(level)
+        L, labels = contrast_matrix(of, self.names)
+        values = self.coefficients @ L.T
+        return summarise({name: values[..., k] for k, name in enumerate(labels)}, level)
+
+    def loo(self):
+        """Leave-one-out cross-validation by Pareto-smoothed importance sampling (ArviZ)."""
+        import arviz as az
+
+        return az.loo(self.idata)
+
+    def prior_sensitivity(self) -> pd.DataFrame:
+        """Power-scaling sensitivity of each parameter to prior and likelihood (ArviZ; Kallioinen et al. 2024)."""
+        import arviz as az
+
+        return pd.DataFrame(az.psense_summary(self.idata))
+
+    def glance(self) -> pd.DataFrame:
+        """The run in one row."""
+        table = self.tidy(component="all")
+        chains, draws = self.draws.theta.shape[:2]
+        return pd.DataFrame(
+            [
+                {
+                    "nobs": self.nobs,
+                    "chains": chains,
+                    "draws": draws,
+                    "tune": self.draws.tune,
+                    "seed": self.draws.seed,
+                    "divergences": int(self.draws.stats["diverging"].sum()),
+                    "r_hat_max": table["r_hat"].max(),
+                    "ess_min": table[["ess_bulk", "ess_tail"]].min().min(),
+                    "seconds": self.draws.seconds,
+                    "method": self.method,
+                }
+            ]
+        )
+
+    def diagnose(self):
+        """Whether the chains can be trusted: a `longsurv.diagnostics.Verdict`."""
+        from longsurv.diagnostics.convergence import of_posterior
+
+        return of_posterior(self.tidy(component="all"), self.draws.stats, self.flags)
+
+    def __repr__(self) -> str:
+        chains, draws = self.draws.theta.shape[:2]
+        lines = [
+            f"{type(self.spec).__name__}: {self.spec.formula}",
+            f"{self.method}; {chains} chains x {draws} draws after {self.draws.tune}; seed {self.draws.seed}",
+            "posterior means, 95 % equal-tailed intervals",
+            "",
+            _text(self.tidy(component="all")),
+            "Priors: " + "; ".join(f"{k} ~ {v}" for k, v in self.stack.describe().items()),
+        ]
+        return "\n".join(lines + [f"Note: {flag}" for flag in self.flags])
+
+    def _repr_html_(self) -> str:
+        notes = "".join(f"<p>Note: {html.escape(flag)}</p>" for flag in self.flags)
+        title = f"{type(self.spec).__name__}: {self.spec.formula}"
+        priors = "; ".join(f"{k} ~ {v}" for k, v in self.stack.describe().items())
+        table = self.tidy(component="all").to_html(index=False, float_format=lambda v: f"{v:.4g}")
+        return (
+            f"<p><b>{html.escape(title)}</b><br>{html.escape(self.method)}; posterior means, 95 % equal-tailed "
+            f"intervals</p>{table}<p>Priors: {html.escape(priors)}</p>{notes}"
+        )
+
+
+def summarise(samples: Mapping[str, np.ndarray], level: float) -> pd.DataFrame:
+    """Summary rows in the grammar of `Posterior.tidy` of draws of shape (chains, draws) each."""
+    from arviz_stats.base import array_stats
+
+    rows = []
+    for term, values in samples.items():
+        low, high = np.quantile(values, [0.5 - level / 2.0, 0.5 + level / 2.0])
+        mean, sd, positive = values.mean(), values.std(ddof=1), (values > 0).mean()
+        if np.ptp(values) > 0:
+            r_hat = array_stats.rhat(values, chain_axis=0, draw_axis=1)
+            bulk = array_stats.ess(values, chain_axis=0, draw_axis=1, method="bulk")
+            tail = array_stats.ess(values, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95))
+        else:
+            r_hat = bulk = tail = np.nan
+        rows.append((term, mean, sd, low, high, positive, float(r_hat), float(bulk), float(tail)))
+    return pd.DataFrame(rows, columns=TIDY)

@@ -1,0 +1,291 @@
+# Residual correlation structures, maximum likelihood and REML, with and without random effects.
+# Each fit is a dense marginal Gaussian likelihood written out here, maximised and polished by Newton steps, and must
+# agree with nlme (gls or lme) where nlme has the structure: nlme alone stops at about five digits.
+# Kenward-Roger (after Kenward & Roger 1997) and Satterthwaite for the same fits; the Kenward-Roger code must agree
+# with pbkrtest on a random-intercept model. Reads visits.csv; writes lmm_residual.csv and orthodont.csv.
+source("tests/reference/common.R")
+source("tests/reference/polished.R")
+suppressMessages({library(nlme); library(lme4); library(pbkrtest)})
+
+# ---- the dense likelihood -------------------------------------------------------------------------------------
+# problem: y, X, blocks (rows of each patient), visit (1..T), time. covariance(par, visit, time) -> a patient's V.
+minus2 <- function(par, problem, covariance, reml, parts = FALSE) {
+  p <- ncol(problem$X)
+  logdet <- 0; XVX <- matrix(0, p, p); XVy <- numeric(p); yVy <- 0
+  for (rows in problem$blocks) {
+    V <- covariance(par, problem$visit[rows], problem$time[rows])
+    U <- tryCatch(chol(V), error = function(e) NULL)
+    if (is.null(U)) return(1e10)
+    logdet <- logdet + 2 * sum(log(diag(U)))
+    A <- backsolve(U, cbind(problem$X[rows, , drop = FALSE], problem$y[rows]), transpose = TRUE)
+    G <- crossprod(A)
+    XVX <- XVX + G[1:p, 1:p]; XVy <- XVy + G[1:p, p + 1]; yVy <- yVy + G[p + 1, p + 1]
+  }
+  if (!all(is.finite(XVX)) || rcond(XVX) < 1e-14) return(1e10)
+  beta <- solve(XVX, XVy)
+  n <- length(problem$y)
+  value <- logdet + yVy - sum(beta * XVy) + n * log(2 * pi)
+  if (reml) value <- value - p * log(2 * pi) + as.numeric(determinant(XVX)$modulus)
+  if (parts) list(value = value, beta = beta, vcov = solve(XVX)) else value
+}
+
+maximise <- function(start, problem, covariance, reml) {
+  f <- function(par) minus2(par, problem, covariance, reml)
+  par <- start
+  for (k in 1:3) par <- optim(par, f, method = "BFGS", control = list(maxit = 2000, reltol = 1e-14))$par
+  end <- newton(f, par)
+  stopifnot(max(abs(end$move)) < 1e-7, all(eigen(end$hessian, TRUE, TRUE)$values > 0))
+  par <- end$par
+  H <- end$hessian
+  c(minus2(par, problem, covariance, reml, parts = TRUE), list(par = par, hessian = H))
+}
+
+# ---- structures: unconstrained parameters, and the quantities reported ------------------------------------------
+correlate <- function(R, sd, visit) R * outer(sd[visit], sd[visit])
+partial_to_auto <- function(partial) {      # Durbin-Levinson: partial autocorrelations to autocorrelations
+  m <- length(partial); rho <- numeric(m); phi <- numeric(0)
+  for (k in seq_len(m)) {
+    previous <- phi
+    rho[k] <- if (k == 1) partial[1] else sum(previous * rho[(k - 1):1]) + partial[k] * (1 - sum(previous * rho[seq_len(k - 1)]))
+    phi <- if (k == 1) partial[1] else c(previous - partial[k] * rev(previous), partial[k])
+  }
+  rho
+}
+structures <- function(T) {
+  het <- seq_len(T)
+  lag <- function(v) abs(outer(v, v, "-"))
+  sds <- function(par, n) if (n == 1) rep(exp(par[1]), T) else exp(par[1:T])
+  name_sd <- function(par, n) if (n == 1) c(sd = exp(par[1])) else setNames(exp(par[1:T]), paste("sd visit", 1:T))
+  make <- function(n, m, corr, report, start) list(
+    covariance = function(par, v, t) correlate(corr(par[-seq_len(n)], v, t), sds(par, n), v),
+    report = function(par) c(name_sd(par, n), report(par[-seq_len(n)])), start = c(rep(0.2, n), start))
+  cs <- list(function(q, v, t) { R <- matrix(tanh(q), length(v), length(v)); diag(R) <- 1; R },
+             function(q) c(rho = tanh(q)), 0.5)
+  ar1 <- list(function(q, v, t) tanh(q)^lag(v), function(q) c(rho = tanh(q)), 0.6)
+  car1 <- list(function(q, v, t) plogis(q)^lag(t), function(q) c(phi = plogis(q), range = -1 / log(plogis(q))), 1)
+  toep <- list(function(q, v, t) { rho <- c(1, partial_to_auto(tanh(q))); matrix(rho[lag(v) + 1], length(v)) },
+               function(q) setNames(partial_to_auto(tanh(q)), paste("rho lag", seq_len(T - 1))), c(0.6, rep(0.1, T - 2)))
+  none <- list(function(q, v, t) diag(length(v)), function(q) NULL, numeric(0))
+  build <- function(n, s) make(n, 0, s[[1]], s[[2]], s[[3]])
+  lower <- function(par) { L <- matrix(0, T, T); diag(L) <- exp(par[1:T]); L[lower.tri(L)] <- par[-(1:T)]; L }
+  un <- list(
+    covariance = function(par, v, t) { S <- tcrossprod(lower(par)); S[v, v, drop = FALSE] },
+    report = function(par) {
+      S <- tcrossprod(lower(par)); pairs <- which(upper.tri(S), arr.ind = TRUE)
+      c(setNames(sqrt(diag(S)), paste("sd visit", 1:T)),
+        setNames(cov2cor(S)[pairs], paste("rho", pairs[, 1], "|", pairs[, 2])))
+    }, start = c(rep(0.2, T), rep(0.5, T * (T - 1) / 2)))
+  plus_intercept <- function(s) list(
+    covariance = function(par, v, t) exp(2 * par[1]) + s$covariance(par[-1], v, t),
+    report = function(par) c("sd patient" = exp(par[1]), s$report(par[-1])), start = c(0, s$start))
+  list(independent = build(1, none), independent_het = build(T, none), cs = build(1, cs), cs_het = build(T, cs),
+       ar1 = build(1, ar1), ar1_het = build(T, ar1), exponential = build(1, car1), exponential_het = build(T, car1),
+       toeplitz = build(1, toep), toeplitz_het = build(T, toep), unstructured = un,
+       intercept_exponential = plus_intercept(build(1, car1)), intercept_ar1 = plus_intercept(build(1, ar1)),
+       intercept_het = plus_intercept(build(T, none)))
+}
+
+# ---- Kenward-Roger in covariance parameters tau, derivatives of V by finite differences --------------------------
+# exact_second: the second derivatives of V (zero when V is linear in tau); without them, the "linear" form.
+kenward_roger <- function(tau, covariance, problem, second = TRUE) {
+  n <- length(problem$y); q <- length(tau)
+  full <- function(tau) {
+    V <- matrix(0, n, n)
+    for (rows in problem$blocks) V[rows, rows] <- covariance(tau, problem$visit[rows], problem$time[rows])
+    V
+  }
+  h <- 1e-3 * pmax(1, abs(tau))
+  unit <- function(j) replace(numeric(q), j, h[j])
+  first <- lapply(seq_len(q), function(j) { e <- unit(j)
+    (8 * (full(tau + e) - full(tau - e)) - (full(tau + 2 * e) - full(tau - 2 * e))) / (12 * h[j]) })
+  V <- full(tau); W <- solve(V); X <- problem$X
+  Phi <- solve(t(X) %*% W %*% X)
+  WX <- W %*% X
+  P <- lapply(first, function(D) -t(WX) %*% D %*% WX)
+  Q <- function(i, j) t(WX) %*% first[[i]] %*% W %*% first[[j]] %*% WX
+  WD <- lapply(first, function(D) W %*% D)
+  info <- matrix(0, q, q); middle <- matrix(0, ncol(X), ncol(X)); Qs <- list()
+  for (i in seq_len(q)) for (j in seq_len(q)) {
+    Qs[[paste(i, j)]] <- Q(i, j)
+    info[i, j] <- 0.5 * (sum(WD[[i]] * t(WD[[j]])) - 2 * sum(Phi * t(Qs[[paste(i, j)]])) +
+                           sum((Phi %*% P[[i]]) * t(Phi %*% P[[j]])))
+  }
+  cov_tau <- solve(info)
+  for (i in seq_len(q)) for (j in seq_len(q)) {
+    R <- 0
+    if (second) {
+      a <- unit(i); b <- unit(j)
+      D2 <- (full(tau + a + b) - full(tau + a - b) - full(tau - a + b) + full(tau - a - b)) / (4 * h[i] * h[j])
+      R <- t(WX) %*% D2 %*% WX
+    }
+    middle <- middle + cov_tau[i, j] * (Qs[[paste(i, j)]] - P[[i]] %*% Phi %*% P[[j]] - R / 4)
+  }
+  list(Phi = Phi, adjusted = Phi + 2 * Phi %*% middle %*% Phi, P = P, cov_tau = cov_tau)
+}
+
+kr_test <- function(kr, beta, L) {
+  l <- nrow(L)
+  Theta <- t(L) %*% solve(L %*% kr$Phi %*% t(L)) %*% L
+  A1 <- A2 <- 0
+  q <- length(kr$P)
+  for (i in seq_len(q)) for (j in seq_len(q)) {
+    Mi <- Theta %*% kr$Phi %*% kr$P[[i]] %*% kr$Phi; Mj <- Theta %*% kr$Phi %*% kr$P[[j]] %*% kr$Phi
+    A1 <- A1 + kr$cov_tau[i, j] * sum(diag(Mi)) * sum(diag(Mj))
+    A2 <- A2 + kr$cov_tau[i, j] * sum(Mi * t(Mj))
+  }
+  B <- (A1 + 6 * A2) / (2 * l)
+  g <- ((l + 1) * A1 - (l + 4) * A2) / ((l + 2) * A2)
+  den <- 3 * l + 2 * (1 - g)
+  c1 <- g / den; c2 <- (l - g) / den; c3 <- (l + 2 - g) / den
+  E <- 1 / (1 - A2 / l)
+  V <- (2 / l) * (1 + c1 * B) / ((1 - c2 * B)^2 * (1 - c3 * B))
+  rho <- V / (2 * E^2)
+  df <- 4 + (l + 2) / (l * rho - 1)
+  lambda <- df / (E * (df - 2))
+  d <- L %*% beta
+  f_unscaled <- as.numeric(t(d) %*% solve(L %*% kr$adjusted %*% t(L), d)) / l
+  c(f = lambda * f_unscaled, df = df, scale = lambda, p = pf(lambda * f_unscaled, l, df, lower.tail = FALSE))
+}
+
+satterthwaite_df <- function(fit, problem, covariance, L) {
+  v <- function(par) as.numeric(L %*% minus2(par, problem, covariance, TRUE, parts = TRUE)$vcov %*% t(L))
+  g <- numDeriv::grad(function(u) v(fit$par + u - 1), rep(1, length(fit$par)), method.args = list(d = 0.01))
+  2 * v(fit$par)^2 / as.numeric(t(g) %*% solve(fit$hessian / 2, g))
+}
+
+# ---- fits ----------------------------------------------------------------------------------------------------
+record <- function(model, problem, structure, tests) {
+  for (reml in c(TRUE, FALSE)) {
+    fit <- maximise(structure$start, problem, structure$covariance, reml)
+    label <- paste(model, if (reml) "reml" else "ml", sep = "_")
+    names(fit$beta) <- colnames(problem$X)
+    note(label, "coef", fit$beta)
+    note(label, "se", sqrt(diag(fit$vcov)), names(fit$beta))
+    note(label, "loglik", -fit$value / 2)
+    note(label, "n_covariance", length(fit$par))
+    shown <- structure$report(fit$par)
+    note(label, "covariance_parameter", shown)
+    if (reml) {
+      for (name in names(fit$beta)) {
+        L <- matrix(as.numeric(names(fit$beta) == name), 1)
+        note(label, "satterthwaite_df", satterthwaite_df(fit, problem, structure$covariance, L), name)
+      }
+      if (tests) record_kr(label, problem, structure, fit, shown)
+    }
+    fits[[label]] <<- c(fit, list(shown = shown))
+  }
+}
+
+# Linear structures in variances and covariances; the others in (variance, correlation).
+record_kr <- function(label, problem, structure, fit, shown) {
+  if (grepl("unstructured", label)) {
+    T <- max(problem$visit)
+    R <- diag(T); R[upper.tri(R)] <- shown[-(1:T)]; R[lower.tri(R)] <- t(R)[lower.tri(R)]
+    S <- R * outer(shown[1:T], shown[1:T])
+    at <- lower.tri(S, diag = TRUE)
+    covariance <- function(tau, v, time) {
+      M <- matrix(0, T, T); M[at] <- tau; M <- M + t(M) - diag(diag(M), T)
+      M[v, v, drop = FALSE]
+    }
+    tau <- S[at]; second <- FALSE
+  } else {
+    base <- structure$covariance
+    transform <- switch(sub(".*_(cs|ar1|exponential)_reml$", "\\1", label), exponential = qlogis, atanh)
+    covariance <- function(tau, v, time) base(c(log(tau[1]) / 2, transform(tau[2])), v, time)
+    tau <- c(shown[[1]]^2, shown[[2]]); second <- TRUE
+  }
+  forms <- if (second) c(kr = TRUE, kr_linear = FALSE) else c(kr = FALSE)
+  for (form in names(forms)) {
+    kr <- kenward_roger(tau, covariance, problem, forms[[form]])
+    note(label, paste0(form, "_se"), sqrt(diag(kr$adjusted)), names(fit$beta))
+    for (k in seq_along(fit$beta)) {
+      test <- kr_test(kr, fit$beta, diag(length(fit$beta))[k, , drop = FALSE])
+      note(label, paste0(form, "_df"), test[["df"]], names(fit$beta)[k])
+      note(label, paste0(form, "_p"), test[["p"]], names(fit$beta)[k])
+    }
+    joint <- diag(length(fit$beta))[grepl(":", names(fit$beta)), , drop = FALSE]
+    test <- kr_test(kr, fit$beta, joint)
+    note(label, paste0(form, "_joint_", names(test)), test, "interaction")
+  }
+}
+
+fits <- list()
+visits <- read_data("visits")
+visits$arm <- factor(visits$arm, c("control", "active"))
+visits$patient <- factor(visits$patient)
+visits$occasion <- factor(visits$visit)
+problem_of <- function(formula, data, group, visit, time)
+  list(y = model.response(model.frame(formula, data)), X = model.matrix(formula, data),
+       blocks = split(seq_len(nrow(data)), data[[group]]), visit = data[[visit]], time = data[[time]])
+linear <- problem_of(y ~ day * arm, visits, "patient", "visit", "day")
+by_visit <- problem_of(y ~ occasion * arm, visits, "patient", "visit", "day")
+
+# The Kenward-Roger code above against pbkrtest on the model both have.
+check <- lmer(y ~ day * arm + (1 | patient), visits, control = polished_control())
+tau <- c(as.numeric(VarCorr(check)$patient), sigma(check)^2)
+own <- kenward_roger(tau, function(tau, v, t) tau[1] + diag(tau[2], length(v)), linear)
+stopifnot(max(abs(own$adjusted / as.matrix(vcovAdj(check)) - 1)) < 1e-6)
+L2 <- diag(4)[c(3, 4), ]
+stats <- KRmodcomp(check, L2)$stats
+mine <- kr_test(own, fixef(check), L2)
+stopifnot(abs(mine[["f"]] / stats$Fstat - 1) < 1e-6, abs(mine[["df"]] / stats$ddf - 1) < 1e-6)
+
+all_structures <- structures(5)
+for (name in names(all_structures))
+  record(paste0("visits_", name), linear, all_structures[[name]], tests = name %in% c("cs", "ar1", "exponential", "unstructured"))
+for (name in c("cs", "unstructured"))
+  record(paste0("mmrm_", name), by_visit, all_structures[[name]], tests = TRUE)
+
+orthodont <- transform(as.data.frame(Orthodont), Subject = as.character(Subject), visit = (age - 6) / 2)
+write_data(orthodont[c("Subject", "Sex", "age", "visit", "distance")], "orthodont")
+ortho <- problem_of(distance ~ age * Sex, orthodont, "Subject", "visit", "age")
+ortho_structures <- structures(4)
+for (name in c("independent", "cs", "cs_het", "ar1", "exponential", "toeplitz", "unstructured", "intercept_het"))
+  record(paste0("orthodont_", name), ortho, ortho_structures[[name]], tests = FALSE)
+
+# ---- nlme must agree -------------------------------------------------------------------------------------------
+tight <- glsControl(maxIter = 500, msMaxIter = 1000, tolerance = 1e-10, msTol = 1e-12)
+tight_lme <- lmeControl(maxIter = 500, msMaxIter = 1000, tolerance = 1e-10, msTol = 1e-12)
+agree <- function(label, fit) {
+  ours <- fits[[label]]
+  ll <- as.numeric(logLik(fit))
+  b <- if (inherits(fit, "lme")) fixef(fit) else coef(fit)
+  note(label, "nlme_loglik", ll)
+  note(label, "nlme_coef", b)
+  cat(sprintf("%-36s loglik %11.5f  nlme - own %9.2e  largest coefficient difference %9.2e\n", label,
+              -ours$value / 2, ll + ours$value / 2, max(abs(b - ours$beta))))
+  stopifnot(abs(ll + ours$value / 2) < 1e-4, abs(b - ours$beta) < 1e-3)
+}
+het <- varIdent(form = ~ 1 | occasion)
+for (method in c("REML", "ML")) {
+  fit <- function(correlation = NULL, weights = NULL, formula = y ~ day * arm)
+    eval(bquote(gls(.(formula), visits, correlation = correlation, weights = weights, method = method, control = tight)))
+  add <- function(model, f) agree(paste(model, tolower(method), sep = "_"), f)
+  visit_form <- ~ visit | patient
+  add("visits_independent", fit())
+  add("visits_independent_het", fit(weights = het))
+  add("visits_cs", fit(corCompSymm(form = ~ 1 | patient)))
+  add("visits_cs_het", fit(corCompSymm(form = ~ 1 | patient), het))
+  add("visits_ar1", fit(corAR1(form = visit_form)))
+  add("visits_ar1_het", fit(corAR1(form = visit_form), het))
+  add("visits_exponential", fit(corCAR1(form = ~ day | patient)))
+  add("visits_exponential_het", fit(corCAR1(form = ~ day | patient), het))
+  add("visits_toeplitz", fit(corARMA(c(0.6, 0.1, 0.05, 0.02), form = visit_form, p = 4)))
+  add("visits_unstructured", fit(corSymm(form = visit_form), het))
+  add("mmrm_cs", fit(corCompSymm(form = ~ 1 | patient), formula = y ~ occasion * arm))
+  add("mmrm_unstructured", fit(corSymm(form = visit_form), het, y ~ occasion * arm))
+  add("visits_intercept_exponential", lme(y ~ day * arm, visits, ~ 1 | patient, corCAR1(form = ~ day | patient),
+                                          method = method, control = tight_lme))
+  add("visits_intercept_ar1", lme(y ~ day * arm, visits, ~ 1 | patient, corAR1(form = visit_form), method = method,
+                                  control = tight_lme))
+  add("visits_intercept_het", lme(y ~ day * arm, visits, ~ 1 | patient, weights = het, method = method,
+                                  control = tight_lme))
+  orthodont$occasion <- factor(orthodont$visit)
+  ofit <- function(correlation, weights = NULL)
+    gls(distance ~ age * Sex, orthodont, correlation = correlation, weights = weights, method = method, control = tight)
+  add("orthodont_cs", ofit(corCompSymm(form = ~ 1 | Subject)))
+  add("orthodont_ar1", ofit(corAR1(form = ~ visit | Subject)))
+  add("orthodont_unstructured", ofit(corSymm(form = ~ visit | Subject), varIdent(form = ~ 1 | occasion)))
+}
+
+write_rows("lmm_residual")

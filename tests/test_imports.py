@@ -1,0 +1,244 @@
+"""The directions of imports, what `import longsurv` costs, and the public names."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import longsurv
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# What each part may import from the rest of longsurv, besides itself and the errors.
+# None stands for everything.
+FOUNDATION = {"cohort", "design", "likelihood", "inference", "priors"}
+MODELS = FOUNDATION | {"results", "models"}
+ALLOWED: dict[str, set[str] | None] = {
+    "errors": set(),
+    "cohort": set(),
+    "design": set(),
+    "likelihood": set(),
+    "inference": set(),
+    "priors": set(),
+    "results": FOUNDATION,
+    "models": MODELS,
+    "estimands": MODELS,
+    "diagnostics": MODELS,
+    "compare": MODELS | {"diagnostics"},
+    "report": None,
+    "study": None,
+    "cli": None,
+    "__init__": None,
+}
+ARRAYS_ONLY = {"likelihood", "inference"}
+
+# Slow to import: only inside the functions that need them.
+HEAVY = {
+    "arviz", "arviz_base", "arviz_plots", "arviz_stats", "joblib", "lifelines", "matplotlib",
+    "nutpie", "pymc", "pytensor", "statsmodels", "xarray",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module, where it stands and whether it runs when its file is imported."""
+
+    module: str
+    line: int
+    at_top: bool
+
+
+def imports(source: str, package: str) -> list[Import]:
+    """Every import in a file of `package`, leaving out those that only type checkers read."""
+
+    def modules(node: ast.AST) -> Iterator[str]:
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=module, names=names, level=level):
+                if level:
+                    above = package.split(".")[: len(package.split(".")) - level + 1]
+                    module = ".".join([*above, module] if module else above)
+                # `from longsurv import priors` is an import of longsurv.priors.
+                yield from (f"{module}.{a.name}" if module == "longsurv" else module for a in names)
+            case ast.Call(
+                func=ast.Name(id="import_module" | "__import__")
+                | ast.Attribute(attr="import_module"),
+                args=[ast.Constant(value=str(module)), *_],
+            ):
+                yield module
+
+    def walk(node: ast.AST, at_top: bool) -> Iterator[Import]:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            for child in node.orelse:
+                yield from walk(child, at_top)
+            return
+        for module in modules(node):
+            yield Import(module, node.lineno, at_top)
+        inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for child in ast.iter_child_nodes(node):
+            yield from walk(child, at_top and not inside)
+
+    return list(walk(ast.parse(source), at_top=True))
+
+
+def problems(source: str, layer: str, package: str) -> list[str]:
+    """What is wrong with the imports of one file that belongs to `layer`."""
+    if layer not in ALLOWED:
+        return [f"{layer} has no rule: say in tests/test_imports.py what it may import"]
+    allowed = ALLOWED[layer]
+    found = []
+    for item in imports(source, package):
+        top, _, rest = item.module.partition(".")
+        if top == "longsurv":
+            target = rest.split(".")[0]
+            known = target in ALLOWED or target in {"examples", "__version__"}
+            if not known:
+                found.append(f"{item.line}: take {target or top!r} from the module it lives in")
+            elif allowed is not None and target not in allowed | {layer, "errors", "__version__"}:
+                found.append(f"{item.line}: {layer} must not import longsurv.{target}")
+        elif top == "pandas" and layer in ARRAYS_ONLY:
+            found.append(f"{item.line}: {layer} sees arrays only, not pandas")
+        elif top in HEAVY and item.at_top:
+            found.append(f"{item.line}: import {top} inside the function that needs it")
+    return found
+
+
+def source_files() -> Iterator[tuple[Path, str, str]]:
+    """Every file of the package with its layer and the package it is in."""
+    for folder, prefix in [(ROOT / "src/longsurv", ()), (ROOT / "models", ("models",))]:
+        for path in sorted(folder.rglob("*.py")):
+            parts = (*prefix, *path.relative_to(folder).with_suffix("").parts)
+            yield path, parts[0], ".".join(("longsurv", *parts[:-1]))
+
+
+def test_imports_go_in_the_right_directions() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{problem}"
+        for path, layer, package in source_files()
+        for problem in problems(path.read_text(encoding="utf-8"), layer, package)
+    ]
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_every_file_of_the_package_is_read() -> None:
+    layers = {layer for _, layer, _ in source_files()}
+    assert {"likelihood", "inference", "models", "cohort", "__init__"} <= layers
+
+
+@pytest.mark.parametrize(
+    ("layer", "source", "complaint"),
+    [
+        ("likelihood", "import pandas as pd", "arrays only"),
+        ("likelihood", "def f():\n    from pandas import DataFrame", "2: likelihood sees arrays"),
+        ("likelihood", "from longsurv.inference import maximise", "longsurv.inference"),
+        ("likelihood", "from ..inference import maximise", "longsurv.inference"),
+        ("likelihood", "from .. import design", "longsurv.design"),
+        ("inference", "from longsurv import models", "longsurv.models"),
+        ("inference", "def f():\n    import longsurv.likelihood.lmm", "longsurv.likelihood"),
+        ("results", "def f():\n    from longsurv.diagnostics import verdict", "longsurv.diag"),
+        ("results", "from importlib import import_module as _\nimport_module('longsurv.study')",
+         "2: results must not import longsurv.study"),
+        ("cohort", "from longsurv.results import Estimate", "longsurv.results"),
+        ("models", "from longsurv.report import figures", "longsurv.report"),
+        ("models", "from longsurv import Cohort", "take 'Cohort' from the module it lives in"),
+        ("models", "import longsurv as ls", "from the module it lives in"),
+        ("models", "import pymc as pm", "import pymc inside"),
+        ("models", "try:\n    import numpy, nutpie\nfinally:\n    pass", "2: import nutpie inside"),
+        ("models", "class A:\n    from matplotlib import pyplot", "2: import matplotlib inside"),
+        ("study", "if True:\n    import arviz_stats", "import arviz_stats inside"),
+        ("misc", "", "no rule"),
+    ],
+)  # fmt: skip
+def test_the_checker_sees_wrong_imports(layer: str, source: str, complaint: str) -> None:
+    found = problems(source, layer, f"longsurv.{layer}")
+    assert len(found) == 1
+    assert complaint in found[0]
+
+
+@pytest.mark.parametrize(
+    ("layer", "source"),
+    [
+        ("likelihood", "import numba\nfrom longsurv.errors import EstimationError"),
+        ("likelihood", "from . import covariance\nfrom .lmm import LMMKernel"),
+        ("models", "def to_pymc():\n    import pymc as pm"),
+        ("models", "from longsurv.likelihood import lmm\nfrom longsurv.models.lmm import LMM"),
+        ("models", "if TYPE_CHECKING:\n    import pymc\n    from longsurv.study import Study"),
+        ("study", "from longsurv import __version__, models, report"),
+    ],
+)
+def test_the_checker_lets_right_imports_pass(layer: str, source: str) -> None:
+    assert problems(source, layer, f"longsurv.{layer}") == []
+
+
+def import_times() -> dict[str, float]:
+    """Cumulative seconds of every module that `import longsurv` brings into a new Python."""
+    command = [sys.executable, "-X", "importtime", "-c", "import longsurv"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = [line.removeprefix("import time:").split("|") for line in result.stderr.splitlines()]
+    return {name.strip(): int(total) / 1e6 for _, total, name in rows[1:]}
+
+
+def test_importing_longsurv_is_quick_and_brings_no_other_package() -> None:
+    runs = [import_times() for _ in range(3)]
+    seconds = min(times["longsurv"] for times in runs)
+    assert seconds < 0.3
+
+    site = Path(sysconfig.get_path("purelib"))
+    installed = {path.stem for path in site.iterdir() if not path.name.startswith(("_", "."))}
+    brought = {name.split(".")[0] for name in runs[0]}
+    assert {"numpy", "pandas", "pymc", "matplotlib"} <= installed  # else the next line is empty
+    assert not brought & (installed | HEAVY) - {"longsurv"}
+
+
+def test_a_maximum_likelihood_fit_does_not_import_pymc() -> None:
+    code = """
+import sys
+import numpy as np, pandas as pd
+from longsurv.models import LMM
+g, x = np.repeat(range(6), 5), np.arange(30.0)
+data = pd.DataFrame({"g": g, "x": x, "y": 0.5 * x + np.sin(9.0 * g) + np.cos(5.0 * x)})
+print(len(LMM("y ~ x + (1 | g)", data=data).fit().tidy()))
+print(*{name.split(".")[0] for name in sys.modules})
+"""
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows, modules = result.stdout.splitlines()
+    assert int(rows) >= 2
+    assert not set(modules.split()) & {"pymc", "pytensor", "arviz", "nutpie", "matplotlib"}
+
+
+def test_public_names_agree_with_where_they_live() -> None:
+    tree = ast.parse(Path(longsurv.__file__).read_text(encoding="utf-8"))
+    typed = [
+        alias.name
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    ]
+    assert sorted([*typed, "__version__"]) == sorted(longsurv.__all__)
+    assert dir(longsurv) == sorted(longsurv.__all__)
+
+
+@pytest.mark.parametrize("name", longsurv.__all__)
+def test_public_name_can_be_used(name: str) -> None:
+    assert getattr(longsurv, name) is not None
+
+
+def test_compare_stays_the_function_when_its_module_is_imported_first() -> None:
+    code = "import longsurv.compare, longsurv; longsurv.compare.__code__"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_misspelled_public_name_gets_a_suggestion() -> None:
+    with pytest.raises(AttributeError, match=r"no 'Cohrot'\. Did you mean 'Cohort'\?"):
+        _ = longsurv.Cohrot
