@@ -22,7 +22,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## make .venv with the pinned packages; the other targets do it by themselves
-	@tools/setup.sh
+	@bash tools/setup.sh
 
 demo: setup ## run the two example studies and say where their reports are
 	@.venv/bin/longsurv demo
@@ -34,7 +34,7 @@ check: setup ## lint, formatting, types and the directions of imports
 	@status=0; \
 	$(python) -m ruff check --output-format concise . || status=1; \
 	$(python) -m ruff format --check --output-format concise . || status=1; \
-	tools/typecheck.sh || status=1; \
+	bash tools/typecheck.sh || status=1; \
 	$(python) -m pytest -q --tb=short tests/test_imports.py || status=1; \
 	exit $$status
 
@@ -49,7 +49,7 @@ studies: setup ## run the long simulation studies
 	@$(python) -m pytest -n $(WORKERS) --dist loadfile -m study $(ARGS) || [ $$? -eq 5 ]  # 5: none was selected
 
 lock: setup ## pin the packages anew, after a change of pyproject.toml
-	@tools/lock.sh
+	@bash tools/lock.sh
 
 clean: ## remove everything that was made here, .venv included
 	@rm -rf .venv build dist longsurv-demo .pytest_cache .ruff_cache .mypy_cache .hypothesis src/*.egg-info

@@ -25,7 +25,7 @@ from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import hessian, maximise, sample, whiten
 from longsurv.likelihood import lmm
 from longsurv.likelihood.covariance import partial_correlations
-from longsurv.results.assemble import mixed_estimate, mixed_posterior
+from longsurv.results.assemble import DF_METHODS, mixed_estimate, mixed_posterior
 from longsurv.results.mixed import MixedEstimate, MixedPosterior
 
 
@@ -61,10 +61,20 @@ class LMM:
         d = self.design
         return lmm.prepare(d.fixed.X, d.y, d.Z, d.group, len(d.labels))
 
-    def fit(self, method: str = "REML") -> MixedEstimate:
-        """Maximise the restricted likelihood ("REML") or the likelihood ("ML")."""
+    def fit(self, method: str = "REML", df: str = "auto") -> MixedEstimate:
+        """Maximise the restricted likelihood or the likelihood.
+
+        Parameters
+        ----------
+        method : {"REML", "ML"}
+        df : {"auto", "kenward-roger", "satterthwaite", "normal"}
+            Reference distribution of tests and intervals of the coefficients. "auto" is Kenward-Roger
+            below 200 patients, Satterthwaite from there on, and normal for ML.
+        """
         if method not in ("REML", "ML"):
             raise LongsurvError(f"method is 'REML' or 'ML', not {method!r}")
+        if df not in DF_METHODS or (method == "ML" and df == "kenward-roger"):
+            raise LongsurvError(f"df is one of {DF_METHODS} (Kenward-Roger with REML only), not {df!r}")
         stats, reml = self.statistics, method == "REML"
         rows, columns = np.tril_indices(stats.q)
 
@@ -86,7 +96,7 @@ class LMM:
             raise EstimationError(f"{self.formula!r} cannot be fitted: {optimum.status}")
         lam = np.zeros((stats.q, stats.q))
         lam[rows, columns] = optimum.x
-        return mixed_estimate(self, stats, lam, optimum, method)
+        return mixed_estimate(self, stats, lam, optimum, method, df)
 
     def default_priors(self) -> dict[str, pr.Prior]:
         """Weakly informative priors, per standard deviation of the data.

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.optimize import root
 
 from longsurv.likelihood import cox
 
@@ -41,7 +42,7 @@ def dense_penalised(rows, beta, ties):
             value += rows["weights"][dead] @ np.log(risk / rows["weights"])[dead]
             for step in range(dead.sum()):
                 share = np.where(dead, 1 - step / dead.sum(), 1.0) if ties == "efron" else 1.0
-                mass = (share * risk * at_risk)
+                mass = share * risk * at_risk
                 wbar = rows["weights"][dead].mean()
                 value -= wbar * np.log(mass.sum())
                 information += wbar * np.cov(rows["X"].T, aweights=mass, ddof=0)
@@ -73,18 +74,15 @@ def test_value_and_gradient(switches, tied, ties):
 
 
 def fit(data):
-    """Newton steps with the information as the matrix, halved when they go too far."""
-    beta = np.zeros(data.n_columns)
-    value, gradient, information = cox.firth_value_gradient_information(data, beta)
-    for iteration in range(100):
-        step = np.linalg.solve(information, gradient)
-        if gradient @ step < 1e-20:
-            return beta
-        while not cox.firth_value_and_gradient(data, beta + step)[0] >= value - 1e-10:
-            step = step / 2
-        beta = beta + step
-        value, gradient, information = cox.firth_value_gradient_information(data, beta)
-    raise AssertionError("no convergence")
+    """Root of the modified score, on the standardised scale."""
+    scale = 1 / np.sqrt(np.diag(cox.value_gradient_information(data, np.zeros(data.n_columns))[2]))
+    found = root(
+        lambda u: scale * cox.firth_value_and_gradient(data, u * scale)[1],
+        np.zeros(data.n_columns),
+        tol=1e-12,
+    )
+    assert found.success, found.message
+    return found.x * scale
 
 
 def test_two_subjects():

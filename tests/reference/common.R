@@ -1,5 +1,5 @@
-# Shared by the reference scripts: collect results as long rows and write them with all their digits.
-# Run every script from the repository root: Rscript tests/reference/<topic>.R
+# Shared by the reference scripts: collect results as long rows and write them with all their
+# digits. Run every script from the repository root: Rscript tests/reference/<topic>.R
 
 options(digits = 17, stringsAsFactors = FALSE, warn = 1)
 reference_dir <- file.path("tests", "reference")
@@ -35,7 +35,9 @@ write_rows <- function(topic) {
 
 write_data <- function(data, name) {
   number <- vapply(data, is.double, TRUE)
-  data[number] <- lapply(data[number], function(x) ifelse(is.na(x), "", trimws(formatC(x, digits = 15, format = "g"))))
+  data[number] <- lapply(data[number], function(x) ifelse(is.na(x), "",
+                                                          trimws(formatC(x, digits = 15,
+                                                              format = "g"))))
   write.csv(data, file.path(reference_dir, paste0(name, ".csv")), row.names = FALSE, quote = FALSE)
 }
 

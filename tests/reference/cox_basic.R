@@ -1,6 +1,6 @@
-# Cox models by survival::coxph: ties, entry times, start-stop rows, strata, weights, robust variance, offset,
-# baseline hazard, survival curves, proportional-hazards tests, concordance, residuals.
-# Reads rossi.csv and tied.csv; writes cox_basic.csv, heart.csv, veteran.csv, lung.csv.
+# Cox models by survival::coxph: ties, entry times, start-stop rows, strata, weights, robust
+# variance, offset, baseline hazard, survival curves, proportional-hazards tests, concordance,
+# residuals. Reads rossi.csv and tied.csv; writes cox_basic.csv, heart.csv, veteran.csv, lung.csv.
 source("tests/reference/common.R")
 suppressMessages(library(survival))
 
@@ -72,7 +72,8 @@ record_residuals <- function(model, fit) {
     r <- as.matrix(residuals(fit, type = type))
     colnames(r) <- names(coef(fit))
     if (type %in% c("schoenfeld", "scaledsch")) {
-      if (type == "schoenfeld") note(model, "schoenfeld_time", as.numeric(rownames(r)), seq_len(nrow(r)))
+      if (type == "schoenfeld") note(model, "schoenfeld_time", as.numeric(rownames(r)),
+                                     seq_len(nrow(r)))
     }
     rownames(r) <- seq_len(nrow(r))
     note_matrix(model, type, r)
@@ -105,9 +106,11 @@ for (ties in c("efron", "breslow")) {
   record(model, fit)
   record_zph(model, fit)
   record_basehaz(model, fit, c(10, 20, 30, 40, 52))
-  for (arm in 1:2) record_curve(model, fit, typical[arm, ], c(10, 20, 30, 40, 52), paste("fin", arm - 1))
+  for (arm in 1:2) record_curve(model, fit, typical[arm, ], c(10, 20, 30, 40, 52),
+                                paste("fin", arm - 1))
   for (name in c("fin", "prio"))
-    record_profile(model, fit, rossi, "Surv(week, arrest)", setdiff(rossi_covariates, name), name, ties)
+    record_profile(model, fit, rossi, "Surv(week, arrest)", setdiff(rossi_covariates, name), name,
+                   ties)
 }
 record("rossi_two_efron", cox(Surv(week, arrest) ~ fin + prio, rossi, ties = "efron"))
 
@@ -121,9 +124,11 @@ for (ties in c("efron", "breslow")) {
   record_zph(model, fit)
   record_basehaz(model, fit, c(1, 10, 50, 100, 500, 1000))
 }
-record("heart_cluster", cox(Surv(start, stop, event) ~ age + year + surgery + transplant, heart_rows,
+record("heart_cluster", cox(Surv(start, stop, event) ~ age + year + surgery + transplant,
+                            heart_rows,
                             cluster = id))
-record("heart_strata", cox(Surv(start, stop, event) ~ age + year + transplant + strata(surgery), heart_rows))
+record("heart_strata", cox(Surv(start, stop, event) ~ age + year + transplant + strata(surgery),
+                           heart_rows))
 
 # veteran: strata, a factor with four levels
 write_data(veteran, "veteran")
@@ -139,7 +144,8 @@ record("veteran_efron", veteran_fit)
 record_zph("veteran_efron", veteran_fit)
 
 # lung: case weights (not integers), clusters, an offset
-lung_rows <- na.omit(transform(lung, status = status - 1)[c("inst", "time", "status", "age", "sex", "ph.ecog")])
+lung_rows <- na.omit(transform(lung, status = status - 1)[c("inst", "time", "status", "age", "sex",
+    "ph.ecog")])
 names(lung_rows)[6] <- "ecog"
 lung_rows$weight <- 0.5 + (seq_len(nrow(lung_rows)) %% 4) / 4
 lung_rows$known <- 0.01 * (lung_rows$age - 60)
@@ -159,14 +165,16 @@ for (ties in c("efron", "breslow")) {
   record(model, fit, tests = FALSE)
 }
 
-# tied: 14 made-up rows with entry times, ties among events and between events and censorings, weights, strata
+# tied: 14 made-up rows with entry times, ties among events and between events and censorings,
+# weights, strata
 tied <- read_data("tied")
 for (ties in c("efron", "breslow")) {
   variants <- list(
     plain = cox(Surv(exit, event) ~ x + z, tied, ties = ties),
     entry = cox(Surv(entry, exit, event) ~ x + z, tied, ties = ties),
     entry_strata = cox(Surv(entry, exit, event) ~ x + z + strata(site), tied, ties = ties),
-    entry_weighted = cox(Surv(entry, exit, event) ~ x + z, tied, ties = ties, weights = weight, cluster = id))
+    entry_weighted = cox(Surv(entry, exit, event) ~ x + z, tied, ties = ties, weights = weight,
+                         cluster = id))
   for (variant in names(variants)) {
     model <- paste("tied", variant, ties, sep = "_")
     record(model, variants[[variant]])
@@ -179,7 +187,8 @@ for (ties in c("efron", "breslow")) {
   fixed <- coxph(Surv(entry, exit, event) ~ x + z, tied, ties = ties, init = c(0.7, -0.4), control =
                    coxph.control(iter.max = 0))
   note(model, "loglik_at_0.7_-0.4", fixed$loglik[2])
-  note_matrix(model, "vcov_at_0.7_-0.4", structure(fixed$var, dimnames = list(c("x", "z"), c("x", "z"))))
+  note_matrix(model, "vcov_at_0.7_-0.4", structure(fixed$var,
+                                                   dimnames = list(c("x", "z"), c("x", "z"))))
 }
 
 write_rows("cox_basic")

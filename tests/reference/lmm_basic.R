@@ -1,5 +1,5 @@
-# Linear mixed models by lme4: REML and ML. Reads sites.csv and sleepstudy_gaps.csv; writes lmm_basic.csv,
-# sleepstudy.csv, dyestuff.csv, dyestuff2.csv.
+# Linear mixed models by lme4: REML and ML. Reads sites.csv and sleepstudy_gaps.csv; writes
+# lmm_basic.csv, sleepstudy.csv, dyestuff.csv, dyestuff2.csv.
 source("tests/reference/common.R")
 source("tests/reference/polished.R")
 suppressMessages({library(lme4); library(survival)})
@@ -20,7 +20,8 @@ record <- function(model, fit) {
     note(model, if (pair) "covariance" else "variance", vc$vcov[i], label)
   }
   note(model, "theta", getME(fit, "theta"), names(getME(fit, "theta")))
-  if (isREML(fit)) note(model, "reml_criterion", REMLcrit(fit)) else note(model, "deviance", deviance(fit))
+  if (isREML(fit)) note(model, "reml_criterion", REMLcrit(fit)) else note(model, "deviance",
+      deviance(fit))
   note(model, "loglik", logLik(fit))
   note(model, "df_model", attr(logLik(fit), "df"))
   note(model, "aic", AIC(fit))
@@ -31,7 +32,8 @@ record <- function(model, fit) {
 
 both <- function(model, formula, data) {
   for (reml in c(TRUE, FALSE))
-    record(paste(model, if (reml) "reml" else "ml", sep = "_"), lmer(formula, data, REML = reml, control = polished_control()))
+    record(paste(model, if (reml) "reml" else "ml", sep = "_"),
+           lmer(formula, data, REML = reml, control = polished_control()))
 }
 
 write_data(sleepstudy, "sleepstudy")
@@ -45,7 +47,8 @@ both("sleepstudy_slope_only", Reaction ~ Days + (0 + Days | Subject), sleepstudy
 both("dyestuff", Yield ~ 1 + (1 | Batch), Dyestuff)
 both("dyestuff2", Yield ~ 1 + (1 | Batch), Dyestuff2)
 
-# The help page of pbcseq says trt is 1/2, its data are 1/0: 1 = D-penicillamine, 0 = placebo (as pbc, id by id).
+# The help page of pbcseq says trt is 1/2, its data are 1/0: 1 = D-penicillamine, 0 = placebo (as
+# pbc, id by id).
 baseline <- merge(unique(pbcseq[c("id", "trt")]), pbc[c("id", "trt")], by = "id")
 stopifnot(all((baseline$trt.x == 1) == (baseline$trt.y == 1)))
 visits <- transform(pbcseq, year = day / 365.25,

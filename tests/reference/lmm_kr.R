@@ -1,12 +1,14 @@
-# Kenward-Roger (pbkrtest), Satterthwaite (lmerTest), marginal means (emmeans), profile intervals, likelihood-ratio
-# tests, BLUPs, predictions and leave-one-out refits. Reads the data of make_data.R; writes lmm_kr.csv.
+# Kenward-Roger (pbkrtest), Satterthwaite (lmerTest), marginal means (emmeans), profile intervals,
+# likelihood-ratio tests, BLUPs, predictions and leave-one-out refits. Reads the data of
+# make_data.R; writes lmm_kr.csv.
 source("tests/reference/common.R")
 source("tests/reference/polished.R")
 suppressMessages({library(lme4); library(lmerTest); library(pbkrtest); library(emmeans)})
 emm_options(opt.digits = FALSE)
 
 fit_reml <- function(formula, data) {
-  call <- bquote(lmerTest::lmer(.(formula), data = .(substitute(data)), REML = TRUE, control = polished_control()))
+  call <- bquote(lmerTest::lmer(.(formula), data = .(substitute(data)), REML = TRUE,
+                                control = polished_control()))
   eval(call, parent.frame())
 }
 
@@ -54,7 +56,8 @@ rows_of <- function(fit, pattern) {
   diag(length(names))[grepl(pattern, names), , drop = FALSE]
 }
 
-# Exact profile-likelihood interval of one fixed effect: maximum likelihood refitted with that effect held.
+# Exact profile-likelihood interval of one fixed effect: maximum likelihood refitted with that
+# effect held.
 profile_interval <- function(fit, name, level = 0.95) {
   ml <- refitML(fit)
   frame <- model.frame(fit)
@@ -65,11 +68,13 @@ profile_interval <- function(fit, name, level = 0.95) {
     rest <- X[, colnames(X) != name, drop = FALSE]
     frame$held_y <- y - b * X[, name]
     frame$held_x <- rest
-    bars <- paste0("(", vapply(flist, function(f) paste(deparse(f), collapse = ""), ""), ")", collapse = " + ")
+    bars <- paste0("(", vapply(flist, function(f) paste(deparse(f), collapse = ""), ""), ")",
+                   collapse = " + ")
     f <- as.formula(paste("held_y ~ 0 + held_x +", bars))
     as.numeric(-2 * logLik(lme4::lmer(f, frame, REML = FALSE, control = polished_control())))
   }
-  best <- as.numeric(-2 * logLik(lme4::lmer(formula(fit), frame, REML = FALSE, control = polished_control())))
+  best <- as.numeric(-2 * logLik(lme4::lmer(formula(fit), frame, REML = FALSE,
+                                            control = polished_control())))
   cut <- qchisq(level, 1)
   estimate <- fixef(ml)[[name]]
   s <- sqrt(diag(as.matrix(vcov(ml))))[[name]]
@@ -88,7 +93,8 @@ record_blups <- function(model, fit) {
     v <- attr(table, "postVar")
     if (is.list(v)) next
     for (a in seq_len(ncol(table))) for (b in seq_len(a))
-      note(model, paste0("blup_cov ", g, " ", names(table)[a], " | ", names(table)[b]), v[a, b, ], rownames(table))
+      note(model, paste0("blup_cov ", g, " ", names(table)[a], " | ", names(table)[b]), v[a, b, ],
+           rownames(table))
   }
 }
 
@@ -99,7 +105,8 @@ record_predictions <- function(model, fit, newdata, label) {
   note(model, "predict_known", predict(fit, newdata), label)
 }
 
-# Nakagawa's R2 with random slopes after Johnson (2014): the random variance is the mean of z' D z over the rows.
+# Nakagawa's R2 with random slopes after Johnson (2014): the random variance is the mean of z' D z
+# over the rows.
 record_r2 <- function(model, fit) {
   fixed <- var(as.vector(getME(fit, "X") %*% fixef(fit)))
   lambda <- getME(fit, "Lambda") * sigma(fit)
@@ -108,21 +115,26 @@ record_r2 <- function(model, fit) {
   note(model, "r2_marginal", fixed / total)
   note(model, "r2_conditional", (fixed + random) / total)
   n <- nobs(fit)
-  note(model, "r2_marginal_population_variance", fixed * (n - 1) / n / (fixed * (n - 1) / n + random + sigma(fit)^2))
+  note(model, "r2_marginal_population_variance", fixed * (n - 1) / n /
+       (fixed * (n - 1) / n + random + sigma(fit)^2))
 }
 
 record_emmeans <- function(model, fit, a, b) {
   for (df in c("kenward-roger", "satterthwaite")) {
-    means <- emmeans(fit, as.formula(paste("~", a, "*", b)), lmer.df = df, lmerTest.limit = 1e5, pbkrtest.limit = 1e5)
+    means <- emmeans(fit, as.formula(paste("~", a, "*", b)), lmer.df = df, lmerTest.limit = 1e5,
+                     pbkrtest.limit = 1e5)
     put <- function(table, what, label) {
-      for (q in intersect(c("emmean", "estimate", "SE", "df", "lower.CL", "upper.CL", "t.ratio", "p.value"), names(table)))
+      for (q in intersect(c("emmean", "estimate", "SE", "df", "lower.CL", "upper.CL", "t.ratio",
+                            "p.value"), names(table)))
         note(model, paste(df, what, q), table[[q]], label)
     }
     m <- as.data.frame(summary(means, infer = TRUE))
     put(m, "mean", paste(m[[a]], m[[b]], sep = " : "))
-    within <- as.data.frame(summary(contrast(means, "revpairwise", by = b), infer = TRUE, adjust = "none"))
+    within <- as.data.frame(summary(contrast(means, "revpairwise", by = b), infer = TRUE,
+                                    adjust = "none"))
     put(within, paste(a, "within", b), paste(within$contrast, within[[b]], sep = " : "))
-    between <- as.data.frame(summary(contrast(means, "revpairwise", by = a), infer = TRUE, adjust = "none"))
+    between <- as.data.frame(summary(contrast(means, "revpairwise", by = a), infer = TRUE,
+                                     adjust = "none"))
     put(between, paste(b, "within", a), paste(between$contrast, between[[a]], sep = " : "))
     change <- as.data.frame(summary(contrast(means, interaction = "revpairwise"), infer = TRUE))
     put(change, "difference in change", paste(change[[1]], change[[2]], sep = " : "))
@@ -135,7 +147,8 @@ sleep <- fit_reml(Reaction ~ Days + (Days | Subject), sleepstudy)
 record_tests("sleepstudy", sleep, list(both = diag(2), days = rows_of(sleep, "Days")))
 record_blups("sleepstudy", sleep)
 record_r2("sleepstudy", sleep)
-record_predictions("sleepstudy", sleep, data.frame(Days = c(0, 5, 12), Subject = c("308", "309", "372")),
+record_predictions("sleepstudy", sleep, data.frame(Days = c(0, 5, 12),
+                                                   Subject = c("308", "309", "372")),
                    c("Days 0 Subject 308", "Days 5 Subject 309", "Days 12 Subject 372"))
 note("sleepstudy", "residual", residuals(sleep), seq_len(nobs(sleep)))
 reduced <- as.data.frame(ranova(sleep))
@@ -150,7 +163,8 @@ for (name in c("(Intercept)", "Days")) {
   note("sleepstudy", "profile_low", interval[["low"]], name)
   note("sleepstudy", "profile_high", interval[["high"]], name)
 }
-lme4_profile <- suppressMessages(confint(ml(Reaction ~ Days + (Days | Subject)), method = "profile", oldNames = FALSE,
+lme4_profile <- suppressMessages(confint(ml(Reaction ~ Days + (Days | Subject)),
+                                         method = "profile", oldNames = FALSE,
                                          quiet = TRUE))
 note("sleepstudy", "lme4_profile_low", lme4_profile[, 1], rownames(lme4_profile))
 note("sleepstudy", "lme4_profile_high", lme4_profile[, 2], rownames(lme4_profile))
@@ -160,8 +174,10 @@ for (s in levels(sleepstudy$Subject)) {
   note("sleepstudy", paste("coef_without", s), fixef(left))
   note("sleepstudy", paste("reml_criterion_without", s), REMLcrit(left))
 }
-record_tests("sleepstudy_intercept", fit_reml(Reaction ~ Days + (1 | Subject), sleepstudy), list(both = diag(2)))
-record_tests("sleepstudy_uncorrelated", fit_reml(Reaction ~ Days + (1 | Subject) + (0 + Days | Subject), sleepstudy),
+record_tests("sleepstudy_intercept", fit_reml(Reaction ~ Days + (1 | Subject), sleepstudy),
+             list(both = diag(2)))
+record_tests("sleepstudy_uncorrelated", fit_reml(Reaction ~ Days + (1 | Subject) +
+                                                 (0 + Days | Subject), sleepstudy),
              list(both = diag(2)))
 sleepstudy$Period <- factor(pmin(sleepstudy$Days %/% 3, 2))
 period <- fit_reml(Reaction ~ Period + (1 | Subject), sleepstudy)
@@ -189,7 +205,8 @@ twoarm$group <- factor(twoarm$group, c("control", "ivig"))
 twoarm$phase <- factor(twoarm$phase, c("baseline", "after"))
 twoarm$patient <- factor(twoarm$patient)
 arm <- fit_reml(y ~ phase * group + (1 | patient), twoarm)
-record_tests("twoarm", arm, list(all = diag(4)[-1, ], groups = rows_of(arm, "group"), phases = rows_of(arm, "phase")))
+record_tests("twoarm", arm, list(all = diag(4)[-1, ], groups = rows_of(arm, "group"),
+                                 phases = rows_of(arm, "phase")))
 record_emmeans("twoarm", arm, "phase", "group")
 record_blups("twoarm", arm)
 record_r2("twoarm", arm)
@@ -211,7 +228,8 @@ record_tests("visits_slope", slope, list(arm = rows_of(slope, "arm"), day = rows
 visits$visit <- factor(visits$visit)
 categorical <- fit_reml(y ~ visit * arm + (1 | patient), visits)
 record_tests("visits_categorical", categorical,
-             list(interaction = rows_of(categorical, ":"), visit = rows_of(categorical, "^visit[0-9]+$")))
+             list(interaction = rows_of(categorical, ":"),
+                  visit = rows_of(categorical, "^visit[0-9]+$")))
 record_emmeans("visits_categorical", categorical, "visit", "arm")
 
 # patients within sites
@@ -219,5 +237,9 @@ sites <- read_data("sites")
 nested <- fit_reml(y ~ time * treated + (1 | site / id), sites)
 record_tests("sites_nested", nested, list(treated = rows_of(nested, "treated")))
 record_blups("sites_nested", nested)
+
+# a variance of exactly zero: Kenward-Roger keeps the batches' degrees of freedom, Satterthwaite
+# the rows'
+record_tests("dyestuff2", fit_reml(Yield ~ 1 + (1 | Batch), lme4::Dyestuff2))
 
 write_rows("lmm_kr")

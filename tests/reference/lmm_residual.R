@@ -1,14 +1,16 @@
 # Residual correlation structures, maximum likelihood and REML, with and without random effects.
-# Each fit is a dense marginal Gaussian likelihood written out here, maximised and polished by Newton steps, and must
-# agree with nlme (gls or lme) where nlme has the structure: nlme alone stops at about five digits.
-# Kenward-Roger (after Kenward & Roger 1997) and Satterthwaite for the same fits; the Kenward-Roger code must agree
-# with pbkrtest on a random-intercept model. Reads visits.csv; writes lmm_residual.csv and orthodont.csv.
+# Each fit is a dense marginal Gaussian likelihood written out here, maximised and polished by
+# Newton steps, and must agree with nlme (gls or lme) where nlme has the structure: nlme alone
+# stops at about five digits. Kenward-Roger (after Kenward & Roger 1997) and Satterthwaite for the
+# same fits; the Kenward-Roger code must agree with pbkrtest on a random-intercept model. Reads
+# visits.csv; writes lmm_residual.csv and orthodont.csv.
 source("tests/reference/common.R")
 source("tests/reference/polished.R")
 suppressMessages({library(nlme); library(lme4); library(pbkrtest)})
 
-# ---- the dense likelihood -------------------------------------------------------------------------------------
-# problem: y, X, blocks (rows of each patient), visit (1..T), time. covariance(par, visit, time) -> a patient's V.
+# ---- the dense likelihood ------------------------------------------------------------------------
+# problem: y, X, blocks (rows of each patient), visit (1..T), time. covariance(par, visit, time) ->
+# a patient's V.
 minus2 <- function(par, problem, covariance, reml, parts = FALSE) {
   p <- ncol(problem$X)
   logdet <- 0; XVX <- matrix(0, p, p); XVy <- numeric(p); yVy <- 0
@@ -32,7 +34,8 @@ minus2 <- function(par, problem, covariance, reml, parts = FALSE) {
 maximise <- function(start, problem, covariance, reml) {
   f <- function(par) minus2(par, problem, covariance, reml)
   par <- start
-  for (k in 1:3) par <- optim(par, f, method = "BFGS", control = list(maxit = 2000, reltol = 1e-14))$par
+  for (k in 1:3) par <- optim(par, f, method = "BFGS", control = list(maxit = 2000,
+      reltol = 1e-14))$par
   end <- newton(f, par)
   stopifnot(max(abs(end$move)) < 1e-7, all(eigen(end$hessian, TRUE, TRUE)$values > 0))
   par <- end$par
@@ -40,58 +43,83 @@ maximise <- function(start, problem, covariance, reml) {
   c(minus2(par, problem, covariance, reml, parts = TRUE), list(par = par, hessian = H))
 }
 
-# ---- structures: unconstrained parameters, and the quantities reported ------------------------------------------
-correlate <- function(R, sd, visit) R * outer(sd[visit], sd[visit])
-partial_to_auto <- function(partial) {      # Durbin-Levinson: partial autocorrelations to autocorrelations
-  m <- length(partial); rho <- numeric(m); phi <- numeric(0)
-  for (k in seq_len(m)) {
-    previous <- phi
-    rho[k] <- if (k == 1) partial[1] else sum(previous * rho[(k - 1):1]) + partial[k] * (1 - sum(previous * rho[seq_len(k - 1)]))
-    phi <- if (k == 1) partial[1] else c(previous - partial[k] * rev(previous), partial[k])
+# ---- structures: unconstrained parameters, and the quantities reported ---------------------------
+
+# Durbin-Levinson: partial autocorrelations to autocorrelations.
+partial_to_auto <- function(partial) {
+  rho <- phi <- partial[1]
+  for (k in seq_along(partial)[-1]) {
+    innovation <- 1 - sum(phi * rho)
+    rho <- c(rho, sum(phi * rev(rho)) + partial[k] * innovation)
+    phi <- c(phi - partial[k] * rev(phi), partial[k])
   }
   rho
 }
-structures <- function(T) {
-  het <- seq_len(T)
+
+# corr(q, visit, time): a correlation matrix; report(q): what is shown of it; start: a first q.
+correlations <- function(T) {
   lag <- function(v) abs(outer(v, v, "-"))
-  sds <- function(par, n) if (n == 1) rep(exp(par[1]), T) else exp(par[1:T])
-  name_sd <- function(par, n) if (n == 1) c(sd = exp(par[1])) else setNames(exp(par[1:T]), paste("sd visit", 1:T))
-  make <- function(n, m, corr, report, start) list(
-    covariance = function(par, v, t) correlate(corr(par[-seq_len(n)], v, t), sds(par, n), v),
-    report = function(par) c(name_sd(par, n), report(par[-seq_len(n)])), start = c(rep(0.2, n), start))
-  cs <- list(function(q, v, t) { R <- matrix(tanh(q), length(v), length(v)); diag(R) <- 1; R },
-             function(q) c(rho = tanh(q)), 0.5)
-  ar1 <- list(function(q, v, t) tanh(q)^lag(v), function(q) c(rho = tanh(q)), 0.6)
-  car1 <- list(function(q, v, t) plogis(q)^lag(t), function(q) c(phi = plogis(q), range = -1 / log(plogis(q))), 1)
-  toep <- list(function(q, v, t) { rho <- c(1, partial_to_auto(tanh(q))); matrix(rho[lag(v) + 1], length(v)) },
-               function(q) setNames(partial_to_auto(tanh(q)), paste("rho lag", seq_len(T - 1))), c(0.6, rep(0.1, T - 2)))
-  none <- list(function(q, v, t) diag(length(v)), function(q) NULL, numeric(0))
-  build <- function(n, s) make(n, 0, s[[1]], s[[2]], s[[3]])
-  lower <- function(par) { L <- matrix(0, T, T); diag(L) <- exp(par[1:T]); L[lower.tri(L)] <- par[-(1:T)]; L }
-  un <- list(
-    covariance = function(par, v, t) { S <- tcrossprod(lower(par)); S[v, v, drop = FALSE] },
-    report = function(par) {
-      S <- tcrossprod(lower(par)); pairs <- which(upper.tri(S), arr.ind = TRUE)
-      c(setNames(sqrt(diag(S)), paste("sd visit", 1:T)),
-        setNames(cov2cor(S)[pairs], paste("rho", pairs[, 1], "|", pairs[, 2])))
-    }, start = c(rep(0.2, T), rep(0.5, T * (T - 1) / 2)))
-  plus_intercept <- function(s) list(
-    covariance = function(par, v, t) exp(2 * par[1]) + s$covariance(par[-1], v, t),
-    report = function(par) c("sd patient" = exp(par[1]), s$report(par[-1])), start = c(0, s$start))
-  list(independent = build(1, none), independent_het = build(T, none), cs = build(1, cs), cs_het = build(T, cs),
-       ar1 = build(1, ar1), ar1_het = build(T, ar1), exponential = build(1, car1), exponential_het = build(T, car1),
-       toeplitz = build(1, toep), toeplitz_het = build(T, toep), unstructured = un,
-       intercept_exponential = plus_intercept(build(1, car1)), intercept_ar1 = plus_intercept(build(1, ar1)),
-       intercept_het = plus_intercept(build(T, none)))
+  list(
+    independent = list(corr = function(q, v, t) diag(length(v)), report = function(q) NULL,
+                       start = numeric(0)),
+    cs = list(corr = function(q, v, t) tanh(q)^(lag(v) > 0), report = function(q) c(rho = tanh(q)),
+              start = 0.5),
+    ar1 = list(corr = function(q, v, t) tanh(q)^lag(v), report = function(q) c(rho = tanh(q)),
+               start = 0.6),
+    exponential = list(corr = function(q, v, t) plogis(q)^lag(t), start = 1,
+                       report = function(q) c(phi = plogis(q), range = -1 / log(plogis(q)))),
+    toeplitz = list(
+      corr = function(q, v, t) matrix(c(1, partial_to_auto(tanh(q)))[lag(v) + 1], length(v)),
+      report = function(q) setNames(partial_to_auto(tanh(q)), paste("rho lag", seq_len(T - 1))),
+      start = c(0.6, rep(0.1, T - 2))))
 }
 
-# ---- Kenward-Roger in covariance parameters tau, derivatives of V by finite differences --------------------------
-# exact_second: the second derivatives of V (zero when V is linear in tau); without them, the "linear" form.
+# One standard deviation, or one a visit, around a correlation.
+equal <- function(s, T) list(
+  covariance = function(par, v, t) exp(2 * par[1]) * s$corr(par[-1], v, t),
+  report = function(par) c(sd = exp(par[1]), s$report(par[-1])),
+  start = c(0.2, s$start))
+by_visit_sd <- function(s, T) list(
+  covariance = function(par, v, t) s$corr(par[-(1:T)], v, t) * tcrossprod(exp(par[v])),
+  report = function(par) c(setNames(exp(par[1:T]), paste("sd visit", 1:T)),
+                           s$report(par[-(1:T)])),
+  start = c(rep(0.2, T), s$start))
+unstructured <- function(T) {
+  sigma <- function(par) {
+    L <- diag(exp(par[1:T]))
+    L[lower.tri(L)] <- par[-(1:T)]
+    tcrossprod(L)
+  }
+  pairs <- which(upper.tri(diag(T)), arr.ind = TRUE)
+  list(covariance = function(par, v, t) sigma(par)[v, v, drop = FALSE],
+       report = function(par) c(
+         setNames(sqrt(diag(sigma(par))), paste("sd visit", 1:T)),
+         setNames(cov2cor(sigma(par))[pairs], paste("rho", pairs[, 1], "|", pairs[, 2]))),
+       start = c(rep(0.2, T), rep(0.5, nrow(pairs))))
+}
+with_intercept <- function(s) list(
+  covariance = function(par, v, t) exp(2 * par[1]) + s$covariance(par[-1], v, t),
+  report = function(par) c("sd patient" = exp(par[1]), s$report(par[-1])),
+  start = c(0, s$start))
+
+structures <- function(T) {
+  r <- correlations(T)
+  plain <- lapply(r, equal, T)
+  het <- setNames(lapply(r, by_visit_sd, T), paste0(names(r), "_het"))
+  c(plain, het, list(unstructured = unstructured(T),
+                     intercept_exponential = with_intercept(plain$exponential),
+                     intercept_ar1 = with_intercept(plain$ar1),
+                     intercept_het = with_intercept(het$independent_het)))
+}
+
+# ---- Kenward-Roger in covariance parameters tau, derivatives of V by finite differences ----------
+# second: with the second derivatives of V (zero when V is linear in tau); without, the "linear" form.
 kenward_roger <- function(tau, covariance, problem, second = TRUE) {
   n <- length(problem$y); q <- length(tau)
   full <- function(tau) {
     V <- matrix(0, n, n)
-    for (rows in problem$blocks) V[rows, rows] <- covariance(tau, problem$visit[rows], problem$time[rows])
+    for (rows in problem$blocks)
+      V[rows, rows] <- covariance(tau, problem$visit[rows], problem$time[rows])
     V
   }
   h <- 1e-3 * pmax(1, abs(tau))
@@ -115,7 +143,8 @@ kenward_roger <- function(tau, covariance, problem, second = TRUE) {
     R <- 0
     if (second) {
       a <- unit(i); b <- unit(j)
-      D2 <- (full(tau + a + b) - full(tau + a - b) - full(tau - a + b) + full(tau - a - b)) / (4 * h[i] * h[j])
+      D2 <- (full(tau + a + b) - full(tau + a - b) - full(tau - a + b) + full(tau - a - b)) / (4 *
+          h[i] * h[j])
       R <- t(WX) %*% D2 %*% WX
     }
     middle <- middle + cov_tau[i, j] * (Qs[[paste(i, j)]] - P[[i]] %*% Phi %*% P[[j]] - R / 4)
@@ -144,16 +173,19 @@ kr_test <- function(kr, beta, L) {
   lambda <- df / (E * (df - 2))
   d <- L %*% beta
   f_unscaled <- as.numeric(t(d) %*% solve(L %*% kr$adjusted %*% t(L), d)) / l
-  c(f = lambda * f_unscaled, df = df, scale = lambda, p = pf(lambda * f_unscaled, l, df, lower.tail = FALSE))
+  c(f = lambda * f_unscaled, df = df, scale = lambda, p = pf(lambda * f_unscaled, l, df,
+      lower.tail = FALSE))
 }
 
 satterthwaite_df <- function(fit, problem, covariance, L) {
-  v <- function(par) as.numeric(L %*% minus2(par, problem, covariance, TRUE, parts = TRUE)$vcov %*% t(L))
-  g <- numDeriv::grad(function(u) v(fit$par + u - 1), rep(1, length(fit$par)), method.args = list(d = 0.01))
+  v <- function(par) as.numeric(L %*% minus2(par, problem, covariance, TRUE,
+                                             parts = TRUE)$vcov %*% t(L))
+  g <- numDeriv::grad(function(u) v(fit$par + u - 1), rep(1, length(fit$par)),
+                      method.args = list(d = 0.01))
   2 * v(fit$par)^2 / as.numeric(t(g) %*% solve(fit$hessian / 2, g))
 }
 
-# ---- fits ----------------------------------------------------------------------------------------------------
+# ---- fits ----------------------------------------------------------------------------------------
 record <- function(model, problem, structure, tests) {
   for (reml in c(TRUE, FALSE)) {
     fit <- maximise(structure$start, problem, structure$covariance, reml)
@@ -168,7 +200,8 @@ record <- function(model, problem, structure, tests) {
     if (reml) {
       for (name in names(fit$beta)) {
         L <- matrix(as.numeric(names(fit$beta) == name), 1)
-        note(label, "satterthwaite_df", satterthwaite_df(fit, problem, structure$covariance, L), name)
+        note(label, "satterthwaite_df", satterthwaite_df(fit, problem, structure$covariance, L),
+             name)
       }
       if (tests) record_kr(label, problem, structure, fit, shown)
     }
@@ -190,7 +223,8 @@ record_kr <- function(label, problem, structure, fit, shown) {
     tau <- S[at]; second <- FALSE
   } else {
     base <- structure$covariance
-    transform <- switch(sub(".*_(cs|ar1|exponential)_reml$", "\\1", label), exponential = qlogis, atanh)
+    transform <- switch(sub(".*_(cs|ar1|exponential)_reml$", "\\1", label), exponential = qlogis,
+                        atanh)
     covariance <- function(tau, v, time) base(c(log(tau[1]) / 2, transform(tau[2])), v, time)
     tau <- c(shown[[1]]^2, shown[[2]]); second <- TRUE
   }
@@ -216,7 +250,8 @@ visits$patient <- factor(visits$patient)
 visits$occasion <- factor(visits$visit)
 problem_of <- function(formula, data, group, visit, time)
   list(y = model.response(model.frame(formula, data)), X = model.matrix(formula, data),
-       blocks = split(seq_len(nrow(data)), data[[group]]), visit = data[[visit]], time = data[[time]])
+       blocks = split(seq_len(nrow(data)),
+                      data[[group]]), visit = data[[visit]], time = data[[time]])
 linear <- problem_of(y ~ day * arm, visits, "patient", "visit", "day")
 by_visit <- problem_of(y ~ occasion * arm, visits, "patient", "visit", "day")
 
@@ -232,18 +267,21 @@ stopifnot(abs(mine[["f"]] / stats$Fstat - 1) < 1e-6, abs(mine[["df"]] / stats$dd
 
 all_structures <- structures(5)
 for (name in names(all_structures))
-  record(paste0("visits_", name), linear, all_structures[[name]], tests = name %in% c("cs", "ar1", "exponential", "unstructured"))
+  record(paste0("visits_", name), linear, all_structures[[name]],
+         tests = name %in% c("cs", "ar1", "exponential", "unstructured"))
 for (name in c("cs", "unstructured"))
   record(paste0("mmrm_", name), by_visit, all_structures[[name]], tests = TRUE)
 
-orthodont <- transform(as.data.frame(Orthodont), Subject = as.character(Subject), visit = (age - 6) / 2)
+orthodont <- transform(as.data.frame(Orthodont), Subject = as.character(Subject),
+                       visit = (age - 6) / 2)
 write_data(orthodont[c("Subject", "Sex", "age", "visit", "distance")], "orthodont")
 ortho <- problem_of(distance ~ age * Sex, orthodont, "Subject", "visit", "age")
 ortho_structures <- structures(4)
-for (name in c("independent", "cs", "cs_het", "ar1", "exponential", "toeplitz", "unstructured", "intercept_het"))
+for (name in c("independent", "cs", "cs_het", "ar1", "exponential", "toeplitz", "unstructured",
+               "intercept_het"))
   record(paste0("orthodont_", name), ortho, ortho_structures[[name]], tests = FALSE)
 
-# ---- nlme must agree -------------------------------------------------------------------------------------------
+# ---- nlme must agree -----------------------------------------------------------------------------
 tight <- glsControl(maxIter = 500, msMaxIter = 1000, tolerance = 1e-10, msTol = 1e-12)
 tight_lme <- lmeControl(maxIter = 500, msMaxIter = 1000, tolerance = 1e-10, msTol = 1e-12)
 agree <- function(label, fit) {
@@ -252,14 +290,16 @@ agree <- function(label, fit) {
   b <- if (inherits(fit, "lme")) fixef(fit) else coef(fit)
   note(label, "nlme_loglik", ll)
   note(label, "nlme_coef", b)
-  cat(sprintf("%-36s loglik %11.5f  nlme - own %9.2e  largest coefficient difference %9.2e\n", label,
+  cat(sprintf("%-36s loglik %11.5f  nlme - own %9.2e  largest coefficient difference %9.2e\n",
+              label,
               -ours$value / 2, ll + ours$value / 2, max(abs(b - ours$beta))))
   stopifnot(abs(ll + ours$value / 2) < 1e-4, abs(b - ours$beta) < 1e-3)
 }
 het <- varIdent(form = ~ 1 | occasion)
 for (method in c("REML", "ML")) {
   fit <- function(correlation = NULL, weights = NULL, formula = y ~ day * arm)
-    eval(bquote(gls(.(formula), visits, correlation = correlation, weights = weights, method = method, control = tight)))
+    eval(bquote(gls(.(formula), visits, correlation = correlation, weights = weights,
+                    method = method, control = tight)))
   add <- function(model, f) agree(paste(model, tolower(method), sep = "_"), f)
   visit_form <- ~ visit | patient
   add("visits_independent", fit())
@@ -274,18 +314,23 @@ for (method in c("REML", "ML")) {
   add("visits_unstructured", fit(corSymm(form = visit_form), het))
   add("mmrm_cs", fit(corCompSymm(form = ~ 1 | patient), formula = y ~ occasion * arm))
   add("mmrm_unstructured", fit(corSymm(form = visit_form), het, y ~ occasion * arm))
-  add("visits_intercept_exponential", lme(y ~ day * arm, visits, ~ 1 | patient, corCAR1(form = ~ day | patient),
+  add("visits_intercept_exponential", lme(y ~ day * arm, visits, ~ 1 | patient,
+                                          corCAR1(form = ~ day | patient),
                                           method = method, control = tight_lme))
-  add("visits_intercept_ar1", lme(y ~ day * arm, visits, ~ 1 | patient, corAR1(form = visit_form), method = method,
+  add("visits_intercept_ar1", lme(y ~ day * arm, visits, ~ 1 | patient, corAR1(form = visit_form),
+                                  method = method,
                                   control = tight_lme))
-  add("visits_intercept_het", lme(y ~ day * arm, visits, ~ 1 | patient, weights = het, method = method,
+  add("visits_intercept_het", lme(y ~ day * arm, visits, ~ 1 | patient, weights = het,
+                                  method = method,
                                   control = tight_lme))
   orthodont$occasion <- factor(orthodont$visit)
   ofit <- function(correlation, weights = NULL)
-    gls(distance ~ age * Sex, orthodont, correlation = correlation, weights = weights, method = method, control = tight)
+    gls(distance ~ age * Sex, orthodont, correlation = correlation, weights = weights,
+        method = method, control = tight)
   add("orthodont_cs", ofit(corCompSymm(form = ~ 1 | Subject)))
   add("orthodont_ar1", ofit(corAR1(form = ~ visit | Subject)))
-  add("orthodont_unstructured", ofit(corSymm(form = ~ visit | Subject), varIdent(form = ~ 1 | occasion)))
+  add("orthodont_unstructured", ofit(corSymm(form = ~ visit | Subject),
+                                     varIdent(form = ~ 1 | occasion)))
 }
 
 write_rows("lmm_residual")

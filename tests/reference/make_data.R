@@ -1,4 +1,5 @@
-# The made-up data sets of the mixed-model references (seeded, rounded): sine, twoarm, visits, sites.
+# The made-up data sets of the mixed-model references (seeded, rounded): sine, twoarm, visits,
+# sites.
 source("tests/reference/common.R")
 RNGversion("4.0.0")
 
@@ -10,20 +11,25 @@ sine <- data.frame(i = i, g = g, x = x,
                    y = 2 + 0.5 * x + c(-.6, .3, .9, -.2, .4, -.8)[g + 1] + 0.5 * sin(2.9 * i + 0.4))
 write_data(sine, "sine")
 
-# Two arms, 19 treated and 22 not, two visits, some missing; the treated begin higher and vary more.
+# Two arms, 19 treated and 22 not, two visits, some missing; the treated begin higher and vary
+# more.
 set.seed(2013)
-patient <- data.frame(patient = 1:41, group = rep(c("ivig", "control"), c(19, 22)), age = round(rnorm(41, 68, 11)))
+patient <- data.frame(patient = 1:41, group = rep(c("ivig", "control"), c(19, 22)),
+                      age = round(rnorm(41, 68, 11)))
 intercept <- ifelse(patient$group == "ivig", rnorm(41, 0.6, 1.1), rnorm(41, 0, 0.7))
 twoarm <- merge(patient, data.frame(phase = c("baseline", "after")))
 twoarm <- twoarm[order(twoarm$patient, twoarm$phase != "baseline"), ]
 after <- twoarm$phase == "after"
 treated <- twoarm$group == "ivig"
-twoarm$y <- round(5 + intercept[twoarm$patient] + 0.01 * (twoarm$age - 68) - 0.5 * after - 0.6 * after * treated +
+twoarm$y <- round(5 + intercept[twoarm$patient] + 0.01 * (twoarm$age - 68) - 0.5 * after - 0.6 *
+                  after * treated +
                     rnorm(nrow(twoarm), 0, 0.6), 3)
-drop <- (after & twoarm$patient %in% c(2, 7, 11, 23, 30, 31, 38)) | (!after & twoarm$patient %in% c(5, 35))
+drop <- (after & twoarm$patient %in% c(2, 7, 11, 23, 30, 31,
+                                       38)) | (!after & twoarm$patient %in% c(5, 35))
 write_data(twoarm[!drop, ], "twoarm")
 
-# Two arms, up to five visits on days 1, 2, 4, 7, 11; autocorrelated errors, growing variance, drop-out and gaps.
+# Two arms, up to five visits on days 1, 2, 4, 7, 11; autocorrelated errors, growing variance,
+# drop-out and gaps.
 set.seed(4711)
 days <- c(1, 2, 4, 7, 11)
 visits <- do.call(rbind, lapply(1:36, function(k) {
@@ -34,7 +40,8 @@ visits <- do.call(rbind, lapply(1:36, function(k) {
   data.frame(patient = k, arm = arm, visit = 1:5, day = days,
              y = round(10 - 0.2 * days - 0.1 * days * (arm == "active") + rnorm(1, 0, 0.7) + e, 3))
 }))
-gone <- (visits$patient %% 5 == 0 & visits$visit == 5) | (visits$patient %% 7 == 0 & visits$visit >= 4) |
+gone <- (visits$patient %% 5 == 0 & visits$visit == 5) |
+  (visits$patient %% 7 == 0 & visits$visit >= 4) |
   (visits$patient %% 9 == 4 & visits$visit == 3)
 write_data(visits[!gone, ], "visits")
 
@@ -47,7 +54,8 @@ sites <- do.call(rbind, lapply(1:8, function(s) {
     of_patient <- rnorm(1, 0, 1)
     visit <- seq_len(3 - (k == 3 & s %% 3 == 0))
     data.frame(site = paste0("s", s), id = paste0("p", k), treated = treated, time = visit - 1,
-               y = round(3 + of_site + of_patient + 0.4 * (visit - 1) - 0.3 * treated * (visit - 1) +
+               y = round(3 + of_site + of_patient + 0.4 * (visit - 1) - 0.3 * treated *
+                         (visit - 1) +
                            rnorm(length(visit), 0, 0.7), 3))
   }))
 }))

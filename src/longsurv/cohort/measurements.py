@@ -281,7 +281,7 @@ def _apply_limits(
             "not above 0 for a marker on the log scale",
             "Correct it; or, if it stands for a value below detection, give the marker a "
             f"lower_limit ({show_list(sorted(names))}).",
-            values=_describe(readings.select(wrong), markers),
+            words=_describe(readings.select(wrong), markers),
         )
     return Readings(readings.row, readings.marker, value, censored)
 
@@ -331,7 +331,7 @@ def _check_duplicates(
     problems.rows(
         table, schema.time, rows, "a marker is measured twice at one time in a patient",
         "Keep one of the values, or tell the times apart.",
-        values=[f"{name} at {times[row]:.10g}" for name, row in zip(names, rows, strict=True)],
+        words=[f"{name} at {times[row]:.10g}" for name, row in zip(names, rows, strict=True)],
     )
 
 
@@ -361,10 +361,10 @@ def _check_follow_up(
         (~event, "measurement after the end of follow-up"),
     ):
         dated = zip(times[rows[chosen]], end[chosen], strict=True)
-        quoted = [f"time {t:.10g} > {e:.10g}" for t, e in dated]
+        said = [f"time {t:.10g} > {e:.10g}" for t, e in dated]
         problems.rows(
             table, schema.time, rows[chosen], what,
-            "Correct the time or the follow-up, or set a tolerance.", values=quoted,
+            "Correct the time or the follow-up, or set a tolerance.", words=said,
         )
 
 
@@ -383,9 +383,8 @@ def _note(readings: Readings, markers: Sequence[Marker], ledger: Ledger) -> None
             ledger.note(words, f"{CENSORED[code]}-censored, kept: {', '.join(said)}")
 
 
-def _describe(readings: Readings, markers: Sequence[Marker]) -> np.ndarray:
-    texts = [
+def _describe(readings: Readings, markers: Sequence[Marker]) -> list[str]:
+    return [
         f"{markers[k].name} {v:.10g}"
         for k, v in zip(readings.marker, readings.value, strict=True)
     ]
-    return np.array(texts, dtype=object)

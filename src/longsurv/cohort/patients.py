@@ -247,17 +247,18 @@ def _check_at_risk(
         keep = keep & ~never & ~late
         ledger.keep("at risk after entry", keep, "; ".join(said) or "all are")
         return keep
-    values = np.array([f"{a:g} <= {b:g}" for a, b in zip(exit_[never], entry[never], strict=True)])
+    said = [f"{a:g} <= {b:g}" for a, b in zip(exit_[never], entry[never], strict=True)]
     problems.rows(
         table, schema.exit, np.flatnonzero(never),
         "death before entry (or the end of follow-up at or before the start of risk)",
         "Such a patient is never at risk: correct the times, or set exclude_before_entry = true "
         "to leave these patients out and count them.",
-        values=values,
+        words=said,
     )
     problems.rows(
         table, str(schema.entry), late, f"entry at or after the horizon ({horizon:g})",
-        "Correct the times, or set exclude_before_entry = true.", values=entry,
+        "Correct the times, or set exclude_before_entry = true.",
+        words=[f"{time:g}" for time in entry[late]],
     )
     return keep
 

@@ -90,7 +90,8 @@ class Problems:
         what: str,
         todo: str,
         *,
-        values: Sequence[object] | np.ndarray | pd.Series | None = None,
+        values: pd.Series | None = None,
+        words: Sequence[str] | None = None,
     ) -> None:
         """Add one problem that some rows share; nothing is added when no row is wrong.
 
@@ -101,23 +102,20 @@ class Problems:
         wrong : array of bool (rows,) or of int (positions of rows)
         what, todo : str
             What is wrong, and what was expected or can be done.
-        values : sequence, optional
-            What to quote: one for each row of the table if ``wrong`` is bool, or one for each
-            position.
+        values : Series, optional
+            What to quote, one for each row of the table.
+        words : sequence of str, optional
+            What to say instead of quoting, one for each wrong row.
         """
-        is_mask = wrong.dtype == bool
-        positions = np.flatnonzero(wrong) if is_mask else wrong
+        positions = np.flatnonzero(wrong) if wrong.dtype == bool else wrong
         n = len(positions)
         if n == 0:
             return
-        quoted = [""] * n
-        if values is not None:
-            at = positions[:SHOWN] if is_mask else slice(SHOWN)
-            picked = values.iloc[at] if isinstance(values, pd.Series) else np.asarray(values)[at]
-            quoted = [f"{show(value)} " for value in picked]
+        shown = positions[:SHOWN]
+        if words is None:
+            words = [""] * n if values is None else [show(v) for v in values.iloc[shown]]
         examples = [
-            f"{quote}({table.place(at)})"
-            for quote, at in zip(quoted, positions[:SHOWN], strict=False)
+            f"{word} ({table.place(at)})".lstrip() for word, at in zip(words, shown, strict=False)
         ]
         more = f" and {n - SHOWN:,} more" if n > SHOWN else ""
         columns = [column] if isinstance(column, str) else list(column)

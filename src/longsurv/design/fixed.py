@@ -46,13 +46,16 @@ class FixedDesign:
         FormulaError
             If a variable is missing from `data`, has a missing value, or a level not seen before.
         """
+        empty = [v for v in _variables(self.recipe, data) if data[v].isna().any()]
+        if empty:
+            raise FormulaError(
+                f"the new data have missing values in {empty}; every row to predict needs all of them"
+            )
         frame = _evaluate(self.recipe, data, "the new data")
         values = frame[list(self.names)].to_numpy(dtype=float)
-        if len(values) != len(data) or not np.isfinite(values).all():
-            needed = sorted(v for v in self.recipe.required_variables if v in data)
-            raise FormulaError(
-                f"the new data have missing or infinite values in {needed}; every row to predict needs all of them"
-            )
+        bad = [n for n, finite in zip(self.names, np.isfinite(values).all(axis=0), strict=True) if not finite]
+        if bad:
+            raise FormulaError(f"{bad} cannot be computed from the new data: the values are outside their domain")
         return values
 
 
@@ -74,22 +77,37 @@ def fixed_design(
     design : FixedDesign
         Its X has only the complete rows.
     complete : ndarray of bool, shape (n,)
-        Rows of `data` without missing values in these columns.
+        Rows of `data` without missing values in the variables of the formula.
+
+    Raises
+    ------
+    FormulaError
+        If the formula cannot be read, or names a variable the data do not have.
+    DataError
+        If no row is complete, or a column is infinite or not a number where its variables have values.
     """
-    recipe = _recipe(right, data)
-    frame = _evaluate(recipe, data, "the data")
+    complete, used = _complete(right, data)
+    if not complete.any():
+        raise DataError(f"no row of the data has all of the values that '{right}' needs")
+    recipe = _recipe(right, used)
+    frame = _evaluate(recipe, used, "the data")
     values = frame.to_numpy(dtype=float)
-    complete = ~np.isnan(values).any(axis=1)
-    infinite = np.isinf(values[complete]).any(axis=0)
-    if infinite.any():
-        bad = [name for name, b in zip(frame.columns, infinite, strict=True) if b]
-        raise DataError(f"{bad} in '{right}' has infinite values (the logarithm of 0?); check those columns")
+    finite = np.isfinite(values).all(axis=0)
+    if not finite.all():
+        bad = [str(name) for name, f in zip(frame.columns, finite, strict=True) if not f]
+        raise DataError(
+            f"{bad} in '{right}' has infinite or undefined values (the logarithm of 0 or of a negative "
+            "number?); check those columns"
+        )
     names = [str(name) for name in frame.columns]
-    keep = np.array([intercept or name != "Intercept" for name in names])
+    keep = np.array([intercept or name != "Intercept" for name in names], dtype=bool)
     independent = keep.copy()
-    independent[keep] = _independent_columns(values[complete][:, keep])
+    # Without its column the intercept still absorbs whatever is constant over the rows.
+    implied = np.ones((len(values), 0 if intercept else 1))
+    with_implied = _independent_columns(np.hstack([implied, values[:, keep]]))
+    independent[keep] = with_implied[implied.shape[1] :]
     design = FixedDesign(
-        X=np.ascontiguousarray(values[complete][:, independent]),
+        X=np.ascontiguousarray(values[:, independent]),
         names=tuple(n for n, k in zip(names, independent, strict=True) if k),
         aliased=tuple(n for n, k, i in zip(names, keep, independent, strict=True) if k and not i),
         variables=_main_effects(recipe, names),
@@ -106,22 +124,49 @@ def response(left: str, data: pd.DataFrame) -> np.ndarray:
     FormulaError
         If it cannot be evaluated or is not one numeric column.
     DataError
-        If it is infinite somewhere (the logarithm of zero).
+        If every value is missing, or it is infinite or undefined somewhere (the logarithm of zero).
     """
-    frame = _evaluate(_recipe(f"0 + {left}", data), data, "the data")
+    complete, used = _complete(left, data)
+    if not complete.any():
+        raise DataError(f"the response {left!r} is missing in every row")
+    frame = _evaluate(_recipe(f"0 + {left}", used), used, "the data")
     if frame.shape[1] != 1:
-        raise FormulaError(
-            f"the response {left!r} must be one numeric column; it has the columns {list(frame.columns)}"
-        )
-    values = frame.iloc[:, 0].to_numpy(dtype=float)
-    infinite = np.flatnonzero(np.isinf(values))
-    if len(infinite):
-        rows = ", ".join(str(data.index[i]) for i in infinite[:5])
+        columns = ", ".join(map(str, frame.columns[:5])) + (", ..." if frame.shape[1] > 5 else "")
+        raise FormulaError(f"the response {left!r} must be one numeric column; it gives the columns {columns}")
+    values = np.full(len(data), np.nan)
+    values[complete] = frame.iloc[:, 0].to_numpy(dtype=float)
+    bad = np.flatnonzero(complete & ~np.isfinite(values))
+    if len(bad):
+        rows = ", ".join(str(data.index[i]) for i in bad[:5]) + (", ..." if len(bad) > 5 else "")
         raise DataError(
-            f"the response {left!r} is infinite in {len(infinite)} rows (index {rows}, ...): "
-            "is there a zero under a logarithm? A value below the detection limit is censored, not zero"
+            f"the response {left!r} is infinite or undefined in {len(bad)} rows (index {rows}): is there a zero "
+            "or a negative number under a logarithm? A value below the detection limit is censored, not zero"
         )
     return values
+
+
+def _complete(side: str, data: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+    """Which rows have a value in every variable of one side of a formula, and those rows."""
+    from formulaic import Formula
+    from formulaic.errors import FormulaicError
+
+    try:
+        variables = _variables(Formula(side), data)
+    except (FormulaicError, SyntaxError) as error:
+        raise FormulaError(_explain(side, error, data)) from error
+    complete = data[variables].notna().all(axis=1).to_numpy()
+    return complete, data.loc[complete]
+
+
+def _variables(formula: Any, data: pd.DataFrame) -> list[str]:
+    """The columns of the data that a formula or a recipe uses."""
+    return sorted(str(v) for v in formula.required_variables if v in data)
+
+
+def _readable(data: pd.DataFrame) -> pd.DataFrame:
+    """The data with pandas' own strings as plain objects, the text that formulaic takes for factors."""
+    strings = [c for c in data.columns if isinstance(data[c].dtype, pd.StringDtype)]
+    return data.astype(dict.fromkeys(strings, object)) if strings else data
 
 
 def _recipe(right: str, data: pd.DataFrame) -> Any:
@@ -130,8 +175,8 @@ def _recipe(right: str, data: pd.DataFrame) -> Any:
 
     try:
         with np.errstate(divide="ignore", invalid="ignore"):
-            matrix = Formula(right).get_model_matrix(data, context={}, na_action="ignore")
-    except FormulaicError as error:
+            matrix = Formula(right).get_model_matrix(_readable(data), context={}, na_action="ignore")
+    except (FormulaicError, SyntaxError) as error:
         raise FormulaError(_explain(right, error, data)) from error
     return matrix.model_spec
 
@@ -142,7 +187,7 @@ def _evaluate(recipe: Any, data: pd.DataFrame, where: str) -> pd.DataFrame:
     try:
         with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
             warnings.simplefilter("error", DataMismatchWarning)
-            matrix = recipe.get_model_matrix(data, context={}, na_action="ignore")
+            matrix = recipe.get_model_matrix(_readable(data), context={}, na_action="ignore")
     except FormulaicError as error:
         raise FormulaError(_explain(where, error, data)) from error
     except DataMismatchWarning as warning:
@@ -156,7 +201,7 @@ def _explain(where: str, error: Exception, data: pd.DataFrame) -> str:
 
     found = re.search(r"`(\w+)` is not present", str(error))
     if found is None:
-        plain = re.sub(r"\x1b\[[0-9;]*m|⧛\[[0-9;]*m|⧚", "", str(error))
+        plain = re.sub(r"\x1b\[[0-9;]*m|⧛\[[0-9;]*m|[⧛⧚]", "", str(error))
         return f"cannot read '{where}': {plain}"
     columns = [str(c) for c in data.columns]
     near = difflib.get_close_matches(found.group(1), columns, n=1)

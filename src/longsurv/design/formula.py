@@ -82,9 +82,13 @@ def parse(text: str) -> Formula:
 
 
 def _top_level_terms(side: str, text: str) -> list[tuple[str, str]]:
-    """Split at + and - outside brackets."""
-    terms, depth, sign, current = [], 0, "+", ""
+    """Split at + and - outside brackets and quotes."""
+    terms, depth, sign, current, quote = [], 0, "+", "", ""
     for character in side:
+        if quote or character in "`'\"":
+            quote = "" if character == quote else quote or character
+            current += character
+            continue
         depth += (character in "([{") - (character in ")]}")
         if depth < 0:
             raise FormulaError(f"a bracket closes that never opened in {text!r}")
@@ -94,8 +98,8 @@ def _top_level_terms(side: str, text: str) -> list[tuple[str, str]]:
             sign, current = character, ""
         else:
             current += character
-    if depth:
-        raise FormulaError(f"a bracket does not close in {text!r}")
+    if depth or quote:
+        raise FormulaError(f"a {'quote' if quote else 'bracket'} does not close in {text!r}")
     if not current.strip():
         raise FormulaError(f"the formula {text!r} ends in a sign with nothing after it")
     terms.append((sign, current.strip()))

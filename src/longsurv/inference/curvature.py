@@ -61,6 +61,8 @@ def positive_definite(negative_hessian: np.ndarray) -> tuple[np.ndarray, np.ndar
     Returns the inverse half-scales too folded into the vectors, so that
     inverse = vectors @ diag(1 / values) @ vectors.T.
     """
+    if negative_hessian.size == 0:
+        return np.empty(0), negative_hessian, False
     diagonal = np.abs(np.diag(negative_hessian))
     scale = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
     values, vectors = np.linalg.eigh(negative_hessian * np.outer(scale, scale))

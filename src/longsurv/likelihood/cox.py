@@ -30,8 +30,15 @@ from longsurv.likelihood.cox_firth import (
     firth_value_and_gradient,
     firth_value_gradient_information,
 )
-from longsurv.likelihood.cox_kernel import contributions, evaluate, hazard_jumps
-from longsurv.likelihood.cox_risksets import LOG_BASE
+from longsurv.likelihood.cox_kernel import evaluate, event_contributions, event_terms, usable
+from longsurv.likelihood.cox_risksets import (
+    LOG_BASE,
+    death_sums,
+    linear_predictor,
+    relative_risks,
+    risk_sums,
+)
+from longsurv.likelihood.cox_separation import separation
 
 __all__ = [
     "BaselineHazard",
@@ -42,6 +49,7 @@ __all__ = [
     "loglik",
     "pointwise",
     "prepare",
+    "separation",
     "value_and_gradient",
     "value_gradient_information",
 ]
@@ -88,8 +96,16 @@ def pointwise(data: CoxData, beta: ArrayLike) -> Floats:
 
     Tied events share the logarithms of their time's risk-set sums in proportion to their weights.
     """
+    a = data.arrays
     terms = np.zeros(data.n_rows)
-    terms[data.order] = contributions(data.arrays, standardise(data, beta))
+    eta = linear_predictor(a, standardise(data, beta))
+    if not usable(eta):
+        terms[data.order[a.event]] = -np.inf
+        return terms
+    v, e = relative_risks(a, eta)
+    S, eS = risk_sums(a, v, e, 1)
+    mean_log, _ = event_terms(a, S, death_sums(a, v, e, eS, 1), eS)
+    terms[data.order] = event_contributions(a, eta, mean_log)
     return terms
 
 
@@ -136,17 +152,22 @@ def baseline_hazard(data: CoxData, beta: ArrayLike, at: ArrayLike | None = None)
     -------
     BaselineHazard
     """
-    b = standardise(data, beta)
+    a, b = data.arrays, standardise(data, beta)
     place = np.zeros(data.n_columns) if at is None else np.asarray(at, dtype=float)
     if place.shape != b.shape:
         raise ValueError(f"at has shape {place.shape}, but there are {len(b)} coefficients")
-    jumps, first_moments, squares, exponents = hazard_jumps(data.arrays, b)
+    v, e = relative_risks(a, linear_predictor(a, b))
+    S, eS = risk_sums(a, v, e, 1 + len(b))
+    E = death_sums(a, v, e, eS, 1 + len(b))
+    _, moments = event_terms(a, S, E, eS)
+    moments, S1 = moments.T[..., None], S[:, 1:]
+    jump_means = moments[2] * S1 - moments[3] * E[:, 1:] if a.efron else moments[2] * S1
     z = ((place - data.mean) / data.scale)[data.time_stratum]
     with np.errstate(over="ignore"):
-        lift = np.exp(z @ b - data.offset_mean[data.time_stratum] - exponents * LOG_BASE)
-        hazard = jumps * lift
-        variance = squares * lift**2
-        tilt = (first_moments * lift[:, None] - z * hazard[:, None]) * data.scale
+        lift = np.exp(z @ b - data.offset_mean[data.time_stratum] - eS * LOG_BASE)
+        hazard = moments[0, :, 0] * lift
+        variance = moments[2, :, 0] * lift**2
+        tilt = (jump_means * lift[:, None] - z * hazard[:, None]) * data.scale
     return BaselineHazard(
         times=data.times,
         stratum=data.time_stratum,

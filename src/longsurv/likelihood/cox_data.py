@@ -346,9 +346,10 @@ def _event_ranges(stratum, rank, event):
             time_rank[K] = rank[i]
             time_stratum[K] = stratum[i]
             K += 1
-        first[i:j] = opening
-        last[i:j] = K
-        i = j
+        while i < j:
+            first[i] = opening
+            last[i] = K
+            i += 1
     return first, last, time_rank[:K].copy(), time_stratum[:K].copy()
 
 

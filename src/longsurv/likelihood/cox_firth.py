@@ -26,10 +26,10 @@ from numpy.typing import ArrayLike
 from longsurv.likelihood.cox_data import CoxData, Floats, standardise
 from longsurv.likelihood.cox_kernel import (
     cross_product,
+    event_contributions,
     event_terms,
     expected_events,
     mirror,
-    partial_likelihood,
     score,
     subtract_means,
     usable,
@@ -204,4 +204,5 @@ def _evaluate(a, b):
         term = 0.5 * expected[i] * h[i] - v[i] * slope
         for j in range(p):
             gradient[j] += term * a.X[i, j]
-    return partial_likelihood(a, eta, mean_log) + 0.5 * log_det, gradient, information
+    value = event_contributions(a, eta, mean_log).sum() + 0.5 * log_det
+    return value, gradient, information

@@ -67,15 +67,6 @@ def expected_events(a, v, e, eS, moments):
 
 
 @njit(cache=True, nogil=True)
-def partial_likelihood(a, eta, mean_log):
-    value = 0.0
-    for i in range(len(eta)):
-        if a.event[i]:
-            value += a.weight[i] * (eta[i] - mean_log[a.last[i] - 1])
-    return value
-
-
-@njit(cache=True, nogil=True)
 def score(a, expected):
     """X' (w event - expected), (p,)."""
     n, p = a.X.shape
@@ -142,7 +133,7 @@ def evaluate(a, b, order):
     S, eS = risk_sums(a, v, e, width)
     E = death_sums(a, v, e, eS, width)
     mean_log, moments = event_terms(a, S, E, eS)
-    value = partial_likelihood(a, eta, mean_log)
+    value = event_contributions(a, eta, mean_log).sum()
     if order == 0:
         return value, gradient, information
     expected = expected_events(a, v, e, eS, moments)
@@ -155,37 +146,10 @@ def evaluate(a, b, order):
 
 
 @njit(cache=True, nogil=True)
-def contributions(a, b):
-    """Each row's term of the log partial likelihood, (n,); -inf at events if eta is unusable."""
-    eta = linear_predictor(a, b)
+def event_contributions(a, eta, mean_log):
+    """Each row's term of the log partial likelihood, (n,)."""
     terms = np.zeros(len(eta))
-    if not usable(eta):
-        terms[a.event] = -np.inf
-        return terms
-    v, e = relative_risks(a, eta)
-    S, eS = risk_sums(a, v, e, 1)
-    mean_log, _ = event_terms(a, S, death_sums(a, v, e, eS, 1), eS)
     for i in range(len(eta)):
         if a.event[i]:
             terms[i] = a.weight[i] * (eta[i] - mean_log[a.last[i] - 1])
     return terms
-
-
-@njit(cache=True, nogil=True)
-def hazard_jumps(a, b):
-    """Hazard jumps, jump times risk-set mean of X, and variances: (K,), (K, p), (K,).
-
-    They carry the exponents -eS, -eS and -2 eS; eS (K,) comes last.
-    """
-    v, e = relative_risks(a, linear_predictor(a, b))
-    K, p = len(a.deaths), a.X.shape[1]
-    S, eS = risk_sums(a, v, e, 1 + p)
-    E = death_sums(a, v, e, eS, 1 + p)
-    _, moments = event_terms(a, S, E, eS)
-    first_moments = np.empty((K, p))
-    for k in range(K):
-        for j in range(p):
-            first_moments[k, j] = moments[k, 2] * S[k, 1 + j]
-            if a.efron:
-                first_moments[k, j] -= moments[k, 3] * E[k, 1 + j]
-    return moments[:, 0].copy(), first_moments, moments[:, 2].copy(), eS

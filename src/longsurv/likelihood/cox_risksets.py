@@ -54,6 +54,15 @@ def relative_risks(a, eta):
 
 
 @njit(cache=True, nogil=True)
+def _lift(S, eS, k, exponent):
+    """Express S[k] with a larger exponent."""
+    factor = scaled(eS[k] - exponent)
+    for j in range(S.shape[1]):
+        S[k, j] *= factor
+    eS[k] = exponent
+
+
+@njit(cache=True, nogil=True)
 def _add_row(S, eS, k, v, e, X, i):
     """S[k] += v[i] * (1, X[i]), as many columns as S has."""
     if e[i] == eS[k]:
@@ -61,8 +70,7 @@ def _add_row(S, eS, k, v, e, X, i):
     elif e[i] < eS[k]:
         term = v[i] * scaled(e[i] - eS[k])
     else:
-        S[k] *= scaled(eS[k] - e[i])
-        eS[k] = e[i]
+        _lift(S, eS, k, e[i])
         term = v[i]
     S[k, 0] += term
     for j in range(1, S.shape[1]):
@@ -74,8 +82,7 @@ def _add_sum(S, eS, into, source):
     """S[into] += S[source]."""
     factor = 1.0
     if eS[source] > eS[into]:
-        S[into] *= scaled(eS[into] - eS[source])
-        eS[into] = eS[source]
+        _lift(S, eS, into, eS[source])
     elif eS[source] < eS[into]:
         factor = scaled(eS[source] - eS[into])
     for j in range(S.shape[1]):
@@ -150,8 +157,10 @@ def exposure(a, e, h, eS):
                 out[i, j] = factor * H[k, j]
         return out
     tree, eT = np.zeros((2 * K, m)), np.full(2 * K, NO_TERMS, np.int32)
-    tree[K:] = h
-    eT[K:] = -eS
+    for k in range(K):
+        eT[K + k] = -eS[k]
+        for j in range(m):
+            tree[K + k, j] = h[k, j]
     for node in range(2 * K - 1, 1, -1):
         _add_sum(tree, eT, node >> 1, node)
     for i in range(n):

@@ -331,11 +331,9 @@ def profiled_deviance(data: LMMData, lam: np.ndarray, reml: bool) -> tuple[float
     return at.deviance(at.sigma2), 2.0 * at.curvature(at.sigma2) @ lam
 
 
-def coefficients(data: LMMData, at: Profile, sigma2: float) -> tuple[np.ndarray, np.ndarray]:
-    """beta (p,) and its covariance (p, p), in the coordinates of X."""
-    beta = data.beta_ols + solve_triangular(data.r, at.gamma, lower=False)
-    half = solve_triangular(data.r, at.spread, lower=False)
-    return beta, sigma2 * half @ half.T
+def coefficients(data: LMMData, gamma: np.ndarray) -> np.ndarray:
+    """beta (p,), in the coordinates of X, from gamma (p,) in the orthonormal ones."""
+    return data.beta_ols + solve_triangular(data.r, gamma, lower=False)
 
 
 @dataclass(frozen=True)
@@ -450,32 +448,6 @@ def loglik(data: LMMData, theta: np.ndarray) -> tuple[float, np.ndarray]:
     return _value_and_gradient(
         theta, data.ztz, data.ztw, data.cross, data.r, data.beta_ols, data.z_scale, data.nobs
     )
-
-
-def variance_criterion(data: LMMData, phi: np.ndarray, reml: bool) -> tuple[float, np.ndarray]:
-    """Log-likelihood profiled over beta only (REML: restricted), as a function of the variances.
-
-    Parameters
-    ----------
-    phi : ndarray, shape (1 + q + q (q - 1) / 2,)
-        log sigma, log tau, unconstrained correlations.
-
-    Returns
-    -------
-    value : float
-    gradient : ndarray, same shape as phi
-    """
-    q = data.q
-    sigma2 = math.exp(2.0 * phi[0])
-    lam, scale = _relative_factor(phi[0], phi[1 : 1 + q], phi[1 + q :], data.z_scale)
-    at = profile(data, lam, reml)
-    d_lam = -at.curvature(sigma2) @ lam  # its upper triangle meets zeros of lam and of K
-    by_row = (d_lam * lam).sum(axis=1)
-    gradient = np.empty_like(phi)
-    gradient[0] = -at.dof + at.quad / sigma2 - by_row.sum()
-    gradient[1 : 1 + q] = by_row
-    gradient[1 + q :] = correlation_pullback(phi[1 + q :], q, d_lam * scale[:, None])
-    return -0.5 * at.deviance(sigma2), gradient
 
 
 @njit(cache=True, nogil=True)

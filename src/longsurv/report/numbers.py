@@ -46,6 +46,12 @@ def plain(value: float) -> str:
     return f"{value:,.10g}".replace("-", MINUS)
 
 
+def datum(value: float) -> str:
+    """A value of the data to three significant digits, without zeros nobody recorded: 4, 8.7."""
+    text = number(value)
+    return text.rstrip("0").rstrip(".") if "." in text and "10^" not in text else text
+
+
 def difference(estimate: float, low: float, high: float) -> str:
     """A difference with its interval, all three to the same decimals: "-1.2 (-3.4 to 1.0)"."""
     places = decimals_for([estimate, low, high])
@@ -67,14 +73,12 @@ def p_value(value: float) -> str:
 
 
 def probability(value: float) -> str:
-    """A posterior probability to two decimals; three near 0 and 1; never exactly 0 or 1."""
+    """A posterior probability to two decimals; a few thousand draws do not give more."""
     if value is None or math.isnan(value):
         return MISSING
-    if value < 0.001:
-        return "<0.001"
-    if value > 0.999:
-        return ">0.999"
-    return f"{value:.3f}" if value < 0.01 or value > 0.99 else f"{value:.2f}"
+    if value < 0.01:
+        return "<0.01"
+    return ">0.99" if value > 0.99 else f"{value:.2f}"
 
 
 def percent(part: float, whole: float) -> str:
@@ -83,7 +87,9 @@ def percent(part: float, whole: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """A duration in words: "0.4 s", "12 s", "3 min 5 s"."""
+    """A duration in words: "40 ms", "0.4 s", "12 s", "3 min 5 s"."""
+    if value < 0.1:
+        return f"{1000 * value:.0f} ms"
     if value < 10:
         return f"{value:.1f} s"
     if value < 120:

@@ -29,9 +29,10 @@ def render_page(results: StudyResults) -> str:
     context: dict[str, Any] = {section.id: section.build(results) for section in SECTIONS}
     groups = [{"label": str(level), "dash": _LEGEND_DASHES[k % 4]}
               for k, level in enumerate(results.cohort.groups)]
-    return _environment().get_template("page.html.j2").render(
+    page = _environment().get_template("page.html.j2").render(
         css=Markup(css), page=_head(results), sections=SECTIONS, groups=groups, **context
     )
+    return page.replace("95 %", "95\N{NO-BREAK SPACE}%")
 
 
 def _head(results: StudyResults) -> dict[str, str]:
@@ -44,13 +45,15 @@ def _head(results: StudyResults) -> dict[str, str]:
         f" {plural(len(cohort.markers), 'marker')}, {plural(events, event_name(cohort))}."
         " Every model is fitted by maximum likelihood and by Bayes; intervals are 95 %."
     )
+    unsaid = cohort.reconstructed and not cohort.note.lower().startswith("reconstructed")
     if results.quick:
         lead += " Quick run: few posterior draws, for a first look only."
     return {
         "title": cohort.title or "Study report",
         "lead": lead,
-        "banner": cohort.note,
-        "banner_title": "Reconstructed data." if cohort.reconstructed else "Data.",
+        "note": cohort.note,
+        "note_class": "banner" if cohort.reconstructed else "note",
+        "note_title": "Reconstructed data." if unsaid else "",
         "footer": f"Made with longsurv {results.versions['longsurv']}. Seed"
                   f" {results.study.sampling.seed}; data {results.data_hash[:12]}.",
     }

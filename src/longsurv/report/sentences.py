@@ -61,7 +61,18 @@ class Answer:
         return self.prob_positive if self.higher else 1 - self.prob_positive
 
     @property
+    def point(self) -> str:
+        """The estimate alone."""
+        return self.text.partition(" (")[0]
+
+    @property
+    def interval(self) -> str:
+        """The interval alone: "0.03 to 2.1"."""
+        return self.text.partition(" (")[2].removesuffix(")")
+
+    @property
     def text(self) -> str:
+        """The estimate with its interval, rounded for reading."""
         return (numbers.ratio if self.ratio else numbers.difference)(
             self.estimate, self.low, self.high
         )
@@ -102,13 +113,14 @@ def hazard(level: str, reference: str, ml: Answer | None, bayes: Answer | None) 
     if ml is not None:
         parts.append(
             f"By maximum likelihood the hazard is estimated {ml.direction} in {level} than in {reference}"
-            f" (hazard ratio {ml.text}, 95 % confidence interval; p {_equals(numbers.p_value(ml.p_value))})."
+            f" (hazard ratio {ml.point}, 95 % confidence interval {ml.interval},"
+            f" p {_equals(numbers.p_value(ml.p_value))})."
         )
     if bayes is not None:
         parts.append(
-            f"By Bayes the hazard ratio is {bayes.text} (95 % credible interval), with probability"
-            f" {numbers.probability(bayes.prob_direction)} that the hazard is {bayes.direction} in"
-            f" {level}."
+            f"By Bayes the hazard ratio is {bayes.point} (95 % credible interval {bayes.interval}),"
+            f" and the probability that the hazard is {bayes.direction} in {level} is"
+            f" {numbers.probability(bayes.prob_direction)}."
         )
     intervals = [a for a in (ml, bayes) if a is not None]
     if not any(a.excludes_null for a in intervals):
@@ -156,18 +168,23 @@ def changes_summary(
     if total == 0:
         return ["The difference in change could not be estimated for any marker."]
 
-    def clear(answers: Sequence[Answer | None]) -> list[str]:
-        named = [(labels[k], answers[k]) for k in estimated]
-        return [f"{label} ({a.direction} in {level})"
-                for label, a in named if a is not None and a.excludes_null]
+    def clear(answers: Sequence[Answer | None]) -> tuple[int, str]:
+        """How many exclude no difference, and which, by direction."""
+        found: dict[str, list[str]] = {}
+        for k in estimated:
+            answer = answers[k]
+            if answer is not None and answer.excludes_null:
+                found.setdefault(answer.direction, []).append(labels[k])
+        words = "; ".join(f"{way} in {level}: {listed(names)}" for way, names in found.items())
+        return sum(map(len, found.values())), words
 
     of_total = f"of {plural(total, 'difference in change', 'differences in change')}"
-    found_ml, found_bayes = clear(ml), clear(bayes)
+    (n_ml, words_ml), (n_bayes, words_bayes) = clear(ml), clear(bayes)
     sentences = [
-        f"By maximum likelihood {len(found_ml)} {of_total} {_has(len(found_ml))} a 95 % confidence"
-        f" interval that excludes no difference{': ' + listed(found_ml) if found_ml else ''}.",
-        f"By Bayes {len(found_bayes)} of {total} {_has(len(found_bayes))} a 95 % credible interval"
-        f" that excludes no difference{': ' + listed(found_bayes) if found_bayes else ''}.",
+        f"By maximum likelihood {n_ml} {of_total} {_has(n_ml)} a 95 % confidence interval clear of"
+        f" no difference{' (' + words_ml + ')' if n_ml else ''}.",
+        f"By Bayes {n_bayes} of {total} {_has(n_bayes)} a 95 % credible interval clear of no"
+        f" difference{' (' + words_bayes + ')' if n_bayes else ''}.",
     ]
     if total > 1:
         sentences.append(
@@ -195,19 +212,21 @@ def one_sided_significance(
     only_level, only_reference : sequence of str
         Markers whose change within that group alone has p < 0.05.
     differing : sequence of str
-        Markers whose difference in change has a 95 % confidence interval excluding none.
+        Markers whose difference in change has a 95 % confidence interval clear of none.
     """
     either = [*only_level, *only_reference]
     if not either:
         return "No marker changed significantly in one group and not in the other."
     parts = [f"only in {group}: {listed(markers)}"
              for group, markers in ((level, only_level), (reference, only_reference)) if markers]
-    confirmed = [m for m in either if m in set(differing)]
-    held = (f"for {listed(confirmed)} the difference in change itself excludes no difference"
-            if confirmed else "for none of them does the difference in change itself exclude none")
+    held = [m for m in either if m in set(differing)]
+    lost = [m for m in either if m not in set(differing)]
+    judged = [f"that interval is clear of no difference for {listed(held)}"] if held else []
+    judged += [f"{'not ' if held else 'it is not clear of no difference '}for {listed(lost)}"] if lost else []
     return (
-        f"Changed with p < 0.05 {'; '.join(parts)}. That is not a difference between the groups:"
-        f" {held} (maximum likelihood, 95 % confidence interval)."
+        f"Changed with p < 0.05 {'; '.join(parts)}. That is not yet a difference between the groups,"
+        " which the 95 % confidence interval of the difference in change (below) answers:"
+        f" {', '.join(judged)}."
     )
 
 

@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from longsurv.inference import Draws, Optimum, hessian
+from longsurv.inference import Draws, Optimum
 from longsurv.likelihood import cox, lmm
 from longsurv.likelihood.covariance import count_correlations
+from longsurv.likelihood.lmm_curvature import variance_curvature
 from longsurv.priors import PriorStack
 from longsurv.results.idata import to_datatree
 from longsurv.results.mixed import MixedEstimate, MixedPosterior, estimate_variances, natural_variances
-from longsurv.results.reference import NormalReference
+from longsurv.results.reference import NormalReference, Reference
+from longsurv.results.small_sample import kenward_roger, satterthwaite
 from longsurv.results.survival import SurvivalEstimate, SurvivalPosterior
 
 
@@ -29,26 +31,43 @@ def design_flags(design: Any) -> tuple[str, ...]:
     return tuple(flags)
 
 
+SMALL_SAMPLE = 200
+"""Below this many patients "auto" means Kenward-Roger."""
+
+DF_METHODS = ("auto", "kenward-roger", "satterthwaite", "normal")
+
+
 def mixed_estimate(
-    spec: Any, data: lmm.LMMData, lam: np.ndarray, optimum: Optimum, method: str
+    spec: Any, data: lmm.LMMData, lam: np.ndarray, optimum: Optimum, method: str, df: str
 ) -> MixedEstimate:
     """The fitted mixed model at the relative covariance factor lam (q, q)."""
     reml = method == "REML"
     design, at = spec.design, lmm.profile(data, lam, reml)
-    beta, cov = lmm.coefficients(data, at, at.sigma2)
     sigma = float(np.sqrt(at.sigma2))
     half = sigma * lam / data.z_scale[:, None]
-
-    def curvature(phi: np.ndarray) -> np.ndarray:
-        return hessian(lambda x: lmm.variance_criterion(data, x, reml), phi)
-
-    variance = estimate_variances(design.variance_names, half @ half.T, sigma, curvature)
+    curvature = variance_curvature(data, lam, at.sigma2, at.gamma, reml)
+    # D in natural units is D in scaled units over the product of two scales.
+    rows, columns = np.tril_indices(data.q)
+    unit = np.append(data.z_scale[rows] * data.z_scale[columns], 1.0)
+    information = curvature.observed * np.outer(unit, unit)
+    variance = estimate_variances(design.variance_names, half @ half.T, sigma, information)
+    to_beta = np.linalg.inv(data.r)
+    if df == "auto":
+        few = reml and len(design.labels) < SMALL_SAMPLE
+        df = "kenward-roger" if few else "satterthwaite" if reml else "normal"
+    reference: Reference
+    if df == "kenward-roger":
+        reference = kenward_roger(curvature, to_beta)
+    elif df == "satterthwaite":
+        reference = satterthwaite(curvature, to_beta)
+    else:
+        reference = NormalReference(to_beta @ curvature.phi @ to_beta.T)
     return MixedEstimate(
         spec=spec,
         design=design,
         names=design.fixed.names,
-        coefficients=beta,
-        reference=NormalReference(cov),
+        coefficients=lmm.coefficients(data, at.gamma),
+        reference=reference,
         llf=-0.5 * at.deviance(at.sigma2),
         nobs=data.nobs,
         n_params=data.p + 1 + data.q * (data.q + 1) // 2,

@@ -220,7 +220,7 @@ def natural_variances(phi: np.ndarray, q: int) -> np.ndarray:
 
 
 def estimate_variances(
-    names: tuple[str, ...], D: np.ndarray, sigma: float, curvature
+    names: tuple[str, ...], D: np.ndarray, sigma: float, information: np.ndarray
 ) -> VarianceEstimate:
     """Variance parameters with delta-method standard errors.
 
@@ -228,29 +228,30 @@ def estimate_variances(
     ----------
     names : tuple of str
     D : ndarray, shape (q, q)
-        Covariance of the random effects, in natural units.
+        Covariance of the random effects.
     sigma : float
-    curvature : callable
-        Hessian of the log-likelihood at phi = (log sigma, log tau, z).
+    information : ndarray, shape (m, m)
+        Observed information of the elements of D (row by row, the diagonal included) and sigma^2.
     """
     q = len(D)
     tau = np.sqrt(np.diag(D))
     with np.errstate(divide="ignore", invalid="ignore"):
         C = D / np.outer(tau, tau)
-    below = np.array([C[i, j] for i in range(q) for j in range(i)])
-    values = np.concatenate([[sigma], tau, np.clip(below, -1.0, 1.0)])
-    missing = np.full(len(values), np.nan)
-    if (tau == 0).any() or np.linalg.eigvalsh(C)[0] < 1e-8:
-        return VarianceEstimate(names, values, missing)
-    phi = np.concatenate([[np.log(sigma)], np.log(tau), partial_correlations(C)])
-    negative = -curvature(phi)
-    if np.linalg.eigvalsh(negative)[0] <= 0:
-        return VarianceEstimate(names, values, missing)
-    step = 1e-5 * np.eye(len(phi))
-    jacobian = np.stack(
-        [(natural_variances(phi + h, q) - natural_variances(phi - h, q)) / 2e-5 for h in step], axis=1
-    )
-    cov = jacobian @ np.linalg.inv(negative) @ jacobian.T
+    pairs = [(i, j) for i in range(q) for j in range(i)]
+    values = np.concatenate([[sigma], tau, np.clip([C[i, j] for i, j in pairs], -1.0, 1.0)])
+    on_boundary = (tau == 0).any() or np.linalg.eigvalsh(C)[0] < 1e-8
+    if on_boundary or np.linalg.eigvalsh(information)[0] <= 0:
+        return VarianceEstimate(names, values, np.full(len(values), np.nan))
+    element = {(i, j): r for r, (i, j) in enumerate((i, j) for i in range(q) for j in range(i + 1))}
+    jacobian = np.zeros((len(values), len(information)))
+    jacobian[0, -1] = 0.5 / sigma
+    for i in range(q):
+        jacobian[1 + i, element[i, i]] = 0.5 / tau[i]
+    for row, (i, j) in enumerate(pairs, start=1 + q):
+        jacobian[row, element[i, j]] = 1.0 / (tau[i] * tau[j])
+        jacobian[row, element[i, i]] = -0.5 * C[i, j] / D[i, i]
+        jacobian[row, element[j, j]] = -0.5 * C[i, j] / D[j, j]
+    cov = jacobian @ np.linalg.solve(information, jacobian.T)
     return VarianceEstimate(names, values, np.sqrt(np.diag(cov)))
 
 

@@ -42,7 +42,7 @@ def kaplan_meier(
     label_length = 14 if narrow else 24
     left = max(54.0, 22 + 6.2 * max(min(len(str(g)), label_length) for g in groups))
     rows = 18.0 * len(groups)
-    bottom, height = 78 + rows, (250 if narrow else 310) + 78 + rows
+    bottom, height = 70 + rows, (240 if narrow else 290) + 70 + rows
     ax = new_axes(width, height, left=left, right=22, top=14, bottom=bottom)
     for k, group in enumerate(groups):
         part = curves[curves["group"].astype(str) == str(group)].sort_values("time")
@@ -93,9 +93,9 @@ def _numbers_at_risk(
         ax.annotate(text, (x, 0), (0, -down), xycoords=transform, textcoords="offset points",
                     va="center", annotation_clip=False, **style)
 
-    put(-left, 60, "  At risk", ax.transAxes, ha="left", fontsize=10.5, color=MUTED)
+    put(-left, 54, "  At risk", ax.transAxes, ha="left", fontsize=10.5, color=MUTED)
     for k, group in enumerate(groups):
-        down, colour = 60 + 18 * (k + 1), group_style(k)["color"]
+        down, colour = 54 + 18 * (k + 1), group_style(k)["color"]
         put(-left, down, "  " + shorten(group, label_length), ax.transAxes, ha="left",
             fontsize=10.5, color=colour)
         for record in at_risk[at_risk["group"].astype(str) == str(group)].to_dict("records"):

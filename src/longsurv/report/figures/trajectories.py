@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+PANEL = (222.0, 190.0)  # CSS pixels: four side by side on a desk, two on a phone
+
+
 @styled
 def trajectory(
     points: pd.DataFrame,
@@ -47,7 +50,7 @@ def trajectory(
         A logarithmic value axis.
     """
     if ax is None:
-        ax = new_axes(264, 216, left=46, right=8, top=26, bottom=38 if xlabel else 24)
+        ax = new_axes(PANEL[0], PANEL[1], left=42, right=6, top=26, bottom=36 if xlabel else 22)
     shift = _shifts(groups) if ticks else dict.fromkeys(groups, 0.0)
     for k, group in enumerate(groups):
         colour = group_style(k)["color"]
@@ -66,15 +69,16 @@ def trajectory(
     else:
         ax.yaxis.get_major_locator().set_params(nbins=5)
     if ticks:
-        ax.set_xticks(list(ticks), [shorten(t, 14) for t in ticks.values()])
+        ax.set_xticks(list(ticks), [shorten(t, 12) for t in ticks.values()])
         ax.set_xlim(min(ticks) - 0.35, max(ticks) + 0.35)
     else:
-        ax.xaxis.get_major_locator().set_params(nbins=5)
+        ax.xaxis.get_major_locator().set_params(nbins=5, integer=True)
         ax.margins(x=0.02)
     if xlabel:
         ax.set_xlabel(xlabel, labelpad=3)
     if title:
-        ax.set_title(shorten(title, 36), loc="left", x=0.0 if ax.figure.axes[1:] else -0.12, pad=8)
+        ax.set_title(shorten(title, 30), loc="left", x=0.0 if ax.figure.axes[1:] else -0.16, pad=8,
+                     fontsize=11)
     if legend:
         group_legend(ax, groups)
     return ax
@@ -101,7 +105,7 @@ def trajectories(
     """
     columns = max(1, min(columns, len(panels)))
     rows = max(1, math.ceil(len(panels) / columns))
-    figure = new_figure(columns * 264, rows * 216)
+    figure = new_figure(columns * PANEL[0], rows * PANEL[1])
     grid = figure.subplots(rows, columns, squeeze=False)
     for ax in grid.flat[len(panels):]:
         ax.set_visible(False)

@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from longsurv.report import sentences
-from longsurv.report.sections.common import change_answer, change_words, event_name, hazard_answers, treatment_terms
+import pandas as pd
+
+from longsurv.report import numbers, sentences
+from longsurv.report.sections.common import (
+    change_answer, change_words, event_name, hazard_answers, treatment_terms,
+)
+from longsurv.report.tables.display import Column, DisplayTable, display
 from longsurv.report.tables.survival import event_counts
 
 if TYPE_CHECKING:
@@ -22,6 +27,7 @@ class ShortAnswer:
     mortality: tuple[str, ...]
     markers: tuple[str, ...]
     caution: tuple[str, ...]
+    table: DisplayTable
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -50,7 +56,41 @@ def short_answer(results: StudyResults) -> ShortAnswer:
         mortality=tuple(mortality_sentences(results)),
         markers=tuple(marker_sentences(results)),
         caution=(caution(results),),
+        table=summary_table(results),
     )
+
+
+def summary_table(results: StudyResults) -> DisplayTable:
+    """Both answers to both questions, in as many rows as there are comparisons."""
+    cohort, changes = results.cohort, results.changes
+    rows: list[dict[str, str]] = []
+    for level, term in treatment_terms(results.mortality, cohort).items():
+        answers = hazard_answers(results.mortality, term)
+        ml, bayes = answers.get("ml"), answers.get("bayes")
+        rows.append({
+            "what": f"Hazard ratio of {event_name(cohort)}, {level} against {cohort.groups[0]}",
+            "ml": ml.text if ml else "not estimated",
+            "p": numbers.p_value(ml.p_value) if ml else "",
+            "bayes": bayes.text if bayes else "not estimated",
+            "lower": numbers.probability(1 - bayes.prob_positive) if bayes else "",
+        })
+    for level, part in changes.groupby("level", sort=False):
+        counts = {}
+        for engine, answers_ in part.groupby("engine"):
+            found = [a for _, row in answers_.iterrows() if (a := change_answer(row)) is not None]
+            counts[engine] = f"{sum(a.excludes_null for a in found)} of {len(found)}"
+        several = f" ({level})" if changes["level"].nunique() > 1 else ""
+        rows.append({
+            "what": f"Differences in change with an interval clear of no difference{several}",
+            "ml": counts.get("ml", ""), "p": "", "bayes": counts.get("bayes", ""), "lower": "",
+        })
+    columns = [
+        Column("", "what", numeric=False), Column("Maximum likelihood (95 % CI)", "ml"),
+        Column("p", "p"), Column("Bayes (95 % CrI)", "bayes"), Column("P(lower)", "lower"),
+    ]
+    note = "CI: confidence interval. CrI: equal-tailed credible interval. P(lower): posterior probability of a ratio below 1."
+    return display(pd.DataFrame(rows, columns=["what", "ml", "p", "bayes", "lower"]),
+                   "The two answers in brief", columns, note)
 
 
 def mortality_sentences(results: StudyResults) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from longsurv.report.sections.common import unit_text, with_unit
 from longsurv.report.tables.baseline import std_difference_text
 from longsurv.report.tables.display import Column, DisplayTable, display
 
@@ -16,13 +18,13 @@ if TYPE_CHECKING:
 def build(results: StudyResults) -> dict[str, Any]:
     """What the template of this section shows."""
     return {
-        "flow": flow(results.cohort.flow),
+        "flow": flow(results.cohort.flow, results.cohort.n_by_group),
         "baseline": baseline(results),
         "measurements": measurements(results),
     }
 
 
-def flow(table: pd.DataFrame) -> list[dict[str, Any]]:
+def flow(table: pd.DataFrame, groups: dict[Hashable, int]) -> list[dict[str, Any]]:
     """The ledger of each unit: every step with what it keeps and why it removed something."""
     units = []
     for unit, part in table.groupby("unit", sort=False):
@@ -32,6 +34,10 @@ def flow(table: pd.DataFrame) -> list[dict[str, Any]]:
             if row["removed"]:
                 text = f"{row['removed']:,} removed: {text}"
             steps.append({"kept": f"{row['kept']:,}", "name": row["step"], "removed": [text] if text else []})
+        if unit == "patients":
+            parts = ", ".join(f"{n:,} {level}" for level, n in groups.items())
+            total = sum(groups.values())
+            steps.append({"kept": f"{total:,}", "name": "in the analysis", "removed": [parts]})
         units.append({"title": str(unit).capitalize(), "steps": steps})
     return units
 
@@ -41,7 +47,7 @@ def baseline(results: StudyResults) -> DisplayTable:
     cohort = results.cohort
     counts = cohort.n_by_group
     columns = [
-        Column("", "variable", numeric=False),
+        Column("", lambda row: with_unit(row["variable"], row["unit"]), numeric=False),
         Column("", "summary", numeric=False),
         *(Column(f"{level} (n = {counts[level]:,})", str(level)) for level in cohort.groups),
         Column("Standardised difference", lambda row: std_difference_text(row["std_difference"])),
@@ -60,19 +66,19 @@ def measurements(results: StudyResults) -> DisplayTable:
     """How many values of each marker there are, and how many lie beyond a detection limit."""
     columns = [
         Column("Marker", "label", numeric=False),
-        Column("Unit", "unit", numeric=False),
+        Column("Unit", lambda row: unit_text(row["unit"]), numeric=False),
         Column("Scale", "scale", numeric=False),
         Column("Patients", lambda row: f"{row['patients']:,}"),
         Column("Values", lambda row: f"{row['values']:,}"),
-        Column("Not in the model", lambda row: f"{row['outside']:,}"),
-        Column("Beyond a limit", lambda row: f"{row['censored']:,}"),
     ]
     table = results.tables["measurements"]
     left_out = [m.label for n, m in results.cohort.markers.items() if n not in results.markers]
     notes = []
     if int(table["censored"].sum()):
+        columns.append(Column("Beyond a limit", lambda row: f"{row['censored']:,}"))
         notes.append("A value beyond a detection limit is taken at the limit by these models.")
     if int(table["outside"].sum()):
+        columns.append(Column("Not in the model", lambda row: f"{row['outside']:,}"))
         notes.append("Not in the model: measured outside every phase.")
     if left_out:
         notes.append(f"Components of a score, not endpoints of their own: {', '.join(left_out)}.")

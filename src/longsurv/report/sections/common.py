@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 WIDE, NARROW = 860.0, 358.0
 ENGINE_NAMES = {"ml": "Maximum likelihood", "bayes": "Bayes"}
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DEATH = {"dead", "death", "died", "deceased", "1", "true"}
 
 
@@ -65,9 +67,16 @@ def unit_one(unit: str) -> str:
     return unit.removesuffix("s") or "unit of time"
 
 
+def unit_text(unit: str) -> str:
+    """A unit as it is printed: "10^9/L" with its superscript, "ug/mL" with its mu."""
+    unit = re.sub(r"\^(-?\d+)", lambda found: found.group(1).translate(_SUPERSCRIPTS), unit)
+    unit = re.sub(r"(?<=mm)([23])\b", lambda found: found.group(1).translate(_SUPERSCRIPTS), unit)
+    return re.sub(r"\bu(?=(g|L|l|mol|M|kat)\b)", "\N{MICRO SIGN}", unit)
+
+
 def with_unit(label: str, unit: str) -> str:
     """"IL-6 (pg/mL)", or the label alone."""
-    return f"{label} ({unit})" if unit else label
+    return f"{label} ({unit_text(unit)})" if unit else label
 
 
 def change_words(start: object, end: object, unit: str) -> str:

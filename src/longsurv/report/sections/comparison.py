@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from longsurv.errors import EstimationError
+from longsurv.estimands.changes import contrast_weights
 from longsurv.report import numbers, sentences
+from longsurv.report.sections.common import change_words, treatment_terms
 from longsurv.report.tables.display import EMPTY, Column, display
 
 if TYPE_CHECKING:
@@ -18,22 +21,25 @@ def build(results: StudyResults) -> dict[str, Any]:
     table = results.tables["comparison"]
     if table.empty:
         return {"text": ["No model has an answer from both engines."], "main": EMPTY, "all": EMPTY}
-    main = table[[_is_main(term, results) for term in table["term"]]]
-    columns = [
-        Column("Model", "label", numeric=False),
-        Column("Term", "term", numeric=False),
+    names = [_quantity(row, results) for row in table.to_dict("records")]
+    main = table.assign(quantity=names)[[name is not None for name in names]]
+    answers = [
         Column("Maximum likelihood (95 % CI)", lambda row: _interval(row, "ml")),
         Column("Bayes (95 % CrI)", lambda row: _interval(row, "bayes")),
         Column("Overlap", lambda row: numbers.fixed(row["overlap"], 2)),
         Column("Verdict", "verdict", numeric=False),
-        Column("Why", "reason", numeric=False),
+        Column("Why", "reason", numeric=False, prose=True),
     ]
-    note = ("Coefficients on the scale of the model: logarithms for hazards and for markers analysed as"
-            " logarithms. Overlap: the part the two intervals share of what they cover together.")
+    term = [Column("Model", "label", numeric=False), Column("Term", "term", numeric=False)]
+    note = ("On the scale of the model: logarithms for hazards and for markers analysed as logarithms."
+            " Overlap: the part the two intervals share of what they cover together. Verdicts: agree;"
+            " prior pulls (taking the prior out removes most of the difference); boundary (a variance"
+            " estimated as zero); asymptotics (the likelihood is not normal around its maximum).")
     return {
         "text": [summary(table)],
-        "main": display(main, "Where the treatment enters", columns, note),
-        "all": display(table, "Every coefficient", columns),
+        "main": display(main, "Differences in change of the markers, and the log hazard ratio",
+                        [Column("Quantity", "quantity", numeric=False), *answers], note),
+        "all": display(table, "Every coefficient", [*term, *answers]),
     }
 
 
@@ -46,9 +52,24 @@ def summary(table: pd.DataFrame) -> str:
     return text + (f" ({'; '.join(others)})." if others else ".")
 
 
-def _is_main(term: str, results: StudyResults) -> bool:
-    """Whether a term is the treatment's in the mortality model, or an interaction with it."""
-    return results.cohort.schema.treatment in term
+def _quantity(row: dict, results: StudyResults) -> str | None:
+    """What a coefficient says about the groups in words; None if it is not about them."""
+    if row["model"] == "mortality":
+        for level, term in treatment_terms(results.mortality, results.cohort).items():
+            if term == row["term"]:
+                return f"Log hazard ratio ({level} against {results.cohort.groups[0]})"
+        return None
+    model = results.markers[row["model"]]
+    for change in results.study.changes_of(model.data):
+        try:
+            weights = contrast_weights(model.fit.design.fixed, change, model.data)
+        except EstimationError:
+            continue  # its reason stands among the markers not estimated
+        if list(weights) == [row["term"]]:
+            words = change_words(change.start, change.end, results.cohort.schema.time_unit)
+            several = f", {change.level}" if len(results.cohort.groups) > 2 else ""
+            return f"{row['label']} ({words}{several})"
+    return None
 
 
 def _interval(row: dict, engine: str) -> str:

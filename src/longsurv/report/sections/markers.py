@@ -14,7 +14,7 @@ from longsurv.estimands.changes import mean_curves
 from longsurv.report import numbers
 from longsurv.report.figures import forest, to_svg, trajectory
 from longsurv.report.sections.common import (
-    ENGINE_NAMES, Picture, change_answer, change_words, picture, unit_one, with_unit,
+    ENGINE_NAMES, Picture, change_answer, change_words, picture, unit_one, unit_text, with_unit,
 )
 from longsurv.report.tables.display import Column, DisplayTable, display
 
@@ -211,7 +211,7 @@ def changes(results: StudyResults) -> DisplayTable:
 
 
 def _effect(row: pd.Series) -> str:
-    return "ratio" if row["scale"] == "ratio" else f"difference{', ' + row['unit'] if row['unit'] else ''}"
+    return "ratio" if row["scale"] == "ratio" else f"difference{', ' + unit_text(row['unit']) if row['unit'] else ''}"
 
 
 def _probability_lower(row: pd.Series) -> str:
@@ -226,6 +226,6 @@ def failed(results: StudyResults) -> DisplayTable:
         engine=lambda t: t["engine"].map(ENGINE_NAMES))
     columns = [
         Column("Marker", "label", numeric=False), Column("Engine", "engine", numeric=False),
-        Column("Why there is no answer", "reason", numeric=False),
+        Column("Why there is no answer", "reason", numeric=False, prose=True),
     ]
     return display(missing, "Not estimated", columns)

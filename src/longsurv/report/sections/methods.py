@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from longsurv.report import numbers
-from longsurv.report.tables.display import Column, display
+from longsurv.report.tables.display import Column, DisplayTable, display
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
@@ -45,16 +45,24 @@ def _grouped(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return table.groupby(by, sort=False, as_index=False)["label"].agg(", ".join)
 
 
-def _priors(results: StudyResults) -> Any:
-    """Each prior once, with the models it was used in."""
+def _priors(results: StudyResults) -> list[DisplayTable]:
+    """One table for the models that share their parameters: a row a model, a column a parameter."""
     table = results.tables["priors"]
-    columns = [
-        Column("Parameter", "parameter", numeric=False), Column("Prior", "prior", numeric=False),
-        Column("Model", "label", numeric=False),
-    ]
-    grouped = _grouped(table, ["parameter", "prior"]) if len(table) else table
-    return display(grouped, "Priors", columns,
-                   "By default weakly informative on the scale of each marker's standard deviation.")
+    if table.empty:
+        return []
+    parameters = table.groupby("label", sort=False)["parameter"].agg(tuple)
+    found = []
+    for names in dict.fromkeys(parameters):
+        labels = parameters.index[[p == names for p in parameters]]
+        wide = table[table["label"].isin(labels)].pivot(
+            index="label", columns="parameter", values="prior").loc[labels].reset_index()
+        columns = [Column("Model", "label", numeric=False),
+                   *(Column(name, name, numeric=False) for name in names)]
+        found.append(display(wide, f"Priors: {', '.join(labels)}" if len(labels) == 1
+                             else "Priors of the marker models", columns,
+                             "Scaled to each marker's standard deviation unless stated otherwise."
+                             if len(labels) > 1 else ""))
+    return found
 
 
 def facts(results: StudyResults) -> list[tuple[str, str]]:

@@ -83,7 +83,7 @@ def _counts(results: StudyResults, data: pd.DataFrame) -> DisplayTable:
         Column("Patients", lambda row: f"{row['patients']:,}"),
         Column("Deaths" if event == "death" else event.capitalize(), lambda row: f"{row['events']:,}"),
         *([Column(competing.capitalize(), lambda row: f"{row['competing']:,}")] if competing else []),
-        Column(f"{unit.capitalize()} at risk", lambda row: numbers.number(row["time_at_risk"], 4)),
+        Column(f"{unit.capitalize()} at risk", lambda row: numbers.plain(round(row["time_at_risk"]))),
         Column(f"Per 1,000 {unit}" if unit.startswith("day") else f"Per 100 {unit}",
                lambda row: _rate(row, 1000 if unit.startswith("day") else 100)),
     ]

@@ -82,7 +82,7 @@ def _within(table: pd.DataFrame) -> list[DisplayTable]:
 def _before_after(cell: pd.Series) -> str:
     if cell["n_pairs"] == 0:
         return numbers.MISSING
-    return f"{numbers.number(cell['median_from'])} \N{RIGHTWARDS ARROW} {numbers.number(cell['median_to'])}"
+    return f"{numbers.datum(cell['median_from'])} \N{RIGHTWARDS ARROW} {numbers.datum(cell['median_to'])}"
 
 
 def _between(table: pd.DataFrame) -> DisplayTable:
@@ -106,7 +106,7 @@ def _between(table: pd.DataFrame) -> DisplayTable:
 def _quartiles(row: dict, side: str) -> str:
     if not row[f"n_{side}"]:
         return numbers.MISSING
-    low, middle, high = (numbers.number(row[f"{q}_{side}"]) for q in ("q1", "median", "q3"))
+    low, middle, high = (numbers.datum(row[f"{q}_{side}"]) for q in ("q1", "median", "q3"))
     return f"{middle} [{low} to {high}]"
 
 

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from longsurv.report.numbers import MISSING, fixed, number, percent
+from longsurv.report.numbers import MISSING, datum, fixed, number, percent
 
 
 def baseline_table(
@@ -18,6 +18,7 @@ def baseline_table(
     covariates: Sequence[str],
     *,
     labels: dict[str, str] | None = None,
+    units: dict[str, str] | None = None,
     logarithmic: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Describe patients by group, with standardised differences.
@@ -40,16 +41,18 @@ def baseline_table(
         Columns to describe, in this order.
     labels : dict, optional
         Column to what the reader sees.
+    units : dict, optional
+        Column to its unit.
     logarithmic : sequence of str
         Positive columns to compare on the log scale.
 
     Returns
     -------
     DataFrame
-        Columns `variable`, `summary`, one per group, `std_difference` (standard deviations;
+        Columns `variable`, `unit`, `summary`, one per group, `std_difference` (standard deviations;
         NaN on the levels of a categorical variable after its first row), `missing`.
     """
-    labels = labels or {}
+    labels, units = labels or {}, units or {}
     member = data[group].astype(str)
     rows: list[dict[str, object]] = []
     for name in covariates:
@@ -62,16 +65,16 @@ def baseline_table(
             texts = [_median(p) if skewed else _mean(p) for p in parts]
             summary = "median [quartiles]" if skewed else "mean (SD)"
             shift = _largest(parts, lambda a, b, log=log: _numeric_difference(a, b, log))
-            rows.append(_row(label, summary, groups, texts, shift, column))
+            rows.append(_row(label, summary, groups, texts, shift, column, units.get(name, "")))
         else:
             rows.extend(_categorical_rows(label, column.astype("string"), parts, groups))
-    return pd.DataFrame(rows, columns=["variable", "summary", *map(str, groups),
+    return pd.DataFrame(rows, columns=["variable", "unit", "summary", *map(str, groups),
                                        "std_difference", "missing"])
 
 
 def _row(label: str, summary: str, groups: Sequence[str], texts: Sequence[str], shift: float,
-         column: pd.Series) -> dict[str, object]:
-    return {"variable": label, "summary": summary, **dict(zip(map(str, groups), texts, strict=True)),
+         column: pd.Series, unit: str = "") -> dict[str, object]:
+    return {"variable": label, "unit": unit, "summary": summary, **dict(zip(map(str, groups), texts, strict=True)),
             "std_difference": shift, "missing": int(column.isna().sum())}
 
 
@@ -102,7 +105,7 @@ def _median(values: pd.Series) -> str:
     if values.empty:
         return MISSING
     low, middle, high = values.quantile([0.25, 0.5, 0.75])
-    return f"{number(middle)} [{number(low)} to {number(high)}]"
+    return f"{datum(middle)} [{datum(low)} to {datum(high)}]"
 
 
 def _skewness(values: pd.Series) -> float:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -19,11 +20,14 @@ class Column:
         A column of the DataFrame, or a function of one row (a dict) that gives the text.
     numeric : bool
         Aligned right.
+    prose : bool
+        Holds sentences, and is given room for them.
     """
 
     header: str
     text: str | Callable[[dict], str]
     numeric: bool = True
+    prose: bool = False
 
     def of(self, row: dict) -> str:
         """The cell's text in this row."""
@@ -45,10 +49,16 @@ def display(
     table: pd.DataFrame, caption: str, columns: Sequence[Column], note: str = ""
 ) -> DisplayTable:
     """Lay out `table` with these columns; an empty table has no rows and is not shown."""
+    columns = [replace(column, header=tied(column.header)) for column in columns]
     rows = tuple(
         tuple(column.of(row) for column in columns) for row in table.to_dict("records")
     )
     return DisplayTable(caption, tuple(columns), rows, note)
+
+
+def tied(text: str) -> str:
+    """Keep short brackets such as "(95 % CI)" and "P(HR < 1)" on one line."""
+    return re.sub(r"\([^()]{1,14}\)", lambda found: found.group().replace(" ", "\N{NO-BREAK SPACE}"), text)
 
 
 EMPTY = DisplayTable("", (), ())

@@ -49,7 +49,9 @@ def _baseline(results: StudyResults) -> pd.DataFrame:
     cohort = results.cohort
     schema = cohort.schema
     patients = cohort.patients
-    names, labels, logarithmic = list(schema.baseline_covariates), {}, []
+    names, logarithmic = list(schema.baseline_covariates), []
+    labels: dict[str, str] = {}
+    units: dict[str, str] = {}
     for name, marker in cohort.markers.items():
         if name not in results.markers:
             continue
@@ -61,12 +63,13 @@ def _baseline(results: StudyResults) -> pd.DataFrame:
         values = first.set_index(schema.patient)["value"]
         patients[column] = patients[schema.patient].map(values)
         names.append(column)
-        labels[column] = f"{marker.label}, {marker.unit}" if marker.unit else marker.label
+        labels[column] = marker.label
+        units[column] = marker.unit
         if marker.transform == "log":
             logarithmic.append(column)
     labels |= {name: _sentence_case(name) for name in schema.baseline_covariates}
     return baseline_table(patients, schema.treatment, [str(g) for g in cohort.groups], names,
-                          labels=labels, logarithmic=logarithmic)
+                          labels=labels, units=units, logarithmic=logarithmic)
 
 
 def _sentence_case(name: str) -> str:
@@ -128,16 +131,17 @@ def _convergence(results: StudyResults) -> pd.DataFrame:
             result = model.answers.get(engine)
             if result is None:
                 reason = model.reasons.get(engine, "")
-                rows.append({**row, "ok": False, "words": f"Not estimated: {reason}"})
+                rows.append({**row, "ok": False, "words": f"Not estimated: {reason}",
+                             "remarked": True})
                 continue
             verdict = result.diagnose()
             values = verdict.checks.set_index("check")["value"]
             rows.append({
-                **row, "ok": verdict.ok, "words": verdict.words,
+                **row, "ok": verdict.ok, "words": verdict.words, "remarked": bool(result.flags),
                 "r_hat": values.get("largest R-hat", np.nan),
                 "ess": values.get("smallest effective sample size", np.nan),
             })
-    columns = ["model", "label", "engine", "ok", "words", "r_hat", "ess", "seconds"]
+    columns = ["model", "label", "engine", "ok", "words", "remarked", "r_hat", "ess", "seconds"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -1,0 +1,139 @@
+"""Small-sample reference distributions for the fixed effects of a mixed model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from longsurv.likelihood.lmm_curvature import VarianceCurvature
+from longsurv.results.reference import wald_f
+
+
+@dataclass(frozen=True)
+class KenwardRoger:
+    """Kenward & Roger's adjusted covariance and scaled F.
+
+    Biometrics 53:983-997 (1997); the formulas' numbering there. With one combination the scale is 1
+    and the test is a t test on 2 / A2 degrees of freedom.
+
+    Attributes
+    ----------
+    cov : ndarray, shape (p, p)
+        The adjusted covariance Phi_A of the coefficients.
+    unadjusted : ndarray, shape (p, p)
+        Phi = (X' V^-1 X)^-1.
+    sensitivity : ndarray, shape (m, p, p)
+        Phi P_r Phi: minus the derivative of Phi in each variance parameter.
+    W : ndarray, shape (m, m)
+        Covariance of the variance parameters, the inverse of their expected information.
+    """
+
+    cov: np.ndarray
+    unadjusted: np.ndarray
+    sensitivity: np.ndarray
+    W: np.ndarray
+    method: str = "Kenward-Roger"
+
+    def df(self, row: np.ndarray) -> float:
+        """Denominator degrees of freedom of one combination, weights of shape (p,)."""
+        if not np.any(row):
+            return np.nan
+        slope = np.einsum("j,rjk,k->r", row, self.sensitivity, row)
+        return float(2.0 * (row @ self.unadjusted @ row) ** 2 / (slope @ self.W @ slope))
+
+    def f_test(self, params: np.ndarray, L: np.ndarray) -> tuple[float, float, float]:
+        """Scaled F statistic, numerator and denominator degrees of freedom of L params = 0."""
+        L = independent_rows(L)
+        q = len(L)
+        theta = L.T @ np.linalg.solve(L @ self.unadjusted @ L.T, L)
+        moved = theta @ self.sensitivity
+        traces = np.trace(moved, axis1=1, axis2=2)
+        A1 = float(traces @ self.W @ traces)
+        A2 = float(np.einsum("rs,rjk,skj->", self.W, moved, moved))
+        B = (A1 + 6.0 * A2) / (2.0 * q)
+        g = ((q + 1) * A1 - (q + 4) * A2) / ((q + 2) * A2)
+        denominator = 3.0 * q + 2.0 * (1.0 - g)
+        c1, c2, c3 = g / denominator, (q - g) / denominator, (q + 2 - g) / denominator
+        # rho = V* / (2 E*^2) with E* = 1 / (1 - A2 / q); at q = 1, and wherever V1 vanishes with
+        # 1 - A2 / q, their quotient is 1.
+        V1, shrink = 1.0 - c2 * B, 1.0 - A2 / q
+        quotient = 1.0 if abs(V1) < 1e-10 and abs(shrink) < 1e-10 else shrink / V1
+        rho = quotient**2 * (1.0 + c1 * B) / (q * (1.0 - c3 * B))
+        df = 4.0 + (q + 2.0) / (q * rho - 1.0)
+        scale = 1.0 if abs(df - 2.0) < 1e-2 else df * shrink / (df - 2.0)
+        return scale * wald_f(params, self.cov, L), float(q), df
+
+
+@dataclass(frozen=True)
+class Satterthwaite:
+    """Satterthwaite's degrees of freedom from the observed information of the variances.
+
+    Fai & Cornelius (1996), J Stat Comput Simul 54:363-378, for several combinations, as in
+    Kuznetsova, Brockhoff & Christensen (2017), J Stat Softw 82(13).
+
+    Attributes
+    ----------
+    cov : ndarray, shape (p, p)
+        (X' V^-1 X)^-1.
+    sensitivity : ndarray, shape (m, p, p)
+    W : ndarray, shape (m, m)
+        Covariance of the variance parameters.
+    """
+
+    cov: np.ndarray
+    sensitivity: np.ndarray
+    W: np.ndarray
+    method: str = "Satterthwaite"
+
+    def df(self, row: np.ndarray) -> float:
+        """Denominator degrees of freedom of one combination, weights of shape (p,)."""
+        slope = np.einsum("j,rjk,k->r", row, self.sensitivity, row)
+        variance = float(slope @ self.W @ slope)
+        return 2.0 * float(row @ self.cov @ row) ** 2 / variance if variance > 0 else np.nan
+
+    def f_test(self, params: np.ndarray, L: np.ndarray) -> tuple[float, float, float]:
+        """F statistic, numerator and denominator degrees of freedom of L params = 0."""
+        values, vectors = np.linalg.eigh(L @ self.cov @ L.T)
+        keep = values > 1e-8 * values[-1]
+        rows = vectors[:, keep].T @ L
+        t2 = (rows @ params) ** 2 / values[keep]
+        rank = float(keep.sum())
+        df = np.array([self.df(row) for row in rows])
+        if rank == 1:
+            return float(t2[0]), 1.0, float(df[0])
+        useful = df[df > 2.0]
+        expected = float(np.sum(useful / (useful - 2.0)))
+        denominator = 2.0 * expected / (expected - rank) if expected > rank else 2.0
+        return float(t2.sum() / rank), rank, denominator
+
+
+def independent_rows(L: np.ndarray) -> np.ndarray:
+    """An orthonormal basis of the rows of L, so that repeated or dependent rows count once."""
+    _, values, vectors = np.linalg.svd(L, full_matrices=False)
+    return vectors[values > 1e-10 * values[0]]
+
+
+def kenward_roger(curvature: VarianceCurvature, to_beta: np.ndarray) -> KenwardRoger:
+    """Reference distribution from the curvature; to_beta (p, p) maps its coefficients to the model's."""
+    phi, P, Q = curvature.phi, curvature.P, curvature.Q
+    W = np.linalg.pinv(curvature.expected, hermitian=True)
+    inner = np.einsum("rs,rsjk->jk", W, Q - np.einsum("rja,ab,sbk->rsjk", P, phi, P))
+    inner = 0.5 * (inner + inner.T)
+    adjusted = phi + 2.0 * phi @ inner @ phi
+
+    def outside(matrix: np.ndarray) -> np.ndarray:
+        return to_beta @ matrix @ to_beta.T
+
+    return KenwardRoger(outside(adjusted), outside(phi), outside(phi @ P @ phi), W)
+
+
+def satterthwaite(curvature: VarianceCurvature, to_beta: np.ndarray) -> Satterthwaite:
+    """Reference distribution from the curvature; to_beta (p, p) maps its coefficients to the model's."""
+    phi, P = curvature.phi, curvature.P
+    values, vectors = np.linalg.eigh(curvature.observed)
+    keep = values > 1e-8 * values[-1]
+    W = (vectors[:, keep] / values[keep]) @ vectors[:, keep].T
+    return Satterthwaite(
+        to_beta @ phi @ to_beta.T, to_beta @ (phi @ P @ phi) @ to_beta.T, W
+    )
