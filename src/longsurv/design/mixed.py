@@ -93,6 +93,8 @@ def mixed_design(formula: str, data: pd.DataFrame) -> MixedDesign:
         fixed, _ = fixed_design(parsed.fixed, used)
         random, _ = fixed_design(term.effects, used)
         y, group = y[complete], group[complete]
+    if not random.names:
+        raise FormulaError(f"the random term of {formula!r} has no columns; (1 | {term.group}) has one")
     if len(y) <= len(fixed.names):
         raise DataError(
             f"{formula!r} has {len(fixed.names)} coefficients but only {len(y)} complete rows; "

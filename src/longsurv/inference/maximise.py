@@ -221,12 +221,33 @@ def _newton(
     return point
 
 
+def _running_off(f: _Counted, point: _Point) -> np.ndarray:
+    """Free coordinates without a maximum, where each Newton step finds as far to go and less curvature.
+
+    So it is for a hazard ratio when nobody in one group died: the log density rises to a limit. Close to
+    a maximum, on the other hand, a step too small to matter leaves the curvature as it was.
+    """
+    values, vectors, _ = positive_definite(-point.hessian)
+    step = vectors @ ((vectors.T @ point.gradient[point.free]) / values)
+    moving = np.abs(step) > 1e-6 * np.abs(point.x[point.free])
+    if not moving.any():
+        return point.free[moving]
+    further = point.x.copy()
+    further[point.free] += step
+    exact = f.full(further)[2]
+    H = hessian(f, further, point.free) if exact is None else exact[np.ix_(point.free, point.free)]
+    return point.free[moving & (np.abs(np.diag(H)) < 0.9 * np.abs(np.diag(point.hessian)))]
+
+
 def _record(f: _Counted, point: _Point, names: tuple[str, ...], fixed: np.ndarray) -> Optimum:
     tolerance = max(1e-6, 1e-12 * abs(point.value))
     if point.decrement > tolerance:
         status = f"stopped with a Newton decrement of {point.decrement:.2g}"
     elif not point.definite:
         status = "the curvature is not that of a maximum: some parameters are not identified"
+    elif len(off := _running_off(f, point)):
+        listed = ", ".join(names[j] for j in off)
+        status = f"there is no maximum: {listed} can grow without end (separated groups?)"
     else:
         status = "converged"
     boundary = np.ones(len(point.x), dtype=bool)

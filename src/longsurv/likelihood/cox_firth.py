@@ -192,17 +192,18 @@ def _evaluate(a, b):
     ET = death_sums(a, v * h, e, eS, 1)
     drift, drift_tied = _time_terms(a, S, E, T, ET, moments, np.dot(W.T, W), gradient)
     drifts = exposure(a, e, drift, eS)
+    X, event, last = a.X, a.event, a.last
     for i in range(n):
         slope = 0.0
         for j in range(p):
-            slope += a.X[i, j] * drifts[i, j]
-        if a.efron and a.event[i]:
-            k = a.last[i] - 1
+            slope += X[i, j] * drifts[i, j]
+        if a.efron and event[i]:
+            k = last[i] - 1
             factor = scaled(e[i] - eS[k])
             for j in range(p):
-                slope -= factor * a.X[i, j] * drift_tied[k, j]
+                slope -= factor * X[i, j] * drift_tied[k, j]
         term = 0.5 * expected[i] * h[i] - v[i] * slope
         for j in range(p):
-            gradient[j] += term * a.X[i, j]
+            gradient[j] += term * X[i, j]
     value = event_contributions(a, eta, mean_log).sum() + 0.5 * log_det
     return value, gradient, information

@@ -57,24 +57,26 @@ def event_terms(a, S, E, eS):
 @njit(cache=True, nogil=True)
 def expected_events(a, v, e, eS, moments):
     """v u: the weighted number of events each row's time at risk leads one to expect, (n,)."""
-    expected = exposure(a, e, moments[:, :1].copy(), eS)[:, 0]
+    event, last = a.event, a.last
+    u = exposure(a, e, moments[:, :1].copy(), eS)
+    expected = np.empty(len(v))
     for i in range(len(v)):
-        if a.efron and a.event[i]:
-            k = a.last[i] - 1
-            expected[i] -= scaled(e[i] - eS[k]) * moments[k, 1]
-        expected[i] *= v[i]
+        if a.efron and event[i]:
+            k = last[i] - 1
+            u[i, 0] -= scaled(e[i] - eS[k]) * moments[k, 1]
+        expected[i] = v[i] * u[i, 0]
     return expected
 
 
 @njit(cache=True, nogil=True)
 def score(a, expected):
     """X' (w event - expected), (p,)."""
-    n, p = a.X.shape
-    gradient = np.zeros(p)
-    for i in range(n):
-        residual = a.weight[i] * a.event[i] - expected[i]
-        for j in range(p):
-            gradient[j] += residual * a.X[i, j]
+    X, weight, event = a.X, a.weight, a.event
+    gradient = np.zeros(X.shape[1])
+    for i in range(len(X)):
+        residual = weight[i] * event[i] - expected[i]
+        for j in range(X.shape[1]):
+            gradient[j] += residual * X[i, j]
     return gradient
 
 
@@ -148,8 +150,9 @@ def evaluate(a, b, order):
 @njit(cache=True, nogil=True)
 def event_contributions(a, eta, mean_log):
     """Each row's term of the log partial likelihood, (n,)."""
+    weight, event, last = a.weight, a.event, a.last
     terms = np.zeros(len(eta))
     for i in range(len(eta)):
-        if a.event[i]:
-            terms[i] = a.weight[i] * (eta[i] - mean_log[a.last[i] - 1])
+        if event[i]:
+            terms[i] = weight[i] * (eta[i] - mean_log[last[i] - 1])
     return terms

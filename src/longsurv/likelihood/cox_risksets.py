@@ -31,12 +31,13 @@ def scaled(gap):
 @njit(cache=True, nogil=True)
 def linear_predictor(a, b):
     """eta = X b + offset, for standardised coefficients b."""
-    n, p = a.X.shape
+    X, offset = a.X, a.offset
+    n, p = X.shape
     eta = np.empty(n)
     for i in range(n):
-        total = a.offset[i]
+        total = offset[i]
         for j in range(p):
-            total += a.X[i, j] * b[j]
+            total += X[i, j] * b[j]
         eta[i] = total
     return eta
 
@@ -44,47 +45,32 @@ def linear_predictor(a, b):
 @njit(cache=True, nogil=True)
 def relative_risks(a, eta):
     """Weighted risks w exp(eta) as mantissa v and exponent e."""
-    n = len(eta)
+    n, weight = len(eta), a.weight
     v = np.empty(n)
     e = np.empty(n, np.int32)
     for i in range(n):
         e[i] = np.int32(np.rint(eta[i] / LOG_BASE))
-        v[i] = a.weight[i] * np.exp(eta[i] - e[i] * LOG_BASE)
+        v[i] = weight[i] * np.exp(eta[i] - e[i] * LOG_BASE)
     return v, e
 
 
 @njit(cache=True, nogil=True)
-def _lift(S, eS, k, exponent):
-    """Express S[k] with a larger exponent."""
-    factor = scaled(eS[k] - exponent)
-    for j in range(S.shape[1]):
-        S[k, j] *= factor
-    eS[k] = exponent
-
-
-@njit(cache=True, nogil=True)
-def _add_row(S, eS, k, v, e, X, i):
-    """S[k] += v[i] * (1, X[i]), as many columns as S has."""
-    if e[i] == eS[k]:
-        term = v[i]
-    elif e[i] < eS[k]:
-        term = v[i] * scaled(e[i] - eS[k])
-    else:
-        _lift(S, eS, k, e[i])
-        term = v[i]
-    S[k, 0] += term
-    for j in range(1, S.shape[1]):
-        S[k, j] += term * X[i, j - 1]
+def _aligned(S, eS, k, exponent):
+    """Factor by which a term of this exponent enters S[k]; S[k] is rescaled if it is larger."""
+    gap = exponent - eS[k]
+    if gap > 0:
+        factor = scaled(-gap)
+        for j in range(S.shape[1]):
+            S[k, j] *= factor
+        eS[k] = exponent
+        return 1.0
+    return scaled(gap)
 
 
 @njit(cache=True, nogil=True)
 def _add_sum(S, eS, into, source):
     """S[into] += S[source]."""
-    factor = 1.0
-    if eS[source] > eS[into]:
-        _lift(S, eS, into, eS[source])
-    elif eS[source] < eS[into]:
-        factor = scaled(eS[source] - eS[into])
+    factor = _aligned(S, eS, into, eS[source])
     for j in range(S.shape[1]):
         S[into, j] += factor * S[source, j]
 
@@ -95,27 +81,38 @@ def risk_sums(a, v, e, width):
 
     The first column is the sum of v, the others those of v times the leading columns of X.
     """
-    K = len(a.deaths)
+    K, X, first, last = len(a.deaths), a.X, a.first, a.last
     if not a.staggered:
         S, eS = np.zeros((K, width)), np.full(K, NO_TERMS, np.int32)
         for i in range(len(v)):
-            _add_row(S, eS, a.last[i] - 1, v, e, a.X, i)
+            k = last[i] - 1
+            term = v[i] if e[i] == eS[k] else v[i] * _aligned(S, eS, k, e[i])
+            S[k, 0] += term
+            for j in range(1, width):
+                S[k, j] += term * X[i, j - 1]
         for k in range(K - 2, -1, -1):
             if a.opening[k + 1] == a.opening[k]:
                 _add_sum(S, eS, k, k + 1)
         return S, eS
     tree, eT = np.zeros((2 * K, width)), np.full(2 * K, NO_TERMS, np.int32)
     for i in range(len(v)):
-        low, high = a.first[i] + K, a.last[i] + K
+        low, high = first[i] + K, last[i] + K
         while low < high:
+            node = -1
             if low & 1:
-                _add_row(tree, eT, low, v, e, a.X, i)
+                node = low
                 low += 1
-            if high & 1:
+            elif high & 1:
                 high -= 1
-                _add_row(tree, eT, high, v, e, a.X, i)
-            low >>= 1
-            high >>= 1
+                node = high
+            else:
+                low >>= 1
+                high >>= 1
+            if node >= 0:
+                term = v[i] if e[i] == eT[node] else v[i] * _aligned(tree, eT, node, e[i])
+                tree[node, 0] += term
+                for j in range(1, width):
+                    tree[node, j] += term * X[i, j - 1]
     for node in range(2, 2 * K):
         _add_sum(tree, eT, node, node >> 1)
     return tree[K:].copy(), eT[K:].copy()
@@ -124,14 +121,15 @@ def risk_sums(a, v, e, width):
 @njit(cache=True, nogil=True)
 def death_sums(a, v, e, eS, width):
     """As `risk_sums`, over the tied events alone and with exponents eS; empty if not needed."""
+    X, event, last = a.X, a.event, a.last
     E = np.zeros((len(a.deaths) if a.efron else 0, width))
     for i in range(len(v) if a.efron else 0):
-        if a.event[i]:
-            k = a.last[i] - 1
+        if event[i]:
+            k = last[i] - 1
             term = v[i] * scaled(e[i] - eS[k])
             E[k, 0] += term
             for j in range(1, width):
-                E[k, j] += term * a.X[i, j - 1]
+                E[k, j] += term * X[i, j - 1]
     return E
 
 
@@ -143,7 +141,7 @@ def exposure(a, e, h, eS):
     row's v, so it carries -e[i] and the product is an ordinary number.
     """
     n, m = len(e), h.shape[1]
-    K = len(a.deaths)
+    K, first, last = len(a.deaths), a.first, a.last
     out = np.zeros((n, m))
     if not a.staggered:
         H, eH = h.copy(), -eS
@@ -151,7 +149,7 @@ def exposure(a, e, h, eS):
             if a.opening[k] == a.opening[k - 1]:
                 _add_sum(H, eH, k, k - 1)
         for i in range(n):
-            k = a.last[i] - 1
+            k = last[i] - 1
             factor = scaled(e[i] + eH[k])
             for j in range(m):
                 out[i, j] = factor * H[k, j]
@@ -164,21 +162,20 @@ def exposure(a, e, h, eS):
     for node in range(2 * K - 1, 1, -1):
         _add_sum(tree, eT, node >> 1, node)
     for i in range(n):
-        low, high = a.first[i] + K, a.last[i] + K
+        low, high = first[i] + K, last[i] + K
         while low < high:
+            node = -1
             if low & 1:
-                _add_node(out, i, tree, low, e[i] + eT[low])
+                node = low
                 low += 1
-            if high & 1:
+            elif high & 1:
                 high -= 1
-                _add_node(out, i, tree, high, e[i] + eT[high])
-            low >>= 1
-            high >>= 1
+                node = high
+            else:
+                low >>= 1
+                high >>= 1
+            if node >= 0:
+                factor = scaled(e[i] + eT[node])
+                for j in range(m):
+                    out[i, j] += factor * tree[node, j]
     return out
-
-
-@njit(cache=True, nogil=True)
-def _add_node(out, i, tree, node, gap):
-    factor = scaled(gap)
-    for j in range(tree.shape[1]):
-        out[i, j] += factor * tree[node, j]

@@ -20,7 +20,12 @@ import numpy as np
 from numba import njit
 from scipy.linalg import solve_triangular
 
-from longsurv.likelihood.covariance import correlation_cholesky, correlation_pullback, lower_cholesky
+from longsurv.likelihood.covariance import (
+    correlation_cholesky,
+    correlation_pullback,
+    lower_cholesky,
+)
+from longsurv.likelihood.lmm_sums import forward, in_blocks, outer_sum
 
 LOG_2PI = math.log(2.0 * math.pi)
 
@@ -35,6 +40,8 @@ class LMMData:
         Z'Z of each patient, in scaled columns of Z.
     ztw : ndarray, shape (N, q, p + 1)
         Z'(Q, y - Q Q'y) of each patient.
+    blocks : tuple of ndarray
+        `ztz` and `ztw` laid out for `longsurv.likelihood.lmm_sums`.
     cross : ndarray, shape (p + 1, p + 1)
         Pooled cross products of (Q, y - Q Q'y).
     r : ndarray, shape (p, p)
@@ -49,6 +56,7 @@ class LMMData:
 
     ztz: np.ndarray
     ztw: np.ndarray
+    blocks: tuple[np.ndarray, np.ndarray]
     cross: np.ndarray
     r: np.ndarray
     beta_ols: np.ndarray
@@ -147,7 +155,16 @@ def prepare(X: np.ndarray, y: np.ndarray, Z: np.ndarray, group: np.ndarray, n_gr
     z_scale = np.sqrt(np.mean(Z**2, axis=0))
     z_scale = np.where(z_scale > 0.0, z_scale, 1.0)
     ztz, ztw = _patient_sums(np.ascontiguousarray(Z / z_scale), W, group, n_groups)
-    return LMMData(ztz, ztw, W.T @ W, r, solve_triangular(r, fit, lower=False), z_scale, len(y))
+    return LMMData(
+        ztz=ztz,
+        ztw=ztw,
+        blocks=(in_blocks(ztz), in_blocks(ztw)),
+        cross=W.T @ W,
+        r=r,
+        beta_ols=solve_triangular(r, fit, lower=False),
+        z_scale=z_scale,
+        nobs=len(y),
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -168,112 +185,9 @@ def _patient_sums(Z, W, group, n_groups):
 
 
 @njit(cache=True, nogil=True)
-def _forward(lam, ztz, ztw, cross):
-    """Sums over patients at the relative covariance factor lam.
-
-    Returns log |V / sigma^2|; T = W' (V / sigma^2)^-1 W; G = sum Z' (V / sigma^2)^-1 Z;
-    and H_i = Z_i' (V_i / sigma^2)^-1 W_i for each patient.
-    """
-    n_groups, q, k = ztw.shape
-    log_det = 0.0
-    T = cross.copy()
-    G = np.zeros((q, q))
-    H = np.empty((n_groups, q, k))
-    AL = np.empty((q, q))
-    M = np.empty((q, q))
-    L = np.zeros((q, q))
-    U = np.empty((q, k))
-    for i in range(n_groups):
-        A = ztz[i]
-        B = ztw[i]
-        for a in range(q):
-            for b in range(q):
-                s = 0.0
-                for c in range(b, q):
-                    s += A[a, c] * lam[c, b]
-                AL[a, b] = s
-        for a in range(q):
-            for b in range(a + 1):
-                s = 0.0
-                for c in range(a, q):
-                    s += lam[c, a] * AL[c, b]
-                M[a, b] = s
-            M[a, a] += 1.0
-        lower_cholesky(M, L)
-        det = 1.0
-        for a in range(q):
-            det *= L[a, a]
-        log_det += 2.0 * math.log(det)
-        for b in range(k):
-            for a in range(q):
-                s = 0.0
-                for c in range(a, q):
-                    s += lam[c, a] * B[c, b]
-                for c in range(a):
-                    s -= L[a, c] * U[c, b]
-                U[a, b] = s / L[a, a]
-        for a in range(q):
-            for b in range(k):
-                u = U[a, b]
-                for c in range(b + 1):
-                    T[b, c] -= u * U[a, c]
-        # AL becomes (L^-1 Lam'A)', row a the a-th column of A.
-        for a in range(q):
-            for b in range(q):
-                s = AL[a, b]
-                for c in range(b):
-                    s -= L[b, c] * AL[a, c]
-                AL[a, b] = s / L[b, b]
-        for a in range(q):
-            for b in range(a + 1):
-                s = A[a, b]
-                for c in range(q):
-                    s -= AL[a, c] * AL[b, c]
-                G[a, b] += s
-            for b in range(k):
-                s = B[a, b]
-                for c in range(q):
-                    s -= AL[a, c] * U[c, b]
-                H[i, a, b] = s
-    for b in range(k):
-        for c in range(b):
-            T[c, b] = T[b, c]
-    for a in range(q):
-        for b in range(a):
-            G[b, a] = G[a, b]
-    return log_det, T, G, H
-
-
-@njit(cache=True, nogil=True)
-def _outer_sum(H, C):
-    """Sum over patients of (H_i C)(H_i C)', shape (q, q), for C of shape (k, m)."""
-    n_groups, q, k = H.shape
-    m = C.shape[1]
-    out = np.zeros((q, q))
-    E = np.empty((q, m))
-    for i in range(n_groups):
-        for a in range(q):
-            for j in range(m):
-                s = 0.0
-                for b in range(k):
-                    s += H[i, a, b] * C[b, j]
-                E[a, j] = s
-        for a in range(q):
-            for b in range(a + 1):
-                s = 0.0
-                for j in range(m):
-                    s += E[a, j] * E[b, j]
-                out[a, b] += s
-    for a in range(q):
-        for b in range(a):
-            out[b, a] = out[a, b]
-    return out
-
-
-@njit(cache=True, nogil=True)
 def _profile(lam, ztz, ztw, cross, reml):
     p = cross.shape[0] - 1
-    log_det, T, trace, H = _forward(lam, ztz, ztw, cross)
+    log_det, T, trace, H = forward(lam, ztz, ztw, cross)
     chol = np.zeros((p, p))
     definite = lower_cholesky(T[:p, :p], chol)
     spread = np.zeros((p + 1, p))
@@ -293,11 +207,11 @@ def _profile(lam, ztz, ztw, cross, reml):
         quad -= s * s
         for i in range(j + 1):
             residual[i, 0] -= spread[i, j] * s
-    outer = _outer_sum(H, residual)
+    outer = outer_sum(H, residual)
     if reml:
         for j in range(p):
             log_det += 2.0 * math.log(chol[j, j])
-        trace = trace - _outer_sum(H, spread)
+        trace = trace - outer_sum(H, spread)
     return definite, log_det, quad, -residual[:p, 0], spread[:p], trace, outer
 
 
@@ -312,7 +226,7 @@ def profile(data: LMMData, lam: np.ndarray, reml: bool) -> Profile:
         If X' V^-1 X is not positive definite at this lam.
     """
     definite, log_det, quad, gamma, spread, trace, outer = _profile(
-        lam, data.ztz, data.ztw, data.cross, reml
+        lam, *data.blocks, data.cross, reml
     )
     if not definite:
         raise np.linalg.LinAlgError("X' V^-1 X is not positive definite")
@@ -336,44 +250,9 @@ def coefficients(data: LMMData, gamma: np.ndarray) -> np.ndarray:
     return data.beta_ols + solve_triangular(data.r, gamma, lower=False)
 
 
-@dataclass(frozen=True)
-class RandomEffects:
-    """Conditional distribution of the random effects given the data and the parameters.
-
-    Attributes
-    ----------
-    mean : ndarray, shape (N, q)
-    cov : ndarray, shape (N, q, q)
-        Given beta as well.
-    coupling : ndarray, shape (N, q, p)
-        D Z' V^-1 X: how much the mean falls as beta rises.
-    """
-
-    mean: np.ndarray
-    cov: np.ndarray
-    coupling: np.ndarray
-
-
-def random_effects(
-    data: LMMData, lam: np.ndarray, sigma: float, beta: np.ndarray
-) -> RandomEffects:
-    """Random effects given y, beta (p,), sigma and the relative covariance factor lam (q, q)."""
-    M = np.eye(data.q) + lam.T @ data.ztz @ lam
-    half = lam @ np.linalg.inv(M) @ lam.T
-    solved = half @ data.ztw / data.z_scale[:, None]
-    gamma = data.r @ (beta - data.beta_ols)
-    return RandomEffects(
-        mean=solved @ np.append(-gamma, 1.0),
-        cov=sigma**2 * half / np.outer(data.z_scale, data.z_scale),
-        coupling=solved[:, :, :-1] @ data.r,
-    )
-
-
-# The unprofiled form, for inference on all parameters together --------------------------------
-
-
 @njit(cache=True, nogil=True)
-def _relative_factor(log_sigma, log_tau, z, z_scale):
+def relative_factor(log_sigma, log_tau, z, z_scale):
+    """Lam (q, q) in scaled columns of Z, and its row scales tau / sigma times the columns' scale."""
     q = log_tau.shape[0]
     K = correlation_cholesky(z, q)
     scale = np.exp(log_tau - log_sigma) * z_scale
@@ -391,8 +270,8 @@ def _value_and_gradient(theta, ztz, ztw, cross, r, beta_ols, z_scale, nobs):
     log_sigma = theta[p]
     log_tau = theta[p + 1 : p + 1 + q]
     z = theta[p + 1 + q :]
-    lam, scale = _relative_factor(log_sigma, log_tau, z, z_scale)
-    log_det, T, G, H = _forward(lam, ztz, ztw, cross)
+    lam, scale = relative_factor(log_sigma, log_tau, z, z_scale)
+    log_det, T, G, H = forward(lam, ztz, ztw, cross)
     u = np.ones((p + 1, 1))
     for a in range(p):
         s = 0.0
@@ -412,7 +291,7 @@ def _value_and_gradient(theta, ztz, ztw, cross, r, beta_ols, z_scale, nobs):
     for a in range(p):
         for b in range(a, p):
             gradient[b] += r[a, b] * Tu[a] * precision
-    S = G - precision * _outer_sum(H, u)
+    S = G - precision * outer_sum(H, u)
     dK = np.zeros((q, q))
     total = 0.0
     for a in range(q):
@@ -446,72 +325,5 @@ def loglik(data: LMMData, theta: np.ndarray) -> tuple[float, np.ndarray]:
     gradient : ndarray, same shape as theta
     """
     return _value_and_gradient(
-        theta, data.ztz, data.ztw, data.cross, data.r, data.beta_ols, data.z_scale, data.nobs
+        theta, *data.blocks, data.cross, data.r, data.beta_ols, data.z_scale, data.nobs
     )
-
-
-@njit(cache=True, nogil=True)
-def _pointwise(thetas, X, y, Z, group, n_groups):
-    S = thetas.shape[0]
-    n, p = X.shape
-    q = Z.shape[1]
-    out = np.empty((S, n_groups))
-    count = np.zeros(n_groups)
-    ztz = np.zeros((n_groups, q, q))
-    for i in range(n):
-        g = group[i]
-        count[g] += 1.0
-        for a in range(q):
-            for b in range(q):
-                ztz[g, a, b] += Z[i, a] * Z[i, b]
-    M = np.empty((q, q))
-    L = np.zeros((q, q))
-    for s in range(S):
-        log_sigma = thetas[s, p]
-        lam, _ = _relative_factor(log_sigma, thetas[s, p + 1 : p + 1 + q], thetas[s, p + 1 + q :], np.ones(q))
-        rtr = np.zeros(n_groups)
-        ztr = np.zeros((n_groups, q))
-        for i in range(n):
-            r = y[i]
-            for a in range(p):
-                r -= X[i, a] * thetas[s, a]
-            rtr[group[i]] += r * r
-            for a in range(q):
-                ztr[group[i], a] += Z[i, a] * r
-        for g in range(n_groups):
-            AL = ztz[g] @ lam
-            M[:] = lam.T @ AL
-            for a in range(q):
-                M[a, a] += 1.0
-            lower_cholesky(M, L)
-            quad = rtr[g]
-            log_det = 0.0
-            u = lam.T @ ztr[g]
-            for a in range(q):
-                for c in range(a):
-                    u[a] -= L[a, c] * u[c]
-                u[a] /= L[a, a]
-                quad -= u[a] * u[a]
-                log_det += 2.0 * math.log(L[a, a])
-            precision = math.exp(-2.0 * log_sigma)
-            out[s, g] = -0.5 * (count[g] * (LOG_2PI + 2.0 * log_sigma) + log_det + quad * precision)
-    return out
-
-
-def pointwise(
-    thetas: np.ndarray, X: np.ndarray, y: np.ndarray, Z: np.ndarray, group: np.ndarray, n_groups: int
-) -> np.ndarray:
-    """Marginal log-likelihood of each patient at each parameter vector.
-
-    Parameters
-    ----------
-    thetas : ndarray, shape (S, d)
-        As for `loglik`.
-    X, y, Z, group, n_groups
-        As for `prepare`.
-
-    Returns
-    -------
-    ndarray, shape (S, n_groups)
-    """
-    return _pointwise(np.ascontiguousarray(thetas), X, y, Z, group, n_groups)

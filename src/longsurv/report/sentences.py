@@ -90,14 +90,14 @@ def plural(count: int, one: str, many: str | None = None) -> str:
 
 
 def counts(rows: Sequence[tuple[str, int, int]], when: str, event: str) -> str:
-    """Crude counts: "Death by 28 days: IVIG 1 of 19 (5.3 %), control 4 of 22 (18.2 %)."
+    """Crude counts: "Observed: death by 28 days in IVIG 1 of 19 (5.3 %), control 4 of 22 (18.2 %)."
 
     Parameters
     ----------
     rows : sequence of (group, events, patients)
     """
     parts = [f"{group} {k} of {n} ({numbers.percent(k, n)})" for group, k, n in rows]
-    return f"{event.capitalize()} {when}: {', '.join(parts)}."
+    return f"Observed: {event} {when} in {', '.join(parts)}."
 
 
 def by_when(horizon: float | None, unit: str) -> str:
@@ -181,16 +181,16 @@ def changes_summary(
     of_total = f"of {plural(total, 'difference in change', 'differences in change')}"
     (n_ml, words_ml), (n_bayes, words_bayes) = clear(ml), clear(bayes)
     sentences = [
-        f"By maximum likelihood {n_ml} {of_total} {_has(n_ml)} a 95 % confidence interval clear of"
+        f"By maximum likelihood {n_ml or 'none'} {of_total} {_has(n_ml)} a 95 % confidence interval clear of"
         f" no difference{' (' + words_ml + ')' if n_ml else ''}.",
-        f"By Bayes {n_bayes} of {total} {_has(n_bayes)} a 95 % credible interval clear of no"
+        f"By Bayes {n_bayes or 'none'} of {total} {_has(n_bayes)} a 95 % credible interval clear of no"
         f" difference{' (' + words_bayes + ')' if n_bayes else ''}.",
     ]
     if total > 1:
         sentences.append(
-            f"After correction for {total} comparisons {_below(holm)} "
+            f"After correction for {total} comparisons {_below(holm) or 'none'} "
             f"{'keeps' if _below(holm) == 1 else 'keep'} p < 0.05 by Holm's method and"
-            f" {_below(fdr)} by the false discovery rate (Benjamini and Hochberg)."
+            f" {_below(fdr) or 'none'} by the false discovery rate (Benjamini and Hochberg)."
         )
     missing = [labels[k] for k in range(len(labels)) if k not in estimated]
     if missing:

@@ -10,6 +10,7 @@ from longsurv.inference import Draws, Optimum
 from longsurv.likelihood import cox, lmm
 from longsurv.likelihood.covariance import count_correlations
 from longsurv.likelihood.lmm_curvature import variance_curvature
+from longsurv.likelihood.lmm_patients import pointwise
 from longsurv.priors import PriorStack
 from longsurv.results.idata import to_datatree
 from longsurv.results.mixed import MixedEstimate, MixedPosterior, estimate_variances, natural_variances
@@ -111,7 +112,7 @@ def mixed_posterior(
         below = np.array([natural_variances(row, q)[1 + q :] for row in phi])
         for j, name in enumerate(design.variance_names[1 + q :]):
             samples[name] = below[:, j].reshape(chains, kept)
-    log_lik = lmm.pointwise(
+    log_lik = pointwise(
         draws.theta.reshape(-1, d), design.fixed.X, design.y, design.Z, design.group, len(design.labels)
     ).reshape(chains, kept, -1)
     flags = design_flags(design)

@@ -9,7 +9,8 @@ import pandas as pd
 
 from longsurv.errors import LongsurvError
 from longsurv.likelihood import lmm
-from longsurv.likelihood.covariance import covariance, partial_correlations
+from longsurv.likelihood.covariance import covariance
+from longsurv.likelihood.lmm_patients import random_effects
 from longsurv.results.estimate import TIDY, Estimate, check_level
 from longsurv.results.posterior import Posterior
 from longsurv.results.reference import t_quantile
@@ -90,7 +91,7 @@ class MixedEstimate(Estimate):
             the conditional one, given the coefficients and the variances.
         """
         check_level(level)
-        b = lmm.random_effects(self.data, self.lam, self.sigma, self.coefficients)
+        b = random_effects(self.data, self.lam, self.sigma, self.coefficients)
         se = np.sqrt(np.diagonal(b.cov, axis1=1, axis2=2))
         return _ranef_table(self.design, b.mean, se, t_quantile(level, np.inf))
 
@@ -124,7 +125,7 @@ class MixedEstimate(Estimate):
         frame, X, Z, group = _new_rows(self, newdata, by_patient, new_groups)
         estimate, extra = X @ self.coefficients, np.zeros(len(X))
         if by_patient:
-            b = lmm.random_effects(self.data, self.lam, self.sigma, self.coefficients)
+            b = random_effects(self.data, self.lam, self.sigma, self.coefficients)
             known = group >= 0
             g, z = group[known], Z[known]
             estimate[known] += np.einsum("iq,iq->i", z, b.mean[g])
@@ -164,7 +165,7 @@ class MixedPosterior(Posterior):
             correlations = z[s] if q > 1 else np.empty(0)
             D = covariance(sd[s] * scale, correlations)
             lam = np.linalg.cholesky(D) / sigma[s]
-            yield s, lmm.random_effects(self.data, lam, sigma[s], beta[s])
+            yield s, random_effects(self.data, lam, sigma[s], beta[s])
 
     def ranef(self, level: float = 0.95) -> pd.DataFrame:
         """Posterior means and SDs of the random effects, averaged over the draws' exact conditionals.

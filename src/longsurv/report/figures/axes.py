@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
     """Round numbers inside [low, high] for a logarithmic axis, at most `most` of them."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    for steps in ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
+    for steps in ((1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9), (1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
         ticks = [s * 10.0**k for k in range(first, last + 1) for s in steps]
         ticks = [t for t in ticks if low * 0.999 <= t <= high * 1.001]
         if len(ticks) <= most:

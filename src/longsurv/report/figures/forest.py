@@ -58,10 +58,11 @@ def forest(
     series = list(dict.fromkeys(table["series"]))
     wide = width >= 480 and "text" in table
     lines, height = _layout(table)
-    labels = [shorten(row, 30 if wide else 20) for row in table["row"].unique()]
+    labels = [shorten(row, 34 if wide else 20) for row in table["row"].unique()]
     size = 11.5 if wide else 10.5
     left = 16 + (6.4 if wide else 5.6) * max((len(label) for label in labels), default=0)
-    right = 12 + (6.3 * int(table["text"].str.len().max()) if wide else 0)
+    longest = max(int(table["text"].str.len().max()), len(text_heading)) if wide else 0
+    right = 12 + 6.3 * longest
     total = height + _TOP + _BOTTOM
     ax = new_axes(width, total, left=left, right=right, top=_TOP, bottom=_BOTTOM)
     ax.set_ylim(height, 0)
@@ -81,7 +82,7 @@ def forest(
                 fontsize=11, color=MUTED, style="italic")
     for (section, row), y in lines["rows"].items():
         ax.axhline(y - _ROW / 2, color=RULE, linewidth=0.5, zorder=0)
-        ax.text(-10 / (width - left - right), y, shorten(row, 30 if wide else 20),
+        ax.text(-10 / (width - left - right), y, shorten(row, 34 if wide else 20),
                 transform=axes_x, ha="right", va="center", fontsize=size)
         part = table[(table["row"] == row) & (table["section"] == section)]
         _draw_row(ax, part, y, series, low, high, axes_x if wide else None)

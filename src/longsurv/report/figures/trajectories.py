@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-PANEL = (222.0, 190.0)  # CSS pixels: four side by side on a desk, two on a phone
+PANEL = (226.0, 190.0)  # CSS pixels: four side by side on a desk, two on a phone
 
 
 @styled
@@ -50,7 +50,7 @@ def trajectory(
         A logarithmic value axis.
     """
     if ax is None:
-        ax = new_axes(PANEL[0], PANEL[1], left=42, right=6, top=26, bottom=36 if xlabel else 22)
+        ax = new_axes(PANEL[0], PANEL[1], left=48, right=6, top=26, bottom=36 if xlabel else 22)
     shift = _shifts(groups) if ticks else dict.fromkeys(groups, 0.0)
     for k, group in enumerate(groups):
         colour = group_style(k)["color"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -28,8 +29,9 @@ def build(results: StudyResults) -> dict[str, Any]:
         Column("Bayes (95 % CrI)", lambda row: _interval(row, "bayes")),
         Column("Overlap", lambda row: numbers.fixed(row["overlap"], 2)),
         Column("Verdict", "verdict", numeric=False),
-        Column("Why", "reason", numeric=False, prose=True),
     ]
+    why = Column("Why", "reason", numeric=False, prose=True)
+    if_not = replace(why, text=lambda row: "" if row["verdict"] == "agree" else row["reason"])
     term = [Column("Model", "label", numeric=False), Column("Term", "term", numeric=False)]
     note = ("On the scale of the model: logarithms for hazards and for markers analysed as logarithms."
             " Overlap: the part the two intervals share of what they cover together. Verdicts: agree;"
@@ -38,8 +40,8 @@ def build(results: StudyResults) -> dict[str, Any]:
     return {
         "text": [summary(table)],
         "main": display(main, "Differences in change of the markers, and the log hazard ratio",
-                        [Column("Quantity", "quantity", numeric=False), *answers], note),
-        "all": display(table, "Every coefficient", [*term, *answers]),
+                        [Column("Quantity", "quantity", numeric=False), *answers, if_not], note),
+        "all": display(table, "Every coefficient", [*term, *answers, why]),
     }
 
 
@@ -67,8 +69,9 @@ def _quantity(row: dict, results: StudyResults) -> str | None:
             continue  # its reason stands among the markers not estimated
         if list(weights) == [row["term"]]:
             words = change_words(change.start, change.end, results.cohort.schema.time_unit)
-            several = f", {change.level}" if len(results.cohort.groups) > 2 else ""
-            return f"{row['label']} ({words}{several})"
+            extra = [words] if results.changes["end"].nunique() > 1 else []
+            extra += [str(change.level)] if len(results.cohort.groups) > 2 else []
+            return row["label"] + (f" ({', '.join(extra)})" if extra else "")
     return None
 
 

@@ -14,7 +14,7 @@ from longsurv.estimands.changes import mean_curves
 from longsurv.report import numbers
 from longsurv.report.figures import forest, to_svg, trajectory
 from longsurv.report.sections.common import (
-    ENGINE_NAMES, Picture, change_answer, change_words, picture, unit_one, unit_text, with_unit,
+    ENGINE_NAMES, Picture, change_answer, change_words, picture, unit_one, with_unit,
 )
 from longsurv.report.tables.display import Column, DisplayTable, display
 
@@ -129,14 +129,15 @@ def _meaning(results: StudyResults) -> str:
             " (regression to the mean).")
 
 
-def _row_label(row: pd.Series, results: StudyResults) -> str:
+def _row_label(row: pd.Series, results: StudyResults, *, unit: bool = False) -> str:
     changes = results.changes
     extra = []
     if changes["level"].nunique() > 1:
         extra.append(row["level"])
     if changes["end"].nunique() > 1:
         extra.append(f"to {row['end']}")
-    return row["label"] + (f", {', '.join(extra)}" if extra else "")
+    label = with_unit(row["label"], row["unit"] if unit and row["scale"] == "difference" else "")
+    return label + (f", {', '.join(extra)}" if extra else "")
 
 
 def _forest(results: StudyResults) -> Picture | None:
@@ -194,8 +195,8 @@ def changes(results: StudyResults) -> DisplayTable:
         return part.loc[tuple(row[k] for k in keys)]
 
     columns = [
-        Column("Marker", lambda row: _row_label(of(ml, row), results), numeric=False),
-        Column("Effect", lambda row: _effect(of(ml, row)), numeric=False),
+        Column("Marker", lambda row: _row_label(of(ml, row), results, unit=True), numeric=False),
+        Column("Effect", lambda row: of(ml, row)["scale"], numeric=False),
         Column("Maximum likelihood (95 % CI)", lambda row: _natural(of(ml, row))),
         Column("p", lambda row: numbers.p_value(of(ml, row)["p_value"])),
         Column("p, Holm", lambda row: numbers.p_value(of(ml, row)["p_holm"])),
@@ -208,10 +209,6 @@ def changes(results: StudyResults) -> DisplayTable:
             f" below 1. Holm and FDR (Benjamini and Hochberg) correct for the {int(ml['p_value'].notna().sum())}"
             " comparisons in this table.")
     return display(rows, "Difference in change, both answers", columns, note)
-
-
-def _effect(row: pd.Series) -> str:
-    return "ratio" if row["scale"] == "ratio" else f"difference{', ' + unit_text(row['unit']) if row['unit'] else ''}"
 
 
 def _probability_lower(row: pd.Series) -> str:

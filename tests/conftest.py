@@ -1,0 +1,115 @@
+"""Data, reference results and fits that many tests share; each is made once a session."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from longsurv.models import LMM, CoxPH
+
+TESTS = Path(__file__).parent
+EXAMPLES = TESTS.parent / "examples"
+
+
+@cache
+def _table(name: str) -> pd.DataFrame:
+    if name == "pbc":
+        patients = pd.read_csv(EXAMPLES / "pbc" / "patients.csv")
+        drug = pd.Categorical(patients["drug"], categories=["placebo", "D-penicillamine"])
+        visits = pd.read_csv(EXAMPLES / "pbc" / "measurements.csv")
+        bili = visits.query("marker == 'bili'").rename(columns={"value": "bili"})
+        return bili.drop(columns="marker").merge(patients.assign(drug=drug), on="id")
+    return pd.read_csv(TESTS / "reference" / f"{name}.csv")
+
+
+@cache
+def _results(topic: str) -> dict[tuple[str, str], dict[str, float]]:
+    rows = pd.read_csv(TESTS / "reference" / f"{topic}.csv", keep_default_na=False)
+    values = pd.to_numeric(rows["value"], errors="coerce")
+    out: dict[tuple[str, str], dict[str, float]] = {}
+    for model, term, quantity, value in zip(
+        rows["model"], rows["term"], rows["quantity"], values, strict=True
+    ):
+        out.setdefault((model, quantity), {})[term] = float(value)
+    return out
+
+
+class Fits:
+    """Named specifications with their cached estimates and posteriors.
+
+    `fits.spec(name)`, `fits(name)` (the default fit), `fits(name, "ML")`, and
+    `fits.posterior(name)` (2 chains of 2000 draws, seed 1).
+    """
+
+    def __init__(self) -> None:
+        self.spec = cache(self._spec)
+        self.fit = cache(lambda name, *how: self.spec(name).fit(*how))
+        self.posterior = cache(lambda name: self.spec(name).sample(draws=2000, chains=2, seed=1))
+
+    def __call__(self, name: str, *how: str):
+        return self.fit(name, *how)
+
+    @staticmethod
+    def _spec(name: str) -> LMM | CoxPH:
+        rossi = "Surv(week, arrest) ~ fin + age + race + wexp + mar + paro + prio"
+        heart = "Surv(start, stop, event) ~ age + year + surgery + transplant"
+        days = "Reaction ~ Days + "
+        specs = {
+            "sleepstudy": (LMM, days + "(Days | Subject)", "sleepstudy"),
+            "sleepstudy_intercept": (LMM, days + "(1 | Subject)", "sleepstudy"),
+            "sleepstudy_slope_only": (LMM, days + "(0 + Days | Subject)", "sleepstudy"),
+            "gaps": (LMM, days + "(Days | Subject)", "sleepstudy_gaps"),
+            "dyestuff": (LMM, "Yield ~ 1 + (1 | Batch)", "dyestuff"),
+            "dyestuff2": (LMM, "Yield ~ 1 + (1 | Batch)", "dyestuff2"),
+            "sine": (LMM, "y ~ x + (1 | g)", "sine"),
+            "pbc": (LMM, "log(bili) ~ year * drug + (year | id)", "pbc"),
+            "pbc_intercept": (LMM, "log(bili) ~ year * drug + (1 | id)", "pbc"),
+            "rossi_efron": (CoxPH, rossi, "rossi"),
+            "rossi_breslow": (CoxPH, rossi, "rossi"),
+            "rossi_two_efron": (CoxPH, "Surv(week, arrest) ~ fin + prio", "rossi"),
+            "heart_efron": (CoxPH, heart, "heart"),
+            "heart_breslow": (CoxPH, heart, "heart"),
+            "lung_efron": (CoxPH, "Surv(time, status) ~ age + sex + ecog", "lung"),
+            "lung_breslow": (CoxPH, "Surv(time, status) ~ age + sex + ecog", "lung"),
+        }
+        model, formula, table = specs[name]
+        more = {"ties": "breslow"} if name.endswith("breslow") else {}
+        return model(formula, data=_table(table), **more)
+
+
+@pytest.fixture(scope="session")
+def table():
+    """Reference data by name; tests take copies before they change anything."""
+    return _table
+
+
+@pytest.fixture(scope="session")
+def r_results():
+    """`r_results("lmm_basic", "sleepstudy_reml", "coef")` is a dict of term to R's value."""
+    return lambda topic, model, quantity: _results(topic)[model, quantity]
+
+
+@pytest.fixture(scope="session")
+def fits() -> Fits:
+    """Cached fits of the reference models."""
+    return Fits()
+
+
+@pytest.fixture(scope="session")
+def numeric_gradient():
+    """Fourth-order central differences of a scalar function."""
+
+    def gradient(f, x: np.ndarray, h: float = 1e-3) -> np.ndarray:
+        out = np.empty(len(x))
+        for j in range(len(x)):
+            e = np.zeros(len(x))
+            e[j] = h * max(1.0, abs(x[j]))
+            near, far = f(x + e) - f(x - e), f(x + 2 * e) - f(x - 2 * e)
+            out[j] = (8 * near - far) / (12 * e[j])
+        return out
+
+    return gradient

@@ -1,0 +1,73 @@
+"""NUTS in whitened coordinates, on densities whose moments are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import gamma
+
+from longsurv.inference import sample, whiten
+
+MEAN = np.array([1.0, -20.0, 0.003])
+SD = np.array([1.0, 50.0, 1e-3])
+CORRELATION = np.array([[1.0, 0.9, -0.3], [0.9, 1.0, 0.0], [-0.3, 0.0, 1.0]])
+COV = CORRELATION * np.outer(SD, SD)
+PRECISION = np.linalg.inv(COV)
+
+
+def normal(x):
+    d = x - MEAN
+    return -0.5 * float(d @ PRECISION @ d), -PRECISION @ d
+
+
+def mcse(values, of="mean"):
+    from arviz_stats.base import array_stats
+
+    return float(array_stats.mcse(values, chain_axis=0, draw_axis=1, method=of))
+
+
+@pytest.fixture(scope="module")
+def draws():
+    return sample(normal, whiten(MEAN, -PRECISION), draws=1000, chains=2, seed=3)
+
+
+def test_moments_of_a_normal(draws):
+    assert draws.theta.shape == (2, 1000, 3)
+    for j in range(3):
+        x = draws.theta[..., j]
+        assert abs(x.mean() - MEAN[j]) < 4 * mcse(x)
+        assert abs(x.std() - SD[j]) < 4 * mcse(x, "sd")
+    found = np.corrcoef(draws.theta.reshape(-1, 3).T)
+    np.testing.assert_allclose(found, CORRELATION, atol=0.08)
+
+
+def test_moments_when_the_whitening_is_wrong():
+    """A gamma(4) variable on the log scale, centred and scaled badly."""
+
+    def log_gamma(x):
+        return float(4 * x[0] - np.exp(x[0])), np.array([4 - np.exp(x[0])])
+
+    found = sample(log_gamma, whiten(np.array([3.0]), np.array([[-40.0]])), draws=1500, chains=2, seed=1)
+    x = np.exp(found.theta[..., 0])
+    assert abs(x.mean() - gamma(4).mean()) < 4 * mcse(x)
+    assert abs(x.std() - gamma(4).std()) < 4 * mcse(x, "sd")
+
+
+def test_one_seed_one_answer(draws):
+    again = sample(normal, draws.whitening, draws=1000, chains=2, seed=3)
+    np.testing.assert_array_equal(again.theta, draws.theta)
+    one_core = sample(normal, draws.whitening, draws=1000, chains=2, seed=3, cores=1)
+    np.testing.assert_array_equal(one_core.theta, draws.theta)
+    other = sample(normal, draws.whitening, draws=1000, chains=2, seed=4)
+    assert not np.any(other.theta == draws.theta)
+    assert not np.array_equal(draws.theta[0], draws.theta[1])
+
+
+def test_record(draws):
+    for name in ("diverging", "energy", "n_steps", "tree_depth", "step_size", "lp", "acceptance_rate"):
+        assert draws.stats[name].shape == (2, 1000)
+    assert draws.stats["diverging"].dtype == bool and not draws.stats["diverging"].any()
+    assert draws.seed == 3 and draws.tune == 300 and draws.seconds > 0
+    # lp is the density at each draw (the whitening's Jacobian is a constant)
+    lp = np.array([[normal(x)[0] for x in chain] for chain in draws.theta])
+    np.testing.assert_allclose(draws.stats["lp"] - lp, (draws.stats["lp"] - lp)[0, 0], atol=1e-8)
