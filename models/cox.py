@@ -126,7 +126,9 @@ class CoxPH:
         """
         data, stack = self.statistics, self.prior_stack(priors)
         if not stack.names:
-            raise EstimationError(f"{self.formula!r} has no covariates, so there is nothing to sample")
+            raise EstimationError(
+                f"{self.formula!r} has no covariates, so there is nothing to sample"
+            )
 
         def log_posterior(b: np.ndarray) -> tuple[float, np.ndarray]:
             value, gradient = cox.value_and_gradient(data, b)
@@ -150,7 +152,9 @@ class CoxPH:
         d, stack = self.design, self.prior_stack(priors)
         X = d.fixed.X
         with pm.Model(coords={"term": d.fixed.names}) as model:
-            beta = pm.math.stack([p.to_pymc(n) for n, p in zip(stack.names, stack.priors, strict=True)])
+            beta = pm.math.stack(
+                [p.to_pymc(n) for n, p in zip(stack.names, stack.priors, strict=True)]
+            )
             eta = (X - X.mean(axis=0)) @ beta
             risk, terms = pm.math.exp(eta), []
             for t in np.unique(d.exit[d.event == 1]):

@@ -74,7 +74,9 @@ class LMM:
         if method not in ("REML", "ML"):
             raise LongsurvError(f"method is 'REML' or 'ML', not {method!r}")
         if df not in DF_METHODS or (method == "ML" and df == "kenward-roger"):
-            raise LongsurvError(f"df is one of {DF_METHODS} (Kenward-Roger with REML only), not {df!r}")
+            raise LongsurvError(
+                f"df is one of {DF_METHODS} (Kenward-Roger with REML only), not {df!r}"
+            )
         stats, reml = self.statistics, method == "REML"
         rows, columns = np.tril_indices(stats.q)
 
@@ -115,7 +117,11 @@ class LMM:
         out: dict[str, pr.Prior] = {}
         for j, name in enumerate(d.fixed.names):
             constant = not varying[j]
-            out[name] = pr.Normal(float(d.y.mean()), float(offset)) if constant else pr.Normal(0.0, float(scale[j]))
+            out[name] = (
+                pr.Normal(float(d.y.mean()), float(offset))
+                if constant
+                else pr.Normal(0.0, float(scale[j]))
+            )
         out["sigma"] = pr.Exponential(spread)
         for name, z in zip(d.variance_names[1:], stats.z_scale, strict=False):
             out[name] = pr.Exponential(spread / float(z))
@@ -179,15 +185,20 @@ class LMM:
         d, stack = self.design, self.prior_stack(priors, eta)
         p, q = len(d.fixed.names), len(d.random.names)
         by_name = dict(zip(stack.names, stack.priors, strict=True))
-        coords = {"term": d.fixed.names, "effect": d.random.names, "patient": d.labels, "row": d.rows}
+        coords = {
+            "term": d.fixed.names,
+            "effect": d.random.names,
+            "patient": d.labels,
+            "row": d.rows,
+        }
         with pm.Model(coords=coords) as model:
             beta = pm.math.stack([by_name[name].to_pymc(name) for name in d.fixed.names])
             sigma = by_name["sigma"].to_pymc("sigma")
             sd = pm.math.stack([by_name[name].to_pymc(name) for name in stack.names[p + 1 :]])
             raw = pm.Normal("raw", dims=("patient", "effect"))
             if q > 1:
-                correlation = pm.LKJCorr("correlation", n=q, eta=eta)
-                raw = raw @ pm.math.linalg.cholesky(correlation).T
+                # PyMC's LKJCorr is the Cholesky factor of the correlation matrix.
+                raw = raw @ pm.LKJCorr("correlation_cholesky", n=q, eta=eta).T
             b = pm.Deterministic("b", raw * sd, dims=("patient", "effect"))
             mean = d.fixed.X @ beta + (d.Z * b[d.group]).sum(axis=-1)
             pm.Normal("y", mean, sigma, observed=d.y, dims="row")

@@ -57,9 +57,11 @@ def parser() -> argparse.ArgumentParser:
     from longsurv import __version__
 
     root = argparse.ArgumentParser(
-        prog="longsurv", epilog=_OVERVIEW, formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="longsurv",
+        epilog=_OVERVIEW,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Marker trajectories and survival by treatment group, by maximum likelihood and"
-                    " by Bayes, in one report.",
+        " by Bayes, in one report.",
     )
     root.add_argument("--version", action="version", version=f"longsurv {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -69,44 +71,73 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-def _add(commands: argparse._SubParsersAction, name: str, summary: str, example: str
-         ) -> argparse.ArgumentParser:
+def _add(
+    commands: argparse._SubParsersAction, name: str, summary: str, example: str
+) -> argparse.ArgumentParser:
     return commands.add_parser(
-        name, help=summary, description=summary[0].upper() + summary[1:] + ".",
-        epilog=f"example:\n  {example}", formatter_class=argparse.RawDescriptionHelpFormatter,
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
 
 def _add_fit_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--quick", action="store_true",
-                         help="few posterior draws, for a first look")
+    command.add_argument(
+        "--quick", action="store_true", help="few posterior draws, for a first look"
+    )
     command.add_argument("--no-progress", action="store_true", help="show no progress bar")
 
 
 def _add_demo(commands: argparse._SubParsersAction) -> None:
-    command = _add(commands, "demo", "run the two example studies and write their reports",
-                   "longsurv demo --quick --out reports")
-    command.add_argument("--out", type=Path, default=Path(DEMO_FOLDER), metavar="DIR",
-                         help=f"folder for the reports, made if needed (default: {DEMO_FOLDER})")
+    command = _add(
+        commands,
+        "demo",
+        "run the two example studies and write their reports",
+        "longsurv demo --quick --out reports",
+    )
+    command.add_argument(
+        "--out",
+        type=Path,
+        default=Path(DEMO_FOLDER),
+        metavar="DIR",
+        help=f"folder for the reports, made if needed (default: {DEMO_FOLDER})",
+    )
     _add_fit_options(command)
     command.set_defaults(run=_demo)
 
 
 def _add_report(commands: argparse._SubParsersAction) -> None:
-    command = _add(commands, "report", "fit every model of a study and write its report",
-                   "longsurv report study.toml -o report.html --seed 7")
+    command = _add(
+        commands,
+        "report",
+        "fit every model of a study and write its report",
+        "longsurv report study.toml -o report.html --seed 7",
+    )
     command.add_argument("study", type=Path, metavar="STUDY.toml", help="the study file")
-    command.add_argument("-o", "--output", type=Path, default=Path("report.html"), metavar="FILE",
-                         help="the file to write (default: report.html)")
-    command.add_argument("--seed", type=_seed, metavar="N",
-                         help="seed of the samplers, in place of the study file's")
+    command.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("report.html"),
+        metavar="FILE",
+        help="the file to write (default: report.html)",
+    )
+    command.add_argument(
+        "--seed", type=_seed, metavar="N", help="seed of the samplers, in place of the study file's"
+    )
     _add_fit_options(command)
     command.set_defaults(run=_report)
 
 
 def _add_check(commands: argparse._SubParsersAction) -> None:
-    command = _add(commands, "check", "read and validate a study, and show what would be analysed",
-                   "longsurv check study.toml")
+    command = _add(
+        commands,
+        "check",
+        "read and validate a study, and show what would be analysed",
+        "longsurv check study.toml",
+    )
     command.add_argument("study", type=Path, metavar="STUDY.toml", help="the study file")
     command.set_defaults(run=_check)
 

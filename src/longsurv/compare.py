@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
-from longsurv.priors import moments
+from longsurv.priors import LKJ, log_density
 from longsurv.results import Estimate, Posterior
 
 SHIFT_LIMIT = 0.25
@@ -42,8 +42,8 @@ def compare(fit: Estimate, post: Posterior, level: float = 0.95) -> pd.DataFrame
 
     - "agree": the centres differ by less than a quarter of a standard error and the widths by less
       than a quarter;
-    - "prior pulls": taking the prior out of the posterior by the normal approximation (precisions
-      subtract) removes most of the difference;
+    - "prior pulls": taking the parameter's own prior out of the posterior, both taken as quadratic
+      around the posterior mean, removes most of the difference;
     - "boundary": maximum likelihood put the parameter, or another variance, on its boundary, where
       its interval does not exist;
     - "asymptotics": neither explains it: the likelihood is not normal around its maximum, or the
@@ -89,31 +89,49 @@ def _overlap(a: pd.Series, b: pd.Series) -> float:
     return shared / covered if covered > 0 else 1.0
 
 
-def _verdict(fit: Estimate, post: Posterior, term: str, a: pd.Series, b: pd.Series) -> tuple[str, str]:
+def _verdict(
+    fit: Estimate, post: Posterior, term: str, a: pd.Series, b: pd.Series
+) -> tuple[str, str]:
     se, sd = float(a["std_error"]), float(b["std_error"])
     on_boundary = bool(fit.optimum.at_boundary)
-    if not math.isfinite(se):
-        reason = "maximum likelihood puts a variance on its boundary, where it has no standard error"
+    shift, ratio = _distance(a, b)
+    if not (math.isfinite(se) and math.isfinite(ratio)):
+        reason = (
+            "maximum likelihood puts a variance on its boundary, where it has no standard error"
+        )
         return "boundary", reason
-    shift, ratio = _distance(a["estimate"], se, b["estimate"], sd)
     if _close(shift, ratio):
-        return "agree", f"centres differ by {abs(shift):.2f} standard errors, widths by {ratio - 1:+.0%}"
-    how = f"the centres differ by {abs(shift):.2f} standard errors and the widths by {ratio - 1:+.0%}"
-    prior = post.priors.get(term)
-    if prior is not None:
-        without = _without_prior(b["estimate"], sd, *moments(prior))
-        if without is not None:
-            new_shift, new_ratio = _distance(a["estimate"], se, *without)
-            misfit, before = _misfit(new_shift, new_ratio), _misfit(shift, ratio)
-            if misfit < 0.5 * before:
-                return "prior pulls", f"{how}; most of that goes when {prior} is taken out"
+        return (
+            "agree",
+            f"centres differ by {abs(shift):.2f} standard errors, widths by {ratio - 1:+.0%}",
+        )
+    how = (
+        f"the centres differ by {abs(shift):.2f} standard errors and the widths by {ratio - 1:+.0%}"
+    )
+    prior, slope, curvature = _prior_at(post, term, float(b["estimate"]))
+    steep = abs(slope) * sd > 1.0 and slope * shift > 0.0
+    if steep or -curvature * sd**2 > 0.5:
+        return "prior pulls", f"{how}; {prior} is strong against the data"
+    mean, without = _without_prior(b["estimate"], sd, slope, curvature)
+    left = _misfit((mean - a["estimate"]) / se, ratio * without / sd)
+    if left < 0.5 * _misfit(shift, ratio):
+        return "prior pulls", f"{how}; most of that goes when {prior} is taken out"
     if on_boundary:
-        return "boundary", f"{how}; maximum likelihood fixed a variance at its boundary, Bayes averages over it"
-    return "asymptotics", f"{how}; the prior is too weak to explain it, the sample too small for normality"
+        return (
+            "boundary",
+            f"{how}; maximum likelihood fixed a variance at its boundary, Bayes averages over it",
+        )
+    return (
+        "asymptotics",
+        f"{how}; the prior is too weak to explain it, the sample too small for normality",
+    )
 
 
-def _distance(estimate: float, se: float, other: float, sd: float) -> tuple[float, float]:
-    return (other - estimate) / max(se, 1e-300), sd / max(se, 1e-300)
+def _distance(a: pd.Series, b: pd.Series) -> tuple[float, float]:
+    """Difference of the centres in standard errors, and ratio of the intervals' widths."""
+    shift = (b["estimate"] - a["estimate"]) / max(float(a["std_error"]), 1e-300)
+    width = max(float(a["conf_high"] - a["conf_low"]), 1e-300)
+    return shift, float(b["conf_high"] - b["conf_low"]) / width
 
 
 def _close(shift: float, ratio: float) -> bool:
@@ -124,10 +142,21 @@ def _misfit(shift: float, ratio: float) -> float:
     return abs(shift) + abs(math.log(ratio))
 
 
-def _without_prior(mean: float, sd: float, prior_mean: float, prior_sd: float) -> tuple[float, float] | None:
-    """Mean and SD of the likelihood alone, were all three normal; None if the prior is the tighter."""
-    precision = 1.0 / sd**2 - (0.0 if math.isinf(prior_sd) else 1.0 / prior_sd**2)
-    if precision <= 0.0:
-        return None
-    weighted = mean / sd**2 - (0.0 if math.isinf(prior_sd) else prior_mean / prior_sd**2)
-    return weighted / precision, 1.0 / math.sqrt(precision)
+def _prior_at(post: Posterior, term: str, x: float) -> tuple[str, float, float]:
+    """The prior of a parameter in words, and the slope and curvature of its log density at x."""
+    prior = post.priors.get(term)
+    if prior is not None:
+        step = 1e-4 * max(abs(x), 1e-8)
+        up, down = log_density(prior, x + step)[1], log_density(prior, x - step)[1]
+        return str(prior), log_density(prior, x)[1], (up - down) / (2.0 * step)
+    lkj = post.stack.correlation or LKJ(1.0)
+    # Each correlation of an LKJ matrix is 2 Beta(shape, shape) - 1.
+    power = lkj.eta - 2.0 + 0.5 * post.stack.size
+    rest = max(1.0 - x * x, 1e-12)
+    return str(lkj), -2.0 * power * x / rest, -2.0 * power * (1.0 + x * x) / rest**2
+
+
+def _without_prior(mean: float, sd: float, slope: float, curvature: float) -> tuple[float, float]:
+    """Mean and SD of the likelihood alone, were it and the prior's log density quadratic here."""
+    precision = 1.0 / sd**2 + curvature
+    return mean - slope / precision, 1.0 / math.sqrt(precision)

@@ -24,7 +24,9 @@ class DataError(LongsurvError):
     """
 
     def __init__(self, problems: str | Sequence[str]) -> None:
-        self.problems: tuple[str, ...] = (problems,) if isinstance(problems, str) else tuple(problems)
+        self.problems: tuple[str, ...] = (
+            (problems,) if isinstance(problems, str) else tuple(problems)
+        )
         if len(self.problems) == 1:
             message = self.problems[0]
         else:

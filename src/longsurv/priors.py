@@ -201,7 +201,7 @@ def _lkj_shape(eta, q, j):
 
 
 @njit(cache=True, nogil=True)
-def _stack(theta, codes, constants, logged, eta, q):
+def _stack(theta, codes, constants, logged, eta, blocks):
     """Sum of log priors and log Jacobians at unconstrained theta, with its gradient."""
     value = 0.0
     gradient = np.zeros(theta.shape[0])
@@ -215,14 +215,15 @@ def _stack(theta, codes, constants, logged, eta, q):
         value += v
         gradient[j] = g
     k = m
-    for i in range(1, q):
-        for j in range(i):
-            shape = _lkj_shape(eta, q, j)
-            r = math.tanh(theta[k])
-            value += shape * math.log1p(-r * r) - (2.0 * shape - 1.0) * math.log(2.0)
-            value += math.lgamma(2.0 * shape) - 2.0 * math.lgamma(shape)
-            gradient[k] = -2.0 * shape * r
-            k += 1
+    for q in blocks:
+        for i in range(1, q):
+            for j in range(i):
+                shape = _lkj_shape(eta, q, j)
+                r = math.tanh(theta[k])
+                value += shape * math.log1p(-r * r) - (2.0 * shape - 1.0) * math.log(2.0)
+                value += math.lgamma(2.0 * shape) - 2.0 * math.lgamma(shape)
+                gradient[k] = -2.0 * shape * r
+                k += 1
     return value, gradient
 
 
@@ -231,7 +232,7 @@ class PriorStack:
     """The priors of all parameters of a model, in the order of its unconstrained vector.
 
     Positive parameters are on the log scale in theta; after them may come the partial correlations
-    of one LKJ prior. `value_and_gradient` includes the log Jacobians of those transforms, so that
+    of one LKJ prior, or of several independent ones with the same eta. `value_and_gradient` includes the log Jacobians of those transforms, so that
     the sum with a log-likelihood is a log density of theta.
 
     Attributes
@@ -241,15 +242,21 @@ class PriorStack:
         One scalar prior a name.
     correlation : LKJ or None
     size : int
-        Dimension of the correlation matrix (0 for none).
+        Dimension of the largest correlation matrix (0 for none).
+    blocks : tuple of int
+        Dimensions of all correlation matrices, in the order of theta; by default the one of `size`.
     """
 
     names: tuple[str, ...]
     priors: tuple[Prior, ...]
     correlation: LKJ | None = None
     size: int = 0
+    blocks: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.blocks:
+            object.__setattr__(self, "blocks", (self.size,))
+        object.__setattr__(self, "_blocks", np.array(self.blocks, dtype=np.int64))
         object.__setattr__(self, "_codes", np.array([p.code for p in self.priors], dtype=np.int64))
         constants = np.array([p.constants for p in self.priors], dtype=float).reshape(-1, 3)
         object.__setattr__(self, "_constants", constants)
@@ -259,7 +266,7 @@ class PriorStack:
 
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """Log prior density of the unconstrained vector theta, shape (d,), and its gradient."""
-        return _stack(theta, self._codes, self._constants, self._logged, self._eta, self.size)  # type: ignore[attr-defined]
+        return _stack(theta, self._codes, self._constants, self._logged, self._eta, self._blocks)  # type: ignore[attr-defined]
 
     def constrain(self, theta: np.ndarray) -> np.ndarray:
         """Scalar parameters on their natural scale, from theta of shape (..., d)."""
@@ -272,19 +279,18 @@ class PriorStack:
         theta has shape (chains, draws, d); each array has shape (chains, draws).
         """
         values = self.constrain(theta)
-        out = {name: _each(p, values[..., j]) for j, (name, p) in enumerate(zip(self.names, self.priors, strict=True))}
+        out = {
+            name: _each(p, values[..., j])
+            for j, (name, p) in enumerate(zip(self.names, self.priors, strict=True))
+        }
         if self.correlation is not None and self.size > 1:
             out["correlation"] = self._lkj(np.tanh(theta[..., len(self.priors) :]))
         return out
 
     def _lkj(self, r: np.ndarray) -> np.ndarray:
         """Density of the correlation matrix, up to its constant."""
-        q, total, k = self.size, np.zeros(r.shape[:-1]), 0
-        for i in range(1, q):
-            for _ in range(i):
-                total += (self._eta - 1.0) * np.log1p(-(r[..., k] ** 2))  # type: ignore[attr-defined]
-                k += 1
-        return total
+        pairs = sum(q * (q - 1) // 2 for q in self.blocks)
+        return (self._eta - 1.0) * np.log1p(-(r[..., :pairs] ** 2)).sum(axis=-1)  # type: ignore[attr-defined]
 
     def describe(self) -> dict[str, str]:
         """Each prior in words, by parameter name."""
@@ -303,7 +309,9 @@ def _each_flat(code, a, b, c, x):
 
 
 def _each(prior: Prior, x: np.ndarray) -> np.ndarray:
-    return _each_flat(prior.code, *prior.constants, np.ascontiguousarray(x).ravel()).reshape(x.shape)
+    return _each_flat(prior.code, *prior.constants, np.ascontiguousarray(x).ravel()).reshape(
+        x.shape
+    )
 
 
 def log_density(prior: Prior, x: float) -> tuple[float, float]:
@@ -317,7 +325,9 @@ def moments(prior: Prior) -> tuple[float, float]:
     if isinstance(prior, Normal):
         return prior.mean, prior.sd
     if isinstance(prior, StudentT):
-        return prior.mean, prior.scale * math.sqrt(prior.df / (prior.df - 2)) if prior.df > 2 else math.inf
+        return prior.mean, prior.scale * math.sqrt(
+            prior.df / (prior.df - 2)
+        ) if prior.df > 2 else math.inf
     if isinstance(prior, HalfNormal):
         return prior.sd * math.sqrt(2 / math.pi), prior.sd * math.sqrt(1 - 2 / math.pi)
     if isinstance(prior, Exponential):
@@ -340,12 +350,14 @@ def from_interval(ratio: float, low: float, high: float, level: float = 0.95) ->
     Raises
     ------
     LongsurvError
-        Unless 0 < low < ratio < high.
+        Unless 0 < low < ratio < high and 0 < level < 1.
     """
     from scipy.special import ndtri
 
     if not 0 < low < ratio < high:
         raise LongsurvError(f"expected 0 < low < ratio < high, got {low}, {ratio}, {high}")
+    if not 0.0 < level < 1.0:
+        raise LongsurvError(f"level is a probability between 0 and 1, such as 0.95; got {level!r}")
     width = 2.0 * float(ndtri(0.5 + level / 2.0))
     return Normal(math.log(ratio), (math.log(high) - math.log(low)) / width)
 
@@ -403,7 +415,9 @@ def choose(
             raise LongsurvError(f"no parameter {key!r} to put a prior on; there are {known}.{hint}")
         for target in targets:
             if not isinstance(prior, Prior):
-                raise LongsurvError(f"the prior of {key!r} must be one of longsurv.priors, got {prior!r}")
+                raise LongsurvError(
+                    f"the prior of {key!r} must be one of longsurv.priors, got {prior!r}"
+                )
             if prior.positive != defaults[target].positive or isinstance(prior, LKJ):
                 kind = "a positive parameter" if defaults[target].positive else "any real number"
                 raise LongsurvError(f"{prior} does not fit {target!r}, which is {kind}")

@@ -6,16 +6,13 @@ it never stops the rest of the study.
 
 from __future__ import annotations
 
-import hashlib
 import html
-import platform
 import re
 import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
+from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -26,17 +23,14 @@ import pandas as pd
 from longsurv.cohort import Cohort, Marker
 from longsurv.cohort.settings import ModelSettings, SamplingSettings, read_study
 from longsurv.errors import LongsurvError
-from longsurv.estimands.changes import Change, adjusted_p_values, difference_in_change
+from longsurv.estimands.changes import Change
 
 if TYPE_CHECKING:
     from longsurv.results import Estimate, Posterior
 
-ENGINES = ("ml", "bayes")
 MORTALITY = "mortality"
 COMPONENT = "component"
-PACKAGES = ("longsurv", "numpy", "scipy", "pandas", "numba", "formulaic", "nutpie", "pymc",
-            "arviz", "lifelines", "statsmodels", "matplotlib")
-QUICK_DRAWS = 250
+QUICK_DRAWS = 500
 
 
 @dataclass(frozen=True)
@@ -88,7 +82,7 @@ class Study:
 
     cohort: Cohort
     models: ModelSettings
-    sampling: SamplingSettings = SamplingSettings()
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Study:
@@ -121,7 +115,8 @@ class Study:
         has_phase = re.search(r"\bphase\b", self.models.trajectory) is not None
         return "phase" if has_phase else self.cohort.schema.time
 
-    def changes_of(self, data: pd.DataFrame) -> list[Change]:
+    @property
+    def contrasts(self) -> list[Change]:
         """The differences in change to estimate: each later phase, or one unit of time."""
         schema = self.cohort.schema
         reference, *levels = self.cohort.groups
@@ -130,8 +125,11 @@ class Study:
             ends: list[tuple[Any, Any]] = [(names[0], name) for name in names[1:]]
         else:
             ends = [(0.0, 1.0)]
-        return [Change(self.change_variable, start, end, schema.treatment, level, reference)
-                for level in levels for start, end in ends]
+        return [
+            Change(self.change_variable, start, end, schema.treatment, level, reference)
+            for level in levels
+            for start, end in ends
+        ]
 
     def run(self, *, progress: bool = True, quick: bool = False) -> StudyResults:
         """Fit every model by both engines.
@@ -149,6 +147,8 @@ class Study:
         """
         from tqdm import tqdm
 
+        from longsurv.report.provenance import data_hash, software_versions
+
         study = self
         if quick:
             draws = min(QUICK_DRAWS, self.sampling.draws)
@@ -156,8 +156,12 @@ class Study:
         began = time.perf_counter()
         stages = study._stages()
         models: dict[str, ModelResult] = {}
-        with tqdm(total=len(stages), disable=None if progress else True, unit="model",
-                  bar_format="{desc:<28} {bar} {n_fmt}/{total_fmt}  {remaining} left") as bar:
+        with tqdm(
+            total=len(stages),
+            disable=None if progress else True,
+            unit="model",
+            bar_format="{desc:<28} {bar} {n_fmt}/{total_fmt}  {remaining} left",
+        ) as bar:
             for name, label, fit in stages:
                 bar.set_description_str(label[:28])
                 models[name] = fit()
@@ -175,7 +179,7 @@ class Study:
 
     def _stages(self) -> list[tuple[str, str, Callable[[], ModelResult]]]:
         stages: list[tuple[str, str, Callable[[], ModelResult]]] = [
-            (name, marker.label, lambda name=name: self._fit_marker(name))  # type: ignore[misc]
+            (name, marker.label, partial(self._fit_marker, name))
             for name, marker in self.endpoints.items()
         ]
         return [*stages, (MORTALITY, "Mortality", self._fit_mortality)]
@@ -186,13 +190,19 @@ class Study:
         data = self.cohort.marker_data(name)
         if self.change_variable == "phase":
             data = data[data["phase"].notna()].reset_index(drop=True)
-        return self._fit(name, f"y ~ {self.models.trajectory}", data, LMM)
+        formula = f"y ~ {self.models.trajectory}"
+        if data["y"].nunique() < 2:
+            same = "there are no values" if data.empty else "every value is the same"
+            reason = f"{same}: nothing varies that a model could explain"
+            return ModelResult(name, formula, data, reasons={"ml": reason, "bayes": reason})
+        return self._fit(name, formula, data, LMM)
 
     def _fit_mortality(self) -> ModelResult:
         from longsurv.models import CoxPH
 
         data = self.cohort.survival_data()
-        return self._fit(MORTALITY, f"Surv(entry, exit, event) ~ {self.models.mortality}", data, CoxPH)
+        formula = f"Surv(entry, exit, event) ~ {self.models.mortality}"
+        return self._fit(MORTALITY, formula, data, CoxPH)
 
     def _fit(self, name: str, formula: str, data: pd.DataFrame, family: Any) -> ModelResult:
         sampling = self.sampling
@@ -210,8 +220,15 @@ class Study:
             except LongsurvError as error:
                 reasons[engine] = str(error)
             seconds[engine] = time.perf_counter() - began
-        return ModelResult(name, formula, data, answers.get("ml"), answers.get("bayes"),
-                           MappingProxyType(reasons), MappingProxyType(seconds))
+        return ModelResult(
+            name,
+            formula,
+            data,
+            answers.get("ml"),
+            answers.get("bayes"),
+            MappingProxyType(reasons),
+            MappingProxyType(seconds),
+        )
 
 
 @dataclass(frozen=True)
@@ -255,43 +272,15 @@ class StudyResults:
     def changes(self) -> pd.DataFrame:
         """The difference in change of every marker by both engines, one row an answer.
 
-        Columns `marker`, `label`, `unit`, `direction`, `level`, `start`, `end`, `engine`, `scale`
-        ("difference" or "ratio"), `estimate`, `conf_low`, `conf_high` on that scale; `std_estimate`,
-        `std_low`, `std_high` in standard deviations of the marker at baseline (of its logarithm for
-        a ratio); `p_value`, `p_holm`, `p_fdr` (maximum likelihood), `prob_positive` (Bayes);
-        `reason` why there is no answer.
+        Columns `marker`, `label`, `unit`, `direction`, `level`, `start`, `end`, `engine`,
+        `scale` ("difference" or "ratio"), `estimate`, `conf_low`, `conf_high` on that scale;
+        `std_estimate`, `std_low`, `std_high` in standard deviations of the marker at baseline
+        (of its logarithm for a ratio); `p_value`, `p_holm`, `p_fdr` (maximum likelihood),
+        `prob_positive` (Bayes); `reason` why there is no answer.
         """
-        rows = [row for name in self.markers for row in self._change_rows(name)]
-        table = pd.DataFrame(rows, columns=_CHANGE_COLUMNS)
-        ml = table["engine"] == "ml"
-        for column, method in (("p_holm", "holm"), ("p_fdr", "fdr_bh")):
-            table.loc[ml, column] = adjusted_p_values(table.loc[ml, "p_value"].tolist(), method)
-        return table
+        from longsurv.report.tables.changes import changes_table
 
-    def _change_rows(self, name: str) -> list[dict[str, Any]]:
-        marker, model = self.cohort.markers[name], self.markers[name]
-        spread = baseline_sd(model.data, self.cohort.schema.patient, self.cohort.schema.time)
-        log = marker.transform == "log"
-        rows = []
-        for change in self.study.changes_of(model.data):
-            for engine in ENGINES:
-                row: dict[str, Any] = {
-                    "marker": name, "label": marker.label, "unit": marker.unit,
-                    "direction": marker.direction, "level": str(change.level),
-                    "start": change.start, "end": change.end, "engine": engine,
-                    "scale": "ratio" if log else "difference",
-                    "reason": model.reasons.get(engine, ""),
-                }
-                result = model.answers.get(engine)
-                if result is not None:
-                    try:
-                        tidy = difference_in_change(result, change, model.data).iloc[0]
-                    except LongsurvError as error:
-                        row["reason"] = str(error)
-                    else:
-                        row |= _change_values(tidy, spread, log)
-                rows.append(row)
-        return rows
+        return changes_table(self)
 
     @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -326,8 +315,10 @@ class StudyResults:
 
     def __repr__(self) -> str:
         failed = [name for name, model in self.models.items() if model.reasons]
-        return (f"StudyResults({self.cohort.title!r}: {len(self.markers)} markers and mortality,"
-                f" {len(failed)} with an engine that gave no answer; seed {self.study.sampling.seed})")
+        return (
+            f"StudyResults({self.cohort.title!r}: {len(self.markers)} markers and mortality,"
+            f" {len(failed)} without an answer from both engines; seed {self.study.sampling.seed})"
+        )
 
     def _repr_html_(self) -> str:
         from longsurv.report.sections.answer import short_answer
@@ -337,52 +328,7 @@ class StudyResults:
         return f"<div><strong>{html.escape(answer.question)}</strong><ul>{items}</ul></div>"
 
 
-_CHANGE_COLUMNS = [
-    "marker", "label", "unit", "direction", "level", "start", "end", "engine", "scale", "estimate",
-    "conf_low", "conf_high", "std_estimate", "std_low", "std_high", "p_value", "p_holm", "p_fdr",
-    "prob_positive", "reason",
-]
-
-
-def _change_values(tidy: pd.Series, spread: float, log: bool) -> dict[str, float]:
-    """One tidy contrast on the scale readers see, and in standard deviations."""
-    raw = {"estimate": tidy["estimate"], "conf_low": tidy["conf_low"], "conf_high": tidy["conf_high"]}
-    shown = {key: float(np.exp(v) if log else v) for key, v in raw.items()}
-    standard = {
-        "std_" + key.removeprefix("conf_"): float(v) / spread if spread > 0 else np.nan
-        for key, v in raw.items()
-    }
-    return {**shown, **standard, "p_value": float(tidy.get("p_value", np.nan)),
-            "prob_positive": float(tidy.get("prob_positive", np.nan))}
-
-
-def baseline_sd(data: pd.DataFrame, patient: str, time: str) -> float:
-    """Standard deviation between patients of the first measured `y`."""
-    first = data.sort_values([patient, time]).drop_duplicates(patient)["y"]
-    return float(first.std()) if len(first) > 1 else np.nan
-
-
 def model_seed(seed: int, name: str) -> int:
     """A seed for one model that depends on the study's seed and the model's name, not its place."""
     sequence = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(name.encode()),))
     return int(sequence.generate_state(1)[0] >> 1)  # below 2**31, which every sampler takes
-
-
-def data_hash(cohort: Cohort) -> str:
-    """SHA-256 of the patient and measurement tables, whatever the order of their columns."""
-    digest = hashlib.sha256()
-    for table in (cohort.patients, cohort.measurements):
-        text = table[sorted(table.columns)].to_csv(index=False, lineterminator="\n")
-        digest.update(text.encode())
-    return digest.hexdigest()
-
-
-def software_versions() -> dict[str, str]:
-    """Python and the packages whose numbers the report holds."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found

@@ -30,6 +30,10 @@ def simulate(seed, n=40, entry=False, strata=False, weights=False, offset=False,
     }
 
 
+def switched_on(switches):
+    return "+".join(name for name in switches if switches[name]) or "plain"
+
+
 def dense_penalised(rows, beta, ties):
     """log L + log det I / 2 from explicit weighted covariances of every risk set."""
     risk = rows["weights"] * np.exp(rows["X"] @ beta + rows["offset"])
@@ -59,7 +63,9 @@ def slope(f, beta, h=1e-3):
 
 @pytest.mark.parametrize("ties", ["efron", "breslow"])
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
-@pytest.mark.parametrize("switches", SWITCHES, ids=lambda s: "+".join(k for k in s if s[k]) or "plain")
+@pytest.mark.parametrize(
+    "switches", SWITCHES, ids=lambda s: "+".join(k for k in s if s[k]) or "plain"
+)
 def test_value_and_gradient(switches, tied, ties):
     rows = simulate(3, tied=tied, **switches)
     data = cox.prepare(**rows, ties=ties)

@@ -100,6 +100,13 @@ def test_a_stratum_of_its_own_is_not_separated_by_it():
     assert together is not None and apart is None
 
 
+def test_rounding_does_not_hide_separation():
+    """0.1 + 0.2 ranks above 0.3 by rounding only."""
+    x = [[0.1 + 0.2], [0.3], [0.5], [0.3]]
+    direction = cox.separation(cox.prepare(x, [5, 6, 1, 2], [0, 0, 1, 1]))
+    np.testing.assert_array_equal(direction, [1])
+
+
 def test_offsets_and_weights_do_not_matter():
     rng = np.random.default_rng(2)
     X, exit = rng.normal(size=(30, 2)), rng.exponential(size=30)

@@ -113,7 +113,7 @@ structures <- function(T) {
 }
 
 # ---- Kenward-Roger in covariance parameters tau, derivatives of V by finite differences ----------
-# second: with the second derivatives of V (zero when V is linear in tau); without, the "linear" form.
+# second: with the second derivatives of V (zero when V is linear in tau); else the "linear" form.
 kenward_roger <- function(tau, covariance, problem, second = TRUE) {
   n <- length(problem$y); q <- length(tau)
   full <- function(tau) {

@@ -53,9 +53,15 @@ class FixedDesign:
             )
         frame = _evaluate(self.recipe, data, "the new data")
         values = frame[list(self.names)].to_numpy(dtype=float)
-        bad = [n for n, finite in zip(self.names, np.isfinite(values).all(axis=0), strict=True) if not finite]
+        bad = [
+            n
+            for n, finite in zip(self.names, np.isfinite(values).all(axis=0), strict=True)
+            if not finite
+        ]
         if bad:
-            raise FormulaError(f"{bad} cannot be computed from the new data: the values are outside their domain")
+            raise FormulaError(
+                f"{bad} cannot be computed from the new data: the values are outside their domain"
+            )
         return values
 
 
@@ -132,7 +138,9 @@ def response(left: str, data: pd.DataFrame) -> np.ndarray:
     frame = _evaluate(_recipe(f"0 + {left}", used), used, "the data")
     if frame.shape[1] != 1:
         columns = ", ".join(map(str, frame.columns[:5])) + (", ..." if frame.shape[1] > 5 else "")
-        raise FormulaError(f"the response {left!r} must be one numeric column; it gives the columns {columns}")
+        raise FormulaError(
+            f"the response {left!r} must be one numeric column; it gives the columns {columns}"
+        )
     values = np.full(len(data), np.nan)
     values[complete] = frame.iloc[:, 0].to_numpy(dtype=float)
     bad = np.flatnonzero(complete & ~np.isfinite(values))
@@ -175,7 +183,9 @@ def _recipe(right: str, data: pd.DataFrame) -> Any:
 
     try:
         with np.errstate(divide="ignore", invalid="ignore"):
-            matrix = Formula(right).get_model_matrix(_readable(data), context={}, na_action="ignore")
+            matrix = Formula(right).get_model_matrix(
+                _readable(data), context={}, na_action="ignore"
+            )
     except (FormulaicError, SyntaxError) as error:
         raise FormulaError(_explain(right, error, data)) from error
     return matrix.model_spec
@@ -191,7 +201,9 @@ def _evaluate(recipe: Any, data: pd.DataFrame, where: str) -> pd.DataFrame:
     except FormulaicError as error:
         raise FormulaError(_explain(where, error, data)) from error
     except DataMismatchWarning as warning:
-        raise FormulaError(f"{where}: a factor has levels the model was not fitted to. {warning}") from warning
+        raise FormulaError(
+            f"{where}: a factor has levels the model was not fitted to. {warning}"
+        ) from warning
     return pd.DataFrame(matrix)
 
 
@@ -206,7 +218,9 @@ def _explain(where: str, error: Exception, data: pd.DataFrame) -> str:
     columns = [str(c) for c in data.columns]
     near = difflib.get_close_matches(found.group(1), columns, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"'{where}' needs {found.group(1)!r}, which is not a column of the data ({columns}).{hint}"
+    return (
+        f"'{where}' needs {found.group(1)!r}, which is not a column of the data ({columns}).{hint}"
+    )
 
 
 def _independent_columns(X: np.ndarray) -> np.ndarray:
@@ -231,7 +245,9 @@ def _independent_columns(X: np.ndarray) -> np.ndarray:
 def _main_effects(recipe: Any, names: list[str]) -> dict[str, tuple[str, ...]]:
     out: dict[str, tuple[str, ...]] = {}
     for term, where in recipe.term_slices.items():
-        used = sorted({str(v) for v in recipe.term_variables[term]} & set(map(str, recipe.required_variables)))
+        used = sorted(
+            {str(v) for v in recipe.term_variables[term]} & set(map(str, recipe.required_variables))
+        )
         if len(used) == 1 and len(term.factors) == 1 and used[0] not in out:
             out[used[0]] = tuple(names[where])
     return out

@@ -1,6 +1,8 @@
 """The formula language: a response, fixed effects, and random effects in brackets.
 
     log(bili) ~ year * drug + (year | id)
+    log(bili) ~ year * drug + (year || id)          the same without the correlation
+    log(bili) ~ year * drug + (1 | site/id)         patients within sites
     Surv(entry, exit, event) ~ drug + age
 
 Fixed effects are read by formulaic; this module takes the formula apart before it gets there.
@@ -23,11 +25,20 @@ class RandomTerm:
     effects : str
         Right-hand side for the columns of Z, as in ``year`` or ``1`` or ``0 + year``.
     group : str
-        Column whose values share random effects.
+        Column whose values share random effects, or several joined by ``:`` (site:id).
+    correlated : bool
+        False for ``||``: every column of Z has a variance of its own and no correlation with another,
+        the columns of one factor included.
     """
 
     effects: str
     group: str
+    correlated: bool = True
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the data that make up the group."""
+        return tuple(self.group.split(":"))
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,9 @@ def parse(text: str) -> Formula:
         If there is no ``~``, a bracket does not close, or a term cannot be read.
     """
     if not isinstance(text, str) or text.count("~") != 1:
-        raise FormulaError(f"a formula needs exactly one '~', as in 'y ~ x + (1 | id)'; got {text!r}")
+        raise FormulaError(
+            f"a formula needs exactly one '~', as in 'y ~ x + (1 | id)'; got {text!r}"
+        )
     left, right = (side.strip() for side in text.split("~"))
     if not left or not right:
         raise FormulaError(f"the formula {text!r} needs something on both sides of '~'")
@@ -75,7 +88,7 @@ def parse(text: str) -> Formula:
         elif sign == "-":
             raise FormulaError(f"a random term cannot be subtracted: {term!r} in {text!r}")
         else:
-            random.append(_random_term(term, bar, text))
+            random.extend(_random_terms(term, bar, text))
     joined = " ".join(f"{sign} {term}" for sign, term in fixed).removeprefix("+ ") or "1"
     surv = _surv(left, text)
     return Formula(text, "" if surv else left, joined, tuple(random), surv)
@@ -118,15 +131,20 @@ def _bar(term: str) -> int | None:
     return None
 
 
-def _random_term(term: str, bar: int, text: str) -> RandomTerm:
+def _random_terms(term: str, bar: int, text: str) -> list[RandomTerm]:
+    """The term of each grouping: ``site/id`` stands for site and site:id."""
     effects, group = term[1:bar].strip(), term[bar + 1 : -1].strip()
-    if group.startswith("|"):
-        raise FormulaError(f"uncorrelated random effects ('||') in {text!r} are not available yet")
+    correlated = not group.startswith("|")
+    group = re.sub(r"\s+", "", group.removeprefix("|"))
     if not effects or not group:
         raise FormulaError(f"a random term reads '(effects | group)', got {term!r} in {text!r}")
-    if not re.fullmatch(r"\w+", group):
-        raise FormulaError(f"the group of {term!r} must be one column name, got {group!r}")
-    return RandomTerm(effects, group)
+    if not re.fullmatch(r"\w+(:\w+)*(/\w+)*", group):
+        raise FormulaError(
+            f"the group of {term!r} must be a column name, or nested ones as in site/id, got {group!r}"
+        )
+    outer, *inner = group.split("/")
+    levels = [":".join([outer, *inner[:depth]]) for depth in range(len(inner) + 1)]
+    return [RandomTerm(effects, level, correlated) for level in levels]
 
 
 def _surv(left: str, text: str) -> tuple[str, ...]:

@@ -2,14 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from longsurv.design.fixed import FixedDesign, fixed_design, response
-from longsurv.design.formula import Formula, parse
+from longsurv.design.formula import Formula, RandomTerm, parse
+from longsurv.design.residual import Residual, ResidualDesign
 from longsurv.errors import DataError, FormulaError
+
+
+@dataclass(frozen=True)
+class RandomDesign:
+    """Random effects that share one grouping; effects of different blocks are independent.
+
+    Attributes
+    ----------
+    parts : tuple of FixedDesign
+        The columns of each term of the formula.
+    X : ndarray, shape (n, q)
+        All columns side by side.
+    names : tuple of str
+        Columns of X.
+    blocks : tuple of int
+        How many neighbouring columns each block of correlated effects has.
+    """
+
+    parts: tuple[FixedDesign, ...]
+    X: np.ndarray
+    names: tuple[str, ...]
+    blocks: tuple[int, ...]
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """Columns (i, j), j < i, that may be correlated, row by row."""
+        block = np.repeat(np.arange(len(self.blocks)), self.blocks)
+        return [(i, j) for i in range(len(block)) for j in range(i) if block[i] == block[j]]
+
+    def parameter_names(self, group: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names of the standard deviations, and of the correlations."""
+        z = self.names
+        sds = tuple(f"sd({name}|{group})" for name in z)
+        return sds, tuple(f"cor({z[j]},{z[i]}|{group})" for i, j in self.pairs)
+
+    def rebuild(self, data: pd.DataFrame) -> np.ndarray:
+        """The same columns for new rows, shape (m, q)."""
+        return np.hstack(
+            [np.empty((len(data), 0)), *(part.rebuild(data) for part in self.parts)]
+        )
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """A grouping of patients, such as their site, with its own random effects.
+
+    Attributes
+    ----------
+    name : str
+    random : RandomDesign
+    group : ndarray of int, shape (n,)
+        Index into `labels`.
+    labels : Index
+    """
+
+    name: str
+    random: RandomDesign
+    group: np.ndarray
+    labels: pd.Index
 
 
 @dataclass(frozen=True)
@@ -22,26 +83,35 @@ class MixedDesign:
     y : ndarray, shape (n,)
     fixed : FixedDesign
         With X of shape (n, p).
-    random : FixedDesign
-        With X, here called Z, of shape (n, q).
+    random : RandomDesign
+        Of the patients, with X, here called Z, of shape (n, q).
     group : ndarray of int, shape (n,)
-        Index into `labels`.
+        Patient: index into `labels`.
     labels : Index, length N
         Patients, sorted.
+    group_name : str
+        Column that identifies patients, or several joined by a colon.
     rows : ndarray of int, shape (n,)
         Positions of the used rows in the data.
     n_excluded : int
         Rows left out for a missing value.
+    outer : tuple of Grouping
+        Groupings that patients are nested in, the finest first.
+    residual : ResidualDesign, optional
+        Correlation of the residuals of a patient; None for independent ones.
     """
 
     formula: Formula
     y: np.ndarray
     fixed: FixedDesign
-    random: FixedDesign
+    random: RandomDesign
     group: np.ndarray
     labels: pd.Index
+    group_name: str
     rows: np.ndarray
     n_excluded: int
+    outer: tuple[Grouping, ...] = ()
+    residual: ResidualDesign | None = None
 
     @property
     def Z(self) -> np.ndarray:
@@ -49,67 +119,178 @@ class MixedDesign:
         return self.random.X
 
     @property
-    def group_name(self) -> str:
-        """Column that identifies patients."""
-        return self.formula.random[0].group
+    def structured(self) -> bool:
+        """Whether there is more than independent residuals and the random effects of patients."""
+        return bool(self.outer) or self.residual is not None
+
+    @property
+    def groupings(self) -> tuple[Grouping, ...]:
+        """Patients and what they are nested in, the finest first, where they have random effects."""
+        inner = Grouping(self.group_name, self.random, self.group, self.labels)
+        return (inner, *self.outer) if self.random.names else self.outer
 
     @property
     def variance_names(self) -> tuple[str, ...]:
-        """Residual SD, random-effects SDs, then their correlations, row by row."""
-        z, g = self.random.names, self.group_name
-        sds = tuple(f"sd({name}|{g})" for name in z)
-        cors = tuple(f"cor({z[j]},{z[i]}|{g})" for i in range(len(z)) for j in range(i))
-        return ("sigma", *sds, *cors)
+        """Residual SD, random-effects SDs, then their correlations, row by row.
+
+        For a structured design the residual's parameters, then those of each grouping.
+        """
+        named = [g.random.parameter_names(g.name) for g in self.groupings]
+        first = self.residual.names if self.residual is not None else ("sigma",)
+        return (*first, *(name for sds, cors in named for name in (*sds, *cors)))
 
 
-def mixed_design(formula: str, data: pd.DataFrame) -> MixedDesign:
+def mixed_design(
+    formula: str, data: pd.DataFrame, residual: Residual | None = None, *, structured: bool = False
+) -> MixedDesign:
     """Build the design of ``y ~ fixed + (effects | group)``.
+
+    Parameters
+    ----------
+    formula : str
+    data : DataFrame
+    residual : Residual, optional
+        Correlation of the residuals; only with `structured`.
+    structured : bool
+        Whether nested groupings and correlated residuals are welcome.
 
     Raises
     ------
     FormulaError
-        For a formula that cannot be read or names a column the data do not have.
+        For a formula that cannot be read, names a column the data do not have, or has random terms
+        that the model cannot take.
     DataError
-        If no complete row is left, or there are not more rows than coefficients.
+        If no complete row is left, there are not more rows than coefficients, groups are not nested, or
+        a patient has two residuals at one visit.
     """
     parsed = parse(formula)
-    if parsed.surv or len(parsed.random) != 1:
+    correlated = residual is not None and not residual.trivial
+    terms: dict[str, list[RandomTerm]] = {}
+    for term in parsed.random:
+        terms.setdefault(term.group, []).append(term)
+    if parsed.surv or (not structured and len(terms) != 1):
         raise FormulaError(
             f"a mixed model needs one random term such as (1 | id); {formula!r} has {len(parsed.random)}"
         )
-    term = parsed.random[0]
-    if term.group not in data:
-        raise FormulaError(f"{formula!r}: the data have no column {term.group!r} to group rows by")
+    if not terms and not (residual is not None and residual.patient):
+        raise FormulaError(
+            f"{formula!r} has no random term such as (1 | id); without one, the residual structure must "
+            "name the patients, as in Residual('unstructured', visit='visit', patient='id')"
+        )
+    columns = [c for term in parsed.random for c in term.columns]
+    if residual is not None:
+        columns += [c for c in (residual.visit, residual.patient) if c]
+    missing = [c for c in dict.fromkeys(columns) if c not in data]
+    if missing:
+        raise FormulaError(f"{formula!r}: the data have no column {missing[0]!r} to group rows by")
     y = response(parsed.response, data)
-    fixed, fixed_complete = fixed_design(parsed.fixed, data)
-    random, random_complete = fixed_design(term.effects, data)
-    group = data[term.group]
-    complete = fixed_complete & random_complete & ~np.isnan(y) & group.notna().to_numpy()
+    fixed, complete = fixed_design(parsed.fixed, data)
+    complete = complete & ~np.isnan(y) & data[columns].notna().all(axis=1).to_numpy()
+    random = {}
+    for name, of_group in terms.items():
+        random[name], known = _random_design(of_group, data, formula)
+        complete &= known
     if not complete.any():
         raise DataError(f"no row of the data has all of the values that {formula!r} needs")
+    used = data
     if not complete.all():
         # Rank and factor levels must come from the rows that are used.
         used = data.loc[complete].reset_index(drop=True)
         fixed, _ = fixed_design(parsed.fixed, used)
-        random, _ = fixed_design(term.effects, used)
-        y, group = y[complete], group[complete]
-    if not random.names:
-        raise FormulaError(f"the random term of {formula!r} has no columns; (1 | {term.group}) has one")
+        random = {name: _random_design(of, used, formula)[0] for name, of in terms.items()}
+        y = y[complete]
     if len(y) <= len(fixed.names):
         raise DataError(
             f"{formula!r} has {len(fixed.names)} coefficients but only {len(y)} complete rows; "
             "a simpler formula is needed"
         )
-    codes, labels = pd.factorize(group, sort=True)
-    if len(labels) < 2:
-        raise DataError(f"column {term.group!r} has one value only; random effects need several patients")
+    groupings = [
+        Grouping(name, random[name], *_groups(of[0].columns, used, name))
+        for name, of in terms.items()
+    ]
+    if residual is not None and residual.patient:
+        groupings = _with_patients(groupings, residual.patient, used)
+    groupings.sort(key=lambda g: len(g.labels), reverse=True)
+    _check_nested(groupings, formula)
+    patients, *outer = groupings
     return MixedDesign(
         formula=parsed,
         y=y,
         fixed=fixed,
-        random=random,
-        group=codes.astype(np.int64),
-        labels=pd.Index(labels),
+        random=patients.random,
+        group=patients.group,
+        labels=patients.labels,
+        group_name=patients.name,
         rows=np.flatnonzero(complete),
         n_excluded=int((~complete).sum()),
+        outer=tuple(outer),
+        residual=residual.design(used, patients.group) if residual and correlated else None,
     )
+
+
+def _random_design(
+    terms: Sequence[RandomTerm], data: pd.DataFrame, formula: str
+) -> tuple[RandomDesign, np.ndarray]:
+    """The columns of all terms of one grouping, and which rows have them."""
+    parts, complete = [], np.ones(len(data), dtype=bool)
+    blocks: list[int] = []
+    for term in terms:
+        part, known = fixed_design(term.effects, data)
+        if not part.names:
+            raise FormulaError(
+                f"the random term of {formula!r} has no columns; (1 | {term.group}) has one"
+            )
+        parts.append(part)
+        complete &= known
+        blocks += [len(part.names)] if term.correlated else [1] * len(part.names)
+    names = [name for part in parts for name in part.names]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise FormulaError(
+            f"{formula!r} gives {terms[0].group} the random effect {twice[0]} twice; leave the intercept "
+            "out of a term with 0, as in (1 | id) + (0 + time | id)"
+        )
+    # Parts may differ in their complete rows; then the design is made again from the common ones.
+    X = np.hstack([p.X for p in parts]) if complete.all() else np.empty((0, len(names)))
+    return RandomDesign(tuple(parts), X, tuple(names), tuple(blocks)), complete
+
+
+def _groups(columns: Sequence[str], data: pd.DataFrame, name: str) -> tuple[np.ndarray, pd.Index]:
+    """Codes and sorted labels of the values of a column, or of the combinations of several."""
+    if len(columns) == 1:
+        codes, labels = pd.factorize(data[columns[0]], sort=True)
+        labels = pd.Index(labels)
+    else:
+        keys = data[list(columns)].astype(object)
+        codes = data.groupby(list(columns), sort=True, observed=True).ngroup().to_numpy()
+        first = np.unique(codes, return_index=True)[1]
+        labels = pd.Index([":".join(map(str, row)) for row in keys.iloc[first].to_numpy()])
+    if len(labels) < 2:
+        raise DataError(f"column {name!r} has one value only; random effects need several patients")
+    return codes.astype(np.int64), labels
+
+
+def _with_patients(
+    groupings: list[Grouping], patient: str, data: pd.DataFrame
+) -> list[Grouping]:
+    """The groupings, with the patients of the residuals if none of them is theirs."""
+    group, labels = _groups([patient], data, patient)
+    for grouping in groupings:
+        pairs = np.unique(np.column_stack([group, grouping.group]), axis=0)
+        if len(pairs) == len(labels) == len(grouping.labels):
+            return groupings
+    bare = RandomDesign((), np.empty((len(data), 0)), (), ())
+    return [*groupings, Grouping(patient, bare, group, labels)]
+
+
+def _check_nested(groupings: Sequence[Grouping], formula: str) -> None:
+    for fine, coarse in zip(groupings[:-1], groupings[1:], strict=True):
+        pairs = np.unique(np.column_stack([fine.group, coarse.group]), axis=0)
+        values, counts = np.unique(pairs[:, 0], return_counts=True)
+        if (counts > 1).any():
+            torn = fine.labels[values[counts > 1][0]]
+            raise DataError(
+                f"{formula!r}: {fine.name} {torn!s} belongs to several values of {coarse.name}. Only nested "
+                f"groups can be fitted; if the same label stands for different patients, write "
+                f"(1 | {coarse.name}/{fine.name.split(':')[-1]})"
+            )

@@ -63,14 +63,18 @@ def survival_design(formula: str, data: pd.DataFrame) -> SurvivalDesign:
         raise FormulaError(f"a random term has no place in a survival formula: {formula!r}")
     missing = [name for name in parsed.surv if name not in data]
     if missing:
-        raise FormulaError(f"{formula!r}: the data have no columns {missing}; they have {list(data.columns)}")
+        raise FormulaError(
+            f"{formula!r}: the data have no columns {missing}; they have {list(data.columns)}"
+        )
     times = [_numbers(data, name) for name in parsed.surv]
     entry = times[0] if len(times) == 3 else np.zeros(len(data))
     exit_, event = times[-2], times[-1]
     fixed, complete = fixed_design(parsed.fixed, data, intercept=False)
     complete &= ~(np.isnan(entry) | np.isnan(exit_) | np.isnan(event))
     if not complete.all():
-        fixed, _ = fixed_design(parsed.fixed, data.loc[complete].reset_index(drop=True), intercept=False)
+        fixed, _ = fixed_design(
+            parsed.fixed, data.loc[complete].reset_index(drop=True), intercept=False
+        )
     rows = np.flatnonzero(complete)
     entry, exit_, event = entry[rows], exit_[rows], event[rows]
     _check(parsed, data.index[rows], entry, exit_, event)
@@ -103,6 +107,8 @@ def _check(
         report(exit_ <= entry, f"{exit_name!r} is not after {parsed.surv[0]!r}")
     report(~np.isin(event, (0, 1)), f"{event_name!r} is not 0 or 1")
     if not problems and not event.any():
-        problems.append(f"{event_name!r} has no events among {len(event)} rows: nothing can be estimated")
+        problems.append(
+            f"{event_name!r} has no events among {len(event)} rows: nothing can be estimated"
+        )
     if problems:
         raise DataError(problems)

@@ -46,7 +46,9 @@ def _verdict(rows: list[tuple[str, float, str, bool]], good: str, flags: Sequenc
     else:
         listed = "; ".join(
             f"{check} is {value:.4g} (expected {limit})"
-            for check, value, limit in zip(failed["check"], failed["value"], failed["limit"], strict=True)
+            for check, value, limit in zip(
+                failed["check"], failed["value"], failed["limit"], strict=True
+            )
         )
         words = f"Not to be relied on as it stands: {listed}."
     return Verdict(bool(failed.empty), " ".join([words, *flags]), checks)
@@ -74,8 +76,9 @@ def of_posterior(
     table: pd.DataFrame, stats: Mapping[str, np.ndarray], flags: Sequence[str] = ()
 ) -> Verdict:
     """Verdict on posterior draws (Vehtari et al. 2021, Bayesian Anal 16:667; Betancourt 2016 for E-BFMI)."""
-    r_hat = float(table["r_hat"].max())
-    ess = float(table[["ess_bulk", "ess_tail"]].min().min())
+    # A parameter that never moved has no R-hat: NaN, which passes no check.
+    r_hat = float(table["r_hat"].max(skipna=False))
+    ess = float(table[["ess_bulk", "ess_tail"]].to_numpy(dtype=float).min())
     divergences = float(np.asarray(stats["diverging"]).sum())
     energy = np.asarray(stats["energy"], dtype=float)
     bfmi = float((np.square(np.diff(energy, axis=1)).mean(axis=1) / energy.var(axis=1)).min())

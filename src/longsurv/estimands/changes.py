@@ -28,12 +28,10 @@ class Fitted(Protocol):
     @property
     def design(self) -> Any:
         """Holds the fixed-effects design as `design.fixed`."""
+        ...
 
     def contrast(self, weights: dict[str, float]) -> pd.DataFrame:
         """A linear combination of the fixed effects, one tidy row."""
-
-    def predict(self, newdata: pd.DataFrame) -> pd.DataFrame:
-        """Mean response of new rows, with intervals."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +90,14 @@ def contrast_weights(design: FixedDesign, change: Change, data: pd.DataFrame) ->
     EstimationError
         If the contrast cannot be estimated from this design.
     """
-    corners = _rows(data, [
-        {change.treatment: level, change.variable: at}
-        for level in (change.level, change.reference)
-        for at in (change.end, change.start)
-    ])
+    corners = _rows(
+        data,
+        [
+            {change.treatment: level, change.variable: at}
+            for level in (change.level, change.reference)
+            for at in (change.end, change.start)
+        ],
+    )
     matrix = design.recipe.get_model_matrix(corners, context={}, na_action="ignore")
     signs = np.array([1.0, -1.0, -1.0, 1.0])
     weights = dict(zip(map(str, matrix.columns), signs @ matrix.to_numpy(dtype=float), strict=True))
@@ -104,20 +105,21 @@ def contrast_weights(design: FixedDesign, change: Change, data: pd.DataFrame) ->
     lost = [name for name in weights if name in design.aliased]
     if lost:
         raise EstimationError(
-            f"the difference in change needs {lost[0]!r}, which the data cannot tell from the other"
-            f" terms: is there a measurement of every group at both {change.start!r} and"
+            f"the difference in change needs {lost[0]!r}, which the data cannot tell from the"
+            f" other terms: is there a measurement of every group at both {change.start!r} and"
             f" {change.end!r}?"
         )
     if not weights:
         raise EstimationError(
-            f"the model has no interaction of {change.variable!r} and {change.treatment!r}, so both"
-            f" groups change alike by construction; write '{change.variable} * {change.treatment}'"
+            f"the model has no interaction of {change.variable!r} and {change.treatment!r}, so"
+            f" both groups change alike by construction; write '{change.variable} *"
+            f" {change.treatment}'"
         )
     return weights
 
 
 def mean_curves(
-    result: Fitted,
+    result: Any,
     data: pd.DataFrame,
     variable: str,
     values: Sequence[Hashable],
@@ -160,8 +162,13 @@ def _rows(data: pd.DataFrame, cells: Sequence[dict[str, Hashable]]) -> pd.DataFr
     """Rows of a typical patient with some columns set, every column keeping its type."""
     typical = {name: _typical(column) for name, column in data.items()}
     frame = pd.DataFrame([{**typical, **cell} for cell in cells], columns=list(data.columns))
-    return frame.astype({name: column.dtype for name, column in data.items()
-                         if isinstance(column.dtype, pd.CategoricalDtype)})
+    return frame.astype(
+        {
+            name: column.dtype
+            for name, column in data.items()
+            if isinstance(column.dtype, pd.CategoricalDtype)
+        }
+    )
 
 
 def _typical(column: pd.Series) -> object:

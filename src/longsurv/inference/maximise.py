@@ -128,20 +128,44 @@ def maximise(
     if not np.isfinite(f(x)[0]):
         return _stopped(f, x, names, "the log density is not finite at the starting point")
 
-    fixed = np.zeros(len(x), dtype=bool)
-    if second_order is None:
-        x = _climb(f, x, bound, fixed, max_iterations)
-    point = _newton(f, x, bound, fixed)
-    near = np.flatnonzero(np.isfinite(bound) & (point.x - bound < 0.05))
-    for j in near[np.argsort(point.x[near] - bound[near])]:
-        trial_fixed = fixed.copy()
-        trial_fixed[j] = True
-        trial = np.where(trial_fixed, bound, point.x)
-        trial = _climb(f, trial, bound, trial_fixed, max_iterations)
-        candidate = _newton(f, trial, bound, trial_fixed)
-        if candidate.value >= point.value - SNAP_TOLERANCE:
-            point, fixed = candidate, trial_fixed
+    def search(x: np.ndarray) -> tuple[_Point, np.ndarray]:
+        fixed = np.zeros(len(x), dtype=bool)
+        if second_order is None:
+            x = _climb(f, x, bound, fixed, max_iterations)
+        point = _newton(f, x, bound, fixed)
+        near = np.flatnonzero(np.isfinite(bound) & (point.x - bound < 0.05))
+        for j in near[np.argsort(point.x[near] - bound[near])]:
+            trial_fixed = fixed.copy()
+            trial_fixed[j] = True
+            trial = np.where(trial_fixed, bound, point.x)
+            trial = _climb(f, trial, bound, trial_fixed, max_iterations)
+            candidate = _newton(f, trial, bound, trial_fixed)
+            if candidate.value >= point.value - SNAP_TOLERANCE:
+                point, fixed = candidate, trial_fixed
+        return point, fixed
+
+    point, fixed = search(x)
+    while (away := _off_bound(f, point, bound)) is not None:
+        candidate, candidate_fixed = search(away)
+        if not candidate.value > point.value + SNAP_TOLERANCE:
+            break
+        point, fixed = candidate, candidate_fixed
     return _record(f, point, names, fixed)
+
+
+def _off_bound(f: _Counted, point: _Point, bound: np.ndarray) -> np.ndarray | None:
+    """A better point a short way off a bound, if there is one.
+
+    A long first step can land on the bound of an even function, where there is no slope to lead away
+    again even if the bound is the lowest point around.
+    """
+    for j in np.flatnonzero(point.x <= bound):
+        for step in (1.0, 0.3, 0.1, 0.03, 0.01):
+            trial = point.x.copy()
+            trial[j] += step
+            if f(trial)[0] > point.value + SNAP_TOLERANCE:
+                return trial
+    return None
 
 
 def _climb(

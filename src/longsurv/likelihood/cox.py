@@ -21,9 +21,10 @@ Coefficients, gradients and information are on the caller's scale throughout.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from longsurv.likelihood.cox_data import CoxData, Floats, Integers, prepare, standardise
 from longsurv.likelihood.cox_firth import (
@@ -53,6 +54,7 @@ __all__ = [
     "value_and_gradient",
     "value_gradient_information",
 ]
+
 
 def loglik(data: CoxData, beta: ArrayLike) -> float:
     """Log partial likelihood.
@@ -178,9 +180,10 @@ def baseline_hazard(data: CoxData, beta: ArrayLike, at: ArrayLike | None = None)
     )
 
 
-def cumulative_by_stratum(jumps: Floats, opening: NDArray[np.int32]) -> Floats:
+def cumulative_by_stratum(jumps: Floats, opening: Integers) -> Floats:
     """Running sum along the first axis that starts afresh with every stratum."""
     total = np.empty_like(jumps)
-    for start, stop in zip(np.unique(opening), [*np.unique(opening)[1:], len(jumps)]):
+    bounds = np.append(np.unique(opening), len(jumps))
+    for start, stop in pairwise(bounds):
         np.cumsum(jumps[start:stop], axis=0, out=total[start:stop])
     return total

@@ -11,11 +11,19 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+from longsurv.likelihood.cox_sorting import (
+    Floats,
+    Integers,
+    counting_sort,
+    entry_indices,
+    event_ranges,
+    mean_squares,
+    standardised,
+    stratum_means,
+    whole,
+)
 
 # Times closer than this, relative to the mean absolute time, are one time: ages and durations
 # computed in floating point differ in the last digits where the calendar says "same day".
@@ -32,9 +40,9 @@ class RiskArrays(NamedTuple):
     offset: Floats  # (n,) centred within stratum
     weight: Floats  # (n,)
     event: NDArray[np.bool_]  # (n,)
-    first: NDArray[np.int32]  # (n,) first event time at which the row is at risk
-    last: NDArray[np.int32]  # (n,) one past the last; an event row's own time is last - 1
-    opening: NDArray[np.int32]  # (K,) index of the first event time of the same stratum
+    first: Integers  # (n,) first event time at which the row is at risk
+    last: Integers  # (n,) one past the last; an event row's own time is last - 1
+    opening: Integers  # (K,) index of the first event time of the same stratum
     deaths: Integers  # (K,) number of events
     death_weight: Floats  # (K,) their summed weights
     staggered: bool  # some row enters after the first event time of its stratum
@@ -152,26 +160,26 @@ def prepare(
         levels, code = np.unique(labels, return_inverse=True)
     clock, order, exit_rank, entry_rank = _ranks(exit, start)
     if len(levels) > 1:
-        order = _counting_sort(code, order, len(levels))
+        order = counting_sort(code, order, len(levels))
     counted = died & (weight > 0)
-    first, last, time_rank, time_stratum = _event_ranges(
+    first, last, time_rank, time_stratum = event_ranges(
         code[order], exit_rank[order], counted[order]
     )
     if entry_rank is not None:
         bounds = np.searchsorted(time_stratum, np.arange(len(levels) + 1))
-        first = _entry_indices(order, code, entry_rank, time_rank, bounds, last)
+        first = entry_indices(order, code, entry_rank, time_rank, bounds, last)
     informative = (first < last) & (weight[order] > 0)
     if not informative.all():
         order, first, last = order[informative], first[informative], last[informative]
     K = len(time_rank)
     opening = np.searchsorted(time_stratum, time_stratum).astype(np.int32)
-    mean, offset_mean = _stratum_means(X, shift, code, len(levels))
+    mean, offset_mean = stratum_means(X, shift, code, len(levels))
     scale = _scales(X, mean, code)
     died, weight = died[order], weight[order]
     own = last[died] - 1
     deaths = np.bincount(own, minlength=K)
-    arrays = _read_only(
-        X=_standardised(X, mean, scale, code, order),
+    arrays = RiskArrays(
+        X=standardised(X, mean, scale, code, order),
         offset=shift[order] - offset_mean[code[order]],
         weight=weight,
         event=died,
@@ -183,6 +191,9 @@ def prepare(
         staggered=bool((first > opening[first]).any()),
         efron=ties == "efron" and bool(deaths.max() > 1),
     )
+    for array in arrays:
+        if isinstance(array, np.ndarray):
+            array.flags.writeable = False
     return CoxData(
         arrays=arrays,
         order=order,
@@ -210,13 +221,6 @@ def _reals(values: ArrayLike) -> Floats:
     array = np.ascontiguousarray(values, dtype=float).view()
     array.flags.writeable = False
     return array
-
-
-def _read_only(**arrays: NDArray | bool) -> RiskArrays:
-    for array in arrays.values():
-        if isinstance(array, np.ndarray):
-            array.flags.writeable = False
-    return RiskArrays(**arrays)
 
 
 def _check(
@@ -275,10 +279,10 @@ def _ranks(
     n = len(exit)
     both = exit if entry is None else np.concatenate([exit, entry])
     low, high = both.min(), both.max()
-    if high - low < 2 * n and max(-low, high) * TIE_TOLERANCE < 0.5 and _whole(both):
+    if high - low < 2 * n and max(-low, high) * TIE_TOLERANCE < 0.5 and whole(both):
         clock = np.arange(low, high + 1)  # days, months, ...: no need to sort
         rank = (both - low).astype(np.int64)
-        order = _counting_sort(rank[:n], np.arange(n), len(clock))
+        order = counting_sort(rank[:n], np.arange(n), len(clock))
     else:
         by_time = np.argsort(both)
         ascending = both[by_time]
@@ -299,128 +303,8 @@ def _ranks(
     return clock, order, rank[:n], rank[n:]
 
 
-@njit(cache=True, nogil=True)
-def _whole(values):
-    for value in values:
-        if value != np.floor(value):
-            return False
-    return True
-
-
-@njit(cache=True, nogil=True)
-def _counting_sort(key, order, n_keys):
-    """Stable sort of `order` by key[order], O(n)."""
-    position = np.zeros(n_keys + 1, np.int64)
-    for i in range(len(key)):
-        position[key[i] + 1] += 1
-    for k in range(n_keys):
-        position[k + 1] += position[k]
-    result = np.empty(len(order), np.int64)
-    for i in range(len(order)):
-        row = order[i]
-        result[position[key[row]]] = row
-        position[key[row]] += 1
-    return result
-
-
-@njit(cache=True, nogil=True)
-def _event_ranges(stratum, rank, event):
-    """Range of event times of each sorted row when nobody enters late; the event times."""
-    n = len(rank)
-    first = np.empty(n, np.int32)
-    last = np.empty(n, np.int32)
-    time_rank = np.empty(n, np.int64)
-    time_stratum = np.empty(n, np.int64)
-    K = 0
-    opening = 0
-    i = 0
-    while i < n:
-        if i == 0 or stratum[i - 1] != stratum[i]:
-            opening = K
-        j = i
-        any_event = False
-        while j < n and rank[j] == rank[i] and stratum[j] == stratum[i]:
-            any_event |= event[j]
-            j += 1
-        if any_event:
-            time_rank[K] = rank[i]
-            time_stratum[K] = stratum[i]
-            K += 1
-        while i < j:
-            first[i] = opening
-            last[i] = K
-            i += 1
-    return first, last, time_rank[:K].copy(), time_stratum[:K].copy()
-
-
-@njit(cache=True, nogil=True)
-def _entry_indices(order, code, entry_rank, time_rank, bounds, last):
-    """First event time after entry: at risk at t needs entry < t."""
-    first = np.empty(len(order), np.int32)
-    for i in range(len(order)):
-        low, high = bounds[code[order[i]]], np.int64(last[i])
-        while low < high:
-            middle = (low + high) // 2
-            if time_rank[middle] <= entry_rank[order[i]]:
-                low = middle + 1
-            else:
-                high = middle
-        first[i] = low
-    return first
-
-
-@njit(cache=True, nogil=True)
-def _stratum_means(X, offset, code, n_strata):
-    """Means by stratum, summed about the stratum's first row: exact for a constant column."""
-    n, p = X.shape
-    pivot = np.full(n_strata, -1)
-    count = np.zeros(n_strata)
-    mean = np.zeros((n_strata, p))
-    offset_mean = np.zeros(n_strata)
-    for i in range(n):
-        s = code[i]
-        if pivot[s] < 0:
-            pivot[s] = i
-        count[s] += 1
-        offset_mean[s] += offset[i] - offset[pivot[s]]
-        for j in range(p):
-            mean[s, j] += X[i, j] - X[pivot[s], j]
-    for s in range(n_strata):
-        offset_mean[s] = offset[pivot[s]] + offset_mean[s] / count[s]
-        for j in range(p):
-            mean[s, j] = X[pivot[s], j] + mean[s, j] / count[s]
-    return mean, offset_mean
-
-
 def _scales(X: Floats, mean: Floats, code: Integers) -> Floats:
     """Powers of two near the columns' standard deviations; 1 for a constant column."""
-    sd = np.sqrt(_mean_squares(X, mean, code))
+    sd = np.sqrt(mean_squares(X, mean, code))
     sd[sd == 0] = 1.0
     return np.exp2(np.round(np.log2(sd)))
-
-
-@njit(cache=True, nogil=True)
-def _mean_squares(X, mean, code):
-    n, p = X.shape
-    total = np.zeros(p)
-    for i in range(n):
-        for j in range(p):
-            total[j] += (X[i, j] - mean[code[i], j]) ** 2
-    return total / n
-
-
-@njit(cache=True, nogil=True)
-def _standardised(X, mean, scale, code, order):
-    """Rows of X in the new order, centred within stratum and scaled."""
-    n, p = len(order), X.shape[1]
-    place = np.full(len(X), -1)
-    for i in range(n):
-        place[order[i]] = i
-    inverse = 1.0 / scale  # exact: powers of two
-    Z = np.empty((n, p))
-    for row in range(len(X)):  # reading in order and writing out of order is the cheaper way
-        i = place[row]
-        if i >= 0:
-            for j in range(p):
-                Z[i, j] = (X[row, j] - mean[code[row], j]) * inverse[j]
-    return Z

@@ -23,7 +23,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike
 
-from longsurv.likelihood.cox_data import CoxData, Floats, standardise
+from longsurv.likelihood.cox_data import CoxData, Floats, RiskArrays, standardise
 from longsurv.likelihood.cox_kernel import (
     cross_product,
     event_contributions,
@@ -78,7 +78,7 @@ def firth_value_gradient_information(
 
 
 @njit(cache=True, nogil=True)
-def _inverse_root(information, noise):
+def _inverse_root(information: Floats, noise: Floats) -> tuple[Floats, float]:
     """Lower triangular W with W' W = I^-1, and log det I; log det -inf if a pivot is mere noise."""
     p = len(information)
     L = np.zeros((p, p))
@@ -105,7 +105,7 @@ def _inverse_root(information, noise):
 
 
 @njit(cache=True, nogil=True)
-def _leverages(X, W):
+def _leverages(X: Floats, W: Floats) -> Floats:
     """h_i = x_i' W' W x_i, (n,)."""
     n, p = X.shape
     h = np.zeros(n)
@@ -119,7 +119,16 @@ def _leverages(X, W):
 
 
 @njit(cache=True, nogil=True)
-def _time_terms(a, S, E, T, ET, moments, A, gradient):
+def _time_terms(
+    a: RiskArrays,
+    S: Floats,
+    E: Floats,
+    T: Floats,
+    ET: Floats,
+    moments: Floats,
+    A: Floats,
+    gradient: Floats,
+) -> tuple[Floats, Floats]:
     """Add the terms in m to the gradient; return cumulants of A m for the rows.
 
     (K, p) each: wbar sum_l A m / phi, and the same weighted by c, which tied events lack.
@@ -165,7 +174,7 @@ def _time_terms(a, S, E, T, ET, moments, A, gradient):
 
 
 @njit(cache=True, nogil=True)
-def _evaluate(a, b):
+def _evaluate(a: RiskArrays, b: Floats) -> tuple[float, Floats, Floats]:
     """Penalised value and gradient, and the information; standardised coefficients."""
     n, p = a.X.shape
     gradient = np.full(p, np.nan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from longsurv.likelihood.cox_data import Floats, Integers, RiskArrays
 from longsurv.likelihood.cox_risksets import (
     LOG_BASE,
     death_sums,
@@ -20,7 +21,7 @@ ETA_LIMIT = 1e10
 
 
 @njit(cache=True, nogil=True)
-def usable(eta):
+def usable(eta: Floats) -> bool:
     for i in range(len(eta)):
         if not abs(eta[i]) <= ETA_LIMIT:  # written so that nan is not usable
             return False
@@ -28,7 +29,7 @@ def usable(eta):
 
 
 @njit(cache=True, nogil=True)
-def event_terms(a, S, E, eS):
+def event_terms(a: RiskArrays, S: Floats, E: Floats, eS: Integers) -> tuple[Floats, Floats]:
     """Mean over l of log phi, and wbar times the sums of 1/phi, c/phi, 1/phi^2, c/phi^2, c^2/phi^2.
 
     Shapes (K,) and (K, 5). The first two sums carry the exponents -eS, the others -2 eS.
@@ -55,7 +56,7 @@ def event_terms(a, S, E, eS):
 
 
 @njit(cache=True, nogil=True)
-def expected_events(a, v, e, eS, moments):
+def expected_events(a: RiskArrays, v: Floats, e: Integers, eS: Integers, moments: Floats) -> Floats:
     """v u: the weighted number of events each row's time at risk leads one to expect, (n,)."""
     event, last = a.event, a.last
     u = exposure(a, e, moments[:, :1].copy(), eS)
@@ -69,7 +70,7 @@ def expected_events(a, v, e, eS, moments):
 
 
 @njit(cache=True, nogil=True)
-def score(a, expected):
+def score(a: RiskArrays, expected: Floats) -> Floats:
     """X' (w event - expected), (p,)."""
     X, weight, event = a.X, a.weight, a.event
     gradient = np.zeros(X.shape[1])
@@ -81,7 +82,7 @@ def score(a, expected):
 
 
 @njit(cache=True, nogil=True)
-def cross_product(X, u):
+def cross_product(X: Floats, u: Floats) -> Floats:
     """X' diag(u) X, in blocks of rows that stay in the cache."""
     n, p = X.shape
     block = 512
@@ -97,7 +98,7 @@ def cross_product(X, u):
 
 
 @njit(cache=True, nogil=True)
-def subtract_means(a, S, E, moments, product):
+def subtract_means(a: RiskArrays, S: Floats, E: Floats, moments: Floats, product: Floats) -> None:
     """Lower triangle of product -= sum over k, l of wbar (S1 - c E1)(S1 - c E1)' / phi^2."""
     p = product.shape[0]
     for k in range(len(a.deaths)):
@@ -114,7 +115,7 @@ def subtract_means(a, S, E, moments, product):
 
 
 @njit(cache=True, nogil=True)
-def mirror(product):
+def mirror(product: Floats) -> None:
     """Fill the upper triangle from the lower."""
     for j in range(product.shape[0]):
         for m in range(j):
@@ -122,7 +123,7 @@ def mirror(product):
 
 
 @njit(cache=True, nogil=True)
-def evaluate(a, b, order):
+def evaluate(a: RiskArrays, b: Floats, order: int) -> tuple[float, Floats, Floats]:
     """Value; with order 1 the gradient; with order 2 the information too. Else they are nan."""
     p = a.X.shape[1]
     gradient = np.full(p, np.nan)
@@ -148,7 +149,7 @@ def evaluate(a, b, order):
 
 
 @njit(cache=True, nogil=True)
-def event_contributions(a, eta, mean_log):
+def event_contributions(a: RiskArrays, eta: Floats, mean_log: Floats) -> Floats:
     """Each row's term of the log partial likelihood, (n,)."""
     weight, event, last = a.weight, a.event, a.last
     terms = np.zeros(len(eta))

@@ -16,12 +16,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from longsurv.likelihood.cox_data import Floats, Integers, RiskArrays
+
 LOG_BASE = 256 * np.log(2.0)
 NO_TERMS = -(2**30)  # exponent of an empty sum
 
 
 @njit(cache=True, nogil=True)
-def scaled(gap):
+def scaled(gap: int) -> float:
     """2^(256 gap) for gap <= 0, to 0 when the term cannot matter beside one of gap 0."""
     if gap == 0:
         return 1.0
@@ -29,7 +31,7 @@ def scaled(gap):
 
 
 @njit(cache=True, nogil=True)
-def linear_predictor(a, b):
+def linear_predictor(a: RiskArrays, b: Floats) -> Floats:
     """eta = X b + offset, for standardised coefficients b."""
     X, offset = a.X, a.offset
     n, p = X.shape
@@ -43,7 +45,7 @@ def linear_predictor(a, b):
 
 
 @njit(cache=True, nogil=True)
-def relative_risks(a, eta):
+def relative_risks(a: RiskArrays, eta: Floats) -> tuple[Floats, Integers]:
     """Weighted risks w exp(eta) as mantissa v and exponent e."""
     n, weight = len(eta), a.weight
     v = np.empty(n)
@@ -55,7 +57,7 @@ def relative_risks(a, eta):
 
 
 @njit(cache=True, nogil=True)
-def _aligned(S, eS, k, exponent):
+def _aligned(S: Floats, eS: Integers, k: int, exponent: int) -> float:
     """Factor by which a term of this exponent enters S[k]; S[k] is rescaled if it is larger."""
     gap = exponent - eS[k]
     if gap > 0:
@@ -68,7 +70,7 @@ def _aligned(S, eS, k, exponent):
 
 
 @njit(cache=True, nogil=True)
-def _add_sum(S, eS, into, source):
+def _add_sum(S: Floats, eS: Integers, into: int, source: int) -> None:
     """S[into] += S[source]."""
     factor = _aligned(S, eS, into, eS[source])
     for j in range(S.shape[1]):
@@ -76,7 +78,7 @@ def _add_sum(S, eS, into, source):
 
 
 @njit(cache=True, nogil=True)
-def risk_sums(a, v, e, width):
+def risk_sums(a: RiskArrays, v: Floats, e: Integers, width: int) -> tuple[Floats, Integers]:
     """Sums over the risk set of every event time: S (K, width), and their exponents eS (K,).
 
     The first column is the sum of v, the others those of v times the leading columns of X.
@@ -119,7 +121,7 @@ def risk_sums(a, v, e, width):
 
 
 @njit(cache=True, nogil=True)
-def death_sums(a, v, e, eS, width):
+def death_sums(a: RiskArrays, v: Floats, e: Integers, eS: Integers, width: int) -> Floats:
     """As `risk_sums`, over the tied events alone and with exponents eS; empty if not needed."""
     X, event, last = a.X, a.event, a.last
     E = np.zeros((len(a.deaths) if a.efron else 0, width))
@@ -134,7 +136,7 @@ def death_sums(a, v, e, eS, width):
 
 
 @njit(cache=True, nogil=True)
-def exposure(a, e, h, eS):
+def exposure(a: RiskArrays, e: Integers, h: Floats, eS: Integers) -> Floats:
     """Sum of h (K, m) over the event times at which each row is at risk.
 
     h[k] carries the exponent -eS[k], that of a hazard; the result (n, m) is to be multiplied by a

@@ -20,8 +20,10 @@ from longsurv.likelihood.cox_kernel import evaluate
 from longsurv.likelihood.cox_risksets import linear_predictor
 
 # Differences of covariates are scaled to a largest element of 1; the linear programme is solved
-# to 1e-7, so less than this is zero.
+# to 1e-7, so less than TOLERANCE is zero. Covariates closer than NEGLIGIBLE standard deviations
+# are equal: they differ by rounding.
 TOLERANCE = 1e-6
+NEGLIGIBLE = 1e-9
 ADDED_PER_ROUND = 200
 
 
@@ -42,9 +44,8 @@ def separation(data: CoxData) -> Floats | None:
     """
     plain = _without_offset(data.arrays)
     basis = _informative_basis(plain)
-    constraints = _differences(plain, *_random_pairs(plain)) @ basis
+    constraints = _normalised(_differences(plain, *_random_pairs(plain)) @ basis)
     while True:
-        constraints = _normalised(constraints)
         candidate = _candidate(constraints, basis.shape[1])
         if candidate is None:
             return None
@@ -52,8 +53,11 @@ def separation(data: CoxData) -> Floats | None:
         event_rows, rivals = _violations(plain, direction)
         if not len(event_rows):
             break
-        added = _differences(plain, event_rows, rivals) @ basis
-        constraints = np.vstack([constraints, added])
+        known = len(constraints)
+        added = _normalised(_differences(plain, event_rows, rivals) @ basis)
+        constraints = np.unique(np.vstack([constraints, added]), axis=0)
+        if len(constraints) == known:  # met already, up to the rounding of the solver
+            break
 
     visible = np.linalg.norm(basis, axis=1) > TOLERANCE
     for j in np.flatnonzero(visible & (np.abs(direction) > TOLERANCE)):
@@ -105,7 +109,7 @@ def _differences(a: RiskArrays, event_rows: Integers, rivals: Integers) -> Float
 def _normalised(constraints: Floats) -> Floats:
     """Rows scaled to largest element 1, each once; zero rows say nothing."""
     size = np.abs(constraints).max(axis=1, initial=0.0)
-    kept = size > TOLERANCE**2
+    kept = size > NEGLIGIBLE
     return np.unique(constraints[kept] / size[kept, None], axis=0)
 
 
@@ -142,13 +146,13 @@ def _violations(a: RiskArrays, direction: Floats) -> tuple[Integers, Integers]:
     shortfall = score[rival] - score[dead]
     candidates = np.flatnonzero(shortfall > 0)
     size = np.abs(_differences(a, dead[candidates], rival[candidates])).max(axis=1, initial=0.0)
-    relative = shortfall[candidates] / np.where(size > 0, size, np.inf)
+    relative = shortfall[candidates] / np.where(size > NEGLIGIBLE, size, np.inf)
     worst = candidates[np.argsort(-relative)[: min(ADDED_PER_ROUND, (relative > TOLERANCE).sum())]]
     return dead[worst], rival[worst]
 
 
 @njit(cache=True, nogil=True)
-def _highest_at_risk(a, score):
+def _highest_at_risk(a: RiskArrays, score: Floats) -> Integers:
     """Row of the largest score in the risk set of every event time, (K,)."""
     K = len(a.deaths)
     if not a.staggered:
@@ -177,6 +181,6 @@ def _highest_at_risk(a, score):
 
 
 @njit(cache=True, nogil=True)
-def _keep_higher(best, place, row, score):
+def _keep_higher(best: Integers, place: int, row: int, score: Floats) -> None:
     if row >= 0 and (best[place] < 0 or score[row] > score[best[place]]):
         best[place] = row

@@ -126,7 +126,9 @@ class Profile:
         return self.trace - self.outer / sigma2
 
 
-def prepare(X: np.ndarray, y: np.ndarray, Z: np.ndarray, group: np.ndarray, n_groups: int) -> LMMData:
+def prepare(
+    X: np.ndarray, y: np.ndarray, Z: np.ndarray, group: np.ndarray, n_groups: int
+) -> LMMData:
     """Reduce the rows to sufficient statistics.
 
     Parameters

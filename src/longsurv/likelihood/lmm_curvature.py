@@ -131,9 +131,7 @@ def variance_curvature(
     PX, QX = P[:, :p, :p], Q[:, :, :p, :p]
     phi_P = phi @ PX
     projected = (
-        trace
-        - 2.0 * np.einsum("jk,rskj->rs", phi, QX)
-        + np.einsum("rjk,skj->rs", phi_P, phi_P)
+        trace - 2.0 * np.einsum("jk,rskj->rs", phi, QX) + np.einsum("rjk,skj->rs", phi_P, phi_P)
     )
     slope = P[:, :p, p]
     quad = Q[:, :, p, p] - np.einsum("rj,jk,sk->rs", slope, phi, slope)

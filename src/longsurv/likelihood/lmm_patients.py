@@ -30,9 +30,7 @@ class RandomEffects:
     coupling: np.ndarray
 
 
-def random_effects(
-    data: LMMData, lam: np.ndarray, sigma: float, beta: np.ndarray
-) -> RandomEffects:
+def random_effects(data: LMMData, lam: np.ndarray, sigma: float, beta: np.ndarray) -> RandomEffects:
     """Random effects given y, beta (p,), sigma and the relative covariance factor lam (q, q)."""
     M = np.eye(data.q) + lam.T @ data.ztz @ lam
     half = lam @ np.linalg.inv(M) @ lam.T
@@ -63,7 +61,9 @@ def _pointwise(thetas, X, y, Z, group, n_groups):
     L = np.zeros((q, q))
     for s in range(S):
         log_sigma = thetas[s, p]
-        lam, _ = relative_factor(log_sigma, thetas[s, p + 1 : p + 1 + q], thetas[s, p + 1 + q :], np.ones(q))
+        lam, _ = relative_factor(
+            log_sigma, thetas[s, p + 1 : p + 1 + q], thetas[s, p + 1 + q :], np.ones(q)
+        )
         rtr = np.zeros(n_groups)
         ztr = np.zeros((n_groups, q))
         for i in range(n):
@@ -94,7 +94,12 @@ def _pointwise(thetas, X, y, Z, group, n_groups):
 
 
 def pointwise(
-    thetas: np.ndarray, X: np.ndarray, y: np.ndarray, Z: np.ndarray, group: np.ndarray, n_groups: int
+    thetas: np.ndarray,
+    X: np.ndarray,
+    y: np.ndarray,
+    Z: np.ndarray,
+    group: np.ndarray,
+    n_groups: int,
 ) -> np.ndarray:
     """Marginal log-likelihood of each patient at each parameter vector.
 

@@ -88,6 +88,8 @@ def percent(part: float, whole: float) -> str:
 
 def seconds(value: float) -> str:
     """A duration in words: "40 ms", "0.4 s", "12 s", "3 min 5 s"."""
+    if math.isnan(value):
+        return MISSING
     if value < 0.1:
         return f"{1000 * value:.0f} ms"
     if value < 10:

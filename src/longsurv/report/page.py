@@ -27,10 +27,14 @@ def render_page(results: StudyResults) -> str:
 
     css = files("longsurv.report").joinpath("templates/page.css").read_text(encoding="utf-8")
     context: dict[str, Any] = {section.id: section.build(results) for section in SECTIONS}
-    groups = [{"label": str(level), "dash": _LEGEND_DASHES[k % 4]}
-              for k, level in enumerate(results.cohort.groups)]
-    page = _environment().get_template("page.html.j2").render(
-        css=Markup(css), page=_head(results), sections=SECTIONS, groups=groups, **context
+    groups = [
+        {"label": str(level), "dash": _LEGEND_DASHES[k % 4]}
+        for k, level in enumerate(results.cohort.groups)
+    ]
+    page = (
+        _environment()
+        .get_template("page.html.j2")
+        .render(css=Markup(css), page=_head(results), sections=SECTIONS, groups=groups, **context)
     )
     return page.replace("95 %", "95\N{NO-BREAK SPACE}%")
 
@@ -42,8 +46,8 @@ def _head(results: StudyResults) -> dict[str, str]:
     lead = (
         f"{plural(len(cohort.patients), 'patient')} ({groups}),"
         f" {plural(len(cohort.measurements), 'measurement')} of"
-        f" {plural(len(cohort.markers), 'marker')}, {plural(events, event_name(cohort))}."
-        " Every model is fitted by maximum likelihood and by Bayes; intervals are 95 %."
+        f" {plural(len(cohort.markers), 'marker')}, {plural(events, event_name(cohort))}. Every"
+        " model is fitted by maximum likelihood and by Bayes; intervals are 95 %."
     )
     unsaid = cohort.reconstructed and not cohort.note.lower().startswith("reconstructed")
     if results.quick:
@@ -55,7 +59,7 @@ def _head(results: StudyResults) -> dict[str, str]:
         "note_class": "banner" if cohort.reconstructed else "note",
         "note_title": "Reconstructed data." if unsaid else "",
         "footer": f"Made with longsurv {results.versions['longsurv']}. Seed"
-                  f" {results.study.sampling.seed}; data {results.data_hash[:12]}.",
+        f" {results.study.sampling.seed}; data {results.data_hash[:12]}.",
     }
 
 
@@ -65,8 +69,11 @@ def _environment() -> Environment:
 
     folder = str(files("longsurv.report").joinpath("templates"))
     return Environment(
-        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 
@@ -80,9 +87,12 @@ def writable(path: str | Path) -> Path:
     """
     target = Path(path)
     if target.is_dir():
-        raise LongsurvError(f"{target} is a folder; give a file name in it, e.g."
-                            f" {target / 'report.html'}")
+        raise LongsurvError(
+            f"{target} is a folder; give a file name in it, e.g. {target / 'report.html'}"
+        )
     if not target.parent.is_dir():
-        raise LongsurvError(f"the folder {target.parent} does not exist; make it first, or write"
-                            " the report elsewhere")
+        raise LongsurvError(
+            f"the folder {target.parent} does not exist; make it first, or write the report"
+            " elsewhere"
+        )
     return target

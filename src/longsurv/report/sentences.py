@@ -40,20 +40,23 @@ class Answer:
 
     @property
     def null(self) -> float:
+        """No difference: 0, or 1 for a ratio."""
         return 1.0 if self.ratio else 0.0
 
     @property
     def higher(self) -> bool:
+        """Whether the estimate lies above no difference."""
         return self.estimate > self.null
 
     @property
     def excludes_null(self) -> bool:
+        """Whether the interval is clear of no difference."""
         return self.low > self.null or self.high < self.null
 
     @property
     def direction(self) -> str:
-        """"higher", "lower" or "the same"."""
-        return "the same" if self.estimate == self.null else "higher" if self.higher else "lower"
+        """ "higher", "lower", or "no higher" for an estimate of exactly no difference."""
+        return "higher" if self.higher else "no higher" if self.estimate == self.null else "lower"
 
     @property
     def prob_direction(self) -> float:
@@ -79,13 +82,19 @@ class Answer:
 
 
 def listed(items: Sequence[str]) -> str:
-    """"A", "A and B", "A, B and C"."""
+    """ "A", "A and B", "A, B and C"."""
     items = list(items)
-    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1] if items else ""
+    return (
+        items[0]
+        if len(items) == 1
+        else ", ".join(items[:-1]) + " and " + items[-1]
+        if items
+        else ""
+    )
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:
-    """"1 patient", "41 patients"."""
+    """ "1 patient", "41 patients"."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
@@ -101,7 +110,7 @@ def counts(rows: Sequence[tuple[str, int, int]], when: str, event: str) -> str:
 
 
 def by_when(horizon: float | None, unit: str) -> str:
-    """"by 28 days", or "during follow-up" when there is no horizon."""
+    """ "by 28 days", or "during follow-up" when there is no horizon."""
     return f"by {numbers.plain(horizon)} {unit}" if horizon else "during follow-up"
 
 
@@ -112,15 +121,15 @@ def hazard(level: str, reference: str, ml: Answer | None, bayes: Answer | None) 
     parts = []
     if ml is not None:
         parts.append(
-            f"By maximum likelihood the hazard is estimated {ml.direction} in {level} than in {reference}"
-            f" (hazard ratio {ml.point}, 95 % confidence interval {ml.interval},"
-            f" p {_equals(numbers.p_value(ml.p_value))})."
+            f"By maximum likelihood the hazard is estimated {ml.direction} in {level} than in"
+            f" {reference} (hazard ratio {ml.point}, 95 % confidence interval {ml.interval}, p"
+            f" {_equals(numbers.p_value(ml.p_value))})."
         )
     if bayes is not None:
         parts.append(
-            f"By Bayes the hazard ratio is {bayes.point} (95 % credible interval {bayes.interval}),"
-            f" and the probability that the hazard is {bayes.direction} in {level} is"
-            f" {numbers.probability(bayes.prob_direction)}."
+            f"By Bayes the hazard ratio is {bayes.point} (95 % credible interval"
+            f" {bayes.interval}), and the probability that the hazard is {bayes.direction} in"
+            f" {level} is {numbers.probability(bayes.prob_direction)}."
         )
     intervals = [a for a in (ml, bayes) if a is not None]
     if not any(a.excludes_null for a in intervals):
@@ -129,21 +138,6 @@ def hazard(level: str, reference: str, ml: Answer | None, bayes: Answer | None) 
     elif len(intervals) == 2 and not all(a.excludes_null for a in intervals):
         parts.append("One interval includes 1 and the other does not: read them together.")
     return " ".join(parts)
-
-
-def change(label: str, level: str, reference: str, ml: Answer | None, bayes: Answer | None) -> str:
-    """The difference in change of one marker by both engines."""
-    name = "ratio of changes" if (ml or bayes or Answer(0, 0, 0)).ratio else "difference in change"
-    if ml is None and bayes is None:
-        return f"{label}: the {name} could not be estimated."
-    parts = []
-    if ml is not None:
-        parts.append(f"{name} {ml.text}, {ml.direction} in {level} than in {reference}"
-                     f" (p {_equals(numbers.p_value(ml.p_value))})")
-    if bayes is not None:
-        parts.append(f"Bayes {bayes.text}, {numbers.probability(bayes.prob_direction)} probability"
-                     f" of {bayes.direction} in {level}")
-    return f"{label}: {'; '.join(parts)}."
 
 
 def changes_summary(
@@ -163,39 +157,41 @@ def changes_summary(
     list of str
         One sentence an item.
     """
-    estimated = [k for k in range(len(labels)) if ml[k] is not None or bayes[k] is not None]
-    total = len(estimated)
-    if total == 0:
+    missing = [
+        name for name, a, b in zip(labels, ml, bayes, strict=True) if a is None and b is None
+    ]
+    if len(missing) == len(labels):
         return ["The difference in change could not be estimated for any marker."]
 
-    def clear(answers: Sequence[Answer | None]) -> tuple[int, str]:
-        """How many exclude no difference, and which, by direction."""
-        found: dict[str, list[str]] = {}
-        for k in estimated:
-            answer = answers[k]
-            if answer is not None and answer.excludes_null:
-                found.setdefault(answer.direction, []).append(labels[k])
-        words = "; ".join(f"{way} in {level}: {listed(names)}" for way, names in found.items())
-        return sum(map(len, found.values())), words
-
-    of_total = f"of {plural(total, 'difference in change', 'differences in change')}"
-    (n_ml, words_ml), (n_bayes, words_bayes) = clear(ml), clear(bayes)
     sentences = [
-        f"By maximum likelihood {n_ml or 'none'} {of_total} {_has(n_ml)} a 95 % confidence interval clear of"
-        f" no difference{' (' + words_ml + ')' if n_ml else ''}.",
-        f"By Bayes {n_bayes or 'none'} of {total} {_has(n_bayes)} a 95 % credible interval clear of no"
-        f" difference{' (' + words_bayes + ')' if n_bayes else ''}.",
+        f"By maximum likelihood {_clear(labels, ml, 'confidence', level)}",
+        f"By Bayes {_clear(labels, bayes, 'credible', level)}",
     ]
-    if total > 1:
+    comparisons = sum(not math.isnan(p) for p in holm)
+    if comparisons > 1:
         sentences.append(
-            f"After correction for {total} comparisons {_below(holm) or 'none'} "
-            f"{'keeps' if _below(holm) == 1 else 'keep'} p < 0.05 by Holm's method and"
+            f"After correction for {comparisons} comparisons {_below(holm) or 'none'}"
+            f" {'keeps' if _below(holm) == 1 else 'keep'} p < 0.05 by Holm's method and"
             f" {_below(fdr) or 'none'} by the false discovery rate (Benjamini and Hochberg)."
         )
-    missing = [labels[k] for k in range(len(labels)) if k not in estimated]
     if missing:
         sentences.append(f"Not estimated: {listed(missing)}; the reason stands in the table.")
     return sentences
+
+
+def _clear(labels: Sequence[str], answers: Sequence[Answer | None], kind: str, level: str) -> str:
+    """How many intervals of one engine are clear of no difference, and which, by direction."""
+    found: dict[str, list[str]] = {}
+    for label, answer in zip(labels, answers, strict=True):
+        if answer is not None and answer.excludes_null:
+            found.setdefault(answer.direction, []).append(label)
+    count, total = sum(map(len, found.values())), sum(answer is not None for answer in answers)
+    which = "; ".join(f"{way} in {level}: {listed(names)}" for way, names in found.items())
+    return (
+        f"{count or 'none'} of {plural(total, 'difference in change', 'differences in change')}"
+        f" {_has(count)} a 95 % {kind} interval clear of no"
+        f" difference{f' ({which})' if which else ''}."
+    )
 
 
 def one_sided_significance(
@@ -217,15 +213,20 @@ def one_sided_significance(
     either = [*only_level, *only_reference]
     if not either:
         return "No marker changed significantly in one group and not in the other."
-    parts = [f"only in {group}: {listed(markers)}"
-             for group, markers in ((level, only_level), (reference, only_reference)) if markers]
+    parts = [
+        f"only in {group}: {listed(markers)}"
+        for group, markers in ((level, only_level), (reference, only_reference))
+        if markers
+    ]
     held = [m for m in either if m in set(differing)]
     lost = [m for m in either if m not in set(differing)]
     judged = [f"that interval is clear of no difference for {listed(held)}"] if held else []
-    judged += [f"{'not ' if held else 'it is not clear of no difference '}for {listed(lost)}"] if lost else []
+    if lost:
+        opening = "not" if held else "it is not clear of no difference"
+        judged.append(f"{opening} for {listed(lost)}")
     return (
-        f"Changed with p < 0.05 {'; '.join(parts)}. That is not yet a difference between the groups,"
-        " which the 95 % confidence interval of the difference in change (below) answers:"
+        f"Changed with p < 0.05 {'; '.join(parts)}. That is not yet a difference between the"
+        " groups, which the 95 % confidence interval of the difference in change (below) answers:"
         f" {', '.join(judged)}."
     )
 
@@ -233,9 +234,10 @@ def one_sided_significance(
 def estimand(event: str, horizon: float | None, entry: float | None, unit: str) -> str:
     """What the mortality figures are about: the event, by when, given what."""
     given = (
-        f", given still under observation at {numbers.plain(entry)} {unit}: patients enter the risk"
-        " set then, and nothing is said about those who died or left before"
-        if entry else ""
+        f", given still under observation at {numbers.plain(entry)} {unit}: patients enter the"
+        " risk set then, and nothing is said about those who died or left before"
+        if entry
+        else ""
     )
     return f"The outcome is {event} {by_when(horizon, unit)}{given}."
 
@@ -267,9 +269,13 @@ def convergence(failed: Sequence[str], total: int) -> str:
     if total == 0:
         return "No model was fitted."
     if not failed:
-        return f"All {total} fits passed their checks." if total > 1 else "The fit passed its checks."
-    return (f"{len(failed)} of {plural(total, 'fit')} did not pass every check: {listed(failed)}."
-            " Read those answers with the table below.")
+        return (
+            f"All {total} fits passed their checks." if total > 1 else "The fit passed its checks."
+        )
+    return (
+        f"{len(failed)} of {plural(total, 'fit')} did not pass every check: {listed(failed)}. Read"
+        " those answers with the table below."
+    )
 
 
 def _equals(p: str) -> str:

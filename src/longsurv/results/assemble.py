@@ -13,7 +13,12 @@ from longsurv.likelihood.lmm_curvature import variance_curvature
 from longsurv.likelihood.lmm_patients import pointwise
 from longsurv.priors import PriorStack
 from longsurv.results.idata import to_datatree
-from longsurv.results.mixed import MixedEstimate, MixedPosterior, estimate_variances, natural_variances
+from longsurv.results.mixed import (
+    MixedEstimate,
+    MixedPosterior,
+    estimate_variances,
+    natural_variances,
+)
 from longsurv.results.reference import NormalReference, Reference
 from longsurv.results.small_sample import kenward_roger, satterthwaite
 from longsurv.results.survival import SurvivalEstimate, SurvivalPosterior
@@ -24,7 +29,9 @@ def design_flags(design: Any) -> tuple[str, ...]:
     flags = []
     if design.n_excluded:
         total = design.n_excluded + len(design.rows)
-        flags.append(f"{design.n_excluded} of {total} rows were left out: a value the formula needs is missing.")
+        flags.append(
+            f"{design.n_excluded} of {total} rows were left out: a value the formula needs is missing."
+        )
     if design.fixed.aliased:
         flags.append(
             f"Left out because other columns determine them: {', '.join(design.fixed.aliased)}."
@@ -113,11 +120,18 @@ def mixed_posterior(
         for j, name in enumerate(design.variance_names[1 + q :]):
             samples[name] = below[:, j].reshape(chains, kept)
     log_lik = pointwise(
-        draws.theta.reshape(-1, d), design.fixed.X, design.y, design.Z, design.group, len(design.labels)
+        draws.theta.reshape(-1, d),
+        design.fixed.X,
+        design.y,
+        design.Z,
+        design.group,
+        len(design.labels),
     ).reshape(chains, kept, -1)
     flags = design_flags(design)
     if draws.whitening.regularised:
-        flags += ("The curvature at the posterior mode was not positive definite and was regularised.",)
+        flags += (
+            "The curvature at the posterior mode was not positive definite and was regularised.",
+        )
     return MixedPosterior(
         spec=spec,
         design=design,

@@ -69,4 +69,8 @@ def label(row: np.ndarray, names: Sequence[str]) -> str:
             size = "" if abs(weight) == 1 else f"{abs(weight):g}*"
             parts.append(("- " if weight < 0 else "+ ") + size + name)
     text = " ".join(parts) or "0"
-    return text.removeprefix("+ ").replace("- ", "-", 1) if text.startswith("-") else text.removeprefix("+ ")
+    return (
+        text.removeprefix("+ ").replace("- ", "-", 1)
+        if text.startswith("-")
+        else text.removeprefix("+ ")
+    )

@@ -64,7 +64,9 @@ class Estimate:
     @property
     def bse(self) -> pd.Series:
         """Standard errors by name."""
-        return pd.Series(np.sqrt(np.diag(self.reference.cov)), index=list(self.names), name="std_error")
+        return pd.Series(
+            np.sqrt(np.diag(self.reference.cov)), index=list(self.names), name="std_error"
+        )
 
     def cov_params(self) -> pd.DataFrame:
         """Covariance of the coefficients, shape (p, p)."""
@@ -144,7 +146,9 @@ class Estimate:
         else:
             p = float(f.sf(statistic, df_num, df_den))
         row = {"term": " = ".join([*labels, "0"]), "statistic": statistic, "df_num": df_num}
-        return pd.DataFrame([row | {"df_den": df_den, "p_value": p, "method": self.reference.method}])
+        return pd.DataFrame(
+            [row | {"df_den": df_den, "p_value": p, "method": self.reference.method}]
+        )
 
     def _rows(self, L: np.ndarray, labels: list[str], level: float) -> pd.DataFrame:
         estimate = L @ self.coefficients
@@ -154,7 +158,16 @@ class Estimate:
         df = np.array([self.reference.df(row) for row in L], dtype=float)
         width = np.array([t_quantile(level, d) for d in df]) * std_error
         p = [t_p_value(s, d) for s, d in zip(statistic, df, strict=True)]
-        columns = [labels, estimate, std_error, statistic, df, p, estimate - width, estimate + width]
+        columns = [
+            labels,
+            estimate,
+            std_error,
+            statistic,
+            df,
+            p,
+            estimate - width,
+            estimate + width,
+        ]
         return pd.DataFrame(dict(zip(TIDY, columns, strict=True)))
 
     def glance(self) -> pd.DataFrame:

@@ -204,11 +204,16 @@ class MixedPosterior(Posterior):
             for s, b in self._random_effects():
                 needed, back = np.unique(group[known], return_inverse=True)
                 half = np.linalg.cholesky(b.cov[needed])
-                drawn = b.mean[needed] + np.einsum("nqr,nr->nq", half, rng.standard_normal(half.shape[:2]))
+                drawn = b.mean[needed] + np.einsum(
+                    "nqr,nr->nq", half, rng.standard_normal(half.shape[:2])
+                )
                 values[s, known] += np.einsum("iq,iq->i", Z[known], drawn[back])
         low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2], axis=0)
         return frame.assign(
-            estimate=values.mean(axis=0), std_error=values.std(axis=0, ddof=1), conf_low=low, conf_high=high
+            estimate=values.mean(axis=0),
+            std_error=values.std(axis=0, ddof=1),
+            conf_low=low,
+            conf_high=high,
         )
 
 

@@ -181,7 +181,9 @@ def summarise(samples: Mapping[str, np.ndarray], level: float) -> pd.DataFrame:
         if np.ptp(values) > 0:
             r_hat = array_stats.rhat(values, chain_axis=0, draw_axis=1)
             bulk = array_stats.ess(values, chain_axis=0, draw_axis=1, method="bulk")
-            tail = array_stats.ess(values, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95))
+            tail = array_stats.ess(
+                values, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95)
+            )
         else:
             r_hat = bulk = tail = np.nan
         rows.append((term, mean, sd, low, high, positive, float(r_hat), float(bulk), float(tail)))

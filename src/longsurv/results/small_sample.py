@@ -134,6 +134,4 @@ def satterthwaite(curvature: VarianceCurvature, to_beta: np.ndarray) -> Satterth
     values, vectors = np.linalg.eigh(curvature.observed)
     keep = values > 1e-8 * values[-1]
     W = (vectors[:, keep] / values[keep]) @ vectors[:, keep].T
-    return Satterthwaite(
-        to_beta @ phi @ to_beta.T, to_beta @ (phi @ P @ phi) @ to_beta.T, W
-    )
+    return Satterthwaite(to_beta @ phi @ to_beta.T, to_beta @ (phi @ P @ phi) @ to_beta.T, W)

@@ -65,7 +65,10 @@ class SurvivalEstimate(Estimate):
             estimate = X @ self.coefficients
             se = np.sqrt(np.einsum("ij,jk,ik->i", X, V, X))
             return frame.assign(
-                estimate=estimate, std_error=se, conf_low=estimate - z * se, conf_high=estimate + z * se
+                estimate=estimate,
+                std_error=se,
+                conf_low=estimate - z * se,
+                conf_high=estimate + z * se,
             )
         grid = _grid(times)
         parts = []
@@ -133,7 +136,9 @@ class SurvivalPosterior(Posterior):
             H[s] = np.append(0.0, base.cumulative)[at]
         relative = np.exp(beta @ (X - centre).T)
         parts = [
-            _summary(frame.iloc[[i] * len(grid)].assign(time=grid), np.exp(-H * relative[:, [i]]), level)
+            _summary(
+                frame.iloc[[i] * len(grid)].assign(time=grid), np.exp(-H * relative[:, [i]]), level
+            )
             for i in range(len(X))
         ]
         return pd.concat(parts, ignore_index=True)
@@ -154,7 +159,10 @@ def _exponentiated(table: pd.DataFrame, **last: pd.Series) -> pd.DataFrame:
 def _summary(frame: pd.DataFrame, values: np.ndarray, level: float) -> pd.DataFrame:
     low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2], axis=0)
     return frame.assign(
-        estimate=values.mean(axis=0), std_error=values.std(axis=0, ddof=1), conf_low=low, conf_high=high
+        estimate=values.mean(axis=0),
+        std_error=values.std(axis=0, ddof=1),
+        conf_low=low,
+        conf_high=high,
     )
 
 

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
     """Round numbers inside [low, high] for a logarithmic axis, at most `most` of them."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    for steps in ((1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9), (1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
+    for steps in (
+        (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9),
+        (1, 1.5, 2, 3, 5, 7),
+        (1, 2, 5),
+        (1, 3),
+        (1,),
+    ):
         ticks = [s * 10.0**k for k in range(first, last + 1) for s in steps]
         ticks = [t for t in ticks if low * 0.999 <= t <= high * 1.001]
         if len(ticks) <= most:
@@ -37,7 +43,9 @@ def set_log_axis(ax: Axes, which: str, low: float, high: float, most: int = 6) -
     axis.set_ticks(ticks, plain_ticks(ticks))
 
 
-def padded(values: Sequence[float] | np.ndarray, *, log: bool = False, by: float = 0.05) -> tuple[float, float]:
+def padded(
+    values: Sequence[float] | np.ndarray, *, log: bool = False, by: float = 0.05
+) -> tuple[float, float]:
     """Limits a little wider than the finite values; (0, 1) or (0.5, 2) when there are none."""
     array = np.asarray(values, dtype=float)
     array = array[np.isfinite(array) & (array > 0 if log else True)]

@@ -11,13 +11,23 @@ import pandas as pd
 
 from longsurv.report.figures.axes import padded, set_log_axis
 from longsurv.report.figures.style import (
-    BAYES, INK, MUTED, PAPER, RULE, new_axes, shorten, styled,
+    BAYES,
+    INK,
+    MUTED,
+    PAPER,
+    RULE,
+    new_axes,
+    shorten,
+    styled,
+    text_width,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.transforms import Transform
 
 _ROW, _SECTION, _TOP, _BOTTOM = 36.0, 30.0, 34.0, 50.0
+_MISSING = "not estimated"
 _MARKS: tuple[Mapping[str, str], ...] = (
     {"color": INK, "marker": "o", "facecolor": INK, "linestyle": "-"},
     {"color": BAYES, "marker": "D", "facecolor": PAPER, "linestyle": "-"},
@@ -54,15 +64,15 @@ def forest(
     left_label, right_label : str
         What lies to either side of no difference.
     """
-    table = table.assign(section=table["section"] if "section" in table else "")
+    table = table.assign(section=table.get("section", ""))
     series = list(dict.fromkeys(table["series"]))
     wide = width >= 480 and "text" in table
     lines, height = _layout(table)
     labels = [shorten(row, 34 if wide else 20) for row in table["row"].unique()]
     size = 11.5 if wide else 10.5
-    left = 16 + (6.4 if wide else 5.6) * max((len(label) for label in labels), default=0)
-    longest = max(int(table["text"].str.len().max()), len(text_heading)) if wide else 0
-    right = 12 + 6.3 * longest
+    left = 14 + max((text_width(label, size) for label in labels), default=0)
+    beside = [*table["text"], text_heading, _MISSING] if wide else []
+    right = 18 + max((text_width(f"  {text}", 10.5) for text in beside), default=0)
     total = height + _TOP + _BOTTOM
     ax = new_axes(width, total, left=left, right=right, top=_TOP, bottom=_BOTTOM)
     ax.set_ylim(height, 0)
@@ -73,17 +83,32 @@ def forest(
         set_log_axis(ax, "x", low, high, most=6 if wide else 4)
     else:
         ax.set_xlim(low, high)
-        ax.xaxis.get_major_locator().set_params(nbins=7 if wide else 4, steps=[1, 2, 2.5, 5, 10])
+        ax.locator_params(axis="x", nbins=7 if wide else 4, steps=[1, 2, 2.5, 5, 10])
     ax.axvline(null, color=MUTED, linewidth=0.9, zorder=0)
 
     axes_x = ax.get_yaxis_transform()  # x in axes fractions, y in data
     for section, y in lines["sections"]:
-        ax.text(-left / (width - left - right), y, section, transform=axes_x, va="center",
-                fontsize=11, color=MUTED, style="italic")
+        ax.text(
+            -left / (width - left - right),
+            y,
+            section,
+            transform=axes_x,
+            va="center",
+            fontsize=11,
+            color=MUTED,
+            style="italic",
+        )
     for (section, row), y in lines["rows"].items():
         ax.axhline(y - _ROW / 2, color=RULE, linewidth=0.5, zorder=0)
-        ax.text(-10 / (width - left - right), y, shorten(row, 34 if wide else 20),
-                transform=axes_x, ha="right", va="center", fontsize=size)
+        ax.text(
+            -10 / (width - left - right),
+            y,
+            shorten(row, 34 if wide else 20),
+            transform=axes_x,
+            ha="right",
+            va="center",
+            fontsize=size,
+        )
         part = table[(table["row"] == row) & (table["section"] == section)]
         _draw_row(ax, part, y, series, low, high, axes_x if wide else None)
 
@@ -128,7 +153,7 @@ def _draw_row(
     series: Sequence[str],
     low: float,
     high: float,
-    text_transform: object | None,
+    text_transform: Transform | None,
 ) -> None:
     step = 0.0 if len(series) == 1 else 13.0
     for record in part.to_dict("records"):
@@ -138,21 +163,42 @@ def _draw_row(
         estimate, left, right = (float(record[c]) for c in ("estimate", "conf_low", "conf_high"))
         text = str(record.get("text", ""))
         if math.isnan(estimate):
-            text = "not estimated"
+            text = _MISSING
         else:
             shown = max(left, low), min(right, high)
             ax.plot(shown, (at, at), color=style["color"], linewidth=1.5, zorder=2)
             for end, cut, arrow in ((low, left < low, "<"), (high, right > high, ">")):
                 if cut:
-                    ax.plot([end], [at], marker=arrow, color=style["color"], markersize=5,
-                            clip_on=False, zorder=2)
+                    ax.plot(
+                        [end],
+                        [at],
+                        marker=arrow,
+                        color=style["color"],
+                        markersize=5,
+                        clip_on=False,
+                        zorder=2,
+                    )
             if low <= estimate <= high:
-                ax.plot([estimate], [at], marker=style["marker"], markersize=6 if k == 0 else 5.5,
-                        markerfacecolor=style["facecolor"], markeredgecolor=style["color"],
-                        markeredgewidth=1.4, zorder=3)
+                ax.plot(
+                    [estimate],
+                    [at],
+                    marker=style["marker"],
+                    markersize=6 if k == 0 else 5.5,
+                    markerfacecolor=style["facecolor"],
+                    markeredgecolor=style["color"],
+                    markeredgewidth=1.4,
+                    zorder=3,
+                )
         if text_transform is not None:
-            ax.text(1.0, at, "  " + text, transform=text_transform, va="center", fontsize=10.5,
-                    color=style["color"])
+            ax.text(
+                1.0,
+                at,
+                "  " + text,
+                transform=text_transform,
+                va="center",
+                fontsize=10.5,
+                color=style["color"],
+            )
 
 
 def _headings(
@@ -166,20 +212,59 @@ def _headings(
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=style["color"], marker=style["marker"], markersize=6, linewidth=1.5,
-               markerfacecolor=style["facecolor"], markeredgewidth=1.4, label=name)
+        Line2D(
+            [],
+            [],
+            color=style["color"],
+            marker=style["marker"],
+            markersize=6,
+            linewidth=1.5,
+            markerfacecolor=style["facecolor"],
+            markeredgewidth=1.4,
+            label=name,
+        )
         for name, style in zip(series, _MARKS, strict=False)
     ]
     if len(series) > 1:
-        ax.figure.legend(handles=handles, loc="upper left", ncols=len(series), frameon=False,
-                         handlelength=2.2, columnspacing=1.6, borderaxespad=0.1, fontsize=11)
+        ax.figure.legend(
+            handles=handles,
+            loc="upper left",
+            ncols=len(series),
+            frameon=False,
+            handlelength=2.2,
+            columnspacing=1.6,
+            borderaxespad=0.1,
+            fontsize=11,
+        )
     if text_heading:
-        ax.text(1.0, -10, "  " + text_heading, transform=ax.get_yaxis_transform(), fontsize=10.5,
-                color=MUTED, va="bottom")
+        ax.text(
+            1.0,
+            -10,
+            "  " + text_heading,
+            transform=ax.get_yaxis_transform(),
+            fontsize=10.5,
+            color=MUTED,
+            va="bottom",
+        )
     size = 10.5 if wide else 9.5
     if left_label:
-        ax.annotate("\N{LEFTWARDS ARROW} " + left_label, (0, 0), (0, -46), xycoords="axes fraction",
-                    textcoords="offset points", fontsize=size, color=MUTED)
+        ax.annotate(
+            "\N{LEFTWARDS ARROW} " + left_label,
+            (0, 0),
+            (0, -46),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            fontsize=size,
+            color=MUTED,
+        )
     if right_label:
-        ax.annotate(right_label + " \N{RIGHTWARDS ARROW}", (1, 0), (0, -46), ha="right",
-                    xycoords="axes fraction", textcoords="offset points", fontsize=size, color=MUTED)
+        ax.annotate(
+            right_label + " \N{RIGHTWARDS ARROW}",
+            (1, 0),
+            (0, -46),
+            ha="right",
+            xycoords="axes fraction",
+            textcoords="offset points",
+            fontsize=size,
+            color=MUTED,
+        )

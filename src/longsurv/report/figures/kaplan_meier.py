@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from longsurv.report.figures.style import (
-    MUTED, group_style, new_axes, plain_ticks, shorten, styled,
+    MUTED,
+    group_style,
+    new_axes,
+    plain_ticks,
+    shorten,
+    styled,
+    text_width,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +46,8 @@ def kaplan_meier(
     """
     narrow = width < 480
     label_length = 14 if narrow else 24
-    left = max(54.0, 22 + 6.2 * max(min(len(str(g)), label_length) for g in groups))
+    names = [shorten(group, label_length) for group in groups]
+    left = max(54.0, 12 + max(text_width(name, 10.5) for name in names))
     rows = 18.0 * len(groups)
     bottom, height = 70 + rows, (240 if narrow else 290) + 70 + rows
     ax = new_axes(width, height, left=left, right=22, top=14, bottom=bottom)
@@ -50,13 +57,32 @@ def kaplan_meier(
             continue
         style = group_style(k)
         time, survival = part["time"].to_numpy(), part["estimate"].to_numpy()
-        ax.fill_between(time, part["conf_low"], part["conf_high"], step="post",
-                        color=style["color"], alpha=0.13, linewidth=0)
-        ax.step(time, survival, where="post", color=style["color"], linestyle=style["linestyle"],
-                linewidth=2)
+        ax.fill_between(
+            time,
+            part["conf_low"],
+            part["conf_high"],
+            step="post",
+            color=style["color"],
+            alpha=0.13,
+            linewidth=0,
+        )
+        ax.step(
+            time,
+            survival,
+            where="post",
+            color=style["color"],
+            linestyle=style["linestyle"],
+            linewidth=2,
+        )
         marked = part["censored"].to_numpy() > 0
-        ax.plot(time[marked], survival[marked], "|", color=style["color"], markersize=7,
-                markeredgewidth=1.1)
+        ax.plot(
+            time[marked],
+            survival[marked],
+            "|",
+            color=style["color"],
+            markersize=7,
+            markeredgewidth=1.1,
+        )
 
     start, end = float(curves["time"].min()), float(curves["time"].max())
     ticks = sorted(set(at_risk["time"].astype(float)))
@@ -76,10 +102,23 @@ def _direct_labels(ax: Axes, curves: pd.DataFrame, groups: Sequence[str]) -> Non
     for k, group in enumerate(reversed(list(groups))):
         style = group_style(len(groups) - 1 - k)
         y = 0.07 + 0.085 * k
-        ax.plot([0.03, 0.10], [y, y], transform=ax.transAxes, color=style["color"],
-                linestyle=style["linestyle"], linewidth=2)
-        ax.text(0.12, y, shorten(group, 40), transform=ax.transAxes, va="center",
-                color=style["color"], fontweight="bold")
+        ax.plot(
+            [0.03, 0.10],
+            [y, y],
+            transform=ax.transAxes,
+            color=style["color"],
+            linestyle=style["linestyle"],
+            linewidth=2,
+        )
+        ax.text(
+            0.12,
+            y,
+            shorten(group, 40),
+            transform=ax.transAxes,
+            va="center",
+            color=style["color"],
+            fontweight="bold",
+        )
 
 
 def _numbers_at_risk(
@@ -89,15 +128,37 @@ def _numbers_at_risk(
     label_length: int,
     left: float,
 ) -> None:
-    def put(x: float, down: float, text: str, transform: object, **style: object) -> None:
-        ax.annotate(text, (x, 0), (0, -down), xycoords=transform, textcoords="offset points",
-                    va="center", annotation_clip=False, **style)
+    def put(x: float, down: float, text: str, transform: Any, **style: Any) -> None:
+        ax.annotate(
+            text,
+            (x, 0),
+            (0, -down),
+            xycoords=transform,
+            textcoords="offset points",
+            va="center",
+            annotation_clip=False,
+            **style,
+        )
 
     put(-left, 54, "  At risk", ax.transAxes, ha="left", fontsize=10.5, color=MUTED)
     for k, group in enumerate(groups):
         down, colour = 54 + 18 * (k + 1), group_style(k)["color"]
-        put(-left, down, "  " + shorten(group, label_length), ax.transAxes, ha="left",
-            fontsize=10.5, color=colour)
+        put(
+            -left,
+            down,
+            "  " + shorten(group, label_length),
+            ax.transAxes,
+            ha="left",
+            fontsize=10.5,
+            color=colour,
+        )
         for record in at_risk[at_risk["group"].astype(str) == str(group)].to_dict("records"):
-            put(record["time"], down, f"{int(record['at_risk']):,}", ax.get_xaxis_transform(),
-                ha="center", fontsize=10.5, color=colour)
+            put(
+                record["time"],
+                down,
+                f"{int(record['at_risk']):,}",
+                ax.get_xaxis_transform(),
+                ha="center",
+                fontsize=10.5,
+                color=colour,
+            )

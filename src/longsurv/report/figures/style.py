@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +24,7 @@ BAYES = "#7a4ea3"
 
 UNITS_PER_INCH = 72  # one SVG unit is one CSS pixel at full size
 
-_SETTINGS = {
+_SETTINGS: Any = {
     "font.family": "sans-serif",
     "font.size": 11.5,
     "text.parse_math": False,  # a "$" in a label is a dollar
@@ -60,10 +61,8 @@ _SETTINGS = {
     "svg.hashsalt": "longsurv",  # the same figure gives the same bytes
 }
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-def styled(function: F) -> F:
+def styled[F: Callable[..., Any]](function: F) -> F:
     """Draw with the report's settings, leaving matplotlib's own as they were."""
 
     @wraps(function)
@@ -109,7 +108,30 @@ def group_style(position: int) -> dict[str, Any]:
 def shorten(label: str, length: int) -> str:
     """`label` cut to `length` characters with an ellipsis."""
     label = " ".join(str(label).split())
-    return label if len(label) <= length else label[: max(1, length - 1)].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+    return (
+        label
+        if len(label) <= length
+        else label[: max(1, length - 1)].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+    )
+
+
+def text_width(text: str, size: float) -> float:
+    """Width of a line of text in CSS pixels, estimated on the safe side without a renderer."""
+    widths = {"W": 1.0, "F": 1.0}  # East Asian wide and full-width characters
+    em = sum(
+        widths.get(unicodedata.east_asian_width(c), 0.0)
+        or (
+            0.95
+            if c in "MW@%"
+            else 0.36
+            if c in "ijlIt.,:;|!()[]' "
+            else 0.74
+            if c.isupper()
+            else 0.62
+        )
+        for c in text
+    )
+    return em * size
 
 
 def plain_ticks(values: Sequence[float]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from longsurv.report.figures.style import BAYES, GROUP_COLOURS, INK, MUTED, PAPER, RULE, styled
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 # The page's style sheet defines these variables twice, for light and for dark.
 _VARIABLES = {
@@ -25,7 +25,7 @@ _VARIABLES = {
 
 
 @styled
-def to_svg(figure: Figure, name: str, label: str) -> str:
+def to_svg(figure: Figure | SubFigure, name: str, label: str) -> str:
     """Render a figure to an `<svg>` element for the page.
 
     Parameters
@@ -45,7 +45,7 @@ def to_svg(figure: Figure, name: str, label: str) -> str:
     with warnings.catch_warnings():
         # Text stays text, so a glyph matplotlib's own font lacks is drawn by the browser's.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        figure.savefig(
+        figure.figure.savefig(
             buffer,
             format="svg",
             metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
@@ -65,7 +65,7 @@ def to_svg(figure: Figure, name: str, label: str) -> str:
         f'<svg role="img" aria-label="{escape(label)}" class="figure" '
         f'style="max-width: {float(width.group(1)) if width else 0:.0f}px" '
     )
-    svg = re.sub(r'<svg\b', opening, svg, count=1)
+    svg = re.sub(r"<svg\b", opening, svg, count=1)
     svg = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", svg, count=1)
     svg = re.sub(r">", f"><title>{escape(label)}</title>", svg, count=1)
     return svg.strip()

@@ -58,27 +58,44 @@ def trajectory(
         x, y = _joined(part)  # one broken line a group keeps the file small
         ax.plot(x + shift[group], y, color=colour, linewidth=0.6, alpha=0.28, zorder=1)
         single = part.groupby("patient")["x"].transform("size") == 1
-        ax.plot(part.loc[single, "x"] + shift[group], part.loc[single, "value"], ".",
-                color=colour, markersize=2.5, alpha=0.4, zorder=1)
+        ax.plot(
+            part.loc[single, "x"] + shift[group],
+            part.loc[single, "value"],
+            ".",
+            color=colour,
+            markersize=2.5,
+            alpha=0.4,
+            zorder=1,
+        )
         if curve is not None:
-            _draw_curve(ax, curve[curve["group"].astype(str) == str(group)], k, shift[group],
-                        discrete=bool(ticks))
+            _draw_curve(
+                ax,
+                curve[curve["group"].astype(str) == str(group)],
+                k,
+                shift[group],
+                discrete=bool(ticks),
+            )
 
     if log:
         set_log_axis(ax, "y", *padded(points["value"].to_numpy(), log=True), most=5)
     else:
-        ax.yaxis.get_major_locator().set_params(nbins=5)
+        ax.locator_params(axis="y", nbins=5)
     if ticks:
         ax.set_xticks(list(ticks), [shorten(t, 12) for t in ticks.values()])
         ax.set_xlim(min(ticks) - 0.35, max(ticks) + 0.35)
     else:
-        ax.xaxis.get_major_locator().set_params(nbins=5, integer=True)
+        ax.locator_params(axis="x", nbins=5, integer=True)
         ax.margins(x=0.02)
     if xlabel:
         ax.set_xlabel(xlabel, labelpad=3)
     if title:
-        ax.set_title(shorten(title, 30), loc="left", x=0.0 if ax.figure.axes[1:] else -0.16, pad=8,
-                     fontsize=11)
+        ax.set_title(
+            shorten(title, 30),
+            loc="left",
+            x=0.0 if ax.figure.axes[1:] else -0.16,
+            pad=8,
+            fontsize=11,
+        )
     if legend:
         group_legend(ax, groups)
     return ax
@@ -107,11 +124,22 @@ def trajectories(
     rows = max(1, math.ceil(len(panels) / columns))
     figure = new_figure(columns * PANEL[0], rows * PANEL[1])
     grid = figure.subplots(rows, columns, squeeze=False)
-    for ax in grid.flat[len(panels):]:
+    for ax in grid.flat[len(panels) :]:
         ax.set_visible(False)
-    for k, (ax, (title, (points, curve))) in enumerate(zip(grid.flat, panels.items(), strict=False)):
-        trajectory(points, curve, groups=groups, title=title, xlabel=xlabel, ticks=ticks,
-                   log=logs[title], legend=k == 0, ax=ax)
+    for k, (ax, (title, (points, curve))) in enumerate(
+        zip(grid.flat, panels.items(), strict=False)
+    ):
+        trajectory(
+            points,
+            curve,
+            groups=groups,
+            title=title,
+            xlabel=xlabel,
+            ticks=ticks,
+            log=logs[title],
+            legend=k == 0,
+            ax=ax,
+        )
     figure.tight_layout()
     return figure
 
@@ -137,9 +165,19 @@ def _draw_curve(ax: Axes, curve: pd.DataFrame, k: int, shift: float, *, discrete
     x = curve["x"].to_numpy(dtype=float) + shift
     y, low, high = (curve[c].to_numpy(dtype=float) for c in ("estimate", "conf_low", "conf_high"))
     if discrete:
-        ax.errorbar(x, y, yerr=np.vstack([y - low, high - y]), color=style["color"],
-                    linestyle=style["linestyle"], linewidth=1.8, marker=style["marker"],
-                    markersize=5, elinewidth=1.4, capsize=2.5, zorder=3)
+        ax.errorbar(
+            x,
+            y,
+            yerr=np.vstack([y - low, high - y]),
+            color=style["color"],
+            linestyle=style["linestyle"],
+            linewidth=1.8,
+            marker=style["marker"],
+            markersize=5,
+            elinewidth=1.4,
+            capsize=2.5,
+            zorder=3,
+        )
     else:
         ax.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0, zorder=2)
         ax.plot(x, y, color=style["color"], linestyle=style["linestyle"], linewidth=1.9, zorder=3)

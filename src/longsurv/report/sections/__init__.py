@@ -6,16 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from longsurv.report.sections import (
-    answer,
-    checks,
-    cohort,
-    comparison,
-    markers,
-    methods,
-    mortality,
-    simple,
-)
+import longsurv.report.sections.answer as answer
+import longsurv.report.sections.checks as checks
+import longsurv.report.sections.cohort as cohort
+import longsurv.report.sections.comparison as comparison
+import longsurv.report.sections.markers as markers
+import longsurv.report.sections.methods as methods
+import longsurv.report.sections.mortality as mortality
+import longsurv.report.sections.simple as simple
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults

@@ -9,7 +9,11 @@ import pandas as pd
 
 from longsurv.report import numbers, sentences
 from longsurv.report.sections.common import (
-    change_answer, change_words, event_name, hazard_answers, treatment_terms,
+    change_answer,
+    change_words,
+    event_name,
+    hazard_answers,
+    treatment_terms,
 )
 from longsurv.report.tables.display import Column, DisplayTable, display
 from longsurv.report.tables.survival import event_counts
@@ -67,30 +71,47 @@ def summary_table(results: StudyResults) -> DisplayTable:
     for level, term in treatment_terms(results.mortality, cohort).items():
         answers = hazard_answers(results.mortality, term)
         ml, bayes = answers.get("ml"), answers.get("bayes")
-        rows.append({
-            "what": f"Hazard ratio of {event_name(cohort)}, {level} against {cohort.groups[0]}",
-            "ml": ml.text if ml else "not estimated",
-            "p": numbers.p_value(ml.p_value) if ml else "",
-            "bayes": bayes.text if bayes else "not estimated",
-            "lower": numbers.probability(1 - bayes.prob_positive) if bayes else "",
-        })
+        rows.append(
+            {
+                "what": f"Hazard ratio of {event_name(cohort)}, {level} against {cohort.groups[0]}",
+                "ml": ml.text if ml else "not estimated",
+                "p": numbers.p_value(ml.p_value) if ml else "",
+                "bayes": bayes.text if bayes else "not estimated",
+                "lower": numbers.probability(1 - bayes.prob_positive) if bayes else "",
+            }
+        )
     for level, part in changes.groupby("level", sort=False):
         counts = {}
         for engine, answers_ in part.groupby("engine"):
             found = [a for _, row in answers_.iterrows() if (a := change_answer(row)) is not None]
             counts[engine] = f"{sum(a.excludes_null for a in found)} of {len(found)}"
         several = f" ({level})" if changes["level"].nunique() > 1 else ""
-        rows.append({
-            "what": f"Differences in change with an interval clear of no difference{several}",
-            "ml": counts.get("ml", ""), "p": "", "bayes": counts.get("bayes", ""), "lower": "",
-        })
+        rows.append(
+            {
+                "what": f"Differences in change with an interval clear of no difference{several}",
+                "ml": counts.get("ml", ""),
+                "p": "",
+                "bayes": counts.get("bayes", ""),
+                "lower": "",
+            }
+        )
     columns = [
-        Column("", "what", numeric=False), Column("Maximum likelihood (95 % CI)", "ml"),
-        Column("p", "p"), Column("Bayes (95 % CrI)", "bayes"), Column("P(lower)", "lower"),
+        Column("", "what", numeric=False),
+        Column("Maximum likelihood (95 % CI)", "ml"),
+        Column("p", "p"),
+        Column("Bayes (95 % CrI)", "bayes"),
+        Column("P(lower)", "lower"),
     ]
-    note = "CI: confidence interval. CrI: equal-tailed credible interval. P(lower): posterior probability of a ratio below 1."
-    return display(pd.DataFrame(rows, columns=["what", "ml", "p", "bayes", "lower"]),
-                   "The two answers in brief", columns, note)
+    note = (
+        "CI: confidence interval. CrI: equal-tailed credible interval. P(lower): posterior"
+        " probability of a ratio below 1."
+    )
+    return display(
+        pd.DataFrame(rows, columns=["what", "ml", "p", "bayes", "lower"]),
+        "The two answers in brief",
+        columns,
+        note,
+    )
 
 
 def mortality_sentences(results: StudyResults) -> list[str]:
@@ -100,8 +121,11 @@ def mortality_sentences(results: StudyResults) -> list[str]:
     groups = [str(g) for g in cohort.groups]
     counts = event_counts(data, schema.treatment, groups)
     rows = [(r["group"], r["events"], r["patients"]) for r in counts.to_dict("records")]
-    found = [sentences.counts(rows, sentences.by_when(schema.horizon, schema.time_unit),
-                              event_name(cohort))]
+    found = [
+        sentences.counts(
+            rows, sentences.by_when(schema.horizon, schema.time_unit), event_name(cohort)
+        )
+    ]
     terms = treatment_terms(model, cohort)
     if not terms:
         reasons = " ".join(dict.fromkeys(model.reasons.values()))
@@ -121,15 +145,21 @@ def marker_sentences(results: StudyResults) -> list[str]:
     for level, part in changes.groupby("level", sort=False):
         ml, bayes = part[part["engine"] == "ml"], part[part["engine"] == "bayes"]
         labels = [
-            f"{row['label']} ({change_words(row['start'], row['end'], unit)})" if several_ends
-            else row["label"] for _, row in ml.iterrows()
+            f"{row['label']} ({change_words(row['start'], row['end'], unit)})"
+            if several_ends
+            else row["label"]
+            for _, row in ml.iterrows()
         ]
-        found.extend(sentences.changes_summary(
-            labels,
-            [change_answer(row) for _, row in ml.iterrows()],
-            [change_answer(row) for _, row in bayes.iterrows()],
-            ml["p_holm"].tolist(), ml["p_fdr"].tolist(), str(level),
-        ))
+        found.extend(
+            sentences.changes_summary(
+                labels,
+                [change_answer(row) for _, row in ml.iterrows()],
+                [change_answer(row) for _, row in bayes.iterrows()],
+                ml["p_holm"].tolist(),
+                ml["p_fdr"].tolist(),
+                str(level),
+            )
+        )
     return found or ["The study has no markers."]
 
 
@@ -137,5 +167,7 @@ def caution(results: StudyResults) -> str:
     """What the comparison cannot show."""
     if results.cohort.randomised:
         return ""
-    return ("The groups were not formed at random. A difference between them is an association: it"
-            " may come from what made clinicians treat some patients and not others.")
+    return (
+        "The groups were not formed at random. A difference between them is an association: it"
+        " may come from what made clinicians treat some patients and not others."
+    )

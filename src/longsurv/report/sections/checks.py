@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 def build(results: StudyResults) -> dict[str, Any]:
     """What the template of this section shows."""
     table = results.tables["convergence"]
-    failed = [f"{row['label']} ({ENGINE_NAMES[row['engine']]})"
-              for row in table.to_dict("records") if not row["ok"]]
+    failed = [
+        f"{row['label']} ({ENGINE_NAMES[row['engine']]})"
+        for row in table.to_dict("records")
+        if not row["ok"]
+    ]
     ml = table[table["engine"] == "ml"].set_index("model")
     bayes = table[table["engine"] == "bayes"].set_index("model")
     columns = [
@@ -27,12 +30,18 @@ def build(results: StudyResults) -> dict[str, Any]:
         Column("Bayes", lambda row: _passed(bayes.loc[row["model"]]), numeric=False),
         Column("Largest R-hat", lambda row: _fixed(bayes.loc[row["model"], "r_hat"], 3)),
         Column("Smallest ESS", lambda row: _fixed(bayes.loc[row["model"], "ess"], 0)),
-        Column("Time, both", lambda row: numbers.seconds(
-            ml.loc[row["model"], "seconds"] + bayes.loc[row["model"], "seconds"])),
+        Column(
+            "Time, both",
+            lambda row: numbers.seconds(
+                ml.loc[row["model"], "seconds"] + bayes.loc[row["model"], "seconds"]
+            ),
+        ),
     ]
-    note = ("R-hat compares chains (1 is perfect, below 1.01 wanted); ESS is the smallest effective number"
-            " of independent draws (above 400 wanted); divergences and E-BFMI are checked too. Maximum"
-            " likelihood is judged by its gradient and curvature.")
+    note = (
+        "R-hat compares chains (1 is perfect, below 1.01 wanted); ESS is the smallest effective"
+        " number of independent draws (above 400 wanted); divergences and E-BFMI are checked too."
+        " Maximum likelihood is judged by its gradient and curvature."
+    )
     remarks = [
         Column("Model", "label", numeric=False),
         Column("Engine", lambda row: ENGINE_NAMES[row["engine"]], numeric=False),

@@ -33,7 +33,9 @@ def flow(table: pd.DataFrame, groups: dict[Hashable, int]) -> list[dict[str, Any
             text = str(row["reason"])
             if row["removed"]:
                 text = f"{row['removed']:,} removed: {text}"
-            steps.append({"kept": f"{row['kept']:,}", "name": row["step"], "removed": [text] if text else []})
+            steps.append(
+                {"kept": f"{row['kept']:,}", "name": row["step"], "removed": [text] if text else []}
+            )
         if unit == "patients":
             parts = ", ".join(f"{n:,} {level}" for level, n in groups.items())
             total = sum(groups.values())
@@ -54,11 +56,16 @@ def baseline(results: StudyResults) -> DisplayTable:
         Column("Missing", lambda row: f"{row['missing']:,}" if row["missing"] else "0"),
     ]
     names = [str(g) for g in cohort.groups]
-    sign = (f"positive when larger in {names[1]}" if len(names) == 2
-            else "the largest between any two groups")
-    note = ("Standardised difference: difference of means (of logarithms for markers on the log"
-            f" scale) or proportions, in pooled standard deviations; {sign}. Beyond 0.1 in size is"
-            " often called an imbalance; no test is made of it.")
+    sign = (
+        f"positive when larger in {names[1]}"
+        if len(names) == 2
+        else "the largest between any two groups"
+    )
+    note = (
+        "Standardised difference: difference of means (of logarithms for markers on the log"
+        f" scale) or proportions, in pooled standard deviations; {sign}. Beyond 0.1 in size is"
+        " often called an imbalance; no test is made of it."
+    )
     return display(results.tables["baseline"], "Patients at baseline, by group", columns, note)
 
 

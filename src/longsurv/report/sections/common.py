@@ -56,7 +56,7 @@ def picture(name: str, draw: Callable[[float], Axes], label: str, caption: str) 
 
 
 def event_name(cohort: Cohort) -> str:
-    """"death" when the event's level says so, else the level itself."""
+    """ "death" when the event's level says so, else the level itself."""
     levels = cohort.schema.statuses[1][1]
     text = str(levels[0]).lower()
     return "death" if text in _DEATH else text
@@ -75,12 +75,12 @@ def unit_text(unit: str) -> str:
 
 
 def with_unit(label: str, unit: str) -> str:
-    """"IL-6 (pg/mL)", or the label alone."""
+    """ "IL-6 (pg/mL)", or the label alone."""
     return f"{label} ({unit_text(unit)})" if unit else label
 
 
 def change_words(start: object, end: object, unit: str) -> str:
-    """"baseline to after" for phases, "per year" for one unit of time."""
+    """ "baseline to after" for phases, "per year" for one unit of time."""
     if isinstance(start, float | int) and isinstance(end, float | int):
         return f"per {unit_one(unit)}"
     return f"{start} to {end}"
@@ -90,8 +90,14 @@ def change_answer(row: pd.Series) -> Answer | None:
     """The answer in one row of `StudyResults.changes`, None where there is none."""
     if not math.isfinite(row["estimate"]):
         return None
-    return Answer(row["estimate"], row["conf_low"], row["conf_high"], row["scale"] == "ratio",
-                  row["p_value"], row["prob_positive"])
+    return Answer(
+        row["estimate"],
+        row["conf_low"],
+        row["conf_high"],
+        row["scale"] == "ratio",
+        row["p_value"],
+        row["prob_positive"],
+    )
 
 
 def hazard_answers(model: ModelResult, term: str) -> dict[str, Answer]:
@@ -106,9 +112,14 @@ def hazard_answers(model: ModelResult, term: str) -> dict[str, Answer]:
         if term in tidy.index:
             row = tidy.loc[term]
             low, middle, high = np.exp([row["conf_low"], row["estimate"], row["conf_high"]])
-            found[engine] = Answer(float(middle), float(low), float(high), True,
-                                   float(row.get("p_value", math.nan)),
-                                   float(row.get("prob_positive", math.nan)))
+            found[engine] = Answer(
+                float(middle),
+                float(low),
+                float(high),
+                True,
+                float(row.get("p_value", math.nan)),
+                float(row.get("prob_positive", math.nan)),
+            )
     return found
 
 

@@ -33,14 +33,21 @@ def build(results: StudyResults) -> dict[str, Any]:
     why = Column("Why", "reason", numeric=False, prose=True)
     if_not = replace(why, text=lambda row: "" if row["verdict"] == "agree" else row["reason"])
     term = [Column("Model", "label", numeric=False), Column("Term", "term", numeric=False)]
-    note = ("On the scale of the model: logarithms for hazards and for markers analysed as logarithms."
-            " Overlap: the part the two intervals share of what they cover together. Verdicts: agree;"
-            " prior pulls (taking the prior out removes most of the difference); boundary (a variance"
-            " estimated as zero); asymptotics (the likelihood is not normal around its maximum).")
+    note = (
+        "On the scale of the model: logarithms for hazards and for markers analysed as"
+        " logarithms. Overlap: the part the two intervals share of what they cover together."
+        " Verdicts: agree; prior pulls (taking the prior out removes most of the difference);"
+        " boundary (a variance estimated as zero); asymptotics (the likelihood is not normal"
+        " around its maximum)."
+    )
     return {
         "text": [summary(table)],
-        "main": display(main, "Differences in change of the markers, and the log hazard ratio",
-                        [Column("Quantity", "quantity", numeric=False), *answers, if_not], note),
+        "main": display(
+            main,
+            "Differences in change of the markers, and the log hazard ratio",
+            [Column("Quantity", "quantity", numeric=False), *answers, if_not],
+            note,
+        ),
         "all": display(table, "Every coefficient", [*term, *answers, why]),
     }
 
@@ -62,7 +69,9 @@ def _quantity(row: dict, results: StudyResults) -> str | None:
                 return f"Log hazard ratio ({level} against {results.cohort.groups[0]})"
         return None
     model = results.markers[row["model"]]
-    for change in results.study.changes_of(model.data):
+    if model.fit is None:
+        return None
+    for change in results.study.contrasts:
         try:
             weights = contrast_weights(model.fit.design.fixed, change, model.data)
         except EstimationError:

@@ -14,7 +14,13 @@ from longsurv.estimands.changes import mean_curves
 from longsurv.report import numbers
 from longsurv.report.figures import forest, to_svg, trajectory
 from longsurv.report.sections.common import (
-    ENGINE_NAMES, Picture, change_answer, change_words, picture, unit_one, with_unit,
+    ENGINE_NAMES,
+    Picture,
+    change_answer,
+    change_words,
+    picture,
+    unit_one,
+    with_unit,
 )
 from longsurv.report.tables.display import Column, DisplayTable, display
 
@@ -22,7 +28,11 @@ if TYPE_CHECKING:
     from longsurv.study import StudyResults
 
 PATIENTS_SHOWN = 60  # of each group; more lines than this are a smear and a heavy page
-_SECTIONS = {"lower": "Lower is better", "higher": "Higher is better", None: "No better direction stated"}
+_SECTIONS = {
+    "lower": "Lower is better",
+    "higher": "Higher is better",
+    None: "No better direction stated",
+}
 
 
 def build(results: StudyResults) -> dict[str, Any]:
@@ -40,17 +50,21 @@ def build(results: StudyResults) -> dict[str, Any]:
 def trajectory_data(
     results: StudyResults, name: str
 ) -> tuple[pd.DataFrame, pd.DataFrame | None, dict[float, str] | None]:
-    """Points, fitted curve (None without a fit) and phase ticks (None on a time axis) of a marker."""
+    """Points, fitted curve (None without a fit), phase ticks (None on a time axis)."""
     cohort, study, model = results.cohort, results.study, results.markers[name]
     schema, variable = cohort.schema, study.change_variable
     by_phase = variable == "phase"
     places = {phase.name: float(k) for k, phase in enumerate(schema.phases)} if by_phase else {}
     data = model.data
     x = data["phase"].astype(object).map(places) if by_phase else data[schema.time]
-    points = pd.DataFrame({
-        "patient": data[schema.patient].to_numpy(), "group": data[schema.treatment].astype(str),
-        "x": x.astype(float), "value": data["value"],
-    })
+    points = pd.DataFrame(
+        {
+            "patient": data[schema.patient].to_numpy(),
+            "group": data[schema.treatment].astype(str),
+            "x": x.astype(float),
+            "value": data["value"],
+        }
+    )
     if by_phase:  # one value a patient and phase, so that a line has one point at each
         points = points.groupby(["patient", "group", "x"], as_index=False)["value"].mean()
     curve = None
@@ -63,11 +77,25 @@ def trajectory_data(
     if curve is not None:
         back = np.exp if cohort.markers[name].transform == "log" else np.asarray
         where = curve[variable].astype(object).map(places) if by_phase else curve[variable]
-        curve = pd.DataFrame({
-            "group": curve[schema.treatment].astype(str), "x": where.astype(float),
-            **{c: back(curve[c].to_numpy(dtype=float)) for c in ("estimate", "conf_low", "conf_high")},
-        })
+        curve = pd.DataFrame(
+            {
+                "group": curve[schema.treatment].astype(str),
+                "x": where.astype(float),
+                **{
+                    c: back(curve[c].to_numpy(dtype=float))
+                    for c in ("estimate", "conf_low", "conf_high")
+                },
+            }
+        )
+        curve = _where_measured(curve, points)
     return points, curve, {k: name for name, k in places.items()} or None
+
+
+def _where_measured(curve: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+    """The curve of each group only between its first and last measured place."""
+    reach = points.groupby("group")["x"].agg(["min", "max"])
+    first, last = curve["group"].map(reach["min"]), curve["group"].map(reach["max"])
+    return curve[(curve["x"] >= first) & (curve["x"] <= last)].reset_index(drop=True)
 
 
 def panel(results: StudyResults, name: str, position: int) -> str:
@@ -77,11 +105,17 @@ def panel(results: StudyResults, name: str, position: int) -> str:
     points, curve, ticks = trajectory_data(results, name)
     groups = [str(g) for g in cohort.groups]
     ax = trajectory(
-        _sample(points), curve, groups=groups, title=with_unit(marker.label, marker.unit),
-        xlabel="" if ticks else cohort.schema.time_unit.capitalize(), ticks=ticks,
+        _sample(points),
+        curve,
+        groups=groups,
+        title=with_unit(marker.label, marker.unit),
+        xlabel="" if ticks else cohort.schema.time_unit.capitalize(),
+        ticks=ticks,
         log=marker.transform == "log",
     )
-    return to_svg(ax.figure, f"trajectory-{position}", _panel_label(name, marker.label, curve, ticks))
+    return to_svg(
+        ax.figure, f"trajectory-{position}", _panel_label(name, marker.label, curve, ticks)
+    )
 
 
 def _panel_label(name: str, label: str, curve: pd.DataFrame | None, ticks: dict | None) -> str:
@@ -91,7 +125,9 @@ def _panel_label(name: str, label: str, curve: pd.DataFrame | None, ticks: dict 
     parts = []
     for group, part in curve.groupby("group", sort=False):
         ends = part.sort_values("x")["estimate"]
-        parts.append(f"{group} from {numbers.number(ends.iloc[0])} to {numbers.number(ends.iloc[-1])}")
+        parts.append(
+            f"{group} from {numbers.number(ends.iloc[0])} to {numbers.number(ends.iloc[-1])}"
+        )
     return f"{label}, fitted mean: {'; '.join(parts)}."
 
 
@@ -110,23 +146,41 @@ def _sample(points: pd.DataFrame) -> pd.DataFrame:
 def _panels_caption(results: StudyResults) -> str:
     log = any(results.cohort.markers[n].transform == "log" for n in results.markers)
     counts = results.cohort.n_by_group.values()
-    shown = (f" {PATIENTS_SHOWN} patients of each group are drawn; the fits use all."
-             if max(counts) > PATIENTS_SHOWN else "")
-    return ("Thin lines: patients. Thick: fitted mean of each group with 95 % confidence interval"
-            " (maximum likelihood)." + (" Markers analysed as logarithms have a logarithmic axis; their"
-            " fitted mean is geometric." if log else "") + shown)
+    shown = (
+        f" {PATIENTS_SHOWN} patients of each group are drawn; the fits use all."
+        if max(counts) > PATIENTS_SHOWN
+        else ""
+    )
+    return (
+        "Thin lines: patients. Thick: fitted mean of each group with 95 % confidence interval"
+        " (maximum likelihood)."
+        + (
+            " Markers analysed as logarithms have a logarithmic axis; their fitted mean is"
+            " geometric."
+            if log
+            else ""
+        )
+        + shown
+    )
 
 
 def _meaning(results: StudyResults) -> str:
     reference, *levels = map(str, results.cohort.groups)
-    against = f"{levels[0]} minus {reference}" if len(levels) == 1 else f"each group minus {reference}"
+    against = (
+        f"{levels[0]} minus {reference}" if len(levels) == 1 else f"each group minus {reference}"
+    )
     change = results.changes
-    words = change_words(*change[["start", "end"]].iloc[0], results.cohort.schema.time_unit) if len(change) else ""
-    return (f"The difference in change ({against}; change {words}) asks whether the groups moved"
-            " differently, which a test within each group cannot say. For markers analysed as logarithms it"
-            " is a ratio: 0.5 means that the fold change in one group is half that in the other. It is not"
-            " adjusted for where the groups started: a group that starts higher tends to fall further"
-            " (regression to the mean).")
+    unit = results.cohort.schema.time_unit
+    words = (
+        change_words(change["start"].iloc[0], change["end"].iloc[0], unit) if len(change) else ""
+    )
+    return (
+        f"The difference in change ({against}; change {words}) asks whether the groups moved"
+        " differently, which a test within each group cannot say. For markers analysed as"
+        " logarithms it is a ratio: 0.5 means that the fold change in one group is half that in"
+        " the other. It is not adjusted for where the groups started: a group that starts higher"
+        " tends to fall further (regression to the mean)."
+    )
 
 
 def _row_label(row: pd.Series, results: StudyResults, *, unit: bool = False) -> str:
@@ -144,14 +198,17 @@ def _forest(results: StudyResults) -> Picture | None:
     changes, cohort = results.changes, results.cohort
     if changes.empty or changes["std_estimate"].isna().all():
         return None
-    table = pd.DataFrame({
-        "section": [_SECTIONS[d if d == d else None] for d in changes["direction"]],
-        "row": [_row_label(row, results) for _, row in changes.iterrows()],
-        "series": changes["engine"].map(ENGINE_NAMES),
-        "estimate": changes["std_estimate"], "conf_low": changes["std_low"],
-        "conf_high": changes["std_high"],
-        "text": [_natural(row, with_scale=True) for _, row in changes.iterrows()],
-    })
+    table = pd.DataFrame(
+        {
+            "section": [_SECTIONS[d if d == d else None] for d in changes["direction"]],
+            "row": [_row_label(row, results) for _, row in changes.iterrows()],
+            "series": changes["engine"].map(ENGINE_NAMES),
+            "estimate": changes["std_estimate"],
+            "conf_low": changes["std_low"],
+            "conf_high": changes["std_high"],
+            "text": [_natural(row, with_scale=True) for _, row in changes.iterrows()],
+        }
+    )
     order = {title: k for k, title in enumerate(_SECTIONS.values())}
     table = table.sort_values("section", key=lambda c: c.map(order), kind="stable")
     levels = [str(g) for g in cohort.groups[1:]]
@@ -160,17 +217,25 @@ def _forest(results: StudyResults) -> Picture | None:
 
     def draw(width: float) -> Any:
         return forest(
-            table, xlabel=f"Difference in change, baseline SD{per}", width=width,
+            table,
+            xlabel=f"Difference in change, baseline SD{per}",
+            width=width,
             text_heading="As measured (95 % interval)",
-            left_label=f"lower in {group}", right_label=f"higher in {group}",
+            left_label=f"lower in {group}",
+            right_label=f"higher in {group}",
         )
 
-    caption = ("Difference in change of every marker, in standard deviations of its first value (of its"
-               " logarithm for ratios), with 95 % intervals: confidence (filled) and credible, equal-tailed"
-               " (open). Left of zero: the marker fell further, or rose less, in"
-               f" {group}. At the right, as measured: a ratio (\N{MULTIPLICATION SIGN}) for markers analysed as logarithms,"
-               " a difference in the marker's unit for the others.")
-    label = f"Forest plot of the difference in change of {len(results.markers)} markers by both engines; the table below has every number."
+    caption = (
+        "Difference in change of every marker, in standard deviations of its first value (of its"
+        " logarithm for ratios), with 95 % intervals: confidence (filled) and credible,"
+        f" equal-tailed (open). Left of zero: the marker fell further, or rose less, in {group}."
+        " At the right, as measured: a ratio (\N{MULTIPLICATION SIGN}) for markers analysed as"
+        " logarithms, a difference in the marker's unit for the others."
+    )
+    label = (
+        f"Forest plot of the difference in change of {len(results.markers)} markers by both"
+        " engines; the table below has every number."
+    )
     return picture("forest-changes", draw, label, caption)
 
 
@@ -204,10 +269,12 @@ def changes(results: StudyResults) -> DisplayTable:
         Column("Bayes (95 % CrI)", lambda row: _natural(of(bayes, row))),
         Column("P(lower)", lambda row: _probability_lower(of(bayes, row))),
     ]
-    note = ("CI: confidence interval. CrI: equal-tailed credible interval. Ratio: fold change over fold"
-            " change. P(lower): posterior probability that the difference in change is negative, or the ratio"
-            f" below 1. Holm and FDR (Benjamini and Hochberg) correct for the {int(ml['p_value'].notna().sum())}"
-            " comparisons in this table.")
+    note = (
+        "CI: confidence interval. CrI: equal-tailed credible interval. Ratio: fold change over"
+        " fold change. P(lower): posterior probability that the difference in change is negative,"
+        " or the ratio below 1. Holm and FDR (Benjamini and Hochberg) correct for the"
+        f" {int(ml['p_value'].notna().sum())} comparisons in this table."
+    )
     return display(rows, "Difference in change, both answers", columns, note)
 
 
@@ -219,10 +286,10 @@ def _probability_lower(row: pd.Series) -> str:
 def failed(results: StudyResults) -> DisplayTable:
     """The answers there are none of, and why."""
     table = results.changes
-    missing = table[table["estimate"].isna()].assign(
-        engine=lambda t: t["engine"].map(ENGINE_NAMES))
+    missing = table[table["estimate"].isna()].assign(engine=lambda t: t["engine"].map(ENGINE_NAMES))
     columns = [
-        Column("Marker", "label", numeric=False), Column("Engine", "engine", numeric=False),
+        Column("Marker", "label", numeric=False),
+        Column("Engine", "engine", numeric=False),
         Column("Why there is no answer", "reason", numeric=False, prose=True),
     ]
     return display(missing, "Not estimated", columns)

@@ -17,8 +17,10 @@ def build(results: StudyResults) -> dict[str, Any]:
     """What the template of this section shows."""
     models = results.tables["models"]
     columns = [
-        Column("Model", "label", numeric=False), Column("Formula", "formula", numeric=False),
-        Column("Maximum likelihood", "ml", numeric=False), Column("Bayes", "bayes", numeric=False),
+        Column("Model", "label", numeric=False),
+        Column("Formula", "formula", numeric=False),
+        Column("Maximum likelihood", "ml", numeric=False),
+        Column("Bayes", "bayes", numeric=False),
     ]
     return {
         "text": [text(results)],
@@ -32,11 +34,11 @@ def text(results: StudyResults) -> str:
     """The methods in a few sentences."""
     sampling = results.study.sampling
     return (
-        "Both engines use one likelihood for each model, with the random effects integrated out. Maximum"
-        " likelihood reports confidence intervals; Bayes adds the priors below and samples the posterior with"
-        f" the No-U-Turn sampler ({sampling.chains} chains of {sampling.draws:,} draws after warm-up),"
-        " reporting posterior means and equal-tailed credible intervals. All intervals are 95 %. P-values are"
-        " two-sided."
+        "Both engines use one likelihood for each model, with the random effects integrated out."
+        " Maximum likelihood reports confidence intervals; Bayes adds the priors below and"
+        f" samples the posterior with the No-U-Turn sampler ({sampling.chains} chains of"
+        f" {sampling.draws:,} draws after warm-up), reporting posterior means and equal-tailed"
+        " credible intervals. All intervals are 95 %. P-values are two-sided."
     )
 
 
@@ -54,14 +56,28 @@ def _priors(results: StudyResults) -> list[DisplayTable]:
     found = []
     for names in dict.fromkeys(parameters):
         labels = parameters.index[[p == names for p in parameters]]
-        wide = table[table["label"].isin(labels)].pivot(
-            index="label", columns="parameter", values="prior").loc[labels].reset_index()
-        columns = [Column("Model", "label", numeric=False),
-                   *(Column(name, name, numeric=False) for name in names)]
-        found.append(display(wide, f"Priors: {', '.join(labels)}" if len(labels) == 1
-                             else "Priors of the marker models", columns,
-                             "Scaled to each marker's standard deviation unless stated otherwise."
-                             if len(labels) > 1 else ""))
+        wide = (
+            table[table["label"].isin(labels)]
+            .pivot(index="label", columns="parameter", values="prior")
+            .loc[labels]
+            .reset_index()
+        )
+        columns = [
+            Column("Model", "label", numeric=False),
+            *(Column(name, name, numeric=False) for name in names),
+        ]
+        found.append(
+            display(
+                wide,
+                f"Priors: {', '.join(labels)}"
+                if len(labels) == 1
+                else "Priors of the marker models",
+                columns,
+                "Scaled to each marker's standard deviation unless stated otherwise."
+                if len(labels) > 1
+                else "",
+            )
+        )
     return found
 
 

@@ -10,11 +10,20 @@ import pandas as pd
 from longsurv.report import numbers, sentences
 from longsurv.report.figures import forest, kaplan_meier
 from longsurv.report.sections.common import (
-    ENGINE_NAMES, Picture, event_name, hazard_answers, picture, treatment_terms, unit_one,
+    ENGINE_NAMES,
+    Picture,
+    event_name,
+    hazard_answers,
+    picture,
+    treatment_terms,
+    unit_one,
 )
 from longsurv.report.tables.display import Column, DisplayTable, display
 from longsurv.report.tables.survival import (
-    event_counts, numbers_at_risk, risk_times, survival_curves,
+    event_counts,
+    numbers_at_risk,
+    risk_times,
+    survival_curves,
 )
 
 if TYPE_CHECKING:
@@ -32,7 +41,8 @@ def build(results: StudyResults) -> dict[str, Any]:
         "forest": _forest(results),
         "hazards": hazards(results),
         "reason": " ".join(
-            f"{ENGINE_NAMES[engine]}: {reason}" for engine, reason in results.mortality.reasons.items()
+            f"{ENGINE_NAMES[engine]}: {reason}"
+            for engine, reason in results.mortality.reasons.items()
         ),
     }
 
@@ -53,23 +63,31 @@ def _kaplan_meier(results: StudyResults, data: pd.DataFrame) -> Picture:
     groups = [str(g) for g in results.cohort.groups]
     curves = survival_curves(data, schema.treatment, groups)
     start, end = float(curves["time"].min()), schema.horizon or float(curves["time"].max())
-    at_risk = numbers_at_risk(data, schema.treatment, groups,
-                              risk_times(start, float(end), schema.time_unit))
+    at_risk = numbers_at_risk(
+        data, schema.treatment, groups, risk_times(start, float(end), schema.time_unit)
+    )
     since = f" since {schema.time_zero}" if schema.time_zero else ""
     unit = schema.time_unit.capitalize()
     alive = "Survival probability" if event_name(results.cohort) == "death" else "Free of the event"
 
     def draw(width: float) -> Any:
-        return kaplan_meier(curves, at_risk, groups=groups, xlabel=f"{unit}{since}", ylabel=alive,
-                            width=width)
+        return kaplan_meier(
+            curves, at_risk, groups=groups, xlabel=f"{unit}{since}", ylabel=alive, width=width
+        )
 
     last = curves.sort_values("time").groupby("group", sort=False).last()
     ends = "; ".join(f"{g} {numbers.number(last.loc[g, 'estimate'])}" for g in groups)
-    delayed = (f" The curves begin at {numbers.plain(start)} {schema.time_unit}, when patients enter the"
-               " risk set." if start > 0 else "")
+    delayed = (
+        f" The curves begin at {numbers.plain(start)} {schema.time_unit}, when patients enter the"
+        " risk set."
+        if start > 0
+        else ""
+    )
     competing = " Competing events end time at risk as censoring does." if schema.competing else ""
-    caption = ("Kaplan-Meier estimate by group with pointwise 95 % confidence bands (log-log); upright ticks"
-               f" mark censoring; numbers at risk below.{delayed}{competing}")
+    caption = (
+        "Kaplan-Meier estimate by group with pointwise 95 % confidence bands (log-log); upright"
+        f" ticks mark censoring; numbers at risk below.{delayed}{competing}"
+    )
     return picture("kaplan-meier", draw, f"Kaplan-Meier curves; at the end {ends}.", caption)
 
 
@@ -81,18 +99,35 @@ def _counts(results: StudyResults, data: pd.DataFrame) -> DisplayTable:
     columns = [
         Column("Group", "group", numeric=False),
         Column("Patients", lambda row: f"{row['patients']:,}"),
-        Column("Deaths" if event == "death" else event.capitalize(), lambda row: f"{row['events']:,}"),
-        *([Column(competing.capitalize(), lambda row: f"{row['competing']:,}")] if competing else []),
-        Column(f"{unit.capitalize()} at risk", lambda row: numbers.plain(round(row["time_at_risk"]))),
-        Column(f"Per 1,000 {unit}" if unit.startswith("day") else f"Per 100 {unit}",
-               lambda row: _rate(row, 1000 if unit.startswith("day") else 100)),
+        Column(
+            "Deaths" if event == "death" else event.capitalize(), lambda row: f"{row['events']:,}"
+        ),
+        *(
+            [Column(competing.capitalize(), lambda row: f"{row['competing']:,}")]
+            if competing
+            else []
+        ),
+        Column(
+            f"{unit.capitalize()} at risk", lambda row: numbers.plain(round(row["time_at_risk"]))
+        ),
+        Column(
+            f"Per 1,000 {unit}" if unit.startswith("day") else f"Per 100 {unit}",
+            lambda row: _rate(row, 1000 if unit.startswith("day") else 100),
+        ),
     ]
-    note = f"Rate: {event}s per time at risk; one patient for one {unit_one(unit)} is one {unit_one(unit)} at risk." if event == "death" else ""
+    note = (
+        f"Rate: {event}s per time at risk; one patient for one {unit_one(unit)} is one"
+        f" {unit_one(unit)} at risk."
+        if event == "death"
+        else ""
+    )
     return display(table, "Events and time at risk", columns, note)
 
 
 def _rate(row: dict, per: float) -> str:
-    return numbers.number(per * row["events"] / row["time_at_risk"]) if row["time_at_risk"] > 0 else ""
+    return (
+        numbers.number(per * row["events"] / row["time_at_risk"]) if row["time_at_risk"] > 0 else ""
+    )
 
 
 def term_label(term: str, results: StudyResults) -> str:
@@ -113,20 +148,37 @@ def _forest(results: StudyResults) -> Picture | None:
     ]
     if not answers:
         return None
-    table = pd.DataFrame([
-        {"row": row, "series": series, "estimate": a.estimate, "conf_low": a.low, "conf_high": a.high,
-         "text": a.text} for row, series, a in answers
-    ])
+    table = pd.DataFrame(
+        [
+            {
+                "row": row,
+                "series": series,
+                "estimate": a.estimate,
+                "conf_low": a.low,
+                "conf_high": a.high,
+                "text": a.text,
+            }
+            for row, series, a in answers
+        ]
+    )
     levels = [str(g) for g in results.cohort.groups[1:]]
     side = f" in {levels[0]}" if len(levels) == 1 and table["row"].nunique() == 1 else ""
 
     def draw(width: float) -> Any:
-        return forest(table, xlabel="Hazard ratio (logarithmic axis)", log=True, width=width,
-                      text_heading="Hazard ratio (95 % interval)",
-                      left_label=f"lower hazard{side}", right_label=f"higher hazard{side}")
+        return forest(
+            table,
+            xlabel="Hazard ratio (logarithmic axis)",
+            log=True,
+            width=width,
+            text_heading="Hazard ratio (95 % interval)",
+            left_label=f"lower hazard{side}",
+            right_label=f"higher hazard{side}",
+        )
 
-    caption = ("Hazard ratios with 95 % intervals: Wald confidence (filled) and equal-tailed credible (open)."
-               + (" An arrow means that the interval goes on." if _cut(table) else ""))
+    caption = (
+        "Hazard ratios with 95 % intervals: Wald confidence (filled) and equal-tailed credible"
+        " (open)." + (" An arrow means that the interval goes on." if _cut(table) else "")
+    )
     label = "; ".join(f"{row}, {series}: hazard ratio {a.text}" for row, series, a in answers) + "."
     return picture("forest-hazards", draw, label, caption)
 
@@ -143,17 +195,28 @@ def hazards(results: StudyResults) -> DisplayTable:
     columns = [
         Column("Comparison", lambda row: term_label(row["term"], results), numeric=False),
         Column("Engine", lambda row: ENGINE_NAMES[row["engine"]], numeric=False),
-        Column("Prior of the log hazard ratio",
-               lambda row: priors.get(row["term"], "") if row["engine"] == "bayes" else "none",
-               numeric=False),
-        Column("Hazard ratio (95 % interval)",
-               lambda row: numbers.ratio(row["estimate"], row["conf_low"], row["conf_high"])),
+        Column(
+            "Prior of the log hazard ratio",
+            lambda row: priors.get(row["term"], "") if row["engine"] == "bayes" else "none",
+            numeric=False,
+        ),
+        Column(
+            "Hazard ratio (95 % interval)",
+            lambda row: numbers.ratio(row["estimate"], row["conf_low"], row["conf_high"]),
+        ),
         Column("p", lambda row: numbers.p_value(row["p_value"]) if row["engine"] == "ml" else ""),
-        Column("P(HR < 1)", lambda row: numbers.probability(1 - row["prob_positive"])
-               if row["engine"] == "bayes" else ""),
+        Column(
+            "P(HR < 1)",
+            lambda row: (
+                numbers.probability(1 - row["prob_positive"]) if row["engine"] == "bayes" else ""
+            ),
+        ),
     ]
-    note = ("Cox model. Maximum (partial) likelihood with a Wald confidence interval; Bayes: the exponential of"
-            " the posterior mean of the log hazard ratio, with an equal-tailed credible interval.")
+    note = (
+        "Cox model. Maximum (partial) likelihood with a Wald confidence interval; Bayes: the"
+        " exponential of the posterior mean of the log hazard ratio, with an equal-tailed"
+        " credible interval."
+    )
     if results.cohort.schema.competing:
         note += " Cause-specific hazards: competing events are censored."
     return display(results.tables["hazard_ratios"], "Hazard ratios, both answers", columns, note)

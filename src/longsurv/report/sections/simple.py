@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,9 +31,11 @@ def build(results: StudyResults) -> dict[str, Any]:
 
 
 def _opening(results: StudyResults) -> str:
-    return ("These are the tests an abstract reports: within each group, before against after; between"
-            " the groups at the start; crude proportions. They are here because readers look for them,"
-            " not because they answer the question.")
+    return (
+        "These are the tests an abstract reports: within each group, before against after;"
+        " between the groups at the start; crude proportions. They are here because readers look"
+        " for them, not because they answer the question."
+    )
 
 
 def one_sided(results: StudyResults) -> list[str]:
@@ -42,13 +46,21 @@ def one_sided(results: StudyResults) -> list[str]:
     for level in levels:
         only = {}
         for group, other in ((level, reference), (reference, level)):
-            only[group] = [m for m in _significant(table, group) if m not in _significant(table, other)]
+            only[group] = [
+                m for m in _significant(table, group) if m not in _significant(table, other)
+            ]
         ml = changes[(changes["engine"] == "ml") & (changes["level"] == level)]
         null = np.where(ml["scale"] == "ratio", 1.0, 0.0)
         clear = (ml["conf_low"] > null) | (ml["conf_high"] < null)
-        found.append(sentences.one_sided_significance(
-            level, reference, only[level], only[reference], ml.loc[clear, "label"].unique().tolist()
-        ))
+        found.append(
+            sentences.one_sided_significance(
+                level,
+                reference,
+                only[level],
+                only[reference],
+                ml.loc[clear, "label"].unique().tolist(),
+            )
+        )
     return found
 
 
@@ -62,27 +74,46 @@ def _within(table: pd.DataFrame) -> list[DisplayTable]:
     found = []
     for (start, end), part in table.groupby(["phase_from", "phase_to"], sort=False):
         groups = part["group"].astype(str)
-        wide = {str(g): part[groups == g].set_index("marker") for g in groups.unique()}
-        rows = pd.DataFrame({"marker": part["marker"].unique()})
-        columns = [Column("Marker", lambda row, w=next(iter(wide.values())): with_unit(
-            w.loc[row["marker"], "label"], w.loc[row["marker"], "unit"]), numeric=False)]
-        for group, cells in wide.items():
-            columns += [
-                Column(f"{group}: median before, after",
-                       lambda row, c=cells: _before_after(c.loc[row["marker"]])),
-                Column("n", lambda row, c=cells: f"{int(c.loc[row['marker'], 'n_pairs']):,}"),
-                Column("p", lambda row, c=cells: numbers.p_value(c.loc[row["marker"], "p_value"])),
+        columns = [Column("Marker", "name", numeric=False)]
+        rows = part.drop_duplicates("marker")[["marker"]].assign(
+            name=[
+                with_unit(r["label"], r["unit"])
+                for r in part.drop_duplicates("marker").to_dict("records")
             ]
-        note = ("n: patients with both values. p: Wilcoxon's signed ranks, two-sided, uncorrected. A"
-                " value beyond a detection limit stands at the limit.")
+        )
+        for group in groups.unique():
+            cells = part[groups == group].set_index("marker")
+            columns += [
+                Column(f"{group}: median before, after", partial(_cell, cells, _before_after)),
+                Column("n", partial(_cell, cells, _pairs)),
+                Column("p", partial(_cell, cells, _p)),
+            ]
+        note = (
+            "n: patients with both values. p: Wilcoxon's signed ranks, two-sided, uncorrected. A"
+            " value beyond a detection limit stands at the limit."
+        )
         found.append(display(rows, f"Within each group, {start} against {end}", columns, note))
     return found
+
+
+def _cell(cells: pd.DataFrame, text: Callable[[pd.Series], str], row: dict) -> str:
+    """What one group's cell says about the marker of this row."""
+    return text(cells.loc[row["marker"]])
+
+
+def _pairs(cell: pd.Series) -> str:
+    return f"{int(cell['n_pairs']):,}"
+
+
+def _p(cell: pd.Series) -> str:
+    return numbers.p_value(cell["p_value"])
 
 
 def _before_after(cell: pd.Series) -> str:
     if cell["n_pairs"] == 0:
         return numbers.MISSING
-    return f"{numbers.datum(cell['median_from'])} \N{RIGHTWARDS ARROW} {numbers.datum(cell['median_to'])}"
+    before, after = numbers.datum(cell["median_from"]), numbers.datum(cell["median_to"])
+    return f"{before} \N{RIGHTWARDS ARROW} {after}"
 
 
 def _between(table: pd.DataFrame) -> DisplayTable:
@@ -94,13 +125,16 @@ def _between(table: pd.DataFrame) -> DisplayTable:
         Column("Marker", lambda row: with_unit(row["label"], row["unit"]), numeric=False),
         *([Column("Group", lambda row: str(row["group"]), numeric=False)] if several else []),
         Column(f"{reference}: median [quartiles]", lambda row: _quartiles(row, "reference")),
-        Column(("Group" if several else str(table["group"].iloc[0])) + ": median [quartiles]",
-               lambda row: _quartiles(row, "group")),
+        Column(
+            ("Group" if several else str(table["group"].iloc[0])) + ": median [quartiles]",
+            lambda row: _quartiles(row, "group"),
+        ),
         Column("p", lambda row: numbers.p_value(row["p_value"])),
     ]
     where = f"at {phase}" if phase != "first" else "at the first measurement"
-    return display(table, f"Between the groups {where}", columns,
-                   "p: Mann-Whitney, two-sided, uncorrected.")
+    return display(
+        table, f"Between the groups {where}", columns, "p: Mann-Whitney, two-sided, uncorrected."
+    )
 
 
 def _quartiles(row: dict, side: str) -> str:
@@ -112,6 +146,7 @@ def _quartiles(row: dict, side: str) -> str:
 
 def _mortality(table: pd.DataFrame, results: StudyResults) -> DisplayTable:
     schema, event = results.cohort.schema, event_name(results.cohort)
+
     def interval(row: dict, columns: tuple[str, str, str]) -> str:
         estimate, low, high = (100 * row[c] for c in columns)
         return "" if np.isnan(estimate) else numbers.difference(estimate, low, high)
@@ -119,17 +154,27 @@ def _mortality(table: pd.DataFrame, results: StudyResults) -> DisplayTable:
     columns = [
         Column("Group", lambda row: str(row["group"]), numeric=False),
         Column("Patients", lambda row: f"{row['n']:,}"),
-        Column(event.capitalize() + "s" if event == "death" else event.capitalize(),
-               lambda row: f"{row['deaths']:,}"),
-        Column("Risk, % (95 % interval)",
-               lambda row: interval(row, ("risk", "conf_low", "conf_high"))),
-        Column("Risk difference, points (95 % interval)",
-               lambda row: interval(row, ("difference", "difference_low", "difference_high"))),
-        Column("p", lambda row: "" if np.isnan(row["p_value"]) else numbers.p_value(row["p_value"])),
+        Column(
+            event.capitalize() + "s" if event == "death" else event.capitalize(),
+            lambda row: f"{row['deaths']:,}",
+        ),
+        Column(
+            "Risk, % (95 % interval)", lambda row: interval(row, ("risk", "conf_low", "conf_high"))
+        ),
+        Column(
+            "Risk difference, points (95 % interval)",
+            lambda row: interval(row, ("difference", "difference_low", "difference_high")),
+        ),
+        Column(
+            "p", lambda row: "" if np.isnan(row["p_value"]) else numbers.p_value(row["p_value"])
+        ),
     ]
-    caveats = "; ".join(f"{row['group']}: {row['reason']}" for row in table.to_dict("records")
-                        if row["reason"])
-    note = ("Intervals: Wilson for a risk, Newcombe for the difference from the first group. p: Fisher's"
-            f" exact test.{' ' + caveats + '.' if caveats else ''}")
+    caveats = "; ".join(
+        f"{row['group']}: {row['reason']}" for row in table.to_dict("records") if row["reason"]
+    )
+    note = (
+        "Intervals: Wilson for a risk, Newcombe for the difference from the first group. p:"
+        f" Fisher's exact test.{' ' + caveats + '.' if caveats else ''}"
+    )
     when = sentences.by_when(schema.horizon, schema.time_unit)
     return display(table, f"Crude proportions: {event} {when}", columns, note)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -64,30 +65,48 @@ def baseline_table(
             skewed = log or abs(_skewness(column)) > 1
             texts = [_median(p) if skewed else _mean(p) for p in parts]
             summary = "median [quartiles]" if skewed else "mean (SD)"
-            shift = _largest(parts, lambda a, b, log=log: _numeric_difference(a, b, log))
+            shift = _largest(parts, partial(_numeric_difference, log=log))
             rows.append(_row(label, summary, groups, texts, shift, column, units.get(name, "")))
         else:
             rows.extend(_categorical_rows(label, column.astype("string"), parts, groups))
-    return pd.DataFrame(rows, columns=["variable", "unit", "summary", *map(str, groups),
-                                       "std_difference", "missing"])
+    return pd.DataFrame(
+        rows,
+        columns=["variable", "unit", "summary", *map(str, groups), "std_difference", "missing"],
+    )
 
 
-def _row(label: str, summary: str, groups: Sequence[str], texts: Sequence[str], shift: float,
-         column: pd.Series, unit: str = "") -> dict[str, object]:
-    return {"variable": label, "unit": unit, "summary": summary, **dict(zip(map(str, groups), texts, strict=True)),
-            "std_difference": shift, "missing": int(column.isna().sum())}
+def _row(
+    label: str,
+    summary: str,
+    groups: Sequence[str],
+    texts: Sequence[str],
+    shift: float,
+    column: pd.Series,
+    unit: str = "",
+) -> dict[str, object]:
+    return {
+        "variable": label,
+        "unit": unit,
+        "summary": summary,
+        **dict(zip(map(str, groups), texts, strict=True)),
+        "std_difference": shift,
+        "missing": int(column.isna().sum()),
+    }
 
 
-def _categorical_rows(label: str, column: pd.Series, parts: Sequence[pd.Series],
-                      groups: Sequence[str]) -> list[dict[str, object]]:
+def _categorical_rows(
+    label: str, column: pd.Series, parts: Sequence[pd.Series], groups: Sequence[str]
+) -> list[dict[str, object]]:
     levels = sorted(column.dropna().unique())
     texts = [p.astype("string").dropna() for p in parts]
-    shift = _largest(texts, lambda a, b: _categorical_difference(a, b, levels))
+    shift = _largest(texts, partial(_categorical_difference, levels=levels))
     shown = levels[1:] if len(levels) == 2 else levels  # the other level is the rest
     rows = []
     for k, level in enumerate(shown):
-        cells = [f"{int((t == level).sum()):,} ({percent(int((t == level).sum()), len(t))})"
-                 for t in texts]
+        cells = [
+            f"{int((t == level).sum()):,} ({percent(int((t == level).sum()), len(t))})"
+            for t in texts
+        ]
         row = _row(f"{label}: {level}", "n (%)", groups, cells, shift if k == 0 else np.nan, column)
         rows.append(row)
     return rows
@@ -113,7 +132,9 @@ def _skewness(values: pd.Series) -> float:
     return 0.0 if pd.isna(skewness) else float(skewness)
 
 
-def _largest(parts: Sequence[pd.Series], difference) -> float:  # noqa: ANN001
+def _largest(
+    parts: Sequence[pd.Series], difference: Callable[[pd.Series, pd.Series], float]
+) -> float:
     """The signed difference of two groups (second minus first); of more, the largest in size."""
     values = [difference(a, b) for a, b in combinations(parts, 2)]
     finite = [v for v in values if np.isfinite(v)]

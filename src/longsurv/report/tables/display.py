@@ -50,15 +50,15 @@ def display(
 ) -> DisplayTable:
     """Lay out `table` with these columns; an empty table has no rows and is not shown."""
     columns = [replace(column, header=tied(column.header)) for column in columns]
-    rows = tuple(
-        tuple(column.of(row) for column in columns) for row in table.to_dict("records")
-    )
+    rows = tuple(tuple(column.of(row) for column in columns) for row in table.to_dict("records"))
     return DisplayTable(caption, tuple(columns), rows, note)
 
 
 def tied(text: str) -> str:
     """Keep short brackets such as "(95 % CI)" and "P(HR < 1)" on one line."""
-    return re.sub(r"\([^()]{1,14}\)", lambda found: found.group().replace(" ", "\N{NO-BREAK SPACE}"), text)
+    return re.sub(
+        r"\([^()]{1,14}\)", lambda found: found.group().replace(" ", "\N{NO-BREAK SPACE}"), text
+    )
 
 
 EMPTY = DisplayTable("", (), ())

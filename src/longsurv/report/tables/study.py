@@ -68,8 +68,15 @@ def _baseline(results: StudyResults) -> pd.DataFrame:
         if marker.transform == "log":
             logarithmic.append(column)
     labels |= {name: _sentence_case(name) for name in schema.baseline_covariates}
-    return baseline_table(patients, schema.treatment, [str(g) for g in cohort.groups], names,
-                          labels=labels, units=units, logarithmic=logarithmic)
+    return baseline_table(
+        patients,
+        schema.treatment,
+        [str(g) for g in cohort.groups],
+        names,
+        labels=labels,
+        units=units,
+        logarithmic=logarithmic,
+    )
 
 
 def _sentence_case(name: str) -> str:
@@ -82,13 +89,18 @@ def _measurements(results: StudyResults) -> pd.DataFrame:
     rows = []
     for name, model in results.markers.items():
         marker, data = cohort.markers[name], model.data
-        rows.append({
-            "marker": name, "label": marker.label, "unit": marker.unit,
-            "scale": "logarithm" if marker.transform == "log" else "as measured",
-            "patients": data[cohort.schema.patient].nunique(), "values": len(data),
-            "outside": len(cohort.marker_data(name)) - len(data),
-            "censored": int((data["censored"] != "none").sum()),
-        })
+        rows.append(
+            {
+                "marker": name,
+                "label": marker.label,
+                "unit": marker.unit,
+                "scale": "logarithm" if marker.transform == "log" else "as measured",
+                "patients": data[cohort.schema.patient].nunique(),
+                "values": len(data),
+                "outside": len(cohort.marker_data(name)) - len(data),
+                "censored": int((data["censored"] != "none").sum()),
+            }
+        )
     columns = ["marker", "label", "unit", "scale", "patients", "values", "outside", "censored"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -119,28 +131,40 @@ def _comparison(results: StudyResults) -> pd.DataFrame:
             table.insert(0, "model", name)
             table.insert(1, "label", model_label(results, name))
             parts.append(table)
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["model", "label"])
+    return (
+        pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["model", "label"])
+    )
 
 
 def _convergence(results: StudyResults) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for name, model in results.models.items():
         for engine in ("ml", "bayes"):
-            row = {"model": name, "label": model_label(results, name), "engine": engine,
-                   "seconds": model.seconds.get(engine, np.nan)}
+            row = {
+                "model": name,
+                "label": model_label(results, name),
+                "engine": engine,
+                "seconds": model.seconds.get(engine, np.nan),
+            }
             result = model.answers.get(engine)
             if result is None:
                 reason = model.reasons.get(engine, "")
-                rows.append({**row, "ok": False, "words": f"Not estimated: {reason}",
-                             "remarked": True})
+                rows.append(
+                    {**row, "ok": False, "words": f"Not estimated: {reason}", "remarked": True}
+                )
                 continue
             verdict = result.diagnose()
             values = verdict.checks.set_index("check")["value"]
-            rows.append({
-                **row, "ok": verdict.ok, "words": verdict.words, "remarked": bool(result.flags),
-                "r_hat": values.get("largest R-hat", np.nan),
-                "ess": values.get("smallest effective sample size", np.nan),
-            })
+            rows.append(
+                {
+                    **row,
+                    "ok": verdict.ok,
+                    "words": verdict.words,
+                    "remarked": bool(result.flags),
+                    "r_hat": values.get("largest R-hat", np.nan),
+                    "ess": values.get("smallest effective sample size", np.nan),
+                }
+            )
     columns = ["model", "label", "engine", "ok", "words", "remarked", "r_hat", "ess", "seconds"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -148,7 +172,8 @@ def _convergence(results: StudyResults) -> pd.DataFrame:
 def _priors(results: StudyResults) -> pd.DataFrame:
     rows = [
         (name, model_label(results, name), term, prior)
-        for name, model in results.models.items() if model.post is not None
+        for name, model in results.models.items()
+        if model.post is not None
         for term, prior in model.post.stack.describe().items()
     ]
     return pd.DataFrame(rows, columns=["model", "label", "parameter", "prior"])
@@ -158,6 +183,13 @@ def _models(results: StudyResults) -> pd.DataFrame:
     rows = []
     for name, model in results.models.items():
         method = {engine: result.method for engine, result in model.answers.items()}
-        rows.append((name, model_label(results, name), model.formula, method.get("ml", ""),
-                     method.get("bayes", "")))
+        rows.append(
+            (
+                name,
+                model_label(results, name),
+                model.formula,
+                method.get("ml", ""),
+                method.get("bayes", ""),
+            )
+        )
     return pd.DataFrame(rows, columns=["model", "label", "formula", "ml", "bayes"])

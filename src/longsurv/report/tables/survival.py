@@ -37,17 +37,27 @@ def survival_curves(data: pd.DataFrame, group: str, groups: Sequence[str]) -> pd
         entry = rows["entry"] if (rows["entry"] > 0).any() else None
         fitter = KaplanMeierFitter().fit(rows["exit"], rows["event"], entry=entry)
         interval = fitter.confidence_interval_survival_function_
-        table = pd.DataFrame({
-            "group": str(level),
-            "time": fitter.survival_function_.index.to_numpy(dtype=float),
-            "estimate": fitter.survival_function_.iloc[:, 0].to_numpy(),
-            "conf_low": interval.iloc[:, 0].to_numpy(),
-            "conf_high": interval.iloc[:, 1].to_numpy(),
-            "censored": fitter.event_table["censored"].to_numpy(),
-        })
+        table = pd.DataFrame(
+            {
+                "group": str(level),
+                "time": fitter.survival_function_.index.to_numpy(dtype=float),
+                "estimate": fitter.survival_function_.iloc[:, 0].to_numpy(),
+                "conf_low": interval.iloc[:, 0].to_numpy(),
+                "conf_high": interval.iloc[:, 1].to_numpy(),
+                "censored": fitter.event_table["censored"].to_numpy(),
+            }
+        )
         table = table[table["time"] > start]
-        first = pd.DataFrame({"group": [str(level)], "time": [start], "estimate": [1.0],
-                              "conf_low": [1.0], "conf_high": [1.0], "censored": [0]})
+        first = pd.DataFrame(
+            {
+                "group": [str(level)],
+                "time": [start],
+                "estimate": [1.0],
+                "conf_low": [1.0],
+                "conf_high": [1.0],
+                "censored": [0],
+            }
+        )
         parts.append(pd.concat([first, table], ignore_index=True))
     return pd.concat(parts, ignore_index=True)
 
@@ -97,6 +107,13 @@ def event_counts(data: pd.DataFrame, group: str, groups: Sequence[str]) -> pd.Da
     for level in groups:
         part = data[data[group].astype(str) == str(level)]
         competing = int((part["status"] > 1).sum()) if "status" in part else 0
-        rows.append((str(level), len(part), int(part["event"].sum()), competing,
-                     float((part["exit"] - part["entry"]).sum())))
+        rows.append(
+            (
+                str(level),
+                len(part),
+                int(part["event"].sum()),
+                competing,
+                float((part["exit"] - part["entry"]).sum()),
+            )
+        )
     return pd.DataFrame(rows, columns=["group", "patients", "events", "competing", "time_at_risk"])

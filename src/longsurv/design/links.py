@@ -1,0 +1,153 @@
+"""What of a marker's curve drives the hazard: its current value, its slope, its area.
+
+Every link is linear in the curve's coefficients. With x(t) and z(t) the rows of the marker's designs at
+time t, a link is (x*(t)'beta + z*(t)'b), where * is the identity, d/dt, or the integral from 0 to t.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from longsurv.design.fixed import FixedDesign
+from longsurv.design.quadrature import time_points
+from longsurv.errors import LongsurvError
+
+RELATIVE_STEP = 1e-5
+CHUNK = 200_000
+
+
+@dataclass(frozen=True)
+class Link:
+    """One link of the marker to the hazard.
+
+    Attributes
+    ----------
+    kind : {"value", "slope", "area"}
+    by : str or None
+        Column of the event data whose groups each have an association of their own.
+    """
+
+    kind: str
+    by: str | None = None
+
+    def __add__(self, other: Link | Links) -> Links:
+        return Links((self,)) + other
+
+
+@dataclass(frozen=True)
+class Links:
+    """Several links together."""
+
+    links: tuple[Link, ...]
+
+    def __add__(self, other: Link | Links) -> Links:
+        if not isinstance(other, Link | Links):
+            return NotImplemented
+        return Links(self.links + as_links(other).links)
+
+
+def as_links(link: Link | Links) -> Links:
+    """One link or several, as several.
+
+    Raises
+    ------
+    LongsurvError
+        For anything else, or for the same kind of link twice.
+    """
+    if not isinstance(link, Link | Links):
+        raise LongsurvError(f"link is a sum of value(), slope() and area(), not {link!r}")
+    several = link if isinstance(link, Links) else Links((link,))
+    kinds = [one.kind for one in several.links]
+    if len(set(kinds)) < len(kinds):
+        raise LongsurvError(f"each kind of link can be given once; got {' + '.join(kinds)}")
+    return several
+
+
+def value(by: str | None = None) -> Link:
+    """Current value of the marker's curve.
+
+    Parameters
+    ----------
+    by : str, optional
+        Column of the event data, such as the treatment: adds the interaction of the link with it.
+    """
+    return Link("value", by)
+
+
+def slope(by: str | None = None) -> Link:
+    """Current slope of the marker's curve, per unit of time; `by` as for `value`."""
+    return Link("slope", by)
+
+
+def area(by: str | None = None) -> Link:
+    """Area under the marker's curve from time 0; `by` as for `value`."""
+    return Link("area", by)
+
+
+def link_rows(
+    kind: str, design: FixedDesign, patients: pd.DataFrame, time: str, owner: np.ndarray, t: np.ndarray
+) -> np.ndarray:
+    """Rows of a marker's design under one kind of link.
+
+    Parameters
+    ----------
+    kind : {"value", "slope", "area"}
+    design : FixedDesign
+        Of the fixed or the random effects.
+    patients : DataFrame
+        One row a patient, with the design's variables other than time.
+    time : str
+        Name of the time variable.
+    owner : ndarray of int, shape (G,)
+        Patient of each point.
+    t : ndarray, shape (G,)
+
+    Returns
+    -------
+    ndarray, shape (G, columns of the design)
+    """
+    needed = [c for c in patients.columns if c in {str(v) for v in design.recipe.required_variables}]
+    frame = patients[needed]
+
+    def rows(at: np.ndarray, who: np.ndarray) -> np.ndarray:
+        parts = [
+            design.rebuild(frame.iloc[who[k : k + CHUNK]].assign(**{time: at[k : k + CHUNK]}))
+            for k in range(0, len(at), CHUNK)
+        ]
+        return np.concatenate(parts) if parts else np.empty((0, len(design.names)))
+
+    return TRANSFORMS[kind](rows, t, owner)
+
+
+Rows = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def _value(rows: Rows, t: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    return rows(t, owner)
+
+
+def _slope(rows: Rows, t: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """Central differences, one-sided at time 0; exact for curves up to a parabola away from it."""
+    step = RELATIVE_STEP * float(t.max(initial=1.0))
+    up, down = t + step, np.maximum(t - step, 0.0)
+    return (rows(up, owner) - rows(down, owner)) / (up - down)[:, None]
+
+
+def _area(rows: Rows, t: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    inner = time_points(np.zeros(len(t)), t)
+    values = rows(inner.time, owner[inner.owner]) * inner.weight[:, None]
+    out = np.zeros((len(t), values.shape[1]))
+    np.add.at(out, inner.owner, values)
+    return out
+
+
+TRANSFORMS = {"value": _value, "slope": _slope, "area": _area}
+
+
+def constant_under(kind: str, t: np.ndarray) -> np.ndarray:
+    """The link of a curve that is 1 at all times, shape of t."""
+    return {"value": np.ones_like(t), "slope": np.zeros_like(t), "area": t}[kind]

@@ -1,0 +1,85 @@
+"""The difference in change of every marker by both engines, on scales a reader can use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.errors import LongsurvError
+from longsurv.estimands.changes import adjusted_p_values, difference_in_change
+
+if TYPE_CHECKING:
+    from longsurv.study import StudyResults
+
+COLUMNS = [
+    "marker", "label", "unit", "direction", "level", "start", "end", "engine", "scale", "estimate",
+    "conf_low", "conf_high", "std_estimate", "std_low", "std_high", "p_value", "p_holm", "p_fdr",
+    "prob_positive", "reason",
+]  # fmt: skip
+
+
+def changes_table(results: StudyResults) -> pd.DataFrame:
+    """One row a marker, comparison and engine; see `StudyResults.changes` for the columns."""
+    table = pd.DataFrame(
+        [row for name in results.markers for row in _rows(results, name)], columns=COLUMNS
+    )
+    ml = table["engine"] == "ml"
+    for column, method in (("p_holm", "holm"), ("p_fdr", "fdr_bh")):
+        table.loc[ml, column] = adjusted_p_values(table.loc[ml, "p_value"].tolist(), method)
+    return table
+
+
+def _rows(results: StudyResults, name: str) -> list[dict[str, Any]]:
+    marker, model = results.cohort.markers[name], results.markers[name]
+    schema = results.cohort.schema
+    spread = baseline_sd(model.data, schema.patient, schema.time)
+    log = marker.transform == "log"
+    rows = []
+    for change in results.study.contrasts:
+        for engine in ("ml", "bayes"):
+            row: dict[str, Any] = {
+                "marker": name,
+                "label": marker.label,
+                "unit": marker.unit,
+                "direction": marker.direction,
+                "level": str(change.level),
+                "start": change.start,
+                "end": change.end,
+                "engine": engine,
+                "scale": "ratio" if log else "difference",
+                "reason": model.reasons.get(engine, ""),
+            }
+            result = model.answers.get(engine)
+            if result is not None:
+                try:
+                    tidy = difference_in_change(result, change, model.data).iloc[0]
+                except LongsurvError as error:
+                    row["reason"] = str(error)
+                else:
+                    row |= _values(tidy, spread, log)
+            rows.append(row)
+    return rows
+
+
+def _values(tidy: pd.Series, spread: float, log: bool) -> dict[str, float]:
+    """One tidy contrast on the scale readers see, and in standard deviations."""
+    raw = {name: float(tidy[name]) for name in ("estimate", "conf_low", "conf_high")}
+    shown = {name: float(np.exp(v)) if log else v for name, v in raw.items()}
+    standard = {
+        "std_" + name.removeprefix("conf_"): v / spread if spread > 0 else np.nan
+        for name, v in raw.items()
+    }
+    return {
+        **shown,
+        **standard,
+        "p_value": float(tidy.get("p_value", np.nan)),
+        "prob_positive": float(tidy.get("prob_positive", np.nan)),
+    }
+
+
+def baseline_sd(data: pd.DataFrame, patient: str, time: str) -> float:
+    """Standard deviation between patients of the first measured `y`; NaN for one patient."""
+    first = data.sort_values([patient, time]).drop_duplicates(patient)["y"]
+    return float(first.std()) if len(first) > 1 else np.nan

@@ -1,0 +1,340 @@
+"""Estimated marginal means, and what is made of them: changes, differences, differences in change.
+
+A mean is the model's answer for a typical patient: the fixed effects averaged over a reference grid in
+which every level of the other factors counts alike and numeric covariates stand at their means
+(Searle, Speed & Milliken 1980, Am Stat 34:216-221). So it does not depend on how many patients each
+group happens to have, and it is a linear combination of the coefficients, tested as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.design import FixedDesign
+from longsurv.errors import LongsurvError
+
+KINDS = ("pairwise", "reference", "consecutive")
+LOG_BASES = {"log": np.e, "log2": 2.0, "log10": 10.0}
+SCALED = ["estimate", "conf_low", "conf_high"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Means:
+    """Marginal means of a fitted model.
+
+    Attributes
+    ----------
+    result : Estimate or Posterior
+    levels : mapping of str to list
+        The variables the means are by, and their values, in order.
+    cells : DataFrame, k rows
+        Every combination of them, the last varying fastest.
+    L : ndarray, shape (k, p)
+        Weights of the coefficients in each mean.
+    lost : ndarray, shape (k, a)
+        Zero where the data determine the combination; a is the number of aliased columns.
+    """
+
+    result: Any
+    levels: Mapping[str, list]
+    cells: pd.DataFrame
+    L: np.ndarray
+    lost: np.ndarray
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The means with 95 % intervals (see `tidy`)."""
+        return self.tidy()
+
+    def tidy(self, level: float = 0.95, ratio: bool | str = False) -> pd.DataFrame:
+        """One row a mean: the variables, then the columns of the result's `tidy`.
+
+        Parameters
+        ----------
+        level : float
+        ratio : bool or {"log", "log2", "log10"}
+            Undo the logarithm of the response: geometric means. See `contrast`.
+
+        Returns
+        -------
+        DataFrame
+            NaN where the data do not determine a mean (an empty cell).
+        """
+        labels = [
+            ", ".join(f"{name}={value}" for name, value in zip(self.levels, row, strict=True))
+            for row in self.cells.itertuples(index=False)
+        ]
+        return self._rows(self.cells, np.eye(len(self.cells)), labels, level, None, ratio)
+
+    def contrast(
+        self,
+        *along: str,
+        kind: str = "pairwise",
+        level: float = 0.95,
+        adjust: str | None = None,
+        ratio: bool | str = False,
+    ) -> pd.DataFrame:
+        """Differences along one variable, or differences of differences along several.
+
+        Of the means by phase and treatment, ``contrast("phase")`` is the change within each treatment,
+        ``contrast("treatment")`` the difference between treatments in each phase, and
+        ``contrast("phase", "treatment")`` the difference in change. Differences are taken within each
+        combination of the variables not named.
+
+        Parameters
+        ----------
+        *along : str
+        kind : {"pairwise", "reference", "consecutive"}
+            Every later value minus every earlier one; each minus the first; each minus the one before.
+        level : float
+            Of the intervals, which are not adjusted for multiplicity.
+        adjust : {"holm", "fdr_bh"}, optional
+            Add the column p_adjusted, with all rows of the table as one family. Estimates only.
+        ratio : bool or {"log", "log2", "log10"}
+            Report ratios of geometric means: estimate and interval are exponentiated, std_error stays
+            that of the logarithm. True needs a response written as a logarithm in the formula; name
+            the logarithm if the column holds values already transformed.
+
+        Returns
+        -------
+        DataFrame
+            The variables, then the columns of the result's `tidy`. The estimate of a ratio from a
+            posterior is the exponential of the posterior mean; prob_positive is then the probability
+            of a ratio above 1.
+        """
+        if kind not in KINDS:
+            raise LongsurvError(f"kind is one of {KINDS}, not {kind!r}")
+        steps = self._steps(along, kind)
+        parts = [
+            [(label, row) for label, row in steps[name]]
+            if name in steps
+            else [(value, row) for value, row in zip(values, np.eye(len(values)), strict=True)]
+            for name, values in self.levels.items()
+        ]
+        chosen = list(product(*parts))
+        weights = np.array([reduce(np.kron, [row for _, row in cell]) for cell in chosen])
+        frame = pd.DataFrame([[value for value, _ in cell] for cell in chosen], columns=list(self.levels))
+        labels = [_words(self.levels, steps, row) for row in frame.itertuples(index=False)]
+        return self._rows(_restored(frame, self.cells, steps), weights, labels, level, adjust, ratio)
+
+    def test(self, *along: str) -> pd.DataFrame:
+        """Joint F test that no difference along the variables exists, in each combination of the others.
+
+        Along all variables it is the test of their interaction.
+
+        Returns
+        -------
+        DataFrame
+            The variables not named, then statistic, df_num, df_den, p_value, method; NaN where the data
+            do not determine every difference.
+        """
+        if not hasattr(self.result, "test"):
+            raise LongsurvError("a posterior has no F test; look at the intervals of contrast()")
+        steps = self._steps(along, "consecutive")
+        others = [name for name in self.levels if name not in steps]
+        rows = []
+        for place in product(*[range(len(self.levels[name])) for name in others]):
+            where = dict(zip(others, place, strict=True))
+            weights = reduce(
+                np.kron,
+                [
+                    np.array([row for _, row in steps[name]])
+                    if name in steps
+                    else np.eye(len(values))[[where[name]]]
+                    for name, values in self.levels.items()
+                ],
+            )
+            row = self.result.test(weights @ self.L).drop(columns="term")
+            if _undetermined(weights @ self.lost).any():
+                row[["statistic", "df_num", "df_den", "p_value"]] = np.nan
+            values = {name: self.levels[name][i] for name, i in where.items()}
+            rows.append(values | row.iloc[0].to_dict())
+        return pd.DataFrame(rows)
+
+    def _steps(self, along: tuple[str, ...], kind: str) -> dict[str, list[tuple[str, np.ndarray]]]:
+        unknown = [name for name in along if name not in self.levels]
+        if unknown or not along or len(set(along)) < len(along):
+            raise LongsurvError(f"name one or more of {list(self.levels)} to take differences along, got {along}")
+        return {name: _differences(self.levels[name], kind) for name in along}
+
+    def _rows(
+        self,
+        frame: pd.DataFrame,
+        weights: np.ndarray,
+        labels: list[str],
+        level: float,
+        adjust: str | None,
+        ratio: bool | str,
+    ) -> pd.DataFrame:
+        if adjust is not None and not hasattr(self.result, "test"):
+            raise LongsurvError("adjust corrects p values, and a posterior has none")
+        scale = _log_scale(self.result, ratio) if ratio else None
+        L = pd.DataFrame(weights @ self.L, index=labels, columns=list(self.result.names))
+        table = self.result.contrast(L, level)
+        table.loc[_undetermined(weights @ self.lost), [c for c in table.columns if c != "term"]] = np.nan
+        if adjust is not None:
+            from longsurv.estimands.changes import adjusted_p_values
+
+            after = list(table.columns).index("p_value") + 1
+            table.insert(after, "p_adjusted", adjusted_p_values(table["p_value"], adjust))
+        if scale is not None:
+            table[SCALED] = np.exp(table[SCALED] * scale)
+        return pd.concat([frame.reset_index(drop=True), table], axis=1)
+
+    def __repr__(self) -> str:
+        return f"Marginal means, 95 % intervals\n{self.table.drop(columns='term').to_string(index=False)}"
+
+
+def means(
+    result: Any, specs: str | Sequence[str], at: Mapping[str, Any] | None = None
+) -> Means:
+    """Estimated marginal means.
+
+    Parameters
+    ----------
+    result : Estimate or Posterior
+    specs : str or sequence of str
+        Variables of the fixed effects to have a mean for each value of.
+    at : mapping of str to value or sequence of values, optional
+        Hold a variable at a value, or give the means at several. Numeric variables are otherwise held
+        at their mean over the rows used, and factors averaged over their levels.
+
+    Returns
+    -------
+    Means
+
+    Raises
+    ------
+    LongsurvError
+        For a variable the fixed effects do not have, or a numeric one without values.
+    """
+    design: FixedDesign = result.design.fixed
+    data = result.spec.data.iloc[result.design.rows]
+    variables = [name for name in data.columns if name in design.recipe.required_variables]
+    asked = [specs] if isinstance(specs, str) else list(specs)
+    fixed = {name: _listed(values) for name, values in (at or {}).items()}
+    by = list(dict.fromkeys([*asked, *fixed]))
+    unknown = [name for name in by if name not in variables]
+    if unknown:
+        raise LongsurvError(f"the fixed effects have no variable {unknown}; they have {variables}")
+    levels, others = {}, {}
+    for name in variables:
+        found = _levels(name, data[name], design)
+        if name in fixed:
+            _check_values(name, fixed[name], found)
+            levels[name] = fixed[name]
+        elif name in by and found is None:
+            raise LongsurvError(
+                f"{name!r} is a number: say at which values, as at={{{name!r}: [{data[name].min():g}, "
+                f"{data[name].max():g}]}}"
+            )
+        elif name in by:
+            levels[name] = found
+        else:
+            others[name] = [float(data[name].mean())] if found is None else found
+    levels = {name: levels[name] for name in by}
+    cells = _grid(levels, data)
+    grid = _grid({**levels, **others}, data)
+    full = design.recipe.get_model_matrix(grid, context={}, na_action="ignore")
+    each = pd.DataFrame(full).groupby(np.repeat(np.arange(len(cells)), len(grid) // len(cells))).mean()
+    return Means(
+        result, levels, cells, each[list(design.names)].to_numpy(dtype=float), _lost(design, data, each)
+    )
+
+
+def _undetermined(lost: np.ndarray) -> np.ndarray:
+    return (np.abs(lost) > 1e-8).any(axis=1)
+
+
+def _listed(values: Any) -> list:
+    if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray | pd.Series | pd.Index):
+        return [values]
+    return list(values)
+
+
+def _levels(name: str, column: pd.Series, design: FixedDesign) -> list | None:
+    """The values of a factor in the data, in order; None for a numeric variable."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return [level for level in column.cat.categories if (column == level).any()]
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return sorted(column.unique())
+    values = set(column.unique())
+    for factor, used in design.recipe.factor_variables.items():
+        _, state = design.recipe.encoder_state.get(str(factor), (None, {}))
+        if name in used and values <= set(state.get("categories", ())):
+            return sorted(values)
+    return None
+
+
+def _check_values(name: str, values: list, known: list | None) -> None:
+    if known is not None and not set(values) <= set(known):
+        raise LongsurvError(f"at: {name!r} has the levels {known}, not {sorted(set(values) - set(known))}")
+    if not values or len(set(values)) < len(values):
+        raise LongsurvError(f"at: give {name!r} one or more different values, got {values}")
+
+
+def _grid(levels: Mapping[str, list], data: pd.DataFrame) -> pd.DataFrame:
+    """Every combination of the levels, the last varying fastest, columns of the data's own types."""
+    frame = pd.DataFrame(list(product(*levels.values())), columns=list(levels))
+    return frame.astype(
+        {n: data[n].dtype for n in levels if isinstance(data[n].dtype, pd.CategoricalDtype)}
+    )
+
+
+def _lost(design: FixedDesign, data: pd.DataFrame, rows: pd.DataFrame) -> np.ndarray:
+    """How far each row departs from the dependences that hold among the columns in the data."""
+    if not design.aliased:
+        return np.zeros((len(rows), 0))
+    seen = pd.DataFrame(design.recipe.get_model_matrix(data, context={}, na_action="ignore"))
+    kept, gone = list(design.names), list(design.aliased)
+    depends = np.linalg.lstsq(seen[kept].to_numpy(float), seen[gone].to_numpy(float), rcond=None)[0]
+    return rows[gone].to_numpy(float) - rows[kept].to_numpy(float) @ depends
+
+
+def _differences(levels: list, kind: str) -> list[tuple[str, np.ndarray]]:
+    """Differences between levels, as (words, weights); none where there is one level."""
+    positions = range(len(levels))
+    pairs = {
+        "pairwise": list(combinations(positions, 2)),
+        "reference": [(0, j) for j in positions[1:]],
+        "consecutive": [(j - 1, j) for j in positions[1:]],
+    }[kind]
+    if not pairs:
+        raise LongsurvError(f"there is no difference to take along a variable with the one value {levels[0]!r}")
+    identity = np.eye(len(levels))
+    return [(f"{levels[j]} - {levels[i]}", identity[j] - identity[i]) for i, j in pairs]
+
+
+def _words(levels: Mapping[str, list], steps: Mapping[str, Any], row: tuple) -> str:
+    """As in "after - baseline | group=ivig"."""
+    named = dict(zip(levels, row, strict=True))
+    differences = ", ".join(str(named[name]) for name in levels if name in steps)
+    within = ", ".join(f"{name}={named[name]}" for name in levels if name not in steps)
+    return f"{differences} | {within}" if within else differences
+
+
+def _restored(frame: pd.DataFrame, cells: pd.DataFrame, steps: Mapping[str, Any]) -> pd.DataFrame:
+    return frame.astype({name: cells[name].dtype for name in frame.columns if name not in steps})
+
+
+def _log_scale(result: Any, ratio: bool | str) -> float:
+    """The natural logarithm of the base of the response's logarithm."""
+    if isinstance(ratio, str):
+        if ratio not in LOG_BASES:
+            raise LongsurvError(f"ratio is True, False or one of {list(LOG_BASES)}, not {ratio!r}")
+        return float(np.log(LOG_BASES[ratio]))
+    response = result.design.formula.response.removeprefix("np.")
+    for name, base in LOG_BASES.items():
+        if response.startswith(f"{name}("):
+            return float(np.log(base))
+    raise LongsurvError(
+        f"ratios need a response on a log scale, and the formula's is {response!r}; if that column holds "
+        "logarithms already, say ratio='log' (or 'log2', 'log10')"
+    )

@@ -1,0 +1,117 @@
+"""Mixed models: REML against statsmodels and lme4, posteriors against PyMC with nutpie."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from longsurv.models import LMM
+from timing import REFERENCE, Row, once, r_seconds, seconds
+
+from longsurv import example_path
+
+PBC = "log(bili) ~ year * drug + (year | id)"
+
+
+def pbc_visits() -> pd.DataFrame:
+    """The pbc bilirubin measurements, one row a visit, with the patient's drug."""
+    folder = example_path("pbc")
+    visits = pd.read_csv(folder / "measurements.csv")
+    visits = visits.loc[visits["marker"] == "bili"].rename(columns={"value": "bili"})
+    visits["bili"] = visits["bili"].astype(float)
+    patients = pd.read_csv(folder / "patients.csv")
+    return visits.merge(patients, on="id").assign(
+        drug=lambda d: (d["drug"] != "placebo").astype(int)
+    )
+
+
+def simulated_visits(patients: int, visits: int, seed: int = 1) -> pd.DataFrame:
+    """A two-arm cohort with random intercepts and slopes."""
+    rng = np.random.default_rng(seed)
+    patient = np.repeat(np.arange(patients), visits)
+    time = np.tile(np.arange(visits, dtype=float), patients)
+    arm = (patient % 2).astype(float)
+    start, rise = rng.normal(size=patients)[patient], 0.3 * rng.normal(size=patients)[patient]
+    y = 1.0 + start + (0.2 + rise + 0.1 * arm) * time + 0.3 * arm + rng.normal(size=len(time))
+    return pd.DataFrame({"id": patient, "time": time, "arm": arm, "y": y})
+
+
+def reml(folder: Path) -> Iterator[Row]:
+    """REML of the pbc model, and of 20,000 patients with 10 visits each."""
+    import statsmodels.api as sm
+
+    work, data = "REML, pbc (1945 visits)", pbc_visits()
+    yield Row(work, "longsurv", seconds(lambda: LMM(PBC, data).fit(), 20), note="formula to table")
+    spec = LMM(PBC, data)
+    yield Row(work, "longsurv, fitting alone", seconds(spec.fit, 20))
+
+    def by_statsmodels() -> None:
+        model = sm.MixedLM.from_formula(
+            "np.log(bili) ~ year * drug", data, groups="id", re_formula="year"
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns of non-convergence on the way
+            model.fit(reml=True)
+
+    yield Row(work, "statsmodels MixedLM", seconds(by_statsmodels, 2))
+    found = r_seconds("bench_lme4", data, folder, PBC, "10")
+    if found:
+        yield Row(work, "R lme4", found[1])
+
+    work, formula = "REML, 20,000 x 10 visits", "y ~ time * arm + (time | id)"
+    large = simulated_visits(20_000, 10)
+    spec = LMM(formula, large)
+    yield Row(work, "longsurv, formula to table", seconds(lambda: LMM(formula, large).fit(), 3))
+
+    def fitting() -> None:
+        fresh = LMM(formula, large)
+        fresh.__dict__["design"] = spec.design
+        fresh.fit()
+
+    yield Row(work, "longsurv, fitting", seconds(fitting, 5), note="arrays to table")
+    found = r_seconds("bench_lme4", large, folder, formula, "1")
+    if found:
+        yield Row(work, "R lme4", found[1])
+
+
+def kenward_roger(folder: Path) -> Iterator[Row]:
+    """REML and Kenward-Roger's F test on sleepstudy."""
+
+    data = pd.read_csv(REFERENCE / "sleepstudy.csv")
+    formula, work = "Reaction ~ Days + (Days | Subject)", "REML + Kenward-Roger, sleepstudy"
+    spec = LMM(formula, data)
+    yield Row(work, "longsurv", seconds(lambda: LMM(formula, data).fit().test("Days"), 50))
+    yield Row(work, "longsurv, fitting alone", seconds(lambda: spec.fit().test("Days"), 50))
+    found = r_seconds("bench_lme4", data, folder, formula, "10", "TRUE", "Days")
+    if found and len(found) > 3:
+        yield Row(work, "R lme4 + pbkrtest", found[3])
+
+
+def posterior(folder: Path) -> Iterator[Row]:
+    """Smallest effective sample size a second of the pbc mixed model, set-up included."""
+    import nutpie
+
+    from longsurv.results.posterior import summarise
+
+    work, data = "posterior, pbc mixed model", pbc_visits()
+    LMM(PBC, data).sample(draws=20, tune=20)  # loads what is loaded once
+
+    def rate(table: pd.DataFrame, spent: float) -> float:
+        return float(table[["ess_bulk", "ess_tail"]].min().min() / spent)
+
+    spent, post = once(lambda: LMM(PBC, data).sample(seed=1))
+    yield Row(work, "longsurv", spent, note="2 x 1000 draws, everything")
+    yield Row(work, "longsurv", rate(post.tidy(component="all"), spent), "smallest ESS/s")
+    model = LMM(PBC, data).to_pymc()
+    compile_time, compiled = once(lambda: nutpie.compile_pymc_model(model))
+    sample_time, trace = once(
+        lambda: nutpie.sample(compiled, draws=1000, tune=1000, chains=2, seed=1, progress_bar=False)
+    )
+    draws = trace["posterior"]
+    scalars = {name: draws[name].to_numpy() for name in draws.data_vars if draws[name].ndim == 2}
+    spent = compile_time + sample_time
+    yield Row(work, "PyMC + nutpie", spent, note=f"{compile_time:.1f} s of it compiling")
+    yield Row(work, "PyMC + nutpie", rate(summarise(scalars, 0.95), spent), "smallest ESS/s")

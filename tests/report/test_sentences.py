@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from longsurv.report import sentences
+from longsurv.report.sections.answer import short_answer
+from longsurv.report.sections.simple import one_sided
+from longsurv.report.sentences import Answer
+
+
+def flipped(answer: Answer) -> Answer:
+    """The same result with the two groups exchanged."""
+    if answer.ratio:
+        return Answer(1 / answer.estimate, 1 / answer.high, 1 / answer.low, True,
+                      answer.p_value, 1 - answer.prob_positive)  # fmt: skip
+    return Answer(-answer.estimate, -answer.high, -answer.low, False,
+                  answer.p_value, 1 - answer.prob_positive)  # fmt: skip
+
+
+ML = Answer(0.25, 0.03, 2.2, True, p_value=0.21)
+BAYES = Answer(0.5, 0.13, 1.8, True, prob_positive=0.14)
+
+
+def test_the_probability_is_that_of_the_direction_named() -> None:
+    text = sentences.hazard("drug", "placebo", ML, BAYES)
+    assert "estimated lower in drug than in placebo" in text
+    assert "the probability that the hazard is lower in drug is 0.86" in text
+    assert "Both intervals include 1" in text
+    text = sentences.hazard("drug", "placebo", flipped(ML), flipped(BAYES))
+    assert "estimated higher in drug than in placebo" in text
+    assert "the probability that the hazard is higher in drug is 0.86" in text
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.1, 2.0), (0.2, 0.9)])
+def test_an_interval_clear_of_one_is_not_called_compatible_with_both(
+    low: float, high: float
+) -> None:
+    clear = Answer((low * high) ** 0.5, low, high, True, 0.01, 0.99)
+    assert "compatible" not in sentences.hazard("drug", "placebo", clear, clear)
+    wide = Answer(clear.estimate, 0.1, 10, True, 0.4, 0.7)
+    assert "One interval includes 1" in sentences.hazard("drug", "placebo", clear, wide)
+
+
+def test_a_missing_engine_is_left_out_and_both_missing_are_said() -> None:
+    assert "Bayes" not in sentences.hazard("drug", "placebo", ML, None)
+    assert "The interval includes 1" in sentences.hazard("drug", "placebo", ML, None)
+    assert "could not be estimated" in sentences.hazard("drug", "placebo", None, None)
+
+
+def test_no_difference_at_all_is_not_called_a_direction() -> None:
+    none = Answer(1.0, 0.5, 2.0, True, 1.0)
+    assert "estimated no higher in drug" in sentences.hazard("drug", "placebo", none, None)
+
+
+def test_changes_are_counted_by_engine_and_direction() -> None:
+    lower, higher = Answer(0.5, 0.3, 0.8, True, 0.01, 0.01), Answer(2, 1, 3, False, 0.02, 0.99)
+    unsure = Answer(1, -1, 3, False, 0.4, 0.8)
+    ml, bayes, correction = sentences.changes_summary(
+        ["CRP", "platelets", "WBC"], [lower, higher, unsure], [lower, unsure, None],
+        [0.03, 0.04, 0.4], [0.03, 0.06, 0.4], "drug",
+    )  # fmt: skip
+    assert "2 of 3 differences in change have" in ml
+    assert "(lower in drug: CRP; higher in drug: platelets)" in ml
+    assert "1 of 2 differences in change has" in bayes
+    assert "correction for 3 comparisons 2 keep" in correction
+    assert "and 1 by the false discovery rate" in correction
+
+
+def test_markers_without_an_answer_are_named() -> None:
+    found = sentences.changes_summary(
+        ["CRP", "WBC"], [Answer(1, -1, 2, p_value=0.3), None], [None, None],
+        [0.3, math.nan], [0.3, math.nan], "drug",
+    )  # fmt: skip
+    assert found[-1].startswith("Not estimated: WBC")
+    assert not any("correction" in text for text in found)
+    only = sentences.changes_summary(["CRP"], [None], [None], [math.nan], [math.nan], "drug")
+    assert only == ["The difference in change could not be estimated for any marker."]
+
+
+def test_significance_in_one_group_is_held_against_the_difference() -> None:
+    text = sentences.one_sided_significance("drug", "placebo", ["A", "B"], ["C"], ["A"])
+    assert "only in drug: A and B; only in placebo: C" in text
+    assert "clear of no difference for A, not for B and C" in text
+    none = sentences.one_sided_significance("drug", "placebo", ["A"], [], [])
+    assert "it is not clear of no difference for A" in none
+    assert "No marker" in sentences.one_sided_significance("drug", "placebo", [], [], ["A"])
+
+
+def test_few_events_warn_below_ten_only() -> None:
+    assert sentences.few_events(5, "death").startswith("Only 5 events (death)")
+    assert sentences.few_events(1, "death").startswith("Only 1 event (death)")
+    assert sentences.few_events(10, "death") == ""
+
+
+def test_the_estimand_names_horizon_and_entry() -> None:
+    text = sentences.estimand("death", 28.0, 7.0, "days")
+    assert "death by 28 days, given still under observation at 7 days" in text
+    assert (
+        sentences.estimand("death", None, None, "years") == "The outcome is death during follow-up."
+    )
+
+
+def test_competing_events_are_mentioned_only_if_there_were_any() -> None:
+    assert sentences.competing("discharge", 0, "death") == ""
+    assert "1 patient had the competing event discharge" in sentences.competing(
+        "discharge", 1, "death"
+    )
+
+
+def test_convergence_names_what_failed() -> None:
+    assert sentences.convergence([], 30) == "All 30 fits passed their checks."
+    assert "1 of 30 fits did not pass every check: CRP (Bayes)" in sentences.convergence(
+        ["CRP (Bayes)"], 30
+    )
+
+
+def test_lists() -> None:
+    assert [sentences.listed(x) for x in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == [
+        "", "a", "a and b", "a, b and c",
+    ]  # fmt: skip
+
+
+def test_every_sentence_flips_with_the_groups(results, swapped) -> None:
+    """Exchanging the names of the groups exchanges every direction and keeps every probability."""
+    one, other = short_answer(results), short_answer(swapped)
+
+    def directions(text: str) -> list[str]:
+        return [w for w in text.replace(":", " ").split() if w in ("lower", "higher")]
+
+    turned = {"lower": "higher", "higher": "lower"}
+    pairs = list(zip((*one.mortality[1:2], *one.markers[:2]),
+                     (*other.mortality[1:2], *other.markers[:2]), strict=True))  # fmt: skip
+    for text, mirror in pairs:
+        named = text.split(": a lower and a higher")[0]
+        assert directions(named), text
+        expected = {turned[w] for w in directions(named)}
+        assert set(directions(mirror.split(": a lower and a higher")[0])) == expected
+    assert "lower in active: CRP; higher in active: Platelets" in one.markers[0]
+    assert "higher in active: CRP; lower in active: Platelets" in other.markers[0]
+    assert "control 4 of 20" in one.mortality[0]
+    assert "active 4 of 20" in other.mortality[0]
+    said = "the probability that the hazard is {} in active is "
+    here = float(one.mortality[1].split(said.format("lower"))[1][:4])
+    there = float(other.mortality[1].split(said.format("higher"))[1][:4])
+    assert here == pytest.approx(there, abs=0.08)  # two independent sets of 600 draws
+    assert here > 0.5
+
+
+def test_the_simple_comparison_flips_with_the_groups(results, swapped) -> None:
+    assert "only in active: CRP and Platelets" in one_sided(results)[0]
+    assert "only in control: CRP and Platelets" in one_sided(swapped)[0]
+    assert "clear of no difference for CRP and Platelets" in one_sided(results)[0]

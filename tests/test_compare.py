@@ -1,0 +1,134 @@
+"""One constructed case for each reason why two answers differ."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from longsurv import compare
+from longsurv import priors as pr
+from longsurv.errors import LongsurvError
+from longsurv.models import LMM, CoxPH
+
+COLUMNS = [
+    "term", "estimate_ml", "conf_low_ml", "conf_high_ml", "estimate_bayes", "conf_low_bayes",
+    "conf_high_bayes", "overlap", "verdict", "reason",
+]  # fmt: skip
+
+
+def both(spec, **options):
+    table = compare(spec.fit(), spec.sample(draws=1000, chains=2, seed=1, **options))
+    assert list(table.columns) == COLUMNS
+    return table.set_index("term")
+
+
+@pytest.fixture(scope="module")
+def large():
+    """200 patients, 5 visits."""
+    rng = np.random.default_rng(1)
+    patient = np.repeat(np.arange(200), 5)
+    x, b = rng.normal(size=1000), rng.normal(size=200)
+    y = 3 + 0.5 * x + b[patient] + rng.normal(size=1000)
+    return LMM("y ~ x + (1 | patient)", data=pd.DataFrame({"y": y, "x": x, "patient": patient}))
+
+
+def test_agree(large):
+    table = both(large)
+    assert list(table.index) == ["Intercept", "x", "sigma", "sd(Intercept|patient)"]
+    assert (table["verdict"] == "agree").all()
+    assert (table["overlap"] > 0.85).all()
+
+
+def test_the_numbers_are_those_of_tidy(large):
+    fit, post = large.fit(), large.sample(draws=200, chains=2, seed=1)
+    table = compare(fit, post, level=0.8).set_index("term")
+    ml = fit.tidy(0.8, "all").set_index("term")
+    bayes = post.tidy(0.8, "all").set_index("term")
+    for ending, source in (("ml", ml), ("bayes", bayes)):
+        for column in ("estimate", "conf_low", "conf_high"):
+            np.testing.assert_array_equal(table[f"{column}_{ending}"], source[column])
+    low, high = ml.loc["x", ["conf_low", "conf_high"]], bayes.loc["x", ["conf_low", "conf_high"]]
+    shared = min(low.iloc[1], high.iloc[1]) - max(low.iloc[0], high.iloc[0])
+    covered = max(low.iloc[1], high.iloc[1]) - min(low.iloc[0], high.iloc[0])
+    assert table.loc["x", "overlap"] == pytest.approx(shared / covered)
+
+
+def test_intervals_apart_do_not_overlap(large):
+    table = both(large, priors={"x": pr.Normal(-3.0, 0.01)})
+    assert table.loc["x", "overlap"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("term", "prior"),
+    [
+        ("x", pr.Normal(0.0, 0.05)),
+        ("x", pr.Normal(0.0, 1e-4)),
+        ("x", pr.StudentT(3.0, 0.0, 0.02)),
+        ("sigma", pr.Exponential(1e-3)),
+        ("sd(Intercept|patient)", pr.HalfNormal(0.1)),
+    ],
+    ids=lambda v: str(v),
+)
+def test_prior_pulls(large, term, prior):
+    """On one term; the others still agree or follow it."""
+    row = both(large, priors={term: prior}).loc[term]
+    assert row["verdict"] == "prior pulls"
+    assert str(prior) in row["reason"]
+
+
+def test_the_prior_of_a_correlation_pulls(table):
+    """LKJ(200) holds it at zero."""
+    spec = LMM("log(bili) ~ year + (year | id)", data=table("pbc"))
+    row = both(spec, eta=200.0).loc["cor(Intercept,year|id)"]
+    assert row["verdict"] == "prior pulls" and "LKJ(200)" in row["reason"]
+    assert row["estimate_bayes"] < row["estimate_ml"]
+
+
+def test_boundary(fits):
+    table = both(fits.spec("dyestuff2"))
+    assert (table.loc[["sigma", "sd(Intercept|Batch)"], "verdict"] == "boundary").all()
+    assert np.isnan(table.loc["sd(Intercept|Batch)", "conf_low_ml"])
+    assert np.isnan(table.loc["sd(Intercept|Batch)", "overlap"])
+    assert table.loc["sd(Intercept|Batch)", "estimate_bayes"] > 0
+
+
+def test_boundary_of_another_parameter():
+    """Four groups with nearly the same mean: maximum likelihood says no variance, Bayes is not so sure."""
+    group = np.repeat(list("abcd"), 3)
+    y = np.array([1.0, 2.0, 3.0, 1.1, 2.2, 2.7, 0.9, 1.8, 3.3, 1.2, 2.0, 2.8])
+    spec = LMM("y ~ 1 + (1 | group)", data=pd.DataFrame({"y": y, "group": group}))
+    table = compare(spec.fit("ML"), spec.sample(draws=1000, seed=1)).set_index("term")
+    assert table.loc["Intercept", "verdict"] == "boundary"
+    assert "Bayes averages over it" in table.loc["Intercept", "reason"]
+
+
+def test_asymptotics_of_variances(table):
+    """Six batches: what is known of the variance between them is far from normal, whatever the prior."""
+    spec = LMM("Yield ~ 1 + (1 | Batch)", data=table("dyestuff"))
+    found = both(spec, priors={"sd(Intercept|Batch)": pr.HalfNormal(1e5)})
+    assert found.loc["sd(Intercept|Batch)", "verdict"] == "asymptotics"
+    assert "too weak" in found.loc["sd(Intercept|Batch)", "reason"]
+
+
+def test_asymptotics_of_a_hazard_ratio():
+    """Four of five on one arm die before the only death on the other: the likelihood is skewed."""
+    lives = pd.DataFrame(
+        {
+            "time": [1, 2, 3, 4, 20, 6, 15, 16, 17, 18],
+            "died": [1, 1, 1, 1, 0, 1, 0, 0, 0, 0],
+            "arm": [1] * 5 + [0] * 5,
+        }
+    )
+    spec = CoxPH("Surv(time, died) ~ arm", data=lives)
+    row = both(spec, priors={"arm": pr.TREATMENT["flat-ish"]}).loc["arm"]
+    assert row["verdict"] == "asymptotics"
+
+
+def test_two_different_questions(fits, large):
+    post = large.sample(draws=50, tune=50, chains=2)
+    with pytest.raises(LongsurvError, match="two answers to one question"):
+        compare(fits("sleepstudy"), post)
+    other = LMM("y ~ 1 + (1 | patient)", data=large.data)
+    with pytest.raises(LongsurvError, match=r"y ~ 1 \+ .*y ~ x \+"):
+        compare(other.fit(), post)

@@ -1,0 +1,262 @@
+"""Prior families against PyMC, their Jacobians, and how they are chosen."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from longsurv import priors as pr
+from longsurv.errors import LongsurvError
+
+FAMILIES = [
+    pr.Normal(1.5, 0.7),
+    pr.StudentT(3.0, -1.0, 2.0),
+    pr.HalfNormal(1.3),
+    pr.Exponential(0.4),
+    pr.Gamma(2.5, 0.8),
+]
+SCIPY = {
+    "Normal": lambda p: stats.norm(p.mean, p.sd),
+    "StudentT": lambda p: stats.t(p.df, p.mean, p.scale),
+    "HalfNormal": lambda p: stats.halfnorm(scale=p.sd),
+    "Exponential": lambda p: stats.expon(scale=p.scale),
+    "Gamma": lambda p: stats.gamma(p.shape, scale=1 / p.rate),
+}
+
+
+def family(prior):
+    return type(prior).__name__
+
+
+def places(prior):
+    return np.array([0.01, 0.3, 1.0, 2.5, 7.0]) if prior.positive else np.array([-6.0, -1, 0, 0.4, 8.0])
+
+
+@pytest.mark.parametrize("prior", FAMILIES, ids=family)
+def test_density(prior, numeric_gradient):
+    for x in places(prior):
+        value, slope = pr.log_density(prior, x)
+        assert value == pytest.approx(SCIPY[family(prior)](prior).logpdf(x), rel=1e-12)
+        expected = numeric_gradient(lambda v: pr.log_density(prior, v[0])[0], np.array([x]), 1e-4)
+        assert slope == pytest.approx(expected[0], rel=1e-6, abs=1e-8)
+
+
+@pytest.mark.parametrize("prior", FAMILIES, ids=family)
+def test_density_is_pymc_s(prior):
+    import pymc as pm
+
+    with pm.Model(check_bounds=False):
+        variable = prior.to_pymc("x")
+    logp = pm.logp(variable, places(prior)).eval(mode="FAST_COMPILE")
+    # PyMC evaluates the gamma function to nine digits
+    np.testing.assert_allclose([pr.log_density(prior, x)[0] for x in places(prior)], logp, rtol=1e-8)
+
+
+@pytest.mark.parametrize("prior", FAMILIES, ids=family)
+def test_moments(prior):
+    frozen = SCIPY[family(prior)](prior)
+    np.testing.assert_allclose(pr.moments(prior), [frozen.mean(), frozen.std()], rtol=1e-12)
+
+
+def test_moments_that_do_not_exist():
+    assert pr.moments(pr.StudentT(2.0, 1.0, 3.0)) == (1.0, math.inf)
+    with pytest.raises(LongsurvError, match="LKJ"):
+        pr.moments(pr.LKJ(2.0))
+
+
+@pytest.mark.parametrize("prior", FAMILIES, ids=family)
+def test_scaled(prior):
+    """If x has the prior, 3 x has the scaled one."""
+    for x in places(prior):
+        expected = pr.log_density(prior, x)[0] - math.log(3.0)
+        assert pr.log_density(prior.scaled(3.0), 3.0 * x)[0] == pytest.approx(expected, rel=1e-12)
+
+
+def pymc_lkj(K: np.ndarray, eta: float) -> float:
+    """PyMC's log density of a Cholesky factor of a correlation matrix."""
+    import pymc as pm
+
+    return float(pm.logp(pm.LKJCorr.dist(n=len(K), eta=eta), K).eval(mode="FAST_COMPILE"))
+
+
+def stack_of(q: int, eta: float) -> pr.PriorStack:
+    return pr.PriorStack((), (), pr.LKJ(eta), q)
+
+
+@pytest.mark.parametrize(("q", "eta"), [(2, 1.0), (2, 3.0), (3, 1.0), (3, 2.0), (4, 0.7)])
+def test_lkj_is_pymc_s(q, eta, numeric_gradient):
+    """Densities of the unconstrained z, of K in PyMC and of z in ours, differ by |dK / dz|, worked out numerically."""
+    from longsurv.likelihood.covariance import correlation_cholesky
+
+    rng = np.random.default_rng(q)
+    below = np.tril_indices(q, -1)
+    for _ in range(3):
+        z = rng.normal(size=q * (q - 1) // 2)
+        columns = [
+            numeric_gradient(lambda v, i=i, j=j: correlation_cholesky(v, q)[i, j], z, 1e-4)
+            for i, j in zip(*below, strict=True)
+        ]
+        expected = pymc_lkj(correlation_cholesky(z, q), eta) + np.linalg.slogdet(np.array(columns))[1]
+        value, gradient = stack_of(q, eta).value_and_gradient(z)
+        assert value == pytest.approx(expected, abs=1e-7)
+        slope = numeric_gradient(lambda v: stack_of(q, eta).value_and_gradient(v)[0], z)
+        np.testing.assert_allclose(gradient, slope, rtol=1e-7, atol=1e-9)
+
+
+def test_lkj_of_two_is_a_beta():
+    """With two effects (r + 1) / 2 is Beta(eta, eta)."""
+    for z in (-1.0, 0.2, 2.0):
+        r = math.tanh(z)
+        expected = stats.beta(3.0, 3.0).logpdf((r + 1) / 2) + math.log(0.5 * (1 - r * r))
+        assert stack_of(2, 3.0).value_and_gradient(np.array([z]))[0] == pytest.approx(expected)
+
+
+def test_lkj_log_prior_is_a_power_of_the_determinant():
+    from longsurv.likelihood.covariance import correlation_cholesky
+
+    z = np.random.default_rng(1).normal(size=(2, 5, 3))
+    found = stack_of(3, 2.5).log_prior(z)["correlation"]
+    for c in range(2):
+        for s in range(5):
+            K = correlation_cholesky(z[c, s], 3)
+            assert found[c, s] == pytest.approx(1.5 * np.linalg.slogdet(K @ K.T)[1])
+
+
+class TestStack:
+    stack = pr.PriorStack(
+        tuple("abcde"), tuple(FAMILIES), pr.LKJ(2.0), 2
+    )
+    theta = np.array([0.3, -2.0, 0.4, -1.0, 0.9, 0.5])
+
+    def test_constrain(self):
+        expected = [0.3, -2.0, math.exp(0.4), math.exp(-1.0), math.exp(0.9)]
+        np.testing.assert_allclose(self.stack.constrain(self.theta), expected)
+        many = np.broadcast_to(self.theta, (2, 3, 6))
+        assert self.stack.constrain(many).shape == (2, 3, 5)
+
+    def test_a_large_unlogged_value_does_not_overflow(self):
+        theta = self.theta.copy()
+        theta[0] = 5000.0
+        assert self.stack.constrain(theta)[0] == 5000.0
+
+    def test_value_includes_the_jacobians(self):
+        """Against scipy on the natural scale, plus log |dx / dtheta| of exp and of tanh."""
+        x = self.stack.constrain(self.theta)
+        logs = sum(SCIPY[family(p)](p).logpdf(v) for p, v in zip(FAMILIES, x, strict=True))
+        jacobian = sum(self.theta[2:5])
+        r = math.tanh(0.5)
+        lkj = stats.beta(2.0, 2.0).logpdf((r + 1) / 2) + math.log(0.5 * (1 - r * r))
+        value, _ = self.stack.value_and_gradient(self.theta)
+        assert value == pytest.approx(logs + jacobian + lkj)
+
+    def test_gradient(self, numeric_gradient):
+        rng = np.random.default_rng(0)
+        for theta in rng.normal(size=(10, 6)):
+            expected = numeric_gradient(lambda v: self.stack.value_and_gradient(v)[0], theta)
+            np.testing.assert_allclose(
+                self.stack.value_and_gradient(theta)[1], expected, rtol=1e-6, atol=1e-8
+            )
+
+    def test_log_prior_has_no_jacobian(self):
+        parts = self.stack.log_prior(self.theta[None, None, :])
+        x = self.stack.constrain(self.theta)
+        for j, (name, p) in enumerate(zip("abcde", FAMILIES, strict=True)):
+            assert parts[name].shape == (1, 1)
+            assert parts[name][0, 0] == pytest.approx(SCIPY[family(p)](p).logpdf(x[j]))
+        assert parts["correlation"][0, 0] == pytest.approx(math.log(1 - math.tanh(0.5) ** 2))
+
+    def test_in_words(self):
+        words = self.stack.describe()
+        assert words["a"] == "Normal(1.5, 0.7)" and words["correlation"] == "LKJ(2)"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: pr.Normal(0.0, 0.0), "Normal: sd must be greater than 0"),
+        (lambda: pr.Normal(math.nan, 1.0), "Normal: mean must be a finite number"),
+        (lambda: pr.Normal("0", 1.0), "Normal: mean must be a finite number"),
+        (lambda: pr.StudentT(-1.0), "StudentT: df must be greater than 0"),
+        (lambda: pr.Gamma(1.0, math.inf), "Gamma: rate must be a finite number"),
+        (lambda: pr.LKJ(0.0), "LKJ: eta must be greater than 0"),
+    ],
+)
+def test_impossible_parameters(make, message):
+    with pytest.raises(LongsurvError, match=message):
+        make()
+
+
+def test_numpy_numbers_are_numbers():
+    assert pr.Normal(np.float64(1.0), np.float64(2.0)).sd == 2.0
+
+
+class TestFromInterval:
+    def test_the_interval_comes_back(self):
+        prior = pr.from_interval(0.8, 0.6, 0.8**2 / 0.6)
+        low, high = stats.norm(prior.mean, prior.sd).ppf([0.025, 0.975])
+        assert math.exp(prior.mean) == pytest.approx(0.8)
+        assert (math.exp(low), math.exp(high)) == pytest.approx((0.6, 0.8**2 / 0.6))
+
+    def test_another_level(self):
+        prior = pr.from_interval(1.0, 0.5, 2.0, level=0.8)
+        assert stats.norm(prior.mean, prior.sd).cdf(math.log(2.0)) == pytest.approx(0.9)
+
+    @pytest.mark.parametrize("bad", [(0.8, 0.9, 1.2), (0.8, 0.6, 0.7), (0.8, -0.1, 1.0), (0.8, 1.0, 0.6)])
+    def test_not_an_interval(self, bad):
+        with pytest.raises(LongsurvError, match="0 < low < ratio < high"):
+            pr.from_interval(*bad)
+
+    @pytest.mark.parametrize("level", [0.0, 1.0, 95.0])
+    def test_not_a_level(self, level):
+        with pytest.raises(LongsurvError, match="level"):
+            pr.from_interval(0.8, 0.6, 1.0, level=level)
+
+
+def test_named_treatment_priors():
+    def beyond(prior, ratio):
+        return stats.norm(prior.mean, prior.sd).sf(math.log(ratio))
+
+    sceptical = pr.TREATMENT["sceptical"]
+    assert beyond(sceptical, 0.5) - beyond(sceptical, 2.0) == pytest.approx(0.95, abs=0.002)
+    hopeful, gloomy = pr.TREATMENT["enthusiastic"], pr.TREATMENT["pessimistic"]
+    assert math.exp(hopeful.mean) == pytest.approx(2 / 3)
+    assert beyond(hopeful, 1.0) == pytest.approx(0.15, abs=1e-4)
+    assert (gloomy.mean, gloomy.sd) == (-hopeful.mean, hopeful.sd)
+    assert pr.TREATMENT["weak"] == pr.Normal(0.0, 1.0)
+
+
+class TestChoose:
+    names = ("drug[T.b]", "drug[T.c]", "sigma")
+    defaults = {"drug[T.b]": pr.Normal(), "drug[T.c]": pr.Normal(), "sigma": pr.Exponential()}
+    aliases = {"drug": ("drug[T.b]", "drug[T.c]")}
+
+    def choose(self, **given):
+        return pr.choose(self.names, self.defaults, given, self.aliases)
+
+    def test_defaults(self):
+        assert pr.choose(self.names, self.defaults, None, self.aliases) == tuple(self.defaults.values())
+
+    def test_by_variable(self):
+        mine = pr.StudentT(4.0)
+        assert self.choose(drug=mine) == (mine, mine, self.defaults["sigma"])
+
+    def test_by_term(self):
+        mine = pr.HalfNormal(2.0)
+        assert self.choose(sigma=mine)[2] == mine
+
+    def test_a_misspelled_name(self):
+        with pytest.raises(LongsurvError, match="Did you mean 'sigma'"):
+            self.choose(sigam=pr.Exponential())
+
+    def test_the_wrong_kind(self):
+        with pytest.raises(LongsurvError, match="'sigma', which is a positive parameter"):
+            self.choose(sigma=pr.Normal())
+        with pytest.raises(LongsurvError, match="any real number"):
+            self.choose(drug=pr.Exponential())
+        with pytest.raises(LongsurvError, match="does not fit"):
+            self.choose(drug=pr.LKJ(1.0))
+        with pytest.raises(LongsurvError, match="must be one of"):
+            self.choose(drug=2.0)
