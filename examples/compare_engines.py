@@ -5,8 +5,9 @@ Run with: python examples/compare_engines.py
 
 from __future__ import annotations
 
-import longsurv as ls
 from longsurv.models import CoxPH
+
+import longsurv as ls
 
 PRIORS = ("flat-ish", "weak", "sceptical")
 

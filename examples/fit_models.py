@@ -5,8 +5,9 @@ Run with: python examples/fit_models.py
 
 from __future__ import annotations
 
-import longsurv as ls
 from longsurv.models import LMM, CoxPH
+
+import longsurv as ls
 
 
 def main() -> None:

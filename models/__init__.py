@@ -1,6 +1,7 @@
 """The scientific models, one file each."""
 
 from longsurv.models.cox import CoxPH
+from longsurv.models.glmm import GLMM
 from longsurv.models.lmm import LMM
 
-__all__ = ["LMM", "CoxPH"]
+__all__ = ["GLMM", "LMM", "CoxPH"]

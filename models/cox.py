@@ -25,7 +25,7 @@ from longsurv.design import SurvivalDesign, survival_design
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Optimum, maximise, sample, whiten
 from longsurv.likelihood import cox
-from longsurv.results.assemble import cox_estimate, cox_posterior
+from longsurv.results.assemble_cox import cox_estimate, cox_posterior
 from longsurv.results.survival import SurvivalEstimate, SurvivalPosterior
 
 
@@ -151,19 +151,19 @@ class CoxPH:
 
         d, stack = self.design, self.prior_stack(priors)
         X = d.fixed.X
+        entry = d.entry if len(d.formula.surv) == 3 else np.full(len(d.exit), -np.inf)
+        risk_sets = []
+        for t in np.unique(d.exit[d.event == 1]):
+            at_risk, dying = (entry < t) & (d.exit >= t), (d.exit == t) & (d.event == 1)
+            for step in range(dying.sum()):
+                share = step / dying.sum() if self.ties == "efron" else 0.0
+                risk_sets.append(at_risk - share * dying)
         with pm.Model(coords={"term": d.fixed.names}) as model:
             beta = pm.math.stack(
                 [p.to_pymc(n) for n, p in zip(stack.names, stack.priors, strict=True)]
             )
             eta = (X - X.mean(axis=0)) @ beta
-            risk, terms = pm.math.exp(eta), []
-            for t in np.unique(d.exit[d.event == 1]):
-                dying = np.flatnonzero((d.exit == t) & (d.event == 1))
-                at_risk = np.flatnonzero((d.entry < t) & (d.exit >= t))
-                total, tied = risk[at_risk].sum(), risk[dying].sum()
-                terms.append(eta[dying].sum())
-                for step in range(len(dying)):
-                    share = step / len(dying) if self.ties == "efron" else 0.0
-                    terms.append(-pm.math.log(total - share * tied))
-            pm.Potential("partial_likelihood", sum(terms))
+            totals = pm.math.dot(np.array(risk_sets), pm.math.exp(eta))
+            value = eta[np.flatnonzero(d.event)].sum() - pm.math.log(totals).sum()
+            pm.Potential("partial_likelihood", value)
         return model

@@ -25,7 +25,8 @@ from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import hessian, maximise, sample, whiten
 from longsurv.likelihood import lmm
 from longsurv.likelihood.covariance import partial_correlations
-from longsurv.results.assemble import DF_METHODS, mixed_estimate, mixed_posterior
+from longsurv.likelihood.lmm_blocks import BlockKernel
+from longsurv.results.assemble_mixed import DF_METHODS, mixed_estimate, mixed_posterior
 from longsurv.results.mixed import MixedEstimate, MixedPosterior
 
 
@@ -61,6 +62,11 @@ class LMM:
         d = self.design
         return lmm.prepare(d.fixed.X, d.y, d.Z, d.group, len(d.labels))
 
+    @cached_property
+    def kernel(self) -> BlockKernel:
+        """The likelihood of the free parameters."""
+        return BlockKernel(self.statistics, self.design.random.blocks)
+
     def fit(self, method: str = "REML", df: str = "auto") -> MixedEstimate:
         """Maximise the restricted likelihood or the likelihood.
 
@@ -77,28 +83,16 @@ class LMM:
             raise LongsurvError(
                 f"df is one of {DF_METHODS} (Kenward-Roger with REML only), not {df!r}"
             )
-        stats, reml = self.statistics, method == "REML"
-        rows, columns = np.tril_indices(stats.q)
+        kernel, reml = self.kernel, method == "REML"
 
         def criterion(x: np.ndarray) -> tuple[float, np.ndarray]:
-            lam = np.zeros((stats.q, stats.q))
-            lam[rows, columns] = x
-            deviance, gradient = lmm.profiled_deviance(stats, lam, reml)
-            return -0.5 * deviance, -0.5 * gradient[rows, columns]
+            return kernel.criterion(x, reml)
 
-        identity = (rows == columns).astype(float)
-        start = max((0.1, 0.3, 1.0, 3.0), key=lambda size: criterion(size * identity)[0])
-        optimum = maximise(
-            criterion,
-            start * identity,
-            names=[f"Lam[{a},{b}]" for a, b in zip(rows, columns, strict=True)],
-            lower=np.where(rows == columns, 0.0, -np.inf),
-        )
+        start = max(kernel.starts, key=lambda x: criterion(x)[0])
+        optimum = maximise(criterion, start, names=kernel.names, lower=kernel.lower)
         if not np.isfinite(optimum.value):
             raise EstimationError(f"{self.formula!r} cannot be fitted: {optimum.status}")
-        lam = np.zeros((stats.q, stats.q))
-        lam[rows, columns] = optimum.x
-        return mixed_estimate(self, stats, lam, optimum, method, df)
+        return mixed_estimate(self, kernel, optimum, method, df)
 
     def default_priors(self) -> dict[str, pr.Prior]:
         """Weakly informative priors, per standard deviation of the data.
@@ -132,7 +126,8 @@ class LMM:
         defaults = self.default_priors()
         names = tuple(defaults)
         chosen = pr.choose(names, defaults, given, self.design.fixed.variables)
-        return pr.PriorStack(names, chosen, pr.LKJ(eta), self.statistics.q)
+        blocks = self.design.random.blocks
+        return pr.PriorStack(names, chosen, pr.LKJ(eta), max(blocks), blocks)
 
     def sample(
         self,
@@ -155,10 +150,10 @@ class LMM:
         eta : float
             Of the LKJ prior of the random effects' correlation.
         """
-        stats, stack = self.statistics, self.prior_stack(priors, eta)
+        kernel, stack = self.kernel, self.prior_stack(priors, eta)
 
         def log_posterior(theta: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = lmm.loglik(stats, theta)
+            value, gradient = kernel.loglik(theta)
             prior, slope = stack.value_and_gradient(theta)
             return value + prior, gradient + slope
 
@@ -167,7 +162,7 @@ class LMM:
             raise EstimationError(f"{self.formula!r} cannot be sampled: {mode.status}")
         whitening = whiten(mode.x, hessian(log_posterior, mode.x))
         drawn = sample(log_posterior, whitening, draws=draws, tune=tune, chains=chains, seed=seed)
-        return mixed_posterior(self, stats, stack, mode, drawn)
+        return mixed_posterior(self, kernel, stack, mode, drawn)
 
     def _start(self) -> np.ndarray:
         """Parameter vector near the REML estimate, away from any boundary."""
@@ -176,14 +171,15 @@ class LMM:
         D = fit.random_cov.to_numpy() + np.diag((0.1 * fit.sigma / self.statistics.z_scale) ** 2)
         tau = np.sqrt(np.diag(D))
         z = partial_correlations(D / np.outer(tau, tau)) if q > 1 else np.empty(0)
-        return np.concatenate([fit.coefficients, [np.log(fit.sigma)], np.log(tau), z])
+        theta = np.concatenate([fit.coefficients, [np.log(fit.sigma)], np.log(tau), z])
+        return theta[self.kernel.free]
 
     def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0) -> Any:
         """The same model, data and priors in PyMC, with explicit random effects."""
         import pymc as pm
 
         d, stack = self.design, self.prior_stack(priors, eta)
-        p, q = len(d.fixed.names), len(d.random.names)
+        p = len(d.fixed.names)
         by_name = dict(zip(stack.names, stack.priors, strict=True))
         coords = {
             "term": d.fixed.names,
@@ -196,9 +192,16 @@ class LMM:
             sigma = by_name["sigma"].to_pymc("sigma")
             sd = pm.math.stack([by_name[name].to_pymc(name) for name in stack.names[p + 1 :]])
             raw = pm.Normal("raw", dims=("patient", "effect"))
-            if q > 1:
-                # PyMC's LKJCorr is the Cholesky factor of the correlation matrix.
-                raw = raw @ pm.LKJCorr("correlation_cholesky", n=q, eta=eta).T
+            parts, start = [], 0
+            for k, size in enumerate(d.random.blocks):
+                part = raw[:, start : start + size]
+                if size > 1:
+                    # PyMC's LKJCorr is the Cholesky factor of the correlation matrix.
+                    name = "correlation_cholesky" + (f"_{k}" if k else "")
+                    part = part @ pm.LKJCorr(name, n=size, eta=eta).T
+                parts.append(part)
+                start += size
+            raw = pm.math.concatenate(parts, axis=1)
             b = pm.Deterministic("b", raw * sd, dims=("patient", "effect"))
             mean = d.fixed.X @ beta + (d.Z * b[d.group]).sum(axis=-1)
             pm.Normal("y", mean, sigma, observed=d.y, dims="row")

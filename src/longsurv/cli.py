@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from longsurv.errors import LongsurvError
+from longsurv.errors import DataError, LongsurvError
 
 if TYPE_CHECKING:
     from longsurv.study import Study
@@ -191,6 +191,9 @@ def _check(arguments: argparse.Namespace) -> int:
     from longsurv.study import Study
 
     study = Study.from_toml(arguments.study)
+    problems = study.formula_problems()
+    if problems:
+        raise DataError(problems)
     print(study.cohort.describe())
     for unit, part in study.cohort.flow.groupby("unit", sort=False):
         print(f"\n{str(unit).capitalize()}, from file to model")

@@ -176,7 +176,7 @@ class LKJ(Prior):
         return (self.eta, 0.0, 0.0)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _log_density(code, a, b, c, x):
     """Log density and derivative at x of one scalar prior."""
     if code == 0:
@@ -194,13 +194,13 @@ def _log_density(code, a, b, c, x):
     return c + (a - 1.0) * math.log(x) - b * x, (a - 1.0) / x - b
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _lkj_shape(eta, q, j):
     """Partial correlations of column j are 2 Beta(shape, shape) - 1 independently."""
     return eta + 0.5 * (q - 2 - j)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _stack(theta, codes, constants, logged, eta, blocks):
     """Sum of log priors and log Jacobians at unconstrained theta, with its gradient."""
     value = 0.0
@@ -232,8 +232,9 @@ class PriorStack:
     """The priors of all parameters of a model, in the order of its unconstrained vector.
 
     Positive parameters are on the log scale in theta; after them may come the partial correlations
-    of one LKJ prior, or of several independent ones with the same eta. `value_and_gradient` includes the log Jacobians of those transforms, so that
-    the sum with a log-likelihood is a log density of theta.
+    of one LKJ prior, or of several independent ones with the same eta. `value_and_gradient`
+    includes the log Jacobians of those transforms, so that the sum with a log-likelihood is a log
+    density of theta.
 
     Attributes
     ----------
@@ -268,6 +269,12 @@ class PriorStack:
         """Log prior density of the unconstrained vector theta, shape (d,), and its gradient."""
         return _stack(theta, self._codes, self._constants, self._logged, self._eta, self._blocks)  # type: ignore[attr-defined]
 
+    def without(self, index: int) -> PriorStack:
+        """The same priors but the one at `index`, for a vector without that parameter."""
+        names = self.names[:index] + self.names[index + 1 :]
+        priors = self.priors[:index] + self.priors[index + 1 :]
+        return PriorStack(names, priors, self.correlation, self.size, self.blocks)
+
     def constrain(self, theta: np.ndarray) -> np.ndarray:
         """Scalar parameters on their natural scale, from theta of shape (..., d)."""
         scalars = theta[..., : len(self.priors)]
@@ -300,7 +307,7 @@ class PriorStack:
         return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _each_flat(code, a, b, c, x):
     out = np.empty(x.shape[0])
     for i in range(x.shape[0]):

@@ -22,7 +22,7 @@ import pandas as pd
 
 from longsurv.cohort import Cohort, Marker
 from longsurv.cohort.settings import ModelSettings, SamplingSettings, read_study
-from longsurv.errors import LongsurvError
+from longsurv.errors import FormulaError, LongsurvError
 from longsurv.estimands.changes import Change
 
 if TYPE_CHECKING:
@@ -131,6 +131,21 @@ class Study:
             for start, end in ends
         ]
 
+    def formula_problems(self) -> list[str]:
+        """What is wrong with the two formulas, held against the data but without fitting."""
+        from longsurv.models import LMM, CoxPH
+
+        specs: list[Any] = [CoxPH(self._mortality_formula, data=self.cohort.survival_data())]
+        for name in list(self.endpoints)[:1]:  # the formula is the same for all
+            specs.append(LMM(self._trajectory_formula, data=self._marker_data(name)))
+        found = []
+        for spec in specs:
+            try:
+                _ = spec.design
+            except FormulaError as error:
+                found.append(str(error))
+        return found
+
     def run(self, *, progress: bool = True, quick: bool = False) -> StudyResults:
         """Fit every model by both engines.
 
@@ -184,25 +199,44 @@ class Study:
         ]
         return [*stages, (MORTALITY, "Mortality", self._fit_mortality)]
 
-    def _fit_marker(self, name: str) -> ModelResult:
-        from longsurv.models import LMM
+    @property
+    def _trajectory_formula(self) -> str:
+        return f"y ~ {self.models.trajectory}"
 
+    @property
+    def _mortality_formula(self) -> str:
+        return f"Surv(entry, exit, event) ~ {self.models.mortality}"
+
+    def _marker_data(self, name: str) -> pd.DataFrame:
+        """The rows a marker's model is given: with phases, those inside one."""
         data = self.cohort.marker_data(name)
         if self.change_variable == "phase":
             data = data[data["phase"].notna()].reset_index(drop=True)
-        formula = f"y ~ {self.models.trajectory}"
-        if data["y"].nunique() < 2:
-            same = "there are no values" if data.empty else "every value is the same"
-            reason = f"{same}: nothing varies that a model could explain"
+        return data
+
+    def _fit_marker(self, name: str) -> ModelResult:
+        from longsurv.models import LMM
+
+        formula, data = self._trajectory_formula, self._marker_data(name)
+        reason = self._unusable(data)
+        if reason:
             return ModelResult(name, formula, data, reasons={"ml": reason, "bayes": reason})
         return self._fit(name, formula, data, LMM)
+
+    def _unusable(self, data: pd.DataFrame) -> str:
+        """Why no trajectory model can say anything about these rows; empty if one may."""
+        if data.empty:
+            return "there are no values"
+        if data["y"].nunique() == 1:
+            return "every value is the same: nothing varies that a model could explain"
+        if not data[self.cohort.schema.patient].duplicated().any():
+            return "no patient has a second value: there is no change to estimate"
+        return ""
 
     def _fit_mortality(self) -> ModelResult:
         from longsurv.models import CoxPH
 
-        data = self.cohort.survival_data()
-        formula = f"Surv(entry, exit, event) ~ {self.models.mortality}"
-        return self._fit(MORTALITY, formula, data, CoxPH)
+        return self._fit(MORTALITY, self._mortality_formula, self.cohort.survival_data(), CoxPH)
 
     def _fit(self, name: str, formula: str, data: pd.DataFrame, family: Any) -> ModelResult:
         sampling = self.sampling

@@ -53,10 +53,10 @@ def simulate(seed, q=2, n=20, links=("value",), entry=False, nodes=3):
         covariates=np.column_stack([treated, rng.normal(size=n)]),
         start=np.searchsorted(owner, np.arange(n + 1)),
         weight=weight,
-        basis=np.column_stack([np.ones(len(t)), t / 3 - 1]),
-        link_x=np.stack([x for x, _ in pairs], axis=1),
-        link_z=np.stack([z for _, z in pairs], axis=1),
-        link_centre=np.full((len(t), len(links)), 0.4),
+        basis=np.stack([np.ones(len(t)), t / 3 - 1]),
+        link_x=np.stack([np.ascontiguousarray(x.T) for x, _ in pairs]),
+        link_z=np.stack([np.ascontiguousarray(z.T) for _, z in pairs]),
+        link_centre=np.full((len(links), len(t)), 0.4),
         nodes=grid.nodes,
         index=grid.index,
         log_weight=grid.log_weight,
@@ -71,7 +71,7 @@ def with_nodes(data, nodes):
 
 def parameters(data, seed, alpha=0.5):
     rng = np.random.default_rng(seed)
-    q, K = data.marker.q, data.link_x.shape[1]
+    q, K = data.marker.q, len(data.link_x)
     n_cor = q * (q - 1) // 2
     parts = [
         [1.0, 0.2, -0.3] + 0.1 * rng.normal(size=3),
@@ -88,7 +88,7 @@ def parameters(data, seed, alpha=0.5):
 def brute_force(data, rows, theta, i, nodes=60):
     """log p(y_i, T_i, d_i) by a product rule in b, scaled to the prior times the marker."""
     X, y, Z, group = rows
-    p, q, K = 3, data.marker.q, data.link_x.shape[1]
+    p, q, K = 3, data.marker.q, len(data.link_x)
     n_cor = q * (q - 1) // 2
     beta, sigma = theta[:p], np.exp(theta[p])
     D = covariance(np.exp(theta[p + 1 : p + 1 + q]), theta[p + 1 + q : p + 1 + q + n_cor])
@@ -108,9 +108,9 @@ def brute_force(data, rows, theta, i, nodes=60):
     b = centre + grid @ half.T
     log_y = norm.logpdf(y[mine], (X[mine] @ beta)[None, :] + b @ Z[mine].T, sigma).sum(axis=1)
     log_b = multivariate_normal.logpdf(b, np.zeros(q), D).reshape(-1)
-    fixed = data.link_x[block] @ beta - data.link_centre[block]
-    eta = data.basis[block] @ gamma + data.covariates[i] @ omega + fixed @ alpha
-    eta = eta + np.einsum("gkq,nq,k->ng", data.link_z[block], b, alpha)
+    fixed = beta @ data.link_x[:, :, block] - data.link_centre[:, block]
+    eta = gamma @ data.basis[:, block] + data.covariates[i] @ omega + alpha @ fixed
+    eta = eta + np.einsum("kqg,nq,k->ng", data.link_z[:, :, block], b, alpha)
     log_t = data.event[i] * eta[:, 0] - np.exp(eta[:, 1:]) @ data.weight[block][1:]
     total = log_y + log_b + log_t + np.log(mass)
     top = total.max()

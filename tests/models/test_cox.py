@@ -133,11 +133,12 @@ def lives(table):
 FORMULA = "Surv(entry, week, arrest) ~ arm * age + prio"
 
 
-class TestInvariance:
-    @pytest.fixture(scope="class")
-    def fit(self, lives):
-        return CoxPH(FORMULA, data=lives).fit()
+@pytest.fixture(scope="module")
+def fit(lives):
+    return CoxPH(FORMULA, data=lives).fit()
 
+
+class TestInvariance:
     def test_order_of_rows(self, fit, lives):
         for seed in range(3):
             again = CoxPH(FORMULA, data=lives.sample(frac=1, random_state=seed)).fit()

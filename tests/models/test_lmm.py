@@ -153,6 +153,15 @@ def small():
 FORMULA = "y ~ t * arm + (t | id)"
 
 
+def refit(data, formula=FORMULA):
+    return LMM(formula, data=data).fit("REML", "normal")
+
+
+@pytest.fixture(scope="module")
+def fit(small):
+    return refit(small)
+
+
 def henderson(fit, X_new, Z_new, group_new):
     """Prediction and its standard error from Henderson's mixed-model equations (1975)."""
     d = fit.design
@@ -175,10 +184,6 @@ def henderson(fit, X_new, Z_new, group_new):
 
 
 class TestPredictions:
-    @pytest.fixture(scope="class")
-    def fit(self, small):
-        return LMM(FORMULA, data=small).fit("REML", "normal")
-
     def test_random_effects_are_henderson_s(self, fit):
         d = fit.design
         _, _, b = henderson(fit, d.fixed.X, d.Z, d.group)
@@ -261,15 +266,7 @@ class TestPredictions:
             fit.predict(good.drop(columns="t"))
 
 
-def refit(data, formula=FORMULA):
-    return LMM(formula, data=data).fit("REML", "normal")
-
-
 class TestInvariance:
-    @pytest.fixture(scope="class")
-    def fit(self, small):
-        return refit(small)
-
     def same(self, a, b, units=1.0):
         assert a.llf == pytest.approx(b.llf, abs=1e-6)
         np.testing.assert_allclose(a.params, b.params * units, rtol=1e-4, atol=1e-5)

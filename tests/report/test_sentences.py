@@ -49,6 +49,15 @@ def test_a_missing_engine_is_left_out_and_both_missing_are_said() -> None:
     assert "could not be estimated" in sentences.hazard("drug", "placebo", None, None)
 
 
+def test_a_group_without_events_has_no_finite_ratio() -> None:
+    endless = Answer(1e-9, 0.0, math.inf, True, 0.99)
+    text = sentences.hazard("drug", "placebo", endless, BAYES)
+    assert "no finite hazard ratio of drug against placebo" in text
+    assert "The interval includes 1" in text
+    assert "∞" not in text
+    assert "no finite" in sentences.hazard("drug", "placebo", endless, None)
+
+
 def test_no_difference_at_all_is_not_called_a_direction() -> None:
     none = Answer(1.0, 0.5, 2.0, True, 1.0)
     assert "estimated no higher in drug" in sentences.hazard("drug", "placebo", none, None)

@@ -154,6 +154,14 @@ class Cohort:
         return list(self._tables.groups)
 
     @property
+    def endpoints(self) -> dict[str, Marker]:
+        """The markers that are outcomes of their own: all but those of the family "component".
+
+        Components are measured to compute a score.
+        """
+        return {name: m for name, m in self.markers.items() if m.family != "component"}
+
+    @property
     def n_by_group(self) -> dict[Hashable, int]:
         """Number of patients in each group."""
         counts = self._tables.patients[self._schema.treatment].value_counts(sort=False)

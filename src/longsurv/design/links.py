@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
-from longsurv.design.fixed import FixedDesign
 from longsurv.design.quadrature import time_points
 from longsurv.errors import LongsurvError
 
@@ -88,16 +88,28 @@ def area(by: str | None = None) -> Link:
     return Link("area", by)
 
 
+class Rebuilds(Protocol):
+    """A design that gives its columns for new rows."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns."""
+        ...
+
+    def rebuild(self, data: pd.DataFrame) -> np.ndarray:
+        """The columns for new rows."""
+        ...
+
+
 def link_rows(
-    kind: str, design: FixedDesign, patients: pd.DataFrame, time: str, owner: np.ndarray, t: np.ndarray
+    kind: str, design: Rebuilds, patients: pd.DataFrame, time: str, owner: np.ndarray, t: np.ndarray
 ) -> np.ndarray:
     """Rows of a marker's design under one kind of link.
 
     Parameters
     ----------
     kind : {"value", "slope", "area"}
-    design : FixedDesign
-        Of the fixed or the random effects.
+    design : FixedDesign or RandomDesign
     patients : DataFrame
         One row a patient, with the design's variables other than time.
     time : str
@@ -110,12 +122,10 @@ def link_rows(
     -------
     ndarray, shape (G, columns of the design)
     """
-    needed = [c for c in patients.columns if c in {str(v) for v in design.recipe.required_variables}]
-    frame = patients[needed]
 
     def rows(at: np.ndarray, who: np.ndarray) -> np.ndarray:
         parts = [
-            design.rebuild(frame.iloc[who[k : k + CHUNK]].assign(**{time: at[k : k + CHUNK]}))
+            design.rebuild(patients.iloc[who[k : k + CHUNK]].assign(**{time: at[k : k + CHUNK]}))
             for k in range(0, len(at), CHUNK)
         ]
         return np.concatenate(parts) if parts else np.empty((0, len(design.names)))

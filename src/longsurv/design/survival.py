@@ -2,14 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from longsurv.design.fixed import FixedDesign, fixed_design
-from longsurv.design.formula import Formula, parse
+from longsurv.design.fixed import FixedDesign, _independent_columns, fixed_design, response
+from longsurv.design.formula import Formula, _top_level_terms, parse
 from longsurv.errors import DataError, FormulaError
+
+SPECIALS = ("strata", "cluster", "offset")
+
+
+@dataclass(frozen=True)
+class Strata:
+    """The strata of a model: risk sets never cross them.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Columns of the data whose combinations of values are the strata.
+    labels : tuple of str
+        As in "site=a" or "site=a, sex=f".
+    """
+
+    columns: tuple[str, ...]
+    labels: tuple[str, ...]
+
+    def codes(self, data: pd.DataFrame) -> np.ndarray:
+        """Position in `labels` of each row, shape (n,).
+
+        Raises
+        ------
+        FormulaError
+            If a column is missing, or a row belongs to no stratum of the model.
+        """
+        missing = [c for c in self.columns if c not in data]
+        if missing:
+            raise FormulaError(f"the new data need the columns {missing}, which say the stratum")
+        found = _stratum_labels(data, self.columns)
+        codes = pd.Index(self.labels).get_indexer(pd.Index(found))
+        if (codes < 0).any():
+            unknown = sorted(set(np.asarray(found)[codes < 0]))
+            raise FormulaError(f"strata {unknown} are not in the model, which has {self.labels}")
+        return codes
 
 
 @dataclass(frozen=True)
@@ -19,6 +57,7 @@ class SurvivalDesign:
     Attributes
     ----------
     formula : Formula
+        Its `fixed` is without strata(), cluster() and offset().
     entry, exit : ndarray, shape (n,)
         At risk over (entry, exit].
     event : ndarray of int, shape (n,)
@@ -29,6 +68,23 @@ class SurvivalDesign:
         Positions of the used rows in the data.
     n_excluded : int
         Rows left out for a missing value.
+    n_weightless : int
+        Rows left out for a weight of 0.
+    weights : ndarray, shape (n,), optional
+        Case weights.
+    strata : Strata, optional
+    stratum : ndarray of int, shape (n,), optional
+        Position of each row's stratum in ``strata.labels``.
+    cluster : ndarray of int, shape (n,), optional
+        Rows of the same number are dependent.
+    patient : ndarray of int, shape (n,), optional
+        Rows of the same number are one patient.
+    offset : ndarray, shape (n,), optional
+        Added to the linear predictor, less `offset_centre`.
+    offset_term : str
+        What the formula has in offset(); "" without.
+    offset_centre : float
+        A constant offset changes nothing but the baseline hazard; taking it out keeps that finite.
     """
 
     formula: Formula
@@ -38,30 +94,89 @@ class SurvivalDesign:
     fixed: FixedDesign
     rows: np.ndarray
     n_excluded: int
+    n_weightless: int = 0
+    weights: np.ndarray | None = None
+    strata: Strata | None = None
+    stratum: np.ndarray | None = None
+    cluster: np.ndarray | None = None
+    patient: np.ndarray | None = None
+    offset: np.ndarray | None = None
+    offset_term: str = ""
+    offset_centre: float = 0.0
 
     @property
     def n_events(self) -> int:
         """Number of events."""
         return int(self.event.sum())
 
+    @property
+    def first_rows(self) -> np.ndarray:
+        """Positions among the used rows of each patient's first one (all rows without patients)."""
+        if self.patient is None:
+            return np.arange(len(self.rows))
+        order = np.lexsort((self.entry, self.patient))
+        return np.sort(order[np.unique(self.patient[order], return_index=True)[1]])
 
-def survival_design(formula: str, data: pd.DataFrame) -> SurvivalDesign:
+    def stratum_of(self, data: pd.DataFrame) -> np.ndarray:
+        """Stratum of new rows, shape (m,): positions in ``strata.labels``, 0 without strata."""
+        return np.zeros(len(data), dtype=int) if self.strata is None else self.strata.codes(data)
+
+    def offset_of(self, data: pd.DataFrame) -> np.ndarray:
+        """Offset of new rows less `offset_centre`, shape (m,).
+
+        Raises
+        ------
+        FormulaError
+            If it is missing or cannot be computed.
+        """
+        if not self.offset_term:
+            return np.zeros(len(data))
+        if self.offset_term.isidentifier() and self.offset_term not in data:
+            raise FormulaError(f"the new data need the column {self.offset_term!r}, the offset")
+        values = _offset(data, self.offset_term)
+        if np.isnan(values).any():
+            raise FormulaError(f"the offset {self.offset_term!r} is missing in some of the new rows")
+        return values - self.offset_centre
+
+
+def survival_design(
+    formula: str,
+    data: pd.DataFrame,
+    *,
+    weights: str | None = None,
+    patient: str | None = None,
+) -> SurvivalDesign:
     """Build the design of ``Surv(time, event) ~ ...`` or ``Surv(entry, exit, event) ~ ...``.
+
+    Parameters
+    ----------
+    formula : str
+        The right-hand side may have ``strata(column, ...)``, ``cluster(column)`` and
+        ``offset(column or expression)``, each as a term of its own.
+    data : DataFrame
+    weights : str, optional
+        Column of case weights, at least 0.
+    patient : str, optional
+        Column that says which rows are one patient's; ``cluster(...)`` stands in for it when there
+        are entry times.
 
     Raises
     ------
     FormulaError
         For a formula that cannot be read or names a column the data do not have.
     DataError
-        For times that are not positive, an exit not after its entry, events that are not 0/1, or no
-        event at all; every problem at once, with the rows.
+        For times that are not positive, an exit not after its entry, events that are not 0/1, no
+        event at all, impossible weights, or intervals of one patient that overlap; every problem at
+        once, with the rows.
     """
-    parsed = parse(formula)
+    parsed, special = _take_out_specials(parse(formula))
     if not parsed.surv:
         raise FormulaError(f"a survival formula starts with Surv(time, event); got {formula!r}")
     if parsed.random:
         raise FormulaError(f"a random term has no place in a survival formula: {formula!r}")
-    missing = [name for name in parsed.surv if name not in data]
+    single = (weights, patient, *special["cluster"], *special["strata"])
+    wanted = [*parsed.surv, *(name for name in single if name)]
+    missing = [name for name in dict.fromkeys(wanted) if name not in data]
     if missing:
         raise FormulaError(
             f"{formula!r}: the data have no columns {missing}; they have {list(data.columns)}"
@@ -69,18 +184,123 @@ def survival_design(formula: str, data: pd.DataFrame) -> SurvivalDesign:
     times = [_numbers(data, name) for name in parsed.surv]
     entry = times[0] if len(times) == 3 else np.zeros(len(data))
     exit_, event = times[-2], times[-1]
+    weight = np.ones(len(data)) if weights is None else _numbers(data, weights)
+    offset_term = special["offset"][0] if special["offset"] else ""
+    offset = _offset(data, offset_term) if offset_term else np.zeros(len(data))
+
     fixed, complete = fixed_design(parsed.fixed, data, intercept=False)
-    complete &= ~(np.isnan(entry) | np.isnan(exit_) | np.isnan(event))
-    if not complete.all():
+    usable = complete & ~np.isnan([entry, exit_, event, weight, offset]).any(axis=0)
+    usable &= data[[name for name in single if name]].notna().all(axis=1).to_numpy()
+    weightless = usable & (weight == 0)
+    usable &= ~weightless
+    if not usable.any():
+        raise DataError(f"no row of the data has all of the values that {formula!r} needs")
+    if not (usable == complete).all():
         fixed, _ = fixed_design(
-            parsed.fixed, data.loc[complete].reset_index(drop=True), intercept=False
+            parsed.fixed, data.loc[usable].reset_index(drop=True), intercept=False
         )
-    rows = np.flatnonzero(complete)
-    entry, exit_, event = entry[rows], exit_[rows], event[rows]
-    _check(parsed, data.index[rows], entry, exit_, event)
-    return SurvivalDesign(
-        parsed, entry, exit_, event.astype(np.int64), fixed, rows, int((~complete).sum())
+    rows = np.flatnonzero(usable)
+    kept = data.iloc[rows]
+    strata, stratum = _strata(kept, special["strata"])
+    centre = float(np.median(offset[rows]))
+    design = SurvivalDesign(
+        formula=parsed,
+        entry=entry[rows],
+        exit=exit_[rows],
+        event=event[rows],
+        fixed=fixed if stratum is None else _without_stratum_constants(fixed, stratum),
+        rows=rows,
+        n_excluded=int((~usable & ~weightless).sum()),
+        n_weightless=int(weightless.sum()),
+        weights=None if weights is None else weight[rows],
+        strata=strata,
+        stratum=stratum,
+        cluster=_codes(kept, special["cluster"][0] if special["cluster"] else None),
+        patient=_codes(kept, _patient_column(parsed, special, patient)),
+        offset=offset[rows] - centre if offset_term else None,
+        offset_term=offset_term,
+        offset_centre=centre,
     )
+    _check(design, kept, weights, _patient_column(parsed, special, patient), patient is None)
+    return replace(design, event=design.event.astype(np.int64))
+
+
+def _take_out_specials(parsed: Formula) -> tuple[Formula, dict[str, list[str]]]:
+    """The formula without strata(), cluster() and offset(), and what was in them."""
+    special: dict[str, list[str]] = {name: [] for name in SPECIALS}
+    rest = []
+    for sign, term in _top_level_terms(parsed.fixed, parsed.text):
+        found = re.fullmatch(rf"({'|'.join(SPECIALS)})\s*\((.*)\)", term)
+        if found is None:
+            inside = re.search(rf"\b({'|'.join(SPECIALS)})\s*\(", term)
+            if inside:
+                name = inside.group(1)
+                raise FormulaError(
+                    f"{name}() is a term of its own, as in '+ {name}(x)'; got {term!r} in {parsed.text!r}"
+                )
+            rest.append((sign, term))
+            continue
+        name, content = found.group(1), found.group(2).strip()
+        parts = [content] if name == "offset" else [p.strip() for p in content.split(",")]
+        if sign == "-" or not all(parts):
+            raise FormulaError(f"cannot read {sign!r} {term!r} in {parsed.text!r}")
+        special[name] += parts
+    for name in ("cluster", "offset"):
+        if len(special[name]) > 1:
+            raise FormulaError(f"a formula has one {name}() of one column; got {parsed.text!r}")
+    fixed = " ".join(f"{sign} {term}" for sign, term in rest).removeprefix("+ ") or "1"
+    return replace(parsed, fixed=fixed), special
+
+
+def _patient_column(parsed: Formula, special: dict[str, list[str]], given: str | None) -> str | None:
+    if given is None and special["cluster"] and len(parsed.surv) == 3:
+        return special["cluster"][0]
+    return given
+
+
+def _stratum_labels(data: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    parts = [f"{c}=" + data[c].astype(str) for c in columns]
+    labels = parts[0]
+    for part in parts[1:]:
+        labels = labels + ", " + part
+    return [str(label) for label in labels]
+
+
+def _strata(data: pd.DataFrame, columns: Sequence[str]) -> tuple[Strata | None, np.ndarray | None]:
+    if not columns:
+        return None, None
+    labels = _stratum_labels(data, columns)
+    # in the order of the values, not of their text: 2 before 10
+    order = data[list(columns)].assign(label=labels).drop_duplicates().sort_values(list(columns))
+    strata = Strata(tuple(columns), tuple(dict.fromkeys(order["label"])))
+    return strata, strata.codes(data)
+
+
+def _without_stratum_constants(fixed: FixedDesign, stratum: np.ndarray) -> FixedDesign:
+    """Leave out columns that strata determine: no risk set varies in them."""
+    counts = np.bincount(stratum)[:, None]
+    sums = np.zeros((len(counts), fixed.X.shape[1]))
+    np.add.at(sums, stratum, fixed.X)
+    within = fixed.X - (sums / counts)[stratum]
+    within[np.abs(within) < 1e-9 * np.abs(fixed.X).max(axis=0, initial=0.0)] = 0.0
+    keep = _independent_columns(within)
+    if keep.all():
+        return fixed
+    names = np.array(fixed.names, dtype=object)
+    return replace(
+        fixed,
+        X=np.ascontiguousarray(fixed.X[:, keep]),
+        names=tuple(names[keep]),
+        aliased=(*fixed.aliased, *names[~keep]),
+    )
+
+
+def _codes(data: pd.DataFrame, column: str | None) -> np.ndarray | None:
+    return None if column is None else pd.factorize(data[column])[0]
+
+
+def _offset(data: pd.DataFrame, term: str) -> np.ndarray:
+    return _numbers(data, term) if term in data else response(term, data)
 
 
 def _numbers(data: pd.DataFrame, name: str) -> np.ndarray:
@@ -91,24 +311,71 @@ def _numbers(data: pd.DataFrame, name: str) -> np.ndarray:
 
 
 def _check(
-    parsed: Formula, index: pd.Index, entry: np.ndarray, exit_: np.ndarray, event: np.ndarray
+    design: SurvivalDesign,
+    data: pd.DataFrame,
+    weights: str | None,
+    patient: str | None,
+    from_cluster: bool,
 ) -> None:
-    problems = []
+    problems: list[str] = []
+    entry, exit_, event = design.entry, design.exit, design.event
 
     def report(bad: np.ndarray, what: str) -> None:
         if bad.any():
-            shown = ", ".join(str(i) for i in index[bad][:5]) + (", ..." if bad.sum() > 5 else "")
+            index = data.index[bad]
+            shown = ", ".join(str(i) for i in index[:5]) + (", ..." if bad.sum() > 5 else "")
             problems.append(f"{what} in {int(bad.sum())} rows (index {shown})")
 
-    exit_name, event_name = parsed.surv[-2], parsed.surv[-1]
+    surv = design.formula.surv
+    exit_name, event_name = surv[-2], surv[-1]
     report(~np.isfinite(exit_) | ~np.isfinite(entry), f"{exit_name!r} is not finite")
     report(exit_ < 0, f"{exit_name!r} is negative")
-    if len(parsed.surv) == 3:
-        report(exit_ <= entry, f"{exit_name!r} is not after {parsed.surv[0]!r}")
+    if len(surv) == 3:
+        report(exit_ <= entry, f"{exit_name!r} is not after {surv[0]!r}")
     report(~np.isin(event, (0, 1)), f"{event_name!r} is not 0 or 1")
+    if design.weights is not None:
+        bad = ~np.isfinite(design.weights) | (design.weights < 0)
+        report(bad, f"the weight {weights!r} is negative or not finite")
+    if design.offset is not None:
+        report(~np.isfinite(design.offset), f"the offset {design.offset_term!r} is not finite")
     if not problems and not event.any():
         problems.append(
             f"{event_name!r} has no events among {len(event)} rows: nothing can be estimated"
         )
+    if patient is not None and design.patient is not None and not problems:
+        problems += _overlaps(design, data[patient], patient, from_cluster)
     if problems:
         raise DataError(problems)
+
+
+def _overlaps(
+    design: SurvivalDesign, patient: pd.Series, name: str, from_cluster: bool
+) -> list[str]:
+    """Times at risk of one patient that overlap."""
+    assert design.patient is not None
+    order = np.lexsort((design.entry, design.patient))
+    before, after = order[:-1], order[1:]
+    bad = (design.patient[before] == design.patient[after]) & (
+        design.entry[after] < design.exit[before]
+    )
+    if not bad.any():
+        return []
+    who = list(dict.fromkeys(patient.iloc[after[bad]].astype(str)))
+    first = np.flatnonzero(bad)[0]
+    a, b = before[first], after[first]
+    shown = ", ".join(who[:5]) + (", ..." if len(who) > 5 else "")
+    advice = (
+        f"; if {name!r} is not the patient, name the patient's column with patient="
+        if from_cluster
+        else ""
+    )
+    return [
+        f"times at risk overlap within {len(who)} values of {name!r} ({shown}): the first has "
+        f"({design.entry[a]:g}, {design.exit[a]:g}] and ({design.entry[b]:g}, {design.exit[b]:g}], "
+        f"rows {data_index(patient, a)} and {data_index(patient, b)}{advice}"
+    ]
+
+
+def data_index(column: pd.Series, position: int) -> str:
+    """Index label of a row, for messages."""
+    return str(column.index[position])

@@ -10,7 +10,6 @@ over the posterior of the reference's risk, F being the group's distribution fun
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -97,9 +96,10 @@ class BetaBinomial:
                 low *= 2
             while self.probability_below(float(np.exp(high)), effect) < p:
                 high *= 2
-        excess: Callable[[float], float] = (
-            lambda x: self.probability_below(float(scale(x)), effect) - p
-        )
+
+        def excess(x: float) -> float:
+            return self.probability_below(float(scale(x)), effect) - p
+
         return float(scale(optimize.brentq(excess, low, high, xtol=1e-12, rtol=1e-12)))
 
     def table(self, *, level: float = 0.95) -> pd.DataFrame:

@@ -1,8 +1,8 @@
 """Survival curves by group, with intervals that hold near the tail.
 
 S(t) is the product over event times s <= t of 1 - d(s) / Y(s), with d events among Y at risk;
-Greenwood's variance is S(t)^2 sum d / (Y (Y - d)). Competing events end follow-up as censoring does,
-so with them this is not the proportion alive: see `cumulative_incidence`.
+Greenwood's variance is S(t)^2 sum d / (Y (Y - d)). Competing events end follow-up as censoring
+does, so with them this is not the proportion alive: see `cumulative_incidence`.
 """
 
 from __future__ import annotations
@@ -194,9 +194,11 @@ def _note(curve: SurvivalCurve, t: float, low: float) -> str:
     if len(emptied) and emptied[0] <= t and emptied[0] < curve.follow_up.exit.max():
         return f"nobody was left at risk after {emptied[0]:g}, before later entries"
     if np.isnan(low):
-        return "no events yet, so no interval of this kind; use beta-product" if (
-            not len(curve.time) or t < curve.time[0]
-        ) else "survival is 0, so no interval of this kind; use beta-product"
+        return (
+            "no events yet, so no interval of this kind; use beta-product"
+            if (not len(curve.time) or t < curve.time[0])
+            else "survival is 0, so no interval of this kind; use beta-product"
+        )
     return ""
 
 

@@ -136,9 +136,11 @@ def restricted_mean_table(
     rows.append(_row("difference", a.estimate - b.estimate, error, z, exponentiate=False))
     if a.estimate > 0 and b.estimate > 0:
         relative = math.hypot(a.std_error / a.estimate, b.std_error / b.estimate)
-        rows.append(_row("ratio", math.log(a.estimate / b.estimate), relative, z, exponentiate=True))
+        log_ratio = math.log(a.estimate / b.estimate)
+        rows.append(_row("ratio", log_ratio, relative, z, exponentiate=True))
     columns = [
-        "quantity", "estimate", "std_error", "statistic", "p_value", "conf_low", "conf_high", "note",
+        "quantity", "estimate", "std_error", "statistic", "p_value", "conf_low", "conf_high",
+        "note",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
@@ -150,7 +152,9 @@ def _named(name: Hashable, follow_up: FollowUp, horizon: float, start: float) ->
         raise EstimationError(f"group {name}: {error}") from error
 
 
-def _row(quantity: str, centre: float, error: float, z: float, *, exponentiate: bool) -> dict[str, Any]:
+def _row(
+    quantity: str, centre: float, error: float, z: float, *, exponentiate: bool
+) -> dict[str, Any]:
     back = math.exp if exponentiate else float
     statistic = centre / error if error > 0 else math.nan
     return {

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-LogDensity = Callable[[np.ndarray], tuple[float, np.ndarray]]
+from longsurv.inference.density import LogDensity
 
 
 def hessian(density: LogDensity, x: np.ndarray, free: np.ndarray | None = None) -> np.ndarray:

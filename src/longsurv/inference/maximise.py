@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize
 
-from longsurv.inference.curvature import LogDensity, hessian, positive_definite
+from longsurv.inference.curvature import hessian, positive_definite
+from longsurv.inference.density import LogDensity, guarded
 
 DECREMENT_TOLERANCE = 1e-10
 SNAP_TOLERANCE = 1e-8
@@ -65,22 +66,16 @@ SecondOrder = Callable[[np.ndarray], tuple[float, np.ndarray, np.ndarray]]
 
 
 class _Counted:
-    """A density that counts its calls and turns failures into -inf, for line searches to back off."""
+    """A guarded density that counts its calls."""
 
     def __init__(self, density: LogDensity, second_order: SecondOrder | None) -> None:
-        self.density = density
+        self.density = guarded(density)
         self.second_order = second_order
         self.calls = 0
 
     def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         self.calls += 1
-        try:
-            value, gradient = self.density(x)
-        except (np.linalg.LinAlgError, OverflowError, ZeroDivisionError):
-            return -np.inf, np.zeros_like(x)
-        if not (np.isfinite(value) and np.isfinite(gradient).all()):
-            return -np.inf, np.zeros_like(x)
-        return value, gradient
+        return self.density(x)
 
     def full(self, x: np.ndarray) -> tuple[float, np.ndarray, np.ndarray | None]:
         """Value, gradient and, where it is known exactly, the Hessian."""
@@ -228,7 +223,7 @@ def _newton(
         condition = float(values.max(initial=1.0) / values.min(initial=1.0))
         point = _Point(x, value, gradient, H, free, decrement, condition, not raised)
         if decrement < DECREMENT_TOLERANCE:
-            break
+            return _last_step(f, point, direction, bound)
         step = 1.0
         while step > 1e-8:
             trial = x.copy()
@@ -243,6 +238,16 @@ def _newton(
             break
         x, value, gradient, exact = trial, new_value, new_gradient, new_exact
     return point
+
+
+def _last_step(f: _Counted, point: _Point, direction: np.ndarray, bound: np.ndarray) -> _Point:
+    """The point one Newton step on, for its digits: too close for the curvature to differ."""
+    x = point.x.copy()
+    x[point.free] = np.maximum(x[point.free] + direction, bound[point.free])
+    value, gradient = f(x)
+    if not value >= point.value - 1e-12 * abs(point.value):
+        return point
+    return replace(point, x=x, value=value, gradient=gradient)
 
 
 def _running_off(f: _Counted, point: _Point) -> np.ndarray:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from longsurv.inference.curvature import LogDensity, Whitening
+from longsurv.inference.curvature import Whitening
+from longsurv.inference.density import LogDensity, guarded
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,11 @@ def sample(
     centre, factor = whitening.centre, np.ascontiguousarray(whitening.factor)
     transposed = np.ascontiguousarray(factor.T)
     d = len(centre)
+    safe = guarded(density)
 
     def make_logp():
         def logp(z: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = density(centre + factor @ z)
+            value, gradient = safe(centre + factor @ z)
             return value, transposed @ gradient
 
         return logp

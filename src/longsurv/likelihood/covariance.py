@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def correlation_cholesky(z: np.ndarray, q: int) -> np.ndarray:
     """Cholesky factor K (q, q) of the correlation matrix with unconstrained elements z."""
     K = np.zeros((q, q))
@@ -31,7 +31,7 @@ def correlation_cholesky(z: np.ndarray, q: int) -> np.ndarray:
     return K
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def correlation_pullback(z: np.ndarray, q: int, dK: np.ndarray) -> np.ndarray:
     """Gradient with respect to z, given the gradient dK (q, q) with respect to K.
 
@@ -57,7 +57,7 @@ def correlation_pullback(z: np.ndarray, q: int, dK: np.ndarray) -> np.ndarray:
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def lower_cholesky(A: np.ndarray, L: np.ndarray) -> bool:
     """Write the lower Cholesky factor of the small matrix A into L; False if A is not positive definite."""
     q = A.shape[0]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numba import njit
@@ -46,6 +47,8 @@ class GLMMData:
         Product rule for N(0, I).
     log_weights : ndarray, shape (M,)
         log omega_k + t_k't_k / 2.
+    blocks : tuple of int
+        How many neighbouring columns of Z each block of correlated random effects has.
     """
 
     code: int
@@ -58,6 +61,7 @@ class GLMMData:
     kappa: float
     nodes: np.ndarray
     log_weights: np.ndarray
+    blocks: tuple[int, ...]
 
     @property
     def p(self) -> int:
@@ -78,6 +82,27 @@ class GLMMData:
             return 2 if math.isnan(self.kappa) else 1
         return int(self.code == CENSORED)
 
+    @cached_property
+    def entries(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of the elements of Lam that are not zero by design, row by row."""
+        block = np.repeat(np.arange(len(self.blocks)), self.blocks)
+        rows, columns = np.tril_indices(self.q)
+        within = block[rows] == block[columns]
+        return rows[within], columns[within]
+
+    @cached_property
+    def free_factor(self) -> np.ndarray:
+        """Where the parameters of `loglik_factor` are when Lam has its whole lower triangle."""
+        start = self.p + self.n_family
+        rows, columns = self.entries
+        return np.concatenate([np.arange(start), start + rows * (rows + 1) // 2 + columns])
+
+    @cached_property
+    def free_unconstrained(self) -> np.ndarray:
+        """Where the parameters of `loglik` are when all correlations are free."""
+        start = self.p + self.n_family + self.q
+        rows, columns = (index[self.entries[0] > self.entries[1]] for index in self.entries)
+        return np.concatenate([np.arange(start), start + rows * (rows - 1) // 2 + columns])
 
 
 def prepare(
@@ -90,6 +115,7 @@ def prepare(
     *,
     nodes: np.ndarray,
     log_weights: np.ndarray,
+    blocks: tuple[int, ...] = (),
     kind: np.ndarray | None = None,
     df: float | None = None,
 ) -> GLMMData:
@@ -107,6 +133,8 @@ def prepare(
     n_groups : int
     nodes, log_weights : ndarray, shape (M, q) and (M,)
         Quadrature rule, see `GLMMData`.
+    blocks : tuple of int
+        See `GLMMData`; by default one block.
     kind : ndarray of int, shape (n,), optional
         Censoring of each row; all exact by default.
     df : float, optional
@@ -126,6 +154,7 @@ def prepare(
         kappa=1.0 / df if df is not None else math.nan,
         nodes=np.ascontiguousarray(nodes),
         log_weights=np.ascontiguousarray(log_weights),
+        blocks=blocks or (Z.shape[1],),
     )
 
 
@@ -220,14 +249,22 @@ def _arrays(data: GLMMData) -> tuple:
     )  # fmt: skip
 
 
+def _expanded(theta: np.ndarray, free: np.ndarray, size: int) -> np.ndarray:
+    if len(free) == size:
+        return theta
+    full = np.zeros((*theta.shape[:-1], size))
+    full[..., free] = theta
+    return full
+
+
 def loglik(data: GLMMData, theta: np.ndarray) -> tuple[float, np.ndarray]:
     """Marginal log-likelihood and its gradient at an unconstrained vector.
 
     Parameters
     ----------
     data : GLMMData
-    theta : ndarray, shape (p + m + q + q (q - 1) / 2,)
-        beta; the m family parameters (ordinal: first cut and log increments; censored: log sigma;
+    theta : ndarray, shape (d,)
+        beta; the family parameters (ordinal: first cut and log increments; censored: log sigma;
         student: log sigma, and log df unless it is fixed); log standard deviations of the random
         effects; unconstrained correlations (see `longsurv.likelihood.covariance`).
 
@@ -235,23 +272,38 @@ def loglik(data: GLMMData, theta: np.ndarray) -> tuple[float, np.ndarray]:
     -------
     value : float
         -inf where a patient's mode cannot be found.
-    gradient : ndarray, same shape as theta
+    gradient : ndarray, shape (d,)
     """
-    return _unconstrained(theta, *_arrays(data))
+    free, q = data.free_unconstrained, data.q
+    size = data.p + data.n_family + q * (q + 1) // 2
+    value, gradient = _unconstrained(_expanded(theta, free, size), *_arrays(data))
+    return value, gradient[free]
 
 
 def loglik_factor(data: GLMMData, theta: np.ndarray) -> tuple[float, np.ndarray]:
     """The same in the factor Lam, for a maximum that may lie on a boundary.
 
-    theta is beta; the family parameters, with kappa = 1 / df >= 0 in place of log df; and the lower
-    triangle of Lam (D = Lam Lam'), row by row. Returns as `loglik`.
+    theta is beta; the family parameters, with kappa = 1 / df >= 0 in place of log df; and the
+    elements of Lam (D = Lam Lam') in the order of `GLMMData.entries`. Returns as `loglik`.
     """
-    return _in_factor(theta, *_arrays(data))
+    free, q = data.free_factor, data.q
+    size = data.p + data.n_family + q * (q + 1) // 2
+    value, gradient = _in_factor(_expanded(theta, free, size), *_arrays(data))
+    return value, gradient[free]
 
 
 def pointwise(data: GLMMData, thetas: np.ndarray) -> np.ndarray:
     """Marginal log-likelihood of each patient, shape (S, N), at vectors (S, d) as in `loglik`."""
-    return _pointwise(np.ascontiguousarray(thetas), *_arrays(data))
+    q = data.q
+    full = _expanded(thetas, data.free_unconstrained, data.p + data.n_family + q * (q + 1) // 2)
+    return _pointwise(np.ascontiguousarray(full), *_arrays(data))
+
+
+def random_factor(data: GLMMData, theta: np.ndarray) -> np.ndarray:
+    """Lam (q, q), with D = Lam Lam', of theta as in `loglik_factor`."""
+    Lam = np.zeros((data.q, data.q))
+    Lam[data.entries] = theta[data.p + data.n_family :]
+    return Lam
 
 
 def conditional(data: GLMMData, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -264,17 +316,15 @@ def conditional(data: GLMMData, theta: np.ndarray) -> tuple[np.ndarray, np.ndarr
     weights : ndarray, shape (N, M)
         Their probabilities; with one node, the mode.
     """
-    k = data.p + data.n_family
-    Lam = np.zeros((data.q, data.q))
-    Lam[np.tril_indices(data.q)] = theta[k:]
-    phi = _full_phi(theta[data.p : k], data.code, data.kappa)
+    Lam = random_factor(data, theta)
+    phi = _full_phi(theta[data.p : data.p + data.n_family], data.code, data.kappa)
     at, weights = posterior_nodes(theta[: data.p], phi, Lam, *_arrays(data)[2:])
     return at @ Lam.T, weights
 
 
 def to_factor(data: GLMMData, theta: np.ndarray) -> np.ndarray:
     """The vector of `loglik_factor` at the point theta (d,) of `loglik`."""
-    phi, Lam = _natural(theta, data.p, data.q, data.n_family, data.kappa, data.code)
-    return np.concatenate(
-        [theta[: data.p], phi[: data.n_family], Lam[np.tril_indices(data.q)]]
-    )
+    p, m, q = data.p, data.n_family, data.q
+    full = _expanded(theta, data.free_unconstrained, p + m + q * (q + 1) // 2)
+    phi, Lam = _natural(full, p, q, m, data.kappa, data.code)
+    return np.concatenate([theta[:p], phi[:m], Lam[data.entries]])

@@ -29,13 +29,12 @@ SQRT_HALF = math.sqrt(0.5)
 @njit(cache=True, nogil=True, error_model="numpy")
 def _logistic(x):
     """F(x), log F(x) and log F(-x)."""
-    if x >= 0.0:
-        e = math.exp(-x)
-        log_larger = -math.log(1.0 + e)
-        return 1.0 / (1.0 + e), log_larger, log_larger - x
-    e = math.exp(x)
+    e = math.exp(-abs(x))
+    d = 1.0 / (1.0 + e)
     log_larger = -math.log(1.0 + e)
-    return e / (1.0 + e), log_larger + x, log_larger
+    if x >= 0.0:
+        return d, log_larger, log_larger - x
+    return e * d, log_larger + x, log_larger
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -102,23 +101,22 @@ def censored(y, kind, eta, par):
 
     Parameter of the row: log sigma.
     """
-    sigma = par[0, 0]
-    r = (y - eta) / sigma
+    scale = par[1, 0]
+    r = (y - eta) * scale
+    p = scale * scale
     if kind == EXACT:
-        p = 1.0 / (sigma * sigma)
         value = -0.5 * r * r - par[0, 1] - HALF_LOG_2PI
         return (
-            value, r / sigma, -p, p, 0.0,
-            r * r - 1.0, -2.0 * r / sigma, -2.0 * p,
+            value, r * scale, -p, p, 0.0,
+            r * r - 1.0, -2.0 * r * scale, -2.0 * p,
             0.0, 0.0, 0.0,
         )  # fmt: skip
     d = 1.0 if kind == RIGHT else -1.0
     r = -d * r
     value, m, m1, m2 = log_normal_cdf(r)
-    p = 1.0 / (sigma * sigma)
     return (
-        value, d * m / sigma, m1 * p, -m1 * p, -d * m2 * p / sigma,
-        -r * m, -d * (m1 * r + m) / sigma, (m2 * r + 2.0 * m1) * p,
+        value, d * m * scale, m1 * p, -m1 * p, -d * m2 * p * scale,
+        -r * m, -d * (m1 * r + m) * scale, (m2 * r + 2.0 * m1) * p,
         0.0, 0.0, 0.0,
     )  # fmt: skip
 
@@ -157,32 +155,37 @@ def student(y, eta, par):
 
     Parameters of the row: log sigma, kappa.
     """
-    sigma, kappa = par[0, 0], par[0, 2]
-    r = (y - eta) / sigma
+    scale, kappa = par[1, 0], par[0, 2]
+    r = (y - eta) * scale
     r2 = r * r
     x = kappa * r2
-    D = 1.0 + x
+    d = 1.0 / (1.0 + x)
     if x > 0.01:
-        log_ratio = math.log1p(x) / x
+        log_ratio = -math.log(d) / x
         # (log(1 + x) - x / (1 + x)) / x^2
-        rest = (log_ratio - 1.0 / D) / x
+        rest = (log_ratio - d) / x
     else:
-        log_ratio = 1.0 - x * (1 / 2 - x * (1 / 3 - x * (1 / 4 - x * (1 / 5 - x * (1 / 6 - x / 7)))))
-        rest = 1 / 2 - x * (2 / 3 - x * (3 / 4 - x * (4 / 5 - x * (5 / 6 - x * (6 / 7 - x * 7 / 8)))))
-    k1, p = 1.0 + kappa, 1.0 / (sigma * sigma)
-    D2, D3 = D * D, D * D * D
+        log_ratio = 1.0 - x * (
+            1 / 2 - x * (1 / 3 - x * (1 / 4 - x * (1 / 5 - x * (1 / 6 - x / 7))))
+        )
+        rest = 1 / 2 - x * (
+            2 / 3 - x * (3 / 4 - x * (4 / 5 - x * (5 / 6 - x * (6 / 7 - x * 7 / 8))))
+        )
+    k1, p = 1.0 + kappa, scale * scale
+    d2 = d * d
+    d3 = d2 * d
     return (
         par[0, 3] - par[0, 1] - 0.5 * k1 * r2 * log_ratio,
-        k1 * r / (sigma * D),
-        -k1 * (1.0 - x) * p / D2,
-        k1 * p / D2,
-        4.0 * k1 * kappa * r * p / (sigma * D3),
-        -1.0 + k1 * r2 / D,
-        -2.0 * k1 * r / (sigma * D2),
-        2.0 * k1 * (x - 1.0) * p / D3,
-        par[0, 4] + 0.5 * r2 * r2 * rest - 0.5 * r2 / D,
-        r * (1.0 - r2) / (sigma * D2),
-        p * (1.0 - 2.0 * r2 - x) / D3,
+        k1 * r * scale * d,
+        -k1 * (1.0 - x) * p * d2,
+        k1 * p * d2,
+        4.0 * k1 * kappa * r * p * scale * d3,
+        -1.0 + k1 * r2 * d,
+        -2.0 * k1 * r * scale * d2,
+        2.0 * k1 * (x - 1.0) * p * d3,
+        par[0, 4] + 0.5 * r2 * r2 * rest - 0.5 * r2 * d,
+        r * (1.0 - r2) * scale * d2,
+        p * (1.0 - 2.0 * r2 - x) * d3,
     )  # fmt: skip
 
 
@@ -203,7 +206,8 @@ def constants(code, phi, levels):
     """What the rows need of the family parameters phi, computed once; shape (3, m).
 
     Ordinal: cuts from -inf to inf; log(1 - exp(-gap)) and 1 / (exp(gap) - 1) of each category.
-    Censored and Student: sigma, log sigma, kappa, log constant of the t density and its slope.
+    Censored and Student: sigma, log sigma, kappa, log constant of the t density and its slope;
+    1 / sigma.
     """
     par = np.zeros((3, max(levels + 1, 5)))
     if code == ORDINAL:
@@ -218,6 +222,7 @@ def constants(code, phi, levels):
     elif code != BERNOULLI:
         par[0, 0] = math.exp(phi[0])
         par[0, 1] = phi[0]
+        par[1, 0] = math.exp(-phi[0])
         if code == STUDENT:
             par[0, 2] = phi[1]
             par[0, 3], par[0, 4] = student_constant(phi[1])

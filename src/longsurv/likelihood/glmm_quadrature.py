@@ -294,7 +294,12 @@ def marginal(
     work = _work(q, nodes.shape[0], n_max)
     for i in range(first.shape[0] - 1):
         start, end = first[i], first[i + 1]
-        eta, V, y, kinds = eta_all[: end - start], V_all[: end - start], Y[start:end], kind[start:end]
+        eta, V, y, kinds = (
+            eta_all[: end - start],
+            V_all[: end - start],
+            Y[start:end],
+            kind[start:end],
+        )
         _patient(beta, Lam, X[start:end], Z[start:end], eta, V)
         values[i] = _integrate(code, y, kinds, eta, V, par, nodes, log_weights, work)
         if not want_gradient or values[i] == -math.inf:

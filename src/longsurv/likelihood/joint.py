@@ -26,7 +26,13 @@ from numba import njit
 
 from longsurv.likelihood import lmm
 from longsurv.likelihood.covariance import correlation_cholesky, correlation_pullback, lower_cholesky
-from longsurv.likelihood.joint_factor import cholesky_pullback, lower_inverse, survival_factor
+from longsurv.likelihood.joint_factor import (
+    SUMS,
+    cholesky_pullback,
+    lower_inverse,
+    survival_factor,
+    work_space,
+)
 
 
 @dataclass(frozen=True)
@@ -48,12 +54,12 @@ class JointData:
         Points start[i] to start[i + 1] - 1 are those of patient i.
     weight : ndarray, shape (G,)
         Quadrature weights; 0 at exits.
-    basis : ndarray, shape (G, m)
+    basis : ndarray, shape (m, G)
         B(t).
-    link_x : ndarray, shape (G, K, p)
-    link_z : ndarray, shape (G, K, q)
-        Rows with f_k = link_x beta + link_z b - link_centre, b in natural units.
-    link_centre : ndarray, shape (G, K)
+    link_x : ndarray, shape (K, p, G)
+    link_z : ndarray, shape (K, q, G)
+        f_k = beta'link_x[k] + b'link_z[k] - link_centre[k], b in natural units.
+    link_centre : ndarray, shape (K, G)
         Constants taken off the links, so that the baseline is that of a typical marker.
     nodes, index, log_weight : ndarray
         Gauss-Hermite rule in q dimensions (`longsurv.design.quadrature.normal_grid`).
@@ -81,7 +87,7 @@ class JointData:
     @property
     def n_theta(self) -> int:
         """Length of the parameter vector."""
-        n_event = self.basis.shape[1] + self.covariates.shape[1] + self.link_x.shape[1]
+        n_event = self.basis.shape[0] + self.covariates.shape[1] + self.link_x.shape[0]
         return self.n_marker + n_event
 
     def _arguments(self) -> tuple:
@@ -126,6 +132,128 @@ def _conditional(axes, F, A, zr, precision, M, C, Ci, T, t, mean):
     return True
 
 
+@njit(cache=True, nogil=True, fastmath=SUMS)
+def _hazard(axes, first, n, risk, theta, at, arrays, z_scale, T, mean, e, a, c, f):
+    """Log hazard of a patient's points at v = 0 (e) and its derivative in v (a); links f, dlog h/db c."""
+    basis, link_x, link_z, link_centre = arrays
+    at_base, at_link = at
+    q = len(axes)
+    for g in range(n):
+        e[g] = risk
+    for j in range(q):
+        for g in range(n):
+            c[j, g] = 0.0
+            a[j, g] = 0.0
+    for k in range(basis.shape[0]):
+        gamma = theta[at_base + k]
+        for g in range(n):
+            e[g] += gamma * basis[k, first + g]
+    for k in range(link_x.shape[0]):
+        alpha = theta[at_link + k]
+        for g in range(n):
+            f[k, g] = -link_centre[k, first + g]
+        for j in range(link_x.shape[1]):
+            beta = theta[j]
+            for g in range(n):
+                f[k, g] += beta * link_x[k, j, first + g]
+        for j in range(q):
+            scale, shift = alpha / z_scale[j], mean[j] / z_scale[j]
+            for g in range(n):
+                c[j, g] += scale * link_z[k, j, first + g]
+                f[k, g] += shift * link_z[k, j, first + g]
+        for g in range(n):
+            e[g] += alpha * f[k, g]
+    for j in range(q):
+        for k in range(q):
+            for g in range(n):
+                a[j, g] += T[k, j] * c[k, g]
+
+
+@njit(cache=True, nogil=True, fastmath=SUMS)
+def _hazard_pullback(
+    axes, first, n, theta, at, arrays, z_scale, T, c, f, e_bar, a_bar, Ta, gradient, mean_bar, T_bar
+):
+    """Carry e_bar and a_bar back to the parameters of the hazard, beta, the mean of b and T."""
+    basis, link_x, link_z, _ = arrays
+    at_base, at_link = at
+    q = len(axes)
+    for j in range(q):
+        s = 0.0
+        for g in range(n):
+            s += e_bar[g] * c[j, g]
+            Ta[j, g] = 0.0
+        mean_bar[j] = s
+        for k in range(q):
+            s = 0.0
+            for g in range(n):
+                s += c[j, g] * a_bar[k, g]
+                Ta[j, g] += T[j, k] * a_bar[k, g]
+            T_bar[j, k] = s
+    for k in range(basis.shape[0]):
+        s = 0.0
+        for g in range(n):
+            s += e_bar[g] * basis[k, first + g]
+        gradient[at_base + k] += s
+    for k in range(link_x.shape[0]):
+        s = 0.0
+        for g in range(n):
+            s += e_bar[g] * f[k, g]
+        for j in range(q):
+            u = 0.0
+            for g in range(n):
+                u += link_z[k, j, first + g] * Ta[j, g]
+            s += u / z_scale[j]
+        gradient[at_link + k] += s
+        for j in range(link_x.shape[1]):
+            s = 0.0
+            for g in range(n):
+                s += e_bar[g] * link_x[k, j, first + g]
+            gradient[j] += theta[at_link + k] * s
+
+
+@njit(cache=True, nogil=True)
+def _conditional_pullback(
+    axes, F, A, zr, precision, M, C, Ci, T, t, mean_bar, T_bar, zr_bar, C_bar, M_bar, F_bar
+):
+    """Carry mean_bar and T_bar back to Z'r (zr_bar) and F (added to F_bar); returns that in log sigma."""
+    q = len(axes)
+    log_sigma_bar = 0.0
+    for j in range(q):  # mean = T t with t = precision T'zr
+        s = 0.0
+        for k in range(q):
+            s += T[k, j] * mean_bar[k]
+        for k in range(q):
+            T_bar[k, j] += mean_bar[k] * t[j] + precision * zr[k] * s
+        C_bar[0, j] = s
+    for j in range(q):
+        s = 0.0
+        for k in range(q):
+            s += T[j, k] * C_bar[0, k]
+        zr_bar[j] = s * precision
+        log_sigma_bar -= 2.0 * zr_bar[j] * zr[j]
+    for j in range(q):  # T = F C^-T
+        for k in range(q):
+            s = 0.0
+            if k <= j:
+                for m in range(j, q):
+                    for o in range(q):
+                        s -= Ci[m, j] * T_bar[o, m] * T[o, k]
+            C_bar[j, k] = s
+    cholesky_pullback(axes, C, Ci, C_bar, M_bar)
+    for j in range(q):  # M = I + precision F'AF
+        for k in range(j + 1):
+            s = 0.0
+            for m in range(k, q):
+                s += T_bar[j, m] * Ci[m, k]
+            for m in range(q):
+                for o in range(m + 1):
+                    s += 2.0 * precision * A[j, m] * F[m, o] * M_bar[o, k]
+            F_bar[j, k] += s
+        for k in range(q):
+            log_sigma_bar -= 2.0 * M_bar[j, k] * (M[j, k] - (1.0 if j == k else 0.0))
+    return log_sigma_bar
+
+
 @njit(cache=True, nogil=True)
 def _kernel(theta, axes, marker, event_arrays, links, grid, want, out, moments):
     """Log survival factors: their sum and its gradient (want 1), or each (0), or random effects (2).
@@ -135,22 +263,16 @@ def _kernel(theta, axes, marker, event_arrays, links, grid, want, out, moments):
     """
     ztz, ztw, r, beta_ols, z_scale = marker
     event, covariates, start, weight = event_arrays
-    basis, link_x, link_z, link_centre = links
-    nodes, index, log_weight = grid
+    basis, link_x = links[0], links[1]
     q = len(axes)
-    N = ztz.shape[0]
+    N, n_cov = covariates.shape
     p = r.shape[0]
-    n_cor = q * (q - 1) // 2
-    n_base = basis.shape[1]
-    n_cov = covariates.shape[1]
-    n_link = link_x.shape[1]
-    at_base = p + 1 + q + n_cor
-    at_cov = at_base + n_base
-    at_link = at_cov + n_cov
+    at_base = p + 1 + q + q * (q - 1) // 2
+    at_cov = at_base + basis.shape[0]
+    at = (at_base, at_cov + n_cov)
 
     gradient = np.zeros(theta.shape[0])
     value = 0.0
-    alpha = theta[at_link:]
     precision = math.exp(-2.0 * theta[p])
     K = correlation_cholesky(theta[p + 1 + q : at_base], q)
     F = np.empty((q, q))  # D = F F', b in the scaled columns of Z
@@ -168,161 +290,58 @@ def _kernel(theta, axes, marker, event_arrays, links, grid, want, out, moments):
     longest = 0
     for i in range(N):
         longest = max(longest, start[i + 1] - start[i])
-    e = np.empty(longest)
-    a = np.empty((longest, q))
-    c = np.empty((longest, q))
-    f = np.empty((longest, n_link))
-    h = np.empty(longest)
-    hk = np.empty((longest, index.shape[0]))
-    e_bar = np.empty(longest)
-    a_bar = np.empty((longest, q))
-    M = np.empty((q, q))
-    C = np.zeros((q, q))
-    Ci = np.empty((q, q))
-    T = np.empty((q, q))
-    t = np.empty(q)
-    mean = np.empty(q)
-    zr = np.empty(q)
-    v_moments = np.empty((1 + q, q))
-    T_bar = np.empty((q, q))
-    C_bar = np.zeros((q, q))
-    M_bar = np.empty((q, q))
-    F_bar = np.zeros((q, q))
-    mean_bar = np.empty(q)
-    t_bar = np.empty(q)
-    zr_bar = np.empty(q)
-    u_bar = np.zeros(p + 1)
+    work = work_space(axes, longest, grid[0].shape[0], grid[1].shape[0])
+    e, e_bar, f = np.empty(longest), np.empty(longest), np.empty((link_x.shape[0], longest))
+    a, a_bar, c, Ta = (
+        np.empty((q, longest)), np.empty((q, longest)), np.empty((q, longest)), np.empty((q, longest))
+    )  # fmt: skip
+    M, C, Ci, T = np.empty((q, q)), np.zeros((q, q)), np.empty((q, q)), np.empty((q, q))
+    t, mean, zr, v_moments = np.empty(q), np.empty(q), np.empty(q), np.empty((1 + q, q))
+    T_bar, C_bar, M_bar, F_bar = (
+        np.empty((q, q)), np.empty((q, q)), np.empty((q, q)), np.zeros((q, q))
+    )  # fmt: skip
+    mean_bar, zr_bar, u_bar = np.empty(q), np.empty(q), np.zeros(p + 1)
     log_sigma_bar = 0.0
 
     for i in range(N):
-        A = ztz[i]
         for j in range(q):
             s = 0.0
             for k in range(p + 1):
                 s += ztw[i, j, k] * u[k]
             zr[j] = s
-        if not _conditional(axes, F, A, zr, precision, M, C, Ci, T, t, mean):
-            out[i] = -np.inf
-            return -np.inf, gradient
-        first = start[i]
-        n = start[i + 1] - first
-        risk = 0.0
-        for k in range(n_cov):
-            risk += covariates[i, k] * theta[at_cov + k]
-        for g in range(n):
-            s = risk
-            for k in range(n_base):
-                s += basis[first + g, k] * theta[at_base + k]
-            for j in range(q):
-                c[g, j] = 0.0
-            for k in range(n_link):
-                x = -link_centre[first + g, k]
-                for j in range(p):
-                    x += link_x[first + g, k, j] * theta[j]
-                for j in range(q):
-                    z = link_z[first + g, k, j] / z_scale[j]
-                    x += z * mean[j]
-                    c[g, j] += alpha[k] * z
-                f[g, k] = x
-                s += alpha[k] * x
-            e[g] = s
-            for j in range(q):
-                s = 0.0
-                for k in range(q):
-                    s += T[k, j] * c[g, k]
-                a[g, j] = s
-        factor = survival_factor(
-            axes, e, a, weight[first : first + n], n, event[i], nodes, index, log_weight,
-            h, hk, want, e_bar, a_bar, v_moments,
-        )  # fmt: skip
-        if not math.isfinite(factor):
-            out[i] = -np.inf
-            if want == 1:
-                return -np.inf, gradient
-            continue
-        value += factor
+        factor = -np.inf
+        if _conditional(axes, F, ztz[i], zr, precision, M, C, Ci, T, t, mean):
+            first = start[i]
+            n = start[i + 1] - first
+            risk = 0.0
+            for k in range(n_cov):
+                risk += covariates[i, k] * theta[at_cov + k]
+            _hazard(axes, first, n, risk, theta, at, links, z_scale, T, mean, e, a, c, f)
+            factor = survival_factor(
+                axes, e, a, weight, first, n, event[i], grid, work, want, e_bar, a_bar, v_moments
+            )
         if want != 1:
             out[i] = factor
             if want == 2:
-                for j in range(q):
-                    s = mean[j]
-                    for k in range(q):
-                        s += T[j, k] * v_moments[0, k]
-                    moments[i, 0, j] = s / z_scale[j]
-                    for k in range(q):
-                        s = 0.0
-                        for m in range(q):
-                            for o in range(q):
-                                s += T[j, m] * v_moments[1 + m, o] * T[k, o]
-                        moments[i, 1 + j, k] = s / (z_scale[j] * z_scale[k])
+                _place(axes, T, mean, z_scale, v_moments, moments[i])
             continue
-
-        for j in range(q):
-            mean_bar[j] = 0.0
-            for k in range(q):
-                T_bar[j, k] = 0.0
-        e_total = 0.0
+        if not math.isfinite(factor):
+            return -np.inf, gradient
+        value += factor
+        _hazard_pullback(
+            axes, first, n, theta, at, links, z_scale, T, c, f, e_bar, a_bar, Ta, gradient, mean_bar, T_bar
+        )
+        s = 0.0
         for g in range(n):
-            eb = e_bar[g]
-            e_total += eb
-            for k in range(n_base):
-                gradient[at_base + k] += eb * basis[first + g, k]
-            for j in range(q):
-                mean_bar[j] += eb * c[g, j]
-                for k in range(q):
-                    T_bar[j, k] += c[g, j] * a_bar[g, k]
-            for k in range(n_link):
-                s = eb * f[g, k]
-                for j in range(q):
-                    z = link_z[first + g, k, j] / z_scale[j]
-                    for m in range(q):
-                        s += z * T[j, m] * a_bar[g, m]
-                gradient[at_link + k] += s
-                s = eb * alpha[k]
-                for j in range(p):
-                    gradient[j] += s * link_x[first + g, k, j]
+            s += e_bar[g]
         for k in range(n_cov):
-            gradient[at_cov + k] += e_total * covariates[i, k]
-
-        # mean = T t, t = T' zr precision
+            gradient[at_cov + k] += s * covariates[i, k]
+        log_sigma_bar += _conditional_pullback(
+            axes, F, ztz[i], zr, precision, M, C, Ci, T, t, mean_bar, T_bar, zr_bar, C_bar, M_bar, F_bar
+        )
         for j in range(q):
-            s = 0.0
-            for k in range(q):
-                s += T[k, j] * mean_bar[k]
-            t_bar[j] = s
-        for j in range(q):
-            for k in range(q):
-                T_bar[j, k] += mean_bar[j] * t[k] + precision * zr[j] * t_bar[k]
-        for j in range(q):
-            s = 0.0
-            for k in range(q):
-                s += T[j, k] * t_bar[k]
-            zr_bar[j] = s * precision
-            log_sigma_bar -= 2.0 * zr_bar[j] * zr[j]
-        for k in range(p + 1):
-            for j in range(q):
+            for k in range(p + 1):
                 u_bar[k] += ztw[i, j, k] * zr_bar[j]
-        # T = F C^-T
-        for j in range(q):
-            for k in range(j + 1):
-                s = 0.0
-                for m in range(j, q):
-                    for o in range(q):
-                        s += Ci[m, j] * T_bar[o, m] * T[o, k]
-                C_bar[j, k] = -s
-        cholesky_pullback(C, Ci, C_bar, M_bar)
-        # M = I + precision F'AF
-        for j in range(q):
-            for k in range(j + 1):
-                s = 0.0
-                for m in range(k, q):
-                    s += T_bar[j, m] * Ci[m, k]
-                for m in range(q):
-                    for o in range(m + 1):
-                        s += 2.0 * precision * A[j, m] * F[m, o] * M_bar[o, k]
-                F_bar[j, k] += s
-            for k in range(q):
-                log_sigma_bar -= 2.0 * M_bar[j, k] * (M[j, k] - (1.0 if j == k else 0.0))
 
     if want == 1:
         for i in range(p):
@@ -336,6 +355,23 @@ def _kernel(theta, axes, marker, event_arrays, links, grid, want, out, moments):
                 F_bar[i, j] *= scale
         gradient[p + 1 + q : at_base] += correlation_pullback(theta[p + 1 + q : at_base], q, F_bar)
     return value, gradient
+
+
+@njit(cache=True, nogil=True)
+def _place(axes, T, mean, z_scale, v_moments, out):
+    """Moments of b = mean + T v in natural units, from those of v."""
+    q = len(axes)
+    for j in range(q):
+        s = mean[j]
+        for k in range(q):
+            s += T[j, k] * v_moments[0, k]
+        out[0, j] = s / z_scale[j]
+        for k in range(q):
+            s = 0.0
+            for m in range(q):
+                for o in range(q):
+                    s += T[j, m] * v_moments[1 + m, o] * T[k, o]
+            out[1 + j, k] = s / (z_scale[j] * z_scale[k])
 
 
 def loglik(data: JointData, theta: np.ndarray) -> tuple[float, np.ndarray]:

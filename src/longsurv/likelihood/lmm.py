@@ -169,7 +169,7 @@ def prepare(
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _patient_sums(Z, W, group, n_groups):
     n, q = Z.shape
     k = W.shape[1]
@@ -186,7 +186,7 @@ def _patient_sums(Z, W, group, n_groups):
     return ztz, ztw
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _profile(lam, ztz, ztw, cross, reml):
     p = cross.shape[0] - 1
     log_det, T, trace, H = forward(lam, ztz, ztw, cross)
@@ -252,7 +252,7 @@ def coefficients(data: LMMData, gamma: np.ndarray) -> np.ndarray:
     return data.beta_ols + solve_triangular(data.r, gamma, lower=False)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def relative_factor(log_sigma, log_tau, z, z_scale):
     """Lam (q, q) in scaled columns of Z, and its row scales tau / sigma times the columns' scale."""
     q = log_tau.shape[0]
@@ -265,7 +265,7 @@ def relative_factor(log_sigma, log_tau, z, z_scale):
     return lam, scale
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _value_and_gradient(theta, ztz, ztw, cross, r, beta_ols, z_scale, nobs):
     p = r.shape[0]
     q = z_scale.shape[0]

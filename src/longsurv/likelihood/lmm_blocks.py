@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from longsurv.likelihood import lmm
+from longsurv.likelihood.covariance import partial_correlations
 
 
 def free_elements(blocks: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -21,6 +22,23 @@ def free_elements(blocks: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     rows, columns = np.tril_indices(len(block))
     within = block[rows] == block[columns]
     return rows[within], columns[within]
+
+
+def packed(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Places of the free elements below the diagonal among all of those, row by row."""
+    below = rows > columns
+    return rows[below] * (rows[below] - 1) // 2 + columns[below]
+
+
+def interior(
+    lam: np.ndarray, sigma: float, scale: np.ndarray, elements: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """log SDs and free partial correlations near Lam, away from any boundary."""
+    q = len(lam)
+    D = sigma**2 * (lam @ lam.T + 0.01 * np.eye(q))
+    tau = np.sqrt(np.diag(D))
+    z = partial_correlations(D / np.outer(tau, tau)) if q > 1 else np.empty(0)
+    return np.log(tau / scale), z[packed(*elements)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +64,7 @@ class BlockKernel:
     def free(self) -> np.ndarray:
         """Positions of the free parameters in the parameter vector of `lmm.loglik`."""
         first = self.data.p + 1 + self.data.q
-        rows, columns = self.elements
-        below = rows > columns
-        z = rows[below] * (rows[below] - 1) // 2 + columns[below]
-        return np.concatenate([np.arange(first), first + z])
+        return np.concatenate([np.arange(first), first + packed(*self.elements)])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -78,6 +93,16 @@ class BlockKernel:
         """Profiled (restricted) log-likelihood of the free elements of Lam, and its gradient."""
         deviance, gradient = lmm.profiled_deviance(self.data, self.factor(x), reml)
         return -0.5 * deviance, -0.5 * gradient[self.elements]
+
+    @property
+    def z_scales(self) -> np.ndarray:
+        """Root mean squares of the columns of Z."""
+        return self.data.z_scale
+
+    def interior(self, beta: np.ndarray, sigma: float, x: np.ndarray) -> np.ndarray:
+        """A vector for `loglik` near the point x of the criterion, away from any boundary."""
+        log_tau, z = interior(self.factor(x), sigma, self.data.z_scale, self.elements)
+        return np.concatenate([beta, [np.log(sigma)], log_tau, z])
 
     def expand(self, theta: np.ndarray) -> np.ndarray:
         """Parameter vectors (..., d) of `lmm.loglik` from their free elements."""

@@ -43,7 +43,7 @@ def random_effects(data: LMMData, lam: np.ndarray, sigma: float, beta: np.ndarra
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _pointwise(thetas, X, y, Z, group, n_groups):
     S = thetas.shape[0]
     n, p = X.shape

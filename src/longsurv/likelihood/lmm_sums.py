@@ -25,7 +25,7 @@ def in_blocks(values: np.ndarray) -> np.ndarray:
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def forward(lam, ztz, ztw, cross):
     """Sums over patients at the relative covariance factor lam, shape (q, q).
 
@@ -139,7 +139,7 @@ def forward(lam, ztz, ztw, cross):
     return log_det, cross + _mirrored(T), _mirrored(G), H
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def outer_sum(H, C):
     """Sum over patients of (H_i C)(H_i C)', shape (q, q), for C of shape (k, m)."""
     blocks, q, k, _ = H.shape
@@ -161,7 +161,7 @@ def outer_sum(H, C):
     return _mirrored(out)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _mirrored(lower):
     """Sum the lanes of a symmetric matrix of which only the lower triangle was filled."""
     d = lower.shape[0]

@@ -9,6 +9,11 @@ MINUS = "\N{MINUS SIGN}"
 MISSING = "\N{EN DASH}"
 
 
+def exponential(value: float) -> float:
+    """exp(value), infinite where that overflows: a separated model has such limits."""
+    return math.exp(value) if value < 700 else math.inf
+
+
 def decimals_for(values: Sequence[float], digits: int = 3) -> int:
     """Decimal places that give the largest of `values` this many significant digits."""
     finite = [abs(v) for v in values if math.isfinite(v) and v != 0]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from longsurv.report import numbers
 
 FEW_EVENTS = 10
+SEPARATED = 1e10  # upper over lower limit of a ratio
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class Answer:
     def excludes_null(self) -> bool:
         """Whether the interval is clear of no difference."""
         return self.low > self.null or self.high < self.null
+
+    @property
+    def separated(self) -> bool:
+        """Whether the likelihood has no maximum, as with a group without events."""
+        return self.ratio and (self.low <= 0 or self.high / self.low > SEPARATED)
 
     @property
     def direction(self) -> str:
@@ -119,7 +125,12 @@ def hazard(level: str, reference: str, ml: Answer | None, bayes: Answer | None) 
     if ml is None and bayes is None:
         return f"The hazard ratio of {level} against {reference} could not be estimated."
     parts = []
-    if ml is not None:
+    if ml is not None and ml.separated:
+        parts.append(
+            f"Maximum likelihood has no finite hazard ratio of {level} against {reference}: the"
+            " events do not overlap between the groups."
+        )
+    elif ml is not None:
         parts.append(
             f"By maximum likelihood the hazard is estimated {ml.direction} in {level} than in"
             f" {reference} (hazard ratio {ml.point}, 95 % confidence interval {ml.interval}, p"
@@ -131,7 +142,9 @@ def hazard(level: str, reference: str, ml: Answer | None, bayes: Answer | None) 
             f" {bayes.interval}), and the probability that the hazard is {bayes.direction} in"
             f" {level} is {numbers.probability(bayes.prob_direction)}."
         )
-    intervals = [a for a in (ml, bayes) if a is not None]
+    intervals = [a for a in (ml, bayes) if a is not None and not a.separated]
+    if not intervals:
+        return " ".join(parts)
     if not any(a.excludes_null for a in intervals):
         which = "Both intervals include" if len(intervals) == 2 else "The interval includes"
         parts.append(f"{which} 1: a lower and a higher hazard are both compatible with these data.")

@@ -32,8 +32,15 @@ def contrast_matrix(asked: ContrastLike, names: Sequence[str]) -> tuple[np.ndarr
     Raises
     ------
     LongsurvError
-        For a name the model does not have, or weights of the wrong length.
+        For a name the model does not have, weights of the wrong length, or weights that are not finite.
     """
+    L, labels = _rows(asked, names)
+    if not np.isfinite(L).all():
+        raise LongsurvError(f"the weights of a contrast must be finite numbers, got {asked!r}")
+    return L, labels
+
+
+def _rows(asked: ContrastLike, names: Sequence[str]) -> tuple[np.ndarray, list[str]]:
     if isinstance(asked, str):
         asked = {asked: 1.0}
     if isinstance(asked, pd.DataFrame):

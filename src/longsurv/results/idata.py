@@ -40,15 +40,24 @@ def to_datatree(
     import arviz_base
 
     name, labels = unit
-    return arviz_base.from_dict(
+    tree = arviz_base.from_dict(
         {
-            "posterior": dict(samples),
+            "posterior": _named(samples),
             "sample_stats": dict(draws.stats),
-            "log_likelihood": {"y": log_likelihood},
-            "log_prior": dict(log_prior),
+            "log_prior": _named(log_prior),
             "observed_data": {"y": observed},
         },
-        coords={f"{name}_unit": [str(v) for v in labels]},
-        dims={"y": [f"{name}_unit"]} if len(observed) == len(labels) else None,
         attrs={"/": {"inference_library": "longsurv"}},
     )
+    # Apart from the rest, as its units need not be the observations of the same name.
+    pointwise = arviz_base.from_dict(
+        {"log_likelihood": {"y": log_likelihood}},
+        coords={f"{name}_unit": [str(v) for v in labels]},
+        dims={"y": [f"{name}_unit"]},
+    )
+    return tree.assign({"log_likelihood": pointwise["log_likelihood"]})
+
+
+def _named(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """By names a DataTree can hold, where a slash separates groups: I(t / 7) becomes I(t \\ 7)."""
+    return {name.replace("/", "\\"): value for name, value in values.items()}

@@ -1,7 +1,7 @@
 """Estimated marginal means, and what is made of them: changes, differences, differences in change.
 
-A mean is the model's answer for a typical patient: the fixed effects averaged over a reference grid in
-which every level of the other factors counts alike and numeric covariates stand at their means
+A mean is the model's answer for a typical patient: the fixed effects averaged over a reference grid
+in which every level of the other factors counts alike and numeric covariates stand at their means
 (Searle, Speed & Milliken 1980, Am Stat 34:216-221). So it does not depend on how many patients each
 group happens to have, and it is a linear combination of the coefficients, tested as any other.
 """
@@ -9,7 +9,7 @@ group happens to have, and it is a linear combination of the coefficients, teste
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations, product
 from typing import Any
@@ -83,31 +83,32 @@ class Means:
     ) -> pd.DataFrame:
         """Differences along one variable, or differences of differences along several.
 
-        Of the means by phase and treatment, ``contrast("phase")`` is the change within each treatment,
-        ``contrast("treatment")`` the difference between treatments in each phase, and
-        ``contrast("phase", "treatment")`` the difference in change. Differences are taken within each
-        combination of the variables not named.
+        Of the means by phase and treatment, ``contrast("phase")`` is the change within each
+        treatment, ``contrast("treatment")`` the difference between treatments in each phase, and
+        ``contrast("phase", "treatment")`` the difference in change. Differences are taken within
+        each combination of the variables not named.
 
         Parameters
         ----------
         *along : str
         kind : {"pairwise", "reference", "consecutive"}
-            Every later value minus every earlier one; each minus the first; each minus the one before.
+            Every later value minus every earlier one; each minus the first; each minus the one
+            before.
         level : float
             Of the intervals, which are not adjusted for multiplicity.
         adjust : {"holm", "fdr_bh"}, optional
             Add the column p_adjusted, with all rows of the table as one family. Estimates only.
         ratio : bool or {"log", "log2", "log10"}
-            Report ratios of geometric means: estimate and interval are exponentiated, std_error stays
-            that of the logarithm. True needs a response written as a logarithm in the formula; name
-            the logarithm if the column holds values already transformed.
+            Report ratios of geometric means: estimate and interval are exponentiated, std_error
+            stays that of the logarithm. True needs a response written as a logarithm in the
+            formula; name the logarithm if the column holds values already transformed.
 
         Returns
         -------
         DataFrame
             The variables, then the columns of the result's `tidy`. The estimate of a ratio from a
-            posterior is the exponential of the posterior mean; prob_positive is then the probability
-            of a ratio above 1.
+            posterior is the exponential of the posterior mean; prob_positive is then the
+            probability of a ratio above 1.
         """
         if kind not in KINDS:
             raise LongsurvError(f"kind is one of {KINDS}, not {kind!r}")
@@ -120,20 +121,24 @@ class Means:
         ]
         chosen = list(product(*parts))
         weights = np.array([reduce(np.kron, [row for _, row in cell]) for cell in chosen])
-        frame = pd.DataFrame([[value for value, _ in cell] for cell in chosen], columns=list(self.levels))
+        frame = pd.DataFrame(
+            [[value for value, _ in cell] for cell in chosen], columns=list(self.levels)
+        )
         labels = [_words(self.levels, steps, row) for row in frame.itertuples(index=False)]
-        return self._rows(_restored(frame, self.cells, steps), weights, labels, level, adjust, ratio)
+        return self._rows(
+            _restored(frame, self.cells, steps), weights, labels, level, adjust, ratio
+        )
 
     def test(self, *along: str) -> pd.DataFrame:
-        """Joint F test that no difference along the variables exists, in each combination of the others.
+        """Joint F test of all differences along the variables, in each combination of the others.
 
         Along all variables it is the test of their interaction.
 
         Returns
         -------
         DataFrame
-            The variables not named, then statistic, df_num, df_den, p_value, method; NaN where the data
-            do not determine every difference.
+            The variables not named, then statistic, df_num, df_den, p_value, method; NaN where the
+            data do not determine every difference.
         """
         if not hasattr(self.result, "test"):
             raise LongsurvError("a posterior has no F test; look at the intervals of contrast()")
@@ -161,7 +166,9 @@ class Means:
     def _steps(self, along: tuple[str, ...], kind: str) -> dict[str, list[tuple[str, np.ndarray]]]:
         unknown = [name for name in along if name not in self.levels]
         if unknown or not along or len(set(along)) < len(along):
-            raise LongsurvError(f"name one or more of {list(self.levels)} to take differences along, got {along}")
+            raise LongsurvError(
+                f"name one or more of {list(self.levels)} to take differences along, got {along}"
+            )
         return {name: _differences(self.levels[name], kind) for name in along}
 
     def _rows(
@@ -178,7 +185,9 @@ class Means:
         scale = _log_scale(self.result, ratio) if ratio else None
         L = pd.DataFrame(weights @ self.L, index=labels, columns=list(self.result.names))
         table = self.result.contrast(L, level)
-        table.loc[_undetermined(weights @ self.lost), [c for c in table.columns if c != "term"]] = np.nan
+        table.loc[_undetermined(weights @ self.lost), [c for c in table.columns if c != "term"]] = (
+            np.nan
+        )
         if adjust is not None:
             from longsurv.estimands.changes import adjusted_p_values
 
@@ -189,12 +198,11 @@ class Means:
         return pd.concat([frame.reset_index(drop=True), table], axis=1)
 
     def __repr__(self) -> str:
-        return f"Marginal means, 95 % intervals\n{self.table.drop(columns='term').to_string(index=False)}"
+        shown = self.table.drop(columns="term").to_string(index=False)
+        return f"Marginal means, 95 % intervals\n{shown}"
 
 
-def means(
-    result: Any, specs: str | Sequence[str], at: Mapping[str, Any] | None = None
-) -> Means:
+def means(result: Any, specs: str | Sequence[str], at: Mapping[str, Any] | None = None) -> Means:
     """Estimated marginal means.
 
     Parameters
@@ -203,8 +211,8 @@ def means(
     specs : str or sequence of str
         Variables of the fixed effects to have a mean for each value of.
     at : mapping of str to value or sequence of values, optional
-        Hold a variable at a value, or give the means at several. Numeric variables are otherwise held
-        at their mean over the rows used, and factors averaged over their levels.
+        Hold a variable at a value, or give the means at several. Numeric variables are otherwise
+        held at their mean over the rows used, and factors averaged over their levels.
 
     Returns
     -------
@@ -232,8 +240,8 @@ def means(
             levels[name] = fixed[name]
         elif name in by and found is None:
             raise LongsurvError(
-                f"{name!r} is a number: say at which values, as at={{{name!r}: [{data[name].min():g}, "
-                f"{data[name].max():g}]}}"
+                f"{name!r} is a number: say at which values, as "
+                f"at={{{name!r}: [{data[name].min():g}, {data[name].max():g}]}}"
             )
         elif name in by:
             levels[name] = found
@@ -243,9 +251,15 @@ def means(
     cells = _grid(levels, data)
     grid = _grid({**levels, **others}, data)
     full = design.recipe.get_model_matrix(grid, context={}, na_action="ignore")
-    each = pd.DataFrame(full).groupby(np.repeat(np.arange(len(cells)), len(grid) // len(cells))).mean()
+    each = (
+        pd.DataFrame(full).groupby(np.repeat(np.arange(len(cells)), len(grid) // len(cells))).mean()
+    )
     return Means(
-        result, levels, cells, each[list(design.names)].to_numpy(dtype=float), _lost(design, data, each)
+        result,
+        levels,
+        cells,
+        each[list(design.names)].to_numpy(dtype=float),
+        _lost(design, data, each),
     )
 
 
@@ -254,7 +268,9 @@ def _undetermined(lost: np.ndarray) -> np.ndarray:
 
 
 def _listed(values: Any) -> list:
-    if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray | pd.Series | pd.Index):
+    if isinstance(values, str) or not isinstance(
+        values, Sequence | np.ndarray | pd.Series | pd.Index
+    ):
         return [values]
     return list(values)
 
@@ -275,13 +291,15 @@ def _levels(name: str, column: pd.Series, design: FixedDesign) -> list | None:
 
 def _check_values(name: str, values: list, known: list | None) -> None:
     if known is not None and not set(values) <= set(known):
-        raise LongsurvError(f"at: {name!r} has the levels {known}, not {sorted(set(values) - set(known))}")
+        raise LongsurvError(
+            f"at: {name!r} has the levels {known}, not {sorted(set(values) - set(known))}"
+        )
     if not values or len(set(values)) < len(values):
         raise LongsurvError(f"at: give {name!r} one or more different values, got {values}")
 
 
 def _grid(levels: Mapping[str, list], data: pd.DataFrame) -> pd.DataFrame:
-    """Every combination of the levels, the last varying fastest, columns of the data's own types."""
+    """Every combination of the levels, the last varying fastest, in the data's own types."""
     frame = pd.DataFrame(list(product(*levels.values())), columns=list(levels))
     return frame.astype(
         {n: data[n].dtype for n in levels if isinstance(data[n].dtype, pd.CategoricalDtype)}
@@ -307,7 +325,9 @@ def _differences(levels: list, kind: str) -> list[tuple[str, np.ndarray]]:
         "consecutive": [(j - 1, j) for j in positions[1:]],
     }[kind]
     if not pairs:
-        raise LongsurvError(f"there is no difference to take along a variable with the one value {levels[0]!r}")
+        raise LongsurvError(
+            f"there is no difference to take along a variable with the one value {levels[0]!r}"
+        )
     identity = np.eye(len(levels))
     return [(f"{levels[j]} - {levels[i]}", identity[j] - identity[i]) for i, j in pairs]
 
@@ -335,6 +355,6 @@ def _log_scale(result: Any, ratio: bool | str) -> float:
         if response.startswith(f"{name}("):
             return float(np.log(base))
     raise LongsurvError(
-        f"ratios need a response on a log scale, and the formula's is {response!r}; if that column holds "
-        "logarithms already, say ratio='log' (or 'log2', 'log10')"
+        f"ratios need a response on a log scale, and the formula's is {response!r}; if that "
+        "column holds logarithms already, say ratio='log' (or 'log2', 'log10')"
     )

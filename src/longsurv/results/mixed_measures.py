@@ -1,4 +1,4 @@
-"""Comparing and summing up mixed models: likelihood-ratio tests, F tests by term, explained variance."""
+"""Mixed models compared and summed up: likelihood-ratio tests, F tests by term, R squared."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def lrt(smaller: MixedEstimate, larger: MixedEstimate) -> pd.DataFrame:
     """Likelihood-ratio test of two nested mixed models of the same data.
 
     A variance of zero lies on the edge of what is possible, so the chi-squared p value of a test of
-    random effects is too large. For one random effect more, the statistic follows an equal mixture of
-    chi-squared distributions with one df less and with all (Self & Liang 1987, J Am Stat Assoc
+    random effects is too large. For one random effect more, the statistic follows an equal mixture
+    of chi-squared distributions with one df less and with all (Self & Liang 1987, J Am Stat Assoc
     82:605-610, case 5; Stram & Lee 1994, Biometrics 50:1171-1177).
 
     Parameters
@@ -29,13 +29,14 @@ def lrt(smaller: MixedEstimate, larger: MixedEstimate) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row: term (the two formulas), statistic, df, p_value (chi-squared), p_boundary (the mixture's;
-        NaN unless the models differ by exactly one random effect), method, note.
+        One row: term (the two formulas), statistic, df, p_value (chi-squared), p_boundary (the
+        mixture's; NaN unless the models differ by exactly one random effect), method, note.
 
     Raises
     ------
     LongsurvError
-        If the models are not nested, are of different data, or their likelihoods cannot be compared.
+        If the models are not nested, are of different data, or their likelihoods cannot be
+        compared.
     """
     from scipy.stats import chi2
 
@@ -43,8 +44,8 @@ def lrt(smaller: MixedEstimate, larger: MixedEstimate) -> pd.DataFrame:
     statistic = 2.0 * (larger.llf - smaller.llf)
     if statistic < -1e-6 * max(1.0, abs(larger.llf)):
         raise LongsurvError(
-            f"the larger model {larger.spec.formula!r} has the lower likelihood, so the models are not "
-            "nested or a fit has not converged"
+            f"the larger model {larger.spec.formula!r} has the lower likelihood, so the models are "
+            "not nested or a fit has not converged"
         )
     statistic = max(statistic, 0.0)
     df = larger.n_params - smaller.n_params
@@ -57,8 +58,8 @@ def lrt(smaller: MixedEstimate, larger: MixedEstimate) -> pd.DataFrame:
         note = "A variance is tested against 0, its boundary: p_boundary is the one to use."
     elif more_effects > 1:
         note = (
-            f"{more_effects} variances are tested against 0, their boundary: p_value is too large by an amount "
-            "that no simple formula gives; a parametric bootstrap would."
+            f"{more_effects} variances are tested against 0, their boundary: p_value is too large "
+            "by an amount that no simple formula gives; a parametric bootstrap would."
         )
     return pd.DataFrame(
         [
@@ -79,21 +80,26 @@ def _check_comparable(smaller: MixedEstimate, larger: MixedEstimate) -> None:
     a, b = smaller.design, larger.design
     if _criterion(smaller) != _criterion(larger):
         raise LongsurvError(
-            f"one model was fitted by {_criterion(smaller)}, the other by {_criterion(larger)}; fit both "
-            "alike"
+            f"one model was fitted by {_criterion(smaller)}, the other by {_criterion(larger)}; fit "
+            "both alike"
         )
-    same_rows = len(a.y) == len(b.y) and np.array_equal(a.y, b.y)
-    if not same_rows or not np.array_equal(a.labels[a.group], b.labels[b.group]):
+    if not np.array_equal(a.y, b.y):
         raise LongsurvError(
-            f"the models are of different data ({len(a.y)} and {len(b.y)} rows): a likelihood-ratio test "
-            "needs the same response of the same rows; leave out rows with missing values beforehand"
+            f"the models are of different data ({len(a.y)} and {len(b.y)} rows): a likelihood-ratio "
+            "test needs the same response of the same rows; leave out rows with missing values beforehand"
         )
     if larger.n_params <= smaller.n_params:
         raise LongsurvError(
-            f"{larger.spec.formula!r} has no more parameters than {smaller.spec.formula!r}; give the smaller "
-            "model first"
+            f"{larger.spec.formula!r} has no more parameters than {smaller.spec.formula!r}; give the "
+            "smaller model first"
         )
-    for what, small, large in [("fixed", a.fixed.X, b.fixed.X), ("random", a.Z, b.Z)]:
+    larger_random = {grouping.name: grouping.random.X for grouping in b.groupings}
+    parts = [("fixed", a.fixed.X, b.fixed.X)]
+    parts += [
+        ("random", grouping.random.X, larger_random.get(grouping.name, np.empty((len(b.y), 0))))
+        for grouping in a.groupings
+    ]
+    for what, small, large in parts:
         if not _within(small, large):
             raise LongsurvError(
                 f"the {what} effects of {smaller.spec.formula!r} are not a part of those of "
@@ -101,8 +107,8 @@ def _check_comparable(smaller: MixedEstimate, larger: MixedEstimate) -> None:
             )
     if _criterion(smaller) == "REML" and not _within(b.fixed.X, a.fixed.X):
         raise LongsurvError(
-            "REML likelihoods of different fixed effects cannot be compared, as each is of other contrasts of "
-            "the data; fit both with method='ML', or test the coefficients with test()"
+            "REML likelihoods of different fixed effects cannot be compared, as each is of other "
+            "contrasts of the data; fit both with method='ML', or test the coefficients with test()"
         )
 
 
@@ -125,9 +131,10 @@ def _count_sds(fit: MixedEstimate) -> int:
 def anova(fit: MixedEstimate) -> pd.DataFrame:
     """F test of each term of the fixed effects given all others.
 
-    The hypotheses are those of "type III" sums of squares: with sum-to-zero coding of every factor, the
-    term's coefficients are zero. A main effect is thus tested at equal weights of the levels of the other
-    factors (and where numeric variables it interacts with are zero), however factors are coded in the model.
+    The hypotheses are those of "type III" sums of squares: with sum-to-zero coding of every factor,
+    the term's coefficients are zero. A main effect is thus tested at equal weights of the levels of
+    the other factors (and where numeric variables it interacts with are zero), however factors are
+    coded in the model.
 
     Returns
     -------
@@ -142,8 +149,8 @@ def anova(fit: MixedEstimate) -> pd.DataFrame:
     design = fit.design.fixed
     if design.aliased:
         raise LongsurvError(
-            f"columns {list(design.aliased)} are determined by others, so effects of whole terms are not "
-            "determined by the data; ask for the differences you want with means()"
+            f"columns {list(design.aliased)} are determined by others, so effects of whole terms are "
+            "not determined by the data; ask for the differences you want with means()"
         )
     data = fit.spec.data.iloc[fit.design.rows]
     coded, slices = _sum_coded(design.recipe, data)
@@ -179,19 +186,21 @@ def _sum_coded(recipe, data: pd.DataFrame) -> tuple[np.ndarray, dict[str, slice]
 
 
 def r2(fit: MixedEstimate | MixedPosterior, level: float = 0.95) -> pd.DataFrame:
-    """Share of the variance explained by the fixed effects, and by fixed and random effects together.
+    """Share of the variance explained by the fixed effects, and by all effects together.
 
-    Nakagawa & Schielzeth (2013), Methods Ecol Evol 4:133-142; with random slopes, the mean variance of
-    the random part over the rows (Johnson 2014, Methods Ecol Evol 5:944-946). The variance of the fixed
-    part has divisor n - 1.
+    Nakagawa & Schielzeth (2013), Methods Ecol Evol 4:133-142; with random slopes, the mean variance
+    of the random part over the rows (Johnson 2014, Methods Ecol Evol 5:944-946). The variance of
+    the fixed part has divisor n - 1.
 
     Returns
     -------
     DataFrame
-        Rows "marginal" and "conditional". Of an estimate: term, estimate. Of a posterior: the columns of
-        `tidy`.
+        Rows "marginal" and "conditional". Of an estimate: term, estimate. Of a posterior: the
+        columns of `tidy`.
     """
     design = fit.design
+    if design.structured:
+        raise LongsurvError("R squared is for models with one grouping and independent residuals")
     spread = np.atleast_2d(np.cov(design.fixed.X, rowvar=False))
     weight = design.Z.T @ design.Z / len(design.Z)
     beta = np.asarray(fit.coefficients)
@@ -215,8 +224,7 @@ def _drawn_covariance(post: MixedPosterior) -> np.ndarray:
     q = post.data.q
     names = post.design.variance_names
     sd = np.stack([post.samples[name] for name in names[1 : 1 + q]], axis=-1)
-    D = sd[..., :, None] * sd[..., None, :]
-    for name, (i, j) in zip(names[1 + q :], [(i, j) for i in range(q) for j in range(i)], strict=True):
-        D[..., i, j] *= post.samples[name]
-        D[..., j, i] = D[..., i, j]
+    D = sd[..., :, None] ** 2 * np.eye(q)
+    for name, (i, j) in zip(names[1 + q :], post.design.random.pairs, strict=True):
+        D[..., i, j] = D[..., j, i] = post.samples[name] * sd[..., i] * sd[..., j]
     return D

@@ -114,11 +114,26 @@ def independent_rows(L: np.ndarray) -> np.ndarray:
     return vectors[values > 1e-10 * values[0]]
 
 
-def kenward_roger(curvature: VarianceCurvature, to_beta: np.ndarray) -> KenwardRoger:
-    """Reference distribution from the curvature; to_beta (p, p) maps its coefficients to the model's."""
+def kenward_roger(
+    curvature: VarianceCurvature, to_beta: np.ndarray, second: np.ndarray | None = None
+) -> KenwardRoger:
+    """Reference distribution from the curvature.
+
+    Parameters
+    ----------
+    curvature : VarianceCurvature
+    to_beta : ndarray, shape (p, p)
+        Maps its coefficients to the model's.
+    second : ndarray, shape (m, m, p, p), optional
+        Kenward and Roger's R_rs, of the second derivatives of V where it is not linear in its
+        parameters. The adjustment depends on the parameters chosen if these are kept.
+    """
     phi, P, Q = curvature.phi, curvature.P, curvature.Q
     W = np.linalg.pinv(curvature.expected, hermitian=True)
-    inner = np.einsum("rs,rsjk->jk", W, Q - np.einsum("rja,ab,sbk->rsjk", P, phi, P))
+    terms = Q - np.einsum("rja,ab,sbk->rsjk", P, phi, P)
+    if second is not None:
+        terms = terms - 0.25 * second
+    inner = np.einsum("rs,rsjk->jk", W, terms)
     inner = 0.5 * (inner + inner.T)
     adjusted = phi + 2.0 * phi @ inner @ phi
 

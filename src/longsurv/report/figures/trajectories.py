@@ -56,7 +56,7 @@ def trajectory(
         colour = group_style(k)["color"]
         part = points[points["group"].astype(str) == str(group)].sort_values(["patient", "x"])
         x, y = _joined(part)  # one broken line a group keeps the file small
-        ax.plot(x + shift[group], y, color=colour, linewidth=0.6, alpha=0.28, zorder=1)
+        ax.plot(x + shift[group], y, color=colour, linewidth=0.6, alpha=0.34, zorder=1)
         single = part.groupby("patient")["x"].transform("size") == 1
         ax.plot(
             part.loc[single, "x"] + shift[group],

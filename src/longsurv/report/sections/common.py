@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
 from longsurv.report.figures.svg import to_svg
+from longsurv.report.numbers import exponential
 from longsurv.report.sentences import Answer
 
 if TYPE_CHECKING:
@@ -111,11 +111,13 @@ def hazard_answers(model: ModelResult, term: str) -> dict[str, Answer]:
         tidy = result.tidy().set_index("term")
         if term in tidy.index:
             row = tidy.loc[term]
-            low, middle, high = np.exp([row["conf_low"], row["estimate"], row["conf_high"]])
+            low, middle, high = (
+                exponential(row[name]) for name in ("conf_low", "estimate", "conf_high")
+            )
             found[engine] = Answer(
-                float(middle),
-                float(low),
-                float(high),
+                middle,
+                low,
+                high,
                 True,
                 float(row.get("p_value", math.nan)),
                 float(row.get("prob_positive", math.nan)),

@@ -229,8 +229,8 @@ def _forest(results: StudyResults) -> Picture | None:
         "Difference in change of every marker, in standard deviations of its first value (of its"
         " logarithm for ratios), with 95 % intervals: confidence (filled) and credible,"
         f" equal-tailed (open). Left of zero: the marker fell further, or rose less, in {group}."
-        " At the right, as measured: a ratio (\N{MULTIPLICATION SIGN}) for markers analysed as"
-        " logarithms, a difference in the marker's unit for the others."
+        " As measured, markers analysed as logarithms have a ratio (\N{MULTIPLICATION SIGN}), the"
+        " others a difference in their unit."
     )
     label = (
         f"Forest plot of the difference in change of {len(results.markers)} markers by both"

@@ -9,6 +9,7 @@ import pandas as pd
 
 from longsurv.errors import LongsurvError
 from longsurv.estimands.changes import adjusted_p_values, difference_in_change
+from longsurv.report.numbers import exponential
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
@@ -66,7 +67,7 @@ def _rows(results: StudyResults, name: str) -> list[dict[str, Any]]:
 def _values(tidy: pd.Series, spread: float, log: bool) -> dict[str, float]:
     """One tidy contrast on the scale readers see, and in standard deviations."""
     raw = {name: float(tidy[name]) for name in ("estimate", "conf_low", "conf_high")}
-    shown = {name: float(np.exp(v)) if log else v for name, v in raw.items()}
+    shown = {name: exponential(v) if log else v for name, v in raw.items()}
     standard = {
         "std_" + name.removeprefix("conf_"): v / spread if spread > 0 else np.nan
         for name, v in raw.items()

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.estimands import simple
+from longsurv.report.numbers import exponential
 from longsurv.report.tables.baseline import baseline_table
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _hazard_ratios(model: ModelResult) -> pd.DataFrame:
     parts = []
     for engine, result in model.answers.items():
         tidy = result.tidy()
-        exponentials = {c: np.exp(tidy[c]) for c in ("estimate", "conf_low", "conf_high")}
+        exponentials = {c: tidy[c].map(exponential) for c in ("estimate", "conf_low", "conf_high")}
         parts.append(tidy.assign(engine=engine, **exponentials))
     columns = ["term", "engine", "estimate", "conf_low", "conf_high", "p_value", "prob_positive"]
     if not parts:

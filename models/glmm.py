@@ -1,0 +1,281 @@
+"""Generalised mixed-effects model: binary, ordinal, censored or heavy-tailed measurements.
+
+    eta_ij = x_ij' beta + z_ij' b_i,    b_i ~ N(0, D)
+
+    bernoulli   P(y = 1) = F(eta), F(x) = 1 / (1 + exp(-x))
+    ordinal     P(y <= k) = F(c_k - eta), thresholds c_1 < c_2 < ...
+    censored    y ~ N(eta, sigma^2); a value below its limit contributes P(y < limit), one above 1 - that
+    student     y = eta + sigma t_nu
+
+`fit` maximises the likelihood, `sample` draws from the posterior; both use the likelihood with the
+b_i integrated out by adaptive Gauss-Hermite quadrature (`longsurv.likelihood.glmm`).
+
+McCulloch & Searle (2001), Generalized, Linear, and Mixed Models; Hughes (1999), Biometrics 55:625
+(censoring); Lange, Little & Taylor (1989), JASA 84:881 (t).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv import priors as pr
+from longsurv.design.generalised import FAMILIES, GeneralisedDesign, generalised_design
+from longsurv.design.quadrature import normal_grid
+from longsurv.errors import EstimationError, LongsurvError
+from longsurv.inference import hessian, maximise, sample, whiten
+from longsurv.likelihood import glmm
+from longsurv.likelihood import glmm_start as start
+from longsurv.results.assemble_glmm import generalised_estimate, generalised_posterior
+from longsurv.results.generalised import GeneralisedEstimate, GeneralisedPosterior
+
+DEFAULT_NODES = {1: 15, 2: 9}
+
+
+@dataclass(frozen=True, eq=False)
+class GLMM:
+    """Generalised mixed-effects model.
+
+    Parameters
+    ----------
+    formula : str
+        As in ``"positive ~ phase * treatment + (1 | patient)"``.
+    data : DataFrame
+        One row a measurement. Rows with a missing value in a column of the formula are left out, and
+        the result says how many.
+    family : {"bernoulli", "ordinal", "censored", "student"}
+        "bernoulli" needs a response of 0/1 or True/False, "ordinal" numbers or an ordered categorical.
+    nodes : int, optional
+        Quadrature nodes for each random effect; 1 is Laplace's approximation. By default 15 for one
+        random effect, 9 for two and 1 for more.
+    censored : str, optional
+        For family "censored": the column that says of each row "none", "left" or "right". Where it is
+        not "none", the response holds the limit, transformed as the values are.
+    df : float, optional
+        For family "student": fixed degrees of freedom; estimated if not given.
+
+    Raises
+    ------
+    LongsurvError
+        For options that do not fit together.
+    FormulaError, DataError
+        When the design is first needed.
+    """
+
+    formula: str
+    data: pd.DataFrame
+    family: str = "bernoulli"
+    nodes: int | None = None
+    censored: str | None = None
+    df: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise LongsurvError(f"family is one of {FAMILIES}, not {self.family!r}")
+        if self.censored is not None and self.family != "censored":
+            raise LongsurvError(f"censored={self.censored!r} needs family='censored'")
+        if self.df is not None and (self.family != "student" or not self.df > 0):
+            raise LongsurvError(
+                f"df={self.df!r}: positive degrees of freedom, for family 'student' only"
+            )
+        if self.nodes is not None and (not isinstance(self.nodes, int) or self.nodes < 1):
+            raise LongsurvError(f"nodes is a whole number of at least 1, not {self.nodes!r}")
+
+    @cached_property
+    def design(self) -> GeneralisedDesign:
+        """The arrays of the model."""
+        return generalised_design(self.formula, self.data, self.family, self.censored, self.df)
+
+    @property
+    def quadrature_nodes(self) -> int:
+        """Nodes for each random effect."""
+        return self.nodes or DEFAULT_NODES.get(len(self.design.random.names), 1)
+
+    @cached_property
+    def arrays(self) -> glmm.GLMMData:
+        """Rows sorted by patient, with the quadrature rule."""
+        d = self.design
+        grid = normal_grid(self.quadrature_nodes, len(d.random.names))
+        return glmm.prepare(
+            self.family, d.y, d.fixed.X, d.Z, d.group, len(d.labels),
+            nodes=grid.nodes[grid.index], log_weights=grid.log_weight, blocks=d.random.blocks,
+            kind=d.kind, df=self.df,
+        )  # fmt: skip
+
+    def fit(self) -> GeneralisedEstimate:
+        """Maximise the likelihood.
+
+        Raises
+        ------
+        EstimationError
+            If the likelihood of a binary or ordinal response has no maximum because covariates or
+            patients separate its values; `sample` has an answer even then, through its priors.
+        """
+        data, names = self.arrays, self.design.coefficient_names
+        if self.design.family_is_logit and (why := start.no_maximum(data, names)):
+            raise EstimationError(
+                f"{self.formula!r} has no maximum-likelihood estimate: {why}. sample() has an answer, "
+                "as its priors keep the estimates finite"
+            )
+        theta, T = start.starting_point(data)
+
+        def log_likelihood(x: np.ndarray) -> tuple[float, np.ndarray]:
+            value, gradient = glmm.loglik_factor(data, T @ x)
+            return value, T.T @ gradient
+
+        begin, lower = np.linalg.solve(T, theta), start.lower_bounds(data)
+        optimum = maximise(log_likelihood, begin, self._names(), lower)
+        if not np.isfinite(optimum.value):
+            raise EstimationError(f"{self.formula!r} cannot be fitted: {optimum.status}")
+        return generalised_estimate(self, data, optimum, T, self.quadrature_nodes)
+
+    def _names(self) -> list[str]:
+        """Parameters of the climb."""
+        family = ["1/nu" if name == "nu" else name for name in self.design.family_names]
+        factor = [f"Lam[{a},{b}]" for a, b in zip(*self.arrays.entries, strict=True)]
+        return [*self.design.fixed.names, *family, *factor]
+
+    def default_priors(self) -> dict[str, pr.Prior]:
+        """Weakly informative priors.
+
+        Slopes are Normal(0, 2.5 s / SD(x)), with s = 1 on the logit scale and SD(y) for measurements. The
+        intercept (for an ordinal response the first threshold) is Normal with an SD of 5 s and the
+        centring of the other columns together, around 0 or the mean of y; gaps between thresholds are
+        Exponential with mean 2. Random-effects SDs are Exponential with mean s over the root mean square
+        of their column, sigma Exponential with mean SD(y), nu Gamma(2, 0.1).
+        """
+        d = self.design
+        logit = d.family_is_logit
+        spread = 1.0 if logit else float(np.std(d.y, ddof=1)) or 1.0
+        X = d.fixed.X
+        sd, mean = X.std(axis=0), X.mean(axis=0)
+        varying = sd > 1e-12 * np.abs(X).max(axis=0, initial=0.0)
+        scale = 2.5 * spread / np.where(varying, sd, 1.0)
+        offset = float(np.sqrt((5.0 * spread) ** 2 + np.sum((scale * mean)[varying] ** 2)))
+        level = pr.Normal(0.0 if logit else float(d.y.mean()), offset)
+        out: dict[str, pr.Prior] = {}
+        for j, name in enumerate(d.fixed.names):
+            out[name] = pr.Normal(0.0, float(scale[j])) if varying[j] else level
+        for k, name in enumerate(d.family_names):
+            if d.levels:
+                out[f"gap({name})" if k else name] = pr.Exponential(2.0) if k else level
+            else:
+                out[name] = pr.Gamma(2.0, 0.1) if name == "nu" else pr.Exponential(spread)
+        sds = [name for name in d.variance_names if name.startswith("sd(")]
+        for name, z in zip(sds, start.random_scale(self.arrays), strict=True):
+            out[name] = pr.Exponential(spread / float(z))
+        return out
+
+    def prior_stack(self, given: Mapping[str, pr.Prior] | None, eta: float = 2.0) -> pr.PriorStack:
+        """The priors in the order of the parameter vector, the user's in place of the defaults."""
+        defaults = self.default_priors()
+        names = tuple(defaults)
+        if (
+            given
+            and self.family == "ordinal"
+            and (wrong := set(given) & set(self.design.family_names[1:]))
+        ):
+            raise LongsurvError(f"a prior goes on the gap below a threshold: gap({wrong.pop()})")
+        chosen = pr.choose(names, defaults, given, self.design.fixed.variables)
+        blocks = self.design.random.blocks
+        return pr.PriorStack(names, chosen, pr.LKJ(eta), max(blocks), blocks)
+
+    def sample(
+        self,
+        *,
+        draws: int = 1000,
+        tune: int = 300,
+        chains: int = 2,
+        seed: int = 1,
+        priors: Mapping[str, pr.Prior] | None = None,
+        eta: float = 2.0,
+    ) -> GeneralisedPosterior:
+        """Draw from the posterior.
+
+        Parameters
+        ----------
+        draws, tune, chains, seed : int
+            Kept and warm-up iterations a chain, number of chains, one seed for all.
+        priors : mapping of str to Prior, optional
+            By term ("phase[T.after]", "1|2", "gap(2|3)", "sigma", "nu", "sd(Intercept|id)") or variable.
+        eta : float
+            Of the LKJ prior of the random effects' correlation.
+        """
+        data, stack = self.arrays, self.prior_stack(priors, eta)
+
+        def log_posterior(theta: np.ndarray) -> tuple[float, np.ndarray]:
+            value, gradient = glmm.loglik(data, theta)
+            prior, slope = stack.value_and_gradient(theta)
+            return value + prior, gradient + slope
+
+        begin = start.to_unconstrained(data, start.starting_point(data)[0])
+        mode = maximise(log_posterior, begin)
+        if not np.isfinite(mode.value):
+            raise EstimationError(f"{self.formula!r} cannot be sampled: {mode.status}")
+        whitening = whiten(mode.x, hessian(log_posterior, mode.x))
+        drawn = sample(log_posterior, whitening, draws=draws, tune=tune, chains=chains, seed=seed)
+        return generalised_posterior(self, data, stack, mode, drawn, self.quadrature_nodes)
+
+    def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0) -> Any:
+        """The same model, data and priors in PyMC, with explicit random effects."""
+        import pymc as pm
+
+        d, stack = self.design, self.prior_stack(priors, eta)
+        q = len(d.random.names)
+        coords = {
+            "term": d.fixed.names,
+            "effect": d.random.names,
+            "patient": d.labels,
+            "row": d.rows,
+        }
+        with pm.Model(coords=coords) as model:
+            own = {
+                name: prior.to_pymc(name)
+                for name, prior in zip(stack.names, stack.priors, strict=True)
+            }
+            sd = pm.math.stack([own[name] for name in stack.names[-q:]])
+            raw = pm.Normal("raw", dims=("patient", "effect"))
+            parts, first = [], 0
+            for k, size in enumerate(d.random.blocks):
+                part = raw[:, first : first + size]
+                if size > 1:
+                    # PyMC's LKJCorr is the Cholesky factor of the correlation matrix.
+                    name = "correlation_cholesky" + (f"_{k}" if k else "")
+                    part = part @ pm.LKJCorr(name, n=size, eta=eta).T
+                parts.append(part)
+                first += size
+            b = pm.math.concatenate(parts, axis=1) * sd
+            b = pm.Deterministic("b", b, dims=("patient", "effect"))
+            mean = (d.Z * b[d.group]).sum(axis=-1)
+            for j, name in enumerate(d.fixed.names):
+                mean = mean + own[name] * d.fixed.X[:, j]
+            self._pymc_response(mean, own, list(stack.names[len(d.fixed.names) : -q]))
+        return model
+
+    def _pymc_response(self, mean: Any, own: Mapping[str, Any], names: list[str]) -> None:
+        """The family's distribution around the linear predictor, in the PyMC model in context."""
+        import pymc as pm
+
+        d = self.design
+        if self.family == "bernoulli":
+            pm.Bernoulli("y", logit_p=mean, observed=d.y.astype(int), dims="row")
+        elif self.family == "ordinal":
+            cuts = pm.math.cumsum(pm.math.stack([own[name] for name in names]))
+            pm.OrderedLogistic("y", mean, cuts, observed=d.y.astype(int), dims="row")
+        elif self.family == "student":
+            nu = own["nu"] if self.df is None else self.df
+            pm.StudentT("y", nu=nu, mu=mean, sigma=own["sigma"], observed=d.y, dims="row")
+        else:
+            exact = d.kind == 0
+            pm.Normal("y", mean[exact], own["sigma"], observed=d.y[exact])
+            # P(y > limit) is P(-y < -limit).
+            for name, code, sign in (("below", 1, 1.0), ("above", 2, -1.0)):
+                rows = np.flatnonzero(d.kind == code)
+                if len(rows):
+                    latent = pm.Normal.dist(sign * mean[rows], own["sigma"])
+                    pm.Potential(name, pm.logcdf(latent, sign * d.y[rows]).sum())

@@ -1,0 +1,194 @@
+"""Many markers at once: each on its own, and all together with their effects shrunken.
+
+Marker k follows its own mixed model (`longsurv.models.lmm`), with the difference in change c_k = l'beta_k.
+On a common scale, d_k = c_k s_k / SD_k (s_k = -1 where lower is better, SD_k between patients at
+baseline), so that d_k > 0 always means benefit. Within a family f of markers (inflammation, coagulation)
+
+    d_k = mu_f + omega_f eta_k,   eta_k ~ N(0, 1),   mu_f ~ N(0, 1),   omega_f ~ HalfNormal(0.5)
+
+and the posterior of all markers is that of the sum of their marginal log-likelihoods. Markers are taken as
+independent given their effects: the residual correlation between markers of one patient is not modelled.
+
+Efron & Morris (1975), J Am Stat Assoc 70:311-319; Gelman, Hill & Yajima (2012), J Res Educ Eff 5:189-211.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from longsurv import priors as pr
+from longsurv.cohort import Cohort
+from longsurv.errors import LongsurvError
+from longsurv.estimands.changes import Change, baseline_sd, contrast_weights
+from longsurv.inference import hessian, maximise, sample, whiten
+from longsurv.likelihood import lmm
+from longsurv.likelihood.panel import Layout, Member, log_density
+from longsurv.models.lmm import LMM
+from longsurv.results.panel import PanelEstimate, PanelPosterior, ShrunkenEffects
+
+SMALLEST_FAMILY = 3
+FAMILY_PRIORS = {"mu": pr.Normal(0.0, 1.0), "omega": pr.HalfNormal(0.5)}
+
+
+@dataclass(frozen=True)
+class PanelMarker:
+    """One marker of a panel.
+
+    Attributes
+    ----------
+    spec : LMM
+    weights : mapping of str to float
+        The difference in change as a combination of coefficients.
+    spread : float
+        Standard deviation between patients of the first measured value.
+    direction : float
+        -1 where lower is better, +1 where higher is better, 0 where neither is said.
+    family : str
+    ratio : bool
+        The response is a logarithm, so that exp(c_k) is a ratio of geometric means.
+    """
+
+    spec: LMM
+    weights: Mapping[str, float]
+    spread: float
+    direction: float
+    family: str
+    ratio: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Mixed models of many markers and the hierarchy of their treatment effects.
+
+    Parameters
+    ----------
+    members : mapping of str to PanelMarker
+        By marker. `Panel.from_cohort` makes them from a cohort.
+    change : Change
+        The difference in change that is estimated for each.
+    """
+
+    members: Mapping[str, PanelMarker]
+    change: Change
+
+    @classmethod
+    def from_cohort(
+        cls, cohort: Cohort, trajectory: str, change: Change, markers: Iterable[str] | None = None
+    ) -> Panel:
+        """A panel of a cohort's markers.
+
+        Parameters
+        ----------
+        cohort : Cohort
+        trajectory : str
+            Right-hand side for every marker, as in "phase * treatment + (1 | patient)".
+        change : Change
+        markers : iterable of str, optional
+            All of the cohort's except the components of scores, unless given.
+
+        Raises
+        ------
+        LongsurvError
+            For a marker the cohort does not have.
+        """
+        chosen = list(markers) if markers is not None else cohort.endpoints
+        unknown = [name for name in chosen if name not in cohort.markers]
+        if unknown:
+            raise LongsurvError(f"the cohort has no markers {unknown}; it has {list(cohort.markers)}")
+        members = {}
+        for name in chosen:
+            marker, data = cohort.markers[name], cohort.marker_data(name)
+            if change.variable == "phase":
+                data = data[data["phase"].notna()].reset_index(drop=True)
+            spec = LMM(f"y ~ {trajectory}", data)
+            members[name] = PanelMarker(
+                spec=spec,
+                weights=contrast_weights(spec.design.fixed, change, data),
+                spread=baseline_sd(data, cohort.schema.patient, cohort.schema.time),
+                direction={"lower": -1.0, "higher": 1.0}.get(marker.direction or "", 0.0),
+                family=marker.family,
+                ratio=marker.transform == "log",
+            )
+        return cls(members, change)
+
+    def fit(self) -> PanelEstimate:
+        """Every marker by REML, with Holm's and Benjamini and Hochberg's corrections."""
+        return PanelEstimate(self, {name: m.spec.fit() for name, m in self.members.items()})
+
+    def sample(
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1
+    ) -> PanelPosterior:
+        """Every marker's posterior on its own."""
+        seeds = np.random.SeedSequence(seed).generate_state(len(self.members)) >> 1
+        posteriors = {
+            name: member.spec.sample(draws=draws, tune=tune, chains=chains, seed=int(s))
+            for (name, member), s in zip(self.members.items(), seeds, strict=True)
+        }
+        return PanelPosterior(self, posteriors)
+
+    @cached_property
+    def families(self) -> dict[str, tuple[str, ...]]:
+        """Families that are shrunken, with their markers: those of three or more with a direction."""
+        out: dict[str, list[str]] = {}
+        for name, member in self.members.items():
+            if member.family and member.direction:
+                out.setdefault(member.family, []).append(name)
+        return {family: tuple(names) for family, names in out.items() if len(names) >= SMALLEST_FAMILY}
+
+    def shrink(
+        self, *, draws: int = 1000, tune: int = 500, chains: int = 2, seed: int = 1
+    ) -> ShrunkenEffects:
+        """One posterior of all markers, each family's effects drawn towards their common mean.
+
+        Raises
+        ------
+        LongsurvError
+            If no family has three markers with a direction.
+        """
+        if not self.families:
+            raise LongsurvError(
+                f"shrinking needs a family of at least {SMALLEST_FAMILY} markers that say which direction "
+                "is better; set `family` and `direction` of the markers"
+            )
+        layout = self._layout()
+        hyper = pr.PriorStack(
+            tuple(f"{kind}({family})" for family in self.families for kind in ("mu", "omega")),
+            tuple(FAMILY_PRIORS[kind] for _ in self.families for kind in ("mu", "omega")),
+        )
+
+        def log_posterior(theta: np.ndarray) -> tuple[float, np.ndarray]:
+            return log_density(layout, hyper.value_and_gradient, theta)
+
+        mode = maximise(log_posterior, layout.start())
+        whitening = whiten(mode.x, hessian(log_posterior, mode.x))
+        drawn = sample(log_posterior, whitening, draws=draws, tune=tune, chains=chains, seed=seed)
+        return ShrunkenEffects.from_draws(self, layout, hyper, mode, drawn)
+
+    def _layout(self) -> Layout:
+        """Where each family and marker has its parameters in the joint vector."""
+        members = []
+        for index, names in enumerate(self.families.values()):
+            for name in names:
+                member = self.members[name]
+                spec = member.spec
+                terms = spec.design.fixed.names
+                weights = np.array([member.weights.get(term, 0.0) for term in terms])
+                stack = spec.prior_stack(None)
+                pivot = int(np.argmax(np.abs(weights)))
+                members.append(
+                    Member(
+                        name=name,
+                        family=index,
+                        loglik=lambda theta, data=spec.statistics: lmm.loglik(data, theta),
+                        prior=stack.without(pivot).value_and_gradient,
+                        weights=weights,
+                        pivot=pivot,
+                        scale=member.spread * member.direction,
+                        start=spec.start,
+                    )
+                )
+        return Layout(tuple(members), len(self.families))

@@ -1,0 +1,190 @@
+"""Designs of generalised mixed models: the response coded as its family needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from longsurv.design.formula import parse
+from longsurv.design.mixed import MixedDesign, mixed_design
+from longsurv.errors import DataError, FormulaError
+
+FAMILIES = ("bernoulli", "ordinal", "censored", "student")
+CENSORING = ("none", "left", "right")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneralisedDesign(MixedDesign):
+    """Arrays of a generalised mixed model (see `MixedDesign`).
+
+    Attributes
+    ----------
+    family : {"bernoulli", "ordinal", "censored", "student"}
+    kind : ndarray of int, shape (n,)
+        Censoring of each row: index into none, left, right.
+    levels : tuple of str
+        Categories of an ordinal response that occur, in order; empty otherwise.
+    family_names : tuple of str
+        Thresholds ("1|2", ...); or sigma and, if it is estimated, nu.
+    notes : tuple of str
+        What a reader should know about the response, in sentences.
+    """
+
+    family: str
+    kind: np.ndarray
+    levels: tuple[str, ...]
+    family_names: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def variance_names(self) -> tuple[str, ...]:
+        """sigma and nu where the family has them, random-effects SDs, their correlations."""
+        own = () if self.levels else self.family_names
+        return (*own, *super().variance_names[1:])
+
+    @property
+    def family_is_logit(self) -> bool:
+        """Whether the mean response is a probability."""
+        return self.family in ("bernoulli", "ordinal")
+
+    @property
+    def coefficient_names(self) -> tuple[str, ...]:
+        """Fixed effects, then the thresholds of an ordinal response."""
+        return (*self.fixed.names, *(self.family_names if self.levels else ()))
+
+
+def generalised_design(
+    formula: str,
+    data: pd.DataFrame,
+    family: str,
+    censored: str | None = None,
+    df: float | None = None,
+) -> GeneralisedDesign:
+    """Build the design of ``y ~ fixed + (effects | group)`` for a family.
+
+    Raises
+    ------
+    FormulaError, DataError
+        As `mixed_design`, and for a response that does not fit the family.
+    """
+    parsed = parse(formula)
+    name = parsed.response
+    labels: tuple[str, ...] = ()
+    if name in data and family in ("bernoulli", "ordinal"):
+        coded, labels = _binary(data[name]) if family == "bernoulli" else _ordered(data[name])
+        data = data.assign(**{name: coded})
+    base = mixed_design(formula, data)
+    y, kind, notes, names = base.y, np.zeros(len(base.y), dtype=np.int64), [], ()
+    if family == "bernoulli":
+        wrong = sorted(set(y[(y != 0.0) & (y != 1.0)]))
+        if wrong:
+            raise DataError(f"a binary response is 0 or 1; {name!r} also has {wrong[:5]}")
+    elif family == "ordinal":
+        y, labels, notes = _observed_levels(name, y, labels)
+        names = tuple(f"{a}|{b}" for a, b in pairwise(labels))
+        base = _without_intercept(base, formula)
+    elif family == "censored":
+        kind, notes = _censoring(data, name, censored, base.rows)
+        names = ("sigma",)
+    else:
+        names = ("sigma",) if df is not None else ("sigma", "nu")
+    inherited = {f.name: getattr(base, f.name) for f in fields(base)}
+    return GeneralisedDesign(
+        **(inherited | {"y": y}),
+        family=family,
+        kind=kind,
+        levels=labels,
+        family_names=names,
+        notes=tuple(notes),
+    )
+
+
+def _binary(column: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
+    if not (pd.api.types.is_bool_dtype(column) or pd.api.types.is_numeric_dtype(column)):
+        values = [str(v) for v in column.dropna().unique()[:4]]
+        raise DataError(
+            f"a binary response is 0/1 or True/False; {column.name!r} holds {values}. Say which one "
+            f'counts, as in data.assign(positive=data["{column.name}"] == "{values[-1]}")'
+        )
+    return column.astype("Float64").astype(float), ()
+
+
+def _ordered(column: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
+    """Codes (missing as NaN) and all categories."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        if not column.cat.ordered:
+            raise DataError(
+                f"the categories of {column.name!r} have no order; use "
+                f'data["{column.name}"].cat.as_ordered() or numbers'
+            )
+        categories, codes = column.cat.categories, column.cat.codes.to_numpy()
+    elif pd.api.types.is_numeric_dtype(column):
+        codes, categories = pd.factorize(column, sort=True)
+    else:
+        raise DataError(
+            f"an ordinal response is a number or an ordered categorical; {column.name!r} holds text "
+            "in no stated order"
+        )
+    coded = pd.Series(np.where(codes < 0, np.nan, codes), index=column.index, dtype=float)
+    return coded, tuple(f"{c:g}" if isinstance(c, float) else str(c) for c in categories)
+
+
+def _observed_levels(
+    name: str, y: np.ndarray, labels: tuple[str, ...]
+) -> tuple[np.ndarray, tuple[str, ...], list[str]]:
+    if not labels:
+        raise FormulaError(f"an ordinal response must be a column of the data, not {name!r}")
+    seen, codes = np.unique(y, return_inverse=True)
+    if len(seen) < 2:
+        raise DataError(f"{name!r} has one category only, {labels[int(seen[0])]!r}")
+    missing = [label for k, label in enumerate(labels) if k not in seen]
+    notes = [f"No row has {name} = {', '.join(missing)}; no threshold is estimated there."]
+    kept = tuple(labels[int(k)] for k in seen)
+    return codes.astype(float), kept, notes if missing else []
+
+
+def _without_intercept(base: MixedDesign, formula: str) -> MixedDesign:
+    if "Intercept" not in base.fixed.names:
+        raise FormulaError(
+            f"{formula!r}: the thresholds of an ordinal model are its intercepts; leave out '0 +' or '- 1'"
+        )
+    keep = np.array([n != "Intercept" for n in base.fixed.names])
+    fixed = replace(
+        base.fixed,
+        X=np.ascontiguousarray(base.fixed.X[:, keep]),
+        names=tuple(n for n in base.fixed.names if n != "Intercept"),
+    )
+    return replace(base, fixed=fixed)
+
+
+def _censoring(
+    data: pd.DataFrame, response: str, column: str | None, rows: np.ndarray
+) -> tuple[np.ndarray, list[str]]:
+    if column is None or column not in data:
+        raise FormulaError(
+            "family 'censored' needs censored='column', the column that says none, left or right; "
+            f"got {column!r}, and the data have {[str(c) for c in data.columns]}"
+        )
+    words = data[column].iloc[rows].astype(object)
+    kind = words.map(dict(zip(CENSORING, range(3), strict=True)))
+    if kind.isna().any():
+        bad = words[kind.isna()]
+        shown = ", ".join(f"{v!r} (index {i})" for i, v in bad.head(5).items())
+        raise DataError(
+            f"column {column!r} must hold none, left or right; {len(bad)} rows do not: {shown}"
+        )
+    out = kind.to_numpy(dtype=np.int64)
+    if (out > 0).all():
+        raise DataError(
+            f"every value of {response!r} is censored ({column!r} never says none): nothing was measured, "
+            "so no model of its level can be fitted"
+        )
+    notes = [
+        f"{count} of {len(out)} values are {where} their limit and enter as such."
+        for count, where in ((int((out == 1).sum()), "below"), (int((out == 2).sum()), "above"))
+        if count
+    ]
+    return out, notes

@@ -1,0 +1,132 @@
+"""Residuals of Cox models, and the robust covariance made of them.
+
+Definitions are those of R's ``residuals.coxph`` (Therneau & Grambsch 2000, Modeling Survival Data,
+ch. 4 and 7). With M_i the martingale residual, dH_l the hazard of step l of an event time (Efron's
+method has one step a tied event) and m_l the mean of the covariates over the risk set there,
+
+    score_i = event_i (x_i - mean_l m_l) - exp(eta_i) sum (x_i - m_l) (1 - c_l if i is tied) dH_l.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from longsurv.errors import LongsurvError
+from longsurv.likelihood.cox_data import CoxData, Floats, Integers, standardise
+from longsurv.likelihood.cox_kernel import event_terms, expected_events
+from longsurv.likelihood.cox_risksets import (
+    death_sums,
+    exposure,
+    linear_predictor,
+    relative_risks,
+    risk_sums,
+    scaled,
+)
+
+KINDS = ("martingale", "deviance", "score", "dfbeta", "dfbetas", "schoenfeld", "scaled_schoenfeld")
+
+
+class FittedCox(Protocol):
+    """What these functions need of a fitted Cox model."""
+
+    spec: Any
+    design: Any
+    names: tuple[str, ...]
+    coefficients: np.ndarray
+    data: CoxData
+    naive_cov: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class RiskSums:
+    """Sums over the risk sets at the coefficients, on the standardised scale of the kernel.
+
+    Attributes
+    ----------
+    v, e : ndarray, shape (n,)
+        Weighted relative risks and their exponents.
+    S, eS : ndarray, shapes (K, 1 + p), (K,)
+        Sums of v and v x over each risk set, and their exponents.
+    E : ndarray, shape (K, 1 + p) or (0, 1 + p)
+        The same over the tied events.
+    moments : ndarray, shape (K, 5)
+    """
+
+    v: Floats
+    e: Integers
+    S: Floats
+    eS: Integers
+    E: Floats
+    moments: Floats
+
+
+def risk_sums_at(data: CoxData, beta: np.ndarray) -> RiskSums:
+    """Evaluate the risk sums at coefficients beta, shape (p,)."""
+    a, b = data.arrays, standardise(data, beta)
+    v, e = relative_risks(a, linear_predictor(a, b))
+    S, eS = risk_sums(a, v, e, 1 + len(b))
+    E = death_sums(a, v, e, eS, 1 + len(b))
+    _, moments = event_terms(a, S, E, eS)
+    return RiskSums(v, e, S, eS, E, moments)
+
+
+def martingale(data: CoxData, beta: np.ndarray) -> np.ndarray:
+    """Events less expected events, shape (n_rows,), in the order of the rows given to `prepare`.
+
+    0 for a row at risk at no event time.
+    """
+    a, at = data.arrays, risk_sums_at(data, beta)
+    expected = expected_events(a, at.v, at.e, at.eS, at.moments) / a.weight
+    out = np.zeros(data.n_rows)
+    out[data.order] = a.event - expected
+    return out
+
+
+def deviance(martingale_residuals: np.ndarray, event: np.ndarray) -> np.ndarray:
+    """Martingale residuals made more symmetric: sign(M) sqrt(-2 (M + d log(d - M)))."""
+    M = martingale_residuals
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_expected = np.where(event > 0, np.log(event - M), 0.0)
+    return np.sign(M) * np.sqrt(np.maximum(-2.0 * (M + event * log_expected), 0.0))
+
+
+def score(data: CoxData, beta: np.ndarray) -> np.ndarray:
+    """Score residuals, shape (n_rows, p), unweighted; times the weights they sum to the gradient."""
+    a, at = data.arrays, risk_sums_at(data, beta)
+    S1, E1, m = at.S[:, 1:], at.E[:, 1:], at.moments
+    expected = expected_events(a, at.v, at.e, at.eS, m)
+    drift = m[:, 2:3] * S1 - (m[:, 3:4] * E1 if a.efron else 0.0)
+    own_mean = _mean_at_events(data, at)
+    expected_mean = at.v[:, None] * exposure(a, at.e, drift, at.eS)
+    dead = np.flatnonzero(a.event)
+    k = a.last[dead] - 1
+    if a.efron:
+        tied = m[k, 3:4] * S1[k] - m[k, 4:5] * E1[k]
+        lift = np.array([scaled(gap) for gap in (at.e[dead] - at.eS[k])])
+        expected_mean[dead] -= (at.v[dead] * lift)[:, None] * tied
+    residual = -(a.X * expected[:, None] - expected_mean) / a.weight[:, None]
+    residual[dead] += a.X[dead] - own_mean[k]
+    out = np.zeros((data.n_rows, data.n_columns))
+    out[data.order] = residual / data.scale_up
+    return out
+
+
+def schoenfeld(data: CoxData, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Schoenfeld residuals: an event's covariates less their mean over its risk set.
+
+    Returns
+    -------
+    rows : ndarray of int, shape (events,)
+        Original rows of the events, by stratum and time.
+    residuals : ndarray, shape (events, p)
+    """
+    a = data.arrays
+    own_mean = _mean_at_events(data, risk_sums_at(data, beta))
+    dead = np.flatnonzero(a.event)
+    order = np.lexsort((data.order[dead], a.last[dead]))
+    dead = dead[order]
+    return data.order[dead], (a.X[dead] - own_mean[a.last[dead] - 1]) * data.scale

@@ -1,0 +1,27 @@
+"""Log densities: what they are called with and return, and what happens outside their domain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+LogDensity = Callable[[np.ndarray], tuple[float, np.ndarray]]
+
+
+def guarded(density: LogDensity) -> LogDensity:
+    """The same density, -inf with a zero gradient wherever it cannot be computed.
+
+    Line searches back off from such points and the sampler counts them as divergences.
+    """
+
+    def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
+        try:
+            value, gradient = density(x)
+        except (np.linalg.LinAlgError, OverflowError, ZeroDivisionError):
+            return -np.inf, np.zeros_like(x)
+        if not (np.isfinite(value) and np.isfinite(gradient).all()):
+            return -np.inf, np.zeros_like(x)
+        return value, gradient
+
+    return evaluate

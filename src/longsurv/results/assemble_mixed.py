@@ -1,0 +1,173 @@
+"""Results of mixed models, put together from what a kernel and the inference returned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from longsurv.design import MixedDesign
+from longsurv.inference import Draws, Optimum
+from longsurv.likelihood import lmm
+from longsurv.likelihood.lmm_blocks import BlockKernel
+from longsurv.likelihood.lmm_curvature import VarianceCurvature, variance_curvature
+from longsurv.likelihood.lmm_patients import pointwise
+from longsurv.priors import PriorStack
+from longsurv.results.assemble import design_flags
+from longsurv.results.mixed import (
+    MixedEstimate,
+    MixedPosterior,
+    VarianceEstimate,
+    natural_variances,
+)
+from longsurv.results.idata import to_datatree
+from longsurv.results.reference import NormalReference, Reference
+from longsurv.results.small_sample import kenward_roger, satterthwaite
+from longsurv.results.variances import block_variances
+
+SMALL_SAMPLE = 200
+"""Below this many patients "auto" means Kenward-Roger."""
+
+DF_METHODS = ("auto", "kenward-roger", "kenward-roger-linear", "satterthwaite", "normal")
+
+
+def mixed_estimate(
+    spec: Any, kernel: BlockKernel, optimum: Optimum, method: str, df: str
+) -> MixedEstimate:
+    """The fitted mixed model at an optimum of the free elements of Lam."""
+    reml, data, lam = method == "REML", kernel.data, kernel.factor(optimum.x)
+    design, at = spec.design, lmm.profile(data, lam, reml)
+    sigma = float(np.sqrt(at.sigma2))
+    half = sigma * lam / data.z_scale[:, None]
+    curvature = _of_free(variance_curvature(data, lam, at.sigma2, at.gamma, reml), kernel)
+    # D in natural units is D in scaled units over the product of two scales.
+    rows, columns = kernel.elements
+    unit = np.append(data.z_scale[rows] * data.z_scale[columns], 1.0)
+    information = curvature.observed * np.outer(unit, unit)
+    D = half @ half.T
+    variance = block_variances(design.variance_names, D, sigma, kernel.elements, information)
+    to_beta = np.linalg.inv(data.r)
+    df = resolve_df(df, reml, len(design.labels))
+    reference: Reference
+    if df in ("kenward-roger", "kenward-roger-linear"):
+        reference = kenward_roger(curvature, to_beta)
+    elif df == "satterthwaite":
+        reference = satterthwaite(curvature, to_beta)
+    else:
+        reference = NormalReference(to_beta @ curvature.phi @ to_beta.T)
+    return MixedEstimate(
+        spec=spec,
+        design=design,
+        names=design.fixed.names,
+        coefficients=lmm.coefficients(data, at.gamma),
+        reference=reference,
+        llf=-0.5 * at.deviance(at.sigma2),
+        nobs=data.nobs,
+        n_params=data.p + 1 + len(rows),
+        optimum=optimum,
+        method=method,
+        flags=(*design_flags(design), *boundary_flags(design, variance)),
+        variance=variance,
+        lam=lam,
+        sigma=sigma,
+        data=data,
+    )
+
+
+def resolve_df(df: str, reml: bool, patients: int) -> str:
+    """What "auto" means for a fit."""
+    if df != "auto":
+        return df
+    if not reml:
+        return "normal"
+    return "kenward-roger" if patients < SMALL_SAMPLE else "satterthwaite"
+
+
+def _of_free(curvature: VarianceCurvature, kernel: BlockKernel) -> VarianceCurvature:
+    """The curvature in the free elements of D and sigma^2."""
+    rows, columns = kernel.elements
+    free = np.append(rows * (rows + 1) // 2 + columns, len(curvature.P) - 1)
+    if len(free) == len(curvature.P):
+        return curvature
+    pairs = np.ix_(free, free)
+    return replace(
+        curvature,
+        P=curvature.P[free],
+        Q=curvature.Q[pairs],
+        expected=curvature.expected[pairs],
+        observed=curvature.observed[pairs],
+    )
+
+
+def boundary_flags(design: MixedDesign, variance: VarianceEstimate) -> tuple[str, ...]:
+    """Variances of exactly 0 and correlations of exactly 1, in words."""
+    found = dict(zip(variance.names, variance.values, strict=True))
+    flags = []
+    for grouping in design.groupings:
+        sds, correlations = grouping.random.parameter_names(grouping.name)
+        for effect, name in zip(grouping.random.names, sds, strict=True):
+            if found[name] == 0.0:
+                flags.append(
+                    f"Boundary: the variance of {effect} between {grouping.name} is estimated as exactly 0; "
+                    "the data show no more variation there than the residual explains."
+                )
+        for name in correlations:
+            if abs(found[name]) > 1.0 - 1e-6:
+                flags.append(
+                    f"Boundary: {name} is estimated as {found[name]:+.0f}; the random effects have fewer "
+                    "dimensions than the formula gives them."
+                )
+    return tuple(flags)
+
+
+def mixed_posterior(
+    spec: Any, kernel: BlockKernel, stack: PriorStack, mode: Optimum, draws: Draws
+) -> MixedPosterior:
+    """The posterior of the mixed model from draws on the unconstrained scale."""
+    design, data, q = spec.design, kernel.data, kernel.data.q
+    log_prior = stack.log_prior(draws.theta)
+    draws = replace(draws, theta=kernel.expand(draws.theta))
+    chains, kept, d = draws.theta.shape
+    natural = stack.constrain(draws.theta)
+    samples = {name: natural[..., j] for j, name in enumerate(stack.names)}
+    _, correlations = design.random.parameter_names(design.group_name)
+    if correlations:
+        phi = draws.theta.reshape(-1, d)[:, data.p :]
+        below = np.array([natural_variances(row, q)[1 + q :] for row in phi])
+        i, j = np.array(design.random.pairs).T
+        for k, name in zip(i * (i - 1) // 2 + j, correlations, strict=True):
+            samples[name] = below[:, k].reshape(chains, kept)
+    log_lik = pointwise(
+        draws.theta.reshape(-1, d),
+        design.fixed.X,
+        design.y,
+        design.Z,
+        design.group,
+        len(design.labels),
+    ).reshape(chains, kept, -1)
+    flags = design_flags(design)
+    if draws.whitening.regularised:
+        flags += (
+            "The curvature at the posterior mode was not positive definite and was regularised.",
+        )
+    return MixedPosterior(
+        spec=spec,
+        design=design,
+        names=design.fixed.names,
+        samples=samples,
+        stack=stack,
+        mode=mode,
+        draws=draws,
+        idata=to_datatree(
+            samples,
+            draws,
+            log_likelihood=log_lik,
+            log_prior=log_prior,
+            unit=(design.group_name, design.labels),
+            observed=design.y,
+        ),
+        method="NUTS on the marginal likelihood",
+        flags=flags,
+        data=data,
+    )

@@ -1,0 +1,196 @@
+"""Results of mixed models with nested groups or correlated residuals, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from longsurv.errors import LongsurvError
+from longsurv.inference import Draws, Optimum
+from longsurv.likelihood.covariance import covariance
+from longsurv.likelihood.lmm import coefficients
+from longsurv.likelihood.lmm_dense import DenseKernel, profile
+from longsurv.likelihood.lmm_dense_clusters import largest_cluster
+from longsurv.likelihood.lmm_dense_curvature import DenseCurvature, dense_curvature
+from longsurv.likelihood.lmm_dense_patients import pointwise
+from longsurv.likelihood.lmm_dense_residual import complex_step
+from longsurv.priors import PriorStack
+from longsurv.results.assemble import design_flags
+from longsurv.results.assemble_mixed import boundary_flags, resolve_df
+from longsurv.results.idata import to_datatree
+from longsurv.results.reference import NormalReference, Reference
+from longsurv.results.small_sample import kenward_roger, satterthwaite
+from longsurv.results.structured import (
+    StructuredEstimate,
+    StructuredPosterior,
+    StructuredVariance,
+)
+
+LARGEST_CLUSTER = 3000
+"""Rows of a cluster up to which small-sample inference works with its whole covariance matrix."""
+
+
+def structured_estimate(
+    spec: Any, kernel: DenseKernel, optimum: Optimum, method: str, df: str
+) -> StructuredEstimate:
+    """The fitted model at an optimum of the kernel's criterion."""
+    reml, data, design = method == "REML", kernel.data, spec.design
+    factors, psi = kernel.split(optimum.x)
+    at = profile(data, factors, psi, reml)
+    sigma = float(np.sqrt(at.sigma2))
+    D = tuple(at.sigma2 * lam @ lam.T for lam in factors)
+    eta = data.structure.covariance_parameters(sigma, psi)
+    to_beta = np.linalg.inv(data.r)
+    flags: tuple[str, ...] = design_flags(design)
+    small = largest_cluster(data) <= LARGEST_CLUSTER
+    if not small and df not in ("auto", "normal"):
+        raise LongsurvError(
+            f"df={df!r} works with the covariance of all rows of a cluster, here "
+            f"{largest_cluster(data)} rows; more than {LARGEST_CLUSTER} are too many. Use df='normal'"
+        )
+    df = resolve_df(df, reml, len(design.labels)) if small else "normal"
+    reference: Reference
+    information = None
+    if small:
+        curvature = dense_curvature(data, D, eta, at.gamma, reml)
+        information = curvature.observed
+        reference = _reference(df, curvature, to_beta)
+    else:
+        reference = NormalReference(to_beta @ (at.spread @ at.spread.T * at.sigma2) @ to_beta.T)
+        flags += (
+            "Clusters are too large for standard errors of the variances and for small-sample degrees of "
+            "freedom; tests are normal.",
+        )
+    variance = _variances(design.variance_names, kernel, D, eta, information)
+    return StructuredEstimate(
+        spec=spec,
+        design=design,
+        names=design.fixed.names,
+        coefficients=coefficients(data, at.gamma),
+        reference=reference,
+        llf=-0.5 * at.deviance(at.sigma2),
+        nobs=data.nobs,
+        n_params=data.p + 1 + len(optimum.x),
+        optimum=optimum,
+        method=method,
+        flags=(*flags, *boundary_flags(design, variance), *_residual_flags(kernel, psi)),
+        variance=variance,
+        sigma=sigma,
+        scaled_cov=D,
+        residual_cov=data.structure.covariance(eta),
+        kernel=kernel,
+    )
+
+
+def _reference(df: str, curvature: DenseCurvature, to_beta: np.ndarray) -> Reference:
+    if df == "kenward-roger":
+        return kenward_roger(curvature, to_beta, curvature.R)
+    if df == "kenward-roger-linear":
+        return kenward_roger(curvature, to_beta)
+    if df == "satterthwaite":
+        return satterthwaite(curvature, to_beta)
+    return NormalReference(to_beta @ curvature.phi @ to_beta.T)
+
+
+def _variances(
+    names: tuple[str, ...],
+    kernel: DenseKernel,
+    D: Sequence[np.ndarray],
+    eta: np.ndarray,
+    information: np.ndarray | None,
+) -> StructuredVariance:
+    """Residual parameters, SDs and correlations with delta-method standard errors."""
+    structure = kernel.data.structure
+    free = [Dt[where] for Dt, where in zip(D, kernel.elements, strict=True)]
+    point = np.concatenate([*free, eta])
+
+    def natural(x: np.ndarray) -> np.ndarray:
+        parts, at = [structure.shown(x[len(x) - len(eta) :])], 0
+        for (rows, columns), scale in zip(kernel.elements, kernel.data.scales, strict=True):
+            values = x[at : at + len(rows)]
+            at += len(rows)
+            tau = np.sqrt(values[rows == columns])
+            i, j = rows[rows > columns], columns[rows > columns]
+            parts += [tau / scale, values[rows > columns] / (tau[i] * tau[j])]
+        return np.concatenate(parts)
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = natural(point)
+        jacobian = complex_step(natural, point).T
+    on_boundary = not np.isfinite(values).all() or any(
+        np.linalg.eigvalsh(Dt / np.sqrt(np.outer(np.diag(Dt), np.diag(Dt))))[0] < 1e-8
+        for Dt in D
+        if len(Dt)
+    )
+    nothing = np.full(len(values), np.nan)
+    if information is None or on_boundary or not (values[: len(eta)] != 0).all():
+        return StructuredVariance(names, values, nothing)
+    unit = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(information)), 1e-300))
+    if np.linalg.eigvalsh(information * np.outer(unit, unit))[0] <= 0:
+        return StructuredVariance(names, values, nothing)
+    cov = jacobian @ np.linalg.solve(information, jacobian.T)
+    return StructuredVariance(names, values, np.sqrt(np.maximum(np.diag(cov), 0.0)))
+
+
+def _residual_flags(kernel: DenseKernel, psi: np.ndarray) -> tuple[str, ...]:
+    structure = kernel.data.structure
+    if structure.kind == "exponential" and psi[structure.n_ratios] <= structure.lower[structure.n_ratios]:
+        return (
+            "Boundary: rho is estimated as 0; the data show no correlation between the residuals of a "
+            "patient, however close in time.",
+        )
+    return ()
+
+
+def structured_posterior(
+    spec: Any, kernel: DenseKernel, stack: PriorStack, mode: Optimum, draws: Draws
+) -> StructuredPosterior:
+    """The posterior from draws on the unconstrained scale."""
+    design, p = spec.design, kernel.data.p
+    chains, kept, d = draws.theta.shape
+    thetas = draws.theta.reshape(-1, d)
+    samples = {name: draws.theta[..., j] for j, name in enumerate(design.fixed.names)}
+    natural = np.array([_natural(kernel, theta) for theta in thetas])
+    for j, name in enumerate(design.variance_names):
+        samples[name] = natural[:, j].reshape(chains, kept)
+    clusters = design.groupings[-1] if design.outer else None
+    labels = clusters.labels if clusters is not None else design.labels
+    flags = design_flags(design)
+    if draws.whitening.regularised:
+        flags += (
+            "The curvature at the posterior mode was not positive definite and was regularised.",
+        )
+    return StructuredPosterior(
+        spec=spec,
+        design=design,
+        names=design.fixed.names,
+        samples=samples,
+        stack=stack,
+        mode=mode,
+        draws=draws,
+        idata=to_datatree(
+            samples,
+            draws,
+            log_likelihood=pointwise(kernel, thetas).reshape(chains, kept, -1),
+            log_prior=stack.log_prior(draws.theta),
+            unit=(clusters.name if clusters is not None else design.group_name, labels),
+            observed=design.y,
+        ),
+        method="NUTS on the marginal likelihood",
+        flags=flags,
+        kernel=kernel,
+    )
+
+
+def _natural(kernel: DenseKernel, theta: np.ndarray) -> np.ndarray:
+    """Variance parameters on their natural scales, in the order of the design's names."""
+    _, log_tau, z, psi = kernel.unpack(theta)
+    parts = [kernel.data.structure.report(float(np.exp(theta[kernel.data.p])), psi)]
+    for tau, zt, (rows, columns) in zip(log_tau, z, kernel.elements, strict=True):
+        parts.append(np.exp(tau))
+        below = rows > columns
+        if below.any():
+            parts.append(covariance(np.ones(len(tau)), zt)[rows[below], columns[below]])
+    return np.concatenate(parts)

@@ -1,0 +1,212 @@
+"""Answers of generalised mixed models: thresholds, variance parameters, predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from longsurv.errors import LongsurvError
+from longsurv.likelihood import glmm
+from longsurv.results.estimate import Estimate, check_level
+from longsurv.results.generalised_quantities import (
+    conditional,
+    means,
+    moments,
+    response,
+    spread,
+)
+from longsurv.results.mixed import VarianceEstimate, _new_rows, _ranef_table
+from longsurv.results.posterior import Posterior
+from longsurv.results.reference import t_quantile
+
+
+def _checked_rows(
+    result: Any, newdata: pd.DataFrame | None, by_patient: bool, new_groups: str, type: str
+):
+    if type not in ("link", "response"):
+        raise LongsurvError(f"type is 'link' or 'response', not {type!r}")
+    frame, X, Z, group = _new_rows(result, newdata, by_patient, new_groups)
+    if not by_patient:
+        Z = result.design.random.rebuild(newdata) if newdata is not None else Z
+        group = np.full(len(X), -1)
+    return frame, (X, Z, group)
+
+
+def _by_category(frame: pd.DataFrame, design: Any, columns: dict[str, np.ndarray]) -> pd.DataFrame:
+    """The frame with its answers, one row a category where they have a second axis."""
+    if next(iter(columns.values())).ndim == 1:
+        return frame.assign(**columns)
+    times = len(design.levels)
+    repeated = frame.iloc[np.repeat(np.arange(len(frame)), times)]
+    category = np.tile(np.array(design.levels, dtype=object), len(frame))
+    return repeated.assign(category=category, **{k: v.ravel() for k, v in columns.items()})
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class GeneralisedEstimate(Estimate):
+    """A fitted generalised mixed model (see `Estimate`); an ordinal one has thresholds after beta.
+
+    Attributes
+    ----------
+    variance : VarianceEstimate
+    theta : ndarray, shape (d,)
+        beta, family parameters and random-effects factor, as for `likelihood.glmm.loglik_factor`.
+    half : ndarray, shape (d, f)
+        half @ half.T is the covariance of theta; a parameter on its boundary counts as known.
+    data : GLMMData
+    """
+
+    variance: VarianceEstimate
+    theta: np.ndarray
+    half: np.ndarray
+    data: glmm.GLMMData
+
+    @property
+    def random_cov(self) -> pd.DataFrame:
+        """D, the covariance matrix of the random effects, shape (q, q)."""
+        Lam, names = glmm.random_factor(self.data, self.theta), list(self.design.random.names)
+        return pd.DataFrame(Lam @ Lam.T, index=names, columns=names)
+
+    def variance_table(self, level: float = 0.95) -> pd.DataFrame:
+        """Family parameters, random-effects SDs and correlations, with intervals."""
+        return self.variance.table(level)
+
+    def ranef(self, level: float = 0.95) -> pd.DataFrame:
+        """Conditional means of the random effects, by the quadrature of the fit.
+
+        Returns
+        -------
+        DataFrame
+            The patient's column, effect, estimate, std_error, conf_low, conf_high; the standard error is
+            the conditional one, given the coefficients and the variances.
+        """
+        check_level(level)
+        mean, cov = moments(*conditional(self.data, self.theta))
+        se = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
+        return _ranef_table(self.design, mean, se, t_quantile(level, np.inf))
+
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        *,
+        level: float = 0.95,
+        by_patient: bool = False,
+        new_groups: str = "error",
+        type: str = "link",
+    ) -> pd.DataFrame:
+        """Linear predictor, or mean response averaged over patients.
+
+        Parameters
+        ----------
+        newdata : DataFrame, optional
+            Rows to predict; by default the rows the model was fitted to.
+        level : float
+            Of the interval of the mean; for probabilities it is made on the logit scale.
+        by_patient : bool
+            Use the patient's own random effects.
+        new_groups : {"error", "population"}
+            What to do for a patient the model has not seen.
+        type : {"link", "response"}
+            "link" is x'beta (without the thresholds of an ordinal response). "response" is the mean over
+            the distribution of the random effects: the share of patients expected to be positive, which
+            is nearer to one half than the probability of a patient whose random effects are zero. For
+            an ordinal response it has one row a category.
+
+        Returns
+        -------
+        DataFrame
+            `newdata` with estimate, std_error, conf_low, conf_high.
+        """
+        check_level(level)
+        frame, rows = _checked_rows(self, newdata, by_patient, new_groups, type)
+        data, link = self.data, type == "link"
+        estimate, extra = means(data, self.theta, rows, link)
+        se = spread(lambda theta: means(data, theta, rows, link)[0], self.theta, self.half)
+        if by_patient:
+            se = np.sqrt(se**2 + extra)
+        z = t_quantile(level, np.inf)
+        if link or not self.design.family_is_logit:
+            low, high = estimate - z * se, estimate + z * se
+        else:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                centre = np.log(estimate) - np.log1p(-estimate)
+                width = z * se / (estimate * (1.0 - estimate))
+            low, high = expit(centre - width), expit(centre + width)
+        columns = {"estimate": estimate, "std_error": se, "conf_low": low, "conf_high": high}
+        return _by_category(frame, self.design, columns)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class GeneralisedPosterior(Posterior):
+    """Posterior of a generalised mixed model (see `Posterior`).
+
+    Attributes
+    ----------
+    data : GLMMData
+    """
+
+    data: glmm.GLMMData
+
+    def _thetas(self) -> Iterator[np.ndarray]:
+        for theta in self.draws.theta.reshape(-1, self.draws.theta.shape[-1]):
+            yield glmm.to_factor(self.data, theta)
+
+    def ranef(self, level: float = 0.95) -> pd.DataFrame:
+        """Posterior means and SDs of the random effects, over the draws' conditional distributions.
+
+        Returns
+        -------
+        DataFrame
+            The patient's column, effect, estimate, std_error, conf_low, conf_high (normal intervals).
+        """
+        check_level(level)
+        each = [moments(*conditional(self.data, theta)) for theta in self._thetas()]
+        centre = np.stack([mean for mean, _ in each])
+        within = np.mean([np.diagonal(cov, axis1=1, axis2=2) for _, cov in each], axis=0)
+        se = np.sqrt(centre.var(axis=0) + within)
+        return _ranef_table(self.design, centre.mean(axis=0), se, t_quantile(level, np.inf))
+
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        *,
+        level: float = 0.95,
+        by_patient: bool = False,
+        new_groups: str = "error",
+        type: str = "link",
+    ) -> pd.DataFrame:
+        """Posterior of the predictor or the mean response; see `GeneralisedEstimate.predict`.
+
+        A patient's own random effects are drawn from the normal distribution with the mean and the
+        covariance they have at each draw of the parameters.
+        """
+        check_level(level)
+        frame, rows = _checked_rows(self, newdata, by_patient, new_groups, type)
+        X, Z, group = rows
+        rng, known = np.random.default_rng(self.draws.seed), group >= 0
+        values = []
+        for theta in self._thetas():
+            value, _ = means(self.data, theta, (X, Z, np.full(len(X), -1)), type == "link")
+            if known.any():
+                mean, cov = moments(*conditional(self.data, theta))
+                half = np.linalg.cholesky(cov + 1e-300 * np.eye(self.data.q))
+                b = mean + np.einsum("nqr,nr->nq", half, rng.standard_normal(mean.shape))
+                eta = X[known] @ theta[: self.data.p] + np.einsum(
+                    "mq,mq->m", Z[known], b[group[known]]
+                )
+                value[known] = eta if type == "link" else response(self.data, theta, eta)
+            values.append(value)
+        stacked = np.stack(values)
+        low, high = np.quantile(stacked, [0.5 - level / 2, 0.5 + level / 2], axis=0)
+        columns = {
+            "estimate": stacked.mean(axis=0),
+            "std_error": stacked.std(axis=0, ddof=1),
+            "conf_low": low,
+            "conf_high": high,
+        }
+        return _by_category(frame, self.design, columns)

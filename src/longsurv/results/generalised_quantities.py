@@ -1,0 +1,118 @@
+"""What the parameters of a generalised mixed model mean: functions of its vector theta.
+
+theta is that of `longsurv.likelihood.glmm.loglik_factor`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from scipy.special import expit
+
+from longsurv.design.quadrature import normal_grid
+from longsurv.likelihood import glmm
+from longsurv.likelihood.glmm_families import ORDINAL, STUDENT
+
+POPULATION_NODES = 31
+"""Nodes of the average of a response over patients."""
+
+Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""X (m, p), Z (m, q) and patient (m,), -1 for one to be averaged over."""
+
+
+def natural_coefficients(data: glmm.GLMMData, theta: np.ndarray) -> np.ndarray:
+    """beta, then the thresholds of an ordinal response."""
+    beta, phi = theta[: data.p], theta[data.p : data.p + data.n_family]
+    if data.code != ORDINAL:
+        return beta
+    return np.concatenate([beta, np.cumsum(np.append(phi[0], np.exp(phi[1:])))])
+
+
+def natural_variances(data: glmm.GLMMData, theta: np.ndarray) -> np.ndarray:
+    """sigma and nu where there are any, standard deviations, correlations row by row."""
+    own = np.empty(0)
+    if data.code != ORDINAL and data.n_family:
+        own = theta[data.p : data.p + data.n_family].copy()
+        own[0] = np.exp(own[0])
+        if data.code == STUDENT and len(own) == 2:
+            own[1] = 1.0 / own[1] if own[1] > 0 else np.inf
+    Lam = glmm.random_factor(data, theta)
+    tau = np.sqrt((Lam**2).sum(axis=1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        unit = Lam / tau[:, None]
+    below = [unit[i] @ unit[j] for i, j in zip(*data.entries, strict=True) if i > j]
+    return np.concatenate([own, tau, np.clip(below, -1.0, 1.0)])
+
+
+def conditional(data: glmm.GLMMData, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each patient's nodes of b and their weights, with enough nodes for a variance."""
+    if len(data.nodes) < 5:
+        data = with_rule(data, 5)
+    return glmm.conditional(data, theta)
+
+
+def moments(nodes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means (N, q) and covariances (N, q, q) over nodes (N, M, q)."""
+    mean = np.einsum("nm,nmq->nq", weights, nodes)
+    away = nodes - mean[:, None, :]
+    return mean, np.einsum("nm,nmq,nmr->nqr", weights, away, away)
+
+
+def with_rule(data: glmm.GLMMData, nodes: int) -> glmm.GLMMData:
+    """The same rows with another number of nodes a dimension."""
+    grid = normal_grid(nodes, data.q)
+    return replace(data, nodes=grid.nodes[grid.index], log_weights=grid.log_weight)
+
+
+def response(data: glmm.GLMMData, theta: np.ndarray, eta: np.ndarray) -> np.ndarray:
+    """Mean response at predictors of any shape; an ordinal one adds a last axis of categories."""
+    if data.levels:
+        cuts = natural_coefficients(data, theta)[data.p :]
+        below = expit(cuts - eta[..., None])
+        ends = (np.zeros_like(eta)[..., None], np.ones_like(eta)[..., None])
+        return np.diff(np.concatenate([ends[0], below, ends[1]], axis=-1), axis=-1)
+    return expit(eta) if not data.n_family else eta
+
+
+def means(
+    data: glmm.GLMMData, theta: np.ndarray, rows: Rows, link: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over the random effects of the predictor or the response of each row, and its variance.
+
+    A patient the model knows has the distribution given the data, another one that of the
+    population. Shapes (m,), or (m, levels) for an ordinal response.
+    """
+    X, Z, group = rows
+    eta = X @ theta[: data.p]
+    sd = np.sqrt(((Z @ glmm.random_factor(data, theta)) ** 2).sum(axis=1))
+    grid = normal_grid(POPULATION_NODES, 1)
+    normal = np.exp(grid.log_weight - 0.5 * grid.nodes**2)
+    blocks = [
+        (group < 0, sd[:, None] * grid.nodes, np.broadcast_to(normal, (len(eta), len(normal))))
+    ]
+    if (group >= 0).any():
+        nodes, weights = conditional(data, theta)
+        known = np.maximum(group, 0)
+        blocks.append((group >= 0, np.einsum("mq,mkq->mk", Z, nodes[known]), weights[known]))
+    shape = (len(eta),) if link or not data.levels else (len(eta), data.levels)
+    mean, variance = np.empty(shape), np.empty(shape)
+    for chosen, shift, weight in blocks:
+        at = eta[chosen, None] + shift[chosen]
+        value = at if link else response(data, theta, at)
+        mean[chosen] = np.einsum("mk,mk...->m...", weight[chosen], value)
+        away = value - mean[chosen][:, None]
+        variance[chosen] = np.einsum("mk,mk...->m...", weight[chosen], away**2)
+    return mean, variance
+
+
+def spread(
+    f: Callable[[np.ndarray], np.ndarray], theta: np.ndarray, half: np.ndarray
+) -> np.ndarray:
+    """Standard error of f(theta) by the delta method; half @ half.T is the covariance of theta."""
+    step = 1e-3
+    total = np.zeros_like(f(theta))
+    for direction in half.T:
+        total += ((f(theta + step * direction) - f(theta - step * direction)) / (2 * step)) ** 2
+    return np.sqrt(total)

@@ -1,0 +1,294 @@
+"""Profile-likelihood intervals of the parameters of a mixed model.
+
+The interval of a parameter holds the values at which the deviance, minimised over all other
+parameters, is within a chi-squared quantile of its minimum. It needs no standard error, does not
+depend on the scale a parameter is written on, and may end on a boundary: a standard deviation's at
+exactly 0, a correlation's at -1 or 1. The likelihood is the full one (ML), as in lme4's confint;
+coefficients, standard deviations and correlations are held one at a time (Bates et al. 2015, J Stat
+Softw 67(1), section 5.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy.linalg import solve_triangular
+from scipy.optimize import brentq
+from scipy.special import chdtri
+
+from longsurv.errors import EstimationError, LongsurvError
+from longsurv.inference import maximise
+from longsurv.likelihood import lmm
+from longsurv.likelihood.lmm_blocks import BlockKernel
+from longsurv.likelihood.lmm_sums import in_blocks
+from longsurv.results.contrasts import ContrastLike, contrast_matrix
+from longsurv.results.estimate import check_level
+
+if TYPE_CHECKING:
+    from longsurv.results.mixed import MixedEstimate
+
+Criterion = Callable[[np.ndarray], tuple[float, np.ndarray]]
+
+
+def profile(
+    fit: MixedEstimate, of: ContrastLike | None = None, level: float = 0.95
+) -> pd.DataFrame:
+    """Profile-likelihood intervals.
+
+    Parameters
+    ----------
+    fit : MixedEstimate
+        By REML or ML; the profile is of the full likelihood either way.
+    of : str, mapping, array or DataFrame, optional
+        A coefficient or variance parameter by name, or linear combinations of coefficients as for
+        `contrast`. All parameters by default.
+    level : float
+
+    Returns
+    -------
+    DataFrame
+        term, estimate (by ML), conf_low, conf_high. A correlation with a variance estimated as 0
+        has NaN.
+
+    Raises
+    ------
+    LongsurvError
+        For a model with nested groupings or correlated residuals.
+    EstimationError
+        If the likelihood does not fall far enough to give a limit.
+    """
+    check_level(level)
+    if fit.design.structured:
+        raise LongsurvError(
+            "profile intervals are for models with one grouping and independent residuals; "
+            "bootstrap() gives intervals for any"
+        )
+    best = fit if fit.method == "ML" else fit.spec.fit("ML")
+    paths: list[tuple[str, _Path]] = []
+    variances = best.variance.names
+    if of is None or not (isinstance(of, str) and of in variances):
+        L, labels = contrast_matrix(np.eye(len(fit.names)) if of is None else of, fit.names)
+        paths += [(name, _coefficient(best, row)) for name, row in zip(labels, L, strict=True)]
+    if of is None or (isinstance(of, str) and of in variances):
+        chosen = variances if of is None else (of,)
+        paths += [(name, _variance(best, variances.index(name))) for name in chosen]
+    cut = float(chdtri(1, 1.0 - level))
+    rows = []
+    for name, path in paths:
+        low, high = (_limit(path, -2.0 * best.llf, cut, side, name) for side in (-1, 1))
+        rows.append((name, path.estimate, low, high))
+    return pd.DataFrame(rows, columns=["term", "estimate", "conf_low", "conf_high"])
+
+
+@dataclass(frozen=True)
+class _Path:
+    """A parameter that can be held while the others are fitted.
+
+    Attributes
+    ----------
+    estimate, scale : float
+        Where the parameter is best, and roughly how uncertain it is.
+    bounds : tuple of float
+        Between which it is possible.
+    hold : callable
+        Value to (log-likelihood criterion of the other parameters).
+    start, lower : ndarray
+        The other parameters at the best fit, and their lower bounds.
+    """
+
+    estimate: float
+    scale: float
+    bounds: tuple[float, float]
+    hold: Callable[[float], Criterion]
+    start: np.ndarray
+    lower: np.ndarray
+
+
+def _limit(path: _Path, minimum: float, cut: float, side: int, name: str) -> float:
+    """Where the root of the deviance's rise crosses the root of the quantile."""
+    if np.isnan(path.estimate):
+        return np.nan
+    bound = path.bounds[(side + 1) // 2]
+    start = [path.start]
+
+    def excess(value: float) -> float:
+        found = maximise(path.hold(value), start[0], lower=path.lower)
+        if not np.isfinite(found.value):
+            raise EstimationError(
+                f"the profile of {name} cannot be computed at {value:.6g}: {found.status}"
+            )
+        start[0] = found.x
+        return float(np.sqrt(max(-2.0 * found.value - minimum, 0.0)) - np.sqrt(cut))
+
+    inside, step = path.estimate, side * path.scale * np.sqrt(cut)
+    for _ in range(40):
+        beyond = inside + step
+        if side * (beyond - bound) >= 0:
+            if inside == bound or excess(bound) <= 0.0:
+                return bound
+            beyond = bound
+        if excess(beyond) > 0.0:
+            return float(brentq(excess, inside, beyond, xtol=1e-8 * path.scale, rtol=1e-12))
+        inside, step = beyond, 2.0 * step
+    raise EstimationError(f"the likelihood does not bound {name} on one side")
+
+
+def _coefficient(best: MixedEstimate, weights: np.ndarray) -> _Path:
+    data, blocks = best.data, best.design.random.blocks
+
+    def hold(value: float) -> Criterion:
+        kernel = BlockKernel(_constrained(data, weights, value), blocks)
+        return lambda x: kernel.criterion(x, False)
+
+    kernel = BlockKernel(data, blocks)
+    return _Path(
+        estimate=float(weights @ best.coefficients),
+        scale=float(np.sqrt(weights @ best.reference.cov @ weights)),
+        bounds=(-np.inf, np.inf),
+        hold=hold,
+        start=best.lam[kernel.elements],
+        lower=kernel.lower,
+    )
+
+
+def _constrained(data: lmm.LMMData, weights: np.ndarray, value: float) -> lmm.LMMData:
+    """The statistics of the model in which weights' beta is held at a value.
+
+    In orthonormal coordinates weights' beta = weights' beta_ols + h' gamma. The columns of Q are
+    turned so that one lies along h; its part of the mean moves over to the response.
+    """
+    h = solve_triangular(data.r, weights, trans="T")
+    rotation, _ = np.linalg.qr(h[:, None], mode="complete")
+    p = data.p
+    turn = np.zeros((p + 1, p))
+    turn[:p, :-1] = rotation[:, 1:]
+    turn[:p, -1] = -(value - weights @ data.beta_ols) / (h @ h) * h
+    turn[p, -1] = 1.0
+    ztw = data.ztw @ turn
+    return replace(
+        data,
+        ztw=ztw,
+        blocks=(data.blocks[0], in_blocks(ztw)),
+        cross=turn.T @ data.cross @ turn,
+        r=np.eye(p - 1),
+        beta_ols=np.zeros(p - 1),
+    )
+
+
+def _variance(best: MixedEstimate, index: int) -> _Path:
+    """The path of sigma, an SD or a correlation, by its place among the variance parameters."""
+    q = best.data.q
+    name, estimate = best.variance.names[index], float(best.variance.values[index])
+    error = float(best.variance.std_error[index])
+    if name == "sigma":
+        order, make, bounds = np.arange(q), _hold_sigma, (0.0, np.inf)
+    elif index <= q:
+        order, make, bounds = _first(best, [index - 1]), _hold_sd, (0.0, np.inf)
+    else:
+        i, j = best.design.random.pairs[index - 1 - q]
+        order, make, bounds = _first(best, [j, i]), _hold_correlation, (-1.0, 1.0)
+    kernel = BlockKernel(_permuted(best.data, order), _block_sizes(best, order))
+    D = best.lam @ best.lam.T
+    lam = _cholesky(D[np.ix_(order, order)])
+    hold, start, lower = make(kernel, lam, best.sigma)
+    if not np.isfinite(error) or error == 0.0:
+        error = 0.3 if len(bounds) and bounds[1] == 1.0 else max(0.3 * estimate, 0.1 * best.sigma)
+    return _Path(estimate, error, bounds, hold, start, lower)
+
+
+def _first(best: MixedEstimate, effects: list[int]) -> np.ndarray:
+    """Order of the random effects: these first, then the rest of their block, then the others."""
+    block = np.repeat(np.arange(len(best.design.random.blocks)), best.design.random.blocks)
+    rest = [k for k in range(len(block)) if k not in effects]
+    return np.array(
+        effects + sorted(rest, key=lambda k: (block[k] != block[effects[0]], block[k], k))
+    )
+
+
+def _block_sizes(best: MixedEstimate, order: np.ndarray) -> tuple[int, ...]:
+    block = np.repeat(np.arange(len(best.design.random.blocks)), best.design.random.blocks)[order]
+    return tuple(best.design.random.blocks[k] for k in dict.fromkeys(block))
+
+
+def _permuted(data: lmm.LMMData, order: np.ndarray) -> lmm.LMMData:
+    ztz, ztw = data.ztz[:, order][:, :, order], data.ztw[:, order]
+    return replace(
+        data, ztz=ztz, ztw=ztw, blocks=(in_blocks(ztz), in_blocks(ztw)), z_scale=data.z_scale[order]
+    )
+
+
+def _cholesky(D: np.ndarray) -> np.ndarray:
+    """Lower triangle with non-negative diagonal and square D, which may be singular."""
+    values, vectors = np.linalg.eigh(D)
+    half = vectors * np.sqrt(np.maximum(values, 0.0))
+    r = np.linalg.qr(half.T, mode="r")
+    return (r * np.where(np.diag(r) < 0, -1.0, 1.0)[:, None]).T
+
+
+def _slopes(
+    data: lmm.LMMData, lam: np.ndarray, sigma: float | None
+) -> tuple[float, np.ndarray, float]:
+    """Deviance, and its derivatives in lam and log sigma; sigma is at its optimum if None."""
+    at = lmm.profile(data, lam, False)
+    sigma2 = at.sigma2 if sigma is None else sigma**2
+    return at.deviance(sigma2), 2.0 * at.curvature(sigma2) @ lam, 2.0 * (at.dof - at.quad / sigma2)
+
+
+def _hold_sigma(
+    kernel: BlockKernel, lam: np.ndarray, sigma: float
+) -> tuple[Any, np.ndarray, np.ndarray]:
+    def hold(value: float) -> Criterion:
+        def criterion(x: np.ndarray) -> tuple[float, np.ndarray]:
+            deviance, slope, _ = _slopes(kernel.data, kernel.factor(x), value)
+            return -0.5 * deviance, -0.5 * slope[kernel.elements]
+
+        return criterion
+
+    return hold, lam[kernel.elements], kernel.lower
+
+
+def _hold_sd(
+    kernel: BlockKernel, lam: np.ndarray, sigma: float
+) -> tuple[Any, np.ndarray, np.ndarray]:
+    """First effect's SD: sigma lam[0, 0] / z_scale[0]. log sigma takes the place of lam[0, 0]."""
+
+    def hold(value: float) -> Criterion:
+        def criterion(x: np.ndarray) -> tuple[float, np.ndarray]:
+            sigma = float(np.exp(x[0]))
+            first = value * kernel.data.z_scale[0] / sigma
+            factor = kernel.factor(np.append(first, x[1:]))
+            deviance, slope, in_log_sigma = _slopes(kernel.data, factor, sigma)
+            gradient = slope[kernel.elements]
+            gradient[0] = in_log_sigma - gradient[0] * first
+            return -0.5 * deviance, -0.5 * gradient
+
+        return criterion
+
+    start = np.append(np.log(sigma), lam[kernel.elements][1:])
+    return hold, start, np.append(-np.inf, kernel.lower[1:])
+
+
+def _hold_correlation(
+    kernel: BlockKernel, lam: np.ndarray, sigma: float
+) -> tuple[Any, np.ndarray, np.ndarray]:
+    """The second row of lam is its length times (correlation, sqrt(1 - correlation^2))."""
+
+    def hold(value: float) -> Criterion:
+        direction = np.array([value, np.sqrt(max(1.0 - value**2, 0.0))])
+
+        def criterion(x: np.ndarray) -> tuple[float, np.ndarray]:
+            factor = kernel.factor(np.concatenate([x[:1], x[1] * direction, x[2:]]))
+            deviance, slope, _ = _slopes(kernel.data, factor, None)
+            gradient = slope[kernel.elements]
+            inside = np.concatenate([gradient[:1], [gradient[1:3] @ direction], gradient[3:]])
+            return -0.5 * deviance, -0.5 * inside
+
+        return criterion
+
+    elements = lam[kernel.elements]
+    start = np.concatenate([elements[:1], [np.hypot(*elements[1:3])], elements[3:]])
+    return hold, start, np.concatenate([kernel.lower[:1], [0.0], kernel.lower[3:]])

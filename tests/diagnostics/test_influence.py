@@ -1,0 +1,118 @@
+"""Leaving out each patient, against refits in lme4 and refits from the rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from longsurv.diagnostics.influence import influence, without_patient
+from longsurv.errors import LongsurvError
+from longsurv.likelihood import lmm
+from longsurv.models import LMM
+
+
+@pytest.fixture(scope="module")
+def sleep(fits):
+    return influence(fits("sleepstudy"))
+
+
+def test_coefficients_without_each_subject_are_lme4s(sleep, r_results):
+    for subject, rows in sleep.terms.groupby("Subject"):
+        expected = r_results("lmm_kr", "sleepstudy", f"coef_without {subject}")
+        found = rows.set_index("term")["estimate"]
+        np.testing.assert_allclose(
+            found[["Intercept", "Days"]], [expected["(Intercept)"], expected["Days"]], rtol=1e-6
+        )
+
+
+def test_everything_without_a_patient_is_the_fit_of_the_other_rows(table):
+    data = table("twoarm")
+    fit = LMM("y ~ phase * group + (1 | patient)", data).fit()
+    found = influence(fit)
+    p = len(fit.names)
+    for patient in (1, 5, 41):
+        rest = LMM(fit.spec.formula, data[data["patient"] != patient]).fit()
+        rows = found.terms[found.terms["patient"] == patient].set_index("term")
+        for column in ("estimate", "p_value", "conf_low", "conf_high"):
+            np.testing.assert_allclose(
+                rows[column], rest.tidy().set_index("term")[column], rtol=1e-5, atol=1e-7
+            )
+        change = rest.coefficients - fit.coefficients
+        np.testing.assert_allclose(rows["change"], change, atol=1e-7)
+        np.testing.assert_allclose(rows["change_in_se"], change / fit.bse.to_numpy(), atol=1e-6)
+        summary = found.patients.set_index("patient").loc[patient]
+        assert summary["rows"] == (data["patient"] == patient).sum()
+        assert summary["sigma"] == pytest.approx(rest.sigma, rel=1e-5)
+        cook = change @ np.linalg.solve(fit.cov_params().to_numpy(), change) / p
+        assert summary["cooks_distance"] == pytest.approx(cook, rel=1e-4)
+
+
+def test_statistics_less_a_patient_give_the_likelihood_of_the_rest(fits):
+    fit = fits("gaps")
+    d, lam = fit.design, fit.lam
+    for i in (0, 7):
+        out = d.group == i
+        rest = lmm.prepare(
+            d.fixed.X[~out],
+            d.y[~out],
+            d.Z[~out],
+            d.group[~out] - (d.group[~out] > i),
+            len(d.labels) - 1,
+        )
+        less = without_patient(fit.data, i, d.fixed.X[out], d.y[out])
+        # lam belongs to scaled columns of Z, and the scales differ.
+        other = lam * (rest.z_scale / fit.data.z_scale)[:, None]
+        for reml in (True, False):
+            a, b = lmm.profile(less, lam, reml), lmm.profile(rest, other, reml)
+            assert a.deviance(2.0) == pytest.approx(b.deviance(2.0), rel=1e-12)
+            np.testing.assert_allclose(
+                lmm.coefficients(less, a.gamma), lmm.coefficients(rest, b.gamma), rtol=1e-9
+            )
+
+
+def test_the_patient_who_carries_the_result_is_named():
+    """Nineteen patients without a trend and one with a steep one."""
+    rng = np.random.default_rng(1)
+    g, t = np.repeat(np.arange(20), 5), np.tile(np.arange(5.0), 20)
+    y = 5 + 0.01 * t + 0.3 * rng.normal(size=20)[g] + 0.3 * rng.normal(size=100)
+    y[g == 13] += 1.2 * t[g == 13]
+    data = pd.DataFrame({"id": [f"p{k:02d}" for k in g], "t": t, "y": y})
+    fit = LMM("y ~ t + (1 | id)", data).fit()
+    assert fit.tidy().set_index("term").loc["t", "p_value"] < 0.05
+    found = influence(fit)
+    assert "t without id p13" in found.words
+    assert found.patients.set_index("id").loc["p13", "turns"] == "t"
+    assert found.patients.loc[found.patients["cooks_distance"].idxmax(), "id"] == "p13"
+    rows = found.terms.query("id == 'p13' and term == 't'").iloc[0]
+    assert rows["verdict_changes"] and rows["p_value"] > 0.05 > fit.tidy()["p_value"][1]
+
+
+def test_no_news_is_said_in_words(sleep):
+    assert sleep.words.startswith("No conclusion rests on one patient: with any of the 18 left out")
+
+
+def test_any_estimand_can_be_followed(fits, sleep):
+    found = influence(fits("sleepstudy"), lambda f: f.contrast({"Days": 7.0}))
+    np.testing.assert_allclose(
+        found.terms["estimate"], 7 * sleep.terms.query("term == 'Days'")["estimate"], rtol=1e-9
+    )
+    with pytest.raises(LongsurvError, match="no column"):
+        influence(fits("sleepstudy"), lambda f: f.ranef())
+
+
+def test_verdicts_follow_the_level(fits):
+    """At a level that nothing reaches, no interval excludes 0, with or without a patient."""
+    days = influence(fits("sleepstudy"), level=1 - 1e-9).terms.query("term == 'Days'")
+    assert not days["verdict_changes"].any()
+    assert (days["conf_low"] > 0).all()
+
+
+def test_a_patient_the_model_cannot_do_without_is_noted(table):
+    data = table("twoarm").assign(rare=lambda d: (d["patient"] == 3).astype(float))
+    found = influence(LMM("y ~ phase * group + rare + (1 | patient)", data).fit())
+    row = found.patients.set_index("patient").loc[3]
+    assert "no longer determine" in row["note"] and np.isnan(row["cooks_distance"])
+    assert not (found.terms["patient"] == 3).any()
+    assert (found.patients.set_index("patient").drop(3)["note"] == "").all()
+    assert "could not be fitted without 1" in found.words
