@@ -22,9 +22,11 @@ import pandas as pd
 
 from longsurv import priors as pr
 from longsurv.design import SurvivalDesign, survival_design
-from longsurv.errors import EstimationError, LongsurvError
+from longsurv.errors import DataError, EstimationError, LongsurvError
 from longsurv.inference import Optimum, maximise, sample, whiten
+from longsurv.inference.scoring import ascend
 from longsurv.likelihood import cox
+from longsurv.likelihood.cox_existence import surely_finite
 from longsurv.results.assemble_cox import cox_estimate, cox_posterior
 from longsurv.results.survival import SurvivalEstimate, SurvivalPosterior
 
@@ -37,11 +39,16 @@ class CoxPH:
     ----------
     formula : str
         As in ``"Surv(time, event) ~ drug + age"`` or ``"Surv(entry, exit, event) ~ drug"``; at risk over
-        (entry, exit].
+        (entry, exit]. ``strata(site)`` gives every site a baseline hazard of its own, ``cluster(id)``
+        a covariance robust to dependence within id, ``offset(z)`` a known part of the log hazard.
     data : DataFrame
         One row a patient (or a row an interval). Rows with a missing value in a column of the formula
         are left out, and the result says how many.
     ties : {"efron", "breslow"}
+    weights : str, optional
+        Column of case weights. With weights that are not whole numbers the covariance is robust.
+    patient : str, optional
+        Column of the patient where one has several rows; their times at risk must not overlap.
 
     Raises
     ------
@@ -52,6 +59,8 @@ class CoxPH:
     formula: str
     data: pd.DataFrame
     ties: str = "efron"
+    weights: str | None = None
+    patient: str | None = None
 
     def __post_init__(self) -> None:
         if self.ties not in ("efron", "breslow"):
@@ -60,31 +69,56 @@ class CoxPH:
     @cached_property
     def design(self) -> SurvivalDesign:
         """The arrays of the model."""
-        return survival_design(self.formula, self.data)
+        return survival_design(self.formula, self.data, weights=self.weights, patient=self.patient)
 
     @cached_property
     def statistics(self) -> cox.CoxData:
         """Sorted arrays of the partial likelihood."""
         d = self.design
         entry = d.entry if len(d.formula.surv) == 3 else None
-        return cox.prepare(d.fixed.X, d.exit, d.event, entry=entry, ties=self.ties)
+        try:
+            return cox.prepare(
+                d.fixed.X, d.exit, d.event, entry, d.weights, d.stratum, d.offset, ties=self.ties
+            )
+        except ValueError as error:
+            raise DataError(f"{self.formula!r}: {error}") from error
 
-    def fit(self) -> SurvivalEstimate:
-        """Maximise the partial likelihood."""
-        data = self.statistics
+    def fit(self, penalty: str | None = None, intervals: str | None = None) -> SurvivalEstimate:
+        """Maximise the partial likelihood, or Firth's penalised one.
 
-        def second_order(b: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-            value, gradient, information = cox.value_gradient_information(data, b)
-            return value, gradient, -information
+        Where the partial likelihood has no maximum (separated groups), Firth's is maximised and the
+        result says so.
 
-        optimum = maximise(
-            lambda b: cox.value_and_gradient(data, b),
-            np.zeros(len(self.design.fixed.names)),
-            names=self.design.fixed.names,
-            second_order=second_order,
-        )
+        Parameters
+        ----------
+        penalty : "firth", optional
+            Add half the log determinant of the information (Heinze & Schemper 2001, Biometrics
+            57:114-119): finite with a single death, and less biased with few.
+        intervals : {"wald", "profile"}, optional
+            Of `tidy`, with its p values. By default profile (penalised) likelihood for Firth's
+            penalty, Wald otherwise and with a robust covariance.
+        """
+        if penalty not in (None, "firth") or intervals not in (None, "wald", "profile"):
+            raise LongsurvError(
+                "penalty is 'firth' or None, and intervals 'wald' or 'profile'; "
+                f"got {penalty!r} and {intervals!r}"
+            )
+        data, names, separated = self.statistics, self.design.fixed.names, None
+
+        start = np.zeros(len(names))
+        if penalty is None:
+            optimum = ascend(
+                lambda b: cox.value_gradient_information(data, b), start, names, exact=True
+            )
+            if not surely_finite(data, optimum.gradient, -optimum.hessian):
+                separated = cox.separation(data)
+        if penalty == "firth" or separated is not None:
+            penalty = "firth"
+            optimum = ascend(lambda b: cox.firth_value_gradient_information(data, b), start, names)
         self._check(optimum)
-        return cox_estimate(self, data, optimum)
+        return cox_estimate(
+            self, data, optimum, penalty=penalty, intervals=intervals, separated=separated
+        )
 
     def default_priors(self) -> dict[str, pr.Prior]:
         """Normal(0, 1) for the log hazard ratio of an indicator and per standard deviation of a number.

@@ -1,10 +1,12 @@
 """Linear mixed-effects model of a marker's trajectory.
 
-    y_i = X_i beta + Z_i b_i + e_i,    b_i ~ N(0, D),    e_i ~ N(0, sigma^2 I)
+    y_i = X_i beta + Z_i b_i + e_i,    b_i ~ N(0, D),    e_i ~ N(0, sigma^2 R_i)
 
 y_i are the measurements of patient i, X_i beta the mean curve of the patient's group, Z_i b_i the
-patient's own departure from it. `fit` maximises the (restricted) likelihood, `sample` draws from the
-posterior; both use the likelihood with the b_i integrated out (`longsurv.likelihood.lmm`).
+patient's own departure from it, and that of the site the patient is nested in; R_i, the identity unless
+a residual structure says otherwise, correlates what is left over. `fit` maximises the (restricted)
+likelihood, `sample` draws from the posterior; both use the likelihood with the b_i integrated out
+(`longsurv.likelihood.lmm`, and `lmm_dense` for nested groups and correlated residuals).
 
 Laird & Ware (1982), Biometrics 38:963-974; Bates et al. (2015), J Stat Softw 67(1).
 """
@@ -20,13 +22,14 @@ import numpy as np
 import pandas as pd
 
 from longsurv import priors as pr
-from longsurv.design import MixedDesign, mixed_design
+from longsurv.design import MixedDesign, Residual, mixed_design
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import hessian, maximise, sample, whiten
-from longsurv.likelihood import lmm
-from longsurv.likelihood.covariance import partial_correlations
+from longsurv.likelihood import lmm, lmm_dense
 from longsurv.likelihood.lmm_blocks import BlockKernel
+from longsurv.likelihood.lmm_dense_residual import Structure
 from longsurv.results.assemble_mixed import DF_METHODS, mixed_estimate, mixed_posterior
+from longsurv.results.assemble_structured import structured_estimate, structured_posterior
 from longsurv.results.mixed import MixedEstimate, MixedPosterior
 
 
@@ -37,10 +40,15 @@ class LMM:
     Parameters
     ----------
     formula : str
-        As in ``"log(bili) ~ year * drug + (year | id)"``.
+        As in ``"log(bili) ~ year * drug + (year | id)"``; ``(year || id)`` for uncorrelated random
+        effects, ``(1 | site/id)`` for patients within sites.
     data : DataFrame
         One row a measurement. Rows with a missing value in a column of the formula are left out, and
         the result says how many.
+    residual : Residual, optional
+        Correlation of a patient's residuals; independent by default. With one, the formula needs no
+        random term: ``LMM("y ~ visit * arm", data, Residual("unstructured", "visit", "id"))`` is the
+        mixed model for repeated measures (MMRM).
 
     Raises
     ------
@@ -50,22 +58,32 @@ class LMM:
 
     formula: str
     data: pd.DataFrame
+    residual: Residual = Residual()
 
     @cached_property
     def design(self) -> MixedDesign:
         """The arrays of the model."""
-        return mixed_design(self.formula, self.data)
+        return mixed_design(self.formula, self.data, self.residual, structured=True)
 
     @cached_property
     def statistics(self) -> lmm.LMMData:
-        """Per-patient sufficient statistics."""
+        """Per-patient sufficient statistics (of a model without nesting and residual structure)."""
         d = self.design
+        if d.structured:
+            raise LongsurvError(f"{self.formula!r} has nested groups or correlated residuals")
         return lmm.prepare(d.fixed.X, d.y, d.Z, d.group, len(d.labels))
 
     @cached_property
-    def kernel(self) -> BlockKernel:
+    def kernel(self) -> BlockKernel | lmm_dense.DenseKernel:
         """The likelihood of the free parameters."""
-        return BlockKernel(self.statistics, self.design.random.blocks)
+        d = self.design
+        pairs = d.pairs
+        if pairs is None:
+            return BlockKernel(self.statistics, d.random.blocks)
+        terms = [lmm_dense.Term(g.random.X, g.group, g.random.blocks) for g in d.terms]
+        structure = Structure(*pairs.structure)
+        data = lmm_dense.prepare(d.fixed.X, d.y, d.group, terms, structure, pairs.order, pairs.kind)
+        return lmm_dense.DenseKernel(data)
 
     def fit(self, method: str = "REML", df: str = "auto") -> MixedEstimate:
         """Maximise the restricted likelihood or the likelihood.
@@ -73,13 +91,15 @@ class LMM:
         Parameters
         ----------
         method : {"REML", "ML"}
-        df : {"auto", "kenward-roger", "satterthwaite", "normal"}
+        df : {"auto", "kenward-roger", "kenward-roger-linear", "satterthwaite", "normal"}
             Reference distribution of tests and intervals of the coefficients. "auto" is Kenward-Roger
-            below 200 patients, Satterthwaite from there on, and normal for ML.
+            below 200 patients, Satterthwaite from there on, and normal for ML. Kenward-Roger keeps the
+            second derivatives of a covariance that is not linear in its parameters, as SAS does;
+            "kenward-roger-linear" drops them.
         """
         if method not in ("REML", "ML"):
             raise LongsurvError(f"method is 'REML' or 'ML', not {method!r}")
-        if df not in DF_METHODS or (method == "ML" and df == "kenward-roger"):
+        if df not in DF_METHODS or (method == "ML" and df.startswith("kenward")):
             raise LongsurvError(
                 f"df is one of {DF_METHODS} (Kenward-Roger with REML only), not {df!r}"
             )
@@ -92,16 +112,20 @@ class LMM:
         optimum = maximise(criterion, start, names=kernel.names, lower=kernel.lower)
         if not np.isfinite(optimum.value):
             raise EstimationError(f"{self.formula!r} cannot be fitted: {optimum.status}")
-        return mixed_estimate(self, kernel, optimum, method, df)
+        if isinstance(kernel, BlockKernel):
+            return mixed_estimate(self, kernel, optimum, method, df)
+        return structured_estimate(self, kernel, optimum, method, df)
 
     def default_priors(self) -> dict[str, pr.Prior]:
         """Weakly informative priors, per standard deviation of the data.
 
         A coefficient is Normal(0, 2.5 SD(y) / SD(x)); the intercept is centred at the mean of y, as
         wide as y and the centring of the other columns together; standard deviations are Exponential
-        with mean SD(y), over the root mean square of the random effect's column.
+        with mean SD(y), over the root mean square of the random effect's column. Parameters of a
+        residual structure are Normal(0, 1) where they are unconstrained (log ratios of SDs, tanh or
+        logit of correlations).
         """
-        d, stats = self.design, self.statistics
+        d = self.design
         spread = float(np.std(d.y, ddof=1)) or 1.0
         X = d.fixed.X
         sd_x, mean_x = X.std(axis=0), X.mean(axis=0)
@@ -117,17 +141,18 @@ class LMM:
                 else pr.Normal(0.0, float(scale[j]))
             )
         out["sigma"] = pr.Exponential(spread)
-        for name, z in zip(d.variance_names[1:], stats.z_scale, strict=False):
+        sds = [name for g in d.groupings for name in g.random.parameter_names(g.name)[0]]
+        for name, z in zip(sds, self.kernel.z_scales, strict=True):
             out[name] = pr.Exponential(spread / float(z))
-        return out
+        return out | {name: pr.Normal(0.0, 1.0) for name in self.kernel.residual_names}
 
     def prior_stack(self, given: Mapping[str, pr.Prior] | None, eta: float = 2.0) -> pr.PriorStack:
         """The priors in the order of the parameter vector, the user's in place of the defaults."""
         defaults = self.default_priors()
         names = tuple(defaults)
         chosen = pr.choose(names, defaults, given, self.design.fixed.variables)
-        blocks = self.design.random.blocks
-        return pr.PriorStack(names, chosen, pr.LKJ(eta), max(blocks), blocks)
+        sizes = self.kernel.correlated
+        return pr.PriorStack(names, chosen, pr.LKJ(eta), max(sizes, default=0), sizes)
 
     def sample(
         self,
@@ -157,52 +182,19 @@ class LMM:
             prior, slope = stack.value_and_gradient(theta)
             return value + prior, gradient + slope
 
-        mode = maximise(log_posterior, self._start())
+        fit = self.fit(df="normal")
+        start = kernel.interior(fit.coefficients, fit.sigma, fit.optimum.x)
+        mode = maximise(log_posterior, start)
         if not np.isfinite(mode.value):
             raise EstimationError(f"{self.formula!r} cannot be sampled: {mode.status}")
         whitening = whiten(mode.x, hessian(log_posterior, mode.x))
         drawn = sample(log_posterior, whitening, draws=draws, tune=tune, chains=chains, seed=seed)
-        return mixed_posterior(self, kernel, stack, mode, drawn)
-
-    def _start(self) -> np.ndarray:
-        """Parameter vector near the REML estimate, away from any boundary."""
-        fit = self.fit()
-        q = self.statistics.q
-        D = fit.random_cov.to_numpy() + np.diag((0.1 * fit.sigma / self.statistics.z_scale) ** 2)
-        tau = np.sqrt(np.diag(D))
-        z = partial_correlations(D / np.outer(tau, tau)) if q > 1 else np.empty(0)
-        theta = np.concatenate([fit.coefficients, [np.log(fit.sigma)], np.log(tau), z])
-        return theta[self.kernel.free]
+        if isinstance(kernel, BlockKernel):
+            return mixed_posterior(self, kernel, stack, mode, drawn)
+        return structured_posterior(self, kernel, stack, mode, drawn)
 
     def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0) -> Any:
         """The same model, data and priors in PyMC, with explicit random effects."""
-        import pymc as pm
+        from longsurv.models.lmm_twin import twin
 
-        d, stack = self.design, self.prior_stack(priors, eta)
-        p = len(d.fixed.names)
-        by_name = dict(zip(stack.names, stack.priors, strict=True))
-        coords = {
-            "term": d.fixed.names,
-            "effect": d.random.names,
-            "patient": d.labels,
-            "row": d.rows,
-        }
-        with pm.Model(coords=coords) as model:
-            beta = pm.math.stack([by_name[name].to_pymc(name) for name in d.fixed.names])
-            sigma = by_name["sigma"].to_pymc("sigma")
-            sd = pm.math.stack([by_name[name].to_pymc(name) for name in stack.names[p + 1 :]])
-            raw = pm.Normal("raw", dims=("patient", "effect"))
-            parts, start = [], 0
-            for k, size in enumerate(d.random.blocks):
-                part = raw[:, start : start + size]
-                if size > 1:
-                    # PyMC's LKJCorr is the Cholesky factor of the correlation matrix.
-                    name = "correlation_cholesky" + (f"_{k}" if k else "")
-                    part = part @ pm.LKJCorr(name, n=size, eta=eta).T
-                parts.append(part)
-                start += size
-            raw = pm.math.concatenate(parts, axis=1)
-            b = pm.Deterministic("b", raw * sd, dims=("patient", "effect"))
-            mean = d.fixed.X @ beta + (d.Z * b[d.group]).sum(axis=-1)
-            pm.Normal("y", mean, sigma, observed=d.y, dims="row")
-        return model
+        return twin(self, self.prior_stack(priors, eta), eta)

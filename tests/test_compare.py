@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from longsurv.models import LMM, CoxPH
 
 from longsurv import compare
 from longsurv import priors as pr
 from longsurv.errors import LongsurvError
-from longsurv.models import LMM, CoxPH
 
 COLUMNS = [
     "term", "estimate_ml", "conf_low_ml", "conf_high_ml", "estimate_bayes", "conf_low_bayes",
@@ -94,7 +94,7 @@ def test_boundary(fits):
 
 
 def test_boundary_of_another_parameter():
-    """Four groups with nearly the same mean: maximum likelihood says no variance, Bayes is not so sure."""
+    """Four groups of nearly one mean: maximum likelihood sees no variance, Bayes is not so sure."""
     group = np.repeat(list("abcd"), 3)
     y = np.array([1.0, 2.0, 3.0, 1.1, 2.2, 2.7, 0.9, 1.8, 3.3, 1.2, 2.0, 2.8])
     spec = LMM("y ~ 1 + (1 | group)", data=pd.DataFrame({"y": y, "group": group}))
@@ -104,7 +104,7 @@ def test_boundary_of_another_parameter():
 
 
 def test_asymptotics_of_variances(table):
-    """Six batches: what is known of the variance between them is far from normal, whatever the prior."""
+    """Six batches say little of the variance between them, and not normally, whatever the prior."""
     spec = LMM("Yield ~ 1 + (1 | Batch)", data=table("dyestuff"))
     found = both(spec, priors={"sd(Intercept|Batch)": pr.HalfNormal(1e5)})
     assert found.loc["sd(Intercept|Batch)", "verdict"] == "asymptotics"

@@ -32,7 +32,11 @@ def family(prior):
 
 
 def places(prior):
-    return np.array([0.01, 0.3, 1.0, 2.5, 7.0]) if prior.positive else np.array([-6.0, -1, 0, 0.4, 8.0])
+    return (
+        np.array([0.01, 0.3, 1.0, 2.5, 7.0])
+        if prior.positive
+        else np.array([-6.0, -1, 0, 0.4, 8.0])
+    )
 
 
 @pytest.mark.parametrize("prior", FAMILIES, ids=family)
@@ -52,7 +56,9 @@ def test_density_is_pymc_s(prior):
         variable = prior.to_pymc("x")
     logp = pm.logp(variable, places(prior)).eval(mode="FAST_COMPILE")
     # PyMC evaluates the gamma function to nine digits
-    np.testing.assert_allclose([pr.log_density(prior, x)[0] for x in places(prior)], logp, rtol=1e-8)
+    np.testing.assert_allclose(
+        [pr.log_density(prior, x)[0] for x in places(prior)], logp, rtol=1e-8
+    )
 
 
 @pytest.mark.parametrize("prior", FAMILIES, ids=family)
@@ -88,7 +94,7 @@ def stack_of(q: int, eta: float) -> pr.PriorStack:
 
 @pytest.mark.parametrize(("q", "eta"), [(2, 1.0), (2, 3.0), (3, 1.0), (3, 2.0), (4, 0.7)])
 def test_lkj_is_pymc_s(q, eta, numeric_gradient):
-    """Densities of the unconstrained z, of K in PyMC and of z in ours, differ by |dK / dz|, worked out numerically."""
+    """Ours is a density of z and PyMC's of K; they differ by |dK / dz|, worked out numerically."""
     from longsurv.likelihood.covariance import correlation_cholesky
 
     rng = np.random.default_rng(q)
@@ -99,7 +105,9 @@ def test_lkj_is_pymc_s(q, eta, numeric_gradient):
             numeric_gradient(lambda v, i=i, j=j: correlation_cholesky(v, q)[i, j], z, 1e-4)
             for i, j in zip(*below, strict=True)
         ]
-        expected = pymc_lkj(correlation_cholesky(z, q), eta) + np.linalg.slogdet(np.array(columns))[1]
+        expected = (
+            pymc_lkj(correlation_cholesky(z, q), eta) + np.linalg.slogdet(np.array(columns))[1]
+        )
         value, gradient = stack_of(q, eta).value_and_gradient(z)
         assert value == pytest.approx(expected, abs=1e-7)
         slope = numeric_gradient(lambda v: stack_of(q, eta).value_and_gradient(v)[0], z)
@@ -126,9 +134,7 @@ def test_lkj_log_prior_is_a_power_of_the_determinant():
 
 
 class TestStack:
-    stack = pr.PriorStack(
-        tuple("abcde"), tuple(FAMILIES), pr.LKJ(2.0), 2
-    )
+    stack = pr.PriorStack(tuple("abcde"), tuple(FAMILIES), pr.LKJ(2.0), 2)
     theta = np.array([0.3, -2.0, 0.4, -1.0, 0.9, 0.5])
 
     def test_constrain(self):
@@ -204,7 +210,9 @@ class TestFromInterval:
         prior = pr.from_interval(1.0, 0.5, 2.0, level=0.8)
         assert stats.norm(prior.mean, prior.sd).cdf(math.log(2.0)) == pytest.approx(0.9)
 
-    @pytest.mark.parametrize("bad", [(0.8, 0.9, 1.2), (0.8, 0.6, 0.7), (0.8, -0.1, 1.0), (0.8, 1.0, 0.6)])
+    @pytest.mark.parametrize(
+        "bad", [(0.8, 0.9, 1.2), (0.8, 0.6, 0.7), (0.8, -0.1, 1.0), (0.8, 1.0, 0.6)]
+    )
     def test_not_an_interval(self, bad):
         with pytest.raises(LongsurvError, match="0 < low < ratio < high"):
             pr.from_interval(*bad)
@@ -228,20 +236,20 @@ def test_named_treatment_priors():
     assert pr.TREATMENT["weak"] == pr.Normal(0.0, 1.0)
 
 
-class TestChoose:
-    names = ("drug[T.b]", "drug[T.c]", "sigma")
-    defaults = {"drug[T.b]": pr.Normal(), "drug[T.c]": pr.Normal(), "sigma": pr.Exponential()}
-    aliases = {"drug": ("drug[T.b]", "drug[T.c]")}
+DEFAULTS = {"drug[T.b]": pr.Normal(), "drug[T.c]": pr.Normal(), "sigma": pr.Exponential()}
+ALIASES = {"drug": ("drug[T.b]", "drug[T.c]")}
 
+
+class TestChoose:
     def choose(self, **given):
-        return pr.choose(self.names, self.defaults, given, self.aliases)
+        return pr.choose(tuple(DEFAULTS), DEFAULTS, given, ALIASES)
 
     def test_defaults(self):
-        assert pr.choose(self.names, self.defaults, None, self.aliases) == tuple(self.defaults.values())
+        assert pr.choose(tuple(DEFAULTS), DEFAULTS, None, ALIASES) == tuple(DEFAULTS.values())
 
     def test_by_variable(self):
         mine = pr.StudentT(4.0)
-        assert self.choose(drug=mine) == (mine, mine, self.defaults["sigma"])
+        assert self.choose(drug=mine) == (mine, mine, DEFAULTS["sigma"])
 
     def test_by_term(self):
         mine = pr.HalfNormal(2.0)

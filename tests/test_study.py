@@ -49,8 +49,8 @@ def test_a_study_file_gives_the_whole_study() -> None:
 def test_components_of_a_score_are_not_endpoints() -> None:
     study = Study.from_toml(ls.example_path("ivig_sepsis") / "study.toml")
     assert len(study.cohort.markers) == 17
-    assert len(study.endpoints) == 14
-    assert not {"fdp", "pt_ratio", "sirs"} & set(study.endpoints)
+    assert len(study.cohort.endpoints) == 14
+    assert not {"fdp", "pt_ratio", "sirs"} & set(study.cohort.endpoints)
 
 
 def test_every_model_has_both_answers(results: StudyResults) -> None:

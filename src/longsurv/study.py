@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from longsurv.cohort import Cohort, Marker
+from longsurv.cohort import Cohort
 from longsurv.cohort.settings import ModelSettings, SamplingSettings, read_study
 from longsurv.errors import FormulaError, LongsurvError
 from longsurv.estimands.changes import Change
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from longsurv.results import Estimate, Posterior
 
 MORTALITY = "mortality"
-COMPONENT = "component"
 QUICK_DRAWS = 500
 
 
@@ -101,15 +100,6 @@ class Study:
         return replace(self, sampling=replace(self.sampling, seed=seed))
 
     @property
-    def endpoints(self) -> dict[str, Marker]:
-        """The markers that are modelled: all but those of the family "component".
-
-        Components are measured to compute a score and are not endpoints of their own.
-        """
-        markers = self.cohort.markers
-        return {name: marker for name, marker in markers.items() if marker.family != COMPONENT}
-
-    @property
     def change_variable(self) -> str:
         """What a marker changes along: "phase" if the trajectory model has it, else its time."""
         has_phase = re.search(r"\bphase\b", self.models.trajectory) is not None
@@ -136,7 +126,7 @@ class Study:
         from longsurv.models import LMM, CoxPH
 
         specs: list[Any] = [CoxPH(self._mortality_formula, data=self.cohort.survival_data())]
-        for name in list(self.endpoints)[:1]:  # the formula is the same for all
+        for name in list(self.cohort.endpoints)[:1]:  # the formula is the same for all
             specs.append(LMM(self._trajectory_formula, data=self._marker_data(name)))
         found = []
         for spec in specs:
@@ -181,7 +171,7 @@ class Study:
                 bar.set_description_str(label[:28])
                 models[name] = fit()
                 bar.update()
-        markers = {name: models[name] for name in study.endpoints}
+        markers = {name: models[name] for name in study.cohort.endpoints}
         return StudyResults(
             study=study,
             markers=MappingProxyType(markers),
@@ -195,7 +185,7 @@ class Study:
     def _stages(self) -> list[tuple[str, str, Callable[[], ModelResult]]]:
         stages: list[tuple[str, str, Callable[[], ModelResult]]] = [
             (name, marker.label, partial(self._fit_marker, name))
-            for name, marker in self.endpoints.items()
+            for name, marker in self.cohort.endpoints.items()
         ]
         return [*stages, (MORTALITY, "Mortality", self._fit_mortality)]
 

@@ -29,7 +29,14 @@ def data():
 def test_treatment_coding(data):
     design, complete = fixed_design("drug * x", data)
     assert complete.all() and design.aliased == ()
-    assert design.names == ("Intercept", "drug[T.b]", "drug[T.c]", "x", "drug[T.b]:x", "drug[T.c]:x")
+    assert design.names == (
+        "Intercept",
+        "drug[T.b]",
+        "drug[T.c]",
+        "x",
+        "drug[T.b]:x",
+        "drug[T.c]:x",
+    )
     b, c = (data["drug"] == "b").to_numpy(float), (data["drug"] == "c").to_numpy(float)
     x = data["x"].to_numpy()
     np.testing.assert_array_equal(design.X, np.column_stack([np.ones(12), b, c, x, b * x, c * x]))
@@ -38,7 +45,11 @@ def test_treatment_coding(data):
 
 def test_the_reference_is_the_first_level(data):
     drug = pd.Categorical(data["drug"], categories=["c", "a", "b"])
-    assert fixed_design("drug", data.assign(drug=drug))[0].names == ("Intercept", "drug[T.a]", "drug[T.b]")
+    assert fixed_design("drug", data.assign(drug=drug))[0].names == (
+        "Intercept",
+        "drug[T.a]",
+        "drug[T.b]",
+    )
 
 
 def test_variables_behind_functions(data):
@@ -54,7 +65,11 @@ def test_text_of_every_kind(data, dtype):
 
 @pytest.mark.parametrize("dtype", ["Int64", "Float64", "boolean", "int8", bool])
 def test_numbers_of_every_kind(data, dtype):
-    v = pd.Series(np.arange(12) % 2, index=data.index).astype(bool if dtype == "boolean" else dtype).astype(dtype)
+    v = (
+        pd.Series(np.arange(12) % 2, index=data.index)
+        .astype(bool if dtype == "boolean" else dtype)
+        .astype(dtype)
+    )
     design, _ = fixed_design("v", data.assign(v=v))
     np.testing.assert_array_equal(design.X[:, 1], np.arange(12) % 2)
 
@@ -104,9 +119,13 @@ class TestDependence:
         assert design.aliased == ("drug[T.d]",)
 
     def test_an_empty_cell(self, data):
-        two = data.assign(sex=np.where(data["drug"] == "c", "m", np.resize(["m", "m", "m", "f", "f", "f"], 12)))
+        two = data.assign(
+            sex=np.where(data["drug"] == "c", "m", np.resize(["m", "m", "m", "f", "f", "f"], 12))
+        )
         design, _ = fixed_design("drug * sex", two)
-        assert len(design.aliased) == 1 and np.linalg.matrix_rank(design.X) == design.X.shape[1] == 5
+        assert (
+            len(design.aliased) == 1 and np.linalg.matrix_rank(design.X) == design.X.shape[1] == 5
+        )
 
     def test_a_date_is_not_the_intercept(self, data):
         """Seconds since 1970 vary by little relative to their size, and still count."""
@@ -138,7 +157,9 @@ class TestNewData:
         new = np.array([0.5, 3.25, 9.0])
         knots = np.array([0, 0, 0, 0, 5.5, 11, 11, 11, 11], dtype=float)
         expected = BSpline.design_matrix(new, knots, 3).toarray()[:, 1:]
-        np.testing.assert_allclose(design.rebuild(pd.DataFrame({"x": new}))[:, 1:], expected, atol=1e-12)
+        np.testing.assert_allclose(
+            design.rebuild(pd.DataFrame({"x": new}))[:, 1:], expected, atol=1e-12
+        )
 
     def test_one_level_only(self, data):
         design, _ = fixed_design("drug", data)
@@ -180,7 +201,9 @@ class TestNewData:
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.permutations(range(12)), st.sampled_from(["drug * x", "bs(x, df=5)", "poly(x, 3) + drug"]))
+@given(
+    st.permutations(range(12)), st.sampled_from(["drug * x", "bs(x, df=5)", "poly(x, 3) + drug"])
+)
 def test_order_of_rows(order, right):
     data = pd.DataFrame({"x": np.arange(12.0) ** 1.5, "drug": list("abc") * 4})
     design, _ = fixed_design(right, data)
@@ -209,7 +232,9 @@ def test_outside_a_logarithm(data, bad):
     data.loc[4, "x"] = bad
     with pytest.raises(DataError, match=r"\['log\(x\)'\].*infinite or undefined"):
         fixed_design("log(x)", data)
-    with pytest.raises(DataError, match=r"'log\(x\)' is infinite or undefined in 1 rows \(index 4\)"):
+    with pytest.raises(
+        DataError, match=r"'log\(x\)' is infinite or undefined in 1 rows \(index 4\)"
+    ):
         response("log(x)", data)
 
 
@@ -223,7 +248,9 @@ class TestResponse:
         assert list(np.flatnonzero(np.isnan(response("y", data)))) == [2]
 
     def test_text(self, data):
-        with pytest.raises(FormulaError, match=r"'drug' must be one numeric column; it gives .*drug\[a\]"):
+        with pytest.raises(
+            FormulaError, match=r"'drug' must be one numeric column; it gives .*drug\[a\]"
+        ):
             response("drug", data)
 
     def test_many_labels_are_not_all_listed(self, data):

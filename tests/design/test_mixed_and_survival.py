@@ -115,7 +115,9 @@ class TestSurvival:
 
     @pytest.mark.parametrize("dtype", [bool, "boolean", "Int64", float])
     def test_kinds_of_event(self, lives, dtype):
-        d = survival_design("Surv(exit, died) ~ age", lives.astype({"died": bool}).astype({"died": dtype}))
+        d = survival_design(
+            "Surv(exit, died) ~ age", lives.astype({"died": bool}).astype({"died": dtype})
+        )
         np.testing.assert_array_equal(d.event, [1, 0, 1, 1, 0])
 
     @pytest.mark.parametrize("column", ["entry", "exit", "died", "arm", "age"])

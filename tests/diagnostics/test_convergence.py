@@ -64,7 +64,9 @@ def judge(x, divergences=0, energy=None, flags=()):
     diverging = np.zeros(x.shape, dtype=bool)
     diverging.ravel()[:divergences] = True
     energy = np.random.default_rng(9).normal(size=x.shape) if energy is None else energy
-    return of_posterior(summarise({"x": x}, 0.95), {"diverging": diverging, "energy": energy}, flags)
+    return of_posterior(
+        summarise({"x": x}, 0.95), {"diverging": diverging, "energy": energy}, flags
+    )
 
 
 def test_good_chains():

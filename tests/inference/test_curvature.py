@@ -29,7 +29,10 @@ def test_hessian():
     for x in rng.normal(size=(10, 3)) * [1.0, 1.0, 10.0]:
         np.testing.assert_allclose(hessian(density, x), exact(x), rtol=1e-6, atol=1e-6)
         np.testing.assert_allclose(
-            hessian(density, x, np.array([2, 0])), exact(x)[np.ix_([2, 0], [2, 0])], rtol=1e-6, atol=1e-6
+            hessian(density, x, np.array([2, 0])),
+            exact(x)[np.ix_([2, 0], [2, 0])],
+            rtol=1e-6,
+            atol=1e-6,
         )
 
 

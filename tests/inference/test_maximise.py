@@ -118,7 +118,9 @@ def test_flat_direction():
 
 
 def test_saddle_is_not_a_maximum():
-    found = maximise(lambda x: (x[0] ** 2 - x[1] ** 2, np.array([2 * x[0], -2 * x[1]])), np.zeros(2))
+    found = maximise(
+        lambda x: (x[0] ** 2 - x[1] ** 2, np.array([2 * x[0], -2 * x[1]])), np.zeros(2)
+    )
     assert not found.converged
 
 

@@ -47,7 +47,9 @@ def test_moments_when_the_whitening_is_wrong():
     def log_gamma(x):
         return float(4 * x[0] - np.exp(x[0])), np.array([4 - np.exp(x[0])])
 
-    found = sample(log_gamma, whiten(np.array([3.0]), np.array([[-40.0]])), draws=1500, chains=2, seed=1)
+    found = sample(
+        log_gamma, whiten(np.array([3.0]), np.array([[-40.0]])), draws=1500, chains=2, seed=1
+    )
     x = np.exp(found.theta[..., 0])
     assert abs(x.mean() - gamma(4).mean()) < 4 * mcse(x)
     assert abs(x.std() - gamma(4).std()) < 4 * mcse(x, "sd")
@@ -64,7 +66,15 @@ def test_one_seed_one_answer(draws):
 
 
 def test_record(draws):
-    for name in ("diverging", "energy", "n_steps", "tree_depth", "step_size", "lp", "acceptance_rate"):
+    for name in (
+        "diverging",
+        "energy",
+        "n_steps",
+        "tree_depth",
+        "step_size",
+        "lp",
+        "acceptance_rate",
+    ):
         assert draws.stats[name].shape == (2, 1000)
     assert draws.stats["diverging"].dtype == bool and not draws.stats["diverging"].any()
     assert draws.seed == 3 and draws.tune == 300 and draws.seconds > 0

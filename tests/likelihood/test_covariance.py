@@ -18,7 +18,9 @@ from longsurv.likelihood.covariance import (
 
 UNCONSTRAINED = st.integers(1, 5).flatmap(
     lambda q: st.lists(
-        st.floats(-3, 3, allow_nan=False), min_size=count_correlations(q), max_size=count_correlations(q)
+        st.floats(-3, 3, allow_nan=False),
+        min_size=count_correlations(q),
+        max_size=count_correlations(q),
     ).map(lambda z: (q, np.array(z, dtype=float)))
 )
 
@@ -64,7 +66,9 @@ def test_pullback_is_the_gradient(q, numeric_gradient):
         z, weights = rng.normal(size=count_correlations(q)), rng.normal(size=(q, q))
         weights = np.tril(weights)
         expected = numeric_gradient(lambda v, w=weights: (w * correlation_cholesky(v, q)).sum(), z)
-        np.testing.assert_allclose(correlation_pullback(z, q, weights), expected, rtol=1e-8, atol=1e-9)
+        np.testing.assert_allclose(
+            correlation_pullback(z, q, weights), expected, rtol=1e-8, atol=1e-9
+        )
 
 
 def test_pullback_at_a_correlation_of_one():

@@ -98,14 +98,14 @@ def test_loglik(q, numeric_gradient):
 
 
 def dense_score(rows: Rows, eta: np.ndarray, reml: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Score of the (restricted) likelihood in eta = (D by rows, sigma^2) and its expected information.
+    """Score of the (restricted) likelihood in eta = (D by rows, sigma^2), and expected information.
 
     Searle, Casella & McCulloch (1992), section 6.6, with P = V^-1 - V^-1 X (X' V^-1 X)^-1 X' V^-1.
     """
     q = rows.Z.shape[1]
     same = rows.group[:, None] == rows.group
     parts, D = [], np.zeros((q, q))
-    for (i, j), value in zip(((i, j) for i in range(q) for j in range(i + 1)), eta, strict=False):
+    for i, j, value in zip(*np.tril_indices(q), eta[:-1], strict=True):
         E = np.zeros((q, q))
         E[i, j] = E[j, i] = 1.0
         D += value * E
@@ -139,7 +139,9 @@ def test_variance_curvature(q, reml, numeric_gradient):
         size = np.sqrt(np.diag(found.expected))
         unit = np.outer(size, size)
         np.testing.assert_allclose(found.observed / unit, -np.array(columns) / unit, atol=1e-5)
-        np.testing.assert_allclose(found.expected / unit, dense_score(scaled, eta, reml)[1] / unit, atol=1e-9)
+        np.testing.assert_allclose(
+            found.expected / unit, dense_score(scaled, eta, reml)[1] / unit, atol=1e-9
+        )
         W = np.linalg.inv(dense_V(scaled, sigma, D))
         outside = np.linalg.inv(data.r) @ found.phi @ np.linalg.inv(data.r).T
         np.testing.assert_allclose(outside, np.linalg.inv(rows.X.T @ W @ rows.X), rtol=1e-8)
@@ -148,7 +150,7 @@ def test_variance_curvature(q, reml, numeric_gradient):
 @pytest.mark.parametrize("reml", [True, False])
 @pytest.mark.parametrize("q", CASES)
 def test_profiled_deviance(q, reml, numeric_gradient):
-    """Its value is the dense criterion at the best sigma, and its gradient that of the lower triangle."""
+    """The value is the dense criterion at the best sigma; the gradient is of the lower triangle."""
     rows = simulate(q)
     data = rows.data
     rng = np.random.default_rng(q)
@@ -217,7 +219,9 @@ def test_random_effects(q):
         for g in range(rows.n_groups):
             one = rows.take(np.flatnonzero(rows.group == g))
             A = D @ one.Z.T @ np.linalg.inv(dense_V(one, sigma, D))
-            np.testing.assert_allclose(found.mean[g], A @ (one.y - one.X @ beta), rtol=1e-7, atol=1e-10)
+            np.testing.assert_allclose(
+                found.mean[g], A @ (one.y - one.X @ beta), rtol=1e-7, atol=1e-10
+            )
             np.testing.assert_allclose(found.cov[g], D - A @ one.Z @ D, rtol=1e-6, atol=1e-9)
             np.testing.assert_allclose(found.coupling[g], A @ one.X, rtol=1e-7, atol=1e-10)
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from longsurv.models import CoxPH
 
 from longsurv.errors import EstimationError, FormulaError, LongsurvError
-from longsurv.models import CoxPH
 
 MODELS = [
     "rossi_efron", "rossi_breslow", "rossi_two_efron", "heart_efron", "heart_breslow", "lung_efron",
@@ -31,7 +31,9 @@ def test_coefficients_are_r_s(fits, r_results, name):
     assert fit.converged and fit.diagnose().ok
     for pair, value in r_results("cox_basic", name, "vcov").items():
         a, b = pair.split(" | ")
-        assert fit.cov_params().loc[a, b] == pytest.approx(value, rel=1e-5, abs=1e-6 * se[a] * se[b])
+        assert fit.cov_params().loc[a, b] == pytest.approx(
+            value, rel=1e-5, abs=1e-6 * se[a] * se[b]
+        )
 
 
 def test_published_figures(fits):
@@ -54,7 +56,9 @@ def test_wald_test_is_r_s(fits, r_results, name):
 @pytest.mark.parametrize("name", ["rossi_efron", "rossi_breslow"])
 def test_survival_curves_are_r_s(fits, r_results, name):
     fit = fits(name)
-    typical = pd.DataFrame({"fin": [0, 1], "age": 25, "race": 1, "wexp": 1, "mar": 0, "paro": 1, "prio": 3})
+    typical = pd.DataFrame(
+        {"fin": [0, 1], "age": 25, "race": 1, "wexp": 1, "mar": 0, "paro": 1, "prio": 3}
+    )
     times = [10, 20, 30, 40, 52]
     found = fit.predict(typical, times=times)
     assert list(found["time"]) == times * 2 and list(found["fin"]) == [0] * 5 + [1] * 5
@@ -95,7 +99,12 @@ class TestPredictions:
 
     def test_survival_before_the_first_event(self, fits):
         found = fits("rossi_two_efron").predict(self.new.iloc[:1], times=[0.0, 0.5]).iloc[0]
-        assert tuple(found[["estimate", "std_error", "conf_low", "conf_high"]]) == (1.0, 0.0, 1.0, 1.0)
+        assert tuple(found[["estimate", "std_error", "conf_low", "conf_high"]]) == (
+            1.0,
+            0.0,
+            1.0,
+            1.0,
+        )
 
     def test_order_of_times_is_kept(self, fits):
         a = fits("rossi_two_efron").predict(self.new, times=[40, 10])
@@ -115,7 +124,11 @@ class TestPredictions:
         fit = fits("rossi_two_efron")
         ratios, tidy = fit.hazard_ratios(level=0.8), fit.tidy(level=0.8)
         assert list(ratios["term"]) == ["fin", "prio"]
-        for a, b in (("hazard_ratio", "estimate"), ("conf_low", "conf_low"), ("conf_high", "conf_high")):
+        for a, b in (
+            ("hazard_ratio", "estimate"),
+            ("conf_low", "conf_low"),
+            ("conf_high", "conf_high"),
+        ):
             np.testing.assert_allclose(np.log(ratios[a]), tidy[b])
         np.testing.assert_array_equal(ratios["p_value"], tidy["p_value"])
 
@@ -150,17 +163,23 @@ class TestInvariance:
     def test_units(self, lives, time, covariate, shift):
         fit = CoxPH(FORMULA, data=lives).fit()
         moved = lives.assign(
-            week=time * lives["week"], entry=time * lives["entry"], prio=covariate * (lives["prio"] + shift)
+            week=time * lives["week"],
+            entry=time * lives["entry"],
+            prio=covariate * (lives["prio"] + shift),
         )
         again = CoxPH(FORMULA, data=moved).fit()
         assert again.llf == pytest.approx(fit.llf, abs=1e-6) and again.converged
         unit = np.array([1, 1, covariate, 1])
         order = [again.names.index(n) for n in ("arm[T.none]", "age", "prio", "arm[T.none]:age")]
         old = [fit.names.index(n) for n in ("arm[T.none]", "age", "prio", "arm[T.none]:age")]
-        np.testing.assert_allclose(again.coefficients[order] * unit, fit.coefficients[old], rtol=1e-4)
+        np.testing.assert_allclose(
+            again.coefficients[order] * unit, fit.coefficients[old], rtol=1e-4
+        )
 
     def test_only_the_order_of_times_matters(self, fit, lives):
-        again = CoxPH(FORMULA, data=lives.assign(week=lives["week"] ** 3, entry=lives["entry"] ** 3)).fit()
+        again = CoxPH(
+            FORMULA, data=lives.assign(week=lives["week"] ** 3, entry=lives["entry"] ** 3)
+        ).fit()
         assert again.llf == pytest.approx(fit.llf, abs=1e-9)
 
     def test_another_reference(self, fit, lives):
@@ -185,8 +204,8 @@ class TestHardData:
         """Everyone on one arm dies before anyone on the other."""
         lives = pd.DataFrame({"time": range(1, 13), "died": 1, "arm": [1] * 6 + [0] * 6})
         fit = CoxPH("Surv(time, died) ~ arm", data=lives).fit()
-        assert not fit.converged and not fit.diagnose().ok
-        assert "arm" in fit.optimum.status and "grow without end" in fit.diagnose().words
+        assert fit.converged and 0 < fit.params["arm"] < 5
+        assert "Firth" in fit.method and "coefficient of arm rises without end" in fit.flags[0]
 
     def test_a_constant_covariate_is_told(self, lives):
         fit = CoxPH("Surv(week, arrest) ~ prio + one", data=lives.assign(one=1.0)).fit()
@@ -195,7 +214,9 @@ class TestHardData:
     def test_few_events_are_told(self, lives):
         fit = CoxPH("Surv(week, arrest) ~ age + prio", data=lives.iloc[:20]).fit()
         assert "10 events a coefficient" in " ".join(fit.flags)
-        assert "10 events a coefficient" not in " ".join(CoxPH("Surv(week, arrest) ~ age", lives).fit().flags)
+        assert "10 events a coefficient" not in " ".join(
+            CoxPH("Surv(week, arrest) ~ age", lives).fit().flags
+        )
 
     def test_no_covariates(self, lives):
         spec = CoxPH("Surv(week, arrest) ~ 1", data=lives)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from longsurv.models import CoxPH
 
 from longsurv import priors as pr
 from longsurv.likelihood import cox
-from longsurv.models import CoxPH
 
 
 def mcse(x, kind="mean"):
@@ -45,7 +45,10 @@ def test_moments_by_quadrature(few):
     grid = np.linspace(-3, 3, 2001)
     stack = post.stack
     log = np.array(
-        [cox.loglik(spec.statistics, [b]) + stack.value_and_gradient(np.array([b]))[0] for b in grid]
+        [
+            cox.loglik(spec.statistics, [b]) + stack.value_and_gradient(np.array([b]))[0]
+            for b in grid
+        ]
     )
     weight = np.exp(log - log.max())
     mean = np.average(grid, weights=weight)

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from longsurv.models import LMM
 
 from longsurv.errors import DataError, FormulaError, LongsurvError
 from longsurv.likelihood import lmm
-from longsurv.models import LMM
 
 MODELS = [
     "sleepstudy", "sleepstudy_intercept", "sleepstudy_slope_only", "gaps", "dyestuff", "dyestuff2",
@@ -20,7 +20,9 @@ MODELS = [
 
 def ours(name: str) -> str:
     """R's name of a coefficient or random effect, as longsurv writes it."""
-    return name.replace("(Intercept)", "Intercept").replace("drugD-penicil", "drug[T.D-penicillamine]")
+    return name.replace("(Intercept)", "Intercept").replace(
+        "drugD-penicil", "drug[T.D-penicillamine]"
+    )
 
 
 @pytest.mark.parametrize("method", ["REML", "ML"])
@@ -29,7 +31,8 @@ class TestAgainstR:
     def both(self, fits, r_results, name, method):
         fit = fits(name, method, "normal")
         return fit, lambda quantity: {
-            ours(k): v for k, v in r_results("lmm_basic", f"{name}_{method.lower()}", quantity).items()
+            ours(k): v
+            for k, v in r_results("lmm_basic", f"{name}_{method.lower()}", quantity).items()
         }
 
     def test_coefficients(self, fits, r_results, name, method):
@@ -42,7 +45,9 @@ class TestAgainstR:
             assert fit.bse[term] == pytest.approx(se[term], rel=1e-5)
         for pair, value in r("vcov").items():
             a, b = pair.split(" | ")
-            assert fit.cov_params().loc[a, b] == pytest.approx(value, rel=1e-4, abs=1e-5 * se[a] * se[b])
+            assert fit.cov_params().loc[a, b] == pytest.approx(
+                value, rel=1e-4, abs=1e-5 * se[a] * se[b]
+            )
 
     def test_criterion(self, fits, r_results, name, method):
         fit, r = self.both(fits, r_results, name, method)
@@ -62,7 +67,9 @@ class TestAgainstR:
             assert found[term] == pytest.approx(value, rel=1e-5)
         if len(fit.design.random.names) > 1:
             ((pair, value),) = r("correlation").items()
-            assert found[f"cor({pair.replace(' | ', ',')}|{group})"] == pytest.approx(value, abs=1e-5)
+            assert found[f"cor({pair.replace(' | ', ',')}|{group})"] == pytest.approx(
+                value, abs=1e-5
+            )
             assert fit.random_cov.iloc[0, 1] == pytest.approx(r("covariance")[pair], rel=1e-4)
 
 
@@ -77,7 +84,7 @@ def test_published_figures(fits):
     assert float(fit.test("Days")["statistic"].iloc[0]) == pytest.approx(45.853, abs=1e-3)
     pbc = fits("pbc", "REML", "normal")
     np.testing.assert_allclose(
-        pbc.params[["Intercept", "year", "drug[T.D-penicillamine]", "year:drug[T.D-penicillamine]"]],
+        pbc.params[["Intercept", "year", ours("drugD-penicil"), ours("year:drugD-penicil")]],
         [0.5630, 0.1798, -0.1332, -0.0044], atol=6e-5,
     )  # fmt: skip
     assert pbc.llf == pytest.approx(-1534.737, abs=1e-3)
@@ -114,16 +121,20 @@ class TestBoundary:
         b = np.linspace(-3, 3, 8)[patient]
         y = 10 + b + 2 * b * t + np.random.default_rng(1).normal(size=40)
         fit = LMM("y ~ t + (t | id)", data=pd.DataFrame({"y": y, "t": t, "id": patient})).fit()
-        correlation = fit.tidy(component="variance").set_index("term").loc["cor(Intercept,t|id)", "estimate"]
+        correlation = (
+            fit.tidy(component="variance").set_index("term").loc["cor(Intercept,t|id)", "estimate"]
+        )
         assert fit.converged and correlation > 0.99
         if correlation > 1 - 1e-6:
             assert any("fewer dimensions" in flag for flag in fit.flags)
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10**6), st.integers(3, 8), st.floats(0.0, 0.8), st.sampled_from(["REML", "ML"]))
+@given(
+    st.integers(0, 10**6), st.integers(3, 8), st.floats(0.0, 0.8), st.sampled_from(["REML", "ML"])
+)
 def test_the_maximum_is_the_highest_point(seed, patients, spread, method):
-    """Against a fine grid of the relative SD: no better value is missed, on the boundary or off it."""
+    """Against a fine grid of the relative SD: no better value is missed, on the boundary or off."""
     rng = np.random.default_rng(seed)
     patient = np.repeat(np.arange(patients), rng.integers(2, 5, patients))
     y = spread * rng.normal(size=patients)[patient] + rng.normal(size=len(patient))
@@ -131,7 +142,8 @@ def test_the_maximum_is_the_highest_point(seed, patients, spread, method):
     fit = spec.fit(method, "normal")
     grid = np.concatenate([np.linspace(0, 3, 301), np.geomspace(3, 100, 100)])
     best = max(
-        -0.5 * lmm.profiled_deviance(spec.statistics, np.array([[g]]), method == "REML")[0] for g in grid
+        -0.5 * lmm.profiled_deviance(spec.statistics, np.array([[g]]), method == "REML")[0]
+        for g in grid
     )
     assert fit.llf >= best - 1e-7
     assert fit.converged
@@ -146,7 +158,14 @@ def small():
     t = rng.uniform(0, 4, len(patient))
     b = rng.normal(size=(14, 2)) * [1.0, 0.4]
     arm = patient % 2
-    y = 4 + 0.5 * t - 0.3 * arm * t + b[patient, 0] + b[patient, 1] * t + 0.5 * rng.normal(size=len(t))
+    y = (
+        4
+        + 0.5 * t
+        - 0.3 * arm * t
+        + b[patient, 0]
+        + b[patient, 1] * t
+        + 0.5 * rng.normal(size=len(t))
+    )
     return pd.DataFrame({"y": y, "t": t, "arm": np.where(arm, "new", "old"), "id": patient + 100})
 
 
@@ -180,7 +199,11 @@ def henderson(fit, X_new, Z_new, group_new):
     A[p:, p:] += penalty
     solution = np.linalg.solve(A, C.T @ d.y / fit.sigma**2)
     new = np.hstack([X_new, wide(Z_new, group_new)])
-    return new @ solution, np.sqrt(np.einsum("ij,jk,ik->i", new, np.linalg.inv(A), new)), solution[p:]
+    return (
+        new @ solution,
+        np.sqrt(np.einsum("ij,jk,ik->i", new, np.linalg.inv(A), new)),
+        solution[p:],
+    )
 
 
 class TestPredictions:
@@ -188,7 +211,14 @@ class TestPredictions:
         d = fit.design
         _, _, b = henderson(fit, d.fixed.X, d.Z, d.group)
         table = fit.ranef()
-        assert list(table.columns) == ["id", "effect", "estimate", "std_error", "conf_low", "conf_high"]
+        assert list(table.columns) == [
+            "id",
+            "effect",
+            "estimate",
+            "std_error",
+            "conf_low",
+            "conf_high",
+        ]
         np.testing.assert_allclose(table["estimate"], b, rtol=1e-6, atol=1e-9)
         assert list(table["id"][:4]) == [100, 100, 101, 101]
         assert list(table["effect"][:2]) == ["Intercept", "t"]
@@ -197,7 +227,9 @@ class TestPredictions:
         table = fits("sleepstudy").ranef().set_index(["Subject", "effect"])
         for term, value in r_results("lmm_kr", "sleepstudy", "blup Subject").items():
             subject, effect = (part.strip() for part in ours(term).split("|"))
-            assert table.loc[(int(subject), effect), "estimate"] == pytest.approx(value, rel=1e-4, abs=1e-4)
+            assert table.loc[(int(subject), effect), "estimate"] == pytest.approx(
+                value, rel=1e-4, abs=1e-4
+            )
         for effect in ("Intercept", "Days"):
             name = effect.replace("Intercept", "(Intercept)")
             cov = r_results("lmm_kr", "sleepstudy", f"blup_cov Subject {name} | {name}")
@@ -220,7 +252,13 @@ class TestPredictions:
         found = fit.predict(new, by_patient=True)
         np.testing.assert_allclose(found["estimate"], expected, rtol=1e-8)
         np.testing.assert_allclose(found["std_error"], se, rtol=1e-6)
-        assert list(found.columns) == [*new.columns, "estimate", "std_error", "conf_low", "conf_high"]
+        assert list(found.columns) == [
+            *new.columns,
+            "estimate",
+            "std_error",
+            "conf_low",
+            "conf_high",
+        ]
         assert list(found.index) == [7, 7]
 
     def test_population(self, fit):
@@ -245,7 +283,9 @@ class TestPredictions:
 
     def test_an_unknown_patient(self, fit):
         new = pd.DataFrame({"t": [2.0, 2.0], "arm": ["old", "old"], "id": [100, 999]})
-        with pytest.raises(LongsurvError, match=r"has not seen id \['999'\].*new_groups='population'"):
+        with pytest.raises(
+            LongsurvError, match=r"has not seen id \['999'\].*new_groups='population'"
+        ):
             fit.predict(new, by_patient=True)
         found = fit.predict(new, by_patient=True, new_groups="population")
         mean = fit.predict(new)
@@ -262,7 +302,7 @@ class TestPredictions:
             fit.predict(good, new_groups="skip")
         with pytest.raises(FormulaError, match="levels the model was not fitted to"):
             fit.predict(good.assign(arm="older"))
-        with pytest.raises(FormulaError, match="Did you mean 't'|'t', which is not a column"):
+        with pytest.raises(FormulaError, match="'t', which is not a column"):
             fit.predict(good.drop(columns="t"))
 
 
@@ -291,7 +331,9 @@ class TestInvariance:
         fit, again = refit(small), refit(small.assign(y=factor * (small["y"] + shift)))
         n, p = len(small), 4
         assert again.llf == pytest.approx(fit.llf - (n - p) * np.log(factor), abs=1e-5)
-        np.testing.assert_allclose(again.params.iloc[1:] / factor, fit.params.iloc[1:], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            again.params.iloc[1:] / factor, fit.params.iloc[1:], rtol=1e-4, atol=1e-5
+        )
         np.testing.assert_allclose(again.bse / factor, fit.bse, rtol=1e-4)
         assert again.sigma / factor == pytest.approx(fit.sigma, rel=1e-4)
         assert again.converged
@@ -350,4 +392,6 @@ class TestSpecification:
                    "sd(Intercept|id)": 10, "sd(t|id)": 70}  # fmt: skip
         assert set(old) == set(factors)
         for name, factor in factors.items():
-            np.testing.assert_allclose(new[name].constants, old[name].scaled(factor).constants, rtol=1e-9)
+            np.testing.assert_allclose(
+                new[name].constants, old[name].scaled(factor).constants, rtol=1e-9
+            )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from longsurv.models import LMM
 from scipy.stats import multivariate_normal
 
 from longsurv import priors as pr
 from longsurv.likelihood import lmm
-from longsurv.models import LMM
 
 
 def tiny(formula: str) -> LMM:
@@ -24,7 +24,7 @@ def tiny(formula: str) -> LMM:
 
 
 def integrated(logp, slope, point: dict, shape: tuple[int, int]) -> float:
-    """Log of the integral of exp(logp) over the random effects, exact because logp is quadratic in them."""
+    """Log of exp(logp) integrated over the random effects: exact, as logp is quadratic in them."""
     size = shape[0] * shape[1]
 
     def gradient(raw):
@@ -48,7 +48,11 @@ def cholesky_to_pymc(r: float) -> np.ndarray:
         ("y ~ t + (1 | id)", None),
         (
             "y ~ t + (1 | id)",
-            {"t": pr.StudentT(3.0, 0.5, 1.0), "sigma": pr.Gamma(2.0, 1.5), "sd(Intercept|id)": pr.HalfNormal(2.0)},
+            {
+                "t": pr.StudentT(3.0, 0.5, 1.0),
+                "sigma": pr.Gamma(2.0, 1.5),
+                "sd(Intercept|id)": pr.HalfNormal(2.0),
+            },
         ),
         ("y ~ t + (t | id)", None),
     ],
@@ -84,7 +88,8 @@ def test_density_against_a_normal_and_priors_by_hand():
     from scipy import stats
 
     spec = tiny("y ~ t + (1 | id)")
-    priors = {"Intercept": pr.Normal(1.0, 3.0), "t": pr.Normal(0.0, 2.0), "sigma": pr.Exponential(0.5),
+    priors = {"Intercept": pr.Normal(1.0, 3.0), "t": pr.Normal(0.0, 2.0),
+              "sigma": pr.Exponential(0.5),
               "sd(Intercept|id)": pr.Exponential(2.0)}  # fmt: skip
     stack, d = spec.prior_stack(priors), spec.design
     theta = np.array([1.5, 0.8, np.log(0.6), np.log(1.1)])
@@ -92,7 +97,9 @@ def test_density_against_a_normal_and_priors_by_hand():
     expected = multivariate_normal(1.5 + 0.8 * spec.data["t"], V).logpdf(spec.data["y"])
     expected += stats.norm(1.0, 3.0).logpdf(1.5) + stats.norm(0.0, 2.0).logpdf(0.8)
     expected += stats.expon(scale=0.5).logpdf(0.6) + stats.expon(scale=2.0).logpdf(1.1)
-    ours = lmm.loglik(spec.statistics, theta)[0] + stack.value_and_gradient(theta)[0] - theta[2:].sum()
+    ours = (
+        lmm.loglik(spec.statistics, theta)[0] + stack.value_and_gradient(theta)[0] - theta[2:].sum()
+    )
     assert ours == pytest.approx(expected, rel=1e-10)
 
 
@@ -117,7 +124,6 @@ def test_an_impossible_variance_is_still_sampled(fits):
     post = fits.posterior("dyestuff2")
     sd = post.draw("sd(Intercept|Batch)")
     assert (sd > 0).all() and np.isfinite(sd).all()
-    # against the density integrated over a grid of the SD, everything else at its draws' mean
     assert post.tidy(component="all")["r_hat"].max() < 1.02
 
 
@@ -130,19 +136,21 @@ def mcse(x, kind="mean"):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:PyTensor could not link to a BLAS")  # as installed by pip
 def test_draws_are_pymc_s(fits):
-    """sleepstudy: means within 4 Monte Carlo standard errors, SDs within 10 %."""
+    """Means within 4 Monte Carlo standard errors, SDs within 10 %.
+
+    With a random intercept only, as the twin with slopes takes twice as long to compile; its
+    density is compared above.
+    """
     import nutpie
 
-    spec, post = fits.spec("sleepstudy"), fits.posterior("sleepstudy")
+    spec, post = fits.spec("sleepstudy_intercept"), fits.posterior("sleepstudy_intercept")
     twin = nutpie.sample(
         nutpie.compile_pymc_model(spec.to_pymc()),
         draws=2000, tune=600, chains=2, cores=2, seed=3, progress_bar=False,
     )["posterior"]  # fmt: skip
-    found = {name: twin[name].to_numpy() for name in post.samples if not name.startswith("cor(")}
-    found["cor(Intercept,Days|Subject)"] = twin["correlation_cholesky"].to_numpy()[..., 1, 0]
-    assert set(found) == set(post.samples)
-    for name, x in found.items():
-        ours = post.draw(name)
+    assert set(post.samples) == {"Intercept", "Days", "sigma", "sd(Intercept|Subject)"}
+    for name, ours in post.samples.items():
+        x = twin[name].to_numpy()
         assert abs(ours.mean() - x.mean()) < 4 * np.hypot(mcse(ours), mcse(x)), name
         assert ours.std() == pytest.approx(x.std(), rel=0.1), name
     b = post.ranef().set_index(["Subject", "effect"])

@@ -11,7 +11,7 @@ import pytest
 from longsurv.errors import LongsurvError
 from longsurv.models import LMM
 from longsurv.results import bootstrap as module
-from longsurv.results.bootstrap import bootstrap, parameters, refit, simulate
+from longsurv.results.bootstrap import bootstrap, parameters, refit, simulator
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,8 @@ def test_simulated_measurements_have_the_mean_and_covariance_of_the_model(fits):
     V = (d.group[:, None] == d.group) * (d.Z @ fit.random_cov.to_numpy() @ d.Z.T)
     V += fit.sigma**2 * np.eye(len(V))
     rng = np.random.default_rng(0)
-    y = np.array([simulate(fit, rng) for _ in range(4000)])
+    draw = simulator(fit)
+    y = np.array([draw(rng) for _ in range(4000)])
     sd = np.sqrt(np.diag(V))
     assert np.abs((y.mean(axis=0) - d.fixed.X @ fit.coefficients) / sd * np.sqrt(4000)).max() < 4.5
     wrong = (np.cov(y, rowvar=False) - V) / np.outer(sd, sd)
@@ -39,7 +40,7 @@ def test_simulated_measurements_have_the_mean_and_covariance_of_the_model(fits):
 
 def test_refitting_other_measurements_is_fitting_them(fits, table):
     fit = fits("sleepstudy")
-    y = simulate(fit, np.random.default_rng(3))
+    y = simulator(fit)(np.random.default_rng(3))
     again = refit(fit, y)
     direct = LMM("y ~ Days + (Days | Subject)", table("sleepstudy").assign(y=y)).fit()
     np.testing.assert_allclose(parameters(again), parameters(direct), rtol=1e-9)

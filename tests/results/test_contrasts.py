@@ -50,7 +50,9 @@ def test_frame():
 
 def test_position():
     assert position("drug[T.b]", NAMES) == 2
-    with pytest.raises(LongsurvError, match=r"no coefficient 'drug'; it has .*Did you mean 'drug\[T.b\]'"):
+    with pytest.raises(
+        LongsurvError, match=r"no coefficient 'drug'; it has .*Did you mean 'drug\[T.b\]'"
+    ):
         position("drug", NAMES)
     with pytest.raises(LongsurvError) as caught:
         position("zzz", NAMES)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from longsurv.models import LMM, CoxPH
 from scipy import stats
 
 from longsurv.errors import LongsurvError
-from longsurv.models import LMM, CoxPH
 from longsurv.results.reference import t_p_value, t_quantile
 
 TIDY = ["term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high"]
@@ -30,8 +30,12 @@ class TestTidy:
             p = [2 * r.sf(abs(v)) for r, v in zip(reference, z, strict=True)]
             np.testing.assert_allclose(table["p_value"], p, rtol=1e-6)
             q = np.array([r.ppf(0.5 + level / 2) for r in reference])
-            np.testing.assert_allclose(table["conf_low"], table["estimate"] - q * table["std_error"])
-            np.testing.assert_allclose(table["conf_high"], table["estimate"] + q * table["std_error"])
+            np.testing.assert_allclose(
+                table["conf_low"], table["estimate"] - q * table["std_error"]
+            )
+            np.testing.assert_allclose(
+                table["conf_high"], table["estimate"] + q * table["std_error"]
+            )
 
     def test_components(self, fits):
         fit = fits("sleepstudy")
@@ -143,7 +147,12 @@ def test_glance(fits):
         fit = fits(name)
         row = fit.glance().iloc[0]
         assert len(fit.glance()) == 1
-        assert (row["nobs"], row["llf"], row["aic"], row["bic"]) == (fit.nobs, fit.llf, fit.aic, fit.bic)
+        assert (row["nobs"], row["llf"], row["aic"], row["bic"]) == (
+            fit.nobs,
+            fit.llf,
+            fit.aic,
+            fit.bic,
+        )
         assert row["converged"] and row["evaluations"] > 0
 
 

@@ -7,10 +7,10 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from longsurv.models import LMM, CoxPH
 
 from longsurv.errors import LongsurvError
 from longsurv.likelihood import cox, lmm
-from longsurv.models import LMM, CoxPH
 
 TIDY = [
     "term", "estimate", "std_error", "conf_low", "conf_high", "prob_positive", "r_hat", "ess_bulk",
@@ -29,7 +29,9 @@ class TestTidy:
             assert x.shape == (2, 2000)
             assert row.estimate == pytest.approx(x.mean())
             assert row.std_error == pytest.approx(x.std(), rel=1e-3)
-            assert (row.conf_low, row.conf_high) == pytest.approx(tuple(np.quantile(x, [0.05, 0.95])))
+            assert (row.conf_low, row.conf_high) == pytest.approx(
+                tuple(np.quantile(x, [0.05, 0.95]))
+            )
             assert row.prob_positive == np.mean(x > 0)
 
     def test_convergence_measures_are_arviz_s(self, fits):
@@ -39,7 +41,7 @@ class TestTidy:
         table = post.tidy(component="all").set_index("term")
         for measure, function in (("r_hat", az.rhat), ("ess_bulk", az.ess)):
             found = function(post.idata)
-            tree = found["posterior"] if "posterior" in found else found
+            tree = found.get("posterior", found)
             for term in post.samples:
                 assert table.loc[term, measure] == pytest.approx(float(tree[term]), rel=1e-6)
 
@@ -80,14 +82,16 @@ class TestIdata:
         post = fits.posterior(name)
         tree = post.idata
         (likelihood,) = tree["log_likelihood"].data_vars.values()
-        total = likelihood.sum(dim=[d for d in likelihood.dims if d not in ("chain", "draw")]).to_numpy()
+        total = likelihood.sum(
+            dim=[d for d in likelihood.dims if d not in ("chain", "draw")]
+        ).to_numpy()
         total = total + sum(v.to_numpy() for v in tree["log_prior"].data_vars.values())
         theta = post.draws.theta
         p = len(post.names)
         logged = theta[..., p : len(post.stack.names)]
         z = theta[..., len(post.stack.names) :]
         # one correlation: dr / dz = 1 - r^2
-        total = total + logged.sum(axis=-1) + np.log1p(-np.tanh(z) ** 2).sum(axis=-1)
+        total = total + logged.sum(axis=-1) + np.log1p(-(np.tanh(z) ** 2)).sum(axis=-1)
         difference = post.draws.stats["lp"] - total
         np.testing.assert_allclose(difference, difference[0, 0], atol=1e-6)
 
@@ -114,7 +118,7 @@ class TestIdata:
 
 class TestChecks:
     def test_loo(self, fits):
-        """A patient who is hard to leave out is warned about, by ArviZ, and that is a warning to keep."""
+        """ArviZ warns of a patient who is hard to leave out, and that is a warning to keep."""
         loo = fits.posterior("rossi_two_efron").loo()
         assert np.isfinite(loo.elpd) and loo.n_data_points == 114
         with warnings.catch_warnings():
@@ -139,13 +143,16 @@ class TestChecks:
 
     def test_text(self, fits):
         text = repr(fits.posterior("sleepstudy"))
-        for part in ("2 chains x 2000 draws", "seed 1", "95 % equal-tailed", "Priors: Intercept ~ Normal(",
+        for part in ("2 chains x 2000 draws", "seed 1", "95 % equal-tailed",
+                     "Priors: Intercept ~ Normal(",
                      "correlation ~ LKJ(2)", "cor(Intercept,Days|Subject)"):  # fmt: skip
             assert part in text
 
     def test_one_seed_one_answer(self, table):
         spec = CoxPH("Surv(week, arrest) ~ fin", data=table("rossi"))
-        a, b, c = (spec.sample(draws=100, tune=100, chains=2, seed=s).draws.theta for s in (5, 5, 6))
+        a, b, c = (
+            spec.sample(draws=100, tune=100, chains=2, seed=s).draws.theta for s in (5, 5, 6)
+        )
         np.testing.assert_array_equal(a, b)
         assert not np.array_equal(a, c)
 
@@ -172,7 +179,9 @@ class TestPredictions:
 
     def test_by_patient(self, fits):
         """Each patient's curve, near the one of maximum likelihood."""
-        post, fit = (r.predict(by_patient=True) for r in (fits.posterior("sleepstudy"), fits("sleepstudy")))
+        post, fit = (
+            r.predict(by_patient=True) for r in (fits.posterior("sleepstudy"), fits("sleepstudy"))
+        )
         np.testing.assert_allclose(post["estimate"], fit["estimate"], atol=4.0)
         np.testing.assert_allclose(post["std_error"], fit["std_error"], rtol=0.15)
 
@@ -186,7 +195,9 @@ class TestPredictions:
         found = post.predict(new, by_patient=True, new_groups="population")
         x, sd = post.draw("Intercept"), post.draw("sd(Intercept|Subject)")
         assert found["estimate"].iloc[0] == pytest.approx(x.mean(), abs=2.5)
-        assert found["std_error"].iloc[0] == pytest.approx(np.sqrt(x.var() + np.mean(sd**2)), rel=0.1)
+        assert found["std_error"].iloc[0] == pytest.approx(
+            np.sqrt(x.var() + np.mean(sd**2)), rel=0.1
+        )
 
     def test_survival(self, fits):
         post, fit = fits.posterior("rossi_two_efron"), fits("rossi_two_efron")

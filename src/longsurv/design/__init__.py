@@ -3,6 +3,7 @@
 from longsurv.design.fixed import FixedDesign
 from longsurv.design.formula import Formula, RandomTerm, parse
 from longsurv.design.mixed import MixedDesign, mixed_design
+from longsurv.design.residual import Residual
 from longsurv.design.survival import SurvivalDesign, survival_design
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Formula",
     "MixedDesign",
     "RandomTerm",
+    "Residual",
     "SurvivalDesign",
     "mixed_design",
     "parse",

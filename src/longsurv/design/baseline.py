@@ -46,7 +46,7 @@ class Baseline:
         if self.kind == "exponential":
             return ("log_hazard",)
         if self.kind == "spline":
-            return tuple(f"baseline[{j + 1}]" for j in range(len(self.knots) + DEGREE + 1))
+            return tuple(f"spline[{j + 1}]" for j in range(len(self.knots) + DEGREE + 1))
         edges = ["0", *(f"{k:.4g}" for k in self.knots), "inf"]
         return tuple(f"log_hazard({a},{b}]" for a, b in zip(edges[:-1], edges[1:], strict=True))
 

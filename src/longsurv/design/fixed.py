@@ -49,7 +49,7 @@ class FixedDesign:
         empty = [v for v in _variables(self.recipe, data) if data[v].isna().any()]
         if empty:
             raise FormulaError(
-                f"the new data have missing values in {empty}; every row to predict needs all of them"
+                f"the new data have missing values in {empty}; every row to predict needs them all"
             )
         frame = _evaluate(self.recipe, data, "the new data")
         values = frame[list(self.names)].to_numpy(dtype=float)
@@ -90,7 +90,7 @@ def fixed_design(
     FormulaError
         If the formula cannot be read, or names a variable the data do not have.
     DataError
-        If no row is complete, or a column is infinite or not a number where its variables have values.
+        If no row is complete, or a column is infinite or undefined where its variables have values.
     """
     complete, used = _complete(right, data)
     if not complete.any():
@@ -102,8 +102,8 @@ def fixed_design(
     if not finite.all():
         bad = [str(name) for name, f in zip(frame.columns, finite, strict=True) if not f]
         raise DataError(
-            f"{bad} in '{right}' has infinite or undefined values (the logarithm of 0 or of a negative "
-            "number?); check those columns"
+            f"{bad} in '{right}' has infinite or undefined values (the logarithm of 0 or of a "
+            "negative number?); check those columns"
         )
     names = [str(name) for name in frame.columns]
     keep = np.array([intercept or name != "Intercept" for name in names], dtype=bool)
@@ -147,8 +147,9 @@ def response(left: str, data: pd.DataFrame) -> np.ndarray:
     if len(bad):
         rows = ", ".join(str(data.index[i]) for i in bad[:5]) + (", ..." if len(bad) > 5 else "")
         raise DataError(
-            f"the response {left!r} is infinite or undefined in {len(bad)} rows (index {rows}): is there a zero "
-            "or a negative number under a logarithm? A value below the detection limit is censored, not zero"
+            f"the response {left!r} is infinite or undefined in {len(bad)} rows (index {rows}): "
+            "is there a zero or a negative number under a logarithm? A value below the detection "
+            "limit is censored, not zero"
         )
     return values
 
@@ -172,7 +173,7 @@ def _variables(formula: Any, data: pd.DataFrame) -> list[str]:
 
 
 def _readable(data: pd.DataFrame) -> pd.DataFrame:
-    """The data with pandas' own strings as plain objects, the text that formulaic takes for factors."""
+    """The data with pandas' own strings as plain objects, which formulaic takes for factors."""
     strings = [c for c in data.columns if isinstance(data[c].dtype, pd.StringDtype)]
     return data.astype(dict.fromkeys(strings, object)) if strings else data
 

@@ -29,8 +29,8 @@ class HazardPoints:
     ----------
     start : ndarray of int, shape (N + 1,)
         Points start[i] to start[i + 1] - 1 are those of patient i, the exit first.
-    time, weight : ndarray, shape (G,)
-        The weight of an exit is 0.
+    weight : ndarray, shape (G,)
+        Of the quadrature; 0 at an exit.
     basis : ndarray, shape (m, G)
         Of the log baseline hazard.
     link_x, link_z : ndarray, shapes (K, p, G) and (K, q, G)
@@ -39,7 +39,6 @@ class HazardPoints:
     """
 
     start: np.ndarray
-    time: np.ndarray
     weight: np.ndarray
     basis: np.ndarray
     link_x: np.ndarray
@@ -68,6 +67,8 @@ class JointDesign:
     covariates : ndarray, shape (N, c)
         Of the hazard, less their means.
     covariate_means : ndarray, shape (c,)
+    measurements : DataFrame
+        The rows of the marker's data whose patients are used.
     patients : DataFrame, N rows
         What the marker's formula needs of each patient besides time.
     marker_mean : float
@@ -90,6 +91,7 @@ class JointDesign:
     status: np.ndarray
     covariates: np.ndarray
     covariate_means: np.ndarray
+    measurements: pd.DataFrame
     patients: pd.DataFrame
     marker_mean: float
     points: HazardPoints
@@ -102,6 +104,37 @@ class JointDesign:
         for link, by in zip(self.links.links, self.by, strict=True):
             out += [link.kind, *(f"{link.kind}:{name}" for name in (by.names if by else ()))]
         return tuple(out)
+
+    @property
+    def baseline_names(self) -> tuple[str, ...]:
+        """Coefficients of the log baseline hazard."""
+        return tuple(f"baseline.{name}" for name in self.baseline.names)
+
+    @property
+    def covariate_names(self) -> tuple[str, ...]:
+        """Coefficients of the hazard's covariates."""
+        return tuple(f"event.{name}" for name in self.event.fixed.names)
+
+    @property
+    def association_names(self) -> tuple[str, ...]:
+        """Coefficients of the links."""
+        return tuple(f"assoc.{name}" for name in self.link_names)
+
+    @property
+    def theta_names(self) -> tuple[str, ...]:
+        """Elements of the kernel's parameter vector."""
+        marker = self.marker.fixed.names + self.marker.variance_names
+        return marker + self.baseline_names + self.covariate_names + self.association_names
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Positions of the used measurements."""
+        return self.marker.rows
+
+    @property
+    def rate(self) -> float:
+        """Events over time at risk."""
+        return float(self.status.sum() / (self.exit - self.entry).sum())
 
     def hazard_points(
         self, patients: pd.DataFrame, events: pd.DataFrame, entry: np.ndarray, exit: np.ndarray
@@ -184,6 +217,7 @@ def joint_design(
         status=event.event[order].astype(float),
         covariates=event.fixed.X[order] - means,
         covariate_means=means,
+        measurements=measurements,
         patients=patients,
         marker_mean=centre,
         points=points,
@@ -303,7 +337,6 @@ def _points(
             centre.append(constant * each)
     return HazardPoints(
         start=np.searchsorted(owner, np.arange(n + 1)),
-        time=t,
         weight=weight,
         basis=np.ascontiguousarray(baseline.basis(t).T),
         link_x=np.stack(x),

@@ -49,9 +49,7 @@ class RandomDesign:
 
     def rebuild(self, data: pd.DataFrame) -> np.ndarray:
         """The same columns for new rows, shape (m, q)."""
-        return np.hstack(
-            [np.empty((len(data), 0)), *(part.rebuild(data) for part in self.parts)]
-        )
+        return np.hstack([np.empty((len(data), 0)), *(part.rebuild(data) for part in self.parts)])
 
 
 @dataclass(frozen=True)
@@ -99,6 +97,9 @@ class MixedDesign:
         Groupings that patients are nested in, the finest first.
     residual : ResidualDesign, optional
         Correlation of the residuals of a patient; None for independent ones.
+    pairs : ResidualDesign, optional
+        Kinds of pairs of a patient's rows, independent residuals included; None for a design with one
+        grouping and independent residuals, which needs none.
     """
 
     formula: Formula
@@ -112,6 +113,7 @@ class MixedDesign:
     n_excluded: int
     outer: tuple[Grouping, ...] = ()
     residual: ResidualDesign | None = None
+    pairs: ResidualDesign | None = None
 
     @property
     def Z(self) -> np.ndarray:
@@ -121,13 +123,18 @@ class MixedDesign:
     @property
     def structured(self) -> bool:
         """Whether there is more than independent residuals and the random effects of patients."""
-        return bool(self.outer) or self.residual is not None
+        return self.pairs is not None
 
     @property
     def groupings(self) -> tuple[Grouping, ...]:
         """Patients and what they are nested in, the finest first, where they have random effects."""
-        inner = Grouping(self.group_name, self.random, self.group, self.labels)
-        return (inner, *self.outer) if self.random.names else self.outer
+        return self.terms if self.random.names else self.outer
+
+    @property
+    def terms(self) -> tuple[Grouping, ...]:
+        """Patients, even without random effects, and what they are nested in, the finest first."""
+        patients = Grouping(self.group_name, self.random, self.group, self.labels)
+        return (patients, *self.outer)
 
     @property
     def variance_names(self) -> tuple[str, ...]:
@@ -213,6 +220,11 @@ def mixed_design(
     groupings.sort(key=lambda g: len(g.labels), reverse=True)
     _check_nested(groupings, formula)
     patients, *outer = groupings
+    if residual is not None and residual.patient:
+        _check_finest(patients, residual.patient, used)
+    pairs = None
+    if outer or correlated:
+        pairs = (residual or Residual()).design(used, patients.group)
     return MixedDesign(
         formula=parsed,
         y=y,
@@ -224,7 +236,8 @@ def mixed_design(
         rows=np.flatnonzero(complete),
         n_excluded=int((~complete).sum()),
         outer=tuple(outer),
-        residual=residual.design(used, patients.group) if residual and correlated else None,
+        residual=pairs if correlated else None,
+        pairs=pairs,
     )
 
 
@@ -270,17 +283,26 @@ def _groups(columns: Sequence[str], data: pd.DataFrame, name: str) -> tuple[np.n
     return codes.astype(np.int64), labels
 
 
-def _with_patients(
-    groupings: list[Grouping], patient: str, data: pd.DataFrame
-) -> list[Grouping]:
+def _with_patients(groupings: list[Grouping], patient: str, data: pd.DataFrame) -> list[Grouping]:
     """The groupings, with the patients of the residuals if none of them is theirs."""
     group, labels = _groups([patient], data, patient)
-    for grouping in groupings:
-        pairs = np.unique(np.column_stack([group, grouping.group]), axis=0)
-        if len(pairs) == len(labels) == len(grouping.labels):
-            return groupings
+    if any(_same_partition(group, grouping.group) for grouping in groupings):
+        return groupings
     bare = RandomDesign((), np.empty((len(data), 0)), (), ())
     return [*groupings, Grouping(patient, bare, group, labels)]
+
+
+def _same_partition(a: np.ndarray, b: np.ndarray) -> bool:
+    pairs = np.unique(np.column_stack([a, b]), axis=0)
+    return len(pairs) == a.max() + 1 == b.max() + 1
+
+
+def _check_finest(finest: Grouping, patient: str, data: pd.DataFrame) -> None:
+    if not _same_partition(finest.group, _groups([patient], data, patient)[0]):
+        raise FormulaError(
+            f"residuals of one {patient!r} are correlated, but {finest.name!r} has random effects within it; "
+            "the patients of the residuals must be the finest group of the model"
+        )
 
 
 def _check_nested(groupings: Sequence[Grouping], formula: str) -> None:

@@ -49,12 +49,16 @@ class Residual:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise LongsurvError(f"kind of a residual structure is one of {KINDS}, not {self.kind!r}")
+            raise LongsurvError(
+                f"kind of a residual structure is one of {KINDS}, not {self.kind!r}"
+            )
         if self.heterogeneous is None:
             object.__setattr__(self, "heterogeneous", self.kind == "unstructured")
         if self.visit is None and (self.kind in NEEDS_VISIT or self.heterogeneous):
             what = "a standard deviation for each visit" if self.heterogeneous else repr(self.kind)
-            raise LongsurvError(f"{what} needs the column of the visits: Residual(..., visit='visit')")
+            raise LongsurvError(
+                f"{what} needs the column of the visits: Residual(..., visit='visit')"
+            )
 
     @property
     def trivial(self) -> bool:
@@ -113,7 +117,14 @@ def _check_visits(
     spec: Residual, data: pd.DataFrame, patient: np.ndarray, visit: np.ndarray, levels: pd.Index
 ) -> None:
     if len(levels) < 2:
-        raise DataError(f"column {spec.visit!r} has one value only; correlation needs several visits")
+        raise DataError(
+            f"column {spec.visit!r} has one value only; correlation needs several visits"
+        )
+    if spec.kind in ("ar1", "toeplitz") and _is_text(data[spec.visit]):
+        raise DataError(
+            f"column {spec.visit!r} holds text, which does not say in which order the visits come; make it "
+            "numbers or a Categorical with its categories in order"
+        )
     if spec.kind == "exponential" and not pd.api.types.is_numeric_dtype(levels.dtype):
         raise DataError(f"column {spec.visit!r} must hold times as numbers for kind='exponential'")
     twice = pd.DataFrame({"patient": patient, "visit": visit}).duplicated().to_numpy()
@@ -123,6 +134,14 @@ def _check_visits(
             f"{int(twice.sum())} rows repeat a visit ({spec.visit}) of the same patient, as at index {rows}; "
             "a residual structure needs one row for each patient and visit"
         )
+
+
+def _is_text(column: pd.Series) -> bool:
+    return not (
+        isinstance(column.dtype, pd.CategoricalDtype)
+        or pd.api.types.is_numeric_dtype(column.dtype)
+        or pd.api.types.is_datetime64_any_dtype(column.dtype)
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +173,13 @@ class ResidualDesign:
     most: int
     order: np.ndarray
     kind: np.ndarray
+
+    @property
+    def structure(self) -> tuple[str, bool, np.ndarray, np.ndarray, np.ndarray, int, int]:
+        """Arguments of `longsurv.likelihood.lmm_dense_residual.Structure`."""
+        s = self.spec
+        kinds = (self.lag, self.first, self.second)
+        return (s.kind, bool(s.heterogeneous), *kinds, len(self.levels), self.most)
 
     @property
     def names(self) -> tuple[str, ...]:

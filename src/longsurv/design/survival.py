@@ -135,7 +135,9 @@ class SurvivalDesign:
             raise FormulaError(f"the new data need the column {self.offset_term!r}, the offset")
         values = _offset(data, self.offset_term)
         if np.isnan(values).any():
-            raise FormulaError(f"the offset {self.offset_term!r} is missing in some of the new rows")
+            raise FormulaError(
+                f"the offset {self.offset_term!r} is missing in some of the new rows"
+            )
         return values - self.offset_centre
 
 
@@ -252,7 +254,9 @@ def _take_out_specials(parsed: Formula) -> tuple[Formula, dict[str, list[str]]]:
     return replace(parsed, fixed=fixed), special
 
 
-def _patient_column(parsed: Formula, special: dict[str, list[str]], given: str | None) -> str | None:
+def _patient_column(
+    parsed: Formula, special: dict[str, list[str]], given: str | None
+) -> str | None:
     if given is None and special["cluster"] and len(parsed.surv) == 3:
         return special["cluster"][0]
     return given

@@ -111,7 +111,7 @@ def score(data: CoxData, beta: np.ndarray) -> np.ndarray:
     residual = -(a.X * expected[:, None] - expected_mean) / a.weight[:, None]
     residual[dead] += a.X[dead] - own_mean[k]
     out = np.zeros((data.n_rows, data.n_columns))
-    out[data.order] = residual / data.scale_up
+    out[data.order] = residual * data.scale
     return out
 
 
@@ -130,3 +130,106 @@ def schoenfeld(data: CoxData, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     order = np.lexsort((data.order[dead], a.last[dead]))
     dead = dead[order]
     return data.order[dead], (a.X[dead] - own_mean[a.last[dead] - 1]) * data.scale
+
+
+def _mean_at_events(data: CoxData, at: RiskSums) -> np.ndarray:
+    """Mean of the covariates over each risk set, over the steps of its tied events, (K, p)."""
+    a, m = data.arrays, at.moments
+    total = m[:, :1] * at.S[:, 1:]
+    if a.efron:
+        total -= m[:, 1:2] * at.E[:, 1:]
+    return total / a.death_weight[:, None]
+
+
+def dfbeta(
+    data: CoxData, beta: np.ndarray, cov: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Approximate change of the coefficients by each row, shape (n_rows, p).
+
+    Parameters
+    ----------
+    data : CoxData
+    beta : ndarray, shape (p,)
+    cov : ndarray, shape (p, p)
+        Inverse information.
+    weights : ndarray, shape (n_rows,), optional
+        Case weights.
+    """
+    residual = score(data, beta) @ cov
+    return residual if weights is None else residual * weights[:, None]
+
+
+def robust_covariance(
+    data: CoxData,
+    beta: np.ndarray,
+    cov: np.ndarray,
+    weights: np.ndarray | None = None,
+    cluster: np.ndarray | None = None,
+) -> np.ndarray:
+    """Sandwich covariance of the coefficients: cross product of `dfbeta` summed by cluster.
+
+    Lin & Wei (1989), J Am Stat Assoc 84:1074-1078; without clusters every row is one of its own.
+
+    Parameters
+    ----------
+    data, beta, cov, weights
+        See `dfbeta`.
+    cluster : ndarray of int, shape (n_rows,), optional
+
+    Returns
+    -------
+    ndarray, shape (p, p)
+    """
+    D = dfbeta(data, beta, cov, weights)
+    if cluster is not None:
+        sums = np.zeros((int(cluster.max()) + 1, D.shape[1]))
+        np.add.at(sums, cluster, D)
+        D = sums
+    return D.T @ D
+
+
+def residuals(fit: FittedCox, kind: str = "martingale") -> pd.DataFrame:
+    """Residuals of a fitted Cox model.
+
+    Parameters
+    ----------
+    fit : SurvivalEstimate
+    kind : {"martingale", "deviance", "score", "dfbeta", "dfbetas", "schoenfeld", "scaled_schoenfeld"}
+        dfbeta and dfbetas include the case weights, dfbetas in units of the standard error; the
+        scaled Schoenfeld residuals are centred at the coefficients: their trend over time is that
+        of the log hazard ratio.
+
+    Returns
+    -------
+    DataFrame
+        With the index of the rows fitted to. Martingale and deviance: one column of that name.
+        Score, dfbeta, dfbetas: one a coefficient. Schoenfeld: one row an event, by stratum and time,
+        with "time" before the coefficients.
+
+    Raises
+    ------
+    LongsurvError
+        For an unknown kind.
+    """
+    if kind not in KINDS:
+        raise LongsurvError(f"kind is one of {', '.join(KINDS)}; got {kind!r}")
+    data, b, design = fit.data, fit.coefficients, fit.design
+    index, names = fit.spec.data.index[design.rows], list(fit.names)
+    if kind in ("martingale", "deviance"):
+        M = martingale(data, b)
+        values = M if kind == "martingale" else deviance(M, design.event)
+        return pd.DataFrame({kind: values}, index=index)
+    if "schoenfeld" in kind:
+        rows, values = schoenfeld(data, b)
+        if kind == "scaled_schoenfeld":
+            values = len(rows) * values @ fit.naive_cov + b
+        table = pd.DataFrame(values, columns=names, index=index[rows])
+        table.insert(0, "time", design.exit[rows])
+        return table
+    if kind == "score":
+        values = score(data, b)
+    else:
+        values = dfbeta(data, b, fit.naive_cov, design.weights)
+        if kind == "dfbetas":
+            values = values / np.sqrt(np.diag(fit.naive_cov))
+    return pd.DataFrame(values, columns=names, index=index)

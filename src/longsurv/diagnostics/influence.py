@@ -43,11 +43,14 @@ class Influence:
         it was).
     level : float
         Of the intervals the verdicts rest on.
+    unit : str
+        What was left out: "patient", or the name of an outer grouping.
     """
 
     patients: pd.DataFrame
     terms: pd.DataFrame
     level: float
+    unit: str
 
     @property
     def words(self) -> str:
@@ -58,14 +61,15 @@ class Influence:
         tail = f" The model could not be fitted without {failed} of them." if failed else ""
         if turning.empty:
             return (
-                f"No conclusion rests on one patient: with any of the {len(self.patients)} left "
-                f"out, every estimate keeps its sign and every {self.level:.0%} interval its side of 0.{tail}"
+                f"No conclusion rests on one {self.unit}: with any of the {len(self.patients)} left "
+                "out, every estimate keeps its sign and every "
+                f"{self.level:.0%} interval its side of 0.{tail}"
             )
         parts = [
             f"{term} without {name} {', '.join(map(str, rows[name]))}"
             for term, rows in turning.groupby("term", sort=False)
         ]
-        return f"Conclusions that rest on one patient: {'; '.join(parts)}.{tail}"
+        return f"Conclusions that rest on one {self.unit}: {'; '.join(parts)}.{tail}"
 
     def __repr__(self) -> str:
         worst = self.patients.sort_values("cooks_distance", ascending=False).head(5)
@@ -77,7 +81,9 @@ def tidy(fit: Any) -> pd.DataFrame:
     return fit.tidy()
 
 
-def influence(fit: Any, estimand: Estimand = tidy, *, level: float = 0.95) -> Influence:
+def influence(
+    fit: Any, estimand: Estimand = tidy, *, by: str | None = None, level: float = 0.95
+) -> Influence:
     """Refit a mixed model without each patient.
 
     Parameters
@@ -87,6 +93,8 @@ def influence(fit: Any, estimand: Estimand = tidy, *, level: float = 0.95) -> In
         Takes a fit and returns a table with columns term, estimate, std_error, df, p_value,
         conf_low and conf_high, as in ``lambda f: f.means(["phase", "group"]).contrast("phase",
         "group")``. The coefficients by default.
+    by : str, optional
+        Leave out each group of an outer grouping, such as each site, instead of each patient.
     level : float
         Of the intervals that verdicts rest on, remade from estimand's own if it is not 0.95.
 
@@ -98,11 +106,11 @@ def influence(fit: Any, estimand: Estimand = tidy, *, level: float = 0.95) -> In
         19:15-18).
     """
     precision = np.linalg.inv(fit.reference.cov)
-    name, whole = fit.design.group_name, estimand(fit)
+    (name, group, labels), whole = _units(fit.design, by), estimand(fit)
     _check(whole)
     rows, tables = [], []
-    for i, label in enumerate(fit.design.labels):
-        left_out = fit.design.group == i
+    for i, label in enumerate(labels):
+        left_out = group == i
         try:
             without = _refit(fit, i, left_out)
         except (LongsurvError, np.linalg.LinAlgError) as error:
@@ -120,7 +128,19 @@ def influence(fit: Any, estimand: Estimand = tidy, *, level: float = 0.95) -> In
     turned = terms[terms["verdict_changes"] | terms["sign_changes"]]
     turns = turned.groupby(name, sort=False)["term"].agg("; ".join)
     patients.insert(4, "turns", patients[name].map(turns).fillna("").astype(str))
-    return Influence(patients, terms, level)
+    unit = "patient" if name == fit.design.group_name else name
+    return Influence(patients, terms, level, unit)
+
+
+def _units(design: Any, by: str | None) -> tuple[str, np.ndarray, pd.Index]:
+    """Name, group of each row, and labels of what is left out."""
+    if by is None or by == design.group_name:
+        return design.group_name, design.group, design.labels
+    for grouping in design.outer:
+        if grouping.name == by:
+            return grouping.name, grouping.group, grouping.labels
+    known = [design.group_name, *(grouping.name for grouping in design.outer)]
+    raise LongsurvError(f"by is one of {known}, not {by!r}")
 
 
 def _check(table: pd.DataFrame) -> None:

@@ -1,11 +1,11 @@
 """Residuals of a linear mixed model, and quantile plots with simulation bands.
 
-With V_i = Z_i D Z_i' + sigma^2 I = L_i L_i' the covariance of patient i's measurements,
+With V = R + sum Z D Z' = L L' the covariance of a cluster of measurements (a patient, unless
+patients are nested in sites), R that of their residuals (sigma^2 I unless said otherwise),
 
-    marginal     y_i - X_i b                      what the mean curve leaves
-    scaled       L_i^-1 (y_i - X_i b)             the same, uncorrelated and of unit variance
-    conditional  y_i - X_i b - Z_i b_i            what the patient's own curve leaves
-                 = sigma^2 V_i^-1 (y_i - X_i b)
+    marginal     y - X b                          what the mean curve leaves
+    scaled       L^-1 (y - X b)                   the same, uncorrelated and of unit variance
+    conditional  y - X b - sum Z u = R V^-1 (y - X b)    what the patient's own curve leaves
 
 Santos Nobre & da Motta Singer (2007), Biom J 49:863-875; Houseman, Ryan & Coull (2004), J Am Stat
 Assoc 99:383-394, for the scaled ones.
@@ -13,93 +13,16 @@ Assoc 99:383-394, for the scaled ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import cholesky, solve_triangular
 from scipy.special import ndtri
 
+from longsurv.diagnostics.clusters import FittedMixed, Whitened, groupings, split_rows, whiten
 from longsurv.errors import LongsurvError
 
 KINDS = ("studentised", "scaled", "random effects")
-
-
-class FittedMixed(Protocol):
-    """What is used of a fitted mixed model."""
-
-    spec: Any
-    design: Any
-    coefficients: np.ndarray
-    sigma: float
-
-    @property
-    def random_cov(self) -> pd.DataFrame:
-        """Covariance of the random effects, shape (q, q)."""
-        ...
-
-
-@dataclass(frozen=True)
-class _Whitened:
-    """The model in coordinates in which the measurements are independent with variance 1.
-
-    Attributes
-    ----------
-    rows : list of ndarray of int
-        Rows of each patient.
-    L : list of ndarray
-        Cholesky factor of each patient's V.
-    basis : ndarray, shape (n, p)
-        Orthonormal basis of the columns of L^-1 X.
-    D : ndarray, shape (q, q)
-    """
-
-    rows: list[np.ndarray]
-    L: list[np.ndarray]
-    basis: np.ndarray
-    D: np.ndarray
-
-    def forth(self, values: np.ndarray) -> np.ndarray:
-        """L^-1 values, shape (n, ...)."""
-        out = np.empty_like(values, dtype=float)
-        for rows, L in zip(self.rows, self.L, strict=True):
-            out[rows] = solve_triangular(L, values[rows], lower=True)
-        return out
-
-    def back(self, values: np.ndarray) -> np.ndarray:
-        """L'^-1 values, shape (n, ...)."""
-        out = np.empty_like(values, dtype=float)
-        for rows, L in zip(self.rows, self.L, strict=True):
-            out[rows] = solve_triangular(L, values[rows], lower=True, trans="T")
-        return out
-
-    def effects(self, Z: np.ndarray, back: np.ndarray) -> np.ndarray:
-        """D Z' V^-1 (y - Xb), shape (N, q, ...), from V^-1 (y - Xb)."""
-        return np.stack(
-            [self.D @ np.tensordot(Z[rows], back[rows], axes=(0, 0)) for rows in self.rows]
-        )
-
-
-def _whitened(fit: FittedMixed) -> _Whitened:
-    design = fit.design
-    if design.structured:
-        raise LongsurvError(
-            "residuals are available for models with one grouping and independent residuals only"
-        )
-    D, Z = fit.random_cov.to_numpy(), design.Z
-    rows = list(_rows_by_patient(design.group, len(design.labels)))
-    L = [cholesky(Z[at] @ D @ Z[at].T + fit.sigma**2 * np.eye(len(at)), lower=True) for at in rows]
-    white = _Whitened(rows, L, np.empty((0, 0)), D)
-    basis, _ = np.linalg.qr(white.forth(design.fixed.X))
-    return _Whitened(rows, L, basis, D)
-
-
-def _rows_by_patient(group: np.ndarray, n_groups: int) -> Iterator[np.ndarray]:
-    order = np.argsort(group, kind="stable")
-    ends = np.cumsum(np.bincount(group, minlength=n_groups))
-    yield from np.split(order, ends[:-1])
 
 
 def residuals(fit: FittedMixed) -> pd.DataFrame:
@@ -117,33 +40,25 @@ def residuals(fit: FittedMixed) -> pd.DataFrame:
         own standard deviation, which shrinkage makes smaller than sigma); marginal; scaled (see the
         module).
     """
-    design = fit.design
-    white = _whitened(fit)
+    design, white = fit.design, whiten(fit)
     marginal = design.y - design.fixed.X @ fit.coefficients
     scaled = white.forth(marginal)
-    conditional = fit.sigma**2 * white.back(scaled)
+    conditional = white.residual(white.back(scaled))
+    spread = np.empty(len(marginal))
+    for cluster in white.clusters:
+        spread[cluster.rows] = np.sqrt(np.diag(cluster.R))
     return pd.DataFrame(
         {
             design.group_name: design.labels[design.group],
             "fitted": design.y - conditional,
             "residual": conditional,
-            "standardised": conditional / fit.sigma,
-            "studentised": conditional / _conditional_sd(white, fit.sigma),
+            "standardised": conditional / spread,
+            "studentised": conditional / white.residual_sd(),
             "marginal": marginal,
             "scaled": scaled,
         },
         index=fit.spec.data.index[design.rows],
     )
-
-
-def _conditional_sd(white: _Whitened, sigma: float) -> np.ndarray:
-    """sigma^2 sqrt(diag(V^-1 - V^-1 X (X'V^-1 X)^-1 X' V^-1)), shape (n,)."""
-    precision = np.empty(len(white.basis))
-    for rows, L in zip(white.rows, white.L, strict=True):
-        inverse = solve_triangular(L, np.eye(len(rows)), lower=True)
-        precision[rows] = (inverse**2).sum(axis=0)
-    lost = (white.back(white.basis) ** 2).sum(axis=1)
-    return sigma**2 * np.sqrt(np.maximum(precision - lost, 0.0))
 
 
 def qq(
@@ -186,7 +101,7 @@ def qq(
             "level is between 0 and 1 and simulations enough for its tails, got "
             f"{level!r}, {simulations!r}"
         )
-    design, white = fit.design, _whitened(fit)
+    design, white = fit.design, whiten(fit)
     rng = np.random.default_rng(seed)
     observed = white.forth(design.y - design.fixed.X @ fit.coefficients)
     noise = rng.standard_normal((len(observed), simulations))
@@ -194,14 +109,30 @@ def qq(
     noise *= np.sqrt((observed @ observed) / (noise**2).sum(axis=0))
     both = np.column_stack([observed, noise])
     if of == "random effects":
-        effects = white.effects(design.Z, white.back(both))
-        parts = [(name, design.labels, effects[:, k]) for k, name in enumerate(design.random.names)]
+        parts = _effects(fit, white, both)
     else:
         if of == "studentised":
-            sd = _conditional_sd(white, fit.sigma)
-            both = fit.sigma**2 * white.back(both) / sd[:, None]
+            both = white.residual(white.back(both)) / white.residual_sd()[:, None]
         parts = [(of, fit.spec.data.index[design.rows], both)]
     return pd.concat([_ordered(*part, level) for part in parts], ignore_index=True)
+
+
+def _effects(
+    fit: FittedMixed, white: Whitened, scaled: np.ndarray
+) -> list[tuple[str, Any, np.ndarray]]:
+    """Name, units and D Z' V^-1 (y - X b) of each random effect, from scaled residuals (n, S)."""
+    back, found = white.back(scaled), groupings(fit)
+    parts = []
+    for grouping, D in found:
+        Z = grouping.random.X
+        rows = split_rows(grouping.group, len(grouping.labels))
+        effects = np.stack([D @ (Z[at].T @ back[at]) for at in rows])
+        for k, name in enumerate(grouping.random.names):
+            label = name if len(found) == 1 else f"{name}|{grouping.name}"
+            parts.append((label, grouping.labels, effects[:, k]))
+    if not parts:
+        raise LongsurvError("the model has no random effects to plot")
+    return parts
 
 
 def _ordered(name: str, units: pd.Index, values: np.ndarray, level: float) -> pd.DataFrame:

@@ -158,6 +158,12 @@ def adjusted_p_values(p_values: Sequence[float], method: str) -> np.ndarray:
     return out
 
 
+def baseline_sd(data: pd.DataFrame, patient: str, time: str) -> float:
+    """Standard deviation between patients of the first measured `y`; NaN for one patient."""
+    first = data.sort_values([patient, time]).drop_duplicates(patient)["y"]
+    return float(first.std()) if len(first) > 1 else np.nan
+
+
 def _rows(data: pd.DataFrame, cells: Sequence[dict[str, Hashable]]) -> pd.DataFrame:
     """Rows of a typical patient with some columns set, every column keeping its type."""
     typical = {name: _typical(column) for name, column in data.items()}

@@ -284,7 +284,8 @@ def _note(curve: CumulativeIncidence, t: float) -> str:
     if np.isnan(estimate):
         return f"follow-up ends at {curve.known_until:g} with patients at risk"
     if error == 0:
-        return f"{'no' if estimate < 0.5 else 'only'} events of this cause; the limit is Clopper and Pearson's"
+        which = "no" if estimate < 0.5 else "only"
+        return f"{which} events of this cause; the limit is Clopper and Pearson's"
     emptied = curve.time[curve.at_risk == curve.events]
     if len(emptied) and emptied[0] <= t and emptied[0] < curve.follow_up.exit.max():
         return f"nobody was left at risk after {emptied[0]:g}, before later entries"

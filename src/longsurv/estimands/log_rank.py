@@ -32,7 +32,7 @@ from longsurv.estimands.exact_hazard import event_distribution
 from longsurv.estimands.follow_up import FollowUp, two_groups
 
 # An exact permutation distribution with more distinct values than this is drawn from instead.
-_MOST_STATES = 500_000
+_MOST_STATES = 100_000
 _MOST_PATIENTS = 1000
 _ROUNDING = 1e-10
 
@@ -268,7 +268,7 @@ def _sums(scores: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray] | None:
     log_ways = np.zeros(1)
     left = len(scores)
     for value, m in zip(values, times, strict=True):
-        if len(count) * (m + 1) > 10 * _MOST_STATES:
+        if len(count) * (m + 1) > 5 * _MOST_STATES:
             return None
         left -= m
         taken = np.arange(m + 1)
@@ -277,13 +277,13 @@ def _sums(scores: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray] | None:
         total = (total[:, None] + taken * value).ravel()
         log_ways = (log_ways[:, None] + ways).ravel()
         can = (count <= n) & (count + left >= n)
-        states, where = np.unique(np.column_stack([count, total])[can], axis=0, return_inverse=True)
+        # One whole number a state, since sorting those is quick.
+        states, where = np.unique(total[can] * (n + 1) + count[can], return_inverse=True)
         if len(states) > _MOST_STATES:
             return None
         peak = log_ways[can].max()
-        merged = np.bincount(where.ravel(), np.exp(log_ways[can] - peak))
-        count, total = states.T
-        log_ways = np.log(merged) + peak
+        log_ways = np.log(np.bincount(where, np.exp(log_ways[can] - peak))) + peak
+        total, count = np.divmod(states, n + 1)
     probability = np.exp(log_ways - log_ways.max())
     return total, probability / probability.sum()
 

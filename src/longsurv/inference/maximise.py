@@ -151,8 +151,8 @@ def maximise(
 def _off_bound(f: _Counted, point: _Point, bound: np.ndarray) -> np.ndarray | None:
     """A better point a short way off a bound, if there is one.
 
-    A long first step can land on the bound of an even function, where there is no slope to lead away
-    again even if the bound is the lowest point around.
+    A long first step can land on the bound of an even function, where there is no slope to lead
+    away again even if the bound is the lowest point around.
     """
     for j in np.flatnonzero(point.x <= bound):
         for step in (1.0, 0.3, 0.1, 0.03, 0.01):
@@ -251,10 +251,10 @@ def _last_step(f: _Counted, point: _Point, direction: np.ndarray, bound: np.ndar
 
 
 def _running_off(f: _Counted, point: _Point) -> np.ndarray:
-    """Free coordinates without a maximum, where each Newton step finds as far to go and less curvature.
+    """Free coordinates without a maximum: each Newton step is as long, and the curvature fades.
 
-    So it is for a hazard ratio when nobody in one group died: the log density rises to a limit. Close to
-    a maximum, on the other hand, a step too small to matter leaves the curvature as it was.
+    So it is for a hazard ratio when nobody in one group died: the log density rises to a limit.
+    Close to a maximum a step too small to matter leaves the curvature as it was.
     """
     values, vectors, _ = positive_definite(-point.hessian)
     step = vectors @ ((vectors.T @ point.gradient[point.free]) / values)

@@ -61,7 +61,9 @@ def ascend(
     for _ in range(max_steps):
         direction = newton_step(information, lacking, gradient)
         before, decrement = decrement, 0.5 * float(gradient @ direction)
-        if decrement <= DECREMENT_TOLERANCE or (decrement <= ROUNDING and decrement >= 0.5 * before):
+        if decrement <= DECREMENT_TOLERANCE or (
+            decrement <= ROUNDING and decrement >= 0.5 * before
+        ):
             break
         size = 1.0
         while size > SMALLEST_STEP:
@@ -86,9 +88,7 @@ def ascend(
     return _optimum(x, value, gradient, information, decrement, status, calls)
 
 
-def newton_step(
-    information: np.ndarray, lacking: np.ndarray, right: np.ndarray
-) -> np.ndarray:
+def newton_step(information: np.ndarray, lacking: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Solve (information + lacking) step = right, without `lacking` unless the sum is positive.
 
     `right` has shape (d,) or (d, m).

@@ -72,6 +72,16 @@ class BlockKernel:
         return tuple(f"Lam[{a},{b}]" for a, b in zip(*self.elements, strict=True))
 
     @property
+    def residual_names(self) -> tuple[str, ...]:
+        """Names of residual parameters with scalar priors: none."""
+        return ()
+
+    @property
+    def correlated(self) -> tuple[int, ...]:
+        """Sizes of the correlation matrices of theta."""
+        return self.blocks
+
+    @property
     def lower(self) -> np.ndarray:
         """Lower bounds of the free elements of Lam."""
         rows, columns = self.elements

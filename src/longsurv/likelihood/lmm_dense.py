@@ -127,7 +127,9 @@ def prepare(
     first = np.r_[True, np.diff(patient[order]) != 0]
     begin = np.flatnonzero(first)
     counts = np.diff(np.r_[begin, len(order)])
-    sequence = np.argsort(top[order[begin]], kind="stable") if len(terms) > 1 else np.arange(len(begin))
+    sequence = (
+        np.argsort(top[order[begin]], kind="stable") if len(terms) > 1 else np.arange(len(begin))
+    )
     rows = np.concatenate([np.arange(begin[u], begin[u] + counts[u]) for u in sequence])
     pair_begin = np.cumsum(counts**2) - counts**2
     pairs = np.concatenate(
@@ -146,7 +148,9 @@ def prepare(
         scales.append(np.where(size > 0.0, size, 1.0))
         scaled.append(np.ascontiguousarray((term.Z / scales[-1])[order]))
     units = order[starts[:-1]]
-    slots, clusters, sizes = _effects([(t.group[units], t.Z.shape[1]) for t in terms[1:]], len(units))
+    slots, clusters, sizes = _effects(
+        [(t.group[units], t.Z.shape[1]) for t in terms[1:]], len(units)
+    )
     return DenseData(
         order=order,
         W=np.ascontiguousarray(W),
@@ -360,7 +364,9 @@ class DenseKernel:
         at = profile(self.data, factors, psi, reml)
         parts = [
             -(S @ lam)[where]
-            for S, lam, where in zip(self._by_term(at.own, at.outer), factors, self.elements, strict=True)
+            for S, lam, where in zip(
+                self._by_term(at.own, at.outer), factors, self.elements, strict=True
+            )
         ]
         slope = -0.5 * self.data.structure.pullback(psi, at.by_kind)
         return -0.5 * at.deviance(at.sigma2), np.concatenate([*parts, slope])
@@ -381,7 +387,9 @@ class DenseKernel:
         s = self.data.structure
         return s.n_ratios if s.kind == "unstructured" else s.size
 
-    def unpack(self, theta: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray], np.ndarray]:
+    def unpack(
+        self, theta: np.ndarray
+    ) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray], np.ndarray]:
         """beta, log SDs and all partial correlations of each term, and psi."""
         p, at = self.data.p, self.data.p + 1
         log_tau = []
@@ -407,6 +415,18 @@ class DenseKernel:
             (np.exp(tau - log_sigma) * scale)[:, None] * _cholesky(zt, len(tau))
             for tau, zt, scale in zip(log_tau, z, self.data.scales, strict=True)
         ]
+
+    @property
+    def residual_names(self) -> tuple[str, ...]:
+        """Names of the residual's scalars, all on unconstrained scales."""
+        return self.data.structure.names[: self.n_scalars]
+
+    @property
+    def correlated(self) -> tuple[int, ...]:
+        """Sizes of the correlation matrices of theta."""
+        s = self.data.structure
+        residual = (s.n_visits,) if s.kind == "unstructured" else ()
+        return (*(size for blocks in self.data.blocks for size in blocks), *residual)
 
     @property
     def z_scales(self) -> np.ndarray:
@@ -450,9 +470,7 @@ class DenseKernel:
         precision = np.exp(-2.0 * log_sigma)
         quad = u @ T @ u
         value = -0.5 * (data.nobs * (LOG_2PI + 2.0 * log_sigma) + state.log_det + quad * precision)
-        own, outer, by_kind = _adjoint(
-            data, (u * np.exp(-log_sigma))[:, None], len(values), state
-        )
+        own, outer, by_kind = _adjoint(data, (u * np.exp(-log_sigma))[:, None], len(values), state)
         taus, zs, total = [], [], 0.0
         for S, lam, lt, zt, size, (rows, columns) in zip(
             self._by_term(own, outer), lams, log_tau, z, data.scales, self.elements, strict=True

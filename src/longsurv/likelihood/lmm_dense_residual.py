@@ -161,7 +161,9 @@ class Structure:
             dC = adjoint.reshape(m, m)
             out[self.n_ratios :] = correlation_pullback(phi, m, np.tril((dC + dC.T) @ K))
         elif self.n_correlations:
-            out[self.n_ratios :] = complex_step(lambda x: self.correlation(self.natural(x)), phi) @ adjoint
+            out[self.n_ratios :] = (
+                complex_step(lambda x: self.correlation(self.natural(x)), phi) @ adjoint
+            )
         return out
 
     # ---- natural parameters of the covariance, for reports and for Kenward-Roger ----
@@ -216,7 +218,9 @@ class Structure:
             return np.where(off, self.correlation(rest), variance[self.first])
         same = self.lag == 0
         own = variance[self.first] if self.heterogeneous else variance[0]
-        return np.where(same, own, self.correlation(rest)) if len(rest) else np.where(same, own, 0.0)
+        return (
+            np.where(same, own, self.correlation(rest)) if len(rest) else np.where(same, own, 0.0)
+        )
 
     def _variances(self, variance: np.ndarray) -> np.ndarray:
         if not self.heterogeneous:

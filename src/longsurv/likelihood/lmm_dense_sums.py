@@ -75,7 +75,9 @@ def _solve_upper(L, B):
 
 
 @njit(cache=True, nogil=True)
-def forward(values, lam, lam_outer, W, Z, Zo, kind, rows, first_kind, slots, clusters, sizes, offsets):
+def forward(
+    values, lam, lam_outer, W, Z, Zo, kind, rows, first_kind, slots, clusters, sizes, offsets
+):
     """Factor every patient and cluster.
 
     Parameters

@@ -6,31 +6,137 @@ from typing import Any
 
 import numpy as np
 
+from longsurv.errors import LongsurvError
 from longsurv.inference import Draws, Optimum
+from longsurv.inference.profile import Profile, lacking_curvature
 from longsurv.likelihood import cox
 from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags
+from longsurv.results.contrasts import label
 from longsurv.results.idata import to_datatree
 from longsurv.results.reference import NormalReference
 from longsurv.results.survival import SurvivalEstimate, SurvivalPosterior
 
 
-def cox_estimate(spec: Any, data: cox.CoxData, optimum: Optimum) -> SurvivalEstimate:
-    """The fitted Cox model."""
-    design = spec.design
-    return SurvivalEstimate(
+def cox_estimate(
+    spec: Any,
+    data: cox.CoxData,
+    optimum: Optimum,
+    *,
+    penalty: str | None = None,
+    intervals: str | None = None,
+    separated: np.ndarray | None = None,
+) -> SurvivalEstimate:
+    """The fitted Cox model.
+
+    Parameters
+    ----------
+    spec : CoxPH
+    data : CoxData
+    optimum : Optimum
+        Its Hessian is minus the information of the unpenalised partial likelihood.
+    penalty : "firth" or None
+    intervals : "wald", "profile" or None
+        None means profile for Firth's penalty, unless the covariance is robust.
+    separated : ndarray, shape (p,), optional
+        Direction of monotone likelihood, for which Firth's penalty was put in.
+    """
+    design, names = spec.design, spec.design.fixed.names
+    naive = np.linalg.pinv(-optimum.hessian, hermitian=True)
+    reference = NormalReference(naive)
+    robust = design.cluster is not None or not _whole(design.weights)
+    if robust:
+        from longsurv.diagnostics.cox_residuals import robust_covariance
+
+        cov = robust_covariance(data, optimum.x, naive, design.weights, design.cluster)
+        reference = NormalReference(cov, method="robust")
+    if robust and intervals == "profile":
+        raise LongsurvError(
+            "profile intervals take the rows for independent; with cluster() or weights that are "
+            "not whole numbers intervals are 'wald', from the robust covariance"
+        )
+    if intervals is None:
+        intervals = "profile" if penalty == "firth" and not robust else "wald"
+    profile = _profile(data, optimum, penalty) if intervals == "profile" and names else None
+    method = f"partial likelihood, {spec.ties.capitalize()} ties, {design.n_events} events"
+    if penalty == "firth":
+        method = "Firth's penalised " + method
+    if profile is not None:
+        method += ", profile intervals"
+    if robust:
+        method += ", robust covariance"
+    fit = SurvivalEstimate(
         spec=spec,
         design=design,
-        names=design.fixed.names,
+        names=names,
         coefficients=optimum.x,
-        reference=NormalReference(np.linalg.pinv(-optimum.hessian, hermitian=True)),
-        llf=optimum.value,
+        reference=reference,
+        llf=cox.loglik(data, optimum.x) if penalty == "firth" else optimum.value,
         nobs=len(design.rows),
         n_params=len(optimum.x),
         optimum=optimum,
-        method=f"partial likelihood, {spec.ties.capitalize()} ties, {design.n_events} events",
-        flags=(*design_flags(design), *_few_events(design)),
+        method=method,
+        flags=(),
         data=data,
+        penalty=penalty,
+        naive_cov=naive,
+        profile=profile,
+    )
+    flags = (
+        *design_flags(design),
+        *_weightless(design),
+        *_separation(names, separated),
+        *(_few_events(design) if profile is None else _unbounded(fit)),
+    )
+    object.__setattr__(fit, "flags", flags)  # the profile's own flags need the fit
+    return fit
+
+
+def _profile(data: cox.CoxData, optimum: Optimum, penalty: str | None) -> Profile:
+    if penalty is None:
+        lacking = np.zeros_like(optimum.hessian)
+        return Profile(lambda b: cox.value_gradient_information(data, b), optimum, lacking)
+
+    def penalised(b: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        return cox.firth_value_gradient_information(data, b)
+
+    return Profile(penalised, optimum, lacking_curvature(penalised, optimum))
+
+
+def _whole(weights: np.ndarray | None) -> bool:
+    return weights is None or bool((weights == np.round(weights)).all())
+
+
+def _weightless(design: Any) -> tuple[str, ...]:
+    if not design.n_weightless:
+        return ()
+    return (f"{design.n_weightless} rows of weight 0 were left out.",)
+
+
+def _separation(names: tuple[str, ...], direction: np.ndarray | None) -> tuple[str, ...]:
+    if direction is None:
+        return ()
+    moving = np.flatnonzero(direction)
+    if len(moving) == 1:
+        way = "rises" if direction[moving[0]] > 0 else "falls"
+        what = f"the coefficient of {names[moving[0]]} {way}"
+    else:
+        what = f"the coefficients move along {label(np.round(direction, 3), names)}"
+    return (
+        f"Separated groups: the partial likelihood has no maximum, it keeps increasing as {what} "
+        "without end. Firth's penalised likelihood was maximised instead, which has one.",
+    )
+
+
+def _unbounded(fit: SurvivalEstimate) -> tuple[str, ...]:
+    table = fit.tidy()
+    low, high = np.isinf(table["conf_low"]), np.isinf(table["conf_high"])
+    return tuple(
+        f"The data set no {'lower' if below else 'upper'} limit to the coefficient of {term}: the "
+        "profile likelihood never falls far enough."
+        for term, is_low, is_high in zip(table["term"], low, high, strict=True)
+        for below, infinite in ((True, is_low), (False, is_high))
+        if infinite
     )
 
 
@@ -53,24 +159,38 @@ def cox_posterior(
     events = np.flatnonzero(design.event)
     flat = draws.theta.reshape(-1, d)
     log_lik = np.stack([cox.pointwise(data, b)[events] for b in flat]).reshape(chains, kept, -1)
-    labels = spec.data.index[design.rows[events]]
+    samples = {name: draws.theta[..., j] for j, name in enumerate(stack.names)}
     return SurvivalPosterior(
         spec=spec,
         design=design,
         names=design.fixed.names,
-        samples={name: draws.theta[..., j] for j, name in enumerate(stack.names)},
+        samples=samples,
         stack=stack,
         mode=mode,
         draws=draws,
         idata=to_datatree(
-            {name: draws.theta[..., j] for j, name in enumerate(stack.names)},
+            samples,
             draws,
             log_likelihood=log_lik,
             log_prior=stack.log_prior(draws.theta),
-            unit=("event", labels),
+            unit=("event", spec.data.index[design.rows[events]]),
             observed=design.exit[events],
         ),
         method=f"NUTS on the partial likelihood, {spec.ties.capitalize()} ties, {design.n_events} events",
-        flags=(*design_flags(design), *_few_events(design)),
+        flags=(
+            *design_flags(design),
+            *_weightless(design),
+            *_few_events(design),
+            *_powered(design),
+        ),
         data=data,
+    )
+
+
+def _powered(design: Any) -> tuple[str, ...]:
+    if design.weights is None and design.cluster is None:
+        return ()
+    return (
+        "Case weights act as powers of the likelihood, and rows of one cluster count as independent: "
+        "the posterior has no robust covariance.",
     )

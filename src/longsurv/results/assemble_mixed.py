@@ -15,13 +15,13 @@ from longsurv.likelihood.lmm_curvature import VarianceCurvature, variance_curvat
 from longsurv.likelihood.lmm_patients import pointwise
 from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags
+from longsurv.results.idata import to_datatree
 from longsurv.results.mixed import (
     MixedEstimate,
     MixedPosterior,
     VarianceEstimate,
     natural_variances,
 )
-from longsurv.results.idata import to_datatree
 from longsurv.results.reference import NormalReference, Reference
 from longsurv.results.small_sample import kenward_roger, satterthwaite
 from longsurv.results.variances import block_variances

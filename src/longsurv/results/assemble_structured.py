@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,9 @@ def structured_estimate(
         method=method,
         flags=(*flags, *boundary_flags(design, variance), *_residual_flags(kernel, psi)),
         variance=variance,
+        lam=factors[0],
         sigma=sigma,
+        data=data,
         scaled_cov=D,
         residual_cov=data.structure.covariance(eta),
         kernel=kernel,
@@ -88,7 +91,7 @@ def _reference(df: str, curvature: DenseCurvature, to_beta: np.ndarray) -> Refer
     if df == "kenward-roger":
         return kenward_roger(curvature, to_beta, curvature.R)
     if df == "kenward-roger-linear":
-        return kenward_roger(curvature, to_beta)
+        return replace(kenward_roger(curvature, to_beta), method="Kenward-Roger (linear)")
     if df == "satterthwaite":
         return satterthwaite(curvature, to_beta)
     return NormalReference(to_beta @ curvature.phi @ to_beta.T)
@@ -119,13 +122,8 @@ def _variances(
     with np.errstate(divide="ignore", invalid="ignore"):
         values = natural(point)
         jacobian = complex_step(natural, point).T
-    on_boundary = not np.isfinite(values).all() or any(
-        np.linalg.eigvalsh(Dt / np.sqrt(np.outer(np.diag(Dt), np.diag(Dt))))[0] < 1e-8
-        for Dt in D
-        if len(Dt)
-    )
     nothing = np.full(len(values), np.nan)
-    if information is None or on_boundary or not (values[: len(eta)] != 0).all():
+    if information is None or any(_singular(Dt) for Dt in D if len(Dt)):
         return StructuredVariance(names, values, nothing)
     unit = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(information)), 1e-300))
     if np.linalg.eigvalsh(information * np.outer(unit, unit))[0] <= 0:
@@ -134,9 +132,17 @@ def _variances(
     return StructuredVariance(names, values, np.sqrt(np.maximum(np.diag(cov), 0.0)))
 
 
+def _singular(D: np.ndarray) -> bool:
+    tau = np.sqrt(np.diag(D))
+    return bool((tau == 0).any() or np.linalg.eigvalsh(D / np.outer(tau, tau))[0] < 1e-8)
+
+
 def _residual_flags(kernel: DenseKernel, psi: np.ndarray) -> tuple[str, ...]:
     structure = kernel.data.structure
-    if structure.kind == "exponential" and psi[structure.n_ratios] <= structure.lower[structure.n_ratios]:
+    if (
+        structure.kind == "exponential"
+        and psi[structure.n_ratios] <= structure.lower[structure.n_ratios]
+    ):
         return (
             "Boundary: rho is estimated as 0; the data show no correlation between the residuals of a "
             "patient, however close in time.",
@@ -180,6 +186,7 @@ def structured_posterior(
         ),
         method="NUTS on the marginal likelihood",
         flags=flags,
+        data=kernel.data,
         kernel=kernel,
     )
 

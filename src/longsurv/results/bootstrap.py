@@ -154,18 +154,20 @@ def bootstrap(
     return Bootstrap(estimate, table, failures, seed)
 
 
-def simulate(fit: MixedEstimate, rng: np.random.Generator) -> np.ndarray:
-    """New measurements of the same patients from the fitted model, shape (n,)."""
-    design = fit.design
-    if design.structured:
-        raise LongsurvError(
-            "the bootstrap simulates models with one grouping and independent residuals only"
-        )
-    mean = design.fixed.X @ fit.coefficients
-    half = fit.sigma * fit.lam / fit.data.z_scale[:, None]
-    b = rng.standard_normal((len(design.labels), len(half))) @ half.T
-    noise = fit.sigma * rng.standard_normal(len(mean))
-    return mean + np.einsum("ij,ij->i", design.Z, b[design.group]) + noise
+def simulator(fit: MixedEstimate) -> Callable[[np.random.Generator], np.ndarray]:
+    """Draws new measurements of the same patients from the fitted model, shape (n,)."""
+    from longsurv.diagnostics.clusters import whiten
+
+    mean, white = fit.design.fixed.X @ fit.coefficients, whiten(fit)
+
+    def draw(rng: np.random.Generator) -> np.ndarray:
+        noise = rng.standard_normal(len(mean))
+        y = mean.copy()
+        for cluster, L in zip(white.clusters, white.L, strict=True):
+            y[cluster.rows] += L @ noise[cluster.rows]
+        return y
+
+    return draw
 
 
 def refit(fit: MixedEstimate, y: np.ndarray) -> MixedEstimate:
@@ -180,10 +182,11 @@ def _replicate(
     fit: MixedEstimate, estimand: Estimand, seeds: list[np.random.SeedSequence]
 ) -> list[pd.Series | str]:
     """The estimand of one simulated data set a seed, or what went wrong."""
+    draw = simulator(fit)
     out: list[pd.Series | str] = []
     for seed in seeds:
         try:
-            again = refit(fit, simulate(fit, np.random.default_rng(seed)))
+            again = refit(fit, draw(np.random.default_rng(seed)))
         except (LongsurvError, np.linalg.LinAlgError) as error:
             out.append(str(error))
             continue

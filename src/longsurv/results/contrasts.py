@@ -32,7 +32,7 @@ def contrast_matrix(asked: ContrastLike, names: Sequence[str]) -> tuple[np.ndarr
     Raises
     ------
     LongsurvError
-        For a name the model does not have, weights of the wrong length, or weights that are not finite.
+        For a name the model does not have, or weights of the wrong length or not finite.
     """
     L, labels = _rows(asked, names)
     if not np.isfinite(L).all():

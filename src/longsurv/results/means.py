@@ -232,21 +232,22 @@ def means(result: Any, specs: str | Sequence[str], at: Mapping[str, Any] | None 
     unknown = [name for name in by if name not in variables]
     if unknown:
         raise LongsurvError(f"the fixed effects have no variable {unknown}; they have {variables}")
-    levels, others = {}, {}
+    levels: dict[str, list] = {}
+    others: dict[str, list] = {}
     for name in variables:
         found = _levels(name, data[name], design)
         if name in fixed:
             _check_values(name, fixed[name], found)
             levels[name] = fixed[name]
-        elif name in by and found is None:
+        elif name not in by:
+            others[name] = [float(data[name].mean())] if found is None else found
+        elif found is None:
             raise LongsurvError(
                 f"{name!r} is a number: say at which values, as "
                 f"at={{{name!r}: [{data[name].min():g}, {data[name].max():g}]}}"
             )
-        elif name in by:
-            levels[name] = found
         else:
-            others[name] = [float(data[name].mean())] if found is None else found
+            levels[name] = found
     levels = {name: levels[name] for name in by}
     cells = _grid(levels, data)
     grid = _grid({**levels, **others}, data)

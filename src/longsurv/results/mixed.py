@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,15 +11,10 @@ from longsurv.errors import LongsurvError
 from longsurv.likelihood import lmm
 from longsurv.likelihood.covariance import covariance
 from longsurv.likelihood.lmm_patients import random_effects
-from longsurv.results.contrasts import ContrastLike
 from longsurv.results.estimate import TIDY, Estimate, check_level
+from longsurv.results.mixed_methods import MixedMethods, MixedPosteriorMethods
 from longsurv.results.posterior import Posterior
 from longsurv.results.reference import t_quantile
-
-if TYPE_CHECKING:
-    from longsurv.diagnostics.influence import Influence
-    from longsurv.results.bootstrap import Bootstrap
-    from longsurv.results.means import Means
 
 
 @dataclass(frozen=True)
@@ -59,7 +52,7 @@ class VarianceEstimate:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class MixedEstimate(Estimate):
+class MixedEstimate(MixedMethods, Estimate):
     """A fitted mixed-effects model (see `Estimate`).
 
     Attributes
@@ -148,61 +141,9 @@ class MixedEstimate(Estimate):
             estimate=estimate, std_error=se, conf_low=estimate - width, conf_high=estimate + width
         )
 
-    def means(self, specs: str | Sequence[str], at: Mapping[str, Any] | None = None) -> Means:
-        """Estimated marginal means, and from them changes and differences; see `results.means`."""
-        from longsurv.results.means import means
-
-        return means(self, specs, at)
-
-    def anova(self) -> pd.DataFrame:
-        """F test of each term given all others; see `results.mixed_measures.anova`."""
-        from longsurv.results.mixed_measures import anova
-
-        return anova(self)
-
-    def r2(self) -> pd.DataFrame:
-        """Marginal and conditional R squared; see `results.mixed_measures.r2`."""
-        from longsurv.results.mixed_measures import r2
-
-        return r2(self)
-
-    def profile(self, of: ContrastLike | None = None, level: float = 0.95) -> pd.DataFrame:
-        """Profile-likelihood intervals of all parameters or some; see `results.profile_lmm`."""
-        from longsurv.results.profile_lmm import profile
-
-        return profile(self, of, level)
-
-    def bootstrap(
-        self,
-        estimand: Callable[[Any], Any] | None = None,
-        *,
-        replicates: int = 999,
-        seed: int = 1,
-        n_jobs: int = 1,
-    ) -> Bootstrap:
-        """Parametric bootstrap of anything computed from a fit; see `results.bootstrap`."""
-        from longsurv.results.bootstrap import bootstrap, parameters
-
-        chosen = parameters if estimand is None else estimand
-        return bootstrap(self, chosen, replicates=replicates, seed=seed, n_jobs=n_jobs)
-
-    def residuals(self) -> pd.DataFrame:
-        """Residuals of every measurement; see `diagnostics.residuals`, which has their quantile plots too."""
-        from longsurv.diagnostics.residuals import residuals
-
-        return residuals(self)
-
-    def influence(
-        self, estimand: Callable[[Any], pd.DataFrame] | None = None, *, level: float = 0.95
-    ) -> Influence:
-        """Exact refits without each patient; see `diagnostics.influence`."""
-        from longsurv.diagnostics.influence import influence, tidy
-
-        return influence(self, tidy if estimand is None else estimand, level=level)
-
 
 @dataclass(frozen=True, repr=False, eq=False)
-class MixedPosterior(Posterior):
+class MixedPosterior(MixedPosteriorMethods, Posterior):
     """Posterior of a mixed-effects model (see `Posterior`).
 
     Attributes
@@ -276,18 +217,6 @@ class MixedPosterior(Posterior):
             conf_low=low,
             conf_high=high,
         )
-
-    def means(self, specs: str | Sequence[str], at: Mapping[str, Any] | None = None) -> Means:
-        """Estimated marginal means, and from them changes and differences; see `results.means`."""
-        from longsurv.results.means import means
-
-        return means(self, specs, at)
-
-    def r2(self, level: float = 0.95) -> pd.DataFrame:
-        """Posterior of marginal and conditional R squared; see `results.mixed_measures.r2`."""
-        from longsurv.results.mixed_measures import r2
-
-        return r2(self, level)
 
 
 def natural_variances(phi: np.ndarray, q: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -80,18 +80,19 @@ def _check_comparable(smaller: MixedEstimate, larger: MixedEstimate) -> None:
     a, b = smaller.design, larger.design
     if _criterion(smaller) != _criterion(larger):
         raise LongsurvError(
-            f"one model was fitted by {_criterion(smaller)}, the other by {_criterion(larger)}; fit "
-            "both alike"
+            f"one model was fitted by {_criterion(smaller)}, the other by {_criterion(larger)}; "
+            "fit both alike"
         )
     if not np.array_equal(a.y, b.y):
         raise LongsurvError(
-            f"the models are of different data ({len(a.y)} and {len(b.y)} rows): a likelihood-ratio "
-            "test needs the same response of the same rows; leave out rows with missing values beforehand"
+            f"the models are of different data ({len(a.y)} and {len(b.y)} rows): a "
+            "likelihood-ratio test needs the same response of the same rows; leave out rows with "
+            "missing values beforehand"
         )
     if larger.n_params <= smaller.n_params:
         raise LongsurvError(
-            f"{larger.spec.formula!r} has no more parameters than {smaller.spec.formula!r}; give the "
-            "smaller model first"
+            f"{larger.spec.formula!r} has no more parameters than {smaller.spec.formula!r}; give "
+            "the smaller model first"
         )
     larger_random = {grouping.name: grouping.random.X for grouping in b.groupings}
     parts = [("fixed", a.fixed.X, b.fixed.X)]
@@ -149,8 +150,8 @@ def anova(fit: MixedEstimate) -> pd.DataFrame:
     design = fit.design.fixed
     if design.aliased:
         raise LongsurvError(
-            f"columns {list(design.aliased)} are determined by others, so effects of whole terms are "
-            "not determined by the data; ask for the differences you want with means()"
+            f"columns {list(design.aliased)} are determined by others, so effects of whole terms "
+            "are not determined by the data; ask for the differences you want with means()"
         )
     data = fit.spec.data.iloc[fit.design.rows]
     coded, slices = _sum_coded(design.recipe, data)
@@ -161,7 +162,7 @@ def anova(fit: MixedEstimate) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True)
 
 
-def _sum_coded(recipe, data: pd.DataFrame) -> tuple[np.ndarray, dict[str, slice]]:
+def _sum_coded(recipe: Any, data: pd.DataFrame) -> tuple[np.ndarray, dict[str, slice]]:
     """The design with factors in sum-to-zero coding, and the columns of each term."""
     from formulaic import Formula
 
@@ -198,25 +199,34 @@ def r2(fit: MixedEstimate | MixedPosterior, level: float = 0.95) -> pd.DataFrame
         Rows "marginal" and "conditional". Of an estimate: term, estimate. Of a posterior: the
         columns of `tidy`.
     """
-    design = fit.design
-    if design.structured:
-        raise LongsurvError("R squared is for models with one grouping and independent residuals")
-    spread = np.atleast_2d(np.cov(design.fixed.X, rowvar=False))
-    weight = design.Z.T @ design.Z / len(design.Z)
-    beta = np.asarray(fit.coefficients)
-    if hasattr(fit, "random_cov"):
-        D, sigma = fit.random_cov.to_numpy(), np.asarray(fit.sigma)
-    else:
-        D, sigma = _drawn_covariance(fit), fit.samples["sigma"]
-    fixed = np.einsum("...j,jk,...k->...", beta, spread, beta)
-    random = np.einsum("...ab,ab->...", D, weight)
-    total = fixed + random + sigma**2
-    values = {"marginal": fixed / total, "conditional": (fixed + random) / total}
-    if fixed.ndim == 0:
-        return pd.DataFrame({"term": list(values), "estimate": [float(v) for v in values.values()]})
+    from longsurv.results.mixed import MixedPosterior
     from longsurv.results.posterior import summarise
 
-    return summarise(values, level)
+    spread = np.atleast_2d(np.cov(fit.design.fixed.X, rowvar=False))
+    beta = np.asarray(fit.coefficients)
+    fixed = np.einsum("...j,jk,...k->...", beta, spread, beta)
+    if isinstance(fit, MixedPosterior):
+        Z = fit.design.Z
+        random = np.einsum("...ab,ab->...", _drawn_covariance(fit), Z.T @ Z / len(Z))
+        total = fixed + random + fit.samples["sigma"] ** 2
+        return summarise(
+            {"marginal": fixed / total, "conditional": (fixed + random) / total}, level
+        )
+    residual, total = _mean_variances(fit)
+    total += float(fixed)
+    shares = [float(fixed) / total, 1.0 - residual / total]
+    return pd.DataFrame({"term": ["marginal", "conditional"], "estimate": shares})
+
+
+def _mean_variances(fit: MixedEstimate) -> tuple[float, float]:
+    """Variance of the residuals, and of residuals and random effects, averaged over the rows."""
+    from longsurv.diagnostics.clusters import clusters
+
+    residual = total = 0.0
+    for cluster in clusters(fit):
+        residual += float(np.trace(cluster.R))
+        total += float(np.trace(cluster.V))
+    return residual / fit.nobs, total / fit.nobs
 
 
 def _drawn_covariance(post: MixedPosterior) -> np.ndarray:

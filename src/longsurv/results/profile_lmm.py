@@ -45,7 +45,8 @@ def profile(
         By REML or ML; the profile is of the full likelihood either way.
     of : str, mapping, array or DataFrame, optional
         A coefficient or variance parameter by name, or linear combinations of coefficients as for
-        `contrast`. All parameters by default.
+        `contrast`. By default all parameters; with nested groups or correlated residuals, all
+        coefficients.
     level : float
 
     Returns
@@ -57,25 +58,26 @@ def profile(
     Raises
     ------
     LongsurvError
-        For a model with nested groupings or correlated residuals.
+        For a variance parameter of a model with nested groups or correlated residuals.
     EstimationError
         If the likelihood does not fall far enough to give a limit.
     """
     check_level(level)
-    if fit.design.structured:
-        raise LongsurvError(
-            "profile intervals are for models with one grouping and independent residuals; "
-            "bootstrap() gives intervals for any"
-        )
     best = fit if fit.method == "ML" else fit.spec.fit("ML")
     paths: list[tuple[str, _Path]] = []
     variances = best.variance.names
     if of is None or not (isinstance(of, str) and of in variances):
         L, labels = contrast_matrix(np.eye(len(fit.names)) if of is None else of, fit.names)
         paths += [(name, _coefficient(best, row)) for name, row in zip(labels, L, strict=True)]
-    if of is None or (isinstance(of, str) and of in variances):
-        chosen = variances if of is None else (of,)
-        paths += [(name, _variance(best, variances.index(name))) for name in chosen]
+    chosen = variances if of is None and not fit.design.structured else ()
+    if isinstance(of, str) and of in variances:
+        chosen = (of,)
+    if chosen and fit.design.structured:
+        raise LongsurvError(
+            "with nested groups or correlated residuals only coefficients have a profile interval; "
+            f"bootstrap() gives one for {of!r}"
+        )
+    paths += [(name, _variance(best, variances.index(name))) for name in chosen]
     cut = float(chdtri(1, 1.0 - level))
     rows = []
     for name, path in paths:
@@ -138,25 +140,24 @@ def _limit(path: _Path, minimum: float, cut: float, side: int, name: str) -> flo
 
 
 def _coefficient(best: MixedEstimate, weights: np.ndarray) -> _Path:
-    data, blocks = best.data, best.design.random.blocks
+    kernel = best.spec.kernel
 
     def hold(value: float) -> Criterion:
-        kernel = BlockKernel(_constrained(data, weights, value), blocks)
-        return lambda x: kernel.criterion(x, False)
+        held = replace(kernel, data=_constrained(kernel.data, weights, value))
+        return lambda x: held.criterion(x, False)
 
-    kernel = BlockKernel(data, blocks)
     return _Path(
         estimate=float(weights @ best.coefficients),
         scale=float(np.sqrt(weights @ best.reference.cov @ weights)),
         bounds=(-np.inf, np.inf),
         hold=hold,
-        start=best.lam[kernel.elements],
+        start=best.optimum.x,
         lower=kernel.lower,
     )
 
 
-def _constrained(data: lmm.LMMData, weights: np.ndarray, value: float) -> lmm.LMMData:
-    """The statistics of the model in which weights' beta is held at a value.
+def _constrained(data: Any, weights: np.ndarray, value: float) -> Any:
+    """The kernel's data in a model in which weights' beta is held at a value.
 
     In orthonormal coordinates weights' beta = weights' beta_ols + h' gamma. The columns of Q are
     turned so that one lies along h; its part of the mean moves over to the response.
@@ -168,14 +169,16 @@ def _constrained(data: lmm.LMMData, weights: np.ndarray, value: float) -> lmm.LM
     turn[:p, :-1] = rotation[:, 1:]
     turn[:p, -1] = -(value - weights @ data.beta_ols) / (h @ h) * h
     turn[p, -1] = 1.0
+    rest = {"r": np.eye(p - 1), "beta_ols": np.zeros(p - 1)}
+    if not isinstance(data, lmm.LMMData):
+        return replace(data, W=np.ascontiguousarray(data.W @ turn), **rest)
     ztw = data.ztw @ turn
     return replace(
         data,
         ztw=ztw,
         blocks=(data.blocks[0], in_blocks(ztw)),
         cross=turn.T @ data.cross @ turn,
-        r=np.eye(p - 1),
-        beta_ols=np.zeros(p - 1),
+        **rest,
     )
 
 

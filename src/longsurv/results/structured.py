@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import block_diag
 
+from longsurv.design.mixed import Grouping
 from longsurv.errors import LongsurvError
 from longsurv.likelihood import lmm_dense
 from longsurv.likelihood.lmm_dense_patients import group_effects, predict_rows
-from longsurv.results.estimate import TIDY, Estimate, check_level
-from longsurv.results.mixed import VarianceEstimate
-from longsurv.results.posterior import Posterior
+from longsurv.results.contrasts import ContrastLike
+from longsurv.results.estimate import TIDY, check_level
+from longsurv.results.mixed import MixedEstimate, MixedPosterior, VarianceEstimate
 from longsurv.results.reference import t_quantile
 
 
@@ -36,14 +39,17 @@ class StructuredVariance(VarianceEstimate):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class StructuredEstimate(Estimate):
-    """A fitted mixed model with nested groups or correlated residuals (see `Estimate`).
+class StructuredEstimate(MixedEstimate):
+    """A fitted mixed model with nested groups or correlated residuals (see `MixedEstimate`).
 
     Attributes
     ----------
-    variance : StructuredVariance
     sigma : float
         Residual standard deviation; at the first visit if each has its own.
+    lam : ndarray, shape (q, q)
+        Of the patients' own random effects.
+    data : DenseData
+        What the kernel works on.
     scaled_cov : tuple of ndarray
         Covariance of the random effects of each term of the kernel, in scaled columns of Z.
     residual_cov : ndarray, shape (K,)
@@ -51,16 +57,10 @@ class StructuredEstimate(Estimate):
     kernel : DenseKernel
     """
 
-    variance: StructuredVariance
-    sigma: float
+    data: Any
     scaled_cov: tuple[np.ndarray, ...]
     residual_cov: np.ndarray
     kernel: lmm_dense.DenseKernel
-
-    @property
-    def data(self) -> lmm_dense.DenseData:
-        """What the kernel works on."""
-        return self.kernel.data
 
     @property
     def gamma(self) -> np.ndarray:
@@ -68,13 +68,15 @@ class StructuredEstimate(Estimate):
         return self.data.r @ (self.coefficients - self.data.beta_ols)
 
     @property
-    def random_cov(self) -> dict[str, pd.DataFrame]:
-        """Covariance matrix of the random effects of each grouping."""
-        out = {}
-        for grouping, D, scale in self._terms():
-            names = list(grouping.random.names)
-            out[grouping.name] = pd.DataFrame(D / np.outer(scale, scale), index=names, columns=names)
-        return out
+    def random_cov(self) -> pd.DataFrame:
+        """Covariance matrix of the random effects by grouping and effect, 0 between groupings."""
+        terms = self._terms()
+        labels = pd.MultiIndex.from_tuples(
+            [(g.name, name) for g, _, _ in terms for name in g.random.names],
+            names=["grouping", "effect"],
+        )
+        D = block_diag(*(D / np.outer(scale, scale) for _, D, scale in terms))
+        return pd.DataFrame(D, index=labels, columns=labels)
 
     @property
     def visit_cov(self) -> pd.DataFrame:
@@ -93,11 +95,7 @@ class StructuredEstimate(Estimate):
             self.residual_cov.reshape(size, size), index=residual.levels, columns=residual.levels
         )
 
-    def variance_table(self, level: float = 0.95) -> pd.DataFrame:
-        """Residual parameters, then SDs and correlations of each grouping, with intervals."""
-        return self.variance.table(level)
-
-    def _terms(self):
+    def _terms(self) -> list[tuple[Grouping, np.ndarray, np.ndarray]]:
         """Grouping, scaled covariance and scales of each term that has random effects."""
         kernel_terms = zip(self.scaled_cov, self.data.scales, strict=True)
         present = [(D, scale) for D, scale in kernel_terms if len(D)]
@@ -234,6 +232,32 @@ class StructuredEstimate(Estimate):
             group.append(codes)
         return Z, group
 
+    def _unavailable(self, what: str) -> NoReturn:
+        raise LongsurvError(
+            f"{what} of models with nested groups or correlated residuals is not available; tidy(), "
+            "contrast(), test(), means(), anova(), ranef() and predict() are"
+        )
+
+    def r2(self) -> pd.DataFrame:
+        """Not available."""
+        self._unavailable("r2()")
+
+    def profile(self, of: ContrastLike | None = None, level: float = 0.95) -> pd.DataFrame:
+        """Not available."""
+        self._unavailable("profile()")
+
+    def bootstrap(self, *_: Any, **__: Any) -> NoReturn:
+        """Not available."""
+        self._unavailable("bootstrap()")
+
+    def residuals(self) -> pd.DataFrame:
+        """Not available."""
+        self._unavailable("residuals()")
+
+    def influence(self, *_: Any, **__: Any) -> NoReturn:
+        """Not available."""
+        self._unavailable("influence()")
+
 
 def _keys(data: pd.DataFrame, columns: Sequence[str]) -> pd.Index:
     if len(columns) == 1:
@@ -243,15 +267,32 @@ def _keys(data: pd.DataFrame, columns: Sequence[str]) -> pd.Index:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class StructuredPosterior(Posterior):
-    """Posterior of a mixed model with nested groups or correlated residuals (see `Posterior`).
+class StructuredPosterior(MixedPosterior):
+    """Posterior of a mixed model with nested groups or correlated residuals (see `MixedPosterior`).
 
     Attributes
     ----------
+    data : DenseData
     kernel : DenseKernel
     """
 
+    data: Any
     kernel: lmm_dense.DenseKernel
+
+    def ranef(self, level: float = 0.95) -> pd.DataFrame:
+        """Not available: `fit` predicts random effects."""
+        self._only_fit("ranef()")
+
+    def r2(self, level: float = 0.95) -> pd.DataFrame:
+        """Not available."""
+        self._only_fit("r2()")
+
+    def _only_fit(self, what: str) -> NoReturn:
+        raise LongsurvError(
+            f"{what} is not available for posteriors of models with nested groups or correlated residuals; "
+            "they give coefficients, variances, contrasts, means and the population mean. Random effects "
+            "and predictions for patients are those of fit()"
+        )
 
     def predict(
         self,
@@ -259,31 +300,15 @@ class StructuredPosterior(Posterior):
         *,
         level: float = 0.95,
         by_patient: bool = False,
+        new_groups: str = "error",
     ) -> pd.DataFrame:
         """Posterior of the population mean of each row.
 
         Raises
         ------
         LongsurvError
-            With `by_patient`: posteriors of this model predict the population; its `fit` also predicts
-            patients.
+            With `by_patient`.
         """
-        check_level(level)
         if by_patient:
-            raise LongsurvError(
-                "posteriors of models with nested groups or correlated residuals predict the population "
-                "mean; use fit().predict(by_patient=True) for patients"
-            )
-        design = self.design
-        if newdata is None:
-            frame, X = self.spec.data.iloc[design.rows], design.fixed.X
-        else:
-            frame, X = newdata.copy(), design.fixed.rebuild(newdata)
-        values = self.coefficients.reshape(-1, len(self.names)) @ X.T
-        low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2], axis=0)
-        return frame.assign(
-            estimate=values.mean(axis=0),
-            std_error=values.std(axis=0, ddof=1),
-            conf_low=low,
-            conf_high=high,
-        )
+            self._only_fit("predict(by_patient=True)")
+        return super().predict(newdata, level=level)

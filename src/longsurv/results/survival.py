@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from longsurv.errors import LongsurvError
+from longsurv.inference.profile import Profile
 from longsurv.likelihood import cox
 from longsurv.results.estimate import Estimate, check_level
 from longsurv.results.posterior import Posterior
 from longsurv.results.reference import t_quantile
+from longsurv.results.survival_curves import (
+    check_kind,
+    check_times,
+    drawn_hazards,
+    event_times,
+    hazards,
+    people,
+    repeated,
+    survival_limits,
+)
+
+if TYPE_CHECKING:
+    from longsurv.diagnostics.concordance import Concordance
+    from longsurv.diagnostics.proportional_hazards import ProportionalHazards
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -23,14 +39,94 @@ class SurvivalEstimate(Estimate):
     ----------
     data : CoxData
         Sorted arrays of the partial likelihood.
+    penalty : "firth" or None
+    naive_cov : ndarray, shape (p, p)
+        Inverse information of the partial likelihood. `cov_params` differs from it when the
+        covariance is the robust one.
+    profile : Profile or None
+        Where intervals and p values come from the profile of the (penalised) likelihood. `tidy` and
+        `contrast` then hold the signed root of the likelihood-ratio chi-squared as the statistic.
     """
 
     data: cox.CoxData
+    penalty: str | None
+    naive_cov: np.ndarray
+    profile: Profile | None
 
     def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
         """term, hazard_ratio, conf_low, conf_high, p_value."""
         table = self.tidy(level)
         return _exponentiated(table, p_value=table["p_value"])
+
+    def _rows(self, L: np.ndarray, labels: list[str], level: float) -> pd.DataFrame:
+        table = super()._rows(L, labels, level)
+        if self.profile is None or not len(L):
+            return table
+        from scipy.stats import chi2
+
+        quantile = float(chi2.ppf(level, 1))
+        fall = np.array([self.profile.fall(row) for row in L])
+        return table.assign(
+            statistic=np.sign(table["estimate"]) * np.sqrt(fall),
+            p_value=chi2.sf(fall, 1),
+            conf_low=[self.profile.limit(row, -1, quantile) for row in L],
+            conf_high=[self.profile.limit(row, 1, quantile) for row in L],
+        )
+
+    @cached_property
+    def null_loglik(self) -> float:
+        """Log partial likelihood with every coefficient 0."""
+        return cox.loglik(self.data, np.zeros(len(self.names)))
+
+    def global_tests(self) -> pd.DataFrame:
+        """Tests of all coefficients being 0: likelihood ratio, Wald and score.
+
+        The likelihood ratio is that of the penalised likelihood under Firth's penalty, the Wald test
+        uses `cov_params` (robust if that is), the score test the unpenalised likelihood at 0.
+
+        Returns
+        -------
+        DataFrame
+            test, statistic (chi-squared), df, p_value.
+        """
+        from scipy.stats import chi2
+
+        p, zero = len(self.names), np.zeros(len(self.names))
+        null, gradient, information = cox.value_gradient_information(self.data, zero)
+        ratio = self.llf - null
+        if self.penalty == "firth":
+            ratio = self.optimum.value - cox.firth_value_and_gradient(self.data, zero)[0]
+        b, V = self.coefficients, self.reference.cov
+        statistics = [
+            2.0 * ratio,
+            float(b @ np.linalg.pinv(V, hermitian=True) @ b),
+            float(gradient @ np.linalg.pinv(information, hermitian=True) @ gradient),
+        ]
+        tests = ["likelihood ratio", "Wald", "score"]
+        return pd.DataFrame(
+            {"test": tests, "statistic": statistics, "df": p, "p_value": chi2.sf(statistics, p)}
+        )
+
+    def concordance(self) -> Concordance:
+        """Harrell's C of the linear predictor; see `longsurv.diagnostics.concordance`."""
+        from longsurv.diagnostics.concordance import concordance
+
+        d, who = self.design, people(self, None)
+        entry = d.entry if len(d.formula.surv) == 3 else None
+        eta = who.X @ self.coefficients + who.offset
+        return concordance(eta, d.exit, d.event, entry, d.weights, d.stratum, d.cluster)
+
+    def proportional_hazards(self, transform: str = "km") -> ProportionalHazards:
+        """Test proportional hazards; see `longsurv.diagnostics.proportional_hazards.cox_zph`."""
+        from longsurv.diagnostics.proportional_hazards import cox_zph
+
+        return cox_zph(self, transform)
+
+    def residuals(self, kind: str = "martingale") -> pd.DataFrame:
+        """Residuals; see `longsurv.diagnostics.cox_residuals.residuals`."""
+        from longsurv.diagnostics.cox_residuals import residuals
+
+        return residuals(self, kind)
 
     def predict(
         self,
@@ -38,58 +134,70 @@ class SurvivalEstimate(Estimate):
         *,
         times: Sequence[float] | None = None,
         level: float = 0.95,
+        kind: str = "log-log",
     ) -> pd.DataFrame:
         """Log relative hazard or, with `times`, survival probabilities.
 
         Parameters
         ----------
         newdata : DataFrame, optional
-            Rows to predict; by default the rows the model was fitted to.
+            Rows to predict; by default the rows the model was fitted to. They need the columns of
+            strata() and offset() too.
         times : sequence of float, optional
-            Give survival to each of these times, with intervals on the log(-log) scale. With entry
-            times this is survival given alive at the first time anyone was at risk.
+            Give survival to each of these times. With entry times this is survival given alive at
+            the first time anyone was at risk.
         level : float
+        kind : {"log-log", "log", "plain"}
+            Scale of the intervals of survival: log(-log S), log S or S itself.
 
         Returns
         -------
         DataFrame
             `newdata` (repeated for each time, with a column "time") with estimate, std_error,
-            conf_low, conf_high. Without times the estimate is x'b, the log hazard relative to
-            covariates of 0.
+            conf_low, conf_high. Without times the estimate is x'b (plus the offset, less its
+            median), the log hazard relative to covariates of 0.
         """
         check_level(level)
-        frame, X = _rows(self, newdata)
-        z = t_quantile(level, np.inf)
+        check_kind(kind)
+        if times is not None:
+            grid = check_times(times)
+            return self._curves(newdata, lambda _: grid, level, kind)
+        who = people(self, newdata)
+        estimate = who.X @ self.coefficients + who.offset
         V = self.reference.cov
-        if times is None:
-            estimate = X @ self.coefficients
-            se = np.sqrt(np.einsum("ij,jk,ik->i", X, V, X))
-            return frame.assign(
-                estimate=estimate,
-                std_error=se,
-                conf_low=estimate - z * se,
-                conf_high=estimate + z * se,
-            )
-        grid = _grid(times)
-        parts = []
-        for i, x in enumerate(X):
-            base = cox.baseline_hazard(self.data, self.coefficients, at=x)
-            at = np.searchsorted(base.times, grid, side="right")
-            Q = np.cumsum(base.tilt, axis=0)
-            variance = np.cumsum(base.variance) + np.einsum("kj,jl,kl->k", Q, V, Q)
-            H = np.append(0.0, base.cumulative)[at]
-            se_H = np.sqrt(np.append(0.0, variance)[at])
-            with np.errstate(divide="ignore", invalid="ignore"):
-                spread = np.where(H > 0, np.exp(z * se_H / H), 1.0)
-            row = frame.iloc[[i] * len(grid)].assign(time=grid)
-            parts.append(
-                row.assign(
-                    estimate=np.exp(-H),
-                    std_error=np.exp(-H) * se_H,
-                    conf_low=np.exp(-H * spread),
-                    conf_high=np.exp(-H / spread),
+        width = t_quantile(level, np.inf) * (
+            se := np.sqrt(np.einsum("ij,jk,ik->i", who.X, V, who.X))
+        )
+        return who.frame.assign(
+            estimate=estimate, std_error=se, conf_low=estimate - width, conf_high=estimate + width
+        )
+
+    def survival_curve(
+        self, newdata: pd.DataFrame, *, level: float = 0.95, kind: str = "log-log"
+    ) -> pd.DataFrame:
+        """Survival at every event time of each row's stratum; columns as in `predict` with times."""
+        check_level(level)
+        check_kind(kind)
+        return self._curves(newdata, lambda s: event_times(self.data, s), level, kind)
+
+    def _curves(
+        self,
+        newdata: pd.DataFrame | None,
+        times_of: Callable[[int], np.ndarray],
+        level: float,
+        kind: str,
+    ) -> pd.DataFrame:
+        who, z = people(self, newdata), t_quantile(level, np.inf)
+        parts: list[pd.DataFrame] = [pd.DataFrame()] * len(who.frame)
+        for stratum, rows in who.of_stratum():
+            times = times_of(stratum)
+            found = hazards(self.data, self.coefficients, who, rows, stratum, times)
+            se_H = np.sqrt(found.total_variance(self.reference.cov))
+            for i, H, se in zip(rows, found.value, se_H, strict=True):
+                low, high = survival_limits(H, se, z, kind)
+                parts[i] = repeated(who.frame, i, times).assign(
+                    estimate=np.exp(-H), std_error=np.exp(-H) * se, conf_low=low, conf_high=high
                 )
-            )
         return pd.concat(parts, ignore_index=True)
 
 
@@ -110,6 +218,29 @@ class SurvivalPosterior(Posterior):
         table = self.tidy(level)
         return _exponentiated(table, prob_below_1=1.0 - table["prob_positive"])
 
+    def survival_draws(
+        self,
+        newdata: pd.DataFrame | None,
+        times: Sequence[float],
+        *,
+        baseline: bool = True,
+    ) -> np.ndarray:
+        """Draws of survival, shape (draws of all chains, rows, times).
+
+        Parameters
+        ----------
+        newdata : DataFrame, optional
+        times : sequence of float
+        baseline : bool
+            Draw the baseline hazard too, from its posterior given the coefficients under a vague
+            gamma-process prior; otherwise it is the partial likelihood's own estimate at each draw,
+            and its uncertainty is left out.
+        """
+        beta = self.coefficients.reshape(-1, len(self.names))
+        rng = np.random.default_rng([self.draws.seed, 1]) if baseline else None
+        who = people(self, newdata)
+        return np.exp(-drawn_hazards(self.data, beta, who, check_times(times), rng))
+
     def predict(
         self,
         newdata: pd.DataFrame | None = None,
@@ -119,32 +250,31 @@ class SurvivalPosterior(Posterior):
     ) -> pd.DataFrame:
         """Posterior of the log relative hazard or of survival; see `SurvivalEstimate.predict`.
 
-        The baseline hazard is the partial likelihood's own at each draw, so the intervals of survival
-        carry the uncertainty of the coefficients but not that of the baseline.
+        Survival carries the uncertainty of the coefficients and of the baseline hazard (see
+        `survival_draws`).
         """
         check_level(level)
-        frame, X = _rows(self, newdata)
-        beta = self.coefficients.reshape(-1, len(self.names))
         if times is None:
-            return _summary(frame, beta @ X.T, level)
-        grid = _grid(times)
-        centre = X.mean(axis=0)
-        H = np.empty((len(beta), len(grid)))
-        for s, b in enumerate(beta):
-            base = cox.baseline_hazard(self.data, b, at=centre)
-            at = np.searchsorted(base.times, grid, side="right")
-            H[s] = np.append(0.0, base.cumulative)[at]
-        relative = np.exp(beta @ (X - centre).T)
-        parts = [
-            _summary(
-                frame.iloc[[i] * len(grid)].assign(time=grid), np.exp(-H * relative[:, [i]]), level
-            )
-            for i in range(len(X))
-        ]
+            who = people(self, newdata)
+            beta = self.coefficients.reshape(-1, len(self.names))
+            return _summary(who.frame, beta @ who.X.T + who.offset, level)
+        return self._curves(newdata, check_times(times), level)
+
+    def survival_curve(self, newdata: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
+        """Survival at every event time of the model; columns as in `predict` with times."""
+        check_level(level)
+        return self._curves(newdata, np.unique(self.data.times), level)
+
+    def _curves(
+        self, newdata: pd.DataFrame | None, times: np.ndarray, level: float
+    ) -> pd.DataFrame:
+        draws = self.survival_draws(newdata, times)
+        frame = people(self, newdata).frame
+        parts = [_summary(repeated(frame, i, times), draws[:, i], level) for i in range(len(frame))]
         return pd.concat(parts, ignore_index=True)
 
 
-def _exponentiated(table: pd.DataFrame, **last: pd.Series) -> pd.DataFrame:
+def _exponentiated(table: pd.DataFrame, **last: Any) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "term": table["term"],
@@ -164,16 +294,3 @@ def _summary(frame: pd.DataFrame, values: np.ndarray, level: float) -> pd.DataFr
         conf_low=low,
         conf_high=high,
     )
-
-
-def _rows(result, newdata: pd.DataFrame | None) -> tuple[pd.DataFrame, np.ndarray]:
-    if newdata is None:
-        return result.spec.data.iloc[result.design.rows], result.design.fixed.X
-    return newdata.copy(), result.design.fixed.rebuild(newdata)
-
-
-def _grid(times: Sequence[float]) -> np.ndarray:
-    grid = np.asarray(times, dtype=float)
-    if grid.ndim != 1 or not np.isfinite(grid).all() or (grid < 0).any():
-        raise LongsurvError(f"times must be finite numbers of at least 0, got {times!r}")
-    return grid

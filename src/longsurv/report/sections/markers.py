@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from longsurv.report.sections.common import (
 from longsurv.report.tables.display import Column, DisplayTable, display
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from longsurv.study import StudyResults
 
 PATIENTS_SHOWN = 60  # of each group; more lines than this are a smear and a heavy page
@@ -194,10 +197,9 @@ def _row_label(row: pd.Series, results: StudyResults, *, unit: bool = False) -> 
     return label + (f", {', '.join(extra)}" if extra else "")
 
 
-def _forest(results: StudyResults) -> Picture | None:
+def changes_forest(results: StudyResults, width: float = 760) -> Axes:
+    """Forest plot of every marker's difference in change by both engines, in baseline SDs."""
     changes, cohort = results.changes, results.cohort
-    if changes.empty or changes["std_estimate"].isna().all():
-        return None
     table = pd.DataFrame(
         {
             "section": [_SECTIONS[d if d == d else None] for d in changes["direction"]],
@@ -214,17 +216,22 @@ def _forest(results: StudyResults) -> Picture | None:
     levels = [str(g) for g in cohort.groups[1:]]
     group = levels[0] if len(levels) == 1 else "the group"
     per = "" if changes["start"].iloc[0] != 0 else f" per {unit_one(cohort.schema.time_unit)}"
+    return forest(
+        table,
+        xlabel=f"Difference in change, baseline SD{per}",
+        width=width,
+        text_heading="As measured (95 % interval)",
+        left_label=f"lower in {group}",
+        right_label=f"higher in {group}",
+    )
 
-    def draw(width: float) -> Any:
-        return forest(
-            table,
-            xlabel=f"Difference in change, baseline SD{per}",
-            width=width,
-            text_heading="As measured (95 % interval)",
-            left_label=f"lower in {group}",
-            right_label=f"higher in {group}",
-        )
 
+def _forest(results: StudyResults) -> Picture | None:
+    changes = results.changes
+    if changes.empty or changes["std_estimate"].isna().all():
+        return None
+    levels = [str(g) for g in results.cohort.groups[1:]]
+    group = levels[0] if len(levels) == 1 else "the group"
     caption = (
         "Difference in change of every marker, in standard deviations of its first value (of its"
         " logarithm for ratios), with 95 % intervals: confidence (filled) and credible,"
@@ -236,7 +243,7 @@ def _forest(results: StudyResults) -> Picture | None:
         f"Forest plot of the difference in change of {len(results.markers)} markers by both"
         " engines; the table below has every number."
     )
-    return picture("forest-changes", draw, label, caption)
+    return picture("forest-changes", partial(changes_forest, results), label, caption)
 
 
 def _natural(row: pd.Series, *, with_scale: bool = False) -> str:

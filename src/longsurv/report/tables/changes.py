@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
-from longsurv.estimands.changes import adjusted_p_values, difference_in_change
+from longsurv.estimands.changes import adjusted_p_values, baseline_sd, difference_in_change
 from longsurv.report.numbers import exponential
 
 if TYPE_CHECKING:
@@ -78,9 +78,3 @@ def _values(tidy: pd.Series, spread: float, log: bool) -> dict[str, float]:
         "p_value": float(tidy.get("p_value", np.nan)),
         "prob_positive": float(tidy.get("prob_positive", np.nan)),
     }
-
-
-def baseline_sd(data: pd.DataFrame, patient: str, time: str) -> float:
-    """Standard deviation between patients of the first measured `y`; NaN for one patient."""
-    first = data.sort_values([patient, time]).drop_duplicates(patient)["y"]
-    return float(first.std()) if len(first) > 1 else np.nan

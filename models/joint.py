@@ -1,0 +1,235 @@
+"""Joint model of a marker's trajectory and an event.
+
+    y_i(t) = m_i(t) + e_i(t),   m_i(t) = x(t)'beta + z(t)'b_i,   b_i ~ N(0, D),   e_i ~ N(0, sigma^2)
+    log h_i(t) = B(t)'gamma + w_i'omega + sum_k alpha_k f_k(m_i, t)
+
+The marker is a linear mixed model; the hazard depends on the curve m_i itself, not on its noisy and
+interrupted measurements: on its current value, its slope, or the area under it. alpha_k is the association. So
+a marker that stops when patients die is still estimated without bias, and its effect on the hazard is
+not diluted by measurement error. The baseline hazard B(t)'gamma is that of a patient with average
+covariates and the marker at its mean. With delayed entry, b_i ~ N(0, D) describes those at risk at entry.
+
+Rizopoulos (2012), Joint Models for Longitudinal and Time-to-Event Data; Henderson, Diggle & Dobson (2000),
+Biostatistics 1:465-480; Wulfsohn & Tsiatis (1997), Biometrics 53:330-339.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from longsurv import priors as pr
+from longsurv.design.baseline import baseline
+from longsurv.design.joint import JointDesign, joint_design
+from longsurv.design.links import Link, Links, area, as_links, slope, value
+from longsurv.design.quadrature import normal_grid
+from longsurv.errors import EstimationError, LongsurvError
+from longsurv.inference import Optimum, hessian, maximise, sample, whiten
+from longsurv.likelihood import joint, lmm
+from longsurv.likelihood.covariance import partial_correlations
+from longsurv.models.cox import CoxPH
+from longsurv.models.joint_priors import JointPriors, Smoothing, hazard_priors
+from longsurv.models.lmm import LMM
+from longsurv.results.assemble_joint import joint_estimate, joint_posterior
+from longsurv.results.joint import JointEstimate, JointPosterior
+
+__all__ = ["JointModel", "Link", "Links", "area", "slope", "value"]
+
+LARGEST_Q = 3
+
+
+@dataclass(frozen=True, eq=False)
+class JointModel:
+    """Joint model.
+
+    Parameters
+    ----------
+    marker : LMM
+        Its formula and data are used, with one random term of up to three effects.
+    event : CoxPH
+        Its formula and data are used, one row a patient, with the column that the marker groups by.
+    time : str
+        Column of the marker's data with the time of each measurement, on the clock of the event.
+    link : Link or Links
+        What of the marker's curve the hazard depends on, as in ``value() + slope()``.
+    baseline : {"spline", "weibull", "piecewise", "exponential"}
+        Log baseline hazard: cubic B-splines, Weibull, constant between knots, or constant.
+    knots : sequence of float, optional
+        Interior knots; by default at quantiles of the event times.
+    n_knots : int, optional
+        How many; 5 for splines and 6 for pieces by default, fewer with few events.
+    nodes : int
+        Gauss-Hermite nodes a random effect; `JointEstimate.node_convergence` shows whether they are enough.
+
+    Raises
+    ------
+    FormulaError, DataError
+        When the design is first needed.
+    """
+
+    marker: LMM
+    event: CoxPH
+    time: str
+    link: Link | Links = Link("value")
+    baseline: str = "spline"
+    knots: Sequence[float] | None = None
+    n_knots: int | None = None
+    nodes: int = 3
+
+    def __post_init__(self) -> None:
+        as_links(self.link)
+        if not isinstance(self.nodes, int) or self.nodes < 1:
+            raise LongsurvError(f"nodes is an integer of at least 1, not {self.nodes!r}")
+
+    @property
+    def formula(self) -> str:
+        """All parts of the model in one line."""
+        links = " + ".join(
+            f"{one.kind}({f'by={one.by!r}' if one.by else ''})" for one in as_links(self.link).links
+        )
+        return f"{self.marker.formula}; {self.event.formula}; {links}; {self.baseline} baseline"
+
+    @cached_property
+    def design(self) -> JointDesign:
+        """The arrays of the model."""
+        event = self.event.design
+        shape = baseline(self.baseline, event.exit, event.event, knots=self.knots, n_knots=self.n_knots)
+        design = joint_design(
+            self.marker.design, self.marker.data, event, self.event.data, self.time,
+            as_links(self.link), shape,
+        )  # fmt: skip
+        if len(design.marker.random.names) > LARGEST_Q:
+            raise LongsurvError(f"a joint model takes up to {LARGEST_Q} random effects a patient")
+        return design
+
+    @cached_property
+    def statistics(self) -> joint.JointData:
+        """Per-patient sufficient statistics and quadrature points."""
+        d, m = self.design, self.design.marker
+        return joint.JointData(
+            marker=lmm.prepare(m.fixed.X, m.y, m.Z, d.group, len(d.labels)),
+            event=d.status,
+            covariates=d.covariates,
+            **vars(d.points),
+            **vars(normal_grid(self.nodes, len(m.random.names))),
+        )
+
+    @cached_property
+    def _trajectories(self) -> Any:
+        """The mixed model alone, by maximum likelihood, for those patients that the event has."""
+        return replace(self.marker, data=self.design.measurements).fit(method="ML", df="normal")
+
+    @cached_property
+    def link_sd(self) -> dict[str, float]:
+        """SD of each link across patients at their exit, as the mixed model alone predicts them."""
+        fit, points = self._trajectories, self.design.points
+        last = points.start[:-1]
+        table = fit.ranef().pivot(index=self.design.marker.group_name, columns="effect", values="estimate")
+        b = table.reindex(self.design.labels)[list(self.design.marker.random.names)].fillna(0.0).to_numpy()
+        out = {}
+        for k, name in enumerate(self.design.link_names):
+            rows = points.link_x[k][:, last].T @ fit.coefficients
+            rows = rows + np.einsum("qn,nq->n", points.link_z[k][:, last], b)
+            spread = float(np.std(rows))
+            out[name] = spread if spread > 0 else 1.0
+        return out
+
+    def _start(self) -> np.ndarray:
+        """The mixed model alone and a constant hazard, away from any boundary."""
+        fit, design = self._trajectories, self.design
+        scale = self.statistics.marker.z_scale
+        D = fit.random_cov.to_numpy() + np.diag((0.1 * fit.sigma / scale) ** 2)
+        tau = np.sqrt(np.diag(D))
+        z = partial_correlations(D / np.outer(tau, tau)) if len(tau) > 1 else np.empty(0)
+        theta = np.zeros(self.statistics.n_theta)
+        first = np.concatenate([fit.coefficients, [np.log(fit.sigma)], np.log(tau), z])
+        theta[: len(first)] = first
+        for j, name in enumerate(design.baseline.names, start=len(first)):
+            theta[j] = 0.0 if name == "shape_minus_1" else np.log(design.rate)
+        return theta
+
+    def _climb(self, density: Any) -> Optimum:
+        """Maximise: first the hazard's parameters given the marker's, then all of them."""
+        start, m = self._start(), self.statistics.n_marker
+
+        def of_hazard(part: np.ndarray) -> tuple[float, np.ndarray]:
+            value, gradient = density(np.concatenate([start[:m], part]))
+            return value, gradient[m:]
+
+        def newton(f: Any) -> Any:
+            return lambda x: (*f(x), hessian(f, x))
+
+        hazard = maximise(of_hazard, start[m:], second_order=newton(of_hazard))
+        start[m:] = hazard.x
+        optimum = maximise(density, start, self.design.theta_names, second_order=newton(density))
+        if not np.isfinite(optimum.value):
+            raise EstimationError(f"{self.formula!r} cannot be estimated: {optimum.status}")
+        return optimum
+
+    def fit(self) -> JointEstimate:
+        """Maximise the likelihood; standard errors are those of the observed information."""
+        data = self.statistics
+        optimum = self._climb(lambda theta: joint.loglik(data, theta))
+        return joint_estimate(self, data, optimum)
+
+    def prior_stack(
+        self, given: Mapping[str, pr.Prior] | None, eta: float, smoothing: Smoothing | None
+    ) -> JointPriors:
+        """The priors in the order of the parameter vector, the user's in place of the defaults."""
+        design = self.design
+        growth = replace(self.marker, data=design.measurements)
+        covariates = {f"event.{k}": v for k, v in self.event.default_priors().items()}
+        links = {f"assoc.{k}": sd for k, sd in self.link_sd.items()}
+        defaults = hazard_priors(design.baseline_names, design.rate, covariates, links)
+        aliases = {
+            f"event.{v}": [f"event.{n}" for n in names]
+            for v, names in design.event.fixed.variables.items()
+        }
+        given = dict(given or {})
+        own = {k: given.pop(k) for k in list(given) if k in defaults or k in aliases}
+        chosen = pr.choose(tuple(defaults), defaults, own, aliases)
+        smooth = smoothing if self.baseline == "spline" else None
+        hazard = pr.PriorStack(tuple(defaults), chosen)
+        return JointPriors(
+            growth.prior_stack(given, eta), hazard, smooth, len(design.baseline_names)
+        )
+
+    def sample(
+        self,
+        *,
+        draws: int = 1000,
+        tune: int = 300,
+        chains: int = 2,
+        seed: int = 1,
+        priors: Mapping[str, pr.Prior] | None = None,
+        eta: float = 2.0,
+        smoothing: Smoothing | None = Smoothing(),  # noqa: B008 (frozen)
+    ) -> JointPosterior:
+        """Draw from the posterior.
+
+        Parameters
+        ----------
+        draws, tune, chains, seed : int
+            Kept and warm-up iterations a chain, number of chains, one seed for all.
+        priors : mapping of str to Prior, optional
+            By name as in `tidy`: "year", "sd(year|id)", "event.age", "event.drug", "assoc.value".
+        eta : float
+            Of the LKJ prior of the random effects' correlation.
+        smoothing : Smoothing or None
+            Of a spline's second differences.
+        """
+        data, stack = self.statistics, self.prior_stack(priors, eta, smoothing)
+
+        def log_posterior(theta: np.ndarray) -> tuple[float, np.ndarray]:
+            value, gradient = joint.loglik(data, theta)
+            prior, slope = stack.value_and_gradient(theta)
+            return value + prior, gradient + slope
+
+        mode = self._climb(log_posterior)
+        whitening = whiten(mode.x, mode.hessian)
+        drawn = sample(log_posterior, whitening, draws=draws, tune=tune, chains=chains, seed=seed)
+        return joint_posterior(self, data, stack, mode, drawn)

@@ -1,0 +1,122 @@
+"""The linear mixed model stated in PyMC, with explicit random effects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from longsurv.likelihood.lmm_blocks import BlockKernel
+from longsurv.likelihood.lmm_dense import DenseKernel
+from longsurv.priors import PriorStack
+
+if TYPE_CHECKING:
+    from longsurv.models.lmm import LMM
+
+
+def twin(spec: LMM, stack: PriorStack, eta: float) -> Any:
+    """A PyMC model of a specification and its priors.
+
+    b ~ N(0, D) for each grouping; y ~ N(X beta + Z b, sigma^2), or for each patient a multivariate
+    normal distribution with the covariance of the residual structure.
+    """
+    import pymc as pm
+
+    d, kernel = spec.design, spec.kernel
+    by_name = dict(zip(stack.names, stack.priors, strict=True))
+    coords = {"term": d.fixed.names, "row": d.rows}
+    several = len(d.groupings) > 1
+    for k, g in enumerate(d.groupings):
+        coords[f"effect_{k}" if several else "effect"] = g.random.names
+        coords[g.name if several else "patient"] = g.labels
+    with pm.Model(coords=coords) as model:
+        beta = pm.math.stack([by_name[name].to_pymc(name) for name in d.fixed.names])
+        sigma = by_name["sigma"].to_pymc("sigma")
+        mean = d.fixed.X @ beta
+        for k, g in enumerate(d.groupings):
+            dims = (g.name, f"effect_{k}") if several else ("patient", "effect")
+            suffix = f"_{k}" if several else ""
+            sds, _ = g.random.parameter_names(g.name)
+            sd = pm.math.stack([by_name[name].to_pymc(name) for name in sds])
+            raw = pm.Normal(f"raw{suffix}", dims=dims)
+            raw = _correlated(raw, g.random.blocks, suffix, eta)
+            b = pm.Deterministic(f"b{suffix}", raw * sd, dims=dims)
+            mean = mean + (g.random.X * b[g.group]).sum(axis=-1)
+        if isinstance(kernel, BlockKernel) or d.residual is None:
+            pm.Normal("y", mean, sigma, observed=d.y, dims="row")
+        else:
+            psi = [by_name[name].to_pymc(name) for name in kernel.residual_names]
+            _residuals(kernel, mean, sigma, psi, d.y, eta)
+    return model
+
+
+def _correlated(raw: Any, blocks: tuple[int, ...], suffix: str, eta: float) -> Any:
+    import pymc as pm
+
+    parts, start = [], 0
+    for k, size in enumerate(blocks):
+        part = raw[:, start : start + size]
+        if size > 1:
+            # PyMC's LKJCorr is the Cholesky factor of the correlation matrix.
+            name = f"correlation_cholesky{suffix}" + (f"_{k}" if k else "")
+            part = part @ pm.LKJCorr(name, n=size, eta=eta).T
+        parts.append(part)
+        start += size
+    return pm.math.concatenate(parts, axis=1)
+
+
+def _residuals(
+    kernel: DenseKernel, mean: Any, sigma: Any, psi: list[Any], y: np.ndarray, eta: float
+) -> None:
+    """y of all patients with the same number of rows, as multivariate normal."""
+    import pymc as pm
+
+    kinds, rows, first_kind, *_ = kernel.data.indices
+    covariance = sigma**2 * _values(kernel, psi, eta)
+    counts = np.diff(rows)
+    for n in np.unique(counts):
+        chosen = np.flatnonzero(counts == n)
+        index = kernel.data.order[rows[chosen][:, None] + np.arange(n)]
+        kind = kinds[first_kind[chosen][:, None] + np.arange(n * n)].reshape(-1, n, n)
+        pm.MvNormal(f"y_{n}", mean[index], cov=covariance[kind], observed=y[index])
+
+
+def _values(kernel: DenseKernel, psi: list[Any], eta: float) -> Any:
+    """Residual covariance over sigma^2 of each kind of pair of rows, as in `Structure.values`."""
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    s = kernel.data.structure
+    ratios, rest = psi[: s.n_ratios], psi[s.n_ratios :]
+    scale: Any = 1.0
+    if s.heterogeneous:
+        sd = pt.exp(pt.stack([pt.zeros(()), *ratios]))
+        scale = sd[s.first] * sd[s.second]
+    if s.kind == "independent":
+        return pt.as_tensor((s.lag == 0).astype(float)) * scale
+    if s.kind == "unstructured":
+        K = pm.LKJCorr("residual_cholesky", n=s.n_visits, eta=eta)
+        return (K @ K.T)[s.first, s.second] * scale
+    if s.kind == "toeplitz":
+        return pt.stack(_autocorrelations([pt.tanh(x) for x in rest]))[s.lag.astype(int)] * scale
+    if s.kind == "cs":
+        low = -1.0 / (s.most - 1)
+        rho = low + (1.0 - low) * pm.math.sigmoid(2.0 * rest[0])
+        return pt.where(s.lag == 0, 1.0, rho) * scale
+    rho = pt.tanh(rest[0]) if s.kind == "ar1" else pm.math.sigmoid(rest[0]) ** (1.0 / s.shortest)
+    return rho**s.lag * scale
+
+
+def _autocorrelations(partial: list[Any]) -> list[Any]:
+    """1 and the autocorrelations at lags 1, 2, ... (Durbin-Levinson)."""
+    import pytensor.tensor as pt
+
+    rho: list[Any] = [pt.ones(())]
+    phi: list[Any] = []
+    for r in partial:
+        past = rho[1:]
+        level = sum((a * b for a, b in zip(phi, past[::-1], strict=True)), pt.zeros(()))
+        explained = sum((a * b for a, b in zip(phi, past, strict=True)), pt.zeros(()))
+        rho.append(level + r * (1.0 - explained))
+        phi = [*(a - r * b for a, b in zip(phi, phi[::-1], strict=True)), r]
+    return rho

@@ -1,0 +1,170 @@
+"""The covariance of a mixed model's measurements, one independent cluster of rows at a time.
+
+A cluster is a patient or, when patients are nested in something, a group of the coarsest grouping.
+Its rows have the covariance V = R + sum over groupings of Z D Z', with R the covariance of the
+residuals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from scipy.linalg import cholesky, solve_triangular
+
+
+class FittedMixed(Protocol):
+    """What is used of a fitted mixed model, with or without nested groupings."""
+
+    @property
+    def spec(self) -> Any:
+        """The specification, which has the data."""
+        ...
+
+    @property
+    def design(self) -> Any:
+        """Arrays of the model."""
+        ...
+
+    @property
+    def coefficients(self) -> np.ndarray:
+        """Fixed effects, shape (p,)."""
+        ...
+
+    @property
+    def sigma(self) -> float:
+        """Residual standard deviation."""
+        ...
+
+    @property
+    def random_cov(self) -> pd.DataFrame:
+        """Covariance of the random effects, grouping by grouping."""
+        ...
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Rows that are independent of all others.
+
+    Attributes
+    ----------
+    rows : ndarray of int, shape (m,)
+    V : ndarray, shape (m, m)
+        Covariance of the measurements.
+    R : ndarray, shape (m, m)
+        Covariance of the residuals.
+    """
+
+    rows: np.ndarray
+    V: np.ndarray
+    R: np.ndarray
+
+
+def clusters(fit: FittedMixed) -> Iterator[Cluster]:
+    """The clusters of a fitted model."""
+    design = fit.design
+    coarsest = design.outer[-1] if design.outer else design
+    terms = [(g.group, g.random.X, D) for g, D in groupings(fit)]
+    place = np.empty(len(design.y), dtype=np.int64)
+    residuals = _residual_blocks(fit)
+    for rows in split_rows(coarsest.group, len(coarsest.labels)):
+        place[rows] = np.arange(len(rows))
+        R = np.zeros((len(rows), len(rows)))
+        for patient in np.unique(design.group[rows]):
+            of_patient, block = residuals[patient]
+            R[np.ix_(place[of_patient], place[of_patient])] = block
+        V = R.copy()
+        for group, Z, D in terms:
+            V += (group[rows, None] == group[rows]) * (Z[rows] @ D @ Z[rows].T)
+        yield Cluster(rows, V, R)
+
+
+def groupings(fit: FittedMixed) -> list[tuple[Any, np.ndarray]]:
+    """Each grouping of the design with the covariance (q, q) of its random effects."""
+    if not fit.design.groupings:
+        return []
+    D, out, start = fit.random_cov.to_numpy(), [], 0
+    for grouping in fit.design.groupings:
+        end = start + len(grouping.random.names)
+        out.append((grouping, D[start:end, start:end]))
+        start = end
+    return out
+
+
+def split_rows(group: np.ndarray, n_groups: int) -> list[np.ndarray]:
+    """Rows of each group."""
+    order = np.argsort(group, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(group, minlength=n_groups))[:-1])
+
+
+def _residual_blocks(fit: FittedMixed) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Rows of each patient, and the covariance of their residuals."""
+    design: Any = fit.design
+    rows = split_rows(design.group, len(design.labels))
+    if design.residual is None:
+        return [(at, fit.sigma**2 * np.eye(len(at))) for at in rows]
+    values = fit.residual_cov[design.residual.kind]  # type: ignore[attr-defined]
+    sizes = np.array([len(at) for at in rows])
+    parts = np.split(values, np.cumsum(sizes**2)[:-1])
+    return [(at, part.reshape(len(at), len(at))) for at, part in zip(rows, parts, strict=True)]
+
+
+@dataclass(frozen=True)
+class Whitened:
+    """The model in coordinates in which the measurements are independent with variance 1.
+
+    Attributes
+    ----------
+    clusters : list of Cluster
+    L : list of ndarray
+        Cholesky factor of each V.
+    basis : ndarray, shape (n, p)
+        Orthonormal basis of the columns of L^-1 X.
+    """
+
+    clusters: list[Cluster]
+    L: list[np.ndarray]
+    basis: np.ndarray
+
+    def forth(self, values: np.ndarray) -> np.ndarray:
+        """L^-1 values, shape (n, ...)."""
+        return self._solved(values, "N")
+
+    def back(self, values: np.ndarray) -> np.ndarray:
+        """L'^-1 values, shape (n, ...)."""
+        return self._solved(values, "T")
+
+    def _solved(self, values: np.ndarray, trans: str) -> np.ndarray:
+        out = np.empty(values.shape)
+        for cluster, L in zip(self.clusters, self.L, strict=True):
+            out[cluster.rows] = solve_triangular(L, values[cluster.rows], lower=True, trans=trans)
+        return out
+
+    def residual(self, values: np.ndarray) -> np.ndarray:
+        """R values, shape (n, ...): conditional residuals from V^-1 (y - X b)."""
+        out = np.empty(values.shape)
+        for cluster in self.clusters:
+            out[cluster.rows] = cluster.R @ values[cluster.rows]
+        return out
+
+    def residual_sd(self) -> np.ndarray:
+        """Standard deviations of the conditional residuals, shape (n,).
+
+        The roots of the diagonal of R (V^-1 - V^-1 X (X'V^-1 X)^-1 X'V^-1) R.
+        """
+        variance = -(self.residual(self.back(self.basis)) ** 2).sum(axis=1)
+        for cluster, L in zip(self.clusters, self.L, strict=True):
+            half = solve_triangular(L, cluster.R, lower=True)
+            variance[cluster.rows] += (half**2).sum(axis=0)
+        return np.sqrt(np.maximum(variance, 0.0))
+
+
+def whiten(fit: FittedMixed) -> Whitened:
+    """Whitening coordinates of a fitted model."""
+    found = list(clusters(fit))
+    L = [cholesky(cluster.V, lower=True) for cluster in found]
+    basis, _ = np.linalg.qr(Whitened(found, L, np.empty((0, 0))).forth(fit.design.fixed.X))
+    return Whitened(found, L, basis)

@@ -1,0 +1,162 @@
+"""Do the hazard ratios stay the same over time?
+
+The score test of Grambsch & Therneau (1994, Biometrika 81:515-526) in the form of R's ``cox.zph``
+since survival 3.0: every coefficient b_j gets a companion b_j + theta_j g(t), and theta = 0 is
+tested by its score at the fitted coefficients, with the information of (b, theta) in full, not the
+older approximation by a common covariance at all event times. With s_k and I_k the contributions of
+event time k to score and information,
+
+    U = sum g_k s_k,    information = [[sum I_k, sum g_k I_k], [sum g_k I_k, sum g_k^2 I_k]].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from longsurv.diagnostics.cox_residuals import FittedCox, residuals, risk_sums_at
+from longsurv.errors import LongsurvError
+from longsurv.likelihood.cox_data import CoxData
+from longsurv.likelihood.cox_kernel import cross_product, expected_events, mirror, subtract_means
+
+TRANSFORMS = ("km", "identity", "log", "rank")
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class ProportionalHazards:
+    """Tests of proportional hazards.
+
+    Attributes
+    ----------
+    table : DataFrame
+        term, statistic (chi-squared), df, p_value: one row a coefficient, then "GLOBAL".
+    transform : str
+        g(t) of the alternative.
+    trend : DataFrame
+        One row an event, by stratum and time: time, g (g(t) centred), and for each coefficient the
+        scaled Schoenfeld residual, whose smooth over g shows the log hazard ratio over time.
+    """
+
+    table: pd.DataFrame
+    transform: str
+    trend: pd.DataFrame
+
+    @property
+    def words(self) -> str:
+        """The verdict in a sentence."""
+        whole = self.table.iloc[-1]
+        low = self.table.iloc[:-1].query("p_value < @ALPHA")["term"]
+        verdict = (
+            f"Proportional hazards: chi-squared {whole['statistic']:.3g} on {whole['df']:.0f} df, "
+            f"p = {whole['p_value']:.2g} ({self.transform} time)"
+        )
+        if len(low):
+            return f"{verdict}; the hazard ratio of {', '.join(low)} seems to change over time."
+        events = len(self.trend)
+        if events < 10 * (len(self.table) - 1):
+            return f"{verdict}; with {events} events the test can hardly see a change."
+        return f"{verdict}; no sign that a hazard ratio changes over time."
+
+    def __str__(self) -> str:
+        return f"{self.words}\n{self.table.to_string(index=False)}"
+
+
+def cox_zph(fit: FittedCox, transform: str = "km") -> ProportionalHazards:
+    """Test proportional hazards of a fitted Cox model, coefficient by coefficient and together.
+
+    Parameters
+    ----------
+    fit : SurvivalEstimate
+    transform : {"km", "identity", "log", "rank"}
+        g(t): one minus the Kaplan-Meier estimate just before t, time, its logarithm, or the rank of
+        t among all exits.
+
+    Returns
+    -------
+    ProportionalHazards
+
+    Raises
+    ------
+    LongsurvError
+        For an unknown transform, a logarithm of time 0, or a model without covariates.
+    """
+    if transform not in TRANSFORMS:
+        raise LongsurvError(f"transform is one of {', '.join(TRANSFORMS)}; got {transform!r}")
+    if not fit.names:
+        raise LongsurvError("a model without covariates has no hazard ratios to test")
+    from scipy.stats import chi2
+
+    data, design, p = fit.data, fit.design, len(fit.names)
+    events = np.flatnonzero(design.event)
+    times = np.unique(design.exit[events])
+    g = _transformed(transform, times, design)
+    at_events = g[np.searchsorted(times, design.exit[events])]
+    g = g - at_events.mean()
+    # event times of the kernel are the data's up to ties by rounding
+    of_time = g[np.clip(np.searchsorted(times, data.times), 0, len(times) - 1)]
+    U, blocks = _companion(data, fit.coefficients, of_time)
+
+    def statistic(chosen: np.ndarray) -> float:
+        keep = np.append(np.arange(p), p + chosen)
+        u = np.append(np.zeros(p), U[chosen])
+        return float(u @ np.linalg.pinv(blocks[np.ix_(keep, keep)], hermitian=True) @ u)
+
+    statistics = [statistic(np.array([j])) for j in range(p)] + [statistic(np.arange(p))]
+    df = np.append(np.ones(p, dtype=int), p)
+    table = pd.DataFrame(
+        {
+            "term": [*fit.names, "GLOBAL"],
+            "statistic": statistics,
+            "df": df,
+            "p_value": chi2.sf(statistics, df),
+        }
+    )
+    trend = residuals(fit, "scaled_schoenfeld")
+    trend.insert(1, "g", g[np.searchsorted(times, trend["time"])])
+    return ProportionalHazards(table, transform, trend)
+
+
+def _transformed(transform: str, times: np.ndarray, design: object) -> np.ndarray:
+    """g at the distinct event times, not yet centred."""
+    event, exit_, entry = design.event, design.exit, design.entry  # type: ignore[attr-defined]
+    if transform == "identity":
+        return times
+    if transform == "log":
+        if times[0] <= 0:
+            raise LongsurvError("an event at time 0 has no logarithm; use another transform")
+        return np.log(times)
+    deaths = np.bincount(np.searchsorted(times, exit_[event == 1]), minlength=len(times))
+    if transform == "rank":
+        ordered = np.sort(exit_)  # among all exits, tied ones sharing their mean rank
+        first, last = (np.searchsorted(ordered, times, side) for side in ("left", "right"))
+        return (first + last + 1) / 2.0
+    late = len(design.formula.surv) == 3  # type: ignore[attr-defined]
+    entered = np.searchsorted(np.sort(entry), times) if late else len(entry)
+    at_risk = entered - np.searchsorted(np.sort(exit_), times)
+    km = np.cumprod(1.0 - deaths / at_risk)
+    return 1.0 - np.append(1.0, km[:-1])
+
+
+def _companion(data: CoxData, beta: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Score of theta, shape (p,), and information of (b, theta), shape (2p, 2p), at theta = 0."""
+    a, at, p = data.arrays, risk_sums_at(data, beta), data.n_columns
+
+    def weighted(power: int) -> np.ndarray:
+        moments = at.moments * (g**power)[:, None]
+        expected = expected_events(a, at.v, at.e, at.eS, moments)
+        product = cross_product(a.X, expected)
+        subtract_means(a, at.S, at.E, moments, product)
+        mirror(product)
+        return product * np.outer(data.scale, data.scale)
+
+    expected = expected_events(a, at.v, at.e, at.eS, at.moments * g[:, None])
+    observed = np.where(a.event, a.weight * g[a.last - 1], 0.0)
+    U = (a.X.T @ (observed - expected)) * data.scale
+    blocks = np.empty((2 * p, 2 * p))
+    blocks[:p, :p] = weighted(0)
+    blocks[:p, p:] = blocks[p:, :p] = weighted(1)
+    blocks[p:, p:] = weighted(2)
+    return U, blocks

@@ -1,0 +1,329 @@
+"""Answers of joint models: the marker, the hazard, and the association between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.design.joint import JointDesign
+from longsurv.design.quadrature import normal_grid
+from longsurv.errors import LongsurvError
+from longsurv.likelihood import joint
+from longsurv.results.estimate import Estimate, check_level
+from longsurv.results.mixed import VarianceEstimate, _ranef_table
+from longsurv.results.posterior import Posterior, summarise
+from longsurv.results.reference import t_quantile
+
+COMPONENTS = ("fixed", "marker", "event", "baseline", "variance", "all")
+NODES = (1, 3, 5, 7, 9)
+
+
+def component_terms(design: JointDesign) -> dict[str, tuple[str, ...]]:
+    """Terms of each block of `tidy`."""
+    marker = design.marker.fixed.names
+    event = design.covariate_names + design.association_names
+    return {
+        "fixed": marker + event,
+        "marker": marker,
+        "event": event,
+        "baseline": design.baseline_names,
+        "variance": design.marker.variance_names,
+        "all": marker + event + design.baseline_names + design.marker.variance_names,
+    }
+
+
+def _component(design: JointDesign, component: str) -> tuple[str, ...]:
+    if component not in COMPONENTS:
+        raise LongsurvError(f"component is one of {COMPONENTS}, not {component!r}")
+    return component_terms(design)[component]
+
+
+def _per(design: JointDesign, link_sd: dict[str, float]) -> list[tuple[str, str, float]]:
+    """Sizes of change in which an association is told: term, words, size."""
+    response = design.marker.formula.response
+    doubling = {"log(": np.log(2.0), "np.log(": np.log(2.0), "log2(": 1.0, "log10(": np.log10(2.0)}
+    size = next((s for head, s in doubling.items() if response.startswith(head)), None)
+    out = []
+    for term, name in zip(design.association_names, design.link_names, strict=True):
+        kind = name.split(":")[0]
+        what = {
+            "value": "current value",
+            "slope": f"current slope per unit of {design.time}",
+            "area": "area under the curve",
+        }[kind]
+        out.append((term, f"one unit more of the {what}", 1.0))
+        if name == kind:
+            sd = link_sd[name]
+            out.append((term, f"one SD ({sd:.3g}) more of the {what}", sd))
+        if size is not None and kind == "value":
+            inside = response[response.index("(") + 1 : -1]
+            out.append((term, f"a doubling of {inside}", size))
+    return out
+
+
+def _association_table(rows: list[tuple[str, str, float]], low, mid, high) -> pd.DataFrame:
+    """Hazard ratios in words, given functions of (term, size) for the log hazard ratio and its limits."""
+    records = []
+    for term, words, size in rows:
+        ratios = [float(np.exp(f(term, size))) for f in (mid, low, high)]
+        sentence = (
+            f"{words[0].upper()}{words[1:]} multiplies the hazard by {ratios[0]:.2f} "
+            f"({ratios[1]:.2f} to {ratios[2]:.2f})."
+        )
+        records.append((term, words, *ratios, sentence))
+    columns = ["term", "change", "hazard_ratio", "conf_low", "conf_high", "words"]
+    return pd.DataFrame(records, columns=columns)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class JointEstimate(Estimate):
+    """A fitted joint model (see `Estimate`).
+
+    Coefficients are those of the marker under their own names, then "event." covariates of the hazard and
+    "assoc." associations (log hazard ratios), then "baseline." coefficients.
+
+    Attributes
+    ----------
+    variance : VarianceEstimate
+    theta : ndarray, shape (d,)
+        The kernel's parameter vector.
+    cov_theta : ndarray, shape (d, d)
+        Inverse of the observed information.
+    data : JointData
+    link_sd : dict of str to float
+        Standard deviation of each link across patients at their exit.
+    """
+
+    variance: VarianceEstimate
+    theta: np.ndarray
+    cov_theta: np.ndarray
+    data: joint.JointData
+    link_sd: dict[str, float]
+
+    def tidy(self, level: float = 0.95, component: str = "fixed") -> pd.DataFrame:
+        """One row a term, in blocks (see `Estimate.tidy`).
+
+        Parameters
+        ----------
+        level : float
+        component : {"fixed", "marker", "event", "baseline", "variance", "all"}
+            Coefficients of the marker and the hazard ("fixed"), one of the blocks, or everything.
+        """
+        wanted = _component(self.design, component)
+        table = super().tidy(level, "all")
+        return table.set_index("term").loc[list(wanted)].reset_index()
+
+    def variance_table(self, level: float = 0.95) -> pd.DataFrame:
+        """Residual SD, random-effects SDs and correlations, with intervals."""
+        return self.variance.table(level)
+
+    def association(self, level: float = 0.95) -> pd.DataFrame:
+        """Hazard ratios of the links per unit, per SD and, for a logged marker, per doubling; in words."""
+        table = super().tidy(level).set_index("term")
+        rows = _per(self.design, self.link_sd)
+
+        def of(column: str):
+            return lambda term, size: size * table.loc[term, column]
+
+        return _association_table(rows, of("conf_low"), of("estimate"), of("conf_high"))
+
+    def node_convergence(self, nodes: Sequence[int] = NODES) -> pd.DataFrame:
+        """Log-likelihood at the estimate with different numbers of Gauss-Hermite nodes.
+
+        Returns
+        -------
+        DataFrame
+            nodes, llf, difference (from the largest number), used (the number of the fit).
+        """
+        q = self.data.marker.q
+        values = []
+        for n in nodes:
+            grid = normal_grid(n, q)
+            values.append(joint.loglik(replace(self.data, **vars(grid)), self.theta)[0])
+        used = len(self.data.nodes)
+        return pd.DataFrame(
+            {
+                "nodes": list(nodes),
+                "llf": values,
+                "difference": np.array(values) - values[int(np.argmax(nodes))],
+                "used": [n == used for n in nodes],
+            }
+        )
+
+    def ranef(self, level: float = 0.95) -> pd.DataFrame:
+        """Random effects given a patient's measurements and survival, at the estimate.
+
+        Returns
+        -------
+        DataFrame
+            The patient's column, effect, estimate, std_error, conf_low, conf_high.
+        """
+        check_level(level)
+        mean, cov = joint.random_effects(self.data, self.theta)
+        se = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
+        return _ranef_table(_Patients(self.design), mean, se, t_quantile(level, np.inf))
+
+    def predict(self, newdata: pd.DataFrame | None = None, *, level: float = 0.95) -> pd.DataFrame:
+        """Mean curve of the marker at the rows of `newdata` (by default the measurements used).
+
+        Returns
+        -------
+        DataFrame
+            `newdata` with estimate, std_error, conf_low, conf_high, on the scale of the response.
+        """
+        check_level(level)
+        frame, X = _marker_rows(self.design, newdata)
+        p = X.shape[1]
+        estimate = X @ self.theta[:p]
+        se = np.sqrt(np.einsum("ip,pr,ir->i", X, self.cov_theta[:p, :p], X))
+        width = t_quantile(level, np.inf) * se
+        return frame.assign(
+            estimate=estimate, std_error=se, conf_low=estimate - width, conf_high=estimate + width
+        )
+
+    def predict_survival(
+        self,
+        newdata: pd.DataFrame,
+        *,
+        at: float,
+        times: Sequence[float],
+        draws: int = 200,
+        level: float = 0.95,
+        seed: int = 1,
+    ) -> pd.DataFrame:
+        """Survival of patients alive at `at`, given their measurements until then.
+
+        Parameters
+        ----------
+        newdata : DataFrame
+            Measurements with the columns of both formulas; rows after `at` are not used. Patients need
+            not be among those of the fit.
+        at : float
+            Time until which the patients are known to be alive and were measured.
+        times : sequence of float
+            Later times.
+        draws : int
+            Parameter vectors drawn from their asymptotic normal distribution for the interval.
+        level : float
+        seed : int
+
+        Returns
+        -------
+        DataFrame
+            The patient's column, time, estimate, std_error, conf_low, conf_high: the probability to be
+            alive at `time`, averaged over the patient's random effects, and the uncertainty of that
+            probability from the parameters.
+        """
+        from longsurv.estimands.dynamic import conditional_survival
+
+        rng = np.random.default_rng(seed)
+        values, vectors = np.linalg.eigh(self.cov_theta)
+        half = vectors * np.sqrt(np.maximum(values, 0.0))
+        drawn = self.theta + rng.standard_normal((draws, len(self.theta))) @ half.T
+        thetas = np.vstack([self.theta, drawn])
+        frame, S = conditional_survival(self.design, self.data, newdata, at, times, thetas)
+        return _with_interval(frame, S[0], S[1:], level)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class JointPosterior(Posterior):
+    """Posterior of a joint model (see `Posterior`); terms are named as in `JointEstimate`.
+
+    Attributes
+    ----------
+    data : JointData
+    link_sd : dict of str to float
+    """
+
+    data: joint.JointData
+    link_sd: dict[str, float]
+
+    def tidy(self, level: float = 0.95, component: str = "fixed") -> pd.DataFrame:
+        """One row a term, in blocks; `component` as for `JointEstimate.tidy`."""
+        check_level(level)
+        wanted = _component(self.design, component)
+        return summarise({name: self.samples[name] for name in wanted}, level)
+
+    def association(self, level: float = 0.95) -> pd.DataFrame:
+        """Hazard ratios of the links; see `JointEstimate.association`."""
+        check_level(level)
+        rows = _per(self.design, self.link_sd)
+
+        def quantile(p: float):
+            return lambda term, size: size * float(np.quantile(self.samples[term], p))
+
+        def mean(term: str, size: float) -> float:
+            return size * float(self.samples[term].mean())
+
+        return _association_table(rows, quantile(0.5 - level / 2), mean, quantile(0.5 + level / 2))
+
+    def predict(self, newdata: pd.DataFrame | None = None, *, level: float = 0.95) -> pd.DataFrame:
+        """Mean curve of the marker; see `JointEstimate.predict`."""
+        check_level(level)
+        frame, X = _marker_rows(self.design, newdata)
+        beta = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])[:, : X.shape[1]]
+        values = beta @ X.T
+        return _with_interval(frame, values.mean(axis=0), values, level)
+
+    def predict_survival(
+        self,
+        newdata: pd.DataFrame,
+        *,
+        at: float,
+        times: Sequence[float],
+        draws: int = 200,
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Survival given alive and measured until `at`; see `JointEstimate.predict_survival`.
+
+        `draws` evenly spaced posterior draws are used.
+        """
+        from longsurv.estimands.dynamic import conditional_survival
+
+        thetas = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])
+        chosen = np.unique(np.linspace(0, len(thetas) - 1, min(draws, len(thetas))).astype(int))
+        frame, S = conditional_survival(
+            self.design, self.data, newdata, at, times, thetas[chosen]
+        )
+        return _with_interval(frame, S.mean(axis=0), S, level)
+
+
+@dataclass(frozen=True)
+class _Patients:
+    """What `_ranef_table` needs of a design, with all patients of the joint model."""
+
+    joint: JointDesign
+
+    @property
+    def random(self) -> Any:
+        return self.joint.marker.random
+
+    @property
+    def group_name(self) -> str:
+        return self.joint.marker.group_name
+
+    @property
+    def labels(self) -> pd.Index:
+        return self.joint.labels
+
+
+def _marker_rows(
+    design: JointDesign, newdata: pd.DataFrame | None
+) -> tuple[pd.DataFrame, np.ndarray]:
+    if newdata is None:
+        return design.measurements.iloc[design.rows], design.marker.fixed.X
+    return newdata.copy(), design.marker.fixed.rebuild(newdata)
+
+
+def _with_interval(
+    frame: pd.DataFrame, estimate: np.ndarray, values: np.ndarray, level: float
+) -> pd.DataFrame:
+    check_level(level)
+    low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2], axis=0)
+    return frame.assign(
+        estimate=estimate, std_error=values.std(axis=0, ddof=1), conf_low=low, conf_high=high
+    )
