@@ -2,6 +2,7 @@
 
 from longsurv.models.cox import CoxPH
 from longsurv.models.glmm import GLMM
+from longsurv.models.joint import JointModel, area, slope, value
 from longsurv.models.lmm import LMM
 
-__all__ = ["GLMM", "LMM", "CoxPH"]
+__all__ = ["GLMM", "LMM", "CoxPH", "JointModel", "area", "slope", "value"]

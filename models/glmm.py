@@ -4,7 +4,7 @@
 
     bernoulli   P(y = 1) = F(eta), F(x) = 1 / (1 + exp(-x))
     ordinal     P(y <= k) = F(c_k - eta), thresholds c_1 < c_2 < ...
-    censored    y ~ N(eta, sigma^2); a value below its limit contributes P(y < limit), one above 1 - that
+    censored    y ~ N(eta, sigma^2); below its limit a row contributes P(y < limit), above P(y > limit)
     student     y = eta + sigma t_nu
 
 `fit` maximises the likelihood, `sample` draws from the posterior; both use the likelihood with the
@@ -46,16 +46,17 @@ class GLMM:
     formula : str
         As in ``"positive ~ phase * treatment + (1 | patient)"``.
     data : DataFrame
-        One row a measurement. Rows with a missing value in a column of the formula are left out, and
-        the result says how many.
+        One row a measurement. Rows with a missing value in a column of the formula are left out,
+        and the result says how many.
     family : {"bernoulli", "ordinal", "censored", "student"}
-        "bernoulli" needs a response of 0/1 or True/False, "ordinal" numbers or an ordered categorical.
+        "bernoulli" needs a response of 0/1 or True/False, "ordinal" numbers or an ordered
+        categorical.
     nodes : int, optional
         Quadrature nodes for each random effect; 1 is Laplace's approximation. By default 15 for one
         random effect, 9 for two and 1 for more.
     censored : str, optional
-        For family "censored": the column that says of each row "none", "left" or "right". Where it is
-        not "none", the response holds the limit, transformed as the values are.
+        For family "censored": the column that says of each row "none", "left" or "right". Where it
+        is not "none", the response holds the limit, transformed as the values are.
     df : float, optional
         For family "student": fixed degrees of freedom; estimated if not given.
 
@@ -119,8 +120,8 @@ class GLMM:
         data, names = self.arrays, self.design.coefficient_names
         if self.design.family_is_logit and (why := start.no_maximum(data, names)):
             raise EstimationError(
-                f"{self.formula!r} has no maximum-likelihood estimate: {why}. sample() has an answer, "
-                "as its priors keep the estimates finite"
+                f"{self.formula!r} has no maximum-likelihood estimate: {why}. sample() has an "
+                "answer, as its priors keep the estimates finite"
             )
         theta, T = start.starting_point(data)
 
@@ -143,11 +144,12 @@ class GLMM:
     def default_priors(self) -> dict[str, pr.Prior]:
         """Weakly informative priors.
 
-        Slopes are Normal(0, 2.5 s / SD(x)), with s = 1 on the logit scale and SD(y) for measurements. The
-        intercept (for an ordinal response the first threshold) is Normal with an SD of 5 s and the
-        centring of the other columns together, around 0 or the mean of y; gaps between thresholds are
-        Exponential with mean 2. Random-effects SDs are Exponential with mean s over the root mean square
-        of their column, sigma Exponential with mean SD(y), nu Gamma(2, 0.1).
+        Slopes are Normal(0, 2.5 s / SD(x)), with s = 1 on the logit scale and SD(y) for
+        measurements. The intercept (for an ordinal response the first threshold) is Normal with an
+        SD of 5 s and the centring of the other columns together, around 0 or the mean of y; gaps
+        between thresholds are Exponential with mean 2. Random-effects SDs are Exponential with mean
+        s over the root mean square of their column, sigma Exponential with mean SD(y), nu
+        Gamma(2, 0.1).
         """
         d = self.design
         logit = d.family_is_logit
@@ -202,7 +204,8 @@ class GLMM:
         draws, tune, chains, seed : int
             Kept and warm-up iterations a chain, number of chains, one seed for all.
         priors : mapping of str to Prior, optional
-            By term ("phase[T.after]", "1|2", "gap(2|3)", "sigma", "nu", "sd(Intercept|id)") or variable.
+            By term ("phase[T.after]", "1|2", "gap(2|3)", "sigma", "nu", "sd(Intercept|id)") or
+            variable ("phase").
         eta : float
             Of the LKJ prior of the random effects' correlation.
         """

@@ -32,7 +32,7 @@ from longsurv.inference import Optimum, hessian, maximise, sample, whiten
 from longsurv.likelihood import joint, lmm
 from longsurv.likelihood.covariance import partial_correlations
 from longsurv.models.cox import CoxPH
-from longsurv.models.joint_priors import JointPriors, Smoothing, hazard_priors
+from longsurv.models.joint_priors import JointPriors, Smoothing, joint_priors
 from longsurv.models.lmm import LMM
 from longsurv.results.assemble_joint import joint_estimate, joint_posterior
 from longsurv.results.joint import JointEstimate, JointPosterior
@@ -126,17 +126,11 @@ class JointModel:
     @cached_property
     def link_sd(self) -> dict[str, float]:
         """SD of each link across patients at their exit, as the mixed model alone predicts them."""
-        fit, points = self._trajectories, self.design.points
-        last = points.start[:-1]
-        table = fit.ranef().pivot(index=self.design.marker.group_name, columns="effect", values="estimate")
-        b = table.reindex(self.design.labels)[list(self.design.marker.random.names)].fillna(0.0).to_numpy()
-        out = {}
-        for k, name in enumerate(self.design.link_names):
-            rows = points.link_x[k][:, last].T @ fit.coefficients
-            rows = rows + np.einsum("qn,nq->n", points.link_z[k][:, last], b)
-            spread = float(np.std(rows))
-            out[name] = spread if spread > 0 else 1.0
-        return out
+        fit, design = self._trajectories, self.design
+        b = fit.ranef().pivot(index=design.marker.group_name, columns="effect", values="estimate")
+        b = b.reindex(design.labels)[list(design.marker.random.names)].fillna(0.0)
+        spread = design.links_at_exit(fit.coefficients, b.to_numpy()).std(axis=1)
+        return {name: float(s) or 1.0 for name, s in zip(design.link_names, spread, strict=True)}
 
     def _start(self) -> np.ndarray:
         """The mixed model alone and a constant hazard, away from any boundary."""
@@ -180,23 +174,12 @@ class JointModel:
         self, given: Mapping[str, pr.Prior] | None, eta: float, smoothing: Smoothing | None
     ) -> JointPriors:
         """The priors in the order of the parameter vector, the user's in place of the defaults."""
-        design = self.design
-        growth = replace(self.marker, data=design.measurements)
-        covariates = {f"event.{k}": v for k, v in self.event.default_priors().items()}
-        links = {f"assoc.{k}": sd for k, sd in self.link_sd.items()}
-        defaults = hazard_priors(design.baseline_names, design.rate, covariates, links)
-        aliases = {
-            f"event.{v}": [f"event.{n}" for n in names]
-            for v, names in design.event.fixed.variables.items()
-        }
-        given = dict(given or {})
-        own = {k: given.pop(k) for k in list(given) if k in defaults or k in aliases}
-        chosen = pr.choose(tuple(defaults), defaults, own, aliases)
-        smooth = smoothing if self.baseline == "spline" else None
-        hazard = pr.PriorStack(tuple(defaults), chosen)
-        return JointPriors(
-            growth.prior_stack(given, eta), hazard, smooth, len(design.baseline_names)
-        )
+        parts = ("event.", "assoc.", "baseline.")
+        hazard = {k: v for k, v in (given or {}).items() if k.startswith(parts)}
+        marker = {k: v for k, v in (given or {}).items() if k not in hazard}
+        stack = replace(self.marker, data=self.design.measurements).prior_stack(marker, eta)
+        covariates = self.event.default_priors()
+        return joint_priors(self.design, stack, covariates, self.link_sd, hazard, smoothing)
 
     def sample(
         self,
@@ -233,3 +216,36 @@ class JointModel:
         whitening = whiten(mode.x, mode.hessian)
         drawn = sample(log_posterior, whitening, draws=draws, tune=tune, chains=chains, seed=seed)
         return joint_posterior(self, data, stack, mode, drawn)
+
+    def to_pymc(
+        self,
+        priors: Mapping[str, pr.Prior] | None = None,
+        eta: float = 2.0,
+        smoothing: Smoothing | None = Smoothing(),  # noqa: B008 (frozen)
+    ) -> Any:
+        """The same model, data and priors in PyMC, with explicit random effects; same points in time."""
+        import pymc as pm
+
+        d, pt = self.design, self.design.points
+        if not d.labels.equals(d.marker.labels):
+            raise LongsurvError("to_pymc needs at least one measurement of every patient")
+        stack = self.prior_stack(priors, eta, smoothing)
+        growth = replace(self.marker, data=d.measurements)
+        owner = np.repeat(np.arange(len(d.labels)), np.diff(pt.start))
+        with growth.to_pymc(dict(zip(stack.marker.names, stack.marker.priors, strict=True)), eta) as model:
+            beta = pm.math.stack([model[name] for name in d.marker.fixed.names])
+            terms = dict(zip(stack.hazard.names, stack.hazard.priors, strict=True))
+            free = {name: prior.to_pymc(name) for name, prior in terms.items()}
+            gamma, omega, alpha = (
+                pm.math.stack([free[name] for name in names]) if names else np.zeros(0)
+                for names in (d.baseline_names, d.covariate_names, d.association_names)
+            )
+            if stack.smoothing is not None:
+                pm.Potential("smoothing", stack.smoothing.to_pymc(gamma))
+            eta_t = pt.basis.T @ gamma + (d.covariates @ omega)[owner]
+            for k in range(len(d.association_names)):
+                own = (pt.link_z[k].T * model["b"][owner]).sum(axis=-1)
+                eta_t += alpha[k] * (pt.link_x[k].T @ beta + own - pt.link_centre[k])
+            pm.Potential("events", (d.status * eta_t[pt.start[:-1]]).sum())
+            pm.Potential("survival", -(pt.weight * pm.math.exp(eta_t)).sum())
+        return model

@@ -11,12 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from longsurv import priors as pr
+from longsurv.design.joint import JointDesign
 
-BASELINE_SD = 2.0
+BASELINE_SD = 5.0
 SHAPE_SD = 0.5
 
 
@@ -51,6 +53,14 @@ class Smoothing:
         gradient[1:-1] -= 2.0 * slope
         gradient[2:] += slope
         return value, gradient
+
+    def to_pymc(self, gamma: Any) -> Any:
+        """The same log density, of a PyMC vector."""
+        import pymc as pm
+
+        d = gamma[2:] - 2.0 * gamma[1:-1] + gamma[:-2]
+        k, spread = d.shape[0], self.df * self.scale**2
+        return -0.5 * (self.df + k) * pm.math.log1p((d**2).sum() / spread)
 
     def __str__(self) -> str:
         return f"second differences ~ multivariate StudentT({self.df:g}, 0, {self.scale:g})"
@@ -116,26 +126,43 @@ class JointPriors:
         return out if self.smoothing is None else out | {"baseline": str(self.smoothing)}
 
 
-def hazard_priors(
-    baseline_names: tuple[str, ...],
-    rate: float,
+def joint_priors(
+    design: JointDesign,
+    marker: pr.PriorStack,
     covariates: Mapping[str, pr.Prior],
     link_sd: Mapping[str, float],
-) -> dict[str, pr.Prior]:
-    """Default priors of the hazard's parameters.
+    given: Mapping[str, pr.Prior],
+    smoothing: Smoothing | None,
+) -> JointPriors:
+    """All priors of a joint model, the user's in place of the defaults.
 
     Parameters
     ----------
-    baseline_names : tuple of str
-    rate : float
-        Events over time at risk.
+    design : JointDesign
+    marker : PriorStack
+        Of the mixed model.
     covariates : mapping of str to Prior
+        Defaults of the hazard's covariates, by the names of the event's design.
     link_sd : mapping of str to float
         Standard deviation of each link.
+    given : mapping of str to Prior
+        The user's, of the hazard's parameters.
+    smoothing : Smoothing or None
     """
-    out: dict[str, pr.Prior] = {}
-    for name in baseline_names:
+    defaults: dict[str, pr.Prior] = {}
+    for name in design.baseline_names:
         shape = name.endswith("shape_minus_1")
-        out[name] = pr.Normal(0.0, SHAPE_SD) if shape else pr.Normal(math.log(rate), BASELINE_SD)
-    associations = {name: pr.Normal(0.0, 1.0 / sd) for name, sd in link_sd.items()}
-    return out | dict(covariates) | associations
+        level = math.log(design.rate)
+        defaults[name] = pr.Normal(0.0, SHAPE_SD) if shape else pr.Normal(level, BASELINE_SD)
+    defaults |= {f"event.{name}": prior for name, prior in covariates.items()}
+    defaults |= {f"assoc.{name}": pr.Normal(0.0, 1.0 / sd) for name, sd in link_sd.items()}
+    aliases = hazard_aliases(design)
+    hazard = pr.PriorStack(tuple(defaults), pr.choose(tuple(defaults), defaults, given, aliases))
+    smooth = smoothing if design.baseline.kind == "spline" else None
+    return JointPriors(marker, hazard, smooth, len(design.baseline_names))
+
+
+def hazard_aliases(design: JointDesign) -> dict[str, list[str]]:
+    """ "event." and a variable to the terms it stands for."""
+    variables = design.event.fixed.variables
+    return {f"event.{v}": [f"event.{n}" for n in names] for v, names in variables.items()}

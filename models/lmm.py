@@ -3,10 +3,11 @@
     y_i = X_i beta + Z_i b_i + e_i,    b_i ~ N(0, D),    e_i ~ N(0, sigma^2 R_i)
 
 y_i are the measurements of patient i, X_i beta the mean curve of the patient's group, Z_i b_i the
-patient's own departure from it, and that of the site the patient is nested in; R_i, the identity unless
-a residual structure says otherwise, correlates what is left over. `fit` maximises the (restricted)
-likelihood, `sample` draws from the posterior; both use the likelihood with the b_i integrated out
-(`longsurv.likelihood.lmm`, and `lmm_dense` for nested groups and correlated residuals).
+patient's own departure from it, and that of the site the patient is nested in; R_i, the identity
+unless a residual structure says otherwise, correlates what is left over. `fit` maximises the
+(restricted) likelihood, `sample` draws from the posterior; both use the likelihood with the b_i
+integrated out (`longsurv.likelihood.lmm`, and `lmm_dense` for nested groups and correlated
+residuals).
 
 Laird & Ware (1982), Biometrics 38:963-974; Bates et al. (2015), J Stat Softw 67(1).
 """
@@ -14,7 +15,7 @@ Laird & Ware (1982), Biometrics 38:963-974; Bates et al. (2015), J Stat Softw 67
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -27,6 +28,7 @@ from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import hessian, maximise, sample, whiten
 from longsurv.likelihood import lmm, lmm_dense
 from longsurv.likelihood.lmm_blocks import BlockKernel
+from longsurv.likelihood.lmm_dense_kernel import DenseKernel
 from longsurv.likelihood.lmm_dense_residual import Structure
 from longsurv.results.assemble_mixed import DF_METHODS, mixed_estimate, mixed_posterior
 from longsurv.results.assemble_structured import structured_estimate, structured_posterior
@@ -43,12 +45,12 @@ class LMM:
         As in ``"log(bili) ~ year * drug + (year | id)"``; ``(year || id)`` for uncorrelated random
         effects, ``(1 | site/id)`` for patients within sites.
     data : DataFrame
-        One row a measurement. Rows with a missing value in a column of the formula are left out, and
-        the result says how many.
+        One row a measurement. Rows with a missing value in a column of the formula are left out,
+        and the result says how many.
     residual : Residual, optional
         Correlation of a patient's residuals; independent by default. With one, the formula needs no
-        random term: ``LMM("y ~ visit * arm", data, Residual("unstructured", "visit", "id"))`` is the
-        mixed model for repeated measures (MMRM).
+        random term: Residual("unstructured", "visit", "id") makes a mixed model for repeated
+        measures (MMRM).
 
     Raises
     ------
@@ -58,7 +60,7 @@ class LMM:
 
     formula: str
     data: pd.DataFrame
-    residual: Residual = Residual()
+    residual: Residual = field(default_factory=Residual)
 
     @cached_property
     def design(self) -> MixedDesign:
@@ -74,7 +76,7 @@ class LMM:
         return lmm.prepare(d.fixed.X, d.y, d.Z, d.group, len(d.labels))
 
     @cached_property
-    def kernel(self) -> BlockKernel | lmm_dense.DenseKernel:
+    def kernel(self) -> BlockKernel | DenseKernel:
         """The likelihood of the free parameters."""
         d = self.design
         pairs = d.pairs
@@ -83,7 +85,7 @@ class LMM:
         terms = [lmm_dense.Term(g.random.X, g.group, g.random.blocks) for g in d.terms]
         structure = Structure(*pairs.structure)
         data = lmm_dense.prepare(d.fixed.X, d.y, d.group, terms, structure, pairs.order, pairs.kind)
-        return lmm_dense.DenseKernel(data)
+        return DenseKernel(data)
 
     def fit(self, method: str = "REML", df: str = "auto") -> MixedEstimate:
         """Maximise the restricted likelihood or the likelihood.
@@ -92,9 +94,9 @@ class LMM:
         ----------
         method : {"REML", "ML"}
         df : {"auto", "kenward-roger", "kenward-roger-linear", "satterthwaite", "normal"}
-            Reference distribution of tests and intervals of the coefficients. "auto" is Kenward-Roger
-            below 200 patients, Satterthwaite from there on, and normal for ML. Kenward-Roger keeps the
-            second derivatives of a covariance that is not linear in its parameters, as SAS does;
+            Reference distribution of the coefficients. "auto" is Kenward-Roger below 200 patients,
+            Satterthwaite from there on, and normal for ML. Kenward-Roger keeps the second
+            derivatives of a covariance that is not linear in its parameters, as SAS does;
             "kenward-roger-linear" drops them.
         """
         if method not in ("REML", "ML"):
@@ -120,10 +122,10 @@ class LMM:
         """Weakly informative priors, per standard deviation of the data.
 
         A coefficient is Normal(0, 2.5 SD(y) / SD(x)); the intercept is centred at the mean of y, as
-        wide as y and the centring of the other columns together; standard deviations are Exponential
-        with mean SD(y), over the root mean square of the random effect's column. Parameters of a
-        residual structure are Normal(0, 1) where they are unconstrained (log ratios of SDs, tanh or
-        logit of correlations).
+        wide as y and the centring of the other columns together; standard deviations are
+        Exponential with mean SD(y), over the root mean square of the random effect's column.
+        Parameters of a residual structure are Normal(0, 1) where they are unconstrained (log ratios
+        of SDs, tanh or logit of correlations).
         """
         d = self.design
         spread = float(np.std(d.y, ddof=1)) or 1.0

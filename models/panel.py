@@ -1,15 +1,18 @@
 """Many markers at once: each on its own, and all together with their effects shrunken.
 
-Marker k follows its own mixed model (`longsurv.models.lmm`), with the difference in change c_k = l'beta_k.
-On a common scale, d_k = c_k s_k / SD_k (s_k = -1 where lower is better, SD_k between patients at
-baseline), so that d_k > 0 always means benefit. Within a family f of markers (inflammation, coagulation)
+Marker k follows its own mixed model (`longsurv.models.lmm`), with the difference in change c_k =
+l'beta_k. On a common scale, d_k = c_k s_k / SD_k (s_k = -1 where lower is better, SD_k between
+patients at baseline), so that d_k > 0 always means benefit. Within a family f of markers
+(inflammation, coagulation)
 
     d_k = mu_f + omega_f eta_k,   eta_k ~ N(0, 1),   mu_f ~ N(0, 1),   omega_f ~ HalfNormal(0.5)
 
-and the posterior of all markers is that of the sum of their marginal log-likelihoods. Markers are taken as
-independent given their effects: the residual correlation between markers of one patient is not modelled.
+and the posterior of all markers is that of the sum of their marginal log-likelihoods. Markers are
+taken as independent given their effects: the residual correlation between markers of one patient is
+not modelled.
 
-Efron & Morris (1975), J Am Stat Assoc 70:311-319; Gelman, Hill & Yajima (2012), J Res Educ Eff 5:189-211.
+Efron & Morris (1975), J Am Stat Assoc 70:311-319; Gelman, Hill & Yajima (2012), J Res Educ Eff
+5:189-211.
 """
 
 from __future__ import annotations
@@ -98,7 +101,8 @@ class Panel:
         chosen = list(markers) if markers is not None else cohort.endpoints
         unknown = [name for name in chosen if name not in cohort.markers]
         if unknown:
-            raise LongsurvError(f"the cohort has no markers {unknown}; it has {list(cohort.markers)}")
+            known = list(cohort.markers)
+            raise LongsurvError(f"the cohort has no markers {unknown}; it has {known}")
         members = {}
         for name in chosen:
             marker, data = cohort.markers[name], cohort.marker_data(name)
@@ -132,12 +136,14 @@ class Panel:
 
     @cached_property
     def families(self) -> dict[str, tuple[str, ...]]:
-        """Families that are shrunken, with their markers: those of three or more with a direction."""
+        """Families that are shrunken, with their markers: those of three or more with a
+        direction."""
         out: dict[str, list[str]] = {}
         for name, member in self.members.items():
             if member.family and member.direction:
                 out.setdefault(member.family, []).append(name)
-        return {family: tuple(names) for family, names in out.items() if len(names) >= SMALLEST_FAMILY}
+        large = {family: names for family, names in out.items() if len(names) >= SMALLEST_FAMILY}
+        return {family: tuple(names) for family, names in large.items()}
 
     def shrink(
         self, *, draws: int = 1000, tune: int = 500, chains: int = 2, seed: int = 1
@@ -151,7 +157,8 @@ class Panel:
         """
         if not self.families:
             raise LongsurvError(
-                f"shrinking needs a family of at least {SMALLEST_FAMILY} markers that say which direction "
+                f"shrinking needs a family of at least {SMALLEST_FAMILY} markers that say which "
+                "direction "
                 "is better; set `family` and `direction` of the markers"
             )
         layout = self._layout()

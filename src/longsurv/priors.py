@@ -1,4 +1,5 @@
-"""Prior distributions: log density, gradient and PyMC twin, and the named sets for treatment effects."""
+"""Prior distributions: log density, gradient and PyMC twin, and the named sets for treatment
+effects."""
 
 from __future__ import annotations
 
@@ -407,8 +408,8 @@ def choose(
     Raises
     ------
     LongsurvError
-        For a name the model does not have (with the nearest one), for something that is not a prior,
-        or for a family that does not fit the parameter.
+        For a name the model does not have (with the nearest one), for something that is not a
+        prior, or for a family that does not fit the parameter.
     """
     import difflib
 

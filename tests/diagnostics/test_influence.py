@@ -116,3 +116,28 @@ def test_a_patient_the_model_cannot_do_without_is_noted(table):
     assert not (found.terms["patient"] == 3).any()
     assert (found.patients.set_index("patient").drop(3)["note"] == "").all()
     assert "could not be fitted without 1" in found.words
+
+
+def test_a_change_of_sign_within_the_noise_is_no_change_of_verdict(table):
+    """An estimate near 0 changes its sign easily; nothing was concluded from it."""
+    fit = LMM("y ~ C(visit) * arm + (1 | patient)", table("visits")).fit()
+    found = influence(fit)
+    flips = found.terms[found.terms["sign_changes"]]
+    assert len(flips) > 0 and not flips["verdict_changes"].any()
+    whole = fit.tidy().set_index("term").loc[flips["term"]]
+    assert (whole["p_value"] > 0.2).all()
+
+
+def test_patients_and_sites_of_a_nested_model(table):
+    data = table("sites")
+    fit = LMM("y ~ time * treated + (1 | site/id)", data).fit()
+    by_site = influence(fit, by="site")
+    assert list(by_site.patients["site"]) == sorted(data["site"].unique())
+    assert by_site.unit == "site"
+    for site in ("s2", "s7"):
+        rest = LMM(fit.spec.formula, data[data["site"] != site]).fit()
+        rows = by_site.terms[by_site.terms["site"] == site]
+        np.testing.assert_allclose(rows["estimate"], rest.coefficients, rtol=1e-6)
+        np.testing.assert_allclose(rows["p_value"], rest.tidy()["p_value"], rtol=1e-4)
+    with pytest.raises(LongsurvError, match=r"by is one of \['site:id', 'site'\]"):
+        influence(fit, by="hospital")

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from scipy.linalg import block_diag, cholesky, solve_triangular
 
-from longsurv.diagnostics.residuals import qq, simultaneous_band, residuals
+from longsurv.design import Residual
+from longsurv.diagnostics.residuals import qq, residuals, simultaneous_band
 from longsurv.errors import LongsurvError
 from longsurv.models import LMM
 
@@ -130,3 +131,55 @@ def test_unknown_kinds_are_refused(fits):
         qq(fits("sleepstudy"), "pearson")
     with pytest.raises(LongsurvError, match="simulations"):
         qq(fits("sleepstudy"), simulations=10)
+
+
+def dense_structured(fit) -> tuple[np.ndarray, np.ndarray]:
+    """V and R of all measurements of a model with nested sites or visits, from the definition."""
+    d, data = fit.design, fit.spec.data
+    if d.residual is None:
+        R = fit.sigma**2 * np.eye(len(d.y))
+    else:
+        visits = data["visit"].to_numpy()
+        C = fit.visit_cov.loc[visits, visits].to_numpy()
+        R = np.where(data["patient"].to_numpy()[:, None] == data["patient"].to_numpy(), C, 0.0)
+    V = R.copy()
+    sd = dict(zip(fit.variance.names, fit.variance.values, strict=True))
+    for name, same in [
+        ("sd(Intercept|site)", ["site"]),
+        ("sd(Intercept|site:id)", ["site", "id"]),
+    ]:
+        if name in sd:
+            key = data[same].astype(str).agg(":".join, axis=1).to_numpy()
+            V += sd[name] ** 2 * (key[:, None] == key)
+    return V, R
+
+
+@pytest.mark.parametrize("model", ["nested", "repeated"])
+def test_nested_groups_and_correlated_residuals(table, model):
+    if model == "nested":
+        data = table("sites").sample(frac=1.0, random_state=1).reset_index(drop=True)
+        fit = LMM("y ~ time * treated + (1 | site/id)", data).fit()
+    else:
+        data = table("visits").sample(frac=1.0, random_state=1).reset_index(drop=True)
+        residual = Residual("unstructured", "visit", "patient")
+        fit = LMM("y ~ C(visit) * arm", data, residual).fit()
+    V, R = dense_structured(fit)
+    X, y = fit.design.fixed.X, fit.design.y
+    W = np.linalg.inv(V)
+    P = W - W @ X @ np.linalg.solve(X.T @ W @ X, X.T @ W)
+    found = residuals(fit)
+    np.testing.assert_allclose(found["residual"], R @ P @ y, atol=1e-7)
+    sd = np.sqrt(np.diag(R @ P @ R))
+    np.testing.assert_allclose(found["studentised"], R @ P @ y / sd, atol=1e-6)
+    np.testing.assert_allclose(found["standardised"], R @ P @ y / np.sqrt(np.diag(R)), atol=1e-7)
+    assert (found["scaled"] ** 2).sum() == pytest.approx(y @ P @ y)
+    if model == "nested":
+        plotted = qq(fit, "random effects", simulations=99)
+        assert list(plotted["of"].unique()) == ["Intercept|site:id", "Intercept|site"]
+        sites = plotted[plotted["of"] == "Intercept|site"].set_index("unit")["observed"]
+        member = data["site"].to_numpy() == sites.index.to_numpy()[:, None]
+        sd_site = fit.variance.values[fit.variance.names.index("sd(Intercept|site)")]
+        np.testing.assert_allclose(sites, sd_site**2 * member @ P @ y, atol=1e-7)
+    else:
+        with pytest.raises(LongsurvError, match="no random effects"):
+            qq(fit, "random effects")

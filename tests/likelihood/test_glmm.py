@@ -133,7 +133,9 @@ def test_value_is_the_integral(family: str, q: int) -> None:
     rows = simulate(family, q)
     data = rows.data(61 if q == 1 else 35)
     for theta in points(data, 3):
-        exact = brute_force(rows, theta, 0.02, 12.0) if q == 1 else brute_force(rows, theta, 0.08, 9)
+        exact = (
+            brute_force(rows, theta, 0.02, 12.0) if q == 1 else brute_force(rows, theta, 0.08, 9)
+        )
         value, _ = glmm.loglik(data, theta)
         assert value == pytest.approx(exact.sum(), abs=1e-8 if q == 1 else 1e-7)
         np.testing.assert_allclose(glmm.pointwise(data, theta[None])[0], exact, atol=1e-7)
@@ -187,7 +189,9 @@ def test_both_parameter_vectors_give_one_likelihood(family: str) -> None:
     data = simulate(family, 3).data(2)
     theta = points(data, 1)[0]
     value = glmm.loglik(data, theta)[0]
-    assert glmm.loglik_factor(data, glmm.to_factor(data, theta))[0] == pytest.approx(value, rel=1e-13)
+    assert glmm.loglik_factor(data, glmm.to_factor(data, theta))[0] == pytest.approx(
+        value, rel=1e-13
+    )
 
 
 @pytest.mark.parametrize("q", [1, 2, 3])
@@ -302,7 +306,9 @@ def test_one_node_is_laplace(family: str) -> None:
             eta = one.X @ theta[:p] + one.Z @ (half @ u)
             return float(0.5 * u @ u - log_density(one, theta[p : p + m], eta).sum())
 
-        found = minimize(minus_h, np.zeros(2), method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-14})
+        found = minimize(
+            minus_h, np.zeros(2), method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-14}
+        )
         H = np.empty((2, 2))
         s = 1e-3
         for a, ea in enumerate(s * np.eye(2)):

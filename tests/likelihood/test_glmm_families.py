@@ -47,6 +47,7 @@ def test_derivatives(
         assert w == pytest.approx(-l2, rel=1e-14)
     assert w > 0
     for place, k in enumerate(own):
+
         def moved(x: float, k: int = k) -> np.ndarray:
             return row(code, y, kind, eta, [*phi[:k], x, *phi[k + 1 :]])
 

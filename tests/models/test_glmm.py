@@ -1,4 +1,4 @@
-"""The generalised mixed model through its public names, against R's lme4, ordinal and brute force."""
+"""The generalised mixed model through its public names, against lme4, ordinal and brute force."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ def model(table):
     def make(name: str, nodes: int | None = None) -> GLMM:
         formula = FORMULAS[name]
         if name == "detection_limit":
-            data = table(name).assign(
-                kind=lambda d: d["censored"].map({0: "none", 1: "left"})
-            )
+            data = table(name).assign(kind=lambda d: d["censored"].map({0: "none", 1: "left"}))
             return GLMM(formula, data, family="censored", censored="kind", nodes=nodes)
         if name == "wine":
             return GLMM(formula, table(name), family="ordinal", nodes=nodes)
@@ -60,7 +58,16 @@ def expected(r_results, model: str, quantity: str) -> dict[str, float]:
 
 
 # What R's optimisers leave of the sixth digit: its own values at 15 and 25 nodes differ as much.
-AT_NODES = [("cbpp", 5), ("cbpp", 9), ("cbpp", 15), ("dic", 5), ("dic", 9), ("dic", 15), ("wine", 7), ("wine", 15)]
+AT_NODES = [
+    ("cbpp", 5),
+    ("cbpp", 9),
+    ("cbpp", 15),
+    ("dic", 5),
+    ("dic", 9),
+    ("dic", 15),
+    ("wine", 7),
+    ("wine", 15),
+]
 
 
 @pytest.mark.parametrize(("name", "nodes"), AT_NODES)
@@ -91,7 +98,9 @@ def test_many_nodes_are_brute_force_integration(fitted, r_results, name):
     assert next(v for k, v in own.items() if k.startswith("sd(")) == pytest.approx(
         sds["(Intercept)"], rel=1e-7
     )
-    errors = {k: v for (k, v) in r_results("glmm", which, "log_sd_se").items()} if name != "wine" else {}
+    errors = (
+        {k: v for (k, v) in r_results("glmm", which, "log_sd_se").items()} if name != "wine" else {}
+    )
     for term, value in errors.items():
         k = 0 if term == "residual" else len(fit.variance.values) - 1
         assert fit.variance.std_error[k] / fit.variance.values[k] == pytest.approx(value, rel=1e-6)
@@ -101,7 +110,7 @@ def test_many_nodes_are_brute_force_integration(fitted, r_results, name):
 
 @pytest.mark.parametrize(("name", "within"), [("cbpp", 1e-3), ("dic", 2e-5), ("wine", 2e-5)])
 def test_laplace_near_that_of_r(fitted, r_results, name, within):
-    # R's stop short of the maximum (the kernel's own tests check Laplace's value), so ours is higher.
+    # R's stop short of the maximum (the kernel's own tests check the value), so ours is higher.
     which = f"{name}_nodes1"
     fit, r = fitted(name, 1), r_results("glmm", which, "loglik")[""]
     assert r - 1e-5 < fit.llf < r + within
@@ -187,7 +196,9 @@ def test_student_resists_an_outlier_and_finds_its_df():
 
 def test_a_variance_on_its_boundary_is_exactly_zero_and_said():
     # Every patient is positive exactly half of the time: less spread than chance would make.
-    data = pd.DataFrame({"y": [1, 0, 0, 1] * 10, "x": [0, 0, 1, 1] * 10, "id": np.repeat(range(10), 4)})
+    data = pd.DataFrame(
+        {"y": [1, 0, 0, 1] * 10, "x": [0, 0, 1, 1] * 10, "id": np.repeat(range(10), 4)}
+    )
     fit = GLMM("y ~ x + (1 | id)", data).fit()
     assert fit.variance.values[0] == 0.0
     assert np.isnan(fit.variance.std_error[0])
@@ -342,7 +353,9 @@ class TestPredictions:
         eta = thetas[:, :4] @ [1, 1, 1, 1]
         t, w = np.polynomial.hermite_e.hermegauss(25)
         p = expit(eta[:, None] + np.abs(thetas[:, 4:]) * t) @ (w / w.sum())
-        assert fit.predict(new, type="response")["std_error"].iloc[0] == pytest.approx(p.std(), rel=0.05)
+        assert fit.predict(new, type="response")["std_error"].iloc[0] == pytest.approx(
+            p.std(), rel=0.05
+        )
 
     def test_by_patient_with_and_without_history(self, fitted):
         fit = fitted("dic")
@@ -352,7 +365,7 @@ class TestPredictions:
         table = fit.predict(new, by_patient=True, new_groups="population")
         b = fit.ranef().set_index("patient").loc[1, "estimate"]
         population = fit.predict(new)["estimate"]
-        np.testing.assert_allclose(table["estimate"], population + [b, 0.0], rtol=1e-9)
+        np.testing.assert_allclose(table["estimate"], np.add(population, [b, 0.0]), rtol=1e-9)
         assert table["std_error"].iloc[1] > table["std_error"].iloc[0]
 
     def test_ordinal_probabilities(self, fitted):
@@ -383,7 +396,10 @@ def test_tables_have_the_common_grammar(fitted):
 
 
 def test_censored_values_are_counted(fitted):
-    assert "41 of 120 values are below their limit and enter as such." in fitted("detection_limit").flags
+    assert (
+        "41 of 120 values are below their limit and enter as such."
+        in fitted("detection_limit").flags
+    )
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The posterior of generalised mixed models against their PyMC twins: the density, then the draws."""
+"""The posterior of generalised mixed models against their PyMC twins: density, then draws."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def tiny(family: str, random: str = "1") -> GLMM:
 
 
 def integrated(logp, point: dict, patients: int) -> float:
-    """Log of exp(logp) integrated over the random intercepts, which are independent given the rest."""
+    """Log of exp(logp) integrated over the random intercepts, independent given the rest."""
 
     def at(patient: int, value: float) -> float:
         raw = np.zeros((patients, 1))

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from longsurv.design import Residual
 from longsurv.errors import LongsurvError
 from longsurv.models import LMM
 from longsurv.results import bootstrap as module
@@ -133,3 +134,33 @@ def test_wrong_arguments_are_refused(boot, fits):
         bootstrap(fits("sleepstudy"), replicates=1)
     with pytest.raises(LongsurvError, match="term and estimate"):
         bootstrap(fits("sleepstudy"), lambda f: f.glance(), replicates=2)
+
+
+@pytest.mark.parametrize("model", ["nested", "repeated"])
+def test_nested_groups_and_correlated_residuals_are_simulated(table, model):
+    """Over many draws the patients' sums vary as the model says."""
+    if model == "nested":
+        fit = LMM("y ~ time + (1 | site/id)", table("sites")).fit()
+        unit = fit.spec.data["site"]
+    else:
+        residual = Residual("unstructured", "visit", "patient")
+        fit = LMM("y ~ C(visit)", table("visits"), residual).fit()
+        unit = fit.spec.data["patient"]
+    d = fit.design
+    one = (unit == unit.iloc[0]).to_numpy()
+    weights = np.where(one, 1.0, 0.0)
+    if model == "nested":
+        named = dict(zip(fit.variance.names, fit.variance.values, strict=True))
+        sizes = fit.spec.data.loc[one, "id"].value_counts().to_numpy()
+        expected = named["sd(Intercept|site)"] ** 2 * one.sum() ** 2
+        expected += named["sd(Intercept|site:id)"] ** 2 * (sizes**2).sum()
+        expected += fit.sigma**2 * one.sum()
+    else:
+        visits = fit.spec.data.loc[one, "visit"]
+        expected = fit.visit_cov.loc[visits, visits].to_numpy().sum()
+    draw, rng = simulator(fit), np.random.default_rng(5)
+    sums = np.array([weights @ (draw(rng) - d.fixed.X @ fit.coefficients) for _ in range(3000)])
+    assert sums.var() == pytest.approx(expected, rel=0.1)
+    assert abs(sums.mean()) < 4 * np.sqrt(expected / 3000)
+    again = bootstrap(fit, replicates=3, seed=1)
+    assert list(again.draws.columns) == [*fit.names, *fit.variance.names]

@@ -164,3 +164,24 @@ def test_r2_of_a_posterior_is_computed_draw_by_draw(table):
     for name, draws in [("marginal", marginal), ("conditional", conditional)]:
         assert found.loc[name, "estimate"] == pytest.approx(draws.mean())
         assert found.loc[name, "conf_low"] == pytest.approx(np.quantile(draws, 0.1))
+
+
+def test_r2_of_a_nested_model_counts_every_grouping(table):
+    fit = LMM("y ~ time * treated + (1 | site/id)", table("sites")).fit()
+    named = dict(zip(fit.variance.names, fit.variance.values, strict=True))
+    fixed = np.var(fit.design.fixed.X @ fit.coefficients, ddof=1)
+    random = named["sd(Intercept|site)"] ** 2 + named["sd(Intercept|site:id)"] ** 2
+    found = r2(fit).set_index("term")["estimate"]
+    total = fixed + random + fit.sigma**2
+    assert found["marginal"] == pytest.approx(fixed / total)
+    assert found["conditional"] == pytest.approx((fixed + random) / total)
+
+
+def test_lrt_of_a_site_variance(table):
+    data = table("sites")
+    data = data.assign(who=data["site"] + data["id"])
+    larger = LMM("y ~ time * treated + (1 | site) + (1 | who)", data).fit()
+    smaller = LMM("y ~ time * treated + (1 | who)", data).fit()
+    found = lrt(smaller, larger).iloc[0]
+    assert found["df"] == 1 and found["statistic"] == pytest.approx(2 * (larger.llf - smaller.llf))
+    assert found["p_boundary"] == pytest.approx(found["p_value"] / 2)

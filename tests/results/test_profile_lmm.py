@@ -8,6 +8,7 @@ import pytest
 from scipy.optimize import minimize, minimize_scalar
 from scipy.stats import chi2
 
+from longsurv.design import Residual
 from longsurv.errors import LongsurvError
 from longsurv.models import LMM
 from longsurv.results.profile_lmm import profile
@@ -198,3 +199,26 @@ def test_wider_level_gives_wider_intervals_and_names_are_checked(fits):
     assert wide["conf_low"] < narrow["conf_low"] < narrow["conf_high"] < wide["conf_high"]
     with pytest.raises(LongsurvError, match="no coefficient 'Dayz'"):
         profile(fit, "Dayz")
+
+
+@pytest.mark.parametrize("model", ["nested", "autoregressive"])
+def test_coefficients_of_structured_models_from_refits_of_a_shifted_response(table, model):
+    """At a limit, the model without the column, of y less the limit times the column, is worse by
+    the quantile."""
+    if model == "nested":
+        data, formula, rest = table("sites"), "y ~ time + treated + (1 | site/id)", "treated"
+        residual, held = Residual(), "time"
+    else:
+        data, formula, rest = table("visits"), "y ~ day + arm + (1 | patient)", "arm"
+        residual, held = Residual("ar1", "visit"), "day"
+    fit = LMM(formula, data, residual).fit("ML")
+    row = profile(LMM(formula, data, residual).fit(), held).iloc[0]
+    assert row["estimate"] == pytest.approx(fit.params[held], rel=1e-5)
+    random = formula.split(" + (")[1]
+    for limit in (row["conf_low"], row["conf_high"]):
+        shifted = data.assign(y=data["y"] - limit * data[held])
+        other = LMM(f"y ~ {rest} + ({random}", shifted, residual).fit("ML")
+        assert 2 * (fit.llf - other.llf) == pytest.approx(CUT, abs=1e-5)
+    assert list(profile(fit)["term"]) == list(fit.names)
+    with pytest.raises(LongsurvError, match="only coefficients"):
+        profile(fit, "sigma")

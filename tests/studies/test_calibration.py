@@ -1,4 +1,5 @@
-"""Simulation-based calibration: parameters drawn from the prior rank uniformly among their posterior draws.
+"""Simulation-based calibration: parameters drawn from the prior rank uniformly among their
+posterior draws.
 
 Talts et al. (2018), arXiv:1804.06788. The ranks of every scalar parameter must stay inside a
 simultaneous 99 % band.
@@ -45,11 +46,11 @@ def mixed_ranks(rng: np.random.Generator, seed: int) -> dict[str, float]:
     sds = np.array([truth["sd(Intercept|id)"], truth["sd(time|id)"]])
     D = np.outer(sds, sds) * np.array([[1.0, r], [r, 1.0]])
     b = rng.multivariate_normal(np.zeros(2), D, size=n, method="cholesky")
-    frame = pd.DataFrame(
-        {"id": np.repeat(np.arange(n), 4), "time": np.tile(times, n), "treated": np.repeat(treated, 4)}
-    )
+    frame = pd.DataFrame({"id": np.repeat(np.arange(n), 4), "time": np.tile(times, n)})
+    frame["treated"] = np.repeat(treated, 4)
     t, z = frame["time"].to_numpy(), frame["treated"].to_numpy()
-    mean = truth["Intercept"] + truth["time"] * t + truth["treated"] * z + truth["time:treated"] * t * z
+    mean = truth["Intercept"] + truth["time"] * t
+    mean = mean + (truth["treated"] + truth["time:treated"] * t) * z
     own = np.repeat(b[:, 0], 4) + np.repeat(b[:, 1], 4) * t
     frame["y"] = mean + own + truth["sigma"] * rng.normal(size=len(frame))
     spec = LMM("y ~ time * treated + (time | id)", frame)

@@ -1,9 +1,10 @@
 """Type-I error of the group-by-time test in a cohort of the size longsurv is for.
 
 19 treated and 22 control patients, two visits, no effect; random intercepts and slopes of unequal
-variance, so that the second visit varies more than the first, and one second visit in seven missing.
-The model has a random intercept only, as two visits allow. Held against the nominal 5 %: Kenward-Roger,
-Satterthwaite, and the normal reference (z), which is what statsmodels reports for the same fit.
+variance, so that the second visit varies more than the first, and one second visit in seven
+missing. The model has a random intercept only, as two visits allow. Held against the nominal 5 %:
+Kenward-Roger, Satterthwaite, and the normal reference (z), which is what statsmodels reports for
+the same fit.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def null_cohort(rng: np.random.Generator) -> pd.DataFrame:
     frames = []
     for visit in (0, 1):
         y = 2.0 + 0.5 * treated + start + visit * (rise - 0.4) + rng.normal(0.0, 0.5, n)
-        frames.append(pd.DataFrame({"id": np.arange(n), "visit": visit, "treated": treated, "y": y}))
+        frame = {"id": np.arange(n), "visit": visit, "treated": treated, "y": y}
+        frames.append(pd.DataFrame(frame))
     data = pd.concat(frames, ignore_index=True).astype({"treated": float})
     seen = (data["visit"] == 0) | (rng.uniform(size=2 * n) > 1.0 / 7.0)
     return data[seen].reset_index(drop=True)

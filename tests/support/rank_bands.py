@@ -1,4 +1,5 @@
-"""Simultaneous bands for the ECDF of ranks (Sailynoja, Buerkner & Vehtari 2022, Stat Comput 32:32)."""
+"""Simultaneous bands for the ECDF of ranks (Sailynoja, Buerkner & Vehtari 2022, Stat Comput
+32:32)."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ def simultaneous_bands(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Counts between which the whole ECDF of n uniforms stays with probability `level`.
 
-    The pointwise binomial level is calibrated by simulation so that the band holds everywhere at once.
+    The pointwise binomial level is calibrated by simulation so that the band holds everywhere at
+    once.
     """
     rng = np.random.default_rng(seed)
     counts = np.array([ecdf_counts(rng.uniform(size=n), points) for _ in range(repeats)])

@@ -76,7 +76,8 @@ def fixed_design(
         Right-hand side of a formula without random terms.
     data : DataFrame
     intercept : bool
-        False leaves the intercept's column out after coding factors as if it were there (Cox models).
+        False leaves the intercept's column out after coding factors as if it were there (Cox
+        models).
 
     Returns
     -------

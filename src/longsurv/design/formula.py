@@ -27,8 +27,8 @@ class RandomTerm:
     group : str
         Column whose values share random effects, or several joined by ``:`` (site:id).
     correlated : bool
-        False for ``||``: every column of Z has a variance of its own and no correlation with another,
-        the columns of one factor included.
+        False for ``||``: every column of Z has a variance of its own and no correlation with
+        another, the columns of one factor included.
     """
 
     effects: str
@@ -140,7 +140,8 @@ def _random_terms(term: str, bar: int, text: str) -> list[RandomTerm]:
         raise FormulaError(f"a random term reads '(effects | group)', got {term!r} in {text!r}")
     if not re.fullmatch(r"\w+(:\w+)*(/\w+)*", group):
         raise FormulaError(
-            f"the group of {term!r} must be a column name, or nested ones as in site/id, got {group!r}"
+            f"the group of {term!r} must be a column name, or nested ones as in site/id, got "
+            f"{group!r}"
         )
     outer, *inner = group.split("/")
     levels = [":".join([outer, *inner[:depth]]) for depth in range(len(inner) + 1)]
@@ -154,6 +155,7 @@ def _surv(left: str, text: str) -> tuple[str, ...]:
     parts = tuple(part.strip() for part in inside.group(1).split(",")) if inside else ()
     if len(parts) not in (2, 3) or not all(re.fullmatch(r"\w+", part) for part in parts):
         raise FormulaError(
-            f"write Surv(time, event) or Surv(entry, exit, event) with column names; got {left!r} in {text!r}"
+            f"write Surv(time, event) or Surv(entry, exit, event) with column names; got {left!r} "
+            f"in {text!r}"
         )
     return parts

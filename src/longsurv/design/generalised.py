@@ -106,8 +106,8 @@ def _binary(column: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
     if not (pd.api.types.is_bool_dtype(column) or pd.api.types.is_numeric_dtype(column)):
         values = [str(v) for v in column.dropna().unique()[:4]]
         raise DataError(
-            f"a binary response is 0/1 or True/False; {column.name!r} holds {values}. Say which one "
-            f'counts, as in data.assign(positive=data["{column.name}"] == "{values[-1]}")'
+            f"a binary response is 0/1 or True/False; {column.name!r} holds {values}. Say which "
+            f'one counts, as in data.assign(positive=data["{column.name}"] == "{values[-1]}")'
         )
     return column.astype("Float64").astype(float), ()
 
@@ -125,8 +125,8 @@ def _ordered(column: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
         codes, categories = pd.factorize(column, sort=True)
     else:
         raise DataError(
-            f"an ordinal response is a number or an ordered categorical; {column.name!r} holds text "
-            "in no stated order"
+            f"an ordinal response is a number or an ordered categorical; {column.name!r} holds "
+            "text in no stated order"
         )
     coded = pd.Series(np.where(codes < 0, np.nan, codes), index=column.index, dtype=float)
     return coded, tuple(f"{c:g}" if isinstance(c, float) else str(c) for c in categories)
@@ -149,7 +149,8 @@ def _observed_levels(
 def _without_intercept(base: MixedDesign, formula: str) -> MixedDesign:
     if "Intercept" not in base.fixed.names:
         raise FormulaError(
-            f"{formula!r}: the thresholds of an ordinal model are its intercepts; leave out '0 +' or '- 1'"
+            f"{formula!r}: the thresholds of an ordinal model are its intercepts; leave out '0 +' "
+            "or '- 1'"
         )
     keep = np.array([n != "Intercept" for n in base.fixed.names])
     fixed = replace(
@@ -179,8 +180,8 @@ def _censoring(
     out = kind.to_numpy(dtype=np.int64)
     if (out > 0).all():
         raise DataError(
-            f"every value of {response!r} is censored ({column!r} never says none): nothing was measured, "
-            "so no model of its level can be fitted"
+            f"every value of {response!r} is censored ({column!r} never says none): nothing was "
+            "measured, so no model of its level can be fitted"
         )
     notes = [
         f"{count} of {len(out)} values are {where} their limit and enter as such."

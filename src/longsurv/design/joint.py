@@ -136,6 +136,12 @@ class JointDesign:
         """Events over time at risk."""
         return float(self.status.sum() / (self.exit - self.entry).sum())
 
+    def links_at_exit(self, beta: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Values of the links at each patient's exit, shape (K, N), for beta (p,) and b (N, q)."""
+        last = self.points.start[:-1]
+        own = np.einsum("kqn,nq->kn", self.points.link_z[:, :, last], b)
+        return beta @ self.points.link_x[:, :, last] + own
+
     def hazard_points(
         self, patients: pd.DataFrame, events: pd.DataFrame, entry: np.ndarray, exit: np.ndarray
     ) -> HazardPoints:

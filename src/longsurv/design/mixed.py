@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -98,8 +99,8 @@ class MixedDesign:
     residual : ResidualDesign, optional
         Correlation of the residuals of a patient; None for independent ones.
     pairs : ResidualDesign, optional
-        Kinds of pairs of a patient's rows, independent residuals included; None for a design with one
-        grouping and independent residuals, which needs none.
+        Kinds of pairs of a patient's rows, independent residuals included; None for a design with
+        one grouping and independent residuals, which needs none.
     """
 
     formula: Formula
@@ -127,7 +128,8 @@ class MixedDesign:
 
     @property
     def groupings(self) -> tuple[Grouping, ...]:
-        """Patients and what they are nested in, the finest first, where they have random effects."""
+        """Patients and what they are nested in, the finest first, where they have random
+        effects."""
         return self.terms if self.random.names else self.outer
 
     @property
@@ -167,8 +169,8 @@ def mixed_design(
         For a formula that cannot be read, names a column the data do not have, or has random terms
         that the model cannot take.
     DataError
-        If no complete row is left, there are not more rows than coefficients, groups are not nested, or
-        a patient has two residuals at one visit.
+        If no complete row is left, there are not more rows than coefficients, groups are not
+        nested, or a patient has two residuals at one visit.
     """
     parsed = parse(formula)
     correlated = residual is not None and not residual.trivial
@@ -177,11 +179,13 @@ def mixed_design(
         terms.setdefault(term.group, []).append(term)
     if parsed.surv or (not structured and len(terms) != 1):
         raise FormulaError(
-            f"a mixed model needs one random term such as (1 | id); {formula!r} has {len(parsed.random)}"
+            f"a mixed model needs one random term such as (1 | id); {formula!r} has "
+            f"{len(parsed.random)}"
         )
     if not terms and not (residual is not None and residual.patient):
         raise FormulaError(
-            f"{formula!r} has no random term such as (1 | id); without one, the residual structure must "
+            f"{formula!r} has no random term such as (1 | id); without one, the residual structure "
+            "must "
             "name the patients, as in Residual('unstructured', visit='visit', patient='id')"
         )
     columns = [c for term in parsed.random for c in term.columns]
@@ -260,7 +264,8 @@ def _random_design(
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise FormulaError(
-            f"{formula!r} gives {terms[0].group} the random effect {twice[0]} twice; leave the intercept "
+            f"{formula!r} gives {terms[0].group} the random effect {twice[0]} twice; leave the "
+            "intercept "
             "out of a term with 0, as in (1 | id) + (0 + time | id)"
         )
     # Parts may differ in their complete rows; then the design is made again from the common ones.
@@ -300,19 +305,21 @@ def _same_partition(a: np.ndarray, b: np.ndarray) -> bool:
 def _check_finest(finest: Grouping, patient: str, data: pd.DataFrame) -> None:
     if not _same_partition(finest.group, _groups([patient], data, patient)[0]):
         raise FormulaError(
-            f"residuals of one {patient!r} are correlated, but {finest.name!r} has random effects within it; "
+            f"residuals of one {patient!r} are correlated, but {finest.name!r} has random effects "
+            "within it; "
             "the patients of the residuals must be the finest group of the model"
         )
 
 
 def _check_nested(groupings: Sequence[Grouping], formula: str) -> None:
-    for fine, coarse in zip(groupings[:-1], groupings[1:], strict=True):
+    for fine, coarse in pairwise(groupings):
         pairs = np.unique(np.column_stack([fine.group, coarse.group]), axis=0)
         values, counts = np.unique(pairs[:, 0], return_counts=True)
         if (counts > 1).any():
             torn = fine.labels[values[counts > 1][0]]
             raise DataError(
-                f"{formula!r}: {fine.name} {torn!s} belongs to several values of {coarse.name}. Only nested "
+                f"{formula!r}: {fine.name} {torn!s} belongs to several values of {coarse.name}. "
+                "Only nested "
                 f"groups can be fitted; if the same label stands for different patients, write "
                 f"(1 | {coarse.name}/{fine.name.split(':')[-1]})"
             )

@@ -1,8 +1,8 @@
 """Correlation of a patient's residuals: structures over visits or over time.
 
-The covariance of two residuals of one patient depends only on the kind of their pair: which two visits
-they belong to, or how much time lies between them. This module sorts pairs into kinds; what a structure makes
-of them is in `longsurv.likelihood.lmm_dense_residual`.
+The covariance of two residuals of one patient depends only on the kind of their pair: which two
+visits they belong to, or how much time lies between them. This module sorts pairs into kinds; what
+a structure makes of them is in `longsurv.likelihood.lmm_dense_residual`.
 """
 
 from __future__ import annotations
@@ -122,7 +122,8 @@ def _check_visits(
         )
     if spec.kind in ("ar1", "toeplitz") and _is_text(data[spec.visit]):
         raise DataError(
-            f"column {spec.visit!r} holds text, which does not say in which order the visits come; make it "
+            f"column {spec.visit!r} holds text, which does not say in which order the visits come; "
+            "make it "
             "numbers or a Categorical with its categories in order"
         )
     if spec.kind == "exponential" and not pd.api.types.is_numeric_dtype(levels.dtype):
@@ -131,7 +132,8 @@ def _check_visits(
     if twice.any():
         rows = [data.index[i] for i in np.flatnonzero(twice)[:5]]
         raise DataError(
-            f"{int(twice.sum())} rows repeat a visit ({spec.visit}) of the same patient, as at index {rows}; "
+            f"{int(twice.sum())} rows repeat a visit ({spec.visit}) of the same patient, as at "
+            f"index {rows}; "
             "a residual structure needs one row for each patient and visit"
         )
 

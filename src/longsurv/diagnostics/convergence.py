@@ -75,7 +75,8 @@ def of_estimate(optimum: Optimum, flags: Sequence[str] = ()) -> Verdict:
 def of_posterior(
     table: pd.DataFrame, stats: Mapping[str, np.ndarray], flags: Sequence[str] = ()
 ) -> Verdict:
-    """Verdict on posterior draws (Vehtari et al. 2021, Bayesian Anal 16:667; Betancourt 2016 for E-BFMI)."""
+    """Verdict on posterior draws (Vehtari et al. 2021, Bayesian Anal 16:667; Betancourt 2016 for
+    E-BFMI)."""
     # A parameter that never moved has no R-hat: NaN, which passes no check.
     r_hat = float(table["r_hat"].max(skipna=False))
     ess = float(table[["ess_bulk", "ess_tail"]].to_numpy(dtype=float).min())

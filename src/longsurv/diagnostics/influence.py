@@ -34,13 +34,13 @@ class Influence:
     ----------
     patients : DataFrame, one row a patient
         The patient; rows (measurements left out); cooks_distance; sigma (residual SD without the
-        patient); turns (the estimands whose verdict or sign would change); note (why a refit
+        patient); turns (the estimands whose verdict would change); note (why a refit
         failed).
     terms : DataFrame, one row a patient and estimand
         The patient; term; estimate (without the patient); change (from all patients); change_in_se
         (over the standard error with all patients); p_value, conf_low, conf_high (without the
-        patient); sign_changes; verdict_changes (whether the interval excludes 0 is no longer what
-        it was).
+        patient); sign_changes; verdict_changes (the interval is no longer above 0, below it or
+        across it as it was).
     level : float
         Of the intervals the verdicts rest on.
     unit : str
@@ -56,14 +56,13 @@ class Influence:
     def words(self) -> str:
         """The finding in a sentence."""
         name = self.patients.columns[0]
-        turning = self.terms[self.terms["verdict_changes"] | self.terms["sign_changes"]]
+        turning = self.terms[self.terms["verdict_changes"]]
         failed = int((self.patients["note"] != "").sum())
         tail = f" The model could not be fitted without {failed} of them." if failed else ""
         if turning.empty:
             return (
-                f"No conclusion rests on one {self.unit}: with any of the {len(self.patients)} left "
-                "out, every estimate keeps its sign and every "
-                f"{self.level:.0%} interval its side of 0.{tail}"
+                f"No conclusion rests on one {self.unit}: with any of the {len(self.patients)} "
+                f"left out, every {self.level:.0%} interval stays above 0, below it or across it.{tail}"
             )
         parts = [
             f"{term} without {name} {', '.join(map(str, rows[name]))}"
@@ -125,8 +124,7 @@ def influence(
         raise LongsurvError("the model cannot be fitted without any one of the patients")
     terms = _compared(name, whole, pd.concat(tables, ignore_index=True), level)
     patients = pd.DataFrame(rows, columns=[name, "rows", "cooks_distance", "sigma", "note"])
-    turned = terms[terms["verdict_changes"] | terms["sign_changes"]]
-    turns = turned.groupby(name, sort=False)["term"].agg("; ".join)
+    turns = terms[terms["verdict_changes"]].groupby(name, sort=False)["term"].agg("; ".join)
     patients.insert(4, "turns", patients[name].map(turns).fillna("").astype(str))
     unit = "patient" if name == fit.design.group_name else name
     return Influence(patients, terms, level, unit)
@@ -153,20 +151,21 @@ def _check(table: pd.DataFrame) -> None:
         raise LongsurvError("the estimand's table names a term twice")
 
 
-def _excludes_0(table: pd.DataFrame, level: float) -> pd.Series:
+def _verdict(table: pd.DataFrame, level: float) -> pd.Series:
+    """1 for an interval above 0, -1 for one below, 0 for one across."""
     low, high = table["conf_low"], table["conf_high"]
     if level != 0.95:
         from longsurv.results.reference import t_quantile
 
         width = [t_quantile(level, df) for df in table["df"]] * table["std_error"]
         low, high = table["estimate"] - width, table["estimate"] + width
-    return (low > 0) | (high < 0)
+    return (low > 0).astype(int) - (high < 0).astype(int)
 
 
 def _compared(name: str, whole: pd.DataFrame, without: pd.DataFrame, level: float) -> pd.DataFrame:
     """Every estimand without each patient, beside itself with all of them."""
     all_patients = whole.set_index("term").reindex(without["term"])
-    excludes = _excludes_0(whole, level).set_axis(whole["term"]).reindex(without["term"])
+    verdict = _verdict(whole, level).set_axis(whole["term"]).reindex(without["term"])
     estimate = all_patients["estimate"].to_numpy()
     change = without["estimate"] - estimate
     return pd.DataFrame(
@@ -180,7 +179,7 @@ def _compared(name: str, whole: pd.DataFrame, without: pd.DataFrame, level: floa
             "conf_low": without["conf_low"],
             "conf_high": without["conf_high"],
             "sign_changes": np.sign(without["estimate"]) * np.sign(estimate) < 0,
-            "verdict_changes": _excludes_0(without, level) != excludes.to_numpy(),
+            "verdict_changes": _verdict(without, level) != verdict.to_numpy(),
         }
     )
 

@@ -1,4 +1,5 @@
-"""Second derivatives of a log density, and the coordinates in which it is near a standard normal."""
+"""Second derivatives of a log density, and the coordinates in which it is near a standard
+normal."""
 
 from __future__ import annotations
 

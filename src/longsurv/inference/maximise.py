@@ -34,8 +34,8 @@ class Optimum:
     evaluations : int
         Calls of the density.
     newton_decrement : float
-        Half of g' (-H)^-1 g over the free coordinates: how much log density a full Newton step would
-        still gain. It does not depend on units, unlike the gradient norm.
+        Half of g' (-H)^-1 g over the free coordinates: how much log density a full Newton step
+        would still gain. It does not depend on units, unlike the gradient norm.
     condition_number : float
         Of the negative Hessian scaled to unit diagonal.
     """
@@ -107,8 +107,8 @@ def maximise(
         on it, the others are climbed again, and it stays there unless that loses log density:
         so a variance of zero is found as zero even where the density is flat next to it.
     second_order : callable, optional
-        Returns (value, gradient, Hessian); for a concave density whose Hessian is cheap. Newton steps
-        are then taken from the start, without the quasi-Newton stage.
+        Returns (value, gradient, Hessian); for a concave density whose Hessian is cheap. Newton
+        steps are then taken from the start, without the quasi-Newton stage.
     max_iterations : int
         Of the quasi-Newton stage.
 

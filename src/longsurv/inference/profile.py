@@ -1,8 +1,8 @@
 """Profile likelihood: intervals and tests of linear combinations of parameters.
 
-The profile of v = c'b is the largest log density among the b with c'b = v. The limits of an interval
-are where it has fallen by half a chi-squared quantile. Each step towards a limit moves v and the
-other parameters together, as Venzon & Moolgavkar (1988, J R Stat Soc C 37:87-94) do, with v
+The profile of v = c'b is the largest log density among the b with c'b = v. The limits of an
+interval are where it has fallen by half a chi-squared quantile. Each step towards a limit moves v
+and the other parameters together, as Venzon & Moolgavkar (1988, J R Stat Soc C 37:87-94) do, with v
 extrapolated on the scale of the signed root of the deviance, which is close to linear, and kept
 between the points known to lie inside and outside. Where that does not settle, the profile is
 maximised afresh at every v of a bisection.

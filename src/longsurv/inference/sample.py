@@ -19,8 +19,8 @@ class Draws:
     ----------
     theta : ndarray, shape (chains, draws, d)
     stats : dict of str to ndarray, shape (chains, draws)
-        Sampler statistics under ArviZ's names: diverging, energy, n_steps, tree_depth, step_size, lp,
-        acceptance_rate.
+        Sampler statistics under ArviZ's names: diverging, energy, n_steps, tree_depth, step_size,
+        lp, acceptance_rate.
     seconds : float
         Sampling time, warm-up included.
     tune : int

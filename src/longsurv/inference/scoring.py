@@ -38,8 +38,8 @@ def ascend(
     Parameters
     ----------
     density : callable
-        Returns (value, gradient, information) at a point of shape (d,); value -inf where the density
-        cannot be evaluated.
+        Returns (value, gradient, information) at a point of shape (d,); value -inf where the
+        density cannot be evaluated.
     start : ndarray, shape (d,)
     names : sequence of str, optional
         For messages.

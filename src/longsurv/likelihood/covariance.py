@@ -59,7 +59,8 @@ def correlation_pullback(z: np.ndarray, q: int, dK: np.ndarray) -> np.ndarray:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def lower_cholesky(A: np.ndarray, L: np.ndarray) -> bool:
-    """Write the lower Cholesky factor of the small matrix A into L; False if A is not positive definite."""
+    """Write the lower Cholesky factor of the small matrix A into L; False if A is not positive
+    definite."""
     q = A.shape[0]
     for j in range(q):
         d = A[j, j]
@@ -89,7 +90,8 @@ def covariance(tau: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 
 def partial_correlations(correlation: np.ndarray) -> np.ndarray:
-    """Unconstrained z of a positive definite correlation matrix (inverse of `correlation_cholesky`)."""
+    """Unconstrained z of a positive definite correlation matrix (inverse of
+    `correlation_cholesky`)."""
     q = correlation.shape[0]
     K = np.linalg.cholesky(correlation)
     z = np.empty(count_correlations(q))

@@ -125,8 +125,8 @@ def censored(y, kind, eta, par):
 def student_constant(kappa):
     """log of the t density's constant at scale 1 and kappa = 1 / df >= 0, and its derivative.
 
-    With x = df / 2 it is log Gamma(x + 1/2) / Gamma(x) - log(2 pi x) / 2: the expansion in 1 / x for
-    x > 20, and the recurrence in x below.
+    With x = df / 2 it is log Gamma(x + 1/2) / Gamma(x) - log(2 pi x) / 2: the expansion in 1 / x
+    for x > 20, and the recurrence in x below.
     """
     shift, slope, k = 0.0, 0.0, kappa
     if kappa > 0.025:
@@ -231,7 +231,7 @@ def constants(code, phi, levels):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def parameter_gradient(code, phi, levels, raw):
-    """Gradient in phi from `raw`, that in the cuts (0 to levels) or in the parameters themselves."""
+    """Gradient in phi from `raw`: that in the cuts, or in the parameters themselves."""
     out = np.zeros(phi.shape[0])
     if code == ORDINAL:
         tail = 0.0

@@ -127,7 +127,8 @@ def _integrate(code, y, kind, eta, V, par, nodes, log_weights, work):
     """Log of the patient's integral; leaves the mode, the nodes and their posterior weights."""
     if not _find_mode(code, y, kind, eta, V, par, work) or not lower_cholesky(work.H, work.L):
         return -math.inf
-    L, A, U, u, weight = work.L, work.A, work.U, work.u, work.weight
+    L, A, U, u, weight, at = work.L, work.A, work.U, work.u, work.weight, work.trial
+    l1, la, lb = work.l1, work.la, work.lb
     q, M = u.shape[0], U.shape[0]
     log_det = 0.0
     for b in range(q):
@@ -145,11 +146,12 @@ def _integrate(code, y, kind, eta, V, par, nodes, log_weights, work):
             for b in range(a, q):
                 s += A[a, b] * nodes[k, b]
             U[k, a] = s
+            at[a] = s
             h -= 0.5 * s * s
         for j in range(y.shape[0]):
-            f = row(code, y[j], kind[j], _predictor(eta, V, j, U[k]), par)
+            f = row(code, y[j], kind[j], _predictor(eta, V, j, at), par)
             h += f[0]
-            work.l1[k, j], work.la[k, j], work.lb[k, j] = f[1], f[5], f[8]
+            l1[k, j], la[k, j], lb[k, j] = f[1], f[5], f[8]
         weight[k] = h
         top = max(top, h)
     total = 0.0
@@ -166,8 +168,8 @@ def _nodes_move(code, y, kind, eta, V, par, nodes, work, P, e):
     """How the value responds to the nodes' curvature and to the mode; False if it is not defined.
 
     A change dH of H adds -tr(P dH), the change of -log |L| included. The mode m moves with the
-    parameters as J^-1 times the change of h's slope there, and e is J^-1 times the derivative of the
-    value in m: that of the nodes at their weights, less P times the change of H along m.
+    parameters as J^-1 times the change of h's slope there, and e is J^-1 times the derivative of
+    the value in m: that of the nodes at their weights, less P times the change of H along m.
     """
     q, M = work.u.shape[0], work.U.shape[0]
     A, t = work.A, work.trial

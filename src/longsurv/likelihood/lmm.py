@@ -220,7 +220,8 @@ def _profile(lam, ztz, ztw, cross, reml):
 def profile(data: LMMData, lam: np.ndarray, reml: bool) -> Profile:
     """Solve for beta at the relative covariance factor lam (q, q), lower triangular.
 
-    The criterion is lme4's (Bates et al. 2015, equations 34 and 41), in the original coordinates of X.
+    The criterion is lme4's (Bates et al. 2015, equations 34 and 41), in the original coordinates of
+    X.
 
     Raises
     ------
@@ -254,7 +255,8 @@ def coefficients(data: LMMData, gamma: np.ndarray) -> np.ndarray:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def relative_factor(log_sigma, log_tau, z, z_scale):
-    """Lam (q, q) in scaled columns of Z, and its row scales tau / sigma times the columns' scale."""
+    """Lam (q, q) in scaled columns of Z, and its row scales tau / sigma times the columns'
+    scale."""
     q = log_tau.shape[0]
     K = correlation_cholesky(z, q)
     scale = np.exp(log_tau - log_sigma) * z_scale

@@ -1,8 +1,8 @@
 """The mixed-model kernel over the free elements of a block-diagonal covariance of random effects.
 
-(1 | id) + (0 + t | id), or (t || id) for short, says that some random effects are independent: D, its
-factor Lam and its correlation matrix are block-diagonal, and only the elements within a block move.
-In canonical partial correlations that means z = 0 between blocks.
+(1 | id) + (0 + t | id), or (t || id) for short, says that some random effects are independent: D,
+its factor Lam and its correlation matrix are block-diagonal, and only the elements within a block
+move. In canonical partial correlations that means z = 0 between blocks.
 """
 
 from __future__ import annotations

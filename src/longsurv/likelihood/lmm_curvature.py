@@ -1,13 +1,13 @@
 """Derivatives of the Gaussian mixed model in its variance parameters, exact and without a dense V.
 
 V = sum_r eta_r V_r is linear in eta = (elements of D, row by row below the diagonal; sigma^2), with
-V_r = Z E_r Z' or the identity. Everything that Kenward-Roger, Satterthwaite and the standard errors of the
-variances need are sums over patients of
+V_r = Z E_r Z' or the identity. Everything that Kenward-Roger, Satterthwaite and the standard errors
+of the variances need are sums over patients of
 
     P_r  = -W' V^-1 V_r V^-1 W,     Q_rs = W' V^-1 V_r V^-1 V_s V^-1 W,     tr(V^-1 V_r V^-1 V_s)
 
-with W = (X, y - Xb), and as V^-k Z = Z K^k / sigma^2k for K = I - B Z'Z (B = Lam M^-1 Lam', M = I + Lam' Z'Z Lam),
-they follow from the same sufficient statistics as the likelihood.
+with W = (X, y - Xb), and as V^-k Z = Z K^k / sigma^2k for K = I - B Z'Z (B = Lam M^-1 Lam', M = I +
+Lam' Z'Z Lam), they follow from the same sufficient statistics as the likelihood.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from longsurv.likelihood.lmm import LMMData
 class VarianceCurvature:
     """Second-order quantities at an estimate, in the kernel's own coordinates.
 
-    Coefficients are in orthonormal coordinates (beta = beta_ols + r^-1 gamma), D in scaled columns of Z.
-    m = q (q + 1) / 2 + 1 variance parameters, sigma^2 last.
+    Coefficients are in orthonormal coordinates (beta = beta_ols + r^-1 gamma), D in scaled columns
+    of Z. m = q (q + 1) / 2 + 1 variance parameters, sigma^2 last.
 
     Attributes
     ----------

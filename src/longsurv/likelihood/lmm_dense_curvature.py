@@ -1,9 +1,9 @@
 """Derivatives of the mixed model with correlated residuals in its variance parameters.
 
-eta holds the free elements of each D_t, row by row below the diagonal (V is linear in those), then the
-parameters of the residual covariance as `Structure.covariance_parameters` takes them. Where V is not
-linear in the latter, its second derivatives matter: to the observed information, and to Kenward and
-Roger's adjusted covariance (their R_rs; Biometrics 53:983-997, 1997, equation 3 ff.).
+eta holds the free elements of each D_t, row by row below the diagonal (V is linear in those), then
+the parameters of the residual covariance as `Structure.covariance_parameters` takes them. Where V
+is not linear in the latter, its second derivatives matter: to the observed information, and to
+Kenward and Roger's adjusted covariance (their R_rs; Biometrics 53:983-997, 1997, equation 3 ff.).
 """
 
 from __future__ import annotations

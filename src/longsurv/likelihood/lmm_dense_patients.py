@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from longsurv.likelihood.lmm import LOG_2PI
-from longsurv.likelihood.lmm_dense import DenseData, DenseKernel, forward_state
+from longsurv.likelihood.lmm_dense import DenseData, forward_state
 from longsurv.likelihood.lmm_dense_clusters import batches
+from longsurv.likelihood.lmm_dense_kernel import DenseKernel
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """Structures of the covariance of a patient's residuals.
 
-The covariance of two residuals of one patient depends only on the kind of their pair: which two visits
-they belong to, or how much time lies between them. A structure turns a few unconstrained numbers psi into
-the value of every kind of pair, relative to sigma^2, and a gradient in those values back into psi.
+The covariance of two residuals of one patient depends only on the kind of their pair: which two
+visits they belong to, or how much time lies between them. A structure turns a few unconstrained
+numbers psi into the value of every kind of pair, relative to sigma^2, and a gradient in those
+values back into psi.
 
-Pinheiro & Bates (2000), Mixed-Effects Models in S and S-PLUS, section 5.3; Jennrich & Schluchter (1986),
-Biometrics 42:805-820.
+Pinheiro & Bates (2000), Mixed-Effects Models in S and S-PLUS, section 5.3; Jennrich & Schluchter
+(1986), Biometrics 42:805-820.
 """
 
 from __future__ import annotations

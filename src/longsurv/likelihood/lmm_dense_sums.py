@@ -1,9 +1,9 @@
 """The sums behind the likelihood of the mixed model with correlated residuals and nested groups.
 
-V0 = V / sigma^2 of one cluster (the coarsest group, such as a site) is A + Zo Lam_o Lam_o' Zo': A is
-block-diagonal in patients and is factored patient by patient; what patients of a cluster share enters
-through the Woodbury identity, so that the cost grows with the cube of a patient's visits and of the number
-of groups in a cluster, not of the cluster's rows.
+V0 = V / sigma^2 of one cluster (the coarsest group, such as a site) is A + Zo Lam_o Lam_o' Zo': A
+is block-diagonal in patients and is factored patient by patient; what patients of a cluster share
+enters through the Woodbury identity, so that the cost grows with the cube of a patient's visits and
+of the number of groups in a cluster, not of the cluster's rows.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from numba import njit
 from longsurv.likelihood.covariance import lower_cholesky
 
 
-# Products are written out: the compiled call of a matrix library costs more than it saves at these sizes,
-# and many seconds of compilation.
+# Products are written out: at these sizes a call of a matrix library costs more than it saves.
 @njit(cache=True, nogil=True)
 def _times(A, B):
     """A B, zeros of A skipped."""
@@ -116,7 +115,8 @@ def forward(
     B, Bo : ndarray, shapes (n, k), (n, qo)
         L^-1 W and L^-1 Zo.
     inner, shrink : ndarray
-        Zo' A^-1 Zo and Lam_o (I + Lam_o' Zo' A^-1 Zo Lam_o)^-1 Lam_o' in the effects of each cluster, flat.
+        Zo' A^-1 Zo and Lam_o (I + Lam_o' Zo' A^-1 Zo Lam_o)^-1 Lam_o' in the effects of each
+        cluster, flat.
     F : ndarray, shape (effects, k)
         Zo' A^-1 W in the effects of each cluster.
     """

@@ -1,8 +1,8 @@
 """The sums over patients behind every likelihood of the Gaussian mixed model.
 
-Patients stand side by side in blocks of LANES: each step of the small-matrix algebra is a loop over the
-lanes of a block, which the compiler turns into vector instructions. A block that is not full is filled
-with patients without data, which add nothing to any sum.
+Patients stand side by side in blocks of LANES: each step of the small-matrix algebra is a loop over
+the lanes of a block, which the compiler turns into vector instructions. A block that is not full is
+filled with patients without data, which add nothing to any sum.
 """
 
 from __future__ import annotations

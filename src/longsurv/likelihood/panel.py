@@ -6,9 +6,9 @@ coefficient that is solved for from the effect:
 
     beta_pivot = (scale d - sum_{j != pivot} l_j beta_j) / l_pivot,   d = mu + omega eta
 
-The map from (eta, others) to the marker's own vector is linear given (mu, omega), and the priors are
-stated on eta and the others, so no Jacobian enters. The non-centred eta keeps the mode away from
-omega = 0.
+The map from (eta, others) to the marker's own vector is linear given (mu, omega), and the priors
+are stated on eta and the others, so no Jacobian enters. The non-centred eta keeps the mode away
+from omega = 0.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ def design_flags(design: Any) -> tuple[str, ...]:
     if design.n_excluded:
         total = design.n_excluded + len(design.rows)
         flags.append(
-            f"{design.n_excluded} of {total} rows were left out: a value the formula needs is missing."
+            f"{design.n_excluded} of {total} rows were left out: a value the formula needs is "
+            "missing."
         )
     if design.fixed.aliased:
         flags.append(

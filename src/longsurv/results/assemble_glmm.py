@@ -131,8 +131,8 @@ def _boundary_flags(design: Any, values: np.ndarray) -> Iterator[str]:
     for name, value in zip(design.variance_names, values, strict=True):
         if name.startswith("sd(") and value == 0.0:
             yield (
-                f"Boundary: {name} is estimated as exactly 0; the data show no more variation between "
-                f"{design.group_name} than chance explains."
+                f"Boundary: {name} is estimated as exactly 0; the data show no more variation "
+                f"between {design.group_name} than chance explains."
             )
         if name.startswith("cor(") and abs(value) > 1.0 - 1e-6:
             yield (
@@ -140,7 +140,10 @@ def _boundary_flags(design: Any, values: np.ndarray) -> Iterator[str]:
                 "dimensions than the formula gives them."
             )
         if name == "nu" and np.isinf(value):
-            yield "Boundary: nu is estimated as infinite; the residuals' tails are no heavier than normal."
+            yield (
+                "Boundary: nu is estimated as infinite; the residuals' tails are no heavier than "
+                "normal."
+            )
 
 
 def _quadrature_flags(

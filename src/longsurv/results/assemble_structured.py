@@ -12,9 +12,10 @@ from longsurv.errors import LongsurvError
 from longsurv.inference import Draws, Optimum
 from longsurv.likelihood.covariance import covariance
 from longsurv.likelihood.lmm import coefficients
-from longsurv.likelihood.lmm_dense import DenseKernel, profile
+from longsurv.likelihood.lmm_dense import profile
 from longsurv.likelihood.lmm_dense_clusters import largest_cluster
 from longsurv.likelihood.lmm_dense_curvature import DenseCurvature, dense_curvature
+from longsurv.likelihood.lmm_dense_kernel import DenseKernel
 from longsurv.likelihood.lmm_dense_patients import pointwise
 from longsurv.likelihood.lmm_dense_residual import complex_step
 from longsurv.priors import PriorStack
@@ -49,7 +50,8 @@ def structured_estimate(
     if not small and df not in ("auto", "normal"):
         raise LongsurvError(
             f"df={df!r} works with the covariance of all rows of a cluster, here "
-            f"{largest_cluster(data)} rows; more than {LARGEST_CLUSTER} are too many. Use df='normal'"
+            f"{largest_cluster(data)} rows; more than {LARGEST_CLUSTER} are too many. Use "
+            "df='normal'"
         )
     df = resolve_df(df, reml, len(design.labels)) if small else "normal"
     reference: Reference
@@ -61,7 +63,8 @@ def structured_estimate(
     else:
         reference = NormalReference(to_beta @ (at.spread @ at.spread.T * at.sigma2) @ to_beta.T)
         flags += (
-            "Clusters are too large for standard errors of the variances and for small-sample degrees of "
+            "Clusters are too large for standard errors of the variances and for small-sample "
+            "degrees of "
             "freedom; tests are normal.",
         )
     variance = _variances(design.variance_names, kernel, D, eta, information)
@@ -144,7 +147,8 @@ def _residual_flags(kernel: DenseKernel, psi: np.ndarray) -> tuple[str, ...]:
         and psi[structure.n_ratios] <= structure.lower[structure.n_ratios]
     ):
         return (
-            "Boundary: rho is estimated as 0; the data show no correlation between the residuals of a "
+            "Boundary: rho is estimated as 0; the data show no correlation between the residuals "
+            "of a "
             "patient, however close in time.",
         )
     return ()
@@ -154,7 +158,7 @@ def structured_posterior(
     spec: Any, kernel: DenseKernel, stack: PriorStack, mode: Optimum, draws: Draws
 ) -> StructuredPosterior:
     """The posterior from draws on the unconstrained scale."""
-    design, p = spec.design, kernel.data.p
+    design = spec.design
     chains, kept, d = draws.theta.shape
     thetas = draws.theta.reshape(-1, d)
     samples = {name: draws.theta[..., j] for j, name in enumerate(design.fixed.names)}

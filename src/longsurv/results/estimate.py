@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,9 @@ from longsurv.errors import LongsurvError
 from longsurv.inference import Optimum
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.reference import Reference, t_p_value, t_quantile
+
+if TYPE_CHECKING:
+    from longsurv.diagnostics import Verdict
 
 TIDY = ["term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high"]
 
@@ -187,14 +190,15 @@ class Estimate:
             ]
         )
 
-    def diagnose(self):
+    def diagnose(self) -> Verdict:
         """Whether the optimiser's answer can be trusted: a `longsurv.diagnostics.Verdict`."""
         from longsurv.diagnostics.convergence import of_estimate
 
         return of_estimate(self.optimum, self.flags)
 
     def __repr__(self) -> str:
-        head = f"{type(self.spec).__name__}: {self.spec.formula}\n{self.method}; {self.nobs} observations"
+        name = f"{type(self.spec).__name__}: {self.spec.formula}"
+        head = f"{name}\n{self.method}; {self.nobs} observations"
         lines = [f"{head}; log-likelihood {self.llf:.4f}", "95 % intervals", ""]
         lines.append(_text(self.tidy(component="all")))
         lines += [f"Note: {flag}" for flag in self.flags]
@@ -204,7 +208,8 @@ class Estimate:
         notes = "".join(f"<p>Note: {html.escape(flag)}</p>" for flag in self.flags)
         title = f"{type(self.spec).__name__}: {self.spec.formula}"
         table = self.tidy(component="all").to_html(index=False, float_format=lambda v: f"{v:.4g}")
-        return f"<p><b>{html.escape(title)}</b><br>{html.escape(self.method)}; 95 % intervals</p>{table}{notes}"
+        head = f"<b>{html.escape(title)}</b><br>{html.escape(self.method)}; 95 % intervals"
+        return f"<p>{head}</p>{table}{notes}"
 
 
 def check_level(level: float) -> None:

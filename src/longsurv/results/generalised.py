@@ -82,8 +82,8 @@ class GeneralisedEstimate(Estimate):
         Returns
         -------
         DataFrame
-            The patient's column, effect, estimate, std_error, conf_low, conf_high; the standard error is
-            the conditional one, given the coefficients and the variances.
+            The patient's column, effect, estimate, std_error, conf_low, conf_high; the standard
+            error is the conditional one, given the coefficients and the variances.
         """
         check_level(level)
         mean, cov = moments(*conditional(self.data, self.theta))
@@ -112,10 +112,10 @@ class GeneralisedEstimate(Estimate):
         new_groups : {"error", "population"}
             What to do for a patient the model has not seen.
         type : {"link", "response"}
-            "link" is x'beta (without the thresholds of an ordinal response). "response" is the mean over
-            the distribution of the random effects: the share of patients expected to be positive, which
-            is nearer to one half than the probability of a patient whose random effects are zero. For
-            an ordinal response it has one row a category.
+            "link" is x'beta (without the thresholds of an ordinal response). "response" is the mean
+            over the distribution of the random effects: the share of patients expected to be
+            positive, which is nearer to one half than the probability of a patient whose random
+            effects are zero. For an ordinal response it has one row a category.
 
         Returns
         -------
@@ -162,7 +162,8 @@ class GeneralisedPosterior(Posterior):
         Returns
         -------
         DataFrame
-            The patient's column, effect, estimate, std_error, conf_low, conf_high (normal intervals).
+            The patient's column, effect, estimate, std_error, conf_low, conf_high (normal
+            intervals).
         """
         check_level(level)
         each = [moments(*conditional(self.data, theta)) for theta in self._thetas()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ from longsurv.inference import Draws, Optimum
 from longsurv.priors import Prior, PriorStack
 from longsurv.results.contrasts import ContrastLike, contrast_matrix, position
 from longsurv.results.estimate import _text, check_level
+
+if TYPE_CHECKING:
+    from longsurv.diagnostics import Verdict
 
 TIDY = [
     "term", "estimate", "std_error", "conf_low", "conf_high",
@@ -33,8 +36,8 @@ class Posterior:
     names : tuple of str
         Coefficients.
     samples : mapping of str to ndarray, shape (chains, draws)
-        Draws of every scalar parameter on its natural scale, by term: coefficients first, then variance
-        parameters.
+        Draws of every scalar parameter on its natural scale, by term: coefficients first, then
+        variance parameters.
     stack : PriorStack
         The priors.
     mode : Optimum
@@ -89,7 +92,8 @@ class Posterior:
         Returns
         -------
         DataFrame
-            term, estimate, std_error, conf_low, conf_high, prob_positive, r_hat, ess_bulk, ess_tail.
+            term, estimate, std_error, conf_low, conf_high, prob_positive, r_hat, ess_bulk,
+            ess_tail.
         """
         check_level(level)
         if component not in ("fixed", "variance", "all"):
@@ -102,20 +106,22 @@ class Posterior:
         return summarise({name: self.samples[name] for name in wanted}, level)
 
     def contrast(self, of: ContrastLike, level: float = 0.95) -> pd.DataFrame:
-        """Linear combinations of coefficients, in the grammar of `tidy` (see `Estimate.contrast`)."""
+        """Linear combinations of coefficients, in the grammar of `tidy` (see
+        `Estimate.contrast`)."""
         check_level(level)
         L, labels = contrast_matrix(of, self.names)
         values = self.coefficients @ L.T
         return summarise({name: values[..., k] for k, name in enumerate(labels)}, level)
 
-    def loo(self):
+    def loo(self) -> Any:
         """Leave-one-out cross-validation by Pareto-smoothed importance sampling (ArviZ)."""
         import arviz as az
 
         return az.loo(self.idata)
 
     def prior_sensitivity(self) -> pd.DataFrame:
-        """Power-scaling sensitivity of each parameter to prior and likelihood (ArviZ; Kallioinen et al. 2024)."""
+        """Power-scaling sensitivity of each parameter to prior and likelihood (ArviZ; Kallioinen et
+        al. 2024)."""
         import arviz as az
 
         return pd.DataFrame(az.psense_summary(self.idata))
@@ -141,7 +147,7 @@ class Posterior:
             ]
         )
 
-    def diagnose(self):
+    def diagnose(self) -> Verdict:
         """Whether the chains can be trusted: a `longsurv.diagnostics.Verdict`."""
         from longsurv.diagnostics.convergence import of_posterior
 
@@ -151,7 +157,8 @@ class Posterior:
         chains, draws = self.draws.theta.shape[:2]
         lines = [
             f"{type(self.spec).__name__}: {self.spec.formula}",
-            f"{self.method}; {chains} chains x {draws} draws after {self.draws.tune}; seed {self.draws.seed}",
+            f"{self.method}; {chains} chains x {draws} draws after {self.draws.tune}; seed "
+            f"{self.draws.seed}",
             "posterior means, 95 % equal-tailed intervals",
             "",
             _text(self.tidy(component="all")),
@@ -165,7 +172,8 @@ class Posterior:
         priors = "; ".join(f"{k} ~ {v}" for k, v in self.stack.describe().items())
         table = self.tidy(component="all").to_html(index=False, float_format=lambda v: f"{v:.4g}")
         return (
-            f"<p><b>{html.escape(title)}</b><br>{html.escape(self.method)}; posterior means, 95 % equal-tailed "
+            f"<p><b>{html.escape(title)}</b><br>{html.escape(self.method)}; posterior means, 95 % "
+            "equal-tailed "
             f"intervals</p>{table}<p>Priors: {html.escape(priors)}</p>{notes}"
         )
 

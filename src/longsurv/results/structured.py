@@ -12,7 +12,7 @@ from scipy.linalg import block_diag
 
 from longsurv.design.mixed import Grouping
 from longsurv.errors import LongsurvError
-from longsurv.likelihood import lmm_dense
+from longsurv.likelihood.lmm_dense_kernel import DenseKernel
 from longsurv.likelihood.lmm_dense_patients import group_effects, predict_rows
 from longsurv.results.contrasts import ContrastLike
 from longsurv.results.estimate import TIDY, check_level
@@ -60,7 +60,7 @@ class StructuredEstimate(MixedEstimate):
     data: Any
     scaled_cov: tuple[np.ndarray, ...]
     residual_cov: np.ndarray
-    kernel: lmm_dense.DenseKernel
+    kernel: DenseKernel
 
     @property
     def gamma(self) -> np.ndarray:
@@ -107,8 +107,8 @@ class StructuredEstimate(MixedEstimate):
         Returns
         -------
         DataFrame
-            grouping, group, effect, estimate, std_error, conf_low, conf_high; the standard error is the
-            conditional one, given the coefficients and the variances.
+            grouping, group, effect, estimate, std_error, conf_low, conf_high; the standard error is
+            the conditional one, given the coefficients and the variances.
 
         Raises
         ------
@@ -145,7 +145,8 @@ class StructuredEstimate(MixedEstimate):
     def _needs_random_effects(self) -> None:
         if not self.design.groupings:
             raise LongsurvError(
-                f"{self.spec.formula!r} has no random effects; its patients differ in their residuals only"
+                f"{self.spec.formula!r} has no random effects; its patients differ in their "
+                "residuals only"
             )
 
     def predict(
@@ -167,8 +168,9 @@ class StructuredEstimate(MixedEstimate):
         by_patient : bool
             Add the random effects of the row's patient and of all it is nested in.
         new_groups : {"error", "population"}
-            What to do for a group the model has not seen: refuse, or leave its effects at their mean of
-            0 with their full variance. A new patient of a known site has the site's effects.
+            What to do for a group the model has not seen: refuse, or leave its effects at their
+            mean of 0 with their full variance. A new patient of a known site has the site's
+            effects.
 
         Returns
         -------
@@ -178,7 +180,8 @@ class StructuredEstimate(MixedEstimate):
         Raises
         ------
         LongsurvError
-            If the model has no random effects and `by_patient` asks for them, or for an unseen group.
+            If the model has no random effects and `by_patient` asks for them, or for an unseen
+            group.
         """
         check_level(level)
         if new_groups not in ("error", "population"):
@@ -234,7 +237,8 @@ class StructuredEstimate(MixedEstimate):
 
     def _unavailable(self, what: str) -> NoReturn:
         raise LongsurvError(
-            f"{what} of models with nested groups or correlated residuals is not available; tidy(), "
+            f"{what} of models with nested groups or correlated residuals is not available; "
+            "tidy(), "
             "contrast(), test(), means(), anova(), ranef() and predict() are"
         )
 
@@ -277,7 +281,7 @@ class StructuredPosterior(MixedPosterior):
     """
 
     data: Any
-    kernel: lmm_dense.DenseKernel
+    kernel: DenseKernel
 
     def ranef(self, level: float = 0.95) -> pd.DataFrame:
         """Not available: `fit` predicts random effects."""
@@ -289,8 +293,10 @@ class StructuredPosterior(MixedPosterior):
 
     def _only_fit(self, what: str) -> NoReturn:
         raise LongsurvError(
-            f"{what} is not available for posteriors of models with nested groups or correlated residuals; "
-            "they give coefficients, variances, contrasts, means and the population mean. Random effects "
+            f"{what} is not available for posteriors of models with nested groups or correlated "
+            "residuals; "
+            "they give coefficients, variances, contrasts, means and the population mean. Random "
+            "effects "
             "and predictions for patients are those of fit()"
         )
 
