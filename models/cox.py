@@ -2,10 +2,10 @@
 
     h_i(t) = h_0(t) exp(x_i' b)
 
-h_0 is left unspecified: `fit` maximises the partial likelihood, `sample` draws from the posterior on the
-partial likelihood, which is the limit of a full Bayesian analysis with a vague gamma-process prior on
-the cumulative baseline hazard (Kalbfleisch 1978, J R Stat Soc B 40:214-221; Sinha, Ibrahim & Chen 2003,
-Biometrika 90:629-641).
+h_0 is left unspecified: `fit` maximises the partial likelihood, `sample` draws from the posterior on
+the partial likelihood, which is the limit of a full Bayesian analysis with a vague gamma-process
+prior on the cumulative baseline hazard (Kalbfleisch 1978, J R Stat Soc B 40:214-221; Sinha, Ibrahim
+& Chen 2003, Biometrika 90:629-641).
 
 Cox (1972), J R Stat Soc B 34:187-220; Efron (1977), J Am Stat Assoc 72:557-565, for ties.
 """
@@ -30,6 +30,9 @@ from longsurv.likelihood.cox_existence import surely_finite
 from longsurv.results.assemble_cox import cox_estimate, cox_posterior
 from longsurv.results.survival import SurvivalEstimate, SurvivalPosterior
 
+SIDE_BY_SIDE = 5000
+"""Chains run at once from this many rows on."""
+
 
 @dataclass(frozen=True, eq=False)
 class CoxPH:
@@ -38,12 +41,13 @@ class CoxPH:
     Parameters
     ----------
     formula : str
-        As in ``"Surv(time, event) ~ drug + age"`` or ``"Surv(entry, exit, event) ~ drug"``; at risk over
-        (entry, exit]. ``strata(site)`` gives every site a baseline hazard of its own, ``cluster(id)``
-        a covariance robust to dependence within id, ``offset(z)`` a known part of the log hazard.
+        As in ``"Surv(time, event) ~ drug + age"`` or ``"Surv(entry, exit, event) ~ drug"``; at risk
+        over (entry, exit]. ``strata(site)`` gives every site a baseline hazard of its own,
+        ``cluster(id)`` a covariance robust to dependence within id, ``offset(z)`` a known part of
+        the log hazard.
     data : DataFrame
-        One row a patient (or a row an interval). Rows with a missing value in a column of the formula
-        are left out, and the result says how many.
+        One row a patient (or a row an interval). Rows with a missing value in a column of the
+        formula are left out, and the result says how many.
     ties : {"efron", "breslow"}
     weights : str, optional
         Column of case weights. With weights that are not whole numbers the covariance is robust.
@@ -121,7 +125,7 @@ class CoxPH:
         )
 
     def default_priors(self) -> dict[str, pr.Prior]:
-        """Normal(0, 1) for the log hazard ratio of an indicator and per standard deviation of a number.
+        """Normal(0, 1) for an indicator's log hazard ratio, and per standard deviation of a number.
 
         95 % of that prior is on hazard ratios between 0.14 and 7.1.
         """
@@ -172,7 +176,11 @@ class CoxPH:
         mode = maximise(log_posterior, np.zeros(len(stack.names)), names=stack.names)
         self._check(mode)
         whitening = whiten(mode.x, mode.hessian)
-        drawn = sample(log_posterior, whitening, draws=draws, tune=tune, chains=chains, seed=seed)
+        # chains side by side only pay where the kernel is slow beside the calls from Python
+        cores = None if len(self.design.rows) > SIDE_BY_SIDE else 1
+        drawn = sample(
+            log_posterior, whitening, draws=draws, tune=tune, chains=chains, seed=seed, cores=cores
+        )
         return cox_posterior(self, data, stack, mode, drawn)
 
     def _check(self, optimum: Optimum) -> None:

@@ -4,7 +4,7 @@
 
     bernoulli   P(y = 1) = F(eta), F(x) = 1 / (1 + exp(-x))
     ordinal     P(y <= k) = F(c_k - eta), thresholds c_1 < c_2 < ...
-    censored    y ~ N(eta, sigma^2); below its limit a row contributes P(y < limit), above P(y > limit)
+    censored    y ~ N(eta, sigma^2); rows count as P(y < limit) below it, P(y > limit) above
     student     y = eta + sigma t_nu
 
 `fit` maximises the likelihood, `sample` draws from the posterior; both use the likelihood with the
@@ -53,7 +53,8 @@ class GLMM:
         categorical.
     nodes : int, optional
         Quadrature nodes for each random effect; 1 is Laplace's approximation. By default 15 for one
-        random effect, 9 for two and 1 for more.
+        random effect, 9 for two and 1 for more. Few measurements a patient, a large spread between
+        patients, much censoring or several outliers in one patient need more; the result says so.
     censored : str, optional
         For family "censored": the column that says of each row "none", "left" or "right". Where it
         is not "none", the response holds the limit, transformed as the values are.

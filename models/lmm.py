@@ -6,8 +6,7 @@ y_i are the measurements of patient i, X_i beta the mean curve of the patient's 
 patient's own departure from it, and that of the site the patient is nested in; R_i, the identity
 unless a residual structure says otherwise, correlates what is left over. `fit` maximises the
 (restricted) likelihood, `sample` draws from the posterior; both use the likelihood with the b_i
-integrated out (`longsurv.likelihood.lmm`, and `lmm_dense` for nested groups and correlated
-residuals).
+integrated out (`longsurv.likelihood.lmm`, `lmm_dense` for nesting and correlated residuals).
 
 Laird & Ware (1982), Biometrics 38:963-974; Bates et al. (2015), J Stat Softw 67(1).
 """
@@ -78,14 +77,13 @@ class LMM:
     @cached_property
     def kernel(self) -> BlockKernel | DenseKernel:
         """The likelihood of the free parameters."""
-        d = self.design
-        pairs = d.pairs
+        d, pairs = self.design, self.design.pairs
         if pairs is None:
             return BlockKernel(self.statistics, d.random.blocks)
         terms = [lmm_dense.Term(g.random.X, g.group, g.random.blocks) for g in d.terms]
         structure = Structure(*pairs.structure)
-        data = lmm_dense.prepare(d.fixed.X, d.y, d.group, terms, structure, pairs.order, pairs.kind)
-        return DenseKernel(data)
+        rows = (d.fixed.X, d.y, d.group)
+        return DenseKernel(lmm_dense.prepare(*rows, terms, structure, pairs.order, pairs.kind))
 
     def fit(self, method: str = "REML", df: str = "auto") -> MixedEstimate:
         """Maximise the restricted likelihood or the likelihood.

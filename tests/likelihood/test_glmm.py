@@ -141,13 +141,16 @@ def test_value_is_the_integral(family: str, q: int) -> None:
         np.testing.assert_allclose(glmm.pointwise(data, theta[None])[0], exact, atol=1e-7)
 
 
-@pytest.mark.parametrize("nodes", [1, 4, 9])
-@pytest.mark.parametrize(("family", "q"), [*CASES, ("ordinal", 3), ("student", 3)])
+@pytest.mark.parametrize(
+    ("family", "q", "nodes"),
+    [
+        *((family, q, nodes) for family, q in CASES for nodes in (1, 4, 9)),
+        *((family, 3, nodes) for family in ("ordinal", "student") for nodes in (1, 3)),
+    ],
+)
 def test_gradient_is_that_of_the_value_at_every_number_of_nodes(
     family: str, q: int, nodes: int
 ) -> None:
-    if q == 3 and nodes == 9:
-        pytest.skip("no different from 4")
     data = simulate(family, q).data(nodes)
     for theta in points(data, 10):
         check_gradient(lambda x: glmm.loglik(data, x), theta)

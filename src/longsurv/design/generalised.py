@@ -77,7 +77,9 @@ def generalised_design(
         coded, labels = _binary(data[name]) if family == "bernoulli" else _ordered(data[name])
         data = data.assign(**{name: coded})
     base = mixed_design(formula, data)
-    y, kind, notes, names = base.y, np.zeros(len(base.y), dtype=np.int64), [], ()
+    y, kind = base.y, np.zeros(len(base.y), dtype=np.int64)
+    notes: list[str] = []
+    names: tuple[str, ...] = ()
     if family == "bernoulli":
         wrong = sorted(set(y[(y != 0.0) & (y != 1.0)]))
         if wrong:

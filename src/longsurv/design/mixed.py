@@ -318,8 +318,7 @@ def _check_nested(groupings: Sequence[Grouping], formula: str) -> None:
         if (counts > 1).any():
             torn = fine.labels[values[counts > 1][0]]
             raise DataError(
-                f"{formula!r}: {fine.name} {torn!s} belongs to several values of {coarse.name}. "
-                "Only nested "
-                f"groups can be fitted; if the same label stands for different patients, write "
-                f"(1 | {coarse.name}/{fine.name.split(':')[-1]})"
+                f"{formula!r}: {fine.name} {torn!s} belongs to several values of {coarse.name}. Only "
+                "nested groups can be fitted; if one label stands for different patients, write the "
+                "nesting out, as in (1 | site/id)"
             )

@@ -238,7 +238,8 @@ def _take_out_specials(parsed: Formula) -> tuple[Formula, dict[str, list[str]]]:
             if inside:
                 name = inside.group(1)
                 raise FormulaError(
-                    f"{name}() is a term of its own, as in '+ {name}(x)'; got {term!r} in {parsed.text!r}"
+                    f"{name}() is a term of its own, as in '+ {name}(x)'; "
+                    f"got {term!r} in {parsed.text!r}"
                 )
             rest.append((sign, term))
             continue

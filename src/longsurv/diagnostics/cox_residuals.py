@@ -95,7 +95,7 @@ def deviance(martingale_residuals: np.ndarray, event: np.ndarray) -> np.ndarray:
 
 
 def score(data: CoxData, beta: np.ndarray) -> np.ndarray:
-    """Score residuals, shape (n_rows, p), unweighted; times the weights they sum to the gradient."""
+    """Score residuals, shape (n_rows, p); times the case weights they sum to the gradient."""
     a, at = data.arrays, risk_sums_at(data, beta)
     S1, E1, m = at.S[:, 1:], at.E[:, 1:], at.moments
     expected = expected_events(a, at.v, at.e, at.eS, m)
@@ -194,8 +194,9 @@ def residuals(fit: FittedCox, kind: str = "martingale") -> pd.DataFrame:
     Parameters
     ----------
     fit : SurvivalEstimate
-    kind : {"martingale", "deviance", "score", "dfbeta", "dfbetas", "schoenfeld", "scaled_schoenfeld"}
-        dfbeta and dfbetas include the case weights, dfbetas in units of the standard error; the
+    kind : str
+        One of "martingale", "deviance", "score", "dfbeta", "dfbetas", "schoenfeld" and
+        "scaled_schoenfeld". dfbeta and dfbetas include the case weights, dfbetas in units of the standard error; the
         scaled Schoenfeld residuals are centred at the coefficients: their trend over time is that
         of the log hazard ratio.
 
@@ -203,8 +204,8 @@ def residuals(fit: FittedCox, kind: str = "martingale") -> pd.DataFrame:
     -------
     DataFrame
         With the index of the rows fitted to. Martingale and deviance: one column of that name.
-        Score, dfbeta, dfbetas: one a coefficient. Schoenfeld: one row an event, by stratum and time,
-        with "time" before the coefficients.
+        Score, dfbeta, dfbetas: one a coefficient. Schoenfeld: one row an event, by stratum and
+        time, with "time" before the coefficients.
 
     Raises
     ------

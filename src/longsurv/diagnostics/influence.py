@@ -62,7 +62,8 @@ class Influence:
         if turning.empty:
             return (
                 f"No conclusion rests on one {self.unit}: with any of the {len(self.patients)} "
-                f"left out, every {self.level:.0%} interval stays above 0, below it or across it.{tail}"
+                f"left out, every {self.level:.0%} interval stays above 0, below it or across "
+                f"it.{tail}"
             )
         parts = [
             f"{term} without {name} {', '.join(map(str, rows[name]))}"
@@ -155,9 +156,9 @@ def _verdict(table: pd.DataFrame, level: float) -> pd.Series:
     """1 for an interval above 0, -1 for one below, 0 for one across."""
     low, high = table["conf_low"], table["conf_high"]
     if level != 0.95:
-        from longsurv.results.reference import t_quantile
+        from scipy.stats import t
 
-        width = [t_quantile(level, df) for df in table["df"]] * table["std_error"]
+        width = t.ppf(0.5 + level / 2.0, table["df"]) * table["std_error"]
         low, high = table["estimate"] - width, table["estimate"] + width
     return (low > 0).astype(int) - (high < 0).astype(int)
 

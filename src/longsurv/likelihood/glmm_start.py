@@ -112,8 +112,8 @@ def starting_point(data: GLMMData) -> tuple[np.ndarray, np.ndarray]:
         target = logit(share) + 4.0 * (data.y - share)
         theta[:p] = np.linalg.lstsq(data.X, target, rcond=None)[0]
     elif data.code == ORDINAL:
-        share = np.cumsum(np.bincount(data.y.astype(int), minlength=data.levels))[:-1] / n
-        cuts = logit(np.clip(share, 0.5 / n, 1.0 - 0.5 / n))
+        below = np.cumsum(np.bincount(data.y.astype(int), minlength=data.levels))[:-1] / n
+        cuts = logit(np.clip(below, 0.5 / n, 1.0 - 0.5 / n))
         theta[p] = cuts[0]
         theta[p + 1 : p + m] = np.log(np.maximum(np.diff(cuts), 1e-3))
         # The first cut belongs to a patient with average covariates.

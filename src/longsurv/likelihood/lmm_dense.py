@@ -10,6 +10,7 @@ used here too.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,7 +18,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from longsurv.likelihood.lmm import Profile
+from longsurv.likelihood.lmm import LOG_2PI
 from longsurv.likelihood.lmm_dense_residual import Structure
 from longsurv.likelihood.lmm_dense_sums import adjoint, forward
 
@@ -86,6 +87,10 @@ class DenseData:
     def p(self) -> int:
         """Number of fixed-effects coefficients."""
         return self.r.shape[0]
+
+    def coefficients(self, gamma: np.ndarray) -> np.ndarray:
+        """Coefficients of X (p,) from those of the orthonormal coordinates."""
+        return self.beta_ols + solve_triangular(self.r, gamma, lower=False)
 
     @property
     def log_det_r(self) -> float:
@@ -224,8 +229,14 @@ class DenseProfile:
     outer: np.ndarray
     by_kind: np.ndarray
 
-    sigma2 = Profile.sigma2
-    deviance = Profile.deviance
+    @property
+    def sigma2(self) -> float:
+        """Residual variance that maximises the likelihood here."""
+        return self.quad / self.dof
+
+    def deviance(self, sigma2: float) -> float:
+        """-2 log-likelihood (the REML criterion for REML) at a residual variance."""
+        return self.log_det + self.dof * (LOG_2PI + math.log(sigma2)) + self.quad / sigma2
 
 
 def profile(
@@ -299,5 +310,5 @@ def forward_state(data: DenseData, values: np.ndarray, factors: Sequence[np.ndar
 def pull(
     data: DenseData, spread: np.ndarray, n_kinds: int, state: State
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where V0^-1 less V0^-1 W spread spread' W' V0^-1 meets Lam Lam' and the residual covariance."""
+    """The sums `lmm_dense_sums.adjoint` returns, for columns `spread` of shape (p + 1, r)."""
     return adjoint(np.ascontiguousarray(spread), n_kinds, data.Z, *data.indices, *state.rest)

@@ -1,4 +1,4 @@
-"""Covariance matrices of whole clusters, for what is computed once a fit rather than at every step."""
+"""Covariance matrices of whole clusters, for what is computed once a fit."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Batch:
         return group[:, :, None] == group[:, None, :]
 
     def residual(self, by_kind: np.ndarray) -> np.ndarray:
-        """Matrices (..., g, n, n) with the values by_kind (..., K) of each pair, 0 between patients."""
+        """Matrices (..., g, n, n) of the values by_kind (..., K) of pairs; 0 between patients."""
         return np.where(self.kind >= 0, by_kind[..., self.kind], 0.0)
 
     def covariance(self, D: Sequence[np.ndarray], by_kind: np.ndarray) -> np.ndarray:

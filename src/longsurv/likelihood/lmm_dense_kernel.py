@@ -93,7 +93,7 @@ class DenseKernel:
 
     @cached_property
     def n_scalars(self) -> int:
-        """Number of residual parameters that are not partial correlations of an unstructured matrix."""
+        """Number of residual parameters other than those of an unstructured correlation."""
         s = self.data.structure
         return s.n_ratios if s.kind == "unstructured" else s.size
 
@@ -114,7 +114,7 @@ class DenseKernel:
             full = np.zeros(len(tau) * (len(tau) - 1) // 2)
             full[packed(rows, columns)] = theta[at : at + below.sum()]
             z.append(full)
-            at += below.sum()
+            at += int(below.sum())
         return theta[:p], log_tau, z, np.concatenate([scalars, theta[at:]])
 
     def factors(self, theta: np.ndarray) -> list[np.ndarray]:

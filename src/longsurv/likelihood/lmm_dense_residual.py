@@ -170,7 +170,7 @@ class Structure:
     # ---- natural parameters of the covariance, for reports and for Kenward-Roger ----
 
     def report(self, sigma: float, psi: np.ndarray) -> np.ndarray:
-        """Standard deviations and natural correlation parameters, first the visits' standard deviations."""
+        """Standard deviations of the visits (or one for all), then the correlation parameters."""
         sd = sigma * np.exp(np.concatenate([[0.0], psi[: self.n_ratios]]))
         return np.concatenate([sd, self.natural(psi[self.n_ratios :])])
 
@@ -209,7 +209,7 @@ class Structure:
         return np.concatenate([np.sqrt(variance), rho])
 
     def covariance(self, eta: np.ndarray) -> np.ndarray:
-        """Covariance of each kind of pair, shape (K,), from `covariance_parameters`; eta may be complex."""
+        """Covariance of each kind of pair, shape (K,), at `covariance_parameters` eta."""
         count = self.n_ratios + 1
         variance, rest = eta[:count], eta[count:]
         if not self.linear:

@@ -19,9 +19,9 @@ ONE_AS_BITS = np.int64(4607182418800017408)
 MANTISSA = np.int64(52)
 
 
-# fastmath=False must be said: otherwise the flags of a caller are inherited, and a reassociated
+# The flags must be said: otherwise those of a caller are inherited, and a reassociated
 # shifted - ROUNDER would round nothing.
-@njit(cache=True, nogil=True, fastmath=False)
+@njit(cache=True, nogil=True, fastmath={"contract"})
 def exp(x: float) -> float:
     """exp(x), for x held between -708 and 709; NaN stays NaN."""
     x = min(max(x, LOWEST), HIGHEST)

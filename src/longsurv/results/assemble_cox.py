@@ -10,6 +10,7 @@ from longsurv.errors import LongsurvError
 from longsurv.inference import Draws, Optimum
 from longsurv.inference.profile import Profile, lacking_curvature
 from longsurv.likelihood import cox
+from longsurv.likelihood.cox_draws import event_logliks
 from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags
 from longsurv.results.contrasts import label
@@ -157,8 +158,7 @@ def cox_posterior(
     design = spec.design
     chains, kept, d = draws.theta.shape
     events = np.flatnonzero(design.event)
-    flat = draws.theta.reshape(-1, d)
-    log_lik = np.stack([cox.pointwise(data, b)[events] for b in flat]).reshape(chains, kept, -1)
+    log_lik = event_logliks(data, draws.theta.reshape(-1, d), events).reshape(chains, kept, -1)
     samples = {name: draws.theta[..., j] for j, name in enumerate(stack.names)}
     return SurvivalPosterior(
         spec=spec,

@@ -11,7 +11,6 @@ import numpy as np
 from longsurv.errors import LongsurvError
 from longsurv.inference import Draws, Optimum
 from longsurv.likelihood.covariance import covariance
-from longsurv.likelihood.lmm import coefficients
 from longsurv.likelihood.lmm_dense import profile
 from longsurv.likelihood.lmm_dense_clusters import largest_cluster
 from longsurv.likelihood.lmm_dense_curvature import DenseCurvature, dense_curvature
@@ -72,7 +71,7 @@ def structured_estimate(
         spec=spec,
         design=design,
         names=design.fixed.names,
-        coefficients=coefficients(data, at.gamma),
+        coefficients=data.coefficients(at.gamma),
         reference=reference,
         llf=-0.5 * at.deviance(at.sigma2),
         nobs=data.nobs,

@@ -14,6 +14,7 @@ from longsurv.errors import LongsurvError
 from longsurv.likelihood import glmm
 from longsurv.results.estimate import Estimate, check_level
 from longsurv.results.generalised_quantities import (
+    Rows,
     conditional,
     means,
     moments,
@@ -27,7 +28,7 @@ from longsurv.results.reference import t_quantile
 
 def _checked_rows(
     result: Any, newdata: pd.DataFrame | None, by_patient: bool, new_groups: str, type: str
-):
+) -> tuple[pd.DataFrame, Rows]:
     if type not in ("link", "response"):
         raise LongsurvError(f"type is 'link' or 'response', not {type!r}")
     frame, X, Z, group = _new_rows(result, newdata, by_patient, new_groups)

@@ -198,6 +198,11 @@ def r2(fit: MixedEstimate | MixedPosterior, level: float = 0.95) -> pd.DataFrame
     DataFrame
         Rows "marginal" and "conditional". Of an estimate: term, estimate. Of a posterior: the
         columns of `tidy`.
+
+    Raises
+    ------
+    LongsurvError
+        For a posterior with nested groups or correlated residuals.
     """
     from longsurv.results.mixed import MixedPosterior
     from longsurv.results.posterior import summarise
@@ -206,6 +211,10 @@ def r2(fit: MixedEstimate | MixedPosterior, level: float = 0.95) -> pd.DataFrame
     beta = np.asarray(fit.coefficients)
     fixed = np.einsum("...j,jk,...k->...", beta, spread, beta)
     if isinstance(fit, MixedPosterior):
+        if fit.design.structured:
+            raise LongsurvError(
+                "R squared of a posterior is for models with one grouping and independent residuals"
+            )
         Z = fit.design.Z
         random = np.einsum("...ab,ab->...", _drawn_covariance(fit), Z.T @ Z / len(Z))
         total = fixed + random + fit.samples["sigma"] ** 2

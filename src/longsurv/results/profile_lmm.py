@@ -169,7 +169,7 @@ def _constrained(data: Any, weights: np.ndarray, value: float) -> Any:
     turn[:p, :-1] = rotation[:, 1:]
     turn[:p, -1] = -(value - weights @ data.beta_ols) / (h @ h) * h
     turn[p, -1] = 1.0
-    rest = {"r": np.eye(p - 1), "beta_ols": np.zeros(p - 1)}
+    rest: dict[str, Any] = {"r": np.eye(p - 1), "beta_ols": np.zeros(p - 1)}
     if not isinstance(data, lmm.LMMData):
         return replace(data, W=np.ascontiguousarray(data.W @ turn), **rest)
     ztw = data.ztw @ turn

@@ -144,7 +144,7 @@ def kenward_roger(
 
 
 def satterthwaite(curvature: VarianceCurvature, to_beta: np.ndarray) -> Satterthwaite:
-    """Reference distribution from the curvature; to_beta (p, p) maps its coefficients to the model's."""
+    """Reference distribution from the curvature; to_beta (p, p) maps to the coefficients."""
     phi, P = curvature.phi, curvature.P
     values, vectors = np.linalg.eigh(curvature.observed)
     keep = values > 1e-8 * values[-1]

@@ -25,7 +25,7 @@ class StructuredVariance(VarianceEstimate):
     """Variance parameters of residuals and groupings (see `VarianceEstimate`)."""
 
     def table(self, level: float) -> pd.DataFrame:
-        """In the grammar of `tidy`: intervals on the log scale for SDs, Fisher's z for correlations."""
+        """As for `tidy`: intervals on the log scale for SDs, Fisher's z for correlations."""
         z = t_quantile(level, np.inf)
         sd = np.array([name.startswith(("sd(", "sigma")) for name in self.names])
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -128,6 +128,40 @@ class SurvivalEstimate(Estimate):
 
         return residuals(self, kind)
 
+    def mean_survival(
+        self, frames: Sequence[pd.DataFrame], time: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Survival to `time` averaged over the rows of each frame, and the covariance of the means.
+
+        Delta method, in the coefficients (with `cov_params`) and the baseline hazard; the rows
+        themselves count as given.
+
+        Parameters
+        ----------
+        frames : sequence of DataFrame, length A
+        time : float
+
+        Returns
+        -------
+        mean : ndarray, shape (A,)
+        cov : ndarray, shape (A, A)
+        """
+        sizes = [len(frame) for frame in frames]
+        who, at = people(self, pd.concat(frames, ignore_index=True)), check_times([time])
+        share = np.zeros((len(frames), sum(sizes)))
+        share[np.repeat(np.arange(len(frames)), sizes), np.arange(sum(sizes))] = 1.0
+        share /= share.sum(axis=1, keepdims=True)
+        mean, slope = np.zeros(len(frames)), np.zeros((len(frames), len(self.names)))
+        cov = np.zeros((len(frames), len(frames)))
+        for stratum, rows in who.of_stratum():
+            found = hazards(self.data, self.coefficients, who, rows, stratum, at)
+            S = np.exp(-found.value[:, 0])
+            mean += share[:, rows] @ S
+            slope -= share[:, rows] @ (S[:, None] * found.derivative(0))
+            baseline = share[:, rows] @ (S * found.relative)
+            cov += found.variance[0] * np.outer(baseline, baseline)
+        return mean, cov + slope @ self.reference.cov @ slope.T
+
     def predict(
         self,
         newdata: pd.DataFrame | None = None,

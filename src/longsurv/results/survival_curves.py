@@ -11,7 +11,8 @@ import pandas as pd
 
 from longsurv.errors import LongsurvError
 from longsurv.likelihood import cox
-from longsurv.likelihood.cox import CoxData, cumulative_by_stratum
+from longsurv.likelihood.cox import CoxData
+from longsurv.likelihood.cox_draws import baseline_jumps
 
 KINDS = ("log-log", "log", "plain")
 
@@ -99,7 +100,12 @@ class Hazards:
 
 
 def hazards(
-    data: CoxData, beta: np.ndarray, who: People, rows: np.ndarray, stratum: int, times: np.ndarray
+    data: CoxData,
+    beta: np.ndarray,
+    who: People,
+    rows: np.ndarray,
+    stratum: int,
+    times: np.ndarray,
 ) -> Hazards:
     """Cumulative hazards, at `times`, of the people at positions `rows`, who are of one stratum."""
     X, offset = who.X[rows], who.offset[rows]
@@ -153,18 +159,18 @@ def drawn_hazards(
         None takes the estimate itself.
     """
     centre = who.X.mean(axis=0)
-    out = np.empty((len(beta), len(who.X), len(times)))
-    groups = who.of_stratum()
+    jumps = baseline_jumps(data, beta, centre)
+    if rng is not None:
+        events = data.arrays.death_weight
+        jumps *= rng.gamma(events, size=jumps.shape) / events
     relative = np.exp(beta @ (who.X - centre).T + who.offset)
-    shape = data.arrays.death_weight
-    for s, b in enumerate(beta):
-        base = cox.baseline_hazard(data, b, at=centre)
-        jumps = base.hazard if rng is None else base.hazard * rng.gamma(shape) / shape
-        total = cumulative_by_stratum(jumps, data.arrays.opening)
-        for stratum, rows in groups:
-            mine = base.stratum == np.searchsorted(data.strata, stratum)
-            at = np.searchsorted(base.times[mine], times, side="right")
-            out[s, rows] = relative[s, rows, None] * np.append(0.0, total[mine])[at]
+    out = np.empty((len(beta), len(who.X), len(times)))
+    for stratum, rows in who.of_stratum():
+        mine = data.time_stratum == np.searchsorted(data.strata, stratum)
+        total = np.zeros((len(beta), mine.sum() + 1))
+        np.cumsum(jumps[:, mine], axis=1, out=total[:, 1:])
+        at = np.searchsorted(data.times[mine], times, side="right")
+        out[:, rows] = relative[:, rows, None] * total[:, None, at]
     return out
 
 

@@ -1,4 +1,4 @@
-"""Variance parameters of a mixed model with block-diagonal random effects, with delta-method errors."""
+"""Variance parameters of a mixed model with independent blocks of random effects."""
 
 from __future__ import annotations
 

@@ -1,0 +1,195 @@
+"""Risks standardised over the cohort: what if everyone had been treated, or no one?
+
+g-computation (Robins 1986): predict each patient's risk at the horizon under either treatment, with
+the patient's own covariates, and average over the cohort. The answer is a difference of risks, on the
+scale on which a treatment is decided, and rests on the model's adjustment: treatment must be as
+good as random given the covariates of the formula.
+
+What the uncertainty includes. For an estimate: coefficients and baseline hazard, by the delta
+method. For a posterior: both, draw by draw, the baseline hazard from its posterior under a vague
+gamma-process prior. For either the patients are given: the answer is about patients like these,
+not about a population they were drawn from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from longsurv.errors import LongsurvError
+
+REDUCTIONS = (0.0, 0.01, 0.05)
+"""Risk reductions whose posterior probabilities are given: any, 1 % and 5 %."""
+
+
+class SurvivalResult(Protocol):
+    """A fitted survival model or its posterior; one of the two last methods must be there."""
+
+    spec: Any
+    design: Any
+
+
+def risk_difference(
+    result: SurvivalResult,
+    treatment: str,
+    horizon: float,
+    *,
+    treated: Hashable | None = None,
+    reference: Hashable | None = None,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Standardised risks of the event by the horizon under two treatments, and their comparison.
+
+    With several rows a patient the covariates are those of the first. With entry times a risk is that
+    of somebody at risk from the first entry on.
+
+    Parameters
+    ----------
+    result : SurvivalEstimate or SurvivalPosterior
+    treatment : str
+        Column of the data.
+    horizon : float
+        Time, in the unit of the data.
+    treated, reference : optional
+        The two levels compared; by default the only two, in the order of the categories.
+    level : float
+
+    Returns
+    -------
+    DataFrame
+        Rows "risk (reference)", "risk (treated)" with the names of the levels, "risk difference"
+        (treated minus reference), "risk ratio", "odds ratio". Columns term, estimate, std_error (of
+        the logarithm for ratios), conf_low, conf_high; p_value (Wald) for an estimate; for a posterior
+        prob_reduction, prob_reduction_1 and prob_reduction_5: the probability that treatment lowers
+        the risk at all, by more than 1 % and by more than 5 %. A posterior's estimate is its mean,
+        of ratios its median.
+
+    Raises
+    ------
+    LongsurvError
+        If there is no such column, or its levels leave open which two to compare, or the horizon is
+        beyond the last exit.
+    """
+    if not 0.0 < level < 1.0:
+        raise LongsurvError(f"level is a probability between 0 and 1, such as 0.95; got {level!r}")
+    last = float(result.design.exit.max())
+    if not 0.0 < horizon <= last:
+        raise LongsurvError(f"the horizon is a time up to the last exit, {last:g}; got {horizon!r}")
+    cohort = result.spec.data.iloc[result.design.rows[result.design.first_rows]]
+    low, high = two_levels(cohort, treatment, treated, reference)
+    frames = [with_treatment(cohort, treatment, chosen) for chosen in (low, high)]
+    names = [f"risk ({low})", f"risk ({high})"]
+    if hasattr(result, "survival_draws"):
+        risks = np.stack(
+            [1.0 - result.survival_draws(f, [horizon])[:, :, 0].mean(axis=1) for f in frames]
+        )
+        return _of_draws(risks, names, level)
+    if not hasattr(result, "mean_survival"):
+        raise LongsurvError(f"a {type(result).__name__} predicts no survival to standardise")
+    survival, cov = result.mean_survival(frames, horizon)
+    return _of_moments(1.0 - survival, cov, names, level)
+
+
+def two_levels(
+    data: pd.DataFrame,
+    treatment: str,
+    treated: Hashable | None,
+    reference: Hashable | None,
+) -> tuple[Hashable, Hashable]:
+    """The reference level and the treated one."""
+    if treatment not in data:
+        raise LongsurvError(f"there is no column {treatment!r}; the data have {list(data.columns)}")
+    column = data[treatment]
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        levels = [v for v in column.cat.categories if (column == v).any()]
+    else:
+        levels = sorted(column.unique())
+    for chosen in (treated, reference):
+        if chosen is not None and chosen not in levels:
+            raise LongsurvError(f"{treatment!r} has no level {chosen!r}; it has {levels[:10]}")
+    others = [v for v in levels if v not in (treated, reference)]
+    if reference is None and (treated is None or len(others) == 1):
+        reference = others.pop(0) if others else None
+    if treated is None and len(others) == 1:
+        treated = others[0]
+    if treated is None or reference is None or treated == reference:
+        raise LongsurvError(
+            f"name treated= and reference=: the levels of {treatment!r} are {levels[:10]}"
+        )
+    return reference, treated
+
+
+def with_treatment(data: pd.DataFrame, treatment: str, chosen: Hashable) -> pd.DataFrame:
+    """The data with one treatment for all, as a column of the same type."""
+    column = data[treatment]
+    values = pd.Series([chosen] * len(data), index=data.index).astype(column.dtype)
+    return data.assign(**{treatment: values})
+
+
+def _of_draws(risks: np.ndarray, names: Sequence[str], level: float) -> pd.DataFrame:
+    """Table from posterior draws of the two risks, shape (2, draws)."""
+    p0, p1 = risks
+    difference = p1 - p0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio, odds = p1 / p0, (p1 / (1 - p1)) / (p0 / (1 - p0))
+    rows = []
+    for term, values in zip(
+        [*names, "risk difference", "risk ratio", "odds ratio"],
+        [p0, p1, difference, ratio, odds],
+        strict=True,
+    ):
+        relative = "ratio" in term
+        low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
+        rows.append(
+            {
+                "term": term,
+                "estimate": float(np.median(values) if relative else values.mean()),
+                "std_error": float((np.log(values) if relative else values).std(ddof=1)),
+                "conf_low": float(low),
+                "conf_high": float(high),
+            }
+        )
+    table = pd.DataFrame(rows)
+    for least in REDUCTIONS:
+        name = "prob_reduction" + (f"_{100 * least:.0f}" if least else "")
+        probability = float((difference < -least).mean())
+        table[name] = np.where(table["term"] == "risk difference", probability, np.nan)
+    return table
+
+
+def _of_moments(
+    risk: np.ndarray, cov: np.ndarray, names: Sequence[str], level: float
+) -> pd.DataFrame:
+    """Table from the two risks and their covariance; ratios on the log, risks on the logit scale."""
+    from scipy.special import expit, logit, ndtr, ndtri
+
+    z = float(ndtri(0.5 + level / 2))
+    p0, p1 = (float(p) for p in risk)
+    odds = 1.0 / (risk * (1.0 - risk))
+    rows = []
+
+    def add(
+        term: str, value: float, slope: np.ndarray, back: Any = None, test: bool = True
+    ) -> None:
+        se = float(np.sqrt(max(slope @ cov @ slope, 0.0)))
+        low, high = value - z * se, value + z * se
+        with np.errstate(divide="ignore", invalid="ignore"):
+            p = 2.0 * float(ndtr(-abs(value) / se)) if test and se > 0 else np.nan
+        if back is not None:
+            value, low, high = (float(back(v)) for v in (value, low, high))
+        rows.append((term, value, se, low, high, p))
+
+    for name, p, unit in zip(names, risk, np.eye(2), strict=True):
+        se = float(np.sqrt(unit @ cov @ unit))
+        width = z * se / (p * (1 - p))
+        rows.append(
+            (name, p, se, float(expit(logit(p) - width)), float(expit(logit(p) + width)), np.nan)
+        )
+    add("risk difference", p1 - p0, np.array([-1.0, 1.0]))
+    add("risk ratio", float(np.log(p1 / p0)), np.array([-1.0 / p0, 1.0 / p1]), np.exp)
+    add("odds ratio", float(logit(p1) - logit(p0)), np.array([-odds[0], odds[1]]), np.exp)
+    columns = ["term", "estimate", "std_error", "conf_low", "conf_high", "p_value"]
+    return pd.DataFrame(rows, columns=columns)
