@@ -2,8 +2,8 @@
 
     h_i(t) = h_0(t) exp(x_i' b)
 
-h_0 is left unspecified: `fit` maximises the partial likelihood, `sample` draws from the posterior on
-the partial likelihood, which is the limit of a full Bayesian analysis with a vague gamma-process
+h_0 is left unspecified: `fit` maximises the partial likelihood, `sample` draws from the posterior
+on the partial likelihood, which is the limit of a full Bayesian analysis with a vague gamma-process
 prior on the cumulative baseline hazard (Kalbfleisch 1978, J R Stat Soc B 40:214-221; Sinha, Ibrahim
 & Chen 2003, Biometrika 90:629-641).
 

@@ -1,16 +1,17 @@
 """Joint model of a marker's trajectory and an event.
 
-    y_i(t) = m_i(t) + e_i(t),   m_i(t) = x(t)'beta + z(t)'b_i,   b_i ~ N(0, D),   e_i ~ N(0, sigma^2)
-    log h_i(t) = B(t)'gamma + w_i'omega + sum_k alpha_k f_k(m_i, t)
+    y_i(t) = m_i(t) + e_i(t),   m_i(t) = x(t)'beta + z(t)'b_i,   b_i ~ N(0, D),   e_i ~ N(0,
+    sigma^2) log h_i(t) = B(t)'gamma + w_i'omega + sum_k alpha_k f_k(m_i, t)
 
-The marker is a linear mixed model; the hazard depends on the curve m_i itself, not on its noisy and
-interrupted measurements: on its current value, its slope, or the area under it. alpha_k is the association. So
-a marker that stops when patients die is still estimated without bias, and its effect on the hazard is
-not diluted by measurement error. The baseline hazard B(t)'gamma is that of a patient with average
-covariates and the marker at its mean. With delayed entry, b_i ~ N(0, D) describes those at risk at entry.
+The marker is a linear mixed model; the hazard depends on the curve m_i itself, not on its noisy
+and interrupted measurements: on its current value, its slope, or the area under it. alpha_k is the
+association. So a marker that stops when patients die is still estimated without bias, and its
+effect on the hazard is not diluted by measurement error. The baseline hazard B(t)'gamma is that of
+a patient with average covariates and the marker at its mean. With delayed entry, b_i ~ N(0, D)
+describes those at risk at entry.
 
-Rizopoulos (2012), Joint Models for Longitudinal and Time-to-Event Data; Henderson, Diggle & Dobson (2000),
-Biostatistics 1:465-480; Wulfsohn & Tsiatis (1997), Biometrics 53:330-339.
+Rizopoulos (2012), Joint Models for Longitudinal and Time-to-Event Data; Henderson, Diggle & Dobson
+(2000), Biostatistics 1:465-480; Wulfsohn & Tsiatis (1997), Biometrics 53:330-339.
 """
 
 from __future__ import annotations
@@ -28,18 +29,22 @@ from longsurv.design.joint import JointDesign, joint_design
 from longsurv.design.links import Link, Links, area, as_links, slope, value
 from longsurv.design.quadrature import normal_grid
 from longsurv.errors import EstimationError, LongsurvError
-from longsurv.inference import Optimum, hessian, maximise, sample, whiten
+from longsurv.inference import Optimum, sample, whiten
+from longsurv.inference.density import LogDensity
 from longsurv.likelihood import joint, lmm
-from longsurv.likelihood.covariance import partial_correlations
 from longsurv.models.cox import CoxPH
 from longsurv.models.joint_priors import JointPriors, Smoothing, joint_priors
+from longsurv.models.joint_start import climb, link_sd, start
 from longsurv.models.lmm import LMM
 from longsurv.results.assemble_joint import joint_estimate, joint_posterior
 from longsurv.results.joint import JointEstimate, JointPosterior
+from longsurv.results.mixed import MixedEstimate
 
 __all__ = ["JointModel", "Link", "Links", "area", "slope", "value"]
 
 LARGEST_Q = 3
+CURRENT_VALUE = value()
+USUAL_SMOOTHING = Smoothing()
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +68,8 @@ class JointModel:
     n_knots : int, optional
         How many; 5 for splines and 6 for pieces by default, fewer with few events.
     nodes : int
-        Gauss-Hermite nodes a random effect; `JointEstimate.node_convergence` shows whether they are enough.
+        Gauss-Hermite nodes a random effect; `JointEstimate.node_convergence` shows whether they
+        are enough.
 
     Raises
     ------
@@ -74,7 +80,7 @@ class JointModel:
     marker: LMM
     event: CoxPH
     time: str
-    link: Link | Links = Link("value")
+    link: Link | Links = CURRENT_VALUE
     baseline: str = "spline"
     knots: Sequence[float] | None = None
     n_knots: int | None = None
@@ -97,7 +103,9 @@ class JointModel:
     def design(self) -> JointDesign:
         """The arrays of the model."""
         event = self.event.design
-        shape = baseline(self.baseline, event.exit, event.event, knots=self.knots, n_knots=self.n_knots)
+        shape = baseline(
+            self.baseline, event.exit, event.event, knots=self.knots, n_knots=self.n_knots
+        )
         design = joint_design(
             self.marker.design, self.marker.data, event, self.event.data, self.time,
             as_links(self.link), shape,
@@ -119,47 +127,19 @@ class JointModel:
         )
 
     @cached_property
-    def _trajectories(self) -> Any:
-        """The mixed model alone, by maximum likelihood, for those patients that the event has."""
+    def alone(self) -> MixedEstimate:
+        """The mixed model alone, by maximum likelihood, for the same patients."""
         return replace(self.marker, data=self.design.measurements).fit(method="ML", df="normal")
 
     @cached_property
     def link_sd(self) -> dict[str, float]:
         """SD of each link across patients at their exit, as the mixed model alone predicts them."""
-        fit, design = self._trajectories, self.design
-        b = fit.ranef().pivot(index=design.marker.group_name, columns="effect", values="estimate")
-        b = b.reindex(design.labels)[list(design.marker.random.names)].fillna(0.0)
-        spread = design.links_at_exit(fit.coefficients, b.to_numpy()).std(axis=1)
-        return {name: float(s) or 1.0 for name, s in zip(design.link_names, spread, strict=True)}
+        return link_sd(self.alone, self.design)
 
-    def _start(self) -> np.ndarray:
-        """The mixed model alone and a constant hazard, away from any boundary."""
-        fit, design = self._trajectories, self.design
-        scale = self.statistics.marker.z_scale
-        D = fit.random_cov.to_numpy() + np.diag((0.1 * fit.sigma / scale) ** 2)
-        tau = np.sqrt(np.diag(D))
-        z = partial_correlations(D / np.outer(tau, tau)) if len(tau) > 1 else np.empty(0)
-        theta = np.zeros(self.statistics.n_theta)
-        first = np.concatenate([fit.coefficients, [np.log(fit.sigma)], np.log(tau), z])
-        theta[: len(first)] = first
-        for j, name in enumerate(design.baseline.names, start=len(first)):
-            theta[j] = 0.0 if name == "shape_minus_1" else np.log(design.rate)
-        return theta
-
-    def _climb(self, density: Any) -> Optimum:
-        """Maximise: first the hazard's parameters given the marker's, then all of them."""
-        start, m = self._start(), self.statistics.n_marker
-
-        def of_hazard(part: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = density(np.concatenate([start[:m], part]))
-            return value, gradient[m:]
-
-        def newton(f: Any) -> Any:
-            return lambda x: (*f(x), hessian(f, x))
-
-        hazard = maximise(of_hazard, start[m:], second_order=newton(of_hazard))
-        start[m:] = hazard.x
-        optimum = maximise(density, start, self.design.theta_names, second_order=newton(density))
+    def _climb(self, density: LogDensity) -> Optimum:
+        data = self.statistics
+        first = start(self.alone, self.design, data)
+        optimum = climb(density, first, self.design, data.n_marker)
         if not np.isfinite(optimum.value):
             raise EstimationError(f"{self.formula!r} cannot be estimated: {optimum.status}")
         return optimum
@@ -190,7 +170,7 @@ class JointModel:
         seed: int = 1,
         priors: Mapping[str, pr.Prior] | None = None,
         eta: float = 2.0,
-        smoothing: Smoothing | None = Smoothing(),  # noqa: B008 (frozen)
+        smoothing: Smoothing | None = USUAL_SMOOTHING,
     ) -> JointPosterior:
         """Draw from the posterior.
 
@@ -221,9 +201,9 @@ class JointModel:
         self,
         priors: Mapping[str, pr.Prior] | None = None,
         eta: float = 2.0,
-        smoothing: Smoothing | None = Smoothing(),  # noqa: B008 (frozen)
+        smoothing: Smoothing | None = USUAL_SMOOTHING,
     ) -> Any:
-        """The same model, data and priors in PyMC, with explicit random effects; same points in time."""
+        """The same model, data, priors and times in PyMC, with explicit random effects."""
         import pymc as pm
 
         d, pt = self.design, self.design.points
@@ -232,7 +212,9 @@ class JointModel:
         stack = self.prior_stack(priors, eta, smoothing)
         growth = replace(self.marker, data=d.measurements)
         owner = np.repeat(np.arange(len(d.labels)), np.diff(pt.start))
-        with growth.to_pymc(dict(zip(stack.marker.names, stack.marker.priors, strict=True)), eta) as model:
+        with growth.to_pymc(
+            dict(zip(stack.marker.names, stack.marker.priors, strict=True)), eta
+        ) as model:
             beta = pm.math.stack([model[name] for name in d.marker.fixed.names])
             terms = dict(zip(stack.hazard.names, stack.hazard.priors, strict=True))
             free = {name: prior.to_pymc(name) for name, prior in terms.items()}

@@ -1,9 +1,10 @@
 """Default priors of the joint model.
 
-The marker has the priors of the mixed model. Covariates of the hazard have those of the Cox model. The
-association is Normal(0, 1) per standard deviation of the link: of its values across patients at the end of
-their follow-up, as the mixed model predicts them. The log baseline hazard of a typical patient is normal
-around that of a constant hazard (events over time at risk), and a spline's second differences are kept small.
+The marker has the priors of the mixed model. Covariates of the hazard have those of the Cox model.
+The association is Normal(0, 1) per standard deviation of the link: of its values across patients
+at the end of their follow-up, as the mixed model predicts them. The log baseline hazard of a
+typical patient is normal around that of a constant hazard (events over time at risk), and a
+spline's second differences are kept small.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ SHAPE_SD = 0.5
 class Smoothing:
     """Prior of the second differences of a spline's coefficients.
 
-    They are normal around 0 with one common variance, which has an inverse-gamma prior and is integrated
-    out: a multivariate Student's t, without the funnel that sampling the variance would bring (the
-    scale mixture of Lang & Brezger 2004, J Comput Graph Stat 13:183-212).
+    They are normal around 0 with one common variance, which has an inverse-gamma prior and is
+    integrated out: a multivariate Student's t, without the funnel that sampling the variance would
+    bring (the scale mixture of Lang & Brezger 2004, J Comput Graph Stat 13:183-212).
 
     Attributes
     ----------

@@ -122,8 +122,7 @@ class LMM:
         A coefficient is Normal(0, 2.5 SD(y) / SD(x)); the intercept is centred at the mean of y, as
         wide as y and the centring of the other columns together; standard deviations are
         Exponential with mean SD(y), over the root mean square of the random effect's column.
-        Parameters of a residual structure are Normal(0, 1) where they are unconstrained (log ratios
-        of SDs, tanh or logit of correlations).
+        Parameters of a residual structure are Normal(0, 1) on their unconstrained scales.
         """
         d = self.design
         spread = float(np.std(d.y, ddof=1)) or 1.0
@@ -133,13 +132,9 @@ class LMM:
         scale = 2.5 * spread / np.where(varying, sd_x, 1.0)
         offset = np.sqrt((2.5 * spread) ** 2 + np.sum((scale * mean_x)[varying] ** 2))
         out: dict[str, pr.Prior] = {}
-        for j, name in enumerate(d.fixed.names):
-            constant = not varying[j]
-            out[name] = (
-                pr.Normal(float(d.y.mean()), float(offset))
-                if constant
-                else pr.Normal(0.0, float(scale[j]))
-            )
+        constant = pr.Normal(float(d.y.mean()), float(offset))
+        for name, varies, width in zip(d.fixed.names, varying, scale, strict=True):
+            out[name] = pr.Normal(0.0, float(width)) if varies else constant
         out["sigma"] = pr.Exponential(spread)
         sds = [name for g in d.groupings for name in g.random.parameter_names(g.name)[0]]
         for name, z in zip(sds, self.kernel.z_scales, strict=True):
@@ -153,6 +148,12 @@ class LMM:
         chosen = pr.choose(names, defaults, given, self.design.fixed.variables)
         sizes = self.kernel.correlated
         return pr.PriorStack(names, chosen, pr.LKJ(eta), max(sizes, default=0), sizes)
+
+    @cached_property
+    def start(self) -> np.ndarray:
+        """Parameter vector near the REML estimate, away from any boundary."""
+        fit = self.fit(df="normal")
+        return self.kernel.interior(fit.coefficients, fit.sigma, fit.optimum.x)
 
     def sample(
         self,
@@ -182,9 +183,7 @@ class LMM:
             prior, slope = stack.value_and_gradient(theta)
             return value + prior, gradient + slope
 
-        fit = self.fit(df="normal")
-        start = kernel.interior(fit.coefficients, fit.sigma, fit.optimum.x)
-        mode = maximise(log_posterior, start)
+        mode = maximise(log_posterior, self.start)
         if not np.isfinite(mode.value):
             raise EstimationError(f"{self.formula!r} cannot be sampled: {mode.status}")
         whitening = whiten(mode.x, hessian(log_posterior, mode.x))

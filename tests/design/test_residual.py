@@ -147,6 +147,16 @@ class TestNested:
         assert d.group_name == "id" and d.Z.shape == (9, 0)
         assert [g.name for g in d.groupings] == ["site"]
 
+    def test_patients_of_residuals_within_sites(self, visits):
+        visits["id"] = visits["id"].replace({"c": "a"})
+        with pytest.raises(DataError, match="patient='site:id'"):
+            mixed_design(
+                "y ~ 1 + (1 | site)", visits, Residual("cs", "visit", "id"), structured=True
+            )
+        named = Residual("cs", "visit", "site:id")
+        d = mixed_design("y ~ 1 + (1 | site)", visits, named, structured=True)
+        assert d.group_name == "site:id" and len(d.labels) == 4
+
     def test_other_models_refuse_them(self, visits):
         with pytest.raises(FormulaError, match="one random term"):
             mixed_design("y ~ 1 + (1 | site/id)", visits)

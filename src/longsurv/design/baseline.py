@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.interpolate import BSpline
@@ -23,8 +24,8 @@ class Baseline:
     Attributes
     ----------
     kind : {"spline", "weibull", "piecewise", "exponential"}
-        Cubic B-splines of the log hazard; log h0 = g0 + g1 log(t / unit), whose Weibull shape is 1 + g1;
-        constant between knots; constant.
+        Cubic B-splines of the log hazard; log h0 = g0 + g1 log(t / unit), whose Weibull shape is 1
+        + g1; constant between knots; constant.
     knots : tuple of float
         Interior knots, ascending.
     upper : float
@@ -48,11 +49,15 @@ class Baseline:
         if self.kind == "spline":
             return tuple(f"spline[{j + 1}]" for j in range(len(self.knots) + DEGREE + 1))
         edges = ["0", *(f"{k:.4g}" for k in self.knots), "inf"]
-        return tuple(f"log_hazard({a},{b}]" for a, b in zip(edges[:-1], edges[1:], strict=True))
+        return tuple(f"log_hazard({a},{b}]" for a, b in pairwise(edges))
 
     @property
     def breaks(self) -> tuple[float, ...]:
-        """Times where the hazard jumps."""
+        """Times where the hazard jumps, across which no quadrature should reach.
+
+        A cubic spline has two continuous derivatives: 15 points over the whole of each follow-up then
+        cost less than pieces and leave estimates within 1 % of a standard error.
+        """
         return self.knots if self.kind == "piecewise" else ()
 
     @property
@@ -98,8 +103,8 @@ def baseline(
     knots : sequence of float, optional
         Interior knots; by default at quantiles of the event times.
     n_knots : int, optional
-        How many: 5 for splines and 6 for pieces by default, fewer where there are fewer than 3 events
-        for each stretch between knots.
+        How many: 5 for splines and 6 for pieces by default, fewer where there are fewer than 3
+        events for each stretch between knots.
 
     Raises
     ------
@@ -117,8 +122,10 @@ def baseline(
     inner: tuple[float, ...] = ()
     if knots is not None:
         inner = tuple(sorted({float(k) for k in knots}))
-        if inner and not (0 < inner[0] and inner[-1] < upper):
-            raise LongsurvError(f"knots must lie between 0 and the last exit, {upper:g}; got {inner}")
+        if inner and not (inner[0] > 0 and inner[-1] < upper):
+            raise LongsurvError(
+                f"knots must lie between 0 and the last exit, {upper:g}; got {inner}"
+            )
     elif kind in DEFAULT_KNOTS:
         count = DEFAULT_KNOTS[kind] if n_knots is None else n_knots
         if n_knots is None:

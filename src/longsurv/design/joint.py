@@ -1,5 +1,4 @@
-"""Designs of joint models: a marker's design, an event's design, and the marker's curve at the times that
-the hazard needs."""
+"""Designs of joint models: marker, event, and the marker's curve at the times the hazard needs."""
 
 from __future__ import annotations
 
@@ -148,7 +147,15 @@ class JointDesign:
         """The points of any patients: `patients` and `events` have a row for each of them."""
         by = [one.rebuild(events) if one is not None else None for one in self.by]
         return _points(
-            self.marker, self.baseline, self.links, by, self.time, patients, entry, exit, self.marker_mean
+            self.marker,
+            self.baseline,
+            self.links,
+            by,
+            self.time,
+            patients,
+            entry,
+            exit,
+            self.marker_mean,
         )
 
 
@@ -179,17 +186,19 @@ def joint_design(
     FormulaError
         For a column that is missing.
     DataError
-        For patients with several rows or none in the event data, measurements after the event or the end
-        of follow-up, or variables of the marker's formula that change within a patient.
+        For patients with several rows or none in the event data, measurements after the event or
+        the end of follow-up, or variables of the marker's formula that change within a patient.
     """
     name = marker.group_name
     for column, frame, what in [(name, events, "event data"), (time, measurements, "measurements")]:
         if column not in frame:
-            raise FormulaError(f"the {what} have no column {column!r}; they have {list(frame.columns)}")
+            raise FormulaError(
+                f"the {what} have no column {column!r}; they have {list(frame.columns)}"
+            )
     if len(marker.random.blocks) != 1 or marker.structured:
         raise FormulaError(
-            "a joint model needs one random term with correlated effects and independent residuals, as in "
-            "(time | id)"
+            "a joint model needs one random term with correlated effects and independent "
+            "residuals, as in (time | id)"
         )
     marker, measurements, flags = _with_event_rows(marker, measurements, event, events)
     used = events.iloc[event.rows]
@@ -240,7 +249,8 @@ def _with_event_rows(
     ids = events[name]
     if ids.duplicated().any():
         problems.append(
-            f"the event data must have one row a patient; {name} {_some(ids[ids.duplicated()])} have more"
+            "the event data must have one row a patient; "
+            f"{name} {_some(ids[ids.duplicated()])} have more"
         )
     absent = marker.labels[~marker.labels.isin(ids)]
     if len(absent):
@@ -251,21 +261,24 @@ def _with_event_rows(
     flags = []
     if len(left_out):
         flags.append(
-            f"{len(left_out)} patients were left out with their measurements: a value the hazard's formula "
-            "needs is missing."
+            f"{len(left_out)} patients were left out with their measurements: a value the hazard's "
+            "formula needs is missing."
         )
         measurements = measurements.loc[~measurements[name].isin(left_out)]
         marker = mixed_design(marker.formula.text, measurements)
     return marker, measurements, flags
 
 
-def _check(labels: pd.Index, group: np.ndarray, at: np.ndarray, exit: np.ndarray, name: str) -> None:
+def _check(
+    labels: pd.Index, group: np.ndarray, at: np.ndarray, exit: np.ndarray, name: str
+) -> None:
     problems = []
     late = np.unique(group[at > exit[group] + ROUNDING * np.abs(exit[group])])
     if len(late):
         problems.append(
-            f"{name} {_some(labels[late])} have measurements after their event or end of follow-up; a "
-            "marker is only defined while the patient is followed: check the times, or drop those rows"
+            f"{name} {_some(labels[late])} have measurements after their event or end of "
+            "follow-up; a marker is only defined while the patient is followed: check the times, "
+            "or drop those rows"
         )
     if not np.isfinite(at).all():
         problems.append("the time of some measurements is missing or not finite")
@@ -281,26 +294,35 @@ def _variables(marker: MixedDesign) -> set[str]:
 
 
 def _patient_rows(
-    marker: MixedDesign, measurements: pd.DataFrame, events: pd.DataFrame, time: str, labels: pd.Index
+    marker: MixedDesign,
+    measurements: pd.DataFrame,
+    events: pd.DataFrame,
+    time: str,
+    labels: pd.Index,
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Variables of the marker's formula for each patient; from the event data for those never measured."""
+    """Variables of the marker's formula; for patients never measured, from the event data."""
     name = marker.group_name
     used = measurements.iloc[marker.rows]
     needed = sorted(v for v in _variables(marker) if v in measurements and v not in (time, name))
     varying = [v for v in needed if (used.groupby(name, observed=True)[v].nunique() > 1).any()]
     if varying:
         raise DataError(
-            f"{varying} change within patients. The hazard needs the marker's curve at every time, so the "
-            f"marker's formula may use {time!r} and what is constant within a patient"
+            f"{varying} change within patients. The hazard needs the marker's curve at every "
+            f"time, so the marker's formula may use {time!r} and what is constant within a patient"
         )
     rows = used.drop_duplicates(name).set_index(name)[needed]
     unmeasured = labels[~labels.isin(rows.index)]
     flags = []
     if len(unmeasured):
-        missing = [v for v in needed if v not in events or events.set_index(name).loc[unmeasured, v].isna().any()]
+        missing = [
+            v
+            for v in needed
+            if v not in events or events.set_index(name).loc[unmeasured, v].isna().any()
+        ]
         if missing:
             raise DataError(
-                f"{name} {_some(unmeasured)} have no measurement, and the event data do not say their {missing}"
+                f"{name} {_some(unmeasured)} have no measurement, and the event data do not say "
+                f"their {missing}"
             )
         rows = pd.concat([rows, events.set_index(name).loc[unmeasured, needed]])
         flags.append(f"{len(unmeasured)} patients without a measurement count in the hazard only.")

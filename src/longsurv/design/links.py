@@ -1,7 +1,8 @@
 """What of a marker's curve drives the hazard: its current value, its slope, its area.
 
-Every link is linear in the curve's coefficients. With x(t) and z(t) the rows of the marker's designs at
-time t, a link is (x*(t)'beta + z*(t)'b), where * is the identity, d/dt, or the integral from 0 to t.
+Every link is linear in the curve's coefficients. With x(t) and z(t) the rows of the marker's
+designs at time t, a link is (x*(t)'beta + z*(t)'b), where * is the identity, d/dt, or the integral
+from 0 to t.
 """
 
 from __future__ import annotations

@@ -190,7 +190,7 @@ def mixed_design(
         )
     columns = [c for term in parsed.random for c in term.columns]
     if residual is not None:
-        columns += [c for c in (residual.visit, residual.patient) if c]
+        columns += [*residual.patient_columns, *([residual.visit] if residual.visit else [])]
     missing = [c for c in dict.fromkeys(columns) if c not in data]
     if missing:
         raise FormulaError(f"{formula!r}: the data have no column {missing[0]!r} to group rows by")
@@ -220,12 +220,12 @@ def mixed_design(
         for name, of in terms.items()
     ]
     if residual is not None and residual.patient:
-        groupings = _with_patients(groupings, residual.patient, used)
+        groupings = _with_patients(groupings, residual, used)
     groupings.sort(key=lambda g: len(g.labels), reverse=True)
     _check_nested(groupings, formula)
     patients, *outer = groupings
     if residual is not None and residual.patient:
-        _check_finest(patients, residual.patient, used)
+        _check_finest(patients, residual, used)
     pairs = None
     if outer or correlated:
         pairs = (residual or Residual()).design(used, patients.group)
@@ -288,13 +288,16 @@ def _groups(columns: Sequence[str], data: pd.DataFrame, name: str) -> tuple[np.n
     return codes.astype(np.int64), labels
 
 
-def _with_patients(groupings: list[Grouping], patient: str, data: pd.DataFrame) -> list[Grouping]:
+def _with_patients(
+    groupings: list[Grouping], residual: Residual, data: pd.DataFrame
+) -> list[Grouping]:
     """The groupings, with the patients of the residuals if none of them is theirs."""
-    group, labels = _groups([patient], data, patient)
+    name = ":".join(residual.patient_columns)
+    group, labels = _groups(residual.patient_columns, data, name)
     if any(_same_partition(group, grouping.group) for grouping in groupings):
         return groupings
     bare = RandomDesign((), np.empty((len(data), 0)), (), ())
-    return [*groupings, Grouping(patient, bare, group, labels)]
+    return [*groupings, Grouping(name, bare, group, labels)]
 
 
 def _same_partition(a: np.ndarray, b: np.ndarray) -> bool:
@@ -302,12 +305,12 @@ def _same_partition(a: np.ndarray, b: np.ndarray) -> bool:
     return len(pairs) == a.max() + 1 == b.max() + 1
 
 
-def _check_finest(finest: Grouping, patient: str, data: pd.DataFrame) -> None:
-    if not _same_partition(finest.group, _groups([patient], data, patient)[0]):
+def _check_finest(finest: Grouping, residual: Residual, data: pd.DataFrame) -> None:
+    name = ":".join(residual.patient_columns)
+    if not _same_partition(finest.group, _groups(residual.patient_columns, data, name)[0]):
         raise FormulaError(
-            f"residuals of one {patient!r} are correlated, but {finest.name!r} has random effects "
-            "within it; "
-            "the patients of the residuals must be the finest group of the model"
+            f"residuals of one {name!r} are correlated, but {finest.name!r} has random effects "
+            "within it; the patients of the residuals must be the finest group of the model"
         )
 
 
@@ -318,7 +321,8 @@ def _check_nested(groupings: Sequence[Grouping], formula: str) -> None:
         if (counts > 1).any():
             torn = fine.labels[values[counts > 1][0]]
             raise DataError(
-                f"{formula!r}: {fine.name} {torn!s} belongs to several values of {coarse.name}. Only "
-                "nested groups can be fitted; if one label stands for different patients, write the "
-                "nesting out, as in (1 | site/id)"
+                f"{formula!r}: {fine.name} {torn!s} belongs to several values of {coarse.name}. "
+                "Only nested groups can be fitted; if one label stands for different patients, "
+                "write the nesting out: (1 | site/id), or patient='site:id' of a residual "
+                "structure"
             )

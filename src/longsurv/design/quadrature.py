@@ -11,7 +11,7 @@ import numpy as np
 POINTS_WHOLE = 15
 """Gauss-Legendre points on an interval without breaks."""
 
-POINTS_PIECE = 7
+POINTS_PIECE = 5
 """Gauss-Legendre points on each piece of an interval with breaks."""
 
 
@@ -53,7 +53,7 @@ def time_points(
         Points are placed in t^(1/power). With power = 4 integrands like t^(k-1), k > 0, are
         integrated well down to t = 0.
     points : int, optional
-        Points a piece; by default 15 for whole intervals and 7 for pieces of them.
+        Points a piece; by default 15 for whole intervals and 5 for pieces of them.
     """
     inner = np.unique(np.asarray(breaks, dtype=float))
     if points is None:

@@ -31,8 +31,8 @@ class Residual:
     visit : str, optional
         Column of the visits (their sorted order counts) or, for "exponential", of the time.
     patient : str, optional
-        Column of the patients; by default the finest group of the formula. A formula without random
-        terms needs it.
+        Column of the patients, or several joined by a colon (site:id); by default the finest group
+        of the formula. A formula without random terms needs it.
     heterogeneous : bool, optional
         A standard deviation for each visit. True by default for "unstructured" only.
 
@@ -59,6 +59,11 @@ class Residual:
             raise LongsurvError(
                 f"{what} needs the column of the visits: Residual(..., visit='visit')"
             )
+
+    @property
+    def patient_columns(self) -> tuple[str, ...]:
+        """The columns that make up the patients, if they are named."""
+        return tuple(self.patient.split(":")) if self.patient else ()
 
     @property
     def trivial(self) -> bool:

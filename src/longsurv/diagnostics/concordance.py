@@ -120,7 +120,15 @@ def _below(tree: np.ndarray, i: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _count(tree, rank, sign, out, higher, lower, equal) -> None:
+def _count(
+    tree: np.ndarray,
+    rank: int,
+    sign: float,
+    out: np.ndarray,
+    higher: int,
+    lower: int,
+    equal: int,
+) -> None:
     """Add the tree's weight above, below and at a rank to three columns of one row."""
     below = _below(tree, rank)
     up_to = _below(tree, rank + 1)
@@ -130,17 +138,23 @@ def _count(tree, rank, sign, out, higher, lower, equal) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _pairs(rank, begin, end, event, by_entry, by_exit, w):
+def _pairs(
+    rank: np.ndarray,
+    begin: np.ndarray,
+    end: np.ndarray,
+    event: np.ndarray,
+    by_entry: np.ndarray,
+    by_exit: np.ndarray,
+    w: np.ndarray,
+) -> np.ndarray:
     """Weights of the partners in concordant, discordant and tied pairs of each row, (n, 3)."""
     n = len(rank)
     counts = np.zeros((n, 3))
     size = rank.max() + 2
     at_risk = np.zeros(size)
-    # forward: an event against those still at risk
-    entering = n - 1
-    i = n - 1
-    # time runs backwards: rows join at their exit, leave at their entry
-    leaving = n - 1
+    # an event against those still at risk: backwards in time, rows join at their exit and leave at
+    # their entry
+    i = leaving = n - 1
     while i >= 0:
         t = end[by_exit[i]]
         while leaving >= 0 and begin[by_entry[leaving]] >= t:
@@ -162,11 +176,10 @@ def _pairs(rank, begin, end, event, by_entry, by_exit, w):
             if event[row]:
                 _add(at_risk, rank[row], w[row])
         i = j
-    # backward: a row against the events while it was at risk, those until its exit less those
-    # until its entry; an event at its own exit does not count if it has one too
+    # a row against the events while it was at risk, those until its exit less those until its
+    # entry; events at its own exit do not count if it has one too
     events = np.zeros(size)
-    entering = 0
-    i = 0
+    i = entering = 0
     while i < n:
         t = end[by_exit[i]]
         while entering < n and begin[by_entry[entering]] < t:

@@ -33,12 +33,35 @@ KINDS = ("martingale", "deviance", "score", "dfbeta", "dfbetas", "schoenfeld", "
 class FittedCox(Protocol):
     """What these functions need of a fitted Cox model."""
 
-    spec: Any
-    design: Any
-    names: tuple[str, ...]
-    coefficients: np.ndarray
-    data: CoxData
-    naive_cov: np.ndarray
+    @property
+    def spec(self) -> Any:
+        """The model specification."""
+        ...
+
+    @property
+    def design(self) -> Any:
+        """Its SurvivalDesign."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Coefficients."""
+        ...
+
+    @property
+    def coefficients(self) -> np.ndarray:
+        """Their values, shape (p,)."""
+        ...
+
+    @property
+    def data(self) -> CoxData:
+        """Sorted arrays of the partial likelihood."""
+        ...
+
+    @property
+    def naive_cov(self) -> np.ndarray:
+        """Inverse information, shape (p, p)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,9 +219,9 @@ def residuals(fit: FittedCox, kind: str = "martingale") -> pd.DataFrame:
     fit : SurvivalEstimate
     kind : str
         One of "martingale", "deviance", "score", "dfbeta", "dfbetas", "schoenfeld" and
-        "scaled_schoenfeld". dfbeta and dfbetas include the case weights, dfbetas in units of the standard error; the
-        scaled Schoenfeld residuals are centred at the coefficients: their trend over time is that
-        of the log hazard ratio.
+        "scaled_schoenfeld". dfbeta and dfbetas include the case weights, dfbetas in units of the
+        standard error; the scaled Schoenfeld residuals are centred at the coefficients: their trend
+        over time is that of the log hazard ratio.
 
     Returns
     -------

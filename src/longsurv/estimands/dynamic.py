@@ -2,8 +2,9 @@
 
     P(T > u | T > t, y until t) = E[S(u | b) | y] / E[S(t | b) | y]
 
-Numerator and denominator are survival factors of the joint likelihood (`longsurv.likelihood.joint`) of a patient
-censored at u and at t: the random effects are integrated out, nothing is simulated.
+Numerator and denominator are survival factors of the joint likelihood
+(`longsurv.likelihood.joint`) of a patient censored at u and at t: the random effects are
+integrated out, nothing is simulated.
 
 Rizopoulos (2011), Biometrics 67:819-829.
 """
@@ -41,8 +42,8 @@ def conditional_survival(
     data : JointData
         Of the fit, for its coordinates.
     newdata : DataFrame
-        Measurements with the columns of both formulas; what is constant within a patient is taken from the
-        patient's first row. Rows after `at` only tell the covariates.
+        Measurements with the columns of both formulas; what is constant within a patient is taken
+        from the patient's first row. Rows after `at` only tell the covariates.
     at : float
     times : sequence of float
         Not before `at`.
@@ -70,7 +71,9 @@ def conditional_survival(
     before = newdata[time].to_numpy(dtype=float) <= at
     marker = _in_coordinates(data.marker, design, newdata.loc[before], codes[before], n)
     censored = joint.JointData(
-        marker=replace(marker, ztz=np.repeat(marker.ztz, m, axis=0), ztw=np.repeat(marker.ztw, m, axis=0)),
+        marker=replace(
+            marker, ztz=np.repeat(marker.ztz, m, axis=0), ztw=np.repeat(marker.ztw, m, axis=0)
+        ),
         event=np.zeros(n * m),
         covariates=design.event.fixed.rebuild(rows) - design.covariate_means,
         **vars(points),
@@ -92,12 +95,18 @@ def _check(
     if newdata.empty:
         raise DataError("the new data have no rows")
     grid = np.atleast_1d(np.asarray(times, dtype=float))
-    if grid.ndim != 1 or len(grid) == 0 or not np.isfinite(grid).all() or (grid < at).any() or at < 0:
+    if (
+        grid.ndim != 1
+        or len(grid) == 0
+        or not np.isfinite(grid).all()
+        or (grid < at).any()
+        or at < 0
+    ):
         raise LongsurvError(f"times must be finite and not before at={at:g}; got {times!r}")
     if max(at, grid.max()) > design.baseline.upper * (1 + 1e-9):
         raise LongsurvError(
-            f"follow-up ended at {design.baseline.upper:g}: nothing is known about the hazard after it, "
-            f"so survival to {grid.max():g} cannot be predicted"
+            f"follow-up ended at {design.baseline.upper:g}: nothing is known about the hazard "
+            f"after it, so survival to {grid.max():g} cannot be predicted"
         )
     return grid
 
@@ -112,8 +121,8 @@ def _in_coordinates(
         y = response(design.marker.formula.response, rows)
         if np.isnan(y).any():
             raise DataError(
-                f"{int(np.isnan(y).sum())} rows of the new data have no {design.marker.formula.response}; "
-                "leave them out"
+                f"{int(np.isnan(y).sum())} rows of the new data have no "
+                f"{design.marker.formula.response}; leave them out"
             )
         X = design.marker.fixed.rebuild(rows)
         Z = design.marker.random.rebuild(rows) / fitted.z_scale

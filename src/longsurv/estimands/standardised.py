@@ -1,8 +1,8 @@
 """Risks standardised over the cohort: what if everyone had been treated, or no one?
 
 g-computation (Robins 1986): predict each patient's risk at the horizon under either treatment, with
-the patient's own covariates, and average over the cohort. The answer is a difference of risks, on the
-scale on which a treatment is decided, and rests on the model's adjustment: treatment must be as
+the patient's own covariates, and average over the cohort. The answer is a difference of risks, on
+the scale on which a treatment is decided, and rests on the model's adjustment: treatment must be as
 good as random given the covariates of the formula.
 
 What the uncertainty includes. For an estimate: coefficients and baseline hazard, by the delta
@@ -43,8 +43,8 @@ def risk_difference(
 ) -> pd.DataFrame:
     """Standardised risks of the event by the horizon under two treatments, and their comparison.
 
-    With several rows a patient the covariates are those of the first. With entry times a risk is that
-    of somebody at risk from the first entry on.
+    With several rows a patient the covariates are those of the first. With entry times a risk is
+    that of somebody at risk from the first entry on.
 
     Parameters
     ----------
@@ -62,10 +62,10 @@ def risk_difference(
     DataFrame
         Rows "risk (reference)", "risk (treated)" with the names of the levels, "risk difference"
         (treated minus reference), "risk ratio", "odds ratio". Columns term, estimate, std_error (of
-        the logarithm for ratios), conf_low, conf_high; p_value (Wald) for an estimate; for a posterior
-        prob_reduction, prob_reduction_1 and prob_reduction_5: the probability that treatment lowers
-        the risk at all, by more than 1 % and by more than 5 %. A posterior's estimate is its mean,
-        of ratios its median.
+        the logarithm for ratios), conf_low, conf_high; p_value (Wald) for an estimate; for a
+        posterior prob_reduction, prob_reduction_1 and prob_reduction_5: the probability that
+        treatment lowers the risk at all, by more than 1 % and by more than 5 %. A posterior's
+        estimate is its mean, of ratios its median.
 
     Raises
     ------
@@ -182,8 +182,7 @@ def _of_moments(
             value, low, high = (float(back(v)) for v in (value, low, high))
         rows.append((term, value, se, low, high, p))
 
-    for name, p, unit in zip(names, risk, np.eye(2), strict=True):
-        se = float(np.sqrt(unit @ cov @ unit))
+    for name, p, se in zip(names, risk, np.sqrt(np.diag(cov)), strict=True):
         width = z * se / (p * (1 - p))
         rows.append(
             (name, p, se, float(expit(logit(p) - width)), float(expit(logit(p) + width)), np.nan)

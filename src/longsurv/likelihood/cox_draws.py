@@ -1,4 +1,4 @@
-"""What a posterior needs of the Cox kernels at every draw of the coefficients, compiled over draws."""
+"""What a posterior needs of the Cox kernels at every draw of the coefficients."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
 """Proof, at a point of the partial likelihood, that it has a finite maximum.
 
 Let d be a direction of monotone likelihood (see cox_separation.py). At every event, and at every
-step of Efron's method, the event has the largest d'x of its risk set, so that the slope along d is a
-weighted sum of (largest - mean) of d'x over risk sets, while the curvature is the same sum of its
+step of Efron's method, the event has the largest d'x of its risk set, so that the slope along d is
+a weighted sum of (largest - mean) of d'x over risk sets, while the curvature is the same sum of its
 variances; and a variable between its mean and its largest value has variance at most range times
-(largest - mean). Hence d'Id <= range(d'x) d'g with I the information and g the gradient anywhere. If
+(largest - mean). Hence d'Id <= range(d'x) d'g with I the information and g the gradient anywhere.
+If
 
     smallest eigenvalue of I  >  2 max |x_i| |g|
 

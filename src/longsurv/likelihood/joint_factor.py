@@ -1,24 +1,24 @@
 """The survival factor of a patient: E[p(T, d | v)] over v ~ N(0, I), and its exact derivatives.
 
-On the scale where the random effects given the marker are standard normal, the log of the integrand is
+On the scale where the random effects given the marker are standard normal, the log of the
+integrand is
 
     s(v) - v'v / 2,    s(v) = d (e_0 + a_0'v) - sum_g w_g exp(e_g + a_g'v),
 
-with point 0 the time of exit (w_0 = 0) and the others those of the quadrature over time. It is strictly
-concave, with negative Hessian H = I + sum_g w_g h_g a_g a_g'. Adaptive Gauss-Hermite quadrature puts
-nodes at v_k = mode + R y_k with R R' = H^-1 (Liu & Pierce 1994, Biometrika 81:624-629; Pinheiro & Bates
-1995, J Comput Graph Stat 4:12-35).
+with point 0 the time of exit (w_0 = 0) and the others those of the quadrature over time. It is
+strictly concave, with negative Hessian H = I + sum_g w_g h_g a_g a_g'. Adaptive Gauss-Hermite
+quadrature puts nodes at v_k = mode + R y_k with R R' = H^-1 (Liu & Pierce 1994, Biometrika
+81:624-629; Pinheiro & Bates 1995, J Comput Graph Stat 4:12-35).
 
-The derivatives are those of the quadrature sum itself, the movement of the nodes included: the mode
-by the implicit function theorem, R by differentiating the Cholesky factor. So value and gradient
-agree to rounding with any number of nodes, one (Laplace's approximation) included. Fisher's identity, the
-derivative without the movement of the nodes, is exact only in the limit of many nodes.
+The derivatives are those of the quadrature sum itself, the movement of the nodes included: the
+mode by the implicit function theorem, R by differentiating the Cholesky factor. So value and
+gradient agree to rounding with any number of nodes, one (Laplace's approximation) included.
+Fisher's identity, the derivative without the movement of the nodes, is exact only in the limit of
+many nodes.
 
 As e_g + a_g'v_k is linear in v, the hazards at all nodes are products of a few exponentials.
 
-Patients stand side by side in lanes: the last axis of every array. Each step of the small-matrix algebra
-is a loop over lanes, which the compiler turns into vector instructions. `axes` is a tuple of
-length q, of which only the length matters: it so becomes a constant of the compiled loops.
+Patients stand side by side in lanes (`longsurv.likelihood.lanes`).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import math
 import numpy as np
 from numba import njit
 
+from longsurv.likelihood.lanes import cholesky, cholesky_pullback, weighted_moments
 from longsurv.likelihood.vector_exp import exp
 
 NEWTON_TOLERANCE = 1e-16
@@ -36,76 +37,9 @@ LARGEST_EXPONENT = 230.0
 SMALLEST = -1e300
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
-def cholesky(axes, A, L, inverse):
-    """Lower Cholesky factors of matrices A (q, q, lanes), and their inverses; NaN where there is none."""
-    q, lanes = len(axes), A.shape[2]
-    for j in range(q):
-        for i in range(j, q):
-            for n in range(lanes):
-                L[i, j, n] = A[i, j, n]
-            for k in range(j):
-                for n in range(lanes):
-                    L[i, j, n] -= L[i, k, n] * L[j, k, n]
-            if i == j:
-                for n in range(lanes):
-                    L[j, j, n] = math.sqrt(L[j, j, n])
-                for n in range(lanes):
-                    inverse[j, j, n] = 1.0 / L[j, j, n]
-            else:
-                for n in range(lanes):
-                    L[i, j, n] *= inverse[j, j, n]
-    for j in range(q):
-        for i in range(j):
-            for n in range(lanes):
-                inverse[i, j, n] = 0.0
-        for i in range(j + 1, q):
-            for n in range(lanes):
-                inverse[i, j, n] = 0.0
-            for k in range(j, i):
-                for n in range(lanes):
-                    inverse[i, j, n] -= L[i, k, n] * inverse[k, j, n]
-            for n in range(lanes):
-                inverse[i, j, n] *= inverse[i, i, n]
-
-
-@njit(cache=True, nogil=True, fastmath={"contract"})
-def cholesky_pullback(axes, L, inverse, L_bar, A_bar):
-    """Write into A_bar the symmetric derivative with respect to A = L L', given that in L.
-
-    A_bar = (S + S') / 2 with S = L^-T Phi(L' L_bar) L^-1, where Phi keeps the lower triangle and
-    halves its diagonal (Murray 2016, arXiv:1602.07527, equation 10). L_bar is overwritten.
-    """
-    q, lanes = len(axes), L.shape[2]
-    for i in range(q):  # row i of L' L_bar needs rows i and below of L_bar only
-        for j in range(i + 1):
-            for n in range(lanes):
-                L_bar[i, j, n] *= L[i, i, n]
-            for k in range(i + 1, q):
-                for n in range(lanes):
-                    L_bar[i, j, n] += L[k, i, n] * L_bar[k, j, n]
-        for n in range(lanes):
-            L_bar[i, i, n] *= 0.5
-    for i in range(q):
-        for j in range(q):
-            for n in range(lanes):
-                A_bar[i, j, n] = 0.0
-            for k in range(i, q):
-                for m in range(j, k + 1):
-                    for n in range(lanes):
-                        A_bar[i, j, n] += inverse[k, i, n] * L_bar[k, m, n] * inverse[m, j, n]
-    for i in range(q):
-        for j in range(i):
-            for n in range(lanes):
-                A_bar[i, j, n] = 0.5 * (A_bar[i, j, n] + A_bar[j, i, n])
-            for n in range(lanes):
-                A_bar[j, i, n] = A_bar[i, j, n]
-
-
 @njit(cache=True, nogil=True)
-def work_space(axes, points, nodes, size, lanes):
+def work_space(q, points, nodes, size, lanes):
     """Arrays that `survival_factors` works in, for up to so many points and a grid of `size`."""
-    q = len(axes)
     scalars = (np.empty(lanes), np.empty(lanes), np.empty(lanes))
     vectors = (np.empty((q, lanes)), np.empty((q, lanes)), np.empty((q, lanes)))
     matrices = (
@@ -120,9 +54,9 @@ def work_space(axes, points, nodes, size, lanes):
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
-def _evaluate(axes, e, a, weight, points, event, v, h, value, gradient, H):
+def _evaluate(q, e, a, weight, points, event, v, h, value, gradient, H):
     """Log integrand at v, its gradient and negative Hessian H; leaves w_g h_g in h."""
-    q, lanes = len(axes), value.shape[0]
+    lanes = value.shape[0]
     for n in range(lanes):
         value[n] = event[n] * e[0, n]
     for j in range(q):
@@ -152,13 +86,13 @@ def _evaluate(axes, e, a, weight, points, event, v, h, value, gradient, H):
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
-def _find_modes(axes, e, a, weight, points, event, h, v, L, inverse, H, scalars, gradient, step):
+def _find_modes(q, e, a, weight, points, event, h, v, L, inverse, H, scalars, gradient, step):
     """Newton's method from v = 0. Leaves w_g h_g in h, modes in v, chol(H) in L and its inverse.
 
     The first of the scalars holds the log integrand at each mode, -inf if it is not finite at 0.
     """
     value, new, decrement = scalars
-    q, lanes = len(axes), value.shape[0]
+    lanes = value.shape[0]
     for n in range(lanes):
         value[n] = -np.inf
     for j in range(q):
@@ -166,8 +100,8 @@ def _find_modes(axes, e, a, weight, points, event, h, v, L, inverse, H, scalars,
             v[j, n] = 0.0
             step[j, n] = 0.0
     for _ in range(NEWTON_STEPS):
-        _evaluate(axes, e, a, weight, points, event, v, h, new, gradient, H)
-        cholesky(axes, H, L, inverse)
+        _evaluate(q, e, a, weight, points, event, v, h, new, gradient, H)
+        cholesky(q, H, L, inverse)
         for n in range(lanes):
             decrement[n] = 0.0
         for j in range(q):  # u = L^-1 gradient, kept in the gradient
@@ -208,9 +142,9 @@ def _find_modes(axes, e, a, weight, points, event, h, v, L, inverse, H, scalars,
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
-def _node_hazards(axes, a, points, nodes, index, inverse, h, E, hk, log_p):
-    """Write w_g h_g at every node into hk (points, K, lanes) and take their sums off log_p (K, lanes)."""
-    q, lanes, m = len(axes), h.shape[1], nodes.shape[0]
+def _node_hazards(q, a, points, nodes, index, inverse, h, E, hk, log_p):
+    """Write w_g h_g at every node into hk (points, K, lanes), take their sums off log_p."""
+    lanes, m = h.shape[1], nodes.shape[0]
     for j in range(q):
         for n in range(lanes):
             E[j, m // 2, n] = 1.0
@@ -243,29 +177,10 @@ def _node_hazards(axes, a, points, nodes, index, inverse, h, E, hk, log_p):
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
-def _moments(axes, p, vk, moments):
-    """Means of the nodes vk (K, q, lanes) into moments[0], their covariances into moments[1:]."""
-    q, lanes = len(axes), p.shape[1]
-    for j in range(q):
-        for n in range(lanes):
-            s = 0.0
-            for k in range(p.shape[0]):
-                s += p[k, n] * vk[k, j, n]
-            moments[0, j, n] = s
-    for j in range(q):
-        for i in range(q):
-            for n in range(lanes):
-                s = 0.0
-                for k in range(p.shape[0]):
-                    s += p[k, n] * (vk[k, i, n] - moments[0, i, n]) * (vk[k, j, n] - moments[0, j, n])
-                moments[1 + i, j, n] = s
-
-
-@njit(cache=True, nogil=True, fastmath={"contract"})
-def _derivatives(axes, a, points, event, nodes, index, work, e_bar, a_bar):
-    """Derivatives of the log survival factors with respect to e (points, lanes) and a (points, q, lanes)."""
-    (u, *_), (v, v_bar, lam), (L, inverse, R_bar, L_bar, H_bar), (h, _, hk, p, vk) = work
-    q, lanes, K = len(axes), u.shape[0], index.shape[0]
+def _derivatives(q, a, points, event, nodes, index, work, e_bar, a_bar):
+    """Derivatives of the log survival factors with respect to e and a."""
+    (u, _, _), (v, v_bar, lam), (L, inverse, R_bar, L_bar, H_bar), (h, E, hk, p, vk) = work
+    lanes, K = u.shape[0], index.shape[0]
 
     # At fixed nodes v_k = v + R y_k, and with respect to the mode v and to R.
     for j in range(q):
@@ -333,13 +248,13 @@ def _derivatives(axes, a, points, event, nodes, index, work, e_bar, a_bar):
             for k in range(j + 1):
                 for n in range(lanes):
                     L_bar[i, j, n] -= H_bar[i, k, n] * inverse[j, k, n]
-    cholesky_pullback(axes, L, inverse, L_bar, H_bar)
+    cholesky_pullback(q, L, inverse, L_bar, H_bar)
     for g in range(1, points):
         for n in range(lanes):
             u[n] = 0.0  # h_g a_g'H_bar a_g
         for i in range(q):
             for j in range(q):
-                s = hk[g, j]  # work space
+                s = E[0, 0]  # work space
                 for n in range(lanes):
                     s[n] = h[g, n] * H_bar[i, j, n] * a[g, j, n]
                 for n in range(lanes):
@@ -380,12 +295,13 @@ def _derivatives(axes, a, points, event, nodes, index, work, e_bar, a_bar):
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
-def survival_factors(axes, e, a, weight, points, event, grid, work, want, out, e_bar, a_bar, moments):
+def survival_factors(q, e, a, weight, points, event, grid, work, want, out, e_bar, a_bar, moments):
     """Log survival factors of patients side by side.
 
     Parameters
     ----------
-    axes : tuple of length q
+    q : int
+        Random effects a patient.
     e : ndarray, shape (>= points, lanes)
         Log hazard at v = 0; point 0 is the time of exit.
     a : ndarray, shape (>= points, q, lanes)
@@ -411,10 +327,8 @@ def survival_factors(axes, e, a, weight, points, event, grid, work, want, out, e
     nodes, index, log_weight = grid
     scalars, (v, gradient, step), (L, inverse, _, _, H), (h, E, hk, p, vk) = work
     value, top, total = scalars
-    q, lanes, K = len(axes), out.shape[0], index.shape[0]
-    _find_modes(
-        axes, e, a, weight, points, event, h, v, L, inverse, H, scalars, gradient, step
-    )
+    lanes, K = out.shape[0], index.shape[0]
+    _find_modes(q, e, a, weight, points, event, h, v, L, inverse, H, scalars, gradient, step)
     for k in range(K):
         for n in range(lanes):
             p[k, n] = log_weight[k] + event[n] * e[0, n]
@@ -428,7 +342,7 @@ def survival_factors(axes, e, a, weight, points, event, grid, work, want, out, e
                     t[n] += y * inverse[i, j, n]
             for n in range(lanes):
                 p[k, n] += t[n] * (event[n] * a[0, j, n] - 0.5 * t[n])
-    _node_hazards(axes, a, points, nodes, index, inverse, h, E, hk, p)
+    _node_hazards(q, a, points, nodes, index, inverse, h, E, hk, p)
     for n in range(lanes):
         top[n] = p[0, n]
         total[n] = 0.0
@@ -449,6 +363,6 @@ def survival_factors(axes, e, a, weight, points, event, grid, work, want, out, e
         for n in range(lanes):
             p[k, n] /= total[n]
     if want == 1:
-        _derivatives(axes, a, points, event, nodes, index, work, e_bar, a_bar)
+        _derivatives(q, a, points, event, nodes, index, work, e_bar, a_bar)
     elif want == 2:
-        _moments(axes, p, vk, moments)
+        weighted_moments(q, p, vk, moments)

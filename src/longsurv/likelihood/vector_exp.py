@@ -1,8 +1,8 @@
 """An exponential that loops can be vectorised around.
 
 The C library's exp is a call the compiler cannot turn into vector instructions. This one is plain
-arithmetic: exp(x) = 2^k exp(r) with |r| <= log(2) / 2, a Taylor polynomial for exp(r), and 2^k made by
-shifting k into the exponent of a double. Its relative error is below 3e-16.
+arithmetic: exp(x) = 2^k exp(r) with |r| <= log(2) / 2, a Taylor polynomial for exp(r), and 2^k
+made by shifting k into the exponent of a double. Its relative error is below 3e-16.
 """
 
 from __future__ import annotations

@@ -146,8 +146,8 @@ def _few_events(design: Any) -> tuple[str, ...]:
     if events >= 10 * p:
         return ()
     return (
-        f"There are {events} events for {p} coefficient{'s' if p > 1 else ''}: normal intervals and p values "
-        "are unreliable below about 10 events a coefficient.",
+        f"There are {events} events for {p} coefficient{'s' if p > 1 else ''}: normal intervals and "
+        "p values are unreliable below about 10 events a coefficient.",
     )
 
 
@@ -176,7 +176,8 @@ def cox_posterior(
             unit=("event", spec.data.index[design.rows[events]]),
             observed=design.exit[events],
         ),
-        method=f"NUTS on the partial likelihood, {spec.ties.capitalize()} ties, {design.n_events} events",
+        method=f"NUTS on the partial likelihood, {spec.ties.capitalize()} ties, "
+        f"{design.n_events} events",
         flags=(
             *design_flags(design),
             *_weightless(design),
@@ -191,6 +192,6 @@ def _powered(design: Any) -> tuple[str, ...]:
     if design.weights is None and design.cluster is None:
         return ()
     return (
-        "Case weights act as powers of the likelihood, and rows of one cluster count as independent: "
-        "the posterior has no robust covariance.",
+        "Case weights act as powers of the likelihood, and rows of one cluster count as "
+        "independent: the posterior has no robust covariance.",
     )

@@ -25,8 +25,8 @@ def _flags(design: Any) -> tuple[str, ...]:
     n = len(design.covariate_names) + len(design.association_names)
     if events < FEW_EVENTS * n:
         flags.append(
-            f"There are {events} events for {n} coefficients of the hazard: the association is weakly "
-            f"identified below about {FEW_EVENTS} events a coefficient."
+            f"There are {events} events for {n} coefficients of the hazard: the association is "
+            f"weakly identified below about {FEW_EVENTS} events a coefficient."
         )
     return tuple(flags)
 
@@ -108,12 +108,16 @@ def joint_posterior(
     flat = draws.theta.reshape(-1, d)
     names, at = _coefficients(design)
     samples = {name: draws.theta[..., j] for name, j in zip(names, at, strict=True)}
-    natural = np.array([natural_variances(row, q) for row in flat[:, data.marker.p : data.n_marker]])
+    natural = np.array(
+        [natural_variances(row, q) for row in flat[:, data.marker.p : data.n_marker]]
+    )
     for j, name in enumerate(design.marker.variance_names):
         samples[name] = natural[:, j].reshape(chains, kept)
     flags = _flags(design)
     if draws.whitening.regularised:
-        flags += ("The curvature at the posterior mode was not positive definite and was regularised.",)
+        flags += (
+            "The curvature at the posterior mode was not positive definite and was regularised.",
+        )
     return JointPosterior(
         spec=spec,
         design=design,

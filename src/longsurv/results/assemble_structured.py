@@ -93,7 +93,7 @@ def _reference(df: str, curvature: DenseCurvature, to_beta: np.ndarray) -> Refer
     if df == "kenward-roger":
         return kenward_roger(curvature, to_beta, curvature.R)
     if df == "kenward-roger-linear":
-        return replace(kenward_roger(curvature, to_beta), method="Kenward-Roger (linear)")
+        return replace(kenward_roger(curvature, to_beta), method="Kenward-Roger-linear")
     if df == "satterthwaite":
         return satterthwaite(curvature, to_beta)
     return NormalReference(to_beta @ curvature.phi @ to_beta.T)
@@ -125,18 +125,27 @@ def _variances(
         values = natural(point)
         jacobian = complex_step(natural, point).T
     nothing = np.full(len(values), np.nan)
-    if information is None or any(_singular(Dt) for Dt in D if len(Dt)):
+    if information is None:
         return StructuredVariance(names, values, nothing)
+    inner = np.concatenate([*map(_off_boundary, D, kernel.elements), np.ones(len(eta), dtype=bool)])
+    information, moving = information[np.ix_(inner, inner)], jacobian[:, inner]
     unit = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(information)), 1e-300))
     if np.linalg.eigvalsh(information * np.outer(unit, unit))[0] <= 0:
         return StructuredVariance(names, values, nothing)
-    cov = jacobian @ np.linalg.solve(information, jacobian.T)
-    return StructuredVariance(names, values, np.sqrt(np.maximum(np.diag(cov), 0.0)))
+    variance = np.einsum("ri,ir->r", moving, np.linalg.solve(information, moving.T))
+    known = ~(~np.isfinite(jacobian) | (jacobian != 0))[:, ~inner].any(axis=1)
+    return StructuredVariance(names, values, np.where(known, np.sqrt(variance), np.nan))
 
 
-def _singular(D: np.ndarray) -> bool:
+def _off_boundary(D: np.ndarray, elements: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Which free elements of D belong to effects that neither are 0 nor determine one another."""
     tau = np.sqrt(np.diag(D))
-    return bool((tau == 0).any() or np.linalg.eigvalsh(D / np.outer(tau, tau))[0] < 1e-8)
+    some = tau > 0
+    C = (D / np.outer(np.where(some, tau, 1.0), np.where(some, tau, 1.0)))[np.ix_(some, some)]
+    if some.any() and np.linalg.eigvalsh(C)[0] < 1e-8:
+        some = np.zeros(len(D), dtype=bool)
+    rows, columns = elements
+    return some[rows] & some[columns]
 
 
 def _residual_flags(kernel: DenseKernel, psi: np.ndarray) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,8 @@ from longsurv.results.reference import t_quantile
 
 COMPONENTS = ("fixed", "marker", "event", "baseline", "variance", "all")
 NODES = (1, 3, 5, 7, 9)
+
+OfTerm = Callable[[str, float], float]
 
 
 def component_terms(design: JointDesign) -> dict[str, tuple[str, ...]]:
@@ -65,8 +67,10 @@ def _per(design: JointDesign, link_sd: dict[str, float]) -> list[tuple[str, str,
     return out
 
 
-def _association_table(rows: list[tuple[str, str, float]], low, mid, high) -> pd.DataFrame:
-    """Hazard ratios in words, given functions of (term, size) for the log hazard ratio and its limits."""
+def _association_table(
+    rows: list[tuple[str, str, float]], low: OfTerm, mid: OfTerm, high: OfTerm
+) -> pd.DataFrame:
+    """Hazard ratios in words, from functions of (term, size) for their logs and limits."""
     records = []
     for term, words, size in rows:
         ratios = [float(np.exp(f(term, size))) for f in (mid, low, high)]
@@ -83,8 +87,8 @@ def _association_table(rows: list[tuple[str, str, float]], low, mid, high) -> pd
 class JointEstimate(Estimate):
     """A fitted joint model (see `Estimate`).
 
-    Coefficients are those of the marker under their own names, then "event." covariates of the hazard and
-    "assoc." associations (log hazard ratios), then "baseline." coefficients.
+    Coefficients are those of the marker under their own names, then "event." covariates of the
+    hazard and "assoc." associations (log hazard ratios), then "baseline." coefficients.
 
     Attributes
     ----------
@@ -122,11 +126,11 @@ class JointEstimate(Estimate):
         return self.variance.table(level)
 
     def association(self, level: float = 0.95) -> pd.DataFrame:
-        """Hazard ratios of the links per unit, per SD and, for a logged marker, per doubling; in words."""
+        """Hazard ratios of the links per unit, per SD and, for a logged marker, per doubling."""
         table = super().tidy(level).set_index("term")
         rows = _per(self.design, self.link_sd)
 
-        def of(column: str):
+        def of(column: str) -> OfTerm:
             return lambda term, size: size * table.loc[term, column]
 
         return _association_table(rows, of("conf_low"), of("estimate"), of("conf_high"))
@@ -200,8 +204,8 @@ class JointEstimate(Estimate):
         Parameters
         ----------
         newdata : DataFrame
-            Measurements with the columns of both formulas; rows after `at` are not used. Patients need
-            not be among those of the fit.
+            Measurements with the columns of both formulas; rows after `at` are not used. Patients
+            need not be among those of the fit.
         at : float
             Time until which the patients are known to be alive and were measured.
         times : sequence of float
@@ -214,9 +218,9 @@ class JointEstimate(Estimate):
         Returns
         -------
         DataFrame
-            The patient's column, time, estimate, std_error, conf_low, conf_high: the probability to be
-            alive at `time`, averaged over the patient's random effects, and the uncertainty of that
-            probability from the parameters.
+            The patient's column, time, estimate, std_error, conf_low, conf_high: the probability
+            to be alive at `time`, averaged over the patient's random effects, and the uncertainty
+            of that probability from the parameters.
         """
         from longsurv.estimands.dynamic import conditional_survival
 
@@ -253,7 +257,7 @@ class JointPosterior(Posterior):
         check_level(level)
         rows = _per(self.design, self.link_sd)
 
-        def quantile(p: float):
+        def quantile(p: float) -> OfTerm:
             return lambda term, size: size * float(np.quantile(self.samples[term], p))
 
         def mean(term: str, size: float) -> float:
@@ -286,9 +290,7 @@ class JointPosterior(Posterior):
 
         thetas = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])
         chosen = np.unique(np.linspace(0, len(thetas) - 1, min(draws, len(thetas))).astype(int))
-        frame, S = conditional_survival(
-            self.design, self.data, newdata, at, times, thetas[chosen]
-        )
+        frame, S = conditional_survival(self.design, self.data, newdata, at, times, thetas[chosen])
         return _with_interval(frame, S.mean(axis=0), S, level)
 
 

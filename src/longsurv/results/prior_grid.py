@@ -28,10 +28,10 @@ class PriorGrid:
         One row a prior. Before the data: `prior`, `density`, `prior_hr`, `prior_hr_low`,
         `prior_hr_high`, `prior_prob_below_1` and, at the baseline risk, `prior_risk_ratio` and
         `prior_risk_difference`, each with `_low` and `_high`. After: `hr` (median), `hr_low`,
-        `hr_high`, `prob_below_1`; `risk_difference` (median, standardised over the cohort), `_low`,
+        `hr_high`, `prob_below_1`; `risk_difference` (mean, standardised over the cohort), `_low`,
         `_high`, `prob_reduction` (of any size), `prob_reduction_1` and `prob_reduction_5` (of more
-        than 1 and 5 %). How much is prior: `contraction` (1 - posterior variance / prior variance of
-        the log hazard ratio: the share of what is known that comes from the data), `prior_share`
+        than 1 and 5 %). How much is prior: `contraction` (1 - posterior variance / prior variance
+        of the log hazard ratio: the share of what is known that comes from the data), `prior_share`
         (the rest), `psense_prior`, `psense_likelihood`, `psense_words` (power-scaling sensitivity).
         `r_hat` and `ess` of the log hazard ratio.
     treatment, term : str
@@ -56,7 +56,8 @@ class PriorGrid:
     def __str__(self) -> str:
         shown = [
             "prior", "prior_hr_low", "prior_hr_high", "hr", "hr_low", "hr_high", "prob_below_1",
-            "risk_difference", "prob_reduction", "prob_reduction_1", "prob_reduction_5", "prior_share",
+            "risk_difference", "prob_reduction", "prob_reduction_1", "prob_reduction_5",
+            "prior_share",
         ]  # fmt: skip
         head = (
             f"{self.term} under {len(self.table)} priors; risks at {self.horizon:g}; "
@@ -146,7 +147,8 @@ def _coefficient(spec: Any, treatment: str) -> str:
     found = [c for c in fixed.variables.get(treatment, ()) if c in fixed.names]
     if len(found) != 1:
         raise LongsurvError(
-            f"{treatment!r} needs exactly one coefficient of its own; it has {found} of {fixed.names}"
+            f"{treatment!r} needs exactly one coefficient of its own; it has {found} "
+            f"of {fixed.names}"
         )
     return found[0]
 
@@ -173,7 +175,7 @@ def _before(prior: Prior, risk: float, level: float) -> dict[str, float]:
     hr = np.exp([_quantile(prior, p) for p in (0.5, tail, 1 - tail)])
     with np.errstate(over="ignore"):
         treated = 1.0 - (1.0 - risk) ** hr
-    out = {}
+    out: dict[str, float] = {}
     for name, values in (
         ("prior_hr", hr),
         ("prior_risk_ratio", treated / risk),

@@ -14,7 +14,6 @@ from longsurv.design.mixed import Grouping
 from longsurv.errors import LongsurvError
 from longsurv.likelihood.lmm_dense_kernel import DenseKernel
 from longsurv.likelihood.lmm_dense_patients import group_effects, predict_rows
-from longsurv.results.contrasts import ContrastLike
 from longsurv.results.estimate import TIDY, check_level
 from longsurv.results.mixed import MixedEstimate, MixedPosterior, VarianceEstimate
 from longsurv.results.reference import t_quantile
@@ -235,33 +234,6 @@ class StructuredEstimate(MixedEstimate):
             group.append(codes)
         return Z, group
 
-    def _unavailable(self, what: str) -> NoReturn:
-        raise LongsurvError(
-            f"{what} of models with nested groups or correlated residuals is not available; "
-            "tidy(), "
-            "contrast(), test(), means(), anova(), ranef() and predict() are"
-        )
-
-    def r2(self) -> pd.DataFrame:
-        """Not available."""
-        self._unavailable("r2()")
-
-    def profile(self, of: ContrastLike | None = None, level: float = 0.95) -> pd.DataFrame:
-        """Not available."""
-        self._unavailable("profile()")
-
-    def bootstrap(self, *_: Any, **__: Any) -> NoReturn:
-        """Not available."""
-        self._unavailable("bootstrap()")
-
-    def residuals(self) -> pd.DataFrame:
-        """Not available."""
-        self._unavailable("residuals()")
-
-    def influence(self, *_: Any, **__: Any) -> NoReturn:
-        """Not available."""
-        self._unavailable("influence()")
-
 
 def _keys(data: pd.DataFrame, columns: Sequence[str]) -> pd.Index:
     if len(columns) == 1:
@@ -286,10 +258,6 @@ class StructuredPosterior(MixedPosterior):
     def ranef(self, level: float = 0.95) -> pd.DataFrame:
         """Not available: `fit` predicts random effects."""
         self._only_fit("ranef()")
-
-    def r2(self, level: float = 0.95) -> pd.DataFrame:
-        """Not available."""
-        self._only_fit("r2()")
 
     def _only_fit(self, what: str) -> NoReturn:
         raise LongsurvError(

@@ -81,8 +81,8 @@ class SurvivalEstimate(Estimate):
     def global_tests(self) -> pd.DataFrame:
         """Tests of all coefficients being 0: likelihood ratio, Wald and score.
 
-        The likelihood ratio is that of the penalised likelihood under Firth's penalty, the Wald test
-        uses `cov_params` (robust if that is), the score test the unpenalised likelihood at 0.
+        The likelihood ratio is that of the penalised likelihood under Firth's penalty, the Wald
+        test uses `cov_params` (robust if that is), the score test the unpenalised likelihood at 0.
 
         Returns
         -------
@@ -209,7 +209,7 @@ class SurvivalEstimate(Estimate):
     def survival_curve(
         self, newdata: pd.DataFrame, *, level: float = 0.95, kind: str = "log-log"
     ) -> pd.DataFrame:
-        """Survival at every event time of each row's stratum; columns as in `predict` with times."""
+        """Survival at every event time of each row's stratum; columns of `predict` with times."""
         check_level(level)
         check_kind(kind)
         return self._curves(newdata, lambda s: event_times(self.data, s), level, kind)
@@ -302,7 +302,7 @@ class SurvivalPosterior(Posterior):
     def _curves(
         self, newdata: pd.DataFrame | None, times: np.ndarray, level: float
     ) -> pd.DataFrame:
-        draws = self.survival_draws(newdata, times)
+        draws = self.survival_draws(newdata, list(times))
         frame = people(self, newdata).frame
         parts = [_summary(repeated(frame, i, times), draws[:, i], level) for i in range(len(frame))]
         return pd.concat(parts, ignore_index=True)

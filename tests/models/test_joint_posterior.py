@@ -1,0 +1,145 @@
+"""The posterior of the joint model against its PyMC twin: the density exactly, then the draws."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from longsurv.likelihood import joint
+from longsurv.models import LMM, CoxPH, JointModel, slope, value
+from longsurv.models.joint_priors import Smoothing
+
+
+def tiny(random: str = "1", n: int = 2, **more) -> JointModel:
+    """A few patients, three or four visits each."""
+    rng = np.random.default_rng(8)
+    patient = np.repeat(np.arange(n) + 11, rng.integers(3, 5, n))
+    t = rng.uniform(0, 2, len(patient))
+    b = rng.normal(size=(n, 2)) * [0.7, 0.3]
+    who = patient - 11
+    y = 2 + 0.3 * t + b[who, 0] + b[who, 1] * t + 0.5 * rng.normal(size=len(t))
+    rows = pd.DataFrame({"y": y, "t": t, "id": patient})
+    event = np.arange(n) % 2 == 0
+    patients = pd.DataFrame(
+        {"id": np.arange(n) + 11, "stop": rng.uniform(2, 4, n), "event": event.astype(int)}
+    ).assign(x=rng.normal(size=n))
+    return JointModel(
+        LMM(f"y ~ t + ({random} | id)", data=rows),
+        CoxPH("Surv(stop, event) ~ x", data=patients),
+        time="t",
+        **more,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:PyTensor could not link to a BLAS")  # as installed by pip
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"baseline": "weibull"},
+        {"baseline": "spline", "n_knots": 1, "link": value() + slope()},
+        {"random": "t", "baseline": "exponential", "link": value(by="x")},
+    ],
+    ids=["weibull", "spline", "slopes"],
+)
+def test_density_is_the_twin_s_integrated(more):
+    """log p(y, T, theta) up to the smoothing's constant; the twin is summed over a grid of its b."""
+    spec = tiny(**more, nodes=21)
+    model = spec.to_pymc()
+    logp = model.compile_logp(jacobian=False, mode="FAST_COMPILE", sum=True)
+    stack, names = spec.prior_stack(None, 2.0, Smoothing()), spec.design.theta_names
+    q, rng = len(spec.design.marker.random.names), np.random.default_rng(0)
+    x, w = np.polynomial.legendre.leggauss(41)
+    gaps = []
+    for _ in range(2):
+        theta = 0.3 * rng.normal(size=len(names))
+        theta[:2] += [2.0, 0.3]
+        point, jacobian = {}, 0.0
+        for name, u in zip(names, theta, strict=True):
+            if name.startswith("cor("):
+                r = np.tanh(u)
+                jacobian += np.log(1 - r * r)
+                at = model.rvs_to_values[model["correlation_cholesky"]].name
+                point[at] = np.array([r / np.sqrt(1 - r * r)])
+                continue
+            point[model.rvs_to_values[model[name]].name] = np.array(u)
+            jacobian += u if name == "sigma" or name.startswith("sd(") else 0.0
+        # Patients are independent given theta: integrate one, the other's effects held at 0.
+        at_zero = float(logp({**point, "raw": np.zeros((2, q))}))
+        total = at_zero
+        for i in range(2):
+            logs = []
+            for node in itertools.product(range(len(x)), repeat=q):
+                raw = np.zeros((2, q))
+                raw[i] = 5.0 * x[list(node)]
+                weight = np.prod(5.0 * w[list(node)])
+                logs.append(float(logp({**point, "raw": raw})) + np.log(weight))
+            total += np.logaddexp.reduce(logs) - at_zero
+        ours = joint.loglik(spec.statistics, theta)[0] + stack.value_and_gradient(theta)[0]
+        gaps.append(ours - jacobian - total)
+    tolerance = 1e-6 if q == 1 else 1e-4
+    assert gaps[0] == pytest.approx(gaps[1], abs=tolerance)
+    if spec.baseline != "spline":
+        assert gaps[0] == pytest.approx(0.0, abs=tolerance)
+
+
+def test_smoothing_is_a_density_of_the_second_differences():
+    from scipy.stats import multivariate_t
+
+    rng = np.random.default_rng(1)
+    gamma, smoothing = rng.normal(size=6), Smoothing(4.0, 0.3)
+    value_, gradient = smoothing.value_and_gradient(gamma)
+    expected = multivariate_t(np.zeros(4), 0.09 * np.eye(4), df=4.0).logpdf(np.diff(gamma, 2))
+    assert value_ == pytest.approx(expected)
+    for j, e in enumerate(1e-6 * np.eye(6)):
+        up, down = (smoothing.value_and_gradient(g)[0] for g in (gamma + e, gamma - e))
+        assert gradient[j] == pytest.approx((up - down) / 2e-6, abs=1e-7)
+
+
+@pytest.fixture(scope="module")
+def pbc_posterior(table):
+    visits = table("pbc")
+    patients = visits.drop_duplicates("id").drop(columns=["year", "bili"])
+    patients["event"] = (patients["status"] != "censored").astype(int)
+    growth = LMM(
+        "log(bili) ~ year * drug + (year | id)", data=visits[["id", "year", "bili", "drug"]]
+    )
+    death = CoxPH("Surv(years, event) ~ drug + age", data=patients)
+    return JointModel(growth, death, time="year").sample(draws=500, tune=200, seed=1)
+
+
+@pytest.mark.slow
+def test_pbc_against_jmbayes2(pbc_posterior):
+    """JMbayes2: association 1.3234 (0.0918), 95 % 1.149 to 1.509."""
+    post = pbc_posterior
+    row = post.tidy().set_index("term").loc["assoc.value"]
+    assert row["estimate"] == pytest.approx(1.3234, abs=0.03)
+    assert row["std_error"] == pytest.approx(0.0918, rel=0.1)
+    assert row["ess_bulk"] > 1000
+    table = post.tidy(component="all")
+    assert table["r_hat"].max() < 1.02 and not post.draws.stats["diverging"].any()
+    assert post.idata["log_likelihood"]["y"].shape == (2, 500, 312)
+    # The log-likelihoods of the patients add up to the kernel's.
+    theta = post.draws.theta[1, 7]
+    whole = joint.loglik(post.data, theta)[0]
+    parts = float(post.idata["log_likelihood"]["y"][1, 7].sum())
+    assert parts == pytest.approx(whole, abs=1e-6)
+
+
+@pytest.mark.slow
+def test_posterior_predictions(pbc_posterior):
+    post, spec = pbc_posterior, pbc_posterior.spec
+    fit = spec.fit()
+    visits = spec.marker.data.merge(spec.event.data[["id", "age"]], on="id")
+    person = visits[visits["id"] == 12]
+    mine = post.predict_survival(person, at=2.0, times=[3.0, 6.0])
+    other = fit.predict_survival(person, at=2.0, times=[3.0, 6.0])
+    gap = (mine["estimate"] - other["estimate"]).abs()
+    assert (gap < other["std_error"]).all()
+    curve, mean = post.predict(visits.head(4)), fit.predict(visits.head(4))
+    assert ((curve["estimate"] - mean["estimate"]).abs() < 0.3 * mean["std_error"]).all()
+    words = post.association()["words"].str.cat()
+    assert "A doubling of bili multiplies the hazard by 2.4" in words
