@@ -1,6 +1,6 @@
 """Make the figures of the README and of docs/ from the example studies.
 
-    .venv/bin/python docs/make_figures.py
+.venv/bin/python docs/make_figures.py
 """
 
 from __future__ import annotations

@@ -5,9 +5,8 @@ Run with: python examples/compare_engines.py
 
 from __future__ import annotations
 
-from longsurv.models import CoxPH
-
 import longsurv as ls
+from longsurv.models import CoxPH
 
 PRIORS = ("flat-ish", "weak", "sceptical")
 

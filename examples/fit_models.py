@@ -5,9 +5,8 @@ Run with: python examples/fit_models.py
 
 from __future__ import annotations
 
-from longsurv.models import LMM, CoxPH
-
 import longsurv as ls
+from longsurv.models import LMM, CoxPH
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ from longsurv import priors as pr
 from longsurv.design.generalised import FAMILIES, GeneralisedDesign, generalised_design
 from longsurv.design.quadrature import normal_grid
 from longsurv.errors import EstimationError, LongsurvError
-from longsurv.inference import hessian, maximise, sample, whiten
+from longsurv.inference import maximise, sample_posterior
 from longsurv.likelihood import glmm
 from longsurv.likelihood import glmm_start as start
 from longsurv.results.assemble_glmm import generalised_estimate, generalised_posterior
@@ -218,11 +218,17 @@ class GLMM:
             return value + prior, gradient + slope
 
         begin = start.to_unconstrained(data, start.starting_point(data)[0])
-        mode = maximise(log_posterior, begin)
-        if not np.isfinite(mode.value):
+        mode, drawn = sample_posterior(
+            log_posterior,
+            begin,
+            deviations=stack.deviations,
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            seed=seed,
+        )
+        if drawn is None:
             raise EstimationError(f"{self.formula!r} cannot be sampled: {mode.status}")
-        whitening = whiten(mode.x, hessian(log_posterior, mode.x))
-        drawn = sample(log_posterior, whitening, draws=draws, tune=tune, chains=chains, seed=seed)
         return generalised_posterior(self, data, stack, mode, drawn, self.quadrature_nodes)
 
     def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0) -> Any:

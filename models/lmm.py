@@ -24,7 +24,7 @@ import pandas as pd
 from longsurv import priors as pr
 from longsurv.design import MixedDesign, Residual, mixed_design
 from longsurv.errors import EstimationError, LongsurvError
-from longsurv.inference import hessian, maximise, sample, whiten
+from longsurv.inference import maximise, sample_posterior
 from longsurv.likelihood import lmm, lmm_dense
 from longsurv.likelihood.lmm_blocks import BlockKernel
 from longsurv.likelihood.lmm_dense_kernel import DenseKernel
@@ -183,11 +183,17 @@ class LMM:
             prior, slope = stack.value_and_gradient(theta)
             return value + prior, gradient + slope
 
-        mode = maximise(log_posterior, self.start)
-        if not np.isfinite(mode.value):
+        mode, drawn = sample_posterior(
+            log_posterior,
+            self.start,
+            deviations=stack.deviations,
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            seed=seed,
+        )
+        if drawn is None:
             raise EstimationError(f"{self.formula!r} cannot be sampled: {mode.status}")
-        whitening = whiten(mode.x, hessian(log_posterior, mode.x))
-        drawn = sample(log_posterior, whitening, draws=draws, tune=tune, chains=chains, seed=seed)
         if isinstance(kernel, BlockKernel):
             return mixed_posterior(self, kernel, stack, mode, drawn)
         return structured_posterior(self, kernel, stack, mode, drawn)

@@ -5,7 +5,7 @@ l'beta_k. On a common scale, d_k = c_k s_k / SD_k (s_k = -1 where lower is bette
 patients at baseline), so that d_k > 0 always means benefit. Within a family f of markers
 (inflammation, coagulation)
 
-    d_k = mu_f + omega_f eta_k,   eta_k ~ N(0, 1),   mu_f ~ N(0, 1),   omega_f ~ HalfNormal(0.5)
+    d_k = mu_f + sd_f eta_k,   eta_k ~ N(0, 1),   mu_f ~ N(0, 1),   sd_f ~ HalfNormal(0.5)
 
 and the posterior of all markers is that of the sum of their marginal log-likelihoods. Markers are
 taken as independent given their effects: the residual correlation between markers of one patient is
@@ -25,16 +25,15 @@ import numpy as np
 
 from longsurv import priors as pr
 from longsurv.cohort import Cohort
-from longsurv.errors import LongsurvError
+from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.changes import Change, baseline_sd, contrast_weights
-from longsurv.inference import hessian, maximise, sample, whiten
-from longsurv.likelihood import lmm
+from longsurv.inference import sample_posterior
 from longsurv.likelihood.panel import Layout, Member, log_density
 from longsurv.models.lmm import LMM
 from longsurv.results.panel import PanelEstimate, PanelPosterior, ShrunkenEffects
 
 SMALLEST_FAMILY = 3
-FAMILY_PRIORS = {"mu": pr.Normal(0.0, 1.0), "omega": pr.HalfNormal(0.5)}
+FAMILY_PRIORS = {"mu": pr.Normal(0.0, 1.0), "sd": pr.HalfNormal(0.5)}
 
 
 @dataclass(frozen=True)
@@ -163,16 +162,24 @@ class Panel:
             )
         layout = self._layout()
         hyper = pr.PriorStack(
-            tuple(f"{kind}({family})" for family in self.families for kind in ("mu", "omega")),
-            tuple(FAMILY_PRIORS[kind] for _ in self.families for kind in ("mu", "omega")),
+            tuple(f"{kind}({family})" for family in self.families for kind in FAMILY_PRIORS),
+            tuple(prior for _ in self.families for prior in FAMILY_PRIORS.values()),
         )
 
         def log_posterior(theta: np.ndarray) -> tuple[float, np.ndarray]:
             return log_density(layout, hyper.value_and_gradient, theta)
 
-        mode = maximise(log_posterior, layout.start())
-        whitening = whiten(mode.x, hessian(log_posterior, mode.x))
-        drawn = sample(log_posterior, whitening, draws=draws, tune=tune, chains=chains, seed=seed)
+        mode, drawn = sample_posterior(
+            log_posterior,
+            layout.start(),
+            deviations=hyper.deviations | layout.deviations,
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            seed=seed,
+        )
+        if drawn is None:
+            raise EstimationError(f"the panel cannot be sampled: {mode.status}")
         return ShrunkenEffects.from_draws(self, layout, hyper, mode, drawn)
 
     def _layout(self) -> Layout:
@@ -184,18 +191,19 @@ class Panel:
                 spec = member.spec
                 terms = spec.design.fixed.names
                 weights = np.array([member.weights.get(term, 0.0) for term in terms])
-                stack = spec.prior_stack(None)
                 pivot = int(np.argmax(np.abs(weights)))
+                others = spec.prior_stack(None).without(pivot)
                 members.append(
                     Member(
                         name=name,
                         family=index,
-                        loglik=lambda theta, data=spec.statistics: lmm.loglik(data, theta),
-                        prior=stack.without(pivot).value_and_gradient,
+                        loglik=spec.kernel.loglik,
+                        prior=others.value_and_gradient,
                         weights=weights,
                         pivot=pivot,
                         scale=member.spread * member.direction,
                         start=spec.start,
+                        deviations=others.deviations,
                     )
                 )
         return Layout(tuple(members), len(self.families))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from longsurv.models import LMM, CoxPH
 
 TESTS = Path(__file__).parent

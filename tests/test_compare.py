@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from longsurv.models import LMM, CoxPH
 
 from longsurv import compare
 from longsurv import priors as pr
 from longsurv.errors import LongsurvError
+from longsurv.models import LMM, CoxPH
 
 COLUMNS = [
     "term", "estimate_ml", "conf_low_ml", "conf_high_ml", "estimate_bayes", "conf_low_bayes",

@@ -103,8 +103,7 @@ def generate(seed: int = SEED) -> tuple[pd.DataFrame, pd.DataFrame]:
     week = rng.standard_normal(n)
     fibrin = rng.standard_normal(n)
     values = {
-        marker.name: _marker_values(marker, ivig, severity, week, fibrin, rng)
-        for marker in MARKERS
+        marker.name: _marker_values(marker, ivig, severity, week, fibrin, rng) for marker in MARKERS
     }
     values["sirs"][:, 0] = np.maximum(values["sirs"][:, 0], 2)  # two criteria define sepsis
     # The reagent's sensitivity index turns the ratio into the INR.
@@ -114,12 +113,11 @@ def generate(seed: int = SEED) -> tuple[pd.DataFrame, pd.DataFrame]:
     later_day = rng.integers(4, 8, n)
     missing = {
         name: rng.random((n, 2)) < (P_MISSING_FIRST, P_MISSING_LATER)
-        for name in ORDER if name != "jaam"
+        for name in ORDER
+        if name != "jaam"
     }
     missing["pt_inr"] = missing["pt_ratio"]  # one tube, one assay
-    values = {
-        name: np.where(missing[name], np.nan, value) for name, value in values.items()
-    }
+    values = {name: np.where(missing[name], np.nan, value) for name, value in values.items()}
     values["jaam"] = _jaam(values)
 
     danger = severity + 1.5 * week + 0.6 * rng.standard_normal(n)

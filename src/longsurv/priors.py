@@ -270,6 +270,15 @@ class PriorStack:
         """Log prior density of the unconstrained vector theta, shape (d,), and its gradient."""
         return _stack(theta, self._codes, self._constants, self._logged, self._eta, self._blocks)  # type: ignore[attr-defined]
 
+    @property
+    def deviations(self) -> dict[int, float]:
+        """Positions of the random effects' standard deviations, and their prior means."""
+        return {
+            j: moments(prior)[0]
+            for j, (name, prior) in enumerate(zip(self.names, self.priors, strict=True))
+            if name.startswith("sd(")
+        }
+
     def without(self, index: int) -> PriorStack:
         """The same priors but the one at `index`, for a vector without that parameter."""
         names = self.names[:index] + self.names[index + 1 :]

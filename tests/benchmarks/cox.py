@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from longsurv.models import CoxPH
 from timing import Row, r_seconds, seconds
+
+from longsurv.models import CoxPH
 
 COLUMNS = [f"x{j}" for j in range(10)]
 FORMULA = "Surv(time, event) ~ " + " + ".join(COLUMNS)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from longsurv.models import LMM
 from timing import REFERENCE, Row, once, r_seconds, seconds
 
 from longsurv import example_path
+from longsurv.models import LMM
 
 PBC = "log(bili) ~ year * drug + (year | id)"
 

@@ -15,25 +15,34 @@ from longsurv.errors import DataError
 
 MARKERS = [Marker("crp", transform="log"), Marker("plt")]
 SCHEMA = Schema(
-    patient="id", treatment="arm", reference="control", exit="days", event="died", time="day",
+    patient="id",
+    treatment="arm",
+    reference="control",
+    exit="days",
+    event="died",
+    time="day",
     baseline_covariates=("age",),
 )
 
 
 def good() -> tuple[pd.DataFrame, pd.DataFrame]:
-    patients = pd.DataFrame({
-        "id": [11, 12, 13, 14, 15],
-        "arm": ["control", "treated", "control", "treated", "treated"],
-        "days": [28, 9, 28, 28, 20],
-        "died": [0, 1, 0, 0, 1],
-        "age": [50, 60, 70, 80, 90],
-    }).astype(object)
-    visits = pd.DataFrame({
-        "id": [11, 11, 12, 13, 14, 15],
-        "day": [1, 4, 1, 1, 1, 1],
-        "marker": ["crp", "crp", "plt", "crp", "plt", "crp"],
-        "value": [12, 3, 150, 8, 90, 20],
-    }).astype(object)
+    patients = pd.DataFrame(
+        {
+            "id": [11, 12, 13, 14, 15],
+            "arm": ["control", "treated", "control", "treated", "treated"],
+            "days": [28, 9, 28, 28, 20],
+            "died": [0, 1, 0, 0, 1],
+            "age": [50, 60, 70, 80, 90],
+        }
+    ).astype(object)
+    visits = pd.DataFrame(
+        {
+            "id": [11, 11, 12, 13, 14, 15],
+            "day": [1, 4, 1, 1, 1, 1],
+            "marker": ["crp", "crp", "plt", "crp", "plt", "crp"],
+            "value": [12, 3, 150, 8, 90, 20],
+        }
+    ).astype(object)
     return patients, visits
 
 
@@ -41,12 +50,8 @@ def as_file(frame: pd.DataFrame, name: str) -> Table:
     return Table(frame.set_axis(range(2, len(frame) + 2)), name, "row")
 
 
-def build(
-    patients: pd.DataFrame, visits: pd.DataFrame, schema: Schema = SCHEMA
-) -> Cohort:
-    return Cohort(
-        as_file(patients, "patients.csv"), as_file(visits, "visits.csv"), schema, MARKERS
-    )
+def build(patients: pd.DataFrame, visits: pd.DataFrame, schema: Schema = SCHEMA) -> Cohort:
+    return Cohort(as_file(patients, "patients.csv"), as_file(visits, "visits.csv"), schema, MARKERS)
 
 
 def problems_of(
@@ -117,7 +122,8 @@ PATIENT_CASES = {
     ),
     "a name in use": (lambda f: f.assign(y=1), ['"y"', "rename it"]),
     "a column twice": (
-        lambda f: pd.concat([f, f[["age"]]], axis=1), ['columns "age" appear twice'],
+        lambda f: pd.concat([f, f[["age"]]], axis=1),
+        ['columns "age" appear twice'],
     ),
 }
 
@@ -131,7 +137,10 @@ def test_one_problem_of_the_patients(case: str) -> None:
     assert matching, found
     # A repeated or absent identifier also leaves another patient's measurements without an owner.
     assert len(found) == 1 or case in (
-        "twice", "no identifier", "a column twice", "dead at entry"
+        "twice",
+        "no identifier",
+        "a column twice",
+        "dead at entry",
     ), found
 
 
@@ -147,7 +156,7 @@ VISIT_CASES = {
     "no patient": (put(3, "id", None), ['column "id"', "no patient identifier", "(row 5)"]),
     "twice": (
         put(1, "day", 1),
-        ['column "day"', "measured twice", 'crp at 1 (patient 11, row 2)', "patient 11, row 3"],
+        ['column "day"', "measured twice", "crp at 1 (patient 11, row 2)", "patient 11, row 3"],
     ),
     "negative time": (put(1, "day", -2), ['column "day"', "negative", "-2 (patient 11, row 3)"]),
     "infinite time": (put(1, "day", np.inf), ['column "day"', "infinite", "patient 11, row 3"]),
@@ -155,10 +164,11 @@ VISIT_CASES = {
     "text time": (put(1, "day", "d4"), ['column "day"', "not a", '"d4" (patient 11, row 3)']),
     "after death": (
         put(2, "day", 9.5),
-        ['column "day"', "after the event (death)", 'time 9.5 > 9 (patient 12, row 4)'],
+        ['column "day"', "after the event (death)", "time 9.5 > 9 (patient 12, row 4)"],
     ),
     "after follow-up": (
-        put(1, "day", 30), ["after the end of follow-up", 'time 30 > 28 (patient 11, row 3)'],
+        put(1, "day", 30),
+        ["after the end of follow-up", "time 30 > 28 (patient 11, row 3)"],
     ),
     "text value": (
         put(1, "value", "hemolysed"),
@@ -168,7 +178,7 @@ VISIT_CASES = {
     "infinite value": (put(1, "value", np.inf), ["infinite value", "patient 11, row 3"]),
     "zero on a log scale": (
         put(1, "value", 0),
-        ['column "value"', "not above 0", 'crp 0 (patient 11, row 3)', "lower_limit"],
+        ['column "value"', "not above 0", "crp 0 (patient 11, row 3)", "lower_limit"],
     ),
     "unknown marker": (
         put(1, "marker", "CPR"),
@@ -176,7 +186,8 @@ VISIT_CASES = {
     ),
     "no marker": (put(1, "marker", None), ["without a marker's name", "patient 11, row 3"]),
     "never measured": (
-        lambda f: f[f["marker"] == "crp"], ['the marker "plt" has no values'],
+        lambda f: f[f["marker"] == "crp"],
+        ['the marker "plt" has no values'],
     ),
     "unknown censoring": (
         lambda f: f.assign(censored=["none", "low", "none", "none", "none", "left"]),
@@ -230,9 +241,14 @@ def test_data_frames_are_named_by_their_index() -> None:
 
 def test_a_wide_table_names_the_marker_column_and_each_row_once() -> None:
     patients, _ = good()
-    wide = pd.DataFrame({
-        "id": [11, 12, 99], "day": [1.0, -1.0, 1.0], "crp": ["3", "x", "5"], "plt": [1, 2, 3],
-    })
+    wide = pd.DataFrame(
+        {
+            "id": [11, 12, 99],
+            "day": [1.0, -1.0, 1.0],
+            "crp": ["3", "x", "5"],
+            "plt": [1, 2, 3],
+        }
+    )
     found = problems_of(patients, wide, replace(SCHEMA, wide=True))
     assert len(found) == 3, found
     assert any('column "crp"' in text and '"x" (patient 12, row 3)' in text for text in found)
@@ -268,7 +284,7 @@ def test_delayed_entry() -> None:
     late = replace(SCHEMA, entry=9.0)
     (text,) = problems_of(patients, visits, late)
     assert "death before entry" in text
-    assert '9 <= 9 (patient 12, row 3)' in text
+    assert "9 <= 9 (patient 12, row 3)" in text
     cohort = build(patients, visits, replace(late, exclude_before_entry=True))
     step = cohort.flow.set_index("step").loc["at risk after entry"]
     assert (step["kept"], step["removed"]) == (4, 1)

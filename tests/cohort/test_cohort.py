@@ -12,32 +12,44 @@ from longsurv.errors import DataError
 
 MARKERS = [Marker("crp", unit="mg/dL", transform="log", lower_limit=0.1), Marker("plt")]
 SCHEMA = Schema(
-    patient="id", treatment="arm", reference="control", exit="days", event="status",
-    event_level="dead", censored_level="alive", competing={"discharged": "home"},
-    entry=2, horizon=28, time="day",
+    patient="id",
+    treatment="arm",
+    reference="control",
+    exit="days",
+    event="status",
+    event_level="dead",
+    censored_level="alive",
+    competing={"discharged": "home"},
+    entry=2,
+    horizon=28,
+    time="day",
     phases=(Phase("baseline", 1, 1), Phase("after", 4, 7)),
 )
 
 
 @pytest.fixture
 def patients() -> pd.DataFrame:
-    return pd.DataFrame({
-        "id": [3, 1, 2, 4],
-        "arm": ["treated", "control", "control", "treated"],
-        "days": [30.0, 5.0, 28.0, 12.0],
-        "status": ["dead", "dead", "alive", "home"],
-        "age": [60.0, 71.0, np.nan, 44.0],
-    })
+    return pd.DataFrame(
+        {
+            "id": [3, 1, 2, 4],
+            "arm": ["treated", "control", "control", "treated"],
+            "days": [30.0, 5.0, 28.0, 12.0],
+            "status": ["dead", "dead", "alive", "home"],
+            "age": [60.0, 71.0, np.nan, 44.0],
+        }
+    )
 
 
 @pytest.fixture
 def visits() -> pd.DataFrame:
-    return pd.DataFrame({
-        "id": [1, 1, 2, 3, 3, 3],
-        "day": [1.0, 4.0, 1.0, 29.0, 1.0, 2.0],
-        "crp": ["12", "<0.2", "0.05", "3", " 8.5 ", None],
-        "plt": [100, 90, 200, 180, 150, 160],
-    })
+    return pd.DataFrame(
+        {
+            "id": [1, 1, 2, 3, 3, 3],
+            "day": [1.0, 4.0, 1.0, 29.0, 1.0, 2.0],
+            "crp": ["12", "<0.2", "0.05", "3", " 8.5 ", None],
+            "plt": [100, 90, 200, 180, 150, 160],
+        }
+    )
 
 
 @pytest.fixture
@@ -83,8 +95,13 @@ def test_limits_in_text_and_in_the_marker(cohort: Cohort) -> None:
 @pytest.mark.parametrize(
     ("text", "value", "censored"),
     [
-        ("<0.02", 0.02, "left"), ("< 0.02", 0.02, "left"), ("<=3", 3, "left"), ("≤3", 3, "left"),
-        (">500", 500, "right"), ("≥ 500", 500, "right"), ("1.5e2", 150, "none"),
+        ("<0.02", 0.02, "left"),
+        ("< 0.02", 0.02, "left"),
+        ("<=3", 3, "left"),
+        ("≤3", 3, "left"),
+        (">500", 500, "right"),
+        ("≥ 500", 500, "right"),
+        ("1.5e2", 150, "none"),
         (chr(0xFF1C) + "0.02", 0.02, "left"),  # full-width, as Japanese systems export it
         (chr(0xFF11) + chr(0xFF12), 12, "none"),
     ],
@@ -98,9 +115,7 @@ def test_text_values(
     assert (first["value"], first["censored"]) == (value, censored)
 
 
-def test_a_text_limit_of_its_own_is_kept(
-    patients: pd.DataFrame, visits: pd.DataFrame
-) -> None:
+def test_a_text_limit_of_its_own_is_kept(patients: pd.DataFrame, visits: pd.DataFrame) -> None:
     visits.loc[0, "crp"] = "<0.01"
     first = Cohort(patients, visits, _wide(SCHEMA), MARKERS).marker_data("crp").iloc[0]
     assert (first["value"], first["censored"]) == (0.01, "left")
@@ -110,7 +125,11 @@ def test_phases_include_both_ends(cohort: Cohort) -> None:
     plt = cohort.marker_data("plt")
     assert list(plt["day"]) == [1, 4, 1, 1, 2]
     assert list(plt["phase"].astype(object).where(plt["phase"].notna(), None)) == [
-        "baseline", "after", "baseline", "baseline", None,
+        "baseline",
+        "after",
+        "baseline",
+        "baseline",
+        None,
     ]
     assert list(plt["phase"].cat.categories) == ["baseline", "after"]
 
@@ -225,8 +244,10 @@ def test_identifiers_keep_their_zeros_and_match_across_types(
 ) -> None:
     texts = {1: "001", 2: "002", 3: "003", 4: "004"}
     cohort = Cohort(
-        patients.assign(id=patients["id"].map(texts)), visits.assign(id=visits["id"].map(texts)),
-        _wide(SCHEMA), MARKERS,
+        patients.assign(id=patients["id"].map(texts)),
+        visits.assign(id=visits["id"].map(texts)),
+        _wide(SCHEMA),
+        MARKERS,
     )
     assert list(cohort.patients["id"]) == ["001", "002", "003", "004"]
     mixed = Cohort(patients.assign(id=["3", "1", "2", "x4"]), visits, _wide(SCHEMA), MARKERS)

@@ -16,9 +16,18 @@ from longsurv.cohort import Cohort, Marker, Phase, Schema, read_cohort
 LIMIT = 0.5
 MARKERS = [Marker("crp", transform="log", lower_limit=LIMIT), Marker("plt")]
 SCHEMA = Schema(
-    patient="id", treatment="arm", reference=0, exit="days", event="status", horizon=20,
-    competing={"home": 2}, time="day", phases=(Phase("first", 0, 1), Phase("later", 2, 6)),
-    exclude_incomplete=True, exclude_before_entry=True, entry=1.0,
+    patient="id",
+    treatment="arm",
+    reference=0,
+    exit="days",
+    event="status",
+    horizon=20,
+    competing={"home": 2},
+    time="day",
+    phases=(Phase("first", 0, 1), Phase("later", 2, 6)),
+    exclude_incomplete=True,
+    exclude_before_entry=True,
+    entry=1.0,
 )
 STUDY = """
 [patients]
@@ -55,13 +64,15 @@ def tables(draw: st.DrawFn) -> tuple[pd.DataFrame, pd.DataFrame]:
     n = draw(st.integers(8, 15))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     ids = rng.permutation(1000)[:n]
-    patients = pd.DataFrame({
-        "id": ids,
-        "arm": np.where(rng.random(n) < 0.1, np.nan, rng.integers(0, 2, n)),
-        "days": np.round(rng.uniform(0, 30, n), 2),
-        "status": rng.integers(0, 3, n).astype(float),
-        "age": np.round(rng.normal(60, 9, n), 1),
-    })
+    patients = pd.DataFrame(
+        {
+            "id": ids,
+            "arm": np.where(rng.random(n) < 0.1, np.nan, rng.integers(0, 2, n)),
+            "days": np.round(rng.uniform(0, 30, n), 2),
+            "status": rng.integers(0, 3, n).astype(float),
+            "age": np.round(rng.normal(60, 9, n), 1),
+        }
+    )
     patients.loc[:3, "arm"] = [0, 1, 0, 1]
     patients.loc[:3, "days"] = [5, 9, 25, 30]
     patients.loc[:3, "status"] = [1, 1, 2, 1]
@@ -75,9 +86,14 @@ def tables(draw: st.DrawFn) -> tuple[pd.DataFrame, pd.DataFrame]:
     visits.loc[rng.random(len(visits)) < 0.1, "value"] = np.nan
     end = visits["id"].map(patients.set_index("id")["days"])
     visits = visits[(visits["day"] <= end) & (rng.random(len(visits)) < 0.7)]
-    seen = pd.DataFrame({  # so that both markers are always there
-        "id": ids[[0, 1]], "day": 0.25, "marker": ["crp", "plt"], "value": 2.0,
-    })
+    seen = pd.DataFrame(
+        {  # so that both markers are always there
+            "id": ids[[0, 1]],
+            "day": 0.25,
+            "marker": ["crp", "plt"],
+            "value": 2.0,
+        }
+    )
     return patients, pd.concat([visits, seen], ignore_index=True)
 
 
@@ -95,9 +111,7 @@ def assert_same(one: Cohort, other: Cohort, *, flow: bool = True) -> None:
 
 @quick
 @given(tables(), st.integers(0, 2**32 - 1))
-def test_row_order_does_not_matter(
-    pair: tuple[pd.DataFrame, pd.DataFrame], seed: int
-) -> None:
+def test_row_order_does_not_matter(pair: tuple[pd.DataFrame, pd.DataFrame], seed: int) -> None:
     patients, visits = pair
     shuffled = make(
         patients.sample(frac=1, random_state=seed), visits.sample(frac=1, random_state=seed)
@@ -116,7 +130,8 @@ def test_labels_of_patients_do_not_matter(pair: tuple[pd.DataFrame, pd.DataFrame
     )
     plain = make(patients, visits)
     for a, b in (
-        (plain.patients, named.patients), (plain.measurements, named.measurements),
+        (plain.patients, named.patients),
+        (plain.measurements, named.measurements),
         (plain.survival_data(), named.survival_data()),
     ):
         assert list(a["id"].map("patient {:05d}".format)) == list(b["id"])
@@ -128,8 +143,9 @@ def test_labels_of_patients_do_not_matter(pair: tuple[pd.DataFrame, pd.DataFrame
 def test_wide_and_long_give_the_same_cohort(pair: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     patients, visits = pair
     wide = visits.pivot(index=["id", "day"], columns="marker", values="value").reset_index()
-    assert_same(make(patients, visits), make(patients, wide, replace(SCHEMA, wide=True)),
-                flow=False)
+    assert_same(
+        make(patients, visits), make(patients, wide, replace(SCHEMA, wide=True)), flow=False
+    )
 
 
 @quick
@@ -153,8 +169,10 @@ def test_text_limits_and_marker_limits_agree(pair: tuple[pd.DataFrame, pd.DataFr
     low = (visits["value"] < LIMIT) & (visits["marker"] == "crp")
     text = visits["value"].astype(object).mask(low, f"<{LIMIT}")
     written = Cohort(
-        patients, visits.assign(value=text), SCHEMA, [replace(MARKERS[0], lower_limit=None),
-                                                      MARKERS[1]],
+        patients,
+        visits.assign(value=text),
+        SCHEMA,
+        [replace(MARKERS[0], lower_limit=None), MARKERS[1]],
     )
     assert_same(make(patients, visits), written)
 

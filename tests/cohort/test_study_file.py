@@ -107,7 +107,12 @@ def test_a_study_is_read(study: Path) -> None:
     assert list(cohort.survival_data()["status"]) == [0, 1, 0, 2]
     assert list(cohort.marker_data("crp")["value"]) == [12, 0.2, 0.1]
     assert list(cohort.measurements.columns) == [
-        "id", "day", "marker", "value", "censored", "phase",
+        "id",
+        "day",
+        "marker",
+        "value",
+        "censored",
+        "phase",
     ]
     assert read.models == ModelSettings("phase * arm + (1 | id)", "arm")
     assert read.sampling == SamplingSettings(1000, 2, 1)
@@ -208,12 +213,16 @@ def test_broken_binary_files(study: Path) -> None:
 
 def test_options_of_a_text_file(study: Path) -> None:
     text = VISITS.replace(",", ";").replace("clotted", "").replace("1.1", "ND")
-    (study.parent / "visits.csv").write_bytes(("備考;" + text).replace("\n", "\nあ;")
-                                              .rstrip("あ;").encode("cp932"))
+    (study.parent / "visits.csv").write_bytes(
+        ("備考;" + text).replace("\n", "\nあ;").rstrip("あ;").encode("cp932")
+    )
     found = problems_of(study)
     assert 'encoding = "cp932"' in found[0]
-    edit(study, 'patient = "pid"', 'patient = "pid"\nseparator = ";"\nencoding = "cp932"\n'
-         'missing = ["ND"]')
+    edit(
+        study,
+        'patient = "pid"',
+        'patient = "pid"\nseparator = ";"\nencoding = "cp932"\nmissing = ["ND"]',
+    )
     flow = read_cohort(study).flow.set_index("step")
     assert flow.loc["value recorded", "reason"] == "missing crp: 1, PT-INR: 1"
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from longsurv.models import LMM
 
 from longsurv.errors import EstimationError
 from longsurv.estimands.changes import (
@@ -13,6 +12,7 @@ from longsurv.estimands.changes import (
     difference_in_change,
     mean_curves,
 )
+from longsurv.models import LMM
 
 CHANGE = Change("phase", "before", "after", "arm", "active", "control")
 

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from longsurv.models import CoxPH
 from scipy import stats
 
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.exact_hazard import event_distribution, exact_hazard_ratio
 from longsurv.estimands.follow_up import two_groups
+from longsurv.models import CoxPH
 
 
 def one_day(events, n, reference_events, reference_n):

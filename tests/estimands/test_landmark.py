@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from longsurv.models import CoxPH
 
 from longsurv.cohort import Cohort, Marker, Schema
 from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.landmark import landmark
+from longsurv.models import CoxPH
 
 
 def make_cohort(visits, days=(3.0, 28.0, 5.0, 28.0, 12.0, 20.0), entry=None):

@@ -41,9 +41,7 @@ def long(patients):
 
 @pytest.fixture(scope="module")
 def wide(long):
-    return long.pivot(
-        index=["treatment", "patient"], columns=["marker", "visit"], values="number"
-    )
+    return long.pivot(index=["treatment", "patient"], columns=["marker", "visit"], values="number")
 
 
 def script(name, monkeypatch):

@@ -384,5 +384,5 @@ def test_bad_input(change, message):
 
 
 def test_all_problems_at_once():
-    with pytest.raises(ValueError, match="exit is not finite: row 0; .*no event"):
+    with pytest.raises(ValueError, match=r"exit is not finite: row 0; .*no event"):
         cox.prepare([[0.0], [1.0]], [np.nan, 1], [0, 0])

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from longsurv.models import CoxPH
 
 from longsurv.errors import EstimationError, FormulaError, LongsurvError
+from longsurv.models import CoxPH
 
 MODELS = [
     "rossi_efron", "rossi_breslow", "rossi_two_efron", "heart_efron", "heart_breslow", "lung_efron",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from longsurv.models import CoxPH
 
 from longsurv import priors as pr
 from longsurv.likelihood import cox
+from longsurv.models import CoxPH
 
 
 def mcse(x, kind="mean"):

@@ -7,11 +7,11 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-from longsurv.models import GLMM, LMM
 from scipy.special import expit
 
 from longsurv import compare
 from longsurv.errors import DataError, EstimationError, FormulaError, LongsurvError
+from longsurv.models import GLMM, LMM
 
 NAMES = {
     "period2": "C(period)[T.2]",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from longsurv.models import GLMM
 from scipy.special import expit, logsumexp
 
 from longsurv import priors as pr
 from longsurv.design.quadrature import normal_grid
 from longsurv.likelihood import glmm
+from longsurv.models import GLMM
 
 GRID = np.arange(-9.0, 9.01, 0.1)
 FAMILIES = ["bernoulli", "ordinal", "censored", "student", "student4"]

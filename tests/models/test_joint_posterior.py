@@ -46,7 +46,7 @@ def tiny(random: str = "1", n: int = 2, **more) -> JointModel:
     ids=["weibull", "spline", "slopes"],
 )
 def test_density_is_the_twin_s_integrated(more):
-    """log p(y, T, theta) up to the smoothing's constant; the twin is summed over a grid of its b."""
+    """log p(y, T, theta), but for the smoothing's constant; the twin is summed over its b."""
     spec = tiny(**more, nodes=21)
     model = spec.to_pymc()
     logp = model.compile_logp(jacobian=False, mode="FAST_COMPILE", sum=True)

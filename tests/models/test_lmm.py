@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from longsurv.models import LMM
 
 from longsurv.errors import DataError, FormulaError, LongsurvError
 from longsurv.likelihood import lmm
+from longsurv.models import LMM
 
 MODELS = [
     "sleepstudy", "sleepstudy_intercept", "sleepstudy_slope_only", "gaps", "dyestuff", "dyestuff2",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from longsurv.models import LMM
 from scipy.stats import multivariate_normal
 
 from longsurv import priors as pr
 from longsurv.likelihood import lmm
+from longsurv.models import LMM
 
 
 def tiny(formula: str) -> LMM:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from longsurv.models import LMM, CoxPH
 from scipy import stats
 
 from longsurv.errors import LongsurvError
+from longsurv.models import LMM, CoxPH
 from longsurv.results.reference import t_p_value, t_quantile
 
 TIDY = ["term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high"]

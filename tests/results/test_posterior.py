@@ -7,10 +7,10 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from longsurv.models import LMM, CoxPH
 
 from longsurv.errors import LongsurvError
 from longsurv.likelihood import cox, lmm
+from longsurv.models import LMM, CoxPH
 
 TIDY = [
     "term", "estimate", "std_error", "conf_low", "conf_high", "prob_positive", "r_hat", "ess_bulk",

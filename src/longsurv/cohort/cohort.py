@@ -108,7 +108,8 @@ class Cohort:
         self._tables = _check(
             _as_table(patients, "the patient table"),
             None if measurements is None else _as_table(measurements, "the measurement table"),
-            schema, list(self._markers.values()),
+            schema,
+            list(self._markers.values()),
         )
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -256,14 +257,13 @@ class Cohort:
         censored = int((tables.measurements["censored"] != "none").sum())
         beyond = f", {censored:,} of them beyond a detection limit" if censored else ""
         removed = tables.flow.groupby("unit", sort=False)["removed"].sum()
-        left_out = [
-            plural(int(n), str(unit).removesuffix("s")) for unit, n in removed.items() if n
-        ]
+        left_out = [plural(int(n), str(unit).removesuffix("s")) for unit, n in removed.items() if n]
         lines = [
             f"{plural(len(tables.patients), 'patient')}: {', '.join(groups)}"
             + (", randomised" if self.randomised else ""),
             f"{', '.join(outcome)}{until}{since} {schema.time_unit}".rstrip()
-            if until else ", ".join(outcome),
+            if until
+            else ", ".join(outcome),
             f"{plural(len(self._markers), 'marker')}, "
             f"{plural(len(tables.measurements), 'measurement')}{beyond}",
         ]

@@ -109,10 +109,18 @@ def _read_csv(source: Source) -> pd.DataFrame:
         # Rows longer than the header would lose their last cells with a mere warning.
         warnings.simplefilter("error", pd.errors.ParserWarning)
         frame = pd.read_csv(
-            source.path, sep=separator, encoding=source.encoding, header=None, skiprows=1,
-            names=range(len(names)), index_col=False, skip_blank_lines=False, low_memory=False,
+            source.path,
+            sep=separator,
+            encoding=source.encoding,
+            header=None,
+            skiprows=1,
+            names=range(len(names)),
+            index_col=False,
+            skip_blank_lines=False,
+            low_memory=False,
             dtype={k: str for k, name in enumerate(names) if name == source.id},
-            keep_default_na=False, na_values=[*MISSING, *source.missing],
+            keep_default_na=False,
+            na_values=[*MISSING, *source.missing],
         )
     # Given afterwards, so that a name used twice stays visible as such.
     return frame.set_axis(names, axis=1)
@@ -120,8 +128,12 @@ def _read_csv(source: Source) -> pd.DataFrame:
 
 def _read_excel(source: Source) -> pd.DataFrame:
     frame = pd.read_excel(
-        source.path, sheet_name=source.sheet or 0, header=None, keep_default_na=False,
-        na_values=[*MISSING, *source.missing], engine="openpyxl",
+        source.path,
+        sheet_name=source.sheet or 0,
+        header=None,
+        keep_default_na=False,
+        na_values=[*MISSING, *source.missing],
+        engine="openpyxl",
     )
     if frame.empty:
         raise pd.errors.EmptyDataError

@@ -110,7 +110,10 @@ def check_measurements(
         readings = readings.select(~late)
     _note(readings, markers, ledger)
     return CheckedMeasurements(
-        owner[readings.row], times[readings.row], readings.marker, readings.value,
+        owner[readings.row],
+        times[readings.row],
+        readings.marker,
+        readings.value,
         readings.censored,
     )
 
@@ -131,7 +134,10 @@ def _check_owner(
         return table, None
     owner = patients.ids.locate(table.ids)
     problems.rows(
-        table, name, (owner < 0) & ~missing, f"patient not in {patient_table}",
+        table,
+        name,
+        (owner < 0) & ~missing,
+        f"patient not in {patient_table}",
         "Every patient measured needs a row there.",
     )
     return table, owner
@@ -150,8 +156,12 @@ def _read_long(
     marker = np.array([position.get(str(level), -1) for level in found] + [-1])[codes]
     numbers = to_numbers(value_column)
     problems.rows(
-        table, schema.marker, (codes < 0) & ~numbers.missing, "a value without a marker's name",
-        "Say which marker it is.", values=value_column,
+        table,
+        schema.marker,
+        (codes < 0) & ~numbers.missing,
+        "a value without a marker's name",
+        "Say which marker it is.",
+        values=value_column,
     )
     censored = numbers.censored
     if "censored" in table.frame.columns and schema.value != "censored":
@@ -170,7 +180,10 @@ def _read_long(
         hints = [suggest(level, position) for level in found if str(level) not in position]
         hint = next((f"{text[0].upper()}{text[1:]} " for text in hints if text), "")
         problems.rows(
-            table, schema.marker, other, "a marker the study does not name",
+            table,
+            schema.marker,
+            other,
+            "a marker the study does not name",
             f"{hint}The study's markers are {show_list(position)}; correct the name, describe the "
             "marker, or set exclude_other_markers = true to leave such rows out and count them.",
             values=name_column,
@@ -186,7 +199,8 @@ def _read_wide(
 ) -> Readings | None:
     n = len(table.frame)
     ledger.start(
-        "in the measurement table", n * len(markers),
+        "in the measurement table",
+        n * len(markers),
         f"{table.name}: {n:,} rows x {len(markers)} markers",
     )
     parts = []
@@ -214,8 +228,12 @@ def _read_censored(table: Table, from_text: np.ndarray, problems: Problems) -> n
     codes, found = encode(column)
     meaning = np.array([find_level(level, list(CENSORED)) for level in found] + [0])
     problems.rows(
-        table, "censored", meaning[codes] < 0, "unknown censoring",
-        f"Expected one of {show_list(CENSORED)}.", values=column,
+        table,
+        "censored",
+        meaning[codes] < 0,
+        "unknown censoring",
+        f"Expected one of {show_list(CENSORED)}.",
+        values=column,
     )
     return np.where(from_text > 0, from_text, meaning[codes]).astype(np.int8)
 
@@ -224,7 +242,10 @@ def _refuse_text(
     table: Table, name: str, wrong: np.ndarray, column: pd.Series, problems: Problems
 ) -> None:
     problems.rows(
-        table, name, wrong, "text in a column of numbers",
+        table,
+        name,
+        wrong,
+        "text in a column of numbers",
         'Expected a number, "<" or ">" and a detection limit, or nothing if not measured.',
         values=column,
     )
@@ -234,8 +255,12 @@ def _refuse_infinite(
     table: Table, name: str, values: np.ndarray, column: pd.Series, problems: Problems
 ) -> None:
     problems.rows(
-        table, name, np.isinf(values), "infinite value",
-        "Expected a finite number, or nothing if not measured.", values=column,
+        table,
+        name,
+        np.isinf(values),
+        "infinite value",
+        "Expected a finite number, or nothing if not measured.",
+        values=column,
     )
 
 
@@ -277,7 +302,9 @@ def _apply_limits(
     if wrong.any():
         names = {markers[k].name for k in readings.marker[wrong]}
         problems.rows(
-            table, sorted(names) if schema.wide else schema.value, readings.row[wrong],
+            table,
+            sorted(names) if schema.wide else schema.value,
+            readings.row[wrong],
             "not above 0 for a marker on the log scale",
             "Correct it; or, if it stands for a value below detection, give the marker a "
             f"lower_limit ({show_list(sorted(names))}).",
@@ -294,17 +321,28 @@ def _check_times(
     used = _has_reading(table, readings)
     bad = numbers.bad | (numbers.censored != 0)
     problems.rows(
-        table, schema.time, used & bad, "not a number",
-        "Expected the measurement time as a number.", values=column,
+        table,
+        schema.time,
+        used & bad,
+        "not a number",
+        "Expected the measurement time as a number.",
+        values=column,
     )
     problems.rows(
-        table, schema.time, used & numbers.missing, "no measurement time",
+        table,
+        schema.time,
+        used & numbers.missing,
+        "no measurement time",
         "Every measurement needs one.",
     )
     usable = np.isfinite(numbers.values) & (numbers.values >= 0)
     problems.rows(
-        table, schema.time, used & ~bad & ~numbers.missing & ~usable, "negative or infinite time",
-        "Expected 0 or more, counted from time zero.", values=column,
+        table,
+        schema.time,
+        used & ~bad & ~numbers.missing & ~usable,
+        "negative or infinite time",
+        "Expected 0 or more, counted from time zero.",
+        values=column,
     )
     return np.where(usable & ~bad, numbers.values, np.nan)
 
@@ -329,7 +367,10 @@ def _check_duplicates(
     rows, at = np.unique(readings.row[twice], return_index=True)
     names = [markers[k].name for k in marker[twice][at]]
     problems.rows(
-        table, schema.time, rows, "a marker is measured twice at one time in a patient",
+        table,
+        schema.time,
+        rows,
+        "a marker is measured twice at one time in a patient",
         "Keep one of the values, or tell the times apart.",
         words=[f"{name} at {times[row]:.10g}" for name, row in zip(names, rows, strict=True)],
     )
@@ -363,8 +404,12 @@ def _check_follow_up(
         dated = zip(times[rows[chosen]], end[chosen], strict=True)
         said = [f"time {t:.10g} > {e:.10g}" for t, e in dated]
         problems.rows(
-            table, schema.time, rows[chosen], what,
-            "Correct the time or the follow-up, or set a tolerance.", words=said,
+            table,
+            schema.time,
+            rows[chosen],
+            what,
+            "Correct the time or the follow-up, or set a tolerance.",
+            words=said,
         )
 
 
@@ -385,6 +430,5 @@ def _note(readings: Readings, markers: Sequence[Marker], ledger: Ledger) -> None
 
 def _describe(readings: Readings, markers: Sequence[Marker]) -> list[str]:
     return [
-        f"{markers[k].name} {v:.10g}"
-        for k, v in zip(readings.marker, readings.value, strict=True)
+        f"{markers[k].name} {v:.10g}" for k, v in zip(readings.marker, readings.value, strict=True)
     ]

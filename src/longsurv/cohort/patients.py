@@ -103,7 +103,10 @@ def _check_ids(table: Table, schema: Schema, problems: Problems) -> Table:
         table, schema.patient, ids.missing, "no patient identifier", "Every row needs one."
     )
     problems.rows(
-        table, schema.patient, ids.repeated, "a patient appears more than once",
+        table,
+        schema.patient,
+        ids.repeated,
+        "a patient appears more than once",
         "Expected one row a patient; repeated measurements belong in the measurement table.",
     )
     return table
@@ -119,14 +122,22 @@ def _check_time(
     numbers = to_numbers(column)
     bad = numbers.bad | (numbers.censored != 0)
     problems.rows(
-        table, name, bad, "not a number", f"Expected the {role} as a number.",
+        table,
+        name,
+        bad,
+        "not a number",
+        f"Expected the {role} as a number.",
         values=column,
     )
     with np.errstate(invalid="ignore"):
         wrong = (numbers.values < 0) | np.isinf(numbers.values)
     problems.rows(
-        table, name, wrong & ~bad, "negative or infinite time",
-        "Expected 0 or more, counted from time zero.", values=column,
+        table,
+        name,
+        wrong & ~bad,
+        "negative or infinite time",
+        "Expected 0 or more, counted from time zero.",
+        values=column,
     )
     return np.where(bad | wrong, np.nan, numbers.values), numbers.missing
 
@@ -152,8 +163,12 @@ def _check_treatment(
         groups = [found[k] if k >= 0 else level for level, k in zip(wanted, at, strict=True)]
         unknown = np.isin(codes, [k for k in range(len(found)) if k not in at])
         problems.rows(
-            table, schema.treatment, unknown, "unknown treatment level",
-            f"Expected one of {show_list(schema.levels)}.", values=column,
+            table,
+            schema.treatment,
+            unknown,
+            "unknown treatment level",
+            f"Expected one of {show_list(schema.levels)}.",
+            values=column,
         )
         first = groups[[str(level) for level in wanted].index(str(schema.reference))]
     else:
@@ -165,7 +180,9 @@ def _check_treatment(
             counts = np.bincount(codes[codes >= 0], minlength=len(found))
             said = ", ".join(f"{show(v)} ({c:,})" for v, c in zip(found, counts, strict=True))
             problems.rows(
-                table, schema.treatment, np.isin(codes, np.argsort(-counts)[2:]),
+                table,
+                schema.treatment,
+                np.isin(codes, np.argsort(-counts)[2:]),
                 f"{len(found)} treatment levels where two were expected ({said}); a rarer one",
                 "Correct them, or list every level of the study as levels = [...].",
                 values=column,
@@ -176,9 +193,7 @@ def _check_treatment(
     return order[codes], groups
 
 
-def _check_status(
-    table: Table, schema: Schema, problems: Problems
-) -> np.ndarray | None:
+def _check_status(table: Table, schema: Schema, problems: Problems) -> np.ndarray | None:
     column = problems.column(table, schema.event, "the status at the end of follow-up")
     if column is None:
         return None
@@ -197,7 +212,10 @@ def _check_status(
                 )
     known = [level for _, levels in schema.statuses for level in levels]
     problems.rows(
-        table, schema.event, (codes >= 0) & (status[codes] < 0), "unknown status",
+        table,
+        schema.event,
+        (codes >= 0) & (status[codes] < 0),
+        "unknown status",
         f"Expected one of {show_list(known)}; name other statuses as censored or competing.",
         values=column,
     )
@@ -220,7 +238,10 @@ def _check_complete(
         return keep
     for name, gap in gaps.items():
         problems.rows(
-            table, name, gap, "missing",
+            table,
+            name,
+            gap,
+            "missing",
             "Every patient needs treatment and outcome; fill them in, or set "
             "exclude_incomplete = true to leave these patients out and count them.",
         )
@@ -249,23 +270,26 @@ def _check_at_risk(
         return keep
     said = [f"{a:g} <= {b:g}" for a, b in zip(exit_[never], entry[never], strict=True)]
     problems.rows(
-        table, schema.exit, np.flatnonzero(never),
+        table,
+        schema.exit,
+        np.flatnonzero(never),
         "death before entry (or the end of follow-up at or before the start of risk)",
         "Such a patient is never at risk: correct the times, or set exclude_before_entry = true "
         "to leave these patients out and count them.",
         words=said,
     )
     problems.rows(
-        table, str(schema.entry), late, f"entry at or after the horizon ({horizon:g})",
+        table,
+        str(schema.entry),
+        late,
+        f"entry at or after the horizon ({horizon:g})",
         "Correct the times, or set exclude_before_entry = true.",
         words=[f"{time:g}" for time in entry[late]],
     )
     return keep
 
 
-def _check_covariates(
-    table: Table, schema: Schema, problems: Problems
-) -> None:
+def _check_covariates(table: Table, schema: Schema, problems: Problems) -> None:
     """Find listed columns that are missing, names in use, and text among numbers."""
     for name in dict.fromkeys((*schema.baseline_covariates, *schema.categorical)):
         problems.column(table, name, "a covariate")
@@ -282,15 +306,22 @@ def _check_covariates(
             continue
         if pd.api.types.is_numeric_dtype(column):
             problems.rows(
-                table, name, np.isinf(to_numbers(column).values), "infinite value",
-                "Expected a finite number, or nothing if unknown.", values=column,
+                table,
+                name,
+                np.isinf(to_numbers(column).values),
+                "infinite value",
+                "Expected a finite number, or nothing if unknown.",
+                values=column,
             )
         elif pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column):
             numbers = to_numbers(column)
             bad = numbers.bad | (numbers.censored != 0)
             if 2 * bad.sum() < np.count_nonzero(~numbers.missing):
                 problems.rows(
-                    table, name, bad, "text in a column of numbers",
+                    table,
+                    name,
+                    bad,
+                    "text in a column of numbers",
                     "Correct it; leave it empty if unknown; or name the column in "
                     "categorical = [...] if its values are labels.",
                     values=column,

@@ -138,4 +138,3 @@ class Problems:
         """Raise a DataError of all problems found, each once."""
         if self.texts:
             raise DataError(list(dict.fromkeys(self.texts)))
-

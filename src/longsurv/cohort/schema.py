@@ -169,7 +169,9 @@ class Schema:
             object.__setattr__(self, name, as_levels(getattr(self, name)))
         object.__setattr__(self, "competing", dict(self.competing))
         problems = [
-            *self._name_problems(), *self._clock_problems(), *self._level_problems(),
+            *self._name_problems(),
+            *self._clock_problems(),
+            *self._level_problems(),
             *self._phase_problems(),
         ]
         if problems:

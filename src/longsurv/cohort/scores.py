@@ -103,7 +103,11 @@ def jaam_dic(
     fibrin = _fibrin_source(fdp, d_dimer, d_dimer_cutoffs, "d_dimer_cutoffs")
     values = _components(
         table,
-        sirs=sirs, platelets=platelets, platelet_fall=platelet_fall, pt_ratio=pt_ratio, **fibrin,
+        sirs=sirs,
+        platelets=platelets,
+        platelet_fall=platelet_fall,
+        pt_ratio=pt_ratio,
+        **fibrin,
     ).pipe(_needless_fall)
     points = {"sirs_points": _classes(values["sirs"], (values["sirs"] >= 3, 1))}
     points |= _jaam_coagulation(values, d_dimer_cutoffs)
@@ -194,7 +198,10 @@ def isth_overt_dic(
     fibrin = _fibrin_source(fdp, d_dimer, cutoffs, "d_dimer_upper_limit")
     values = _components(
         table,
-        platelets=platelets, pt_prolongation=pt_prolongation, fibrinogen=fibrinogen, **fibrin,
+        platelets=platelets,
+        pt_prolongation=pt_prolongation,
+        fibrinogen=fibrinogen,
+        **fibrin,
     )
     plt, pt, fib = values["platelets"], values["pt_prolongation"], values["fibrinogen"]
     marker, (low, high) = _fibrin_marker(values, cutoffs, (10.0, 25.0))
@@ -326,9 +333,7 @@ def _fibrin_source(
     return {"d_dimer": d_dimer} if fdp is None else {"fdp": fdp}
 
 
-def _components(
-    table: pd.DataFrame | None, **components: Component | None
-) -> pd.DataFrame:
+def _components(table: pd.DataFrame | None, **components: Component | None) -> pd.DataFrame:
     """Components side by side as numbers, after every check; a component of None is left out."""
     problems: list[str] = []
     columns: dict[str, pd.Series] = {}

@@ -48,8 +48,9 @@ _KINDS = {
     "a whole number, 1 or more": lambda v: _is_number(v) and isinstance(v, int) and v >= 1,
     "a whole number, 0 or more": lambda v: _is_number(v) and isinstance(v, int) and v >= 0,
     "a list of text": lambda v: _is_list_of(v, str),
-    "a value or a list of values": lambda v: _is_level(v)
-    or (_is_list_of(v, (str, int, float, bool)) and len(v) > 0),
+    "a value or a list of values": lambda v: (
+        _is_level(v) or (_is_list_of(v, (str, int, float, bool)) and len(v) > 0)
+    ),
     "a list of values": lambda v: _is_list_of(v, (str, int, float, bool)),
     "a value": _is_level,
     "a table": lambda v: isinstance(v, dict),
@@ -58,44 +59,75 @@ _KINDS = {
 _TEXT, _FLAG, _NUMBER = Key("text"), Key("true or false"), Key("a number")
 _NAME = Key("text", required=True)
 _FILE = {
-    "sheet": _TEXT, "separator": Key("a single character"), "encoding": _TEXT,
+    "sheet": _TEXT,
+    "separator": Key("a single character"),
+    "encoding": _TEXT,
     "missing": Key("a list of text"),
 }
 
 TABLES: dict[str, dict[str, Key]] = {
     "study": {"title": _TEXT, "note": _TEXT, "reconstructed": _FLAG, "randomised": _FLAG},
     "patients": {
-        "file": _NAME, "id": _NAME, "treatment": _NAME, "reference": Key("a value", required=True),
-        "levels": Key("a list of values"), "covariates": Key("a list of text"),
-        "categorical": Key("a list of text"), "exclude_incomplete": _FLAG, **_FILE,
+        "file": _NAME,
+        "id": _NAME,
+        "treatment": _NAME,
+        "reference": Key("a value", required=True),
+        "levels": Key("a list of values"),
+        "covariates": Key("a list of text"),
+        "categorical": Key("a list of text"),
+        "exclude_incomplete": _FLAG,
+        **_FILE,
     },
     "outcome": {
-        "time": _NAME, "status": _NAME, "event": Key("a value or a list of values"),
-        "censored": Key("a value or a list of values"), "competing": Key("a table"),
-        "entry": Key("a number or the name of a column"), "horizon": _NUMBER, "unit": _TEXT,
-        "time_zero": _TEXT, "exclude_before_entry": _FLAG,
+        "time": _NAME,
+        "status": _NAME,
+        "event": Key("a value or a list of values"),
+        "censored": Key("a value or a list of values"),
+        "competing": Key("a table"),
+        "entry": Key("a number or the name of a column"),
+        "horizon": _NUMBER,
+        "unit": _TEXT,
+        "time_zero": _TEXT,
+        "exclude_before_entry": _FLAG,
     },
     "measurements": {
-        "file": _NAME, "patient": _TEXT, "time": _NAME, "marker": _TEXT, "value": _TEXT,
-        "wide": _FLAG, "tolerance": _NUMBER, "exclude_other_markers": _FLAG, **_FILE,
+        "file": _NAME,
+        "patient": _TEXT,
+        "time": _NAME,
+        "marker": _TEXT,
+        "value": _TEXT,
+        "wide": _FLAG,
+        "tolerance": _NUMBER,
+        "exclude_other_markers": _FLAG,
+        **_FILE,
     },
     "phases": {},
     "markers": {},
     "models": {"trajectory": _TEXT, "mortality": _TEXT},
     "sampling": {
-        "draws": Key("a whole number, 1 or more"), "chains": Key("a whole number, 1 or more"),
+        "draws": Key("a whole number, 1 or more"),
+        "chains": Key("a whole number, 1 or more"),
         "seed": Key("a whole number, 0 or more"),
     },
 }
 MARKER_KEYS = {
-    "label": _TEXT, "unit": _TEXT, "transform": _TEXT, "lower_limit": _NUMBER, "direction": _TEXT,
+    "label": _TEXT,
+    "unit": _TEXT,
+    "transform": _TEXT,
+    "lower_limit": _NUMBER,
+    "direction": _TEXT,
     "family": _TEXT,
 }
 # Where the study file's words differ from those of Schema.
 _SCHEMA_NAMES = {
     "patients": {"id": "patient", "covariates": "baseline_covariates"},
-    "outcome": {"time": "exit", "status": "event", "event": "event_level",
-                "censored": "censored_level", "unit": "time_unit"},
+    "outcome": {
+        "time": "exit",
+        "status": "event",
+        "event": "event_level",
+        "censored": "censored_level",
+        "unit": "time_unit",
+    },
     "measurements": {"patient": "measurement_patient"},
 }
 
@@ -193,7 +225,9 @@ def read_study(path: str | Path) -> StudyFile:
     assert patients is not None
     cohort = Cohort(patients, measurements, schema, markers, **tables["study"])
     return StudyFile(
-        path, cohort, _read_models(tables["models"], schema),
+        path,
+        cohort,
+        _read_models(tables["models"], schema),
         SamplingSettings(**tables["sampling"]),
     )
 
@@ -325,7 +359,8 @@ def _read_models(given: Mapping[str, str], schema: Schema) -> ModelSettings:
     patient, treatment = _quote(schema.patient), _quote(schema.treatment)
     time = _quote(schema.time)
     default = ModelSettings(
-        trajectory=f"phase * {treatment} + (1 | {patient})" if schema.phases
+        trajectory=f"phase * {treatment} + (1 | {patient})"
+        if schema.phases
         else f"{time} * {treatment} + ({time} | {patient})",
         mortality=treatment,
     )

@@ -55,8 +55,8 @@ class Baseline:
     def breaks(self) -> tuple[float, ...]:
         """Times where the hazard jumps, across which no quadrature should reach.
 
-        A cubic spline has two continuous derivatives: 15 points over the whole of each follow-up then
-        cost less than pieces and leave estimates within 1 % of a standard error.
+        A cubic spline has two continuous derivatives: 15 points over the whole of each follow-up
+        then cost less than pieces and leave estimates within 1 % of a standard error.
         """
         return self.knots if self.kind == "piecewise" else ()
 

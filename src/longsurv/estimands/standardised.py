@@ -163,7 +163,8 @@ def _of_draws(risks: np.ndarray, names: Sequence[str], level: float) -> pd.DataF
 def _of_moments(
     risk: np.ndarray, cov: np.ndarray, names: Sequence[str], level: float
 ) -> pd.DataFrame:
-    """Table from the two risks and their covariance; ratios on the log, risks on the logit scale."""
+    """Table from the two risks and their covariance; ratios on the log, risks on the logit
+    scale."""
     from scipy.special import expit, logit, ndtr, ndtri
 
     z = float(ndtri(0.5 + level / 2))

@@ -2,6 +2,16 @@
 
 from longsurv.inference.curvature import Whitening, hessian, whiten
 from longsurv.inference.maximise import Optimum, maximise
+from longsurv.inference.posterior import sample_posterior
 from longsurv.inference.sample import Draws, sample
 
-__all__ = ["Draws", "Optimum", "Whitening", "hessian", "maximise", "sample", "whiten"]
+__all__ = [
+    "Draws",
+    "Optimum",
+    "Whitening",
+    "hessian",
+    "maximise",
+    "sample",
+    "sample_posterior",
+    "whiten",
+]

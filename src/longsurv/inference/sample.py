@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,14 +77,16 @@ def sample(
     d = len(centre)
     safe = guarded(density)
 
-    def make_logp():
+    def make_logp() -> LogDensity:
         def logp(z: np.ndarray) -> tuple[float, np.ndarray]:
             value, gradient = safe(centre + factor @ z)
             return value, transposed @ gradient
 
         return logp
 
-    def make_expand(_seed1: int, _seed2: int, _chain: int):
+    def make_expand(
+        _seed1: int, _seed2: int, _chain: int
+    ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
         def expand(z: np.ndarray) -> dict[str, np.ndarray]:
             return {"z": z}
 

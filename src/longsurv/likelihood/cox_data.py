@@ -90,10 +90,12 @@ class CoxData:
 
     @property
     def n_events(self) -> int:
+        """Number of events."""
         return int(self.arrays.deaths.sum())
 
     @property
     def n_columns(self) -> int:
+        """Number of covariates."""
         return self.arrays.X.shape[1]
 
     @property

@@ -22,7 +22,8 @@ ETA_LIMIT = 1e10
 
 @njit(cache=True, nogil=True)
 def usable(eta: Floats) -> bool:
-    for i in range(len(eta)):
+    """Whether every linear predictor is a number small enough to work with."""
+    for i in range(len(eta)):  # noqa: SIM110 (a compiled loop)
         if not abs(eta[i]) <= ETA_LIMIT:  # written so that nan is not usable
             return False
     return True

@@ -13,7 +13,7 @@ Integers = NDArray[np.integer]
 @njit(cache=True, nogil=True)
 def whole(values: Floats) -> bool:
     """Whether every value is a whole number."""
-    for value in values:
+    for value in values:  # noqa: SIM110 (a compiled loop)
         if value != np.floor(value):
             return False
     return True

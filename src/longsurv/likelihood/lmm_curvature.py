@@ -84,7 +84,6 @@ def variance_curvature(
     Kt = np.swapaxes(K, 1, 2)
     H1 = Kt @ N / sigma2
     H2 = Kt @ H1 / sigma2
-    H3 = Kt @ H2 / sigma2
     G1 = A @ K / sigma2
     G2 = G1 @ K / sigma2
     BN = B @ N

@@ -146,7 +146,8 @@ def _few_events(design: Any) -> tuple[str, ...]:
     if events >= 10 * p:
         return ()
     return (
-        f"There are {events} events for {p} coefficient{'s' if p > 1 else ''}: normal intervals and "
+        f"There are {events} events for {p} coefficient{'s' if p > 1 else ''}: normal intervals "
+        "and "
         "p values are unreliable below about 10 events a coefficient.",
     )
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
 
-ContrastLike = str | Mapping[str, float] | Sequence[float] | np.ndarray | pd.DataFrame
+ContrastLike: TypeAlias = str | Mapping[str, float] | Sequence[float] | np.ndarray | pd.DataFrame
 
 
 def contrast_matrix(asked: ContrastLike, names: Sequence[str]) -> tuple[np.ndarray, list[str]]:

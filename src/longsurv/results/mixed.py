@@ -1,8 +1,11 @@
-"""Answers of mixed-effects models: variance parameters, random effects, predictions for patients."""
+"""Answers of mixed-effects models: variance parameters, random effects, predictions for
+patients."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +13,7 @@ import pandas as pd
 from longsurv.errors import LongsurvError
 from longsurv.likelihood import lmm
 from longsurv.likelihood.covariance import covariance
-from longsurv.likelihood.lmm_patients import random_effects
+from longsurv.likelihood.lmm_patients import RandomEffects, random_effects
 from longsurv.results.estimate import TIDY, Estimate, check_level
 from longsurv.results.mixed_methods import MixedMethods, MixedPosteriorMethods
 from longsurv.results.posterior import Posterior
@@ -36,7 +39,8 @@ class VarianceEstimate:
     std_error: np.ndarray
 
     def table(self, level: float) -> pd.DataFrame:
-        """In the grammar of `tidy`: intervals on the log scale for SDs, Fisher's z for correlations."""
+        """In the grammar of `tidy`: intervals on the log scale for SDs, Fisher's z for
+        correlations."""
         z = t_quantile(level, np.inf)
         rows = []
         for name, value, se in zip(self.names, self.values, self.std_error, strict=True):
@@ -154,22 +158,31 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
 
     data: lmm.LMMData
 
-    def _random_effects(self):
-        """Random effects given each draw: yields (draw index, RandomEffects)."""
-        q, scale = len(self.design.random.names), self.data.z_scale
+    def covariance_draws(self) -> np.ndarray:
+        """D at every draw, shape (chains * draws, q, q), in the units of Z."""
+        effects, group = self.design.random.names, self.design.group_name
+        sd = [self.samples[f"sd({name}|{group})"].ravel() for name in effects]
+        D = np.zeros((len(sd[0]), len(effects), len(effects)))
+        for i, row in enumerate(effects):
+            D[:, i, i] = sd[i] ** 2
+            for j, column in enumerate(effects[:i]):
+                # Effects of different blocks have no correlation among the samples: it is 0.
+                correlation = self.samples.get(f"cor({column},{row}|{group})")
+                if correlation is not None:
+                    D[:, i, j] = D[:, j, i] = correlation.ravel() * sd[i] * sd[j]
+        return D
+
+    def _random_effects(self) -> Iterator[tuple[np.ndarray, RandomEffects]]:
+        """D and the conditional distribution of the random effects, draw by draw."""
+        scale = np.outer(self.data.z_scale, self.data.z_scale)
         sigma = self.samples["sigma"].ravel()
-        names = self.design.variance_names
-        sd = np.stack([self.samples[name].ravel() for name in names[1 : 1 + q]], axis=-1)
-        z = self.draws.theta.reshape(len(sigma), -1)[:, -(q * (q - 1) // 2) or None :]
         beta = self.coefficients.reshape(len(sigma), -1)
-        for s in range(len(sigma)):
-            correlations = z[s] if q > 1 else np.empty(0)
-            D = covariance(sd[s] * scale, correlations)
-            lam = np.linalg.cholesky(D) / sigma[s]
-            yield s, random_effects(self.data, lam, sigma[s], beta[s])
+        for D, s, b in zip(self.covariance_draws(), sigma, beta, strict=True):
+            lam = np.linalg.cholesky(D * scale) / s
+            yield D, random_effects(self.data, lam, s, b)
 
     def ranef(self, level: float = 0.95) -> pd.DataFrame:
-        """Posterior means and SDs of the random effects, averaged over the draws' exact conditionals.
+        """Posterior means and SDs of the random effects, from the draws' exact conditionals.
 
         Returns
         -------
@@ -179,7 +192,9 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
         """
         check_level(level)
         count = self.samples["sigma"].size
-        mean = square = variance = 0.0
+        mean = square = variance = np.zeros(
+            (len(self.design.labels), len(self.design.random.names))
+        )
         for _, b in self._random_effects():
             mean = mean + b.mean / count
             square = square + b.mean**2 / count
@@ -202,14 +217,15 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
         values = beta @ X.T
         if by_patient:
             rng = np.random.default_rng(self.draws.seed)
-            known = np.flatnonzero(group >= 0)
-            for s, b in self._random_effects():
-                needed, back = np.unique(group[known], return_inverse=True)
-                half = np.linalg.cholesky(b.cov[needed])
-                drawn = b.mean[needed] + np.einsum(
-                    "nqr,nr->nq", half, rng.standard_normal(half.shape[:2])
-                )
-                values[s, known] += np.einsum("iq,iq->i", Z[known], drawn[back])
+            known, unseen = np.flatnonzero(group >= 0), np.flatnonzero(group < 0)
+            needed, back = np.unique(group[known], return_inverse=True)
+            _, person = np.unique(_labels(frame, self.design, unseen), return_inverse=True)
+            for s, (D, b) in enumerate(self._random_effects()):
+                own = b.mean[needed] + _normal(rng, b.cov[needed])
+                values[s, known] += np.einsum("iq,iq->i", Z[known], own[back])
+                if len(unseen):
+                    own = _normal(rng, np.broadcast_to(D, (person.max() + 1, *D.shape)))
+                    values[s, unseen] += np.einsum("iq,iq->i", Z[unseen], own[person])
         low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2], axis=0)
         return frame.assign(
             estimate=values.mean(axis=0),
@@ -227,43 +243,18 @@ def natural_variances(phi: np.ndarray, q: int) -> np.ndarray:
     return np.concatenate([sds, below])
 
 
-def estimate_variances(
-    names: tuple[str, ...], D: np.ndarray, sigma: float, information: np.ndarray
-) -> VarianceEstimate:
-    """Variance parameters with delta-method standard errors.
-
-    Parameters
-    ----------
-    names : tuple of str
-    D : ndarray, shape (q, q)
-        Covariance of the random effects.
-    sigma : float
-    information : ndarray, shape (m, m)
-        Observed information of the elements of D (row by row, the diagonal included) and sigma^2.
-    """
-    q = len(D)
-    tau = np.sqrt(np.diag(D))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        C = D / np.outer(tau, tau)
-    pairs = [(i, j) for i in range(q) for j in range(i)]
-    values = np.concatenate([[sigma], tau, np.clip([C[i, j] for i, j in pairs], -1.0, 1.0)])
-    on_boundary = (tau == 0).any() or np.linalg.eigvalsh(C)[0] < 1e-8
-    if on_boundary or np.linalg.eigvalsh(information)[0] <= 0:
-        return VarianceEstimate(names, values, np.full(len(values), np.nan))
-    element = {(i, j): r for r, (i, j) in enumerate((i, j) for i in range(q) for j in range(i + 1))}
-    jacobian = np.zeros((len(values), len(information)))
-    jacobian[0, -1] = 0.5 / sigma
-    for i in range(q):
-        jacobian[1 + i, element[i, i]] = 0.5 / tau[i]
-    for row, (i, j) in enumerate(pairs, start=1 + q):
-        jacobian[row, element[i, j]] = 1.0 / (tau[i] * tau[j])
-        jacobian[row, element[i, i]] = -0.5 * C[i, j] / D[i, i]
-        jacobian[row, element[j, j]] = -0.5 * C[i, j] / D[j, j]
-    cov = jacobian @ np.linalg.solve(information, jacobian.T)
-    return VarianceEstimate(names, values, np.sqrt(np.diag(cov)))
+def _normal(rng: np.random.Generator, cov: np.ndarray) -> np.ndarray:
+    """Normal vectors with mean 0, one for each covariance of shape (m, q, q)."""
+    half = np.linalg.cholesky(cov)
+    return np.einsum("nqr,nr->nq", half, rng.standard_normal(half.shape[:2]))
 
 
-def _ranef_table(design, mean: np.ndarray, se: np.ndarray, z: float) -> pd.DataFrame:
+def _labels(frame: pd.DataFrame, design: Any, rows: np.ndarray) -> np.ndarray:
+    """Patients of some rows, as text."""
+    return frame[design.group_name].iloc[rows].astype(str).to_numpy()
+
+
+def _ranef_table(design: Any, mean: np.ndarray, se: np.ndarray, z: float) -> pd.DataFrame:
     effects = design.random.names
     estimate, error = mean.ravel(), se.ravel()
     return pd.DataFrame(
@@ -278,7 +269,9 @@ def _ranef_table(design, mean: np.ndarray, se: np.ndarray, z: float) -> pd.DataF
     )
 
 
-def _new_rows(result, newdata: pd.DataFrame | None, by_patient: bool, new_groups: str):
+def _new_rows(
+    result: Any, newdata: pd.DataFrame | None, by_patient: bool, new_groups: str
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
     """Rows to predict: the frame, X, Z and the patient's index (-1 for one not seen)."""
     design = result.design
     if new_groups not in ("error", "population"):
@@ -295,7 +288,7 @@ def _new_rows(result, newdata: pd.DataFrame | None, by_patient: bool, new_groups
     if new_groups == "error" and (group < 0).any():
         unknown = sorted({str(v) for v in newdata.loc[group < 0, design.group_name]})
         raise LongsurvError(
-            f"the model has not seen {design.group_name} {unknown[:5]}; new_groups='population' predicts "
-            "their population mean"
+            f"the model has not seen {design.group_name} {unknown[:5]}; new_groups='population' "
+            "predicts their population mean"
         )
     return frame, X, design.random.rebuild(newdata), group

@@ -78,7 +78,7 @@ class ShrunkenEffects:
         Markers.
     effects : ndarray, shape (chains, draws, markers)
     hyper : mapping of str to ndarray, shape (chains, draws)
-        mu(family) and omega(family).
+        mu(family) and sd(family).
     stack : PriorStack
         Their priors.
     mode : Optimum

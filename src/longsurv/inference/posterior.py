@@ -1,0 +1,59 @@
+"""From a log posterior to draws: mode, curvature, whitening, NUTS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from longsurv.inference.curvature import hessian, whiten
+from longsurv.inference.density import LogDensity
+from longsurv.inference.maximise import Optimum, maximise
+from longsurv.inference.sample import Draws, sample
+from longsurv.inference.warp import Warp
+
+
+def sample_posterior(
+    density: LogDensity,
+    start: np.ndarray,
+    *,
+    names: Sequence[str] | None = None,
+    deviations: Mapping[int, float] | None = None,
+    draws: int = 1000,
+    tune: int = 300,
+    chains: int = 2,
+    seed: int = 1,
+) -> tuple[Optimum, Draws | None]:
+    """Climb to the mode, whiten by the curvature there, and draw.
+
+    Parameters
+    ----------
+    density : callable
+        Returns (log density up to a constant, gradient) at theta, shape (d,).
+    start : ndarray, shape (d,)
+    names : sequence of str, optional
+        Of the parameters, for messages.
+    deviations : mapping of int to float, optional
+        Positions of log standard deviations that may be near zero, and their prior means; they are
+        sampled in the coordinates of `Warp`.
+    draws, tune, chains, seed : int
+        See `sample`.
+
+    Returns
+    -------
+    mode : Optimum
+        In the sampler's coordinates.
+    drawn : Draws or None
+        With theta as `density` takes it; None if there is no finite mode to start from.
+    """
+    deviations = deviations or {}
+    index = np.array(list(deviations), dtype=np.int64)
+    warp = Warp(index, np.log(np.array(list(deviations.values()), dtype=float)))
+    warped = warp.density(density) if deviations else density
+    mode = maximise(warped, warp.inward(start), names=names)
+    if not np.isfinite(mode.value):
+        return mode, None
+    whitening = whiten(mode.x, hessian(warped, mode.x))
+    drawn = sample(warped, whitening, draws=draws, tune=tune, chains=chains, seed=seed)
+    return mode, replace(drawn, theta=warp.outward(drawn.theta))
