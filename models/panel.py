@@ -157,8 +157,7 @@ class Panel:
         if not self.families:
             raise LongsurvError(
                 f"shrinking needs a family of at least {SMALLEST_FAMILY} markers that say which "
-                "direction "
-                "is better; set `family` and `direction` of the markers"
+                "direction is better; set `family` and `direction` of the markers"
             )
         layout = self._layout()
         hyper = pr.PriorStack(

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from longsurv.cohort import Cohort, Marker, Phase, Schema, read_cohort, read_study, scores
     from longsurv.cohort.examples import example_path
     from longsurv.compare import compare
+    from longsurv.design import Residual
     from longsurv.errors import DataError, EstimationError, FormulaError, LongsurvError
     from longsurv.results import Estimate, Posterior
+    from longsurv.results.mixed_measures import lrt
     from longsurv.study import Study
 
 __version__ = "0.1.0"
@@ -33,6 +35,7 @@ __all__ = [
     "Marker",
     "Phase",
     "Posterior",
+    "Residual",
     "Schema",
     "Study",
     "__version__",
@@ -40,6 +43,7 @@ __all__ = [
     "diagnostics",
     "estimands",
     "example_path",
+    "lrt",
     "models",
     "priors",
     "read_cohort",
@@ -58,12 +62,14 @@ _HOMES = {
     "Marker": "longsurv.cohort:Marker",
     "Phase": "longsurv.cohort:Phase",
     "Posterior": "longsurv.results:Posterior",
+    "Residual": "longsurv.design:Residual",
     "Schema": "longsurv.cohort:Schema",
     "Study": "longsurv.study:Study",
     "compare": "longsurv.compare:compare",
     "diagnostics": "longsurv.diagnostics",
     "estimands": "longsurv.estimands",
     "example_path": "longsurv.cohort.examples:example_path",
+    "lrt": "longsurv.results.mixed_measures:lrt",
     "models": "longsurv.models",
     "priors": "longsurv.priors",
     "read_cohort": "longsurv.cohort:read_cohort",

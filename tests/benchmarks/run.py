@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cox
+import joint
 import mixed
 from timing import Row
 
 PARTS: dict[str, tuple[Callable[[Path], Iterator[Row]], ...]] = {
     "mixed": (mixed.reml, mixed.kenward_roger, mixed.posterior),
     "cox": (cox.fits,),
+    "joint": (joint.fits, joint.panel),
 }
 
 

@@ -185,7 +185,6 @@ class TestPredictions:
         np.testing.assert_allclose(post["estimate"], fit["estimate"], atol=4.0)
         np.testing.assert_allclose(post["std_error"], fit["std_error"], rtol=0.15)
 
-    @pytest.mark.xfail(reason="MixedPosterior.predict leaves out the spread between patients")
     def test_a_patient_not_seen_is_uncertain(self, fits):
         """The spread of a new patient's curve is that of the random effects."""
         post = fits.posterior("sleepstudy")

@@ -184,9 +184,9 @@ def mixed_design(
         )
     if not terms and not (residual is not None and residual.patient):
         raise FormulaError(
-            f"{formula!r} has no random term such as (1 | id); without one, the residual structure "
-            "must "
-            "name the patients, as in Residual('unstructured', visit='visit', patient='id')"
+            f"{formula!r} has no random term such as (1 | id); without one, the residual "
+            "structure must name the patients, as in Residual('unstructured', visit='visit', "
+            "patient='id')"
         )
     columns = [c for term in parsed.random for c in term.columns]
     if residual is not None:
@@ -265,8 +265,7 @@ def _random_design(
     if twice:
         raise FormulaError(
             f"{formula!r} gives {terms[0].group} the random effect {twice[0]} twice; leave the "
-            "intercept "
-            "out of a term with 0, as in (1 | id) + (0 + time | id)"
+            "intercept out of a term with 0, as in (1 | id) + (0 + time | id)"
         )
     # Parts may differ in their complete rows; then the design is made again from the common ones.
     X = np.hstack([p.X for p in parts]) if complete.all() else np.empty((0, len(names)))

@@ -127,9 +127,8 @@ def _check_visits(
         )
     if spec.kind in ("ar1", "toeplitz") and _is_text(data[spec.visit]):
         raise DataError(
-            f"column {spec.visit!r} holds text, which does not say in which order the visits come; "
-            "make it "
-            "numbers or a Categorical with its categories in order"
+            f"column {spec.visit!r} holds text, which does not say in which order the visits "
+            "come; make it numbers or a Categorical with its categories in order"
         )
     if spec.kind == "exponential" and not pd.api.types.is_numeric_dtype(levels.dtype):
         raise DataError(f"column {spec.visit!r} must hold times as numbers for kind='exponential'")
@@ -138,8 +137,7 @@ def _check_visits(
         rows = [data.index[i] for i in np.flatnonzero(twice)[:5]]
         raise DataError(
             f"{int(twice.sum())} rows repeat a visit ({spec.visit}) of the same patient, as at "
-            f"index {rows}; "
-            "a residual structure needs one row for each patient and visit"
+            f"index {rows}; a residual structure needs one row for each patient and visit"
         )
 
 

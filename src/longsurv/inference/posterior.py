@@ -56,4 +56,5 @@ def sample_posterior(
         return mode, None
     whitening = whiten(mode.x, hessian(warped, mode.x))
     drawn = sample(warped, whitening, draws=draws, tune=tune, chains=chains, seed=seed)
-    return mode, replace(drawn, theta=warp.outward(drawn.theta))
+    stats = drawn.stats | {"lp": drawn.stats["lp"] - warp.log_jacobian(drawn.theta)}
+    return mode, replace(drawn, theta=warp.outward(drawn.theta), stats=stats)

@@ -50,6 +50,12 @@ class Warp:
         x[..., self.index] = -ndtri_exp(-np.exp(x[..., self.index] - self.log_scale))
         return x
 
+    def log_jacobian(self, x: np.ndarray) -> np.ndarray:
+        """Log of |d theta / d x|, shape (...), at the warped vectors x of shape (..., d)."""
+        at = x[..., self.index]
+        log_tail = log_ndtr(-at)
+        return (-0.5 * at * at - HALF_LOG_2PI - log_tail - np.log(-log_tail)).sum(axis=-1)
+
     def density(self, density: LogDensity) -> LogDensity:
         """The log density of the warped vector, the Jacobian included."""
 

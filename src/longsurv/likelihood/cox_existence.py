@@ -10,7 +10,8 @@ If
     smallest eigenvalue of I  >  2 max |x_i| |g|
 
 there can be no such d. At a maximum g is rounding, so this settles ordinary data without the
-linear programme of `separation`.
+linear programme of `separation`. Far out along such a d, where I itself is rounding, g may come out
+as exactly 0: sums of at most (deaths) max |x_i|^2 are off by a multiple of that, which I must exceed.
 """
 
 from __future__ import annotations
@@ -45,6 +46,6 @@ def surely_finite(data: CoxData, gradient: ArrayLike, information: ArrayLike) ->
     X = data.arrays.X
     longest = float(np.sqrt(np.einsum("ij,ij->i", X, X).max()))
     # centred within strata, so differences within a risk set are those of the covariates
-    values = np.linalg.eigvalsh(scaled)
-    rounding = 1e-12 * max(values[-1], 0.0)
-    return bool(values[0] - rounding > 2.0 * longest * np.linalg.norm(g))
+    smallest = np.linalg.eigvalsh(scaled)[0]
+    rounding = 1e-12 * float(data.arrays.death_weight.sum()) * longest**2
+    return bool(smallest - rounding > 2.0 * longest * np.linalg.norm(g))

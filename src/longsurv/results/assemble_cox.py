@@ -147,8 +147,7 @@ def _few_events(design: Any) -> tuple[str, ...]:
         return ()
     return (
         f"There are {events} events for {p} coefficient{'s' if p > 1 else ''}: normal intervals "
-        "and "
-        "p values are unreliable below about 10 events a coefficient.",
+        "and p values are unreliable below about 10 events a coefficient.",
     )
 
 

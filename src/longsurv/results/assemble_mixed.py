@@ -110,15 +110,13 @@ def boundary_flags(design: MixedDesign, variance: VarianceEstimate) -> tuple[str
             if found[name] == 0.0:
                 flags.append(
                     f"Boundary: the variance of {effect} between {grouping.name} is estimated as "
-                    "exactly 0; "
-                    "the data show no more variation there than the residual explains."
+                    "exactly 0; the data show no more variation there than the residual explains."
                 )
         for name in correlations:
             if abs(found[name]) > 1.0 - 1e-6:
                 flags.append(
-                    f"Boundary: {name} is estimated as {found[name]:+.0f}; the random effects have "
-                    "fewer "
-                    "dimensions than the formula gives them."
+                    f"Boundary: {name} is estimated as {found[name]:+.0f}; the random effects "
+                    "have fewer dimensions than the formula gives them."
                 )
     return tuple(flags)
 

@@ -63,8 +63,7 @@ def structured_estimate(
         reference = NormalReference(to_beta @ (at.spread @ at.spread.T * at.sigma2) @ to_beta.T)
         flags += (
             "Clusters are too large for standard errors of the variances and for small-sample "
-            "degrees of "
-            "freedom; tests are normal.",
+            "degrees of freedom; tests are normal.",
         )
     variance = _variances(design.variance_names, kernel, D, eta, information)
     return StructuredEstimate(
@@ -155,9 +154,8 @@ def _residual_flags(kernel: DenseKernel, psi: np.ndarray) -> tuple[str, ...]:
         and psi[structure.n_ratios] <= structure.lower[structure.n_ratios]
     ):
         return (
-            "Boundary: rho is estimated as 0; the data show no correlation between the residuals "
-            "of a "
-            "patient, however close in time.",
+            "Boundary: rho is estimated as 0; the data show no correlation between the "
+            "residuals of a patient, however close in time.",
         )
     return ()
 

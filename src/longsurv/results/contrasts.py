@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
 
-ContrastLike: TypeAlias = str | Mapping[str, float] | Sequence[float] | np.ndarray | pd.DataFrame
+type ContrastLike = str | Mapping[str, float] | Sequence[float] | np.ndarray | pd.DataFrame
 
 
 def contrast_matrix(asked: ContrastLike, names: Sequence[str]) -> tuple[np.ndarray, list[str]]:

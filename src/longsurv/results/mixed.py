@@ -224,7 +224,7 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
                 own = b.mean[needed] + _normal(rng, b.cov[needed])
                 values[s, known] += np.einsum("iq,iq->i", Z[known], own[back])
                 if len(unseen):
-                    own = _normal(rng, np.broadcast_to(D, (person.max() + 1, *D.shape)))
+                    own = _normal(rng, np.broadcast_to(D, (int(person.max()) + 1, *D.shape)))
                     values[s, unseen] += np.einsum("iq,iq->i", Z[unseen], own[person])
         low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2], axis=0)
         return frame.assign(

@@ -173,8 +173,7 @@ class Posterior:
         table = self.tidy(component="all").to_html(index=False, float_format=lambda v: f"{v:.4g}")
         return (
             f"<p><b>{html.escape(title)}</b><br>{html.escape(self.method)}; posterior means, 95 % "
-            "equal-tailed "
-            f"intervals</p>{table}<p>Priors: {html.escape(priors)}</p>{notes}"
+            f"equal-tailed intervals</p>{table}<p>Priors: {html.escape(priors)}</p>{notes}"
         )
 
 

@@ -262,10 +262,8 @@ class StructuredPosterior(MixedPosterior):
     def _only_fit(self, what: str) -> NoReturn:
         raise LongsurvError(
             f"{what} is not available for posteriors of models with nested groups or correlated "
-            "residuals; "
-            "they give coefficients, variances, contrasts, means and the population mean. Random "
-            "effects "
-            "and predictions for patients are those of fit()"
+            "residuals; they give coefficients, variances, contrasts, means and the population "
+            "mean. Random effects and predictions for patients are those of fit()"
         )
 
     def predict(

@@ -1,0 +1,55 @@
+"""The warp of standard deviations near zero: a change of coordinates and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from longsurv import priors as pr
+from longsurv.inference import sample_posterior
+from longsurv.inference.warp import Warp
+
+WARP = Warp(np.array([1, 2]), np.log([2.0, 0.5]))
+
+
+def exponentials(theta: np.ndarray) -> tuple[float, np.ndarray]:
+    """A standard normal and two exponentials with the warp's means, on the log scale."""
+    stack = pr.PriorStack(("x", "a", "b"), (pr.Normal(), pr.Exponential(2.0), pr.Exponential(0.5)))
+    return stack.value_and_gradient(theta)
+
+
+def test_there_and_back() -> None:
+    x = np.random.default_rng(1).normal(scale=3.0, size=(20, 3))
+    np.testing.assert_allclose(WARP.inward(WARP.outward(x)), x, rtol=1e-12, atol=1e-12)
+
+
+def test_an_exponential_prior_is_a_standard_normal() -> None:
+    warped = WARP.density(exponentials)
+    for x in np.random.default_rng(2).normal(scale=3.0, size=(10, 3)):
+        value, gradient = warped(x)
+        assert value == pytest.approx(-0.5 * x @ x - 1.5 * np.log(2 * np.pi), rel=1e-10)
+        np.testing.assert_allclose(gradient, -x, rtol=1e-8, atol=1e-8)
+
+
+def test_gradient_and_jacobian(numeric_gradient) -> None:
+    def density(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        return float(-((theta - 0.3) ** 4).sum()), -4 * (theta - 0.3) ** 3
+
+    warped = WARP.density(density)
+    for x in np.random.default_rng(3).normal(size=(10, 3)):
+        value, gradient = warped(x)
+        np.testing.assert_allclose(
+            gradient, numeric_gradient(lambda z: warped(z)[0], x), rtol=1e-6, atol=1e-6
+        )
+        assert value == pytest.approx(density(WARP.outward(x))[0] + WARP.log_jacobian(x))
+
+
+def test_draws_come_back_in_the_density_s_own_coordinates() -> None:
+    _, drawn = sample_posterior(
+        exponentials, np.zeros(3), deviations={1: 2.0, 2: 0.5}, draws=2000, seed=4
+    )
+    assert drawn is not None
+    tau = np.exp(drawn.theta[..., 1:]).reshape(-1, 2)
+    np.testing.assert_allclose(tau.mean(axis=0), [2.0, 0.5], rtol=0.08)
+    lp = [exponentials(theta)[0] for theta in drawn.theta[0, :5]]
+    np.testing.assert_allclose(drawn.stats["lp"][0, :5], lp, rtol=1e-8)

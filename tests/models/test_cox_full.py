@@ -1,0 +1,362 @@
+"""Strata, weights, clusters, offsets, tests, concordance, profiles and Firth, against R."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from longsurv.errors import DataError, FormulaError, LongsurvError
+from longsurv.likelihood import cox
+from longsurv.models import CoxPH
+
+HEART = "Surv(start, stop, event) ~ age + year + transplant"
+LUNG = "Surv(time, status) ~ age + sex + ecog"
+VETERAN = "Surv(time, status) ~ trt + karno + age + strata(celltype)"
+TIED = "Surv(entry, exit, event) ~ x + z"
+OFFSET = "Surv(time, status) ~ sex + ecog + offset(known)"
+VARIANTS = {
+    "heart_cluster": ("heart", f"{HEART} + surgery + cluster(id)", None),
+    "heart_strata": ("heart", f"{HEART} + strata(surgery)", None),
+    "veteran_strata": ("veteran", VETERAN, None),
+    "lung_weighted": ("lung", LUNG, "weight"),
+    "lung_cluster": ("lung", f"{LUNG} + cluster(inst)", None),
+    "lung_weighted_cluster": ("lung", f"{LUNG} + cluster(inst)", "weight"),
+    "lung_offset": ("lung", OFFSET, None),
+    "tied_plain": ("tied", "Surv(exit, event) ~ x + z", None),
+    "tied_entry": ("tied", TIED, None),
+    "tied_entry_strata": ("tied", f"{TIED} + strata(site)", None),
+    "tied_entry_weighted": ("tied", f"{TIED} + cluster(id)", "weight"),
+}
+BOTH = ("efron", "breslow")
+MODELS = [("heart_cluster", "efron"), ("heart_strata", "efron")] + [
+    (name, ties) for name in VARIANTS if not name.startswith("heart") for ties in BOTH
+]
+ROBUST = [(n, t) for n, t in MODELS if "weighted" in n or "cluster" in n]
+SAME_HAZARD = ["rossi_efron", "rossi_breslow", "heart_efron", "heart_breslow"]
+SIX = 1e-6
+
+
+@pytest.fixture(scope="module")
+def model(table):
+    """A specification of `VARIANTS`."""
+
+    def make(name: str, ties: str) -> CoxPH:
+        data, formula, weights = VARIANTS[name]
+        return CoxPH(formula, data=table(data), ties=ties, weights=weights)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def r(r_results):
+    """R's results of a variant, `r("coef", "lung_offset", "efron")`."""
+
+    def look_up(quantity: str, name: str, ties: str) -> dict[str, float]:
+        # R has the variants of heart with its default, Efron's method, only
+        label = name if name.startswith("heart") else f"{name}_{ties}"
+        return r_results("cox_basic", label, quantity)
+
+    return look_up
+
+
+def agree(found, expected: dict[str, float], rtol: float = SIX, atol: float = 0.0) -> None:
+    """A Series by term against R's values by term."""
+    np.testing.assert_allclose(found[list(expected)], list(expected.values()), rtol, atol)
+
+
+class TestAgainstR:
+    @pytest.mark.parametrize(("name", "ties"), MODELS)
+    def test_coefficients_and_likelihoods(self, model, r, name, ties):
+        fit = model(name, ties).fit()
+        assert set(fit.names) == set(r("coef", name, ties))
+        agree(fit.params, r("coef", name, ties))
+        agree(pd.Series(np.sqrt(np.diag(fit.naive_cov)), fit.names), r("se", name, ties))
+        assert fit.llf == pytest.approx(r("loglik", name, ties)[""], rel=1e-9)
+        assert fit.null_loglik == pytest.approx(r("loglik_null", name, ties)[""], rel=1e-9)
+        assert fit.nobs == r("n", name, ties)[""]
+        assert fit.design.n_events == r("events", name, ties)[""]
+        assert ((name, ties) in ROBUST) == ("robust" in fit.method)
+
+    @pytest.mark.parametrize(("name", "ties"), MODELS)
+    def test_covariance(self, model, r, name, ties):
+        fit = model(name, ties).fit()
+        kind = "robust_vcov" if (name, ties) in ROBUST else "vcov"
+        for pair, value in r(kind, name, ties).items():
+            a, b = pair.split(" | ")
+            size = fit.bse[a] * fit.bse[b]
+            assert fit.cov_params().loc[a, b] == pytest.approx(value, rel=SIX, abs=SIX * size)
+
+    @pytest.mark.parametrize(("name", "ties"), ROBUST)
+    def test_robust_standard_errors_are_those_of_tidy(self, model, r, name, ties):
+        table = model(name, ties).fit().tidy().set_index("term")
+        agree(table["std_error"], r("robust_se", name, ties))
+        coef, se = r("coef", name, ties), r("robust_se", name, ties)
+        agree(table["conf_low"], {k: coef[k] - 1.959963984540054 * se[k] for k in coef})
+
+    @pytest.mark.parametrize(("name", "ties"), [m for m in MODELS if "offset" not in m[0]])
+    def test_global_tests(self, model, r, name, ties):
+        fit = model(name, ties).fit()
+        tests = fit.global_tests().set_index("test")
+        ratio = 2 * (r("loglik", name, ties)[""] - r("loglik_null", name, ties)[""])
+        expected = {
+            "likelihood ratio": ratio,
+            "Wald": r("wald_test", name, ties)[""],
+            "score": r("score_test", name, ties)[""],
+        }
+        agree(tests["statistic"], expected)
+        assert (tests["df"] == len(fit.names)).all()
+
+    @pytest.mark.parametrize(("name", "ties"), [m for m in MODELS if "offset" not in m[0]])
+    def test_concordance(self, model, r, name, ties):
+        found = model(name, ties).fit().concordance()
+        assert found.c == pytest.approx(r("concordance", name, ties)[""], rel=SIX)
+        assert found.std_error == pytest.approx(r("concordance_se", name, ties)[""], rel=SIX)
+
+    @pytest.mark.parametrize("name", [*SAME_HAZARD, "lung_efron", "rossi_two_efron"])
+    def test_tests_and_concordance_of_plain_models(self, fits, r_results, name):
+        fit = fits(name)
+        tests = fit.global_tests().set_index("test")["statistic"]
+        assert tests["Wald"] == pytest.approx(r_results("cox_basic", name, "wald_test")[""], SIX)
+        assert tests["score"] == pytest.approx(r_results("cox_basic", name, "score_test")[""], SIX)
+        c = fit.concordance()
+        assert c.c == pytest.approx(r_results("cox_basic", name, "concordance")[""], SIX)
+        assert c.std_error == pytest.approx(r_results("cox_basic", name, "concordance_se")[""], SIX)
+
+    @pytest.mark.parametrize("ties", BOTH)
+    @pytest.mark.parametrize("name", ["rossi", "tied_entry"])
+    def test_profile_intervals(self, fits, model, r_results, name, ties):
+        spec = fits.spec(f"rossi_{ties}") if name == "rossi" else model(name, ties)
+        table = spec.fit(intervals="profile").tidy().set_index("term")
+        for column in ("low", "high"):
+            expected = r_results("cox_basic", f"{name}_{ties}", f"profile_{column}")
+            agree(table[f"conf_{column}"], expected)
+
+    @pytest.mark.parametrize("ties", BOTH)
+    @pytest.mark.parametrize("name", ["veteran_strata", "tied_entry_strata"])
+    def test_baseline_hazard_of_every_stratum(self, model, r, name, ties):
+        fit = model(name, ties).fit()
+        (column,) = fit.design.strata.columns
+        for term, expected in r("basehaz", name, ties).items():
+            stratum, time = term.split(" t ")
+            zero = pd.DataFrame(dict.fromkeys(fit.names, [0.0]) | {column: [stratum]})
+            found = fit.predict(zero, times=[float(time)])
+            assert -np.log(found["estimate"][0]) == pytest.approx(expected, rel=SIX, abs=1e-12)
+
+    @pytest.mark.parametrize("ties", BOTH)
+    def test_survival_with_entry_times(self, model, r, ties):
+        fit = model("tied_entry", ties).fit()
+        new = pd.DataFrame({"x": [1], "z": [0.5]})
+        for kind in ("log", "log-log", "plain"):
+            found = fit.predict(new, times=[4, 6, 9], kind=kind)
+            for column, quantity in (
+                ("estimate", "survival"),
+                ("std_error", "survival_se"),
+                ("conf_low", f"survival_low_{kind}"),
+                ("conf_high", f"survival_high_{kind}"),
+            ):
+                expected = list(r(quantity, "tied_entry", ties).values())
+                np.testing.assert_allclose(found[column], expected, rtol=SIX)
+
+
+class TestWhatTheFeaturesMean:
+    def test_whole_weights_are_copies(self, table):
+        rows = table("tied").assign(weight=[1, 2, 3, 1, 2, 1, 1, 2, 1, 3, 1, 2, 1, 1])
+        copies = rows.loc[rows.index.repeat(rows["weight"])]
+        weighted = CoxPH(TIED, data=rows, weights="weight", ties="breslow").fit()
+        copied = CoxPH(TIED, data=copies, ties="breslow").fit()
+        np.testing.assert_allclose(weighted.params, copied.params, rtol=1e-8)
+        np.testing.assert_allclose(weighted.cov_params(), copied.cov_params(), rtol=1e-8)
+        assert "robust" not in weighted.method
+
+    def test_a_constant_offset_changes_nothing(self, table):
+        lung = table("lung")
+        plain = CoxPH(OFFSET, data=lung).fit()
+        moved = CoxPH(OFFSET, data=lung.assign(known=lung["known"] + 500.0)).fit()
+        np.testing.assert_allclose(moved.params, plain.params, rtol=1e-9)
+        assert moved.llf == pytest.approx(plain.llf, abs=1e-9)
+
+    def test_strata_are_the_sum_of_separate_likelihoods(self, table, model):
+        fit = model("veteran_strata", "efron").fit()
+        formula = VETERAN.removesuffix(" + strata(celltype)")
+        parts = [
+            CoxPH(formula, data=rows) for _, rows in table("veteran").groupby("celltype", sort=True)
+        ]
+        gradient = np.zeros(3)
+        value = 0.0
+        for part in parts:
+            own, slope = cox.value_and_gradient(part.statistics, fit.coefficients)
+            value, gradient = value + own, gradient + slope
+        assert fit.llf == pytest.approx(value, abs=1e-9)
+        np.testing.assert_allclose(gradient * fit.bse, 0.0, atol=1e-6)
+
+
+FIRTH = {
+    "icu": ("icu", "Surv(entry, exit, event) ~ ivig"),
+    "icu_age": ("icu", "Surv(entry, exit, event) ~ ivig + age"),
+    "tied_plain": ("tied", "Surv(exit, event) ~ x + z"),
+    "tied_entry": ("tied", TIED),
+    "tied_entry_strata": ("tied", f"{TIED} + strata(site)"),
+    "separated": ("separated", "Surv(exit, event) ~ x + z"),
+}
+FIRTH_MODELS = [(n, t) for n in FIRTH for t in BOTH] + [("ovarian", "breslow")]
+
+
+@pytest.fixture(scope="module")
+def firth(table):
+    """A specification of `FIRTH`."""
+
+    def make(name: str, ties: str) -> CoxPH:
+        if name == "ovarian":
+            formula = "Surv(futime, fustat) ~ age + residual + rx + ecog"
+            return CoxPH(formula, data=table("ovarian"), ties=ties)
+        data, formula = FIRTH[name]
+        rows = table(data)
+        if data == "icu":
+            rows = rows.assign(ivig=(rows["group"] == "ivig").astype(int))
+        return CoxPH(formula, data=rows, ties=ties)
+
+    return make
+
+
+class TestFirth:
+    @pytest.mark.parametrize(("name", "ties"), FIRTH_MODELS)
+    def test_is_the_brute_force_maximum(self, firth, r_results, name, ties):
+        fit = firth(name, ties).fit(penalty="firth")
+
+        def own(quantity: str) -> dict[str, float]:
+            return r_results("cox_small", f"{name}_{ties}", f"firth_{quantity}_own")
+
+        agree(fit.params, own("coef"))
+        agree(fit.bse, own("se"))
+        assert fit.llf == pytest.approx(own("loglik")[""], rel=SIX)
+        assert fit.optimum.value == pytest.approx(own("penalised_loglik")[""], rel=1e-9)
+        table = fit.tidy().set_index("term")
+        agree(table["conf_low"], own("profile_low"))
+        agree(table["conf_high"], own("profile_high"))
+        agree(table["p_value"], own("plr_p"))
+        agree(table["statistic"] ** 2, own("plr_chisq"))
+        ratio = 2 * (own("penalised_loglik")[""] - own("penalised_loglik_null")[""])
+        tests = fit.global_tests().set_index("test")
+        assert tests.loc["likelihood ratio", "statistic"] == pytest.approx(ratio, rel=SIX)
+
+    @pytest.mark.parametrize("ties", BOTH)
+    def test_with_weights(self, table, r_results, ties):
+        fit = CoxPH(TIED, data=table("tied"), ties=ties, weights="weight").fit(penalty="firth")
+        results = f"tied_entry_weighted_{ties}"
+        agree(fit.params, r_results("cox_small", results, "firth_coef_own"))
+        naive = pd.Series(np.sqrt(np.diag(fit.naive_cov)), fit.names)
+        agree(naive, r_results("cox_small", results, "firth_se_own"))
+        assert "robust" in fit.method and "profile" not in fit.method
+
+    @pytest.mark.parametrize("ties", BOTH)
+    def test_two_subjects(self, ties):
+        """The penalised likelihood r/(1+r) sqrt(r)/(1+r) of the hazard ratio r is largest at 3."""
+        two = pd.DataFrame({"time": [1, 2], "died": 1, "x": [1, 0]})
+        fit = CoxPH("Surv(time, died) ~ x", data=two, ties=ties).fit(penalty="firth")
+        assert fit.params["x"] == pytest.approx(np.log(3.0), rel=1e-9)
+        survival = fit.predict(pd.DataFrame({"x": [0]}), times=[1.0])["estimate"][0]
+        assert -np.log(survival) == pytest.approx(0.25, rel=1e-8)
+
+    def test_limits_for_two_subjects(self):
+        """Where r^1.5 / (1+r)^2 has fallen by half the chi-squared quantile from r = 3."""
+        two = pd.DataFrame({"time": [1, 2], "died": 1, "x": [1, 0]})
+        table = CoxPH("Surv(time, died) ~ x", data=two).fit(penalty="firth").tidy()
+
+        def fall(b: float) -> float:
+            def value(u: float) -> float:
+                return 1.5 * u - 2.0 * np.logaddexp(0.0, u)
+
+            return 2.0 * (value(np.log(3.0)) - value(b))
+
+        for limit in (table["conf_low"][0], table["conf_high"][0]):
+            assert fall(limit) == pytest.approx(3.841458820694124, rel=1e-7)
+        assert table["conf_low"][0] < np.log(3.0) < table["conf_high"][0]
+
+
+class TestSmallData:
+    def test_separation_is_answered_by_firth(self, table, firth, r_results):
+        fit = firth("separated", "efron").fit()
+        assert fit.penalty == "firth" and np.isfinite(fit.params).all()
+        agree(fit.params, r_results("cox_small", "separated_efron", "firth_coef_own"))
+        (flag,) = (f for f in fit.flags if f.startswith("Separated groups"))
+        assert "the coefficient of x rises without end" in flag
+
+    def test_firth_asked_for_is_not_called_separation(self, firth):
+        fit = firth("icu", "efron").fit(penalty="firth")
+        assert not any("Separated" in flag for flag in fit.flags)
+
+    @pytest.mark.parametrize("dead", [0, 3, 7])
+    def test_one_event(self, dead):
+        """One death among 8 always separates; Firth's maximum is known."""
+        rows = pd.DataFrame({"time": np.full(8, 5.0), "died": 0, "x": [1, 1, 1, 1, 0, 0, 0, 0]})
+        rows.loc[dead, ["time", "died"]] = (4.0, 1)
+        fit = CoxPH("Surv(time, died) ~ x", data=rows).fit()
+        sign = 1.0 if rows.loc[dead, "x"] == 1 else -1.0
+        # the penalised likelihood in the probability q of the group with the death is
+        # q sqrt(q (1 - q)), largest at 3/4 in groups of one size
+        assert fit.params["x"] == pytest.approx(sign * np.log(3.0), rel=1e-8)
+        assert fit.design.n_events == 1 and "Firth" in fit.method
+        assert any(flag.startswith("Separated groups") for flag in fit.flags)
+
+    def test_no_event(self):
+        rows = pd.DataFrame({"time": [1.0, 2.0], "died": 0, "x": [1, 0]})
+        with pytest.raises(DataError, match="'died' has no events among 2 rows"):
+            CoxPH("Surv(time, died) ~ x", data=rows).fit()
+
+
+class TestRefused:
+    @pytest.mark.parametrize("named", [True, False])
+    def test_overlapping_intervals_of_one_patient(self, table, named):
+        heart = table("heart").copy()
+        twice = heart.index[heart["id"] == heart["id"][heart["transplant"] == 1].iloc[0]]
+        heart.loc[twice[0], "stop"] = heart.loc[twice[1], "stop"]
+        formula, patient = (HEART, "id") if named else (f"{HEART} + cluster(id)", None)
+        with pytest.raises(DataError, match="times at risk overlap within 1 values of 'id'"):
+            CoxPH(formula, data=heart, patient=patient).fit()
+
+    def test_misspelled_columns(self, table):
+        with pytest.raises(FormulaError, match="no columns .*'wieght'"):
+            CoxPH(LUNG, data=table("lung"), weights="wieght").fit()
+        with pytest.raises(FormulaError, match="no columns .*'isnt'"):
+            CoxPH(f"{LUNG} + cluster(isnt)", data=table("lung")).fit()
+        with pytest.raises(FormulaError, match="no columns .*'hospital'"):
+            CoxPH(f"{LUNG} + strata(hospital)", data=table("lung")).fit()
+        with pytest.raises(FormulaError, match="no columns .*'subject'"):
+            CoxPH(LUNG, data=table("lung"), patient="subject").fit()
+        with pytest.raises(FormulaError, match="knwon"):
+            CoxPH(OFFSET.replace("known", "knwon"), data=table("lung")).fit()
+
+    def test_impossible_weights(self, table):
+        lung = table("lung").copy()
+        lung.loc[[3, 5], "weight"] = [-1.0, np.inf]
+        with pytest.raises(DataError, match=r"'weight' is negative or not finite in 2 rows"):
+            CoxPH(LUNG, data=lung, weights="weight").fit()
+
+    def test_rows_of_weight_0_are_told(self, table):
+        lung = table("lung").copy()
+        lung.loc[:9, "weight"] = 0.0
+        fit = CoxPH(LUNG, data=lung, weights="weight").fit()
+        without = CoxPH(LUNG, data=lung.iloc[10:], weights="weight").fit()
+        np.testing.assert_allclose(fit.params, without.params, rtol=1e-9)
+        assert any("10 rows of weight 0" in flag for flag in fit.flags)
+
+    def test_profile_with_a_robust_covariance(self, model):
+        with pytest.raises(LongsurvError, match="take the rows for independent"):
+            model("lung_cluster", "efron").fit(intervals="profile")
+
+    @pytest.mark.parametrize("how", [{"penalty": "frith"}, {"intervals": "exact"}])
+    def test_misspelled_choices(self, model, how):
+        with pytest.raises(LongsurvError, match="penalty is 'firth' or None"):
+            model("tied_entry", "efron").fit(**how)
+        with pytest.raises(LongsurvError, match="ties is 'efron' or 'breslow'"):
+            model("tied_entry", "exact")
+
+    def test_specials_inside_other_terms(self, table):
+        with pytest.raises(FormulaError, match=r"strata\(\) is a term of its own"):
+            CoxPH("Surv(time, status) ~ age * strata(sex)", data=table("lung")).fit()
+
+    def test_unknown_stratum(self, model):
+        new = pd.DataFrame({"trt": [1], "karno": 60, "age": 60, "celltype": "oat"})
+        with pytest.raises(FormulaError, match="celltype=oat"):
+            model("veteran_strata", "efron").fit().predict(new, times=[30.0])
