@@ -119,7 +119,7 @@ class CoxPH:
         if penalty == "firth" or separated is not None:
             penalty = "firth"
             optimum = ascend(lambda b: cox.firth_value_gradient_information(data, b), start, names)
-        self._check(optimum)
+        self._check(optimum, penalty)
         return cox_estimate(
             self, data, optimum, penalty=penalty, intervals=intervals, separated=separated
         )
@@ -183,29 +183,41 @@ class CoxPH:
         )
         return cox_posterior(self, data, stack, mode, drawn)
 
-    def _check(self, optimum: Optimum) -> None:
-        if not np.isfinite(optimum.value):
-            raise EstimationError(f"{self.formula!r} cannot be estimated: {optimum.status}")
+    def _check(self, optimum: Optimum, penalty: str | None = None) -> None:
+        if np.isfinite(optimum.value):
+            return
+        why = optimum.status
+        if penalty == "firth":
+            why = (
+                "its covariates are collinear among those at risk at the "
+                f"{self.design.n_events} event(s), where Firth's likelihood has no maximum; "
+                "leave some of them out"
+            )
+        raise EstimationError(f"{self.formula!r} cannot be estimated: {why}")
 
     def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None) -> Any:
         """The same partial likelihood and priors in PyMC, stated over explicit risk sets."""
         import pymc as pm
 
         d, stack = self.design, self.prior_stack(priors)
-        X = d.fixed.X
-        entry = d.entry if len(d.formula.surv) == 3 else np.full(len(d.exit), -np.inf)
-        risk_sets = []
-        for t in np.unique(d.exit[d.event == 1]):
-            at_risk, dying = (entry < t) & (d.exit >= t), (d.exit == t) & (d.event == 1)
+        X, n = d.fixed.X, len(d.exit)
+        entry = d.entry if len(d.formula.surv) == 3 else np.full(n, -np.inf)
+        weight = np.ones(n) if d.weights is None else d.weights
+        stratum = np.zeros(n, dtype=int) if d.stratum is None else d.stratum
+        risk_sets, powers = [], []
+        for s, t in sorted(set(zip(stratum[d.event == 1], d.exit[d.event == 1], strict=True))):
+            at_risk = (stratum == s) & (entry < t) & (d.exit >= t)
+            dying = at_risk & (d.exit == t) & (d.event == 1)
             for step in range(dying.sum()):
                 share = step / dying.sum() if self.ties == "efron" else 0.0
-                risk_sets.append(at_risk - share * dying)
+                risk_sets.append(weight * (at_risk - share * dying))
+                powers.append(weight[dying].mean())
         with pm.Model(coords={"term": d.fixed.names}) as model:
             beta = pm.math.stack(
-                [p.to_pymc(n) for n, p in zip(stack.names, stack.priors, strict=True)]
+                [p.to_pymc(name) for name, p in zip(stack.names, stack.priors, strict=True)]
             )
-            eta = (X - X.mean(axis=0)) @ beta
+            eta = (X - X.mean(axis=0)) @ beta + (0.0 if d.offset is None else d.offset)
             totals = pm.math.dot(np.array(risk_sets), pm.math.exp(eta))
-            value = eta[np.flatnonzero(d.event)].sum() - pm.math.log(totals).sum()
+            value = (weight * d.event * eta).sum() - (np.array(powers) * pm.math.log(totals)).sum()
             pm.Potential("partial_likelihood", value)
         return model

@@ -95,7 +95,7 @@ def test_a_crossing_is_seen(crossing):
 
 
 def test_refused(fitted, crossing):
-    with pytest.raises(LongsurvError, match="transform is one of km, .*got 'sqrt'"):
+    with pytest.raises(LongsurvError, match=r"transform is one of km, .*got 'sqrt'"):
         fitted("rossi_efron").proportional_hazards("sqrt")
     with pytest.raises(LongsurvError, match="no hazard ratios to test"):
         CoxPH("Surv(time, died) ~ 1", data=crossing).fit().proportional_hazards()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from longsurv.errors import DataError, FormulaError, LongsurvError
+from longsurv.errors import DataError, EstimationError, FormulaError, LongsurvError
 from longsurv.likelihood import cox
 from longsurv.models import CoxPH
 
@@ -139,7 +141,7 @@ class TestAgainstR:
         (column,) = fit.design.strata.columns
         for term, expected in r("basehaz", name, ties).items():
             stratum, time = term.split(" t ")
-            zero = pd.DataFrame(dict.fromkeys(fit.names, [0.0]) | {column: [stratum]})
+            zero = pd.DataFrame({name: [0.0] for name in fit.names} | {column: [stratum]})
             found = fit.predict(zero, times=[float(time)])
             assert -np.log(found["estimate"][0]) == pytest.approx(expected, rel=SIX, abs=1e-12)
 
@@ -189,6 +191,82 @@ class TestWhatTheFeaturesMean:
             value, gradient = value + own, gradient + slope
         assert fit.llf == pytest.approx(value, abs=1e-9)
         np.testing.assert_allclose(gradient * fit.bse, 0.0, atol=1e-6)
+
+    @pytest.mark.parametrize("penalty", [None, "firth"])
+    def test_profile_of_a_combination_is_that_of_a_coefficient(self, table, penalty):
+        """b_x - b_z is the coefficient of x once z is replaced by x + z."""
+        tied = table("tied")
+        fit = CoxPH(TIED, data=tied).fit(penalty=penalty, intervals="profile")
+        again = CoxPH(TIED, data=tied.assign(z=tied["x"] + tied["z"])).fit(
+            penalty=penalty, intervals="profile"
+        )
+        combined, own = fit.contrast({"x": 1, "z": -1}).iloc[0], again.tidy().iloc[0]
+        for column in ("estimate", "statistic", "p_value", "conf_low", "conf_high"):
+            assert combined[column] == pytest.approx(own[column], rel=SIX)
+
+    @pytest.mark.parametrize("name", ["tied_entry_strata", "lung_offset"])
+    def test_survival_curve_is_predict_at_the_event_times_of_the_stratum(self, model, name):
+        spec = model(name, "efron")
+        fit, rows = spec.fit(), spec.data.iloc[[3, 4]]
+        curve = fit.survival_curve(rows)
+        own = spec.data
+        for position in range(2):
+            mine = own[own["event" if "tied" in name else "status"] == 1]
+            if "strata" in name:
+                mine = mine[mine["site"] == rows["site"].iloc[position]]
+            times = np.unique(mine["exit" if "tied" in name else "time"])
+            expected = fit.predict(rows.iloc[[position]], times=times)
+            part = curve.iloc[: len(times)] if position == 0 else curve.iloc[-len(times) :]
+            np.testing.assert_array_equal(part["time"], times)
+            np.testing.assert_allclose(part["estimate"], expected["estimate"], rtol=1e-12)
+            np.testing.assert_allclose(part["conf_low"], expected["conf_low"], rtol=1e-12)
+
+
+class TestPosterior:
+    """What the posterior needs of strata, weights and offsets, at its own draws."""
+
+    NAMES = ("tied_entry_strata", "tied_entry_weighted", "lung_offset")
+
+    @pytest.mark.parametrize("ties", BOTH)
+    @pytest.mark.parametrize("name", NAMES)
+    def test_likelihood_of_the_draws(self, model, name, ties):
+        spec = model(name, ties)
+        post = spec.sample(draws=20, tune=100, chains=1, seed=3)
+        by_event = post.idata["log_likelihood"]["y"].to_numpy()[0]
+        assert by_event.shape == (20, spec.design.n_events)
+        for beta, values in zip(post.coefficients.reshape(20, -1), by_event, strict=True):
+            assert values.sum() == pytest.approx(cox.loglik(spec.statistics, beta), abs=1e-9)
+        told = any("no robust covariance" in flag for flag in post.flags)
+        assert told == ("weighted" in name)
+
+    @pytest.mark.parametrize("ties", BOTH)
+    @pytest.mark.parametrize("name", NAMES)
+    def test_in_pymc(self, model, name, ties):
+        """The potential over explicit risk sets is the kernel's likelihood."""
+        spec = model(name, ties)
+        built = spec.to_pymc()
+        potential = built.compile_fn(
+            built.potentials[0], inputs=built.free_RVs, mode="FAST_COMPILE"
+        )
+        points = np.random.default_rng(0).normal(0.0, 0.4, (3, len(spec.design.fixed.names)))
+        off = [
+            float(potential(dict(zip(spec.prior_stack(None).names, b, strict=True))))
+            - cox.loglik(spec.statistics, b)
+            for b in points
+        ]
+        np.testing.assert_allclose(off, 0.0, atol=1e-8)
+
+    @pytest.mark.parametrize("ties", BOTH)
+    def test_survival_of_a_stratum(self, model, ties):
+        """Without its own uncertainty the baseline is the fit's, whose coefficients are put in."""
+        spec = model("tied_entry_strata", ties)
+        post, fit = spec.sample(draws=20, tune=100, chains=1, seed=3), spec.fit()
+        new = pd.DataFrame({"x": [1, 0], "z": [0.5, -1.0], "site": ["b", "a"]})
+        found = post.survival_draws(new, [4, 6], baseline=False)
+        assert found.shape == (20, 2, 2)
+        beta = post.coefficients.reshape(20, -1)[7]
+        moved = replace(fit, coefficients=beta).predict(new, times=[4, 6])
+        np.testing.assert_allclose(found[7].ravel(), moved["estimate"], rtol=1e-9)
 
 
 FIRTH = {
@@ -299,6 +377,12 @@ class TestSmallData:
         assert fit.design.n_events == 1 and "Firth" in fit.method
         assert any(flag.startswith("Separated groups") for flag in fit.flags)
 
+    def test_more_covariates_than_people_at_risk(self):
+        """Separated, and Firth's information is singular: told, with what to do."""
+        rows = pd.DataFrame({"time": [1, 5, 6], "died": [0, 1, 0], "x": [0, 1, 0], "z": [1, 2, 3]})
+        with pytest.raises(EstimationError, match="collinear among those at risk at the 1 event"):
+            CoxPH("Surv(time, died) ~ x + z", data=rows).fit()
+
     def test_no_event(self):
         rows = pd.DataFrame({"time": [1.0, 2.0], "died": 0, "x": [1, 0]})
         with pytest.raises(DataError, match="'died' has no events among 2 rows"):
@@ -316,13 +400,13 @@ class TestRefused:
             CoxPH(formula, data=heart, patient=patient).fit()
 
     def test_misspelled_columns(self, table):
-        with pytest.raises(FormulaError, match="no columns .*'wieght'"):
+        with pytest.raises(FormulaError, match=r"no columns .*'wieght'"):
             CoxPH(LUNG, data=table("lung"), weights="wieght").fit()
-        with pytest.raises(FormulaError, match="no columns .*'isnt'"):
+        with pytest.raises(FormulaError, match=r"no columns .*'isnt'"):
             CoxPH(f"{LUNG} + cluster(isnt)", data=table("lung")).fit()
-        with pytest.raises(FormulaError, match="no columns .*'hospital'"):
+        with pytest.raises(FormulaError, match=r"no columns .*'hospital'"):
             CoxPH(f"{LUNG} + strata(hospital)", data=table("lung")).fit()
-        with pytest.raises(FormulaError, match="no columns .*'subject'"):
+        with pytest.raises(FormulaError, match=r"no columns .*'subject'"):
             CoxPH(LUNG, data=table("lung"), patient="subject").fit()
         with pytest.raises(FormulaError, match="knwon"):
             CoxPH(OFFSET.replace("known", "knwon"), data=table("lung")).fit()

@@ -75,9 +75,7 @@ def risk_difference(
     """
     if not 0.0 < level < 1.0:
         raise LongsurvError(f"level is a probability between 0 and 1, such as 0.95; got {level!r}")
-    last = float(result.design.exit.max())
-    if not 0.0 < horizon <= last:
-        raise LongsurvError(f"the horizon is a time up to the last exit, {last:g}; got {horizon!r}")
+    check_horizon(result.design, horizon)
     cohort = result.spec.data.iloc[result.design.rows[result.design.first_rows]]
     low, high = two_levels(cohort, treatment, treated, reference)
     frames = [with_treatment(cohort, treatment, chosen) for chosen in (low, high)]
@@ -91,6 +89,13 @@ def risk_difference(
         raise LongsurvError(f"a {type(result).__name__} predicts no survival to standardise")
     survival, cov = result.mean_survival(frames, horizon)
     return _of_moments(1.0 - survival, cov, names, level)
+
+
+def check_horizon(design: Any, horizon: float) -> None:
+    """Refuse a horizon at which a survival design has nobody left."""
+    last = float(design.exit.max())
+    if not 0.0 < horizon <= last:
+        raise LongsurvError(f"the horizon is a time up to the last exit, {last:g}; got {horizon!r}")
 
 
 def two_levels(

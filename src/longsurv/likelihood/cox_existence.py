@@ -10,8 +10,9 @@ If
     smallest eigenvalue of I  >  2 max |x_i| |g|
 
 there can be no such d. At a maximum g is rounding, so this settles ordinary data without the
-linear programme of `separation`. Far out along such a d, where I itself is rounding, g may come out
-as exactly 0: sums of at most (deaths) max |x_i|^2 are off by a multiple of that, which I must exceed.
+linear programme of `separation`. Far out along such a d, where I itself is rounding, g may come
+out as exactly 0: sums of up to (deaths) max |x_i|^2 are off by a fraction of that, which I must
+exceed.
 """
 
 from __future__ import annotations

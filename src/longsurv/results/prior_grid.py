@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
-from longsurv.estimands.standardised import risk_difference, two_levels
+from longsurv.estimands.standardised import check_horizon, risk_difference, two_levels
 from longsurv.priors import TREATMENT, Normal, Prior, StudentT, moments
 from longsurv.results.estimate import check_level
 
@@ -31,9 +31,11 @@ class PriorGrid:
         `hr_high`, `prob_below_1`; `risk_difference` (mean, standardised over the cohort), `_low`,
         `_high`, `prob_reduction` (of any size), `prob_reduction_1` and `prob_reduction_5` (of more
         than 1 and 5 %). How much is prior: `contraction` (1 - posterior variance / prior variance
-        of the log hazard ratio: the share of what is known that comes from the data), `prior_share`
-        (the rest), `psense_prior`, `psense_likelihood`, `psense_words` (power-scaling sensitivity).
-        `r_hat` and `ess` of the log hazard ratio.
+        of the log hazard ratio: the share of what is known that comes from the data; kept within 0
+        and 1, which simulation error or a Student-t prior in conflict with the data could leave),
+        `prior_share` (the rest), `psense_prior`, `psense_likelihood`, `psense_words`
+        (power-scaling sensitivity to this prior, the other coefficients' left alone, and to the
+        likelihood). `r_hat` and `ess` of the log hazard ratio.
     treatment, term : str
         The column and its coefficient.
     horizon : float
@@ -108,9 +110,11 @@ def prior_grid(
     Raises
     ------
     LongsurvError
-        If the treatment does not have exactly one coefficient, or there is no prior.
+        If the treatment does not have exactly one coefficient (an interaction is another), there is
+        no prior, or the horizon is beyond the last exit.
     """
     check_level(level)
+    check_horizon(spec.design, horizon)
     if not priors:
         raise LongsurvError("give at least one prior")
     term = _coefficient(spec, treatment)
@@ -119,6 +123,7 @@ def prior_grid(
         raise LongsurvError(
             f"the baseline risk is {risk:g}: name one between 0 and 1 with baseline_risk="
         )
+    before = {name: _before(prior, risk, level) for name, prior in priors.items()}
     posteriors, rows = {}, []
     for name, prior in priors.items():
         post = spec.sample(
@@ -127,7 +132,7 @@ def prior_grid(
         posteriors[name] = post
         rows.append(
             {"prior": name, "density": str(prior)}
-            | _before(prior, risk, level)
+            | before[name]
             | _after(post, term, treatment, horizon, level)
             | _shares(post, term, prior)
         )
@@ -145,6 +150,8 @@ def prior_grid(
 def _coefficient(spec: Any, treatment: str) -> str:
     fixed = spec.design.fixed
     found = [c for c in fixed.variables.get(treatment, ()) if c in fixed.names]
+    # an interaction makes the main effect that at 0 of the other variable
+    found += [c for c in fixed.names if ":" in c and set(c.split(":")) & set(found)]
     if len(found) != 1:
         raise LongsurvError(
             f"{treatment!r} needs exactly one coefficient of its own; it has {found} "
@@ -227,11 +234,13 @@ def _after(post: Any, term: str, treatment: str, horizon: float, level: float) -
 def _shares(post: Any, term: str, prior: Prior) -> dict[str, Any]:
     """How much of the answer is prior, by variances and by power scaling."""
     share = float(post.draw(term).var() / moments(prior)[1] ** 2)
-    share = 0.0 if math.isinf(moments(prior)[1]) else share
+    share = 0.0 if math.isinf(moments(prior)[1]) else min(share, 1.0)
     import arviz as az
 
     with _silenced("arviz_stats"):  # its verdict is in the table
-        sensitivity = az.psense_summary(post.idata, var_names=[term]).loc[term]
+        sensitivity = az.psense_summary(post.idata, var_names=[term], prior_var_names=[term]).loc[
+            term
+        ]
     return {
         "contraction": 1.0 - share,
         "prior_share": share,

@@ -1,0 +1,223 @@
+"""The grid of priors on the small cohort of immunoglobulin in sepsis, against quadrature."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm, t
+
+import longsurv as ls
+from longsurv import priors as pr
+from longsurv.errors import LongsurvError
+from longsurv.models import CoxPH
+from longsurv.results.prior_grid import prior_grid
+
+FORMULA = "Surv(entry, exit, event) ~ treatment"
+HORIZON = 28
+FEW = {"sceptical": pr.TREATMENT["sceptical"]}
+
+
+@pytest.fixture(scope="module")
+def patients() -> pd.DataFrame:
+    return ls.read_cohort(ls.example_path("ivig_sepsis") / "study.toml").survival_data()
+
+
+@pytest.fixture(scope="module")
+def grid(patients):
+    return prior_grid(CoxPH(FORMULA, data=patients), "treatment", horizon=HORIZON, draws=4000)
+
+
+@pytest.fixture(scope="module")
+def table(grid):
+    return grid.table.set_index("prior")
+
+
+@pytest.fixture(scope="module")
+def likelihood(patients):
+    """Log partial likelihood by explicit risk sets, Efron's ties; log hazard ratios to values."""
+    treated = (patients["treatment"] == "ivig").to_numpy()
+    entry, exit_, event = (patients[c].to_numpy() for c in ("entry", "exit", "event"))
+
+    def value(b: np.ndarray) -> np.ndarray:
+        out = np.zeros_like(b)
+        relative = np.exp(np.outer(b, treated))
+        for moment in np.unique(exit_[event == 1]):
+            dead = (exit_ == moment) & (event == 1)
+            at_risk = (entry < moment) & (exit_ >= moment)
+            out += b * (treated & dead).sum()
+            for step in range(dead.sum()):
+                held = at_risk - dead * step / dead.sum()
+                out -= np.log(relative @ held)
+        return out
+
+    return value
+
+
+@pytest.fixture(scope="module")
+def exact(likelihood):
+    """Posterior of the log hazard ratio by quadrature: `exact(log_prior)` gives (points, mass)."""
+
+    def posterior(log_prior) -> tuple[np.ndarray, np.ndarray]:
+        b = np.linspace(-25.0, 15.0, 40001)
+        log_density = likelihood(b) + log_prior(b)
+        mass = np.exp(log_density - log_density.max())
+        return b, mass / mass.sum()
+
+    return posterior
+
+
+def test_five_priors(grid):
+    names = ["flat-ish", "weak", "sceptical", "enthusiastic", "pessimistic"]
+    assert list(grid.table["prior"]) == names == list(grid.posteriors)
+    assert (grid.table["r_hat"] < 1.01).all() and (grid.table["ess"] > 400).all()
+    assert grid.term == "treatment[T.ivig]" and "under 5 priors" in str(grid)
+    for name, post in grid.posteriors.items():
+        assert post.stack.priors[0] == pr.TREATMENT[name]
+
+
+@pytest.mark.parametrize("name", pr.TREATMENT)
+def test_posterior_is_that_of_quadrature(table, exact, name):
+    prior, row = pr.TREATMENT[name], table.loc[name]
+    b, mass = exact(lambda x: norm.logpdf(x, prior.mean, prior.sd))
+    cumulative = np.cumsum(mass)
+    mean = b @ mass
+    variance = (b - mean) ** 2 @ mass
+    below = mass[b < 0].sum()
+    error = np.sqrt(variance / row["ess"])
+    assert row["prob_below_1"] == pytest.approx(below, abs=4 * np.sqrt(0.25 / row["ess"]))
+    # a variance of 8000 draws varies by 2.5 % from seed to seed
+    assert row["prior_share"] == pytest.approx(variance / prior.sd**2, rel=0.1)
+    median, low, high = np.interp([0.5, 0.025, 0.975], cumulative, b)
+    assert np.log(row["hr"]) == pytest.approx(median, abs=6 * error)
+    assert np.log(row["hr_low"]) == pytest.approx(low, abs=15 * error)
+    assert np.log(row["hr_high"]) == pytest.approx(high, abs=15 * error)
+
+
+def test_belief_follows_the_prior(table):
+    ordered = ["pessimistic", "sceptical", "enthusiastic"]
+    for column in ("prior_prob_below_1", "prob_below_1", "prob_reduction", "prob_reduction_1"):
+        assert table.loc[ordered, column].is_monotonic_increasing
+        assert table.loc[ordered, column].is_unique
+    for column in ("hr", "hr_low", "hr_high", "risk_difference"):
+        assert table.loc[ordered, column].is_monotonic_decreasing
+
+
+def test_wider_priors_leave_more_to_the_data(table):
+    assert table["contraction"].between(0, 1).all()
+    np.testing.assert_allclose(table["prior_share"], 1 - table["contraction"])
+    assert table.loc[["sceptical", "weak", "flat-ish"], "contraction"].is_monotonic_increasing
+    assert table.loc["flat-ish", "contraction"] > 0.9
+
+
+def test_risks(table):
+    """With one covariate a lower hazard is a lower risk, and small reductions are likelier."""
+    np.testing.assert_array_equal(table["prob_reduction"], table["prob_below_1"])
+    assert (table["prob_reduction"] >= table["prob_reduction_1"]).all()
+    assert (table["prob_reduction_1"] >= table["prob_reduction_5"]).all()
+    assert (table["risk_difference_low"] < table["risk_difference"]).all()
+    assert (table["risk_difference"] < table["risk_difference_high"]).all()
+
+
+def test_baseline_risk_is_kaplan_meier_s(grid, patients):
+    control = patients[patients["treatment"] == "control"]
+    survival = 1.0
+    for moment in sorted(control.loc[control["event"] == 1, "exit"].unique()):
+        at_risk = ((control["entry"] < moment) & (control["exit"] >= moment)).sum()
+        survival *= 1 - ((control["exit"] == moment) & (control["event"] == 1)).sum() / at_risk
+    assert grid.baseline_risk == pytest.approx(1 - survival, rel=1e-12)
+
+
+def test_priors_on_the_risk_scale(patients):
+    """A hazard ratio of 2 at a risk of 20 % is a risk of 36 %."""
+    priors = {"harm": pr.Normal(np.log(2), 0.5), "heavy": pr.StudentT(4, -0.2, 0.3)}
+    found = prior_grid(
+        CoxPH(FORMULA, data=patients), "treatment", priors, horizon=HORIZON, baseline_risk=0.2,
+        draws=300, level=0.9,
+    ).table.set_index("prior")  # fmt: skip
+    harm, heavy = found.loc["harm"], found.loc["heavy"]
+    assert harm["prior_hr"] == pytest.approx(2.0)
+    assert harm["prior_risk_ratio"] == pytest.approx(1.8)
+    assert harm["prior_risk_difference"] == pytest.approx(0.16)
+    assert harm["prior_hr_low"] == pytest.approx(2 * np.exp(0.5 * norm.ppf(0.05)))
+    assert harm["prior_prob_below_1"] == pytest.approx(norm.cdf(-np.log(2) / 0.5))
+    assert heavy["prior_hr_high"] == pytest.approx(np.exp(-0.2 + 0.3 * t.ppf(0.95, 4)))
+    assert heavy["prior_prob_below_1"] == pytest.approx(t.cdf(0.2 / 0.3, 4))
+
+
+def test_relabelling_the_treatment_mirrors(table, patients):
+    order = ["ivig", "control"]
+    other = patients.assign(treatment=patients["treatment"].cat.reorder_categories(order))
+    mirrored = {k: pr.Normal(-p.mean, p.sd) for k, p in pr.TREATMENT.items()}
+    found = prior_grid(
+        CoxPH(FORMULA, data=other), "treatment", mirrored, horizon=HORIZON, draws=4000, seed=2
+    ).table.set_index("prior")
+    chance = 0.04  # four simulation errors of a difference of two probabilities
+    np.testing.assert_allclose(found["prob_below_1"], 1 - table["prob_below_1"], atol=chance)
+    np.testing.assert_allclose(found["contraction"], table["contraction"], atol=0.08)
+    np.testing.assert_allclose(found["risk_difference"], -table["risk_difference"], atol=0.01)
+    informative = ["weak", "sceptical", "enthusiastic", "pessimistic"]
+    np.testing.assert_allclose(
+        np.log(found.loc[informative, "hr"]), -np.log(table.loc[informative, "hr"]), atol=0.07
+    )
+    np.testing.assert_allclose(found["prior_hr"], 1 / table["prior_hr"])
+
+
+def test_sensitivity_is_to_the_treatment_s_prior(patients):
+    """A prior that settles another coefficient says nothing about this one."""
+    found = prior_grid(
+        CoxPH(f"{FORMULA} + age", data=patients), "treatment", {"wide": pr.Normal(0, 5)},
+        horizon=HORIZON, others={"age": pr.Normal(0.5, 0.001)},
+    ).table.iloc[0]  # fmt: skip
+    assert found["psense_prior"] < 0.05
+
+
+def test_a_prior_without_variance(patients):
+    priors = {"cauchy": pr.StudentT(1, 0, 1)}
+    found = prior_grid(
+        CoxPH(FORMULA, data=patients), "treatment", priors, horizon=HORIZON, draws=300
+    ).table.iloc[0]
+    assert found["contraction"] == 1.0
+
+
+def test_same_seed_same_grid(patients):
+    a, b = (
+        prior_grid(CoxPH(FORMULA, data=patients), "treatment", FEW, horizon=HORIZON, draws=200)
+        for _ in range(2)
+    )
+    pd.testing.assert_frame_equal(a.table, b.table)
+
+
+def test_takes_seconds(patients, grid):
+    """After compilation, which `grid` has done."""
+    start = time.perf_counter()
+    prior_grid(CoxPH(FORMULA, data=patients), "treatment", horizon=HORIZON)
+    assert time.perf_counter() - start < 15
+
+
+class TestRefused:
+    def test_a_treatment_without_one_coefficient(self, patients):
+        spec = CoxPH("Surv(entry, exit, event) ~ treatment * age", data=patients)
+        with pytest.raises(LongsurvError, match="exactly one coefficient"):
+            prior_grid(spec, "treatment", FEW, horizon=HORIZON)
+        with pytest.raises(LongsurvError, match="exactly one coefficient"):
+            prior_grid(CoxPH(FORMULA, data=patients), "arm", FEW, horizon=HORIZON)
+
+    @pytest.mark.parametrize(
+        ("priors", "more", "words"),
+        [
+            ({}, {}, "at least one prior"),
+            ({"half": pr.HalfNormal(1)}, {}, "takes a Normal or StudentT prior"),
+            (FEW, {"baseline_risk": 1.0}, "between 0 and 1"),
+            (FEW, {"level": 95}, "level"),
+        ],
+    )
+    def test_arguments(self, patients, priors, more, words):
+        with pytest.raises(LongsurvError, match=words):
+            prior_grid(CoxPH(FORMULA, data=patients), "treatment", priors, horizon=28, **more)
+
+    def test_a_horizon_beyond_the_data(self, patients):
+        with pytest.raises(LongsurvError, match="up to the last exit, 28; got 90"):
+            prior_grid(CoxPH(FORMULA, data=patients), "treatment", FEW, horizon=90)
