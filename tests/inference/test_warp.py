@@ -7,6 +7,7 @@ import pytest
 
 from longsurv import priors as pr
 from longsurv.inference import sample_posterior
+from longsurv.inference.density import guarded
 from longsurv.inference.warp import Warp
 
 WARP = Warp(np.array([1, 2]), np.log([2.0, 0.5]))
@@ -42,6 +43,13 @@ def test_gradient_and_jacobian(numeric_gradient) -> None:
             gradient, numeric_gradient(lambda z: warped(z)[0], x), rtol=1e-6, atol=1e-6
         )
         assert value == pytest.approx(density(WARP.outward(x))[0] + WARP.log_jacobian(x))
+
+
+def test_far_out_it_is_guarded_without_a_warning() -> None:
+    warped = guarded(WARP.density(exponentials))
+    value, gradient = warped(np.array([0.0, -60.0, 0.0]))
+    assert value == -np.inf
+    assert not gradient.any()
 
 
 def test_draws_come_back_in_the_density_s_own_coordinates() -> None:

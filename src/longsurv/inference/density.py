@@ -17,7 +17,9 @@ def guarded(density: LogDensity) -> LogDensity:
 
     def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
         try:
-            value, gradient = density(x)
+            # A trajectory that runs off overflows on its way: that is what the check below is for.
+            with np.errstate(all="ignore"):
+                value, gradient = density(x)
         except (np.linalg.LinAlgError, OverflowError, ZeroDivisionError):
             return -np.inf, np.zeros_like(x)
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
