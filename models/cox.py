@@ -27,6 +27,7 @@ from longsurv.inference import Optimum, maximise, sample, whiten
 from longsurv.inference.scoring import ascend
 from longsurv.likelihood import cox
 from longsurv.likelihood.cox_existence import surely_finite
+from longsurv.models.cox_twin import twin
 from longsurv.results.assemble_cox import cox_estimate, cox_posterior
 from longsurv.results.survival import SurvivalEstimate, SurvivalPosterior
 
@@ -197,27 +198,4 @@ class CoxPH:
 
     def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None) -> Any:
         """The same partial likelihood and priors in PyMC, stated over explicit risk sets."""
-        import pymc as pm
-
-        d, stack = self.design, self.prior_stack(priors)
-        X, n = d.fixed.X, len(d.exit)
-        entry = d.entry if len(d.formula.surv) == 3 else np.full(n, -np.inf)
-        weight = np.ones(n) if d.weights is None else d.weights
-        stratum = np.zeros(n, dtype=int) if d.stratum is None else d.stratum
-        risk_sets, powers = [], []
-        for s, t in sorted(set(zip(stratum[d.event == 1], d.exit[d.event == 1], strict=True))):
-            at_risk = (stratum == s) & (entry < t) & (d.exit >= t)
-            dying = at_risk & (d.exit == t) & (d.event == 1)
-            for step in range(dying.sum()):
-                share = step / dying.sum() if self.ties == "efron" else 0.0
-                risk_sets.append(weight * (at_risk - share * dying))
-                powers.append(weight[dying].mean())
-        with pm.Model(coords={"term": d.fixed.names}) as model:
-            beta = pm.math.stack(
-                [p.to_pymc(name) for name, p in zip(stack.names, stack.priors, strict=True)]
-            )
-            eta = (X - X.mean(axis=0)) @ beta + (0.0 if d.offset is None else d.offset)
-            totals = pm.math.dot(np.array(risk_sets), pm.math.exp(eta))
-            value = (weight * d.event * eta).sum() - (np.array(powers) * pm.math.log(totals)).sum()
-            pm.Potential("partial_likelihood", value)
-        return model
+        return twin(self.design, self.prior_stack(priors), self.ties)

@@ -1,15 +1,18 @@
-"""Cox models against lifelines and R."""
+"""Cox models against lifelines, firthmodels and R."""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from timing import Row, r_seconds, seconds
+from timing import REFERENCE, Row, once, r_seconds, seconds
 
 from longsurv.models import CoxPH
+from longsurv.results.prior_grid import prior_grid
 
 COLUMNS = [f"x{j}" for j in range(10)]
 FORMULA = "Surv(time, event) ~ " + " + ".join(COLUMNS)
@@ -51,3 +54,56 @@ def fits(folder: Path) -> Iterator[Row]:
     found = r_seconds("bench_coxph", large, folder, "efron", "1")
     if found:
         yield Row(work, "R survival", found[1])
+
+
+def few_patients(covariates: int, n: int = 198, seed: int = 1) -> pd.DataFrame:
+    """A treatment and standard normal covariates, continuous times, about two thirds events."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, covariates))
+    X[:, 0] = X[:, 0] > 0
+    effects = np.linspace(-0.5, 0.5, covariates) / np.sqrt(covariates)
+    times, censored = rng.exponential(size=n) / np.exp(X @ effects), rng.exponential(2.0, size=n)
+    data = pd.DataFrame(X, columns=[f"x{j}" for j in range(covariates)])
+    data["time"], data["event"] = np.minimum(times, censored), (times <= censored).astype(int)
+    return data
+
+
+def firth(folder: Path) -> Iterator[Row]:
+    """Firth's fit and profile intervals of all coefficients, beside firthmodels if it is there.
+
+    Both from arrays: the design is made beforehand, sorting is part of the fit.
+    """
+    peer = importlib.util.find_spec("firthmodels") and importlib.import_module("firthmodels")
+    for k in (5, 15):
+        data = few_patients(k)
+        formula = "Surv(time, event) ~ " + " + ".join(f"x{j}" for j in range(k))
+        X = data.filter(like="x").to_numpy()
+        y = (data["event"].to_numpy(bool), data["time"].to_numpy())
+        specs = [CoxPH(formula, data) for _ in range(202)]
+        designed = iter([spec for spec in specs if len(spec.design.rows)])
+
+        def ours(intervals: str, designed: Iterator[CoxPH] = designed) -> None:
+            next(designed).fit("firth", intervals)
+
+        def theirs(intervals: bool, X: np.ndarray = X, y: tuple = y) -> None:
+            fitted = peer.FirthCoxPH().fit(X, y)
+            if intervals:
+                fitted.conf_int(method="pl")
+
+        for work, profile in (("fit", False), ("fit, intervals", True)):
+            work = f"Firth, 198 x {k}: {work}"
+            kind = "profile" if profile else "wald"
+            yield Row(work, "longsurv", seconds(lambda kind=kind: ours(kind), 100))
+            if peer:
+                yield Row(work, "firthmodels", seconds(lambda p=profile: theirs(p), 100))
+
+
+def priors(folder: Path) -> Iterator[Row]:
+    """Hazard ratio and risk difference of 41 patients with five deaths under five priors."""
+    data = pd.read_csv(REFERENCE / "icu.csv")
+    spec = CoxPH("Surv(entry, exit, event) ~ group + age", data)
+    prior_grid(spec, "group", horizon=28.0, draws=20)  # loads what is loaded once
+    spent, grid = once(lambda: prior_grid(spec, "group", horizon=28.0))
+    yield Row("five priors, 41 patients", "longsurv", spent, note="2 x 1000 draws each")
+    least = float(grid.table["ess"].min())
+    yield Row("five priors, 41 patients", "longsurv", least, "smallest ESS")

@@ -18,7 +18,7 @@ from timing import Row
 
 PARTS: dict[str, tuple[Callable[[Path], Iterator[Row]], ...]] = {
     "mixed": (mixed.reml, mixed.kenward_roger, mixed.posterior),
-    "cox": (cox.fits,),
+    "cox": (cox.fits, cox.firth, cox.priors),
     "joint": (joint.fits, joint.panel),
 }
 

@@ -176,9 +176,8 @@ def survival_design(
         raise FormulaError(f"a survival formula starts with Surv(time, event); got {formula!r}")
     if parsed.random:
         raise FormulaError(f"a random term has no place in a survival formula: {formula!r}")
-    single = (weights, patient, *special["cluster"], *special["strata"])
-    wanted = [*parsed.surv, *(name for name in single if name)]
-    missing = [name for name in dict.fromkeys(wanted) if name not in data]
+    single = [n for n in (weights, patient, *special["cluster"], *special["strata"]) if n]
+    missing = [name for name in dict.fromkeys((*parsed.surv, *single)) if name not in data]
     if missing:
         raise FormulaError(
             f"{formula!r}: the data have no columns {missing}; they have {list(data.columns)}"
@@ -192,7 +191,7 @@ def survival_design(
 
     fixed, complete = fixed_design(parsed.fixed, data, intercept=False)
     usable = complete & ~np.isnan([entry, exit_, event, weight, offset]).any(axis=0)
-    usable &= data[[name for name in single if name]].notna().all(axis=1).to_numpy()
+    usable &= data[single].notna().all(axis=1).to_numpy()
     weightless = usable & (weight == 0)
     usable &= ~weightless
     if not usable.any():
@@ -202,7 +201,7 @@ def survival_design(
             parsed.fixed, data.loc[usable].reset_index(drop=True), intercept=False
         )
     rows = np.flatnonzero(usable)
-    kept = data.iloc[rows]
+    kept = data[single].iloc[rows]
     strata, stratum = _strata(kept, special["strata"])
     centre = float(np.median(offset[rows]))
     design = SurvivalDesign(

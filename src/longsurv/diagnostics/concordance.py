@@ -78,7 +78,7 @@ def concordance(
         )
     concordant, discordant, tied = (w @ counts) / 2.0  # each pair is counted for both
     pairs = concordant + discordant + tied
-    if pairs == 0:
+    if pairs <= 1e-12 * w.sum() ** 2:  # weights that came and went leave their rounding
         return Concordance(np.nan, np.nan, 0.0, 0.0, 0.0)
     somers = (concordant - discordant) / pairs
     influence = w * (counts[:, 0] - counts[:, 1] - somers * counts.sum(axis=1)) / pairs

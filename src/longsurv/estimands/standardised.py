@@ -24,6 +24,8 @@ from longsurv.errors import LongsurvError
 REDUCTIONS = (0.0, 0.01, 0.05)
 """Risk reductions whose posterior probabilities are given: any, 1 % and 5 %."""
 
+DRAWS_AT_ONCE = 20_000_000
+
 
 class SurvivalResult(Protocol):
     """A fitted survival model or its posterior; one of the two last methods must be there."""
@@ -81,14 +83,24 @@ def risk_difference(
     frames = [with_treatment(cohort, treatment, chosen) for chosen in (low, high)]
     names = [f"risk ({low})", f"risk ({high})"]
     if hasattr(result, "survival_draws"):
-        risks = np.stack(
-            [1.0 - result.survival_draws(f, [horizon])[:, :, 0].mean(axis=1) for f in frames]
-        )
-        return _of_draws(risks, names, level)
+        return _of_draws(np.stack([_mean_risk(result, f, horizon) for f in frames]), names, level)
     if not hasattr(result, "mean_survival"):
         raise LongsurvError(f"a {type(result).__name__} predicts no survival to standardise")
     survival, cov = result.mean_survival(frames, horizon)
     return _of_moments(1.0 - survival, cov, names, level)
+
+
+def _mean_risk(result: Any, data: pd.DataFrame, horizon: float) -> np.ndarray:
+    """Draws of the mean risk over the rows, shape (draws,); so many rows at a time as fit memory.
+
+    A draw's baseline hazard is the same for all rows, and for both treatments.
+    """
+    total, start, size = 0.0, 0, 2000
+    while start < len(data):
+        survival = result.survival_draws(data.iloc[start : start + size], [horizon])
+        total = total + (1.0 - survival[:, :, 0]).sum(axis=1)
+        start, size = start + size, max(1, DRAWS_AT_ONCE // len(survival))
+    return np.asarray(total) / len(data)
 
 
 def check_horizon(design: Any, horizon: float) -> None:
@@ -168,8 +180,7 @@ def _of_draws(risks: np.ndarray, names: Sequence[str], level: float) -> pd.DataF
 def _of_moments(
     risk: np.ndarray, cov: np.ndarray, names: Sequence[str], level: float
 ) -> pd.DataFrame:
-    """Table from the two risks and their covariance; ratios on the log, risks on the logit
-    scale."""
+    """Table from two risks and their covariance; ratios on the log, risks on the logit scale."""
     from scipy.special import expit, logit, ndtr, ndtri
 
     z = float(ndtri(0.5 + level / 2))

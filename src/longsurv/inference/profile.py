@@ -18,6 +18,9 @@ from longsurv.inference.maximise import Optimum
 from longsurv.inference.scoring import Scored, newton_step
 
 TOLERANCE = 1e-9
+NEGLIGIBLE, CLOSE = 1e-7, 1e-4
+"""Log density to gain, and distance from the limit's, at which a last extrapolation is exact to
+about seven digits of a standard error."""
 FARTHEST = 2.0**24
 """Standard errors from the maximum after which a limit counts as infinite."""
 
@@ -69,27 +72,30 @@ class Profile:
             return None
         centre, inside, outside = float(c @ top.x), 0.0, np.inf
         x = top.x + side * z * toward / unit
+        right = np.column_stack([c, c])
         for _ in range(25):
-            value, gradient, information = self.density(x)
+            value, right[:, 0], information = self.density(x)
             if not np.isfinite(value):
                 return None
-            G, W = newton_step(information, self.lacking, np.stack([gradient, c], axis=1)).T
+            gradient = right[:, 0]
+            G, W = newton_step(information, self.lacking, right).T
             spread = float(c @ W)
             slope = float(c @ G) / spread
             # what the other parameters would still add at this v
             gain = max(0.5 * (float(gradient @ G) - slope**2 * spread), 0.0)
             away = side * (float(c @ x) - centre)
             lost = top.value - value - gain
-            if gain < TOLERANCE and abs(lost - drop) < TOLERANCE:
-                return centre + side * away + (lost - drop) / slope
+            target = 2.0 * away
+            if lost > 0.0 and side * slope < 0.0:
+                root = np.sqrt(2.0 * lost)
+                target = away + (z - root) * root / abs(slope)
+                if gain < NEGLIGIBLE and abs(lost - drop) < CLOSE:
+                    return centre + side * target
+                target = min(target, 3.0 * max(away, unit))
             if top.value - value <= drop:
                 inside = max(inside, away)
             elif gain < 0.1 * drop and lost > drop:
                 outside = min(outside, away)
-            target = 2.0 * away
-            if lost > 0.0 and side * slope < 0.0:
-                root = np.sqrt(2.0 * lost)
-                target = min(away + (z - root) * root / abs(slope), 3.0 * max(away, unit))
             if not inside < target < outside:
                 target = 0.5 * (inside + min(outside, 4.0 * max(away, unit)))
             x = x + G + W * ((side * (target - away) - float(c @ G)) / spread)

@@ -130,15 +130,15 @@ def _separation(names: tuple[str, ...], direction: np.ndarray | None) -> tuple[s
 
 
 def _unbounded(fit: SurvivalEstimate) -> tuple[str, ...]:
-    table = fit.tidy()
-    low, high = np.isinf(table["conf_low"]), np.isinf(table["conf_high"])
-    return tuple(
-        f"The data set no {'lower' if below else 'upper'} limit to the coefficient of {term}: the "
-        "profile likelihood never falls far enough."
-        for term, is_low, is_high in zip(table["term"], low, high, strict=True)
-        for below, infinite in ((True, is_low), (False, is_high))
-        if infinite
-    )
+    flags = []
+    for term, row in zip(fit.names, np.eye(len(fit.names)), strict=True):
+        for limit, side in zip(("lower", "upper"), fit.profile_limits(row), strict=True):
+            if np.isinf(side):
+                flags.append(
+                    f"The data set no {limit} limit to the coefficient of {term}: the profile "
+                    "likelihood never falls far enough."
+                )
+    return tuple(flags)
 
 
 def _few_events(design: Any) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from longsurv.errors import LongsurvError
 from longsurv.inference.profile import Profile
 from longsurv.likelihood import cox
 from longsurv.results.estimate import Estimate, check_level
@@ -62,16 +63,23 @@ class SurvivalEstimate(Estimate):
         table = super()._rows(L, labels, level)
         if self.profile is None or not len(L):
             return table
-        from scipy.stats import chi2
+        from scipy.special import chdtrc
 
-        quantile = float(chi2.ppf(level, 1))
         fall = np.array([self.profile.fall(row) for row in L])
+        limits = np.array([self.profile_limits(row, level) for row in L])
         return table.assign(
             statistic=np.sign(table["estimate"]) * np.sqrt(fall),
-            p_value=chi2.sf(fall, 1),
-            conf_low=[self.profile.limit(row, -1, quantile) for row in L],
-            conf_high=[self.profile.limit(row, 1, quantile) for row in L],
+            p_value=chdtrc(1.0, fall),
+            conf_low=limits[:, 0],
+            conf_high=limits[:, 1],
         )
+
+    def profile_limits(self, row: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+        """Profile-likelihood limits of one combination of coefficients, weights of shape (p,)."""
+        if self.profile is None:
+            raise LongsurvError("fit with intervals='profile' for profile limits")
+        z = t_quantile(level, np.inf)
+        return self.profile.limit(row, -1, z * z), self.profile.limit(row, 1, z * z)
 
     @cached_property
     def null_loglik(self) -> float:

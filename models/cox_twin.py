@@ -1,0 +1,42 @@
+"""The Cox model in PyMC, stated over explicit risk sets: every event time a row of weights.
+
+Each row of the matrix sums the relative risks of those at risk, less, in Efron's method, a growing
+share of the tied events (Efron 1977, J Am Stat Assoc 72:557-565). Meant to be read and extended,
+and to check the fast kernel; its size is events times rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from longsurv.design import SurvivalDesign
+from longsurv.priors import PriorStack
+
+
+def twin(design: SurvivalDesign, stack: PriorStack, ties: str) -> Any:
+    """The partial likelihood of a design with the priors of a stack, as a `pymc.Model`."""
+    import pymc as pm
+
+    d, X, n = design, design.fixed.X, len(design.exit)
+    entry = d.entry if len(d.formula.surv) == 3 else np.full(n, -np.inf)
+    weight = np.ones(n) if d.weights is None else d.weights
+    stratum = np.zeros(n, dtype=int) if d.stratum is None else d.stratum
+    risk_sets, powers = [], []
+    for s, t in sorted(set(zip(stratum[d.event == 1], d.exit[d.event == 1], strict=True))):
+        at_risk = (stratum == s) & (entry < t) & (d.exit >= t)
+        dying = at_risk & (d.exit == t) & (d.event == 1)
+        for step in range(dying.sum()):
+            share = step / dying.sum() if ties == "efron" else 0.0
+            risk_sets.append(weight * (at_risk - share * dying))
+            powers.append(weight[dying].mean())
+    with pm.Model(coords={"term": d.fixed.names}) as model:
+        beta = pm.math.stack(
+            [p.to_pymc(name) for name, p in zip(stack.names, stack.priors, strict=True)]
+        )
+        eta = (X - X.mean(axis=0)) @ beta + (0.0 if d.offset is None else d.offset)
+        totals = pm.math.dot(np.array(risk_sets), pm.math.exp(eta))
+        value = (weight * d.event * eta).sum() - (np.array(powers) * pm.math.log(totals)).sum()
+        pm.Potential("partial_likelihood", value)
+    return model
