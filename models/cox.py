@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ import pandas as pd
 from longsurv import priors as pr
 from longsurv.design import SurvivalDesign, survival_design
 from longsurv.errors import DataError, EstimationError, LongsurvError
-from longsurv.inference import Optimum, maximise, sample, whiten
+from longsurv.inference import Optimum, added, sample_posterior
 from longsurv.inference.scoring import ascend
 from longsurv.likelihood import cox
 from longsurv.likelihood.cox_existence import surely_finite
@@ -120,7 +120,8 @@ class CoxPH:
         if penalty == "firth" or separated is not None:
             penalty = "firth"
             optimum = ascend(lambda b: cox.firth_value_gradient_information(data, b), start, names)
-        self._check(optimum, penalty)
+        if not np.isfinite(optimum.value):
+            self._refuse(optimum, penalty)
         return cox_estimate(
             self, data, optimum, penalty=penalty, intervals=intervals, separated=separated
         )
@@ -168,25 +169,23 @@ class CoxPH:
             raise EstimationError(
                 f"{self.formula!r} has no covariates, so there is nothing to sample"
             )
-
-        def log_posterior(b: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = cox.value_and_gradient(data, b)
-            prior, slope = stack.value_and_gradient(b)
-            return value + prior, gradient + slope
-
-        mode = maximise(log_posterior, np.zeros(len(stack.names)), names=stack.names)
-        self._check(mode)
-        whitening = whiten(mode.x, mode.hessian)
         # chains side by side only pay where the kernel is slow beside the calls from Python
         cores = None if len(self.design.rows) > SIDE_BY_SIDE else 1
-        drawn = sample(
-            log_posterior, whitening, draws=draws, tune=tune, chains=chains, seed=seed, cores=cores
+        mode, drawn = sample_posterior(
+            added(partial(cox.value_and_gradient, data), stack.value_and_gradient),
+            np.zeros(len(stack.names)),
+            names=stack.names,
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            seed=seed,
+            cores=cores,
         )
+        if drawn is None:
+            self._refuse(mode)
         return cox_posterior(self, data, stack, mode, drawn)
 
-    def _check(self, optimum: Optimum, penalty: str | None = None) -> None:
-        if np.isfinite(optimum.value):
-            return
+    def _refuse(self, optimum: Optimum, penalty: str | None = None) -> NoReturn:
         why = optimum.status
         if penalty == "firth":
             why = (

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from longsurv import priors as pr
 from longsurv.design.generalised import FAMILIES, GeneralisedDesign, generalised_design
 from longsurv.design.quadrature import normal_grid
 from longsurv.errors import EstimationError, LongsurvError
-from longsurv.inference import maximise, sample_posterior
+from longsurv.inference import added, maximise, sample_posterior
 from longsurv.likelihood import glmm
 from longsurv.likelihood import glmm_start as start
 from longsurv.results.assemble_glmm import generalised_estimate, generalised_posterior
@@ -211,15 +211,9 @@ class GLMM:
             Of the LKJ prior of the random effects' correlation.
         """
         data, stack = self.arrays, self.prior_stack(priors, eta)
-
-        def log_posterior(theta: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = glmm.loglik(data, theta)
-            prior, slope = stack.value_and_gradient(theta)
-            return value + prior, gradient + slope
-
         begin = start.to_unconstrained(data, start.starting_point(data)[0])
         mode, drawn = sample_posterior(
-            log_posterior,
+            added(partial(glmm.loglik, data), stack.value_and_gradient),
             begin,
             deviations=stack.deviations,
             draws=draws,

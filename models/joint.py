@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from longsurv.design.joint import JointDesign, joint_design
 from longsurv.design.links import Link, Links, area, as_links, slope, value
 from longsurv.design.quadrature import normal_grid
 from longsurv.errors import EstimationError, LongsurvError
-from longsurv.inference import Optimum, sample, whiten
+from longsurv.inference import Optimum, added, sample, whiten
 from longsurv.inference.density import LogDensity
 from longsurv.likelihood import joint, lmm
 from longsurv.models.cox import CoxPH
@@ -147,7 +147,7 @@ class JointModel:
     def fit(self) -> JointEstimate:
         """Maximise the likelihood; standard errors are those of the observed information."""
         data = self.statistics
-        optimum = self._climb(lambda theta: joint.loglik(data, theta))
+        optimum = self._climb(partial(joint.loglik, data))
         return joint_estimate(self, data, optimum)
 
     def prior_stack(
@@ -186,12 +186,7 @@ class JointModel:
             Of a spline's second differences.
         """
         data, stack = self.statistics, self.prior_stack(priors, eta, smoothing)
-
-        def log_posterior(theta: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = joint.loglik(data, theta)
-            prior, slope = stack.value_and_gradient(theta)
-            return value + prior, gradient + slope
-
+        log_posterior = added(partial(joint.loglik, data), stack.value_and_gradient)
         mode = self._climb(log_posterior)
         whitening = whiten(mode.x, mode.hessian)
         drawn = sample(log_posterior, whitening, draws=draws, tune=tune, chains=chains, seed=seed)

@@ -8,7 +8,6 @@ from longsurv.design.joint import JointDesign
 from longsurv.inference import Optimum, hessian, maximise
 from longsurv.inference.density import LogDensity
 from longsurv.inference.maximise import SecondOrder
-from longsurv.likelihood.covariance import partial_correlations
 from longsurv.likelihood.joint import JointData
 from longsurv.results.mixed import MixedEstimate
 
@@ -25,11 +24,7 @@ def link_sd(alone: MixedEstimate, design: JointDesign) -> dict[str, float]:
 
 def start(alone: MixedEstimate, design: JointDesign, data: JointData) -> np.ndarray:
     """Parameter vector of the mixed model alone and a constant hazard, away from any boundary."""
-    ridge = (0.1 * alone.sigma / data.marker.z_scale) ** 2
-    D = alone.random_cov.to_numpy() + np.diag(ridge)
-    tau = np.sqrt(np.diag(D))
-    z = partial_correlations(D / np.outer(tau, tau)) if len(tau) > 1 else np.empty(0)
-    marker = np.concatenate([alone.coefficients, [np.log(alone.sigma)], np.log(tau), z])
+    marker = alone.spec.kernel.interior(alone.coefficients, alone.sigma, alone.optimum.x)
     theta = np.zeros(data.n_theta)
     theta[: len(marker)] = marker
     for j, name in enumerate(design.baseline.names, start=len(marker)):

@@ -24,7 +24,7 @@ import pandas as pd
 from longsurv import priors as pr
 from longsurv.design import MixedDesign, Residual, mixed_design
 from longsurv.errors import EstimationError, LongsurvError
-from longsurv.inference import maximise, sample_posterior
+from longsurv.inference import added, maximise, sample_posterior
 from longsurv.likelihood import lmm, lmm_dense
 from longsurv.likelihood.lmm_blocks import BlockKernel
 from longsurv.likelihood.lmm_dense_kernel import DenseKernel
@@ -177,14 +177,8 @@ class LMM:
             Of the LKJ prior of the random effects' correlation.
         """
         kernel, stack = self.kernel, self.prior_stack(priors, eta)
-
-        def log_posterior(theta: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = kernel.loglik(theta)
-            prior, slope = stack.value_and_gradient(theta)
-            return value + prior, gradient + slope
-
         mode, drawn = sample_posterior(
-            log_posterior,
+            added(kernel.loglik, stack.value_and_gradient),
             self.start,
             deviations=stack.deviations,
             draws=draws,

@@ -229,10 +229,10 @@ class Study:
         return self._fit(MORTALITY, self._mortality_formula, self.cohort.survival_data(), CoxPH)
 
     def _fit(self, name: str, formula: str, data: pd.DataFrame, family: Any) -> ModelResult:
-        sampling = self.sampling
+        sampling, spec = self.sampling, family(formula, data=data)
         tasks: dict[str, Callable[[], Any]] = {
-            "ml": lambda: family(formula, data=data).fit(),
-            "bayes": lambda: family(formula, data=data).sample(
+            "ml": spec.fit,
+            "bayes": lambda: spec.sample(
                 draws=sampling.draws, chains=sampling.chains, seed=model_seed(sampling.seed, name)
             ),
         }

@@ -53,10 +53,13 @@ def test_far_out_it_is_guarded_without_a_warning() -> None:
 
 
 def test_draws_come_back_in_the_density_s_own_coordinates() -> None:
-    _, drawn = sample_posterior(
+    mode, drawn = sample_posterior(
         exponentials, np.zeros(3), deviations={1: 2.0, 2: 0.5}, draws=2000, seed=4
     )
     assert drawn is not None
+    # In the warp's coordinates the mode is the origin, where tau is its prior's median.
+    expected = [0.0, np.log(2.0 * np.log(2.0)), np.log(0.5 * np.log(2.0))]
+    np.testing.assert_allclose(mode.x, expected, atol=1e-6)
     tau = np.exp(drawn.theta[..., 1:]).reshape(-1, 2)
     np.testing.assert_allclose(tau.mean(axis=0), [2.0, 0.5], rtol=0.08)
     lp = [exponentials(theta)[0] for theta in drawn.theta[0, :5]]

@@ -1,6 +1,7 @@
 """Climb, curve and sample a log density. Nothing here knows what the density is of."""
 
 from longsurv.inference.curvature import Whitening, hessian, whiten
+from longsurv.inference.density import added
 from longsurv.inference.maximise import Optimum, maximise
 from longsurv.inference.posterior import sample_posterior
 from longsurv.inference.sample import Draws, sample
@@ -9,6 +10,7 @@ __all__ = [
     "Draws",
     "Optimum",
     "Whitening",
+    "added",
     "hessian",
     "maximise",
     "sample",

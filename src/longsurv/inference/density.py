@@ -9,6 +9,17 @@ import numpy as np
 LogDensity = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
+def added(first: LogDensity, second: LogDensity) -> LogDensity:
+    """The sum of two log densities of one vector, such as a log-likelihood and a log prior."""
+
+    def evaluate(x: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = first(x)
+        other, slope = second(x)
+        return value + other, gradient + slope
+
+    return evaluate
+
+
 def guarded(density: LogDensity) -> LogDensity:
     """The same density, -inf with a zero gradient wherever it cannot be computed.
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from longsurv.inference.curvature import hessian, whiten
+from longsurv.inference.curvature import whiten
 from longsurv.inference.density import LogDensity
 from longsurv.inference.maximise import Optimum, maximise
 from longsurv.inference.sample import Draws, sample
@@ -24,6 +24,7 @@ def sample_posterior(
     tune: int = 300,
     chains: int = 2,
     seed: int = 1,
+    cores: int | None = None,
 ) -> tuple[Optimum, Draws | None]:
     """Climb to the mode, whiten by the curvature there, and draw.
 
@@ -37,13 +38,14 @@ def sample_posterior(
     deviations : mapping of int to float, optional
         Positions of log standard deviations that may be near zero, and their prior means; they are
         sampled in the coordinates of `Warp`.
-    draws, tune, chains, seed : int
+    draws, tune, chains, seed, cores
         See `sample`.
 
     Returns
     -------
     mode : Optimum
-        In the sampler's coordinates.
+        Its x is as `density` takes it; the rest of the record is of the climb, which with
+        `deviations` is in the coordinates of `Warp`, and so is the mode itself.
     drawn : Draws or None
         With theta as `density` takes it; None if there is no finite mode to start from.
     """
@@ -54,7 +56,15 @@ def sample_posterior(
     mode = maximise(warped, warp.inward(start), names=names)
     if not np.isfinite(mode.value):
         return mode, None
-    whitening = whiten(mode.x, hessian(warped, mode.x))
-    drawn = sample(warped, whitening, draws=draws, tune=tune, chains=chains, seed=seed)
+    drawn = sample(
+        warped,
+        whiten(mode.x, mode.hessian),
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        seed=seed,
+        cores=cores,
+    )
     stats = drawn.stats | {"lp": drawn.stats["lp"] - warp.log_jacobian(drawn.theta)}
+    mode = replace(mode, x=warp.outward(mode.x))
     return mode, replace(drawn, theta=warp.outward(drawn.theta), stats=stats)

@@ -1,8 +1,10 @@
-"""What every result says of the design it was fitted to."""
+"""What every result says of the design it was fitted to, and every posterior of its draws."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from longsurv.inference import Draws
 
 
 def design_flags(design: Any) -> tuple[str, ...]:
@@ -19,3 +21,10 @@ def design_flags(design: Any) -> tuple[str, ...]:
             f"Left out because other columns determine them: {', '.join(design.fixed.aliased)}."
         )
     return tuple(flags)
+
+
+def sampling_flags(draws: Draws) -> tuple[str, ...]:
+    """What a reader must know of the way the draws were made."""
+    if not draws.whitening.regularised:
+        return ()
+    return ("The curvature at the posterior mode was not positive definite and was regularised.",)

@@ -12,7 +12,7 @@ from longsurv.inference.profile import Profile, lacking_curvature
 from longsurv.likelihood import cox
 from longsurv.likelihood.cox_draws import event_logliks
 from longsurv.priors import PriorStack
-from longsurv.results.assemble import design_flags
+from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.contrasts import label
 from longsurv.results.idata import to_datatree
 from longsurv.results.reference import NormalReference
@@ -183,6 +183,7 @@ def cox_posterior(
             *_weightless(design),
             *_few_events(design),
             *_powered(design),
+            *sampling_flags(draws),
         ),
         data=data,
     )

@@ -10,7 +10,7 @@ import numpy as np
 from longsurv.inference import Draws, Optimum
 from longsurv.likelihood import glmm
 from longsurv.priors import PriorStack
-from longsurv.results.assemble import design_flags
+from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.generalised import GeneralisedEstimate, GeneralisedPosterior
 from longsurv.results.generalised_quantities import (
     natural_coefficients,
@@ -87,11 +87,7 @@ def generalised_posterior(
     )
     names = (*design.coefficient_names, *design.variance_names)
     samples = {name: natural[:, j].reshape(chains, kept) for j, name in enumerate(names)}
-    flags = (*design_flags(design), *design.notes)
-    if draws.whitening.regularised:
-        flags += (
-            "The curvature at the posterior mode was not positive definite and was regularised.",
-        )
+    flags = (*design_flags(design), *design.notes, *sampling_flags(draws))
     value = glmm.loglik(data, mode.x)[0]
     flags += _quadrature_flags(data, glmm.to_factor(data, mode.x), value, nodes)
     return GeneralisedPosterior(

@@ -10,7 +10,7 @@ import numpy as np
 from longsurv.inference import Draws, Optimum
 from longsurv.likelihood import joint
 from longsurv.likelihood.lmm_patients import pointwise
-from longsurv.results.assemble import design_flags
+from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.idata import to_datatree
 from longsurv.results.joint import JointEstimate, JointPosterior, component_terms
 from longsurv.results.mixed import VarianceEstimate, natural_variances
@@ -113,11 +113,6 @@ def joint_posterior(
     )
     for j, name in enumerate(design.marker.variance_names):
         samples[name] = natural[:, j].reshape(chains, kept)
-    flags = _flags(design)
-    if draws.whitening.regularised:
-        flags += (
-            "The curvature at the posterior mode was not positive definite and was regularised.",
-        )
     return JointPosterior(
         spec=spec,
         design=design,
@@ -135,7 +130,7 @@ def joint_posterior(
             observed=design.marker.y,
         ),
         method=_method(spec, data, "NUTS on the marginal likelihood"),
-        flags=flags,
+        flags=(*_flags(design), *sampling_flags(draws)),
         data=data,
         link_sd=spec.link_sd,
     )

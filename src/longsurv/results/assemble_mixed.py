@@ -14,7 +14,7 @@ from longsurv.likelihood.lmm_blocks import BlockKernel
 from longsurv.likelihood.lmm_curvature import VarianceCurvature, variance_curvature
 from longsurv.likelihood.lmm_patients import pointwise
 from longsurv.priors import PriorStack
-from longsurv.results.assemble import design_flags
+from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.idata import to_datatree
 from longsurv.results.mixed import (
     MixedEstimate,
@@ -146,11 +146,6 @@ def mixed_posterior(
         design.group,
         len(design.labels),
     ).reshape(chains, kept, -1)
-    flags = design_flags(design)
-    if draws.whitening.regularised:
-        flags += (
-            "The curvature at the posterior mode was not positive definite and was regularised.",
-        )
     return MixedPosterior(
         spec=spec,
         design=design,
@@ -168,6 +163,6 @@ def mixed_posterior(
             observed=design.y,
         ),
         method="NUTS on the marginal likelihood",
-        flags=flags,
+        flags=(*design_flags(design), *sampling_flags(draws)),
         data=data,
     )

@@ -18,7 +18,7 @@ from longsurv.likelihood.lmm_dense_kernel import DenseKernel
 from longsurv.likelihood.lmm_dense_patients import pointwise
 from longsurv.likelihood.lmm_dense_residual import complex_step
 from longsurv.priors import PriorStack
-from longsurv.results.assemble import design_flags
+from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.assemble_mixed import boundary_flags, resolve_df
 from longsurv.results.idata import to_datatree
 from longsurv.results.reference import NormalReference, Reference
@@ -173,11 +173,6 @@ def structured_posterior(
         samples[name] = natural[:, j].reshape(chains, kept)
     clusters = design.groupings[-1] if design.outer else None
     labels = clusters.labels if clusters is not None else design.labels
-    flags = design_flags(design)
-    if draws.whitening.regularised:
-        flags += (
-            "The curvature at the posterior mode was not positive definite and was regularised.",
-        )
     return StructuredPosterior(
         spec=spec,
         design=design,
@@ -195,7 +190,7 @@ def structured_posterior(
             observed=design.y,
         ),
         method="NUTS on the marginal likelihood",
-        flags=flags,
+        flags=(*design_flags(design), *sampling_flags(draws)),
         data=kernel.data,
         kernel=kernel,
     )

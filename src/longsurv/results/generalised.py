@@ -12,6 +12,7 @@ from scipy.special import expit
 
 from longsurv.errors import LongsurvError
 from longsurv.likelihood import glmm
+from longsurv.results.columns import draw_columns, normal_columns, ranef_table
 from longsurv.results.estimate import Estimate, check_level
 from longsurv.results.generalised_quantities import (
     Rows,
@@ -21,7 +22,7 @@ from longsurv.results.generalised_quantities import (
     response,
     spread,
 )
-from longsurv.results.mixed import VarianceEstimate, _new_rows, _ranef_table
+from longsurv.results.mixed import VarianceEstimate, new_rows, patients
 from longsurv.results.posterior import Posterior
 from longsurv.results.reference import t_quantile
 
@@ -31,7 +32,7 @@ def _checked_rows(
 ) -> tuple[pd.DataFrame, Rows]:
     if type not in ("link", "response"):
         raise LongsurvError(f"type is 'link' or 'response', not {type!r}")
-    frame, X, Z, group = _new_rows(result, newdata, by_patient, new_groups)
+    frame, X, Z, group = new_rows(result, newdata, by_patient, new_groups)
     if not by_patient:
         Z = result.design.random.rebuild(newdata) if newdata is not None else Z
         group = np.full(len(X), -1)
@@ -89,7 +90,7 @@ class GeneralisedEstimate(Estimate):
         check_level(level)
         mean, cov = moments(*conditional(self.data, self.theta))
         se = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
-        return _ranef_table(self.design, mean, se, t_quantile(level, np.inf))
+        return ranef_table(patients(self.design), self.design.random.names, mean, se, level)
 
     def predict(
         self,
@@ -130,15 +131,12 @@ class GeneralisedEstimate(Estimate):
         se = spread(lambda theta: means(data, theta, rows, link)[0], self.theta, self.half)
         if by_patient:
             se = np.sqrt(se**2 + extra)
-        z = t_quantile(level, np.inf)
-        if link or not self.design.family_is_logit:
-            low, high = estimate - z * se, estimate + z * se
-        else:
+        columns = normal_columns(estimate, se, level)
+        if self.design.family_is_logit and not link:
             with np.errstate(divide="ignore", invalid="ignore"):
                 centre = np.log(estimate) - np.log1p(-estimate)
-                width = z * se / (estimate * (1.0 - estimate))
-            low, high = expit(centre - width), expit(centre + width)
-        columns = {"estimate": estimate, "std_error": se, "conf_low": low, "conf_high": high}
+                width = t_quantile(level, np.inf) * se / (estimate * (1.0 - estimate))
+            columns |= {"conf_low": expit(centre - width), "conf_high": expit(centre + width)}
         return _by_category(frame, self.design, columns)
 
 
@@ -171,7 +169,8 @@ class GeneralisedPosterior(Posterior):
         centre = np.stack([mean for mean, _ in each])
         within = np.mean([np.diagonal(cov, axis1=1, axis2=2) for _, cov in each], axis=0)
         se = np.sqrt(centre.var(axis=0) + within)
-        return _ranef_table(self.design, centre.mean(axis=0), se, t_quantile(level, np.inf))
+        mean = centre.mean(axis=0)
+        return ranef_table(patients(self.design), self.design.random.names, mean, se, level)
 
     def predict(
         self,
@@ -203,12 +202,5 @@ class GeneralisedPosterior(Posterior):
                 )
                 value[known] = eta if type == "link" else response(self.data, theta, eta)
             values.append(value)
-        stacked = np.stack(values)
-        low, high = np.quantile(stacked, [0.5 - level / 2, 0.5 + level / 2], axis=0)
-        columns = {
-            "estimate": stacked.mean(axis=0),
-            "std_error": stacked.std(axis=0, ddof=1),
-            "conf_low": low,
-            "conf_high": high,
-        }
+        columns = draw_columns(np.stack(values), level)
         return _by_category(frame, self.design, columns)

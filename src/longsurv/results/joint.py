@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,10 +12,10 @@ from longsurv.design.joint import JointDesign
 from longsurv.design.quadrature import normal_grid
 from longsurv.errors import LongsurvError
 from longsurv.likelihood import joint
+from longsurv.results.columns import draw_columns, normal_columns, ranef_table
 from longsurv.results.estimate import Estimate, check_level
-from longsurv.results.mixed import VarianceEstimate, _ranef_table
+from longsurv.results.mixed import VarianceEstimate
 from longsurv.results.posterior import Posterior, summarise
-from longsurv.results.reference import t_quantile
 
 COMPONENTS = ("fixed", "marker", "event", "baseline", "variance", "all")
 NODES = (1, 3, 5, 7, 9)
@@ -169,7 +168,8 @@ class JointEstimate(Estimate):
         check_level(level)
         mean, cov = joint.random_effects(self.data, self.theta)
         se = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
-        return _ranef_table(_Patients(self.design), mean, se, t_quantile(level, np.inf))
+        marker, labels = self.design.marker, self.design.labels.to_numpy()
+        return ranef_table({marker.group_name: labels}, marker.random.names, mean, se, level)
 
     def predict(self, newdata: pd.DataFrame | None = None, *, level: float = 0.95) -> pd.DataFrame:
         """Mean curve of the marker at the rows of `newdata` (by default the measurements used).
@@ -184,10 +184,7 @@ class JointEstimate(Estimate):
         p = X.shape[1]
         estimate = X @ self.theta[:p]
         se = np.sqrt(np.einsum("ip,pr,ir->i", X, self.cov_theta[:p, :p], X))
-        width = t_quantile(level, np.inf) * se
-        return frame.assign(
-            estimate=estimate, std_error=se, conf_low=estimate - width, conf_high=estimate + width
-        )
+        return frame.assign(**normal_columns(estimate, se, level))
 
     def predict_survival(
         self,
@@ -224,13 +221,14 @@ class JointEstimate(Estimate):
         """
         from longsurv.estimands.dynamic import conditional_survival
 
+        check_level(level)
         rng = np.random.default_rng(seed)
         values, vectors = np.linalg.eigh(self.cov_theta)
         half = vectors * np.sqrt(np.maximum(values, 0.0))
         drawn = self.theta + rng.standard_normal((draws, len(self.theta))) @ half.T
         thetas = np.vstack([self.theta, drawn])
         frame, S = conditional_survival(self.design, self.data, newdata, at, times, thetas)
-        return _with_interval(frame, S[0], S[1:], level)
+        return frame.assign(**draw_columns(S[1:], level) | {"estimate": S[0]})
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -271,7 +269,7 @@ class JointPosterior(Posterior):
         frame, X = _marker_rows(self.design, newdata)
         beta = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])[:, : X.shape[1]]
         values = beta @ X.T
-        return _with_interval(frame, values.mean(axis=0), values, level)
+        return frame.assign(**draw_columns(values, level))
 
     def predict_survival(
         self,
@@ -288,29 +286,11 @@ class JointPosterior(Posterior):
         """
         from longsurv.estimands.dynamic import conditional_survival
 
+        check_level(level)
         thetas = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])
         chosen = np.unique(np.linspace(0, len(thetas) - 1, min(draws, len(thetas))).astype(int))
         frame, S = conditional_survival(self.design, self.data, newdata, at, times, thetas[chosen])
-        return _with_interval(frame, S.mean(axis=0), S, level)
-
-
-@dataclass(frozen=True)
-class _Patients:
-    """What `_ranef_table` needs of a design, with all patients of the joint model."""
-
-    joint: JointDesign
-
-    @property
-    def random(self) -> Any:
-        return self.joint.marker.random
-
-    @property
-    def group_name(self) -> str:
-        return self.joint.marker.group_name
-
-    @property
-    def labels(self) -> pd.Index:
-        return self.joint.labels
+        return frame.assign(**draw_columns(S, level))
 
 
 def _marker_rows(
@@ -319,13 +299,3 @@ def _marker_rows(
     if newdata is None:
         return design.measurements.iloc[design.rows], design.marker.fixed.X
     return newdata.copy(), design.marker.fixed.rebuild(newdata)
-
-
-def _with_interval(
-    frame: pd.DataFrame, estimate: np.ndarray, values: np.ndarray, level: float
-) -> pd.DataFrame:
-    check_level(level)
-    low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2], axis=0)
-    return frame.assign(
-        estimate=estimate, std_error=values.std(axis=0, ddof=1), conf_low=low, conf_high=high
-    )

@@ -14,6 +14,7 @@ from longsurv.errors import LongsurvError
 from longsurv.likelihood import lmm
 from longsurv.likelihood.covariance import covariance
 from longsurv.likelihood.lmm_patients import RandomEffects, random_effects
+from longsurv.results.columns import draw_columns, normal_columns, ranef_table
 from longsurv.results.estimate import TIDY, Estimate, check_level
 from longsurv.results.mixed_methods import MixedMethods, MixedPosteriorMethods
 from longsurv.results.posterior import Posterior
@@ -98,7 +99,7 @@ class MixedEstimate(MixedMethods, Estimate):
         check_level(level)
         b = random_effects(self.data, self.lam, self.sigma, self.coefficients)
         se = np.sqrt(np.diagonal(b.cov, axis1=1, axis2=2))
-        return _ranef_table(self.design, b.mean, se, t_quantile(level, np.inf))
+        return ranef_table(patients(self.design), self.design.random.names, b.mean, se, level)
 
     def predict(
         self,
@@ -127,7 +128,7 @@ class MixedEstimate(MixedMethods, Estimate):
             `newdata` with estimate, std_error, conf_low, conf_high.
         """
         check_level(level)
-        frame, X, Z, group = _new_rows(self, newdata, by_patient, new_groups)
+        frame, X, Z, group = new_rows(self, newdata, by_patient, new_groups)
         estimate, extra = X @ self.coefficients, np.zeros(len(X))
         if by_patient:
             b = random_effects(self.data, self.lam, self.sigma, self.coefficients)
@@ -140,10 +141,7 @@ class MixedEstimate(MixedMethods, Estimate):
             D = self.random_cov.to_numpy()
             extra[~known] = np.einsum("iq,qr,ir->i", Z[~known], D, Z[~known])
         se = np.sqrt(np.einsum("ip,pr,ir->i", X, self.reference.cov, X) + extra)
-        width = t_quantile(level, np.inf) * se
-        return frame.assign(
-            estimate=estimate, std_error=se, conf_low=estimate - width, conf_high=estimate + width
-        )
+        return frame.assign(**normal_columns(estimate, se, level))
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -200,7 +198,7 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
             square = square + b.mean**2 / count
             variance = variance + np.diagonal(b.cov, axis1=1, axis2=2) / count
         se = np.sqrt(np.maximum(square - mean**2, 0.0) + variance)
-        return _ranef_table(self.design, mean, se, t_quantile(level, np.inf))
+        return ranef_table(patients(self.design), self.design.random.names, mean, se, level)
 
     def predict(
         self,
@@ -212,7 +210,7 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
     ) -> pd.DataFrame:
         """Posterior of the mean response; arguments and result as for `MixedEstimate.predict`."""
         check_level(level)
-        frame, X, Z, group = _new_rows(self, newdata, by_patient, new_groups)
+        frame, X, Z, group = new_rows(self, newdata, by_patient, new_groups)
         beta = self.coefficients.reshape(-1, len(self.names))
         values = beta @ X.T
         if by_patient:
@@ -226,13 +224,7 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
                 if len(unseen):
                     own = _normal(rng, np.broadcast_to(D, (int(person.max()) + 1, *D.shape)))
                     values[s, unseen] += np.einsum("iq,iq->i", Z[unseen], own[person])
-        low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2], axis=0)
-        return frame.assign(
-            estimate=values.mean(axis=0),
-            std_error=values.std(axis=0, ddof=1),
-            conf_low=low,
-            conf_high=high,
-        )
+        return frame.assign(**draw_columns(values, level))
 
 
 def natural_variances(phi: np.ndarray, q: int) -> np.ndarray:
@@ -254,22 +246,12 @@ def _labels(frame: pd.DataFrame, design: Any, rows: np.ndarray) -> np.ndarray:
     return frame[design.group_name].iloc[rows].astype(str).to_numpy()
 
 
-def _ranef_table(design: Any, mean: np.ndarray, se: np.ndarray, z: float) -> pd.DataFrame:
-    effects = design.random.names
-    estimate, error = mean.ravel(), se.ravel()
-    return pd.DataFrame(
-        {
-            design.group_name: np.repeat(design.labels.to_numpy(), len(effects)),
-            "effect": list(effects) * len(mean),
-            "estimate": estimate,
-            "std_error": error,
-            "conf_low": estimate - z * error,
-            "conf_high": estimate + z * error,
-        }
-    )
+def patients(design: Any) -> dict[Any, Any]:
+    """The patients of a design, as `ranef_table` takes them."""
+    return {design.group_name: design.labels.to_numpy()}
 
 
-def _new_rows(
+def new_rows(
     result: Any, newdata: pd.DataFrame | None, by_patient: bool, new_groups: str
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
     """Rows to predict: the frame, X, Z and the patient's index (-1 for one not seen)."""

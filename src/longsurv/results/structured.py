@@ -14,6 +14,7 @@ from longsurv.design.mixed import Grouping
 from longsurv.errors import LongsurvError
 from longsurv.likelihood.lmm_dense_kernel import DenseKernel
 from longsurv.likelihood.lmm_dense_patients import group_effects, predict_rows
+from longsurv.results.columns import normal_columns, ranef_table
 from longsurv.results.estimate import TIDY, check_level
 from longsurv.results.mixed import MixedEstimate, MixedPosterior, VarianceEstimate
 from longsurv.results.reference import t_quantile
@@ -116,29 +117,15 @@ class StructuredEstimate(MixedEstimate):
         """
         check_level(level)
         self._needs_random_effects()
-        z = t_quantile(level, np.inf)
         found = group_effects(self.data, self.scaled_cov, self.residual_cov, self.gamma)
         parts = []
         for grouping, effects in zip(
             self.design.groupings, [e for e in found if e.mean.shape[1]], strict=True
         ):
-            names = grouping.random.names
-            estimate = effects.mean.ravel()
-            variance = np.diagonal(effects.cov, axis1=1, axis2=2).ravel()
-            error = np.sqrt(np.maximum(variance, 0.0))
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "grouping": grouping.name,
-                        "group": np.repeat(grouping.labels.to_numpy(), len(names)),
-                        "effect": list(names) * len(grouping.labels),
-                        "estimate": estimate,
-                        "std_error": error,
-                        "conf_low": estimate - z * error,
-                        "conf_high": estimate + z * error,
-                    }
-                )
-            )
+            variance = np.diagonal(effects.cov, axis1=1, axis2=2)
+            groups = {"grouping": grouping.name, "group": grouping.labels.to_numpy()}
+            se = np.sqrt(np.maximum(variance, 0.0))
+            parts.append(ranef_table(groups, grouping.random.names, effects.mean, se, level))
         return pd.concat(parts, ignore_index=True)
 
     def _needs_random_effects(self) -> None:
@@ -200,10 +187,7 @@ class StructuredEstimate(MixedEstimate):
             estimate = estimate + mean
             X = X - coupling @ self.data.r
         se = np.sqrt(np.einsum("ip,pr,ir->i", X, self.reference.cov, X) + variance)
-        width = t_quantile(level, np.inf) * se
-        return frame.assign(
-            estimate=estimate, std_error=se, conf_low=estimate - width, conf_high=estimate + width
-        )
+        return frame.assign(**normal_columns(estimate, se, level))
 
     def _new_groups(
         self, newdata: pd.DataFrame | None, new_groups: str, count: int

@@ -13,6 +13,7 @@ import pandas as pd
 from longsurv.errors import LongsurvError
 from longsurv.inference.profile import Profile
 from longsurv.likelihood import cox
+from longsurv.results.columns import draw_columns, normal_columns
 from longsurv.results.estimate import Estimate, check_level
 from longsurv.results.posterior import Posterior
 from longsurv.results.reference import t_quantile
@@ -207,12 +208,8 @@ class SurvivalEstimate(Estimate):
         who = people(self, newdata)
         estimate = who.X @ self.coefficients + who.offset
         V = self.reference.cov
-        width = t_quantile(level, np.inf) * (
-            se := np.sqrt(np.einsum("ij,jk,ik->i", who.X, V, who.X))
-        )
-        return who.frame.assign(
-            estimate=estimate, std_error=se, conf_low=estimate - width, conf_high=estimate + width
-        )
+        se = np.sqrt(np.einsum("ij,jk,ik->i", who.X, V, who.X))
+        return who.frame.assign(**normal_columns(estimate, se, level))
 
     def survival_curve(
         self, newdata: pd.DataFrame, *, level: float = 0.95, kind: str = "log-log"
@@ -299,7 +296,7 @@ class SurvivalPosterior(Posterior):
         if times is None:
             who = people(self, newdata)
             beta = self.coefficients.reshape(-1, len(self.names))
-            return _summary(who.frame, beta @ who.X.T + who.offset, level)
+            return who.frame.assign(**draw_columns(beta @ who.X.T + who.offset, level))
         return self._curves(newdata, check_times(times), level)
 
     def survival_curve(self, newdata: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
@@ -312,7 +309,10 @@ class SurvivalPosterior(Posterior):
     ) -> pd.DataFrame:
         draws = self.survival_draws(newdata, list(times))
         frame = people(self, newdata).frame
-        parts = [_summary(repeated(frame, i, times), draws[:, i], level) for i in range(len(frame))]
+        parts = [
+            repeated(frame, i, times).assign(**draw_columns(draws[:, i], level))
+            for i in range(len(frame))
+        ]
         return pd.concat(parts, ignore_index=True)
 
 
@@ -325,14 +325,4 @@ def _exponentiated(table: pd.DataFrame, **last: Any) -> pd.DataFrame:
             "conf_high": np.exp(table["conf_high"]),
             **last,
         }
-    )
-
-
-def _summary(frame: pd.DataFrame, values: np.ndarray, level: float) -> pd.DataFrame:
-    low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2], axis=0)
-    return frame.assign(
-        estimate=values.mean(axis=0),
-        std_error=values.std(axis=0, ddof=1),
-        conf_low=low,
-        conf_high=high,
     )
