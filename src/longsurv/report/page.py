@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from longsurv.errors import LongsurvError
 from longsurv.report.sections import SECTIONS
 from longsurv.report.sections.common import event_name
+from longsurv.report.sections.explorer import script_hash
 from longsurv.report.sentences import plural
 
 if TYPE_CHECKING:
@@ -34,7 +35,14 @@ def render_page(results: StudyResults) -> str:
     page = (
         _environment()
         .get_template("page.html.j2")
-        .render(css=Markup(css), page=_head(results), sections=SECTIONS, groups=groups, **context)
+        .render(
+            css=Markup(css),
+            script_hash=script_hash(),
+            page=_head(results),
+            sections=SECTIONS,
+            groups=groups,
+            **context,
+        )
     )
     return page.replace("95 %", "95\N{NO-BREAK SPACE}%")
 

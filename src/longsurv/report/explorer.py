@@ -1,0 +1,217 @@
+"""What the page's prior explorer needs: posterior draws of each effect, and the prior they had.
+
+The posterior under another normal prior of an effect needs no new fit: draw i gets the weight
+
+    w_i = N(theta_i; centre, sd) / N(theta_i; fitted centre, fitted sd)
+
+(importance sampling; Gelman et al. 2013, Bayesian Data Analysis, section 10.4). It is only as good
+as the draws that carry the weight: their number is (sum w)^2 / sum w^2, and below `SMALLEST_ESS`
+the page shows no answer. `templates/explorer.js` does the same arithmetic as `reweighted`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from longsurv.errors import LongsurvError
+from longsurv.estimands.changes import baseline_sd, contrast_weights
+from longsurv.priors import Normal
+from longsurv.report.sections.common import change_words, event_name, treatment_terms
+
+if TYPE_CHECKING:
+    from longsurv.study import StudyResults
+
+SMALLEST_ESS = 100.0
+ROUGH_ESS = 400.0
+MOST_DRAWS = 2000
+DIGITS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Effect:
+    """One treatment effect that can be seen under other priors.
+
+    Attributes
+    ----------
+    label : str
+    ratio : bool
+        The draws are logarithms of a ratio.
+    better : {"lower", "higher"}
+        Which way is benefit.
+    unit : str
+    draws : ndarray, shape (n,)
+        Of the posterior, on the scale of the model.
+    prior : Normal
+        That they were drawn under, of this effect.
+    largest : float
+        The largest clinically relevant effect offered, on the scale of the model.
+    """
+
+    label: str
+    ratio: bool
+    better: str
+    unit: str
+    draws: np.ndarray
+    prior: Normal
+    largest: float
+
+    def as_json(self) -> dict[str, Any]:
+        """For the page; draws are rounded to five significant digits."""
+        return {
+            "label": self.label,
+            "ratio": self.ratio,
+            "better": self.better,
+            "unit": self.unit,
+            "draws": [float(f"{x:.{DIGITS}g}") for x in self.draws],
+            "centre": self.prior.mean,
+            "sd": self.prior.sd,
+            "largest": self.largest,
+        }
+
+
+@dataclass(frozen=True)
+class Reweighted:
+    """A posterior under another prior.
+
+    Attributes
+    ----------
+    ess : float
+        Number of draws that carry the weight.
+    mean, low, high : float
+        Weighted mean and 95 % equal-tailed interval, on the scale of the model.
+    prob_benefit, prob_relevant : float
+        Probability of any benefit, and of one larger than the clinically relevant effect.
+    """
+
+    ess: float
+    mean: float
+    low: float
+    high: float
+    prob_benefit: float
+    prob_relevant: float
+
+    @property
+    def trusted(self) -> bool:
+        """Whether enough draws carry the weight for an answer."""
+        return self.ess >= SMALLEST_ESS
+
+
+def reweighted(effect: Effect, prior: Normal, relevant: float = 0.0) -> Reweighted:
+    """The effect under another prior, and the probability of at least a relevant benefit.
+
+    Parameters
+    ----------
+    effect : Effect
+    prior : Normal
+    relevant : float
+        Size of the smallest relevant effect, not negative, on the scale of the model.
+    """
+    x = effect.draws
+    log_weight = (
+        0.5 * ((x - effect.prior.mean) / effect.prior.sd) ** 2
+        - 0.5 * ((x - prior.mean) / prior.sd) ** 2
+    )
+    weight = np.exp(log_weight - log_weight.max())
+    weight /= weight.sum()
+    order = np.argsort(x, kind="stable")
+    total = np.cumsum(weight[order])
+    low, high = (
+        float(x[order][min(np.searchsorted(total, p), len(x) - 1)]) for p in (0.025, 0.975)
+    )
+    gain = -x if effect.better == "lower" else x
+    return Reweighted(
+        ess=float(1.0 / np.sum(weight**2)),
+        mean=float(weight @ x),
+        low=low,
+        high=high,
+        prob_benefit=float(weight[gain > 0].sum()),
+        prob_relevant=float(weight[gain > relevant].sum()),
+    )
+
+
+def effects(results: StudyResults) -> list[Effect]:
+    """Every treatment effect of the study that has a posterior and a normal prior."""
+    return [*_mortality(results), *_changes(results)]
+
+
+def _mortality(results: StudyResults) -> list[Effect]:
+    cohort, post = results.cohort, results.mortality.post
+    if post is None:
+        return []
+    event = event_name(cohort)
+    found = []
+    for level, term in treatment_terms(results.mortality, cohort).items():
+        label = f"Hazard ratio of {event}, {level} against {cohort.groups[0]}"
+        prior = implied_prior({term: 1.0}, post.priors)
+        if prior is not None:
+            draws = thinned(post.draw(term))
+            found.append(Effect(label, True, "lower", "", draws, prior, math.log(2.0)))
+    return found
+
+
+def _changes(results: StudyResults) -> list[Effect]:
+    cohort = results.cohort
+    schema = cohort.schema
+    found = []
+    for name, model in results.markers.items():
+        marker, post = cohort.markers[name], model.post
+        if post is None:
+            continue
+        for change in results.study.contrasts:
+            try:
+                weights = contrast_weights(post.design.fixed, change, model.data)
+            except LongsurvError:  # the section on markers says why there is no answer
+                continue
+            prior = implied_prior(weights, post.priors)
+            if prior is None:
+                continue
+            ratio = marker.transform == "log"
+            spread = baseline_sd(model.data, schema.patient, schema.time)
+            what = "ratio of changes" if ratio else "difference in change"
+            words = change_words(change.start, change.end, schema.time_unit)
+            found.append(
+                Effect(
+                    label=f"{marker.label}: {what}, {words}, {change.level} against"
+                    f" {change.reference}",
+                    ratio=ratio,
+                    better=marker.direction or "lower",
+                    unit="" if ratio else marker.unit,
+                    draws=thinned(sum(w * post.draw(term) for term, w in weights.items())),
+                    prior=prior,
+                    largest=math.log(2.0) if ratio else (spread if spread > 0 else prior.sd),
+                )
+            )
+    return found
+
+
+def implied_prior(weights: Mapping[str, float], priors: Mapping[str, Any]) -> Normal | None:
+    """The prior of a combination of coefficients with independent normal priors; else None."""
+    chosen = [priors.get(term) for term in weights]
+    if not all(isinstance(prior, Normal) for prior in chosen):
+        return None
+    mean = sum(w * p.mean for w, p in zip(weights.values(), chosen, strict=True))
+    variance = sum((w * p.sd) ** 2 for w, p in zip(weights.values(), chosen, strict=True))
+    return Normal(float(mean), math.sqrt(variance))
+
+
+def thinned(draws: Any) -> np.ndarray:
+    """At most `MOST_DRAWS` of them, evenly spaced over all chains."""
+    flat = np.asarray(draws, dtype=float).ravel()
+    return flat[:: max(1, -(-flat.size // MOST_DRAWS))]
+
+
+def script_data(found: list[Effect]) -> str:
+    """The effects as JSON that cannot end the element it stands in."""
+    data = {
+        "effects": [effect.as_json() for effect in found],
+        "smallestEss": SMALLEST_ESS,
+        "roughEss": ROUGH_ESS,
+    }
+    text = json.dumps(data, ensure_ascii=True, allow_nan=False)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

@@ -1,0 +1,46 @@
+"""The posterior under a prior of the reader's own choice."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from longsurv.report import explorer
+
+if TYPE_CHECKING:
+    from longsurv.study import StudyResults
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """What the template of this section shows."""
+
+    labels: tuple[str, ...]
+    data: Markup
+    script: Markup
+
+
+def build(results: StudyResults) -> Explorer:
+    """The effects, and the script that redraws them."""
+    found = explorer.effects(results)
+    # Every "<" in the data is escaped, and the script is our own file: neither can break out.
+    data, code = Markup(explorer.script_data(found)), Markup(script())
+    return Explorer(tuple(effect.label for effect in found), data, code)
+
+
+@lru_cache(maxsize=1)
+def script() -> str:
+    """The page's only script."""
+    return files("longsurv.report").joinpath("templates/explorer.js").read_text(encoding="utf-8")
+
+
+def script_hash() -> str:
+    """Its hash, which the page's content security policy allows and nothing else."""
+    digest = hashlib.sha256(script().encode("utf-8")).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"

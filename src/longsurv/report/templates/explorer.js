@@ -1,0 +1,183 @@
+"use strict";
+// The posterior under another normal prior, by importance weights on the fitted model's draws.
+// The arithmetic is that of longsurv.report.explorer.reweighted, which the tests hold it to.
+(function () {
+  const data = JSON.parse(document.getElementById("explorer-data").textContent);
+  const at = (name) => document.getElementById("explorer-" + name);
+  const box = { left: 14, right: 506, top: 12, bottom: 214 };
+  const POINTS = 161;
+  let effect, range;
+
+  function reweight(e, centre, sd, relevant) {
+    const n = e.draws.length, weight = new Float64Array(n);
+    let top = -Infinity;
+    for (let i = 0; i < n; i++) {
+      const fitted = (e.draws[i] - e.centre) / e.sd, chosen = (e.draws[i] - centre) / sd;
+      weight[i] = 0.5 * (fitted * fitted - chosen * chosen);
+      top = Math.max(top, weight[i]);
+    }
+    let sum = 0, squares = 0, mean = 0, benefit = 0, large = 0;
+    for (let i = 0; i < n; i++) sum += weight[i] = Math.exp(weight[i] - top);
+    for (let i = 0; i < n; i++) {
+      const w = weight[i] /= sum, gain = e.better === "lower" ? -e.draws[i] : e.draws[i];
+      squares += w * w;
+      mean += w * e.draws[i];
+      if (gain > 0) benefit += w;
+      if (gain > relevant) large += w;
+    }
+    let spread = 0;
+    for (let i = 0; i < n; i++) spread += weight[i] * (e.draws[i] - mean) ** 2;
+    const quantile = (p) => {
+      let total = 0;
+      for (const i of e.order) if ((total += weight[i]) >= p) return e.draws[i];
+      return e.draws[e.order[n - 1]];
+    };
+    return {
+      ess: 1 / squares, mean, spread: Math.sqrt(spread), benefit, large, weight,
+      low: quantile(0.025), high: quantile(0.975),
+    };
+  }
+
+  // Weighted kernel density on the grid, normal kernel, Silverman's bandwidth.
+  function density(e, found, grid) {
+    const h = 1.06 * found.spread * Math.pow(found.ess, -0.2);
+    const step = grid[1] - grid[0], reach = Math.ceil((4 * h) / step);
+    const out = new Float64Array(grid.length);
+    for (let i = 0; i < e.draws.length; i++) {
+      const middle = Math.round((e.draws[i] - grid[0]) / step);
+      for (let j = Math.max(0, middle - reach); j <= Math.min(grid.length - 1, middle + reach); j++) {
+        out[j] += found.weight[i] * normal(grid[j], e.draws[i], h);
+      }
+    }
+    return out;
+  }
+
+  function normal(x, mean, sd) {
+    const z = (x - mean) / sd;
+    return Math.exp(-0.5 * z * z) / (sd * Math.sqrt(2 * Math.PI));
+  }
+
+  function number(x) {
+    if (x !== 0 && (Math.abs(x) < 1e-3 || Math.abs(x) >= 1e6)) return x.toExponential(1);
+    return Number(x.toPrecision(3)).toLocaleString("en", { maximumSignificantDigits: 3 }).replace("-", "\u2212");
+  }
+
+  const shown = (x) => number(effect.ratio ? Math.exp(x) : x);
+  const probability = (p) => (p < 0.01 ? "<0.01" : p > 0.99 ? ">0.99" : p.toFixed(2));
+  const withUnit = (text) => (effect.unit ? text + " " + effect.unit : text);
+
+  function settings() {
+    const centre = effect.reach * (Number(at("centre").value) / 100 - 1);
+    const sd = effect.sd * Math.pow(0.02, 1 - Number(at("sd").value) / 200);
+    const relevant = (effect.largest * Number(at("relevant").value)) / 100;
+    const fitted = Number(at("centre").value) === effect.startCentre;
+    return { centre: fitted ? effect.centre : centre, sd, relevant };
+  }
+
+  function path(grid, heights, scale, close) {
+    const points = Array.from(grid, (x, j) => place(x).toFixed(1) + " " + (box.bottom - heights[j] * scale).toFixed(1));
+    const line = "M" + points.join("L");
+    return close ? line + "L" + place(grid[grid.length - 1]) + " " + box.bottom + "L" + place(grid[0]) + " " + box.bottom + "Z" : line;
+  }
+
+  function place(x) {
+    return box.left + ((x - range[0]) / (range[1] - range[0])) * (box.right - box.left);
+  }
+
+  function ticks() {
+    if (effect.ratio) {
+      const all = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100];
+      const near = [0.25, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4];
+      const inside = (list) => list.map(Math.log).filter((x) => x >= range[0] && x <= range[1]);
+      const chosen = inside(all).length >= 4 ? inside(all) : inside(near), kept = [];
+      // From no effect outwards, so that 1 is always there and labels keep apart.
+      for (const x of chosen.sort((x, y) => Math.abs(x) - Math.abs(y))) {
+        if (kept.every((other) => Math.abs(place(x) - place(other)) > 36)) kept.push(x);
+      }
+      return kept;
+    }
+    const width = range[1] - range[0], rough = width / 5, power = Math.pow(10, Math.floor(Math.log10(rough)));
+    const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
+    const out = [];
+    for (let k = Math.ceil(range[0] / step); k * step <= range[1]; k++) out.push(k * step);
+    return out;
+  }
+
+  function add(name, attributes, text) {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    if (text !== undefined) element.textContent = text;
+    at("plot").append(element);
+  }
+
+  function draw(chosen, found, trusted) {
+    const svg = at("plot");
+    for (const child of Array.from(svg.children)) if (child.tagName !== "title") child.remove();
+    const grid = Float64Array.from({ length: POINTS }, (_, j) => range[0] + ((range[1] - range[0]) * j) / (POINTS - 1));
+    const prior = grid.map((x) => normal(x, chosen.centre, chosen.sd));
+    const posterior = trusted ? density(effect, found, grid) : new Float64Array(POINTS);
+    const scale = (box.bottom - box.top) / Math.max(...posterior, trusted ? 0 : Math.max(...prior), Math.min(Math.max(...prior), 1.5 * Math.max(...posterior)));
+    if (trusted) {
+      add("path", { d: path(grid, posterior, scale, true), class: "posterior-area" });
+      const edge = effect.better === "lower" ? -chosen.relevant : chosen.relevant;
+      const kept = Array.from(grid.keys()).filter((j) => (effect.better === "lower" ? grid[j] < edge : grid[j] > edge));
+      if (kept.length > 1) add("path", { d: path(kept.map((j) => grid[j]), kept.map((j) => posterior[j]), scale, true), class: "relevant-area" });
+      add("path", { d: path(grid, posterior, scale, false), class: "posterior-line" });
+    }
+    add("path", { d: path(grid, prior.map((y) => Math.min(y, (box.bottom - box.top + 8) / scale)), scale, false), class: "prior-line" });
+    add("line", { x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom, class: "axis" });
+    if (range[0] < 0 && range[1] > 0) add("line", { x1: place(0), x2: place(0), y1: box.top, y2: box.bottom, class: "null" });
+    for (const tick of ticks()) {
+      add("line", { x1: place(tick), x2: place(tick), y1: box.bottom, y2: box.bottom + 4, class: "axis" });
+      add("text", { x: place(tick), y: box.bottom + 18, "text-anchor": "middle" }, shown(tick));
+    }
+    const scaleName = effect.ratio ? "ratio, logarithmic axis" : "difference" + (effect.unit ? ", " + effect.unit : "");
+    add("text", { x: (box.left + box.right) / 2, y: box.bottom + 34, "text-anchor": "middle", class: "label" }, scaleName);
+  }
+
+  function update() {
+    const chosen = settings();
+    const found = reweight(effect, chosen.centre, chosen.sd, chosen.relevant);
+    const trusted = found.ess >= data.smallestEss;
+    const size = effect.better === "lower" ? -chosen.relevant : chosen.relevant;
+    const side = effect.better === "lower" ? "below " : "above ";
+    at("centre-text").textContent = withUnit(shown(chosen.centre));
+    at("sd-text").textContent = effect.ratio ? number(chosen.sd) + " (95\u00a0% of the prior " + shown(chosen.centre - 1.96 * chosen.sd) + " to " + shown(chosen.centre + 1.96 * chosen.sd) + ")" : withUnit(number(chosen.sd));
+    at("relevant-text").textContent = side + withUnit(shown(size));
+    at("relevant-name").textContent = "P(" + side + withUnit(shown(size)) + ")";
+    at("benefit").textContent = trusted ? probability(found.benefit) : "not shown";
+    at("relevant-probability").textContent = trusted ? probability(found.large) : "not shown";
+    at("interval").textContent = trusted ? withUnit(shown(found.mean) + " (" + shown(found.low) + " to " + shown(found.high) + ")") : "not shown";
+    at("ess").textContent = Math.round(found.ess) + " of " + effect.draws.length;
+    at("warning").hidden = found.ess >= data.roughEss;
+    at("warning").textContent = trusted
+      ? "Rough: few draws carry the weight under this prior, so the numbers are uncertain in the last digit."
+      : "This prior is too far from the fitted one for the draws to be re-used; fit the study with it.";
+    draw(chosen, found, trusted);
+  }
+
+  function choose() {
+    effect = data.effects[Number(at("effect").value)];
+    effect.order = effect.order || Array.from(effect.draws.keys()).sort((i, j) => effect.draws[i] - effect.draws[j]);
+    const n = effect.draws.length;
+    const low = effect.draws[effect.order[Math.floor(0.001 * n)]], high = effect.draws[effect.order[Math.ceil(0.999 * n) - 1]];
+    const pad = 0.35 * (high - low);
+    range = [Math.min(low - pad, -pad), Math.max(high + pad, pad)];
+    effect.reach = Math.max(Math.abs(range[0]), Math.abs(range[1]), Math.abs(effect.centre));
+    effect.startCentre = Math.round(100 * (effect.centre / effect.reach + 1));
+    reset();
+  }
+
+  function reset() {
+    at("centre").value = effect.startCentre;
+    at("sd").value = 200;
+    at("relevant").value = 15;
+    update();
+  }
+
+  at("effect").addEventListener("change", choose);
+  at("reset").addEventListener("click", reset);
+  for (const name of ["centre", "sd", "relevant"]) at(name).addEventListener("input", update);
+  at("panel").hidden = false;
+  choose();
+})();
