@@ -68,4 +68,11 @@ def to_svg(figure: Figure | SubFigure, name: str, label: str) -> str:
     svg = re.sub(r"<svg\b", opening, svg, count=1)
     svg = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", svg, count=1)
     svg = re.sub(r">", f"><title>{escape(label)}</title>", svg, count=1)
-    return svg.strip()
+    return printable(svg.strip())
+
+
+def printable(text: object) -> str:
+    """The text without control characters, which XML cannot hold."""
+    return "".join(
+        c if c in "\t\n" or ord(c) >= 32 else "\N{REPLACEMENT CHARACTER}" for c in str(text)
+    )

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from longsurv.report.sections.common import unit_text, with_unit
+from longsurv.report.sections.common import Line, unit_text, with_unit
 from longsurv.report.tables.baseline import std_difference_text
 from longsurv.report.tables.display import Column, DisplayTable, display
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
+
+
+@dataclass(frozen=True)
+class Step(Line):
+    """One step of the flow from file to model: what is kept, and why something is not."""
+
+    kept: str
+    name: str
+    removed: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The line."""
+        return f"{self.kept} {self.name}" + (
+            f" ({'; '.join(self.removed)})" if self.removed else ""
+        )
 
 
 def build(results: StudyResults) -> dict[str, Any]:
@@ -28,19 +45,17 @@ def flow(table: pd.DataFrame, groups: dict[Hashable, int]) -> list[dict[str, Any
     """The ledger of each unit: every step with what it keeps and why it removed something."""
     units = []
     for unit, part in table.groupby("unit", sort=False):
-        steps: list[dict[str, Any]] = []
+        steps: list[Step] = []
         for row in part.to_dict("records"):
             text = str(row["reason"])
             if row["removed"]:
                 text = f"{row['removed']:,} removed: {text}"
-            steps.append(
-                {"kept": f"{row['kept']:,}", "name": row["step"], "removed": [text] if text else []}
-            )
+            steps.append(Step(f"{row['kept']:,}", row["step"], (text,) if text else ()))
         if unit == "patients":
             parts = ", ".join(f"{n:,} {level}" for level, n in groups.items())
             total = sum(groups.values())
-            steps.append({"kept": f"{total:,}", "name": "in the analysis", "removed": [parts]})
-        units.append({"title": str(unit).capitalize(), "steps": steps})
+            steps.append(Step(f"{total:,}", "in the analysis", (parts,)))
+        units.append({"title": f"{str(unit).capitalize()}, from file to model", "steps": steps})
     return units
 
 

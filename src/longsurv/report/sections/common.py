@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -27,32 +28,61 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DEATH = {"dead", "death", "died", "deceased", "1", "true"}
 
 
+class Line:
+    """Something of several parts that a plain document shows as one line of text."""
+
+    @property
+    def text(self) -> str:
+        """The line."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
+class Fact(Line):
+    """A name and what it is."""
+
+    name: str
+    value: str
+
+    @property
+    def text(self) -> str:
+        """The line."""
+        return f"{self.name}: {self.value}"
+
+
+@dataclass(frozen=True, eq=False)
 class Picture:
-    """A figure drawn twice: for wide screens and paper, and for phones."""
-
-    wide: Markup
-    narrow: Markup
-    caption: str
-
-
-def picture(name: str, draw: Callable[[float], Axes], label: str, caption: str) -> Picture:
-    """Draw a figure at both widths.
+    """A figure, drawn when it is asked for.
 
     Parameters
     ----------
     name : str
-        Unique in the page.
+        Unique in the page (letters, digits and hyphens).
     draw : callable
         From a width in CSS pixels to Axes.
     label : str
-        The text alternative.
+        The text alternative: what the figure shows, in a sentence.
+    caption : str
     """
-    wide, narrow = (
-        Markup(to_svg(draw(width).figure, f"{name}-{suffix}", label))
-        for width, suffix in ((WIDE, "wide"), (NARROW, "narrow"))
-    )
-    return Picture(wide, narrow, caption)
+
+    name: str
+    draw: Callable[[float], Axes]
+    label: str
+    caption: str = ""
+
+    @cached_property
+    def wide(self) -> Markup:
+        """As SVG, for wide screens and paper."""
+        return self.svg(WIDE, "wide")
+
+    @cached_property
+    def narrow(self) -> Markup:
+        """As SVG, for phones."""
+        return self.svg(NARROW, "narrow")
+
+    def svg(self, width: float, suffix: str) -> Markup:
+        """As an SVG element for the page, whose ids begin with the name and the suffix."""
+        return Markup(to_svg(self.draw(width).figure, f"{self.name}-{suffix}", self.label))
 
 
 def event_name(cohort: Cohort) -> str:

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 
 from longsurv.errors import LongsurvError
 from longsurv.estimands.changes import mean_curves
 from longsurv.report import numbers
-from longsurv.report.figures import forest, to_svg, trajectory
+from longsurv.report.figures import forest, trajectory
 from longsurv.report.sections.common import (
     ENGINE_NAMES,
     Picture,
     change_answer,
     change_words,
-    picture,
     unit_one,
     with_unit,
 )
@@ -41,7 +39,7 @@ _SECTIONS = {
 def build(results: StudyResults) -> dict[str, Any]:
     """What the template of this section shows."""
     return {
-        "panels": [Markup(panel(results, name, k)) for k, name in enumerate(results.markers)],
+        "panels": [panel(results, name, k) for k, name in enumerate(results.markers)],
         "panels_caption": _panels_caption(results),
         "text": [_meaning(results)],
         "forest": _forest(results),
@@ -101,24 +99,25 @@ def _where_measured(curve: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     return curve[(curve["x"] >= first) & (curve["x"] <= last)].reset_index(drop=True)
 
 
-def panel(results: StudyResults, name: str, position: int) -> str:
-    """One marker's trajectories as SVG."""
+def panel(results: StudyResults, name: str, position: int) -> Picture:
+    """One marker's trajectories; a small multiple has one size."""
     cohort = results.cohort
     marker = cohort.markers[name]
     points, curve, ticks = trajectory_data(results, name)
     groups = [str(g) for g in cohort.groups]
-    ax = trajectory(
-        _sample(points),
-        curve,
-        groups=groups,
-        title=with_unit(marker.label, marker.unit),
-        xlabel="" if ticks else cohort.schema.time_unit.capitalize(),
-        ticks=ticks,
-        log=marker.transform == "log",
-    )
-    return to_svg(
-        ax.figure, f"trajectory-{position}", _panel_label(name, marker.label, curve, ticks)
-    )
+
+    def draw(_width: float) -> Axes:
+        return trajectory(
+            _sample(points),
+            curve,
+            groups=groups,
+            title=with_unit(marker.label, marker.unit),
+            xlabel="" if ticks else cohort.schema.time_unit.capitalize(),
+            ticks=ticks,
+            log=marker.transform == "log",
+        )
+
+    return Picture(f"trajectory-{position}", draw, _panel_label(name, marker.label, curve, ticks))
 
 
 def _panel_label(name: str, label: str, curve: pd.DataFrame | None, ticks: dict | None) -> str:
@@ -243,7 +242,7 @@ def _forest(results: StudyResults) -> Picture | None:
         f"Forest plot of the difference in change of {len(results.markers)} markers by both"
         " engines; the table below has every number."
     )
-    return picture("forest-changes", partial(changes_forest, results), label, caption)
+    return Picture("forest-changes", partial(changes_forest, results), label, caption)
 
 
 def _natural(row: pd.Series, *, with_scale: bool = False) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from longsurv.report import numbers
+from longsurv.report.sections.common import Fact
 from longsurv.report.tables.display import Column, DisplayTable, display
 
 if TYPE_CHECKING:
@@ -81,14 +82,18 @@ def _priors(results: StudyResults) -> list[DisplayTable]:
     return found
 
 
-def facts(results: StudyResults) -> list[tuple[str, str]]:
+def facts(results: StudyResults) -> list[Fact]:
     """Seed, data, software, time."""
     sampling = results.study.sampling
     versions = ", ".join(f"{name} {number}" for name, number in results.versions.items())
     return [
-        ("Seed", f"{sampling.seed} (each model's own seed follows from it and the model's name)"),
-        ("Draws", f"{sampling.chains} \N{MULTIPLICATION SIGN} {sampling.draws:,} for every model"),
-        ("Data, SHA-256", results.data_hash),
-        ("Time taken", numbers.seconds(results.seconds)),
-        ("Software", versions),
+        Fact(
+            "Seed", f"{sampling.seed} (each model's own seed follows from it and the model's name)"
+        ),
+        Fact(
+            "Draws", f"{sampling.chains} \N{MULTIPLICATION SIGN} {sampling.draws:,} for every model"
+        ),
+        Fact("Data, SHA-256", results.data_hash),
+        Fact("Time taken", numbers.seconds(results.seconds)),
+        Fact("Software", versions),
     ]

@@ -14,7 +14,6 @@ from longsurv.report.sections.common import (
     Picture,
     event_name,
     hazard_answers,
-    picture,
     treatment_terms,
     unit_one,
 )
@@ -88,7 +87,7 @@ def _kaplan_meier(results: StudyResults, data: pd.DataFrame) -> Picture:
         "Kaplan-Meier estimate by group with pointwise 95 % confidence bands (log-log); upright"
         f" ticks mark censoring; numbers at risk below.{delayed}{competing}"
     )
-    return picture("kaplan-meier", draw, f"Kaplan-Meier curves; at the end {ends}.", caption)
+    return Picture("kaplan-meier", draw, f"Kaplan-Meier curves; at the end {ends}.", caption)
 
 
 def _counts(results: StudyResults, data: pd.DataFrame) -> DisplayTable:
@@ -180,7 +179,7 @@ def _forest(results: StudyResults) -> Picture | None:
         " (open)." + (" An arrow means that the interval goes on." if _cut(table) else "")
     )
     label = "; ".join(f"{row}, {series}: hazard ratio {a.text}" for row, series, a in answers) + "."
-    return picture("forest-hazards", draw, label, caption)
+    return Picture("forest-hazards", draw, label, caption)
 
 
 def _cut(table: pd.DataFrame) -> bool:

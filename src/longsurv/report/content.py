@@ -1,0 +1,66 @@
+"""What the report says, in reading order, for documents that are not the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from longsurv.report.sections import SECTIONS
+from longsurv.report.sections.common import Line, Picture
+from longsurv.report.tables.display import DisplayTable
+
+if TYPE_CHECKING:
+    from longsurv.study import StudyResults
+
+# Parts of a section that only a page can use, by the section's id.
+ON_THE_PAGE_ONLY = {"explorer"}
+
+
+@dataclass(frozen=True)
+class Heading:
+    """Of a section (level 1) or of a part of one (level 2)."""
+
+    text: str
+    level: int
+
+
+Item = Heading | str | DisplayTable | Picture
+
+
+def content(results: StudyResults) -> Iterator[Item]:
+    """Headings, paragraphs, tables and figures in the order of the sections."""
+    for section in SECTIONS:
+        if section.id not in ON_THE_PAGE_ONLY:
+            yield Heading(section.title, 1)
+            yield from _items(section.build(results))
+
+
+def pictures(results: StudyResults) -> list[Picture]:
+    """Every figure of the report."""
+    return [item for item in content(results) if isinstance(item, Picture)]
+
+
+def _items(part: Any) -> Iterator[Item]:
+    """What a section's value holds, its mappings, lists and dataclasses opened in order."""
+    if isinstance(part, str):
+        if part:
+            yield part
+    elif isinstance(part, Line):
+        yield part.text
+    elif isinstance(part, Picture):
+        yield part
+    elif isinstance(part, DisplayTable):
+        if part.rows:
+            yield part
+    elif isinstance(part, Mapping):
+        for key, value in part.items():
+            if key == "title" or str(key).endswith("_title"):
+                yield Heading(str(value), 2)
+            else:
+                yield from _items(value)
+    elif is_dataclass(part):
+        yield from _items({f.name: getattr(part, f.name) for f in fields(part)})
+    elif isinstance(part, tuple | list):
+        for value in part:
+            yield from _items(value)

@@ -1,0 +1,122 @@
+"""Everything a study found as files: page, document, tables, figures, numbers and draws."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.errors import LongsurvError
+from longsurv.report.content import pictures
+from longsurv.report.word import png, write_word
+
+if TYPE_CHECKING:
+    from longsurv.study import StudyResults
+
+
+def export(results: StudyResults, folder: str | Path) -> Path:
+    """Write the report and all it is made of into a folder.
+
+    The folder gets ``report.html``, ``report.docx``, ``results.json`` (every table with its types,
+    versions, seed and the hash of the data), ``tables/NAME.csv``, ``figures/NAME.svg`` and
+    ``.png``, and ``draws/MODEL.nc``, which ``arviz.from_netcdf`` reads. Files of the same names are
+    replaced, others are left alone.
+
+    Parameters
+    ----------
+    results : StudyResults
+    folder : str or Path
+        Made if it does not exist; its parent must.
+
+    Returns
+    -------
+    Path
+        Of the folder.
+
+    Raises
+    ------
+    LongsurvError
+        If the folder is a file, or cannot be made.
+    """
+    target = Path(folder)
+    if target.exists() and not target.is_dir():
+        raise LongsurvError(f"{target} is a file; give the name of a folder for the results")
+    if not target.parent.is_dir():
+        raise LongsurvError(f"the folder {target.parent} does not exist; make it first")
+    for part in ("tables", "figures", "draws"):
+        (target / part).mkdir(parents=True, exist_ok=True)
+    results.report(target / "report.html")
+    write_word(results, target / "report.docx")
+    for name, table in results.tables.items():
+        table.to_csv(target / "tables" / f"{name}.csv", index=False)
+    for picture in pictures(results):
+        (target / "figures" / f"{picture.name}.svg").write_text(
+            standalone(str(picture.wide)), encoding="utf-8", newline="\n"
+        )
+        (target / "figures" / f"{picture.name}.png").write_bytes(png(picture))
+    for k, (name, model) in enumerate(results.models.items()):
+        if model.post is not None:
+            model.post.idata.to_netcdf(
+                target / "draws" / f"{file_name(name, k)}.nc", engine="h5netcdf"
+            )
+    text = json.dumps(as_json(results), indent=1, ensure_ascii=False, allow_nan=False)
+    (target / "results.json").write_text(text + "\n", encoding="utf-8", newline="\n")
+    return target
+
+
+def as_json(results: StudyResults) -> dict[str, Any]:
+    """The tables as records and where they come from; what is missing or infinite is null."""
+    return {
+        "title": results.cohort.title,
+        "note": results.cohort.note,
+        "reconstructed": results.cohort.reconstructed,
+        "quick": results.quick,
+        "seed": results.study.sampling.seed,
+        "data_sha256": results.data_hash,
+        "versions": dict(results.versions),
+        "draws": {
+            file_name(name, k): name
+            for k, (name, model) in enumerate(results.models.items())
+            if model.post is not None
+        },
+        "tables": {
+            name: [_plain(row) for row in table.to_dict("records")]
+            for name, table in results.tables.items()
+        },
+    }
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(key): _value(value) for key, value in row.items()}
+
+
+def _value(value: Any) -> Any:
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return str(value)
+
+
+def file_name(name: str, position: int) -> str:
+    """A model's name as every file system takes it: its place, and what is plain of the name."""
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()[:40]
+    return f"{position:02d}-{plain}" if plain else f"{position:02d}"
+
+
+def standalone(svg: str) -> str:
+    """An SVG of the page as a file of its own, in the light colours."""
+    svg = re.sub(r"var\(--[\w-]+, (#[0-9a-f]{6})\)", r"\1", svg)
+    if "xmlns=" not in svg.partition(">")[0]:
+        svg = svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    return svg.replace("<svg ", '<svg font-family="sans-serif" ', 1) + "\n"

@@ -1,0 +1,198 @@
+"""Every marker's difference in change under each adjustment: a row a marker."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.errors import LongsurvError
+from longsurv.report.figures.axes import padded, set_log_axis
+from longsurv.report.figures.style import (
+    BAYES,
+    GROUP_COLOURS,
+    INK,
+    MUTED,
+    PAPER,
+    RULE,
+    new_axes,
+    shorten,
+    styled,
+    text_width,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Not the colours of the first two groups, which mean something else on the same page.
+_STYLES: Mapping[str, tuple[str, str]] = {
+    "unadjusted": (INK, "o"),
+    "baseline": (GROUP_COLOURS[2], "s"),
+    "overlap": (GROUP_COLOURS[3], "^"),
+    "clda": (BAYES, "D"),
+}
+_SCALES = {"sd": ("std_estimate", "std_low", "std_high"), "ratio": ("estimate", "conf_low",
+                                                                    "conf_high")}  # fmt: skip
+_LINE, _GAP, _BOTTOM = 8.0, 14.0, 50.0
+_KEY = 18.0  # height of a line of the key
+
+
+@styled
+def adjustments(
+    table: pd.DataFrame,
+    *,
+    scale: str = "sd",
+    width: float = 760,
+    left_label: str = "",
+    right_label: str = "",
+) -> Axes:
+    """Draw the difference in change of every marker under each adjustment, by both engines.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `AdjustedChanges.table`. Filled marks with full lines are maximum likelihood, open ones with
+        dashed lines Bayes; the colour and the mark say which adjustment.
+    scale : {"sd", "ratio"}
+        Standard deviations of the first value, which every marker has; or ratios of geometric means
+        on a logarithmic axis, for the markers analysed as logarithms only.
+    width : float
+        In CSS pixels; the height follows from the rows.
+    left_label, right_label : str
+        What lies to either side of no difference.
+
+    Raises
+    ------
+    LongsurvError
+        If no marker can be drawn on this scale.
+    """
+    if scale not in _SCALES:
+        raise LongsurvError(f"scale is one of {list(_SCALES)}, not {scale!r}")
+    log = scale == "ratio"
+    shown = table[table["scale"] == "ratio"] if log else table
+    if shown.empty:
+        raise LongsurvError("no marker is analysed as a logarithm; draw them with scale='sd'")
+    shown = shown.assign(**dict(zip(("x", "low", "high"), _values(shown, scale), strict=True)))
+    kinds = [kind for kind in _STYLES if (shown["adjustment"] == kind).any()]
+    engines = [engine for engine in ("ml", "bayes") if (shown["engine"] == engine).any()]
+    row = _LINE * len(kinds) * len(engines) + _GAP
+    markers = list(dict.fromkeys(shown["marker"]))
+
+    wide = width >= 480
+    names = shown.drop_duplicates("marker").set_index("marker")["label"]
+    labels = [shorten(names[marker], 30 if wide else 18) for marker in markers]
+    size = 11.5 if wide else 10.5
+    left = 14 + max(text_width(label, size) for label in labels)
+    entries = _key(shown, kinds, engines)
+    top = 12 + _KEY * math.ceil(len(entries) / (3 if wide else 1))
+    height = row * len(markers)
+    ax = new_axes(width, height + top + _BOTTOM, left=left, right=16, top=top, bottom=_BOTTOM)
+    ax.set_ylim(height, 0)
+    low, high = _limits(shown, log)
+    if log:
+        set_log_axis(ax, "x", low, high, most=7 if wide else 4)
+    else:
+        ax.set_xlim(low, high)
+        ax.locator_params(axis="x", nbins=8 if wide else 4, steps=[1, 2, 2.5, 5, 10])
+    ax.axvline(1.0 if log else 0.0, color=MUTED, linewidth=0.9, zorder=0)
+
+    for k, (marker, label) in enumerate(zip(markers, labels, strict=True)):
+        if k:
+            ax.axhline(k * row, color=RULE, linewidth=0.5, zorder=0)
+        ax.annotate(
+            label, (0, k * row + row / 2), (-8, 0), ("axes fraction", "data"), "offset points",
+            ha="right", va="center", fontsize=size, annotation_clip=False,
+        )  # fmt: skip
+        part = shown[shown["marker"] == marker]
+        for record in part.to_dict("records"):
+            place = kinds.index(record["adjustment"]) * len(engines)
+            line = place + engines.index(record["engine"]) + 0.5
+            _draw(ax, record, k * row + _GAP / 2 + line * _LINE, low, high)
+    ax.spines["left"].set_visible(False)
+    ax.yaxis.set_visible(False)
+    what = "ratio of geometric means" if log else "SD of the first value"
+    ax.set_xlabel(f"Difference in change, {what}" if wide else what, labelpad=6)
+    ax.figure.legend(
+        handles=entries, loc="upper left", ncols=3 if wide else 1, frameon=False,
+        handlelength=2.6, columnspacing=1.6, borderaxespad=0.1, fontsize=11 if wide else 10.5,
+    )  # fmt: skip
+    _sides(ax, left_label, right_label, 10.5 if wide else 9.5)
+    return ax
+
+
+def _values(table: pd.DataFrame, scale: str) -> Sequence[np.ndarray]:
+    return [table[name].to_numpy(dtype=float) for name in _SCALES[scale]]
+
+
+def _limits(table: pd.DataFrame, log: bool) -> tuple[float, float]:
+    """Limits that hold no difference and all but hopeless intervals."""
+    ends = np.append(table[["x", "low", "high"]].to_numpy(dtype=float), 1.0 if log else 0.0)
+    ends = ends[np.isfinite(ends)]
+    centre = 1.0 if log else 0.0
+    away = np.abs(np.log(np.maximum(ends, 1e-300))) if log else np.abs(ends - centre)
+    reach = 3.0 * float(np.quantile(away, 0.9)) + 1e-12
+    low, high = (math.exp(-reach), math.exp(reach)) if log else (-reach, reach)
+    return padded(np.clip(ends, low, high), log=log, by=0.03)
+
+
+def _draw(ax: Axes, record: Mapping[str, Any], y: float, low: float, high: float) -> None:
+    """One interval and its mark; an end beyond the axis has an arrow."""
+    colour, mark = _STYLES[record["adjustment"]]
+    bayes = record["engine"] == "bayes"
+    x, start, end = (float(record[name]) for name in ("x", "low", "high"))
+    if math.isnan(x):
+        ax.annotate(
+            "not estimated", (0, y), (4, 0), ("axes fraction", "data"), "offset points",
+            va="center", fontsize=8, color=colour,
+        )  # fmt: skip
+        return
+    ax.plot(
+        (max(start, low), min(end, high)), (y, y), color=colour, linewidth=1.3,
+        linestyle=(0, (3, 1.6)) if bayes else "-", zorder=2,
+    )  # fmt: skip
+    for edge, beyond, arrow in ((low, start < low, "<"), (high, end > high, ">")):
+        if beyond:
+            ax.plot([edge], [y], marker=arrow, color=colour, markersize=4, clip_on=False, zorder=2)
+    if low <= x <= high:
+        ax.plot(
+            [x], [y], marker=mark, markersize=5, markerfacecolor=PAPER if bayes else colour,
+            markeredgecolor=colour, markeredgewidth=1.2, linestyle="none", zorder=3,
+        )  # fmt: skip
+
+
+def _key(table: pd.DataFrame, kinds: Sequence[str], engines: Sequence[str]) -> list[Any]:
+    """Entries of the legend: each adjustment, then what filled and open marks mean."""
+    from matplotlib.lines import Line2D
+
+    names = table.drop_duplicates("adjustment").set_index("adjustment")["adjustment_label"]
+    entries = [
+        Line2D([], [], color=_STYLES[k][0], marker=_STYLES[k][1], markersize=5.5, label=names[k])
+        for k in kinds
+    ]
+    if len(engines) > 1:
+        for name, line, face in (
+            ("Filled: maximum likelihood", "-", INK),
+            ("Open: Bayes", (0, (3, 1.6)), PAPER),
+        ):
+            entries.append(
+                Line2D(
+                    [], [], color=INK, linestyle=line, marker="o", markersize=5.5,
+                    markerfacecolor=face, label=name,
+                )
+            )  # fmt: skip
+    return entries
+
+
+def _sides(ax: Axes, left: str, right: str, size: float) -> None:
+    for text, x, align in (
+        (f"\N{LEFTWARDS ARROW} {left}" if left else "", 0, "left"),
+        (f"{right} \N{RIGHTWARDS ARROW}" if right else "", 1, "right"),
+    ):
+        if text:
+            ax.annotate(
+                text, (x, 0), (0, -46), "axes fraction", "offset points", ha=align, fontsize=size,
+                color=MUTED,
+            )  # fmt: skip

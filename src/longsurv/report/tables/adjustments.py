@@ -1,0 +1,103 @@
+"""The difference in change under each adjustment, as a table of the report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from longsurv.report import numbers
+from longsurv.report.tables.display import Column, DisplayTable, display
+
+_KEYS = ["marker", "adjustment"]
+_TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+def adjustments_table(table: pd.DataFrame) -> pd.DataFrame:
+    """One row a marker and adjustment, both engines beside each other.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `AdjustedChanges.table`.
+
+    Returns
+    -------
+    DataFrame
+        marker, label, unit, adjustment, adjustment_label, scale, n, n_effective; estimate,
+        conf_low, conf_high, reason of each engine with _ml and _bayes; p_value, p_fdr,
+        prob_benefit, notes. An engine that was not run gives missing values.
+    """
+    shared = ["label", "unit", "adjustment_label", "scale", "n", "n_effective"]
+    numeric = ["estimate", "conf_low", "conf_high"]
+    rows = table.drop_duplicates(_KEYS)[_KEYS].reset_index(drop=True)
+    # An engine without an answer has used no patients: take the numbers from the one that has.
+    best = table.sort_values("n", ascending=False, kind="stable").drop_duplicates(_KEYS)
+    rows = rows.merge(best[[*_KEYS, *shared, "notes"]], on=_KEYS, how="left")
+    own = {"ml": ["p_value", "p_fdr"], "bayes": ["prob_benefit"]}
+    for engine, extra in own.items():
+        part = table.loc[table["engine"] == engine, [*_KEYS, *numeric, "reason", *extra]]
+        part = part.rename(columns={name: f"{name}_{engine}" for name in [*numeric, "reason"]})
+        rows = rows.merge(part, on=_KEYS, how="left")
+    return rows
+
+
+def adjustments_display(table: pd.DataFrame, caption: str = "") -> DisplayTable:
+    """Lay out `adjustments_table` for the page.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `AdjustedChanges.table`.
+    caption : str, optional
+    """
+    rows = adjustments_table(table)
+    rows["first"] = ~rows["marker"].duplicated()
+    columns = [
+        Column("Marker", lambda row: row["label"] if row["first"] else "", numeric=False),
+        Column("Adjustment", "adjustment_label", numeric=False),
+        Column("Maximum likelihood (95 % CI)", lambda row: _answer(row, "ml")),
+        Column("p", lambda row: numbers.p_value(row["p_value"])),
+        Column("p, FDR", lambda row: numbers.p_value(row["p_fdr"])),
+        Column("Bayes (95 % CrI)", lambda row: _answer(row, "bayes")),
+        Column("P(benefit)", lambda row: numbers.probability(row["prob_benefit"])),
+        Column("Patients", _patients),
+    ]
+    weighted = bool((rows["adjustment"] == "overlap").any())
+    note = (
+        f"{_TIMES}: ratio of geometric means (fold change over fold change); otherwise a difference"
+        " in the marker's unit. P(benefit): posterior probability of a difference in the marker's"
+        " better direction. FDR: Benjamini and Hochberg over the markers, within an adjustment."
+    )
+    if weighted:
+        note += " In brackets: the effective sample size of the weights."
+    return display(rows, caption or "Difference in change under each adjustment", columns, note)
+
+
+def questions_table(table: pd.DataFrame) -> pd.DataFrame:
+    """What each adjustment asks and assumes: adjustment, label, question, assumes."""
+    # A score's covariates are known only where it was estimated; those rows have used patients.
+    best = table.sort_values("n", ascending=False, kind="stable").drop_duplicates("adjustment")
+    order = list(dict.fromkeys(table["adjustment"]))
+    out = best.set_index("adjustment").loc[order].reset_index()
+    return out[["adjustment", "adjustment_label", "question", "assumes"]].rename(
+        columns={"adjustment_label": "label"}
+    )
+
+
+def _answer(row: dict[str, Any], engine: str) -> str:
+    estimate, low, high = (
+        float(row[f"{name}_{engine}"]) for name in ("estimate", "conf_low", "conf_high")
+    )
+    if estimate != estimate:
+        reason = row[f"reason_{engine}"]
+        return "not estimated" if isinstance(reason, str) else numbers.MISSING
+    if row["scale"] == "ratio":
+        return _TIMES + numbers.ratio(estimate, low, high)
+    return numbers.difference(estimate, low, high)
+
+
+def _patients(row: dict[str, Any]) -> str:
+    if row["adjustment"] == "overlap" and row["n"]:
+        return f"{row['n']:,} ({row['n_effective']:.0f})"
+    return f"{row['n']:,}" if row["n"] else numbers.MISSING

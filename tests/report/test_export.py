@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from longsurv.errors import LongsurvError
+from longsurv.report.content import Heading, content
+from longsurv.report.export import export, file_name
+from longsurv.report.figures.svg import printable
+from longsurv.report.sections import SECTIONS
+from longsurv.report.tables.display import DisplayTable
+from longsurv.study import StudyResults
+
+
+@pytest.fixture(scope="module")
+def folder(results: StudyResults, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export(results, tmp_path_factory.mktemp("out") / "results")
+
+
+def test_every_table_comes_back_from_its_csv(folder: Path, results: StudyResults) -> None:
+    for name, table in results.tables.items():
+        path = folder / "tables" / f"{name}.csv"
+        again = pd.read_csv(path, keep_default_na=False) if len(table.columns) else table
+        assert list(again.columns) == [str(c) for c in table.columns]
+        assert len(again) == len(table)
+    changes = pd.read_csv(folder / "tables" / "changes.csv")
+    np.testing.assert_allclose(changes["estimate"], results.changes["estimate"])
+
+
+def test_json_holds_the_tables_and_where_they_come_from(
+    folder: Path, results: StudyResults
+) -> None:
+    found = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    assert found["data_sha256"] == results.data_hash
+    assert found["seed"] == 3
+    rows = found["tables"]["changes"]
+    assert [row["estimate"] for row in rows] == [
+        None if np.isnan(v) else pytest.approx(v) for v in results.changes["estimate"]
+    ]
+
+
+def test_draws_come_back(folder: Path, results: StudyResults) -> None:
+    import xarray as xr
+
+    names = json.loads((folder / "results.json").read_text(encoding="utf-8"))["draws"]
+    assert set(names.values()) == {n for n, m in results.models.items() if m.post is not None}
+    path = next(k for k, name in names.items() if name == "crp")
+    with xr.open_datatree(folder / "draws" / f"{path}.nc", engine="h5netcdf") as tree:
+        post = results.markers["crp"].post
+        assert post is not None
+        np.testing.assert_array_equal(tree["posterior"]["sigma"], post.draw("sigma"))
+
+
+def test_figures_are_files_of_their_own(folder: Path) -> None:
+    svgs = sorted((folder / "figures").glob("*.svg"))
+    pngs = sorted((folder / "figures").glob("*.png"))
+    assert [p.stem for p in svgs] == [p.stem for p in pngs]
+    assert {"kaplan-meier", "forest-changes", "forest-hazards"} <= {p.stem for p in svgs}
+    for path in svgs:
+        text = path.read_text(encoding="utf-8")
+        assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
+        assert "var(--" not in text
+    assert all(p.read_bytes().startswith(b"\x89PNG") for p in pngs)
+
+
+def test_the_document_says_what_the_page_says(folder: Path, results: StudyResults) -> None:
+    from docx import Document
+
+    document = Document(str(folder / "report.docx"))
+    said = [p.text for p in document.paragraphs]
+    cells = [[c.text for c in row.cells] for t in document.tables for row in t.rows]
+    for item in content(results):
+        if isinstance(item, Heading):
+            assert item.text in said
+        elif isinstance(item, DisplayTable):
+            assert all([printable(v) for v in row] in cells for row in item.rows)
+        elif isinstance(item, str):
+            assert printable(item) in said
+    assert sum(text == section.title for section in SECTIONS for text in said) >= 7
+    with zipfile.ZipFile(folder / "report.docx") as inside:
+        pictures = [n for n in inside.namelist() if n.startswith("word/media/")]
+        described = inside.read("word/document.xml").decode("utf-8").count("descr=")
+    assert len(pictures) >= 5
+    assert described >= len(pictures)
+
+
+def test_control_characters_do_not_break_the_document() -> None:
+    assert printable("a\x00b\x0bc\n") == "a�b�c\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("IL-6", "03-il-6"), ("../../etc", "03-etc"), ("検査", "03"), ("a" * 300, "03-" + "a" * 40)],
+)
+def test_file_names_are_plain(name: str, expected: str) -> None:
+    assert file_name(name, 3) == expected
+
+
+def test_a_file_in_the_way(results: StudyResults, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("")
+    with pytest.raises(LongsurvError, match="is a file"):
+        export(results, tmp_path / "x")
+    with pytest.raises(LongsurvError, match="does not exist"):
+        export(results, tmp_path / "no" / "y")
