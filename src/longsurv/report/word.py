@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 DPI = 200
 TEXT_WIDTH = 16.5  # cm, of A4 with its margins
-PANEL_WIDTH = 8.0
+PANEL_WIDTH = 5.4
 SMALL = 8.5  # points
 
 
@@ -41,6 +42,7 @@ def write_word(results: StudyResults, path: str | Path) -> Path:
     target = Path(path)
     document = Document()
     for page in document.sections:
+        page.page_width, page.page_height = Cm(21.0), Cm(29.7)
         page.left_margin = page.right_margin = Cm(2.25)
         page.top_margin = page.bottom_margin = Cm(2.0)
     document.styles["Normal"].font.name = "Calibri"
@@ -71,32 +73,56 @@ def _add(document: Any, item: Item) -> None:
 
 def _add_table(document: Any, table: DisplayTable) -> None:
     from docx.enum.text import WD_ALIGN_PARAGRAPH
-    from docx.shared import Pt
+    from docx.oxml.ns import qn
+    from docx.shared import Cm, Pt
 
     caption = document.add_paragraph(printable(table.caption), style="Caption")
     caption.paragraph_format.keep_with_next = True
-    grid = document.add_table(rows=1 + len(table.rows), cols=len(table.columns))
-    grid.style = "Light List"
-    lines = [[column.header for column in table.columns], *table.rows]
-    for cells, line in zip(grid.rows, lines, strict=True):
-        for column, cell, text in zip(table.columns, cells.cells, line, strict=True):
+    lines = [tuple(column.header for column in table.columns), *table.rows]
+    grid = document.add_table(rows=len(lines), cols=len(table.columns), style="Light Shading")
+    look = grid._tbl.tblPr.find(qn("w:tblLook"))
+    look.set(qn("w:noHBand"), "1")  # lines, not grey bands
+    look.set(qn("w:val"), "06A0")
+    grid.autofit = False
+    widths = [Cm(width) for width in _column_widths(lines)]
+    for column, width in zip(grid.columns, widths, strict=True):
+        column.width = width
+    for row, line in zip(grid.rows, lines, strict=True):
+        for shown, cell, width, text in zip(table.columns, row.cells, widths, line, strict=True):
+            cell.width = width
             paragraph = cell.paragraphs[0]
             paragraph.add_run(printable(text)).font.size = Pt(SMALL)
-            if column.numeric:
+            if shown.numeric:
                 paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
-    note = document.add_paragraph()
-    note.add_run(printable(table.note)).font.size = Pt(SMALL)
+    _add_small(document, table.note)
+
+
+def _column_widths(lines: Sequence[Sequence[str]]) -> list[float]:
+    """Centimetres for each column, shared out by the longest text in it."""
+    longest = [min(max(map(len, column), default=1), 32) + 6 for column in zip(*lines, strict=True)]
+    return [TEXT_WIDTH * size / sum(longest) for size in longest]
 
 
 def _add_picture(document: Any, picture: Picture) -> None:
+    """A figure with its caption; small ones without a caption stand side by side."""
     from docx.shared import Cm
 
-    width = TEXT_WIDTH if picture.caption else PANEL_WIDTH
-    shape = document.add_picture(io.BytesIO(png(picture)), width=Cm(width))
+    small = not picture.caption
+    last = document.paragraphs[-1]
+    beside = small and bool(last.runs) and not last.text and bool(last._p.xpath(".//pic:pic"))
+    paragraph = last if beside else document.add_paragraph()
+    width = Cm(PANEL_WIDTH if small else TEXT_WIDTH)
+    shape = paragraph.add_run().add_picture(io.BytesIO(png(picture)), width=width)
     # What a screen reader says.
     shape._inline.docPr.set("descr", printable(picture.label))
-    if picture.caption:
-        document.add_paragraph(printable(picture.caption), style="Caption")
+    _add_small(document, picture.caption)
+
+
+def _add_small(document: Any, text: str) -> None:
+    from docx.shared import Pt
+
+    if text:
+        document.add_paragraph().add_run(printable(text)).font.size = Pt(SMALL)
 
 
 @styled
