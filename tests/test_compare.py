@@ -13,7 +13,7 @@ from longsurv.models import LMM, CoxPH
 
 COLUMNS = [
     "term", "estimate_ml", "conf_low_ml", "conf_high_ml", "estimate_bayes", "conf_low_bayes",
-    "conf_high_bayes", "overlap", "verdict", "reason",
+    "conf_high_bayes", "overlap", "shift", "width_ratio", "verdict", "reason",
 ]  # fmt: skip
 
 

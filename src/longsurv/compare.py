@@ -29,7 +29,8 @@ def compare(fit: Estimate, post: Posterior, level: float = 0.95) -> pd.DataFrame
     -------
     DataFrame
         One row a term: term, estimate_ml, conf_low_ml, conf_high_ml, estimate_bayes,
-        conf_low_bayes, conf_high_bayes, overlap, verdict, reason.
+        conf_low_bayes, conf_high_bayes, overlap, shift (of the centres, in standard errors of
+        maximum likelihood), width_ratio (Bayes over maximum likelihood), verdict, reason.
 
     Raises
     ------
@@ -63,6 +64,7 @@ def compare(fit: Estimate, post: Posterior, level: float = 0.95) -> pd.DataFrame
     for term in shared:
         a, b = ml.loc[term], bayes.loc[term]
         verdict, reason = _verdict(fit, post, term, a, b)
+        shift, ratio = _distance(a, b)
         rows.append(
             {
                 "term": term,
@@ -73,6 +75,8 @@ def compare(fit: Estimate, post: Posterior, level: float = 0.95) -> pd.DataFrame
                 "conf_low_bayes": b["conf_low"],
                 "conf_high_bayes": b["conf_high"],
                 "overlap": _overlap(a, b),
+                "shift": shift,
+                "width_ratio": ratio,
                 "verdict": verdict,
                 "reason": reason,
             }

@@ -1,17 +1,57 @@
-"""Convergence verdicts of every fit."""
+"""A traffic light for every fit, with the evidence behind it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from longsurv.report import numbers, sentences
-from longsurv.report.sections.common import ENGINE_NAMES
-from longsurv.report.tables.display import Column, display
+from longsurv.report.sections.common import ENGINE_NAMES, Line
+from longsurv.report.tables.display import Column, DisplayTable, display
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
+
+# A light is never colour alone: each has its sign and its word.
+LIGHTS = {"green": "passed", "amber": "passed, with a remark", "red": "not passed"}
+SIGNS = {"green": "\N{CHECK MARK}", "amber": "!", "red": "\N{MULTIPLICATION X}"}
+
+
+@dataclass(frozen=True)
+class Light(Line):
+    """The verdict on one fit.
+
+    Attributes
+    ----------
+    label, engine : str
+        Model and engine, for people.
+    colour : {"green", "amber", "red"}
+    words : str
+        The verdict in a sentence or two.
+    evidence : DisplayTable
+        The checks and their limits; no rows where nothing was fitted.
+    """
+
+    label: str
+    engine: str
+    colour: str
+    words: str
+    evidence: DisplayTable
+
+    @property
+    def sign(self) -> str:
+        """A sign that needs no colour."""
+        return SIGNS[self.colour]
+
+    @property
+    def verdict(self) -> str:
+        """The colour in words."""
+        return LIGHTS[self.colour]
+
+    @property
+    def text(self) -> str:
+        """The line."""
+        return f"{self.label}, {self.engine}: {self.verdict}. {self.words}"
 
 
 def build(results: StudyResults) -> dict[str, Any]:
@@ -22,12 +62,54 @@ def build(results: StudyResults) -> dict[str, Any]:
         for row in table.to_dict("records")
         if not row["ok"]
     ]
+    found = lights(results)
+    return {
+        "text": [sentences.convergence(failed, len(table))],
+        "lights": found,
+        "summary": _summary(results, found),
+    }
+
+
+def lights(results: StudyResults) -> list[Light]:
+    """One light a fit, in the order of the models."""
+    checks = results.tables["checks"]
+    found = []
+    for row in results.tables["convergence"].to_dict("records"):
+        own = checks[(checks["model"] == row["model"]) & (checks["engine"] == row["engine"])]
+        colour = "red" if not row["ok"] else "amber" if row["remarked"] else "green"
+        found.append(
+            Light(
+                row["label"],
+                ENGINE_NAMES[row["engine"]],
+                colour,
+                row["words"],
+                display(own, f"Checks of {row['label']}, {ENGINE_NAMES[row['engine']]}", _EVIDENCE),
+            )
+        )
+    return found
+
+
+_EVIDENCE = (
+    Column("Check", "check", numeric=False),
+    Column("Value", lambda row: numbers.number(float(row["value"]))),
+    Column("Wanted", "limit", numeric=False),
+    Column("", lambda row: "ok" if row["ok"] else "NOT ok", numeric=False),
+)
+
+
+def _summary(results: StudyResults, found: list[Light]) -> DisplayTable:
+    table = results.tables["convergence"]
+    light = {(f.label, f.engine): f for f in found}
     ml = table[table["engine"] == "ml"].set_index("model")
     bayes = table[table["engine"] == "bayes"].set_index("model")
+
+    def verdict(row: dict, engine: str) -> str:
+        return light[row["label"], ENGINE_NAMES[engine]].verdict
+
     columns = [
         Column("Model", "label", numeric=False),
-        Column("Maximum likelihood", lambda row: _passed(ml.loc[row["model"]]), numeric=False),
-        Column("Bayes", lambda row: _passed(bayes.loc[row["model"]]), numeric=False),
+        Column("Maximum likelihood", lambda row: verdict(row, "ml"), numeric=False),
+        Column("Bayes", lambda row: verdict(row, "bayes"), numeric=False),
         Column("Largest R-hat", lambda row: _fixed(bayes.loc[row["model"], "r_hat"], 3)),
         Column("Smallest ESS", lambda row: _fixed(bayes.loc[row["model"], "ess"], 0)),
         Column(
@@ -42,20 +124,7 @@ def build(results: StudyResults) -> dict[str, Any]:
         " number of independent draws (above 400 wanted); divergences and E-BFMI are checked too."
         " Maximum likelihood is judged by its gradient and curvature."
     )
-    remarks = [
-        Column("Model", "label", numeric=False),
-        Column("Engine", lambda row: ENGINE_NAMES[row["engine"]], numeric=False),
-        Column("Remark", "words", numeric=False, prose=True),
-    ]
-    return {
-        "text": [sentences.convergence(failed, len(table))],
-        "verdicts": display(ml.reset_index(), "Verdict on every fit", columns, note),
-        "remarks": display(table[~table["ok"] | table["remarked"]], "Remarks", remarks),
-    }
-
-
-def _passed(row: pd.Series) -> str:
-    return "passed" if row["ok"] else "NOT passed"
+    return display(ml.reset_index(), "Verdict on every fit", columns, note)
 
 
 def _fixed(value: float, places: int) -> str:

@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
+from longsurv.compare import SHIFT_LIMIT, WIDTH_LIMIT
 from longsurv.errors import EstimationError
 from longsurv.estimands.changes import contrast_weights
 from longsurv.report import numbers, sentences
-from longsurv.report.sections.common import change_words, treatment_terms
+from longsurv.report.figures.agreement import agreement
+from longsurv.report.sections.common import Picture, change_words, treatment_terms
 from longsurv.report.tables.display import EMPTY, Column, display
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from longsurv.study import StudyResults
 
 
@@ -21,7 +26,12 @@ def build(results: StudyResults) -> dict[str, Any]:
     """What the template of this section shows."""
     table = results.tables["comparison"]
     if table.empty:
-        return {"text": ["No model has an answer from both engines."], "main": EMPTY, "all": EMPTY}
+        return {
+            "text": ["No model has an answer from both engines."],
+            "agreement": None,
+            "main": EMPTY,
+            "all": EMPTY,
+        }
     names = [_quantity(row, results) for row in table.to_dict("records")]
     main = table.assign(quantity=names)[[name is not None for name in names]]
     answers = [
@@ -42,6 +52,7 @@ def build(results: StudyResults) -> dict[str, Any]:
     )
     return {
         "text": [summary(table)],
+        "agreement": _agreement(table.assign(quantity=names)),
         "main": display(
             main,
             "Differences in change of the markers, and the log hazard ratio",
@@ -50,6 +61,32 @@ def build(results: StudyResults) -> dict[str, Any]:
         ),
         "all": display(table, "Every coefficient", [*term, *answers, why]),
     }
+
+
+def _agreement(table: pd.DataFrame) -> Picture:
+    label = [
+        row["quantity"] or f"{row['label']}: {row['term']}" for row in table.to_dict("records")
+    ]
+    points = table.assign(label=label)
+
+    def draw(width: float) -> Axes:
+        return agreement(points, shift_limit=SHIFT_LIMIT, width_limit=WIDTH_LIMIT, width=width)
+
+    counts = table["verdict"].value_counts()
+    alternative = "Agreement of the two engines: " + ", ".join(
+        f"{verdict} {n}" for verdict, n in counts.items()
+    )
+    missing = int((~np.isfinite(table["width_ratio"])).sum())
+    caption = (
+        "Every coefficient of every model, both engines. Right of 1 the Bayesian interval is"
+        " wider; above 0 its centre is higher. In the grey box the two agree."
+        + (
+            f" {missing} without a confidence interval (a variance at its boundary) are not drawn."
+            if missing
+            else ""
+        )
+    )
+    return Picture("agreement", draw, f"{alternative}.", caption)
 
 
 def summary(table: pd.DataFrame) -> str:

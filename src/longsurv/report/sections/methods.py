@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from longsurv.report import numbers
+from longsurv.report.guidelines import BARG, STROBE, Item
 from longsurv.report.sections.common import Fact
 from longsurv.report.tables.display import Column, DisplayTable, display
 
@@ -28,6 +30,8 @@ def build(results: StudyResults) -> dict[str, Any]:
         "models": display(_grouped(models, ["formula", "ml", "bayes"]), "Models fitted", columns),
         "priors": _priors(results),
         "facts": facts(results),
+        "guidelines": [_guideline("BARG", BARG), _guideline("STROBE (cohort studies)", STROBE)],
+        "references": references(results),
     }
 
 
@@ -97,3 +101,50 @@ def facts(results: StudyResults) -> list[Fact]:
         Fact("Time taken", numbers.seconds(results.seconds)),
         Fact("Software", versions),
     ]
+
+
+def _guideline(name: str, items: Sequence[Item]) -> DisplayTable:
+    """A guideline's items, and the section that answers each."""
+    from longsurv.report.sections import SECTIONS
+
+    titles = {section.id: section.title for section in SECTIONS}
+    rows = pd.DataFrame(
+        [(item.number, item.name, titles.get(item.section, ""), item.what) for item in items],
+        columns=["number", "name", "section", "what"],
+    )
+    columns = [
+        Column("Item", "number", numeric=False),
+        Column("About", "name", numeric=False),
+        Column("Section", lambda row: row["section"] or "not in this report", numeric=False),
+        Column("What is there", "what", numeric=False, prose=True),
+    ]
+    return display(rows, f"{name}: where each item is answered", columns)
+
+
+def references(results: StudyResults) -> list[str]:
+    """The papers behind what was fitted, in alphabetical order."""
+    methods = " ".join(results.tables["models"][["ml", "bayes"]].to_numpy().ravel())
+    return sorted(text for key, text in _REFERENCES.items() if key in f"{methods} {_ALWAYS}")
+
+
+_ALWAYS = "guidelines multiplicity"
+# By a word of the methods' names; "guidelines" and "multiplicity" are in every report.
+_REFERENCES = {
+    "REML": "Laird NM, Ware JH (1982). Random-effects models for longitudinal data. Biometrics"
+    " 38:963-974.",
+    "Kenward": "Kenward MG, Roger JH (1997). Small sample inference for fixed effects from"
+    " restricted maximum likelihood. Biometrics 53:983-997.",
+    "partial likelihood": "Cox DR (1972). Regression models and life-tables. J R Stat Soc B"
+    " 34:187-220.",
+    "Efron": "Efron B (1977). The efficiency of Cox's likelihood function for censored data. J Am"
+    " Stat Assoc 72:557-565.",
+    "Firth": "Heinze G, Schemper M (2001). A solution to the problem of monotone likelihood in Cox"
+    " regression. Biometrics 57:114-119.",
+    "NUTS": "Hoffman MD, Gelman A (2014). The No-U-Turn sampler. J Mach Learn Res 15:1593-1623.",
+    "guidelines": "Kruschke JK (2021). Bayesian analysis reporting guidelines. Nat Hum Behav"
+    " 5:1282-1291.",
+    "multiplicity": "Benjamini Y, Hochberg Y (1995). Controlling the false discovery rate. J R Stat"
+    " Soc B 57:289-300.",
+    "marginal likelihood": "Vehtari A, et al. (2021). Rank-normalization, folding, and"
+    " localization: an improved R-hat. Bayesian Anal 16:667-718.",
+}

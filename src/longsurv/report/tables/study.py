@@ -29,6 +29,7 @@ def study_tables(results: StudyResults) -> dict[str, pd.DataFrame]:
         "hazard_ratios": _hazard_ratios(results.mortality),
         "comparison": _comparison(results),
         "convergence": _convergence(results),
+        "checks": _checks(results),
         "priors": _priors(results),
         "models": _models(results),
         "versions": pd.DataFrame(list(results.versions.items()), columns=["package", "version"]),
@@ -170,6 +171,19 @@ def _convergence(results: StudyResults) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def _checks(results: StudyResults) -> pd.DataFrame:
+    """The numbers behind every verdict."""
+    parts = [
+        result.diagnose().checks.assign(model=name, label=model_label(results, name), engine=engine)
+        for name, model in results.models.items()
+        for engine, result in model.answers.items()
+    ]
+    columns = ["model", "label", "engine", "check", "value", "limit", "ok"]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(parts, ignore_index=True)[columns]
+
+
 def _priors(results: StudyResults) -> pd.DataFrame:
     rows = [
         (name, model_label(results, name), term, prior)
@@ -183,7 +197,7 @@ def _priors(results: StudyResults) -> pd.DataFrame:
 def _models(results: StudyResults) -> pd.DataFrame:
     rows = []
     for name, model in results.models.items():
-        method = {engine: result.method for engine, result in model.answers.items()}
+        method = {engine: _method(result) for engine, result in model.answers.items()}
         rows.append(
             (
                 name,
@@ -194,3 +208,10 @@ def _models(results: StudyResults) -> pd.DataFrame:
             )
         )
     return pd.DataFrame(rows, columns=["model", "label", "formula", "ml", "bayes"])
+
+
+def _method(result: Any) -> str:
+    """How a fit was made, with its small-sample reference distribution if it has one."""
+    reference = getattr(result, "reference", None)
+    small = reference is not None and reference.method not in ("normal", "robust")
+    return f"{result.method}, {reference.method}" if small else str(result.method)
