@@ -13,7 +13,7 @@ Cox (1972), J R Stat Soc B 34:187-220; Efron (1977), J Am Stat Assoc 72:557-565,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, NoReturn
 
@@ -119,7 +119,9 @@ class CoxPH:
                 separated = cox.separation(data)
         if penalty == "firth" or separated is not None:
             penalty = "firth"
+            start, calls = cox.firth_start(data)
             optimum = ascend(lambda b: cox.firth_value_gradient_information(data, b), start, names)
+            optimum = replace(optimum, evaluations=optimum.evaluations + calls)
         if not np.isfinite(optimum.value):
             self._refuse(optimum, penalty)
         return cox_estimate(

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv import priors as pr
-from longsurv.design.generalised import FAMILIES, GeneralisedDesign, generalised_design
+from longsurv.design.generalised import GeneralisedDesign, check_options, generalised_design
 from longsurv.design.quadrature import normal_grid
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import added, maximise, sample_posterior
@@ -77,16 +77,7 @@ class GLMM:
     df: float | None = None
 
     def __post_init__(self) -> None:
-        if self.family not in FAMILIES:
-            raise LongsurvError(f"family is one of {FAMILIES}, not {self.family!r}")
-        if self.censored is not None and self.family != "censored":
-            raise LongsurvError(f"censored={self.censored!r} needs family='censored'")
-        if self.df is not None and (self.family != "student" or not self.df > 0):
-            raise LongsurvError(
-                f"df={self.df!r}: positive degrees of freedom, for family 'student' only"
-            )
-        if self.nodes is not None and (not isinstance(self.nodes, int) or self.nodes < 1):
-            raise LongsurvError(f"nodes is a whole number of at least 1, not {self.nodes!r}")
+        check_options(self.family, self.censored, self.df, self.nodes)
 
     @cached_property
     def design(self) -> GeneralisedDesign:
@@ -124,23 +115,13 @@ class GLMM:
                 f"{self.formula!r} has no maximum-likelihood estimate: {why}. sample() has an "
                 "answer, as its priors keep the estimates finite"
             )
-        theta, T = start.starting_point(data)
-
-        def log_likelihood(x: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = glmm.loglik_factor(data, T @ x)
-            return value, T.T @ gradient
-
-        begin, lower = np.linalg.solve(T, theta), start.lower_bounds(data)
-        optimum = maximise(log_likelihood, begin, self._names(), lower)
+        climb = start.climb(data)
+        family = ["1/nu" if name == "nu" else name for name in self.design.family_names]
+        parameters = [*self.design.fixed.names, *family, *climb.factor_names]
+        optimum = maximise(climb.log_likelihood, climb.begin, parameters, climb.lower)
         if not np.isfinite(optimum.value):
             raise EstimationError(f"{self.formula!r} cannot be fitted: {optimum.status}")
-        return generalised_estimate(self, data, optimum, T, self.quadrature_nodes)
-
-    def _names(self) -> list[str]:
-        """Parameters of the climb."""
-        family = ["1/nu" if name == "nu" else name for name in self.design.family_names]
-        factor = [f"Lam[{a},{b}]" for a, b in zip(*self.arrays.entries, strict=True)]
-        return [*self.design.fixed.names, *family, *factor]
+        return generalised_estimate(self, data, optimum, climb.T, self.quadrature_nodes)
 
     def default_priors(self) -> dict[str, pr.Prior]:
         """Weakly informative priors.
@@ -177,12 +158,8 @@ class GLMM:
     def prior_stack(self, given: Mapping[str, pr.Prior] | None, eta: float = 2.0) -> pr.PriorStack:
         """The priors in the order of the parameter vector, the user's in place of the defaults."""
         defaults = self.default_priors()
-        names = tuple(defaults)
-        if (
-            given
-            and self.family == "ordinal"
-            and (wrong := set(given) & set(self.design.family_names[1:]))
-        ):
+        names, gaps = tuple(defaults), self.design.levels and self.design.family_names[1:]
+        if wrong := set(given or ()) & set(gaps):
             raise LongsurvError(f"a prior goes on the gap below a threshold: gap({wrong.pop()})")
         chosen = pr.choose(names, defaults, given, self.design.fixed.variables)
         blocks = self.design.random.blocks
@@ -227,59 +204,6 @@ class GLMM:
 
     def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0) -> Any:
         """The same model, data and priors in PyMC, with explicit random effects."""
-        import pymc as pm
+        from longsurv.models.glmm_twin import twin
 
-        d, stack = self.design, self.prior_stack(priors, eta)
-        q = len(d.random.names)
-        coords = {
-            "term": d.fixed.names,
-            "effect": d.random.names,
-            "patient": d.labels,
-            "row": d.rows,
-        }
-        with pm.Model(coords=coords) as model:
-            own = {
-                name: prior.to_pymc(name)
-                for name, prior in zip(stack.names, stack.priors, strict=True)
-            }
-            sd = pm.math.stack([own[name] for name in stack.names[-q:]])
-            raw = pm.Normal("raw", dims=("patient", "effect"))
-            parts, first = [], 0
-            for k, size in enumerate(d.random.blocks):
-                part = raw[:, first : first + size]
-                if size > 1:
-                    # PyMC's LKJCorr is the Cholesky factor of the correlation matrix.
-                    name = "correlation_cholesky" + (f"_{k}" if k else "")
-                    part = part @ pm.LKJCorr(name, n=size, eta=eta).T
-                parts.append(part)
-                first += size
-            b = pm.math.concatenate(parts, axis=1) * sd
-            b = pm.Deterministic("b", b, dims=("patient", "effect"))
-            mean = (d.Z * b[d.group]).sum(axis=-1)
-            for j, name in enumerate(d.fixed.names):
-                mean = mean + own[name] * d.fixed.X[:, j]
-            self._pymc_response(mean, own, list(stack.names[len(d.fixed.names) : -q]))
-        return model
-
-    def _pymc_response(self, mean: Any, own: Mapping[str, Any], names: list[str]) -> None:
-        """The family's distribution around the linear predictor, in the PyMC model in context."""
-        import pymc as pm
-
-        d = self.design
-        if self.family == "bernoulli":
-            pm.Bernoulli("y", logit_p=mean, observed=d.y.astype(int), dims="row")
-        elif self.family == "ordinal":
-            cuts = pm.math.cumsum(pm.math.stack([own[name] for name in names]))
-            pm.OrderedLogistic("y", mean, cuts, observed=d.y.astype(int), dims="row")
-        elif self.family == "student":
-            nu = own["nu"] if self.df is None else self.df
-            pm.StudentT("y", nu=nu, mu=mean, sigma=own["sigma"], observed=d.y, dims="row")
-        else:
-            exact = d.kind == 0
-            pm.Normal("y", mean[exact], own["sigma"], observed=d.y[exact])
-            # P(y > limit) is P(-y < -limit).
-            for name, code, sign in (("below", 1, 1.0), ("above", 2, -1.0)):
-                rows = np.flatnonzero(d.kind == code)
-                if len(rows):
-                    latent = pm.Normal.dist(sign * mean[rows], own["sigma"])
-                    pm.Potential(name, pm.logcdf(latent, sign * d.y[rows]).sum())
+        return twin(self, self.prior_stack(priors, eta), eta)

@@ -1,14 +1,17 @@
-"""Joint model of a marker's trajectory and an event.
+"""Joint model of markers' trajectories and an event.
 
-    y_i(t) = m_i(t) + e_i(t),   m_i(t) = x(t)'beta + z(t)'b_i,   b_i ~ N(0, D),   e_i ~ N(0,
-    sigma^2) log h_i(t) = B(t)'gamma + w_i'omega + sum_k alpha_k f_k(m_i, t)
+    y_im(t) = m_im(t) + e_im(t),   m_im(t) = x_m(t)'beta_m + z_m(t)'b_im,   e_im ~ N(0, sigma_m^2)
+    b_i = (b_i1, b_i2, ...) ~ N(0, D)
+    log h_ic(t) = B_c(t)'gamma_c + w_ic'omega_c + sum_k alpha_ck f_ck(m_i, t)
 
-The marker is a linear mixed model; the hazard depends on the curve m_i itself, not on its noisy
-and interrupted measurements: on its current value, its slope, or the area under it. alpha_k is the
-association. So a marker that stops when patients die is still estimated without bias, and its
-effect on the hazard is not diluted by measurement error. The baseline hazard B(t)'gamma is that of
-a patient with average covariates and the marker at its mean. With delayed entry, b_i ~ N(0, D)
-describes those at risk at entry.
+Every marker m is a linear mixed model, and the markers' random effects are correlated. The hazard
+of every cause c depends on the curves m_im themselves, not on their noisy and interrupted
+measurements: on a current value, a slope, or the area under it. alpha is the association. So a
+marker that stops when patients die is still estimated without bias, and its effect on the hazard
+is not diluted by measurement error. A value below a detection limit counts as P(y < limit). The
+baseline hazard B(t)'gamma is that of a patient with average covariates and markers at their means.
+With delayed entry, b_i ~ N(0, D) describes those at risk at entry, or, with entry="population",
+everyone at time 0: then the likelihood is that given survival to entry.
 
 Rizopoulos (2012), Joint Models for Longitudinal and Time-to-Event Data; Henderson, Diggle & Dobson
 (2000), Biostatistics 1:465-480; Wulfsohn & Tsiatis (1997), Biometrics 53:330-339.
@@ -17,24 +20,25 @@ Rizopoulos (2012), Joint Models for Longitudinal and Time-to-Event Data; Henders
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from longsurv import priors as pr
-from longsurv.design.baseline import baseline
-from longsurv.design.joint import JointDesign, joint_design
-from longsurv.design.links import Link, Links, area, as_links, slope, value
-from longsurv.design.quadrature import normal_grid
+from longsurv.design.joint import JointDesign
+from longsurv.design.links import Link, Links, Wanted, area, links_of, slope, value
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Optimum, added, sample, whiten
 from longsurv.inference.density import LogDensity
-from longsurv.likelihood import joint, lmm
+from longsurv.likelihood import joint
 from longsurv.models.cox import CoxPH
+from longsurv.models.glmm import GLMM
+from longsurv.models.joint_parts import build_arrays, build_design, causes_of, markers_of
 from longsurv.models.joint_priors import JointPriors, Smoothing, joint_priors
-from longsurv.models.joint_start import climb, link_sd, start
+from longsurv.models.joint_start import climb, link_sd, markers_alone, start
+from longsurv.models.joint_twin import twin
 from longsurv.models.lmm import LMM
 from longsurv.results.assemble_joint import joint_estimate, joint_posterior
 from longsurv.results.joint import JointEstimate, JointPosterior
@@ -42,9 +46,10 @@ from longsurv.results.mixed import MixedEstimate
 
 __all__ = ["JointModel", "Link", "Links", "area", "slope", "value"]
 
-LARGEST_Q = 3
 CURRENT_VALUE = value()
 USUAL_SMOOTHING = Smoothing()
+ENTRIES = ("at_risk", "population")
+LARGEST_Q_WITH_NODES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,93 +58,116 @@ class JointModel:
 
     Parameters
     ----------
-    marker : LMM
-        Its formula and data are used, with one random term of up to three effects.
-    event : CoxPH
-        Its formula and data are used, one row a patient, with the column that the marker groups by.
+    marker : LMM, GLMM, or a sequence or mapping of them
+        Their formulas and data are used, each with one random term, all grouped by the same column;
+        a GLMM is of family "censored". In a sequence a marker is called after the variable of its
+        response ("bili" for log(bili)); a mapping names them.
+    event : CoxPH, or a sequence or mapping of them
+        Formula and data are used, one row a patient, with the column that the markers group by.
+        Several are competing causes with the same patients and times, in a sequence called after
+        their event's column.
     time : str
-        Column of the marker's data with the time of each measurement, on the clock of the event.
-    link : Link or Links
-        What of the marker's curve the hazard depends on, as in ``value() + slope()``.
-    baseline : {"spline", "weibull", "piecewise", "exponential"}
-        Log baseline hazard: cubic B-splines, Weibull, constant between knots, or constant.
+        Column of the markers' data with the time of each measurement, on the clock of the event.
+    link : Link, Links, or a sequence or mapping of them
+        What of the markers' curves the hazards depend on, as in ``value() + slope()``: the same for
+        all; by marker, ``{"bili": value(), "albumin": slope()}`` or a list in their order; or by
+        cause, ``{"death": {"bili": value()}, "discharge": slope()}``. What a mapping does not
+        name has no link.
+    baseline : str, or a mapping by cause
+        Log baseline hazard: cubic B-splines ("spline"), "weibull", constant between knots
+        ("piecewise"), or "exponential".
     knots : sequence of float, optional
         Interior knots; by default at quantiles of the event times.
     n_knots : int, optional
         How many; 5 for splines and 6 for pieces by default, fewer with few events.
-    nodes : int
-        Gauss-Hermite nodes a random effect; `JointEstimate.node_convergence` shows whether they
-        are enough.
+    nodes : int, optional
+        Gauss-Hermite nodes a random effect: by default 3 for up to three effects a patient, and 1,
+        Laplace's approximation, for more. `JointEstimate.node_convergence` shows the error.
+    entry : {"at_risk", "population"}
+        Whom the random effects' distribution describes when patients enter late.
 
     Raises
     ------
+    LongsurvError
+        For options that do not fit together.
     FormulaError, DataError
         When the design is first needed.
     """
 
-    marker: LMM
-    event: CoxPH
+    marker: LMM | GLMM | Sequence[LMM | GLMM] | Mapping[str, LMM | GLMM]
+    event: CoxPH | Sequence[CoxPH] | Mapping[str, CoxPH]
     time: str
-    link: Link | Links = CURRENT_VALUE
-    baseline: str = "spline"
+    link: Wanted = CURRENT_VALUE
+    baseline: str | Mapping[str, str] = "spline"
     knots: Sequence[float] | None = None
     n_knots: int | None = None
-    nodes: int = 3
+    nodes: int | None = None
+    entry: str = "at_risk"
 
     def __post_init__(self) -> None:
-        as_links(self.link)
-        if not isinstance(self.nodes, int) or self.nodes < 1:
+        links_of(self.link, list(self.markers), list(self.causes))
+        if self.nodes is not None and (not isinstance(self.nodes, int) or self.nodes < 1):
             raise LongsurvError(f"nodes is an integer of at least 1, not {self.nodes!r}")
+        if self.entry not in ENTRIES:
+            raise LongsurvError(f"entry is one of {ENTRIES}, not {self.entry!r}")
+
+    @cached_property
+    def markers(self) -> dict[str, LMM | GLMM]:
+        """The markers by name."""
+        return markers_of(self.marker)
+
+    @cached_property
+    def causes(self) -> dict[str, CoxPH]:
+        """The causes of the event by name."""
+        return causes_of(self.event)
 
     @property
     def formula(self) -> str:
         """All parts of the model in one line."""
-        links = " + ".join(
-            f"{one.kind}({f'by={one.by!r}' if one.by else ''})" for one in as_links(self.link).links
-        )
-        return f"{self.marker.formula}; {self.event.formula}; {links}; {self.baseline} baseline"
+        parts = [spec.formula for spec in (*self.markers.values(), *self.causes.values())]
+        names = list(self.markers), list(self.causes)
+        links = []
+        for cause, by_marker in zip(names[1], links_of(self.link, *names), strict=True):
+            terms = [
+                f"{link}[{marker}]" if len(names[0]) > 1 else str(link)
+                for marker, of in zip(names[0], by_marker, strict=True)
+                for link in of
+            ]
+            head = f"{cause}: " if len(names[1]) > 1 else ""
+            links.append(head + (" + ".join(terms) or "no link"))
+        base = self.baseline if isinstance(self.baseline, str) else dict(self.baseline)
+        return "; ".join([*parts, *links, f"{base} baseline"])
 
     @cached_property
     def design(self) -> JointDesign:
         """The arrays of the model."""
-        event = self.event.design
-        shape = baseline(
-            self.baseline, event.exit, event.event, knots=self.knots, n_knots=self.n_knots
-        )
-        design = joint_design(
-            self.marker.design, self.marker.data, event, self.event.data, self.time,
-            as_links(self.link), shape,
-        )  # fmt: skip
-        if len(design.marker.random.names) > LARGEST_Q:
-            raise LongsurvError(f"a joint model takes up to {LARGEST_Q} random effects a patient")
-        return design
+        return build_design(self)
+
+    @property
+    def quadrature_nodes(self) -> int:
+        """Nodes for each random effect."""
+        usual = 3 if len(self.design.effect_names) <= LARGEST_Q_WITH_NODES else 1
+        return self.nodes or usual
 
     @cached_property
     def statistics(self) -> joint.JointData:
         """Per-patient sufficient statistics and quadrature points."""
-        d, m = self.design, self.design.marker
-        return joint.JointData(
-            marker=lmm.prepare(m.fixed.X, m.y, m.Z, d.group, len(d.labels)),
-            event=d.status,
-            covariates=d.covariates,
-            **vars(d.points),
-            **vars(normal_grid(self.nodes, len(m.random.names))),
-        )
+        return build_arrays(self.design, self.quadrature_nodes, self.entry == "population")
 
     @cached_property
-    def alone(self) -> MixedEstimate:
-        """The mixed model alone, by maximum likelihood, for the same patients."""
-        return replace(self.marker, data=self.design.measurements).fit(method="ML", df="normal")
+    def alone(self) -> tuple[MixedEstimate, ...]:
+        """Each marker's mixed model by maximum likelihood, for the same patients."""
+        return markers_alone(self.markers.values(), self.design)
 
     @cached_property
     def link_sd(self) -> dict[str, float]:
-        """SD of each link across patients at their exit, as the mixed model alone predicts them."""
+        """SD across patients at their exit of the link behind each association parameter."""
         return link_sd(self.alone, self.design)
 
     def _climb(self, density: LogDensity) -> Optimum:
         data = self.statistics
         first = start(self.alone, self.design, data)
-        optimum = climb(density, first, self.design, data.n_marker)
+        optimum = climb(density, first, self.design)
         if not np.isfinite(optimum.value):
             raise EstimationError(f"{self.formula!r} cannot be estimated: {optimum.status}")
         return optimum
@@ -147,19 +175,13 @@ class JointModel:
     def fit(self) -> JointEstimate:
         """Maximise the likelihood; standard errors are those of the observed information."""
         data = self.statistics
-        optimum = self._climb(partial(joint.loglik, data))
-        return joint_estimate(self, data, optimum)
+        return joint_estimate(self, data, self._climb(partial(joint.loglik, data)))
 
     def prior_stack(
         self, given: Mapping[str, pr.Prior] | None, eta: float, smoothing: Smoothing | None
     ) -> JointPriors:
         """The priors in the order of the parameter vector, the user's in place of the defaults."""
-        parts = ("event.", "assoc.", "baseline.")
-        hazard = {k: v for k, v in (given or {}).items() if k.startswith(parts)}
-        marker = {k: v for k, v in (given or {}).items() if k not in hazard}
-        stack = replace(self.marker, data=self.design.measurements).prior_stack(marker, eta)
-        covariates = self.event.default_priors()
-        return joint_priors(self.design, stack, covariates, self.link_sd, hazard, smoothing)
+        return joint_priors(self, given, eta, smoothing)
 
     def sample(
         self,
@@ -199,30 +221,6 @@ class JointModel:
         smoothing: Smoothing | None = USUAL_SMOOTHING,
     ) -> Any:
         """The same model, data, priors and times in PyMC, with explicit random effects."""
-        import pymc as pm
-
-        d, pt = self.design, self.design.points
-        if not d.labels.equals(d.marker.labels):
-            raise LongsurvError("to_pymc needs at least one measurement of every patient")
-        stack = self.prior_stack(priors, eta, smoothing)
-        growth = replace(self.marker, data=d.measurements)
-        owner = np.repeat(np.arange(len(d.labels)), np.diff(pt.start))
-        with growth.to_pymc(
-            dict(zip(stack.marker.names, stack.marker.priors, strict=True)), eta
-        ) as model:
-            beta = pm.math.stack([model[name] for name in d.marker.fixed.names])
-            terms = dict(zip(stack.hazard.names, stack.hazard.priors, strict=True))
-            free = {name: prior.to_pymc(name) for name, prior in terms.items()}
-            gamma, omega, alpha = (
-                pm.math.stack([free[name] for name in names]) if names else np.zeros(0)
-                for names in (d.baseline_names, d.covariate_names, d.association_names)
-            )
-            if stack.smoothing is not None:
-                pm.Potential("smoothing", stack.smoothing.to_pymc(gamma))
-            eta_t = pt.basis.T @ gamma + (d.covariates @ omega)[owner]
-            for k in range(len(d.association_names)):
-                own = (pt.link_z[k].T * model["b"][owner]).sum(axis=-1)
-                eta_t += alpha[k] * (pt.link_x[k].T @ beta + own - pt.link_centre[k])
-            pm.Potential("events", (d.status * eta_t[pt.start[:-1]]).sum())
-            pm.Potential("survival", -(pt.weight * pm.math.exp(eta_t)).sum())
-        return model
+        if self.entry == "population" and (self.design.entry > 0).any():
+            raise LongsurvError("to_pymc has no entry='population'")
+        return twin(self.design, self.prior_stack(priors, eta, smoothing), eta)

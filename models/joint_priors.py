@@ -1,6 +1,6 @@
 """Default priors of the joint model.
 
-The marker has the priors of the mixed model. Covariates of the hazard have those of the Cox model.
+Each marker has the priors of its mixed model. Covariates of the hazard have those of the Cox model.
 The association is Normal(0, 1) per standard deviation of the link: of its values across patients
 at the end of their follow-up, as the mixed model predicts them. The log baseline hazard of a
 typical patient is normal around that of a constant hazard (events over time at risk), and a
@@ -10,14 +10,16 @@ spline's second differences are kept small.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from longsurv import priors as pr
-from longsurv.design.joint import JointDesign
+
+if TYPE_CHECKING:
+    from longsurv.models.joint import JointModel
 
 BASELINE_SD = 5.0
 SHAPE_SD = 0.5
@@ -74,18 +76,18 @@ class JointPriors:
     Attributes
     ----------
     marker : PriorStack
-        Of the marker's parameters, the first of theta.
+        Of the markers' parameters, the first of theta.
     hazard : PriorStack
-        Of the baseline, the covariates and the associations, the rest of theta.
+        Of each cause's baseline, covariates and associations, the rest of theta.
     smoothing : Smoothing or None
-        Of the first `n_baseline` of these.
-    n_baseline : int
+    splines : tuple of slice
+        Of the hazards' part, the spline coefficients of each cause, which `smoothing` is for.
     """
 
     marker: pr.PriorStack
     hazard: pr.PriorStack
     smoothing: Smoothing | None
-    n_baseline: int
+    splines: tuple[slice, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -102,68 +104,90 @@ class JointPriors:
         end = len(theta) - len(self.hazard.names)
         one, slope_one = self.marker.value_and_gradient(theta[:end])
         two, slope_two = self.hazard.value_and_gradient(theta[end:])
-        gradient = np.concatenate([slope_one, slope_two])
-        if self.smoothing is None:
-            return one + two, gradient
-        stop = end + self.n_baseline
-        three, slope_three = self.smoothing.value_and_gradient(theta[end:stop])
-        gradient[end:stop] += slope_three
-        return one + two + three, gradient
+        value = one + two
+        if self.smoothing is not None:
+            for spline in self.splines:
+                more, slope = self.smoothing.value_and_gradient(theta[end:][spline])
+                value += more
+                slope_two[spline] += slope
+        return value, np.concatenate([slope_one, slope_two])
 
     def log_prior(self, theta: np.ndarray) -> dict[str, np.ndarray]:
         """Log prior of each parameter on its natural scale, by name; theta (chains, draws, d)."""
         end = theta.shape[-1] - len(self.hazard.names)
         out = self.marker.log_prior(theta[..., :end]) | self.hazard.log_prior(theta[..., end:])
         if self.smoothing is not None:
-            gamma = theta[..., end : end + self.n_baseline]
-            flat = gamma.reshape(-1, self.n_baseline)
-            smooth = [self.smoothing.value_and_gradient(g)[0] for g in flat]
-            out["baseline smoothing"] = np.reshape(smooth, gamma.shape[:-1])
+            for k, spline in enumerate(self.splines):
+                gamma = theta[..., end:][..., spline]
+                flat = gamma.reshape(-1, gamma.shape[-1])
+                smooth = [self.smoothing.value_and_gradient(g)[0] for g in flat]
+                name = "baseline smoothing" + (f" {k + 1}" if len(self.splines) > 1 else "")
+                out[name] = np.reshape(smooth, gamma.shape[:-1])
         return out
 
     def describe(self) -> dict[str, str]:
         """Each prior in words, by parameter name."""
         out = self.marker.describe() | self.hazard.describe()
-        return out if self.smoothing is None else out | {"baseline": str(self.smoothing)}
+        if self.smoothing is None or not self.splines:
+            return out
+        return out | {"baseline": str(self.smoothing)}
 
 
 def joint_priors(
-    design: JointDesign,
-    marker: pr.PriorStack,
-    covariates: Mapping[str, pr.Prior],
-    link_sd: Mapping[str, float],
-    given: Mapping[str, pr.Prior],
+    spec: JointModel,
+    given: Mapping[str, pr.Prior] | None,
+    eta: float,
     smoothing: Smoothing | None,
 ) -> JointPriors:
     """All priors of a joint model, the user's in place of the defaults.
 
     Parameters
     ----------
-    design : JointDesign
-    marker : PriorStack
-        Of the mixed model.
-    covariates : mapping of str to Prior
-        Defaults of the hazard's covariates, by the names of the event's design.
-    link_sd : mapping of str to float
-        Standard deviation of each link.
-    given : mapping of str to Prior
-        The user's, of the hazard's parameters.
+    spec : JointModel
+    given : mapping of str to Prior, optional
+        The user's, by parameter or variable.
+    eta : float
+        Of the LKJ prior of the random effects' correlation.
     smoothing : Smoothing or None
     """
+    design = spec.design
     defaults: dict[str, pr.Prior] = {}
-    for name in design.baseline_names:
-        shape = name.endswith("shape_minus_1")
-        level = math.log(design.rate)
-        defaults[name] = pr.Normal(0.0, SHAPE_SD) if shape else pr.Normal(level, BASELINE_SD)
-    defaults |= {f"event.{name}": prior for name, prior in covariates.items()}
-    defaults |= {f"assoc.{name}": pr.Normal(0.0, 1.0 / sd) for name, sd in link_sd.items()}
-    aliases = hazard_aliases(design)
-    hazard = pr.PriorStack(tuple(defaults), pr.choose(tuple(defaults), defaults, given, aliases))
-    smooth = smoothing if design.baseline.kind == "spline" else None
-    return JointPriors(marker, hazard, smooth, len(design.baseline_names))
-
-
-def hazard_aliases(design: JointDesign) -> dict[str, list[str]]:
-    """ "event." and a variable to the terms it stands for."""
-    variables = design.event.fixed.variables
-    return {f"event.{v}": [f"event.{n}" for n in names] for v, names in variables.items()}
+    own = [
+        replace(one, data=marker.measurements).default_priors()
+        for one, marker in zip(spec.markers.values(), design.markers, strict=True)
+    ]
+    aliases: dict[str, Sequence[str]] = {}
+    for priors, m in zip(own, design.markers, strict=True):
+        defaults |= {m.prefix + name: priors[name] for name in m.design.fixed.names}
+        variables = m.design.fixed.variables
+        aliases |= {m.prefix + v: [m.prefix + n for n in names] for v, names in variables.items()}
+    for priors, name in zip(own, design.sigma_names, strict=True):
+        defaults[name] = priors["sigma"]
+    for priors, m in zip(own, design.markers, strict=True):
+        for effect in m.design.random.names:
+            group = design.group_name
+            defaults[f"sd({m.prefix}{effect}|{group})"] = priors[f"sd({effect}|{group})"]
+    first = tuple(defaults)
+    splines, at = [], 0
+    for cause, event in zip(design.causes, spec.causes.values(), strict=True):
+        level = math.log(cause.rate)
+        for name in cause.baseline_names:
+            shape = name.endswith("shape_minus_1")
+            defaults[name] = pr.Normal(0.0, SHAPE_SD) if shape else pr.Normal(level, BASELINE_SD)
+        covariates = event.default_priors()
+        for name, term in zip(cause.event.fixed.names, cause.covariate_names, strict=True):
+            defaults[term] = covariates[name]
+        for term in cause.association_names:
+            defaults[term] = pr.Normal(0.0, 1.0 / spec.link_sd[term])
+        aliases |= cause.aliases
+        if cause.baseline.kind == "spline":
+            splines.append(slice(at, at + len(cause.baseline_names)))
+        at = len(defaults) - len(first)
+    names = tuple(defaults)
+    chosen, n, q = pr.choose(names, defaults, given, aliases), len(first), len(design.effect_names)
+    return JointPriors(
+        marker=pr.PriorStack(first, chosen[:n], pr.LKJ(eta), q),
+        hazard=pr.PriorStack(names[n:], chosen[n:]),
+        smoothing=smoothing if splines else None,
+        splines=tuple(splines),
+    )

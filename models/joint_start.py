@@ -1,47 +1,121 @@
-"""Where the climb of a joint model starts: from the mixed model alone and a constant hazard."""
+"""Where the climb of a joint model starts, and how it goes.
+
+The markers start from their mixed models alone, the hazards from a second stage in which the
+predicted curves of these stand for the true ones.
+"""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterable
 
-from longsurv.design.joint import JointDesign
-from longsurv.inference import Optimum, hessian, maximise
-from longsurv.inference.density import LogDensity
+import numpy as np
+from scipy.linalg import block_diag
+from scipy.optimize import minimize
+
+from longsurv.design.joint import JointCause, JointDesign
+from longsurv.inference import Optimum, hessian, maximise, whiten
+from longsurv.inference.density import LogDensity, guarded
 from longsurv.inference.maximise import SecondOrder
+from longsurv.likelihood.covariance import covariance, partial_correlations
 from longsurv.likelihood.joint import JointData
+from longsurv.likelihood.lmm_patients import random_effects
+from longsurv.models.glmm import GLMM
+from longsurv.models.lmm import LMM
 from longsurv.results.mixed import MixedEstimate
 
-
-def link_sd(alone: MixedEstimate, design: JointDesign) -> dict[str, float]:
-    """SD of each link across patients at their exit, as the mixed model alone predicts them."""
-    effects = alone.ranef().pivot(
-        index=design.marker.group_name, columns="effect", values="estimate"
-    )
-    b = effects.reindex(design.labels)[list(design.marker.random.names)].fillna(0.0)
-    spread = design.links_at_exit(alone.coefficients, b.to_numpy()).std(axis=1)
-    return {name: float(s) or 1.0 for name, s in zip(design.link_names, spread, strict=True)}
+LOOSE = 5.0
+"""SD, per SD of a column, that keeps the second stage finite where the data do not."""
 
 
-def start(alone: MixedEstimate, design: JointDesign, data: JointData) -> np.ndarray:
-    """Parameter vector of the mixed model alone and a constant hazard, away from any boundary."""
-    marker = alone.spec.kernel.interior(alone.coefficients, alone.sigma, alone.optimum.x)
-    theta = np.zeros(data.n_theta)
-    theta[: len(marker)] = marker
-    for j, name in enumerate(design.baseline.names, start=len(marker)):
-        theta[j] = 0.0 if name == "shape_minus_1" else np.log(design.rate)
-    return theta
+def markers_alone(specs: Iterable[LMM | GLMM], design: JointDesign) -> tuple[MixedEstimate, ...]:
+    """Each marker's mixed model by maximum likelihood; values beyond a limit count as the limit."""
+    out = []
+    for spec, marker in zip(specs, design.markers, strict=True):
+        if not (isinstance(spec, LMM) and spec.data is marker.measurements):
+            spec = LMM(spec.formula, marker.measurements)
+        out.append(spec.fit(method="ML", df="normal"))
+    return tuple(out)
 
 
-def climb(density: LogDensity, theta: np.ndarray, design: JointDesign, n_marker: int) -> Optimum:
-    """Newton steps: in the hazard's parameters given the marker's first, then in all."""
+def predicted(
+    alone: tuple[MixedEstimate, ...], design: JointDesign
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Coefficients of each marker alone, and its random effects of all patients, (N, q)."""
+    effects = []
+    for fit, marker in zip(alone, design.markers, strict=True):
+        b = np.zeros((len(design.labels), len(marker.design.random.names)))
+        at = design.labels.get_indexer(fit.design.labels)
+        b[at] = random_effects(fit.data, fit.lam, fit.sigma, fit.coefficients).mean
+        effects.append(b)
+    return [fit.coefficients for fit in alone], effects
 
-    def of_hazard(part: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = density(np.concatenate([theta[:n_marker], part]))
-        return value, gradient[n_marker:]
 
-    hazard = maximise(of_hazard, theta[n_marker:], second_order=_with_hessian(of_hazard))
-    first = np.concatenate([theta[:n_marker], hazard.x])
-    return maximise(density, first, design.theta_names, second_order=_with_hessian(density))
+def link_sd(alone: tuple[MixedEstimate, ...], design: JointDesign) -> dict[str, float]:
+    """SD of each link across patients at their exit, as the mixed models alone predict them."""
+    beta, b = predicted(alone, design)
+    out = {}
+    for cause in design.causes:
+        last = cause.points.start[:-1]
+        for term, values in zip(cause.association_names, cause.link_values(beta, b), strict=True):
+            out[term] = float(values[last].std()) or 1.0
+    return out
+
+
+def start(alone: tuple[MixedEstimate, ...], design: JointDesign, data: JointData) -> np.ndarray:
+    """Parameter vector of the mixed models alone, uncorrelated, and of the second stage."""
+    beta, log_sigma, log_tau, correlation = [], [], [], []
+    for fit, marker in zip(alone, data.markers, strict=True):
+        parts = fit.spec.kernel.interior(fit.coefficients, fit.sigma, fit.optimum.x)
+        p, q = marker.p, marker.q
+        beta.append(parts[:p])
+        log_sigma.append(parts[p : p + 1])
+        log_tau.append(parts[p + 1 : p + 1 + q])
+        correlation.append(covariance(np.ones(q), parts[p + 1 + q :]))
+    z = partial_correlations(block_diag(*correlation))
+    curves = predicted(alone, design)
+    hazards = [_second_stage(cause, cause.link_values(*curves)) for cause in design.causes]
+    return np.concatenate([*beta, *log_sigma, *log_tau, z, *hazards])
+
+
+def _second_stage(cause: JointCause, links: list[np.ndarray]) -> np.ndarray:
+    """Parameters of a cause's hazard where the links, (G,) each, are known."""
+    pt = cause.points
+    owner = np.repeat(np.arange(len(cause.status)), np.diff(pt.start))
+    own = [*cause.covariates.T[:, owner], *links]
+    A = np.column_stack([pt.basis.T, *own])
+    events = cause.status @ A[pt.start[:-1]]
+    first = np.zeros(A.shape[1])
+    for j, name in enumerate(cause.baseline.names):
+        first[j] = 0.0 if name == "shape_minus_1" else np.log(cause.rate)
+    hold = (np.sqrt(np.mean((A - A.mean(axis=0)) ** 2, axis=0)) / LOOSE) ** 2
+    hold[: len(pt.basis)] = LOOSE**-2
+
+    def second_order(x: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        h = pt.weight * np.exp(A @ x)
+        gap = x - first
+        value = float(events @ x - h.sum() - 0.5 * hold @ gap**2)
+        return value, events - h @ A - hold * gap, -(A.T * h) @ A - np.diag(hold)
+
+    def density(x: np.ndarray) -> tuple[float, np.ndarray]:
+        return second_order(x)[:2]
+
+    return maximise(density, first, second_order=second_order).x
+
+
+def climb(density: LogDensity, theta: np.ndarray, design: JointDesign) -> Optimum:
+    """Quasi-Newton in coordinates whitened by the curvature at the start, then Newton steps."""
+    safe = guarded(density)
+    if np.isfinite(safe(theta)[0]):
+        at = whiten(theta, hessian(safe, theta))
+
+        def negative(z: np.ndarray) -> tuple[float, np.ndarray]:
+            value, gradient = safe(at.centre + at.factor @ z)
+            return (-value, -at.factor.T @ gradient) if np.isfinite(value) else (1e300, 0.0 * z)
+
+        options = {"maxiter": 200, "ftol": 1e-15, "gtol": 1e-6}
+        found = minimize(negative, 0.0 * theta, jac=True, method="L-BFGS-B", options=options)
+        theta = at.centre + at.factor @ found.x
+    return maximise(density, theta, design.theta_names, second_order=_with_hessian(density))
 
 
 def _with_hessian(density: LogDensity) -> SecondOrder:

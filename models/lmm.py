@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv import priors as pr
-from longsurv.design import MixedDesign, Residual, mixed_design
+from longsurv.design import MixedDesign, Residual, check_variation, mixed_design
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import added, maximise, sample_posterior
 from longsurv.likelihood import lmm, lmm_dense
@@ -104,6 +104,7 @@ class LMM:
                 f"df is one of {DF_METHODS} (Kenward-Roger with REML only), not {df!r}"
             )
         kernel, reml = self.kernel, method == "REML"
+        check_variation(self.design, kernel.data.beta_ols)
 
         def criterion(x: np.ndarray) -> tuple[float, np.ndarray]:
             return kernel.criterion(x, reml)
@@ -111,7 +112,10 @@ class LMM:
         start = max(kernel.starts, key=lambda x: criterion(x)[0])
         optimum = maximise(criterion, start, names=kernel.names, lower=kernel.lower)
         if not np.isfinite(optimum.value):
-            raise EstimationError(f"{self.formula!r} cannot be fitted: {optimum.status}")
+            why = optimum.status
+            if optimum.converged:
+                why = "the random effects reproduce every measurement, leaving no residual variance"
+            raise EstimationError(f"{self.formula!r} cannot be fitted: {why}")
         if isinstance(kernel, BlockKernel):
             return mixed_estimate(self, kernel, optimum, method, df)
         return structured_estimate(self, kernel, optimum, method, df)

@@ -18,8 +18,8 @@ Efron & Morris (1975), J Am Stat Assoc 70:311-319; Gelman, Hill & Yajima (2012),
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -27,10 +27,12 @@ from longsurv import priors as pr
 from longsurv.cohort import Cohort
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.changes import Change, baseline_sd, contrast_weights
-from longsurv.inference import sample_posterior
-from longsurv.likelihood.panel import Layout, Member, log_density
+from longsurv.inference import added, sample_posterior
+from longsurv.likelihood.panel import log_density
+from longsurv.likelihood.panel_coordinates import Recentred
 from longsurv.models.lmm import LMM
-from longsurv.results.panel import PanelEstimate, PanelPosterior, ShrunkenEffects
+from longsurv.models.panel_hierarchy import hierarchy
+from longsurv.results.panel import PanelEstimate, PanelPosterior, PanelResults, ShrunkenEffects
 
 SMALLEST_FAMILY = 3
 FAMILY_PRIORS = {"mu": pr.Normal(0.0, 1.0), "sd": pr.HalfNormal(0.5)}
@@ -60,6 +62,12 @@ class PanelMarker:
     direction: float
     family: str
     ratio: bool
+
+    @property
+    def unit(self) -> float:
+        """The contrast that makes one unit of d, a standard deviation towards benefit; without a
+        direction, upwards."""
+        return self.spread * (self.direction or 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +153,7 @@ class Panel:
         return {family: tuple(names) for family, names in large.items()}
 
     def shrink(
-        self, *, draws: int = 1000, tune: int = 500, chains: int = 2, seed: int = 1
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1
     ) -> ShrunkenEffects:
         """One posterior of all markers, each family's effects drawn towards their common mean.
 
@@ -159,19 +167,12 @@ class Panel:
                 f"shrinking needs a family of at least {SMALLEST_FAMILY} markers that say which "
                 "direction is better; set `family` and `direction` of the markers"
             )
-        layout = self._layout()
-        hyper = pr.PriorStack(
-            tuple(f"{kind}({family})" for family in self.families for kind in FAMILY_PRIORS),
-            tuple(prior for _ in self.families for prior in FAMILY_PRIORS.values()),
-        )
-
-        def log_posterior(theta: np.ndarray) -> tuple[float, np.ndarray]:
-            return log_density(layout, hyper.value_and_gradient, theta)
-
+        layout, stack = hierarchy(self.members, self.families, FAMILY_PRIORS)
+        coordinates = Recentred(layout)
         mode, drawn = sample_posterior(
-            log_posterior,
-            layout.start(),
-            deviations=hyper.deviations | layout.deviations,
+            coordinates.density(added(partial(log_density, layout), stack.value_and_gradient)),
+            coordinates.start(),
+            deviations=stack.deviations,
             draws=draws,
             tune=tune,
             chains=chains,
@@ -179,30 +180,18 @@ class Panel:
         )
         if drawn is None:
             raise EstimationError(f"the panel cannot be sampled: {mode.status}")
-        return ShrunkenEffects.from_draws(self, layout, hyper, mode, drawn)
+        stats = drawn.stats | {"lp": drawn.stats["lp"] - coordinates.log_jacobian(drawn.theta)}
+        drawn = replace(drawn, theta=coordinates.outward(drawn.theta), stats=stats)
+        mode = replace(mode, x=coordinates.outward(mode.x))
+        return ShrunkenEffects.from_draws(self, layout, stack, mode, drawn)
 
-    def _layout(self) -> Layout:
-        """Where each family and marker has its parameters in the joint vector."""
-        members = []
-        for index, names in enumerate(self.families.values()):
-            for name in names:
-                member = self.members[name]
-                spec = member.spec
-                terms = spec.design.fixed.names
-                weights = np.array([member.weights.get(term, 0.0) for term in terms])
-                pivot = int(np.argmax(np.abs(weights)))
-                others = spec.prior_stack(None).without(pivot)
-                members.append(
-                    Member(
-                        name=name,
-                        family=index,
-                        loglik=spec.kernel.loglik,
-                        prior=others.value_and_gradient,
-                        weights=weights,
-                        pivot=pivot,
-                        scale=member.spread * member.direction,
-                        start=spec.start,
-                        deviations=others.deviations,
-                    )
-                )
-        return Layout(tuple(members), len(self.families))
+    def run(
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1
+    ) -> PanelResults:
+        """`fit`, `sample` and, where there is a family to shrink, `shrink`."""
+        sampling = {"draws": draws, "tune": tune, "chains": chains, "seed": seed}
+        return PanelResults(
+            estimate=self.fit(),
+            posterior=self.sample(**sampling),
+            shrunken=self.shrink(**sampling) if self.families else None,
+        )

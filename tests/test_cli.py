@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import longsurv as ls
-from longsurv import cli
+from longsurv import cli, simulate
 from longsurv.cli import main
 
 
@@ -30,16 +35,21 @@ def test_version(capsys) -> None:
     assert capsys.readouterr().out == f"longsurv {ls.__version__}\n"
 
 
-@pytest.mark.parametrize("command", [[], ["report"], ["check"], ["demo"]])
+@pytest.mark.parametrize("command", [[], ["report"], ["check"], ["demo"], ["simulate"]])
 def test_help_has_an_example(command: list[str], capsys) -> None:
     assert main([*command, "--help"]) == 0
-    assert "longsurv " + "".join(command) in capsys.readouterr().out.split("\nexample")[1]
+    out = capsys.readouterr().out
+    examples, codes = out.split("\nexample")[1].split("\nexit codes:\n")
+    assert "longsurv " + "".join(command) in examples
+    listed = [int(line.split()[0]) for line in codes.splitlines() if line.strip()]
+    assert listed == [cli.DONE, cli.BAD_DATA, cli.BAD_USAGE, cli.INCOMPLETE, cli.INTERRUPTED]
 
 
 @pytest.mark.parametrize(
     "arguments",
     [[], ["nonsense"], ["report"], ["report", "s.toml", "--seed", "-1"], ["check", "a", "b"],
-     ["report", "s.toml", "--quik"]],
+     ["report", "s.toml", "--quik"], ["simulate"], ["simulate", "s.toml", "--cohorts", "0"],
+     ["simulate", "s.toml", "--jobs", "x"]],
 )  # fmt: skip
 def test_wrong_usage_is_two(arguments: list[str], capsys) -> None:
     assert main(arguments) == 2
@@ -83,8 +93,9 @@ def test_a_missing_file_is_a_plain_message(tmp_path: Path, capsys) -> None:
 
 def test_report_writes_the_file_it_names(small: Path, tmp_path: Path, capsys) -> None:
     target = tmp_path / "out.html"
-    assert main(["report", str(small), "-o", str(target), "--seed", "7", "--no-progress"]) == 0
-    out = capsys.readouterr().out
+    assert main(["report", str(small), "-o", str(target), "--seed", "7", "--quiet"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
     assert str(target) in out
     assert "Reconstructed data" in out
     assert "Seed 7;" in target.read_text(encoding="utf-8")
@@ -102,7 +113,7 @@ def test_report_asks_where_before_it_works(
 
 def test_demo_runs_both_examples(tmp_path: Path, monkeypatch, capsys) -> None:
     done = []
-    monkeypatch.setattr(cli, "_run", lambda study, target, _: done.append((study, target)))
+    monkeypatch.setattr(cli, "_run", lambda study, target, *_: done.append((study, target)) or 0)
     folder = tmp_path / "deep" / "reports"
     assert main(["demo", "--quick", "--out", str(folder)]) == 0
     assert folder.is_dir()
@@ -124,4 +135,148 @@ def test_an_interrupt_is_not_a_traceback(small: Path, monkeypatch, capsys) -> No
 
     monkeypatch.setattr(cli, "_run", interrupt)
     assert main(["report", str(small)]) == 130
-    assert "interrupted" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "interrupted; nothing was written" in err
+
+
+def test_an_interrupt_says_how_to_go_on(small: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    def interrupt(self: object, path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("longsurv.study.StudyResults.report", interrupt)
+    command = ["report", str(small), "-o", str(tmp_path / "r.html"), "--quiet"]
+    assert main(command) == 130
+    err = capsys.readouterr().err
+    assert re.search(rf"\d+ finished results are in {re.escape(str(tmp_path / '.longsurv'))}", err)
+    assert "Run the same command again to go on from there" in err
+    assert main([*command, "--fresh"]) == 130
+    assert "again without --fresh to go on" in capsys.readouterr().err
+    assert main([*command, "--no-store"]) == 130
+    assert "nothing was written" in capsys.readouterr().err
+
+
+def test_a_second_report_says_what_it_reused(small: Path, tmp_path: Path, capsys) -> None:
+    command = ["report", str(small), "-o", str(tmp_path / "r.html"), "--store",
+               str(tmp_path / "fits")]  # fmt: skip
+    assert main(command) == 0
+    assert "Reused" not in capsys.readouterr().out
+    assert main(command) == 0
+    out, err = capsys.readouterr()
+    assert re.search(rf"Reused (\d+) of \1 results stored in {re.escape(str(tmp_path))}", out)
+    assert re.search(r"\[1/\d+\] Trajectories of the markers: .*\(4 of 4 results reused\)", err)
+    assert not (tmp_path / ".longsurv").exists()
+
+
+def test_a_folder_of_everything(small: Path, tmp_path: Path, capsys, monkeypatch) -> None:
+    written = []
+    monkeypatch.setattr("longsurv.report.export.export", lambda r, to: written.append((r, to)))
+    folder, target = tmp_path / "all", tmp_path / "r.html"
+    command = ["report", str(small), "-o", str(target), "--quiet", "--no-store"]
+    assert main([*command, "--folder", str(folder)]) == 0
+    ((results, to),) = written
+    assert to == folder and len(results.markers) == 2
+    assert str(folder) in capsys.readouterr().out
+    monkeypatch.setattr(cli, "_run", lambda *a: pytest.fail("fitted before looking"))
+    for wrong in (target, tmp_path / "no" / "all"):
+        assert main([*command, "--folder", str(wrong)]) == 1
+    assert "does not exist; make it first" in capsys.readouterr().err
+
+
+def test_a_report_with_something_missing_is_three(small: Path, tmp_path: Path, capsys) -> None:
+    values = small.parent / "measurements.csv"
+    text = re.sub(r"(,crp,).*", r"\g<1>5.0", values.read_text(encoding="utf-8"))
+    values.write_text(text, encoding="utf-8")
+    target = tmp_path / "r.html"
+    assert main(["report", str(small), "-o", str(target), "--quiet", "--no-store"]) == 3
+    assert "C-reactive protein, Bayes: every value is the same" in capsys.readouterr().out
+    assert target.exists()
+
+
+def test_a_store_that_is_a_file_is_refused(small: Path, tmp_path: Path, capsys) -> None:
+    (tmp_path / "taken").write_text("")
+    target = ["-o", str(tmp_path / "r.html")]
+    assert main(["report", str(small), *target, "--store", str(tmp_path / "taken")]) == 1
+    assert "give --store a folder" in capsys.readouterr().err
+
+
+def without_times(page: str) -> str:
+    """A report without how long things took, which is all that may differ between two runs."""
+    page, count = re.subn(r"(?<![\d.])\d[\d.]* (ms|s)\b", "TIME", page)
+    assert count
+    return page
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_killed_run_goes_on_where_it_stopped(small: Path, tmp_path: Path, capsys) -> None:
+    store, target = tmp_path / "fits", tmp_path / "r.html"
+    command = ["report", str(small), "-o", str(target), "--store", str(store)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "longsurv.cli", *command],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while len(list(store.glob("*.npz"))) < 3:
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    kept = {path: path.stat().st_mtime_ns for path in store.glob("*.npz")}
+    assert not target.exists()
+    assert len(kept) >= 3
+
+    assert main(command) == 0
+    reused, total = re.search(r"Reused (\d+) of (\d+) results", capsys.readouterr().out).groups()
+    assert int(reused) == len(kept) < int(total)
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept, "none was made again"
+    resumed = target.read_text(encoding="utf-8")
+    assert main([*command, "--no-store"]) == 0
+    assert without_times(target.read_text(encoding="utf-8")) == without_times(resumed)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
+def test_control_c_while_fitting(small: Path, tmp_path: Path) -> None:
+    command = ["report", str(small), "-o", str(tmp_path / "r.html")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "longsurv.cli", *command], stderr=subprocess.PIPE, text=True
+    )
+    while not list((tmp_path / ".longsurv").glob("*.npz")):
+        assert process.poll() is None, "it ended before it could be interrupted"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Run the same command again to go on from there" in err
+    assert "Traceback" not in err
+
+
+def test_simulate_writes_words_and_files(small: Path, tmp_path: Path, capsys) -> None:
+    target = tmp_path / "s.csv"
+    command = ["simulate", str(small), "--cohorts", "6", "--jobs", "1", "--quiet"]
+    assert main([*command, "--out", str(target), "--effect", "null", "--effect", "hr=0.5"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "Reconstructed data" in out and "6 cohorts" in out
+    assert "Were the hazard ratio of ivig 0.500" in out
+    table = pd.read_csv(target)
+    assert set(table["effect"]) == {"no effect", "hr=0.5"}
+    assert (table["cohorts"] == 6).all()
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [(["--effect", "huge"], "got 'huge'"), (["--effect", "hr=-1"], "got 'hr=-1'"),
+     (["--out", "s.pdf"], "a .csv or .html file"),
+     (["--scheduler", "tcp://localhost:8786"], "pip install 'dask[distributed]'")],
+)  # fmt: skip
+def test_simulate_refuses_in_words(
+    small: Path, tmp_path: Path, more: list[str], complaint: str, capsys, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["simulate", str(small), *more]) == 1
+    assert complaint in capsys.readouterr().err
+
+
+def test_the_command_line_and_the_function_have_the_same_defaults() -> None:
+    assert (cli.COHORTS, cli.EFFECTS) == (simulate.COHORTS, simulate.STANDARD_EFFECTS)

@@ -166,6 +166,12 @@ class TestStack:
                 self.stack.value_and_gradient(theta)[1], expected, rtol=1e-6, atol=1e-8
             )
 
+    def test_what_comes_after_has_no_prior(self):
+        value, gradient = self.stack.value_and_gradient(self.theta)
+        longer, slope = self.stack.value_and_gradient(np.append(self.theta, [7.0, -3.0]))
+        assert longer == value
+        np.testing.assert_array_equal(slope, np.append(gradient, [0.0, 0.0]))
+
     def test_log_prior_has_no_jacobian(self):
         parts = self.stack.log_prior(self.theta[None, None, :])
         x = self.stack.constrain(self.theta)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,10 +10,25 @@ import pytest
 
 import longsurv as ls
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
+from longsurv.errors import EstimationError
+from longsurv.report.page import render_page
 from longsurv.report.provenance import data_hash, software_versions
-from longsurv.study import MORTALITY, QUICK_DRAWS, Study, StudyResults, model_seed
+from longsurv.store import FitStore
+from longsurv.study import (
+    MORTALITY,
+    QUICK_DRAWS,
+    STAGES,
+    Bench,
+    Progress,
+    Stage,
+    Study,
+    StudyResults,
+    model_seed,
+)
+from longsurv.study.progress import clock
 
 MARKERS = ("il6", "crp")
+CORE = tuple(stage for stage in STAGES if stage.key in ("markers", MORTALITY))
 
 
 def some_markers(names: tuple[str, ...]) -> Study:
@@ -116,11 +133,125 @@ def test_a_model_that_cannot_be_read_is_a_reason_and_not_a_crash(study: Study) -
     assert set(results.markers["crp"].reasons) == {"ml", "bayes"}
 
 
-def test_nothing_is_printed_where_there_is_no_terminal(study: Study, capfd) -> None:
-    replace(study, cohort=some_markers(("crp",)).cohort).run(progress=True)
+def test_progress_is_plain_lines_where_there_is_no_terminal(study: Study, capfd) -> None:
+    one = replace(study, cohort=some_markers(("crp",)).cohort)
+    one.run(progress=True, stages=CORE)
     out, err = capfd.readouterr()
     assert out == ""
-    assert "crp" not in err.lower() and "model" not in err
+    first, second = err.splitlines()
+    assert re.fullmatch(
+        r"\[1/2\] Trajectories of the markers: \d+:\d\d, about \d+:\d\d left", first
+    )
+    assert re.fullmatch(r"\[2/2\] Mortality: \d+:\d\d", second)
+    one.run(progress=False, stages=CORE)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_second_run_fits_nothing_and_finds_the_same(study: Study, tmp_path) -> None:
+    first = study.run(progress=False, store=FitStore(tmp_path), stages=CORE)
+    again = study.run(progress=False, store=FitStore(tmp_path), stages=CORE)
+    assert (first.computed, first.reused) == (6, 0)
+    assert (again.computed, again.reused) == (0, 6)
+    pd.testing.assert_frame_equal(first.changes, again.changes, check_exact=True)
+    same_time = replace(again, seconds=first.seconds, computed=6, reused=0)
+    assert render_page(same_time) == render_page(first)
+
+
+def test_what_changes_the_answer_is_fitted_again(study: Study, tmp_path) -> None:
+    study.run(progress=False, store=FitStore(tmp_path), stages=CORE)
+    more = study.with_seed(2).run(progress=False, store=FitStore(tmp_path), stages=CORE)
+    assert (more.computed, more.reused) == (3, 3), "the seed is only of the draws"
+    other = replace(study, models=ModelSettings(study.models.trajectory, "treatment + age"))
+    assert other.run(progress=False, store=FitStore(tmp_path), stages=CORE).computed == 2
+
+
+def test_a_stage_gets_what_came_before_and_is_kept(study: Study, tmp_path) -> None:
+    calls = []
+
+    def count(bench: Bench) -> dict[str, int]:
+        def compute() -> dict[str, int]:
+            calls.append(bench.quick)
+            return {"rows": len(bench.parts["markers"]["crp"].data)}
+
+        return bench.keep("rows", bench.study.marker_data("crp"), compute)
+
+    stages = (*CORE, Stage("rows", "Rows", count, seconds=lambda _: 1.0, quick=False))
+    for _ in range(2):
+        results = study.run(progress=False, store=FitStore(tmp_path), stages=stages)
+        assert results.parts["rows"] == {"rows": len(study.marker_data("crp"))}
+    assert calls == [False]
+    assert "rows" not in study.run(progress=False, quick=True, stages=stages).parts
+
+
+def test_a_stage_that_fails_is_a_reason_and_the_next_goes_on(study: Study) -> None:
+    def fail(bench: Bench) -> None:
+        raise EstimationError("the link is not identified")
+
+    def after(bench: Bench) -> list[str]:
+        return list(bench.parts)
+
+    stages = (
+        *CORE,
+        Stage("joint", "Joint", fail, seconds=lambda _: 1.0),
+        Stage("after", "After", after, seconds=lambda _: 1.0),
+    )
+    results = study.run(progress=False, stages=stages)
+    assert results.failures == {"joint": "the link is not identified"}
+    assert results.missing == results.failures
+    assert results.parts["after"] == ["markers", MORTALITY]
+
+
+def test_what_could_not_be_estimated_is_named(study: Study) -> None:
+    whole = study.cohort
+    values = whole.measurements.drop(columns="phase")
+    flat = values.assign(value=values["value"].where(values["marker"] != "crp", 5.0))
+    cohort = ls.Cohort(whole.patients, flat, whole.schema, whole.markers)
+    missing = replace(study, cohort=cohort).run(progress=False, stages=CORE).missing
+    assert set(missing) == {
+        "C-reactive protein, maximum likelihood", "C-reactive protein, Bayes",
+    }  # fmt: skip
+    assert all("every value is the same" in reason for reason in missing.values())
+
+
+def test_time_left_follows_the_speed_of_this_computer(monkeypatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("longsurv.study.progress.time.perf_counter", lambda: now[0])
+    shown = Progress([("a", 10.0), ("b", 30.0)], quiet=True)
+    assert shown.left == 40.0
+    shown.begin()
+    now[0] += 15.0
+    shown.step("half of a", 0.5)
+    assert shown.left == pytest.approx(35 * (15 + 2) / (5 + 2))
+    now[0] += 0.1
+    shown.step("the rest, from the store", 0.5, reused=True)
+    assert shown.left == pytest.approx(30 * (15 + 2) / (5 + 2)), "reuse says nothing of the speed"
+    shown.end()
+    shown.begin()
+    now[0] += 300.0
+    shown.end()
+    assert shown.left == 0.0
+
+
+def test_a_terminal_gets_one_line_rewritten(monkeypatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    stream = Terminal()
+    shown = Progress([("Markers of a long title " * 5, 2.0)], stream=stream)
+    shown.begin()
+    shown.step("1 of 2: CRP", 0.5)
+    shown.end()
+    written = stream.getvalue()
+    assert written.count("\n") == 1
+    assert all(len(part) <= 78 for part in written.split("\r")[:-1])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0:00"), (7, "0:07"), (754, "12:34"), (3723, "1:02:03")]
+)
+def test_a_clock_reads_as_one(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
 
 
 def test_the_hash_is_of_the_values_not_the_order_of_columns(study: Study) -> None:
@@ -141,7 +272,8 @@ def test_the_hash_is_of_the_values_not_the_order_of_columns(study: Study) -> Non
 def test_tables_are_dataframes_by_name(results: StudyResults) -> None:
     expected = {
         "flow", "baseline", "measurements", "simple_baseline", "simple_changes", "simple_mortality",
-        "changes", "hazard_ratios", "comparison", "convergence", "priors", "models", "versions",
+        "changes", "hazard_ratios", "comparison", "convergence", "checks", "priors", "models",
+        "versions",
     }  # fmt: skip
     assert set(results.tables) == expected
     assert all(isinstance(table, pd.DataFrame) for table in results.tables.values())

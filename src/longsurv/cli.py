@@ -1,28 +1,44 @@
-"""The command line: `longsurv demo`, `longsurv report`, `longsurv check`."""
+"""The command line: `longsurv demo`, `report`, `check` and `simulate`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from longsurv.errors import DataError, LongsurvError
 
 if TYPE_CHECKING:
+    from longsurv.store import FitStore
     from longsurv.study import Study
 
-BAD_DATA, BAD_USAGE = 1, 2
+DONE, BAD_DATA, BAD_USAGE, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 DEMO_FOLDER = "longsurv-demo"
+STORE_FOLDER = ".longsurv"
+REPORT_SECONDS = 6.0
+COHORTS = 500
+EFFECTS = ("null", "half", "fitted", "double", "hr=0.5")
 
-_OVERVIEW = """\
+_EXIT_CODES = """\
+exit codes:
+    0  all went well
+    1  data, files or formulas that cannot be used; the message says where and what to do
+    2  wrong usage of the command line
+    3  the report is written, but something in it could not be estimated; it says what and why
+  130  interrupted; the same command goes on from the fits that were finished
+"""
+
+_OVERVIEW = f"""\
 examples:
   longsurv demo                              both example studies, reports in ./longsurv-demo
   longsurv check study.toml                  read and validate; show what would be analysed
   longsurv report study.toml -o report.html  fit every model by both engines, write the report
   longsurv report study.toml --quick         the same with few posterior draws, for a first look
-"""
+  longsurv simulate study.toml               what a cohort like this one could show
+
+{_EXIT_CODES}"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,7 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 if all went well, 1 for data or files that cannot be used, 2 for wrong usage.
+        0 if all went well, 1 for data or files that cannot be used, 2 for wrong usage, 3 if the
+        report is written but something could not be estimated, 130 if interrupted.
     """
     try:
         arguments = parser().parse_args(argv)
@@ -47,9 +64,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LongsurvError as error:
         print(f"longsurv: {error}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("longsurv: interrupted; nothing was written", file=sys.stderr)
-        return 130
+        start = "\n" if sys.stderr.isatty() else ""
+        print(f"{start}longsurv: interrupted; {_how_to_resume(arguments)}", file=sys.stderr)
+        return INTERRUPTED
     return BAD_DATA
+
+
+def _how_to_resume(arguments: argparse.Namespace) -> str:
+    store: FitStore | None = getattr(arguments, "opened", None)
+    if store is None or store.folder is None or not store.computed + store.reused:
+        return "nothing was written"
+    again = "without --fresh " if arguments.fresh else ""
+    return (
+        f"{store.computed + store.reused} finished results are in {store.folder}. Run the same"
+        f" command again {again}to go on from there"
+    )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -68,26 +97,41 @@ def parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_report(commands)
     _add_check(commands)
+    _add_simulate(commands)
     return root
 
 
 def _add(
-    commands: argparse._SubParsersAction, name: str, summary: str, example: str
+    commands: argparse._SubParsersAction, name: str, summary: str, *examples: str
 ) -> argparse.ArgumentParser:
+    listed = "\n".join(f"  {example}" for example in examples)
+    title = "example" if len(examples) == 1 else "examples"
     return commands.add_parser(
         name,
         help=summary,
         description=summary[0].upper() + summary[1:] + ".",
-        epilog=f"example:\n  {example}",
+        epilog=f"{title}:\n{listed}\n\n{_EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
 
-def _add_fit_options(command: argparse.ArgumentParser) -> None:
+def _add_run_options(command: argparse.ArgumentParser, beside: str) -> None:
+    command.add_argument("-q", "--quiet", action="store_true", help="say nothing while working")
     command.add_argument(
-        "--quick", action="store_true", help="few posterior draws, for a first look"
+        "--store",
+        type=Path,
+        metavar="DIR",
+        help="folder that keeps finished fits, so that an interrupted run goes on where it stopped"
+        f" (default: {STORE_FOLDER} beside {beside}; it holds no patient's data)",
     )
-    command.add_argument("--no-progress", action="store_true", help="show no progress bar")
+    command.add_argument("--no-store", action="store_true", help="keep nothing, reuse nothing")
+    command.add_argument(
+        "--fresh", action="store_true", help="compute everything again, whatever is stored"
+    )
+
+
+def _add_study(command: argparse.ArgumentParser) -> None:
+    command.add_argument("study", type=Path, metavar="STUDY.toml", help="the study file")
 
 
 def _add_demo(commands: argparse._SubParsersAction) -> None:
@@ -95,6 +139,7 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
         commands,
         "demo",
         "run the two example studies and write their reports",
+        "longsurv demo",
         "longsurv demo --quick --out reports",
     )
     command.add_argument(
@@ -104,8 +149,9 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
         metavar="DIR",
         help=f"folder for the reports, made if needed (default: {DEMO_FOLDER})",
     )
-    _add_fit_options(command)
-    command.set_defaults(run=_demo)
+    _add_quick(command)
+    _add_run_options(command, "the reports")
+    command.set_defaults(run=_demo, folder=None)
 
 
 def _add_report(commands: argparse._SubParsersAction) -> None:
@@ -113,9 +159,12 @@ def _add_report(commands: argparse._SubParsersAction) -> None:
         commands,
         "report",
         "fit every model of a study and write its report",
-        "longsurv report study.toml -o report.html --seed 7",
+        "longsurv report study.toml -o report.html",
+        "longsurv report study.toml -o report.html --seed 7 --quick",
+        "longsurv report study.toml --folder results",
+        "longsurv report study.toml --store fits --fresh",
     )
-    command.add_argument("study", type=Path, metavar="STUDY.toml", help="the study file")
+    _add_study(command)
     command.add_argument(
         "-o",
         "--output",
@@ -125,10 +174,28 @@ def _add_report(commands: argparse._SubParsersAction) -> None:
         help="the file to write (default: report.html)",
     )
     command.add_argument(
-        "--seed", type=_seed, metavar="N", help="seed of the samplers, in place of the study file's"
+        "--folder",
+        type=Path,
+        metavar="DIR",
+        help="also write the report for Word, every table, figure and result, and the draws there",
     )
-    _add_fit_options(command)
+    command.add_argument(
+        "--seed",
+        type=_whole(0),
+        metavar="N",
+        help="seed of the samplers, in place of the study file's",
+    )
+    _add_quick(command)
+    _add_run_options(command, "the report")
     command.set_defaults(run=_report)
+
+
+def _add_quick(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--quick",
+        action="store_true",
+        help="few posterior draws and no extras, for a first look; the report says so",
+    )
 
 
 def _add_check(commands: argparse._SubParsersAction) -> None:
@@ -138,14 +205,75 @@ def _add_check(commands: argparse._SubParsersAction) -> None:
         "read and validate a study, and show what would be analysed",
         "longsurv check study.toml",
     )
-    command.add_argument("study", type=Path, metavar="STUDY.toml", help="the study file")
+    _add_study(command)
     command.set_defaults(run=_check)
 
 
-def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"a seed is a whole number, 0 or more, not {text!r}")
-    return int(text)
+def _add_simulate(commands: argparse._SubParsersAction) -> None:
+    command = _add(
+        commands,
+        "simulate",
+        "show what a cohort like this one could show: power, coverage, bias, and errors of sign"
+        " and size, from cohorts simulated under the fitted models",
+        "longsurv simulate study.toml",
+        "longsurv simulate study.toml --cohorts 2000 --jobs 4 --out simulation.html",
+        "longsurv simulate study.toml --effect null --effect hr=0.5 --effect sd=0.8",
+        "longsurv simulate study.toml --scheduler tcp://head-node:8786",
+    )
+    _add_study(command)
+    words = f"cohorts to simulate (default: {COHORTS})"
+    command.add_argument("--cohorts", type=_whole(1), default=COHORTS, metavar="N", help=words)
+    command.add_argument("--seed", type=_whole(0), metavar="N", help="in place of the study file's")
+    command.add_argument(
+        "--effect",
+        action="append",
+        metavar="SIZE",
+        help="a true effect to simulate: null, half, fitted, double, a number (times the fitted"
+        " one), hr=0.5 (a hazard ratio), sd=0.8 (standard deviations of a marker at baseline); may"
+        f" be given several times (default: {', '.join(EFFECTS)})",
+    )
+    command.add_argument(
+        "--jobs",
+        type=_whole(1),
+        metavar="N",
+        help="processes to work in (default: one a processor); the results do not depend on it",
+    )
+    command.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="work on a Dask cluster instead: the address of its scheduler",
+    )
+    command.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="also write the table: .csv, or .html with a figure and the words",
+    )
+    _add_run_options(command, "the file of --out, or in the working folder")
+    command.set_defaults(run=_simulate)
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"a whole number, {least} or more, not {text!r}")
+        return int(text)
+
+    return read
+
+
+def _open_store(arguments: argparse.Namespace, beside: Path) -> FitStore:
+    from longsurv.store import FitStore
+
+    folder = arguments.store or beside / STORE_FOLDER
+    if folder.exists() and not folder.is_dir():
+        raise LongsurvError(f"{folder} is a file; give --store a folder")
+    arguments.opened = FitStore(
+        None if arguments.no_store else folder,
+        fresh=arguments.fresh,
+        tell=lambda text: print(f"longsurv: {text}", file=sys.stderr),
+    )
+    return arguments.opened
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -159,10 +287,12 @@ def _demo(arguments: argparse.Namespace) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LongsurvError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    store = _open_store(arguments, folder)
+    codes = []
     for name in EXAMPLES:
         study = Study.from_toml(example_path(name) / "study.toml")
-        _run(study, folder / f"{name}.html", arguments)
-    return 0
+        codes.append(_run(study, folder / f"{name}.html", store, arguments))
+    return max(codes)
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -170,21 +300,49 @@ def _report(arguments: argparse.Namespace) -> int:
     from longsurv.study import Study
 
     target = writable(arguments.output)  # asked before the work, not after
+    if arguments.folder is not None:
+        _writable_folder(arguments.folder)
     study = Study.from_toml(arguments.study)
     if arguments.seed is not None:
         study = study.with_seed(arguments.seed)
-    _run(study, target, arguments)
-    return 0
+    return _run(study, target, _open_store(arguments, target.parent), arguments)
 
 
-def _run(study: Study, target: Path, arguments: argparse.Namespace) -> None:
+def _writable_folder(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise LongsurvError(f"{folder} is a file; give --folder the name of a folder")
+    if not folder.absolute().parent.is_dir():
+        raise LongsurvError(f"the folder {folder.parent} does not exist; make it first")
+
+
+def _run(study: Study, target: Path, store: FitStore, arguments: argparse.Namespace) -> int:
     from longsurv.report.numbers import seconds
+    from longsurv.study import Progress
 
-    results = study.run(progress=not arguments.no_progress, quick=arguments.quick)
+    shown = Progress([("Report", REPORT_SECONDS)], quiet=arguments.quiet)
+    results = study.run(progress=shown, quick=arguments.quick, store=store)
+    shown.begin()
     path = results.report(target)
+    if arguments.folder is not None:
+        from longsurv.report.export import export
+
+        export(results, arguments.folder)
+    shown.end()
     print(f"{study.cohort.title or 'Study'}: {seconds(results.seconds)}\n  {path.resolve()}")
+    if arguments.folder is not None:
+        print(f"  {arguments.folder.resolve()}")
+    if arguments.quick:
+        print("  Quick run: few posterior draws, for a first look only.")
+    if results.reused:
+        total = results.reused + results.computed
+        print(f"  Reused {results.reused} of {total} results stored in {store.folder}.")
     if study.cohort.reconstructed:
         print("  Reconstructed data: no real patient is in them.")
+    if results.missing:
+        print("  Could not be estimated:")
+        for what, reason in results.missing.items():
+            print(f"    {what}: {reason}")
+    return INCOMPLETE if results.missing else DONE
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -201,9 +359,40 @@ def _check(arguments: argparse.Namespace) -> int:
             removed = f", {row['removed']:,} removed" if row["removed"] else ""
             reason = f" ({row['reason']})" if row["reason"] else ""
             print(f"  {row['kept']:>9,}  {row['step']}{removed}{reason}")
-    print(f"\nModels\n  each marker:  y ~ {study.models.trajectory}")
-    print(f"  mortality:    Surv(entry, exit, event) ~ {study.models.mortality}")
-    return 0
+    print(f"\nModels\n  each marker:  {study.trajectory_formula}")
+    print(f"  mortality:    {study.mortality_formula}")
+    return DONE
+
+
+def _simulate(arguments: argparse.Namespace) -> int:
+    from longsurv.report.page import writable
+    from longsurv.report.simulation import print_simulation, write_simulation
+    from longsurv.simulate import Effect, simulate
+    from longsurv.study import Study
+
+    target = None
+    if arguments.out is not None:
+        target = writable(arguments.out)
+        if target.suffix.lower() not in (".csv", ".html"):
+            raise LongsurvError(f"{target}: --out is a .csv or .html file")
+    effects = [Effect.parse(text) for text in arguments.effect or EFFECTS]
+    study = Study.from_toml(arguments.study)
+    if arguments.seed is not None:
+        study = study.with_seed(arguments.seed)
+    store = _open_store(arguments, target.parent if target else Path())
+    simulation = simulate(
+        study,
+        effects,
+        cohorts=arguments.cohorts,
+        jobs=arguments.jobs,
+        scheduler=arguments.scheduler,
+        store=store,
+        progress=not arguments.quiet,
+    )
+    print_simulation(simulation)
+    if target is not None:
+        print(f"\n  {write_simulation(simulation, target).resolve()}")
+    return INCOMPLETE if simulation.failures else DONE
 
 
 if __name__ == "__main__":

@@ -1,215 +1,68 @@
-"""Prior distributions: log density, gradient and PyMC twin, and the named sets for treatment
-effects."""
+"""Prior distributions of a model's parameters, and the named sets for treatment effects."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 
 from longsurv.errors import LongsurvError
+from longsurv.prior_families import (
+    LKJ,
+    Exponential,
+    Gamma,
+    HalfNormal,
+    Normal,
+    Prior,
+    StudentT,
+    log_densities,
+    log_density,
+    moments,
+    scalar_log_density,
+)
 
-HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
-
-
-class Prior:
-    """A distribution for one parameter. The families below are its only kinds."""
-
-    code: ClassVar[int]
-    positive: ClassVar[bool]
-
-    def __post_init__(self) -> None:
-        for field in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
-            if not (isinstance(value, int | float) and math.isfinite(value)):
-                raise LongsurvError(f"{type(self).__name__}: {field.name} must be a finite number")
-            if field.name != "mean" and value <= 0:
-                raise LongsurvError(
-                    f"{type(self).__name__}: {field.name} must be greater than 0, got {value}"
-                )
-
-    @property
-    def constants(self) -> tuple[float, float, float]:
-        """Parameters as the compiled log density takes them."""
-        raise NotImplementedError
-
-    def to_pymc(self, name: str) -> Any:
-        """The same distribution as a PyMC variable of the model in context."""
-        raise NotImplementedError
-
-    def scaled(self, factor: float) -> Prior:
-        """The distribution of factor times the parameter, factor > 0."""
-        raise NotImplementedError
-
-    def __str__(self) -> str:
-        inside = ", ".join(f"{getattr(self, f.name):.4g}" for f in fields(self))  # type: ignore[arg-type]
-        return f"{type(self).__name__}({inside})"
-
-
-@dataclass(frozen=True, repr=True)
-class Normal(Prior):
-    """Normal distribution with a mean and a standard deviation."""
-
-    mean: float = 0.0
-    sd: float = 1.0
-    code: ClassVar[int] = 0
-    positive: ClassVar[bool] = False
-    __str__ = Prior.__str__
-
-    @property
-    def constants(self) -> tuple[float, float, float]:
-        return (self.mean, self.sd, 0.0)
-
-    def to_pymc(self, name: str) -> Any:
-        import pymc as pm
-
-        return pm.Normal(name, self.mean, self.sd)
-
-    def scaled(self, factor: float) -> Normal:
-        return Normal(self.mean * factor, self.sd * factor)
-
-
-@dataclass(frozen=True)
-class StudentT(Prior):
-    """Student's t with `df` degrees of freedom, a mean and a scale."""
-
-    df: float = 4.0
-    mean: float = 0.0
-    scale: float = 1.0
-    code: ClassVar[int] = 1
-    positive: ClassVar[bool] = False
-
-    @property
-    def constants(self) -> tuple[float, float, float]:
-        return (self.mean, self.scale, self.df)
-
-    def to_pymc(self, name: str) -> Any:
-        import pymc as pm
-
-        return pm.StudentT(name, nu=self.df, mu=self.mean, sigma=self.scale)
-
-    def scaled(self, factor: float) -> StudentT:
-        return StudentT(self.df, self.mean * factor, self.scale * factor)
-
-
-@dataclass(frozen=True)
-class HalfNormal(Prior):
-    """Normal(0, sd) kept above zero."""
-
-    sd: float = 1.0
-    code: ClassVar[int] = 2
-    positive: ClassVar[bool] = True
-
-    @property
-    def constants(self) -> tuple[float, float, float]:
-        return (self.sd, 0.0, 0.0)
-
-    def to_pymc(self, name: str) -> Any:
-        import pymc as pm
-
-        return pm.HalfNormal(name, sigma=self.sd)
-
-    def scaled(self, factor: float) -> HalfNormal:
-        return HalfNormal(self.sd * factor)
-
-
-@dataclass(frozen=True)
-class Exponential(Prior):
-    """Exponential with the given scale (its mean)."""
-
-    scale: float = 1.0
-    code: ClassVar[int] = 3
-    positive: ClassVar[bool] = True
-
-    @property
-    def constants(self) -> tuple[float, float, float]:
-        return (self.scale, 0.0, 0.0)
-
-    def to_pymc(self, name: str) -> Any:
-        import pymc as pm
-
-        return pm.Exponential(name, scale=self.scale)
-
-    def scaled(self, factor: float) -> Exponential:
-        return Exponential(self.scale * factor)
-
-
-@dataclass(frozen=True)
-class Gamma(Prior):
-    """Gamma with a shape and a rate."""
-
-    shape: float = 2.0
-    rate: float = 1.0
-    code: ClassVar[int] = 4
-    positive: ClassVar[bool] = True
-
-    @property
-    def constants(self) -> tuple[float, float, float]:
-        constant = self.shape * math.log(self.rate) - math.lgamma(self.shape)
-        return (self.shape, self.rate, constant)
-
-    def to_pymc(self, name: str) -> Any:
-        import pymc as pm
-
-        return pm.Gamma(name, alpha=self.shape, beta=self.rate)
-
-    def scaled(self, factor: float) -> Gamma:
-        return Gamma(self.shape, self.rate / factor)
-
-
-@dataclass(frozen=True)
-class LKJ(Prior):
-    """LKJ distribution of a correlation matrix: density proportional to det(C)^(eta - 1).
-
-    Lewandowski, Kurowicka & Joe (2009), J Multivar Anal 100:1989-2001.
-    """
-
-    eta: float = 2.0
-    code: ClassVar[int] = 5
-    positive: ClassVar[bool] = False
-
-    @property
-    def constants(self) -> tuple[float, float, float]:
-        return (self.eta, 0.0, 0.0)
+__all__ = [
+    "LKJ",
+    "TREATMENT",
+    "Exponential",
+    "Gamma",
+    "HalfNormal",
+    "Normal",
+    "Prior",
+    "PriorStack",
+    "StudentT",
+    "choose",
+    "from_interval",
+    "log_density",
+    "moments",
+]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _log_density(code, a, b, c, x):
-    """Log density and derivative at x of one scalar prior."""
-    if code == 0:
-        u = (x - a) / b
-        return -0.5 * u * u - math.log(b) - HALF_LOG_2PI, -u / b
-    if code == 1:
-        u = (x - a) / b
-        constant = math.lgamma(0.5 * (c + 1.0)) - math.lgamma(0.5 * c) - 0.5 * math.log(c * math.pi)
-        value = constant - math.log(b) - 0.5 * (c + 1.0) * math.log1p(u * u / c)
-        return value, -(c + 1.0) * u / (c + u * u) / b
-    if code == 2:
-        return -0.5 * (x / a) ** 2 - math.log(a) - HALF_LOG_2PI + math.log(2.0), -x / (a * a)
-    if code == 3:
-        return -x / a - math.log(a), -1.0 / a
-    return c + (a - 1.0) * math.log(x) - b * x, (a - 1.0) / x - b
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _lkj_shape(eta, q, j):
+def _lkj_shape(eta: float, q: int, j: int) -> float:
     """Partial correlations of column j are 2 Beta(shape, shape) - 1 independently."""
     return eta + 0.5 * (q - 2 - j)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _stack(theta, codes, constants, logged, eta, blocks):
+def _stack(
+    theta: np.ndarray,
+    codes: np.ndarray,
+    constants: np.ndarray,
+    logged: np.ndarray,
+    eta: float,
+    blocks: np.ndarray,
+) -> tuple[float, np.ndarray]:
     """Sum of log priors and log Jacobians at unconstrained theta, with its gradient."""
     value = 0.0
     gradient = np.zeros(theta.shape[0])
     m = codes.shape[0]
     for j in range(m):
         x = math.exp(theta[j]) if logged[j] else theta[j]
-        v, g = _log_density(codes[j], constants[j, 0], constants[j, 1], constants[j, 2], x)
+        v, g = scalar_log_density(codes[j], constants[j, 0], constants[j, 1], constants[j, 2], x)
         if logged[j]:
             v += theta[j]
             g = g * x + 1.0
@@ -235,7 +88,7 @@ class PriorStack:
     Positive parameters are on the log scale in theta; after them may come the partial correlations
     of one LKJ prior, or of several independent ones with the same eta. `value_and_gradient`
     includes the log Jacobians of those transforms, so that the sum with a log-likelihood is a log
-    density of theta.
+    density of theta. Elements of theta after all of these have no prior here.
 
     Attributes
     ----------
@@ -279,12 +132,6 @@ class PriorStack:
             if name.startswith("sd(")
         }
 
-    def without(self, index: int) -> PriorStack:
-        """The same priors but the one at `index`, for a vector without that parameter."""
-        names = self.names[:index] + self.names[index + 1 :]
-        priors = self.priors[:index] + self.priors[index + 1 :]
-        return PriorStack(names, priors, self.correlation, self.size, self.blocks)
-
     def constrain(self, theta: np.ndarray) -> np.ndarray:
         """Scalar parameters on their natural scale, from theta of shape (..., d)."""
         scalars = theta[..., : len(self.priors)]
@@ -297,7 +144,7 @@ class PriorStack:
         """
         values = self.constrain(theta)
         out = {
-            name: _each(p, values[..., j])
+            name: log_densities(p, values[..., j])
             for j, (name, p) in enumerate(zip(self.names, self.priors, strict=True))
         }
         if self.correlation is not None and self.size > 1:
@@ -315,43 +162,6 @@ class PriorStack:
         if self.correlation is not None and self.size > 1:
             out["correlation"] = str(self.correlation)
         return out
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _each_flat(code, a, b, c, x):
-    out = np.empty(x.shape[0])
-    for i in range(x.shape[0]):
-        out[i] = _log_density(code, a, b, c, x[i])[0]
-    return out
-
-
-def _each(prior: Prior, x: np.ndarray) -> np.ndarray:
-    return _each_flat(prior.code, *prior.constants, np.ascontiguousarray(x).ravel()).reshape(
-        x.shape
-    )
-
-
-def log_density(prior: Prior, x: float) -> tuple[float, float]:
-    """Log density of a scalar prior at x, and its derivative."""
-    value, slope = _log_density(prior.code, *prior.constants, float(x))
-    return float(value), float(slope)
-
-
-def moments(prior: Prior) -> tuple[float, float]:
-    """Mean and standard deviation of a prior (infinite where it has none)."""
-    if isinstance(prior, Normal):
-        return prior.mean, prior.sd
-    if isinstance(prior, StudentT):
-        return prior.mean, prior.scale * math.sqrt(
-            prior.df / (prior.df - 2)
-        ) if prior.df > 2 else math.inf
-    if isinstance(prior, HalfNormal):
-        return prior.sd * math.sqrt(2 / math.pi), prior.sd * math.sqrt(1 - 2 / math.pi)
-    if isinstance(prior, Exponential):
-        return prior.scale, prior.scale
-    if isinstance(prior, Gamma):
-        return prior.shape / prior.rate, math.sqrt(prior.shape) / prior.rate
-    raise LongsurvError(f"{type(prior).__name__} has no scalar moments")
 
 
 def from_interval(ratio: float, low: float, high: float, level: float = 0.95) -> Normal:

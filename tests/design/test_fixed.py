@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 
-from longsurv.design.fixed import fixed_design, response
+from longsurv.design.fixed import _independent_columns, fixed_design, response
 from longsurv.errors import DataError, FormulaError
 
 
@@ -108,6 +110,21 @@ def test_no_complete_row(data):
         fixed_design("x", data.assign(x=np.nan))
 
 
+def _rank(columns: list[np.ndarray]) -> int:
+    """Rank of vectors of whole numbers, by elimination in fractions."""
+    rows, rank = [[Fraction(int(v)) for v in column] for column in columns], 0
+    for j in range(len(rows[0])):
+        pivot = next((i for i in range(rank, len(rows)) if rows[i][j]), None)
+        if pivot is None:
+            continue
+        rows[rank], rows[pivot] = rows[pivot], rows[rank]
+        for i in range(rank + 1, len(rows)):
+            factor = rows[i][j] / rows[rank][j]
+            rows[i] = [a - factor * b for a, b in zip(rows[i], rows[rank], strict=True)]
+        rank += 1
+    return rank
+
+
 class TestDependence:
     def test_a_multiple(self, data):
         design, _ = fixed_design("x + I(2 * x + 3)", data)
@@ -137,6 +154,26 @@ class TestDependence:
         assert fixed_design("one + x", data.assign(one=3.0), intercept=False)[0].names == ("x",)
         full, _ = fixed_design("0 + drug", data, intercept=False)
         assert full.names == ("drug[a]", "drug[b]") and full.aliased == ("drug[c]",)
+
+    @pytest.mark.parametrize("unit", [1.0, 1e-145, 1e120])
+    def test_a_multiple_in_any_unit(self, data, unit):
+        x = unit * data[["y", "x", "pre-dose"]].to_numpy()
+        assert list(_independent_columns(np.hstack([x, 3.0 * x[:, [1]]]))) == [True] * 3 + [False]
+
+    @settings(max_examples=40, deadline=None)
+    @given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 1e3, 1e6]), st.booleans())
+    def test_the_columns_found_are_those_of_exact_arithmetic(self, seed, offset, constant):
+        """Whole numbers, some columns combinations of others: rank by fractions, one by one."""
+        rng = np.random.default_rng(seed)
+        X = rng.integers(-3, 4, size=(9, 3)).astype(float) + offset
+        X = np.hstack([X, X @ rng.integers(-1, 2, size=(3, 2)), rng.integers(0, 2, size=(9, 1))])
+        X = X[:, rng.permutation(6)] * 10.0 ** rng.integers(0, 6, size=6)
+        implied = [np.ones(9)] if constant else []
+        expected, kept = [], [*implied]
+        for column in X.T:
+            expected.append(_rank([*kept, column]) > len(kept))
+            kept += [column] if expected[-1] else []
+        assert list(_independent_columns(X, beside_constant=constant)) == expected
 
     def test_order_of_rows_does_not_matter(self, data):
         design, _ = fixed_design("drug * x + I(x - 7)", data)

@@ -65,6 +65,7 @@ def test_uncorrelated_and_nested_random_terms():
         ("t", "site"),
         ("t", "site:id"),
     ]
+    assert parse("y ~ (t | site / id)").random == parse("y ~ (t |site/id )").random
 
 
 def test_brackets_without_a_bar_are_fixed():
@@ -94,6 +95,8 @@ def test_surv():
         ("y ~ ( | id)", r"reads '\(effects \| group\)'"),
         ("y ~ (1 | )", r"reads '\(effects \| group\)'"),
         ("y ~ (1 | log(id))", "group of"),
+        ("y ~ (1 | a b)", "group of .* got 'a b'"),
+        ("y ~ (1 || site/a b)", "group of .* got 'site/a b'"),
         ("Surv(time) ~ x", r"Surv\(entry, exit, event\)"),
         ("Surv(log(time), died) ~ x", r"Surv\(time, event\)"),
         ("Surv(a, b, c, d) ~ x", "with column names"),

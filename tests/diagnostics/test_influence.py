@@ -9,7 +9,7 @@ import pytest
 from longsurv.diagnostics.influence import influence, without_patient
 from longsurv.errors import LongsurvError
 from longsurv.likelihood import lmm
-from longsurv.models import LMM
+from longsurv.models import GLMM, LMM
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +141,45 @@ def test_patients_and_sites_of_a_nested_model(table):
         np.testing.assert_allclose(rows["p_value"], rest.tidy()["p_value"], rtol=1e-4)
     with pytest.raises(LongsurvError, match=r"by is one of \['site:id', 'site'\]"):
         influence(fit, by="hospital")
+
+
+def test_a_generalised_model_is_fitted_again_without_each_patient(table):
+    data = table("dic")
+    formula = "positive ~ time * treated + (1 | patient)"
+    fit = GLMM(formula, data).fit()
+    found = fit.influence()
+    assert len(found.patients) == 60 and "sigma" not in found.patients
+    for patient in (3, 60):
+        rest = GLMM(formula, data[data["patient"] != patient]).fit()
+        rows = found.terms[found.terms["patient"] == patient]
+        np.testing.assert_allclose(rows["estimate"], rest.coefficients, rtol=1e-6)
+        np.testing.assert_allclose(rows["conf_low"], rest.tidy()["conf_low"], rtol=1e-5)
+        step = fit.coefficients - rest.coefficients
+        cook = step @ np.linalg.solve(fit.cov_params().to_numpy(), step) / 4
+        summary = found.patients.set_index("patient").loc[patient]
+        assert summary["cooks_distance"] == pytest.approx(cook, rel=1e-4)
+
+
+def test_the_patient_whose_category_is_his_alone_is_noted(table):
+    """Without the one patient who ever scored 7 the model has one threshold less."""
+    data = table("wine").assign(rating=lambda d: d["rating"].where(d.index != 10, 7))
+    judge = data.loc[10, "judge"]
+    fit = GLMM("rating ~ temp + contact + (1 | judge)", data, family="ordinal").fit()
+    found = fit.influence()
+    assert set(found.terms["term"]) == {"temp[T.warm]", "contact[T.yes]"}
+    notes = found.patients.set_index("judge")["note"]
+    assert "no longer determine" in notes[judge] and (notes.drop(judge) == "").all()
+
+
+def test_estimands_that_are_numbers_or_contrasts(fits, sleep):
+    fit = fits("sleepstudy")
+    found = influence(fit, lambda f: f.sigma)
+    np.testing.assert_allclose(found.terms["estimate"], sleep.patients["sigma"])
+    np.testing.assert_allclose(found.terms["change"], sleep.patients["sigma"] - fit.sigma)
+    assert found.terms["conf_low"].isna().all() and not found.terms["verdict_changes"].any()
+    several = influence(fit, lambda f: {"sigma": f.sigma, "llf": f.llf})
+    assert list(several.terms["term"][:2]) == ["sigma", "llf"]
+    week = influence(fit, {"Days": 7.0})
+    np.testing.assert_allclose(
+        week.terms["estimate"], 7 * sleep.terms.query("term == 'Days'")["estimate"], rtol=1e-9
+    )

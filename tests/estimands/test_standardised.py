@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from longsurv.errors import LongsurvError
-from longsurv.estimands.standardised import risk_difference
-from longsurv.models import CoxPH
+from longsurv.estimands.standardised import restricted_mean_difference, risk_difference
+from longsurv.models import CoxPH, Hazard
 
 FORMULA = "Surv(week, arrest) ~ arm + prio"
 TERMS = ["risk (none)", "risk (aid)", "risk difference", "risk ratio", "odds ratio"]
+MEANS = ["mean time (none)", "mean time (aid)", "mean time difference", "mean time ratio"]
 HORIZON = 40
 
 
@@ -71,6 +74,12 @@ SCALES = {
     "risk difference": lambda r: r[1] - r[0],
     "risk ratio": lambda r: np.log(r[1] / r[0]),
     "odds ratio": lambda r: np.log(r[1] / (1 - r[1]) * (1 - r[0]) / r[0]),
+}
+MEAN_SCALES = {
+    "mean time (none)": lambda m: m[0],
+    "mean time (aid)": lambda m: m[1],
+    "mean time difference": lambda m: m[1] - m[0],
+    "mean time ratio": lambda m: np.log(m[1] / m[0]),
 }
 
 
@@ -181,6 +190,138 @@ def test_several_rows_a_patient_count_once(rossi):
     pd.testing.assert_frame_equal(a, b, rtol=1e-6)
 
 
+class TestOfHazardModels:
+    @pytest.fixture(scope="class", params=["weibull", "mspline"])
+    @staticmethod
+    def hazard_spec(request, rossi):
+        return Hazard(FORMULA, data=rossi, baseline=request.param)
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def hazard_fit(hazard_spec):
+        return hazard_spec.fit()
+
+    @staticmethod
+    def survival(fit, arrays, natural, times):
+        """Mean survival of all untreated and all treated from the model's formula, (2, T)."""
+        base, centre = fit.hazard.baseline, arrays[0].mean(axis=0)
+        if base.kind == "weibull":
+            H0 = np.exp(natural[2]) * (times / base.unit) ** np.exp(natural[3])
+        else:
+            H0 = base.cumulative(times) @ np.exp(natural[2:])
+        out = []
+        for arm in (0.0, 1.0):
+            X = arrays[0].copy()
+            X[:, 0] = arm
+            eta = (X - centre) @ natural[:2]
+            out.append(np.exp(-np.exp(eta)[:, None] * H0).mean(axis=0))
+        return np.array(out)
+
+    @pytest.mark.parametrize("term", TERMS)
+    def test_risks(self, hazard_fit, arrays, numeric_gradient, term):
+        found = risk_difference(hazard_fit, "arm", HORIZON).set_index("term").loc[term]
+        at = np.array([float(HORIZON)])
+
+        def quantity(natural):
+            return float(SCALES[term](1 - self.survival(hazard_fit, arrays, natural, at)[:, 0]))
+
+        slope = numeric_gradient(quantity, hazard_fit.natural, h=1e-4)
+        value, se = quantity(hazard_fit.natural), np.sqrt(slope @ hazard_fit.natural_cov @ slope)
+        expected = np.exp(value) if "ratio" in term else value
+        assert found["estimate"] == pytest.approx(expected, rel=1e-8)
+        assert found["std_error"] == pytest.approx(se, rel=1e-5)
+
+    @pytest.mark.parametrize("term", MEANS)
+    def test_mean_times(self, hazard_fit, arrays, numeric_gradient, term):
+        """Areas by the trapezoidal rule on a fine grid."""
+        table = restricted_mean_difference(hazard_fit, "arm", HORIZON).set_index("term")
+        assert list(table.index) == MEANS
+        times = np.linspace(0.0, HORIZON, 2001)
+
+        def quantity(natural):
+            S = self.survival(hazard_fit, arrays, natural, times)
+            return float(MEAN_SCALES[term](np.trapezoid(S, times, axis=1)))
+
+        slope = numeric_gradient(quantity, hazard_fit.natural, h=1e-4)
+        value, se = quantity(hazard_fit.natural), np.sqrt(slope @ hazard_fit.natural_cov @ slope)
+        ratio = "ratio" in term
+        found = table.loc[term]
+        assert found["estimate"] == pytest.approx(np.exp(value) if ratio else value, rel=1e-5)
+        assert found["std_error"] == pytest.approx(se, rel=1e-4)
+        limits = value + np.array([-1, 1]) * 1.959963984540054 * se
+        np.testing.assert_allclose(
+            found[["conf_low", "conf_high"]].astype(float),
+            np.exp(limits) if ratio else limits,
+            rtol=1e-4,
+        )
+
+    def test_draws(self, hazard_spec, arrays):
+        post = hazard_spec.sample(draws=300, seed=4)
+        times = np.linspace(0.0, HORIZON, 401)
+        S = np.array([self.survival(post, arrays, n, times) for n in post.natural])
+        risks = risk_difference(post, "arm", HORIZON).set_index("term")
+        p0, p1 = 1 - S[:, 0, -1], 1 - S[:, 1, -1]
+        row = risks.loc["risk difference"]
+        assert row["estimate"] == pytest.approx((p1 - p0).mean(), rel=1e-8)
+        assert row["prob_reduction_1"] == pytest.approx((p1 - p0 < -0.01).mean())
+        assert risks.loc["odds ratio", "estimate"] == pytest.approx(
+            np.median(p1 / (1 - p1) * (1 - p0) / p0), rel=1e-8
+        )
+        means = restricted_mean_difference(post, "arm", HORIZON).set_index("term")
+        area = np.trapezoid(S, times, axis=2)
+        gain = area[:, 1] - area[:, 0]
+        row = means.loc["mean time difference"]
+        assert row["estimate"] == pytest.approx(gain.mean(), rel=1e-4)
+        assert row["std_error"] == pytest.approx(gain.std(ddof=1), rel=1e-4)
+        assert row["prob_longer"] == pytest.approx((gain > 0).mean(), abs=0.004)
+        ratio = np.median(area[:, 1] / area[:, 0])
+        assert means.loc["mean time ratio", "estimate"] == pytest.approx(ratio, rel=1e-6)
+
+    def test_engines_and_models_agree(self, hazard_spec, hazard_fit, posterior):
+        """Both engines the same mean time gained; a Cox model, which smooths nothing, about it."""
+        drawn = hazard_spec.sample(draws=500)
+        gains = [
+            restricted_mean_difference(r, "arm", HORIZON).set_index("term")
+            for r in (hazard_fit, drawn, posterior)
+        ]
+        for other, share in zip(gains[1:], (0.1, 0.25), strict=True):
+            row, first = other.loc["mean time difference"], gains[0].loc["mean time difference"]
+            off = abs(row["estimate"] - first["estimate"])
+            assert off < share * first["std_error"]
+            assert row["std_error"] == pytest.approx(first["std_error"], rel=0.1)
+
+    def test_delayed_entry_starts_the_area(self, table):
+        """Hazard constant, one covariate: mean times in closed form."""
+        spec = Hazard("Surv(entry, exit, event) ~ group", data=table("icu"), baseline="exponential")
+        fit = spec.fit()
+        found = restricted_mean_difference(fit, "group", 28).set_index("term")
+        followed = table("icu").groupby("group").sum(numeric_only=True)
+        for arm in ("control", "ivig"):
+            sums = followed.loc[arm]
+            rate = sums["event"] / (sums["exit"] - sums["entry"])
+            expected = (1 - np.exp(-rate * 21)) / rate
+            assert found.loc[f"mean time ({arm})", "estimate"] == pytest.approx(expected, rel=1e-7)
+        with pytest.raises(LongsurvError, match="nobody is at risk before 7"):
+            restricted_mean_difference(fit, "group", 5)
+
+
+def test_mean_times_of_a_cox_posterior(posterior, arrays):
+    """Areas under the stepwise curves of every draw."""
+    found = restricted_mean_difference(posterior, "arm", HORIZON).set_index("term")
+    week, arrest = arrays[1:]
+    times = np.unique(week[(arrest == 1) & (week < HORIZON)])
+    X = pd.DataFrame({"arm": ["none", "aid"] * 2, "prio": [0, 0, 5, 5]})
+    S = posterior.survival_draws(X, list(times))
+    area = times[0] + (S * np.diff([*times, HORIZON])).sum(axis=2)
+    gain = area[:, [1, 3]] - area[:, [0, 2]]
+    low, high = sorted(gain.mean(axis=0))
+    assert 0.5 * low < found.loc["mean time difference", "estimate"] < 1.5 * high
+    everyone = posterior.spec.data.assign(arm="aid")
+    whole = posterior.survival_draws(everyone.astype({"arm": X["arm"].dtype}), list(times))
+    mean = times[0] + (whole.mean(axis=1) * np.diff([*times, HORIZON])).sum(axis=1)
+    assert found.loc["mean time (aid)", "estimate"] == pytest.approx(mean.mean(), rel=1e-3)
+
+
 class TestRefused:
     @pytest.mark.parametrize("horizon", [0, -1, 53, np.nan])
     def test_horizons(self, fit, horizon):
@@ -196,3 +337,43 @@ class TestRefused:
             risk_difference(fit, "prio", HORIZON)
         with pytest.raises(LongsurvError, match="level is a probability"):
             risk_difference(fit, "arm", HORIZON, level=95)
+
+
+class TestRestrictedMeanOfCox:
+    def test_against_the_bootstrap(self, spec, fit, rossi):
+        """The steps of the mean curves added up, and the spread of refits of resampled patients."""
+        row = restricted_mean_difference(fit, "arm", HORIZON).set_index("term")
+        found = row.loc["mean time difference"]
+        rng = np.random.default_rng(6)
+
+        def gain(data):
+            result = replace(spec, data=data).fit()
+            times = np.concatenate([[0.0], np.arange(1.0, HORIZON)])
+            frames = [data.assign(arm=pd.Categorical([a] * len(data), ["none", "aid"]))
+                      for a in ("none", "aid")]  # fmt: skip
+            curves = [
+                [1.0, *(result.mean_survival([frame], t)[0][0] for t in times[1:])]
+                for frame in frames
+            ]
+            return np.sum(curves[1]) - np.sum(curves[0])
+
+        assert found["estimate"] == pytest.approx(gain(rossi), rel=1e-9)
+        n = len(rossi)
+        small = rossi.reset_index(drop=True)
+        gains = []
+        for _ in range(60):
+            resampled = small.iloc[rng.integers(0, n, n)].reset_index(drop=True)
+            result = replace(spec, data=resampled).fit()
+            table = restricted_mean_difference(result, "arm", HORIZON).set_index("term")
+            gains.append(table.loc["mean time difference", "estimate"])
+        assert found["std_error"] == pytest.approx(np.std(gains, ddof=1), rel=0.25)
+
+    def test_one_time_is_the_diagonal_of_several(self, fit, rossi):
+        frames = [rossi.iloc[:40], rossi.iloc[40:100]]
+        mean, cov = fit.mean_survival_at(frames, [5.0, 20.0, 39.0])
+        for t, time in enumerate((5.0, 20.0, 39.0)):
+            one, own = fit.mean_survival(frames, time)
+            np.testing.assert_allclose(mean[:, t], one)
+            np.testing.assert_allclose(cov[:, t, :, t], own)
+        eigenvalues = np.linalg.eigvalsh(cov.reshape(6, 6))
+        assert eigenvalues.min() > -1e-15

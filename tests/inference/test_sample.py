@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import numpy as np
 import pytest
 from scipy.stats import gamma
 
 from longsurv.inference import sample, whiten
+from longsurv.inference.sample import WORTH_A_THREAD, _Chain, _cores
 
 MEAN = np.array([1.0, -20.0, 0.003])
 SD = np.array([1.0, 50.0, 1e-3])
@@ -81,3 +85,56 @@ def test_record(draws):
     # lp is the density at each draw (the whitening's Jacobian is a constant)
     lp = np.array([[normal(x)[0] for x in chain] for chain in draws.theta])
     np.testing.assert_allclose(draws.stats["lp"] - lp, (draws.stats["lp"] - lp)[0, 0], atol=1e-8)
+
+
+@pytest.mark.parametrize(("chains", "cores"), [(2, 2), (3, 1)])
+def test_a_thread_keeps_its_state_from_one_evaluation_to_the_next(chains, cores):
+    """What a thread remembers is lost with its state, which is made and dropped at every call of a
+    thread that Python did not start, unless somebody holds it."""
+    here, forgotten = threading.local(), []
+
+    def density(x):
+        if not hasattr(here, "seen"):
+            here.seen = True
+            forgotten.append(threading.get_ident())
+        return normal(x)
+
+    whitening = whiten(MEAN, -PRECISION)
+    drawn = sample(density, whitening, draws=200, tune=200, chains=chains, seed=3, cores=cores)
+    assert drawn.stats["n_steps"].sum() > 600
+    # A few calls come before each chain's first draw, and one from the thread of the test.
+    assert len(forgotten) < 20 * chains
+
+
+def test_a_chain_lets_go_of_its_thread_at_its_last_draw(monkeypatch):
+    """Every hold is let go, in the same thread and with what it returned."""
+    calls = []
+
+    class Interpreter:
+        def PyGILState_Ensure(self):
+            calls.append(("hold", threading.get_ident(), 7))
+            return 7
+
+        def PyGILState_Release(self, state):
+            calls.append(("let go", threading.get_ident(), state))
+
+    monkeypatch.setattr("ctypes.pythonapi", Interpreter())
+    sample(normal, whiten(MEAN, -PRECISION), draws=20, tune=10, chains=3, seed=3, cores=2)
+    assert [kind for kind, *_ in calls].count("let go") == 3
+    threads = {thread for _, thread, _ in calls}
+    for thread in threads:
+        kinds = [kind for kind, at, _ in calls if at == thread]
+        assert kinds == ["hold", "let go"] * (len(kinds) // 2)
+    assert {state for *_, state in calls} == {7}
+    calls.clear()
+    chain = _Chain(1)  # nothing would be gained
+    assert chain(MEAN)["z"] is MEAN and not calls
+
+
+def test_chains_run_at_once_where_evaluations_take_long():
+    def slow(x):
+        time.sleep(2.0 * WORTH_A_THREAD)
+        return normal(x)
+
+    assert _cores(slow, 3, 4) == 4
+    assert _cores(lambda x: (0.0, x), 3, 4) == 1

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import log_ndtr
 
 from longsurv import priors as pr
 from longsurv.inference import sample_posterior
 from longsurv.inference.density import guarded
-from longsurv.inference.warp import Warp
+from longsurv.inference.warp import Warp, _log_upper_tail
 
 WARP = Warp(np.array([1, 2]), np.log([2.0, 0.5]))
 
@@ -43,6 +44,13 @@ def test_gradient_and_jacobian(numeric_gradient) -> None:
             gradient, numeric_gradient(lambda z: warped(z)[0], x), rtol=1e-6, atol=1e-6
         )
         assert value == pytest.approx(density(WARP.outward(x))[0] + WARP.log_jacobian(x))
+
+
+def test_the_tail_of_the_normal_distribution() -> None:
+    """Against SciPy, across the points where the formula changes."""
+    x = np.concatenate([np.linspace(-37.0, 120.0, 315), [-1e-9, 0.0, 34.999999, 35.0]])
+    found = [_log_upper_tail(v) for v in x]
+    np.testing.assert_allclose(found, log_ndtr(-x), rtol=1e-12)
 
 
 def test_far_out_it_is_guarded_without_a_warning() -> None:

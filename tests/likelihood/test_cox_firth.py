@@ -127,3 +127,32 @@ def test_scale_of_a_column():
     change = cox.firth_value_and_gradient(b, np.zeros(3))[0]
     change -= cox.firth_value_and_gradient(a, np.zeros(3))[0]
     assert change == pytest.approx(np.log(1000))
+
+
+@pytest.mark.parametrize("switches", SWITCHES, ids=switched_on)
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+def test_the_start_is_the_maximum(switches, ties):
+    rows = simulate(7, **switches)
+    data = cox.prepare(**rows, ties=ties)
+    b, calls = cox.firth_start(data)
+    value, gradient, information = cox.firth_value_gradient_information(data, b)
+    # the distance to the maximum, in standard errors
+    assert gradient @ np.linalg.solve(information, gradient) < 1e-14
+    assert 3 <= calls <= 12
+    assert value >= dense_penalised(rows, np.zeros(3), ties)
+
+
+def test_the_start_where_nothing_can_be_evaluated():
+    """Collinear columns: no step is taken, and the climb that follows says what is wrong."""
+    rows = simulate(7)
+    rows["X"] = np.column_stack([rows["X"], rows["X"][:, 0]])
+    b, calls = cox.firth_start(cox.prepare(**rows))
+    assert (b == 0).all() and calls == 1
+
+
+def test_a_start_cut_short_is_on_the_way():
+    data = cox.prepare(**simulate(7))
+    values = [cox.firth_value_and_gradient(data, cox.firth_start(data, k)[0])[0] for k in range(5)]
+    assert (np.diff(values) >= 0).all() and values[0] == cox.firth_value_and_gradient(
+        data, [0] * 3
+    )[0]

@@ -116,6 +116,16 @@ class TestPredictions:
         with pytest.raises(LongsurvError, match="times must be"):
             fits("rossi_two_efron").predict(self.new, times=times)
 
+    def test_a_column_time_of_the_rows_is_kept(self, fits):
+        fit = fits("rossi_two_efron")
+        found = fit.predict(self.new.assign(time=[7.0, 8.0]), times=[40, 10])
+        assert list(found["time"]) == [40, 10] * 2
+        assert list(found["time_newdata"]) == [7.0, 7.0, 8.0, 8.0]
+        both = self.new.assign(time=7.0, time_newdata=8.0)
+        with pytest.raises(LongsurvError, match="rename one"):
+            fit.predict(both, times=[40])
+        assert list(fit.predict(both)["time"]) == [7.0, 7.0]
+
     def test_missing_columns(self, fits):
         with pytest.raises(FormulaError, match="'prio', which is not a column"):
             fits("rossi_two_efron").predict(self.new[["fin"]])

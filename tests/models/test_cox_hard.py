@@ -162,3 +162,16 @@ def test_draws_of_the_baseline_have_the_moments_of_their_gammas(table):
         at = np.searchsorted(deaths.index, times, side="right")
         expected = np.append(0.0, variance)[at]
         np.testing.assert_allclose(drawn[:, i].var(axis=0), expected, rtol=0.05)
+
+
+@pytest.mark.parametrize("penalty", [None, "firth"])
+def test_units_do_not_decide_what_is_known(penalty):
+    """Columns whose units lie 1e20 apart: each standard error is in its own unit."""
+    rng = np.random.default_rng(4)
+    rows = pd.DataFrame(rng.normal(size=(60, 2)), columns=["x", "z"])
+    rows["time"], rows["event"] = rng.exponential(size=60), rng.integers(0, 2, size=60)
+    units = {"x": 1e-10, "z": 1e10}
+    plain = CoxPH("Surv(time, event) ~ x + z", rows).fit(penalty)
+    scaled = CoxPH("Surv(time, event) ~ x + z", rows.assign(**rows[[*units]] * units)).fit(penalty)
+    np.testing.assert_allclose(scaled.bse * pd.Series(units), plain.bse, rtol=1e-8)
+    np.testing.assert_allclose(scaled.params * pd.Series(units), plain.params, rtol=1e-8)

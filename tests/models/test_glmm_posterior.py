@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,11 @@ from longsurv import priors as pr
 from longsurv.design.quadrature import normal_grid
 from longsurv.likelihood import glmm
 from longsurv.models import GLMM
+from longsurv.results.generalised_quantities import (
+    natural_coefficients,
+    natural_draws,
+    natural_variances,
+)
 
 GRID = np.arange(-9.0, 9.01, 0.1)
 FAMILIES = ["bernoulli", "ordinal", "censored", "student", "student4"]
@@ -88,6 +95,20 @@ def test_the_twin_is_told_the_priors_and_the_blocks():
     assert "correlation_cholesky" not in {v.name for v in independent.to_pymc().free_RVs}
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("random", ["1 | id", "t | id", "t + s | id", "t + s || id"])
+def test_draws_on_their_natural_scales_are_those_of_the_fit(family, random):
+    spec = tiny(family)
+    data = spec.data.assign(s=spec.data["t"] ** 2)
+    arrays = replace(spec, formula=f"y ~ t + ({random})", data=data, nodes=1).arrays
+    thetas = np.random.default_rng(5).normal(size=(4, len(arrays.free_unconstrained)))
+    factors = [glmm.to_factor(arrays, theta) for theta in thetas]
+    expected = [
+        np.append(natural_coefficients(arrays, f), natural_variances(arrays, f)) for f in factors
+    ]
+    np.testing.assert_allclose(natural_draws(arrays, thetas), expected, rtol=1e-10)
+
+
 @pytest.fixture(scope="module")
 def posterior(table):
     spec = GLMM("positive ~ time * treated + (1 | patient)", table("dic"), nodes=9)
@@ -111,7 +132,7 @@ def test_predictions_of_a_posterior(posterior):
     link = posterior.predict(new)
     X = np.array([[1, 0, 1, 0], [1, 2, 0, 0]])
     np.testing.assert_allclose(link["estimate"], X @ posterior.coefficients.mean(axis=(0, 1)))
-    response = posterior.predict(new, type="response")
+    response = posterior.predict(new.drop(columns="patient"), type="response")
     grid = normal_grid(25, 1)
     w = np.exp(grid.log_weight - grid.nodes**2 / 2)
     eta = posterior.coefficients.reshape(-1, 4) @ X.T
@@ -124,7 +145,23 @@ def test_predictions_of_a_posterior(posterior):
     assert own["estimate"].iloc[0] == pytest.approx(
         link["estimate"].iloc[0] + b.loc[1, "estimate"], abs=0.1
     )
-    assert own["estimate"].iloc[1] == pytest.approx(link["estimate"].iloc[1])
+    # A new patient's effects vary between draws as they do between patients.
+    new_sd = np.sqrt(link["std_error"].iloc[1] ** 2 + (sd**2).mean())
+    assert own["std_error"].iloc[1] == pytest.approx(new_sd, rel=0.1)
+    assert own["estimate"].iloc[1] == pytest.approx(link["estimate"].iloc[1], abs=0.1 * new_sd)
+    own = posterior.predict(new, by_patient=True, new_groups="population", type="response")
+    assert own["estimate"].iloc[1] == pytest.approx(response["estimate"].iloc[1], abs=0.03)
+    assert own["std_error"].iloc[1] > 2 * response["std_error"].iloc[1]
+
+
+def test_leave_one_out_and_sensitivity(posterior):
+    loo = posterior.loo()
+    assert loo.n_data_points == 60
+    # Leaving a patient out cannot raise the expected log density.
+    pointwise = posterior.idata["log_likelihood"]["y"].to_numpy()
+    assert loo.elpd < (logsumexp(pointwise, axis=(0, 1)) - np.log(2000)).sum()
+    table = posterior.prior_sensitivity()
+    assert {*posterior.names} <= {*table.index}
 
 
 def mcse(x: np.ndarray) -> float:

@@ -94,7 +94,7 @@ def test_blocks_and_words(fitted):
     doubled = words.loc[words["change"] == "a doubling of bili", "hazard_ratio"].item()
     assert doubled == pytest.approx(2.0**alpha)
     per_sd = words.loc[words["change"].str.startswith("one SD"), "hazard_ratio"].item()
-    assert per_sd == pytest.approx(np.exp(alpha * fit.link_sd["value"]))
+    assert per_sd == pytest.approx(np.exp(alpha * fit.link_sd["assoc.value"]))
     with pytest.raises(LongsurvError, match="component is one of"):
         fit.tidy(component="hazard")
 
@@ -193,23 +193,25 @@ def test_links_are_what_they_say():
     spec = JointModel(
         growth, death, time="t", link=value(by="treated") + slope() + area(), baseline="exponential"
     )
-    d = spec.design
-    assert d.link_names == ("value", "value:treated", "slope", "area")
-    t, last = patients["stop"].to_numpy(), d.points.start[:-1]
+    d, (cause,) = spec.design, spec.design.causes
+    terms = ("value", "value:treated", "slope", "area")
+    assert cause.association_names == tuple(f"assoc.{term}" for term in terms)
+    t, last = patients["stop"].to_numpy(), cause.points.start[:-1]
     treated, one = patients["treated"].to_numpy(), np.ones(30)
     curve = {"Intercept": one, "t": t, "I(t ** 2)": t**2, "t:treated": t * treated}
     rate = {"Intercept": 0 * t, "t": one, "I(t ** 2)": 2 * t, "t:treated": treated}
     below = {"Intercept": t, "t": t**2 / 2, "I(t ** 2)": t**3 / 3, "t:treated": t**2 / 2 * treated}
-    names = d.marker.fixed.names
-    got = d.points.link_x[:, :, last]
+    names = d.markers[0].design.fixed.names
+    got = [link.x[:, last] for link in cause.points.links]
     for k, (expected, factor) in enumerate(
         [(curve, one), (curve, treated), (rate, one), (below, one)]
     ):
         table = np.stack([expected[n] * factor for n in names])
         np.testing.assert_allclose(got[k], table, rtol=1e-7, atol=1e-8)
-    mean = d.marker_mean
+    mean = d.markers[0].curve.mean
     np.testing.assert_allclose(
-        d.points.link_centre[:, last], [mean * one, mean * treated, 0 * t, mean * t]
+        [link.centre[last] for link in cause.points.links],
+        [mean * one, mean * treated, 0 * t, mean * t],
     )
 
 
@@ -289,12 +291,13 @@ def test_survival_of_a_patient_against_brute_force(fitted, pbc):
     log_p = -0.5 * np.einsum("nq,qr,nr->n", b, np.linalg.inv(D), b)
     gap = np.log(p["bili"].to_numpy()) - curve(p["year"])
     log_p -= 0.5 * (gap**2).sum(axis=1) / variance["sigma"] ** 2
-    means, base = fit.design.covariate_means, fit.design.baseline
+    cause = fit.design.causes[0]
+    means, base = cause.covariate_means, cause.baseline
     risk = theta["event.drug[T.D-penicillamine]"] * (on - means[0])
     risk += theta["event.age"] * (person["age"].iloc[0] - means[1])
     t = np.linspace(1e-9, 6.0, 601)
     log_h0 = theta["baseline.log_hazard"] + theta["baseline.shape_minus_1"] * np.log(t / base.unit)
-    h = np.exp(log_h0 + risk + theta["assoc.value"] * (curve(t) - fit.design.marker_mean))
+    h = np.exp(log_h0 + risk + theta["assoc.value"] * (curve(t) - fit.design.markers[0].curve.mean))
     H = np.hstack([np.zeros((len(b), 1)), np.cumsum((h[:, 1:] + h[:, :-1]) / 2 * t[1], axis=1)])
     weights = np.exp(log_p - log_p.max())
     survival = np.array([weights @ np.exp(-H[:, np.searchsorted(t, u) - (u == 6)]) for u in times])
@@ -340,6 +343,6 @@ def test_priors_by_name():
     default = dict(
         zip(*(lambda s: (s.names, s.priors))(spec.prior_stack(None, 2.0, None)), strict=True)
     )
-    assert default["assoc.value"].sd == pytest.approx(1 / spec.link_sd["value"])
+    assert default["assoc.value"].sd == pytest.approx(1 / spec.link_sd["assoc.value"])
     with pytest.raises(LongsurvError, match=r"event\.treated"):
         spec.prior_stack({"event.treatd": pr.Normal(0, 1)}, 2.0, None)

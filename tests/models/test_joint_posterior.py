@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from longsurv.likelihood import joint
-from longsurv.models import LMM, CoxPH, JointModel, slope, value
+from longsurv.models import GLMM, LMM, CoxPH, JointModel, area, slope, value
 from longsurv.models.joint_priors import Smoothing
 
 
-def tiny(random: str = "1", n: int = 2, **more) -> JointModel:
-    """A few patients, three or four visits each."""
+def tiny(random: str = "1", n: int = 2, several: bool = False, **more) -> JointModel:
+    """A few patients, three or four visits each; `several` adds a marker and a cause."""
     rng = np.random.default_rng(8)
     patient = np.repeat(np.arange(n) + 11, rng.integers(3, 5, n))
     t = rng.uniform(0, 2, len(patient))
@@ -26,12 +26,19 @@ def tiny(random: str = "1", n: int = 2, **more) -> JointModel:
     patients = pd.DataFrame(
         {"id": np.arange(n) + 11, "stop": rng.uniform(2, 4, n), "event": event.astype(int)}
     ).assign(x=rng.normal(size=n))
-    return JointModel(
-        LMM(f"y ~ t + ({random} | id)", data=rows),
-        CoxPH("Surv(stop, event) ~ x", data=patients),
-        time="t",
-        **more,
-    )
+    marker: LMM | list[LMM | GLMM] = LMM(f"y ~ t + ({random} | id)", data=rows)
+    cause: CoxPH | list[CoxPH] = CoxPH("Surv(stop, event) ~ x", data=patients)
+    if several:
+        low, high = rows["y"].quantile([0.3, 0.8])
+        other = rows.assign(z=rows["y"].clip(low, high))
+        other["seen"] = np.select(
+            [other["z"] == low, other["z"] == high], ["left", "right"], "none"
+        )
+        assert set(other["seen"]) == {"left", "right", "none"}
+        censored = GLMM("z ~ 1 + (1 | id)", other, family="censored", censored="seen")
+        left = CoxPH("Surv(stop, left) ~ 1", patients.assign(left=1 - patients["event"]))
+        marker, cause = [marker, censored], [cause, left]
+    return JointModel(marker, cause, time="t", **more)
 
 
 @pytest.mark.slow
@@ -42,8 +49,13 @@ def tiny(random: str = "1", n: int = 2, **more) -> JointModel:
         {"baseline": "weibull"},
         {"baseline": "spline", "n_knots": 1, "link": value() + slope()},
         {"random": "t", "baseline": "exponential", "link": value(by="x")},
+        {
+            "several": True,
+            "baseline": "exponential",
+            "link": {"event": value(), "left": [None, area()]},
+        },
     ],
-    ids=["weibull", "spline", "slopes"],
+    ids=["weibull", "spline", "slopes", "several"],
 )
 def test_density_is_the_twin_s_integrated(more):
     """log p(y, T, theta), but for the smoothing's constant; the twin is summed over its b."""
@@ -51,12 +63,12 @@ def test_density_is_the_twin_s_integrated(more):
     model = spec.to_pymc()
     logp = model.compile_logp(jacobian=False, mode="FAST_COMPILE", sum=True)
     stack, names = spec.prior_stack(None, 2.0, Smoothing()), spec.design.theta_names
-    q, rng = len(spec.design.marker.random.names), np.random.default_rng(0)
+    q, rng = len(spec.design.effect_names), np.random.default_rng(0)
     x, w = np.polynomial.legendre.leggauss(41)
     gaps = []
     for _ in range(2):
         theta = 0.3 * rng.normal(size=len(names))
-        theta[:2] += [2.0, 0.3]
+        theta[: len(spec.design.coefficient_names)] += [2.0, 0.3, 2.0][: spec.statistics.p]
         point, jacobian = {}, 0.0
         for name, u in zip(names, theta, strict=True):
             if name.startswith("cor("):
@@ -66,7 +78,7 @@ def test_density_is_the_twin_s_integrated(more):
                 point[at] = np.array([r / np.sqrt(1 - r * r)])
                 continue
             point[model.rvs_to_values[model[name]].name] = np.array(u)
-            jacobian += u if name == "sigma" or name.startswith("sd(") else 0.0
+            jacobian += u if name.endswith("sigma") or name.startswith("sd(") else 0.0
         # Patients are independent given theta: integrate one, the other's effects held at 0.
         at_zero = float(logp({**point, "raw": np.zeros((2, q))}))
         total = at_zero
@@ -82,7 +94,7 @@ def test_density_is_the_twin_s_integrated(more):
         gaps.append(ours - jacobian - total)
     tolerance = 1e-6 if q == 1 else 1e-4
     assert gaps[0] == pytest.approx(gaps[1], abs=tolerance)
-    if spec.baseline != "spline":
+    if more["baseline"] != "spline":
         assert gaps[0] == pytest.approx(0.0, abs=tolerance)
 
 
@@ -143,3 +155,45 @@ def test_posterior_predictions(pbc_posterior):
     assert ((curve["estimate"] - mean["estimate"]).abs() < 0.3 * mean["std_error"]).all()
     words = post.association()["words"].str.cat()
     assert "A doubling of bili multiplies the hazard by 2.4" in words
+
+
+@pytest.mark.slow
+def test_posterior_of_two_markers_and_two_causes():
+    """Draws whose log-likelihoods of patients add up, and whose means are near the maximum."""
+    rng = np.random.default_rng(2)
+    n = 120
+    b = rng.multivariate_normal([0, 0], [[0.5, -0.3], [-0.3, 0.5]], n)
+    stop = np.minimum(rng.exponential(4 * np.exp(-0.8 * b[:, 0])), 6.0)
+    what = np.where(stop < 6.0, np.where(rng.random(n) < 0.6, 1, 2), 0)
+    patients = pd.DataFrame(
+        {"id": np.arange(n), "stop": stop, "dead": what == 1, "home": what == 2}
+    ).astype({"dead": int, "home": int})
+    visits = [np.arange(0, s, 0.5) for s in stop]
+    who = np.repeat(np.arange(n), [len(v) for v in visits])
+    rows = pd.DataFrame({"id": who, "t": np.concatenate(visits)})
+    for k, name in enumerate(("a", "b")):
+        rows[name] = b[who, k] + 0.4 * rng.normal(size=len(rows))
+    rows["seen"] = np.where(rows["b"] < -0.6, "left", "none")
+    rows["b"] = rows["b"].clip(lower=-0.6)
+    spec = JointModel(
+        [
+            LMM("a ~ 1 + (1 | id)", rows),
+            GLMM("b ~ 1 + (1 | id)", rows, family="censored", censored="seen"),
+        ],
+        [CoxPH("Surv(stop, dead) ~ 1", patients), CoxPH("Surv(stop, home) ~ 1", patients)],
+        time="t",
+        baseline="exponential",
+    )
+    post, fit = spec.sample(draws=300, tune=200, seed=1), spec.fit()
+    table, exact = post.tidy(component="all").set_index("term"), fit.tidy(component="all")
+    assert table["r_hat"].max() < 1.02 and not post.draws.stats["diverging"].any()
+    exact = exact.set_index("term")
+    gap = (table["estimate"] - exact["estimate"]).abs() / table["std_error"]
+    assert gap.max() < 0.7
+    theta = post.draws.theta[0, 5]
+    parts = float(post.idata["log_likelihood"]["y"][0, 5].sum())
+    assert parts == pytest.approx(joint.loglik(post.data, theta)[0], abs=1e-7)
+    incidence = post.predict_incidence(rows[rows["id"] < 2], at=0.5, times=[2.0], draws=30)
+    survival = post.predict_survival(rows[rows["id"] < 2], at=0.5, times=[2.0], draws=30)
+    total = incidence.groupby("id")["estimate"].sum().to_numpy() + survival["estimate"]
+    assert total.to_numpy() == pytest.approx(1.0, abs=1e-5)

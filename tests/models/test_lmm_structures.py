@@ -398,7 +398,7 @@ class TestBayes:
         assert abs(table["estimate"]["rho"] - fit.variance.values[1]) < 0.05
         assert np.isfinite(post.loo().elpd)
         assert list(post.predict())[-4:] == ["estimate", "std_error", "conf_low", "conf_high"]
-        with pytest.raises(LongsurvError, match="fit"):
+        with pytest.raises(LongsurvError, match="no random effects"):
             post.predict(by_patient=True)
 
     def test_nested_posteriors(self, data):

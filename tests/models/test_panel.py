@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import halfnorm, norm
 
 import longsurv as ls
-from longsurv import priors as pr
 from longsurv.estimands.changes import Change
+from longsurv.inference import added
 from longsurv.likelihood.panel import log_density
+from longsurv.likelihood.panel_coordinates import Recentred
 from longsurv.models import LMM, Panel
 from longsurv.models.panel import FAMILY_PRIORS
+from longsurv.models.panel_hierarchy import hierarchy
+from longsurv.results.panel import PanelResults
 
 CHANGE = Change("phase", "baseline", "after", "treatment", "ivig", "control")
 TRAJECTORY = "phase * treatment + (1 | patient)"
@@ -57,17 +63,76 @@ def test_shrinking_needs_a_family(cohort: ls.Cohort) -> None:
 
 
 def test_gradient_of_the_joint_density(panel: Panel, numeric_gradient) -> None:
-    layout = panel._layout()
-    hyper = pr.PriorStack(tuple(FAMILY_PRIORS), tuple(FAMILY_PRIORS.values()))
+    layout, stack = hierarchy(panel.members, panel.families, FAMILY_PRIORS)
+    coordinates = Recentred(layout)
+    joint = added(partial(log_density, layout), stack.value_and_gradient)
     rng = np.random.default_rng(5)
-    for _ in range(10):
-        theta = layout.start() + 0.3 * rng.normal(size=layout.size)
+    for density in (joint, coordinates.density(joint)):
+        for _ in range(5):
+            x = coordinates.start() + 0.3 * rng.normal(size=layout.size)
+            numeric = numeric_gradient(lambda v, f=density: f(v)[0], x)
+            assert density(x)[1] == pytest.approx(numeric, rel=1e-5, abs=1e-5)
 
-        def density(x: np.ndarray) -> float:
-            return log_density(layout, hyper.value_and_gradient, x)[0]
 
-        exact = log_density(layout, hyper.value_and_gradient, theta)[1]
-        assert exact == pytest.approx(numeric_gradient(density, theta), rel=1e-5, abs=1e-5)
+def test_the_joint_density_is_the_sum_of_its_parts(panel: Panel) -> None:
+    """Against scipy, each marker's own kernel and own priors at its own part of the vector."""
+    layout, stack = hierarchy(panel.members, panel.families, FAMILY_PRIORS)
+    rng = np.random.default_rng(2)
+
+    def joint(theta: np.ndarray) -> float:
+        return log_density(layout, theta)[0] + stack.value_and_gradient(theta)[0]
+
+    def apart(theta: np.ndarray) -> float:
+        mu, log_spread = theta[:2]
+        total = norm.logpdf(mu) + halfnorm(scale=0.5).logpdf(np.exp(log_spread)) + log_spread
+        for member, at in zip(layout.members, layout.offsets, strict=False):
+            marker = panel.members[member.name]
+            spec, own = marker.spec, theta[layout.order[at : at + len(member.start)]]
+            term = "phase[T.after]:treatment[T.ivig]"
+            position = spec.design.fixed.names.index(term)
+            assert member.pivot == position  # so that this is the coefficient without a prior
+            effect = -own[position] / marker.spread
+            total += norm(mu, np.exp(log_spread)).logpdf(effect)
+            priors = spec.prior_stack(None)
+            total += spec.kernel.loglik(own)[0] + priors.value_and_gradient(own)[0]
+            total -= norm(0.0, priors.priors[position].sd).logpdf(own[position])
+        return total
+
+    points = [layout.start() + 0.3 * rng.normal(size=layout.size) for _ in range(4)]
+    difference = [joint(x) - apart(x) for x in points]
+    assert difference == pytest.approx([difference[0]] * 4, abs=1e-8)  # up to one constant
+
+
+def test_coordinates_change_variables_exactly(panel: Panel) -> None:
+    """The Jacobian against the determinant of finite differences, up to its one constant."""
+    layout, _ = hierarchy(panel.members, panel.families, FAMILY_PRIORS)
+    coordinates = Recentred(layout)
+    rng = np.random.default_rng(8)
+    steps, offsets = 1e-6 * np.eye(layout.size), []
+    for _ in range(4):
+        x = coordinates.start() + rng.normal(size=layout.size)
+        moved = coordinates.outward(np.array([x + steps, x - steps]))
+        determinant = np.linalg.slogdet((moved[0] - moved[1]) / 2e-6)[1]
+        offsets.append(determinant - coordinates.log_jacobian(x))
+    assert offsets == pytest.approx([offsets[0]] * 4, abs=1e-6)
+    # Where u is 0 and the mean of the family is the estimate, so is the effect.
+    x = coordinates.start()
+    for member in layout.members:
+        x[0] = member.effect
+        effect = layout.effects(coordinates.outward(x))[layout.members.index(member)]
+        assert effect == pytest.approx(member.effect)
+
+
+def test_markers_with_correlated_effects_keep_their_own_vectors(cohort: ls.Cohort) -> None:
+    trajectory = "phase * treatment + (1 + day | patient)"
+    panel = Panel.from_cohort(cohort, trajectory, CHANGE, ["crp", "pct", "il6"])
+    layout, stack = hierarchy(panel.members, panel.families, FAMILY_PRIORS)
+    theta = layout.start()
+    for member, at in zip(layout.members, layout.offsets, strict=False):
+        own = theta[layout.order[at : at + len(member.start)]]
+        np.testing.assert_array_equal(own, panel.members[member.name].spec.start)
+    assert len(stack.priors) + 3 + 3 == layout.size  # three correlations, three pivots
+    assert layout.effects(theta) == pytest.approx([m.effect for m in layout.members])
 
 
 @pytest.mark.slow
@@ -107,3 +172,79 @@ def test_treatment_relabelled_flips_every_effect(cohort: ls.Cohort, panel: Panel
     a, b = panel.fit().tidy(), turned.fit().tidy()
     assert b["estimate"].to_numpy() == pytest.approx(-a["estimate"].to_numpy())
     pd.testing.assert_series_equal(a["p_value"], b["p_value"])
+
+
+@pytest.fixture(scope="module")
+def results(cohort: ls.Cohort) -> PanelResults:
+    """Three markers of a family, and the JAAM score, which has none."""
+    names = ["crp", "pct", "il6", "jaam"]
+    return Panel.from_cohort(cohort, TRAJECTORY, CHANGE, names).run(draws=300, seed=3)
+
+
+def test_one_table_of_both_engines(results: PanelResults) -> None:
+    table = results.tidy().set_index("marker")
+    reml = results.estimate.tidy().set_index("marker")
+    bayes = results.posterior.tidy().set_index("marker")
+    for column in ("estimate", "conf_low", "conf_high"):
+        assert table[f"{column}_ml"].tolist() == pytest.approx(reml[column].tolist())
+        assert table[f"{column}_bayes"].tolist() == pytest.approx(bayes[column].tolist())
+    assert table["p_holm"].tolist() == reml["p_holm"].tolist()
+    # All four are better lower: the probability of benefit is that of a fall.
+    assert table["better"].tolist() == ["lower"] * 4
+    assert table["prob_benefit_bayes"].tolist() == pytest.approx(1.0 - bayes["prob_positive"])
+    ends = table[["conf_low_shrunken", "estimate_shrunken", "conf_high_shrunken"]]
+    assert ends.loc["jaam"].isna().all()
+    assert (np.diff(ends.drop(index="jaam")) > 0).all()
+    # Benefit is more probable than not exactly where most draws are of a fall.
+    shrunken = table.drop(index="jaam")
+    assert ((shrunken["prob_benefit_shrunken"] > 0.5) == (shrunken["estimate_shrunken"] < 0)).all()
+
+
+def test_standard_scale_and_named_array(results: PanelResults) -> None:
+    table = results.tidy(level=0.9, scale="standard").set_index("marker")
+    array = results.to_xarray(level=0.9)
+    assert array.dims == ("engine", "marker", "quantity")
+    assert array.sel(marker="crp").family == "inflammation"
+    for engine in ("ml", "bayes", "shrunken"):
+        one = array.sel(engine=engine, marker="pct")
+        for quantity in ("estimate", "conf_low", "conf_high"):
+            assert float(one.sel(quantity=quantity)) == table.loc["pct", f"{quantity}_{engine}"]
+    response = results.tidy(level=0.9).set_index("marker")
+    unit = results.estimate.panel.members["pct"].unit
+    low, high = response.loc["pct", ["conf_low_shrunken", "conf_high_shrunken"]]
+    assert table.loc["pct", "conf_low_shrunken"] == pytest.approx(high / unit)
+    assert table.loc["pct", "conf_high_shrunken"] == pytest.approx(low / unit)
+    with pytest.raises(ls.LongsurvError, match="scale is"):
+        results.tidy(scale="ratio")
+
+
+def test_every_answer_has_its_verdict(results: PanelResults) -> None:
+    verdicts = results.diagnose()
+    assert len(verdicts) == 4 + 4 + 1
+    assert verdicts["engine"].value_counts().to_dict() == {"ml": 4, "bayes": 4, "shrunken": 1}
+    assert verdicts.loc[verdicts["engine"] == "ml", "ok"].all()
+    assert verdicts["words"].str.len().gt(10).all()
+
+
+def test_the_shrunken_draws_are_of_the_joint_density(results: PanelResults) -> None:
+    panel, shrunken = results.estimate.panel, results.shrunken
+    assert shrunken is not None
+    layout, stack = hierarchy(panel.members, panel.families, FAMILY_PRIORS)
+    joint = added(partial(log_density, layout), stack.value_and_gradient)
+    for k in range(5):
+        theta = shrunken.draws.theta[1, k]
+        assert shrunken.draws.stats["lp"][1, k] == pytest.approx(joint(theta)[0], abs=1e-6)
+        assert shrunken.effects[1, k] == pytest.approx(layout.effects(theta))
+    # The mode is one of the coordinates sampled in, but in the joint vector's own units.
+    assert layout.effects(shrunken.mode.x) == pytest.approx(
+        shrunken.tidy()["estimate"].to_numpy(), abs=0.2
+    )
+    again = panel.shrink(draws=300, tune=300, seed=3)
+    np.testing.assert_array_equal(again.effects, shrunken.effects)
+
+
+def test_without_a_family_the_shrunken_columns_are_empty(cohort: ls.Cohort) -> None:
+    results = Panel.from_cohort(cohort, TRAJECTORY, CHANGE, ["crp"]).run(draws=100, tune=100)
+    assert results.shrunken is None
+    assert results.tidy()["estimate_shrunken"].isna().all()
+    assert np.isnan(results.to_xarray().sel(engine="shrunken")).all()

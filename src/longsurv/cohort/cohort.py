@@ -196,14 +196,20 @@ class Cohort:
         right = tables.patients[self.covariates].take(tables.owner[chosen])
         return pd.concat([left, right.reset_index(drop=True)], axis=1)
 
-    def survival_data(self) -> pd.DataFrame:
+    def survival_data(self, markers: Mapping[str, str | float] | None = None) -> pd.DataFrame:
         """Return follow-up, one row a patient, ended at the horizon if there is one.
+
+        Parameters
+        ----------
+        markers : mapping of str to str or float, optional
+            Markers as baseline covariates: name to the phase or day of the value, as
+            ``{"crp": "baseline"}``. Refused if any was measured after its patient's entry.
 
         Returns
         -------
         DataFrame
             patient, "entry", "exit", "event" (1 for the event of interest), "status" (0 censored,
-            1 event, 2.. competing events in the order of the schema), covariates.
+            1 event, 2.. competing events in the order of the schema), covariates, `markers` (raw).
         """
         tables = self._tables
         times = pd.DataFrame(
@@ -215,7 +221,12 @@ class Cohort:
                 "status": tables.status,
             }
         )
-        return pd.concat([times, tables.patients[self.covariates]], axis=1)
+        data = pd.concat([times, tables.patients[self.covariates]], axis=1)
+        if not markers:
+            return data
+        from longsurv.cohort.covariates import marker_covariates
+
+        return pd.concat([data, marker_covariates(self, markers)], axis=1)
 
     def wide(self) -> pd.DataFrame:
         """Return one row a patient and time, with a column of raw values for each marker."""

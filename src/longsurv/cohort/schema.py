@@ -33,6 +33,9 @@ class Marker:
         Which way is better for the patient.
     family : str
         A group of markers that belong together, e.g. "inflammation".
+    positive : float, optional
+        The cut-off of a score, in the marker's unit: patients at or above it are positive, as with
+        a JAAM score of 4 or more for DIC.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Marker:
     lower_limit: float | None = None
     direction: Literal["lower", "higher"] | None = None
     family: str = ""
+    positive: float | None = None
 
     def __post_init__(self) -> None:
         problems = []
@@ -56,10 +60,24 @@ class Marker:
                 problems.append(f"lower_limit must be a number, not {show(self.lower_limit)}")
             elif self.transform == "log" and self.lower_limit <= 0:
                 problems.append("lower_limit must be above 0 for a marker on the log scale")
+        problems += self._cutoff_problems()
         if problems:
             raise DataError([f"marker {show(self.name)}: {text}" for text in problems])
         if not self.label:
             object.__setattr__(self, "label", self.name)
+
+    def _cutoff_problems(self) -> list[str]:
+        if self.positive is None:
+            return []
+        if not _is_number(self.positive):
+            return [f"positive must be a number, the cut-off, not {show(self.positive)}"]
+        limit = self.lower_limit
+        if _is_number(limit) and self.positive < limit:
+            return [
+                f"positive is {self.positive:g}, below lower_limit ({limit:g}): of a value below"
+                " the detection limit nobody can say whether it is positive"
+            ]
+        return []
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,7 @@ MARKER_KEYS = {
     "lower_limit": _NUMBER,
     "direction": _TEXT,
     "family": _TEXT,
+    "positive": _NUMBER,
 }
 # Where the study file's words differ from those of Schema.
 _SCHEMA_NAMES = {

@@ -2,7 +2,7 @@
 
 from longsurv.design.fixed import FixedDesign
 from longsurv.design.formula import Formula, RandomTerm, parse
-from longsurv.design.mixed import MixedDesign, mixed_design
+from longsurv.design.mixed import MixedDesign, check_variation, mixed_design
 from longsurv.design.residual import Residual
 from longsurv.design.survival import SurvivalDesign, survival_design
 
@@ -13,6 +13,7 @@ __all__ = [
     "RandomTerm",
     "Residual",
     "SurvivalDesign",
+    "check_variation",
     "mixed_design",
     "parse",
     "survival_design",

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from longsurv.design.plain import plain_terms, products
 from longsurv.errors import DataError, FormulaError
 
 RANK_TOLERANCE = 1e-9
+CLEARLY_INDEPENDENT = 1e-8
+"""Smallest eigenvalue of the correlation-like cross products above which no column is close to a
+combination of others: rounding of the products is far below it, RANK_TOLERANCE squared too."""
+SMALL = 1e-140
+"""Columns of such length have cross products that lose digits to underflow."""
 
 
 @dataclass(frozen=True)
@@ -93,31 +100,16 @@ def fixed_design(
     DataError
         If no row is complete, or a column is infinite or undefined where its variables have values.
     """
-    complete, used = _complete(right, data)
-    if not complete.any():
-        raise DataError(f"no row of the data has all of the values that '{right}' needs")
-    recipe = _recipe(right, used)
-    frame = _evaluate(recipe, used, "the data")
-    values = frame.to_numpy(dtype=float)
-    finite = np.isfinite(values).all(axis=0)
-    if not finite.all():
-        bad = [str(name) for name, f in zip(frame.columns, finite, strict=True) if not f]
-        raise DataError(
-            f"{bad} in '{right}' has infinite or undefined values (the logarithm of 0 or of a "
-            "negative number?); check those columns"
-        )
-    names = [str(name) for name in frame.columns]
-    keep = np.array([intercept or name != "Intercept" for name in names], dtype=bool)
-    independent = keep.copy()
+    values, complete, recipe = _columns(right, data, intercept)
+    coded = [str(name) for name in recipe.column_names]
+    names = coded[len(coded) - values.shape[1] :]  # the intercept's, if it is left out, is first
     # Without its column the intercept still absorbs whatever is constant over the rows.
-    implied = np.ones((len(values), 0 if intercept else 1))
-    with_implied = _independent_columns(np.hstack([implied, values[:, keep]]))
-    independent[keep] = with_implied[implied.shape[1] :]
+    keep = _independent_columns(values, beside_constant=not intercept)
     design = FixedDesign(
-        X=np.ascontiguousarray(values[:, independent]),
-        names=tuple(n for n, k in zip(names, independent, strict=True) if k),
-        aliased=tuple(n for n, k, i in zip(names, keep, independent, strict=True) if k and not i),
-        variables=_main_effects(recipe, names),
+        X=values if keep.all() else np.ascontiguousarray(values[:, keep]),
+        names=tuple(n for n, k in zip(names, keep, strict=True) if k),
+        aliased=tuple(n for n, k in zip(names, keep, strict=True) if not k),
+        variables=_main_effects(recipe, coded),
         recipe=recipe,
     )
     return design, complete
@@ -133,17 +125,21 @@ def response(left: str, data: pd.DataFrame) -> np.ndarray:
     DataError
         If every value is missing, or it is infinite or undefined somewhere (the logarithm of zero).
     """
-    complete, used = _complete(left, data)
+    complete, used = _complete(_read(left, data), data)
     if not complete.any():
         raise DataError(f"the response {left!r} is missing in every row")
-    frame = _evaluate(_recipe(f"0 + {left}", used), used, "the data")
-    if frame.shape[1] != 1:
-        columns = ", ".join(map(str, frame.columns[:5])) + (", ..." if frame.shape[1] > 5 else "")
+    if left in used and left.isidentifier() and used[left].dtype.kind in "fiu":
+        found, names = used[left].to_numpy(dtype=float)[:, None], [left]
+    else:
+        matrix = _evaluated(f"0 + {left}", used)
+        found, names = matrix.to_numpy(dtype=float), [str(name) for name in matrix.columns]
+    if len(names) != 1:
+        columns = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
         raise FormulaError(
             f"the response {left!r} must be one numeric column; it gives the columns {columns}"
         )
     values = np.full(len(data), np.nan)
-    values[complete] = frame.iloc[:, 0].to_numpy(dtype=float)
+    values[complete] = found[:, 0]
     bad = np.flatnonzero(complete & ~np.isfinite(values))
     if len(bad):
         rows = ", ".join(str(data.index[i]) for i in bad[:5]) + (", ..." if len(bad) > 5 else "")
@@ -155,17 +151,71 @@ def response(left: str, data: pd.DataFrame) -> np.ndarray:
     return values
 
 
-def _complete(side: str, data: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+def _columns(right: str, data: pd.DataFrame, intercept: bool) -> tuple[np.ndarray, np.ndarray, Any]:
+    """The columns of the complete rows, which rows those are (n,), and the recipe.
+
+    `intercept` False leaves out the intercept's column.
+    """
+    formula = _read(right, data)
+    terms = plain_terms(formula, data)
+    if terms is not None:
+        if not intercept and terms[:1] == [()]:
+            terms = terms[1:]
+        values = products(terms, data)
+        if len(data) and _finite_columns(values).all():
+            recipe = _evaluated(right, data.iloc[:1]).model_spec
+            return values, np.ones(len(data), dtype=bool), recipe
+    complete, used = _complete(formula, data)
+    if not complete.any():
+        raise DataError(f"no row of the data has all of the values that '{right}' needs")
+    matrix = _evaluated(right, used)
+    names, recipe = [str(name) for name in matrix.columns], matrix.model_spec
+    first = 1 if not intercept and names[:1] == ["Intercept"] else 0
+    values = np.ascontiguousarray(matrix.to_numpy(dtype=float)[:, first:])
+    finite = _finite_columns(values)
+    if not finite.all():
+        bad = [name for name, f in zip(names[first:], finite, strict=True) if not f]
+        raise DataError(
+            f"{bad} in '{right}' has infinite or undefined values (the logarithm of 0 or of a "
+            "negative number?); check those columns"
+        )
+    return values, complete, recipe
+
+
+def present(data: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """Which rows have a value in every one of some columns, shape (n,) of bool."""
+    complete = np.ones(len(data), dtype=bool)
+    for column in dict.fromkeys(columns):
+        complete &= data[column].notna().to_numpy()
+    return complete
+
+
+def _complete(formula: Any, data: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
     """Which rows have a value in every variable of one side of a formula, and those rows."""
-    from formulaic import Formula
+    complete = present(data, _variables(formula, data))
+    return complete, data if complete.all() else data.loc[complete]
+
+
+def _read(side: str, data: pd.DataFrame) -> Any:
+    """One side of a formula as formulaic reads it."""
     from formulaic.errors import FormulaicError
 
     try:
-        variables = _variables(Formula(side), data)
+        formula = _parsed(side)
     except (FormulaicError, SyntaxError) as error:
         raise FormulaError(_explain(side, error, data)) from error
-    complete = data[variables].notna().all(axis=1).to_numpy()
-    return complete, data.loc[complete]
+    twice = [v for v in _variables(formula, data) if isinstance(data[v], pd.DataFrame)]
+    if twice:
+        raise FormulaError(f"'{side}' needs {twice[0]!r}, and the data have two columns of it")
+    return formula
+
+
+@lru_cache(maxsize=256)
+def _parsed(side: str) -> Any:
+    """Never changed once it is read."""
+    from formulaic import Formula
+
+    return Formula(side)
 
 
 def _variables(formula: Any, data: pd.DataFrame) -> list[str]:
@@ -173,24 +223,25 @@ def _variables(formula: Any, data: pd.DataFrame) -> list[str]:
     return sorted(str(v) for v in formula.required_variables if v in data)
 
 
-def _readable(data: pd.DataFrame) -> pd.DataFrame:
+def _readable(formula: Any, data: pd.DataFrame) -> pd.DataFrame:
     """The data with pandas' own strings as plain objects, which formulaic takes for factors."""
-    strings = [c for c in data.columns if isinstance(data[c].dtype, pd.StringDtype)]
-    return data.astype(dict.fromkeys(strings, object)) if strings else data
+    used = _variables(formula, data)
+    strings = [c for c in used if isinstance(data[c].dtype, pd.StringDtype)]
+    return data[used].astype(dict.fromkeys(strings, object)) if strings else data
 
 
-def _recipe(right: str, data: pd.DataFrame) -> Any:
-    from formulaic import Formula
+def _evaluated(right: str, data: pd.DataFrame) -> Any:
+    """The model matrix of a right-hand side, a data frame, with its recipe as `model_spec`."""
     from formulaic.errors import FormulaicError
 
     try:
+        formula = _parsed(right)
         with np.errstate(divide="ignore", invalid="ignore"):
-            matrix = Formula(right).get_model_matrix(
-                _readable(data), context={}, na_action="ignore"
+            return formula.get_model_matrix(
+                _readable(formula, data), context={}, na_action="ignore"
             )
     except (FormulaicError, SyntaxError) as error:
         raise FormulaError(_explain(right, error, data)) from error
-    return matrix.model_spec
 
 
 def _evaluate(recipe: Any, data: pd.DataFrame, where: str) -> pd.DataFrame:
@@ -199,7 +250,9 @@ def _evaluate(recipe: Any, data: pd.DataFrame, where: str) -> pd.DataFrame:
     try:
         with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
             warnings.simplefilter("error", DataMismatchWarning)
-            matrix = recipe.get_model_matrix(_readable(data), context={}, na_action="ignore")
+            matrix = recipe.get_model_matrix(
+                _readable(recipe, data), context={}, na_action="ignore"
+            )
     except FormulaicError as error:
         raise FormulaError(_explain(where, error, data)) from error
     except DataMismatchWarning as warning:
@@ -225,10 +278,31 @@ def _explain(where: str, error: Exception, data: pd.DataFrame) -> str:
     )
 
 
-def _independent_columns(X: np.ndarray) -> np.ndarray:
-    """Columns not determined by those before them, shape (p,) of bool."""
+def _finite_columns(values: np.ndarray) -> np.ndarray:
+    """Which columns have finite values only, shape (p,) of bool."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        finite = np.isfinite(values.sum(axis=0))  # one cheap pass; it can overflow, so look again
+    return finite if finite.all() else np.isfinite(values).all(axis=0)
+
+
+def _independent_columns(X: np.ndarray, beside_constant: bool = False) -> np.ndarray:
+    """Columns not determined by those before them, shape (p,) of bool.
+
+    `beside_constant` says that a column of ones, which X does not have, comes before all of them.
+    """
     if X.shape[1] == 0 or len(X) == 0:
         return np.ones(X.shape[1], dtype=bool)
+    crossed = X.T @ X
+    if beside_constant:
+        sums = X.sum(axis=0)
+        crossed = np.block([[np.full((1, 1), len(X)), sums[None]], [sums[:, None], crossed]])
+    size = np.sqrt(np.diag(crossed))
+    if np.isfinite(size).all() and (size > SMALL).all():
+        smallest = np.linalg.eigvalsh(crossed / np.outer(size, size))[0]
+        if smallest > CLEARLY_INDEPENDENT:
+            return np.ones(X.shape[1], dtype=bool)
+    if beside_constant:
+        return _independent_columns(np.hstack([np.ones((len(X), 1)), X]))[1:]
     norms = np.sqrt((X**2).sum(axis=0))
     r = np.linalg.qr(X / np.where(norms > 0, norms, 1.0), mode="r")
     if len(r) == X.shape[1] and (np.abs(np.diag(r)) > RANK_TOLERANCE).all():

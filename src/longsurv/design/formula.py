@@ -135,7 +135,7 @@ def _random_terms(term: str, bar: int, text: str) -> list[RandomTerm]:
     """The term of each grouping: ``site/id`` stands for site and site:id."""
     effects, group = term[1:bar].strip(), term[bar + 1 : -1].strip()
     correlated = not group.startswith("|")
-    group = re.sub(r"\s+", "", group.removeprefix("|"))
+    group = re.sub(r"\s*([:/])\s*", r"\1", group.removeprefix("|").strip())
     if not effects or not group:
         raise FormulaError(f"a random term reads '(effects | group)', got {term!r} in {text!r}")
     if not re.fullmatch(r"\w+(:\w+)*(/\w+)*", group):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from longsurv.design.formula import parse
 from longsurv.design.mixed import MixedDesign, mixed_design
-from longsurv.errors import DataError, FormulaError
+from longsurv.errors import DataError, FormulaError, LongsurvError
 
 FAMILIES = ("bernoulli", "ordinal", "censored", "student")
 CENSORING = ("none", "left", "right")
@@ -54,6 +54,18 @@ class GeneralisedDesign(MixedDesign):
     def coefficient_names(self) -> tuple[str, ...]:
         """Fixed effects, then the thresholds of an ordinal response."""
         return (*self.fixed.names, *(self.family_names if self.levels else ()))
+
+
+def check_options(family: str, censored: str | None, df: float | None, nodes: int | None) -> None:
+    """Refuse a family that does not exist, and options that are not the family's."""
+    if family not in FAMILIES:
+        raise LongsurvError(f"family is one of {FAMILIES}, not {family!r}")
+    if censored is not None and family != "censored":
+        raise LongsurvError(f"censored={censored!r} needs family='censored'")
+    if df is not None and (family != "student" or not df > 0):
+        raise LongsurvError(f"df={df!r}: positive degrees of freedom, for family 'student' only")
+    if nodes is not None and (not isinstance(nodes, int) or nodes < 1):
+        raise LongsurvError(f"nodes is a whole number of at least 1, not {nodes!r}")
 
 
 def generalised_design(

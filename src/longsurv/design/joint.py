@@ -1,48 +1,173 @@
-"""Designs of joint models: marker, event, and the marker's curve at the times the hazard needs."""
+"""Designs of joint models: markers, causes of the event, and the markers' curves over time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from longsurv.design.baseline import Baseline
 from longsurv.design.fixed import FixedDesign, fixed_design
-from longsurv.design.links import Links, constant_under, link_rows
-from longsurv.design.mixed import MixedDesign, mixed_design
-from longsurv.design.quadrature import time_points
+from longsurv.design.generalised import GeneralisedDesign
+from longsurv.design.joint_patients import (
+    CauseInput,
+    MarkerInput,
+    check_formulas,
+    check_times,
+    common_patients,
+    patient_rows,
+    with_event_rows,
+)
+from longsurv.design.joint_points import Curve, HazardPoints, hazard_points
+from longsurv.design.links import Link
+from longsurv.design.mixed import MixedDesign
 from longsurv.design.survival import SurvivalDesign
-from longsurv.errors import DataError, FormulaError
+from longsurv.errors import DataError
 
-ROUNDING = 1e-9
+type NewData = pd.DataFrame | Mapping[str, pd.DataFrame]
+"""New measurements: of all markers in one frame, or a frame each by name."""
+
+__all__ = [
+    "CauseInput",
+    "JointCause",
+    "JointDesign",
+    "JointMarker",
+    "MarkerInput",
+    "NewData",
+    "joint_design",
+]
 
 
 @dataclass(frozen=True)
-class HazardPoints:
-    """The hazard's ingredients at each patient's exit and quadrature points, patient by patient.
+class JointMarker:
+    """One marker of a joint model.
 
     Attributes
     ----------
-    start : ndarray of int, shape (N + 1,)
-        Points start[i] to start[i + 1] - 1 are those of patient i, the exit first.
-    weight : ndarray, shape (G,)
-        Of the quadrature; 0 at an exit.
-    basis : ndarray, shape (m, G)
-        Of the log baseline hazard.
-    link_x, link_z : ndarray, shapes (K, p, G) and (K, q, G)
-    link_centre : ndarray, shape (K, G)
-        The links of a curve that stays at the marker's mean.
+    name : str
+    prefix : str
+        Of its parameters' names: empty for the only marker, else its name and a dot.
+    design : MixedDesign
+    measurements : DataFrame
+        The rows of the marker's data whose patients are used; `design` is of these.
+    group : ndarray of int, shape (n,)
+        Patient of each measurement.
+    curve : Curve
+    censored : str or None
+        Column that says which values are beyond a limit.
     """
 
-    start: np.ndarray
-    weight: np.ndarray
-    basis: np.ndarray
-    link_x: np.ndarray
-    link_z: np.ndarray
-    link_centre: np.ndarray
+    name: str
+    prefix: str
+    design: MixedDesign
+    measurements: pd.DataFrame
+    group: np.ndarray
+    curve: Curve
+    censored: str | None = None
+
+    @property
+    def coefficient_names(self) -> tuple[str, ...]:
+        """Fixed effects."""
+        return tuple(self.prefix + name for name in self.design.fixed.names)
+
+    @property
+    def effect_names(self) -> tuple[str, ...]:
+        """Random effects."""
+        return tuple(self.prefix + name for name in self.design.random.names)
+
+    @property
+    def kind(self) -> np.ndarray | None:
+        """Censoring of each measurement (see `GeneralisedDesign`); None if all are measured."""
+        return self.design.kind if isinstance(self.design, GeneralisedDesign) else None
+
+
+@dataclass(frozen=True)
+class Association:
+    """One association parameter: its name, the marker's position, the link's kind, its column."""
+
+    term: str
+    marker: int
+    kind: str
+    column: str | None
+
+
+@dataclass(frozen=True)
+class JointCause:
+    """One cause of the event.
+
+    Attributes
+    ----------
+    name : str
+    suffix : str
+        Of its parameters' first word: empty for the only cause, else its name in brackets.
+    event : SurvivalDesign
+        Of the patients, in their order.
+    rows : DataFrame
+        Their rows of the event data.
+    baseline : Baseline
+    links : tuple of (int, Link, FixedDesign or None)
+        Marker, link, and the columns it interacts with.
+    covariates : ndarray, shape (N, c)
+        Of the hazard, less their means.
+    covariate_means : ndarray, shape (c,)
+    points : HazardPoints
+    associations : tuple of Association
+    """
+
+    name: str
+    suffix: str
+    event: SurvivalDesign
+    rows: pd.DataFrame
+    baseline: Baseline
+    links: tuple[tuple[int, Link, FixedDesign | None], ...]
+    covariates: np.ndarray
+    covariate_means: np.ndarray
+    points: HazardPoints
+    associations: tuple[Association, ...]
+
+    @property
+    def status(self) -> np.ndarray:
+        """1.0 where this is what happened at exit, shape (N,)."""
+        return self.event.event.astype(float)
+
+    @property
+    def rate(self) -> float:
+        """Events over time at risk."""
+        return float(self.status.sum() / (self.event.exit - self.event.entry).sum())
+
+    @property
+    def baseline_names(self) -> tuple[str, ...]:
+        """Coefficients of the log baseline hazard."""
+        return tuple(f"baseline{self.suffix}.{name}" for name in self.baseline.names)
+
+    @property
+    def covariate_names(self) -> tuple[str, ...]:
+        """Coefficients of the hazard's covariates."""
+        return tuple(f"event{self.suffix}.{name}" for name in self.event.fixed.names)
+
+    @property
+    def association_names(self) -> tuple[str, ...]:
+        """Coefficients of the links."""
+        return tuple(one.term for one in self.associations)
+
+    @property
+    def aliases(self) -> dict[str, list[str]]:
+        """ "event." and a variable to the terms it stands for."""
+        head = f"event{self.suffix}."
+        variables = self.event.fixed.variables
+        return {head + v: [head + n for n in names] for v, names in variables.items()}
+
+    def link_values(self, beta: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The links at all points, (G,) each, given beta (p,) and b (N, q) of each marker."""
+        owner = np.repeat(np.arange(len(self.status)), np.diff(self.points.start))
+        return [
+            beta[link.marker] @ link.x
+            + np.einsum("qg,gq->g", link.z, b[link.marker][owner])
+            - link.centre
+            for link in self.points.links
+        ]
 
 
 @dataclass(frozen=True)
@@ -51,323 +176,210 @@ class JointDesign:
 
     Attributes
     ----------
-    marker : MixedDesign
-    event : SurvivalDesign
-    baseline : Baseline
-    links : Links
-    by : tuple of FixedDesign or None
-        Columns that each link interacts with.
+    markers : tuple of JointMarker
+    causes : tuple of JointCause
     time : str
+        Name of the time in the markers' formulas.
+    group_name : str
+        Column that identifies patients.
     labels : Index, length N
-        Patients, sorted; the order of everything below.
-    group : ndarray of int, shape (n,)
-        Patient of each measurement.
-    entry, exit, status : ndarray, shape (N,)
-    covariates : ndarray, shape (N, c)
-        Of the hazard, less their means.
-    covariate_means : ndarray, shape (c,)
-    measurements : DataFrame
-        The rows of the marker's data whose patients are used.
-    patients : DataFrame, N rows
-        What the marker's formula needs of each patient besides time.
-    marker_mean : float
-        Mean of the response, at which the links are centred.
-    points : HazardPoints
+        Patients, sorted; the order of everything.
     flags : tuple of str
         What was left out, in words.
+    from_zero : bool
+        Whether patients are at risk from time 0, also those under observation from later on.
     """
 
-    marker: MixedDesign
-    event: SurvivalDesign
-    baseline: Baseline
-    links: Links
-    by: tuple[FixedDesign | None, ...]
+    markers: tuple[JointMarker, ...]
+    causes: tuple[JointCause, ...]
     time: str
+    group_name: str
     labels: pd.Index
-    group: np.ndarray
-    entry: np.ndarray
-    exit: np.ndarray
-    status: np.ndarray
-    covariates: np.ndarray
-    covariate_means: np.ndarray
-    measurements: pd.DataFrame
-    patients: pd.DataFrame
-    marker_mean: float
-    points: HazardPoints
     flags: tuple[str, ...]
+    from_zero: bool = False
 
     @property
-    def link_names(self) -> tuple[str, ...]:
-        """One name an association parameter."""
-        out = []
-        for link, by in zip(self.links.links, self.by, strict=True):
-            out += [link.kind, *(f"{link.kind}:{name}" for name in (by.names if by else ()))]
-        return tuple(out)
+    def entry(self) -> np.ndarray:
+        """Where each patient comes under observation, shape (N,)."""
+        return self.causes[0].event.entry
+
+    @property
+    def exit(self) -> np.ndarray:
+        """Where each patient's follow-up ends, shape (N,)."""
+        return self.causes[0].event.exit
+
+    @property
+    def status(self) -> np.ndarray:
+        """1.0 for patients with an event of any cause, shape (N,)."""
+        return np.sum([cause.status for cause in self.causes], axis=0)
+
+    @property
+    def coefficient_names(self) -> tuple[str, ...]:
+        """Fixed effects of all markers."""
+        return tuple(name for m in self.markers for name in m.coefficient_names)
+
+    @property
+    def effect_names(self) -> tuple[str, ...]:
+        """Random effects of all markers."""
+        return tuple(name for m in self.markers for name in m.effect_names)
+
+    @property
+    def sigma_names(self) -> tuple[str, ...]:
+        """Residual standard deviations."""
+        return tuple(f"{m.prefix}sigma" for m in self.markers)
+
+    @property
+    def variance_names(self) -> tuple[str, ...]:
+        """Residual SDs, the random effects' SDs, then their correlations, row by row."""
+        z, group = self.effect_names, self.group_name
+        sds = tuple(f"sd({name}|{group})" for name in z)
+        pairs = tuple(f"cor({z[j]},{z[i]}|{group})" for i in range(len(z)) for j in range(i))
+        return self.sigma_names + sds + pairs
 
     @property
     def baseline_names(self) -> tuple[str, ...]:
-        """Coefficients of the log baseline hazard."""
-        return tuple(f"baseline.{name}" for name in self.baseline.names)
+        """Coefficients of the log baseline hazards."""
+        return tuple(name for c in self.causes for name in c.baseline_names)
 
     @property
-    def covariate_names(self) -> tuple[str, ...]:
-        """Coefficients of the hazard's covariates."""
-        return tuple(f"event.{name}" for name in self.event.fixed.names)
-
-    @property
-    def association_names(self) -> tuple[str, ...]:
-        """Coefficients of the links."""
-        return tuple(f"assoc.{name}" for name in self.link_names)
+    def event_names(self) -> tuple[str, ...]:
+        """Covariates and associations of the hazards, cause by cause."""
+        return tuple(n for c in self.causes for n in (*c.covariate_names, *c.association_names))
 
     @property
     def theta_names(self) -> tuple[str, ...]:
         """Elements of the kernel's parameter vector."""
-        marker = self.marker.fixed.names + self.marker.variance_names
-        return marker + self.baseline_names + self.covariate_names + self.association_names
+        hazards = tuple(
+            name
+            for c in self.causes
+            for name in (*c.baseline_names, *c.covariate_names, *c.association_names)
+        )
+        return self.coefficient_names + self.variance_names + hazards
 
     @property
     def rows(self) -> np.ndarray:
-        """Positions of the used measurements."""
-        return self.marker.rows
+        """Positions of the used measurements, marker by marker."""
+        return np.concatenate([marker.design.rows for marker in self.markers])
 
-    @property
-    def rate(self) -> float:
-        """Events over time at risk."""
-        return float(self.status.sum() / (self.exit - self.entry).sum())
-
-    def links_at_exit(self, beta: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Values of the links at each patient's exit, shape (K, N), for beta (p,) and b (N, q)."""
-        last = self.points.start[:-1]
-        own = np.einsum("kqn,nq->kn", self.points.link_z[:, :, last], b)
-        return beta @ self.points.link_x[:, :, last] + own
-
-    def hazard_points(
-        self, patients: pd.DataFrame, events: pd.DataFrame, entry: np.ndarray, exit: np.ndarray
+    def points(
+        self,
+        cause: JointCause,
+        patients: Sequence[pd.DataFrame],
+        events: pd.DataFrame,
+        entry: np.ndarray,
+        exit: np.ndarray,
     ) -> HazardPoints:
-        """The points of any patients: `patients` and `events` have a row for each of them."""
-        by = [one.rebuild(events) if one is not None else None for one in self.by]
-        return _points(
-            self.marker,
-            self.baseline,
-            self.links,
-            by,
-            self.time,
-            patients,
-            entry,
-            exit,
-            self.marker_mean,
-        )
+        """The points of any patients: a row of each of the frames, `patients` by marker."""
+        curves = [
+            Curve(marker.design, marker.curve.mean, frame)
+            for marker, frame in zip(self.markers, patients, strict=True)
+        ]
+        return hazard_points(curves, cause.baseline, cause.links, events, self.time, entry, exit)
 
 
 def joint_design(
-    marker: MixedDesign,
-    measurements: pd.DataFrame,
-    event: SurvivalDesign,
-    events: pd.DataFrame,
+    markers: Sequence[MarkerInput],
+    causes: Sequence[CauseInput],
     time: str,
-    links: Links,
-    baseline: Baseline,
+    links: Sequence[Sequence[Sequence[Link]]],
+    baselines: Mapping[str, Baseline],
+    *,
+    from_zero: bool = False,
 ) -> JointDesign:
-    """Put the designs of a marker and an event together.
+    """Put the designs of markers and causes together.
 
     Parameters
     ----------
-    marker : MixedDesign
-        Of `measurements`.
-    event : SurvivalDesign
-        Of `events`, one row a patient.
+    markers : sequence of MarkerInput
+    causes : sequence of CauseInput
+        Of data with one row a patient.
     time : str
-        Column of `measurements` with the time of each, on the clock of the event.
-    links : Links
-    baseline : Baseline
+        Column of the measurements with the time of each, on the clock of the event.
+    links : sequence
+        Of a cause, of a marker, its links.
+    baselines : mapping of str to Baseline
+        By cause.
+    from_zero : bool
+        Whether patients are at risk from time 0, also those under observation from later on.
 
     Raises
     ------
     FormulaError
         For a column that is missing.
     DataError
-        For patients with several rows or none in the event data, measurements after the event or
-        the end of follow-up, or variables of the marker's formula that change within a patient.
+        For patients with several rows or none in the event data, causes that disagree about
+        patients or times, measurements after the event or the end of follow-up, or variables of a
+        marker's formula that change within a patient.
     """
-    name = marker.group_name
-    for column, frame, what in [(name, events, "event data"), (time, measurements, "measurements")]:
-        if column not in frame:
-            raise FormulaError(
-                f"the {what} have no column {column!r}; they have {list(frame.columns)}"
-            )
-    if len(marker.random.blocks) != 1 or marker.structured:
-        raise FormulaError(
-            "a joint model needs one random term with correlated effects and independent "
-            "residuals, as in (time | id)"
-        )
-    marker, measurements, flags = _with_event_rows(marker, measurements, event, events)
-    used = events.iloc[event.rows]
-    order = np.argsort(pd.factorize(used[name], sort=True)[0], kind="stable")
-    used = used.iloc[order]
-    labels = pd.Index(used[name])
-    exit = event.exit[order]
-    group = labels.get_indexer(marker.labels)[marker.group]
-    _check(labels, group, measurements[time].iloc[marker.rows].to_numpy(dtype=float), exit, name)
-    patients, more = _patient_rows(marker, measurements, used, time, labels)
-    by = tuple(
-        fixed_design(link.by, used, intercept=False)[0] if link.by else None for link in links.links
-    )
-    means = event.fixed.X.mean(axis=0)
-    centre = float(marker.y.mean())
-    points = _points(
-        marker, baseline, links, [b.X if b else None for b in by], time,
-        patients, event.entry[order], exit, centre,
-    )  # fmt: skip
-    return JointDesign(
-        marker=marker,
-        event=event,
-        baseline=baseline,
-        links=links,
-        by=by,
-        time=time,
-        labels=labels,
-        group=group,
-        entry=event.entry[order],
-        exit=exit,
-        status=event.event[order].astype(float),
-        covariates=event.fixed.X[order] - means,
-        covariate_means=means,
-        measurements=measurements,
-        patients=patients,
-        marker_mean=centre,
-        points=points,
-        flags=(*flags, *more),
-    )
-
-
-def _with_event_rows(
-    marker: MixedDesign, measurements: pd.DataFrame, event: SurvivalDesign, events: pd.DataFrame
-) -> tuple[MixedDesign, pd.DataFrame, list[str]]:
-    """The marker's design for the patients that the event's design has."""
-    name = marker.group_name
-    problems = []
-    ids = events[name]
-    if ids.duplicated().any():
-        problems.append(
-            "the event data must have one row a patient; "
-            f"{name} {_some(ids[ids.duplicated()])} have more"
-        )
-    absent = marker.labels[~marker.labels.isin(ids)]
-    if len(absent):
-        problems.append(f"{name} {_some(absent)} have measurements but no row in the event data")
+    name = check_formulas(markers, causes, time)
+    labels, ordered, flags = common_patients(causes, name)
+    exit = ordered[0][0].exit
+    several = len(markers) > 1
+    chosen, problems = [], []
+    for marker in markers:
+        design, data, more = with_event_rows(marker, labels, causes[0].data[name], name)
+        flags += [flag for flag in more if flag not in flags]
+        group = labels.get_indexer(design.labels)[design.group]
+        at = data[time].iloc[design.rows].to_numpy(dtype=float)
+        what = f" of {marker.name}" if several else ""
+        problems += check_times(what, labels, group, at, exit, name)
+        chosen.append((marker, design, data, group))
     if problems:
         raise DataError(problems)
-    left_out = marker.labels[~marker.labels.isin(ids.iloc[event.rows])]
-    flags = []
-    if len(left_out):
-        flags.append(
-            f"{len(left_out)} patients were left out with their measurements: a value the hazard's "
-            "formula needs is missing."
+    frames = [frame for _, frame in ordered] + [data for _, _, data, _ in chosen]
+    members = []
+    for marker, design, data, group in chosen:
+        patients, unmeasured = patient_rows(design, data, frames, time, labels)
+        if unmeasured:
+            where = "elsewhere" if several else "in the hazard"
+            what = f" of {marker.name}" if several else ""
+            flags.append(f"{unmeasured} patients without a measurement{what} count {where} only.")
+        curve = Curve(design, float(design.y.mean()), patients)
+        prefix = f"{marker.name}." if several else ""
+        members.append(
+            JointMarker(marker.name, prefix, design, data, group, curve, marker.censored)
         )
-        measurements = measurements.loc[~measurements[name].isin(left_out)]
-        marker = mixed_design(marker.formula.text, measurements)
-    return marker, measurements, flags
+    hazards = [
+        _cause(members, cause.name, len(causes) > 1, *of, wanted, baselines[cause.name], time,
+               from_zero)
+        for cause, of, wanted in zip(causes, ordered, links, strict=True)
+    ]  # fmt: skip
+    return JointDesign(tuple(members), tuple(hazards), time, name, labels, tuple(flags), from_zero)
 
 
-def _check(
-    labels: pd.Index, group: np.ndarray, at: np.ndarray, exit: np.ndarray, name: str
-) -> None:
-    problems = []
-    late = np.unique(group[at > exit[group] + ROUNDING * np.abs(exit[group])])
-    if len(late):
-        problems.append(
-            f"{name} {_some(labels[late])} have measurements after their event or end of "
-            "follow-up; a marker is only defined while the patient is followed: check the times, "
-            "or drop those rows"
-        )
-    if not np.isfinite(at).all():
-        problems.append("the time of some measurements is missing or not finite")
-    if (exit <= 0).any():
-        problems.append(f"{name} {_some(labels[exit <= 0])} have no follow-up time (exit at 0)")
-    if problems:
-        raise DataError(problems)
-
-
-def _variables(marker: MixedDesign) -> set[str]:
-    recipes = [marker.fixed.recipe, *(part.recipe for part in marker.random.parts)]
-    return {str(v) for recipe in recipes for v in recipe.required_variables}
-
-
-def _patient_rows(
-    marker: MixedDesign,
-    measurements: pd.DataFrame,
-    events: pd.DataFrame,
-    time: str,
-    labels: pd.Index,
-) -> tuple[pd.DataFrame, list[str]]:
-    """Variables of the marker's formula; for patients never measured, from the event data."""
-    name = marker.group_name
-    used = measurements.iloc[marker.rows]
-    needed = sorted(v for v in _variables(marker) if v in measurements and v not in (time, name))
-    varying = [v for v in needed if (used.groupby(name, observed=True)[v].nunique() > 1).any()]
-    if varying:
-        raise DataError(
-            f"{varying} change within patients. The hazard needs the marker's curve at every "
-            f"time, so the marker's formula may use {time!r} and what is constant within a patient"
-        )
-    rows = used.drop_duplicates(name).set_index(name)[needed]
-    unmeasured = labels[~labels.isin(rows.index)]
-    flags = []
-    if len(unmeasured):
-        missing = [
-            v
-            for v in needed
-            if v not in events or events.set_index(name).loc[unmeasured, v].isna().any()
-        ]
-        if missing:
-            raise DataError(
-                f"{name} {_some(unmeasured)} have no measurement, and the event data do not say "
-                f"their {missing}"
-            )
-        rows = pd.concat([rows, events.set_index(name).loc[unmeasured, needed]])
-        flags.append(f"{len(unmeasured)} patients without a measurement count in the hazard only.")
-    return rows.loc[labels].reset_index(), flags
-
-
-def _some(values: Iterable[Any]) -> str:
-    listed = list(dict.fromkeys(values))
-    return ", ".join(str(v) for v in listed[:5]) + (", ..." if len(listed) > 5 else "")
-
-
-def _points(
-    marker: MixedDesign,
+def _cause(
+    markers: Sequence[JointMarker],
+    name: str,
+    several: bool,
+    event: SurvivalDesign,
+    rows: pd.DataFrame,
+    wanted: Sequence[Sequence[Link]],
     baseline: Baseline,
-    links: Links,
-    by: Iterable[np.ndarray | None],
     time: str,
-    patients: pd.DataFrame,
-    entry: np.ndarray,
-    exit: np.ndarray,
-    marker_mean: float,
-) -> HazardPoints:
-    n = len(exit)
-    inner = time_points(entry, exit, baseline.breaks, baseline.power)
-    owner = np.concatenate([np.arange(n), inner.owner])
-    order = np.argsort(owner, kind="stable")  # so that each exit comes first
-    owner = owner[order]
-    t = np.concatenate([exit, inner.time])[order]
-    weight = np.concatenate([np.zeros(n), inner.weight])[order]
-    x, z, centre = [], [], []
-    for link, columns in zip(links.links, by, strict=True):
-        rows_x = link_rows(link.kind, marker.fixed, patients, time, owner, t)
-        rows_z = link_rows(link.kind, marker.random, patients, time, owner, t)
-        constant = marker_mean * constant_under(link.kind, t)
-        factors = np.ones((n, 1)) if columns is None else np.column_stack([np.ones(n), columns])
-        for factor in factors.T:
-            each = factor[owner]
-            x.append(rows_x.T * each)
-            z.append(rows_z.T * each)
-            centre.append(constant * each)
-    return HazardPoints(
-        start=np.searchsorted(owner, np.arange(n + 1)),
-        weight=weight,
-        basis=np.ascontiguousarray(baseline.basis(t).T),
-        link_x=np.stack(x),
-        link_z=np.stack(z),
-        link_centre=np.stack(centre),
+    from_zero: bool,
+) -> JointCause:
+    suffix = f"[{name}]" if several else ""
+    links, associations = [], []
+    for m, (marker, of_marker) in enumerate(zip(markers, wanted, strict=True)):
+        which = f"[{marker.name}]" if marker.prefix else ""
+        for link in of_marker:
+            by = fixed_design(link.by, rows, intercept=False)[0] if link.by else None
+            links.append((m, link, by))
+            for column in (None, *(by.names if by else ())):
+                term = f"assoc{suffix}.{link.kind}{which}" + (f":{column}" if column else "")
+                associations.append(Association(term, m, link.kind, column))
+    means = event.fixed.X.mean(axis=0)
+    entry = np.zeros_like(event.entry) if from_zero else event.entry
+    curves = [marker.curve for marker in markers]
+    return JointCause(
+        name=name,
+        suffix=suffix,
+        event=event,
+        rows=rows,
+        baseline=baseline,
+        links=tuple(links),
+        covariates=event.fixed.X - means,
+        covariate_means=means,
+        points=hazard_points(curves, baseline, links, rows, time, entry, event.exit),
+        associations=tuple(associations),
     )

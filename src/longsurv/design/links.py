@@ -7,9 +7,9 @@ from 0 to t.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ CHUNK = 200_000
 
 @dataclass(frozen=True)
 class Link:
-    """One link of the marker to the hazard.
+    """One link of a marker to a hazard.
 
     Attributes
     ----------
@@ -37,6 +37,9 @@ class Link:
 
     def __add__(self, other: Link | Links) -> Links:
         return Links((self,)) + other
+
+    def __str__(self) -> str:
+        return f"{self.kind}({f'by={self.by!r}' if self.by else ''})"
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,64 @@ def as_links(link: Link | Links) -> Links:
     if len(set(kinds)) < len(kinds):
         raise LongsurvError(f"each kind of link can be given once; got {' + '.join(kinds)}")
     return several
+
+
+Wanted = Link | Links | Sequence[Link | Links | None] | Mapping[str, Any] | None
+
+
+def links_of(
+    wanted: Wanted, markers: Sequence[str], causes: Sequence[str]
+) -> tuple[tuple[tuple[Link, ...], ...], ...]:
+    """The links of every cause to every marker.
+
+    Parameters
+    ----------
+    wanted : Link, Links, sequence, mapping or None
+        One link or sum of links: the same for every marker and cause. A sequence: one for each
+        marker, in their order. A mapping: by marker, or by cause, and each cause's again any of
+        these. What a mapping leaves out, or says None of, has no link.
+    markers, causes : sequence of str
+        Their names.
+
+    Returns
+    -------
+    tuple
+        Of a cause, of a marker, its links.
+
+    Raises
+    ------
+    LongsurvError
+        For names that are neither markers nor causes, or a sequence of another length.
+    """
+    if isinstance(wanted, Mapping) and wanted and set(wanted) <= set(causes):
+        if set(wanted) <= set(markers):
+            raise LongsurvError(
+                f"{sorted(wanted)} are names of markers and of causes; rename one of them"
+            )
+        return tuple(_links_by_marker(wanted.get(cause), markers, causes) for cause in causes)
+    return (_links_by_marker(wanted, markers, causes),) * len(causes)
+
+
+def _links_by_marker(
+    wanted: Wanted, markers: Sequence[str], causes: Sequence[str]
+) -> tuple[tuple[Link, ...], ...]:
+    if wanted is None:
+        return ((),) * len(markers)
+    if isinstance(wanted, Mapping):
+        if wrong := [str(key) for key in wanted if key not in markers]:
+            raise LongsurvError(
+                f"link names {wrong}; the markers are {list(markers)} and the causes {list(causes)}"
+            )
+        each = [wanted.get(marker) for marker in markers]
+    elif isinstance(wanted, Sequence):
+        if len(wanted) != len(markers):
+            raise LongsurvError(
+                f"link lists {len(wanted)} links for {len(markers)} markers, {list(markers)}"
+            )
+        each = list(wanted)
+    else:
+        each = [wanted] * len(markers)
+    return tuple(() if one is None else as_links(one).links for one in each)
 
 
 def value(by: str | None = None) -> Link:

@@ -9,10 +9,10 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from longsurv.design.fixed import FixedDesign, fixed_design, response
+from longsurv.design.fixed import FixedDesign, fixed_design, present, response
 from longsurv.design.formula import Formula, RandomTerm, parse
 from longsurv.design.residual import Residual, ResidualDesign
-from longsurv.errors import DataError, FormulaError
+from longsurv.errors import DataError, EstimationError, FormulaError
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,23 @@ class MixedDesign:
         return (*first, *(name for sds, cors in named for name in (*sds, *cors)))
 
 
+def check_variation(design: MixedDesign, beta: np.ndarray) -> None:
+    """Refuse a response that the least-squares coefficients beta (p,) reproduce to rounding.
+
+    Raises
+    ------
+    EstimationError
+        Such a response has no residual variance, and the likelihood no maximum.
+    """
+    y = design.y
+    if np.abs(y - design.fixed.X @ beta).max() > 1e-13 * np.abs(y).max():
+        return
+    what = "the fixed effects reproduce every measurement exactly, so no variance is left over"
+    if (y == y[0]).all():
+        what = f"the response is {y[0]:g} in every row, so there is no variation to model"
+    raise EstimationError(f"{design.formula.text!r} cannot be fitted: {what}")
+
+
 def mixed_design(
     formula: str, data: pd.DataFrame, residual: Residual | None = None, *, structured: bool = False
 ) -> MixedDesign:
@@ -196,7 +213,7 @@ def mixed_design(
         raise FormulaError(f"{formula!r}: the data have no column {missing[0]!r} to group rows by")
     y = response(parsed.response, data)
     fixed, complete = fixed_design(parsed.fixed, data)
-    complete = complete & ~np.isnan(y) & data[columns].notna().all(axis=1).to_numpy()
+    complete = complete & ~np.isnan(y) & present(data, columns)
     random = {}
     for name, of_group in terms.items():
         random[name], known = _random_design(of_group, data, formula)
@@ -227,7 +244,7 @@ def mixed_design(
     if residual is not None and residual.patient:
         _check_finest(patients, residual, used)
     pairs = None
-    if outer or correlated:
+    if outer or correlated or not terms:
         pairs = (residual or Residual()).design(used, patients.group)
     return MixedDesign(
         formula=parsed,
@@ -268,7 +285,9 @@ def _random_design(
             "intercept out of a term with 0, as in (1 | id) + (0 + time | id)"
         )
     # Parts may differ in their complete rows; then the design is made again from the common ones.
-    X = np.hstack([p.X for p in parts]) if complete.all() else np.empty((0, len(names)))
+    X = np.empty((0, len(names)))
+    if complete.all():
+        X = parts[0].X if len(parts) == 1 else np.hstack([p.X for p in parts])
     return RandomDesign(tuple(parts), X, tuple(names), tuple(blocks)), complete
 
 
@@ -284,7 +303,7 @@ def _groups(columns: Sequence[str], data: pd.DataFrame, name: str) -> tuple[np.n
         labels = pd.Index([":".join(map(str, row)) for row in keys.iloc[first].to_numpy()])
     if len(labels) < 2:
         raise DataError(f"column {name!r} has one value only; random effects need several patients")
-    return codes.astype(np.int64), labels
+    return codes.astype(np.int64, copy=False), labels
 
 
 def _with_patients(

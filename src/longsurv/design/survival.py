@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from longsurv.design.fixed import FixedDesign, _independent_columns, fixed_design, response
+from longsurv.design.fixed import FixedDesign, _independent_columns, fixed_design, present, response
 from longsurv.design.formula import Formula, _top_level_terms, parse
 from longsurv.errors import DataError, FormulaError
 
@@ -190,8 +190,9 @@ def survival_design(
     offset = _offset(data, offset_term) if offset_term else np.zeros(len(data))
 
     fixed, complete = fixed_design(parsed.fixed, data, intercept=False)
-    usable = complete & ~np.isnan([entry, exit_, event, weight, offset]).any(axis=0)
-    usable &= data[single].notna().all(axis=1).to_numpy()
+    usable = complete & present(data, single)
+    for values in (entry, exit_, event, weight, offset):
+        usable &= ~np.isnan(values)
     weightless = usable & (weight == 0)
     usable &= ~weightless
     if not usable.any():

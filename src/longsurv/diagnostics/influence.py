@@ -1,13 +1,13 @@
 """Influence of single patients: the model is refitted, variances and all, without each of them.
 
 In a cohort of forty one patient can carry a result. A refit costs milliseconds, so none of the
-usual one-step approximations is needed: a patient's rows are taken out of the sufficient statistics
-and the likelihood is maximised again.
+usual one-step approximations is needed: a patient's rows are taken out of the data, or of the
+sufficient statistics where a model has them, and the likelihood is maximised again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +23,10 @@ NEEDED = ("term", "estimate", "std_error", "df", "p_value", "conf_low", "conf_hi
 
 LOST = "without this patient's measurements the data no longer determine every coefficient"
 
-Estimand = Callable[[Any], pd.DataFrame]
+type Found = pd.DataFrame | pd.Series | Mapping[str, float] | float
+type Estimand = (
+    Callable[[Any], Found] | str | Mapping[str, float] | Sequence[float] | np.ndarray | pd.DataFrame
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,13 +37,13 @@ class Influence:
     ----------
     patients : DataFrame, one row a patient
         The patient; rows (measurements left out); cooks_distance; sigma (residual SD without the
-        patient); turns (the estimands whose verdict would change); note (why a refit
-        failed).
+        patient, of a linear model); turns (the estimands whose verdict would change); note (why a
+        refit failed).
     terms : DataFrame, one row a patient and estimand
         The patient; term; estimate (without the patient); change (from all patients); change_in_se
         (over the standard error with all patients); p_value, conf_low, conf_high (without the
         patient); sign_changes; verdict_changes (the interval is no longer above 0, below it or
-        across it as it was).
+        across it as it was; never so for an estimand without an interval).
     level : float
         Of the intervals the verdicts rest on.
     unit : str
@@ -77,8 +80,9 @@ class Influence:
 
 
 def tidy(fit: Any) -> pd.DataFrame:
-    """The coefficients, the estimands of `influence` by default."""
-    return fit.tidy()
+    """The fixed effects, the estimands of `influence` by default."""
+    table = fit.tidy()
+    return table[table["term"].isin(fit.design.fixed.names)]
 
 
 def influence(
@@ -88,11 +92,12 @@ def influence(
 
     Parameters
     ----------
-    fit : MixedEstimate
-    estimand : callable, optional
-        Takes a fit and returns a table with columns term, estimate, std_error, df, p_value,
-        conf_low and conf_high, as in ``lambda f: f.means(["phase", "group"]).contrast("phase",
-        "group")``. The coefficients by default.
+    fit : MixedEstimate or GeneralisedEstimate
+    estimand : callable or contrast, optional
+        Takes a fit and returns a number, several by name, or a table with columns term, estimate,
+        std_error, df, p_value, conf_low and conf_high on a scale where 0 is no effect, as in
+        ``lambda f: f.means(["phase", "group"]).contrast("phase", "group")``. Or a contrast, as
+        ``fit.contrast`` takes it. The coefficients by default.
     by : str, optional
         Leave out each group of an outer grouping, such as each site, instead of each patient.
     level : float
@@ -106,8 +111,7 @@ def influence(
         19:15-18).
     """
     precision = np.linalg.inv(fit.reference.cov)
-    (name, group, labels), whole = _units(fit.design, by), estimand(fit)
-    _check(whole)
+    (name, group, labels), whole = _units(fit.design, by), _table(estimand, fit)
     rows, tables = [], []
     for i, label in enumerate(labels):
         left_out = group == i
@@ -119,14 +123,17 @@ def influence(
         step = fit.coefficients - without.coefficients
         cook = float(step @ precision @ step) / len(step)
         note = "" if without.converged else f"not converged: {without.optimum.status}"
-        rows.append((label, int(left_out.sum()), cook, without.sigma, note))
-        tables.append(estimand(without).assign(**{name: label}))
+        sigma = getattr(without, "sigma", np.nan)
+        rows.append((label, int(left_out.sum()), cook, sigma, note))
+        tables.append(_table(estimand, without).assign(**{name: label}))
     if not tables:
         raise LongsurvError("the model cannot be fitted without any one of the patients")
     terms = _compared(name, whole, pd.concat(tables, ignore_index=True), level)
     patients = pd.DataFrame(rows, columns=[name, "rows", "cooks_distance", "sigma", "note"])
     turns = terms[terms["verdict_changes"]].groupby(name, sort=False)["term"].agg("; ".join)
     patients.insert(4, "turns", patients[name].map(turns).fillna("").astype(str))
+    if not hasattr(fit, "sigma"):
+        patients = patients.drop(columns="sigma")
     unit = "patient" if name == fit.design.group_name else name
     return Influence(patients, terms, level, unit)
 
@@ -142,14 +149,23 @@ def _units(design: Any, by: str | None) -> tuple[str, np.ndarray, pd.Index]:
     raise LongsurvError(f"by is one of {known}, not {by!r}")
 
 
-def _check(table: pd.DataFrame) -> None:
-    missing = [name for name in NEEDED if name not in table]
+def _table(estimand: Estimand, fit: Any) -> pd.DataFrame:
+    """The estimand of a fit as a table of `NEEDED`, which of a bare number is mostly missing."""
+    found = estimand(fit) if callable(estimand) else fit.contrast(estimand)
+    if not isinstance(found, pd.DataFrame):
+        if isinstance(found, pd.Series):
+            found = found.to_dict()
+        numbers = found if isinstance(found, Mapping) else {"estimand": float(found)}
+        table = pd.DataFrame({"term": list(numbers), "estimate": list(numbers.values())})
+        found = table.reindex(columns=list(NEEDED)).astype(dict.fromkeys(NEEDED[1:], float))
+    missing = [name for name in NEEDED if name not in found]
     if missing:
         raise LongsurvError(
             f"the estimand's table has no column {missing}; it needs {list(NEEDED)}"
         )
-    if table["term"].duplicated().any():
+    if found["term"].duplicated().any():
         raise LongsurvError("the estimand's table names a term twice")
+    return found
 
 
 def _verdict(table: pd.DataFrame, level: float) -> pd.Series:
@@ -188,11 +204,12 @@ def _compared(name: str, whole: pd.DataFrame, without: pd.DataFrame, level: floa
 def _refit(fit: Any, i: int, left_out: np.ndarray) -> Any:
     """The model without patient i, whose rows are marked in left_out, shape (n,)."""
     kept, design = ~left_out, fit.design
-    df = fit.reference.method.lower()
-    if design.structured:
+    # How a linear mixed model was fitted; others are fitted in one way only.
+    options = (fit.method, fit.reference.method.lower()) if hasattr(fit, "sigma") else ()
+    if not isinstance(fit.data, LMMData):
         others = np.ones(len(fit.spec.data), dtype=bool)
         others[design.rows[left_out]] = False
-        without = replace(fit.spec, data=fit.spec.data.loc[others]).fit(fit.method, df)
+        without = replace(fit.spec, data=fit.spec.data.loc[others]).fit(*options)
         if without.names != fit.names:
             raise LongsurvError(LOST)
         return without
@@ -213,7 +230,7 @@ def _refit(fit: Any, i: int, left_out: np.ndarray) -> Any:
     spec = replace(fit.spec)
     # Both are cached on the specification, from which everything else is made.
     vars(spec).update(design=smaller, statistics=statistics)
-    return spec.fit(fit.method, df)
+    return spec.fit(*options)
 
 
 def without_patient(data: LMMData, i: int, X: np.ndarray, y: np.ndarray) -> LMMData:

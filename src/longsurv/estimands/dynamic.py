@@ -1,35 +1,41 @@
 """Survival of a patient from the measurements so far, by a joint model.
 
     P(T > u | T > t, y until t) = E[S(u | b) | y] / E[S(t | b) | y]
+    P(T <= u, cause c | T > t, y until t) = int_t^u E[h_c(s | b) S(s | b) | y] ds / E[S(t | b) | y]
 
-Numerator and denominator are survival factors of the joint likelihood
-(`longsurv.likelihood.joint`) of a patient censored at u and at t: the random effects are
-integrated out, nothing is simulated.
+with S the probability of no event of any cause. Every mean is a factor of the joint likelihood
+(`longsurv.likelihood.joint`) of a patient censored, or with an event, at that time: the random
+effects are integrated out, nothing is simulated.
 
-Rizopoulos (2011), Biometrics 67:819-829.
+Rizopoulos (2011), Biometrics 67:819-829; Andrinopoulou et al. (2015), Stat Med 34:3200-3213.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from longsurv.design.fixed import response
-from longsurv.design.joint import JointDesign
+from longsurv.design.generalised import CENSORING
+from longsurv.design.joint import JointDesign, JointMarker, NewData
 from longsurv.design.quadrature import normal_grid
-from longsurv.errors import DataError, LongsurvError
-from longsurv.likelihood import joint, lmm
+from longsurv.errors import DataError, FormulaError, LongsurvError
+from longsurv.likelihood import joint
 
 LEAST_NODES = 7
+MOST_POINTS = 2500
+LEAST_PIECES, POINTS_A_PIECE = 4, 5
+"""Of the integral over time behind an incidence."""
 
 
 def conditional_survival(
     design: JointDesign,
     data: joint.JointData,
-    newdata: pd.DataFrame,
+    newdata: NewData,
     at: float,
     times: Sequence[float],
     thetas: np.ndarray,
@@ -41,9 +47,10 @@ def conditional_survival(
     design : JointDesign
     data : JointData
         Of the fit, for its coordinates.
-    newdata : DataFrame
-        Measurements with the columns of both formulas; what is constant within a patient is taken
-        from the patient's first row. Rows after `at` only tell the covariates.
+    newdata : DataFrame or mapping of str to DataFrame
+        Measurements with the columns of all formulas, in one frame or by marker; what is constant
+        within a patient is taken from the patient's first row that has it. Rows after `at` only
+        tell the covariates.
     at : float
     times : sequence of float
         Not before `at`.
@@ -56,43 +63,111 @@ def conditional_survival(
         The patient's column and "time", a row for each patient and time.
     survival : ndarray, shape (S, rows of the frame)
     """
-    grid = _check(design, newdata, at, times)
-    name, time = design.marker.group_name, design.time
-    codes, labels = pd.factorize(newdata[name], sort=True)
-    first = newdata.iloc[np.unique(codes, return_index=True)[1]]
-    n, m = len(labels), 1 + len(grid)
+    grid, people = _read(design, newdata, at, times)
+    n, m = len(people.labels), 1 + len(grid)
     exits = np.tile(np.concatenate([[at], grid]), n)
-    rows = first.iloc[np.repeat(np.arange(n), m)]
-    surv = design.event.formula.surv
-    entry = rows[surv[0]].to_numpy(dtype=float) if len(surv) == 3 else np.zeros(n * m)
-    if (entry > at).any():
-        raise LongsurvError(f"some patients enter after {at:g}, the time from which to predict")
-    points = design.hazard_points(rows, rows, entry, exits)
-    before = newdata[time].to_numpy(dtype=float) <= at
-    marker = _in_coordinates(data.marker, design, newdata.loc[before], codes[before], n)
-    censored = joint.JointData(
-        marker=replace(
-            marker, ztz=np.repeat(marker.ztz, m, axis=0), ztw=np.repeat(marker.ztw, m, axis=0)
-        ),
-        event=np.zeros(n * m),
-        covariates=design.event.fixed.rebuild(rows) - design.covariate_means,
-        **vars(points),
-        **vars(normal_grid(max(LEAST_NODES, len(data.nodes)), data.marker.q)),
-    )
-    logs = np.array([joint.log_survival_factors(censored, theta) for theta in thetas])
+    logs = _factors(design, data, people, exits, thetas)
     logs = logs.reshape(len(thetas), n, m)
     survival = np.exp(np.minimum(logs[:, :, 1:] - logs[:, :, :1], 0.0)).reshape(len(thetas), -1)
-    frame = pd.DataFrame({name: np.repeat(labels, m - 1), "time": np.tile(grid, n)})
-    return frame, survival
+    frame = {design.group_name: np.repeat(people.labels, m - 1), "time": np.tile(grid, n)}
+    return pd.DataFrame(frame), survival
+
+
+def conditional_incidence(
+    design: JointDesign,
+    data: joint.JointData,
+    newdata: NewData,
+    at: float,
+    times: Sequence[float],
+    thetas: np.ndarray,
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Probability of each cause's event by later times; arguments as `conditional_survival`.
+
+    Returns
+    -------
+    frame : DataFrame
+        The patient's column, "time" and "cause", a row for each patient, time and cause.
+    incidence : ndarray, shape (S, rows of the frame)
+    """
+    grid, people = _read(design, newdata, at, times)
+    n, end = len(people.labels), float(grid.max())
+    breaks = [t for cause in design.causes for t in cause.baseline.breaks if at < t < end]
+    edges = np.unique(np.concatenate([np.linspace(at, end, LEAST_PIECES + 1), grid, breaks]))
+    x, w = np.polynomial.legendre.leggauss(POINTS_A_PIECE)
+    half = 0.5 * np.diff(edges)
+    inner = (0.5 * (edges[1:] + edges[:-1])[:, None] + half[:, None] * x).ravel()
+    start = _factors(design, data, people, np.full(n, at), thetas)
+    tables = []
+    for k in range(len(design.causes)):
+        logs = _factors(design, data, people, np.tile(inner, n), thetas, cause=k)
+        ratio = np.exp(logs.reshape(len(thetas), n, -1) - start[:, :, None])
+        pieces = (ratio.reshape(len(thetas), n, len(half), len(x)) * w).sum(axis=-1) * half
+        until = np.concatenate([np.zeros((len(thetas), n, 1)), np.cumsum(pieces, axis=-1)], axis=-1)
+        tables.append(until[:, :, np.searchsorted(edges, grid)])
+    incidence = np.stack(tables, axis=-1).reshape(len(thetas), -1)
+    causes = [cause.name for cause in design.causes]
+    frame = {
+        design.group_name: np.repeat(people.labels, len(grid) * len(causes)),
+        "time": np.tile(np.repeat(grid, len(causes)), n),
+        "cause": causes * (n * len(grid)),
+    }
+    return pd.DataFrame(frame), incidence
+
+
+@dataclass(frozen=True)
+class _People:
+    """New patients: one row each, their entry, and each marker's measurements until `at`."""
+
+    labels: pd.Index
+    first: pd.DataFrame
+    entry: np.ndarray
+    measured: list[tuple[pd.DataFrame, np.ndarray]]
+
+
+def _read(
+    design: JointDesign, newdata: NewData, at: float, times: Sequence[float]
+) -> tuple[np.ndarray, _People]:
+    frames = _frames(design, newdata)
+    grid = _check(design, frames, at, times)
+    name, time = design.group_name, design.time
+    whole = pd.concat(list(frames.values())) if len(frames) > 1 else frames[next(iter(frames))]
+    labels = pd.Index(pd.factorize(whole[name], sort=True)[1])
+    first = whole.groupby(name, sort=True, observed=True).first().reset_index()
+    surv = design.causes[0].event.formula.surv
+    entry = np.zeros(len(labels))
+    if len(surv) == 3 and not design.from_zero:
+        if surv[0] not in first:
+            raise FormulaError(f"the new data need the column {surv[0]!r}, the time of entry")
+        entry = first[surv[0]].to_numpy(dtype=float)
+    if (entry > at).any():
+        raise LongsurvError(f"some patients enter after {at:g}, the time from which to predict")
+    measured = []
+    for marker in design.markers:
+        frame = frames.get(marker.name, frames.get(""))
+        assert frame is not None
+        before = frame.loc[(frame[time] <= at).to_numpy()]
+        measured.append((before, labels.get_indexer(before[name])))
+    return grid, _People(labels, first, entry, measured)
+
+
+def _frames(design: JointDesign, newdata: NewData) -> dict[str, pd.DataFrame]:
+    """The new data by marker; under "" if they are one frame."""
+    if isinstance(newdata, pd.DataFrame):
+        return {"": newdata}
+    names = [marker.name for marker in design.markers]
+    if set(newdata) != set(names):
+        raise LongsurvError(f"the new data are of {sorted(newdata)}; the markers are {names}")
+    return dict(newdata)
 
 
 def _check(
-    design: JointDesign, newdata: pd.DataFrame, at: float, times: Sequence[float]
+    design: JointDesign, frames: Mapping[str, pd.DataFrame], at: float, times: Sequence[float]
 ) -> np.ndarray:
-    missing = [c for c in (design.marker.group_name, design.time) if c not in newdata]
-    if missing:
-        raise LongsurvError(f"the new data need the columns {missing}")
-    if newdata.empty:
+    for frame in frames.values():
+        missing = [c for c in (design.group_name, design.time) if c not in frame]
+        if missing:
+            raise LongsurvError(f"the new data need the columns {missing}")
+    if all(frame.empty for frame in frames.values()):
         raise DataError("the new data have no rows")
     grid = np.atleast_1d(np.asarray(times, dtype=float))
     if (
@@ -103,30 +178,90 @@ def _check(
         or at < 0
     ):
         raise LongsurvError(f"times must be finite and not before at={at:g}; got {times!r}")
-    if max(at, grid.max()) > design.baseline.upper * (1 + 1e-9):
+    upper = min(cause.baseline.upper for cause in design.causes)
+    if max(at, grid.max()) > upper * (1 + 1e-9):
         raise LongsurvError(
-            f"follow-up ended at {design.baseline.upper:g}: nothing is known about the hazard "
+            f"follow-up ended at {upper:g}: nothing is known about the hazard "
             f"after it, so survival to {grid.max():g} cannot be predicted"
         )
     return grid
 
 
-def _in_coordinates(
-    fitted: lmm.LMMData, design: JointDesign, rows: pd.DataFrame, group: np.ndarray, n: int
-) -> lmm.LMMData:
-    """Sufficient statistics of new measurements in the coordinates of the fitted ones."""
-    p, q = fitted.p, fitted.q
-    ztz, ztw = np.zeros((n, q, q)), np.zeros((n, q, p + 1))
-    if len(rows):
-        y = response(design.marker.formula.response, rows)
-        if np.isnan(y).any():
-            raise DataError(
-                f"{int(np.isnan(y).sum())} rows of the new data have no "
-                f"{design.marker.formula.response}; leave them out"
-            )
-        X = design.marker.fixed.rebuild(rows)
-        Z = design.marker.random.rebuild(rows) / fitted.z_scale
-        W = np.column_stack([np.linalg.solve(fitted.r.T, X.T).T, y - X @ fitted.beta_ols])
-        np.add.at(ztz, group, Z[:, :, None] * Z[:, None, :])
-        np.add.at(ztw, group, Z[:, :, None] * W[:, None, :])
-    return replace(fitted, ztz=ztz, ztw=ztw)
+def _factors(
+    design: JointDesign,
+    data: joint.JointData,
+    people: _People,
+    exits: np.ndarray,
+    thetas: np.ndarray,
+    cause: int | None = None,
+) -> np.ndarray:
+    """Log factors, shape (S, n m), of m copies of each patient that leave at `exits`, (n m,).
+
+    The copies are censored then, or have an event of a cause.
+    """
+    n = len(people.labels)
+    m = len(exits) // n
+    rows = people.first.iloc[np.repeat(np.arange(n), m)]
+    entry = np.repeat(people.entry, m)
+    frames = [rows] * len(design.markers)
+    causes = tuple(
+        joint.CauseData(
+            np.full(n * m, float(k == cause)),
+            one.event.fixed.rebuild(rows) - one.covariate_means,
+            **vars(design.points(one, frames, rows, entry, exits)),
+        )
+        for k, one in enumerate(design.causes)
+    )
+    markers = tuple(
+        _copies(marker, fitted, frame, group, n, m, single=len(design.markers) == 1)
+        for marker, fitted, (frame, group) in zip(
+            design.markers, data.markers, people.measured, strict=True
+        )
+    )
+    nodes = max(LEAST_NODES, len(data.nodes))
+    while nodes > len(data.nodes) and nodes**data.q > MOST_POINTS:
+        nodes -= 2
+    copies = joint.JointData(markers, causes, **vars(normal_grid(nodes, data.q)))
+    return np.array([joint.log_survival_factors(copies, theta) for theta in thetas])
+
+
+def _copies(
+    marker: JointMarker,
+    fitted: joint.MarkerData,
+    rows: pd.DataFrame,
+    group: np.ndarray,
+    n: int,
+    m: int,
+    *,
+    single: bool,
+) -> joint.MarkerData:
+    """New measurements of m copies of n patients, in the coordinates of the fitted ones."""
+    formula = marker.design.formula
+    named = [c for c in rows if c in re.findall(r"\w+", formula.response)]
+    known = rows[named].notna().all(axis=1).to_numpy()
+    if single and not known.all():
+        raise DataError(
+            f"{int((~known).sum())} rows of the new data have no {formula.response}; leave them out"
+        )
+    rows, group = rows.loc[known], group[known]
+    if not len(rows):
+        return fitted.without_values(n * m)
+    y = response(formula.response, rows)
+    X, Z = marker.design.fixed.rebuild(rows), marker.design.random.rebuild(rows)
+    kind = _kind(marker, rows)
+    take = np.repeat(np.arange(len(y)), m)
+    copies = group[take] * m + np.tile(np.arange(m), len(y))
+    return fitted.of(X[take], y[take], Z[take], copies, n * m, kind[take])
+
+
+def _kind(marker: JointMarker, rows: pd.DataFrame) -> np.ndarray:
+    """Censoring of new measurements, as in `Censored`."""
+    column = marker.censored
+    if column is None:
+        return np.zeros(len(rows), dtype=np.int64)
+    if column not in rows:
+        raise FormulaError(f"the new data need the column {column!r}: none, left or right")
+    kind = pd.Index(CENSORING).get_indexer(rows[column].astype(object))
+    if (kind < 0).any():
+        raise DataError(f"column {column!r} of the new data must hold none, left or right")
+    return kind

@@ -12,6 +12,7 @@ from longsurv.errors import EstimationError
 
 # Beyond this log odds a fitted probability is 0 or 1 for all purposes: the sign of separation.
 _FARTHEST = 10.0
+PRIOR_SD = 2.5  # of a log odds ratio per standard deviation of its covariate
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +54,51 @@ def fit_propensity(X: np.ndarray, treated: np.ndarray) -> Propensity:
         return Propensity(coefficients, special.expit(X @ coefficients), "logistic")
     coefficients = _firth(X, treated.astype(float))
     return Propensity(coefficients, special.expit(X @ coefficients), "firth", reason)
+
+
+def propensity_draws(X: np.ndarray, treated: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Fit the regression under many weightings of the patients at once.
+
+    Under some of the weightings a few patients with little weight are all that keeps the covariates
+    from separating the groups, so every fit is a posterior mode: the prior of a log odds ratio is
+    Normal(0, 2.5 / SD(x)), that of the intercept flat.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, p)
+        Of full column rank, with the intercept first.
+    treated : ndarray of bool, shape (n,)
+    weights : ndarray, shape (draws, n)
+        Positive; each row sums to n.
+
+    Returns
+    -------
+    ndarray, shape (draws, n)
+        Probability of treatment.
+
+    Raises
+    ------
+    EstimationError
+        If some fit does not converge.
+    """
+    centred = X[:, 1:] - X[:, 1:].mean(axis=0)
+    S = np.column_stack([X[:, 0], centred / centred.std(axis=0)])
+    n, p = S.shape
+    precision = np.diag([0.0] + [PRIOR_SD**-2] * (p - 1))
+    products = (S[:, :, None] * S[:, None, :]).reshape(n, p * p)
+    beta, active = np.zeros((len(weights), p)), np.arange(len(weights))
+    for _ in range(100):
+        case, e = weights[active], special.expit(beta[active] @ S.T)
+        information = ((case * e * (1 - e)) @ products).reshape(-1, p, p) + precision
+        score = (case * (treated - e)) @ S - beta[active] @ precision
+        step = np.linalg.solve(information, score[:, :, None])[:, :, 0]
+        size = np.abs(step @ S.T).max(axis=1)
+        # Newton's steps overshoot where most probabilities are near 0 or 1.
+        beta[active] += step * np.minimum(1.0, 2.0 / np.maximum(size, 1e-300))[:, None]
+        active = active[size > 1e-8]
+        if len(active) == 0:
+            return special.expit(beta @ S.T)
+    raise EstimationError(f"the propensity score did not converge in {len(active)} draws")
 
 
 def _maximum_likelihood(X: np.ndarray, treated: np.ndarray) -> tuple[np.ndarray | None, str]:

@@ -1,14 +1,15 @@
 """Risks standardised over the cohort: what if everyone had been treated, or no one?
 
 g-computation (Robins 1986): predict each patient's risk at the horizon under either treatment, with
-the patient's own covariates, and average over the cohort. The answer is a difference of risks, on
-the scale on which a treatment is decided, and rests on the model's adjustment: treatment must be as
-good as random given the covariates of the formula.
+the patient's own covariates, and average over the cohort. The answer is a difference of risks, or
+of mean times alive, on the scale on which a treatment is decided, and rests on the model's
+adjustment: treatment must be as good as random given the covariates of the formula. A model of the
+treatment alone gives the unadjusted answer.
 
 What the uncertainty includes. For an estimate: coefficients and baseline hazard, by the delta
-method. For a posterior: both, draw by draw, the baseline hazard from its posterior under a vague
-gamma-process prior. For either the patients are given: the answer is about patients like these,
-not about a population they were drawn from.
+method. For a posterior: both, draw by draw, the baseline hazard of a Cox model from its posterior
+under a vague gamma-process prior. For either the patients are given: the answer is about patients
+like these, not about a population they were drawn from.
 """
 
 from __future__ import annotations
@@ -26,9 +27,16 @@ REDUCTIONS = (0.0, 0.01, 0.05)
 
 DRAWS_AT_ONCE = 20_000_000
 
+COLUMNS = ("term", "estimate", "std_error", "conf_low", "conf_high")
+MEAN_TERMS = ("mean time difference", "mean time ratio")
+
 
 class SurvivalResult(Protocol):
-    """A fitted survival model or its posterior; one of the two last methods must be there."""
+    """A fitted survival model (with `mean_survival`) or a posterior (with `survival_draws`).
+
+    Mean times need `mean_survival_at` of a fitted model, and either `area_rule` or, for survival in
+    steps, the event times in `data.times`.
+    """
 
     spec: Any
     design: Any
@@ -50,7 +58,7 @@ def risk_difference(
 
     Parameters
     ----------
-    result : SurvivalEstimate or SurvivalPosterior
+    result : SurvivalEstimate, SurvivalPosterior, HazardEstimate or HazardPosterior
     treatment : str
         Column of the data.
     horizon : float
@@ -75,32 +83,135 @@ def risk_difference(
         If there is no such column, or its levels leave open which two to compare, or the horizon is
         beyond the last exit.
     """
+    low, high, frames = _two_cohorts(result, treatment, horizon, treated, reference, level)
+    names = [f"risk ({low})", f"risk ({high})"]
+    if hasattr(result, "survival_draws"):
+        alive = [_mean_draws(result, f, np.array([horizon]), np.ones(1)) for f in frames]
+        return _of_draws(1.0 - np.stack(alive), names, level)
+    survival, cov = _method(result, "mean_survival")(frames, horizon)
+    return _of_moments(1.0 - survival, cov, names, level)
+
+
+def restricted_mean_difference(
+    result: SurvivalResult,
+    treatment: str,
+    horizon: float,
+    *,
+    treated: Hashable | None = None,
+    reference: Hashable | None = None,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Standardised mean times alive to the horizon under two treatments, and their comparison.
+
+    The area under the cohort's mean survival curve, from the first entry on. See `risk_difference`
+    for the arguments and what is refused.
+
+    Returns
+    -------
+    DataFrame
+        Rows "mean time (reference)", "mean time (treated)" with the names of the levels, "mean time
+        difference" (treated minus reference), "mean time ratio". Columns term, estimate, std_error
+        (of the logarithm for the ratio), conf_low, conf_high; p_value (Wald) for an estimate; for a
+        posterior prob_longer, the probability that the treated live longer up to the horizon. A
+        posterior's estimate is its mean, of the ratio its median.
+    """
+    low, high, frames = _two_cohorts(result, treatment, horizon, treated, reference, level)
+    first = float(result.design.entry.min())
+    if not horizon > first:
+        raise LongsurvError(f"nobody is at risk before {first:g}; the horizon is {horizon:g}")
+    times, weights = _area_rule(result, first, horizon)
+    names = [f"mean time ({low})", f"mean time ({high})"]
+    if hasattr(result, "survival_draws"):
+        means = np.stack([_mean_draws(result, f, times, weights) for f in frames])
+        return _of_drawn_means(means, names, level)
+    survival, cov = _method(result, "mean_survival_at")(frames, times)
+    cov = np.einsum("atbs,t,s->ab", cov, weights, weights)
+    return _of_mean_moments(survival @ weights, cov, names, level)
+
+
+def _two_cohorts(
+    result: Any,
+    treatment: str,
+    horizon: float,
+    treated: Hashable | None,
+    reference: Hashable | None,
+    level: float,
+) -> tuple[Hashable, Hashable, list[pd.DataFrame]]:
+    """The two levels, and the cohort with either for everybody."""
     if not 0.0 < level < 1.0:
         raise LongsurvError(f"level is a probability between 0 and 1, such as 0.95; got {level!r}")
     check_horizon(result.design, horizon)
     cohort = result.spec.data.iloc[result.design.rows[result.design.first_rows]]
     low, high = two_levels(cohort, treatment, treated, reference)
-    frames = [with_treatment(cohort, treatment, chosen) for chosen in (low, high)]
-    names = [f"risk ({low})", f"risk ({high})"]
-    if hasattr(result, "survival_draws"):
-        return _of_draws(np.stack([_mean_risk(result, f, horizon) for f in frames]), names, level)
-    if not hasattr(result, "mean_survival"):
-        raise LongsurvError(f"a {type(result).__name__} predicts no survival to standardise")
-    survival, cov = result.mean_survival(frames, horizon)
-    return _of_moments(1.0 - survival, cov, names, level)
+    return low, high, [with_treatment(cohort, treatment, chosen) for chosen in (low, high)]
 
 
-def _mean_risk(result: Any, data: pd.DataFrame, horizon: float) -> np.ndarray:
-    """Draws of the mean risk over the rows, shape (draws,); so many rows at a time as fit memory.
+def _method(result: Any, name: str) -> Any:
+    if not hasattr(result, name):
+        raise LongsurvError(f"a {type(result).__name__} has no {name}: nothing to standardise")
+    return getattr(result, name)
 
-    A draw's baseline hazard is the same for all rows, and for both treatments.
+
+def _mean_draws(
+    result: Any, data: pd.DataFrame, times: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Draws of the weighted sum over times of mean survival over the rows, shape (draws,).
+
+    So many rows at a time as fit memory. A draw's baseline hazard is the same for all rows, and for
+    both treatments.
     """
-    total, start, size = 0.0, 0, 2000
+    total, start, size = 0.0, 0, max(1, 2000 // len(times))
     while start < len(data):
-        survival = result.survival_draws(data.iloc[start : start + size], [horizon])
-        total = total + (1.0 - survival[:, :, 0]).sum(axis=1)
-        start, size = start + size, max(1, DRAWS_AT_ONCE // len(survival))
+        survival = result.survival_draws(data.iloc[start : start + size], list(times))
+        total = total + survival.sum(axis=1) @ weights
+        start, size = start + size, max(1, DRAWS_AT_ONCE // (len(survival) * len(times)))
     return np.asarray(total) / len(data)
+
+
+def _area_rule(result: Any, first: float, horizon: float) -> tuple[np.ndarray, np.ndarray]:
+    """Times and weights whose weighted sum of survival is its area from first to horizon."""
+    if hasattr(result, "area_rule"):
+        return result.area_rule(horizon)
+    steps = np.unique(result.data.times)
+    times = np.r_[first, steps[(steps > first) & (steps < horizon)]]
+    return times, np.diff([*times, horizon])
+
+
+def _of_drawn_means(means: np.ndarray, names: Sequence[str], level: float) -> pd.DataFrame:
+    """Table from posterior draws of the two mean times, shape (2, draws)."""
+    rows = []
+    for term, values in zip(
+        [*names, *MEAN_TERMS], [*means, means[1] - means[0], means[1] / means[0]], strict=True
+    ):
+        relative = "ratio" in term
+        low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
+        middle = float(np.median(values) if relative else values.mean())
+        spread = float((np.log(values) if relative else values).std(ddof=1))
+        longer = float((values > 0).mean()) if "difference" in term else np.nan
+        rows.append((term, middle, spread, float(low), float(high), longer))
+    return pd.DataFrame(rows, columns=[*COLUMNS, "prob_longer"])
+
+
+def _of_mean_moments(
+    mean: np.ndarray, cov: np.ndarray, names: Sequence[str], level: float
+) -> pd.DataFrame:
+    """Table from two mean times and their covariance; all but the ratio on the plain scale."""
+    from scipy.special import ndtr, ndtri
+
+    z = float(ndtri(0.5 + level / 2))
+    rows = []
+    for term, value, slope in (
+        (names[0], mean[0], np.array([1.0, 0.0])),
+        (names[1], mean[1], np.array([0.0, 1.0])),
+        (MEAN_TERMS[0], mean[1] - mean[0], np.array([-1.0, 1.0])),
+        (MEAN_TERMS[1], np.log(mean[1] / mean[0]), np.array([-1.0, 1.0]) / mean),
+    ):
+        back = np.exp if "ratio" in term else float
+        se = float(np.sqrt(max(slope @ cov @ slope, 0.0)))
+        test = 2.0 * float(ndtr(-abs(value) / se)) if term in MEAN_TERMS and se > 0 else np.nan
+        low, high = value - z * se, value + z * se
+        rows.append((term, float(back(value)), se, float(back(low)), float(back(high)), test))
+    return pd.DataFrame(rows, columns=[*COLUMNS, "p_value"])
 
 
 def check_horizon(design: Any, horizon: float) -> None:
@@ -207,5 +318,4 @@ def _of_moments(
     add("risk difference", p1 - p0, np.array([-1.0, 1.0]))
     add("risk ratio", float(np.log(p1 / p0)), np.array([-1.0 / p0, 1.0 / p1]), np.exp)
     add("odds ratio", float(logit(p1) - logit(p0)), np.array([-odds[0], odds[1]]), np.exp)
-    columns = ["term", "estimate", "std_error", "conf_low", "conf_high", "p_value"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*COLUMNS, "p_value"])

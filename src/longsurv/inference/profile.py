@@ -10,9 +10,11 @@ maximised afresh at every v of a bisection.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from numba import njit
 
 from longsurv.inference.maximise import Optimum
 from longsurv.inference.scoring import Scored, newton_step
@@ -65,40 +67,22 @@ class Profile:
 
     def _fast(self, c: np.ndarray, side: int, drop: float) -> float | None:
         """The limit by steps in all parameters at once, or None if they do not settle."""
-        top, z = self.top, np.sqrt(2.0 * drop)
-        toward = newton_step(-top.hessian, self.lacking, c)
-        unit = float(np.sqrt(c @ toward))
-        if not (np.isfinite(unit) and unit > 0):
+        top = self.top
+        x, unit = _outset(top.x, -top.hessian, self.lacking, c, side * math.sqrt(2.0 * drop))
+        if not (math.isfinite(unit) and unit > 0):
             return None
         centre, inside, outside = float(c @ top.x), 0.0, np.inf
-        x = top.x + side * z * toward / unit
-        right = np.column_stack([c, c])
         for _ in range(25):
-            value, right[:, 0], information = self.density(x)
-            if not np.isfinite(value):
+            value, gradient, information = self.density(x)
+            if not math.isfinite(value):
                 return None
-            gradient = right[:, 0]
-            G, W = newton_step(information, self.lacking, right).T
-            spread = float(c @ W)
-            slope = float(c @ G) / spread
-            # what the other parameters would still add at this v
-            gain = max(0.5 * (float(gradient @ G) - slope**2 * spread), 0.0)
-            away = side * (float(c @ x) - centre)
-            lost = top.value - value - gain
-            target = 2.0 * away
-            if lost > 0.0 and side * slope < 0.0:
-                root = np.sqrt(2.0 * lost)
-                target = away + (z - root) * root / abs(slope)
-                if gain < NEGLIGIBLE and abs(lost - drop) < CLOSE:
-                    return centre + side * target
-                target = min(target, 3.0 * max(away, unit))
-            if top.value - value <= drop:
-                inside = max(inside, away)
-            elif gain < 0.1 * drop and lost > drop:
-                outside = min(outside, away)
-            if not inside < target < outside:
-                target = 0.5 * (inside + min(outside, 4.0 * max(away, unit)))
-            x = x + G + W * ((side * (target - away) - float(c @ G)) / spread)
+            lost = top.value - value
+            away, x, inside, outside = _step(
+                x, gradient, information, self.lacking, c, side, centre, unit, lost, drop, inside,
+                outside,
+            )  # fmt: skip
+            if not math.isnan(away):
+                return centre + side * away
         return None
 
     def _bisected(self, c: np.ndarray, side: int, drop: float) -> float:
@@ -150,6 +134,107 @@ class Profile:
                 return value, x
             x, (value, gradient, information) = x + size * direction, new
         return value, x
+
+
+@njit(cache=True, nogil=True)
+def _solved(
+    information: np.ndarray, lacking: np.ndarray, right: np.ndarray
+) -> tuple[np.ndarray, bool]:
+    """(information + lacking)^-1 right', without `lacking` if need be; whether it is positive.
+
+    `right` has a right-hand side a row.
+    """
+    d = len(information)
+    L, solution = np.zeros((d, d)), right.copy()
+    for share in (1.0, 0.0):
+        positive = True
+        for j in range(d):
+            for m in range(j + 1):
+                rest = information[j, m] + share * lacking[j, m]
+                for q in range(m):
+                    rest -= L[j, q] * L[m, q]
+                if m < j:
+                    L[j, m] = rest / L[m, m]
+                elif rest > 0.0:
+                    L[j, j] = np.sqrt(rest)
+                else:
+                    positive = False
+            if not positive:
+                break
+        if positive:
+            break
+    if not positive:
+        return solution, False
+    for row in solution:
+        for j in range(d):
+            for q in range(j):
+                row[j] -= L[j, q] * row[q]
+            row[j] /= L[j, j]
+        for j in range(d - 1, -1, -1):
+            for q in range(j + 1, d):
+                row[j] -= L[q, j] * row[q]
+            row[j] /= L[j, j]
+    return solution, True
+
+
+@njit(cache=True, nogil=True)
+def _outset(
+    x: np.ndarray, curvature: np.ndarray, lacking: np.ndarray, c: np.ndarray, errors: float
+) -> tuple[np.ndarray, float]:
+    """So many standard errors of c'b from x, as of a normal density, and that standard error."""
+    toward, positive = _solved(curvature, lacking, c.reshape(1, -1))
+    if not positive:
+        return x, np.nan
+    unit = np.sqrt(np.dot(c, toward[0]))
+    return x + errors * toward[0] / unit, unit
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _step(
+    x: np.ndarray,
+    gradient: np.ndarray,
+    information: np.ndarray,
+    lacking: np.ndarray,
+    c: np.ndarray,
+    side: int,
+    centre: float,
+    unit: float,
+    lost: float,
+    drop: float,
+    inside: float,
+    outside: float,
+) -> tuple[float, np.ndarray, float, float]:
+    """One step of `Profile._fast`, in terms of the distance of c'x from the centre.
+
+    `lost` is the log density lost at x. Returns the limit's distance, nan unless it is found; the
+    next x, nan without a positive curvature; and the distances that enclose the limit.
+    """
+    right = np.empty((2, len(x)))
+    right[0], right[1] = gradient, c
+    solution, positive = _solved(information, lacking, right)
+    if not positive:
+        return np.nan, np.full(len(x), np.nan), inside, outside
+    G, W = solution[0], solution[1]
+    along, spread, z = np.dot(c, G), np.dot(c, W), np.sqrt(2.0 * drop)
+    slope = along / spread
+    # what the other parameters would still add at this v
+    gain = max(0.5 * (np.dot(gradient, G) - slope**2 * spread), 0.0)
+    away = side * (np.dot(c, x) - centre)
+    of_profile = lost - gain
+    target = 2.0 * away
+    if of_profile > 0.0 and side * slope < 0.0:
+        root = np.sqrt(2.0 * of_profile)
+        target = away + (z - root) * root / abs(slope)
+        if gain < NEGLIGIBLE and abs(of_profile - drop) < CLOSE:
+            return target, x, inside, outside
+        target = min(target, 3.0 * max(away, unit))
+    if lost <= drop:
+        inside = max(inside, away)
+    elif gain < 0.1 * drop and of_profile > drop:
+        outside = min(outside, away)
+    if not inside < target < outside:
+        target = 0.5 * (inside + min(outside, 4.0 * max(away, unit)))
+    return np.nan, x + G + W * ((side * (target - away) - along) / spread), inside, outside
 
 
 def lacking_curvature(density: Scored, top: Optimum) -> np.ndarray:

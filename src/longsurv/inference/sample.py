@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +12,10 @@ import numpy as np
 
 from longsurv.inference.curvature import Whitening
 from longsurv.inference.density import LogDensity, guarded
+
+# Seconds an evaluation has to take for chains at once to be faster than one after another: they
+# all need Python's one lock at each evaluation.
+WORTH_A_THREAD = 1e-4
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,8 @@ def sample(
     seed : int
         One seed for all chains; the result is the same bit for bit on one machine.
     cores : int, optional
-        Chains run at once; all of them by default.
+        Chains run at once; by default all of them, or one if the density is evaluated so fast that
+        they would wait for each other. The draws do not depend on it.
 
     Returns
     -------
@@ -77,26 +84,26 @@ def sample(
     d = len(centre)
     safe = guarded(density)
 
-    def make_logp() -> LogDensity:
-        def logp(z: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = safe(centre + factor @ z)
-            return value, transposed @ gradient
-
-        return logp
+    def logp(z: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = safe(centre + factor @ z)
+        return value, transposed @ gradient
 
     def make_expand(
         _seed1: int, _seed2: int, _chain: int
     ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-        def expand(z: np.ndarray) -> dict[str, np.ndarray]:
-            return {"z": z}
-
-        return expand
+        return _Chain(tune + draws)
 
     def start(chain_seed: int) -> np.ndarray:
         return np.random.default_rng(chain_seed).standard_normal(d)
 
     model = from_pyfunc(
-        d, make_logp, make_expand, [np.dtype("float64")], [(d,)], ["z"], make_initial_point_fn=start
+        d,
+        lambda: logp,
+        make_expand,
+        [np.dtype("float64")],
+        [(d,)],
+        ["z"],
+        make_initial_point_fn=start,
     )
     began = time.perf_counter()
     trace = nutpie.sample(
@@ -104,7 +111,7 @@ def sample(
         draws=draws,
         tune=tune,
         chains=chains,
-        cores=cores if cores is not None else chains,
+        cores=cores if cores is not None else _cores(logp, d, chains),
         seed=seed,
         save_warmup=False,
         progress_bar=False,
@@ -129,3 +136,35 @@ def sample(
         whitening=whitening,
         seed=seed,
     )
+
+
+class _Chain:
+    """Passes a chain's draws on, and keeps the state Python has of its thread meanwhile.
+
+    Python makes a state for a thread it did not start at each call from there, and drops it when
+    the call ends. That takes longer than a small density, so the thread counts as being inside
+    Python from the first draw to the last.
+    """
+
+    def __init__(self, draws: int) -> None:
+        self.left = draws
+        self.held: tuple[int, int] | None = None  # the thread, and what it is let go with
+
+    def __call__(self, z: np.ndarray) -> dict[str, np.ndarray]:
+        self.left -= 1
+        thread = threading.get_ident()
+        if self.held is None and self.left > 0:
+            self.held = thread, ctypes.pythonapi.PyGILState_Ensure()
+        elif self.held is not None and self.left == 0 and self.held[0] == thread:
+            ctypes.pythonapi.PyGILState_Release(self.held[1])
+        return {"z": z}
+
+
+def _cores(density: LogDensity, d: int, chains: int) -> int:
+    """Chains to run at once."""
+    origin, spent = np.zeros(d), []
+    for _ in range(5):
+        began = time.perf_counter()
+        density(origin)
+        spent.append(time.perf_counter() - began)
+    return chains if min(spent) > WORTH_A_THREAD else 1

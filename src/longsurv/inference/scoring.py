@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.linalg.lapack import dposv
+from scipy.linalg.lapack import dposv, dsyev
 
 from longsurv.inference.curvature import positive_definite
 from longsurv.inference.maximise import Optimum
@@ -102,6 +102,23 @@ def newton_step(information: np.ndarray, lacking: np.ndarray, right: np.ndarray)
     return step
 
 
+def _conditioning(information: np.ndarray) -> tuple[float, bool]:
+    """Condition number of an information scaled to unit diagonal, and whether it is positive.
+
+    As from `positive_definite`, which the common case does without: it needs no eigenvectors.
+    """
+    if not np.isfinite(information).all():
+        return np.inf, True  # nothing to be said; the value tells
+    diagonal = information.diagonal()
+    if len(diagonal) and diagonal.min() > 0.0:
+        scale = 1.0 / np.sqrt(diagonal)
+        values, _, failed = dsyev(information * scale * scale[:, None], compute_v=0)
+        if not failed and values[0] > 1e-9 * values[-1]:
+            return float(values[-1] / values[0]), True
+    values, _, raised = positive_definite(information)
+    return float(values.max(initial=1.0) / values.min(initial=1.0)), not raised
+
+
 def _optimum(
     x: np.ndarray,
     value: float,
@@ -111,12 +128,9 @@ def _optimum(
     status: str,
     calls: int,
 ) -> Optimum:
-    condition = np.inf
-    if np.isfinite(information).all():
-        values, _, raised = positive_definite(information)
-        condition = float(values.max(initial=1.0) / values.min(initial=1.0))
-        if raised and status == "converged":
-            status = "the curvature is not that of a maximum: some parameters are not identified"
+    condition, definite = _conditioning(information)
+    if not definite and status == "converged":
+        status = "the curvature is not that of a maximum: some parameters are not identified"
     return Optimum(
         x=x,
         value=value,

@@ -12,14 +12,17 @@ the speed depends on it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from scipy.special import log_ndtr, ndtri_exp
 
 from longsurv.inference.density import LogDensity
 
-HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
+HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
+SQRT_HALF = math.sqrt(0.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +63,50 @@ class Warp:
         """The log density of the warped vector, the Jacobian included."""
 
         def warped(x: np.ndarray) -> tuple[float, np.ndarray]:
-            at = x[self.index]
-            log_tail = log_ndtr(-at)
-            ratio = np.exp(-0.5 * at * at - HALF_LOG_2PI - log_tail)  # phi(x) / (1 - Phi(x))
-            theta = np.array(x)
-            theta[self.index] = self.log_scale + np.log(-log_tail)
+            theta, log_jacobian = _outward(x, self.index, self.log_scale)
             value, gradient = density(theta)
-            slope = ratio / -log_tail
-            gradient = np.array(gradient)
-            gradient[self.index] = gradient[self.index] * slope - at + ratio - slope
-            return value + float(np.log(slope).sum()), gradient
+            return value + log_jacobian, _pulled_back(x, gradient, self.index)
 
         return warped
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _log_upper_tail(x: float) -> float:
+    """log(1 - Phi(x))."""
+    if x < 0.0:
+        return math.log1p(-0.5 * math.erfc(-x * SQRT_HALF))
+    if x < 35.0:
+        return math.log(0.5 * math.erfc(x * SQRT_HALF))
+    # The complementary error function is about to underflow: its asymptotic series.
+    r = 1.0 / (x * x)
+    return -0.5 * x * x - math.log(x) - HALF_LOG_2PI + math.log1p(-r * (1.0 - r * (3.0 - 15.0 * r)))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _hazards(x: float) -> tuple[float, float]:
+    """-log(1 - Phi(x)) and its derivative phi(x) / (1 - Phi(x))."""
+    log_tail = _log_upper_tail(x)
+    return -log_tail, math.exp(-0.5 * x * x - HALF_LOG_2PI - log_tail)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _outward(x: np.ndarray, index: np.ndarray, log_scale: np.ndarray) -> tuple[np.ndarray, float]:
+    """theta at x, and log |d theta / d x|."""
+    theta = x.copy()
+    log_jacobian = 0.0
+    for k in range(index.shape[0]):
+        hazard, ratio = _hazards(x[index[k]])
+        theta[index[k]] = log_scale[k] + math.log(hazard)
+        log_jacobian += math.log(ratio / hazard)
+    return theta, log_jacobian
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _pulled_back(x: np.ndarray, gradient: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Gradient of the log density of x, given that of theta."""
+    out = gradient.copy()
+    for j in index:
+        hazard, ratio = _hazards(x[j])
+        slope = ratio / hazard
+        out[j] = gradient[j] * slope - x[j] + ratio - slope
+    return out

@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike
 
 from longsurv.likelihood.cox_data import CoxData, Floats, Integers, prepare, standardise
 from longsurv.likelihood.cox_firth import (
+    firth_start,
     firth_value_and_gradient,
     firth_value_gradient_information,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "BaselineHazard",
     "CoxData",
     "baseline_hazard",
+    "firth_start",
     "firth_value_and_gradient",
     "firth_value_gradient_information",
     "loglik",
@@ -90,7 +92,7 @@ def value_gradient_information(data: CoxData, beta: ArrayLike) -> tuple[float, F
     Parameters and value are those of `loglik`; the gradient has shape (p,), the information (p, p).
     """
     value, gradient, information = evaluate(data.arrays, standardise(data, beta), 2)
-    return value, gradient * data.scale, information * np.outer(data.scale, data.scale)
+    return value, gradient * data.scale, information * data.scale_products
 
 
 def pointwise(data: CoxData, beta: ArrayLike) -> Floats:

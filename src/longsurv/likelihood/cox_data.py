@@ -8,6 +8,7 @@ entry times and strata are all settled here, and the kernels loop over integers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -97,6 +98,16 @@ class CoxData:
     def n_columns(self) -> int:
         """Number of covariates."""
         return self.arrays.X.shape[1]
+
+    @cached_property
+    def scale_products(self) -> Floats:
+        """Products of the scales of two columns, (p, p)."""
+        return np.outer(self.scale, self.scale)
+
+    @cached_property
+    def log_scale(self) -> float:
+        """Sum of the logarithms of the scales."""
+        return float(np.log(self.scale).sum())
 
     @property
     def row_stratum(self) -> Integers:
@@ -288,7 +299,8 @@ def _ranks(
     else:
         by_time = np.argsort(both)
         ascending = both[by_time]
-        step = np.diff(ascending, prepend=-np.inf)
+        step = np.full(len(both), np.inf)
+        np.subtract(ascending[1:], ascending[:-1], out=step[1:])
         new = step > TIE_TOLERANCE * np.abs(ascending[step > 0]).mean()
         clock = ascending[new]
         rank = np.empty(len(both), dtype=np.int64)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import linprog
 from scipy.special import logit
 
-from longsurv.likelihood.glmm import GLMMData
+from longsurv.likelihood.glmm import GLMMData, loglik_factor
 from longsurv.likelihood.glmm_families import BERNOULLI, ORDINAL, STUDENT
 
 SEPARATION_TOLERANCE = 1e-6
@@ -138,6 +139,41 @@ def lower_bounds(data: GLMMData) -> np.ndarray:
         family[1:] = 0.0
     diagonal = np.where(rows == columns, 0.0, -np.inf)
     return np.concatenate([np.full(data.p, -np.inf), family, diagonal])
+
+
+@dataclass(frozen=True, eq=False)
+class Climb:
+    """The likelihood in coordinates in which its climb is well scaled.
+
+    Attributes
+    ----------
+    log_likelihood : callable
+        Value and gradient at x, shape (d,).
+    begin, lower : ndarray, shape (d,)
+        Where to start, and lower bounds.
+    T : ndarray, shape (d, d)
+        T @ x is the vector of `longsurv.likelihood.glmm.loglik_factor`.
+    factor_names : tuple of str
+        Of its last elements, as in "Lam[1,0]".
+    """
+
+    log_likelihood: Callable[[np.ndarray], tuple[float, np.ndarray]]
+    begin: np.ndarray
+    lower: np.ndarray
+    T: np.ndarray
+    factor_names: tuple[str, ...]
+
+
+def climb(data: GLMMData) -> Climb:
+    """What a maximiser needs."""
+    theta, T = starting_point(data)
+
+    def log_likelihood(x: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = loglik_factor(data, T @ x)
+        return value, T.T @ gradient
+
+    names = tuple(f"Lam[{a},{b}]" for a, b in zip(*data.entries, strict=True))
+    return Climb(log_likelihood, np.linalg.solve(T, theta), lower_bounds(data), T, names)
 
 
 def to_unconstrained(data: GLMMData, theta: np.ndarray) -> np.ndarray:

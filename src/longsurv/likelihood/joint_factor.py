@@ -1,14 +1,17 @@
-"""The survival factor of a patient: E[p(T, d | v)] over v ~ N(0, I), and its exact derivatives.
+"""The survival factor of a patient: E[p(events, censored values | v)] over v ~ N(0, I), and its
+exact derivatives.
 
-On the scale where the random effects given the marker are standard normal, the log of the
-integrand is
+On the scale where the random effects given the measured marker values are standard normal, the log
+of the integrand is s(v) - v'v / 2 with
 
-    s(v) - v'v / 2,    s(v) = d (e_0 + a_0'v) - sum_g w_g exp(e_g + a_g'v),
+    s(v) = sum_c d_c (e_c + a_c'v) + sum_g phi_g(e_g + a_g'v)
 
-with point 0 the time of exit (w_0 = 0) and the others those of the quadrature over time. It is
-strictly concave, with negative Hessian H = I + sum_g w_g h_g a_g a_g'. Adaptive Gauss-Hermite
-quadrature puts nodes at v_k = mode + R y_k with R R' = H^-1 (Liu & Pierce 1994, Biometrika
-81:624-629; Pinheiro & Bates 1995, J Comput Graph Stat 4:12-35).
+Points c are the exits, one for each cause of an event, with d_c = 1 if that is what happened. The
+other points g are those of the quadrature of a cause's cumulative hazard, phi(x) = -w exp(x), and
+marker values of which only a limit is known, phi(x) = w log Phi(x). Every phi is concave, so the
+integrand is strictly log-concave, with negative Hessian H = I - sum_g phi_g'' a_g a_g'. Adaptive
+Gauss-Hermite quadrature puts nodes at v_k = mode + R y_k with R R' = H^-1 (Liu & Pierce 1994,
+Biometrika 81:624-629; Pinheiro & Bates 1995, J Comput Graph Stat 4:12-35).
 
 The derivatives are those of the quadrature sum itself, the movement of the nodes included: the
 mode by the implicit function theorem, R by differentiating the Cholesky factor. So value and
@@ -16,7 +19,9 @@ gradient agree to rounding with any number of nodes, one (Laplace's approximatio
 Fisher's identity, the derivative without the movement of the nodes, is exact only in the limit of
 many nodes.
 
-As e_g + a_g'v_k is linear in v, the hazards at all nodes are products of a few exponentials.
+As e_g + a_g'v_k is linear in v, the hazards at all nodes are products of a few exponentials. For
+them the first three derivatives of -phi are all w exp(x), so where no value is censored the three
+arrays that hold them are one and the same.
 
 Patients stand side by side in lanes (`longsurv.likelihood.lanes`).
 """
@@ -28,6 +33,7 @@ import math
 import numpy as np
 from numba import njit
 
+from longsurv.likelihood.glmm_families import log_normal_cdf
 from longsurv.likelihood.lanes import cholesky, cholesky_pullback, weighted_moments
 from longsurv.likelihood.vector_exp import exp
 
@@ -37,8 +43,8 @@ LARGEST_EXPONENT = 230.0
 SMALLEST = -1e300
 
 
-@njit(cache=True, nogil=True)
-def work_space(q, points, nodes, size, lanes):
+@njit(cache=True, nogil=True, error_model="numpy")
+def work_space(q, points, censored, nodes, size, lanes):
     """Arrays that `survival_factors` works in, for up to so many points and a grid of `size`."""
     scalars = (np.empty(lanes), np.empty(lanes), np.empty(lanes))
     vectors = (np.empty((q, lanes)), np.empty((q, lanes)), np.empty((q, lanes)))
@@ -46,48 +52,63 @@ def work_space(q, points, nodes, size, lanes):
         np.zeros((q, q, lanes)), np.zeros((q, q, lanes)), np.empty((q, q, lanes)),
         np.zeros((q, q, lanes)), np.empty((q, q, lanes)),
     )  # fmt: skip
+    h = np.empty((points, lanes))
+    curves = (h, np.empty((points, lanes)), np.empty((points, lanes))) if censored else (h, h, h)
     grid = (
-        np.empty((points, lanes)), np.empty((q, nodes, lanes)), np.empty((points, size, lanes)),
-        np.empty((size, lanes)), np.empty((size, q, lanes)),
+        np.empty((q, nodes, lanes)), np.empty((points, size, lanes)), np.empty((size, lanes)),
+        np.empty((size, q, lanes)),
     )  # fmt: skip
-    return scalars, vectors, matrices, grid
+    return scalars, vectors, matrices, (np.empty((1 + q, lanes)), *curves), grid
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
-def _evaluate(q, e, a, weight, points, event, v, h, value, gradient, H):
-    """Log integrand at v, its gradient and negative Hessian H; leaves w_g h_g in h."""
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _evaluate(q, e, a, weight, ends, curves, v, value, gradient, H):
+    """Log integrand at v, its gradient and negative Hessian H; leaves derivatives in curves."""
     lanes = value.shape[0]
+    first, hazards, points = ends
+    linear, h, h2, h3 = curves
     for n in range(lanes):
-        value[n] = event[n] * e[0, n]
+        value[n] = linear[0, n]
     for j in range(q):
         for n in range(lanes):
-            gradient[j, n] = event[n] * a[0, j, n] - v[j, n]
+            gradient[j, n] = linear[1 + j, n] - v[j, n]
         for n in range(lanes):
             value[n] += v[j, n] * (gradient[j, n] + 0.5 * v[j, n])
         for k in range(j + 1):
             for n in range(lanes):
                 H[j, k, n] = 1.0 if j == k else 0.0
-    for g in range(1, points):
+    for g in range(first, points):
         for n in range(lanes):
             h[g, n] = e[g, n]
         for j in range(q):
             for n in range(lanes):
                 h[g, n] += v[j, n] * a[g, j, n]
-        for n in range(lanes):
-            h[g, n] = weight[g, n] * exp(h[g, n])
-        for n in range(lanes):
-            value[n] -= h[g, n]
+        if g < hazards:
+            for n in range(lanes):
+                h[g, n] = weight[g, n] * exp(h[g, n])
+            for n in range(lanes):
+                value[n] -= h[g, n]
+        else:
+            for n in range(lanes):
+                w = weight[g, n]
+                if w == 0.0:
+                    h[g, n] = h2[g, n] = h3[g, n] = 0.0
+                    continue
+                log_cdf, m, m1, m2 = log_normal_cdf(h[g, n])
+                value[n] += w * log_cdf
+                h[g, n], h2[g, n], h3[g, n] = -w * m, -w * m1, -w * m2
         for j in range(q):
             for n in range(lanes):
                 gradient[j, n] -= h[g, n] * a[g, j, n]
             for k in range(j + 1):
+                c = h[g] if g < hazards else h2[g]
                 for n in range(lanes):
-                    H[j, k, n] += h[g, n] * a[g, j, n] * a[g, k, n]
+                    H[j, k, n] += c[n] * a[g, j, n] * a[g, k, n]
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
-def _find_modes(q, e, a, weight, points, event, h, v, L, inverse, H, scalars, gradient, step):
-    """Newton's method from v = 0. Leaves w_g h_g in h, modes in v, chol(H) in L and its inverse.
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _find_modes(q, e, a, weight, ends, curves, v, L, inverse, H, scalars, gradient, step):
+    """Newton's method from v = 0. Leaves modes in v, chol(H) in L and its inverse, and `curves`.
 
     The first of the scalars holds the log integrand at each mode, -inf if it is not finite at 0.
     """
@@ -100,7 +121,7 @@ def _find_modes(q, e, a, weight, points, event, h, v, L, inverse, H, scalars, gr
             v[j, n] = 0.0
             step[j, n] = 0.0
     for _ in range(NEWTON_STEPS):
-        _evaluate(q, e, a, weight, points, event, v, h, new, gradient, H)
+        _evaluate(q, e, a, weight, ends, curves, v, new, gradient, H)
         cholesky(q, H, L, inverse)
         for n in range(lanes):
             decrement[n] = 0.0
@@ -141,14 +162,16 @@ def _find_modes(q, e, a, weight, points, event, h, v, L, inverse, H, scalars, gr
             return
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
-def _node_hazards(q, a, points, nodes, index, inverse, h, E, hk, log_p):
-    """Write w_g h_g at every node into hk (points, K, lanes), take their sums off log_p."""
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _at_nodes(q, e, a, weight, ends, nodes, index, inverse, h, grid):
+    """Write -phi_g' at every node into hk (points, K, lanes), add the sums of phi_g to log_p."""
     lanes, m = h.shape[1], nodes.shape[0]
+    first, hazards, points = ends
+    E, hk, log_p, vk = grid
     for j in range(q):
         for n in range(lanes):
             E[j, m // 2, n] = 1.0
-    for g in range(1, points):
+    for g in range(first, hazards):
         for j in range(q):
             t = hk[g, 0]
             for n in range(lanes):
@@ -174,13 +197,29 @@ def _node_hazards(q, a, points, nodes, index, inverse, h, E, hk, log_p):
                     hk[g, k, n] *= E[j, i, n]
             for n in range(lanes):
                 log_p[k, n] -= hk[g, k, n]
+    for g in range(hazards, points):
+        for k in range(index.shape[0]):
+            for n in range(lanes):
+                x = e[g, n]
+                for j in range(q):
+                    x += a[g, j, n] * vk[k, j, n]
+                hk[g, k, n] = 0.0
+                if weight[g, n] != 0.0:
+                    log_cdf, m1, _, _ = log_normal_cdf(x)
+                    hk[g, k, n] = -weight[g, n] * m1
+                    log_p[k, n] += weight[g, n] * log_cdf
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
-def _derivatives(q, a, points, event, nodes, index, work, e_bar, a_bar):
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _derivatives(q, a, event, ends, nodes, index, work, e_bar, a_bar):
     """Derivatives of the log survival factors with respect to e and a."""
-    (u, _, _), (v, v_bar, lam), (L, inverse, R_bar, L_bar, H_bar), (h, E, hk, p, vk) = work
+    (u, _, _), (v, v_bar, lam), (L, inverse, R_bar, L_bar, H_bar), curves, (E, hk, p, vk) = work
+    linear, h, h2, h3 = curves
+    first, hazards, points = ends
     lanes, K = u.shape[0], index.shape[0]
+    if h2.ctypes.data != h.ctypes.data:
+        h2[first:hazards] = h[first:hazards]
+        h3[first:hazards] = h[first:hazards]
 
     # At fixed nodes v_k = v + R y_k, and with respect to the mode v and to R.
     for j in range(q):
@@ -190,19 +229,21 @@ def _derivatives(q, a, points, event, nodes, index, work, e_bar, a_bar):
             for n in range(lanes):
                 lam[j, n] += p[k, n] * vk[k, j, n]
         for n in range(lanes):
-            v_bar[j, n] = event[n] * a[0, j, n] - lam[j, n]
-        for n in range(lanes):
-            a_bar[0, j, n] = event[n] * lam[j, n]
+            v_bar[j, n] = linear[1 + j, n] - lam[j, n]
+        for c in range(first):
+            for n in range(lanes):
+                a_bar[c, j, n] = event[c, n] * lam[j, n]
         for i in range(q):
             for n in range(lanes):
                 R_bar[i, j, n] = 0.0
             for k in range(K):
                 y = nodes[index[k, j]]
                 for n in range(lanes):
-                    R_bar[i, j, n] += y * p[k, n] * (event[n] * a[0, i, n] - vk[k, i, n])
-    for n in range(lanes):
-        e_bar[0, n] = event[n]
-    for g in range(1, points):
+                    R_bar[i, j, n] += y * p[k, n] * (linear[1 + i, n] - vk[k, i, n])
+    for c in range(first):
+        for n in range(lanes):
+            e_bar[c, n] = event[c, n]
+    for g in range(first, points):
         for n in range(lanes):
             e_bar[g, n] = 0.0
         for j in range(q):
@@ -249,18 +290,18 @@ def _derivatives(q, a, points, event, nodes, index, work, e_bar, a_bar):
                 for n in range(lanes):
                     L_bar[i, j, n] -= H_bar[i, k, n] * inverse[j, k, n]
     cholesky_pullback(q, L, inverse, L_bar, H_bar)
-    for g in range(1, points):
+    for g in range(first, points):
         for n in range(lanes):
-            u[n] = 0.0  # h_g a_g'H_bar a_g
+            u[n] = 0.0  # a_g'H_bar a_g times the third derivative of -phi_g
         for i in range(q):
             for j in range(q):
                 s = E[0, 0]  # work space
                 for n in range(lanes):
-                    s[n] = h[g, n] * H_bar[i, j, n] * a[g, j, n]
+                    s[n] = H_bar[i, j, n] * a[g, j, n]
                 for n in range(lanes):
-                    a_bar[g, i, n] += 2.0 * s[n]
+                    a_bar[g, i, n] += 2.0 * h2[g, n] * s[n]
                 for n in range(lanes):
-                    u[n] += s[n] * a[g, i, n]
+                    u[n] += h3[g, n] * s[n] * a[g, i, n]
         for j in range(q):
             for n in range(lanes):
                 v_bar[j, n] += u[n] * a[g, j, n]
@@ -277,16 +318,17 @@ def _derivatives(q, a, points, event, nodes, index, work, e_bar, a_bar):
             for k in range(max(i, j), q):
                 for n in range(lanes):
                     lam[j, n] += inverse[k, j, n] * inverse[k, i, n] * v_bar[i, n]
-        for n in range(lanes):
-            a_bar[0, j, n] += event[n] * lam[j, n]
-    for g in range(1, points):
+        for c in range(first):
+            for n in range(lanes):
+                a_bar[c, j, n] += event[c, n] * lam[j, n]
+    for g in range(first, points):
         for n in range(lanes):
             u[n] = 0.0
         for j in range(q):
             for n in range(lanes):
                 a_bar[g, j, n] -= h[g, n] * lam[j, n]
             for n in range(lanes):
-                u[n] -= h[g, n] * lam[j, n] * a[g, j, n]
+                u[n] -= h2[g, n] * lam[j, n] * a[g, j, n]
         for n in range(lanes):
             e_bar[g, n] += u[n]
         for j in range(q):
@@ -294,8 +336,8 @@ def _derivatives(q, a, points, event, nodes, index, work, e_bar, a_bar):
                 a_bar[g, j, n] += u[n] * v[j, n]
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
-def survival_factors(q, e, a, weight, points, event, grid, work, want, out, e_bar, a_bar, moments):
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def survival_factors(q, e, a, weight, ends, event, grid, work, want, out, e_bar, a_bar, moments):
     """Log survival factors of patients side by side.
 
     Parameters
@@ -303,14 +345,15 @@ def survival_factors(q, e, a, weight, points, event, grid, work, want, out, e_ba
     q : int
         Random effects a patient.
     e : ndarray, shape (>= points, lanes)
-        Log hazard at v = 0; point 0 is the time of exit.
+        Argument of each point's function at v = 0: a log hazard, or a standardised limit.
     a : ndarray, shape (>= points, q, lanes)
-        Derivative of the log hazard in v.
-    weight : ndarray, shape (points, lanes)
-        Weights of the integral over time; that of point 0 is not used.
-    points : int
-    event : ndarray, shape (lanes,)
-        1 if the event happened at exit.
+        Its derivative in v.
+    weight : ndarray, shape (>= points, lanes)
+        Of the integrals over time; 1 for a censored value; those of exits are not used.
+    ends : tuple of int
+        Where the exits end, the quadrature points of hazards, and the censored values.
+    event : ndarray, shape (causes, lanes)
+        1 for the cause of the event at exit.
     grid : tuple of ndarray
         nodes, index and log_weight of `longsurv.design.quadrature.normal_grid`.
     work : tuple
@@ -325,13 +368,22 @@ def survival_factors(q, e, a, weight, points, event, grid, work, want, out, e_ba
         Mean of v and its covariance, by the same rule (written when want is 2).
     """
     nodes, index, log_weight = grid
-    scalars, (v, gradient, step), (L, inverse, _, _, H), (h, E, hk, p, vk) = work
+    scalars, (v, gradient, step), (L, inverse, _, _, H), curves, at_nodes = work
     value, top, total = scalars
+    linear, h, _, _ = curves
+    _, _, p, vk = at_nodes
     lanes, K = out.shape[0], index.shape[0]
-    _find_modes(q, e, a, weight, points, event, h, v, L, inverse, H, scalars, gradient, step)
+    linear[:] = 0.0
+    for c in range(ends[0]):
+        for n in range(lanes):
+            linear[0, n] += event[c, n] * e[c, n]
+        for j in range(q):
+            for n in range(lanes):
+                linear[1 + j, n] += event[c, n] * a[c, j, n]
+    _find_modes(q, e, a, weight, ends, curves, v, L, inverse, H, scalars, gradient, step)
     for k in range(K):
         for n in range(lanes):
-            p[k, n] = log_weight[k] + event[n] * e[0, n]
+            p[k, n] = log_weight[k] + linear[0, n]
         for j in range(q):
             t = vk[k, j]
             for n in range(lanes):
@@ -341,8 +393,8 @@ def survival_factors(q, e, a, weight, points, event, grid, work, want, out, e_ba
                 for n in range(lanes):
                     t[n] += y * inverse[i, j, n]
             for n in range(lanes):
-                p[k, n] += t[n] * (event[n] * a[0, j, n] - 0.5 * t[n])
-    _node_hazards(q, a, points, nodes, index, inverse, h, E, hk, p)
+                p[k, n] += t[n] * (linear[1 + j, n] - 0.5 * t[n])
+    _at_nodes(q, e, a, weight, ends, nodes, index, inverse, h, at_nodes)
     for n in range(lanes):
         top[n] = p[0, n]
         total[n] = 0.0
@@ -363,6 +415,6 @@ def survival_factors(q, e, a, weight, points, event, grid, work, want, out, e_ba
         for n in range(lanes):
             p[k, n] /= total[n]
     if want == 1:
-        _derivatives(q, a, points, event, nodes, index, work, e_bar, a_bar)
+        _derivatives(q, a, event, ends, nodes, index, work, e_bar, a_bar)
     elif want == 2:
         weighted_moments(q, p, vk, moments)

@@ -27,7 +27,7 @@ def in_lanes(values: np.ndarray, order: np.ndarray, lanes: int = LANES) -> np.nd
     )
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def cholesky(q, A, L, inverse):
     """Lower Cholesky factors of A (q, q, lanes) and their inverses; NaN where there is none."""
     lanes = A.shape[2]
@@ -60,7 +60,7 @@ def cholesky(q, A, L, inverse):
                 inverse[i, j, n] *= inverse[i, i, n]
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def cholesky_pullback(q, L, inverse, L_bar, A_bar):
     """Write into A_bar the symmetric derivative with respect to A = L L', given that in L.
 
@@ -93,7 +93,7 @@ def cholesky_pullback(q, L, inverse, L_bar, A_bar):
                 A_bar[j, i, n] = A_bar[i, j, n]
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def weighted_moments(q, p, vk, moments):
     """Means of the nodes vk (K, q, lanes) into moments[0], their covariances into moments[1:]."""
     lanes = p.shape[1]

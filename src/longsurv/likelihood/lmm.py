@@ -148,12 +148,13 @@ def prepare(
     -------
     LMMData
     """
-    r = np.linalg.qr(X, mode="r")
-    Q = solve_triangular(r, X.T, trans="T", lower=False).T
+    r = _triangle(X)
+    W = _orthonormal(np.ascontiguousarray(X, dtype=float), r)
+    Q = W[:, :-1]
     # A second pass removes what rounding left of the columns' dependence.
     fit = Q.T @ y
     fit += Q.T @ (y - Q @ fit)
-    W = np.column_stack([Q, y - Q @ fit])
+    W[:, -1] = y - Q @ fit
     z_scale = np.sqrt(np.mean(Z**2, axis=0))
     z_scale = np.where(z_scale > 0.0, z_scale, 1.0)
     ztz, ztw = _patient_sums(np.ascontiguousarray(Z / z_scale), W, group, n_groups)
@@ -167,6 +168,34 @@ def prepare(
         z_scale=z_scale,
         nobs=len(y),
     )
+
+
+def _triangle(X: np.ndarray) -> np.ndarray:
+    """Upper triangle r for which the columns of X r^-1 are orthonormal, nearly if not to rounding.
+
+    Nothing after it takes them for exactly so, and the root of X'X is the faster way to r; columns
+    close to dependence need the other one.
+    """
+    products = X.T @ X
+    size = np.sqrt(np.diag(products))
+    scaled = products / np.outer(size, size)  # of full column rank, so no size is 0
+    if np.linalg.eigvalsh(scaled).min(initial=1.0) > 1e-6:
+        return np.linalg.cholesky(products).T
+    return np.linalg.qr(X, mode="r")
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _orthonormal(X, r):
+    """X r^-1, shape (n, p), and room for one more column."""
+    n, p = X.shape
+    W = np.empty((n, p + 1))
+    for i in range(n):
+        for j in range(p):
+            s = X[i, j]
+            for k in range(j):
+                s -= W[i, k] * r[k, j]
+            W[i, j] = s / r[j, j]
+    return W
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

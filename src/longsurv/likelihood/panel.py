@@ -1,24 +1,19 @@
-"""Sum of many markers' marginal likelihoods with a hierarchy over one contrast of each.
+"""Many markers' marginal likelihoods with a hierarchy over one contrast of each.
 
-The joint vector is (mu_f, log spread_f) of each family, then for each marker eta_k and its other
-parameters, in the order of its own vector with the pivot coefficient left out. The pivot is the
-coefficient that is solved for from the effect:
+    sum_k log L_k(theta_k) + sum_k log N(d_k; mu_f, spread_f),   d_k = w_k' beta_k
 
-    beta_pivot = (scale d - sum_{j != pivot} l_j beta_j) / l_pivot,   d = mu + spread eta
-
-The map from (eta, others) to the marker's own vector is linear given (mu, spread), and the priors
-are stated on eta and the others, so no Jacobian enters. The non-centred eta keeps the mode away
-from spread = 0.
+where theta_k is the marker's own parameter vector, beta_k its coefficients and f its family.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numba import njit
 
 ValueAndGradient = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
@@ -31,49 +26,43 @@ class Member:
     ----------
     name : str
     family : int
-    loglik, prior : callable
-        Value and gradient: of the marker's own vector, and of that vector without the pivot.
+    loglik : callable
+        Value and gradient at the marker's own vector.
     weights : ndarray, shape (p,)
-        The contrast l over the coefficients, which come first in the marker's vector.
-    pivot : int
-    scale : float
-        Contrast units per unit of d, with the sign that makes d > 0 a benefit.
+        The effect d as a combination of the coefficients, which come first in the marker's vector.
     start : ndarray, shape (d_k,)
         The marker's own vector near its estimate.
-    deviations : mapping of int to float
-        Positions of log standard deviations in the vector without the pivot, and their prior means.
+    cov : ndarray, shape (p, p)
+        Covariance of the estimated coefficients.
+    n_scalars : int
+        Length of the marker's vector without the correlations, which come last.
     """
 
     name: str
     family: int
     loglik: ValueAndGradient
-    prior: ValueAndGradient
     weights: np.ndarray
-    pivot: int
-    scale: float
     start: np.ndarray
-    deviations: Mapping[int, float]
+    cov: np.ndarray
+    n_scalars: int
 
     @property
-    def size(self) -> int:
-        """Length of the marker's own vector."""
-        return len(self.start)
+    def effect(self) -> float:
+        """The effect d at the start."""
+        return float(self.weights @ self.start[: len(self.weights)])
 
-    def own_vector(self, d: float, others: np.ndarray) -> np.ndarray:
-        """The marker's own vector from the effect d and its other parameters."""
-        full = np.insert(others, self.pivot, 0.0)
-        rest = float(self.weights @ full[: len(self.weights)])
-        full[self.pivot] = (self.scale * d - rest) / self.weights[self.pivot]
-        return full
-
-    def effect(self, own: np.ndarray) -> float:
-        """The effect d at the marker's own vector."""
-        return float(self.weights @ own[: len(self.weights)]) / self.scale
+    @property
+    def pivot(self) -> int:
+        """The coefficient with the greatest weight, which is solved for from the effect."""
+        return int(np.argmax(np.abs(self.weights)))
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
     """Markers and families in the joint vector.
+
+    The joint vector is (mu_f, log spread_f) of each family, the markers' scalar parameters, their
+    correlations, and last their pivots: the coefficients that have no prior of their own.
 
     Attributes
     ----------
@@ -85,71 +74,98 @@ class Layout:
     n_families: int
 
     @cached_property
-    def slices(self) -> tuple[slice, ...]:
-        """Each marker's part of the joint vector, eta first."""
-        out, at = [], 2 * self.n_families
-        for member in self.members:
-            out.append(slice(at, at + member.size))
-            at += member.size
-        return tuple(out)
+    def offsets(self) -> np.ndarray:
+        """Where each marker's own vector begins when they stand end to end, and where they end."""
+        return np.cumsum([0, *(len(m.start) for m in self.members)])
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        """Place in the joint vector of each element of the markers' own vectors end to end."""
+        kind = np.ones(self.offsets[-1])
+        for member, at in zip(self.members, self.offsets[:-1], strict=True):
+            kind[at : at + member.n_scalars] = 0
+            kind[at + member.pivot] = 2
+        places = np.empty(len(kind), dtype=np.int64)
+        places[np.argsort(kind, kind="stable")] = np.arange(len(kind))
+        return 2 * self.n_families + places
+
+    @cached_property
+    def coefficients(self) -> np.ndarray:
+        """Places of the markers' coefficients in the joint vector, end to end."""
+        places = [
+            self.order[at : at + len(m.weights)]
+            for m, at in zip(self.members, self.offsets[:-1], strict=True)
+        ]
+        return np.concatenate(places)
+
+    @cached_property
+    def contrasts(self) -> tuple[np.ndarray, ...]:
+        """Of each coefficient its marker and its weight in the effect; of each marker its
+        family."""
+        return (
+            np.repeat(np.arange(len(self.members)), [len(m.weights) for m in self.members]),
+            np.concatenate([m.weights for m in self.members]),
+            np.array([m.family for m in self.members]),
+        )
 
     @property
     def size(self) -> int:
         """Length of the joint vector."""
-        return self.slices[-1].stop
+        return int(2 * self.n_families + self.offsets[-1])
 
-    @property
-    def deviations(self) -> dict[int, float]:
-        """Positions of all markers' log standard deviations in the joint vector."""
-        return {
-            part.start + 1 + j: mean
-            for member, part in zip(self.members, self.slices, strict=True)
-            for j, mean in member.deviations.items()
-        }
-
-    def hyper(self, theta: np.ndarray, family: int) -> tuple[float, float]:
-        """mu and spread of a family."""
-        return float(theta[2 * family]), math.exp(theta[2 * family + 1])
+    def effects(self, theta: np.ndarray) -> np.ndarray:
+        """The effects, shape (..., markers), at joint vectors of shape (..., size)."""
+        marker, weights, _ = self.contrasts
+        by_marker = np.zeros((len(marker), len(self.members)))
+        by_marker[np.arange(len(marker)), marker] = weights
+        return theta[..., self.coefficients] @ by_marker
 
     def start(self) -> np.ndarray:
-        """A point near the markers' own estimates, with moderate spread within the families."""
-        theta = np.zeros(self.size)
-        for family in range(self.n_families):
-            effects = [m.effect(m.start) for m in self.members if m.family == family]
-            theta[2 * family : 2 * family + 2] = np.mean(effects), math.log(0.3)
-        for member, part in zip(self.members, self.slices, strict=True):
-            mu, spread = self.hyper(theta, member.family)
-            theta[part.start] = np.clip((member.effect(member.start) - mu) / spread, -2.0, 2.0)
-            theta[part.start + 1 : part.stop] = np.delete(member.start, member.pivot)
+        """The markers' own estimates, with moderate spread within the families."""
+        theta = np.empty(self.size)
+        theta[self.order] = np.concatenate([m.start for m in self.members])
+        for f in range(self.n_families):
+            effects = [m.effect for m in self.members if m.family == f]
+            theta[2 * f : 2 * f + 2] = np.mean(effects), math.log(0.3)
         return theta
 
 
-def log_density(
-    layout: Layout, hyper_prior: ValueAndGradient, theta: np.ndarray
-) -> tuple[float, np.ndarray]:
-    """Log posterior density of the joint vector theta, and its gradient.
+def log_density(layout: Layout, theta: np.ndarray) -> tuple[float, np.ndarray]:
+    """The sum above at the joint vector, and its gradient.
 
     Parameters
     ----------
     layout : Layout
-    hyper_prior : callable
-        Value and gradient of the log prior of (mu_f, log spread_f) of all families.
     theta : ndarray, shape (layout.size,)
     """
-    gradient = np.zeros(layout.size)
-    top = 2 * layout.n_families
-    value, gradient[:top] = hyper_prior(theta[:top])
-    for member, part in zip(layout.members, layout.slices, strict=True):
-        mu, spread = layout.hyper(theta, member.family)
-        eta, others = theta[part.start], theta[part.start + 1 : part.stop]
-        loglik, slope = member.loglik(member.own_vector(mu + spread * eta, others))
-        prior, prior_slope = member.prior(others)
-        value += loglik + prior - 0.5 * eta * eta
-        pivot = slope[member.pivot] / member.weights[member.pivot]
-        by_effect = pivot * member.scale
-        slope[: len(member.weights)] -= pivot * member.weights
-        gradient[part.start] = spread * by_effect - eta
-        gradient[part.start + 1 : part.stop] = np.delete(slope, member.pivot) + prior_slope
-        gradient[2 * member.family] += by_effect
-        gradient[2 * member.family + 1] += spread * eta * by_effect
+    own, slopes = theta[layout.order], np.empty(len(layout.order))
+    value, at = 0.0, 0
+    for member in layout.members:
+        stop = at + len(member.start)
+        loglik, slopes[at:stop] = member.loglik(own[at:stop])
+        value += loglik
+        at = stop
+    prior, gradient = _hierarchy(theta, layout.coefficients, *layout.contrasts)
+    gradient[layout.order] += slopes
+    return value + prior, gradient
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _hierarchy(theta, coefficients, marker, weights, family):
+    """Log density of the effects given their families' means and spreads, up to a constant."""
+    effects = np.zeros(family.shape[0])
+    for i in range(coefficients.shape[0]):
+        effects[marker[i]] += weights[i] * theta[coefficients[i]]
+    value, gradient = 0.0, np.zeros(theta.shape[0])
+    pulls = np.empty(family.shape[0])
+    for k in range(family.shape[0]):
+        mu, log_spread = 2 * family[k], 2 * family[k] + 1
+        spread = math.exp(theta[log_spread])
+        z = (effects[k] - theta[mu]) / spread
+        value -= 0.5 * z * z + theta[log_spread]
+        pulls[k] = -z / spread
+        gradient[mu] += z / spread
+        gradient[log_spread] += z * z - 1.0
+    for i in range(coefficients.shape[0]):
+        gradient[coefficients[i]] += weights[i] * pulls[marker[i]]
     return value, gradient

@@ -121,9 +121,8 @@ def reweighted(effect: Effect, prior: Normal, relevant: float = 0.0) -> Reweight
     weight /= weight.sum()
     order = np.argsort(x, kind="stable")
     total = np.cumsum(weight[order])
-    low, high = (
-        float(x[order][min(np.searchsorted(total, p), len(x) - 1)]) for p in (0.025, 0.975)
-    )
+    ends = np.minimum(np.searchsorted(total, (0.025, 0.975)), len(x) - 1)
+    low, high = (float(value) for value in x[order][ends])
     gain = -x if effect.better == "lower" else x
     return Reweighted(
         ess=float(1.0 / np.sum(weight**2)),
@@ -192,8 +191,9 @@ def _changes(results: StudyResults) -> list[Effect]:
 
 def implied_prior(weights: Mapping[str, float], priors: Mapping[str, Any]) -> Normal | None:
     """The prior of a combination of coefficients with independent normal priors; else None."""
-    chosen = [priors.get(term) for term in weights]
-    if not all(isinstance(prior, Normal) for prior in chosen):
+    found = [priors.get(term) for term in weights]
+    chosen = [prior for prior in found if isinstance(prior, Normal)]
+    if len(chosen) < len(found):
         return None
     mean = sum(w * p.mean for w, p in zip(weights.values(), chosen, strict=True))
     variance = sum((w * p.sd) ** 2 for w, p in zip(weights.values(), chosen, strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotri
 
 from longsurv.errors import LongsurvError
 from longsurv.inference import Draws, Optimum
@@ -43,7 +44,7 @@ def cox_estimate(
         Direction of monotone likelihood, for which Firth's penalty was put in.
     """
     design, names = spec.design, spec.design.fixed.names
-    naive = np.linalg.pinv(-optimum.hessian, hermitian=True)
+    naive = _inverse(-optimum.hessian)
     reference = NormalReference(naive)
     robust = design.cluster is not None or not _whole(design.weights)
     if robust:
@@ -91,6 +92,15 @@ def cox_estimate(
     )
     object.__setattr__(fit, "flags", flags)  # the profile's own flags need the fit
     return fit
+
+
+def _inverse(information: np.ndarray) -> np.ndarray:
+    """Inverse by Cholesky's factor, whatever the units; a pseudo-inverse if there is none."""
+    root, singular = dpotrf(information, lower=1)
+    if singular or not len(root):
+        return np.linalg.pinv(information, hermitian=True)
+    inverse, _ = dpotri(root, lower=1)
+    return np.tril(inverse) + np.tril(inverse, -1).T
 
 
 def _profile(data: cox.CoxData, optimum: Optimum, penalty: str | None) -> Profile:

@@ -14,6 +14,7 @@ from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.generalised import GeneralisedEstimate, GeneralisedPosterior
 from longsurv.results.generalised_quantities import (
     natural_coefficients,
+    natural_draws,
     natural_variances,
     spread,
     with_rule,
@@ -78,13 +79,7 @@ def generalised_posterior(
     design = spec.design
     chains, kept, d = draws.theta.shape
     flat = draws.theta.reshape(-1, d)
-    factors = [glmm.to_factor(data, theta) for theta in flat]
-    natural = np.array(
-        [
-            np.concatenate([natural_coefficients(data, t), natural_variances(data, t)])
-            for t in factors
-        ]
-    )
+    natural = natural_draws(data, flat)
     names = (*design.coefficient_names, *design.variance_names)
     samples = {name: natural[:, j].reshape(chains, kept) for j, name in enumerate(names)}
     flags = (*design_flags(design), *design.notes, *sampling_flags(draws))

@@ -7,28 +7,54 @@ from typing import Any
 
 import numpy as np
 
+from longsurv.design.joint import JointDesign
 from longsurv.inference import Draws, Optimum
 from longsurv.likelihood import joint
-from longsurv.likelihood.lmm_patients import pointwise
+from longsurv.likelihood.covariance import covariance
 from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.idata import to_datatree
-from longsurv.results.joint import JointEstimate, JointPosterior, component_terms
-from longsurv.results.mixed import VarianceEstimate, natural_variances
+from longsurv.results.joint import JointEstimate, JointPosterior, component_terms, with_nodes
+from longsurv.results.mixed import VarianceEstimate
 from longsurv.results.reference import NormalReference
 
 FEW_EVENTS = 10
+LARGEST_CHECK = 2000
 
 
-def _flags(design: Any) -> tuple[str, ...]:
-    flags = [*design_flags(design.marker), *design_flags(design.event), *design.flags]
-    events = int(design.status.sum())
-    n = len(design.covariate_names) + len(design.association_names)
-    if events < FEW_EVENTS * n:
-        flags.append(
-            f"There are {events} events for {n} coefficients of the hazard: the association is "
-            f"weakly identified below about {FEW_EVENTS} events a coefficient."
-        )
+def _flags(design: JointDesign) -> tuple[str, ...]:
+    flags: list[str] = []
+    several = len(design.markers) > 1
+    for marker in design.markers:
+        own = [*design_flags(marker.design), *getattr(marker.design, "notes", ())]
+        flags += [f"{marker.name}: {flag}" if several else flag for flag in own]
+    for cause in design.causes:
+        which = f"{cause.name}: " if cause.suffix else ""
+        flags += [which + flag for flag in design_flags(cause.event)]
+    flags += design.flags
+    for cause in design.causes:
+        events = int(cause.status.sum())
+        n = len(cause.covariate_names) + len(cause.association_names)
+        if events < FEW_EVENTS * n:
+            what = f"events of {cause.name!r}" if cause.suffix else "events"
+            flags.append(
+                f"There are {events} {what} for {n} coefficients of the hazard: the association is "
+                f"weakly identified below about {FEW_EVENTS} events a coefficient."
+            )
     return tuple(flags)
+
+
+def _laplace(data: joint.JointData, theta: np.ndarray) -> tuple[str, ...]:
+    """What Laplace's approximation costs, if that is what was used."""
+    if len(data.nodes) > 1:
+        return ()
+    text = "The random effects were integrated out by Laplace's approximation (one node)"
+    if 3**data.q > LARGEST_CHECK:
+        return (f"{text}; node_convergence() shows what more nodes change.",)
+    few, more = (joint.loglik(d, theta)[0] for d in (data, with_nodes(data, 3)))
+    return (
+        f"{text}; with 3 nodes a random effect the log-likelihood at the estimate is "
+        f"{abs(more - few):.2g} {'higher' if more > few else 'lower'}.",
+    )
 
 
 def _coefficients(design: Any) -> tuple[tuple[str, ...], np.ndarray]:
@@ -39,10 +65,12 @@ def _coefficients(design: Any) -> tuple[tuple[str, ...], np.ndarray]:
 
 
 def _method(spec: Any, data: joint.JointData, head: str) -> str:
-    events = int(data.event.sum())
+    counts = [(c.name if c.suffix else "events", int(c.status.sum())) for c in spec.design.causes]
+    words = ", ".join(f"{n} {name}" for name, n in counts)
+    kinds = sorted({cause.baseline.kind for cause in spec.design.causes})
     return (
-        f"{head}, {spec.baseline} baseline, {len(data.nodes)} Gauss-Hermite nodes a random effect, "
-        f"{len(data.event)} patients, {events} events"
+        f"{head}, {' and '.join(kinds)} baseline, {len(data.nodes)} Gauss-Hermite nodes a random "
+        f"effect, {data.n_patients} patients, {words}"
     )
 
 
@@ -50,10 +78,10 @@ def joint_estimate(spec: Any, data: joint.JointData, optimum: Optimum) -> JointE
     """The fitted joint model."""
     design = spec.design
     names, at = _coefficients(design)
-    theta, p, q = optimum.x, data.marker.p, data.marker.q
+    theta = optimum.x
     cov = np.linalg.pinv(-optimum.hessian, hermitian=True)
-    phi = slice(p, data.n_marker)
-    jacobian = _jacobian(theta[phi], q)
+    phi = slice(data.p, data.n_marker)
+    jacobian = _jacobian(theta[phi], data)
     se = np.sqrt(np.maximum(np.diag(jacobian @ cov[phi, phi] @ jacobian.T), 0.0))
     return JointEstimate(
         spec=spec,
@@ -62,14 +90,12 @@ def joint_estimate(spec: Any, data: joint.JointData, optimum: Optimum) -> JointE
         coefficients=theta[at],
         reference=NormalReference(cov[np.ix_(at, at)]),
         llf=optimum.value,
-        nobs=data.marker.nobs,
+        nobs=len(design.rows),
         n_params=len(theta),
         optimum=optimum,
         method=_method(spec, data, "maximum likelihood"),
-        flags=_flags(design),
-        variance=VarianceEstimate(
-            design.marker.variance_names, natural_variances(theta[phi], q), se
-        ),
+        flags=(*_flags(design), *_laplace(data, theta)),
+        variance=VarianceEstimate(design.variance_names, _natural(theta[phi], data), se),
         theta=theta,
         cov_theta=cov,
         data=data,
@@ -77,41 +103,56 @@ def joint_estimate(spec: Any, data: joint.JointData, optimum: Optimum) -> JointE
     )
 
 
-def _jacobian(phi: np.ndarray, q: int) -> np.ndarray:
+def _natural(phi: np.ndarray, data: joint.JointData) -> np.ndarray:
+    """SDs and correlations, row by row, from log sigmas, log tau and unconstrained correlations."""
+    n, q = len(data.markers) + data.q, data.q
+    correlation = covariance(np.ones(q), phi[n:])
+    return np.concatenate([np.exp(phi[:n]), correlation[np.tril_indices(q, -1)]])
+
+
+def _jacobian(phi: np.ndarray, data: joint.JointData) -> np.ndarray:
     """Derivative of the natural variance parameters in the unconstrained ones."""
     columns = []
     for j in range(len(phi)):
         step = np.zeros_like(phi)
         step[j] = 1e-5
-        columns.append((natural_variances(phi + step, q) - natural_variances(phi - step, q)) / 2e-5)
+        columns.append((_natural(phi + step, data) - _natural(phi - step, data)) / 2e-5)
     return np.column_stack(columns)
 
 
-def log_likelihoods(design: Any, data: joint.JointData, thetas: np.ndarray) -> np.ndarray:
+def log_likelihoods(design: JointDesign, data: joint.JointData, thetas: np.ndarray) -> np.ndarray:
     """Log-likelihood of each patient at each parameter vector, shape (S, N)."""
-    m = design.marker
-    marker = pointwise(
-        np.ascontiguousarray(thetas[:, : data.n_marker]),
-        m.fixed.X, m.y, m.Z, design.group, len(design.labels),
-    )  # fmt: skip
+    measured = []
+    for marker in design.markers:
+        d, kind = marker.design, marker.kind
+        exact = np.ones(len(d.y), dtype=bool) if kind is None else kind == 0
+        measured.append((d.fixed.X[exact], d.y[exact], marker.group[exact]))
+
+    def each(theta: np.ndarray) -> np.ndarray:
+        out, start = joint.within_patients(data, theta), 0
+        for m, (X, y, group) in enumerate(measured):
+            stop, log_sigma = start + X.shape[1], theta[data.p + m]
+            r = (y - X @ theta[start:stop]) * np.exp(-log_sigma)
+            logs = -0.5 * (r * r + joint.LOG_2PI) - log_sigma
+            out += np.bincount(group, weights=logs, minlength=len(out))
+            start = stop
+        return out
+
     with ThreadPoolExecutor(2) as pool:
-        factors = list(pool.map(lambda theta: joint.log_survival_factors(data, theta), thetas))
-    return marker + np.array(factors)
+        return np.array(list(pool.map(each, thetas)))
 
 
 def joint_posterior(
     spec: Any, data: joint.JointData, stack: Any, mode: Optimum, draws: Draws
 ) -> JointPosterior:
     """The posterior of the joint model."""
-    design, q = spec.design, data.marker.q
+    design = spec.design
     chains, kept, d = draws.theta.shape
     flat = draws.theta.reshape(-1, d)
     names, at = _coefficients(design)
     samples = {name: draws.theta[..., j] for name, j in zip(names, at, strict=True)}
-    natural = np.array(
-        [natural_variances(row, q) for row in flat[:, data.marker.p : data.n_marker]]
-    )
-    for j, name in enumerate(design.marker.variance_names):
+    natural = np.array([_natural(row, data) for row in flat[:, data.p : data.n_marker]])
+    for j, name in enumerate(design.variance_names):
         samples[name] = natural[:, j].reshape(chains, kept)
     return JointPosterior(
         spec=spec,
@@ -126,11 +167,11 @@ def joint_posterior(
             draws,
             log_likelihood=log_likelihoods(design, data, flat).reshape(chains, kept, -1),
             log_prior=stack.log_prior(draws.theta),
-            unit=(design.marker.group_name, design.labels),
-            observed=design.marker.y,
+            unit=(design.group_name, design.labels),
+            observed=np.concatenate([marker.design.y for marker in design.markers]),
         ),
         method=_method(spec, data, "NUTS on the marginal likelihood"),
-        flags=(*_flags(design), *sampling_flags(draws)),
+        flags=(*_flags(design), *_laplace(data, mode.x), *sampling_flags(draws)),
         data=data,
         link_sd=spec.link_sd,
     )

@@ -14,6 +14,10 @@ from longsurv.errors import LongsurvError
 from longsurv.likelihood import glmm
 from longsurv.results.columns import draw_columns, normal_columns, ranef_table
 from longsurv.results.estimate import Estimate, check_level
+from longsurv.results.generalised_methods import (
+    GeneralisedMethods,
+    GeneralisedPosteriorMethods,
+)
 from longsurv.results.generalised_quantities import (
     Rows,
     conditional,
@@ -50,7 +54,7 @@ def _by_category(frame: pd.DataFrame, design: Any, columns: dict[str, np.ndarray
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class GeneralisedEstimate(Estimate):
+class GeneralisedEstimate(GeneralisedMethods, Estimate):
     """A fitted generalised mixed model (see `Estimate`); an ordinal one has thresholds after beta.
 
     Attributes
@@ -141,7 +145,7 @@ class GeneralisedEstimate(Estimate):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class GeneralisedPosterior(Posterior):
+class GeneralisedPosterior(GeneralisedPosteriorMethods, Posterior):
     """Posterior of a generalised mixed model (see `Posterior`).
 
     Attributes
@@ -151,7 +155,8 @@ class GeneralisedPosterior(Posterior):
 
     data: glmm.GLMMData
 
-    def _thetas(self) -> Iterator[np.ndarray]:
+    def thetas(self) -> Iterator[np.ndarray]:
+        """The draws as vectors of `likelihood.glmm.loglik_factor`, chain after chain."""
         for theta in self.draws.theta.reshape(-1, self.draws.theta.shape[-1]):
             yield glmm.to_factor(self.data, theta)
 
@@ -165,7 +170,7 @@ class GeneralisedPosterior(Posterior):
             intervals).
         """
         check_level(level)
-        each = [moments(*conditional(self.data, theta)) for theta in self._thetas()]
+        each = [moments(*conditional(self.data, theta)) for theta in self.thetas()]
         centre = np.stack([mean for mean, _ in each])
         within = np.mean([np.diagonal(cov, axis1=1, axis2=2) for _, cov in each], axis=0)
         se = np.sqrt(centre.var(axis=0) + within)
@@ -184,23 +189,40 @@ class GeneralisedPosterior(Posterior):
         """Posterior of the predictor or the mean response; see `GeneralisedEstimate.predict`.
 
         A patient's own random effects are drawn from the normal distribution with the mean and the
-        covariance they have at each draw of the parameters.
+        covariance they have at each draw of the parameters, those of a patient the model has not
+        seen from the distribution of the population.
         """
         check_level(level)
-        frame, rows = _checked_rows(self, newdata, by_patient, new_groups, type)
-        X, Z, group = rows
-        rng, known = np.random.default_rng(self.draws.seed), group >= 0
+        frame, (X, Z, group) = _checked_rows(self, newdata, by_patient, new_groups, type)
+        data, link, rng = self.data, type == "link", np.random.default_rng(self.draws.seed)
+        known = np.flatnonzero(group >= 0)
+        unseen = np.flatnonzero(group < 0) if by_patient else np.empty(0, dtype=np.int64)
+        people = frame[self.design.group_name].iloc[unseen] if by_patient else unseen
+        _, person = np.unique(np.asarray(people).astype(str), return_inverse=True)
         values = []
-        for theta in self._thetas():
-            value, _ = means(self.data, theta, (X, Z, np.full(len(X), -1)), type == "link")
-            if known.any():
-                mean, cov = moments(*conditional(self.data, theta))
-                half = np.linalg.cholesky(cov + 1e-300 * np.eye(self.data.q))
-                b = mean + np.einsum("nqr,nr->nq", half, rng.standard_normal(mean.shape))
-                eta = X[known] @ theta[: self.data.p] + np.einsum(
-                    "mq,mq->m", Z[known], b[group[known]]
-                )
-                value[known] = eta if type == "link" else response(self.data, theta, eta)
+        for theta in self.thetas():
+            value, _ = means(data, theta, (X, Z, np.full(len(X), -1)), link)
+            parts = []
+            if len(known):
+                parts.append((known, self._own_effects(theta, rng)[group[known]]))
+            if len(unseen):
+                parts.append((unseen, self._new_effects(theta, rng, person)[person]))
+            for rows, b in parts:
+                eta = X[rows] @ theta[: data.p] + np.einsum("mq,mq->m", Z[rows], b)
+                value[rows] = eta if link else response(data, theta, eta)
             values.append(value)
         columns = draw_columns(np.stack(values), level)
         return _by_category(frame, self.design, columns)
+
+    def _own_effects(self, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Random effects of the patients given their data, shape (N, q)."""
+        mean, cov = moments(*conditional(self.data, theta))
+        half = np.linalg.cholesky(cov + 1e-300 * np.eye(self.data.q))
+        return mean + np.einsum("nqr,nr->nq", half, rng.standard_normal(mean.shape))
+
+    def _new_effects(
+        self, theta: np.ndarray, rng: np.random.Generator, person: np.ndarray
+    ) -> np.ndarray:
+        """Random effects of as many new patients as `person` counts."""
+        count = int(person.max()) + 1
+        return rng.standard_normal((count, self.data.q)) @ glmm.random_factor(self.data, theta).T

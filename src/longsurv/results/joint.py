@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from longsurv.design.joint import JointDesign
+from longsurv.design.joint import JointDesign, NewData
 from longsurv.design.quadrature import normal_grid
 from longsurv.errors import LongsurvError
 from longsurv.likelihood import joint
@@ -19,21 +19,23 @@ from longsurv.results.posterior import Posterior, summarise
 
 COMPONENTS = ("fixed", "marker", "event", "baseline", "variance", "all")
 NODES = (1, 3, 5, 7, 9)
+LARGEST_GRID = 10_000
+DOUBLING = {"log(": np.log(2.0), "np.log(": np.log(2.0), "log2(": 1.0, "log10(": np.log10(2.0)}
 
 OfTerm = Callable[[str, float], float]
 
 
 def component_terms(design: JointDesign) -> dict[str, tuple[str, ...]]:
     """Terms of each block of `tidy`."""
-    marker = design.marker.fixed.names
-    event = design.covariate_names + design.association_names
+    marker, event = design.coefficient_names, design.event_names
+    baseline, variance = design.baseline_names, design.variance_names
     return {
         "fixed": marker + event,
         "marker": marker,
         "event": event,
-        "baseline": design.baseline_names,
-        "variance": design.marker.variance_names,
-        "all": marker + event + design.baseline_names + design.marker.variance_names,
+        "baseline": baseline,
+        "variance": variance,
+        "all": marker + event + baseline + variance,
     }
 
 
@@ -45,24 +47,25 @@ def _component(design: JointDesign, component: str) -> tuple[str, ...]:
 
 def _per(design: JointDesign, link_sd: dict[str, float]) -> list[tuple[str, str, float]]:
     """Sizes of change in which an association is told: term, words, size."""
-    response = design.marker.formula.response
-    doubling = {"log(": np.log(2.0), "np.log(": np.log(2.0), "log2(": 1.0, "log10(": np.log10(2.0)}
-    size = next((s for head, s in doubling.items() if response.startswith(head)), None)
     out = []
-    for term, name in zip(design.association_names, design.link_names, strict=True):
-        kind = name.split(":")[0]
-        what = {
-            "value": "current value",
-            "slope": f"current slope per unit of {design.time}",
-            "area": "area under the curve",
-        }[kind]
-        out.append((term, f"one unit more of the {what}", 1.0))
-        if name == kind:
-            sd = link_sd[name]
-            out.append((term, f"one SD ({sd:.3g}) more of the {what}", sd))
-        if size is not None and kind == "value":
-            inside = response[response.index("(") + 1 : -1]
-            out.append((term, f"a doubling of {inside}", size))
+    for cause in design.causes:
+        for one in cause.associations:
+            marker = design.markers[one.marker]
+            of = f" of {marker.name}" if marker.prefix else ""
+            what = {
+                "value": f"current value{of}",
+                "slope": f"current slope{of} per unit of {design.time}",
+                "area": f"area under the curve{of}",
+            }[one.kind]
+            out.append((one.term, f"one unit more of the {what}", 1.0))
+            if one.column is None:
+                sd = link_sd[one.term]
+                out.append((one.term, f"one SD ({sd:.3g}) more of the {what}", sd))
+            response = marker.design.formula.response
+            size = next((s for head, s in DOUBLING.items() if response.startswith(head)), None)
+            if size is not None and one.kind == "value":
+                inside = response[response.index("(") + 1 : -1]
+                out.append((one.term, f"a doubling of {inside}", size))
     return out
 
 
@@ -87,7 +90,9 @@ class JointEstimate(Estimate):
     """A fitted joint model (see `Estimate`).
 
     Coefficients are those of the marker under their own names, then "event." covariates of the
-    hazard and "assoc." associations (log hazard ratios), then "baseline." coefficients.
+    hazard and "assoc." associations (log hazard ratios), then "baseline." coefficients. Of several
+    markers the name comes first, as in "bili.year", and last in "assoc.value[bili]"; of several
+    causes it follows the first word, as in "event[death].age" and "assoc[death].value".
 
     Attributes
     ----------
@@ -98,7 +103,7 @@ class JointEstimate(Estimate):
         Inverse of the observed information.
     data : JointData
     link_sd : dict of str to float
-        Standard deviation of each link across patients at their exit.
+        By association parameter, standard deviation of its link across patients at their exit.
     """
 
     variance: VarianceEstimate
@@ -134,19 +139,24 @@ class JointEstimate(Estimate):
 
         return _association_table(rows, of("conf_low"), of("estimate"), of("conf_high"))
 
-    def node_convergence(self, nodes: Sequence[int] = NODES) -> pd.DataFrame:
+    def node_convergence(self, nodes: Sequence[int] | None = None) -> pd.DataFrame:
         """Log-likelihood at the estimate with different numbers of Gauss-Hermite nodes.
+
+        Parameters
+        ----------
+        nodes : sequence of int, optional
+            By default 1, 3, 5, 7 and 9, as far as a grid of so many in each dimension is of at most
+            10,000 points.
 
         Returns
         -------
         DataFrame
             nodes, llf, difference (from the largest number), used (the number of the fit).
         """
-        q = self.data.marker.q
-        values = []
-        for n in nodes:
-            grid = normal_grid(n, q)
-            values.append(joint.loglik(replace(self.data, **vars(grid)), self.theta)[0])
+        q = self.data.q
+        if nodes is None:
+            nodes = [n for n in NODES if n**q <= LARGEST_GRID]
+        values = [joint.loglik(with_nodes(self.data, n), self.theta)[0] for n in nodes]
         used = len(self.data.nodes)
         return pd.DataFrame(
             {
@@ -168,11 +178,25 @@ class JointEstimate(Estimate):
         check_level(level)
         mean, cov = joint.random_effects(self.data, self.theta)
         se = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
-        marker, labels = self.design.marker, self.design.labels.to_numpy()
-        return ranef_table({marker.group_name: labels}, marker.random.names, mean, se, level)
+        design = self.design
+        groups = {design.group_name: design.labels.to_numpy()}
+        return ranef_table(groups, design.effect_names, mean, se, level)
 
-    def predict(self, newdata: pd.DataFrame | None = None, *, level: float = 0.95) -> pd.DataFrame:
-        """Mean curve of the marker at the rows of `newdata` (by default the measurements used).
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        *,
+        marker: str | None = None,
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Mean curve of a marker at the rows of `newdata` (by default the measurements used).
+
+        Parameters
+        ----------
+        newdata : DataFrame, optional
+        marker : str, optional
+            Which one, if there are several.
+        level : float
 
         Returns
         -------
@@ -180,15 +204,22 @@ class JointEstimate(Estimate):
             `newdata` with estimate, std_error, conf_low, conf_high, on the scale of the response.
         """
         check_level(level)
-        frame, X = _marker_rows(self.design, newdata)
-        p = X.shape[1]
-        estimate = X @ self.theta[:p]
-        se = np.sqrt(np.einsum("ip,pr,ir->i", X, self.cov_theta[:p, :p], X))
+        frame, X, at = _marker_rows(self.design, newdata, marker)
+        estimate = X @ self.theta[at]
+        se = np.sqrt(np.einsum("ip,pr,ir->i", X, self.cov_theta[at, at], X))
         return frame.assign(**normal_columns(estimate, se, level))
+
+    def _thetas(self, draws: int, seed: int) -> np.ndarray:
+        """The estimate, then draws from its asymptotic normal distribution."""
+        rng = np.random.default_rng(seed)
+        values, vectors = np.linalg.eigh(self.cov_theta)
+        half = vectors * np.sqrt(np.maximum(values, 0.0))
+        drawn = self.theta + rng.standard_normal((draws, len(self.theta))) @ half.T
+        return np.vstack([self.theta, drawn])
 
     def predict_survival(
         self,
-        newdata: pd.DataFrame,
+        newdata: NewData,
         *,
         at: float,
         times: Sequence[float],
@@ -200,9 +231,10 @@ class JointEstimate(Estimate):
 
         Parameters
         ----------
-        newdata : DataFrame
-            Measurements with the columns of both formulas; rows after `at` are not used. Patients
-            need not be among those of the fit.
+        newdata : DataFrame or mapping of str to DataFrame
+            Measurements with the columns of all formulas; rows after `at` are not used. Patients
+            need not be among those of the fit. Of several markers either one frame, where a marker
+            may be missing from a row, or a frame each by name.
         at : float
             Time until which the patients are known to be alive and were measured.
         times : sequence of float
@@ -216,19 +248,39 @@ class JointEstimate(Estimate):
         -------
         DataFrame
             The patient's column, time, estimate, std_error, conf_low, conf_high: the probability
-            to be alive at `time`, averaged over the patient's random effects, and the uncertainty
-            of that probability from the parameters.
+            of no event of any cause until `time`, averaged over the patient's random effects, and
+            the uncertainty of that probability from the parameters.
         """
         from longsurv.estimands.dynamic import conditional_survival
 
         check_level(level)
-        rng = np.random.default_rng(seed)
-        values, vectors = np.linalg.eigh(self.cov_theta)
-        half = vectors * np.sqrt(np.maximum(values, 0.0))
-        drawn = self.theta + rng.standard_normal((draws, len(self.theta))) @ half.T
-        thetas = np.vstack([self.theta, drawn])
+        thetas = self._thetas(draws, seed)
         frame, S = conditional_survival(self.design, self.data, newdata, at, times, thetas)
         return frame.assign(**draw_columns(S[1:], level) | {"estimate": S[0]})
+
+    def predict_incidence(
+        self,
+        newdata: NewData,
+        *,
+        at: float,
+        times: Sequence[float],
+        draws: int = 200,
+        level: float = 0.95,
+        seed: int = 1,
+    ) -> pd.DataFrame:
+        """Probability of each cause's event by later times; arguments as for `predict_survival`.
+
+        Returns
+        -------
+        DataFrame
+            The patient's column, time, cause, estimate, std_error, conf_low, conf_high.
+        """
+        from longsurv.estimands.dynamic import conditional_incidence
+
+        check_level(level)
+        thetas = self._thetas(draws, seed)
+        frame, F = conditional_incidence(self.design, self.data, newdata, at, times, thetas)
+        return frame.assign(**draw_columns(F[1:], level) | {"estimate": F[0]})
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -263,17 +315,27 @@ class JointPosterior(Posterior):
 
         return _association_table(rows, quantile(0.5 - level / 2), mean, quantile(0.5 + level / 2))
 
-    def predict(self, newdata: pd.DataFrame | None = None, *, level: float = 0.95) -> pd.DataFrame:
-        """Mean curve of the marker; see `JointEstimate.predict`."""
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        *,
+        marker: str | None = None,
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Mean curve of a marker; see `JointEstimate.predict`."""
         check_level(level)
-        frame, X = _marker_rows(self.design, newdata)
-        beta = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])[:, : X.shape[1]]
-        values = beta @ X.T
-        return frame.assign(**draw_columns(values, level))
+        frame, X, at = _marker_rows(self.design, newdata, marker)
+        beta = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])[:, at]
+        return frame.assign(**draw_columns(beta @ X.T, level))
+
+    def _thetas(self, draws: int) -> np.ndarray:
+        thetas = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])
+        chosen = np.linspace(0, len(thetas) - 1, min(draws, len(thetas))).astype(int)
+        return thetas[np.unique(chosen)]
 
     def predict_survival(
         self,
-        newdata: pd.DataFrame,
+        newdata: NewData,
         *,
         at: float,
         times: Sequence[float],
@@ -287,15 +349,48 @@ class JointPosterior(Posterior):
         from longsurv.estimands.dynamic import conditional_survival
 
         check_level(level)
-        thetas = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])
-        chosen = np.unique(np.linspace(0, len(thetas) - 1, min(draws, len(thetas))).astype(int))
-        frame, S = conditional_survival(self.design, self.data, newdata, at, times, thetas[chosen])
+        thetas = self._thetas(draws)
+        frame, S = conditional_survival(self.design, self.data, newdata, at, times, thetas)
         return frame.assign(**draw_columns(S, level))
+
+    def predict_incidence(
+        self,
+        newdata: NewData,
+        *,
+        at: float,
+        times: Sequence[float],
+        draws: int = 200,
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Probability of each cause's event; see `JointEstimate.predict_incidence`."""
+        from longsurv.estimands.dynamic import conditional_incidence
+
+        check_level(level)
+        thetas = self._thetas(draws)
+        frame, F = conditional_incidence(self.design, self.data, newdata, at, times, thetas)
+        return frame.assign(**draw_columns(F, level))
+
+
+def with_nodes(data: joint.JointData, nodes: int) -> joint.JointData:
+    """The same arrays with another number of Gauss-Hermite nodes."""
+    grid = vars(normal_grid(nodes, data.q))
+    cut = data.truncation
+    if cut is not None:
+        cut = replace(cut, data=replace(cut.data, **grid))
+    return replace(data, **grid, truncation=cut)
 
 
 def _marker_rows(
-    design: JointDesign, newdata: pd.DataFrame | None
-) -> tuple[pd.DataFrame, np.ndarray]:
+    design: JointDesign, newdata: pd.DataFrame | None, marker: str | None
+) -> tuple[pd.DataFrame, np.ndarray, slice]:
+    """Rows of a marker, their design, and where the marker's coefficients are in theta."""
+    names = [one.name for one in design.markers]
+    if marker not in names and (marker is not None or len(names) > 1):
+        raise LongsurvError(f"marker is one of {names}, not {marker!r}")
+    k = names.index(marker) if marker is not None else 0
+    one = design.markers[k]
+    start = sum(len(m.coefficient_names) for m in design.markers[:k])
+    at = slice(start, start + len(one.coefficient_names))
     if newdata is None:
-        return design.measurements.iloc[design.rows], design.marker.fixed.X
-    return newdata.copy(), design.marker.fixed.rebuild(newdata)
+        return one.measurements.iloc[one.design.rows], one.design.fixed.X, at
+    return newdata.copy(), one.design.fixed.rebuild(newdata), at

@@ -40,6 +40,8 @@ class Means:
         Weights of the coefficients in each mean.
     lost : ndarray, shape (k, a)
         Zero where the data determine the combination; a is the number of aliased columns.
+    grid : DataFrame
+        The rows averaged over, as many for each cell, cell after cell.
     """
 
     result: Any
@@ -47,6 +49,7 @@ class Means:
     cells: pd.DataFrame
     L: np.ndarray
     lost: np.ndarray
+    grid: pd.DataFrame
 
     @property
     def table(self) -> pd.DataFrame:
@@ -67,11 +70,15 @@ class Means:
         DataFrame
             NaN where the data do not determine a mean (an empty cell).
         """
-        labels = [
+        return self._rows(self.cells, np.eye(len(self.cells)), self.labels, level, None, ratio)
+
+    @property
+    def labels(self) -> list[str]:
+        """The cells in words."""
+        return [
             ", ".join(f"{name}={value}" for name, value in zip(self.levels, row, strict=True))
             for row in self.cells.itertuples(index=False)
         ]
-        return self._rows(self.cells, np.eye(len(self.cells)), labels, level, None, ratio)
 
     def contrast(
         self,
@@ -101,7 +108,8 @@ class Means:
         ratio : bool or {"log", "log2", "log10"}
             Report ratios of geometric means: estimate and interval are exponentiated, std_error
             stays that of the logarithm. True needs a response written as a logarithm in the
-            formula; name the logarithm if the column holds values already transformed.
+            formula; name the logarithm if the column holds values already transformed. For a
+            binary or ordinal response True gives odds ratios.
 
         Returns
         -------
@@ -110,6 +118,12 @@ class Means:
             posterior is the exponential of the posterior mean; prob_positive is then the
             probability of a ratio above 1.
         """
+        return self._rows(*self.differences(along, kind), level, adjust, ratio)
+
+    def differences(
+        self, along: tuple[str, ...], kind: str
+    ) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
+        """The variables, weights of the means (rows, k) and words of the rows of `contrast`."""
         if kind not in KINDS:
             raise LongsurvError(f"kind is one of {KINDS}, not {kind!r}")
         steps = self._steps(along, kind)
@@ -125,9 +139,7 @@ class Means:
             [[value for value, _ in cell] for cell in chosen], columns=list(self.levels)
         )
         labels = [_words(self.levels, steps, row) for row in frame.itertuples(index=False)]
-        return self._rows(
-            _restored(frame, self.cells, steps), weights, labels, level, adjust, ratio
-        )
+        return _restored(frame, self.cells, steps), weights, labels
 
     def test(self, *along: str) -> pd.DataFrame:
         """Joint F test of all differences along the variables, in each combination of the others.
@@ -156,8 +168,8 @@ class Means:
                     for name, values in self.levels.items()
                 ],
             )
-            row = self.result.test(weights @ self.L).drop(columns="term")
-            if _undetermined(weights @ self.lost).any():
+            row = self.result.test(self._of_coefficients(weights)).drop(columns="term")
+            if self.undetermined(weights).any():
                 row[["statistic", "df_num", "df_den", "p_value"]] = np.nan
             values = {name: self.levels[name][i] for name, i in where.items()}
             rows.append(values | row.iloc[0].to_dict())
@@ -183,11 +195,8 @@ class Means:
         if adjust is not None and not hasattr(self.result, "test"):
             raise LongsurvError("adjust corrects p values, and a posterior has none")
         scale = _log_scale(self.result, ratio) if ratio else None
-        L = pd.DataFrame(weights @ self.L, index=labels, columns=list(self.result.names))
-        table = self.result.contrast(L, level)
-        table.loc[_undetermined(weights @ self.lost), [c for c in table.columns if c != "term"]] = (
-            np.nan
-        )
+        table = self.result.contrast(self._of_coefficients(weights, labels), level)
+        table.loc[self.undetermined(weights), [c for c in table.columns if c != "term"]] = np.nan
         if adjust is not None:
             from longsurv.estimands.changes import adjusted_p_values
 
@@ -196,6 +205,17 @@ class Means:
         if scale is not None:
             table[SCALED] = np.exp(table[SCALED] * scale)
         return pd.concat([frame.reset_index(drop=True), table], axis=1)
+
+    def _of_coefficients(
+        self, weights: np.ndarray, labels: list[str] | None = None
+    ) -> pd.DataFrame:
+        """Weights of the fixed effects; thresholds, where a model has them, have none."""
+        columns = list(self.result.design.fixed.names)
+        return pd.DataFrame(weights @ self.L, index=labels, columns=columns)
+
+    def undetermined(self, weights: np.ndarray) -> np.ndarray:
+        """Which combinations of the means, weights (rows, k), the data do not determine."""
+        return (np.abs(weights @ self.lost) > 1e-8).any(axis=1)
 
     def __repr__(self) -> str:
         shown = self.table.drop(columns="term").to_string(index=False)
@@ -261,11 +281,8 @@ def means(result: Any, specs: str | Sequence[str], at: Mapping[str, Any] | None 
         cells,
         each[list(design.names)].to_numpy(dtype=float),
         _lost(design, data, each),
+        grid,
     )
-
-
-def _undetermined(lost: np.ndarray) -> np.ndarray:
-    return (np.abs(lost) > 1e-8).any(axis=1)
 
 
 def _listed(values: Any) -> list:
@@ -312,7 +329,8 @@ def _lost(design: FixedDesign, data: pd.DataFrame, rows: pd.DataFrame) -> np.nda
     if not design.aliased:
         return np.zeros((len(rows), 0))
     seen = pd.DataFrame(design.recipe.get_model_matrix(data, context={}, na_action="ignore"))
-    kept, gone = list(design.names), list(design.aliased)
+    gone = list(design.aliased)
+    kept = [name for name in seen.columns if name not in gone]
     depends = np.linalg.lstsq(seen[kept].to_numpy(float), seen[gone].to_numpy(float), rcond=None)[0]
     return rows[gone].to_numpy(float) - rows[kept].to_numpy(float) @ depends
 
@@ -351,6 +369,8 @@ def _log_scale(result: Any, ratio: bool | str) -> float:
         if ratio not in LOG_BASES:
             raise LongsurvError(f"ratio is True, False or one of {list(LOG_BASES)}, not {ratio!r}")
         return float(np.log(LOG_BASES[ratio]))
+    if getattr(result.design, "family_is_logit", False):
+        return 1.0
     response = result.design.formula.response.removeprefix("np.")
     for name, base in LOG_BASES.items():
         if response.startswith(f"{name}("):

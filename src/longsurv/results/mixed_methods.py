@@ -77,12 +77,16 @@ class MixedMethods:
 
     def influence(
         self: Any,
-        estimand: Callable[[Any], pd.DataFrame] | None = None,
+        estimand: Any = None,
         *,
         by: str | None = None,
         level: float = 0.95,
     ) -> Influence:
-        """Exact refits without each patient, or each site; see `diagnostics.influence`."""
+        """Exact refits without each patient, or each site; see `diagnostics.influence`.
+
+        The estimand is a function of a fit that gives a table, a number or several named numbers,
+        or weights of a contrast; the coefficients by default.
+        """
         from longsurv.diagnostics.influence import influence, tidy
 
         return influence(self, tidy if estimand is None else estimand, by=by, level=level)

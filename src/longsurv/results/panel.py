@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longsurv.errors import LongsurvError
 from longsurv.estimands.changes import adjusted_p_values
 from longsurv.inference import Draws, Optimum
 from longsurv.likelihood.panel import Layout
@@ -17,6 +18,7 @@ from longsurv.results.estimate import Estimate, check_level
 from longsurv.results.posterior import Posterior, summarise
 
 INTERVAL = ["estimate", "conf_low", "conf_high"]
+STANDARD = {"std_estimate": "estimate", "std_low": "conf_low", "std_high": "conf_high"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,17 +100,13 @@ class ShrunkenEffects:
         cls, panel: Any, layout: Layout, stack: PriorStack, mode: Optimum, draws: Draws
     ) -> ShrunkenEffects:
         """Effects and family parameters from draws of the joint vector."""
-        theta, top = draws.theta, 2 * layout.n_families
-        natural = stack.constrain(theta[..., :top])
-        effects = [
-            natural[..., 2 * m.family] + natural[..., 2 * m.family + 1] * theta[..., part.start]
-            for m, part in zip(layout.members, layout.slices, strict=True)
-        ]
+        natural = stack.constrain(draws.theta)
+        hyper = stack.names[: 2 * layout.n_families]
         return cls(
             panel=panel,
             names=tuple(m.name for m in layout.members),
-            effects=np.stack(effects, axis=-1),
-            hyper={name: natural[..., j] for j, name in enumerate(stack.names)},
+            effects=layout.effects(draws.theta),
+            hyper={name: natural[..., j] for j, name in enumerate(hyper)},
             stack=stack,
             mode=mode,
             draws=draws,
@@ -140,13 +138,132 @@ class ShrunkenEffects:
         return of_posterior(table, self.draws.stats)
 
 
+@dataclass(frozen=True, eq=False)
+class PanelResults:
+    """Every marker by both engines, and shrunken towards its family.
+
+    Attributes
+    ----------
+    estimate : PanelEstimate
+    posterior : PanelPosterior
+    shrunken : ShrunkenEffects or None
+        None where no family is large enough.
+    """
+
+    estimate: PanelEstimate
+    posterior: PanelPosterior
+    shrunken: ShrunkenEffects | None
+
+    def tidy(self, level: float = 0.95, scale: str = "response") -> pd.DataFrame:
+        """The difference in change of each marker by each engine, one row a marker.
+
+        Parameters
+        ----------
+        level : float
+            Of all intervals.
+        scale : {"response", "standard"}
+            Units of the model's response (logarithms where `ratio`), or baseline SDs towards
+            benefit.
+
+        Returns
+        -------
+        DataFrame
+            marker, family, better ("lower", "higher" or ""), ratio; estimate, conf_low and
+            conf_high with the endings _ml (REML), _bayes and _shrunken, those of the last missing
+            outside the families; p_value, p_holm, p_fdr of REML; prob_benefit_bayes and
+            prob_benefit_shrunken, missing where no direction is better.
+        """
+        if scale not in ("response", "standard"):
+            raise LongsurvError(f"scale is 'response' or 'standard', not {scale!r}")
+        members = self.estimate.panel.members
+        better = {-1.0: "lower", 0.0: "", 1.0: "higher"}
+        table = pd.DataFrame(
+            {
+                "family": [m.family for m in members.values()],
+                "better": [better[m.direction] for m in members.values()],
+                "ratio": [m.ratio for m in members.values()],
+            },
+            index=pd.Index(members, name="marker"),
+        )
+        unit = pd.Series({name: m.unit for name, m in members.items()})
+        for engine, effects in self._effects(level).items():
+            if scale == "response":
+                effects = effects.mul(unit, axis=0)
+            ends = effects[["conf_low", "conf_high"]].to_numpy()
+            table[f"estimate_{engine}"] = effects["estimate"]
+            table[f"conf_low_{engine}"], table[f"conf_high_{engine}"] = np.sort(ends, axis=1).T
+        p_values = self.estimate.tidy(level).set_index("marker")
+        for column in ("p_value", "p_holm", "p_fdr"):
+            table[column] = p_values[column]
+        positive = self.posterior.tidy(level).set_index("marker")["prob_positive"]
+        benefit = positive.where(table["better"] == "higher", 1.0 - positive)
+        table["prob_benefit_bayes"] = benefit.where(table["better"] != "")
+        table["prob_benefit_shrunken"] = np.nan
+        if self.shrunken is not None:
+            shrunken = self.shrunken.tidy(level).set_index("marker")["prob_positive"]
+            table["prob_benefit_shrunken"] = shrunken.reindex(table.index)
+        return table.reset_index()
+
+    def to_xarray(self, level: float = 0.95) -> Any:
+        """The effects in baseline SDs towards benefit, as an array with names.
+
+        Returns
+        -------
+        xarray.DataArray
+            Dimensions engine ("ml", "bayes", "shrunken"), marker and quantity ("estimate",
+            "conf_low", "conf_high"), with the markers' families beside their names.
+        """
+        import xarray as xr
+
+        members = self.estimate.panel.members
+        effects = self._effects(level)
+        return xr.DataArray(
+            np.stack([table.to_numpy() for table in effects.values()]),
+            dims=("engine", "marker", "quantity"),
+            coords={
+                "engine": list(effects),
+                "marker": list(members),
+                "quantity": INTERVAL,
+                "family": ("marker", [m.family for m in members.values()]),
+            },
+            name="difference_in_change",
+            attrs={"units": "baseline SDs, above 0 is benefit", "level": level},
+        )
+
+    def diagnose(self) -> pd.DataFrame:
+        """Whether each answer can be trusted: marker ("all" for the shrunken effects), engine, ok,
+        words."""
+        verdicts = [(name, "ml", fit.diagnose()) for name, fit in self.estimate.fits.items()]
+        for name, post in self.posterior.posteriors.items():
+            verdicts.append((name, "bayes", post.diagnose()))
+        if self.shrunken is not None:
+            verdicts.append(("all", "shrunken", self.shrunken.diagnose()))
+        rows = [(marker, engine, v.ok, v.words) for marker, engine, v in verdicts]
+        return pd.DataFrame(rows, columns=["marker", "engine", "ok", "words"])
+
+    def _effects(self, level: float) -> dict[str, pd.DataFrame]:
+        """Estimates and intervals in baseline SDs, by engine, with a row a marker."""
+        markers = list(self.estimate.panel.members)
+        effects = {
+            engine: table.set_index("marker")[list(STANDARD)].rename(columns=STANDARD)
+            for engine, table in (
+                ("ml", self.estimate.tidy(level)),
+                ("bayes", self.posterior.tidy(level)),
+            )
+        }
+        effects["shrunken"] = pd.DataFrame(np.nan, index=markers, columns=INTERVAL)
+        if self.shrunken is not None:
+            shrunken = self.shrunken.tidy(level).set_index("marker")[INTERVAL]
+            effects["shrunken"] = shrunken.reindex(markers)
+        return effects
+
+
 def _rows(panel: Any, results: Mapping[str, Any], level: float) -> pd.DataFrame:
     parts = []
     for name, result in results.items():
         member = panel.members[name]
         row = result.contrast(dict(member.weights), level).assign(term="difference in change")
-        unit = member.spread * (member.direction or 1.0)
-        standard = row[INTERVAL] / unit
+        standard = row[INTERVAL] / member.unit
         low, high = standard["conf_low"], standard["conf_high"]
         row.insert(0, "marker", name)
         row.insert(1, "family", member.family)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from longsurv.design.mixed import Grouping
 from longsurv.errors import LongsurvError
 from longsurv.likelihood.lmm_dense_kernel import DenseKernel
 from longsurv.likelihood.lmm_dense_patients import group_effects, predict_rows
-from longsurv.results.columns import normal_columns, ranef_table
+from longsurv.results.columns import draw_columns, normal_columns, ranef_table
 from longsurv.results.estimate import TIDY, check_level
 from longsurv.results.mixed import MixedEstimate, MixedPosterior, VarianceEstimate
 from longsurv.results.reference import t_quantile
@@ -38,8 +38,53 @@ class StructuredVariance(VarianceEstimate):
         return pd.DataFrame(dict(zip(TIDY, columns, strict=True)))
 
 
+class _Groups:
+    """What estimates and posteriors know of the groups of their rows."""
+
+    design: Any
+    spec: Any
+
+    def _needs_random_effects(self) -> None:
+        if not self.design.groupings:
+            raise LongsurvError(
+                f"{self.spec.formula!r} has no random effects; its patients differ in their "
+                "residuals only"
+            )
+
+    def _new_groups(
+        self, newdata: pd.DataFrame | None, new_groups: str, count: int
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Z and group of new rows in each term of the kernel."""
+        design = self.design
+        if new_groups not in ("error", "population"):
+            raise LongsurvError(f"new_groups is 'error' or 'population', not {new_groups!r}")
+        Z, group = [], []
+        if not design.random.names:
+            Z.append(np.empty((count, 0)))
+            group.append(np.full(count, -1))
+        for grouping in design.groupings:
+            if newdata is None:
+                Z.append(grouping.random.X)
+                group.append(grouping.group)
+                continue
+            columns = grouping.name.split(":")
+            missing = [c for c in columns if c not in newdata]
+            if missing:
+                raise LongsurvError(f"by_patient needs the columns {missing} in the new data")
+            codes = grouping.labels.get_indexer(_keys(newdata, columns))
+            if new_groups == "error" and (codes < 0).any():
+                rows = [str(v) for v in newdata.index[codes < 0][:5]]
+                raise LongsurvError(
+                    f"the model has not seen the {grouping.name} of the rows with index {rows}; "
+                    "new_groups='population' leaves their effects at 0"
+                )
+            Z.append(grouping.random.rebuild(newdata))
+            group.append(codes)
+        return Z, group
+
+
 @dataclass(frozen=True, repr=False, eq=False)
-class StructuredEstimate(MixedEstimate):
+class StructuredEstimate(_Groups, MixedEstimate):
     """A fitted mixed model with nested groups or correlated residuals (see `MixedEstimate`).
 
     Attributes
@@ -128,13 +173,6 @@ class StructuredEstimate(MixedEstimate):
             parts.append(ranef_table(groups, grouping.random.names, effects.mean, se, level))
         return pd.concat(parts, ignore_index=True)
 
-    def _needs_random_effects(self) -> None:
-        if not self.design.groupings:
-            raise LongsurvError(
-                f"{self.spec.formula!r} has no random effects; its patients differ in their "
-                "residuals only"
-            )
-
     def predict(
         self,
         newdata: pd.DataFrame | None = None,
@@ -170,8 +208,6 @@ class StructuredEstimate(MixedEstimate):
             group.
         """
         check_level(level)
-        if new_groups not in ("error", "population"):
-            raise LongsurvError(f"new_groups is 'error' or 'population', not {new_groups!r}")
         design = self.design
         if newdata is None:
             frame, X = self.spec.data.iloc[design.rows], design.fixed.X
@@ -189,35 +225,6 @@ class StructuredEstimate(MixedEstimate):
         se = np.sqrt(np.einsum("ip,pr,ir->i", X, self.reference.cov, X) + variance)
         return frame.assign(**normal_columns(estimate, se, level))
 
-    def _new_groups(
-        self, newdata: pd.DataFrame | None, new_groups: str, count: int
-    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Z and group of new rows in each term of the kernel."""
-        design = self.design
-        Z, group = [], []
-        if not design.random.names:
-            Z.append(np.empty((count, 0)))
-            group.append(np.full(count, -1))
-        for grouping in design.groupings:
-            if newdata is None:
-                Z.append(grouping.random.X)
-                group.append(grouping.group)
-                continue
-            columns = grouping.name.split(":")
-            missing = [c for c in columns if c not in newdata]
-            if missing:
-                raise LongsurvError(f"by_patient needs the columns {missing} in the new data")
-            codes = grouping.labels.get_indexer(_keys(newdata, columns))
-            if new_groups == "error" and (codes < 0).any():
-                rows = [str(v) for v in newdata.index[codes < 0][:5]]
-                raise LongsurvError(
-                    f"the model has not seen the {grouping.name} of the rows with index {rows}; "
-                    "new_groups='population' leaves their effects at 0"
-                )
-            Z.append(grouping.random.rebuild(newdata))
-            group.append(codes)
-        return Z, group
-
 
 def _keys(data: pd.DataFrame, columns: Sequence[str]) -> pd.Index:
     if len(columns) == 1:
@@ -226,8 +233,17 @@ def _keys(data: pd.DataFrame, columns: Sequence[str]) -> pd.Index:
     return pd.Index([":".join(map(str, row)) for row in rows])
 
 
+class State(NamedTuple):
+    """Coefficients, scaled covariances, residual covariances by kind and gamma of one draw."""
+
+    beta: np.ndarray
+    D: tuple[np.ndarray, ...]
+    by_kind: np.ndarray
+    gamma: np.ndarray
+
+
 @dataclass(frozen=True, repr=False, eq=False)
-class StructuredPosterior(MixedPosterior):
+class StructuredPosterior(_Groups, MixedPosterior):
     """Posterior of a mixed model with nested groups or correlated residuals (see `MixedPosterior`).
 
     Attributes
@@ -239,16 +255,45 @@ class StructuredPosterior(MixedPosterior):
     data: Any
     kernel: DenseKernel
 
-    def ranef(self, level: float = 0.95) -> pd.DataFrame:
-        """Not available: `fit` predicts random effects."""
-        self._only_fit("ranef()")
+    def _states(self) -> Iterator[State]:
+        """Every draw as the kernel's functions of patients take it, chain after chain."""
+        data, structure = self.data, self.data.structure
+        for theta in self.draws.theta.reshape(-1, self.draws.theta.shape[-1]):
+            beta, _, _, psi = self.kernel.unpack(theta)
+            sigma = float(np.exp(theta[data.p]))
+            D = tuple(sigma**2 * lam @ lam.T for lam in self.kernel.factors(theta))
+            by_kind = structure.covariance(structure.covariance_parameters(sigma, psi))
+            yield State(beta, D, by_kind, data.r @ (beta - data.beta_ols))
 
-    def _only_fit(self, what: str) -> NoReturn:
-        raise LongsurvError(
-            f"{what} is not available for posteriors of models with nested groups or correlated "
-            "residuals; they give coefficients, variances, contrasts, means and the population "
-            "mean. Random effects and predictions for patients are those of fit()"
-        )
+    def ranef(self, level: float = 0.95) -> pd.DataFrame:
+        """Posterior means and SDs of the random effects of every grouping, from the draws' exact
+        conditionals.
+
+        Returns
+        -------
+        DataFrame
+            grouping, group, effect, estimate, std_error, conf_low, conf_high (normal intervals).
+
+        Raises
+        ------
+        LongsurvError
+            If the model has no random effects.
+        """
+        check_level(level)
+        self._needs_random_effects()
+        totals = [np.zeros((3, len(g.labels), len(g.random.names))) for g in self.design.groupings]
+        count = self.samples[self.names[0]].size
+        for state in self._states():
+            found = group_effects(self.data, state.D, state.by_kind, state.gamma)
+            effects = [e for e in found if e.mean.shape[1]]
+            for total, e in zip(totals, effects, strict=True):
+                total += np.stack([e.mean, e.mean**2, np.diagonal(e.cov, axis1=1, axis2=2)]) / count
+        parts = []
+        for grouping, (mean, square, within) in zip(self.design.groupings, totals, strict=True):
+            groups = {"grouping": grouping.name, "group": grouping.labels.to_numpy()}
+            se = np.sqrt(np.maximum(square - mean**2, 0.0) + np.maximum(within, 0.0))
+            parts.append(ranef_table(groups, grouping.random.names, mean, se, level))
+        return pd.concat(parts, ignore_index=True)
 
     def predict(
         self,
@@ -258,13 +303,26 @@ class StructuredPosterior(MixedPosterior):
         by_patient: bool = False,
         new_groups: str = "error",
     ) -> pd.DataFrame:
-        """Posterior of the population mean of each row.
+        """Posterior of the mean response; arguments and result as for `StructuredEstimate.predict`.
 
-        Raises
-        ------
-        LongsurvError
-            With `by_patient`.
+        At each draw a row's random effects are drawn from their distribution given the data.
         """
-        if by_patient:
-            self._only_fit("predict(by_patient=True)")
-        return super().predict(newdata, level=level)
+        if not by_patient:
+            return super().predict(newdata, level=level)
+        check_level(level)
+        self._needs_random_effects()
+        design = self.design
+        if newdata is None:
+            frame, X = self.spec.data.iloc[design.rows], design.fixed.X
+        else:
+            frame, X = newdata.copy(), design.fixed.rebuild(newdata)
+        Z, group = self._new_groups(newdata, new_groups, len(X))
+        rng = np.random.default_rng(self.draws.seed)
+        values = []
+        for state in self._states():
+            mean, variance, _ = predict_rows(
+                self.data, state.D, state.by_kind, state.gamma, Z, group
+            )
+            noise = rng.standard_normal(len(X))
+            values.append(X @ state.beta + mean + np.sqrt(variance) * noise)
+        return frame.assign(**draw_columns(np.stack(values), level))

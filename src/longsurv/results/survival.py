@@ -155,21 +155,32 @@ class SurvivalEstimate(Estimate):
         mean : ndarray, shape (A,)
         cov : ndarray, shape (A, A)
         """
+        mean, cov = self.mean_survival_at(frames, [time])
+        return mean[:, 0], cov[:, 0, :, 0]
+
+    def mean_survival_at(
+        self, frames: Sequence[pd.DataFrame], times: Sequence[float]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The same at several times: mean (A, T) and covariance (A, T, A, T)."""
         sizes = [len(frame) for frame in frames]
-        who, at = people(self, pd.concat(frames, ignore_index=True)), check_times([time])
+        who, at = people(self, pd.concat(frames, ignore_index=True)), check_times(times)
         share = np.zeros((len(frames), sum(sizes)))
         share[np.repeat(np.arange(len(frames)), sizes), np.arange(sum(sizes))] = 1.0
         share /= share.sum(axis=1, keepdims=True)
-        mean, slope = np.zeros(len(frames)), np.zeros((len(frames), len(self.names)))
-        cov = np.zeros((len(frames), len(frames)))
+        A, T = len(frames), len(at)
+        mean, slope = np.zeros((A, T)), np.zeros((A, T, len(self.names)))
+        cov = np.zeros((A, T, A, T))
         for stratum, rows in who.of_stratum():
             found = hazards(self.data, self.coefficients, who, rows, stratum, at)
-            S = np.exp(-found.value[:, 0])
+            S = np.exp(-found.value)
             mean += share[:, rows] @ S
-            slope -= share[:, rows] @ (S[:, None] * found.derivative(0))
-            baseline = share[:, rows] @ (S * found.relative)
-            cov += found.variance[0] * np.outer(baseline, baseline)
-        return mean, cov + slope @ self.reference.cov @ slope.T
+            for t in range(T):
+                slope[:, t] -= share[:, rows] @ (S[:, t, None] * found.derivative(t))
+            baseline = share[:, rows] @ (S * found.relative[:, None])
+            # increments of the baseline are independent: two times share the earlier's variance
+            common = np.minimum.outer(found.variance, found.variance)
+            cov += np.einsum("at,ts,bs->atbs", baseline, common, baseline)
+        return mean, cov + np.einsum("atj,jk,bsk->atbs", slope, self.reference.cov, slope)
 
     def predict(
         self,
@@ -196,9 +207,10 @@ class SurvivalEstimate(Estimate):
         Returns
         -------
         DataFrame
-            `newdata` (repeated for each time, with a column "time") with estimate, std_error,
-            conf_low, conf_high. Without times the estimate is x'b (plus the offset, less its
-            median), the log hazard relative to covariates of 0.
+            `newdata` (repeated for each time, with a column "time"; a column "time" of its own is
+            then called "time_newdata") with estimate, std_error, conf_low, conf_high. Without times
+            the estimate is x'b (plus the offset, less its median), the log hazard relative to
+            covariates of 0.
         """
         check_level(level)
         check_kind(kind)

@@ -211,6 +211,22 @@ def check_times(times: Sequence[float]) -> np.ndarray:
     return grid
 
 
+OWN_TIME = "time_newdata"
+"""What a column "time" of the rows to predict is called beside the times of the predictions."""
+
+
 def repeated(frame: pd.DataFrame, row: int, times: np.ndarray) -> pd.DataFrame:
-    """One row of a frame for every time, with the column "time"."""
-    return frame.iloc[[row] * len(times)].assign(time=times)
+    """One row of a frame for every time, with the column "time"; a "time" of its own is kept.
+
+    Raises
+    ------
+    LongsurvError
+        If the name that column would be given is taken.
+    """
+    if "time" in frame and OWN_TIME in frame:
+        raise LongsurvError(
+            f"the rows to predict have the columns 'time' and {OWN_TIME!r}; predictions at given "
+            f"times need the first for themselves and call theirs {OWN_TIME!r}: rename one"
+        )
+    one = frame.iloc[[row] * len(times)].rename(columns={"time": OWN_TIME})
+    return one.assign(time=times)

@@ -18,6 +18,7 @@ from longsurv.report.figures.style import (
     MUTED,
     PAPER,
     RULE,
+    UNITS_PER_INCH,
     new_axes,
     shorten,
     styled,
@@ -37,7 +38,7 @@ _STYLES: Mapping[str, tuple[str, str]] = {
 _SCALES = {"sd": ("std_estimate", "std_low", "std_high"), "ratio": ("estimate", "conf_low",
                                                                     "conf_high")}  # fmt: skip
 _LINE, _GAP, _BOTTOM = 8.0, 14.0, 50.0
-_KEY = 18.0  # height of a line of the key
+_KEY = 16.0  # height of a line of the key
 
 
 @styled
@@ -86,8 +87,10 @@ def adjustments(
     labels = [shorten(names[marker], 30 if wide else 18) for marker in markers]
     size = 11.5 if wide else 10.5
     left = 14 + max(text_width(label, size) for label in labels)
-    entries = _key(shown, kinds, engines)
-    top = 12 + _KEY * math.ceil(len(entries) / (3 if wide else 1))
+    across = 1 if not wide else 3 if len(kinds) <= 3 else 2
+    key_lines = math.ceil(len(kinds) / across)
+    engine_lines = 0 if len(engines) == 1 else 1 if wide else 2
+    top = 14 + _KEY * (key_lines + engine_lines)
     height = row * len(markers)
     ax = new_axes(width, height + top + _BOTTOM, left=left, right=16, top=top, bottom=_BOTTOM)
     ax.set_ylim(height, 0)
@@ -97,6 +100,7 @@ def adjustments(
     else:
         ax.set_xlim(low, high)
         ax.locator_params(axis="x", nbins=8 if wide else 4, steps=[1, 2, 2.5, 5, 10])
+        ax.set_xticks([tick for tick in ax.get_xticks() if low <= tick <= high])
     ax.axvline(1.0 if log else 0.0, color=MUTED, linewidth=0.9, zorder=0)
 
     for k, (marker, label) in enumerate(zip(markers, labels, strict=True)):
@@ -115,10 +119,7 @@ def adjustments(
     ax.yaxis.set_visible(False)
     what = "ratio of geometric means" if log else "SD of the first value"
     ax.set_xlabel(f"Difference in change, {what}" if wide else what, labelpad=6)
-    ax.figure.legend(
-        handles=entries, loc="upper left", ncols=3 if wide else 1, frameon=False,
-        handlelength=2.6, columnspacing=1.6, borderaxespad=0.1, fontsize=11 if wide else 10.5,
-    )  # fmt: skip
+    _keys(ax, shown, kinds, engines, across, key_lines, 11 if wide else 10.5)
     _sides(ax, left_label, right_label, 10.5 if wide else 9.5)
     return ax
 
@@ -163,27 +164,38 @@ def _draw(ax: Axes, record: Mapping[str, Any], y: float, low: float, high: float
         )  # fmt: skip
 
 
-def _key(table: pd.DataFrame, kinds: Sequence[str], engines: Sequence[str]) -> list[Any]:
-    """Entries of the legend: each adjustment, then what filled and open marks mean."""
+def _keys(
+    ax: Axes,
+    table: pd.DataFrame,
+    kinds: Sequence[str],
+    engines: Sequence[str],
+    across: int,
+    lines: int,
+    size: float,
+) -> None:
+    """The adjustments by colour and mark; below, what filled and open marks mean."""
     from matplotlib.lines import Line2D
 
     names = table.drop_duplicates("adjustment").set_index("adjustment")["adjustment_label"]
-    entries = [
+    colours = [
         Line2D([], [], color=_STYLES[k][0], marker=_STYLES[k][1], markersize=5.5, label=names[k])
         for k in kinds
     ]
+    filled = Line2D([], [], color=MUTED, marker="o", markersize=5.5, label="Maximum likelihood")
+    hollow = Line2D(
+        [], [], color=MUTED, linestyle=(0, (3, 1.6)), marker="o", markersize=5.5,
+        markerfacecolor=PAPER, label="Bayes",
+    )  # fmt: skip
+    rows = [(colours, 0, across)]
     if len(engines) > 1:
-        for name, line, face in (
-            ("Filled: maximum likelihood", "-", INK),
-            ("Open: Bayes", (0, (3, 1.6)), PAPER),
-        ):
-            entries.append(
-                Line2D(
-                    [], [], color=INK, linestyle=line, marker="o", markersize=5.5,
-                    markerfacecolor=face, label=name,
-                )
-            )  # fmt: skip
-    return entries
+        rows.append(([filled, hollow], lines, across if across == 1 else 2))
+    height = ax.figure.get_figure(root=True).get_figheight() * UNITS_PER_INCH
+    for handles, line, columns in rows:
+        ax.figure.legend(
+            handles=handles, loc="upper left", bbox_to_anchor=(0, 1 - line * _KEY / height),
+            ncols=columns, frameon=False, handlelength=2.6, columnspacing=1.6, labelspacing=0.25,
+            borderaxespad=0.1, fontsize=size,
+        )  # fmt: skip
 
 
 def _sides(ax: Axes, left: str, right: str, size: float) -> None:

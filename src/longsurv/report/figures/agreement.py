@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 HEIGHT = 400.0
 LABELS = 8
 # Every verdict of `longsurv.compare`, with the mark that stands for it.
-VERDICTS = {
+VERDICTS: dict[str, dict[str, Any]] = {
     "agree": {"marker": "o", "facecolor": "none", "edgecolor": MUTED},
     "prior pulls": {"marker": "D", "facecolor": BAYES, "edgecolor": BAYES},
     "asymptotics": {"marker": "s", "facecolor": INK, "edgecolor": INK},

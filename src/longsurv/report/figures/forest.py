@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _ROW, _SECTION, _TOP, _BOTTOM = 36.0, 30.0, 34.0, 50.0
 _MISSING = "not estimated"
+_UNANSWERED = "no usable answer"
+_LINE, _TALL = 24.0, 42.0  # a method's row: label beside its mark, and label above it
 _MARKS: tuple[Mapping[str, str], ...] = (
     {"color": INK, "marker": "o", "facecolor": INK, "linestyle": "-"},
     {"color": BAYES, "marker": "D", "facecolor": PAPER, "linestyle": "-"},
@@ -78,13 +80,7 @@ def forest(
     ax.set_ylim(height, 0)
 
     low, high = _limits(table, log)
-    null = 1.0 if log else 0.0
-    if log:
-        set_log_axis(ax, "x", low, high, most=6 if wide else 4)
-    else:
-        ax.set_xlim(low, high)
-        ax.locator_params(axis="x", nbins=7 if wide else 4, steps=[1, 2, 2.5, 5, 10])
-    ax.axvline(null, color=MUTED, linewidth=0.9, zorder=0)
+    _value_axis(ax, low, high, log, wide)
 
     axes_x = ax.get_yaxis_transform()  # x in axes fractions, y in data
     for section, y in lines["sections"]:
@@ -119,7 +115,88 @@ def forest(
     return ax
 
 
-def _layout(table: pd.DataFrame) -> tuple[dict, float]:
+@styled
+def method_forest(
+    table: pd.DataFrame,
+    *,
+    xlabel: str,
+    log: bool = False,
+    width: float = 760,
+    text_heading: str = "",
+    left_label: str = "",
+    right_label: str = "",
+) -> Axes:
+    """Draw one quantity by many methods, a row each, with the numbers beside it.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `forest` takes it, with `section` and `text`; every pair of section and row occurs once.
+        A row without an estimate says "no usable answer".
+    xlabel, log, text_heading, left_label, right_label
+        See `forest`.
+    width : float
+        In CSS pixels. Below 480 a row's label and numbers stand above its mark.
+    """
+    series = list(dict.fromkeys(table["series"]))
+    wide = width >= 480
+    row_height = _LINE if wide else _TALL
+    lines, height = _layout(table, row_height)
+    rows = [shorten(row, 44 if wide else 36) for row in table["row"]]
+    texts = [*table["text"], text_heading, _UNANSWERED]
+    left = 20 + max(text_width(row, 11) for row in rows) if wide else 14.0
+    right = 18 + max(text_width(f"  {text}", 10.5) for text in texts) if wide else 14.0
+    total = height + _TOP + _BOTTOM
+    ax = new_axes(width, total, left=left, right=right, top=_TOP, bottom=_BOTTOM)
+    ax.set_ylim(height, 0)
+    low, high = _limits(table, log)
+    _value_axis(ax, low, high, log, wide)
+
+    axes_x = ax.get_yaxis_transform()
+    edge = 0.0 if not wide else -(left - 6) / (width - left - right)
+    for section, y in lines["sections"]:
+        ax.text(
+            edge, y, section, transform=axes_x, va="center", fontsize=11, color=MUTED,
+            style="italic",
+        )  # fmt: skip
+    for label, record in zip(rows, table.to_dict("records"), strict=True):
+        y = lines["rows"][(record["section"], record["row"])]
+        ax.axhline(y - row_height / 2, color=RULE, linewidth=0.5, zorder=0)
+        answered = not math.isnan(float(record["estimate"]))
+        text = str(record["text"]) if answered else _UNANSWERED
+        mark = _MARKS[series.index(record["series"]) % len(_MARKS)]
+        colour = mark["color"] if answered else MUTED
+        up = 0.0 if wide else 9.0
+        ax.text(
+            edge if wide else 0.0, y - up, label, transform=axes_x, va="center", fontsize=11
+            if wide else 10.5, color=colour if not answered else INK,
+        )  # fmt: skip
+        ax.text(
+            1.0, y - up, f"  {text}" if wide else text, transform=axes_x, va="center",
+            ha="left" if wide else "right", fontsize=10.5, color=colour,
+        )  # fmt: skip
+        if answered:
+            part = pd.DataFrame([record])
+            _draw_row(ax, part, y if wide else y + 10, series, low, high, None, step=0.0)
+
+    ax.spines["left"].set_visible(False)
+    ax.yaxis.set_visible(False)
+    ax.set_xlabel(xlabel, labelpad=6)
+    _headings(ax, series, text_heading if wide else "", left_label, right_label, wide)
+    return ax
+
+
+def _value_axis(ax: Axes, low: float, high: float, log: bool, wide: bool) -> None:
+    """The axis of the estimates, with its line of no difference."""
+    if log:
+        set_log_axis(ax, "x", low, high, most=6 if wide else 4)
+    else:
+        ax.set_xlim(low, high)
+        ax.locator_params(axis="x", nbins=7 if wide else 4, steps=[1, 2, 2.5, 5, 10])
+    ax.axvline(1.0 if log else 0.0, color=MUTED, linewidth=0.9, zorder=0)
+
+
+def _layout(table: pd.DataFrame, row_height: float = _ROW) -> tuple[dict, float]:
     """Vertical positions, in pixels from the top of the axes, and the height they need."""
     y, sections, rows = 0.0, [], {}
     for section, part in table.groupby("section", sort=False):
@@ -127,9 +204,9 @@ def _layout(table: pd.DataFrame) -> tuple[dict, float]:
             sections.append((str(section), y + _SECTION / 2))
             y += _SECTION
         for row in part["row"].unique():
-            rows[(section, row)] = y + _ROW / 2
-            y += _ROW
-    return {"sections": sections, "rows": rows}, max(y, _ROW)
+            rows[(section, row)] = y + row_height / 2
+            y += row_height
+    return {"sections": sections, "rows": rows}, max(y, row_height)
 
 
 def _limits(table: pd.DataFrame, log: bool) -> tuple[float, float]:
@@ -154,8 +231,10 @@ def _draw_row(
     low: float,
     high: float,
     text_transform: Transform | None,
+    step: float | None = None,
 ) -> None:
-    step = 0.0 if len(series) == 1 else 13.0
+    if step is None:
+        step = 0.0 if len(series) == 1 else 13.0
     for record in part.to_dict("records"):
         k = series.index(record["series"])
         style = _MARKS[k % len(_MARKS)]

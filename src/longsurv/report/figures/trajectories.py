@@ -10,7 +10,14 @@ import numpy as np
 import pandas as pd
 
 from longsurv.report.figures.axes import group_legend, padded, set_log_axis
-from longsurv.report.figures.style import group_style, new_axes, new_figure, shorten, styled
+from longsurv.report.figures.style import (
+    PAPER,
+    group_style,
+    new_axes,
+    new_figure,
+    shorten,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
 
 
 PANEL = (226.0, 190.0)  # CSS pixels: four side by side on a desk, two on a phone
+BESIDE = 0.07  # how far outside the mark of the other engine, where a phase is 1 from the next
 
 
 @styled
@@ -33,15 +41,18 @@ def trajectory(
     legend: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
-    """One marker: patients as thin lines, fitted group means with 95 % bands over them.
+    """One marker: patients as faint lines, fitted group means with 95 % bands over them.
+
+    Maximum likelihood is drawn full and thick, Bayes over it thin: open marks beside the filled
+    ones, or the outline of its band.
 
     Parameters
     ----------
     points : DataFrame
         Columns `patient`, `group`, `x`, `value` (raw scale); one row a measurement.
     curve : DataFrame or None
-        Columns `group`, `x`, `estimate`, `conf_low`, `conf_high` (raw scale); None when the
-        model could not be fitted.
+        Columns `group`, `x`, `estimate`, `conf_low`, `conf_high` (raw scale) and, if there is more
+        than one, `engine` ("ml" or "bayes"); None when the model could not be fitted.
     groups : sequence of str
         Treatment levels, the reference first.
     ticks : mapping of x to label, optional
@@ -68,13 +79,11 @@ def trajectory(
             zorder=1,
         )
         if curve is not None:
-            _draw_curve(
-                ax,
-                curve[curve["group"].astype(str) == str(group)],
-                k,
-                shift[group],
-                discrete=bool(ticks),
-            )
+            own = curve[curve["group"].astype(str) == str(group)]
+            engines = own.get("engine", pd.Series("ml", own.index))
+            for engine in ("ml", "bayes"):
+                draw = _draw_phases if ticks else _draw_band
+                draw(ax, own[engines == engine], k, shift[group], thin=engine == "bayes")
 
     if log:
         set_log_axis(ax, "y", *padded(points["value"].to_numpy(), log=True), most=5)
@@ -159,25 +168,50 @@ def _joined(part: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return np.insert(x, breaks, np.nan), np.insert(y, breaks, np.nan)
 
 
-def _draw_curve(ax: Axes, curve: pd.DataFrame, k: int, shift: float, *, discrete: bool) -> None:
-    style = group_style(k)
+def _ordered(curve: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """x, estimate and limits from left to right."""
     curve = curve.sort_values("x")
-    x = curve["x"].to_numpy(dtype=float) + shift
-    y, low, high = (curve[c].to_numpy(dtype=float) for c in ("estimate", "conf_low", "conf_high"))
-    if discrete:
-        ax.errorbar(
-            x,
-            y,
-            yerr=np.vstack([y - low, high - y]),
-            color=style["color"],
-            linestyle=style["linestyle"],
-            linewidth=1.8,
-            marker=style["marker"],
-            markersize=5,
-            elinewidth=1.4,
-            capsize=2.5,
-            zorder=3,
-        )
+    x, y, low, high = (
+        curve[c].to_numpy(dtype=float) for c in ("x", "estimate", "conf_low", "conf_high")
+    )
+    return x, y, low, high
+
+
+def _draw_phases(ax: Axes, curve: pd.DataFrame, k: int, shift: float, *, thin: bool) -> None:
+    """Means with intervals; the thin ones stand just outside the others, without a line."""
+    if curve.empty:
+        return
+    style = group_style(k)
+    x, y, low, high = _ordered(curve)
+    beside = math.copysign(BESIDE, shift) if thin else 0.0
+    ax.errorbar(
+        x + shift + beside,
+        y,
+        yerr=np.vstack([y - low, high - y]),
+        color=style["color"],
+        linestyle="none" if thin else style["linestyle"],
+        linewidth=1.8,
+        marker=style["marker"],
+        markersize=3.6 if thin else 5,
+        markerfacecolor=PAPER if thin else style["color"],
+        markeredgewidth=1.0,
+        elinewidth=0.9 if thin else 1.4,
+        capsize=0 if thin else 2.5,
+        zorder=4 if thin else 3,
+    )
+
+
+def _draw_band(ax: Axes, curve: pd.DataFrame, k: int, shift: float, *, thin: bool) -> None:
+    """A mean curve in its band; thin, the outline of a band around a thin curve."""
+    if curve.empty:
+        return
+    colour, line = group_style(k)["color"], group_style(k)["linestyle"]
+    x, y, low, high = _ordered(curve)
+    x = x + shift
+    if thin:
+        for edge in (low, high):
+            ax.plot(x, edge, color=colour, linestyle=(0, (1, 1.6)), linewidth=0.9, zorder=4)
+        ax.plot(x, y, color=PAPER, linestyle="-", linewidth=0.6, zorder=4)
     else:
-        ax.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0, zorder=2)
-        ax.plot(x, y, color=style["color"], linestyle=style["linestyle"], linewidth=1.9, zorder=3)
+        ax.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0, zorder=2)
+        ax.plot(x, y, color=colour, linestyle=line, linewidth=1.9, zorder=3)

@@ -212,6 +212,6 @@ def _models(results: StudyResults) -> pd.DataFrame:
 
 def _method(result: Any) -> str:
     """How a fit was made, with its small-sample reference distribution if it has one."""
-    reference = getattr(result, "reference", None)
-    small = reference is not None and reference.method not in ("normal", "robust")
-    return f"{result.method}, {reference.method}" if small else str(result.method)
+    small = getattr(getattr(result, "reference", None), "method", "normal")
+    plain = small in ("normal", "robust")
+    return str(result.method) if plain else f"{result.method}, {small}"

@@ -1,0 +1,200 @@
+"""Proportional-hazards model with a parametric or spline baseline, on the full likelihood.
+
+    h_i(t) = h_0(t) exp(x_i' b + z_i' g log(t / u))
+
+log L = sum_i d_i log h_i(t_i) - (H_i(exit_i) - H_i(entry_i)). z_i are the columns, if any, whose
+hazard ratio changes with log time, u a typical event time. The baseline h_0, at average covariates:
+
+    exponential   constant
+    weibull       cumulative hazard exp(a) (t / u)^k
+    piecewise     constant between knots
+    mspline       sum_k c_k M_k(t): cubic M-splines, of weights c / sum(c) on the simplex
+
+M-splines of the hazard and not splines of its logarithm, because their cumulative hazard is known
+in closed form: nothing is integrated numerically unless hazards are not proportional. Their weights
+are shrunk towards a constant hazard by a random walk over time (see `likelihood.hazard`); how much
+is estimated: by Laplace-approximate marginal likelihood in `fit`, with a prior in `sample`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv import priors as pr
+from longsurv.design import SurvivalDesign, survival_design
+from longsurv.design.hazard import HazardDesign, hazard_design
+from longsurv.errors import EstimationError, LongsurvError
+from longsurv.likelihood.hazard_separation import separation
+from longsurv.models import hazard_start
+from longsurv.models.hazard_twin import twin
+from longsurv.results.assemble_hazard import hazard_estimate, hazard_posterior
+from longsurv.results.hazard import HazardEstimate, HazardPosterior
+
+
+@dataclass(frozen=True, eq=False)
+class Hazard:
+    """Parametric proportional-hazards model.
+
+    Parameters
+    ----------
+    formula : str
+        As in ``"Surv(time, event) ~ drug + age"`` or ``"Surv(entry, exit, event) ~ drug"``; at risk
+        over (entry, exit]. ``cluster(id)`` makes the covariance robust to dependence within id,
+        ``offset(z)`` is a known part of the log hazard.
+    data : DataFrame
+        One row a patient (or a row an interval). Rows with a missing value in a column of the
+        formula are left out, and the result says how many.
+    baseline : {"mspline", "exponential", "weibull", "piecewise"}
+    knots : sequence of float, optional
+        Interior knots of splines, or where pieces meet; by default at quantiles of the event times.
+    n_knots : int, optional
+        How many; by default chosen from the number of events (see `hazard_baseline`).
+    time_varying : sequence of str
+        Variables of the formula whose log hazard ratio is linear in log time.
+    weights : str, optional
+        Column of case weights. With weights that are not whole numbers the covariance is robust.
+    patient : str, optional
+        Column of the patient where one has several rows; their times at risk must not overlap.
+
+    Raises
+    ------
+    FormulaError, DataError, LongsurvError
+        When the design is first needed.
+    """
+
+    formula: str
+    data: pd.DataFrame
+    baseline: str = "mspline"
+    knots: Sequence[float] | None = None
+    n_knots: int | None = None
+    time_varying: Sequence[str] = ()
+    weights: str | None = None
+    patient: str | None = None
+
+    @cached_property
+    def design(self) -> SurvivalDesign:
+        """Times, events and covariates."""
+        return survival_design(self.formula, self.data, weights=self.weights, patient=self.patient)
+
+    @cached_property
+    def hazard(self) -> HazardDesign:
+        """The baseline, and the arrays of the likelihood."""
+        return hazard_design(
+            self.design,
+            self.baseline,
+            knots=self.knots,
+            n_knots=self.n_knots,
+            time_varying=self.time_varying,
+        )
+
+    def fit(
+        self,
+        penalty: str | None = None,
+        intervals: str | None = None,
+        smoothing: float | None = None,
+    ) -> HazardEstimate:
+        """Maximise the likelihood, that of splines with the penalty of their smoothing.
+
+        Where the likelihood has no maximum (a group without events), Firth's penalised one is
+        maximised and the result says so.
+
+        Parameters
+        ----------
+        penalty : "firth", optional
+            Add half the log determinant of the information on coefficients and level, the
+            baseline's shape being given: finite with a single event, and less biased with few.
+        intervals : {"wald", "profile"}, optional
+            Of `tidy`, with its p values. By default profile (penalised) likelihood for Firth's
+            penalty, Wald otherwise and with a robust covariance.
+        smoothing : float, optional
+            Of splines: standard deviation of the change of the log hazard over follow-up. By
+            default estimated; 0 is a constant hazard.
+        """
+        if penalty not in (None, "firth") or intervals not in (None, "wald", "profile"):
+            raise LongsurvError(
+                "penalty is 'firth' or None, and intervals 'wald' or 'profile'; "
+                f"got {penalty!r} and {intervals!r}"
+            )
+        hazard = self.hazard
+        hazard_start.check_smoothing(self.baseline, smoothing)
+        hazard_start.check_pieces(hazard)
+        separated = separation(hazard.data)
+        firth = penalty == "firth" or separated is not None
+        if self.baseline == "mspline" and smoothing is None:
+            smoothing, optimum = hazard_start.smoothest_likely(hazard, firth)
+        else:
+            begin = hazard_start.start(hazard)
+            optimum = hazard_start.climb(hazard, smoothing or 0.0, firth, begin)
+        if not np.isfinite(optimum.value):
+            raise EstimationError(f"{self.formula!r} cannot be estimated: {optimum.status}")
+        return hazard_estimate(
+            self,
+            hazard,
+            optimum,
+            smoothing=smoothing,
+            penalty="firth" if firth else None,
+            intervals=intervals,
+            separated=separated,
+        )
+
+    def default_priors(self) -> dict[str, pr.Prior]:
+        """Weakly informative priors of every parameter.
+
+        Log hazard ratios: Normal(0, 1) for an indicator, and per standard deviation of a number;
+        their change with log time Normal(0, 0.5). Level: Normal(that of a constant hazard, 5).
+        log_shape of a Weibull hazard: Normal(0, 0.5). Splines: Normal(0, 1) shapes, times
+        the SD of the log hazard's change over follow-up, "sd(log hazard)", Exponential(1).
+        """
+        return hazard_start.default_priors(self.hazard)
+
+    def prior_stack(
+        self, given: Mapping[str, pr.Prior] | None = None, smoothing: float | None = None
+    ) -> pr.PriorStack:
+        """The priors in the order of the parameters, the user's in place of the defaults."""
+        defaults = self.default_priors()
+        if smoothing is not None:
+            del defaults[hazard_start.SD]
+        chosen = pr.choose(tuple(defaults), defaults, given, self.design.fixed.variables)
+        return pr.PriorStack(tuple(defaults), chosen)
+
+    def sample(
+        self,
+        *,
+        draws: int = 1000,
+        tune: int = 300,
+        chains: int = 2,
+        seed: int = 1,
+        priors: Mapping[str, pr.Prior] | None = None,
+        smoothing: float | None = None,
+    ) -> HazardPosterior:
+        """Draw from the posterior.
+
+        Parameters
+        ----------
+        draws, tune, chains, seed : int
+            Kept and warm-up iterations a chain, number of chains, one seed for all.
+        priors : mapping of str to Prior, optional
+            By term or variable, as ``{"drug": priors.Normal(0, 0.355)}``.
+        smoothing : float, optional
+            Of splines: hold "sd(log hazard)" at this value instead of giving it a prior.
+        """
+        hazard_start.check_smoothing(self.baseline, smoothing)
+        stack = self.prior_stack(priors, smoothing)
+        mode, drawn = hazard_start.draw(
+            self.hazard, stack, smoothing, draws=draws, tune=tune, chains=chains, seed=seed
+        )
+        if drawn is None:
+            raise EstimationError(f"{self.formula!r} cannot be sampled: {mode.status}")
+        return hazard_posterior(self, self.hazard, stack, mode, drawn, smoothing)
+
+    def to_pymc(
+        self, priors: Mapping[str, pr.Prior] | None = None, smoothing: float | None = None
+    ) -> Any:
+        """The same likelihood and priors in PyMC, written out from the times."""
+        return twin(self.hazard, self.prior_stack(priors, smoothing), smoothing)

@@ -1,0 +1,148 @@
+"""Steps of a hazard model: start, default priors, smoothing of a spline, draws, refusals."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from longsurv import priors as pr
+from longsurv.design.hazard import HazardDesign
+from longsurv.errors import EstimationError, LongsurvError
+from longsurv.inference import Draws, Optimum, added, sample_posterior
+from longsurv.inference.scoring import ascend
+from longsurv.likelihood import hazard as hz
+from longsurv.models.hazard_coordinates import ShapeCoordinates
+from longsurv.results.hazard_curves import baseline_names
+
+LEVEL_SD, SHAPE_SD, TREND_SD = 5.0, 0.5, 0.5
+SMOOTHEST, ROUGHEST = 0.05, 10.0
+SD = "sd(log hazard)"
+SIDE_BY_SIDE = 5000
+"""Chains run at once from this many stretches of time at risk on."""
+
+
+def start(hazard: HazardDesign) -> np.ndarray:
+    """No effects and a constant hazard; a spline's z at 0."""
+    base = hazard.baseline
+    tail = np.full(base.size, hazard.level)
+    if base.kind in ("weibull", "mspline"):
+        tail[1:] = 0.0
+    return np.concatenate([np.zeros(len(hazard.names)), tail])
+
+
+def default_priors(hazard: HazardDesign) -> dict[str, pr.Prior]:
+    """Default priors in the order of the parameters; see `Hazard.default_priors`."""
+    X = hazard.survival.fixed.X
+    indicator = ((X == 0) | (X == 1)).all(axis=0)
+    sd = X.std(axis=0, ddof=1) if len(X) > 1 else np.ones(X.shape[1])
+    scale = np.where(indicator | (sd == 0), 1.0, sd)
+    sds = [*(1.0 / scale), *(TREND_SD / scale[list(hazard.varying)])]
+    priors: dict[str, pr.Prior] = {
+        name: pr.Normal(0.0, float(s)) for name, s in zip(hazard.names, sds, strict=True)
+    }
+    for name in baseline_names(hazard):
+        shape = name == "log_shape"
+        priors[name] = pr.Normal(0.0, SHAPE_SD) if shape else pr.Normal(hazard.level, LEVEL_SD)
+    if hazard.baseline.kind == "mspline":
+        priors |= {f"shape[{k}]": pr.Normal(0.0, 1.0) for k in range(1, hazard.baseline.size)}
+        priors[SD] = pr.Exponential(1.0)
+    return priors
+
+
+def climb(hazard: HazardDesign, smoothing: float, firth: bool, start: np.ndarray) -> Optimum:
+    """Maximise the (penalised) likelihood for one smoothing."""
+    density = partial(hz.value_gradient_information, hazard.data, smoothing=smoothing, firth=firth)
+    return ascend(density, start, hazard.names, exact=not firth)
+
+
+def smoothest_likely(hazard: HazardDesign, firth: bool) -> tuple[float, Optimum]:
+    """The smoothing of largest marginal likelihood, by Laplace's approximation, and its climb.
+
+    The marginal likelihood integrates coefficients, level and z out, with z ~ N(0, I) (Wood 2011,
+    J R Stat Soc B 73:3-36). It is flat at 0, where the hazard is constant and often its maximum
+    with few events: that value is compared with the best of the others.
+    """
+    from scipy.optimize import minimize_scalar
+
+    first = len(hazard.names) + 1
+    best = climb(hazard, 0.0, firth, start(hazard))
+    constant = _marginal(best)
+    last: dict[str, Any] = {"s": 1.0, "x": best.x}
+
+    def at(s: float) -> Optimum:
+        x = last["x"].copy()
+        x[first:] *= last["s"] / s  # the same shape
+        found = climb(hazard, s, firth, x)
+        last.update(s=s, x=found.x)
+        return found
+
+    bounds = (math.log(SMOOTHEST), math.log(ROUGHEST))
+    found = minimize_scalar(
+        lambda log_s: -_marginal(at(math.exp(log_s))),
+        bounds=bounds,
+        method="bounded",
+        options={"xatol": 0.01},
+    )
+    if not -found.fun > constant + 1e-6:
+        return 0.0, best
+    smoothing = math.exp(float(found.x))
+    return smoothing, at(smoothing)
+
+
+def _marginal(optimum: Optimum) -> float:
+    """Laplace's approximation up to a constant; -inf where there is no maximum."""
+    sign, log_det = np.linalg.slogdet(-optimum.hessian)
+    if sign <= 0 or not np.isfinite(optimum.value):
+        return -math.inf
+    return optimum.value - 0.5 * float(log_det)
+
+
+def draw(
+    hazard: HazardDesign, stack: pr.PriorStack, smoothing: float | None, **how: int
+) -> tuple[Optimum, Draws | None]:
+    """Mode and draws of the parameters; `how` is draws, tune, chains and seed."""
+    density = added(
+        partial(hz.value_and_gradient, hazard.data, smoothing=smoothing), stack.value_and_gradient
+    )
+    coordinates = None
+    if hazard.baseline.kind == "mspline" and smoothing is None:
+        coordinates = ShapeCoordinates(hazard.shape_information)
+        density = coordinates.density(density)
+    begin = start(hazard)
+    begin = np.concatenate([begin, np.zeros(len(stack.names) - len(begin))])
+    # chains side by side only pay where the kernel is slow beside the calls from Python
+    cores = None if len(hazard.data.stretches.weight) > SIDE_BY_SIDE else 1
+    mode, drawn = sample_posterior(
+        density, begin, names=stack.names, deviations=stack.deviations, cores=cores, **how
+    )
+    if coordinates is None or drawn is None:
+        return mode, drawn
+    return replace(mode, x=coordinates.outward(mode.x)), coordinates.drawn(drawn)
+
+
+def check_smoothing(kind: str, smoothing: float | None) -> None:
+    """Refuse a smoothing where there is nothing to smooth, and negative ones."""
+    if smoothing is None:
+        return
+    if kind != "mspline":
+        raise LongsurvError(f"the {kind} baseline has no smoothing")
+    if not (np.isfinite(smoothing) and smoothing >= 0):
+        raise LongsurvError(f"smoothing is a number of at least 0, got {smoothing!r}")
+
+
+def check_pieces(hazard: HazardDesign) -> None:
+    """Refuse to maximise where some pieces have no events."""
+    base, d = hazard.baseline, hazard.survival
+    if base.kind != "piecewise":
+        return
+    events = base.hazard(d.exit[d.event == 1]).sum(axis=0)
+    empty = [f"({a:g}, {b:g}]" for (a, b), n in zip(base.pieces, events, strict=True) if n == 0]
+    if empty:
+        raise EstimationError(
+            f"no events in {', '.join(empty)}: the hazard there is 0 by maximum likelihood; "
+            "give fewer knots, an 'mspline' baseline, or sample"
+        )

@@ -1,0 +1,130 @@
+"""The parts of a joint model as they are given: names, designs, arrays."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.design.baseline import Baseline, baseline
+from longsurv.design.joint import CauseInput, JointDesign, MarkerInput, joint_design
+from longsurv.design.links import links_of
+from longsurv.design.mixed import MixedDesign
+from longsurv.design.quadrature import normal_grid
+from longsurv.errors import LongsurvError
+from longsurv.likelihood import joint
+from longsurv.models.cox import CoxPH
+from longsurv.models.glmm import GLMM
+from longsurv.models.lmm import LMM
+
+if TYPE_CHECKING:
+    from longsurv.models.joint import JointModel
+
+
+def _named(given: Any, kinds: tuple[type, ...], what: str, name_of: Any) -> dict[str, Any]:
+    """One specification, a sequence or a mapping of them, as a mapping."""
+    if isinstance(given, kinds):
+        given = [given]
+    if isinstance(given, Mapping):
+        out = {str(name): spec for name, spec in given.items()}
+    elif isinstance(given, Sequence) and all(isinstance(spec, kinds) for spec in given):
+        names = [name_of(spec) for spec in given]
+        if len(set(names)) < len(names):
+            raise LongsurvError(
+                f"the {what}s would be called {names}; give a mapping of names that differ to them"
+            )
+        out = dict(zip(names, given, strict=True))
+    else:
+        out = {"": given}
+    wrong = [spec for spec in out.values() if not isinstance(spec, kinds)]
+    if wrong or not out:
+        known = " or ".join(kind.__name__ for kind in kinds)
+        shown = type(wrong[0]).__name__ if wrong else "nothing"
+        raise LongsurvError(f"{what} is {known}, or several of them by name, not {shown}")
+    return out
+
+
+def markers_of(given: Any) -> dict[str, LMM | GLMM]:
+    """The markers by name."""
+
+    def name_of(spec: LMM | GLMM) -> str:
+        response = spec.formula.split("~")[0].strip()
+        inside = re.fullmatch(r"[\w.]+\(\s*(\w+)\s*\)", response)
+        return inside.group(1) if inside else response
+
+    return _named(given, (LMM, GLMM), "marker", name_of)
+
+
+def causes_of(given: Any) -> dict[str, CoxPH]:
+    """The causes of the event by name."""
+
+    def name_of(spec: CoxPH) -> str:
+        surv = re.match(r"\s*Surv\((.*?)\)", spec.formula)
+        return surv.group(1).split(",")[-1].strip() if surv else spec.formula
+
+    return _named(given, (CoxPH,), "event", name_of)
+
+
+def build_design(spec: JointModel) -> JointDesign:
+    """The design of a joint model."""
+    markers = [
+        MarkerInput(name, one.design, one.data, _rebuild(one), getattr(one, "censored", None))
+        for name, one in spec.markers.items()
+    ]
+    causes = [CauseInput(name, one.design, one.data) for name, one in spec.causes.items()]
+    links = links_of(spec.link, list(spec.markers), list(spec.causes))
+    baselines = {cause.name: _baseline(spec, cause) for cause in causes}
+    return joint_design(
+        markers, causes, spec.time, links, baselines, from_zero=spec.entry == "population"
+    )
+
+
+def _rebuild(spec: LMM | GLMM) -> Callable[[pd.DataFrame], MixedDesign]:
+    return lambda rows: replace(spec, data=rows).design
+
+
+def _baseline(spec: JointModel, cause: CauseInput) -> Baseline:
+    kind = spec.baseline
+    if not isinstance(kind, str):
+        if set(kind) != set(spec.causes):
+            raise LongsurvError(
+                f"baseline names {sorted(kind)}; the causes are {sorted(spec.causes)}"
+            )
+        kind = kind[cause.name]
+    d = cause.design
+    return baseline(kind, d.exit, d.event, knots=spec.knots, n_knots=spec.n_knots)
+
+
+def build_arrays(design: JointDesign, nodes: int, population: bool) -> joint.JointData:
+    """The arrays of the likelihood."""
+    n = len(design.labels)
+    markers = tuple(
+        joint.marker_data(m.design.fixed.X, m.design.y, m.design.Z, m.group, n, m.kind)
+        for m in design.markers
+    )
+    grid = vars(normal_grid(nodes, len(design.effect_names)))
+    causes = tuple(
+        joint.CauseData(cause.status, cause.covariates, **vars(cause.points))
+        for cause in design.causes
+    )
+    late = np.flatnonzero(design.entry > 0.0) if population else np.empty(0, dtype=np.int64)
+    if not len(late):
+        return joint.JointData(markers, causes, **grid)
+    # Survival to entry of patients of whom nothing has been measured.
+    entry, zero = design.entry[late], np.zeros(len(late))
+    frames = [m.curve.patients.iloc[late] for m in design.markers]
+    before = tuple(
+        joint.CauseData(
+            zero,
+            cause.covariates[late],
+            **vars(design.points(cause, frames, cause.rows.iloc[late], zero, entry)),
+        )
+        for cause in design.causes
+    )
+    unmeasured = tuple(marker.without_values(len(late)) for marker in markers)
+    truncation = joint.Truncation(late, joint.JointData(unmeasured, before, **grid))
+    return joint.JointData(markers, causes, **grid, truncation=truncation)

@@ -1,0 +1,74 @@
+"""The joint model stated in PyMC, with explicit random effects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from longsurv.design.joint import JointCause, JointDesign, JointMarker
+from longsurv.models.joint_priors import JointPriors
+
+
+def twin(design: JointDesign, stack: JointPriors, eta: float) -> Any:
+    """A PyMC model of a design and its priors: y given b, the events given b, and b ~ N(0, D)."""
+    import pymc as pm
+
+    q = len(design.effect_names)
+    coords = {"patient": design.labels, "effect": design.effect_names}
+    with pm.Model(coords=coords) as model:
+        terms = zip(stack.names, stack.priors, strict=True)
+        free = {name: prior.to_pymc(name) for name, prior in terms}
+        sds = pm.math.stack([free[f"sd({z}|{design.group_name})"] for z in design.effect_names])
+        b = pm.Normal("raw", dims=("patient", "effect"))
+        if q > 1:
+            # PyMC's LKJCorr is the Cholesky factor of the correlation matrix.
+            b = b @ pm.LKJCorr("correlation_cholesky", n=q, eta=eta).T
+        b = pm.Deterministic("b", b * sds, dims=("patient", "effect"))
+        betas, own, at = [], [], 0
+        for marker in design.markers:
+            betas.append(pm.math.stack([free[name] for name in marker.coefficient_names]))
+            own.append(b[:, at : at + len(marker.effect_names)])
+            _values(marker, betas[-1], own[-1], free[f"{marker.prefix}sigma"])
+            at += len(marker.effect_names)
+        for cause in design.causes:
+            _events(cause, stack, free, betas, own)
+    return model
+
+
+def _values(marker: JointMarker, beta: Any, b: Any, sigma: Any) -> None:
+    """The marker's measurements; of some only a limit may be known."""
+    import pymc as pm
+
+    d, kind = marker.design, marker.kind
+    mean = d.fixed.X @ beta + (d.Z * b[marker.group]).sum(axis=-1)
+    kind = np.zeros(len(d.y), dtype=int) if kind is None else kind
+    pm.Normal(f"{marker.prefix}y", mean[kind == 0], sigma, observed=d.y[kind == 0])
+    for name, code, sign in (("below", 1, 1.0), ("above", 2, -1.0)):
+        rows = np.flatnonzero(kind == code)
+        if len(rows):
+            latent = pm.Normal.dist(sign * mean[rows], sigma)
+            logs = pm.logcdf(latent, sign * d.y[rows])
+            pm.Potential(f"{marker.prefix}{name}", logs.sum())
+
+
+def _events(
+    cause: JointCause, stack: JointPriors, free: dict[str, Any], betas: list[Any], own: list[Any]
+) -> None:
+    """Hazards at the events and their integrals over the time at risk."""
+    import pymc as pm
+
+    pt = cause.points
+    owner = np.repeat(np.arange(len(cause.status)), np.diff(pt.start))
+    gamma, omega = (
+        pm.math.stack([free[name] for name in names]) if names else np.zeros(0)
+        for names in (cause.baseline_names, cause.covariate_names)
+    )
+    if stack.smoothing is not None and cause.baseline.kind == "spline":
+        pm.Potential(f"smoothing{cause.suffix}", stack.smoothing.to_pymc(gamma))
+    eta = pt.basis.T @ gamma + (cause.covariates @ omega)[owner]
+    for term, link in zip(cause.association_names, pt.links, strict=True):
+        mine = (link.z.T * own[link.marker][owner]).sum(axis=-1)
+        eta += free[term] * (link.x.T @ betas[link.marker] + mine - link.centre)
+    pm.Potential(f"events{cause.suffix}", (cause.status * eta[pt.start[:-1]]).sum())
+    pm.Potential(f"survival{cause.suffix}", -(pt.weight * pm.math.exp(eta)).sum())

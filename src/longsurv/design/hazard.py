@@ -1,0 +1,319 @@
+"""Arrays of hazard models: from rows of data and a baseline to stretches of time at risk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from longsurv.design.msplines import HazardBaseline, hazard_baseline
+from longsurv.design.quadrature import time_points
+from longsurv.design.survival import SurvivalDesign
+from longsurv.errors import DataError, LongsurvError
+
+POWER = 4.0
+"""Time scale t^(1/4) in which powers of time are integrated well down to 0."""
+POINTS = 15
+"""Gauss-Legendre points between two knots, where hazards are not proportional."""
+
+
+class Stretches(NamedTuple):
+    """Stretches of time at risk.
+
+    Attributes
+    ----------
+    X : ndarray, shape (r, p)
+        Covariates.
+    offset : ndarray, shape (r,)
+    weight : ndarray, shape (r,)
+        For a Weibull hazard negative where what happened before entry is taken off.
+    Q : ndarray, shape (r, K)
+        Integrated basis; for a Weibull hazard the one column v.
+    owner : ndarray of int, shape (r,)
+        Row of the data.
+    density : bool
+        Weibull only: a stretch is a point, and its hazard, not its cumulative hazard, is summed.
+    """
+
+    X: np.ndarray
+    offset: np.ndarray
+    weight: np.ndarray
+    Q: np.ndarray
+    owner: np.ndarray
+    density: bool
+
+
+class Events(NamedTuple):
+    """Events.
+
+    Attributes
+    ----------
+    X : ndarray, shape (e, p)
+    offset : ndarray, shape (e,)
+    weight : ndarray, shape (e,)
+    M : ndarray, shape (e, K)
+        Hazard basis; for a Weibull hazard the one column v.
+    log_time : ndarray, shape (e,)
+    owner : ndarray of int, shape (e,)
+    """
+
+    X: np.ndarray
+    offset: np.ndarray
+    weight: np.ndarray
+    M: np.ndarray
+    log_time: np.ndarray
+    owner: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class HazardData:
+    """Arrays of the likelihood.
+
+    Attributes
+    ----------
+    events : Events
+    stretches : Stretches
+    units : int
+        Rows of the data.
+    is_weibull : bool
+    constant : ndarray, shape (K,), optional
+        w0, for a spline.
+    exposure : ndarray, shape (K,), optional
+        q, for a spline.
+    walk : ndarray, shape (K, K - 1), optional
+        C, for a spline.
+    """
+
+    events: Events
+    stretches: Stretches
+    units: int
+    is_weibull: bool = False
+    constant: np.ndarray | None = None
+    exposure: np.ndarray | None = None
+    walk: np.ndarray | None = None
+
+    @property
+    def n_columns(self) -> int:
+        """Number of covariates p."""
+        return self.events.X.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class HazardDesign:
+    """What a hazard model makes of a survival design.
+
+    Attributes
+    ----------
+    survival : SurvivalDesign
+    baseline : HazardBaseline
+    varying : tuple of int
+        Columns of X whose coefficient changes with log time.
+    centre : ndarray, shape (p,)
+        Covariates at which the baseline hazard is meant: their means.
+    """
+
+    survival: SurvivalDesign
+    baseline: HazardBaseline
+    varying: tuple[int, ...]
+    centre: np.ndarray
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Coefficients: of the columns, then of their products with log time."""
+        names = self.survival.fixed.names
+        return (*names, *(f"{names[j]}:log(t)" for j in self.varying))
+
+    @property
+    def level(self) -> float:
+        """The baseline's level at which a constant hazard has as many events as there are."""
+        d, base = self.survival, self.baseline
+        w = np.ones(len(d.exit)) if d.weights is None else d.weights
+        if base.kind == "mspline":
+            return float(np.log((w * d.event).sum() / w[d.first_rows].sum()))
+        rate = (w * d.event).sum() / (w * (d.exit - d.entry)).sum()
+        return float(np.log(rate * (base.unit if base.kind == "weibull" else 1.0)))
+
+    def columns(self, X: np.ndarray, t: np.ndarray) -> np.ndarray:
+        """Covariates of the model, shape (n, p + varying), of rows X (n, p) at times (n,)."""
+        shifted = X - self.centre
+        if not self.varying:
+            return shifted
+        log_t = np.log(t / self.baseline.unit)[:, None]
+        return np.hstack([shifted, X[:, list(self.varying)] * log_t])
+
+    def stretches(
+        self,
+        X: np.ndarray,
+        offset: np.ndarray,
+        start: np.ndarray,
+        stop: np.ndarray,
+        weight: np.ndarray | None = None,
+    ) -> Stretches:
+        """Times at risk (start, stop] of n rows of covariates; a row's number is their owner."""
+        weight = np.ones(len(X)) if weight is None else weight
+        is_weibull = self.baseline.kind == "weibull"
+        if self.varying:
+            points = time_points(start, stop, self.baseline.breaks, POWER, POINTS)
+            i, t = points.owner, points.time
+            w, Q = weight[i] * points.weight, self.basis(t)
+            if is_weibull:  # a hazard is k exp(k v) / t
+                w = w / t
+            return _stretches(self.columns(X[i], t), offset[i], w, Q, i, is_weibull)
+        i = np.arange(len(X))
+        if not is_weibull:
+            Q = self.baseline.cumulative(stop) - self.baseline.cumulative(start)
+            return _stretches(self.columns(X, stop), offset, weight, Q, i)
+        since = np.flatnonzero(stop > 0)
+        late = np.flatnonzero(start > 0)
+        i = np.concatenate([since, late])
+        t = np.concatenate([stop[since], start[late]])
+        w = np.concatenate([weight[since], -weight[late]])
+        return _stretches(self.columns(X[i], t), offset[i], w, self.basis(t), i)
+
+    def events(
+        self,
+        X: np.ndarray,
+        offset: np.ndarray,
+        time: np.ndarray,
+        weight: np.ndarray | None = None,
+        owner: np.ndarray | None = None,
+    ) -> Events:
+        """Rows of covariates at the times (n,) of an event."""
+        return Events(
+            np.ascontiguousarray(self.columns(X, time)),
+            offset,
+            np.ones(len(X)) if weight is None else weight,
+            np.ascontiguousarray(self.basis(time)),
+            np.log(time),
+            np.arange(len(X)) if owner is None else owner,
+        )
+
+    def basis(self, t: np.ndarray) -> np.ndarray:
+        """The hazard's basis at times (n,); of a Weibull hazard log(t / unit), shape (n, 1)."""
+        if self.baseline.kind == "weibull":
+            return np.log(t / self.baseline.unit)[:, None]
+        return self.baseline.hazard(t)
+
+    def _walk(self, exposure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The random walk of a spline, turned so that data tell its axes apart.
+
+        Returns
+        -------
+        walk : ndarray, shape (K, K - 1)
+        information : ndarray, shape (K - 1,)
+            Of the log-likelihood on each axis, at a constant hazard.
+        """
+        steps = self.baseline.size - 1
+        walk = np.tril(np.ones((steps + 1, steps)), -1) / np.sqrt(steps)
+        share = exposure * self.baseline.constant
+        share /= share.sum()
+        d = self.survival
+        events = d.event.sum() if d.weights is None else d.weights @ d.event
+        values, axes = np.linalg.eigh(
+            events * walk.T @ (np.diag(share) - np.outer(share, share)) @ walk
+        )
+        return walk @ axes, np.maximum(values, 0.0)
+
+    @property
+    def shape_information(self) -> np.ndarray:
+        """Information on each axis of a spline's shape, at a constant hazard, shape (K - 1,)."""
+        assert self.data.exposure is not None
+        return self._walk(self.data.exposure)[1]
+
+    @cached_property
+    def data(self) -> HazardData:
+        """Arrays of the likelihood."""
+        d = self.survival
+        offset = np.zeros(len(d.exit)) if d.offset is None else d.offset
+        weight = np.ones(len(d.exit)) if d.weights is None else d.weights
+        e = np.flatnonzero(d.event)
+        constant = exposure = walk = None
+        if self.baseline.kind == "mspline":
+            constant = self.baseline.constant
+            spent = self.baseline.cumulative(d.exit) - self.baseline.cumulative(d.entry)
+            exposure = weight @ spent / weight[d.first_rows].sum()
+            walk = self._walk(exposure)[0]
+        return HazardData(
+            self.events(d.fixed.X[e], offset[e], d.exit[e], weight[e], e),
+            self.stretches(d.fixed.X, offset, d.entry, d.exit, weight),
+            len(d.exit),
+            self.baseline.kind == "weibull",
+            constant,
+            exposure,
+            walk,
+        )
+
+
+def _stretches(
+    X: np.ndarray,
+    offset: np.ndarray,
+    weight: np.ndarray,
+    Q: np.ndarray,
+    owner: np.ndarray,
+    density: bool = False,
+) -> Stretches:
+    return Stretches(
+        np.ascontiguousarray(X), offset, weight, np.ascontiguousarray(Q), owner, density
+    )
+
+
+def hazard_design(
+    survival: SurvivalDesign,
+    kind: str,
+    *,
+    knots: Sequence[float] | None = None,
+    n_knots: int | None = None,
+    time_varying: Sequence[str] = (),
+) -> HazardDesign:
+    """Choose the baseline of a survival design and the terms that change with log time.
+
+    Parameters
+    ----------
+    survival : SurvivalDesign
+    kind, knots, n_knots
+        See `hazard_baseline`.
+    time_varying : sequence of str
+        Variables or terms of the formula.
+
+    Raises
+    ------
+    LongsurvError
+        For a term the formula does not have, for strata, or impossible knots.
+    DataError
+        For times that no hazard can be defined for.
+    """
+    if survival.strata is not None:
+        raise LongsurvError(
+            f"strata() asks for a baseline hazard each, which Hazard does not fit; put "
+            f"{', '.join(survival.strata.columns)} among the covariates, or use CoxPH"
+        )
+    surv = survival.formula.surv
+    problems = []
+    if (survival.entry < 0).any():
+        problems.append(f"{surv[0]!r} is negative in {int((survival.entry < 0).sum())} rows")
+    if (survival.exit <= 0).any():
+        where = ", ".join(str(i) for i in survival.rows[survival.exit <= 0][:5])
+        problems.append(
+            f"{surv[-2]!r} is 0 in {int((survival.exit <= 0).sum())} rows (positions {where}): "
+            "a hazard needs time at risk; give such patients half of the smallest unit, say"
+        )
+    if problems:
+        raise DataError(problems)
+    baseline = hazard_baseline(
+        kind, survival.entry, survival.exit, survival.event, knots=knots, n_knots=n_knots
+    )
+    if isinstance(time_varying, str):
+        raise LongsurvError(f"time_varying is a sequence of names, as in ({time_varying!r},)")
+    fixed = survival.fixed
+    varying: list[int] = []
+    for name in time_varying:
+        terms = (name,) if name in fixed.names else fixed.variables.get(name, ())
+        found = [fixed.names.index(term) for term in terms if term in fixed.names]
+        if not found:
+            known = [*fixed.names, *(v for v in fixed.variables if v not in fixed.names)]
+            raise LongsurvError(f"time_varying: no term {name!r} in the model, which has {known}")
+        varying += [j for j in found if j not in varying]
+    return HazardDesign(survival, baseline, tuple(varying), fixed.X.mean(axis=0))

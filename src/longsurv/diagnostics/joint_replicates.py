@@ -1,0 +1,276 @@
+"""Posterior predictive checks of a joint model: would it produce data like these?
+
+Trajectories: the same patients are measured again at the same times, with random effects drawn from
+their distribution given all of the patient's data. So the replicates have the dropout of the data,
+and what could be wrong is the shape of the curves and of the noise.
+
+Survival: new patients with the same covariates, with random effects drawn from N(0, D), are
+followed from the same entries. Those who were censored are censored at the same time; those who had
+the event, at a time drawn from the Kaplan-Meier distribution of censoring after their event.
+
+Gelman, Meng & Stern (1996), Stat Sinica 6:733-807.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.diagnostics.joint_checks import variances
+from longsurv.errors import LongsurvError
+from longsurv.estimands.follow_up import FollowUp
+from longsurv.estimands.joint_rows import one_marker_one_cause
+from longsurv.estimands.kaplan_meier import kaplan_meier
+from longsurv.likelihood import joint
+
+PIECES = 24
+"""Of follow-up, over which the cumulative hazard is kept; within a piece events are uniform."""
+
+
+def predictive_checks(
+    posterior: Any, *, draws: int = 200, seed: int = 1, level: float = 0.95
+) -> pd.DataFrame:
+    """Statistics of the data against those of data replicated from the posterior.
+
+    Parameters
+    ----------
+    posterior : JointPosterior
+    draws : int
+        Replicates, one for each of so many evenly spaced draws.
+    seed : int
+    level : float
+        Of the equal-tailed intervals of the replicates.
+
+    Returns
+    -------
+    DataFrame
+        part ("marker" or "survival"), statistic, observed, replicated (mean), conf_low, conf_high,
+        p_value (share of replicates with at least the observed statistic, ties counted half: near 0
+        or 1 where the model misses something).
+
+    Raises
+    ------
+    LongsurvError
+        For an estimate, or a model with several markers or competing causes.
+    """
+    one_marker_one_cause(posterior, "predictive_checks")
+    if not hasattr(posterior, "draws"):
+        raise LongsurvError("predictive_checks takes a posterior; use spec.sample()")
+    if draws < 2 or not 0.0 < level < 1.0:
+        raise LongsurvError(f"draws is at least 2 and level within 0 and 1; got {draws}, {level}")
+    design, data = posterior.design, posterior.data
+    flat = posterior.draws.theta.reshape(-1, posterior.draws.theta.shape[-1])
+    thetas = flat[np.linspace(0, len(flat) - 1, min(draws, len(flat))).astype(int)]
+    rng = np.random.default_rng(seed)
+    survival = SurvivalReplicates(design, data, rng)
+    cuts = _cuts(design)
+    observed = {
+        "marker": marker_statistics(design, design.markers[0].design.y),
+        "survival": survival_statistics(design.entry, design.exit, design.status, cuts),
+    }
+    drawn: dict[str, list[dict[str, float]]] = {"marker": [], "survival": []}
+    for theta in thetas:
+        drawn["marker"].append(marker_statistics(design, replicate_marker(design, data, theta,
+                                                                          rng)))  # fmt: skip
+        exit, status = survival.replicate(theta, rng)
+        drawn["survival"].append(survival_statistics(design.entry, exit, status, cuts))
+    rows = []
+    for part, statistics in observed.items():
+        for name, value in statistics.items():
+            values = np.array([one[name] for one in drawn[part]])
+            values = values[np.isfinite(values)]
+            if len(values) < 2 or not np.isfinite(value):
+                continue
+            low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
+            p = float(np.mean(values > value) + 0.5 * np.mean(values == value))
+            rows.append((part, name, value, float(values.mean()), float(low), float(high), p))
+    columns = ["part", "statistic", "observed", "replicated", "conf_low", "conf_high", "p_value"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def replicate_marker(
+    design: Any, data: joint.JointData, theta: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """New values of the measurements, shape (n,), of the same patients at the same times."""
+    marker = design.markers[0]
+    mean, cov = joint.random_effects(data, theta)
+    sigma, _ = variances(data, theta)
+    half = np.linalg.cholesky(cov + 1e-12 * np.eye(data.q) * np.trace(cov, axis1=1, axis2=2)[
+        :, None, None])  # fmt: skip
+    b = mean + np.einsum("nqr,nr->nq", half, rng.standard_normal(mean.shape))
+    d = marker.design
+    curve = d.fixed.X @ theta[: data.p] + np.einsum("nq,nq->n", d.Z, b[marker.group])
+    return curve + sigma * rng.standard_normal(len(curve))
+
+
+class SurvivalReplicates:
+    """Follow-up of new patients with the same covariates.
+
+    Parameters
+    ----------
+    design : JointDesign
+    data : JointData
+    rng : Generator
+        Draws the times of censoring of those who had the event.
+    """
+
+    def __init__(self, design: Any, data: joint.JointData, rng: np.random.Generator) -> None:
+        marker, cause = design.markers[0], design.causes[0]
+        self.data = data
+        self.entry = np.zeros(len(design.labels)) if design.from_zero else design.entry
+        self.observed_from = design.entry
+        self.until = censoring_times(design.exit, design.status, rng)
+        n = len(self.until)
+        steps = np.linspace(0.0, 1.0, PIECES + 1)
+        self.edges = self.entry[:, None] + (self.until - self.entry)[:, None] * steps
+        owner = np.repeat(np.arange(n), PIECES)
+        points = design.points(
+            cause,
+            [marker.curve.patients.iloc[owner]],
+            cause.rows.iloc[owner],
+            self.edges[:, :-1].ravel(),
+            self.edges[:, 1:].ravel(),
+        )
+        self.inner = points.weight > 0
+        self.piece = np.repeat(np.arange(n * PIECES), np.diff(points.start))[self.inner]
+        self.owner = owner[self.piece]
+        self.weight, self.basis = points.weight[self.inner], points.basis[:, self.inner]
+        self.links = [
+            (one.x[:, self.inner], one.z[:, self.inner], one.centre[self.inner])
+            for one in points.links
+        ]
+        self.covariates = cause.covariates
+        names = design.theta_names
+        self.at = {
+            kind: np.array([names.index(name) for name in of], dtype=int)
+            for kind, of in (
+                ("baseline", cause.baseline_names),
+                ("covariate", cause.covariate_names),
+                ("link", cause.association_names),
+            )
+        }
+
+    def cumulative_hazard(self, theta: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """At the edges of the pieces, shape (N, PIECES + 1), given random effects (N, q)."""
+        log_h = theta[self.at["baseline"]] @ self.basis
+        log_h += (self.covariates @ theta[self.at["covariate"]])[self.owner]
+        for alpha, (x, z, centre) in zip(theta[self.at["link"]], self.links, strict=True):
+            own = np.einsum("qg,gq->g", z, b[self.owner])
+            log_h += alpha * (theta[: self.data.p] @ x + own - centre)
+        with np.errstate(over="ignore"):
+            hazard = self.weight * np.exp(log_h)
+        n = len(self.until)
+        pieces = np.bincount(self.piece, weights=hazard, minlength=n * PIECES).reshape(n, PIECES)
+        return np.hstack([np.zeros((n, 1)), np.cumsum(pieces, axis=1)])
+
+    def replicate(
+        self, theta: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Exit and event, (N,) each, of one replicate."""
+        _, D = variances(self.data, theta)
+        b = rng.multivariate_normal(np.zeros(len(D)), D, len(self.until), method="eigh")
+        H = self.cumulative_hazard(theta, b)
+        target = rng.exponential(size=len(H))
+        if (self.entry < self.observed_from).any():
+            # Those at risk from 0 are seen only if they live to their entry.
+            seen = [np.interp(t, e, h) for t, e, h in zip(self.observed_from, self.edges, H,
+                                                          strict=True)]  # fmt: skip
+            target = target + np.array(seen)
+        event = target < H[:, -1]
+        exit = np.array([np.interp(u, h, e) for u, h, e in zip(target, H, self.edges, strict=True)])
+        return np.where(event, exit, self.until), event.astype(float)
+
+
+def censoring_times(exit: np.ndarray, status: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Where follow-up would have ended without the event, shape (N,).
+
+    Of those censored it is known; others have one drawn from the Kaplan-Meier distribution of
+    censoring after their event, the last exit standing in for what is left of it.
+    """
+    at, count = np.unique(exit[status == 0], return_counts=True)
+    at_risk = len(exit) - np.searchsorted(np.sort(exit), at, side="right") + count
+    survival = np.cumprod(1.0 - count / at_risk)
+    out = exit.astype(float).copy()
+    for i in np.flatnonzero(status == 1):
+        later = np.searchsorted(at, exit[i], side="left")
+        now = survival[later - 1] if later else 1.0
+        target = now * rng.uniform()
+        k = np.searchsorted(-survival, -target, side="left")
+        out[i] = at[k] if k < len(at) else exit.max()
+    return np.maximum(out, exit)
+
+
+def _cuts(design: Any) -> np.ndarray:
+    """Times at which survival is compared: quartiles of the event times."""
+    times = design.exit[design.status == 1]
+    return np.unique(np.quantile(times, [0.25, 0.5, 0.75]))
+
+
+def survival_statistics(
+    entry: np.ndarray, exit: np.ndarray, status: np.ndarray, cuts: np.ndarray
+) -> dict[str, float]:
+    """Events, their mean time, and Kaplan-Meier survival at some times."""
+    curve = kaplan_meier(FollowUp(entry, exit, status.astype(int)))
+    survival = curve.at(cuts)[0]
+    events = exit[status == 1]
+    out = {
+        "events": float(len(events)),
+        "mean time of events": float(events.mean()) if len(events) else np.nan,
+    }
+    return out | {f"survival at {t:.4g}": float(s) for t, s in zip(cuts, survival, strict=True)}
+
+
+def marker_statistics(design: Any, y: np.ndarray) -> dict[str, float]:
+    """Level, spread, course, shape and link to the event of values y, shape (n,).
+
+    Changes are between successive visits of a patient; "within" is after taking off each patient's
+    mean.
+    """
+    marker = design.markers[0]
+    used = marker.measurements.iloc[marker.design.rows]
+    time = used[design.time].to_numpy(dtype=float)
+    order = np.lexsort((time, marker.group))
+    y, group, time = y[order], marker.group[order], time[order]
+    count = np.bincount(group, minlength=len(design.labels))
+    known = count > 0
+    mean = np.bincount(group, weights=y, minlength=len(count))[known] / count[known]
+    place = np.cumsum(known) - 1
+    within = y - mean[place[group]]
+    same = group[1:] == group[:-1]
+    early, late = time <= np.quantile(time, 1 / 3), time > np.quantile(time, 2 / 3)
+    last = np.r_[~same, True]
+    event = design.status[group[last]] == 1
+    steps = np.diff(y)[same]
+    out = {
+        "mean": float(y.mean()),
+        "mean, first third of times": float(y[early].mean()) if early.any() else np.nan,
+        "mean, last third of times": float(y[late].mean()) if late.any() else np.nan,
+        "SD between patients": float(mean.std()),
+        "SD within patients": float(np.sqrt(np.mean(within**2))),
+        "largest change": float(np.abs(steps).max()) if len(steps) else np.nan,
+        "skewness within patients": _moment(within, 3),
+        "kurtosis within patients": _moment(within, 4),
+        "correlation of successive changes": _successive(y, group),
+    }
+    if 0 < event.sum() < len(event):
+        gap = y[last][event].mean() - y[last][~event].mean()
+        out["last value, with event less without"] = float(gap)
+    return out
+
+
+def _moment(x: np.ndarray, k: int) -> float:
+    """Standardised central moment."""
+    sd = x.std()
+    return float(np.mean((x - x.mean()) ** k) / sd**k) if sd > 0 else np.nan
+
+
+def _successive(y: np.ndarray, group: np.ndarray) -> float:
+    """Correlation of a change with the one before it; -1/2 for noise alone."""
+    steps, same = np.diff(y), group[1:] == group[:-1]
+    both = same[1:] & same[:-1]
+    first, second = steps[:-1][both], steps[1:][both]
+    if len(first) < 3 or first.std() == 0 or second.std() == 0:
+        return np.nan
+    return float(np.corrcoef(first, second)[0, 1])

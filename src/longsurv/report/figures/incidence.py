@@ -1,0 +1,108 @@
+"""Cumulative incidence of the event and of what competes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from longsurv.report.figures.style import (
+    group_style,
+    new_figure,
+    plain_ticks,
+    shorten,
+    styled,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_LEFT, _RIGHT, _TOP, _BOTTOM, _GAP = 46.0, 14.0, 34.0, 46.0, 34.0
+_KEY, _PANEL = 26.0, 190.0
+
+
+@styled
+def incidence(
+    curves: pd.DataFrame,
+    *,
+    groups: Sequence[str],
+    xlabel: str,
+    ticks: Sequence[float],
+    width: float = 760,
+) -> Axes:
+    """Draw the cumulative incidence of every cause, a panel each, on one scale.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Columns `cause` (its label), `group`, `time`, `estimate`, `conf_low`, `conf_high`; steps
+        hold until the next time.
+    groups : sequence of str
+        Treatment levels, the reference first.
+    xlabel : str
+    ticks : sequence of float
+        Of the time axis.
+    width : float
+        In CSS pixels; below 480 the panels stand one under the other.
+
+    Returns
+    -------
+    Axes
+        Of the first cause; the others are in its figure.
+    """
+    causes = list(dict.fromkeys(curves["cause"]))
+    across = 1 if width < 480 else min(len(causes), 3)
+    down = -(-len(causes) // across)
+    height = _KEY + down * (_TOP + _PANEL + _BOTTOM)
+    panel = (width - across * (_LEFT + _RIGHT) - (across - 1) * _GAP / 2) / across
+    figure = new_figure(width, height)
+    most = float(np.nanmax(np.append(curves["conf_high"].to_numpy(dtype=float), 0.1)))
+    top = min(1.0, 0.1 * np.ceil(10 * most))
+    for k, cause in enumerate(causes):
+        row, column = divmod(k, across)
+        x = _LEFT + column * (panel + _LEFT + _RIGHT + _GAP / 2)
+        y = height - _KEY - row * (_TOP + _PANEL + _BOTTOM) - _TOP - _PANEL
+        ax = figure.add_axes((x / width, y / height, panel / width, _PANEL / height))
+        _draw(ax, curves[curves["cause"] == cause], groups)
+        ax.set_title(shorten(str(cause), 40 if panel > 250 else 28))
+        ax.set_xlim(min(ticks), max(max(ticks), float(curves["time"].max())))
+        ax.set_ylim(0, top * 1.02)
+        ax.set_xticks(list(ticks), plain_ticks(ticks))
+        steps = np.linspace(0, top, 6 if round(10 * top) % 5 == 0 else 5)
+        ax.set_yticks(steps, [f"{100 * s:.3g}" for s in steps])
+        ax.set_xlabel(xlabel, labelpad=4)
+        if column == 0:
+            ax.set_ylabel("Patients (%)", labelpad=5)
+    _key(figure.axes[0], groups, width, height)
+    return figure.axes[0]
+
+
+def _draw(ax: Axes, curves: pd.DataFrame, groups: Sequence[str]) -> None:
+    for k, group in enumerate(groups):
+        part = curves[curves["group"].astype(str) == str(group)].sort_values("time")
+        style = group_style(k)
+        ax.fill_between(
+            part["time"], part["conf_low"], part["conf_high"], step="post",
+            color=style["color"], alpha=0.13, linewidth=0,
+        )  # fmt: skip
+        ax.step(
+            part["time"], part["estimate"], where="post", color=style["color"],
+            linestyle=style["linestyle"], linewidth=2,
+        )  # fmt: skip
+
+
+def _key(ax: Axes, groups: Sequence[str], width: float, height: float) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = []
+    for k, group in enumerate(groups):
+        style = group_style(k)
+        line = Line2D([], [], color=style["color"], linestyle=style["linestyle"], linewidth=2)
+        line.set_label(shorten(group, 24 if width < 480 else 44))
+        handles.append(line)
+    ax.figure.legend(
+        handles=handles, loc="upper left", ncols=len(groups) if width >= 480 else 2,
+        frameon=False, handlelength=2.6, columnspacing=1.6, borderaxespad=0.1, fontsize=11,
+    )  # fmt: skip

@@ -1,0 +1,105 @@
+"""What each prior says and what the data make of it: a panel a prior."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from longsurv.report.figures.axes import log_ticks
+from longsurv.report.figures.style import BAYES, MUTED, new_figure, plain_ticks, shorten, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_SIDE, _TOP, _BOTTOM, _KEY = 12.0, 52.0, 44.0, 28.0
+_PANEL = 110.0
+
+
+@styled
+def prior_grid(
+    densities: pd.DataFrame,
+    *,
+    subtitles: Mapping[str, str] | None = None,
+    xlabel: str = "Hazard ratio",
+    width: float = 760,
+) -> Axes:
+    """Draw the posterior of a log ratio with its prior over it, for every prior, on one scale.
+
+    Parameters
+    ----------
+    densities : DataFrame
+        Columns `prior` (its name), `log_ratio`, `prior_density`, `posterior_density`, both per unit
+        of the log ratio.
+    subtitles : mapping of str to str, optional
+        Prior to the line under its name.
+    xlabel : str
+    width : float
+        In CSS pixels; five panels side by side on a desk, two on a phone.
+
+    Returns
+    -------
+    Axes
+        Of the first prior; the others are in its figure.
+    """
+    names = list(dict.fromkeys(densities["prior"]))
+    across = 2 if width < 480 else min(len(names), 5)
+    down = -(-len(names) // across)
+    height = _KEY + down * (_TOP + _PANEL + _BOTTOM)
+    box = width / across
+    figure = new_figure(width, height)
+    top = 1.05 * float(densities[["prior_density", "posterior_density"]].to_numpy().max())
+    low, high = (float(densities["log_ratio"].agg(f)) for f in ("min", "max"))
+    ticks = log_ticks(math.exp(low), math.exp(high), most=4)
+    for k, name in enumerate(names):
+        row, column = divmod(k, across)
+        y = height - _KEY - row * (_TOP + _PANEL + _BOTTOM) - _TOP - _PANEL
+        ax = figure.add_axes(
+            ((column * box + _SIDE) / width, y / height, (box - 2 * _SIDE) / width, _PANEL / height)
+        )
+        _draw(ax, densities[densities["prior"] == name].sort_values("log_ratio"))
+        ax.set_xlim(low, high)
+        ax.set_ylim(0, top)
+        ax.set_xticks(np.log(ticks), plain_ticks(ticks))
+        ax.set_xlabel(xlabel, labelpad=3)
+        ax.spines["left"].set_visible(False)
+        ax.yaxis.set_visible(False)
+        title = shorten(name, 20)
+        ax.text(
+            0, 1.2, title[:1].upper() + title[1:], transform=ax.transAxes, fontweight="bold",
+            fontsize=11.5,
+        )  # fmt: skip
+        ax.text(
+            0, 1.05, (subtitles or {}).get(name, ""), transform=ax.transAxes, fontsize=10,
+            color=MUTED,
+        )  # fmt: skip
+    _key(figure.axes[0])
+    return figure.axes[0]
+
+
+def _draw(ax: Axes, curve: pd.DataFrame) -> None:
+    x = curve["log_ratio"].to_numpy()
+    posterior = curve["posterior_density"].to_numpy()
+    ax.fill_between(x, posterior, where=x <= 0, color=BAYES, alpha=0.34, linewidth=0)
+    ax.fill_between(x, posterior, where=x >= 0, color=BAYES, alpha=0.12, linewidth=0)
+    ax.plot(x, posterior, color=BAYES, linewidth=1.7)
+    ax.plot(x, curve["prior_density"], color=MUTED, linewidth=1.4, linestyle=(0, (4, 2.5)))
+    ax.axvline(0.0, color=MUTED, linewidth=0.9, zorder=0)
+
+
+def _key(ax: Axes) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    handles = [
+        Line2D([], [], color=MUTED, linewidth=1.4, linestyle=(0, (4, 2.5)), label="Prior"),
+        Line2D([], [], color=BAYES, linewidth=1.7, label="Posterior"),
+        Patch(color=BAYES, alpha=0.34, linewidth=0, label="Below 1"),
+    ]
+    ax.figure.legend(
+        handles=handles, loc="upper left", ncols=3, frameon=False, handlelength=2.2,
+        columnspacing=1.4, borderaxespad=0.1, fontsize=11,
+    )  # fmt: skip

@@ -1,0 +1,63 @@
+"""Every marker's effect on its own and drawn towards the mean of its family."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from longsurv.report import numbers
+from longsurv.report.figures.forest import forest
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+OWN, SHRUNKEN = "On its own", "Shrunken"
+MEAN = "Mean of the family"
+
+
+def shrinkage(
+    table: pd.DataFrame,
+    families: pd.DataFrame,
+    *,
+    width: float = 760,
+    left_label: str = "",
+    right_label: str = "",
+) -> Axes:
+    """Draw the posterior effects of the markers of each family, and the family's mean below them.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `longsurv.report.tables.shrinkage.shrunken_table`; markers that are not shrunken are left
+        out.
+    families : DataFrame
+        `families_table` of it.
+    width : float
+        In CSS pixels.
+    left_label, right_label : str
+        What lies to either side of no difference.
+    """
+    parts = []
+    for family in families.to_dict("records"):
+        part = table[(table["family"] == family["family"]) & table["estimate_shrunken"].notna()]
+        for record in part.to_dict("records"):
+            for series, kind in ((OWN, "bayes"), (SHRUNKEN, "shrunken")):
+                values = [record[f"{c}_{kind}"] for c in ("estimate", "conf_low", "conf_high")]
+                parts.append((family["family"], record["label"], series, *values))
+        mean = [family[c] for c in ("mean", "mean_low", "mean_high")]
+        parts.append((family["family"], MEAN, SHRUNKEN, *mean))
+    columns = ["section", "row", "series", "estimate", "conf_low", "conf_high"]
+    shown = pd.DataFrame(parts, columns=columns)
+    shown["text"] = [
+        numbers.difference(*row)
+        for row in shown[["estimate", "conf_low", "conf_high"]].itertuples(index=False)
+    ]
+    return forest(
+        shown,
+        xlabel="Difference in change, baseline SD, better to the right",
+        width=width,
+        text_heading="SD (95 % interval)",
+        left_label=left_label,
+        right_label=right_label,
+    )

@@ -1,0 +1,131 @@
+"""Who died and who left by another way: cumulative incidence by group."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from longsurv.report import numbers, sentences_mortality
+from longsurv.report.figures import incidence
+from longsurv.report.sections.common import Picture, event_name
+from longsurv.report.sections.mortality_part import Part, answer_of, comparison
+from longsurv.report.sentences import Answer, listed
+from longsurv.report.sentences_mortality import Comparison
+from longsurv.report.tables.display import Column, DisplayTable, display
+from longsurv.report.tables.survival import incidence_curves, risk_times
+
+if TYPE_CHECKING:
+    from longsurv.study import StudyResults
+
+_ENGINES = {"frequentist": "Aalen-Johansen", "bayes": "Bayes"}
+
+
+def competing_part(results: StudyResults) -> Part | None:
+    """Cumulative incidence of every cause; None without competing events or that stage."""
+    part = results.parts.get("competing")
+    if part is None or not results.cohort.schema.competing:
+        return None
+    asked, event = comparison(results, part), event_name(results.cohort)
+    table = part["table"].assign(cause=part["table"]["cause"].replace("event", event))
+    said = [
+        sentences_mortality.risk_difference(
+            asked,
+            *(difference(table, cause, engine) for engine in _ENGINES),
+            of=f"cumulative incidence of {cause} {asked.when}",
+        )
+        for cause in table["cause"].unique()
+    ]
+    return Part(
+        "Competing events", (*said, _picture(results, asked, event), _table(table, asked))
+    )
+
+
+def difference(table: pd.DataFrame, cause: str, engine: str) -> Answer | None:
+    """The difference in one cause's incidence in percentage points, with Gray's p-value."""
+    rows = table[(table["cause"] == cause) & (table["engine"] == engine)]
+    found = rows[rows["quantity"] == "risk difference"]
+    if found.empty or math.isnan(found["estimate"].iloc[0]):
+        return None
+    row: dict[str, Any] = {str(k): v for k, v in found.iloc[0].items()}
+    gray = rows.loc[rows["quantity"] == "no difference", "p_value"]
+    return answer_of({**row, "p_value": gray.iloc[0] if len(gray) else math.nan}, ratio=False)
+
+
+def _picture(results: StudyResults, asked: Comparison, event: str) -> Picture:
+    schema, data = results.cohort.schema, results.cohort.survival_data()
+    groups = [asked.reference, asked.group]
+    causes = {event: 1, **{label: code for code, label in enumerate(schema.competing, 2)}}
+    curves = incidence_curves(data, schema.treatment, groups, causes)
+    curves["cause"] = curves["cause"].map(lambda cause: cause[:1].upper() + cause[1:])
+    start, end = float(curves["time"].min()), float(schema.horizon or curves["time"].max())
+    ticks = risk_times(start, end, schema.time_unit, most=5)
+    since = f" since {schema.time_zero}" if schema.time_zero else ""
+
+    def draw(width: float) -> Any:
+        return incidence(
+            curves, groups=groups, xlabel=f"{schema.time_unit.capitalize()}{since}", ticks=ticks,
+            width=width,
+        )  # fmt: skip
+
+    last = curves.sort_values("time").groupby(["cause", "group"], sort=False)["estimate"].last()
+    ends = "; ".join(
+        f"{cause}, {group}: {100 * value:.1f} %" for (cause, group), value in last.items()
+    )
+    caption = (
+        "Cumulative incidence by group (Aalen-Johansen) with pointwise 95 % bands: the percentage"
+        f" of patients with {listed([event, *schema.competing])} as their first event. Unlike one"
+        " minus Kaplan-Meier, it does not take those who left for people who may still die here."
+    )
+    return Picture("incidence", draw, f"Cumulative incidence at the end: {ends}.", caption)
+
+
+def _table(table: pd.DataFrame, asked: Comparison) -> DisplayTable:
+    rows = []
+    for cause in table["cause"].unique():
+        for engine, name in _ENGINES.items():
+            mine = table[(table["cause"] == cause) & (table["engine"] == engine)]
+            by = mine.drop_duplicates("quantity").set_index("quantity")
+            answer = difference(table, cause, engine)
+            reasons = [note for note in mine["note"] if note.startswith("no usable answer")]
+            rows.append(
+                {
+                    "cause": cause[:1].upper() + cause[1:], "engine": name,
+                    "reference": _risk(by, asked.reference), "group": _risk(by, asked.group),
+                    "difference": answer.text if answer else "no usable answer",
+                    "p": answer.p_value if answer and engine == "frequentist" else math.nan,
+                    "lower": 1 - answer.prob_positive if answer else math.nan,
+                    "reason": " ".join(dict.fromkeys(reasons)),
+                }
+            )  # fmt: skip
+    found = pd.DataFrame(rows)
+    columns = [
+        Column("Outcome", "cause", numeric=False),
+        Column("Engine", "engine", numeric=False),
+        Column(f"{asked.reference}, %", "reference"),
+        Column(f"{asked.group}, %", "group"),
+        Column("Difference, percentage points (95 % interval)", "difference"),
+        Column("p (Gray)", lambda row: "" if math.isnan(row["p"]) else numbers.p_value(row["p"])),
+        Column("P(lower)", lambda row: _probability(row["lower"])),
+    ]
+    if found["reason"].ne("").any():
+        columns.append(Column("Remark", "reason", numeric=False, prose=True))
+    note = (
+        "Limits of the Aalen-Johansen difference from those of the two risks (Zou and Donner);"
+        " Bayes: piecewise-constant hazards of every cause. P(lower): posterior probability of a"
+        f" lower incidence in {asked.group}, good for death and bad for discharge alive."
+    )
+    return display(found, f"Cumulative incidence {asked.when}", columns, note)
+
+
+def _risk(rows: pd.DataFrame, group: str) -> str:
+    name = f"risk of {group}"
+    if name not in rows.index:
+        return numbers.MISSING
+    low, high = (100 * float(rows.loc[name, c]) for c in ("conf_low", "conf_high"))
+    return numbers.difference(100 * float(rows.loc[name, "estimate"]), low, high)
+
+
+def _probability(value: float) -> str:
+    return "" if math.isnan(value) else numbers.probability(value)

@@ -1,0 +1,199 @@
+"""One question, every method: hazard ratio and risk difference side by side."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from longsurv.report import numbers, sentences_mortality
+from longsurv.report.figures import method_forest
+from longsurv.report.sections.common import Picture
+from longsurv.report.sections.mortality_part import Part, answer_of, comparison
+from longsurv.report.sentences import Answer
+from longsurv.report.sentences_mortality import Comparison
+from longsurv.report.tables.display import Column, DisplayTable, display
+
+if TYPE_CHECKING:
+    from longsurv.study import StudyResults
+
+KINDS = ("Simple", "Exact", "From a model", "Bayes")
+RATIOS = ("hazard ratio", "risk ratio", "odds ratio")
+_ENGINES = {"frequentist": "Frequentist", "bayes": "Bayes"}
+_PRIOR = re.compile(
+    r"^(Cox(?: adjusted)?) posterior, (.+) (?:Normal|StudentT)\(.*?\)(?:, standardised)?$"
+)
+_NO_ANSWER = "no usable answer: "
+
+
+def methods_part(results: StudyResults) -> Part | None:
+    """Every method's answer; None if that stage did not run or failed."""
+    part = results.parts.get("methods")
+    if part is None:
+        return None
+    table, asked = part["table"], comparison(results, part)
+    items: list[str | Picture | DisplayTable] = [introduction(part["adjust"])]
+    for quantity in ("hazard ratio", "risk difference"):
+        rows = arranged(table, quantity)
+        answers = [answer for answer in rows["answer"] if not math.isnan(answer.estimate)]
+        unanswered = int(rows["note"].str.startswith(_NO_ANSWER).sum())
+        items.append(sentences_mortality.methods_range(quantity, answers, unanswered, asked))
+        if answers:
+            items.append(_forest(rows, quantity, asked))
+        items.append(_table(rows, quantity, asked))
+    return Part("Every method", tuple(items), (_others(table, asked),))
+
+
+def introduction(adjust: str) -> str:
+    """Why there are so many answers."""
+    adjusted = f' "Adjusted" methods have the covariates {adjust}.' if adjust else ""
+    return (
+        "The same question put to every method. They differ in what they compare and in what they"
+        " assume; where they disagree, the answer rests on the assumption, not on the data."
+        f"{adjusted}"
+    )
+
+
+def kind(method: str, engine: str) -> str:
+    """Which of `KINDS` a method is."""
+    if engine == "bayes":
+        return "Bayes"
+    if method.startswith("exact"):
+        return "Exact"
+    return "From a model" if method.startswith(("Cox", "overlap")) else "Simple"
+
+
+def short_name(method: str) -> str:
+    """A method's name for a figure: the prior by its name, without what every row shares."""
+    found = _PRIOR.match(method)
+    if found:
+        return f"{found[1]}, {found[2]} prior"
+    return re.sub(r" Beta\([^)]*\)$", "", method).replace("2 x 2, ", "2 \N{MULTIPLICATION SIGN} 2, ")
+
+
+def arranged(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    """The rows of one quantity by kind of method, with an `answer` and its text each."""
+    rows = table[table["quantity"] == quantity].reset_index(drop=True)
+    ratio = quantity in RATIOS
+    rows = rows.assign(
+        section=[kind(m, e) for m, e in zip(rows["method"], rows["engine"], strict=True)],
+        row=rows["method"].map(short_name),
+        series=rows["engine"].map(_ENGINES),
+        answer=[answer_of(row, ratio=ratio) for row in rows.to_dict("records")],
+        note=rows["note"].fillna(""),
+    )
+    rows = rows.sort_values("section", key=lambda c: c.map(KINDS.index), kind="stable")
+    return rows.reset_index(drop=True)
+
+
+def _forest(rows: pd.DataFrame, quantity: str, asked: Comparison) -> Picture:
+    ratio = quantity in RATIOS
+    answers: list[Answer] = rows["answer"].tolist()
+    drawn = rows[["section", "row", "series"]].assign(
+        estimate=[a.estimate for a in answers],
+        conf_low=[a.low for a in answers],
+        conf_high=[a.high for a in answers],
+        text=[a.text for a in answers],
+    )
+    what = "hazard" if ratio else "risk"
+    xlabel = (
+        "Hazard ratio (logarithmic axis)" if ratio else "Risk difference (percentage points)"
+    )
+
+    def draw(width: float) -> Any:
+        return method_forest(
+            drawn, xlabel=xlabel, log=ratio, width=width,
+            text_heading="95 % interval",
+            left_label=f"lower {what} in {_short(asked.group)}",
+            right_label=f"higher {what} in {_short(asked.group)}",
+        )  # fmt: skip
+
+    said = "; ".join(
+        f"{row}: {answer.text if not math.isnan(answer.estimate) else 'no usable answer'}"
+        for row, answer in zip(drawn["row"], answers, strict=True)
+    )
+    label = f"{quantity.capitalize()} of {asked.group} against {asked.reference} by {len(rows)} methods: {said}."  # noqa: E501
+    caption = (
+        f"{quantity.capitalize()} of {asked.group} against {asked.reference} by every method, with"
+        " 95 % intervals: frequentist filled, Bayes open. An arrow means that the interval goes on."
+    )
+    return Picture(f"methods-{quantity.replace(' ', '-')}", draw, label, caption)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 16 else name[:15].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def _table(rows: pd.DataFrame, quantity: str, asked: Comparison) -> DisplayTable:
+    unit = "" if quantity in RATIOS else ", percentage points"
+    columns = [
+        Column("Method", _method_text, numeric=False),
+        Column("Kind", "section", numeric=False),
+        Column(f"{quantity.capitalize()} (95 % interval)", _text),
+        Column("p", lambda row: _p(row["p_value"])),
+        Column("P(lower)", lambda row: _probability(row["prob_benefit"])),
+        Column("Remark", lambda row: _note(row["note"]), numeric=False, prose=True),
+    ]
+    note = (
+        f"P(lower): posterior probability that the {'hazard' if not unit else 'risk'} of"
+        f" {asked.event} is lower in {asked.group}."
+    )
+    caption = f"{quantity.capitalize()} of {asked.group} against {asked.reference}{unit}"
+    return display(rows, caption, columns, note)
+
+
+def _others(table: pd.DataFrame, asked: Comparison) -> DisplayTable:
+    """The quantities that are not in the two figures, and the tests."""
+    rest = table[~table["quantity"].isin(["hazard ratio", "risk difference"])]
+    parts = [arranged(rest, quantity) for quantity in rest["quantity"].unique()]
+    rows = pd.concat(parts, ignore_index=True) if parts else rest
+
+    def text(row: dict) -> str:
+        if row["quantity"] == "no difference":
+            return ""
+        if row["quantity"] in RATIOS:
+            return _text(row)
+        values = (row["estimate"], row["conf_low"], row["conf_high"])
+        return "" if math.isnan(values[0]) else numbers.difference(*values)
+
+    columns = [
+        Column("Quantity", lambda row: _quantity(row["quantity"]), numeric=False),
+        Column("Method", _method_text, numeric=False),
+        Column("Estimate (95 % interval)", text),
+        Column("p", lambda row: _p(row["p_value"])),
+        Column("P(better)", lambda row: _probability(row["prob_benefit"])),
+        Column("Remark", lambda row: _note(row["note"]), numeric=False, prose=True),
+    ]
+    note = (
+        f"Of {asked.group} against {asked.reference}. P(better): posterior probability of a lower"
+        f" risk, or a longer time, in {asked.group}."
+    )
+    return display(rows, "Other quantities and tests", columns, note)
+
+
+def _quantity(quantity: str) -> str:
+    return "Test of no difference" if quantity == "no difference" else quantity.capitalize()
+
+
+def _method_text(row: Mapping[str, Any]) -> str:
+    return str(row["method"]).replace("2 x 2, ", "2 \N{MULTIPLICATION SIGN} 2, ")
+
+
+def _text(row: Mapping[str, Any]) -> str:
+    answer: Answer = row["answer"]
+    return "" if math.isnan(answer.estimate) else answer.text
+
+
+def _p(value: float) -> str:
+    return "" if math.isnan(value) else numbers.p_value(value)
+
+
+def _probability(value: float) -> str:
+    return "" if math.isnan(value) else numbers.probability(value)
+
+
+def _note(note: str) -> str:
+    return note[:1].upper() + note[1:]

@@ -1,0 +1,51 @@
+"""What the parts of the mortality section are made of, and what was asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from longsurv.report import sentences
+from longsurv.report.sections.common import Picture, event_name
+from longsurv.report.sentences import Answer
+from longsurv.report.sentences_mortality import Comparison
+from longsurv.report.tables.display import DisplayTable
+
+if TYPE_CHECKING:
+    from longsurv.study import StudyResults
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a section: its title, and sentences, figures and tables in order.
+
+    Parameters
+    ----------
+    title : str
+    items : tuple of str, Picture or DisplayTable
+    more : tuple of DisplayTable
+        Behind a fold on the page.
+    """
+
+    title: str
+    items: tuple[str | Picture | DisplayTable, ...]
+    more: tuple[DisplayTable, ...] = ()
+
+
+def comparison(results: StudyResults, part: Mapping[str, Any]) -> Comparison:
+    """Whom a stage compared, in the report's words."""
+    when = sentences.by_when(part["horizon"], results.cohort.schema.time_unit)
+    return Comparison(part["group"], part["reference"], event_name(results.cohort), when)
+
+
+def answer_of(row: Mapping[str, Any], *, ratio: bool) -> Answer:
+    """The answer in a row of a table of methods; a difference of risks in percentage points."""
+    by = 1.0 if ratio else 100.0
+    low, high = float(row["conf_low"]), float(row["conf_high"])
+    lower = float(row.get("prob_benefit", row.get("prob_lower", math.nan)))
+    return Answer(
+        by * float(row["estimate"]), by * low, by * high, ratio,
+        float(row.get("p_value", math.nan)), 1 - lower,
+    )  # fmt: skip

@@ -1,0 +1,203 @@
+"""The treatment's effect under several priors: before the data, and after."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.report import numbers, sentences_mortality
+from longsurv.report.figures import prior_grid
+from longsurv.report.sections.common import Picture
+from longsurv.report.sections.mortality_part import Part, comparison
+from longsurv.report.sentences_mortality import Comparison
+from longsurv.report.tables.display import Column, DisplayTable, display
+
+if TYPE_CHECKING:
+    from longsurv.priors import Prior
+    from longsurv.study import StudyResults
+
+REDUCTIONS = (0.01, 0.05)
+_POINTS = 181
+
+
+def priors_part(results: StudyResults) -> Part | None:
+    """Posteriors under every named prior; None if that stage did not run or failed."""
+    part = results.parts.get("priors")
+    if part is None:
+        return None
+    from longsurv.priors import TREATMENT
+
+    table, asked = part["table"], comparison(results, part)
+    below = dict(zip(table["prior"], table["prob_below_1"], strict=True))
+    widths = np.log(table["prior_hr_high"]) - np.log(table["prior_hr_low"])
+    flattest = str(table["prior"].iloc[int(np.argmax(widths))])
+    events = part["counts"][0] + part["counts"][2]
+    shares = dict(zip(table["prior"], table["prior_share"], strict=True))
+    return Part(
+        "How much is the prior's",
+        (
+            sentences_mortality.prior_range(below, flattest, asked),
+            sentences_mortality.prior_shares(shares, events),
+            _picture(table, part["draws"], TREATMENT, asked),
+            _after(table, asked),
+            _before(table, float(part["baseline_risk"]), TREATMENT, asked),
+        ),
+    )
+
+
+def densities(draws: pd.DataFrame, priors: Mapping[str, Prior]) -> pd.DataFrame:
+    """Prior and posterior density of the log hazard ratio, on one grid for every prior.
+
+    Parameters
+    ----------
+    draws : DataFrame
+        Posterior draws, a column a prior.
+    priors : mapping of str to Prior
+
+    Returns
+    -------
+    DataFrame
+        Columns `prior`, `log_ratio`, `prior_density`, `posterior_density`.
+    """
+    from scipy.stats import gaussian_kde
+
+    from longsurv.priors import log_density
+
+    ends = draws.quantile([0.01, 0.99]).to_numpy()
+    low = max(min(float(ends.min()), math.log(0.3)), math.log(0.01))
+    high = min(max(float(ends.max()), math.log(3.0)), math.log(100.0))
+    x = np.linspace(low, high, _POINTS)
+    parts = [
+        pd.DataFrame(
+            {
+                "prior": name,
+                "log_ratio": x,
+                "prior_density": [math.exp(log_density(priors[name], at)[0]) for at in x],
+                "posterior_density": gaussian_kde(draws[name].to_numpy())(x),
+            }
+        )
+        for name in draws.columns
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _picture(
+    table: pd.DataFrame, draws: pd.DataFrame, priors: Mapping[str, Prior], asked: Comparison
+) -> Picture:
+    curves = densities(draws, priors)
+    rows = table.set_index("prior")
+    under = {
+        name: f"P(HR < 1) = {numbers.probability(rows.loc[name, 'prob_below_1'])}"
+        for name in rows.index
+    }
+
+    def draw(width: float) -> Any:
+        return prior_grid(curves, subtitles=under, width=width)
+
+    said = "; ".join(
+        f"{name} prior {_hr(rows.loc[name], 'prior_hr')} before, {_hr(rows.loc[name], 'hr')} after"
+        for name in rows.index
+    )
+    caption = (
+        f"Posterior density of the hazard ratio of {asked.group} against {asked.reference} (filled,"
+        " the deeper part below 1) with its prior drawn over it (dashed), for every named prior;"
+        " logarithmic axis."
+    )
+    label = f"Hazard ratio with 95 % interval before and after the data: {said}."
+    return Picture("prior-grid", draw, label, caption)
+
+
+def _after(table: pd.DataFrame, asked: Comparison) -> DisplayTable:
+    columns = [
+        Column("Prior", _name, numeric=False),
+        Column("Hazard ratio (95 % CrI)", lambda row: _hr(row, "hr")),
+        Column("P(HR < 1)", lambda row: numbers.probability(row["prob_below_1"])),
+        Column("P(risk lower)", lambda row: numbers.probability(row["prob_reduction"])),
+        Column("by > 1 %", lambda row: numbers.probability(row["prob_reduction_1"])),
+        Column("by > 5 %", lambda row: numbers.probability(row["prob_reduction_5"])),
+        Column("Prior's share", lambda row: f"{100 * row['prior_share']:.0f} %"),
+        Column(
+            "Power scaling",
+            lambda row: sentences_mortality.power_scaling(
+                row["psense_prior"], row["psense_likelihood"]
+            ),
+            numeric=False, prose=True,
+        ),
+    ]  # fmt: skip
+    note = (
+        f"Of {asked.group} against {asked.reference}. Risk lower: {asked.risk}, standardised over"
+        " the cohort; by more than 1 and 5 percentage points. Prior's share: posterior variance of"
+        " the log hazard ratio over the prior's. Power scaling: whether the posterior moves when"
+        " the prior, or the likelihood, is made a little stronger or weaker."
+    )
+    return display(table, "After the data, under each prior", columns, note)
+
+
+def _before(
+    table: pd.DataFrame, risk: float, priors: Mapping[str, Prior], asked: Comparison
+) -> DisplayTable:
+    def treated(row: dict) -> str:
+        ends = [100 * (risk + row[f"prior_risk_difference{end}"]) for end in ("", "_low", "_high")]
+        return numbers.difference(*ends)
+
+    columns = [
+        Column("Prior", _name, numeric=False),
+        Column("Log hazard ratio", "density", numeric=False),
+        Column("Hazard ratio (95 %)", lambda row: _hr(row, "prior_hr")),
+        Column(f"Risk in {asked.group}, % (95 %)", treated),
+        Column("P(HR < 1)", lambda row: numbers.probability(row["prior_prob_below_1"])),
+        *(
+            Column(
+                f"P(risk lower by > {100 * d:.0f} %)",
+                lambda row, d=d: numbers.probability(
+                    probability_reduction(priors[row["prior"]], risk, d)
+                ),
+            )
+            for d in REDUCTIONS
+        ),
+    ]
+    note = (
+        f"What each prior says of the {asked.risk} if it is {100 * risk:.1f} % in"
+        f" {asked.reference}, as observed."
+    )
+    return display(table, "Before the data: what each prior says", columns, note)
+
+
+def probability_reduction(prior: Prior, risk: float, by: float) -> float:
+    """The prior's probability that the treated risk is lower by more than `by`.
+
+    With proportional hazards the treated risk is 1 - (1 - risk)^HR.
+
+    Parameters
+    ----------
+    prior : Normal or StudentT
+        Of the log hazard ratio.
+    risk : float
+        Of the reference group.
+    by : float
+        As a proportion.
+    """
+    from scipy.special import ndtr, stdtr
+
+    from longsurv.priors import StudentT
+
+    if by >= risk:
+        return 0.0
+    log_ratio = math.log(math.log1p(by - risk) / math.log1p(-risk))
+    if isinstance(prior, StudentT):
+        return float(stdtr(prior.df, (log_ratio - prior.mean) / prior.scale))
+    mean, sd = prior.constants[:2]
+    return float(ndtr((log_ratio - mean) / sd))
+
+
+def _hr(row: Any, name: str) -> str:
+    return numbers.ratio(row[name], row[f"{name}_low"], row[f"{name}_high"])
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    name = str(row["prior"])
+    return name[:1].upper() + name[1:]

@@ -1,0 +1,97 @@
+"""What was not seen: early deaths that the study left out, and confounders nobody measured."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from longsurv.report import numbers, sentences_mortality
+from longsurv.report.figures import tipping
+from longsurv.report.sections.common import Picture
+from longsurv.report.sections.mortality_part import Part, comparison
+from longsurv.report.sentences_mortality import Comparison, Tipping
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from longsurv.study import StudyResults
+
+FURTHER = 4  # unseen deaths in the worse arm for which the sentence says what they change
+
+
+def tipping_part(results: StudyResults) -> Part | None:
+    """Unseen deaths and unmeasured confounding; None if that stage did not run or failed."""
+    part = results.parts.get("tipping")
+    if part is None:
+        return None
+    asked = comparison(results, part)
+    events, n, reference_events, reference_n = part["counts"]
+    ratio = _ratio(events / n, reference_events / reference_n)
+    texts = [
+        _why(results, asked),
+        sentences_mortality.tipping(asked, tipping_of(part["points"], part["threshold"])),
+    ]
+    confounded = (
+        ""
+        if results.cohort.randomised
+        else sentences_mortality.e_value(asked, ratio, part["e_value"], part["e_limit"])
+    )
+    return Part("What was not seen", (*texts, _picture(part["grid"], asked), confounded))
+
+
+def tipping_of(points: pd.DataFrame, threshold: float) -> Tipping | None:
+    """The tipping points that the sentence names; None if the observed risks are equal."""
+    if points.empty:
+        return None
+    first = points.iloc[0]
+    more = points[points["extra_in_worse"] == FURTHER]
+    further = None if more.empty else (FURTHER, int(more["to_reverse"].iloc[0]))
+    return Tipping(
+        first["better_arm"] == "group", int(first["to_reverse"]), int(first["to_unconvince"]),
+        threshold, further,
+    )  # fmt: skip
+
+
+def _why(results: StudyResults, asked: Comparison) -> str:
+    schema = results.cohort.schema
+    entry = float(results.cohort.survival_data()["entry"].min())
+    if entry > 0:
+        return (
+            f"Nobody was at risk before {numbers.plain(entry)} {schema.time_unit}: earlier"
+            f" {asked.event}s are in neither group, and how many there were in each is not known."
+            " The figure adds them back, so many to either group."
+        )
+    return (
+        f"The figure adds {asked.event}s that the study may not have seen, so many to either group."
+    )
+
+
+def _picture(grid: pd.DataFrame, asked: Comparison) -> Picture:
+    def draw(width: float) -> Any:
+        return tipping(
+            grid, group=asked.group, reference=asked.reference, event=asked.event, width=width
+        )
+
+    cells = grid.set_index(["extra", "extra_reference"])["prob_benefit"]
+    most = int(grid["extra"].max())
+    said = [
+        f"{name} {numbers.probability(float(cells.loc[at]))}"
+        for name, at in (
+            ("as observed", (0, 0)),
+            (f"with {most} unseen in {asked.group}", (most, 0)),
+            (f"with {most} unseen in {asked.reference}", (0, most)),
+        )
+    ]
+    caption = (
+        f"Posterior probability that the {asked.risk} is lower in {asked.group}, by the number of"
+        f" {asked.event}s nobody saw in either group (independent Beta(0.5, 0.5) priors). The ring"
+        " marks what was observed; the heavy line, where the difference changes its sign."
+    )
+    label = f"Probability that the {asked.risk} is lower in {asked.group}: {', '.join(said)}."
+    return Picture("tipping", draw, label, caption)
+
+
+def _ratio(risk: float, reference: float) -> float:
+    if reference == 0:
+        return math.nan if risk == 0 else math.inf
+    return risk / reference

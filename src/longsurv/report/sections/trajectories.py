@@ -1,0 +1,154 @@
+"""Every marker's trajectories: patients, and the fitted means of both engines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.errors import LongsurvError
+from longsurv.estimands.changes import mean_curves
+from longsurv.report import numbers
+from longsurv.report.figures import trajectory
+from longsurv.report.sections.common import Picture, with_unit
+from longsurv.report.sentences import listed
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from longsurv.study import StudyResults
+
+PATIENTS_SHOWN = 60  # of each group; more lines than this are a smear and a heavy page
+
+
+def build(results: StudyResults) -> dict[str, Any]:
+    """The small multiples and what they show."""
+    return {
+        "panels": [panel(results, name, k) for k, name in enumerate(results.markers)],
+        "caption": _caption(results),
+    }
+
+
+def trajectory_data(
+    results: StudyResults, name: str
+) -> tuple[pd.DataFrame, pd.DataFrame | None, dict[float, str] | None]:
+    """Points, fitted curves (None without a model), phase ticks (None on a time axis).
+
+    Returns
+    -------
+    points : DataFrame
+        patient, group, x, value.
+    curves : DataFrame or None
+        group, x, estimate, conf_low, conf_high on the marker's own scale, engine.
+    ticks : dict or None
+        Place on the axis to phase.
+    """
+    cohort, study, model = results.cohort, results.study, results.markers[name]
+    schema, variable = cohort.schema, study.change_variable
+    by_phase = variable == "phase"
+    places = {phase.name: float(k) for k, phase in enumerate(schema.phases)} if by_phase else {}
+    data = model.data
+    x = data["phase"].astype(object).map(places) if by_phase else data[schema.time]
+    points = pd.DataFrame(
+        {
+            "patient": data[schema.patient].to_numpy(),
+            "group": data[schema.treatment].astype(str),
+            "x": x.astype(float),
+            "value": data["value"],
+        }
+    )
+    if by_phase:  # one value a patient and phase, so that a line has one point at each
+        points = points.groupby(["patient", "group", "x"], as_index=False)["value"].mean()
+    curves = []
+    values = list(places) if by_phase else list(np.linspace(0, points["x"].max(), 40))
+    for engine, result in model.answers.items() if not points.empty else ():
+        try:
+            curve = mean_curves(result, data, variable, values, schema.treatment, cohort.groups)
+        except LongsurvError:
+            continue  # the reason stands in the table of markers not estimated
+        back = np.exp if cohort.markers[name].transform == "log" else np.asarray
+        where = curve[variable].astype(object).map(places) if by_phase else curve[variable]
+        shown = {
+            c: back(curve[c].to_numpy(dtype=float)) for c in ("estimate", "conf_low", "conf_high")
+        }
+        group = curve[schema.treatment].astype(str)
+        curve = pd.DataFrame({"group": group, "x": where.astype(float), **shown})
+        curves.append(_where_measured(curve, points).assign(engine=engine))
+    ticks = {k: name for name, k in places.items()} or None
+    return points, pd.concat(curves, ignore_index=True) if curves else None, ticks
+
+
+def _where_measured(curve: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+    """The curve of each group only between its first and last measured place."""
+    reach = points.groupby("group")["x"].agg(["min", "max"])
+    first, last = curve["group"].map(reach["min"]), curve["group"].map(reach["max"])
+    return curve[(curve["x"] >= first) & (curve["x"] <= last)].reset_index(drop=True)
+
+
+def panel(results: StudyResults, name: str, position: int) -> Picture:
+    """One marker's trajectories; a small multiple has one size."""
+    cohort = results.cohort
+    marker = cohort.markers[name]
+    points, curve, ticks = trajectory_data(results, name)
+    groups = [str(g) for g in cohort.groups]
+
+    def draw(_width: float) -> Axes:
+        return trajectory(
+            _sample(points),
+            curve,
+            groups=groups,
+            title=with_unit(marker.label, marker.unit),
+            xlabel="" if ticks else cohort.schema.time_unit.capitalize(),
+            ticks=ticks,
+            log=marker.transform == "log",
+        )
+
+    return Picture(f"trajectory-{position}", draw, _panel_label(marker.label, curve))
+
+
+def _panel_label(label: str, curve: pd.DataFrame | None) -> str:
+    """The panel in a sentence: where each group's fitted mean begins and ends."""
+    if curve is None:
+        return f"{label}: patients' values; no curve could be fitted."
+    said = []
+    for engine, of in (("ml", "maximum likelihood"), ("bayes", "Bayes")):
+        parts = []
+        for group, part in curve[curve["engine"] == engine].groupby("group", sort=False):
+            ends = part.sort_values("x")["estimate"]
+            first, last = numbers.number(ends.iloc[0]), numbers.number(ends.iloc[-1])
+            parts.append(f"{group} from {first} to {last}")
+        if parts:
+            said.append(f"by {of} {'; '.join(parts)}")
+    return f"{label}, fitted mean {', '.join(said)}."
+
+
+def _sample(points: pd.DataFrame) -> pd.DataFrame:
+    """Evenly chosen patients of each group, all of them when there are few."""
+    kept = []
+    for _, part in points.groupby("group", sort=False):
+        patients = part["patient"].unique()
+        if len(patients) > PATIENTS_SHOWN:
+            chosen = np.linspace(0, len(patients) - 1, PATIENTS_SHOWN).round().astype(int)
+            part = part[part["patient"].isin(patients[chosen])]
+        kept.append(part)
+    return pd.concat(kept, ignore_index=True) if kept else points
+
+
+def _caption(results: StudyResults) -> str:
+    log = any(results.cohort.markers[n].transform == "log" for n in results.markers)
+    answered = {engine for model in results.markers.values() for engine in model.answers}
+    kinds = {
+        "ml": "full: maximum likelihood with its 95 % confidence interval",
+        "bayes": "thin with open marks or a dotted outline: Bayes with its 95 % credible interval",
+    }
+    shown = listed([words for engine, words in kinds.items() if engine in answered])
+    text = "Faint lines: patients." + (f" Fitted mean of each group, {shown}." if shown else "")
+    if log:
+        text += (
+            " Markers analysed as logarithms have a logarithmic axis; their fitted mean is"
+            " geometric."
+        )
+    if max(results.cohort.n_by_group.values()) > PATIENTS_SHOWN:
+        text += f" {PATIENTS_SHOWN} patients of each group are drawn; the fits use all."
+    return text

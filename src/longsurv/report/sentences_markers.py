@@ -1,0 +1,183 @@
+"""Sentences about the markers together: adjustments, shrinkage, scores.
+
+As in `sentences`, a direction is always taken from the estimate it stands beside, and a probability
+is that of the direction just named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from longsurv.report import numbers
+from longsurv.report.sentences import Answer, listed, plural
+
+Answers = Mapping[str, Answer | None]
+
+
+def regression_to_the_mean(
+    level: str, reference: str, start: str, higher: Sequence[str], lower: Sequence[str]
+) -> str:
+    """Why the adjustments need not agree, and which markers began apart.
+
+    Parameters
+    ----------
+    start : str
+        The phase at which the groups are compared.
+    higher, lower : sequence of str
+        Markers that began higher, or lower, in `level`, with p < 0.05.
+    """
+    began = [
+        f"{listed(markers)} began higher in {group}"
+        for group, markers in ((level, higher), (reference, lower))
+        if markers
+    ]
+    text = (
+        "Each adjustment answers a question of its own (the table below says which), so they need"
+        " not agree, and none of them is the right one by itself. What they differ in is what they"
+        " make of regression to the mean: a group that began higher partly by chance falls back"
+        " towards its own level, whatever is done to it."
+    )
+    if began:
+        return (
+            f"{text} In these data {'; '.join(began)} (at {start}, rank test p < 0.05); there the"
+            " unadjusted difference in change owes the most to it."
+        )
+    return f"{text} In these data no marker began apart with p < 0.05 (at {start}, rank test)."
+
+
+def adjustments_summary(adjusted: Mapping[str, Answers], level: str) -> list[str]:
+    """How many intervals are clear under each adjustment, and which under all of them.
+
+    Parameters
+    ----------
+    adjusted : mapping of str to mapping of str to Answer or None
+        Adjustment to marker to its answer.
+
+    Returns
+    -------
+    list of str
+        One sentence an item.
+    """
+    asked = {kind: answers for kind, answers in adjusted.items() if any(answers.values())}
+    if not asked:
+        return ["No adjusted difference in change could be estimated."]
+    counts = []
+    for kind, answers in asked.items():
+        known = [answer for answer in answers.values() if answer is not None]
+        clear = sum(answer.excludes_null for answer in known)
+        counts.append(f"{kind[:1].lower() + kind[1:]} {clear} of {len(known)}")
+    sentences = [
+        f"95 % confidence intervals clear of no difference in change: {'; '.join(counts)}."
+    ]
+    if len(asked) < 2:
+        return sentences
+    always: dict[str, list[str]] = {}
+    turned = []
+    for name in next(iter(asked.values())):
+        answers = [kind.get(name) for kind in asked.values()]
+        known = [answer for answer in answers if answer is not None]
+        ways = {answer.direction for answer in known}
+        if len(known) == len(answers) and len(ways) == 1 and all(a.excludes_null for a in known):
+            always.setdefault(known[0].direction, []).append(name)
+        if {"lower", "higher"} <= ways:
+            turned.append(name)
+    if always:
+        which = "; ".join(f"{way} in {level}: {listed(names)}" for way, names in always.items())
+        sentences.append(f"Clear under every adjustment: {which}.")
+    else:
+        sentences.append("No marker is clear under every adjustment.")
+    if turned:
+        sentences.append(f"Pointing one way or the other with the adjustment: {listed(turned)}.")
+    return sentences
+
+
+def family_mean(family: str, markers: int, mean: Answer, level: str, reference: str) -> str:
+    """The mean of a family's effects, always named with the group it favours.
+
+    Parameters
+    ----------
+    mean : Answer
+        In baseline SDs; above 0 favours `level`.
+    """
+    favoured = level if mean.estimate >= 0 else reference
+    shown = mean if mean.estimate >= 0 else replace(
+        mean, estimate=-mean.estimate, low=-mean.high, high=-mean.low,
+        prob_positive=1 - mean.prob_positive,
+    )  # fmt: skip
+    return (
+        f"The mean difference in change of the {plural(markers, 'marker')} of {family} is"
+        f" {shown.point} baseline SDs in favour of {favoured} (95 % credible interval"
+        f" {shown.interval}), and the probability that it favours {favoured} is"
+        f" {numbers.probability(shown.prob_positive)}."
+    )
+
+
+def shrinkage_summary(alone: Mapping[str, Answer], shrunken: Mapping[str, Answer]) -> str:
+    """What shrinking did: intervals clear before and after, and the marker it moved most.
+
+    Parameters
+    ----------
+    alone, shrunken : mapping of str to Answer
+        Marker to its posterior effect in baseline SDs, in the same order.
+    """
+    before, after = (
+        sum(answer.excludes_null for answer in answers.values()) for answers in (alone, shrunken)
+    )
+    total = len(alone)
+    moved = max(alone, key=lambda name: abs(shrunken[name].estimate - alone[name].estimate))
+    from_, to = (
+        numbers.fixed(answers[moved].estimate, 2) for answers in (alone, shrunken)
+    )  # fmt: skip
+    return (
+        f"Each on its own, {before or 'none'} of {total} 95 % credible intervals"
+        f" {'is' if before == 1 else 'are'} clear of no difference; drawn towards their family,"
+        f" {after or 'none'}. {moved} moved most, from {from_} to {to} baseline SDs."
+    )
+
+
+def score_shares(
+    label: str, cutoff: float, ends: tuple[str, str], shares: Mapping[str, tuple[float, float]]
+) -> str:
+    """The share beyond a cut-off in each group, before and after.
+
+    Parameters
+    ----------
+    ends : (str, str)
+        The two phases.
+    shares : mapping of str to (float, float)
+        Group to the shares, between 0 and 1.
+    """
+    parts = [
+        f"from {100 * first:.0f} % to {100 * last:.0f} % in {group}"
+        for group, (first, last) in shares.items()
+    ]
+    return (
+        f"The expected share of patients with {label} of {numbers.plain(cutoff)} or more went from"
+        f" {ends[0]} to {ends[1]} {listed(parts)}."
+    )
+
+
+def score_change(
+    what: str, unit: str, level: str, reference: str, ml: Answer | None, bayes: Answer | None
+) -> str:
+    """The difference in change of a share or a mean score, by both engines."""
+    if ml is None and bayes is None:
+        return f"The difference in change of {what} could not be estimated."
+    parts = []
+    if ml is not None:
+        p = numbers.p_value(ml.p_value)
+        parts.append(
+            f"by maximum likelihood {ml.point} {unit} (95 % confidence interval {ml.interval}, p"
+            f" {p if p[0] in '<>' else f'= {p}'})"
+        )
+    if bayes is not None:
+        parts.append(f"by Bayes {bayes.point} {unit} (95 % credible interval {bayes.interval})")
+    text = f"Difference in change of {what}, {level} minus {reference}: {'; '.join(parts)}."
+    if bayes is not None:
+        way = "rose further, or fell less" if bayes.higher else "fell further, or rose less"
+        text += (
+            f" The probability that it {way}, in {level} than in {reference} is"
+            f" {numbers.probability(bayes.prob_direction)}."
+        )
+    return text

@@ -1,0 +1,305 @@
+"""The sentences about mortality beyond the hazard ratio, under the same rule as the others.
+
+A direction is always taken from the estimate it stands beside, and a probability is always the
+probability of the direction just named.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from longsurv.report import numbers
+from longsurv.report.sentences import Answer, listed, plural
+
+POWER_SCALED = 0.05  # change in the posterior from which power scaling calls it sensitive
+MOSTLY_PRIOR = 0.5
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Who is compared, in the words of the report.
+
+    Parameters
+    ----------
+    group, reference : str
+    event : str
+        "death".
+    when : str
+        "by 28 days".
+    """
+
+    group: str
+    reference: str
+    event: str = "death"
+    when: str = ""
+
+    @property
+    def risk(self) -> str:
+        """ "risk of death by 28 days"."""
+        return f"risk of {self.event} {self.when}".strip()
+
+
+def risk_difference(
+    asked: Comparison, ml: Answer | None, bayes: Answer | None, of: str = ""
+) -> str:
+    """The difference of two risks by both engines, in percentage points.
+
+    Parameters
+    ----------
+    asked : Comparison
+    ml, bayes : Answer or None
+        Differences in percentage points.
+    of : str
+        What differs, if not the risk of the event.
+    """
+    what = of or asked.risk
+    parts = []
+    if ml is not None and _known(ml):
+        parts.append(
+            f"The {what} is estimated {_points(ml)} in {asked.group} than in {asked.reference}"
+            f" (95 % confidence interval of the difference {ml.interval}"
+            f"{_tested(ml.p_value)})."
+        )
+    if bayes is not None and _known(bayes):
+        opening = "By Bayes the difference is" if parts else f"By Bayes the {what} differs by"
+        parts.append(
+            f"{opening} {bayes.point} percentage points (95 % credible interval {bayes.interval}),"
+            f" and the probability that it is {bayes.direction} in {asked.group} is"
+            f" {numbers.probability(bayes.prob_direction)}."
+        )
+    return " ".join(parts) or (
+        f"The difference in the {what} between {asked.group} and {asked.reference} could not be"
+        " estimated."
+    )
+
+
+def _points(answer: Answer) -> str:
+    """ "12.9 percentage points lower"; "no higher" for no difference at all."""
+    if answer.estimate == 0:
+        return answer.direction
+    size = numbers.fixed(abs(answer.estimate), numbers.decimals_for([answer.low, answer.high]))
+    return f"{size} percentage points {answer.direction}"
+
+
+def _tested(p_value: float) -> str:
+    if math.isnan(p_value):
+        return ""
+    text = numbers.p_value(p_value)
+    return f"; p {text if text[0] in '<>' else f'= {text}'}"
+
+
+def _known(answer: Answer) -> bool:
+    return not math.isnan(answer.estimate)
+
+
+def methods_range(
+    quantity: str, answers: Sequence[Answer], unanswered: int, asked: Comparison
+) -> str:
+    """The answers of all methods about one quantity, from the least to the greatest.
+
+    Parameters
+    ----------
+    quantity : str
+        "hazard ratio" or "risk difference" (in percentage points).
+    answers : sequence of Answer
+        Of the methods that have one.
+    unanswered : int
+        How many have none.
+    asked : Comparison
+    """
+    without = f"{plural(unanswered, 'method')} had no usable answer." if unanswered else ""
+    if not answers:
+        return f"No method had a usable answer about the {quantity}."
+    ratio, what = answers[0].ratio, "hazard" if answers[0].ratio else "risk"
+    values = sorted(a.estimate for a in answers)
+    ends = _ends(values, ratio)
+    unit = "" if ratio else " percentage points"
+    null = "1" if ratio else "0"
+    way = _majority(answers)
+    agreeing = sum(a.direction == way for a in answers)
+    clear: dict[str, int] = {}
+    for answer in answers:
+        if answer.excludes_null:
+            clear[answer.direction] = clear.get(answer.direction, 0) + 1
+    excluding = sum(clear.values())
+    sides = listed([f"{count} with a {side} {what}" for side, count in clear.items()])
+    plural_of = "s" if len(answers) > 1 else ""
+    spread = f"{quantity}s from {ends[0]} to {ends[1]}" if plural_of else f"{quantity} of {ends[0]}"
+    text = (
+        f"{plural(len(answers), 'method')} {'give' if plural_of else 'gives'} {spread}{unit} for"
+        f" {asked.group} against {asked.reference}: a {way} {what} in {asked.group} by {agreeing} of"
+        f" {len(answers)}. {excluding or 'None'} of {plural(len(answers), 'interval')}"
+        f" {'exclude' if excluding > 1 else 'excludes'} {null}"
+        f"{f' ({sides} in {asked.group})' if sides else ''}."
+    )
+    return f"{text} {without}".strip()
+
+
+def _ends(values: Sequence[float], ratio: bool) -> tuple[str, str]:
+    low, high = values[0], values[-1]
+    if ratio:
+        return numbers.number(low), numbers.number(high)
+    places = numbers.decimals_for([low, high])
+    return numbers.fixed(low, places), numbers.fixed(high, places)
+
+
+def _majority(answers: Sequence[Answer]) -> str:
+    ways = [a.direction for a in answers]
+    return max(("lower", "higher", "no higher"), key=ways.count)
+
+
+def prior_range(below: Mapping[str, float], flattest: str, asked: Comparison) -> str:
+    """How far the probability of a direction depends on the prior.
+
+    Parameters
+    ----------
+    below : mapping of str to float
+        Prior to the posterior probability of a hazard ratio below 1.
+    flattest : str
+        The prior that says least; the direction is the one it leaves the more probable.
+    asked : Comparison
+    """
+    way = "lower" if below[flattest] >= 0.5 else "higher"
+    of = {name: p if way == "lower" else 1 - p for name, p in below.items()}
+    least, most = min(of, key=lambda n: of[n]), max(of, key=lambda n: of[n])
+    text = (
+        f"The probability that the hazard of {asked.event} is {way} in {asked.group} than in"
+        f" {asked.reference} runs from {numbers.probability(of[least])} ({least} prior) to"
+        f" {numbers.probability(of[most])} ({most} prior)."
+    )
+    if min(of.values()) > 0.5:
+        return f"{text} Under every prior here that is the more probable direction."
+    against = [name for name, p in of.items() if p <= 0.5]
+    return f"{text} Under the {listed(against)} prior{'s' * (len(against) > 1)} it is not the more"\
+        " probable direction: the answer depends on the prior."
+
+
+def prior_shares(shares: Mapping[str, float], events: int) -> str:
+    """Under which priors the posterior is mostly prior.
+
+    Parameters
+    ----------
+    shares : mapping of str to float
+        Prior to the posterior variance of the log hazard ratio over the prior's.
+    events : int
+    """
+    mostly = {name: share for name, share in shares.items() if share >= MOSTLY_PRIOR}
+    seen = f"With {plural(events, 'event')}"
+    if not mostly:
+        return (
+            f"{seen} the data outweigh every prior here: the posterior variance of the log hazard"
+            " ratio is less than half of the prior's under each."
+        )
+    few, many = (f"{100 * f(mostly.values()):.0f}" for f in (min, max))
+    span = f"{few} %" if few == many else f"{few} to {many} %"
+    return (
+        f"{seen} the posterior variance of the log hazard ratio is still {span} of the prior's"
+        f" under the {listed(list(mostly))} prior{'s' * (len(mostly) > 1)}: strong prior, weak"
+        " likelihood. There the answer is mostly the prior's."
+    )
+
+
+def power_scaling(prior: float, likelihood: float) -> str:
+    """What happens to the posterior when the prior, or the likelihood, is made a little stronger.
+
+    Parameters
+    ----------
+    prior, likelihood : float
+        Power-scaling sensitivities (Kallioinen and others 2024).
+    """
+    if math.isnan(prior) or math.isnan(likelihood):
+        return "not computed"
+    if prior < POWER_SCALED:
+        return "not sensitive to the prior"
+    if likelihood < POWER_SCALED:
+        return "sensitive to the prior, not to the data: strong prior, weak likelihood"
+    return "sensitive to prior and data, which pull apart"
+
+
+@dataclass(frozen=True)
+class Tipping:
+    """The fewest unseen deaths in the better arm that change the answer.
+
+    Parameters
+    ----------
+    group_better : bool
+        Whether the group, rather than the reference, has the lower observed risk.
+    reverse, unconvince : int
+        To take away the sign of the difference, and to take the probability of its direction below
+        the threshold, with none unseen in the other arm.
+    threshold : float
+    further : tuple of int or None
+        So many unseen in the other arm, and how many then reverse the sign.
+    """
+
+    group_better: bool
+    reverse: int
+    unconvince: int
+    threshold: float
+    further: tuple[int, int] | None = None
+
+
+def tipping(asked: Comparison, found: Tipping | None) -> str:
+    """How many unseen deaths would change the answer."""
+    if found is None:
+        return (
+            f"The observed risks in {asked.group} and {asked.reference} are equal: there is no"
+            f" direction that unseen {asked.event}s could reverse."
+        )
+    better, worse = (
+        (asked.group, asked.reference) if found.group_better else (asked.reference, asked.group)
+    )
+    threshold = numbers.plain(found.threshold)
+    parts = [
+        f"The observed {asked.risk} is lower in {better}. If {plural(found.reverse, asked.event)}"
+        f" in {better} had gone unseen and none in {worse}, it would not be lower there"
+    ]
+    if found.unconvince == 0:
+        parts.append(f"; the probability that it is lower there is below {threshold} already.")
+    else:
+        parts.append(
+            f"; {found.unconvince} would take the probability that it is lower there below"
+            f" {threshold}."
+        )
+    if found.further:
+        parts.append(
+            f" With {plural(found.further[0], f'unseen {asked.event}')} in {worse} it would take"
+            f" {found.further[1]} in {better}."
+        )
+    return "".join(parts)
+
+
+def e_value(asked: Comparison, ratio: float, point: float, limit: float) -> str:
+    """How strong an unmeasured confounder would have to be; empty if there is no risk ratio.
+
+    Parameters
+    ----------
+    asked : Comparison
+    ratio : float
+        Observed risk ratio of the group against the reference.
+    point, limit : float
+        E-values of the ratio and of the limit of its interval nearer to 1.
+    """
+    if math.isnan(ratio) or math.isnan(point):
+        return ""
+    if ratio == 1:
+        return "The observed risk ratio is 1: there is no difference for a confounder to explain."
+    way = "lower" if ratio < 1 else "higher"
+    if math.isinf(point):
+        return (
+            f"No confounder, however strong, explains all of the {way} risk in {asked.group}, as"
+            " one group has no events; with so few that says little."
+        )
+    interval = (
+        "the interval includes 1 without any"
+        if limit <= 1
+        else f"to make the interval include 1, {numbers.number(limit)}"
+    )
+    return (
+        f"To explain away the {way} observed {asked.risk} in {asked.group} (risk ratio"
+        f" {numbers.number(ratio)}), an unmeasured confounder would need a risk ratio of at least"
+        f" {numbers.number(point)} with both the treatment and the {asked.event} (E-value);"
+        f" {interval}."
+    )

@@ -1,0 +1,165 @@
+"""Scores with a cut-off: shares and mean scores by group and phase, and their difference in change.
+
+Averaged over all patients, not those of a typical one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.report import numbers
+from longsurv.report.tables.display import Column, DisplayTable, display
+
+if TYPE_CHECKING:
+    from longsurv.study import StudyResults
+    from longsurv.study.marker_stages import ScoreResult
+
+MEAN, CHANGE = "mean", "difference in change"
+COLUMNS = [
+    "marker", "label", "cutoff", "model", "quantity", "what", "level", "phase", "engine",
+    "estimate", "conf_low", "conf_high", "p_value", "prob_positive", "observed", "n",
+]  # fmt: skip
+MODELS = {"binary": "positive or not", "ordinal": "ordinal"}
+
+
+def scores_table(results: StudyResults, score: ScoreResult) -> pd.DataFrame:
+    """Everything estimated about one score.
+
+    Returns
+    -------
+    DataFrame
+        `COLUMNS`: model ("binary", "ordinal"), quantity ("share" beyond the cut-off, "mean" score),
+        what ("mean" in a group and phase, or "difference in change" of the group against the
+        reference), engine; observed (share or mean of the n measurements) for a mean.
+    """
+    cohort, rows = results.cohort, []
+    treatment, reference = cohort.schema.treatment, cohort.groups[0]
+    for (model, engine, quantity), (means, differences) in score.means.items():
+        own = {"model": model, "quantity": quantity, "engine": engine}
+        data = score.models[model].data
+        seen = data["value"] if quantity == "mean" else data["value"] >= score.cutoff
+        cells = [data[treatment].astype(str), data["phase"].astype(str)]
+        observed = seen.astype(float).groupby(cells).agg(["mean", "size"])
+        for row in means.to_dict("records"):
+            cell = (row[treatment], row["phase"])
+            mean, n = observed.loc[cell] if cell in observed.index else (np.nan, 0)
+            where = {"what": MEAN, "level": cell[0], "phase": cell[1]}
+            rows.append(own | where | _numbers(row) | {"observed": mean, "n": int(n)})
+        for change in results.study.contrasts:
+            found = differences[
+                (differences[treatment] == f"{change.level} - {reference}")
+                & (differences["phase"] == f"{change.end} - {change.start}")
+            ]
+            where = {"what": CHANGE, "level": str(change.level), "phase": str(change.end)}
+            for row in found.to_dict("records"):
+                rows.append(own | where | _numbers(row))
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    marker = score.marker
+    return table.assign(marker=marker.name, label=marker.label, cutoff=float(score.cutoff))
+
+
+def _numbers(row: dict[str, Any]) -> dict[str, float]:
+    names = ("estimate", "conf_low", "conf_high", "p_value", "prob_positive")
+    return {name: float(row.get(name, np.nan)) for name in names}
+
+
+def shares_display(table: pd.DataFrame, caption: str) -> DisplayTable:
+    """Shares beyond the cut-off by group and phase: observed, then by each model and engine."""
+    shares = table[(table["what"] == MEAN) & (table["quantity"] == "share")]
+    keys = ["level", "phase"]
+    rows = shares.drop_duplicates(keys)[[*keys, "observed", "n"]]
+    rows = rows.assign(first=~rows["level"].duplicated())
+    by = shares.set_index([*keys, "model", "engine"]).sort_index()
+
+    def answer(model: str, engine: str) -> Column:
+        def text(row: dict[str, Any]) -> str:
+            key = (row["level"], row["phase"], model, engine)
+            return percentages(by.loc[key]) if key in by.index else numbers.MISSING
+
+        kind = "CI" if engine == "ml" else "CrI"
+        how = "maximum likelihood" if engine == "ml" else "Bayes"
+        return Column(f"{MODELS[model].capitalize()}, {how} (95 % {kind})", text)
+
+    columns = [
+        Column("Group", lambda row: row["level"] if row["first"] else "", numeric=False),
+        Column("Phase", "phase", numeric=False),
+        Column("Observed", _observed),
+        *(answer(model, engine) for model in MODELS for engine in ("ml", "bayes")),
+    ]
+    note = (
+        "Models: expected shares, averaged over all patients. Observed: measurements at or above"
+        " the cut-off, of all."
+    )
+    return display(rows, caption, columns, note)
+
+
+def differences_display(table: pd.DataFrame, unit: str) -> DisplayTable:
+    """Differences in change: shares in percentage points, the mean score in its unit."""
+    found = table[table["what"] == CHANGE]
+    keys = ["level", "phase", "quantity", "model"]
+    rows = found.drop_duplicates(keys)[keys]
+    several = rows[["level", "phase"]].drop_duplicates().shape[0] > 1
+    by = found.set_index([*keys, "engine"]).sort_index()
+
+    def of(row: dict[str, Any], engine: str) -> pd.Series | None:
+        key = (*(row[name] for name in keys), engine)
+        return by.loc[key] if key in by.index else None
+
+    def name(row: dict[str, Any]) -> str:
+        what = "Share" if row["quantity"] == "share" else "Mean score"
+        return what + (f", {row['level']}, to {row['phase']}" if several else "")
+
+    def scale(row: dict[str, Any]) -> str:
+        return "percentage points" if row["quantity"] == "share" else unit or "points"
+
+    columns = [
+        Column("Quantity", name, numeric=False),
+        Column("Model", lambda row: MODELS[row["model"]], numeric=False),
+        Column("Unit", scale, numeric=False),
+        Column("Maximum likelihood (95 % CI)", lambda row: _difference(of(row, "ml"))),
+        Column("p", lambda row: _one(of(row, "ml"), "p_value", numbers.p_value)),
+        Column("Bayes (95 % CrI)", lambda row: _difference(of(row, "bayes"))),
+        Column("P(lower)", lambda row: _one(of(row, "bayes"), "prob_positive", _lower)),
+    ]
+    return display(rows, "Difference in change of the score", columns)
+
+
+def percentages(row: pd.Series) -> str:
+    """A share with its interval: "56 % (35 to 75)"."""
+    values = [float(row[name]) for name in ("estimate", "conf_low", "conf_high")]
+    if not np.isfinite(values).all():
+        return numbers.MISSING
+    estimate, low, high = (f"{100 * value:.0f}" for value in values)
+    return f"{estimate}\N{NO-BREAK SPACE}% ({low} to {high})"
+
+
+def points(row: pd.Series) -> list[float]:
+    """Estimate and interval of a difference; that of a share in percentage points."""
+    by = 100.0 if row["quantity"] == "share" else 1.0
+    return [by * float(row[name]) for name in ("estimate", "conf_low", "conf_high")]
+
+
+def _observed(row: dict[str, Any]) -> str:
+    if not row["n"]:
+        return numbers.MISSING
+    k, n = round(row["observed"] * row["n"]), int(row["n"])
+    return f"{k} of {n} ({100 * row['observed']:.0f}\N{NO-BREAK SPACE}%)"
+
+
+def _difference(row: pd.Series | None) -> str:
+    if row is None:
+        return numbers.MISSING
+    shown = row if "quantity" in row else pd.Series({**row, "quantity": row.name[2]})
+    values = points(shown)
+    return numbers.difference(*values) if np.isfinite(values[0]) else numbers.MISSING
+
+
+def _one(row: pd.Series | None, name: str, text: Any) -> str:
+    return numbers.MISSING if row is None else text(float(row[name]))
+
+
+def _lower(prob_positive: float) -> str:
+    return numbers.probability(1.0 - prob_positive)

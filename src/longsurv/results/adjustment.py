@@ -1,0 +1,278 @@
+"""Differences in change under several adjustments, side by side."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from longsurv.cohort import Marker
+from longsurv.errors import LongsurvError
+from longsurv.estimands.baseline_adjusted import ADJUSTMENTS
+from longsurv.estimands.changes import Change, adjusted_p_values
+from longsurv.estimands.weighting import OverlapWeights, weighted_difference
+from longsurv.results.estimate import _text, check_level
+from longsurv.results.posterior import summarise
+
+INTERVAL = ["estimate", "conf_low", "conf_high"]
+NUMBERS = [
+    "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high",
+    "prob_positive", "r_hat", "ess_bulk", "ess_tail",
+]  # fmt: skip
+
+
+class Source(Protocol):
+    """What an answer is read from."""
+
+    def row(self, level: float) -> pd.DataFrame:
+        """One row in the grammar of `Estimate.tidy` or `Posterior.tidy`."""
+
+
+@dataclass(frozen=True, eq=False)
+class ModelContrast:
+    """A combination of the coefficients of a fitted or sampled model.
+
+    Attributes
+    ----------
+    result : Estimate or Posterior
+    weights : mapping of str to float
+    """
+
+    result: Any
+    weights: Mapping[str, float]
+
+    def row(self, level: float) -> pd.DataFrame:
+        """One row of the result's table."""
+        return self.result.contrast(dict(self.weights), level)
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedContrast:
+    """An overlap-weighted difference in means, with its sandwich variance or its posterior.
+
+    Attributes
+    ----------
+    weights : OverlapWeights
+    outcome : ndarray, shape (patients,)
+        The change of each patient of the table the weights were made from.
+    draws : ndarray, shape (chains, draws), or None
+        Of the posterior; None for the sandwich.
+    """
+
+    weights: OverlapWeights
+    outcome: np.ndarray
+    draws: np.ndarray | None = None
+
+    def row(self, level: float) -> pd.DataFrame:
+        """One row in the grammar of `tidy`."""
+        if self.draws is not None:
+            return summarise({"difference in change": self.draws}, level)
+        return weighted_difference(self.weights, self.outcome, level=level).iloc[[2]]
+
+
+@dataclass(frozen=True, eq=False)
+class AdjustedChange:
+    """One marker's difference in change, under one adjustment, by one engine.
+
+    Attributes
+    ----------
+    marker : Marker
+    change : Change
+    spread : float
+        SD between patients of the first value, on the analysis scale.
+    adjustment : str
+        One of `longsurv.estimands.baseline_adjusted.ADJUSTMENTS`.
+    engine : {"ml", "bayes"}
+    method : str
+        How it was estimated; for Bayes with the prior.
+    balanced : str
+        Covariates of the propensity model; empty for the other adjustments.
+    source : ModelContrast, WeightedContrast or None
+        None if there is no answer.
+    n : int
+        Patients used.
+    notes : tuple of str
+        What a reader must know: patients left out, values at the detection limit, Firth's score.
+    reason : str
+        Why there is no answer; empty if there is one.
+    """
+
+    marker: Marker
+    change: Change
+    spread: float
+    adjustment: str
+    engine: str
+    method: str = ""
+    balanced: str = ""
+    source: Source | None = None
+    n: int = 0
+    notes: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What the adjustment is called, what it asks and what it assumes, for this change."""
+        change, kind = self.change, ADJUSTMENTS[self.adjustment]
+        of = {
+            "level": change.level, "reference": change.reference, "start": change.start,
+            "end": change.end, "balanced": self.balanced or "the covariates",
+        }  # fmt: skip
+        texts = {"question": kind.question, "assumes": kind.assumes}
+        return {"label": kind.label} | {name: text.format(**of) for name, text in texts.items()}
+
+    @property
+    def n_effective(self) -> float:
+        """Effective sample size of the weights, both groups together; `n` without weights."""
+        if isinstance(self.source, WeightedContrast):
+            return float(self.source.weights.effective_sample_size()["effective_n"].sum())
+        return float(self.n) if self.source is not None else np.nan
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class AdjustedChanges:
+    """Differences in change of one or more markers: one row a marker, adjustment and engine.
+
+    Attributes
+    ----------
+    answers : tuple of AdjustedChange
+    """
+
+    answers: tuple[AdjustedChange, ...]
+
+    @classmethod
+    def joined(cls, parts: Iterable[AdjustedChanges]) -> AdjustedChanges:
+        """All answers of several, those of a marker and adjustment together."""
+        answers = [answer for part in parts for answer in part.answers]
+        markers = list(dict.fromkeys(answer.marker.name for answer in answers))
+        kinds, engines = list(ADJUSTMENTS), ["ml", "bayes"]
+
+        def place(a: AdjustedChange) -> tuple[int, int, int]:
+            return (
+                markers.index(a.marker.name), kinds.index(a.adjustment), engines.index(a.engine)
+            )  # fmt: skip
+
+        return cls(tuple(sorted(answers, key=place)))
+
+    def tidy(self, level: float = 0.95) -> pd.DataFrame:
+        """The answers on the analysis scale (the logarithm, for markers analysed as such).
+
+        Returns
+        -------
+        DataFrame
+            marker, adjustment, engine, n, n_effective, then the grammar of `Estimate.tidy` and
+            `Posterior.tidy`; p_holm and p_fdr (over the markers, within an adjustment);
+            prob_benefit (of a difference in the marker's better direction); the same in baseline
+            SDs (std_estimate, std_low, std_high) and, for logarithms, as a ratio of geometric means
+            (ratio, ratio_low, ratio_high).
+        """
+        check_level(level)
+        table = pd.DataFrame([_numbers(answer, level) for answer in self.answers])
+        for column, method in (("p_holm", "holm"), ("p_fdr", "fdr_bh")):
+            table[column] = table["p_value"]
+            for _, part in table.groupby("adjustment"):
+                if part["p_value"].notna().sum() > 1:
+                    corrected = adjusted_p_values(part["p_value"].tolist(), method)
+                    table.loc[part.index, column] = corrected
+        return table
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """The answers as a reader wants them, with 95 % intervals.
+
+        Returns
+        -------
+        DataFrame
+            marker, label, unit, direction, adjustment, adjustment_label, question, assumes, engine,
+            method, scale ("ratio" of geometric means, or "difference" in the unit), estimate,
+            conf_low, conf_high on that scale, std_estimate, std_low, std_high, p_value, p_holm,
+            p_fdr, prob_positive, prob_benefit, n, n_effective, notes, reason.
+        """
+        tidy, rows = self.tidy(), []
+        for answer, row in zip(self.answers, tidy.to_dict("records"), strict=True):
+            marker, words = answer.marker, answer.words
+            ratio = marker.transform == "log"
+            shown = ["ratio", "ratio_low", "ratio_high"] if ratio else INTERVAL
+            copied = (
+                "std_estimate", "std_low", "std_high", "p_value", "p_holm", "p_fdr",
+                "prob_positive", "prob_benefit", "n", "n_effective",
+            )  # fmt: skip
+            rows.append(
+                {
+                    "marker": marker.name, "label": marker.label, "unit": marker.unit,
+                    "direction": marker.direction, "adjustment": answer.adjustment,
+                    "adjustment_label": words["label"], "question": words["question"],
+                    "assumes": words["assumes"], "engine": answer.engine, "method": answer.method,
+                    "scale": "ratio" if ratio else "difference",
+                    **{to: row[name] for to, name in zip(INTERVAL, shown, strict=True)},
+                    **{name: row[name] for name in copied},
+                    "notes": "; ".join(answer.notes), "reason": answer.reason,
+                }
+            )  # fmt: skip
+        return pd.DataFrame(rows)
+
+    def balance(self) -> pd.DataFrame:
+        """Standardised differences of the covariates before and after weighting, by marker."""
+        return self._of_weights("balance")
+
+    def effective_sample_size(self) -> pd.DataFrame:
+        """Patients and effective sample size of each group, by marker."""
+        return self._of_weights("effective_sample_size")
+
+    def _of_weights(self, what: str) -> pd.DataFrame:
+        found: dict[str, OverlapWeights] = {
+            a.marker.name: a.source.weights
+            for a in self.answers
+            if isinstance(a.source, WeightedContrast)
+        }
+        if not found:
+            raise LongsurvError("none of the answers is overlap-weighted")
+        parts = [
+            getattr(weights, what)().assign(marker=name)[lambda t: ["marker", *t.columns[:-1]]]
+            for name, weights in found.items()
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    def __repr__(self) -> str:
+        columns = ["marker", "adjustment", "engine", "scale", *INTERVAL, "n", "n_effective"]
+        lines = ["Differences in change, 95 % intervals", "", _text(self.table[columns])]
+        return "\n".join(lines + [f"Note: {note}" for note in self._notes()])
+
+    def _repr_html_(self) -> str:
+        columns = ["label", "adjustment_label", "engine", "scale", *INTERVAL, "n", "n_effective"]
+        table = self.table[columns].to_html(index=False, float_format=lambda v: f"{v:.4g}")
+        notes = "".join(f"<p>Note: {html.escape(note)}</p>" for note in self._notes())
+        return f"<p>Differences in change, 95 % intervals</p>{table}{notes}"
+
+    def _notes(self) -> list[str]:
+        """Notes and reasons, each once, with the markers and adjustments they are about."""
+        about: dict[str, dict[str, None]] = {}
+        for answer in self.answers:
+            for note in (*answer.notes, *([answer.reason] if answer.reason else [])):
+                about.setdefault(note, {})[f"{answer.marker.name} {answer.adjustment}"] = None
+        return [f"{', '.join(where)}: {note}" for note, where in about.items()]
+
+
+def _numbers(answer: AdjustedChange, level: float) -> dict[str, Any]:
+    """One row of `AdjustedChanges.tidy`, without the corrected p-values."""
+    row: dict[str, Any] = {
+        "marker": answer.marker.name, "adjustment": answer.adjustment, "engine": answer.engine,
+        "n": answer.n, "n_effective": answer.n_effective,
+    }  # fmt: skip
+    found = {} if answer.source is None else answer.source.row(level).iloc[0].to_dict()
+    row |= {name: float(found.get(name, np.nan)) for name in NUMBERS}
+    below = {"lower": True, "higher": False}.get(answer.marker.direction or "")
+    positive = row["prob_positive"]
+    row["prob_benefit"] = np.nan if below is None else 1.0 - positive if below else positive
+    log = answer.marker.transform == "log"
+    for name in INTERVAL:
+        to = name.removeprefix("conf_")
+        row[f"std_{to}"] = row[name] / answer.spread if answer.spread > 0 else np.nan
+        with np.errstate(over="ignore"):  # a hopeless interval of a log ratio is infinite
+            ratio = float(np.exp(row[name])) if log else np.nan
+        row["ratio" if to == "estimate" else f"ratio_{to}"] = ratio
+    return row

@@ -1,0 +1,227 @@
+"""Results of hazard models, put together from what the likelihood and the inference returned."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from longsurv.design.hazard import HazardDesign
+from longsurv.errors import LongsurvError
+from longsurv.inference import Draws, Optimum
+from longsurv.inference.profile import Profile, lacking_curvature
+from longsurv.likelihood import hazard as hz
+from longsurv.priors import PriorStack
+from longsurv.results.assemble import design_flags, sampling_flags
+from longsurv.results.assemble_cox import _few_events, _powered, _weightless, _whole
+from longsurv.results.contrasts import label
+from longsurv.results.hazard import HazardEstimate, HazardPosterior
+from longsurv.results.hazard_curves import describe
+from longsurv.results.idata import to_datatree
+from longsurv.results.reference import NormalReference
+
+
+def hazard_estimate(
+    spec: Any,
+    hazard: HazardDesign,
+    optimum: Optimum,
+    *,
+    smoothing: float | None,
+    penalty: str | None = None,
+    intervals: str | None = None,
+    separated: np.ndarray | None = None,
+) -> HazardEstimate:
+    """The fitted hazard model.
+
+    Parameters
+    ----------
+    spec : Hazard
+    hazard : HazardDesign
+    optimum : Optimum
+        Its Hessian is minus the information without Firth's penalty, that of a spline included.
+    smoothing : float or None
+        Of a spline.
+    penalty : "firth" or None
+    intervals : "wald", "profile" or None
+        None means profile for Firth's penalty, unless the covariance is robust.
+    separated : ndarray, shape (p,), optional
+        Direction along which the likelihood rises for ever, for which Firth's penalty was put in.
+    """
+    design, data, theta = spec.design, hazard.data, optimum.x
+    s, p = smoothing or 0.0, len(hazard.names)
+    inverse = np.linalg.pinv(-optimum.hessian, hermitian=True)
+    jacobian = hz.derivative(data, theta, s)
+    natural = hz.natural(data, theta[None, :], s)[0]
+    robust = design.cluster is not None or not _whole(design.weights)
+    edf = float(len(theta))
+    if smoothing is not None:
+        edf -= float(np.trace(inverse[p + 1 :, p + 1 :]))  # what the penalty alone would hold
+    if robust:
+        score = hz.scores(data, natural) @ jacobian @ inverse
+        if design.cluster is not None:
+            total = np.zeros((design.cluster.max() + 1, len(theta)))
+            np.add.at(total, design.cluster, score)
+            score = total
+        inverse = score.T @ score
+    if robust and intervals == "profile":
+        raise LongsurvError(
+            "profile intervals take the rows for independent; with cluster() or weights that are "
+            "not whole numbers intervals are 'wald', from the robust covariance"
+        )
+    if intervals is None:
+        intervals = "profile" if penalty == "firth" and not robust else "wald"
+    profile = None
+    if intervals == "profile" and p:
+        density = partial(
+            hz.value_gradient_information, data, smoothing=s, firth=penalty == "firth"
+        )
+        lacking = np.zeros_like(optimum.hessian)
+        if penalty == "firth":
+            lacking = lacking_curvature(density, optimum)
+        profile = Profile(density, optimum, lacking)
+    cov = jacobian @ inverse @ jacobian.T
+    fit = HazardEstimate(
+        spec=spec,
+        design=design,
+        names=hazard.names,
+        coefficients=theta[:p],
+        reference=NormalReference(cov[:p, :p], method="robust" if robust else "normal"),
+        llf=float(hz.kernel(data, natural)[0]),
+        nobs=len(design.rows),
+        n_params=len(theta),
+        optimum=optimum,
+        method="",
+        flags=(),
+        hazard=hazard,
+        penalty=penalty,
+        smoothing=smoothing,
+        natural=natural,
+        natural_cov=cov,
+        theta_cov=inverse,
+        edf=edf,
+        profile=profile,
+    )
+    words = ["Firth's penalised likelihood" if penalty == "firth" else "maximum likelihood"]
+    words += [describe(fit), f"{design.n_events} events"]
+    words += ["profile intervals"] * (profile is not None) + ["robust covariance"] * robust
+    object.__setattr__(fit, "method", ", ".join(words))
+    flags = (
+        *design_flags(design),
+        *_weightless(design),
+        *_separation(hazard.names, separated),
+        *_changing(hazard),
+        *_shape(smoothing),
+        *(_few_events(design) if profile is None else _unbounded(fit)),
+        *(() if optimum.converged else (f"Not a maximum: {optimum.status}.",)),
+    )
+    object.__setattr__(fit, "flags", flags)  # the profile's own flags need the fit
+    return fit
+
+
+def _unbounded(fit: HazardEstimate) -> tuple[str, ...]:
+    return tuple(
+        f"The data set no {limit} limit to the coefficient of {term}: the profile likelihood never "
+        "falls far enough."
+        for term, row in zip(fit.names, np.eye(len(fit.names)), strict=True)
+        for limit, side in zip(("lower", "upper"), fit.profile_limits(row), strict=True)
+        if np.isinf(side)
+    )
+
+
+def _changing(hazard: HazardDesign) -> tuple[str, ...]:
+    if not hazard.varying:
+        return ()
+    terms = ", ".join(hazard.survival.fixed.names[j] for j in hazard.varying)
+    return (
+        f"The log hazard ratio of {terms} changes with log time: the coefficient is that at time "
+        f"{hazard.baseline.unit:g}; hazard_ratio(times) gives others.",
+    )
+
+
+def _separation(names: tuple[str, ...], direction: np.ndarray | None) -> tuple[str, ...]:
+    if direction is None:
+        return ()
+    moving = np.flatnonzero(direction)
+    if len(moving) == 1:
+        way = "rises" if direction[moving[0]] > 0 else "falls"
+        what = f"the coefficient of {names[moving[0]]} {way}"
+    else:
+        what = f"the coefficients move along {label(np.round(direction, 3), names)}"
+    return (
+        f"Separated groups: the likelihood has no maximum, it keeps increasing as {what} "
+        "without end. Firth's penalised likelihood was maximised instead, which has one.",
+    )
+
+
+def _shape(smoothing: float | None) -> tuple[str, ...]:
+    if smoothing is None:
+        return ()
+    if smoothing == 0.0:
+        return (
+            "The smoothing left nothing of the spline: the data do not tell the baseline hazard "
+            "from a constant one.",
+        )
+    return (
+        "Standard errors take the smoothing of the baseline (SD of the change of the log hazard "
+        f"over follow-up {smoothing:.3g}) as given.",
+    )
+
+
+def hazard_posterior(
+    spec: Any,
+    hazard: HazardDesign,
+    stack: PriorStack,
+    mode: Optimum,
+    draws: Draws,
+    smoothing: float | None,
+) -> HazardPosterior:
+    """The posterior of the hazard model."""
+    design, data, theta = spec.design, hazard.data, draws.theta
+    chains, kept, d = theta.shape
+    natural = hz.natural(data, theta.reshape(-1, d), smoothing)
+    log_lik = hz.logliks(data, natural)
+    unit, index = "row", spec.data.index[design.rows]
+    if design.patient is not None:
+        patients = np.zeros((len(log_lik), design.patient.max() + 1))
+        np.add.at(patients.T, design.patient, log_lik.T)
+        log_lik, unit, index = patients, "patient", range(patients.shape[1])
+    values = stack.constrain(theta)
+    p = len(hazard.names)
+    samples = {
+        name: values[..., j] for j, name in enumerate(stack.names) if not name.startswith("shape[")
+    }
+    if data.constant is not None:
+        weights = np.exp(natural[:, p:])
+        weights = (weights / weights.sum(axis=1, keepdims=True)).reshape(chains, kept, -1)
+        samples |= {f"weight[{k + 1}]": weights[..., k] for k in range(weights.shape[-1])}
+    post = HazardPosterior(
+        spec=spec,
+        design=design,
+        names=hazard.names,
+        samples=samples,
+        stack=stack,
+        mode=mode,
+        draws=draws,
+        idata=to_datatree(
+            samples,
+            draws,
+            log_likelihood=log_lik.reshape(chains, kept, -1),
+            log_prior=stack.log_prior(theta),
+            unit=(unit, list(index)),
+            observed=design.exit,
+        ),
+        method="",
+        flags=(
+            *design_flags(design),
+            *_weightless(design),
+            *_powered(design),
+            *_changing(hazard),
+            *sampling_flags(draws),
+        ),
+        hazard=hazard,
+        smoothing=smoothing,
+    )
+    words = f"NUTS on the full likelihood, {describe(post)}, {design.n_events} events"
+    object.__setattr__(post, "method", words)
+    return post

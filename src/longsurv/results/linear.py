@@ -1,0 +1,145 @@
+"""Answers of a linear model: least squares, and exact posterior draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.errors import EstimationError
+from longsurv.inference import Optimum
+from longsurv.priors import Prior
+from longsurv.results.contrasts import ContrastLike, contrast_matrix
+from longsurv.results.estimate import TIDY, Estimate, check_level
+from longsurv.results.posterior import summarise
+from longsurv.results.reference import wald_f
+
+
+@dataclass(frozen=True)
+class StudentReference:
+    """Student's t, and F for several combinations, on the residual degrees of freedom.
+
+    Attributes
+    ----------
+    cov : ndarray, shape (p, p)
+    residual_df : float
+    """
+
+    cov: np.ndarray
+    residual_df: float
+    method: str = "exact"
+
+    def df(self, row: np.ndarray) -> float:
+        """The residual degrees of freedom."""
+        return self.residual_df
+
+    def f_test(self, params: np.ndarray, L: np.ndarray) -> tuple[float, float, float]:
+        """F statistic, numerator and denominator degrees of freedom of L params = 0."""
+        rank = float(np.linalg.matrix_rank(L))
+        return wald_f(params, self.cov, L), rank, self.residual_df
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class LinearEstimate(Estimate):
+    """A linear model fitted by least squares (see `Estimate`).
+
+    Attributes
+    ----------
+    sigma : float
+        Residual standard deviation.
+    """
+
+    sigma: float
+
+    def variance_table(self, level: float = 0.95) -> pd.DataFrame:
+        """The residual SD, with its exact interval from the chi-squared distribution."""
+        from scipy.stats import chi2
+
+        df = self.reference.df(np.empty(0))
+        low, high = (self.sigma * np.sqrt(df / chi2.ppf(0.5 + k * level / 2, df)) for k in (1, -1))
+        error = self.sigma / np.sqrt(2.0 * df)
+        row = ("sigma", self.sigma, error, np.nan, np.nan, np.nan, low, high)
+        return pd.DataFrame([row], columns=TIDY)
+
+
+def least_squares(spec: Any, design: Any) -> LinearEstimate:
+    """Fit a linear model.
+
+    Parameters
+    ----------
+    spec : Linear
+    design : MixedDesign
+        Its fixed part has full column rank and fewer columns than rows.
+
+    Raises
+    ------
+    EstimationError
+        If the model fits every value exactly, which leaves no variance to estimate.
+    """
+    X, y, names = design.fixed.X, design.y, design.fixed.names
+    n, p = X.shape
+    scale = np.sqrt((X**2).sum(axis=0))
+    Q, R = np.linalg.qr(X / scale)
+    beta = np.linalg.solve(R, Q.T @ y) / scale
+    rss = float(((y - X @ beta) ** 2).sum())
+    if not rss > 1e-20 * float((y**2).sum()):
+        raise EstimationError(f"{spec.formula!r} fits every value exactly: no variance is left")
+    variance = rss / (n - p)
+    inverse = np.linalg.inv(R) / scale[:, None]
+    cov = variance * inverse @ inverse.T
+    log_det = 2.0 * float(np.log(np.abs(np.diag(R)) * scale).sum())
+    llf = -0.5 * ((n - p) * (np.log(2.0 * np.pi * variance) + 1.0) + log_det)
+    optimum = Optimum(
+        x=beta, value=llf, gradient=np.zeros(p), hessian=-np.linalg.inv(cov), free=np.arange(p),
+        at_boundary=(), status="converged", evaluations=1, newton_decrement=0.0,
+        condition_number=float(np.linalg.cond(R) ** 2),
+    )  # fmt: skip
+    flags = [f"{name} is left out: other columns determine it" for name in design.fixed.aliased]
+    if design.n_excluded:
+        flags.append(f"{design.n_excluded} rows are left out for missing values")
+    return LinearEstimate(
+        spec=spec, design=design, names=names, coefficients=beta,
+        reference=StudentReference(cov, float(n - p)), llf=llf, nobs=n, n_params=p + 1,
+        optimum=optimum, method="least squares", flags=tuple(flags), sigma=float(np.sqrt(variance)),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class LinearPosterior:
+    """Independent draws from the posterior of a linear model.
+
+    Attributes
+    ----------
+    spec : Linear
+    design : MixedDesign
+    names : tuple of str
+        Coefficients.
+    samples : mapping of str to ndarray, shape (chains, draws)
+        Coefficients, then sigma.
+    priors : mapping of str to Prior
+    method : str
+    flags : tuple of str
+    """
+
+    spec: Any
+    design: Any
+    names: tuple[str, ...]
+    samples: Mapping[str, np.ndarray]
+    priors: Mapping[str, Prior]
+    method: str
+    flags: tuple[str, ...]
+
+    def tidy(self, level: float = 0.95) -> pd.DataFrame:
+        """Coefficients and sigma in the grammar of `Posterior.tidy`."""
+        check_level(level)
+        return summarise(self.samples, level)
+
+    def contrast(self, of: ContrastLike, level: float = 0.95) -> pd.DataFrame:
+        """Linear combinations of coefficients (see `Estimate.contrast`)."""
+        check_level(level)
+        L, labels = contrast_matrix(of, self.names)
+        values = np.stack([self.samples[name] for name in self.names], axis=-1) @ L.T
+        return summarise({name: values[..., k] for k, name in enumerate(labels)}, level)

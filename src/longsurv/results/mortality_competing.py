@@ -1,0 +1,105 @@
+"""Competing events side by side: who died, who went home, and whether the groups differ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from longsurv.errors import LongsurvError
+from longsurv.estimands.competing import incidence_difference
+from longsurv.estimands.gray import gray_test
+from longsurv.estimands.incidence_posterior import incidence_posterior
+from longsurv.results.estimate import check_level
+
+COLUMNS = [
+    "cause", "quantity", "engine", "estimate", "conf_low", "conf_high", "p_value", "prob_lower",
+    "note",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class CompetingEvents:
+    """Cumulative incidence of every cause in two groups by a horizon, by both engines.
+
+    Attributes
+    ----------
+    table : DataFrame
+        cause, quantity ("risk of" each group, "risk difference", "risk ratio" and, for Gray's test,
+        "no difference"), engine ("frequentist": Aalen-Johansen with limits from those of the two
+        risks; "bayes": piecewise-constant hazards of all causes), estimate, conf_low, conf_high,
+        p_value (Gray's), prob_lower (posterior probability that the group's risk is the lower:
+        benefit for death, not for discharge alive), note.
+    horizon, level : float
+    """
+
+    table: pd.DataFrame = field(repr=False)
+    horizon: float
+    level: float
+
+    def __str__(self) -> str:
+        head = f"cumulative incidence by {self.horizon:g}; {100 * self.level:g} % intervals"
+        shown = self.table.drop(columns="note")
+        return head + "\n" + shown.to_string(index=False, float_format=lambda v: f"{v:.3g}")
+
+
+def competing_events(
+    data: pd.DataFrame,
+    treatment: str,
+    horizon: float,
+    causes: Mapping[str, int],
+    *,
+    level: float = 0.95,
+    draws: int = 20_000,
+    seed: int = 1,
+) -> CompetingEvents:
+    """Compare the cumulative incidence of every cause between two groups.
+
+    Parameters
+    ----------
+    data : DataFrame
+        As `Cohort.survival_data()`.
+    treatment : str
+    horizon : float
+    causes : mapping of str to int
+        Label and status of each cause.
+    level : float
+    draws, seed : int
+        Of the posterior.
+
+    Returns
+    -------
+    CompetingEvents
+        An engine that cannot answer has a row with the reason.
+    """
+    check_level(level)
+    parts = []
+    for label, cause in causes.items():
+        try:
+            curves = incidence_difference(data, treatment, horizon, cause=cause, level=level)
+        except LongsurvError as error:
+            curves = _nothing(error)
+        try:
+            drawn = incidence_posterior(
+                data, treatment, horizon, cause=cause, level=level, draws=draws, seed=seed
+            ).rename(columns={"prob_benefit": "prob_lower"})
+            drawn = drawn[drawn["quantity"].str.startswith("risk")]
+        except LongsurvError as error:
+            drawn = _nothing(error)
+        try:
+            test, note = gray_test(data, treatment, cause=cause).p_value, "Gray"
+        except LongsurvError as error:
+            test, note = math.nan, f"no usable answer: {error}"
+        gray = pd.DataFrame([{"quantity": "no difference", "p_value": test, "note": note}])
+        parts += [
+            part.assign(cause=label, engine=engine).reindex(columns=COLUMNS)
+            for part, engine in ((curves, "frequentist"), (gray, "frequentist"), (drawn, "bayes"))
+        ]
+    rows = [row for part in parts for row in part.to_dict("records")]
+    return CompetingEvents(pd.DataFrame(rows, columns=COLUMNS), float(horizon), level)
+
+
+def _nothing(error: LongsurvError) -> pd.DataFrame:
+    return pd.DataFrame([{"quantity": "risk difference", "note": f"no usable answer: {error}"}])

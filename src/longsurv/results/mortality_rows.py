@@ -1,0 +1,290 @@
+"""A row for each method of comparing mortality that needs no fitted model, or why it has none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from longsurv.errors import LongsurvError
+from longsurv.estimands.competing import incidence_difference
+from longsurv.estimands.counts import Counts
+from longsurv.estimands.exact_hazard import exact_hazard_ratio
+from longsurv.estimands.gray import gray_test
+from longsurv.estimands.incidence_posterior import incidence_posterior
+from longsurv.estimands.log_rank import log_rank_table
+from longsurv.estimands.restricted_mean import restricted_mean_table
+from longsurv.estimands.two_by_two import two_by_two
+from longsurv.estimands.weighting import overlap_weights, weighted_difference
+
+RATIOS = ("hazard ratio", "risk ratio", "odds ratio")
+NO_ANSWER = "no usable answer: "
+LIMITS = ("estimate", "conf_low", "conf_high")
+
+
+class Row(NamedTuple):
+    """One method's answer; what it does not give is NaN."""
+
+    quantity: str
+    method: str
+    engine: str
+    estimand: str
+    estimate: float = math.nan
+    conf_low: float = math.nan
+    conf_high: float = math.nan
+    p_value: float = math.nan
+    prob_benefit: float = math.nan
+    note: str = ""
+
+    def filled(self, found: Mapping[str, Any], note: str = "") -> Row:
+        """The row with the numbers of another table's row."""
+        names = (*LIMITS, "p_value", "prob_benefit")
+        numbers: dict[str, Any] = {name: float(found[name]) for name in names if name in found}
+        return self._replace(note=note, **numbers)
+
+    def checked(self) -> Row:
+        """No infinite estimate, no ratio of 0 without limits, no empty row without a reason."""
+        row, bare = self, math.isnan(self.conf_low) or math.isnan(self.conf_high)
+        if math.isinf(row.estimate) or (row.quantity in RATIOS and row.estimate == 0 and bare):
+            row = row._replace(estimate=math.nan)
+        if bare and math.isnan(row.p_value) and not row.note.startswith(NO_ANSWER):
+            return row._replace(note=NO_ANSWER + (row.note or "not defined for these data"))
+        open_side = "upper" if math.isinf(row.conf_high) else "lower"
+        if row.quantity in RATIOS and (row.conf_low == 0 or math.isinf(row.conf_high)):
+            note = f"the data set no {open_side} limit"
+            if row.conf_low == 0 and math.isinf(row.conf_high):
+                note, row = NO_ANSWER + "the data set no limits", row._replace(estimate=math.nan)
+            return row._replace(note=note)
+        return row
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What every method is asked.
+
+    Attributes
+    ----------
+    data : DataFrame
+        Follow-up of the patients, ended at the horizon.
+    treatment : str
+    horizon : float
+    group, reference : hashable
+    counts : Counts
+    draws, seed : int
+    level : float
+    """
+
+    data: pd.DataFrame
+    treatment: str
+    horizon: float
+    group: Hashable
+    reference: Hashable
+    counts: Counts
+    draws: int
+    seed: int
+    level: float
+
+    @property
+    def single(self) -> pd.DataFrame:
+        """The data with competing events as censoring."""
+        return self.data.assign(status=(self.data["status"] == 1).astype(int))
+
+    @property
+    def competing(self) -> bool:
+        """Whether there are competing events."""
+        return bool((self.data["status"] > 1).any())
+
+    @property
+    def lost(self) -> int:
+        """Patients censored before the horizon."""
+        return int(((self.data["status"] == 0) & (self.data["exit"] < self.horizon)).sum())
+
+    def hazards(self, more: str = "") -> str:
+        """The comparison of hazards in words."""
+        cause = ", competing events as censoring" if self.competing else ""
+        return f"hazard of the event, {self.group} relative to {self.reference}{more}{cause}"
+
+    def risks(self, more: str = "") -> str:
+        """The comparison of risks in words."""
+        return f"event by {self.horizon:g}, {self.group} against {self.reference}{more}"
+
+    def nobody(self) -> str:
+        """The groups without an event, in words; empty if both have some."""
+        c = self.counts
+        sides = ((self.group, c.events), (self.reference, c.reference_events))
+        none = [str(name) for name, events in sides if events == 0]
+        return f"no event in {' or '.join(none)}" if none else ""
+
+
+def attempt(make: Callable[[], list[Row]], *otherwise: Row) -> list[Row]:
+    """The rows, or rows that say why there are none."""
+    try:
+        return make()
+    except LongsurvError as error:
+        return [row._replace(note=f"{NO_ANSWER}{error}") for row in otherwise]
+
+
+def model_free_rows(ask: Question, adjust: str) -> list[Row]:
+    """Rows of every method without a fitted model."""
+    return [
+        *_exact(ask), *_weighted(ask, adjust), *_two_by_two(ask), *_curves(ask), *_means(ask),
+        *_tests(ask),
+    ]  # fmt: skip
+
+
+def _exact(ask: Question) -> list[Row]:
+    estimand = ask.hazards(", given the risk sets")
+    blanks = {
+        kind: Row("hazard ratio", f"exact given the risk sets{more}", "frequentist", estimand)
+        for kind, more in (("exact", ""), ("mid-p", ", mid-p"))
+    }
+
+    def made() -> list[Row]:
+        found = exact_hazard_ratio(ask.data, ask.treatment, level=ask.level)
+        return [blanks[row["method"]].filled(row, row["note"]) for row in found.to_dict("records")]
+
+    return attempt(made, *blanks.values())
+
+
+def _weighted(ask: Question, adjust: str) -> list[Row]:
+    more = ", among patients who might have been in either group"
+    blank = Row("risk difference", "overlap weights", "frequentist", ask.risks(more))
+
+    def made() -> list[Row]:
+        if not adjust:
+            raise LongsurvError("name the covariates that decided treatment with adjust=")
+        died = (ask.data["status"] == 1).to_numpy(dtype=float)
+        died[((ask.data["status"] == 0) & (ask.data["exit"] < ask.horizon)).to_numpy()] = np.nan
+        weights = overlap_weights(ask.data, ask.treatment, adjust)
+        found = weighted_difference(weights, died, level=ask.level).set_index("quantity")
+        row = found.loc["difference"]
+        return [blank.filled(row.to_dict(), str(row["note"]))]
+
+    return attempt(made, blank)
+
+
+def _two_by_two(ask: Question) -> list[Row]:
+    c = ask.counts
+    taken = f"{ask.lost} censored before {ask.horizon:g} count as alive" if ask.lost else ""
+    found = two_by_two(c.events, c.n, c.reference_events, c.reference_n, level=ask.level)
+    rows = []
+    for row in found.to_dict("records"):
+        quantity, method = row["quantity"], row["method"]
+        if quantity not in (*RATIOS, "risk difference", "no difference"):
+            continue
+        bayes = not math.isnan(row["prob_benefit"])
+        test = quantity == "no difference"
+        blank = Row(
+            quantity, f"2 x 2, {method}", "bayes" if bayes else "frequentist",
+            f"equal risks by {ask.horizon:g}" if test else ask.risks(),
+        )  # fmt: skip
+        notes = [part for part in (row["note"], taken) if part]
+        rows.append(blank.filled(row, "; ".join(notes)))
+    return rows
+
+
+def _curves(ask: Question) -> list[Row]:
+    """Risks from Kaplan-Meier and Aalen-Johansen curves, and their posterior."""
+    without = ask.risks(", were there no competing events" if ask.competing else "")
+    rows = [
+        *_incidence(ask, ask.single, "Kaplan-Meier, Greenwood", without, "wald"),
+        *_incidence(ask, ask.single, "Kaplan-Meier, limits of the two risks", without, "mover"),
+    ]
+    among = ask.risks(", others having left by competing events" if ask.competing else "")
+    rows += _incidence(ask, ask.data, "Aalen-Johansen, limits of the two risks", among, "mover")
+    blanks = [
+        Row(quantity, "posterior of the hazards by cause", "bayes", among)
+        for quantity in ("risk difference", "risk ratio")
+    ]
+
+    def drawn() -> list[Row]:
+        found = incidence_posterior(
+            ask.data, ask.treatment, ask.horizon, level=ask.level, seed=ask.seed
+        ).set_index("quantity")
+        return [
+            blank.filled(row.to_dict(), str(row["note"]))
+            for blank in blanks
+            for row in [found.loc[blank.quantity]]
+        ]
+
+    return [*rows, *attempt(drawn, *blanks)]
+
+
+def _incidence(
+    ask: Question, data: pd.DataFrame, method: str, estimand: str, interval: Any
+) -> list[Row]:
+    quantities = ("risk difference",) if interval == "wald" else ("risk difference", "risk ratio")
+    blanks = [Row(q, method, "frequentist", estimand) for q in quantities]
+
+    def made() -> list[Row]:
+        found = incidence_difference(
+            data, ask.treatment, ask.horizon, interval=interval, level=ask.level
+        ).set_index("quantity")
+        rows = []
+        for blank in blanks:
+            row = found.loc[blank.quantity]
+            if interval == "wald" and row["std_error"] == 0:
+                raise LongsurvError("no events in either group, so no standard error")
+            rows.append(blank.filled(row.to_dict(), str(row["note"])))
+        return rows
+
+    return attempt(made, *blanks)
+
+
+def _means(ask: Question) -> list[Row]:
+    cause = ", were there no competing events" if ask.competing else ""
+    estimand = f"mean time alive to {ask.horizon:g}, {ask.group} less {ask.reference}{cause}"
+    quantity = "restricted mean difference"
+    plain = Row(quantity, "Kaplan-Meier, Greenwood-type", "frequentist", estimand)
+    bayes = Row(quantity, "posterior of the hazard", "bayes", estimand)
+
+    def frequentist() -> list[Row]:
+        found = restricted_mean_table(ask.single, ask.treatment, ask.horizon, level=ask.level)
+        row = found.set_index("quantity").loc["difference"]
+        return [plain.filled(row.to_dict(), str(row["note"]))]
+
+    def posterior() -> list[Row]:
+        found = incidence_posterior(
+            ask.single, ask.treatment, ask.horizon, level=ask.level, seed=ask.seed
+        )
+        row = found.set_index("quantity").loc[quantity]
+        return [bayes.filled(row.to_dict(), str(row["note"]))]
+
+    return [*attempt(frequentist, plain), *attempt(posterior, bayes)]
+
+
+def _tests(ask: Question) -> list[Row]:
+    """Log-rank tests and Gray's; those of the 2 x 2 table are with the table."""
+
+    def blank(method: str) -> Row:
+        cause = ", competing events as censoring" if ask.competing else ""
+        estimand = f"equal hazards of the event in {ask.group} and {ask.reference}{cause}"
+        return Row("no difference", method, "frequentist", estimand)
+
+    wanted = ("asymptotic", "permutation", "imputation")
+    blanks = {name: blank(f"log-rank, {name}") for name in wanted}
+
+    def made() -> list[Row]:
+        found = log_rank_table(ask.data, ask.treatment, seed=ask.seed).set_index("method")
+        absent = f"{NO_ANSWER}not computed for so many patients; it agrees with the asymptotic test"
+        return [
+            blank.filled({"p_value": found.loc[name, "p_value"]}, str(found.loc[name, "note"]))
+            if name in found.index
+            else blank._replace(note=absent)
+            for name, blank in blanks.items()
+        ]
+
+    gray = Row(
+        "no difference", "Gray", "frequentist", f"equal cumulative incidences up to {ask.horizon:g}"
+    )
+
+    def incidences() -> list[Row]:
+        found = gray_test(ask.data, ask.treatment)
+        none = "" if ask.competing else "no competing events: nearly the log-rank test"
+        return [gray._replace(p_value=found.p_value, note=none)]
+
+    return [*attempt(made, *blanks.values()), *attempt(incidences, gray)]

@@ -1,0 +1,125 @@
+"""What a stage of a run is given to work with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from longsurv.errors import LongsurvError
+from longsurv.store import FitStore, Kept, environment, fingerprint
+from longsurv.study.refit import Options, stored_fit, stored_sample
+from longsurv.study.results import ModelResult
+
+if TYPE_CHECKING:
+    from longsurv.study.progress import Progress
+    from longsurv.study.study import Study
+
+
+class Bench:
+    """The study at work: fits by way of the store, progress, and what earlier stages found.
+
+    Attributes
+    ----------
+    study : Study
+    quick : bool
+        Whether the run is a quick one.
+    parts : mapping of str to object
+        What the stages before this one returned, by key.
+    """
+
+    def __init__(
+        self, study: Study, store: FitStore, progress: Progress, *, quick: bool = False
+    ) -> None:
+        self.study = study
+        self.quick = quick
+        self._parts: dict[str, Any] = {}
+        self._store = store
+        self._progress = progress
+        self._computed = store.computed
+
+    @property
+    def parts(self) -> Mapping[str, Any]:
+        """What the stages before this one returned, by key."""
+        return MappingProxyType(self._parts)
+
+    def fit(self, spec: Any, options: Options | None = None) -> Any:
+        """`spec.fit(**options)`, or that answer from the store."""
+        return stored_fit(self._store, spec, options).value
+
+    def sample(self, spec: Any, options: Options | None = None) -> Any:
+        """`spec.sample` with the study's draws and chains, and a seed that depends on the model.
+
+        Parameters
+        ----------
+        spec : a model specification
+        options : mapping of str to object, optional
+            Other arguments of `sample`, as {"priors": ...}; they go before the study's.
+        """
+        return stored_sample(self._store, spec, self._sampling(spec.formula, options)).value
+
+    def keep(self, title: str, inputs: Any, compute: Callable[[], Any]) -> Any:
+        """What `compute` returns, from the store where the inputs are the same.
+
+        Parameters
+        ----------
+        title : str
+            What it is: tells it from other things made of the same inputs.
+        inputs : text, numbers, tables, model specifications and sequences or mappings of them
+            Everything the result depends on.
+        compute : callable
+            Returns tables, arrays, numbers or text, or tuples and dicts of these.
+        """
+        key = fingerprint("keep", title, inputs, environment())
+        return self._store.get_or_compute(key, title, compute).value
+
+    def model(self, name: str, formula: str, data: pd.DataFrame, family: Any) -> ModelResult:
+        """One model by both engines; what one of them cannot do is a reason, and no error."""
+        spec = family(formula, data=data)
+        answers, reasons, seconds = {}, {}, {}
+        engines: dict[str, Callable[[], Kept]] = {
+            "ml": lambda: stored_fit(self._store, spec),
+            "bayes": lambda: stored_sample(self._store, spec, self._sampling(name)),
+        }
+        for engine, run in engines.items():
+            began = time.perf_counter()
+            try:
+                kept = run()
+            except LongsurvError as error:
+                reasons[engine] = str(error)
+                seconds[engine] = time.perf_counter() - began
+            else:
+                answers[engine], seconds[engine] = kept.value, kept.seconds
+        return ModelResult(
+            name,
+            formula,
+            data,
+            answers.get("ml"),
+            answers.get("bayes"),
+            MappingProxyType(reasons),
+            MappingProxyType(seconds),
+        )
+
+    def step(self, label: str, share: float) -> None:
+        """Say that a part of the stage is done: which, and what share of the stage it was."""
+        reused = self._store.computed == self._computed
+        self._computed = self._store.computed
+        self._progress.step(label, share, reused=reused)
+
+    def finish(self, key: str, value: Any) -> None:
+        """Hand what a stage returned to the later ones."""
+        self._parts[key] = value
+
+    def _sampling(self, name: str, options: Options | None = None) -> dict[str, Any]:
+        from longsurv.study.study import model_seed
+
+        sampling = self.study.sampling
+        usual = {
+            "draws": sampling.draws,
+            "chains": sampling.chains,
+            "seed": model_seed(sampling.seed, name),
+        }
+        return usual | dict(options or {})

@@ -1,0 +1,221 @@
+"""The event by the horizon asked of every method: the stages of a run about mortality.
+
+Each stage returns plain tables by way of the store. What cannot be done at all (three groups, no
+horizon) ends the stage with the reason; a method that cannot answer is a row with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.errors import LongsurvError
+from longsurv.study.bench import Bench
+
+if TYPE_CHECKING:
+    from longsurv.estimands.counts import Counts
+    from longsurv.models import Mortality
+    from longsurv.study.study import Study
+
+TIPPING = 8  # unseen deaths in either arm that are always tried
+MOST_TIPPING = 24  # and at most, where it takes more to reverse the difference
+CONVINCING = 0.8
+
+
+def compare_methods(bench: Bench) -> Mapping[str, Any]:
+    """Every method's answer about mortality.
+
+    Returns
+    -------
+    mapping
+        "table" (`MortalityMethods.table`), "group", "reference", "horizon", "counts" (events and
+        patients of the group, then of the reference), "adjust".
+    """
+
+    def compute() -> dict[str, Any]:
+        mortality, seed = question(bench.study), _seed(bench.study, "methods")
+        found = mortality.methods(draws=bench.study.sampling.draws, seed=seed)
+        return {**_asked(bench.study), "table": found.table}
+
+    return _kept(bench, "methods", compute)
+
+
+def compare_priors(bench: Bench) -> Mapping[str, Any]:
+    """The treatment's effect under every named prior.
+
+    Returns
+    -------
+    mapping
+        "table" (`PriorGrid.table`), "draws" (log hazard ratio, a column a prior), "baseline_risk",
+        "group", "reference", "horizon", "counts", "adjust".
+    """
+
+    def compute() -> dict[str, Any]:
+        sampling = bench.study.sampling
+        grid = question(bench.study).prior_grid(
+            draws=sampling.draws, chains=sampling.chains, seed=_seed(bench.study, "priors")
+        )
+        draws = {
+            name: np.ravel(post.draw(grid.term)) for name, post in grid.posteriors.items()
+        }
+        return {
+            **_asked(bench.study), "table": grid.table, "draws": pd.DataFrame(draws),
+            "baseline_risk": grid.baseline_risk,
+        }  # fmt: skip
+
+    return _kept(bench, "priors", compute)
+
+
+def compare_incidences(bench: Bench) -> Mapping[str, Any]:
+    """The cumulative incidence of every cause.
+
+    Returns
+    -------
+    mapping
+        "table" (`CompetingEvents.table`), "group", "reference", "horizon", "counts", "adjust".
+    """
+
+    def compute() -> dict[str, Any]:
+        found = question(bench.study).competing(seed=_seed(bench.study, "competing"))
+        return {**_asked(bench.study), "table": found.table}
+
+    return _kept(bench, "competing", compute)
+
+
+def tip_answer(bench: Bench) -> Mapping[str, Any]:
+    """How many unseen deaths, or how strong a confounder, would change the answer.
+
+    Returns
+    -------
+    mapping
+        "grid" (`tipping_grid`), "points" (`tipping_points`; empty if the risks are equal),
+        "e_value" (of the risk ratio), "e_limit" (of its score interval; both NaN if the ratio is
+        not defined), "threshold", "group", "reference", "horizon", "counts", "adjust".
+    """
+
+    def compute() -> dict[str, Any]:
+        from longsurv.estimands.tipping import tipping_grid, tipping_points
+        from longsurv.estimands.two_by_two import two_by_two
+
+        counts, most, points = question(bench.study).counts, TIPPING, pd.DataFrame()
+        if counts.risk != counts.reference_risk:
+            points = tipping_points(counts, TIPPING, threshold=CONVINCING)
+            most = int(np.clip(points["to_reverse"].iloc[0] + 2, TIPPING, MOST_TIPPING))
+        compared = two_by_two(*_in_order(counts)).set_index("quantity")
+        return {
+            **_asked(bench.study), "grid": tipping_grid(counts, most, threshold=CONVINCING),
+            "points": points, "threshold": CONVINCING,
+            "e_value": float(compared.loc["E-value", "estimate"]),
+            "e_limit": float(compared.loc["E-value", "conf_low"]),
+        }  # fmt: skip
+
+    return _kept(bench, "tipping", compute)
+
+
+def question(study: Study) -> Mortality:
+    """The study's question about mortality, with the covariates of its mortality model.
+
+    Raises
+    ------
+    LongsurvError
+        If it cannot be asked: the groups are not two, there is no horizon, or the treatment's
+        effect depends on something else.
+    """
+    from longsurv.models import Mortality
+
+    groups = study.cohort.groups
+    if len(groups) != 2:
+        names = ", ".join(map(str, groups))
+        raise LongsurvError(f"these methods compare two groups, and this study has {names}")
+    if study.cohort.schema.horizon is None:
+        raise LongsurvError(
+            "risks need a time by which they are counted: name a horizon under [outcome]"
+        )
+    return Mortality(study.cohort, adjust=adjustment(study))
+
+
+def adjustment(study: Study) -> str:
+    """The mortality formula without the treatment: "" or the covariates, as "age + log(crp)".
+
+    Raises
+    ------
+    LongsurvError
+        If the formula cannot be read, or lets the treatment's effect depend on something else.
+    """
+    import re
+
+    from formulaic import Formula
+    from formulaic.errors import FormulaicError
+
+    from longsurv.design.formula import parse
+
+    text, treatment = study.mortality_formula, study.cohort.schema.treatment
+    try:
+        terms = [term for term in Formula(parse(text).fixed) if str(term) != "1"]
+    except FormulaicError as error:
+        raise LongsurvError(f"the formula {text!r} cannot be read: {error}") from error
+    others = [term for term in terms if str(term) != treatment]
+    for term in others:
+        if re.search(rf"(?<!\w){re.escape(treatment)}(?!\w)", str(term)):
+            raise LongsurvError(
+                f"the mortality model has {str(term)!r}: the effect of {treatment!r} depends on"
+                " something else, and these methods compare the groups by one number"
+            )
+
+    def quoted(name: str) -> str:
+        return f"`{name}`" if f"`{name}`" in text else name
+
+    return " + ".join(":".join(quoted(str(f)) for f in term.factors) for term in others)
+
+
+def _asked(study: Study) -> dict[str, Any]:
+    reference, group = map(str, study.cohort.groups)
+    mortality = question(study)
+    return {
+        "group": group, "reference": reference, "horizon": float(mortality.horizon or 0.0),
+        "counts": _in_order(mortality.counts), "adjust": mortality.adjust,
+    }  # fmt: skip
+
+
+def _in_order(counts: Counts) -> tuple[int, int, int, int]:
+    return counts.events, counts.n, counts.reference_events, counts.reference_n
+
+
+def _kept(bench: Bench, name: str, compute: Callable[[], dict[str, Any]]) -> Mapping[str, Any]:
+    study = bench.study
+    asked = question(study)
+    inputs = (
+        study.cohort.survival_data(), list(study.cohort.schema.competing), asked.treatment,
+        asked.horizon, asked.adjust, study.sampling.draws, study.sampling.chains,
+        _seed(study, name),
+    )  # fmt: skip
+    return bench.keep(f"mortality: {name}", inputs, compute)
+
+
+def _seed(study: Study, name: str) -> int:
+    from longsurv.study.study import model_seed
+
+    return model_seed(study.sampling.seed, f"mortality: {name}")
+
+
+def seconds_of_methods(study: Study) -> float:
+    """What `compare_methods` takes on an ordinary computer."""
+    return 1.5 + 1.2e-3 * study.sampling.draws * (2 if "+" in study.models.mortality else 1)
+
+
+def seconds_of_priors(study: Study) -> float:
+    """What `compare_priors` takes."""
+    return 0.3 + 5e-4 * study.sampling.draws * study.sampling.chains
+
+
+def seconds_of_incidences(study: Study) -> float:
+    """What `compare_incidences` takes."""
+    return 0.4
+
+
+def seconds_of_tipping(study: Study) -> float:
+    """What `tip_answer` takes."""
+    return 0.4

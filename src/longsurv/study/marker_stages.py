@@ -1,0 +1,377 @@
+"""The stages that ask more of the markers than how each of them moved.
+
+`fit_adjustments`  the difference in change adjusted for where the groups began
+`shrink_effects`   all markers at once, each family's effects drawn towards their common mean
+`fit_scores`       scores with a cut-off: the share beyond it, and the score's own categories
+
+They come after the stage of the markers and take its fits. A question that does not arise (a study
+without phases, without scores) is an answer with a `reason`, and no failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from longsurv.cohort import Marker
+from longsurv.errors import LongsurvError
+from longsurv.estimands.changes import Change
+from longsurv.study.bench import Bench
+from longsurv.study.results import ModelResult
+
+if TYPE_CHECKING:
+    from longsurv.models.panel import Panel
+    from longsurv.study.study import Study
+
+ADJUSTMENTS, PANEL, SCORES = "adjustments", "panel", "scores"
+MOST_CATEGORIES = 15  # an ordinal model has a threshold between any two
+NO_PHASES = (
+    "{what} compares phases, and the trajectory model of this study has none: give the study"
+    " [phases], as baseline = [1, 1] and after = [4, 7], and a trajectory with `phase`."
+)
+
+
+@dataclass(frozen=True)
+class AdjustedPart:
+    """Each comparison under every adjustment.
+
+    Attributes
+    ----------
+    tables : tuple of (Change, DataFrame)
+        `AdjustedChanges.table` of all markers, a comparison.
+    reason : str
+        Why the question does not arise; empty if it does.
+    """
+
+    tables: tuple[tuple[Change, pd.DataFrame], ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class ShrunkenChange:
+    """One comparison of all markers, shrunken by family.
+
+    Attributes
+    ----------
+    change : Change
+    effects : DataFrame
+        `PanelResults.tidy(scale="standard")`: one row a marker, in baseline SDs towards benefit.
+    families : DataFrame
+        Mean and spread of each family's effects (`ShrunkenEffects.tidy(component="hyper")`); empty
+        if none is large enough.
+    left_out : mapping of str to str
+        Marker to why it is not shrunken.
+    warning : str
+        What is wrong with the chains; empty if nothing is.
+    """
+
+    change: Change
+    effects: pd.DataFrame
+    families: pd.DataFrame
+    left_out: Mapping[str, str]
+    warning: str = ""
+
+
+@dataclass(frozen=True)
+class ShrunkenPart:
+    """Each comparison, shrunken; `reason` says why the question does not arise."""
+
+    changes: tuple[ShrunkenChange, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """One score with a cut-off, by two models.
+
+    Attributes
+    ----------
+    marker : Marker
+    cutoff : float
+        From which on a patient is positive.
+    models : mapping of str to ModelResult
+        "binary" (positive or not) and "ordinal" (the categories).
+    means : mapping of (str, str, str) to (DataFrame, DataFrame)
+        Model, engine and quantity ("share" or "mean") to the means by group and phase, and to the
+        differences in change (`ResponseMeans.tidy` and `.contrast`, over all patients).
+    """
+
+    marker: Marker
+    cutoff: float
+    models: Mapping[str, ModelResult]
+    means: Mapping[tuple[str, str, str], tuple[pd.DataFrame, pd.DataFrame]]
+
+
+@dataclass(frozen=True)
+class ScorePart:
+    """Every score; `reason` says why there is none."""
+
+    scores: tuple[ScoreResult, ...] = ()
+    reason: str = ""
+
+
+def fit_adjustments(bench: Bench) -> AdjustedPart:
+    """Every marker's difference in change under each adjustment, by both engines."""
+    study = bench.study
+    if study.change_variable != "phase":
+        return AdjustedPart(reason=NO_PHASES.format(what="Adjusting for the baseline value"))
+    found, total, markers = [], len(study.contrasts), bench.parts["markers"]
+    for change in study.contrasts:
+        table = bench.keep(
+            "adjusted changes",
+            _depends_on(study, change, markers),
+            partial(_adjusted, study, change, markers),
+        )
+        found.append((change, table))
+        bench.step(f"{change.level}, {change.start} to {change.end}", 1 / total)
+    return AdjustedPart(tuple(found))
+
+
+def _depends_on(study: Study, change: Change, markers: Iterable[str]) -> dict[str, Any]:
+    """All that an adjusted difference in change depends on, for the store to tell apart."""
+    cohort = study.cohort
+    return {
+        "markers": [cohort.markers[name] for name in markers],
+        "rows": [cohort.marker_data(name) for name in markers],
+        "schema": cohort.schema,
+        "randomised": cohort.randomised,
+        "change": change,
+        "trajectory": study.models.trajectory,
+        "sampling": study.sampling,
+    }
+
+
+def _adjusted(study: Study, change: Change, markers: Mapping[str, ModelResult]) -> pd.DataFrame:
+    from longsurv.models.adjustment import BaselineAdjustment
+    from longsurv.results.adjustment import AdjustedChanges
+
+    sampling, parts = study.sampling, []
+    for name, model in markers.items():
+        spec = BaselineAdjustment(study.cohort, name, change, study.models.trajectory)
+        parts.append(spec.fit(unadjusted=model.fit))
+        parts.append(
+            spec.sample(
+                draws=sampling.draws,
+                chains=sampling.chains,
+                seed=sampling.seed,
+                unadjusted=model.post,
+            )
+        )
+    return AdjustedChanges.joined(parts).table
+
+
+def shrink_effects(bench: Bench) -> ShrunkenPart:
+    """All markers' differences in change, each family's drawn towards their common mean."""
+    study = bench.study
+    if len(bench.parts["markers"]) < 2:
+        return ShrunkenPart(
+            reason="With one marker there is nothing to correct for and nothing to shrink towards."
+        )
+    found, total = [], len(study.contrasts)
+    for change in study.contrasts:
+        panel, left_out = _panel(study, change, bench.parts["markers"])
+        if panel is not None:
+            kept = bench.keep(
+                "shrunken effects",
+                [panel.members, change, study.sampling],
+                partial(_shrunken, study, panel, bench.parts["markers"]),
+            )
+            found.append(ShrunkenChange(change, left_out=left_out, **kept))
+        bench.step(f"{change.level}, {change.start} to {change.end}", 1 / total)
+    if not found:
+        return ShrunkenPart(reason="No marker has an answer from both engines.")
+    return ShrunkenPart(tuple(found))
+
+
+def _panel(
+    study: Study, change: Change, markers: Mapping[str, ModelResult]
+) -> tuple[Panel | None, dict[str, str]]:
+    """The markers that both engines answered, and why each other one is left out."""
+    from longsurv.models.panel import Panel
+
+    members: dict[str, Any] = {}
+    left_out: dict[str, str] = {}
+    for name, model in markers.items():
+        if model.fit is None or model.post is None:
+            left_out[name] = next(iter(model.reasons.values()))
+            continue
+        try:
+            alone = Panel.from_cohort(study.cohort, study.models.trajectory, change, [name])
+        except LongsurvError as error:
+            left_out[name] = str(error)
+            continue
+        if alone.members[name].spread > 0:
+            members |= alone.members
+        else:
+            left_out[name] = "its first values do not differ, so they have no SD to count in"
+    if not members:
+        return None, left_out
+    panel = Panel(members, change)
+    shrunken = {name for names in panel.families.values() for name in names}
+    for name, member in members.items():
+        if name not in shrunken:
+            left_out[name] = _unshrunken(member.family, member.direction)
+    return panel, {name: left_out[name] for name in markers if name in left_out}
+
+
+def _unshrunken(family: str, direction: float) -> str:
+    from longsurv.models.panel import SMALLEST_FAMILY
+
+    if not family:
+        return "the study file gives it no family"
+    if not direction:
+        return "the study file does not say which direction is better"
+    return f"its family ({family}) has fewer than {SMALLEST_FAMILY} markers with an answer"
+
+
+def _shrunken(study: Study, panel: Panel, markers: Mapping[str, ModelResult]) -> dict[str, Any]:
+    from longsurv.results.panel import PanelEstimate, PanelPosterior, PanelResults
+
+    sampling, shrunken = study.sampling, None
+    if panel.families:
+        shrunken = panel.shrink(
+            draws=sampling.draws, chains=sampling.chains, seed=sampling.seed
+        )  # fmt: skip
+    fits = {name: markers[name].fit for name in panel.members}
+    posts = {name: markers[name].post for name in panel.members}
+    results = PanelResults(PanelEstimate(panel, fits), PanelPosterior(panel, posts), shrunken)
+    verdict = shrunken.diagnose() if shrunken is not None else None
+    return {
+        "effects": results.tidy(scale="standard"),
+        "families": pd.DataFrame() if shrunken is None else shrunken.tidy(component="hyper"),
+        "warning": "" if verdict is None or verdict.ok else verdict.words,
+    }
+
+
+def fit_scores(bench: Bench) -> ScorePart:
+    """The scores with a cut-off: positive or not, and their categories."""
+    study = bench.study
+    scores = {n: m for n, m in study.cohort.endpoints.items() if m.positive is not None}
+    if not scores:
+        return ScorePart(
+            reason="No marker has a cut-off. Where a score has one, as 4 for DIC by the JAAM"
+            " score, write `positive = 4` under its [markers.NAME] in the study file."
+        )
+    if study.change_variable != "phase":
+        return ScorePart(reason=NO_PHASES.format(what="The analysis of scores"))
+    found = []
+    for name, marker in scores.items():
+        assert marker.positive is not None
+        models = dict(_score_models(bench, name, marker.positive, 1 / len(scores)))
+        means = {
+            (kind, engine, quantity): _means(bench, model, kind, engine, quantity, marker.positive)
+            for kind, model in models.items()
+            for engine in model.answers
+            for quantity in (("share",) if kind == "binary" else ("share", "mean"))
+        }
+        found.append(ScoreResult(marker, marker.positive, models, means))
+    return ScorePart(tuple(found))
+
+
+def _score_models(
+    bench: Bench, name: str, cutoff: float, share: float
+) -> Iterator[tuple[str, ModelResult]]:
+    """The two models of a score; one that has nothing to fit says why."""
+    from longsurv.models import GLMM
+
+    study = bench.study
+    data = study.marker_data(name)
+    above = data.assign(y=(data["value"] >= cutoff).astype(float))
+    label = study.cohort.markers[name].label
+    for kind, left, rows, family in (
+        ("binary", "y", above, "bernoulli"),
+        ("ordinal", "value", data, "ordinal"),
+    ):
+        formula = f"{left} ~ {study.models.trajectory}"
+        reason = _unfit(rows[left], cutoff) if kind == "binary" else _uncountable(rows[left])
+        if reason:
+            reasons = {"ml": reason, "bayes": reason}
+            yield kind, ModelResult(f"{name}, {kind}", formula, rows, reasons=reasons)
+        else:
+            yield kind, bench.model(f"{name}, {kind}", formula, rows, partial(GLMM, family=family))
+        bench.step(f"{label}, {kind}", share / 2)
+
+
+def _unfit(positive: pd.Series, cutoff: float) -> str:
+    if positive.empty:
+        return "there are no values"
+    if positive.nunique() == 1:
+        side = "at or above" if positive.iloc[0] else "below"
+        return f"every value is {side} {cutoff:g}: there is no share to model"
+    return ""
+
+
+def _uncountable(values: pd.Series) -> str:
+    count = values.nunique()
+    if count < 3:
+        return "an ordinal model needs three different values or more"
+    if count > MOST_CATEGORIES:
+        return (
+            f"it has {count} different values; an ordinal model is made for at most"
+            f" {MOST_CATEGORIES}"
+        )
+    return ""
+
+
+def _means(
+    bench: Bench, model: ModelResult, kind: str, engine: str, quantity: str, cutoff: float
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Means over all patients by group and phase, and the differences in change."""
+    treatment = bench.study.cohort.schema.treatment
+    result = model.answers[engine]
+
+    def compute() -> tuple[pd.DataFrame, pd.DataFrame]:
+        from longsurv.results.generalised_means import response_means
+
+        at_least = None
+        if kind == "ordinal" and quantity == "share":
+            at_least = float(min(v for v in model.data["value"].dropna() if v >= cutoff))
+        means = response_means(result, [treatment, "phase"], at_least=at_least)
+        differences = means.contrast("phase", treatment, kind="reference")
+        return _plain(means.tidy()), _plain(differences)
+
+    inputs = [model.name, model.formula, model.data, bench.study.sampling, engine, cutoff]
+    return bench.keep(f"means of a score, {quantity}", inputs, compute)
+
+
+def _plain(table: pd.DataFrame) -> pd.DataFrame:
+    """With text instead of categories, which the store does not keep."""
+    words = table.select_dtypes(exclude="number").columns
+    return table.astype(dict.fromkeys(words, str))
+
+
+def part_of(results: Any, key: str, empty: Any) -> Any:
+    """What a stage found, or `empty` with the reason it found nothing.
+
+    Parameters
+    ----------
+    results : StudyResults
+    key : {"adjustments", "panel", "scores"}
+    empty : AdjustedPart, ShrunkenPart or ScorePart
+    """
+    if key in results.parts:
+        return results.parts[key]
+    return replace(empty, reason=results.failures.get(key, "It was not part of this run."))
+
+
+def seconds_of_adjustments(study: Study) -> float:
+    """Roughly how long `fit_adjustments` takes."""
+    draws = study.sampling.chains * study.sampling.draws
+    return 0.3 + len(study.cohort.endpoints) * (0.08 + 4e-5 * draws)
+
+
+def seconds_of_panel(study: Study) -> float:
+    """Roughly how long `shrink_effects` takes."""
+    draws = study.sampling.chains * (study.sampling.draws + 300)
+    return 0.5 + 6e-5 * draws * len(study.cohort.endpoints)
+
+
+def seconds_of_scores(study: Study) -> float:
+    """Roughly how long `fit_scores` takes."""
+    draws = study.sampling.chains * (study.sampling.draws + 300)
+    scores = sum(marker.positive is not None for marker in study.cohort.endpoints.values())
+    return 0.1 + scores * (1.0 + 1.7e-3 * draws)

@@ -1,0 +1,136 @@
+"""The stages of a run, in order.
+
+A new analysis is a function of a `Bench` and an entry in `STAGES`:
+
+    def fit_joint(bench: Bench) -> dict[str, ModelResult]:
+        study, markers = bench.study, bench.parts["markers"]     # what came before
+        ...
+        answer = bench.fit(spec)                                 # stored as soon as it is done
+        bench.step("1 of 4: Bilirubin", 1 / 4)                   # a part of this stage is done
+        return {...}
+
+    Stage("joint", "Joint models", fit_joint, seconds=lambda study: 20.0, quick=False),
+
+What it returns is `results.parts["joint"]`. A LongsurvError it raises ends only this stage and
+becomes `results.failures["joint"]`, for the section to say what could not be estimated and why.
+`bench.fit` and `bench.sample` reuse stored answers, `bench.keep` does so for anything else that is
+slow; whatever goes through them survives an interruption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from longsurv.study import marker_stages as asked
+from longsurv.study.bench import Bench
+from longsurv.study.deaths import (
+    compare_incidences,
+    compare_methods,
+    compare_priors,
+    seconds_of_incidences,
+    seconds_of_methods,
+    seconds_of_priors,
+    seconds_of_tipping,
+    tip_answer,
+)
+from longsurv.study.results import MORTALITY, ModelResult
+
+if TYPE_CHECKING:
+    from longsurv.study.study import Study
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One part of a run.
+
+    Parameters
+    ----------
+    key : str
+        Where its result is found: `results.parts[key]`.
+    title : str
+        What is shown while it runs.
+    run : callable
+        Does the work, given a `Bench`.
+    seconds : callable
+        Takes the study and returns roughly how long the stage takes on an ordinary computer, for
+        the time left.
+    quick : bool
+        Whether a quick run has it too.
+    """
+
+    key: str
+    title: str
+    run: Callable[[Bench], Any]
+    seconds: Callable[[Study], float]
+    quick: bool = True
+
+
+def fit_markers(bench: Bench) -> Mapping[str, ModelResult]:
+    """The trajectory of every marker that is an endpoint, by name."""
+    from longsurv.models import LMM
+
+    study, found = bench.study, {}
+    endpoints = study.cohort.endpoints
+    for k, (name, marker) in enumerate(endpoints.items(), 1):
+        formula, data = study.trajectory_formula, study.marker_data(name)
+        reason = unusable(data, study.cohort.schema.patient)
+        if reason:
+            found[name] = ModelResult(name, formula, data, reasons={"ml": reason, "bayes": reason})
+        else:
+            found[name] = bench.model(name, formula, data, LMM)
+        bench.step(f"{k} of {len(endpoints)}: {marker.label}", 1 / len(endpoints))
+    return MappingProxyType(found)
+
+
+def unusable(data: pd.DataFrame, patient: str) -> str:
+    """Why no trajectory model can say anything about these rows; empty if one may."""
+    if data.empty:
+        return "there are no values"
+    if data["y"].nunique() == 1:
+        return "every value is the same: nothing varies that a model could explain"
+    if not data[patient].duplicated().any():
+        return "no patient has a second value: there is no change to estimate"
+    return ""
+
+
+def fit_mortality(bench: Bench) -> ModelResult:
+    """The hazard of the event."""
+    from longsurv.models import CoxPH
+
+    study = bench.study
+    return bench.model(MORTALITY, study.mortality_formula, study.cohort.survival_data(), CoxPH)
+
+
+def _of_markers(study: Study) -> float:
+    """Seconds for the markers: libraries loaded, then fits and gradients of the sampler."""
+    draws = study.sampling.chains * (study.sampling.draws + 300)
+    rows = len(study.cohort.measurements)
+    return 2.0 + 4e-4 * draws * len(study.cohort.endpoints) + 2e-7 * draws * rows
+
+
+def _of_mortality(study: Study) -> float:
+    draws = study.sampling.chains * (study.sampling.draws + 300)
+    return 0.2 + draws * (1e-4 + 1e-7 * len(study.cohort.patients))
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("markers", "Trajectories of the markers", fit_markers, _of_markers),
+    Stage(
+        asked.ADJUSTMENTS,
+        "Markers adjusted for where the groups began",
+        asked.fit_adjustments,
+        asked.seconds_of_adjustments,
+    ),
+    Stage(asked.PANEL, "All markers together", asked.shrink_effects, asked.seconds_of_panel),
+    Stage(asked.SCORES, "Scores with a cut-off", asked.fit_scores, asked.seconds_of_scores),
+    Stage(MORTALITY, "Mortality", fit_mortality, _of_mortality),
+    Stage("methods", "Mortality by every method", compare_methods, seconds_of_methods),
+    Stage("priors", "Mortality under several priors", compare_priors, seconds_of_priors),
+    Stage("competing", "Competing events", compare_incidences, seconds_of_incidences),
+    Stage("tipping", "Unseen deaths", tip_answer, seconds_of_tipping),
+)

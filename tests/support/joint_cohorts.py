@@ -1,0 +1,92 @@
+"""Simulated cohorts for joint models, by inverting the cumulative hazard on a fine grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from longsurv.models import LMM, CoxPH, JointModel
+
+GRID = 1000
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A random intercept and slope, and a Weibull hazard that depends on the current value.
+
+    log h = log(scale shape t^(shape - 1)) + effect treated + association (m(t) - centre); m(t) =
+    intercept + treated_level treated + (slope + treated_slope treated) t + own intercept and slope.
+    """
+
+    intercept: float = 1.0
+    slope: float = 0.3
+    treated_slope: float = -0.2
+    sigma: float = 0.4
+    sds: tuple[float, float] = (0.7, 0.3)
+    correlation: float = 0.2
+    effect: float = -0.5
+    association: float = 0.8
+    scale: float = 0.04
+    shape: float = 1.5
+    centre: float = 0.0
+    visits: tuple[float, ...] = field(default_factory=lambda: tuple(np.arange(0.0, 8.0, 0.5)))
+    censoring: tuple[float, float] = (3.0, 8.0)
+
+
+def simulated(
+    rng: np.random.Generator, n: int, truth: Truth | None = None, *, late: float = 0.0
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Measurements (id, t, y, treated) and patients (id, treated, entry, stop, event).
+
+    Patients are at risk from entry, uniform on (0, late), without events before.
+    """
+    truth = Truth() if truth is None else truth
+    treated = np.arange(n) % 2
+    D = np.outer(truth.sds, truth.sds) * [[1.0, truth.correlation], [truth.correlation, 1.0]]
+    b = rng.multivariate_normal([0.0, 0.0], D, n, method="eigh")
+    end = max(truth.censoring)
+    entry = rng.uniform(0.0, late, n) if late else np.zeros(n)
+    grid = np.linspace(0.0, end, GRID + 1)
+    middle = (grid[1:] + grid[:-1]) / 2
+    rate = truth.slope + truth.treated_slope * treated + b[:, 1]
+    m = truth.intercept + b[:, :1] + rate[:, None] * middle - truth.centre
+    hazard = truth.scale * truth.shape * middle ** (truth.shape - 1) * np.exp(
+        truth.effect * treated[:, None] + truth.association * m
+    ) * (middle > entry[:, None])  # fmt: skip
+    H = np.hstack([np.zeros((n, 1)), np.cumsum(hazard * grid[1], axis=1)])
+    target = rng.exponential(size=n)
+    died = H[:, -1] > target
+    death = np.array([np.interp(u, h, grid) for u, h in zip(target, H, strict=True)])
+    stop = np.where(died, death, end)
+    low, high = truth.censoring
+    if low < high:
+        stop = np.minimum(stop, rng.uniform(low, high, n))
+    patients = pd.DataFrame({"id": np.arange(n) + 100, "treated": treated, "entry": entry})
+    patients = patients.assign(stop=stop, event=(died & (death <= stop)).astype(int))
+    at = [np.array([v for v in truth.visits if v < s]) for s in stop]
+    who = np.repeat(np.arange(n), [len(v) for v in at])
+    t = np.concatenate(at)
+    y = truth.intercept + b[who, 0] + rate[who] * t + truth.sigma * rng.normal(size=len(t))
+    return pd.DataFrame({"id": who + 100, "t": t, "y": y, "treated": treated[who]}), patients
+
+
+def joint(
+    rows: pd.DataFrame,
+    patients: pd.DataFrame,
+    baseline: str = "weibull",
+    *,
+    late: bool = False,
+    marker: str = "y ~ t + t:treated + (t | id)",
+    **more,
+) -> JointModel:
+    """The model of `simulated`."""
+    surv = "Surv(entry, stop, event)" if late else "Surv(stop, event)"
+    return JointModel(
+        LMM(marker, data=rows),
+        CoxPH(f"{surv} ~ treated", data=patients),
+        time="t",
+        baseline=baseline,
+        **more,
+    )
