@@ -1,4 +1,4 @@
-"""The measurement table, long or wide: every check, and the tidy arrays that come out of it."""
+"""The measurement table: every check, and the tidy arrays that come out of it."""
 
 from __future__ import annotations
 
@@ -8,41 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from longsurv.cohort.columns import CENSORED, encode, find_level, to_ids, to_numbers
+from longsurv.cohort.columns import CENSORED, to_ids, to_numbers
 from longsurv.cohort.flow import Ledger
 from longsurv.cohort.patients import CheckedPatients
-from longsurv.cohort.problems import Problems, Table, show, show_list, suggest
+from longsurv.cohort.problems import Problems, Table, show, show_list
+from longsurv.cohort.readings import Readings, drop_missing, read_long, read_wide
 from longsurv.cohort.schema import Marker, Schema
-
-
-@dataclass(frozen=True)
-class Readings:
-    """One entry a measurement; a wide table has several in a row.
-
-    Attributes
-    ----------
-    row : array of int (measurements,)
-        Position of the row in the table.
-    marker : array of int (measurements,)
-        Position among the study's markers, -1 if it is none of them.
-    value : array of float (measurements,)
-    censored : array of int8 (measurements,)
-        0 observed, 1 left-censored, 2 right-censored.
-    """
-
-    row: np.ndarray
-    marker: np.ndarray
-    value: np.ndarray
-    censored: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.row)
-
-    def select(self, mask: np.ndarray) -> Readings:
-        """Return the readings that are flagged (bool) or in the order named (int)."""
-        if mask.dtype == bool and mask.all():
-            return self
-        return Readings(self.row[mask], self.marker[mask], self.value[mask], self.censored[mask])
 
 
 @dataclass(frozen=True)
@@ -81,11 +52,11 @@ def check_measurements(
         return None
     table, owner = _check_owner(table, schema, patients, patient_table, problems)
     time = problems.column(table, schema.time, "the measurement time")
-    read = _read_wide if schema.wide else _read_long
+    read = read_wide if schema.wide else read_long
     readings = read(table, schema, markers, problems, ledger)
     if readings is None or time is None:
         return None
-    readings = _drop_missing(readings, markers, ledger)
+    readings = drop_missing(readings, markers, ledger)
     _check_all_seen(table, schema, readings, markers, problems)
     readings = _apply_limits(table, schema, readings, markers, problems)
     times = _check_times(table, schema, time, readings, problems)
@@ -141,138 +112,6 @@ def _check_owner(
         "Every patient measured needs a row there.",
     )
     return table, owner
-
-
-def _read_long(
-    table: Table, schema: Schema, markers: Sequence[Marker], problems: Problems, ledger: Ledger
-) -> Readings | None:
-    ledger.start("in the measurement table", len(table.frame), table.name)
-    name_column = problems.column(table, schema.marker, "the marker's name")
-    value_column = problems.column(table, schema.value, "the measured value")
-    if name_column is None or value_column is None:
-        return None
-    codes, found = encode(name_column)
-    position = {marker.name: k for k, marker in enumerate(markers)}
-    marker = np.array([position.get(str(level), -1) for level in found] + [-1])[codes]
-    numbers = to_numbers(value_column)
-    problems.rows(
-        table,
-        schema.marker,
-        (codes < 0) & ~numbers.missing,
-        "a value without a marker's name",
-        "Say which marker it is.",
-        values=value_column,
-    )
-    censored = numbers.censored
-    if "censored" in table.frame.columns and schema.value != "censored":
-        censored = _read_censored(table, censored, problems)
-    readings = Readings(np.arange(len(codes)), marker, numbers.values, censored)
-    other = (codes >= 0) & (marker < 0)
-    if schema.exclude_other_markers:
-        said = [
-            f"{level}: {np.count_nonzero(codes == k):,}"
-            for k, level in enumerate(found)
-            if str(level) not in position
-        ]
-        ledger.keep("marker in the study", ~other, ", ".join(said) or "all are")
-        readings = readings.select(~other)
-    else:
-        hints = [suggest(level, position) for level in found if str(level) not in position]
-        hint = next((f"{text[0].upper()}{text[1:]} " for text in hints if text), "")
-        problems.rows(
-            table,
-            schema.marker,
-            other,
-            "a marker the study does not name",
-            f"{hint}The study's markers are {show_list(position)}; correct the name, describe the "
-            "marker, or set exclude_other_markers = true to leave such rows out and count them.",
-            values=name_column,
-        )
-    wrong = numbers.bad & ~(other & schema.exclude_other_markers)
-    _refuse_text(table, schema.value, wrong, value_column, problems)
-    _refuse_infinite(table, schema.value, numbers.values, value_column, problems)
-    return readings
-
-
-def _read_wide(
-    table: Table, schema: Schema, markers: Sequence[Marker], problems: Problems, ledger: Ledger
-) -> Readings | None:
-    n = len(table.frame)
-    ledger.start(
-        "in the measurement table",
-        n * len(markers),
-        f"{table.name}: {n:,} rows x {len(markers)} markers",
-    )
-    parts = []
-    for k, marker in enumerate(markers):
-        column = problems.column(table, marker.name, "a marker")
-        if column is None:
-            continue
-        numbers = to_numbers(column)
-        _refuse_text(table, marker.name, numbers.bad, column, problems)
-        _refuse_infinite(table, marker.name, numbers.values, column, problems)
-        parts.append(Readings(np.arange(n), np.full(n, k), numbers.values, numbers.censored))
-    if len(parts) < len(markers) or not parts:
-        return None
-    return Readings(
-        np.concatenate([part.row for part in parts]),
-        np.concatenate([part.marker for part in parts]),
-        np.concatenate([part.value for part in parts]),
-        np.concatenate([part.censored for part in parts]),
-    )
-
-
-def _read_censored(table: Table, from_text: np.ndarray, problems: Problems) -> np.ndarray:
-    """Read the optional column that says "none", "left" or "right"."""
-    column = table.frame["censored"]
-    codes, found = encode(column)
-    meaning = np.array([find_level(level, list(CENSORED)) for level in found] + [0])
-    problems.rows(
-        table,
-        "censored",
-        meaning[codes] < 0,
-        "unknown censoring",
-        f"Expected one of {show_list(CENSORED)}.",
-        values=column,
-    )
-    return np.where(from_text > 0, from_text, meaning[codes]).astype(np.int8)
-
-
-def _refuse_text(
-    table: Table, name: str, wrong: np.ndarray, column: pd.Series, problems: Problems
-) -> None:
-    problems.rows(
-        table,
-        name,
-        wrong,
-        "text in a column of numbers",
-        'Expected a number, "<" or ">" and a detection limit, or nothing if not measured.',
-        values=column,
-    )
-
-
-def _refuse_infinite(
-    table: Table, name: str, values: np.ndarray, column: pd.Series, problems: Problems
-) -> None:
-    problems.rows(
-        table,
-        name,
-        np.isinf(values),
-        "infinite value",
-        "Expected a finite number, or nothing if not measured.",
-        values=column,
-    )
-
-
-def _drop_missing(readings: Readings, markers: Sequence[Marker], ledger: Ledger) -> Readings:
-    """Leave out (and count) the values that were not measured."""
-    measured = ~np.isnan(readings.value)
-    gaps = readings.marker[~measured]
-    counts = np.bincount(gaps[gaps >= 0], minlength=len(markers))
-    said = [f"{m.name}: {c:,}" for m, c in zip(markers, counts, strict=True) if c]
-    reason = "missing " + ", ".join(said) if said else "none missing"
-    ledger.keep("value recorded", measured, reason)
-    return readings.select(measured)
 
 
 def _check_all_seen(

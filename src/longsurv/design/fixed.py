@@ -104,7 +104,7 @@ def fixed_design(
     coded = [str(name) for name in recipe.column_names]
     names = coded[len(coded) - values.shape[1] :]  # the intercept's, if it is left out, is first
     # Without its column the intercept still absorbs whatever is constant over the rows.
-    keep = _independent_columns(values, beside_constant=not intercept)
+    keep = independent_columns(values, beside_constant=not intercept)
     design = FixedDesign(
         X=values if keep.all() else np.ascontiguousarray(values[:, keep]),
         names=tuple(n for n, k in zip(names, keep, strict=True) if k),
@@ -285,7 +285,7 @@ def _finite_columns(values: np.ndarray) -> np.ndarray:
     return finite if finite.all() else np.isfinite(values).all(axis=0)
 
 
-def _independent_columns(X: np.ndarray, beside_constant: bool = False) -> np.ndarray:
+def independent_columns(X: np.ndarray, beside_constant: bool = False) -> np.ndarray:
     """Columns not determined by those before them, shape (p,) of bool.
 
     `beside_constant` says that a column of ones, which X does not have, comes before all of them.
@@ -302,7 +302,7 @@ def _independent_columns(X: np.ndarray, beside_constant: bool = False) -> np.nda
         if smallest > CLEARLY_INDEPENDENT:
             return np.ones(X.shape[1], dtype=bool)
     if beside_constant:
-        return _independent_columns(np.hstack([np.ones((len(X), 1)), X]))[1:]
+        return independent_columns(np.hstack([np.ones((len(X), 1)), X]))[1:]
     norms = np.sqrt((X**2).sum(axis=0))
     r = np.linalg.qr(X / np.where(norms > 0, norms, 1.0), mode="r")
     if len(r) == X.shape[1] and (np.abs(np.diag(r)) > RANK_TOLERANCE).all():

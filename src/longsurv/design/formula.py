@@ -81,7 +81,7 @@ def parse(text: str) -> Formula:
     if not left or not right:
         raise FormulaError(f"the formula {text!r} needs something on both sides of '~'")
     fixed, random = [], []
-    for sign, term in _top_level_terms(right, text):
+    for sign, term in top_level_terms(right, text):
         bar = _bar(term)
         if bar is None:
             fixed.append((sign, term))
@@ -94,7 +94,7 @@ def parse(text: str) -> Formula:
     return Formula(text, "" if surv else left, joined, tuple(random), surv)
 
 
-def _top_level_terms(side: str, text: str) -> list[tuple[str, str]]:
+def top_level_terms(side: str, text: str) -> list[tuple[str, str]]:
     """Split at + and - outside brackets and quotes."""
     terms, depth, sign, current, quote = [], 0, "+", "", ""
     for character in side:

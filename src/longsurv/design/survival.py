@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from longsurv.design.fixed import FixedDesign, _independent_columns, fixed_design, present, response
-from longsurv.design.formula import Formula, _top_level_terms, parse
+from longsurv.design.fixed import FixedDesign, fixed_design, independent_columns, present, response
+from longsurv.design.formula import Formula, parse, top_level_terms
 from longsurv.errors import DataError, FormulaError
 
 SPECIALS = ("strata", "cluster", "offset")
@@ -231,7 +231,7 @@ def _take_out_specials(parsed: Formula) -> tuple[Formula, dict[str, list[str]]]:
     """The formula without strata(), cluster() and offset(), and what was in them."""
     special: dict[str, list[str]] = {name: [] for name in SPECIALS}
     rest = []
-    for sign, term in _top_level_terms(parsed.fixed, parsed.text):
+    for sign, term in top_level_terms(parsed.fixed, parsed.text):
         found = re.fullmatch(rf"({'|'.join(SPECIALS)})\s*\((.*)\)", term)
         if found is None:
             inside = re.search(rf"\b({'|'.join(SPECIALS)})\s*\(", term)
@@ -288,7 +288,7 @@ def _without_stratum_constants(fixed: FixedDesign, stratum: np.ndarray) -> Fixed
     np.add.at(sums, stratum, fixed.X)
     within = fixed.X - (sums / counts)[stratum]
     within[np.abs(within) < 1e-9 * np.abs(fixed.X).max(axis=0, initial=0.0)] = 0.0
-    keep = _independent_columns(within)
+    keep = independent_columns(within)
     if keep.all():
         return fixed
     names = np.array(fixed.names, dtype=object)

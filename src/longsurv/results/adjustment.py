@@ -16,7 +16,7 @@ from longsurv.errors import LongsurvError
 from longsurv.estimands.baseline_adjusted import ADJUSTMENTS
 from longsurv.estimands.changes import Change, adjusted_p_values
 from longsurv.estimands.weighting import OverlapWeights, weighted_difference
-from longsurv.results.estimate import _text, check_level
+from longsurv.results.estimate import check_level, text_table
 from longsurv.results.posterior import summarise
 
 INTERVAL = ["estimate", "conf_low", "conf_high"]
@@ -239,7 +239,7 @@ class AdjustedChanges:
 
     def __repr__(self) -> str:
         columns = ["marker", "adjustment", "engine", "scale", *INTERVAL, "n", "n_effective"]
-        lines = ["Differences in change, 95 % intervals", "", _text(self.table[columns])]
+        lines = ["Differences in change, 95 % intervals", "", text_table(self.table[columns])]
         return "\n".join(lines + [f"Note: {note}" for note in self._notes()])
 
     def _repr_html_(self) -> str:

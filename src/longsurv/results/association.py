@@ -29,7 +29,7 @@ from longsurv.estimands.start_stop import start_stop
 from longsurv.priors import Prior
 from longsurv.results.estimate import check_level
 from longsurv.results.joint import DOUBLING
-from longsurv.results.prior_grid import _shares
+from longsurv.results.prior_grid import prior_shares
 
 TERM = "assoc.value"
 METHODS = (
@@ -153,7 +153,7 @@ def association_check(
     rows.append(_row(METHODS[3], posterior.tidy(level), TERM, events))
     log_ratios = pd.DataFrame(rows)
     prior = posterior.priors[TERM]
-    shares = _shares(posterior, TERM, prior)
+    shares = prior_shares(posterior, TERM, prior)
     identified = _identified(shares)
     return AssociationCheck(
         table=_ratios(log_ratios, changes(design, spec.link_sd[TERM])),

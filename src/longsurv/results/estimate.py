@@ -200,7 +200,7 @@ class Estimate:
         name = f"{type(self.spec).__name__}: {self.spec.formula}"
         head = f"{name}\n{self.method}; {self.nobs} observations"
         lines = [f"{head}; log-likelihood {self.llf:.4f}", "95 % intervals", ""]
-        lines.append(_text(self.tidy(component="all")))
+        lines.append(text_table(self.tidy(component="all")))
         lines += [f"Note: {flag}" for flag in self.flags]
         return "\n".join(lines)
 
@@ -218,5 +218,6 @@ def check_level(level: float) -> None:
         raise LongsurvError(f"level is a probability between 0 and 1, such as 0.95; got {level!r}")
 
 
-def _text(table: pd.DataFrame) -> str:
+def text_table(table: pd.DataFrame) -> str:
+    """A table as plain text, numbers to four significant digits."""
     return table.to_string(index=False, float_format=lambda v: f"{v:.4g}")

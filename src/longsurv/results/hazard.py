@@ -18,7 +18,7 @@ from longsurv.results.columns import draw_columns, normal_columns
 from longsurv.results.estimate import TIDY, Estimate, check_level
 from longsurv.results.posterior import Posterior
 from longsurv.results.reference import t_quantile
-from longsurv.results.survival import _exponentiated
+from longsurv.results.survival import exponentiated
 from longsurv.results.survival_curves import check_times, people
 
 
@@ -73,7 +73,7 @@ class HazardEstimate(Estimate):
         multiplied by e.
         """
         table = self.tidy(level)
-        return _exponentiated(table, p_value=table["p_value"])
+        return exponentiated(table, p_value=table["p_value"])
 
     def hazard_ratio(self, times: Sequence[float], level: float = 0.95) -> pd.DataFrame:
         """Hazard ratio of every term at each of these times.
@@ -86,7 +86,7 @@ class HazardEstimate(Estimate):
         check_level(level)
         L, labels, grid = curves.ratio_rows(self.hazard, times)
         table = self._rows(L, labels, level)
-        found = _exponentiated(table, p_value=table["p_value"])
+        found = exponentiated(table, p_value=table["p_value"])
         found.insert(1, "time", grid)
         return found
 
@@ -279,7 +279,7 @@ class HazardPosterior(Posterior):
     def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
         """term, hazard_ratio (exp of the posterior mean), conf_low, conf_high, prob_below_1."""
         table = self.tidy(level)
-        return _exponentiated(table, prob_below_1=1.0 - table["prob_positive"])
+        return exponentiated(table, prob_below_1=1.0 - table["prob_positive"])
 
     def hazard_ratio(self, times: Sequence[float], level: float = 0.95) -> pd.DataFrame:
         """Hazard ratio of every term at each of these times.
@@ -293,7 +293,7 @@ class HazardPosterior(Posterior):
         L, labels, grid = curves.ratio_rows(self.hazard, times)
         values = self.natural[:, : len(self.names)] @ L.T
         table = pd.DataFrame({"term": labels, **draw_columns(values, level)})
-        found = _exponentiated(table, prob_below_1=(values < 0).mean(axis=0))
+        found = exponentiated(table, prob_below_1=(values < 0).mean(axis=0))
         found.insert(1, "time", grid)
         return found
 

@@ -14,7 +14,7 @@ from longsurv.errors import LongsurvError
 from longsurv.inference import Draws, Optimum
 from longsurv.priors import Prior, PriorStack
 from longsurv.results.contrasts import ContrastLike, contrast_matrix, position
-from longsurv.results.estimate import _text, check_level
+from longsurv.results.estimate import check_level, text_table
 
 if TYPE_CHECKING:
     from longsurv.diagnostics import Verdict
@@ -161,7 +161,7 @@ class Posterior:
             f"{self.draws.seed}",
             "posterior means, 95 % equal-tailed intervals",
             "",
-            _text(self.tidy(component="all")),
+            text_table(self.tidy(component="all")),
             "Priors: " + "; ".join(f"{k} ~ {v}" for k, v in self.stack.describe().items()),
         ]
         return "\n".join(lines + [f"Note: {flag}" for flag in self.flags])

@@ -134,7 +134,7 @@ def prior_grid(
             {"prior": name, "density": str(prior)}
             | before[name]
             | _after(post, term, treatment, horizon, level)
-            | _shares(post, term, prior)
+            | prior_shares(post, term, prior)
         )
     return PriorGrid(
         table=pd.DataFrame(rows),
@@ -231,7 +231,7 @@ def _after(post: Any, term: str, treatment: str, horizon: float, level: float) -
     }
 
 
-def _shares(post: Any, term: str, prior: Prior) -> dict[str, Any]:
+def prior_shares(post: Any, term: str, prior: Prior) -> dict[str, Any]:
     """How much of the answer is prior, by variances and by power scaling."""
     share = float(post.draw(term).var() / moments(prior)[1] ** 2)
     share = 0.0 if math.isinf(moments(prior)[1]) else min(share, 1.0)

@@ -58,7 +58,7 @@ class SurvivalEstimate(Estimate):
     def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
         """term, hazard_ratio, conf_low, conf_high, p_value."""
         table = self.tidy(level)
-        return _exponentiated(table, p_value=table["p_value"])
+        return exponentiated(table, p_value=table["p_value"])
 
     def _rows(self, L: np.ndarray, labels: list[str], level: float) -> pd.DataFrame:
         table = super()._rows(L, labels, level)
@@ -267,7 +267,7 @@ class SurvivalPosterior(Posterior):
     def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
         """term, hazard_ratio (exp of the posterior mean), conf_low, conf_high, prob_below_1."""
         table = self.tidy(level)
-        return _exponentiated(table, prob_below_1=1.0 - table["prob_positive"])
+        return exponentiated(table, prob_below_1=1.0 - table["prob_positive"])
 
     def survival_draws(
         self,
@@ -328,7 +328,8 @@ class SurvivalPosterior(Posterior):
         return pd.concat(parts, ignore_index=True)
 
 
-def _exponentiated(table: pd.DataFrame, **last: Any) -> pd.DataFrame:
+def exponentiated(table: pd.DataFrame, **last: Any) -> pd.DataFrame:
+    """Hazard ratios with their limits from a tidy table of their logarithms, and what comes last."""
     return pd.DataFrame(
         {
             "term": table["term"],
