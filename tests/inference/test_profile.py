@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import brentq
 from scipy.special import gammaln
 
-from longsurv.inference.profile import Profile, lacking_curvature
+from longsurv.inference.profile import Profile, _solved, lacking_curvature
 from longsurv.inference.scoring import ascend
 
 CHI = 3.841458820694124
@@ -93,3 +93,33 @@ def test_the_curvature_an_information_lacks():
     top = ascend(half, np.zeros(3))
     found = lacking_curvature(half, top)
     np.testing.assert_allclose(found - top.hessian, PRECISION, atol=1e-8)
+
+
+def test_equations_are_solved_with_what_the_information_lacks_if_that_is_positive():
+    right = np.random.default_rng(1).normal(size=(2, 3))
+    expected = np.linalg.solve(PRECISION + np.eye(3), right.T).T
+    solution, positive = _solved(PRECISION, np.eye(3), right)
+    assert positive
+    np.testing.assert_allclose(solution, expected, rtol=1e-12)
+    solution, positive = _solved(PRECISION, -5.0 * np.eye(3), right)
+    assert positive
+    np.testing.assert_allclose(solution, np.linalg.solve(PRECISION, right.T).T, rtol=1e-12)
+    assert not _solved(-PRECISION, np.zeros((3, 3)), right)[1]
+
+
+def test_where_the_information_is_not_positive_the_profile_is_bisected():
+    """Student's t: its curvature changes sign sqrt(5) from the centre, before the limit."""
+
+    def density(x: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        t, r = x[0], x[1] - x[0]
+        d = 5.0 + t * t
+        slope, curvature = 6.0 * t / d, 6.0 * (5.0 - t * t) / d**2
+        gradient = np.array([-slope + r, -r])
+        information = np.array([[curvature + 1.0, -1.0], [-1.0, 1.0]])
+        return -3.0 * float(np.log1p(t * t / 5.0)) - 0.5 * r * r, gradient, information
+
+    profile, c = profile_of(density, np.full(2, 0.1)), np.array([1.0, 0.0])
+    assert profile._fast(c, 1, 0.5 * CHI * 3) is None
+    limit = np.sqrt(5.0 * np.expm1(0.5 * CHI * 3 / 3.0))
+    assert profile.limit(c, 1, 3 * CHI) == pytest.approx(limit, rel=1e-6)
+    assert profile.limit(c, -1, 3 * CHI) == pytest.approx(-limit, rel=1e-6)

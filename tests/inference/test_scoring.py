@@ -67,3 +67,18 @@ def test_a_step_without_a_positive_correction_is_the_information_s():
     np.testing.assert_allclose(newton_step(information, np.zeros((2, 2)), right), [2.0, 1.0])
     np.testing.assert_allclose(newton_step(information, np.diag([0.0, 2.0]), right), [2.0, 0.5])
     np.testing.assert_allclose(newton_step(information, -10 * np.eye(2), right), [2.0, 1.0])
+
+
+def test_the_condition_number_does_not_depend_on_units():
+    correlation = np.array([[1.0, 0.6, 0.2], [0.6, 1.0, 0.9], [0.2, 0.9, 1.0]])
+    for unit in (1e-5, 1.0, 1e5):
+        information = correlation * np.outer([unit, 1.0, 2.0], [unit, 1.0, 2.0])
+
+        def density(
+            x: np.ndarray, information: np.ndarray = information
+        ) -> tuple[float, np.ndarray, np.ndarray]:
+            return -0.5 * float(x @ information @ x), -information @ x, information
+
+        top = ascend(density, np.ones(3), exact=True)
+        assert top.converged
+        assert top.condition_number == pytest.approx(np.linalg.cond(correlation), rel=1e-9)

@@ -57,6 +57,7 @@ class Profile:
 
         Infinite where the profile never falls as far.
         """
+        c = np.ascontiguousarray(c, dtype=float)
         key = (c.tobytes(), side, chi_squared)
         if key not in self._known:
             found = self._fast(c, side, 0.5 * chi_squared)

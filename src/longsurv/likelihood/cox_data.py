@@ -17,12 +17,15 @@ from numpy.typing import ArrayLike, NDArray
 from longsurv.likelihood.cox_sorting import (
     Floats,
     Integers,
+    column_scales,
     counting_sort,
     entry_indices,
     event_ranges,
-    mean_squares,
+    sound,
     standardised,
     stratum_means,
+    tallies,
+    tied_ranks,
     whole,
 )
 
@@ -175,7 +178,7 @@ def prepare(
     if len(levels) > 1:
         order = counting_sort(code, order, len(levels))
     counted = died & (weight > 0)
-    first, last, time_rank, time_stratum = event_ranges(
+    first, last, time_rank, time_stratum, opening = event_ranges(
         code[order], exit_rank[order], counted[order]
     )
     if entry_rank is not None:
@@ -184,13 +187,10 @@ def prepare(
     informative = (first < last) & (weight[order] > 0)
     if not informative.all():
         order, first, last = order[informative], first[informative], last[informative]
-    K = len(time_rank)
-    opening = np.searchsorted(time_stratum, time_stratum).astype(np.int32)
     mean, offset_mean = stratum_means(X, shift, code, len(levels))
-    scale = _scales(X, mean, code)
+    scale = column_scales(X, mean, code)
     died, weight = died[order], weight[order]
-    own = last[died] - 1
-    deaths = np.bincount(own, minlength=K)
+    deaths, death_weight = tallies(last, died, weight, len(time_rank))
     arrays = RiskArrays(
         X=standardised(X, mean, scale, code, order),
         offset=shift[order] - offset_mean[code[order]],
@@ -200,8 +200,8 @@ def prepare(
         last=last,
         opening=opening,
         deaths=deaths,
-        death_weight=np.bincount(own, weights=weight[died], minlength=K),
-        staggered=bool((first > opening[first]).any()),
+        death_weight=death_weight,
+        staggered=entry is not None and bool((first > opening[first]).any()),
         efron=ties == "efron" and bool(deaths.max() > 1),
     )
     for array in arrays:
@@ -269,11 +269,11 @@ def _check(
             more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
             problems.append(f"{text}: row {', '.join(map(str, rows[:5]))}{more}")
 
-    if not np.isfinite(X.sum()):  # a sum is one cheap pass; it can overflow, so look again
+    if not sound(X, exit, weight, offset):
         complain(~np.isfinite(X).all(axis=1), "X is not finite")
-    complain(~np.isfinite(exit), "exit is not finite")
-    complain(~np.isfinite(weight) | (weight < 0), "weights must be finite and at least 0")
-    complain(~np.isfinite(offset), "offset is not finite")
+        complain(~np.isfinite(exit), "exit is not finite")
+        complain(~np.isfinite(weight) | (weight < 0), "weights must be finite and at least 0")
+        complain(~np.isfinite(offset), "offset is not finite")
     if event.dtype != bool:
         complain((event != 0) & (event != 1), "event must be 0 or 1")
     if entry is not None:
@@ -298,13 +298,7 @@ def _ranks(
         order = counting_sort(rank[:n], np.arange(n), len(clock))
     else:
         by_time = np.argsort(both)
-        ascending = both[by_time]
-        step = np.full(len(both), np.inf)
-        np.subtract(ascending[1:], ascending[:-1], out=step[1:])
-        new = step > TIE_TOLERANCE * np.abs(ascending[step > 0]).mean()
-        clock = ascending[new]
-        rank = np.empty(len(both), dtype=np.int64)
-        rank[by_time] = np.cumsum(new) - 1
+        clock, rank = tied_ranks(both, by_time, TIE_TOLERANCE)
         order = by_time if entry is None else by_time[by_time < n]
     if entry is None:
         return clock, order, rank, None
@@ -315,10 +309,3 @@ def _ranks(
             f"row {', '.join(map(str, empty[:5]))}"
         )
     return clock, order, rank[:n], rank[n:]
-
-
-def _scales(X: Floats, mean: Floats, code: Integers) -> Floats:
-    """Powers of two near the columns' standard deviations; 1 for a constant column."""
-    sd = np.sqrt(mean_squares(X, mean, code))
-    sd[sd == 0] = 1.0
-    return np.exp2(np.round(np.log2(sd)))

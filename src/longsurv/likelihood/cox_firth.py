@@ -86,6 +86,10 @@ def firth_start(data: CoxData, max_steps: int = 50) -> tuple[Floats, int]:
     return b / data.scale, calls
 
 
+LAST_STEP = 1e-12
+"""A decrement (log density to gain) after which one more step leaves only rounding."""
+
+
 @njit(cache=True, nogil=True)
 def _inverse_root(information: Floats, noise: Floats) -> tuple[Floats, float]:
     """Lower triangular W with W' W = I^-1, and log det I; log det -inf if a pivot is mere noise."""
@@ -260,7 +264,8 @@ def _evaluate(a: RiskArrays, b: Floats) -> tuple[float, Floats, Floats]:
 def _climb(a: RiskArrays, b: Floats, max_steps: int) -> tuple[Floats, int]:
     """Newton steps with halving; what the information lacks is learnt by secant corrections.
 
-    (As in `longsurv.inference.scoring`, which is to certify the point.)
+    (As in `longsurv.inference.scoring`, which is to certify the point: the last, which nothing has
+    been evaluated at yet.)
     """
     none = np.zeros(len(b))
     lacking = np.zeros((len(b), len(b)))
@@ -274,7 +279,8 @@ def _climb(a: RiskArrays, b: Floats, max_steps: int) -> tuple[Floats, int]:
             break
         direction = np.dot(W.T.copy(), np.dot(W, gradient))
         decrement = 0.5 * np.dot(gradient, direction)
-        if decrement <= 1e-16:
+        if decrement <= LAST_STEP:
+            b = b + direction
             break
         size, least = 1.0, value - 1e-13 * max(1.0, abs(value))
         new_value, new_gradient, new_information = _evaluate(a, b + direction)

@@ -20,6 +20,44 @@ def whole(values: Floats) -> bool:
 
 
 @njit(cache=True, nogil=True)
+def sound(X: Floats, exit: Floats, weight: Floats, offset: Floats) -> bool:
+    """Whether every number is finite and no weight negative."""
+    for i in range(len(exit)):
+        total = exit[i] + offset[i] + weight[i]
+        for j in range(X.shape[1]):
+            total += X[i, j]
+        # a finite sum has finite terms; one that overflows is looked at again by the caller
+        if not (np.isfinite(total) and weight[i] >= 0.0):
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def tied_ranks(times: Floats, by_time: Integers, tolerance: float) -> tuple[Floats, Integers]:
+    """Distinct times in ascending order, and the rank of each time among them.
+
+    One time is distinct from the one before it if they differ by more than `tolerance` times the
+    mean absolute value of the times that differ at all.
+    """
+    n = len(times)
+    clock, rank = np.empty(n), np.empty(n, np.int64)
+    total, count, before = 0.0, 0, -np.inf
+    for i in by_time:
+        if times[i] > before:
+            total += abs(times[i])
+            count += 1
+        before = times[i]
+    K, before = 0, -np.inf
+    for i in by_time:
+        if times[i] - before > tolerance * total / count:
+            clock[K] = times[i]
+            K += 1
+        before = times[i]
+        rank[i] = K - 1
+    return clock[:K].copy(), rank
+
+
+@njit(cache=True, nogil=True)
 def counting_sort(key: Integers, order: Integers, n_keys: int) -> Integers:
     """Stable sort of `order` by key[order], O(n)."""
     position = np.zeros(n_keys + 1, np.int64)
@@ -38,13 +76,17 @@ def counting_sort(key: Integers, order: Integers, n_keys: int) -> Integers:
 @njit(cache=True, nogil=True)
 def event_ranges(
     stratum: Integers, rank: Integers, event: NDArray[np.bool_]
-) -> tuple[Integers, Integers, Integers, Integers]:
-    """Range of event times of each sorted row when nobody enters late; the event times."""
+) -> tuple[Integers, Integers, Integers, Integers, Integers]:
+    """Range of event times of each sorted row when nobody enters late.
+
+    And of each event time its rank, its stratum and the first event time of that stratum.
+    """
     n = len(rank)
     first = np.empty(n, np.int32)
     last = np.empty(n, np.int32)
     time_rank = np.empty(n, np.int64)
     time_stratum = np.empty(n, np.int64)
+    openings = np.empty(n, np.int32)
     K = 0
     opening = 0
     i = 0
@@ -59,12 +101,26 @@ def event_ranges(
         if any_event:
             time_rank[K] = rank[i]
             time_stratum[K] = stratum[i]
+            openings[K] = opening
             K += 1
         while i < j:
             first[i] = opening
             last[i] = K
             i += 1
-    return first, last, time_rank[:K].copy(), time_stratum[:K].copy()
+    return first, last, time_rank[:K].copy(), time_stratum[:K].copy(), openings[:K].copy()
+
+
+@njit(cache=True, nogil=True)
+def tallies(
+    last: Integers, event: NDArray[np.bool_], weight: Floats, K: int
+) -> tuple[Integers, Floats]:
+    """Number of events and their summed weights at each of K event times."""
+    deaths, death_weight = np.zeros(K, np.int64), np.zeros(K)
+    for i in range(len(last)):
+        if event[i]:
+            deaths[last[i] - 1] += 1
+            death_weight[last[i] - 1] += weight[i]
+    return deaths, death_weight
 
 
 @njit(cache=True, nogil=True)
@@ -116,14 +172,16 @@ def stratum_means(
 
 
 @njit(cache=True, nogil=True)
-def mean_squares(X: Floats, mean: Floats, code: Integers) -> Floats:
-    """Mean square of each column about its stratum means."""
+def column_scales(X: Floats, mean: Floats, code: Integers) -> Floats:
+    """Powers of two near the columns' standard deviations; 1 for a constant column."""
     n, p = X.shape
     total = np.zeros(p)
     for i in range(n):
         for j in range(p):
             total[j] += (X[i, j] - mean[code[i], j]) ** 2
-    return total / n
+    for j in range(p):
+        total[j] = 2.0 ** np.rint(0.5 * np.log2(total[j] / n)) if total[j] > 0.0 else 1.0
+    return total
 
 
 @njit(cache=True, nogil=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotri
+from scipy.linalg.lapack import dposv
 
 from longsurv.errors import LongsurvError
 from longsurv.inference import Draws, Optimum
@@ -46,7 +46,7 @@ def cox_estimate(
     design, names = spec.design, spec.design.fixed.names
     naive = _inverse(-optimum.hessian)
     reference = NormalReference(naive)
-    robust = design.cluster is not None or not _whole(design.weights)
+    robust = design.cluster is not None or not whole(design.weights)
     if robust:
         from longsurv.diagnostics.cox_residuals import robust_covariance
 
@@ -86,9 +86,9 @@ def cox_estimate(
     )
     flags = (
         *design_flags(design),
-        *_weightless(design),
+        *weightless_flag(design),
         *_separation(names, separated),
-        *(_few_events(design) if profile is None else _unbounded(fit)),
+        *(few_events_flag(design) if profile is None else _unbounded(fit)),
     )
     object.__setattr__(fit, "flags", flags)  # the profile's own flags need the fit
     return fit
@@ -96,11 +96,12 @@ def cox_estimate(
 
 def _inverse(information: np.ndarray) -> np.ndarray:
     """Inverse by Cholesky's factor, whatever the units; a pseudo-inverse if there is none."""
-    root, singular = dpotrf(information, lower=1)
-    if singular or not len(root):
-        return np.linalg.pinv(information, hermitian=True)
-    inverse, _ = dpotri(root, lower=1)
-    return np.tril(inverse) + np.tril(inverse, -1).T
+    if len(information):
+        # not dpotri, of which OpenBLAS makes threads however small the matrix
+        _, inverse, singular = dposv(information, np.eye(len(information)))
+        if not singular:
+            return 0.5 * (inverse + inverse.T)
+    return np.linalg.pinv(information, hermitian=True)
 
 
 def _profile(data: cox.CoxData, optimum: Optimum, penalty: str | None) -> Profile:
@@ -114,11 +115,13 @@ def _profile(data: cox.CoxData, optimum: Optimum, penalty: str | None) -> Profil
     return Profile(penalised, optimum, lacking_curvature(penalised, optimum))
 
 
-def _whole(weights: np.ndarray | None) -> bool:
+def whole(weights: np.ndarray | None) -> bool:
+    """Whether the weights may be counts of patients."""
     return weights is None or bool((weights == np.round(weights)).all())
 
 
-def _weightless(design: Any) -> tuple[str, ...]:
+def weightless_flag(design: Any) -> tuple[str, ...]:
+    """What to say of rows that weigh nothing."""
     if not design.n_weightless:
         return ()
     return (f"{design.n_weightless} rows of weight 0 were left out.",)
@@ -151,7 +154,8 @@ def _unbounded(fit: SurvivalEstimate) -> tuple[str, ...]:
     return tuple(flags)
 
 
-def _few_events(design: Any) -> tuple[str, ...]:
+def few_events_flag(design: Any) -> tuple[str, ...]:
+    """What to say of fewer than ten events a coefficient."""
     events, p = design.n_events, max(len(design.fixed.names), 1)
     if events >= 10 * p:
         return ()
@@ -190,16 +194,17 @@ def cox_posterior(
         f"{design.n_events} events",
         flags=(
             *design_flags(design),
-            *_weightless(design),
-            *_few_events(design),
-            *_powered(design),
+            *weightless_flag(design),
+            *few_events_flag(design),
+            *powered(design),
             *sampling_flags(draws),
         ),
         data=data,
     )
 
 
-def _powered(design: Any) -> tuple[str, ...]:
+def powered(design: Any) -> tuple[str, ...]:
+    """What to say of weights and clusters in a posterior."""
     if design.weights is None and design.cluster is None:
         return ()
     return (

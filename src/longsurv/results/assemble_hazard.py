@@ -14,7 +14,7 @@ from longsurv.inference.profile import Profile, lacking_curvature
 from longsurv.likelihood import hazard as hz
 from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags, sampling_flags
-from longsurv.results.assemble_cox import _few_events, _powered, _weightless, _whole
+from longsurv.results.assemble_cox import few_events_flag, powered, weightless_flag, whole
 from longsurv.results.contrasts import label
 from longsurv.results.hazard import HazardEstimate, HazardPosterior
 from longsurv.results.hazard_curves import describe
@@ -53,7 +53,7 @@ def hazard_estimate(
     inverse = np.linalg.pinv(-optimum.hessian, hermitian=True)
     jacobian = hz.derivative(data, theta, s)
     natural = hz.natural(data, theta[None, :], s)[0]
-    robust = design.cluster is not None or not _whole(design.weights)
+    robust = design.cluster is not None or not whole(design.weights)
     edf = float(len(theta))
     if smoothing is not None:
         edf -= float(np.trace(inverse[p + 1 :, p + 1 :]))  # what the penalty alone would hold
@@ -108,11 +108,11 @@ def hazard_estimate(
     object.__setattr__(fit, "method", ", ".join(words))
     flags = (
         *design_flags(design),
-        *_weightless(design),
+        *weightless_flag(design),
         *_separation(hazard.names, separated),
         *_changing(hazard),
         *_shape(smoothing),
-        *(_few_events(design) if profile is None else _unbounded(fit)),
+        *(few_events_flag(design) if profile is None else _unbounded(fit)),
         *(() if optimum.converged else (f"Not a maximum: {optimum.status}.",)),
     )
     object.__setattr__(fit, "flags", flags)  # the profile's own flags need the fit
@@ -214,8 +214,8 @@ def hazard_posterior(
         method="",
         flags=(
             *design_flags(design),
-            *_weightless(design),
-            *_powered(design),
+            *weightless_flag(design),
+            *powered(design),
             *_changing(hazard),
             *sampling_flags(draws),
         ),

@@ -329,7 +329,7 @@ class SurvivalPosterior(Posterior):
 
 
 def exponentiated(table: pd.DataFrame, **last: Any) -> pd.DataFrame:
-    """Hazard ratios with their limits from a tidy table of their logarithms, and what comes last."""
+    """Hazard ratios with their limits from a tidy table of logarithms, and what comes last."""
     return pd.DataFrame(
         {
             "term": table["term"],
