@@ -35,7 +35,14 @@ from longsurv.inference.density import LogDensity
 from longsurv.likelihood import joint
 from longsurv.models.cox import CoxPH
 from longsurv.models.glmm import GLMM
-from longsurv.models.joint_parts import build_arrays, build_design, causes_of, markers_of
+from longsurv.models.hazard import Hazard
+from longsurv.models.joint_parts import (
+    build_arrays,
+    build_design,
+    causes_of,
+    formula_of,
+    markers_of,
+)
 from longsurv.models.joint_priors import JointPriors, Smoothing, joint_priors
 from longsurv.models.joint_start import climb, link_sd, markers_alone, start
 from longsurv.models.joint_twin import twin
@@ -49,7 +56,8 @@ __all__ = ["JointModel", "Link", "Links", "area", "slope", "value"]
 CURRENT_VALUE = value()
 USUAL_SMOOTHING = Smoothing()
 ENTRIES = ("at_risk", "population")
-LARGEST_Q_WITH_NODES = 3
+LARGEST_Q_WITH_NODES = 4
+"""Three nodes for each of four effects cost twice as much as one; of six, ten times as much."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +70,9 @@ class JointModel:
         Their formulas and data are used, each with one random term, all grouped by the same column;
         a GLMM is of family "censored". In a sequence a marker is called after the variable of its
         response ("bili" for log(bili)); a mapping names them.
-    event : CoxPH, or a sequence or mapping of them
-        Formula and data are used, one row a patient, with the column that the markers group by.
+    event : CoxPH or Hazard, or a sequence or mapping of them
+        Formula and data are used, one row a patient, with the column that the markers group by; the
+        baseline hazard is stated here.
         Several are competing causes with the same patients and times, in a sequence called after
         their event's column.
     time : str
@@ -81,7 +90,7 @@ class JointModel:
     n_knots : int, optional
         How many; 5 for splines and 6 for pieces by default, fewer with few events.
     nodes : int, optional
-        Gauss-Hermite nodes a random effect: by default 3 for up to three effects a patient, and 1,
+        Gauss-Hermite nodes a random effect: by default 3 for up to four effects a patient, and 1,
         Laplace's approximation, for more. `JointEstimate.node_convergence` shows the error.
     entry : {"at_risk", "population"}
         Whom the random effects' distribution describes when patients enter late.
@@ -95,7 +104,7 @@ class JointModel:
     """
 
     marker: LMM | GLMM | Sequence[LMM | GLMM] | Mapping[str, LMM | GLMM]
-    event: CoxPH | Sequence[CoxPH] | Mapping[str, CoxPH]
+    event: CoxPH | Hazard | Sequence[CoxPH | Hazard] | Mapping[str, CoxPH | Hazard]
     time: str
     link: Wanted = CURRENT_VALUE
     baseline: str | Mapping[str, str] = "spline"
@@ -117,26 +126,14 @@ class JointModel:
         return markers_of(self.marker)
 
     @cached_property
-    def causes(self) -> dict[str, CoxPH]:
+    def causes(self) -> dict[str, CoxPH | Hazard]:
         """The causes of the event by name."""
         return causes_of(self.event)
 
     @property
     def formula(self) -> str:
         """All parts of the model in one line."""
-        parts = [spec.formula for spec in (*self.markers.values(), *self.causes.values())]
-        names = list(self.markers), list(self.causes)
-        links = []
-        for cause, by_marker in zip(names[1], links_of(self.link, *names), strict=True):
-            terms = [
-                f"{link}[{marker}]" if len(names[0]) > 1 else str(link)
-                for marker, of in zip(names[0], by_marker, strict=True)
-                for link in of
-            ]
-            head = f"{cause}: " if len(names[1]) > 1 else ""
-            links.append(head + (" + ".join(terms) or "no link"))
-        base = self.baseline if isinstance(self.baseline, str) else dict(self.baseline)
-        return "; ".join([*parts, *links, f"{base} baseline"])
+        return formula_of(self)
 
     @cached_property
     def design(self) -> JointDesign:

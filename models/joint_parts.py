@@ -19,6 +19,7 @@ from longsurv.errors import LongsurvError
 from longsurv.likelihood import joint
 from longsurv.models.cox import CoxPH
 from longsurv.models.glmm import GLMM
+from longsurv.models.hazard import Hazard
 from longsurv.models.lmm import LMM
 
 if TYPE_CHECKING:
@@ -59,14 +60,34 @@ def markers_of(given: Any) -> dict[str, LMM | GLMM]:
     return _named(given, (LMM, GLMM), "marker", name_of)
 
 
-def causes_of(given: Any) -> dict[str, CoxPH]:
+def causes_of(given: Any) -> dict[str, CoxPH | Hazard]:
     """The causes of the event by name."""
 
-    def name_of(spec: CoxPH) -> str:
+    def name_of(spec: CoxPH | Hazard) -> str:
         surv = re.match(r"\s*Surv\((.*?)\)", spec.formula)
         return surv.group(1).split(",")[-1].strip() if surv else spec.formula
 
-    return _named(given, (CoxPH,), "event", name_of)
+    out = _named(given, (CoxPH, Hazard), "event", name_of)
+    if varying := [v for spec in out.values() for v in getattr(spec, "time_varying", ())]:
+        raise LongsurvError(f"a joint model has no time-varying hazard ratios; got {varying}")
+    return out
+
+
+def formula_of(spec: JointModel) -> str:
+    """All parts of a model in one line."""
+    markers, causes = list(spec.markers), list(spec.causes)
+    links = []
+    for cause, by_marker in zip(causes, links_of(spec.link, markers, causes), strict=True):
+        terms = [
+            f"{link}[{marker}]" if len(markers) > 1 else str(link)
+            for marker, of in zip(markers, by_marker, strict=True)
+            for link in of
+        ]
+        head = f"{cause}: " if len(causes) > 1 else ""
+        links.append(head + (" + ".join(terms) or "no link"))
+    parts = [one.formula for one in (*spec.markers.values(), *spec.causes.values())]
+    base = spec.baseline if isinstance(spec.baseline, str) else dict(spec.baseline)
+    return "; ".join([*parts, *links, f"{base} baseline"])
 
 
 def build_design(spec: JointModel) -> JointDesign:

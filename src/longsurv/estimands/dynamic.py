@@ -27,7 +27,7 @@ from longsurv.errors import DataError, FormulaError, LongsurvError
 from longsurv.likelihood import joint
 
 LEAST_NODES = 7
-MOST_POINTS = 2500
+MOST_POINTS = 625
 LEAST_PIECES, POINTS_A_PIECE = 4, 5
 """Of the integral over time behind an incidence."""
 

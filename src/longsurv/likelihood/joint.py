@@ -18,19 +18,14 @@ Rizopoulos (2012), Joint Models for Longitudinal and Time-to-Event Data; Henders
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from longsurv.likelihood.joint_data import (
-    CauseData,
-    Censored,
-    JointData,
-    LinkData,
-    MarkerData,
-    Truncation,
-    marker_data,
-)
+from longsurv.likelihood.joint_data import CauseData, Censored, LinkData, MarkerData, marker_data
 from longsurv.likelihood.joint_kernel import kernel
+from longsurv.likelihood.joint_layout import KernelData, kernel_data
 
 __all__ = [
     "CauseData",
@@ -48,6 +43,75 @@ __all__ = [
 
 LOG_2PI = math.log(2.0 * math.pi)
 VALUES, GRADIENT, MOMENTS = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class JointData:
+    """Arrays of the joint model of N patients.
+
+    Attributes
+    ----------
+    markers : tuple of MarkerData
+    causes : tuple of CauseData
+    nodes, index, log_weight : ndarray
+        Gauss-Hermite rule in as many dimensions as there are random effects
+        (`longsurv.design.quadrature.normal_grid`).
+    truncation : Truncation or None
+        Patients whose likelihood is that given survival to their entry.
+    """
+
+    markers: tuple[MarkerData, ...]
+    causes: tuple[CauseData, ...]
+    nodes: np.ndarray
+    index: np.ndarray
+    log_weight: np.ndarray
+    truncation: Truncation | None = None
+
+    @cached_property
+    def p(self) -> int:
+        """Fixed effects of all markers."""
+        return sum(marker.p for marker in self.markers)
+
+    @cached_property
+    def q(self) -> int:
+        """Random effects a patient."""
+        return sum(marker.q for marker in self.markers)
+
+    @cached_property
+    def n_patients(self) -> int:
+        """Number of patients."""
+        return len(self.causes[0].event)
+
+    @cached_property
+    def n_marker(self) -> int:
+        """Number of parameters of the markers, the first of theta."""
+        return self.p + len(self.markers) + self.q + self.q * (self.q - 1) // 2
+
+    @cached_property
+    def n_theta(self) -> int:
+        """Length of the parameter vector."""
+        return self.n_marker + sum(sum(cause.sizes) for cause in self.causes)
+
+    @cached_property
+    def kernel(self) -> KernelData:
+        """What the compiled kernel takes."""
+        return kernel_data(self)
+
+
+@dataclass(frozen=True)
+class Truncation:
+    """Patients who came under observation late.
+
+    Attributes
+    ----------
+    who : ndarray of int, shape (L,)
+        Their positions.
+    data : JointData
+        Of L patients without measured values, followed without event from 0 to their entry.
+    """
+
+    who: np.ndarray
+    data: JointData
 
 
 def _residual_map(data: JointData, theta: np.ndarray) -> np.ndarray:

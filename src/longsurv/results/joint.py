@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,15 +14,13 @@ from longsurv.errors import LongsurvError
 from longsurv.likelihood import joint
 from longsurv.results.columns import draw_columns, normal_columns, ranef_table
 from longsurv.results.estimate import Estimate, check_level
+from longsurv.results.joint_association import OfTerm, association_table, changes
 from longsurv.results.mixed import VarianceEstimate
 from longsurv.results.posterior import Posterior, summarise
 
 COMPONENTS = ("fixed", "marker", "event", "baseline", "variance", "all")
 NODES = (1, 3, 5, 7, 9)
 LARGEST_GRID = 10_000
-DOUBLING = {"log(": np.log(2.0), "np.log(": np.log(2.0), "log2(": 1.0, "log10(": np.log10(2.0)}
-
-OfTerm = Callable[[str, float], float]
 
 
 def component_terms(design: JointDesign) -> dict[str, tuple[str, ...]]:
@@ -43,46 +41,6 @@ def _component(design: JointDesign, component: str) -> tuple[str, ...]:
     if component not in COMPONENTS:
         raise LongsurvError(f"component is one of {COMPONENTS}, not {component!r}")
     return component_terms(design)[component]
-
-
-def _per(design: JointDesign, link_sd: dict[str, float]) -> list[tuple[str, str, float]]:
-    """Sizes of change in which an association is told: term, words, size."""
-    out = []
-    for cause in design.causes:
-        for one in cause.associations:
-            marker = design.markers[one.marker]
-            of = f" of {marker.name}" if marker.prefix else ""
-            what = {
-                "value": f"current value{of}",
-                "slope": f"current slope{of} per unit of {design.time}",
-                "area": f"area under the curve{of}",
-            }[one.kind]
-            out.append((one.term, f"one unit more of the {what}", 1.0))
-            if one.column is None:
-                sd = link_sd[one.term]
-                out.append((one.term, f"one SD ({sd:.3g}) more of the {what}", sd))
-            response = marker.design.formula.response
-            size = next((s for head, s in DOUBLING.items() if response.startswith(head)), None)
-            if size is not None and one.kind == "value":
-                inside = response[response.index("(") + 1 : -1]
-                out.append((one.term, f"a doubling of {inside}", size))
-    return out
-
-
-def _association_table(
-    rows: list[tuple[str, str, float]], low: OfTerm, mid: OfTerm, high: OfTerm
-) -> pd.DataFrame:
-    """Hazard ratios in words, from functions of (term, size) for their logs and limits."""
-    records = []
-    for term, words, size in rows:
-        ratios = [float(np.exp(f(term, size))) for f in (mid, low, high)]
-        sentence = (
-            f"{words[0].upper()}{words[1:]} multiplies the hazard by {ratios[0]:.2f} "
-            f"({ratios[1]:.2f} to {ratios[2]:.2f})."
-        )
-        records.append((term, words, *ratios, sentence))
-    columns = ["term", "change", "hazard_ratio", "conf_low", "conf_high", "words"]
-    return pd.DataFrame(records, columns=columns)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -132,12 +90,12 @@ class JointEstimate(Estimate):
     def association(self, level: float = 0.95) -> pd.DataFrame:
         """Hazard ratios of the links per unit, per SD and, for a logged marker, per doubling."""
         table = super().tidy(level).set_index("term")
-        rows = _per(self.design, self.link_sd)
+        told = changes(self.design, self.link_sd)
 
         def of(column: str) -> OfTerm:
             return lambda term, size: size * table.loc[term, column]
 
-        return _association_table(rows, of("conf_low"), of("estimate"), of("conf_high"))
+        return association_table(told, of("conf_low"), of("estimate"), of("conf_high"))
 
     def node_convergence(self, nodes: Sequence[int] | None = None) -> pd.DataFrame:
         """Log-likelihood at the estimate with different numbers of Gauss-Hermite nodes.
@@ -305,7 +263,7 @@ class JointPosterior(Posterior):
     def association(self, level: float = 0.95) -> pd.DataFrame:
         """Hazard ratios of the links; see `JointEstimate.association`."""
         check_level(level)
-        rows = _per(self.design, self.link_sd)
+        told = changes(self.design, self.link_sd)
 
         def quantile(p: float) -> OfTerm:
             return lambda term, size: size * float(np.quantile(self.samples[term], p))
@@ -313,7 +271,7 @@ class JointPosterior(Posterior):
         def mean(term: str, size: float) -> float:
             return size * float(self.samples[term].mean())
 
-        return _association_table(rows, quantile(0.5 - level / 2), mean, quantile(0.5 + level / 2))
+        return association_table(told, quantile(0.5 - level / 2), mean, quantile(0.5 + level / 2))
 
     def predict(
         self,
