@@ -30,7 +30,7 @@ from longsurv import priors as pr
 from longsurv.design.joint import JointDesign
 from longsurv.design.links import Link, Links, Wanted, area, links_of, slope, value
 from longsurv.errors import EstimationError, LongsurvError
-from longsurv.inference import Optimum, added, sample, whiten
+from longsurv.inference import Optimum, added, sample_posterior
 from longsurv.inference.density import LogDensity
 from longsurv.likelihood import joint
 from longsurv.models.cox import CoxPH
@@ -206,9 +206,17 @@ class JointModel:
         """
         data, stack = self.statistics, self.prior_stack(priors, eta, smoothing)
         log_posterior = added(partial(joint.loglik, data), stack.value_and_gradient)
-        mode = self._climb(log_posterior)
-        whitening = whiten(mode.x, mode.hessian)
-        drawn = sample(log_posterior, whitening, draws=draws, tune=tune, chains=chains, seed=seed)
+        mode, drawn = sample_posterior(
+            log_posterior,
+            self._climb(log_posterior).x,
+            deviations=stack.marker.deviations,
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            seed=seed,
+        )
+        if drawn is None:
+            raise EstimationError(f"{self.formula!r} cannot be sampled: {mode.status}")
         return joint_posterior(self, data, stack, mode, drawn)
 
     def to_pymc(

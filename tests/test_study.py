@@ -272,8 +272,9 @@ def test_the_hash_is_of_the_values_not_the_order_of_columns(study: Study) -> Non
 def test_tables_are_dataframes_by_name(results: StudyResults) -> None:
     expected = {
         "flow", "baseline", "measurements", "simple_baseline", "simple_changes", "simple_mortality",
-        "changes", "hazard_ratios", "comparison", "convergence", "checks", "priors", "models",
-        "versions",
+        "changes", "adjustments", "shrunken", "scores", "hazard_ratios", "mortality_methods",
+        "prior_grid", "cumulative_incidence", "tipping", "comparison", "convergence", "checks",
+        "priors", "models", "versions",
     }  # fmt: skip
     assert set(results.tables) == expected
     assert all(isinstance(table, pd.DataFrame) for table in results.tables.values())

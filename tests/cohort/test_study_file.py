@@ -114,7 +114,9 @@ def test_a_study_is_read(study: Path) -> None:
         "censored",
         "phase",
     ]
-    assert read.models == ModelSettings("phase * arm + (1 | id)", "arm")
+    assert read.models == ModelSettings(
+        "phase * arm + (1 | id)", "arm", joint_trajectory="day * arm + (day | id)"
+    )
     assert read.sampling == SamplingSettings(1000, 2, 1)
     assert read.path == study
     assert len(read_cohort(study).patients) == 4
@@ -124,8 +126,19 @@ def test_settings_of_models_and_sampling(study: Path) -> None:
     edit(study, "[study]", '[models]\nmortality = "arm + age"\n[sampling]\nseed = 7\n[study]')
     edit(study, "[phases]\nbaseline = 1\nafter = [4, 7]", "")
     read = read_study(study)
-    assert read.models == ModelSettings("day * arm + (day | id)", "arm + age")
+    over_time = "day * arm + (day | id)"
+    assert read.models == ModelSettings(over_time, "arm + age", joint_trajectory=over_time)
     assert read.sampling == SamplingSettings(1000, 2, 7)
+
+
+def test_markers_of_joint_models_are_the_studys(study: Path) -> None:
+    edit(study, "[study]", '[models]\njoint = ["crp"]\n[study]')
+    assert read_study(study).models.joint == ("crp",)
+    edit(study, 'joint = ["crp"]', 'joint = ["cpr", "x"]')
+    with pytest.raises(DataError) as raised:
+        read_study(study)
+    assert 'joint names "cpr", no marker of the study; did you mean "crp"?' in str(raised.value)
+    assert 'joint names "x"' in str(raised.value)
 
 
 def test_a_missing_code_and_an_empty_row_are_no_data(study: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 
-from longsurv.design.fixed import _independent_columns, fixed_design, response
+from longsurv.design.fixed import fixed_design, independent_columns, response
 from longsurv.errors import DataError, FormulaError
 
 
@@ -158,7 +158,7 @@ class TestDependence:
     @pytest.mark.parametrize("unit", [1.0, 1e-145, 1e120])
     def test_a_multiple_in_any_unit(self, data, unit):
         x = unit * data[["y", "x", "pre-dose"]].to_numpy()
-        assert list(_independent_columns(np.hstack([x, 3.0 * x[:, [1]]]))) == [True] * 3 + [False]
+        assert list(independent_columns(np.hstack([x, 3.0 * x[:, [1]]]))) == [True] * 3 + [False]
 
     @settings(max_examples=40, deadline=None)
     @given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 1e3, 1e6]), st.booleans())
@@ -173,7 +173,7 @@ class TestDependence:
         for column in X.T:
             expected.append(_rank([*kept, column]) > len(kept))
             kept += [column] if expected[-1] else []
-        assert list(_independent_columns(X, beside_constant=constant)) == expected
+        assert list(independent_columns(X, beside_constant=constant)) == expected
 
     def test_order_of_rows_does_not_matter(self, data):
         design, _ = fixed_design("drug * x + I(x - 7)", data)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from joint_cohorts import Truth, joint, simulated
+from joint_cohorts import Truth, joint, simulated, two_markers, with_second_marker
 
 from longsurv.errors import LongsurvError
 from longsurv.estimands.joint_effects import joint_effects
-from longsurv.models import value
+from longsurv.likelihood.covariance import covariance
+from longsurv.models import CoxPH, value
 
 HORIZON = 4.0
 
@@ -109,6 +110,27 @@ def test_more_nodes_change_nothing(fit):
     n = len(fit.design.labels)
     coarse = module.standardised(data, fit.theta[None], n)
     assert coarse == pytest.approx(module.standardised(fine, fit.theta[None], n), abs=2e-5)
+
+
+def test_two_markers_against_monte_carlo(cohort):
+    rng = np.random.default_rng(2)
+    second = with_second_marker(rng, cohort[0])
+    fit = two_markers(*cohort[:1], second, CoxPH("Surv(stop, event) ~ treated", cohort[1])).fit()
+    theta, design, data = fit.params, fit.design, fit.data
+    tau = np.exp(fit.theta[data.p + 2 : data.p + 5])
+    D = covariance(tau, fit.theta[data.p + 5 : data.n_marker])
+    b = rng.multivariate_normal(np.zeros(3), D, 40_000)
+    grid = np.linspace(0, HORIZON, 301)
+    expected = []
+    for d, m in ((0, 0), (1, 0), (1, 1)):
+        drift = theta["y.t"] + theta["y.t:treated"] * m + b[:, 1:2]
+        y = theta["y.Intercept"] + b[:, :1] + drift * grid - design.markers[0].curve.mean
+        z = theta["z.Intercept"] + theta["z.treated"] * m + b[:, 2:] - design.markers[1].curve.mean
+        log_h = theta["baseline.log_hazard"] + theta["event.treated"] * (d - 0.5)
+        log_h = log_h + theta["assoc.value[y]"] * y + theta["assoc.value[z]"] * z
+        expected.append(np.exp(-np.trapezoid(np.exp(log_h), grid, axis=1)).mean())
+    got = joint_effects(fit, "treated", HORIZON, draws=5).table["estimate"]
+    assert got[3:6].to_numpy() == pytest.approx([expected[k] for k in (0, 1, 2)], abs=0.008)
 
 
 def test_an_interaction_has_no_single_hazard_ratio(cohort):

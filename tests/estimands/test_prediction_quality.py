@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from joint_cohorts import joint, simulated
+from joint_cohorts import joint, simulated, two_markers, with_second_marker
 
 from longsurv.errors import LongsurvError
 from longsurv.estimands.prediction_measures import (
@@ -109,6 +109,21 @@ def test_censoring_distribution_against_lifelines():
     times = np.linspace(0.2, 5.0, 40)
     expected = curve.survival_function_at_times(times).to_numpy()
     assert uncensored_before(design.exit, design.status, times) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("start", [0, 100])
+@pytest.mark.parametrize("horizon", [250, 365])
+def test_against_risk_regression(data, reference, start, horizon):
+    """R's riskRegression, on daily times with events and censorings at the same day."""
+    lung = data("lung")
+    score = -0.2 + 0.04 * (lung["age"] - 62) + 0.8 * (lung["sex"] == 1)
+    risk = (1 / (1 + np.exp(-score))).to_numpy()
+    one = outcomes(follow_up(lung["time"], lung["status"]), start, horizon - start)
+    mine, model = risk[one.labels], f"lung {start} {horizon}"
+    null = brier(one, np.full(len(mine), one.observed_risk()))
+    assert auc(one, mine) == pytest.approx(reference("prediction_quality", model, "auc"))
+    assert brier(one, mine) == pytest.approx(reference("prediction_quality", model, "brier"))
+    assert null == pytest.approx(reference("prediction_quality", model, "brier", "null"))
 
 
 def test_weights_sum_to_the_patients_and_undo_censoring():
@@ -252,7 +267,20 @@ def test_what_cannot_be_judged_is_said(model, fit):
         prediction_quality(fit, [1.0], 1.0, folds=1)
     with pytest.raises(LongsurvError, match="takes a joint model, not a LMM"):
         prediction_quality(model.marker, [1.0], 1.0)
-    second = replace(model.marker, formula="y2 ~ t + (1 | id)",
-                     data=model.marker.data.assign(y2=1.0))  # fmt: skip
-    with pytest.raises(LongsurvError, match="several markers"):
-        prediction_quality(replace(model, marker=[model.marker, second]), [1.0], 1.0)
+    event = model.event
+    other = replace(event, data=event.data.assign(event=1 - event.data["event"]))
+    with pytest.raises(LongsurvError, match="competing causes"):
+        prediction_quality(replace(model, event={"death": event, "home": other}), [1.0], 1.0)
+
+
+def test_two_markers_predict_together(model):
+    rows = model.marker.data
+    second = with_second_marker(np.random.default_rng(1), rows[rows["id"] != 103])
+    spec = two_markers(rows, second, {"death": model.event})
+    fit = spec.fit()
+    got = prediction_quality(fit, [1.0], 2.0, folds=2, resamples=10)
+    mine = {"y": rows.query("id == 101 and t <= 1"), "z": second.query("id == 101 and t <= 1")}
+    expected = 1 - fit.predict_survival(mine, at=1.0, times=[3.0], draws=2)["estimate"].item()
+    said = got.predictions.set_index("id").loc[101, "apparent"]
+    assert said == pytest.approx(expected, rel=1e-9)
+    assert got.predictions[["apparent", "cross_validated"]].notna().all(axis=None)

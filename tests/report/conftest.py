@@ -40,6 +40,14 @@ def make_cohort(*, swap: bool = False, by_phase: bool = True, randomised: bool =
             rows.append((k, day, "flat", 2.0))
             if not after:
                 rows.append((k, day, "once", rng.normal(10, 1)))
+    # From numbers of its own, so that the other markers keep theirs.
+    other = np.random.default_rng(8)
+    severity = other.normal(4.0, 1.5, n)
+    for k in range(n):
+        for day in (1.0, 4.0):
+            fall = 0.8 * treated[k] * (day > 1)
+            score = np.clip(severity[k] - fall + other.normal(0, 1.2), 0, 8)
+            rows.append((k, day, "dic", score.round()))
     measurements = pd.DataFrame(rows, columns=["k", "day", "marker", "value"])
     measurements["id"] = [f"P{k:02d}" for k in measurements["k"]]
     schema = Schema(
@@ -49,8 +57,9 @@ def make_cohort(*, swap: bool = False, by_phase: bool = True, randomised: bool =
         phases=(Phase("before", 1, 1), Phase("after", 4, 7)) if by_phase else (),
     )  # fmt: skip
     markers = [
-        Marker("crp", "CRP", "mg/dL", transform="log", direction="lower"),
-        Marker("plt", "Platelets", "10^9/L", direction="higher"),
+        Marker("crp", "CRP", "mg/dL", transform="log", direction="lower", family="answers"),
+        Marker("plt", "Platelets", "10^9/L", direction="higher", family="answers"),
+        Marker("dic", "DIC score", "points", direction="lower", family="answers", positive=4),
         Marker("flat", HOSTILE),
         Marker("once", "Measured once", "ug/mL"),
     ]

@@ -90,3 +90,20 @@ def joint(
         baseline=baseline,
         **more,
     )
+
+
+def with_second_marker(rng: np.random.Generator, rows: pd.DataFrame) -> pd.DataFrame:
+    """Measurements (id, t, z, treated) of a second marker, every other visit, flat over time."""
+    some = rows.iloc[::2].drop(columns="y")
+    own = pd.Series(0.6 * rng.normal(size=rows["id"].nunique()), index=rows["id"].unique())
+    z = own.loc[some["id"]].to_numpy() + 0.5 * some["treated"] + 0.3 * rng.normal(size=len(some))
+    return some.assign(z=z)
+
+
+def two_markers(rows: pd.DataFrame, second: pd.DataFrame, event, **more) -> JointModel:
+    """Both markers in one model; `event` as `JointModel` takes it."""
+    markers = {
+        "y": LMM("y ~ t + t:treated + (t | id)", data=rows),
+        "z": LMM("z ~ treated + (1 | id)", data=second),
+    }
+    return JointModel(markers, event, time="t", **{"baseline": "exponential"} | more)

@@ -72,7 +72,7 @@ class Marker:
         if not _is_number(self.positive):
             return [f"positive must be a number, the cut-off, not {show(self.positive)}"]
         limit = self.lower_limit
-        if _is_number(limit) and self.positive < limit:
+        if limit is not None and _is_number(limit) and self.positive < limit:
             return [
                 f"positive is {self.positive:g}, below lower_limit ({limit:g}): of a value below"
                 " the detection limit nobody can say whether it is positive"

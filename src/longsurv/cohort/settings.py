@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,12 @@ TABLES: dict[str, dict[str, Key]] = {
     },
     "phases": {},
     "markers": {},
-    "models": {"trajectory": _TEXT, "mortality": _TEXT},
+    "models": {
+        "trajectory": _TEXT,
+        "mortality": _TEXT,
+        "joint": Key("a list of text"),
+        "joint_trajectory": _TEXT,
+    },
     "sampling": {
         "draws": Key("a whole number, 1 or more"),
         "chains": Key("a whole number, 1 or more"),
@@ -135,7 +140,7 @@ _SCHEMA_NAMES = {
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """Right-hand sides of the two models' formulas.
+    """Right-hand sides of the models' formulas.
 
     Parameters
     ----------
@@ -143,10 +148,17 @@ class ModelSettings:
         Of each marker, e.g. ``"phase * treatment + (1 | patient)"``.
     mortality : str
         Of the hazard, e.g. ``"treatment"``.
+    joint : tuple of str
+        Markers to be modelled together with the outcome, each in its own joint model.
+    joint_trajectory : str
+        Of a marker in its joint model, in the measurement time: the hazard depends on the curve
+        between measurements, so a phase will not do.
     """
 
     trajectory: str
     mortality: str
+    joint: tuple[str, ...] = ()
+    joint_trajectory: str = ""
 
 
 @dataclass(frozen=True)
@@ -211,6 +223,7 @@ def read_study(path: str | Path) -> StudyFile:
     tables = _check_tables(given, path.name, problems)
     markers = _read_markers(tables["markers"], path.name, problems)
     phases = _read_phases(tables["phases"], path.name, problems)
+    _check_joint(tables["models"], markers, path.name, problems)
     # With a key missing or mistyped the schema would only repeat it in other words.
     schema = None if problems.texts else _read_schema(tables, phases, path.name, problems)
     problems.raise_if_any()
@@ -355,17 +368,29 @@ def _source(folder: Path, table: Mapping[str, Any], id_column: str) -> Source:
     return Source(folder / table["file"], id_column, missing=missing, **options)
 
 
-def _read_models(given: Mapping[str, str], schema: Schema) -> ModelSettings:
+def _check_joint(
+    given: Mapping[str, Any], markers: Sequence[Marker], file: str, problems: Problems
+) -> None:
+    known = [marker.name for marker in markers]
+    names = given.get("joint", ())
+    for name in names if isinstance(names, list) else ():
+        if name not in known:
+            near = suggest(name, known) or f"its markers are {show_list(known)}"
+            problems.add(
+                f"{file}: [models] joint names {show(name)}, no marker of the study; {near}"
+            )
+
+
+def _read_models(given: Mapping[str, Any], schema: Schema) -> ModelSettings:
     """Fill in the models a study file leaves out: what differs between the groups over time."""
     patient, treatment = _quote(schema.patient), _quote(schema.treatment)
-    time = _quote(schema.time)
+    over_time = f"{_quote(schema.time)} * {treatment} + ({_quote(schema.time)} | {patient})"
     default = ModelSettings(
-        trajectory=f"phase * {treatment} + (1 | {patient})"
-        if schema.phases
-        else f"{time} * {treatment} + ({time} | {patient})",
+        trajectory=f"phase * {treatment} + (1 | {patient})" if schema.phases else over_time,
         mortality=treatment,
+        joint_trajectory=over_time,
     )
-    return replace(default, **given)
+    return replace(default, **given | {"joint": tuple(given.get("joint", ()))})
 
 
 def _quote(name: str) -> str:

@@ -1,8 +1,8 @@
 """Residuals of the two submodels of a joint model, with the random effects integrated out.
 
-Marker: y - X beta - Z E[b | data] (conditional) and y - X beta (marginal), as they are and over the
-standard deviations of the model. Those who die early have few: a trend in the marginal residuals of
-late visits is what informative dropout looks like, not a fault of the model.
+Markers: y - X beta - Z E[b | data] (conditional) and y - X beta (marginal), as they are and over
+the standard deviations of the model. Those who die early have few: a trend in the marginal
+residuals of late visits is what informative dropout looks like, not a fault of the model.
 
 Event: with H_i(t | b) the cumulative hazard,
 
@@ -20,6 +20,7 @@ Rizopoulos (2012), Joint Models for Longitudinal and Time-to-Event Data, ch. 6; 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ import pandas as pd
 
 from longsurv.design.quadrature import normal_grid
 from longsurv.errors import LongsurvError
-from longsurv.estimands.joint_rows import one_marker_one_cause
+from longsurv.estimands.joint_rows import joint_spec
 from longsurv.likelihood import joint
 from longsurv.likelihood.covariance import covariance
 
@@ -47,32 +48,34 @@ def marker_residuals(result: Any) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The patient, the time, observed, fitted (with the random effects), residual, standardised
-        (over sigma), marginal (residual from the mean curve), marginal_standardised (over the
-        square root of the diagonal of Z D Z' + sigma^2).
+        The patient, marker, the time, observed, fitted (with the random effects), residual,
+        standardised (over sigma), marginal (residual from the mean curve), marginal_standardised
+        (over the square root of the diagonal of Z D Z' + sigma^2).
     """
-    one_marker_one_cause(result, "marker_residuals")
+    joint_spec(result, "marker_residuals", markers=True, causes=True)
     design, data, theta = result.design, result.data, point(result)
-    marker = design.markers[0]
-    X, y, Z, group = marker.design.fixed.X, marker.design.y, marker.design.Z, marker.group
     b, _ = joint.random_effects(data, theta)
     sigma, D = variances(data, theta)
-    marginal = y - X @ theta[: data.p]
-    residual = marginal - np.einsum("nq,nq->n", Z, b[group])
-    used = marker.measurements.iloc[marker.design.rows]
-    return pd.DataFrame(
-        {
+    tables = []
+    for k, (marker, (at_x, at_z)) in enumerate(zip(design.markers, places(data), strict=True)):
+        y, Z = marker.design.y, marker.design.Z
+        marginal = y - marker.design.fixed.X @ theta[at_x]
+        residual = marginal - np.einsum("nq,nq->n", Z, b[marker.group][:, at_z])
+        spread = np.sqrt(np.einsum("nq,qr,nr->n", Z, D[at_z, at_z], Z) + sigma[k] ** 2)
+        used = marker.measurements.iloc[marker.design.rows]
+        columns = {
             design.group_name: used[design.group_name].to_numpy(),
+            "marker": marker.name,
             design.time: used[design.time].to_numpy(dtype=float),
             "observed": y,
             "fitted": y - residual,
             "residual": residual,
-            "standardised": residual / sigma,
+            "standardised": residual / sigma[k],
             "marginal": marginal,
-            "marginal_standardised": marginal
-            / np.sqrt(np.einsum("nq,qr,nr->n", Z, D, Z) + sigma**2),
+            "marginal_standardised": marginal / spread,
         }
-    )
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)
 
 
 def event_residuals(result: Any) -> pd.DataFrame:
@@ -89,7 +92,7 @@ def event_residuals(result: Any) -> pd.DataFrame:
         The patient, entry, exit, event, expected (E[H | all data]), martingale, cox_snell,
         deviance (of cox_snell: signed so that a sample of the model is about symmetric).
     """
-    one_marker_one_cause(result, "event_residuals")
+    joint_spec(result, "event_residuals", markers=True)
     design, data, theta = result.design, result.data, point(result)
     event = design.status
     score = _score_of_level(design, data, theta)
@@ -155,10 +158,20 @@ def point(result: Any) -> np.ndarray:
     return np.asarray(result.draws.theta.reshape(-1, result.draws.theta.shape[-1]).mean(axis=0))
 
 
-def variances(data: joint.JointData, theta: np.ndarray) -> tuple[float, np.ndarray]:
-    """Residual SD and the covariance matrix of the random effects, of one marker."""
-    tau = np.exp(theta[data.p + 1 : data.p + 1 + data.q])
-    return float(np.exp(theta[data.p])), covariance(tau, theta[data.p + 1 + data.q : data.n_marker])
+def places(data: joint.JointData) -> list[tuple[slice, slice]]:
+    """Of each marker, where its coefficients are in theta and its effects among all effects."""
+    out, p, q = [], 0, 0
+    for marker in data.markers:
+        out.append((slice(p, p + marker.p), slice(q, q + marker.q)))
+        p, q = p + marker.p, q + marker.q
+    return out
+
+
+def variances(data: joint.JointData, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Residual SD of each marker, and the covariance matrix of all random effects (q, q)."""
+    first = data.p + len(data.markers)
+    tau = np.exp(theta[first : first + data.q])
+    return np.exp(theta[data.p : first]), covariance(tau, theta[first + data.q : data.n_marker])
 
 
 def level_shift(design: Any) -> np.ndarray:
@@ -196,57 +209,81 @@ def _innovations(
     Every stretch from one visit to the next makes two patients of the likelihood, censored at its
     ends, with the measurements until its start.
     """
-    marker, cause = design.markers[0], design.causes[0]
-    used = marker.measurements.iloc[marker.design.rows]
-    time = used[design.time].to_numpy(dtype=float)
+    cause, n = design.causes[0], len(some)
     place = np.full(len(design.labels), -1)
-    place[some] = np.arange(len(some))
-    mine = np.flatnonzero(place[marker.group] >= 0)
-    mine = mine[np.lexsort((time[mine], place[marker.group[mine]]))]
-    row_owner, row_time = place[marker.group[mine]], time[mine]
+    place[some] = np.arange(n)
+    rows = [_Rows.of(design, marker, place) for marker in design.markers]
     entry, exit = design.entry[some], design.exit[some]
-
-    inside = (row_time > entry[row_owner]) & (row_time < exit[row_owner])
-    starts = pd.DataFrame(
-        {
-            "owner": np.r_[np.arange(len(some)), row_owner[inside]],
-            "start": np.r_[entry, row_time[inside]],
-        }
-    )
-    starts = starts.drop_duplicates().sort_values(["owner", "start"])
+    starts = pd.DataFrame({"owner": np.arange(n), "start": entry})
+    visits = [pd.DataFrame({"owner": one.owner, "start": one.time}) for one in rows]
+    starts = pd.concat([starts, *visits]).drop_duplicates().sort_values(["owner", "start"])
     owner, start = starts["owner"].to_numpy(), starts["start"].to_numpy()
+    inside = (start >= entry[owner]) & (start < exit[owner])
+    owner, start = owner[inside], start[inside]
     stop = np.where(np.r_[owner[1:] != owner[:-1], True], exit[owner], np.r_[start[1:], 0.0])
 
-    n = len(owner)
-    twice, end = np.r_[owner, owner], np.r_[start, stop]
-    known = np.r_[start, start]
-    # Rows of each copy's patient, of which those until its start are known.
-    counts = np.bincount(row_owner, minlength=len(some))
-    offset = np.concatenate([[0], np.cumsum(counts)])
-    copy = np.repeat(np.arange(2 * n), counts[twice])
-    nth = np.arange(len(copy)) - np.repeat(
-        np.cumsum(counts[twice]) - counts[twice], counts[twice]
-    )  # fmt: skip
-    row = offset[twice[copy]] + nth
-    seen = row_time[row] <= known[copy]
-    copy, row = copy[seen], mine[row[seen]]
+    twice, end, known = np.r_[owner, owner], np.r_[start, stop], np.r_[start, start]
     # The hazard has no value at its origin, where survival is 1.
-    origin = np.zeros(len(some)) if design.from_zero else entry
+    origin = np.zeros(n) if design.from_zero else entry
     there = end > origin[twice]
-    end = np.where(there, end, exit[twice])
-    d, patient = marker.design, some[twice]
+    patient = some[twice]
     points = design.points(
-        cause, [marker.curve.patients.iloc[patient]], cause.rows.iloc[patient], origin[twice], end
+        cause,
+        [marker.curve.patients.iloc[patient] for marker in design.markers],
+        cause.rows.iloc[patient],
+        origin[twice],
+        np.where(there, end, exit[twice]),
     )
     copies = joint.JointData(
-        (
-            data.markers[0].of(
-                d.fixed.X[row], d.y[row], d.Z[row], copy, 2 * n, np.zeros(len(row), dtype=np.int64)
-            ),
+        tuple(
+            one.until(known, twice, n, marker.design, whole)
+            for one, marker, whole in zip(rows, design.markers, data.markers, strict=True)
         ),
-        (joint.CauseData(np.zeros(2 * n), cause.covariates[patient], **vars(points)),),
+        (joint.CauseData(np.zeros(len(twice)), cause.covariates[patient], **vars(points)),),
         **vars(normal_grid(max(LEAST_NODES, len(data.nodes)), data.q)),
     )
     logs = np.where(there, joint.log_survival_factors(copies, theta), 0.0)
-    steps = np.maximum(logs[:n] - logs[n:], 0.0)
-    return np.bincount(owner, weights=steps, minlength=len(some))
+    steps = np.maximum(logs[: len(owner)] - logs[len(owner) :], 0.0)
+    return np.bincount(owner, weights=steps, minlength=n)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Measurements of some patients by one marker, patient by patient in time.
+
+    Attributes
+    ----------
+    row : ndarray of int, shape (r,)
+        Their positions in the marker's design.
+    owner : ndarray of int, shape (r,)
+        Position of the patient among those chosen.
+    time : ndarray, shape (r,)
+    """
+
+    row: np.ndarray
+    owner: np.ndarray
+    time: np.ndarray
+
+    @classmethod
+    def of(cls, design: Any, marker: Any, place: np.ndarray) -> _Rows:
+        """Those of the patients with a place, shape (N,), of at least 0."""
+        used = marker.measurements.iloc[marker.design.rows]
+        time, owner = used[design.time].to_numpy(dtype=float), place[marker.group]
+        row = np.flatnonzero(owner >= 0)
+        row = row[np.lexsort((time[row], owner[row]))]
+        return cls(row, owner[row], time[row])
+
+    def until(
+        self, known: np.ndarray, owner: np.ndarray, n: int, design: Any, whole: joint.MarkerData
+    ) -> joint.MarkerData:
+        """Of copies of the patients `owner`, (c,), the measurements until `known`, (c,)."""
+        counts = np.bincount(self.owner, minlength=n)
+        each = counts[owner]
+        copy = np.repeat(np.arange(len(owner)), each)
+        nth = np.arange(len(copy)) - np.repeat(np.cumsum(each) - each, each)
+        at = (np.cumsum(counts) - counts)[owner[copy]] + nth
+        seen = self.time[at] <= known[copy]
+        copy, row = copy[seen], self.row[at[seen]]
+        exact = np.zeros(len(row), dtype=np.int64)
+        X, y, Z = design.fixed.X[row], design.y[row], design.Z[row]
+        return whole.of(X, y, Z, copy, len(owner), exact)

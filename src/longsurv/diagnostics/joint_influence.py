@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
-from longsurv.estimands.joint_rows import one_marker_one_cause
+from longsurv.estimands.joint_rows import joint_spec
 from longsurv.inference import hessian, maximise
 from longsurv.inference.density import LogDensity
 from longsurv.likelihood import joint
@@ -85,9 +85,9 @@ def joint_influence(fit: Any, terms: Sequence[str] | None = None) -> JointInflue
     Raises
     ------
     LongsurvError
-        For a posterior, an unknown term, or a model with several markers or competing causes.
+        For a posterior or an unknown term.
     """
-    one_marker_one_cause(fit, "joint_influence")
+    joint_spec(fit, "joint_influence", markers=True, causes=True, limits=True)
     if not hasattr(fit, "cov_theta"):
         raise LongsurvError("joint_influence takes a maximum-likelihood fit; use spec.fit()")
     design, names = fit.design, list(fit.design.theta_names)
@@ -100,7 +100,7 @@ def joint_influence(fit: Any, terms: Sequence[str] | None = None) -> JointInflue
     whole = joint.loglik(fit.data, fit.theta)[0]
     rows, tables = [], []
     for i, label in enumerate(design.labels):
-        mine = int((design.markers[0].group == i).sum())
+        mine = sum(int((marker.group == i).sum()) for marker in design.markers)
         theta, note = without_patient(fit, i)
         displacement = np.nan
         if theta is not None:
@@ -174,17 +174,18 @@ def _newton(density: LogDensity, x: np.ndarray, curvature: np.ndarray) -> np.nda
 
 def one_patient(design: Any, data: joint.JointData, i: int) -> joint.JointData:
     """The arrays of patient i alone, in the coordinates of all."""
-    marker = design.markers[0]
-    mine, d = marker.group == i, marker.design
-    rows = d.fixed.X[mine], d.y[mine], d.Z[mine]
-    zero = np.zeros(int(mine.sum()), dtype=np.int64)
-    values = data.markers[0].of(*rows, zero, 1, zero)
-    alone = _of(replace(data, markers=(values,), truncation=None), i)
+    values = []
+    for marker, whole in zip(design.markers, data.markers, strict=True):
+        mine, d = marker.group == i, marker.design
+        zero = np.zeros(int(mine.sum()), dtype=np.int64)
+        kind = zero if marker.kind is None else marker.kind[mine]
+        values.append(whole.of(d.fixed.X[mine], d.y[mine], d.Z[mine], zero, 1, kind))
+    alone = _of(replace(data, markers=tuple(values), truncation=None), i)
     cut = data.truncation
     if cut is None or i not in cut.who:
         return alone
     k = int(np.flatnonzero(cut.who == i)[0])
-    nothing = replace(cut.data, markers=(data.markers[0].without_values(1),))
+    nothing = replace(cut.data, markers=tuple(whole.without_values(1) for whole in data.markers))
     before = joint.Truncation(np.zeros(1, dtype=np.int64), _of(nothing, k))
     return replace(alone, truncation=before)
 

@@ -13,15 +13,16 @@ Gelman, Meng & Stern (1996), Stat Sinica 6:733-807.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from longsurv.diagnostics.joint_checks import variances
+from longsurv.diagnostics.joint_checks import places, variances
 from longsurv.errors import LongsurvError
 from longsurv.estimands.follow_up import FollowUp
-from longsurv.estimands.joint_rows import one_marker_one_cause
+from longsurv.estimands.joint_rows import joint_spec
 from longsurv.estimands.kaplan_meier import kaplan_meier
 from longsurv.likelihood import joint
 
@@ -46,16 +47,16 @@ def predictive_checks(
     Returns
     -------
     DataFrame
-        part ("marker" or "survival"), statistic, observed, replicated (mean), conf_low, conf_high,
-        p_value (share of replicates with at least the observed statistic, ties counted half: near 0
-        or 1 where the model misses something).
+        part ("marker", or the name of each, and "survival"), statistic, observed, replicated
+        (mean), conf_low, conf_high, p_value (share of replicates with at least the observed
+        statistic, ties counted half: near 0 or 1 where the model misses something).
 
     Raises
     ------
     LongsurvError
-        For an estimate, or a model with several markers or competing causes.
+        For an estimate, or a model with competing causes or values beyond a limit.
     """
-    one_marker_one_cause(posterior, "predictive_checks")
+    joint_spec(posterior, "predictive_checks", markers=True)
     if not hasattr(posterior, "draws"):
         raise LongsurvError("predictive_checks takes a posterior; use spec.sample()")
     if draws < 2 or not 0.0 < level < 1.0:
@@ -66,20 +67,25 @@ def predictive_checks(
     rng = np.random.default_rng(seed)
     survival = SurvivalReplicates(design, data, rng)
     cuts = _cuts(design)
-    observed = {
-        "marker": marker_statistics(design, design.markers[0].design.y),
-        "survival": survival_statistics(design.entry, design.exit, design.status, cuts),
-    }
-    drawn: dict[str, list[dict[str, float]]] = {"marker": [], "survival": []}
+    parts = [marker.name if marker.prefix else "marker" for marker in design.markers]
+
+    def of_markers(values: Sequence[np.ndarray]) -> dict[str, dict[str, float]]:
+        return {
+            part: marker_statistics(design, k, y)
+            for k, (part, y) in enumerate(zip(parts, values, strict=True))
+        }
+
+    observed = of_markers([marker.design.y for marker in design.markers])
+    observed["survival"] = survival_statistics(design.entry, design.exit, design.status, cuts)
+    drawn = []
     for theta in thetas:
-        drawn["marker"].append(marker_statistics(design, replicate_marker(design, data, theta,
-                                                                          rng)))  # fmt: skip
-        exit, status = survival.replicate(theta, rng)
-        drawn["survival"].append(survival_statistics(design.entry, exit, status, cuts))
+        one = of_markers(replicate_markers(design, data, theta, rng))
+        one["survival"] = survival_statistics(design.entry, *survival.replicate(theta, rng), cuts)
+        drawn.append(one)
     rows = []
     for part, statistics in observed.items():
         for name, value in statistics.items():
-            values = np.array([one[name] for one in drawn[part]])
+            values = np.array([one[part][name] for one in drawn])
             values = values[np.isfinite(values)]
             if len(values) < 2 or not np.isfinite(value):
                 continue
@@ -90,19 +96,22 @@ def predictive_checks(
     return pd.DataFrame(rows, columns=columns)
 
 
-def replicate_marker(
+def replicate_markers(
     design: Any, data: joint.JointData, theta: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """New values of the measurements, shape (n,), of the same patients at the same times."""
-    marker = design.markers[0]
+) -> list[np.ndarray]:
+    """New values of each marker's measurements, of the same patients at the same times."""
     mean, cov = joint.random_effects(data, theta)
     sigma, _ = variances(data, theta)
-    half = np.linalg.cholesky(cov + 1e-12 * np.eye(data.q) * np.trace(cov, axis1=1, axis2=2)[
-        :, None, None])  # fmt: skip
+    size = np.trace(cov, axis1=1, axis2=2)[:, None, None]
+    half = np.linalg.cholesky(cov + 1e-12 * size * np.eye(data.q))
     b = mean + np.einsum("nqr,nr->nq", half, rng.standard_normal(mean.shape))
-    d = marker.design
-    curve = d.fixed.X @ theta[: data.p] + np.einsum("nq,nq->n", d.Z, b[marker.group])
-    return curve + sigma * rng.standard_normal(len(curve))
+    out = []
+    for k, (marker, (at_x, at_z)) in enumerate(zip(design.markers, places(data), strict=True)):
+        d = marker.design
+        own = np.einsum("nq,nq->n", d.Z, b[marker.group][:, at_z])
+        noise = sigma[k] * rng.standard_normal(len(d.y))
+        out.append(d.fixed.X @ theta[at_x] + own + noise)
+    return out
 
 
 class SurvivalReplicates:
@@ -117,8 +126,8 @@ class SurvivalReplicates:
     """
 
     def __init__(self, design: Any, data: joint.JointData, rng: np.random.Generator) -> None:
-        marker, cause = design.markers[0], design.causes[0]
-        self.data = data
+        cause = design.causes[0]
+        self.data, self.places = data, places(data)
         self.entry = np.zeros(len(design.labels)) if design.from_zero else design.entry
         self.observed_from = design.entry
         self.until = censoring_times(design.exit, design.status, rng)
@@ -128,7 +137,7 @@ class SurvivalReplicates:
         owner = np.repeat(np.arange(n), PIECES)
         points = design.points(
             cause,
-            [marker.curve.patients.iloc[owner]],
+            [marker.curve.patients.iloc[owner] for marker in design.markers],
             cause.rows.iloc[owner],
             self.edges[:, :-1].ravel(),
             self.edges[:, 1:].ravel(),
@@ -138,7 +147,7 @@ class SurvivalReplicates:
         self.owner = owner[self.piece]
         self.weight, self.basis = points.weight[self.inner], points.basis[:, self.inner]
         self.links = [
-            (one.x[:, self.inner], one.z[:, self.inner], one.centre[self.inner])
+            (one.marker, one.x[:, self.inner], one.z[:, self.inner], one.centre[self.inner])
             for one in points.links
         ]
         self.covariates = cause.covariates
@@ -156,9 +165,10 @@ class SurvivalReplicates:
         """At the edges of the pieces, shape (N, PIECES + 1), given random effects (N, q)."""
         log_h = theta[self.at["baseline"]] @ self.basis
         log_h += (self.covariates @ theta[self.at["covariate"]])[self.owner]
-        for alpha, (x, z, centre) in zip(theta[self.at["link"]], self.links, strict=True):
-            own = np.einsum("qg,gq->g", z, b[self.owner])
-            log_h += alpha * (theta[: self.data.p] @ x + own - centre)
+        for alpha, (m, x, z, centre) in zip(theta[self.at["link"]], self.links, strict=True):
+            at_x, at_z = self.places[m]
+            own = np.einsum("qg,gq->g", z, b[self.owner][:, at_z])
+            log_h += alpha * (theta[at_x] @ x + own - centre)
         with np.errstate(over="ignore"):
             hazard = self.weight * np.exp(log_h)
         n = len(self.until)
@@ -222,13 +232,13 @@ def survival_statistics(
     return out | {f"survival at {t:.4g}": float(s) for t, s in zip(cuts, survival, strict=True)}
 
 
-def marker_statistics(design: Any, y: np.ndarray) -> dict[str, float]:
-    """Level, spread, course, shape and link to the event of values y, shape (n,).
+def marker_statistics(design: Any, k: int, y: np.ndarray) -> dict[str, float]:
+    """Level, spread, course, shape and link to the event of values y, (n,), of marker k.
 
     Changes are between successive visits of a patient; "within" is after taking off each patient's
     mean.
     """
-    marker = design.markers[0]
+    marker = design.markers[k]
     used = marker.measurements.iloc[marker.design.rows]
     time = used[design.time].to_numpy(dtype=float)
     order = np.lexsort((time, marker.group))
@@ -250,7 +260,7 @@ def marker_statistics(design: Any, y: np.ndarray) -> dict[str, float]:
         "SD between patients": float(mean.std()),
         "SD within patients": float(np.sqrt(np.mean(within**2))),
         "largest change": float(np.abs(steps).max()) if len(steps) else np.nan,
-        "skewness within patients": _moment(within, 3),
+        "skewness within patients": _moment(within, 3) if count.max() > 2 else np.nan,
         "kurtosis within patients": _moment(within, 4),
         "correlation of successive changes": _successive(y, group),
     }

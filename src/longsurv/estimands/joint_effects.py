@@ -9,9 +9,10 @@ treated):
     through the marker = S(1, 1) - S(1, 0)          what moving the curve adds among the treated
 
 These are the natural direct effect and the total natural indirect effect; the other order, S(0, 1)
-- S(0, 0) first, gives other parts of the same whole. A patient's random effects, what the patient
-is like apart from treatment, are the same under either, and have the distribution N(0, D) of the
-cohort at entry; with entry times survival is that from each patient's entry on.
+- S(0, 0) first, gives other parts of the same whole. Several markers count as one: their curves
+move together. A patient's random effects, what the patient is like apart from treatment, are the
+same under either, and have the distribution N(0, D) of the cohort at entry; with entry times
+survival is that from each patient's entry on.
 
 What it rests on. The overall effect is causal only if treatment is as good as random given the
 covariates of both formulas. The parts need more: nothing unmeasured may cause both the marker and
@@ -34,12 +35,13 @@ import pandas as pd
 
 from longsurv.design.quadrature import normal_grid
 from longsurv.errors import LongsurvError
-from longsurv.estimands.joint_rows import one_marker_one_cause
+from longsurv.estimands.joint_rows import joint_spec
 from longsurv.estimands.standardised import two_levels, with_treatment
 from longsurv.likelihood import joint
 
 WORLDS = ((0, 0), (1, 0), (1, 1))  # treatment of the hazard, of the marker
-LEAST_NODES = {1: 15, 2: 9, 3: 7}
+MOST_NODES = {1: 15, 2: 9}
+FEWER_NODES, MOST_POINTS = 7, 2500
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,6 +62,8 @@ class JointEffects:
         Survival in the three worlds, one row a parameter vector.
     horizon : float
     treatment : str
+    levels : tuple
+        Reference and treated.
     level : float
     posterior : bool
     """
@@ -68,6 +72,7 @@ class JointEffects:
     draws: pd.DataFrame
     horizon: float
     treatment: str
+    levels: tuple[Hashable, Hashable]
     level: float
     posterior: bool
 
@@ -84,8 +89,8 @@ class JointEffects:
             )
 
         return (
-            f"Survival to {self.horizon:g} differs by {said('overall')} between "
-            f"{self.treatment} and not: {said('direct')} at the same marker and "
+            f"Survival to {self.horizon:g} differs by {said('overall')} between {self.treatment} "
+            f"{self.levels[1]} and {self.levels[0]}: {said('direct')} at the same marker and "
             f"{said('through the marker')} through it. The parts are associations unless nothing "
             "unmeasured moves both the marker and the event."
         )
@@ -132,9 +137,9 @@ def joint_effects(
     ------
     LongsurvError
         If treatment is in neither formula, the levels are not clear, the horizon cannot be used, or
-        the model has several markers or competing causes.
+        the model has competing causes.
     """
-    one_marker_one_cause(result, "joint_effects")
+    joint_spec(result, "joint_effects", markers=True, limits=True)
     design = result.design
     _check(design, horizon, draws, level)
     levels = two_levels(design.causes[0].rows, treatment, treated, reference)
@@ -154,6 +159,7 @@ def joint_effects(
         draws=pd.DataFrame(survival, columns=[f"S({d},{m})" for d, m in WORLDS]),
         horizon=float(horizon),
         treatment=treatment,
+        levels=levels,
         level=level,
         posterior=posterior,
     )
@@ -175,8 +181,8 @@ def _check(design: Any, horizon: float, draws: int, level: float) -> None:
 
 
 def _uses(design: Any, treatment: str) -> bool:
-    cause, marker = design.causes[0], design.markers[0]
-    recipes = [cause.event.fixed.recipe, marker.design.fixed.recipe]
+    cause = design.causes[0]
+    recipes = [cause.event.fixed.recipe, *(m.design.fixed.recipe for m in design.markers)]
     used = any(treatment in {str(v) for v in r.required_variables} for r in recipes)
     return used or any(link.by == treatment for _, link, _ in cause.links)
 
@@ -200,22 +206,32 @@ def worlds(
         Reference and treated.
     horizon : float
     """
-    cause, people = design.causes[0], design.markers[0].curve.patients
-    n = len(WORLDS) * len(people)
+    cause, n = design.causes[0], len(WORLDS) * len(design.labels)
 
     def under(frame: pd.DataFrame, which: int) -> pd.DataFrame:
         return with_treatment(frame, treatment, levels[which]) if treatment in frame else frame
 
     hazard = pd.concat([under(cause.rows, d) for d, _ in WORLDS], ignore_index=True)
-    curves = pd.concat([under(people, m) for _, m in WORLDS], ignore_index=True)
+    curves = [
+        pd.concat([under(marker.curve.patients, m) for _, m in WORLDS], ignore_index=True)
+        for marker in design.markers
+    ]
     entry = np.zeros(n) if design.from_zero else np.tile(design.entry, len(WORLDS))
-    points = design.points(cause, [curves], hazard, entry, np.full(n, float(horizon)))
+    points = design.points(cause, curves, hazard, entry, np.full(n, float(horizon)))
     covariates = cause.event.fixed.rebuild(hazard) - cause.covariate_means
     return joint.JointData(
-        (data.markers[0].without_values(n),),
+        tuple(marker.without_values(n) for marker in data.markers),
         (joint.CauseData(np.zeros(n), covariates, **vars(points)),),
-        **vars(normal_grid(max(LEAST_NODES[data.q], len(data.nodes)), data.q)),
+        **vars(normal_grid(_nodes(data), data.q)),
     )
+
+
+def _nodes(data: joint.JointData) -> int:
+    """Nodes for random effects of which nothing is known, as many as are needed or affordable."""
+    nodes = max(MOST_NODES.get(data.q, FEWER_NODES), len(data.nodes))
+    while nodes > len(data.nodes) and nodes**data.q > MOST_POINTS:
+        nodes -= 2
+    return nodes
 
 
 def standardised(data: joint.JointData, thetas: np.ndarray, n: int) -> np.ndarray:

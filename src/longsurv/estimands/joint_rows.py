@@ -11,60 +11,66 @@ import pandas as pd
 from longsurv.errors import LongsurvError
 
 
-def one_marker_one_cause(given: Any, what: str) -> Any:
-    """The specification of a joint model, or of its result, with one marker and one event.
+def joint_spec(
+    given: Any, what: str, *, markers: bool = False, causes: bool = False, limits: bool = False
+) -> Any:
+    """The specification of a joint model, or of its result, if an answer can be had of it.
 
     Parameters
     ----------
     given : JointModel, JointEstimate or JointPosterior
     what : str
         The answer asked for, for the message.
+    markers, causes, limits : bool
+        Whether it can be had of several markers, competing causes, values beyond a limit.
 
     Raises
     ------
     LongsurvError
-        If it is no joint model, or has several markers, competing causes or left-censored values.
+        If it is no joint model, or one that has what the answer does not take.
     """
     spec = getattr(given, "spec", given)
     if not (hasattr(spec, "markers") and hasattr(spec, "causes")):
         raise LongsurvError(f"{what} takes a joint model, not a {type(given).__name__}")
-    not_yet = []
-    if len(spec.markers) > 1:
-        not_yet.append("several markers")
-    if len(spec.causes) > 1:
-        not_yet.append("competing causes")
-    if any(getattr(marker, "censored", None) for marker in spec.markers.values()):
-        not_yet.append("values beyond a detection limit")
-    if not_yet:
-        raise LongsurvError(
-            f"{what} takes one marker, fully measured, and one cause of the event; this model has "
-            f"{' and '.join(not_yet)}"
-        )
+    censored = any(getattr(marker, "censored", None) for marker in spec.markers.values())
+    beyond = {
+        "several markers": len(spec.markers) > 1 and not markers,
+        "competing causes": len(spec.causes) > 1 and not causes,
+        "values beyond a detection limit": censored and not limits,
+    }
+    if any(beyond.values()):
+        has = " and ".join(name for name, is_beyond in beyond.items() if is_beyond)
+        raise LongsurvError(f"{what} cannot be had yet of a joint model with {has}")
     return spec
 
 
-def history(design: Any, labels: pd.Index, at: float) -> pd.DataFrame:
-    """Rows from which to predict: the measurements of some patients by a time, with covariates.
+def histories(design: Any, labels: pd.Index, at: float) -> dict[str, pd.DataFrame]:
+    """Rows from which to predict, by marker: patients' measurements by a time, with covariates.
 
     Parameters
     ----------
     design : JointDesign
-        Of all patients.
+        Of all patients, with one cause.
     labels : Index
         The patients.
     at : float
 
     Returns
     -------
-    DataFrame
-        Columns of both formulas. A patient without a measurement by then has a row without time.
+    dict of str to DataFrame
+        Columns of the marker's formula and of the hazard's. A patient without a measurement by then
+        has a row without time.
 
     Raises
     ------
     LongsurvError
-        If the hazard's formula and the response use a column of the same name.
+        If the hazard's formula and a response use a column of the same name.
     """
-    name, time, marker, cause = design.group_name, design.time, design.markers[0], design.causes[0]
+    return {marker.name: _history(design, marker, labels, at) for marker in design.markers}
+
+
+def _history(design: Any, marker: Any, labels: pd.Index, at: float) -> pd.DataFrame:
+    name, time, cause = design.group_name, design.time, design.causes[0]
     rows = marker.measurements.iloc[marker.design.rows]
     rows = rows.loc[rows[name].isin(labels) & (rows[time] <= at)]
     people = marker.curve.patients.set_axis(design.labels, axis=0).loc[labels]

@@ -31,7 +31,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
-from longsurv.estimands.joint_rows import history, one_marker_one_cause
+from longsurv.estimands.joint_rows import histories, joint_spec
 from longsurv.estimands.prediction_measures import (
     MEASURES,
     Outcomes,
@@ -151,10 +151,10 @@ def prediction_quality(
     Raises
     ------
     LongsurvError
-        If the model has several markers or competing causes, a horizon is beyond the follow-up, or
+        If the model has competing causes, a horizon is beyond the follow-up, or
         fewer than ten patients are at risk at a landmark or none of them has the event, or all.
     """
-    spec = one_marker_one_cause(model, "prediction_quality")
+    spec = joint_spec(model, "prediction_quality", markers=True, limits=True)
     design = spec.design
     starts = _check(design, landmarks, window, folds, groups, level)
     apparent = model if hasattr(model, "predict_survival") else refit(spec)
@@ -196,7 +196,7 @@ def predicted_risk(
     labels : Index, length n
     start, window : float
     """
-    rows = history(spec.design, labels, start)
+    rows = histories(spec.design, labels, start)
     # An estimate's interval, which is not used here, would cost 200 draws.
     draws = 2 if hasattr(result, "cov_theta") else POSTERIOR_DRAWS
     table = result.predict_survival(rows, at=start, times=[start + window], draws=draws)
@@ -254,13 +254,16 @@ def _folds(
     name, labels = design.group_name, design.labels
     fold = fold_of(design.status, folds, seed)
     out = {s: np.full(len(one.labels), np.nan) for s, one in sets.items()}
-    (marker,), (event,) = spec.markers.values(), spec.causes.values()
+    ((of, event),) = spec.causes.items()
     for k in range(folds):
         left_out = labels[fold == k]
         others = replace(
             spec,
-            marker=replace(marker, data=_without(marker.data, name, left_out)),
-            event=replace(event, data=_without(event.data, name, left_out)),
+            marker={
+                called: replace(marker, data=_without(marker.data, name, left_out))
+                for called, marker in spec.markers.items()
+            },
+            event={of: replace(event, data=_without(event.data, name, left_out))},
         )
         result = refit(others)
         for s, one in sets.items():

@@ -63,6 +63,11 @@ def difference(estimate: float, low: float, high: float) -> str:
     return f"{fixed(estimate, places)} ({fixed(low, places)} to {fixed(high, places)})"
 
 
+def in_sds(estimate: float, low: float, high: float) -> str:
+    """A difference in standard deviations with its interval, to two decimals."""
+    return f"{fixed(estimate, 2)} ({fixed(low, 2)} to {fixed(high, 2)})"
+
+
 def ratio(estimate: float, low: float, high: float) -> str:
     """A ratio with its interval, each number to three significant digits."""
     return f"{number(estimate)} ({number(low)} to {number(high)})"

@@ -41,7 +41,7 @@ def regression_to_the_mean(
     if began:
         return (
             f"{text} In these data {'; '.join(began)} (at {start}, rank test p < 0.05); there the"
-            " unadjusted difference in change owes the most to it."
+            " unadjusted difference in change may owe the most to it."
         )
     return f"{text} In these data no marker began apart with p < 0.05 (at {start}, rank test)."
 
@@ -75,10 +75,10 @@ def adjustments_summary(adjusted: Mapping[str, Answers], level: str) -> list[str
     always: dict[str, list[str]] = {}
     turned = []
     for name in next(iter(asked.values())):
-        answers = [kind.get(name) for kind in asked.values()]
-        known = [answer for answer in answers if answer is not None]
+        each = [answers.get(name) for answers in asked.values()]
+        known = [answer for answer in each if answer is not None]
         ways = {answer.direction for answer in known}
-        if len(known) == len(answers) and len(ways) == 1 and all(a.excludes_null for a in known):
+        if len(known) == len(each) and len(ways) == 1 and all(a.excludes_null for a in known):
             always.setdefault(known[0].direction, []).append(name)
         if {"lower", "higher"} <= ways:
             turned.append(name)
@@ -105,10 +105,11 @@ def family_mean(family: str, markers: int, mean: Answer, level: str, reference: 
         mean, estimate=-mean.estimate, low=-mean.high, high=-mean.low,
         prob_positive=1 - mean.prob_positive,
     )  # fmt: skip
+    point, _, interval = numbers.in_sds(shown.estimate, shown.low, shown.high).partition(" (")
     return (
         f"The mean difference in change of the {plural(markers, 'marker')} of {family} is"
-        f" {shown.point} baseline SDs in favour of {favoured} (95 % credible interval"
-        f" {shown.interval}), and the probability that it favours {favoured} is"
+        f" {point} baseline SDs in favour of {favoured} (95 % credible interval"
+        f" {interval.removesuffix(')')}), and the probability that it favours {favoured} is"
         f" {numbers.probability(shown.prob_positive)}."
     )
 
@@ -130,7 +131,7 @@ def shrinkage_summary(alone: Mapping[str, Answer], shrunken: Mapping[str, Answer
         numbers.fixed(answers[moved].estimate, 2) for answers in (alone, shrunken)
     )  # fmt: skip
     return (
-        f"Each on its own, {before or 'none'} of {total} 95 % credible intervals"
+        f"Each on its own, {before or 'none'} of {total} credible intervals (95 %)"
         f" {'is' if before == 1 else 'are'} clear of no difference; drawn towards their family,"
         f" {after or 'none'}. {moved} moved most, from {from_} to {to} baseline SDs."
     )

@@ -112,42 +112,41 @@ def methods_range(
     without = f"{plural(unanswered, 'method')} had no usable answer." if unanswered else ""
     if not answers:
         return f"No method had a usable answer about the {quantity}."
-    ratio, what = answers[0].ratio, "hazard" if answers[0].ratio else "risk"
-    values = sorted(a.estimate for a in answers)
-    ends = _ends(values, ratio)
+    ratio = answers[0].ratio
+    what = "hazard" if ratio else "risk"
+    values = [a.estimate for a in answers]
+    ends = _ends(values, answers)
     unit = "" if ratio else " percentage points"
-    null = "1" if ratio else "0"
-    way = _majority(answers)
-    agreeing = sum(a.direction == way for a in answers)
-    clear: dict[str, int] = {}
-    for answer in answers:
-        if answer.excludes_null:
-            clear[answer.direction] = clear.get(answer.direction, 0) + 1
-    excluding = sum(clear.values())
-    sides = listed([f"{count} with a {side} {what}" for side, count in clear.items()])
-    plural_of = "s" if len(answers) > 1 else ""
-    spread = f"{quantity}s from {ends[0]} to {ends[1]}" if plural_of else f"{quantity} of {ends[0]}"
+    ways = _counted([a.direction for a in answers], "")
+    sides = _counted([a.direction for a in answers if a.excludes_null], "with a ")
+    excluding = sum(a.excludes_null for a in answers)
+    several = len(answers) > 1
+    spread = f"{quantity}s from {ends[0]} to {ends[1]}" if several else f"{quantity} of {ends[0]}"
     text = (
-        f"{plural(len(answers), 'method')} {'give' if plural_of else 'gives'} {spread}{unit} for"
-        f" {asked.group} against {asked.reference}: a {way} {what} in {asked.group} by {agreeing} of"
-        f" {len(answers)}. {excluding or 'None'} of {plural(len(answers), 'interval')}"
-        f" {'exclude' if excluding > 1 else 'excludes'} {null}"
-        f"{f' ({sides} in {asked.group})' if sides else ''}."
+        f"{plural(len(answers), 'method')} {'give' if several else 'gives'} {spread}{unit} for"
+        f" {asked.group} against {asked.reference}; the {what} in {asked.group} is {ways}."
+        f" {excluding or 'None'} of {plural(len(answers), 'interval')}"
+        f" {'exclude' if excluding > 1 else 'excludes'} {'1' if ratio else '0'}"
+        f"{f' ({sides} {what} in {asked.group})' if sides else ''}."
     )
     return f"{text} {without}".strip()
 
 
-def _ends(values: Sequence[float], ratio: bool) -> tuple[str, str]:
-    low, high = values[0], values[-1]
-    if ratio:
+def _ends(values: Sequence[float], answers: Sequence[Answer]) -> tuple[str, str]:
+    low, high = min(values), max(values)
+    if answers[0].ratio:
         return numbers.number(low), numbers.number(high)
-    places = numbers.decimals_for([low, high])
+    limits = [limit for a in answers for limit in (a.low, a.high)]
+    places = numbers.decimals_for([*values, *limits])
     return numbers.fixed(low, places), numbers.fixed(high, places)
 
 
-def _majority(answers: Sequence[Answer]) -> str:
-    ways = [a.direction for a in answers]
-    return max(("lower", "higher", "no higher"), key=ways.count)
+def _counted(ways: Sequence[str], before: str) -> str:
+    """ "lower by 9 and higher by 1", or "1 with a lower and 2 with a higher"."""
+    order = sorted(set(ways), key=lambda way: (-ways.count(way), way))
+    if before:
+        return listed([f"{ways.count(way)} {before}{way}" for way in order])
+    return listed([f"{way} by {ways.count(way)}" for way in order])
 
 
 def prior_range(below: Mapping[str, float], flattest: str, asked: Comparison) -> str:
@@ -172,8 +171,10 @@ def prior_range(below: Mapping[str, float], flattest: str, asked: Comparison) ->
     if min(of.values()) > 0.5:
         return f"{text} Under every prior here that is the more probable direction."
     against = [name for name, p in of.items() if p <= 0.5]
-    return f"{text} Under the {listed(against)} prior{'s' * (len(against) > 1)} it is not the more"\
+    return (
+        f"{text} Under the {listed(against)} prior{'s' * (len(against) > 1)} it is not the more"
         " probable direction: the answer depends on the prior."
+    )
 
 
 def prior_shares(shares: Mapping[str, float], events: int) -> str:
@@ -215,7 +216,7 @@ def power_scaling(prior: float, likelihood: float) -> str:
         return "not sensitive to the prior"
     if likelihood < POWER_SCALED:
         return "sensitive to the prior, not to the data: strong prior, weak likelihood"
-    return "sensitive to prior and data, which pull apart"
+    return "sensitive to the prior and to the data, which may be in conflict"
 
 
 @dataclass(frozen=True)
@@ -293,13 +294,13 @@ def e_value(asked: Comparison, ratio: float, point: float, limit: float) -> str:
             " one group has no events; with so few that says little."
         )
     interval = (
-        "the interval includes 1 without any"
+        "the interval includes 1 even without one"
         if limit <= 1
         else f"to make the interval include 1, {numbers.number(limit)}"
     )
     return (
         f"To explain away the {way} observed {asked.risk} in {asked.group} (risk ratio"
         f" {numbers.number(ratio)}), an unmeasured confounder would need a risk ratio of at least"
-        f" {numbers.number(point)} with both the treatment and the {asked.event} (E-value);"
+        f" {numbers.number(point)} with both treatment and {asked.event} (E-value);"
         f" {interval}."
     )

@@ -24,11 +24,11 @@ import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
-from longsurv.estimands.joint_rows import one_marker_one_cause
+from longsurv.estimands.joint_rows import joint_spec
 from longsurv.estimands.start_stop import start_stop
 from longsurv.priors import Prior
 from longsurv.results.estimate import check_level
-from longsurv.results.joint import DOUBLING
+from longsurv.results.joint_association import changes
 from longsurv.results.prior_grid import prior_shares
 
 TERM = "assoc.value"
@@ -51,8 +51,9 @@ class AssociationCheck:
     Attributes
     ----------
     table : DataFrame
-        method, change ("one unit", "one SD (...)", "a doubling of ..."), hazard_ratio, conf_low,
-        conf_high. A posterior's is exp of its mean log hazard ratio.
+        method, change ("one unit more of the current value", "one SD (...) more of ...", "a
+        doubling of ..."), hazard_ratio, conf_low, conf_high. A posterior's is exp of its mean log
+        hazard ratio.
     log_ratios : DataFrame
         method, estimate, std_error (of the log hazard ratio of one unit), conf_low, conf_high,
         events, note (what a method could not do or left out).
@@ -129,7 +130,7 @@ def association_check(
         For several markers, competing causes, or another link.
     """
     check_level(level)
-    spec = one_marker_one_cause(model, "association_check")
+    spec = joint_spec(model, "association_check")
     design = spec.design
     if design.event_names[-1] != TERM or len(design.causes[0].associations) > 1:
         found = list(design.causes[0].association_names)
@@ -152,29 +153,48 @@ def association_check(
         rows.append(_missing(METHODS[2], events, str(error)))
     rows.append(_row(METHODS[3], posterior.tidy(level), TERM, events))
     log_ratios = pd.DataFrame(rows)
-    prior = posterior.priors[TERM]
-    shares = prior_shares(posterior, TERM, prior)
-    identified = _identified(shares)
+    found = identification(posterior).set_index("term").loc[TERM]
     return AssociationCheck(
-        table=_ratios(log_ratios, changes(design, spec.link_sd[TERM])),
+        table=_ratios(log_ratios, {c.words: c.size for c in changes(design, spec.link_sd)}),
         log_ratios=log_ratios,
-        prior=str(prior),
-        identified=identified,
-        words=_words(identified, shares, log_ratios, events, str(prior), level),
+        words=" ".join(
+            filter(None, (found["words"], _agreement(log_ratios, level), _extrapolation(design)))
+        ),
         estimate=estimate,
         posterior=posterior,
-        **shares,
+        **found.drop(["words", "events"]).to_dict(),
     )
 
 
-def changes(design: Any, sd: float) -> dict[str, float]:
-    """Sizes of change of the marker, by what they are called."""
-    response = design.markers[0].design.formula.response
-    out = {"one unit": 1.0, f"one SD ({sd:.3g})": sd}
-    for head, size in DOUBLING.items():
-        if response.startswith(head):
-            out[f"a doubling of {response[len(head) : -1]}"] = float(size)
-    return out
+def identification(posterior: Any) -> pd.DataFrame:
+    """How much of each association is data, how much prior.
+
+    Parameters
+    ----------
+    posterior : JointPosterior
+        Of any number of markers and causes.
+
+    Returns
+    -------
+    DataFrame
+        term, events (of its cause), prior, contraction, prior_share, psense_prior,
+        psense_likelihood, psense_words, identified ("yes", "partly", "no"), words.
+    """
+    rows = []
+    for cause in posterior.design.causes:
+        events = int(cause.status.sum())
+        for term in cause.association_names:
+            prior = posterior.priors[term]
+            shares = prior_shares(posterior, term, prior)
+            identified = _identified(shares)
+            name = "the association" if term == TERM else term
+            rows.append(
+                {"term": term, "events": events, "prior": str(prior)}
+                | shares
+                | {"identified": identified,
+                   "words": _words(name, identified, shares, events, str(prior))}
+            )  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def _row(method: str, tidy: pd.DataFrame, term: str, events: int, note: str = "") -> dict[str, Any]:
@@ -310,18 +330,11 @@ def _identified(shares: Mapping[str, Any]) -> str:
     return "yes" if shares["contraction"] >= IDENTIFIED else "partly"
 
 
-def _words(
-    identified: str,
-    shares: Mapping[str, Any],
-    log_ratios: pd.DataFrame,
-    events: int,
-    prior: str,
-    level: float,
-) -> str:
+def _words(name: str, identified: str, shares: Mapping[str, Any], events: int, prior: str) -> str:
     head = {
-        "no": "The data do not identify the association",
-        "partly": "The data identify the association in part",
-        "yes": "The data identify the association",
+        "no": f"The data do not identify {name}",
+        "partly": f"The data identify {name} in part",
+        "yes": f"The data identify {name}",
     }[identified]
     share, sensitivity = 100 * shares["prior_share"], shares["psense_prior"]
     count = f"{events} event{'s' if events != 1 else ''}"
@@ -331,18 +344,51 @@ def _words(
     if "weak likelihood" in shares["psense_words"]:
         lines.append(
             f"The answer moves with the prior (power-scaling sensitivity {sensitivity:.2f}) more "
-            "than it should: it says mostly what was put in."
+            "than with the data: it says mostly what was put in."
         )
     elif "conflict" in shares["psense_words"]:
         lines.append(
             f"Prior and data pull in different directions (power-scaling sensitivity "
             f"{sensitivity:.2f}): look at a wider prior."
         )
+    return " ".join(lines)
+
+
+def _agreement(log_ratios: pd.DataFrame, level: float) -> str:
+    """Which methods' intervals include no association, and whether the methods disagree."""
     known = log_ratios.dropna(subset=["estimate"])
-    crossing = known[(known["conf_low"] < 0) & (known["conf_high"] > 0)]["method"].tolist()
+    low, high = known["conf_low"], known["conf_high"]
+    crossing = known.loc[(low < 0) & (high > 0), "method"].tolist()
+    lines = []
     if len(crossing) == len(known):
         lines.append(f"No method's {100 * level:g} % interval excludes a hazard ratio of 1.")
     elif crossing:
         lines.append(f"The interval includes a hazard ratio of 1 by: {'; '.join(crossing)}.")
+    up, down = (
+        known.loc[known["estimate"] > 0, "method"],
+        known.loc[known["estimate"] < 0, "method"],
+    )
+    if len(up) and len(down):
+        lines.append(
+            f"The methods disagree in direction: a higher marker goes with a higher hazard by "
+            f"{'; '.join(up)}, with a lower one by {'; '.join(down)}."
+        )
     lines += [f"{m}: not estimated." for m in log_ratios["method"] if m not in set(known["method"])]
     return " ".join(lines)
+
+
+def _extrapolation(design: Any) -> str:
+    """Whether events come later than measurements reach, so that curves there are extrapolated."""
+    marker = design.markers[0]
+    used = marker.measurements.iloc[marker.design.rows]
+    times = used.groupby(design.group_name, observed=True)[design.time].agg(["min", "max"])
+    times = times.reindex(design.labels)
+    gap = (design.exit - times["max"].to_numpy())[design.status == 1]
+    middle, span = float(np.nanmedian(gap)), float((times["max"] - times["min"]).median())
+    if not middle > span:
+        return ""
+    return (
+        f"Half of the events come {middle:.3g} or more after the patient's last measurement, and "
+        f"measurements span {span:.3g}: there the curves of the joint model and of the two stages "
+        "are extrapolated by the marker's formula, and the association rests on it."
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,9 @@ from longsurv.results.estimate import Estimate, check_level
 from longsurv.results.joint_association import OfTerm, association_table, changes
 from longsurv.results.mixed import VarianceEstimate
 from longsurv.results.posterior import Posterior, summarise
+
+if TYPE_CHECKING:
+    from longsurv.diagnostics import Verdict
 
 COMPONENTS = ("fixed", "marker", "event", "baseline", "variance", "all")
 NODES = (1, 3, 5, 7, 9)
@@ -285,6 +289,14 @@ class JointPosterior(Posterior):
         frame, X, at = _marker_rows(self.design, newdata, marker)
         beta = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])[:, at]
         return frame.assign(**draw_columns(beta @ X.T, level))
+
+    def diagnose(self) -> Verdict:
+        """Whether the chains can be trusted, and where an association is mostly prior."""
+        from longsurv.results.association import identification
+
+        verdict, found = super().diagnose(), identification(self)
+        more = found.loc[found["identified"] != "yes", "words"]
+        return replace(verdict, words=" ".join([verdict.words, *more]))
 
     def _thetas(self, draws: int) -> np.ndarray:
         thetas = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])

@@ -78,7 +78,10 @@ class Bench:
 
     def model(self, name: str, formula: str, data: pd.DataFrame, family: Any) -> ModelResult:
         """One model by both engines; what one of them cannot do is a reason, and no error."""
-        spec = family(formula, data=data)
+        return self.answers(name, family(formula, data=data), data)
+
+    def answers(self, name: str, spec: Any, data: pd.DataFrame) -> ModelResult:
+        """A specification by both engines, as `model` does; `data` are the rows it was given."""
         answers, reasons, seconds = {}, {}, {}
         engines: dict[str, Callable[[], Kept]] = {
             "ml": lambda: stored_fit(self._store, spec),
@@ -95,7 +98,7 @@ class Bench:
                 answers[engine], seconds[engine] = kept.value, kept.seconds
         return ModelResult(
             name,
-            formula,
+            spec.formula,
             data,
             answers.get("ml"),
             answers.get("bayes"),

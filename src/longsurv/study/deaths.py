@@ -14,6 +14,7 @@ import pandas as pd
 
 from longsurv.errors import LongsurvError
 from longsurv.study.bench import Bench
+from longsurv.study.results import MORTALITY
 
 if TYPE_CHECKING:
     from longsurv.estimands.counts import Counts
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 TIPPING = 8  # unseen deaths in either arm that are always tried
 MOST_TIPPING = 24  # and at most, where it takes more to reverse the difference
 CONVINCING = 0.8
+CHAINS = 2
 
 
 def compare_methods(bench: Bench) -> Mapping[str, Any]:
@@ -36,8 +38,7 @@ def compare_methods(bench: Bench) -> Mapping[str, Any]:
     """
 
     def compute() -> dict[str, Any]:
-        mortality, seed = question(bench.study), _seed(bench.study, "methods")
-        found = mortality.methods(draws=bench.study.sampling.draws, seed=seed)
+        found = question(bench.study).methods(draws=_draws(bench.study), seed=_seed(bench.study))
         return {**_asked(bench.study), "table": found.table}
 
     return _kept(bench, "methods", compute)
@@ -54,13 +55,10 @@ def compare_priors(bench: Bench) -> Mapping[str, Any]:
     """
 
     def compute() -> dict[str, Any]:
-        sampling = bench.study.sampling
         grid = question(bench.study).prior_grid(
-            draws=sampling.draws, chains=sampling.chains, seed=_seed(bench.study, "priors")
+            draws=_draws(bench.study), chains=CHAINS, seed=_seed(bench.study)
         )
-        draws = {
-            name: np.ravel(post.draw(grid.term)) for name, post in grid.posteriors.items()
-        }
+        draws = {name: np.ravel(post.draw(grid.term)) for name, post in grid.posteriors.items()}
         return {
             **_asked(bench.study), "table": grid.table, "draws": pd.DataFrame(draws),
             "baseline_risk": grid.baseline_risk,
@@ -79,7 +77,7 @@ def compare_incidences(bench: Bench) -> Mapping[str, Any]:
     """
 
     def compute() -> dict[str, Any]:
-        found = question(bench.study).competing(seed=_seed(bench.study, "competing"))
+        found = question(bench.study).competing(seed=_seed(bench.study))
         return {**_asked(bench.study), "table": found.table}
 
     return _kept(bench, "competing", compute)
@@ -189,16 +187,21 @@ def _kept(bench: Bench, name: str, compute: Callable[[], dict[str, Any]]) -> Map
     asked = question(study)
     inputs = (
         study.cohort.survival_data(), list(study.cohort.schema.competing), asked.treatment,
-        asked.horizon, asked.adjust, study.sampling.draws, study.sampling.chains,
-        _seed(study, name),
+        asked.horizon, asked.adjust, _draws(study), _seed(study),
     )  # fmt: skip
     return bench.keep(f"mortality: {name}", inputs, compute)
 
 
-def _seed(study: Study, name: str) -> int:
+def _draws(study: Study) -> int:
+    """Of each of two chains, so that all of them are as many as the study's."""
+    return -(-study.sampling.draws * study.sampling.chains // CHAINS)
+
+
+def _seed(study: Study) -> int:
+    """That of the mortality model: one posterior under one prior has one set of draws."""
     from longsurv.study.study import model_seed
 
-    return model_seed(study.sampling.seed, f"mortality: {name}")
+    return model_seed(study.sampling.seed, MORTALITY)
 
 
 def seconds_of_methods(study: Study) -> float:

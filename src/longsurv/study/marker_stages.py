@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 ADJUSTMENTS, PANEL, SCORES = "adjustments", "panel", "scores"
 MOST_CATEGORIES = 15  # an ordinal model has a threshold between any two
 NO_PHASES = (
-    "{what} compares phases, and the trajectory model of this study has none: give the study"
-    " [phases], as baseline = [1, 1] and after = [4, 7], and a trajectory with `phase`."
+    "{what} compares phases, and the trajectory model of this study has none. With [phases] in the"
+    " study file, as baseline = [1, 1] and after = [4, 7], and `phase` in the trajectory it can be"
+    " done."
 )
 
 
@@ -236,8 +237,9 @@ def _shrunken(study: Study, panel: Panel, markers: Mapping[str, ModelResult]) ->
         shrunken = panel.shrink(
             draws=sampling.draws, chains=sampling.chains, seed=sampling.seed
         )  # fmt: skip
-    fits = {name: markers[name].fit for name in panel.members}
-    posts = {name: markers[name].post for name in panel.members}
+    members = {name: markers[name] for name in panel.members}
+    fits = {name: model.fit for name, model in members.items() if model.fit is not None}
+    posts = {name: model.post for name, model in members.items() if model.post is not None}
     results = PanelResults(PanelEstimate(panel, fits), PanelPosterior(panel, posts), shrunken)
     verdict = shrunken.diagnose() if shrunken is not None else None
     return {
@@ -262,11 +264,13 @@ def fit_scores(bench: Bench) -> ScorePart:
     for name, marker in scores.items():
         assert marker.positive is not None
         models = dict(_score_models(bench, name, marker.positive, 1 / len(scores)))
+        # Where nobody, or everybody, is positive there is no share by either model.
+        share = ("share",) if models["binary"].data["y"].nunique() > 1 else ()
         means = {
             (kind, engine, quantity): _means(bench, model, kind, engine, quantity, marker.positive)
             for kind, model in models.items()
             for engine in model.answers
-            for quantity in (("share",) if kind == "binary" else ("share", "mean"))
+            for quantity in (share if kind == "binary" else (*share, "mean"))
         }
         found.append(ScoreResult(marker, marker.positive, models, means))
     return ScorePart(tuple(found))
@@ -360,8 +364,14 @@ def part_of(results: Any, key: str, empty: Any) -> Any:
 
 def seconds_of_adjustments(study: Study) -> float:
     """Roughly how long `fit_adjustments` takes."""
-    draws = study.sampling.chains * study.sampling.draws
-    return 0.3 + len(study.cohort.endpoints) * (0.08 + 4e-5 * draws)
+    if study.change_variable != "phase":
+        return 0.0
+    cohort = study.cohort
+    draws = study.sampling.chains * (study.sampling.draws + 300)
+    # Several later values of a patient, or one at the start, are correlated by a slower kernel.
+    correlated = (len(cohort.schema.phases) > 2) + cohort.randomised
+    each = 0.1 + (4e-5 + 2e-3 * correlated) * draws
+    return 0.3 + len(study.contrasts) * len(cohort.endpoints) * each
 
 
 def seconds_of_panel(study: Study) -> float:

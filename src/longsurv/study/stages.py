@@ -38,6 +38,7 @@ from longsurv.study.deaths import (
     seconds_of_tipping,
     tip_answer,
 )
+from longsurv.study.joint_stage import JOINT, fit_joint, seconds_of_joint
 from longsurv.study.results import MORTALITY, ModelResult
 
 if TYPE_CHECKING:
@@ -133,4 +134,5 @@ STAGES: tuple[Stage, ...] = (
     Stage("priors", "Mortality under several priors", compare_priors, seconds_of_priors),
     Stage("competing", "Competing events", compare_incidences, seconds_of_incidences),
     Stage("tipping", "Unseen deaths", tip_answer, seconds_of_tipping),
+    Stage(JOINT, "Markers and outcome together", fit_joint, seconds_of_joint, quick=False),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _ROW, _SECTION, _TOP, _BOTTOM = 36.0, 30.0, 34.0, 50.0
 _MISSING = "not estimated"
 _UNANSWERED = "no usable answer"
+_BEHIND: Mapping[str, Any] = {"facecolor": PAPER, "linewidth": 0, "pad": 1.0}  # over the null line
 _LINE, _TALL = 24.0, 42.0  # a method's row: label beside its mark, and label above it
 _MARKS: tuple[Mapping[str, str], ...] = (
     {"color": INK, "marker": "o", "facecolor": INK, "linestyle": "-"},
@@ -168,12 +169,12 @@ def method_forest(
         colour = mark["color"] if answered else MUTED
         up = 0.0 if wide else 9.0
         ax.text(
-            edge if wide else 0.0, y - up, label, transform=axes_x, va="center", fontsize=11
-            if wide else 10.5, color=colour if not answered else INK,
+            edge, y - up, label, transform=axes_x, va="center", fontsize=11 if wide else 10.5,
+            color=INK if answered else MUTED, bbox=dict(_BEHIND),
         )  # fmt: skip
         ax.text(
             1.0, y - up, f"  {text}" if wide else text, transform=axes_x, va="center",
-            ha="left" if wide else "right", fontsize=10.5, color=colour,
+            ha="left" if wide else "right", fontsize=10.5, color=colour, bbox=dict(_BEHIND),
         )  # fmt: skip
         if answered:
             part = pd.DataFrame([record])

@@ -15,7 +15,7 @@ from longsurv.report.figures.style import BAYES, MUTED, new_figure, plain_ticks,
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_SIDE, _TOP, _BOTTOM, _KEY = 12.0, 52.0, 44.0, 28.0
+_SIDE, _TOP, _BOTTOM, _KEY = 17.0, 52.0, 44.0, 28.0
 _PANEL = 110.0
 
 
@@ -97,7 +97,7 @@ def _key(ax: Axes) -> None:
     handles = [
         Line2D([], [], color=MUTED, linewidth=1.4, linestyle=(0, (4, 2.5)), label="Prior"),
         Line2D([], [], color=BAYES, linewidth=1.7, label="Posterior"),
-        Patch(color=BAYES, alpha=0.34, linewidth=0, label="Below 1"),
+        Patch(color=BAYES, alpha=0.34, linewidth=0, label="Ratio below 1"),
     ]
     ax.figure.legend(
         handles=handles, loc="upper left", ncols=3, frameon=False, handlelength=2.2,

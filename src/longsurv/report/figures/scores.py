@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -103,9 +103,9 @@ def _key(ax: Axes, groups: Sequence[str], ylabel: str, wide: bool, size: float) 
 
     handles = []
     for k, group in enumerate(groups):
-        style = {**group_style(k), "linestyle": "-"}
+        style = group_style(k) | {"linestyle": "-"}
         handles.append(Line2D([], [], label=shorten(group, 30), markersize=5.5, **style))
-    common = {"color": MUTED, "marker": "o", "markersize": 5.5}
+    common: Any = {"color": MUTED, "marker": "o", "markersize": 5.5}
     handles.append(Line2D([], [], label="Maximum likelihood", linestyle="none", **common))
     handles.append(
         Line2D([], [], label="Bayes", linestyle="none", markerfacecolor=PAPER, **common)

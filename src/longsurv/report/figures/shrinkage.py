@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from longsurv.report import numbers
 from longsurv.report.figures.forest import forest
+from longsurv.report.numbers import in_sds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,14 +50,16 @@ def shrinkage(
     columns = ["section", "row", "series", "estimate", "conf_low", "conf_high"]
     shown = pd.DataFrame(parts, columns=columns)
     shown["text"] = [
-        numbers.difference(*row)
-        for row in shown[["estimate", "conf_low", "conf_high"]].itertuples(index=False)
+        in_sds(*row) for row in shown[["estimate", "conf_low", "conf_high"]].itertuples(index=False)
     ]
-    return forest(
+    ax = forest(
         shown,
-        xlabel="Difference in change, baseline SD, better to the right",
+        xlabel="Difference in change, baseline SD",
         width=width,
         text_heading="SD (95 % interval)",
         left_label=left_label,
         right_label=right_label,
     )
+    low, high = ax.get_xlim()
+    ax.set_xticks([tick for tick in ax.get_xticks() if low <= tick <= high])
+    return ax

@@ -85,7 +85,7 @@ def _cell(ax: Axes, row: dict, printed: bool, size: float) -> None:
     colour = GROUP_COLOURS[1] if probability > 0.5 else GROUP_COLOURS[0]
     ax.add_patch(
         Rectangle(
-            (x - 0.5, y - 0.5), 1, 1, facecolor=colour, alpha=0.06 + 1.1 * abs(probability - 0.5),
+            (x - 0.5, y - 0.5), 1, 1, facecolor=colour, alpha=1.2 * abs(probability - 0.5),
             edgecolor=PAPER, linewidth=0.8,
         )
     )  # fmt: skip

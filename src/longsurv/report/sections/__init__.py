@@ -11,6 +11,7 @@ import longsurv.report.sections.checks as checks
 import longsurv.report.sections.cohort as cohort
 import longsurv.report.sections.comparison as comparison
 import longsurv.report.sections.explorer as explorer
+import longsurv.report.sections.joint as joint
 import longsurv.report.sections.markers as markers
 import longsurv.report.sections.methods as methods
 import longsurv.report.sections.mortality as mortality
@@ -35,6 +36,7 @@ SECTIONS = (
     Section("simple", "Simple comparisons", simple.build),
     Section("markers", "Markers: trajectories and difference in change", markers.build),
     Section("mortality", "Mortality", mortality.build),
+    Section("joint", "Markers and outcome together", joint.build),
     Section("explorer", "Another prior", explorer.build),
     Section("comparison", "The two answers compared", comparison.build),
     Section("checks", "Can the fits be trusted?", checks.build),

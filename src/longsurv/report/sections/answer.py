@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from longsurv.report import numbers, sentences
+from longsurv.report import numbers, sentences, sentences_mortality
 from longsurv.report.sections.common import (
     change_answer,
     change_words,
@@ -15,11 +16,35 @@ from longsurv.report.sections.common import (
     hazard_answers,
     treatment_terms,
 )
+from longsurv.report.sections.mortality_part import answer_of, comparison, lost_patients
+from longsurv.report.sentences import Answer
 from longsurv.report.tables.display import Column, DisplayTable, display
 from longsurv.report.tables.survival import event_counts
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
+
+RISK_DIFFERENCES = {
+    "crude": {"ml": "2 x 2, Miettinen-Nurminen", "bayes": "2 x 2, beta-binomial, Jeffreys"},
+    "incidence": {"ml": "Aalen-Johansen", "bayes": "posterior of the hazards by cause"},
+    "standardised": {
+        "ml": "Cox adjusted, Firth, standardised", "bayes": "Cox adjusted posterior, weak",
+    },
+}  # fmt: skip
+RISK_NOTES = {
+    "crude": (
+        "crude, by Miettinen and Nurminen's interval, and by independent beta-binomial posteriors"
+        " under Jeffreys' prior"
+    ),
+    "incidence": (
+        "crude, from the Aalen-Johansen cumulative incidences, and from the posterior of"
+        " piecewise-constant hazards"
+    ),
+    "standardised": (
+        "predicted by the Cox model for every patient under either treatment and averaged, by"
+        " Firth's penalty, and under the weak prior"
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -27,6 +52,7 @@ class ShortAnswer:
     """What the reader learns first."""
 
     question: str
+    estimand: str
     mortality_title: str
     mortality: tuple[str, ...]
     markers: tuple[str, ...]
@@ -36,7 +62,7 @@ class ShortAnswer:
     @property
     def sentences(self) -> tuple[str, ...]:
         """All of it, in order."""
-        return (*self.mortality, *self.markers, *self.caution)
+        return (self.estimand, *self.mortality, *self.markers, *self.caution)
 
 
 def build(results: StudyResults) -> ShortAnswer:
@@ -56,12 +82,45 @@ def short_answer(results: StudyResults) -> ShortAnswer:
     )
     return ShortAnswer(
         question=question,
+        estimand=estimand(results),
         mortality_title="Mortality" if event == "death" else event.capitalize(),
         mortality=tuple(mortality_sentences(results)),
         markers=tuple(marker_sentences(results)),
         caution=(caution(results),),
         table=summary_table(results),
     )
+
+
+def estimand(results: StudyResults) -> str:
+    """What the mortality figures are about: the event, by when, given what."""
+    schema = results.cohort.schema
+    entry = float(results.cohort.survival_data()["entry"].min())
+    return sentences.estimand(
+        event_name(results.cohort), schema.horizon, entry or None, schema.time_unit
+    )
+
+
+def risk_differences(results: StudyResults) -> tuple[dict[str, Answer], str]:
+    """Difference of the risks in percentage points by both engines, and how it was made.
+
+    Standardised over the cohort if the mortality model has covariates. Without them it is crude:
+    Miettinen and Nurminen's interval and independent beta-binomials; where follow-up of some ended
+    before the horizon, which these cannot take in, the difference of cumulative incidences.
+    """
+    part = results.parts.get("methods")
+    if part is None:
+        return {}, ""
+    adjusted, lost = bool(part["adjust"]), lost_patients(results)
+    way = "standardised" if adjusted else "incidence" if lost else "crude"
+    table = part["table"]
+    table = table[table["quantity"] == "risk difference"]
+    found = {}
+    for engine, beginning in RISK_DIFFERENCES[way].items():
+        rows = table[table["method"].str.startswith(beginning)]
+        if len(rows) and math.isfinite(rows["estimate"].iloc[0]):
+            row: dict[str, Any] = {str(k): v for k, v in rows.iloc[0].items()}
+            found[engine] = answer_of(row, ratio=False)
+    return found, way
 
 
 def summary_table(results: StudyResults) -> DisplayTable:
@@ -76,6 +135,20 @@ def summary_table(results: StudyResults) -> DisplayTable:
                 "what": f"Hazard ratio of {event_name(cohort)}, {level} against {cohort.groups[0]}",
                 "ml": ml.text if ml else "not estimated",
                 "p": numbers.p_value(ml.p_value) if ml else "",
+                "bayes": bayes.text if bayes else "not estimated",
+                "lower": numbers.probability(1 - bayes.prob_positive) if bayes else "",
+            }
+        )
+    if "methods" in results.parts:
+        differences, _ = risk_differences(results)
+        ml, bayes = differences.get("ml"), differences.get("bayes")
+        asked = comparison(results, results.parts["methods"])
+        rows.append(
+            {
+                "what": f"Difference in the {asked.risk}, {asked.group} minus {asked.reference},"
+                " percentage points",
+                "ml": ml.text if ml else "not estimated",
+                "p": "",
                 "bayes": bayes.text if bayes else "not estimated",
                 "lower": numbers.probability(1 - bayes.prob_positive) if bayes else "",
             }
@@ -104,8 +177,10 @@ def summary_table(results: StudyResults) -> DisplayTable:
     ]
     note = (
         "CI: confidence interval. CrI: equal-tailed credible interval. P(lower): posterior"
-        " probability of a ratio below 1."
+        " probability of a ratio below 1 or a difference below 0, which for death is benefit."
     )
+    if "methods" in results.parts:
+        note += f" Difference of risks: {RISK_NOTES[risk_differences(results)[1]]}."
     return display(
         pd.DataFrame(rows, columns=["what", "ml", "p", "bayes", "lower"]),
         "The two answers in brief",
@@ -133,6 +208,16 @@ def mortality_sentences(results: StudyResults) -> list[str]:
     for level, term in terms.items():
         answers = hazard_answers(model, term)
         found.append(sentences.hazard(level, groups[0], answers.get("ml"), answers.get("bayes")))
+    differences, _ = risk_differences(results)
+    if differences:
+        part = results.parts["methods"]
+        asked = comparison(results, part)
+        adjusted = f"{asked.risk}, adjusted for {part['adjust']}," if part["adjust"] else ""
+        found.append(
+            sentences_mortality.risk_difference(
+                asked, differences.get("ml"), differences.get("bayes"), of=adjusted
+            )
+        )
     found.append(sentences.few_events(int(data["event"].sum()), event_name(cohort)))
     return [sentence for sentence in found if sentence]
 

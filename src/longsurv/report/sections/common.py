@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
@@ -133,14 +134,15 @@ def change_answer(row: pd.Series) -> Answer | None:
 def hazard_answers(model: ModelResult, term: str) -> dict[str, Answer]:
     """Hazard ratio of one term by each engine that has one.
 
-    The posterior's point estimate is the median on the ratio scale only if the posterior is
-    symmetric on the log scale; the exponential of the mean log hazard ratio is what is given.
+    The posterior's point estimate is its median, as in the table of priors.
     """
     found = {}
     for engine, result in model.answers.items():
         tidy = result.tidy().set_index("term")
         if term in tidy.index:
-            row = tidy.loc[term]
+            row = tidy.loc[term].copy()
+            if engine == "bayes":
+                row["estimate"] = np.median(result.draw(term))
             low, middle, high = (
                 exponential(row[name]) for name in ("conf_low", "estimate", "conf_high")
             )

@@ -1,4 +1,4 @@
-"""Trajectories of the markers, and the difference in change by both engines."""
+"""The markers: trajectories, difference in change, and what is asked of them beyond that."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from longsurv.errors import LongsurvError
-from longsurv.estimands.changes import mean_curves
 from longsurv.report import numbers
-from longsurv.report.figures import forest, trajectory
+from longsurv.report.figures import forest
+from longsurv.report.sections import adjustments, panel, scores, trajectories
 from longsurv.report.sections.common import (
     ENGINE_NAMES,
     Picture,
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
     from longsurv.study import StudyResults
 
-PATIENTS_SHOWN = 60  # of each group; more lines than this are a smear and a heavy page
 _SECTIONS = {
     "lower": "Lower is better",
     "higher": "Higher is better",
@@ -38,13 +35,22 @@ _SECTIONS = {
 
 def build(results: StudyResults) -> dict[str, Any]:
     """What the template of this section shows."""
-    return {
-        "panels": [panel(results, name, k) for k, name in enumerate(results.markers)],
-        "panels_caption": _panels_caption(results),
+    if not results.markers:
+        return {"none": "The study has no markers.", "parts": []}
+    change = {
+        "title": "Difference in change",
         "text": [_meaning(results)],
         "forest": _forest(results),
         "changes": changes(results),
         "failed": failed(results),
+    }
+    return {
+        "none": "",
+        "trajectories": {"title": "Trajectories", **trajectories.build(results)},
+        "change": change,
+        "adjustments": adjustments.build(results),
+        "panel": panel.build(results),
+        "scores": scores.build(results),
     }
 
 
@@ -62,8 +68,7 @@ def _meaning(results: StudyResults) -> str:
         f"The difference in change ({against}; change {words}) asks whether the groups moved"
         " differently, which a test within each group cannot say. For markers analysed as"
         " logarithms it is a ratio: 0.5 means that the fold change in one group is half that in"
-        " the other. It is not adjusted for where the groups started: a group that starts higher"
-        " tends to fall further (regression to the mean)."
+        " the other. It is not adjusted for where the groups started; the next part is."
     )
 
 

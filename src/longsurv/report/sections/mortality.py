@@ -1,4 +1,4 @@
-"""Survival by group, and the hazard ratio by both engines."""
+"""Survival by group, the hazard ratio by both engines, and how far the answer can be trusted."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ from longsurv.report.sections.common import (
     treatment_terms,
     unit_one,
 )
+from longsurv.report.sections.mortality_competing import competing_part
+from longsurv.report.sections.mortality_methods import methods_part
+from longsurv.report.sections.mortality_priors import priors_part
+from longsurv.report.sections.mortality_tipping import tipping_part
 from longsurv.report.tables.display import Column, DisplayTable, display
 from longsurv.report.tables.survival import (
     event_counts,
@@ -27,6 +31,14 @@ from longsurv.report.tables.survival import (
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
+
+PARTS = (competing_part, methods_part, priors_part, tipping_part)
+STAGES = {
+    "competing": "the cumulative incidences",
+    "methods": "the answers of every method",
+    "priors": "the answers under several priors",
+    "tipping": "what unseen deaths would change",
+}
 
 
 def build(results: StudyResults) -> dict[str, Any]:
@@ -43,7 +55,21 @@ def build(results: StudyResults) -> dict[str, Any]:
             f"{ENGINE_NAMES[engine]}: {reason}"
             for engine, reason in results.mortality.reasons.items()
         ),
+        "parts": [part for make in PARTS if (part := make(results)) is not None],
+        "missing": missing(results),
     }
+
+
+def missing(results: StudyResults) -> list[str]:
+    """Why there is no answer to a part's question, the parts of one reason together."""
+    by_reason: dict[str, list[str]] = {}
+    for stage, name in STAGES.items():
+        if stage in results.failures:
+            by_reason.setdefault(results.failures[stage], []).append(name)
+    return [
+        f"Not estimated: {sentences.listed(names)}. Reason: {reason}."
+        for reason, names in by_reason.items()
+    ]
 
 
 def text(results: StudyResults, data: pd.DataFrame) -> list[str]:
@@ -213,8 +239,7 @@ def hazards(results: StudyResults) -> DisplayTable:
     ]
     note = (
         "Cox model. Maximum (partial) likelihood with a Wald confidence interval; Bayes: the"
-        " exponential of the posterior mean of the log hazard ratio, with an equal-tailed"
-        " credible interval."
+        " posterior median, with an equal-tailed credible interval."
     )
     if results.cohort.schema.competing:
         note += " Cause-specific hazards: competing events are censored."

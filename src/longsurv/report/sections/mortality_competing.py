@@ -32,14 +32,13 @@ def competing_part(results: StudyResults) -> Part | None:
     said = [
         sentences_mortality.risk_difference(
             asked,
-            *(difference(table, cause, engine) for engine in _ENGINES),
+            difference(table, cause, "frequentist"),
+            difference(table, cause, "bayes"),
             of=f"cumulative incidence of {cause} {asked.when}",
         )
         for cause in table["cause"].unique()
     ]
-    return Part(
-        "Competing events", (*said, _picture(results, asked, event), _table(table, asked))
-    )
+    return Part("Competing events", (*said, _picture(results, asked, event), _table(table, asked)))
 
 
 def difference(table: pd.DataFrame, cause: str, engine: str) -> Answer | None:
@@ -103,8 +102,8 @@ def _table(table: pd.DataFrame, asked: Comparison) -> DisplayTable:
     columns = [
         Column("Outcome", "cause", numeric=False),
         Column("Engine", "engine", numeric=False),
-        Column(f"{asked.reference}, %", "reference"),
-        Column(f"{asked.group}, %", "group"),
+        Column(f"Risk in {asked.reference}, %", "reference"),
+        Column(f"Risk in {asked.group}, %", "group"),
         Column("Difference, percentage points (95 % interval)", "difference"),
         Column("p (Gray)", lambda row: "" if math.isnan(row["p"]) else numbers.p_value(row["p"])),
         Column("P(lower)", lambda row: _probability(row["lower"])),

@@ -12,7 +12,7 @@ import pandas as pd
 from longsurv.report import numbers, sentences_mortality
 from longsurv.report.figures import method_forest
 from longsurv.report.sections.common import Picture
-from longsurv.report.sections.mortality_part import Part, answer_of, comparison
+from longsurv.report.sections.mortality_part import Part, answer_of, comparison, prior_text
 from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Comparison
 from longsurv.report.tables.display import Column, DisplayTable, display
@@ -36,6 +36,7 @@ def methods_part(results: StudyResults) -> Part | None:
         return None
     table, asked = part["table"], comparison(results, part)
     items: list[str | Picture | DisplayTable] = [introduction(part["adjust"])]
+    tables = []
     for quantity in ("hazard ratio", "risk difference"):
         rows = arranged(table, quantity)
         answers = [answer for answer in rows["answer"] if not math.isnan(answer.estimate)]
@@ -43,8 +44,8 @@ def methods_part(results: StudyResults) -> Part | None:
         items.append(sentences_mortality.methods_range(quantity, answers, unanswered, asked))
         if answers:
             items.append(_forest(rows, quantity, asked))
-        items.append(_table(rows, quantity, asked))
-    return Part("Every method", tuple(items), (_others(table, asked),))
+        tables.append(_table(rows, quantity, asked))
+    return Part("Every method", tuple(items), (*tables, _others(table, asked)))
 
 
 def introduction(adjust: str) -> str:
@@ -71,7 +72,8 @@ def short_name(method: str) -> str:
     found = _PRIOR.match(method)
     if found:
         return f"{found[1]}, {found[2]} prior"
-    return re.sub(r" Beta\([^)]*\)$", "", method).replace("2 x 2, ", "2 \N{MULTIPLICATION SIGN} 2, ")
+    plain = re.sub(r" Beta\([^)]*\)$", "", method).replace("limits of the two", "from both")
+    return _method_text({"method": plain})
 
 
 def arranged(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
@@ -99,9 +101,7 @@ def _forest(rows: pd.DataFrame, quantity: str, asked: Comparison) -> Picture:
         text=[a.text for a in answers],
     )
     what = "hazard" if ratio else "risk"
-    xlabel = (
-        "Hazard ratio (logarithmic axis)" if ratio else "Risk difference (percentage points)"
-    )
+    xlabel = "Hazard ratio (logarithmic axis)" if ratio else "Risk difference (percentage points)"
 
     def draw(width: float) -> Any:
         return method_forest(
@@ -141,7 +141,11 @@ def _table(rows: pd.DataFrame, quantity: str, asked: Comparison) -> DisplayTable
         f"P(lower): posterior probability that the {'hazard' if not unit else 'risk'} of"
         f" {asked.event} is lower in {asked.group}."
     )
-    caption = f"{quantity.capitalize()} of {asked.group} against {asked.reference}{unit}"
+    if not unit:
+        note += " Bayes: the posterior median of the hazard ratio."
+    caption = (
+        f"{quantity.capitalize()} of {asked.group} against {asked.reference}{unit}, every method"
+    )
     return display(rows, caption, columns, note)
 
 
@@ -179,7 +183,9 @@ def _quantity(quantity: str) -> str:
 
 
 def _method_text(row: Mapping[str, Any]) -> str:
-    return str(row["method"]).replace("2 x 2, ", "2 \N{MULTIPLICATION SIGN} 2, ")
+    name = str(row["method"]).replace("2 x 2, ", "2 \N{MULTIPLICATION SIGN} 2, ")
+    name = re.sub(r"N(?:ormal)?\(.*?\)", lambda found: prior_text(found[0]), name)
+    return name[:1].upper() + name[1:]
 
 
 def _text(row: Mapping[str, Any]) -> str:
@@ -196,4 +202,6 @@ def _probability(value: float) -> str:
 
 
 def _note(note: str) -> str:
+    if "adjust=" in note:  # what a programmer is told
+        note = f"{_NO_ANSWER}the mortality model names no covariates"
     return note[:1].upper() + note[1:]

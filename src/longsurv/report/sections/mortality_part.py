@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from longsurv.report import sentences
+from longsurv.report import numbers, sentences
 from longsurv.report.sections.common import Picture, event_name
 from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Comparison
@@ -34,10 +34,23 @@ class Part:
     more: tuple[DisplayTable, ...] = ()
 
 
+def prior_text(text: str) -> str:
+    """A prior as it is printed, on one line and with a true minus sign."""
+    return text.replace(", ", ",\N{NO-BREAK SPACE}").replace("(-", f"({numbers.MINUS}")
+
+
 def comparison(results: StudyResults, part: Mapping[str, Any]) -> Comparison:
     """Whom a stage compared, in the report's words."""
     when = sentences.by_when(part["horizon"], results.cohort.schema.time_unit)
     return Comparison(part["group"], part["reference"], event_name(results.cohort), when)
+
+
+def lost_patients(results: StudyResults) -> int:
+    """Patients whose follow-up ended before the horizon, without any event."""
+    data, horizon = results.cohort.survival_data(), results.cohort.schema.horizon
+    if horizon is None:
+        return 0
+    return int(((data["status"] == 0) & (data["exit"] < horizon)).sum())
 
 
 def answer_of(row: Mapping[str, Any], *, ratio: bool) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 from longsurv.report import numbers, sentences_mortality
 from longsurv.report.figures import prior_grid
 from longsurv.report.sections.common import Picture
-from longsurv.report.sections.mortality_part import Part, comparison
+from longsurv.report.sections.mortality_part import Part, comparison, prior_text
 from longsurv.report.sentences_mortality import Comparison
 from longsurv.report.tables.display import Column, DisplayTable, display
 
@@ -67,9 +68,9 @@ def densities(draws: pd.DataFrame, priors: Mapping[str, Prior]) -> pd.DataFrame:
 
     from longsurv.priors import log_density
 
-    ends = draws.quantile([0.01, 0.99]).to_numpy()
-    low = max(min(float(ends.min()), math.log(0.3)), math.log(0.01))
-    high = min(max(float(ends.max()), math.log(3.0)), math.log(100.0))
+    ends = draws.quantile([0.01, 0.995]).to_numpy()
+    low = max(min(float(ends.min()), math.log(0.25)), math.log(0.02))
+    high = min(max(float(ends.max()), math.log(4.0)), math.log(50.0))
     x = np.linspace(low, high, _POINTS)
     parts = [
         pd.DataFrame(
@@ -117,8 +118,8 @@ def _after(table: pd.DataFrame, asked: Comparison) -> DisplayTable:
         Column("Hazard ratio (95 % CrI)", lambda row: _hr(row, "hr")),
         Column("P(HR < 1)", lambda row: numbers.probability(row["prob_below_1"])),
         Column("P(risk lower)", lambda row: numbers.probability(row["prob_reduction"])),
-        Column("by > 1 %", lambda row: numbers.probability(row["prob_reduction_1"])),
-        Column("by > 5 %", lambda row: numbers.probability(row["prob_reduction_5"])),
+        Column(_more_than(1), lambda row: numbers.probability(row["prob_reduction_1"])),
+        Column(_more_than(5), lambda row: numbers.probability(row["prob_reduction_5"])),
         Column("Prior's share", lambda row: f"{100 * row['prior_share']:.0f} %"),
         Column(
             "Power scaling",
@@ -144,25 +145,24 @@ def _before(
         ends = [100 * (risk + row[f"prior_risk_difference{end}"]) for end in ("", "_low", "_high")]
         return numbers.difference(*ends)
 
+    def reduced(by: float, row: dict) -> str:
+        return numbers.probability(probability_reduction(priors[row["prior"]], risk, by))
+
     columns = [
         Column("Prior", _name, numeric=False),
-        Column("Log hazard ratio", "density", numeric=False),
+        Column("Log hazard ratio", lambda row: prior_text(row["density"]), numeric=False),
         Column("Hazard ratio (95 %)", lambda row: _hr(row, "prior_hr")),
         Column(f"Risk in {asked.group}, % (95 %)", treated),
         Column("P(HR < 1)", lambda row: numbers.probability(row["prior_prob_below_1"])),
         *(
-            Column(
-                f"P(risk lower by > {100 * d:.0f} %)",
-                lambda row, d=d: numbers.probability(
-                    probability_reduction(priors[row["prior"]], risk, d)
-                ),
-            )
+            Column(f"P(risk lower {_more_than(round(100 * d))})", partial(reduced, d))
             for d in REDUCTIONS
         ),
     ]
     note = (
         f"What each prior says of the {asked.risk} if it is {100 * risk:.1f} % in"
-        f" {asked.reference}, as observed."
+        f" {asked.reference}: the Kaplan-Meier estimate there (of all patients, if nobody there had"
+        " the event)."
     )
     return display(table, "Before the data: what each prior says", columns, note)
 
@@ -194,8 +194,19 @@ def probability_reduction(prior: Prior, risk: float, by: float) -> float:
     return float(ndtr((log_ratio - mean) / sd))
 
 
+def _more_than(percent: int) -> str:
+    return f"by > {percent} %".replace(" %", "\N{NO-BREAK SPACE}%").replace(
+        "> ", ">\N{NO-BREAK SPACE}"
+    )
+
+
 def _hr(row: Any, name: str) -> str:
-    return numbers.ratio(row[name], row[f"{name}_low"], row[f"{name}_high"])
+    low, high = float(row[f"{name}_low"]), float(row[f"{name}_high"])
+    ends = (
+        "<0.01" if low < 0.01 else numbers.number(low),
+        ">100" if high > 100 else numbers.number(high),
+    )
+    return f"{numbers.number(row[name])} ({ends[0]} to {ends[1]})"
 
 
 def _name(row: Mapping[str, Any]) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from longsurv.report import numbers, sentences_mortality
+from longsurv.report import numbers, sentences, sentences_mortality
 from longsurv.report.figures import tipping
 from longsurv.report.sections.common import Picture
-from longsurv.report.sections.mortality_part import Part, comparison
+from longsurv.report.sections.mortality_part import Part, comparison, lost_patients
 from longsurv.report.sentences_mortality import Comparison, Tipping
 
 if TYPE_CHECKING:
@@ -26,6 +26,14 @@ def tipping_part(results: StudyResults) -> Part | None:
         return None
     asked = comparison(results, part)
     events, n, reference_events, reference_n = part["counts"]
+    lost = lost_patients(results)
+    counted = (
+        f"{sentences.plural(lost, 'patient')} whose follow-up ended before"
+        f" {numbers.plain(part['horizon'])} {results.cohort.schema.time_unit} count here as without"
+        " the event."
+        if lost
+        else ""
+    )
     ratio = _ratio(events / n, reference_events / reference_n)
     texts = [
         _why(results, asked),
@@ -36,7 +44,7 @@ def tipping_part(results: StudyResults) -> Part | None:
         if results.cohort.randomised
         else sentences_mortality.e_value(asked, ratio, part["e_value"], part["e_limit"])
     )
-    return Part("What was not seen", (*texts, _picture(part["grid"], asked), confounded))
+    return Part("What was not seen", (*texts, counted, _picture(part["grid"], asked), confounded))
 
 
 def tipping_of(points: pd.DataFrame, threshold: float) -> Tipping | None:

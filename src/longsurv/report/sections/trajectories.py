@@ -138,9 +138,11 @@ def _sample(points: pd.DataFrame) -> pd.DataFrame:
 def _caption(results: StudyResults) -> str:
     log = any(results.cohort.markers[n].transform == "log" for n in results.markers)
     answered = {engine for model in results.markers.values() for engine in model.answers}
+    by_phase = results.study.change_variable == "phase"
+    thin = "thin with open marks" if by_phase else "dotted outline, light middle"
     kinds = {
         "ml": "full: maximum likelihood with its 95 % confidence interval",
-        "bayes": "thin with open marks or a dotted outline: Bayes with its 95 % credible interval",
+        "bayes": f"{thin}: Bayes with its 95 % credible interval",
     }
     shown = listed([words for engine, words in kinds.items() if engine in answered])
     text = "Faint lines: patients." + (f" Fitted mean of each group, {shown}." if shown else "")

@@ -10,6 +10,15 @@ from longsurv.report import numbers
 from longsurv.report.tables.display import Column, DisplayTable, display
 
 _KEYS = ["marker", "adjustment"]
+_SHORT = {  # on one line each, or a table of many markers has three times their height
+    kind: text.replace(" ", "\N{NO-BREAK SPACE}")
+    for kind, text in (
+        ("unadjusted", "nothing"),
+        ("baseline", "baseline value"),
+        ("overlap", "overlap weights"),
+        ("clda", "common baseline"),
+    )
+}
 _TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -55,7 +64,7 @@ def adjustments_display(table: pd.DataFrame, caption: str = "") -> DisplayTable:
     rows["first"] = ~rows["marker"].duplicated()
     columns = [
         Column("Marker", lambda row: row["label"] if row["first"] else "", numeric=False),
-        Column("Adjustment", "adjustment_label", numeric=False),
+        Column("Adjusted by", lambda row: _SHORT[row["adjustment"]], numeric=False),
         Column("Maximum likelihood (95 % CI)", lambda row: _answer(row, "ml")),
         Column("p", lambda row: numbers.p_value(row["p_value"])),
         Column("p, FDR", lambda row: numbers.p_value(row["p_fdr"])),

@@ -22,7 +22,7 @@ COLUMNS = [
     "marker", "label", "cutoff", "model", "quantity", "what", "level", "phase", "engine",
     "estimate", "conf_low", "conf_high", "p_value", "prob_positive", "observed", "n",
 ]  # fmt: skip
-MODELS = {"binary": "positive or not", "ordinal": "ordinal"}
+MODELS = {"binary": "binary", "ordinal": "ordinal"}
 
 
 def scores_table(results: StudyResults, score: ScoreResult) -> pd.DataFrame:
@@ -102,7 +102,7 @@ def differences_display(table: pd.DataFrame, unit: str) -> DisplayTable:
     keys = ["level", "phase", "quantity", "model"]
     rows = found.drop_duplicates(keys)[keys]
     several = rows[["level", "phase"]].drop_duplicates().shape[0] > 1
-    by = found.set_index([*keys, "engine"]).sort_index()
+    by = found.set_index([*keys, "engine"], drop=False).sort_index()
 
     def of(row: dict[str, Any], engine: str) -> pd.Series | None:
         key = (*(row[name] for name in keys), engine)
@@ -136,10 +136,10 @@ def percentages(row: pd.Series) -> str:
     return f"{estimate}\N{NO-BREAK SPACE}% ({low} to {high})"
 
 
-def points(row: pd.Series) -> list[float]:
+def points(row: pd.Series) -> tuple[float, float, float]:
     """Estimate and interval of a difference; that of a share in percentage points."""
     by = 100.0 if row["quantity"] == "share" else 1.0
-    return [by * float(row[name]) for name in ("estimate", "conf_low", "conf_high")]
+    return by * float(row["estimate"]), by * float(row["conf_low"]), by * float(row["conf_high"])
 
 
 def _observed(row: dict[str, Any]) -> str:
@@ -152,8 +152,7 @@ def _observed(row: dict[str, Any]) -> str:
 def _difference(row: pd.Series | None) -> str:
     if row is None:
         return numbers.MISSING
-    shown = row if "quantity" in row else pd.Series({**row, "quantity": row.name[2]})
-    values = points(shown)
+    values = points(row)
     return numbers.difference(*values) if np.isfinite(values[0]) else numbers.MISSING
 
 

@@ -82,7 +82,6 @@ def shrunken_display(table: pd.DataFrame) -> DisplayTable:
     columns = [
         Column("Marker", "label", numeric=False),
         Column("Family", lambda row: row["family"] if row["first"] else "", numeric=False),
-        Column("Maximum likelihood (95 % CI)", lambda row: _interval(row, "ml")),
         Column("p, FDR", lambda row: numbers.p_value(row["p_fdr"])),
         Column("Bayes, on its own (95 % CrI)", lambda row: _interval(row, "bayes")),
         Column("Shrunken (95 % CrI)", lambda row: _interval(row, "shrunken")),
@@ -125,8 +124,8 @@ def left_out_display(table: pd.DataFrame) -> DisplayTable:
 def _interval(row: dict[str, Any], kind: str) -> str:
     names = (f"{name}_{kind}" for name in ("estimate", "conf_low", "conf_high"))
     estimate, low, high = (float(row[name]) for name in names)
-    return numbers.MISSING if estimate != estimate else numbers.difference(estimate, low, high)
+    return numbers.MISSING if estimate != estimate else numbers.in_sds(estimate, low, high)
 
 
 def _of(row: dict[str, Any], what: str) -> str:
-    return numbers.difference(*(float(row[name]) for name in (what, f"{what}_low", f"{what}_high")))
+    return numbers.in_sds(*(float(row[name]) for name in (what, f"{what}_low", f"{what}_high")))

@@ -9,6 +9,7 @@ import pandas as pd
 
 from longsurv.estimands import simple
 from longsurv.report.numbers import exponential
+from longsurv.report.tables import markers
 from longsurv.report.tables.baseline import baseline_table
 
 if TYPE_CHECKING:
@@ -26,7 +27,14 @@ def study_tables(results: StudyResults) -> dict[str, pd.DataFrame]:
         "simple_changes": _endpoints(simple.within_group_changes(cohort), results),
         "simple_mortality": simple.mortality_table(cohort),
         "changes": results.changes,
+        "adjustments": markers.adjusted_changes_table(results),
+        "shrunken": markers.shrunken_effects_table(results),
+        "scores": markers.all_scores_table(results),
         "hazard_ratios": _hazard_ratios(results.mortality),
+        "mortality_methods": _part(results, "methods", "table"),
+        "prior_grid": _part(results, "priors", "table"),
+        "cumulative_incidence": _part(results, "competing", "table"),
+        "tipping": _part(results, "tipping", "grid"),
         "comparison": _comparison(results),
         "convergence": _convergence(results),
         "checks": _checks(results),
@@ -40,6 +48,13 @@ def model_label(results: StudyResults, name: str) -> str:
     """What a reader calls a model: the marker's label, or "Mortality"."""
     markers = results.cohort.markers
     return markers[name].label if name in results.markers else "Mortality"
+
+
+def _part(results: StudyResults, stage: str, name: str) -> pd.DataFrame:
+    """A table a stage found; where it found none, the reason."""
+    if stage in results.parts:
+        return results.parts[stage][name]
+    return pd.DataFrame({"reason": [results.failures.get(stage, "not part of this run")]})
 
 
 def _endpoints(table: pd.DataFrame, results: StudyResults) -> pd.DataFrame:
@@ -112,6 +127,8 @@ def _hazard_ratios(model: ModelResult) -> pd.DataFrame:
     parts = []
     for engine, result in model.answers.items():
         tidy = result.tidy()
+        if engine == "bayes":
+            tidy["estimate"] = [np.median(result.draw(term)) for term in tidy["term"]]
         exponentials = {c: tidy[c].map(exponential) for c in ("estimate", "conf_low", "conf_high")}
         parts.append(tidy.assign(engine=engine, **exponentials))
     columns = ["term", "engine", "estimate", "conf_low", "conf_high", "p_value", "prob_positive"]

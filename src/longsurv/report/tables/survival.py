@@ -1,4 +1,4 @@
-"""Kaplan-Meier and Aalen-Johansen estimates, numbers at risk and crude counts, from the survival data."""
+"""Survival and incidence curves, numbers at risk and crude counts, from the survival data."""
 
 from __future__ import annotations
 

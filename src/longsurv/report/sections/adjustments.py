@@ -1,0 +1,141 @@
+"""The difference in change adjusted for where the groups began, as part of the markers' section."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from longsurv.report import sentences_markers as sentences
+from longsurv.report.figures.adjustments import adjustments
+from longsurv.report.sections.common import Picture
+from longsurv.report.sentences import Answer
+from longsurv.report.tables.adjustments import adjustments_display, questions_table
+from longsurv.report.tables.display import EMPTY, Column, DisplayTable, display
+from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart, part_of
+
+if TYPE_CHECKING:
+    from longsurv.estimands.changes import Change
+    from longsurv.study import StudyResults
+
+TITLE = "Adjusted for where the groups began"
+
+
+def build(results: StudyResults) -> dict[str, Any]:
+    """What the template shows: text, what each adjustment asks, then each comparison."""
+    part: AdjustedPart = part_of(results, ADJUSTMENTS, AdjustedPart())
+    if part.reason:
+        return {
+            "title": TITLE,
+            "text": [part.reason],
+            "questions": EMPTY,
+            "comparisons": [],
+        }
+    change, table = part.tables[0]
+    return {
+        "title": TITLE,
+        "text": [began_apart(results, change)],
+        "questions": _questions(table),
+        "comparisons": [_comparison(part, k) for k in range(len(part.tables))],
+    }
+
+
+def began_apart(results: StudyResults, change: Change) -> str:
+    """The paragraph on regression to the mean, with the markers that began apart."""
+    table = results.tables["simple_baseline"]
+    table = table[(table["group"].astype(str) == str(change.level)) & (table["p_value"] < 0.05)]
+    # By the means of the ranks, as the test is: medians of coarse values are often equal.
+    middle = table["n_group"] * table["n_reference"] / 2
+    higher = table.loc[table["statistic"] > middle, "label"].tolist()
+    lower = table.loc[table["statistic"] < middle, "label"].tolist()
+    return sentences.regression_to_the_mean(
+        str(change.level), str(change.reference), str(change.start), higher, lower
+    )
+
+
+def summary(change: Change, table: pd.DataFrame) -> list[str]:
+    """How many intervals of maximum likelihood are clear under each adjustment."""
+    ml = table[table["engine"] == "ml"]
+    adjusted = {
+        str(kind): {row["label"]: _answer(row) for row in part.to_dict("records")}
+        for kind, part in ml.groupby("adjustment_label", sort=False)
+    }
+    return sentences.adjustments_summary(adjusted, str(change.level))
+
+
+def _answer(row: dict[str, Any]) -> Answer | None:
+    if row["estimate"] != row["estimate"]:
+        return None
+    return Answer(row["estimate"], row["conf_low"], row["conf_high"], row["scale"] == "ratio")
+
+
+def _comparison(part: AdjustedPart, k: int) -> dict[str, Any]:
+    change, table = part.tables[k]
+    several = len(part.tables) > 1
+    which = f": {change.level} against {change.reference}, {change.start} to {change.end}"
+    return {
+        "text": summary(change, table),
+        "picture": _picture(change, table, k),
+        "table": adjustments_display(
+            table, "Difference in change under each adjustment" + (which if several else "")
+        ),
+        "remarks": _remarks(table),
+    }
+
+
+def _picture(change: Change, table: pd.DataFrame, k: int) -> Picture | None:
+    if table["std_estimate"].isna().all():
+        return None
+    names = table["adjustment_label"].unique()
+    caption = (
+        "Difference in change of every marker under each adjustment, in standard deviations of its"
+        " first value (of its logarithm for ratios), with 95 % intervals. Filled marks and full"
+        " lines: maximum likelihood; open marks and dashed lines: Bayes. Left of zero: the marker"
+        f" fell further, or rose less, in {change.level}."
+    )
+    label = (
+        f"Difference in change of {table['marker'].nunique()} markers,"
+        f" {', '.join(name[:1].lower() + name[1:] for name in names)}, by both engines; the table"
+        " below has every number."
+    )
+    draw = partial(
+        _draw, table, left=f"lower in {change.level}", right=f"higher in {change.level}"
+    )  # fmt: skip
+    return Picture(f"adjustments-{k}", draw, label, caption)
+
+
+def _draw(table: pd.DataFrame, width: float, *, left: str, right: str) -> Any:
+    return adjustments(table, width=width, left_label=left, right_label=right)
+
+
+def _questions(table: pd.DataFrame) -> DisplayTable:
+    columns = [
+        Column("Adjustment", "label", numeric=False),
+        Column("It asks", "question", numeric=False, prose=True),
+        Column("It assumes that", "assumes", numeric=False, prose=True),
+    ]
+    return display(questions_table(table), "What each adjustment asks", columns)
+
+
+def _remarks(table: pd.DataFrame) -> DisplayTable:
+    """Notes and reasons, each once, with the answers they are about."""
+    about: dict[str, dict[str, dict[str, None]]] = {}
+    for row in table.to_dict("records"):
+        said = [*row["notes"].split("; "), f"not estimated: {row['reason']}" * bool(row["reason"])]
+        for note in said:
+            if note:
+                kinds = about.setdefault(note, {})
+                kinds.setdefault(row["adjustment_label"], {})[row["label"]] = None
+    rows = [
+        (kind, ", ".join(labels), note)
+        for note, kinds in about.items()
+        for kind, labels in kinds.items()
+    ]
+    columns = [
+        Column("Adjustment", "adjustment", numeric=False),
+        Column("Markers", "markers", numeric=False, prose=True),
+        Column("Remark", "note", numeric=False, prose=True),
+    ]
+    frame = pd.DataFrame(rows, columns=["adjustment", "markers", "note"])
+    return display(frame, "Remarks on the adjusted answers", columns)

@@ -1,0 +1,229 @@
+"""Markers and the outcome in one likelihood, and what ignoring one or the other would have said."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from longsurv.report import numbers, sentences_joint
+from longsurv.report.figures import forest
+from longsurv.report.figures.prediction import prediction, time_ticks
+from longsurv.report.sections.common import ENGINE_NAMES, Picture, event_name, with_unit
+from longsurv.report.sections.mortality_part import Part
+from longsurv.report.sentences import Answer
+from longsurv.report.tables.display import Column, DisplayTable, display
+from longsurv.study.joint_stage import JOINT, NONE_ASKED, SHOWN, JointResult
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from longsurv.study import StudyResults
+
+BAYESIAN = "joint model, posterior"
+LIKELIHOOD = "joint model, maximum likelihood"
+ALONE = "mixed model alone"
+
+
+def build(results: StudyResults) -> dict[str, Any]:
+    """What the template of this section shows."""
+    if JOINT in results.failures:
+        return {"text": [results.failures[JOINT]], "parts": []}
+    part = results.parts.get(JOINT)
+    if part is None or part.reason:
+        quick = results.quick and bool(results.study.models.joint)
+        reason = "A quick run fits no joint model." if quick else NONE_ASKED
+        return {"text": [reason], "parts": []}
+    parts = [
+        found
+        for name, result in part.results.items()
+        for found in (_association(results, name, result), _prediction(results, name, result))
+        if found is not None
+    ]
+    return {"text": [_opening(results)], "parts": parts}
+
+
+def _opening(results: StudyResults) -> str:
+    event = event_name(results.cohort)
+    competing = (
+        " Competing events are taken as censoring." if results.cohort.schema.competing else ""
+    )
+    return (
+        f"A marker is not measured after {event}, and those who die may have had another course:"
+        f" the joint model estimates the marker's curve and the hazard of {event} from one"
+        " likelihood, with the hazard depending on the current value of the curve, not on the last"
+        " measurement."
+        f"{competing} With few events the association is mostly prior; it describes, and does not"
+        " say what changing the marker would do."
+    )
+
+
+def _association(results: StudyResults, name: str, result: JointResult) -> Part:
+    label, event = results.cohort.markers[name].label, event_name(results.cohort)
+    title = f"{label} and {event}"
+    items: list[Any] = []
+    if result.association is None:
+        reasons = [*result.model.reasons.values(), *result.missing.values()]
+        items += [f"{label}: {reason}" for reason in dict.fromkeys(reasons)]
+    else:
+        table, change = told(result.association.table, label)
+        answers = {m: _answer(row) for m, row in table.set_index("method").iterrows()}
+        items += [
+            sentences_joint.association(
+                change, event, answers.get(LIKELIHOOD), answers.get(BAYESIAN)
+            ),
+            sentences_joint.share_of_prior(result.association.contraction),
+            result.association.words,
+            _forest(name, label, change, table),
+            _methods(table, change),
+        ]
+    items += _ignoring(results, label, result)
+    items.append(_remarks(result))
+    return Part(title, tuple(item for item in items if item))
+
+
+def told(table: pd.DataFrame, label: str) -> tuple[pd.DataFrame, str]:
+    """The change a reader understands best: a doubling, else one SD; and its name."""
+    changes = list(dict.fromkeys(table["change"]))
+    best = next(
+        (c for c in changes if c.startswith("a doubling")),
+        next((c for c in changes if c.startswith("one SD")), changes[0]),
+    )
+    words = best.replace("a doubling of value", f"a doubling of {label}").replace(
+        "the current value", f"the current {label}"
+    )
+    return table[table["change"] == best], words
+
+
+def _answer(row: pd.Series) -> Answer:
+    return Answer(row["hazard_ratio"], row["conf_low"], row["conf_high"], ratio=True)
+
+
+def _forest(name: str, label: str, change: str, table: pd.DataFrame) -> Picture:
+    rows = pd.DataFrame(
+        {
+            "row": [_capital(method) for method in table["method"]],
+            "series": [ENGINE_NAMES["bayes" if m == BAYESIAN else "ml"] for m in table["method"]],
+            "estimate": table["hazard_ratio"].to_numpy(),
+            "conf_low": table["conf_low"].to_numpy(),
+            "conf_high": table["conf_high"].to_numpy(),
+            "text": [_answer(row).text for _, row in table.iterrows()],
+        }
+    )
+
+    def draw(width: float) -> Axes:
+        return forest(
+            rows,
+            xlabel=f"Hazard ratio for {change} (logarithmic axis)",
+            log=True,
+            width=width,
+            text_heading="Hazard ratio (95 % interval)",
+        )
+
+    caption = (
+        f"Hazard ratio for {change} by four methods, 95 % intervals: confidence (filled), credible"
+        " (open). The last value carried forward takes measurement error for nothing; two stages"
+        " ignore the uncertainty of the curves."
+    )
+    words = "; ".join(f"{row['row']} {row['text']}" for row in rows.to_dict("records"))
+    position = "".join(c for c in name.lower() if c.isascii() and c.isalnum()) or "marker"
+    return Picture(f"association-{position}", draw, f"Hazard ratios: {words}.", caption)
+
+
+def _methods(table: pd.DataFrame, change: str) -> DisplayTable:
+    columns = [
+        Column("Method", lambda row: _capital(row["method"]), numeric=False),
+        Column(
+            "Hazard ratio (95 % interval)",
+            lambda row: numbers.ratio(row["hazard_ratio"], row["conf_low"], row["conf_high"]),
+        ),
+    ]
+    return display(table, f"{_capital(change)}: the hazard ratio by four methods", columns)
+
+
+def _ignoring(results: StudyResults, label: str, result: JointResult) -> list[str]:
+    """The interaction of time and treatment, with and without the hazard."""
+    slopes = result.slopes
+    terms = [t for t in dict.fromkeys(slopes["term"]) if ":" in t]
+    found = []
+    for term in terms:
+        rows = slopes[slopes["term"] == term].set_index("answer")
+        if ALONE in rows.index and LIKELIHOOD in rows.index:
+            alone, joint = (
+                Answer(row["estimate"], row["conf_low"], row["conf_high"])
+                for row in (rows.loc[ALONE], rows.loc[LIKELIHOOD])
+            )
+            scale = ", on the logarithm" if result.model.formula.startswith("log(") else ""
+            what = f"Difference in the course of {label} ({term}{scale})"
+            found.append(sentences_joint.ignoring(what, alone, joint, event_name(results.cohort)))
+    return found
+
+
+def _remarks(result: JointResult) -> DisplayTable:
+    rows = pd.DataFrame(
+        [
+            (ENGINE_NAMES[engine], answer.diagnose().words)
+            for engine, answer in result.model.answers.items()
+        ]
+        + [(ENGINE_NAMES[e], f"Not estimated: {r}") for e, r in result.model.reasons.items()],
+        columns=["engine", "words"],
+    )
+    columns = [
+        Column("Engine", "engine", numeric=False),
+        Column("Can it be trusted?", "words", numeric=False, prose=True),
+    ]
+    return display(rows, "The fits of this joint model", columns)
+
+
+def _prediction(results: StudyResults, name: str, result: JointResult) -> Part | None:
+    found = result.prediction
+    if found is None:
+        return None
+    cohort = results.cohort
+    marker, schema = cohort.markers[name], cohort.schema
+    end = float(found.table["time"].max())
+    unit = schema.time_unit
+    title = f"{marker.label}: prediction for three patients"
+    words, titles = [], {}
+    order = found.table.sort_values(
+        "rank", key=lambda ranks: ranks.map(list(SHOWN).index), kind="stable"
+    )
+    for patient, rows in order.groupby("patient", sort=False):
+        last = rows.sort_values("time").iloc[-1]
+        answer = Answer(last["estimate"], last["conf_low"], last["conf_high"])
+        until = f"to {numbers.plain(end)} {unit}"
+        words.append(
+            sentences_joint.predicted(
+                str(last["rank"]), str(patient), str(last["group"]), answer, until
+            )
+        )
+        titles[patient] = f"{patient}, {last['group']}"
+    table = order.assign(title=order["patient"].map(titles))
+
+    caption = (
+        f"Left of the line what was measured by {numbers.plain(found.at)} {unit} (black), right of"
+        f" it the predicted survival from there on with its 95 % credible interval (colour). The"
+        " three patients are those with the lowest, middle and highest predicted survival."
+    )
+    draw = partial(
+        _draw,
+        table,
+        found.measured,
+        at=found.at,
+        ylabel=with_unit(marker.label, marker.unit),
+        xlabel=unit.capitalize(),
+        log=marker.transform == "log",
+        ticks=time_ticks(end),
+    )
+    position = "".join(c for c in name.lower() if c.isascii() and c.isalnum()) or "marker"
+    picture = Picture(f"prediction-{position}", draw, " ".join(words), caption)
+    return Part(title, (*words, picture))
+
+
+def _draw(table: pd.DataFrame, measured: pd.DataFrame, width: float, **options: Any) -> Axes:
+    return prediction(table, measured, width=width, **options)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

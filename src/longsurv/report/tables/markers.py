@@ -1,0 +1,52 @@
+"""The tables of the markers' further questions, over all comparisons and scores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from longsurv.report.tables.scores import COLUMNS as SCORE_COLUMNS
+from longsurv.report.tables.scores import scores_table
+from longsurv.report.tables.shrinkage import COLUMNS as SHRUNKEN_COLUMNS
+from longsurv.report.tables.shrinkage import shrunken_table
+from longsurv.study.marker_stages import (
+    ADJUSTMENTS,
+    PANEL,
+    SCORES,
+    AdjustedPart,
+    ScorePart,
+    ShrunkenPart,
+    part_of,
+)
+
+if TYPE_CHECKING:
+    from longsurv.study import StudyResults
+
+
+def adjusted_changes_table(results: StudyResults) -> pd.DataFrame:
+    """`AdjustedChanges.table` of every comparison, after its level, start and end."""
+    part: AdjustedPart = part_of(results, ADJUSTMENTS, AdjustedPart())
+    tables = []
+    for change, table in part.tables:
+        table = table.copy()
+        for place, name in enumerate(("level", "start", "end")):
+            table.insert(place, name, str(getattr(change, name)))
+        tables.append(table)
+    return _joined(tables, ["level", "start", "end", "marker", "adjustment", "engine"])
+
+
+def shrunken_effects_table(results: StudyResults) -> pd.DataFrame:
+    """`shrunken_table` of every comparison."""
+    part: ShrunkenPart = part_of(results, PANEL, ShrunkenPart())
+    return _joined([shrunken_table(results, one) for one in part.changes], SHRUNKEN_COLUMNS)
+
+
+def all_scores_table(results: StudyResults) -> pd.DataFrame:
+    """`scores_table` of every score."""
+    part: ScorePart = part_of(results, SCORES, ScorePart())
+    return _joined([scores_table(results, score) for score in part.scores], SCORE_COLUMNS)
+
+
+def _joined(tables: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)

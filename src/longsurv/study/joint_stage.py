@@ -1,0 +1,234 @@
+"""Markers and the outcome together: joint models, and what they change.
+
+A marker stops when a patient dies or leaves, so its curve and the hazard are estimated from one
+likelihood. Beside it stand the answers that ignore one or the other: the mixed model alone, the
+last value carried forward, two stages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.errors import LongsurvError
+from longsurv.study.bench import Bench
+from longsurv.study.results import ModelResult
+
+if TYPE_CHECKING:
+    from longsurv.models import JointModel
+    from longsurv.study.study import Study
+
+JOINT = "joint"
+POINTS = 25
+SHOWN = ("lowest", "middle", "highest")
+NONE_ASKED = (
+    "No joint model was asked for. With `joint = [...]` under [models] in the study file, the"
+    " markers named there are modelled together with the outcome."
+)
+
+
+@dataclass(frozen=True)
+class Association:
+    """The association by several methods (see `longsurv.results.association`).
+
+    Attributes
+    ----------
+    table : DataFrame
+        method, change, hazard_ratio, conf_low, conf_high.
+    contraction : float
+    words : str
+    """
+
+    table: pd.DataFrame
+    contraction: float
+    words: str
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Survival of example patients from a landmark on.
+
+    Attributes
+    ----------
+    at : float
+        The landmark: what was measured until then is used.
+    table : DataFrame
+        patient, group, rank (lowest, middle or highest survival predicted), time, estimate,
+        conf_low, conf_high.
+    measured : DataFrame
+        patient, time, value: what was measured until then, as recorded.
+    """
+
+    at: float
+    table: pd.DataFrame
+    measured: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class JointResult:
+    """One marker's joint model by both engines.
+
+    Attributes
+    ----------
+    model : ModelResult
+    association : Association or None
+    slopes : DataFrame
+        The marker's terms with the treatment, alone and jointly: answer ("mixed model alone",
+        "joint model, maximum likelihood", "joint model, posterior"), term, estimate, conf_low,
+        conf_high.
+    prediction : Prediction or None
+    missing : mapping of str to str
+        What could not be done, and why.
+    """
+
+    model: ModelResult
+    association: Association | None
+    slopes: pd.DataFrame
+    prediction: Prediction | None
+    missing: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class JointPart:
+    """Every joint model by marker; `reason` says why there is none."""
+
+    results: Mapping[str, JointResult]
+    reason: str = ""
+
+
+def fit_joint(bench: Bench) -> JointPart:
+    """The markers the study names, each with the outcome, by both engines."""
+    names = bench.study.models.joint
+    if not names:
+        return JointPart(MappingProxyType({}), NONE_ASKED)
+    found = {}
+    for name in names:
+        found[name] = _result(bench, name)
+        bench.step(bench.study.cohort.markers[name].label, 1 / len(names))
+    return JointPart(MappingProxyType(found))
+
+
+def seconds_of_joint(study: Study) -> float:
+    """Seconds on an ordinary computer."""
+    draws = study.sampling.chains * (study.sampling.draws + 300)
+    return len(study.models.joint) * (
+        1.0 + 2e-3 * draws + 1e-5 * draws * len(study.cohort.patients)
+    )
+
+
+def joint_spec(study: Study, name: str) -> JointModel:
+    """The joint model of one marker: its current value in the hazard of the outcome."""
+    from longsurv.models import GLMM, LMM, CoxPH, JointModel
+
+    cohort = study.cohort
+    data = cohort.marker_data(name)
+    response = "log(value)" if cohort.markers[name].transform == "log" else "value"
+    formula = f"{response} ~ {study.models.joint_trajectory}"
+    marker = (
+        GLMM(formula, data, family="censored", censored="censored")
+        if (data["censored"] != "none").any()
+        else LMM(formula, data)
+    )
+    event = CoxPH(study.mortality_formula, cohort.survival_data())
+    return JointModel(marker, event, time=cohort.schema.time)
+
+
+def _result(bench: Bench, name: str) -> JointResult:
+    study = bench.study
+    spec = joint_spec(study, name)
+    model = bench.answers(f"{JOINT}: {name}", spec, study.cohort.marker_data(name))
+    missing: dict[str, str] = {}
+
+    def tried(title: str, work: Any) -> Any:
+        try:
+            return bench.keep(title, {"joint": spec, "sampling": study.sampling}, work)
+        except LongsurvError as error:
+            missing[title] = str(error)
+            return None
+
+    association = prediction = None
+    if model.post is not None:
+        kept = tried("association by several methods", partial(_association, spec, model))
+        association = Association(**kept) if kept else None
+        kept = tried("prediction for patients", partial(_prediction, study, name, model.post))
+        prediction = Prediction(**kept) if kept else None
+    return JointResult(
+        model, association, _slopes(study, spec, model), prediction, MappingProxyType(missing)
+    )
+
+
+def _association(spec: JointModel, model: ModelResult) -> dict[str, Any]:
+    from longsurv.results.association import association_check
+
+    found = association_check(model.fit or spec, posterior=model.post)
+    return {"table": found.table, "contraction": found.contraction, "words": found.words}
+
+
+def _slopes(study: Study, spec: JointModel, model: ModelResult) -> pd.DataFrame:
+    """What the marker does in the treated, with and without the hazard in the likelihood."""
+    treatment = study.cohort.schema.treatment
+    if not model.answers:
+        return pd.DataFrame(columns=["term", "estimate", "conf_low", "conf_high", "answer"])
+    answers: dict[str, Any] = {"mixed model alone": spec.alone[0]}
+    if model.fit is not None:
+        answers["joint model, maximum likelihood"] = model.fit
+    if model.post is not None:
+        answers["joint model, posterior"] = model.post
+    rows = []
+    for answer, result in answers.items():
+        tidy = result.tidy() if answer == "mixed model alone" else result.tidy(component="marker")
+        chosen = tidy[tidy["term"].str.contains(f"{treatment}[T.", regex=False)]
+        columns = ["term", "estimate", "conf_low", "conf_high"]
+        rows.append(chosen[columns].assign(answer=answer))
+    return pd.concat(rows, ignore_index=True)
+
+
+def _prediction(study: Study, name: str, post: Any) -> dict[str, Any]:
+    """Three patients still at risk at the landmark, from the lowest to the highest survival."""
+    schema = study.cohort.schema
+    people, data = study.cohort.survival_data(), study.cohort.marker_data(name)
+    end = schema.horizon or float(people["exit"].max())
+    at = landmark_of(float(people["entry"].max()), end)
+    entry = people.set_index(schema.patient)["entry"]
+    early = data[data[schema.time] <= at].assign(entry=lambda d: d[schema.patient].map(entry))
+    twice = early[schema.patient].value_counts()
+    there = people.loc[people["exit"] > at, schema.patient]
+    chosen = [p for p in there if twice.get(p, 0) >= 2] or [p for p in there if p in twice.index]
+    if len(chosen) < len(SHOWN):
+        raise LongsurvError(
+            f"fewer than {len(SHOWN)} patients have a value and are at risk at {at:g}"
+        )
+    early = early[early[schema.patient].isin(chosen)]
+    last = post.predict_survival(early, at=at, times=[end], draws=50)
+    last = last.sort_values("estimate", kind="stable")[schema.patient].tolist()
+    ranked = dict(zip(SHOWN, (last[0], last[len(last) // 2], last[-1]), strict=True))
+    early = early[early[schema.patient].isin(ranked.values())]
+    times = np.linspace(at, end, POINTS)
+    table = post.predict_survival(early, at=at, times=times.tolist())
+    rank = {patient: place for place, patient in ranked.items()}
+    group = people.set_index(schema.patient)[schema.treatment].astype(str)
+    who = table[schema.patient]
+    return {
+        "at": at,
+        "table": pd.DataFrame({
+            "patient": who.astype(str).to_numpy(), "group": who.map(group).to_numpy(),
+            "rank": who.map(rank).to_numpy(),
+            **{c: table[c].to_numpy() for c in ("time", "estimate", "conf_low", "conf_high")},
+        }),
+        "measured": pd.DataFrame({
+            "patient": early[schema.patient].astype(str).to_numpy(),
+            "time": early[schema.time].to_numpy(dtype=float),
+            "value": early["value"].to_numpy(dtype=float),
+        }),
+    }  # fmt: skip
+
+
+def landmark_of(entry: float, end: float) -> float:
+    """When the risk begins, or a quarter of the way if it begins at once."""
+    return entry if entry > 0 else end / 4

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from longsurv.cohort import Cohort, Marker, Schema
+from longsurv.cohort.settings import ModelSettings, SamplingSettings
+from longsurv.report import sentences_joint
+from longsurv.report.figures.prediction import prediction, time_ticks
+from longsurv.report.numbers import MINUS
+from longsurv.report.sections import joint
+from longsurv.report.sections.common import Picture
+from longsurv.report.sentences import Answer
+from longsurv.study import Study, StudyResults
+from longsurv.study.joint_stage import NONE_ASKED, SHOWN, landmark_of
+from longsurv.study.stages import STAGES
+
+STAGE = tuple(stage for stage in STAGES if stage.key in ("markers", "mortality", "joint"))
+
+
+def make_study(joint_markers: tuple[str, ...] = ("load",)) -> Study:
+    """Sixty patients whose hazard rises with a marker that is measured until they die."""
+    rng = np.random.default_rng(8)
+    n = 60
+    arm = np.where(np.arange(n) % 2 == 0, "control", "active")
+    level = rng.normal(1.0, 0.7, n)
+    slope = np.where(arm == "active", -0.05, 0.0)
+    died_at = rng.exponential(1.0, n) / (0.004 * np.exp(0.9 * level))
+    exit_ = np.minimum(died_at, 28.0)
+    patients = pd.DataFrame({
+        "id": [f"P{k:02d}" for k in range(n)], "arm": arm, "days": exit_.clip(1.5),
+        "status": np.where(died_at < 28, "dead", "alive"),
+    })  # fmt: skip
+    rows = [
+        (f"P{k:02d}", day, "load", np.exp(level[k] + slope[k] * day + rng.normal(0, 0.3)))
+        for k in range(n)
+        for day in (1.0, 3.0, 7.0, 14.0)
+        if day <= patients["days"][k]
+    ]
+    measurements = pd.DataFrame(rows, columns=["id", "day", "marker", "value"])
+    schema = Schema(
+        patient="id", treatment="arm", reference="control", exit="days", event="status",
+        event_level="dead", censored_level="alive", horizon=28.0, time="day",
+    )  # fmt: skip
+    markers = [Marker("load", "Viral load", "copies", transform="log", direction="lower")]
+    models = ModelSettings("day * arm + (1 | id)", "arm", joint_markers, "day * arm + (1 | id)")
+    cohort = Cohort(patients, measurements, schema, markers)
+    return Study(cohort, models, SamplingSettings(draws=300, chains=2, seed=2))
+
+
+@cache
+def run_study() -> StudyResults:
+    return make_study().run(progress=False, stages=STAGE)
+
+
+@pytest.fixture(scope="module")
+def results() -> StudyResults:
+    return run_study()
+
+
+@pytest.fixture(scope="module")
+def found(results: StudyResults) -> dict:
+    return joint.build(results)
+
+
+def texts(part) -> list[str]:
+    return [item for item in part.items if isinstance(item, str)]
+
+
+def test_the_association_is_the_posteriors(results: StudyResults, found: dict) -> None:
+    result = results.parts["joint"].results["load"]
+    assert result.model.reasons == {}
+    mean = float(result.model.post.draw("assoc.value").mean())
+    expected = f"{np.exp(mean * np.log(2)):.3g}"
+    assert "A doubling of Viral load goes with a hazard of death" in texts(found["parts"][0])[0]
+    assert f"{expected} times as high by Bayes" in texts(found["parts"][0])[0]
+    alone = result.association.table
+    assert set(alone["method"]) >= {"last value carried forward", "two stages"}
+
+
+def test_what_ignoring_death_would_have_said(results: StudyResults, found: dict) -> None:
+    slopes = results.parts["joint"].results["load"].slopes
+    row = slopes[(slopes["answer"] == "mixed model alone") & slopes["term"].str.contains(":")]
+    said = " ".join(texts(found["parts"][0]))
+    assert f"{row['estimate'].iloc[0]:.3f}".replace("-", MINUS) in said
+    assert "by the mixed model alone" in said
+
+
+def test_predictions_go_from_the_lowest_to_the_highest(found: dict, results: StudyResults) -> None:
+    table = results.parts["joint"].results["load"].prediction.table
+    last = table.sort_values("time").groupby("rank")["estimate"].last()
+    assert list(last[list(SHOWN)]) == sorted(last)
+    part = found["parts"][1]
+    said = texts(part)
+    assert [s.split()[0].lower() for s in said] == list(SHOWN)
+    assert all("(0." in s or "(1." in s for s in said)
+    picture = next(item for item in part.items if isinstance(item, Picture))
+    assert "<svg" in picture.wide
+    assert "<svg" in picture.narrow
+    assert (table["time"] >= landmark_of(0.0, 28.0)).all()
+
+
+def test_no_joint_model_was_asked_for() -> None:
+    results = make_study(()).run(progress=False, stages=STAGE)
+    assert joint.build(results) == {"text": [NONE_ASKED], "parts": []}
+
+
+def test_a_quick_run_says_that_it_left_it_out() -> None:
+    results = make_study().run(progress=False, quick=True, stages=STAGE)
+    assert joint.build(results)["text"] == ["A quick run fits no joint model."]
+
+
+def test_the_association_sentence_flips() -> None:
+    high, low = Answer(2.0, 1.2, 3.0, ratio=True), Answer(0.5, 0.3, 0.8, ratio=True)
+    one = sentences_joint.association("a doubling of x", "death", high, high)
+    two = sentences_joint.association("a doubling of x", "death", low, low)
+    assert "2.00 times as high" in one
+    assert "0.500 times as high" in two
+    assert "include" not in one + two
+    wide = Answer(2.0, 0.5, 9.0, ratio=True)
+    said = sentences_joint.association("one SD more", "death", wide, wide)
+    assert said.endswith("The intervals include 1.")
+    assert "The interval includes 1." in sentences_joint.association("x", "death", wide, None)
+    assert "could not be estimated" in sentences_joint.association("x", "death", None, None)
+
+
+@pytest.mark.parametrize(
+    ("contraction", "words"), [(0.95, "most"), (0.6, "part"), (0.1, "mostly prior")]
+)
+def test_how_much_is_prior(contraction: float, words: str) -> None:
+    assert words in sentences_joint.share_of_prior(contraction)
+
+
+def test_ignoring_names_the_direction() -> None:
+    alone = Answer(0.0, -1.0, 1.0)
+    assert "nearly the same" in sentences_joint.ignoring("d", alone, alone, "death")
+    assert ", higher by" in sentences_joint.ignoring("d", alone, Answer(1.0, 0, 2), "death")
+    assert ", lower by" in sentences_joint.ignoring("d", alone, Answer(-1.0, -2, 0), "death")
+
+
+def test_prediction_of_nobody_is_an_empty_figure() -> None:
+    table = pd.DataFrame(columns=["title", "patient", "time", "estimate", "conf_low", "conf_high"])
+    measured = pd.DataFrame({"patient": [], "time": [], "value": []}, dtype=float)
+    ax = prediction(
+        table, measured, at=1.0, ylabel="y", xlabel="x", log=False, ticks=time_ticks(28.0)
+    )
+    assert ax.texts[0].get_text() == "no patient to show"
+
+
+@pytest.mark.parametrize("end", [1.0, 10.0, 28.0, 365.0, 4000.0])
+def test_ticks_are_few_and_inside(end: float) -> None:
+    ticks = time_ticks(end)
+    assert 2 <= len(ticks) <= 6
+    assert ticks[-1] <= end * (1 + 1e-9)

@@ -1,0 +1,134 @@
+"""Sentences about the markers together say what their numbers say, and flip with the groups."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from longsurv.report import sentences_markers as sentences
+from longsurv.report.sections import adjustments, panel, scores
+from longsurv.report.sentences import Answer
+from longsurv.report.tables.shrinkage import families_table, shrunken_table
+from longsurv.study import StudyResults
+
+LOWER, HIGHER = Answer(0.5, 0.3, 0.8, True), Answer(2.0, 1.0, 3.0)
+UNSURE, OTHER_WAY = Answer(0.9, 0.6, 1.4, True), Answer(1.1, 0.7, 1.6, True)
+
+
+def test_the_markers_that_began_apart_are_named_with_the_group_they_were_higher_in() -> None:
+    text = sentences.regression_to_the_mean("drug", "placebo", "day 1", ["PCT", "IL-6"], ["WBC"])
+    assert "PCT and IL-6 began higher in drug; WBC began higher in placebo (at day 1" in text
+    turned = sentences.regression_to_the_mean("drug", "placebo", "day 1", ["WBC"], ["PCT"])
+    assert "WBC began higher in drug; PCT began higher in placebo" in turned
+    none = sentences.regression_to_the_mean("drug", "placebo", "day 1", [], [])
+    assert "no marker began apart" in none and "began higher in" not in none
+    assert all("regression to the mean" in t and "question of its own" in t for t in (text, none))
+
+
+def test_adjustments_are_counted_one_by_one_and_all_together() -> None:
+    counts, always, turned = sentences.adjustments_summary(
+        {
+            "Unadjusted": {"CRP": LOWER, "Platelets": HIGHER, "WBC": UNSURE},
+            "Overlap-weighted": {"CRP": LOWER, "Platelets": None, "WBC": OTHER_WAY},
+        },
+        "drug",
+    )
+    assert counts.endswith("unadjusted 2 of 3; overlap-weighted 1 of 2.")
+    assert always == "Clear under every adjustment: lower in drug: CRP."
+    assert turned.endswith("adjustment: WBC.")
+
+
+def test_adjustments_without_agreement_or_without_answers() -> None:
+    found = sentences.adjustments_summary(
+        {"Unadjusted": {"CRP": LOWER}, "Overlap-weighted": {"CRP": UNSURE}}, "drug"
+    )
+    assert found[1:] == ["No marker is clear under every adjustment."]
+    assert len(sentences.adjustments_summary({"Unadjusted": {"CRP": LOWER}}, "drug")) == 1
+    none = sentences.adjustments_summary({"Unadjusted": {"CRP": None}}, "drug")
+    assert none == ["No adjusted difference in change could be estimated."]
+
+
+def test_a_familys_mean_favours_the_group_its_sign_says() -> None:
+    mean = Answer(0.467, 0.2, 0.71, prob_positive=0.97)
+    text = sentences.family_mean("coagulation", 8, mean, "drug", "placebo")
+    assert "the 8 markers of coagulation is 0.47 baseline SDs in favour of drug" in text
+    assert "(95 % credible interval 0.20 to 0.71)" in text
+    assert "the probability that it favours drug is 0.97" in text
+    mirror = Answer(-0.467, -0.71, -0.2, prob_positive=0.03)
+    turned = sentences.family_mean("coagulation", 8, mirror, "drug", "placebo")
+    assert turned == text.replace("drug", "placebo")
+
+
+def test_shrinking_is_told_before_and_after() -> None:
+    alone = {"A": Answer(1.0, 0.2, 1.8), "B": Answer(-0.1, -0.7, 0.5)}
+    shrunken = {"A": Answer(0.8, 0.3, 1.3), "B": Answer(0.5, 0.1, 0.9)}
+    text = sentences.shrinkage_summary(alone, shrunken)
+    assert "1 of 2 credible intervals (95 %) is clear of no difference" in text
+    assert "their family, 2. B moved most, from \N{MINUS SIGN}0.10 to 0.50 baseline SDs." in text
+
+
+def test_a_scores_probability_is_that_of_the_direction_named() -> None:
+    ml = Answer(-25.8, -54.8, 3.1, p_value=0.08)
+    bayes = Answer(-24.1, -52.8, 2.8, prob_positive=0.04)
+    text = sentences.score_change("the share", "percentage points", "drug", "placebo", ml, bayes)
+    assert "drug minus placebo: by maximum likelihood \N{MINUS SIGN}25.8 percentage points" in text
+    assert "p = 0.080" in text
+    assert "it fell further, or rose less, in drug than in placebo is 0.96" in text
+    up = Answer(24.1, -2.8, 52.8, prob_positive=0.96)
+    turned = sentences.score_change("the share", "percentage points", "drug", "placebo", None, up)
+    assert "it rose further, or fell less, in drug than in placebo is 0.96" in turned
+    assert "maximum likelihood" not in turned
+    none = sentences.score_change("the share", "points", "drug", "placebo", None, None)
+    assert "could not be estimated" in none
+
+
+def test_shares_are_named_by_group_and_phase() -> None:
+    shares = {"placebo": (0.56, 0.47), "drug": (0.66, 0.312)}
+    text = sentences.score_shares("JAAM score", 4.0, ("day 1", "later"), shares)
+    assert "JAAM score of 4 or more went from day 1 to later" in text
+    assert "from 56 % to 47 % in placebo and from 66 % to 31 % in drug." in text
+
+
+def written(results: StudyResults, section: Any, parts: str) -> list[str]:
+    """The sentences of a part of the markers' section about its first comparison or score."""
+    return section.build(results)[parts][0]["text"]
+
+
+def test_adjusted_sentences_flip_with_the_groups(results, swapped) -> None:
+    here = written(results, adjustments, "comparisons")
+    there = written(swapped, adjustments, "comparisons")
+    assert here[0] == there[0]
+    assert "lower in active: CRP; higher in active: Platelets" in here[1]
+    assert "higher in active: CRP; lower in active: Platelets" in there[1]
+
+
+def test_shrunken_sentences_flip_with_the_groups(results, swapped) -> None:
+    (here,) = [t for t in written(results, panel, "comparisons") if "favours" in t]
+    (there,) = [t for t in written(swapped, panel, "comparisons") if "favours" in t]
+    assert "in favour of active" in here and "it favours active" in here
+    assert "in favour of control" in there and "it favours control" in there
+    means = [
+        families_table(one, shrunken_table(r, one))["mean"].iloc[0]
+        for r in (results, swapped)
+        for one in r.parts["panel"].changes
+    ]
+    assert means[0] == pytest.approx(-means[1], abs=0.15)  # independent draws, SD about 0.5
+    assert means[0] > 0
+
+
+def test_score_sentences_flip_with_the_groups(results, swapped) -> None:
+    here = written(results, scores, "scores")
+    there = written(swapped, scores, "scores")
+    number = re.compile(r"likelihood (\N{MINUS SIGN}?)([\d.]+) points.*(fell|rose) further, or")
+    one, other = (
+        next(found for t in texts if (found := number.search(t))) for texts in (here, there)
+    )
+    assert (one[1], one[3]) == ("\N{MINUS SIGN}", "fell")
+    assert (other[1], other[3]) == ("", "rose")
+    assert one[2] == other[2]  # maximum likelihood is the same but for the sign
+    assert "in control and" in here[0] and "in control and" in there[0]
+    ends = [re.search(r"from (\d+ % to \d+ %) in active", texts[0]) for texts in (here, there)]
+    assert all(ends) and ends[0][1] != ends[1][1]
+    assert f"from {ends[0][1]} in control" in there[0]

@@ -1,0 +1,224 @@
+"""The stages about mortality: what they return, what they cannot do, and that they are stored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import longsurv as ls
+from longsurv.cohort import Cohort, Marker, Phase, Schema
+from longsurv.cohort.settings import ModelSettings, SamplingSettings
+from longsurv.errors import DataError, LongsurvError
+from longsurv.models import CoxPH
+from longsurv.store import FitStore
+from longsurv.study import MORTALITY, STAGES, Study
+from longsurv.study.deaths import adjustment, question
+
+KEYS = ("methods", "priors", "competing", "tipping")
+ALONE = tuple(stage for stage in STAGES if stage.key in KEYS)
+
+
+def patients(deaths: tuple[int, ...], per_group: int = 12) -> pd.DataFrame:
+    """So many deaths in groups a, b, ...; two of every group go home before the end."""
+    rows = []
+    for k, dead in enumerate(deaths):
+        for i in range(per_group):
+            status = "dead" if i < dead else "home" if i >= per_group - 2 else "alive"
+            day = {"dead": 5.0 + 3 * i + k, "home": 14.0 + i - k, "alive": 28.0}[status]
+            rows.append((f"{'abc'[k]}{i}", "abc"[k], day, status, 50.0 + 3 * ((7 * i + k) % 11)))
+    return pd.DataFrame(rows, columns=["id", "arm", "days", "status", "age"])
+
+
+def study(
+    deaths: tuple[int, ...] = (4, 2), mortality: str = "arm", horizon: float | None = 28.0
+) -> Study:
+    schema = Schema(
+        patient="id", treatment="arm", reference="a", levels=tuple("abc"[: len(deaths)]),
+        exit="days", event="status", event_level="dead", censored_level="alive",
+        competing={"discharge": "home"}, horizon=horizon, baseline_covariates=("age",),
+    )  # fmt: skip
+    cohort = Cohort(patients(deaths), None, schema)
+    return Study(cohort, ModelSettings("", mortality), SamplingSettings(100, 2, 1))
+
+
+@pytest.fixture(scope="module")
+def results():
+    return study().run(progress=False, stages=ALONE)
+
+
+def test_every_stage_is_one_of_the_run() -> None:
+    assert [stage.key for stage in ALONE] == list(KEYS)
+    assert all(stage.quick for stage in ALONE)
+    assert all(0 < stage.seconds(study()) < 10 for stage in ALONE)
+
+
+def test_counts_are_of_the_group_and_then_of_the_reference(results) -> None:
+    assert not results.failures
+    for key in KEYS:
+        part = results.parts[key]
+        assert part["counts"] == (2, 12, 4, 12), key
+        assert (part["group"], part["reference"], part["horizon"]) == ("b", "a", 28.0)
+
+
+def test_one_prior_has_one_posterior_wherever_it_is_shown(results) -> None:
+    methods = results.parts["methods"]["table"].query("quantity == 'hazard ratio'")
+    grid = results.parts["priors"]["table"]
+    for row in grid.to_dict("records"):
+        same = methods[methods["method"].str.contains(f", {row['prior']} ", regex=False)]
+        assert same["estimate"].tolist() == [row["hr"]]
+    draws = results.parts["priors"]["draws"]
+    assert list(draws.columns) == grid["prior"].tolist()
+    assert np.exp(draws.median()).to_numpy() == pytest.approx(grid["hr"].to_numpy())
+
+
+def test_the_weak_prior_is_that_of_the_mortality_model(results) -> None:
+    whole = study().run(progress=False, stages=(*[s for s in STAGES if s.key == MORTALITY],))
+    post = whole.mortality.post
+    assert post is not None
+    shown = results.parts["priors"]["draws"]["weak"].to_numpy()
+    np.testing.assert_array_equal(np.ravel(post.draw("arm[T.b]")), shown)
+
+
+def test_a_second_run_computes_nothing_and_finds_the_same(tmp_path) -> None:
+    first = study().run(progress=False, stages=ALONE, store=FitStore(tmp_path))
+    again = study().run(progress=False, stages=ALONE, store=FitStore(tmp_path))
+    assert (first.computed, again.computed, again.reused) == (4, 0, 4)
+    for key, name in (
+        ("methods", "table"), ("priors", "table"), ("priors", "draws"), ("competing", "table"),
+        ("tipping", "grid"), ("tipping", "points"),
+    ):  # fmt: skip
+        one, two = first.parts[key][name], again.parts[key][name]
+        pd.testing.assert_frame_equal(one, two, check_exact=True, check_column_type=False)
+        assert again.parts[key]["counts"] == first.parts[key]["counts"]
+
+
+def test_other_data_are_another_answer(tmp_path) -> None:
+    tipping = ALONE[-1:]
+    for given, computed in ((study(), 1), (study((5, 2)), 1), (study(mortality="arm + age"), 1),
+                            (study(), 0)):  # fmt: skip
+        results = given.run(progress=False, stages=tipping, store=FitStore(tmp_path))
+        assert results.computed == computed
+
+
+@pytest.mark.parametrize(
+    ("mortality", "adjust"),
+    [
+        ("arm", ""), ("arm + age", "age"), ("age + arm", "age"), ("np.log(age) + arm",
+        "np.log(age)"), ("arm + age + I(age ** 2)", "age + I(age ** 2)"), ("age", "age"),
+        ("arm + strata(sex)", "strata(sex)"), ("arm + `day one`", "`day one`"),
+    ],
+)  # fmt: skip
+def test_the_covariates_are_the_formula_without_the_treatment(mortality: str, adjust: str) -> None:
+    assert adjustment(study(mortality=mortality)) == adjust
+
+
+@pytest.mark.parametrize("mortality", ["arm * age", "C(arm) + age", "age + arm:age"])
+def test_an_effect_that_is_not_one_number_is_a_reason(mortality: str) -> None:
+    with pytest.raises(LongsurvError, match="depends on something else"):
+        adjustment(study(mortality=mortality))
+
+
+def test_a_column_whose_name_holds_that_of_the_treatment_is_a_covariate() -> None:
+    assert adjustment(study(mortality="arm + arm_length")) == "arm_length"
+
+
+def test_covariates_reach_the_methods() -> None:
+    asked = question(study(mortality="arm + age"))
+    assert isinstance(asked.cox_adjusted, CoxPH)
+    assert list(asked.cox_adjusted.design.fixed.names) == ["arm[T.b]", "age"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (study((3, 2, 1)), "compare two groups, and this study has a, b, c"),
+        (study(horizon=None), "name a horizon"),
+        (study(mortality="arm * age"), "depends on something else"),
+    ],
+)
+def test_what_cannot_be_asked_is_a_reason_of_every_stage(given: Study, words: str) -> None:
+    results = given.run(progress=False, stages=ALONE)
+    assert set(results.failures) == set(KEYS)
+    assert all(words in reason for reason in results.failures.values())
+
+
+def test_a_group_without_deaths_has_its_answers() -> None:
+    results = study((4, 0)).run(progress=False, stages=ALONE)
+    assert not results.failures
+    hazards = results.parts["methods"]["table"].query("quantity == 'hazard ratio'")
+    wald = hazards.set_index("method").loc["Cox, Wald"]
+    assert "no event in b" in wald["note"]
+    assert np.isnan(wald["estimate"])
+    assert results.parts["priors"]["table"]["prob_below_1"].gt(0.3).all()
+
+
+def test_no_deaths_at_all_are_refused_before_any_stage() -> None:
+    with pytest.raises(DataError, match="no patient has the status"):
+        study((0, 0))
+
+
+def test_equal_risks_have_no_tipping_point() -> None:
+    results = study((3, 3)).run(progress=False, stages=ALONE[-1:])
+    assert results.parts["tipping"]["points"].empty
+    assert len(results.parts["tipping"]["grid"]) == 81
+    assert results.parts["tipping"]["e_value"] == 1.0
+
+
+def test_tipping_points_are_those_of_counting_by_hand(results) -> None:
+    # 2 of 12 against 4 of 12: (2 + k) / (12 + k) first reaches 1/3 at k = 3.
+    points = results.parts["tipping"]["points"]
+    assert points["to_reverse"].iloc[0] == 3
+    assert points["better_arm"].eq("group").all()
+
+
+def marker_study(mortality: str) -> Study:
+    """A study from files' tables in which a column holds the marker of day 5."""
+    table = patients((4, 2))
+    rng = np.random.default_rng(3)
+    rows = [(i, day, "crp", rng.uniform(1, 200)) for i in table["id"] for day in (1.0, 5.0)]
+    measured = pd.DataFrame(rows, columns=["id", "day", "marker", "value"])
+    late = measured[measured["day"] == 5].set_index("id")["value"]
+    schema = Schema(
+        patient="id", treatment="arm", reference="a", exit="days", event="status",
+        event_level="dead", censored_level="alive", competing={"discharge": "home"},
+        horizon=28.0, time="day", entry=2, phases=(Phase("before", 1, 1), Phase("after", 4, 7)),
+    )  # fmt: skip
+    table = table.assign(crp_after=table["id"].map(late), crp_day5=table["id"].map(late))
+    cohort = Cohort(table, measured, schema, [Marker("crp", "CRP")])
+    return Study(cohort, ModelSettings("phase * arm + (1 | id)", mortality), SamplingSettings(50))
+
+
+@pytest.mark.parametrize("covariate", ["crp_after", "crp_day5", "crp"])
+def test_a_marker_measured_after_entry_is_refused_with_advice(covariate: str) -> None:
+    given = marker_study(f"arm + {covariate}")
+    (problem,) = given.formula_problems()
+    assert f'"{covariate}"' in problem
+    assert ("landmark" in problem) == (covariate != "crp")
+    with pytest.raises(DataError, match=covariate):
+        given.run(progress=False)
+
+
+def test_a_study_file_with_such_a_formula_is_refused(tmp_path) -> None:
+    given = marker_study("arm")
+    given.cohort.patients.to_csv(tmp_path / "p.csv", index=False)
+    given.cohort.measurements[["id", "day", "marker", "value"]].to_csv(
+        tmp_path / "m.csv", index=False
+    )
+    (tmp_path / "study.toml").write_text(
+        '[patients]\nfile = "p.csv"\nid = "id"\ntreatment = "arm"\nreference = "a"\n'
+        '[outcome]\ntime = "days"\nstatus = "status"\nevent = "dead"\ncensored = "alive"\n'
+        'entry = 2\nhorizon = 28\n[outcome.competing]\ndischarge = "home"\n'
+        '[measurements]\nfile = "m.csv"\npatient = "id"\ntime = "day"\nmarker = "marker"\n'
+        'value = "value"\n[phases]\nbefore = [1, 1]\nafter = [4, 7]\n[markers.crp]\nlabel = "CRP"\n'
+        '[models]\ntrajectory = "phase * arm + (1 | id)"\nmortality = "arm + crp_after"\n'
+        "[sampling]\ndraws = 50\nchains = 2\nseed = 1\n"
+    )
+    read = ls.Study.from_toml(tmp_path / "study.toml")
+    assert "Instead: start the clock later" in read.formula_problems()[0]
+    with pytest.raises(DataError, match="landmark"):
+        read.run(progress=False)
+    good = replace(read, models=replace(read.models, mortality="arm + age"))
+    assert good.formula_problems() == []

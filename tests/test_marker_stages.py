@@ -1,0 +1,149 @@
+"""The stages after the markers: they take what is there, keep what is slow, and say why not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import longsurv as ls
+from longsurv.cohort import Marker, Phase, Schema
+from longsurv.cohort.settings import ModelSettings, SamplingSettings
+from longsurv.errors import DataError
+from longsurv.store import FitStore
+from longsurv.study import STAGES, Study, StudyResults
+
+KEYS = ("markers", "adjustments", "panel", "scores", "mortality")
+ASKED = tuple(stage for stage in STAGES if stage.key in KEYS)
+
+
+def make_study(markers: list[Marker], *, seed: int = 4) -> Study:
+    """Thirty-six patients in two phases, every marker falling further in groups b and c."""
+    rng, n = np.random.default_rng(seed), 36
+    patients = pd.DataFrame({
+        "id": np.arange(n), "arm": np.array(["a", "b", "c"])[np.arange(n) % 3],
+        "age": rng.normal(60, 9, n), "days": 28.0, "dead": np.arange(n) % 7 == 0,
+    })  # fmt: skip
+    rows = []
+    for marker in markers:
+        level = rng.normal(4, 1.2, n)
+        for k in range(n):
+            for day in (1, 4):
+                fall = 0.3 * (day > 1) * (1 + 2 * (k % 3))
+                value = level[k] - fall + rng.normal(0, 0.8)
+                rows.append((k, day, marker.name, np.clip(round(value), 0, 8)))
+    measured = pd.DataFrame(rows, columns=["id", "time", "marker", "value"])
+    schema = Schema(
+        patient="id", treatment="arm", reference="a", exit="days", event="dead", event_level=True,
+        censored_level=False, baseline_covariates=("age",),
+        phases=(Phase("first", 1, 1), Phase("second", 4, 4)), levels=("a", "b", "c"),
+    )  # fmt: skip
+    cohort = ls.Cohort(patients, measured, schema, markers)
+    models = ModelSettings("phase * arm + (1 | id)", "arm")
+    return Study(cohort, models, SamplingSettings(draws=100, chains=2, seed=1))
+
+
+SCORE = Marker("dic", "DIC", direction="lower", positive=4)
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    family = [Marker(name, direction="lower", family="f") for name in ("x", "y")]
+    return make_study([*family, SCORE])
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> FitStore:
+    return FitStore(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="module")
+def results(study: Study, store: FitStore) -> StudyResults:
+    return study.run(progress=False, store=store, stages=ASKED)
+
+
+def test_each_group_is_compared_with_the_reference(results: StudyResults) -> None:
+    changes = [change for change, _ in results.parts["adjustments"].tables]
+    assert [change.level for change in changes] == ["b", "c"]
+    table = results.tables["adjustments"]
+    assert set(table["level"]) == {"b", "c"}
+    assert set(table["adjustment"]) == {"unadjusted", "baseline", "overlap"}
+    scores = results.tables["scores"].query("what == 'difference in change'")
+    assert set(scores["level"]) == {"b", "c"}
+    assert len(scores) == 2 * 3 * 2  # groups, quantities, engines
+
+
+def test_two_markers_of_a_family_and_one_without_are_not_shrunken(results: StudyResults) -> None:
+    for one in results.parts["panel"].changes:
+        assert one.families.empty
+        assert "fewer than 3" in one.left_out["x"]
+        assert "no family" in one.left_out["dic"]
+        assert one.effects["estimate_shrunken"].isna().all()
+        assert one.effects["estimate_bayes"].notna().all()
+
+
+def test_a_second_run_repeats_nothing(study: Study, store: FitStore, results: StudyResults) -> None:
+    again = study.run(progress=False, store=FitStore(store.folder), stages=ASKED)
+    assert again.computed == 0
+    assert again.reused == results.computed
+    for name in ("adjustments", "shrunken", "scores"):
+        pd.testing.assert_frame_equal(again.tables[name], results.tables[name])
+
+
+def test_one_marker_has_nothing_to_shrink_towards_and_no_score_no_shares() -> None:
+    results = make_study([Marker("x")]).run(progress=False, stages=ASKED)
+    assert results.failures == {}
+    assert "With one marker" in results.parts["panel"].reason
+    assert "No marker has a cut-off" in results.parts["scores"].reason
+    assert results.parts["adjustments"].reason == ""
+
+
+def test_a_cut_off_nobody_reaches_is_a_reason(study: Study) -> None:
+    alone = make_study([replace(SCORE, positive=40)])
+    (score,) = alone.run(progress=False, stages=ASKED).parts["scores"].scores
+    assert "every value is below 40" in score.models["binary"].reasons["ml"]
+    assert score.models["ordinal"].fit is not None
+    assert {key[2] for key in score.means} == {"mean"}
+
+
+def test_a_marker_of_many_values_gets_no_ordinal_model() -> None:
+    study = make_study([SCORE])
+    cohort = study.cohort
+    values = cohort.measurements.drop(columns="phase")
+    finer = values.assign(value=values["value"] + np.linspace(0, 0.4, len(values)))
+    changed = ls.Cohort(cohort.patients, finer, cohort.schema, cohort.markers)
+    (score,) = (
+        replace(study, cohort=changed).run(progress=False, stages=ASKED).parts["scores"].scores
+    )
+    assert "different values" in score.models["ordinal"].reasons["bayes"]
+    assert score.models["binary"].post is not None
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"positive": "4"}, "positive must be a number"),
+        ({"positive": True}, "positive must be a number"),
+        ({"positive": float("nan")}, "positive must be a number"),
+        ({"positive": 1.0, "lower_limit": 2.0}, "below lower_limit"),
+    ],
+)
+def test_a_cut_off_that_makes_no_sense(given: dict, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        Marker("dic", **given)
+    assert Marker("dic", positive=0).positive == 0
+
+
+def test_the_cut_off_is_a_key_of_the_study_file(tmp_path) -> None:
+    folder = ls.example_path("ivig_sepsis")
+    assert ls.read_cohort(folder / "study.toml").markers["jaam"].positive == 4
+    text = (folder / "study.toml").read_text(encoding="utf-8")
+    file = tmp_path / "study.toml"
+    file.write_text(text.replace("positive = 4", "positiv = 4"), encoding="utf-8")
+    with pytest.raises(DataError, match='unknown key "positiv"; did you mean "positive"'):
+        ls.read_cohort(file)
+    file.write_text(text.replace("positive = 4", 'positive = "4"'), encoding="utf-8")
+    with pytest.raises(DataError, match="positive must be a number"):
+        ls.read_cohort(file)
