@@ -41,7 +41,8 @@ def some_markers(names: tuple[str, ...]) -> Study:
         cohort.patients, values, cohort.schema, [cohort.markers[name] for name in names],
         title=cohort.title, note=cohort.note, reconstructed=True,
     )  # fmt: skip
-    return Study(small, whole.models, SamplingSettings(draws=300, chains=2, seed=1))
+    models = replace(whole.models, joint=())
+    return Study(small, models, SamplingSettings(draws=300, chains=2, seed=1))
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,8 @@ def results(study: Study) -> StudyResults:
 
 def test_a_study_file_gives_the_whole_study() -> None:
     study = Study.from_toml(ls.example_path("pbc") / "study.toml")
-    assert study.models == ModelSettings("year * drug + (year | id)", "drug + age")
+    over_time = "year * drug + (year | id)"
+    assert study.models == ModelSettings(over_time, "drug + age", ("bili",), over_time)
     assert study.change_variable == "year"
     assert [c.end for c in study.contrasts] == [1.0]
     assert study.with_seed(9).sampling.seed == 9

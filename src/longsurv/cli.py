@@ -316,6 +316,7 @@ def _writable_folder(folder: Path) -> None:
 
 
 def _run(study: Study, target: Path, store: FitStore, arguments: argparse.Namespace) -> int:
+    from longsurv.report.figures.svg import printable
     from longsurv.report.numbers import seconds
     from longsurv.study import Progress
 
@@ -328,7 +329,8 @@ def _run(study: Study, target: Path, store: FitStore, arguments: argparse.Namesp
 
         export(results, arguments.folder)
     shown.end()
-    print(f"{study.cohort.title or 'Study'}: {seconds(results.seconds)}\n  {path.resolve()}")
+    title = printable(study.cohort.title or "Study")
+    print(f"{title}: {seconds(results.seconds)}\n  {path.resolve()}")
     if arguments.folder is not None:
         print(f"  {arguments.folder.resolve()}")
     if arguments.quick:
@@ -341,7 +343,7 @@ def _run(study: Study, target: Path, store: FitStore, arguments: argparse.Namesp
     if results.missing:
         print("  Could not be estimated:")
         for what, reason in results.missing.items():
-            print(f"    {what}: {reason}")
+            print(f"    {printable(what)}: {printable(reason)}")
     return INCOMPLETE if results.missing else DONE
 
 

@@ -155,3 +155,8 @@ def test_ticks_are_few_and_inside(end: float) -> None:
     ticks = time_ticks(end)
     assert 2 <= len(ticks) <= 6
     assert ticks[-1] <= end * (1 + 1e-9)
+
+
+def test_a_marker_the_cohort_does_not_have() -> None:
+    results = make_study(("gone",)).run(progress=False, stages=STAGE)
+    assert "no markers of the cohort; it has ['load']" in joint.build(results)["text"][0]

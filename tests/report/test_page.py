@@ -4,11 +4,11 @@ import json
 import re
 import shutil
 import subprocess
-from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
+from outline import Outline
 
 from longsurv.cohort import Cohort, Schema
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
@@ -16,33 +16,6 @@ from longsurv.errors import LongsurvError
 from longsurv.report.page import render_page, writable
 from longsurv.report.sections import SECTIONS
 from longsurv.study import Study
-
-VOID = {"meta", "br", "hr", "img", "link", "input"}
-
-
-class Outline(HTMLParser):
-    """The elements of a page, checked for balance while they are read."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag, f"</{tag}> closes something else"
-
-    def handle_data(self, data: str) -> None:
-        if not {"style", "script"} & set(self.open):
-            self.text.append(data)
 
 
 @pytest.fixture(scope="module")

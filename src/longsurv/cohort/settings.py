@@ -390,7 +390,7 @@ def _read_models(given: Mapping[str, Any], schema: Schema) -> ModelSettings:
         mortality=treatment,
         joint_trajectory=over_time,
     )
-    return replace(default, **given | {"joint": tuple(given.get("joint", ()))})
+    return replace(default, **{**given, "joint": tuple(given.get("joint", ()))})
 
 
 def _quote(name: str) -> str:

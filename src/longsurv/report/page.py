@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longsurv.errors import LongsurvError
+from longsurv.report.figures.svg import printable
 from longsurv.report.sections import SECTIONS
 from longsurv.report.sections.common import event_name
 from longsurv.report.sections.explorer import script_hash
@@ -44,17 +45,22 @@ def render_page(results: StudyResults) -> str:
             **context,
         )
     )
-    return page.replace("95 %", "95\N{NO-BREAK SPACE}%")
+    return printable(page).replace("95 %", "95\N{NO-BREAK SPACE}%")
 
 
 def _head(results: StudyResults) -> dict[str, str]:
     cohort = results.cohort
     events = int(cohort.survival_data()["event"].sum())
     groups = ", ".join(f"{n:,} {level}" for level, n in cohort.n_by_group.items())
-    lead = (
-        f"{plural(len(cohort.patients), 'patient')} ({groups}),"
+    measured = (
         f" {plural(len(cohort.measurements), 'measurement')} of"
-        f" {plural(len(cohort.markers), 'marker')}, {plural(events, event_name(cohort))}. Every"
+        f" {plural(len(cohort.markers), 'marker')},"
+        if cohort.markers
+        else ""
+    )
+    lead = (
+        f"{plural(len(cohort.patients), 'patient')} ({groups}),{measured}"
+        f" {plural(events, event_name(cohort))}. Every"
         " model is fitted by maximum likelihood and by Bayes; intervals are 95 %."
     )
     unsaid = cohort.reconstructed and not cohort.note.lower().startswith("reconstructed")

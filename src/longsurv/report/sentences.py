@@ -271,9 +271,25 @@ def few_events(events: int, event: str) -> str:
     if events >= FEW_EVENTS:
         return ""
     return (
-        f"Only {plural(events, 'event')} ({event}): a Wald interval from so few is unreliable, and"
-        " the posterior owes much of its width and place to the prior. Neither answer settles the"
-        " question."
+        f"Only {plural(events, 'event')} ({event}): a confidence interval from so few is unreliable,"
+        " and the posterior owes much of its width and place to the prior. Neither answer settles"
+        " the question."
+    )
+
+
+def penalised(without: Sequence[str], event: str) -> str:
+    """Why the answer called maximum likelihood is that of Firth's penalty.
+
+    Parameters
+    ----------
+    without : sequence of str
+        Groups in which nobody had the event.
+    event : str
+    """
+    why = f" (no {event} in {listed(without)})" if without else ""
+    return (
+        f"The partial likelihood has no maximum{why}: what is given as maximum likelihood is the"
+        " maximum of Firth's penalised likelihood, which is finite, with its profile interval."
     )
 
 

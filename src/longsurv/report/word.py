@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from longsurv.report.content import Heading, Item, content
 from longsurv.report.figures.style import styled
-from longsurv.report.figures.svg import printable
+from longsurv.report.figures.svg import any_glyph, printable
 from longsurv.report.sections.common import WIDE, Picture
 from longsurv.report.tables.display import DisplayTable
 
@@ -21,6 +21,7 @@ DPI = 200
 TEXT_WIDTH = 16.5  # cm, of A4 with its margins
 PANEL_WIDTH = 5.4
 SMALL = 8.5  # points
+LONGEST_TITLE = 255  # characters, of a document's properties
 
 
 def write_word(results: StudyResults, path: str | Path) -> Path:
@@ -47,11 +48,12 @@ def write_word(results: StudyResults, path: str | Path) -> Path:
         page.top_margin = page.bottom_margin = Cm(2.0)
     document.styles["Normal"].font.name = "Calibri"
     document.styles["Normal"].font.size = Pt(10.5)
-    document.core_properties.title = results.cohort.title or "Study report"
+    title = printable(results.cohort.title or "Study report")
+    document.core_properties.title = title[:LONGEST_TITLE]
     document.core_properties.author = "longsurv"
     # The file's own date would make two runs of one study differ.
     document.core_properties.created = datetime(2000, 1, 1, tzinfo=UTC)
-    document.add_heading(printable(results.cohort.title or "Study report"), 0)
+    document.add_heading(title, 0)
     if results.cohort.note:
         document.add_paragraph().add_run(printable(results.cohort.note)).italic = True
     for item in content(results):
@@ -130,5 +132,8 @@ def png(picture: Picture, dpi: float = DPI) -> bytes:
     """The figure at its wide size on white, as PNG."""
     buffer = io.BytesIO()
     figure = picture.draw(WIDE).figure.figure
-    figure.savefig(buffer, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
+    with any_glyph():
+        figure.savefig(
+            buffer, format="png", dpi=dpi, facecolor="white", metadata={"Software": None}
+        )
     return buffer.getvalue()

@@ -104,9 +104,15 @@ class JointPart:
 
 def fit_joint(bench: Bench) -> JointPart:
     """The markers the study names, each with the outcome, by both engines."""
-    names = bench.study.models.joint
+    names, known = bench.study.models.joint, bench.study.cohort.markers
     if not names:
         return JointPart(MappingProxyType({}), NONE_ASKED)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise LongsurvError(
+            f"joint models are asked for of {unknown}, no markers of the cohort; it has"
+            f" {list(known)}"
+        )
     found = {}
     for name in names:
         found[name] = _result(bench, name)

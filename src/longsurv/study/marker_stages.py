@@ -359,7 +359,8 @@ def part_of(results: Any, key: str, empty: Any) -> Any:
     """
     if key in results.parts:
         return results.parts[key]
-    return replace(empty, reason=results.failures.get(key, "It was not part of this run."))
+    absent = "A quick run leaves it out." if results.quick else "It was not part of this run."
+    return replace(empty, reason=results.failures.get(key, absent))
 
 
 def seconds_of_adjustments(study: Study) -> float:

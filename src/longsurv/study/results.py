@@ -108,6 +108,18 @@ class StudyResults:
         """Every model, mortality last."""
         return {**self.markers, MORTALITY: self.mortality}
 
+    @property
+    def all_models(self) -> tuple[tuple[str, ModelResult], ...]:
+        """Those, the models of scores and the joint models, each with what a reader calls it."""
+        markers = self.cohort.markers
+        found = [(markers[name].label, model) for name, model in self.markers.items()]
+        for score in getattr(self.parts.get("scores"), "scores", ()):
+            found += [(f"{score.marker.label}, {k}", model) for k, model in score.models.items()]
+        found.append(("Mortality", self.mortality))
+        for name, result in getattr(self.parts.get("joint"), "results", {}).items():
+            found.append((f"{markers[name].label} and outcome, joint", result.model))
+        return tuple(found)
+
     @cached_property
     def missing(self) -> dict[str, str]:
         """What could not be estimated, as a reader would call it, and why."""

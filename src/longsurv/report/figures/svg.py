@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,14 @@ _VARIABLES = {
     BAYES: "--bayes",
     **{colour: f"--group-{k}" for k, colour in enumerate(GROUP_COLOURS)},
 }
+
+# Control characters; signs that turn the direction of writing, which would reach beyond the label
+# they stand in; halves of surrogate pairs; the two that are no characters.
+_SILENT = (
+    range(9), range(11, 32), range(127, 160), range(0x202A, 0x202F), range(0x2066, 0x206A),
+    range(0xD800, 0xE000), range(0xFFFE, 0x10000),
+)  # fmt: skip
+_UNPRINTABLE = {c: "\N{REPLACEMENT CHARACTER}" for span in _SILENT for c in span}
 
 
 @styled
@@ -42,9 +52,8 @@ def to_svg(figure: Figure | SubFigure, name: str, label: str) -> str:
         The same bytes for the same figure.
     """
     buffer = io.StringIO()
-    with warnings.catch_warnings():
-        # Text stays text, so a glyph matplotlib's own font lacks is drawn by the browser's.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+    # Text stays text, so a glyph matplotlib's own font lacks is drawn by the browser's.
+    with any_glyph():
         figure.figure.savefig(
             buffer,
             format="svg",
@@ -71,8 +80,14 @@ def to_svg(figure: Figure | SubFigure, name: str, label: str) -> str:
     return printable(svg.strip())
 
 
+@contextmanager
+def any_glyph() -> Iterator[None]:
+    """Let a label have letters that matplotlib's font lacks."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        yield
+
+
 def printable(text: object) -> str:
-    """The text without control characters, which XML cannot hold."""
-    return "".join(
-        c if c in "\t\n" or ord(c) >= 32 else "\N{REPLACEMENT CHARACTER}" for c in str(text)
-    )
+    """The text without what XML cannot hold, or what no reader sees but is misled by."""
+    return str(text).translate(_UNPRINTABLE)

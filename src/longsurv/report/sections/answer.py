@@ -16,7 +16,12 @@ from longsurv.report.sections.common import (
     hazard_answers,
     treatment_terms,
 )
-from longsurv.report.sections.mortality_part import answer_of, comparison, lost_patients
+from longsurv.report.sections.mortality_part import (
+    answer_of,
+    comparison,
+    lost_patients,
+    penalty_sentence,
+)
 from longsurv.report.sentences import Answer
 from longsurv.report.tables.display import Column, DisplayTable, display
 from longsurv.report.tables.survival import event_counts
@@ -76,10 +81,12 @@ def short_answer(results: StudyResults) -> ShortAnswer:
     reference, *levels = map(str, cohort.groups)
     event = event_name(cohort)
     group = sentences.listed(levels)
-    question = (
-        f"Do the groups {reference} and {group} differ in {event}, and in the change over time of"
-        f" {sentences.plural(len(results.markers), 'marker')}?"
+    changes = (
+        f", and in the change over time of {sentences.plural(len(results.markers), 'marker')}"
+        if results.markers
+        else ""
     )
+    question = f"Do the groups {reference} and {group} differ in {event}{changes}?"
     return ShortAnswer(
         question=question,
         estimand=estimand(results),
@@ -208,6 +215,7 @@ def mortality_sentences(results: StudyResults) -> list[str]:
     for level, term in terms.items():
         answers = hazard_answers(model, term)
         found.append(sentences.hazard(level, groups[0], answers.get("ml"), answers.get("bayes")))
+    found.append(penalty_sentence(results))
     differences, _ = risk_differences(results)
     if differences:
         part = results.parts["methods"]

@@ -99,12 +99,13 @@ _EVIDENCE = (
 
 def _summary(results: StudyResults, found: list[Light]) -> DisplayTable:
     table = results.tables["convergence"]
-    light = {(f.label, f.engine): f for f in found}
+    fits = zip(table["model"], table["engine"], strict=True)
+    light = dict(zip(fits, found, strict=True))
     ml = table[table["engine"] == "ml"].set_index("model")
     bayes = table[table["engine"] == "bayes"].set_index("model")
 
     def verdict(row: dict, engine: str) -> str:
-        return light[row["label"], ENGINE_NAMES[engine]].verdict
+        return light[row["model"], engine].verdict
 
     columns = [
         Column("Model", "label", numeric=False),

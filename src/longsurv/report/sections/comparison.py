@@ -32,7 +32,8 @@ def build(results: StudyResults) -> dict[str, Any]:
             "main": EMPTY,
             "all": EMPTY,
         }
-    names = [_quantity(row, results) for row in table.to_dict("records")]
+    quantities = _quantities(results)
+    names = [quantities.get((row["model"], row["term"])) for row in table.to_dict("records")]
     main = table.assign(quantity=names)[[name is not None for name in names]]
     answers = [
         Column("Maximum likelihood (95 % CI)", lambda row: _interval(row, "ml")),
@@ -98,27 +99,25 @@ def summary(table: pd.DataFrame) -> str:
     return text + (f" ({'; '.join(others)})." if others else ".")
 
 
-def _quantity(row: dict, results: StudyResults) -> str | None:
-    """What a coefficient says about the groups in words; None if it is not about them."""
-    if row["model"] == "mortality":
-        for level, term in treatment_terms(results.mortality, results.cohort).items():
-            if term == row["term"]:
-                return f"Log hazard ratio ({level} against {results.cohort.groups[0]})"
-        return None
-    model = results.markers[row["model"]]
-    if model.fit is None:
-        return None
-    for change in results.study.contrasts:
-        try:
-            weights = contrast_weights(model.fit.design.fixed, change, model.data)
-        except EstimationError:
-            continue  # its reason stands among the markers not estimated
-        if list(weights) == [row["term"]]:
-            words = change_words(change.start, change.end, results.cohort.schema.time_unit)
-            extra = [words] if results.changes["end"].nunique() > 1 else []
-            extra += [str(change.level)] if len(results.cohort.groups) > 2 else []
-            return row["label"] + (f" ({', '.join(extra)})" if extra else "")
-    return None
+def _quantities(results: StudyResults) -> dict[tuple[str, str], str]:
+    """Model and coefficient to what it says about the groups, in words; only those that do."""
+    cohort, found = results.cohort, {}
+    for level, term in treatment_terms(results.mortality, cohort).items():
+        found["mortality", term] = f"Log hazard ratio ({level} against {cohort.groups[0]})"
+    several_ends = results.changes["end"].nunique() > 1
+    for name, model in results.markers.items():
+        for change in results.study.contrasts if model.fit is not None else ():
+            try:
+                weights = contrast_weights(model.fit.design.fixed, change, model.data)
+            except EstimationError:
+                continue  # its reason stands among the markers not estimated
+            if len(weights) == 1:
+                words = change_words(change.start, change.end, cohort.schema.time_unit)
+                extra = [words] if several_ends else []
+                extra += [str(change.level)] if len(cohort.groups) > 2 else []
+                label = cohort.markers[name].label
+                found[name, *weights] = label + (f" ({', '.join(extra)})" if extra else "")
+    return found
 
 
 def _interval(row: dict, engine: str) -> str:

@@ -145,9 +145,9 @@ def changes(results: StudyResults) -> DisplayTable:
     """One row a marker: both answers side by side, with the corrected p-values."""
     keys = ["marker", "level", "end"]
     table = results.changes
-    ml = table[table["engine"] == "ml"].set_index(keys)
-    bayes = table[table["engine"] == "bayes"].set_index(keys)
-    rows = ml.reset_index()[keys]
+    ml = table[table["engine"] == "ml"].set_index(keys, drop=False)
+    bayes = table[table["engine"] == "bayes"].set_index(keys, drop=False)
+    rows = ml[keys].reset_index(drop=True)
 
     def of(part: pd.DataFrame, row: dict) -> pd.Series:
         return part.loc[tuple(row[k] for k in keys)]

@@ -19,6 +19,7 @@ from longsurv.report.sections.common import (
 )
 from longsurv.report.sections.mortality_competing import competing_part
 from longsurv.report.sections.mortality_methods import methods_part
+from longsurv.report.sections.mortality_part import is_penalised, penalty_sentence
 from longsurv.report.sections.mortality_priors import priors_part
 from longsurv.report.sections.mortality_tipping import tipping_part
 from longsurv.report.tables.display import Column, DisplayTable, display
@@ -48,6 +49,7 @@ def build(results: StudyResults) -> dict[str, Any]:
         "text": text(results, data),
         "kaplan_meier": _kaplan_meier(results, data),
         "counts": _counts(results, data),
+        "penalty": penalty_sentence(results),
         "warning": sentences.few_events(int(data["event"].sum()), event_name(results.cohort)),
         "forest": _forest(results),
         "hazards": hazards(results),
@@ -201,11 +203,19 @@ def _forest(results: StudyResults) -> Picture | None:
         )
 
     caption = (
-        "Hazard ratios with 95 % intervals: Wald confidence (filled) and equal-tailed credible"
-        " (open)." + (" An arrow means that the interval goes on." if _cut(table) else "")
+        f"Hazard ratios with 95 % intervals: {_interval(results)} confidence (filled) and"
+        " equal-tailed credible (open)." + (" An arrow means that the interval goes on." if _cut(table) else "")
     )
     label = "; ".join(f"{row}, {series}: hazard ratio {a.text}" for row, series, a in answers) + "."
     return Picture("forest-hazards", draw, label, caption)
+
+
+def _interval(results: StudyResults) -> str:
+    return "profile" if is_penalised(results) else "Wald"
+
+
+def _likelihood(results: StudyResults) -> str:
+    return "Firth's penalised partial" if is_penalised(results) else "partial"
 
 
 def _cut(table: pd.DataFrame) -> bool:
@@ -238,8 +248,8 @@ def hazards(results: StudyResults) -> DisplayTable:
         ),
     ]
     note = (
-        "Cox model. Maximum (partial) likelihood with a Wald confidence interval; Bayes: the"
-        " posterior median, with an equal-tailed credible interval."
+        f"Cox model. Maximum ({_likelihood(results)}) likelihood with a {_interval(results)}"
+        " confidence interval; Bayes: the posterior median, with an equal-tailed credible interval."
     )
     if results.cohort.schema.competing:
         note += " Cause-specific hazards: competing events are censored."

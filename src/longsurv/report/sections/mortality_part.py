@@ -12,6 +12,7 @@ from longsurv.report.sections.common import Picture, event_name
 from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Comparison
 from longsurv.report.tables.display import DisplayTable
+from longsurv.report.tables.survival import event_counts
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
@@ -51,6 +52,22 @@ def lost_patients(results: StudyResults) -> int:
     if horizon is None:
         return 0
     return int(((data["status"] == 0) & (data["exit"] < horizon)).sum())
+
+
+def is_penalised(results: StudyResults) -> bool:
+    """Whether the mortality model had to be fitted with Firth's penalty."""
+    return getattr(results.mortality.fit, "penalty", None) == "firth"
+
+
+def penalty_sentence(results: StudyResults) -> str:
+    """Why it had to be; empty if not."""
+    if not is_penalised(results):
+        return ""
+    cohort = results.cohort
+    groups = [str(g) for g in cohort.groups]
+    counts = event_counts(cohort.survival_data(), cohort.schema.treatment, groups)
+    without = counts.loc[counts["events"] == 0, "group"].tolist()
+    return sentences.penalised(without, event_name(cohort))
 
 
 def answer_of(row: Mapping[str, Any], *, ratio: bool) -> Answer:

@@ -41,6 +41,10 @@ def _opening(results: StudyResults) -> str:
 def one_sided(results: StudyResults) -> list[str]:
     """For each pair of groups: significant in one only, held against the difference in change."""
     table, changes = results.tables["simple_changes"], results.changes
+    if table.empty:
+        return []
+    if table["p_value"].isna().all():
+        return ["No change within a group could be tested: too few patients have both values."]
     reference, *levels = map(str, results.cohort.groups)
     found = []
     for level in levels:

@@ -157,11 +157,11 @@ def _comparison(results: StudyResults) -> pd.DataFrame:
 
 def _convergence(results: StudyResults) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
-    for name, model in results.models.items():
+    for label, model in results.all_models:
         for engine in ("ml", "bayes"):
             row = {
-                "model": name,
-                "label": model_label(results, name),
+                "model": model.name,
+                "label": label,
                 "engine": engine,
                 "seconds": model.seconds.get(engine, np.nan),
             }
@@ -191,8 +191,8 @@ def _convergence(results: StudyResults) -> pd.DataFrame:
 def _checks(results: StudyResults) -> pd.DataFrame:
     """The numbers behind every verdict."""
     parts = [
-        result.diagnose().checks.assign(model=name, label=model_label(results, name), engine=engine)
-        for name, model in results.models.items()
+        result.diagnose().checks.assign(model=model.name, label=label, engine=engine)
+        for label, model in results.all_models
         for engine, result in model.answers.items()
     ]
     columns = ["model", "label", "engine", "check", "value", "limit", "ok"]
@@ -203,8 +203,8 @@ def _checks(results: StudyResults) -> pd.DataFrame:
 
 def _priors(results: StudyResults) -> pd.DataFrame:
     rows = [
-        (name, model_label(results, name), term, prior)
-        for name, model in results.models.items()
+        (model.name, label, term, prior)
+        for label, model in results.all_models
         if model.post is not None
         for term, prior in model.post.stack.describe().items()
     ]
@@ -213,12 +213,12 @@ def _priors(results: StudyResults) -> pd.DataFrame:
 
 def _models(results: StudyResults) -> pd.DataFrame:
     rows = []
-    for name, model in results.models.items():
+    for label, model in results.all_models:
         method = {engine: _method(result) for engine, result in model.answers.items()}
         rows.append(
             (
-                name,
-                model_label(results, name),
+                model.name,
+                label,
                 model.formula,
                 method.get("ml", ""),
                 method.get("bayes", ""),
