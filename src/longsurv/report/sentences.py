@@ -271,9 +271,9 @@ def few_events(events: int, event: str) -> str:
     if events >= FEW_EVENTS:
         return ""
     return (
-        f"Only {plural(events, 'event')} ({event}): a confidence interval from so few is unreliable,"
-        " and the posterior owes much of its width and place to the prior. Neither answer settles"
-        " the question."
+        f"Only {plural(events, 'event')} ({event}): a confidence interval from so few is"
+        " unreliable, and the posterior owes much of its width and place to the prior. Neither"
+        " answer settles the question."
     )
 
 

@@ -204,7 +204,8 @@ def _forest(results: StudyResults) -> Picture | None:
 
     caption = (
         f"Hazard ratios with 95 % intervals: {_interval(results)} confidence (filled) and"
-        " equal-tailed credible (open)." + (" An arrow means that the interval goes on." if _cut(table) else "")
+        " equal-tailed credible (open)."
+        + (" An arrow means that the interval goes on." if _cut(table) else "")
     )
     label = "; ".join(f"{row}, {series}: hazard ratio {a.text}" for row, series, a in answers) + "."
     return Picture("forest-hazards", draw, label, caption)
