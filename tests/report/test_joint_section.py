@@ -96,7 +96,7 @@ def test_predictions_go_from_the_lowest_to_the_highest(found: dict, results: Stu
     part = found["parts"][1]
     said = texts(part)
     assert [s.split()[0].lower() for s in said] == list(SHOWN)
-    assert all("(0." in s or "(1." in s for s in said)
+    assert all(" with probability " in s for s in said)
     picture = next(item for item in part.items if isinstance(item, Picture))
     assert "<svg" in picture.wide
     assert "<svg" in picture.narrow
@@ -139,6 +139,11 @@ def test_ignoring_names_the_direction() -> None:
     assert "nearly the same" in sentences_joint.ignoring("d", alone, alone, "death")
     assert ", higher by" in sentences_joint.ignoring("d", alone, Answer(1.0, 0, 2), "death")
     assert ", lower by" in sentences_joint.ignoring("d", alone, Answer(-1.0, -2, 0), "death")
+
+
+def test_a_prediction_is_not_more_exact_than_its_draws() -> None:
+    said = sentences_joint.predicted("lowest", "7", "active", (1e-4, 1e-6, 0.02), "to 28 days")
+    assert said.endswith("probability <0.01 (<0.01 to 0.02).")
 
 
 def test_prediction_of_nobody_is_an_empty_figure() -> None:

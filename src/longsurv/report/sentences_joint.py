@@ -70,11 +70,14 @@ def ignoring(label: str, alone: Answer, joint: Answer, event: str) -> str:
     return f"{text}, {way} by {numbers.number(apart, 2)} standard errors."
 
 
-def predicted(rank: str, patient: str, group: str, answer: Answer, until: str) -> str:
-    """One patient's predicted survival."""
+def predicted(
+    rank: str, patient: str, group: str, chances: tuple[float, float, float], until: str
+) -> str:
+    """One patient's predicted survival: the probability and its limits."""
+    middle, low, high = (numbers.probability(chance) for chance in chances)
     return (
         f"{_capital(rank)} of those at risk: patient {patient} ({group}), predicted to survive"
-        f" {until} with probability {answer.text}."
+        f" {until} with probability {middle} ({low} to {high})."
     )
 
 

@@ -127,7 +127,13 @@ STAGES: tuple[Stage, ...] = (
         asked.fit_adjustments,
         asked.seconds_of_adjustments,
     ),
-    Stage(asked.PANEL, "All markers together", asked.shrink_effects, asked.seconds_of_panel),
+    Stage(
+        asked.PANEL,
+        "All markers together",
+        asked.shrink_effects,
+        asked.seconds_of_panel,
+        quick=False,
+    ),
     Stage(
         asked.SCORES,
         "Scores with a cut-off",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from longsurv.report import numbers, sentences, sentences_mortality
+from longsurv.report.sections.adjustments import summary as adjusted_summary
 from longsurv.report.sections.common import (
     change_answer,
     change_words,
@@ -25,6 +26,7 @@ from longsurv.report.sections.mortality_part import (
 from longsurv.report.sentences import Answer
 from longsurv.report.tables.display import Column, DisplayTable, display
 from longsurv.report.tables.survival import event_counts
+from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart, part_of
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
@@ -253,7 +255,13 @@ def marker_sentences(results: StudyResults) -> list[str]:
                 str(level),
             )
         )
-    return found or ["The study has no markers."]
+    return [*found, *_adjusted(results)] or ["The study has no markers."]
+
+
+def _adjusted(results: StudyResults) -> list[str]:
+    """What is left of the differences when the groups' beginnings are allowed for."""
+    part: AdjustedPart = part_of(results, ADJUSTMENTS, AdjustedPart())
+    return [adjusted_summary(change, table)[0] for change, table in part.tables]
 
 
 def caution(results: StudyResults) -> str:

@@ -106,7 +106,9 @@ def _quantities(results: StudyResults) -> dict[tuple[str, str], str]:
         found["mortality", term] = f"Log hazard ratio ({level} against {cohort.groups[0]})"
     several_ends = results.changes["end"].nunique() > 1
     for name, model in results.markers.items():
-        for change in results.study.contrasts if model.fit is not None else ():
+        if model.fit is None:
+            continue
+        for change in results.study.contrasts:
             try:
                 weights = contrast_weights(model.fit.design.fixed, change, model.data)
             except EstimationError:
@@ -116,7 +118,9 @@ def _quantities(results: StudyResults) -> dict[tuple[str, str], str]:
                 extra = [words] if several_ends else []
                 extra += [str(change.level)] if len(cohort.groups) > 2 else []
                 label = cohort.markers[name].label
-                found[name, *weights] = label + (f" ({', '.join(extra)})" if extra else "")
+                found[name, next(iter(weights))] = label + (
+                    f" ({', '.join(extra)})" if extra else ""
+                )
     return found
 
 

@@ -54,8 +54,7 @@ def _opening(results: StudyResults) -> str:
         f" the joint model estimates the marker's curve and the hazard of {event} from one"
         " likelihood, with the hazard depending on the current value of the curve, not on the last"
         " measurement."
-        f"{competing} With few events the association is mostly prior; it describes, and does not"
-        " say what changing the marker would do."
+        f"{competing} The association describes; it does not say what changing the marker would do."
     )
 
 
@@ -191,11 +190,11 @@ def _prediction(results: StudyResults, name: str, result: JointResult) -> Part |
     )
     for patient, rows in order.groupby("patient", sort=False):
         last = rows.sort_values("time").iloc[-1]
-        answer = Answer(last["estimate"], last["conf_low"], last["conf_high"])
+        chances = (last["estimate"], last["conf_low"], last["conf_high"])
         until = f"to {numbers.plain(end)} {unit}"
         words.append(
             sentences_joint.predicted(
-                str(last["rank"]), str(patient), str(last["group"]), answer, until
+                str(last["rank"]), str(patient), str(last["group"]), chances, until
             )
         )
         titles[patient] = f"{patient}, {last['group']}"
