@@ -152,7 +152,7 @@ def figure(table: pd.DataFrame):
             )  # fmt: skip
     right.set_yticks(np.arange(len(names))[::-1], names)
     right.set_ylim(-0.6, len(names) - 0.4)
-    right.margins(x=0.16)
+    right.margins(x=0.24)
     right.set_xlabel("bias of the mean change by day 28")
     right.set_title("Bias, and coverage of 95 % intervals", loc="left", fontsize=10.5)
     for axes in (left, right):
