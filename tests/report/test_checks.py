@@ -10,7 +10,7 @@ from longsurv.report.figures.agreement import VERDICTS, agreement
 from longsurv.report.guidelines import BARG, STROBE
 from longsurv.report.sections import SECTIONS
 from longsurv.report.sections.checks import LIGHTS, SIGNS, lights
-from longsurv.report.sections.methods import references
+from longsurv.report.sections.methods import further, references
 from longsurv.study import StudyResults
 
 
@@ -76,3 +76,11 @@ def test_agreement_of_nothing() -> None:
     table = pd.DataFrame(columns=["label", "shift", "width_ratio", "verdict"])
     table = table.astype({"shift": float, "width_ratio": float})
     assert agreement(table, shift_limit=SHIFT_LIMIT, width_limit=WIDTH_LIMIT).get_legend() is None
+
+
+def test_the_methods_tell_only_what_was_done(results: StudyResults) -> None:
+    said = " ".join(further(results))
+    assert "sceptical Normal(0, 0.355)" in said
+    assert "Joint models" not in said, "none was asked for"
+    nothing = replace(results, parts={k: results.parts[k] for k in ("markers", "mortality")})
+    assert further(nothing) == []

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from longsurv.report import numbers
+from longsurv.priors import TREATMENT
+from longsurv.report import numbers, sentences
 from longsurv.report.guidelines import BARG, STROBE, Item
 from longsurv.report.sections.common import Fact
 from longsurv.report.tables.display import Column, DisplayTable, display
@@ -26,7 +27,7 @@ def build(results: StudyResults) -> dict[str, Any]:
         Column("Bayes", "bayes", numeric=False),
     ]
     return {
-        "text": [text(results)],
+        "text": [text(results), *further(results)],
         "models": display(_grouped(models, ["formula", "ml", "bayes"]), "Models fitted", columns),
         "priors": _priors(results),
         "facts": facts(results),
@@ -45,6 +46,37 @@ def text(results: StudyResults) -> str:
         f" {sampling.draws:,} draws after warm-up), reporting posterior means and equal-tailed"
         " credible intervals. All intervals are 95 %. P-values are two-sided."
     )
+
+
+def further(results: StudyResults) -> list[str]:
+    """What else was done, a sentence for each part of the run that has an answer."""
+    cohort, parts = results.cohort, results.parts
+    done = {
+        key
+        for key, part in parts.items()
+        if key not in results.failures and not getattr(part, "reason", "")
+    }
+    covariates = sentences.listed(list(cohort.schema.baseline_covariates)) or "no covariate"
+    found = {
+        "adjustments": "Differences in change were also estimated by analysis of covariance on the"
+        f" baseline value, and with overlap weights from a propensity model in {covariates} and the"
+        " baseline value (sandwich variance; Bayesian bootstrap).",
+        "panel": "Within a family of at least three markers effects were shrunken by a hierarchical"
+        " model in baseline standard deviations: mean Normal(0, 1), spread half-normal with scale"
+        " 0.5.",
+        "scores": "Scores with a cut-off: logistic and cumulative-logit mixed models by adaptive"
+        " quadrature, averaged over patients.",
+        "priors": "The log hazard ratio was also given the priors "
+        + sentences.listed([f"{name} {prior}" for name, prior in TREATMENT.items()])
+        + ".",
+        "competing": "Cumulative incidence: Aalen-Johansen with Gray's test; its posterior from"
+        " independent gamma-process hazards of every cause.",
+        "tipping": "Unseen deaths: the two risks are independent, each with Jeffreys' prior"
+        " Beta(0.5, 0.5).",
+        "joint": "Joint models: the hazard depends on the current value of the marker's curve;"
+        " random effects integrated out by adaptive Gauss-Hermite quadrature.",
+    }
+    return [text for key, text in found.items() if key in done]
 
 
 def _grouped(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
@@ -124,11 +156,12 @@ def _guideline(name: str, items: Sequence[Item]) -> DisplayTable:
 def references(results: StudyResults) -> list[str]:
     """The papers behind what was fitted, in alphabetical order."""
     methods = " ".join(results.tables["models"][["ml", "bayes"]].to_numpy().ravel())
-    return sorted(text for key, text in _REFERENCES.items() if key in f"{methods} {_ALWAYS}")
+    words = f"{methods} {_ALWAYS} {' '.join(results.parts)}"
+    return sorted(text for key, text in _REFERENCES.items() if key in words)
 
 
 _ALWAYS = "guidelines multiplicity"
-# By a word of the methods' names; "guidelines" and "multiplicity" are in every report.
+# By a word of the methods' names or a part of the run; two are in every report.
 _REFERENCES = {
     "REML": "Laird NM, Ware JH (1982). Random-effects models for longitudinal data. Biometrics"
     " 38:963-974.",
@@ -141,6 +174,16 @@ _REFERENCES = {
     "Firth": "Heinze G, Schemper M (2001). A solution to the problem of monotone likelihood in Cox"
     " regression. Biometrics 57:114-119.",
     "NUTS": "Hoffman MD, Gelman A (2014). The No-U-Turn sampler. J Mach Learn Res 15:1593-1623.",
+    "joint": "Rizopoulos D (2012). Joint Models for Longitudinal and Time-to-Event Data. Chapman &"
+    " Hall/CRC.",
+    "adjustments": "Li F, Morgan KL, Zaslavsky AM (2018). Balancing covariates via propensity score"
+    " weighting. J Am Stat Assoc 113:390-400.",
+    "panel": "Gelman A, Hill J, Yajima M (2012). Why we (usually) don't have to worry about"
+    " multiple comparisons. J Res Educ Eff 5:189-211.",
+    "competing": "Gray RJ (1988). A class of K-sample tests for comparing the cumulative incidence"
+    " of a competing risk. Ann Stat 16:1141-1154.",
+    "tipping": "Miettinen O, Nurminen M (1985). Comparative analysis of two rates. Stat Med"
+    " 4:213-226.",
     "guidelines": "Kruschke JK (2021). Bayesian analysis reporting guidelines. Nat Hum Behav"
     " 5:1282-1291.",
     "multiplicity": "Benjamini Y, Hochberg Y (1995). Controlling the false discovery rate. J R Stat"
