@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -70,6 +70,7 @@ times = st.tuples(st.integers(0, 3), st.integers(1, 8), st.integers(0, 2))
 
 
 @given(st.lists(times, min_size=2, max_size=20), st.integers(4, 12))
+@example([(0, 1, 1), (1, 1, 0), (1, 1, 1)], 4)  # all at risk die before the others enter
 @settings(max_examples=60, deadline=None)
 def test_the_incidences_and_survival_add_up_to_one(rows, t):
     entry, length, status = (np.array(column) for column in zip(*rows, strict=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -138,3 +140,29 @@ def test_chains_run_at_once_where_evaluations_take_long():
 
     assert _cores(slow, 3, 4) == 4
     assert _cores(lambda x: (0.0, x), 3, 4) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
+def test_an_interrupt_is_passed_on_and_no_part_of_the_draws_returned() -> None:
+    """In a process of its own: nutpie's blocking call would return the draws so far."""
+    code = """
+import os, signal, threading, time
+import numpy as np
+from longsurv.inference.curvature import whiten
+from longsurv.inference.sample import sample
+
+def density(theta):
+    time.sleep(1e-3)
+    return float(-0.5 * theta @ theta), -theta
+
+threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    sample(density, whiten(np.zeros(2), -np.eye(2)), draws=20_000)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    os._exit(0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "interrupted\n", done.stderr

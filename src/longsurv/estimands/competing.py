@@ -55,8 +55,11 @@ class CumulativeIncidence:
 
     @property
     def known_until(self) -> float:
-        """The end of follow-up, unless everyone at risk has had an event by then."""
-        ended = len(self.time) > 0 and self.events[-1] == self.at_risk[-1]
+        """The end of follow-up, unless everyone at risk at some time had an event at it.
+
+        With delayed entry that can be before others enter; the survival curve stays at 0 then.
+        """
+        ended = bool((self.events == self.at_risk).any())
         return np.inf if ended else float(self.follow_up.exit.max())
 
     def at(self, t: float) -> tuple[float, float]:

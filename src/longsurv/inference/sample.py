@@ -106,7 +106,7 @@ def sample(
         make_initial_point_fn=start,
     )
     began = time.perf_counter()
-    trace = nutpie.sample(
+    sampler = nutpie.sample(
         model,
         draws=draws,
         tune=tune,
@@ -115,7 +115,13 @@ def sample(
         seed=seed,
         save_warmup=False,
         progress_bar=False,
+        blocking=False,
     )
+    try:
+        trace = sampler.wait()
+    except KeyboardInterrupt:  # nutpie's own blocking call would return what there is so far
+        sampler.cancel()
+        raise
     seconds = time.perf_counter() - began
     z = trace["posterior"]["z"].to_numpy()
     stats = trace["sample_stats"]
