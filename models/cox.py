@@ -31,9 +31,6 @@ from longsurv.models.cox_twin import twin
 from longsurv.results.assemble_cox import cox_estimate, cox_posterior
 from longsurv.results.survival import SurvivalEstimate, SurvivalPosterior
 
-SIDE_BY_SIDE = 5000
-"""Chains run at once from this many rows on."""
-
 
 @dataclass(frozen=True, eq=False)
 class CoxPH:
@@ -133,13 +130,10 @@ class CoxPH:
 
         95 % of that prior is on hazard ratios between 0.14 and 7.1.
         """
-        X = self.design.fixed.X
-        indicator = ((X == 0) | (X == 1)).all(axis=0)
-        sd = X.std(axis=0, ddof=1)
-        scale = np.where(indicator | (sd == 0), 1.0, sd)
+        fixed = self.design.fixed
         return {
             name: pr.Normal(0.0, float(1.0 / s))
-            for name, s in zip(self.design.fixed.names, scale, strict=True)
+            for name, s in zip(fixed.names, pr.covariate_scale(fixed.X), strict=True)
         }
 
     def prior_stack(self, given: Mapping[str, pr.Prior] | None) -> pr.PriorStack:
@@ -171,8 +165,6 @@ class CoxPH:
             raise EstimationError(
                 f"{self.formula!r} has no covariates, so there is nothing to sample"
             )
-        # chains side by side only pay where the kernel is slow beside the calls from Python
-        cores = None if len(self.design.rows) > SIDE_BY_SIDE else 1
         mode, drawn = sample_posterior(
             added(partial(cox.value_and_gradient, data), stack.value_and_gradient),
             np.zeros(len(stack.names)),
@@ -181,7 +173,6 @@ class CoxPH:
             tune=tune,
             chains=chains,
             seed=seed,
-            cores=cores,
         )
         if drawn is None:
             self._refuse(mode)

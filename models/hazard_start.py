@@ -21,8 +21,6 @@ from longsurv.results.hazard_curves import baseline_names
 LEVEL_SD, SHAPE_SD, TREND_SD = 5.0, 0.5, 0.5
 SMOOTHEST, ROUGHEST = 0.05, 10.0
 SD = "sd(log hazard)"
-SIDE_BY_SIDE = 5000
-"""Chains run at once from this many stretches of time at risk on."""
 
 
 def start(hazard: HazardDesign) -> np.ndarray:
@@ -36,10 +34,7 @@ def start(hazard: HazardDesign) -> np.ndarray:
 
 def default_priors(hazard: HazardDesign) -> dict[str, pr.Prior]:
     """Default priors in the order of the parameters; see `Hazard.default_priors`."""
-    X = hazard.survival.fixed.X
-    indicator = ((X == 0) | (X == 1)).all(axis=0)
-    sd = X.std(axis=0, ddof=1) if len(X) > 1 else np.ones(X.shape[1])
-    scale = np.where(indicator | (sd == 0), 1.0, sd)
+    scale = pr.covariate_scale(hazard.survival.fixed.X)
     sds = [*(1.0 / scale), *(TREND_SD / scale[list(hazard.varying)])]
     priors: dict[str, pr.Prior] = {
         name: pr.Normal(0.0, float(s)) for name, s in zip(hazard.names, sds, strict=True)
@@ -114,10 +109,8 @@ def draw(
         density = coordinates.density(density)
     begin = start(hazard)
     begin = np.concatenate([begin, np.zeros(len(stack.names) - len(begin))])
-    # chains side by side only pay where the kernel is slow beside the calls from Python
-    cores = None if len(hazard.data.stretches.weight) > SIDE_BY_SIDE else 1
     mode, drawn = sample_posterior(
-        density, begin, names=stack.names, deviations=stack.deviations, cores=cores, **how
+        density, begin, names=stack.names, deviations=stack.deviations, **how
     )
     if coordinates is None or drawn is None:
         return mode, drawn

@@ -99,6 +99,11 @@ def listed(items: Sequence[str]) -> str:
     )
 
 
+def capital(text: str) -> str:
+    """The text with a capital first letter, the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def plural(count: int, one: str, many: str | None = None) -> str:
     """ "1 patient", "41 patients"."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from longsurv.report import numbers
-from longsurv.report.sentences import Answer
+from longsurv.report.sentences import Answer, capital
 
 FIRM, SOME = 0.9, 0.5
 
@@ -27,7 +27,7 @@ def association(change: str, event: str, ml: Answer | None, bayes: Answer | None
             )
     if not parts:
         return f"What {change} goes with could not be estimated."
-    text = f"{_capital(change)} goes with a hazard of {event} {' and '.join(parts)}."
+    text = f"{capital(change)} goes with a hazard of {event} {' and '.join(parts)}."
     answers = [answer for answer in (ml, bayes) if answer is not None]
     if all(not answer.excludes_null for answer in answers):
         return f"{text} The {'interval includes' if len(answers) == 1 else 'intervals include'} 1."
@@ -76,10 +76,6 @@ def predicted(
     """One patient's predicted survival: the probability and its limits."""
     middle, low, high = (numbers.probability(chance) for chance in chances)
     return (
-        f"{_capital(rank)} of those at risk: patient {patient} ({group}), predicted to survive"
+        f"{capital(rank)} of those at risk: patient {patient} ({group}), predicted to survive"
         f" {until} with probability {middle} ({low} to {high})."
     )
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

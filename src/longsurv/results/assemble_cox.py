@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from scipy.linalg.lapack import dposv
 
-from longsurv.errors import LongsurvError
 from longsurv.inference import Draws, Optimum
-from longsurv.inference.profile import Profile, lacking_curvature
 from longsurv.likelihood import cox
 from longsurv.likelihood.cox_draws import event_logliks
 from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags, sampling_flags
-from longsurv.results.contrasts import label
+from longsurv.results.assemble_survival import (
+    few_events_flag,
+    interval_kind,
+    limits_flag,
+    needs_robust,
+    powers_flag,
+    profile_of,
+    separation_flag,
+    weightless_flag,
+)
 from longsurv.results.idata import to_datatree
 from longsurv.results.reference import NormalReference
 from longsurv.results.survival import SurvivalEstimate, SurvivalPosterior
@@ -46,20 +54,17 @@ def cox_estimate(
     design, names = spec.design, spec.design.fixed.names
     naive = _inverse(-optimum.hessian)
     reference = NormalReference(naive)
-    robust = design.cluster is not None or not whole(design.weights)
+    robust = needs_robust(design)
     if robust:
         from longsurv.diagnostics.cox_residuals import robust_covariance
 
         cov = robust_covariance(data, optimum.x, naive, design.weights, design.cluster)
         reference = NormalReference(cov, method="robust")
-    if robust and intervals == "profile":
-        raise LongsurvError(
-            "profile intervals take the rows for independent; with cluster() or weights that are "
-            "not whole numbers intervals are 'wald', from the robust covariance"
-        )
-    if intervals is None:
-        intervals = "profile" if penalty == "firth" and not robust else "wald"
-    profile = _profile(data, optimum, penalty) if intervals == "profile" and names else None
+    profile = None
+    if interval_kind(intervals, penalty, robust) == "profile" and names:
+        firth = penalty == "firth"
+        function = cox.firth_value_gradient_information if firth else cox.value_gradient_information
+        profile = profile_of(partial(function, data), optimum, penalty)
     method = f"partial likelihood, {spec.ties.capitalize()} ties, {design.n_events} events"
     if penalty == "firth":
         method = "Firth's penalised " + method
@@ -87,8 +92,8 @@ def cox_estimate(
     flags = (
         *design_flags(design),
         *weightless_flag(design),
-        *_separation(names, separated),
-        *(few_events_flag(design) if profile is None else _unbounded(fit)),
+        *separation_flag(names, separated, "partial likelihood"),
+        *limits_flag(fit),
     )
     object.__setattr__(fit, "flags", flags)  # the profile's own flags need the fit
     return fit
@@ -102,67 +107,6 @@ def _inverse(information: np.ndarray) -> np.ndarray:
         if not singular:
             return 0.5 * (inverse + inverse.T)
     return np.linalg.pinv(information, hermitian=True)
-
-
-def _profile(data: cox.CoxData, optimum: Optimum, penalty: str | None) -> Profile:
-    if penalty is None:
-        lacking = np.zeros_like(optimum.hessian)
-        return Profile(lambda b: cox.value_gradient_information(data, b), optimum, lacking)
-
-    def penalised(b: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        return cox.firth_value_gradient_information(data, b)
-
-    return Profile(penalised, optimum, lacking_curvature(penalised, optimum))
-
-
-def whole(weights: np.ndarray | None) -> bool:
-    """Whether the weights may be counts of patients."""
-    return weights is None or bool((weights == np.round(weights)).all())
-
-
-def weightless_flag(design: Any) -> tuple[str, ...]:
-    """What to say of rows that weigh nothing."""
-    if not design.n_weightless:
-        return ()
-    return (f"{design.n_weightless} rows of weight 0 were left out.",)
-
-
-def _separation(names: tuple[str, ...], direction: np.ndarray | None) -> tuple[str, ...]:
-    if direction is None:
-        return ()
-    moving = np.flatnonzero(direction)
-    if len(moving) == 1:
-        way = "rises" if direction[moving[0]] > 0 else "falls"
-        what = f"the coefficient of {names[moving[0]]} {way}"
-    else:
-        what = f"the coefficients move along {label(np.round(direction, 3), names)}"
-    return (
-        f"Separated groups: the partial likelihood has no maximum, it keeps increasing as {what} "
-        "without end. Firth's penalised likelihood was maximised instead, which has one.",
-    )
-
-
-def _unbounded(fit: SurvivalEstimate) -> tuple[str, ...]:
-    flags = []
-    for term, row in zip(fit.names, np.eye(len(fit.names)), strict=True):
-        for limit, side in zip(("lower", "upper"), fit.profile_limits(row), strict=True):
-            if np.isinf(side):
-                flags.append(
-                    f"The data set no {limit} limit to the coefficient of {term}: the profile "
-                    "likelihood never falls far enough."
-                )
-    return tuple(flags)
-
-
-def few_events_flag(design: Any) -> tuple[str, ...]:
-    """What to say of fewer than ten events a coefficient."""
-    events, p = design.n_events, max(len(design.fixed.names), 1)
-    if events >= 10 * p:
-        return ()
-    return (
-        f"There are {events} events for {p} coefficient{'s' if p > 1 else ''}: normal intervals "
-        "and p values are unreliable below about 10 events a coefficient.",
-    )
 
 
 def cox_posterior(
@@ -196,18 +140,8 @@ def cox_posterior(
             *design_flags(design),
             *weightless_flag(design),
             *few_events_flag(design),
-            *powered(design),
+            *powers_flag(design),
             *sampling_flags(draws),
         ),
         data=data,
-    )
-
-
-def powered(design: Any) -> tuple[str, ...]:
-    """What to say of weights and clusters in a posterior."""
-    if design.weights is None and design.cluster is None:
-        return ()
-    return (
-        "Case weights act as powers of the likelihood, and rows of one cluster count as "
-        "independent: the posterior has no robust covariance.",
     )

@@ -8,14 +8,19 @@ from typing import Any
 import numpy as np
 
 from longsurv.design.hazard import HazardDesign
-from longsurv.errors import LongsurvError
 from longsurv.inference import Draws, Optimum
-from longsurv.inference.profile import Profile, lacking_curvature
 from longsurv.likelihood import hazard as hz
 from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags, sampling_flags
-from longsurv.results.assemble_cox import few_events_flag, powered, weightless_flag, whole
-from longsurv.results.contrasts import label
+from longsurv.results.assemble_survival import (
+    interval_kind,
+    limits_flag,
+    needs_robust,
+    powers_flag,
+    profile_of,
+    separation_flag,
+    weightless_flag,
+)
 from longsurv.results.hazard import HazardEstimate, HazardPosterior
 from longsurv.results.hazard_curves import describe
 from longsurv.results.idata import to_datatree
@@ -53,7 +58,7 @@ def hazard_estimate(
     inverse = np.linalg.pinv(-optimum.hessian, hermitian=True)
     jacobian = hz.derivative(data, theta, s)
     natural = hz.natural(data, theta[None, :], s)[0]
-    robust = design.cluster is not None or not whole(design.weights)
+    robust = needs_robust(design)
     edf = float(len(theta))
     if smoothing is not None:
         edf -= float(np.trace(inverse[p + 1 :, p + 1 :]))  # what the penalty alone would hold
@@ -64,22 +69,12 @@ def hazard_estimate(
             np.add.at(total, design.cluster, score)
             score = total
         inverse = score.T @ score
-    if robust and intervals == "profile":
-        raise LongsurvError(
-            "profile intervals take the rows for independent; with cluster() or weights that are "
-            "not whole numbers intervals are 'wald', from the robust covariance"
-        )
-    if intervals is None:
-        intervals = "profile" if penalty == "firth" and not robust else "wald"
     profile = None
-    if intervals == "profile" and p:
+    if interval_kind(intervals, penalty, robust) == "profile" and p:
         density = partial(
             hz.value_gradient_information, data, smoothing=s, firth=penalty == "firth"
         )
-        lacking = np.zeros_like(optimum.hessian)
-        if penalty == "firth":
-            lacking = lacking_curvature(density, optimum)
-        profile = Profile(density, optimum, lacking)
+        profile = profile_of(density, optimum, penalty)
     cov = jacobian @ inverse @ jacobian.T
     fit = HazardEstimate(
         spec=spec,
@@ -109,24 +104,14 @@ def hazard_estimate(
     flags = (
         *design_flags(design),
         *weightless_flag(design),
-        *_separation(hazard.names, separated),
+        *separation_flag(hazard.names, separated, "likelihood"),
         *_changing(hazard),
         *_shape(smoothing),
-        *(few_events_flag(design) if profile is None else _unbounded(fit)),
+        *limits_flag(fit),
         *(() if optimum.converged else (f"Not a maximum: {optimum.status}.",)),
     )
     object.__setattr__(fit, "flags", flags)  # the profile's own flags need the fit
     return fit
-
-
-def _unbounded(fit: HazardEstimate) -> tuple[str, ...]:
-    return tuple(
-        f"The data set no {limit} limit to the coefficient of {term}: the profile likelihood never "
-        "falls far enough."
-        for term, row in zip(fit.names, np.eye(len(fit.names)), strict=True)
-        for limit, side in zip(("lower", "upper"), fit.profile_limits(row), strict=True)
-        if np.isinf(side)
-    )
 
 
 def _changing(hazard: HazardDesign) -> tuple[str, ...]:
@@ -136,21 +121,6 @@ def _changing(hazard: HazardDesign) -> tuple[str, ...]:
     return (
         f"The log hazard ratio of {terms} changes with log time: the coefficient is that at time "
         f"{hazard.baseline.unit:g}; hazard_ratio(times) gives others.",
-    )
-
-
-def _separation(names: tuple[str, ...], direction: np.ndarray | None) -> tuple[str, ...]:
-    if direction is None:
-        return ()
-    moving = np.flatnonzero(direction)
-    if len(moving) == 1:
-        way = "rises" if direction[moving[0]] > 0 else "falls"
-        what = f"the coefficient of {names[moving[0]]} {way}"
-    else:
-        what = f"the coefficients move along {label(np.round(direction, 3), names)}"
-    return (
-        f"Separated groups: the likelihood has no maximum, it keeps increasing as {what} "
-        "without end. Firth's penalised likelihood was maximised instead, which has one.",
     )
 
 
@@ -215,7 +185,7 @@ def hazard_posterior(
         flags=(
             *design_flags(design),
             *weightless_flag(design),
-            *powered(design),
+            *powers_flag(design),
             *_changing(hazard),
             *sampling_flags(draws),
         ),

@@ -15,6 +15,7 @@ from longsurv.cohort import Cohort
 from longsurv.store import write_whole
 
 if TYPE_CHECKING:
+    from longsurv.diagnostics import Verdict
     from longsurv.results import Estimate, Posterior
     from longsurv.study.study import Study
 
@@ -119,6 +120,15 @@ class StudyResults:
         for name, result in getattr(self.parts.get("joint"), "results", {}).items():
             found.append((f"{markers[name].label} and outcome, joint", result.model))
         return tuple(found)
+
+    @cached_property
+    def verdicts(self) -> dict[tuple[str, str], Verdict]:
+        """Whether each fit can be trusted, by the model's name and its engine."""
+        return {
+            (model.name, engine): result.diagnose()
+            for _, model in self.all_models
+            for engine, result in model.answers.items()
+        }
 
     @cached_property
     def missing(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from longsurv.report.figures.axes import log_ticks
 from longsurv.report.figures.style import BAYES, MUTED, new_figure, plain_ticks, shorten, styled
+from longsurv.report.sentences import capital
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +70,7 @@ def prior_grid(
         ax.yaxis.set_visible(False)
         title = shorten(name, 20)
         ax.text(
-            0, 1.2, title[:1].upper() + title[1:], transform=ax.transAxes, fontweight="bold",
+            0, 1.2, capital(title), transform=ax.transAxes, fontweight="bold",
             fontsize=11.5,
         )  # fmt: skip
         ax.text(

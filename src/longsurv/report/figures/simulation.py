@@ -16,6 +16,7 @@ from longsurv.report.figures.style import (
     shorten,
     styled,
 )
+from longsurv.report.sentences import capital
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,7 +74,7 @@ def simulation_axes(table: pd.DataFrame, *, width: float = 760.0) -> Axes:
 
 def _row_label(label: str, estimand: str, level: str, *, several: bool) -> str:
     what = label if estimand.startswith("difference in change") else estimand
-    what = what[:1].upper() + what[1:]
+    what = capital(what)
     return f"{what}, {level}" if several else what
 
 

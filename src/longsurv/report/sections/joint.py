@@ -12,7 +12,7 @@ from longsurv.report.figures import forest
 from longsurv.report.figures.prediction import prediction, time_ticks
 from longsurv.report.sections.common import ENGINE_NAMES, Picture, event_name, with_unit
 from longsurv.report.sections.mortality_part import Part
-from longsurv.report.sentences import Answer
+from longsurv.report.sentences import Answer, capital
 from longsurv.report.tables.display import Column, DisplayTable, display
 from longsurv.study.joint_stage import JOINT, NONE_ASKED, SHOWN, JointResult
 
@@ -37,8 +37,8 @@ def build(results: StudyResults) -> dict[str, Any]:
         return {"text": [reason], "parts": []}
     parts = [
         found
-        for name, result in part.results.items()
-        for found in (_association(results, name, result), _prediction(results, name, result))
+        for k, (name, result) in enumerate(part.results.items())
+        for found in (_association(results, name, result, k), _prediction(results, name, result, k))
         if found is not None
     ]
     return {"text": [_opening(results)], "parts": parts}
@@ -58,7 +58,7 @@ def _opening(results: StudyResults) -> str:
     )
 
 
-def _association(results: StudyResults, name: str, result: JointResult) -> Part:
+def _association(results: StudyResults, name: str, result: JointResult, position: int) -> Part:
     label, event = results.cohort.markers[name].label, event_name(results.cohort)
     title = f"{label} and {event}"
     items: list[Any] = []
@@ -74,11 +74,11 @@ def _association(results: StudyResults, name: str, result: JointResult) -> Part:
             ),
             sentences_joint.share_of_prior(result.association.contraction),
             result.association.words,
-            _forest(name, label, change, table),
+            _forest(label, change, table, position),
             _methods(table, change),
         ]
     items += _ignoring(results, label, result)
-    items.append(_remarks(result))
+    items.append(_remarks(results, result))
     return Part(title, tuple(item for item in items if item))
 
 
@@ -99,10 +99,10 @@ def _answer(row: pd.Series) -> Answer:
     return Answer(row["hazard_ratio"], row["conf_low"], row["conf_high"], ratio=True)
 
 
-def _forest(name: str, label: str, change: str, table: pd.DataFrame) -> Picture:
+def _forest(label: str, change: str, table: pd.DataFrame, position: int) -> Picture:
     rows = pd.DataFrame(
         {
-            "row": [_capital(method) for method in table["method"]],
+            "row": [capital(method) for method in table["method"]],
             "series": [ENGINE_NAMES["bayes" if m == BAYESIAN else "ml"] for m in table["method"]],
             "estimate": table["hazard_ratio"].to_numpy(),
             "conf_low": table["conf_low"].to_numpy(),
@@ -126,19 +126,18 @@ def _forest(name: str, label: str, change: str, table: pd.DataFrame) -> Picture:
         " ignore the uncertainty of the curves."
     )
     words = "; ".join(f"{row['row']} {row['text']}" for row in rows.to_dict("records"))
-    position = "".join(c for c in name.lower() if c.isascii() and c.isalnum()) or "marker"
     return Picture(f"association-{position}", draw, f"Hazard ratios: {words}.", caption)
 
 
 def _methods(table: pd.DataFrame, change: str) -> DisplayTable:
     columns = [
-        Column("Method", lambda row: _capital(row["method"]), numeric=False),
+        Column("Method", lambda row: capital(row["method"]), numeric=False),
         Column(
             "Hazard ratio (95 % interval)",
             lambda row: numbers.ratio(row["hazard_ratio"], row["conf_low"], row["conf_high"]),
         ),
     ]
-    return display(table, f"{_capital(change)}: the hazard ratio by four methods", columns)
+    return display(table, f"{capital(change)}: the hazard ratio by four methods", columns)
 
 
 def _ignoring(results: StudyResults, label: str, result: JointResult) -> list[str]:
@@ -159,11 +158,11 @@ def _ignoring(results: StudyResults, label: str, result: JointResult) -> list[st
     return found
 
 
-def _remarks(result: JointResult) -> DisplayTable:
+def _remarks(results: StudyResults, result: JointResult) -> DisplayTable:
     rows = pd.DataFrame(
         [
-            (ENGINE_NAMES[engine], answer.diagnose().words)
-            for engine, answer in result.model.answers.items()
+            (ENGINE_NAMES[engine], results.verdicts[result.model.name, engine].words)
+            for engine in result.model.answers
         ]
         + [(ENGINE_NAMES[e], f"Not estimated: {r}") for e, r in result.model.reasons.items()],
         columns=["engine", "words"],
@@ -175,7 +174,9 @@ def _remarks(result: JointResult) -> DisplayTable:
     return display(rows, "The fits of this joint model", columns)
 
 
-def _prediction(results: StudyResults, name: str, result: JointResult) -> Part | None:
+def _prediction(
+    results: StudyResults, name: str, result: JointResult, position: int
+) -> Part | None:
     found = result.prediction
     if found is None:
         return None
@@ -215,14 +216,9 @@ def _prediction(results: StudyResults, name: str, result: JointResult) -> Part |
         log=marker.transform == "log",
         ticks=time_ticks(end),
     )
-    position = "".join(c for c in name.lower() if c.isascii() and c.isalnum()) or "marker"
     picture = Picture(f"prediction-{position}", draw, " ".join(words), caption)
     return Part(title, (*words, picture))
 
 
 def _draw(table: pd.DataFrame, measured: pd.DataFrame, width: float, **options: Any) -> Axes:
     return prediction(table, measured, width=width, **options)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -11,7 +11,7 @@ from longsurv.report import numbers, sentences_mortality
 from longsurv.report.figures import incidence
 from longsurv.report.sections.common import Picture, event_name
 from longsurv.report.sections.mortality_part import Part, answer_of, comparison
-from longsurv.report.sentences import Answer, listed
+from longsurv.report.sentences import Answer, capital, listed
 from longsurv.report.sentences_mortality import Comparison
 from longsurv.report.tables.display import Column, DisplayTable, display
 from longsurv.report.tables.survival import incidence_curves, risk_times
@@ -57,7 +57,7 @@ def _picture(results: StudyResults, asked: Comparison, event: str) -> Picture:
     groups = [asked.reference, asked.group]
     causes = {event: 1, **{label: code for code, label in enumerate(schema.competing, 2)}}
     curves = incidence_curves(data, schema.treatment, groups, causes)
-    curves["cause"] = curves["cause"].map(lambda cause: cause[:1].upper() + cause[1:])
+    curves["cause"] = curves["cause"].map(capital)
     start, end = float(curves["time"].min()), float(schema.horizon or curves["time"].max())
     ticks = risk_times(start, end, schema.time_unit, most=5)
     since = f" since {schema.time_zero}" if schema.time_zero else ""
@@ -90,7 +90,7 @@ def _table(table: pd.DataFrame, asked: Comparison) -> DisplayTable:
             reasons = [note for note in mine["note"] if note.startswith("no usable answer")]
             rows.append(
                 {
-                    "cause": cause[:1].upper() + cause[1:], "engine": name,
+                    "cause": capital(cause), "engine": name,
                     "reference": _risk(by, asked.reference), "group": _risk(by, asked.group),
                     "difference": answer.text if answer else "no usable answer",
                     "p": answer.p_value if answer and engine == "frequentist" else math.nan,

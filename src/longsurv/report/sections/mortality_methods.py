@@ -13,7 +13,7 @@ from longsurv.report import numbers, sentences_mortality
 from longsurv.report.figures import method_forest
 from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, answer_of, comparison, prior_text
-from longsurv.report.sentences import Answer
+from longsurv.report.sentences import Answer, capital
 from longsurv.report.sentences_mortality import Comparison
 from longsurv.report.tables.display import Column, DisplayTable, display
 
@@ -185,7 +185,7 @@ def _quantity(quantity: str) -> str:
 def _method_text(row: Mapping[str, Any]) -> str:
     name = str(row["method"]).replace("2 x 2, ", "2 \N{MULTIPLICATION SIGN} 2, ")
     name = re.sub(r"N(?:ormal)?\(.*?\)", lambda found: prior_text(found[0]), name)
-    return name[:1].upper() + name[1:]
+    return capital(name)
 
 
 def _text(row: Mapping[str, Any]) -> str:
@@ -204,4 +204,4 @@ def _probability(value: float) -> str:
 def _note(note: str) -> str:
     if "adjust=" in note:  # what a programmer is told
         note = f"{_NO_ANSWER}the mortality model names no covariates"
-    return note[:1].upper() + note[1:]
+    return capital(note)

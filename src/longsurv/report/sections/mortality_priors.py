@@ -14,6 +14,7 @@ from longsurv.report import numbers, sentences_mortality
 from longsurv.report.figures import prior_grid
 from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, comparison, prior_text
+from longsurv.report.sentences import capital
 from longsurv.report.sentences_mortality import Comparison
 from longsurv.report.tables.display import Column, DisplayTable, display
 
@@ -210,5 +211,4 @@ def _hr(row: Any, name: str) -> str:
 
 
 def _name(row: Mapping[str, Any]) -> str:
-    name = str(row["prior"])
-    return name[:1].upper() + name[1:]
+    return capital(str(row["prior"]))

@@ -9,6 +9,7 @@ import pandas as pd
 
 from longsurv.estimands import simple
 from longsurv.report.numbers import exponential
+from longsurv.report.sentences import capital
 from longsurv.report.tables import markers
 from longsurv.report.tables.baseline import baseline_table
 
@@ -97,8 +98,7 @@ def _baseline(results: StudyResults) -> pd.DataFrame:
 
 
 def _sentence_case(name: str) -> str:
-    text = name.replace("_", " ")
-    return text[:1].upper() + text[1:]
+    return capital(name.replace("_", " "))
 
 
 def _measurements(results: StudyResults) -> pd.DataFrame:
@@ -172,7 +172,7 @@ def _convergence(results: StudyResults) -> pd.DataFrame:
                     {**row, "ok": False, "words": f"Not estimated: {reason}", "remarked": True}
                 )
                 continue
-            verdict = result.diagnose()
+            verdict = results.verdicts[model.name, engine]
             values = verdict.checks.set_index("check")["value"]
             rows.append(
                 {
@@ -191,9 +191,11 @@ def _convergence(results: StudyResults) -> pd.DataFrame:
 def _checks(results: StudyResults) -> pd.DataFrame:
     """The numbers behind every verdict."""
     parts = [
-        result.diagnose().checks.assign(model=model.name, label=label, engine=engine)
+        results.verdicts[model.name, engine].checks.assign(
+            model=model.name, label=label, engine=engine
+        )
         for label, model in results.all_models
-        for engine, result in model.answers.items()
+        for engine in model.answers
     ]
     columns = ["model", "label", "engine", "check", "value", "limit", "ok"]
     if not parts:

@@ -1,0 +1,102 @@
+"""What the results of every model of times share: which intervals, and what readers must know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from longsurv.errors import LongsurvError
+from longsurv.inference import Optimum
+from longsurv.inference.profile import Profile, lacking_curvature
+from longsurv.inference.scoring import Scored
+from longsurv.results.contrasts import label
+
+
+def needs_robust(design: Any) -> bool:
+    """Whether rows are dependent, or weights cannot be counts of patients."""
+    weights = design.weights
+    whole = weights is None or bool((weights == np.round(weights)).all())
+    return design.cluster is not None or not whole
+
+
+def interval_kind(intervals: str | None, penalty: str | None, robust: bool) -> str:
+    """ "wald" or "profile": what was asked for, else profile for Firth's penalty.
+
+    Raises
+    ------
+    LongsurvError
+        For profile intervals where the covariance has to be robust.
+    """
+    if robust and intervals == "profile":
+        raise LongsurvError(
+            "profile intervals take the rows for independent; with cluster() or weights that are "
+            "not whole numbers intervals are 'wald', from the robust covariance"
+        )
+    return intervals or ("profile" if penalty == "firth" and not robust else "wald")
+
+
+def profile_of(density: Scored, optimum: Optimum, penalty: str | None) -> Profile:
+    """The profile of a likelihood, whose information lacks the curvature of Firth's penalty."""
+    if penalty is None:
+        return Profile(density, optimum, np.zeros_like(optimum.hessian))
+    return Profile(density, optimum, lacking_curvature(density, optimum))
+
+
+def separation_flag(
+    names: tuple[str, ...], direction: np.ndarray | None, likelihood: str
+) -> tuple[str, ...]:
+    """What to say of a likelihood without a maximum; `direction` is where it keeps increasing."""
+    if direction is None:
+        return ()
+    moving = np.flatnonzero(direction)
+    if len(moving) == 1:
+        way = "rises" if direction[moving[0]] > 0 else "falls"
+        what = f"the coefficient of {names[moving[0]]} {way}"
+    else:
+        what = f"the coefficients move along {label(np.round(direction, 3), names)}"
+    return (
+        f"Separated groups: the {likelihood} has no maximum, it keeps increasing as {what} "
+        "without end. Firth's penalised likelihood was maximised instead, which has one.",
+    )
+
+
+def limits_flag(fit: Any) -> tuple[str, ...]:
+    """What to say of profile intervals that never end, or else of too few events for others."""
+    if fit.profile is None:
+        return few_events_flag(fit.design)
+    return tuple(
+        f"The data set no {limit} limit to the coefficient of {term}: the profile likelihood never "
+        "falls far enough."
+        for term, row in zip(fit.names, np.eye(len(fit.names)), strict=True)
+        for limit, side in zip(("lower", "upper"), fit.profile_limits(row), strict=True)
+        if np.isinf(side)
+    )
+
+
+def few_events_flag(design: Any) -> tuple[str, ...]:
+    """What to say of fewer than ten events a coefficient."""
+    events, p = design.n_events, max(len(design.fixed.names), 1)
+    if events >= 10 * p:
+        return ()
+    return (
+        f"There are {events} events for {p} coefficient{'s' if p > 1 else ''}: normal intervals "
+        "and p values are unreliable below about 10 events a coefficient.",
+    )
+
+
+def weightless_flag(design: Any) -> tuple[str, ...]:
+    """What to say of rows that weigh nothing."""
+    if not design.n_weightless:
+        return ()
+    return (f"{design.n_weightless} rows of weight 0 were left out.",)
+
+
+def powers_flag(design: Any) -> tuple[str, ...]:
+    """What to say of weights and clusters in a posterior."""
+    if design.weights is None and design.cluster is None:
+        return ()
+    return (
+        "Case weights act as powers of the likelihood, and rows of one cluster count as "
+        "independent: the posterior has no robust covariance.",
+    )
