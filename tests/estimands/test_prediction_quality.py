@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -267,10 +266,8 @@ def test_what_cannot_be_judged_is_said(model, fit):
         prediction_quality(fit, [1.0], 1.0, folds=1)
     with pytest.raises(LongsurvError, match="takes a joint model, not a LMM"):
         prediction_quality(model.marker, [1.0], 1.0)
-    event = model.event
-    other = replace(event, data=event.data.assign(event=1 - event.data["event"]))
-    with pytest.raises(LongsurvError, match="competing causes"):
-        prediction_quality(replace(model, event={"death": event, "home": other}), [1.0], 1.0)
+    with pytest.raises(LongsurvError, match=r"cause is one of \['event'\], not 'home'"):
+        prediction_quality(fit, [1.0], 1.0, cause="home")
 
 
 def test_two_markers_predict_together(model):

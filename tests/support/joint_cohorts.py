@@ -92,6 +92,80 @@ def joint(
     )
 
 
+def competing(
+    rng: np.random.Generator, n: int, rate: float = 0.15, truth: Truth | None = None, **more
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`simulated`, whose event is "dead", with a competing "home" of constant hazard.
+
+    The patients' column "what" holds what happened: dead, home, or nothing.
+    """
+    rows, patients = simulated(rng, n, truth, **more)
+    home = patients["entry"] + rng.exponential(1.0 / rate, n)
+    sooner = home < patients["stop"]
+    what = np.where(sooner, "home", np.where(patients["event"] == 1, "dead", ""))
+    patients = patients.assign(stop=np.minimum(home, patients["stop"]), what=what)
+    patients = patients.assign(dead=(what == "dead") * 1, home=(what == "home") * 1)
+    stop = patients.set_index("id")["stop"]
+    rows = rows[rows["t"] < stop.loc[rows["id"]].to_numpy()]
+    return rows.reset_index(drop=True), patients.drop(columns="event")
+
+
+def of_causes(
+    rows: pd.DataFrame,
+    patients: pd.DataFrame,
+    baseline: str = "weibull",
+    *,
+    late: bool = False,
+    marker: str = "y ~ t + t:treated + (t | id)",
+    **more,
+) -> JointModel:
+    """The model of `competing`."""
+    start = "entry, " if late else ""
+    event = {
+        cause: CoxPH(f"Surv({start}stop, {cause}) ~ treated", data=patients)
+        for cause in ("dead", "home")
+    }
+    return JointModel(LMM(marker, data=rows), event, time="t", baseline=baseline, **more)
+
+
+class CausesByHand:
+    """Random effects, curves and hazards of a fit of `of_causes`, written out on a grid of times.
+
+    Parameters
+    ----------
+    fit : JointEstimate
+        With a Weibull baseline.
+    grid : ndarray, shape (m,)
+        Times from just above 0 on.
+    """
+
+    def __init__(self, fit, grid: np.ndarray) -> None:
+        self.fit, self.grid, self.params = fit, grid, fit.params
+        variance = fit.tidy(component="variance").set_index("term")["estimate"]
+        s0, s1 = variance["sd(Intercept|id)"], variance["sd(t|id)"]
+        r = variance["cor(Intercept,t|id)"]
+        self.sigma = variance["sigma"]
+        self.D = np.array([[s0**2, r * s0 * s1], [r * s0 * s1, s1**2]])
+
+    def curve(self, b: np.ndarray, t: np.ndarray, treated: float) -> np.ndarray:
+        """Values of the marker, shape (n, m)."""
+        own = self.params["Intercept"] + b[:, :1]
+        return own + (self.params["t"] + self.params["t:treated"] * treated + b[:, 1:]) * t
+
+    def hazards(self, b: np.ndarray, treated: float, marker_treated: float) -> np.ndarray:
+        """Of each cause on the grid, shape (2, n, m)."""
+        design, theta, out = self.fit.design, self.params, []
+        m = self.curve(b, self.grid, marker_treated) - design.markers[0].curve.mean
+        for cause in design.causes:
+            c = cause.name
+            log_h = theta[f"baseline[{c}].log_hazard"] + theta[
+                f"baseline[{c}].shape_minus_1"
+            ] * np.log(self.grid / cause.baseline.unit)
+            log_h = log_h + theta[f"event[{c}].treated"] * (treated - cause.covariate_means[0])
+            out.append(np.exp(log_h + theta[f"assoc[{c}].value"] * m))
+        return np.array(out)
+
+
 def with_second_marker(rng: np.random.Generator, rows: pd.DataFrame) -> pd.DataFrame:
     """Measurements (id, t, z, treated) of a second marker, every other visit, flat over time."""
     some = rows.iloc[::2].drop(columns="y")

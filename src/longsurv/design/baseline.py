@@ -71,7 +71,9 @@ class Baseline:
         if self.kind == "exponential":
             return np.ones((len(t), 1))
         if self.kind == "weibull":
-            return np.column_stack([np.ones(len(t)), np.log(t / self.unit)])
+            # Who leaves at time 0 without an event needs a number there, which then counts 0 times.
+            later = np.maximum(t, np.finfo(float).tiny)
+            return np.column_stack([np.ones(len(t)), np.log(later / self.unit)])
         if self.kind == "piecewise":
             piece = np.searchsorted(self.knots, t, side="left")
             return (piece[:, None] == np.arange(len(self.knots) + 1)).astype(float)

@@ -22,7 +22,7 @@ import pandas as pd
 from longsurv.design.fixed import response
 from longsurv.design.generalised import CENSORING
 from longsurv.design.joint import JointDesign, JointMarker, NewData
-from longsurv.design.quadrature import normal_grid
+from longsurv.design.quadrature import normal_grid, time_points
 from longsurv.errors import DataError, FormulaError, LongsurvError
 from longsurv.likelihood import joint
 
@@ -80,8 +80,15 @@ def conditional_incidence(
     at: float,
     times: Sequence[float],
     thetas: np.ndarray,
+    cause: str | None = None,
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Probability of each cause's event by later times; arguments as `conditional_survival`.
+
+    Parameters
+    ----------
+    design, data, newdata, at, times, thetas
+    cause : str, optional
+        The only one wanted.
 
     Returns
     -------
@@ -89,23 +96,28 @@ def conditional_incidence(
         The patient's column, "time" and "cause", a row for each patient, time and cause.
     incidence : ndarray, shape (S, rows of the frame)
     """
+    names = [one.name for one in design.causes]
+    if cause is not None and cause not in names:
+        raise LongsurvError(f"cause is one of {names}, not {cause!r}")
+    wanted = [k for k, name in enumerate(names) if cause in (None, name)]
     grid, people = _read(design, newdata, at, times)
     n, end = len(people.labels), float(grid.max())
-    breaks = [t for cause in design.causes for t in cause.baseline.breaks if at < t < end]
+    breaks = [t for one in design.causes for t in one.baseline.breaks if at < t < end]
     edges = np.unique(np.concatenate([np.linspace(at, end, LEAST_PIECES + 1), grid, breaks]))
-    x, w = np.polynomial.legendre.leggauss(POINTS_A_PIECE)
-    half = 0.5 * np.diff(edges)
-    inner = (0.5 * (edges[1:] + edges[:-1])[:, None] + half[:, None] * x).ravel()
+    # A Weibull hazard has no value, or no derivative, at time 0.
+    power = max(one.baseline.power for one in design.causes) if at == 0.0 else 1.0
+    inner = time_points(edges[:-1], edges[1:], power=power, points=POINTS_A_PIECE)
     start = _factors(design, data, people, np.full(n, at), thetas)
     tables = []
-    for k in range(len(design.causes)):
-        logs = _factors(design, data, people, np.tile(inner, n), thetas, cause=k)
+    for k in wanted:
+        logs = _factors(design, data, people, np.tile(inner.time, n), thetas, cause=k)
         ratio = np.exp(logs.reshape(len(thetas), n, -1) - start[:, :, None])
-        pieces = (ratio.reshape(len(thetas), n, len(half), len(x)) * w).sum(axis=-1) * half
+        parts = (ratio * inner.weight).reshape(len(thetas), n, -1, POINTS_A_PIECE)
+        pieces = parts.sum(axis=-1)
         until = np.concatenate([np.zeros((len(thetas), n, 1)), np.cumsum(pieces, axis=-1)], axis=-1)
         tables.append(until[:, :, np.searchsorted(edges, grid)])
     incidence = np.stack(tables, axis=-1).reshape(len(thetas), -1)
-    causes = [cause.name for cause in design.causes]
+    causes = [names[k] for k in wanted]
     frame = {
         design.group_name: np.repeat(people.labels, len(grid) * len(causes)),
         "time": np.tile(np.repeat(grid, len(causes)), n),

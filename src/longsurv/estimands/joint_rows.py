@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -44,13 +45,43 @@ def joint_spec(
     return spec
 
 
+def chosen_cause(names: Sequence[str], cause: str | None, what: str) -> str | None:
+    """The competing cause an answer is about; None where the model has only one cause.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The causes of the model.
+    cause : str or None
+        The one asked for.
+    what : str
+        The answer asked for, for the message.
+
+    Raises
+    ------
+    LongsurvError
+        If there are several and none is chosen, or the model has no such cause.
+    """
+    known = list(names)
+    if cause is not None and cause not in known:
+        raise LongsurvError(f"cause is one of {known}, not {cause!r}")
+    if len(known) == 1:
+        return None
+    if cause is None:
+        raise LongsurvError(
+            f"{what} is about one cause of a model with competing causes: name it, cause= one of "
+            f"{known}"
+        )
+    return cause
+
+
 def histories(design: Any, labels: pd.Index, at: float) -> dict[str, pd.DataFrame]:
     """Rows from which to predict, by marker: patients' measurements by a time, with covariates.
 
     Parameters
     ----------
     design : JointDesign
-        Of all patients, with one cause.
+        Of all patients.
     labels : Index
         The patients.
     at : float
@@ -58,28 +89,26 @@ def histories(design: Any, labels: pd.Index, at: float) -> dict[str, pd.DataFram
     Returns
     -------
     dict of str to DataFrame
-        Columns of the marker's formula and of the hazard's. A patient without a measurement by then
+        Columns of the marker's formula and of the hazards'. A patient without a measurement by then
         has a row without time.
 
     Raises
     ------
     LongsurvError
-        If the hazard's formula and a response use a column of the same name.
+        If a hazard's formula and a response use a column of the same name, or two causes' data
+        disagree about a column that both use.
     """
     return {marker.name: _history(design, marker, labels, at) for marker in design.markers}
 
 
 def _history(design: Any, marker: Any, labels: pd.Index, at: float) -> pd.DataFrame:
-    name, time, cause = design.group_name, design.time, design.causes[0]
+    name, time = design.group_name, design.time
     rows = marker.measurements.iloc[marker.design.rows]
     rows = rows.loc[rows[name].isin(labels) & (rows[time] <= at)]
     people = marker.curve.patients.set_axis(design.labels, axis=0).loc[labels]
     people = people[[c for c in people if c in rows and c != name]]
-    events = cause.rows.set_axis(design.labels, axis=0).loc[labels]
-    wanted = {str(v) for v in cause.event.fixed.recipe.required_variables}
-    wanted |= {link.by for _, link, _ in cause.links if link.by}
-    wanted |= set(cause.event.formula.surv[:-2])
-    wanted = {v for v in wanted if v in events and v not in people and v != name}
+    events = _of_hazards(design, labels)
+    wanted = {v for v in events if v not in people and v != name}
     taken = set(re.findall(r"[^\W\d]\w*", marker.design.formula.response)) | {time}
     clash = sorted(wanted & taken)
     if clash:
@@ -96,3 +125,21 @@ def _history(design: Any, marker: Any, labels: pd.Index, at: float) -> pd.DataFr
     blank = unmeasured.rename_axis(name).reset_index().assign(**{time: np.nan})
     parts = [part for part in (kept, blank) if len(part)]
     return pd.concat(parts, ignore_index=True)
+
+
+def _of_hazards(design: Any, labels: pd.Index) -> pd.DataFrame:
+    """What the hazards of all causes need of each patient."""
+    out = pd.DataFrame(index=labels)
+    for cause in design.causes:
+        rows = cause.rows.set_axis(design.labels, axis=0).loc[labels]
+        wanted = {str(v) for v in cause.event.fixed.recipe.required_variables}
+        wanted |= {link.by for _, link, _ in cause.links if link.by}
+        wanted |= set(cause.event.formula.surv[:-2])
+        for column in sorted(wanted & set(rows)):
+            if column in out and not out[column].equals(rows[column]):
+                raise LongsurvError(
+                    f"the data of {cause.name} and of another cause disagree about {column!r}: "
+                    "give both the same values, or rename one of the columns"
+                )
+            out[column] = rows[column]
+    return out

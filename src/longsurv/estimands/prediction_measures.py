@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longsurv.estimands.competing import CumulativeIncidence, cumulative_incidence
 from longsurv.estimands.follow_up import FollowUp
 from longsurv.estimands.kaplan_meier import kaplan_meier
 
@@ -35,13 +36,15 @@ class Outcomes:
     labels : Index, length n
     exit : ndarray, shape (n,)
     status : ndarray, shape (n,)
-        1 where follow-up ended with the event.
+        1 where follow-up ended with the event, 2 where with a competing one, 0 where censored.
     event : ndarray of bool, shape (n,)
-        Had the event by the horizon.
+        Had the event by the horizon; a competing one before it makes this known to be false.
     weight : ndarray, shape (n,)
         Of inverse probability of censoring; 0 for those censored before the horizon.
     excluded : int
         Patients under observation only after the landmark.
+    several : bool
+        Whether there are competing causes, so that observed risks are by Aalen and Johansen.
     """
 
     start: float
@@ -52,6 +55,7 @@ class Outcomes:
     event: np.ndarray
     weight: np.ndarray
     excluded: int
+    several: bool = False
 
     def of(self, some: np.ndarray) -> Outcomes:
         """Chosen patients, repeats allowed, with weights of their own."""
@@ -62,8 +66,11 @@ class Outcomes:
         )
 
     def observed_risk(self) -> float:
-        """Kaplan-Meier risk by the horizon; missing if nobody was followed until then."""
-        curve = kaplan_meier(_follow_up(self, np.ones(len(self.exit), dtype=bool)))
+        """Observed risk by the horizon; missing if nobody was followed until then."""
+        everyone = np.ones(len(self.exit), dtype=bool)
+        if self.several:
+            return _incidence(self, everyone).at(self.horizon)[0]
+        curve = kaplan_meier(_follow_up(self, everyone))
         return 1.0 - float(curve.at(np.array([self.horizon]))[0][0])
 
     def row(self) -> dict[str, float]:
@@ -73,28 +80,53 @@ class Outcomes:
             "horizon": self.horizon,
             "at_risk": len(self.exit),
             "events": int(self.event.sum()),
+            "competing": int(((self.status == 2) & (self.exit <= self.horizon)).sum()),
             "censored": int((self.weight == 0).sum()),
             "excluded": self.excluded,
             "observed_risk": self.observed_risk(),
         }
 
 
-def outcomes(design: Any, start: float, window: float) -> Outcomes:
-    """Outcomes of the patients of a joint model's design who are at risk at `start`."""
+def outcomes(design: Any, start: float, window: float, cause: str | None = None) -> Outcomes:
+    """Outcomes of the patients of a joint model's design who are at risk at `start`.
+
+    Parameters
+    ----------
+    design : JointDesign
+    start, window : float
+    cause : str, optional
+        The cause judged, of several.
+    """
     left = design.exit > start
     here = left & (design.entry <= start)
-    exit, status, horizon = design.exit[here], design.status[here], start + window
+    exit, status, horizon = design.exit[here], status_of(design, cause)[here], start + window
     event, weight = _event_and_weight(exit, status, horizon)
     return Outcomes(
-        start, horizon, design.labels[here], exit, status, event, weight, int((left & ~here).sum())
+        start,
+        horizon,
+        design.labels[here],
+        exit,
+        status,
+        event,
+        weight,
+        int((left & ~here).sum()),
+        several=cause is not None,
     )
+
+
+def status_of(design: Any, cause: str | None) -> np.ndarray:
+    """1 where follow-up ended with the event judged, 2 with a competing one, 0 censored: (N,)."""
+    if cause is None:
+        return np.asarray(design.status)
+    (mine,) = (one.status for one in design.causes if one.name == cause)
+    return np.where(mine == 1, 1.0, 2.0 * (design.status > 0))
 
 
 def _event_and_weight(
     exit: np.ndarray, status: np.ndarray, horizon: float
 ) -> tuple[np.ndarray, np.ndarray]:
     event = (exit <= horizon) & (status == 1)
-    known = event | (exit >= horizon)
+    known = ((exit <= horizon) & (status > 0)) | (exit >= horizon)
     weight = np.zeros(len(exit))
     weight[known] = 1.0 / uncensored_before(exit, status, np.minimum(exit[known], horizon))
     return event, weight
@@ -108,7 +140,8 @@ def uncensored_before(exit: np.ndarray, status: np.ndarray, times: np.ndarray) -
     exit : ndarray, shape (n,)
         Of patients who are all at risk from the start.
     status : ndarray, shape (n,)
-        1 for an event, 0 for censoring; events come before censorings of the same time.
+        0 for censoring, above it for an event of any cause; events come before censorings of the
+        same time.
     times : ndarray
     """
     at, count = np.unique(exit[status == 0], return_counts=True)
@@ -129,10 +162,13 @@ def measures(one: Outcomes, risk: np.ndarray) -> np.ndarray:
 def auc(one: Outcomes, risk: np.ndarray) -> float:
     """Probability that a patient with the event was predicted a higher risk than one without."""
     cases, controls = one.event & (one.weight > 0), ~one.event & (one.weight > 0)
-    others = np.sort(risk[controls])  # all of one weight, which cancels
-    below = np.searchsorted(others, risk[cases], side="left")
-    upto = np.searchsorted(others, risk[cases], side="right")
-    return float(np.average((below + upto) / (2.0 * len(others)), weights=one.weight[cases]))
+    order = np.argsort(risk[controls], kind="stable")
+    others = risk[controls][order]
+    # Those with a competing event weigh less than those followed to the horizon.
+    until = np.concatenate([[0.0], np.cumsum(one.weight[controls][order])])
+    below = until[np.searchsorted(others, risk[cases], side="left")]
+    upto = until[np.searchsorted(others, risk[cases], side="right")]
+    return float(np.average((below + upto) / (2.0 * until[-1]), weights=one.weight[cases]))
 
 
 def brier(one: Outcomes, risk: np.ndarray) -> float:
@@ -172,7 +208,7 @@ def _logistic(X: np.ndarray, y: np.ndarray, w: np.ndarray, offset: np.ndarray) -
 
 
 def calibration_groups(one: Outcomes, risk: np.ndarray, groups: int, level: float) -> pd.DataFrame:
-    """Mean predicted and Kaplan-Meier risk in groups of about equal size by predicted risk."""
+    """Mean predicted and observed risk in groups of about equal size by predicted risk."""
     cuts = np.unique(np.quantile(risk, np.linspace(0, 1, groups + 1)[1:-1]))
     group = np.searchsorted(cuts, risk, side="left")
     rows = []
@@ -195,11 +231,19 @@ def calibration_groups(one: Outcomes, risk: np.ndarray, groups: int, level: floa
 
 
 def _observed(one: Outcomes, mine: np.ndarray, level: float) -> tuple[float, float, float]:
-    """Kaplan-Meier risk by the horizon of some of the patients, with limits."""
+    """Observed risk by the horizon of some of the patients, with limits."""
+    if one.several:
+        incidence = _incidence(one, mine)
+        return (incidence.at(one.horizon)[0], *incidence.interval(one.horizon, level))
     curve = kaplan_meier(_follow_up(one, mine))
     at = np.array([one.horizon])
     low, high = curve.interval(at, "beta-product", level)
     return 1.0 - float(curve.at(at)[0][0]), 1.0 - float(high[0]), 1.0 - float(low[0])
+
+
+def _incidence(one: Outcomes, mine: np.ndarray) -> CumulativeIncidence:
+    """Of the event judged, by Aalen and Johansen."""
+    return cumulative_incidence(_follow_up(one, mine))
 
 
 def _follow_up(one: Outcomes, mine: np.ndarray) -> FollowUp:

@@ -14,6 +14,13 @@ censored, which is right if censoring does not depend on the marker or the outco
 patients are under observation from s on, so that delayed entry needs nothing else; those who enter
 after s do not count.
 
+With competing causes one of them is judged: pi_i is the predicted cumulative incidence of that
+cause in the window, D_i whether it came, and a competing event by s + w is a known outcome D_i = 0,
+with W_i = 1 / G(T_i-). So the controls of the AUC are those free of any event at the horizon and
+those with a competing event before it, the definition of Blanche et al. (2015) and the second,
+AUC_2, of R's timeROC. Only patients without an event of any cause count as censored in G. The
+observed risk is Aalen and Johansen's, which is Kaplan and Meier's where nothing competes.
+
 A model predicts its own data too well. The apparent value minus that of cross-validation, in which
 every patient is predicted by a model fitted without the patient's fold, is the optimism.
 
@@ -31,13 +38,14 @@ import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
-from longsurv.estimands.joint_rows import histories, joint_spec
+from longsurv.estimands.joint_rows import chosen_cause, histories, joint_spec
 from longsurv.estimands.prediction_measures import (
     MEASURES,
     Outcomes,
     calibration_groups,
     measures,
     outcomes,
+    status_of,
 )
 
 POSTERIOR_DRAWS = 200
@@ -54,24 +62,28 @@ class PredictionQuality:
     ----------
     table : DataFrame
         landmark, measure, apparent, optimism, corrected, conf_low, conf_high. Measures are "AUC",
-        "Brier score", "scaled Brier score" (1 - Brier / Brier of the Kaplan-Meier risk),
+        "Brier score", "scaled Brier score" (1 - Brier / Brier of the observed risk of all),
         "calibration intercept" (log odds of observed against expected, 0 when right) and
         "calibration slope" (1 when right; below 1, predictions are too extreme). `corrected` is
         that of the cross-validated predictions; the interval, of these, is from resampling
         patients. Without folds optimism and corrected are missing and the interval is that of
         `apparent`.
     risk_sets : DataFrame
-        landmark, horizon, at_risk, events, censored (before the horizon), excluded (entered
-        later), observed_risk (Kaplan-Meier).
+        landmark, horizon, at_risk, events, competing (with another cause by the horizon), censored
+        (before the horizon), excluded (entered later), observed_risk (Kaplan-Meier; with competing
+        causes Aalen-Johansen).
     calibration : DataFrame
         landmark, group (by quantiles of predicted risk), n, events, predicted (mean), observed
-        (Kaplan-Meier risk), conf_low, conf_high.
+        (as observed_risk), conf_low, conf_high.
     predictions : DataFrame
         The patient, landmark, exit, event (by the horizon), weight, apparent, cross_validated.
     window : float
     folds : int
     level : float
         Of the intervals.
+    cause : str or None
+        The cause judged, of several; then every table begins with a column "outcome" that says
+        "incidence of" and its name.
     """
 
     table: pd.DataFrame
@@ -81,6 +93,7 @@ class PredictionQuality:
     window: float
     folds: int
     level: float
+    cause: str | None = None
 
     @property
     def words(self) -> str:
@@ -90,12 +103,14 @@ class PredictionQuality:
         wide = self.table.pivot(index="landmark", columns="measure", values=column)
         limits = self.table[self.table["measure"] == "AUC"].set_index("landmark")
         lines = []
+        start = "From" if self.cause is None else f"Incidence of {self.cause}: from"
         for s, row in wide.iterrows():
             low, high = limits.loc[s, ["conf_low", "conf_high"]]
+            better = 100 * row["scaled Brier score"]
             lines.append(
-                f"From {s:g}, over {self.window:g}: AUC {row['AUC']:.2f} ({low:.2f} to {high:.2f}),"
-                f" Brier score {row['Brier score']:.3f} ({100 * row['scaled Brier score']:.0f} % "
-                f"better than one risk for all), calibration slope {row['calibration slope']:.2f}."
+                f"{start} {s:g}, over {self.window:g}: AUC {row['AUC']:.2f} ({low:.2f} to "
+                f"{high:.2f}), Brier score {row['Brier score']:.3f} ({better:.0f} % better "
+                f"than one risk for all), calibration slope {row['calibration slope']:.2f}."
             )
         return " ".join([*lines, f"By {how}."])
 
@@ -119,6 +134,7 @@ def prediction_quality(
     groups: int = 4,
     resamples: int = 200,
     level: float = 0.95,
+    cause: str | None = None,
 ) -> PredictionQuality:
     """AUC, Brier score and calibration of dynamic predictions, corrected for optimism.
 
@@ -132,7 +148,8 @@ def prediction_quality(
     window : float
         How far they reach.
     folds : int
-        Of the cross-validation over patients, each with its share of the events; 0 for none.
+        Of the cross-validation over patients, each with its share of the events, of the cause
+        judged first; 0 for none.
     seed : int
         Of folds and resampling.
     refit : callable
@@ -143,6 +160,8 @@ def prediction_quality(
     resamples : int
         Of patients, for the intervals.
     level : float
+    cause : str, optional
+        Name of the cause whose cumulative incidence is judged; needed if there are several.
 
     Returns
     -------
@@ -151,18 +170,19 @@ def prediction_quality(
     Raises
     ------
     LongsurvError
-        If the model has competing causes, a horizon is beyond the follow-up, or
+        If the model has competing causes and none is named, a horizon is beyond the follow-up, or
         fewer than ten patients are at risk at a landmark or none of them has the event, or all.
     """
-    spec = joint_spec(model, "prediction_quality", markers=True, limits=True)
+    spec = joint_spec(model, "prediction_quality", markers=True, causes=True, limits=True)
+    cause = chosen_cause(list(spec.causes), cause, "prediction_quality")
     design = spec.design
     starts = _check(design, landmarks, window, folds, groups, level)
     apparent = model if hasattr(model, "predict_survival") else refit(spec)
-    sets = {s: outcomes(design, s, window) for s in starts}
+    sets = {s: outcomes(design, s, window, cause) for s in starts}
     _check_sets(sets, window)
-    risks = {s: predicted_risk(apparent, spec, sets[s].labels, s, window) for s in starts}
+    risks = {s: predicted_risk(apparent, spec, sets[s].labels, s, window, cause) for s in starts}
     out_of_fold = dict.fromkeys(starts) if folds == 0 else _folds(spec, sets, window, folds, seed,
-                                                                  refit)  # fmt: skip
+                                                                  refit, cause)  # fmt: skip
     rng = np.random.default_rng(seed)
     rows, calibration, predictions = [], [], []
     for s in starts:
@@ -171,19 +191,33 @@ def prediction_quality(
         rows.append(_rows(sets[s], risks[s], honest, resamples, level, rng))
         calibration.append(calibration_groups(sets[s], shown, groups, level))
         predictions.append(_predictions(design, sets[s], risks[s], honest))
+    counts = [pd.DataFrame([sets[s].row()]) for s in starts]
     return PredictionQuality(
-        table=pd.concat(rows, ignore_index=True),
-        risk_sets=pd.DataFrame([sets[s].row() for s in starts]),
-        calibration=pd.concat(calibration, ignore_index=True),
-        predictions=pd.concat(predictions, ignore_index=True),
+        table=_together(rows, cause),
+        risk_sets=_together(counts, cause),
+        calibration=_together(calibration, cause),
+        predictions=_together(predictions, cause),
         window=float(window),
         folds=folds,
         level=level,
+        cause=cause,
     )
 
 
+def _together(tables: Sequence[pd.DataFrame], cause: str | None) -> pd.DataFrame:
+    whole = pd.concat(tables, ignore_index=True)
+    if cause is not None:
+        whole.insert(0, "outcome", f"incidence of {cause}")
+    return whole
+
+
 def predicted_risk(
-    result: Any, spec: Any, labels: pd.Index, start: float, window: float
+    result: Any,
+    spec: Any,
+    labels: pd.Index,
+    start: float,
+    window: float,
+    cause: str | None = None,
 ) -> np.ndarray:
     """Risk of the event within the window given the measurements until its start, shape (n,).
 
@@ -195,12 +229,18 @@ def predicted_risk(
         With the data of these patients.
     labels : Index, length n
     start, window : float
+    cause : str, optional
+        The cause meant, of several.
     """
     rows = histories(spec.design, labels, start)
     # An estimate's interval, which is not used here, would cost 200 draws.
     draws = 2 if hasattr(result, "cov_theta") else POSTERIOR_DRAWS
-    table = result.predict_survival(rows, at=start, times=[start + window], draws=draws)
-    survival = table.set_index(spec.design.group_name)["estimate"]
+    name, end = spec.design.group_name, [start + window]
+    if cause is not None:
+        table = result.predict_incidence(rows, at=start, times=end, draws=draws, cause=cause)
+        return table.set_index(name)["estimate"].loc[labels].to_numpy()
+    table = result.predict_survival(rows, at=start, times=end, draws=draws)
+    survival = table.set_index(name)["estimate"]
     return 1.0 - survival.loc[labels].to_numpy()
 
 
@@ -247,14 +287,20 @@ def _check_sets(sets: dict[float, Outcomes], window: float) -> None:
 
 
 def _folds(
-    spec: Any, sets: dict[float, Outcomes], window: float, folds: int, seed: int, refit: Refit
+    spec: Any,
+    sets: dict[float, Outcomes],
+    window: float,
+    folds: int,
+    seed: int,
+    refit: Refit,
+    cause: str | None,
 ) -> dict[float, np.ndarray]:
     """Risks by models fitted without each patient's fold."""
     design = spec.design
     name, labels = design.group_name, design.labels
-    fold = fold_of(design.status, folds, seed)
+    # The events judged are dealt out first, then the competing ones.
+    fold = fold_of((3.0 - status_of(design, cause)) % 3.0, folds, seed)
     out = {s: np.full(len(one.labels), np.nan) for s, one in sets.items()}
-    ((of, event),) = spec.causes.items()
     for k in range(folds):
         left_out = labels[fold == k]
         others = replace(
@@ -263,13 +309,16 @@ def _folds(
                 called: replace(marker, data=_without(marker.data, name, left_out))
                 for called, marker in spec.markers.items()
             },
-            event={of: replace(event, data=_without(event.data, name, left_out))},
+            event={
+                of: replace(event, data=_without(event.data, name, left_out))
+                for of, event in spec.causes.items()
+            },
         )
         result = refit(others)
         for s, one in sets.items():
             mine = one.labels.isin(left_out)
             if mine.any():
-                out[s][mine] = predicted_risk(result, spec, one.labels[mine], s, window)
+                out[s][mine] = predicted_risk(result, spec, one.labels[mine], s, window, cause)
     return out
 
 
@@ -278,7 +327,10 @@ def _without(data: pd.DataFrame, name: str, left_out: pd.Index) -> pd.DataFrame:
 
 
 def fold_of(event: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """Fold of each patient, shape (N,): sizes and numbers of events differ by at most one each."""
+    """Fold of each patient, shape (N,): sizes and numbers of events differ by at most one each.
+
+    Of several kinds of event the largest value is the one whose numbers are sure to.
+    """
     rng = np.random.default_rng(seed)
     shuffled = rng.permutation(len(event))
     order = shuffled[np.argsort(-event[shuffled], kind="stable")]

@@ -229,8 +229,15 @@ class JointEstimate(Estimate):
         draws: int = 200,
         level: float = 0.95,
         seed: int = 1,
+        cause: str | None = None,
     ) -> pd.DataFrame:
         """Probability of each cause's event by later times; arguments as for `predict_survival`.
+
+        Parameters
+        ----------
+        newdata, at, times, draws, level, seed
+        cause : str, optional
+            The only one wanted.
 
         Returns
         -------
@@ -241,7 +248,7 @@ class JointEstimate(Estimate):
 
         check_level(level)
         thetas = self._thetas(draws, seed)
-        frame, F = conditional_incidence(self.design, self.data, newdata, at, times, thetas)
+        frame, F = conditional_incidence(self.design, self.data, newdata, at, times, thetas, cause)
         return frame.assign(**draw_columns(F[1:], level) | {"estimate": F[0]})
 
 
@@ -331,13 +338,14 @@ class JointPosterior(Posterior):
         times: Sequence[float],
         draws: int = 200,
         level: float = 0.95,
+        cause: str | None = None,
     ) -> pd.DataFrame:
         """Probability of each cause's event; see `JointEstimate.predict_incidence`."""
         from longsurv.estimands.dynamic import conditional_incidence
 
         check_level(level)
         thetas = self._thetas(draws)
-        frame, F = conditional_incidence(self.design, self.data, newdata, at, times, thetas)
+        frame, F = conditional_incidence(self.design, self.data, newdata, at, times, thetas, cause)
         return frame.assign(**draw_columns(F, level))
 
 
