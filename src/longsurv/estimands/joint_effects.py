@@ -1,4 +1,4 @@
-"""What treatment does to survival, past the marker and through it.
+"""What treatment does to survival or to a cause of death, past the marker and through it.
 
 With S(d, m) the survival to the horizon, averaged over the cohort and over the random effects, if
 the hazard had treatment d and the marker's curve were that under treatment m (0 reference, 1
@@ -13,6 +13,12 @@ These are the natural direct effect and the total natural indirect effect; the o
 move together. A patient's random effects, what the patient is like apart from treatment, are the
 same under either, and have the distribution N(0, D) of the cohort at entry; with entry times
 survival is that from each patient's entry on.
+
+With competing causes the effects are on the cumulative incidence F(d, m) of one of them by the
+horizon, in place of S(d, m): treatment d acts on the hazards of all causes, and the marker's curve
+on all that depend on it. So treatment may change the incidence of a cause only because it changes
+how many are left to have it, by way of the other causes; its effect on the hazard of the cause
+itself is in the hazard ratio. Read the causes together.
 
 What it rests on. The overall effect is causal only if treatment is as good as random given the
 covariates of both formulas. The parts need more: nothing unmeasured may cause both the marker and
@@ -35,7 +41,8 @@ import pandas as pd
 
 from longsurv.design.quadrature import normal_grid
 from longsurv.errors import LongsurvError
-from longsurv.estimands.joint_rows import joint_spec
+from longsurv.estimands.joint_incidence import mean_incidence
+from longsurv.estimands.joint_rows import chosen_cause, joint_spec
 from longsurv.estimands.standardised import two_levels, with_treatment
 from longsurv.likelihood import joint
 
@@ -46,7 +53,7 @@ FEWER_NODES, MOST_POINTS = 7, 2500
 
 @dataclass(frozen=True, eq=False, repr=False)
 class JointEffects:
-    """Effects of treatment on survival, by what they go through.
+    """Effects of treatment on survival, or on the incidence of a cause, by what they go through.
 
     Attributes
     ----------
@@ -57,15 +64,20 @@ class JointEffects:
         the levels, and "hazard ratio at the same marker" (its std_error on the log scale; below 1
         is benefit), missing where the hazard has treatment in several coefficients or none.
         prob_benefit is a posterior probability; for an estimate, the share of parameters drawn from
-        its normal distribution, which is one minus a one-sided p value.
+        its normal distribution, which is one minus a one-sided p value. Of a cause of several the
+        terms are "incidence (reference)" and so on, differences are of its incidence, and
+        prob_benefit is that they are below 0: for a cause that is wanted, such as discharge, one
+        minus that is the probability of benefit.
     draws : DataFrame
-        Survival in the three worlds, one row a parameter vector.
+        Survival S(d,m), or incidence F(d,m), in the three worlds, one row a parameter vector.
     horizon : float
     treatment : str
     levels : tuple
         Reference and treated.
     level : float
     posterior : bool
+    cause : str or None
+        Whose incidence it is, of several causes.
     """
 
     table: pd.DataFrame
@@ -75,6 +87,7 @@ class JointEffects:
     levels: tuple[Hashable, Hashable]
     level: float
     posterior: bool
+    cause: str | None = None
 
     @property
     def words(self) -> str:
@@ -88,8 +101,9 @@ class JointEffects:
                 f"{100 * row['conf_high']:+.1f})"
             )
 
+        what = "Survival to" if self.cause is None else f"Incidence of {self.cause} by"
         return (
-            f"Survival to {self.horizon:g} differs by {said('overall')} between {self.treatment} "
+            f"{what} {self.horizon:g} differs by {said('overall')} between {self.treatment} "
             f"{self.levels[1]} and {self.levels[0]}: {said('direct')} at the same marker and "
             f"{said('through the marker')} through it. The parts are associations unless nothing "
             "unmeasured moves both the marker and the event."
@@ -109,25 +123,28 @@ def joint_effects(
     draws: int = 400,
     level: float = 0.95,
     seed: int = 1,
+    cause: str | None = None,
 ) -> JointEffects:
-    """Direct, mediated and overall effect of treatment on survival to a horizon.
+    """Direct, mediated and overall effect of treatment on survival to, or incidence by, a horizon.
 
     Parameters
     ----------
     result : JointEstimate or JointPosterior
     treatment : str
-        Column of the event's data; the marker's formula may have it too.
+        Column of the event's data, of all causes or some; the marker's formula may have it too.
     horizon : float
         On the clock of the event, after every entry and within follow-up.
     treated, reference : optional
         The levels compared; by default the only two, in the order of the categories.
     draws : int
         Parameter vectors: drawn from the normal distribution of an estimate, evenly spaced among
-        those of a posterior.
+        those of a posterior. Of an incidence each costs some 15 times what it does of survival.
     level : float
         Of the equal-tailed intervals.
     seed : int
         Of the draws for an estimate.
+    cause : str, optional
+        The cause whose incidence it is; needed if there are several.
 
     Returns
     -------
@@ -137,31 +154,42 @@ def joint_effects(
     ------
     LongsurvError
         If treatment is in neither formula, the levels are not clear, the horizon cannot be used, or
-        the model has competing causes.
+        no cause is named of several.
     """
-    joint_spec(result, "joint_effects", markers=True, limits=True)
+    joint_spec(result, "joint_effects", markers=True, causes=True, limits=True)
     design = result.design
+    names = [one.name for one in design.causes]
+    cause = chosen_cause(names, cause, "joint_effects")
+    which = 0 if cause is None else names.index(cause)
     _check(design, horizon, draws, level)
-    levels = two_levels(design.causes[0].rows, treatment, treated, reference)
+    frames = [one.rows for one in design.causes if treatment in one.rows]
+    levels = two_levels((frames or [design.causes[0].rows])[0], treatment, treated, reference)
     if not _uses(design, treatment):
         raise LongsurvError(f"neither formula has {treatment!r}, so the model gives it no effect")
-    data = worlds(result.data, design, treatment, levels, horizon)
     thetas, posterior = parameter_vectors(result, draws, seed)
-    survival = standardised(data, thetas, len(design.labels))
-    table = _table(survival, levels, level, posterior)
-    term = coefficient(design, treatment)
+    if cause is None:
+        data = worlds(result.data, design, treatment, levels, horizon)
+        values = standardised(data, thetas, len(design.labels))
+        table = _table(values, levels, level, posterior)
+    else:
+        values = incidences(result.data, design, which, treatment, levels, horizon, thetas)
+        table = _table(values, levels, level, posterior, what="incidence", better=-1.0)
+    term = coefficient(design, treatment, which)
     ratio = np.full(len(thetas), np.nan)
     if term is not None:
         ratio = thetas[:, design.theta_names.index(term)]
     table.loc[len(table)] = _ratio_row(ratio, level, posterior)
     return JointEffects(
         table=table,
-        draws=pd.DataFrame(survival, columns=[f"S({d},{m})" for d, m in WORLDS]),
+        draws=pd.DataFrame(
+            values, columns=[f"{'S' if cause is None else 'F'}({d},{m})" for d, m in WORLDS]
+        ),
         horizon=float(horizon),
         treatment=treatment,
         levels=levels,
         level=level,
         posterior=posterior,
+        cause=cause,
     )
 
 
@@ -181,10 +209,9 @@ def _check(design: Any, horizon: float, draws: int, level: float) -> None:
 
 
 def _uses(design: Any, treatment: str) -> bool:
-    cause = design.causes[0]
-    recipes = [cause.event.fixed.recipe, *(m.design.fixed.recipe for m in design.markers)]
-    used = any(treatment in {str(v) for v in r.required_variables} for r in recipes)
-    return used or any(link.by == treatment for _, link, _ in cause.links)
+    fixed = [one.event.fixed for one in design.causes] + [m.design.fixed for m in design.markers]
+    used = any(treatment in {str(v) for v in f.recipe.required_variables} for f in fixed)
+    return used or any(link.by == treatment for one in design.causes for _, link, _ in one.links)
 
 
 def worlds(
@@ -207,16 +234,7 @@ def worlds(
     horizon : float
     """
     cause, n = design.causes[0], len(WORLDS) * len(design.labels)
-
-    def under(frame: pd.DataFrame, which: int) -> pd.DataFrame:
-        return with_treatment(frame, treatment, levels[which]) if treatment in frame else frame
-
-    hazard = pd.concat([under(cause.rows, d) for d, _ in WORLDS], ignore_index=True)
-    curves = [
-        pd.concat([under(marker.curve.patients, m) for _, m in WORLDS], ignore_index=True)
-        for marker in design.markers
-    ]
-    entry = np.zeros(n) if design.from_zero else np.tile(design.entry, len(WORLDS))
+    (hazard,), curves, entry = _in_worlds(design, treatment, levels)
     points = design.points(cause, curves, hazard, entry, np.full(n, float(horizon)))
     covariates = cause.event.fixed.rebuild(hazard) - cause.covariate_means
     return joint.JointData(
@@ -224,6 +242,41 @@ def worlds(
         (joint.CauseData(np.zeros(n), covariates, **vars(points)),),
         **vars(normal_grid(_nodes(data), data.q)),
     )
+
+
+def _in_worlds(
+    design: Any, treatment: str, levels: tuple[Hashable, Hashable]
+) -> tuple[list[pd.DataFrame], list[pd.DataFrame], np.ndarray]:
+    """Event data by cause, covariates by marker, and entries of the patients of all worlds."""
+
+    def under(frame: pd.DataFrame, which: int) -> pd.DataFrame:
+        return with_treatment(frame, treatment, levels[which]) if treatment in frame else frame
+
+    hazards = [
+        pd.concat([under(cause.rows, d) for d, _ in WORLDS], ignore_index=True)
+        for cause in design.causes
+    ]
+    curves = [
+        pd.concat([under(marker.curve.patients, m) for _, m in WORLDS], ignore_index=True)
+        for marker in design.markers
+    ]
+    entry = np.zeros(len(design.labels)) if design.from_zero else design.entry
+    return hazards, curves, np.tile(entry, len(WORLDS))
+
+
+def incidences(
+    data: joint.JointData,
+    design: Any,
+    cause: int,
+    treatment: str,
+    levels: tuple[Hashable, Hashable],
+    horizon: float,
+    thetas: np.ndarray,
+) -> np.ndarray:
+    """Mean incidence of a cause in each world at each parameter vector (S, d): (S, worlds)."""
+    people = _in_worlds(design, treatment, levels)
+    grid = normal_grid(_nodes(data), data.q)
+    return mean_incidence(data, design, cause, *people, horizon, thetas, grid, len(WORLDS))
 
 
 def _nodes(data: joint.JointData) -> int:
@@ -255,43 +308,49 @@ def parameter_vectors(result: Any, draws: int, seed: int) -> tuple[np.ndarray, b
     return flat[some], True
 
 
-def coefficient(design: Any, treatment: str) -> str | None:
-    """The one coefficient of treatment in the hazard, at any marker; none if there are others."""
-    cause = design.causes[0]
+def coefficient(design: Any, treatment: str, which: int = 0) -> str | None:
+    """The one coefficient of treatment in a hazard, at any marker; none if there are others."""
+    cause = design.causes[which]
     fixed = cause.event.fixed
     own = [c for c in fixed.variables.get(treatment, ()) if c in fixed.names]
     crossed = [c for c in fixed.names if ":" in c and set(c.split(":")) & set(own)]
     if len(own) != 1 or crossed or any(link.by == treatment for _, link, _ in cause.links):
         return None
-    return f"event.{own[0]}"
+    return f"event{cause.suffix}.{own[0]}"
 
 
 def _table(
-    survival: np.ndarray, levels: tuple[Hashable, Hashable], level: float, posterior: bool
+    values: np.ndarray,
+    levels: tuple[Hashable, Hashable],
+    level: float,
+    posterior: bool,
+    what: str = "survival",
+    better: float = 1.0,
 ) -> pd.DataFrame:
-    s00, s10, s11 = survival.T
+    """Differences of survival, of which more is better, or incidence, of which less is."""
+    s00, s10, s11 = values.T
     parts = {
         "direct": s10 - s00,
         "through the marker": s11 - s10,
         "overall": s11 - s00,
-        f"survival ({levels[0]})": s00,
-        f"survival ({levels[1]}, marker as under {levels[0]})": s10,
-        f"survival ({levels[1]})": s11,
+        f"{what} ({levels[0]})": s00,
+        f"{what} ({levels[1]}, marker as under {levels[0]})": s10,
+        f"{what} ({levels[1]})": s11,
     }
     rows = []
-    for term, values in parts.items():
-        spread = values if posterior else values[1:]
+    for term, part in parts.items():
+        spread = part if posterior else part[1:]
         low, high = np.quantile(spread, [0.5 - level / 2, 0.5 + level / 2])
         rows.append(
             {
                 "term": term,
-                "estimate": float(values.mean() if posterior else values[0]),
+                "estimate": float(part.mean() if posterior else part[0]),
                 "std_error": float(spread.std(ddof=1)),
                 "conf_low": float(low),
                 "conf_high": float(high),
                 "prob_benefit": np.nan
-                if term.startswith("survival")
-                else float((spread > 0).mean()),
+                if term.startswith(what)
+                else float((better * spread > 0).mean()),
             }
         )
     return pd.DataFrame(rows)
