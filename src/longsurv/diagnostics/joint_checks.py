@@ -13,6 +13,11 @@ The first are scores of the model: at the maximum they sum to 0. The second only
 at each time, so that under the model they are a censored sample of a unit exponential (the
 innovation theorem); they are the logs of dynamic predictions from one visit to the next, added up.
 
+With competing causes there are both of every cause c, with d_ic, H_ic and h_ic in place of d_i, H_i
+and h_i, where T_i > t still means no event of any cause: the compensator of the cause's counting
+process given what was known. Both are exact but for the quadrature (`joint_innovations`). A patient
+with an event of another cause is censored in the sample of unit exponentials of this one.
+
 Rizopoulos (2012), Joint Models for Longitudinal and Time-to-Event Data, ch. 6; Commenges & Rondeau
 (2000), Lifetime Data Anal 6:207-219, for martingale residuals with random effects; Aalen et al.
 (2008), Survival and Event History Analysis, ch. 2.2, for the innovation theorem.
@@ -20,21 +25,18 @@ Rizopoulos (2012), Joint Models for Longitudinal and Time-to-Event Data, ch. 6; 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from longsurv.design.quadrature import normal_grid
+from longsurv.diagnostics.joint_innovations import cause_innovations, innovations
 from longsurv.errors import LongsurvError
 from longsurv.estimands.joint_rows import joint_spec
 from longsurv.likelihood import joint
 from longsurv.likelihood.covariance import covariance
 
 STEP = 1e-4
-LEAST_NODES = 7
-PATIENTS_AT_ONCE = 1000
 
 
 def marker_residuals(result: Any) -> pd.DataFrame:
@@ -79,7 +81,7 @@ def marker_residuals(result: Any) -> pd.DataFrame:
 
 
 def event_residuals(result: Any) -> pd.DataFrame:
-    """Martingale and Cox-Snell residuals of every patient.
+    """Martingale and Cox-Snell residuals of every patient, and of every cause of several.
 
     Parameters
     ----------
@@ -90,13 +92,29 @@ def event_residuals(result: Any) -> pd.DataFrame:
     -------
     DataFrame
         The patient, entry, exit, event, expected (E[H | all data]), martingale, cox_snell,
-        deviance (of cox_snell: signed so that a sample of the model is about symmetric).
+        deviance (of cox_snell: signed so that a sample of the model is about symmetric). With
+        competing causes a row for each patient and cause, cause by cause, with a column "cause"
+        after the patient's; event, expected and the residuals are those of the cause.
     """
-    joint_spec(result, "event_residuals", markers=True)
+    joint_spec(result, "event_residuals", markers=True, causes=True)
     design, data, theta = result.design, result.data, point(result)
-    event = design.status
-    score = _score_of_level(design, data, theta)
-    cox_snell = _cox_snell(design, data, theta)
+    if len(design.causes) == 1:
+        score = _score_of_level(design, data, theta, level_shift(design))
+        return _of_event(design, design.status, score, innovations(design, data, theta))
+    tables = []
+    foreseen = cause_innovations(design, data, theta)
+    for cause, cox_snell in zip(design.causes, foreseen, strict=True):
+        score = _score_of_level(design, data, theta, level_shift(design, cause.name))
+        table = _of_event(design, cause.status, score, cox_snell)
+        table.insert(1, "cause", cause.name)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _of_event(
+    design: Any, event: np.ndarray, score: np.ndarray, cox_snell: np.ndarray
+) -> pd.DataFrame:
+    """The table of one cause, or of the only one."""
     martingale = event - cox_snell
     with np.errstate(divide="ignore", invalid="ignore"):
         inner = martingale + np.where(event > 0, event * np.log(event - martingale), 0.0)
@@ -117,6 +135,8 @@ def event_residuals(result: Any) -> pd.DataFrame:
 def cox_snell_curve(residuals: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """Cumulative hazard of the Cox-Snell residuals, which is a line of slope 1 under the model.
 
+    With competing causes each has a curve of its own.
+
     Parameters
     ----------
     residuals : DataFrame
@@ -126,13 +146,26 @@ def cox_snell_curve(residuals: pd.DataFrame, level: float = 0.95) -> pd.DataFram
     Returns
     -------
     DataFrame
-        residual, cumulative_hazard (Nelson-Aalen), conf_low, conf_high (log-transformed), inside
-        (whether the interval holds the residual itself), at each residual of an event.
+        The cause, if there are several, residual, cumulative_hazard (Nelson-Aalen), conf_low,
+        conf_high (log-transformed), inside (whether the interval holds the residual itself), at
+        each residual of an event.
     """
-    from scipy.special import ndtri
-
     if not 0.0 < level < 1.0:
         raise LongsurvError(f"level is a probability between 0 and 1, such as 0.95; got {level!r}")
+    if "cause" not in residuals:
+        return _unit_curve(residuals, level)
+    curves = [
+        _unit_curve(mine, level).assign(cause=cause)
+        for cause, mine in residuals.groupby("cause", sort=False)
+    ]
+    whole = pd.concat(curves, ignore_index=True)
+    return whole[["cause", *(c for c in whole if c != "cause")]]
+
+
+def _unit_curve(residuals: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Nelson-Aalen of the residuals of one cause."""
+    from scipy.special import ndtri
+
     r, event = residuals["cox_snell"].to_numpy(), residuals["event"].to_numpy()
     at, count = np.unique(r[event == 1], return_counts=True)
     at_risk = len(r) - np.searchsorted(np.sort(r), at, side="left")
@@ -174,116 +207,29 @@ def variances(data: joint.JointData, theta: np.ndarray) -> tuple[np.ndarray, np.
     return np.exp(theta[data.p : first]), covariance(tau, theta[first + data.q : data.n_marker])
 
 
-def level_shift(design: Any) -> np.ndarray:
-    """Direction in theta, shape (d,), that adds a constant to the log baseline hazard.
+def level_shift(design: Any, cause: str | None = None) -> np.ndarray:
+    """Direction in theta, shape (d,), that adds a constant to the log baseline hazards.
 
     Splines sum to 1 at any time, as constants between knots do.
+
+    Parameters
+    ----------
+    design : JointDesign
+    cause : str, optional
+        The only cause whose hazard is meant; otherwise all are.
     """
-    names = {n for n in design.baseline_names if not n.endswith("shape_minus_1")}
+    meant = [one for one in design.causes if cause in (None, one.name)]
+    names = {n for one in meant for n in one.baseline_names if not n.endswith("shape_minus_1")}
     return np.array([float(name in names) for name in design.theta_names])
 
 
-def _score_of_level(design: Any, data: joint.JointData, theta: np.ndarray) -> np.ndarray:
-    """Derivative of each patient's log-likelihood in the log level of the hazard, shape (N,).
+def _score_of_level(
+    design: Any, data: joint.JointData, theta: np.ndarray, level: np.ndarray
+) -> np.ndarray:
+    """Derivative of each patient's log-likelihood in the log level of a hazard, shape (N,).
 
     Fisher's identity makes it d_i - E[H_i | data of i].
     """
-    u = STEP * level_shift(design)
+    u = STEP * level
     far = [joint.within_patients(data, theta + k * u) for k in (-2, -1, 1, 2)]
     return (8.0 * (far[2] - far[1]) - (far[3] - far[0])) / (12.0 * STEP)
-
-
-def _cox_snell(design: Any, data: joint.JointData, theta: np.ndarray) -> np.ndarray:
-    out = np.zeros(len(design.labels))
-    for first in range(0, len(out), PATIENTS_AT_ONCE):
-        some = np.arange(first, min(first + PATIENTS_AT_ONCE, len(out)))
-        out[some] = _innovations(design, data, theta, some)
-    return out
-
-
-def _innovations(
-    design: Any, data: joint.JointData, theta: np.ndarray, some: np.ndarray
-) -> np.ndarray:
-    """-log of P(T > visit k + 1 | T > visit k, y until visit k), summed over each patient's visits.
-
-    Every stretch from one visit to the next makes two patients of the likelihood, censored at its
-    ends, with the measurements until its start.
-    """
-    cause, n = design.causes[0], len(some)
-    place = np.full(len(design.labels), -1)
-    place[some] = np.arange(n)
-    rows = [_Rows.of(design, marker, place) for marker in design.markers]
-    entry, exit = design.entry[some], design.exit[some]
-    starts = pd.DataFrame({"owner": np.arange(n), "start": entry})
-    visits = [pd.DataFrame({"owner": one.owner, "start": one.time}) for one in rows]
-    starts = pd.concat([starts, *visits]).drop_duplicates().sort_values(["owner", "start"])
-    owner, start = starts["owner"].to_numpy(), starts["start"].to_numpy()
-    inside = (start >= entry[owner]) & (start < exit[owner])
-    owner, start = owner[inside], start[inside]
-    stop = np.where(np.r_[owner[1:] != owner[:-1], True], exit[owner], np.r_[start[1:], 0.0])
-
-    twice, end, known = np.r_[owner, owner], np.r_[start, stop], np.r_[start, start]
-    # The hazard has no value at its origin, where survival is 1.
-    origin = np.zeros(n) if design.from_zero else entry
-    there = end > origin[twice]
-    patient = some[twice]
-    points = design.points(
-        cause,
-        [marker.curve.patients.iloc[patient] for marker in design.markers],
-        cause.rows.iloc[patient],
-        origin[twice],
-        np.where(there, end, exit[twice]),
-    )
-    copies = joint.JointData(
-        tuple(
-            one.until(known, twice, n, marker.design, whole)
-            for one, marker, whole in zip(rows, design.markers, data.markers, strict=True)
-        ),
-        (joint.CauseData(np.zeros(len(twice)), cause.covariates[patient], **vars(points)),),
-        **vars(normal_grid(max(LEAST_NODES, len(data.nodes)), data.q)),
-    )
-    logs = np.where(there, joint.log_survival_factors(copies, theta), 0.0)
-    steps = np.maximum(logs[: len(owner)] - logs[len(owner) :], 0.0)
-    return np.bincount(owner, weights=steps, minlength=n)
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Measurements of some patients by one marker, patient by patient in time.
-
-    Attributes
-    ----------
-    row : ndarray of int, shape (r,)
-        Their positions in the marker's design.
-    owner : ndarray of int, shape (r,)
-        Position of the patient among those chosen.
-    time : ndarray, shape (r,)
-    """
-
-    row: np.ndarray
-    owner: np.ndarray
-    time: np.ndarray
-
-    @classmethod
-    def of(cls, design: Any, marker: Any, place: np.ndarray) -> _Rows:
-        """Those of the patients with a place, shape (N,), of at least 0."""
-        used = marker.measurements.iloc[marker.design.rows]
-        time, owner = used[design.time].to_numpy(dtype=float), place[marker.group]
-        row = np.flatnonzero(owner >= 0)
-        row = row[np.lexsort((time[row], owner[row]))]
-        return cls(row, owner[row], time[row])
-
-    def until(
-        self, known: np.ndarray, owner: np.ndarray, n: int, design: Any, whole: joint.MarkerData
-    ) -> joint.MarkerData:
-        """Of copies of the patients `owner`, (c,), the measurements until `known`, (c,)."""
-        counts = np.bincount(self.owner, minlength=n)
-        each = counts[owner]
-        copy = np.repeat(np.arange(len(owner)), each)
-        nth = np.arange(len(copy)) - np.repeat(np.cumsum(each) - each, each)
-        at = (np.cumsum(counts) - counts)[owner[copy]] + nth
-        seen = self.time[at] <= known[copy]
-        copy, row = copy[seen], self.row[at[seen]]
-        exact = np.zeros(len(row), dtype=np.int64)
-        X, y, Z = design.fixed.X[row], design.y[row], design.Z[row]
-        return whole.of(X, y, Z, copy, len(owner), exact)

@@ -6,7 +6,9 @@ and what could be wrong is the shape of the curves and of the noise.
 
 Survival: new patients with the same covariates, with random effects drawn from N(0, D), are
 followed from the same entries. Those who were censored are censored at the same time; those who had
-the event, at a time drawn from the Kaplan-Meier distribution of censoring after their event.
+the event, at a time drawn from the Kaplan-Meier distribution of censoring after their event. With
+competing causes the event of a replicate is that of any cause at the sum of their hazards, and of
+one of them with the probability of its share in it.
 
 Gelman, Meng & Stern (1996), Stat Sinica 6:733-807.
 """
@@ -14,6 +16,7 @@ Gelman, Meng & Stern (1996), Stat Sinica 6:733-807.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +24,7 @@ import pandas as pd
 
 from longsurv.diagnostics.joint_checks import places, variances
 from longsurv.errors import LongsurvError
+from longsurv.estimands.competing import cumulative_incidence
 from longsurv.estimands.follow_up import FollowUp
 from longsurv.estimands.joint_rows import joint_spec
 from longsurv.estimands.kaplan_meier import kaplan_meier
@@ -47,16 +51,18 @@ def predictive_checks(
     Returns
     -------
     DataFrame
-        part ("marker", or the name of each, and "survival"), statistic, observed, replicated
+        part ("marker", or the name of each, and "survival", which is free of any event; with
+        competing causes "incidence of" each with its events, their mean time and Aalen-Johansen
+        incidences), statistic, observed, replicated
         (mean), conf_low, conf_high, p_value (share of replicates with at least the observed
         statistic, ties counted half: near 0 or 1 where the model misses something).
 
     Raises
     ------
     LongsurvError
-        For an estimate, or a model with competing causes or values beyond a limit.
+        For an estimate, or a model with values beyond a limit.
     """
-    joint_spec(posterior, "predictive_checks", markers=True)
+    joint_spec(posterior, "predictive_checks", markers=True, causes=True)
     if not hasattr(posterior, "draws"):
         raise LongsurvError("predictive_checks takes a posterior; use spec.sample()")
     if draws < 2 or not 0.0 < level < 1.0:
@@ -76,11 +82,12 @@ def predictive_checks(
         }
 
     observed = of_markers([marker.design.y for marker in design.markers])
-    observed["survival"] = survival_statistics(design.entry, design.exit, design.status, cuts)
+    names = [cause.name for cause in design.causes]
+    observed |= event_statistics(names, design.entry, design.exit, which_cause(design), cuts)
     drawn = []
     for theta in thetas:
         one = of_markers(replicate_markers(design, data, theta, rng))
-        one["survival"] = survival_statistics(design.entry, *survival.replicate(theta, rng), cuts)
+        one |= event_statistics(names, design.entry, *survival.replicate(theta, rng), cuts)
         drawn.append(one)
     rows = []
     for part, statistics in observed.items():
@@ -126,62 +133,25 @@ class SurvivalReplicates:
     """
 
     def __init__(self, design: Any, data: joint.JointData, rng: np.random.Generator) -> None:
-        cause = design.causes[0]
-        self.data, self.places = data, places(data)
+        self.data = data
         self.entry = np.zeros(len(design.labels)) if design.from_zero else design.entry
         self.observed_from = design.entry
         self.until = censoring_times(design.exit, design.status, rng)
-        n = len(self.until)
         steps = np.linspace(0.0, 1.0, PIECES + 1)
         self.edges = self.entry[:, None] + (self.until - self.entry)[:, None] * steps
-        owner = np.repeat(np.arange(n), PIECES)
-        points = design.points(
-            cause,
-            [marker.curve.patients.iloc[owner] for marker in design.markers],
-            cause.rows.iloc[owner],
-            self.edges[:, :-1].ravel(),
-            self.edges[:, 1:].ravel(),
-        )
-        self.inner = points.weight > 0
-        self.piece = np.repeat(np.arange(n * PIECES), np.diff(points.start))[self.inner]
-        self.owner = owner[self.piece]
-        self.weight, self.basis = points.weight[self.inner], points.basis[:, self.inner]
-        self.links = [
-            (one.marker, one.x[:, self.inner], one.z[:, self.inner], one.centre[self.inner])
-            for one in points.links
+        self.hazards = [
+            _CauseHazard.of(design, cause, places(data), self.edges) for cause in design.causes
         ]
-        self.covariates = cause.covariates
-        names = design.theta_names
-        self.at = {
-            kind: np.array([names.index(name) for name in of], dtype=int)
-            for kind, of in (
-                ("baseline", cause.baseline_names),
-                ("covariate", cause.covariate_names),
-                ("link", cause.association_names),
-            )
-        }
-
-    def cumulative_hazard(self, theta: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """At the edges of the pieces, shape (N, PIECES + 1), given random effects (N, q)."""
-        log_h = theta[self.at["baseline"]] @ self.basis
-        log_h += (self.covariates @ theta[self.at["covariate"]])[self.owner]
-        for alpha, (m, x, z, centre) in zip(theta[self.at["link"]], self.links, strict=True):
-            at_x, at_z = self.places[m]
-            own = np.einsum("qg,gq->g", z, b[self.owner][:, at_z])
-            log_h += alpha * (theta[at_x] @ x + own - centre)
-        with np.errstate(over="ignore"):
-            hazard = self.weight * np.exp(log_h)
-        n = len(self.until)
-        pieces = np.bincount(self.piece, weights=hazard, minlength=n * PIECES).reshape(n, PIECES)
-        return np.hstack([np.zeros((n, 1)), np.cumsum(pieces, axis=1)])
 
     def replicate(
         self, theta: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Exit and event, (N,) each, of one replicate."""
+        """Exit and event, (N,) each, of one replicate: 0, or 1 and up for the causes in order."""
         _, D = variances(self.data, theta)
         b = rng.multivariate_normal(np.zeros(len(D)), D, len(self.until), method="eigh")
-        H = self.cumulative_hazard(theta, b)
+        pieces = np.array([hazard.pieces(theta, b) for hazard in self.hazards])
+        n = len(self.until)
+        H = np.hstack([np.zeros((n, 1)), np.cumsum(pieces.sum(axis=0), axis=1)])
         target = rng.exponential(size=len(H))
         if (self.entry < self.observed_from).any():
             # Those at risk from 0 are seen only if they live to their entry.
@@ -190,7 +160,91 @@ class SurvivalReplicates:
             target = target + np.array(seen)
         event = target < H[:, -1]
         exit = np.array([np.interp(u, h, e) for u, h, e in zip(target, H, self.edges, strict=True)])
-        return np.where(event, exit, self.until), event.astype(float)
+        what = event.astype(float)
+        if len(self.hazards) > 1:
+            # Within a piece every cause keeps its share of the hazard.
+            at = np.array([np.searchsorted(h, u) for u, h in zip(target, H, strict=True)]) - 1
+            mine = np.cumsum(pieces[:, np.arange(n), np.clip(at, 0, PIECES - 1)], axis=0)
+            what = event * (1.0 + (rng.uniform(size=n) * mine[-1] > mine[:-1]).sum(axis=0))
+        return np.where(event, exit, self.until), what
+
+
+@dataclass(frozen=True)
+class _CauseHazard:
+    """A cause's hazard at points within the pieces of each patient's follow-up.
+
+    Attributes
+    ----------
+    piece, owner : ndarray of int, shape (G,)
+        Piece and patient of each point.
+    weight, basis : ndarray, shapes (G,) and (m, G)
+    links : list of (marker, x, z, centre)
+    places : list of (slice, slice)
+        Of each marker's coefficients and effects.
+    covariates : ndarray, shape (N, c)
+    at : dict of str to ndarray of int
+        Where the cause's parameters are in theta.
+    """
+
+    piece: np.ndarray
+    owner: np.ndarray
+    weight: np.ndarray
+    basis: np.ndarray
+    links: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]]
+    places: list[tuple[slice, slice]]
+    covariates: np.ndarray
+    at: dict[str, np.ndarray]
+
+    @classmethod
+    def of(
+        cls, design: Any, cause: Any, where: list[tuple[slice, slice]], edges: np.ndarray
+    ) -> _CauseHazard:
+        """Of the patients of a design, with the edges (N, PIECES + 1) of their pieces."""
+        n = len(edges)
+        owner = np.repeat(np.arange(n), PIECES)
+        points = design.points(
+            cause,
+            [marker.curve.patients.iloc[owner] for marker in design.markers],
+            cause.rows.iloc[owner],
+            edges[:, :-1].ravel(),
+            edges[:, 1:].ravel(),
+        )
+        inner = points.weight > 0
+        piece = np.repeat(np.arange(n * PIECES), np.diff(points.start))[inner]
+        names = design.theta_names
+        return cls(
+            piece=piece,
+            owner=owner[piece],
+            weight=points.weight[inner],
+            basis=points.basis[:, inner],
+            links=[
+                (one.marker, one.x[:, inner], one.z[:, inner], one.centre[inner])
+                for one in points.links
+            ],
+            places=where,
+            covariates=cause.covariates,
+            at={
+                kind: np.array([names.index(name) for name in of], dtype=int)
+                for kind, of in (
+                    ("baseline", cause.baseline_names),
+                    ("covariate", cause.covariate_names),
+                    ("link", cause.association_names),
+                )
+            },
+        )
+
+    def pieces(self, theta: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Integrals of the hazard, shape (N, PIECES), given random effects (N, q)."""
+        log_h = theta[self.at["baseline"]] @ self.basis
+        log_h += (self.covariates @ theta[self.at["covariate"]])[self.owner]
+        for alpha, (m, x, z, centre) in zip(theta[self.at["link"]], self.links, strict=True):
+            at_x, at_z = self.places[m]
+            own = np.einsum("qg,gq->g", z, b[self.owner][:, at_z])
+            log_h += alpha * (theta[at_x] @ x + own - centre)
+        with np.errstate(over="ignore"):
+            hazard = self.weight * np.exp(log_h)
+        n = len(b)
+        return np.bincount(self.piece, hazard, minlength=n * PIECES).reshape(n, PIECES)
 
 
 def censoring_times(exit: np.ndarray, status: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -216,6 +270,38 @@ def _cuts(design: Any) -> np.ndarray:
     """Times at which survival is compared: quartiles of the event times."""
     times = design.exit[design.status == 1]
     return np.unique(np.quantile(times, [0.25, 0.5, 0.75]))
+
+
+def which_cause(design: Any) -> np.ndarray:
+    """0 for patients censored, 1 and up for the cause of the event, in their order: shape (N,)."""
+    return np.sum([k * cause.status for k, cause in enumerate(design.causes, 1)], axis=0)
+
+
+def event_statistics(
+    names: Sequence[str], entry: np.ndarray, exit: np.ndarray, what: np.ndarray, cuts: np.ndarray
+) -> dict[str, dict[str, float]]:
+    """Statistics by part: "survival", and of several causes "incidence of" each.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The causes.
+    entry, exit, what : ndarray, shape (N,)
+        `what` is 0, or the place of the cause in `names`, from 1 on.
+    cuts : ndarray
+        Times of survival and incidence.
+    """
+    out = {"survival": survival_statistics(entry, exit, (what > 0).astype(float), cuts)}
+    if len(names) == 1:
+        return out
+    follow_up = FollowUp(entry, exit, what.astype(int))
+    for k, name in enumerate(names, 1):
+        curve, mine = cumulative_incidence(follow_up, k), exit[what == k]
+        out[f"incidence of {name}"] = {
+            "events": float(len(mine)),
+            "mean time of events": float(mine.mean()) if len(mine) else np.nan,
+        } | {f"incidence by {t:.4g}": curve.at(float(t))[0] for t in cuts}
+    return out
 
 
 def survival_statistics(
