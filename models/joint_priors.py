@@ -99,6 +99,21 @@ class JointPriors:
         """Their priors."""
         return self.marker.priors + self.hazard.priors
 
+    @property
+    def correlation(self) -> pr.LKJ | None:
+        """Prior of the random effects' correlation matrix."""
+        return self.marker.correlation
+
+    @property
+    def size(self) -> int:
+        """Dimension of that matrix."""
+        return self.marker.size
+
+    def smoothed_with(self, term: str) -> tuple[str, ...]:
+        """The spline coefficients that share one prior of second differences with this one."""
+        blocks = [self.hazard.names[spline] for spline in self.splines]
+        return next((names for names in blocks if self.smoothing and term in names), ())
+
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """Log prior density of theta, shape (d,), and its gradient."""
         end = len(theta) - len(self.hazard.names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,10 @@ from longsurv.results import Estimate, Posterior
 
 SHIFT_LIMIT = 0.25
 WIDTH_LIMIT = 1.25
+STRONG = 0.5
+"""Share of the posterior's precision that comes from the prior."""
+LEAST_LEFT = 1e-3
+"""Of the precision, taken to be the data's where the draws say that there is none."""
 
 
 def compare(fit: Estimate, post: Posterior, level: float = 0.95) -> pd.DataFrame:
@@ -44,7 +49,8 @@ def compare(fit: Estimate, post: Posterior, level: float = 0.95) -> pd.DataFrame
     - "agree": the centres differ by less than a quarter of a standard error and the widths by less
       than a quarter;
     - "prior pulls": taking the parameter's own prior out of the posterior, both taken as quadratic
-      around the posterior mean, removes most of the difference;
+      around the posterior mean, removes most of the difference (of the coefficients of a joint
+      model's baseline spline, which are smoothed together, the priors of all at once);
     - "boundary": maximum likelihood put the parameter, or another variance, on its boundary, where
       its interval does not exist;
     - "asymptotics": neither explains it: the likelihood is not normal around its maximum, or the
@@ -112,11 +118,19 @@ def _verdict(
     how = (
         f"the centres differ by {abs(shift):.2f} standard errors and the widths by {ratio - 1:+.0%}"
     )
-    prior, slope, curvature = _prior_at(post, term, float(b["estimate"]))
-    steep = abs(slope) * sd > 1.0 and slope * shift > 0.0
-    if steep or -curvature * sd**2 > 0.5:
+    smoothed = post.stack.smoothed_with(term) if hasattr(post.stack, "smoothed_with") else ()
+    if smoothed:
+        prior = f"the smoothing of the spline, {post.stack.smoothing},"
+        mean, without = _without_smoothing(post, smoothed, smoothed.index(term))
+        strong = sd**2 < (1.0 - STRONG) * without**2
+    else:
+        prior, slope, curvature = _prior_at(post, term, float(b["estimate"]))
+        steep = abs(slope) * sd > 1.0 and slope * shift > 0.0
+        strong = steep or -curvature * sd**2 > STRONG
+        if not strong:
+            mean, without = _without_prior(b["estimate"], sd, slope, curvature)
+    if strong:
         return "prior pulls", f"{how}; {prior} is strong against the data"
-    mean, without = _without_prior(b["estimate"], sd, slope, curvature)
     left = _misfit((mean - a["estimate"]) / se, ratio * without / sd)
     if left < 0.5 * _misfit(shift, ratio):
         return "prior pulls", f"{how}; most of that goes when {prior} is taken out"
@@ -164,3 +178,26 @@ def _without_prior(mean: float, sd: float, slope: float, curvature: float) -> tu
     """Mean and SD of the likelihood alone, were it and the prior's log density quadratic here."""
     precision = 1.0 / sd**2 + curvature
     return mean - slope / precision, 1.0 / math.sqrt(precision)
+
+
+def _without_smoothing(post: Posterior, names: Sequence[str], k: int) -> tuple[float, float]:
+    """As `_without_prior`, of the coefficient at k of a spline, less the priors of all of them.
+
+    In coordinates in which the posterior's covariance is the identity; a direction in which the
+    prior has all the precision keeps a little.
+    """
+    draws = np.stack([post.samples[name].ravel() for name in names], axis=-1)
+    mean, priors = draws.mean(axis=0), [post.priors[name] for name in names]
+
+    def slope(x: np.ndarray) -> np.ndarray:
+        own = [log_density(prior, float(v))[1] for prior, v in zip(priors, x, strict=True)]
+        return np.array(own) + post.stack.smoothing.value_and_gradient(x)[1]
+
+    steps = 1e-4 * np.maximum(draws.std(axis=0), 1e-8) * np.eye(len(names))
+    curvature = np.array([(slope(mean + s) - slope(mean - s)) / (2.0 * s.sum()) for s in steps])
+    half = np.linalg.cholesky(np.cov(draws.T))
+    left = np.eye(len(names)) + half.T @ (0.5 * (curvature + curvature.T)) @ half
+    values, vectors = np.linalg.eigh(left)
+    spread = half @ vectors / np.sqrt(np.maximum(values, LEAST_LEFT))
+    covariance = spread @ spread.T
+    return float((mean - covariance @ slope(mean))[k]), float(np.sqrt(covariance[k, k]))
