@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -118,9 +119,10 @@ def _verdict(
     how = (
         f"the centres differ by {abs(shift):.2f} standard errors and the widths by {ratio - 1:+.0%}"
     )
-    smoothed = post.stack.smoothed_with(term) if hasattr(post.stack, "smoothed_with") else ()
+    stack: Any = post.stack  # of a joint model, `JointPriors`
+    smoothed = stack.smoothed_with(term) if hasattr(stack, "smoothed_with") else ()
     if smoothed:
-        prior = f"the smoothing of the spline, {post.stack.smoothing},"
+        prior = f"the smoothing of the spline, {stack.smoothing},"
         mean, without = _without_smoothing(post, smoothed, smoothed.index(term))
         strong = sd**2 < (1.0 - STRONG) * without**2
     else:
@@ -188,10 +190,11 @@ def _without_smoothing(post: Posterior, names: Sequence[str], k: int) -> tuple[f
     """
     draws = np.stack([post.samples[name].ravel() for name in names], axis=-1)
     mean, priors = draws.mean(axis=0), [post.priors[name] for name in names]
+    stack: Any = post.stack
 
     def slope(x: np.ndarray) -> np.ndarray:
         own = [log_density(prior, float(v))[1] for prior, v in zip(priors, x, strict=True)]
-        return np.array(own) + post.stack.smoothing.value_and_gradient(x)[1]
+        return np.array(own) + stack.smoothing.value_and_gradient(x)[1]
 
     steps = 1e-4 * np.maximum(draws.std(axis=0), 1e-8) * np.eye(len(names))
     curvature = np.array([(slope(mean + s) - slope(mean - s)) / (2.0 * s.sum()) for s in steps])
