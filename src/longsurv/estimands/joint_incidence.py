@@ -22,6 +22,8 @@ from longsurv.design.quadrature import NormalGrid, time_points
 from longsurv.likelihood import joint
 
 COPIES_AT_ONCE = 20_000
+POINTS_WITH_KNOTS = 30
+"""Of the integral over time with a spline, within 1e-5 of more; pieces would need more still."""
 
 
 def mean_incidence(
@@ -62,10 +64,15 @@ def mean_incidence(
     ndarray, shape (S, groups)
     """
     n = len(entry)
-    # A spline's third derivative jumps at its knots, which 15 points over all of time would feel.
-    breaks = [t for one in design.causes for t in one.baseline.knots]
-    power = max(one.baseline.power for one in design.causes)
-    points = time_points(entry, np.full(n, float(horizon)), breaks, power)
+    baselines = [one.baseline for one in design.causes]
+    breaks = [t for one in baselines for t in one.breaks]
+    # A spline's third derivative jumps at its knots, which few points over all of time would feel.
+    smooth = any(one.kind == "spline" and one.knots for one in baselines)
+    power = max(one.power for one in baselines)
+    if smooth and breaks:
+        breaks = [t for one in baselines for t in one.knots]
+    many = POINTS_WITH_KNOTS if smooth and not breaks else None
+    points = time_points(entry, np.full(n, float(horizon)), breaks, power, many)
     out = np.zeros((len(thetas), groups))
     for first in range(0, len(points.time), COPIES_AT_ONCE):
         some = slice(first, first + COPIES_AT_ONCE)
