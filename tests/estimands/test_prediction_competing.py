@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from joint_cohorts import CausesByHand, competing, of_causes
+from joint_cohorts import CausesByHand, competing, of_causes, two_markers, with_second_marker
 
 from longsurv.errors import LongsurvError
 from longsurv.estimands.competing import cumulative_incidence
@@ -288,3 +288,24 @@ def test_a_weibull_hazard_is_integrated_from_its_origin(fit):
     _, S = conditional_survival(*arguments)
     _, F = conditional_incidence(*arguments)
     assert S[0] + F[0].reshape(-1, 2).sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("entry", ["at_risk", "population"])
+def test_two_markers_late_entry_and_patients_without_measurements(entry):
+    rows, patients = competing(np.random.default_rng(8), 100, late=1.5)
+    second = with_second_marker(np.random.default_rng(1), rows)
+    kept = rows[~rows["id"].isin([103, 104])]
+    event = of_causes(rows, patients, late=True).event
+    fit = two_markers(kept, second[second["id"] != 104], event, entry=entry).fit()
+    got = {
+        c: prediction_quality(fit, [1.0], 2.0, cause=c, folds=0, resamples=10)
+        for c in ("dead", "home")
+    }
+    late = (patients["entry"] > 1.0) & (patients["stop"] > 1.0)
+    assert got["dead"].risk_sets["excluded"].item() == late.sum() > 0
+    people = fit.design.labels[(fit.design.entry <= 1.0) & (fit.design.exit > 1.0)]
+    new = histories(fit.design, people, 1.0)
+    S = fit.predict_survival(new, at=1.0, times=[3.0], draws=2).set_index("id")["estimate"]
+    risk = [x.predictions.set_index("id")["apparent"] for x in got.values()]
+    assert (risk[0] + risk[1] + S).to_numpy() == pytest.approx(1.0, abs=5e-5)
+    assert len(risk[0]) == len(people)
