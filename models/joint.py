@@ -161,18 +161,22 @@ class JointModel:
         """SD across patients at their exit of the link behind each association parameter."""
         return link_sd(self.alone, self.design)
 
-    def _climb(self, density: LogDensity) -> Optimum:
-        data = self.statistics
-        first = start(self.alone, self.design, data)
-        optimum = climb(density, first, self.design)
+    def _near(self, theta: np.ndarray) -> LogDensity:
+        """The log-likelihood, fastest close to theta."""
+        return partial(joint.loglik, self.statistics, near=joint.modes(self.statistics, theta))
+
+    def _climb(self, prior: LogDensity | None = None) -> Optimum:
+        """The maximum of the likelihood, or of the posterior under a prior."""
+        first = start(self.alone, self.design, self.statistics)
+        density = self._near(first)
+        optimum = climb(added(density, prior) if prior else density, first, self.design)
         if not np.isfinite(optimum.value):
             raise EstimationError(f"{self.formula!r} cannot be estimated: {optimum.status}")
         return optimum
 
     def fit(self) -> JointEstimate:
         """Maximise the likelihood; standard errors are those of the observed information."""
-        data = self.statistics
-        return joint_estimate(self, data, self._climb(partial(joint.loglik, data)))
+        return joint_estimate(self, self.statistics, self._climb())
 
     def prior_stack(
         self, given: Mapping[str, pr.Prior] | None, eta: float, smoothing: Smoothing | None
@@ -187,6 +191,7 @@ class JointModel:
         tune: int = 300,
         chains: int = 2,
         seed: int = 1,
+        target_accept: float = 0.8,
         priors: Mapping[str, pr.Prior] | None = None,
         eta: float = 2.0,
         smoothing: Smoothing | None = USUAL_SMOOTHING,
@@ -197,6 +202,8 @@ class JointModel:
         ----------
         draws, tune, chains, seed : int
             Kept and warm-up iterations a chain, number of chains, one seed for all.
+        target_accept : float
+            Between 0 and 1: higher takes smaller steps, which cost more and diverge less.
         priors : mapping of str to Prior, optional
             By name as in `tidy`: "year", "sd(year|id)", "event.age", "event.drug", "assoc.value".
         eta : float
@@ -204,20 +211,21 @@ class JointModel:
         smoothing : Smoothing or None
             Of a spline's second differences.
         """
-        data, stack = self.statistics, self.prior_stack(priors, eta, smoothing)
-        log_posterior = added(partial(joint.loglik, data), stack.value_and_gradient)
+        stack = self.prior_stack(priors, eta, smoothing)
+        top = self._climb(stack.value_and_gradient).x
         mode, drawn = sample_posterior(
-            log_posterior,
-            self._climb(log_posterior).x,
+            added(self._near(top), stack.value_and_gradient),
+            top,
             deviations=stack.marker.deviations,
             draws=draws,
             tune=tune,
             chains=chains,
             seed=seed,
+            target_accept=target_accept,
         )
         if drawn is None:
             raise EstimationError(f"{self.formula!r} cannot be sampled: {mode.status}")
-        return joint_posterior(self, data, stack, mode, drawn)
+        return joint_posterior(self, self.statistics, stack, mode, drawn)
 
     def to_pymc(
         self,

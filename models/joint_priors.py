@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numba import njit
 
 from longsurv import priors as pr
 
@@ -23,6 +24,25 @@ if TYPE_CHECKING:
 
 BASELINE_SD = 5.0
 SHAPE_SD = 0.5
+
+
+@njit(cache=True, nogil=True)
+def _multivariate_t(gamma: np.ndarray, df: float, scale: float) -> tuple[float, np.ndarray]:
+    """Log density of the second differences d of gamma, and its gradient."""
+    k, spread, squares = len(gamma) - 2, df * scale**2, 0.0
+    d = gamma[2:] - 2.0 * gamma[1:-1] + gamma[:-2]
+    for one in d:
+        squares += one * one
+    value = (
+        math.lgamma(0.5 * (df + k)) - math.lgamma(0.5 * df) - 0.5 * k * math.log(math.pi * spread)
+    )
+    value -= 0.5 * (df + k) * math.log1p(squares / spread)
+    slope = -(df + k) / (spread + squares) * d
+    gradient = np.zeros(k + 2)
+    gradient[:-2] += slope
+    gradient[1:-1] -= 2.0 * slope
+    gradient[2:] += slope
+    return value, gradient
 
 
 @dataclass(frozen=True)
@@ -45,17 +65,7 @@ class Smoothing:
 
     def value_and_gradient(self, gamma: np.ndarray) -> tuple[float, np.ndarray]:
         """Log density of the second differences of gamma, shape (m,), and its gradient."""
-        d = np.diff(gamma, 2)
-        k, spread = len(d), self.df * self.scale**2
-        constant = math.lgamma(0.5 * (self.df + k)) - math.lgamma(0.5 * self.df)
-        constant -= 0.5 * k * math.log(math.pi * spread)
-        value = constant - 0.5 * (self.df + k) * math.log1p(d @ d / spread)
-        slope = -(self.df + k) / (spread + d @ d) * d
-        gradient = np.zeros_like(gamma)
-        gradient[:-2] += slope
-        gradient[1:-1] -= 2.0 * slope
-        gradient[2:] += slope
-        return value, gradient
+        return _multivariate_t(gamma, self.df, self.scale)
 
     def to_pymc(self, gamma: Any) -> Any:
         """The same log density, of a PyMC vector."""

@@ -285,7 +285,7 @@ def test_causes_without_association_separate():
     assert value == pytest.approx(one + two - markers, abs=1e-10)
 
 
-@pytest.mark.parametrize("n", [5, 32, 71])
+@pytest.mark.parametrize("n", [5, 64, 71])
 def test_patients_are_independent_and_their_order_does_not_matter(n):
     """Blocks that are not full, and patients with different numbers of points, included."""
     data, rows = simulate(6, n=n, censored=(0,))
@@ -389,6 +389,22 @@ def test_a_steep_hazard_far_from_the_start_is_found():
     expected = sum(brute_force(data, rows, theta, i, 400) for i in range(20))
     assert np.isfinite(value)
     assert value == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_where_newton_starts_does_not_matter(case):
+    """From modes of other parameters, however far, and from where the hazard overflows."""
+    data, _ = simulate(3, **CASES[case])
+    theta = parameters(data, 1)
+    value, gradient = joint.loglik(data, theta)
+    patients = joint.within_patients(data, theta)
+    far = joint.modes(data, parameters(data, 2, alpha=-1.5))
+    assert np.abs(far - joint.modes(data, theta)).max() > 0.01
+    for near in (far, far + 3.0, np.full_like(far, 1e4), np.full_like(far, -1e4)):
+        again, slope = joint.loglik(data, theta, near)
+        assert again == pytest.approx(value, abs=1e-8)
+        assert slope == pytest.approx(gradient, abs=1e-6)
+        assert joint.within_patients(data, theta, near) == pytest.approx(patients, abs=1e-8)
 
 
 def test_overflow_is_not_a_number_to_trust():

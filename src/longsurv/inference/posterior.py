@@ -24,6 +24,7 @@ def sample_posterior(
     tune: int = 300,
     chains: int = 2,
     seed: int = 1,
+    target_accept: float = 0.8,
     cores: int | None = None,
 ) -> tuple[Optimum, Draws | None]:
     """Climb to the mode, whiten by the curvature there, and draw.
@@ -38,7 +39,7 @@ def sample_posterior(
     deviations : mapping of int to float, optional
         Positions of log standard deviations that may be near zero, and their prior means; they are
         sampled in the coordinates of `Warp`.
-    draws, tune, chains, seed, cores
+    draws, tune, chains, seed, target_accept, cores
         See `sample`.
 
     Returns
@@ -63,6 +64,7 @@ def sample_posterior(
         tune=tune,
         chains=chains,
         seed=seed,
+        target_accept=target_accept,
         cores=cores,
     )
     stats = drawn.stats | {"lp": drawn.stats["lp"] - warp.log_jacobian(drawn.theta)}

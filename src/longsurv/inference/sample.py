@@ -52,6 +52,7 @@ def sample(
     tune: int = 300,
     chains: int = 2,
     seed: int = 1,
+    target_accept: float = 0.8,
     cores: int | None = None,
 ) -> Draws:
     """Draw from a log density with nutpie's NUTS.
@@ -68,6 +69,8 @@ def sample(
         Kept and warm-up iterations a chain, and the number of chains.
     seed : int
         One seed for all chains; the result is the same bit for bit on one machine.
+    target_accept : float
+        Mean acceptance probability that the step size is adapted to.
     cores : int, optional
         Chains run at once; by default all of them, or one if the density is evaluated so fast that
         they would wait for each other. The draws do not depend on it.
@@ -113,6 +116,7 @@ def sample(
         chains=chains,
         cores=cores if cores is not None else _cores(logp, d, chains),
         seed=seed,
+        target_accept=target_accept,
         save_warmup=False,
         progress_bar=False,
         blocking=False,

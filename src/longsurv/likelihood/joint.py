@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numba import njit
 
 from longsurv.likelihood.joint_data import CauseData, Censored, LinkData, MarkerData, marker_data
 from longsurv.likelihood.joint_kernel import kernel
@@ -37,12 +38,13 @@ __all__ = [
     "log_survival_factors",
     "loglik",
     "marker_data",
+    "modes",
     "random_effects",
     "within_patients",
 ]
 
 LOG_2PI = math.log(2.0 * math.pi)
-VALUES, GRADIENT, MOMENTS = 0, 1, 2
+VALUES, GRADIENT, MOMENTS, MODES = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -125,19 +127,32 @@ def _residual_map(data: JointData, theta: np.ndarray) -> np.ndarray:
 
 
 def _run(
-    data: JointData, theta: np.ndarray, u: np.ndarray, want: int
+    data: JointData, theta: np.ndarray, u: np.ndarray, want: int, near: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Gradients of the kernel in theta and u, and what it writes of each patient, in lanes."""
     q, laid_out = data.q, data.kernel
     blocks, _, lanes = laid_out.patients[0].shape
     out = np.empty((2, blocks, lanes))
-    moments = np.empty((blocks if want == MOMENTS else 0, 1 + q, q, lanes))
-    arguments = (theta, u, *laid_out.arguments, want, out, moments)
+    moments = np.empty((blocks if want >= MOMENTS else 0, 1 + q, q, lanes))
+    if near is None:
+        near = np.zeros((blocks, q, lanes))
+    arguments = (theta, u, *laid_out.arguments, near, want, out, moments)
     gradient, u_bar = kernel(*arguments)
     return gradient, u_bar, out, moments
 
 
-def loglik(data: JointData, theta: np.ndarray) -> tuple[float, np.ndarray]:
+def modes(data: JointData, theta: np.ndarray) -> np.ndarray:
+    """Modes of the patients' integrands, in lanes: ndarray, shape (blocks, q, lanes).
+
+    From these Newton's method has a shorter way to the modes at parameter vectors nearby.
+    """
+    found = _run(data, theta, _residual_map(data, theta), MODES)[3]
+    return np.ascontiguousarray(found[:, 0])
+
+
+def loglik(
+    data: JointData, theta: np.ndarray, near: np.ndarray | None = None
+) -> tuple[float, np.ndarray]:
     """Marginal log-likelihood and its gradient.
 
     Parameters
@@ -147,6 +162,8 @@ def loglik(data: JointData, theta: np.ndarray) -> tuple[float, np.ndarray]:
         beta of each marker; log sigma of each marker; log tau (standard deviations of all random
         effects); their unconstrained correlations (`longsurv.likelihood.covariance`); then, cause
         by cause, gamma (baseline), omega (covariates of the hazard) and alpha (links).
+    near : ndarray, optional
+        `modes` at a parameter vector nearby: the same result, but for rounding, sooner.
 
     Returns
     -------
@@ -156,26 +173,46 @@ def loglik(data: JointData, theta: np.ndarray) -> tuple[float, np.ndarray]:
         Exact for the quadrature sum, whatever the number of nodes.
     """
     u = _residual_map(data, theta)
-    gradient, u_bar, out, _ = _run(data, theta, u, GRADIENT)
+    gradient, u_bar, out, _ = _run(data, theta, u, GRADIENT, near)
     value, start = float(out.sum()), 0
     for m, marker in enumerate(data.markers):
-        # What is the same at any random effects: the residuals' own sum of squares.
-        stop, log_sigma, own = start + marker.p, theta[data.p + m], u[m, : marker.p + 1]
-        pull, precision = marker.cross @ own, math.exp(-2.0 * log_sigma)
-        quad = precision * float(own @ pull)
-        value -= 0.5 * (marker.nobs * (LOG_2PI + 2.0 * log_sigma) + quad)
-        gradient[data.p + m] += quad - marker.nobs
-        gradient[start:stop] -= (u_bar[m, : marker.p] - precision * pull[:-1]) @ marker.r
-        start = stop
+        own = _own_squares(theta[data.p + m], u[m], u_bar[m], marker.cross, marker.r, marker.nobs)
+        value += own[0]
+        gradient[data.p + m] += own[1]
+        gradient[start : start + marker.p] += own[2]
+        start += marker.p
     if data.truncation is not None:
         before, slope = loglik(data.truncation.data, theta)
         return value - before, gradient - slope
     return value, gradient
 
 
-def _values(data: JointData, theta: np.ndarray) -> np.ndarray:
+@njit(cache=True, nogil=True, error_model="numpy")
+def _own_squares(log_sigma, u, u_bar, cross, r, nobs):
+    """What is the same at any random effects: the likelihood of a marker's residuals W u alone.
+
+    Returns it and its derivative in log sigma; and in beta, that of the random effects' part, of
+    which u_bar is the derivative in u, included.
+    """
+    p = r.shape[0]
+    precision, quad = math.exp(-2.0 * log_sigma), 0.0
+    pull = np.empty(p + 1)
+    for k in range(p + 1):
+        s = 0.0
+        for j in range(p + 1):
+            s += cross[k, j] * u[j]
+        pull[k] = precision * s
+        quad += u[k] * pull[k]
+    in_beta = np.zeros(p)
+    for k in range(p):
+        for j in range(p):
+            in_beta[j] += (pull[k] - u_bar[k]) * r[k, j]
+    return -0.5 * (nobs * (LOG_2PI + 2.0 * log_sigma) + quad), quad - nobs, in_beta
+
+
+def _values(data: JointData, theta: np.ndarray, near: np.ndarray | None = None) -> np.ndarray:
     """`out` of the kernel, shape (2, N)."""
-    out = _run(data, theta, _residual_map(data, theta), VALUES)[2]
+    out = _run(data, theta, _residual_map(data, theta), VALUES, near)[2]
     return np.stack([data.kernel.by_patient(part) for part in out])
 
 
@@ -184,9 +221,14 @@ def log_survival_factors(data: JointData, theta: np.ndarray) -> np.ndarray:
     return _values(data, theta)[0]
 
 
-def within_patients(data: JointData, theta: np.ndarray) -> np.ndarray:
-    """Each patient's log-likelihood but for log p(measured values | b = 0), shape (N,)."""
-    out = _values(data, theta).sum(axis=0)
+def within_patients(
+    data: JointData, theta: np.ndarray, near: np.ndarray | None = None
+) -> np.ndarray:
+    """Each patient's log-likelihood but for log p(measured values | b = 0), shape (N,).
+
+    `near` as for `loglik`.
+    """
+    out = _values(data, theta, near).sum(axis=0)
     if data.truncation is not None:
         out[data.truncation.who] -= within_patients(data.truncation.data, theta)
     return out

@@ -254,7 +254,7 @@ def survival_factors(q, e, a, weight, ends, event, grid, work, want, out, e_bar,
     grid : tuple of ndarray
         nodes, index and log_weight of `longsurv.design.quadrature.normal_grid`.
     work : tuple
-        From `work_space`.
+        From `work_space`; its first vector holds where Newton's method starts, and then the modes.
     want : int
         0: the values; 1: their derivatives too; 2: the moments of v instead.
     out : ndarray, shape (lanes,)

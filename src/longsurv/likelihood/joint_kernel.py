@@ -38,7 +38,7 @@ def _spans(kind, n_causes, starts):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def kernel(theta, u, markers, patients, blocks, rows, layout, grid, want, out, moments):
+def kernel(theta, u, markers, patients, blocks, rows, layout, grid, near, want, out, moments):
     """Log-likelihoods of all patients but for what is the same at any random effects.
 
     Parameters
@@ -61,8 +61,11 @@ def kernel(theta, u, markers, patients, blocks, rows, layout, grid, want, out, m
         then the markers with censored values.
     grid : tuple of ndarray
         Gauss-Hermite rule.
+    near : ndarray, shape (blocks, q, lanes)
+        Where Newton's method for the modes of v starts.
     want : int
-        0: only `out`; 1: the gradient too; 2: moments of b as well as `out`.
+        0: only `out`; 1: the gradient too; 2: moments of b as well as `out`; 3: instead of these,
+        the modes of v, in moments[:, 0].
     out : ndarray, shape (2, blocks, lanes)
         Log of the mean of p(events, censored values | b) over b given the measured values; the
         patient's part of the likelihood of these.
@@ -100,6 +103,7 @@ def kernel(theta, u, markers, patients, blocks, rows, layout, grid, want, out, m
     longest = (blocks[:, -1] - blocks[:, 0]).max()
     censored = n_kinds > n_causes
     work = work_space(q, longest, censored, grid[0].shape[0], grid[1].shape[0], lanes)
+    v = work[1][0]
     e, e_bar = np.empty((longest, lanes)), np.empty((longest, lanes))
     a, a_bar = np.empty((longest, q, lanes)), np.empty((longest, q, lanes))
     c, f = np.empty((longest, q, lanes)), np.empty((longest, max(n_links, 1), lanes))
@@ -134,12 +138,15 @@ def kernel(theta, u, markers, patients, blocks, rows, layout, grid, want, out, m
                 predict(
                     q, block, low, high, kinds[s], links, theta, alpha, T, mean, risk[s], e, a, c, f
                 )
+        v[:] = near[b]
         survival_factors(
             q, e, a, block[:, 0], ends, event[b], grid, work, want, out[0, b], e_bar, a_bar,
             v_moments,
         )  # fmt: skip
         if want == 2:
             _place(q, T, mean, z_scale, v_moments, moments[b])
+        elif want == 3:
+            moments[b, 0] = v
         if want != 1:
             continue
         mean_bar[:] = 0.0

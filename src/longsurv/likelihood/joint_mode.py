@@ -12,6 +12,8 @@ from longsurv.likelihood.vector_exp import exp
 NEWTON_TOLERANCE = 1e-16
 NEWTON_STEPS = 100
 SMALLEST = -1e300
+# Below this a start is worse than 0: Newton's method undoes a steep hazard by a factor of e a step.
+WORST_START = -1e3
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -61,9 +63,10 @@ def _evaluate(q, e, a, weight, ends, curves, v, value, gradient, H):
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def find_modes(q, e, a, weight, ends, curves, v, L, inverse, H, scalars, gradient, step):
-    """Newton's method from v = 0. Leaves modes in v, chol(H) in L and its inverse, and `curves`.
+    """Newton's method from v. Leaves modes in v, chol(H) in L and its inverse, and `curves`.
 
-    The first of the scalars holds the log integrand at each mode, -inf if it is not finite at 0.
+    The first of the scalars holds the log integrand at each mode. Where it is too low at the
+    given v the method starts from 0; if it is not finite there, -inf is left.
     """
     value, new, decrement = scalars
     lanes = value.shape[0]
@@ -71,7 +74,6 @@ def find_modes(q, e, a, weight, ends, curves, v, L, inverse, H, scalars, gradien
         value[n] = -np.inf
     for j in range(q):
         for n in range(lanes):
-            v[j, n] = 0.0
             step[j, n] = 0.0
     for _ in range(NEWTON_STEPS):
         _evaluate(q, e, a, weight, ends, curves, v, new, gradient, H)
@@ -92,9 +94,14 @@ def find_modes(q, e, a, weight, ends, curves, v, L, inverse, H, scalars, gradien
             # A step too long is halved; one that is not possible at all leaves its lane alone.
             better = new[n] >= max(value[n], SMALLEST) - 1e-9 * (1.0 + min(abs(value[n]), 1e300))
             if value[n] == -np.inf:
-                better = new[n] > SMALLEST
+                away = False
+                for j in range(q):
+                    away = away or v[j, n] != 0.0
+                better = new[n] > (WORST_START if away else SMALLEST)
                 if not better:
-                    decrement[n] = 0.0
+                    for j in range(q):
+                        v[j, n] = 0.0
+                    moving = moving or away
                     continue
             if better:
                 value[n] = new[n]

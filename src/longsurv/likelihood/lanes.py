@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numba import njit
 
-LANES = 32
+LANES = 64
 
 
 def in_lanes(values: np.ndarray, order: np.ndarray, lanes: int = LANES) -> np.ndarray:

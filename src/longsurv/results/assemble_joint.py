@@ -128,8 +128,10 @@ def log_likelihoods(design: JointDesign, data: joint.JointData, thetas: np.ndarr
         exact = np.ones(len(d.y), dtype=bool) if kind is None else kind == 0
         measured.append((d.fixed.X[exact], d.y[exact], marker.group[exact]))
 
+    near = joint.modes(data, thetas.mean(axis=0))
+
     def each(theta: np.ndarray) -> np.ndarray:
-        out, start = joint.within_patients(data, theta), 0
+        out, start = joint.within_patients(data, theta, near), 0
         for m, (X, y, group) in enumerate(measured):
             stop, log_sigma = start + X.shape[1], theta[data.p + m]
             r = (y - X @ theta[start:stop]) * np.exp(-log_sigma)
