@@ -1,10 +1,13 @@
-"""Joint models of log bilirubin and death or transplantation in pbc, and the panel of markers."""
+"""Joint models of log bilirubin and death or transplantation in pbc, and of simulated cohorts of
+growing size; the panel of markers."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from mixed import PBC, pbc_visits
 from timing import Row, once, seconds
@@ -12,6 +15,11 @@ from timing import Row, once, seconds
 from longsurv import example_path, read_cohort
 from longsurv.estimands.changes import Change
 from longsurv.models import LMM, CoxPH, JointModel, Panel
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))
+from joint_cohorts import RECOVERED, joint, simulated
+
+AT_ONCE = 10_000
 
 
 def pbc_joint(baseline: str) -> JointModel:
@@ -29,11 +37,68 @@ def fits(folder: Path) -> Iterator[Row]:
         work = f"joint MLE, pbc, {baseline}"
         yield Row(work, "longsurv", seconds(lambda b=baseline: pbc_joint(b).fit(), 3))
     work = "joint posterior, pbc, spline"
+    spec = pbc_joint("spline")
+    loading, _ = once(lambda: spec.sample(draws=20, tune=20))  # imports nutpie and ArviZ
     spent, post = once(lambda: pbc_joint("spline").sample(seed=1))
     table = post.tidy(component="all").set_index("term")
     yield Row(work, "longsurv", spent, note=f"R-hat at most {table['r_hat'].max():.3f}")
     ess = float(table.loc["assoc.value", "ess_bulk"])
     yield Row(work, "longsurv", ess / spent, "ESS(alpha)/s", note=f"ESS {ess:.0f}")
+    yield Row(work, "longsurv, first draws", loading, note="2 x 20, loading libraries")
+
+
+def twin(folder: Path) -> Iterator[Row]:
+    """The same posterior by PyMC and nutpie, with explicit random effects."""
+    import nutpie
+
+    from longsurv.results.posterior import summarise
+
+    work = "joint posterior, pbc, spline"
+    spent, post = once(lambda: pbc_joint("spline").sample(seed=1))
+    alpha = post.tidy(component="event").set_index("term").loc["assoc.value"]
+    yield Row(work, "longsurv", spent, note=f"alpha {alpha['estimate']:.4f}")
+    yield Row(work, "longsurv", alpha["ess_bulk"] / spent, "ESS(alpha)/s")
+    model = pbc_joint("spline").to_pymc()
+    compile_time, compiled = once(lambda: nutpie.compile_pymc_model(model))
+    sample_time, trace = once(
+        lambda: nutpie.sample(compiled, draws=500, tune=500, chains=2, seed=1, progress_bar=False)
+    )
+    draws = {"assoc.value": trace["posterior"]["assoc.value"].to_numpy()}
+    theirs, spent = summarise(draws, 0.95).iloc[0], compile_time + sample_time
+    note = f"alpha {theirs['estimate']:.4f}; {compile_time:.1f} s of it compiling, 2 x 500 draws"
+    yield Row(work, "PyMC + nutpie", spent, note=note)
+    yield Row(work, "PyMC + nutpie", theirs["ess_bulk"] / spent, "ESS(alpha)/s")
+
+
+def cohort(n: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Measurements and patients of a simulated cohort with up to sixteen visits each."""
+    parts = []
+    for k, seed in enumerate(np.random.SeedSequence(1).spawn(-(-n // AT_ONCE))):
+        size = min(AT_ONCE, n - k * AT_ONCE)
+        both = simulated(np.random.default_rng(seed), size)
+        parts.append([frame.assign(id=frame["id"] + k * AT_ONCE) for frame in both])
+    rows, patients = (pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True))
+    return rows, patients
+
+
+def _grown(n: int) -> Row:
+    rows, patients = cohort(n)
+    spent, fit = once(lambda: joint(rows, patients).fit())
+    table = fit.tidy(component="all").set_index("term").loc[list(RECOVERED)]
+    off = ((table["estimate"] - list(RECOVERED.values())) / table["std_error"]).abs().max()
+    note = f"{1e3 * spent / n:.3g} ms a patient; off by at most {off:.1f} standard errors"
+    return Row(f"joint MLE, {n:,} patients", "longsurv, Weibull", spent, note=note)
+
+
+def growth(folder: Path) -> Iterator[Row]:
+    """Cost against patients."""
+    _grown(300)  # loads what is loaded once
+    yield from (_grown(n) for n in (300, 1_000, 3_000, 10_000, 30_000))
+
+
+def hundred_thousand(folder: Path) -> Iterator[Row]:
+    """A registry."""
+    yield _grown(100_000)
 
 
 def panel(folder: Path) -> Iterator[Row]:

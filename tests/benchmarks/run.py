@@ -1,7 +1,7 @@
 """Measure longsurv beside other tools and print one table: `make bench`.
 
 Figures of one run can be compared with each other only. `make bench ARGS=mixed` runs one part, and
-`make bench ARGS=million` the one that takes too long to run unasked; R is measured too where
+`make bench ARGS="million twin"` those that take too long to run unasked; R is measured too where
 Rscript is on the path.
 """
 
@@ -20,8 +20,9 @@ from timing import Row
 PARTS: dict[str, tuple[Callable[[Path], Iterator[Row]], ...]] = {
     "mixed": (mixed.reml, mixed.kenward_roger, mixed.posterior),
     "cox": (cox.fits, cox.firth, cox.priors),
-    "joint": (joint.fits, joint.panel),
-    "million": (mixed.million,),
+    "joint": (joint.fits, joint.growth, joint.panel),
+    "million": (mixed.million, joint.hundred_thousand),
+    "twin": (joint.twin,),
 }
 UNASKED = ("mixed", "cox", "joint")
 

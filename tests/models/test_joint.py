@@ -10,6 +10,7 @@ import pytest
 
 from longsurv import priors as pr
 from longsurv.errors import DataError, FormulaError, LongsurvError
+from longsurv.inference import maximise
 from longsurv.likelihood import joint
 from longsurv.models import LMM, CoxPH, JointModel, area, slope, value
 
@@ -58,6 +59,32 @@ def test_pbc_against_jm(fitted, baseline):
     assert fit.params["assoc.value"] == pytest.approx(1.3091, abs=0.15 * 0.0916)
     assert fit.bse["assoc.value"] == pytest.approx(0.0916, rel=0.03)
     assert fit.bse["event.age"] == pytest.approx(0.00799, rel=0.02)
+
+
+def test_jm_s_association_is_not_the_maximum(fitted):
+    """With the integrals as exact as need be, the likelihood still rises from JM's 1.3091.
+
+    Held there and climbed in all else it loses what a parabola of JM's own standard error does.
+    """
+    fit = fitted("spline", 9)
+    names, at = fit.design.theta_names, fit.theta.copy()
+    alpha = names.index("assoc.value")
+    others = np.delete(np.arange(len(at)), alpha)
+    at[alpha] = 1.3091
+
+    def held(x):
+        full = at.copy()
+        full[others] = x
+        value, gradient = joint.loglik(fit.data, full)
+        return value, gradient[others]
+
+    found = maximise(held, at[others])
+    at[others] = found.x
+    assert found.converged
+    away = (fit.params["assoc.value"] - 1.3091) / 0.0916
+    assert fit.llf - found.value == pytest.approx(0.5 * away**2, rel=0.1)
+    slope = joint.loglik(fit.data, at)[1][alpha]
+    assert slope == pytest.approx(away / 0.0916, rel=0.1)
 
 
 def test_pbc_with_a_piecewise_baseline(fitted):

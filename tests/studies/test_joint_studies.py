@@ -9,26 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from joint_cohorts import Truth, joint, simulated
+from joint_cohorts import RECOVERED, Truth, joint, simulated
 from rank_bands import ecdf_counts, simultaneous_bands
 from scipy.stats import binom
 
 from longsurv import priors as pr
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-
-RECOVERED = {
-    "Intercept": 1.0,
-    "t": 0.3,
-    "t:treated": -0.2,
-    "event.treated": -0.5,
-    "assoc.value": 0.8,
-    "baseline.shape_minus_1": 0.5,
-    "sigma": 0.4,
-    "sd(Intercept|id)": 0.7,
-    "sd(t|id)": 0.3,
-    "cor(Intercept,t|id)": 0.2,
-}
 
 
 def recovery(repeats: int, seed: int, n: int = 300) -> pd.DataFrame:

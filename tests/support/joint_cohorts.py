@@ -35,6 +35,21 @@ class Truth:
     censoring: tuple[float, float] = (3.0, 8.0)
 
 
+RECOVERED = {
+    "Intercept": 1.0,
+    "t": 0.3,
+    "t:treated": -0.2,
+    "event.treated": -0.5,
+    "assoc.value": 0.8,
+    "baseline.shape_minus_1": 0.5,
+    "sigma": 0.4,
+    "sd(Intercept|id)": 0.7,
+    "sd(t|id)": 0.3,
+    "cor(Intercept,t|id)": 0.2,
+}
+"""The usual truth, by terms of the model fitted to it."""
+
+
 def simulated(
     rng: np.random.Generator, n: int, truth: Truth | None = None, *, late: float = 0.0
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
