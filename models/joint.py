@@ -43,7 +43,8 @@ from longsurv.models.joint_parts import (
     formula_of,
     markers_of,
 )
-from longsurv.models.joint_priors import JointPriors, Smoothing, joint_priors
+from longsurv.models.joint_priors import JointPriors, joint_priors
+from longsurv.models.joint_smoothing import Smoothing
 from longsurv.models.joint_start import climb, link_sd, markers_alone, start
 from longsurv.models.joint_twin import twin
 from longsurv.models.lmm import LMM

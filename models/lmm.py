@@ -33,6 +33,9 @@ from longsurv.results.assemble_mixed import DF_METHODS, mixed_estimate, mixed_po
 from longsurv.results.assemble_structured import structured_estimate, structured_posterior
 from longsurv.results.mixed import MixedEstimate, MixedPosterior
 
+LARGEST_RATIO = 1e6
+"""Of a random effect's SD to the residual one: beyond, rounding is all there is of a residual."""
+
 
 @dataclass(frozen=True, eq=False)
 class LMM:
@@ -111,9 +114,10 @@ class LMM:
 
         start = max(kernel.starts, key=lambda x: criterion(x)[0])
         optimum = maximise(criterion, start, names=kernel.names, lower=kernel.lower)
-        if not np.isfinite(optimum.value):
+        exhausted = np.abs(optimum.x).max(initial=0.0) > LARGEST_RATIO
+        if exhausted or not np.isfinite(optimum.value):
             why = optimum.status
-            if optimum.converged:
+            if exhausted or optimum.converged:
                 why = "the random effects reproduce every measurement, leaving no residual variance"
             raise EstimationError(f"{self.formula!r} cannot be fitted: {why}")
         if isinstance(kernel, BlockKernel):

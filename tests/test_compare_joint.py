@@ -12,7 +12,7 @@ from longsurv import compare
 from longsurv import priors as pr
 from longsurv.compare import _without_smoothing
 from longsurv.errors import LongsurvError
-from longsurv.models.joint_priors import Smoothing
+from longsurv.models.joint_smoothing import Smoothing
 
 
 @pytest.fixture(scope="module")

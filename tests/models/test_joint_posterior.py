@@ -10,7 +10,7 @@ import pytest
 
 from longsurv.likelihood import joint
 from longsurv.models import GLMM, LMM, CoxPH, JointModel, area, slope, value
-from longsurv.models.joint_priors import Smoothing
+from longsurv.models.joint_smoothing import Smoothing
 
 
 def tiny(random: str = "1", n: int = 2, several: bool = False, **more) -> JointModel:

@@ -74,7 +74,7 @@ def test_the_association_is_the_posteriors(results: StudyResults, found: dict) -
     result = results.parts["joint"].results["load"]
     assert result.model.reasons == {}
     mean = float(result.model.post.draw("assoc.value").mean())
-    expected = f"{np.exp(mean * np.log(2)):.3g}"
+    expected = f"{np.exp(mean * np.log(2)):#.3g}"
     assert "A doubling of Viral load goes with a hazard of death" in texts(found["parts"][0])[0]
     assert f"{expected} times as high by Bayes" in texts(found["parts"][0])[0]
     alone = result.association.table
