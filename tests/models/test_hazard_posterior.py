@@ -190,9 +190,10 @@ def test_draws_are_pymc_s(few, kind, varying):
     data = few.assign(trt=few["arm"])
     spec = Hazard(WHOLE, data=data, baseline=kind, time_varying=varying)
     post = spec.sample(draws=3000, chains=2, seed=1)
+    # As many as the SD of "sd(log hazard)" takes: with 3000 it differs by 7 % from seed to seed.
     twin = nutpie.sample(
         nutpie.compile_pymc_model(spec.to_pymc()),
-        draws=3000, tune=1000, chains=2, cores=2, seed=3, progress_bar=False,
+        draws=20000, tune=1000, chains=2, cores=2, seed=3, progress_bar=False,
     )["posterior"]  # fmt: skip
     for name in post.stack.names:
         if name not in post.samples:
