@@ -274,3 +274,45 @@ class TestChoose:
             self.choose(drug=pr.LKJ(1.0))
         with pytest.raises(LongsurvError, match="must be one of"):
             self.choose(drug=2.0)
+
+
+class TestCoordinates:
+    """Default priors are of coefficients in centred variables."""
+
+    to = np.array([[1.0, 0.3, -2.0], [0.0, 1.0, 0.7], [0.0, 0.0, 1.0]])
+    priors = (
+        pr.Normal(0.5, 2.0),
+        pr.Normal(0.0, 1.0),
+        pr.StudentT(4.0, 0.0, 2.0),
+        pr.Exponential(),
+    )
+
+    def stack(self, basis: np.ndarray | None) -> pr.PriorStack:
+        return pr.PriorStack(("a", "b", "a:b", "sigma"), self.priors, basis=basis)
+
+    def test_density_and_gradient_are_of_the_transformed_coefficients(self):
+        theta = np.array([0.4, -1.2, 0.8, -0.3])
+        moved = np.append(self.to @ theta[:3], theta[3])
+        value, gradient = self.stack(self.to).value_and_gradient(theta)
+        plain, slope = self.stack(None).value_and_gradient(moved)
+        assert value == pytest.approx(plain, abs=1e-13)
+        np.testing.assert_allclose(gradient[:3], self.to.T @ slope[:3], rtol=1e-12)
+        assert gradient[3] == slope[3]
+
+    def test_log_priors_by_name_add_up_to_the_density(self):
+        theta = np.array([[[0.4, -1.2, 0.8, -0.3]]])
+        stack = self.stack(self.to)
+        parts = stack.log_prior(theta)
+        total = sum(float(v[0, 0]) for v in parts.values())
+        assert total + theta[0, 0, 3] == pytest.approx(stack.value_and_gradient(theta[0, 0])[0])
+
+    def test_a_users_prior_is_of_the_coefficient_as_named(self):
+        names = ("a", "b", "a:b")
+        basis = pr.centred_basis(self.to, names, {"treat": pr.Normal()}, {"treat": ("b",)})
+        np.testing.assert_array_equal(basis[1], [0.0, 1.0, 0.0])
+        np.testing.assert_array_equal(basis[[0, 2]], self.to[[0, 2]])
+        assert pr.centred_basis(np.eye(3), names, None, {}) is None
+
+    def test_described_as_what_they_are(self):
+        words = self.stack(self.to).describe()
+        assert "at their means" in words["a"] and "at their means" not in words["a:b"]

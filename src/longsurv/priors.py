@@ -55,19 +55,33 @@ def _stack(
     logged: np.ndarray,
     eta: float,
     blocks: np.ndarray,
+    basis: np.ndarray,
 ) -> tuple[float, np.ndarray]:
-    """Sum of log priors and log Jacobians at unconstrained theta, with its gradient."""
+    """Sum of log priors and log Jacobians at unconstrained theta, with its gradient.
+
+    The first k scalars are seen through `basis`, shape (k, k): their priors are of basis @ theta.
+    """
     value = 0.0
     gradient = np.zeros(theta.shape[0])
     m = codes.shape[0]
+    k = basis.shape[0]
     for j in range(m):
-        x = math.exp(theta[j]) if logged[j] else theta[j]
+        x = 0.0
+        if j < k:
+            for i in range(k):
+                x += basis[j, i] * theta[i]
+        else:
+            x = math.exp(theta[j]) if logged[j] else theta[j]
         v, g = scalar_log_density(codes[j], constants[j, 0], constants[j, 1], constants[j, 2], x)
         if logged[j]:
             v += theta[j]
             g = g * x + 1.0
         value += v
-        gradient[j] = g
+        if j < k:
+            for i in range(k):
+                gradient[i] += basis[j, i] * g
+        else:
+            gradient[j] = g
     k = m
     for q in blocks:
         for i in range(1, q):
@@ -100,6 +114,10 @@ class PriorStack:
         Dimension of the largest correlation matrix (0 for none).
     blocks : tuple of int
         Dimensions of all correlation matrices, in the order of theta; by default the one of `size`.
+    basis : ndarray, shape (k, k), optional
+        The priors of the first k parameters, coefficients on the whole line, are of
+        basis @ theta[:k], not of those elements themselves: default priors are of coefficients of
+        variables centred before their products are formed (see `centred_basis`). By default k = 0.
     """
 
     names: tuple[str, ...]
@@ -107,8 +125,11 @@ class PriorStack:
     correlation: LKJ | None = None
     size: int = 0
     blocks: tuple[int, ...] = ()
+    basis: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        basis = np.empty((0, 0)) if self.basis is None else np.ascontiguousarray(self.basis, float)
+        object.__setattr__(self, "_basis", basis)
         if not self.blocks:
             object.__setattr__(self, "blocks", (self.size,))
         object.__setattr__(self, "_blocks", np.array(self.blocks, dtype=np.int64))
@@ -121,7 +142,23 @@ class PriorStack:
 
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """Log prior density of the unconstrained vector theta, shape (d,), and its gradient."""
-        return _stack(theta, self._codes, self._constants, self._logged, self._eta, self._blocks)  # type: ignore[attr-defined]
+        return _stack(
+            theta,
+            self._codes,
+            self._constants,
+            self._logged,
+            self._eta,
+            self._blocks,
+            self._basis,  # type: ignore[attr-defined]
+        )
+
+    def coordinates(self, theta: np.ndarray) -> np.ndarray:
+        """What the scalar priors are of, on its natural scale, from theta of shape (..., d)."""
+        values = self.constrain(theta)
+        k = len(self._basis)  # type: ignore[attr-defined]
+        if k == 0:
+            return values
+        return np.concatenate([values[..., :k] @ self._basis.T, values[..., k:]], axis=-1)  # type: ignore[attr-defined]
 
     @property
     def deviations(self) -> dict[int, float]:
@@ -142,7 +179,7 @@ class PriorStack:
 
         theta has shape (chains, draws, d); each array has shape (chains, draws).
         """
-        values = self.constrain(theta)
+        values = self.coordinates(theta)
         out = {
             name: log_densities(p, values[..., j])
             for j, (name, p) in enumerate(zip(self.names, self.priors, strict=True))
@@ -159,6 +196,9 @@ class PriorStack:
     def describe(self) -> dict[str, str]:
         """Each prior in words, by parameter name."""
         out = {name: str(p) for name, p in zip(self.names, self.priors, strict=True)}
+        for j, row in enumerate(self._basis):  # type: ignore[attr-defined]
+            if np.count_nonzero(row) > 1:
+                out[self.names[j]] += " with the other variables at their means"
         if self.correlation is not None and self.size > 1:
             out["correlation"] = str(self.correlation)
         return out
@@ -221,6 +261,40 @@ def covariate_scale(X: np.ndarray) -> np.ndarray:
     indicator = ((X == 0) | (X == 1)).all(axis=0)
     sd = X.std(axis=0, ddof=1) if len(X) > 1 else np.ones(X.shape[1])
     return np.where(indicator | (sd == 0), 1.0, sd)
+
+
+def centred_basis(
+    to: np.ndarray,
+    names: Sequence[str],
+    given: Mapping[str, Prior] | None,
+    aliases: Mapping[str, Sequence[str]],
+) -> np.ndarray | None:
+    """The coordinates in which the coefficients' priors are stated, for `PriorStack.basis`.
+
+    Default priors are of the coefficients of variables centred before their products are formed; a
+    prior that the user gives is of the coefficient as named, in the user's coordinates.
+
+    Parameters
+    ----------
+    to : ndarray, shape (p, p)
+        Coefficients in centred variables from those of the formula (`CentredDesign.to`).
+    names : sequence of str
+        The p coefficients.
+    given, aliases
+        As for `choose`.
+
+    Returns
+    -------
+    ndarray, shape (p, p), or None
+        None where it would be the identity.
+    """
+    basis = to.copy()
+    for key in given or {}:
+        for target in (key,) if key in names else tuple(aliases.get(key, ())):
+            if target in names:
+                j = list(names).index(target)
+                basis[j] = np.eye(len(names))[j]
+    return None if np.array_equal(basis, np.eye(len(names))) else basis
 
 
 def choose(

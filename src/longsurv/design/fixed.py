@@ -131,7 +131,7 @@ def response(left: str, data: pd.DataFrame) -> np.ndarray:
     if left in used and left.isidentifier() and used[left].dtype.kind in "fiu":
         found, names = used[left].to_numpy(dtype=float)[:, None], [left]
     else:
-        matrix = _evaluated(f"0 + {left}", used)
+        matrix = evaluated(f"0 + {left}", used)
         found, names = matrix.to_numpy(dtype=float), [str(name) for name in matrix.columns]
     if len(names) != 1:
         columns = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
@@ -163,12 +163,12 @@ def _columns(right: str, data: pd.DataFrame, intercept: bool) -> tuple[np.ndarra
             terms = terms[1:]
         values = products(terms, data)
         if len(data) and _finite_columns(values).all():
-            recipe = _evaluated(right, data.iloc[:1]).model_spec
+            recipe = evaluated(right, data.iloc[:1]).model_spec
             return values, np.ones(len(data), dtype=bool), recipe
     complete, used = _complete(formula, data)
     if not complete.any():
         raise DataError(f"no row of the data has all of the values that '{right}' needs")
-    matrix = _evaluated(right, used)
+    matrix = evaluated(right, used)
     names, recipe = [str(name) for name in matrix.columns], matrix.model_spec
     first = 1 if not intercept and names[:1] == ["Intercept"] else 0
     values = np.ascontiguousarray(matrix.to_numpy(dtype=float)[:, first:])
@@ -230,7 +230,7 @@ def _readable(formula: Any, data: pd.DataFrame) -> pd.DataFrame:
     return data[used].astype(dict.fromkeys(strings, object)) if strings else data
 
 
-def _evaluated(right: str, data: pd.DataFrame) -> Any:
+def evaluated(right: str, data: pd.DataFrame) -> Any:
     """The model matrix of a right-hand side, a data frame, with its recipe as `model_spec`."""
     from formulaic.errors import FormulaicError
 

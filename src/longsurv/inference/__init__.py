@@ -2,16 +2,20 @@
 
 from longsurv.inference.curvature import Whitening, hessian, whiten
 from longsurv.inference.density import added
+from longsurv.inference.identify import Flat, Identified, identify
 from longsurv.inference.maximise import Optimum, maximise
 from longsurv.inference.posterior import sample_posterior
 from longsurv.inference.sample import Draws, sample
 
 __all__ = [
     "Draws",
+    "Flat",
+    "Identified",
     "Optimum",
     "Whitening",
     "added",
     "hessian",
+    "identify",
     "maximise",
     "sample",
     "sample_posterior",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from longsurv.inference import Draws
@@ -28,3 +29,11 @@ def sampling_flags(draws: Draws) -> tuple[str, ...]:
     if not draws.whitening.regularised:
         return ()
     return ("The curvature at the posterior mode was not positive definite and was regularised.",)
+
+
+def undetermined_flag(names: Sequence[str], why: str) -> tuple[str, ...]:
+    """That the data do not determine some coefficients, and why; nothing where there are none."""
+    if not names:
+        return ()
+    listed = ", ".join(names)
+    return (f"Not determined by the data: {listed}. {why} There is no estimate of it.",)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from longsurv.errors import LongsurvError
+from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Optimum
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
-from longsurv.results.reference import Reference, t_p_value, t_quantile
+from longsurv.results.reference import Reference, estimable, t_p_value, t_quantile
 
 if TYPE_CHECKING:
     from longsurv.diagnostics import Verdict
@@ -31,6 +31,8 @@ class Estimate:
     names : tuple of str
         Coefficients.
     coefficients : ndarray, shape (p,)
+        Where the climb ended, also along directions the data do not determine; `params` and `tidy`
+        have NaN there.
     reference : Reference
         Covariance and reference distribution of the coefficients.
     llf : float
@@ -61,19 +63,30 @@ class Estimate:
 
     @property
     def params(self) -> pd.Series:
-        """Coefficients by name."""
-        return pd.Series(self.coefficients, index=list(self.names), name="estimate")
+        """Coefficients by name; NaN where the data do not determine one."""
+        values = np.where(self._determined, self.coefficients, np.nan)
+        return pd.Series(values, index=list(self.names), name="estimate")
+
+    @property
+    def _determined(self) -> np.ndarray:
+        return estimable(self.reference, np.eye(len(self.names)))
+
+    @property
+    def undetermined(self) -> tuple[str, ...]:
+        """Coefficients that the data do not determine: they have no estimate."""
+        return tuple(n for n, known in zip(self.names, self._determined, strict=True) if not known)
 
     @property
     def bse(self) -> pd.Series:
-        """Standard errors by name."""
-        return pd.Series(
-            np.sqrt(np.diag(self.reference.cov)), index=list(self.names), name="std_error"
-        )
+        """Standard errors by name; NaN where the data do not determine a coefficient."""
+        values = np.where(self._determined, np.sqrt(np.diag(self.reference.cov)), np.nan)
+        return pd.Series(values, index=list(self.names), name="std_error")
 
     def cov_params(self) -> pd.DataFrame:
-        """Covariance of the coefficients, shape (p, p)."""
-        return pd.DataFrame(self.reference.cov, index=list(self.names), columns=list(self.names))
+        """Covariance of the coefficients, shape (p, p); NaN where one is not determined."""
+        known = self._determined
+        cov = np.where(np.outer(known, known), self.reference.cov, np.nan)
+        return pd.DataFrame(cov, index=list(self.names), columns=list(self.names))
 
     def conf_int(self, level: float = 0.95) -> pd.DataFrame:
         """Wald intervals of the coefficients: columns conf_low, conf_high."""
@@ -143,6 +156,16 @@ class Estimate:
         from scipy.stats import chi2, f
 
         L, labels = contrast_matrix(of, self.names)
+        if not estimable(self.reference, L).all():
+            lost = [
+                n
+                for n, known in zip(labels, estimable(self.reference, L), strict=True)
+                if not known
+            ]
+            raise EstimationError(
+                f"the data do not determine {', '.join(lost)}, so there is nothing to test; "
+                "fit.flags says why"
+            )
         statistic, df_num, df_den = self.reference.f_test(self.coefficients, L)
         if np.isinf(df_den):
             p = float(chi2.sf(statistic * df_num, df_num))
@@ -154,11 +177,16 @@ class Estimate:
         )
 
     def _rows(self, L: np.ndarray, labels: list[str], level: float) -> pd.DataFrame:
-        estimate = L @ self.coefficients
-        std_error = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", L, self.reference.cov, L), 0.0))
+        known = estimable(self.reference, L)
+        estimate = np.where(known, L @ self.coefficients, np.nan)
+        variance = np.einsum("ij,jk,ik->i", L, self.reference.cov, L)
+        std_error = np.where(known, np.sqrt(np.maximum(variance, 0.0)), np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
             statistic = np.where(std_error > 0, estimate / std_error, np.nan)
-        df = np.array([self.reference.df(row) for row in L], dtype=float)
+        df = np.array(
+            [self.reference.df(row) if k else np.nan for row, k in zip(L, known, strict=True)],
+            dtype=float,
+        )
         width = np.array([t_quantile(level, d) for d in df]) * std_error
         p = [t_p_value(s, d) for s, d in zip(statistic, df, strict=True)]
         columns = [

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
+from longsurv.inference import Flat
+
 
 class Reference(Protocol):
     """How uncertain the coefficients are, and against which distribution a statistic is held."""
@@ -19,6 +21,12 @@ class Reference(Protocol):
     @property
     def cov(self) -> np.ndarray:
         """Covariance of the coefficients, shape (p, p)."""
+        ...
+
+    @property
+    def flat(self) -> Flat | None:
+        """Directions of the coefficients that the data do not determine; None where there are
+        none. Combinations that move along one have no estimate."""
         ...
 
     def df(self, row: np.ndarray) -> float:
@@ -37,10 +45,13 @@ class NormalReference:
     Attributes
     ----------
     cov : ndarray, shape (p, p)
+    method : str
+    flat : Flat, optional
     """
 
     cov: np.ndarray
     method: str = "normal"
+    flat: Flat | None = None
 
     def df(self, row: np.ndarray) -> float:
         """Infinite."""
@@ -49,6 +60,13 @@ class NormalReference:
     def f_test(self, params: np.ndarray, L: np.ndarray) -> tuple[float, float, float]:
         """Wald chi-squared divided by its degrees of freedom, on infinite denominator df."""
         return wald_f(params, self.cov, L), float(np.linalg.matrix_rank(L)), np.inf
+
+
+def estimable(reference: Reference, L: np.ndarray) -> np.ndarray:
+    """Which combinations, rows of L with shape (m, p), the data determine, shape (m,) of bool."""
+    if reference.flat is None:
+        return np.ones(len(L), dtype=bool)
+    return reference.flat.estimable(L)
 
 
 def wald_f(params: np.ndarray, cov: np.ndarray, L: np.ndarray) -> float:

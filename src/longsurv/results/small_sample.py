@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from longsurv.inference import Flat
 from longsurv.likelihood.lmm_curvature import VarianceCurvature
 from longsurv.results.reference import wald_f
 
@@ -34,6 +35,7 @@ class KenwardRoger:
     sensitivity: np.ndarray
     W: np.ndarray
     method: str = "Kenward-Roger"
+    flat: Flat | None = None
 
     def df(self, row: np.ndarray) -> float:
         """Denominator degrees of freedom of one combination, weights of shape (p,)."""
@@ -85,6 +87,7 @@ class Satterthwaite:
     sensitivity: np.ndarray
     W: np.ndarray
     method: str = "Satterthwaite"
+    flat: Flat | None = None
 
     def df(self, row: np.ndarray) -> float:
         """Denominator degrees of freedom of one combination, weights of shape (p,)."""

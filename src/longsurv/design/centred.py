@@ -1,0 +1,214 @@
+"""A design in variables centred before their products are formed.
+
+`y ~ year * drug` with calendar years has the effect of drug in the year 0 as a coefficient, and no
+default can say anything sensible of that. With every variable centred at its mean first, a
+coefficient is the effect where the other variables are at their means, which does not depend on the
+origin of time, on the unit of a covariate or on whether a treatment was coded 0/1 or 1/2. The two
+designs span the same space, so their coefficients are one linear map apart, and that map is exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.design.fixed import FixedDesign, evaluated
+from longsurv.errors import FormulaError
+
+SPAN = 1e-7
+"""Share of a column that may be left outside the centred columns' span, for rounding."""
+NOTHING = 1e-12
+"""Elements of the map that move a column by no more than this share of it are rounding."""
+
+
+@dataclass(frozen=True)
+class CentredDesign:
+    """The columns of a design in centred variables.
+
+    Attributes
+    ----------
+    X : ndarray, shape (n, p)
+        In the order of the design's own columns, which are X @ to (up to a constant where the
+        intercept was left out).
+    to : ndarray, shape (p, p)
+        The coefficients of X are `to` @ beta, beta those of the design.
+    sd : ndarray, shape (p,)
+        Weighted standard deviation of each column; 0 of a constant.
+    unit : ndarray, shape (p,)
+        What counts as one unit of each column: of a variable that takes two values their distance,
+        of others the standard deviation, and of a product the product of its factors' units.
+    """
+
+    X: np.ndarray
+    to: np.ndarray
+    sd: np.ndarray
+    unit: np.ndarray
+
+
+def unit_weights(group: np.ndarray) -> np.ndarray:
+    """Weights that let every group count once, shape (n,), from the group of each row."""
+    return 1.0 / np.bincount(group)[group]
+
+
+def centred(
+    design: FixedDesign,
+    data: pd.DataFrame,
+    weights: np.ndarray | None = None,
+    *,
+    intercept: bool = True,
+) -> CentredDesign:
+    """The design with its variables centred before their products are formed.
+
+    A variable is centred where the columns still span what they did: the factors of a product only
+    beside the terms that centring them adds to, and the variable inside an expression such as
+    ``I(year**2)`` only if the formula is closed under a shift of it. What can't be is left alone.
+
+    Parameters
+    ----------
+    design : FixedDesign
+    data : DataFrame
+        The rows of design.X.
+    weights : ndarray, shape (n,), optional
+        Of the rows in the means; see `unit_weights`.
+    intercept : bool
+        As `fixed_design` was told: False if the intercept has no column.
+
+    Returns
+    -------
+    CentredDesign
+    """
+    w = np.ones(len(data)) if weights is None else np.asarray(weights, dtype=float)
+    w = w / w.sum()
+
+    def attempt(frame: pd.DataFrame) -> CentredDesign | None:
+        columns = _centred_columns(design, frame, w, intercept)
+        to = None if columns is None else _map(columns[0], design.X, w, intercept)
+        if columns is None or to is None:
+            return None
+        return CentredDesign(columns[0], to, _sd(columns[0], w), columns[1])
+
+    inside = {
+        v: x - w @ x
+        for v in _inside_expressions(design, data)
+        if np.isfinite(x := data[v].to_numpy(dtype=float)).all()
+    }
+    closed = {v: x for v, x in inside.items() if attempt(data.assign(**{v: x})) is not None}
+    for frame in (data.assign(**closed), data) if closed else (data,):
+        found = attempt(frame)
+        if found is not None:
+            return found
+    # Not even the columns as they are: only the intercept can be moved.
+    sd = _sd(design.X, w)
+    ones = np.flatnonzero(sd == 0.0) if intercept else np.empty(0, dtype=int)
+    mean = np.where(sd > 0.0, w @ design.X, 0.0) if len(ones) or not intercept else 0.0
+    X, to = design.X - mean, np.eye(design.X.shape[1])
+    if len(ones):
+        to[ones[0]] += mean / design.X[0, ones[0]]
+    return CentredDesign(X, to, sd, np.where(sd > 0.0, sd, 1.0))
+
+
+def _sd(X: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Weighted standard deviations of columns; exactly 0 for a constant."""
+    sd = np.sqrt(w @ (X - w @ X) ** 2)
+    return np.where(np.ptp(X, axis=0) > NOTHING * np.abs(X).max(axis=0), sd, 0.0)
+
+
+def _inside_expressions(design: FixedDesign, data: pd.DataFrame) -> list[str]:
+    """Numeric variables that the formula has inside an expression."""
+    inside = set()
+    for term in design.recipe.terms:
+        for factor in term.factors:
+            if factor.eval_method.value == "python":
+                inside |= {str(v) for v in design.recipe.factor_variables[factor] if v in data}
+    return [v for v in sorted(inside) if _is_numeric(data[v])]
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
+def _centred_columns(
+    design: FixedDesign, data: pd.DataFrame, w: np.ndarray, intercept: bool
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The columns of the design from centred factors, and their units; None where a factor cannot
+    be evaluated."""
+    recipe = design.recipe
+    terms = {frozenset(map(str, term.factors)) - {"1"} for term in recipe.terms}
+    if not intercept:
+        terms.add(frozenset())
+    factors = {str(f): f for term in recipe.terms for f in term.factors if str(f) != "1"}
+    try:
+        columns = {name: _factor(name, data) for name in factors}
+    except FormulaError:
+        return None
+    X, unit = np.empty(design.X.shape), np.ones(design.X.shape[1])
+    place = {name: j for j, name in enumerate(design.names)}
+    for structure in recipe.structure:
+        names = [str(f) for f in structure.term.factors if str(f) != "1"]
+        moved = _movable(frozenset(names), terms)
+        for choice in product(*(columns[name].items() for name in names)):
+            j = place.get(":".join(column for column, _ in choice) or "Intercept")
+            if j is None:
+                continue
+            X[:, j] = 1.0
+            for name, (_, values) in zip(names, choice, strict=True):
+                if not np.isfinite(values).all():
+                    return None
+                X[:, j] *= values - w @ values if name in moved else values
+                unit[j] *= _unit(values, w)
+            del place[design.names[j]]
+    return (X, unit) if not place else None
+
+
+def _movable(term: frozenset[str], terms: set[frozenset[str]]) -> frozenset[str]:
+    """Factors of a term that may be centred: all that centring adds to has to be in the model."""
+    moved = frozenset(f for f in term if term - {f} in terms)
+    subsets = (frozenset(s) for k in range(2, len(moved) + 1) for s in combinations(moved, k))
+    return moved if all(term - s in terms for s in subsets) else frozenset()
+
+
+def _factor(name: str, data: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The columns of one factor by name, those of both codings of a category."""
+    out: dict[str, np.ndarray] = {}
+    for right in (f"1 + {name}", f"0 + {name}"):
+        matrix = evaluated(right, data)
+        for column in map(str, matrix.columns):
+            if column != "Intercept":
+                out.setdefault(column, matrix[column].to_numpy(dtype=float))
+    return out
+
+
+def _unit(values: np.ndarray, w: np.ndarray) -> float:
+    low, high = values.min(), values.max()
+    if high == low:
+        return 1.0
+    if ((values == low) | (values == high)).all():
+        return float(high - low)
+    return float(np.sqrt(w @ (values - w @ values) ** 2))
+
+
+def _map(X: np.ndarray, target: np.ndarray, w: np.ndarray, intercept: bool) -> np.ndarray | None:
+    """`to` with target = X @ to, up to a constant without intercept; None if it does not exist."""
+    p = X.shape[1]
+    columns: Any = X if intercept else np.column_stack([X, np.ones(len(X))])
+    size = np.sqrt(np.mean(columns**2, axis=0))
+    if p == 0 or not (size > 0.0).all():
+        return np.eye(p) if p == 0 else None
+    q, r = np.linalg.qr(columns / size)
+    if np.abs(np.diag(r)).min() < 1e-10 * np.abs(np.diag(r)).max():
+        return None
+    found = np.linalg.solve(r, q.T @ target)
+    left = target - (columns / size) @ found
+    # Against the spread of a column: what a shift of a far origin leaves is rounding of its size.
+    spread = _sd(target, w)
+    spread = np.where(spread > 0.0, spread, np.abs(target).max(axis=0))
+    if (np.sqrt(np.mean(left**2, axis=0)) > SPAN * spread).any():
+        return None
+    found[np.abs(found) < NOTHING * np.sqrt(np.mean(target**2, axis=0))] = 0.0
+    to = (found / size[:, None])[:p]
+    one = np.isclose(to, 1.0, rtol=1e-9, atol=0.0) & (np.eye(p) > 0)
+    return np.where(one, 1.0, to)
