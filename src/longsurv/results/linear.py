@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.errors import EstimationError
-from longsurv.inference import Optimum
+from longsurv.inference import Flat, Optimum
 from longsurv.priors import Prior
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.estimate import TIDY, Estimate, check_level
@@ -31,6 +31,7 @@ class StudentReference:
     cov: np.ndarray
     residual_df: float
     method: str = "exact"
+    flat: Flat | None = None
 
     def df(self, row: np.ndarray) -> float:
         """The residual degrees of freedom."""
