@@ -42,6 +42,7 @@ ALLOWED: dict[str, set[str] | None] = {
     "report": None,
     "study": None,
     "cli": None,
+    "console": set(),
     "__init__": None,
 }
 ARRAYS_ONLY = {"likelihood", "inference"}

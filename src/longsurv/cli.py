@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from longsurv.console import drop_output, report_fault, survive_narrow_consoles
 from longsurv.errors import DataError, LongsurvError
 
 if TYPE_CHECKING:
@@ -59,14 +60,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser().parse_args(argv)
     except SystemExit as stop:  # argparse ends the process; callers of main want a number
         return stop.code if isinstance(stop.code, int) else BAD_USAGE
+    survive_narrow_consoles()
     try:
-        return arguments.run(arguments)
+        code = arguments.run(arguments)
+        sys.stdout.flush()
+        return code
     except LongsurvError as error:
         print(f"longsurv: {error}", file=sys.stderr)
+    except BrokenPipeError:  # whoever read the output has gone, as `head` does
+        drop_output()
+        return DONE
     except KeyboardInterrupt:
         start = "\n" if sys.stderr.isatty() else ""
         print(f"{start}longsurv: interrupted; {_how_to_resume(arguments)}", file=sys.stderr)
         return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last place that can turn it into words
+        report_fault(error)
     return BAD_DATA
 
 
@@ -348,6 +357,8 @@ def _run(study: Study, target: Path, store: FitStore, arguments: argparse.Namesp
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    from longsurv.cohort.covariates import covariate_kinds
+    from longsurv.report.figures.svg import printable
     from longsurv.study import Study
 
     study = Study.from_toml(arguments.study)
@@ -361,6 +372,9 @@ def _check(arguments: argparse.Namespace) -> int:
             removed = f", {row['removed']:,} removed" if row["removed"] else ""
             reason = f" ({row['reason']})" if row["reason"] else ""
             print(f"  {row['kept']:>9,}  {row['step']}{removed}{reason}")
+    print("\nCovariates, as they were read")
+    for name, kind in covariate_kinds(study.cohort).items():
+        print(f"  {printable(name)}: {printable(kind)}")
     print(f"\nModels\n  each marker:  {study.trajectory_formula}")
     print(f"  mortality:    {study.mortality_formula}")
     return DONE

@@ -297,6 +297,13 @@ def _check_markers(
     listed = list(markers.values() if isinstance(markers, Mapping) else markers)
     names = [marker.name for marker in listed]
     problems = [f"marker {show(n)} is described twice" for n in set(names) if names.count(n) > 1]
+    labels = [marker.label for marker in listed]
+    problems += [
+        f"markers {' and '.join(show(m.name) for m in listed if m.label == label)} have one label, "
+        f"{show(label)}: tables and figures could not tell them apart; rename one"
+        for label in dict.fromkeys(labels)
+        if labels.count(label) > 1 and len({m.name for m in listed if m.label == label}) > 1
+    ]
     problems += [
         f"marker {show(n)} has the name of the patient or time column; rename one"
         for n in names
@@ -314,7 +321,12 @@ def _check(
     problems, people, values = Problems(), Ledger("patients"), Ledger("measurements")
     checked = check_patients(patients, schema, problems, people)
     readings = None
-    if measurements is not None:
+    if measurements is not None and not markers:
+        problems.add(
+            f"{measurements.name}: no marker is described; describe at least one (in a study file "
+            "[markers.crp], say), or leave the measurement table out"
+        )
+    elif measurements is not None:
         readings = check_measurements(
             measurements, schema, markers, checked, patients.name, problems, values
         )

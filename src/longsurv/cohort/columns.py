@@ -12,7 +12,11 @@ import pandas as pd
 
 CENSORED = np.array(["none", "left", "right"], dtype=object)  # by code; see Numbers.censored
 _NAN = float("nan")
+SMALLEST, LARGEST = 1e-100, 1e100
+"""Sizes of numbers whose squares can still be computed with."""
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")  # "007" is a name, not a number
+_FAR = re.compile(r"[eE][+-]?[0-9]{4}")  # an exponent no number has, and which pandas crashes on
+_DECIMAL_COMMA = re.compile(r"\s*(?:<=|>=|<|>|≤|≥)?\s*[+-]?\d+,\d+(?:[eE][+-]?\d+)?\s*")
 _NUMBER = re.compile(r"(<=|>=|<|>|≤|≥)?\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)")
 
 
@@ -42,7 +46,7 @@ def parse_number(text: object) -> tuple[float, int] | None:
     Full-width digits and signs, as East Asian laboratory systems export them, are accepted.
     """
     match = _NUMBER.fullmatch(unicodedata.normalize("NFKC", str(text)).strip())
-    if match is None:
+    if match is None or _FAR.search(match[2]):
         return None
     sign = match[1] or ""
     return float(match[2]), 1 if sign in ("<", "<=", "≤") else 2 if sign else 0
@@ -56,7 +60,7 @@ def to_numbers(column: pd.Series) -> Numbers:
         return Numbers(values, np.zeros(n, np.int8), np.isnan(values), np.zeros(n, bool))
     codes, texts = pd.factorize(column.astype(object), use_na_sentinel=True)
     # One entry more than there are texts, so that code -1 (missing) reads the last.
-    value = np.append(pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce"), _NAN)
+    value = np.append(plain_numbers(pd.Series(texts, dtype=object)), _NAN)
     censored = np.zeros(len(value), dtype=np.int8)
     wrong, blank = np.zeros(len(value), dtype=bool), np.append(np.zeros(len(texts), bool), True)
     for k in np.flatnonzero(np.isnan(value[:-1])):
@@ -67,6 +71,36 @@ def to_numbers(column: pd.Series) -> Numbers:
             blank[k] = not str(texts[k]).strip()
             wrong[k] = not blank[k]
     return Numbers(value[codes], censored[codes], blank[codes], wrong[codes])
+
+
+def plain_numbers(column: pd.Series) -> np.ndarray:
+    """Numbers of a column of any values, NaN where a value is none, shape (rows,)."""
+    far = np.array([isinstance(v, str) and _FAR.search(v) is not None for v in column], dtype=bool)
+    return pd.to_numeric(column.mask(far), errors="coerce").to_numpy(dtype=float)
+
+
+def beyond_arithmetic(values: np.ndarray) -> np.ndarray:
+    """Which finite numbers are too large or too small to be squared, shape (rows,) of bool."""
+    size = np.abs(values)
+    return np.isfinite(size) & (size > 0) & ((size < SMALLEST) | (size > LARGEST))
+
+
+def with_point(column: pd.Series) -> pd.Series:
+    """A column whose decimal commas are points: numbers if all of it then are, else text."""
+    texts = [
+        v.replace(",", ".") if isinstance(v, str) and _DECIMAL_COMMA.fullmatch(v) else v
+        for v in column
+    ]
+    changed = pd.Series(texts, index=column.index, dtype=object)
+    numbers = plain_numbers(changed)
+    return changed if np.isnan(numbers[changed.notna()]).any() else changed.astype(float)
+
+
+def has_decimal_commas(column: pd.Series) -> np.ndarray:
+    """Which values are text such as "75,5", shape (rows,) of bool."""
+    return np.array(
+        [isinstance(v, str) and bool(_DECIMAL_COMMA.fullmatch(v)) for v in column], bool
+    )
 
 
 @dataclass(frozen=True)

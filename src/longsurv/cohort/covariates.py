@@ -71,6 +71,36 @@ def marker_covariates(cohort: Cohort, wanted: Mapping[str, str | float]) -> pd.D
     return pd.DataFrame(columns, index=people.index)
 
 
+def covariate_kinds(cohort: Cohort) -> dict[str, str]:
+    """How each covariate was read, in words: a number, or a category with its levels.
+
+    Parameters
+    ----------
+    cohort : Cohort
+
+    Returns
+    -------
+    dict of str to str
+    """
+    people = cohort.survival_data()
+    return {name: _kind(people[name]) for name in cohort.covariates}
+
+
+def _kind(column: pd.Series) -> str:
+    known = column.dropna()
+    gaps = (
+        f", {plural(len(column) - len(known), 'value')} missing" if len(known) < len(column) else ""
+    )
+    if known.empty:
+        return f"no value{gaps}"
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        low, high = float(known.min()), float(known.max())
+        return f"number, {low:g} to {high:g}{gaps}"
+    categories = isinstance(column.dtype, pd.CategoricalDtype)
+    levels = list(column.cat.categories) if categories else sorted(known.unique(), key=str)
+    return f"{plural(len(levels), 'level')}: {show_list(levels, _SHOWN)}{gaps}"
+
+
 def late_covariates(cohort: Cohort, formula: str, known: Collection[str] = ()) -> list[str]:
     """Find the covariates of a survival formula that hold a marker measured after entry.
 

@@ -10,7 +10,8 @@ from zipfile import BadZipFile
 
 import pandas as pd
 
-from longsurv.cohort.problems import Problems, Table, show, show_list, suggest
+from longsurv.cohort.columns import with_point
+from longsurv.cohort.problems import Problems, Table, shorten, show, show_list, suggest
 
 # "None" is not among them: it may well be the name of a treatment group.
 MISSING = ["", " ", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>", "#N/A", "."]
@@ -36,6 +37,8 @@ class Source:
         Of a text file, e.g. "cp932" for an export from a Japanese Windows system.
     missing : tuple of str
         Codes for a missing value besides the usual ones (an empty cell, NA, NaN, NULL and a dot).
+    decimal : {".", ","}
+        The decimal mark; with a comma, "75,5" and "<0,02" are numbers.
     """
 
     path: Path
@@ -44,6 +47,7 @@ class Source:
     separator: str | None = None
     encoding: str = "utf-8-sig"
     missing: tuple[str, ...] = ()
+    decimal: str = "."
 
 
 def read_table(source: Source, problems: Problems) -> Table | None:
@@ -52,7 +56,12 @@ def read_table(source: Source, problems: Problems) -> Table | None:
     Entirely empty rows of a CSV or Excel file are skipped; they count in the numbering.
     """
     path, kind = source.path, source.path.suffix.lower()
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except (OSError, ValueError) as error:  # a name too long, or with a character no name may have
+        problems.add(f"{shorten(str(path))}: no file can have this name ({error.args[-1]})")
+        return None
+    if not there:
         try:
             beside = [p.name for p in path.parent.iterdir() if p.is_file()]
         except OSError:
@@ -86,6 +95,13 @@ def read_table(source: Source, problems: Problems) -> Table | None:
         problems.add(f"{path.name}: the file cannot be read: {error}")
         return None
     frame.index = pd.RangeIndex(2, len(frame) + 2)  # row 1 of a spreadsheet is the header
+    if source.decimal == "," and kind not in PARQUET:
+        texts = [k for k, name in enumerate(frame.columns) if name != source.id]
+        columns = {k: frame.iloc[:, k] for k in range(frame.shape[1])}
+        for k in texts:
+            if columns[k].dtype == object:
+                columns[k] = with_point(columns[k])
+        frame = pd.DataFrame(columns, index=frame.index).set_axis(frame.columns, axis=1)
     frame = _name_columns(frame)
     if kind not in PARQUET:
         empty = frame.isna().all(axis=1)
@@ -121,6 +137,8 @@ def _read_csv(source: Source) -> pd.DataFrame:
             dtype={k: str for k, name in enumerate(names) if name == source.id},
             keep_default_na=False,
             na_values=[*MISSING, *source.missing],
+            # The other parsers lose the last digit, and end the process at an absurd exponent.
+            float_precision="round_trip",
         )
     # Given afterwards, so that a name used twice stays visible as such.
     return frame.set_axis(names, axis=1)

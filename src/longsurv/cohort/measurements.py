@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from longsurv.cohort.columns import CENSORED, to_ids, to_numbers
+from longsurv.cohort.columns import CENSORED, LARGEST, to_ids, to_numbers
 from longsurv.cohort.flow import Ledger
 from longsurv.cohort.patients import CheckedPatients
 from longsurv.cohort.problems import Problems, Table, show, show_list
@@ -136,8 +136,9 @@ def _apply_limits(
     below = (readings.value < limit) & (readings.censored == 0)
     value = np.where(below, limit, readings.value)
     censored = np.where(below, np.int8(1), readings.censored)
-    logs = np.append([m.transform == "log" for m in markers], False)[readings.marker]
-    wrong = logs & (value <= 0)
+    logs = np.array([*(m.transform == "log" for m in markers), False])[readings.marker]
+    # Before the limit is looked at: -1 for "not measured" is no value below detection.
+    wrong = logs & (readings.value <= 0)
     if wrong.any():
         names = {markers[k].name for k in readings.marker[wrong]}
         problems.rows(
@@ -145,11 +146,18 @@ def _apply_limits(
             sorted(names) if schema.wide else schema.value,
             readings.row[wrong],
             "not above 0 for a marker on the log scale",
-            "Correct it; or, if it stands for a value below detection, give the marker a "
-            f"lower_limit ({show_list(sorted(names))}).",
+            f"{_code_advice(readings.value[wrong])}A value below detection is written as "
+            f'"<" and the limit, such as "<0.02", or left at the limit with a lower_limit '
+            f"({show_list(sorted(names))}).",
             words=_describe(readings.select(wrong), markers),
         )
     return Readings(readings.row, readings.marker, value, censored)
+
+
+def _code_advice(values: np.ndarray) -> str:
+    """What to write if values that cannot be are a code for "not measured"."""
+    codes = sorted({f"{v:.10g}" for v in values})[:3]
+    return f"If it is a code for a missing value, set missing = [{show_list(codes)}]. "
 
 
 def _check_times(
@@ -174,7 +182,7 @@ def _check_times(
         "no measurement time",
         "Every measurement needs one.",
     )
-    usable = np.isfinite(numbers.values) & (numbers.values >= 0)
+    usable = (numbers.values >= 0) & (numbers.values <= LARGEST)
     problems.rows(
         table,
         schema.time,
@@ -261,7 +269,8 @@ def _has_reading(table: Table, readings: Readings) -> np.ndarray:
 def _note(readings: Readings, markers: Sequence[Marker], ledger: Ledger) -> None:
     """Count what stays but is known only to lie beyond a limit."""
     for code, words in ((1, "below a detection limit"), (2, "above a measuring range")):
-        counts = np.bincount(readings.marker[readings.censored == code], minlength=len(markers))
+        beyond = readings.marker[(readings.censored == code) & (readings.marker >= 0)]
+        counts = np.bincount(beyond, minlength=len(markers))
         said = [f"{m.name}: {c:,}" for m, c in zip(markers, counts, strict=True) if c]
         if said:
             ledger.note(words, f"{CENSORED[code]}-censored, kept: {', '.join(said)}")

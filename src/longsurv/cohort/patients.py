@@ -8,7 +8,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from longsurv.cohort.columns import Ids, encode, find_level, to_ids, to_numbers
+from longsurv.cohort.columns import (
+    LARGEST,
+    SMALLEST,
+    Ids,
+    beyond_arithmetic,
+    encode,
+    find_level,
+    has_decimal_commas,
+    to_ids,
+    to_numbers,
+)
 from longsurv.cohort.flow import Ledger
 from longsurv.cohort.problems import Problems, Table, plural, show, show_list, suggest
 from longsurv.cohort.schema import Schema
@@ -130,7 +140,7 @@ def _check_time(
         values=column,
     )
     with np.errstate(invalid="ignore"):
-        wrong = (numbers.values < 0) | np.isinf(numbers.values)
+        wrong = (numbers.values < 0) | (numbers.values > LARGEST)
     problems.rows(
         table,
         name,
@@ -313,10 +323,28 @@ def _check_covariates(table: Table, schema: Schema, problems: Problems) -> None:
                 "Expected a finite number, or nothing if unknown.",
                 values=column,
             )
+            problems.rows(
+                table,
+                name,
+                beyond_arithmetic(to_numbers(column).values),
+                "a number no measurement has",
+                f"Its size is outside {SMALLEST:g} to {LARGEST:g}; correct it.",
+                values=column,
+            )
         elif pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column):
             numbers = to_numbers(column)
-            bad = numbers.bad | (numbers.censored != 0)
-            if 2 * bad.sum() < np.count_nonzero(~numbers.missing):
+            commas = has_decimal_commas(column)
+            problems.rows(
+                table,
+                name,
+                commas,
+                "numbers with a decimal comma, which are text as they stand",
+                'Set decimal = "," beside the file; or name the column in categorical = [...] if '
+                "its values are labels.",
+                values=column,
+            )
+            bad = (numbers.bad | (numbers.censored != 0)) & ~commas
+            if 2 * bad.sum() < np.count_nonzero(~numbers.missing & ~commas):
                 problems.rows(
                     table,
                     name,

@@ -45,12 +45,20 @@ class Table:
 
 
 def show(value: object) -> str:
-    """Write a value as a person would: text in quotes, numbers plainly."""
+    """Write a value as a person would: text in quotes, numbers plainly, long ones cut short."""
     if isinstance(value, str):
-        return f'"{value}"'
+        return f'"{shorten(value)}"'
     if isinstance(value, (float, np.floating)):
         return f"{value:.10g}"
-    return str(value)
+    return shorten(str(value))
+
+
+def shorten(text: str, limit: int = 80) -> str:
+    """Cut a long text in its middle."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]} ... {text[-half:]} ({len(text):,} characters)"
 
 
 def show_list(values: Iterable[object], limit: int = 12) -> str:

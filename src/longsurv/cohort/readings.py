@@ -8,7 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from longsurv.cohort.columns import CENSORED, encode, find_level, to_numbers
+from longsurv.cohort.columns import (
+    CENSORED,
+    LARGEST,
+    SMALLEST,
+    beyond_arithmetic,
+    encode,
+    find_level,
+    has_decimal_commas,
+    to_numbers,
+)
 from longsurv.cohort.flow import Ledger
 from longsurv.cohort.problems import Problems, Table, show_list, suggest
 from longsurv.cohort.schema import Marker, Schema
@@ -149,9 +158,17 @@ def _refuse_text(
         name,
         wrong,
         "text in a column of numbers",
-        'Expected a number, "<" or ">" and a detection limit, or nothing if not measured.',
+        'Expected a number, "<" or ">" and a detection limit, or nothing if not measured.'
+        + _comma_advice(column, wrong),
         values=column,
     )
+
+
+def _comma_advice(column: pd.Series, wrong: np.ndarray) -> str:
+    """The key to set if the decimal mark is a comma."""
+    if not has_decimal_commas(column[wrong]).any():
+        return ""
+    return ' If a comma is the decimal mark, set decimal = ",".'
 
 
 def _refuse_infinite(
@@ -163,6 +180,14 @@ def _refuse_infinite(
         np.isinf(values),
         "infinite value",
         "Expected a finite number, or nothing if not measured.",
+        values=column,
+    )
+    problems.rows(
+        table,
+        name,
+        beyond_arithmetic(values),
+        "a number no measurement has",
+        f"Its size is outside {SMALLEST:g} to {LARGEST:g}; correct it.",
         values=column,
     )
 

@@ -240,6 +240,11 @@ class Schema:
                 f"reference {show(self.reference)} is not among the treatment levels "
                 f"{', '.join(map(show, self.levels))}"
             )
+        problems += [
+            f"a competing event cannot be called {show(label)}; give it a name of its own"
+            for label in self.competing
+            if not str(label).strip() or str(label).strip().lower() in ("event", "censored")
+        ]
         owner: dict[str, str] = {}
         for label, levels in self.statuses:
             for level in levels:
@@ -270,4 +275,9 @@ def as_levels(level: Level | tuple[Level, ...] | list[Level]) -> tuple[Level, ..
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        return False

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from longsurv.cohort.columns import plain_numbers
 from longsurv.errors import DataError
 
 type Component = str | pd.Series | np.ndarray | Sequence[float]
@@ -360,7 +361,7 @@ def _components(table: pd.DataFrame | None, **components: Component | None) -> p
 def _numbers(name: str, column: pd.Series, problems: list[str]) -> pd.Series:
     """The column as floats; what is not possible is added to the problems, row by row."""
     possible = _RANGES[name]
-    number = pd.to_numeric(column, errors="coerce").astype(float)
+    number = pd.Series(plain_numbers(column), index=column.index)
     bad = number.isna() & column.notna()
     bad |= (number < possible.low) | (number > possible.high) | np.isinf(number)
     if possible.whole:

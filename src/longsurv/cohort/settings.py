@@ -32,13 +32,18 @@ def _is_level(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Of a size that a float holds: TOML's whole numbers have no end."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return isinstance(value, float) or abs(value) < LARGEST
 
 
 def _is_list_of(value: object, test: type | tuple[type, ...]) -> bool:
     return isinstance(value, list) and all(isinstance(item, test) for item in value)
 
 
+LARGEST = 10**300
+SEEDS = 2**63
 _KINDS = {
     "text": lambda v: isinstance(v, str),
     "a single character": lambda v: isinstance(v, str) and len(v) == 1,
@@ -46,7 +51,10 @@ _KINDS = {
     "a number": _is_number,
     "a number or the name of a column": lambda v: _is_number(v) or isinstance(v, str),
     "a whole number, 1 or more": lambda v: _is_number(v) and isinstance(v, int) and v >= 1,
-    "a whole number, 0 or more": lambda v: _is_number(v) and isinstance(v, int) and v >= 0,
+    "a whole number, 0 to 9223372036854775807": lambda v: (
+        _is_number(v) and isinstance(v, int) and 0 <= v < SEEDS
+    ),
+    '"." or ","': lambda v: v in (".", ","),
     "a list of text": lambda v: _is_list_of(v, str),
     "a value or a list of values": lambda v: (
         _is_level(v) or (_is_list_of(v, (str, int, float, bool)) and len(v) > 0)
@@ -63,6 +71,7 @@ _FILE = {
     "separator": Key("a single character"),
     "encoding": _TEXT,
     "missing": Key("a list of text"),
+    "decimal": Key('"." or ","'),
 }
 
 TABLES: dict[str, dict[str, Key]] = {
@@ -112,7 +121,7 @@ TABLES: dict[str, dict[str, Key]] = {
     "sampling": {
         "draws": Key("a whole number, 1 or more"),
         "chains": Key("a whole number, 1 or more"),
-        "seed": Key("a whole number, 0 or more"),
+        "seed": Key("a whole number, 0 to 9223372036854775807"),
     },
 }
 MARKER_KEYS = {
@@ -255,7 +264,11 @@ def _load(path: Path) -> dict[str, Any]:
         raise DataError(f"{path} is a folder; name the study file in it") from None
     except UnicodeDecodeError:
         raise DataError(f"{path.name}: a study file must be UTF-8 text") from None
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise DataError(f"{path.name}: not a study file: brackets are nested too deep") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:  # TOML's own, and Python's of a whole number without end
         raise DataError(f"{path.name}: not valid TOML: {error}") from None
 
 
@@ -363,7 +376,9 @@ def _read_schema(
 
 
 def _source(folder: Path, table: Mapping[str, Any], id_column: str) -> Source:
-    options = {key: table[key] for key in ("sheet", "separator", "encoding") if key in table}
+    options = {
+        key: table[key] for key in ("sheet", "separator", "encoding", "decimal") if key in table
+    }
     missing = tuple(table.get("missing", ()))
     return Source(folder / table["file"], id_column, missing=missing, **options)
 

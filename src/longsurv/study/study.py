@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 
 from longsurv.cohort import Cohort
-from longsurv.cohort.covariates import late_covariates
 from longsurv.cohort.settings import ModelSettings, SamplingSettings, read_study
-from longsurv.errors import DataError, FormulaError, LongsurvError
+from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.changes import Change
 from longsurv.store import FitStore
 from longsurv.study.bench import Bench
+from longsurv.study.formulas import covariate_problems, formula_problems
 from longsurv.study.progress import Progress
 from longsurv.study.results import StudyResults
 from longsurv.study.stages import STAGES, Stage
@@ -109,22 +109,8 @@ class Study:
         ]
 
     def formula_problems(self) -> list[str]:
-        """What is wrong with the two formulas, held against the data but without fitting."""
-        from longsurv.models import LMM, CoxPH
-
-        late = late_covariates(self.cohort, self.models.mortality)
-        if late:
-            return late
-        specs: list[Any] = [CoxPH(self.mortality_formula, data=self.cohort.survival_data())]
-        for name in list(self.cohort.endpoints)[:1]:  # the formula is the same for all
-            specs.append(LMM(self.trajectory_formula, data=self.marker_data(name)))
-        found = []
-        for spec in specs:
-            try:
-                _ = spec.design
-            except FormulaError as error:
-                found.append(str(error))
-        return found
+        """What is wrong with the formulas, held against the data but without fitting."""
+        return formula_problems(self)
 
     def run(
         self,
@@ -155,14 +141,14 @@ class Study:
         Raises
         ------
         DataError
-            If the mortality formula has a marker measured after patients entered; the message
-            says what to do instead.
+            If a formula has the outcome, or the mortality formula a marker measured after patients
+            entered, as a covariate; the message says what to do instead.
         """
         from longsurv.report.provenance import data_hash, software_versions
 
-        late = late_covariates(self.cohort, self.models.mortality)
-        if late:
-            raise DataError(late)
+        problems = covariate_problems(self)
+        if problems:
+            raise DataError(problems)
 
         began = time.perf_counter()
         study = self.quickened() if quick else self

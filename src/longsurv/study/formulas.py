@@ -1,0 +1,117 @@
+"""What is wrong with a study's formulas, known before anything is fitted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from longsurv.cohort.covariates import late_covariates
+from longsurv.cohort.problems import show, show_list
+from longsurv.errors import FormulaError
+
+if TYPE_CHECKING:
+    from longsurv.study.study import Study
+
+OUTCOME = ("entry", "exit", "event", "status")
+"""Columns that `Cohort.survival_data` makes of the outcome."""
+
+
+def covariate_problems(study: Study) -> list[str]:
+    """Covariates that hold the outcome, or what was measured after a patient's entry."""
+    models = study.models
+    problems = late_covariates(study.cohort, models.mortality)
+    schema = study.cohort.schema
+    own = {*OUTCOME, *schema.outcome_columns}
+    for key, formula in (
+        ("mortality", models.mortality),
+        ("trajectory", models.trajectory),
+        ("joint_trajectory", models.joint_trajectory if models.joint else ""),
+    ):
+        known = study.cohort.covariates
+        found = [name for name in named_in(formula, own) if name not in known]
+        if found:
+            problems.append(
+                f"[models] {key} = {show(formula)} has {show_list(found)} as a covariate, which is "
+                "the outcome itself: what happens later cannot explain it. Leave it out"
+            )
+    return problems
+
+
+def formula_problems(study: Study) -> list[str]:
+    """Everything wrong with the formulas, held against the data but without fitting."""
+    problems = covariate_problems(study)
+    if problems:
+        return problems
+    models, schema = study.models, study.cohort.schema
+    given = [("mortality", models.mortality), ("trajectory", models.trajectory)]
+    given += [("joint_trajectory", models.joint_trajectory)] * bool(models.joint)
+    for key, formula in given:
+        if not named_in(formula, [schema.treatment]):
+            problems.append(
+                f"[models] {key} = {show(formula)} does not have the treatment, "
+                f"{show(schema.treatment)}: there would be no difference between the groups to "
+                "estimate. Add it"
+            )
+    if study.change_variable == "phase" and len(schema.phases) < 2:
+        problems.append(
+            f"[models] trajectory = {show(models.trajectory)} compares phases, and the study has "
+            f"{len(schema.phases) or 'none'}: describe two or more in [phases], or use the "
+            f"measurement time, {show(schema.time)}"
+        )
+    if models.joint and named_in(models.joint_trajectory, ["phase"]):
+        problems.append(
+            f"[models] joint_trajectory = {show(models.joint_trajectory)} has phase: the hazard "
+            f"depends on the curve between measurements, so use the time, {show(schema.time)}"
+        )
+    problems += _nothing_seen(study)
+    return [*_unreadable(study), *problems]
+
+
+def _nothing_seen(study: Study) -> list[str]:
+    """Markers without a single value seen, and phases in which nothing was measured."""
+    rows = study.cohort.measurements
+    seen = set(rows.loc[rows["censored"] == "none", "marker"])
+    problems = [
+        f"every value of the marker {show(name)} is beyond a limit, so nothing is known of it; "
+        "check its lower_limit and unit, or leave it out"
+        for name in study.cohort.markers
+        if name not in seen and (rows["marker"] == name).any()
+    ]
+    measured, time = set(rows["phase"].dropna()), rows[study.cohort.schema.time]
+    problems += [
+        f"nothing was measured in the phase {show(phase.name)} ({phase.first:g} to "
+        f"{phase.last:g}); the times go from {time.min():g} to {time.max():g}. Correct the phase "
+        "or leave it out"
+        for phase in study.cohort.schema.phases
+        if phase.name not in measured and len(rows)
+    ]
+    return problems
+
+
+def named_in(formula: str, names: Iterable[str]) -> list[str]:
+    """Which of some names a formula's text has, as whole words or between back-quotes."""
+    return [
+        name
+        for name in sorted(set(names))
+        if re.search(rf"(?<![\w`]){re.escape(name)}(?![\w`])|`{re.escape(name)}`", formula)
+    ]
+
+
+def _unreadable(study: Study) -> list[str]:
+    """Formulas of which no design can be made, in words."""
+    from longsurv.models import LMM, CoxPH
+
+    specs: list[Any] = [CoxPH(study.mortality_formula, data=study.cohort.survival_data())]
+    for name in list(study.cohort.endpoints)[:1]:  # the formula is the same for all
+        specs.append(LMM(study.trajectory_formula, data=study.marker_data(name)))
+    for name in study.models.joint[:1]:
+        formula = f"y ~ {study.models.joint_trajectory}"
+        specs.append(LMM(formula, data=study.cohort.marker_data(name)))
+    found = []
+    for spec in specs:
+        try:
+            _ = spec.design
+        except FormulaError as error:
+            found.append(str(error))
+    return found
