@@ -42,13 +42,18 @@ def test_every_problem_is_reported_with_its_rows():
         {"entry": [0, 5, 0, 0], "exit": [3.0, 4.0, 5.0, 6.0], "status": [1, 0, -1, 2.5]},
         index=[10, 11, 12, 13],
     )
-    data["arm"] = pd.Categorical(["a", "a", "b", "b"], ["a", "b", "c"])
+    data["arm"] = ["a", "a", "b", "b"]
     with pytest.raises(DataError) as caught:
         by_group(data, "arm")
-    after, unknown, empty = caught.value.problems
+    after, unknown = caught.value.problems
     assert "row 11" in after
     assert "rows 12, 13" in unknown
-    assert empty == "no patients in the group c"
+
+
+def test_a_category_without_patients_is_no_group():
+    data = pd.DataFrame({"exit": [3.0, 4.0, 5.0], "event": [1, 0, 1]})
+    data["arm"] = pd.Categorical(["low", "high", "low"], ["placebo", "low", "high"])
+    assert list(by_group(data, "arm")) == ["low", "high"]
 
 
 def test_missing_columns_values_and_groups():

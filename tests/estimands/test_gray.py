@@ -66,6 +66,7 @@ def test_holds_its_level_where_the_log_rank_test_answers_another_question():
             first, rng.exponential(10, 80), rng.exponential(np.where(arm == "b", 2, 30))
         )
         data = pd.DataFrame({"exit": time, "status": np.where(first, 1, 2), "arm": arm})
+        data["event"] = first
         p_values.append(gray_test(data, "arm").p_value)
     assert 0.02 < np.mean(np.array(p_values) < 0.05) < 0.09
 

@@ -145,6 +145,7 @@ def test_ranks_are_uniform_when_hazards_come_from_the_prior():
             status = np.where(left, np.where(first, 1, 2), 0)
             frames.append(pd.DataFrame({"exit": exit, "status": status, "arm": name}))
         data = pd.concat(frames)
+        data["event"] = data["status"] == 1
         found = incidence_posterior(data, "arm", horizon, draws=400, seed=k, level=0.9)
         row = found.set_index("quantity").loc["risk difference"]
         truth = risks[1] - risks[0]

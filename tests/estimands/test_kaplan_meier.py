@@ -135,8 +135,14 @@ def test_ends_of_a_curve():
 def test_a_risk_set_that_empties_is_pointed_out():
     data = pd.DataFrame({"entry": [0, 3, 3], "exit": [2, 9, 9], "event": [1, 0, 0], "arm": "a"})
     table = survival_table(data, "arm", [5])
-    assert table.loc[0, "survival"] == 0
+    assert table.loc[0, ["survival", "std_error", "conf_low", "conf_high"]].isna().all()
     assert "nobody was left at risk after 2" in table.loc[0, "note"]
+    before = survival_table(data, "arm", [1.5])
+    assert before.loc[0, "survival"] == 1
+    gap = data.assign(event=0)  # the first is lost at 2 instead, and the others enter at 3
+    table = survival_table(gap, "arm", [2, 2.5, 5])
+    assert table["survival"].isna().tolist() == [False, True, True]
+    assert "nobody was under observation between 2 and 3" in table.loc[2, "note"]
 
 
 def test_what_cannot_be_answered_is_refused(icu):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -19,10 +20,11 @@ import pandas as pd
 from scipy import special
 
 from longsurv.errors import DataError, LongsurvError
-from longsurv.estimands.follow_up import FollowUp, by_group, two_groups
+from longsurv.estimands.follow_up import Extent, FollowUp, by_group, two_groups
+from longsurv.estimands.intervals import mover, within
 from longsurv.estimands.kaplan_meier import kaplan_meier
 
-Interval = Literal["mover", "wald"]
+Interval = Literal["mover", "fisher-z"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,27 +55,26 @@ class CumulativeIncidence:
     survival: np.ndarray
     incidence: np.ndarray
 
-    @property
-    def known_until(self) -> float:
-        """The end of follow-up, unless everyone at risk at some time had an event at it.
-
-        With delayed entry that can be before others enter; the survival curve stays at 0 then.
-        """
-        ended = bool((self.events == self.at_risk).any())
-        return np.inf if ended else float(self.follow_up.exit.max())
+    @cached_property
+    def extent(self) -> Extent:
+        """The times at which it is known."""
+        return self.follow_up.extent(*self.follow_up.causes)
 
     def at(self, t: float) -> tuple[float, float]:
-        """Return the incidence by a time and its standard error; NaN after the end of follow-up.
+        """Return the incidence by a time and its standard error; NaN where it is not known.
 
         With the binomial variances and covariances of events among those at risk at each time
         (the delta method; Marubini and Valsecchi 1995, section 10.2). Without censoring it is the
         binomial standard error of a proportion.
         """
-        if t > self.known_until:
+        if not self.extent.known(np.array(t)):
             return np.nan, np.nan
         m = int(np.searchsorted(self.time, t, side="right"))
-        if m == 0:
+        if not self.cause_events[:m].any():
             return 0.0, 0.0
+        all_left = bool((self.events[:m] == self.at_risk[:m]).any())
+        if all_left and (self.events[:m] == self.cause_events[:m]).all():
+            return 1.0, 0.0  # counted, where the sum is only nearly 1
         y, s = self.at_risk[:m], self.survival[:m]
         a, b = self.cause_events[:m] / y, self.events[:m] / y
         after = self.incidence[m - 1] - self.incidence[:m]
@@ -88,7 +89,8 @@ class CumulativeIncidence:
         """Return pointwise limits, by normal approximation of log(-log F).
 
         At an incidence of 0 or 1, where that has no value, the other limit is exact (Clopper and
-        Pearson's) for as many patients as are known to be with or without the event by t.
+        Pearson's) for as many patients as are known to be with or without the event by t; who
+        entered late counts in part.
         """
         estimate, error = self.at(t)
         if np.isnan(estimate):
@@ -97,15 +99,21 @@ class CumulativeIncidence:
         if 0 < estimate < 1 and error > 0:
             step = np.exp(-float(special.ndtri(tail)) * error / (estimate * -np.log(estimate)))
             return float(estimate**step), float(estimate ** (1 / step))
-        edge = tail ** (1 / max(self._known(t), 1))
+        n = self._known(t)
+        edge = tail ** (1 / n) if n > 0 else 0.0
         return (0.0, float(1 - edge)) if estimate < 0.5 else (float(edge), 1.0)
 
-    def _known(self, t: float) -> int:
-        """Patients whose status at t is known: at risk after it, or with any event by it."""
-        at = np.array([t])
-        f = self.follow_up
-        done = int(((f.status > 0) & (f.exit <= t)).sum())
-        return int(f.at_risk(at)[0] - f.happening(at, *f.causes)[0]) + done
+    def _known(self, t: float) -> float:
+        """Patients whose status at t is known: at risk after it, or with any event by it.
+
+        Who entered late counts for the share of the time from the first entry to t that was left.
+        """
+        f, first = self.follow_up, self.extent.first
+        if t <= first:
+            return 0.0
+        there = (f.exit > t) | ((f.exit == t) & (f.status == 0))
+        known = (there | (f.status > 0)) & (f.entry < t)
+        return float(((t - f.entry[known]) / (t - first)).sum())
 
 
 def cumulative_incidence(follow_up: FollowUp, cause: int = 1) -> CumulativeIncidence:
@@ -209,9 +217,10 @@ def incidence_difference(
     group : str
     time : float
     cause : int
-    interval : {"mover", "wald"}
+    interval : {"mover", "fisher-z"}
         Of the difference: from the limits of the two incidences (as Newcombe's is from Wilson's),
-        which holds with few events; or by normal approximation.
+        which holds with few events; or by normal approximation of its inverse hyperbolic tangent.
+        Neither can leave -1 to 1.
     level : float
 
     Returns
@@ -219,7 +228,14 @@ def incidence_difference(
     DataFrame
         A row each of "risk of" each group, "risk difference" (group minus reference), "risk
         ratio": quantity, time, estimate, std_error (of the ratio: of its logarithm), conf_low,
-        conf_high, note.
+        conf_high, note. Where groups enter at different times the risks are of those at risk from
+        the first entry of the group that is observed last.
+
+    Raises
+    ------
+    DataError
+        For data that cannot be follow-up, or if a risk is not known: follow-up ends before `time`
+        with patients at risk, or a risk set is empty before others enter.
 
     References
     ----------
@@ -230,68 +246,96 @@ def incidence_difference(
     if interval not in get_args(Interval):
         raise LongsurvError(f"interval is one of {', '.join(get_args(Interval))}, not {interval!r}")
     name, treated, reference_name, reference = two_groups(data, group)
-    sides = []
-    for label, follow_up in ((name, treated), (reference_name, reference)):
+    start = float(max(treated.entry.min(), reference.entry.min()))
+    if not start < time:
+        raise LongsurvError(f"the horizon ({time:g}) must come after the first entry ({start:g})")
+    later = f"counted from {start:g}, the first entry of the group that is observed last"
+    rows: list[dict[str, Any]] = []
+    for label, whole in ((name, treated), (reference_name, reference)):
+        follow_up = whole.since(start)
+        if not len(follow_up) or follow_up.entry.min() > start:
+            raise DataError(f"group {label}: nobody is at risk just after {start:g}")
         curve = cumulative_incidence(follow_up, cause)
-        if time > curve.known_until:
-            raise DataError(
-                f"group {label}: follow-up ends at {curve.known_until:g} with patients at risk, so"
-                f" the risk by {time:g} is not known"
-            )
-        sides.append((label, *curve.at(time), *curve.interval(time, level), _note(curve, time)))
-    (_, p, p_error, p_low, p_high, p_note), (_, q, q_error, q_low, q_high, q_note) = sides
-    rows: list[dict[str, Any]] = [
-        {
-            "quantity": f"risk of {label}", "estimate": estimate, "std_error": error,
-            "conf_low": low, "conf_high": high, "note": note,
-        }
-        for label, estimate, error, low, high, note in sides
-    ]  # fmt: skip
-    error = float(np.hypot(p_error, q_error))
+        unknown = curve.extent.why(time)
+        if unknown:
+            raise DataError(f"group {label}: {unknown}, so the risk by {time:g} is not known")
+        (estimate, error), (low, high) = curve.at(time), curve.interval(time, level)
+        notes = [_note(curve, time), later if whole.entry.min() < start else ""]
+        rows.append(
+            {
+                "quantity": f"risk of {label}", "estimate": estimate, "std_error": error,
+                "conf_low": low, "conf_high": high, "note": "; ".join(filter(None, notes)),
+            }
+        )  # fmt: skip
     z = float(special.ndtri((1 + level) / 2))
-    if interval == "wald":
-        low, high = p - q - z * error, p - q + z * error
-        note = "normal approximation" + ("; a variance is taken as 0" if p_note or q_note else "")
-    else:
-        low = p - q - float(np.hypot(p - p_low, q_high - q))
-        high = p - q + float(np.hypot(p_high - p, q - q_low))
-        note = "from the limits of the two risks"
-    rows.append(
-        {
-            "quantity": "risk difference", "estimate": p - q, "std_error": error,
-            "conf_low": max(low, -1.0), "conf_high": min(high, 1.0), "note": note,
-        }
-    )  # fmt: skip
-    rows.append({"quantity": "risk ratio", **_ratio(p, p_error, q, q_error, z)})
+    rows.append({"quantity": "risk difference", **_difference(rows[0], rows[1], interval, z)})
+    rows.append({"quantity": "risk ratio", **_ratio(rows[0], rows[1], z)})
     return pd.DataFrame(rows).assign(time=time)[
         ["quantity", "time", "estimate", "std_error", "conf_low", "conf_high", "note"]
     ]
 
 
-def _ratio(p: float, p_error: float, q: float, q_error: float, z: float) -> dict[str, Any]:
-    if p == 0 or q == 0:
+def _difference(
+    group: dict[str, Any], reference: dict[str, Any], interval: Interval, z: float
+) -> dict[str, Any]:
+    """The difference of two risks; its limits lie within -1 and 1 by construction."""
+    p, q = group["estimate"], reference["estimate"]
+    error = float(np.hypot(group["std_error"], reference["std_error"]))
+    if interval == "mover":
+        low, high = mover(
+            (p, group["conf_low"], group["conf_high"]),
+            (q, reference["conf_low"], reference["conf_high"]),
+        )
+        note = "from the limits of the two risks"
+    elif group["std_error"] == 0 or reference["std_error"] == 0:
+        low = high = np.nan
+        note = _unvarying(group, reference)
+    else:
+        low, high = within(p - q, error, z)
+        note = "normal approximation of Fisher's z of the difference"
+    return {
+        "estimate": p - q, "std_error": error, "conf_low": low, "conf_high": high, "note": note,
+    }  # fmt: skip
+
+
+def _unvarying(group: dict[str, Any], reference: dict[str, Any]) -> str:
+    """Which risks are 0 or 1, whose variance is not known."""
+    said = [
+        f"{'no' if side['estimate'] < 0.5 else 'only'} events of this cause in the "
+        f"{side['quantity'].removeprefix('risk of ')} group"
+        for side in (group, reference)
+        if side["std_error"] == 0
+    ]
+    return f"{' and '.join(said)}, so no variance to make an interval of"
+
+
+def _ratio(group: dict[str, Any], reference: dict[str, Any], z: float) -> dict[str, Any]:
+    p, q = group["estimate"], reference["estimate"]
+    estimate = np.nan if q == 0 else p / q
+    if group["std_error"] == 0 or reference["std_error"] == 0:
+        note = "no interval with a group without events"
         return {
-            "estimate": np.nan if q == 0 else 0.0, "std_error": np.nan, "conf_low": np.nan,
-            "conf_high": np.nan, "note": "no interval with a group without events",
+            "estimate": estimate, "std_error": np.nan, "conf_low": np.nan, "conf_high": np.nan,
+            "note": note if p == 0 or q == 0 else _unvarying(group, reference),
         }  # fmt: skip
-    error = float(np.hypot(p_error / p, q_error / q))
+    error = float(np.hypot(group["std_error"] / p, reference["std_error"] / q))
     step = float(np.exp(z * error))
     return {
-        "estimate": p / q, "std_error": error, "conf_low": p / q / step,
-        "conf_high": p / q * step, "note": "normal approximation of the logarithm",
+        "estimate": estimate, "std_error": error, "conf_low": estimate / step,
+        "conf_high": estimate * step, "note": "normal approximation of the logarithm",
     }  # fmt: skip
 
 
 def _note(curve: CumulativeIncidence, t: float) -> str:
+    unknown = curve.extent.why(t)
+    if unknown:
+        return unknown
     estimate, error = curve.at(t)
-    if np.isnan(estimate):
-        return f"follow-up ends at {curve.known_until:g} with patients at risk"
     if error == 0:
+        if t <= curve.extent.first:
+            return "nobody has been at risk for any time yet"
         which = "no" if estimate < 0.5 else "only"
         return f"{which} events of this cause; the limit is Clopper and Pearson's"
-    emptied = curve.time[curve.at_risk == curve.events]
-    if len(emptied) and emptied[0] <= t and emptied[0] < curve.follow_up.exit.max():
-        return f"nobody was left at risk after {emptied[0]:g}, before later entries"
     return ""
 
 

@@ -27,6 +27,10 @@ from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.follow_up import FollowUp, two_groups
 
 _MOST_EVENTS = 1000
+NOTHING_VARIES = (
+    "no event happened while patients of both groups were at risk of whom some lived on, so the "
+    "hazards cannot be compared"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +81,8 @@ def event_distribution(group: FollowUp, reference: FollowUp) -> EventDistributio
     Raises
     ------
     EstimationError
-        Without events, or with so many that exactness is pointless.
+        Without events; if none of them could have been in the other group; with so many that
+        exactness is pointless.
     """
     times = np.union1d(group.times(1), reference.times(1))
     d1, d0 = group.happening(times, 1), reference.happening(times, 1)
@@ -97,6 +102,8 @@ def event_distribution(group: FollowUp, reference: FollowUp) -> EventDistributio
         step = stats.hypergeom.pmf(possible, mine + others, mine, events)
         probability = np.convolve(probability, step)
         lowest += int(fewest)
+    if len(probability) == 1:
+        raise EstimationError(NOTHING_VARIES)
     count = lowest + np.arange(len(probability))
     return EventDistribution(int(d1.sum()), count, probability)
 
@@ -123,7 +130,8 @@ def exact_hazard_ratio(data: pd.DataFrame, group: str, *, level: float = 0.95) -
     Raises
     ------
     DataError, EstimationError
-        For data that cannot be follow-up; without events.
+        For data that cannot be follow-up; without events, or if all happened while only one group
+        was at risk.
 
     References
     ----------
@@ -153,8 +161,6 @@ def exact_hazard_ratio(data: pd.DataFrame, group: str, *, level: float = 0.95) -
 def _estimate(found: EventDistribution) -> float:
     """The ratio under which the observed number is the expected one."""
     possible = found.count[found.probability > 0]
-    if len(possible) == 1:
-        return math.nan
     if found.observed == possible[0]:
         return 0.0
     if found.observed == possible[-1]:

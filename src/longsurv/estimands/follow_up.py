@@ -14,7 +14,48 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from longsurv.design.outcome import event_problem, read_numbers, status_problem
 from longsurv.errors import DataError
+
+
+@dataclass(frozen=True)
+class Extent:
+    """The times at which a curve of one group is known.
+
+    Attributes
+    ----------
+    first, last : float
+        First entry and last exit.
+    emptied : float
+        When all at risk had the event; infinite if never. At the end of follow-up the curve stays
+        where that leaves it; before, it says nothing of those who entered later.
+    gap : tuple of float, optional
+        The first stretch between `first` and `last` without anybody under observation.
+    """
+
+    first: float
+    last: float
+    emptied: float
+    gap: tuple[float, float] | None
+
+    def known(self, times: np.ndarray) -> np.ndarray:
+        """Whether the curve is known at each of the times."""
+        known = (times >= self.first) & ((times <= self.last) | (self.emptied <= self.last))
+        if self.emptied < self.last:
+            known &= times < self.emptied
+        return known if self.gap is None else known & (times <= self.gap[0])
+
+    def why(self, t: float, there: str = "at risk") -> str:
+        """Say why the curve is not known at a time; "" if it is. `there`: those who remain."""
+        if t < self.first:
+            return f"nobody is under observation before {self.first:g}"
+        if self.emptied < self.last and t >= self.emptied:
+            return f"nobody was left at risk after {self.emptied:g}, before later entries"
+        if self.gap is not None and t > self.gap[0]:
+            return f"nobody was under observation between {self.gap[0]:g} and {self.gap[1]:g}"
+        if t > self.last and self.emptied > self.last:
+            return f"follow-up ends at {self.last:g} with patients {there}"
+        return ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +75,15 @@ class FollowUp:
     def __len__(self) -> int:
         return len(self.exit)
 
+    def of(self, chosen: np.ndarray) -> FollowUp:
+        """Return the follow-up of some of the patients."""
+        return FollowUp(self.entry[chosen], self.exit[chosen], self.status[chosen])
+
+    def since(self, start: float) -> FollowUp:
+        """Return the follow-up after a time, of the patients who are at risk after it."""
+        later = self.of(self.exit > start)
+        return FollowUp(np.maximum(later.entry, start), later.exit, later.status)
+
     def at_risk(self, times: np.ndarray) -> np.ndarray:
         """Count the patients with entry < t <= exit."""
         entered = np.searchsorted(np.sort(self.entry), times, side="left")
@@ -50,6 +100,30 @@ class FollowUp:
         return np.unique(self.exit[np.isin(self.status, status)])
 
     @property
+    def gap(self) -> tuple[float, float] | None:
+        """The first stretch of time between the first entry and the last exit without anybody."""
+        order = np.argsort(self.entry, kind="stable")
+        reached = np.maximum.accumulate(self.exit[order])[:-1]
+        entry = self.entry[order][1:]
+        broken = np.flatnonzero(entry > reached)
+        return (float(reached[broken[0]]), float(entry[broken[0]])) if len(broken) else None
+
+    def emptied(self, *status: int) -> float:
+        """The first time at which all at risk leave with one of these statuses; infinite if none.
+
+        With delayed entry that can be before others enter, of whom it says nothing.
+        """
+        times = self.times(*status)
+        all_left = times[self.happening(times, *status) == self.at_risk(times)]
+        return float(all_left[0]) if len(all_left) else np.inf
+
+    def extent(self, *status: int) -> Extent:
+        """Return up to when it is known who is free of these statuses; others are censoring."""
+        return Extent(
+            float(self.entry.min()), float(self.exit.max()), self.emptied(*status), self.gap
+        )
+
+    @property
     def causes(self) -> list[int]:
         """Statuses other than censoring that occur."""
         return [int(s) for s in np.unique(self.status) if s > 0]
@@ -64,50 +138,68 @@ def by_group(data: pd.DataFrame, group: str) -> dict[Hashable, FollowUp]:
         See the top of this file.
     group : str
         Its column of the group. The first category of a Categorical is the reference; of anything
-        else the first in order is.
+        else the first in order is. A category without patients is no group.
 
     Raises
     ------
     DataError
-        Listing every missing column or value and every impossible time or status.
+        Listing every missing column or value and every impossible time or status; statuses 1 and 2
+        that may be R's (`longsurv.design.outcome`); a status that contradicts the event beside it.
     """
     status = "status" if "status" in data else "event"
-    columns = [group, "exit", status, *(["entry"] if "entry" in data else [])]
-    absent = [f"there is no column {name!r}" for name in columns if name not in data]
+    numbers = ["exit", status, *(["entry"] if "entry" in data else [])]
+    absent = [f"there is no column {name!r}" for name in (group, *numbers) if name not in data]
     if absent:
         raise DataError(absent)
     if not len(data):
         raise DataError("there are no patients")
     problems = [
         f"column {name!r} is missing a value in {_rows(data, empty)}"
-        for name in columns
+        for name in (group, *numbers)
         if (empty := data[name].isna().to_numpy()).any()
     ]
     if problems:
         raise DataError(problems)
-    levels = _levels(data[group])
-    whole = FollowUp(
-        data["entry"].to_numpy(dtype=float) if "entry" in data else np.zeros(len(data)),
-        data["exit"].to_numpy(dtype=float),
-        data[status].to_numpy(dtype=float).astype(np.int64),
-    )
-    never = ~(whole.exit > whole.entry)
+    columns = {name: read_numbers(data[name], name) for name in numbers}
+    entry = columns.get("entry", np.zeros(len(data)))
+    problems = [
+        f"column {name!r} must hold finite times; see {_rows(data, ~np.isfinite(columns[name]))}"
+        for name in numbers
+        if name != status and not np.isfinite(columns[name]).all()
+    ]
+    never = ~(columns["exit"] > entry)
     if never.any():
         problems.append(f"exit must come after entry, but does not in {_rows(data, never)}")
-    unknown = (whole.status != data[status].to_numpy(dtype=float)) | (whole.status < 0)
-    if unknown.any():
-        problems.append(f"column {status!r} must hold 0, 1, 2, ...; see {_rows(data, unknown)}")
-    empty_groups = [level for level in levels if not (data[group] == level).any()]
-    if empty_groups:
-        problems.append(f"no patients in the group {', '.join(map(str, empty_groups))}")
+    problems += _status_problems(data, status, columns[status])
+    levels = _levels(data[group], group)
     if problems:
         raise DataError(problems)
     labels = data[group].to_numpy()
-    return {
-        level: FollowUp(whole.entry[mine], whole.exit[mine], whole.status[mine])
-        for level in levels
-        for mine in [labels == level]
-    }
+    whole = FollowUp(entry, columns["exit"], columns[status].astype(np.int64))
+    return {level: whole.of(np.asarray(labels == level, dtype=bool)) for level in levels}
+
+
+def _status_problems(data: pd.DataFrame, name: str, codes: np.ndarray) -> list[str]:
+    if name == "event":
+        problem = event_problem(data[name], name)
+        return [problem] if problem else []
+    unknown = (codes != np.floor(codes)) | (codes < 0)
+    if unknown.any():
+        return [f"column {name!r} must hold 0, 1, 2, ...; see {_rows(data, unknown)}"]
+    if "event" not in data:
+        problem = status_problem(data[name], name)
+        return [problem] if problem else []
+    problem = event_problem(data["event"], "event")
+    if problem:
+        return [problem]
+    event = read_numbers(data["event"], "event")
+    against = ~np.isnan(event) & (event != (codes == 1))
+    if against.any():
+        return [
+            f"column {name!r} contradicts 'event' in {_rows(data, against)}: an event (1) is a "
+            "status of 1, and no other; drop the column that is wrong"
+        ]
+    return []
 
 
 def two_groups(data: pd.DataFrame, group: str) -> tuple[Hashable, FollowUp, Hashable, FollowUp]:
@@ -125,10 +217,15 @@ def two_groups(data: pd.DataFrame, group: str) -> tuple[Hashable, FollowUp, Hash
     return other, second, reference, first
 
 
-def _levels(column: pd.Series) -> list[Hashable]:
+def _levels(column: pd.Series, name: str) -> list[Hashable]:
     if isinstance(column.dtype, pd.CategoricalDtype):
-        return list(column.cat.categories)
-    return sorted(column.unique())
+        return list(column.cat.remove_unused_categories().cat.categories)
+    try:
+        return sorted(column.unique())
+    except TypeError as error:
+        raise DataError(
+            f"column {name!r} mixes labels that have no order ({error}); make them all text"
+        ) from error
 
 
 def _rows(data: pd.DataFrame, chosen: np.ndarray) -> str:

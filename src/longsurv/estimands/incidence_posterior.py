@@ -34,6 +34,7 @@ PRIOR_PATIENTS = 0.5
 """Patients followed to the horizon that the prior of a group is worth, and events of each cause."""
 
 _PIECES = 24
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +107,10 @@ def hazard_draws(
             f"nobody is at risk between {edges[k]:g} and {edges[k + 1]:g}, so nothing is known of "
             "the hazards there"
         )
-    within = (leave > edges[:-1]) & (leave <= edges[1:])
+    reach = (
+        edges + _ROUNDING * np.abs(edges).max()
+    )  # an event at an edge is before it, just after too
+    within = (leave > reach[:-1]) & (leave <= reach[1:])
     events = np.stack(
         [(within & (follow_up.status == c)[:, None]).sum(axis=0) for c in causes], axis=1
     )
@@ -153,7 +157,8 @@ def incidence_posterior(
     Raises
     ------
     DataError
-        For data that cannot be follow-up; if follow-up ends before the horizon with patients alive.
+        For data that cannot be follow-up; if follow-up ends before the horizon with patients alive,
+        or nobody is under observation at some time before others enter.
     """
     if not 0 < level < 1:
         raise LongsurvError(f"level must be between 0 and 1, not {level}")
@@ -163,6 +168,11 @@ def incidence_posterior(
     rng = np.random.default_rng(seed)
     sides = []
     for label, follow_up in ((name, treated), (reference_name, reference)):
+        gap = follow_up.since(float(edges[0])).gap
+        if gap is not None and gap[0] < time:
+            raise DataError(
+                f"group {label}: nobody was under observation between {gap[0]:g} and {gap[1]:g}"
+            )
         end = follow_up.exit.max()
         if end < time and (follow_up.status[follow_up.exit == end] == 0).any():
             raise DataError(f"group {label}: follow-up ends at {end:g} with patients at risk")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
@@ -16,7 +17,7 @@ import pandas as pd
 from scipy import special
 
 from longsurv.errors import DataError, LongsurvError
-from longsurv.estimands.follow_up import FollowUp, by_group
+from longsurv.estimands.follow_up import Extent, FollowUp, by_group
 
 Interval = Literal["log-log", "log", "plain", "beta-product"]
 
@@ -44,22 +45,21 @@ class SurvivalCurve:
     survival: np.ndarray
     greenwood: np.ndarray
 
-    @property
-    def known_until(self) -> float:
-        """The end of follow-up, unless survival is 0 by then and so stays 0."""
-        ended = len(self.survival) > 0 and self.survival[-1] == 0
-        return np.inf if ended else float(self.follow_up.exit.max())
+    @cached_property
+    def extent(self) -> Extent:
+        """The times at which it is known."""
+        return self.follow_up.extent(1)
 
     def at(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the survival and Greenwood's standard error; NaN after the end of follow-up.
+        """Return the survival and Greenwood's standard error; NaN where it is not known.
 
         The standard error is NaN where survival is 0 and the formula has no value.
         """
         survival = self._step(self.survival, times, 1.0)
         with np.errstate(invalid="ignore"):  # 0 times infinity at S = 0
             error = survival * np.sqrt(self._step(self.greenwood, times, 0.0))
-        beyond = times > self.known_until
-        return np.where(beyond, np.nan, survival), np.where(beyond, np.nan, error)
+        known = self.extent.known(times)
+        return np.where(known, survival, np.nan), np.where(known, error, np.nan)
 
     def interval(
         self, times: np.ndarray, kind: Interval = "log-log", level: float = 0.95
@@ -104,8 +104,7 @@ class SurvivalCurve:
             first[reached] * alive / (alive + 1), second[reached] * alive / (alive + 2),
             (1 - level) / 2,
         )  # fmt: skip
-        beyond = times > self.known_until
-        return np.where(beyond, 0.0, low), high
+        return np.where(self.extent.known(times), low, 0.0), high
 
     def _step(self, values: np.ndarray, times: np.ndarray, before: float) -> np.ndarray:
         steps = np.concatenate([[before], values])
@@ -187,12 +186,9 @@ def survival_table(
 
 
 def _note(curve: SurvivalCurve, t: float, low: float) -> str:
-    until = curve.known_until
-    if t > until:
-        return f"follow-up ends at {until:g} with patients alive"
-    emptied = curve.time[curve.survival == 0]
-    if len(emptied) and emptied[0] <= t and emptied[0] < curve.follow_up.exit.max():
-        return f"nobody was left at risk after {emptied[0]:g}, before later entries"
+    unknown = curve.extent.why(t, "alive")
+    if unknown:
+        return unknown
     if np.isnan(low):
         return (
             "no events yet, so no interval of this kind; use beta-product"

@@ -28,7 +28,7 @@ import pandas as pd
 from scipy import special
 
 from longsurv.errors import EstimationError, LongsurvError
-from longsurv.estimands.exact_hazard import event_distribution
+from longsurv.estimands.exact_hazard import NOTHING_VARIES, event_distribution
 from longsurv.estimands.follow_up import FollowUp, two_groups
 
 # An exact permutation distribution with more distinct values than this is drawn from instead.
@@ -46,9 +46,9 @@ class LogRank(NamedTuple):
 
     @property
     def statistic(self) -> float:
-        """Standard normal deviate; 0 if nothing could vary."""
+        """Standard normal deviate; NaN if nothing could vary, so that nothing is compared."""
         if self.variance <= 0:
-            return 0.0
+            return math.nan
         return (self.observed - self.expected) / math.sqrt(self.variance)
 
 
@@ -147,7 +147,7 @@ def imputation_test(
     Raises
     ------
     LongsurvError
-        If patients enter at different times.
+        If patients enter at different times, or no event could have been in the other group.
 
     References
     ----------
@@ -160,6 +160,8 @@ def imputation_test(
     if len(np.unique(both.entry)) > 1:
         raise LongsurvError("the imputation test needs one entry time for all patients")
     observed = log_rank(group, reference).statistic
+    if math.isnan(observed):
+        raise EstimationError(NOTHING_VARIES)
     exit, died, n = both.exit, both.status == 1, len(group)
     death = _Beyond.of(exit, died, first=np.ones(len(both), dtype=bool))
     censoring = [
@@ -180,7 +182,7 @@ def imputation_test(
         limits = np.where(died, drawn, exit)
         times = rng.permutation(times)
         statistic = _statistic(np.minimum(times, limits), times <= limits, mine)
-        extreme += abs(statistic) >= abs(observed) - 1e-9
+        extreme += abs(statistic) >= abs(observed) - 1e-9  # NaN, which is nothing, is not extreme
     return PermutationTest(observed, (1 + extreme) / (1 + draws), draws)
 
 
@@ -209,12 +211,15 @@ def log_rank_table(
     Raises
     ------
     DataError, EstimationError
-        For data that cannot be follow-up; without events.
+        For data that cannot be follow-up; without events, or if all happened while only one group
+        was at risk.
     """
     _, mine, _, reference = two_groups(data, group)
     test = log_rank(mine, reference)
     if not (len(mine.times(1)) or len(reference.times(1))):
         raise EstimationError("there are no events, so the hazards cannot be compared")
+    if math.isnan(test.statistic):
+        raise EstimationError(NOTHING_VARIES)
     rows: list[tuple[str, float, str]] = [
         ("asymptotic", 2 * float(special.ndtr(-abs(test.statistic))), "needs many events")
     ]

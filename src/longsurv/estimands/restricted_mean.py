@@ -21,7 +21,12 @@ from scipy import special
 
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.follow_up import FollowUp, two_groups
+from longsurv.estimands.intervals import mover, proportion
 from longsurv.estimands.kaplan_meier import kaplan_meier
+
+_COLUMNS = [
+    "quantity", "estimate", "std_error", "statistic", "p_value", "conf_low", "conf_high", "note",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,8 @@ def restricted_mean(follow_up: FollowUp, horizon: float, *, start: float = 0.0) 
     Raises
     ------
     EstimationError
-        If follow-up ends before the horizon with patients alive, or begins after `start`.
+        If follow-up ends before the horizon with patients alive or begins after `start`, or nobody
+        is at risk at some time before others enter.
 
     References
     ----------
@@ -55,27 +61,23 @@ def restricted_mean(follow_up: FollowUp, horizon: float, *, start: float = 0.0) 
     """
     if not start < horizon:
         raise LongsurvError(f"the horizon ({horizon:g}) must come after the start ({start:g})")
-    curve = kaplan_meier(follow_up)
-    if follow_up.entry.min() > start:
+    later = follow_up.since(start)
+    if not len(later):
+        raise EstimationError(_nobody_after(follow_up, start))
+    first = float(later.entry.min())
+    if first > start:
         raise EstimationError(
-            f"nobody is under observation between {start:g} and {follow_up.entry.min():g};"
-            f" start there or later"
+            f"nobody is under observation between {start:g} and {first:g}; start there or later"
         )
-    if curve.known_until < horizon:
-        raise EstimationError(
-            f"follow-up ends at {curve.known_until:g} with patients alive, so the mean up to"
-            f" {horizon:g} is not known; use a horizon of at most {curve.known_until:g}"
-        )
-    inside = (curve.time > start) & (curve.time < horizon)
-    if (curve.time <= start).any():
-        # Survival from `start` on, of those alive then.
-        base = curve.survival[curve.time <= start][-1]
-        if base == 0:
-            raise EstimationError(f"nobody is alive at {start:g}")
-    else:
-        base = 1.0
+    curve = kaplan_meier(later)
+    unknown = curve.extent.why(horizon, "alive")
+    if unknown:
+        last = curve.extent.last
+        advice = f"; use a horizon of at most {last:g}" if unknown.startswith("follow-up") else ""
+        raise EstimationError(f"{unknown}, so the mean up to {horizon:g} is not known{advice}")
+    inside = curve.time < horizon
     time, d, at_risk = curve.time[inside], curve.events[inside], curve.at_risk[inside]
-    survival = curve.survival[inside] / base
+    survival = curve.survival[inside]
     pieces = np.diff([*time, horizon]) * survival
     area_after = np.cumsum(pieces[::-1])[::-1]
     dying = at_risk > d  # otherwise survival, and the area after, are 0
@@ -109,7 +111,11 @@ def restricted_mean_table(
     DataFrame
         quantity ("mean of" each group, "difference", "ratio", both of the group against the
         reference), estimate, std_error (of the ratio: of its logarithm), statistic, p_value
-        (normal, two-sided), conf_low, conf_high, note.
+        (normal, two-sided), conf_low, conf_high, note. Limits of a mean are by its logit as a share
+        of the time to the horizon, those of the difference are made of the limits of the two means
+        (Zou and Donner 2008, Stat Med 27:1693-1702), so none lies where there are no means. A group
+        without events, or in which all had the event at one time, has no standard error: then there
+        is no interval and no test.
 
     Raises
     ------
@@ -119,30 +125,40 @@ def restricted_mean_table(
     name, treated, reference_name, reference = two_groups(data, group)
     if start is None:
         start = float(max(treated.entry.min(), reference.entry.min()))
+    if not 0 < level < 1:
+        raise LongsurvError(f"level must be between 0 and 1, not {level}")
     z = float(special.ndtri((1 + level) / 2))
     a = _named(name, treated, horizon, start)
     b = _named(reference_name, reference, horizon, start)
-    rows = []
+    rows, limits = [], []
     for label, mean, side in ((name, a, treated), (reference_name, b, reference)):
-        low, high = max(mean.estimate - z * mean.std_error, 0.0), mean.estimate + z * mean.std_error
+        limits.append(proportion(mean.estimate, mean.std_error, z, horizon - start))
         rows.append(
             {
                 "quantity": f"mean of {label}", "estimate": mean.estimate,
-                "std_error": mean.std_error, "conf_low": low,
-                "conf_high": min(high, horizon - start), "note": _note(side, horizon),
+                "std_error": mean.std_error if mean.std_error > 0 else math.nan,
+                "conf_low": limits[-1][0], "conf_high": limits[-1][1],
+                "note": _note(side.since(start), horizon),
             }
         )  # fmt: skip
+    difference = a.estimate - b.estimate
+    unknown = _unvarying({name: a, reference_name: b}, horizon - start)
+    if unknown:
+        ratio = a.estimate / b.estimate
+        rows += [
+            {"quantity": quantity, "estimate": value, "note": unknown}
+            for quantity, value in (("difference", difference), ("ratio", ratio))
+        ]
+        return pd.DataFrame(rows, columns=_COLUMNS)
+    low, high = mover((a.estimate, *limits[0]), (b.estimate, *limits[1]))
     error = math.hypot(a.std_error, b.std_error)
-    rows.append(_row("difference", a.estimate - b.estimate, error, z, exponentiate=False))
-    if a.estimate > 0 and b.estimate > 0:
-        relative = math.hypot(a.std_error / a.estimate, b.std_error / b.estimate)
-        log_ratio = math.log(a.estimate / b.estimate)
-        rows.append(_row("ratio", log_ratio, relative, z, exponentiate=True))
-    columns = [
-        "quantity", "estimate", "std_error", "statistic", "p_value", "conf_low", "conf_high",
-        "note",
-    ]  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
+    rows.append(_row("difference", difference, error) | {"conf_low": low, "conf_high": high})
+    error = math.hypot(a.std_error / a.estimate, b.std_error / b.estimate)
+    log_ratio = math.log(a.estimate / b.estimate)
+    low, high = math.exp(log_ratio - z * error), math.exp(log_ratio + z * error)
+    back = {"estimate": math.exp(log_ratio), "conf_low": low, "conf_high": high}
+    rows.append(_row("ratio", log_ratio, error) | back)
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
 def _named(name: Hashable, follow_up: FollowUp, horizon: float, start: float) -> RestrictedMean:
@@ -152,24 +168,43 @@ def _named(name: Hashable, follow_up: FollowUp, horizon: float, start: float) ->
         raise EstimationError(f"group {name}: {error}") from error
 
 
-def _row(
-    quantity: str, centre: float, error: float, z: float, *, exponentiate: bool
-) -> dict[str, Any]:
-    back = math.exp if exponentiate else float
-    statistic = centre / error if error > 0 else math.nan
+def _row(quantity: str, centre: float, error: float) -> dict[str, Any]:
+    statistic = centre / error
     return {
-        "quantity": quantity,
-        "estimate": back(centre),
-        "std_error": error,
-        "statistic": statistic,
-        "p_value": 2 * float(special.ndtr(-abs(statistic))),
-        "conf_low": back(centre - z * error) if error > 0 else math.nan,
-        "conf_high": back(centre + z * error) if error > 0 else math.nan,
-        "note": "" if error > 0 else "no events in either group, so no standard error",
-    }
+        "quantity": quantity, "estimate": centre, "std_error": error, "statistic": statistic,
+        "p_value": 2 * float(special.ndtr(-abs(statistic))), "note": "",
+    }  # fmt: skip
+
+
+def _unvarying(means: dict[Hashable, RestrictedMean], longest: float) -> str:
+    """Which means have no standard error, in words; "" if all have."""
+    none = [str(label) for label, m in means.items() if m.std_error == 0 and m.estimate == longest]
+    same = [str(label) for label, m in means.items() if m.std_error == 0 and m.estimate < longest]
+    said = []
+    if none:
+        where = "either group" if len(none) == 2 else none[0]
+        said.append(f"no events in {where} before the horizon")
+    if same:
+        said.append(f"everybody at risk in {' and '.join(same)} had the event at one time")
+    return f"{'; '.join(said)}, so no standard error" if said else ""
 
 
 def _note(follow_up: FollowUp, horizon: float) -> str:
-    if not ((follow_up.status == 1) & (follow_up.exit < horizon)).any():
-        return "no events before the horizon, so its variance is taken as 0"
+    early = (follow_up.status == 1) & (follow_up.exit < horizon)
+    if not early.any():
+        return (
+            "no events before the horizon, so its variance is taken as 0 and there is no interval"
+        )
+    if len(np.unique(follow_up.exit[early])) == 1 and follow_up.emptied(1) < horizon:
+        return "everybody at risk had the event at one time, so there is no interval"
     return ""
+
+
+def _nobody_after(follow_up: FollowUp, start: float) -> str:
+    last = float(follow_up.exit.max())
+    if follow_up.emptied(1) <= last:
+        return f"nobody is alive at {start:g}"
+    return (
+        f"follow-up ends at {last:g} with patients alive, so the mean after {start:g} is not known;"
+        f" use a horizon of at most {last:g}"
+    )

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from longsurv.errors import LongsurvError
+from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.counts import Counts
 from longsurv.estimands.follow_up import two_groups
 from longsurv.estimands.standardised import risk_difference
 from longsurv.priors import TREATMENT, Prior, moments
+from longsurv.results.effect import coefficient, undetermined
 from longsurv.results.estimate import check_level
 from longsurv.results.mortality_rows import (
     LIMITS,
@@ -163,21 +164,35 @@ def _cox_rows(ask: Question, spec: Any, adjust: str, priors: Mapping[str, Prior]
         blank = Row("hazard ratio", f"{name}, {method}", "frequentist", ask.hazards(adjusting))
         rows += attempt(partial(_fitted, ask, blank, spec, penalty, intervals), blank)
     rows += _standardised(
-        ask, lambda: spec.fit(penalty="firth"), f"{name}, Firth, standardised", "frequentist"
-    )
+        ask, lambda: _determined(ask, spec).fit(penalty="firth"), f"{name}, Firth, standardised",
+        "frequentist",
+    )  # fmt: skip
     for label, prior in priors.items():
         rows += _posterior_rows(ask, spec, f"{name} posterior, {label} {prior}", prior, adjusting)
     return rows
 
 
+def _determined(ask: Question, spec: Any) -> Any:
+    """The specification, if the data say something about the treatment's coefficient."""
+    nothing = undetermined(spec, coefficient(spec, ask.treatment))
+    if nothing:
+        raise EstimationError(nothing)
+    return spec
+
+
 def _fitted(ask: Question, blank: Row, spec: Any, penalty: str | None, intervals: str) -> list[Row]:
-    fit = spec.fit(penalty=penalty, intervals=intervals)
+    term = coefficient(spec, ask.treatment)
+    fit = _determined(ask, spec).fit(penalty=penalty, intervals=intervals)
     if fit.penalty != penalty:  # separated groups, for which CoxPH goes on to Firth's penalty
         separated = next(flag for flag in fit.flags if flag.startswith("Separated"))
         why = ask.nobody() or separated.partition(". ")[0]
         return [blank._replace(note=f"{NO_ANSWER}{why}, so the likelihood has no maximum")]
-    row = fit.tidy(ask.level).iloc[0]
-    limits = {name: math.exp(row[name]) for name in LIMITS}
+    row = fit.tidy(ask.level).set_index("term").loc[term]
+    with np.errstate(over="ignore"):
+        limits = {name: float(np.exp(row[name])) for name in LIMITS}
+    if math.isnan(limits["estimate"]):
+        why = " ".join(fit.flags) or f"the data do not determine {term}"
+        return [blank._replace(note=f"{NO_ANSWER}{why}")]
     few = next((flag for flag in fit.flags if "normal intervals" in flag), "")
     return [blank.filled({**limits, "p_value": row["p_value"]}, few.rstrip("."))]
 
@@ -189,8 +204,12 @@ def _posterior_rows(
     beyond = f"{method}, standardised"
 
     def drawn() -> list[Row]:
-        post = spec.sample(draws=ask.draws, seed=ask.seed, priors={ask.treatment: prior})
-        log_hr = post.draw(post.names[0])
+        term = coefficient(spec, ask.treatment)
+        nothing = undetermined(spec, term)
+        if nothing:
+            raise EstimationError(f"the posterior is the prior: {nothing}")
+        post = spec.sample(draws=ask.draws, seed=ask.seed, priors={term: prior})
+        log_hr = post.draw(term)
         tail = 0.5 - ask.level / 2
         low, middle, high = np.exp(np.quantile(log_hr, [tail, 0.5, 1 - tail]))
         share = min(float(log_hr.var() / moments(prior)[1] ** 2), 1.0)

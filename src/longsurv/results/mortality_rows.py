@@ -51,7 +51,10 @@ class Row(NamedTuple):
         row, bare = self, math.isnan(self.conf_low) or math.isnan(self.conf_high)
         if math.isinf(row.estimate) or (row.quantity in RATIOS and row.estimate == 0 and bare):
             row = row._replace(estimate=math.nan)
-        if bare and math.isnan(row.p_value) and not row.note.startswith(NO_ANSWER):
+        if bare and math.isnan(row.p_value):
+            row = row._replace(estimate=math.nan, prob_benefit=math.nan)
+            if row.note.startswith(NO_ANSWER):
+                return row
             return row._replace(note=NO_ANSWER + (row.note or "not defined for these data"))
         open_side = "upper" if math.isinf(row.conf_high) else "lower"
         if row.quantity in RATIOS and (row.conf_low == 0 or math.isinf(row.conf_high)):
@@ -191,7 +194,7 @@ def _curves(ask: Question) -> list[Row]:
     """Risks from Kaplan-Meier and Aalen-Johansen curves, and their posterior."""
     without = ask.risks(", were there no competing events" if ask.competing else "")
     rows = [
-        *_incidence(ask, ask.single, "Kaplan-Meier, Greenwood", without, "wald"),
+        *_incidence(ask, ask.single, "Kaplan-Meier, Greenwood", without, "fisher-z"),
         *_incidence(ask, ask.single, "Kaplan-Meier, limits of the two risks", without, "mover"),
     ]
     among = ask.risks(", others having left by competing events" if ask.competing else "")
@@ -217,20 +220,19 @@ def _curves(ask: Question) -> list[Row]:
 def _incidence(
     ask: Question, data: pd.DataFrame, method: str, estimand: str, interval: Any
 ) -> list[Row]:
-    quantities = ("risk difference",) if interval == "wald" else ("risk difference", "risk ratio")
+    both = interval == "mover"  # the ratio is the same by either
+    quantities = ("risk difference", "risk ratio") if both else ("risk difference",)
     blanks = [Row(q, method, "frequentist", estimand) for q in quantities]
 
     def made() -> list[Row]:
         found = incidence_difference(
             data, ask.treatment, ask.horizon, interval=interval, level=ask.level
         ).set_index("quantity")
-        rows = []
-        for blank in blanks:
-            row = found.loc[blank.quantity]
-            if interval == "wald" and row["std_error"] == 0:
-                raise LongsurvError("no events in either group, so no standard error")
-            rows.append(blank.filled(row.to_dict(), str(row["note"])))
-        return rows
+        return [
+            blank.filled(row.to_dict(), str(row["note"]))
+            for blank in blanks
+            for row in [found.loc[blank.quantity]]
+        ]
 
     return attempt(made, *blanks)
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from longsurv.errors import LongsurvError
+from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.standardised import check_horizon, risk_difference, two_levels
 from longsurv.priors import TREATMENT, Normal, Prior, StudentT, moments
+from longsurv.results.effect import coefficient, undetermined
 from longsurv.results.estimate import check_level
 
 
@@ -112,12 +113,17 @@ def prior_grid(
     LongsurvError
         If the treatment does not have exactly one coefficient (an interaction is another), there is
         no prior, or the horizon is beyond the last exit.
+    EstimationError
+        If the likelihood does not depend on the treatment's coefficient.
     """
     check_level(level)
     check_horizon(spec.design, horizon)
     if not priors:
         raise LongsurvError("give at least one prior")
-    term = _coefficient(spec, treatment)
+    term = coefficient(spec, treatment)
+    nothing = undetermined(spec, term)
+    if nothing:
+        raise EstimationError(f"every posterior of {term} is its prior: {nothing}")
     risk = _baseline_risk(spec, treatment, horizon) if baseline_risk is None else baseline_risk
     if not 0.0 < risk < 1.0:
         raise LongsurvError(
@@ -145,19 +151,6 @@ def prior_grid(
         level=level,
         posteriors=posteriors,
     )
-
-
-def _coefficient(spec: Any, treatment: str) -> str:
-    fixed = spec.design.fixed
-    found = [c for c in fixed.variables.get(treatment, ()) if c in fixed.names]
-    # an interaction makes the main effect that at 0 of the other variable
-    found += [c for c in fixed.names if ":" in c and set(c.split(":")) & set(found)]
-    if len(found) != 1:
-        raise LongsurvError(
-            f"{treatment!r} needs exactly one coefficient of its own; it has {found} "
-            f"of {fixed.names}"
-        )
-    return found[0]
 
 
 def _baseline_risk(spec: Any, treatment: str, horizon: float) -> float:
