@@ -30,7 +30,7 @@ from longsurv import priors as pr
 from longsurv.design.joint import JointDesign
 from longsurv.design.links import Link, Links, Wanted, area, links_of, slope, value
 from longsurv.errors import EstimationError, LongsurvError
-from longsurv.inference import Optimum, added, sample_posterior
+from longsurv.inference import Affine, Optimum, added, sample_posterior
 from longsurv.inference.density import LogDensity
 from longsurv.likelihood import joint
 from longsurv.models.cox import CoxPH
@@ -45,7 +45,7 @@ from longsurv.models.joint_parts import (
 )
 from longsurv.models.joint_priors import JointPriors, joint_priors
 from longsurv.models.joint_smoothing import Smoothing
-from longsurv.models.joint_start import climb, link_sd, markers_alone, start
+from longsurv.models.joint_start import climb, coordinates, link_sd, markers_alone, start
 from longsurv.models.joint_twin import twin
 from longsurv.models.lmm import LMM
 from longsurv.results.assemble_joint import joint_estimate, joint_posterior
@@ -162,6 +162,11 @@ class JointModel:
         """SD across patients at their exit of the link behind each association parameter."""
         return link_sd(self.alone, self.design)
 
+    @cached_property
+    def coordinates(self) -> Affine:
+        """Unit-free coordinates to climb and sample in."""
+        return coordinates(self.design, self.statistics, self.link_sd)
+
     def _near(self, theta: np.ndarray) -> LogDensity:
         """The log-likelihood, fastest close to theta."""
         return partial(joint.loglik, self.statistics, near=joint.modes(self.statistics, theta))
@@ -170,7 +175,8 @@ class JointModel:
         """The maximum of the likelihood, or of the posterior under a prior."""
         first = start(self.alone, self.design, self.statistics)
         density = self._near(first)
-        optimum = climb(added(density, prior) if prior else density, first, self.design)
+        whole = added(density, prior) if prior else density
+        optimum = climb(whole, first, self.design.theta_names, self.coordinates)
         if not np.isfinite(optimum.value):
             raise EstimationError(f"{self.formula!r} cannot be estimated: {optimum.status}")
         return optimum
@@ -220,6 +226,7 @@ class JointModel:
             added(self._near(top), stack.value_and_gradient),
             top,
             deviations=stack.marker.deviations,
+            coordinates=self.coordinates,
             draws=draws,
             tune=tune,
             chains=chains,

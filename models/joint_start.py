@@ -6,23 +6,26 @@ predicted curves of these stand for the true ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from scipy.linalg import block_diag
 from scipy.optimize import minimize
 
 from longsurv.design.joint import JointCause, JointDesign
-from longsurv.inference import Optimum, hessian, maximise, whiten
+from longsurv.inference import Affine, Optimum, hessian, maximise, whiten
 from longsurv.inference.density import LogDensity, guarded
 from longsurv.inference.maximise import SecondOrder
 from longsurv.likelihood.covariance import covariance, partial_correlations
 from longsurv.likelihood.joint import JointData
+from longsurv.likelihood.joint_coordinates import blocks
 from longsurv.likelihood.lmm_patients import random_effects
 from longsurv.models.glmm import GLMM
 from longsurv.models.lmm import LMM
 from longsurv.results.mixed import MixedEstimate
 
+SAME = 1e-6
+"""Of a marker's SD: links that differ less between patients are the same."""
 LOOSE = 5.0
 """SD, per SD of a column, that keeps the second stage finite where the data do not."""
 
@@ -51,14 +54,30 @@ def predicted(
 
 
 def link_sd(alone: tuple[MixedEstimate, ...], design: JointDesign) -> dict[str, float]:
-    """SD of each link across patients at their exit, as the mixed models alone predict them."""
+    """SD of each link across patients at their exit, as the mixed models alone predict them.
+
+    Of a link that is the same for all, what counts as much instead: an SD of the marker, over the
+    whole of follow-up.
+    """
     beta, b = predicted(alone, design)
+    horizon = float(design.exit.max())
+    per = {"value": 1.0, "slope": 1.0 / horizon, "area": horizon}
     out = {}
     for cause in design.causes:
         last = cause.points.start[:-1]
-        for term, values in zip(cause.association_names, cause.link_values(beta, b), strict=True):
-            out[term] = float(values[last].std()) or 1.0
+        links = cause.link_values(beta, b)
+        for one, values in zip(cause.associations, links, strict=True):
+            usual = float(design.markers[one.marker].design.y.std()) * per[one.kind] or 1.0
+            sd = float(values[last].std())
+            out[one.term] = sd if sd > SAME * usual else usual
     return out
+
+
+def coordinates(design: JointDesign, data: JointData, sizes: dict[str, float]) -> Affine:
+    """Where to climb: no unit and no origin of a marker, a covariate or time is left in them."""
+    levels = [cause.constant(np.log(cause.rate)) for cause in design.causes]
+    links = [np.array([sizes[term] for term in c.association_names]) for c in design.causes]
+    return Affine.of_blocks(blocks(data, levels, links))
 
 
 def start(alone: tuple[MixedEstimate, ...], design: JointDesign, data: JointData) -> np.ndarray:
@@ -85,8 +104,7 @@ def _second_stage(cause: JointCause, links: list[np.ndarray]) -> np.ndarray:
     A = np.column_stack([pt.basis.T, *own])
     events = cause.status @ A[pt.start[:-1]]
     first = np.zeros(A.shape[1])
-    for j, name in enumerate(cause.baseline.names):
-        first[j] = 0.0 if name == "shape_minus_1" else np.log(cause.rate)
+    first[: len(pt.basis)] = cause.constant(np.log(cause.rate))
     hold = (np.sqrt(np.mean((A - A.mean(axis=0)) ** 2, axis=0)) / LOOSE) ** 2
     hold[: len(pt.basis)] = LOOSE**-2
 
@@ -102,8 +120,11 @@ def _second_stage(cause: JointCause, links: list[np.ndarray]) -> np.ndarray:
     return maximise(density, first, second_order=second_order).x
 
 
-def climb(density: LogDensity, theta: np.ndarray, design: JointDesign) -> Optimum:
+def climb(
+    of_theta: LogDensity, theta: np.ndarray, names: Sequence[str], coordinates: Affine
+) -> Optimum:
     """Quasi-Newton in coordinates whitened by the curvature at the start, then Newton steps."""
+    density, theta = coordinates.density(of_theta), coordinates.inward(theta)
     safe = guarded(density)
     if np.isfinite(safe(theta)[0]):
         at = whiten(theta, hessian(safe, theta))
@@ -115,7 +136,8 @@ def climb(density: LogDensity, theta: np.ndarray, design: JointDesign) -> Optimu
         options = {"maxiter": 200, "ftol": 1e-15, "gtol": 1e-6}
         found = minimize(negative, 0.0 * theta, jac=True, method="L-BFGS-B", options=options)
         theta = at.centre + at.factor @ found.x
-    return maximise(density, theta, design.theta_names, second_order=_with_hessian(density))
+    found = maximise(density, theta, names, second_order=_with_hessian(safe))
+    return coordinates.optimum(found)
 
 
 def _with_hessian(density: LogDensity) -> SecondOrder:

@@ -137,6 +137,11 @@ class JointCause:
         """Events over time at risk."""
         return float(self.status.sum() / (self.event.exit - self.event.entry).sum())
 
+    def constant(self, log_rate: float) -> np.ndarray:
+        """Coefficients of a constant log baseline hazard."""
+        shape = [name == "shape_minus_1" for name in self.baseline.names]
+        return np.where(shape, 0.0, log_rate)
+
     @property
     def baseline_names(self) -> tuple[str, ...]:
         """Coefficients of the log baseline hazard."""

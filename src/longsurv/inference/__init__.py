@@ -1,5 +1,6 @@
 """Climb, curve and sample a log density. Nothing here knows what the density is of."""
 
+from longsurv.inference.coordinates import Affine
 from longsurv.inference.curvature import Whitening, hessian, whiten
 from longsurv.inference.density import added
 from longsurv.inference.identify import Flat, Identified, identify
@@ -8,6 +9,7 @@ from longsurv.inference.posterior import sample_posterior
 from longsurv.inference.sample import Draws, sample
 
 __all__ = [
+    "Affine",
     "Draws",
     "Flat",
     "Identified",

@@ -3,15 +3,27 @@ normal."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from longsurv.inference.density import LogDensity
 
+STEP = 1e-4
+"""Of a difference, for a parameter of about unit size and uncertainty."""
+COARSEST, CHOSEN = 0.3, 1e-3
+"""Steps of more standard errors than the one are made as long as the other: the curvature may
+change on the way."""
+ATTEMPTS = 12
+
 
 def hessian(density: LogDensity, x: np.ndarray, free: np.ndarray | None = None) -> np.ndarray:
     """Central differences of the exact gradient.
+
+    A step that turns out to be far too long for the curvature it shows, as where a parameter is in
+    other units, is taken again. None is made longer: a flat direction has to be seen as flat. Climb
+    in coordinates of about unit size (see `Affine`).
 
     Parameters
     ----------
@@ -29,12 +41,28 @@ def hessian(density: LogDensity, x: np.ndarray, free: np.ndarray | None = None) 
     index = np.arange(len(x)) if free is None else free
     H = np.empty((len(index), len(index)))
     for row, j in enumerate(index):
-        step = 1e-4 * max(1.0, abs(x[j]))
+        H[row] = _differences(density, x, j)[index]
+    return 0.5 * (H + H.T)
+
+
+def _differences(density: LogDensity, x: np.ndarray, j: int) -> np.ndarray:
+    """Derivative of the gradient along coordinate j, shape (d,)."""
+    step, longest = STEP * max(1.0, abs(x[j])), COARSEST
+    for _ in range(ATTEMPTS):
         up, down = x.copy(), x.copy()
         up[j] += step
         down[j] -= step
-        H[row] = (density(up)[1][index] - density(down)[1][index]) / (up[j] - down[j])
-    return 0.5 * (H + H.T)
+        (high, above), (low, below) = density(up), density(down)
+        with np.errstate(invalid="ignore", over="ignore"):
+            slope = (above - below) / (up[j] - down[j])
+        if not (math.isfinite(high) and math.isfinite(low) and math.isfinite(slope[j])):
+            step, longest = 1e-2 * step, 2.0 * CHOSEN
+            continue
+        told = step * math.sqrt(abs(slope[j]))  # the step in standard errors
+        if told <= longest:
+            break
+        step, longest = step * max(CHOSEN / told, 1e-4), 2.0 * CHOSEN
+    return slope
 
 
 @dataclass(frozen=True)
@@ -63,6 +91,8 @@ def positive_definite(negative_hessian: np.ndarray) -> tuple[np.ndarray, np.ndar
     """
     if negative_hessian.size == 0:
         return np.empty(0), negative_hessian, False
+    if not np.isfinite(negative_hessian).all():
+        return np.ones(len(negative_hessian)), np.eye(len(negative_hessian)), True
     diagonal = np.abs(np.diag(negative_hessian))
     scale = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
     values, vectors = np.linalg.eigh(negative_hessian * np.outer(scale, scale))

@@ -43,12 +43,18 @@ class Flat:
 
     def of(self, index: np.ndarray) -> Flat:
         """The same directions as some of the parameters, at positions `index`, see them."""
-        return Flat(self.directions[index], self.scale[index])
+        return self._seen(self.directions[index], self.scale[index])
 
     def mapped(self, J: np.ndarray) -> Flat:
         """The same directions as parameters J theta see them; J has shape (m, d)."""
         scale = np.sqrt(((J * self.scale) ** 2).sum(axis=1))
-        return Flat(J @ self.directions, np.where(scale > 0.0, scale, 1.0))
+        return self._seen(J @ self.directions, np.where(scale > 0.0, scale, 1.0))
+
+    def _seen(self, directions: np.ndarray, scale: np.ndarray) -> Flat:
+        """Without those along which, but for rounding, nothing of what is looked at moves."""
+        before = np.linalg.norm(self.directions / self.scale[:, None], axis=0)
+        after = np.linalg.norm(directions / scale[:, None], axis=0)
+        return Flat(directions[:, after > LOADS * before], scale)
 
     def estimable(self, L: np.ndarray) -> np.ndarray:
         """Which combinations, rows of L with shape (m, d), do not move, shape (m,) of bool."""
@@ -56,6 +62,7 @@ class Flat:
         if not self:
             return np.ones(len(L), dtype=bool)
         scaled = self.directions / self.scale[:, None]
+        scaled = scaled / np.linalg.norm(scaled, axis=0)
         left, size, _ = np.linalg.svd(scaled, full_matrices=False)
         basis = left[:, size > LOADS * size[0]]
         rows = L * self.scale

@@ -13,6 +13,8 @@ from longsurv.inference.density import LogDensity, guarded
 
 DECREMENT_TOLERANCE = 1e-10
 SNAP_TOLERANCE = 1e-8
+LEAST_STEP = 1e-7
+"""Of a Newton step, in standard errors, that is looked at for one that never ends."""
 
 
 @dataclass(frozen=True)
@@ -254,11 +256,11 @@ def _running_off(f: _Counted, point: _Point) -> np.ndarray:
     """Free coordinates without a maximum: each Newton step is as long, and the curvature fades.
 
     So it is for a hazard ratio when nobody in one group died: the log density rises to a limit.
-    Close to a maximum a step too small to matter leaves the curvature as it was.
+    Close to a maximum a step of far less than a standard error leaves the curvature as it was.
     """
     values, vectors, _ = positive_definite(-point.hessian)
     step = vectors @ ((vectors.T @ point.gradient[point.free]) / values)
-    moving = np.abs(step) > 1e-6 * np.abs(point.x[point.free])
+    moving = np.abs(step) * np.sqrt(np.abs(np.diag(point.hessian))) > LEAST_STEP
     if not moving.any():
         return point.free[moving]
     further = point.x.copy()

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from longsurv.inference.coordinates import Affine
 from longsurv.inference.curvature import whiten
 from longsurv.inference.density import LogDensity
 from longsurv.inference.maximise import Optimum, maximise
@@ -20,6 +21,7 @@ def sample_posterior(
     *,
     names: Sequence[str] | None = None,
     deviations: Mapping[int, float] | None = None,
+    coordinates: Affine | None = None,
     draws: int = 1000,
     tune: int = 300,
     chains: int = 2,
@@ -39,20 +41,26 @@ def sample_posterior(
     deviations : mapping of int to float, optional
         Positions of log standard deviations that may be near zero, and their prior means; they are
         sampled in the coordinates of `Warp`.
+    coordinates : Affine, optional
+        Unit-free ones to climb and draw in; of a deviation's log they may only move the origin.
     draws, tune, chains, seed, target_accept, cores
         See `sample`.
 
     Returns
     -------
     mode : Optimum
-        Its x is as `density` takes it; the rest of the record is of the climb, which with
-        `deviations` is in the coordinates of `Warp`, and so is the mode itself.
+        Its x is as `density` takes it; the rest of the record is of the climb, in `coordinates`
+        and with `deviations` in those of `Warp`, and so is the mode itself.
     drawn : Draws or None
         With theta as `density` takes it; None if there is no finite mode to start from.
     """
     deviations = deviations or {}
     index = np.array(list(deviations), dtype=np.int64)
-    warp = Warp(index, np.log(np.array(list(deviations.values()), dtype=float)))
+    log_means = np.log(np.array(list(deviations.values()), dtype=float))
+    if coordinates is not None:
+        density, start = coordinates.density(density), coordinates.inward(start)
+        log_means = log_means - coordinates.centre[index]
+    warp = Warp(index, log_means)
     warped = warp.density(density) if deviations else density
     mode = maximise(warped, warp.inward(start), names=names)
     if not np.isfinite(mode.value):
@@ -68,5 +76,7 @@ def sample_posterior(
         cores=cores,
     )
     stats = drawn.stats | {"lp": drawn.stats["lp"] - warp.log_jacobian(drawn.theta)}
-    mode = replace(mode, x=warp.outward(mode.x))
-    return mode, replace(drawn, theta=warp.outward(drawn.theta), stats=stats)
+    x, theta = warp.outward(mode.x), warp.outward(drawn.theta)
+    if coordinates is not None:
+        x, theta = coordinates.outward(x), coordinates.outward(theta)
+    return replace(mode, x=x), replace(drawn, theta=theta, stats=stats)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from longsurv.design.hazard import HazardDesign
-from longsurv.inference import Draws, Optimum
+from longsurv.inference import Draws, Optimum, identify
 from longsurv.likelihood import hazard as hz
 from longsurv.priors import PriorStack
-from longsurv.results.assemble import design_flags, sampling_flags
+from longsurv.results.assemble import design_flags, sampling_flags, undetermined_flag
 from longsurv.results.assemble_survival import (
     interval_kind,
     limits_flag,
@@ -55,7 +56,11 @@ def hazard_estimate(
     """
     design, data, theta = spec.design, hazard.data, optimum.x
     s, p = smoothing or 0.0, len(hazard.names)
-    inverse = np.linalg.pinv(-optimum.hessian, hermitian=True)
+    found = identify(-optimum.hessian)
+    inverse, flat = found.cov, found.flat
+    lost = [n for n, known in zip(hazard.names, flat.determined[:p], strict=True) if not known]
+    if lost and optimum.converged:
+        optimum = replace(optimum, status=f"the data do not determine {', '.join(lost)}")
     jacobian = hz.derivative(data, theta, s)
     natural = hz.natural(data, theta[None, :], s)[0]
     robust = needs_robust(design)
@@ -81,7 +86,11 @@ def hazard_estimate(
         design=design,
         names=hazard.names,
         coefficients=theta[:p],
-        reference=NormalReference(cov[:p, :p], method="robust" if robust else "normal"),
+        reference=NormalReference(
+            cov[:p, :p],
+            method="robust" if robust else "normal",
+            flat=flat.of(np.arange(p)) if lost else None,
+        ),
         llf=float(hz.kernel(data, natural)[0]),
         nobs=len(design.rows),
         n_params=len(theta),
@@ -108,7 +117,8 @@ def hazard_estimate(
         *_changing(hazard),
         *_shape(smoothing),
         *limits_flag(fit),
-        *(() if optimum.converged else (f"Not a maximum: {optimum.status}.",)),
+        *undetermined_flag(lost, "The likelihood is the same along a line of coefficients."),
+        *(() if optimum.converged or lost else (f"Not a maximum: {optimum.status}.",)),
     )
     object.__setattr__(fit, "flags", flags)  # the profile's own flags need the fit
     return fit

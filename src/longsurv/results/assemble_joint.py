@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from longsurv.design.joint import JointDesign
 from longsurv.inference import Draws, Optimum
 from longsurv.likelihood import joint
 from longsurv.likelihood.covariance import covariance
-from longsurv.results.assemble import design_flags, sampling_flags
+from longsurv.results.assemble import design_flags, sampling_flags, undetermined_flag
 from longsurv.results.idata import to_datatree
 from longsurv.results.joint import JointEstimate, JointPosterior, component_terms, with_nodes
 from longsurv.results.mixed import VarianceEstimate
@@ -79,28 +80,64 @@ def joint_estimate(spec: Any, data: joint.JointData, optimum: Optimum) -> JointE
     design = spec.design
     names, at = _coefficients(design)
     theta = optimum.x
-    cov = np.linalg.pinv(-optimum.hessian, hermitian=True)
+    found = spec.coordinates.identify(optimum.hessian)
+    cov, flat = found.cov, found.flat
     phi = slice(data.p, data.n_marker)
     jacobian = _jacobian(theta[phi], data)
     se = np.sqrt(np.maximum(np.diag(jacobian @ cov[phi, phi] @ jacobian.T), 0.0))
+    whole = np.zeros((len(jacobian), len(theta)))
+    whole[:, phi] = jacobian
+    sds = flat.mapped(whole).determined
+    lost = [n for n, known in zip(design.theta_names, flat.determined, strict=True) if not known]
+    if lost and optimum.converged:
+        status = f"the data do not determine {', '.join(lost)}"
+        optimum = replace(optimum, status=status)
     return JointEstimate(
         spec=spec,
         design=design,
         names=names,
         coefficients=theta[at],
-        reference=NormalReference(cov[np.ix_(at, at)]),
+        reference=NormalReference(cov[np.ix_(at, at)], flat=flat.of(at) if flat else None),
         llf=optimum.value,
         nobs=len(design.rows),
         n_params=len(theta),
         optimum=optimum,
         method=_method(spec, data, "maximum likelihood"),
-        flags=(*_flags(design), *_laplace(data, theta)),
-        variance=VarianceEstimate(design.variance_names, _natural(theta[phi], data), se),
+        flags=(
+            *_flags(design),
+            *_laplace(data, theta),
+            *undetermined_flag(lost, _reasons(design)),
+            *(() if optimum.converged or lost else (f"Not a maximum: {optimum.status}.",)),
+        ),
+        variance=VarianceEstimate(
+            design.variance_names,
+            np.where(sds, _natural(theta[phi], data), np.nan),
+            np.where(sds, se, np.nan),
+        ),
         theta=theta,
         cov_theta=cov,
         data=data,
         link_sd=spec.link_sd,
     )
+
+
+def _reasons(design: JointDesign) -> str:
+    """What may leave a direction of a joint model undetermined."""
+    out = ["The likelihood is the same along a line of these parameters."]
+    for cause in design.causes:
+        for one in cause.associations:
+            marker = design.markers[one.marker]
+            if one.kind == "slope" and not _differs(marker.design.random.X):
+                out.append(
+                    f"The random effects of {marker.name} do not change its slope: patients of "
+                    "one group all have the same, which the hazard can't be told to depend on."
+                )
+    return " ".join(dict.fromkeys(out))
+
+
+def _differs(Z: np.ndarray) -> bool:
+    """Whether any column of the random effects changes between rows."""
+    return bool((np.ptp(Z, axis=0) > 0.0).any())
 
 
 def _natural(phi: np.ndarray, data: joint.JointData) -> np.ndarray:

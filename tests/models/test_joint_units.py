@@ -1,0 +1,52 @@
+"""One joint model in other units is one answer."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from longsurv.models import slope, value
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))
+from joint_cohorts import joint, simulated
+
+
+@cache
+def cohort():
+    return simulated(np.random.default_rng(3), 120)
+
+
+@cache
+def plain(baseline):
+    return joint(*cohort(), baseline, link=value() + slope()).fit()
+
+
+@pytest.mark.parametrize("k", [1e-8, 1e-4, 1e-3, 5e4, 1e5])
+@pytest.mark.parametrize("baseline", ["weibull", "spline"])
+def test_units_of_the_marker(k, baseline):
+    """The standard error of the association is the same per unit of the marker's old unit."""
+    rows, patients = cohort()
+    fit, one = (
+        joint(rows.assign(y=k * rows["y"]), patients, baseline, link=value() + slope()).fit(),
+        plain(baseline),
+    )
+    assert fit.converged and one.converged
+    assert fit.llf == pytest.approx(one.llf - len(rows) * np.log(k), abs=1e-6)
+    for term in one.names:
+        unit = 1.0 / k if term.startswith("assoc") else 1.0 if "." in term else k
+        assert fit.params[term] == pytest.approx(unit * one.params[term], rel=1e-6, abs=1e-9 * unit)
+        assert fit.bse[term] == pytest.approx(unit * one.bse[term], rel=1e-6)
+    told, before = fit.association(), one.association()
+    per_sd = told["change"].str.startswith("one SD")
+    columns = ["hazard_ratio", "conf_low", "conf_high"]
+    np.testing.assert_allclose(told.loc[per_sd, columns], before.loc[per_sd, columns], rtol=1e-6)
+    pd.testing.assert_series_equal(
+        fit.variance_table()["std_error"] / np.r_[[k] * 3, 1.0],
+        one.variance_table()["std_error"],
+        rtol=1e-5,
+    )
