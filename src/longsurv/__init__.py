@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from longsurv.design import Residual
     from longsurv.errors import DataError, EstimationError, FormulaError, LongsurvError
     from longsurv.results import Estimate, Posterior
-    from longsurv.results.mixed_measures import lrt
+    from longsurv.results.nested import lrt
     from longsurv.study import Study
 
 __version__ = "0.1.0"
@@ -69,7 +69,7 @@ _HOMES = {
     "diagnostics": "longsurv.diagnostics",
     "estimands": "longsurv.estimands",
     "example_path": "longsurv.cohort.examples:example_path",
-    "lrt": "longsurv.results.mixed_measures:lrt",
+    "lrt": "longsurv.results.nested:lrt",
     "models": "longsurv.models",
     "priors": "longsurv.priors",
     "read_cohort": "longsurv.cohort:read_cohort",

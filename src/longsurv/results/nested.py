@@ -1,0 +1,261 @@
+"""Likelihood-ratio tests of two nested models of the same data, whatever their family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.design import MixedDesign, SurvivalDesign
+from longsurv.design.generalised import GeneralisedDesign
+from longsurv.design.joint import JointDesign
+from longsurv.errors import EstimationError, LongsurvError
+from longsurv.results.estimate import Estimate
+
+
+@dataclass(frozen=True)
+class Nesting:
+    """What two models must share, and what the larger one must contain, to be compared.
+
+    Attributes
+    ----------
+    answers : mapping of str to ndarray
+        The response and all that is conditioned on; the same rows of the same data.
+    parts : mapping of str to ndarray
+        Columns of each linear part; those of the smaller model lie in the span of the larger's.
+    alike : mapping of str to object
+        Choices that change the likelihood itself.
+    """
+
+    answers: Mapping[str, np.ndarray]
+    parts: Mapping[str, np.ndarray]
+    alike: Mapping[str, object]
+
+
+def lrt(smaller: Estimate, larger: Estimate) -> pd.DataFrame:
+    """Likelihood-ratio test of two nested models of the same data.
+
+    Of two fits of `LMM`, `GLMM`, `CoxPH` (partial likelihood), `Hazard` or `JointModel`.
+
+    A variance of zero lies on the edge of what is possible, so the chi-squared p value of a test of
+    random effects is too large. For one random effect more, the statistic follows an equal mixture
+    of chi-squared distributions with one df less and with all (Self & Liang 1987, J Am Stat Assoc
+    82:605-610, case 5; Stram & Lee 1994, Biometrics 50:1171-1177).
+
+    Parameters
+    ----------
+    smaller, larger : Estimate
+        Fitted by the same method; mixed models by "ML" if their fixed effects differ.
+
+    Returns
+    -------
+    DataFrame
+        One row: term (the two formulas), statistic, df, p_value (chi-squared), p_boundary (the
+        mixture's; NaN unless the models differ by exactly one random effect), method, note.
+
+    Raises
+    ------
+    LongsurvError
+        If one is no fit, the models are not nested, are of different data, or their likelihoods
+        cannot be compared: penalised, with a robust covariance, or with a smoothed baseline.
+    EstimationError
+        If a fit has not converged.
+    """
+    from scipy.stats import chi2
+
+    _check_comparable(smaller, larger)
+    statistic = 2.0 * (larger.llf - smaller.llf)
+    if statistic < -1e-6 * max(1.0, abs(larger.llf)):
+        raise LongsurvError(
+            f"the larger model {larger.spec.formula!r} has the lower likelihood, so the models are "
+            "not nested or a fit has not converged"
+        )
+    statistic = max(statistic, 0.0)
+    df = larger.n_params - smaller.n_params
+    p = float(chi2.sf(statistic, df))
+    more_effects = _count_sds(larger) - _count_sds(smaller)
+    boundary, note = np.nan, ""
+    if more_effects == 1:
+        less = float(chi2.sf(statistic, df - 1)) if df > 1 else float(statistic <= 0.0)
+        boundary = 0.5 * less + 0.5 * p
+        note = "A variance is tested against 0, its boundary: p_boundary is the one to use."
+    elif more_effects > 1:
+        note = (
+            f"{more_effects} variances are tested against 0, their boundary: p_value is too large "
+            "by an amount that no simple formula gives; a parametric bootstrap would."
+        )
+    return pd.DataFrame(
+        [
+            {
+                "term": f"{larger.spec.formula} against {smaller.spec.formula}",
+                "statistic": statistic,
+                "df": df,
+                "p_value": p,
+                "p_boundary": boundary,
+                "method": larger.method,
+                "note": note,
+            }
+        ]
+    )
+
+
+def criterion(fit: Estimate) -> str:
+    """What a mixed model was fitted by."""
+    return "REML" if fit.method.startswith("REML") else "ML"
+
+
+@singledispatch
+def nesting(design: object, fit: Estimate) -> Nesting:
+    """What a design shares with one it is nested in; a function a kind of design."""
+    raise LongsurvError(
+        f"lrt compares fits of LMM, GLMM, CoxPH, Hazard and JointModel; "
+        f"{type(fit).__name__} is none of them"
+    )
+
+
+@nesting.register
+def _of_mixed(design: MixedDesign, fit: Estimate) -> Nesting:
+    if fit.method == "least squares":
+        raise LongsurvError(
+            "of a linear model the F test is exact: use test() on the coefficients in question"
+        )
+    parts = {"fixed": design.fixed.X}
+    parts |= {f"{g.name}'s random": g.random.X for g in design.groupings}
+    return Nesting({"response": design.y}, parts, {"method": criterion(fit)})
+
+
+@nesting.register
+def _of_generalised(design: GeneralisedDesign, fit: Estimate) -> Nesting:
+    plain = _of_mixed(design, fit)
+    spec: Any = fit.spec
+    X = design.fixed.X
+    if design.levels:  # the thresholds absorb what is constant
+        X = np.column_stack([X, np.ones(len(X))])
+    return Nesting(
+        {**plain.answers, "censoring": design.kind},
+        {**plain.parts, "fixed": X},
+        {"family": design.family, "nodes": spec.quadrature_nodes, "df": spec.df},
+    )
+
+
+@nesting.register
+def _of_survival(design: SurvivalDesign, fit: Estimate) -> Nesting:
+    given: Any = fit
+    if given.penalty is not None:
+        raise LongsurvError(
+            "likelihood-ratio tests need unpenalised fits: of Firth's, the interval and p value of "
+            "a coefficient in tidy() are already those of its own likelihood ratio"
+        )
+    if fit.reference.method == "robust":
+        raise LongsurvError(
+            "a likelihood-ratio test takes the rows to be independent, which a robust covariance "
+            "(cluster or weights) does not; use test() on the coefficients"
+        )
+    hazard = getattr(fit, "hazard", None)  # only parametric models have a baseline
+    X = design.fixed.X
+    parts = {"covariate": np.column_stack([X, np.ones(len(X))])}
+    if hazard is None:
+        return Nesting(_outcome(design), parts, {"ties": given.spec.ties})
+    if given.smoothing is not None:
+        raise LongsurvError(
+            "the likelihood of a smoothed baseline is penalised, each model's by an amount of its "
+            "own; compare with baseline='piecewise' or 'weibull', or use test() on the coefficients"
+        )
+    t = design.exit
+    parts["covariate"] = np.column_stack([hazard.columns(X, t), np.ones(len(X))])
+    return Nesting(_outcome(design), parts, {"baseline": hazard.baseline.kind})
+
+
+@nesting.register
+def _of_joint(design: JointDesign, fit: Estimate) -> Nesting:
+    answers = {"exit": design.exit, "entry": design.entry}
+    parts: dict[str, np.ndarray] = {}
+    alike: dict[str, object] = {"nodes": len(fit.data.nodes)}  # type: ignore[attr-defined]
+    for marker in design.markers:
+        answers[marker.name] = marker.design.y
+        parts[f"{marker.name}'s fixed"] = marker.design.fixed.X
+        parts[f"{marker.name}'s random"] = marker.design.Z
+    for cause in design.causes:
+        answers[f"event {cause.name}"] = cause.status
+        ones = np.ones((len(cause.status), 1))
+        parts[f"{cause.name}'s covariate"] = np.hstack([cause.covariates, ones])
+        alike[f"baseline {cause.name}"] = (cause.baseline.kind, len(cause.baseline_names))
+    return Nesting(answers, parts, alike)
+
+
+def _outcome(design: SurvivalDesign) -> dict[str, np.ndarray]:
+    n = len(design.exit)
+    return {
+        "entry": design.entry,
+        "exit": design.exit,
+        "event": design.event,
+        "weights": np.ones(n) if design.weights is None else design.weights,
+        "offset": np.zeros(n) if design.offset is None else design.offset,
+        "strata": np.zeros(n) if design.stratum is None else design.stratum,
+    }
+
+
+def _check_comparable(smaller: Estimate, larger: Estimate) -> None:
+    for fit in (smaller, larger):
+        if not isinstance(fit, Estimate):
+            raise LongsurvError(
+                f"lrt compares two fits, as spec.fit() returns them; got {type(fit).__name__}"
+            )
+        if not fit.converged:
+            raise EstimationError(
+                f"{fit.spec.formula!r} has not converged ({fit.optimum.status}), so its "
+                "log-likelihood is no maximum"
+            )
+    if type(smaller.spec) is not type(larger.spec):
+        kinds = f"{type(smaller.spec).__name__} and {type(larger.spec).__name__}"
+        raise LongsurvError(f"lrt compares two models of one kind, not {kinds}")
+    a, b = nesting(smaller.design, smaller), nesting(larger.design, larger)
+    for what, choice in a.alike.items():
+        if b.alike.get(what, choice) != choice:
+            raise LongsurvError(
+                f"one model was fitted by {choice} ({what}), the other by {b.alike[what]}; fit "
+                "both alike"
+            )
+    if a.answers.keys() != b.answers.keys() or any(
+        not np.array_equal(mine, b.answers[what]) for what, mine in a.answers.items()
+    ):
+        raise LongsurvError(
+            f"the models are of different data ({smaller.nobs} and {larger.nobs} rows): a "
+            "likelihood-ratio test needs the same response of the same rows; leave out rows with "
+            "missing values beforehand"
+        )
+    if larger.n_params <= smaller.n_params:
+        raise LongsurvError(
+            f"{larger.spec.formula!r} has no more parameters than {smaller.spec.formula!r}; give "
+            "the smaller model first"
+        )
+    for what, columns in a.parts.items():
+        if not _within(columns, b.parts.get(what, np.empty((len(columns), 0)))):
+            raise LongsurvError(
+                f"the {what} effects of {smaller.spec.formula!r} are not a part of those of "
+                f"{larger.spec.formula!r}: the models are not nested"
+            )
+    if a.alike.get("method") == "REML" and not _within(b.parts["fixed"], a.parts["fixed"]):
+        raise LongsurvError(
+            "REML likelihoods of different fixed effects cannot be compared, as each is of other "
+            "contrasts of the data; fit both with method='ML', or test the coefficients with test()"
+        )
+
+
+def _within(A: np.ndarray, B: np.ndarray) -> bool:
+    """Whether the columns of B span those of A."""
+    if B.shape[1] == 0:
+        return A.shape[1] == 0
+    left = np.abs(A - B @ np.linalg.lstsq(B, A, rcond=None)[0]).max(axis=0, initial=0.0)
+    # Against the spread: far from the origin every smooth curve is nearly a straight line.
+    rounding = 1e3 * np.finfo(float).eps * np.abs(A).max(axis=0, initial=0.0)
+    return bool((left <= 1e-8 * np.ptp(A, axis=0) + rounding).all())
+
+
+def _count_sds(fit: Estimate) -> int:
+    variance = getattr(fit, "variance", None)  # models of survival alone have none
+    return 0 if variance is None else sum(name.startswith("sd(") for name in variance.names)
