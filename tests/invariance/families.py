@@ -1,0 +1,12 @@
+"""All families: the rows of both tables."""
+
+from __future__ import annotations
+
+from invariance.families_cohort import COHORT
+from invariance.families_groups import GROUPS
+from invariance.families_mixed import MIXED
+from invariance.families_survival import SURVIVAL
+
+FAMILIES = (*MIXED, *SURVIVAL, *GROUPS, *COHORT)
+NAMED = {family.name: family for family in FAMILIES}
+assert len(NAMED) == len(FAMILIES)

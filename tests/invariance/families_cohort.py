@@ -1,0 +1,220 @@
+"""Analyses of a cohort: several markers, adjustments, mortality, simple tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from invariance.case import Answer, Case, Family, Output
+from invariance.families_groups import comparison, group_case
+from invariance.families_survival import patients
+from invariance.reading import at_sigma_points
+
+from longsurv import Cohort, Marker, Phase, Schema
+from longsurv import priors as pr
+from longsurv.estimands import baseline_adjusted, simple
+from longsurv.estimands.changes import Change
+from longsurv.estimands.counts import Counts
+from longsurv.estimands.landmark import landmark
+from longsurv.estimands.tipping import tipping_points
+from longsurv.estimands.two_by_two import two_by_two
+from longsurv.models import BaselineAdjustment, Mortality, Panel, adjusted_changes
+
+MARKERS = ("crp", "pct", "wbc")
+COLUMNS = {"patient": "id", "exit": "stop", "event": "died", "arm": "arm", "age": "age",
+           "time": "day", "response": "value"}  # fmt: skip
+
+
+def cohort_case(seed: int, n: int = 36) -> Case:
+    """Three markers on days 1, 4 and 6."""
+    people = patients(seed, n).drop(columns=["start", "stage", "site"]).assign(stop=28.0)
+    rng = np.random.default_rng(seed + 3)
+    died = people["died"] == 1
+    people.loc[died, "stop"] = 7.0 + rng.integers(1, 20, int(died.sum()))
+    parts = []
+    for name in MARKERS:
+        own, arm = rng.normal(size=n), people["arm"].to_numpy()
+        for day in (1.0, 4.0, 6.0):
+            y = 5.0 + own - 0.2 * (day - 1) * (1 + arm) + 0.6 * rng.normal(size=n)
+            y += 0.02 * (people["age"] - 60)
+            parts.append(
+                pd.DataFrame(
+                    {"id": people["id"], "day": day, "marker": name, "value": np.round(y * 64) / 64}
+                )
+            )
+    tables = {"people": people, "rows": pd.concat(parts, ignore_index=True)}
+    return Case(tables, COLUMNS, moments=(1.0, 4.0, 6.0, 25.0))
+
+
+def cohort_of(case: Case) -> Cohort:
+    names = case.columns
+    first, later, last, _ = case.moments
+    schema = Schema(
+        patient=names["patient"], treatment=names["arm"], reference=case.order[0],
+        levels=tuple(case.order), exit=names["exit"], event=names["event"], time=names["time"],
+        value=names["response"], baseline_covariates=(names["age"],),
+        phases=(Phase("before", first, first), Phase("after", later, last)),
+    )  # fmt: skip
+    markers = [Marker(m, direction="lower", family="inflammation") for m in MARKERS]
+    return Cohort(case["people"], case["rows"], schema, markers)
+
+
+def change_of(case: Case) -> Change:
+    return Change("phase", "before", "after", case.columns["arm"], case.order[1], case.order[0])
+
+
+MIRROR = {"estimate": "estimate", "conf_low": "conf_high", "conf_high": "conf_low"}
+
+
+def _differences(table: pd.DataFrame, keys: tuple[str, ...], draws: bool = False) -> Answer:
+    """Rows of differences on the markers' scale, and per baseline SD."""
+    out: Answer = {}
+    for _, row in table.iterrows():
+        label = " ".join(str(row[k]) for k in keys)
+        se = float(row["std_error"])
+        loose = 0.2 if draws else 1e-3
+        for name, mirror in MIRROR.items():
+            out[f"{label}: {name}"] = Output(
+                float(row[name]), 1, swaps=f"{label}: {mirror}", rtol=1e-6, atol=loose * se
+            )
+        out[f"{label}: std_error"] = Output(se, 1, rtol=loose)
+        for name, tolerance in (("df", 5e-3), ("p_value", 1e-4), ("p_holm", 1e-4)):
+            if name in row:
+                out[f"{label}: {name}"] = Output(float(row[name]), rtol=tolerance, atol=1e-7)
+        standard = float(row["std_estimate"])
+        out[f"{label}: std"] = Output(standard, swaps=f"{label}: std", rtol=1e-4, atol=loose)
+    return out
+
+
+def panel_answer(case: Case) -> Answer:
+    right = f"phase * {_q(case, 'arm')} + (1 | {_q(case, 'patient')})"
+    panel = Panel.from_cohort(cohort_of(case), right, change_of(case))
+    return _differences(panel.fit().tidy(), ("marker",))
+
+
+def _q(case: Case, role: str) -> str:
+    name = case.columns[role]
+    return name if name.isidentifier() else f"`{name}`"
+
+
+def adjusted_answer(case: Case) -> Answer:
+    cohort, change = cohort_of(case), change_of(case)
+    table = BaselineAdjustment(cohort, "crp", change).fit().tidy()
+    everything = adjusted_changes(cohort, change, ["pct"], engines=["ml"]).tidy()
+    compared = baseline_adjusted.ComparedRows.of(cohort, "crp", change)
+    table_e, _ = baseline_adjusted.propensity_table(cohort, compared, None)
+    out = _differences(pd.concat([table, everything]), ("marker", "adjustment"))
+    return out | {
+        "phases": Output(float(len(baseline_adjusted.later_phases(cohort, change)))),
+        "patients": Output(float(len(table_e))),
+        "covariance": Output(float(len(baseline_adjusted.covariance_of(compared.rows)[0]))),
+    }
+
+
+def simple_answer(case: Case) -> Answer:
+    cohort, out = cohort_of(case), {}
+    first = simple.baseline_differences(cohort)
+    for _, row in first.iterrows():
+        label = f"{row['marker']}"
+        for side in ("reference", "group"):
+            name = case.group(row[side])
+            out[f"{label} {name}"] = Output(
+                float(row[f"median_{side}"]), 1, origin="response", rtol=1e-9
+            )
+        out[f"{label} p"] = Output(float(row["p_value"]), rtol=1e-6)
+    for _, row in simple.within_group_changes(cohort).iterrows():
+        label = f"{row['marker']} {case.group(row['group'])}"
+        out[f"{label} change"] = Output(float(row["median_change"]), 1, rtol=1e-7)
+        out[f"{label} p change"] = Output(float(row["p_value"]), rtol=1e-6)
+    return out
+
+
+def counts_answer(case: Case) -> Answer:
+    """Deaths in two groups of a cohort: everything that follows from four numbers."""
+    cohort = cohort_of(case)
+    table = simple.mortality_table(cohort)
+    counts = Counts.of(cohort)
+    out = {
+        "deaths": Output(float(counts.events + counts.reference_events)),
+        "rows": Output(float(len(table))),
+        "risk of " + case.group(case.order[1]): Output(counts.risk),
+        "risk of " + case.group(case.order[0]): Output(counts.reference_risk),
+    }
+    both = two_by_two(counts.events, counts.n, counts.reference_events, counts.reference_n)
+    label = both["quantity"] + " " + both["method"]
+    chosen = both[both["quantity"].isin(["risk difference", "odds ratio", "no difference"])]
+    chosen = chosen.assign(quantity=label[chosen.index])
+    # Priors that expect a benefit of one of the two groups are not of the other.
+    chosen = chosen[~chosen["method"].str.contains("enthusiastic|pessimistic|trials")]
+    out |= comparison(chosen.reset_index(drop=True), case)
+    tipping = tipping_points(counts, 3)
+    return out | {"tipping": Output(float(tipping["to_reverse"].iloc[0]))}
+
+
+def landmark_answer(case: Case) -> Answer:
+    found = landmark(cohort_of(case), case.moments[1])
+    values = found.data["crp"].to_numpy(dtype=float)
+    return {
+        "at risk": Output(float(len(found.data))),
+        "mean": Output(float(values.mean()), 1, origin="response"),
+        "left out": Output(float(found.left_out["n"].sum())),
+    }
+
+
+def mortality_answer(case: Case) -> Answer:
+    """Every method, and the competing events."""
+    names = case.columns
+    study = Mortality(case["rows"], names["arm"], case.moments[1], adjust=_q(case, "age"))
+    with at_sigma_points():
+        found = study.methods(priors={"weak": pr.TREATMENT["weak"]}, draws=200)
+    out: Answer = {}
+    for _, row in found.table.iterrows():
+        label = f"{row['quantity']}, {row['method']}"
+        if any(w in row["method"] for w in ("enthusiastic", "pessimistic", "trials")):
+            continue
+        drawn = row["engine"] == "bayes" or "permutation" in label or "imputation" in label
+        ratio, time = "ratio" in row["quantity"], int("mean" in row["quantity"])
+        for name, mirror in MIRROR.items():
+            value = float(row[name])
+            value = math.log(value) if ratio and 0 < value < math.inf else value
+            out[f"{label}: {name}"] = Output(
+                value, time=time, swaps=f"{label}: {mirror}", rtol=1e-5, atol=0.5 if drawn else 1e-6
+            )
+        out[f"{label}: p"] = Output(float(row["p_value"]), rtol=1e-4, atol=0.05 if drawn else 1e-6)
+    competing = study.competing(draws=500).table
+    out |= {
+        f"competing {k}": Output(float(v), atol=0.1)
+        for k, v in enumerate(competing["p_value"].dropna())
+    }
+    return out
+
+
+FEW = ("scale response", "permute rows", "recode", "swap groups")
+
+
+def _of(name: str, answer: Callable[[Case], Answer], *covers: str) -> Family:
+    return Family(name, cohort_case, answer, covers, FEW)
+
+
+def mortality_case(seed: int) -> Case:
+    case = group_case(seed)
+    rows = case["rows"].drop(columns="stage")
+    columns = {r: c for r, c in case.columns.items() if r != "stage"}
+    return replace(case, tables={"rows": rows}, columns=columns, moments=(6.0, 20.0))
+
+
+COHORT = (
+    _of("Panel", panel_answer, "models.Panel", "estimands.changes"),
+    _of("BaselineAdjustment", adjusted_answer, "models.BaselineAdjustment",
+        "models.adjusted_changes", "estimands.baseline_adjusted"),
+    _of("baseline_differences", simple_answer, "estimands.simple", "Cohort", "Schema", "Marker",
+        "Phase"),
+    _of("two_by_two", counts_answer, "estimands.two_by_two", "estimands.counts",
+        "estimands.tipping", "estimands.simple"),
+    _of("landmark", landmark_answer, "estimands.landmark"),
+    Family("Mortality", mortality_case, mortality_answer, ("models.Mortality",),
+           ("round times", "swap groups")),
+)  # fmt: skip

@@ -1,0 +1,151 @@
+"""Whatever the clock, the unit and the coding, the same answer: every cell of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from invariance.case import Answer, Case, Family, differences
+from invariance.exemptions import EXEMPTIONS, exemption
+from invariance.families import FAMILIES, NAMED
+from invariance.known_failures import MOVES, MOVES_IN_STUDIES
+from invariance.transformations import TRANSFORMATIONS, Transformation
+
+from longsurv.errors import LongsurvError
+
+TABLE = Path(__file__).with_name("table.txt")
+SEED, SEEDS = 1, 20
+CASES = 300
+KINDS = ("rename", "recode", "dtypes")
+"""Transformations of several kinds, every one of which is tried on these families:"""
+THOROUGH = ("LMM", "CoxPH, Efron", "survival_table")
+
+
+@cache
+def before(name: str, seed: int = SEED) -> tuple[Case, Answer]:
+    """A case of a family and its answer, once for all transformations."""
+    case = NAMED[name].make(seed)
+    return case, NAMED[name].answer(case)
+
+
+def wrong(family: Family, transformation: Transformation, parameter: object, seed: int = SEED):
+    """What differs after a transformation from what should be."""
+    case, answer = before(family.name, seed)
+    after = family.answer(transformation.apply(case, parameter))
+    return differences(answer, after, transformation.units(parameter))
+
+
+@cache
+def first_case(name: str) -> Case:
+    """The case that says which transformations there are for a family."""
+    return NAMED[name].make(SEED)
+
+
+def mark(family: Family, transformation: Transformation) -> str:
+    """The cell: "=" the same answer, "x" another one, "." there is nothing to change."""
+    if not transformation.applies(first_case(family.name)):
+        return "."
+    return "x" if exemption(family.name, transformation.name) else "="
+
+
+def cells(kind: str) -> list:
+    """All cells of one kind, those known to fail marked as such."""
+    out = []
+    for family in FAMILIES:
+        for transformation in TRANSFORMATIONS:
+            if mark(family, transformation) != kind:
+                continue
+            short = not family.short or transformation.name in family.short
+            marks = [] if short else [pytest.mark.study]
+            seen = MOVES.get((family.name, transformation.name))
+            if seen:
+                marks.append(pytest.mark.xfail(reason=seen, strict=True))
+            name = f"{family.name}-{transformation.name}"
+            out.append(pytest.param(family, transformation, id=name, marks=marks))
+    return out
+
+
+def tried(check: Callable[[], None], examples: int) -> None:
+    """Let Hypothesis try some parameters: the first it has is a hard one."""
+    how = settings(max_examples=examples, deadline=None, derandomize=True, database=None,
+                   phases=[Phase.generate])  # fmt: skip
+    how(check)()
+
+
+@pytest.mark.parametrize(("family", "transformation"), cells("="))
+def test_the_answer_is_the_same(family: Family, transformation: Transformation) -> None:
+    @given(transformation.parameters)
+    def check(parameter: object) -> None:
+        assert wrong(family, transformation, parameter) == []
+
+    tried(check, 8 if family.name in THOROUGH and transformation.name in KINDS else 1)
+
+
+@pytest.mark.parametrize(("family", "transformation"), cells("x"))
+def test_exempt_answers_do_move(family: Family, transformation: Transformation) -> None:
+    """Another answer, or a refusal: an exemption that is not needed is a cell not held."""
+
+    @given(transformation.parameters)
+    def check(parameter: object) -> None:
+        with suppress(LongsurvError):
+            assert wrong(family, transformation, parameter)
+
+    tried(check, 1)
+
+
+@pytest.mark.study
+@pytest.mark.parametrize("family", FAMILIES, ids=repr)
+def test_generated_cases(family: Family) -> None:
+    """Other data, other transformations, other parameters."""
+    possible = [
+        t
+        for t in TRANSFORMATIONS
+        if mark(family, t) == "="
+        and (family.name, t.name) not in MOVES
+        and (family.name, t.name) not in MOVES_IN_STUDIES
+    ]
+
+    @settings(max_examples=CASES, deadline=None, derandomize=True, database=None)
+    @given(st.sampled_from(possible), st.integers(1, SEEDS), st.data())
+    def check(transformation: Transformation, seed: int, data: st.DataObject) -> None:
+        parameter = data.draw(transformation.parameters)
+        assert wrong(family, transformation, parameter, seed) == []
+
+    check()
+
+
+def rendered() -> str:
+    """The table as it is read."""
+    width = max(len(family.name) for family in FAMILIES) + 2
+    height = max(len(t.name) for t in TRANSFORMATIONS)
+    heads = [t.name.rjust(height) for t in TRANSFORMATIONS]
+    lines = [" " * width + " ".join(h[k] for h in heads) for k in range(height)]
+    for family in FAMILIES:
+        marks = " ".join(mark(family, t) for t in TRANSFORMATIONS)
+        lines.append(family.name.ljust(width) + marks)
+    reasons = [f"{of} / {change}: {why}" for of, change, why in EXEMPTIONS]
+    head = '"=" the same answer; "x" another one, as listed below; "." there is nothing to change'
+    text = "\n".join([head, "", *lines, "", "Why some move:", "", *reasons])
+    return "\n".join(line.rstrip() for line in text.split("\n")) + "\n"
+
+
+def test_the_table_is_as_it_is_written() -> None:
+    assert TABLE.read_text(encoding="utf-8") == rendered()
+
+
+def test_every_exemption_and_known_failure_is_of_a_cell() -> None:
+    known = {(f.name, t.name) for f in FAMILIES for t in TRANSFORMATIONS if mark(f, t) != "."}
+    assert set(MOVES) <= known
+    assert set(MOVES_IN_STUDIES) <= known
+    for of, change, _ in EXEMPTIONS:
+        assert any(
+            exemption(f.name, change) and mark(f, t) == "x"
+            for f in FAMILIES
+            for t in TRANSFORMATIONS
+            if t.name == change
+        ), of
