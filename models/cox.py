@@ -80,7 +80,15 @@ class CoxPH:
         entry = d.entry if len(d.formula.surv) == 3 else None
         try:
             return cox.prepare(
-                d.fixed.X, d.exit, d.event, entry, d.weights, d.stratum, d.offset, ties=self.ties
+                d.fixed.X,
+                d.exit,
+                d.event,
+                entry,
+                d.weights,
+                d.stratum,
+                d.offset,
+                self.ties,
+                d.timed,
             )
         except ValueError as error:
             raise DataError(f"{self.formula!r}: {error}") from error

@@ -18,15 +18,16 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # What each part may import from the rest of longsurv, besides itself and the errors.
 # None stands for everything.
-FOUNDATION = {"cohort", "design", "likelihood", "inference", "priors"}
+FOUNDATION = {"cohort", "design", "likelihood", "inference", "priors", "times"}
 # Results call on estimands and diagnostics, which see a result only as something with its methods.
 ANSWERS = FOUNDATION | {"estimands", "diagnostics"}
 MODELS = ANSWERS | {"results", "models"}
 ALLOWED: dict[str, set[str] | None] = {
     "errors": set(),
-    "cohort": set(),
-    "design": set(),
-    "likelihood": set(),
+    "times": set(),
+    "cohort": {"times"},
+    "design": {"times"},
+    "likelihood": {"times"},
     "inference": set(),
     "prior_families": set(),
     "priors": {"prior_families"},

@@ -6,27 +6,7 @@ import numpy as np
 import pytest
 
 from longsurv.likelihood import cox
-from longsurv.likelihood.cox_sorting import sound, tallies, tied_ranks
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_ranks_of_nearly_tied_times(seed):
-    rng = np.random.default_rng(seed)
-    base = rng.integers(-3, 12, size=60) * 10.0 ** rng.integers(-4, 5)
-    times = base * (1.0 + rng.choice([0.0, 1e-13], size=60))
-    clock, rank = tied_ranks(times, np.argsort(times), 1e-8)
-    distinct, expected = np.unique(base, return_inverse=True)
-    np.testing.assert_array_equal(rank, expected)
-    np.testing.assert_allclose(clock, distinct, rtol=1e-12)
-
-
-def test_times_count_as_tied_relative_to_the_mean_of_the_distinct_ones():
-    """Mean 2 of 1, 2 and 3: a gap of 1 is a tie at a tolerance of 0.5, and none just below."""
-    times = np.array([3.0, 1.0, 2.0, 2.0, 2.0, 3.0])
-    assert len(tied_ranks(times, np.argsort(times), 0.5)[0]) == 1
-    assert len(tied_ranks(times, np.argsort(times), 0.4999)[0]) == 3
-    zero = np.zeros(3)
-    assert list(tied_ranks(zero, np.arange(3), 1e-8)[1]) == [0, 0, 0]
+from longsurv.likelihood.cox_sorting import sound, tallies
 
 
 @pytest.mark.parametrize("where", ["X", "exit", "weight", "offset"])

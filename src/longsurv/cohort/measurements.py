@@ -14,6 +14,7 @@ from longsurv.cohort.patients import CheckedPatients
 from longsurv.cohort.problems import Problems, Table, show, show_list
 from longsurv.cohort.readings import Readings, drop_missing, read_long, read_wide
 from longsurv.cohort.schema import Marker, Schema
+from longsurv.times import snapped
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def check_measurements(
     _check_duplicates(table, schema, markers, readings, owner, times, problems)
     _check_follow_up(table, schema, readings, owner, times, patients, problems)
     if schema.horizon is not None:
-        late = times[readings.row] > schema.horizon
+        late = snapped(times[readings.row], [schema.horizon]) > schema.horizon
         reason = f"after {schema.horizon:g} {schema.time_unit}: {int(late.sum()):,}"
         ledger.keep("by the horizon", ~late, reason)
         readings = readings.select(~late)

@@ -22,6 +22,7 @@ from longsurv.cohort.columns import (
 from longsurv.cohort.flow import Ledger
 from longsurv.cohort.problems import Problems, Table, plural, show, show_list, suggest
 from longsurv.cohort.schema import Schema
+from longsurv.times import merged, snapped
 
 RESERVED = ("entry", "exit", "event", "status", "phase", "marker", "value", "y", "censored")
 
@@ -92,6 +93,7 @@ def check_patients(
         gaps[schema.entry] = entry_missing
     keep = _check_complete(table, schema, gaps, problems, ledger)
     if entry is not None and exit_ is not None:
+        exit_, entry = _merged(exit_, entry, schema.horizon)
         keep = _check_at_risk(table, schema, entry, exit_, keep, problems, ledger)
     _check_covariates(table, schema, problems)
 
@@ -256,6 +258,17 @@ def _check_complete(
             "exclude_incomplete = true to leave these patients out and count them.",
         )
     return keep
+
+
+def _merged(
+    exit_: np.ndarray, entry: np.ndarray, horizon: float | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Times that differ by rounding made equal, also to the horizon."""
+    ends, begins = merged(exit_, entry)
+    assert begins is not None
+    if horizon is None:
+        return ends, begins
+    return snapped(ends, [horizon]), snapped(begins, [horizon])
 
 
 def _check_at_risk(

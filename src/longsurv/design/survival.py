@@ -12,6 +12,7 @@ import pandas as pd
 from longsurv.design.fixed import FixedDesign, fixed_design, independent_columns, present, response
 from longsurv.design.formula import Formula, parse, top_level_terms
 from longsurv.errors import DataError, FormulaError
+from longsurv.times import Clock, clock
 
 SPECIALS = ("strata", "cluster", "offset")
 
@@ -59,7 +60,7 @@ class SurvivalDesign:
     formula : Formula
         Its `fixed` is without strata(), cluster() and offset().
     entry, exit : ndarray, shape (n,)
-        At risk over (entry, exit].
+        At risk over (entry, exit]. Times that differ by rounding are made equal (`longsurv.times`).
     event : ndarray of int, shape (n,)
         1 where the event happened at `exit`.
     fixed : FixedDesign
@@ -85,6 +86,8 @@ class SurvivalDesign:
         What the formula has in offset(); "" without.
     offset_centre : float
         A constant offset changes nothing but the baseline hazard; taking it out keeps that finite.
+    timed : Clock, optional
+        Of `exit` and, where the formula has it, `entry`.
     """
 
     formula: Formula
@@ -103,6 +106,7 @@ class SurvivalDesign:
     offset: np.ndarray | None = None
     offset_term: str = ""
     offset_centre: float = 0.0
+    timed: Clock | None = None
 
     @property
     def n_events(self) -> int:
@@ -203,12 +207,13 @@ def survival_design(
         )
     rows = np.flatnonzero(usable)
     kept = data[single].iloc[rows]
+    entry, exit_, timed = _merged(entry[rows], exit_[rows], len(times) == 3)
     strata, stratum = _strata(kept, special["strata"])
     centre = float(np.median(offset[rows]))
     design = SurvivalDesign(
         formula=parsed,
-        entry=entry[rows],
-        exit=exit_[rows],
+        entry=entry,
+        exit=exit_,
         event=event[rows],
         fixed=fixed if stratum is None else _without_stratum_constants(fixed, stratum),
         rows=rows,
@@ -222,9 +227,24 @@ def survival_design(
         offset=offset[rows] - centre if offset_term else None,
         offset_term=offset_term,
         offset_centre=centre,
+        timed=timed,
     )
     _check(design, kept, weights, _patient_column(parsed, special, patient), patient is None)
     return replace(design, event=design.event.astype(np.int64))
+
+
+def _merged(
+    entry: np.ndarray, exit: np.ndarray, late: bool
+) -> tuple[np.ndarray, np.ndarray, Clock | None]:
+    """The times with those that differ by rounding made equal; `late`: the entries are the data's.
+
+    Times that are not finite are left for the checks to report.
+    """
+    if not (np.isfinite(entry).all() and np.isfinite(exit).all()):
+        return entry, exit, None
+    timed = clock(exit, entry if late else None)
+    exit = timed.times[timed.exit]
+    return (entry if timed.entry is None else timed.times[timed.entry]), exit, timed
 
 
 def _take_out_specials(parsed: Formula) -> tuple[Formula, dict[str, list[str]]]:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from longsurv.times import merged
+
 
 @dataclass(frozen=True)
 class Concordance:
@@ -51,6 +53,7 @@ def concordance(
     predictor : ndarray, shape (n,)
         Higher for an earlier event.
     exit, event : ndarray, shape (n,)
+        Times that differ by rounding are tied (`longsurv.times`).
     entry : ndarray, shape (n,), optional
         At risk over (entry, exit].
     weights : ndarray, shape (n,), optional
@@ -65,6 +68,7 @@ def concordance(
         c is nan without a comparable pair.
     """
     n = len(exit)
+    exit, entry = merged(exit, entry)
     w = np.ones(n) if weights is None else np.asarray(weights, dtype=float)
     strata = np.zeros(n, dtype=np.int64) if stratum is None else stratum
     counts = np.zeros((n, 3))

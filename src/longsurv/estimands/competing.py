@@ -67,6 +67,7 @@ class CumulativeIncidence:
         (the delta method; Marubini and Valsecchi 1995, section 10.2). Without censoring it is the
         binomial standard error of a proportion.
         """
+        t = float(self.follow_up.on_clock(np.array(t)))
         if not self.extent.known(np.array(t)):
             return np.nan, np.nan
         m = int(np.searchsorted(self.time, t, side="right"))
@@ -109,6 +110,7 @@ class CumulativeIncidence:
         Who entered late counts for the share of the time from the first entry to t that was left.
         """
         f, first = self.follow_up, self.extent.first
+        t = float(f.on_clock(np.array(t)))
         if t <= first:
             return 0.0
         there = (f.exit > t) | ((f.exit == t) & (f.status == 0))

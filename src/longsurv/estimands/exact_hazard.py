@@ -24,7 +24,7 @@ import pandas as pd
 from scipy import optimize, stats
 
 from longsurv.errors import EstimationError, LongsurvError
-from longsurv.estimands.follow_up import FollowUp, two_groups
+from longsurv.estimands.follow_up import FollowUp, on_one_clock, two_groups
 
 _MOST_EVENTS = 1000
 NOTHING_VARIES = (
@@ -84,6 +84,7 @@ def event_distribution(group: FollowUp, reference: FollowUp) -> EventDistributio
         Without events; if none of them could have been in the other group; with so many that
         exactness is pointless.
     """
+    group, reference = on_one_clock(group, reference)
     times = np.union1d(group.times(1), reference.times(1))
     d1, d0 = group.happening(times, 1), reference.happening(times, 1)
     y1, y0 = group.at_risk(times), reference.at_risk(times)

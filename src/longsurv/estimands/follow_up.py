@@ -4,6 +4,10 @@ The estimands of survival take a DataFrame such as `Cohort.survival_data()` retu
 patient, columns "exit" and "status" (0 censored, 1 the event of interest, 2 and above competing
 events; or only "event", 0/1), "entry" for delayed entry, and a column of the group. A patient is
 at risk over (entry, exit].
+
+Times that differ by rounding are one time (see `longsurv.times`). `by_group` merges those of all
+groups together; a `FollowUp` made of other arrays merges its own. What is compared with them from
+outside (a horizon, a landmark, times to report) goes through `FollowUp.on_clock` first.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import pandas as pd
 
 from longsurv.design.outcome import event_problem, read_numbers, status_problem
 from longsurv.errors import DataError
+from longsurv.times import merged, snapped
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,8 @@ class FollowUp:
     Attributes
     ----------
     entry, exit : ndarray, shape (n,)
+        Those that differ by rounding are made equal. Groups to be compared come from `by_group`, or
+        from `of` and `since` of one `FollowUp`, or go through `on_one_clock`.
     status : ndarray of int, shape (n,)
     """
 
@@ -72,8 +79,22 @@ class FollowUp:
     exit: np.ndarray
     status: np.ndarray
 
+    def __post_init__(self) -> None:
+        exit_, entry = merged(self.exit, self.entry)
+        object.__setattr__(self, "exit", exit_)
+        object.__setattr__(self, "entry", entry)
+
     def __len__(self) -> int:
         return len(self.exit)
+
+    def on_clock(self, times: np.ndarray) -> np.ndarray:
+        """Return times, any shape, with those within rounding of an entry or exit equal to it.
+
+        Call it on a horizon, a landmark or times to report before comparing them with `entry` and
+        `exit`; `at_risk`, `happening` and `since` do so themselves.
+        """
+        known = np.concatenate([self.entry, self.exit])
+        return snapped(times, known, float(self.entry.min(initial=np.inf)))
 
     def of(self, chosen: np.ndarray) -> FollowUp:
         """Return the follow-up of some of the patients."""
@@ -81,17 +102,20 @@ class FollowUp:
 
     def since(self, start: float) -> FollowUp:
         """Return the follow-up after a time, of the patients who are at risk after it."""
+        start = float(self.on_clock(np.array(start)))
         later = self.of(self.exit > start)
         return FollowUp(np.maximum(later.entry, start), later.exit, later.status)
 
     def at_risk(self, times: np.ndarray) -> np.ndarray:
         """Count the patients with entry < t <= exit."""
+        times = self.on_clock(times)
         entered = np.searchsorted(np.sort(self.entry), times, side="left")
         left = np.searchsorted(np.sort(self.exit), times, side="left")
         return entered - left
 
     def happening(self, times: np.ndarray, *status: int) -> np.ndarray:
         """Count the patients who leave with one of these statuses at each of the times."""
+        times = self.on_clock(times)
         chosen = np.sort(self.exit[np.isin(self.status, status)])
         return np.searchsorted(chosen, times, "right") - np.searchsorted(chosen, times, "left")
 
@@ -215,6 +239,18 @@ def two_groups(data: pd.DataFrame, group: str) -> tuple[Hashable, FollowUp, Hash
         raise DataError(f"expected two groups in {group!r}, found {', '.join(map(str, groups))}")
     (reference, first), (other, second) = groups.items()
     return other, second, reference, first
+
+
+def on_one_clock(*sides: FollowUp) -> tuple[FollowUp, ...]:
+    """Groups to compare, with times that differ by rounding made equal across all of them."""
+    ends, begins = merged(
+        np.concatenate([side.exit for side in sides]),
+        np.concatenate([side.entry for side in sides]),
+    )
+    assert begins is not None
+    cuts = np.cumsum([len(side) for side in sides])[:-1]
+    parts = zip(np.split(begins, cuts), np.split(ends, cuts), sides, strict=True)
+    return tuple(FollowUp(begin, end, side.status) for begin, end, side in parts)
 
 
 def _levels(column: pd.Series, name: str) -> list[Hashable]:

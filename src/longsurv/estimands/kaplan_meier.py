@@ -55,6 +55,7 @@ class SurvivalCurve:
 
         The standard error is NaN where survival is 0 and the formula has no value.
         """
+        times = self.follow_up.on_clock(times)
         survival = self._step(self.survival, times, 1.0)
         with np.errstate(invalid="ignore"):  # 0 times infinity at S = 0
             error = survival * np.sqrt(self._step(self.greenwood, times, 0.0))
@@ -69,6 +70,7 @@ class SurvivalCurve:
             raise LongsurvError(f"interval is one of {', '.join(get_args(Interval))}, not {kind!r}")
         if not 0 < level < 1:
             raise LongsurvError(f"level must be between 0 and 1, not {level}")
+        times = self.follow_up.on_clock(times)
         if kind == "beta-product":
             return self._beta_product(times, level)
         survival, error = self.at(times)
@@ -165,6 +167,7 @@ def survival_table(
     for name, follow_up in by_group(data, group).items():
         curve = kaplan_meier(follow_up)
         at = curve.time if times is None else np.asarray(times, dtype=float)
+        at = follow_up.on_clock(at)
         start = follow_up.entry.min()
         if (at < start).any():
             raise DataError(f"{name}: nobody is under observation before {start:g}")

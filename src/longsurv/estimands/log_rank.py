@@ -29,7 +29,7 @@ from scipy import special
 
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.exact_hazard import NOTHING_VARIES, event_distribution
-from longsurv.estimands.follow_up import FollowUp, two_groups
+from longsurv.estimands.follow_up import FollowUp, on_one_clock, two_groups
 
 # An exact permutation distribution with more distinct values than this is drawn from instead.
 _MOST_STATES = 100_000
@@ -79,6 +79,7 @@ def log_rank(group: FollowUp, reference: FollowUp) -> LogRank:
     Mantel N. Evaluation of survival data and two new rank order statistics arising in its
     consideration. Cancer Chemother Rep 1966;50:163-170.
     """
+    group, reference = on_one_clock(group, reference)
     times = np.union1d(group.times(1), reference.times(1))
     d1 = group.happening(times, 1)
     d = d1 + reference.happening(times, 1)

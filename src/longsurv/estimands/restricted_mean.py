@@ -61,6 +61,7 @@ def restricted_mean(follow_up: FollowUp, horizon: float, *, start: float = 0.0) 
     """
     if not start < horizon:
         raise LongsurvError(f"the horizon ({horizon:g}) must come after the start ({start:g})")
+    start, horizon = map(float, follow_up.on_clock(np.array([start, horizon])))
     later = follow_up.since(start)
     if not len(later):
         raise EstimationError(_nobody_after(follow_up, start))

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
+from longsurv.times import snapped
 
 REDUCTIONS = (0.0, 0.01, 0.05)
 """Risk reductions whose posterior probabilities are given: any, 1 % and 5 %."""
@@ -217,7 +218,7 @@ def _of_mean_moments(
 def check_horizon(design: Any, horizon: float) -> None:
     """Refuse a horizon at which a survival design has nobody left."""
     last = float(design.exit.max())
-    if not 0.0 < horizon <= last:
+    if not 0.0 < float(snapped(horizon, design.exit)) <= last:
         raise LongsurvError(f"the horizon is a time up to the last exit, {last:g}; got {horizon!r}")
 
 

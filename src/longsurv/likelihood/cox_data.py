@@ -25,13 +25,8 @@ from longsurv.likelihood.cox_sorting import (
     standardised,
     stratum_means,
     tallies,
-    tied_ranks,
-    whole,
 )
-
-# Times closer than this, relative to the mean absolute time, are one time: ages and durations
-# computed in floating point differ in the last digits where the calendar says "same day".
-TIE_TOLERANCE = float(np.sqrt(np.finfo(float).eps))
+from longsurv.times import Clock, clock
 
 
 class RiskArrays(NamedTuple):
@@ -127,12 +122,12 @@ def prepare(
     strata: ArrayLike | None = None,
     offset: ArrayLike | None = None,
     ties: str = "efron",
+    timed: Clock | None = None,
 ) -> CoxData:
     """Sort, rank, centre and scale survival rows for the Cox kernels.
 
     A row is at risk at time t when entry < t <= exit, as in R's ``Surv(entry, exit, event)``.
-    Times that differ by no more than 1.5e-8 of the mean absolute time are one time (the relative
-    rule of R's ``timefix``; its absolute rule is left out so that the unit of time never matters).
+    Times that differ by rounding are one time; see `longsurv.times`.
 
     Parameters
     ----------
@@ -151,6 +146,8 @@ def prepare(
     offset : array_like, shape (n,), optional
         Added to the linear predictor.
     ties : {"efron", "breslow"}
+    timed : Clock, optional
+        That of `exit` and `entry`, if it has been made already.
 
     Returns
     -------
@@ -174,7 +171,12 @@ def prepare(
         levels, code = np.zeros(1, dtype=int), np.zeros(n, dtype=np.int64)
     else:
         levels, code = np.unique(labels, return_inverse=True)
-    clock, order, exit_rank, entry_rank = _ranks(exit, start)
+    timed = clock(exit, start) if timed is None else timed
+    exit_rank, entry_rank, order = timed.exit, timed.entry, timed.by_exit
+    if order is None:
+        order = counting_sort(exit_rank, np.arange(n), len(timed.times))
+    if entry_rank is not None:
+        _check_at_risk(exit_rank, entry_rank)
     if len(levels) > 1:
         order = counting_sort(code, order, len(levels))
     counted = died & (weight > 0)
@@ -214,7 +216,7 @@ def prepare(
         mean=mean,
         scale=scale,
         offset_mean=offset_mean,
-        times=clock[time_rank],
+        times=timed.times[time_rank],
         time_stratum=time_stratum,
         strata=levels,
         ties=ties,
@@ -285,27 +287,10 @@ def _check(
         raise ValueError("; ".join(problems))
 
 
-def _ranks(
-    exit: Floats, entry: Floats | None
-) -> tuple[Floats, Integers, Integers, Integers | None]:
-    """Clock of distinct times, rows in order of exit, and ranks on the clock of exit and entry."""
-    n = len(exit)
-    both = exit if entry is None else np.concatenate([exit, entry])
-    low, high = both.min(), both.max()
-    if high - low < 2 * n and max(-low, high) * TIE_TOLERANCE < 0.5 and whole(both):
-        clock = np.arange(low, high + 1)  # days, months, ...: no need to sort
-        rank = (both - low).astype(np.int64)
-        order = counting_sort(rank[:n], np.arange(n), len(clock))
-    else:
-        by_time = np.argsort(both)
-        clock, rank = tied_ranks(both, by_time, TIE_TOLERANCE)
-        order = by_time if entry is None else by_time[by_time < n]
-    if entry is None:
-        return clock, order, rank, None
-    empty = np.flatnonzero(rank[:n] == rank[n:])
+def _check_at_risk(exit_rank: Integers, entry_rank: Integers) -> None:
+    empty = np.flatnonzero(exit_rank <= entry_rank)
     if len(empty):
         raise ValueError(
             "entry and exit differ by no more than rounding (their times count as tied): "
             f"row {', '.join(map(str, empty[:5]))}"
         )
-    return clock, order, rank[:n], rank[n:]

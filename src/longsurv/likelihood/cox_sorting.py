@@ -11,15 +11,6 @@ Integers = NDArray[np.integer]
 
 
 @njit(cache=True, nogil=True)
-def whole(values: Floats) -> bool:
-    """Whether every value is a whole number."""
-    for value in values:  # noqa: SIM110 (a compiled loop)
-        if value != np.floor(value):
-            return False
-    return True
-
-
-@njit(cache=True, nogil=True)
 def sound(X: Floats, exit: Floats, weight: Floats, offset: Floats) -> bool:
     """Whether every number is finite and no weight negative."""
     for i in range(len(exit)):
@@ -30,31 +21,6 @@ def sound(X: Floats, exit: Floats, weight: Floats, offset: Floats) -> bool:
         if not (np.isfinite(total) and weight[i] >= 0.0):
             return False
     return True
-
-
-@njit(cache=True, nogil=True)
-def tied_ranks(times: Floats, by_time: Integers, tolerance: float) -> tuple[Floats, Integers]:
-    """Distinct times in ascending order, and the rank of each time among them.
-
-    One time is distinct from the one before it if they differ by more than `tolerance` times the
-    mean absolute value of the times that differ at all.
-    """
-    n = len(times)
-    clock, rank = np.empty(n), np.empty(n, np.int64)
-    total, count, before = 0.0, 0, -np.inf
-    for i in by_time:
-        if times[i] > before:
-            total += abs(times[i])
-            count += 1
-        before = times[i]
-    K, before = 0, -np.inf
-    for i in by_time:
-        if times[i] - before > tolerance * total / count:
-            clock[K] = times[i]
-            K += 1
-        before = times[i]
-        rank[i] = K - 1
-    return clock[:K].copy(), rank
 
 
 @njit(cache=True, nogil=True)

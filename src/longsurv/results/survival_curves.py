@@ -13,6 +13,7 @@ from longsurv.errors import LongsurvError
 from longsurv.likelihood import cox
 from longsurv.likelihood.cox import CoxData
 from longsurv.likelihood.cox_draws import baseline_jumps
+from longsurv.times import snapped
 
 KINDS = ("log-log", "log", "plain")
 
@@ -112,7 +113,7 @@ def hazards(
     centre = X.mean(axis=0)
     base = cox.baseline_hazard(data, beta, at=centre)
     mine = base.stratum == np.searchsorted(data.strata, stratum)
-    at = np.searchsorted(base.times[mine], times, side="right")
+    at = np.searchsorted(base.times[mine], snapped(times, base.times[mine]), side="right")
 
     def until(jumps: np.ndarray) -> np.ndarray:
         total = np.zeros((len(jumps) + 1, *jumps.shape[1:]))
@@ -169,7 +170,7 @@ def drawn_hazards(
         mine = data.time_stratum == np.searchsorted(data.strata, stratum)
         total = np.zeros((len(beta), mine.sum() + 1))
         np.cumsum(jumps[:, mine], axis=1, out=total[:, 1:])
-        at = np.searchsorted(data.times[mine], times, side="right")
+        at = np.searchsorted(data.times[mine], snapped(times, data.times[mine]), side="right")
         out[:, rows] = relative[:, rows, None] * total[:, None, at]
     return out
 
