@@ -75,18 +75,34 @@ class LMM:
         d = self.design
         if d.structured:
             raise LongsurvError(f"{self.formula!r} has nested groups or correlated residuals")
-        return lmm.prepare(d.fixed.X, d.y, d.Z, d.group, len(d.labels))
+        return lmm.prepare(d.fixed.X, d.y, d.Z, d.group, len(d.labels), d.random.blocks)
 
     @cached_property
     def kernel(self) -> BlockKernel | DenseKernel:
-        """The likelihood of the free parameters."""
+        """The likelihood that is climbed, in orthogonal columns of Z."""
+        if self.design.structured:
+            return self._dense(orthogonal=True)
+        return BlockKernel(self.statistics, self.design.random.blocks)
+
+    @cached_property
+    def sampled(self) -> BlockKernel | DenseKernel:
+        """The likelihood that is sampled, of the SDs and correlations that have priors."""
+        d = self.design
+        if d.structured:
+            return self._dense(orthogonal=False)
+        return BlockKernel(
+            lmm.prepare(d.fixed.X, d.y, d.Z, d.group, len(d.labels)), d.random.blocks
+        )
+
+    def _dense(self, orthogonal: bool) -> DenseKernel:
         d, pairs = self.design, self.design.pairs
-        if pairs is None:
-            return BlockKernel(self.statistics, d.random.blocks)
         terms = [lmm_dense.Term(g.random.X, g.group, g.random.blocks) for g in d.terms]
-        structure = Structure(*pairs.structure)
-        rows = (d.fixed.X, d.y, d.group)
-        return DenseKernel(lmm_dense.prepare(*rows, terms, structure, pairs.order, pairs.kind))
+        return DenseKernel(
+            lmm_dense.prepare(
+                d.fixed.X, d.y, d.group, terms, Structure(*pairs.structure),
+                pairs.order, pairs.kind, orthogonal=orthogonal,
+            )
+        )  # fmt: skip
 
     def fit(self, method: str = "REML", df: str = "auto") -> MixedEstimate:
         """Maximise the restricted likelihood or the likelihood.
@@ -145,7 +161,7 @@ class LMM:
             out[name] = pr.Normal(0.0, float(width)) if varies else constant
         out["sigma"] = pr.Exponential(spread)
         sds = [name for g in d.groupings for name in g.random.parameter_names(g.name)[0]]
-        for name, z in zip(sds, self.kernel.z_scales, strict=True):
+        for name, z in zip(sds, self.sampled.z_scales, strict=True):
             out[name] = pr.Exponential(spread / float(z))
         return out | {name: pr.Normal(0.0, 1.0) for name in self.kernel.residual_names}
 
@@ -154,7 +170,7 @@ class LMM:
         defaults = self.default_priors()
         names = tuple(defaults)
         chosen = pr.choose(names, defaults, given, self.design.fixed.variables)
-        sizes = self.kernel.correlated
+        sizes = self.sampled.correlated
         return pr.PriorStack(names, chosen, pr.LKJ(eta), max(sizes, default=0), sizes)
 
     @cached_property
@@ -184,7 +200,7 @@ class LMM:
         eta : float
             Of the LKJ prior of the random effects' correlation.
         """
-        kernel, stack = self.kernel, self.prior_stack(priors, eta)
+        kernel, stack = self.sampled, self.prior_stack(priors, eta)
         mode, drawn = sample_posterior(
             added(kernel.loglik, stack.value_and_gradient),
             self.start,

@@ -22,7 +22,7 @@ def twin(spec: LMM, stack: PriorStack, eta: float) -> Any:
     """
     import pymc as pm
 
-    d, kernel = spec.design, spec.kernel
+    d, kernel = spec.design, spec.sampled
     by_name = dict(zip(stack.names, stack.priors, strict=True))
     coords = {"term": d.fixed.names, "row": d.rows}
     several = len(d.groupings) > 1

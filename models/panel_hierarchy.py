@@ -48,7 +48,7 @@ def hierarchy(
             member = Member(
                 name=name,
                 family=index,
-                loglik=spec.kernel.loglik,
+                loglik=spec.sampled.loglik,
                 weights=np.array([markers[name].weights.get(term, 0.0) / unit for term in terms]),
                 start=spec.start,
                 cov=spec.fit(df="normal").cov_params().to_numpy(),

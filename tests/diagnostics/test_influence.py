@@ -61,8 +61,9 @@ def test_statistics_less_a_patient_give_the_likelihood_of_the_rest(fits):
             len(d.labels) - 1,
         )
         less = without_patient(fit.data, i, d.fixed.X[out], d.y[out])
-        # lam belongs to scaled columns of Z, and the scales differ.
-        other = lam * (rest.z_scale / fit.data.z_scale)[:, None]
+        # lam belongs to the kernel's own columns of Z, and those differ.
+        half = rest.z_basis @ np.linalg.solve(fit.data.z_basis, lam)
+        other = np.linalg.cholesky(half @ half.T)
         for reml in (True, False):
             a, b = lmm.profile(less, lam, reml), lmm.profile(rest, other, reml)
             assert a.deviance(2.0) == pytest.approx(b.deviance(2.0), rel=1e-12)

@@ -8,7 +8,6 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from longsurv import priors as pr
-from longsurv.likelihood import lmm
 from longsurv.models import LMM
 
 
@@ -79,7 +78,7 @@ def test_density_is_the_twin_s_integrated(formula, priors):
             value = model.rvs_to_values[model["correlation_cholesky"]].name
             point[value] = cholesky_to_pymc(r)
         expected = integrated(logp, slope, point, (4, q))
-        ours = lmm.loglik(spec.statistics, theta)[0] + stack.value_and_gradient(theta)[0] - jacobian
+        ours = spec.sampled.loglik(theta)[0] + stack.value_and_gradient(theta)[0] - jacobian
         assert ours == pytest.approx(expected, abs=1e-6)
 
 
@@ -97,9 +96,7 @@ def test_density_against_a_normal_and_priors_by_hand():
     expected = multivariate_normal(1.5 + 0.8 * spec.data["t"], V).logpdf(spec.data["y"])
     expected += stats.norm(1.0, 3.0).logpdf(1.5) + stats.norm(0.0, 2.0).logpdf(0.8)
     expected += stats.expon(scale=0.5).logpdf(0.6) + stats.expon(scale=2.0).logpdf(1.1)
-    ours = (
-        lmm.loglik(spec.statistics, theta)[0] + stack.value_and_gradient(theta)[0] - theta[2:].sum()
-    )
+    ours = spec.sampled.loglik(theta)[0] + stack.value_and_gradient(theta)[0] - theta[2:].sum()
     assert ours == pytest.approx(expected, rel=1e-10)
 
 

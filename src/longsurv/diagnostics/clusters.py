@@ -44,6 +44,12 @@ class FittedMixed(Protocol):
         """Covariance of the random effects, grouping by grouping."""
         ...
 
+    @property
+    def own_covariances(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Of each grouping the covariance of its effects in the kernel's columns of Z, and the
+        matrix that Z is those columns times."""
+        ...
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -67,7 +73,9 @@ def clusters(fit: FittedMixed) -> Iterator[Cluster]:
     """The clusters of a fitted model."""
     design = fit.design
     coarsest = design.outer[-1] if design.outer else design
-    terms = [(g.group, g.random.X, D) for g, D in groupings(fit)]
+    # In the kernel's columns: far from the origin of time Z D Z' is a difference of large numbers.
+    own = zip(design.groupings, fit.own_covariances, strict=True)
+    terms = [(g.group, g.random.X @ np.linalg.inv(basis), D) for g, (D, basis) in own]
     place = np.empty(len(design.y), dtype=np.int64)
     residuals = _residual_blocks(fit)
     for rows in split_rows(coarsest.group, len(coarsest.labels)):

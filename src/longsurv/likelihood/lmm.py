@@ -8,13 +8,17 @@ and its gradient cost a few small matrix products a patient, however many visits
 (Bates et al. 2015, J Stat Softw 67(1), section 3; Wolfinger, Tobias & Sall 1994).
 
 Internally X is orthonormalised (X = Q R), y is replaced by its least-squares residual, and the
-columns of Z are scaled to unit root mean square, so that units and offsets cost no digits.
+columns of Z are orthogonalised within each block of correlated effects and scaled to unit root mean
+square, so that neither units nor the origin of time cost digits: with calendar years an intercept
+is the patient's level two thousand years ago, and D all but singular. The model is the same in any
+columns that span the same space; D = B^-1 D* B^-T where Z = Z* B.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numba import njit
@@ -37,7 +41,7 @@ class LMMData:
     Attributes
     ----------
     ztz : ndarray, shape (N, q, q)
-        Z'Z of each patient, in scaled columns of Z.
+        Z'Z of each patient, in the kernel's own columns of Z.
     ztw : ndarray, shape (N, q, p + 1)
         Z'(Q, y - Q Q'y) of each patient.
     blocks : tuple of ndarray
@@ -48,8 +52,9 @@ class LMMData:
         Upper triangle with X = Q r.
     beta_ols : ndarray, shape (p,)
         Least-squares coefficients.
-    z_scale : ndarray, shape (q,)
-        Root mean square of the columns of Z.
+    z_basis : ndarray, shape (q, q)
+        Upper triangle B with Z = (the kernel's columns) B; the random effects b of Z are B b in the
+        kernel's columns.
     nobs : int
         Number of observations.
     """
@@ -60,8 +65,13 @@ class LMMData:
     cross: np.ndarray
     r: np.ndarray
     beta_ols: np.ndarray
-    z_scale: np.ndarray
+    z_basis: np.ndarray
     nobs: int
+
+    @cached_property
+    def z_scale(self) -> np.ndarray:
+        """Root mean squares of the columns of Z, of each what earlier ones of its block leave."""
+        return np.diag(self.z_basis).copy()
 
     @property
     def p(self) -> int:
@@ -127,7 +137,12 @@ class Profile:
 
 
 def prepare(
-    X: np.ndarray, y: np.ndarray, Z: np.ndarray, group: np.ndarray, n_groups: int
+    X: np.ndarray,
+    y: np.ndarray,
+    Z: np.ndarray,
+    group: np.ndarray,
+    n_groups: int,
+    blocks: tuple[int, ...] | None = None,
 ) -> LMMData:
     """Reduce the rows to sufficient statistics.
 
@@ -143,6 +158,9 @@ def prepare(
         Patient of each row, 0 to n_groups - 1; rows may be in any order.
     n_groups : int
         Number of patients.
+    blocks : tuple of int, optional
+        How many neighbouring columns of Z each block of correlated effects has; they are
+        orthogonalised. By default columns are scaled only.
 
     Returns
     -------
@@ -155,9 +173,9 @@ def prepare(
     fit = Q.T @ y
     fit += Q.T @ (y - Q @ fit)
     W[:, -1] = y - Q @ fit
-    z_scale = np.sqrt(np.mean(Z**2, axis=0))
-    z_scale = np.where(z_scale > 0.0, z_scale, 1.0)
-    ztz, ztw = _patient_sums(np.ascontiguousarray(Z / z_scale), W, group, n_groups)
+    z_basis = random_basis(Z, blocks)
+    to_own = solve_triangular(z_basis, np.eye(len(z_basis)), lower=False)
+    ztz, ztw = _patient_sums(np.ascontiguousarray(Z, dtype=float), to_own, W, group, n_groups)
     return LMMData(
         ztz=ztz,
         ztw=ztw,
@@ -165,9 +183,28 @@ def prepare(
         cross=W.T @ W,
         r=r,
         beta_ols=solve_triangular(r, fit, lower=False),
-        z_scale=z_scale,
+        z_basis=z_basis,
         nobs=len(y),
     )
+
+
+def random_basis(Z: np.ndarray, blocks: tuple[int, ...] | None = None) -> np.ndarray:
+    """Upper triangle B, shape (q, q), for which the columns of Z B^-1 have unit root mean square.
+
+    Z has shape (n, q). Within blocks, if given, those columns are also orthogonal; a block of
+    dependent columns is scaled only.
+    """
+    size = np.sqrt(np.mean(Z**2, axis=0))
+    basis = np.diag(np.where(size > 0.0, size, 1.0))
+    start = 0
+    for count in blocks or ():
+        at, start = slice(start, start + count), start + count
+        if count > 1 and (size[at] > 0.0).all():
+            r = _triangle(Z[:, at]) / math.sqrt(len(Z))
+            r *= np.where(np.diag(r) < 0.0, -1.0, 1.0)[:, None]
+            if (np.diag(r) > 1e-13 * size[at]).all():
+                basis[at, at] = r
+    return basis
 
 
 def _triangle(X: np.ndarray) -> np.ndarray:
@@ -199,17 +236,24 @@ def _orthonormal(X, r):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _patient_sums(Z, W, group, n_groups):
+def _patient_sums(Z, to_own, W, group, n_groups):
+    """Sums over patients of the products of the columns of Z @ to_own, an upper triangle."""
     n, q = Z.shape
     k = W.shape[1]
     ztz = np.zeros((n_groups, q, q))
     ztw = np.zeros((n_groups, q, k))
+    own = np.empty(q)
     for i in range(n):
         g = group[i]
         for a in range(q):
-            z = Z[i, a]
+            s = 0.0
+            for b in range(a + 1):
+                s += Z[i, b] * to_own[b, a]
+            own[a] = s
+        for a in range(q):
+            z = own[a]
             for b in range(q):
-                ztz[g, a, b] += z * Z[i, b]
+                ztz[g, a, b] += z * own[b]
             for b in range(k):
                 ztw[g, a, b] += z * W[i, b]
     return ztz, ztw
@@ -350,7 +394,8 @@ def loglik(data: LMMData, theta: np.ndarray) -> tuple[float, np.ndarray]:
     data : LMMData
     theta : ndarray, shape (p + 1 + q + q (q - 1) / 2,)
         beta; log sigma; log tau (standard deviations of the random effects); unconstrained
-        correlations (see `longsurv.likelihood.covariance`).
+        correlations (see `longsurv.likelihood.covariance`). The random effects are those of the
+        kernel's columns times `z_scale`: of Z itself where its columns are scaled only.
 
     Returns
     -------

@@ -31,14 +31,26 @@ def packed(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
 
 
 def interior(
-    lam: np.ndarray, sigma: float, scale: np.ndarray, elements: tuple[np.ndarray, np.ndarray]
+    lam: np.ndarray, sigma: float, basis: np.ndarray, elements: tuple[np.ndarray, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """log SDs and free partial correlations near Lam, away from any boundary."""
+    """log SDs and free partial correlations near Lam, away from any boundary.
+
+    They are those of basis^-1 times the random effects that Lam, shape (q, q), is of.
+    """
     q = len(lam)
-    D = sigma**2 * (lam @ lam.T + 0.01 * np.eye(q))
+    half = np.linalg.solve(basis, np.hstack([lam, 0.1 * np.eye(q)]))
+    D = sigma**2 * half @ half.T
     tau = np.sqrt(np.diag(D))
     z = partial_correlations(D / np.outer(tau, tau)) if q > 1 else np.empty(0)
-    return np.log(tau / scale), z[packed(*elements)]
+    return np.log(tau), z[packed(*elements)]
+
+
+def element_map(back: np.ndarray, elements: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Free elements of back @ D @ back.T from those of the symmetric D, shape (m, m)."""
+    rows, columns = elements
+    straight = back[np.ix_(rows, rows)] * back[np.ix_(columns, columns)]
+    crossed = back[np.ix_(rows, columns)] * back[np.ix_(columns, rows)]
+    return straight + np.where(rows == columns, 0.0, crossed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +122,9 @@ class BlockKernel:
         return self.data.z_scale
 
     def interior(self, beta: np.ndarray, sigma: float, x: np.ndarray) -> np.ndarray:
-        """A vector for `loglik` near the point x of the criterion, away from any boundary."""
-        log_tau, z = interior(self.factor(x), sigma, self.data.z_scale, self.elements)
+        """beta, log sigma, log SDs and correlations of the effects of Z near the point x of the
+        criterion, away from any boundary."""
+        log_tau, z = interior(self.factor(x), sigma, self.data.z_basis, self.elements)
         return np.concatenate([beta, [np.log(sigma)], log_tau, z])
 
     def expand(self, theta: np.ndarray) -> np.ndarray:

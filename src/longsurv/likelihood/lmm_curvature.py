@@ -23,8 +23,8 @@ from longsurv.likelihood.lmm import LMMData
 class VarianceCurvature:
     """Second-order quantities at an estimate, in the kernel's own coordinates.
 
-    Coefficients are in orthonormal coordinates (beta = beta_ols + r^-1 gamma), D in scaled columns
-    of Z. m = q (q + 1) / 2 + 1 variance parameters, sigma^2 last.
+    Coefficients are in orthonormal coordinates (beta = beta_ols + r^-1 gamma), D in the kernel's
+    columns of Z. m = q (q + 1) / 2 + 1 variance parameters, sigma^2 last.
 
     Attributes
     ----------

@@ -4,8 +4,8 @@
 
 i is a patient, b_t(i) the random effects of the patient's group in grouping t (the patient itself,
 the site), R_i the structure of `longsurv.likelihood.lmm_dense_residual`. beta and sigma are
-profiled out as in `longsurv.likelihood.lmm`, whose inner coordinates (orthonormal X, scaled Z) are
-used here too.
+profiled out as in `longsurv.likelihood.lmm`, whose inner coordinates (orthonormal X, Z orthogonal
+within blocks) are used here too.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from longsurv.likelihood.lmm import LOG_2PI
+from longsurv.likelihood.lmm import LOG_2PI, random_basis
 from longsurv.likelihood.lmm_dense_residual import Structure
 from longsurv.likelihood.lmm_dense_sums import adjoint, forward
 
@@ -51,15 +52,15 @@ class DenseData:
     W : ndarray, shape (n, p + 1)
         (Q, y - Q Q'y) with X = Q r.
     Z, Zo : ndarray, shapes (n, q) and (n, qo)
-        Scaled columns of the patients' random effects, and of all outer groupings.
+        The kernel's columns of the patients' random effects, and of all outer groupings.
     indices : tuple of ndarray
         kind, rows, first_kind, slots, clusters, sizes, offsets of `lmm_dense_sums.forward`.
     groups : tuple of ndarray, each of shape (n,)
         Group of each sorted row in each term.
     blocks : tuple of tuple of int
         Blocks of each term, the patients' first (empty if they have no random effects).
-    scales : tuple of ndarray
-        Root mean squares of the columns of each term.
+    bases : tuple of ndarray
+        Of each term the upper triangle B with (its columns) = (the kernel's columns) B.
     structure : Structure
         Of the residuals.
     r : ndarray, shape (p, p)
@@ -73,10 +74,16 @@ class DenseData:
     indices: tuple[np.ndarray, ...]
     groups: tuple[np.ndarray, ...]
     blocks: tuple[tuple[int, ...], ...]
-    scales: tuple[np.ndarray, ...]
+    bases: tuple[np.ndarray, ...]
     structure: Structure
     r: np.ndarray
     beta_ols: np.ndarray
+
+    @cached_property
+    def scales(self) -> tuple[np.ndarray, ...]:
+        """Root mean squares of the columns of each term, of each what earlier ones of its block
+        leave."""
+        return tuple(np.diag(basis).copy() for basis in self.bases)
 
     @property
     def nobs(self) -> int:
@@ -106,6 +113,8 @@ def prepare(
     structure: Structure,
     order: np.ndarray,
     kind: np.ndarray,
+    *,
+    orthogonal: bool = False,
 ) -> DenseData:
     """Sort the rows and index the groups.
 
@@ -121,6 +130,8 @@ def prepare(
     structure : Structure
     order, kind
         Rows sorted by patient, and the kind of each ordered pair of a patient's rows in that order.
+    orthogonal : bool
+        Whether columns of a block of correlated effects are orthogonalised; scaled only by default.
 
     Returns
     -------
@@ -146,11 +157,11 @@ def prepare(
     fit = Q.T @ y
     fit += Q.T @ (y - Q @ fit)
     W = np.column_stack([Q, y - Q @ fit])[order]
-    scaled, scales = [], []
+    own, bases = [], []
     for term in terms:
-        size = np.sqrt(np.mean(term.Z**2, axis=0))
-        scales.append(np.where(size > 0.0, size, 1.0))
-        scaled.append(np.ascontiguousarray((term.Z / scales[-1])[order]))
+        bases.append(random_basis(term.Z, term.blocks if orthogonal else None))
+        columns = solve_triangular(bases[-1], term.Z.T, trans="T", lower=False).T
+        own.append(np.ascontiguousarray(columns[order]))
     units = order[starts[:-1]]
     slots, clusters, sizes = _effects(
         [(t.group[units], t.Z.shape[1]) for t in terms[1:]], len(units)
@@ -158,8 +169,8 @@ def prepare(
     return DenseData(
         order=order,
         W=np.ascontiguousarray(W),
-        Z=scaled[0],
-        Zo=np.ascontiguousarray(np.hstack([np.empty((len(y), 0)), *scaled[1:]])),
+        Z=own[0],
+        Zo=np.ascontiguousarray(np.hstack([np.empty((len(y), 0)), *own[1:]])),
         indices=(
             kind.astype(np.int64),
             starts,
@@ -171,7 +182,7 @@ def prepare(
         ),
         groups=tuple(t.group[order] for t in terms),
         blocks=tuple(t.blocks for t in terms),
-        scales=tuple(scales),
+        bases=tuple(bases),
         structure=structure,
         r=r,
         beta_ols=solve_triangular(r, fit, lower=False),

@@ -40,7 +40,7 @@ def dense_curvature(
     gamma: np.ndarray,
     reml: bool,
 ) -> DenseCurvature:
-    """Curvature at covariances D of each term, in scaled columns of Z, and residual parameters eta.
+    """Curvature at covariances D of each term and residual parameters eta, in the kernel's columns.
 
     Parameters
     ----------

@@ -118,7 +118,7 @@ class DenseKernel:
         return theta[:p], log_tau, z, np.concatenate([scalars, theta[at:]])
 
     def factors(self, theta: np.ndarray) -> list[np.ndarray]:
-        """Lam of each term, in scaled columns of Z."""
+        """Lam of each term, in the kernel's columns of Z."""
         _, log_tau, z, _ = self.unpack(theta)
         log_sigma = theta[self.data.p]
         return [
@@ -144,11 +144,12 @@ class DenseKernel:
         return np.concatenate(self.data.scales)
 
     def interior(self, beta: np.ndarray, sigma: float, x: np.ndarray) -> np.ndarray:
-        """A vector for `loglik` near the point x of the criterion, away from any boundary."""
+        """The parameters of `loglik`, of the effects of Z, near the point x of the criterion and
+        away from any boundary."""
         lams, psi = self.split(x)
         pairs = [
-            interior(lam, sigma, scale, elements)
-            for lam, scale, elements in zip(lams, self.data.scales, self.elements, strict=True)
+            interior(lam, sigma, basis, elements)
+            for lam, basis, elements in zip(lams, self.data.bases, self.elements, strict=True)
         ]
         psi = np.clip(psi, -3.0, 3.0)
         return np.concatenate(

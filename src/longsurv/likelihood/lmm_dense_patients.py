@@ -30,13 +30,13 @@ class Effects:
 def group_effects(
     data: DenseData, D: Sequence[np.ndarray], by_kind: np.ndarray, gamma: np.ndarray
 ) -> list[Effects]:
-    """Random effects of every group of each term, in natural units of Z.
+    """Random effects of every group of each term, those of Z itself.
 
     Parameters
     ----------
     data : DenseData
     D : sequence of ndarray, shape (q_t, q_t)
-        Covariances in scaled columns of Z.
+        Covariances in the kernel's columns of Z.
     by_kind : ndarray, shape (K,)
         Residual covariance of each kind of pair.
     gamma : ndarray, shape (p,)
@@ -57,9 +57,9 @@ def group_effects(
             np.add.at(weight[t], group, Z[:, :, :, None] * own[:, :, None, :])
     out = []
     for t, Dt in enumerate(D):
-        unit = np.outer(data.scales[t], data.scales[t])
-        mean = score[t] @ Dt / data.scales[t]
-        out.append(Effects(mean, (Dt - Dt @ weight[t] @ Dt) / unit))
+        back = np.linalg.inv(data.bases[t])
+        mean = score[t] @ Dt @ back.T
+        out.append(Effects(mean, back @ (Dt - Dt @ weight[t] @ Dt) @ back.T))
     return out
 
 
@@ -78,7 +78,7 @@ def predict_rows(
     data, D, by_kind, gamma
         As for `group_effects`.
     Z : sequence of ndarray, shape (m, q_t)
-        Columns of the new rows, in natural units.
+        Columns of the new rows, as the user has them.
     group : sequence of ndarray of int, shape (m,)
         Group of the new rows in each term; -1 for one not seen.
 
@@ -90,7 +90,7 @@ def predict_rows(
         How much the mean falls as gamma rises.
     """
     count, p = len(Z[0]), data.p
-    scaled = [z / scale for z, scale in zip(Z, data.scales, strict=True)]
+    scaled = [z @ np.linalg.inv(basis) for z, basis in zip(Z, data.bases, strict=True)]
     mean, coupling = np.zeros(count), np.zeros((count, p))
     variance = sum(np.einsum("ia,ab,ib->i", z, Dt, z) for z, Dt in zip(scaled, D, strict=True))
     u = np.append(-gamma, 1.0)

@@ -185,7 +185,8 @@ class Structure:
         """Parameters eta of the residual covariance as SAS takes them.
 
         Variances and covariances where the covariance is linear in those; otherwise variances and
-        natural correlation parameters.
+        natural correlation parameters, that of "exponential" across the shortest lag, so that no
+        unit of time is in it.
         """
         shown = self.report(sigma, psi)
         count = self.n_ratios + 1
@@ -195,6 +196,8 @@ class Structure:
             rho = rho * sd[i] * sd[j]
         elif self.linear:
             rho = rho * sigma**2
+        elif self.kind == "exponential":
+            rho = rho**self.shortest
         return np.concatenate([sd**2, rho])
 
     def shown(self, eta: np.ndarray) -> np.ndarray:
@@ -206,6 +209,8 @@ class Structure:
             rho = rho / np.sqrt(variance[i] * variance[j])
         elif self.linear:
             rho = rho / variance[0]
+        elif self.kind == "exponential":
+            rho = rho ** (1.0 / self.shortest)
         return np.concatenate([np.sqrt(variance), rho])
 
     def covariance(self, eta: np.ndarray) -> np.ndarray:
@@ -213,6 +218,8 @@ class Structure:
         count = self.n_ratios + 1
         variance, rest = eta[:count], eta[count:]
         if not self.linear:
+            if self.kind == "exponential":
+                return rest[0] ** (self.lag / self.shortest) * self._variances(variance)
             return self.correlation(rest) * self._variances(variance)
         if self.kind == "unstructured":
             off = self.first != self.second

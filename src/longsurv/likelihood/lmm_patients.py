@@ -29,16 +29,26 @@ class RandomEffects:
     cov: np.ndarray
     coupling: np.ndarray
 
+    def mapped(self, J: np.ndarray) -> RandomEffects:
+        """The distribution of J b."""
+        return RandomEffects(self.mean @ J.T, J @ self.cov @ J.T, J @ self.coupling)
+
 
 def random_effects(data: LMMData, lam: np.ndarray, sigma: float, beta: np.ndarray) -> RandomEffects:
-    """Random effects given y, beta (p,), sigma and the relative covariance factor lam (q, q)."""
+    """Random effects of Z given y, beta (p,), sigma and the relative covariance factor lam (q, q)
+    in the kernel's columns."""
+    return own_effects(data, lam, sigma, beta).mapped(np.linalg.inv(data.z_basis))
+
+
+def own_effects(data: LMMData, lam: np.ndarray, sigma: float, beta: np.ndarray) -> RandomEffects:
+    """The same of the effects of the kernel's columns."""
     M = np.eye(data.q) + lam.T @ data.ztz @ lam
     half = lam @ np.linalg.inv(M) @ lam.T
-    solved = half @ data.ztw / data.z_scale[:, None]
+    solved = half @ data.ztw
     gamma = data.r @ (beta - data.beta_ols)
     return RandomEffects(
         mean=solved @ np.append(-gamma, 1.0),
-        cov=sigma**2 * half / np.outer(data.z_scale, data.z_scale),
+        cov=sigma**2 * half,
         coupling=solved[:, :, :-1] @ data.r,
     )
 

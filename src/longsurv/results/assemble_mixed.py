@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +25,7 @@ from longsurv.results.mixed import (
 )
 from longsurv.results.reference import NormalReference, Reference
 from longsurv.results.small_sample import kenward_roger, satterthwaite
-from longsurv.results.variances import block_variances
+from longsurv.results.variances import RandomTerm, variance_estimate
 
 SMALL_SAMPLE = 200
 """Below this many patients "auto" means Kenward-Roger."""
@@ -39,14 +40,12 @@ def mixed_estimate(
     reml, data, lam = method == "REML", kernel.data, kernel.factor(optimum.x)
     design, at = spec.design, lmm.profile(data, lam, reml)
     sigma = float(np.sqrt(at.sigma2))
-    half = sigma * lam / data.z_scale[:, None]
     curvature = _of_free(variance_curvature(data, lam, at.sigma2, at.gamma, reml), kernel)
-    # D in natural units is D in scaled units over the product of two scales.
-    rows, columns = kernel.elements
-    unit = np.append(data.z_scale[rows] * data.z_scale[columns], 1.0)
-    information = curvature.observed * np.outer(unit, unit)
-    D = half @ half.T
-    variance = block_variances(design.variance_names, D, sigma, kernel.elements, information)
+    term = RandomTerm(at.sigma2 * lam @ lam.T, data.z_basis, kernel.elements)
+    information = curvature.observed if term.inner.all() else None
+    variance = variance_estimate(
+        design.variance_names, [term], np.array([at.sigma2]), np.sqrt, information
+    )
     to_beta = np.linalg.inv(data.r)
     df = resolve_df(df, reml, len(design.labels))
     reference: Reference
@@ -64,10 +63,10 @@ def mixed_estimate(
         reference=reference,
         llf=-0.5 * at.deviance(at.sigma2),
         nobs=data.nobs,
-        n_params=data.p + 1 + len(rows),
+        n_params=data.p + 1 + len(optimum.x),
         optimum=optimum,
         method=method,
-        flags=(*design_flags(design), *boundary_flags(design, variance)),
+        flags=(*design_flags(design), *boundary_flags(design, variance, [term])),
         variance=variance,
         lam=lam,
         sigma=sigma,
@@ -100,11 +99,17 @@ def _of_free(curvature: VarianceCurvature, kernel: BlockKernel) -> VarianceCurva
     )
 
 
-def boundary_flags(design: MixedDesign, variance: VarianceEstimate) -> tuple[str, ...]:
-    """Variances of exactly 0 and correlations of exactly 1, in words."""
+def boundary_flags(
+    design: MixedDesign, variance: VarianceEstimate, terms: Sequence[RandomTerm]
+) -> tuple[str, ...]:
+    """Variances of exactly 0 and correlations of exactly 1, in words.
+
+    Whether a covariance matrix is singular is asked in the kernel's columns: far from the origin of
+    time any intercept and slope have a correlation close to 1.
+    """
     found = dict(zip(variance.names, variance.values, strict=True))
     flags = []
-    for grouping in design.groupings:
+    for grouping, term in zip(design.groupings, terms, strict=True):
         sds, correlations = grouping.random.parameter_names(grouping.name)
         for effect, name in zip(grouping.random.names, sds, strict=True):
             if found[name] == 0.0:
@@ -113,7 +118,7 @@ def boundary_flags(design: MixedDesign, variance: VarianceEstimate) -> tuple[str
                     "exactly 0; the data show no more variation there than the residual explains."
                 )
         for name in correlations:
-            if abs(found[name]) > 1.0 - 1e-6:
+            if not term.some.all() and abs(found[name]) > 1.0 - 1e-6:
                 flags.append(
                     f"Boundary: {name} is estimated as {found[name]:+.0f}; the random effects "
                     "have fewer dimensions than the formula gives them."

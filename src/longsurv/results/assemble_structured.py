@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +15,6 @@ from longsurv.likelihood.lmm_dense_clusters import largest_cluster
 from longsurv.likelihood.lmm_dense_curvature import DenseCurvature, dense_curvature
 from longsurv.likelihood.lmm_dense_kernel import DenseKernel
 from longsurv.likelihood.lmm_dense_patients import pointwise
-from longsurv.likelihood.lmm_dense_residual import complex_step
 from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.assemble_mixed import boundary_flags, resolve_df
@@ -28,6 +26,7 @@ from longsurv.results.structured import (
     StructuredPosterior,
     StructuredVariance,
 )
+from longsurv.results.variances import RandomTerm, variance_estimate
 
 LARGEST_CLUSTER = 3000
 """Rows of a cluster up to which small-sample inference works with its whole covariance matrix."""
@@ -65,7 +64,11 @@ def structured_estimate(
             "Clusters are too large for standard errors of the variances and for small-sample "
             "degrees of freedom; tests are normal.",
         )
-    variance = _variances(design.variance_names, kernel, D, eta, information)
+    pieces = zip(D, data.bases, kernel.elements, strict=True)
+    terms = [RandomTerm(*piece) for piece in pieces if len(piece[0])]
+    shown = data.structure.shown
+    variance = variance_estimate(design.variance_names, terms, eta, shown, information)
+    variance = StructuredVariance(variance.names, variance.values, variance.std_error)
     return StructuredEstimate(
         spec=spec,
         design=design,
@@ -77,7 +80,7 @@ def structured_estimate(
         n_params=data.p + 1 + len(optimum.x),
         optimum=optimum,
         method=method,
-        flags=(*flags, *boundary_flags(design, variance), *_residual_flags(kernel, psi)),
+        flags=(*flags, *boundary_flags(design, variance, terms), *_residual_flags(kernel, psi)),
         variance=variance,
         lam=factors[0],
         sigma=sigma,
@@ -96,55 +99,6 @@ def _reference(df: str, curvature: DenseCurvature, to_beta: np.ndarray) -> Refer
     if df == "satterthwaite":
         return satterthwaite(curvature, to_beta)
     return NormalReference(to_beta @ curvature.phi @ to_beta.T)
-
-
-def _variances(
-    names: tuple[str, ...],
-    kernel: DenseKernel,
-    D: Sequence[np.ndarray],
-    eta: np.ndarray,
-    information: np.ndarray | None,
-) -> StructuredVariance:
-    """Residual parameters, SDs and correlations with delta-method standard errors."""
-    structure = kernel.data.structure
-    free = [Dt[where] for Dt, where in zip(D, kernel.elements, strict=True)]
-    point = np.concatenate([*free, eta])
-
-    def natural(x: np.ndarray) -> np.ndarray:
-        parts, at = [structure.shown(x[len(x) - len(eta) :])], 0
-        for (rows, columns), scale in zip(kernel.elements, kernel.data.scales, strict=True):
-            values = x[at : at + len(rows)]
-            at += len(rows)
-            tau = np.sqrt(values[rows == columns])
-            i, j = rows[rows > columns], columns[rows > columns]
-            parts += [tau / scale, values[rows > columns] / (tau[i] * tau[j])]
-        return np.concatenate(parts)
-
-    with np.errstate(divide="ignore", invalid="ignore"):
-        values = natural(point)
-        jacobian = complex_step(natural, point).T
-    nothing = np.full(len(values), np.nan)
-    if information is None:
-        return StructuredVariance(names, values, nothing)
-    inner = np.concatenate([*map(_off_boundary, D, kernel.elements), np.ones(len(eta), dtype=bool)])
-    information, moving = information[np.ix_(inner, inner)], jacobian[:, inner]
-    unit = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(information)), 1e-300))
-    if np.linalg.eigvalsh(information * np.outer(unit, unit))[0] <= 0:
-        return StructuredVariance(names, values, nothing)
-    variance = np.einsum("ri,ir->r", moving, np.linalg.solve(information, moving.T))
-    known = ~(~np.isfinite(jacobian) | (jacobian != 0))[:, ~inner].any(axis=1)
-    return StructuredVariance(names, values, np.where(known, np.sqrt(variance), np.nan))
-
-
-def _off_boundary(D: np.ndarray, elements: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """Which free elements of D belong to effects that neither are 0 nor determine one another."""
-    tau = np.sqrt(np.diag(D))
-    some = tau > 0
-    C = (D / np.outer(np.where(some, tau, 1.0), np.where(some, tau, 1.0)))[np.ix_(some, some)]
-    if some.any() and np.linalg.eigvalsh(C)[0] < 1e-8:
-        some = np.zeros(len(D), dtype=bool)
-    rows, columns = elements
-    return some[rows] & some[columns]
 
 
 def _residual_flags(kernel: DenseKernel, psi: np.ndarray) -> tuple[str, ...]:

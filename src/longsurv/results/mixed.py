@@ -13,7 +13,7 @@ import pandas as pd
 from longsurv.errors import LongsurvError
 from longsurv.likelihood import lmm
 from longsurv.likelihood.covariance import covariance
-from longsurv.likelihood.lmm_patients import RandomEffects, random_effects
+from longsurv.likelihood.lmm_patients import RandomEffects, own_effects, random_effects
 from longsurv.results.columns import draw_columns, normal_columns, ranef_table
 from longsurv.results.estimate import TIDY, Estimate, check_level
 from longsurv.results.mixed_methods import MixedMethods, MixedPosteriorMethods
@@ -64,7 +64,7 @@ class MixedEstimate(MixedMethods, Estimate):
     ----------
     variance : VarianceEstimate
     lam : ndarray, shape (q, q)
-        Relative covariance factor in scaled columns of Z: D = sigma^2 Lam Lam'.
+        Relative covariance factor in the kernel's columns of Z: D there is sigma^2 Lam Lam'.
     sigma : float
         Residual standard deviation.
     data : LMMData
@@ -77,9 +77,14 @@ class MixedEstimate(MixedMethods, Estimate):
     data: lmm.LMMData
 
     @property
+    def own_covariances(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """D of the kernel's columns of Z, and the basis that makes Z of them."""
+        return [(self.sigma**2 * self.lam @ self.lam.T, self.data.z_basis)]
+
+    @property
     def random_cov(self) -> pd.DataFrame:
         """D, the covariance matrix of the random effects, shape (q, q)."""
-        half = self.sigma * self.lam / self.data.z_scale[:, None]
+        half = self.sigma * np.linalg.solve(self.data.z_basis, self.lam)
         names = list(self.design.random.names)
         return pd.DataFrame(half @ half.T, index=names, columns=names)
 
@@ -131,14 +136,14 @@ class MixedEstimate(MixedMethods, Estimate):
         frame, X, Z, group = new_rows(self, newdata, by_patient, new_groups)
         estimate, extra = X @ self.coefficients, np.zeros(len(X))
         if by_patient:
-            b = random_effects(self.data, self.lam, self.sigma, self.coefficients)
-            known = group >= 0
+            b = own_effects(self.data, self.lam, self.sigma, self.coefficients)
+            ((D, basis),) = self.own_covariances
+            Z, known = Z @ np.linalg.inv(basis), group >= 0
             g, z = group[known], Z[known]
             estimate[known] += np.einsum("iq,iq->i", z, b.mean[g])
             extra[known] = np.einsum("iq,iqr,ir->i", z, b.cov[g], z)
             X = X.copy()
             X[known] -= np.einsum("iq,iqp->ip", z, b.coupling[g])
-            D = self.random_cov.to_numpy()
             extra[~known] = np.einsum("iq,qr,ir->i", Z[~known], D, Z[~known])
         se = np.sqrt(np.einsum("ip,pr,ir->i", X, self.reference.cov, X) + extra)
         return frame.assign(**normal_columns(estimate, se, level))
@@ -172,11 +177,11 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
 
     def _random_effects(self) -> Iterator[tuple[np.ndarray, RandomEffects]]:
         """D and the conditional distribution of the random effects, draw by draw."""
-        scale = np.outer(self.data.z_scale, self.data.z_scale)
+        B = self.data.z_basis
         sigma = self.samples["sigma"].ravel()
         beta = self.coefficients.reshape(len(sigma), -1)
         for D, s, b in zip(self.covariance_draws(), sigma, beta, strict=True):
-            lam = np.linalg.cholesky(D * scale) / s
+            lam = np.linalg.cholesky(B @ D @ B.T) / s
             yield D, random_effects(self.data, lam, s, b)
 
     def ranef(self, level: float = 0.95) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -185,42 +186,58 @@ def _constrained(data: Any, weights: np.ndarray, value: float) -> Any:
 def _variance(best: MixedEstimate, index: int) -> _Path:
     """The path of sigma, an SD or a correlation, by its place among the variance parameters."""
     q = best.data.q
-    name, estimate = best.variance.names[index], float(best.variance.values[index])
+    estimate = float(best.variance.values[index])
     error = float(best.variance.std_error[index])
-    if name == "sigma":
-        order, make, bounds = np.arange(q), _hold_sigma, (0.0, np.inf)
-    elif index <= q:
-        order, make, bounds = _first(best, [index - 1]), _hold_sd, (0.0, np.inf)
-    else:
+    effects: list[int] = []
+    make: Callable[..., tuple[Any, np.ndarray, np.ndarray]] = _hold_sigma
+    bounds = (0.0, np.inf)
+    if 0 < index <= q:
+        effects = [index - 1]
+        make = partial(_hold_sd, float(np.linalg.norm(np.linalg.inv(best.data.z_basis)[index - 1])))
+    elif index > q:
         i, j = best.design.random.pairs[index - 1 - q]
-        order, make, bounds = _first(best, [j, i]), _hold_correlation, (-1.0, 1.0)
-    kernel = BlockKernel(_permuted(best.data, order), _block_sizes(best, order))
-    D = best.lam @ best.lam.T
-    lam = _cholesky(D[np.ix_(order, order)])
+        effects, make, bounds = [j, i], _hold_correlation, (-1.0, 1.0)
+    turn, sizes = _turn(best, effects)
+    kernel = BlockKernel(_turned(best.data, turn), sizes)
+    lam = _cholesky(turn @ best.lam @ best.lam.T @ turn.T)
     hold, start, lower = make(kernel, lam, best.sigma)
     if not np.isfinite(error) or error == 0.0:
         error = 0.3 if len(bounds) and bounds[1] == 1.0 else max(0.3 * estimate, 0.1 * best.sigma)
     return _Path(estimate, error, bounds, hold, start, lower)
 
 
-def _first(best: MixedEstimate, effects: list[int]) -> np.ndarray:
-    """Order of the random effects: these first, then the rest of their block, then the others."""
-    block = np.repeat(np.arange(len(best.design.random.blocks)), best.design.random.blocks)
-    rest = [k for k in range(len(block)) if k not in effects]
-    return np.array(
-        effects + sorted(rest, key=lambda k: (block[k] != block[effects[0]], block[k], k))
-    )
+def _turn(best: MixedEstimate, effects: list[int]) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Coordinates c = turn @ (the kernel's random effects) that begin with the user's `effects`.
+
+    Of those, scaled, come first, then whatever completes their block orthogonally, then the other
+    blocks; with the sizes of the blocks in this order.
+    """
+    sizes = best.design.random.blocks
+    block = np.repeat(np.arange(len(sizes)), sizes)
+    if not effects:
+        return np.eye(len(block)), sizes
+    own = int(block[effects[0]])
+    inside = np.flatnonzero(block == own)
+    user = np.linalg.inv(best.data.z_basis)[effects][:, inside]
+    user = user / np.linalg.norm(user, axis=1)[:, None]
+    rest = np.linalg.qr(user.T, mode="complete")[0][:, len(effects) :].T
+    turn = np.zeros((len(block), len(block)))
+    turn[: len(inside), inside] = np.vstack([user, rest])
+    others = np.flatnonzero(block != own)
+    turn[len(inside) + np.arange(len(others)), others] = 1.0
+    return turn, (sizes[own], *(size for k, size in enumerate(sizes) if k != own))
 
 
-def _block_sizes(best: MixedEstimate, order: np.ndarray) -> tuple[int, ...]:
-    block = np.repeat(np.arange(len(best.design.random.blocks)), best.design.random.blocks)[order]
-    return tuple(best.design.random.blocks[k] for k in dict.fromkeys(block))
-
-
-def _permuted(data: lmm.LMMData, order: np.ndarray) -> lmm.LMMData:
-    ztz, ztw = data.ztz[:, order][:, :, order], data.ztw[:, order]
+def _turned(data: lmm.LMMData, turn: np.ndarray) -> lmm.LMMData:
+    """The same model of turn @ (the kernel's random effects)."""
+    back = np.linalg.inv(turn)
+    ztz, ztw = back.T @ data.ztz @ back, back.T @ data.ztw
     return replace(
-        data, ztz=ztz, ztw=ztw, blocks=(in_blocks(ztz), in_blocks(ztw)), z_scale=data.z_scale[order]
+        data,
+        ztz=ztz,
+        ztw=ztw,
+        blocks=(in_blocks(ztz), in_blocks(ztw)),
+        z_basis=turn @ data.z_basis,
     )
 
 
@@ -255,14 +272,14 @@ def _hold_sigma(
 
 
 def _hold_sd(
-    kernel: BlockKernel, lam: np.ndarray, sigma: float
+    per: float, kernel: BlockKernel, lam: np.ndarray, sigma: float
 ) -> tuple[Any, np.ndarray, np.ndarray]:
-    """First effect's SD: sigma lam[0, 0] / z_scale[0]. log sigma takes the place of lam[0, 0]."""
+    """An SD of `per` sigma lam[0, 0]. log sigma takes the place of lam[0, 0]."""
 
     def hold(value: float) -> Criterion:
         def criterion(x: np.ndarray) -> tuple[float, np.ndarray]:
             sigma = float(np.exp(x[0]))
-            first = value * kernel.data.z_scale[0] / sigma
+            first = value / (per * sigma)
             factor = kernel.factor(np.append(first, x[1:]))
             deviance, slope, in_log_sigma = _slopes(kernel.data, factor, sigma)
             gradient = slope[kernel.elements]

@@ -96,7 +96,7 @@ class StructuredEstimate(_Groups, MixedEstimate):
     data : DenseData
         What the kernel works on.
     scaled_cov : tuple of ndarray
-        Covariance of the random effects of each term of the kernel, in scaled columns of Z.
+        Covariance of the random effects of each term, in the kernel's columns of Z.
     residual_cov : ndarray, shape (K,)
         Residual covariance of each kind of pair of rows.
     kernel : DenseKernel
@@ -113,6 +113,11 @@ class StructuredEstimate(_Groups, MixedEstimate):
         return self.data.r @ (self.coefficients - self.data.beta_ols)
 
     @property
+    def own_covariances(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Of each grouping D of the kernel's columns, and the basis that makes Z of them."""
+        return [(D, basis) for _, D, basis in self._terms()]
+
+    @property
     def random_cov(self) -> pd.DataFrame:
         """Covariance matrix of the random effects by grouping and effect, 0 between groupings."""
         terms = self._terms()
@@ -120,7 +125,8 @@ class StructuredEstimate(_Groups, MixedEstimate):
             [(g.name, name) for g, _, _ in terms for name in g.random.names],
             names=["grouping", "effect"],
         )
-        D = block_diag(*(D / np.outer(scale, scale) for _, D, scale in terms))
+        backs = [np.linalg.inv(basis) for _, _, basis in terms]
+        D = block_diag(*(B @ D @ B.T for B, (_, D, _) in zip(backs, terms, strict=True)))
         return pd.DataFrame(D, index=labels, columns=labels)
 
     @property
@@ -141,9 +147,9 @@ class StructuredEstimate(_Groups, MixedEstimate):
         )
 
     def _terms(self) -> list[tuple[Grouping, np.ndarray, np.ndarray]]:
-        """Grouping, scaled covariance and scales of each term that has random effects."""
-        kernel_terms = zip(self.scaled_cov, self.data.scales, strict=True)
-        present = [(D, scale) for D, scale in kernel_terms if len(D)]
+        """Grouping, covariance and basis of each term that has random effects."""
+        kernel_terms = zip(self.scaled_cov, self.data.bases, strict=True)
+        present = [(D, basis) for D, basis in kernel_terms if len(D)]
         return [(g, *term) for g, term in zip(self.design.groupings, present, strict=True)]
 
     def ranef(self, level: float = 0.95) -> pd.DataFrame:

@@ -1,52 +1,104 @@
-"""Variance parameters of a mixed model with independent blocks of random effects."""
+"""Variance parameters of a mixed model, from the kernel's covariance matrices to the user's."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
 import numpy as np
 
+from longsurv.likelihood.lmm_blocks import element_map
+from longsurv.likelihood.lmm_dense_residual import complex_step
 from longsurv.results.mixed import VarianceEstimate
 
+SINGULAR = 1e-8
+"""A correlation matrix in the kernel's columns with a smaller eigenvalue is singular."""
 
-def block_variances(
+
+class RandomTerm(NamedTuple):
+    """The random effects of one grouping.
+
+    Attributes
+    ----------
+    D : ndarray, shape (q, q)
+        Their covariance in the kernel's columns of Z.
+    basis : ndarray, shape (q, q)
+        The effects in those columns are basis @ b.
+    elements : (rows, columns)
+        The free elements of D's lower triangle.
+    """
+
+    D: np.ndarray
+    basis: np.ndarray
+    elements: tuple[np.ndarray, np.ndarray]
+
+    @property
+    def some(self) -> np.ndarray:
+        """Which effects of the kernel's columns vary and do not determine one another, (q,)."""
+        tau = np.sqrt(np.diag(self.D))
+        some = tau > 0.0
+        unit = np.where(some, tau, 1.0)
+        C = (self.D / np.outer(unit, unit))[np.ix_(some, some)]
+        if some.any() and np.linalg.eigvalsh(C)[0] < SINGULAR:
+            return np.zeros(len(self.D), dtype=bool)
+        return some
+
+    @property
+    def inner(self) -> np.ndarray:
+        """Which free elements of D are away from any boundary."""
+        rows, columns = self.elements
+        some = self.some
+        return some[rows] & some[columns]
+
+
+def variance_estimate(
     names: tuple[str, ...],
-    D: np.ndarray,
-    sigma: float,
-    elements: tuple[np.ndarray, np.ndarray],
-    information: np.ndarray,
+    terms: Sequence[RandomTerm],
+    eta: np.ndarray,
+    shown: Callable[[np.ndarray], np.ndarray],
+    information: np.ndarray | None,
 ) -> VarianceEstimate:
-    """sigma, standard deviations and the correlations within blocks.
+    """Residual parameters, then the SDs and correlations of every grouping.
 
     Parameters
     ----------
     names : tuple of str
-    D : ndarray, shape (q, q)
-        Covariance of the random effects.
-    sigma : float
-    elements : (rows, columns)
-        The free elements of D's lower triangle.
-    information : ndarray, shape (m, m)
-        Observed information of those elements and sigma^2.
+    terms : sequence of RandomTerm
+    eta : ndarray, shape (k,)
+        Parameters of the residual covariance.
+    shown : callable
+        What is reported of those; complex arguments must be welcome.
+    information : ndarray, shape (m, m), optional
+        Observed information of the free elements of every D in the kernel's columns, then of eta;
+        without it there are no standard errors.
     """
-    tau = np.sqrt(np.diag(D))
+    point = np.concatenate([*(term.D[term.elements] for term in terms), eta])
+    maps = [element_map(np.linalg.inv(term.basis), term.elements) for term in terms]
+
+    def natural(x: np.ndarray) -> np.ndarray:
+        parts, at = [shown(x[len(x) - len(eta) :])], 0
+        for term, to_user in zip(terms, maps, strict=True):
+            rows, columns = term.elements
+            values = to_user @ x[at : at + len(rows)]
+            at += len(rows)
+            tau = np.sqrt(values[rows == columns])
+            i, j = rows[rows > columns], columns[rows > columns]
+            parts += [tau, values[rows > columns] / (tau[i] * tau[j])]
+        return np.concatenate(parts)
+
     with np.errstate(divide="ignore", invalid="ignore"):
-        C = D / np.outer(tau, tau)
-    rows, columns = elements
-    below = rows > columns
-    i, j = rows[below], columns[below]
-    values = np.concatenate([[sigma], tau, np.clip(C[i, j], -1.0, 1.0)])
-    on_boundary = (tau == 0).any() or np.linalg.eigvalsh(C)[0] < 1e-8
-    if on_boundary or np.linalg.eigvalsh(information)[0] <= 0:
-        return VarianceEstimate(names, values, np.full(len(values), np.nan))
-    q = len(D)
-    at = np.arange(len(rows))
-    variance = np.empty(q, dtype=np.int64)
-    variance[rows[~below]] = at[~below]
-    jacobian = np.zeros((len(values), len(information)))
-    jacobian[0, -1] = 0.5 / sigma
-    jacobian[1 + np.arange(q), variance] = 0.5 / tau
-    row = 1 + q + np.arange(len(i))
-    jacobian[row, at[below]] = 1.0 / (tau[i] * tau[j])
-    jacobian[row, variance[i]] = -0.5 * C[i, j] / D[i, i]
-    jacobian[row, variance[j]] = -0.5 * C[i, j] / D[j, j]
-    cov = jacobian @ np.linalg.solve(information, jacobian.T)
-    return VarianceEstimate(names, values, np.sqrt(np.diag(cov)))
+        values = natural(point)
+        jacobian = complex_step(natural, point).T
+    correlation = np.array([name.startswith("cor(") for name in names])
+    values = np.where(correlation, np.clip(values, -1.0, 1.0), values)
+    nothing = VarianceEstimate(names, values, np.full(len(values), np.nan))
+    if information is None:
+        return nothing
+    inner = np.concatenate([*(term.inner for term in terms), np.ones(len(eta), dtype=bool)])
+    information, moving = information[np.ix_(inner, inner)], jacobian[:, inner]
+    unit = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(information)), 1e-300))
+    if np.linalg.eigvalsh(information * np.outer(unit, unit))[0] <= 0:
+        return nothing
+    variance = np.einsum("ri,ir->r", moving, np.linalg.solve(information, moving.T))
+    known = ~(~np.isfinite(jacobian) | (jacobian != 0))[:, ~inner].any(axis=1)
+    return VarianceEstimate(names, values, np.where(known, np.sqrt(variance), np.nan))
