@@ -18,21 +18,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from longsurv import priors as pr
+from longsurv.design.centred import CentredDesign, centred, unit_weights
 from longsurv.design.generalised import GeneralisedDesign, check_options, generalised_design
 from longsurv.design.quadrature import normal_grid
-from longsurv.errors import EstimationError, LongsurvError
-from longsurv.inference import added, maximise, sample_posterior
+from longsurv.errors import EstimationError
+from longsurv.inference import maximise, sample_posterior
 from longsurv.likelihood import glmm
 from longsurv.likelihood import glmm_start as start
+from longsurv.models.glmm_priors import (
+    RandomColumns,
+    default_priors,
+    prior_stack,
+    random_columns,
+    sampling,
+)
 from longsurv.results.assemble_glmm import generalised_estimate, generalised_posterior
 from longsurv.results.generalised import GeneralisedEstimate, GeneralisedPosterior
+from longsurv.results.generalised_undetermined import check_estimable
 
 DEFAULT_NODES = {1: 15, 2: 9}
 
@@ -90,15 +99,34 @@ class GLMM:
         return self.nodes or DEFAULT_NODES.get(len(self.design.random.names), 1)
 
     @cached_property
-    def arrays(self) -> glmm.GLMMData:
-        """Rows sorted by patient, with the quadrature rule."""
+    def centred(self) -> CentredDesign:
+        """The fixed effects in variables centred at their means, every patient counting once."""
         d = self.design
+        weights = unit_weights(d.group)
+        return centred(d.fixed, self._rows, weights, intercept=not d.levels)
+
+    @property
+    def _rows(self) -> pd.DataFrame:
+        return self.data.iloc[self.design.rows].reset_index(drop=True)
+
+    def random_columns(self, priors: Mapping[str, pr.Prior] | None = None) -> RandomColumns:
+        """The columns whose standard deviations and correlations have the priors."""
+        return random_columns(self.design, self._rows, priors)
+
+    def arrays_for(self, priors: Mapping[str, pr.Prior] | None = None) -> glmm.GLMMData:
+        """Rows sorted by patient, with the quadrature rule, and `random_columns` for Z."""
+        d, random = self.design, self.random_columns(priors)
         grid = normal_grid(self.quadrature_nodes, len(d.random.names))
         return glmm.prepare(
-            self.family, d.y, d.fixed.X, d.Z, d.group, len(d.labels),
+            self.family, d.y, d.fixed.X, random.Z, d.group, len(d.labels),
             nodes=grid.nodes[grid.index], log_weights=grid.log_weight, blocks=d.random.blocks,
-            kind=d.kind, df=self.df,
+            kind=d.kind, df=self.df, effects=random.effects,
         )  # fmt: skip
+
+    @cached_property
+    def arrays(self) -> glmm.GLMMData:
+        """The rows as default priors see them."""
+        return self.arrays_for()
 
     def fit(self) -> GeneralisedEstimate:
         """Maximise the likelihood.
@@ -106,64 +134,40 @@ class GLMM:
         Raises
         ------
         EstimationError
-            If the likelihood of a binary or ordinal response has no maximum because covariates or
-            patients separate its values; `sample` has an answer even then, through its priors.
+            If the likelihood has no maximum because covariates or patients separate the values of
+            a binary or ordinal response, or a group is wholly beyond its detection limit; `sample`
+            has an answer even then, through its priors. If the response does not vary, or the data
+            determine no coefficient.
         """
-        data, names = self.arrays, self.design.coefficient_names
-        if self.design.family_is_logit and (why := start.no_maximum(data, names)):
-            raise EstimationError(
-                f"{self.formula!r} has no maximum-likelihood estimate: {why}. sample() has an "
-                "answer, as its priors keep the estimates finite"
-            )
-        climb = start.climb(data)
+        data, climb = self.arrays, start.climb(self.arrays)
+        check_estimable(self.design, data, climb.coordinates, self.formula)
         family = ["1/nu" if name == "nu" else name for name in self.design.family_names]
         parameters = [*self.design.fixed.names, *family, *climb.factor_names]
         optimum = maximise(climb.log_likelihood, climb.begin, parameters, climb.lower)
         if not np.isfinite(optimum.value):
             raise EstimationError(f"{self.formula!r} cannot be fitted: {optimum.status}")
-        return generalised_estimate(self, data, optimum, climb.T, self.quadrature_nodes)
+        nodes = self.quadrature_nodes
+        return generalised_estimate(self, data, optimum, climb.coordinates, nodes)
 
     def default_priors(self) -> dict[str, pr.Prior]:
-        """Weakly informative priors.
+        """Weakly informative priors, which depend on no unit and no origin.
 
         Slopes are Normal(0, 2.5 s / SD(x)), with s = 1 on the logit scale and SD(y) for
-        measurements. The intercept (for an ordinal response the first threshold) is Normal with an
-        SD of 5 s and the centring of the other columns together, around 0 or the mean of y; gaps
-        between thresholds are Exponential with mean 2. Random-effects SDs are Exponential with mean
-        s over the root mean square of their column, sigma Exponential with mean SD(y), nu
-        Gamma(2, 0.1).
+        measurements, of variables centred at their means (every patient counting once) before
+        their products are formed: the prior of ``treated`` in ``time * treated`` is one of its
+        effect at the mean time. The intercept (for an ordinal response the first threshold), of a
+        patient at those means, is Normal with an SD of 5 s around 0 or the mean of y; gaps between
+        thresholds are Exponential with mean 2. Random-effects SDs are Exponential with mean s over
+        the root mean square of their column, sigma Exponential with mean SD(y), nu Gamma(2, 0.1);
+        SDs and correlations of correlated random effects are those at the means of their variables.
+
+        A prior that you give is of the coefficient or SD as it is named, in your own coordinates.
         """
-        d = self.design
-        logit = d.family_is_logit
-        spread = 1.0 if logit else float(np.std(d.y, ddof=1)) or 1.0
-        X = d.fixed.X
-        sd, mean = X.std(axis=0), X.mean(axis=0)
-        varying = sd > 1e-12 * np.abs(X).max(axis=0, initial=0.0)
-        scale = 2.5 * spread / np.where(varying, sd, 1.0)
-        offset = float(np.sqrt((5.0 * spread) ** 2 + np.sum((scale * mean)[varying] ** 2)))
-        level = pr.Normal(0.0 if logit else float(d.y.mean()), offset)
-        out: dict[str, pr.Prior] = {}
-        for j, name in enumerate(d.fixed.names):
-            out[name] = pr.Normal(0.0, float(scale[j])) if varying[j] else level
-        for k, name in enumerate(d.family_names):
-            if d.levels:
-                out[f"gap({name})" if k else name] = pr.Exponential(2.0) if k else level
-            else:
-                out[name] = pr.Gamma(2.0, 0.1) if name == "nu" else pr.Exponential(spread)
-        sds = [name for name in d.variance_names if name.startswith("sd(")]
-        for name, z in zip(sds, start.random_scale(self.arrays), strict=True):
-            out[name] = pr.Exponential(spread / float(z))
-        return out
+        return default_priors(self.design, self.centred, self.random_columns())
 
     def prior_stack(self, given: Mapping[str, pr.Prior] | None, eta: float = 2.0) -> pr.PriorStack:
         """The priors in the order of the parameter vector, the user's in place of the defaults."""
-        defaults = self.default_priors()
-        names, gaps = tuple(defaults), self.design.levels and self.design.family_names[1:]
-        if wrong := set(given or ()) & set(gaps):
-            raise LongsurvError(f"a prior goes on the gap below a threshold: gap({wrong.pop()})")
-        chosen = pr.choose(names, defaults, given, self.design.fixed.variables)
-        blocks = self.design.random.blocks
-        return pr.PriorStack(names, chosen, pr.LKJ(eta), max(blocks), blocks)
+        return prior_stack(self.design, self.centred, self.random_columns(given), given, eta)
 
     def sample(
         self,
@@ -183,16 +187,17 @@ class GLMM:
             Kept and warm-up iterations a chain, number of chains, one seed for all.
         priors : mapping of str to Prior, optional
             By term ("phase[T.after]", "1|2", "gap(2|3)", "sigma", "nu", "sd(Intercept|id)") or
-            variable ("phase").
+            variable ("phase"), of the parameter as it is named: that of ``treated`` in
+            ``time * treated`` is of its effect at time 0. See `default_priors` for the others.
         eta : float
-            Of the LKJ prior of the random effects' correlation.
+            Of the LKJ prior of the random effects' correlations, at the means of their variables.
         """
-        data, stack = self.arrays, self.prior_stack(priors, eta)
-        begin = start.to_unconstrained(data, start.starting_point(data)[0])
+        data, stack = self.arrays_for(priors), self.prior_stack(priors, eta)
+        posterior = sampling(data, stack)
         mode, drawn = sample_posterior(
-            added(partial(glmm.loglik, data), stack.value_and_gradient),
-            begin,
-            deviations=stack.deviations,
+            posterior.density,
+            posterior.begin,
+            deviations=posterior.deviations,
             draws=draws,
             tune=tune,
             chains=chains,
@@ -200,10 +205,11 @@ class GLMM:
         )
         if drawn is None:
             raise EstimationError(f"{self.formula!r} cannot be sampled: {mode.status}")
+        mode, drawn = posterior.outward(mode, drawn)
         return generalised_posterior(self, data, stack, mode, drawn, self.quadrature_nodes)
 
     def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0) -> Any:
         """The same model, data and priors in PyMC, with explicit random effects."""
         from longsurv.models.glmm_twin import twin
 
-        return twin(self, self.prior_stack(priors, eta), eta)
+        return twin(self, self.prior_stack(priors, eta), self.random_columns(priors), eta)

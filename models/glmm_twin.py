@@ -11,10 +11,15 @@ from longsurv.priors import PriorStack
 
 if TYPE_CHECKING:
     from longsurv.models.glmm import GLMM
+    from longsurv.models.glmm_priors import RandomColumns
 
 
-def twin(spec: GLMM, stack: PriorStack, eta: float) -> Any:
-    """A PyMC model of a specification and its priors: b ~ N(0, D), y ~ family(X beta + Z b)."""
+def twin(spec: GLMM, stack: PriorStack, random: RandomColumns, eta: float) -> Any:
+    """A PyMC model of a specification and its priors: b ~ N(0, D), y ~ family(X beta + Z b).
+
+    Where a prior is of something at the means of the other variables, that has the parameter's name
+    with " (centred)" after it, and the parameter follows from it.
+    """
     import pymc as pm
 
     d = spec.design
@@ -22,22 +27,35 @@ def twin(spec: GLMM, stack: PriorStack, eta: float) -> Any:
     coords = {"term": d.fixed.names, "effect": d.random.names, "patient": d.labels, "row": d.rows}
     with pm.Model(coords=coords) as model:
         own = {
-            name: prior.to_pymc(name) for name, prior in zip(stack.names, stack.priors, strict=True)
+            name: prior.to_pymc(label)
+            for name, label, prior in zip(stack.names, stack.labels, stack.priors, strict=True)
         }
+        if stack.basis is not None:
+            k = len(stack.basis)
+            values = np.linalg.inv(stack.basis) @ pm.math.stack([own[n] for n in stack.names[:k]])
+            for j, (name, label) in enumerate(zip(stack.names[:k], stack.labels[:k], strict=True)):
+                own[name] = values[j] if name == label else pm.Deterministic(name, values[j])
         sd = pm.math.stack([own[name] for name in stack.names[-q:]])
         raw = pm.Normal("raw", dims=("patient", "effect"))
-        parts, first = [], 0
+        parts, factors, first = [], [], 0
         for k, size in enumerate(d.random.blocks):
-            part = raw[:, first : first + size]
+            part, at = raw[:, first : first + size], slice(first, first + size)
+            factor = np.eye(size)
             if size > 1:
                 # PyMC's LKJCorr is the Cholesky factor of the correlation matrix.
                 name = "correlation_cholesky" + (f"_{k}" if k else "")
-                part = part @ pm.LKJCorr(name, n=size, eta=eta).T
+                factor = pm.LKJCorr(name, n=size, eta=eta)
+                part = part @ factor.T
             parts.append(part)
+            factors.append(random.effects[at, at] @ (sd[at][:, None] * factor))
             first += size
-        b = pm.math.concatenate(parts, axis=1) * sd
-        b = pm.Deterministic("b", b, dims=("patient", "effect"))
-        mean = (d.Z * b[d.group]).sum(axis=-1)
+        centred = pm.math.concatenate(parts, axis=1) * sd
+        pm.Deterministic("b", centred @ random.effects.T, dims=("patient", "effect"))
+        spreads = pm.math.concatenate([pm.math.sqrt((f**2).sum(axis=1)) for f in factors])
+        for j, (name, label) in enumerate(zip(stack.names[-q:], stack.labels[-q:], strict=True)):
+            if name != label:
+                pm.Deterministic(name, spreads[j])
+        mean = (random.Z * centred[d.group]).sum(axis=-1)
         for j, name in enumerate(d.fixed.names):
             mean = mean + own[name] * d.fixed.X[:, j]
         _response(spec, mean, own, stack.names[p:-q])

@@ -118,6 +118,8 @@ class PriorStack:
         The priors of the first k parameters, coefficients on the whole line, are of
         basis @ theta[:k], not of those elements themselves: default priors are of coefficients of
         variables centred before their products are formed (see `centred_basis`). By default k = 0.
+    centred : tuple of str
+        Standard deviations of random effects that are those at the means of their variables.
     """
 
     names: tuple[str, ...]
@@ -126,6 +128,7 @@ class PriorStack:
     size: int = 0
     blocks: tuple[int, ...] = ()
     basis: np.ndarray | None = None
+    centred: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         basis = np.empty((0, 0)) if self.basis is None else np.ascontiguousarray(self.basis, float)
@@ -193,14 +196,21 @@ class PriorStack:
         pairs = sum(q * (q - 1) // 2 for q in self.blocks)
         return (self._eta - 1.0) * np.log1p(-(r[..., :pairs] ** 2)).sum(axis=-1)  # type: ignore[attr-defined]
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of what the priors are of: " (centred)" after those of a parameter at the means."""
+        moved = {self.names[j] for j, row in enumerate(self._basis) if np.count_nonzero(row) > 1}  # type: ignore[attr-defined]
+        moved |= set(self.centred)
+        return tuple(f"{name} (centred)" if name in moved else name for name in self.names)
+
     def describe(self) -> dict[str, str]:
         """Each prior in words, by parameter name."""
         out = {name: str(p) for name, p in zip(self.names, self.priors, strict=True)}
-        for j, row in enumerate(self._basis):  # type: ignore[attr-defined]
-            if np.count_nonzero(row) > 1:
-                out[self.names[j]] += " with the other variables at their means"
         if self.correlation is not None and self.size > 1:
             out["correlation"] = str(self.correlation)
+        moved = [n for n, label in zip(self.names, self.labels, strict=True) if n != label]
+        for name in (*moved, *(("correlation",) if self.centred and self.size > 1 else ())):
+            out[name] += " with the other variables at their means"
         return out
 
 

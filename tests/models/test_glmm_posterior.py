@@ -73,9 +73,11 @@ def test_density_is_the_twin_s_integrated(family):
     rng = np.random.default_rng(0)
     for _ in range(2):
         theta = 0.6 * rng.normal(size=len(stack.names))
+        # The intercept's prior is of its value at the mean of t; the Jacobian of that is 1.
+        values, logged = stack.coordinates(theta), [prior.positive for prior in stack.priors]
         point = {
-            model.rvs_to_values[model[name]].name: np.array(theta[j])
-            for j, name in enumerate(stack.names)
+            model.rvs_to_values[model[label]].name: np.log(values[j]) if logged[j] else values[j]
+            for j, label in enumerate(stack.labels)
         }
         jacobian = theta[[prior.positive for prior in stack.priors]].sum()
         expected = integrated(logp, point, 4)
@@ -88,8 +90,13 @@ def test_the_twin_is_told_the_priors_and_the_blocks():
     spec = tiny("ordinal", "t")
     model = spec.to_pymc({"t": pr.StudentT(5.0), "gap(1|2)": pr.Gamma(2.0, 1.0)}, eta=3.0)
     assert {v.name for v in model.free_RVs} == {
-        "t", "0|1", "gap(1|2)", "sd(Intercept|id)", "sd(t|id)", "raw", "correlation_cholesky",
+        "t", "0|1 (centred)", "gap(1|2)", "sd(Intercept|id) (centred)", "sd(t|id)", "raw",
+        "correlation_cholesky",
     }  # fmt: skip
+    assert {v.name for v in model.deterministics} >= {"0|1", "sd(Intercept|id)", "b"}
+    # What the user gives a prior is what it is called.
+    named = spec.to_pymc({"0|1": pr.Normal(0.0, 2.0), "sd(Intercept|id)": pr.Exponential(1.0)})
+    assert {"0|1", "sd(Intercept|id)"} <= {v.name for v in named.free_RVs}
     assert "StudentT" in type(model["t"].owner.op).__name__
     independent = GLMM("y ~ t + (t || id)", spec.data, family="ordinal", nodes=5)
     assert "correlation_cholesky" not in {v.name for v in independent.to_pymc().free_RVs}

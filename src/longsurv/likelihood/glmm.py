@@ -49,6 +49,8 @@ class GLMMData:
         log omega_k + t_k't_k / 2.
     blocks : tuple of int
         How many neighbouring columns of Z each block of correlated random effects has.
+    effects : ndarray, shape (q, q)
+        The formula's random effects are effects @ b, b those of the columns of Z.
     """
 
     code: int
@@ -62,6 +64,7 @@ class GLMMData:
     nodes: np.ndarray
     log_weights: np.ndarray
     blocks: tuple[int, ...]
+    effects: np.ndarray
 
     @property
     def p(self) -> int:
@@ -118,6 +121,7 @@ def prepare(
     blocks: tuple[int, ...] = (),
     kind: np.ndarray | None = None,
     df: float | None = None,
+    effects: np.ndarray | None = None,
 ) -> GLMMData:
     """Sort the rows by patient.
 
@@ -139,6 +143,8 @@ def prepare(
         Censoring of each row; all exact by default.
     df : float, optional
         Fixed degrees of freedom of a Student response.
+    effects : ndarray, shape (q, q), optional
+        See `GLMMData`; the identity by default.
     """
     order = np.argsort(group, kind="stable")
     counts = np.bincount(group, minlength=n_groups)
@@ -155,6 +161,7 @@ def prepare(
         nodes=np.ascontiguousarray(nodes),
         log_weights=np.ascontiguousarray(log_weights),
         blocks=blocks or (Z.shape[1],),
+        effects=np.eye(Z.shape[1]) if effects is None else effects,
     )
 
 

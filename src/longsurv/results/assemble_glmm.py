@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from longsurv.inference import Draws, Optimum
+from longsurv.errors import EstimationError
+from longsurv.inference import Draws, Optimum, identify
 from longsurv.likelihood import glmm
+from longsurv.likelihood.glmm_coordinates import Coordinates
 from longsurv.priors import PriorStack
-from longsurv.results.assemble import design_flags, sampling_flags
+from longsurv.results.assemble import design_flags, sampling_flags, undetermined_flag
 from longsurv.results.generalised import GeneralisedEstimate, GeneralisedPosterior
 from longsurv.results.generalised_quantities import (
+    coefficient_jacobian,
     natural_coefficients,
     natural_draws,
     natural_variances,
     spread,
     with_rule,
 )
+from longsurv.results.generalised_undetermined import undetermined
 from longsurv.results.idata import to_datatree
 from longsurv.results.mixed import VarianceEstimate
 from longsurv.results.reference import NormalReference
@@ -26,50 +29,61 @@ from longsurv.results.reference import NormalReference
 QUADRATURE_TOLERANCE = 0.01
 """Log-likelihood by which a finer rule may differ before the result says so."""
 
+DIFFERENCES = 1e-6
+"""Scaled eigenvalues below this are not told from the error of a Hessian by differences."""
+
 
 def generalised_estimate(
-    spec: Any, data: glmm.GLMMData, optimum: Optimum, T: np.ndarray, nodes: int
+    spec: Any, data: glmm.GLMMData, optimum: Optimum, coordinates: Coordinates, nodes: int
 ) -> GeneralisedEstimate:
-    """The fitted model at theta = T @ optimum.x."""
-    design, theta = spec.design, T @ optimum.x
-    values, vectors = np.linalg.eigh(-optimum.hessian)
-    usable = np.where(values > 1e-12 * max(values.max(initial=0.0), 1e-300), values, np.inf)
-    half = T[:, optimum.free] @ (vectors / np.sqrt(usable))
+    """The fitted model of `data` where its climb, in `coordinates`, ended."""
+    design, theta = spec.design, coordinates.outward(optimum.x)
+    found = identify(
+        -optimum.hessian, rounding=np.full(len(optimum.free), DIFFERENCES), flat=DIFFERENCES
+    )
+    half = coordinates.T[:, optimum.free] @ _root(found.cov)
+    lost = undetermined(design, data, coordinates, theta, found, optimum.free)
+    if lost and not lost.flat.determined.any():
+        raise EstimationError(f"{spec.formula!r} has no coefficient to estimate. {lost.why}")
+    names, jacobian = design.coefficient_names, coefficient_jacobian(data, theta) @ half
     variances = natural_variances(data, theta)
     with np.errstate(invalid="ignore"):
         se = spread(lambda t: natural_variances(data, t), theta, half)
-        # Nothing is known about the precision of a parameter on its boundary, or of one that
-        # depends on it.
-        se = np.where(
-            (variances > 0.0) & (variances < np.inf) | _is_correlation(design), se, np.nan
-        )
-    p = len(design.coefficient_names)
-    jacobian = np.empty((p, half.shape[1]))
-    for k, direction in enumerate(half.T):
-        up, down = (natural_coefficients(data, theta + s * direction) for s in (1e-3, -1e-3))
-        jacobian[:, k] = (up - down) / 2e-3
+    boundary = _boundaries(design, data, theta, variances)
+    # Nothing is known about the precision of a parameter on its boundary.
+    inside = [name not in boundary for name in design.variance_names] & ~lost.variances
+    shown = np.where(lost.variances, np.nan, variances)
     return GeneralisedEstimate(
         spec=spec,
         design=design,
-        names=design.coefficient_names,
+        names=names,
         coefficients=natural_coefficients(data, theta),
-        reference=NormalReference(jacobian @ jacobian.T),
+        reference=NormalReference(jacobian @ jacobian.T, flat=lost.flat if lost.flat else None),
         llf=optimum.value,
         nobs=len(data.y),
         n_params=len(theta),
-        optimum=optimum,
+        optimum=lost.record(optimum),
         method=f"maximum likelihood, {quadrature_name(nodes, data.q)}",
         flags=(
             *design_flags(design),
             *design.notes,
-            *_boundary_flags(design, variances),
+            *undetermined_flag(lost.names, lost.why),
+            *(words for name, words in boundary.items() if name not in lost.names),
             *_quadrature_flags(data, theta, optimum.value, nodes),
         ),
-        variance=VarianceEstimate(design.variance_names, variances, se),
+        variance=VarianceEstimate(design.variance_names, shown, np.where(inside, se, np.nan)),
         theta=theta,
         half=half,
         data=data,
     )
+
+
+def _root(cov: np.ndarray) -> np.ndarray:
+    """A square root of a covariance matrix that may be singular."""
+    scale = np.sqrt(np.diag(cov))
+    scale = np.where(scale > 0.0, scale, 1.0)
+    values, vectors = np.linalg.eigh(cov / np.outer(scale, scale))
+    return scale[:, None] * vectors * np.sqrt(np.maximum(values, 0.0))
 
 
 def generalised_posterior(
@@ -114,27 +128,38 @@ def quadrature_name(nodes: int, q: int) -> str:
     return f"adaptive Gauss-Hermite quadrature with {nodes}{f'^{q}' if q > 1 else ''} nodes"
 
 
-def _is_correlation(design: Any) -> np.ndarray:
-    return np.array([name.startswith("cor(") for name in design.variance_names], dtype=bool)
-
-
-def _boundary_flags(design: Any, values: np.ndarray) -> Iterator[str]:
+def _boundaries(
+    design: Any, data: glmm.GLMMData, theta: np.ndarray, values: np.ndarray
+) -> dict[str, str]:
+    """Variance parameters on their boundary, with what to say about them."""
+    rows, columns = data.entries
+    diagonal = np.diag(glmm.random_factor(data, theta))
+    block = np.repeat(np.arange(len(data.blocks)), data.blocks)
+    singular = {int(block[k]) for k in np.flatnonzero(diagonal == 0.0)}
+    in_block = iter(int(block[i]) for i, j in zip(rows, columns, strict=True) if i > j)
+    out: dict[str, str] = {}
     for name, value in zip(design.variance_names, values, strict=True):
         if name.startswith("sd(") and value == 0.0:
-            yield (
+            out[name] = (
                 f"Boundary: {name} is estimated as exactly 0; the data show no more variation "
                 f"between {design.group_name} than chance explains."
             )
-        if name.startswith("cor(") and abs(value) > 1.0 - 1e-6:
-            yield (
-                f"Boundary: {name} is estimated as {value:+.0f}; the random effects have fewer "
-                "dimensions than the formula gives them."
-            )
-        if name == "nu" and np.isinf(value):
-            yield (
+        # Far from the origin a correlation can be all but 1 although the effects are two.
+        elif name.startswith("cor("):
+            fewer = next(in_block) in singular
+            if np.isnan(value):
+                out[name] = f"Boundary: {name} does not exist, as one of its effects is 0."
+            elif fewer and abs(value) > 1.0 - 1e-6:
+                out[name] = (
+                    f"Boundary: {name} is estimated as {value:+.0f}; the random effects have fewer "
+                    "dimensions than the formula gives them."
+                )
+        elif name == "nu" and np.isinf(value):
+            out[name] = (
                 "Boundary: nu is estimated as infinite; the residuals' tails are no heavier than "
                 "normal."
             )
+    return out
 
 
 def _quadrature_flags(

@@ -21,6 +21,7 @@ from longsurv.results.generalised_methods import (
 from longsurv.results.generalised_quantities import (
     Rows,
     conditional,
+    factor,
     means,
     moments,
     response,
@@ -75,7 +76,7 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
     @property
     def random_cov(self) -> pd.DataFrame:
         """D, the covariance matrix of the random effects, shape (q, q)."""
-        Lam, names = glmm.random_factor(self.data, self.theta), list(self.design.random.names)
+        Lam, names = factor(self.data, self.theta), list(self.design.random.names)
         return pd.DataFrame(Lam @ Lam.T, index=names, columns=names)
 
     def variance_table(self, level: float = 0.95) -> pd.DataFrame:
@@ -225,4 +226,4 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Posterior):
     ) -> np.ndarray:
         """Random effects of as many new patients as `person` counts."""
         count = int(person.max()) + 1
-        return rng.standard_normal((count, self.data.q)) @ glmm.random_factor(self.data, theta).T
+        return rng.standard_normal((count, self.data.q)) @ factor(self.data, theta).T

@@ -32,15 +32,27 @@ def natural_coefficients(data: glmm.GLMMData, theta: np.ndarray) -> np.ndarray:
     return np.concatenate([beta, np.cumsum(np.append(phi[0], np.exp(phi[1:])))])
 
 
+def coefficient_jacobian(data: glmm.GLMMData, theta: np.ndarray) -> np.ndarray:
+    """Derivatives of `natural_coefficients`, shape (p, d) or (p + levels - 1, d)."""
+    p, m = data.p, data.n_family
+    if data.code != ORDINAL:
+        return np.eye(p, len(theta))
+    out = np.eye(p + m, len(theta))
+    steps = np.append(1.0, np.exp(theta[p + 1 : p + m]))
+    out[p:, p : p + m] = np.tril(np.broadcast_to(steps, (m, m)))
+    return out
+
+
 def natural_variances(data: glmm.GLMMData, theta: np.ndarray) -> np.ndarray:
-    """sigma and nu where there are any, standard deviations, correlations row by row."""
+    """sigma and nu where there are any, standard deviations of the formula's random effects,
+    correlations row by row."""
     own = np.empty(0)
     if data.code != ORDINAL and data.n_family:
         own = theta[data.p : data.p + data.n_family].copy()
         own[0] = np.exp(own[0])
         if data.code == STUDENT and len(own) == 2:
             own[1] = 1.0 / own[1] if own[1] > 0 else np.inf
-    Lam = glmm.random_factor(data, theta)
+    Lam = factor(data, theta)
     tau = np.sqrt((Lam**2).sum(axis=1))
     with np.errstate(divide="ignore", invalid="ignore"):
         unit = Lam / tau[:, None]
@@ -55,22 +67,32 @@ def natural_draws(data: glmm.GLMMData, thetas: np.ndarray) -> np.ndarray:
     if data.code == ORDINAL:
         own[:, 0] = thetas[:, p]
         own = np.cumsum(own, axis=1)
-    parts = [thetas[:, :p], own, np.exp(thetas[:, p + m : p + m + q])]
+    tau = np.exp(thetas[:, p + m : p + m + q])
     rows, columns = data.entries
     below = rows > columns
-    if below.any():
-        z = np.zeros((len(thetas), q * (q - 1) // 2))
-        z[:, data.free_unconstrained[p + m + q :] - (p + m + q)] = thetas[:, p + m + q :]
-        one = np.ones(q)
-        parts.append(np.array([covariance(one, row)[rows[below], columns[below]] for row in z]))
-    return np.hstack(parts)
+    if not below.any():
+        return np.hstack([thetas[:, :p], own, tau * np.abs(np.diag(data.effects))])
+    z = np.zeros((len(thetas), q * (q - 1) // 2))
+    z[:, data.free_unconstrained[p + m + q :] - (p + m + q)] = thetas[:, p + m + q :]
+    D = np.array([covariance(t, row) for t, row in zip(tau, z, strict=True)])
+    D = data.effects @ D @ data.effects.T
+    sd = np.sqrt(np.diagonal(D, axis1=1, axis2=2))
+    i, j = rows[below], columns[below]
+    return np.hstack([thetas[:, :p], own, sd, D[:, i, j] / (sd[:, i] * sd[:, j])])
 
 
 def conditional(data: glmm.GLMMData, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each patient's nodes of b and their weights, with enough nodes for a variance."""
+    """Each patient's nodes of the formula's random effects and their weights, with enough nodes
+    for a variance."""
     if len(data.nodes) < 5:
         data = with_rule(data, 5)
-    return glmm.conditional(data, theta)
+    nodes, weights = glmm.conditional(data, theta)
+    return nodes @ data.effects.T, weights
+
+
+def factor(data: glmm.GLMMData, theta: np.ndarray) -> np.ndarray:
+    """A root of the covariance of the formula's random effects, D = root @ root.T."""
+    return data.effects @ glmm.random_factor(data, theta)
 
 
 def moments(nodes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -106,7 +128,7 @@ def means(
     """
     X, Z, group = rows
     eta = X @ theta[: data.p]
-    sd = np.sqrt(((Z @ glmm.random_factor(data, theta)) ** 2).sum(axis=1))
+    sd = np.sqrt(((Z @ factor(data, theta)) ** 2).sum(axis=1))
     normal = np.exp(-0.5 * STANDARD_NORMAL**2)
     normal /= normal.sum()
     blocks = [

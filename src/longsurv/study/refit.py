@@ -129,19 +129,19 @@ def _cox_draws(spec: Any, options: Options, mode: Optimum, draws: Draws) -> Any:
 
 
 def _generalised(spec: Any, options: Options, optimum: Optimum, penalty: None) -> Any:
-    from longsurv.likelihood.glmm_start import starting_point
+    from longsurv.likelihood.glmm_coordinates import for_climbing
     from longsurv.results.assemble_glmm import generalised_estimate
 
     data = spec.arrays
-    factor = starting_point(data)[1]
-    return generalised_estimate(spec, data, optimum, factor, spec.quadrature_nodes)
+    return generalised_estimate(spec, data, optimum, for_climbing(data), spec.quadrature_nodes)
 
 
 def _generalised_draws(spec: Any, options: Options, mode: Optimum, draws: Draws) -> Any:
     from longsurv.results.assemble_glmm import generalised_posterior
 
-    stack = spec.prior_stack(options.get("priors"), options.get("eta", 2.0))
-    return generalised_posterior(spec, spec.arrays, stack, mode, draws, spec.quadrature_nodes)
+    priors = options.get("priors")
+    data, stack = spec.arrays_for(priors), spec.prior_stack(priors, options.get("eta", 2.0))
+    return generalised_posterior(spec, data, stack, mode, draws, spec.quadrature_nodes)
 
 
 def _joint(spec: Any, options: Options, optimum: Optimum, penalty: None) -> Any:

@@ -1,0 +1,190 @@
+"""Default priors of generalised mixed models, and the variables they are of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.linalg import block_diag
+
+from longsurv import priors as pr
+from longsurv.design.centred import CentredDesign, centred, unit_weights
+from longsurv.design.generalised import GeneralisedDesign
+from longsurv.errors import LongsurvError
+from longsurv.inference import Affine, Draws, Optimum, added
+from longsurv.inference.density import LogDensity
+from longsurv.likelihood import glmm
+from longsurv.likelihood.glmm_coordinates import for_sampling
+from longsurv.likelihood.glmm_start import starting_point, to_unconstrained
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROUNDING = 1e-8
+
+
+@dataclass(frozen=True, eq=False)
+class RandomColumns:
+    """Columns of the random effects in variables centred at their means.
+
+    Attributes
+    ----------
+    Z : ndarray, shape (n, q)
+    effects : ndarray, shape (q, q)
+        The formula's random effects are effects @ b, b those of the columns Z.
+    moved : tuple of bool, length q
+        Whether an effect is another one than the formula's of that name.
+    """
+
+    Z: np.ndarray
+    effects: np.ndarray
+    moved: tuple[bool, ...]
+
+
+def random_columns(
+    design: GeneralisedDesign, rows: pd.DataFrame, given: Mapping[str, pr.Prior] | None = None
+) -> RandomColumns:
+    """The columns whose standard deviations and correlations have the priors.
+
+    Blocks of correlated effects are centred, as the patients' level at the means of their variables
+    is something one can have an opinion of, and their level in the year 0 is not. If the user gives
+    a prior for a standard deviation that this would move, its block is left as it is written.
+    """
+    random, weights = design.random, unit_weights(design.group)
+    sds = random.parameter_names(design.group_name)[0]
+    Z, to, start = [], [], 0
+    blocks = iter(random.blocks)
+    for part in random.parts:
+        width = len(part.names)
+        at, X, map_ = slice(start, start + width), part.X, np.eye(width)
+        start += width
+        size = next(blocks)
+        for _ in range(width // size - 1):
+            next(blocks)
+        if size > 1:
+            found = centred(part, rows, weights)
+            changed = _moved(found.to)
+            if not any(m and sd in (given or {}) for m, sd in zip(changed, sds[at], strict=True)):
+                X, map_ = found.X, found.to
+        Z.append(X)
+        to.append(map_)
+    whole = block_diag(*to)
+    return RandomColumns(np.hstack(Z), np.linalg.inv(whole), tuple(_moved(whole)))
+
+
+def _moved(to: np.ndarray) -> list[bool]:
+    """Which effects are others than the formula's of that name."""
+    return [bool(np.count_nonzero(row) > 1) for row in to]
+
+
+def level_map(design: GeneralisedDesign, found: CentredDesign) -> np.ndarray:
+    """Coefficients (and the first threshold) in centred variables from those of the formula."""
+    if not design.levels:
+        return found.to
+    p = len(found.to)
+    out = np.eye(p + 1)
+    out[:p, :p] = found.to
+    # The threshold of a row whose centred columns are 0.
+    out[p, :p] = -(design.fixed.X - found.X @ found.to).mean(axis=0)
+    return out
+
+
+def default_priors(
+    design: GeneralisedDesign, found: CentredDesign, random: RandomColumns
+) -> dict[str, pr.Prior]:
+    """Weakly informative priors; see `GLMM.default_priors`."""
+    d, logit = design, design.family_is_logit
+    spread = 1.0 if logit else float(np.std(d.y, ddof=1)) or 1.0
+    mean = np.zeros(len(found.sd)) if logit else _level(found.X) * float(d.y.mean())
+    out: dict[str, pr.Prior] = {}
+    for name, sd, at in zip(d.fixed.names, found.sd, mean, strict=True):
+        out[name] = pr.Normal(float(at), 2.5 * spread / float(sd) if sd else 5.0 * spread)
+    for k, name in enumerate(d.family_names):
+        if d.levels:
+            first = pr.Normal(0.0, 5.0)
+            out[f"gap({name})" if k else name] = pr.Exponential(2.0) if k else first
+        else:
+            out[name] = pr.Gamma(2.0, 0.1) if name == "nu" else pr.Exponential(spread)
+    size = np.sqrt(np.mean(random.Z**2, axis=0))
+    sds = d.random.parameter_names(d.group_name)[0]
+    for name, z in zip(sds, size, strict=True):
+        out[name] = pr.Exponential(spread / float(z) if z else spread)
+    return out
+
+
+def _level(X: np.ndarray) -> np.ndarray:
+    """Coefficients that make every predictor 1, or 0 if the columns can't."""
+    ones = np.ones(len(X))
+    found = np.linalg.lstsq(X, ones, rcond=None)[0]
+    if np.abs(X @ found - ones).max() > ROUNDING:
+        return np.zeros(X.shape[1])
+    return np.where(np.abs(found) > ROUNDING * np.abs(found).max(), found, 0.0)
+
+
+def prior_stack(
+    design: GeneralisedDesign,
+    found: CentredDesign,
+    random: RandomColumns,
+    given: Mapping[str, pr.Prior] | None,
+    eta: float,
+) -> pr.PriorStack:
+    """The priors in the order of the parameter vector, the user's in place of the defaults."""
+    defaults = default_priors(design, found, random)
+    names, gaps = tuple(defaults), design.levels and design.family_names[1:]
+    if wrong := set(given or ()) & set(gaps):
+        raise LongsurvError(f"a prior goes on the gap below a threshold: gap({wrong.pop()})")
+    aliases = design.fixed.variables
+    chosen = pr.choose(names, defaults, given, aliases)
+    to = level_map(design, found)
+    basis = pr.centred_basis(to, names[: len(to)], given, aliases)
+    blocks = design.random.blocks
+    sds = names[len(names) - len(random.moved) :]
+    moved = tuple(n for n, m in zip(sds, random.moved, strict=True) if m)
+    return pr.PriorStack(
+        names, chosen, pr.LKJ(eta), max(blocks), blocks, basis=basis, centred=moved
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Sampling:
+    """The posterior in coordinates without units.
+
+    Attributes
+    ----------
+    density : callable
+        Log posterior density and its gradient at u, shape (d,); a density of theta = outward(u).
+    begin : ndarray, shape (d,)
+    deviations : mapping of int to float
+        Positions in u of log standard deviations, and their prior means there.
+    scaled : Affine
+        theta, a vector of `glmm.loglik`, from u.
+    """
+
+    density: LogDensity
+    begin: np.ndarray
+    deviations: Mapping[int, float]
+    scaled: Affine
+
+    def outward(self, mode: Optimum, drawn: Draws) -> tuple[Optimum, Draws]:
+        """Mode and draws as vectors theta."""
+        return (
+            replace(mode, x=self.scaled.outward(mode.x)),
+            replace(drawn, theta=self.scaled.outward(drawn.theta)),
+        )
+
+
+def sampling(data: glmm.GLMMData, stack: pr.PriorStack) -> Sampling:
+    """What a sampler needs."""
+    inner = for_sampling(data)
+    scaled = Affine(inner.centre, inner.T)
+
+    def log_likelihood(u: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = glmm.loglik(inner.data, u)
+        return value + inner.constant, gradient
+
+    density = added(log_likelihood, scaled.density(stack.value_and_gradient))
+    means = {j: mean * float(np.exp(-inner.centre[j])) for j, mean in stack.deviations.items()}
+    begin = to_unconstrained(inner.data, starting_point(inner.data))
+    return Sampling(density, begin, means, scaled)
