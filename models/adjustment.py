@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from longsurv.cohort import Cohort
+from longsurv.design.names import quoted
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.baseline_adjusted import (
     ADJUSTMENTS,
@@ -118,7 +119,8 @@ class BaselineAdjustment:
         if adjustment == "unadjusted":
             schema, data = self.cohort.schema, self.cohort.marker_data(self.marker)
             data = data[data["phase"].notna()].reset_index(drop=True)
-            trajectory = self.trajectory or f"phase * {schema.treatment} + (1 | {schema.patient})"
+            treatment, patient = quoted(schema.treatment), quoted(schema.patient)
+            trajectory = self.trajectory or f"phase * {treatment} + (1 | {patient})"
             model = LMM(f"y ~ {trajectory}", data)
             return model, contrast_weights(model.design.fixed, self.change, data)
         c = self.compared

@@ -13,7 +13,7 @@ Cox (1972), J R Stat Soc B 34:187-220; Efron (1977), J Am Stat Assoc 72:557-565,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, NoReturn
 
@@ -22,6 +22,8 @@ import pandas as pd
 
 from longsurv import priors as pr
 from longsurv.design import SurvivalDesign, survival_design
+from longsurv.design.expression import Functions
+from longsurv.design.owned import owned
 from longsurv.errors import DataError, EstimationError, LongsurvError
 from longsurv.inference import Optimum, added, sample_posterior
 from longsurv.inference.scoring import ascend
@@ -51,6 +53,9 @@ class CoxPH:
         Column of case weights. With weights that are not whole numbers the covariance is robust.
     patient : str, optional
         Column of the patient where one has several rows; their times at risk must not overlap.
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call by name, as ``{"f": f}`` for ``f(age)``;
+        each row's value may depend on that row only.
 
     Raises
     ------
@@ -59,19 +64,28 @@ class CoxPH:
     """
 
     formula: str
-    data: pd.DataFrame
+    data: pd.DataFrame = field(repr=False)
     ties: str = "efron"
     weights: str | None = None
     patient: str | None = None
+    functions: Functions | None = None
 
     def __post_init__(self) -> None:
+        own = owned(self.data, self.formula, self.weights, self.patient)
+        object.__setattr__(self, "data", own)
         if self.ties not in ("efron", "breslow"):
             raise LongsurvError(f"ties is 'efron' or 'breslow', not {self.ties!r}")
 
     @cached_property
     def design(self) -> SurvivalDesign:
         """The arrays of the model."""
-        return survival_design(self.formula, self.data, weights=self.weights, patient=self.patient)
+        return survival_design(
+            self.formula,
+            self.data,
+            weights=self.weights,
+            patient=self.patient,
+            functions=self.functions,
+        )
 
     @cached_property
     def statistics(self) -> cox.CoxData:

@@ -17,7 +17,7 @@ McCulloch & Searle (2001), Generalized, Linear, and Mixed Models; Hughes (1999),
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -26,7 +26,9 @@ import pandas as pd
 
 from longsurv import priors as pr
 from longsurv.design.centred import CentredDesign, centred, unit_weights
+from longsurv.design.expression import Functions
 from longsurv.design.generalised import GeneralisedDesign, check_options, generalised_design
+from longsurv.design.owned import owned
 from longsurv.design.quadrature import normal_grid
 from longsurv.errors import EstimationError
 from longsurv.inference import maximise, sample_posterior
@@ -69,6 +71,9 @@ class GLMM:
         is not "none", the response holds the limit, transformed as the values are.
     df : float, optional
         For family "student": fixed degrees of freedom; estimated if not given.
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call by name, as ``{"f": f}`` for ``f(age)``;
+        each row's value may depend on that row only.
 
     Raises
     ------
@@ -79,19 +84,23 @@ class GLMM:
     """
 
     formula: str
-    data: pd.DataFrame
+    data: pd.DataFrame = field(repr=False)
     family: str = "bernoulli"
     nodes: int | None = None
     censored: str | None = None
     df: float | None = None
+    functions: Functions | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "data", owned(self.data, self.formula, self.censored))
         check_options(self.family, self.censored, self.df, self.nodes)
 
     @cached_property
     def design(self) -> GeneralisedDesign:
         """The arrays of the model."""
-        return generalised_design(self.formula, self.data, self.family, self.censored, self.df)
+        return generalised_design(
+            self.formula, self.data, self.family, self.censored, self.df, self.functions
+        )
 
     @property
     def quadrature_nodes(self) -> int:

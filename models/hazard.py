@@ -19,7 +19,7 @@ is estimated: by Laplace-approximate marginal likelihood in `fit`, with a prior 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -28,7 +28,9 @@ import pandas as pd
 
 from longsurv import priors as pr
 from longsurv.design import SurvivalDesign, survival_design
+from longsurv.design.expression import Functions
 from longsurv.design.hazard import HazardDesign, hazard_design
+from longsurv.design.owned import owned
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.likelihood.hazard_separation import separation
 from longsurv.models import hazard_start
@@ -61,6 +63,9 @@ class Hazard:
         Column of case weights. With weights that are not whole numbers the covariance is robust.
     patient : str, optional
         Column of the patient where one has several rows; their times at risk must not overlap.
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call by name, as ``{"f": f}`` for ``f(age)``;
+        each row's value may depend on that row only.
 
     Raises
     ------
@@ -69,18 +74,29 @@ class Hazard:
     """
 
     formula: str
-    data: pd.DataFrame
+    data: pd.DataFrame = field(repr=False)
     baseline: str = "mspline"
     knots: Sequence[float] | None = None
     n_knots: int | None = None
     time_varying: Sequence[str] = ()
     weights: str | None = None
     patient: str | None = None
+    functions: Functions | None = None
+
+    def __post_init__(self) -> None:
+        own = owned(self.data, self.formula, self.weights, self.patient)
+        object.__setattr__(self, "data", own)
 
     @cached_property
     def design(self) -> SurvivalDesign:
         """Times, events and covariates."""
-        return survival_design(self.formula, self.data, weights=self.weights, patient=self.patient)
+        return survival_design(
+            self.formula,
+            self.data,
+            weights=self.weights,
+            patient=self.patient,
+            functions=self.functions,
+        )
 
     @cached_property
     def hazard(self) -> HazardDesign:

@@ -8,7 +8,7 @@ posterior under the priors of `LMM` (`longsurv.inference.linear`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,10 @@ import pandas as pd
 
 from longsurv import priors as pr
 from longsurv.design import MixedDesign, Residual, mixed_design
+from longsurv.design.expression import Functions
+from longsurv.design.names import quoted
+from longsurv.design.owned import owned
+from longsurv.errors import DataError
 from longsurv.inference.linear import sample_linear
 from longsurv.models.lmm import LMM
 from longsurv.results.linear import LinearEstimate, LinearPosterior, least_squares
@@ -33,21 +37,51 @@ class Linear:
         One row a patient.
     patient : str
         Column of the patients.
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call by name, as ``{"f": f}`` for ``f(age)``;
+        each row's value may depend on that row only.
+
+    Raises
+    ------
+    FormulaError, DataError
+        When the design is first needed; also if a patient has several rows, which are dependent.
     """
 
     formula: str
-    data: pd.DataFrame
+    data: pd.DataFrame = field(repr=False)
     patient: str
+    functions: Functions | None = None
+
+    def __post_init__(self) -> None:
+        own = owned(self.data, self.formula, *self._alone.patient_columns)
+        object.__setattr__(self, "data", own)
+
+    @property
+    def _alone(self) -> Residual:
+        named = isinstance(self.data, pd.DataFrame) and self.patient in self.data
+        return Residual(patient=quoted(self.patient) if named else self.patient)
 
     @cached_property
     def design(self) -> MixedDesign:
         """The arrays of the model."""
-        alone = Residual(patient=self.patient)
-        return mixed_design(self.formula, self.data, alone, structured=True)
+        design = mixed_design(
+            self.formula, self.data, self._alone, structured=True, functions=self.functions
+        )
+        if len(design.labels) < len(design.y):
+            most = design.labels[np.bincount(design.group).argmax()]
+            raise DataError(
+                f"Linear is for one row a patient: {len(design.y)} rows are of "
+                f"{len(design.labels)} values of {design.group_name!r}, {most!s} with the most. "
+                "Rows of one patient are alike; an LMM with "
+                f"(1 | {quoted(design.group_name)}) allows for that"
+            )
+        return design
 
     def default_priors(self) -> dict[str, pr.Prior]:
         """Those of the coefficients and of sigma in the mixed model of the same formula."""
-        given = LMM(f"{self.formula} + (1 | {self.patient})", self.data).default_priors()
+        group = ":".join(map(quoted, self._alone.patient_columns))
+        formula = f"{self.formula} + (1 | {group})"
+        given = LMM(formula, self.data, functions=self.functions).default_priors()
         return {name: given[name] for name in (*self.design.fixed.names, "sigma")}
 
     def fit(self) -> LinearEstimate:

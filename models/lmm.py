@@ -23,6 +23,8 @@ import pandas as pd
 
 from longsurv import priors as pr
 from longsurv.design import MixedDesign, Residual, check_variation, mixed_design
+from longsurv.design.expression import Functions
+from longsurv.design.owned import owned
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import added, maximise, sample_posterior
 from longsurv.likelihood import lmm, lmm_dense
@@ -53,6 +55,9 @@ class LMM:
         Correlation of a patient's residuals; independent by default. With one, the formula needs no
         random term: Residual("unstructured", "visit", "id") makes a mixed model for repeated
         measures (MMRM).
+    functions : mapping of str to callable, optional
+        Functions of your own that the formula may call by name, as ``{"f": f}`` for ``f(age)``;
+        each row's value may depend on that row only.
 
     Raises
     ------
@@ -61,13 +66,21 @@ class LMM:
     """
 
     formula: str
-    data: pd.DataFrame
+    data: pd.DataFrame = field(repr=False)
     residual: Residual = field(default_factory=Residual)
+    functions: Functions | None = None
+
+    def __post_init__(self) -> None:
+        of = self.residual
+        own = owned(self.data, self.formula, *of.patient_columns, of.visit)
+        object.__setattr__(self, "data", own)
 
     @cached_property
     def design(self) -> MixedDesign:
         """The arrays of the model."""
-        return mixed_design(self.formula, self.data, self.residual, structured=True)
+        return mixed_design(
+            self.formula, self.data, self.residual, structured=True, functions=self.functions
+        )
 
     @cached_property
     def statistics(self) -> lmm.LMMData:

@@ -22,6 +22,7 @@ import pandas as pd
 from longsurv import priors as pr
 from longsurv.cohort import Cohort
 from longsurv.cohort.covariates import late_covariates
+from longsurv.design.names import quoted
 from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.counts import Counts
 from longsurv.estimands.follow_up import two_groups
@@ -180,7 +181,7 @@ class Mortality:
         return float(self.horizon)
 
     def _cox(self, more: str) -> CoxPH:
-        formula = f"Surv(entry, exit, event) ~ {self._treatment}{more}"
+        formula = f"Surv(entry, exit, event) ~ {quoted(self._treatment)}{more}"
         return CoxPH(formula, data=self.data, ties=self.ties)
 
     def _causes(self) -> dict[str, int]:

@@ -36,7 +36,21 @@ class DataError(LongsurvError):
 
 
 class FormulaError(LongsurvError):
-    """A formula cannot be read, or names something the data do not have."""
+    """A formula cannot be read, or names something the data do not have.
+
+    Parameters
+    ----------
+    message : str
+        Its middle is left out if it is longer than anybody reads, as of a formula of a megabyte.
+    """
+
+    LONGEST = 2_000
+
+    def __init__(self, message: str) -> None:
+        if len(message) > self.LONGEST:
+            half = self.LONGEST // 2
+            message = f"{message[:half]} [...] {message[-half:]}"
+        super().__init__(message)
 
 
 class EstimationError(LongsurvError):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from longsurv.design.expression import Functions, expression
 from longsurv.design.plain import plain_terms, products
-from longsurv.errors import DataError, FormulaError
+from longsurv.design.variables import absent, missing, present
+from longsurv.errors import DataError, FormulaError, LongsurvError
 
 RANK_TOLERANCE = 1e-9
 CLEARLY_INDEPENDENT = 1e-8
@@ -53,12 +54,13 @@ class FixedDesign:
         FormulaError
             If a variable is missing from `data`, has a missing value, or a level not seen before.
         """
-        empty = [v for v in _variables(self.recipe, data) if data[v].isna().any()]
+        needed = _needed(self.recipe, data, "the new data")
+        empty = [v for v in needed if missing(data[v]).any()]
         if empty:
             raise FormulaError(
                 f"the new data have missing values in {empty}; every row to predict needs them all"
             )
-        frame = _evaluate(self.recipe, data, "the new data")
+        frame = rebuilt(self.recipe, data)
         values = frame[list(self.names)].to_numpy(dtype=float)
         bad = [
             n
@@ -73,7 +75,11 @@ class FixedDesign:
 
 
 def fixed_design(
-    right: str, data: pd.DataFrame, *, intercept: bool = True
+    right: str,
+    data: pd.DataFrame,
+    *,
+    intercept: bool = True,
+    functions: Functions | None = None,
 ) -> tuple[FixedDesign, np.ndarray]:
     """Build the design of a right-hand side.
 
@@ -85,6 +91,8 @@ def fixed_design(
     intercept : bool
         False leaves the intercept's column out after coding factors as if it were there (Cox
         models).
+    functions : mapping of str to callable, optional
+        The user's own, which the formula may call by name.
 
     Returns
     -------
@@ -98,9 +106,10 @@ def fixed_design(
     FormulaError
         If the formula cannot be read, or names a variable the data do not have.
     DataError
-        If no row is complete, or a column is infinite or undefined where its variables have values.
+        If no row is complete, a column is infinite or undefined where its variables have values, or
+        a variable holds what a formula cannot use.
     """
-    values, complete, recipe = _columns(right, data, intercept)
+    values, complete, recipe = _columns(right, data, intercept, functions)
     coded = [str(name) for name in recipe.column_names]
     names = coded[len(coded) - values.shape[1] :]  # the intercept's, if it is left out, is first
     # Without its column the intercept still absorbs whatever is constant over the rows.
@@ -115,8 +124,10 @@ def fixed_design(
     return design, complete
 
 
-def response(left: str, data: pd.DataFrame) -> np.ndarray:
+def response(left: str, data: pd.DataFrame, *, functions: Functions | None = None) -> np.ndarray:
     """Evaluate a left-hand side, shape (n,); missing values stay NaN.
+
+    It is arithmetic: ``y - base`` is a difference, where it would be two terms on the right.
 
     Raises
     ------
@@ -125,21 +136,18 @@ def response(left: str, data: pd.DataFrame) -> np.ndarray:
     DataError
         If every value is missing, or it is infinite or undefined somewhere (the logarithm of zero).
     """
-    complete, used = _complete(_read(left, data), data)
+    read = expression(left)
+    _check_there(read.columns, data, left)
+    complete = present(data, read.columns)
     if not complete.any():
         raise DataError(f"the response {left!r} is missing in every row")
-    if left in used and left.isidentifier() and used[left].dtype.kind in "fiu":
-        found, names = used[left].to_numpy(dtype=float)[:, None], [left]
-    else:
-        matrix = evaluated(f"0 + {left}", used)
-        found, names = matrix.to_numpy(dtype=float), [str(name) for name in matrix.columns]
-    if len(names) != 1:
-        columns = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-        raise FormulaError(
-            f"the response {left!r} must be one numeric column; it gives the columns {columns}"
-        )
+    used = data if complete.all() else data.loc[complete]
+    found = read.evaluate(used, functions)
+    if not isinstance(found, np.ndarray) or found.ndim != 1 or found.dtype.kind not in "fiub":
+        columns = _column_names(left, found)
+        raise FormulaError(f"the response {left!r} must be one numeric column; it gives {columns}")
     values = np.full(len(data), np.nan)
-    values[complete] = found[:, 0]
+    values[complete] = found
     bad = np.flatnonzero(complete & ~np.isfinite(values))
     if len(bad):
         rows = ", ".join(str(data.index[i]) for i in bad[:5]) + (", ..." if len(bad) > 5 else "")
@@ -151,7 +159,17 @@ def response(left: str, data: pd.DataFrame) -> np.ndarray:
     return values
 
 
-def _columns(right: str, data: pd.DataFrame, intercept: bool) -> tuple[np.ndarray, np.ndarray, Any]:
+def _column_names(left: str, found: Any) -> str:
+    """What an expression that is not one numeric column gives instead, in words."""
+    if not isinstance(found, pd.Categorical):
+        return "a constant" if np.ndim(found) == 0 else "several columns"
+    names = [f"{left}[{level}]" for level in found.categories[:5]]
+    return "the columns " + ", ".join(names) + (", ..." if len(found.categories) > 5 else "")
+
+
+def _columns(
+    right: str, data: pd.DataFrame, intercept: bool, functions: Functions | None
+) -> tuple[np.ndarray, np.ndarray, Any]:
     """The columns of the complete rows, which rows those are (n,), and the recipe.
 
     `intercept` False leaves out the intercept's column.
@@ -163,12 +181,12 @@ def _columns(right: str, data: pd.DataFrame, intercept: bool) -> tuple[np.ndarra
             terms = terms[1:]
         values = products(terms, data)
         if len(data) and _finite_columns(values).all():
-            recipe = evaluated(right, data.iloc[:1]).model_spec
+            recipe = evaluated(right, data.iloc[:1], functions).model_spec
             return values, np.ones(len(data), dtype=bool), recipe
     complete, used = _complete(formula, data)
     if not complete.any():
         raise DataError(f"no row of the data has all of the values that '{right}' needs")
-    matrix = evaluated(right, used)
+    matrix = evaluated(right, used, functions)
     names, recipe = [str(name) for name in matrix.columns], matrix.model_spec
     first = 1 if not intercept and names[:1] == ["Intercept"] else 0
     values = np.ascontiguousarray(matrix.to_numpy(dtype=float)[:, first:])
@@ -182,100 +200,86 @@ def _columns(right: str, data: pd.DataFrame, intercept: bool) -> tuple[np.ndarra
     return values, complete, recipe
 
 
-def present(data: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
-    """Which rows have a value in every one of some columns, shape (n,) of bool."""
-    complete = np.ones(len(data), dtype=bool)
-    for column in dict.fromkeys(columns):
-        complete &= data[column].notna().to_numpy()
-    return complete
-
-
 def _complete(formula: Any, data: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
     """Which rows have a value in every variable of one side of a formula, and those rows."""
-    complete = present(data, _variables(formula, data))
+    complete = present(data, sorted(formula.required_variables))
     return complete, data if complete.all() else data.loc[complete]
 
 
 def _read(side: str, data: pd.DataFrame) -> Any:
-    """One side of a formula as formulaic reads it."""
-    from formulaic.errors import FormulaicError
+    """The terms of one side of a formula, whose columns the data have."""
+    from longsurv.design.terms import terms
 
-    try:
-        formula = _parsed(side)
-    except (FormulaicError, SyntaxError) as error:
-        raise FormulaError(_explain(side, error, data)) from error
-    twice = [v for v in _variables(formula, data) if isinstance(data[v], pd.DataFrame)]
-    if twice:
-        raise FormulaError(f"'{side}' needs {twice[0]!r}, and the data have two columns of it")
+    formula = terms(side)
+    _needed(formula, data, side)
     return formula
 
 
-@lru_cache(maxsize=256)
-def _parsed(side: str) -> Any:
-    """Never changed once it is read."""
-    from formulaic import Formula
-
-    return Formula(side)
-
-
-def _variables(formula: Any, data: pd.DataFrame) -> list[str]:
-    """The columns of the data that a formula or a recipe uses."""
-    return sorted(str(v) for v in formula.required_variables if v in data)
+def _needed(formula: Any, data: pd.DataFrame, where: str) -> list[str]:
+    """The columns that terms or a recipe need, once each, which the data have."""
+    needed = sorted(str(v) for v in formula.required_variables)
+    _check_there(needed, data, where)
+    return needed
 
 
-def _readable(formula: Any, data: pd.DataFrame) -> pd.DataFrame:
-    """The data with pandas' own strings as plain objects, which formulaic takes for factors."""
-    used = _variables(formula, data)
-    strings = [c for c in used if isinstance(data[c].dtype, pd.StringDtype)]
-    return data[used].astype(dict.fromkeys(strings, object)) if strings else data
+def _check_there(columns: Iterable[str], data: pd.DataFrame, where: str) -> None:
+    for name in columns:
+        if name not in data:
+            raise FormulaError(f"{where!r} needs {absent(name, data)}")
+        if isinstance(data[name], pd.DataFrame):
+            raise FormulaError(f"{where!r} needs {name!r}, and the data have two columns of it")
 
 
-def evaluated(right: str, data: pd.DataFrame) -> Any:
+def evaluated(right: str, data: pd.DataFrame, functions: Functions | None = None) -> Any:
     """The model matrix of a right-hand side, a data frame, with its recipe as `model_spec`."""
-    from formulaic.errors import FormulaicError
+    from longsurv.design.terms import Recipe
 
+    own = {"functions": dict(functions)} if functions else {}
+    recipe = Recipe(
+        formula=_read(right, data),
+        materializer="longsurv",
+        materializer_params=own,
+        na_action="ignore",
+    )
+    return _materialised(right, recipe, data)
+
+
+def rebuilt(recipe: Any, data: pd.DataFrame, where: str = "the new data") -> pd.DataFrame:
+    """The columns of a recipe for new rows, those left out of the design included.
+
+    Raises
+    ------
+    FormulaError
+        If a variable is missing from `data`, or has a level not seen before.
+    """
+    from formulaic.errors import DataMismatchWarning
+
+    _needed(recipe, data, where)
     try:
-        formula = _parsed(right)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return formula.get_model_matrix(
-                _readable(formula, data), context={}, na_action="ignore"
-            )
-    except (FormulaicError, SyntaxError) as error:
-        raise FormulaError(_explain(right, error, data)) from error
-
-
-def _evaluate(recipe: Any, data: pd.DataFrame, where: str) -> pd.DataFrame:
-    from formulaic.errors import DataMismatchWarning, FormulaicError
-
-    try:
-        with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+        with warnings.catch_warnings():
             warnings.simplefilter("error", DataMismatchWarning)
-            matrix = recipe.get_model_matrix(
-                _readable(recipe, data), context={}, na_action="ignore"
-            )
-    except FormulaicError as error:
-        raise FormulaError(_explain(where, error, data)) from error
+            return pd.DataFrame(_materialised(where, recipe, data))
     except DataMismatchWarning as warning:
         raise FormulaError(
             f"{where}: a factor has levels the model was not fitted to. {warning}"
         ) from warning
-    return pd.DataFrame(matrix)
 
 
-def _explain(where: str, error: Exception, data: pd.DataFrame) -> str:
-    import difflib
-    import re
+def _materialised(where: str, recipe: Any, data: pd.DataFrame) -> Any:
+    from formulaic.errors import FormulaicError
 
-    found = re.search(r"`(\w+)` is not present", str(error))
-    if found is None:
-        plain = re.sub(r"\x1b\[[0-9;]*m|⧛\[[0-9;]*m|[⧛⧚]", "", str(error))
-        return f"cannot read '{where}': {plain}"
-    columns = [str(c) for c in data.columns]
-    near = difflib.get_close_matches(found.group(1), columns, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return (
-        f"'{where}' needs {found.group(1)!r}, which is not a column of the data ({columns}).{hint}"
-    )
+    from longsurv.design.terms import plain_message
+
+    try:
+        with np.errstate(all="ignore"):
+            return recipe.get_model_matrix(data, context={})
+    except FormulaicError as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, LongsurvError):
+            cause = cause.__cause__
+        if cause is not None:
+            raise cause from error
+        raise FormulaError(f"cannot read '{where}': {plain_message(error)}") from error
 
 
 def _finite_columns(values: np.ndarray) -> np.ndarray:

@@ -4,16 +4,26 @@
     log(bili) ~ year * drug + (year || id)          the same without the correlation
     log(bili) ~ year * drug + (1 | site/id)         patients within sites
     Surv(entry, exit, event) ~ drug + age
+    log(`IL 6`) ~ drug + (1 | `Patient No`)         names with spaces or signs in back-quotes
 
-Fixed effects are read by formulaic; this module takes the formula apart before it gets there.
+This module takes the formula apart: the left-hand side is an expression
+(`longsurv.design.expression`), fixed effects and the columns of Z are terms
+(`longsurv.design.terms`).
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from longsurv.design.expression import Functions
+from longsurv.design.names import is_name, outside, split, unquoted
 from longsurv.errors import FormulaError
+
+LONGEST = 200_000
+"""Characters of a formula."""
+DEEPEST = 10
+"""Columns of one group."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +35,8 @@ class RandomTerm:
     effects : str
         Right-hand side for the columns of Z, as in ``year`` or ``1`` or ``0 + year``.
     group : str
-        Column whose values share random effects, or several joined by ``:`` (site:id).
+        Column whose values share random effects, or several joined by ``:`` (site:id); in
+        back-quotes what has one of ``:/'"`` in it.
     correlated : bool
         False for ``||``: every column of Z has a variance of its own and no correlation with
         another, the columns of one factor included.
@@ -38,7 +49,12 @@ class RandomTerm:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the data that make up the group."""
-        return tuple(self.group.split(":"))
+        return joined_columns(self.group)
+
+    @property
+    def name(self) -> str:
+        """The group's name, as results show it."""
+        return ":".join(self.columns)
 
 
 @dataclass(frozen=True)
@@ -56,6 +72,8 @@ class Formula:
     random : tuple of RandomTerm
     surv : tuple of str
         Arguments of ``Surv(...)``: (exit, event) or (entry, exit, event); empty otherwise.
+    functions : mapping of str to callable
+        The user's own, which the formula may call.
     """
 
     text: str
@@ -63,21 +81,32 @@ class Formula:
     fixed: str
     random: tuple[RandomTerm, ...] = ()
     surv: tuple[str, ...] = ()
+    functions: Functions = field(default_factory=dict)
 
 
-def parse(text: str) -> Formula:
+def parse(text: str, functions: Functions | None = None) -> Formula:
     """Take a formula apart.
+
+    Parameters
+    ----------
+    text : str
+    functions : mapping of str to callable, optional
+        The user's own.
 
     Raises
     ------
     FormulaError
         If there is no ``~``, a bracket does not close, or a term cannot be read.
     """
-    if not isinstance(text, str) or text.count("~") != 1:
+    whole = text if isinstance(text, str) else ""
+    if len(whole) > LONGEST:
+        raise FormulaError(f"a formula has at most {LONGEST} characters; got {text[:60]!r}...")
+    tildes = [position for position, character, _ in outside(whole) if character == "~"]
+    if len(tildes) != 1:
         raise FormulaError(
             f"a formula needs exactly one '~', as in 'y ~ x + (1 | id)'; got {text!r}"
         )
-    left, right = (side.strip() for side in text.split("~"))
+    left, right = text[: tildes[0]].strip(), text[tildes[0] + 1 :].strip()
     if not left or not right:
         raise FormulaError(f"the formula {text!r} needs something on both sides of '~'")
     fixed, random = [], []
@@ -91,31 +120,29 @@ def parse(text: str) -> Formula:
             random.extend(_random_terms(term, bar, text))
     joined = " ".join(f"{sign} {term}" for sign, term in fixed).removeprefix("+ ") or "1"
     surv = _surv(left, text)
-    return Formula(text, "" if surv else left, joined, tuple(random), surv)
+    own = dict(functions or {})
+    return Formula(text, "" if surv else left, joined, tuple(random), surv, own)
+
+
+def joined_columns(group: str) -> tuple[str, ...]:
+    """The columns of a group such as ``site:id``."""
+    return tuple(part.strip("`") for part in re.findall(r"`[^`]+`|[^:]+", group))
 
 
 def top_level_terms(side: str, text: str) -> list[tuple[str, str]]:
     """Split at + and - outside brackets and quotes."""
-    terms, depth, sign, current, quote = [], 0, "+", "", ""
-    for character in side:
-        if quote or character in "`'\"":
-            quote = "" if character == quote else quote or character
-            current += character
-            continue
-        depth += (character in "([{") - (character in ")]}")
-        if depth < 0:
-            raise FormulaError(f"a bracket closes that never opened in {text!r}")
-        if depth == 0 and character in "+-":
-            if current.strip():
-                terms.append((sign, current.strip()))
-            sign, current = character, ""
-        else:
-            current += character
-    if depth or quote:
-        raise FormulaError(f"a {'quote' if quote else 'bracket'} does not close in {text!r}")
-    if not current.strip():
-        raise FormulaError(f"the formula {text!r} ends in a sign with nothing after it")
-    terms.append((sign, current.strip()))
+    terms, sign, start = [], "+", 0
+    try:
+        signs = [(p, c) for p, c, depth in outside(side) if depth == 0 and c in "+-"]
+    except FormulaError as error:
+        raise FormulaError(f"{str(error).removesuffix(f' in {side!r}')} in {text!r}") from None
+    for position, character in [*signs, (len(side), "")]:
+        term = side[start:position].strip()
+        if term:
+            terms.append((sign, term))
+        elif not character:
+            raise FormulaError(f"the formula {text!r} ends in a sign with nothing after it")
+        sign, start = character, position + 1
     return terms
 
 
@@ -123,39 +150,49 @@ def _bar(term: str) -> int | None:
     """Position of the bar of a random term, or None for a fixed term."""
     if not (term.startswith("(") and term.endswith(")")):
         return None
-    depth = 0
-    for position, character in enumerate(term):
-        depth += (character == "(") - (character == ")")
-        if character == "|" and depth == 1:
-            return position
-    return None
+    return next(
+        (p for p, character, depth in outside(term) if character == "|" and depth == 1), None
+    )
 
 
 def _random_terms(term: str, bar: int, text: str) -> list[RandomTerm]:
     """The term of each grouping: ``site/id`` stands for site and site:id."""
     effects, group = term[1:bar].strip(), term[bar + 1 : -1].strip()
     correlated = not group.startswith("|")
-    group = re.sub(r"\s*([:/])\s*", r"\1", group.removeprefix("|").strip())
+    group = group.removeprefix("|").strip()
     if not effects or not group:
         raise FormulaError(f"a random term reads '(effects | group)', got {term!r} in {text!r}")
-    if not re.fullmatch(r"\w+(:\w+)*(/\w+)*", group):
+    nested = [split(level, ":") for level in split(group, "/")]
+    columns = [column for level in nested for column in level]
+    if not all(map(is_name, columns)) or any(len(level) > 1 for level in nested[1:]):
         raise FormulaError(
-            f"the group of {term!r} must be a column name, or nested ones as in site/id, got "
-            f"{group!r}"
+            f"the group of {term!r} must be a column name (in back-quotes where it has spaces or "
+            f"signs), or nested ones as in site/id, got {group!r}"
         )
-    outer, *inner = group.split("/")
-    levels = [":".join([outer, *inner[:depth]]) for depth in range(len(inner) + 1)]
-    return [RandomTerm(effects, level, correlated) for level in levels]
+    if len(columns) > DEEPEST:
+        raise FormulaError(f"the group of {term[:60]!r} has more than {DEEPEST} columns")
+    shown = [_joined(column) for column in columns]
+    outer = len(nested[0])
+    return [
+        RandomTerm(effects, ":".join(shown[:depth]), correlated)
+        for depth in range(outer, len(shown) + 1)
+    ]
+
+
+def _joined(column: str) -> str:
+    """A column as part of a group's name."""
+    name = unquoted(column)
+    return f"`{name}`" if re.search("[:/'\"]", name) else name
 
 
 def _surv(left: str, text: str) -> tuple[str, ...]:
     if not re.match(r"Surv\s*\(", left):
         return ()
-    inside = re.fullmatch(r"Surv\s*\((.*)\)", left)
-    parts = tuple(part.strip() for part in inside.group(1).split(",")) if inside else ()
-    if len(parts) not in (2, 3) or not all(re.fullmatch(r"\w+", part) for part in parts):
+    inside = re.fullmatch(r"Surv\s*\((.*)\)", left, flags=re.DOTALL)
+    parts = split(inside.group(1), ",") if inside else []
+    if len(parts) not in (2, 3) or not all(map(is_name, parts)):
         raise FormulaError(
             f"write Surv(time, event) or Surv(entry, exit, event) with column names; got {left!r} "
             f"in {text!r}"
         )
-    return parts
+    return tuple(map(unquoted, parts))

@@ -8,8 +8,11 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from longsurv.design.expression import Functions
 from longsurv.design.formula import parse
 from longsurv.design.mixed import MixedDesign, mixed_design
+from longsurv.design.names import is_name, unquoted
+from longsurv.design.variables import variable
 from longsurv.errors import DataError, FormulaError, LongsurvError
 
 FAMILIES = ("bernoulli", "ordinal", "censored", "student")
@@ -74,6 +77,7 @@ def generalised_design(
     family: str,
     censored: str | None = None,
     df: float | None = None,
+    functions: Functions | None = None,
 ) -> GeneralisedDesign:
     """Build the design of ``y ~ fixed + (effects | group)`` for a family.
 
@@ -83,12 +87,12 @@ def generalised_design(
         As `mixed_design`, and for a response that does not fit the family.
     """
     parsed = parse(formula)
-    name = parsed.response
+    name = unquoted(parsed.response) if is_name(parsed.response) else parsed.response
     labels: tuple[str, ...] = ()
     if name in data and family in ("bernoulli", "ordinal"):
         coded, labels = _binary(data[name]) if family == "bernoulli" else _ordered(data[name])
         data = data.assign(**{name: coded})
-    base = mixed_design(formula, data)
+    base = mixed_design(formula, data, functions=functions)
     y, kind = base.y, np.zeros(len(base.y), dtype=np.int64)
     notes: list[str] = []
     names: tuple[str, ...] = ()
@@ -116,18 +120,21 @@ def generalised_design(
     )
 
 
-def _binary(column: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
-    if not (pd.api.types.is_bool_dtype(column) or pd.api.types.is_numeric_dtype(column)):
+def _binary(column: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
+    name = str(column.name)
+    found = variable(column.to_frame(name), name)
+    if isinstance(found, pd.Categorical):
         values = [str(v) for v in column.dropna().unique()[:4]]
         raise DataError(
             f"a binary response is 0/1 or True/False; {column.name!r} holds {values}. Say which "
             f'one counts, as in data.assign(positive=data["{column.name}"] == "{values[-1]}")'
         )
-    return column.astype("Float64").astype(float), ()
+    return found, ()
 
 
-def _ordered(column: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
+def _ordered(column: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
     """Codes (missing as NaN) and all categories."""
+    name = str(column.name)
     if isinstance(column.dtype, pd.CategoricalDtype):
         if not column.cat.ordered:
             raise DataError(
@@ -135,14 +142,14 @@ def _ordered(column: pd.Series) -> tuple[pd.Series, tuple[str, ...]]:
                 f'data["{column.name}"].cat.as_ordered() or numbers'
             )
         categories, codes = column.cat.categories, column.cat.codes.to_numpy()
-    elif pd.api.types.is_numeric_dtype(column):
-        codes, categories = pd.factorize(column, sort=True)
+    elif isinstance(found := variable(column.to_frame(name), name), np.ndarray):
+        codes, categories = pd.factorize(found, sort=True)
     else:
         raise DataError(
             f"an ordinal response is a number or an ordered categorical; {column.name!r} holds "
             "text in no stated order"
         )
-    coded = pd.Series(np.where(codes < 0, np.nan, codes), index=column.index, dtype=float)
+    coded = np.where(codes < 0, np.nan, codes.astype(float))
     return coded, tuple(f"{c:g}" if isinstance(c, float) else str(c) for c in categories)
 
 

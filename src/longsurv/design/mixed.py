@@ -9,9 +9,11 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from longsurv.design.fixed import FixedDesign, fixed_design, present, response
+from longsurv.design.expression import Functions
+from longsurv.design.fixed import FixedDesign, fixed_design, response
 from longsurv.design.formula import Formula, RandomTerm, parse
 from longsurv.design.residual import Residual, ResidualDesign
+from longsurv.design.variables import absent, present
 from longsurv.errors import DataError, EstimationError, FormulaError
 
 
@@ -167,7 +169,12 @@ def check_variation(design: MixedDesign, beta: np.ndarray) -> None:
 
 
 def mixed_design(
-    formula: str, data: pd.DataFrame, residual: Residual | None = None, *, structured: bool = False
+    formula: str,
+    data: pd.DataFrame,
+    residual: Residual | None = None,
+    *,
+    structured: bool = False,
+    functions: Functions | None = None,
 ) -> MixedDesign:
     """Build the design of ``y ~ fixed + (effects | group)``.
 
@@ -179,6 +186,8 @@ def mixed_design(
         Correlation of the residuals; only with `structured`.
     structured : bool
         Whether nested groupings and correlated residuals are welcome.
+    functions : mapping of str to callable, optional
+        The user's own, which the formula may call.
 
     Raises
     ------
@@ -189,7 +198,7 @@ def mixed_design(
         If no complete row is left, there are not more rows than coefficients, groups are not
         nested, or a patient has two residuals at one visit.
     """
-    parsed = parse(formula)
+    parsed = parse(formula, functions)
     correlated = residual is not None and not residual.trivial
     terms: dict[str, list[RandomTerm]] = {}
     for term in parsed.random:
@@ -210,13 +219,16 @@ def mixed_design(
         columns += [*residual.patient_columns, *([residual.visit] if residual.visit else [])]
     missing = [c for c in dict.fromkeys(columns) if c not in data]
     if missing:
-        raise FormulaError(f"{formula!r}: the data have no column {missing[0]!r} to group rows by")
-    y = response(parsed.response, data)
-    fixed, complete = fixed_design(parsed.fixed, data)
+        raise FormulaError(
+            f"{formula!r}: the data have no column {missing[0]!r} to group rows by: it needs "
+            f"{absent(missing[0], data)}"
+        )
+    y = response(parsed.response, data, functions=functions)
+    fixed, complete = fixed_design(parsed.fixed, data, functions=functions)
     complete = complete & ~np.isnan(y) & present(data, columns)
     random = {}
     for name, of_group in terms.items():
-        random[name], known = _random_design(of_group, data, formula)
+        random[name], known = _random_design(of_group, data, parsed)
         complete &= known
     if not complete.any():
         raise DataError(f"no row of the data has all of the values that {formula!r} needs")
@@ -224,8 +236,8 @@ def mixed_design(
     if not complete.all():
         # Rank and factor levels must come from the rows that are used.
         used = data.loc[complete].reset_index(drop=True)
-        fixed, _ = fixed_design(parsed.fixed, used)
-        random = {name: _random_design(of, used, formula)[0] for name, of in terms.items()}
+        fixed, _ = fixed_design(parsed.fixed, used, functions=functions)
+        random = {name: _random_design(of, used, parsed)[0] for name, of in terms.items()}
         y = y[complete]
     if len(y) <= len(fixed.names):
         raise DataError(
@@ -233,7 +245,7 @@ def mixed_design(
             "a simpler formula is needed"
         )
     groupings = [
-        Grouping(name, random[name], *_groups(of[0].columns, used, name))
+        Grouping(of[0].name, random[name], *_groups(of[0].columns, used, of[0].name))
         for name, of in terms.items()
     ]
     if residual is not None and residual.patient:
@@ -263,16 +275,16 @@ def mixed_design(
 
 
 def _random_design(
-    terms: Sequence[RandomTerm], data: pd.DataFrame, formula: str
+    terms: Sequence[RandomTerm], data: pd.DataFrame, formula: Formula
 ) -> tuple[RandomDesign, np.ndarray]:
     """The columns of all terms of one grouping, and which rows have them."""
     parts, complete = [], np.ones(len(data), dtype=bool)
     blocks: list[int] = []
     for term in terms:
-        part, known = fixed_design(term.effects, data)
+        part, known = fixed_design(term.effects, data, functions=formula.functions)
         if not part.names:
             raise FormulaError(
-                f"the random term of {formula!r} has no columns; (1 | {term.group}) has one"
+                f"the random term of {formula.text!r} has no columns; (1 | {term.name}) has one"
             )
         parts.append(part)
         complete &= known
@@ -281,7 +293,7 @@ def _random_design(
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise FormulaError(
-            f"{formula!r} gives {terms[0].group} the random effect {twice[0]} twice; leave the "
+            f"{formula.text!r} gives {terms[0].name} the random effect {twice[0]} twice; leave the "
             "intercept out of a term with 0, as in (1 | id) + (0 + time | id)"
         )
     # Parts may differ in their complete rows; then the design is made again from the common ones.

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longsurv.design.names import unquoted
+
 PIECE = 4096
 """Rows written at a time."""
 
@@ -23,7 +25,7 @@ def plain_terms(formula: Any, data: pd.DataFrame) -> list[tuple[str, ...]] | Non
     """
     terms = []
     for term in formula:
-        names = tuple(str(f.expr) for f in term.factors if str(f.expr) != "1")
+        names = tuple(unquoted(f.expr) for f in term.factors if str(f.expr) != "1")
         lookups = [f for f in term.factors if f.eval_method.value == "lookup"]
         if len(lookups) != len(names) or not all(_is_plain(data, name) for name in names):
             return None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from longsurv.design.formula import joined_columns
 from longsurv.errors import DataError, LongsurvError
 
 KINDS = ("independent", "cs", "ar1", "exponential", "toeplitz", "unstructured")
@@ -31,8 +32,9 @@ class Residual:
     visit : str, optional
         Column of the visits (their sorted order counts) or, for "exponential", of the time.
     patient : str, optional
-        Column of the patients, or several joined by a colon (site:id); by default the finest group
-        of the formula. A formula without random terms needs it.
+        Column of the patients, or several joined by a colon (site:id), in back-quotes where one has
+        a colon in it; by default the finest group of the formula. A formula without random terms
+        needs it.
     heterogeneous : bool, optional
         A standard deviation for each visit. True by default for "unstructured" only.
 
@@ -63,7 +65,7 @@ class Residual:
     @property
     def patient_columns(self) -> tuple[str, ...]:
         """The columns that make up the patients, if they are named."""
-        return tuple(self.patient.split(":")) if self.patient else ()
+        return joined_columns(self.patient) if self.patient else ()
 
     @property
     def trivial(self) -> bool:

@@ -9,8 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from longsurv.design.fixed import FixedDesign, fixed_design, independent_columns, present, response
+from longsurv.design.expression import Functions
+from longsurv.design.fixed import FixedDesign, fixed_design, independent_columns, response
 from longsurv.design.formula import Formula, parse, top_level_terms
+from longsurv.design.names import is_name, split, unquoted
+from longsurv.design.variables import numbers_of, present
 from longsurv.errors import DataError, FormulaError
 from longsurv.times import Clock, clock
 
@@ -135,9 +138,10 @@ class SurvivalDesign:
         """
         if not self.offset_term:
             return np.zeros(len(data))
-        if self.offset_term.isidentifier() and self.offset_term not in data:
-            raise FormulaError(f"the new data need the column {self.offset_term!r}, the offset")
-        values = _offset(data, self.offset_term)
+        name = unquoted(self.offset_term)
+        if is_name(self.offset_term) and name not in data:
+            raise FormulaError(f"the new data need the column {name!r}, the offset")
+        values = _offset(data, self.offset_term, self.formula.functions)
         if np.isnan(values).any():
             raise FormulaError(
                 f"the offset {self.offset_term!r} is missing in some of the new rows"
@@ -151,6 +155,7 @@ def survival_design(
     *,
     weights: str | None = None,
     patient: str | None = None,
+    functions: Functions | None = None,
 ) -> SurvivalDesign:
     """Build the design of ``Surv(time, event) ~ ...`` or ``Surv(entry, exit, event) ~ ...``.
 
@@ -165,6 +170,8 @@ def survival_design(
     patient : str, optional
         Column that says which rows are one patient's; ``cluster(...)`` stands in for it when there
         are entry times.
+    functions : mapping of str to callable, optional
+        The user's own, which the formula may call.
 
     Raises
     ------
@@ -175,7 +182,7 @@ def survival_design(
         event at all, impossible weights, or intervals of one patient that overlap; every problem at
         once, with the rows.
     """
-    parsed, special = _take_out_specials(parse(formula))
+    parsed, special = take_out_specials(parse(formula, functions))
     if not parsed.surv:
         raise FormulaError(f"a survival formula starts with Surv(time, event); got {formula!r}")
     if parsed.random:
@@ -186,14 +193,14 @@ def survival_design(
         raise FormulaError(
             f"{formula!r}: the data have no columns {missing}; they have {list(data.columns)}"
         )
-    times = [_numbers(data, name) for name in parsed.surv]
+    times = [numbers_of(data, name) for name in parsed.surv]
     entry = times[0] if len(times) == 3 else np.zeros(len(data))
     exit_, event = times[-2], times[-1]
-    weight = np.ones(len(data)) if weights is None else _numbers(data, weights)
+    weight = np.ones(len(data)) if weights is None else numbers_of(data, weights)
     offset_term = special["offset"][0] if special["offset"] else ""
-    offset = _offset(data, offset_term) if offset_term else np.zeros(len(data))
+    offset = _offset(data, offset_term, functions) if offset_term else np.zeros(len(data))
 
-    fixed, complete = fixed_design(parsed.fixed, data, intercept=False)
+    fixed, complete = fixed_design(parsed.fixed, data, intercept=False, functions=functions)
     usable = complete & present(data, single)
     for values in (entry, exit_, event, weight, offset):
         usable &= ~np.isnan(values)
@@ -202,9 +209,8 @@ def survival_design(
     if not usable.any():
         raise DataError(f"no row of the data has all of the values that {formula!r} needs")
     if not (usable == complete).all():
-        fixed, _ = fixed_design(
-            parsed.fixed, data.loc[usable].reset_index(drop=True), intercept=False
-        )
+        used = data.loc[usable].reset_index(drop=True)
+        fixed, _ = fixed_design(parsed.fixed, used, intercept=False, functions=functions)
     rows = np.flatnonzero(usable)
     kept = data[single].iloc[rows]
     entry, exit_, timed = _merged(entry[rows], exit_[rows], len(times) == 3)
@@ -247,14 +253,15 @@ def _merged(
     return (entry if timed.entry is None else timed.times[timed.entry]), exit, timed
 
 
-def _take_out_specials(parsed: Formula) -> tuple[Formula, dict[str, list[str]]]:
+def take_out_specials(parsed: Formula) -> tuple[Formula, dict[str, list[str]]]:
     """The formula without strata(), cluster() and offset(), and what was in them."""
     special: dict[str, list[str]] = {name: [] for name in SPECIALS}
     rest = []
     for sign, term in top_level_terms(parsed.fixed, parsed.text):
-        found = re.fullmatch(rf"({'|'.join(SPECIALS)})\s*\((.*)\)", term)
+        found = re.fullmatch(rf"({'|'.join(SPECIALS)})\s*\((.*)\)", term, flags=re.DOTALL)
         if found is None:
-            inside = re.search(rf"\b({'|'.join(SPECIALS)})\s*\(", term)
+            bare = re.sub(r"`[^`]*`", "", term)
+            inside = re.search(rf"\b({'|'.join(SPECIALS)})\s*\(", bare)
             if inside:
                 name = inside.group(1)
                 raise FormulaError(
@@ -264,9 +271,14 @@ def _take_out_specials(parsed: Formula) -> tuple[Formula, dict[str, list[str]]]:
             rest.append((sign, term))
             continue
         name, content = found.group(1), found.group(2).strip()
-        parts = [content] if name == "offset" else [p.strip() for p in content.split(",")]
-        if sign == "-" or not all(parts):
-            raise FormulaError(f"cannot read {sign!r} {term!r} in {parsed.text!r}")
+        parts = [content] if name == "offset" else split(content, ",")
+        if sign == "-" or not all(parts) or (name != "offset" and not all(map(is_name, parts))):
+            raise FormulaError(
+                f"cannot read {sign!r} {term!r} in {parsed.text!r}: {name}() has columns, by name, "
+                "in back-quotes where they have spaces or signs"
+            )
+        if name != "offset":
+            parts = [unquoted(part) for part in parts]
         special[name] += parts
     for name in ("cluster", "offset"):
         if len(special[name]) > 1:
@@ -324,15 +336,11 @@ def _codes(data: pd.DataFrame, column: str | None) -> np.ndarray | None:
     return None if column is None else pd.factorize(data[column])[0]
 
 
-def _offset(data: pd.DataFrame, term: str) -> np.ndarray:
-    return _numbers(data, term) if term in data else response(term, data)
-
-
-def _numbers(data: pd.DataFrame, name: str) -> np.ndarray:
-    try:
-        return data[name].to_numpy(dtype=float, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"column {name!r} must hold numbers: {error}") from error
+def _offset(data: pd.DataFrame, term: str, functions: Functions | None) -> np.ndarray:
+    name = unquoted(term)
+    if is_name(term) and name in data:
+        return numbers_of(data, name)
+    return response(term, data, functions=functions)
 
 
 def _check(

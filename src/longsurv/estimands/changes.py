@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.design import FixedDesign
+from longsurv.design.fixed import rebuilt
 from longsurv.errors import EstimationError
 
 
@@ -98,7 +99,7 @@ def contrast_weights(design: FixedDesign, change: Change, data: pd.DataFrame) ->
             for at in (change.end, change.start)
         ],
     )
-    matrix = design.recipe.get_model_matrix(corners, context={}, na_action="ignore")
+    matrix = rebuilt(design.recipe, corners, "the phases and groups compared")
     signs = np.array([1.0, -1.0, -1.0, 1.0])
     weights = dict(zip(map(str, matrix.columns), signs @ matrix.to_numpy(dtype=float), strict=True))
     weights = {name: float(w) for name, w in weights.items() if abs(w) > 1e-12}

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from longsurv.design.expression import logarithm_of
 from longsurv.design.joint import JointDesign
 
-DOUBLING = {"log(": np.log(2.0), "np.log(": np.log(2.0), "log2(": 1.0, "log10(": np.log10(2.0)}
+DOUBLING = {"log": np.log(2.0), "log2": 1.0, "log10": np.log10(2.0)}
 OfTerm = Callable[[str, float], float]
 
 
@@ -42,11 +43,10 @@ def changes(design: JointDesign, link_sd: dict[str, float]) -> list[Change]:
                 sd = link_sd[one.term]
                 words = f"one SD ({sd:.3g}) more of the {what}"
                 out.append(Change(one.term, words, hazard, sd))
-            response = marker.design.formula.response
-            size = next((s for head, s in DOUBLING.items() if response.startswith(head)), None)
-            if size is not None and one.kind == "value":
-                inside = response[response.index("(") + 1 : -1]
-                out.append(Change(one.term, f"a doubling of {inside}", hazard, size))
+            logarithm = logarithm_of(marker.design.formula.response)
+            if logarithm is not None and one.kind == "value":
+                words = f"a doubling of {logarithm[1]}"
+                out.append(Change(one.term, words, hazard, DOUBLING[logarithm[0]]))
     return out
 
 

@@ -18,6 +18,8 @@ import numpy as np
 import pandas as pd
 
 from longsurv.design import FixedDesign
+from longsurv.design.expression import logarithm_of
+from longsurv.design.fixed import rebuilt
 from longsurv.errors import LongsurvError
 
 KINDS = ("pairwise", "reference", "consecutive")
@@ -271,10 +273,8 @@ def means(result: Any, specs: str | Sequence[str], at: Mapping[str, Any] | None 
     levels = {name: levels[name] for name in by}
     cells = _grid(levels, data)
     grid = _grid({**levels, **others}, data)
-    full = design.recipe.get_model_matrix(grid, context={}, na_action="ignore")
-    each = (
-        pd.DataFrame(full).groupby(np.repeat(np.arange(len(cells)), len(grid) // len(cells))).mean()
-    )
+    rows = np.repeat(np.arange(len(cells)), len(grid) // len(cells))
+    each = rebuilt(design.recipe, grid, "the grid of means").groupby(rows).mean()
     return Means(
         result,
         levels,
@@ -328,7 +328,7 @@ def _lost(design: FixedDesign, data: pd.DataFrame, rows: pd.DataFrame) -> np.nda
     """How far each row departs from the dependences that hold among the columns in the data."""
     if not design.aliased:
         return np.zeros((len(rows), 0))
-    seen = pd.DataFrame(design.recipe.get_model_matrix(data, context={}, na_action="ignore"))
+    seen = rebuilt(design.recipe, data, "the data")
     gone = list(design.aliased)
     kept = [name for name in seen.columns if name not in gone]
     depends = np.linalg.lstsq(seen[kept].to_numpy(float), seen[gone].to_numpy(float), rcond=None)[0]
@@ -371,11 +371,11 @@ def _log_scale(result: Any, ratio: bool | str) -> float:
         return float(np.log(LOG_BASES[ratio]))
     if getattr(result.design, "family_is_logit", False):
         return 1.0
-    response = result.design.formula.response.removeprefix("np.")
-    for name, base in LOG_BASES.items():
-        if response.startswith(f"{name}("):
-            return float(np.log(base))
+    response = result.design.formula.response
+    logarithm = logarithm_of(response)
+    if logarithm is not None:
+        return float(np.log(LOG_BASES[logarithm[0]]))
     raise LongsurvError(
-        f"ratios need a response on a log scale, and the formula's is {response!r}; if that "
-        "column holds logarithms already, say ratio='log' (or 'log2', 'log10')"
+        "ratios need a response on a log scale, the logarithm of a column, and the formula's is "
+        f"{response!r}; if that holds logarithms already, say ratio='log' (or 'log2', 'log10')"
     )

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from longsurv.design.expression import categorised
+from longsurv.design.fixed import evaluated
 from longsurv.errors import LongsurvError
 
 if TYPE_CHECKING:
+    from longsurv.design.terms import ColumnFactor
     from longsurv.results.mixed import MixedEstimate, MixedPosterior
 
 
@@ -48,26 +51,19 @@ def anova(fit: MixedEstimate) -> pd.DataFrame:
 
 def _sum_coded(recipe: Any, data: pd.DataFrame) -> tuple[np.ndarray, dict[str, slice]]:
     """The design with factors in sum-to-zero coding, and the columns of each term."""
-    from formulaic import Formula
-
     kinds = {name: kind.value for name, (kind, _) in recipe.encoder_state.items()}
-    variables = {str(f): used & set(data.columns) for f, used in recipe.factor_variables.items()}
 
-    def coded(factor: str) -> str:
-        if kinds.get(factor) != "categorical":
-            return factor
-        (variable,) = variables[factor]
-        return f"C({variable}, contr.sum)"
+    def coded(factor: ColumnFactor) -> str:
+        if kinds.get(factor.expr) != "categorical":
+            return factor.written
+        return f"C({categorised(factor.written)}, contr.sum)"
 
-    terms = {
-        str(term): ":".join(coded(str(factor)) for factor in term.factors)
-        for term in recipe.term_slices
-    }
+    terms = {str(term): ":".join(map(coded, term.factors)) for term in recipe.term_slices}
     right = " + ".join(t for t in terms.values() if t != "1")
     right = right if "1" in terms else f"0 + {right}"
-    matrix = Formula(right or "1").get_model_matrix(data, context={}, na_action="ignore")
-    slices = {str(term): where for term, where in matrix.model_spec.term_slices.items()}
-    return matrix.to_numpy(dtype=float), {name: slices[text] for name, text in terms.items()}
+    matrix = evaluated(right or "1", data, (recipe.materializer_params or {}).get("functions"))
+    slices = matrix.model_spec.term_slices.values()
+    return matrix.to_numpy(dtype=float), dict(zip(terms, slices, strict=True))
 
 
 def r2(fit: MixedEstimate | MixedPosterior, level: float = 0.95) -> pd.DataFrame:

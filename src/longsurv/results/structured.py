@@ -67,7 +67,7 @@ class _Groups:
                 Z.append(grouping.random.X)
                 group.append(grouping.group)
                 continue
-            columns = grouping.name.split(":")
+            columns = [grouping.name] if grouping.name in newdata else grouping.name.split(":")
             missing = [c for c in columns if c not in newdata]
             if missing:
                 raise LongsurvError(f"by_patient needs the columns {missing} in the new data")

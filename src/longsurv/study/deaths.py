@@ -143,30 +143,22 @@ def adjustment(study: Study) -> str:
     LongsurvError
         If the formula cannot be read, or lets the treatment's effect depend on something else.
     """
-    import re
-
-    from formulaic import Formula
-    from formulaic.errors import FormulaicError
-
     from longsurv.design.formula import parse
+    from longsurv.design.names import quoted
+    from longsurv.design.terms import terms
 
     text, treatment = study.mortality_formula, study.cohort.schema.treatment
-    try:
-        terms = [term for term in Formula(parse(text).fixed) if str(term) != "1"]
-    except FormulaicError as error:
-        raise LongsurvError(f"the formula {text!r} cannot be read: {error}") from error
-    others = [term for term in terms if str(term) != treatment]
-    for term in others:
-        if re.search(rf"(?<!\w){re.escape(treatment)}(?!\w)", str(term)):
+    others = []
+    for term in terms(parse(text).fixed):
+        used = {column for factor in term.factors for column in factor.columns}
+        if treatment not in used:
+            others += [term] if used else []
+        elif [factor.written for factor in term.factors] != [quoted(treatment)]:
             raise LongsurvError(
                 f"the mortality model has {str(term)!r}: the effect of {treatment!r} depends on"
                 " something else, and these methods compare the groups by one number"
             )
-
-    def quoted(name: str) -> str:
-        return f"`{name}`" if f"`{name}`" in text else name
-
-    return " + ".join(":".join(quoted(str(f)) for f in term.factors) for term in others)
+    return " + ".join(":".join(factor.written for factor in term.factors) for term in others)
 
 
 def _asked(study: Study) -> dict[str, Any]:

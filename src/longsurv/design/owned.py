@@ -1,0 +1,93 @@
+"""The data a specification holds: its own, so that nothing done to the user's table changes it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from longsurv.design.expression import expression
+from longsurv.design.formula import Formula, parse
+from longsurv.errors import DataError, FormulaError
+
+SMALL = 2_000_000
+"""Cells up to which copying a whole table takes less time than choosing its columns."""
+
+
+class OwnedFrame(pd.DataFrame):
+    """A table some of whose columns nobody else can change."""
+
+    _metadata: ClassVar[list[str]] = ["_owned"]
+    _owned: frozenset[str] | None = frozenset()
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        """What is made of it is a plain table, whose memory may be shared."""
+        return pd.DataFrame
+
+    def owns(self, columns: frozenset[str]) -> bool:
+        """Whether it has copies of its own of all of some columns."""
+        return self._owned is None or columns <= self._owned
+
+
+def owned(data: pd.DataFrame, formula: str, *columns: str | None) -> pd.DataFrame:
+    """The data with copies of the columns that a specification needs.
+
+    Other columns are there too, and may share the memory of the user's table if it is large. Data
+    that another specification made its own are taken as they are.
+
+    Parameters
+    ----------
+    data : DataFrame
+    formula : str
+        One that cannot be read needs nothing: there will be no design.
+    *columns : str, optional
+        Needed besides those of the formula.
+
+    Raises
+    ------
+    DataError
+        If `data` is no pandas DataFrame.
+    """
+    if not isinstance(data, pd.DataFrame):
+        raise DataError(f"data is a pandas DataFrame, not {_what(data)}")
+    wanted = needed(formula) | {c for c in columns if c is not None}
+    if isinstance(data, OwnedFrame) and data.owns(wanted):
+        return data
+    if data.size <= SMALL:
+        own = OwnedFrame(data.copy())
+        own._owned = None
+        return own
+    own = OwnedFrame(data.copy(deep=False))
+    unique = {str(c) for c in data.columns[~data.columns.duplicated(keep=False)]}
+    for name in wanted & unique:
+        own[name] = data[name].copy()
+    own._owned = wanted
+    return own
+
+
+def needed(formula: str) -> frozenset[str]:
+    """All columns of a formula; none if it cannot be read."""
+    from longsurv.design.survival import take_out_specials
+    from longsurv.design.terms import terms
+
+    try:
+        parsed, special = take_out_specials(parse(formula))
+        found = {*parsed.surv, *special["strata"], *special["cluster"]}
+        for left in (*_lefts(parsed), *special["offset"]):
+            found |= {*expression(left).columns}
+        for right in (parsed.fixed, *(term.effects for term in parsed.random)):
+            found |= {str(v) for v in terms(right).required_variables}
+    except FormulaError:
+        return frozenset()
+    return frozenset(found | {c for term in parsed.random for c in term.columns})
+
+
+def _lefts(parsed: Formula) -> list[str]:
+    return [parsed.response] if parsed.response else []
+
+
+def _what(data: Any) -> str:
+    kind = type(data).__module__.partition(".")[0]
+    how = "data.to_pandas()" if kind in ("polars", "pyarrow") else "pd.DataFrame(data)"
+    return f"{type(data).__name__}; write {how}" if data is not None else "None"
