@@ -57,6 +57,14 @@ class JointPriors:
         return self.marker.priors + self.hazard.priors
 
     @property
+    def whole_basis(self) -> np.ndarray:
+        """What the scalar priors are of, from the scalars themselves, shape (m, m)."""
+        n, m = len(self.marker.names), len(self.names)
+        out = np.zeros((m, m))
+        out[:n, :n], out[n:, n:] = self.marker.whole_basis, self.hazard.whole_basis
+        return out
+
+    @property
     def correlation(self) -> pr.LKJ | None:
         """Prior of the random effects' correlation matrix."""
         return self.marker.correlation

@@ -128,3 +128,22 @@ def test_two_different_questions(fits, large):
     other = LMM("y ~ 1 + (1 | patient)", data=large.data)
     with pytest.raises(LongsurvError, match=r"y ~ 1 \+ .*y ~ x \+"):
         compare(other.fit(), post)
+
+
+def at_a_distance(t0: float) -> LMM:
+    """A trial whose clock starts `t0` before it: arm, and the difference in slope."""
+    rng = np.random.default_rng(8)
+    patient, t = np.repeat(np.arange(60), 4), np.tile(np.arange(4.0), 60)
+    arm = (patient % 2).astype(float)
+    y = 2 - 0.4 * t * arm + rng.normal(0, 0.3, 60)[patient] + rng.normal(0, 0.5, 240)
+    frame = pd.DataFrame({"y": y, "t": t + t0, "arm": arm, "patient": patient})
+    return LMM("y ~ t * arm + (1 | patient)", frame)
+
+
+def test_a_prior_on_a_correlated_term_pulls():
+    """Tight on `arm` at time 0, two thousand years before the trial, it wipes out `t:arm`."""
+    given = {"arm": pr.Normal(0.0, 1.0), "t:arm": pr.Normal(0.0, 10.0)}
+    row = both(at_a_distance(2015.0), priors=given).loc["t:arm"]
+    assert abs(row["estimate_bayes"]) < 0.1 < abs(row["estimate_ml"])
+    assert row["verdict"] == "prior pulls"
+    assert "the prior of arm (Normal(0, 1)" in row["reason"]

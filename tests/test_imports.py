@@ -16,7 +16,7 @@ import longsurv
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# What each part may import from the rest of longsurv, besides itself and the errors.
+# What each part may import from the rest of longsurv, besides itself, the errors and the words.
 # None stands for everything.
 FOUNDATION = {"cohort", "design", "likelihood", "inference", "priors", "times"}
 # Results call on estimands and diagnostics, which see a result only as something with its methods.
@@ -24,6 +24,7 @@ ANSWERS = FOUNDATION | {"estimands", "diagnostics"}
 MODELS = ANSWERS | {"results", "models"}
 ALLOWED: dict[str, set[str] | None] = {
     "errors": set(),
+    "words": set(),
     "times": set(),
     "cohort": {"times"},
     "design": {"times"},
@@ -46,6 +47,7 @@ ALLOWED: dict[str, set[str] | None] = {
     "console": set(),
     "__init__": None,
 }
+EVERYWHERE = {"errors", "words"}
 ARRAYS_ONLY = {"likelihood", "inference"}
 
 # Slow to import: only inside the functions that need them.
@@ -103,6 +105,7 @@ def problems(source: str, layer: str, package: str) -> list[str]:
     if layer not in ALLOWED:
         return [f"{layer} has no rule: say in tests/test_imports.py what it may import"]
     allowed = ALLOWED[layer]
+    always = {layer, *EVERYWHERE, "__version__"}
     found = []
     for item in imports(source, package):
         top, _, rest = item.module.partition(".")
@@ -111,7 +114,7 @@ def problems(source: str, layer: str, package: str) -> list[str]:
             known = target in ALLOWED or target in {"examples", "__version__"}
             if not known:
                 found.append(f"{item.line}: take {target or top!r} from the module it lives in")
-            elif allowed is not None and target not in allowed | {layer, "errors", "__version__"}:
+            elif allowed is not None and target not in allowed | always:
                 found.append(f"{item.line}: {layer} must not import longsurv.{target}")
         elif top == "pandas" and layer in ARRAYS_ONLY:
             found.append(f"{item.line}: {layer} sees arrays only, not pandas")

@@ -17,6 +17,8 @@ SHIFT_LIMIT = 0.25
 WIDTH_LIMIT = 1.25
 STRONG = 0.5
 """Share of the posterior's precision that comes from the prior."""
+LOST_R_HAT = 1.1
+"""From here on the chains are in different places, and their mean is that of none of them."""
 LEAST_LEFT = 1e-3
 """Of the precision, taken to be the data's where the draws say that there is none."""
 
@@ -51,11 +53,14 @@ def compare(fit: Estimate, post: Posterior, level: float = 0.95) -> pd.DataFrame
       than a quarter;
     - "prior pulls": taking the parameter's own prior out of the posterior, both taken as quadratic
       around the posterior mean, removes most of the difference (of the coefficients of a joint
-      model's baseline spline, which are smoothed together, the priors of all at once);
+      model's baseline spline, which are smoothed together, the priors of all at once), or taking
+      out the priors of all coefficients does, and the reason names the one that does most;
     - "boundary": maximum likelihood put the parameter, or another variance, on its boundary, where
       its interval does not exist;
     - "asymptotics": neither explains it: the likelihood is not normal around its maximum, or the
-      plug-in variances are uncertain, which the posterior carries and the Wald interval does not.
+      plug-in variances are uncertain, which the posterior carries and the Wald interval does not;
+    - "no answer": one of the two has none. The climb did not end at a maximum, the data do not
+      determine the parameter, or the chains are in different places; the reason says which.
 
     Both use one likelihood, so there is no other cause.
     """
@@ -106,6 +111,9 @@ def _verdict(
     se, sd = float(a["std_error"]), float(b["std_error"])
     on_boundary = bool(fit.optimum.at_boundary)
     shift, ratio = _distance(a, b)
+    reason = _no_answer(fit, post, term, a, b)
+    if reason:
+        return "no answer", reason
     if not (math.isfinite(se) and math.isfinite(ratio)):
         reason = (
             "maximum likelihood puts a variance on its boundary, where it has no standard error"
@@ -136,6 +144,21 @@ def _verdict(
     left = _misfit((mean - a["estimate"]) / se, ratio * without / sd)
     if left < 0.5 * _misfit(shift, ratio):
         return "prior pulls", f"{how}; most of that goes when {prior} is taken out"
+    if not smoothed and term in post.names:
+        mean, without, most = without_priors(post, term)
+        told = f"{most} ({post.stack.describe()[most]})"
+        if sd**2 < (1.0 - STRONG) * without**2:
+            return (
+                "prior pulls",
+                f"{how}; the prior of {told} is strong against the data, and {term} moves with it",
+            )
+        left = _misfit((mean - a["estimate"]) / se, ratio * without / sd)
+        if left < 0.5 * _misfit(shift, ratio):
+            return (
+                "prior pulls",
+                f"{how}; most of that goes when the priors of all coefficients are taken out, above"
+                f" all that of {told}",
+            )
     if on_boundary:
         return (
             "boundary",
@@ -145,6 +168,21 @@ def _verdict(
         "asymptotics",
         f"{how}; the prior is too weak to explain it, the sample too small for normality",
     )
+
+
+def _no_answer(fit: Estimate, post: Posterior, term: str, a: pd.Series, b: pd.Series) -> str:
+    """Why one of the two says nothing of a term; empty if both say something."""
+    if not fit.arrived:
+        return f"maximum likelihood did not converge: {fit.optimum.status}"
+    if term in fit.undetermined:
+        return "the data do not determine it: maximum likelihood has no estimate, Bayes the prior's"
+    if not math.isfinite(float(a["estimate"])):
+        return "maximum likelihood has no estimate"
+    if not fit.optimum.at_boundary and not math.isfinite(float(a["std_error"])):
+        return "maximum likelihood has no standard error"
+    if not float(b["r_hat"]) < LOST_R_HAT:
+        return f"the chains do not agree: R-hat is {float(b['r_hat']):.3g}"
+    return ""
 
 
 def _distance(a: pd.Series, b: pd.Series) -> tuple[float, float]:
@@ -182,12 +220,48 @@ def _without_prior(mean: float, sd: float, slope: float, curvature: float) -> tu
     return mean - slope / precision, 1.0 / math.sqrt(precision)
 
 
-def _without_smoothing(post: Posterior, names: Sequence[str], k: int) -> tuple[float, float]:
-    """As `_without_prior`, of the coefficient at k of a spline, less the priors of all of them.
+def without_priors(post: Posterior, term: str) -> tuple[float, float, str]:
+    """As `_without_prior`, of a coefficient, less the priors of all coefficients; and the name of
+    the one whose prior moves it most.
+
+    In a joint model the smoothing of a baseline spline stays.
+    """
+    stack: Any = post.stack
+    smoothed = getattr(stack, "smoothed_with", lambda _: ())
+    chosen = [j for j, n in enumerate(stack.names) if n in post.names and not smoothed(n)]
+    names = [stack.names[j] for j in chosen]
+    basis = stack.whole_basis[np.ix_(chosen, chosen)]
+    draws = np.stack([post.samples[name].ravel() for name in names], axis=-1)
+    mean = draws.mean(axis=0)
+    phi, spread = basis @ mean, (draws @ basis.T).std(axis=0)
+    steps = 1e-4 * np.maximum(spread, 1e-8 * np.maximum(np.abs(phi), 1e-300))
+    slopes = np.empty((3, len(names)))
+    for k, j in enumerate(chosen):
+        for row, at in enumerate((phi[k], phi[k] + steps[k], phi[k] - steps[k])):
+            slopes[row, k] = log_density(stack.priors[j], float(at))[1]
+    curvature = basis.T @ np.diag((slopes[1] - slopes[2]) / (2.0 * steps)) @ basis
+    covariance = _inverse_less(np.cov(draws.T), curvature)
+    at = names.index(term)
+    pulls = (covariance @ basis.T)[at] * slopes[0]
+    most = names[int(np.abs(pulls).argmax())]
+    return float(mean[at] - pulls.sum()), float(np.sqrt(covariance[at, at])), most
+
+
+def _inverse_less(covariance: np.ndarray, curvature: np.ndarray) -> np.ndarray:
+    """Covariance of the likelihood alone, from the posterior's and the log prior's curvature.
 
     In coordinates in which the posterior's covariance is the identity; a direction in which the
     prior has all the precision keeps a little.
     """
+    half = np.linalg.cholesky(np.atleast_2d(covariance))
+    left = np.eye(len(half)) + half.T @ (0.5 * (curvature + curvature.T)) @ half
+    values, vectors = np.linalg.eigh(left)
+    spread = half @ vectors / np.sqrt(np.maximum(values, LEAST_LEFT))
+    return spread @ spread.T
+
+
+def _without_smoothing(post: Posterior, names: Sequence[str], k: int) -> tuple[float, float]:
+    """As `_without_prior`, of the coefficient at k of a spline, less the priors of all of them."""
     draws = np.stack([post.samples[name].ravel() for name in names], axis=-1)
     mean, priors = draws.mean(axis=0), [post.priors[name] for name in names]
     stack: Any = post.stack
@@ -198,9 +272,5 @@ def _without_smoothing(post: Posterior, names: Sequence[str], k: int) -> tuple[f
 
     steps = 1e-4 * np.maximum(draws.std(axis=0), 1e-8) * np.eye(len(names))
     curvature = np.array([(slope(mean + s) - slope(mean - s)) / (2.0 * s.sum()) for s in steps])
-    half = np.linalg.cholesky(np.cov(draws.T))
-    left = np.eye(len(names)) + half.T @ (0.5 * (curvature + curvature.T)) @ half
-    values, vectors = np.linalg.eigh(left)
-    spread = half @ vectors / np.sqrt(np.maximum(values, LEAST_LEFT))
-    covariance = spread @ spread.T
+    covariance = _inverse_less(np.cov(draws.T), curvature)
     return float((mean - covariance @ slope(mean))[k]), float(np.sqrt(covariance[k, k]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numba import njit
@@ -38,6 +39,7 @@ __all__ = [
     "from_interval",
     "log_density",
     "moments",
+    "prior_of",
 ]
 
 
@@ -164,6 +166,15 @@ class PriorStack:
         return np.concatenate([values[..., :k] @ self._basis.T, values[..., k:]], axis=-1)  # type: ignore[attr-defined]
 
     @property
+    def whole_basis(self) -> np.ndarray:
+        """What all scalar priors are of, from the scalars themselves, shape (m, m): `basis`, and
+        the identity for the others."""
+        out = np.eye(len(self.priors))
+        k = len(self._basis)  # type: ignore[attr-defined]
+        out[:k, :k] = self._basis  # type: ignore[attr-defined]
+        return out
+
+    @property
     def deviations(self) -> dict[int, float]:
         """Positions of the random effects' standard deviations, and their prior means."""
         return {
@@ -212,6 +223,62 @@ class PriorStack:
         for name in (*moved, *(("correlation",) if self.centred and self.size > 1 else ())):
             out[name] += " with the other variables at their means"
         return out
+
+
+class Stack(Protocol):
+    """Priors of the scalar parameters of a model: `PriorStack`, or the priors of a joint model."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The scalar parameters."""
+        ...
+
+    @property
+    def priors(self) -> tuple[Prior, ...]:
+        """Their priors: of `whole_basis` times the parameters."""
+        ...
+
+    @property
+    def whole_basis(self) -> np.ndarray:
+        """Shape (m, m)."""
+        ...
+
+
+def prior_of(stack: Stack, weights: Mapping[str, float]) -> Prior | None:
+    """The prior of a linear combination of coefficients, as of one of them alone.
+
+    A stack's priors may be of the coefficients of centred variables; that of a coefficient as named
+    is then the one of a combination of these.
+
+    Parameters
+    ----------
+    stack : Stack
+    weights : mapping of str to float
+
+    Returns
+    -------
+    Prior or None
+        None where it is of no family: for a combination of priors that are not all normal, or of
+        something without a scalar prior.
+    """
+    if not set(weights) <= set(stack.names):
+        return None
+    row = np.zeros(len(stack.names))
+    for name, weight in weights.items():
+        row[stack.names.index(name)] = weight
+    row = np.linalg.solve(stack.whole_basis.T, row)
+    used = np.flatnonzero(np.abs(row) > 1e-12 * np.abs(row).max())
+    found = [(float(row[j]), stack.priors[j]) for j in used]
+    if len(found) == 1 and found[0][0] == 1.0:
+        return found[0][1]
+    if len(found) == 1 and isinstance(found[0][1], StudentT):
+        (weight, prior), *_ = found
+        return StudentT(prior.df, weight * prior.mean, abs(weight) * prior.scale)
+    normal = [(weight, prior) for weight, prior in found if isinstance(prior, Normal)]
+    if not found or len(normal) < len(found):
+        return None
+    mean = sum(weight * prior.mean for weight, prior in normal)
+    return Normal(mean, math.sqrt(sum((weight * prior.sd) ** 2 for weight, prior in normal)))
 
 
 def from_interval(ratio: float, low: float, high: float, level: float = 0.95) -> Normal:

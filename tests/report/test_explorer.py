@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from longsurv.priors import Normal, StudentT
+from longsurv.priors import Normal, PriorStack, StudentT
 from longsurv.report.explorer import (
     SMALLEST_ESS,
     Effect,
@@ -67,7 +67,7 @@ def test_a_prior_far_away_is_not_trusted() -> None:
 
 
 def test_implied_prior_of_a_combination() -> None:
-    priors = {"a": Normal(1.0, 2.0), "b": Normal(0.5, 1.0), "t": StudentT(4, 0, 1)}
+    priors = PriorStack(("a", "b", "t"), (Normal(1.0, 2.0), Normal(0.5, 1.0), StudentT(4, 0, 1)))
     assert implied_prior({"a": 1.0, "b": -2.0}, priors) == Normal(0.0, math.sqrt(8.0))
     assert implied_prior({"a": 1.0, "t": 1.0}, priors) is None
     assert implied_prior({"absent": 1.0}, priors) is None

@@ -9,11 +9,14 @@ import numpy as np
 import pandas as pd
 
 from longsurv.inference import Optimum
+from longsurv.words import listed, plural, verb
 
 R_HAT_LIMIT = 1.01
 ESS_LIMIT = 400.0
 BFMI_LIMIT = 0.3
 CONDITION_LIMIT = 1e8
+DECREMENT_LIMIT = 1e-6
+NO_DATA = "coefficients that are all prior"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,29 +57,78 @@ def _verdict(rows: list[tuple[str, float, str, bool]], good: str, flags: Sequenc
     return Verdict(bool(failed.empty), " ".join([words, *flags]), checks)
 
 
-def of_estimate(optimum: Optimum, flags: Sequence[str] = ()) -> Verdict:
-    """Verdict on a maximum-likelihood fit."""
+def headings(
+    optimum: Optimum, undetermined: Sequence[str] = (), *, arrived: bool | None = None
+) -> tuple[str, ...]:
+    """What is wrong with a fit, to stand before its numbers wherever they are shown.
+
+    Parameters
+    ----------
+    optimum : Optimum
+    undetermined : sequence of str
+        Coefficients without an estimate.
+    arrived : bool, optional
+        Whether the climb ended at a maximum along what the data determine; by default, whether the
+        optimiser says so.
+    """
+    found = []
+    if not (optimum.converged if arrived is None else arrived):
+        found.append(
+            f"NOT CONVERGED: {optimum.status}. The numbers are where the climb ended, not estimates"
+        )
+    if undetermined:
+        found.append(
+            f"NOT DETERMINED BY THE DATA: {listed(undetermined)}"
+            f" {verb(len(undetermined), 'has', 'have')} no estimate"
+        )
+    return tuple(found)
+
+
+def of_estimate(
+    optimum: Optimum,
+    flags: Sequence[str] = (),
+    undetermined: Sequence[str] = (),
+    *,
+    arrived: bool | None = None,
+) -> Verdict:
+    """Verdict on a maximum-likelihood fit; `undetermined` and `arrived` as for `headings`."""
+    there = optimum.converged if arrived is None else arrived
+    level = optimum.newton_decrement < DECREMENT_LIMIT
+    condition = optimum.condition_number < CONDITION_LIMIT
     rows = [
-        ("converged", float(optimum.converged), "1", optimum.converged),
-        ("Newton decrement", optimum.newton_decrement, "< 1e-6", optimum.newton_decrement < 1e-6),
-        (
-            "condition number",
-            optimum.condition_number,
-            f"< {CONDITION_LIMIT:.0e}",
-            optimum.condition_number < CONDITION_LIMIT,
-        ),
+        ("converged", float(there), "1", there),
+        ("Newton decrement", optimum.newton_decrement, "< 1e-6", level),
+        ("condition number", optimum.condition_number, f"< {CONDITION_LIMIT:.0e}", condition),
     ]
-    good = f"Converged in {optimum.evaluations} evaluations."
-    if not optimum.converged:
+    if undetermined:
+        rows.append(("coefficients not determined", float(len(undetermined)), "0", False))
+    good = f"Converged in {plural(optimum.evaluations, 'evaluation')}."
+    if not there:
         flags = (f"The optimiser says: {optimum.status}.", *flags)
+    if undetermined:
+        flags = (f"No estimate of {listed(undetermined)}.", *flags)
     return _verdict(rows, good, flags)
 
 
 def of_posterior(
-    table: pd.DataFrame, stats: Mapping[str, np.ndarray], flags: Sequence[str] = ()
+    table: pd.DataFrame,
+    stats: Mapping[str, np.ndarray],
+    flags: Sequence[str] = (),
+    all_prior: Sequence[str] = (),
 ) -> Verdict:
     """Verdict on posterior draws (Vehtari et al. 2021, Bayesian Anal 16:667; Betancourt 2016 for
-    E-BFMI)."""
+    E-BFMI).
+
+    Parameters
+    ----------
+    table : DataFrame
+        r_hat, ess_bulk and ess_tail of every parameter.
+    stats : mapping of str to ndarray
+        Of the sampler: diverging and energy.
+    flags : sequence of str
+    all_prior : sequence of str
+        Coefficients of which the data say nothing.
+    """
     # A parameter that never moved has no R-hat: NaN, which passes no check.
     r_hat = float(table["r_hat"].max(skipna=False))
     ess = float(table[["ess_bulk", "ess_tail"]].to_numpy(dtype=float).min())
@@ -89,8 +141,28 @@ def of_posterior(
         ("divergences", divergences, "0", divergences == 0),
         ("smallest E-BFMI", bfmi, f"> {BFMI_LIMIT}", bfmi > BFMI_LIMIT),
     ]
+    if all_prior:
+        rows.append((NO_DATA, float(len(all_prior)), "0", False))
     good = (
         f"The chains agree (R-hat at most {r_hat:.3f}), with at least {ess:.0f} effective draws "
         "and no divergences."
     )
     return _verdict(rows, good, flags)
+
+
+def chain_headings(verdict: Verdict) -> tuple[str, ...]:
+    """What is wrong with draws, to stand before their numbers; nothing if the verdict is good."""
+    failed = set(verdict.checks.loc[~verdict.checks["ok"], "check"])
+    few = {"smallest effective sample size"}
+    said = {
+        row["check"]: f"{row['check']} {row['value']:.4g} (expected {row['limit']})"
+        for row in verdict.checks.to_dict("records")
+        if not row["ok"]
+    }
+    chains = [text for check, text in said.items() if check not in few | {NO_DATA}]
+    found = []
+    if chains:
+        found.append(f"CHAINS NOT CONVERGED: {'; '.join(chains)}")
+    elif failed & few:
+        found.append(f"TOO FEW DRAWS: {said[next(iter(few))]}")
+    return tuple(found)

@@ -21,7 +21,7 @@ import numpy as np
 
 from longsurv.errors import LongsurvError
 from longsurv.estimands.changes import baseline_sd, contrast_weights
-from longsurv.priors import Normal
+from longsurv.priors import Normal, Stack, prior_of
 from longsurv.report.sections.common import change_words, event_name, treatment_terms
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _mortality(results: StudyResults) -> list[Effect]:
     found = []
     for level, term in treatment_terms(results.mortality, cohort).items():
         label = f"Hazard ratio of {event}, {level} against {cohort.groups[0]}"
-        prior = implied_prior({term: 1.0}, post.priors)
+        prior = implied_prior({term: 1.0}, post.stack)
         if prior is not None:
             draws = thinned(post.draw(term))
             found.append(Effect(label, True, "lower", "", draws, prior, math.log(2.0)))
@@ -167,7 +167,7 @@ def _changes(results: StudyResults) -> list[Effect]:
                 weights = contrast_weights(post.design.fixed, change, model.data)
             except LongsurvError:  # the section on markers says why there is no answer
                 continue
-            prior = implied_prior(weights, post.priors)
+            prior = implied_prior(weights, post.stack)
             if prior is None:
                 continue
             ratio = marker.transform == "log"
@@ -189,15 +189,10 @@ def _changes(results: StudyResults) -> list[Effect]:
     return found
 
 
-def implied_prior(weights: Mapping[str, float], priors: Mapping[str, Any]) -> Normal | None:
-    """The prior of a combination of coefficients with independent normal priors; else None."""
-    found = [priors.get(term) for term in weights]
-    chosen = [prior for prior in found if isinstance(prior, Normal)]
-    if len(chosen) < len(found):
-        return None
-    mean = sum(w * p.mean for w, p in zip(weights.values(), chosen, strict=True))
-    variance = sum((w * p.sd) ** 2 for w, p in zip(weights.values(), chosen, strict=True))
-    return Normal(float(mean), math.sqrt(variance))
+def implied_prior(weights: Mapping[str, float], stack: Stack) -> Normal | None:
+    """The prior of a combination of coefficients where it is normal; else None."""
+    found = prior_of(stack, weights)
+    return found if isinstance(found, Normal) else None
 
 
 def thinned(draws: Any) -> np.ndarray:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from longsurv.diagnostics.convergence import DECREMENT_LIMIT, headings
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Optimum
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.reference import Reference, estimable, t_p_value, t_quantile
+from longsurv.words import verb
 
 if TYPE_CHECKING:
     from longsurv.diagnostics import Verdict
@@ -103,9 +105,21 @@ class Estimate:
         return -2.0 * self.llf + float(np.log(self.nobs)) * self.n_params
 
     @property
+    def arrived(self) -> bool:
+        """Whether the climb ended at a maximum, if only one along the directions that the data
+        determine: what has an estimate is one."""
+        level = self.optimum.newton_decrement < DECREMENT_LIMIT
+        return self.optimum.converged or (level and bool(self.undetermined))
+
+    @property
     def converged(self) -> bool:
-        """Whether the optimiser reached a maximum."""
-        return self.optimum.converged
+        """Whether the optimiser reached a maximum, and the data determine every coefficient."""
+        return self.optimum.converged and not self.undetermined
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """What is wrong with the answer, to stand before its numbers; nothing if nothing is."""
+        return headings(self.optimum, self.undetermined, arrived=self.arrived)
 
     def tidy(self, level: float = 0.95, component: str = "fixed") -> pd.DataFrame:
         """One row a term.
@@ -120,7 +134,8 @@ class Estimate:
         Returns
         -------
         DataFrame
-            term, estimate, std_error, statistic, df, p_value, conf_low, conf_high.
+            term, estimate, std_error, statistic, df, p_value, conf_low, conf_high. Its `attrs`
+            have "converged" and "flags".
         """
         check_level(level)
         if component not in ("fixed", "variance", "all"):
@@ -131,7 +146,14 @@ class Estimate:
         if component != "fixed":
             parts.append(self.variance_table(level))
         parts = [part for part in parts if len(part)]
-        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=TIDY)
+        table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=TIDY)
+        return self._marked(table)
+
+    def _marked(self, table: pd.DataFrame, more: tuple[str, ...] = ()) -> pd.DataFrame:
+        """The table, with what a reader of its numbers must know among its attributes."""
+        found = dict.fromkeys((*self.headings, *more, *self.flags))
+        table.attrs |= {"converged": self.converged, "flags": tuple(found)}
+        return table
 
     def variance_table(self, level: float = 0.95) -> pd.DataFrame:
         """Variance parameters in the grammar of `tidy`; none by default."""
@@ -149,7 +171,10 @@ class Estimate:
         """
         check_level(level)
         L, labels = contrast_matrix(of, self.names)
-        return self._rows(L, labels, level)
+        known = estimable(self.reference, L)
+        lost = [name for name, there in zip(labels, known, strict=True) if not there]
+        more = (f"Not determined by the data: {', '.join(lost)}.",) if lost else ()
+        return self._marked(self._rows(L, labels, level), more)
 
     def test(self, of: ContrastLike) -> pd.DataFrame:
         """Joint F test that all the combinations are zero: statistic, df_num, df_den, p_value."""
@@ -202,8 +227,8 @@ class Estimate:
         return pd.DataFrame(dict(zip(TIDY, columns, strict=True)))
 
     def glance(self) -> pd.DataFrame:
-        """The fit in one row."""
-        return pd.DataFrame(
+        """The fit in one row; its `attrs` are those of `tidy`."""
+        table = pd.DataFrame(
             [
                 {
                     "nobs": self.nobs,
@@ -214,20 +239,23 @@ class Estimate:
                     "df_method": self.reference.method,
                     "converged": self.converged,
                     "evaluations": self.optimum.evaluations,
+                    "undetermined": ", ".join(self.undetermined),
                 }
             ]
         )
+        return self._marked(table)
 
     def diagnose(self) -> Verdict:
         """Whether the optimiser's answer can be trusted: a `longsurv.diagnostics.Verdict`."""
         from longsurv.diagnostics.convergence import of_estimate
 
-        return of_estimate(self.optimum, self.flags)
+        return of_estimate(self.optimum, self.flags, self.undetermined, arrived=self.arrived)
 
     def __repr__(self) -> str:
         name = f"{type(self.spec).__name__}: {self.spec.formula}"
-        head = f"{name}\n{self.method}; {self.nobs} observations"
-        lines = [f"{head}; log-likelihood {self.llf:.4f}", "95 % intervals", ""]
+        head = f"{self.method}; {self.nobs} {verb(self.nobs, 'observation', 'observations')}"
+        lines = [name, *self.headings, f"{head}; log-likelihood {self.llf:.4f}"]
+        lines += ["95 % intervals", ""]
         lines.append(text_table(self.tidy(component="all")))
         lines += [f"Note: {flag}" for flag in self.flags]
         return "\n".join(lines)
@@ -237,13 +265,19 @@ class Estimate:
         title = f"{type(self.spec).__name__}: {self.spec.formula}"
         table = self.tidy(component="all").to_html(index=False, float_format=lambda v: f"{v:.4g}")
         head = f"<b>{html.escape(title)}</b><br>{html.escape(self.method)}; 95 % intervals"
-        return f"<p>{head}</p>{table}{notes}"
+        return f"{html_headings(self.headings)}<p>{head}</p>{table}{notes}"
 
 
 def check_level(level: float) -> None:
     """Refuse a level that is not a probability between 0 and 1."""
     if not 0.0 < level < 1.0:
         raise LongsurvError(f"level is a probability between 0 and 1, such as 0.95; got {level!r}")
+
+
+def html_headings(headings: tuple[str, ...]) -> str:
+    """Paragraphs that nobody overlooks."""
+    style = "color:#b00020;font-weight:bold"
+    return "".join(f'<p style="{style}">{html.escape(text)}</p>' for text in headings)
 
 
 def text_table(table: pd.DataFrame) -> str:

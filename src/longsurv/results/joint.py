@@ -269,7 +269,7 @@ class JointPosterior(Posterior):
         """One row a term, in blocks; `component` as for `JointEstimate.tidy`."""
         check_level(level)
         wanted = _component(self.design, component)
-        return summarise({name: self.samples[name] for name in wanted}, level)
+        return self._marked(summarise({name: self.samples[name] for name in wanted}, level))
 
     def association(self, level: float = 0.95) -> pd.DataFrame:
         """Hazard ratios of the links; see `JointEstimate.association`."""

@@ -5,16 +5,20 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from longsurv.diagnostics.convergence import chain_headings
 from longsurv.errors import LongsurvError
 from longsurv.inference import Draws, Optimum
 from longsurv.priors import Prior, PriorStack
 from longsurv.results.contrasts import ContrastLike, contrast_matrix, position
-from longsurv.results.estimate import check_level, text_table
+from longsurv.results.estimate import check_level, html_headings, text_table
+from longsurv.results.prior_share import all_prior, all_prior_flag, marginal_prior
+from longsurv.words import verb
 
 if TYPE_CHECKING:
     from longsurv.diagnostics import Verdict
@@ -68,8 +72,43 @@ class Posterior:
 
     @property
     def priors(self) -> dict[str, Prior]:
-        """The prior of each scalar parameter, by term."""
-        return dict(zip(self.stack.names, self.stack.priors, strict=True))
+        """The prior of each scalar parameter as named, by term.
+
+        Where the priors were stated in other coordinates (see `PriorStack.basis`) it follows from
+        them; as a normal of its mean and SD where it is of no family.
+        """
+        return {name: marginal_prior(self.stack, name) for name in self.stack.names}
+
+    @cached_property
+    def all_prior(self) -> tuple[str, ...]:
+        """Coefficients that the data say as good as nothing about: their posterior is the prior."""
+        return all_prior(self.stack, self.samples, self.names)
+
+    @cached_property
+    def _verdict(self) -> Verdict:
+        from longsurv.diagnostics.convergence import of_posterior
+
+        told = all_prior_flag(self.stack, self.all_prior)
+        flags = (told, *self.flags) if told else self.flags
+        table = summarise(self.samples, 0.95)
+        return of_posterior(table, self.draws.stats, flags, self.all_prior)
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """What is wrong with the answer, to stand before its numbers; nothing if nothing is."""
+        told = all_prior_flag(self.stack, self.all_prior)
+        return (*chain_headings(self._verdict), *([told] if told else []))
+
+    @property
+    def converged(self) -> bool:
+        """Whether the chains agree, without divergences (see `diagnose`)."""
+        return not any("NOT CONVERGED" in text for text in chain_headings(self._verdict))
+
+    def _marked(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The table, with what a reader of its numbers must know among its attributes."""
+        flags = tuple(dict.fromkeys((*self.headings, *self.flags)))
+        table.attrs |= {"converged": self.converged, "flags": flags}
+        return table
 
     @property
     def nobs(self) -> int:
@@ -93,7 +132,7 @@ class Posterior:
         -------
         DataFrame
             term, estimate, std_error, conf_low, conf_high, prob_positive, r_hat, ess_bulk,
-            ess_tail.
+            ess_tail. Its `attrs` have "converged" and "flags".
         """
         check_level(level)
         if component not in ("fixed", "variance", "all"):
@@ -103,7 +142,7 @@ class Posterior:
             "variance": [name for name in self.samples if name not in self.names],
             "all": list(self.samples),
         }[component]
-        return summarise({name: self.samples[name] for name in wanted}, level)
+        return self._marked(summarise({name: self.samples[name] for name in wanted}, level))
 
     def contrast(self, of: ContrastLike, level: float = 0.95) -> pd.DataFrame:
         """Linear combinations of coefficients, in the grammar of `tidy` (see
@@ -111,7 +150,9 @@ class Posterior:
         check_level(level)
         L, labels = contrast_matrix(of, self.names)
         values = self.coefficients @ L.T
-        return summarise({name: values[..., k] for k, name in enumerate(labels)}, level)
+        return self._marked(
+            summarise({name: values[..., k] for k, name in enumerate(labels)}, level)
+        )
 
     def loo(self) -> Any:
         """Leave-one-out cross-validation by Pareto-smoothed importance sampling (ArviZ)."""
@@ -127,10 +168,10 @@ class Posterior:
         return pd.DataFrame(az.psense_summary(self.idata))
 
     def glance(self) -> pd.DataFrame:
-        """The run in one row."""
+        """The run in one row; its `attrs` are those of `tidy`."""
         table = self.tidy(component="all")
         chains, draws = self.draws.theta.shape[:2]
-        return pd.DataFrame(
+        row = pd.DataFrame(
             [
                 {
                     "nobs": self.nobs,
@@ -146,19 +187,19 @@ class Posterior:
                 }
             ]
         )
+        return self._marked(row)
 
     def diagnose(self) -> Verdict:
         """Whether the chains can be trusted: a `longsurv.diagnostics.Verdict`."""
-        from longsurv.diagnostics.convergence import of_posterior
-
-        return of_posterior(self.tidy(component="all"), self.draws.stats, self.flags)
+        return self._verdict
 
     def __repr__(self) -> str:
         chains, draws = self.draws.theta.shape[:2]
         lines = [
             f"{type(self.spec).__name__}: {self.spec.formula}",
-            f"{self.method}; {chains} chains x {draws} draws after {self.draws.tune}; seed "
-            f"{self.draws.seed}",
+            *self.headings,
+            f"{self.method}; {chains} {verb(chains, 'chain', 'chains')} x {draws}"
+            f" {verb(draws, 'draw', 'draws')} after {self.draws.tune}; seed {self.draws.seed}",
             "posterior means, 95 % equal-tailed intervals",
             "",
             text_table(self.tidy(component="all")),
@@ -171,9 +212,13 @@ class Posterior:
         title = f"{type(self.spec).__name__}: {self.spec.formula}"
         priors = "; ".join(f"{k} ~ {v}" for k, v in self.stack.describe().items())
         table = self.tidy(component="all").to_html(index=False, float_format=lambda v: f"{v:.4g}")
-        return (
+        head = (
             f"<p><b>{html.escape(title)}</b><br>{html.escape(self.method)}; posterior means, 95 % "
-            f"equal-tailed intervals</p>{table}<p>Priors: {html.escape(priors)}</p>{notes}"
+            "equal-tailed intervals</p>"
+        )
+        return (
+            f"{html_headings(self.headings)}{head}{table}<p>Priors: {html.escape(priors)}</p>"
+            f"{notes}"
         )
 
 

@@ -1,0 +1,76 @@
+"""How much of a posterior is its prior: which coefficients the data say nothing about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from longsurv.priors import Normal, Prior, Stack, moments, prior_of
+from longsurv.words import listed, verb
+
+ALL_PRIOR = 0.9
+"""Share of the prior's variance that is left, from which on the data say as good as nothing."""
+PART_OF = 0.1
+"""Share of a direction from which on a coefficient is named as part of it."""
+
+
+def all_prior(
+    stack: Stack, samples: Mapping[str, np.ndarray], names: Sequence[str]
+) -> tuple[str, ...]:
+    """Coefficients that move along a direction in which the posterior is as wide as the prior.
+
+    Directions, as the data may determine the sum of two coefficients and neither of them: in the
+    coordinates in which the priors are stated, each in units of its prior's standard deviation, the
+    posterior's covariance has an eigenvalue near 1 for what the data say nothing about, and small
+    ones otherwise.
+
+    Parameters
+    ----------
+    stack : Stack
+    samples : mapping of str to ndarray, shape (chains, draws)
+    names : sequence of str
+        The coefficients.
+    """
+    smoothed = getattr(stack, "smoothed_with", lambda _: ())  # these have their priors together
+    chosen = [j for j, name in enumerate(stack.names) if name in names and not smoothed(name)]
+    sd = np.array([moments(stack.priors[j])[1] for j in chosen])
+    if not len(chosen):
+        return ()
+    draws = np.stack([np.ravel(samples[stack.names[j]]) for j in chosen], axis=-1)
+    phi = draws @ stack.whole_basis[np.ix_(chosen, chosen)].T
+    wide = np.isfinite(sd)
+    covariance = np.atleast_2d(np.cov((phi[:, wide] / sd[wide]).T))
+    if not np.isfinite(covariance).all():
+        return ()
+    values, vectors = np.linalg.eigh(covariance)
+    loads = (vectors[:, values > ALL_PRIOR] ** 2).max(axis=1, initial=0.0)
+    part = np.array(chosen)[wide][loads > PART_OF]
+    return tuple(stack.names[j] for j in part)
+
+
+def all_prior_flag(stack: Stack, names: Sequence[str]) -> str:
+    """That in words; empty for no coefficient."""
+    if not names:
+        return ""
+    priors = [str(prior_of(stack, {name: 1.0}) or "its prior") for name in names]
+    told = listed([f"{name} ({prior})" for name, prior in zip(names, priors, strict=True)])
+    together = " taken together" if len(names) > 1 else ""
+    return (
+        f"Nothing but prior: the data say as good as nothing about {told}{together}; what is shown"
+        f" of {verb(len(names), 'it', 'them')} is the prior."
+    )
+
+
+def marginal_prior(stack: Stack, name: str) -> Prior:
+    """The prior of one parameter as named; a normal of its mean and SD if it is of no family."""
+    found = prior_of(stack, {name: 1.0})
+    if found is not None:
+        return found
+    unit = np.zeros(len(stack.names))
+    unit[stack.names.index(name)] = 1.0
+    row = np.linalg.solve(stack.whole_basis.T, unit)
+    mean, sd = np.array([moments(prior) for prior in stack.priors]).T
+    used = row != 0.0
+    variance = float((row[used] * sd[used]) @ (row[used] * sd[used]))
+    return Normal(float(row[used] @ mean[used]), float(np.sqrt(variance)))
