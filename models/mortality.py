@@ -25,7 +25,7 @@ from longsurv.cohort.covariates import late_covariates
 from longsurv.design.names import quoted
 from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.counts import Counts
-from longsurv.estimands.follow_up import two_groups
+from longsurv.estimands.follow_up import follow_up, two_groups
 from longsurv.estimands.landmark import Landmark, landmark
 from longsurv.estimands.tipping import Unseen, tipping_points
 from longsurv.models.cox import CoxPH
@@ -91,13 +91,24 @@ class Mortality:
         else:
             data = self.source
         two_groups(data, self._treatment)  # says what is wrong with them
-        status = data["status" if "status" in data else "event"].to_numpy().astype(np.int64)
-        status = np.where(data["exit"] > self._horizon, 0, status)
+        whole = follow_up(data)
+        late = whole.entry >= self._horizon
+        if late.any():
+            rows = ", ".join(map(str, data.index[late][:5])) + (", ..." if late.sum() > 5 else "")
+            raise DataError(
+                f"entry at or after the horizon ({self._horizon:g}) in {int(late.sum())} rows "
+                f"({rows}): these patients are never at risk before it; leave them out"
+            )
+        status = np.where(whole.exit > self._horizon, 0, whole.status)
+        group = data[self._treatment]
+        if isinstance(group.dtype, pd.CategoricalDtype):
+            group = group.cat.remove_unused_categories()
         return data.assign(
-            entry=data.get("entry", 0.0),
-            exit=np.minimum(data["exit"], self._horizon),
+            entry=whole.entry,
+            exit=np.minimum(whole.exit, self._horizon),
             status=status,
             event=(status == 1).astype(np.int64),
+            **{self._treatment: group},
         )
 
     @cached_property

@@ -75,7 +75,7 @@ def tables(draw: st.DrawFn) -> tuple[pd.DataFrame, pd.DataFrame]:
     )
     patients.loc[:3, "arm"] = [0, 1, 0, 1]
     patients.loc[:3, "days"] = [5, 9, 25, 30]
-    patients.loc[:3, "status"] = [1, 1, 2, 1]
+    patients.loc[:3, "status"] = [1, 1, 2, 0]
     patients.loc[4:5, "status"] = [np.nan, 2]
     days = np.arange(0, 30, 2.5)
     visits = pd.DataFrame(

@@ -300,3 +300,14 @@ def test_the_example_studies_are_read(name: str) -> None:
     cohort = read_cohort(path)
     assert len(cohort.patients) == {"pbc": 312, "ivig_sepsis": 41}[name]
     assert cohort.reconstructed == (name == "ivig_sepsis")
+
+
+def test_a_file_says_that_nobody_was_censored(study: Path) -> None:
+    patients = PATIENTS.replace("alive", "2").replace("dead", "1").replace("lost", "2")
+    (study.parent / "patients.csv").write_text(patients.replace("home", "1"), encoding="utf-8")
+    edit(study, '"dead"', "1")
+    edit(study, 'discharged = "home"', "discharged = 2")
+    (text,) = problems_of(study)
+    assert "1 = alive and 2 = dead" in text
+    read = read_study(edit(study, 'censored = ["alive", "lost"]', "censored = []"))
+    assert list(read.cohort.survival_data()["status"]) == [2, 1, 0, 1]  # cut at day 28

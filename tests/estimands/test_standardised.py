@@ -99,11 +99,13 @@ def test_of_a_fit(fit, arrays, numeric_gradient, term):
     assert found["estimate"] == pytest.approx(np.exp(value) if ratio else value, rel=1e-8)
     assert found["std_error"] == pytest.approx(se, rel=1e-6)
     if "(" not in term:
-        limits = value + np.array([-1, 1]) * 1.959963984540054 * se
+        sides = np.array([-1, 1]) * 1.959963984540054
+        if ratio:
+            limits = np.exp(value + sides * se)
+        else:  # Fisher's z, and its standard error by the delta method
+            limits = np.tanh(np.arctanh(value) + sides * se / (1 - value**2))
         np.testing.assert_allclose(
-            found[["conf_low", "conf_high"]].astype(float),
-            np.exp(limits) if ratio else limits,
-            rtol=1e-6,
+            found[["conf_low", "conf_high"]].astype(float), limits, rtol=1e-6
         )
 
 
@@ -248,11 +250,16 @@ class TestOfHazardModels:
         found = table.loc[term]
         assert found["estimate"] == pytest.approx(np.exp(value) if ratio else value, rel=1e-5)
         assert found["std_error"] == pytest.approx(se, rel=1e-4)
-        limits = value + np.array([-1, 1]) * 1.959963984540054 * se
+        sides, share = np.array([-1, 1]) * 1.959963984540054, value / HORIZON
+        if ratio:
+            limits = np.exp(value + sides * se)
+        elif "difference" in term:
+            limits = np.tanh(np.arctanh(share) + sides * se / HORIZON / (1 - share**2)) * HORIZON
+        else:
+            logit = np.log(share / (1 - share)) + sides * se / HORIZON / (share * (1 - share))
+            limits = HORIZON / (1 + np.exp(-logit))
         np.testing.assert_allclose(
-            found[["conf_low", "conf_high"]].astype(float),
-            np.exp(limits) if ratio else limits,
-            rtol=1e-4,
+            found[["conf_low", "conf_high"]].astype(float), limits, rtol=1e-4
         )
 
     def test_draws(self, hazard_spec, arrays):

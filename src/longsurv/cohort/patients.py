@@ -223,6 +223,14 @@ def _check_status(table: Table, schema: Schema, problems: Problems) -> np.ndarra
                     f"{show_list(found)}. Correct the level or leave the competing event out."
                 )
     known = [level for _, levels in schema.statuses for level in levels]
+    texts, censored = {str(level) for level in found}, schema.statuses[0][1]
+    if "2" in texts and texts <= {"1", "2"} and censored and not (status[:-1] == 0).any():
+        problems.add(
+            f"{table.name}, column {show(schema.event)}: nobody is censored "
+            f"({show_list(censored)}). Are these R's codes, 1 = alive and 2 = dead? Then write "
+            "event = 2 and censored = 1. If nobody was censored, say so with censored = [] "
+            "(censored_level=() of a Schema)"
+        )
     problems.rows(
         table,
         schema.event,

@@ -126,6 +126,8 @@ class Schema:
         Column of the status at that time.
     event_level, censored_level : hashable or tuple of hashables
         The statuses that mean the event of interest, and the end of follow-up without any event.
+        Nothing, (), for `censored_level` says that nobody was censored; codes 1 and 2 without a 0
+        are refused without it, since they may be R's 1 = alive and 2 = dead.
     competing : mapping of str to hashable or tuple
         Label of each competing event and its status.
     entry : float or str, optional
@@ -235,6 +237,8 @@ class Schema:
 
     def _level_problems(self) -> list[str]:
         problems = []
+        if not self.statuses[1][1]:
+            problems.append("event_level names no status: say which one means the event")
         if self.levels and self.reference not in self.levels:
             problems.append(
                 f"reference {show(self.reference)} is not among the treatment levels "

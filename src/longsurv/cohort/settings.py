@@ -59,6 +59,9 @@ _KINDS = {
     "a value or a list of values": lambda v: (
         _is_level(v) or (_is_list_of(v, (str, int, float, bool)) and len(v) > 0)
     ),
+    "a value or a list of values, [] for none": lambda v: (
+        _is_level(v) or _is_list_of(v, (str, int, float, bool))
+    ),
     "a list of values": lambda v: _is_list_of(v, (str, int, float, bool)),
     "a value": _is_level,
     "a table": lambda v: isinstance(v, dict),
@@ -91,7 +94,7 @@ TABLES: dict[str, dict[str, Key]] = {
         "time": _NAME,
         "status": _NAME,
         "event": Key("a value or a list of values"),
-        "censored": Key("a value or a list of values"),
+        "censored": Key("a value or a list of values, [] for none"),
         "competing": Key("a table"),
         "entry": Key("a number or the name of a column"),
         "horizon": _NUMBER,

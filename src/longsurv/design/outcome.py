@@ -13,6 +13,8 @@ import pandas as pd
 
 from longsurv.errors import DataError
 
+R_CODES = "; 1 and 2, as R's 1 = alive and 2 = dead, have to be recoded to 0 and 1"
+
 
 def read_numbers(column: pd.Series, name: str) -> np.ndarray:
     """Read a column as float64, whatever its dtype; NaN where missing.
@@ -81,7 +83,7 @@ def event_problem(column: pd.Series, name: str) -> str:
         return ""
     said = f"column {name!r} must hold 0 (no event) and 1 (the event)"
     if taken_for_r(codes):
-        return f"{said}; 1 and 2, as R's 1 = alive and 2 = dead, have to be recoded to 0 and 1"
+        return said + R_CODES
     rows = ", ".join(str(label) for label in column.index[wrong][:5])
     more = f" and {int(wrong.sum()) - 5} more" if wrong.sum() > 5 else ""
     return f"{said}, but does not in {'row' if wrong.sum() == 1 else 'rows'} {rows}{more}"

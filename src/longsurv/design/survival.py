@@ -14,6 +14,7 @@ from longsurv.design.fixed import FixedDesign, fixed_design, independent_columns
 from longsurv.design.formula import Formula, parse, top_level_terms
 from longsurv.design.names import is_name, split, unquoted
 from longsurv.design.variables import numbers_of, present
+from longsurv.design.outcome import R_CODES, taken_for_r
 from longsurv.errors import DataError, FormulaError
 from longsurv.times import Clock, clock
 
@@ -365,7 +366,8 @@ def _check(
     report(exit_ < 0, f"{exit_name!r} is negative")
     if len(surv) == 3:
         report(exit_ <= entry, f"{exit_name!r} is not after {surv[0]!r}")
-    report(~np.isin(event, (0, 1)), f"{event_name!r} is not 0 or 1")
+    hint = R_CODES if taken_for_r(event) else ""
+    report(~np.isin(event, (0, 1)), f"{event_name!r} is not 0 or 1{hint}")
     if design.weights is not None:
         bad = ~np.isfinite(design.weights) | (design.weights < 0)
         report(bad, f"the weight {weights!r} is negative or not finite")

@@ -59,7 +59,7 @@ def bayesian_bootstrap(
         size = min(draws - done, max(1, _CELLS // n))
         mass = rng.standard_gamma((n - p) / n, size=(size, n))
         mass *= n / mass.sum(axis=1, keepdims=True)
-        e = propensity_draws(weights.X, weights.treated, mass)
+        e = propensity_draws(weights.centred, weights.treated, mass)
         one, zero = mass * weights.treated * (1 - e), mass * ~weights.treated * e
         difference[done : done + size] = one @ y / one.sum(axis=1) - zero @ y / zero.sum(axis=1)
         done += size

@@ -12,7 +12,7 @@ outside (a horizon, a landmark, times to report) goes through `FollowUp.on_clock
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -153,6 +153,39 @@ class FollowUp:
         return [int(s) for s in np.unique(self.status) if s > 0]
 
 
+def follow_up(data: pd.DataFrame) -> FollowUp:
+    """Read the follow-up of all patients.
+
+    Parameters
+    ----------
+    data : DataFrame
+        See the top of this file.
+
+    Raises
+    ------
+    DataError
+        Listing every missing column or value and every impossible time or status; statuses 1 and 2
+        that may be R's (`longsurv.design.outcome`); a status that contradicts the event beside it.
+    """
+    status = "status" if "status" in data else "event"
+    names = ["exit", status, *(["entry"] if "entry" in data else [])]
+    _check_present(data, names)
+    columns = {name: read_numbers(data[name], name) for name in names}
+    entry = columns.get("entry", np.zeros(len(data)))
+    problems = [
+        f"column {name!r} must hold finite times; see {_rows(data, ~np.isfinite(columns[name]))}"
+        for name in names
+        if name != status and not np.isfinite(columns[name]).all()
+    ]
+    never = ~(columns["exit"] > entry)
+    if never.any():
+        problems.append(f"exit must come after entry, but does not in {_rows(data, never)}")
+    problems += _status_problems(data, status, columns[status])
+    if problems:
+        raise DataError(problems)
+    return FollowUp(entry, columns["exit"], columns[status].astype(np.int64))
+
+
 def by_group(data: pd.DataFrame, group: str) -> dict[Hashable, FollowUp]:
     """Split follow-up by group, the reference first.
 
@@ -167,40 +200,30 @@ def by_group(data: pd.DataFrame, group: str) -> dict[Hashable, FollowUp]:
     Raises
     ------
     DataError
-        Listing every missing column or value and every impossible time or status; statuses 1 and 2
-        that may be R's (`longsurv.design.outcome`); a status that contradicts the event beside it.
+        As `follow_up` does, and for a group that is missing.
     """
-    status = "status" if "status" in data else "event"
-    numbers = ["exit", status, *(["entry"] if "entry" in data else [])]
-    absent = [f"there is no column {name!r}" for name in (group, *numbers) if name not in data]
+    times = ["exit", "status" if "status" in data else "event", *({"entry"} & {*data.columns})]
+    _check_present(data, [group, *times])
+    whole, labels = follow_up(data), data[group].to_numpy()
+    return {
+        level: whole.of(np.asarray(labels == level, dtype=bool))
+        for level in _levels(data[group], group)
+    }
+
+
+def _check_present(data: pd.DataFrame, names: Sequence[str]) -> None:
+    absent = [f"there is no column {name!r}" for name in names if name not in data]
     if absent:
         raise DataError(absent)
     if not len(data):
         raise DataError("there are no patients")
     problems = [
         f"column {name!r} is missing a value in {_rows(data, empty)}"
-        for name in (group, *numbers)
+        for name in names
         if (empty := data[name].isna().to_numpy()).any()
     ]
     if problems:
         raise DataError(problems)
-    columns = {name: read_numbers(data[name], name) for name in numbers}
-    entry = columns.get("entry", np.zeros(len(data)))
-    problems = [
-        f"column {name!r} must hold finite times; see {_rows(data, ~np.isfinite(columns[name]))}"
-        for name in numbers
-        if name != status and not np.isfinite(columns[name]).all()
-    ]
-    never = ~(columns["exit"] > entry)
-    if never.any():
-        problems.append(f"exit must come after entry, but does not in {_rows(data, never)}")
-    problems += _status_problems(data, status, columns[status])
-    levels = _levels(data[group], group)
-    if problems:
-        raise DataError(problems)
-    labels = data[group].to_numpy()
-    whole = FollowUp(entry, columns["exit"], columns[status].astype(np.int64))
-    return {level: whole.of(np.asarray(labels == level, dtype=bool)) for level in levels}
 
 
 def _status_problems(data: pd.DataFrame, name: str, codes: np.ndarray) -> list[str]:

@@ -49,11 +49,13 @@ def fit_propensity(X: np.ndarray, treated: np.ndarray) -> Propensity:
     Heinze G, Schemper M. A solution to the problem of separation in logistic regression. Stat Med
     2002;21:2409-2419.
     """
-    coefficients, reason = _maximum_likelihood(X, treated)
-    if coefficients is not None:
-        return Propensity(coefficients, special.expit(X @ coefficients), "logistic")
-    coefficients = _firth(X, treated.astype(float))
-    return Propensity(coefficients, special.expit(X @ coefficients), "firth", reason)
+    Q, R = np.linalg.qr(X)  # neither the origin nor the unit of a covariate matters to the climb
+    Q, R = Q * np.sqrt(len(X)), R / np.sqrt(len(X))
+    gamma, reason = _maximum_likelihood(Q, treated)
+    method = "logistic"
+    if gamma is None:
+        gamma, method = _firth(Q, treated.astype(float)), "firth"
+    return Propensity(np.linalg.solve(R, gamma), special.expit(Q @ gamma), method, reason)
 
 
 def propensity_draws(X: np.ndarray, treated: np.ndarray, weights: np.ndarray) -> np.ndarray:

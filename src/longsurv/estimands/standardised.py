@@ -20,7 +20,8 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from longsurv.errors import LongsurvError
+from longsurv.errors import EstimationError, LongsurvError
+from longsurv.estimands.intervals import proportion, within
 from longsurv.times import snapped
 
 REDUCTIONS = (0.0, 0.01, 0.05)
@@ -83,13 +84,17 @@ def risk_difference(
     LongsurvError
         If there is no such column, or its levels leave open which two to compare, or the horizon is
         beyond the last exit.
+    EstimationError
+        If the data do not determine the effect, or no event happened by the horizon.
     """
     low, high, frames = _two_cohorts(result, treatment, horizon, treated, reference, level)
     names = [f"risk ({low})", f"risk ({high})"]
     if hasattr(result, "survival_draws"):
         alive = [_mean_draws(result, f, np.array([horizon]), np.ones(1)) for f in frames]
+        _check_begun(1.0 - np.stack(alive), horizon)
         return _of_draws(1.0 - np.stack(alive), names, level)
     survival, cov = _method(result, "mean_survival")(frames, horizon)
+    _check_begun(1.0 - survival, horizon)
     return _of_moments(1.0 - survival, cov, names, level)
 
 
@@ -127,7 +132,8 @@ def restricted_mean_difference(
         return _of_drawn_means(means, names, level)
     survival, cov = _method(result, "mean_survival_at")(frames, times)
     cov = np.einsum("atbs,t,s->ab", cov, weights, weights)
-    return _of_mean_moments(survival @ weights, cov, names, level)
+    _check_begun(1.0 - survival, horizon)
+    return _of_mean_moments(survival @ weights, cov, names, level, longest=horizon - first)
 
 
 def _two_cohorts(
@@ -144,7 +150,31 @@ def _two_cohorts(
     check_horizon(result.design, horizon)
     cohort = result.spec.data.iloc[result.design.rows[result.design.first_rows]]
     low, high = two_levels(cohort, treatment, treated, reference)
-    return low, high, [with_treatment(cohort, treatment, chosen) for chosen in (low, high)]
+    frames = [with_treatment(cohort, treatment, chosen) for chosen in (low, high)]
+    _check_determined(result, frames)
+    return low, high, frames
+
+
+def _check_determined(result: Any, frames: Sequence[pd.DataFrame]) -> None:
+    """Refuse predictions that move along directions the data do not determine."""
+    flat = getattr(getattr(result, "reference", None), "flat", None)
+    if not flat or len(flat.scale) != len(result.names):
+        return
+    one, other = (result.design.fixed.rebuild(frame) for frame in frames)
+    within_cohort = one - one.mean(axis=0)
+    if not (flat.estimable(other - one).all() and flat.estimable(within_cohort).all()):
+        raise EstimationError(
+            f"the data do not determine {', '.join(result.undetermined)}, on which the risks of "
+            "the cohort under either treatment depend"
+        )
+
+
+def _check_begun(risk: np.ndarray, horizon: float) -> None:
+    """Refuse a horizon before the first event, up to which a curve in steps says only 0."""
+    if not (risk > 0).any():
+        raise EstimationError(
+            f"no event happened by {horizon:g}, so the model says nothing of the risk until then"
+        )
 
 
 def _method(result: Any, name: str) -> Any:
@@ -194,9 +224,9 @@ def _of_drawn_means(means: np.ndarray, names: Sequence[str], level: float) -> pd
 
 
 def _of_mean_moments(
-    mean: np.ndarray, cov: np.ndarray, names: Sequence[str], level: float
+    mean: np.ndarray, cov: np.ndarray, names: Sequence[str], level: float, *, longest: float
 ) -> pd.DataFrame:
-    """Table from two mean times and their covariance; all but the ratio on the plain scale."""
+    """Table from two mean times and their covariance; limits stay within 0 and `longest`."""
     from scipy.special import ndtr, ndtri
 
     z = float(ndtri(0.5 + level / 2))
@@ -210,8 +240,12 @@ def _of_mean_moments(
         back = np.exp if "ratio" in term else float
         se = float(np.sqrt(max(slope @ cov @ slope, 0.0)))
         test = 2.0 * float(ndtr(-abs(value) / se)) if term in MEAN_TERMS and se > 0 else np.nan
-        low, high = value - z * se, value + z * se
-        rows.append((term, float(back(value)), se, float(back(low)), float(back(high)), test))
+        if "ratio" in term:
+            low, high = (float(np.exp(value + side * z * se)) for side in (-1, 1))
+        else:
+            limits = within if term in MEAN_TERMS else proportion
+            low, high = limits(float(value), se, z, longest)
+        rows.append((term, float(back(value)), se, low, high, test))
     return pd.DataFrame(rows, columns=[*COLUMNS, "p_value"])
 
 
@@ -292,8 +326,12 @@ def _of_draws(risks: np.ndarray, names: Sequence[str], level: float) -> pd.DataF
 def _of_moments(
     risk: np.ndarray, cov: np.ndarray, names: Sequence[str], level: float
 ) -> pd.DataFrame:
-    """Table from two risks and their covariance; ratios on the log, risks on the logit scale."""
-    from scipy.special import expit, logit, ndtr, ndtri
+    """Table from two risks and their covariance.
+
+    Limits of ratios are on the log scale, of risks on the logit scale and of the difference on that
+    of Fisher's z, so that none leaves the range of its quantity.
+    """
+    from scipy.special import logit, ndtr, ndtri
 
     z = float(ndtri(0.5 + level / 2))
     p0, p1 = (float(p) for p in risk)
@@ -304,18 +342,15 @@ def _of_moments(
         term: str, value: float, slope: np.ndarray, back: Any = None, test: bool = True
     ) -> None:
         se = float(np.sqrt(max(slope @ cov @ slope, 0.0)))
-        low, high = value - z * se, value + z * se
-        with np.errstate(divide="ignore", invalid="ignore"):
-            p = 2.0 * float(ndtr(-abs(value) / se)) if test and se > 0 else np.nan
-        if back is not None:
-            value, low, high = (float(back(v)) for v in (value, low, high))
+        p = 2.0 * float(ndtr(-abs(value) / se)) if test and se > 0 else np.nan
+        if back is None:
+            low, high = within(value, se, z)
+        else:
+            value, low, high = (float(back(v)) for v in (value, value - z * se, value + z * se))
         rows.append((term, value, se, low, high, p))
 
     for name, p, se in zip(names, risk, np.sqrt(np.diag(cov)), strict=True):
-        width = z * se / (p * (1 - p))
-        rows.append(
-            (name, p, se, float(expit(logit(p) - width)), float(expit(logit(p) + width)), np.nan)
-        )
+        rows.append((name, p, se, *proportion(float(p), float(se), z), np.nan))
     add("risk difference", p1 - p0, np.array([-1.0, 1.0]))
     add("risk ratio", float(np.log(p1 / p0)), np.array([-1.0 / p0, 1.0 / p1]), np.exp)
     add("odds ratio", float(logit(p1) - logit(p0)), np.array([-odds[0], odds[1]]), np.exp)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longsurv.design.outcome import event_problem, read_numbers
 from longsurv.errors import DataError
 
 TIMES = ("start", "stop", "event")
@@ -84,7 +85,9 @@ def start_stop(
     values = list(values)
     _check_columns(measurements, survival, values, [patient, time],
                    [patient, exit, event, *([entry] if entry else [])])  # fmt: skip
-    _check(measurements, survival, patient, time, exit)
+    _check(measurements, survival, patient, time, exit, event)
+    numbers = {name: read_numbers(survival[name], name) for name in (exit, event, entry) if name}
+    survival = survival.assign(**numbers)
     known = measurements[values].notna().all(axis=1) & measurements[time].notna()
     rows = measurements.loc[known, [patient, time, *values]]
     people = survival.set_index(patient, drop=False)
@@ -134,9 +137,15 @@ def _check_columns(
 
 
 def _check(
-    measurements: pd.DataFrame, survival: pd.DataFrame, patient: str, time: str, exit: str
+    measurements: pd.DataFrame,
+    survival: pd.DataFrame,
+    patient: str,
+    time: str,
+    exit: str,
+    event: str,
 ) -> None:
-    problems = []
+    problem = event_problem(survival[event], event)
+    problems = [problem] if problem else []
     twice = survival[patient][survival[patient].duplicated()]
     if len(twice):
         problems.append(f"{patient} {_some(twice)} have several rows in the survival data")

@@ -16,8 +16,10 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from longsurv.design.centred import centred
 from longsurv.design.fixed import fixed_design
-from longsurv.errors import DataError, LongsurvError
+from longsurv.errors import DataError, EstimationError, LongsurvError
+from longsurv.estimands.intervals import proportion, within
 from longsurv.estimands.propensity import Propensity, fit_propensity
 
 
@@ -33,6 +35,8 @@ class OverlapWeights:
         Columns of X.
     X : ndarray, shape (n, p)
         Of the propensity model, with the intercept; complete rows only.
+    centred : ndarray, shape (n, p)
+        The same space in variables centred before their products are formed.
     treated : ndarray of bool, shape (n,)
     rows : ndarray of int, shape (n,)
         Positions in the table of the patients used.
@@ -51,6 +55,7 @@ class OverlapWeights:
     reference: Hashable
     names: tuple[str, ...]
     X: np.ndarray = field(repr=False)
+    centred: np.ndarray = field(repr=False)
     treated: np.ndarray = field(repr=False)
     rows: np.ndarray = field(repr=False)
     n_excluded: int
@@ -157,10 +162,11 @@ def overlap_weights(data: pd.DataFrame, treatment: str, covariates: str) -> Over
         found = ", ".join(map(str, levels))
         raise DataError(f"expected two groups in {treatment!r} with complete rows, found {found}")
     treated = (labels == levels[1]).to_numpy()
+    middle = centred(design, data.loc[complete].reset_index(drop=True)).X
     return OverlapWeights(
-        group=levels[1], reference=levels[0], names=design.names, X=design.X, treated=treated,
-        rows=np.flatnonzero(complete), n_excluded=int((~complete).sum()),
-        propensity=fit_propensity(design.X, treated),
+        group=levels[1], reference=levels[0], names=design.names, X=design.X, centred=middle,
+        treated=treated, rows=np.flatnonzero(complete), n_excluded=int((~complete).sum()),
+        propensity=fit_propensity(middle, treated),
     )  # fmt: skip
 
 
@@ -192,11 +198,15 @@ def weighted_difference(
     DataFrame
         Rows "mean of" each group and "difference" (group minus reference): quantity, n, estimate,
         std_error, statistic, df, p_value (of the difference only), conf_low, conf_high, note.
+        Limits of risks are on the logit scale, those of their difference on that of Fisher's z. A
+        group in which every outcome is the same has no standard error.
 
     Raises
     ------
     DataError
         If the outcome has another length than the table, or a group has none.
+    EstimationError
+        If there are no more patients than coefficients of the propensity score.
 
     References
     ----------
@@ -210,29 +220,38 @@ def weighted_difference(
     for label, mine in ((weights.group, weights.treated), (weights.reference, ~weights.treated)):
         if not (known & mine).any():
             raise DataError(f"no outcome is known in the group {label}")
+    n, p = weights.X.shape
+    if n <= p:
+        raise EstimationError(
+            f"{n} patients are too few for a propensity score of {p} coefficients: there is no "
+            "variance to estimate"
+        )
     means, cov = _sandwich(weights, y, known)
     contrasts = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, -1.0]])
     estimate = contrasts @ means
     error = np.sqrt(np.einsum("ij,jk,ik->i", contrasts, cov, contrasts))
-    n, p = weights.X.shape
-    df = float(n - p)
-    step = stats.t.ppf((1 + level) / 2, df) * error
-    low, high = estimate - step, estimate + step
-    kind = "sandwich"
+    df, kind = float(n - p), "sandwich"
     if bootstrap:
         drawn = _resample(weights, y, known, bootstrap, seed) @ contrasts.T
         tail = (1 - level) / 2
         low, high = np.nanquantile(drawn, [tail, 1 - tail], axis=0)
         error, df = np.nanstd(drawn, axis=0, ddof=1), np.inf
         kind = f"{bootstrap:,} bootstrap resamples"
+    else:
+        risks = bool(np.isin(y[known], (0, 1)).all())
+        low, high = _limits(estimate, error, float(stats.t.ppf((1 + level) / 2, df)), risks)
     missing = int((~known).sum())
     parts = [kind, weights.note, f"{_patients(missing)} without the outcome" if missing else ""]
+    sides = ((weights.group, weights.treated), (weights.reference, ~weights.treated))
+    same = np.array([np.ptp(y[known & mine]) == 0 for _, mine in sides])
     parts += [
-        f"every outcome in {label} is the same, so its variance is taken as 0"
-        for label, mine in ((weights.group, weights.treated), (weights.reference, ~weights.treated))
-        if np.ptp(y[known & mine]) == 0
+        f"every outcome in {label} is the same, so its variance is not known"
+        for (label, _), unvaried in zip(sides, same, strict=True)
+        if unvaried
     ]
     note = "; ".join(part for part in parts if part)
+    unknown = np.append(same, same.any())
+    error, low, high = (np.where(unknown, np.nan, values) for values in (error, low, high))
     statistic = np.full(3, np.nan)  # whether a mean is 0 is not a question
     statistic[2] = estimate[2] / error[2] if error[2] > 0 else np.nan
     return pd.DataFrame(
@@ -247,6 +266,20 @@ def weighted_difference(
             "note": note,
         }
     )  # fmt: skip
+
+
+def _limits(
+    estimate: np.ndarray, error: np.ndarray, quantile: float, risks: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Limits of the two means and their difference; those of risks stay where risks are."""
+    if not risks:
+        return estimate - quantile * error, estimate + quantile * error
+    made = [
+        limits(float(value), float(se), quantile)
+        for limits, value, se in zip((proportion, proportion, within), estimate, error, strict=True)
+    ]
+    low, high = np.array(made).T
+    return low, high
 
 
 def _patients(n: int) -> str:
@@ -270,8 +303,9 @@ def _sandwich(
     weights: OverlapWeights, y: np.ndarray, known: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weighted means and their covariance, from the equations of score and means together."""
-    X, z, e = weights.X, weights.treated.astype(float), weights.propensity.probability
-    n, p = X.shape
+    z, e = weights.treated.astype(float), weights.propensity.probability
+    n, p = weights.X.shape
+    X = np.linalg.qr(weights.centred)[0]  # of the score only its column space matters
     value = np.where(known, y, 0.0)
     one, zero = known * z * (1 - e), known * (1 - z) * e
     means = np.array([one @ value / one.sum(), zero @ value / zero.sum()])
@@ -295,7 +329,7 @@ def _resample(
     out = np.full((times, 2), np.nan)
     for k in range(times):
         rows = np.concatenate([rng.choice(side, len(side)) for side in sides])
-        X, treated = _full_rank(weights.X[rows]), weights.treated[rows]
+        X, treated = _full_rank(weights.centred[rows]), weights.treated[rows]
         e = fit_propensity(X, treated).probability
         for side, w in enumerate((treated * (1 - e), ~treated * e)):
             mine = w * known[rows]

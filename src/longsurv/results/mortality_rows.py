@@ -46,21 +46,24 @@ class Row(NamedTuple):
         numbers: dict[str, Any] = {name: float(found[name]) for name in names if name in found}
         return self._replace(note=note, **numbers)
 
+    def silent(self, why: str) -> Row:
+        """The row without numbers and with the reason."""
+        names = (*LIMITS, "p_value", "prob_benefit")
+        said = why if why.startswith(NO_ANSWER) else NO_ANSWER + why
+        return self._replace(note=said, **dict.fromkeys(names, math.nan))
+
     def checked(self) -> Row:
         """No infinite estimate, no ratio of 0 without limits, no empty row without a reason."""
         row, bare = self, math.isnan(self.conf_low) or math.isnan(self.conf_high)
         if math.isinf(row.estimate) or (row.quantity in RATIOS and row.estimate == 0 and bare):
             row = row._replace(estimate=math.nan)
         if bare and math.isnan(row.p_value):
-            row = row._replace(estimate=math.nan, prob_benefit=math.nan)
-            if row.note.startswith(NO_ANSWER):
-                return row
-            return row._replace(note=NO_ANSWER + (row.note or "not defined for these data"))
+            return row.silent(row.note or "not defined for these data")
         open_side = "upper" if math.isinf(row.conf_high) else "lower"
         if row.quantity in RATIOS and (row.conf_low == 0 or math.isinf(row.conf_high)):
             note = f"the data set no {open_side} limit"
             if row.conf_low == 0 and math.isinf(row.conf_high):
-                note, row = NO_ANSWER + "the data set no limits", row._replace(estimate=math.nan)
+                return row.silent(row.note or "the data set no limits")
             return row._replace(note=note)
         return row
 
@@ -105,6 +108,13 @@ class Question:
     def lost(self) -> int:
         """Patients censored before the horizon."""
         return int(((self.data["status"] == 0) & (self.data["exit"] < self.horizon)).sum())
+
+    @property
+    def late(self) -> str:
+        """Who entered late, whom a proportion counts as if seen from the first entry on."""
+        entry = self.data["entry"].to_numpy(dtype=float)
+        n, first = int((entry > entry.min()).sum()), float(entry.min())
+        return f"{n} entered after {first:g} and count as if from then on" if n else ""
 
     def hazards(self, more: str = "") -> str:
         """The comparison of hazards in words."""
@@ -165,7 +175,8 @@ def _weighted(ask: Question, adjust: str) -> list[Row]:
         weights = overlap_weights(ask.data, ask.treatment, adjust)
         found = weighted_difference(weights, died, level=ask.level).set_index("quantity")
         row = found.loc["difference"]
-        return [blank.filled(row.to_dict(), str(row["note"]))]
+        notes = [part for part in (str(row["note"]), ask.late) if part]
+        return [blank.filled(row.to_dict(), "; ".join(notes))]
 
     return attempt(made, blank)
 
@@ -185,7 +196,7 @@ def _two_by_two(ask: Question) -> list[Row]:
             quantity, f"2 x 2, {method}", "bayes" if bayes else "frequentist",
             f"equal risks by {ask.horizon:g}" if test else ask.risks(),
         )  # fmt: skip
-        notes = [part for part in (row["note"], taken) if part]
+        notes = [part for part in (row["note"], taken, ask.late) if part]
         rows.append(blank.filled(row, "; ".join(notes)))
     return rows
 
