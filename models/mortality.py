@@ -92,20 +92,21 @@ class Mortality:
             data = self.source
         two_groups(data, self._treatment)  # says what is wrong with them
         whole = follow_up(data)
-        late = whole.entry >= self._horizon
+        horizon = float(whole.on_clock(np.array(self._horizon)))
+        late = whole.entry >= horizon
         if late.any():
             rows = ", ".join(map(str, data.index[late][:5])) + (", ..." if late.sum() > 5 else "")
             raise DataError(
                 f"entry at or after the horizon ({self._horizon:g}) in {int(late.sum())} rows "
                 f"({rows}): these patients are never at risk before it; leave them out"
             )
-        status = np.where(whole.exit > self._horizon, 0, whole.status)
+        status = np.where(whole.exit > horizon, 0, whole.status)
         group = data[self._treatment]
         if isinstance(group.dtype, pd.CategoricalDtype):
             group = group.cat.remove_unused_categories()
         return data.assign(
             entry=whole.entry,
-            exit=np.minimum(whole.exit, self._horizon),
+            exit=np.where(whole.exit >= horizon, self._horizon, whole.exit),
             status=status,
             event=(status == 1).astype(np.int64),
             **{self._treatment: group},

@@ -183,7 +183,8 @@ def incidence_table(
             curve = cumulative_incidence(follow_up, cause)
             one = FollowUp(follow_up.entry, follow_up.exit, (follow_up.status == cause) * 1)
             naive = 1 - kaplan_meier(one).at(np.asarray(times, dtype=float))[0]
-            for t, km in zip(times, naive, strict=True):
+            clock = follow_up.on_clock(np.asarray(times, dtype=float))
+            for t, km in zip(map(float, clock), naive, strict=True):
                 estimate, error = curve.at(t)
                 low, high = curve.interval(t, level)
                 rows.append(
@@ -249,6 +250,7 @@ def incidence_difference(
         raise LongsurvError(f"interval is one of {', '.join(get_args(Interval))}, not {interval!r}")
     name, treated, reference_name, reference = two_groups(data, group)
     start = float(max(treated.entry.min(), reference.entry.min()))
+    asked, time = time, float(reference.on_clock(treated.on_clock(np.array(time))))
     if not start < time:
         raise LongsurvError(f"the horizon ({time:g}) must come after the first entry ({start:g})")
     later = f"counted from {start:g}, the first entry of the group that is observed last"
@@ -272,7 +274,7 @@ def incidence_difference(
     z = float(special.ndtri((1 + level) / 2))
     rows.append({"quantity": "risk difference", **_difference(rows[0], rows[1], interval, z)})
     rows.append({"quantity": "risk ratio", **_ratio(rows[0], rows[1], z)})
-    return pd.DataFrame(rows).assign(time=time)[
+    return pd.DataFrame(rows).assign(time=asked)[
         ["quantity", "time", "estimate", "std_error", "conf_low", "conf_high", "note"]
     ]
 

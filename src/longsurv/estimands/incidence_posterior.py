@@ -164,6 +164,7 @@ def incidence_posterior(
         raise LongsurvError(f"level must be between 0 and 1, not {level}")
     name, treated, reference_name, reference = two_groups(data, group)
     causes = tuple(sorted({cause, *treated.causes, *reference.causes}))
+    asked, time = time, float(reference.on_clock(treated.on_clock(np.array(time))))
     edges = _edges(treated, reference, time)
     rng = np.random.default_rng(seed)
     sides = []
@@ -190,7 +191,7 @@ def incidence_posterior(
     if len(causes) == 1:
         longer = a.restricted_mean() - b.restricted_mean()
         rows.append(_row("restricted mean difference", longer, level, float((longer > 0).mean())))
-    return pd.DataFrame(rows).assign(time=float(time), note=note)[
+    return pd.DataFrame(rows).assign(time=float(asked), note=note)[
         ["quantity", "time", "estimate", "std_error", "conf_low", "conf_high", "prob_benefit",
          "note"]
     ]  # fmt: skip

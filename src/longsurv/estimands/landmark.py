@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.errors import DataError, LongsurvError
+from longsurv.times import snapped
 
 if TYPE_CHECKING:
     from longsurv.cohort import Cohort
@@ -84,6 +85,9 @@ def landmark(
     if since is not None and since > day:
         raise LongsurvError(f"since ({since:g}) must not come after the landmark ({day:g})")
     people = cohort.survival_data()
+    if len(people):
+        known = people[["entry", "exit"]].to_numpy(dtype=float)
+        day = float(snapped(day, known, float(known[:, 0].min())))
     reasons = _reasons(people, day, ["censored", "event", *schema.competing])
     stay = reasons == ""
     if not stay.any():
@@ -134,8 +138,10 @@ def _last_values(cohort: Cohort, name: str, day: float, since: float | None) -> 
     """The last measurement of each patient by the day, indexed by patient."""
     schema = cohort.schema
     data = cohort.marker_data(name)
-    data = data[data[schema.time] <= day]
+    taken = data[schema.time].to_numpy(dtype=float)
+    day = float(snapped(day, taken))
+    data, taken = data[taken <= day], taken[taken <= day]
     if since is not None:
-        data = data[data[schema.time] >= since]
+        data = data[taken >= float(snapped(since, taken))]
     data = data.sort_values(schema.time, kind="stable")
     return data.drop_duplicates(schema.patient, keep="last").set_index(schema.patient)
