@@ -13,8 +13,8 @@ from longsurv.design.expression import Functions
 from longsurv.design.fixed import FixedDesign, fixed_design, independent_columns, response
 from longsurv.design.formula import Formula, parse, top_level_terms
 from longsurv.design.names import is_name, split, unquoted
-from longsurv.design.variables import numbers_of, present
 from longsurv.design.outcome import R_CODES, taken_for_r
+from longsurv.design.variables import numbers_of, present
 from longsurv.errors import DataError, FormulaError
 from longsurv.times import Clock, clock
 
