@@ -72,5 +72,5 @@ def test_a_flat_direction_among_others_is_not_seen_by_them():
     assert not flat.of(np.array([0, 1]))
     assert flat.mapped(np.eye(4)[:2] + 1e-9).determined.all()
     assert (
-        flat.mapped(np.array([[1.0, 0, 0, 0], [0, 0, 2.0, 1.0]])).determined.tolist() == [True] * 2
+        flat.mapped(np.array([[1.0, 0, 0, 0], [0, 0, 1.0, -2.0]])).determined.tolist() == [True] * 2
     )

@@ -50,3 +50,27 @@ def test_units_of_the_marker(k, baseline):
         one.variance_table()["std_error"],
         rtol=1e-5,
     )
+
+
+def test_words_of_small_and_large_units():
+    """Slopes a day, and a marker per microlitre, in a change that patients differ by."""
+    rows, patients = cohort()
+    days = rows.assign(t=365.25 * rows["t"], y=1e-3 * rows["y"])
+    fit = joint(days, patients.assign(stop=365.25 * patients["stop"]), link=value() + slope()).fit()
+    told, before = fit.association(), plain("weibull").association()
+    assert told["change"].tolist()[0] == "0.001 more of the current value"
+    assert told["change"].tolist()[2].endswith("e-06 more of the current slope per unit of t")
+    per_sd = told["change"].str.startswith("one SD")
+    columns = ["hazard_ratio", "conf_low", "conf_high"]
+    np.testing.assert_allclose(told.loc[per_sd, columns], before.loc[per_sd, columns], rtol=1e-5)
+    assert not told["words"].str.contains(r"by 0\.00|inf\b").any()
+
+
+def test_an_interaction_is_a_ratio_of_hazard_ratios():
+    rows, patients = cohort()
+    found = joint(rows, patients, link=value(by="treated")).fit().association()
+    own, ratio = found.iloc[0], found.iloc[-1]
+    assert "multiplies the hazard by" in own["words"]
+    assert ratio["term"] == "assoc.value:treated"
+    assert "ratio of hazard ratios" in ratio["change"]
+    assert ratio["words"].endswith("for treated: a ratio of hazard ratios.")

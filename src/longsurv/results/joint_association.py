@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,20 +14,39 @@ from longsurv.design.joint import JointDesign
 
 DOUBLING = {"log": np.log(2.0), "log2": 1.0, "log10": np.log10(2.0)}
 OfTerm = Callable[[str, float], float]
+SMALL, LARGE = 0.1, 10.0
+"""SDs of a link between which one unit of it is a change that patients differ by."""
+LEAST, MOST = 1e-3, 1e3
+"""Hazard ratios beyond these are told as such."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """A change of a link in which an association is told."""
+    """A change of a link in which an association is told.
+
+    Attributes
+    ----------
+    term : str
+    words : str
+        What changes, and by how much.
+    hazard : str
+    size : float
+    column : str or None
+        Of an interaction: what the ratio of hazard ratios is of.
+    """
 
     term: str
     words: str
     hazard: str
     size: float
+    column: str | None = None
 
 
 def changes(design: JointDesign, link_sd: dict[str, float]) -> list[Change]:
-    """All of them: per unit, per SD and, for a logged marker, per doubling."""
+    """All of them: per unit, per SD and, for a logged marker, per doubling.
+
+    The unit is the power of ten nearest to the SD where one is far from it.
+    """
     out = []
     for cause in design.causes:
         hazard = f"the hazard of {cause.name}" if cause.suffix else "the hazard"
@@ -38,15 +58,19 @@ def changes(design: JointDesign, link_sd: dict[str, float]) -> list[Change]:
                 "slope": f"current slope{of} per unit of {design.time}",
                 "area": f"area under the curve{of}",
             }[one.kind]
-            out.append(Change(one.term, f"one unit more of the {what}", hazard, 1.0))
+            sd = link_sd[one.term.removesuffix(f":{one.column}") if one.column else one.term]
+            unit = 1.0 if SMALL <= sd <= LARGE else 10.0 ** round(math.log10(sd))
+            head = "one unit" if unit == 1.0 else f"{unit:g}"
+            told = [(f"{head} more of the {what}", unit)]
             if one.column is None:
-                sd = link_sd[one.term]
-                words = f"one SD ({sd:.3g}) more of the {what}"
-                out.append(Change(one.term, words, hazard, sd))
+                told.append((f"one SD ({sd:.3g}) more of the {what}", sd))
             logarithm = logarithm_of(marker.design.formula.response)
             if logarithm is not None and one.kind == "value":
-                words = f"a doubling of {logarithm[1]}"
-                out.append(Change(one.term, words, hazard, DOUBLING[logarithm[0]]))
+                told.append((f"a doubling of {logarithm[1]}", DOUBLING[logarithm[0]]))
+            for words, size in told:
+                if one.column is not None:
+                    words = f"{words} (ratio of hazard ratios, {one.column})"
+                out.append(Change(one.term, words, hazard, float(size), one.column))
     return out
 
 
@@ -54,11 +78,30 @@ def association_table(told: list[Change], low: OfTerm, mid: OfTerm, high: OfTerm
     """Hazard ratios in words, from functions of (term, size) for their logs and limits."""
     records = []
     for one in told:
-        ratios = [float(np.exp(f(one.term, one.size))) for f in (mid, low, high)]
-        sentence = (
-            f"{one.words[0].upper()}{one.words[1:]} multiplies {one.hazard} by {ratios[0]:.2f} "
-            f"({ratios[1]:.2f} to {ratios[2]:.2f})."
-        )
-        records.append((one.term, one.words, *ratios, sentence))
+        with np.errstate(over="ignore"):
+            ratios = [float(np.exp(f(one.term, one.size))) for f in (mid, low, high)]
+        records.append((one.term, one.words, *ratios, _sentence(one, ratios)))
     columns = ["term", "change", "hazard_ratio", "conf_low", "conf_high", "words"]
     return pd.DataFrame(records, columns=columns)
+
+
+def _sentence(one: Change, ratios: list[float]) -> str:
+    if math.isnan(ratios[0]):
+        return f"The data do not determine what {one.words} does to {one.hazard}."
+    text = f"{_ratio(ratios[0])} ({_ratio(ratios[1])} to {_ratio(ratios[2])})"
+    if one.column is None:
+        return f"{one.words[0].upper()}{one.words[1:]} multiplies {one.hazard} by {text}."
+    change = one.words.split(" (ratio of hazard ratios")[0]
+    return (
+        f"The factor by which {change} multiplies {one.hazard} is itself multiplied by {text} for "
+        f"{one.column}: a ratio of hazard ratios."
+    )
+
+
+def _ratio(value: float) -> str:
+    """A hazard ratio with two decimals, or as many digits as a small one needs."""
+    if math.isnan(value):
+        return "unknown"
+    if value < LEAST or value > MOST:
+        return f"less than {LEAST:g}" if value < LEAST else f"more than {MOST:,.0f}"
+    return f"{value:.2f}" if value >= SMALL else f"{value:.2g}"
