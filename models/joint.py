@@ -30,12 +30,13 @@ from longsurv import priors as pr
 from longsurv.design.joint import JointDesign
 from longsurv.design.links import Link, Links, Wanted, area, links_of, slope, value
 from longsurv.errors import EstimationError, LongsurvError
-from longsurv.inference import Affine, Optimum, added, sample_posterior
+from longsurv.inference import Affine, added, sample_posterior
 from longsurv.inference.density import LogDensity
 from longsurv.likelihood import joint
 from longsurv.models.cox import CoxPH
 from longsurv.models.glmm import GLMM
 from longsurv.models.hazard import Hazard
+from longsurv.models.joint_climb import climb, maximum
 from longsurv.models.joint_parts import (
     build_arrays,
     build_design,
@@ -45,7 +46,7 @@ from longsurv.models.joint_parts import (
 )
 from longsurv.models.joint_priors import JointPriors, joint_priors
 from longsurv.models.joint_smoothing import Smoothing
-from longsurv.models.joint_start import climb, coordinates, link_sd, markers_alone, start
+from longsurv.models.joint_start import coordinates, link_sd, markers_alone, start
 from longsurv.models.joint_twin import twin
 from longsurv.models.lmm import LMM
 from longsurv.results.assemble_joint import joint_estimate, joint_posterior
@@ -171,19 +172,16 @@ class JointModel:
         """The log-likelihood, fastest close to theta."""
         return partial(joint.loglik, self.statistics, near=joint.modes(self.statistics, theta))
 
-    def _climb(self, prior: LogDensity | None = None) -> Optimum:
-        """The maximum of the likelihood, or of the posterior under a prior."""
-        first = start(self.alone, self.design, self.statistics)
-        density = self._near(first)
-        whole = added(density, prior) if prior else density
-        optimum = climb(whole, first, self.design.theta_names, self.coordinates)
-        if not np.isfinite(optimum.value):
-            raise EstimationError(f"{self.formula!r} cannot be estimated: {optimum.status}")
-        return optimum
+    @cached_property
+    def start(self) -> np.ndarray:
+        """Parameter vector of the markers alone and a second stage."""
+        return start(self.alone, self.design, self.statistics)
 
     def fit(self) -> JointEstimate:
         """Maximise the likelihood; standard errors are those of the observed information."""
-        return joint_estimate(self, self.statistics, self._climb())
+        arrays = (self.design, self.statistics, self.coordinates)
+        optimum = maximum(self._near(self.start), self.start, *arrays)
+        return joint_estimate(self, self.statistics, optimum)
 
     def prior_stack(
         self, given: Mapping[str, pr.Prior] | None, eta: float, smoothing: Smoothing | None
@@ -221,7 +219,8 @@ class JointModel:
             Of a spline's second differences.
         """
         stack = self.prior_stack(priors, eta, smoothing)
-        top = self._climb(stack.value_and_gradient).x
+        density = added(self._near(self.start), stack.value_and_gradient)
+        top = climb(density, self.start, self.design.theta_names, self.coordinates).x
         mode, drawn = sample_posterior(
             added(self._near(top), stack.value_and_gradient),
             top,

@@ -1,4 +1,4 @@
-"""Where the climb of a joint model starts, and how it goes.
+"""Where the climb of a joint model starts.
 
 The markers start from their mixed models alone, the hazards from a second stage in which the
 predicted curves of these stand for the true ones.
@@ -6,16 +6,13 @@ predicted curves of these stand for the true ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from scipy.linalg import block_diag
-from scipy.optimize import minimize
 
 from longsurv.design.joint import JointCause, JointDesign
-from longsurv.inference import Affine, Optimum, hessian, maximise, whiten
-from longsurv.inference.density import LogDensity, guarded
-from longsurv.inference.maximise import SecondOrder
+from longsurv.inference import Affine, maximise
 from longsurv.likelihood.covariance import covariance, partial_correlations
 from longsurv.likelihood.joint import JointData
 from longsurv.likelihood.joint_coordinates import blocks
@@ -118,31 +115,3 @@ def _second_stage(cause: JointCause, links: list[np.ndarray]) -> np.ndarray:
         return second_order(x)[:2]
 
     return maximise(density, first, second_order=second_order).x
-
-
-def climb(
-    of_theta: LogDensity, theta: np.ndarray, names: Sequence[str], coordinates: Affine
-) -> Optimum:
-    """Quasi-Newton in coordinates whitened by the curvature at the start, then Newton steps."""
-    density, theta = coordinates.density(of_theta), coordinates.inward(theta)
-    safe = guarded(density)
-    if np.isfinite(safe(theta)[0]):
-        at = whiten(theta, hessian(safe, theta))
-
-        def negative(z: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = safe(at.centre + at.factor @ z)
-            return (-value, -at.factor.T @ gradient) if np.isfinite(value) else (1e300, 0.0 * z)
-
-        options = {"maxiter": 200, "ftol": 1e-15, "gtol": 1e-6}
-        found = minimize(negative, 0.0 * theta, jac=True, method="L-BFGS-B", options=options)
-        theta = at.centre + at.factor @ found.x
-    found = maximise(density, theta, names, second_order=_with_hessian(safe))
-    return coordinates.optimum(found)
-
-
-def _with_hessian(density: LogDensity) -> SecondOrder:
-    def second_order(x: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        value, gradient = density(x)
-        return value, gradient, hessian(density, x)
-
-    return second_order

@@ -37,13 +37,17 @@ def separation(data: HazardData) -> Floats | None:
     ndarray, shape (p,), or None
         Largest absolute value 1.
     """
-    p = data.n_columns
+    return recession(data.stretches.X, data.events.X)
+
+
+def recession(X: np.ndarray, at_event: np.ndarray) -> Floats | None:
+    """The same from the covariates of all that is at risk (r, p) and of the events (e, p)."""
+    p = X.shape[1]
     if p == 0:
         return None
-    X = data.stretches.X
     scale = np.abs(X).max(axis=0)
     scale[scale == 0] = 1.0
-    at_events = np.column_stack([data.events.X / scale, np.ones(len(data.events.X))])
+    at_events = np.column_stack([at_event / scale, np.ones(len(at_event))])
     sizes, vectors = np.linalg.eigh(at_events.T @ at_events)
     free = vectors[:, sizes < TOLERANCE**1.5 * len(at_events)]
     if free.shape[1] == 0:

@@ -14,6 +14,8 @@ from longsurv.likelihood.joint_data import MarkerData
 Block = tuple[np.ndarray, np.ndarray]
 """Centre (k,) and factor (k, k) of some parameters: centre + factor @ u."""
 
+ENDLESS = 25.0
+"""A coefficient of the hazard as large in these coordinates, per SD, has no maximum."""
 RANK = 1e-9
 """Share of a column left beside the others, from which on it counts as one of its own."""
 

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from longsurv.design.joint import JointDesign
-from longsurv.inference import Draws, Optimum
+from longsurv.inference import Draws, Identified, Optimum
 from longsurv.likelihood import joint
 from longsurv.likelihood.covariance import covariance
+from longsurv.likelihood.hazard_separation import recession
+from longsurv.likelihood.joint_coordinates import ENDLESS
 from longsurv.results.assemble import design_flags, sampling_flags, undetermined_flag
 from longsurv.results.idata import to_datatree
 from longsurv.results.joint import JointEstimate, JointPosterior, component_terms, with_nodes
@@ -83,15 +85,15 @@ def joint_estimate(spec: Any, data: joint.JointData, optimum: Optimum) -> JointE
     found = spec.coordinates.identify(optimum.hessian)
     cov, flat = found.cov, found.flat
     phi = slice(data.p, data.n_marker)
-    jacobian = _jacobian(theta[phi], data)
-    se = np.sqrt(np.maximum(np.diag(jacobian @ cov[phi, phi] @ jacobian.T), 0.0))
-    whole = np.zeros((len(jacobian), len(theta)))
-    whole[:, phi] = jacobian
-    sds = flat.mapped(whole).determined
-    lost = [n for n, known in zip(design.theta_names, flat.determined, strict=True) if not known]
-    if lost and optimum.converged:
-        status = f"the data do not determine {', '.join(lost)}"
+    values, known, se = _variances(theta[phi], data, found, _on_boundary(optimum, design))
+    lost = _lost(optimum, design, flat.determined)
+    endless = _endless(spec, theta, lost)
+    flat_ones = [name for name in lost if name not in endless]
+    if endless:
+        status = f"there is no maximum: {', '.join(endless)} can grow without end"
         optimum = replace(optimum, status=status)
+    elif flat_ones:
+        optimum = replace(optimum, status=f"the data do not determine {', '.join(flat_ones)}")
     return JointEstimate(
         spec=spec,
         design=design,
@@ -106,19 +108,91 @@ def joint_estimate(spec: Any, data: joint.JointData, optimum: Optimum) -> JointE
         flags=(
             *_flags(design),
             *_laplace(data, theta),
-            *undetermined_flag(lost, _reasons(design)),
+            *undetermined_flag(flat_ones, _reasons(design)),
+            *endless.values(),
+            *_boundary_flag(optimum),
             *(() if optimum.converged or lost else (f"Not a maximum: {optimum.status}.",)),
         ),
         variance=VarianceEstimate(
             design.variance_names,
-            np.where(sds, _natural(theta[phi], data), np.nan),
-            np.where(sds, se, np.nan),
+            np.where(known, values, np.nan),
+            np.where(known & (se > 0.0), se, np.nan),
         ),
         theta=theta,
         cov_theta=cov,
         data=data,
         link_sd=spec.link_sd,
     )
+
+
+def _on_boundary(optimum: Optimum, design: JointDesign) -> np.ndarray:
+    """Which of the variance parameters sit on their boundary, shape of `variance_names`."""
+    return np.array([name in optimum.at_boundary for name in design.variance_names])
+
+
+def _lost(optimum: Optimum, design: JointDesign, determined: np.ndarray) -> list[str]:
+    """Parameters the data do not determine, without what only a boundary leaves so."""
+    on_boundary = set(optimum.at_boundary)
+    if any(name.startswith("sd(") for name in on_boundary):
+        on_boundary |= {name for name in design.variance_names if name.startswith("cor(")}
+    named = zip(design.theta_names, determined, strict=True)
+    return [name for name, known in named if not known and name not in on_boundary]
+
+
+def _endless(spec: Any, theta: np.ndarray, lost: list[str]) -> dict[str, str]:
+    """Of coefficients of the hazard without a maximum, what can be said of them, by name."""
+    u = dict(zip(spec.design.theta_names, spec.coordinates.inward(theta), strict=True))
+    for cause in spec.design.causes if lost else ():
+        away = recession(cause.covariates, cause.covariates[cause.status == 1])
+        if away is not None:  # the level of average covariates goes with them
+            u |= dict(zip(cause.covariate_names, np.sign(away) * ENDLESS, strict=True))
+            u |= {n: ENDLESS * np.sign(u[n]) for n in cause.baseline_names if n in lost}
+    out = {}
+    for name in lost:
+        if abs(u[name]) > ENDLESS - 1.0:
+            way = "larger" if u[name] > 0.0 else "smaller"
+            out[name] = (
+                f"The likelihood rises without end as {name} gets {way} (as where a group or a "
+                "stretch of time has no events): there is no estimate of it, only that direction. "
+                "The other estimates are those at that end."
+            )
+    return out
+
+
+def _boundary_flag(optimum: Optimum) -> tuple[str, ...]:
+    if not optimum.at_boundary:
+        return ()
+    listed = ", ".join(optimum.at_boundary)
+    return (
+        f"On the boundary: {listed}. A standard deviation there is 0, a correlation -1 or 1; it "
+        "has no standard error, and those of the others take it as given.",
+    )
+
+
+def _variances(
+    phi: np.ndarray, data: joint.JointData, found: Identified, on_boundary: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Natural variance parameters, which of them are known, and standard errors.
+
+    Those on the boundary are exactly there, and the correlations of what is 0 are not known.
+    """
+    at = slice(data.p, data.n_marker)
+    jacobian, values = _jacobian(phi, data), _natural(phi, data)
+    whole = np.zeros((len(values), len(found.cov)))
+    whole[:, at] = jacobian
+    known = found.flat.mapped(whole).determined | on_boundary
+    se = np.sqrt(np.maximum(np.diag(jacobian @ found.cov[at, at] @ jacobian.T), 0.0))
+    n, q = len(data.markers), data.q
+    zero = np.zeros(q, dtype=bool)
+    zero[:] = on_boundary[n : n + q]
+    values[: n + q][on_boundary[: n + q]] = 0.0
+    i, j = np.tril_indices(q, -1)
+    near = np.abs(values[n + q :]) > 1.0 - 1e-6
+    values[n + q :][near] = np.sign(values[n + q :][near])
+    known[n + q :] = (known[n + q :] | near) & ~(zero[i] | zero[j])
+    se[on_boundary] = np.nan
+    se[n + q :][near] = np.nan
+    return values, known, se
 
 
 def _reasons(design: JointDesign) -> str:
