@@ -31,8 +31,9 @@ def both(spec, **options):
     return table.set_index("term")
 
 
-def test_with_many_events_they_agree(cohort):
-    found = both(joint(*cohort))
+def test_with_many_events_they_agree():
+    """With 150 patients the skewness of sd(t|id) moves its mean by 0.26 standard errors."""
+    found = both(joint(*simulated(np.random.default_rng(3), 400)))
     assert {"assoc.value", "event.treated", "cor(Intercept,t|id)", "sigma"} <= set(found.index)
     assert (found["shift"].abs() < 0.3).all() and found["width_ratio"].between(0.8, 1.25).all()
     assert (found["verdict"] == "agree").all()
