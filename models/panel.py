@@ -18,7 +18,7 @@ Efron & Morris (1975), J Am Stat Assoc 70:311-319; Gelman, Hill & Yajima (2012),
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -80,10 +80,13 @@ class Panel:
         By marker. `Panel.from_cohort` makes them from a cohort.
     change : Change
         The difference in change that is estimated for each.
+    left_out : mapping of str to str
+        Markers that have no such difference, and why; every table has a row for them.
     """
 
     members: Mapping[str, PanelMarker]
     change: Change
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_cohort(
@@ -104,27 +107,37 @@ class Panel:
         ------
         LongsurvError
             For a marker the cohort does not have.
+        EstimationError
+            If no marker was measured where the change is.
         """
         chosen = list(markers) if markers is not None else cohort.endpoints
         unknown = [name for name in chosen if name not in cohort.markers]
         if unknown:
             known = list(cohort.markers)
             raise LongsurvError(f"the cohort has no markers {unknown}; it has {known}")
-        members = {}
+        members: dict[str, PanelMarker] = {}
+        left_out: dict[str, str] = {}
         for name in chosen:
             marker, data = cohort.markers[name], cohort.marker_data(name)
             if change.variable == "phase":
                 data = data[data["phase"].notna()].reset_index(drop=True)
             spec = LMM(f"y ~ {trajectory}", data)
+            try:
+                weights = contrast_weights(spec.design.fixed, change, data)
+            except EstimationError as error:
+                left_out[name] = str(error)
+                continue
             members[name] = PanelMarker(
                 spec=spec,
-                weights=contrast_weights(spec.design.fixed, change, data),
+                weights=weights,
                 spread=baseline_sd(data, cohort.schema.patient, cohort.schema.time),
                 direction={"lower": -1.0, "higher": 1.0}.get(marker.direction or "", 0.0),
                 family=marker.family,
                 ratio=marker.transform == "log",
             )
-        return cls(members, change)
+        if not members:
+            raise EstimationError("; ".join(f"{name}: {why}" for name, why in left_out.items()))
+        return cls(members, change, left_out)
 
     def fit(self) -> PanelEstimate:
         """Every marker by REML, with Holm's and Benjamini and Hochberg's corrections."""

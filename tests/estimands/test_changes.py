@@ -119,3 +119,51 @@ def test_corrections_by_hand() -> None:
     assert holm == pytest.approx([0.03, 0.06, np.nan, 0.06], nan_ok=True)
     assert fdr == pytest.approx([0.03, 0.04, np.nan, 0.04], nan_ok=True)
     assert np.isnan(adjusted_p_values([np.nan], "holm")).all()
+
+
+@pytest.mark.parametrize(
+    ("right", "make"),
+    [
+        ("C(day) * arm", lambda d: d),
+        ("day * arm", lambda d: pd.Categorical(d)),
+        ("day * arm", lambda d: pd.Categorical(d, [1, 4, 5, 7, 9])),
+        ("C(day) * arm", lambda d: d.astype(object).map(str)),
+    ],
+)
+def test_a_day_that_was_never_measured_has_no_answer(right, make) -> None:
+    rng = np.random.default_rng(2)
+    data = pd.DataFrame(
+        [(k, day, "ab"[k % 2]) for k in range(16) for day in (1, 4, 7)],
+        columns=["id", "day", "arm"],
+    )
+    data["y"] = rng.normal(10, 1, len(data)) - (data["day"] > 1) * (data["arm"] == "b")
+    data["day"] = make(data["day"])
+    fit = LMM(f"y ~ {right} + (1 | id)", data).fit()
+    kind = type(data["day"].iloc[0])
+
+    def change(end):
+        return Change("day", kind(1), kind(end), "arm", "b", "a")
+
+    means = data.groupby(["arm", "day"], observed=True)["y"].mean().unstack()
+    fall = means[kind(4)] - means[kind(1)]
+    row = difference_in_change(fit, change(4), data).iloc[0]
+    assert row["estimate"] == pytest.approx(fall["b"] - fall["a"], abs=1e-6)
+    for end in (5, 9):
+        with pytest.raises(EstimationError, match="there is no measurement at day"):
+            difference_in_change(fit, change(end), data)
+    with pytest.raises(EstimationError, match="no measurement with arm 'c'"):
+        contrast_weights(fit.design.fixed, Change("day", kind(1), kind(4), "arm", "c", "a"), data)
+
+
+def test_along_a_number_the_model_answers_between_the_measurements_only(pairs) -> None:
+    data = pairs.assign(day=np.where(pairs["phase"] == "before", 0.1 * 3, 7.0))
+    fit = LMM("y ~ day * arm + (1 | id)", data).fit()
+
+    def weights(start, end):
+        change = Change("day", start, end, "arm", "active", "control")
+        return contrast_weights(fit.design.fixed, change, data)
+
+    assert weights(0.3, 4.0)["day:arm[T.active]"] == pytest.approx(3.7)
+    for start, end in ((0.0, 7.0), (0.3, 7.5)):
+        with pytest.raises(EstimationError, match=r"they were made from 0.3 to 7"):
+            weights(start, end)

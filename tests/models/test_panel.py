@@ -248,3 +248,24 @@ def test_without_a_family_the_shrunken_columns_are_empty(cohort: ls.Cohort) -> N
     assert results.shrunken is None
     assert results.tidy()["estimate_shrunken"].isna().all()
     assert np.isnan(results.to_xarray().sel(engine="shrunken")).all()
+
+
+def test_a_marker_never_measured_at_the_end_has_a_row_with_the_reason(cohort: ls.Cohort) -> None:
+    measurements = cohort.measurements
+    late = (measurements["marker"] == "pct") & (measurements["phase"] == "after")
+    schema = cohort.schema
+    left = measurements[~late].drop(columns=["phase"])
+    again = ls.Cohort(
+        cohort.patients, left[[schema.patient, schema.time, "marker", "value"]], schema,
+        cohort.markers,
+    )  # fmt: skip
+    panel = Panel.from_cohort(again, TRAJECTORY, CHANGE, ["wbc", "crp", "pct"])
+    assert list(panel.members) == ["wbc", "crp"]
+    table = panel.fit().tidy().set_index("marker")
+    assert "no measurement at phase 'after'" in table.loc["pct", "note"]
+    assert table.loc["pct", ["estimate", "std_error", "p_value", "std_estimate"]].isna().all()
+    both = Panel.from_cohort(cohort, TRAJECTORY, CHANGE, ["wbc", "crp"]).fit().tidy()
+    expected = both.set_index("marker")["p_holm"]
+    assert table["p_holm"].dropna().tolist() == pytest.approx(expected.tolist())
+    with pytest.raises(ls.EstimationError, match="pct: there is no measurement at phase"):
+        Panel.from_cohort(again, TRAJECTORY, CHANGE, ["pct"])

@@ -20,7 +20,8 @@ import pandas as pd
 
 from longsurv.design import FixedDesign
 from longsurv.design.fixed import rebuilt
-from longsurv.errors import EstimationError
+from longsurv.errors import EstimationError, FormulaError
+from longsurv.times import snapped
 
 
 class Fitted(Protocol):
@@ -89,7 +90,7 @@ def contrast_weights(design: FixedDesign, change: Change, data: pd.DataFrame) ->
     Raises
     ------
     EstimationError
-        If the contrast cannot be estimated from this design.
+        If the contrast cannot be estimated from this design, or nothing was measured at an end.
     """
     corners = _rows(
         data,
@@ -99,7 +100,14 @@ def contrast_weights(design: FixedDesign, change: Change, data: pd.DataFrame) ->
             for at in (change.end, change.start)
         ],
     )
-    matrix = rebuilt(design.recipe, corners, "the phases and groups compared")
+    _check_measured(change, data)
+    try:
+        matrix = rebuilt(design.recipe, corners, "the phases and groups compared")
+    except FormulaError as error:
+        unseen = _unseen(change, data)  # of a factor of numbers
+        if not unseen:
+            raise
+        raise EstimationError(f"there is no measurement at {unseen}") from error
     signs = np.array([1.0, -1.0, -1.0, 1.0])
     weights = dict(zip(map(str, matrix.columns), signs @ matrix.to_numpy(dtype=float), strict=True))
     weights = {name: float(w) for name, w in weights.items() if abs(w) > 1e-12}
@@ -117,6 +125,46 @@ def contrast_weights(design: FixedDesign, change: Change, data: pd.DataFrame) ->
             f" {change.treatment}'"
         )
     return weights
+
+
+def _check_measured(change: Change, data: pd.DataFrame) -> None:
+    """Refuse groups, phases and days of which there is no measurement.
+
+    Along a number the mean between two measured times is the model's to give, but not beyond the
+    first and the last of them.
+    """
+    absent = [name for name in (change.variable, change.treatment) if name not in data]
+    if absent:
+        raise EstimationError(f"the data have no column {', '.join(map(repr, absent))}")
+    measured = data[data["y"].notna()] if "y" in data else data
+    for level in (change.level, change.reference):
+        if not (measured[change.treatment] == level).any():
+            raise EstimationError(f"there is no measurement with {change.treatment} {level!r}")
+    times = measured[change.variable].dropna()
+    if not pd.api.types.is_numeric_dtype(times) or pd.api.types.is_bool_dtype(times):
+        unseen = _unseen(change, measured)
+        if unseen:
+            raise EstimationError(f"there is no measurement at {unseen}")
+        return
+    first, last = (float(t) for t in (times.min(), times.max()))
+    for at in (change.start, change.end):
+        if not isinstance(at, (int, float, np.number)):
+            raise EstimationError(f"{change.variable!r} holds numbers, and {at!r} is none")
+        if not first <= float(snapped(at, times)) <= last:
+            raise EstimationError(
+                f"there is no measurement at {change.variable} {at:g}: they were made from "
+                f"{first:g} to {last:g}, and the model cannot be relied on beyond"
+            )
+
+
+def _unseen(change: Change, data: pd.DataFrame) -> str:
+    """Which of the two ends were never measured, in words; "" if both were."""
+    there = data[change.variable]
+    ends = [at for at in (change.start, change.end) if not (there == at).any()]
+    if not ends:
+        return ""
+    known = ", ".join(map(str, sorted(there.dropna().unique(), key=str)[:10]))
+    return f"{change.variable} {' and '.join(map(repr, ends))} (there is: {known})"
 
 
 def mean_curves(

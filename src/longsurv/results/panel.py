@@ -41,7 +41,8 @@ class PanelEstimate:
         -------
         DataFrame
             marker, family, then the grammar of `Estimate.tidy` on the response's scale, the same in
-            baseline SDs towards benefit (std_estimate, std_low, std_high), p_holm and p_fdr.
+            baseline SDs towards benefit (std_estimate, std_low, std_high), note (why a marker has
+            no answer), p_holm and p_fdr.
         """
         check_level(level)
         table = _rows(self.panel, self.fits, level)
@@ -171,7 +172,8 @@ class PanelResults:
             marker, family, better ("lower", "higher" or ""), ratio; estimate, conf_low and
             conf_high with the endings _ml (REML), _bayes and _shrunken, those of the last missing
             outside the families; p_value, p_holm, p_fdr of REML; prob_benefit_bayes and
-            prob_benefit_shrunken, missing where no direction is better.
+            prob_benefit_shrunken, missing where no direction is better; note (why a marker has no
+            answer).
         """
         if scale not in ("response", "standard"):
             raise LongsurvError(f"scale is 'response' or 'standard', not {scale!r}")
@@ -202,7 +204,7 @@ class PanelResults:
         if self.shrunken is not None:
             shrunken = self.shrunken.tidy(level).set_index("marker")["prob_positive"]
             table["prob_benefit_shrunken"] = shrunken.reindex(table.index)
-        return table.reset_index()
+        return _with_left_out(table.reset_index().assign(note=""), self.estimate.panel)
 
     def to_xarray(self, level: float = 0.95) -> Any:
         """The effects in baseline SDs towards benefit, as an array with names.
@@ -245,7 +247,7 @@ class PanelResults:
         """Estimates and intervals in baseline SDs, by engine, with a row a marker."""
         markers = list(self.estimate.panel.members)
         effects = {
-            engine: table.set_index("marker")[list(STANDARD)].rename(columns=STANDARD)
+            engine: table.set_index("marker").loc[markers, list(STANDARD)].rename(columns=STANDARD)
             for engine, table in (
                 ("ml", self.estimate.tidy(level)),
                 ("bayes", self.posterior.tidy(level)),
@@ -272,6 +274,16 @@ def _rows(panel: Any, results: Mapping[str, Any], level: float) -> pd.DataFrame:
                 std_estimate=standard["estimate"],
                 std_low=np.minimum(low, high),
                 std_high=np.maximum(low, high),
+                note="",
             )
         )
-    return pd.concat(parts, ignore_index=True)
+    return _with_left_out(pd.concat(parts, ignore_index=True), panel)
+
+
+def _with_left_out(table: pd.DataFrame, panel: Any) -> pd.DataFrame:
+    """The table with a row, without numbers, for each marker that has no answer."""
+    if not panel.left_out:
+        return table
+    rows = pd.DataFrame({"marker": list(panel.left_out), "note": list(panel.left_out.values())})
+    rows = rows.reindex(columns=table.columns).astype(table.dtypes.to_dict())
+    return pd.concat([table, rows], ignore_index=True)
