@@ -34,6 +34,7 @@ from longsurv.errors import EstimationError
 from longsurv.inference import maximise, sample_posterior
 from longsurv.likelihood import glmm
 from longsurv.likelihood import glmm_start as start
+from longsurv.likelihood.glmm_existence import exhausted
 from longsurv.models.glmm_priors import (
     RandomColumns,
     default_priors,
@@ -155,6 +156,11 @@ class GLMM:
         optimum = maximise(climb.log_likelihood, climb.begin, parameters, climb.lower)
         if not np.isfinite(optimum.value):
             raise EstimationError(f"{self.formula!r} cannot be fitted: {optimum.status}")
+        if exhausted(data, optimum.x):
+            raise EstimationError(
+                f"{self.formula!r} cannot be fitted: the random effects reproduce every "
+                "measurement, leaving no residual variance"
+            )
         nodes = self.quadrature_nodes
         return generalised_estimate(self, data, optimum, climb.coordinates, nodes)
 

@@ -142,13 +142,13 @@ def _ordered(column: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
                 f'data["{column.name}"].cat.as_ordered() or numbers'
             )
         categories, codes = column.cat.categories, column.cat.codes.to_numpy()
-    elif isinstance(found := variable(column.to_frame(name), name), np.ndarray):
-        codes, categories = pd.factorize(found, sort=True)
-    else:
+    elif column.dropna().map(lambda value: isinstance(value, str)).any():
         raise DataError(
             f"an ordinal response is a number or an ordered categorical; {column.name!r} holds "
             "text in no stated order"
         )
+    else:
+        codes, categories = pd.factorize(variable(column.to_frame(name), name), sort=True)
     coded = np.where(codes < 0, np.nan, codes.astype(float))
     return coded, tuple(f"{c:g}" if isinstance(c, float) else str(c) for c in categories)
 

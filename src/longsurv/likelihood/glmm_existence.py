@@ -26,6 +26,8 @@ MOVES = 1e-5
 """A number that is left of terms this much larger is rounding."""
 UNSEEN = 1e-12
 """The same of eigenvalues of sums of squares of products of two columns."""
+LEAST_RESIDUAL = -14.0
+"""Log of a residual spread, in units of that about the fixed effects, that is none at all."""
 MOST_VISITS = 60
 """Of one patient whose pairs are looked at."""
 
@@ -96,10 +98,10 @@ def separation(data: GLMMData, coordinates: Coordinates) -> np.ndarray | None:
     found = _recession(rising @ free)
     if found is None:
         return None
-    return _rounded(_to_coefficients(data, coordinates), free @ found)
+    return _rounded(to_coefficients(data, coordinates), free @ found)
 
 
-def _to_coefficients(data: GLMMData, coordinates: Coordinates) -> np.ndarray:
+def to_coefficients(data: GLMMData, coordinates: Coordinates) -> np.ndarray:
     """Directions of (beta, cuts) from those in the columns of the climb."""
     p, cuts = data.p, max(data.levels - 1, 0)
     back = np.eye(p + cuts)
@@ -132,8 +134,14 @@ def _null(A: np.ndarray) -> np.ndarray:
 
 def _rounded(back: np.ndarray, direction: np.ndarray) -> np.ndarray:
     """back @ direction, exactly zero where it is what rounding leaves of larger terms."""
+    direction = np.where(np.abs(direction) > 1e-7 * np.abs(direction).max(), direction, 0.0)
     value, size = back @ direction, np.abs(back) @ np.abs(direction)
     return np.where(np.abs(value) > MOVES * size, value, 0.0)
+
+
+def exhausted(data: GLMMData, x: np.ndarray) -> bool:
+    """Whether a climb in scaled columns has left a measurement no residual variance."""
+    return data.code in (CENSORED, STUDENT) and bool(x[data.p] < LEAST_RESIDUAL)
 
 
 def _reproduced(data: GLMMData) -> bool:
@@ -148,9 +156,11 @@ def _reproduced(data: GLMMData) -> bool:
     free = _null(X)
     sign = np.where(data.kind[~exact] == LEFT, 1.0, -1.0)
     slack = sign * (data.y - data.X @ beta)[~exact]
+    if free.shape[1] == 0:
+        return bool((slack >= 0.0).all())
     rising = sign[:, None] * (data.X[~exact] @ free)
     found = linprog(np.zeros(free.shape[1]), A_ub=rising, b_ub=slack, bounds=(None, None))
-    return bool(found.status == 0) if free.shape[1] else bool((slack >= 0.0).all())
+    return bool(found.status == 0)
 
 
 @dataclass(frozen=True)
@@ -288,7 +298,7 @@ def absorbed(data: GLMMData, coordinates: Coordinates) -> Unseen:
     # A predictor that is higher by a constant is a threshold that is lower.
     taken = np.vstack([taken[:p], np.repeat(-taken[p:], cuts, axis=0)])
     sd = np.abs(_rounded(data.effects @ _basis(data, coordinates), A)).max(axis=1) > 0.0
-    return Unseen(sd, sd[i] | sd[j], False, _rounded(_to_coefficients(data, coordinates), taken))
+    return Unseen(sd, sd[i] | sd[j], False, _rounded(to_coefficients(data, coordinates), taken))
 
 
 def _null_of_sum(A: np.ndarray, size: float) -> np.ndarray:

@@ -11,7 +11,7 @@ from longsurv.inference import Draws, Optimum, identify
 from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm_coordinates import Coordinates
 from longsurv.priors import PriorStack
-from longsurv.results.assemble import design_flags, sampling_flags, undetermined_flag
+from longsurv.results.assemble import design_flags, origin_flags, sampling_flags, undetermined_flag
 from longsurv.results.generalised import GeneralisedEstimate, GeneralisedPosterior
 from longsurv.results.generalised_quantities import (
     coefficient_jacobian,
@@ -21,7 +21,7 @@ from longsurv.results.generalised_quantities import (
     spread,
     with_rule,
 )
-from longsurv.results.generalised_undetermined import undetermined
+from longsurv.results.generalised_undetermined import prior_words, undetermined
 from longsurv.results.idata import to_datatree
 from longsurv.results.mixed import VarianceEstimate
 from longsurv.results.reference import NormalReference
@@ -67,6 +67,7 @@ def generalised_estimate(
         flags=(
             *design_flags(design),
             *design.notes,
+            *origin_flags(design),
             *undetermined_flag(lost.names, lost.why),
             *(words for name, words in boundary.items() if name not in lost.names),
             *_quadrature_flags(data, theta, optimum.value, nodes),
@@ -96,7 +97,8 @@ def generalised_posterior(
     natural = natural_draws(data, flat)
     names = (*design.coefficient_names, *design.variance_names)
     samples = {name: natural[:, j].reshape(chains, kept) for j, name in enumerate(names)}
-    flags = (*design_flags(design), *design.notes, *sampling_flags(draws))
+    flags = (*design_flags(design), *design.notes, *origin_flags(design), *sampling_flags(draws))
+    flags += prior_words(design, data, stack, flat)
     value = glmm.loglik(data, mode.x)[0]
     flags += _quadrature_flags(data, glmm.to_factor(data, mode.x), value, nodes)
     return GeneralisedPosterior(

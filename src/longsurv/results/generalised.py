@@ -29,7 +29,7 @@ from longsurv.results.generalised_quantities import (
 )
 from longsurv.results.mixed import VarianceEstimate, new_rows, patients
 from longsurv.results.posterior import Posterior
-from longsurv.results.reference import t_quantile
+from longsurv.results.reference import estimable, t_quantile
 
 
 def _checked_rows(
@@ -78,6 +78,16 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
         """D, the covariance matrix of the random effects, shape (q, q)."""
         Lam, names = factor(self.data, self.theta), list(self.design.random.names)
         return pd.DataFrame(Lam @ Lam.T, index=names, columns=names)
+
+    def estimable(self, X: np.ndarray, link: bool = True) -> np.ndarray:
+        """Whether the data determine the predictor of each row of X, shape (m, p), or its mean
+        response, which has thresholds too where the response is ordinal."""
+        known = np.ones(len(X), dtype=bool)
+        cuts = np.eye(max(self.data.levels - 1, 0))
+        for cut in np.zeros((1, len(cuts))) if link or not len(cuts) else cuts:
+            rows = np.hstack([-X, np.broadcast_to(cut, (len(X), len(cut)))])
+            known &= estimable(self.reference, rows)
+        return known
 
     def variance_table(self, level: float = 0.95) -> pd.DataFrame:
         """Family parameters, random-effects SDs and correlations, with intervals."""
@@ -136,6 +146,8 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
         se = spread(lambda theta: means(data, theta, rows, link)[0], self.theta, self.half)
         if by_patient:
             se = np.sqrt(se**2 + extra)
+        known = self.estimable(rows[0], link)
+        estimate[~known], se[~known] = np.nan, np.nan
         columns = normal_columns(estimate, se, level)
         if self.design.family_is_logit and not link:
             with np.errstate(divide="ignore", invalid="ignore"):

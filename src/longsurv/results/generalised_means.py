@@ -151,6 +151,8 @@ class ResponseMeans:
                 [t_p_value(s, np.inf) for s in statistic], estimate - width, estimate + width,
             ]  # fmt: skip
             table = pd.DataFrame(dict(zip(TIDY, columns, strict=True)))
+            lost = ~result.estimable(self.means.L, link=False)
+            table.loc[(weights[:, lost] != 0.0).any(axis=1), table.columns != "term"] = np.nan
         else:
             chains, kept = result.draws.theta.shape[:2]
             drawn = np.array([at(theta) for theta in result.thetas()]).reshape(chains, kept, -1)

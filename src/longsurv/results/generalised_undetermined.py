@@ -12,8 +12,16 @@ from longsurv.design.mixed import check_variation
 from longsurv.errors import EstimationError
 from longsurv.inference import Flat, Identified, Optimum
 from longsurv.likelihood import glmm
-from longsurv.likelihood.glmm_coordinates import Coordinates
-from longsurv.likelihood.glmm_existence import absorbed, no_maximum, unseen_variances
+from longsurv.likelihood.glmm_coordinates import Coordinates, for_climbing
+from longsurv.likelihood.glmm_existence import (
+    absorbed,
+    no_maximum,
+    separation,
+    to_coefficients,
+    unseen_variances,
+)
+from longsurv.likelihood.glmm_families import STUDENT
+from longsurv.priors import PriorStack, moments
 from longsurv.results.generalised_quantities import coefficient_jacobian, natural_variances
 
 FLAT_LIKELIHOOD = "The likelihood is flat along a combination of them."
@@ -61,9 +69,6 @@ def check_estimable(
     """
     if not design.family_is_logit:
         check_variation(design, np.linalg.lstsq(design.fixed.X, design.y, rcond=None)[0])
-    if why := no_maximum(data, coordinates, design.coefficient_names):
-        answer = "sample() has an answer, as its priors keep the estimates finite"
-        raise EstimationError(f"{formula!r} has no maximum-likelihood estimate: {why}. {answer}")
     lost = unseen_in(design, data, coordinates)
     # On the logit scale every coefficient grows with the spread between patients.
     if (design.family_is_logit and unseen_variances(data, coordinates)) or (
@@ -73,6 +78,9 @@ def check_estimable(
             f"{formula!r} determines none of its coefficients: the data do not determine "
             f"{', '.join(lost.names)}. {lost.why} Leave out random effects."
         )
+    if why := no_maximum(data, coordinates, design.coefficient_names):
+        answer = "sample() has an answer, as its priors keep the estimates finite"
+        raise EstimationError(f"{formula!r} has no maximum-likelihood estimate: {why}. {answer}")
 
 
 def undetermined(
@@ -109,17 +117,51 @@ def unseen_in(design: Any, data: glmm.GLMMData, coordinates: Coordinates) -> Und
     why, group = [], design.group_name
     if unseen:
         why.append(
-            f"No two rows of one {group} tell these variances apart: it takes {group}s with "
-            "several rows, and more of them, or at more different times, than random effects."
+            f"No two rows of one {group} tell these variances apart: that takes more rows of one "
+            f"{group}, or rows that differ more, or fewer random effects."
         )
     if taken:
         why.append(
-            f"The fixed effects reproduce what differs between {group}s (one {group} in each arm, "
-            "say), so the two cannot be told apart."
+            f"The fixed effects can reproduce every difference between the values of {group} (with "
+            "one in each arm, say), so the two cannot be told apart."
         )
-    scale = np.abs(directions).max(axis=1, initial=0.0)
-    flat = Flat(directions, np.where(scale > 0.0, scale, 1.0))
+    flat = Flat(directions, np.linalg.norm(to_coefficients(data, coordinates), axis=1))
     return _named(design, flat, np.concatenate(parts).astype(bool), why)
+
+
+def prior_words(
+    design: Any, data: glmm.GLMMData, stack: PriorStack, thetas: np.ndarray
+) -> tuple[str, ...]:
+    """How much of a posterior is prior, where the data alone have no answer; thetas is (S, d)."""
+    coordinates, words = for_climbing(data), []
+    lost = unseen_in(design, data, coordinates)
+    why = no_maximum(data, coordinates, design.coefficient_names)
+    # Along a ridge all of it is prior, along a recession direction how far it goes.
+    names = set(lost.names)
+    if lost:
+        words.append(f"Not determined by the data: {', '.join(lost.names)}. {lost.why}")
+    if why:
+        words.append(f"By the data alone there is no finite estimate: {why}.")
+        direction = None if data.code == STUDENT else separation(data, coordinates)
+        if direction is None:
+            names |= {n for n in stack.names if n.startswith("sd(")}
+        else:
+            names |= {
+                n for n, d in zip(design.coefficient_names, direction, strict=True) if d != 0.0
+            }
+    if not words:
+        return ()
+    values, shares = stack.coordinates(thetas), []
+    own = (*design.coefficient_names, *stack.names[len(design.coefficient_names) :])
+    for j, (name, prior) in enumerate(zip(own, stack.priors, strict=True)):
+        if name in names:
+            share = min(1.0, float(values[:, j].var()) / moments(prior)[1] ** 2)
+            shares.append(f"{stack.labels[j]} {100 * share:.0f} % ({prior})")
+    listed = f": the posterior variance as a share of the prior's is {', '.join(shares)}"
+    words.append(
+        f"How far the posterior goes there is the prior's doing{listed if shares else ''}."
+    )
+    return (" ".join(words),)
 
 
 def _named(design: Any, flat: Flat, variances: np.ndarray, why: Sequence[str]) -> Undetermined:
