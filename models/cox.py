@@ -13,7 +13,7 @@ Cox (1972), J R Stat Soc B 34:187-220; Efron (1977), J Am Stat Assoc 72:557-565,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, NoReturn
 
@@ -22,15 +22,16 @@ import pandas as pd
 
 from longsurv import priors as pr
 from longsurv.design import SurvivalDesign, survival_design
+from longsurv.design.centred import CentredDesign
 from longsurv.design.expression import Functions
 from longsurv.design.owned import owned
 from longsurv.errors import DataError, EstimationError, LongsurvError
 from longsurv.inference import Optimum, added, sample_posterior
-from longsurv.inference.scoring import ascend
 from longsurv.likelihood import cox
-from longsurv.likelihood.cox_existence import surely_finite
+from longsurv.models.cox_climb import climb
+from longsurv.models.cox_priors import centred_covariates
 from longsurv.models.cox_twin import twin
-from longsurv.results.assemble_cox import cox_estimate, cox_posterior
+from longsurv.results.assemble_cox import cox_estimate, cox_posterior, nothing
 from longsurv.results.survival import SurvivalEstimate, SurvivalPosterior
 
 
@@ -127,42 +128,53 @@ class CoxPH:
                 "penalty is 'firth' or None, and intervals 'wald' or 'profile'; "
                 f"got {penalty!r} and {intervals!r}"
             )
-        data, names, separated = self.statistics, self.design.fixed.names, None
-
-        start = np.zeros(len(names))
-        if penalty is None:
-            optimum = ascend(
-                lambda b: cox.value_gradient_information(data, b), start, names, exact=True
-            )
-            if not surely_finite(data, optimum.gradient, -optimum.hessian):
-                separated = cox.separation(data)
-        if penalty == "firth" or separated is not None:
-            penalty = "firth"
-            start, calls = cox.firth_start(data)
-            optimum = ascend(lambda b: cox.firth_value_gradient_information(data, b), start, names)
-            optimum = replace(optimum, evaluations=optimum.evaluations + calls)
-        if not np.isfinite(optimum.value):
-            self._refuse(optimum, penalty)
+        self._check_covariates()
+        data, names = self.statistics, self.design.fixed.names
+        found = climb(data, names, penalty)
+        if names and not len(found.optimum.free):
+            raise EstimationError(f"{self.formula!r} cannot be estimated: {nothing(self, names)}")
+        if not np.isfinite(found.optimum.value):
+            self._refuse(found.optimum, found.penalty)
         return cox_estimate(
-            self, data, optimum, penalty=penalty, intervals=intervals, separated=separated
+            self,
+            data,
+            found.optimum,
+            penalty=found.penalty,
+            intervals=intervals,
+            separated=found.separated,
         )
 
-    def default_priors(self) -> dict[str, pr.Prior]:
-        """Normal(0, 1) for an indicator's log hazard ratio, and per standard deviation of a number.
+    @cached_property
+    def centred(self) -> CentredDesign:
+        """The covariates in variables centred before their products are formed.
 
-        95 % of that prior is on hazard ratios between 0.14 and 7.1.
+        Means and standard deviations are over risk sets: each row counts as often as it is at risk
+        at an event. So cutting follow-up into rows changes nothing, nor does another clock.
         """
-        fixed = self.design.fixed
+        return centred_covariates(self.design, self.data, self.statistics)
+
+    def default_priors(self) -> dict[str, pr.Prior]:
+        """Normal(0, 1) of a log hazard ratio, between the two values of a variable that has two,
+        and per standard deviation of others (see `centred`).
+
+        95 % of that prior is on hazard ratios between 0.14 and 7.1. Beside products it is that of
+        the effect where the other variables are at their means.
+        """
         return {
-            name: pr.Normal(0.0, float(1.0 / s))
-            for name, s in zip(fixed.names, pr.covariate_scale(fixed.X), strict=True)
+            name: pr.Normal(0.0, float(1.0 / unit))
+            for name, unit in zip(self.design.fixed.names, self.centred.unit, strict=True)
         }
 
     def prior_stack(self, given: Mapping[str, pr.Prior] | None) -> pr.PriorStack:
-        """The priors in the order of the coefficients, the user's in place of the defaults."""
-        defaults = self.default_priors()
-        chosen = pr.choose(tuple(defaults), defaults, given, self.design.fixed.variables)
-        return pr.PriorStack(tuple(defaults), chosen)
+        """The priors in the order of the coefficients, the user's in place of the defaults.
+
+        A default is of a coefficient in centred variables, the user's of the coefficient as named:
+        where the variables that it is multiplied with are 0.
+        """
+        defaults, aliases = self.default_priors(), self.design.fixed.variables
+        chosen = pr.choose(tuple(defaults), defaults, given, aliases)
+        basis = pr.centred_basis(self.centred.to, tuple(defaults), given, aliases)
+        return pr.PriorStack(tuple(defaults), chosen, basis=basis)
 
     def sample(
         self,
@@ -182,6 +194,7 @@ class CoxPH:
         priors : mapping of str to Prior, optional
             Of log hazard ratios, by term or variable, as ``{"drug": priors.Normal(0, 0.355)}``.
         """
+        self._check_covariates()
         data, stack = self.statistics, self.prior_stack(priors)
         if not stack.names:
             raise EstimationError(
@@ -200,14 +213,18 @@ class CoxPH:
             self._refuse(mode)
         return cox_posterior(self, data, stack, mode, drawn)
 
+    def _check_covariates(self) -> None:
+        fixed = self.design.fixed
+        if fixed.aliased and not fixed.names:
+            raise EstimationError(
+                f"{self.formula!r} cannot be estimated: {', '.join(fixed.aliased)} "
+                "does not vary, or not within any stratum"
+            )
+
     def _refuse(self, optimum: Optimum, penalty: str | None = None) -> NoReturn:
         why = optimum.status
         if penalty == "firth":
-            why = (
-                "its covariates are collinear among those at risk at the "
-                f"{self.design.n_events} event(s), where Firth's likelihood has no maximum; "
-                "leave some of them out"
-            )
+            why = f"Firth's likelihood of {self.design.n_events} event(s) has no maximum"
         raise EstimationError(f"{self.formula!r} cannot be estimated: {why}")
 
     def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None) -> Any:

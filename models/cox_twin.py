@@ -32,11 +32,23 @@ def twin(design: SurvivalDesign, stack: PriorStack, ties: str) -> Any:
             risk_sets.append(weight * (at_risk - share * dying))
             powers.append(weight[dying].mean())
     with pm.Model(coords={"term": d.fixed.names}) as model:
-        beta = pm.math.stack(
-            [p.to_pymc(name) for name, p in zip(stack.names, stack.priors, strict=True)]
-        )
+        beta = coefficients(stack)
         eta = (X - X.mean(axis=0)) @ beta + (0.0 if d.offset is None else d.offset)
         totals = pm.math.dot(np.array(risk_sets), pm.math.exp(eta))
         value = (weight * d.event * eta).sum() - (np.array(powers) * pm.math.log(totals)).sum()
         pm.Potential("partial_likelihood", value)
     return model
+
+
+def coefficients(stack: PriorStack) -> Any:
+    """Coefficients by name: phi ~ priors, phi = basis beta."""
+    import pymc as pm
+
+    basis = np.eye(len(stack.names)) if stack.basis is None else stack.basis
+    plain = (basis == np.eye(len(basis))).all(axis=1)
+    named = zip(stack.names, stack.priors, plain, strict=True)
+    phi = [p.to_pymc(name if own else f"{name}, centred") for name, p, own in named]
+    beta = pm.math.dot(np.linalg.inv(basis), pm.math.stack(phi))
+    for j in np.flatnonzero(~plain):
+        pm.Deterministic(stack.names[j], beta[j])
+    return beta

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from longsurv.errors import DataError, EstimationError
+from longsurv.errors import DataError
 from longsurv.models import CoxPH
 
 TIED = "Surv(entry, exit, event) ~ x + z"
@@ -126,10 +126,16 @@ class TestSmallData:
         assert any(flag.startswith("Separated groups") for flag in fit.flags)
 
     def test_more_covariates_than_people_at_risk(self):
-        """Separated, and Firth's information is singular: told, with what to do."""
+        """Two people differ in x - z alone, which the event separates: neither has an estimate."""
         rows = pd.DataFrame({"time": [1, 5, 6], "died": [0, 1, 0], "x": [0, 1, 0], "z": [1, 2, 3]})
-        with pytest.raises(EstimationError, match="collinear among those at risk at the 1 event"):
-            CoxPH("Surv(time, died) ~ x + z", data=rows).fit()
+        fit = CoxPH("Surv(time, died) ~ x + z", data=rows).fit()
+        assert fit.undetermined == ("x", "z") and not fit.converged
+        assert fit.tidy()[["estimate", "conf_low", "conf_high"]].isna().all(axis=None)
+        assert any("along a combination of x, z" in flag for flag in fit.flags)
+        apart = CoxPH("Surv(time, died) ~ x", data=rows).fit()
+        assert fit.contrast({"x": 1.0, "z": -1.0})["estimate"][0] == pytest.approx(
+            apart.params["x"], rel=1e-6
+        )
 
     def test_no_event(self):
         rows = pd.DataFrame({"time": [1.0, 2.0], "died": 0, "x": [1, 0]})

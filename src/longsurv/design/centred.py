@@ -108,13 +108,16 @@ def centred(
     X, to = design.X - mean, np.eye(design.X.shape[1])
     if len(ones):
         to[ones[0]] += mean / design.X[0, ones[0]]
-    return CentredDesign(X, to, sd, np.where(sd > 0.0, sd, 1.0))
+    return CentredDesign(X, to, sd, np.array([_unit(column, w) for column in design.X.T]))
 
 
 def _sd(X: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """Weighted standard deviations of columns; exactly 0 for a constant."""
-    sd = np.sqrt(w @ (X - w @ X) ** 2)
-    return np.where(np.ptp(X, axis=0) > NOTHING * np.abs(X).max(axis=0), sd, 0.0)
+    """Weighted standard deviations of columns; exactly 0 for a constant, also where rows that
+    differ weigh nothing."""
+    away = X - w @ X
+    sd = np.sqrt(w @ away**2)
+    varies = np.ptp(X, axis=0) > NOTHING * np.abs(X).max(axis=0)
+    return np.where(varies & (sd > NOTHING * np.abs(away).max(axis=0)), sd, 0.0)
 
 
 def _inside_expressions(design: FixedDesign, data: pd.DataFrame) -> list[str]:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
+from longsurv.inference import Optimum
 from longsurv.likelihood.cox_data import CoxData, Floats, Integers, standardise
 from longsurv.likelihood.cox_kernel import event_terms, expected_events
 from longsurv.likelihood.cox_risksets import (
@@ -51,6 +52,16 @@ class FittedCox(Protocol):
     @property
     def coefficients(self) -> np.ndarray:
         """Their values, shape (p,)."""
+        ...
+
+    @property
+    def optimum(self) -> Optimum:
+        """Record of the climb; its `free` are the coefficients that were not held at 0."""
+        ...
+
+    @property
+    def undetermined(self) -> tuple[str, ...]:
+        """Coefficients that the data do not determine."""
         ...
 
     @property
@@ -248,12 +259,15 @@ def residuals(fit: FittedCox, kind: str = "martingale") -> pd.DataFrame:
         if kind == "scaled_schoenfeld":
             values = len(rows) * values @ fit.naive_cov + b
         table = pd.DataFrame(values, columns=names, index=index[rows])
+        if kind == "scaled_schoenfeld":
+            table[list(fit.undetermined)] = np.nan
         table.insert(0, "time", design.exit[rows])
         return table
     if kind == "score":
-        values = score(data, b)
-    else:
-        values = dfbeta(data, b, fit.naive_cov, design.weights)
-        if kind == "dfbetas":
+        return pd.DataFrame(score(data, b), columns=names, index=index)
+    values = dfbeta(data, b, fit.naive_cov, design.weights)
+    values[:, np.isin(names, fit.undetermined)] = np.nan
+    if kind == "dfbetas":
+        with np.errstate(invalid="ignore"):
             values = values / np.sqrt(np.diag(fit.naive_cov))
     return pd.DataFrame(values, columns=names, index=index)

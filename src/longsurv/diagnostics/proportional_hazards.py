@@ -18,6 +18,7 @@ import pandas as pd
 
 from longsurv.diagnostics.cox_residuals import FittedCox, residuals, risk_sums_at
 from longsurv.errors import LongsurvError
+from longsurv.inference import identify
 from longsurv.likelihood.cox_data import CoxData
 from longsurv.likelihood.cox_kernel import cross_product, expected_events, mirror, subtract_means
 
@@ -32,7 +33,8 @@ class ProportionalHazards:
     Attributes
     ----------
     table : DataFrame
-        term, statistic (chi-squared), df, p_value: one row a coefficient, then "GLOBAL".
+        term, statistic (chi-squared), df, p_value: one row a coefficient, then "GLOBAL", of those
+        that the data determine. NaN where events at several times are too few to show a change.
     transform : str
         g(t) of the alternative.
     trend : DataFrame
@@ -48,6 +50,11 @@ class ProportionalHazards:
     def words(self) -> str:
         """The verdict in a sentence."""
         whole = self.table.iloc[-1]
+        if np.isnan(whole["p_value"]):
+            return (
+                "Proportional hazards cannot be tested: the events are too few, or at too few "
+                "times, to show a change."
+            )
         low = self.table.iloc[:-1].query("p_value < @ALPHA")["term"]
         verdict = (
             f"Proportional hazards: chi-squared {whole['statistic']:.3g} on {whole['df']:.0f} df, "
@@ -99,13 +106,20 @@ def cox_zph(fit: FittedCox, transform: str = "km") -> ProportionalHazards:
     of_time = g[np.clip(np.searchsorted(times, data.times), 0, len(times) - 1)]
     U, blocks = _companion(data, fit.coefficients, of_time)
 
-    def statistic(chosen: np.ndarray) -> float:
-        keep = np.append(np.arange(p), p + chosen)
-        u = np.append(np.zeros(p), U[chosen])
-        return float(u @ np.linalg.pinv(blocks[np.ix_(keep, keep)], hermitian=True) @ u)
+    kept = fit.optimum.free  # coefficients that the data determine, or stand for those that are
+    known = np.flatnonzero(~np.isin(fit.names, fit.undetermined))
 
-    statistics = [statistic(np.array([j])) for j in range(p)] + [statistic(np.arange(p))]
-    df = np.append(np.ones(p, dtype=int), p)
+    def statistic(chosen: np.ndarray) -> float:
+        keep = np.append(kept, p + chosen)
+        u = np.append(np.zeros(len(kept)), U[chosen])
+        found = identify(blocks[np.ix_(keep, keep)])
+        testable = len(chosen) and found.flat.determined[len(kept) :].all()
+        return float(u @ found.cov @ u) if testable else np.nan
+
+    statistics = [statistic(np.array([j])) if j in known else np.nan for j in range(p)] + [
+        statistic(known)
+    ]
+    df = np.append(np.ones(p, dtype=int), len(known))
     table = pd.DataFrame(
         {
             "term": [*fit.names, "GLOBAL"],

@@ -1,4 +1,10 @@
-"""Proof, at a point of the partial likelihood, that it has a finite maximum.
+"""What the partial likelihood can determine: proofs that its maximum is finite and unique.
+
+It depends on differences of covariates within risk sets only. A direction in which those at risk at
+an event never differ is flat, whatever the coefficients; `within_risk_sets` has the information
+that shows it, at coefficients of 0, where nothing else can make it small.
+
+Proof, at a point of the partial likelihood, that it has a finite maximum:
 
 Let d be a direction of monotone likelihood (see cox_separation.py). At every event, and at every
 step of Efron's method, the event has the largest d'x of its risk set, so that the slope along d is
@@ -17,10 +23,24 @@ exceed.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from longsurv.likelihood.cox_data import CoxData
+from longsurv.likelihood.cox_data import CoxData, Floats, Integers
+from longsurv.likelihood.cox_kernel import (
+    cross_product,
+    event_terms,
+    expected_events,
+    mirror,
+    subtract_means,
+)
+from longsurv.likelihood.cox_risksets import death_sums, relative_risks, risk_sums
+from longsurv.likelihood.cox_separation import without_offset
+
+ROUNDING = 64.0 * float(np.finfo(float).eps)
+"""Of a sum of squares, the share that may be wrong for each square root of its terms."""
 
 
 def surely_finite(data: CoxData, gradient: ArrayLike, information: ArrayLike) -> bool:
@@ -50,3 +70,61 @@ def surely_finite(data: CoxData, gradient: ArrayLike, information: ArrayLike) ->
     smallest = np.linalg.eigvalsh(scaled)[0]
     rounding = 1e-12 * float(data.arrays.death_weight.sum()) * longest**2
     return bool(smallest - rounding > 2.0 * longest * np.linalg.norm(g))
+
+
+def surely_determined(data: CoxData, information: ArrayLike, condition: float) -> bool:
+    """Whether an information is so far above rounding that every coefficient is determined.
+
+    Parameters
+    ----------
+    data : CoxData
+    information : array_like, shape (p, p)
+    condition : float
+        Condition number of the information scaled to unit diagonal.
+
+    Returns
+    -------
+    bool
+        False where `within_risk_sets` has to decide.
+    """
+    # a squared element is no larger than the sum of a column's squares, about the number of rows
+    n = max(len(data.order), 1)
+    limit = 4.0 * ROUNDING * n**1.5 * float(data.arrays.death_weight.sum())
+    diagonal = np.diag(np.asarray(information, dtype=float)) / data.scale**2
+    return condition < 1e8 and bool((diagonal > limit).all())
+
+
+def within_risk_sets(data: CoxData) -> tuple[Floats, Floats]:
+    """Information of the coefficients at 0, without weights and offset, and its rounding.
+
+    Parameters
+    ----------
+    data : CoxData
+
+    Returns
+    -------
+    information : ndarray, shape (p, p)
+    rounding : ndarray, shape (p,)
+        What cancellation may leave on its diagonal where risk sets do not vary: the sums of squares
+        of the columns about their means, of which the risk sets' means are taken away, are this
+        uncertain.
+    """
+    a = without_offset(data.arrays)
+    p = data.n_columns
+    v, e = relative_risks(a, np.zeros(len(data.order)))
+    S, eS = risk_sums(a, v, e, 1 + p)
+    E = death_sums(a, v, e, eS, 1 + p)
+    _, moments = event_terms(a, S, E, eS)
+    product = cross_product(a.X, expected_events(a, v, e, eS, moments))
+    rounding = ROUNDING * np.sqrt(len(data.order) + len(a.deaths)) * np.diag(product)
+    subtract_means(a, S, E, moments, product)
+    mirror(product)
+    return product * data.scale_products, rounding * data.scale**2
+
+
+def columns(data: CoxData, kept: Integers) -> CoxData:
+    """The same rows with some of the columns."""
+    X = np.ascontiguousarray(data.arrays.X[:, kept])
+    X.flags.writeable = False
+    arrays = data.arrays._replace(X=X)
+    return replace(data, arrays=arrays, mean=data.mean[:, kept], scale=data.scale[kept])

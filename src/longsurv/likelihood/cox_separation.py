@@ -42,7 +42,7 @@ def separation(data: CoxData) -> Floats | None:
         separates, a combination where only that does. None if the maximum is finite; collinear
         columns do not count as separation.
     """
-    plain = _without_offset(data.arrays)
+    plain = without_offset(data.arrays)
     basis = _informative_basis(plain)
     constraints = _normalised(_differences(plain, *_random_pairs(plain)) @ basis)
     while True:
@@ -70,7 +70,7 @@ def separation(data: CoxData) -> Floats | None:
     return direction / np.abs(direction).max()
 
 
-def _without_offset(a: RiskArrays) -> RiskArrays:
+def without_offset(a: RiskArrays) -> RiskArrays:
     """Offsets and weights change no ranking, and would only spoil the conditioning."""
     zeros, ones = np.zeros(len(a.offset)), np.ones(len(a.offset))
     deaths = a.deaths.astype(float)

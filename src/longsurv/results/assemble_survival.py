@@ -44,13 +44,21 @@ def profile_of(density: Scored, optimum: Optimum, penalty: str | None) -> Profil
 
 
 def separation_flag(
-    names: tuple[str, ...], direction: np.ndarray | None, likelihood: str
+    names: tuple[str, ...],
+    direction: np.ndarray | None,
+    likelihood: str,
+    lost: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
-    """What to say of a likelihood without a maximum; `direction` is where it keeps increasing."""
+    """What to say of a likelihood without a maximum; `direction` is where it keeps increasing.
+
+    `lost` are coefficients of which the data determine combinations at most.
+    """
     if direction is None:
         return ()
     moving = np.flatnonzero(direction)
-    if len(moving) == 1:
+    if any(names[j] in lost for j in moving):
+        what = f"the coefficients move along a combination of {', '.join(lost)}"
+    elif len(moving) == 1:
         way = "rises" if direction[moving[0]] > 0 else "falls"
         what = f"the coefficient of {names[moving[0]]} {way}"
     else:
@@ -69,6 +77,7 @@ def limits_flag(fit: Any) -> tuple[str, ...]:
         f"The data set no {limit} limit to the coefficient of {term}: the profile likelihood never "
         "falls far enough."
         for term, row in zip(fit.names, np.eye(len(fit.names)), strict=True)
+        if term not in fit.undetermined
         for limit, side in zip(("lower", "upper"), fit.profile_limits(row), strict=True)
         if np.isinf(side)
     )
@@ -80,7 +89,8 @@ def few_events_flag(design: Any) -> tuple[str, ...]:
     if events >= 10 * p:
         return ()
     return (
-        f"There are {events} events for {p} coefficient{'s' if p > 1 else ''}: normal intervals "
+        f"There {'is 1 event' if events == 1 else f'are {events} events'} for {p} "
+        f"coefficient{'s' if p > 1 else ''}: normal intervals "
         "and p values are unreliable below about 10 events a coefficient.",
     )
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from longsurv.errors import LongsurvError
 from longsurv.inference import identify
-from longsurv.likelihood import cox
+from longsurv.likelihood.cox_existence import within_risk_sets
 
 if TYPE_CHECKING:
     from longsurv.models import CoxPH
-
-_ROUNDING = 64 * np.finfo(float).eps
 
 
 def coefficient(spec: CoxPH, treatment: str) -> str:
@@ -43,15 +39,12 @@ def undetermined(spec: CoxPH, term: str) -> str:
     differs are those of no information at all, which is as good to see at 0 as anywhere, and
     better than at a maximum that separated groups may not have.
     """
-    data, names = spec.statistics, spec.design.fixed.names
-    information = cox.value_gradient_information(data, np.zeros(len(names)))[2]
-    largest = np.abs(spec.design.fixed.X).max(axis=0, initial=0.0)
-    rounding = _ROUNDING * spec.design.n_events * largest**2
-    flat = identify(information, rounding=rounding).flat
-    if flat.determined[names.index(term)]:
+    j = spec.design.fixed.names.index(term)
+    information, rounding = within_risk_sets(spec.statistics)
+    if identify(information, rounding=rounding).flat.determined[j]:
         return ""
     events = spec.design.n_events
     whenever = "the only event" if events == 1 else f"each of the {events} events"
-    if not information[names.index(term), names.index(term)] > rounding[names.index(term)]:
+    if not information[j, j] > rounding[j]:
         return f"at {whenever} everybody still at risk was in one group"
     return f"among those at risk at {whenever} {term} cannot be told from the other covariates"

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from longsurv.errors import LongsurvError
+from longsurv.errors import EstimationError, LongsurvError
+from longsurv.inference import identify
 from longsurv.inference.profile import Profile
 from longsurv.likelihood import cox
+from longsurv.likelihood.cox_existence import columns
 from longsurv.results.columns import draw_columns, normal_columns
 from longsurv.results.estimate import Estimate, check_level
 from longsurv.results.posterior import Posterior
-from longsurv.results.reference import t_quantile
+from longsurv.results.reference import estimable, t_quantile
 from longsurv.results.survival_curves import (
+    Hazards,
     check_kind,
     check_times,
     drawn_hazards,
@@ -31,6 +34,9 @@ from longsurv.results.survival_curves import (
 if TYPE_CHECKING:
     from longsurv.diagnostics.concordance import Concordance
     from longsurv.diagnostics.proportional_hazards import ProportionalHazards
+
+MOVES = 1e-6
+"""Share of a cumulative hazard by which it may move along a flat direction, for rounding."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -62,12 +68,16 @@ class SurvivalEstimate(Estimate):
 
     def _rows(self, L: np.ndarray, labels: list[str], level: float) -> pd.DataFrame:
         table = super()._rows(L, labels, level)
-        if self.profile is None or not len(L):
+        known = estimable(self.reference, L)
+        if self.profile is None or not known.any():
             return table
         from scipy.special import chdtrc
 
-        fall = np.array([self.profile.fall(row) for row in L])
-        limits = np.array([self.profile_limits(row, level) for row in L])
+        kept = self.optimum.free  # the profile's coefficients
+        fall, limits = np.full(len(L), np.nan), np.full((len(L), 2), np.nan)
+        for i in np.flatnonzero(known):
+            fall[i] = self.profile.fall(np.ascontiguousarray(L[i][kept]))
+            limits[i] = self.profile_limits(L[i], level)
         return table.assign(
             statistic=np.sign(table["estimate"]) * np.sqrt(fall),
             p_value=chdtrc(1.0, fall),
@@ -79,8 +89,15 @@ class SurvivalEstimate(Estimate):
         """Profile-likelihood limits of one combination of coefficients, weights of shape (p,)."""
         if self.profile is None:
             raise LongsurvError("fit with intervals='profile' for profile limits")
-        z = t_quantile(level, np.inf)
+        if not estimable(self.reference, row[None, :])[0]:
+            return np.nan, np.nan
+        z, row = t_quantile(level, np.inf), row[self.optimum.free]
         return self.profile.limit(row, -1, z * z), self.profile.limit(row, 1, z * z)
+
+    @property
+    def bic(self) -> float:
+        """Bayesian criterion; it counts events, which a partial likelihood is made of."""
+        return -2.0 * self.llf + float(np.log(self.design.n_events)) * self.n_params
 
     @cached_property
     def null_loglik(self) -> float:
@@ -90,6 +107,8 @@ class SurvivalEstimate(Estimate):
     def global_tests(self) -> pd.DataFrame:
         """Tests of all coefficients being 0: likelihood ratio, Wald and score.
 
+        Of those that the data determine; NaN where a covariance is singular, as that of fewer
+        clusters than coefficients is.
         The likelihood ratio is that of the penalised likelihood under Firth's penalty, the Wald
         test uses `cov_params` (robust if that is), the score test the unpenalised likelihood at 0.
 
@@ -100,16 +119,17 @@ class SurvivalEstimate(Estimate):
         """
         from scipy.stats import chi2
 
-        p, zero = len(self.names), np.zeros(len(self.names))
+        kept, zero = self.optimum.free, np.zeros(len(self.names))
         null, gradient, information = cox.value_gradient_information(self.data, zero)
         ratio = self.llf - null
         if self.penalty == "firth":
-            ratio = self.optimum.value - cox.firth_value_and_gradient(self.data, zero)[0]
-        b, V = self.coefficients, self.reference.cov
+            part = columns(self.data, kept)
+            ratio = self.optimum.value - cox.firth_value_and_gradient(part, zero[kept])[0]
+        p, own = len(kept), np.ix_(kept, kept)
         statistics = [
             2.0 * ratio,
-            float(b @ np.linalg.pinv(V, hermitian=True) @ b),
-            float(gradient @ np.linalg.pinv(information, hermitian=True) @ gradient),
+            _quadratic_form(self.coefficients[kept], self.reference.cov[own]),
+            _quadratic_form(gradient[kept], information[own]),
         ]
         tests = ["likelihood ratio", "Wald", "score"]
         return pd.DataFrame(
@@ -169,18 +189,23 @@ class SurvivalEstimate(Estimate):
         share /= share.sum(axis=1, keepdims=True)
         A, T = len(frames), len(at)
         mean, slope = np.zeros((A, T)), np.zeros((A, T, len(self.names)))
-        cov = np.zeros((A, T, A, T))
+        cov, moved = np.zeros((A, T, A, T)), np.zeros((A, T))
         for stratum, rows in who.of_stratum():
             found = hazards(self.data, self.coefficients, who, rows, stratum, at)
+            self._check_known(found)
             S = np.exp(-found.value)
             mean += share[:, rows] @ S
+            moved += share[:, rows] @ (found.value > 0.0)
             for t in range(T):
                 slope[:, t] -= share[:, rows] @ (S[:, t, None] * found.derivative(t))
             baseline = share[:, rows] @ (S * found.relative[:, None])
             # increments of the baseline are independent: two times share the earlier's variance
             common = np.minimum.outer(found.variance, found.variance)
             cov += np.einsum("at,ts,bs->atbs", baseline, common, baseline)
-        return mean, cov + np.einsum("atj,jk,bsk->atbs", slope, self.reference.cov, slope)
+        cov += np.einsum("atj,jk,bsk->atbs", slope, self.reference.cov, slope)
+        unseen = (moved == 0.0).ravel()  # before the first event: nothing to take a variance from
+        cov.reshape(A * T, A * T)[np.logical_or.outer(unseen, unseen)] = np.nan
+        return mean, cov
 
     def predict(
         self,
@@ -191,6 +216,8 @@ class SurvivalEstimate(Estimate):
         kind: str = "log-log",
     ) -> pd.DataFrame:
         """Log relative hazard or, with `times`, survival probabilities.
+
+        Before the first event survival is 1, and has no standard error and no interval.
 
         Parameters
         ----------
@@ -211,6 +238,11 @@ class SurvivalEstimate(Estimate):
             then called "time_newdata") with estimate, std_error, conf_low, conf_high. Without times
             the estimate is x'b (plus the offset, less its median), the log hazard relative to
             covariates of 0.
+
+        Raises
+        ------
+        EstimationError
+            For rows whose answer depends on coefficients that the data do not determine.
         """
         check_level(level)
         check_kind(kind)
@@ -218,6 +250,12 @@ class SurvivalEstimate(Estimate):
             grid = check_times(times)
             return self._curves(newdata, lambda _: grid, level, kind)
         who = people(self, newdata)
+        moving = ~estimable(self.reference, who.X)
+        if moving.any():
+            raise EstimationError(
+                f"{int(moving.sum())} of the {len(moving)} rows have no log relative hazard: the "
+                f"data do not determine {', '.join(self.undetermined)}; fit.flags says why"
+            )
         estimate = who.X @ self.coefficients + who.offset
         V = self.reference.cov
         se = np.sqrt(np.einsum("ij,jk,ik->i", who.X, V, who.X))
@@ -231,6 +269,26 @@ class SurvivalEstimate(Estimate):
         check_kind(kind)
         return self._curves(newdata, lambda s: event_times(self.data, s), level, kind)
 
+    def _check_known(self, found: Hazards) -> None:
+        """Refuse survival that moves along directions which the data do not determine.
+
+        Raises
+        ------
+        EstimationError
+        """
+        flat = self.reference.flat
+        if flat is None or not flat:
+            return
+        size = np.abs(self.data.arrays.X @ (flat.directions * self.data.scale[:, None])).max(axis=0)
+        directions = flat.directions / np.where(size > 0.0, size, 1.0)
+        for t in range(found.value.shape[1]):
+            if (np.abs(found.derivative(t) @ directions) > MOVES * found.value[:, t, None]).any():
+                raise EstimationError(
+                    "survival is not known for some of these rows: it depends on "
+                    f"{', '.join(self.undetermined)}, which the data do not determine; fit.flags "
+                    "says why"
+                )
+
     def _curves(
         self,
         newdata: pd.DataFrame | None,
@@ -243,9 +301,16 @@ class SurvivalEstimate(Estimate):
         for stratum, rows in who.of_stratum():
             times = times_of(stratum)
             found = hazards(self.data, self.coefficients, who, rows, stratum, times)
+            self._check_known(found)
             se_H = np.sqrt(found.total_variance(self.reference.cov))
+            # before the first event no interval is known, but for the start itself
+            unseen = (found.value == 0.0) & (times > self.design.entry.min())
+            se_H[unseen] = np.nan
             for i, H, se in zip(rows, found.value, se_H, strict=True):
-                low, high = survival_limits(H, se, z, kind)
+                low, high = (
+                    np.where(np.isnan(se), np.nan, limit)
+                    for limit in survival_limits(H, se, z, kind)
+                )
                 parts[i] = repeated(who.frame, i, times).assign(
                     estimate=np.exp(-H), std_error=np.exp(-H) * se, conf_low=low, conf_high=high
                 )
@@ -326,6 +391,12 @@ class SurvivalPosterior(Posterior):
             for i in range(len(frame))
         ]
         return pd.concat(parts, ignore_index=True)
+
+
+def _quadratic_form(x: np.ndarray, V: np.ndarray) -> float:
+    """x' V^-1 x; NaN where V is singular."""
+    found = identify(V)
+    return np.nan if found.flat else float(x @ found.cov @ x)
 
 
 def exponentiated(table: pd.DataFrame, **last: Any) -> pd.DataFrame:

@@ -1,0 +1,31 @@
+"""What the default priors of a Cox model are stated in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from longsurv.design import SurvivalDesign
+from longsurv.design.centred import CentredDesign, centred
+from longsurv.likelihood.cox import CoxData
+
+
+def centred_covariates(
+    design: SurvivalDesign, data: pd.DataFrame, statistics: CoxData
+) -> CentredDesign:
+    """Covariates centred before their products are formed, with weights of risk sets.
+
+    A row counts once for each event time at which it is at risk (times its case weight), whatever
+    that time is called and however follow-up was cut into rows. Where no one at risk differs in a
+    covariate, its unit is the spread of all rows.
+    """
+    a = statistics.arrays
+    weights = np.zeros(statistics.n_rows)
+    weights[statistics.order] = (a.last - a.first) * a.weight
+    found = centred(design.fixed, data.iloc[design.rows], weights, intercept=False)
+    spread = design.fixed.X.std(axis=0)
+    spread = np.where(spread > 0.0, spread, 1.0)
+    unit = np.where(found.unit > 1e-9 * spread, found.unit, spread)
+    return replace(found, unit=unit)
