@@ -78,11 +78,15 @@ class Linear:
         return design
 
     def default_priors(self) -> dict[str, pr.Prior]:
-        """Those of the coefficients and of sigma in the mixed model of the same formula."""
-        group = ":".join(map(quoted, self._alone.patient_columns))
-        formula = f"{self.formula} + (1 | {group})"
-        given = LMM(formula, self.data, functions=self.functions).default_priors()
+        """Those of the coefficients, of centred variables, and of sigma in the mixed model of the
+        same formula."""
+        given = self._mixed.default_priors()
         return {name: given[name] for name in (*self.design.fixed.names, "sigma")}
+
+    @cached_property
+    def _mixed(self) -> LMM:
+        group = ":".join(map(quoted, self._alone.patient_columns))
+        return LMM(f"{self.formula} + (1 | {group})", self.data, functions=self.functions)
 
     def fit(self) -> LinearEstimate:
         """Least squares."""
@@ -96,11 +100,14 @@ class Linear:
         def log_prior(sigma: np.ndarray) -> np.ndarray:
             return np.array([pr.log_density(priors["sigma"], float(s))[0] for s in sigma])
 
-        beta, sigma = sample_linear(
-            d.fixed.X, d.y, np.array([p.mean for p in normal]), np.array([p.sd for p in normal]),
-            log_prior, draws=draws * chains, seed=seed,
-        )  # fmt: skip
-        drawn = dict(zip(priors, [*beta.T, sigma], strict=True))
+        # The priors are of coefficients in centred variables.
+        back = np.linalg.inv(self._mixed.centred.to)
+        means = np.array([p.mean for p in normal])
+        sds = np.array([p.sd for p in normal])
+        phi, sigma = sample_linear(
+            d.fixed.X @ back, d.y, means, sds, log_prior, draws=draws * chains, seed=seed
+        )
+        drawn = dict(zip(priors, [*(phi @ back.T).T, sigma], strict=True))
         return LinearPosterior(
             spec=self, design=d, names=d.fixed.names,
             samples={name: values.reshape(chains, draws) for name, values in drawn.items()},

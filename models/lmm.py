@@ -13,7 +13,7 @@ Laird & Ware (1982), Biometrics 38:963-974; Bates et al. (2015), J Stat Softw 67
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -23,14 +23,17 @@ import pandas as pd
 
 from longsurv import priors as pr
 from longsurv.design import MixedDesign, Residual, check_variation, mixed_design
+from longsurv.design.centred import CentredDesign, centred, unit_weights
 from longsurv.design.expression import Functions
 from longsurv.design.owned import owned
+from longsurv.design.random_columns import RandomColumns, random_columns
 from longsurv.errors import EstimationError, LongsurvError
-from longsurv.inference import added, maximise, sample_posterior
+from longsurv.inference import Affine, added, maximise, sample_posterior
 from longsurv.likelihood import lmm, lmm_dense
 from longsurv.likelihood.lmm_blocks import BlockKernel
 from longsurv.likelihood.lmm_dense_kernel import DenseKernel
 from longsurv.likelihood.lmm_dense_residual import Structure
+from longsurv.models.lmm_priors import default_priors, prior_stack
 from longsurv.results.assemble_mixed import DF_METHODS, mixed_estimate, mixed_posterior
 from longsurv.results.assemble_structured import structured_estimate, structured_posterior
 from longsurv.results.mixed import MixedEstimate, MixedPosterior
@@ -94,26 +97,51 @@ class LMM:
     def kernel(self) -> BlockKernel | DenseKernel:
         """The likelihood that is climbed, in orthogonal columns of Z."""
         if self.design.structured:
-            return self._dense(orthogonal=True)
+            return self._dense(None)
         return BlockKernel(self.statistics, self.design.random.blocks)
 
     @cached_property
     def sampled(self) -> BlockKernel | DenseKernel:
-        """The likelihood that is sampled, of the SDs and correlations that have priors."""
+        """The likelihood that is sampled under default priors; see `sampled_under`."""
+        return self._scaled(self.columns())
+
+    def sampled_under(self, given: Mapping[str, pr.Prior] | None) -> BlockKernel | DenseKernel:
+        """The likelihood of the SDs and correlations that have priors: of the effects of centred
+        columns, except where the user's own priors leave them as they are written."""
+        columns, usual = self.columns(given), self.columns()
+        same = all(np.array_equal(a.to, b.to) for a, b in zip(columns, usual, strict=True))
+        return self.sampled if same else self._scaled(columns)
+
+    def columns(self, given: Mapping[str, pr.Prior] | None = None) -> tuple[RandomColumns, ...]:
+        """The centred columns of the random effects of each grouping that has some."""
+        d, weights = self.design, unit_weights(self.design.group)
+        rows = self.data.iloc[d.rows]
+        return tuple(random_columns(g, rows, weights, given or ()) for g in d.groupings)
+
+    @cached_property
+    def centred(self) -> CentredDesign:
+        """The fixed effects in centred variables, every patient counting once."""
+        d = self.design
+        return centred(d.fixed, self.data.iloc[d.rows], unit_weights(d.group))
+
+    def _scaled(self, columns: Sequence[RandomColumns]) -> BlockKernel | DenseKernel:
         d = self.design
         if d.structured:
-            return self._dense(orthogonal=False)
-        return BlockKernel(
-            lmm.prepare(d.fixed.X, d.y, d.Z, d.group, len(d.labels)), d.random.blocks
-        )
+            return self._dense(columns)
+        data = lmm.prepare(d.fixed.X, d.y, d.Z, d.group, len(d.labels), to=columns[0].to)
+        return BlockKernel(data, d.random.blocks)
 
-    def _dense(self, orthogonal: bool) -> DenseKernel:
+    def _dense(self, columns: Sequence[RandomColumns] | None) -> DenseKernel:
+        """In centred columns, or in orthogonal ones without."""
         d, pairs = self.design, self.design.pairs
-        terms = [lmm_dense.Term(g.random.X, g.group, g.random.blocks) for g in d.terms]
+        to = {g.name: c.to for g, c in zip(d.groupings, columns or (), strict=bool(columns))}
+        terms = [
+            lmm_dense.Term(g.random.X, g.group, g.random.blocks, to.get(g.name)) for g in d.terms
+        ]
         return DenseKernel(
             lmm_dense.prepare(
                 d.fixed.X, d.y, d.group, terms, Structure(*pairs.structure),
-                pairs.order, pairs.kind, orthogonal=orthogonal,
+                pairs.order, pairs.kind, orthogonal=columns is None,
             )
         )  # fmt: skip
 
@@ -156,41 +184,34 @@ class LMM:
     def default_priors(self) -> dict[str, pr.Prior]:
         """Weakly informative priors, per standard deviation of the data.
 
-        A coefficient is Normal(0, 2.5 SD(y) / SD(x)); the intercept is centred at the mean of y, as
-        wide as y and the centring of the other columns together; standard deviations are
-        Exponential with mean SD(y), over the root mean square of the random effect's column.
-        Parameters of a residual structure are Normal(0, 1) on their unconstrained scales.
+        They are of *variables* centred at their means, every patient counting once, before products
+        are formed: the coefficient of a treatment is its effect where the other variables are at
+        their means, whatever the origin of time. A coefficient is Normal(0, 2.5 SD(y) / SD(x)), the
+        intercept Normal(mean(y), 2.5 SD(y)); standard deviations are Exponential with mean SD(y),
+        over the SD of the random effect's column, and those of correlated effects are of the
+        columns centred alike. A prior of the user's own is of the parameter as the formula has it:
+        of the coefficient at the user's origin, or of a patient's intercept there, in which case
+        the SDs and correlations of that random term are all left at the user's origin. Parameters
+        of a residual structure are Normal(0, 1) on their unconstrained scales.
         """
-        d = self.design
-        spread = float(np.std(d.y, ddof=1)) or 1.0
-        X = d.fixed.X
-        sd_x, mean_x = X.std(axis=0), X.mean(axis=0)
-        varying = sd_x > 1e-12 * np.abs(X).max(axis=0)
-        scale = 2.5 * spread / np.where(varying, sd_x, 1.0)
-        offset = np.sqrt((2.5 * spread) ** 2 + np.sum((scale * mean_x)[varying] ** 2))
-        out: dict[str, pr.Prior] = {}
-        constant = pr.Normal(float(d.y.mean()), float(offset))
-        for name, varies, width in zip(d.fixed.names, varying, scale, strict=True):
-            out[name] = pr.Normal(0.0, float(width)) if varies else constant
-        out["sigma"] = pr.Exponential(spread)
-        sds = [name for g in d.groupings for name in g.random.parameter_names(g.name)[0]]
-        for name, z in zip(sds, self.sampled.z_scales, strict=True):
-            out[name] = pr.Exponential(spread / float(z))
-        return out | {name: pr.Normal(0.0, 1.0) for name in self.kernel.residual_names}
+        names = self.sampled.residual_names
+        return default_priors(self.design, self.centred, self.columns(), names)
 
     def prior_stack(self, given: Mapping[str, pr.Prior] | None, eta: float = 2.0) -> pr.PriorStack:
         """The priors in the order of the parameter vector, the user's in place of the defaults."""
-        defaults = self.default_priors()
-        names = tuple(defaults)
-        chosen = pr.choose(names, defaults, given, self.design.fixed.variables)
-        sizes = self.sampled.correlated
-        return pr.PriorStack(names, chosen, pr.LKJ(eta), max(sizes, default=0), sizes)
+        return prior_stack(
+            self.design, self.centred, self.columns(given), self.default_priors(), given,
+            pr.LKJ(eta), self.sampled.correlated,
+        )  # fmt: skip
 
     @cached_property
     def start(self) -> np.ndarray:
-        """Parameter vector near the REML estimate, away from any boundary."""
+        """Vector of `sampled` near the REML estimate, away from any boundary."""
+        return self._start(self.sampled)
+
+    def _start(self, kernel: BlockKernel | DenseKernel) -> np.ndarray:
         fit = self.fit(df="normal")
-        return self.kernel.interior(fit.coefficients, fit.sigma, fit.optimum.x)
+        return self.kernel.interior(fit.coefficients, fit.sigma, fit.optimum.x, kernel.to)
 
     def sample(
         self,
@@ -209,15 +230,17 @@ class LMM:
         draws, tune, chains, seed : int
             Kept and warm-up iterations a chain, number of chains, one seed for all.
         priors : mapping of str to Prior, optional
-            By term ("year:drug[T.active]", "sigma", "sd(year|id)") or variable ("drug").
+            By term ("year:drug[T.active]", "sigma", "sd(year|id)") or variable ("drug"), of the
+            parameter as the formula has it; see `default_priors` for those not named.
         eta : float
             Of the LKJ prior of the random effects' correlation.
         """
-        kernel, stack = self.sampled, self.prior_stack(priors, eta)
+        kernel, stack = self.sampled_under(priors), self.prior_stack(priors, eta)
         mode, drawn = sample_posterior(
             added(kernel.loglik, stack.value_and_gradient),
-            self.start,
+            self._start(kernel),
             deviations=stack.deviations,
+            coordinates=Affine(*kernel.coordinates),
             draws=draws,
             tune=tune,
             chains=chains,
@@ -233,4 +256,4 @@ class LMM:
         """The same model, data and priors in PyMC, with explicit random effects."""
         from longsurv.models.lmm_twin import twin
 
-        return twin(self, self.prior_stack(priors, eta), eta)
+        return twin(self, self.sampled_under(priors), self.prior_stack(priors, eta), eta)

@@ -14,34 +14,48 @@ if TYPE_CHECKING:
     from longsurv.models.lmm import LMM
 
 
-def twin(spec: LMM, stack: PriorStack, eta: float) -> Any:
+def twin(spec: LMM, kernel: BlockKernel | DenseKernel, stack: PriorStack, eta: float) -> Any:
     """A PyMC model of a specification and its priors.
 
     b ~ N(0, D) for each grouping; y ~ N(X beta + Z b, sigma^2), or for each patient a multivariate
-    normal distribution with the covariance of the residual structure.
+    normal distribution with the covariance of the residual structure. Where a prior is of something
+    at the means of the other variables, that has the parameter's name with " (centred)" after it,
+    and the parameter follows from it.
     """
     import pymc as pm
 
-    d, kernel = spec.design, spec.sampled
+    d = spec.design
+    label = dict(zip(stack.names, stack.labels, strict=True))
     by_name = dict(zip(stack.names, stack.priors, strict=True))
+    maps = kernel.to if d.random.names else kernel.to[1:]
     coords = {"term": d.fixed.names, "row": d.rows}
     several = len(d.groupings) > 1
     for k, g in enumerate(d.groupings):
         coords[f"effect_{k}" if several else "effect"] = g.random.names
         coords[g.name if several else "patient"] = g.labels
     with pm.Model(coords=coords) as model:
-        beta = pm.math.stack([by_name[name].to_pymc(name) for name in d.fixed.names])
+        beta = pm.math.stack([by_name[name].to_pymc(label[name]) for name in d.fixed.names])
+        if stack.basis is not None:
+            beta = np.linalg.inv(stack.basis) @ beta
+            for j, name in enumerate(d.fixed.names):
+                if label[name] != name:
+                    pm.Deterministic(name, beta[j])
         sigma = by_name["sigma"].to_pymc("sigma")
         mean = d.fixed.X @ beta
         for k, g in enumerate(d.groupings):
             dims = (g.name, f"effect_{k}") if several else ("patient", "effect")
             suffix = f"_{k}" if several else ""
             sds, _ = g.random.parameter_names(g.name)
-            sd = pm.math.stack([by_name[name].to_pymc(name) for name in sds])
+            sd = pm.math.stack([by_name[name].to_pymc(label[name]) for name in sds])
             raw = pm.Normal(f"raw{suffix}", dims=dims)
-            raw = _correlated(raw, g.random.blocks, suffix, eta)
-            b = pm.Deterministic(f"b{suffix}", raw * sd, dims=dims)
-            mean = mean + (g.random.X * b[g.group]).sum(axis=-1)
+            raw, factor = _correlated(raw, g.random.blocks, suffix, eta)
+            back, own = np.linalg.inv(maps[k]), raw * sd
+            pm.Deterministic(f"b{suffix}", own @ back.T, dims=dims)
+            half = back @ (sd[:, None] * factor)
+            for j, name in enumerate(sds):
+                if label[name] != name:
+                    pm.Deterministic(name, pm.math.sqrt((half[j] ** 2).sum()))
+            mean = mean + ((g.random.X @ back) * own[g.group]).sum(axis=-1)
         if isinstance(kernel, BlockKernel) or d.residual is None:
             pm.Normal("y", mean, sigma, observed=d.y, dims="row")
         else:
@@ -50,19 +64,24 @@ def twin(spec: LMM, stack: PriorStack, eta: float) -> Any:
     return model
 
 
-def _correlated(raw: Any, blocks: tuple[int, ...], suffix: str, eta: float) -> Any:
+def _correlated(raw: Any, blocks: tuple[int, ...], suffix: str, eta: float) -> tuple[Any, Any]:
+    """Independent effects made correlated within blocks, and the factor that does it."""
     import pymc as pm
+    import pytensor.tensor as pt
 
-    parts, start = [], 0
+    parts, start, whole = [], 0, pt.eye(sum(blocks))
     for k, size in enumerate(blocks):
         part = raw[:, start : start + size]
         if size > 1:
             # PyMC's LKJCorr is the Cholesky factor of the correlation matrix.
             name = f"correlation_cholesky{suffix}" + (f"_{k}" if k else "")
-            part = part @ pm.LKJCorr(name, n=size, eta=eta).T
+            factor = pm.LKJCorr(name, n=size, eta=eta)
+            part = part @ factor.T
+            at = slice(start, start + size)
+            whole = pt.set_subtensor(whole[at, at], factor)
         parts.append(part)
         start += size
-    return pm.math.concatenate(parts, axis=1)
+    return pm.math.concatenate(parts, axis=1), whole
 
 
 def _residuals(

@@ -379,7 +379,7 @@ class TestBayes:
 
         def theirs(theta):
             point = {}
-            for name, value in zip(stack.names, stack.constrain(theta), strict=True):
+            for name, value in zip(stack.labels, stack.coordinates(theta), strict=True):
                 variable = model.rvs_to_values[model[name]].name
                 point[variable] = np.array(np.log(value) if "log__" in variable else value)
             return float(logp(point))

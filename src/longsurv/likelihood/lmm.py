@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numba import njit
@@ -53,8 +52,9 @@ class LMMData:
     beta_ols : ndarray, shape (p,)
         Least-squares coefficients.
     z_basis : ndarray, shape (q, q)
-        Upper triangle B with Z = (the kernel's columns) B; the random effects b of Z are B b in the
-        kernel's columns.
+        Z is the kernel's columns times this B; the random effects b of Z are B b there.
+    z_scale : ndarray, shape (q,)
+        The SDs of `loglik` are of the effects of the kernel's columns over this.
     nobs : int
         Number of observations.
     """
@@ -66,12 +66,8 @@ class LMMData:
     r: np.ndarray
     beta_ols: np.ndarray
     z_basis: np.ndarray
+    z_scale: np.ndarray
     nobs: int
-
-    @cached_property
-    def z_scale(self) -> np.ndarray:
-        """Root mean squares of the columns of Z, of each what earlier ones of its block leave."""
-        return np.diag(self.z_basis).copy()
 
     @property
     def p(self) -> int:
@@ -143,6 +139,7 @@ def prepare(
     group: np.ndarray,
     n_groups: int,
     blocks: tuple[int, ...] | None = None,
+    to: np.ndarray | None = None,
 ) -> LMMData:
     """Reduce the rows to sufficient statistics.
 
@@ -161,20 +158,23 @@ def prepare(
     blocks : tuple of int, optional
         How many neighbouring columns of Z each block of correlated effects has; they are
         orthogonalised. By default columns are scaled only.
+    to : ndarray, shape (q, q), optional
+        Instead, the kernel's columns are those of Z to^-1, scaled: the SDs and correlations of
+        `loglik` are of the effects `to` @ b.
 
     Returns
     -------
     LMMData
     """
-    r = _triangle(X)
+    r = triangle(X)
     W = _orthonormal(np.ascontiguousarray(X, dtype=float), r)
     Q = W[:, :-1]
     # A second pass removes what rounding left of the columns' dependence.
     fit = Q.T @ y
     fit += Q.T @ (y - Q @ fit)
     W[:, -1] = y - Q @ fit
-    z_basis = random_basis(Z, blocks)
-    to_own = solve_triangular(z_basis, np.eye(len(z_basis)), lower=False)
+    z_basis, z_scale = random_basis(Z, blocks, to)
+    to_own = np.linalg.inv(z_basis)
     ztz, ztw = _patient_sums(np.ascontiguousarray(Z, dtype=float), to_own, W, group, n_groups)
     return LMMData(
         ztz=ztz,
@@ -184,31 +184,37 @@ def prepare(
         r=r,
         beta_ols=solve_triangular(r, fit, lower=False),
         z_basis=z_basis,
+        z_scale=z_scale,
         nobs=len(y),
     )
 
 
-def random_basis(Z: np.ndarray, blocks: tuple[int, ...] | None = None) -> np.ndarray:
-    """Upper triangle B, shape (q, q), for which the columns of Z B^-1 have unit root mean square.
+def random_basis(
+    Z: np.ndarray, blocks: tuple[int, ...] | None = None, to: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """B, shape (q, q), for which the columns of Z B^-1 have unit root mean square; their scales.
 
-    Z has shape (n, q). Within blocks, if given, those columns are also orthogonal; a block of
-    dependent columns is scaled only.
+    Z has shape (n, q). Within blocks, if given, those columns are also orthogonal and B an upper
+    triangle; a block of dependent columns is scaled only. With `to`, they are those of Z to^-1.
     """
-    size = np.sqrt(np.mean(Z**2, axis=0))
+    columns = Z if to is None else Z @ np.linalg.inv(to)
+    size = np.sqrt(np.mean(columns**2, axis=0))
     basis = np.diag(np.where(size > 0.0, size, 1.0))
+    if to is not None:
+        return basis @ to, np.diag(basis).copy()
     start = 0
     for count in blocks or ():
         at, start = slice(start, start + count), start + count
         if count > 1 and (size[at] > 0.0).all():
-            r = _triangle(Z[:, at]) / math.sqrt(len(Z))
-            r *= np.where(np.diag(r) < 0.0, -1.0, 1.0)[:, None]
+            r = triangle(Z[:, at]) / math.sqrt(len(Z))
             if (np.diag(r) > 1e-13 * size[at]).all():
                 basis[at, at] = r
-    return basis
+    return basis, np.diag(basis).copy()
 
 
-def _triangle(X: np.ndarray) -> np.ndarray:
-    """Upper triangle r for which the columns of X r^-1 are orthonormal, nearly if not to rounding.
+def triangle(X: np.ndarray) -> np.ndarray:
+    """Upper triangle r with a positive diagonal for which the columns of X r^-1 are orthonormal,
+    nearly if not to rounding.
 
     Nothing after it takes them for exactly so, and the root of X'X is the faster way to r; columns
     close to dependence need the other one.
@@ -218,7 +224,8 @@ def _triangle(X: np.ndarray) -> np.ndarray:
     scaled = products / np.outer(size, size)  # of full column rank, so no size is 0
     if np.linalg.eigvalsh(scaled).min(initial=1.0) > 1e-6:
         return np.linalg.cholesky(products).T
-    return np.linalg.qr(X, mode="r")
+    r = np.linalg.qr(X, mode="r")
+    return r * np.where(np.diag(r) < 0.0, -1.0, 1.0)[:, None]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -237,7 +244,7 @@ def _orthonormal(X, r):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _patient_sums(Z, to_own, W, group, n_groups):
-    """Sums over patients of the products of the columns of Z @ to_own, an upper triangle."""
+    """Sums over patients of the products of the columns of Z @ to_own."""
     n, q = Z.shape
     k = W.shape[1]
     ztz = np.zeros((n_groups, q, q))
@@ -247,7 +254,7 @@ def _patient_sums(Z, to_own, W, group, n_groups):
         g = group[i]
         for a in range(q):
             s = 0.0
-            for b in range(a + 1):
+            for b in range(q):
                 s += Z[i, b] * to_own[b, a]
             own[a] = s
         for a in range(q):
@@ -395,7 +402,7 @@ def loglik(data: LMMData, theta: np.ndarray) -> tuple[float, np.ndarray]:
     theta : ndarray, shape (p + 1 + q + q (q - 1) / 2,)
         beta; log sigma; log tau (standard deviations of the random effects); unconstrained
         correlations (see `longsurv.likelihood.covariance`). The random effects are those of the
-        kernel's columns times `z_scale`: of Z itself where its columns are scaled only.
+        kernel's columns over `z_scale`: b itself where the columns of Z are scaled only.
 
     Returns
     -------

@@ -7,8 +7,10 @@ move. In canonical partial correlations that means z = 0 between blocks.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -43,6 +45,18 @@ def interior(
     tau = np.sqrt(np.diag(D))
     z = partial_correlations(D / np.outer(tau, tau)) if q > 1 else np.empty(0)
     return np.log(tau), z[packed(*elements)]
+
+
+def straightened(
+    data: Any, spread: float, centre: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Centre (d,) and factor (d, d): coefficients in orthonormal columns per residual SD `spread`,
+    scales from `centre`, the rest as it is."""
+    p = data.p
+    whole, factor = np.zeros(size), np.eye(size)
+    whole[:p], whole[p : p + len(centre)] = data.beta_ols, centre
+    factor[:p, :p] = spread * np.linalg.inv(data.r)
+    return whole, factor
 
 
 def element_map(back: np.ndarray, elements: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
@@ -117,14 +131,25 @@ class BlockKernel:
         return -0.5 * deviance, -0.5 * gradient[self.elements]
 
     @property
-    def z_scales(self) -> np.ndarray:
-        """Root mean squares of the columns of Z."""
-        return self.data.z_scale
+    def to(self) -> tuple[np.ndarray, ...]:
+        """The SDs and correlations of `loglik` are of the effects to @ b, b those of Z."""
+        return (self.data.z_basis / self.data.z_scale[:, None],)
 
-    def interior(self, beta: np.ndarray, sigma: float, x: np.ndarray) -> np.ndarray:
-        """beta, log sigma, log SDs and correlations of the effects of Z near the point x of the
-        criterion, away from any boundary."""
-        log_tau, z = interior(self.factor(x), sigma, self.data.z_basis, self.elements)
+    @property
+    def coordinates(self) -> tuple[np.ndarray, np.ndarray]:
+        """Centre and factor of unit-free coordinates u of `loglik`: theta = centre + factor u."""
+        data = self.data
+        spread = np.sqrt(data.cross[-1, -1] / data.nobs)
+        centre = [np.log(spread), *np.log(spread / data.z_scale)]
+        return straightened(data, spread, np.array(centre), len(self.free))
+
+    def interior(
+        self, beta: np.ndarray, sigma: float, x: np.ndarray, to: Sequence[np.ndarray] | None = None
+    ) -> np.ndarray:
+        """A vector for the `loglik` of a kernel with `to` near the point x of this criterion, away
+        from any boundary; by default of the effects of Z themselves."""
+        basis = self.data.z_basis if to is None else self.data.z_basis @ np.linalg.inv(to[0])
+        log_tau, z = interior(self.factor(x), sigma, basis, self.elements)
         return np.concatenate([beta, [np.log(sigma)], log_tau, z])
 
     def expand(self, theta: np.ndarray) -> np.ndarray:

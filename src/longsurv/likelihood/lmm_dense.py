@@ -13,13 +13,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from longsurv.likelihood.lmm import LOG_2PI, random_basis
+from longsurv.likelihood.lmm import LOG_2PI, random_basis, triangle
 from longsurv.likelihood.lmm_dense_residual import Structure
 from longsurv.likelihood.lmm_dense_sums import adjoint, forward
 
@@ -34,11 +33,14 @@ class Term:
     group : ndarray of int, shape (n,)
     blocks : tuple of int
         Sizes of the blocks of correlated effects.
+    to : ndarray, shape (q, q), optional
+        As for `lmm.prepare`.
     """
 
     Z: np.ndarray
     group: np.ndarray
     blocks: tuple[int, ...]
+    to: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +62,9 @@ class DenseData:
     blocks : tuple of tuple of int
         Blocks of each term, the patients' first (empty if they have no random effects).
     bases : tuple of ndarray
-        Of each term the upper triangle B with (its columns) = (the kernel's columns) B.
+        Of each term B with (its columns) = (the kernel's columns) B.
+    scales : tuple of ndarray
+        As `LMMData.z_scale`, of each term.
     structure : Structure
         Of the residuals.
     r : ndarray, shape (p, p)
@@ -75,15 +79,10 @@ class DenseData:
     groups: tuple[np.ndarray, ...]
     blocks: tuple[tuple[int, ...], ...]
     bases: tuple[np.ndarray, ...]
+    scales: tuple[np.ndarray, ...]
     structure: Structure
     r: np.ndarray
     beta_ols: np.ndarray
-
-    @cached_property
-    def scales(self) -> tuple[np.ndarray, ...]:
-        """Root mean squares of the columns of each term, of each what earlier ones of its block
-        leave."""
-        return tuple(np.diag(basis).copy() for basis in self.bases)
 
     @property
     def nobs(self) -> int:
@@ -152,16 +151,17 @@ def prepare(
     )
     order, kind, counts = order[rows], kind[pairs], counts[sequence]
     starts = np.r_[0, np.cumsum(counts)]
-    r = np.linalg.qr(X, mode="r")
+    r = triangle(X)
     Q = solve_triangular(r, X.T, trans="T", lower=False).T
     fit = Q.T @ y
     fit += Q.T @ (y - Q @ fit)
     W = np.column_stack([Q, y - Q @ fit])[order]
-    own, bases = [], []
+    own, bases, scales = [], [], []
     for term in terms:
-        bases.append(random_basis(term.Z, term.blocks if orthogonal else None))
-        columns = solve_triangular(bases[-1], term.Z.T, trans="T", lower=False).T
-        own.append(np.ascontiguousarray(columns[order]))
+        basis, scale = random_basis(term.Z, term.blocks if orthogonal else None, term.to)
+        own.append(np.ascontiguousarray((term.Z @ np.linalg.inv(basis))[order]))
+        bases.append(basis)
+        scales.append(scale)
     units = order[starts[:-1]]
     slots, clusters, sizes = _effects(
         [(t.group[units], t.Z.shape[1]) for t in terms[1:]], len(units)
@@ -183,6 +183,7 @@ def prepare(
         groups=tuple(t.group[order] for t in terms),
         blocks=tuple(t.blocks for t in terms),
         bases=tuple(bases),
+        scales=tuple(scales),
         structure=structure,
         r=r,
         beta_ols=solve_triangular(r, fit, lower=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from longsurv.likelihood.covariance import correlation_cholesky, correlation_pullback
 from longsurv.likelihood.lmm import LOG_2PI
-from longsurv.likelihood.lmm_blocks import free_elements, interior, packed
+from longsurv.likelihood.lmm_blocks import free_elements, interior, packed, straightened
 from longsurv.likelihood.lmm_dense import DenseData, forward_state, profile, pull
 
 
@@ -139,17 +140,32 @@ class DenseKernel:
         return (*(size for blocks in self.data.blocks for size in blocks), *residual)
 
     @property
-    def z_scales(self) -> np.ndarray:
-        """Root mean squares of the columns of Z, in the order of the SDs of theta."""
-        return np.concatenate(self.data.scales)
+    def to(self) -> tuple[np.ndarray, ...]:
+        """The SDs and correlations of each term of `loglik` are of the effects to @ b."""
+        pairs = zip(self.data.bases, self.data.scales, strict=True)
+        return tuple(basis / scale[:, None] for basis, scale in pairs)
 
-    def interior(self, beta: np.ndarray, sigma: float, x: np.ndarray) -> np.ndarray:
-        """The parameters of `loglik`, of the effects of Z, near the point x of the criterion and
-        away from any boundary."""
+    @property
+    def coordinates(self) -> tuple[np.ndarray, np.ndarray]:
+        """As those of `BlockKernel`."""
+        data = self.data
+        spread = np.sqrt(np.mean(data.W[:, -1] ** 2))
+        centre = np.log(spread / np.concatenate([[1.0], *data.scales]))
+        below = sum(int((rows > columns).sum()) for rows, columns in self.elements)
+        size = data.p + len(centre) + data.structure.size + below
+        return straightened(data, spread, centre, size)
+
+    def interior(
+        self, beta: np.ndarray, sigma: float, x: np.ndarray, to: Sequence[np.ndarray] | None = None
+    ) -> np.ndarray:
+        """As `BlockKernel.interior`, with `to` of each term."""
         lams, psi = self.split(x)
+        bases = self.data.bases
+        if to is not None:
+            bases = tuple(b @ np.linalg.inv(t) for b, t in zip(bases, to, strict=True))
         pairs = [
             interior(lam, sigma, basis, elements)
-            for lam, basis, elements in zip(lams, self.data.bases, self.elements, strict=True)
+            for lam, basis, elements in zip(lams, bases, self.elements, strict=True)
         ]
         psi = np.clip(psi, -3.0, 3.0)
         return np.concatenate(

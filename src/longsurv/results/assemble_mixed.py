@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from longsurv.design import MixedDesign
+from longsurv.design.random_columns import origin_flags
 from longsurv.inference import Draws, Optimum
 from longsurv.likelihood import lmm
+from longsurv.likelihood.covariance import covariance
 from longsurv.likelihood.lmm_blocks import BlockKernel
 from longsurv.likelihood.lmm_curvature import VarianceCurvature, variance_curvature
 from longsurv.likelihood.lmm_patients import pointwise
@@ -21,11 +23,10 @@ from longsurv.results.mixed import (
     MixedEstimate,
     MixedPosterior,
     VarianceEstimate,
-    natural_variances,
 )
 from longsurv.results.reference import NormalReference, Reference
 from longsurv.results.small_sample import kenward_roger, satterthwaite
-from longsurv.results.variances import RandomTerm, variance_estimate
+from longsurv.results.variances import RandomTerm, carried, variance_estimate
 
 SMALL_SAMPLE = 200
 """Below this many patients "auto" means Kenward-Roger."""
@@ -66,7 +67,11 @@ def mixed_estimate(
         n_params=data.p + 1 + len(optimum.x),
         optimum=optimum,
         method=method,
-        flags=(*design_flags(design), *boundary_flags(design, variance, [term])),
+        flags=(
+            *design_flags(design),
+            *origin_flags(design),
+            *boundary_flags(design, variance, [term]),
+        ),
         variance=variance,
         lam=lam,
         sigma=sigma,
@@ -136,13 +141,14 @@ def mixed_posterior(
     chains, kept, d = draws.theta.shape
     natural = stack.constrain(draws.theta)
     samples = {name: natural[..., j] for j, name in enumerate(stack.names)}
-    _, correlations = design.random.parameter_names(design.group_name)
+    sds, correlations = design.random.parameter_names(design.group_name)
     if correlations:
         phi = draws.theta.reshape(-1, d)[:, data.p :]
-        below = np.array([natural_variances(row, q)[1 + q :] for row in phi])
-        i, j = np.array(design.random.pairs).T
-        for k, name in zip(i * (i - 1) // 2 + j, correlations, strict=True):
-            samples[name] = below[:, k].reshape(chains, kept)
+        C = np.array([covariance(np.ones(q), row[1 + q :]) for row in phi])
+        tau, C = carried(np.exp(phi[:, 1 : 1 + q]), C, kernel.to[0])
+        samples |= {name: tau[:, k].reshape(chains, kept) for k, name in enumerate(sds)}
+        for (i, j), name in zip(design.random.pairs, correlations, strict=True):
+            samples[name] = C[:, i, j].reshape(chains, kept)
     log_lik = pointwise(
         draws.theta.reshape(-1, d),
         design.fixed.X,
@@ -168,6 +174,6 @@ def mixed_posterior(
             observed=design.y,
         ),
         method="NUTS on the marginal likelihood",
-        flags=(*design_flags(design), *sampling_flags(draws)),
+        flags=(*design_flags(design), *origin_flags(design), *sampling_flags(draws)),
         data=data,
     )

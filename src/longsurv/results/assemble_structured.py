@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from longsurv.design.random_columns import origin_flags
 from longsurv.errors import LongsurvError
 from longsurv.inference import Draws, Optimum
 from longsurv.likelihood.covariance import covariance
@@ -26,7 +27,7 @@ from longsurv.results.structured import (
     StructuredPosterior,
     StructuredVariance,
 )
-from longsurv.results.variances import RandomTerm, variance_estimate
+from longsurv.results.variances import RandomTerm, carried, variance_estimate
 
 LARGEST_CLUSTER = 3000
 """Rows of a cluster up to which small-sample inference works with its whole covariance matrix."""
@@ -43,7 +44,7 @@ def structured_estimate(
     D = tuple(at.sigma2 * lam @ lam.T for lam in factors)
     eta = data.structure.covariance_parameters(sigma, psi)
     to_beta = np.linalg.inv(data.r)
-    flags: tuple[str, ...] = design_flags(design)
+    flags: tuple[str, ...] = (*design_flags(design), *origin_flags(design))
     small = largest_cluster(data) <= LARGEST_CLUSTER
     if not small and df not in ("auto", "normal"):
         raise LongsurvError(
@@ -144,7 +145,7 @@ def structured_posterior(
             observed=design.y,
         ),
         method="NUTS on the marginal likelihood",
-        flags=(*design_flags(design), *sampling_flags(draws)),
+        flags=(*design_flags(design), *origin_flags(design), *sampling_flags(draws)),
         data=kernel.data,
         kernel=kernel,
     )
@@ -154,9 +155,11 @@ def _natural(kernel: DenseKernel, theta: np.ndarray) -> np.ndarray:
     """Variance parameters on their natural scales, in the order of the design's names."""
     _, log_tau, z, psi = kernel.unpack(theta)
     parts = [kernel.data.structure.report(float(np.exp(theta[kernel.data.p])), psi)]
-    for tau, zt, (rows, columns) in zip(log_tau, z, kernel.elements, strict=True):
-        parts.append(np.exp(tau))
-        below = rows > columns
+    for log_sd, zt, (rows, columns), to in zip(log_tau, z, kernel.elements, kernel.to, strict=True):
+        tau, below = np.exp(log_sd), rows > columns
         if below.any():
-            parts.append(covariance(np.ones(len(tau)), zt)[rows[below], columns[below]])
+            tau, C = carried(tau, covariance(np.ones(len(tau)), zt), to)
+            parts += [tau, C[rows[below], columns[below]]]
+        else:
+            parts.append(tau)
     return np.concatenate(parts)

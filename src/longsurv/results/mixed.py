@@ -12,7 +12,6 @@ import pandas as pd
 
 from longsurv.errors import LongsurvError
 from longsurv.likelihood import lmm
-from longsurv.likelihood.covariance import covariance
 from longsurv.likelihood.lmm_patients import RandomEffects, own_effects, random_effects
 from longsurv.results.columns import draw_columns, normal_columns, ranef_table
 from longsurv.results.estimate import TIDY, Estimate, check_level
@@ -161,28 +160,15 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
 
     data: lmm.LMMData
 
-    def covariance_draws(self) -> np.ndarray:
-        """D at every draw, shape (chains * draws, q, q), in the units of Z."""
-        effects, group = self.design.random.names, self.design.group_name
-        sd = [self.samples[f"sd({name}|{group})"].ravel() for name in effects]
-        D = np.zeros((len(sd[0]), len(effects), len(effects)))
-        for i, row in enumerate(effects):
-            D[:, i, i] = sd[i] ** 2
-            for j, column in enumerate(effects[:i]):
-                # Effects of different blocks have no correlation among the samples: it is 0.
-                correlation = self.samples.get(f"cor({column},{row}|{group})")
-                if correlation is not None:
-                    D[:, i, j] = D[:, j, i] = correlation.ravel() * sd[i] * sd[j]
-        return D
-
-    def _random_effects(self) -> Iterator[tuple[np.ndarray, RandomEffects]]:
-        """D and the conditional distribution of the random effects, draw by draw."""
-        B = self.data.z_basis
-        sigma = self.samples["sigma"].ravel()
-        beta = self.coefficients.reshape(len(sigma), -1)
-        for D, s, b in zip(self.covariance_draws(), sigma, beta, strict=True):
-            lam = np.linalg.cholesky(B @ D @ B.T) / s
-            yield D, random_effects(self.data, lam, s, b)
+    def _own_effects(self) -> Iterator[tuple[np.ndarray, RandomEffects]]:
+        """A factor of D and the conditional distribution of the random effects, draw by draw, both
+        in the kernel's columns of Z."""
+        data, theta = self.data, self.draws.theta.reshape(-1, self.draws.theta.shape[-1])
+        p, end = data.p, data.p + 1 + data.q
+        for row in np.ascontiguousarray(theta):
+            lam, _ = lmm.relative_factor(row[p], row[p + 1 : end], row[end:], data.z_scale)
+            sigma = float(np.exp(row[p]))
+            yield sigma * lam, own_effects(data, lam, sigma, row[:p])
 
     def ranef(self, level: float = 0.95) -> pd.DataFrame:
         """Posterior means and SDs of the random effects, from the draws' exact conditionals.
@@ -198,7 +184,9 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
         mean = square = variance = np.zeros(
             (len(self.design.labels), len(self.design.random.names))
         )
-        for _, b in self._random_effects():
+        back = np.linalg.inv(self.data.z_basis)
+        for _, own in self._own_effects():
+            b = own.mapped(back)
             mean = mean + b.mean / count
             square = square + b.mean**2 / count
             variance = variance + np.diagonal(b.cov, axis1=1, axis2=2) / count
@@ -223,21 +211,14 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
             known, unseen = np.flatnonzero(group >= 0), np.flatnonzero(group < 0)
             needed, back = np.unique(group[known], return_inverse=True)
             _, person = np.unique(_labels(frame, self.design, unseen), return_inverse=True)
-            for s, (D, b) in enumerate(self._random_effects()):
+            Z = Z @ np.linalg.inv(self.data.z_basis)
+            for s, (half, b) in enumerate(self._own_effects()):
                 own = b.mean[needed] + _normal(rng, b.cov[needed])
                 values[s, known] += np.einsum("iq,iq->i", Z[known], own[back])
                 if len(unseen):
-                    own = _normal(rng, np.broadcast_to(D, (int(person.max()) + 1, *D.shape)))
+                    own = rng.standard_normal((int(person.max()) + 1, len(half))) @ half.T
                     values[s, unseen] += np.einsum("iq,iq->i", Z[unseen], own[person])
         return frame.assign(**draw_columns(values, level))
-
-
-def natural_variances(phi: np.ndarray, q: int) -> np.ndarray:
-    """sigma, SDs and correlations (row by row) from log sigma, log tau and unconstrained z."""
-    sds = np.exp(phi[: 1 + q])
-    correlation = covariance(np.ones(q), phi[1 + q :])
-    below = [correlation[i, j] for i in range(q) for j in range(i)]
-    return np.concatenate([sds, below])
 
 
 def _normal(rng: np.random.Generator, cov: np.ndarray) -> np.ndarray:

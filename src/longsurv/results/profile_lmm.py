@@ -238,6 +238,7 @@ def _turned(data: lmm.LMMData, turn: np.ndarray) -> lmm.LMMData:
         ztw=ztw,
         blocks=(in_blocks(ztz), in_blocks(ztw)),
         z_basis=turn @ data.z_basis,
+        z_scale=np.ones(len(turn)),
     )
 
 

@@ -51,6 +51,23 @@ class RandomTerm(NamedTuple):
         return some[rows] & some[columns]
 
 
+def carried(tau: np.ndarray, C: np.ndarray, to: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """SDs and correlations of b from those of the effects to @ b.
+
+    Parameters
+    ----------
+    tau : ndarray, shape (..., q)
+    C : ndarray, shape (..., q, q)
+    to : ndarray, shape (q, q)
+    """
+    if np.array_equal(to, np.eye(len(to))):
+        return tau, C
+    back = np.linalg.inv(to)
+    D = back @ (C * tau[..., :, None] * tau[..., None, :]) @ back.T
+    sd = np.sqrt(np.diagonal(D, axis1=-2, axis2=-1))
+    return sd, np.clip(D / (sd[..., :, None] * sd[..., None, :]), -1.0, 1.0)
+
+
 def variance_estimate(
     names: tuple[str, ...],
     terms: Sequence[RandomTerm],

@@ -98,7 +98,8 @@ def _mixed_draws(spec: Any, options: Options, mode: Optimum, draws: Draws) -> An
     from longsurv.results.assemble_mixed import mixed_posterior
     from longsurv.results.assemble_structured import structured_posterior
 
-    kernel, stack = spec.sampled, spec.prior_stack(options.get("priors"), options.get("eta", 2.0))
+    priors = options.get("priors")
+    kernel, stack = spec.sampled_under(priors), spec.prior_stack(priors, options.get("eta", 2.0))
     if not isinstance(kernel, BlockKernel):
         return structured_posterior(spec, kernel, stack, mode, draws)
     # The posterior holds draws of every parameter, those fixed at zero too.
