@@ -1,5 +1,6 @@
 """The scientific models, one file each."""
 
+from longsurv.arguments import checked
 from longsurv.models.adjustment import BaselineAdjustment, adjusted_changes
 from longsurv.models.cox import CoxPH
 from longsurv.models.glmm import GLMM
@@ -25,3 +26,6 @@ __all__ = [
     "slope",
     "value",
 ]
+
+for _spec in (LMM, GLMM, Linear, CoxPH, Hazard, JointModel, Panel, BaselineAdjustment, Mortality):
+    checked(_spec)

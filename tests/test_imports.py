@@ -23,6 +23,7 @@ FOUNDATION = {"cohort", "design", "likelihood", "inference", "priors", "times"}
 ANSWERS = FOUNDATION | {"estimands", "diagnostics"}
 MODELS = ANSWERS | {"results", "models"}
 ALLOWED: dict[str, set[str] | None] = {
+    "arguments": set(),
     "errors": set(),
     "words": set(),
     "times": set(),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 from longsurv.priors import LKJ, log_density
 from longsurv.results import Estimate, Posterior
@@ -23,6 +24,7 @@ LEAST_LEFT = 1e-3
 """Of the precision, taken to be the data's where the draws say that there is none."""
 
 
+@checked
 def compare(fit: Estimate, post: Posterior, level: float = 0.95) -> pd.DataFrame:
     """Compare a maximum-likelihood fit with a posterior of the same model.
 

@@ -55,3 +55,7 @@ class FormulaError(LongsurvError):
 
 class EstimationError(LongsurvError):
     """A model cannot be estimated from these data; the message says why."""
+
+
+class ArgumentError(LongsurvError, TypeError):
+    """An argument that a function does not have, or of a kind it cannot take."""

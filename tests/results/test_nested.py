@@ -192,7 +192,7 @@ def test_survival_fits_whose_likelihoods_cannot_be_compared(deaths):
         )
     with pytest.raises(LongsurvError, match="different data"):
         lrt(CoxPH(formula, data=deaths.iloc[:-1]).fit(), more)
-    with pytest.raises(LongsurvError, match="got dict"):
+    with pytest.raises(LongsurvError, match="smaller is an Estimate, not a dict"):
         lrt({}, more)
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.linalg import solve_triangular
 
+from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 from longsurv.likelihood.lmm import LMMData
 from longsurv.likelihood.lmm_sums import in_blocks
@@ -85,6 +87,7 @@ def tidy(fit: Any) -> pd.DataFrame:
     return table[table["term"].isin(fit.design.fixed.names)]
 
 
+@checked
 def influence(
     fit: Any, estimand: Estimand = tidy, *, by: str | None = None, level: float = 0.95
 ) -> Influence:
@@ -155,7 +158,13 @@ def _table(estimand: Estimand, fit: Any) -> pd.DataFrame:
     if not isinstance(found, pd.DataFrame):
         if isinstance(found, pd.Series):
             found = found.to_dict()
-        numbers = found if isinstance(found, Mapping) else {"estimand": float(found)}
+        numbers = found if isinstance(found, Mapping) else {"estimand": found}
+        if not all(isinstance(value, Real) for value in numbers.values()):
+            raise LongsurvError(
+                "the estimand is a function of a fit that returns a number, numbers by name or a "
+                f"table; it returned {type(found).__name__}"
+            )
+        numbers = {name: float(value) for name, value in numbers.items()}
         table = pd.DataFrame({"term": list(numbers), "estimate": list(numbers.values())})
         found = table.reindex(columns=list(NEEDED)).astype(dict.fromkeys(NEEDED[1:], float))
     missing = [name for name in NEEDED if name not in found]

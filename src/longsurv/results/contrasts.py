@@ -37,6 +37,8 @@ def contrast_matrix(asked: ContrastLike, names: Sequence[str]) -> tuple[np.ndarr
     L, labels = _rows(asked, names)
     if not np.isfinite(L).all():
         raise LongsurvError(f"the weights of a contrast must be finite numbers, got {asked!r}")
+    if not len(L):
+        raise LongsurvError("a contrast needs at least one row of weights")
     return L, labels
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import check_methods
 from longsurv.diagnostics.convergence import DECREMENT_LIMIT, headings
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Optimum
@@ -62,6 +63,10 @@ class Estimate:
     optimum: Optimum
     method: str
     flags: tuple[str, ...]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        check_methods(cls)
 
     @property
     def params(self) -> pd.Series:
@@ -181,6 +186,8 @@ class Estimate:
         from scipy.stats import chi2, f
 
         L, labels = contrast_matrix(of, self.names)
+        if not L.any():
+            raise LongsurvError("there is nothing to test: all weights are 0")
         if not estimable(self.reference, L).all():
             lost = [
                 n

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import check_methods
 from longsurv.errors import EstimationError
 from longsurv.inference import Flat, Optimum
 from longsurv.priors import Prior
@@ -144,3 +145,6 @@ class LinearPosterior:
         L, labels = contrast_matrix(of, self.names)
         values = np.stack([self.samples[name] for name in self.names], axis=-1) @ L.T
         return summarise({name: values[..., k] for k, name in enumerate(labels)}, level)
+
+
+check_methods(LinearPosterior)

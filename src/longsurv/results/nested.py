@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.design import MixedDesign, SurvivalDesign
 from longsurv.design.generalised import GeneralisedDesign
 from longsurv.design.joint import JointDesign
@@ -36,6 +37,7 @@ class Nesting:
     alike: Mapping[str, object]
 
 
+@checked
 def lrt(smaller: Estimate, larger: Estimate) -> pd.DataFrame:
     """Likelihood-ratio test of two nested models of the same data.
 
@@ -201,10 +203,6 @@ def _outcome(design: SurvivalDesign) -> dict[str, np.ndarray]:
 
 def _check_comparable(smaller: Estimate, larger: Estimate) -> None:
     for fit in (smaller, larger):
-        if not isinstance(fit, Estimate):
-            raise LongsurvError(
-                f"lrt compares two fits, as spec.fit() returns them; got {type(fit).__name__}"
-            )
         if not fit.converged:
             raise EstimationError(
                 f"{fit.spec.formula!r} has not converged ({fit.optimum.status}), so its "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import check_methods
 from longsurv.diagnostics.convergence import chain_headings
 from longsurv.errors import LongsurvError
 from longsurv.inference import Draws, Optimum
@@ -64,6 +65,10 @@ class Posterior:
     idata: Any
     method: str
     flags: tuple[str, ...]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        check_methods(cls)
 
     @property
     def coefficients(self) -> np.ndarray:

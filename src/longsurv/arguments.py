@@ -1,0 +1,310 @@
+"""Arguments of public functions, held against their type hints before anything is computed.
+
+A hint already says what an argument may be; `checked` makes that hold, so that a wrong one is
+answered in words that name it, and not by whatever NumPy or pandas says three calls further down.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+import numbers
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from longsurv.errors import ArgumentError
+
+Test = Callable[[object], bool]
+
+ELSEWHERE = {
+    "REML": 'method="REML" or method="ML"',
+    "reml": 'method="REML" or method="ML"',
+    "random_seed": "seed=",
+    "random_state": "seed=",
+    "rng": "seed=",
+    "n_samples": "draws=",
+    "iter": "draws=",
+    "warmup": "tune=",
+    "burnin": "tune=",
+    "n_tune": "tune=",
+    "num_chains": "chains=",
+    "n_chains": "chains=",
+    "prior": "priors=",
+    "alpha": "level= (alpha = 0.05 is level=0.95)",
+    "conf_level": "level=",
+    "ci": "level=",
+    "new_data": "newdata=",
+    "penalizer": 'penalty="firth"',
+    "firth": 'penalty="firth"',
+    "groups": "(1 | group) in the formula",
+    "re_formula": "(time | group) in the formula",
+    "duration_col": "Surv(time, event) in the formula",
+    "event_col": "Surv(time, event) in the formula",
+    "strata": "strata(name) in the formula",
+    "cluster_col": "cluster(name) in the formula",
+}
+"""Names that users of R and of other Python packages type, and what to write here."""
+
+
+def checked[T](target: T) -> T:
+    """Let a public function, or a specification and its public methods, check its arguments.
+
+    Parameters
+    ----------
+    target : function or dataclass
+
+    Returns
+    -------
+    function or class
+        The class itself, changed; or a function that checks and then calls.
+    """
+    if not isinstance(target, type):
+        return typing.cast(T, _checking(typing.cast(Callable[..., Any], target)))
+    if "__init__" in vars(target):
+        made = _checking(vars(target)["__init__"], vars(sys.modules[target.__module__]))
+        made.__name__ = target.__name__
+        target.__init__ = made  # type: ignore[misc]
+    check_methods(target)
+    return target
+
+
+def check_methods(owner: type) -> None:
+    """Let the public methods of a class, and of those of longsurv it is made of, check theirs."""
+    for part in owner.__mro__:
+        if not part.__module__.startswith("longsurv."):
+            continue
+        for name, member in list(vars(part).items()):
+            if not name.startswith("_") and inspect.isfunction(member):
+                setattr(part, name, _checking(member))
+
+
+def _checking(
+    function: Callable[..., Any], scope: Mapping[str, Any] | None = None
+) -> Callable[..., Any]:
+    if hasattr(function, "__checked__"):
+        return function
+    signature = inspect.signature(function)
+    names = scope if scope is not None else function.__globals__  # type: ignore[attr-defined]
+
+    @functools.cache
+    def kinds() -> dict[str, Kind]:
+        """Test and words of each parameter, read when they are first needed."""
+        hints = ((p.name, _hint(p.annotation, names)) for p in signature.parameters.values())
+        found = ((name, RANGES.get(name) or _kind(hint)) for name, hint in hints)
+        return {
+            name: _or_none(kind) if signature.parameters[name].default is None else kind
+            for name, kind in found
+            if kind is not None
+        }
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError:
+            _refuse_unknown(call.__name__, signature, kwargs)
+            raise
+        for name, given in bound.arguments.items():
+            if name in kinds() and not kinds()[name][0](given):
+                wanted = kinds()[name][1]
+                raise ArgumentError(f"{call.__name__}: {name} is {wanted}, not {_shown(given)}")
+        return function(*args, **kwargs)
+
+    call.__checked__ = True  # type: ignore[attr-defined]
+    return call
+
+
+def _refuse_unknown(word: str, signature: inspect.Signature, given: Iterable[str]) -> None:
+    known = [name for name in signature.parameters if name != "self"]
+    for name in given:
+        if name in known:
+            continue
+        near = difflib.get_close_matches(name, known, n=1)
+        if name in ELSEWHERE:
+            advice = f"write {ELSEWHERE[name]}"
+        elif near:
+            advice = f"did you mean {near[0]}=?"
+        else:
+            advice = f"its arguments are {', '.join(known) or 'none'}"
+        raise ArgumentError(f"{word} has no argument {name}=; {advice}")
+
+
+def _shown(given: object) -> str:
+    if given is None or isinstance(given, (bool, numbers.Number)):
+        return str(given)
+    if isinstance(given, str):
+        return repr(given if len(given) < 60 else given[:57] + "...")
+    kind = type(given)
+    if isinstance(given, type):
+        return f"the type {given.__name__}"
+    module = kind.__module__.partition(".")[0]
+    name = kind.__name__ if module == "builtins" else f"{module}.{kind.__name__}"
+    return f"{_article(name)} {name}{_frame_advice(module, kind.__name__)}"
+
+
+def _article(name: str) -> str:
+    return "an" if name[0].lower() in "aeio" else "a"
+
+
+def _frame_advice(module: str, kind: str) -> str:
+    if kind == "dict":
+        return " (of columns? pandas.DataFrame(...) makes a table of it)"
+    if module in ("polars", "pyarrow") and kind in ("DataFrame", "LazyFrame", "Table"):
+        return " (its to_pandas() makes one)"
+    return ""
+
+
+# ---- what the type alone does not say -----------------------------------------------------------
+
+type Kind = tuple[Test, str]
+
+
+def _whole(low: int, high: int) -> Kind:
+    words = f"a whole number, {low} or more"
+    return (lambda v: _is_whole(v) and low <= v <= high), words  # type: ignore[operator]
+
+
+def _or_none(kind: Kind) -> Kind:
+    return (lambda v: v is None or kind[0](v)), kind[1]
+
+
+_COUNT = _whole(1, 10**9)
+RANGES: dict[str, Kind] = {
+    "level": (
+        lambda v: _is_number(v) and 0.0 < v < 1.0,  # type: ignore[operator]
+        "a probability between 0 and 1, such as 0.95",
+    ),
+    "seed": _whole(0, 2**63 - 1),
+    **dict.fromkeys(("draws", "tune", "chains", "cores", "simulations", "replicates"), _COUNT),
+    "nodes": _whole(1, 1000),
+    "horizon": (
+        lambda v: _is_number(v) and 0.0 < v < float("inf"),  # type: ignore[operator]
+        "a time above 0",
+    ),
+    **dict.fromkeys(
+        ("patient", "weights"),
+        (lambda v: isinstance(v, str) and bool(v.strip()), "the name of a column"),
+    ),
+}
+"""Arguments that mean the same wherever they occur."""
+
+
+# ---- type hints -------------------------------------------------------------------------------
+
+
+def _hint(annotation: Any, scope: Mapping[str, Any]) -> Any:
+    """The type that an annotation stands for; None if it cannot be said here."""
+    if annotation is inspect.Parameter.empty:
+        return None
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, dict(scope))  # the package's own source, never data
+    except (NameError, AttributeError, TypeError):  # names that only a type checker imports
+        return None
+
+
+def _kind(hint: Any) -> Kind | None:
+    """How to test a value against a type, and what to call such values; None to let all pass."""
+    if isinstance(hint, typing.TypeAliasType):
+        return _kind(hint.__value__)
+    if hint is None or hint is Any or isinstance(hint, TypeVar):
+        return None
+    if hint is types.NoneType:
+        return (lambda v: v is None), "None"
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        words = " or ".join(", ".join(map(repr, inner)).rsplit(", ", 1))
+        return (lambda v: isinstance(v, (str, int, type(None))) and v in inner), words
+    if origin in (typing.Union, types.UnionType):
+        parts = [_kind(types.NoneType if part is None else part) for part in inner]
+        known = [part for part in parts if part is not None]
+        if len(known) < len(parts):
+            return None
+        return (lambda v: any(test(v) for test, _ in known)), " or ".join(w for _, w in known)
+    if origin in (Sequence, list, tuple, Iterable):
+        return _sequence(inner)
+    if origin in (Mapping, dict):
+        return _mapping(inner)
+    if origin is type or origin is Callable:
+        return (lambda v: callable(v) and not isinstance(v, type)), "a function"
+    if origin is not None:
+        return _kind(origin)
+    return _plain(hint)
+
+
+def _plain(hint: Any) -> Kind | None:
+    if hint is bool:
+        return _is_bool, "True or False"
+    if hint is int:
+        return _is_whole, "a whole number"
+    if hint is float:
+        return _is_number, "a number"
+    if hint is str:
+        return (lambda v: isinstance(v, str)), "text"
+    if not isinstance(hint, type) or getattr(hint, "_is_protocol", False):
+        return None
+    if hint.__name__ == "DataFrame" and hint.__module__.startswith("pandas"):
+        return (lambda v: isinstance(v, hint)), "a pandas DataFrame"
+    if hint.__name__ == "ndarray":
+        return _is_array, "an array of numbers"
+    module = hint.__module__.partition(".")[0]
+    owner = f"{module}." if module in ("pandas", "numpy") else ""
+    name = f"{owner}{hint.__name__}"
+    return (lambda v: isinstance(v, hint)), f"{_article(name)} {name}"
+
+
+def _sequence(inner: tuple[Any, ...]) -> Kind:
+    of = _kind(inner[0]) if inner else None
+
+    def test(value: object) -> bool:
+        if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+            return False
+        if hasattr(value, "ndim") and value.ndim != 1:
+            return False
+        return of is None or all(of[0](item) for item in value)
+
+    return test, f"a list (each item {of[1]})" if of is not None else "a list"
+
+
+def _mapping(inner: tuple[Any, ...]) -> Kind:
+    key, of = (_kind(inner[0]), _kind(inner[1])) if len(inner) == 2 else (None, None)
+    if isinstance(inner[-1], type) and inner[-1].__module__ != "builtins":
+        of = None  # whoever takes it says which of them is wrong
+
+    def test(value: object) -> bool:
+        if not isinstance(value, Mapping):
+            return False
+        keys = key is None or all(key[0](k) for k in value)
+        return keys and (of is None or all(of[0](v) for v in value.values()))
+
+    return test, f"a dict (each value {of[1]})" if of is not None else "a dict"
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return real and value == value  # not NaN
+
+
+def _is_array(value: object) -> bool:
+    import numpy as np
+
+    if value is None or isinstance(value, (str, bytes, Mapping, type)):
+        return False
+    try:
+        found = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        return False
+    return not np.iscomplexobj(value) and found.dtype.kind == "f"
