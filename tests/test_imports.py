@@ -48,7 +48,7 @@ ALLOWED: dict[str, set[str] | None] = {
     "console": set(),
     "__init__": None,
 }
-EVERYWHERE = {"errors", "words"}
+EVERYWHERE = {"arguments", "errors", "words"}
 ARRAYS_ONLY = {"likelihood", "inference"}
 
 # Slow to import: only inside the functions that need them.
