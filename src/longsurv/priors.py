@@ -149,11 +149,11 @@ class PriorStack:
         """Log prior density of the unconstrained vector theta, shape (d,), and its gradient."""
         return _stack(
             theta,
-            self._codes,
-            self._constants,
-            self._logged,
-            self._eta,
-            self._blocks,
+            self._codes,  # type: ignore[attr-defined]
+            self._constants,  # type: ignore[attr-defined]
+            self._logged,  # type: ignore[attr-defined]
+            self._eta,  # type: ignore[attr-defined]
+            self._blocks,  # type: ignore[attr-defined]
             self._basis,  # type: ignore[attr-defined]
         )
 

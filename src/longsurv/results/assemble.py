@@ -38,10 +38,10 @@ def origin_flags(design: MixedDesign) -> tuple[str, ...]:
     for grouping in design.groupings:
         start, random = 0, grouping.random
         for size in random.blocks:
-            Z, names = random.X[:, start : start + size], random.names[start : start + size]
+            Z, own = random.X[:, start : start + size], random.names[start : start + size]
             start += size
             scale = np.abs(Z).max(axis=0)
-            Z, names = Z[:, scale > 0.0], [n for n, s in zip(names, scale, strict=True) if s > 0.0]
+            Z, names = Z[:, scale > 0.0], [n for n, s in zip(own, scale, strict=True) if s > 0.0]
             ones = np.ones(len(Z))
             level = np.linalg.lstsq(Z / scale[scale > 0.0], ones, rcond=None)[0]
             if np.abs(Z / scale[scale > 0.0] @ level - ones).max() < 1e-8:
