@@ -49,6 +49,11 @@ def test_one_row_a_patient_has_a_mean_and_no_separate_variances(options, family)
     data = rows(60, 1)
     fit = GLMM("y ~ x + (1 | id)", data, **options).fit()
     check_said(fit, "sigma", "sd(Intercept|id)", *family)
+    # How much of a deviation is the patient's is not known either.
+    assert fit.ranef()[["estimate", "std_error"]].isna().all(axis=None)
+    assert fit.predict(by_patient=True)["estimate"].isna().all()
+    assert fit.random_cov.isna().all(axis=None)
+    assert fit.predict()["std_error"].gt(0).all()
     if not family:
         beta, se = least_squares(np.column_stack([np.ones(60), data["x"]]), data["y"].to_numpy())
         np.testing.assert_allclose(fit.params, beta, rtol=1e-6)

@@ -77,7 +77,15 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
     def random_cov(self) -> pd.DataFrame:
         """D, the covariance matrix of the random effects, shape (q, q)."""
         Lam, names = factor(self.data, self.theta), list(self.design.random.names)
-        return pd.DataFrame(Lam @ Lam.T, index=names, columns=names)
+        known = ~np.isnan(self._deviations[-len(names) :])
+        D = np.where(np.outer(known, known), Lam @ Lam.T, np.nan)
+        return pd.DataFrame(D, index=names, columns=names)
+
+    @property
+    def _deviations(self) -> np.ndarray:
+        """Family parameters and standard deviations, NaN where the data do not determine one."""
+        pairs = zip(self.variance.names, self.variance.values, strict=True)
+        return np.array([value for name, value in pairs if not name.startswith("cor(")])
 
     def estimable(self, X: np.ndarray, link: bool = True) -> np.ndarray:
         """Whether the data determine the predictor of each row of X, shape (m, p), or its mean
@@ -100,11 +108,14 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
         -------
         DataFrame
             The patient's column, effect, estimate, std_error, conf_low, conf_high; the standard
-            error is the conditional one, given the coefficients and the variances.
+            error is the conditional one, given the coefficients and the variances. NaN where the
+            data do not determine the variances.
         """
         check_level(level)
         mean, cov = moments(*conditional(self.data, self.theta))
         se = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
+        if np.isnan(self._deviations).any():
+            mean, se = np.full_like(mean, np.nan), np.full_like(se, np.nan)
         return ranef_table(patients(self.design), self.design.random.names, mean, se, level)
 
     def predict(
@@ -147,6 +158,8 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
         if by_patient:
             se = np.sqrt(se**2 + extra)
         known = self.estimable(rows[0], link)
+        if by_patient and np.isnan(self._deviations).any():
+            known[:] = False
         estimate[~known], se[~known] = np.nan, np.nan
         columns = normal_columns(estimate, se, level)
         if self.design.family_is_logit and not link:
