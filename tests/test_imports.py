@@ -26,6 +26,7 @@ ALLOWED: dict[str, set[str] | None] = {
     "arguments": set(),
     "errors": set(),
     "words": set(),
+    "faults": set(),
     "times": set(),
     "cohort": {"times"},
     "design": {"times"},

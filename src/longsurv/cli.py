@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from longsurv.console import drop_output, report_fault, survive_narrow_consoles
 from longsurv.errors import DataError, LongsurvError
+from longsurv.faults import libraries_silenced
 
 if TYPE_CHECKING:
     from longsurv.store import FitStore
@@ -62,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop.code if isinstance(stop.code, int) else BAD_USAGE
     survive_narrow_consoles()
     try:
-        code = arguments.run(arguments)
+        with libraries_silenced():
+            code = arguments.run(arguments)
         sys.stdout.flush()
         return code
     except LongsurvError as error:
@@ -305,13 +307,14 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from longsurv.report.page import writable
+    from longsurv.report.page import spare_inputs, writable
     from longsurv.study import Study
 
     target = writable(arguments.output)  # asked before the work, not after
     if arguments.folder is not None:
         _writable_folder(arguments.folder)
     study = Study.from_toml(arguments.study)
+    spare_inputs(study, [target, target.with_suffix(".log")], arguments.folder)
     if arguments.seed is not None:
         study = study.with_seed(arguments.seed)
     return _run(study, target, _open_store(arguments, target.parent), arguments)
@@ -349,11 +352,17 @@ def _run(study: Study, target: Path, store: FitStore, arguments: argparse.Namesp
         print(f"  Reused {results.reused} of {total} results stored in {store.folder}.")
     if study.cohort.reconstructed:
         print("  Reconstructed data: no real patient is in them.")
-    if results.missing:
+    told = set(results.missing.values())
+    missing = results.missing | {
+        what: reason for what, reason in results.faults.reasons.items() if reason not in told
+    }
+    if missing:
         print("  Could not be estimated:")
-        for what, reason in results.missing.items():
+        for what, reason in missing.items():
             print(f"    {printable(what)}: {printable(reason)}")
-    return INCOMPLETE if results.missing else DONE
+    if results.faults.traces:
+        print(f"  Details of what failed unexpectedly: {path.with_suffix('.log').resolve()}")
+    return INCOMPLETE if missing else DONE
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -381,7 +390,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _simulate(arguments: argparse.Namespace) -> int:
-    from longsurv.report.page import writable
+    from longsurv.report.page import spare_inputs, writable
     from longsurv.report.simulation import print_simulation, write_simulation
     from longsurv.simulate import Effect, simulate
     from longsurv.study import Study
@@ -395,6 +404,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
     study = Study.from_toml(arguments.study)
     if arguments.seed is not None:
         study = study.with_seed(arguments.seed)
+    spare_inputs(study, [target] if target else [])
     store = _open_store(arguments, target.parent if target else Path())
     simulation = simulate(
         study,

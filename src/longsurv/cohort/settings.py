@@ -192,12 +192,15 @@ class StudyFile:
     cohort : Cohort
     models : ModelSettings
     sampling : SamplingSettings
+    files : tuple of Path
+        The study file and the tables it names: what nobody wants overwritten.
     """
 
     path: Path
     cohort: Cohort
     models: ModelSettings
     sampling: SamplingSettings
+    files: tuple[Path, ...] = ()
 
 
 def read_cohort(path: str | Path) -> Cohort:
@@ -255,6 +258,7 @@ def read_study(path: str | Path) -> StudyFile:
         cohort,
         _read_models(tables["models"], schema),
         SamplingSettings(**tables["sampling"]),
+        (path, *(folder / tables[t]["file"] for t in ("patients", "measurements") if t in given)),
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from longsurv.report.sections import SECTIONS
+from longsurv.report.sections import SECTIONS, Section
 from longsurv.report.sections.common import Line, Picture
 from longsurv.report.tables.display import DisplayTable
 
@@ -33,7 +34,14 @@ def content(results: StudyResults) -> Iterator[Item]:
     for section in SECTIONS:
         if section.id not in ON_THE_PAGE_ONLY:
             yield Heading(section.title, 1)
-            yield from _items(section.build(results))
+            found, reason = results.faults.attempt(
+                f"Section {section.title!r}", partial(_made, section, results)
+            )
+            yield from found or [f"This section could not be made. {reason.rstrip('.')}."]
+
+
+def _made(section: Section, results: StudyResults) -> list[Item]:
+    return list(_items(section.build(results)))
 
 
 def pictures(results: StudyResults) -> list[Picture]:

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import pandas as pd
 
 from longsurv.errors import LongsurvError
 from longsurv.report.content import pictures
+from longsurv.report.sections.common import Picture
 from longsurv.report.word import png, write_word
 
 if TYPE_CHECKING:
@@ -56,10 +58,12 @@ def export(results: StudyResults, folder: str | Path) -> Path:
     for name, table in results.tables.items():
         table.to_csv(target / "tables" / f"{name}.csv", index=False)
     for picture in pictures(results):
-        (target / "figures" / f"{picture.name}.svg").write_text(
-            standalone(str(picture.wide)), encoding="utf-8", newline="\n"
-        )
-        (target / "figures" / f"{picture.name}.png").write_bytes(png(picture))
+        drawn, _ = results.faults.attempt(f"Figure {picture.name!r}", partial(_drawn, picture))
+        if drawn is not None:
+            (target / "figures" / f"{picture.name}.svg").write_text(
+                drawn[0], encoding="utf-8", newline="\n"
+            )
+            (target / "figures" / f"{picture.name}.png").write_bytes(drawn[1])
     for k, (name, model) in enumerate(results.models.items()):
         if model.post is not None:
             model.post.idata.to_netcdf(
@@ -67,7 +71,12 @@ def export(results: StudyResults, folder: str | Path) -> Path:
             )
     text = json.dumps(as_json(results), indent=1, ensure_ascii=False, allow_nan=False)
     (target / "results.json").write_text(text + "\n", encoding="utf-8", newline="\n")
+    results.faults.write_log(target / "report.log")
     return target
+
+
+def _drawn(picture: Picture) -> tuple[str, bytes]:
+    return standalone(str(picture.wide)), png(picture)
 
 
 def as_json(results: StudyResults) -> dict[str, Any]:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from longsurv.errors import LongsurvError
 from longsurv.report.figures.svg import printable
-from longsurv.report.sections import SECTIONS
+from longsurv.report.sections import SECTIONS, Section
 from longsurv.report.sections.common import event_name
 from longsurv.report.sections.explorer import script_hash
-from longsurv.report.sentences import plural
+from longsurv.words import plural
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
-    from longsurv.study import StudyResults
+    from longsurv.study import Study, StudyResults
 
 # What matplotlib and SVG call a dash, for the legend above the small multiples.
 _LEGEND_DASHES = ("", "12 5", "2.4 3.6", "14 5 2.4 5")
@@ -28,11 +30,20 @@ def render_page(results: StudyResults) -> str:
     from markupsafe import Markup
 
     css = files("longsurv.report").joinpath("templates/page.css").read_text(encoding="utf-8")
-    context: dict[str, Any] = {section.id: section.build(results) for section in SECTIONS}
     groups = [
         {"label": str(level), "dash": _LEGEND_DASHES[k % 4]}
         for k, level in enumerate(results.cohort.groups)
     ]
+    written = _environment().get_template("section.html.j2")
+
+    def body(section: Section) -> str:
+        # Built and drawn in one go: a figure may fail only when it is drawn.
+        return written.render(id=section.id, groups=groups, **{section.id: section.build(results)})
+
+    bodies = {}
+    for section in SECTIONS:
+        made, reason = results.faults.attempt(f"Section {section.title!r}", partial(body, section))
+        bodies[section.id] = Markup(made) if made is not None else not_made(reason)
     page = (
         _environment()
         .get_template("page.html.j2")
@@ -41,11 +52,18 @@ def render_page(results: StudyResults) -> str:
             script_hash=script_hash(),
             page=_head(results),
             sections=SECTIONS,
-            groups=groups,
-            **context,
+            bodies=bodies,
         )
     )
     return printable(page).replace("95 %", "95\N{NO-BREAK SPACE}%")
+
+
+def not_made(reason: str) -> Markup:
+    """What stands in place of a section that could not be made."""
+    from markupsafe import Markup
+
+    text = Markup('<p class="warning"><strong>This section could not be made.</strong> {}.</p>')
+    return text.format(reason.rstrip("."))
 
 
 def _head(results: StudyResults) -> dict[str, str]:
@@ -110,3 +128,29 @@ def writable(path: str | Path) -> Path:
             " elsewhere"
         )
     return target
+
+
+def spare_inputs(study: Study, written: Sequence[Path], folder: Path | None = None) -> None:
+    """Refuse to write over the study file or one of its tables.
+
+    Parameters
+    ----------
+    study : Study
+    written : sequence of Path
+        The files to be written.
+    folder : Path, optional
+        Where everything is to be exported.
+
+    Raises
+    ------
+    LongsurvError
+        Naming the input.
+    """
+    taken = {path.resolve() for path in written}
+    inside = set() if folder is None else {folder.resolve()}
+    inside |= {place / part for place in inside for part in ("tables", "figures", "draws")}
+    for file in study.files:
+        if file.resolve() in taken or file.resolve().parent in inside:
+            raise LongsurvError(
+                f"{file} is an input of this study and would be overwritten; write somewhere else"
+            )

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from longsurv.report import numbers
+from longsurv.words import listed, plural
 
 FEW_EVENTS = 10
 SEPARATED = 1e10  # upper over lower limit of a ratio
@@ -87,26 +88,9 @@ class Answer:
         )
 
 
-def listed(items: Sequence[str]) -> str:
-    """ "A", "A and B", "A, B and C"."""
-    items = list(items)
-    return (
-        items[0]
-        if len(items) == 1
-        else ", ".join(items[:-1]) + " and " + items[-1]
-        if items
-        else ""
-    )
-
-
 def capital(text: str) -> str:
     """The text with a capital first letter, the others as they are."""
     return text[:1].upper() + text[1:]
-
-
-def plural(count: int, one: str, many: str | None = None) -> str:
-    """ "1 patient", "41 patients"."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def counts(rows: Sequence[tuple[str, int, int]], when: str, event: str) -> str:

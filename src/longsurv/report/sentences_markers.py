@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from longsurv.report import numbers
-from longsurv.report.sentences import Answer, listed, plural
+from longsurv.report.sentences import Answer
+from longsurv.words import listed, plural
 
 Answers = Mapping[str, Answer | None]
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from longsurv.report import numbers
-from longsurv.report.sentences import Answer, listed, plural
+from longsurv.report.sentences import Answer
+from longsurv.words import listed, plural
 
 POWER_SCALED = 0.05  # change in the posterior from which power scaling calls it sensitive
 MOSTLY_PRIOR = 0.5

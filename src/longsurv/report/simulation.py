@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from longsurv.report.numbers import number
-from longsurv.report.sentences import listed, plural
 from longsurv.store import write_whole
+from longsurv.words import listed, plural
 
 if TYPE_CHECKING:
     from longsurv.simulate import Simulation

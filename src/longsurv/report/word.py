@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from longsurv.report.content import Heading, Item, content
+from longsurv.report.content import Heading, content
 from longsurv.report.figures.style import styled
 from longsurv.report.figures.svg import any_glyph, printable
 from longsurv.report.sections.common import WIDE, Picture
@@ -57,18 +58,23 @@ def write_word(results: StudyResults, path: str | Path) -> Path:
     if results.cohort.note:
         document.add_paragraph().add_run(printable(results.cohort.note)).italic = True
     for item in content(results):
-        _add(document, item)
+        if isinstance(item, Picture):
+            image, reason = results.faults.attempt(f"Figure {item.name!r}", partial(png, item))
+            if image is None:
+                document.add_paragraph(f"This figure could not be drawn. {reason}")
+            else:
+                _add_picture(document, item, image)
+        else:
+            _add(document, item)
     document.save(str(target))
     return target
 
 
-def _add(document: Any, item: Item) -> None:
+def _add(document: Any, item: Heading | str | DisplayTable) -> None:
     if isinstance(item, Heading):
         document.add_heading(printable(item.text), item.level)
     elif isinstance(item, DisplayTable):
         _add_table(document, item)
-    elif isinstance(item, Picture):
-        _add_picture(document, item)
     else:
         document.add_paragraph(printable(item))
 
@@ -105,7 +111,7 @@ def _column_widths(lines: Sequence[Sequence[str]]) -> list[float]:
     return [TEXT_WIDTH * size / sum(longest) for size in longest]
 
 
-def _add_picture(document: Any, picture: Picture) -> None:
+def _add_picture(document: Any, picture: Picture, image: bytes) -> None:
     """A figure with its caption; small ones without a caption stand side by side."""
     from docx.shared import Cm
 
@@ -114,7 +120,7 @@ def _add_picture(document: Any, picture: Picture) -> None:
     beside = small and bool(last.runs) and not last.text and bool(last._p.xpath(".//pic:pic"))
     paragraph = last if beside else document.add_paragraph()
     width = Cm(PANEL_WIDTH if small else TEXT_WIDTH)
-    shape = paragraph.add_run().add_picture(io.BytesIO(png(picture)), width=width)
+    shape = paragraph.add_run().add_picture(io.BytesIO(image), width=width)
     # What a screen reader says.
     shape._inline.docPr.set("descr", printable(picture.label))
     _add_small(document, picture.caption)

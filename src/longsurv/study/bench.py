@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from longsurv.errors import LongsurvError
+from longsurv.faults import Faults
 from longsurv.store import FitStore, Kept, environment, fingerprint
 from longsurv.study.refit import Options, stored_fit, stored_sample
 from longsurv.study.results import ModelResult
@@ -17,6 +17,9 @@ from longsurv.study.results import ModelResult
 if TYPE_CHECKING:
     from longsurv.study.progress import Progress
     from longsurv.study.study import Study
+
+
+HOW = {"ml": "maximum likelihood", "bayes": "Bayes"}
 
 
 class Bench:
@@ -29,13 +32,22 @@ class Bench:
         Whether the run is a quick one.
     parts : mapping of str to object
         What the stages before this one returned, by key.
+    faults : Faults
+        The record of what failed.
     """
 
     def __init__(
-        self, study: Study, store: FitStore, progress: Progress, *, quick: bool = False
+        self,
+        study: Study,
+        store: FitStore,
+        progress: Progress,
+        *,
+        quick: bool = False,
+        faults: Faults | None = None,
     ) -> None:
         self.study = study
         self.quick = quick
+        self.faults = Faults() if faults is None else faults
         self._parts: dict[str, Any] = {}
         self._store = store
         self._progress = progress
@@ -69,12 +81,18 @@ class Bench:
         title : str
             What it is: tells it from other things made of the same inputs.
         inputs : text, numbers, tables, model specifications and sequences or mappings of them
-            Everything the result depends on.
+            Everything the result depends on, but for the study's settings, which are added here.
         compute : callable
             Returns tables, arrays, numbers or text, or tuples and dicts of these.
         """
-        key = fingerprint("keep", title, inputs, environment())
+        key = fingerprint("keep", title, inputs, self._settings(), environment())
         return self._store.get_or_compute(key, title, compute).value
+
+    def _settings(self) -> Any:
+        """All that a study file can say, so that no stage can forget a setting that it reads."""
+        study, cohort = self.study, self.study.cohort
+        markers = list(cohort.markers.values())
+        return [cohort.schema, markers, cohort.randomised, study.models, study.sampling]
 
     def model(self, name: str, formula: str, data: pd.DataFrame, family: Any) -> ModelResult:
         """One model by both engines; what one of them cannot do is a reason, and no error."""
@@ -89,10 +107,9 @@ class Bench:
         }
         for engine, run in engines.items():
             began = time.perf_counter()
-            try:
-                kept = run()
-            except LongsurvError as error:
-                reasons[engine] = str(error)
+            kept, reason = self.faults.attempt(f"{name}, {HOW[engine]}", run)
+            if kept is None:
+                reasons[engine] = reason
                 seconds[engine] = time.perf_counter() - began
             else:
                 answers[engine], seconds[engine] = kept.value, kept.seconds

@@ -150,13 +150,15 @@ def _result(bench: Bench, name: str) -> JointResult:
     spec = joint_spec(study, name)
     model = bench.answers(f"{JOINT}: {name}", spec, study.cohort.marker_data(name))
     missing: dict[str, str] = {}
+    people = study.cohort.survival_data()
 
     def tried(title: str, work: Any) -> Any:
-        try:
-            return bench.keep(title, {"joint": spec, "sampling": study.sampling}, work)
-        except LongsurvError as error:
-            missing[title] = str(error)
-            return None
+        kept, reason = bench.faults.attempt(
+            f"{name}: {title}", lambda: bench.keep(title, {"joint": spec, "rows": people}, work)
+        )
+        if reason:
+            missing[title] = reason
+        return kept
 
     association = prediction = None
     if model.post is not None:

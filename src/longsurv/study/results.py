@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from longsurv.cohort import Cohort
+from longsurv.faults import Faults
 from longsurv.store import write_whole
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class StudyResults:
         How long the whole run took.
     computed, reused : int
         Results made in this run, and taken from the store.
+    faults : Faults
+        What failed unexpectedly, in the run and since then in its report.
     """
 
     study: Study
@@ -88,6 +91,7 @@ class StudyResults:
     seconds: float
     computed: int = 0
     reused: int = 0
+    faults: Faults = field(default_factory=Faults)
 
     @property
     def cohort(self) -> Cohort:
@@ -133,18 +137,9 @@ class StudyResults:
     @cached_property
     def missing(self) -> dict[str, str]:
         """What could not be estimated, as a reader would call it, and why."""
-        markers = self.cohort.markers
-        found = {}
-        for name, model in self.models.items():
-            label = markers[name].label if name in markers else "Mortality"
-            for engine, reason in model.reasons.items():
-                how = "maximum likelihood" if engine == "ml" else "Bayes"
-                found[f"{label}, {how}"] = reason
-        changes = self.changes
-        for row in changes[changes["reason"] != ""].to_dict("records"):
-            how = "maximum likelihood" if row["engine"] == "ml" else "Bayes"
-            found.setdefault(f"{row['label']}, {how}", row["reason"])
-        return found | dict(self.failures)
+        from longsurv.study.missing import missing
+
+        return missing(self)
 
     @cached_property
     def changes(self) -> pd.DataFrame:
@@ -178,7 +173,8 @@ class StudyResults:
         Returns
         -------
         Path
-            Of the file written.
+            Of the file written. Where something failed unexpectedly, its traceback is in a file of
+            the same name with the ending .log.
 
         Raises
         ------
@@ -190,6 +186,7 @@ class StudyResults:
         target = writable(path)
         page = render_page(self).encode("utf-8")
         write_whole(target, lambda file: file.write(page))
+        self.faults.write_log(target.with_suffix(".log"))
         return target
 
     def __repr__(self) -> str:

@@ -11,8 +11,9 @@ A new analysis is a function of a `Bench` and an entry in `STAGES`:
 
     Stage("joint", "Joint models", fit_joint, seconds=lambda study: 20.0, quick=False),
 
-What it returns is `results.parts["joint"]`. A LongsurvError it raises ends only this stage and
-becomes `results.failures["joint"]`, for the section to say what could not be estimated and why.
+What it returns is `results.parts["joint"]`. An error it raises ends only this stage and becomes
+`results.failures["joint"]`, for the section to say what could not be estimated and why; the
+traceback of one that nobody expected goes to the log beside the report.
 `bench.fit` and `bench.sample` reuse stored answers, `bench.keep` does so for anything else that is
 slow; whatever goes through them survives an interruption.
 """
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
     from longsurv.study.study import Study
 
 
+def nothing(study: Study, reason: str) -> None:
+    """What most stages leave behind where they failed."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """One part of a run.
@@ -62,6 +67,9 @@ class Stage:
         the time left.
     quick : bool
         Whether a quick run has it too.
+    instead : callable
+        Takes the study and the reason, and returns what later stages and the report are given where
+        this one failed; None where they do without.
     """
 
     key: str
@@ -69,6 +77,7 @@ class Stage:
     run: Callable[[Bench], Any]
     seconds: Callable[[Study], float]
     quick: bool = True
+    instead: Callable[[Study, str], Any] = nothing
 
 
 def fit_markers(bench: Bench) -> Mapping[str, ModelResult]:
@@ -86,6 +95,21 @@ def fit_markers(bench: Bench) -> Mapping[str, ModelResult]:
             found[name] = bench.model(name, formula, data, LMM)
         bench.step(f"{k} of {len(endpoints)}: {marker.label}", 1 / len(endpoints))
     return MappingProxyType(found)
+
+
+def no_markers(study: Study, reason: str) -> Mapping[str, ModelResult]:
+    """Every marker without an answer, for this reason."""
+    why, formula = {"ml": reason, "bayes": reason}, study.trajectory_formula
+    return MappingProxyType({
+        name: ModelResult(name, formula, study.marker_data(name), reasons=why)
+        for name in study.cohort.endpoints
+    })  # fmt: skip
+
+
+def no_mortality(study: Study, reason: str) -> ModelResult:
+    """The mortality model without an answer, for this reason."""
+    why, data = {"ml": reason, "bayes": reason}, study.cohort.survival_data()
+    return ModelResult(MORTALITY, study.mortality_formula, data, reasons=why)
 
 
 def unusable(data: pd.DataFrame, patient: str) -> str:
@@ -120,7 +144,13 @@ def _of_mortality(study: Study) -> float:
 
 
 STAGES: tuple[Stage, ...] = (
-    Stage("markers", "Trajectories of the markers", fit_markers, _of_markers),
+    Stage(
+        "markers",
+        "Trajectories of the markers",
+        fit_markers,
+        _of_markers,
+        instead=no_markers,
+    ),
     Stage(
         asked.ADJUSTMENTS,
         "Markers adjusted for where the groups began",
@@ -141,7 +171,7 @@ STAGES: tuple[Stage, ...] = (
         asked.seconds_of_scores,
         quick=False,
     ),
-    Stage(MORTALITY, "Mortality", fit_mortality, _of_mortality),
+    Stage(MORTALITY, "Mortality", fit_mortality, _of_mortality, instead=no_mortality),
     Stage("methods", "Mortality by every method", compare_methods, seconds_of_methods),
     Stage("priors", "Mortality under several priors", compare_priors, seconds_of_priors),
     Stage("competing", "Competing events", compare_incidences, seconds_of_incidences),

@@ -10,6 +10,7 @@ import re
 import time
 import zlib
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +20,7 @@ import pandas as pd
 
 from longsurv.cohort import Cohort
 from longsurv.cohort.settings import ModelSettings, SamplingSettings, read_study
-from longsurv.errors import DataError, LongsurvError
+from longsurv.errors import DataError
 from longsurv.estimands.changes import Change
 from longsurv.store import FitStore
 from longsurv.study.bench import Bench
@@ -42,11 +43,14 @@ class Study:
         Right-hand sides of the trajectory and mortality formulas.
     sampling : SamplingSettings
         Draws per chain, chains, seed.
+    files : tuple of Path
+        The study was read from these; no report is written over one of them.
     """
 
     cohort: Cohort
     models: ModelSettings
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    files: tuple[Path, ...] = ()
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Study:
@@ -58,7 +62,7 @@ class Study:
             Listing everything wrong with the file or the data.
         """
         read = read_study(path)
-        return cls(read.cohort, read.models, read.sampling)
+        return cls(read.cohort, read.models, read.sampling, read.files)
 
     def with_seed(self, seed: int) -> Study:
         """The same study with another seed."""
@@ -163,10 +167,12 @@ class Study:
         for stage in chosen:
             computed, reused = store.computed, store.reused
             shown.begin()
-            try:
-                bench.finish(stage.key, stage.run(bench))
-            except LongsurvError as error:
-                failures[stage.key] = str(error)
+            value, reason = bench.faults.attempt(stage.title, partial(stage.run, bench))
+            if reason:
+                failures[stage.key] = reason
+                value = stage.instead(study, reason)
+            if value is not None:
+                bench.finish(stage.key, value)
             computed, reused = store.computed - computed, store.reused - reused
             note = f"{reused} of {computed + reused} results reused" if reused else ""
             shown.end(note, reused=bool(reused and not computed))
@@ -180,6 +186,7 @@ class Study:
             seconds=time.perf_counter() - began,
             computed=store.computed - before[0],
             reused=store.reused - before[1],
+            faults=bench.faults,
         )
 
 

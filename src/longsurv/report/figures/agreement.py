@@ -25,6 +25,17 @@ VERDICTS: dict[str, dict[str, Any]] = {
 }
 
 
+WIDEST = 1e6
+"""Ratio of widths, and shift, beyond which one of the two answers is none."""
+
+
+def drawable(table: pd.DataFrame) -> pd.Series:
+    """Which rows have two answers that can be held against each other, as booleans."""
+    ratio, shift = table["width_ratio"], table["shift"].abs()
+    inside = (ratio < WIDEST) & (ratio > 1.0 / WIDEST) & (shift < WIDEST)
+    return inside & (table["verdict"] != "no answer")
+
+
 @styled
 def agreement(
     table: pd.DataFrame,
@@ -39,14 +50,14 @@ def agreement(
     ----------
     table : DataFrame
         Columns `label`, `shift` (Bayes minus maximum likelihood, in standard errors),
-        `width_ratio` (Bayes over maximum likelihood), `verdict`. Rows without a finite ratio are
-        left out.
+        `width_ratio` (Bayes over maximum likelihood), `verdict`. Rows of which one answer is none
+        are left out (`drawable`).
     shift_limit, width_limit : float
         Within these the two answers agree; drawn as a box.
     width : float
         In CSS pixels.
     """
-    shown = table[np.isfinite(table["width_ratio"]) & np.isfinite(table["shift"])]
+    shown = table[drawable(table)]
     ax = new_axes(width, HEIGHT, left=64, right=20, top=34, bottom=52)
     far = max(float(shown["shift"].abs().max()) if len(shown) else 0.0, 2.0 * shift_limit)
     wide = max(

@@ -17,6 +17,7 @@ from longsurv.report.sections.common import (
     hazard_answers,
     treatment_terms,
 )
+from longsurv.report.sections.mortality import reasons
 from longsurv.report.sections.mortality_part import (
     answer_of,
     comparison,
@@ -27,6 +28,7 @@ from longsurv.report.sentences import Answer
 from longsurv.report.tables.display import Column, DisplayTable, display
 from longsurv.report.tables.survival import event_counts
 from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart, part_of
+from longsurv.words import listed, plural
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
@@ -82,9 +84,9 @@ def short_answer(results: StudyResults) -> ShortAnswer:
     cohort = results.cohort
     reference, *levels = map(str, cohort.groups)
     event = event_name(cohort)
-    group = sentences.listed(levels)
+    group = listed(levels)
     changes = (
-        f", and in the change over time of {sentences.plural(len(results.markers), 'marker')}"
+        f", and in the change over time of {plural(len(results.markers), 'marker')}"
         if results.markers
         else ""
     )
@@ -212,11 +214,13 @@ def mortality_sentences(results: StudyResults) -> list[str]:
     ]
     terms = treatment_terms(model, cohort)
     if not terms:
-        reasons = " ".join(dict.fromkeys(model.reasons.values()))
-        found.append(f"The hazard ratio could not be estimated. {reasons}".strip())
+        why = " ".join(dict.fromkeys(model.reasons.values()))
+        found.append(f"The hazard ratio could not be estimated. {why}".strip())
     for level, term in terms.items():
         answers = hazard_answers(model, term)
         found.append(sentences.hazard(level, groups[0], answers.get("ml"), answers.get("bayes")))
+        if len(answers) < 2:
+            found += [f"Not estimated. {reason}" for reason in reasons(results)]
     found.append(penalty_sentence(results))
     differences, _ = risk_differences(results)
     if differences:

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from longsurv.report.figures.svg import to_svg
 from longsurv.report.numbers import exponential
 from longsurv.report.sentences import Answer
+from longsurv.report.unanswered import unanswered
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -132,14 +133,14 @@ def change_answer(row: pd.Series) -> Answer | None:
 
 
 def hazard_answers(model: ModelResult, term: str) -> dict[str, Answer]:
-    """Hazard ratio of one term by each engine that has one.
+    """Hazard ratio of one term by each engine that has one, and one that can be relied on.
 
     The posterior's point estimate is its median, as in the table of priors.
     """
     found = {}
     for engine, result in model.answers.items():
-        tidy = result.tidy().set_index("term")
-        if term in tidy.index:
+        tidy = result.tidy().set_index("term", drop=False)
+        if term in tidy.index and not unanswered(result, tidy.loc[term]):
             row = tidy.loc[term].copy()
             if engine == "bayes":
                 row["estimate"] = np.median(result.draw(term))

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from longsurv.compare import SHIFT_LIMIT, WIDTH_LIMIT
 from longsurv.errors import EstimationError
 from longsurv.estimands.changes import contrast_weights
-from longsurv.report import numbers, sentences
-from longsurv.report.figures.agreement import agreement
+from longsurv.report import numbers
+from longsurv.report.figures.agreement import agreement, drawable
 from longsurv.report.sections.common import Picture, change_words, treatment_terms
 from longsurv.report.tables.display import EMPTY, Column, display
+from longsurv.words import plural, verb
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +49,7 @@ def build(results: StudyResults) -> dict[str, Any]:
         " logarithms. Overlap: the part the two intervals share of what they cover together."
         " Verdicts: agree; prior pulls (taking the prior out removes most of the difference);"
         " boundary (a variance estimated as zero); asymptotics (the likelihood is not normal"
-        " around its maximum)."
+        " around its maximum); no answer (one of the two has none, or none that can be relied on)."
     )
     return {
         "text": [summary(table)],
@@ -77,12 +77,13 @@ def _agreement(table: pd.DataFrame) -> Picture:
     alternative = "Agreement of the two engines: " + ", ".join(
         f"{verdict} {n}" for verdict, n in counts.items()
     )
-    missing = int((~np.isfinite(table["width_ratio"])).sum())
+    missing = int((~drawable(table)).sum())
     caption = (
         "Every coefficient of every model, both engines. Right of 1 the Bayesian interval is"
         " wider; above 0 its centre is higher. In the grey box the two agree."
         + (
-            f" {missing} without a confidence interval (a variance at its boundary) are not drawn."
+            f" {plural(missing, 'coefficient')} of which one answer is none, or has no interval (a"
+            f" variance at its boundary), {verb(missing, 'is', 'are')} not drawn."
             if missing
             else ""
         )
@@ -95,7 +96,7 @@ def summary(table: pd.DataFrame) -> str:
     counts = table["verdict"].value_counts()
     agree = int(counts.get("agree", 0))
     others = [f"{verdict}: {n}" for verdict, n in counts.items() if verdict != "agree"]
-    text = f"The two engines agree on {agree} of {sentences.plural(len(table), 'coefficient')}"
+    text = f"The two engines agree on {agree} of {plural(len(table), 'coefficient')}"
     return text + (f" ({'; '.join(others)})." if others else ".")
 
 

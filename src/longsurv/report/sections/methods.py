@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from longsurv.priors import TREATMENT
-from longsurv.report import numbers, sentences
+from longsurv.report import numbers
 from longsurv.report.guidelines import BARG, STROBE, Item
 from longsurv.report.sections.common import Fact
 from longsurv.report.tables.display import Column, DisplayTable, display
+from longsurv.words import listed
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
@@ -56,7 +57,7 @@ def further(results: StudyResults) -> list[str]:
         for key, part in parts.items()
         if key not in results.failures and not getattr(part, "reason", "")
     }
-    covariates = sentences.listed(list(cohort.schema.baseline_covariates)) or "no covariate"
+    covariates = listed(list(cohort.schema.baseline_covariates)) or "no covariate"
     found = {
         "adjustments": "Differences in change were also estimated by analysis of covariance on the"
         f" baseline value, and with overlap weights from a propensity model in {covariates} and the"
@@ -67,7 +68,7 @@ def further(results: StudyResults) -> list[str]:
         "scores": "Scores with a cut-off: logistic and cumulative-logit mixed models by adaptive"
         " quadrature, averaged over patients.",
         "priors": "The log hazard ratio was also given the priors "
-        + sentences.listed([f"{name} {prior}" for name, prior in TREATMENT.items()])
+        + listed([f"{name} {prior}" for name, prior in TREATMENT.items()])
         + ".",
         "competing": "Cumulative incidence: Aalen-Johansen with Gray's test; its posterior from"
         " independent gamma-process hazards of every cause.",

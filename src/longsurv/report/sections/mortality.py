@@ -29,6 +29,8 @@ from longsurv.report.tables.survival import (
     risk_times,
     survival_curves,
 )
+from longsurv.report.unanswered import unanswered
+from longsurv.words import listed
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
@@ -53,13 +55,20 @@ def build(results: StudyResults) -> dict[str, Any]:
         "warning": sentences.few_events(int(data["event"].sum()), event_name(results.cohort)),
         "forest": _forest(results),
         "hazards": hazards(results),
-        "reason": " ".join(
-            f"{ENGINE_NAMES[engine]}: {reason}"
-            for engine, reason in results.mortality.reasons.items()
-        ),
+        "reason": " ".join(reasons(results)),
         "parts": [part for make in PARTS if (part := make(results)) is not None],
         "missing": missing(results),
     }
+
+
+def reasons(results: StudyResults) -> list[str]:
+    """Why an engine has no answer about the hazard, or none for some coefficients."""
+    model = results.mortality
+    found = [f"{ENGINE_NAMES[engine]}: {reason}" for engine, reason in model.reasons.items()]
+    for engine, result in model.answers.items():
+        why = dict.fromkeys(unanswered(result, row) for _, row in result.tidy().iterrows())
+        found += [f"{ENGINE_NAMES[engine]}: {reason}." for reason in why if reason]
+    return found
 
 
 def missing(results: StudyResults) -> list[str]:
@@ -69,8 +78,7 @@ def missing(results: StudyResults) -> list[str]:
         if stage in results.failures:
             by_reason.setdefault(results.failures[stage], []).append(name)
     return [
-        f"Not estimated: {sentences.listed(names)}. Reason: {reason}."
-        for reason, names in by_reason.items()
+        f"Not estimated: {listed(names)}. Reason: {reason}." for reason, names in by_reason.items()
     ]
 
 
@@ -238,7 +246,12 @@ def hazards(results: StudyResults) -> DisplayTable:
         ),
         Column(
             "Hazard ratio (95 % interval)",
-            lambda row: numbers.ratio(row["estimate"], row["conf_low"], row["conf_high"]),
+            lambda row: (
+                "not estimated"
+                if np.isnan(row["estimate"])
+                else numbers.ratio(row["estimate"], row["conf_low"], row["conf_high"])
+                + (" (see above)" if row["remark"] else "")
+            ),
         ),
         Column("p", lambda row: numbers.p_value(row["p_value"]) if row["engine"] == "ml" else ""),
         Column(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from longsurv.report import numbers, sentences, sentences_mortality
+from longsurv.report import numbers, sentences_mortality
 from longsurv.report.figures import tipping
 from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, comparison, lost_patients
 from longsurv.report.sentences_mortality import Comparison, Tipping
+from longsurv.words import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,7 @@ def tipping_part(results: StudyResults) -> Part | None:
     events, n, reference_events, reference_n = part["counts"]
     lost = lost_patients(results)
     counted = (
-        f"{sentences.plural(lost, 'patient')} whose follow-up ended before"
+        f"{plural(lost, 'patient')} whose follow-up ended before"
         f" {numbers.plain(part['horizon'])} {results.cohort.schema.time_unit} count here as without"
         " the event."
         if lost

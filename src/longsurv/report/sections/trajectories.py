@@ -12,7 +12,7 @@ from longsurv.estimands.changes import mean_curves
 from longsurv.report import numbers
 from longsurv.report.figures import trajectory
 from longsurv.report.sections.common import Picture, with_unit
-from longsurv.report.sentences import listed
+from longsurv.words import listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from longsurv.errors import LongsurvError
 from longsurv.estimands.changes import adjusted_p_values, baseline_sd, difference_in_change
 from longsurv.report.numbers import exponential
+from longsurv.report.unanswered import unanswered
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
@@ -54,12 +55,16 @@ def _rows(results: StudyResults, name: str) -> list[dict[str, Any]]:
             }
             result = model.answers.get(engine)
             if result is not None:
-                try:
-                    tidy = difference_in_change(result, change, model.data).iloc[0]
-                except LongsurvError as error:
-                    row["reason"] = str(error)
+                table, reason = results.faults.attempt(
+                    f"{marker.label}, difference in change, {engine}",
+                    partial(difference_in_change, result, change, model.data),
+                )
+                if table is None:
+                    row["reason"] = reason
+                elif why := unanswered(result, table.iloc[0]):
+                    row["reason"] = why
                 else:
-                    row |= _values(tidy, spread, log)
+                    row |= _values(table.iloc[0], spread, log)
             rows.append(row)
     return rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from longsurv.report.numbers import exponential
 from longsurv.report.sentences import capital
 from longsurv.report.tables import markers
 from longsurv.report.tables.baseline import baseline_table
+from longsurv.report.unanswered import unanswered
 
 if TYPE_CHECKING:
     from longsurv.study import ModelResult, StudyResults
@@ -20,29 +22,42 @@ if TYPE_CHECKING:
 def study_tables(results: StudyResults) -> dict[str, pd.DataFrame]:
     """Every table, by name, in the order of the report."""
     cohort = results.cohort
-    return {
-        "flow": cohort.flow,
-        "baseline": _baseline(results),
-        "measurements": _measurements(results),
-        "simple_baseline": _endpoints(simple.baseline_differences(cohort), results),
-        "simple_changes": _endpoints(simple.within_group_changes(cohort), results),
-        "simple_mortality": simple.mortality_table(cohort),
-        "changes": results.changes,
-        "adjustments": markers.adjusted_changes_table(results),
-        "shrunken": markers.shrunken_effects_table(results),
-        "scores": markers.all_scores_table(results),
-        "hazard_ratios": _hazard_ratios(results.mortality),
-        "mortality_methods": _part(results, "methods", "table"),
-        "prior_grid": _part(results, "priors", "table"),
-        "cumulative_incidence": _part(results, "competing", "table"),
-        "tipping": _part(results, "tipping", "grid"),
-        "comparison": _comparison(results),
-        "convergence": _convergence(results),
-        "checks": _checks(results),
-        "priors": _priors(results),
-        "models": _models(results),
-        "versions": pd.DataFrame(list(results.versions.items()), columns=["package", "version"]),
+    makers: dict[str, Callable[[], pd.DataFrame]] = {
+        "flow": lambda: cohort.flow,
+        "baseline": lambda: _baseline(results),
+        "measurements": lambda: _measurements(results),
+        "simple_baseline": lambda: _endpoints(simple.baseline_differences(cohort), results),
+        "simple_changes": lambda: _endpoints(simple.within_group_changes(cohort), results),
+        "simple_mortality": lambda: simple.mortality_table(cohort),
+        "changes": lambda: results.changes,
+        "adjustments": lambda: markers.adjusted_changes_table(results),
+        "shrunken": lambda: markers.shrunken_effects_table(results),
+        "scores": lambda: markers.all_scores_table(results),
+        "hazard_ratios": lambda: _hazard_ratios(results.mortality),
+        "mortality_methods": lambda: _part(results, "methods", "table"),
+        "prior_grid": lambda: _part(results, "priors", "table"),
+        "cumulative_incidence": lambda: _part(results, "competing", "table"),
+        "tipping": lambda: _part(results, "tipping", "grid"),
+        "comparison": lambda: _comparison(results),
+        "convergence": lambda: _convergence(results),
+        "checks": lambda: _checks(results),
+        "priors": lambda: _priors(results),
+        "models": lambda: _models(results),
+        "not_estimated": lambda: _missing(results),
+        "versions": lambda: pd.DataFrame(
+            list(results.versions.items()), columns=["package", "version"]
+        ),
     }
+    found = {}
+    for name, make in makers.items():
+        table, reason = results.faults.attempt(f"Table {name!r}", make)
+        found[name] = pd.DataFrame({"reason": [reason]}) if table is None else table
+    return found
+
+
+def _missing(results: StudyResults) -> pd.DataFrame:
+    """Every answer that was asked for and is none."""
+    return pd.DataFrame(list(results.missing.items()), columns=["what", "reason"])
 
 
 def model_label(results: StudyResults, name: str) -> str:
@@ -130,8 +145,11 @@ def _hazard_ratios(model: ModelResult) -> pd.DataFrame:
         if engine == "bayes":
             tidy["estimate"] = [np.median(result.draw(term)) for term in tidy["term"]]
         exponentials = {c: tidy[c].map(exponential) for c in ("estimate", "conf_low", "conf_high")}
-        parts.append(tidy.assign(engine=engine, **exponentials))
-    columns = ["term", "engine", "estimate", "conf_low", "conf_high", "p_value", "prob_positive"]
+        remark = [unanswered(result, row) for _, row in tidy.iterrows()]
+        parts.append(tidy.assign(engine=engine, remark=remark, **exponentials))
+    columns = [
+        "term", "engine", "estimate", "conf_low", "conf_high", "p_value", "prob_positive", "remark",
+    ]  # fmt: skip
     if not parts:
         return pd.DataFrame(columns=columns)
     table = pd.concat(parts, ignore_index=True).reindex(columns=columns)

@@ -1,0 +1,54 @@
+"""What a study could not estimate, by name and with the reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from longsurv.study.bench import HOW
+from longsurv.study.marker_stages import ADJUSTMENTS
+
+if TYPE_CHECKING:
+    from longsurv.study.results import StudyResults
+
+
+def missing(results: StudyResults) -> dict[str, str]:
+    """Every answer that was asked for and is none, as a reader would call it, and why."""
+    found: dict[str, str] = {}
+    for label, model in results.all_models:
+        for engine in HOW:
+            reason = model.reasons.get(engine) or _no_answer(model.answers.get(engine))
+            if reason:
+                found[f"{label}, {HOW[engine]}"] = reason
+    changes = results.changes
+    for row in changes[changes["reason"] != ""].to_dict("records"):
+        found.setdefault(f"{row['label']}, {HOW[row['engine']]}", row["reason"])
+    return found | _adjusted(results) | _joint(results) | dict(results.failures)
+
+
+def _no_answer(result: Any) -> str:
+    """Why a maximum-likelihood fit that there is has no answer; empty if it has."""
+    if result is None or not hasattr(result, "arrived"):
+        return ""
+    return "" if result.converged else "; ".join(result.headings)
+
+
+def _adjusted(results: StudyResults) -> dict[str, str]:
+    """Adjusted changes without an answer, those of one marker and reason once."""
+    part = results.parts.get(ADJUSTMENTS)
+    found: dict[str, str] = {}
+    for _, table in getattr(part, "tables", ()):
+        if "reason" not in table:
+            continue
+        for row in table[table["estimate"].isna()].to_dict("records"):
+            label = results.cohort.markers[row["marker"]].label
+            found.setdefault(f"{label}, adjusted for the baseline value", str(row["reason"]))
+    return found
+
+
+def _joint(results: StudyResults) -> dict[str, str]:
+    markers = results.cohort.markers
+    found: dict[str, str] = {}
+    for name, result in getattr(results.parts.get("joint"), "results", {}).items():
+        for what, reason in result.missing.items():
+            found[f"{markers[name].label} and outcome, {what}"] = reason
+    return found
