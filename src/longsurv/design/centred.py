@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longsurv.design.expression import Functions
 from longsurv.design.fixed import FixedDesign, evaluated
-from longsurv.errors import FormulaError
+from longsurv.design.variables import variable
+from longsurv.errors import LongsurvError
 
 SPAN = 1e-7
 """Share of a column that may be left outside the centred columns' span, for rounding."""
@@ -92,9 +94,7 @@ def centred(
         return CentredDesign(columns[0], to, _sd(columns[0], w), columns[1])
 
     inside = {
-        v: x - w @ x
-        for v in _inside_expressions(design, data)
-        if np.isfinite(x := data[v].to_numpy(dtype=float)).all()
+        v: x - w @ x for v, x in _inside_expressions(design, data).items() if np.isfinite(x).all()
     }
     closed = {v: x for v, x in inside.items() if attempt(data.assign(**{v: x})) is not None}
     for frame in (data.assign(**closed), data) if closed else (data,):
@@ -120,18 +120,24 @@ def _sd(X: np.ndarray, w: np.ndarray) -> np.ndarray:
     return np.where(varies & (sd > NOTHING * np.abs(away).max(axis=0)), sd, 0.0)
 
 
-def _inside_expressions(design: FixedDesign, data: pd.DataFrame) -> list[str]:
-    """Numeric variables that the formula has inside an expression."""
-    inside = set()
-    for term in design.recipe.terms:
-        for factor in term.factors:
-            if factor.eval_method.value == "python":
-                inside |= {str(v) for v in design.recipe.factor_variables[factor] if v in data}
-    return [v for v in sorted(inside) if _is_numeric(data[v])]
-
-
-def _is_numeric(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+def _inside_expressions(design: FixedDesign, data: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Numbers that the formula has inside an expression."""
+    inside = {
+        column
+        for term in design.recipe.terms
+        for factor in term.factors
+        if factor.eval_method.value == "python"
+        for column in factor.columns
+    }
+    found = {}
+    for name in sorted(inside):
+        try:
+            values = variable(data, name)
+        except LongsurvError:  # numbers as text, inside C()
+            continue
+        if isinstance(values, np.ndarray) and not pd.api.types.is_bool_dtype(data[name]):
+            found[name] = values
+    return found
 
 
 def _centred_columns(
@@ -140,18 +146,19 @@ def _centred_columns(
     """The columns of the design from centred factors, and their units; None where a factor cannot
     be evaluated."""
     recipe = design.recipe
-    terms = {frozenset(map(str, term.factors)) - {"1"} for term in recipe.terms}
+    terms = {frozenset(f.expr for f in term.factors) - {"1"} for term in recipe.terms}
     if not intercept:
         terms.add(frozenset())
-    factors = {str(f): f for term in recipe.terms for f in term.factors if str(f) != "1"}
+    factors = {f.expr: f for term in recipe.terms for f in term.factors if f.expr != "1"}
+    functions = (recipe.materializer_params or {}).get("functions")
     try:
-        columns = {name: _factor(name, data) for name in factors}
-    except FormulaError:
+        columns = {name: _factor(f.written, data, functions) for name, f in factors.items()}
+    except LongsurvError:
         return None
     X, unit = np.empty(design.X.shape), np.ones(design.X.shape[1])
     place = {name: j for j, name in enumerate(design.names)}
     for structure in recipe.structure:
-        names = [str(f) for f in structure.term.factors if str(f) != "1"]
+        names = [f.expr for f in structure.term.factors if f.expr != "1"]
         moved = _movable(frozenset(names), terms)
         for choice in product(*(columns[name].items() for name in names)):
             j = place.get(":".join(column for column, _ in choice) or "Intercept")
@@ -174,11 +181,11 @@ def _movable(term: frozenset[str], terms: set[frozenset[str]]) -> frozenset[str]
     return moved if all(term - s in terms for s in subsets) else frozenset()
 
 
-def _factor(name: str, data: pd.DataFrame) -> dict[str, np.ndarray]:
+def _factor(written: str, data: pd.DataFrame, functions: Functions | None) -> dict[str, np.ndarray]:
     """The columns of one factor by name, those of both codings of a category."""
     out: dict[str, np.ndarray] = {}
-    for right in (f"1 + {name}", f"0 + {name}"):
-        matrix = evaluated(right, data)
+    for right in (f"1 + {written}", f"0 + {written}"):
+        matrix = evaluated(right, data, functions)
         for column in map(str, matrix.columns):
             if column != "Intercept":
                 out.setdefault(column, matrix[column].to_numpy(dtype=float))

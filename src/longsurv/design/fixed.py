@@ -10,17 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longsurv.design.evaluation import evaluate
 from longsurv.design.expression import Functions, expression
 from longsurv.design.plain import plain_terms, products
-from longsurv.design.variables import absent, missing, present
+from longsurv.design.rank import independent_columns
+from longsurv.design.variables import absent, missing, present, variable
 from longsurv.errors import DataError, FormulaError, LongsurvError
-
-RANK_TOLERANCE = 1e-9
-CLEARLY_INDEPENDENT = 1e-8
-"""Smallest eigenvalue of the correlation-like cross products above which no column is close to a
-combination of others: rounding of the products is far below it, RANK_TOLERANCE squared too."""
-SMALL = 1e-140
-"""Columns of such length have cross products that lose digits to underflow."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +108,11 @@ def fixed_design(
     coded = [str(name) for name in recipe.column_names]
     names = coded[len(coded) - values.shape[1] :]  # the intercept's, if it is left out, is first
     # Without its column the intercept still absorbs whatever is constant over the rows.
-    keep = independent_columns(values, beside_constant=not intercept)
+    keep = independent_columns(
+        values,
+        beside_constant=not intercept,
+        centred=lambda: _of_centred(right, data.loc[complete], functions)[:, -values.shape[1] :],
+    )
     design = FixedDesign(
         X=values if keep.all() else np.ascontiguousarray(values[:, keep]),
         names=tuple(n for n, k in zip(names, keep, strict=True) if k),
@@ -142,7 +141,7 @@ def response(left: str, data: pd.DataFrame, *, functions: Functions | None = Non
     if not complete.any():
         raise DataError(f"the response {left!r} is missing in every row")
     used = data if complete.all() else data.loc[complete]
-    found = read.evaluate(used, functions)
+    found = evaluate(read, used, functions)
     if not isinstance(found, np.ndarray) or found.ndim != 1 or found.dtype.kind not in "fiub":
         columns = _column_names(left, found)
         raise FormulaError(f"the response {left!r} must be one numeric column; it gives {columns}")
@@ -202,7 +201,7 @@ def _columns(
 
 def _complete(formula: Any, data: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
     """Which rows have a value in every variable of one side of a formula, and those rows."""
-    complete = present(data, sorted(formula.required_variables))
+    complete = present(data, _needed(formula, data, "the formula"))
     return complete, data if complete.all() else data.loc[complete]
 
 
@@ -217,7 +216,9 @@ def _read(side: str, data: pd.DataFrame) -> Any:
 
 def _needed(formula: Any, data: pd.DataFrame, where: str) -> list[str]:
     """The columns that terms or a recipe need, once each, which the data have."""
-    needed = sorted(str(v) for v in formula.required_variables)
+    from longsurv.design.terms import columns_of
+
+    needed = columns_of(formula)
     _check_there(needed, data, where)
     return needed
 
@@ -282,44 +283,25 @@ def _materialised(where: str, recipe: Any, data: pd.DataFrame) -> Any:
         raise FormulaError(f"cannot read '{where}': {plain_message(error)}") from error
 
 
+def _of_centred(right: str, data: pd.DataFrame, functions: Functions | None) -> np.ndarray:
+    """The columns of a right-hand side made of variables in standard units; none if they cannot."""
+    numbers = {}
+    try:
+        for name in _needed(_read(right, data), data, right):
+            values = variable(data, name)
+            if isinstance(values, np.ndarray) and values.std() > 0.0:
+                numbers[name] = (values - values.mean()) / values.std()
+        found = evaluated(right, data.assign(**numbers), functions).to_numpy(dtype=float)
+    except LongsurvError:
+        return np.empty((0, 0))
+    return found if np.isfinite(found).all() else np.empty((0, 0))
+
+
 def _finite_columns(values: np.ndarray) -> np.ndarray:
     """Which columns have finite values only, shape (p,) of bool."""
     with np.errstate(over="ignore", invalid="ignore"):
         finite = np.isfinite(values.sum(axis=0))  # one cheap pass; it can overflow, so look again
     return finite if finite.all() else np.isfinite(values).all(axis=0)
-
-
-def independent_columns(X: np.ndarray, beside_constant: bool = False) -> np.ndarray:
-    """Columns not determined by those before them, shape (p,) of bool.
-
-    `beside_constant` says that a column of ones, which X does not have, comes before all of them.
-    """
-    if X.shape[1] == 0 or len(X) == 0:
-        return np.ones(X.shape[1], dtype=bool)
-    crossed = X.T @ X
-    if beside_constant:
-        sums = X.sum(axis=0)
-        crossed = np.block([[np.full((1, 1), len(X)), sums[None]], [sums[:, None], crossed]])
-    size = np.sqrt(np.diag(crossed))
-    if np.isfinite(size).all() and (size > SMALL).all():
-        smallest = np.linalg.eigvalsh(crossed / np.outer(size, size))[0]
-        if smallest > CLEARLY_INDEPENDENT:
-            return np.ones(X.shape[1], dtype=bool)
-    if beside_constant:
-        return independent_columns(np.hstack([np.ones((len(X), 1)), X]))[1:]
-    norms = np.sqrt((X**2).sum(axis=0))
-    r = np.linalg.qr(X / np.where(norms > 0, norms, 1.0), mode="r")
-    if len(r) == X.shape[1] and (np.abs(np.diag(r)) > RANK_TOLERANCE).all():
-        return np.ones(X.shape[1], dtype=bool)
-    keep = np.zeros(X.shape[1], dtype=bool)
-    for j in range(X.shape[1]):
-        basis, column = X[:, keep] / norms[keep], X[:, j]
-        if norms[j] == 0:
-            continue
-        if keep.any():
-            column = column - basis @ np.linalg.lstsq(basis, column, rcond=None)[0]
-        keep[j] = np.sqrt((column**2).sum()) > RANK_TOLERANCE * norms[j]
-    return keep
 
 
 def _main_effects(recipe: Any, names: list[str]) -> dict[str, tuple[str, ...]]:

@@ -69,7 +69,7 @@ def owned(data: pd.DataFrame, formula: str, *columns: str | None) -> pd.DataFram
 def needed(formula: str) -> frozenset[str]:
     """All columns of a formula; none if it cannot be read."""
     from longsurv.design.survival import take_out_specials
-    from longsurv.design.terms import terms
+    from longsurv.design.terms import columns_of, terms
 
     try:
         parsed, special = take_out_specials(parse(formula))
@@ -77,7 +77,7 @@ def needed(formula: str) -> frozenset[str]:
         for left in (*_lefts(parsed), *special["offset"]):
             found |= {*expression(left).columns}
         for right in (parsed.fixed, *(term.effects for term in parsed.random)):
-            found |= {str(v) for v in terms(right).required_variables}
+            found |= {*columns_of(terms(right))}
     except FormulaError:
         return frozenset()
     return frozenset(found | {c for term in parsed.random for c in term.columns})

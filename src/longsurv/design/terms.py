@@ -23,6 +23,7 @@ from formulaic.parser.types import Factor, Operator, OrderedSet, Term, Token
 from formulaic.utils.variables import Variable
 from interface_meta import override
 
+from longsurv.design.evaluation import evaluate
 from longsurv.design.expression import expression
 from longsurv.design.names import WORDS, quoted, unquoted
 from longsurv.design.variables import category, column_of, variable
@@ -71,7 +72,13 @@ class Recipe(ModelSpec):
     @property
     def required_variables(self) -> set[Variable]:
         """The columns of the data that the terms need."""
-        return {v for term in self.formula for f in term.factors for v in f.required_variables}
+        return {Variable(name, source="data") for name in columns_of(self)}
+
+
+def columns_of(formula: SimpleFormula | ModelSpec) -> list[str]:
+    """The columns of the data that terms or a recipe need, once each."""
+    made = formula.formula if isinstance(formula, ModelSpec) else formula
+    return sorted({name for term in made for f in term.factors for name in f.columns})
 
 
 def terms(side: str) -> SimpleFormula:
@@ -215,6 +222,13 @@ class Materializer(PandasMaterializer):
         values = getattr(found.values, "__wrapped__", None)
         if isinstance(values, pd.Series) and isinstance(values.dtype, pd.CategoricalDtype):
             self._affordable(factor.expr, len(values.cat.categories))
+            fitted = spec.encoder_state.get(factor.expr, (None, {}))[1].get("categories")
+            new = [v for v in values.cat.categories if fitted is not None and v not in fitted]
+            if new:
+                raise FormulaError(
+                    f"the new data: {factor.expr!r} has levels the model was not fitted to: "
+                    f"{new[:5]}; it knows {fitted[:20]}"
+                )
         return found
 
     @override
@@ -231,7 +245,7 @@ class Materializer(PandasMaterializer):
     def _evaluate(self, expr: str, metadata: Any, spec: ModelSpec) -> tuple[Any, set[Variable]]:
         read = expression(expr)
         state = spec.transform_state.setdefault(expr, {})
-        found = read.evaluate(self.data, self.params.get("functions"), state)
+        found = evaluate(read, self.data, self.params.get("functions"), state)
         if not state:
             del spec.transform_state[expr]
         if isinstance(found, pd.Categorical):

@@ -73,9 +73,11 @@ class _Groups:
                 raise LongsurvError(f"by_patient needs the columns {missing} in the new data")
             codes = grouping.labels.get_indexer(_keys(newdata, columns))
             if new_groups == "error" and (codes < 0).any():
+                new = newdata.loc[codes < 0, columns].drop_duplicates().head(5)
+                levels = [":".join(map(str, row)) for row in new.to_numpy()]
                 rows = [str(v) for v in newdata.index[codes < 0][:5]]
                 raise LongsurvError(
-                    f"the model has not seen the {grouping.name} of the rows with index {rows}; "
+                    f"the model has not seen the {grouping.name} {levels} (index {rows}); "
                     "new_groups='population' leaves their effects at 0"
                 )
             Z.append(grouping.random.rebuild(newdata))
