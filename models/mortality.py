@@ -162,16 +162,8 @@ class Mortality:
     def tipping(
         self, most: int = 8, *, threshold: float = 0.8, unseen: Unseen | None = None
     ) -> pd.DataFrame:
-        """The fewest unseen deaths that change the answer; see `estimands.tipping`.
-
-        ``attrs["note"]`` says how many patients censored before the horizon count as alive.
-        """
-        found = tipping_points(self.counts, most, threshold=threshold, unseen=unseen)
-        lost = (self.data["status"] == 0) & (self.data["exit"] < self._horizon)
-        if lost.any():
-            said = f"{int(lost.sum())} censored before {self._horizon:g} count as alive"
-            found.attrs["note"] = said
-        return found
+        """The fewest unseen deaths that change the answer; see `estimands.tipping`."""
+        return tipping_points(self.counts, most, threshold=threshold, unseen=unseen)
 
     def competing(
         self, *, level: float = 0.95, draws: int = 20_000, seed: int = 1

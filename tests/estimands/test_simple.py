@@ -12,7 +12,6 @@ from scipy.optimize import minimize_scalar
 from longsurv.cohort import Cohort, Marker, Phase, Schema
 from longsurv.errors import LongsurvError
 from longsurv.estimands.simple import (
-    _mann_whitney,
     baseline_differences,
     miettinen_nurminen,
     mortality_table,
@@ -237,16 +236,3 @@ def test_miettinen_nurminen_limits_against_a_numerical_likelihood(group, referen
         variance = (base + limit) * (1 - base - limit) / n + base * (1 - base) / m
         variance *= (n + m) / (n + m - 1)
         assert (x / n - y / m - limit) ** 2 / variance == pytest.approx(3.8414588, rel=1e-3)
-
-
-def test_rounding_makes_or_breaks_no_ties() -> None:
-    values = np.array([0.1, 0.2, 0.3, 0.3, 0.7, 0.9, 1.1, 0.3])
-    noisy = np.array([0.1, 0.2, 0.1 * 3, 0.3, 0.1 * 7, 0.9, 1.1, 0.1 + 0.2])
-    assert (values != noisy).any()
-    for exact, rounded in ((values, noisy), (values * 1e-6, noisy * 1e-6)):
-        tables = [
-            pd.DataFrame({"value": side, "censored": False})
-            for side in (exact[:4], exact[4:], rounded[:4], rounded[4:])
-        ]
-        one = _mann_whitney(tables[0], tables[1], "b", "a")
-        assert _mann_whitney(tables[2], tables[3], "b", "a") == one

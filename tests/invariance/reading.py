@@ -130,7 +130,7 @@ def posterior_at(
 ) -> Answer:  # fmt: skip
     """Mode and curvature of the posterior of every combination, and the log evidence."""
     with at_sigma_points() as record:
-        post = spec.sample(draws=1, tune=0, chains=2)
+        post = spec.sample(draws=1, tune=1, chains=2)
     out = {
         "log evidence": Output(
             record.evidence, measurements, times, density=True, rtol=0.0, atol=1e-3

@@ -48,8 +48,9 @@ class Row(NamedTuple):
 
     def silent(self, why: str) -> Row:
         """The row without numbers and with the reason."""
+        names = (*LIMITS, "p_value", "prob_benefit")
         said = why if why.startswith(NO_ANSWER) else NO_ANSWER + why
-        return Row(self.quantity, self.method, self.engine, self.estimand, note=said)
+        return self._replace(note=said, **dict.fromkeys(names, math.nan))
 
     def checked(self) -> Row:
         """No infinite estimate, no ratio of 0 without limits, no empty row without a reason."""

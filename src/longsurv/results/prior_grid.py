@@ -97,8 +97,7 @@ def prior_grid(
     baseline_risk : float, optional
         Risk of the reference group at which a prior's hazard ratio is put on the risk scale; by
         default the Kaplan-Meier risk of that group at the horizon, of all patients if nobody of
-        that group had the event or its follow-up ends before (with entry times: of those at risk
-        from the first entry on).
+        that group had the event (with entry times: of those at risk from the first entry on).
     others : mapping of str to Prior, optional
         Priors of the other coefficients.
     draws, chains, seed : int
@@ -155,23 +154,19 @@ def prior_grid(
 
 
 def _baseline_risk(spec: Any, treatment: str, horizon: float) -> float:
-    """Kaplan-Meier risk of the reference group, or of all if it has none or none is known."""
+    """Kaplan-Meier risk of the reference group, or of all if nobody there had the event."""
     from longsurv.estimands.follow_up import FollowUp
     from longsurv.estimands.kaplan_meier import kaplan_meier
 
     d = spec.design
     used = spec.data.iloc[d.rows]
     reference, _ = two_levels(used, treatment, None, None)
-    why = "nobody had the event by then"
     for chosen in ((used[treatment] == reference).to_numpy(), np.ones(len(used), dtype=bool)):
         curve = kaplan_meier(FollowUp(d.entry[chosen], d.exit[chosen], d.event[chosen]))
         risk = 1.0 - float(curve.at(np.array([float(horizon)]))[0][0])
         if risk > 0.0:
             return risk
-        why = curve.extent.why(float(curve.follow_up.on_clock(np.array(horizon)))) or why
-    raise EstimationError(
-        f"there is no baseline risk at {horizon:g}: {why}; name one with baseline_risk="
-    )
+    return risk
 
 
 def _before(prior: Prior, risk: float, level: float) -> dict[str, float]:

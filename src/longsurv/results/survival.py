@@ -143,7 +143,8 @@ class SurvivalEstimate(Estimate):
         d, who = self.design, people(self, None)
         entry = d.entry if len(d.formula.surv) == 3 else None
         eta = who.X @ self.coefficients + who.offset
-        return concordance(eta, d.exit, d.event, entry, d.weights, d.stratum, d.cluster)
+        cluster = d.patient if d.cluster is None else d.cluster  # rows of a patient are one
+        return concordance(eta, d.exit, d.event, entry, d.weights, d.stratum, cluster)
 
     def proportional_hazards(self, transform: str = "km") -> ProportionalHazards:
         """Test proportional hazards; see `longsurv.diagnostics.proportional_hazards.cox_zph`."""
