@@ -99,7 +99,7 @@ def test_structures_that_make_no_sense(how, message):
 
 def test_a_visit_twice(visits):
     visits.loc[0, "visit"] = 1
-    with pytest.raises(DataError, match=r"1 rows repeat a visit .* index \[1\]"):
+    with pytest.raises(DataError, match=r"1 row repeats a visit .* index \[1\]"):
         built(visits, kind="ar1", visit="visit")
 
 

@@ -76,5 +76,5 @@ def test_draws_are_reproducible_and_missing_outcomes_refused() -> None:
     weights = overlap_weights(data, "arm", "severity")
     a, b = (bayesian_bootstrap(weights, data["y"], draws=50, seed=9) for _ in range(2))
     assert np.array_equal(a, b)
-    with pytest.raises(DataError, match="1 patients have no outcome"):
+    with pytest.raises(DataError, match="1 patient has no outcome"):
         bayesian_bootstrap(weights, data["y"].mask(data.index == 3))

@@ -291,7 +291,7 @@ def test_patients_never_measured_and_missing_covariates_are_counted():
     holes.loc[holes["id"] == 110, "treated"] = np.nan
     fit = model(rows, holes).fit()
     assert len(fit.design.labels) == 29 and 110 not in fit.design.labels
-    assert "1 patients were left out with their measurements" in " ".join(fit.flags)
+    assert "1 patient was left out with their measurements" in " ".join(fit.flags)
     assert fit.nobs == (rows["id"] != 110).sum()
 
 

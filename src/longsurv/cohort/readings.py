@@ -21,6 +21,7 @@ from longsurv.cohort.columns import (
 from longsurv.cohort.flow import Ledger
 from longsurv.cohort.problems import Problems, Table, show_list, suggest
 from longsurv.cohort.schema import Marker, Schema
+from longsurv.words import plural
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def read_wide(
     ledger.start(
         "in the measurement table",
         n * len(markers),
-        f"{table.name}: {n:,} rows x {len(markers)} markers",
+        f"{table.name}: {plural(n, 'row')} x {plural(len(markers), 'marker')}",
     )
     parts = []
     for k, marker in enumerate(markers):

@@ -16,6 +16,7 @@ from longsurv.design.plain import plain_terms, products
 from longsurv.design.rank import independent_columns
 from longsurv.design.variables import absent, missing, present, variable
 from longsurv.errors import DataError, FormulaError, LongsurvError
+from longsurv.words import plural
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,8 @@ def response(left: str, data: pd.DataFrame, *, functions: Functions | None = Non
     if len(bad):
         rows = ", ".join(str(data.index[i]) for i in bad[:5]) + (", ..." if len(bad) > 5 else "")
         raise DataError(
-            f"the response {left!r} is infinite or undefined in {len(bad)} rows (index {rows}): "
+            f"the response {left!r} is infinite or undefined in {plural(len(bad), 'row')} "
+            f"(index {rows}): "
             "is there a zero or a negative number under a logarithm? A value below the detection "
             "limit is censored, not zero"
         )

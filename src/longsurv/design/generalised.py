@@ -14,6 +14,7 @@ from longsurv.design.mixed import MixedDesign, mixed_design
 from longsurv.design.names import is_name, unquoted
 from longsurv.design.variables import variable
 from longsurv.errors import DataError, FormulaError, LongsurvError
+from longsurv.words import plural, verb
 
 FAMILIES = ("bernoulli", "ordinal", "censored", "student")
 CENSORING = ("none", "left", "right")
@@ -196,7 +197,8 @@ def _censoring(
         bad = words[kind.isna()]
         shown = ", ".join(f"{v!r} (index {i})" for i, v in bad.head(5).items())
         raise DataError(
-            f"column {column!r} must hold none, left or right; {len(bad)} rows do not: {shown}"
+            f"column {column!r} must hold none, left or right; {plural(len(bad), 'row')} "
+            f"{verb(len(bad), 'does', 'do')} not: {shown}"
         )
     out = kind.to_numpy(dtype=np.int64)
     if (out > 0).all():
@@ -205,7 +207,8 @@ def _censoring(
             "measured, so no model of its level can be fitted"
         )
     notes = [
-        f"{count} of {len(out)} values are {where} their limit and enter as such."
+        f"{count} of {plural(len(out), 'value')} {verb(count, 'is', 'are')} {where} "
+        f"{verb(count, 'its', 'their')} limit and {verb(count, 'enters', 'enter')} as such."
         for count, where in ((int((out == 1).sum()), "below"), (int((out == 2).sum()), "above"))
         if count
     ]

@@ -13,6 +13,7 @@ from longsurv.design.msplines import HazardBaseline, hazard_baseline
 from longsurv.design.quadrature import time_points
 from longsurv.design.survival import SurvivalDesign
 from longsurv.errors import DataError, LongsurvError
+from longsurv.words import plural
 
 POWER = 4.0
 """Time scale t^(1/4) in which powers of time are integrated well down to 0."""
@@ -293,11 +294,14 @@ def hazard_design(
     surv = survival.formula.surv
     problems = []
     if (survival.entry < 0).any():
-        problems.append(f"{surv[0]!r} is negative in {int((survival.entry < 0).sum())} rows")
+        problems.append(
+            f"{surv[0]!r} is negative in {plural(int((survival.entry < 0).sum()), 'row')}"
+        )
     if (survival.exit <= 0).any():
         where = ", ".join(str(i) for i in survival.rows[survival.exit <= 0][:5])
         problems.append(
-            f"{surv[-2]!r} is 0 in {int((survival.exit <= 0).sum())} rows (positions {where}): "
+            f"{surv[-2]!r} is 0 in {plural(int((survival.exit <= 0).sum()), 'row')} "
+            f"(positions {where}): "
             "a hazard needs time at risk; give such patients half of the smallest unit, say"
         )
     if problems:

@@ -13,6 +13,7 @@ from longsurv.design.generalised import GeneralisedDesign
 from longsurv.design.mixed import MixedDesign
 from longsurv.design.survival import SurvivalDesign, survival_design
 from longsurv.errors import DataError, FormulaError
+from longsurv.words import plural, verb
 
 ROUNDING = 1e-9
 
@@ -141,8 +142,9 @@ def common_patients(
         design, data = cause.design, cause.data
         if len(ids) > len(labels):
             flags.append(
-                f"{len(ids) - len(labels)} patients of {cause.name!r} were left out: a value the "
-                "hazard of another cause needs is missing."
+                f"{plural(len(ids) - len(labels), 'patient')} of {cause.name!r}"
+                f" {verb(len(ids) - len(labels), 'was', 'were')} left out: a value the hazard of"
+                " another cause needs is missing."
             )
             data = data.loc[data[name].isin(labels)].reset_index(drop=True)
             design = survival_design(design.formula.text, data)
@@ -222,8 +224,8 @@ def with_event_rows(
         return design, data, []
     data = data.loc[~data[name].isin(left_out)]
     flag = (
-        f"{len(left_out)} patients were left out with their measurements: a value the hazard's "
-        "formula needs is missing."
+        f"{plural(len(left_out), 'patient')} {verb(len(left_out), 'was', 'were')} left out with"
+        " their measurements: a value the hazard's formula needs is missing."
     )
     return marker.rebuild(data), data, [flag]
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from longsurv.design.formula import joined_columns
 from longsurv.errors import DataError, LongsurvError
+from longsurv.words import plural, verb
 
 KINDS = ("independent", "cs", "ar1", "exponential", "toeplitz", "unstructured")
 NEEDS_VISIT = ("ar1", "exponential", "toeplitz", "unstructured")
@@ -138,7 +139,9 @@ def _check_visits(
     if twice.any():
         rows = [data.index[i] for i in np.flatnonzero(twice)[:5]]
         raise DataError(
-            f"{int(twice.sum())} rows repeat a visit ({spec.visit}) of the same patient, as at "
+            f"{plural(int(twice.sum()), 'row')} "
+            f"{verb(int(twice.sum()), 'repeats', 'repeat')} a visit ({spec.visit}) of the "
+            f"same patient, as at "
             f"index {rows}; a residual structure needs one row for each patient and visit"
         )
 

@@ -17,6 +17,7 @@ from longsurv.design.outcome import R_CODES, taken_for_r
 from longsurv.design.variables import numbers_of, present
 from longsurv.errors import DataError, FormulaError
 from longsurv.times import Clock, clock
+from longsurv.words import plural
 
 SPECIALS = ("strata", "cluster", "offset")
 
@@ -358,7 +359,7 @@ def _check(
         if bad.any():
             index = data.index[bad]
             shown = ", ".join(str(i) for i in index[:5]) + (", ..." if bad.sum() > 5 else "")
-            problems.append(f"{what} in {int(bad.sum())} rows (index {shown})")
+            problems.append(f"{what} in {plural(int(bad.sum()), 'row')} (index {shown})")
 
     surv = design.formula.surv
     exit_name, event_name = surv[-2], surv[-1]
@@ -375,7 +376,8 @@ def _check(
         report(~np.isfinite(design.offset), f"the offset {design.offset_term!r} is not finite")
     if not problems and not event.any():
         problems.append(
-            f"{event_name!r} has no events among {len(event)} rows: nothing can be estimated"
+            f"{event_name!r} has no events among {plural(len(event), 'row')}: nothing can "
+            f"be estimated"
         )
     if patient is not None and design.patient is not None and not problems:
         problems += _overlaps(design, data[patient], patient, from_cluster)

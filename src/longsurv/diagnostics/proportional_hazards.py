@@ -21,6 +21,7 @@ from longsurv.errors import LongsurvError
 from longsurv.inference import identify
 from longsurv.likelihood.cox_data import CoxData
 from longsurv.likelihood.cox_kernel import cross_product, expected_events, mirror, subtract_means
+from longsurv.words import plural
 
 TRANSFORMS = ("km", "identity", "log", "rank")
 ALPHA = 0.05
@@ -64,7 +65,7 @@ class ProportionalHazards:
             return f"{verdict}; the hazard ratio of {', '.join(low)} seems to change over time."
         events = len(self.trend)
         if events < 10 * (len(self.table) - 1):
-            return f"{verdict}; with {events} events the test can hardly see a change."
+            return f"{verdict}; with {plural(events, 'event')} the test can hardly see a change."
         return f"{verdict}; no sign that a hazard ratio changes over time."
 
     def __str__(self) -> str:

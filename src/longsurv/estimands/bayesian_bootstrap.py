@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike
 from longsurv.errors import DataError
 from longsurv.estimands.propensity import propensity_draws
 from longsurv.estimands.weighting import OverlapWeights
+from longsurv.words import plural, verb
 
 _CELLS = 4_000_000  # draws x patients held at once
 
@@ -52,7 +53,10 @@ def bayesian_bootstrap(
     """
     y = np.asarray(outcome, dtype=float)[weights.rows]
     if not np.isfinite(y).all():
-        raise DataError(f"{int((~np.isfinite(y)).sum())} patients have no outcome; leave them out")
+        absent = int((~np.isfinite(y)).sum())
+        raise DataError(
+            f"{plural(absent, 'patient')} {verb(absent, 'has', 'have')} no outcome; leave them out"
+        )
     rng, (n, p) = np.random.default_rng(seed), weights.X.shape
     difference, done = np.empty(draws), 0
     while done < draws:

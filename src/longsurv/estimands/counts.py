@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from longsurv.errors import DataError
+from longsurv.words import plural
 
 if TYPE_CHECKING:
     from longsurv.cohort import Cohort
@@ -43,7 +44,9 @@ class Counts:
             if events != int(events) or n != int(n):
                 problems.append(f"{side}: expected whole numbers, got {events} events of {n}")
             elif n < 1:
-                problems.append(f"{side} has {n} patients; a comparison needs someone in both")
+                problems.append(
+                    f"{side} has {plural(n, 'patient')}; a comparison needs someone in both"
+                )
             elif not 0 <= events <= n:
                 problems.append(f"{side}: {events} events is not between 0 and its {n} patients")
         if problems:

@@ -25,6 +25,7 @@ from longsurv.design.joint import JointDesign, JointMarker, NewData
 from longsurv.design.quadrature import normal_grid, time_points
 from longsurv.errors import DataError, FormulaError, LongsurvError
 from longsurv.likelihood import joint
+from longsurv.words import plural, verb
 
 LEAST_NODES = 7
 MOST_POINTS = 625
@@ -253,7 +254,8 @@ def _copies(
     known = rows[named].notna().all(axis=1).to_numpy()
     if single and not known.all():
         raise DataError(
-            f"{int((~known).sum())} rows of the new data have no {formula.response}; leave them out"
+            f"{plural(int((~known).sum()), 'row')} of the new data "
+            f"{verb(int((~known).sum()), 'has', 'have')} no {formula.response}; leave them out"
         )
     rows, group = rows.loc[known], group[known]
     if not len(rows):

@@ -9,6 +9,7 @@ import numpy as np
 
 from longsurv.design.mixed import MixedDesign
 from longsurv.inference import Draws
+from longsurv.words import plural, verb
 
 
 def design_flags(design: Any) -> tuple[str, ...]:
@@ -17,7 +18,8 @@ def design_flags(design: Any) -> tuple[str, ...]:
     if design.n_excluded:
         total = design.n_excluded + len(design.rows)
         flags.append(
-            f"{design.n_excluded} of {total} rows were left out: a value the formula needs is "
+            f"{design.n_excluded} of {plural(total, 'row')} "
+            f"{verb(design.n_excluded, 'was', 'were')} left out: a value the formula needs is "
             "missing."
         )
     if design.fixed.aliased:

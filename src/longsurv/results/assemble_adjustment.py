@@ -10,6 +10,7 @@ import pandas as pd
 from longsurv.estimands.baseline_adjusted import ComparedRows
 from longsurv.estimands.propensity import PRIOR_SD
 from longsurv.results.adjustment import ModelContrast, WeightedContrast
+from longsurv.words import plural, verb
 
 BOOTSTRAP = (
     "Bayesian bootstrap: the prior of the patients' probabilities is the product of pi^(-1 - p/n),"
@@ -72,7 +73,8 @@ def _notes(compared: ComparedRows, kept: pd.Index) -> list[str]:
     notes = [compared.left_out(kept)]
     if compared.censored:
         notes.append(
-            f"{compared.censored} of {len(compared.rows)} values lie beyond the detection limit and"
+            f"{compared.censored} of {plural(len(compared.rows), 'value')} "
+            f"{verb(compared.censored, 'lies', 'lie')} beyond the detection limit and"
             " are taken at it"
         )
     return [note for note in notes if note]

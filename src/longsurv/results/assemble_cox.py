@@ -30,6 +30,7 @@ from longsurv.results.assemble_survival import (
 from longsurv.results.idata import to_datatree
 from longsurv.results.reference import NormalReference
 from longsurv.results.survival import SurvivalEstimate, SurvivalPosterior
+from longsurv.words import plural
 
 ALONE = "Those still at risk at each event do not differ in it."
 
@@ -78,7 +79,9 @@ def cox_estimate(
         firth = penalty == "firth"
         function = cox.firth_value_gradient_information if firth else cox.value_gradient_information
         profile = profile_of(partial(function, part), top, penalty)
-    method = f"partial likelihood, {spec.ties.capitalize()} ties, {design.n_events} events"
+    method = (
+        f"partial likelihood, {spec.ties.capitalize()} ties, {plural(design.n_events, 'event')}"
+    )
     if penalty == "firth":
         method = "Firth's penalised " + method
     if profile is not None:
@@ -181,7 +184,7 @@ def cox_posterior(
             observed=design.exit[events],
         ),
         method=f"NUTS on the partial likelihood, {spec.ties.capitalize()} ties, "
-        f"{design.n_events} events",
+        f"{plural(design.n_events, 'event')}",
         flags=(
             *design_flags(design),
             *weightless_flag(design),

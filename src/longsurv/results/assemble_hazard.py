@@ -26,6 +26,7 @@ from longsurv.results.hazard import HazardEstimate, HazardPosterior
 from longsurv.results.hazard_curves import describe
 from longsurv.results.idata import to_datatree
 from longsurv.results.reference import NormalReference
+from longsurv.words import plural
 
 
 def hazard_estimate(
@@ -107,7 +108,7 @@ def hazard_estimate(
         profile=profile,
     )
     words = ["Firth's penalised likelihood" if penalty == "firth" else "maximum likelihood"]
-    words += [describe(fit), f"{design.n_events} events"]
+    words += [describe(fit), f"{plural(design.n_events, 'event')}"]
     words += ["profile intervals"] * (profile is not None) + ["robust covariance"] * robust
     object.__setattr__(fit, "method", ", ".join(words))
     flags = (
@@ -202,6 +203,6 @@ def hazard_posterior(
         hazard=hazard,
         smoothing=smoothing,
     )
-    words = f"NUTS on the full likelihood, {describe(post)}, {design.n_events} events"
+    words = f"NUTS on the full likelihood, {describe(post)}, {plural(design.n_events, 'event')}"
     object.__setattr__(post, "method", words)
     return post

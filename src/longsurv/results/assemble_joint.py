@@ -19,6 +19,7 @@ from longsurv.results.idata import to_datatree
 from longsurv.results.joint import JointEstimate, JointPosterior, component_terms, with_nodes
 from longsurv.results.mixed import VarianceEstimate
 from longsurv.results.reference import NormalReference
+from longsurv.words import plural
 
 FEW_EVENTS = 10
 LARGEST_CHECK = 2000
@@ -73,7 +74,7 @@ def _method(spec: Any, data: joint.JointData, head: str) -> str:
     kinds = sorted({cause.baseline.kind for cause in spec.design.causes})
     return (
         f"{head}, {' and '.join(kinds)} baseline, {len(data.nodes)} Gauss-Hermite nodes a random "
-        f"effect, {data.n_patients} patients, {words}"
+        f"effect, {plural(data.n_patients, 'patient')}, {words}"
     )
 
 

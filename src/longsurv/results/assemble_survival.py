@@ -11,6 +11,7 @@ from longsurv.inference import Optimum
 from longsurv.inference.profile import Profile, lacking_curvature
 from longsurv.inference.scoring import Scored
 from longsurv.results.contrasts import label
+from longsurv.words import plural, verb
 
 
 def needs_robust(design: Any) -> bool:
@@ -99,7 +100,10 @@ def weightless_flag(design: Any) -> tuple[str, ...]:
     """What to say of rows that weigh nothing."""
     if not design.n_weightless:
         return ()
-    return (f"{design.n_weightless} rows of weight 0 were left out.",)
+    return (
+        f"{plural(design.n_weightless, 'row')} of weight 0 "
+        f"{verb(design.n_weightless, 'was', 'were')} left out.",
+    )
 
 
 def powers_flag(design: Any) -> tuple[str, ...]:

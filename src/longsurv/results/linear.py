@@ -17,6 +17,7 @@ from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.estimate import TIDY, Estimate, check_level
 from longsurv.results.posterior import summarise
 from longsurv.results.reference import wald_f
+from longsurv.words import plural, verb
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,10 @@ def least_squares(spec: Any, design: Any) -> LinearEstimate:
     )  # fmt: skip
     flags = [f"{name} is left out: other columns determine it" for name in design.fixed.aliased]
     if design.n_excluded:
-        flags.append(f"{design.n_excluded} rows are left out for missing values")
+        flags.append(
+            f"{plural(design.n_excluded, 'row')} {verb(design.n_excluded, 'is', 'are')} "
+            f"left out for missing values"
+        )
     return LinearEstimate(
         spec=spec, design=design, names=names, coefficients=beta,
         reference=StudentReference(cov, float(n - p)), llf=llf, nobs=n, n_params=p + 1,

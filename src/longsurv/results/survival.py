@@ -30,6 +30,7 @@ from longsurv.results.survival_curves import (
     repeated,
     survival_limits,
 )
+from longsurv.words import plural, verb
 
 if TYPE_CHECKING:
     from longsurv.diagnostics.concordance import Concordance
@@ -254,7 +255,8 @@ class SurvivalEstimate(Estimate):
         moving = ~estimable(self.reference, who.X)
         if moving.any():
             raise EstimationError(
-                f"{int(moving.sum())} of the {len(moving)} rows have no log relative hazard: the "
+                f"{int(moving.sum())} of {plural(len(moving), 'row')} "
+                f"{verb(int(moving.sum()), 'has', 'have')} no log relative hazard: the "
                 f"data do not determine {', '.join(self.undetermined)}; fit.flags says why"
             )
         estimate = who.X @ self.coefficients + who.offset
