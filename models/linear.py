@@ -58,7 +58,7 @@ class Linear:
 
     @property
     def _alone(self) -> Residual:
-        named = isinstance(self.data, pd.DataFrame) and self.patient in self.data
+        named = self.patient in self.data  # else several, joined by a colon
         return Residual(patient=quoted(self.patient) if named else self.patient)
 
     @cached_property

@@ -244,7 +244,10 @@ def test_there_are_a_hundred():
 def test_from_python(attack, data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = data.copy()
-    for place in PLACES.values():
+    turn = [*CODES, *COSTS].index(attack)
+    others = list(PLACES)[2:]
+    for name in ("right", "left", others[turn % len(others)]):  # every place, every kind
+        place = PLACES[name]
         with nothing_happens(tmp_path):
             try:
                 place(attack, data)
@@ -256,7 +259,7 @@ def test_from_python(attack, data, tmp_path, monkeypatch):
 
 
 KEYS = ["mortality", "trajectory", "joint_trajectory"]
-SOME = [(key, [*CODES, *COSTS][k::24]) for k, key in enumerate(KEYS)]
+SOME = [(key, [*CODES, *COSTS][k::36]) for k, key in enumerate(KEYS)]
 ALL = [pytest.param(key, [*CODES, *COSTS], marks=pytest.mark.study) for key in KEYS]
 
 

@@ -309,9 +309,7 @@ def _finite_columns(values: np.ndarray) -> np.ndarray:
 def _main_effects(recipe: Any, names: list[str]) -> dict[str, tuple[str, ...]]:
     out: dict[str, tuple[str, ...]] = {}
     for term, where in recipe.term_slices.items():
-        used = sorted(
-            {str(v) for v in recipe.term_variables[term]} & set(map(str, recipe.required_variables))
-        )
-        if len(used) == 1 and len(term.factors) == 1 and used[0] not in out:
+        used = term.factors[0].columns if len(term.factors) == 1 else ()
+        if len(used) == 1 and used[0] not in out:
             out[used[0]] = tuple(names[where])
     return out

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pandas as pd
 
 from longsurv.design.expression import expression
 from longsurv.design.formula import Formula, parse
-from longsurv.errors import DataError, FormulaError
+from longsurv.errors import FormulaError
 
 SMALL = 2_000_000
 """Cells up to which copying a whole table takes less time than choosing its columns."""
@@ -43,14 +43,7 @@ def owned(data: pd.DataFrame, formula: str, *columns: str | None) -> pd.DataFram
         One that cannot be read needs nothing: there will be no design.
     *columns : str, optional
         Needed besides those of the formula.
-
-    Raises
-    ------
-    DataError
-        If `data` is no pandas DataFrame.
     """
-    if not isinstance(data, pd.DataFrame):
-        raise DataError(f"data is a pandas DataFrame, not {_what(data)}")
     wanted = needed(formula) | {c for c in columns if c is not None}
     if isinstance(data, OwnedFrame) and data.owns(wanted):
         return data
@@ -85,9 +78,3 @@ def needed(formula: str) -> frozenset[str]:
 
 def _lefts(parsed: Formula) -> list[str]:
     return [parsed.response] if parsed.response else []
-
-
-def _what(data: Any) -> str:
-    kind = type(data).__module__.partition(".")[0]
-    how = "data.to_pandas()" if kind in ("polars", "pyarrow") else "pd.DataFrame(data)"
-    return f"{type(data).__name__}; write {how}" if data is not None else "None"

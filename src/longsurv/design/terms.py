@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache, reduce
+from functools import cached_property, lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,7 @@ class ColumnFactor(Factor):
 class Recipe(ModelSpec):
     """What rebuilds the columns of terms for new data."""
 
-    @property
+    @cached_property
     def required_variables(self) -> set[Variable]:
         """The columns of the data that the terms need."""
         return {Variable(name, source="data") for name in columns_of(self)}
