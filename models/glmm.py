@@ -30,16 +30,16 @@ from longsurv.design.expression import Functions
 from longsurv.design.generalised import GeneralisedDesign, check_options, generalised_design
 from longsurv.design.owned import owned
 from longsurv.design.quadrature import normal_grid
+from longsurv.design.random_columns import RandomColumns
 from longsurv.errors import EstimationError
 from longsurv.inference import maximise, sample_posterior
 from longsurv.likelihood import glmm
 from longsurv.likelihood import glmm_start as start
 from longsurv.likelihood.glmm_existence import exhausted
 from longsurv.models.glmm_priors import (
-    RandomColumns,
+    columns_of_priors,
     default_priors,
     prior_stack,
-    random_columns,
     sampling,
 )
 from longsurv.results.assemble_glmm import generalised_estimate, generalised_posterior
@@ -121,16 +121,16 @@ class GLMM:
 
     def random_columns(self, priors: Mapping[str, pr.Prior] | None = None) -> RandomColumns:
         """The columns whose standard deviations and correlations have the priors."""
-        return random_columns(self.design, self._rows, priors)
+        return columns_of_priors(self.design, self._rows, priors)
 
     def arrays_for(self, priors: Mapping[str, pr.Prior] | None = None) -> glmm.GLMMData:
         """Rows sorted by patient, with the quadrature rule, and `random_columns` for Z."""
-        d, random = self.design, self.random_columns(priors)
+        d, effects = self.design, np.linalg.inv(self.random_columns(priors).to)
         grid = normal_grid(self.quadrature_nodes, len(d.random.names))
         return glmm.prepare(
-            self.family, d.y, d.fixed.X, random.Z, d.group, len(d.labels),
+            self.family, d.y, d.fixed.X, d.Z @ effects, d.group, len(d.labels),
             nodes=grid.nodes[grid.index], log_weights=grid.log_weight, blocks=d.random.blocks,
-            kind=d.kind, df=self.df, effects=random.effects,
+            kind=d.kind, df=self.df, effects=effects,
         )  # fmt: skip
 
     @cached_property

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.linalg import block_diag
 
 from longsurv import priors as pr
-from longsurv.design.centred import CentredDesign, centred, unit_weights
+from longsurv.design.centred import CentredDesign, unit_weights
 from longsurv.design.generalised import GeneralisedDesign
+from longsurv.design.mixed import Grouping
+from longsurv.design.random_columns import RandomColumns, random_columns
 from longsurv.errors import LongsurvError
 from longsurv.inference import Affine, Draws, Optimum, added
 from longsurv.inference.density import LogDensity
@@ -22,61 +23,13 @@ from longsurv.likelihood.glmm_start import starting_point, to_unconstrained
 if TYPE_CHECKING:
     import pandas as pd
 
-ROUNDING = 1e-8
 
-
-@dataclass(frozen=True, eq=False)
-class RandomColumns:
-    """Columns of the random effects in variables centred at their means.
-
-    Attributes
-    ----------
-    Z : ndarray, shape (n, q)
-    effects : ndarray, shape (q, q)
-        The formula's random effects are effects @ b, b those of the columns Z.
-    moved : tuple of bool, length q
-        Whether an effect is another one than the formula's of that name.
-    """
-
-    Z: np.ndarray
-    effects: np.ndarray
-    moved: tuple[bool, ...]
-
-
-def random_columns(
+def columns_of_priors(
     design: GeneralisedDesign, rows: pd.DataFrame, given: Mapping[str, pr.Prior] | None = None
 ) -> RandomColumns:
-    """The columns whose standard deviations and correlations have the priors.
-
-    Blocks of correlated effects are centred, as the patients' level at the means of their variables
-    is something one can have an opinion of, and their level in the year 0 is not. If the user gives
-    a prior for a standard deviation that this would move, its block is left as it is written.
-    """
-    random, weights = design.random, unit_weights(design.group)
-    sds = random.parameter_names(design.group_name)[0]
-    Z, to, start = [], [], 0
-    blocks = iter(random.blocks)
-    for part in random.parts:
-        width = len(part.names)
-        at, X, map_ = slice(start, start + width), part.X, np.eye(width)
-        start += width
-        size = next(blocks)
-        for _ in range(width // size - 1):
-            next(blocks)
-        if size > 1:
-            found = centred(part, rows, weights)
-            changed = _moved(found.to)
-            if not any(m and sd in (given or {}) for m, sd in zip(changed, sds[at], strict=True)):
-                X, map_ = found.X, found.to
-        Z.append(X)
-        to.append(map_)
-    whole = block_diag(*to)
-    return RandomColumns(np.hstack(Z), np.linalg.inv(whole), tuple(_moved(whole)))
-
-
-def _moved(to: np.ndarray) -> list[bool]:
-    """Which effects are others than the formula's of that name."""
-    return [bool(np.count_nonzero(row) > 1) for row in to]
+    """The random effects whose standard deviations and correlations have the priors."""
+    patients = Grouping(design.group_name, design.random, design.group, design.labels)
+    return random_columns(patients, rows, unit_weights(design.group), tuple(given or ()))
 
 
 def level_map(design: GeneralisedDesign, found: CentredDesign) -> np.ndarray:
@@ -97,7 +50,7 @@ def default_priors(
     """Weakly informative priors; see `GLMM.default_priors`."""
     d, logit = design, design.family_is_logit
     spread = 1.0 if logit else float(np.std(d.y, ddof=1)) or 1.0
-    mean = np.zeros(len(found.sd)) if logit else _level(found.X) * float(d.y.mean())
+    mean = np.zeros(len(found.sd)) if logit else found.level * float(d.y.mean())
     out: dict[str, pr.Prior] = {}
     for name, sd, at in zip(d.fixed.names, found.sd, mean, strict=True):
         out[name] = pr.Normal(float(at), 2.5 * spread / float(sd) if sd else 5.0 * spread)
@@ -107,20 +60,10 @@ def default_priors(
             out[f"gap({name})" if k else name] = pr.Exponential(2.0) if k else first
         else:
             out[name] = pr.Gamma(2.0, 0.1) if name == "nu" else pr.Exponential(spread)
-    size = np.sqrt(np.mean(random.Z**2, axis=0))
     sds = d.random.parameter_names(d.group_name)[0]
-    for name, z in zip(sds, size, strict=True):
-        out[name] = pr.Exponential(spread / float(z) if z else spread)
+    for name, size in zip(sds, random.size, strict=True):
+        out[name] = pr.Exponential(spread / float(size))
     return out
-
-
-def _level(X: np.ndarray) -> np.ndarray:
-    """Coefficients that make every predictor 1, or 0 if the columns can't."""
-    ones = np.ones(len(X))
-    found = np.linalg.lstsq(X, ones, rcond=None)[0]
-    if np.abs(X @ found - ones).max() > ROUNDING:
-        return np.zeros(X.shape[1])
-    return np.where(np.abs(found) > ROUNDING * np.abs(found).max(), found, 0.0)
 
 
 def prior_stack(

@@ -10,8 +10,8 @@ import numpy as np
 from longsurv.priors import PriorStack
 
 if TYPE_CHECKING:
+    from longsurv.design.random_columns import RandomColumns
     from longsurv.models.glmm import GLMM
-    from longsurv.models.glmm_priors import RandomColumns
 
 
 def twin(spec: GLMM, stack: PriorStack, random: RandomColumns, eta: float) -> Any:
@@ -22,7 +22,7 @@ def twin(spec: GLMM, stack: PriorStack, random: RandomColumns, eta: float) -> An
     """
     import pymc as pm
 
-    d = spec.design
+    d, effects = spec.design, np.linalg.inv(random.to)
     p, q = len(d.fixed.names), len(d.random.names)
     coords = {"term": d.fixed.names, "effect": d.random.names, "patient": d.labels, "row": d.rows}
     with pm.Model(coords=coords) as model:
@@ -47,15 +47,15 @@ def twin(spec: GLMM, stack: PriorStack, random: RandomColumns, eta: float) -> An
                 factor = pm.LKJCorr(name, n=size, eta=eta)
                 part = part @ factor.T
             parts.append(part)
-            factors.append(random.effects[at, at] @ (sd[at][:, None] * factor))
+            factors.append(effects[at, at] @ (sd[at][:, None] * factor))
             first += size
         centred = pm.math.concatenate(parts, axis=1) * sd
-        pm.Deterministic("b", centred @ random.effects.T, dims=("patient", "effect"))
+        pm.Deterministic("b", centred @ effects.T, dims=("patient", "effect"))
         spreads = pm.math.concatenate([pm.math.sqrt((f**2).sum(axis=1)) for f in factors])
         for j, (name, label) in enumerate(zip(stack.names[-q:], stack.labels[-q:], strict=True)):
             if name != label:
                 pm.Deterministic(name, spreads[j])
-        mean = (random.Z * centred[d.group]).sum(axis=-1)
+        mean = ((d.Z @ effects) * centred[d.group]).sum(axis=-1)
         for j, name in enumerate(d.fixed.names):
             mean = mean + own[name] * d.fixed.X[:, j]
         _response(spec, mean, own, stack.names[p:-q])

@@ -11,8 +11,6 @@ from longsurv.design import MixedDesign
 from longsurv.design.centred import CentredDesign
 from longsurv.design.random_columns import RandomColumns
 
-ROUNDING = 1e-8
-
 
 def default_priors(
     design: MixedDesign,
@@ -33,7 +31,7 @@ def default_priors(
         Parameters of the residual structure on unconstrained scales.
     """
     spread = float(np.std(design.y, ddof=1)) or 1.0
-    mean = _level(fixed.X) * float(design.y.mean())
+    mean = fixed.level * float(design.y.mean())
     out: dict[str, pr.Prior] = {}
     for name, sd, at in zip(design.fixed.names, fixed.sd, mean, strict=True):
         out[name] = pr.Normal(float(at), 2.5 * spread / float(sd or 1.0))
@@ -43,15 +41,6 @@ def default_priors(
         for name, size in zip(sds, columns.size, strict=True):
             out[name] = pr.Exponential(spread / float(size))
     return out | {name: pr.Normal(0.0, 1.0) for name in residual_names}
-
-
-def _level(X: np.ndarray) -> np.ndarray:
-    """Coefficients that make every predictor 1, or 0 if the columns can't."""
-    ones = np.ones(len(X))
-    found = np.linalg.lstsq(X, ones, rcond=None)[0]
-    if np.abs(X @ found - ones).max() > ROUNDING:
-        return np.zeros(X.shape[1])
-    return np.where(np.abs(found) > ROUNDING * np.abs(found).max(), found, 0.0)
 
 
 def prior_stack(

@@ -23,6 +23,8 @@ from longsurv.errors import LongsurvError
 
 SPAN = 1e-7
 """Share of a column that may be left outside the centred columns' span, for rounding."""
+CONSTANT = 1e-8
+"""Combinations of columns that differ from a constant by no more than this are one."""
 NOTHING = 1e-12
 """Elements of the map that move a column by no more than this share of it are rounding."""
 
@@ -49,6 +51,15 @@ class CentredDesign:
     to: np.ndarray
     sd: np.ndarray
     unit: np.ndarray
+
+    @property
+    def level(self) -> np.ndarray:
+        """Coefficients that make every predictor 1, shape (p,), or 0 if the columns can't."""
+        ones = np.ones(len(self.X))
+        found = np.linalg.lstsq(self.X, ones, rcond=None)[0]
+        if np.abs(self.X @ found - ones).max() > CONSTANT:
+            return np.zeros(self.X.shape[1])
+        return np.where(np.abs(found) > CONSTANT * np.abs(found).max(), found, 0.0)
 
 
 def unit_weights(group: np.ndarray) -> np.ndarray:

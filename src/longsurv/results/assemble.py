@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from longsurv.design.mixed import MixedDesign
 from longsurv.inference import Draws
 from longsurv.words import plural, verb
 
@@ -26,36 +23,6 @@ def design_flags(design: Any) -> tuple[str, ...]:
         flags.append(
             f"Left out because other columns determine them: {', '.join(design.fixed.aliased)}."
         )
-    return tuple(flags)
-
-
-def origin_flags(design: MixedDesign) -> tuple[str, ...]:
-    """Random slopes whose meaning depends on an origin that is far outside the data.
-
-    ``(t || id)`` makes a patient's slope independent of his level where t is 0, and
-    ``(0 + t | id)`` gives him no level there; with calendar years both say something of the year 0.
-    Effects that are correlated with a level are the same wherever t begins.
-    """
-    flags = []
-    for grouping in design.groupings:
-        start, random = 0, grouping.random
-        for size in random.blocks:
-            Z, own = random.X[:, start : start + size], random.names[start : start + size]
-            start += size
-            scale = np.abs(Z).max(axis=0)
-            Z, names = Z[:, scale > 0.0], [n for n, s in zip(own, scale, strict=True) if s > 0.0]
-            ones = np.ones(len(Z))
-            level = np.linalg.lstsq(Z / scale[scale > 0.0], ones, rcond=None)[0]
-            if np.abs(Z / scale[scale > 0.0] @ level - ones).max() < 1e-8:
-                continue
-            for name, low, high in zip(names, Z.min(axis=0), Z.max(axis=0), strict=True):
-                if max(low, -high) > high - low:
-                    flags.append(
-                        f"The random effect of {name} is not correlated with a level of one "
-                        f"{grouping.name}, so the answer depends on where {name} is 0, far from "
-                        f"its values ({low:g} to {high:g}): measure {name} from a point among "
-                        f"them, or write ({name} | {grouping.name})."
-                    )
     return tuple(flags)
 
 

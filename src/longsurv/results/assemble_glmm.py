@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from longsurv.design.random_columns import origin_flags
 from longsurv.errors import EstimationError
 from longsurv.inference import Draws, Optimum, identify
 from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm_coordinates import Coordinates
 from longsurv.priors import PriorStack
-from longsurv.results.assemble import design_flags, origin_flags, sampling_flags, undetermined_flag
+from longsurv.results.assemble import design_flags, sampling_flags, undetermined_flag
 from longsurv.results.generalised import GeneralisedEstimate, GeneralisedPosterior
 from longsurv.results.generalised_quantities import (
     coefficient_jacobian,
