@@ -37,6 +37,7 @@ from longsurv.models.lmm_priors import default_priors, prior_stack
 from longsurv.results.assemble_mixed import DF_METHODS, mixed_estimate, mixed_posterior
 from longsurv.results.assemble_structured import structured_estimate, structured_posterior
 from longsurv.results.mixed import MixedEstimate, MixedPosterior
+from longsurv.results.undetermined import degenerate
 
 LARGEST_RATIO = 1e6
 """Of a random effect's SD to the residual one: beyond, rounding is all there is of a residual."""
@@ -134,6 +135,7 @@ class LMM:
     def _dense(self, columns: Sequence[RandomColumns] | None) -> DenseKernel:
         """In centred columns, or in orthogonal ones without."""
         d, pairs = self.design, self.design.pairs
+        assert pairs is not None  # of a structured design
         to = {g.name: c.to for g, c in zip(d.groupings, columns or (), strict=bool(columns))}
         terms = [
             lmm_dense.Term(g.random.X, g.group, g.random.blocks, to.get(g.name)) for g in d.terms
@@ -170,7 +172,13 @@ class LMM:
             return kernel.criterion(x, reml)
 
         start = max(kernel.starts, key=lambda x: criterion(x)[0])
-        optimum = maximise(criterion, start, names=kernel.names, lower=kernel.lower)
+        singular = "the covariance of the measurements becomes singular"
+        try:
+            optimum = maximise(criterion, start, names=kernel.names, lower=kernel.lower)
+        except np.linalg.LinAlgError:
+            raise EstimationError(f"{self.formula!r} cannot be fitted: {singular}") from None
+        if why := degenerate(self.design, kernel, optimum.x):
+            raise EstimationError(f"{self.formula!r} cannot be fitted: {why}")
         exhausted = np.abs(optimum.x).max(initial=0.0) > LARGEST_RATIO
         if exhausted or not np.isfinite(optimum.value):
             why = optimum.status

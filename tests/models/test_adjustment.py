@@ -317,6 +317,8 @@ class TestWords:
         visits, patients = small()
         gone = visits["id"].eq("P000") & visits["day"].eq(2)
         between = visits[visits["day"].eq(2)].assign(day=3)
+        # Other values than those of day 2, which would determine them.
+        between["value"] *= np.exp(0.3 * np.random.default_rng(9).normal(size=len(between)))
         phases = (Phase("baseline", 1, 1), Phase("after", 2, 2), Phase("last", 3, 3))
         cohort = make_cohort(pd.concat([visits[~gone], between]), patients, phases, log=True)
         table = BaselineAdjustment(cohort, "m", CHANGE).fit().table.set_index("adjustment")

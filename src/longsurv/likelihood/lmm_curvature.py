@@ -36,6 +36,10 @@ class VarianceCurvature:
         Expected information of eta (REML): tr(P V_r P V_s) / 2.
     observed : ndarray, shape (m, m)
         Minus the Hessian of the (restricted) log-likelihood in eta.
+    total : ndarray, shape (m,)
+        What the expected information of each would be with known coefficients.
+    shift : ndarray, shape (m, p)
+        How much the estimated coefficients fall as eta rises.
     """
 
     phi: np.ndarray
@@ -43,6 +47,8 @@ class VarianceCurvature:
     Q: np.ndarray
     expected: np.ndarray
     observed: np.ndarray
+    total: np.ndarray
+    shift: np.ndarray
 
 
 def basis(q: int) -> np.ndarray:
@@ -135,4 +141,6 @@ def variance_curvature(
     slope = P[:, :p, p]
     quad = Q[:, :, p, p] - np.einsum("rj,jk,sk->rs", slope, phi, slope)
     observed = quad - 0.5 * (projected if reml else trace)
-    return VarianceCurvature(phi, PX, QX, 0.5 * projected, observed)
+    return VarianceCurvature(
+        phi, PX, QX, 0.5 * projected, observed, 0.5 * np.diag(trace), slope @ phi
+    )

@@ -101,7 +101,9 @@ def dense_curvature(
     if reml:
         bend = bend - np.einsum("jk,rskj->rs", phi, RX)
     observed = quad - 0.5 * (projected if reml else trace) + 0.5 * bend
-    return DenseCurvature(phi, PX, QX, 0.5 * projected, observed, RX)
+    return DenseCurvature(
+        phi, PX, QX, 0.5 * projected, observed, 0.5 * np.diag(trace), slope @ phi, RX
+    )
 
 
 def _slopes(

@@ -26,6 +26,7 @@ from longsurv.results.mixed import (
 )
 from longsurv.results.reference import NormalReference, Reference
 from longsurv.results.small_sample import kenward_roger, satterthwaite
+from longsurv.results.undetermined import constant_rows, undetermined
 from longsurv.results.variances import RandomTerm, carried, variance_estimate
 
 SMALL_SAMPLE = 200
@@ -44,10 +45,11 @@ def mixed_estimate(
     curvature = _of_free(variance_curvature(data, lam, at.sigma2, at.gamma, reml), kernel)
     term = RandomTerm(at.sigma2 * lam @ lam.T, data.z_basis, kernel.elements)
     information = curvature.observed if term.inner.all() else None
-    variance = variance_estimate(
-        design.variance_names, [term], np.array([at.sigma2]), np.sqrt, information
-    )
     to_beta = np.linalg.inv(data.r)
+    lost = undetermined(curvature, to_beta)
+    variance = variance_estimate(
+        design.variance_names, [term], np.array([at.sigma2]), np.sqrt, information, lost.variances
+    )
     df = resolve_df(df, reml, len(design.labels))
     reference: Reference
     if df in ("kenward-roger", "kenward-roger-linear"):
@@ -56,20 +58,21 @@ def mixed_estimate(
         reference = satterthwaite(curvature, to_beta)
     else:
         reference = NormalReference(to_beta @ curvature.phi @ to_beta.T)
-    return MixedEstimate(
+    fit = MixedEstimate(
         spec=spec,
         design=design,
         names=design.fixed.names,
         coefficients=lmm.coefficients(data, at.gamma),
-        reference=reference,
+        reference=replace(reference, flat=lost.coefficients),
         llf=-0.5 * at.deviance(at.sigma2),
         nobs=data.nobs,
         n_params=data.p + 1 + len(optimum.x),
-        optimum=optimum,
+        optimum=lost.optimum(optimum, variance.undetermined),
         method=method,
         flags=(
             *design_flags(design),
             *origin_flags(design),
+            *constant_rows(design),
             *boundary_flags(design, variance, [term]),
         ),
         variance=variance,
@@ -77,6 +80,7 @@ def mixed_estimate(
         sigma=sigma,
         data=data,
     )
+    return replace(fit, flags=(*fit.flags, *lost.flags(fit.undetermined, variance.undetermined)))
 
 
 def resolve_df(df: str, reml: bool, patients: int) -> str:
@@ -101,6 +105,8 @@ def _of_free(curvature: VarianceCurvature, kernel: BlockKernel) -> VarianceCurva
         Q=curvature.Q[pairs],
         expected=curvature.expected[pairs],
         observed=curvature.observed[pairs],
+        total=curvature.total[free],
+        shift=curvature.shift[free],
     )
 
 

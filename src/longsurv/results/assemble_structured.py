@@ -9,7 +9,7 @@ import numpy as np
 
 from longsurv.design.random_columns import origin_flags
 from longsurv.errors import LongsurvError
-from longsurv.inference import Draws, Optimum
+from longsurv.inference import Draws, Flat, Optimum
 from longsurv.likelihood.covariance import covariance
 from longsurv.likelihood.lmm_dense import profile
 from longsurv.likelihood.lmm_dense_clusters import largest_cluster
@@ -27,6 +27,7 @@ from longsurv.results.structured import (
     StructuredPosterior,
     StructuredVariance,
 )
+from longsurv.results.undetermined import Undetermined, constant_rows, undetermined
 from longsurv.results.variances import RandomTerm, carried, variance_estimate
 
 LARGEST_CLUSTER = 3000
@@ -44,7 +45,11 @@ def structured_estimate(
     D = tuple(at.sigma2 * lam @ lam.T for lam in factors)
     eta = data.structure.covariance_parameters(sigma, psi)
     to_beta = np.linalg.inv(data.r)
-    flags: tuple[str, ...] = (*design_flags(design), *origin_flags(design))
+    flags: tuple[str, ...] = (
+        *design_flags(design),
+        *origin_flags(design),
+        *constant_rows(design),
+    )
     small = largest_cluster(data) <= LARGEST_CLUSTER
     if not small and df not in ("auto", "normal"):
         raise LongsurvError(
@@ -55,8 +60,10 @@ def structured_estimate(
     df = resolve_df(df, reml, len(design.labels)) if small else "normal"
     reference: Reference
     information = None
+    lost = Undetermined(Flat.none(0), None)
     if small:
         curvature = dense_curvature(data, D, eta, at.gamma, reml)
+        lost = undetermined(curvature, to_beta)
         information = curvature.observed
         reference = _reference(df, curvature, to_beta)
     else:
@@ -68,18 +75,20 @@ def structured_estimate(
     pieces = zip(D, data.bases, kernel.elements, strict=True)
     terms = [RandomTerm(*piece) for piece in pieces if len(piece[0])]
     shown = data.structure.shown
-    variance = variance_estimate(design.variance_names, terms, eta, shown, information)
-    variance = StructuredVariance(variance.names, variance.values, variance.std_error)
-    return StructuredEstimate(
+    variance = variance_estimate(
+        design.variance_names, terms, eta, shown, information, lost.variances
+    )
+    variance = StructuredVariance(**vars(variance))
+    fit = StructuredEstimate(
         spec=spec,
         design=design,
         names=design.fixed.names,
         coefficients=data.coefficients(at.gamma),
-        reference=reference,
+        reference=replace(reference, flat=lost.coefficients),
         llf=-0.5 * at.deviance(at.sigma2),
         nobs=data.nobs,
         n_params=data.p + 1 + len(optimum.x),
-        optimum=optimum,
+        optimum=lost.optimum(optimum, variance.undetermined),
         method=method,
         flags=(*flags, *boundary_flags(design, variance, terms), *_residual_flags(kernel, psi)),
         variance=variance,
@@ -90,6 +99,7 @@ def structured_estimate(
         residual_cov=data.structure.covariance(eta),
         kernel=kernel,
     )
+    return replace(fit, flags=(*fit.flags, *lost.flags(fit.undetermined, variance.undetermined)))
 
 
 def _reference(df: str, curvature: DenseCurvature, to_beta: np.ndarray) -> Reference:

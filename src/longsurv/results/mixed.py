@@ -32,11 +32,14 @@ class VarianceEstimate:
         On their natural scales; a correlation is NaN where one of its SDs is 0.
     std_error : ndarray
         NaN where a parameter is on its boundary.
+    undetermined : tuple of str
+        Parameters that the data do not determine: their values are NaN.
     """
 
     names: tuple[str, ...]
     values: np.ndarray
     std_error: np.ndarray
+    undetermined: tuple[str, ...] = ()
 
     def table(self, level: float) -> pd.DataFrame:
         """In the grammar of `tidy`: intervals on the log scale for SDs, Fisher's z for

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from longsurv.inference import Flat
+from longsurv.inference import Flat, identify
 from longsurv.likelihood.lmm_curvature import VarianceCurvature
 from longsurv.results.reference import wald_f
 
@@ -42,7 +42,8 @@ class KenwardRoger:
         if not np.any(row):
             return np.nan
         slope = np.einsum("j,rjk,k->r", row, self.sensitivity, row)
-        return float(2.0 * (row @ self.unadjusted @ row) ** 2 / (slope @ self.W @ slope))
+        variance = float(slope @ self.W @ slope)
+        return 2.0 * float(row @ self.unadjusted @ row) ** 2 / variance if variance > 0 else np.nan
 
     def f_test(self, params: np.ndarray, L: np.ndarray) -> tuple[float, float, float]:
         """Scaled F statistic, numerator and denominator degrees of freedom of L params = 0."""
@@ -132,7 +133,7 @@ def kenward_roger(
         parameters. The adjustment depends on the parameters chosen if these are kept.
     """
     phi, P, Q = curvature.phi, curvature.P, curvature.Q
-    W = np.linalg.pinv(curvature.expected, hermitian=True)
+    W = identify(curvature.expected, rounding=1e-11 * curvature.total).cov
     terms = Q - np.einsum("rja,ab,sbk->rsjk", P, phi, P)
     if second is not None:
         terms = terms - 0.25 * second
@@ -149,7 +150,5 @@ def kenward_roger(
 def satterthwaite(curvature: VarianceCurvature, to_beta: np.ndarray) -> Satterthwaite:
     """Reference distribution from the curvature; to_beta (p, p) maps to the coefficients."""
     phi, P = curvature.phi, curvature.P
-    values, vectors = np.linalg.eigh(curvature.observed)
-    keep = values > 1e-8 * values[-1]
-    W = (vectors[:, keep] / values[keep]) @ vectors[:, keep].T
+    W = identify(curvature.observed, rounding=1e-11 * curvature.total).cov
     return Satterthwaite(to_beta @ phi @ to_beta.T, to_beta @ (phi @ P @ phi) @ to_beta.T, W)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from longsurv.inference import Flat
 from longsurv.likelihood.lmm_blocks import element_map
 from longsurv.likelihood.lmm_dense_residual import complex_step
 from longsurv.results.mixed import VarianceEstimate
@@ -74,6 +75,7 @@ def variance_estimate(
     eta: np.ndarray,
     shown: Callable[[np.ndarray], np.ndarray],
     information: np.ndarray | None,
+    flat: Flat,
 ) -> VarianceEstimate:
     """Residual parameters, then the SDs and correlations of every grouping.
 
@@ -88,6 +90,8 @@ def variance_estimate(
     information : ndarray, shape (m, m), optional
         Observed information of the free elements of every D in the kernel's columns, then of eta;
         without it there are no standard errors.
+    flat : Flat
+        Directions of those parameters that the data do not determine.
     """
     point = np.concatenate([*(term.D[term.elements] for term in terms), eta])
     maps = [element_map(np.linalg.inv(term.basis), term.elements) for term in terms]
@@ -108,8 +112,15 @@ def variance_estimate(
         jacobian = complex_step(natural, point).T
     correlation = np.array([name.startswith("cor(") for name in names])
     values = np.where(correlation, np.clip(values, -1.0, 1.0), values)
-    nothing = VarianceEstimate(names, values, np.full(len(values), np.nan))
-    if information is None:
+    undetermined: tuple[str, ...] = ()
+    if flat:
+        # On a boundary a square root has no slope, but its sign of one.
+        slopes = np.where(np.isfinite(jacobian), jacobian, np.sign(np.nan_to_num(jacobian)))
+        known = flat.estimable(slopes)
+        values = np.where(known, values, np.nan)
+        undetermined = tuple(n for n, k in zip(names, known, strict=True) if not k)
+    nothing = VarianceEstimate(names, values, np.full(len(values), np.nan), undetermined)
+    if information is None or flat:
         return nothing
     inner = np.concatenate([*(term.inner for term in terms), np.ones(len(eta), dtype=bool)])
     information, moving = information[np.ix_(inner, inner)], jacobian[:, inner]
@@ -118,4 +129,4 @@ def variance_estimate(
         return nothing
     variance = np.einsum("ri,ir->r", moving, np.linalg.solve(information, moving.T))
     known = ~(~np.isfinite(jacobian) | (jacobian != 0))[:, ~inner].any(axis=1)
-    return VarianceEstimate(names, values, np.where(known, np.sqrt(variance), np.nan))
+    return VarianceEstimate(names, values, np.where(known, np.sqrt(variance), np.nan), ())
