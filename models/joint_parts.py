@@ -14,6 +14,7 @@ from longsurv.design.baseline import Baseline, baseline
 from longsurv.design.joint import CauseInput, JointDesign, MarkerInput, joint_design
 from longsurv.design.links import links_of
 from longsurv.design.mixed import MixedDesign
+from longsurv.design.names import is_name, unquoted
 from longsurv.design.quadrature import normal_grid
 from longsurv.errors import LongsurvError
 from longsurv.likelihood import joint
@@ -54,8 +55,9 @@ def markers_of(given: Any) -> dict[str, LMM | GLMM]:
 
     def name_of(spec: LMM | GLMM) -> str:
         response = spec.formula.split("~")[0].strip()
-        inside = re.fullmatch(r"[\w.]+\(\s*(\w+)\s*\)", response)
-        return inside.group(1) if inside else response
+        inside = re.fullmatch(r"[\w.]+\(\s*(`[^`]+`|\w+)\s*\)", response)
+        name = inside.group(1) if inside else response
+        return unquoted(name) if is_name(name) else name
 
     return _named(given, (LMM, GLMM), "marker", name_of)
 
@@ -65,7 +67,7 @@ def causes_of(given: Any) -> dict[str, CoxPH | Hazard]:
 
     def name_of(spec: CoxPH | Hazard) -> str:
         surv = re.match(r"\s*Surv\((.*?)\)", spec.formula)
-        return surv.group(1).split(",")[-1].strip() if surv else spec.formula
+        return unquoted(surv.group(1).split(",")[-1]) if surv else spec.formula
 
     out = _named(given, (CoxPH, Hazard), "event", name_of)
     if varying := [v for spec in out.values() for v in getattr(spec, "time_varying", ())]:

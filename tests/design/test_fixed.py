@@ -270,7 +270,7 @@ def test_outside_a_logarithm(data, bad):
     with pytest.raises(DataError, match=r"\['log\(x\)'\].*infinite or undefined"):
         fixed_design("log(x)", data)
     with pytest.raises(
-        DataError, match=r"'log\(x\)' is infinite or undefined in 1 rows \(index 4\)"
+        DataError, match=r"'log\(x\)' is infinite or undefined in 1 row \(index 4\)"
     ):
         response("log(x)", data)
 

@@ -8,6 +8,7 @@ little time and memory.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,8 +21,11 @@ import pytest
 from bad_studies import STUDY, good
 
 from longsurv import cli
-from longsurv.design import mixed_design, survival_design
+from longsurv.design import mixed_design, parse, survival_design
+from longsurv.design.expression import expression
 from longsurv.design.fixed import fixed_design, response
+from longsurv.design.survival import take_out_specials
+from longsurv.design.terms import terms
 from longsurv.errors import LongsurvError
 
 SECONDS = 5.0
@@ -294,3 +298,22 @@ def test_nothing_is_compiled_or_executed():
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in {"eval", "exec", "compile", "__import__"}, file
+
+
+def test_every_formula_of_the_documents_is_read():
+    root, count = Path(__file__).parents[2], 0
+    files = [root / "README.md", *(root / "docs").rglob("*.md"), *(root / "examples").rglob("*")]
+    for file in files:
+        if file.suffix not in (".md", ".py", ".toml", ".ipynb"):
+            continue
+        text = file.read_text(encoding="utf-8").replace('\\"', '"')
+        sides = re.findall(r'(?:trajectory|mortality)\s*=\s*"([^"\n]+)"', text)
+        whole = [t for t in re.findall(r'"([^"\n{]*~[^"\n{]*)"', text) if not t.startswith("~")]
+        for formula in [*whole, *(f"y ~ {side}" for side in sides)]:
+            parsed, _ = take_out_specials(parse(formula))
+            if parsed.response:
+                expression(parsed.response)
+            for right in (parsed.fixed, *(term.effects for term in parsed.random)):
+                assert len(terms(right)) > 0 or right == "0"
+            count += 1
+    assert count >= 10

@@ -148,6 +148,7 @@ class TestFunctions:
         ("as.factor(arm)", r"write C\(x\)"),
         ("s(age)", r"ns\(x, df=4\)"),
         ("lag(age)", "within patients"),
+        ("offset(age)", "y - z ~ x"),
         ("I(age - mean(age))", r"center\(x\)"),
         ("np.std(age)", r"scale\(x\)"),
         ("I(age in [1, 2])", r"isin\(x"),

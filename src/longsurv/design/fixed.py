@@ -309,7 +309,7 @@ def _finite_columns(values: np.ndarray) -> np.ndarray:
 def _main_effects(recipe: Any, names: list[str]) -> dict[str, tuple[str, ...]]:
     out: dict[str, tuple[str, ...]] = {}
     for term, where in recipe.term_slices.items():
-        used = term.factors[0].columns if len(term.factors) == 1 else ()
+        used = list(term.factors[0].columns) if len(term.factors) == 1 else []
         if len(used) == 1 and used[0] not in out:
             out[used[0]] = tuple(names[where])
     return out

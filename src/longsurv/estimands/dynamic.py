@@ -12,13 +12,13 @@ Rizopoulos (2011), Biometrics 67:819-829; Andrinopoulou et al. (2015), Stat Med 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from longsurv.design.expression import expression
 from longsurv.design.fixed import response
 from longsurv.design.generalised import CENSORING
 from longsurv.design.joint import JointDesign, JointMarker, NewData
@@ -250,7 +250,7 @@ def _copies(
 ) -> joint.MarkerData:
     """New measurements of m copies of n patients, in the coordinates of the fitted ones."""
     formula = marker.design.formula
-    named = [c for c in rows if c in re.findall(r"\w+", formula.response)]
+    named = list(expression(formula.response).columns)
     known = rows[named].notna().all(axis=1).to_numpy()
     if single and not known.all():
         raise DataError(
@@ -260,7 +260,7 @@ def _copies(
     rows, group = rows.loc[known], group[known]
     if not len(rows):
         return fitted.without_values(n * m)
-    y = response(formula.response, rows)
+    y = response(formula.response, rows, functions=formula.functions)
     X, Z = marker.design.fixed.rebuild(rows), marker.design.random.rebuild(rows)
     kind = _kind(marker, rows)
     take = np.repeat(np.arange(len(y)), m)

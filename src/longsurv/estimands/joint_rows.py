@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from longsurv.design.expression import expression
 from longsurv.errors import LongsurvError
 
 
@@ -109,7 +109,7 @@ def _history(design: Any, marker: Any, labels: pd.Index, at: float) -> pd.DataFr
     people = people[[c for c in people if c in rows and c != name]]
     events = _of_hazards(design, labels)
     wanted = {v for v in events if v not in people and v != name}
-    taken = set(re.findall(r"[^\W\d]\w*", marker.design.formula.response)) | {time}
+    taken = set(expression(marker.design.formula.response).columns) | {time}
     clash = sorted(wanted & taken)
     if clash:
         raise LongsurvError(
