@@ -46,14 +46,14 @@ def climb(data: cox.CoxData, names: Sequence[str], penalty: str | None) -> Climb
     if flat:
         kept = _spanning(flat.directions / flat.scale[:, None])
         data = columns(data, kept)
-        top = _maximum(data, [names[j] for j in kept], penalty)
+        top = _maximum(data, [names[int(j)] for j in kept], penalty)
     separated = None
     if penalty is None and not surely_finite(data, top.gradient, -top.hessian):
         direction = cox.separation(data)
         if direction is not None:
             penalty, separated = "firth", np.zeros(len(names))
             separated[kept] = direction
-            top = _maximum(data, [names[j] for j in kept], penalty)
+            top = _maximum(data, [names[int(j)] for j in kept], penalty)
     if flat:
         lost = [name for name, known in zip(names, flat.determined, strict=True) if not known]
         top = _whole(top, kept, len(names), lost)

@@ -172,9 +172,12 @@ def prepare(
     else:
         levels, code = np.unique(labels, return_inverse=True)
     timed = clock(exit, start) if timed is None else timed
-    exit_rank, entry_rank, order = timed.exit, timed.entry, timed.by_exit
-    if order is None:
-        order = counting_sort(exit_rank, np.arange(n), len(timed.times))
+    exit_rank, entry_rank = timed.exit, timed.entry
+    order: Integers = (
+        counting_sort(exit_rank, np.arange(n), len(timed.times))
+        if timed.by_exit is None
+        else timed.by_exit
+    )
     if entry_rank is not None:
         _check_at_risk(exit_rank, entry_rank)
     if len(levels) > 1:
