@@ -28,6 +28,7 @@ import pandas as pd
 
 from longsurv import priors as pr
 from longsurv.design import SurvivalDesign, survival_design
+from longsurv.design.centred import CentredDesign
 from longsurv.design.expression import Functions
 from longsurv.design.hazard import HazardDesign, hazard_design
 from longsurv.design.owned import owned
@@ -162,22 +163,32 @@ class Hazard:
     def default_priors(self) -> dict[str, pr.Prior]:
         """Weakly informative priors of every parameter.
 
-        Log hazard ratios: Normal(0, 1) for an indicator, and per standard deviation of a number;
+        Log hazard ratios: Normal(0, 1) per standard deviation of a number, or between the two
+        values of a variable, where the other variables are at their means over the time at risk;
         their change with log time Normal(0, 0.5). Level: Normal(that of a constant hazard, 5).
         log_shape of a Weibull hazard: Normal(0, 0.5). Splines: Normal(0, 1) shapes, times
         the SD of the log hazard's change over follow-up, "sd(log hazard)", Exponential(1).
         """
-        return hazard_start.default_priors(self.hazard)
+        return hazard_start.default_priors(self.hazard, self.centred)
+
+    @cached_property
+    def centred(self) -> CentredDesign:
+        """The covariates in variables centred before their products are formed."""
+        return hazard_start.centred_covariates(self.hazard, self.data)
 
     def prior_stack(
         self, given: Mapping[str, pr.Prior] | None = None, smoothing: float | None = None
     ) -> pr.PriorStack:
-        """The priors in the order of the parameters, the user's in place of the defaults."""
+        """The priors in the order of the parameters, the user's in place of the defaults.
+
+        The user's are of the coefficients as named.
+        """
         defaults = self.default_priors()
         if smoothing is not None:
             del defaults[hazard_start.SD]
         chosen = pr.choose(tuple(defaults), defaults, given, self.design.fixed.variables)
-        return pr.PriorStack(tuple(defaults), chosen)
+        basis = hazard_start.prior_basis(self.hazard, self.centred, given)
+        return pr.PriorStack(tuple(defaults), chosen, basis=basis)
 
     def sample(
         self,

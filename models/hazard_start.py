@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from longsurv import priors as pr
+from longsurv.design.centred import CentredDesign, centred
 from longsurv.design.hazard import HazardDesign
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Draws, Optimum, added, sample_posterior
@@ -32,9 +35,23 @@ def start(hazard: HazardDesign) -> np.ndarray:
     return np.concatenate([np.zeros(len(hazard.names)), tail])
 
 
-def default_priors(hazard: HazardDesign) -> dict[str, pr.Prior]:
+def centred_covariates(hazard: HazardDesign, data: pd.DataFrame) -> CentredDesign:
+    """The covariates in variables centred before their products are formed.
+
+    Means and SDs are over the time at risk, so that follow-up cut into rows changes nothing.
+    """
+    rows = data.iloc[hazard.survival.rows]
+    return centred(hazard.survival.fixed, rows, _at_risk(hazard), intercept=False)
+
+
+def _at_risk(hazard: HazardDesign) -> np.ndarray:
+    d = hazard.survival
+    return (d.exit - d.entry) * (1.0 if d.weights is None else d.weights)
+
+
+def default_priors(hazard: HazardDesign, centred: CentredDesign) -> dict[str, pr.Prior]:
     """Default priors in the order of the parameters; see `Hazard.default_priors`."""
-    scale = pr.covariate_scale(hazard.survival.fixed.X)
+    scale = centred.unit
     sds = [*(1.0 / scale), *(TREND_SD / scale[list(hazard.varying)])]
     priors: dict[str, pr.Prior] = {
         name: pr.Normal(0.0, float(s)) for name, s in zip(hazard.names, sds, strict=True)
@@ -46,6 +63,24 @@ def default_priors(hazard: HazardDesign) -> dict[str, pr.Prior]:
         priors |= {f"shape[{k}]": pr.Normal(0.0, 1.0) for k in range(1, hazard.baseline.size)}
         priors[SD] = pr.Exponential(1.0)
     return priors
+
+
+def prior_basis(
+    hazard: HazardDesign, centred: CentredDesign, given: Mapping[str, pr.Prior] | None
+) -> np.ndarray | None:
+    """What default priors are of: coefficients of centred variables, and the level at the mean
+    over the time at risk; see `PriorStack.basis`."""
+    p, k = len(hazard.names), len(hazard.survival.fixed.names)
+    levels = [n for n in baseline_names(hazard) if n != "log_shape"]
+    if hazard.baseline.kind == "mspline":
+        levels = levels[:1]
+    size = p + len(levels)
+    to = np.eye(size)
+    to[:k, :k] = centred.to
+    at_risk = _at_risk(hazard)
+    to[p:, :k] = at_risk @ hazard.survival.fixed.X / at_risk.sum() - hazard.centre
+    names = (*hazard.names, *levels)
+    return pr.centred_basis(to, names, given, hazard.survival.fixed.variables)
 
 
 def climb(hazard: HazardDesign, smoothing: float, firth: bool, start: np.ndarray) -> Optimum:

@@ -25,6 +25,10 @@ def twin(hazard: HazardDesign, stack: PriorStack, smoothing: float | None) -> An
         values = [
             prior.to_pymc(name) for name, prior in zip(stack.names, stack.priors, strict=True)
         ]
+        if stack.basis is not None:  # the priors are of basis @ coefficients
+            k = len(stack.basis)
+            own = np.linalg.inv(stack.basis) @ pm.math.stack(values[:k])
+            values = [own[j] for j in range(k)] + values[k:]
         beta = pm.math.stack(values[:p]) if p else np.zeros(0)
         tail = values[p:]
 

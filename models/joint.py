@@ -32,6 +32,7 @@ from longsurv.design.links import Link, Links, Wanted, area, links_of, slope, va
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Affine, added, sample_posterior
 from longsurv.inference.density import LogDensity
+from longsurv.inference.sample import check_run
 from longsurv.likelihood import joint
 from longsurv.models.cox import CoxPH
 from longsurv.models.glmm import GLMM
@@ -218,6 +219,7 @@ class JointModel:
         smoothing : Smoothing or None
             Of a spline's second differences.
         """
+        check_run(draws=draws, tune=tune, chains=chains, target_accept=target_accept)
         stack = self.prior_stack(priors, eta, smoothing)
         density = added(self._near(self.start), stack.value_and_gradient)
         top = climb(density, self.start, self.design.theta_names, self.coordinates).x

@@ -15,8 +15,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from longsurv import priors as pr
+from longsurv.design.centred import CentredDesign, centred
+from longsurv.design.joint import JointCause, JointDesign, JointMarker
 from longsurv.models.joint_smoothing import Smoothing
 
 if TYPE_CHECKING:
@@ -148,26 +151,67 @@ def joint_priors(
             group = design.group_name
             defaults[f"sd({m.prefix}{effect}|{group})"] = priors[f"sd({effect}|{group})"]
     first = tuple(defaults)
-    splines, at = [], 0
-    for cause, event in zip(design.causes, spec.causes.values(), strict=True):
+    splines, at, to_hazard = [], 0, []
+    for cause in design.causes:
         level = math.log(cause.rate)
         for name in cause.baseline_names:
             shape = name.endswith("shape_minus_1")
             defaults[name] = pr.Normal(0.0, SHAPE_SD) if shape else pr.Normal(level, BASELINE_SD)
-        covariates = event.default_priors()
-        for name, term in zip(cause.event.fixed.names, cause.covariate_names, strict=True):
-            defaults[term] = covariates[name]
-        for term in cause.association_names:
-            defaults[term] = pr.Normal(0.0, 1.0 / spec.link_sd[term])
+        of_covariates = centred(cause.event.fixed, cause.rows, intercept=False)
+        for term, unit in zip(cause.covariate_names, of_covariates.unit, strict=True):
+            defaults[term] = pr.Normal(0.0, float(1.0 / unit))
+        to_links, units = _of_links(cause)
+        own_sd = np.array([spec.link_sd[one.base] for one in cause.associations])
+        for term, size in zip(cause.association_names, own_sd * units, strict=True):
+            defaults[term] = pr.Normal(0.0, float(1.0 / size))
+        to_hazard += [np.eye(len(cause.baseline_names)), of_covariates.to, to_links]
         aliases |= cause.aliases
         if cause.baseline.kind == "spline":
             splines.append(slice(at, at + len(cause.baseline_names)))
         at = len(defaults) - len(first)
     names = tuple(defaults)
     chosen, n, q = pr.choose(names, defaults, given, aliases), len(first), len(design.effect_names)
+    to_markers = [_centred_marker(design, m).to for m in design.markers]
+    of_hazard = _basis(to_hazard, names[n:], given, aliases)
+    of_markers = _basis(to_markers, design.coefficient_names, given, aliases)
     return JointPriors(
-        marker=pr.PriorStack(first, chosen[:n], pr.LKJ(eta), q),
-        hazard=pr.PriorStack(names[n:], chosen[n:]),
+        marker=pr.PriorStack(first, chosen[:n], pr.LKJ(eta), q, basis=of_markers),
+        hazard=pr.PriorStack(names[n:], chosen[n:], basis=of_hazard),
         smoothing=smoothing if splines else None,
         splines=tuple(splines),
     )
+
+
+def _basis(
+    parts: Sequence[np.ndarray],
+    names: Sequence[str],
+    given: Mapping[str, pr.Prior] | None,
+    aliases: Mapping[str, Sequence[str]],
+) -> np.ndarray | None:
+    """The coordinates of the defaults of several blocks of coefficients (`PriorStack.basis`)."""
+    parts = [part for part in parts if len(part)]
+    return pr.centred_basis(block_diag(*parts), names, given, aliases) if parts else None
+
+
+def _centred_marker(design: JointDesign, marker: JointMarker) -> CentredDesign:
+    """A marker's fixed effects in variables centred at their means, every patient counting once."""
+    rows = marker.measurements.iloc[marker.design.rows]
+    weights = 1.0 / np.bincount(marker.group, minlength=len(design.labels))[marker.group]
+    return centred(marker.design.fixed, rows, weights)
+
+
+def _of_links(cause: JointCause) -> tuple[np.ndarray, np.ndarray]:
+    """Associations at the mean of what they interact with, from those at 0, and the units of that:
+    shapes (K, K) and (K,)."""
+    to, units = [], []
+    for _, _, by in cause.links:
+        if by is None:
+            to.append(np.eye(1))
+            units.append(np.ones(1))
+            continue
+        columns = centred(by, cause.rows, intercept=False)
+        part = np.eye(1 + len(by.names))
+        part[0, 1:] = by.X.mean(axis=0)
+        to.append(part)
+        units.append(np.concatenate([[1.0], columns.unit]))
+    return (block_diag(*to), np.concatenate(units)) if to else (np.empty((0, 0)), np.empty(0))

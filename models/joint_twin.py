@@ -19,6 +19,11 @@ def twin(design: JointDesign, stack: JointPriors, eta: float) -> Any:
     with pm.Model(coords=coords) as model:
         terms = zip(stack.names, stack.priors, strict=True)
         free = {name: prior.to_pymc(name) for name, prior in terms}
+        for part in (stack.marker, stack.hazard):
+            if part.basis is not None:  # the priors are of basis @ coefficients
+                names = part.names[: len(part.basis)]
+                own = np.linalg.inv(part.basis) @ pm.math.stack([free[name] for name in names])
+                free |= {name: own[j] for j, name in enumerate(names)}
         sds = pm.math.stack([free[f"sd({z}|{design.group_name})"] for z in design.effect_names])
         b = pm.Normal("raw", dims=("patient", "effect"))
         if q > 1:

@@ -92,6 +92,11 @@ class Association:
     kind: str
     column: str | None
 
+    @property
+    def base(self) -> str:
+        """The association that this one is an interaction of, or itself."""
+        return self.term.removesuffix(f":{self.column}") if self.column else self.term
+
 
 @dataclass(frozen=True)
 class JointCause:

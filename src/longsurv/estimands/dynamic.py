@@ -142,6 +142,7 @@ def _read(
 ) -> tuple[np.ndarray, _People]:
     frames = _frames(design, newdata)
     grid = _check(design, frames, at, times)
+    _check_rows(design, frames)
     name, time = design.group_name, design.time
     whole = pd.concat(list(frames.values())) if len(frames) > 1 else frames[next(iter(frames))]
     labels = pd.Index(pd.factorize(whole[name], sort=True)[1])
@@ -200,6 +201,45 @@ def _check(
     return grid
 
 
+def _check_rows(design: JointDesign, frames: Mapping[str, pd.DataFrame]) -> None:
+    """Refuse rows that belong to nobody, and values of which nobody knows when they were measured.
+
+    A row without time and value only tells the covariates.
+    """
+    problems = []
+    for marker in design.markers:
+        frame = frames.get(marker.name, frames.get(""))
+        assert frame is not None
+        nobody = np.flatnonzero(frame[design.group_name].isna())
+        if len(nobody):
+            problems.append(
+                f"rows {_listed(frame, nobody)} of the new data have no {design.group_name}: say "
+                "whose they are, or leave them out"
+            )
+        named = _response_columns(marker, frame)
+        measured = frame[named].notna().all(axis=1) if named else pd.Series(False, frame.index)
+        timeless = np.flatnonzero(frame[design.time].isna() & measured)
+        if len(timeless):
+            problems.append(
+                f"rows {_listed(frame, timeless)} of the new data have a value of "
+                f"{marker.design.formula.response} and no {design.time}: give its time, or leave "
+                "them out"
+            )
+    if problems:
+        raise DataError(list(dict.fromkeys(problems)))
+
+
+def _listed(frame: pd.DataFrame, rows: np.ndarray) -> str:
+    """Labels of the first of some rows."""
+    labels = [str(frame.index[k]) for k in rows[:5]]
+    return ", ".join(labels) + (", ..." if len(rows) > 5 else "")
+
+
+def _response_columns(marker: JointMarker, frame: pd.DataFrame) -> list[str]:
+    """Columns of a frame that a marker's response is made of."""
+    return [c for c in expression(marker.design.formula.response).columns if c in frame]
+
+
 def _factors(
     design: JointDesign,
     data: joint.JointData,
@@ -250,7 +290,7 @@ def _copies(
 ) -> joint.MarkerData:
     """New measurements of m copies of n patients, in the coordinates of the fitted ones."""
     formula = marker.design.formula
-    named = list(expression(formula.response).columns)
+    named = _response_columns(marker, rows)
     known = rows[named].notna().all(axis=1).to_numpy()
     if single and not known.all():
         raise DataError(

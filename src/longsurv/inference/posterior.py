@@ -11,7 +11,7 @@ from longsurv.inference.coordinates import Affine
 from longsurv.inference.curvature import whiten
 from longsurv.inference.density import LogDensity
 from longsurv.inference.maximise import Optimum, maximise
-from longsurv.inference.sample import Draws, sample
+from longsurv.inference.sample import Draws, check_run, sample
 from longsurv.inference.warp import Warp
 
 
@@ -54,6 +54,7 @@ def sample_posterior(
     drawn : Draws or None
         With theta as `density` takes it; None if there is no finite mode to start from.
     """
+    check_run(draws=draws, tune=tune, chains=chains, target_accept=target_accept)
     deviations = deviations or {}
     index = np.array(list(deviations), dtype=np.int64)
     log_means = np.log(np.array(list(deviations.values()), dtype=float))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from longsurv.errors import LongsurvError
 from longsurv.inference.curvature import Whitening
 from longsurv.inference.density import LogDensity, guarded
 
@@ -82,6 +83,7 @@ def sample(
     import nutpie
     from nutpie.compiled_pyfunc import from_pyfunc
 
+    check_run(draws=draws, tune=tune, chains=chains, target_accept=target_accept)
     centre, factor = whitening.centre, np.ascontiguousarray(whitening.factor)
     transposed = np.ascontiguousarray(factor.T)
     d = len(centre)
@@ -146,6 +148,31 @@ def sample(
         whitening=whitening,
         seed=seed,
     )
+
+
+def check_run(
+    *, draws: int = 1, tune: int = 1, chains: int = 1, target_accept: float = 0.8
+) -> None:
+    """Refuse a run that no sampler could make.
+
+    Raises
+    ------
+    LongsurvError
+        For counts below 1, and an acceptance probability outside (0, 1).
+    """
+    counts = {"draws": draws, "tune": tune, "chains": chains}
+    wrong = [
+        f"{name} is a whole number of at least 1, not {value!r}"
+        for name, value in counts.items()
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1
+    ]
+    if not 0.0 < target_accept < 1.0:
+        wrong.append(
+            "target_accept is a probability between 0 and 1, such as 0.8 (higher takes smaller "
+            f"steps), not {target_accept!r}"
+        )
+    if wrong:
+        raise LongsurvError("; ".join(wrong))
 
 
 class _Chain:

@@ -58,7 +58,7 @@ def changes(design: JointDesign, link_sd: dict[str, float]) -> list[Change]:
                 "slope": f"current slope{of} per unit of {design.time}",
                 "area": f"area under the curve{of}",
             }[one.kind]
-            sd = link_sd[one.term.removesuffix(f":{one.column}") if one.column else one.term]
+            sd = link_sd[one.base]
             unit = 1.0 if SMALL <= sd <= LARGE else 10.0 ** round(math.log10(sd))
             head = "one unit" if unit == 1.0 else f"{unit:g}"
             told = [(f"{head} more of the {what}", unit)]

@@ -63,11 +63,14 @@ class Prediction:
         conf_low, conf_high.
     measured : DataFrame
         patient, time, value: what was measured until then, as recorded.
+    note : str
+        That predictions end with follow-up, where the horizon is later.
     """
 
     at: float
     table: pd.DataFrame
     measured: pd.DataFrame
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -201,7 +204,14 @@ def _prediction(study: Study, name: str, post: Any) -> dict[str, Any]:
     """Three patients still at risk at the landmark, from the lowest to the highest survival."""
     schema = study.cohort.schema
     people, data = study.cohort.survival_data(), study.cohort.marker_data(name)
-    end = schema.horizon or float(people["exit"].max())
+    last_exit = float(people["exit"].max())
+    end = min(schema.horizon or last_exit, last_exit)
+    note = ""
+    if schema.horizon and schema.horizon > last_exit:
+        note = (
+            f"Follow-up ended at {last_exit:g}, before the horizon of {schema.horizon:g}: nothing "
+            "is known of the hazard after it, and predictions end there."
+        )
     at = landmark_of(float(people["entry"].max()), end)
     entry = people.set_index(schema.patient)["entry"]
     early = data[data[schema.time] <= at].assign(entry=lambda d: d[schema.patient].map(entry))
@@ -224,6 +234,7 @@ def _prediction(study: Study, name: str, post: Any) -> dict[str, Any]:
     who = table[schema.patient]
     return {
         "at": at,
+        "note": note,
         "table": pd.DataFrame({
             "patient": who.astype(str).to_numpy(), "group": who.map(group).to_numpy(),
             "rank": who.map(rank).to_numpy(),

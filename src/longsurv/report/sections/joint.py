@@ -217,7 +217,8 @@ def _prediction(
         ticks=time_ticks(end),
     )
     picture = Picture(f"prediction-{position}", draw, " ".join(words), caption)
-    return Part(title, (*words, picture))
+    said = (found.note,) if found.note else ()
+    return Part(title, (*words, *said, picture))
 
 
 def _draw(table: pd.DataFrame, measured: pd.DataFrame, width: float, **options: Any) -> Axes:
