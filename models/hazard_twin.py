@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from longsurv.design.hazard import HazardDesign
+from longsurv.models.twin_parameters import parameters
 from longsurv.priors import PriorStack
 
 
@@ -22,13 +23,7 @@ def twin(hazard: HazardDesign, stack: PriorStack, smoothing: float | None) -> An
     weight = np.ones(len(d.exit)) if d.weights is None else d.weights
     dead = d.event == 1
     with pm.Model() as model:
-        values = [
-            prior.to_pymc(name) for name, prior in zip(stack.names, stack.priors, strict=True)
-        ]
-        if stack.basis is not None:  # the priors are of basis @ coefficients
-            k = len(stack.basis)
-            own = np.linalg.inv(stack.basis) @ pm.math.stack(values[:k])
-            values = [own[j] for j in range(k)] + values[k:]
+        values = list(parameters(stack).values())
         beta = pm.math.stack(values[:p]) if p else np.zeros(0)
         tail = values[p:]
 

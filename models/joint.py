@@ -20,7 +20,7 @@ Rizopoulos (2012), Joint Models for Longitudinal and Time-to-Event Data; Henders
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -42,6 +42,7 @@ from longsurv.models.joint_parts import (
     build_arrays,
     build_design,
     causes_of,
+    effect_columns,
     formula_of,
     markers_of,
 )
@@ -152,7 +153,13 @@ class JointModel:
     @cached_property
     def statistics(self) -> joint.JointData:
         """Per-patient sufficient statistics and quadrature points."""
-        return build_arrays(self.design, self.quadrature_nodes, self.entry == "population")
+        return self.arrays(None)
+
+    def arrays(self, given: Mapping[str, pr.Prior] | None) -> joint.JointData:
+        """The same, with the random effects that the user's own priors are of."""
+        columns = effect_columns(self.design, given or ())
+        population = self.entry == "population"
+        return build_arrays(self.design, self.quadrature_nodes, population, columns)
 
     @cached_property
     def alone(self) -> tuple[MixedEstimate, ...]:
@@ -169,9 +176,9 @@ class JointModel:
         """Unit-free coordinates to climb and sample in."""
         return coordinates(self.design, self.statistics, self.link_sd)
 
-    def _near(self, theta: np.ndarray) -> LogDensity:
-        """The log-likelihood, fastest close to theta."""
-        return partial(joint.loglik, self.statistics, near=joint.modes(self.statistics, theta))
+    def _near(self, data: joint.JointData, psi: np.ndarray) -> LogDensity:
+        """The log-likelihood of the kernel's parameters, fastest close to psi."""
+        return partial(joint.own_loglik, data, near=joint.modes(data, psi))
 
     @cached_property
     def start(self) -> np.ndarray:
@@ -180,8 +187,9 @@ class JointModel:
 
     def fit(self) -> JointEstimate:
         """Maximise the likelihood; standard errors are those of the observed information."""
-        arrays = (self.design, self.statistics, self.coordinates)
-        optimum = maximum(self._near(self.start), self.start, *arrays)
+        data, design = self.statistics, self.design
+        psi = data.own(self.start)
+        optimum = maximum(self._near(data, psi), psi, design, data, self.coordinates)
         return joint_estimate(self, self.statistics, optimum)
 
     def prior_stack(
@@ -221,13 +229,16 @@ class JointModel:
         """
         check_run(draws=draws, tune=tune, chains=chains, target_accept=target_accept)
         stack = self.prior_stack(priors, eta, smoothing)
-        density = added(self._near(self.start), stack.value_and_gradient)
-        top = climb(density, self.start, self.design.theta_names, self.coordinates).x
+        data = self.statistics if not priors else self.arrays(priors)
+        at = coordinates(self.design, data, self.link_sd) if priors else self.coordinates
+        psi = data.own(self.start)
+        density = added(self._near(data, psi), stack.of_own)
+        top = climb(density, psi, self.design.theta_names, at).x
         mode, drawn = sample_posterior(
-            added(self._near(top), stack.value_and_gradient),
+            added(self._near(data, top), stack.of_own),
             top,
             deviations=stack.marker.deviations,
-            coordinates=self.coordinates,
+            coordinates=at,
             draws=draws,
             tune=tune,
             chains=chains,
@@ -236,7 +247,9 @@ class JointModel:
         )
         if drawn is None:
             raise EstimationError(f"{self.formula!r} cannot be sampled: {mode.status}")
-        return joint_posterior(self, self.statistics, stack, mode, drawn)
+        mode = replace(mode, x=data.plain(mode.x))
+        drawn = replace(drawn, theta=data.plain(drawn.theta))
+        return joint_posterior(self, data, stack, mode, drawn)
 
     def to_pymc(
         self,

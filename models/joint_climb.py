@@ -95,13 +95,15 @@ def _with_hessian(density: LogDensity) -> SecondOrder:
 
 
 def maximum(
-    of_theta: LogDensity,
-    theta: np.ndarray,
+    of_psi: LogDensity,
+    psi: np.ndarray,
     design: JointDesign,
     data: JointData,
     coordinates: Affine,
 ) -> Optimum:
     """The maximum of the likelihood, parameters without one at the end of their line.
+
+    Climbed in the kernel's parameters psi, recorded in the user's.
 
     Raises
     ------
@@ -117,12 +119,14 @@ def maximum(
                 "out random effects, or put the measured value into a CoxPH model"
             )
     names, limit = design.theta_names, limits(data)
-    density = guarded(coordinates.density(of_theta))
-    found = _climb(fenced(density, limit), coordinates.inward(theta), names)
+    density = guarded(coordinates.density(of_psi))
+    found = _climb(fenced(density, limit), coordinates.inward(psi), names)
     if np.isfinite(found.value):
         found = _judged(density, found, limit, names)
     _refuse(found, limit, design, data, coordinates)
-    return coordinates.optimum(found)
+    found = coordinates.optimum(found)
+    own = Affine(data.plain(found.x), data.derivative(found.x))
+    return replace(own.optimum(found), x=own.centre)
 
 
 def _judged(
@@ -194,8 +198,8 @@ def _refuse(
     elif "without end" in found.status and (gone := _vague(found, names, harmful)):
         why = f"{found.status}, and nothing is known of {', '.join(gone)}"
     elif len(data.nodes) > 1 and data.q <= 3:
-        theta = coordinates.outward(u)
-        more = joint.loglik(with_nodes(data, len(data.nodes) + 2), theta)[0]
+        psi = coordinates.outward(u)
+        more = joint.own_loglik(with_nodes(data, len(data.nodes) + 2), psi)[0]
         if not abs(more - found.value) < NODES_APART:
             why = "the integral over the random effects broke down where the climb ended"
     if not why:

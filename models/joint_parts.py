@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from longsurv.design.baseline import Baseline, baseline
+from longsurv.design.centred import centred
 from longsurv.design.joint import CauseInput, JointDesign, MarkerInput, joint_design
 from longsurv.design.links import links_of
 from longsurv.design.mixed import MixedDesign
@@ -119,15 +120,51 @@ def _baseline(spec: JointModel, cause: CauseInput) -> Baseline:
             )
         kind = kind[cause.name]
     d = cause.design
-    return baseline(kind, d.exit, d.event, knots=spec.knots, n_knots=spec.n_knots)
+    lower = 0.0 if spec.entry == "population" else float(d.entry.min())
+    return baseline(kind, d.exit, d.event, lower=lower, knots=spec.knots, n_knots=spec.n_knots)
 
 
-def build_arrays(design: JointDesign, nodes: int, population: bool) -> joint.JointData:
+@dataclass(frozen=True, eq=False)
+class EffectColumns:
+    """A marker's random effects in columns centred as those of its fixed effects.
+
+    Attributes
+    ----------
+    to : ndarray, shape (q, q)
+        The effects of the centred columns are to @ b, b the formula's.
+    size : ndarray, shape (q,)
+        What a default prior counts as one unit of each column: its standard deviation, every
+        patient counting once, or the root mean square of one that is constant or not centred.
+    """
+
+    to: np.ndarray
+    size: np.ndarray
+
+
+def effect_columns(design: JointDesign, given: Collection[str] = ()) -> tuple[EffectColumns, ...]:
+    """Of each marker; left as written where a prior of the user's own is of one that moves."""
+    out = []
+    for m in design.markers:
+        (part,) = m.design.random.parts
+        rows = m.measurements.iloc[m.design.rows]
+        found = centred(part, rows, m.weights)
+        moved = [n for n, row in zip(m.effect_names, found.to, strict=True) if (row != 0).sum() > 1]
+        own = any(f"sd({name}|{design.group_name})" in given for name in moved)
+        rms = np.sqrt(m.weights @ part.X**2 / m.weights.sum())
+        size = rms if own else np.where(found.sd > 0.0, found.sd, rms)
+        to = np.eye(len(found.to)) if own else found.to
+        out.append(EffectColumns(to, np.where(size > 0.0, size, 1.0)))
+    return tuple(out)
+
+
+def build_arrays(
+    design: JointDesign, nodes: int, population: bool, columns: Sequence[EffectColumns]
+) -> joint.JointData:
     """The arrays of the likelihood."""
     n = len(design.labels)
     markers = tuple(
-        joint.marker_data(m.design.fixed.X, m.design.y, m.design.Z, m.group, n, m.kind)
-        for m in design.markers
+        joint.marker_data(m.design.fixed.X, m.design.y, m.design.Z, m.group, n, m.kind, of.to)
+        for m, of in zip(design.markers, columns, strict=True)
     )
     grid = vars(normal_grid(nodes, len(design.effect_names)))
     causes = tuple(

@@ -19,7 +19,10 @@ from scipy.linalg import block_diag
 
 from longsurv import priors as pr
 from longsurv.design.centred import CentredDesign, centred
-from longsurv.design.joint import JointCause, JointDesign, JointMarker
+from longsurv.design.joint import JointCause, JointMarker
+from longsurv.likelihood.covariance import count_correlations
+from longsurv.likelihood.joint_effects import derivative, mapped
+from longsurv.models.joint_parts import effect_columns
 from longsurv.models.joint_smoothing import Smoothing
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ class JointPriors:
         Of the markers' parameters, the first of theta.
     hazard : PriorStack
         Of each cause's baseline, covariates and associations, the rest of theta.
+    to : ndarray, shape (q, q)
+        The priors of the random effects' SDs and correlations are those of to @ b.
     smoothing : Smoothing or None
     splines : tuple of slice
         Of the hazards' part, the spline coefficients of each cause, which `smoothing` is for.
@@ -46,6 +51,7 @@ class JointPriors:
 
     marker: pr.PriorStack
     hazard: pr.PriorStack
+    to: np.ndarray
     smoothing: Smoothing | None
     splines: tuple[slice, ...]
 
@@ -82,8 +88,35 @@ class JointPriors:
         blocks = [self.hazard.names[spline] for spline in self.splines]
         return next((names for names in blocks if self.smoothing and term in names), ())
 
+    @property
+    def effects(self) -> slice:
+        """Where the random effects' SDs and correlations are in theta."""
+        k = len(self.marker.names)
+        return slice(k - len(self.to), k + count_correlations(len(self.to)))
+
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """Random effects' SDs whose priors are of another effect than the formula's."""
+        sds = [name for name in self.marker.names if name.startswith("sd(")]
+        several = np.count_nonzero(self.to, axis=1) > 1
+        return tuple(name for name, m in zip(sds, several, strict=True) if m)
+
+    def own(self, theta: np.ndarray) -> np.ndarray:
+        """The vector that the priors are of, shape (..., d), from the user's parameters."""
+        out = np.array(theta, dtype=float)
+        out[..., self.effects] = mapped(out[..., self.effects], self.to)
+        return out
+
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
-        """Log prior density of theta, shape (d,), and its gradient."""
+        """Log density at the user's theta, shape (d,), and its gradient: without the Jacobian of
+        `own`, which is the same for likelihood and prior."""
+        value, gradient = self.of_own(self.own(theta))
+        jacobian = derivative(theta[self.effects], self.to)
+        gradient[self.effects] = jacobian.T @ gradient[self.effects]
+        return value, gradient
+
+    def of_own(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """Log prior density of the vector the priors are of, shape (d,), and its gradient."""
         end = len(theta) - len(self.hazard.names)
         one, slope_one = self.marker.value_and_gradient(theta[:end])
         two, slope_two = self.hazard.value_and_gradient(theta[end:])
@@ -97,6 +130,7 @@ class JointPriors:
 
     def log_prior(self, theta: np.ndarray) -> dict[str, np.ndarray]:
         """Log prior of each parameter on its natural scale, by name; theta (chains, draws, d)."""
+        theta = self.own(theta)
         end = theta.shape[-1] - len(self.hazard.names)
         out = self.marker.log_prior(theta[..., :end]) | self.hazard.log_prior(theta[..., end:])
         if self.smoothing is not None:
@@ -111,6 +145,8 @@ class JointPriors:
     def describe(self) -> dict[str, str]:
         """Each prior in words, by parameter name."""
         out = self.marker.describe() | self.hazard.describe()
+        for name in self.moved:
+            out[name] += " with the other variables at their means"
         if self.smoothing is None or not self.splines:
             return out
         return out | {"baseline": str(self.smoothing)}
@@ -140,16 +176,20 @@ def joint_priors(
         for one, marker in zip(spec.markers.values(), design.markers, strict=True)
     ]
     aliases: dict[str, Sequence[str]] = {}
-    for priors, m in zip(own, design.markers, strict=True):
-        defaults |= {m.prefix + name: priors[name] for name in m.design.fixed.names}
+    spread = [pr.moments(priors["sigma"])[0] for priors in own]
+    fixed = [_centred_marker(m) for m in design.markers]
+    for m, columns, size in zip(design.markers, fixed, spread, strict=True):
+        for name, sd in zip(m.coefficient_names, columns.sd, strict=True):
+            mean = 0.0 if sd > 0.0 else m.curve.mean
+            defaults[name] = pr.Normal(mean, float(2.5 * size / (sd or 1.0)))
         variables = m.design.fixed.variables
         aliases |= {m.prefix + v: [m.prefix + n for n in names] for v, names in variables.items()}
     for priors, name in zip(own, design.sigma_names, strict=True):
         defaults[name] = priors["sigma"]
-    for priors, m in zip(own, design.markers, strict=True):
-        for effect in m.design.random.names:
-            group = design.group_name
-            defaults[f"sd({m.prefix}{effect}|{group})"] = priors[f"sd({effect}|{group})"]
+    effects = effect_columns(design, given or ())
+    for m, of, size in zip(design.markers, effects, spread, strict=True):
+        for effect, unit in zip(m.effect_names, of.size, strict=True):
+            defaults[f"sd({effect}|{design.group_name})"] = pr.Exponential(float(size / unit))
     first = tuple(defaults)
     splines, at, to_hazard = [], 0, []
     for cause in design.causes:
@@ -171,12 +211,13 @@ def joint_priors(
         at = len(defaults) - len(first)
     names = tuple(defaults)
     chosen, n, q = pr.choose(names, defaults, given, aliases), len(first), len(design.effect_names)
-    to_markers = [_centred_marker(design, m).to for m in design.markers]
+    to_markers = [columns.to for columns in fixed]
     of_hazard = _basis(to_hazard, names[n:], given, aliases)
     of_markers = _basis(to_markers, design.coefficient_names, given, aliases)
     return JointPriors(
         marker=pr.PriorStack(first, chosen[:n], pr.LKJ(eta), q, basis=of_markers),
         hazard=pr.PriorStack(names[n:], chosen[n:], basis=of_hazard),
+        to=block_diag(*(of.to for of in effects)),
         smoothing=smoothing if splines else None,
         splines=tuple(splines),
     )
@@ -193,11 +234,10 @@ def _basis(
     return pr.centred_basis(block_diag(*parts), names, given, aliases) if parts else None
 
 
-def _centred_marker(design: JointDesign, marker: JointMarker) -> CentredDesign:
+def _centred_marker(marker: JointMarker) -> CentredDesign:
     """A marker's fixed effects in variables centred at their means, every patient counting once."""
     rows = marker.measurements.iloc[marker.design.rows]
-    weights = 1.0 / np.bincount(marker.group, minlength=len(design.labels))[marker.group]
-    return centred(marker.design.fixed, rows, weights)
+    return centred(marker.design.fixed, rows, marker.weights)
 
 
 def _of_links(cause: JointCause) -> tuple[np.ndarray, np.ndarray]:

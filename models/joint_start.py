@@ -57,7 +57,7 @@ def link_sd(alone: tuple[MixedEstimate, ...], design: JointDesign) -> dict[str, 
     whole of follow-up.
     """
     beta, b = predicted(alone, design)
-    horizon = float(design.exit.max())
+    horizon = float(design.exit.max() - design.entry.min())
     per = {"value": 1.0, "slope": 1.0 / horizon, "area": horizon}
     out = {}
     for cause in design.causes:

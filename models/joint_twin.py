@@ -8,6 +8,7 @@ import numpy as np
 
 from longsurv.design.joint import JointCause, JointDesign, JointMarker
 from longsurv.models.joint_priors import JointPriors
+from longsurv.models.twin_parameters import parameters
 
 
 def twin(design: JointDesign, stack: JointPriors, eta: float) -> Any:
@@ -17,19 +18,18 @@ def twin(design: JointDesign, stack: JointPriors, eta: float) -> Any:
     q = len(design.effect_names)
     coords = {"patient": design.labels, "effect": design.effect_names}
     with pm.Model(coords=coords) as model:
-        terms = zip(stack.names, stack.priors, strict=True)
-        free = {name: prior.to_pymc(name) for name, prior in terms}
-        for part in (stack.marker, stack.hazard):
-            if part.basis is not None:  # the priors are of basis @ coefficients
-                names = part.names[: len(part.basis)]
-                own = np.linalg.inv(part.basis) @ pm.math.stack([free[name] for name in names])
-                free |= {name: own[j] for j, name in enumerate(names)}
-        sds = pm.math.stack([free[f"sd({z}|{design.group_name})"] for z in design.effect_names])
-        b = pm.Normal("raw", dims=("patient", "effect"))
-        if q > 1:
-            # PyMC's LKJCorr is the Cholesky factor of the correlation matrix.
-            b = b @ pm.LKJCorr("correlation_cholesky", n=q, eta=eta).T
-        b = pm.Deterministic("b", b * sds, dims=("patient", "effect"))
+        free = parameters(stack.marker, stack.moved) | parameters(stack.hazard)
+        names = [f"sd({z}|{design.group_name})" for z in design.effect_names]
+        # PyMC's LKJCorr is the Cholesky factor of the correlation matrix.
+        correlation = pm.LKJCorr("correlation_cholesky", n=q, eta=eta) if q > 1 else np.eye(q)
+        # The priors are of the effects of centred columns, to @ b.
+        sds = pm.math.stack([free[name] for name in names])
+        factor = np.linalg.inv(stack.to) @ (sds[:, None] * correlation)
+        b = pm.Normal("raw", dims=("patient", "effect")) @ factor.T
+        b = pm.Deterministic("b", b, dims=("patient", "effect"))
+        for j, name in enumerate(names):
+            if name in stack.moved:
+                pm.Deterministic(name, pm.math.sqrt((factor[j] ** 2).sum()))
         betas, own, at = [], [], 0
         for marker in design.markers:
             betas.append(pm.math.stack([free[name] for name in marker.coefficient_names]))

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.interpolate import BSpline
 
+from longsurv.design.msplines import quantile_knots
 from longsurv.errors import LongsurvError
 
 KINDS = ("spline", "weibull", "piecewise", "exponential")
@@ -32,12 +33,15 @@ class Baseline:
         Last time of follow-up; beyond it a spline keeps its last value.
     unit : float
         Time at which the Weibull hazard is exp(g0).
+    lower : float
+        First time at risk, where a spline begins.
     """
 
     kind: str
     knots: tuple[float, ...]
     upper: float
     unit: float = 1.0
+    lower: float = 0.0
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -48,7 +52,7 @@ class Baseline:
             return ("log_hazard",)
         if self.kind == "spline":
             return tuple(f"spline[{j + 1}]" for j in range(len(self.knots) + DEGREE + 1))
-        edges = ["0", *(f"{k:.4g}" for k in self.knots), "inf"]
+        edges = [f"{self.lower:.4g}", *(f"{k:.4g}" for k in self.knots), "inf"]
         return tuple(f"log_hazard({a},{b}]" for a, b in pairwise(edges))
 
     @property
@@ -77,8 +81,8 @@ class Baseline:
         if self.kind == "piecewise":
             piece = np.searchsorted(self.knots, t, side="left")
             return (piece[:, None] == np.arange(len(self.knots) + 1)).astype(float)
-        full = np.r_[[0.0] * (DEGREE + 1), self.knots, [self.upper] * (DEGREE + 1)]
-        return BSpline.design_matrix(np.clip(t, 0.0, self.upper), full, DEGREE).toarray()
+        full = np.r_[[self.lower] * (DEGREE + 1), self.knots, [self.upper] * (DEGREE + 1)]
+        return BSpline.design_matrix(np.clip(t, self.lower, self.upper), full, DEGREE).toarray()
 
     def log_hazard(self, t: np.ndarray, gamma: np.ndarray) -> np.ndarray:
         """log h0 at times (n,) for coefficients (..., m): shape (..., n)."""
@@ -90,6 +94,7 @@ def baseline(
     exit: np.ndarray,
     event: np.ndarray,
     *,
+    lower: float = 0.0,
     knots: Sequence[float] | None = None,
     n_knots: int | None = None,
 ) -> Baseline:
@@ -102,6 +107,8 @@ def baseline(
         Times of event or censoring.
     event : ndarray, shape (N,)
         1 for an event.
+    lower : float
+        First time at risk.
     knots : sequence of float, optional
         Interior knots; by default at quantiles of the event times.
     n_knots : int, optional
@@ -111,7 +118,7 @@ def baseline(
     Raises
     ------
     LongsurvError
-        For an unknown kind, knots where they have no meaning, or knots outside (0, last exit).
+        For an unknown kind, knots where they have no meaning, or knots outside follow-up.
     """
     if kind not in KINDS:
         raise LongsurvError(f"baseline is one of {KINDS}, not {kind!r}")
@@ -124,9 +131,9 @@ def baseline(
     inner: tuple[float, ...] = ()
     if knots is not None:
         inner = tuple(sorted({float(k) for k in knots}))
-        if inner and not (inner[0] > 0 and inner[-1] < upper):
+        if inner and not (inner[0] > lower and inner[-1] < upper):
             raise LongsurvError(
-                f"knots must lie between 0 and the last exit, {upper:g}; got {inner}"
+                f"knots must lie between {lower:g} and the last exit, {upper:g}; got {inner}"
             )
     elif kind in DEFAULT_KNOTS:
         count = DEFAULT_KNOTS[kind] if n_knots is None else n_knots
@@ -134,6 +141,6 @@ def baseline(
             count = max(0, min(count, len(times) // 3 - 1))
         if count < 0:
             raise LongsurvError(f"n_knots must be at least 0, got {n_knots}")
-        at = np.quantile(times, np.linspace(0.0, 1.0, count + 2)[1:-1]) if count else np.empty(0)
-        inner = tuple(float(k) for k in np.unique(at) if 0 < k < upper)
-    return Baseline(kind, inner, upper, unit=float(np.exp(np.log(times).mean())))
+        inner = quantile_knots(times, count, lower, upper)
+    unit = float(np.exp(np.log(times).mean()))
+    return Baseline(kind, inner, upper, unit=unit, lower=lower)

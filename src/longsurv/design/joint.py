@@ -68,6 +68,11 @@ class JointMarker:
     censored: str | None = None
 
     @property
+    def weights(self) -> np.ndarray:
+        """Weights of the measurements that let every patient count once, shape (n,)."""
+        return 1.0 / np.bincount(self.group)[self.group]
+
+    @property
     def coefficient_names(self) -> tuple[str, ...]:
         """Fixed effects."""
         return tuple(self.prefix + name for name in self.design.fixed.names)

@@ -204,7 +204,8 @@ def _value(rows: Rows, t: np.ndarray, owner: np.ndarray) -> np.ndarray:
 
 def _slope(rows: Rows, t: np.ndarray, owner: np.ndarray) -> np.ndarray:
     """Central differences, one-sided at time 0; exact for curves up to a parabola away from it."""
-    step = RELATIVE_STEP * float(t.max(initial=1.0))
+    span = float(np.ptp(t)) if len(t) else 0.0
+    step = RELATIVE_STEP * (span or float(t.max(initial=1.0)))
     up, down = t + step, np.maximum(t - step, 0.0)
     return (rows(up, owner) - rows(down, owner)) / (up - down)[:, None]
 

@@ -23,6 +23,8 @@ KINDS = ("mspline", "exponential", "weibull", "piecewise")
 DEGREE = 3
 MOST_KNOTS = {"mspline": 6, "piecewise": 5}
 EVENTS_PER_KNOT = 5
+NEAR = 1e-9
+"""Of the span of events: times closer than that are the same but for rounding."""
 EVENTS_PER_PIECE = 3
 
 
@@ -153,8 +155,7 @@ def hazard_baseline(
             )
     elif kind in MOST_KNOTS:
         count = _number(kind, len(times)) if n_knots is None else n_knots
-        at = np.quantile(times, np.linspace(0.0, 1.0, count + 2)[1:-1])
-        inner = tuple(float(k) for k in np.unique(at) if lower < k < upper)
+        inner = quantile_knots(times, count, lower, upper)
     return HazardBaseline(kind, inner, lower, upper, unit)
 
 
@@ -162,3 +163,17 @@ def _number(kind: str, events: int) -> int:
     if kind == "mspline":
         return min(max(1, events // EVENTS_PER_KNOT), MOST_KNOTS[kind])
     return min(max(0, events // EVENTS_PER_PIECE - 1), MOST_KNOTS[kind])
+
+
+def quantile_knots(times: np.ndarray, count: int, lower: float, upper: float) -> tuple[float, ...]:
+    """Interior knots at quantiles of the event times.
+
+    One that falls on an event is exactly there: rounding would put the event on either side of it,
+    and another origin of time on the other.
+    """
+    if not count:
+        return ()
+    at = np.quantile(times, np.linspace(0.0, 1.0, count + 2)[1:-1])
+    nearest = times[np.abs(times[:, None] - at).argmin(axis=0)]
+    at = np.where(np.abs(nearest - at) <= NEAR * np.ptp(times), nearest, at)
+    return tuple(float(k) for k in np.unique(at) if lower < k < upper)

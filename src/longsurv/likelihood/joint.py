@@ -23,8 +23,10 @@ from functools import cached_property
 
 import numpy as np
 from numba import njit
+from scipy.linalg import block_diag
 
 from longsurv.likelihood.joint_data import CauseData, Censored, LinkData, MarkerData, marker_data
+from longsurv.likelihood.joint_effects import derivative, mapped
 from longsurv.likelihood.joint_kernel import kernel
 from longsurv.likelihood.joint_layout import KernelData, kernel_data
 
@@ -39,6 +41,7 @@ __all__ = [
     "loglik",
     "marker_data",
     "modes",
+    "own_loglik",
     "random_effects",
     "within_patients",
 ]
@@ -95,6 +98,43 @@ class JointData:
         return self.n_marker + sum(sum(cause.sizes) for cause in self.causes)
 
     @cached_property
+    def to(self) -> np.ndarray:
+        """The kernel's random effects are to @ b, shape (q, q)."""
+        return block_diag(*(marker.to for marker in self.markers))
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether they are b."""
+        return np.array_equal(self.to, np.eye(self.q))
+
+    @property
+    def effects(self) -> slice:
+        """Where the random effects' SDs and correlations are in theta."""
+        return slice(self.p + len(self.markers), self.n_marker)
+
+    def own(self, theta: np.ndarray) -> np.ndarray:
+        """The parameter vector of the kernel, shape (..., d), from the user's."""
+        return self._mapped(theta, self.to)
+
+    def plain(self, psi: np.ndarray) -> np.ndarray:
+        """The user's parameter vector, shape (..., d), from that of the kernel."""
+        return psi if self.is_plain else self._mapped(psi, np.linalg.inv(self.to))
+
+    def _mapped(self, theta: np.ndarray, to: np.ndarray) -> np.ndarray:
+        if self.is_plain:
+            return theta
+        out = np.array(theta, dtype=float)
+        out[..., self.effects] = mapped(out[..., self.effects], to)
+        return out
+
+    def derivative(self, psi: np.ndarray) -> np.ndarray:
+        """Of `plain`, shape (d, d)."""
+        out = np.eye(self.n_theta)
+        if not self.is_plain:
+            out[self.effects, self.effects] = derivative(psi[self.effects], np.linalg.inv(self.to))
+        return out
+
+    @cached_property
     def kernel(self) -> KernelData:
         """What the compiled kernel takes."""
         return kernel_data(self)
@@ -141,12 +181,13 @@ def _run(
     return gradient, u_bar, out, moments
 
 
-def modes(data: JointData, theta: np.ndarray) -> np.ndarray:
+def modes(data: JointData, psi: np.ndarray) -> np.ndarray:
     """Modes of the patients' integrands, in lanes: ndarray, shape (blocks, q, lanes).
 
-    From these Newton's method has a shorter way to the modes at parameter vectors nearby.
+    From these Newton's method has a shorter way to the modes at parameter vectors nearby. Takes
+    the parameters of the kernel.
     """
-    found = _run(data, theta, _residual_map(data, theta), MODES)[3]
+    found = _run(data, psi, _residual_map(data, psi), MODES)[3]
     return np.ascontiguousarray(found[:, 0])
 
 
@@ -172,6 +213,21 @@ def loglik(
     gradient : ndarray, shape (d,)
         Exact for the quadrature sum, whatever the number of nodes.
     """
+    if data.is_plain:
+        return own_loglik(data, theta, near)
+    psi = data.own(theta)
+    value, gradient = own_loglik(data, psi, near)
+    return value, np.linalg.solve(data.derivative(psi).T, gradient)
+
+
+def own_loglik(
+    data: JointData, psi: np.ndarray, near: np.ndarray | None = None
+) -> tuple[float, np.ndarray]:
+    """The same of the kernel's parameters: log tau and correlations are those of `JointData.to` b.
+
+    This is what is climbed and sampled.
+    """
+    theta = psi
     u = _residual_map(data, theta)
     gradient, u_bar, out, _ = _run(data, theta, u, GRADIENT, near)
     value, start = float(out.sum()), 0
@@ -182,7 +238,7 @@ def loglik(
         gradient[start : start + marker.p] += own[2]
         start += marker.p
     if data.truncation is not None:
-        before, slope = loglik(data.truncation.data, theta)
+        before, slope = own_loglik(data.truncation.data, theta)
         return value - before, gradient - slope
     return value, gradient
 
@@ -212,7 +268,8 @@ def _own_squares(log_sigma, u, u_bar, cross, r, nobs):
 
 def _values(data: JointData, theta: np.ndarray, near: np.ndarray | None = None) -> np.ndarray:
     """`out` of the kernel, shape (2, N)."""
-    out = _run(data, theta, _residual_map(data, theta), VALUES, near)[2]
+    psi = data.own(theta)
+    out = _run(data, psi, _residual_map(data, psi), VALUES, near)[2]
     return np.stack([data.kernel.by_patient(part) for part in out])
 
 
@@ -236,6 +293,10 @@ def within_patients(
 
 def random_effects(data: JointData, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Means (N, q) and covariances (N, q, q) of the random effects given markers and event."""
-    u = _residual_map(data, theta)
-    moments = data.kernel.by_patient(_run(data, theta, u, MOMENTS)[3])
-    return moments[:, 0], moments[:, 1:]
+    psi = data.own(theta)
+    moments = data.kernel.by_patient(_run(data, psi, _residual_map(data, psi), MOMENTS)[3])
+    mean, cov = moments[:, 0], moments[:, 1:]
+    if data.is_plain:
+        return mean, cov
+    back = np.linalg.inv(data.to)
+    return mean @ back.T, back @ cov @ back.T

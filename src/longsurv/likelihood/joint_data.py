@@ -15,12 +15,15 @@ class MarkerData:
     """A marker: sufficient statistics of its measured values, and its censored ones.
 
     X = Q r with Q orthonormal over all rows, y is replaced by its least-squares residual, and the
-    columns of Z are scaled to unit root mean square, so that units and offsets cost no digits.
+    columns of Z are those of to @ b, b the random effects, scaled to unit root mean square, so that
+    units and offsets cost no digits.
 
     Attributes
     ----------
     r, beta_ols, z_scale : ndarray, shapes (p, p), (p,) and (q,)
         These coordinates.
+    to : ndarray, shape (q, q)
+        The kernel's random effects are to @ b.
     ztz, ztw : ndarray, shapes (N, q, q) and (N, q, p + 1)
         Z'Z and Z'W of each patient's measured values, W = (Q, y - Q Q'y).
     cross : ndarray, shape (p + 1, p + 1)
@@ -37,6 +40,7 @@ class MarkerData:
     ztw: np.ndarray
     cross: np.ndarray
     nobs: int
+    to: np.ndarray
     censored: Censored | None = None
 
     @property
@@ -48,6 +52,10 @@ class MarkerData:
     def q(self) -> int:
         """Number of random effects a patient."""
         return len(self.z_scale)
+
+    def own(self, Z: np.ndarray) -> np.ndarray:
+        """Rows of Z, shape (n, q), as the kernel has them but for their scale."""
+        return np.linalg.solve(self.to.T, Z.T).T if len(Z) else Z
 
     def of(
         self,
@@ -64,7 +72,7 @@ class MarkerData:
         ztw = np.zeros((n_groups, self.q, self.p + 1))
         Q = solve_triangular(self.r, X[exact].T, trans="T", lower=False).T
         W = np.column_stack([Q, y[exact] - X[exact] @ self.beta_ols])
-        scaled = Z[exact] / self.z_scale
+        scaled = self.own(Z[exact]) / self.z_scale
         np.add.at(ztz, group[exact], scaled[:, :, None] * scaled[:, None, :])
         np.add.at(ztw, group[exact], scaled[:, :, None] * W[:, None, :])
         rows = np.flatnonzero(~exact)
@@ -121,6 +129,7 @@ def marker_data(
     group: np.ndarray,
     n_groups: int,
     kind: np.ndarray | None = None,
+    to: np.ndarray | None = None,
 ) -> MarkerData:
     """Reduce the rows of a marker.
 
@@ -130,10 +139,21 @@ def marker_data(
         As for `longsurv.likelihood.lmm.prepare`; patients may be without rows.
     kind : ndarray of int, shape (n,), optional
         0 for a measured value; 1 and 2 for one below and above the limit y.
+    to : ndarray, shape (q, q), optional
+        By default the identity.
     """
-    whole = lmm.prepare(X, y, Z, group, n_groups)
+    to = np.eye(Z.shape[1]) if to is None else to
+    own = np.linalg.solve(to.T, Z.T).T
+    whole = lmm.prepare(X, y, own, group, n_groups)
     data = MarkerData(
-        whole.r, whole.beta_ols, whole.z_scale, whole.ztz, whole.ztw, whole.cross, whole.nobs
+        r=whole.r,
+        beta_ols=whole.beta_ols,
+        z_scale=whole.z_scale,
+        ztz=whole.ztz,
+        ztw=whole.ztw,
+        cross=whole.cross,
+        nobs=whole.nobs,
+        to=to,
     )
     if kind is None or not kind.any():
         return data

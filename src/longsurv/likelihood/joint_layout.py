@@ -131,7 +131,8 @@ def _cause_points(cause: CauseData, markers: tuple[MarkerData, ...], *, at_exit:
     chosen = exit if at_exit else ~exit
     flat = [cause.weight[None], cause.basis]
     for link in cause.links:
-        flat += [link.centre[None], link.x, link.z / markers[link.marker].z_scale[:, None]]
+        of = markers[link.marker]
+        flat += [link.centre[None], link.x, of.own(link.z.T).T / of.z_scale[:, None]]
     count = np.ones(len(cause.event), dtype=np.int64)
     if not at_exit:
         count = np.diff(cause.start) - 1
@@ -146,7 +147,7 @@ def _censored_points(marker: MarkerData) -> _Points:
         np.ones((1, len(known.limit))),
         -known.limit[None] * known.sign,
         -known.x * known.sign,
-        -known.z * known.sign / marker.z_scale[:, None],
+        -marker.own(known.z.T).T * known.sign / marker.z_scale[:, None],
     ]
     return _Points(np.diff(known.start), np.concatenate(parts).T)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from longsurv.design.joint import JointDesign
-from longsurv.inference import Draws, Identified, Optimum
+from longsurv.inference import Affine, Draws, Identified, Optimum
 from longsurv.likelihood import joint
 from longsurv.likelihood.covariance import covariance
 from longsurv.likelihood.hazard_separation import recession
@@ -83,7 +83,9 @@ def joint_estimate(spec: Any, data: joint.JointData, optimum: Optimum) -> JointE
     design = spec.design
     names, at = _coefficients(design)
     theta = optimum.x
-    found = spec.coordinates.identify(optimum.hessian)
+    psi = data.own(theta)
+    to_theta = Affine(theta, data.derivative(psi) @ spec.coordinates.factor)
+    found = to_theta.identify(optimum.hessian)
     cov, flat = found.cov, found.flat
     phi = slice(data.p, data.n_marker)
     values, known, se = _variances(theta[phi], data, found, _on_boundary(optimum, design))
@@ -142,7 +144,8 @@ def _lost(optimum: Optimum, design: JointDesign, determined: np.ndarray) -> list
 
 def _endless(spec: Any, theta: np.ndarray, lost: list[str]) -> dict[str, str]:
     """Of coefficients of the hazard without a maximum, what can be said of them, by name."""
-    u = dict(zip(spec.design.theta_names, spec.coordinates.inward(theta), strict=True))
+    at = spec.coordinates.inward(spec.statistics.own(theta))
+    u = dict(zip(spec.design.theta_names, at, strict=True))
     for cause in spec.design.causes if lost else ():
         away = recession(cause.covariates, cause.covariates[cause.status == 1])
         if away is not None:  # the level of average covariates goes with them
@@ -240,7 +243,7 @@ def log_likelihoods(design: JointDesign, data: joint.JointData, thetas: np.ndarr
         exact = np.ones(len(d.y), dtype=bool) if kind is None else kind == 0
         measured.append((d.fixed.X[exact], d.y[exact], marker.group[exact]))
 
-    near = joint.modes(data, thetas.mean(axis=0))
+    near = joint.modes(data, data.own(thetas.mean(axis=0)))
 
     def each(theta: np.ndarray) -> np.ndarray:
         out, start = joint.within_patients(data, theta, near), 0

@@ -157,4 +157,4 @@ def _joint_draws(spec: Any, options: Options, mode: Optimum, draws: Draws) -> An
 
     smoothing = options.get("smoothing", USUAL_SMOOTHING)
     stack = spec.prior_stack(options.get("priors"), options.get("eta", 2.0), smoothing)
-    return joint_posterior(spec, spec.statistics, stack, mode, draws)
+    return joint_posterior(spec, spec.arrays(options.get("priors")), stack, mode, draws)
