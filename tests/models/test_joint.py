@@ -52,7 +52,12 @@ def test_pbc_against_jm(fitted, baseline):
     fit = fitted(baseline)
     llf, terms = JM[baseline]
     assert fit.converged
-    assert fit.llf == pytest.approx(llf, abs=0.015)
+    # With three nodes a dimension each is as far from the integral itself, JM a little farther: its
+    # nodes lie along other directions.
+    limit = fitted(baseline, 9).llf
+    assert limit == pytest.approx(llf, abs=0.16)
+    assert abs(fit.llf - limit) < abs(llf - limit)
+    assert fit.llf == pytest.approx(llf, abs=0.04)
     for term, (estimate, se) in terms.items():
         assert fit.params[term] == pytest.approx(estimate, abs=0.03 * se)
         assert fit.bse[term] == pytest.approx(se, rel=0.02)

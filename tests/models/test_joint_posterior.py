@@ -186,7 +186,7 @@ def test_posterior_of_two_markers_and_two_causes():
         time="t",
         baseline="exponential",
     )
-    post, fit = spec.sample(draws=300, tune=200, seed=1), spec.fit()
+    post, fit = spec.sample(draws=1000, tune=200, seed=1), spec.fit()
     table, exact = post.tidy(component="all").set_index("term"), fit.tidy(component="all")
     assert table["r_hat"].max() < 1.02 and not post.draws.stats["diverging"].any()
     exact = exact.set_index("term")

@@ -168,12 +168,13 @@ def _number(kind: str, events: int) -> int:
 def quantile_knots(times: np.ndarray, count: int, lower: float, upper: float) -> tuple[float, ...]:
     """Interior knots at quantiles of the event times.
 
-    One that falls on an event is exactly there: rounding would put the event on either side of it,
-    and another origin of time on the other.
+    One that falls on an event is just before it, so that the event begins the next piece: rounding
+    would put it on either side, and another origin of time on the other.
     """
     if not count:
         return ()
     at = np.quantile(times, np.linspace(0.0, 1.0, count + 2)[1:-1])
     nearest = times[np.abs(times[:, None] - at).argmin(axis=0)]
-    at = np.where(np.abs(nearest - at) <= NEAR * np.ptp(times), nearest, at)
+    near = NEAR * np.ptp(times)
+    at = np.where(np.abs(nearest - at) <= near, nearest - near, at)
     return tuple(float(k) for k in np.unique(at) if lower < k < upper)

@@ -50,14 +50,19 @@ class Affine:
         """u, shape (d,), from theta."""
         return np.linalg.solve(self.factor, theta - self.centre)
 
-    def density(self, density: LogDensity) -> LogDensity:
-        """A log density of theta as one of u, the constant Jacobian left out."""
+    @property
+    def log_jacobian(self) -> float:
+        """Log of |d theta / d u|."""
+        return float(np.linalg.slogdet(self.factor)[1])
+
+    def density(self, density: LogDensity, log_jacobian: float = 0.0) -> LogDensity:
+        """A log density of theta as one of u, plus a constant that may be its Jacobian."""
         centre, factor = self.centre, self.factor
         transposed = np.ascontiguousarray(factor.T)
 
         def of_u(u: np.ndarray) -> tuple[float, np.ndarray]:
             value, gradient = density(centre + factor @ u)
-            return value, transposed @ gradient
+            return value + log_jacobian, transposed @ gradient
 
         return of_u
 

@@ -58,8 +58,11 @@ def sample_posterior(
     deviations = deviations or {}
     index = np.array(list(deviations), dtype=np.int64)
     log_means = np.log(np.array(list(deviations.values()), dtype=float))
+    log_jacobian = 0.0
     if coordinates is not None:
-        density, start = coordinates.density(density), coordinates.inward(start)
+        log_jacobian = coordinates.log_jacobian
+        density = coordinates.density(density, log_jacobian)
+        start = coordinates.inward(start)
         log_means = log_means - coordinates.centre[index]
     warp = Warp(index, log_means)
     warped = warp.density(density) if deviations else density
@@ -76,7 +79,8 @@ def sample_posterior(
         target_accept=target_accept,
         cores=cores,
     )
-    stats = drawn.stats | {"lp": drawn.stats["lp"] - warp.log_jacobian(drawn.theta)}
+    lp = drawn.stats["lp"] - warp.log_jacobian(drawn.theta) - log_jacobian
+    stats = drawn.stats | {"lp": lp}
     x, theta = warp.outward(mode.x), warp.outward(drawn.theta)
     if coordinates is not None:
         x, theta = coordinates.outward(x), coordinates.outward(theta)
