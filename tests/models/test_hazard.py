@@ -386,7 +386,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("kwargs", "message"),
         [({"baseline": "gompertz"}, "one of"), ({"time_varying": ("dose",)}, "no term 'dose'"),
-         ({"time_varying": "group"}, "a sequence of names"),
+         ({"time_varying": "group"}, "time_varying is a list"),
          ({"knots": (3.0,)}, "between the first entry, 7")],
     )  # fmt: skip
     def test_specifications(self, table, kwargs, message):

@@ -283,7 +283,7 @@ def test_what_is_wrong_is_said_with_the_patient():
         ).design
     with pytest.raises(LongsurvError, match="given once"):
         model(rows, patients, link=value() + value())
-    with pytest.raises(LongsurvError, match="nodes is an integer"):
+    with pytest.raises(LongsurvError, match="nodes is a whole number"):
         model(rows, patients, nodes=0)
 
 
