@@ -151,7 +151,7 @@ class CoxPH:
         Means and standard deviations are over risk sets: each row counts as often as it is at risk
         at an event. So cutting follow-up into rows changes nothing, nor does another clock.
         """
-        return centred_covariates(self.design, self.data, self.statistics)
+        return centred_covariates(self.design, self.data, self.statistics, self.functions)
 
     def default_priors(self) -> dict[str, pr.Prior]:
         """Normal(0, 1) of a log hazard ratio, between the two values of a variable that has two,

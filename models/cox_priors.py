@@ -9,11 +9,16 @@ import pandas as pd
 
 from longsurv.design import SurvivalDesign
 from longsurv.design.centred import CentredDesign, centred
+from longsurv.design.expression import Functions
+from longsurv.design.fixed import fixed_design
 from longsurv.likelihood.cox import CoxData
 
 
 def centred_covariates(
-    design: SurvivalDesign, data: pd.DataFrame, statistics: CoxData
+    design: SurvivalDesign,
+    data: pd.DataFrame,
+    statistics: CoxData,
+    functions: Functions | None = None,
 ) -> CentredDesign:
     """Covariates centred before their products are formed, with weights of risk sets.
 
@@ -24,7 +29,16 @@ def centred_covariates(
     a = statistics.arrays
     weights = np.zeros(statistics.n_rows)
     weights[statistics.order] = (a.last - a.first) * a.weight
-    found = centred(design.fixed, data.iloc[design.rows], weights, intercept=False)
+    rows = data.iloc[design.rows].reset_index(drop=True)
+    found = centred(design.fixed, rows, weights, intercept=False)
+    if design.strata is not None and design.fixed.aliased:
+        # strata stand for the columns that they determine, beside which products can be centred
+        whole, _ = fixed_design(design.formula.fixed, rows, intercept=False, functions=functions)
+        every = centred(whole, rows, weights, intercept=False)
+        kept = [whole.names.index(name) for name in design.fixed.names]
+        found = CentredDesign(
+            every.X[:, kept], every.to[np.ix_(kept, kept)], every.sd[kept], every.unit[kept]
+        )
     spread = design.fixed.X.std(axis=0)
     spread = np.where(spread > 0.0, spread, 1.0)
     unit = np.where(found.unit > 1e-9 * spread, found.unit, spread)

@@ -224,3 +224,22 @@ def test_the_twin_states_the_same_priors():
     np.testing.assert_allclose(gaps, gaps[0], atol=1e-8)
     deterministic = {v.name for v in twin.deterministics}
     assert {"arm", "year"} <= deterministic
+
+
+@pytest.mark.parametrize("change", ["coding", "swap", "unit", "follow-up"])
+def test_a_product_with_what_the_strata_are_has_one_posterior(change):
+    """Strata leave out the column of arm: age still has its prior at the mean of arm."""
+    data = cohort(8)
+    other = CHANGES[change](data, 0.4)
+    model = "Surv(start, stop, died) ~ arm * age + strata(arm)"
+    a, b = CoxPH(model, data), CoxPH(model, other)
+    assert a.design.fixed.names == ("age", "arm:age")
+    # age is k ages, arm:age (m arm + c) k age
+    k = 10.0 ** (8 * 0.4 - 4) if change == "unit" else 1.0
+    m, c = {"coding": (0.5, 4.0), "swap": (-1.0, 1.0)}.get(change, (1.0, 0.0))
+    T = k * np.array([[1.0, c], [0.0, m]])
+    first, second = log_posterior(a), log_posterior(b)
+    scale = 1.0 / b.centred.unit
+    points = np.random.default_rng(1).normal(size=(3, 2)) * scale * 0.2
+    gaps = [second(x)[0] - first(T @ x)[0] for x in points]
+    np.testing.assert_allclose(gaps, np.linalg.slogdet(T)[1], rtol=1e-6, atol=1e-6)
