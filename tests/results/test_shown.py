@@ -193,3 +193,11 @@ def test_the_prior_of_a_coefficient_as_named(seed):
     found = pr.prior_of(stack, {"a": 2.0, "c": -1.0})
     assert found.sd == pytest.approx((2 * beta[:, 0] - beta[:, 2]).std(), rel=0.01)
     assert pr.prior_of(stack, {"absent": 1.0}) is None
+
+
+def test_hazard_ratios_carry_what_is_wrong(fits):
+    """The ratio's table too, as tidy and contrast do."""
+    fit = fits("rossi_two_efron")
+    bad = replace(fit, optimum=replace(fit.optimum, status=STUCK, newton_decrement=3.0))
+    assert any(STUCK in flag for flag in bad.hazard_ratios().attrs["flags"])
+    assert fit.hazard_ratios().attrs["converged"] is True

@@ -404,7 +404,7 @@ def _quadratic_form(x: np.ndarray, V: np.ndarray) -> float:
 
 def exponentiated(table: pd.DataFrame, **last: Any) -> pd.DataFrame:
     """Hazard ratios with their limits from a tidy table of logarithms, and what comes last."""
-    return pd.DataFrame(
+    found = pd.DataFrame(
         {
             "term": table["term"],
             "hazard_ratio": np.exp(table["estimate"]),
@@ -413,3 +413,5 @@ def exponentiated(table: pd.DataFrame, **last: Any) -> pd.DataFrame:
             **last,
         }
     )
+    found.attrs |= table.attrs  # what a reader must know of these numbers
+    return found

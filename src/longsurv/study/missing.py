@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from longsurv.results.prior_share import all_prior_flag
 from longsurv.study.bench import HOW
 from longsurv.study.marker_stages import ADJUSTMENTS
 
@@ -26,10 +27,12 @@ def missing(results: StudyResults) -> dict[str, str]:
 
 
 def _no_answer(result: Any) -> str:
-    """Why a maximum-likelihood fit that there is has no answer; empty if it has."""
-    if result is None or not hasattr(result, "arrived"):
-        return ""
-    return "" if result.converged else "; ".join(result.headings)
+    """Why a fit that there is has no answer, or none for some coefficients; empty if it has."""
+    if getattr(result, "all_prior", ()):
+        return all_prior_flag(result.stack, result.all_prior)
+    if hasattr(result, "arrived") and not result.converged:
+        return "; ".join(result.headings)
+    return ""
 
 
 def _adjusted(results: StudyResults) -> dict[str, str]:

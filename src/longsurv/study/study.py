@@ -97,6 +97,15 @@ class Study:
         return "phase" if has_phase else self.cohort.schema.time
 
     @property
+    def first_time(self) -> float:
+        """Where a unit of time begins at which every marker is measured: 0 if they are then."""
+        values, names = self.cohort.measurements, list(self.cohort.endpoints)
+        if not names or not values["marker"].isin(names).any():
+            return 0.0
+        of_each = values[values["marker"].isin(names)].groupby("marker", observed=True)
+        return max(0.0, float(of_each[self.cohort.schema.time].min().max()))
+
+    @property
     def contrasts(self) -> list[Change]:
         """The differences in change to estimate: each later phase, or one unit of time."""
         schema = self.cohort.schema
@@ -105,7 +114,7 @@ class Study:
             names = [phase.name for phase in schema.phases]
             ends: list[tuple[Any, Any]] = [(names[0], name) for name in names[1:]]
         else:
-            ends = [(0.0, 1.0)]
+            ends = [(self.first_time, self.first_time + 1.0)]
         return [
             Change(self.change_variable, start, end, schema.treatment, level, reference)
             for level in levels

@@ -101,7 +101,8 @@ def changes_forest(results: StudyResults, width: float = 760) -> Axes:
     table = table.sort_values("section", key=lambda c: c.map(order), kind="stable")
     levels = [str(g) for g in cohort.groups[1:]]
     group = levels[0] if len(levels) == 1 else "the group"
-    per = "" if changes["start"].iloc[0] != 0 else f" per {unit_one(cohort.schema.time_unit)}"
+    phases = isinstance(changes["start"].iloc[0], str)
+    per = "" if phases else f" per {unit_one(cohort.schema.time_unit)}"
     return forest(
         table,
         xlabel=f"Difference in change, baseline SD{per}",

@@ -67,7 +67,7 @@ def reasons(results: StudyResults) -> list[str]:
     found = [f"{ENGINE_NAMES[engine]}: {reason}" for engine, reason in model.reasons.items()]
     for engine, result in model.answers.items():
         why = dict.fromkeys(unanswered(result, row) for _, row in result.tidy().iterrows())
-        found += [f"{ENGINE_NAMES[engine]}: {reason}." for reason in why if reason]
+        found += [f"{ENGINE_NAMES[engine]}: {reason.rstrip('.')}." for reason in why if reason]
     return found
 
 
