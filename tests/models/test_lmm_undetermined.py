@@ -158,3 +158,26 @@ def test_a_far_origin_is_told_where_the_model_depends_on_it():
     for random, time in (("(year | id)", "year"), ("(t || id)", "t")):
         flags = LMM(f"y ~ {time} + {random}", data).fit().flags
         assert not any("far outside" in flag for flag in flags)
+
+
+def test_predictions_have_the_degrees_of_freedom_of_means():
+    for spec in (
+        LMM("y ~ t * arm + (1 | id)", trial(10)),
+        LMM("y ~ t * arm", trial(10), Residual("ar1", "t", "id")),
+    ):
+        fit = spec.fit()
+        at = pd.DataFrame({"t": [0.0, 2.0], "arm": [1.0, 0.0]})
+        means = fit.means(["t", "arm"], at={"t": [0.0, 2.0], "arm": [0.0, 1.0]}).tidy()
+        found = fit.predict(at)
+        for row in (0, 1):
+            (k,) = np.flatnonzero((means["t"] == at["t"][row]) & (means["arm"] == at["arm"][row]))
+            for column in ("estimate", "std_error", "conf_low", "conf_high"):
+                assert found[column][row] == pytest.approx(means[column][k], rel=1e-9)
+
+
+def test_predictions_of_what_is_not_determined_are_missing():
+    fit = LMM("y ~ arm + t + (1 | site/id)", trial(0)).fit()
+    columns = ["estimate", "std_error", "conf_low", "conf_high"]
+    assert fit.predict()[columns].isna().all(axis=None)
+    assert fit.predict(by_patient=True)[columns].isna().all(axis=None)
+    assert fit.ranef()["estimate"].isna().all()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from longsurv.results.reference import t_quantile
+from longsurv.results.reference import Reference, estimable, t_quantile
 
 
 def normal_columns(
@@ -22,6 +22,23 @@ def normal_columns(
         "conf_low": estimate - width,
         "conf_high": estimate + width,
     }
+
+
+def wald_columns(
+    X: np.ndarray, estimate: np.ndarray, std_error: np.ndarray, reference: Reference, level: float
+) -> dict[str, np.ndarray]:
+    """The same of combinations of coefficients, rows of X with shape (n, p), on the degrees of
+    freedom of the reference; NaN for those that the data do not determine."""
+    rows, back = np.unique(X, axis=0, return_inverse=True)
+    known = estimable(reference, rows)
+    df = np.array([reference.df(r) if k else np.nan for r, k in zip(rows, known, strict=True)])
+    # A combination of no coefficients has no uncertainty, and no degrees of freedom.
+    df = np.where(known & ~rows.any(axis=1), np.inf, df)
+    nothing = np.where(known, 0.0, np.nan)[back.ravel()]
+    width = np.array([t_quantile(level, d) for d in df])[back.ravel()] * std_error
+    columns = (estimate, std_error, estimate - width, estimate + width)
+    names = ("estimate", "std_error", "conf_low", "conf_high")
+    return {name: values + nothing for name, values in zip(names, columns, strict=True)}
 
 
 def draw_columns(values: np.ndarray, level: float) -> dict[str, np.ndarray]:

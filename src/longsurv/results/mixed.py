@@ -13,11 +13,11 @@ import pandas as pd
 from longsurv.errors import LongsurvError
 from longsurv.likelihood import lmm
 from longsurv.likelihood.lmm_patients import RandomEffects, own_effects, random_effects
-from longsurv.results.columns import draw_columns, normal_columns, ranef_table
+from longsurv.results.columns import draw_columns, normal_columns, ranef_table, wald_columns
 from longsurv.results.estimate import TIDY, Estimate, check_level
 from longsurv.results.mixed_methods import MixedMethods, MixedPosteriorMethods
 from longsurv.results.posterior import Posterior
-from longsurv.results.reference import t_quantile
+from longsurv.results.reference import estimable, t_quantile
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,9 @@ class MixedEstimate(MixedMethods, Estimate):
         check_level(level)
         b = random_effects(self.data, self.lam, self.sigma, self.coefficients)
         se = np.sqrt(np.diagonal(b.cov, axis1=1, axis2=2))
-        return ranef_table(patients(self.design), self.design.random.names, b.mean, se, level)
+        lost = np.nan if self.variance.undetermined else 0.0
+        names = self.design.random.names
+        return ranef_table(patients(self.design), names, b.mean + lost, se + lost, level)
 
     def predict(
         self,
@@ -123,7 +125,8 @@ class MixedEstimate(MixedMethods, Estimate):
         newdata : DataFrame, optional
             Rows to predict; by default the rows the model was fitted to.
         level : float
-            Of the interval of the mean (not of a new measurement).
+            Of the interval of the mean (not of a new measurement): Student's t on the degrees of
+            freedom of the fit's reference, as in `means`; with `by_patient` normal.
         by_patient : bool
             Add the patient's own random effects.
         new_groups : {"error", "population"}
@@ -148,7 +151,16 @@ class MixedEstimate(MixedMethods, Estimate):
             X[known] -= np.einsum("iq,iqp->ip", z, b.coupling[g])
             extra[~known] = np.einsum("iq,qr,ir->i", Z[~known], D, Z[~known])
         se = np.sqrt(np.einsum("ip,pr,ir->i", X, self.reference.cov, X) + extra)
-        return frame.assign(**normal_columns(estimate, se, level))
+        if not by_patient:
+            return frame.assign(**wald_columns(X, estimate, se, self.reference, level))
+        lost = self._lost(X)
+        return frame.assign(**normal_columns(estimate + lost, se + lost, level))
+
+    def _lost(self, X: np.ndarray) -> np.ndarray:
+        """NaN for predictions of patients, with coefficients X (n, p), that depend on what the data
+        do not determine, and 0 for the others."""
+        known = estimable(self.reference, X) & (not self.variance.undetermined)
+        return np.where(known, 0.0, np.nan)
 
 
 @dataclass(frozen=True, repr=False, eq=False)

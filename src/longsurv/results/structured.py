@@ -14,7 +14,7 @@ from longsurv.design.mixed import Grouping
 from longsurv.errors import LongsurvError
 from longsurv.likelihood.lmm_dense_kernel import DenseKernel
 from longsurv.likelihood.lmm_dense_patients import group_effects, predict_rows
-from longsurv.results.columns import draw_columns, normal_columns, ranef_table
+from longsurv.results.columns import draw_columns, normal_columns, ranef_table, wald_columns
 from longsurv.results.estimate import TIDY, check_level
 from longsurv.results.mixed import MixedEstimate, MixedPosterior, VarianceEstimate
 from longsurv.results.reference import t_quantile
@@ -177,8 +177,10 @@ class StructuredEstimate(_Groups, MixedEstimate):
         ):
             variance = np.diagonal(effects.cov, axis1=1, axis2=2)
             groups = {"grouping": grouping.name, "group": grouping.labels.to_numpy()}
-            se = np.sqrt(np.maximum(variance, 0.0))
-            parts.append(ranef_table(groups, grouping.random.names, effects.mean, se, level))
+            lost = np.nan if self.variance.undetermined else 0.0
+            se = np.sqrt(np.maximum(variance, 0.0)) + lost
+            mean = effects.mean + lost
+            parts.append(ranef_table(groups, grouping.random.names, mean, se, level))
         return pd.concat(parts, ignore_index=True)
 
     def predict(
@@ -196,7 +198,8 @@ class StructuredEstimate(_Groups, MixedEstimate):
         newdata : DataFrame, optional
             Rows to predict; by default the rows the model was fitted to.
         level : float
-            Of the interval of the mean (not of a new measurement).
+            Of the interval of the mean (not of a new measurement): Student's t on the degrees of
+            freedom of the fit's reference, as in `means`; with `by_patient` normal.
         by_patient : bool
             Add the random effects of the row's patient and of all it is nested in.
         new_groups : {"error", "population"}
@@ -231,7 +234,10 @@ class StructuredEstimate(_Groups, MixedEstimate):
             estimate = estimate + mean
             X = X - coupling @ self.data.r
         se = np.sqrt(np.einsum("ip,pr,ir->i", X, self.reference.cov, X) + variance)
-        return frame.assign(**normal_columns(estimate, se, level))
+        if not by_patient:
+            return frame.assign(**wald_columns(X, estimate, se, self.reference, level))
+        lost = self._lost(X)
+        return frame.assign(**normal_columns(estimate + lost, se + lost, level))
 
 
 def _keys(data: pd.DataFrame, columns: Sequence[str]) -> pd.Index:
