@@ -135,12 +135,12 @@ class TestSurvival:
         with pytest.raises(DataError) as caught:
             survival_design("Surv(entry, exit, died) ~ age", lives)
         message = str(caught.value)
-        assert "'exit' is negative in 1 rows (index v)" in message
+        assert "'exit' is negative in 1 row (index v)" in message
         assert "'exit' is not after 'entry' in 2 rows (index v, y)" in message
-        assert "'died' is not 0 or 1 in 1 rows (index w)" in message
+        assert "'died' is not 0 or 1 in 1 row (index w)" in message
 
     def test_infinite_time(self, lives):
-        with pytest.raises(DataError, match="'exit' is not finite in 1 rows"):
+        with pytest.raises(DataError, match="'exit' is not finite in 1 row"):
             survival_design("Surv(exit, died) ~ age", lives.replace({"exit": {6.0: np.inf}}))
 
     def test_no_events(self, lives):
