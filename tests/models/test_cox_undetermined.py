@@ -179,6 +179,8 @@ def test_the_posterior_says_that_it_is_its_prior(study, one):
     alone = CoxPH("Surv(day, died) ~ arm", one).sample(draws=100, seed=2)
     assert any("nothing about arm: its posterior is its prior" in flag for flag in alone.flags)
     assert "its posterior is its prior" in alone.diagnose().words
+    with pytest.raises(EstimationError, match="there is one event"):
+        alone.loo()
     both = CoxPH("Surv(day, died) ~ arm * age", study).sample(draws=100, seed=2)
     assert any("a combination of arm, age, arm:age" in flag for flag in both.flags)
 

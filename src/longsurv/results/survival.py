@@ -332,6 +332,18 @@ class SurvivalPosterior(Posterior):
 
     data: cox.CoxData
 
+    def loo(self) -> Any:
+        """Leave-one-event-out cross-validation (see `Posterior.loo`).
+
+        Raises
+        ------
+        EstimationError
+            With a single event: without it there is no partial likelihood.
+        """
+        if self.design.n_events < 2:
+            raise EstimationError("there is one event: leaving it out leaves nothing to compare")
+        return super().loo()
+
     def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
         """term, hazard_ratio (exp of the posterior mean), conf_low, conf_high, prob_below_1."""
         table = self.tidy(level)
