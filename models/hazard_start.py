@@ -145,7 +145,14 @@ def draw(
     begin = start(hazard)
     begin = np.concatenate([begin, np.zeros(len(stack.names) - len(begin))])
     mode, drawn = sample_posterior(
-        density, begin, names=stack.names, deviations=stack.deviations, **how
+        density,
+        begin,
+        names=stack.names,
+        deviations=stack.deviations,
+        draws=how["draws"],
+        tune=how["tune"],
+        chains=how["chains"],
+        seed=how["seed"],
     )
     if coordinates is None or drawn is None:
         return mode, drawn

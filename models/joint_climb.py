@@ -39,6 +39,8 @@ VAGUE = 2.0
 that rise without end, nothing is known of it."""
 UNFINISHED = 0.01
 """Newton decrement of a climb that is worth no answer."""
+FAR = 5.0
+"""Coefficients of the hazard, per SD, from which on the quadrature is looked at."""
 NODES_APART = 2.0
 """Difference of log-likelihoods with more nodes from which on the quadrature has broken down."""
 
@@ -135,7 +137,7 @@ def _judged(
     """The optimum without the fence; parameters that may as well be at their limit are there."""
     u, value = found.x.copy(), density(found.x)[0]
     moved = []
-    for j in np.flatnonzero(np.isfinite(limit)):
+    for j in np.flatnonzero(np.isfinite(limit)).tolist():
         if abs(u[j]) < NEAR[limit[j]]:
             continue
         trial = u.copy()
@@ -189,7 +191,7 @@ def _refuse(
         why = f"{', '.join(gone)} falls to 0: the curves reproduce every measurement"
     elif gone := [
         names[j]
-        for j in np.flatnonzero(at_end)
+        for j in np.flatnonzero(at_end).tolist()
         if names[j] in harmful or (names[j] in baseline and u[j] > 0.0)
     ]:
         why = f"the likelihood rises without end along {', '.join(gone)}"
@@ -197,7 +199,7 @@ def _refuse(
         why = found.status
     elif "without end" in found.status and (gone := _vague(found, names, harmful)):
         why = f"{found.status}, and nothing is known of {', '.join(gone)}"
-    elif len(data.nodes) > 1 and data.q <= 3:
+    elif np.abs(u[data.n_marker :]).max() > FAR and len(data.nodes) > 1 and data.q <= 3:
         psi = coordinates.outward(u)
         more = joint.own_loglik(with_nodes(data, len(data.nodes) + 2), psi)[0]
         if not abs(more - found.value) < NODES_APART:

@@ -18,10 +18,9 @@ def labels(stack: PriorStack, moved: Collection[str] = ()) -> tuple[str, ...]:
     One whose prior is of another than the coefficient as named, the one where the other variables
     are at their means, has " (centred)" after its name.
     """
-    k = 0 if stack.basis is None else len(stack.basis)
-    plain = [
-        j >= k or np.array_equal(stack.basis[j], np.eye(k)[j]) for j in range(len(stack.names))
-    ]
+    basis = np.eye(0) if stack.basis is None else stack.basis
+    plain = np.ones(len(stack.names), dtype=bool)
+    plain[: len(basis)] = (basis == np.eye(len(basis))).all(axis=1)
     return tuple(
         name if own and name not in moved else name + CENTRED
         for name, own in zip(stack.names, plain, strict=True)
