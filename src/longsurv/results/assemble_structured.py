@@ -20,8 +20,8 @@ from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.assemble_mixed import boundary_flags, resolve_df
 from longsurv.results.idata import to_datatree
-from longsurv.results.reference import NormalReference, Reference
-from longsurv.results.small_sample import kenward_roger, satterthwaite
+from longsurv.results.reference import NormalReference
+from longsurv.results.small_sample import KenwardRoger, Satterthwaite, kenward_roger, satterthwaite
 from longsurv.results.structured import (
     StructuredEstimate,
     StructuredPosterior,
@@ -29,6 +29,8 @@ from longsurv.results.structured import (
 )
 from longsurv.results.undetermined import Undetermined, constant_rows, undetermined
 from longsurv.results.variances import RandomTerm, carried, variance_estimate
+
+type MixedReference = NormalReference | KenwardRoger | Satterthwaite
 
 LARGEST_CLUSTER = 3000
 """Rows of a cluster up to which small-sample inference works with its whole covariance matrix."""
@@ -58,7 +60,7 @@ def structured_estimate(
             "df='normal'"
         )
     df = resolve_df(df, reml, len(design.labels)) if small else "normal"
-    reference: Reference
+    reference: MixedReference
     information = None
     lost = Undetermined(Flat.none(0), None)
     if small:
@@ -102,7 +104,7 @@ def structured_estimate(
     return replace(fit, flags=(*fit.flags, *lost.flags(fit.undetermined, variance.undetermined)))
 
 
-def _reference(df: str, curvature: DenseCurvature, to_beta: np.ndarray) -> Reference:
+def _reference(df: str, curvature: DenseCurvature, to_beta: np.ndarray) -> MixedReference:
     if df == "kenward-roger":
         return kenward_roger(curvature, to_beta, curvature.R)
     if df == "kenward-roger-linear":
