@@ -11,7 +11,7 @@ import pandas as pd
 from invariance.case import Answer, Case, Family, Output
 from invariance.families_groups import comparison, group_case
 from invariance.families_survival import patients
-from invariance.reading import at_sigma_points
+from invariance.reading import around_the_mode
 
 from longsurv import Cohort, Marker, Phase, Schema
 from longsurv import priors as pr
@@ -168,7 +168,7 @@ def mortality_answer(case: Case) -> Answer:
     """Every method, and the competing events."""
     names = case.columns
     study = Mortality(case["rows"], names["arm"], case.moments[1], adjust=_q(case, "age"))
-    with at_sigma_points():
+    with around_the_mode():
         found = study.methods(priors={"weak": pr.TREATMENT["weak"]}, draws=200)
     out: Answer = {}
     for _, row in found.table.iterrows():

@@ -1,0 +1,175 @@
+"""What is asked of data that do not determine an answer: the rows of the second table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from invariance import families_cohort, families_groups, families_mixed, families_survival
+from invariance.case import Case, Terms
+
+from longsurv import priors as pr
+from longsurv.estimands import (
+    competing,
+    exact_hazard,
+    incidence_posterior,
+    kaplan_meier,
+    log_rank,
+    restricted_mean,
+    standardised,
+    weighting,
+)
+from longsurv.models import BaselineAdjustment, Mortality, Panel
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """A name, a case of sound data, and what is run on it spoiled."""
+
+    name: str
+    make: Callable[[], Case]
+    run: Callable[[Case], Any]
+    covers: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _mixed(name: str) -> Callable[[Case], Any]:
+    residual, _ = families_mixed.STRUCTURES[name]
+    return lambda case: families_mixed.mixed_spec(case, residual).fit()
+
+
+def _mixed_case(name: str) -> Callable[[], Case]:
+    _, how = families_mixed.STRUCTURES[name]
+    return lambda: _short(families_mixed.mixed_case(1, **{**how, "n": 21}))
+
+
+def _short(case: Case) -> Case:
+    """Main effects and the interaction of time and treatment; the points are not needed."""
+    terms = case.formulas["model"]
+    formulas = {"model": replace(terms, right=("{time} * {arm}", "{age}"))}
+    return replace(case, tables={"rows": case["rows"]}, formulas=formulas)
+
+
+def _generalised(kind: str, case: Case) -> Any:
+    from longsurv.models import GLMM
+
+    censored = case.columns["limit"] if kind == "censored" else None
+    return GLMM(case.formula(), case["rows"], kind, censored=censored, nodes=7).fit()
+
+
+def _survival_case() -> Case:
+    case = families_survival.survival_case(1, right=("{arm}", "{age}"), without=("site", "stage"))
+    return replace(case, tables={"rows": case["rows"].dropna()})
+
+
+def _joint_case() -> Case:
+    case = families_survival.joint_case(1)
+    return replace(case, tables={k: t for k, t in case.tables.items() if k != "points"})
+
+
+def _group_case() -> Case:
+    return families_groups.group_case(1)
+
+
+def _on_groups(function: Callable[..., Any], *more: Any, **named: Any) -> Callable[[Case], Any]:
+    return lambda case: function(case["rows"], case.columns["arm"], *more, **named)
+
+
+def _weighted(case: Case) -> Any:
+    names = case.columns
+    weights = weighting.overlap_weights(case["rows"], names["arm"], names["age"])
+    return weighting.weighted_difference(weights, case["rows"][names["response"]])
+
+
+def _weighted_case() -> Case:
+    return replace(families_groups.weighted_case(1), formulas={})
+
+
+def _standardised(case: Case) -> Any:
+    fit = families_survival._cox(case).fit()
+    return standardised.risk_difference(fit, case.columns["arm"], 14.0, treated=1, reference=0)
+
+
+def _cohort_case() -> Case:
+    return families_cohort.cohort_case(1)
+
+
+def _panel(case: Case) -> Any:
+    right = f"phase * {case.columns['arm']} + (1 | {case.columns['patient']})"
+    cohort, change = families_cohort.cohort_of(case), families_cohort.change_of(case)
+    return Panel.from_cohort(cohort, right, change).fit().tidy()
+
+
+def _adjusted(case: Case) -> Any:
+    cohort, change = families_cohort.cohort_of(case), families_cohort.change_of(case)
+    return BaselineAdjustment(cohort, "crp", change).fit().table
+
+
+def _mortality(case: Case) -> Any:
+    study = Mortality(case["rows"], case.columns["arm"], 14.0)
+    with families_cohort.around_the_mode():
+        return study.methods(priors={"weak": pr.TREATMENT["weak"]}, draws=50).table
+
+
+def _censored_terms(case: Case) -> Case:
+    return replace(case, tables={"rows": case["rows"]}, formulas={
+        "model": Terms(case.formulas["model"].left, ("{time} * {arm}", "{age}"),
+                       ("(1 | {patient})",))
+    })  # fmt: skip
+
+
+ANALYSES = (
+    *(
+        Analysis(f"LMM{name}", _mixed_case(name), _mixed(name), ("models.LMM",))
+        for name in ("", ", nested", ", cs", ", unstructured")
+    ),
+    *(
+        Analysis(
+            f"GLMM, {kind}",
+            partial(lambda k: _censored_terms(families_mixed.generalised_case(1, k)), kind),
+            partial(_generalised, kind), ("models.GLMM",),
+        )
+        for kind in families_mixed.KINDS
+    ),
+    Analysis("Linear", lambda: replace(_censored_terms(families_mixed.linear_case(1)), formulas={
+                 "model": Terms("{response}", ("{arm}", "{age}"))}),
+             lambda case: families_mixed.Linear(case.formula(), case["rows"],
+                                                case.columns["patient"]).fit(), ("models.Linear",)),
+    Analysis("CoxPH", _survival_case, lambda case: families_survival._cox(case).fit(),
+             ("models.CoxPH",)),
+    *(
+        Analysis(f"Hazard, {kind}", _survival_case,
+                 partial(lambda k, case: families_survival._hazard(case, k).fit(), kind),
+                 ("models.Hazard",))
+        for kind in families_survival.BASELINES
+    ),
+    *(
+        Analysis(f"JointModel, {link}, {base}", _joint_case,
+                 partial(lambda a, b, case: families_survival._joint(case, a, b).fit(), link, base),
+                 ("models.JointModel", f"models.{link}"))
+        for link, base in families_survival.JOINTS
+    ),
+    Analysis("survival_table", _group_case, _on_groups(kaplan_meier.survival_table, (6.0, 14.0)),
+             ("estimands.kaplan_meier",)),
+    Analysis("log_rank_table", _group_case, _on_groups(log_rank.log_rank_table, draws=50),
+             ("estimands.log_rank",)),
+    Analysis("restricted_mean_table", _group_case,
+             _on_groups(restricted_mean.restricted_mean_table, 14.0),
+             ("estimands.restricted_mean",)),
+    Analysis("incidence_difference", _group_case,
+             _on_groups(competing.incidence_difference, 14.0), ("estimands.competing",)),
+    Analysis("incidence_posterior", _group_case,
+             _on_groups(incidence_posterior.incidence_posterior, 14.0, draws=200),
+             ("estimands.incidence_posterior",)),
+    Analysis("exact_hazard_ratio", _group_case, _on_groups(exact_hazard.exact_hazard_ratio),
+             ("estimands.exact_hazard",)),
+    Analysis("weighted_difference", _weighted_case, _weighted, ("estimands.weighting",)),
+    Analysis("risk_difference", _survival_case, _standardised, ("estimands.standardised",)),
+    Analysis("Panel", _cohort_case, _panel, ("models.Panel",)),
+    Analysis("BaselineAdjustment", _cohort_case, _adjusted, ("models.BaselineAdjustment",)),
+    Analysis("Mortality", _group_case, _mortality, ("models.Mortality",)),
+)  # fmt: skip
