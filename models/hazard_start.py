@@ -132,7 +132,7 @@ def _marginal(optimum: Optimum) -> float:
 
 
 def draw(
-    hazard: HazardDesign, stack: pr.PriorStack, smoothing: float | None, **how: int
+    hazard: HazardDesign, stack: pr.PriorStack, smoothing: float | None, **how: Any
 ) -> tuple[Optimum, Draws | None]:
     """Mode and draws of the parameters; `how` is draws, tune, chains and seed."""
     density = added(

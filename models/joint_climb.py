@@ -152,7 +152,7 @@ def _judged(
     H = hessian(density, u)
     H[moved] = H[:, moved] = 0.0  # they are where they are: the others' errors take that as given
     boundary = [j for j in moved if limit[j] != ENDLESS]
-    rising = [names[j] for j in moved if limit[j] == ENDLESS]
+    rising = [names[int(j)] for j in moved if limit[j] == ENDLESS]
     status = found.status
     if rising:
         status = f"there is no maximum: {', '.join(rising)} can grow without end"
@@ -165,7 +165,7 @@ def _judged(
         gradient=gradient,
         hessian=H,
         status=status,
-        at_boundary=tuple(names[j] for j in boundary),
+        at_boundary=tuple(names[int(j)] for j in boundary),
     )
 
 

@@ -88,7 +88,7 @@ def _checking(
     if hasattr(function, "__checked__"):
         return function
     signature = inspect.signature(function)
-    names = scope if scope is not None else function.__globals__  # type: ignore[attr-defined]
+    names = scope if scope is not None else function.__globals__
 
     @functools.cache
     def kinds() -> dict[str, Kind]:
@@ -165,7 +165,7 @@ type Kind = tuple[Test, str]
 
 def _whole(low: int, high: int) -> Kind:
     words = f"a whole number, {low} or more"
-    return (lambda v: _is_whole(v) and low <= v <= high), words  # type: ignore[operator]
+    return (lambda v: _is_whole(v) and low <= v <= high), words
 
 
 def _or_none(kind: Kind) -> Kind:
@@ -304,7 +304,10 @@ def _is_array(value: object) -> bool:
     if value is None or isinstance(value, (str, bytes, Mapping, type)):
         return False
     try:
-        found = np.asarray(value, dtype=float)
+        found = np.asarray(value)
+        if found.dtype.kind == "c":
+            return False
+        found.astype(float)
     except (TypeError, ValueError):
         return False
-    return not np.iscomplexobj(value) and found.dtype.kind == "f"
+    return found.ndim > 0

@@ -271,9 +271,10 @@ def prior_of(stack: Stack, weights: Mapping[str, float]) -> Prior | None:
     found = [(float(row[j]), stack.priors[j]) for j in used]
     if len(found) == 1 and found[0][0] == 1.0:
         return found[0][1]
-    if len(found) == 1 and isinstance(found[0][1], StudentT):
-        (weight, prior), *_ = found
-        return StudentT(prior.df, weight * prior.mean, abs(weight) * prior.scale)
+    only = found[0][1] if len(found) == 1 else None
+    if isinstance(only, StudentT):
+        weight = found[0][0]
+        return StudentT(only.df, weight * only.mean, abs(weight) * only.scale)
     normal = [(weight, prior) for weight, prior in found if isinstance(prior, Normal)]
     if not found or len(normal) < len(found):
         return None

@@ -50,7 +50,8 @@ class Row(NamedTuple):
         """The row without numbers and with the reason."""
         names = (*LIMITS, "p_value", "prob_benefit")
         said = why if why.startswith(NO_ANSWER) else NO_ANSWER + why
-        return self._replace(note=said, **dict.fromkeys(names, math.nan))
+        nothing: dict[str, Any] = dict.fromkeys(names, math.nan)
+        return self._replace(note=said, **nothing)
 
     def checked(self) -> Row:
         """No infinite estimate, no ratio of 0 without limits, no empty row without a reason."""
