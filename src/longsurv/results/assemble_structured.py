@@ -35,8 +35,6 @@ type MixedReference = NormalReference | KenwardRoger | Satterthwaite
 LARGEST_CLUSTER = 3000
 """Rows of a cluster up to which small-sample inference works with its whole covariance matrix."""
 
-type MixedReference = KenwardRoger | Satterthwaite | NormalReference
-
 
 def structured_estimate(
     spec: Any, kernel: DenseKernel, optimum: Optimum, method: str, df: str

@@ -90,6 +90,11 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
     def estimable(self, X: np.ndarray, link: bool = True) -> np.ndarray:
         """Whether the data determine the predictor of each row of X, shape (m, p), or its mean
         response, which has thresholds too where the response is ordinal."""
+        X = np.atleast_2d(np.asarray(X, dtype=float))
+        if X.shape[1] != len(self.design.fixed.names):
+            raise LongsurvError(
+                f"X needs a column for each of {list(self.design.fixed.names)}, not {X.shape[1]}"
+            )
         known = np.ones(len(X), dtype=bool)
         cuts = np.eye(max(self.data.levels - 1, 0))
         for cut in np.zeros((1, len(cuts))) if link or not len(cuts) else cuts:
