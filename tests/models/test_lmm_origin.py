@@ -17,7 +17,7 @@ from longsurv.results.mixed import MixedEstimate
 REFERENCE = Path(__file__).parents[1] / "reference"
 
 
-def cohort(seed: int = 4, patients: int = 18, sites: int = 6) -> pd.DataFrame:
+def cohort(seed: int = 4, patients: int = 18, sites: int = 5) -> pd.DataFrame:
     """Patients in sites with two to six visits at uneven times, two treatments and a covariate."""
     rng = np.random.default_rng(seed)
     n = rng.integers(2, 7, patients)
@@ -36,6 +36,7 @@ def cohort(seed: int = 4, patients: int = 18, sites: int = 6) -> pd.DataFrame:
 
 RANDOM = {
     "slope": ("(t | id)", Residual()),
+    "curve": ("(t + I(t**2) | id)", Residual()),
     "two": ("(arm + t | site)", Residual()),
     "nested": ("(t | site/id)", Residual()),
     "ar1": ("(t | id)", Residual("ar1", visit="visit")),
@@ -98,7 +99,7 @@ def test_the_interaction_does_not_know_the_origin(plain, name, shift, method, df
         np.testing.assert_allclose(means[1][column], means[0][column], rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["slope", "nested", "ar1"])
+@pytest.mark.parametrize("name", ["slope", "curve", "nested", "ar1"])
 def test_patients_predictions_do_not_either(plain, name):
     one, two = plain(name, "REML", "normal"), fitted(SHIFTS["calendar years"](cohort()), name,
                                                       "REML", "normal")  # fmt: skip
@@ -109,7 +110,7 @@ def test_patients_predictions_do_not_either(plain, name):
     np.testing.assert_allclose(two.residuals()["scaled"], one.residuals()["scaled"], atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "effects"), [("slope", 2), ("nested", 2)])
+@pytest.mark.parametrize(("name", "effects"), [("slope", 2), ("curve", 3), ("nested", 2)])
 def test_the_covariance_is_carried_over_exactly(plain, name, effects):
     """D about the new origin is J D J' with J the shift of the effects."""
     one, two = plain(name, "REML", "normal"), fitted(SHIFTS["before"](cohort()), name, "REML",

@@ -24,7 +24,7 @@ from longsurv.results.mixed import (
     MixedPosterior,
     VarianceEstimate,
 )
-from longsurv.results.reference import NormalReference, Reference
+from longsurv.results.reference import Reference, normal_reference
 from longsurv.results.small_sample import kenward_roger, satterthwaite
 from longsurv.results.undetermined import constant_rows, undetermined
 from longsurv.results.variances import RandomTerm, carried, variance_estimate
@@ -57,7 +57,7 @@ def mixed_estimate(
     elif df == "satterthwaite":
         reference = satterthwaite(curvature, to_beta)
     else:
-        reference = NormalReference(to_beta @ curvature.phi @ to_beta.T)
+        reference = normal_reference(curvature.phi, to_beta)
     fit = MixedEstimate(
         spec=spec,
         design=design,

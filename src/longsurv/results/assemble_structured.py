@@ -20,7 +20,7 @@ from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.assemble_mixed import boundary_flags, resolve_df
 from longsurv.results.idata import to_datatree
-from longsurv.results.reference import NormalReference
+from longsurv.results.reference import NormalReference, normal_reference
 from longsurv.results.small_sample import KenwardRoger, Satterthwaite, kenward_roger, satterthwaite
 from longsurv.results.structured import (
     StructuredEstimate,
@@ -69,7 +69,7 @@ def structured_estimate(
         information = curvature.observed
         reference = _reference(df, curvature, to_beta)
     else:
-        reference = NormalReference(to_beta @ (at.spread @ at.spread.T * at.sigma2) @ to_beta.T)
+        reference = normal_reference((at.spread @ at.spread.T * at.sigma2), to_beta)
         flags += (
             "Clusters are too large for standard errors of the variances and for small-sample "
             "degrees of freedom; tests are normal.",
@@ -111,7 +111,7 @@ def _reference(df: str, curvature: DenseCurvature, to_beta: np.ndarray) -> Mixed
         return replace(kenward_roger(curvature, to_beta), method="Kenward-Roger-linear")
     if df == "satterthwaite":
         return satterthwaite(curvature, to_beta)
-    return NormalReference(to_beta @ curvature.phi @ to_beta.T)
+    return normal_reference(curvature.phi, to_beta)
 
 
 def _residual_flags(kernel: DenseKernel, psi: np.ndarray) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from longsurv.diagnostics.convergence import DECREMENT_LIMIT, headings
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Optimum
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
-from longsurv.results.reference import Reference, estimable, t_p_value, t_quantile
+from longsurv.results.reference import Reference, estimable, t_p_value, t_quantile, variances
 from longsurv.words import verb
 
 if TYPE_CHECKING:
@@ -211,8 +211,8 @@ class Estimate:
     def _rows(self, L: np.ndarray, labels: list[str], level: float) -> pd.DataFrame:
         known = estimable(self.reference, L)
         estimate = np.where(known, L @ self.coefficients, np.nan)
-        variance = np.einsum("ij,jk,ik->i", L, self.reference.cov, L)
-        std_error = np.where(known, np.sqrt(np.maximum(variance, 0.0)), np.nan)
+        variance = variances(self.reference, L)
+        std_error = np.where(known, np.sqrt(variance), np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
             statistic = np.where(std_error > 0, estimate / std_error, np.nan)
         df = np.array(

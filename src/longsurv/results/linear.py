@@ -16,7 +16,7 @@ from longsurv.priors import Prior
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.estimate import TIDY, Estimate, check_level
 from longsurv.results.posterior import summarise
-from longsurv.results.reference import wald_f
+from longsurv.results.reference import covariance_of, wald_f
 from longsurv.words import plural, verb
 
 
@@ -34,6 +34,7 @@ class StudentReference:
     residual_df: float
     method: str = "exact"
     flat: Flat | None = None
+    root: np.ndarray | None = None
 
     def df(self, row: np.ndarray) -> float:
         """The residual degrees of freedom."""
@@ -41,8 +42,8 @@ class StudentReference:
 
     def f_test(self, params: np.ndarray, L: np.ndarray) -> tuple[float, float, float]:
         """F statistic, numerator and denominator degrees of freedom of L params = 0."""
-        rank = float(np.linalg.matrix_rank(L))
-        return wald_f(params, self.cov, L), rank, self.residual_df
+        statistic, rank = wald_f(L @ params, covariance_of(self, L))
+        return statistic, rank, self.residual_df
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -17,7 +17,7 @@ from longsurv.results.columns import draw_columns, normal_columns, ranef_table, 
 from longsurv.results.estimate import TIDY, Estimate, check_level
 from longsurv.results.mixed_methods import MixedMethods, MixedPosteriorMethods
 from longsurv.results.posterior import Posterior
-from longsurv.results.reference import estimable, t_quantile
+from longsurv.results.reference import estimable, t_quantile, variances
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class MixedEstimate(MixedMethods, Estimate):
             X = X.copy()
             X[known] -= np.einsum("iq,iqp->ip", z, b.coupling[g])
             extra[~known] = np.einsum("iq,qr,ir->i", Z[~known], D, Z[~known])
-        se = np.sqrt(np.einsum("ip,pr,ir->i", X, self.reference.cov, X) + extra)
+        se = np.sqrt(variances(self.reference, X) + extra)
         if not by_patient:
             return frame.assign(**wald_columns(X, estimate, se, self.reference, level))
         lost = self._lost(X)

@@ -29,6 +29,11 @@ class Reference(Protocol):
         none. Combinations that move along one have no estimate."""
         ...
 
+    @property
+    def root(self) -> np.ndarray | None:
+        """A root of `cov` that has its digits, where there is one; see `variances`."""
+        ...
+
     def df(self, row: np.ndarray) -> float:
         """Denominator degrees of freedom of one combination, weights of shape (p,)."""
         ...
@@ -47,11 +52,14 @@ class NormalReference:
     cov : ndarray, shape (p, p)
     method : str
     flat : Flat, optional
+    root : ndarray, shape (p, k), optional
+        With cov = root @ root.T, of the coordinates in which the model was fitted; see `variances`.
     """
 
     cov: np.ndarray
     method: str = "normal"
     flat: Flat | None = None
+    root: np.ndarray | None = None
 
     def df(self, row: np.ndarray) -> float:
         """Infinite."""
@@ -59,7 +67,14 @@ class NormalReference:
 
     def f_test(self, params: np.ndarray, L: np.ndarray) -> tuple[float, float, float]:
         """Wald chi-squared divided by its degrees of freedom, on infinite denominator df."""
-        return wald_f(params, self.cov, L), float(np.linalg.matrix_rank(L)), np.inf
+        statistic, rank = wald_f(L @ params, covariance_of(self, L))
+        return statistic, rank, np.inf
+
+
+def normal_reference(inner: np.ndarray, to: np.ndarray) -> NormalReference:
+    """Of coefficients `to` (p, k) times those with covariance `inner` (k, k)."""
+    root = root_of(inner, to)
+    return NormalReference(root @ root.T, root=root)
 
 
 def estimable(reference: Reference, L: np.ndarray) -> np.ndarray:
@@ -69,10 +84,43 @@ def estimable(reference: Reference, L: np.ndarray) -> np.ndarray:
     return reference.flat.estimable(L)
 
 
-def wald_f(params: np.ndarray, cov: np.ndarray, L: np.ndarray) -> float:
-    """(L b)' (L V L')^- (L b) / rank(L)."""
-    estimate = L @ params
-    return float(estimate @ np.linalg.pinv(L @ cov @ L.T) @ estimate / np.linalg.matrix_rank(L))
+def root_of(inner: np.ndarray, to: np.ndarray) -> np.ndarray:
+    """A root of to @ inner @ to.T, from a covariance matrix (k, k) and a map (p, k)."""
+    values, vectors = np.linalg.eigh(inner)
+    return to @ (vectors * np.sqrt(np.maximum(values, 0.0)))
+
+
+def covariance_of(reference: Reference, L: np.ndarray) -> np.ndarray:
+    """Covariance (m, m) of combinations, rows of L with shape (m, p).
+
+    By the root where there is one: far from the origin (a curve in calendar years) the elements of
+    the covariance matrix are so large that their sums have no digits left.
+    """
+    if reference.root is None:
+        return L @ reference.cov @ L.T
+    half = L @ reference.root
+    return half @ half.T
+
+
+def variances(reference: Reference, L: np.ndarray) -> np.ndarray:
+    """Variances of combinations, rows of L with shape (m, p); shape (m,). See `covariance_of`."""
+    if reference.root is None:
+        return np.maximum(np.einsum("ij,jk,ik->i", L, reference.cov, L), 0.0)
+    return ((L @ reference.root) ** 2).sum(axis=1)
+
+
+def wald_f(estimate: np.ndarray, cov: np.ndarray) -> tuple[float, float]:
+    """b' V^- b / rank(V) and the rank, of combinations b (m,) with covariance V (m, m).
+
+    V is scaled to unit diagonal first, so that no unit decides which of them are the same.
+    """
+    scale = np.sqrt(np.diag(cov))
+    scale = np.where(scale > 0.0, scale, 1.0)
+    values, vectors = np.linalg.eigh(cov / np.outer(scale, scale))
+    kept = values > 1e-10 * values[-1]
+    rank = float(kept.sum())
+    parts = (vectors[:, kept].T @ (estimate / scale)) ** 2 / values[kept]
+    return float(parts.sum() / rank), rank
 
 
 def t_quantile(level: float, df: float) -> float:

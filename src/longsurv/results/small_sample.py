@@ -8,7 +8,7 @@ import numpy as np
 
 from longsurv.inference import Flat, identify
 from longsurv.likelihood.lmm_curvature import VarianceCurvature
-from longsurv.results.reference import wald_f
+from longsurv.results.reference import covariance_of, root_of, wald_f
 
 
 @dataclass(frozen=True)
@@ -23,17 +23,23 @@ class KenwardRoger:
     cov : ndarray, shape (p, p)
         The adjusted covariance Phi_A of the coefficients.
     unadjusted : ndarray, shape (p, p)
-        Phi = (X' V^-1 X)^-1.
+        Phi = (X' V^-1 X)^-1, in the coordinates in which the model was fitted.
     sensitivity : ndarray, shape (m, p, p)
-        Phi P_r Phi: minus the derivative of Phi in each variance parameter.
+        Phi P_r Phi there: minus the derivative of Phi in each variance parameter.
     W : ndarray, shape (m, m)
         Covariance of the variance parameters, the inverse of their expected information.
+    to : ndarray, shape (p, p)
+        The coefficients are `to` times those of these coordinates.
+    root : ndarray, shape (p, p)
+        With cov = root @ root.T.
     """
 
     cov: np.ndarray
     unadjusted: np.ndarray
     sensitivity: np.ndarray
     W: np.ndarray
+    to: np.ndarray
+    root: np.ndarray
     method: str = "Kenward-Roger"
     flat: Flat | None = None
 
@@ -41,13 +47,15 @@ class KenwardRoger:
         """Denominator degrees of freedom of one combination, weights of shape (p,)."""
         if not np.any(row):
             return np.nan
+        row = row @ self.to
         slope = np.einsum("j,rjk,k->r", row, self.sensitivity, row)
         variance = float(slope @ self.W @ slope)
         return 2.0 * float(row @ self.unadjusted @ row) ** 2 / variance if variance > 0 else np.nan
 
     def f_test(self, params: np.ndarray, L: np.ndarray) -> tuple[float, float, float]:
         """Scaled F statistic, numerator and denominator degrees of freedom of L params = 0."""
-        L = independent_rows(L)
+        statistic, _ = wald_f(L @ params, covariance_of(self, L))
+        L = independent_rows(L @ self.to)
         q = len(L)
         theta = L.T @ np.linalg.solve(L @ self.unadjusted @ L.T, L)
         moved = theta @ self.sensitivity
@@ -65,7 +73,7 @@ class KenwardRoger:
         rho = quotient**2 * (1.0 + c1 * B) / (q * (1.0 - c3 * B))
         df = 4.0 + (q + 2.0) / (q * rho - 1.0)
         scale = 1.0 if abs(df - 2.0) < 1e-2 else df * shrink / (df - 2.0)
-        return scale * wald_f(params, self.cov, L), float(q), df
+        return scale * statistic, float(q), df
 
 
 @dataclass(frozen=True)
@@ -80,25 +88,33 @@ class Satterthwaite:
     cov : ndarray, shape (p, p)
         (X' V^-1 X)^-1.
     sensitivity : ndarray, shape (m, p, p)
+        In the coordinates in which the model was fitted.
     W : ndarray, shape (m, m)
         Covariance of the variance parameters.
+    to : ndarray, shape (p, p)
+        The coefficients are `to` times those of these coordinates.
+    root : ndarray, shape (p, p)
+        With cov = root @ root.T.
     """
 
     cov: np.ndarray
     sensitivity: np.ndarray
     W: np.ndarray
+    to: np.ndarray
+    root: np.ndarray
     method: str = "Satterthwaite"
     flat: Flat | None = None
 
     def df(self, row: np.ndarray) -> float:
         """Denominator degrees of freedom of one combination, weights of shape (p,)."""
-        slope = np.einsum("j,rjk,k->r", row, self.sensitivity, row)
-        variance = float(slope @ self.W @ slope)
-        return 2.0 * float(row @ self.cov @ row) ** 2 / variance if variance > 0 else np.nan
+        inner = row @ self.to
+        slope = np.einsum("j,rjk,k->r", inner, self.sensitivity, inner)
+        variance, own = float(slope @ self.W @ slope), row @ self.root
+        return 2.0 * float(own @ own) ** 2 / variance if variance > 0 else np.nan
 
     def f_test(self, params: np.ndarray, L: np.ndarray) -> tuple[float, float, float]:
         """F statistic, numerator and denominator degrees of freedom of L params = 0."""
-        values, vectors = np.linalg.eigh(L @ self.cov @ L.T)
+        values, vectors = np.linalg.eigh(covariance_of(self, L))
         keep = values > 1e-8 * values[-1]
         rows = vectors[:, keep].T @ L
         t2 = (rows @ params) ** 2 / values[keep]
@@ -141,14 +157,13 @@ def kenward_roger(
     inner = 0.5 * (inner + inner.T)
     adjusted = phi + 2.0 * phi @ inner @ phi
 
-    def outside(matrix: np.ndarray) -> np.ndarray:
-        return to_beta @ matrix @ to_beta.T
-
-    return KenwardRoger(outside(adjusted), outside(phi), outside(phi @ P @ phi), W)
+    root = root_of(adjusted, to_beta)
+    return KenwardRoger(root @ root.T, phi, phi @ P @ phi, W, to_beta, root)
 
 
 def satterthwaite(curvature: VarianceCurvature, to_beta: np.ndarray) -> Satterthwaite:
     """Reference distribution from the curvature; to_beta (p, p) maps to the coefficients."""
     phi, P = curvature.phi, curvature.P
     W = identify(curvature.observed, rounding=1e-11 * curvature.total).cov
-    return Satterthwaite(to_beta @ phi @ to_beta.T, to_beta @ (phi @ P @ phi) @ to_beta.T, W)
+    root = root_of(phi, to_beta)
+    return Satterthwaite(root @ root.T, phi @ P @ phi, W, to_beta, root)

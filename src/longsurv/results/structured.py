@@ -17,7 +17,7 @@ from longsurv.likelihood.lmm_dense_patients import group_effects, predict_rows
 from longsurv.results.columns import draw_columns, normal_columns, ranef_table, wald_columns
 from longsurv.results.estimate import TIDY, check_level
 from longsurv.results.mixed import MixedEstimate, MixedPosterior, VarianceEstimate
-from longsurv.results.reference import t_quantile
+from longsurv.results.reference import t_quantile, variances
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ class StructuredEstimate(_Groups, MixedEstimate):
             )
             estimate = estimate + mean
             X = X - coupling @ self.data.r
-        se = np.sqrt(np.einsum("ip,pr,ir->i", X, self.reference.cov, X) + variance)
+        se = np.sqrt(variances(self.reference, X) + variance)
         if not by_patient:
             return frame.assign(**wald_columns(X, estimate, se, self.reference, level))
         lost = self._lost(X)
