@@ -10,7 +10,7 @@ import pytest
 
 from longsurv.errors import LongsurvError
 from longsurv.models import LMM, CoxPH, Linear
-from longsurv.words import listed, plural, verb
+from longsurv.words import listed, plural, told_apart, verb
 
 WRONG = re.compile(r"\b1 (rows|events|patients|values|observations|chains|draws) |\b1 \w+ are\b")
 
@@ -45,3 +45,15 @@ def test_messages_count_in_words() -> None:
     frame = pd.DataFrame({"t": [1.0, 2.0, np.inf], "died": [1, 0, 1], "x": [0.0, 1.0, 2.0]})
     with pytest.raises(LongsurvError, match=r"in 1 row \(index"):
         CoxPH("Surv(t, died) ~ x", frame).fit()
+
+
+def test_numbers_that_differ_have_texts_that_differ():
+    assert told_apart([0.0, 3.25, 7.123456]) == ["0", "3.25", "7.123"]
+    assert told_apart([2015.1, 2015.4, 2015.4, 2016.0]) == [
+        "2015.1",
+        "2015.4",
+        "2015.4",
+        "2016",
+    ]
+    close = [1.0, 1.0 + 2**-52]
+    assert len(set(told_apart(close))) == 2

@@ -15,6 +15,16 @@ def verb(count: int, one: str, many: str) -> str:
     return one if count == 1 else many
 
 
+def told_apart(values: Sequence[float], digits: int = 4) -> list[str]:
+    """Numbers with as few significant digits, `digits` or more, as give different ones different
+    texts: 2015.1 and 2015.4 are both 2015 with four."""
+    for more in range(digits, 17):
+        texts = [f"{value:.{more}g}" for value in values]
+        if len(set(texts)) == len(set(values)):
+            return texts
+    return [repr(float(value)) for value in values]
+
+
 def listed(items: Sequence[str]) -> str:
     """ "A", "A and B", "A, B and C"."""
     items = list(items)

@@ -11,6 +11,7 @@ from scipy.interpolate import BSpline
 
 from longsurv.design.msplines import quantile_knots
 from longsurv.errors import LongsurvError
+from longsurv.words import told_apart
 
 KINDS = ("spline", "weibull", "piecewise", "exponential")
 DEFAULT_KNOTS = {"spline": 5, "piecewise": 6}
@@ -52,7 +53,7 @@ class Baseline:
             return ("log_hazard",)
         if self.kind == "spline":
             return tuple(f"spline[{j + 1}]" for j in range(len(self.knots) + DEGREE + 1))
-        edges = [f"{self.lower:.4g}", *(f"{k:.4g}" for k in self.knots), "inf"]
+        edges = [*told_apart([self.lower, *self.knots]), "inf"]
         return tuple(f"log_hazard({a},{b}]" for a, b in pairwise(edges))
 
     @property

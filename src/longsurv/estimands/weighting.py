@@ -229,7 +229,8 @@ def weighted_difference(
     means, cov = _sandwich(weights, y, known)
     contrasts = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, -1.0]])
     estimate = contrasts @ means
-    error = np.sqrt(np.einsum("ij,jk,ik->i", contrasts, cov, contrasts))
+    # An outcome that the adjustment reproduces has a variance of rounding, which may be negative.
+    error = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", contrasts, cov, contrasts), 0.0))
     df, kind = float(n - p), "sandwich"
     if bootstrap:
         drawn = _resample(weights, y, known, bootstrap, seed) @ contrasts.T

@@ -46,6 +46,9 @@ def _rows(asked: ContrastLike, names: Sequence[str]) -> tuple[np.ndarray, list[s
     if isinstance(asked, str):
         asked = {asked: 1.0}
     if isinstance(asked, pd.DataFrame):
+        twice = asked.columns[asked.columns.duplicated()]
+        if len(twice):
+            raise LongsurvError(f"the table of weights has two columns of {twice[0]!r}")
         L = np.zeros((len(asked), len(names)))
         for column in asked.columns:
             L[:, position(str(column), names)] = asked[column].to_numpy(dtype=float)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from longsurv.likelihood import hazard as hz
 from longsurv.results.columns import draw_columns
 from longsurv.results.reference import t_quantile
 from longsurv.results.survival_curves import People, check_times, survival_limits
+from longsurv.words import told_apart
 
 KINDS = ("survival", "risk", "cumulative_hazard", "hazard")
 
@@ -184,7 +186,8 @@ def baseline_names(hazard: HazardDesign) -> tuple[str, ...]:
     if base.kind == "weibull":
         return (f"log_cumulative_hazard(t={base.unit:g})", "log_shape")
     if base.kind == "piecewise":
-        return tuple(f"log_hazard({a:.4g},{b:.4g}]" for a, b in base.pieces)
+        edges = told_apart([base.pieces[0][0], *(stop for _, stop in base.pieces)])
+        return tuple(f"log_hazard({a},{b}]" for a, b in pairwise(edges))
     return ("log_cumulative_hazard",)
 
 

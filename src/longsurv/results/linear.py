@@ -89,7 +89,8 @@ def least_squares(spec: Any, design: Any) -> LinearEstimate:
     Q, R = np.linalg.qr(X / scale)
     beta = np.linalg.solve(R, Q.T @ y) / scale
     rss = float(((y - X @ beta) ** 2).sum())
-    if not rss > 1e-20 * float((y**2).sum()):
+    rounding = 16.0 * np.finfo(float).eps ** 2 * float((y**2).sum())
+    if not rss > max(1e-20 * float(((y - y.mean()) ** 2).sum()), rounding):
         raise EstimationError(f"{spec.formula!r} fits every value exactly: no variance is left")
     variance = rss / (n - p)
     inverse = np.linalg.inv(R) / scale[:, None]
@@ -99,7 +100,7 @@ def least_squares(spec: Any, design: Any) -> LinearEstimate:
     optimum = Optimum(
         x=beta, value=llf, gradient=np.zeros(p), hessian=-np.linalg.inv(cov), free=np.arange(p),
         at_boundary=(), status="converged", evaluations=1, newton_decrement=0.0,
-        condition_number=float(np.linalg.cond(R) ** 2),
+        condition_number=1.0,  # in orthonormal columns, whatever the origin of those of X
     )  # fmt: skip
     flags = [f"{name} is left out: other columns determine it" for name in design.fixed.aliased]
     if design.n_excluded:
@@ -109,7 +110,8 @@ def least_squares(spec: Any, design: Any) -> LinearEstimate:
         )
     return LinearEstimate(
         spec=spec, design=design, names=names, coefficients=beta,
-        reference=StudentReference(cov, float(n - p)), llf=llf, nobs=n, n_params=p + 1,
+        reference=StudentReference(cov, float(n - p), root=np.sqrt(variance) * inverse),
+        llf=llf, nobs=n, n_params=p + 1,
         optimum=optimum, method="least squares", flags=tuple(flags), sigma=float(np.sqrt(variance)),
     )  # fmt: skip
 
