@@ -162,3 +162,16 @@ def test_what_cannot_be_compared_is_refused():
         weighted_difference(weights, [1.0])
     with pytest.raises(DataError, match="no outcome is known in the group ivig"):
         weighted_difference(weights, np.where(data["arm"] == "ivig", np.nan, 1.0))
+
+
+def test_an_outcome_that_the_adjustment_reproduces_leaves_no_variance():
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"arm": np.arange(40) % 2, "age": rng.normal(60, 5, 40)})
+    weights = overlap_weights(data, "arm", "age")
+    for shift in (0.0, 1e6):
+        table = weighted_difference(weights, 2.0 * data["arm"] + 0.3 * data["age"] + shift)
+        last = table.iloc[-1]
+        assert last["estimate"] == pytest.approx(2.0, abs=1e-6)
+        assert last[["std_error", "p_value", "conf_low", "conf_high"]].isna().all()
+        assert "reproduce the outcome" in last["note"]
+        assert table["std_error"].iloc[:2].gt(0.0).all()

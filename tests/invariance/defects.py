@@ -246,4 +246,8 @@ def _of_table(table: pd.DataFrame) -> str:
         if width <= 1e-9 * size or (row.get("p_value", 1.0) < 1.0 and row.get("std_error", 1) == 0):
             return f"silent: {row.dropna().to_dict()}"
     gone = table[value].isna()
+    if {"std_error", "conf_low", "conf_high"} <= set(table):
+        bare = table[["std_error", "conf_low", "conf_high"]].isna().all(axis=1)
+        if (bare & ~gone & (said != "")).all():
+            return "variances"
     return "undetermined" if (gone & (said != "")).any() else "answered"

@@ -8,6 +8,5 @@ MOVES_IN_STUDIES: dict[tuple[str, str], str] = {}
 SILENT: dict[tuple[str, str], str] = {
     ("JointModel, slope, spline", "separated"): "answered, for an effect without a maximum",
     ("JointModel, slope, spline", "last group alone"): "estimates of a fit that did not converge",
-    ("weighted_difference", "flat response"): "p = 1.5e-8 of rounding, for no test",
 }
 """Cells of the table of undetermined data."""

@@ -22,6 +22,9 @@ from longsurv.errors import DataError, EstimationError, LongsurvError
 from longsurv.estimands.intervals import proportion, within
 from longsurv.estimands.propensity import Propensity, fit_propensity
 
+ROUNDING = 1e-14
+"""Share of the outcome's variance below which the variance of a mean is rounding."""
+
 
 @dataclass(frozen=True, eq=False)
 class OverlapWeights:
@@ -229,8 +232,13 @@ def weighted_difference(
     means, cov = _sandwich(weights, y, known)
     contrasts = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, -1.0]])
     estimate = contrasts @ means
-    # An outcome that the adjustment reproduces has a variance of rounding, which may be negative.
-    error = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", contrasts, cov, contrasts), 0.0))
+    variance = np.einsum("ij,jk,ik->i", contrasts, cov, contrasts)
+    # Of an outcome that treatment and covariates reproduce, the difference varies by rounding only.
+    exact = (
+        variance
+        <= ROUNDING * np.var(y[known]) + (1e2 * np.finfo(float).eps * np.abs(y[known]).max()) ** 2
+    )
+    error = np.sqrt(np.where(exact, np.nan, variance))
     df, kind = float(n - p), "sandwich"
     if bootstrap:
         drawn = _resample(weights, y, known, bootstrap, seed) @ contrasts.T
@@ -250,6 +258,8 @@ def weighted_difference(
         for (label, _), unvaried in zip(sides, same, strict=True)
         if unvaried
     ]
+    if exact[2] and not same.any() and not bootstrap:
+        parts += ["treatment and covariates reproduce the outcome, so no variance is left"]
     note = "; ".join(part for part in parts if part)
     unknown = np.append(same, same.any())
     error, low, high = (np.where(unknown, np.nan, values) for values in (error, low, high))
