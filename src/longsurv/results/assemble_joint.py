@@ -19,7 +19,7 @@ from longsurv.results.idata import to_datatree
 from longsurv.results.joint import JointEstimate, JointPosterior, component_terms, with_nodes
 from longsurv.results.mixed import VarianceEstimate
 from longsurv.results.reference import NormalReference
-from longsurv.words import plural
+from longsurv.words import plural, verb
 
 FEW_EVENTS = 10
 LARGEST_CHECK = 2000
@@ -39,10 +39,11 @@ def _flags(design: JointDesign) -> tuple[str, ...]:
         events = int(cause.status.sum())
         n = len(cause.covariate_names) + len(cause.association_names)
         if events < FEW_EVENTS * n:
-            what = f"events of {cause.name!r}" if cause.suffix else "events"
+            whose = f" of {cause.name!r}" if cause.suffix else ""
             flags.append(
-                f"There are {events} {what} for {n} coefficients of the hazard: the association is "
-                f"weakly identified below about {FEW_EVENTS} events a coefficient."
+                f"There {verb(events, 'is', 'are')} {plural(events, 'event')}{whose} for "
+                f"{plural(n, 'coefficient')} of the hazard: the association is weakly identified "
+                f"below about {FEW_EVENTS} events a coefficient."
             )
     return tuple(flags)
 
