@@ -93,7 +93,8 @@ def _checking(
     @functools.cache
     def kinds() -> dict[str, Kind]:
         """Test and words of each parameter, read when they are first needed."""
-        hints = ((p.name, _hint(p.annotation, names)) for p in signature.parameters.values())
+        own = (p for p in signature.parameters.values() if p.name not in OWN_WORDS)
+        hints = ((p.name, _hint(p.annotation, names)) for p in own)
         found = ((name, RANGES.get(name) or _kind(hint)) for name, hint in hints)
         return {
             name: _or_none(kind) if signature.parameters[name].default is None else kind
@@ -191,6 +192,8 @@ RANGES: dict[str, Kind] = {
     ),
 }
 """Arguments that mean the same wherever they occur."""
+OWN_WORDS = ("times", "event")
+"""Arguments of so many kinds that whoever takes them says best what is wrong."""
 
 
 # ---- type hints -------------------------------------------------------------------------------

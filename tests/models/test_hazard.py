@@ -397,7 +397,7 @@ class TestRefused:
         with pytest.raises(LongsurvError, match="put group among the covariates"):
             Hazard("Surv(exit, event) ~ age + strata(group)", data=table("icu")).fit()
         zero = table("icu").assign(exit=lambda d: d["exit"].where(d.index != 3, 0))
-        with pytest.raises(DataError, match="'exit' is 0 in 1 rows"):
+        with pytest.raises(DataError, match="'exit' is 0 in 1 row "):
             Hazard("Surv(exit, event) ~ group", data=zero).fit()
 
     def test_pieces_without_events(self, table):

@@ -110,9 +110,13 @@ class TestIdata:
 
     def test_correlations_are_natural(self, fits):
         post = fits.posterior("sleepstudy")
-        np.testing.assert_allclose(
-            post.draw("cor(Intercept,Days|Subject)"), np.tanh(post.draws.theta[..., -1])
-        )
+        # theta has the SDs and the correlation at the mean day, 4.5; the named ones are at day 0.
+        sd, slope = np.exp(post.draws.theta[..., 3]), np.exp(post.draws.theta[..., 4])
+        along = np.tanh(post.draws.theta[..., -1]) * sd * slope
+        first = np.sqrt(sd**2 - 2 * 4.5 * along + (4.5 * slope) ** 2)
+        expected = (along - 4.5 * slope**2) / (first * slope)
+        np.testing.assert_allclose(post.draw("cor(Intercept,Days|Subject)"), expected)
+        np.testing.assert_allclose(post.draw("sd(Intercept|Subject)"), first)
         np.testing.assert_allclose(post.draw("sigma"), np.exp(post.draws.theta[..., 2]))
 
 

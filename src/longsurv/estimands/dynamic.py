@@ -27,8 +27,8 @@ from longsurv.errors import DataError, FormulaError, LongsurvError
 from longsurv.likelihood import joint
 from longsurv.words import plural, verb
 
-LEAST_NODES = 7
-MOST_POINTS = 625
+LEAST_NODES = 9
+MOST_POINTS = 729
 LEAST_PIECES, POINTS_A_PIECE = 4, 5
 """Of the integral over time behind an incidence."""
 

@@ -47,7 +47,7 @@ from longsurv.estimands.standardised import two_levels, with_treatment
 from longsurv.likelihood import joint
 
 WORLDS = ((0, 0), (1, 0), (1, 1))  # treatment of the hazard, of the marker
-MOST_NODES = {1: 15, 2: 9}
+MOST_NODES = {1: 15, 2: 13}
 FEWER_NODES, MOST_POINTS = 7, 2500
 
 

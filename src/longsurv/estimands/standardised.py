@@ -131,8 +131,9 @@ def restricted_mean_difference(
         means = np.stack([_mean_draws(result, f, times, weights) for f in frames])
         return _of_drawn_means(means, names, level)
     survival, cov = _method(result, "mean_survival_at")(frames, times)
-    cov = np.einsum("atbs,t,s->ab", cov, weights, weights)
     _check_begun(1.0 - survival, horizon)
+    # Survival has no variance of its own before the first event, and adds none to the area.
+    cov = np.einsum("atbs,t,s->ab", np.nan_to_num(cov, nan=0.0), weights, weights)
     return _of_mean_moments(survival @ weights, cov, names, level, longest=horizon - first)
 
 

@@ -159,7 +159,7 @@ def mixed_posterior(
         draws.theta.reshape(-1, d),
         design.fixed.X,
         design.y,
-        design.Z,
+        design.Z @ np.linalg.inv(kernel.to[0]),  # the columns whose SDs are in theta
         design.group,
         len(design.labels),
     ).reshape(chains, kept, -1)

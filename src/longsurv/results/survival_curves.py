@@ -206,7 +206,10 @@ def check_kind(kind: str) -> None:
 
 def check_times(times: Sequence[float]) -> np.ndarray:
     """Times as an array of finite numbers of at least 0."""
-    grid = np.asarray(times, dtype=float)
+    try:
+        grid = np.asarray(times, dtype=float)
+    except (TypeError, ValueError):
+        grid = np.array([np.nan])
     if grid.ndim != 1 or not np.isfinite(grid).all() or (grid < 0).any():
         raise LongsurvError(f"times must be finite numbers of at least 0, got {times!r}")
     return grid
