@@ -18,7 +18,7 @@ COLUMNS = [
 
 
 def both(spec, **options):
-    table = compare(spec.fit(), spec.sample(draws=1000, chains=2, seed=1, **options))
+    table = compare(spec.fit(), spec.sample(draws=4000, chains=2, seed=1, **options))
     assert list(table.columns) == COLUMNS
     return table.set_index("term")
 
