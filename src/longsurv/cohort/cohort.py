@@ -18,9 +18,10 @@ from longsurv.cohort.patients import (
     covariate_columns,
     tidy_covariates,
 )
-from longsurv.cohort.problems import Problems, Table, plural, show, show_list
+from longsurv.cohort.problems import Problems, Table, show, show_list
 from longsurv.cohort.schema import Marker, Phase, Schema
 from longsurv.errors import DataError
+from longsurv.words import plural
 
 RECONSTRUCTED = "Reconstructed data: simulated to match published summaries, not patients' records."
 

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from longsurv.cohort.problems import plural, show, show_list, suggest
+from longsurv.cohort.problems import show, show_list, suggest
 from longsurv.errors import DataError
+from longsurv.words import plural
 
 if TYPE_CHECKING:
     from longsurv.cohort.cohort import Cohort

@@ -20,9 +20,10 @@ from longsurv.cohort.columns import (
     to_numbers,
 )
 from longsurv.cohort.flow import Ledger
-from longsurv.cohort.problems import Problems, Table, plural, show, show_list, suggest
+from longsurv.cohort.problems import Problems, Table, show, show_list, suggest
 from longsurv.cohort.schema import Schema
 from longsurv.times import merged, snapped
+from longsurv.words import plural
 
 RESERVED = ("entry", "exit", "event", "status", "phase", "marker", "value", "y", "censored")
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from longsurv.cohort.columns import Ids
 from longsurv.errors import DataError
+from longsurv.words import plural
 
 SHOWN = 8  # examples written out for one problem; the rest are counted
 
@@ -66,11 +67,6 @@ def show_list(values: Iterable[object], limit: int = 12) -> str:
     items = [show(value) for value in values]
     more = len(items) - limit
     return ", ".join(items[:limit]) + (f" and {more} more" if more > 0 else "")
-
-
-def plural(n: int, one: str, many: str | None = None) -> str:
-    """Write a count with its noun: ``1 patient``, ``1,204 patients``."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
 def suggest(word: object, options: Iterable[object]) -> str:
