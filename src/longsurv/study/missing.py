@@ -27,12 +27,21 @@ def missing(results: StudyResults) -> dict[str, str]:
 
 
 def _no_answer(result: Any) -> str:
-    """Why a fit that there is has no answer, or none for some coefficients; empty if it has."""
+    """Why a fit that there is has no answer, or none for some coefficients; empty if it has.
+
+    What only shapes a baseline is asked by nobody: it may run away over a stretch of time without
+    events, and the page says so beside the answers, which stand.
+    """
     if getattr(result, "all_prior", ()):
         return all_prior_flag(result.stack, result.all_prior)
-    if hasattr(result, "arrived") and not result.converged:
+    if hasattr(result, "arrived") and not (result.arrived and _every_term(result)):
         return "; ".join(result.headings)
     return ""
+
+
+def _every_term(result: Any) -> bool:
+    """Whether every coefficient that is shown has an estimate."""
+    return bool(result.tidy()["estimate"].notna().all())
 
 
 def _adjusted(results: StudyResults) -> dict[str, str]:
