@@ -16,6 +16,7 @@ import pandas as pd
 from longsurv.errors import LongsurvError
 from longsurv.report.content import pictures
 from longsurv.report.sections.common import Picture
+from longsurv.report.spreadsheet import spreadsheet_csv
 from longsurv.report.word import png, write_word
 
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ def export(results: StudyResults, folder: str | Path) -> Path:
     """Write the report and all it is made of into a folder.
 
     The folder gets ``report.html``, ``report.docx``, ``results.json`` (every table with its types,
-    versions, seed and the hash of the data), ``tables/NAME.csv``, ``figures/NAME.svg`` and
-    ``.png``, and ``draws/MODEL.nc``, which ``arviz.from_netcdf`` reads. Files of the same names are
-    replaced, others are left alone.
+    versions, seed and the hash of the data), ``tables/NAME.csv`` (in which a spreadsheet finds no
+    formula), ``figures/NAME.svg`` and ``.png``, and ``draws/MODEL.nc``, which
+    ``arviz.from_netcdf`` reads. Files of the same names are replaced, others are left alone.
 
     Parameters
     ----------
@@ -56,7 +57,8 @@ def export(results: StudyResults, folder: str | Path) -> Path:
     results.report(target / "report.html")
     write_word(results, target / "report.docx")
     for name, table in results.tables.items():
-        table.to_csv(target / "tables" / f"{name}.csv", index=False)
+        text = spreadsheet_csv(table)
+        (target / "tables" / f"{name}.csv").write_text(text, encoding="utf-8", newline="\n")
     for picture in pictures(results):
         drawn, _ = results.faults.attempt(f"Figure {picture.name!r}", partial(_drawn, picture))
         if drawn is not None:

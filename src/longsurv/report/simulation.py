@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from longsurv.report.numbers import number
+from longsurv.report.spreadsheet import spreadsheet_csv
 from longsurv.store import write_whole
 from longsurv.words import listed, plural
 
@@ -143,7 +144,7 @@ def print_simulation(simulation: Simulation) -> None:
 def write_simulation(simulation: Simulation, path: Path) -> Path:
     """Write the table as CSV, or everything as one HTML page, by the end of the file's name."""
     if path.suffix.lower() == ".csv":
-        text = simulation.table.to_csv(index=False, lineterminator="\n")
+        text = spreadsheet_csv(simulation.table)
     else:
         text = simulation_page(simulation)
     write_whole(path, lambda file: file.write(text.encode("utf-8")))
