@@ -20,6 +20,7 @@ from longsurv.design.joint import JointDesign
 from longsurv.errors import EstimationError
 from longsurv.inference import Affine, Optimum, hessian, identify, maximise, whiten
 from longsurv.inference.coordinates import DIFFERENCES
+from longsurv.inference.curvature import rough_hessian
 from longsurv.inference.density import LogDensity, guarded
 from longsurv.inference.maximise import SecondOrder
 from longsurv.likelihood import joint
@@ -76,13 +77,13 @@ def climb(
 def _climb(density: LogDensity, start: np.ndarray, names: Sequence[str]) -> Optimum:
     safe, x = guarded(density), start
     if np.isfinite(safe(start)[0]):
-        at = whiten(start, hessian(safe, start))
+        at = whiten(start, rough_hessian(safe, start))
 
         def negative(z: np.ndarray) -> tuple[float, np.ndarray]:
             value, gradient = safe(at.centre + at.factor @ z)
             return (-value, -at.factor.T @ gradient) if np.isfinite(value) else (1e300, 0.0 * z)
 
-        options = {"maxiter": 200, "ftol": 1e-15, "gtol": 1e-6}
+        options = {"maxiter": 200, "ftol": 1e-15, "gtol": 1e-5}
         found = minimize(negative, 0.0 * start, jac=True, method="L-BFGS-B", options=options)
         x = at.centre + at.factor @ found.x
     return maximise(safe, x, names, second_order=_with_hessian(safe))

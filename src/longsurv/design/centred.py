@@ -140,15 +140,19 @@ def _inside_expressions(design: FixedDesign, data: pd.DataFrame) -> dict[str, np
         if factor.eval_method.value == "python"
         for column in factor.columns
     }
-    found = {}
-    for name in sorted(inside):
-        try:
-            values = variable(data, name)
-        except LongsurvError:  # numbers as text, inside C()
-            continue
-        if isinstance(values, np.ndarray) and not pd.api.types.is_bool_dtype(data[name]):
-            found[name] = values
-    return found
+    found = {name: _numbers(data, name) for name in sorted(inside)}
+    return {name: values for name, values in found.items() if values.size}
+
+
+def _numbers(data: pd.DataFrame, name: str) -> np.ndarray:
+    """A column that a formula takes for numbers, shape (n,); empty if it does not."""
+    try:
+        values = variable(data, name)
+    except LongsurvError:  # numbers as text, inside C()
+        return np.empty(0)
+    if isinstance(values, np.ndarray) and not pd.api.types.is_bool_dtype(data[name]):
+        return values
+    return np.empty(0)
 
 
 def _centred_columns(
@@ -163,7 +167,7 @@ def _centred_columns(
     factors = {f.expr: f for term in recipe.terms for f in term.factors if f.expr != "1"}
     functions = (recipe.materializer_params or {}).get("functions")
     try:
-        columns = {name: _factor(f.written, data, functions) for name, f in factors.items()}
+        columns = {name: _factor(f, data, functions) for name, f in factors.items()}
     except LongsurvError:
         return None
     X, unit = np.empty(design.X.shape), np.ones(design.X.shape[1])
@@ -192,10 +196,12 @@ def _movable(term: frozenset[str], terms: set[frozenset[str]]) -> frozenset[str]
     return moved if all(term - s in terms for s in subsets) else frozenset()
 
 
-def _factor(written: str, data: pd.DataFrame, functions: Functions | None) -> dict[str, np.ndarray]:
+def _factor(factor: Any, data: pd.DataFrame, functions: Functions | None) -> dict[str, np.ndarray]:
     """The columns of one factor by name, those of both codings of a category."""
+    if factor.eval_method.value == "lookup" and (found := _numbers(data, *factor.columns)).size:
+        return {factor.expr: found}
     out: dict[str, np.ndarray] = {}
-    for right in (f"1 + {written}", f"0 + {written}"):
+    for right in (f"1 + {factor.written}", f"0 + {factor.written}"):
         matrix = evaluated(right, data, functions)
         for column in map(str, matrix.columns):
             if column != "Intercept":

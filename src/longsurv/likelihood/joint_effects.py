@@ -28,11 +28,31 @@ def factor(phi: np.ndarray, q: int) -> np.ndarray:
     return F
 
 
+def _factor_slopes(phi: np.ndarray, F: np.ndarray) -> np.ndarray:
+    """Derivatives of `factor` in each of phi, shape (k, q, q)."""
+    q, out = len(F), np.zeros((len(phi), *F.shape))
+    m = q
+    for i in range(q):
+        out[i, i] = F[i]  # in its log SD
+        for j in range(i):
+            # F_ij has tanh z_j, what follows in the row 1 / cosh z_j
+            out[m, i, j] = F[i, i] * np.prod(np.cosh(phi[m : m + i - j])) / np.cosh(phi[m]) ** 2
+            out[m, i, j + 1 :] = -np.tanh(phi[m]) * F[i, j + 1 :]
+            m += 1
+    return out
+
+
+def _triangular(F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """L, lower triangular with a positive diagonal, and the orthonormal rows R with F = L R."""
+    rows, upper = np.linalg.qr(F.T)
+    sign = np.where(np.diag(upper) < 0.0, -1.0, 1.0)
+    return upper.T * sign, rows.T * sign[:, None]
+
+
 def unconstrained(F: np.ndarray) -> np.ndarray:
     """The inverse of `factor`, for any square root F of D."""
+    L, _ = _triangular(F)
     q = len(F)
-    L = np.linalg.qr(F.T, mode="r").T
-    L = L * np.where(np.diag(L) < 0.0, -1.0, 1.0)
     z = np.empty(count_correlations(q))
     m = 0
     for i in range(1, q):
@@ -40,6 +60,20 @@ def unconstrained(F: np.ndarray) -> np.ndarray:
             z[m] = np.arcsinh(L[i, j] / np.linalg.norm(L[i, j + 1 : i + 1]))
             m += 1
     return np.concatenate([0.5 * np.log((L**2).sum(axis=1)), z])
+
+
+def _unconstrained_slopes(L: np.ndarray, dL: np.ndarray) -> np.ndarray:
+    """Derivatives of `unconstrained`, shape (k, n), where L moves by dL, shape (n, q, q)."""
+    q = len(L)
+    out = [(L[i] * dL[:, i]).sum(axis=1) / (L[i] @ L[i]) for i in range(q)]
+    for i in range(1, q):
+        for j in range(i):
+            rest, moved = L[i, j + 1 : i + 1], dL[:, i, j + 1 : i + 1]
+            size = np.linalg.norm(rest)
+            ratio = L[i, j] / size
+            slope = (dL[:, i, j] - ratio * (moved @ rest) / size) / size
+            out.append(slope / np.hypot(1.0, ratio))
+    return np.array(out)
 
 
 def mapped(phi: np.ndarray, to: np.ndarray) -> np.ndarray:
@@ -52,12 +86,14 @@ def mapped(phi: np.ndarray, to: np.ndarray) -> np.ndarray:
 
 
 def derivative(phi: np.ndarray, to: np.ndarray) -> np.ndarray:
-    """Of `mapped`, shape (k, k), by central differences of the fourth order."""
-    out = np.empty((len(phi), len(phi)))
-    for j in range(len(phi)):
-        e = np.zeros_like(phi)
-        e[j] = 1e-3
-        near = mapped(phi + e, to) - mapped(phi - e, to)
-        far = mapped(phi + 2.0 * e, to) - mapped(phi - 2.0 * e, to)
-        out[:, j] = (8.0 * near - far) / (12.0 * e[j])
-    return out
+    """Of `mapped`, shape (k, k).
+
+    With to F = L R, R orthonormal, and M = L^-1 (to dF) R', L moves by L B, B the lower triangle of
+    M + M' with half the diagonal (Murray 2016, arXiv:1602.07527, equation 8, for D = L L').
+    """
+    F = factor(phi, len(to))
+    L, R = _triangular(to @ F)
+    moved = np.linalg.solve(L, to @ _factor_slopes(phi, F)) @ R.T
+    lower = np.tril(moved + np.swapaxes(moved, 1, 2))
+    lower[:, *np.diag_indices(len(L))] *= 0.5
+    return _unconstrained_slopes(L, L @ lower)
