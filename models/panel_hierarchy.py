@@ -3,36 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from longsurv import priors as pr
-from longsurv.inference import added
-from longsurv.inference.density import LogDensity
 from longsurv.likelihood.panel import Layout, Member
 
 if TYPE_CHECKING:
     from longsurv.models.panel import PanelMarker
 
 
+@dataclass(frozen=True, eq=False)
 class HierarchyPriors(pr.PriorStack):
     """The priors of a panel's joint vector.
 
-    Those of the markers' parameters are of variables centred in each marker's own rows, and so are
-    evaluated with the marker's density: here only the families' are.
+    Attributes
+    ----------
+    of_markers : tuple of PriorStack
+        Those of each marker's own vector, of variables centred in its rows.
+    layout : Layout
     """
 
+    of_markers: tuple[pr.PriorStack, ...] = ()
+    layout: Layout = field(kw_only=True)
+
     @cached_property
-    def families(self) -> pr.PriorStack:
-        """Those of the families' means and spreads, which come first."""
-        own = [n for n in self.names if n.startswith(("mu(", "sd(")) and " of " not in n]
-        return pr.PriorStack(tuple(own), self.priors[: len(own)])
+    def order(self) -> np.ndarray:
+        """Places in the joint vector of the markers' coefficients, of the other scalars, and of
+        the correlations."""
+        n = 2 * self.layout.n_families
+        scalars = np.arange(n, n + self.layout.n_scalars)
+        others = scalars[~np.isin(scalars, self.layout.coefficients)]
+        after = np.arange(n + self.layout.n_scalars, self.layout.size - len(self.layout.members))
+        return np.concatenate([self.layout.coefficients, np.arange(n), others, after])
+
+    @cached_property
+    def together(self) -> pr.PriorStack:
+        """All of them, of the elements in that order: one call to evaluate."""
+        coefficients: list[pr.Prior] = []
+        others = list(self.priors[: 2 * self.layout.n_families])
+        bases = []
+        for member, own in zip(self.layout.members, self.of_markers, strict=True):
+            p = len(member.weights)
+            kept = [j for j in range(p) if j != member.pivot]
+            coefficients += [own.priors[j] for j in kept]
+            others += own.priors[p:]
+            bases.append(own.whole_basis[kept, :p])
+        priors = (*coefficients, *others)
+        correlations = (self.correlation, self.size, self.blocks)
+        names = tuple(map(str, range(len(priors))))
+        return pr.PriorStack(names, priors, *correlations, basis=block_diag(*bases))
 
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
-        """Log prior density of the families' parameters, and its gradient in all of theta."""
-        return self.families.value_and_gradient(theta)
+        """Log prior density of the joint vector, but for the pivots, and its gradient."""
+        value, slopes = self.together.value_and_gradient(theta[self.order])
+        gradient = np.zeros(len(theta))
+        gradient[self.order] = slopes
+        return value, gradient
 
 
 def hierarchy(
@@ -61,23 +92,24 @@ def hierarchy(
         f"{kind}({family})": prior for family in families for kind, prior in family_priors.items()
     }
     members: list[Member] = []
+    stacks: list[pr.PriorStack] = []
     blocks: list[int] = []
     for index, names in enumerate(families.values()):
         for name in names:
             spec, own = markers[name].spec, markers[name].spec.prior_stack(None)
             terms, unit = spec.design.fixed.names, markers[name].unit
             weights = np.array([markers[name].weights.get(term, 0.0) / unit for term in terms])
-            pivot = int(np.argmax(np.abs(weights)))
             member = Member(
                 name=name,
                 family=index,
-                loglik=added(spec.sampled.loglik, without(own, pivot)),
+                loglik=spec.sampled.loglik,
                 weights=weights,
                 start=spec.start,
                 cov=spec.fit(df="normal").cov_params().to_numpy(),
                 n_scalars=len(own.priors),
             )
             members.append(member)
+            stacks.append(own)
             blocks.extend(own.blocks)
             priors |= {
                 f"{term} of {name}": prior
@@ -85,25 +117,12 @@ def hierarchy(
                 if term != terms[member.pivot]
             }
     correlations = (pr.LKJ(2.0), max(blocks), tuple(blocks))
-    return (
-        Layout(tuple(members), len(families)),
-        HierarchyPriors(tuple(priors), tuple(priors.values()), *correlations),
+    layout = Layout(tuple(members), len(families))
+    stack = HierarchyPriors(
+        tuple(priors),
+        tuple(priors.values()),
+        *correlations,
+        of_markers=tuple(stacks),
+        layout=layout,
     )
-
-
-def without(stack: pr.PriorStack, pivot: int) -> LogDensity:
-    """The log prior density of a marker's own vector, without that of one coefficient."""
-    prior, p = stack.priors[pivot], 0 if stack.basis is None else len(stack.basis)
-    row = stack.basis[pivot] if stack.basis is not None and pivot < p else None
-
-    def density(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = stack.value_and_gradient(theta)
-        x = theta[pivot] if row is None else row @ theta[:p]
-        less, slope = pr.log_density(prior, x)
-        if row is None:
-            gradient[pivot] -= slope
-        else:
-            gradient[:p] -= slope * row
-        return value - less, gradient
-
-    return density
+    return layout, stack

@@ -61,30 +61,31 @@ def _stack(
 ) -> tuple[float, np.ndarray]:
     """Sum of log priors and log Jacobians at unconstrained theta, with its gradient.
 
-    The first k scalars are seen through `basis`, shape (k, k): their priors are of basis @ theta.
+    The first p elements are seen through `basis`, shape (k, p): the first k priors are of
+    basis @ theta[:p].
     """
     value = 0.0
     gradient = np.zeros(theta.shape[0])
     m = codes.shape[0]
-    k = basis.shape[0]
+    k, p = basis.shape
     for j in range(m):
-        x = 0.0
+        x, at = 0.0, j + p - k
         if j < k:
-            for i in range(k):
+            for i in range(p):
                 x += basis[j, i] * theta[i]
         else:
-            x = math.exp(theta[j]) if logged[j] else theta[j]
+            x = math.exp(theta[at]) if logged[j] else theta[at]
         v, g = scalar_log_density(codes[j], constants[j, 0], constants[j, 1], constants[j, 2], x)
         if logged[j]:
-            v += theta[j]
+            v += theta[at]
             g = g * x + 1.0
         value += v
         if j < k:
-            for i in range(k):
+            for i in range(p):
                 gradient[i] += basis[j, i] * g
         else:
-            gradient[j] = g
-    k = m
+            gradient[at] = g
+    k = m + p - k
     for q in blocks:
         for i in range(1, q):
             for j in range(i):
@@ -120,6 +121,8 @@ class PriorStack:
         The priors of the first k parameters, coefficients on the whole line, are of
         basis @ theta[:k], not of those elements themselves: default priors are of coefficients of
         variables centred before their products are formed (see `centred_basis`). By default k = 0.
+        With fewer rows than columns the columns are the first elements of theta, of which some
+        combinations have no prior: only `value_and_gradient` is for that case.
     centred : tuple of str
         Standard deviations of random effects that are those at the means of their variables.
     """

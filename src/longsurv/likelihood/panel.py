@@ -109,6 +109,11 @@ class Layout:
         )
 
     @property
+    def n_scalars(self) -> int:
+        """Scalar parameters of all markers but their pivots."""
+        return sum(m.n_scalars - 1 for m in self.members)
+
+    @property
     def size(self) -> int:
         """Length of the joint vector."""
         return int(2 * self.n_families + self.offsets[-1])
