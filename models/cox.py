@@ -158,7 +158,8 @@ class CoxPH:
         and per standard deviation of others (see `centred`).
 
         95 % of that prior is on hazard ratios between 0.14 and 7.1. Beside products it is that of
-        the effect where the other variables are at their means.
+        the effect where the other variables are at their means. Of a factor with three or more
+        levels it is the prior of the difference between any two, whichever is the reference.
         """
         return {
             name: pr.Normal(0.0, float(1.0 / unit))
@@ -173,8 +174,10 @@ class CoxPH:
         """
         defaults, aliases = self.default_priors(), self.design.fixed.variables
         chosen = pr.choose(tuple(defaults), defaults, given, aliases)
-        basis = pr.centred_basis(self.centred.to, tuple(defaults), given, aliases)
-        return pr.PriorStack(tuple(defaults), chosen, basis=basis)
+        basis, alike = pr.centred_basis(
+            self.centred.to, tuple(defaults), given, aliases, self.centred.alike
+        )
+        return pr.PriorStack(tuple(defaults), chosen, basis=basis, alike=alike)
 
     def sample(
         self,

@@ -36,8 +36,14 @@ def centred_covariates(
         whole, _ = fixed_design(design.formula.fixed, rows, intercept=False, functions=functions)
         every = centred(whole, rows, weights, intercept=False)
         kept = [whole.names.index(name) for name in design.fixed.names]
+        at = {j: k for k, j in enumerate(kept)}
+        alike = tuple(
+            (tuple(at[j] for j in columns), root)
+            for columns, root in every.alike
+            if at.keys() >= set(columns)
+        )
         found = CentredDesign(
-            every.X[:, kept], every.to[np.ix_(kept, kept)], every.sd[kept], every.unit[kept]
+            every.X[:, kept], every.to[np.ix_(kept, kept)], every.sd[kept], every.unit[kept], alike
         )
     spread = design.fixed.X.std(axis=0)
     spread = np.where(spread > 0.0, spread, 1.0)

@@ -45,10 +45,9 @@ def coefficients(stack: PriorStack) -> Any:
     import pymc as pm
 
     basis = np.eye(len(stack.names)) if stack.basis is None else stack.basis
-    plain = (basis == np.eye(len(basis))).all(axis=1)
-    named = zip(stack.names, stack.priors, plain, strict=True)
-    phi = [p.to_pymc(name if own else f"{name}, centred") for name, p, own in named]
+    phi = [p.to_pymc(label) for label, p in zip(stack.labels, stack.priors, strict=True)]
     beta = pm.math.dot(np.linalg.inv(basis), pm.math.stack(phi))
-    for j in np.flatnonzero(~plain):
-        pm.Deterministic(stack.names[j], beta[j])
+    for j, (name, label) in enumerate(zip(stack.names, stack.labels, strict=True)):
+        if label != name:
+            pm.Deterministic(name, beta[j])
     return beta

@@ -168,13 +168,15 @@ class GLMM:
         """Weakly informative priors, which depend on no unit and no origin.
 
         Slopes are Normal(0, 2.5 s / SD(x)), with s = 1 on the logit scale and SD(y) for
-        measurements, of variables centred at their means (every patient counting once) before
-        their products are formed: the prior of ``treated`` in ``time * treated`` is one of its
-        effect at the mean time. The intercept (for an ordinal response the first threshold), of a
-        patient at those means, is Normal with an SD of 5 s around 0 or the mean of y; gaps between
-        thresholds are Exponential with mean 2. Random-effects SDs are Exponential with mean s over
-        the root mean square of their column, sigma Exponential with mean SD(y), nu Gamma(2, 0.1);
-        SDs and correlations of correlated random effects are those at the means of their variables.
+        measurements, of variables centred at their means (every patient counting once) before their
+        products are formed: the prior of ``treated`` in ``time * treated`` is one of its effect at
+        the mean time. Any two levels of a factor with three or more differ by the same normal, its
+        SD(x) the root mean square of the levels'. The intercept (for an ordinal response the first
+        threshold), of a patient at those means, is Normal with an SD of 5 s around 0 or the mean of
+        y; gaps between thresholds are Exponential with mean 2. Random-effects SDs are Exponential
+        with mean s over the root mean square of their column, sigma Exponential with mean SD(y), nu
+        Gamma(2, 0.1); SDs and correlations of correlated random effects are those at the means of
+        their variables.
 
         A prior that you give is of the coefficient or SD as it is named, in your own coordinates.
         """

@@ -50,7 +50,7 @@ def default_priors(
     """Weakly informative priors; see `GLMM.default_priors`."""
     d, logit = design, design.family_is_logit
     spread = 1.0 if logit else float(np.std(d.y, ddof=1)) or 1.0
-    mean = np.zeros(len(found.sd)) if logit else found.level * float(d.y.mean())
+    mean = np.zeros(len(found.sd)) if logit else found.level * float(d.y.mean()) + 0.0
     out: dict[str, pr.Prior] = {}
     for name, sd, at in zip(d.fixed.names, found.sd, mean, strict=True):
         out[name] = pr.Normal(float(at), 2.5 * spread / float(sd) if sd else 5.0 * spread)
@@ -81,12 +81,12 @@ def prior_stack(
     aliases = design.fixed.variables
     chosen = pr.choose(names, defaults, given, aliases)
     to = level_map(design, found)
-    basis = pr.centred_basis(to, names[: len(to)], given, aliases)
+    basis, alike = pr.centred_basis(to, names[: len(to)], given, aliases, found.alike)
     blocks = design.random.blocks
     sds = names[len(names) - len(random.moved) :]
     moved = tuple(n for n, m in zip(sds, random.moved, strict=True) if m)
     return pr.PriorStack(
-        names, chosen, pr.LKJ(eta), max(blocks), blocks, basis=basis, centred=moved
+        names, chosen, pr.LKJ(eta), max(blocks), blocks, basis=basis, centred=moved, alike=alike
     )
 
 

@@ -18,7 +18,8 @@ def twin(spec: GLMM, stack: PriorStack, random: RandomColumns, eta: float) -> An
     """A PyMC model of a specification and its priors: b ~ N(0, D), y ~ family(X beta + Z b).
 
     Where a prior is of something at the means of the other variables, that has the parameter's name
-    with " (centred)" after it, and the parameter follows from it.
+    with " (centred)" after it (" (levels alike)" for a combination of differences between levels of
+    a factor), and the parameter follows from it.
     """
     import pymc as pm
 

@@ -164,7 +164,8 @@ class Hazard:
         """Weakly informative priors of every parameter.
 
         Log hazard ratios: Normal(0, 1) per standard deviation of a number, or between the two
-        values of a variable, where the other variables are at their means over the time at risk;
+        values of a variable or any two levels of a factor, where the other variables are at their
+        means over the time at risk;
         their change with log time Normal(0, 0.5). Level: Normal(that of a constant hazard, 5).
         log_shape of a Weibull hazard: Normal(0, 0.5). Splines: Normal(0, 1) shapes, times
         the SD of the log hazard's change over follow-up, "sd(log hazard)", Exponential(1).
@@ -187,8 +188,8 @@ class Hazard:
         if smoothing is not None:
             del defaults[hazard_start.SD]
         chosen = pr.choose(tuple(defaults), defaults, given, self.design.fixed.variables)
-        basis = hazard_start.prior_basis(self.hazard, self.centred, given)
-        return pr.PriorStack(tuple(defaults), chosen, basis=basis)
+        basis, alike = hazard_start.prior_basis(self.hazard, self.centred, given)
+        return pr.PriorStack(tuple(defaults), chosen, basis=basis, alike=alike)
 
     def sample(
         self,

@@ -67,9 +67,9 @@ def default_priors(hazard: HazardDesign, centred: CentredDesign) -> dict[str, pr
 
 def prior_basis(
     hazard: HazardDesign, centred: CentredDesign, given: Mapping[str, pr.Prior] | None
-) -> np.ndarray | None:
+) -> tuple[np.ndarray | None, tuple[pr.Alike, ...]]:
     """What default priors are of: coefficients of centred variables, and the level at the mean
-    over the time at risk; see `PriorStack.basis`."""
+    over the time at risk; see `PriorStack.basis` and `PriorStack.alike`."""
     p, k = len(hazard.names), len(hazard.survival.fixed.names)
     levels = [n for n in baseline_names(hazard) if n != "log_shape"]
     if hazard.baseline.kind == "mspline":
@@ -80,7 +80,15 @@ def prior_basis(
     at_risk = _at_risk(hazard)
     to[p:, :k] = at_risk @ hazard.survival.fixed.X / at_risk.sum() - hazard.centre
     names = (*hazard.names, *levels)
-    return pr.centred_basis(to, names, given, hazard.survival.fixed.variables)
+    # A factor's changes with log time are differences between its levels too.
+    at = {j: k + i for i, j in enumerate(hazard.varying)}
+    changing = [
+        (tuple(at[j] for j in columns), root)
+        for columns, root in centred.alike
+        if at.keys() >= set(columns)
+    ]
+    alike = (*centred.alike, *changing)
+    return pr.centred_basis(to, names, given, hazard.survival.fixed.variables, alike)
 
 
 def climb(hazard: HazardDesign, smoothing: float, firth: bool, start: np.ndarray) -> Optimum:

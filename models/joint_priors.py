@@ -1,6 +1,7 @@
 """Default priors of the joint model.
 
-Each marker has the priors of its mixed model. Covariates of the hazard have those of the Cox model.
+Each marker has the priors of its mixed model. Covariates of the hazard have those of the Cox model,
+and all levels of a factor are alike.
 The association is Normal(0, 1) per standard deviation of the link: of its values across patients
 at the end of their follow-up, as the mixed model predicts them. The log baseline hazard of a
 typical patient is normal around that of a constant hazard (events over time at risk), and a
@@ -72,6 +73,13 @@ class JointPriors:
         out = np.zeros((m, m))
         out[:n, :n], out[n:, n:] = self.marker.whole_basis, self.hazard.whole_basis
         return out
+
+    @property
+    def alike(self) -> tuple[pr.Alike, ...]:
+        """Coefficients of factors whose levels are alike (`PriorStack.alike`)."""
+        n = len(self.marker.names)
+        later = ((tuple(n + j for j in columns), root) for columns, root in self.hazard.alike)
+        return (*self.marker.alike, *later)
 
     @property
     def correlation(self) -> pr.LKJ | None:
@@ -200,23 +208,27 @@ def joint_priors(
         of_covariates = centred(cause.event.fixed, cause.rows, intercept=False)
         for term, unit in zip(cause.covariate_names, of_covariates.unit, strict=True):
             defaults[term] = pr.Normal(0.0, float(1.0 / unit))
-        to_links, units = _of_links(cause)
+        to_links, units, between = _of_links(cause)
         own_sd = np.array([spec.link_sd[one.base] for one in cause.associations])
         for term, size in zip(cause.association_names, own_sd * units, strict=True):
             defaults[term] = pr.Normal(0.0, float(1.0 / size))
-        to_hazard += [np.eye(len(cause.baseline_names)), of_covariates.to, to_links]
+        to_hazard += [
+            (np.eye(len(cause.baseline_names)), ()),
+            (of_covariates.to, of_covariates.alike),
+            (to_links, between),
+        ]
         aliases |= cause.aliases
         if cause.baseline.kind == "spline":
             splines.append(slice(at, at + len(cause.baseline_names)))
         at = len(defaults) - len(first)
     names = tuple(defaults)
     chosen, n, q = pr.choose(names, defaults, given, aliases), len(first), len(design.effect_names)
-    to_markers = [columns.to for columns in fixed]
-    of_hazard = _basis(to_hazard, names[n:], given, aliases)
-    of_markers = _basis(to_markers, design.coefficient_names, given, aliases)
+    to_markers = [(columns.to, columns.alike) for columns in fixed]
+    hazard, levels = _basis(to_hazard, names[n:], given, aliases)
+    marker, alike = _basis(to_markers, design.coefficient_names, given, aliases)
     return JointPriors(
-        marker=pr.PriorStack(first, chosen[:n], pr.LKJ(eta), q, basis=of_markers),
-        hazard=pr.PriorStack(names[n:], chosen[n:], basis=of_hazard),
+        marker=pr.PriorStack(first, chosen[:n], pr.LKJ(eta), q, basis=marker, alike=alike),
+        hazard=pr.PriorStack(names[n:], chosen[n:], basis=hazard, alike=levels),
         to=block_diag(*(of.to for of in effects)),
         smoothing=smoothing if splines else None,
         splines=tuple(splines),
@@ -224,14 +236,20 @@ def joint_priors(
 
 
 def _basis(
-    parts: Sequence[np.ndarray],
+    parts: Sequence[tuple[np.ndarray, tuple[pr.Alike, ...]]],
     names: Sequence[str],
     given: Mapping[str, pr.Prior] | None,
     aliases: Mapping[str, Sequence[str]],
-) -> np.ndarray | None:
-    """The coordinates of the defaults of several blocks of coefficients (`PriorStack.basis`)."""
-    parts = [part for part in parts if len(part)]
-    return pr.centred_basis(block_diag(*parts), names, given, aliases) if parts else None
+) -> tuple[np.ndarray | None, tuple[pr.Alike, ...]]:
+    """The coordinates of the defaults of several blocks of coefficients (`PriorStack.basis`,
+    `PriorStack.alike`)."""
+    parts, alike, start = [part for part in parts if len(part[0])], [], 0
+    if not parts:
+        return None, ()
+    for to, levels in parts:
+        alike += [(tuple(start + j for j in columns), root) for columns, root in levels]
+        start += len(to)
+    return pr.centred_basis(block_diag(*(to for to, _ in parts)), names, given, aliases, alike)
 
 
 def _centred_marker(marker: JointMarker) -> CentredDesign:
@@ -240,18 +258,21 @@ def _centred_marker(marker: JointMarker) -> CentredDesign:
     return centred(marker.design.fixed, rows, marker.weights)
 
 
-def _of_links(cause: JointCause) -> tuple[np.ndarray, np.ndarray]:
+def _of_links(cause: JointCause) -> tuple[np.ndarray, np.ndarray, tuple[pr.Alike, ...]]:
     """Associations at the mean of what they interact with, from those at 0, and the units of that:
-    shapes (K, K) and (K,)."""
-    to, units = [], []
+    shapes (K, K) and (K,). And those that are differences between levels of a factor."""
+    to, units, alike = [], [], []
     for _, _, by in cause.links:
         if by is None:
             to.append(np.eye(1))
             units.append(np.ones(1))
             continue
-        columns = centred(by, cause.rows, intercept=False)
+        columns, first = centred(by, cause.rows, intercept=False), 1 + sum(map(len, to))
+        alike += [(tuple(first + j for j in of), root) for of, root in columns.alike]
         part = np.eye(1 + len(by.names))
         part[0, 1:] = by.X.mean(axis=0)
         to.append(part)
         units.append(np.concatenate([[1.0], columns.unit]))
-    return (block_diag(*to), np.concatenate(units)) if to else (np.empty((0, 0)), np.empty(0))
+    if not to:
+        return np.empty((0, 0)), np.empty(0), ()
+    return block_diag(*to), np.concatenate(units), tuple(alike)

@@ -100,8 +100,9 @@ class Linear:
         def log_prior(sigma: np.ndarray) -> np.ndarray:
             return np.array([pr.log_density(priors["sigma"], float(s))[0] for s in sigma])
 
-        # The priors are of coefficients in centred variables.
-        back = np.linalg.inv(self._mixed.centred.to)
+        # The priors are of coefficients in centred variables, the levels of factors alike.
+        p, basis = len(d.fixed.names), self._mixed.prior_stack(None).basis
+        back = np.eye(p) if basis is None else np.linalg.inv(basis)
         means = np.array([p.mean for p in normal])
         sds = np.array([p.sd for p in normal])
         phi, sigma = sample_linear(

@@ -197,10 +197,13 @@ class LMM:
         their means, whatever the origin of time. A coefficient is Normal(0, 2.5 SD(y) / SD(x)), the
         intercept Normal(mean(y), 2.5 SD(y)); standard deviations are Exponential with mean SD(y),
         over the SD of the random effect's column, and those of correlated effects are of the
-        columns centred alike. A prior of the user's own is of the parameter as the formula has it:
-        of the coefficient at the user's origin, or of a patient's intercept there, in which case
-        the SDs and correlations of that random term are all left at the user's origin. Parameters
-        of a residual structure are Normal(0, 1) on their unconstrained scales.
+        columns centred alike. A factor's levels are alike: any two of three or more differ by
+        Normal(0, s), whichever is the reference. A prior of the user's own is of the parameter as
+        the formula has it: of the coefficient at the user's origin, or of a patient's intercept
+        there, in which case the SDs and correlations of that random term are all left at the user's
+        origin, or of one level's difference from the reference, beside which those of the factor's
+        other levels are independent. Parameters of a residual structure are Normal(0, 1) on their
+        unconstrained scales.
         """
         names = self.sampled.residual_names
         return default_priors(self.design, self.centred, self.columns(), names)

@@ -31,7 +31,7 @@ def default_priors(
         Parameters of the residual structure on unconstrained scales.
     """
     spread = float(np.std(design.y, ddof=1)) or 1.0
-    mean = fixed.level * float(design.y.mean())
+    mean = fixed.level * float(design.y.mean()) + 0.0  # no "-0"
     out: dict[str, pr.Prior] = {}
     for name, sd, at in zip(design.fixed.names, fixed.sd, mean, strict=True):
         out[name] = pr.Normal(float(at), 2.5 * spread / float(sd or 1.0))
@@ -72,12 +72,14 @@ def prior_stack(
         )
         if other
     )
+    basis, alike = pr.centred_basis(fixed.to, design.fixed.names, given, aliases, fixed.alike)
     return pr.PriorStack(
         names,
         pr.choose(names, defaults, given, aliases),
         correlation,
         max(sizes, default=0),
         sizes,
-        basis=pr.centred_basis(fixed.to, design.fixed.names, given, aliases),
+        basis=basis,
         centred=moved,
+        alike=alike,
     )

@@ -19,8 +19,9 @@ def twin(spec: LMM, kernel: BlockKernel | DenseKernel, stack: PriorStack, eta: f
 
     b ~ N(0, D) for each grouping; y ~ N(X beta + Z b, sigma^2), or for each patient a multivariate
     normal distribution with the covariance of the residual structure. Where a prior is of something
-    at the means of the other variables, that has the parameter's name with " (centred)" after it,
-    and the parameter follows from it.
+    at the means of the other variables, that has the parameter's name with " (centred)" after it
+    (" (levels alike)" for a combination of differences between levels of a factor), and the
+    parameter follows from it.
     """
     import pymc as pm
 

@@ -14,6 +14,7 @@ from longsurv import priors as pr
 from longsurv.likelihood.panel import Layout, Member
 
 if TYPE_CHECKING:
+    from longsurv.models.lmm import LMM
     from longsurv.models.panel import PanelMarker
 
 
@@ -96,9 +97,10 @@ def hierarchy(
     blocks: list[int] = []
     for index, names in enumerate(families.values()):
         for name in names:
-            spec, own = markers[name].spec, markers[name].spec.prior_stack(None)
+            spec = markers[name].spec
             terms, unit = spec.design.fixed.names, markers[name].unit
             weights = np.array([markers[name].weights.get(term, 0.0) / unit for term in terms])
+            own = _one_by_one(spec, terms[int(np.argmax(np.abs(weights)))])
             member = Member(
                 name=name,
                 family=index,
@@ -126,3 +128,13 @@ def hierarchy(
         layout=layout,
     )
     return layout, stack
+
+
+def _one_by_one(spec: LMM, term: str) -> pr.PriorStack:
+    """The default priors of a marker, with one of `term` alone: should it be a difference between
+    levels of a factor, the other differences have independent ones."""
+    default, own = spec.prior_stack(None), spec.default_priors()[term]
+    at = default.names.index(term)
+    if not any(at in columns for columns, _ in default.alike):
+        return default
+    return spec.prior_stack({term: own})

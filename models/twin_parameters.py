@@ -16,14 +16,12 @@ def labels(stack: PriorStack, moved: Collection[str] = ()) -> tuple[str, ...]:
     """What a twin calls the parameters that have the priors of a stack.
 
     One whose prior is of another than the coefficient as named, the one where the other variables
-    are at their means, has " (centred)" after its name.
+    are at their means, has " (centred)" after its name, and a combination of differences between
+    the levels of a factor " (levels alike)".
     """
-    basis = np.eye(0) if stack.basis is None else stack.basis
-    plain = np.ones(len(stack.names), dtype=bool)
-    plain[: len(basis)] = (basis == np.eye(len(basis))).all(axis=1)
     return tuple(
-        name if own and name not in moved else name + CENTRED
-        for name, own in zip(stack.names, plain, strict=True)
+        label + CENTRED if name in moved and label == name else label
+        for name, label in zip(stack.names, stack.labels, strict=True)
     )
 
 

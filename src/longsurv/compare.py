@@ -11,7 +11,7 @@ import pandas as pd
 
 from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
-from longsurv.priors import LKJ, log_density
+from longsurv.priors import LKJ, apart, log_density
 from longsurv.results import Estimate, Posterior
 
 SHIFT_LIMIT = 0.25
@@ -244,7 +244,9 @@ def without_priors(post: Posterior, term: str) -> tuple[float, float, str]:
     curvature = basis.T @ np.diag((slopes[1] - slopes[2]) / (2.0 * steps)) @ basis
     covariance = _inverse_less(np.cov(draws.T), curvature)
     at = names.index(term)
-    pulls = (covariance @ basis.T)[at] * slopes[0]
+    # A factor's priors pull its levels, not the combinations of these that are independent.
+    back = apart(stack)[np.ix_(chosen, chosen)]
+    pulls = (covariance @ (back @ basis).T)[at] * np.linalg.solve(back.T, slopes[0])
     most = names[int(np.abs(pulls).argmax())]
     return float(mean[at] - pulls.sum()), float(np.sqrt(covariance[at, at])), most
 

@@ -98,6 +98,10 @@ def _stack(
     return value, gradient
 
 
+type Alike = tuple[tuple[int, ...], np.ndarray]
+"""Positions of a factor's coefficients, and L, shape (k, k)."""
+
+
 @dataclass(frozen=True)
 class PriorStack:
     """The priors of all parameters of a model, in the order of its unconstrained vector.
@@ -125,6 +129,10 @@ class PriorStack:
         combinations have no prior: only `value_and_gradient` is for that case.
     centred : tuple of str
         Standard deviations of random effects that are those at the means of their variables.
+    alike : tuple of (tuple of int, ndarray)
+        Positions of a factor's coefficients, differences from its reference, that `basis` sees
+        through L^-1, and L: so all its levels are alike (`longsurv.design.levels`), and the prior
+        of each of them alone is the one of that name.
     """
 
     names: tuple[str, ...]
@@ -134,6 +142,7 @@ class PriorStack:
     blocks: tuple[int, ...] = ()
     basis: np.ndarray | None = None
     centred: tuple[str, ...] = ()
+    alike: tuple[Alike, ...] = ()
 
     def __post_init__(self) -> None:
         basis = np.empty((0, 0)) if self.basis is None else np.ascontiguousarray(self.basis, float)
@@ -212,18 +221,36 @@ class PriorStack:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of what the priors are of: " (centred)" after those of a parameter at the means."""
-        moved = {self.names[j] for j, row in enumerate(self._basis) if np.count_nonzero(row) > 1}  # type: ignore[attr-defined]
-        moved |= set(self.centred)
-        return tuple(f"{name} (centred)" if name in moved else name for name in self.names)
+        """Names of what the priors are of: " (centred)" after those of a parameter at the means,
+        " (levels alike)" after a combination of the differences between levels."""
+        plain = np.eye(len(self._basis))  # type: ignore[attr-defined]
+        mixed = set(np.flatnonzero((self._basis != plain).any(axis=1)))  # type: ignore[attr-defined]
+        of_levels = {j for columns, _ in self.alike for j in columns}
+        centred = {self.names.index(name) for name in self.centred}
+        return tuple(
+            f"{name} (levels alike)" if j in mixed & of_levels
+            else f"{name} (centred)" if j in mixed | centred
+            else name
+            for j, name in enumerate(self.names)
+        )  # fmt: skip
+
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """Parameters whose priors are of those with the other variables at their means."""
+        basis = apart(self)[: len(self._basis), : len(self._basis)] @ self._basis  # type: ignore[attr-defined]
+        size = np.abs(basis).max(axis=1, initial=0.0)
+        mixed = (np.abs(basis) > 1e-12 * size[:, None]).sum(axis=1) > 1
+        return (*(self.names[j] for j in np.flatnonzero(mixed)), *self.centred)
 
     def describe(self) -> dict[str, str]:
         """Each prior in words, by parameter name."""
         out = {name: str(p) for name, p in zip(self.names, self.priors, strict=True)}
         if self.correlation is not None and self.size > 1:
             out["correlation"] = str(self.correlation)
-        moved = [n for n, label in zip(self.names, self.labels, strict=True) if n != label]
-        for name in (*moved, *(("correlation",) if self.centred and self.size > 1 else ())):
+        for columns, _ in self.alike:
+            for j in columns:
+                out[self.names[j]] += " between any two levels"
+        for name in (*self.moved, *(("correlation",) if self.centred and self.size > 1 else ())):
             out[name] += " with the other variables at their means"
         return out
 
@@ -245,6 +272,20 @@ class Stack(Protocol):
     def whole_basis(self) -> np.ndarray:
         """Shape (m, m)."""
         ...
+
+    @property
+    def alike(self) -> tuple[Alike, ...]:
+        """As of a `PriorStack`."""
+        ...
+
+
+def apart(stack: Stack) -> np.ndarray:
+    """Differences from the references of factors, in centred variables, from what the priors of a
+    stack are of: shape (m, m), the identity but for `PriorStack.alike`."""
+    out = np.eye(len(stack.names))
+    for columns, root in stack.alike:
+        out[np.ix_(columns, columns)] = root
+    return out
 
 
 def prior_of(stack: Stack, weights: Mapping[str, float]) -> Prior | None:
@@ -349,11 +390,14 @@ def centred_basis(
     names: Sequence[str],
     given: Mapping[str, Prior] | None,
     aliases: Mapping[str, Sequence[str]],
-) -> np.ndarray | None:
-    """The coordinates in which the coefficients' priors are stated, for `PriorStack.basis`.
+    alike: Sequence[Alike] = (),
+) -> tuple[np.ndarray | None, tuple[Alike, ...]]:
+    """The coordinates in which the coefficients' priors are stated, for `PriorStack`.
 
-    Default priors are of the coefficients of variables centred before their products are formed; a
-    prior that the user gives is of the coefficient as named, in the user's coordinates.
+    Default priors are of the coefficients of variables centred before their products are formed,
+    and treat the levels of a factor alike. A prior that the user gives is of the coefficient as
+    named, in the user's coordinates; the other differences from that reference then have
+    independent priors, each the default of its own.
 
     Parameters
     ----------
@@ -363,19 +407,27 @@ def centred_basis(
         The p coefficients.
     given, aliases
         As for `choose`.
+    alike : sequence of (tuple of int, ndarray)
+        Of `CentredDesign`: positions among the coefficients, and L.
 
     Returns
     -------
-    ndarray, shape (p, p), or None
+    basis : ndarray, shape (p, p), or None
         None where it would be the identity.
+    alike : tuple of (tuple of int, ndarray)
+        The factors without a prior of the user's.
     """
-    basis = to.copy()
+    basis, own = to.copy(), set()
     for key in given or {}:
         for target in (key,) if key in names else tuple(aliases.get(key, ())):
             if target in names:
                 j = list(names).index(target)
                 basis[j] = np.eye(len(names))[j]
-    return None if np.array_equal(basis, np.eye(len(names))) else basis
+                own.add(j)
+    left = tuple(one for one in alike if not own & set(one[0]))
+    for columns, root in left:
+        basis[list(columns)] = np.linalg.solve(root, basis[list(columns)])
+    return (None if np.array_equal(basis, np.eye(len(names))) else basis), left
 
 
 def choose(

@@ -27,8 +27,9 @@ def test_scores_of_every_weighting_are_posterior_modes() -> None:
     X = np.column_stack([np.ones(30), data["severity"], 50 + 10 * np.cos(np.arange(30.0))])
     treated = (data["arm"] == "ivig").to_numpy()
     weights = np.random.default_rng(2).dirichlet(np.ones(30), 4) * 30
-    found = propensity_draws(X, treated, weights)
     sd = X[:, 1:].std(axis=0)
+    standard = np.column_stack([X[:, 0], (X[:, 1:] - X[:, 1:].mean(axis=0)) / sd])
+    found = propensity_draws(standard, treated, weights)
     for case, probability in zip(weights, found, strict=True):
 
         def loss(b: np.ndarray, case: np.ndarray = case) -> float:
@@ -42,7 +43,7 @@ def test_scores_of_every_weighting_are_posterior_modes() -> None:
 
 
 def test_separated_groups_have_a_score() -> None:
-    X = np.column_stack([np.ones(20), np.arange(20.0)])
+    X = np.column_stack([np.ones(20), (np.arange(20.0) - 9.5) / np.arange(20.0).std()])
     treated = np.arange(20) >= 10
     weights = np.random.default_rng(3).dirichlet(np.ones(20), 50) * 20
     found = propensity_draws(X, treated, weights)

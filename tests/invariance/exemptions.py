@@ -11,13 +11,6 @@ EXEMPTIONS = (
     ("JointModel, *", "shift time", "the hazard is one over the time since 0, where risk begins"),
     ("checks of JointModel", "shift time", "as the joint model's: risk begins at 0"),
     ("start_stop", "shift time", "without a column of entry follow-up begins at 0"),
-    *(
-        (f"{model}*, posterior", "permute levels",
-         "default priors are of differences from the first of three levels")
-        for model in ("LMM", "GLMM", "CoxPH", "Hazard")
-    ),
-    ("overlap weights", "permute levels",
-     "the bootstrap's priors are of differences from the first of three levels"),
 )  # fmt: skip
 
 

@@ -198,7 +198,7 @@ def weighted_answer(case: Case) -> Answer:
     drawn = bayesian_bootstrap(weights, outcome, draws=400)
     error = 0.35 * float(drawn.std())  # 400 draws: five standard errors of a difference of means
     out["bootstrap"] = Output(float(drawn.mean()), 1, swaps="bootstrap", rtol=0.0, atol=error)
-    X, treated = weights.X, weights.treated
+    X, treated = weights.centred, weights.treated
     fitted = fit_propensity(X, treated).probability
     (drawn_e,) = propensity_draws(X, treated, np.ones((1, len(X))))
     for name, e in (("e", fitted), ("drawn e", drawn_e)):

@@ -9,7 +9,8 @@ designs span the same space, so their coefficients are one linear map apart, and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import Any
 
@@ -18,6 +19,7 @@ import pandas as pd
 
 from longsurv.design.expression import Functions
 from longsurv.design.fixed import FixedDesign, evaluated
+from longsurv.design.levels import Alike, Coding, Levels, levels_alike
 from longsurv.design.variables import variable
 from longsurv.errors import LongsurvError
 
@@ -45,12 +47,25 @@ class CentredDesign:
     unit : ndarray, shape (p,)
         What counts as one unit of each column: of a variable that takes two values their distance,
         of others the standard deviation, and of a product the product of its factors' units.
+    alike : tuple of (tuple of int, ndarray)
+        Columns of factors with three or more levels, and what makes the levels alike; see
+        `longsurv.design.levels`. Their `sd` is one for all levels, the reference among them.
     """
 
     X: np.ndarray
     to: np.ndarray
     sd: np.ndarray
     unit: np.ndarray
+    alike: tuple[Alike, ...] = ()
+
+    @property
+    def standard(self) -> np.ndarray:
+        """Columns of whose coefficients independent standard normals are default priors, up to one
+        scale for all: X with the levels of factors alike, over `sd` (a constant as it is)."""
+        X = self.X.copy()
+        for columns, root in self.alike:
+            X[:, columns] = X[:, columns] @ root
+        return X / np.where(self.sd > 0.0, self.sd, 1.0)
 
     @property
     def level(self) -> np.ndarray:
@@ -98,11 +113,16 @@ def centred(
     w = w / w.sum()
 
     def attempt(frame: pd.DataFrame) -> CentredDesign | None:
-        columns = _centred_columns(design, frame, w, intercept)
+        codings = _codings(design, frame)
+        if codings is None:
+            return None
+        columns = _centred_columns(design, codings, w, intercept)
         to = None if columns is None else _map(columns[0], design.X, w, intercept)
         if columns is None or to is None:
             return None
-        return CentredDesign(columns[0], to, _sd(columns[0], w), columns[1])
+        terms = _terms(design, codings, intercept)
+        alike = _levels(design, codings, lambda names: _movable(names, terms), w)
+        return _pooled(CentredDesign(columns[0], to, _sd(columns[0], w), columns[1]), alike, w)
 
     inside = {
         v: x - w @ x for v, x in _inside_expressions(design, data).items() if np.isfinite(x).all()
@@ -119,7 +139,33 @@ def centred(
     X, to = design.X - mean, np.eye(design.X.shape[1])
     if len(ones):
         to[ones[0]] += mean / design.X[0, ones[0]]
-    return CentredDesign(X, to, sd, np.array([_unit(column, w) for column in design.X.T]))
+    found = CentredDesign(X, to, sd, np.array([_unit(column, w) for column in design.X.T]))
+    alike = _levels(design, _codings(design, data) or {}, lambda _: frozenset(), w)
+    return _pooled(found, alike, w)
+
+
+def _levels(
+    design: FixedDesign,
+    codings: Mapping[str, Coding],
+    movable: Callable[[frozenset[str]], frozenset[str]],
+    w: np.ndarray,
+) -> list[Levels]:
+    """The terms with factors of three or more levels."""
+    if not any(coding.root is not None for coding in codings.values()):
+        return []
+    terms = [
+        [f.expr for f in structure.term.factors if f.expr != "1"]
+        for structure in design.recipe.structure
+    ]
+    return levels_alike(terms, codings, design.names, movable, w)
+
+
+def _pooled(found: CentredDesign, levels: Sequence[Levels], w: np.ndarray) -> CentredDesign:
+    """With one SD for all levels of a factor: the root mean square of theirs."""
+    sd = found.sd.copy()
+    for one in levels:
+        sd[list(one.alike[0])] = np.sqrt(np.mean(_sd(one.every, w) ** 2))
+    return replace(found, sd=sd, alike=tuple(one.alike for one in levels))
 
 
 def _sd(X: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -155,21 +201,37 @@ def _numbers(data: pd.DataFrame, name: str) -> np.ndarray:
     return np.empty(0)
 
 
-def _centred_columns(
-    design: FixedDesign, data: pd.DataFrame, w: np.ndarray, intercept: bool
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """The columns of the design from centred factors, and their units; None where a factor cannot
-    be evaluated."""
+def _terms(
+    design: FixedDesign, codings: Mapping[str, Coding], intercept: bool
+) -> set[frozenset[str]]:
+    """The factors of each term. No factors are an intercept, which all levels of one make too."""
+    terms = {frozenset(f.expr for f in term.factors) - {"1"} for term in design.recipe.terms}
+    names = set(design.names)
+    whole = any(
+        frozenset([name]) in terms and coding.indicators and coding.full.keys() <= names
+        for name, coding in codings.items()
+    )
+    return terms | {frozenset()} if whole or not intercept else terms
+
+
+def _codings(design: FixedDesign, data: pd.DataFrame) -> dict[str, Coding] | None:
+    """The columns of every factor; None where one cannot be evaluated."""
     recipe = design.recipe
-    terms = {frozenset(f.expr for f in term.factors) - {"1"} for term in recipe.terms}
-    if not intercept:
-        terms.add(frozenset())
     factors = {f.expr: f for term in recipe.terms for f in term.factors if f.expr != "1"}
     functions = (recipe.materializer_params or {}).get("functions")
     try:
-        columns = {name: _factor(f, data, functions) for name, f in factors.items()}
+        return {name: _factor(f, data, functions) for name, f in factors.items()}
     except LongsurvError:
         return None
+
+
+def _centred_columns(
+    design: FixedDesign, codings: Mapping[str, Coding], w: np.ndarray, intercept: bool
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The columns of the design from centred factors, and their units; None where one is not
+    finite."""
+    recipe, terms = design.recipe, _terms(design, codings, intercept)
+    columns = {name: coding.reduced | coding.full for name, coding in codings.items()}
     X, unit = np.empty(design.X.shape), np.ones(design.X.shape[1])
     place = {name: j for j, name in enumerate(design.names)}
     for structure in recipe.structure:
@@ -180,10 +242,11 @@ def _centred_columns(
             if j is None:
                 continue
             X[:, j] = 1.0
-            for name, (_, values) in zip(names, choice, strict=True):
+            for name, (column, values) in zip(names, choice, strict=True):
                 if not np.isfinite(values).all():
                     return None
-                X[:, j] *= values - w @ values if name in moved else values
+                move = name in moved and column in codings[name].reduced
+                X[:, j] *= values - w @ values if move else values
                 unit[j] *= _unit(values, w)
             del place[design.names[j]]
     return (X, unit) if not place else None
@@ -196,17 +259,16 @@ def _movable(term: frozenset[str], terms: set[frozenset[str]]) -> frozenset[str]
     return moved if all(term - s in terms for s in subsets) else frozenset()
 
 
-def _factor(factor: Any, data: pd.DataFrame, functions: Functions | None) -> dict[str, np.ndarray]:
-    """The columns of one factor by name, those of both codings of a category."""
+def _factor(factor: Any, data: pd.DataFrame, functions: Functions | None) -> Coding:
+    """The columns of one factor by name, in both codings of a category."""
     if factor.eval_method.value == "lookup" and (found := _numbers(data, *factor.columns)).size:
-        return {factor.expr: found}
-    out: dict[str, np.ndarray] = {}
+        return Coding({factor.expr: found}, {factor.expr: found})
+    codings = []
     for right in (f"1 + {factor.written}", f"0 + {factor.written}"):
         matrix = evaluated(right, data, functions)
-        for column in map(str, matrix.columns):
-            if column != "Intercept":
-                out.setdefault(column, matrix[column].to_numpy(dtype=float))
-    return out
+        names = [column for column in map(str, matrix.columns) if column != "Intercept"]
+        codings.append({name: matrix[name].to_numpy(dtype=float) for name in names})
+    return Coding(*codings)
 
 
 def _unit(values: np.ndarray, w: np.ndarray) -> float:

@@ -63,12 +63,13 @@ def propensity_draws(X: np.ndarray, treated: np.ndarray, weights: np.ndarray) ->
 
     Under some of the weightings a few patients with little weight are all that keeps the covariates
     from separating the groups, so every fit is a posterior mode: the prior of a log odds ratio is
-    Normal(0, 2.5 / SD(x)), that of the intercept flat.
+    Normal(0, 2.5), that of the intercept flat.
 
     Parameters
     ----------
     X : ndarray, shape (n, p)
-        Of full column rank, with the intercept first.
+        Of full column rank, with the intercept first, in units of the prior (`CentredDesign.
+        standard`: standard deviations, levels of factors alike).
     treated : ndarray of bool, shape (n,)
     weights : ndarray, shape (draws, n)
         Positive; each row sums to n.
@@ -83,23 +84,21 @@ def propensity_draws(X: np.ndarray, treated: np.ndarray, weights: np.ndarray) ->
     EstimationError
         If some fit does not converge.
     """
-    centred = X[:, 1:] - X[:, 1:].mean(axis=0)
-    S = np.column_stack([X[:, 0], centred / centred.std(axis=0)])
-    n, p = S.shape
+    n, p = X.shape
     precision = np.diag([0.0] + [PRIOR_SD**-2] * (p - 1))
-    products = (S[:, :, None] * S[:, None, :]).reshape(n, p * p)
+    products = (X[:, :, None] * X[:, None, :]).reshape(n, p * p)
     beta, active = np.zeros((len(weights), p)), np.arange(len(weights))
     for _ in range(100):
-        case, e = weights[active], special.expit(beta[active] @ S.T)
+        case, e = weights[active], special.expit(beta[active] @ X.T)
         information = ((case * e * (1 - e)) @ products).reshape(-1, p, p) + precision
-        score = (case * (treated - e)) @ S - beta[active] @ precision
+        score = (case * (treated - e)) @ X - beta[active] @ precision
         step = np.linalg.solve(information, score[:, :, None])[:, :, 0]
-        size = np.abs(step @ S.T).max(axis=1)
+        size = np.abs(step @ X.T).max(axis=1)
         # Newton's steps overshoot where most probabilities are near 0 or 1.
         beta[active] += step * np.minimum(1.0, 2.0 / np.maximum(size, 1e-300))[:, None]
         active = active[size > 1e-8]
         if len(active) == 0:
-            return special.expit(beta @ S.T)
+            return special.expit(beta @ X.T)
     raise EstimationError(f"the propensity score did not converge in {len(active)} draws")
 
 

@@ -39,7 +39,8 @@ class OverlapWeights:
     X : ndarray, shape (n, p)
         Of the propensity model, with the intercept; complete rows only.
     centred : ndarray, shape (n, p)
-        The same space in variables centred before their products are formed.
+        The same space in variables centred before their products are formed, in units of the
+        default priors (`CentredDesign.standard`).
     treated : ndarray of bool, shape (n,)
     rows : ndarray of int, shape (n,)
         Positions in the table of the patients used.
@@ -165,7 +166,7 @@ def overlap_weights(data: pd.DataFrame, treatment: str, covariates: str) -> Over
         found = ", ".join(map(str, levels))
         raise DataError(f"expected two groups in {treatment!r} with complete rows, found {found}")
     treated = (labels == levels[1]).to_numpy()
-    middle = centred(design, data.loc[complete].reset_index(drop=True)).X
+    middle = centred(design, data.loc[complete].reset_index(drop=True)).standard
     return OverlapWeights(
         group=levels[1], reference=levels[0], names=design.names, X=design.X, centred=middle,
         treated=treated, rows=np.flatnonzero(complete), n_excluded=int((~complete).sum()),

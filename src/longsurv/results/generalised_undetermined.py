@@ -21,7 +21,7 @@ from longsurv.likelihood.glmm_existence import (
     unseen_variances,
 )
 from longsurv.likelihood.glmm_families import STUDENT
-from longsurv.priors import PriorStack, moments
+from longsurv.priors import PriorStack, apart, moments
 from longsurv.results.generalised_quantities import coefficient_jacobian, natural_variances
 
 FLAT_LIKELIHOOD = "The likelihood is flat along a combination of them."
@@ -151,12 +151,13 @@ def prior_words(
             }
     if not words:
         return ()
-    values, shares = stack.coordinates(thetas), []
+    values, shares = stack.coordinates(thetas) @ apart(stack).T, []
     own = (*design.coefficient_names, *stack.names[len(design.coefficient_names) :])
     for j, (name, prior) in enumerate(zip(own, stack.priors, strict=True)):
         if name in names:
             share = min(1.0, float(values[:, j].var()) / moments(prior)[1] ** 2)
-            shares.append(f"{stack.labels[j]} {100 * share:.0f} % ({prior})")
+            centred = " (centred)" if stack.names[j] in stack.moved else ""
+            shares.append(f"{stack.names[j]}{centred} {100 * share:.0f} % ({prior})")
     listed = f": the posterior variance as a share of the prior's is {', '.join(shares)}"
     words.append(
         f"How far the posterior goes there is the prior's doing{listed if shares else ''}."

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from longsurv.priors import Normal, Prior, Stack, moments, prior_of
+from longsurv.priors import Normal, Prior, Stack, apart, moments, prior_of
 from longsurv.words import listed, verb
 
 ALL_PRIOR = 0.9
@@ -44,7 +44,11 @@ def all_prior(
     if not np.isfinite(covariance).all():
         return ()
     values, vectors = np.linalg.eigh(covariance)
-    loads = (vectors[:, values > ALL_PRIOR] ** 2).max(axis=1, initial=0.0)
+    # Of a factor, the levels along such a direction are named.
+    loose = (
+        apart(stack)[np.ix_(chosen, chosen)][np.ix_(wide, wide)] @ vectors[:, values > ALL_PRIOR]
+    )
+    loads = (loose**2 / (loose**2).sum(axis=0)).max(axis=1, initial=0.0)
     part = np.array(chosen)[wide][loads > PART_OF]
     return tuple(stack.names[j] for j in part)
 
