@@ -12,6 +12,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from longsurv.compiled import find_a_cache
+
 if TYPE_CHECKING:
     from longsurv import diagnostics, estimands, models, priors
     from longsurv.cohort import Cohort, Marker, Phase, Schema, read_cohort, read_study, scores
@@ -109,3 +111,4 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+find_a_cache()  # before numba sees the first kernel

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from longsurv.console import drop_output, report_fault, survive_narrow_consoles
+from longsurv.console import complain, report_fault, say, survive_narrow_consoles
 from longsurv.errors import DataError, LongsurvError
 from longsurv.faults import libraries_silenced
+from longsurv.interrupts import ignore_interrupts, interrupted, interruptible
 
 if TYPE_CHECKING:
     from longsurv.store import FitStore
@@ -57,28 +57,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 if all went well, 1 for data or files that cannot be used, 2 for wrong usage, 3 if the
         report is written but something could not be estimated, 130 if interrupted.
     """
-    try:
-        arguments = parser().parse_args(argv)
-    except SystemExit as stop:  # argparse ends the process; callers of main want a number
-        return stop.code if isinstance(stop.code, int) else BAD_USAGE
     survive_narrow_consoles()
-    try:
-        with libraries_silenced():
-            code = arguments.run(arguments)
-        sys.stdout.flush()
-        return code
-    except LongsurvError as error:
-        print(f"longsurv: {error}", file=sys.stderr)
-    except BrokenPipeError:  # whoever read the output has gone, as `head` does
-        drop_output()
-        return DONE
-    except KeyboardInterrupt:
-        start = "\n" if sys.stderr.isatty() else ""
-        print(f"{start}longsurv: interrupted; {_how_to_resume(arguments)}", file=sys.stderr)
-        return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the last place that can turn it into words
-        report_fault(error)
+    arguments = argparse.Namespace()
+    with interruptible():
+        try:
+            arguments = parser().parse_args(argv)
+            with libraries_silenced():
+                code: int = arguments.run(arguments)
+            return code
+        except BaseException as error:  # noqa: BLE001 - the last place that makes words of it
+            if interrupted() or isinstance(error, KeyboardInterrupt):
+                ignore_interrupts()
+                complain(f"interrupted; {_how_to_resume(arguments)}", alone=True)
+                return INTERRUPTED
+            if isinstance(error, SystemExit):  # argparse's; callers of main want a number
+                say([])
+                return error.code if isinstance(error.code, int) else BAD_USAGE
+            if isinstance(error, LongsurvError):
+                complain(str(error))
+            else:
+                report_fault(error)
     return BAD_DATA
+
+
+def process() -> None:
+    """The program `longsurv`: `main`, and then the end of the process, which nothing interrupts."""
+    code = main()
+    ignore_interrupts()
+    raise SystemExit(code)
 
 
 def _how_to_resume(arguments: argparse.Namespace) -> str:
@@ -277,27 +283,27 @@ def _open_store(arguments: argparse.Namespace, beside: Path) -> FitStore:
     from longsurv.store import FitStore
 
     folder = arguments.store or beside / STORE_FOLDER
-    if folder.exists() and not folder.is_dir():
+    if folder.is_file():
         raise LongsurvError(f"{folder} is a file; give --store a folder")
     arguments.opened = FitStore(
         None if arguments.no_store else folder,
         fresh=arguments.fresh,
-        tell=lambda text: print(f"longsurv: {text}", file=sys.stderr),
+        tell=complain,
     )
     return arguments.opened
 
 
 def _demo(arguments: argparse.Namespace) -> int:
     from longsurv.cohort.examples import EXAMPLES, example_path
+    from longsurv.report.files import plainly, writable_folder
     from longsurv.study import Study
 
     folder: Path = arguments.out
-    if folder.exists() and not folder.is_dir():
+    if folder.is_file():
         raise LongsurvError(f"{folder} is a file; give --out a folder")
-    try:
+    with plainly(folder, "made"):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LongsurvError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    writable_folder(folder)
     store = _open_store(arguments, folder)
     codes = []
     for name in EXAMPLES:
@@ -307,12 +313,12 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from longsurv.report.page import spare_inputs, writable
+    from longsurv.report.files import spare_inputs, writable, writable_folder
     from longsurv.study import Study
 
     target = writable(arguments.output)  # asked before the work, not after
     if arguments.folder is not None:
-        _writable_folder(arguments.folder)
+        writable_folder(arguments.folder)
     study = Study.from_toml(arguments.study)
     spare_inputs(study, [target, target.with_suffix(".log")], arguments.folder)
     if arguments.seed is not None:
@@ -320,16 +326,8 @@ def _report(arguments: argparse.Namespace) -> int:
     return _run(study, target, _open_store(arguments, target.parent), arguments)
 
 
-def _writable_folder(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise LongsurvError(f"{folder} is a file; give --folder the name of a folder")
-    if not folder.absolute().parent.is_dir():
-        raise LongsurvError(f"the folder {folder.parent} does not exist; make it first")
-
-
 def _run(study: Study, target: Path, store: FitStore, arguments: argparse.Namespace) -> int:
-    from longsurv.report.figures.svg import printable
-    from longsurv.report.numbers import seconds
+    from longsurv.report.terminal import reported, unestimated
     from longsurv.study import Progress
 
     shown = Progress([("Report", REPORT_SECONDS)], quiet=arguments.quiet)
@@ -341,57 +339,25 @@ def _run(study: Study, target: Path, store: FitStore, arguments: argparse.Namesp
 
         export(results, arguments.folder)
     shown.end()
-    title = printable(study.cohort.title or "Study")
-    print(f"{title}: {seconds(results.seconds)}\n  {path.resolve()}")
-    if arguments.folder is not None:
-        print(f"  {arguments.folder.resolve()}")
-    if arguments.quick:
-        print("  Quick run: few posterior draws, for a first look only.")
-    if results.reused:
-        total = results.reused + results.computed
-        print(f"  Reused {results.reused} of {total} results stored in {store.folder}.")
-    if study.cohort.reconstructed:
-        print("  Reconstructed data: no real patient is in them.")
-    told = set(results.missing.values())
-    missing = results.missing | {
-        what: reason for what, reason in results.faults.reasons.items() if reason not in told
-    }
-    if missing:
-        print("  Could not be estimated:")
-        for what, reason in missing.items():
-            print(f"    {printable(what)}: {printable(reason)}")
-    if results.faults.traces:
-        print(f"  Details of what failed unexpectedly: {path.with_suffix('.log').resolve()}")
-    return INCOMPLETE if missing else DONE
+    say(reported(results, path, arguments.folder, store.folder))
+    return INCOMPLETE if unestimated(results) else DONE
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from longsurv.cohort.covariates import covariate_kinds
-    from longsurv.report.figures.svg import printable
+    from longsurv.report.terminal import checked
     from longsurv.study import Study
 
     study = Study.from_toml(arguments.study)
     problems = study.formula_problems()
     if problems:
         raise DataError(problems)
-    print(study.cohort.describe())
-    for unit, part in study.cohort.flow.groupby("unit", sort=False):
-        print(f"\n{str(unit).capitalize()}, from file to model")
-        for row in part.to_dict("records"):
-            removed = f", {row['removed']:,} removed" if row["removed"] else ""
-            reason = f" ({row['reason']})" if row["reason"] else ""
-            print(f"  {row['kept']:>9,}  {row['step']}{removed}{reason}")
-    print("\nCovariates, as they were read")
-    for name, kind in covariate_kinds(study.cohort).items():
-        print(f"  {printable(name)}: {printable(kind)}")
-    print(f"\nModels\n  each marker:  {study.trajectory_formula}")
-    print(f"  mortality:    {study.mortality_formula}")
+    say(checked(study))
     return DONE
 
 
 def _simulate(arguments: argparse.Namespace) -> int:
-    from longsurv.report.page import spare_inputs, writable
-    from longsurv.report.simulation import print_simulation, write_simulation
+    from longsurv.report.files import spare_inputs, writable
+    from longsurv.report.simulation import simulation_lines, write_simulation
     from longsurv.simulate import Effect, simulate
     from longsurv.study import Study
 
@@ -415,11 +381,12 @@ def _simulate(arguments: argparse.Namespace) -> int:
         store=store,
         progress=not arguments.quiet,
     )
-    print_simulation(simulation)
+    lines = simulation_lines(simulation)
     if target is not None:
-        print(f"\n  {write_simulation(simulation, target).resolve()}")
+        lines.append(f"\n  {write_simulation(simulation, target).resolve()}")
+    say(lines)
     return INCOMPLETE if simulation.failures else DONE
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    process()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from longsurv.errors import LongsurvError
+from longsurv.interrupts import insist
 
 HEAD = "longsurv: what went wrong unexpectedly, for whoever mends it\n"
 
@@ -38,6 +39,7 @@ class Faults:
         what : str
             What is attempted, for the record.
         work : callable
+            Whatever it makes of Ctrl-C, an interrupt is passed on.
 
         Returns
         -------
@@ -46,10 +48,17 @@ class Faults:
             Empty if all went well.
         """
         try:
-            return work(), ""
+            found = work()
+            insist()
+            return found, ""
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
         except LongsurvError as error:
+            insist()
             return None, str(error)
-        except Exception as error:  # noqa: BLE001 - the one place that keeps the rest of a report
+        except BaseException as error:  # noqa: BLE001 - the one place that keeps the rest of a
+            # report; a panic in Rust is no Exception
+            insist()
             self.traces[what] = "".join(traceback.format_exception(error))
             reason = (
                 f"an unexpected error stopped it ({type(error).__name__}: {error}). This is a fault"

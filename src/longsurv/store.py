@@ -17,6 +17,7 @@ import secrets
 import time
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -28,6 +29,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.inference import Draws, Optimum, Whitening
+from longsurv.interrupts import insist
 
 FORMAT = 1
 NUMERICAL = ("numpy", "scipy", "pandas", "numba", "formulaic", "nutpie")
@@ -103,6 +105,7 @@ class FitStore:
             return found
         began = time.perf_counter()
         value = compute()
+        insist()  # what an interrupt left may not be whole
         return self.put(key, title, value, time.perf_counter() - began)
 
     def get(self, key: str, title: str) -> Kept | None:
@@ -145,8 +148,9 @@ class FitStore:
     def _prepare(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob(f"{UNFINISHED}*"):
-            if time.time() - left.stat().st_mtime > STALE:
-                left.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # another run has just finished it
+                if time.time() - left.stat().st_mtime > STALE:
+                    left.unlink()
         ignore = folder / ".gitignore"
         if not ignore.exists():  # results of patients' data do not belong in a repository
             ignore.write_text("*\n", encoding="utf-8")
@@ -169,7 +173,8 @@ def write_whole(path: Path, write: Callable[[Any], Any]) -> None:
             os.fsync(file.fileno())
         os.replace(unfinished, path)
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
 
 
 def fingerprint(*parts: Any) -> str:

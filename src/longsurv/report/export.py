@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from longsurv.errors import LongsurvError
 from longsurv.report.content import pictures
+from longsurv.report.files import plainly, writable_folder, write_bytes, write_text
 from longsurv.report.sections.common import Picture
 from longsurv.report.spreadsheet import spreadsheet_csv
 from longsurv.report.word import png, write_word
@@ -45,34 +45,28 @@ def export(results: StudyResults, folder: str | Path) -> Path:
     Raises
     ------
     LongsurvError
-        If the folder is a file, or cannot be made.
+        If the folder is a file or cannot be made, or something cannot be written there.
     """
-    target = Path(folder)
-    if target.exists() and not target.is_dir():
-        raise LongsurvError(f"{target} is a file; give the name of a folder for the results")
-    if not target.parent.is_dir():
-        raise LongsurvError(f"the folder {target.parent} does not exist; make it first")
+    target = writable_folder(folder)
     for part in ("tables", "figures", "draws"):
-        (target / part).mkdir(parents=True, exist_ok=True)
+        with plainly(target / part):
+            (target / part).mkdir(parents=True, exist_ok=True)
     results.report(target / "report.html")
     write_word(results, target / "report.docx")
     for name, table in results.tables.items():
-        text = spreadsheet_csv(table)
-        (target / "tables" / f"{name}.csv").write_text(text, encoding="utf-8", newline="\n")
+        write_text(target / "tables" / f"{name}.csv", spreadsheet_csv(table))
     for picture in pictures(results):
         drawn, _ = results.faults.attempt(f"Figure {picture.name!r}", partial(_drawn, picture))
         if drawn is not None:
-            (target / "figures" / f"{picture.name}.svg").write_text(
-                drawn[0], encoding="utf-8", newline="\n"
-            )
-            (target / "figures" / f"{picture.name}.png").write_bytes(drawn[1])
+            write_text(target / "figures" / f"{picture.name}.svg", drawn[0])
+            write_bytes(target / "figures" / f"{picture.name}.png", drawn[1])
     for k, (name, model) in enumerate(results.models.items()):
         if model.post is not None:
             model.post.idata.to_netcdf(
                 target / "draws" / f"{file_name(name, k)}.nc", engine="h5netcdf"
             )
     text = json.dumps(as_json(results), indent=1, ensure_ascii=False, allow_nan=False)
-    (target / "results.json").write_text(text + "\n", encoding="utf-8", newline="\n")
+    write_text(target / "results.json", text + "\n")
     results.faults.write_log(target / "report.log")
     return target
 

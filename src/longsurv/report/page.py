@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache, partial
 from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from longsurv.errors import LongsurvError
 from longsurv.report.figures.svg import printable
 from longsurv.report.sections import SECTIONS, Section
 from longsurv.report.sections.common import event_name
@@ -19,7 +16,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-    from longsurv.study import Study, StudyResults
+    from longsurv.study import StudyResults
 
 # What matplotlib and SVG call a dash, for the legend above the small multiples.
 _LEGEND_DASHES = ("", "12 5", "2.4 3.6", "14 5 2.4 5")
@@ -107,50 +104,3 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
-def writable(path: str | Path) -> Path:
-    """`path` as a file that can be written, or a plain message why not.
-
-    Raises
-    ------
-    LongsurvError
-        If it is a folder, or its folder does not exist.
-    """
-    target = Path(path)
-    if target.is_dir():
-        raise LongsurvError(
-            f"{target} is a folder; give a file name in it, e.g. {target / 'report.html'}"
-        )
-    if not target.parent.is_dir():
-        raise LongsurvError(
-            f"the folder {target.parent} does not exist; make it first, or write the report"
-            " elsewhere"
-        )
-    return target
-
-
-def spare_inputs(study: Study, written: Sequence[Path], folder: Path | None = None) -> None:
-    """Refuse to write over the study file or one of its tables.
-
-    Parameters
-    ----------
-    study : Study
-    written : sequence of Path
-        The files to be written.
-    folder : Path, optional
-        Where everything is to be exported.
-
-    Raises
-    ------
-    LongsurvError
-        Naming the input.
-    """
-    taken = {path.resolve() for path in written}
-    inside = set() if folder is None else {folder.resolve()}
-    inside |= {place / part for place in inside for part in ("tables", "figures", "draws")}
-    for file in study.files:
-        if file.resolve() in taken or file.resolve().parent in inside:
-            raise LongsurvError(
-                f"{file} is an input of this study and would be overwritten; write somewhere else"
-            )

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from longsurv.report.files import write_text
 from longsurv.report.numbers import number
 from longsurv.report.spreadsheet import spreadsheet_csv
-from longsurv.store import write_whole
 from longsurv.words import listed, plural
 
 if TYPE_CHECKING:
@@ -124,21 +124,22 @@ def power_table(simulation: Simulation) -> pd.DataFrame:
     return wide.reindex(columns=list(dict.fromkeys(table["effect"]))).reset_index()
 
 
-def print_simulation(simulation: Simulation) -> None:
-    """Write the words and the power of each estimand to the terminal."""
+def simulation_lines(simulation: Simulation) -> list[str]:
+    """The words and the power of each estimand for the terminal."""
     from textwrap import fill
 
-    print(f"{simulation.title or 'Study'}: what a cohort like this one could show")
+    lines = [f"{simulation.title or 'Study'}: what a cohort like this one could show"]
     if simulation.note:
-        print(fill(simulation.note, 96, initial_indent="  ", subsequent_indent="  "))
-    print()
+        lines.append(fill(simulation.note, 96, initial_indent="  ", subsequent_indent="  "))
+    lines.append("")
     for sentence in simulation_sentences(simulation):
-        print(fill(sentence, 96, initial_indent="  ", subsequent_indent="  "))
+        lines.append(fill(sentence, 96, initial_indent="  ", subsequent_indent="  "))
     wide = power_table(simulation)
     if wide["level"].nunique() == 1:
         wide = wide.drop(columns="level")
-    print("\nPower, % of cohorts, by the true effect\n")
-    print(wide.to_string(index=False, float_format=lambda v: f"{v:.0f}", na_rep="-"))
+    lines.append("\nPower, % of cohorts, by the true effect\n")
+    lines.append(wide.to_string(index=False, float_format=lambda v: f"{v:.0f}", na_rep="-"))
+    return lines
 
 
 def write_simulation(simulation: Simulation, path: Path) -> Path:
@@ -147,8 +148,7 @@ def write_simulation(simulation: Simulation, path: Path) -> Path:
         text = spreadsheet_csv(simulation.table)
     else:
         text = simulation_page(simulation)
-    write_whole(path, lambda file: file.write(text.encode("utf-8")))
-    return path
+    return write_text(path, text)
 
 
 def simulation_page(simulation: Simulation) -> str:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from longsurv.report.content import Heading, content
 from longsurv.report.figures.style import styled
 from longsurv.report.figures.svg import any_glyph, printable
+from longsurv.report.files import plainly
 from longsurv.report.sections.common import WIDE, Picture
 from longsurv.report.tables.display import DisplayTable
+from longsurv.store import write_whole
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
@@ -66,7 +68,8 @@ def write_word(results: StudyResults, path: str | Path) -> Path:
                 _add_picture(document, item, image)
         else:
             _add(document, item)
-    document.save(str(target))
+    with plainly(target):
+        write_whole(target, document.save)
     return target
 
 

@@ -37,8 +37,8 @@ class Progress:
     ) -> None:
         self.plan = list(plan)
         self.stream = stream if stream is not None else sys.stderr
-        self.quiet = quiet
-        self.rewrites = not quiet and self.stream.isatty()
+        self.quiet = quiet or self.stream is None  # a process without standard error
+        self.rewrites = not self.quiet and self.stream.isatty()
         self._at = -1
         self._began = self._step_began = time.perf_counter()
         self._cost_left = sum(cost for _, cost in self.plan)  # of this stage and all later ones
@@ -114,17 +114,22 @@ class Progress:
 
     def _show(self, line: str) -> None:
         if self.rewrites:
-            self.stream.write(f"\r{line[:WIDTH]:<{WIDTH}}")
-            self.stream.flush()
+            self._write(f"\r{line[:WIDTH]:<{WIDTH}}")
 
     def _clear(self) -> None:
         if self.rewrites:
-            self.stream.write(f"\r{'':<{WIDTH}}\r")
+            self._write(f"\r{'':<{WIDTH}}\r")
 
     def _print(self, line: str) -> None:
         if not self.quiet:
-            self.stream.write(line + "\n")
+            self._write(line + "\n")
+
+    def _write(self, text: str) -> None:
+        try:
+            self.stream.write(text)
             self.stream.flush()
+        except OSError:  # nobody listens any more, or a log's disk is full: the work goes on
+            self.quiet, self.rewrites = True, False
 
 
 def clock(seconds: float) -> str:

@@ -13,7 +13,6 @@ import pandas as pd
 
 from longsurv.cohort import Cohort
 from longsurv.faults import Faults
-from longsurv.store import write_whole
 
 if TYPE_CHECKING:
     from longsurv.diagnostics import Verdict
@@ -181,11 +180,10 @@ class StudyResults:
         LongsurvError
             If the file cannot be written there.
         """
-        from longsurv.report.page import render_page, writable
+        from longsurv.report.files import writable, write_text
+        from longsurv.report.page import render_page
 
-        target = writable(path)
-        page = render_page(self).encode("utf-8")
-        write_whole(target, lambda file: file.write(page))
+        target = write_text(writable(path), render_page(self))
         self.faults.write_log(target.with_suffix(".log"))
         return target
 

@@ -1,0 +1,73 @@
+"""What the command line says of a study and of what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from longsurv.cohort.covariates import covariate_kinds
+from longsurv.report.figures.svg import printable
+from longsurv.report.numbers import seconds
+
+if TYPE_CHECKING:
+    from longsurv.study import Study, StudyResults
+
+
+def checked(study: Study) -> Iterator[str]:
+    """The cohort, its flow, how covariates were read, and the models: lines for `check`."""
+    yield study.cohort.describe()
+    for unit, part in study.cohort.flow.groupby("unit", sort=False):
+        yield f"\n{str(unit).capitalize()}, from file to model"
+        for row in part.to_dict("records"):
+            removed = f", {row['removed']:,} removed" if row["removed"] else ""
+            reason = f" ({row['reason']})" if row["reason"] else ""
+            yield f"  {row['kept']:>9,}  {row['step']}{removed}{reason}"
+    yield "\nCovariates, as they were read"
+    for name, kind in covariate_kinds(study.cohort).items():
+        yield f"  {printable(name)}: {printable(kind)}"
+    yield f"\nModels\n  each marker:  {study.trajectory_formula}"
+    yield f"  mortality:    {study.mortality_formula}"
+
+
+def unestimated(results: StudyResults) -> dict[str, str]:
+    """What has no answer, and why; what failed unexpectedly is told once."""
+    told = set(results.missing.values())
+    return results.missing | {
+        what: reason for what, reason in results.faults.reasons.items() if reason not in told
+    }
+
+
+def reported(
+    results: StudyResults, path: Path, folder: Path | None, store: Path | None
+) -> Iterator[str]:
+    """What was run, where it is written, and what it could not answer.
+
+    Parameters
+    ----------
+    results : StudyResults
+    path : Path
+        Of the report.
+    folder : Path or None
+        Where everything was exported.
+    store : Path or None
+        Where finished fits are kept.
+    """
+    title = printable(results.cohort.title or "Study")
+    yield f"{title}: {seconds(results.seconds)}\n  {path.resolve()}"
+    if folder is not None:
+        yield f"  {folder.resolve()}"
+    if results.quick:
+        yield "  Quick run: few posterior draws, for a first look only."
+    if results.reused:
+        total = results.reused + results.computed
+        yield f"  Reused {results.reused} of {total} results stored in {store}."
+    if results.cohort.reconstructed:
+        yield "  Reconstructed data: no real patient is in them."
+    missing = unestimated(results)
+    if missing:
+        yield "  Could not be estimated:"
+        for what, reason in missing.items():
+            yield f"    {printable(what)}: {printable(reason)}"
+    if results.faults.traces:
+        yield f"  Details of what failed unexpectedly: {path.with_suffix('.log').resolve()}"
