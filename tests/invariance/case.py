@@ -38,6 +38,8 @@ class Case:
         Values of "arm" and "group", the reference first.
     fixed : tuple of str
         Roles whose names the question sets (`Cohort.survival_data()` has "exit").
+    reserved : tuple of str
+        Names that the question refuses, and says so, for columns of the user's.
     traits : tuple of str
         What else can be changed: "split" where follow-up may come in several rows.
     swapped : bool
@@ -50,6 +52,7 @@ class Case:
     moments: tuple[float, ...] = ()
     order: tuple = (0, 1)
     fixed: tuple[str, ...] = ()
+    reserved: tuple[str, ...] = ()
     traits: tuple[str, ...] = ()
     swapped: bool = False
 

@@ -26,6 +26,8 @@ from longsurv.models import BaselineAdjustment, Mortality, Panel, adjusted_chang
 MARKERS = ("crp", "pct", "wbc")
 COLUMNS = {"patient": "id", "exit": "stop", "event": "died", "arm": "arm", "age": "age",
            "time": "day", "response": "value"}  # fmt: skip
+RESERVED = ("y", "phase", "status")
+"""Names of columns that a cohort makes, which `Schema` and `Cohort` refuse for those it is given."""
 
 
 def cohort_case(seed: int, n: int = 36) -> Case:
@@ -46,7 +48,7 @@ def cohort_case(seed: int, n: int = 36) -> Case:
                 )
             )
     tables = {"people": people, "rows": pd.concat(parts, ignore_index=True)}
-    return Case(tables, COLUMNS, moments=(1.0, 4.0, 6.0, 25.0))
+    return Case(tables, COLUMNS, moments=(1.0, 4.0, 6.0, 25.0), reserved=RESERVED)
 
 
 def cohort_of(case: Case) -> Cohort:

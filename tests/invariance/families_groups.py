@@ -283,7 +283,9 @@ def concordance_answer(case: Case) -> Answer:
     numeric = [rows[names[r]].to_numpy(dtype=float) for r in ("age", "exit", "event")]
     numeric[2] = (numeric[2] == 1).astype(float)
     found = concordance.concordance(*numeric)
-    return {"C": Output(found.c), "SE": Output(found.std_error), "tied": Output(found.tied)}
+    # A score that is read backwards has 1 - C.
+    apart = abs(found.c - 0.5)
+    return {"C": Output(apart), "SE": Output(found.std_error), "tied": Output(found.tied)}
 
 
 def cox_checks(case: Case) -> Answer:

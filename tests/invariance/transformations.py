@@ -168,10 +168,12 @@ AWKWARD = (
 
 
 def rename(case: Case, which: int) -> Case:
-    names = {
-        role: AWKWARD[which][role] if role in AWKWARD[which] and role not in case.fixed else name
-        for role, name in case.columns.items()
+    awkward = {
+        role: name
+        for role, name in AWKWARD[which].items()
+        if role not in case.fixed and name not in case.reserved
     }
+    names = {role: awkward.get(role, name) for role, name in case.columns.items()}
     mapping = {case.columns[role]: name for role, name in names.items()}
     tables = {k: t.rename(columns=mapping) for k, t in case.tables.items()}
     return replace(case, tables=tables, columns=names)

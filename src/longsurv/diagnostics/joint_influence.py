@@ -126,28 +126,33 @@ def joint_influence(fit: Any, terms: Sequence[str] | None = None) -> JointInflue
 
 
 def without_patient(fit: Any, i: int) -> tuple[np.ndarray | None, str]:
-    """Maximum of the likelihood without patient i, shape (d,), or why there is none."""
-    one = one_patient(fit.design, fit.data, i)
+    """Maximum of the likelihood without patient i, shape (d,), or why there is none.
 
-    def own(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        return joint.loglik(one, theta)
+    Climbed in the kernel's parameters, whose gradients need no change of coordinates.
+    """
+    data, one = fit.data, one_patient(fit.design, fit.data, i)
+    psi = data.own(fit.theta)
+    to_theta = data.derivative(psi)
 
-    def others(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        (value, slope), (less, minus) = joint.loglik(fit.data, theta), own(theta)
+    def own(x: np.ndarray) -> tuple[float, np.ndarray]:
+        return joint.own_loglik(one, x)
+
+    def others(x: np.ndarray) -> tuple[float, np.ndarray]:
+        (value, slope), (less, minus) = joint.own_loglik(data, x), own(x)
         return value - less, slope - minus
 
-    curvature = -(fit.optimum.hessian - hessian(own, fit.theta))
-    found = _newton(others, fit.theta, curvature)
+    curvature = -(to_theta.T @ fit.optimum.hessian @ to_theta - hessian(own, psi))
+    found = _newton(others, psi, curvature)
     if found is not None:
-        return found, ""
+        return data.plain(found), ""
 
     def second_order(x: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         value, gradient = others(x)
         return value, gradient, hessian(others, x)
 
-    optimum = maximise(others, fit.theta, fit.design.theta_names, second_order=second_order)
+    optimum = maximise(others, psi, fit.design.theta_names, second_order=second_order)
     if optimum.converged:
-        return optimum.x, ""
+        return data.plain(optimum.x), ""
     return None, optimum.status
 
 
