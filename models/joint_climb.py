@@ -24,6 +24,7 @@ from longsurv.inference.curvature import rough_hessian
 from longsurv.inference.density import LogDensity, guarded
 from longsurv.inference.maximise import SecondOrder
 from longsurv.likelihood import joint
+from longsurv.likelihood.hazard_separation import recession
 from longsurv.likelihood.joint import JointData
 from longsurv.likelihood.joint_coordinates import ENDLESS
 from longsurv.likelihood.joint_separable import inseparable
@@ -122,14 +123,41 @@ def maximum(
                 "out random effects, or put the measured value into a CoxPH model"
             )
     names, limit = design.theta_names, limits(data)
+    begin, lower = _at_the_end(coordinates.inward(psi), design, data, coordinates)
+    coordinates = replace(coordinates, centre=coordinates.outward(lower))
     density = guarded(coordinates.density(of_psi))
-    found = _climb(fenced(density, limit), coordinates.inward(psi), names)
+    found = _climb(fenced(density, limit), begin - lower, names)
     if np.isfinite(found.value):
         found = _judged(density, found, limit, names)
     _refuse(found, limit, design, data, coordinates)
     found = coordinates.optimum(found)
     own = Affine(data.plain(found.x), data.derivative(found.x))
     return replace(own.optimum(found), x=own.centre)
+
+
+def _at_the_end(
+    u: np.ndarray, design: JointDesign, data: JointData, coordinates: Affine
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where to begin, and by how much levels of the baseline are lower than without separation.
+
+    Covariates that separate those with events from others begin at their end: whatever the curves,
+    the likelihood rises for ever along that direction, on which the level of average covariates
+    falls with them. A fence around that level, in the way, would look like a maximum.
+    """
+    u, lower, start = u.copy(), np.zeros_like(u), data.n_marker
+    for cause in design.causes:
+        events = cause.covariates[cause.status == 1]
+        away = recession(cause.covariates, events) if len(events) else None
+        level = slice(start, start + len(cause.baseline_names))
+        of = slice(level.stop, level.stop + len(cause.covariate_names))
+        start = of.stop + len(cause.association_names)
+        if away is None:
+            continue
+        along = np.linalg.solve(coordinates.factor[of, of], away)
+        size = ENDLESS / np.abs(along).max()
+        u[of] += size * along - along * (along @ u[of]) / (along @ along)
+        lower[level] = cause.constant(-size * float(events[0] @ away))
+    return u + lower, lower
 
 
 def _judged(
@@ -142,7 +170,7 @@ def _judged(
         if abs(u[j]) < NEAR[limit[j]]:
             continue
         trial = u.copy()
-        trial[j] = np.sign(u[j]) * limit[j]
+        trial[j] = np.sign(u[j]) * max(limit[j], abs(u[j]))
         at_limit = density(trial)[0]
         if at_limit >= value - LOST:
             u, value = trial, at_limit

@@ -5,8 +5,5 @@ from __future__ import annotations
 MOVES: dict[tuple[str, str], str] = {}
 MOVES_IN_STUDIES: dict[tuple[str, str], str] = {}
 """Cells that hold for one case and not for every generated one."""
-SILENT: dict[tuple[str, str], str] = {
-    ("JointModel, slope, spline", "separated"): "answered, for an effect without a maximum",
-    ("JointModel, slope, spline", "last group alone"): "estimates of a fit that did not converge",
-}
+SILENT: dict[tuple[str, str], str] = {}
 """Cells of the table of undetermined data."""
