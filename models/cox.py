@@ -29,7 +29,7 @@ from longsurv.errors import DataError, EstimationError, LongsurvError
 from longsurv.inference import Optimum, added, sample_posterior
 from longsurv.likelihood import cox
 from longsurv.models.cox_climb import climb
-from longsurv.models.cox_priors import centred_covariates
+from longsurv.models.cox_priors import centred_covariates, climbed_in
 from longsurv.models.cox_twin import twin
 from longsurv.results.assemble_cox import cox_estimate, cox_posterior, nothing
 from longsurv.results.survival import SurvivalEstimate, SurvivalPosterior
@@ -207,6 +207,7 @@ class CoxPH:
             added(partial(cox.value_and_gradient, data), stack.value_and_gradient),
             np.zeros(len(stack.names)),
             names=stack.names,
+            coordinates=climbed_in(self.centred, len(stack.names)),
             draws=draws,
             tune=tune,
             chains=chains,

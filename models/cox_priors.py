@@ -11,6 +11,7 @@ from longsurv.design import SurvivalDesign
 from longsurv.design.centred import CentredDesign, centred
 from longsurv.design.expression import Functions
 from longsurv.design.fixed import fixed_design
+from longsurv.inference import Affine
 from longsurv.likelihood.cox import CoxData
 
 
@@ -49,3 +50,18 @@ def centred_covariates(
     spread = np.where(spread > 0.0, spread, 1.0)
     unit = np.where(found.unit > 1e-9 * spread, found.unit, spread)
     return replace(found, unit=unit)
+
+
+def climbed_in(centred: CentredDesign, size: int) -> Affine | None:
+    """Coordinates to climb and draw in: the first coefficients, of `size` parameters, become those
+    of centred variables; None where they are those already.
+
+    With products of variables far from 0 the coefficients as named are all but collinear, and a
+    curvature by differences in them loses its digits.
+    """
+    k = len(centred.to)
+    if np.array_equal(centred.to, np.eye(k)):
+        return None
+    factor = np.eye(size)
+    factor[:k, :k] = np.linalg.inv(centred.to)
+    return Affine(np.zeros(size), factor)

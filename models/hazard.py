@@ -214,9 +214,8 @@ class Hazard:
         """
         hazard_start.check_smoothing(self.baseline, smoothing)
         stack = self.prior_stack(priors, smoothing)
-        mode, drawn = hazard_start.draw(
-            self.hazard, stack, smoothing, draws=draws, tune=tune, chains=chains, seed=seed
-        )
+        run = {"draws": draws, "tune": tune, "chains": chains, "seed": seed}
+        mode, drawn = hazard_start.draw(self.hazard, stack, self.centred, smoothing, **run)
         if drawn is None:
             raise EstimationError(f"{self.formula!r} cannot be sampled: {mode.status}")
         return hazard_posterior(self, self.hazard, stack, mode, drawn, smoothing)

@@ -18,6 +18,7 @@ from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Draws, Optimum, added, sample_posterior
 from longsurv.inference.scoring import ascend
 from longsurv.likelihood import hazard as hz
+from longsurv.models.cox_priors import climbed_in
 from longsurv.models.hazard_coordinates import ShapeCoordinates
 from longsurv.results.hazard_curves import baseline_names
 
@@ -140,7 +141,11 @@ def _marginal(optimum: Optimum) -> float:
 
 
 def draw(
-    hazard: HazardDesign, stack: pr.PriorStack, smoothing: float | None, **how: Any
+    hazard: HazardDesign,
+    stack: pr.PriorStack,
+    centred: CentredDesign,
+    smoothing: float | None,
+    **how: Any,
 ) -> tuple[Optimum, Draws | None]:
     """Mode and draws of the parameters; `how` is draws, tune, chains and seed."""
     density = added(
@@ -157,6 +162,7 @@ def draw(
         begin,
         names=stack.names,
         deviations=stack.deviations,
+        coordinates=climbed_in(centred, len(begin)),
         draws=how["draws"],
         tune=how["tune"],
         chains=how["chains"],

@@ -123,8 +123,9 @@ def _values(kernel: DenseKernel, psi: list[Any], eta: float) -> Any:
         low = -1.0 / (s.most - 1)
         rho = low + (1.0 - low) * pm.math.sigmoid(2.0 * rest[0])
         return pt.where(s.lag == 0, 1.0, rho) * scale
-    rho = pt.tanh(rest[0]) if s.kind == "ar1" else pm.math.sigmoid(rest[0]) ** (1.0 / s.shortest)
-    return rho**s.lag * scale
+    if s.kind == "ar1":
+        return pt.tanh(rest[0]) ** s.lag * scale
+    return pm.math.sigmoid(rest[0]) ** (s.lag / s.shortest) * scale
 
 
 def _autocorrelations(partial: list[Any]) -> list[Any]:

@@ -203,15 +203,13 @@ def _of_fit(result: Any, shown: str, page: str) -> str:
     for flag in flags:
         if flag not in shown.replace("\n", " ") and flag[:40] not in shown:
             return f"a flag is not printed: {flag}"
-    gone = _missing(table)
+    gone = dict.fromkeys([*table.loc[_missing(table), "term"].map(str), *result.undetermined])
     verdict = result.diagnose()
     if verdict.ok and not result.converged:
         return "diagnose() is content with a fit that did not converge"
-    if gone.any():
-        named = [term for term in table.loc[gone, "term"] if any(str(term) in f for f in flags)]
-        if len(named) < int(gone.sum()):
-            return f"no flag names {[t for t in table.loc[gone, 'term'] if t not in named]}"
-        return "undetermined"
+    if gone:
+        unnamed = [term for term in gone if not any(term in flag for flag in flags)]
+        return f"no flag names {unnamed}" if unnamed else "undetermined"
     se, size = table["std_error"].to_numpy(dtype=float), table["estimate"].abs().to_numpy()
     wild = ~np.isfinite(se) | (se <= 1e-9 * (1e-9 + size)) | (se > 1e3 * (1.0 + size))
     bounded = np.isfinite(table[["conf_low", "conf_high"]].to_numpy(dtype=float)).any(axis=1)

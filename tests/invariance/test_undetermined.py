@@ -34,7 +34,7 @@ EXPECTED = {
     "Hazard, piecewise":          "R R . L | . L L L | .  | R F F F  | . .",
     "Hazard, mspline":            "R R . L | . L L L | .  | R F F F  | . .",
     "JointModel, value, weibull": "R R R L | R L L L | VR | R UR UR UR | . .",
-    "JointModel, slope, spline":  "R R R L | R L L L | VR | R UR UR UR | . .",
+    "JointModel, slope, spline":  "R R R U | R L L L | VR | R UR UR UR | . .",
     "JointModel, area, piecewise": "R R R LV | R L L L | VR | R UR UR UR | . .",
     "survival_table":             "R R . A | . . . . | .  | A A A A  | . .",
     "log_rank_table":             "R R . R | . . . . | .  | R A A R  | . .",

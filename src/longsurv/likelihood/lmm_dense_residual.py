@@ -103,8 +103,8 @@ class Structure:
     def natural(self, psi: np.ndarray) -> np.ndarray:
         """Correlation parameters on their natural scale, from the correlation's part of psi.
 
-        rho (per unit of time for "exponential"), correlations by lag, or those of all pairs (i, j),
-        j < i, row by row.
+        rho (across the shortest lag for "exponential": per unit of time it may be beyond floating
+        point), correlations by lag, or those of all pairs (i, j), j < i, row by row.
         """
         if self.kind == "cs":
             low = -1.0 / (self.most - 1) if self.most > 1 else -1.0
@@ -112,7 +112,7 @@ class Structure:
         if self.kind == "ar1":
             return np.tanh(psi)
         if self.kind == "exponential":
-            return (1.0 + np.exp(-psi)) ** (-1.0 / self.shortest)
+            return 1.0 / (1.0 + np.exp(-psi))
         if self.kind == "toeplitz":
             return autocorrelations(np.tanh(psi))
         if self.kind == "unstructured":
@@ -126,7 +126,9 @@ class Structure:
             return (self.lag == 0).astype(float)
         if self.kind == "cs":
             return np.where(self.lag == 0, 1.0, rho[0])
-        if self.kind in ("ar1", "exponential"):
+        if self.kind == "exponential":
+            return rho[0] ** (self.lag / self.shortest)
+        if self.kind == "ar1":
             return rho[0] ** self.lag
         if self.kind == "toeplitz":
             return np.concatenate([[1.0], rho])[self.lag.astype(np.int64)]
@@ -170,9 +172,9 @@ class Structure:
     # ---- natural parameters of the covariance, for reports and for Kenward-Roger ----
 
     def report(self, sigma: float, psi: np.ndarray) -> np.ndarray:
-        """Standard deviations of the visits (or one for all), then the correlation parameters."""
-        sd = sigma * np.exp(np.concatenate([[0.0], psi[: self.n_ratios]]))
-        return np.concatenate([sd, self.natural(psi[self.n_ratios :])])
+        """Standard deviations of the visits (or one for all), then the correlation parameters,
+        that of "exponential" per unit of time."""
+        return self.shown(self.covariance_parameters(sigma, psi))
 
     @property
     def linear(self) -> bool:
@@ -188,16 +190,13 @@ class Structure:
         natural correlation parameters, that of "exponential" across the shortest lag, so that no
         unit of time is in it.
         """
-        shown = self.report(sigma, psi)
-        count = self.n_ratios + 1
-        sd, rho = shown[:count], shown[count:]
+        sd = sigma * np.exp(np.concatenate([[0.0], psi[: self.n_ratios]]))
+        rho = self.natural(psi[self.n_ratios :])
         if self.linear and self.kind == "unstructured":
             i, j = np.tril_indices(self.n_visits, -1)
             rho = rho * sd[i] * sd[j]
         elif self.linear:
             rho = rho * sigma**2
-        elif self.kind == "exponential":
-            rho = rho**self.shortest
         return np.concatenate([sd**2, rho])
 
     def shown(self, eta: np.ndarray) -> np.ndarray:
@@ -218,8 +217,6 @@ class Structure:
         count = self.n_ratios + 1
         variance, rest = eta[:count], eta[count:]
         if not self.linear:
-            if self.kind == "exponential":
-                return rest[0] ** (self.lag / self.shortest) * self._variances(variance)
             return self.correlation(rest) * self._variances(variance)
         if self.kind == "unstructured":
             off = self.first != self.second
