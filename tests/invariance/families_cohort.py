@@ -27,7 +27,7 @@ MARKERS = ("crp", "pct", "wbc")
 COLUMNS = {"patient": "id", "exit": "stop", "event": "died", "arm": "arm", "age": "age",
            "time": "day", "response": "value"}  # fmt: skip
 RESERVED = ("y", "phase", "status")
-"""Names of columns that a cohort makes, which `Schema` and `Cohort` refuse for those it is given."""
+"""Names of columns that a cohort makes, and refuses for those it is given."""
 
 
 def cohort_case(seed: int, n: int = 36) -> Case:
@@ -48,7 +48,8 @@ def cohort_case(seed: int, n: int = 36) -> Case:
                 )
             )
     tables = {"people": people, "rows": pd.concat(parts, ignore_index=True)}
-    return Case(tables, COLUMNS, moments=(1.0, 4.0, 6.0, 25.0), reserved=RESERVED)
+    moments = (1.0, 4.0, 6.0, 25.0)
+    return Case(tables, COLUMNS, moments=moments, reserved=RESERVED)
 
 
 def cohort_of(case: Case) -> Cohort:
