@@ -388,16 +388,17 @@ def test_markers_twice_or_named_like_a_column() -> None:
 def test_codes_of_r_are_not_taken_for_event_and_competing() -> None:
     patients, visits = good()
     coded = patients.assign(died=[1, 2, 1, 1, 2])
-    schema = replace(SCHEMA, competing={"discharge": 2})
     for status in (coded["died"], coded["died"].astype(float), coded["died"].astype(str)):
-        (text,) = problems_of(coded.assign(died=status), visits, schema)
+        text, _ = problems_of(coded.assign(died=status), visits, SCHEMA)
         assert "1 = alive and 2 = dead" in text
         assert "censored = []" in text
-    said = replace(schema, censored_level=())
-    assert build(coded, visits, said).survival_data()["status"].tolist() == [1, 2, 1, 1, 2]
+    # who calls 2 a competing event says what the codes are
+    labelled = replace(SCHEMA, competing={"discharge": 2})
+    for said in (labelled, replace(labelled, censored_level=())):
+        assert build(coded, visits, said).survival_data()["status"].tolist() == [1, 2, 1, 1, 2]
     meant = replace(SCHEMA, event_level=2, censored_level=1)
     assert build(coded, visits, meant).survival_data()["event"].tolist() == [0, 1, 0, 0, 1]
-    named = replace(schema, event_level="d", censored_level="alive", competing={"home": "h"})
+    named = replace(labelled, event_level="d", censored_level="alive", competing={"home": "h"})
     texts = coded.assign(died=coded["died"].map({1: "d", 2: "h"}))
     assert build(texts, visits, named).survival_data()["status"].tolist() == [1, 2, 1, 1, 2]
     with pytest.raises(DataError, match="event_level names no status"):

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from longsurv.errors import LongsurvError
+from longsurv import priors as pr
+from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.standardised import restricted_mean_difference, risk_difference
 from longsurv.models import CoxPH, Hazard
 
@@ -384,3 +385,41 @@ class TestRestrictedMeanOfCox:
             np.testing.assert_allclose(cov[:, t, :, t], own)
         eigenvalues = np.linalg.eigvalsh(cov.reshape(6, 6))
         assert eigenvalues.min() > -1e-15
+
+
+@pytest.fixture(scope="module")
+def left_early():
+    """All controls are discharged before the first death: nothing is said of the treatment."""
+    early, late = np.arange(1.0, 13.0), np.arange(13.0, 33.0)
+    return pd.DataFrame(
+        {
+            "day": np.r_[early, late],
+            "died": np.r_[np.zeros(12), np.resize([1, 0], 20)].astype(int),
+            "arm": pd.Categorical(["none"] * 12 + ["aid"] * 20, ["none", "aid"]),
+            "age": np.resize([50.0, 60.0, 71.0, 64.0, 55.0], 32),
+        }
+    )
+
+
+@pytest.mark.parametrize("estimand", [risk_difference, restricted_mean_difference])
+def test_a_posterior_that_is_all_prior_has_no_estimand(left_early, estimand):
+    spec = CoxPH("Surv(day, died) ~ arm + age", data=left_early)
+    post = spec.sample(draws=100, tune=100, chains=2, seed=1)
+    assert post.all_prior == ("arm[T.aid]",)
+    with pytest.raises(EstimationError, match=r"do not determine arm\[T.aid\].*is the prior"):
+        estimand(post, "arm", 20.0)
+    with pytest.raises(EstimationError, match=r"do not determine arm\[T.aid\]"):
+        estimand(spec.fit(), "arm", 20.0)
+
+
+@pytest.mark.parametrize("estimand", [risk_difference, restricted_mean_difference])
+def test_what_is_wrong_with_a_result_goes_with_its_estimands(left_early, estimand):
+    known = left_early.assign(died=left_early["died"].mask(left_early["day"].isin([5.0]), 1))
+    spec = CoxPH("Surv(day, died) ~ arm + age", data=known)
+    hazy = spec.sample(draws=100, tune=100, chains=2, seed=1, priors={"arm": pr.Normal(0.0, 0.02)})
+    table = estimand(hazy, "arm", 20.0)
+    assert "Nothing but prior" in " ".join(table.attrs["flags"])
+    for result in (spec.fit(), Hazard("Surv(day, died) ~ arm", known, "weibull").fit()):
+        attrs = estimand(result, "arm", 20.0).attrs
+        assert attrs["converged"] == result.converged
+        assert set(result.flags) <= set(attrs["flags"])

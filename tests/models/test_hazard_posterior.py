@@ -202,3 +202,14 @@ def test_draws_are_pymc_s(few, kind, varying):
         ours, x = post.draw(name), twin[name].to_numpy()
         assert abs(ours.mean() - x.mean()) < 4 * np.hypot(mcse(ours), mcse(x))
         assert ours.std() == pytest.approx(x.std(), rel=0.1)
+
+
+@pytest.mark.parametrize("unit", [0.37, 365.25])
+def test_the_prior_of_a_weibull_level_has_no_unit_of_time(table, unit):
+    data = table("veteran")
+    one, other = (
+        Hazard("Surv(time, status) ~ karno", data.assign(time=data["time"] * by), "weibull")
+        for by in (1.0, unit)
+    )
+    assert other.hazard.level == pytest.approx(one.hazard.level, rel=1e-13)
+    assert other.hazard.baseline.unit == pytest.approx(unit * one.hazard.baseline.unit, rel=1e-13)

@@ -225,7 +225,9 @@ def _check_status(table: Table, schema: Schema, problems: Problems) -> np.ndarra
                 )
     known = [level for _, levels in schema.statuses for level in levels]
     texts, censored = {str(level) for level in found}, schema.statuses[0][1]
-    if "2" in texts and texts <= {"1", "2"} and censored and not (status[:-1] == 0).any():
+    named = (status[:-1] > 1).any()  # a competing event, so that the other is the event
+    alone = not named and censored and not (status[:-1] == 0).any()
+    if "2" in texts and texts <= {"1", "2"} and alone:
         problems.add(
             f"{table.name}, column {show(schema.event)}: nobody is censored "
             f"({show_list(censored)}). Are these R's codes, 1 = alive and 2 = dead? Then write "

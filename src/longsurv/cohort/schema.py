@@ -127,7 +127,8 @@ class Schema:
     event_level, censored_level : hashable or tuple of hashables
         The statuses that mean the event of interest, and the end of follow-up without any event.
         Nothing, (), for `censored_level` says that nobody was censored; codes 1 and 2 without a 0
-        are refused without it, since they may be R's 1 = alive and 2 = dead.
+        are refused without it, since they may be R's 1 = alive and 2 = dead, unless `competing`
+        says what one of them is.
     competing : mapping of str to hashable or tuple
         Label of each competing event and its status.
     entry : float or str, optional

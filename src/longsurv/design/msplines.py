@@ -143,8 +143,7 @@ def hazard_baseline(
         raise LongsurvError(f"n_knots must be at least 0, got {n_knots}")
     times = np.asarray(exit, dtype=float)[np.asarray(event) == 1]
     lower, upper = float(np.min(entry)), float(np.max(exit))
-    # three digits, so that the unit as it is printed is the unit itself
-    unit = float(f"{np.exp(np.log(times).mean()):.3g}")
+    unit = float(np.exp(np.log(times).mean()))
     inner: tuple[float, ...] = ()
     if knots is not None:
         inner = tuple(sorted({float(k) for k in knots}))

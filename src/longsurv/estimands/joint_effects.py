@@ -40,10 +40,10 @@ import numpy as np
 import pandas as pd
 
 from longsurv.design.quadrature import normal_grid
-from longsurv.errors import LongsurvError
+from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.joint_incidence import mean_incidence
 from longsurv.estimands.joint_rows import chosen_cause, joint_spec
-from longsurv.estimands.standardised import two_levels, with_treatment
+from longsurv.estimands.standardised import marked, two_levels, with_treatment
 from longsurv.likelihood import joint
 
 WORLDS = ((0, 0), (1, 0), (1, 1))  # treatment of the hazard, of the marker
@@ -163,6 +163,8 @@ def joint_effects(
     LongsurvError
         If treatment is in neither formula, the levels are not clear, the horizon cannot be used, or
         no cause is named of several.
+    EstimationError
+        If the data do not determine what it depends on.
     """
     joint_spec(result, "joint_effects", markers=True, causes=True, limits=True)
     design = result.design
@@ -174,6 +176,11 @@ def joint_effects(
     levels = two_levels((frames or [design.causes[0].rows])[0], treatment, treated, reference)
     if not _uses(design, treatment):
         raise LongsurvError(f"neither formula has {treatment!r}, so the model gives it no effect")
+    if getattr(result, "undetermined", ()):
+        raise EstimationError(
+            f"the data do not determine {', '.join(result.undetermined)}, on which the curves of "
+            "the cohort under either treatment depend"
+        )
     thetas, posterior = parameter_vectors(result, draws, seed)
     if cause is None:
         data = worlds(result.data, design, treatment, levels, horizon)
@@ -187,6 +194,7 @@ def joint_effects(
     if term is not None:
         ratio = thetas[:, design.theta_names.index(term)]
     table.loc[len(table)] = _ratio_row(ratio, level, posterior)
+    marked(table, result)
     return JointEffects(
         table=table,
         draws=pd.DataFrame(

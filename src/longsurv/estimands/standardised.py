@@ -77,7 +77,8 @@ def risk_difference(
         the logarithm for ratios), conf_low, conf_high; p_value (Wald) for an estimate; for a
         posterior prob_reduction, prob_reduction_1 and prob_reduction_5: the probability that
         treatment lowers the risk at all, by more than 1 % and by more than 5 %. A posterior's
-        estimate is its mean, of ratios its median.
+        estimate is its mean, of ratios its median. Its `attrs` have "converged" and "flags", those
+        of the result.
 
     Raises
     ------
@@ -92,10 +93,10 @@ def risk_difference(
     if hasattr(result, "survival_draws"):
         alive = [_mean_draws(result, f, np.array([horizon]), np.ones(1)) for f in frames]
         _check_begun(1.0 - np.stack(alive), horizon)
-        return _of_draws(1.0 - np.stack(alive), names, level)
+        return marked(_of_draws(1.0 - np.stack(alive), names, level), result)
     survival, cov = _method(result, "mean_survival")(frames, horizon)
     _check_begun(1.0 - survival, horizon)
-    return _of_moments(1.0 - survival, cov, names, level)
+    return marked(_of_moments(1.0 - survival, cov, names, level), result)
 
 
 def restricted_mean_difference(
@@ -129,12 +130,21 @@ def restricted_mean_difference(
     names = [f"mean time ({low})", f"mean time ({high})"]
     if hasattr(result, "survival_draws"):
         means = np.stack([_mean_draws(result, f, times, weights) for f in frames])
-        return _of_drawn_means(means, names, level)
+        return marked(_of_drawn_means(means, names, level), result)
     survival, cov = _method(result, "mean_survival_at")(frames, times)
     _check_begun(1.0 - survival, horizon)
     # Survival has no variance of its own before the first event, and adds none to the area.
     cov = np.einsum("atbs,t,s->ab", np.nan_to_num(cov, nan=0.0), weights, weights)
-    return _of_mean_moments(survival @ weights, cov, names, level, longest=horizon - first)
+    table = _of_mean_moments(survival @ weights, cov, names, level, longest=horizon - first)
+    return marked(table, result)
+
+
+def marked(table: pd.DataFrame, result: Any) -> pd.DataFrame:
+    """A table of an estimand, with what a reader of its numbers must know of the fit: that it did
+    not converge, or is nothing but prior."""
+    flags = tuple(dict.fromkeys((*result.headings, *result.flags)))
+    table.attrs |= {"converged": result.converged, "flags": flags}
+    return table
 
 
 def _two_cohorts(
@@ -158,15 +168,24 @@ def _two_cohorts(
 
 def _check_determined(result: Any, frames: Sequence[pd.DataFrame]) -> None:
     """Refuse predictions that move along directions the data do not determine."""
-    flat = getattr(getattr(result, "reference", None), "flat", None)
+    try:
+        # What the data do not determine of a posterior is its prior: no other answer than a fit's.
+        fit = result.spec.fit() if hasattr(result, "survival_draws") else result
+    except EstimationError as error:
+        if not result.all_prior:
+            return
+        listed = ", ".join(result.all_prior)
+        raise EstimationError(f"the posterior of {listed} is the prior: {error}") from None
+    flat = getattr(getattr(fit, "reference", None), "flat", None)
     if not flat or len(flat.scale) != len(result.names):
         return
     one, other = (result.design.fixed.rebuild(frame) for frame in frames)
     within_cohort = one - one.mean(axis=0)
     if not (flat.estimable(other - one).all() and flat.estimable(within_cohort).all()):
         raise EstimationError(
-            f"the data do not determine {', '.join(result.undetermined)}, on which the risks of "
+            f"the data do not determine {', '.join(fit.undetermined)}, on which the risks of "
             "the cohort under either treatment depend"
+            + (", so the posterior of these is the prior" if fit is not result else "")
         )
 
 
