@@ -186,19 +186,15 @@ def _inside_expressions(design: FixedDesign, data: pd.DataFrame) -> dict[str, np
         if factor.eval_method.value == "python"
         for column in factor.columns
     }
-    found = {name: _numbers(data, name) for name in sorted(inside)}
-    return {name: values for name, values in found.items() if values.size}
-
-
-def _numbers(data: pd.DataFrame, name: str) -> np.ndarray:
-    """A column that a formula takes for numbers, shape (n,); empty if it does not."""
-    try:
-        values = variable(data, name)
-    except LongsurvError:  # numbers as text, inside C()
-        return np.empty(0)
-    if isinstance(values, np.ndarray) and not pd.api.types.is_bool_dtype(data[name]):
-        return values
-    return np.empty(0)
+    found = {}
+    for name in sorted(inside):
+        try:
+            values = variable(data, name)
+        except LongsurvError:  # numbers as text, inside C()
+            continue
+        if isinstance(values, np.ndarray) and not pd.api.types.is_bool_dtype(data[name]):
+            found[name] = values
+    return found
 
 
 def _terms(
@@ -261,8 +257,15 @@ def _movable(term: frozenset[str], terms: set[frozenset[str]]) -> frozenset[str]
 
 def _factor(factor: Any, data: pd.DataFrame, functions: Functions | None) -> Coding:
     """The columns of one factor by name, in both codings of a category."""
-    if factor.eval_method.value == "lookup" and (found := _numbers(data, *factor.columns)).size:
-        return Coding({factor.expr: found}, {factor.expr: found})
+    if factor.eval_method.value == "lookup":
+        found = variable(data, *factor.columns)
+        if isinstance(found, np.ndarray):
+            return Coding({factor.expr: found}, {factor.expr: found})
+        each = [(str(c), (found.codes == k).astype(float)) for k, c in enumerate(found.categories)]
+        return Coding(
+            {f"{factor.expr}[T.{level}]": is_it for level, is_it in each[1:]},
+            {f"{factor.expr}[{level}]": is_it for level, is_it in each},
+        )
     codings = []
     for right in (f"1 + {factor.written}", f"0 + {factor.written}"):
         matrix = evaluated(right, data, functions)

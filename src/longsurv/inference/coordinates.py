@@ -50,6 +50,12 @@ class Affine:
         """u, shape (d,), from theta."""
         return np.linalg.solve(self.factor, theta - self.centre)
 
+    def without_shift(self, index: np.ndarray) -> Affine:
+        """The same, but the elements of theta at `index` keep their origin."""
+        centre = self.centre.copy()
+        centre[index] = 0.0
+        return Affine(centre, self.factor)
+
     @property
     def log_jacobian(self) -> float:
         """Log of |d theta / d u|."""

@@ -58,20 +58,25 @@ def sample_posterior(
     deviations = deviations or {}
     index = np.array(list(deviations), dtype=np.int64)
     log_means = np.log(np.array(list(deviations.values()), dtype=float))
-    log_jacobian = 0.0
-    if coordinates is not None:
-        log_jacobian = coordinates.log_jacobian
-        density = coordinates.density(density, log_jacobian)
-        start = coordinates.inward(start)
-        log_means = log_means - coordinates.centre[index]
     warp = Warp(index, log_means)
-    warped = warp.density(density) if deviations else density
-    mode = maximise(warped, warp.inward(start), names=names)
+    warped, start = (warp.density(density) if deviations else density), warp.inward(start)
+    if coordinates is None:
+        mode = maximise(warped, start, names=names)
+    else:
+        # Warped is what is left when a deviation's origin has been moved back: a straight map.
+        straight = coordinates.without_shift(index)
+        unitless = straight.density(warped, straight.log_jacobian)
+        mode = maximise(unitless, straight.inward(start), names=names)
     if not np.isfinite(mode.value):
         return mode, None
+    whitening = whiten(mode.x, mode.hessian)
+    x = mode.x
+    if coordinates is not None:
+        x = straight.outward(x)
+        whitening = replace(whitening, centre=x, factor=straight.factor @ whitening.factor)
     drawn = sample(
         warped,
-        whiten(mode.x, mode.hessian),
+        whitening,
         draws=draws,
         tune=tune,
         chains=chains,
@@ -79,9 +84,6 @@ def sample_posterior(
         target_accept=target_accept,
         cores=cores,
     )
-    lp = drawn.stats["lp"] - warp.log_jacobian(drawn.theta) - log_jacobian
-    stats = drawn.stats | {"lp": lp}
-    x, theta = warp.outward(mode.x), warp.outward(drawn.theta)
-    if coordinates is not None:
-        x, theta = coordinates.outward(x), coordinates.outward(theta)
-    return replace(mode, x=x), replace(drawn, theta=theta, stats=stats)
+    stats = drawn.stats | {"lp": drawn.stats["lp"] - warp.log_jacobian(drawn.theta)}
+    theta = warp.outward(drawn.theta)
+    return replace(mode, x=warp.outward(x)), replace(drawn, theta=theta, stats=stats)
