@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -55,6 +57,44 @@ def test_draws_come_back(folder: Path, results: StudyResults) -> None:
         post = results.markers["crp"].post
         assert post is not None
         np.testing.assert_array_equal(tree["posterior"]["sigma"], post.draw("sigma"))
+
+
+def test_nothing_exported_names_a_patient(folder: Path, results: StudyResults) -> None:
+    """Identifiers are P00 to P39; those of the draws are numbers, and observed values left out."""
+    import xarray as xr
+
+    texts = [p for p in folder.rglob("*") if p.suffix in (".html", ".csv", ".json", ".svg")]
+    said = {path.name: path.read_text(encoding="utf-8") for path in texts}
+    with zipfile.ZipFile(folder / "report.docx") as document:
+        said["report.docx"] = document.read("word/document.xml").decode("utf-8")
+    assert len(said) > 20
+    assert [name for name, text in said.items() if re.search(r"\bP[0-3]\d\b", text)] == []
+    for path in (folder / "draws").glob("*.nc"):
+        with xr.open_datatree(path, engine="h5netcdf") as tree:
+            assert {"posterior", "sample_stats", "log_prior", "log_likelihood"} <= set(
+                tree.children
+            )
+            assert "observed_data" not in tree.children
+            unit = next(n for n in tree["log_likelihood"].dims if str(n).endswith("_unit"))
+            labels = tree["log_likelihood"][unit].to_numpy()
+            np.testing.assert_array_equal(labels, np.arange(1, len(labels) + 1))
+    post = results.markers["crp"].post
+    assert post is not None and "observed_data" in post.idata.children, "the answer keeps its data"
+    assert "P00" in post.idata["log_likelihood"]["id_unit"].to_numpy()
+
+
+def test_draws_of_a_study_that_shows_patients_are_whole(
+    results: StudyResults, tmp_path: Path
+) -> None:
+    import xarray as xr
+
+    one = {"markers": {"crp": results.markers["crp"]}, "mortality": results.mortality}
+    study = replace(results.study, show_patients=True)
+    shown = replace(results, study=study, parts={**results.parts, **one})
+    path = next((export(shown, tmp_path / "all") / "draws").glob("00-*.nc"))
+    with xr.open_datatree(path, engine="h5netcdf") as tree:
+        assert "observed_data" in tree.children
+        assert "P00" in tree["log_likelihood"]["id_unit"].to_numpy()
 
 
 def test_figures_are_files_of_their_own(folder: Path) -> None:

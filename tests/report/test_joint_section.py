@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -14,6 +16,7 @@ from longsurv.report.numbers import MINUS
 from longsurv.report.sections import joint
 from longsurv.report.sections.common import Picture
 from longsurv.report.sentences import Answer
+from longsurv.store import FitStore
 from longsurv.study import Study, StudyResults
 from longsurv.study.joint_stage import NONE_ASKED, SHOWN, landmark_of
 from longsurv.study.stages import STAGES
@@ -101,6 +104,35 @@ def test_predictions_go_from_the_lowest_to_the_highest(found: dict, results: Stu
     assert "<svg" in picture.wide
     assert "<svg" in picture.narrow
     assert (table["time"] >= landmark_of(0.0, 28.0)).all()
+
+
+def test_patients_are_named_only_when_asked_for(found: dict, results: StudyResults) -> None:
+    said = " ".join(texts(found["parts"][1]))
+    prediction = results.parts["joint"].results["load"].prediction
+    assert not re.search(r"\bP\d\d\b", said) and said.count("a patient of the group") == 3
+    assert set(prediction.table["patient"]) == set(SHOWN) and prediction.measured.empty
+    picture = next(item for item in found["parts"][1].items if isinstance(item, Picture))
+    assert not re.search(r"\bP\d\d\b", picture.label + picture.caption + str(picture.wide))
+
+
+def test_a_study_may_name_its_patients_and_stores_none(found: dict, tmp_path) -> None:
+    study = replace(make_study(), show_patients=True)
+    results = study.run(progress=False, stages=STAGE, store=FitStore(tmp_path))
+    part = joint.build(results)["parts"][1]
+    ids = set(re.findall(r"patient (P\d\d) \((?:active|control)\)", " ".join(texts(part))))
+    prediction = results.parts["joint"].results["load"].prediction
+    assert len(ids) == 3 and set(prediction.measured["patient"]) == ids
+    data = study.cohort.marker_data("load")
+    for name, rows in prediction.measured.groupby("patient"):
+        own = data[(data["id"] == name) & (data["day"] <= prediction.at)]
+        np.testing.assert_array_equal(rows["value"], own["value"])
+    hidden = replace(study, show_patients=False)
+    again = hidden.run(progress=False, stages=STAGE, store=FitStore(tmp_path))
+    assert again.computed == 0, "what is stored does not depend on who is shown"
+    assert texts(joint.build(again)["parts"][1]) == texts(found["parts"][1])
+    stored = [path.read_bytes() for path in tmp_path.glob("*.npz")]
+    words = [re.findall(rb'"[^"\x00-\x1f]*"', content) for content in stored]
+    assert words and not [w for found in words for w in found if re.search(rb'^"P\d\d"', w)]
 
 
 def test_no_joint_model_was_asked_for() -> None:

@@ -381,7 +381,7 @@ def _assemble(
     if markers and len(silent):
         people.note(
             "with or without measurements",
-            f"{plural(len(silent), 'patient')} without any, kept for survival: {show_list(silent)}",
+            f"{plural(len(silent), 'patient')} without any, kept for survival",
         )
     return _Tables(
         patients=frame,

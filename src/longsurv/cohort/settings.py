@@ -126,6 +126,7 @@ TABLES: dict[str, dict[str, Key]] = {
         "chains": Key("a whole number, 1 or more"),
         "seed": Key("a whole number, 0 to 9223372036854775807"),
     },
+    "report": {"show_patients": _FLAG},
 }
 MARKER_KEYS = {
     "label": _TEXT,
@@ -194,6 +195,8 @@ class StudyFile:
     sampling : SamplingSettings
     files : tuple of Path
         The study file and the tables it names: what nobody wants overwritten.
+    show_patients : bool
+        Whether the report may show single patients.
     """
 
     path: Path
@@ -201,6 +204,7 @@ class StudyFile:
     models: ModelSettings
     sampling: SamplingSettings
     files: tuple[Path, ...] = ()
+    show_patients: bool = False
 
 
 def read_cohort(path: str | Path) -> Cohort:
@@ -259,6 +263,7 @@ def read_study(path: str | Path) -> StudyFile:
         _read_models(tables["models"], schema),
         SamplingSettings(**tables["sampling"]),
         (path, *(folder / tables[t]["file"] for t in ("patients", "measurements") if t in given)),
+        **tables["report"],
     )
 
 

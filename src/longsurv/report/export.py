@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Mapping
 from functools import partial
@@ -18,6 +19,7 @@ from longsurv.report.files import plainly, writable_folder, write_bytes, write_t
 from longsurv.report.sections.common import Picture
 from longsurv.report.spreadsheet import spreadsheet_csv
 from longsurv.report.word import png, write_word
+from longsurv.store import UNFINISHED
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
@@ -30,6 +32,9 @@ def export(results: StudyResults, folder: str | Path) -> Path:
     versions, seed and the hash of the data), ``tables/NAME.csv`` (in which a spreadsheet finds no
     formula), ``figures/NAME.svg`` and ``.png``, and ``draws/MODEL.nc``, which
     ``arviz.from_netcdf`` reads. Files of the same names are replaced, others are left alone.
+
+    Unless the study shows patients, nothing has an identifier or a value measured of a patient; the
+    log-likelihood of each, which ``arviz.loo`` needs, has numbers in place of names.
 
     Parameters
     ----------
@@ -62,13 +67,37 @@ def export(results: StudyResults, folder: str | Path) -> Path:
             write_bytes(target / "figures" / f"{picture.name}.png", drawn[1])
     for k, (name, model) in enumerate(results.models.items()):
         if model.post is not None:
-            model.post.idata.to_netcdf(
-                target / "draws" / f"{file_name(name, k)}.nc", engine="h5netcdf"
-            )
+            draws = model.post.idata if results.study.show_patients else nameless(model.post.idata)
+            _write_draws(draws, target / "draws" / f"{file_name(name, k)}.nc")
     text = json.dumps(as_json(results), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(target / "results.json", text + "\n")
     results.faults.write_log(target / "report.log")
     return target
+
+
+def nameless(idata: Any) -> Any:
+    """Draws without what was observed, and with patients as numbers in the place of identifiers."""
+    groups = {name: group for name, group in idata.children.items() if name != "observed_data"}
+    tree = idata.copy()
+    if "observed_data" in idata.children:
+        tree = tree.drop_nodes("observed_data")
+    pointwise = groups.get("log_likelihood")
+    if pointwise is None:
+        return tree
+    plain = pointwise.to_dataset()
+    units = {name: np.arange(1, size + 1) for name, size in plain.sizes.items()
+             if str(name).endswith("_unit")}  # fmt: skip
+    return tree.assign({"log_likelihood": type(idata)(plain.assign_coords(units))})
+
+
+def _write_draws(draws: Any, path: Path) -> None:
+    unfinished = path.with_name(f"{UNFINISHED}{path.name}")
+    with plainly(path):
+        try:
+            draws.to_netcdf(unfinished, engine="h5netcdf")
+            os.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
 
 def _drawn(picture: Picture) -> tuple[str, bytes]:

@@ -73,9 +73,22 @@ def ignoring(label: str, alone: Answer, joint: Answer, event: str) -> str:
 def predicted(
     rank: str, patient: str, group: str, chances: tuple[float, float, float], until: str
 ) -> str:
-    """One patient's predicted survival: the probability and its limits."""
+    """One patient's predicted survival: the probability and its limits.
+
+    Parameters
+    ----------
+    rank : str
+        "lowest", "middle" or "highest".
+    patient : str
+        The identifier; empty where patients are not shown.
+    group : str
+    chances : (middle, low, high)
+    until : str
+        As in "to 28 days".
+    """
+    who = f"patient {patient} ({group})" if patient else f"a patient of the group {group}"
     middle, low, high = (numbers.probability(chance) for chance in chances)
     return (
-        f"{capital(rank)} of those at risk: patient {patient} ({group}), predicted to survive"
+        f"{capital(rank)} of those at risk: {who}, predicted to survive"
         f" {until} with probability {middle} ({low} to {high})."
     )

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from longsurv.cohort.covariates import covariate_kinds
+from longsurv.cohort.problems import show_list
 from longsurv.report.figures.svg import printable
 from longsurv.report.numbers import seconds
 
 if TYPE_CHECKING:
+    from longsurv.cohort import Cohort
     from longsurv.study import Study, StudyResults
 
 
@@ -23,11 +25,21 @@ def checked(study: Study) -> Iterator[str]:
             removed = f", {row['removed']:,} removed" if row["removed"] else ""
             reason = f" ({row['reason']})" if row["reason"] else ""
             yield f"  {row['kept']:>9,}  {row['step']}{removed}{reason}"
+    silent = unmeasured(study.cohort)
+    if silent:
+        yield f"\nPatients without measurements: {show_list(silent)}"
     yield "\nCovariates, as they were read"
     for name, kind in covariate_kinds(study.cohort).items():
         yield f"  {printable(name)}: {printable(kind)}"
     yield f"\nModels\n  each marker:  {study.trajectory_formula}"
     yield f"  mortality:    {study.mortality_formula}"
+
+
+def unmeasured(cohort: Cohort) -> list[str]:
+    """Patients of whom nothing was measured, where markers are; the report only counts them."""
+    name = cohort.schema.patient
+    measured = set(cohort.measurements[name])
+    return [p for p in cohort.patients[name] if p not in measured] if cohort.markers else []
 
 
 def unestimated(results: StudyResults) -> dict[str, str]:

@@ -54,15 +54,18 @@ class Association:
 class Prediction:
     """Survival of example patients from a landmark on.
 
+    Who they are, and what was measured of them, is there only in a study that shows patients.
+
     Attributes
     ----------
     at : float
         The landmark: what was measured until then is used.
     table : DataFrame
-        patient, group, rank (lowest, middle or highest survival predicted), time, estimate,
-        conf_low, conf_high.
+        patient (the identifier, or else the rank), group, rank (lowest, middle or highest survival
+        predicted), time, estimate, conf_low, conf_high.
     measured : DataFrame
-        patient, time, value: what was measured until then, as recorded.
+        patient, time, value: what was measured until then, as recorded; empty where patients are
+        not shown.
     note : str
         That predictions end with follow-up, where the horizon is later.
     """
@@ -168,7 +171,7 @@ def _result(bench: Bench, name: str) -> JointResult:
         kept = tried("association by several methods", partial(_association, spec, model))
         association = Association(**kept) if kept else None
         kept = tried("prediction for patients", partial(_prediction, study, name, model.post))
-        prediction = Prediction(**kept) if kept else None
+        prediction = _with_patients(study, name, **kept) if kept else None
     return JointResult(
         model, association, _slopes(study, spec, model), prediction, MappingProxyType(missing)
     )
@@ -201,7 +204,10 @@ def _slopes(study: Study, spec: JointModel, model: ModelResult) -> pd.DataFrame:
 
 
 def _prediction(study: Study, name: str, post: Any) -> dict[str, Any]:
-    """Three patients still at risk at the landmark, from the lowest to the highest survival."""
+    """Three patients still at risk at the landmark, from the lowest to the highest survival.
+
+    They are given by their rank and their row in the cohort: nothing of a patient is stored.
+    """
     schema = study.cohort.schema
     people, data = study.cohort.survival_data(), study.cohort.marker_data(name)
     last_exit = float(people["exit"].max())
@@ -230,22 +236,38 @@ def _prediction(study: Study, name: str, post: Any) -> dict[str, Any]:
     times = np.linspace(at, end, POINTS)
     table = post.predict_survival(early, at=at, times=times.tolist())
     rank = {patient: place for place, patient in ranked.items()}
-    group = people.set_index(schema.patient)[schema.treatment].astype(str)
-    who = table[schema.patient]
+    rows = {patient: row for row, patient in enumerate(people[schema.patient])}
+    numbers = {c: table[c].to_numpy() for c in ("time", "estimate", "conf_low", "conf_high")}
     return {
         "at": at,
         "note": note,
-        "table": pd.DataFrame({
-            "patient": who.astype(str).to_numpy(), "group": who.map(group).to_numpy(),
-            "rank": who.map(rank).to_numpy(),
-            **{c: table[c].to_numpy() for c in ("time", "estimate", "conf_low", "conf_high")},
-        }),
-        "measured": pd.DataFrame({
+        "table": pd.DataFrame({"rank": table[schema.patient].map(rank).to_numpy(), **numbers}),
+        "rows": {place: rows[patient] for place, patient in ranked.items()},
+    }
+
+
+def _with_patients(
+    study: Study, name: str, at: float, note: str, table: pd.DataFrame, rows: Mapping[str, int]
+) -> Prediction:
+    """A prediction with each patient's group and, in a study that shows patients, all of them."""
+    schema, data = study.cohort.schema, study.cohort.marker_data(name)
+    people = study.cohort.survival_data().iloc[[rows[place] for place in SHOWN]]
+    who = dict(zip(SHOWN, people[schema.patient], strict=True))
+    groups = dict(zip(SHOWN, people[schema.treatment].astype(str), strict=True))
+    shown = {place: str(p) if study.show_patients else place for place, p in who.items()}
+    early = data[(data[schema.time] <= at) & data[schema.patient].isin(list(who.values()))]
+    if not study.show_patients:
+        early = early.iloc[:0]
+    return Prediction(
+        at,
+        table.assign(patient=table["rank"].map(shown), group=table["rank"].map(groups)),
+        pd.DataFrame({
             "patient": early[schema.patient].astype(str).to_numpy(),
             "time": early[schema.time].to_numpy(dtype=float),
             "value": early["value"].to_numpy(dtype=float),
         }),
-    }  # fmt: skip
+        note,
+    )  # fmt: skip
 
 
 def landmark_of(entry: float, end: float) -> float:

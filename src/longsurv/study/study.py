@@ -45,12 +45,17 @@ class Study:
         Draws per chain, chains, seed.
     files : tuple of Path
         The study was read from these; no report is written over one of them.
+    show_patients : bool
+        Let the report show single patients: identifiers, and what was measured of each. Without
+        it a report holds groups only (counts, quartiles of five patients or more, survival curves)
+        and answers, so that it can be handed on; `check` always names patients to who has the data.
     """
 
     cohort: Cohort
     models: ModelSettings
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     files: tuple[Path, ...] = ()
+    show_patients: bool = False
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Study:
@@ -62,7 +67,7 @@ class Study:
             Listing everything wrong with the file or the data.
         """
         read = read_study(path)
-        return cls(read.cohort, read.models, read.sampling, read.files)
+        return cls(read.cohort, read.models, read.sampling, read.files, read.show_patients)
 
     def with_seed(self, seed: int) -> Study:
         """The same study with another seed."""

@@ -45,7 +45,7 @@ def prediction(
     table : DataFrame
         Columns `title` (of the panel), `patient`, `time`, `estimate`, `conf_low`, `conf_high`.
     measured : DataFrame
-        Columns `patient`, `time`, `value`.
+        Columns `patient`, `time`, `value`; without rows the survival alone is drawn.
     at : float
         The landmark.
     ylabel, xlabel : str
@@ -67,7 +67,8 @@ def prediction(
     down = -(-len(patients) // across)
     row = _TOP + _PANEL + _BOTTOM
     figure = new_figure(width, down * row)
-    span = padded(measured["value"].to_numpy(dtype=float), log=log, by=0.12)
+    values = measured["value"].to_numpy(dtype=float)
+    span = padded(values, log=log, by=0.12) if len(values) else (0.0, 1.0)
     first: Axes | None = None
     for k, patient in enumerate(patients):
         left, top = (k % across) * width / across, (k // across) * row
@@ -82,7 +83,9 @@ def prediction(
         mine = table[table["patient"] == patient]
         points = measured[measured["patient"] == patient]
         marker.plot(points["time"], points["value"], "o-", color=INK, markersize=5, linewidth=1)
-        if log:
+        if measured.empty:
+            marker.set_yticks([])
+        elif log:
             set_log_axis(marker, "y", *span, most=4)
         else:
             marker.set_ylim(*span)
@@ -98,7 +101,7 @@ def prediction(
         marker.set_xlim(0, float(mine["time"].max()))
         marker.set_xticks(ticks, plain_ticks(ticks))
         marker.set_xlabel(xlabel)
-        if k % across == 0:
+        if k % across == 0 and not measured.empty:
             marker.set_ylabel(ylabel)
         if k % across == across - 1 or across == 1:
             survival.set_ylabel("Survival", color=BAYES)

@@ -1,4 +1,4 @@
-"""Marker trajectories: every patient's line, and the fitted mean of each group with its band."""
+"""Marker trajectories: patients or their quartiles, and the fitted mean of each group."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def trajectory(
     legend: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
-    """One marker: patients as faint lines, fitted group means with 95 % bands over them.
+    """One marker: patients, or their quartiles, faint; fitted means with 95 % bands over them.
 
     Maximum likelihood is drawn full and thick, Bayes over it thin: open marks beside the filled
     ones, or the outline of its band.
@@ -49,7 +49,8 @@ def trajectory(
     Parameters
     ----------
     points : DataFrame
-        Columns `patient`, `group`, `x`, `value` (raw scale); one row a measurement.
+        Columns `patient`, `group`, `x`, `value` (raw scale), one row a measurement: a line a
+        patient. Or `group`, `x`, `low`, `value`, `high`, quartiles of several: a bar each.
     curve : DataFrame or None
         Columns `group`, `x`, `estimate`, `conf_low`, `conf_high` (raw scale) and, if there is more
         than one, `engine` ("ml" or "bayes"); None when the model could not be fitted.
@@ -65,19 +66,9 @@ def trajectory(
     shift = _shifts(groups) if ticks else dict.fromkeys(groups, 0.0)
     for k, group in enumerate(groups):
         colour = group_style(k)["color"]
-        part = points[points["group"].astype(str) == str(group)].sort_values(["patient", "x"])
-        x, y = _joined(part)  # one broken line a group keeps the file small
-        ax.plot(x + shift[group], y, color=colour, linewidth=0.6, alpha=0.34, zorder=1)
-        single = part.groupby("patient")["x"].transform("size") == 1
-        ax.plot(
-            part.loc[single, "x"] + shift[group],
-            part.loc[single, "value"],
-            ".",
-            color=colour,
-            markersize=2.5,
-            alpha=0.4,
-            zorder=1,
-        )
+        part = points[points["group"].astype(str) == str(group)]
+        draw_data = _draw_lines if "patient" in points.columns else _draw_quartiles
+        draw_data(ax, part, shift[group], colour)
         if curve is not None:
             own = curve[curve["group"].astype(str) == str(group)]
             engines = own.get("engine", pd.Series("ml", own.index))
@@ -86,7 +77,10 @@ def trajectory(
                 draw(ax, own[engines == engine], k, shift[group], thin=engine == "bayes")
 
     if log:
-        set_log_axis(ax, "y", *padded(points["value"].to_numpy(), log=True), most=5)
+        values = [points[c] for c in ("low", "value", "high") if c in points.columns]
+        if curve is not None and "low" in points.columns:
+            values += [curve["conf_low"], curve["conf_high"]]
+        set_log_axis(ax, "y", *padded(np.concatenate(values), log=True), most=5)
     else:
         ax.locator_params(axis="y", nbins=5)
     if ticks:
@@ -157,6 +151,24 @@ def _shifts(groups: Sequence[str]) -> dict[str, float]:
     """Sideways offsets that set the groups of a phase apart."""
     places = np.linspace(-0.11, 0.11, len(groups)) if len(groups) > 1 else [0.0]
     return dict(zip(groups, map(float, places), strict=True))
+
+
+def _draw_lines(ax: Axes, part: pd.DataFrame, shift: float, colour: str) -> None:
+    """A faint line a patient, a dot where there is one value only."""
+    part = part.sort_values(["patient", "x"])
+    x, y = _joined(part)  # one broken line a group keeps the file small
+    ax.plot(x + shift, y, color=colour, linewidth=0.6, alpha=0.34, zorder=1)
+    single = part.groupby("patient")["x"].transform("size") == 1
+    at, value = part.loc[single, "x"] + shift, part.loc[single, "value"]
+    ax.plot(at, value, ".", color=colour, markersize=2.5, alpha=0.4, zorder=1)
+
+
+def _draw_quartiles(ax: Axes, part: pd.DataFrame, shift: float, colour: str) -> None:
+    """A pale bar from the lower to the upper quartile, with a line at the median."""
+    x = part["x"].to_numpy(dtype=float) + shift
+    style = {"colors": colour, "linewidth": 7.0, "zorder": 1}
+    ax.vlines(x, part["low"], part["high"], alpha=0.22, **style)
+    ax.plot(x, part["value"], "_", color=colour, markersize=7, alpha=0.7, zorder=1)
 
 
 def _joined(part: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

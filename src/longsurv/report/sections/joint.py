@@ -186,6 +186,7 @@ def _prediction(
     unit = schema.time_unit
     title = f"{marker.label}: prediction for three patients"
     words, titles = [], {}
+    named = results.study.show_patients
     order = found.table.sort_values(
         "rank", key=lambda ranks: ranks.map(list(SHOWN).index), kind="stable"
     )
@@ -195,16 +196,22 @@ def _prediction(
         until = f"to {numbers.plain(end)} {unit}"
         words.append(
             sentences_joint.predicted(
-                str(last["rank"]), str(patient), str(last["group"]), chances, until
+                str(last["rank"]), str(patient) if named else "", str(last["group"]), chances, until
             )
         )
-        titles[patient] = f"{patient}, {last['group']}"
+        shown = str(patient) if named else capital(str(patient))
+        titles[patient] = f"{shown}, {last['group']}"
     table = order.assign(title=order["patient"].map(titles))
 
+    when = f"{numbers.plain(found.at)} {unit}"
+    left = (
+        f"Left of the line what was measured by {when} (black), right of it the predicted survival"
+        if named
+        else f"From what was measured by {when} (not shown), the predicted survival"
+    )
     caption = (
-        f"Left of the line what was measured by {numbers.plain(found.at)} {unit} (black), right of"
-        f" it the predicted survival from there on with its 95 % credible interval (colour). The"
-        " three patients are those with the lowest, middle and highest predicted survival."
+        f"{left} from there on with its 95 % credible interval (colour). The three patients are"
+        " those with the lowest, middle and highest predicted survival."
     )
     draw = partial(
         _draw,

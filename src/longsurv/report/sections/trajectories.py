@@ -1,4 +1,9 @@
-"""Every marker's trajectories: patients, and the fitted means of both engines."""
+"""Every marker's trajectories: the patients' values, and the fitted means of both engines.
+
+The coordinates of a line in the page are a patient's values, to all their digits, and in a small
+cohort a course is as good as a name. So single patients are drawn only in a study that shows
+patients; else quartiles of the values of at least five, as a statistical office would release them.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +24,8 @@ if TYPE_CHECKING:
 
     from longsurv.study import StudyResults
 
+FEWEST = 5  # patients whose quartiles are shown
+STRETCHES = 6  # of time, where visits are at no common times
 PATIENTS_SHOWN = 60  # of each group; more lines than this are a smear and a heavy page
 
 
@@ -92,10 +99,11 @@ def panel(results: StudyResults, name: str, position: int) -> Picture:
     marker = cohort.markers[name]
     points, curve, ticks = trajectory_data(results, name)
     groups = [str(g) for g in cohort.groups]
+    shown = _sample(points) if results.study.show_patients else quartiles(points)
 
     def draw(_width: float) -> Axes:
         return trajectory(
-            _sample(points),
+            shown,
             curve,
             groups=groups,
             title=with_unit(marker.label, marker.unit),
@@ -123,6 +131,33 @@ def _panel_label(label: str, curve: pd.DataFrame | None) -> str:
     return f"{label}, fitted mean {', '.join(said)}."
 
 
+def quartiles(points: pd.DataFrame) -> pd.DataFrame:
+    """Quartiles of each group's values at each place, a patient counting once.
+
+    Parameters
+    ----------
+    points : DataFrame
+        patient, group, x, value.
+
+    Returns
+    -------
+    DataFrame
+        group, x, low, value (the median), high; nothing of fewer than five patients.
+    """
+    places = np.unique(points["x"].dropna())
+    if len(places) > STRETCHES:
+        edges = np.unique(np.quantile(points["x"].dropna(), np.linspace(0, 1, STRETCHES + 1)))
+        stretch = np.searchsorted(edges, points["x"], side="right").clip(1, len(edges) - 1)
+    else:
+        stretch = np.searchsorted(places, points["x"])
+    once = points.assign(stretch=stretch).dropna(subset=["x", "value"])
+    once = once.groupby(["group", "stretch", "patient"], as_index=False)[["x", "value"]].mean()
+    of_each = once.groupby(["group", "stretch"])
+    table = of_each["value"].quantile([0.25, 0.5, 0.75]).unstack()
+    table = table.set_axis(["low", "value", "high"], axis=1).assign(x=of_each["x"].mean())
+    return table[of_each.size() >= FEWEST].reset_index()
+
+
 def _sample(points: pd.DataFrame) -> pd.DataFrame:
     """Evenly chosen patients of each group, all of them when there are few."""
     kept = []
@@ -145,12 +180,19 @@ def _caption(results: StudyResults) -> str:
         "bayes": f"{thin}: Bayes with its 95 % credible interval",
     }
     shown = listed([words for engine, words in kinds.items() if engine in answered])
-    text = "Faint lines: patients." + (f" Fitted mean of each group, {shown}." if shown else "")
+    named = results.study.show_patients
+    data = (
+        "Faint lines: patients."
+        if named
+        else f"Pale bars: quartiles and median of the patients' values, where a group has {FEWEST}"
+        " patients or more."
+    )
+    text = data + (f" Fitted mean of each group, {shown}." if shown else "")
     if log:
         text += (
             " Markers analysed as logarithms have a logarithmic axis; their fitted mean is"
             " geometric."
         )
-    if max(results.cohort.n_by_group.values()) > PATIENTS_SHOWN:
+    if named and max(results.cohort.n_by_group.values()) > PATIENTS_SHOWN:
         text += f" {PATIENTS_SHOWN} patients of each group are drawn; the fits use all."
     return text
