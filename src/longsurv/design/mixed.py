@@ -311,13 +311,32 @@ def _groups(columns: Sequence[str], data: pd.DataFrame, name: str) -> tuple[np.n
         codes, labels = pd.factorize(data[columns[0]], sort=True)
         labels = pd.Index(labels)
     else:
-        keys = data[list(columns)].astype(object)
         codes = data.groupby(list(columns), sort=True, observed=True).ngroup().to_numpy()
         first = np.unique(codes, return_index=True)[1]
-        labels = pd.Index([":".join(map(str, row)) for row in keys.iloc[first].to_numpy()])
+        labels = combined(data.iloc[first], columns)
+        if not labels.is_unique:
+            twice = labels[labels.duplicated()][0]
+            raise DataError(
+                f"two groups of {name!r} would both be called {twice!r}; write the values of "
+                f"{' and '.join(columns)} without colons"
+            )
     if len(labels) < 2:
         raise DataError(f"column {name!r} has one value only; random effects need several patients")
     return codes.astype(np.int64, copy=False), labels
+
+
+def combined(data: pd.DataFrame, columns: Sequence[str]) -> pd.Index:
+    """What the combinations of some columns' values are called, row by row: joined by colons, a
+    whole number alike whatever type its column has."""
+    parts = []
+    for name in columns:
+        values = data[name]
+        if pd.api.types.is_float_dtype(values.dtype):
+            whole = values.dropna()
+            if (whole == np.floor(whole)).all() and np.isfinite(whole.astype(float)).all():
+                values = values.astype("Float64").astype("Int64")
+        parts.append(values.astype(object).map(str))
+    return pd.Index([":".join(row) for row in zip(*parts, strict=True)])
 
 
 def _with_patients(

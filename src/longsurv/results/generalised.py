@@ -27,7 +27,7 @@ from longsurv.results.generalised_quantities import (
     response,
     spread,
 )
-from longsurv.results.mixed import VarianceEstimate, new_rows, patients
+from longsurv.results.mixed import VarianceEstimate, groups_of, new_rows, patients
 from longsurv.results.posterior import Posterior
 from longsurv.results.reference import estimable, t_quantile
 
@@ -228,7 +228,7 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Posterior):
         data, link, rng = self.data, type == "link", np.random.default_rng(self.draws.seed)
         known = np.flatnonzero(group >= 0)
         unseen = np.flatnonzero(group < 0) if by_patient else np.empty(0, dtype=np.int64)
-        people = frame[self.design.group_name].iloc[unseen] if by_patient else unseen
+        people = groups_of(frame, self.design.group_name)[unseen] if by_patient else unseen
         _, person = np.unique(np.asarray(people).astype(str), return_inverse=True)
         values = []
         for theta in self.thetas():

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longsurv.design.mixed import combined
 from longsurv.errors import LongsurvError
 from longsurv.likelihood import lmm
 from longsurv.likelihood.lmm_patients import RandomEffects, own_effects, random_effects
@@ -225,7 +226,8 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
             rng = np.random.default_rng(self.draws.seed)
             known, unseen = np.flatnonzero(group >= 0), np.flatnonzero(group < 0)
             needed, back = np.unique(group[known], return_inverse=True)
-            _, person = np.unique(_labels(frame, self.design, unseen), return_inverse=True)
+            people = groups_of(frame, self.design.group_name)[unseen].astype(str)
+            _, person = np.unique(people, return_inverse=True)
             Z = Z @ np.linalg.inv(self.data.z_basis)
             for s, (half, b) in enumerate(self._own_effects()):
                 own = b.mean[needed] + _normal(rng, b.cov[needed])
@@ -242,9 +244,16 @@ def _normal(rng: np.random.Generator, cov: np.ndarray) -> np.ndarray:
     return np.einsum("nqr,nr->nq", half, rng.standard_normal(half.shape[:2]))
 
 
-def _labels(frame: pd.DataFrame, design: Any, rows: np.ndarray) -> np.ndarray:
-    """Patients of some rows, as text."""
-    return frame[design.group_name].iloc[rows].astype(str).to_numpy()
+def groups_of(frame: pd.DataFrame, name: str) -> pd.Index:
+    """The group of each row in a grouping: of the column of that name, or of the several that are
+    joined by colons in it, as in (1 | site:id)."""
+    columns = [name] if name in frame else name.split(":")
+    missing = [c for c in columns if c not in frame]
+    if missing:
+        several = len(missing) > 1
+        listed = f"columns {missing}" if several else f"column {missing[0]!r}"
+        raise LongsurvError(f"by_patient needs the {listed} in the new data")
+    return pd.Index(frame[name]) if len(columns) == 1 else combined(frame, columns)
 
 
 def patients(design: Any) -> dict[Any, Any]:
@@ -265,11 +274,10 @@ def new_rows(
     frame, X = newdata.copy(), design.fixed.rebuild(newdata)
     if not by_patient:
         return frame, X, np.empty((len(X), 0)), np.full(len(X), -1)
-    if design.group_name not in newdata:
-        raise LongsurvError(f"by_patient needs the column {design.group_name!r} in the new data")
-    group = design.labels.get_indexer(newdata[design.group_name])
+    labels = groups_of(newdata, design.group_name)
+    group = design.labels.get_indexer(labels)
     if new_groups == "error" and (group < 0).any():
-        unknown = sorted({str(v) for v in newdata.loc[group < 0, design.group_name]})
+        unknown = sorted({str(v) for v in labels[group < 0]})
         raise LongsurvError(
             f"the model has not seen {design.group_name} {unknown[:5]}; new_groups='population' "
             "predicts their population mean"

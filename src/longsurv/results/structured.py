@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from longsurv.likelihood.lmm_dense_kernel import DenseKernel
 from longsurv.likelihood.lmm_dense_patients import group_effects, predict_rows
 from longsurv.results.columns import draw_columns, normal_columns, ranef_table, wald_columns
 from longsurv.results.estimate import TIDY, check_level
-from longsurv.results.mixed import MixedEstimate, MixedPosterior, VarianceEstimate
+from longsurv.results.mixed import MixedEstimate, MixedPosterior, VarianceEstimate, groups_of
 from longsurv.results.reference import t_quantile, variances
 
 
@@ -67,14 +67,10 @@ class _Groups:
                 Z.append(grouping.random.X)
                 group.append(grouping.group)
                 continue
-            columns = [grouping.name] if grouping.name in newdata else grouping.name.split(":")
-            missing = [c for c in columns if c not in newdata]
-            if missing:
-                raise LongsurvError(f"by_patient needs the columns {missing} in the new data")
-            codes = grouping.labels.get_indexer(_keys(newdata, columns))
+            labels = groups_of(newdata, grouping.name)
+            codes = grouping.labels.get_indexer(labels)
             if new_groups == "error" and (codes < 0).any():
-                new = newdata.loc[codes < 0, columns].drop_duplicates().head(5)
-                levels = [":".join(map(str, row)) for row in new.to_numpy()]
+                levels = [str(level) for level in labels[codes < 0].unique()[:5]]
                 rows = [str(v) for v in newdata.index[codes < 0][:5]]
                 raise LongsurvError(
                     f"the model has not seen the {grouping.name} {levels} (index {rows}); "
@@ -238,13 +234,6 @@ class StructuredEstimate(_Groups, MixedEstimate):
             return frame.assign(**wald_columns(X, estimate, se, self.reference, level))
         lost = self._lost(X)
         return frame.assign(**normal_columns(estimate + lost, se + lost, level))
-
-
-def _keys(data: pd.DataFrame, columns: Sequence[str]) -> pd.Index:
-    if len(columns) == 1:
-        return pd.Index(data[columns[0]])
-    rows = data[list(columns)].astype(object).to_numpy()
-    return pd.Index([":".join(map(str, row)) for row in rows])
 
 
 class State(NamedTuple):
