@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from longsurv.arguments import checked
 from longsurv.cohort import Cohort
 from longsurv.design.names import quoted
 from longsurv.errors import EstimationError, LongsurvError
@@ -222,6 +223,7 @@ class BaselineAdjustment:
         return AdjustedChanges(tuple(answers))
 
 
+@checked
 def adjusted_changes(
     cohort: Cohort,
     change: Change,

@@ -185,6 +185,7 @@ class Hazard:
         The user's are of the coefficients as named.
         """
         defaults = self.default_priors()
+        hazard_start.check_smoothing(self.baseline, smoothing)
         if smoothing is not None:
             del defaults[hazard_start.SD]
         chosen = pr.choose(tuple(defaults), defaults, given, self.design.fixed.variables)
@@ -212,7 +213,6 @@ class Hazard:
         smoothing : float, optional
             Of splines: hold "sd(log hazard)" at this value instead of giving it a prior.
         """
-        hazard_start.check_smoothing(self.baseline, smoothing)
         stack = self.prior_stack(priors, smoothing)
         run = {"draws": draws, "tune": tune, "chains": chains, "seed": seed}
         mode, drawn = hazard_start.draw(self.hazard, stack, self.centred, smoothing, **run)

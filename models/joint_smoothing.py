@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from longsurv.arguments import checked
+
 
 @njit(cache=True, nogil=True)
 def _multivariate_t(gamma: np.ndarray, df: float, scale: float) -> tuple[float, np.ndarray]:
@@ -29,6 +31,7 @@ def _multivariate_t(gamma: np.ndarray, df: float, scale: float) -> tuple[float, 
     return value, gradient
 
 
+@checked
 @dataclass(frozen=True)
 class Smoothing:
     """Prior of the second differences of a spline's coefficients.

@@ -6,17 +6,19 @@ answered in words that name it, and not by whatever NumPy or pandas says three c
 
 from __future__ import annotations
 
+import ast
 import difflib
 import functools
+import importlib
 import inspect
 import numbers
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from longsurv.errors import ArgumentError
+from longsurv.errors import ArgumentError, LongsurvError
 
 Test = Callable[[object], bool]
 
@@ -38,6 +40,8 @@ ELSEWHERE = {
     "conf_level": "level=",
     "ci": "level=",
     "new_data": "newdata=",
+    "mu": "mean=",
+    "sigma": "sd=",
     "penalizer": 'penalty="firth"',
     "firth": 'penalty="firth"',
     "groups": "(1 | group) in the formula",
@@ -72,14 +76,38 @@ def checked[T](target: T) -> T:
     return target
 
 
-def check_methods(owner: type) -> None:
+def checked_last[C: type](owner: C) -> C:
+    """Let a class that checks its own values do so first, and its hints answer for the rest."""
+    make = vars(owner)["__init__"]
+    hinted = _checking(make, vars(sys.modules[owner.__module__]))
+    hinted.__name__ = owner.__name__
+
+    @functools.wraps(make)
+    def made(self: object, *args: Any, **kwargs: Any) -> None:
+        try:
+            make(self, *args, **kwargs)
+        except (AttributeError, TypeError, ValueError) as error:
+            if not isinstance(error, LongsurvError):
+                hinted(self, *args, **kwargs)  # says in words what is wrong, if it can
+            raise
+
+    owner.__init__ = made  # type: ignore[misc]
+    return owner
+
+
+def check_methods[C: type](owner: C) -> C:
     """Let the public methods of a class, and of those of longsurv it is made of, check theirs."""
     for part in owner.__mro__:
         if not part.__module__.startswith("longsurv."):
             continue
         for name, member in list(vars(part).items()):
-            if not name.startswith("_") and inspect.isfunction(member):
+            if name.startswith("_"):
+                continue
+            if inspect.isfunction(member):
                 setattr(part, name, _checking(member))
+            elif isinstance(member, (classmethod, staticmethod)):
+                setattr(part, name, type(member)(_checking(member.__func__)))
+    return owner
 
 
 def _checking(
@@ -93,14 +121,15 @@ def _checking(
     @functools.cache
     def kinds() -> dict[str, Kind]:
         """Test and words of each parameter, read when they are first needed."""
-        own = (p for p in signature.parameters.values() if p.name not in OWN_WORDS)
-        hints = ((p.name, _hint(p.annotation, names)) for p in own)
-        found = ((name, RANGES.get(name) or _kind(hint)) for name, hint in hints)
-        return {
-            name: _or_none(kind) if signature.parameters[name].default is None else kind
-            for name, kind in found
-            if kind is not None
-        }
+        found = {}
+        for name, parameter in signature.parameters.items():
+            hint = _hint(parameter.annotation, names)
+            kind = RANGES[name] if name in RANGES and _is_plain(hint) else _kind(hint)
+            if kind is not None and parameter.kind is parameter.VAR_POSITIONAL:
+                kind = _each(kind)
+            if kind is not None:
+                found[name] = _or_default(kind, parameter.default)
+        return found
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -125,13 +154,19 @@ def _refuse_unknown(word: str, signature: inspect.Signature, given: Iterable[str
         if name in known:
             continue
         near = difflib.get_close_matches(name, known, n=1)
-        if name in ELSEWHERE:
+        if name in ELSEWHERE and _is_here(ELSEWHERE[name], known):
             advice = f"write {ELSEWHERE[name]}"
         elif near:
             advice = f"did you mean {near[0]}=?"
         else:
             advice = f"its arguments are {', '.join(known) or 'none'}"
         raise ArgumentError(f"{word} has no argument {name}=; {advice}")
+
+
+def _is_here(advice: str, known: Iterable[str]) -> bool:
+    """Whether the argument that an advice begins with, if it does, is one of a function's."""
+    argument, equals, _ = advice.partition("=")
+    return not equals or not argument.isidentifier() or argument in known
 
 
 def _shown(given: object) -> str:
@@ -169,8 +204,17 @@ def _whole(low: int, high: int) -> Kind:
     return (lambda v: _is_whole(v) and low <= v <= high), words
 
 
-def _or_none(kind: Kind) -> Kind:
-    return (lambda v: v is None or kind[0](v)), kind[1]
+def _or_default(kind: Kind, default: object) -> Kind:
+    """None and NaN are right where they are what an argument is if it is not given."""
+    if default is None:
+        return (lambda v: v is None or kind[0](v)), kind[1]
+    if default != default:
+        return (lambda v: kind[0](v) or (isinstance(v, float) and v != v)), kind[1]
+    return kind
+
+
+def _each(kind: Kind) -> Kind:
+    return (lambda values: all(map(kind[0], values))), f"each {kind[1]}"  # type: ignore[call-overload]
 
 
 _COUNT = _whole(1, 10**9)
@@ -181,6 +225,14 @@ RANGES: dict[str, Kind] = {
     ),
     "seed": _whole(0, 2**63 - 1),
     **dict.fromkeys(("draws", "tune", "chains", "cores", "simulations", "replicates"), _COUNT),
+    **dict.fromkeys(("resamples", "bootstrap"), _whole(0, 10**9)),
+    "cohorts": _whole(2, 10**7),
+    "jobs": _whole(1, 10_000),
+    "n_jobs": (
+        lambda v: _is_whole(v) and (v == -1 or 1 <= v <= 10_000),  # type: ignore[operator]
+        "a number of processes, or -1 for one a processor",
+    ),
+    **dict.fromkeys(("most", "most_reference"), _whole(0, 1000)),
     "nodes": _whole(1, 1000),
     "horizon": (
         lambda v: _is_number(v) and 0.0 < v < float("inf"),  # type: ignore[operator]
@@ -192,8 +244,6 @@ RANGES: dict[str, Kind] = {
     ),
 }
 """Arguments that mean the same wherever they occur."""
-OWN_WORDS = ("times", "event")
-"""Arguments of so many kinds that whoever takes them says best what is wrong."""
 
 
 # ---- type hints -------------------------------------------------------------------------------
@@ -205,14 +255,49 @@ def _hint(annotation: Any, scope: Mapping[str, Any]) -> Any:
         return None
     if not isinstance(annotation, str):
         return annotation
-    try:
-        return eval(annotation, dict(scope))  # the package's own source, never data
-    except (NameError, AttributeError, TypeError):  # names that only a type checker imports
-        return None
+    known = dict(scope)
+    while True:
+        try:
+            return eval(annotation, known)  # the package's own source, never data
+        except NameError as error:
+            home = _imported_for_types(str(known.get("__name__"))).get(error.name)
+            if home is None:
+                return None
+            known[error.name] = getattr(importlib.import_module(home), error.name)
+        except (AttributeError, TypeError):  # of a module that only a type checker imports
+            return None
+
+
+@functools.cache
+def _imported_for_types(module: str) -> dict[str, str]:
+    """Names of longsurv that a module imports for the type checker alone, and where they live."""
+    if module not in sys.modules:
+        return {}
+    blocks = [
+        node
+        for node in ast.parse(inspect.getsource(sys.modules[module])).body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]
+    imports = [line for block in blocks for line in block.body if isinstance(line, ast.ImportFrom)]
+    return {
+        alias.name: str(line.module)
+        for line in imports
+        for alias in line.names
+        if str(line.module).startswith("longsurv") and alias.asname is None
+    }
+
+
+def _is_plain(hint: Any) -> bool:
+    """Whether a type is that of text or of a number, or either of them and None."""
+    union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    parts = typing.get_args(hint) if union else (hint,)
+    return all(part in (int, float, str, types.NoneType) for part in parts)
 
 
 def _kind(hint: Any) -> Kind | None:
     """How to test a value against a type, and what to call such values; None to let all pass."""
+    if hint == getattr(sys.modules.get("numpy.typing"), "ArrayLike", NotImplemented):
+        return _is_array, "an array of numbers"
     if isinstance(hint, typing.TypeAliasType):
         return _kind(hint.__value__)
     if hint is None or hint is Any or isinstance(hint, TypeVar):
@@ -220,6 +305,8 @@ def _kind(hint: Any) -> Kind | None:
     if hint is types.NoneType:
         return (lambda v: v is None), "None"
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return _described(*inner)
     if origin is typing.Literal:
         words = " or ".join(", ".join(map(repr, inner)).rsplit(", ", 1))
         return (lambda v: isinstance(v, (str, int, type(None))) and v in inner), words
@@ -229,8 +316,10 @@ def _kind(hint: Any) -> Kind | None:
         if len(known) < len(parts):
             return None
         return (lambda v: any(test(v) for test, _ in known)), " or ".join(w for _, w in known)
+    if origin is tuple and Ellipsis not in inner:
+        return _several(inner)
     if origin in (Sequence, list, tuple, Iterable):
-        return _sequence(inner)
+        return _sequence(inner, ordered=origin is not Iterable)
     if origin in (Mapping, dict):
         return _mapping(inner)
     if origin is type or origin is Callable:
@@ -238,6 +327,25 @@ def _kind(hint: Any) -> Kind | None:
     if origin is not None:
         return _kind(origin)
     return _plain(hint)
+
+
+def _described(hint: Any, words: object, *_: object) -> Kind | None:
+    """A type with words of its own, `Annotated[type, "what to give"]`: of a protocol, whether its
+    members are there."""
+    kind = _kind(hint)
+    if kind is None and getattr(hint, "_is_protocol", False):
+        members = sorted(hint.__protocol_attrs__)
+        kind = (lambda v: all(_has(v, member) for member in members)), ""
+    return kind and (kind[0], str(words))
+
+
+def _has(value: object, member: str) -> bool:
+    """Whether an object has an attribute; no property is computed."""
+    try:
+        inspect.getattr_static(value, member)
+    except AttributeError:
+        return False
+    return not isinstance(value, type)
 
 
 def _plain(hint: Any) -> Kind | None:
@@ -249,6 +357,8 @@ def _plain(hint: Any) -> Kind | None:
         return _is_number, "a number"
     if hint is str:
         return (lambda v: isinstance(v, str)), "text"
+    if hint is Hashable:
+        return _is_value, "a value of a column, such as a text or a number"
     if not isinstance(hint, type) or getattr(hint, "_is_protocol", False):
         return None
     if hint.__name__ == "DataFrame" and hint.__module__.startswith("pandas"):
@@ -261,11 +371,29 @@ def _plain(hint: Any) -> Kind | None:
     return (lambda v: isinstance(v, hint)), f"{_article(name)} {name}"
 
 
-def _sequence(inner: tuple[Any, ...]) -> Kind:
+def _several(inner: tuple[Any, ...]) -> Kind:
+    """As many values as a tuple has types."""
+    kinds = [_kind(each) for each in inner]
+
+    def test(value: object) -> bool:
+        if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Sequence):
+            return False
+        if len(value) != len(kinds):
+            return False
+        return all(k is None or k[0](v) for k, v in zip(kinds, value, strict=True))
+
+    each = kinds[0] if kinds else None
+    of = f" (each {each[1]})" if each is not None else ""
+    return test, f"{len(kinds)} values{of}"
+
+
+def _sequence(inner: tuple[Any, ...], ordered: bool) -> Kind:
     of = _kind(inner[0]) if inner else None
 
     def test(value: object) -> bool:
         if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+            return False
+        if ordered and isinstance(value, (set, frozenset)):
             return False
         if hasattr(value, "ndim") and value.ndim != 1:
             return False
@@ -292,13 +420,21 @@ def _is_bool(value: object) -> bool:
     return isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")
 
 
+def _is_value(value: object) -> bool:
+    plain = isinstance(value, Hashable) and not isinstance(value, (tuple, type))
+    plain = plain and not callable(value)
+    return plain and type(value) is not object and value == value  # not NaN
+
+
 def _is_whole(value: object) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return whole and abs(value) < 2**63  # type: ignore[arg-type]  # as NumPy holds them
 
 
 def _is_number(value: object) -> bool:
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return real and value == value  # not NaN
+    if isinstance(value, numbers.Integral):
+        return _is_whole(value)
+    return isinstance(value, numbers.Real) and value == value  # not NaN
 
 
 def _is_array(value: object) -> bool:

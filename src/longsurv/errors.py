@@ -57,5 +57,12 @@ class EstimationError(LongsurvError):
     """A model cannot be estimated from these data; the message says why."""
 
 
+class UnknownError(LongsurvError, KeyError):
+    """A name that something does not have, such as that of a marker."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class ArgumentError(LongsurvError, TypeError):
     """An argument that a function does not have, or of a kind it cannot take."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numba import njit
 
+from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 
 HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
@@ -49,6 +50,7 @@ class Prior:
         return f"{type(self).__name__}({inside})"
 
 
+@checked
 @dataclass(frozen=True, repr=True)
 class Normal(Prior):
     """Normal distribution with a mean and a standard deviation."""
@@ -72,6 +74,7 @@ class Normal(Prior):
         return Normal(self.mean * factor, self.sd * factor)
 
 
+@checked
 @dataclass(frozen=True)
 class StudentT(Prior):
     """Student's t with `df` degrees of freedom, a mean and a scale."""
@@ -95,6 +98,7 @@ class StudentT(Prior):
         return StudentT(self.df, self.mean * factor, self.scale * factor)
 
 
+@checked
 @dataclass(frozen=True)
 class HalfNormal(Prior):
     """Normal(0, sd) kept above zero."""
@@ -116,6 +120,7 @@ class HalfNormal(Prior):
         return HalfNormal(self.sd * factor)
 
 
+@checked
 @dataclass(frozen=True)
 class Exponential(Prior):
     """Exponential with the given scale (its mean)."""
@@ -137,6 +142,7 @@ class Exponential(Prior):
         return Exponential(self.scale * factor)
 
 
+@checked
 @dataclass(frozen=True)
 class Gamma(Prior):
     """Gamma with a shape and a rate."""
@@ -160,6 +166,7 @@ class Gamma(Prior):
         return Gamma(self.shape, self.rate / factor)
 
 
+@checked
 @dataclass(frozen=True)
 class LKJ(Prior):
     """LKJ distribution of a correlation matrix: density proportional to det(C)^(eta - 1).

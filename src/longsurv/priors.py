@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numba import njit
 
+from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 from longsurv.prior_families import (
     LKJ,
@@ -288,6 +289,7 @@ def apart(stack: Stack) -> np.ndarray:
     return out
 
 
+@checked
 def prior_of(stack: Stack, weights: Mapping[str, float]) -> Prior | None:
     """The prior of a linear combination of coefficients, as of one of them alone.
 
@@ -326,6 +328,7 @@ def prior_of(stack: Stack, weights: Mapping[str, float]) -> Prior | None:
     return Normal(mean, math.sqrt(sum((weight * prior.sd) ** 2 for weight, prior in normal)))
 
 
+@checked
 def from_interval(ratio: float, low: float, high: float, level: float = 0.95) -> Normal:
     """Normal prior on a log ratio from a published ratio with its interval.
 

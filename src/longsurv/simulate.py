@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 from longsurv.simulated_deaths import SurvivalWorld
 from longsurv.simulated_worlds import Effect, MarkerWorld, World
@@ -81,6 +82,7 @@ class Simulation:
         return simulation_html(self)
 
 
+@checked
 def simulate(
     study: Study,
     effects: Sequence[Effect | str] = STANDARD_EFFECTS,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.cohort import Marker
 from longsurv.errors import LongsurvError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 TIMES_FITTED = {"null": 0.0, "half": 0.5, "fitted": 1.0, "double": 2.0}
 
 
+@checked
 @dataclass(frozen=True)
 class Effect:
     """A size of the true effect.

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.inference import Draws, Optimum, Whitening
 from longsurv.interrupts import insist
 
@@ -55,6 +56,7 @@ class Kept:
     reused: bool
 
 
+@checked
 class FitStore:
     """A folder of finished results.
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import html
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.cohort.columns import CENSORED
 from longsurv.cohort.flow import Ledger, flow_table
 from longsurv.cohort.measurements import CheckedMeasurements, check_measurements
@@ -20,9 +22,10 @@ from longsurv.cohort.patients import (
 )
 from longsurv.cohort.problems import Problems, Table, show, show_list
 from longsurv.cohort.schema import Marker, Phase, Schema
-from longsurv.errors import DataError
+from longsurv.errors import DataError, UnknownError
 from longsurv.words import plural
 
+TABLE = "a table, which must be a pandas DataFrame"
 RECONSTRUCTED = "Reconstructed data: simulated to match published summaries, not patients' records."
 
 
@@ -41,6 +44,7 @@ class _Tables:
     marker: np.ndarray  # (measurements,) position among the markers
 
 
+@checked
 class Cohort:
     """Patients, their repeated measurements and their outcome, checked once and never changed.
 
@@ -87,8 +91,8 @@ class Cohort:
 
     def __init__(
         self,
-        patients: pd.DataFrame | Table,
-        measurements: pd.DataFrame | Table | None,
+        patients: Annotated[pd.DataFrame | Table, TABLE],
+        measurements: Annotated[pd.DataFrame | Table, TABLE] | None,
         schema: Schema,
         markers: Iterable[Marker] | Mapping[str, Marker] = (),
         *,
@@ -187,7 +191,9 @@ class Cohort:
             patient, time, "phase", "value" (raw), "y" (transformed), "censored", covariates.
         """
         if name not in self._markers:
-            raise KeyError(f"no marker {show(name)}; the markers are {show_list(self._markers)}")
+            raise UnknownError(
+                f"no marker {show(name)}; the markers are {show_list(self._markers)}"
+            )
         tables, schema = self._tables, self._schema
         chosen = np.flatnonzero(tables.marker == list(self._markers).index(name))
         long = tables.measurements.iloc[chosen].reset_index(drop=True)
@@ -285,17 +291,16 @@ class Cohort:
 
 
 def _as_table(data: pd.DataFrame | Table, name: str) -> Table:
-    if isinstance(data, Table):
-        return data
-    if not isinstance(data, pd.DataFrame):
-        raise TypeError(f"{name} must be a pandas DataFrame, not {type(data).__name__}")
-    return Table(data, name)
+    return data if isinstance(data, Table) else Table(data, name)
 
 
 def _check_markers(
     markers: Iterable[Marker] | Mapping[str, Marker], schema: Schema
 ) -> dict[str, Marker]:
     listed = list(markers.values() if isinstance(markers, Mapping) else markers)
+    wrong = [type(marker).__name__ for marker in listed if not isinstance(marker, Marker)]
+    if wrong:
+        raise DataError(f"markers: each is a longsurv.Marker, as Marker('crp'), not {wrong[0]}")
     names = [marker.name for marker in listed]
     problems = [f"marker {show(n)} is described twice" for n in set(names) if names.count(n) > 1]
     labels = [marker.label for marker in listed]

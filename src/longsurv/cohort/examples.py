@@ -6,11 +6,13 @@ from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 
+from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 
 EXAMPLES = ("ivig_sepsis", "pbc")
 
 
+@checked
 def example_path(name: str) -> Path:
     """Folder of an example study: its `study.toml`, its CSV files and their provenance.
 

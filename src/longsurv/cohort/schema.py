@@ -8,12 +8,14 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from longsurv.arguments import checked_last
 from longsurv.cohort.problems import show
 from longsurv.errors import DataError
 
 Level = Hashable
 
 
+@checked_last
 @dataclass(frozen=True)
 class Marker:
     """A quantity measured repeatedly.
@@ -80,6 +82,7 @@ class Marker:
         return []
 
 
+@checked_last
 @dataclass(frozen=True)
 class Phase:
     """A window of measurement time, both ends included.
@@ -103,6 +106,7 @@ class Phase:
             )
 
 
+@checked_last
 @dataclass(frozen=True, kw_only=True)
 class Schema:
     """The columns of the patient and measurement tables, and the rules of the study.

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.cohort.columns import plain_numbers
 from longsurv.errors import DataError
 
@@ -45,6 +46,7 @@ _RANGES = {
 }
 
 
+@checked
 def jaam_dic(
     table: pd.DataFrame | None = None,
     *,
@@ -115,6 +117,7 @@ def jaam_dic(
     return _result(values, points, lambda score: score >= 4)
 
 
+@checked
 def jaam2(
     table: pd.DataFrame | None = None,
     *,
@@ -146,6 +149,7 @@ def jaam2(
     return _result(values, _jaam_coagulation(values, d_dimer_cutoffs), lambda score: score >= 3)
 
 
+@checked
 def isth_overt_dic(
     table: pd.DataFrame | None = None,
     *,
@@ -215,6 +219,7 @@ def isth_overt_dic(
     return _result(values, points, lambda score: score >= 5)
 
 
+@checked
 def sic(
     table: pd.DataFrame | None = None,
     *,
@@ -342,6 +347,9 @@ def _components(table: pd.DataFrame | None, **components: Component | None) -> p
         if given is None:
             continue
         if not isinstance(given, str):
+            if np.ndim(given) != 1:
+                problems.append(f"{name} is one value a row, not {np.ndim(given)}-dimensional")
+                continue
             columns[name] = given if isinstance(given, pd.Series) else pd.Series(np.asarray(given))
         elif table is not None and given in table.columns:
             columns[name] = table[given]

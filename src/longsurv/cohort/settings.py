@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from longsurv.arguments import checked
 from longsurv.cohort.cohort import Cohort
 from longsurv.cohort.files import Source, read_table
 from longsurv.cohort.problems import Problems, show, show_list, suggest
@@ -207,6 +208,7 @@ class StudyFile:
     show_patients: bool = False
 
 
+@checked
 def read_cohort(path: str | Path) -> Cohort:
     """Read the cohort that a study file describes.
 
@@ -223,6 +225,7 @@ def read_cohort(path: str | Path) -> Cohort:
     return read_study(path).cohort
 
 
+@checked
 def read_study(path: str | Path) -> StudyFile:
     """Read a study file: the cohort, the models and the sampling.
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.design.quadrature import time_points
 from longsurv.errors import LongsurvError
 
@@ -129,6 +130,7 @@ def _links_by_marker(
     return tuple(() if one is None else as_links(one).links for one in each)
 
 
+@checked
 def value(by: str | None = None) -> Link:
     """Current value of the marker's curve.
 
@@ -140,11 +142,13 @@ def value(by: str | None = None) -> Link:
     return Link("value", by)
 
 
+@checked
 def slope(by: str | None = None) -> Link:
     """Current slope of the marker's curve, per unit of time; `by` as for `value`."""
     return Link("slope", by)
 
 
+@checked
 def area(by: str | None = None) -> Link:
     """Area under the marker's curve from time 0; `by` as for `value`."""
     return Link("area", by)

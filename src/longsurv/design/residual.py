@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.design.formula import joined_columns
 from longsurv.errors import DataError, LongsurvError
 from longsurv.words import plural, verb
@@ -20,6 +21,7 @@ KINDS = ("independent", "cs", "ar1", "exponential", "toeplitz", "unstructured")
 NEEDS_VISIT = ("ar1", "exponential", "toeplitz", "unstructured")
 
 
+@checked
 @dataclass(frozen=True)
 class Residual:
     """How the residuals of one patient are correlated.

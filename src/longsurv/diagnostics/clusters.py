@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 import pandas as pd
 from scipy.linalg import cholesky, solve_triangular
+
+from longsurv.arguments import checked
 
 
 class FittedMixed(Protocol):
@@ -51,6 +53,9 @@ class FittedMixed(Protocol):
         ...
 
 
+type MixedFit = Annotated[FittedMixed, "a fitted LMM, as of .fit()"]
+
+
 @dataclass(frozen=True)
 class Cluster:
     """Rows that are independent of all others.
@@ -69,7 +74,8 @@ class Cluster:
     R: np.ndarray
 
 
-def clusters(fit: FittedMixed) -> Iterator[Cluster]:
+@checked
+def clusters(fit: MixedFit) -> Iterator[Cluster]:
     """The clusters of a fitted model."""
     design = fit.design
     coarsest = design.outer[-1] if design.outer else design
@@ -90,7 +96,8 @@ def clusters(fit: FittedMixed) -> Iterator[Cluster]:
         yield Cluster(rows, V, R)
 
 
-def groupings(fit: FittedMixed) -> list[tuple[Any, np.ndarray]]:
+@checked
+def groupings(fit: MixedFit) -> list[tuple[Any, np.ndarray]]:
     """Each grouping of the design with the covariance (q, q) of its random effects."""
     if not fit.design.groupings:
         return []
@@ -170,7 +177,8 @@ class Whitened:
         return np.sqrt(np.maximum(variance, 0.0))
 
 
-def whiten(fit: FittedMixed) -> Whitened:
+@checked
+def whiten(fit: MixedFit) -> Whitened:
     """Whitening coordinates of a fitted model."""
     found = list(clusters(fit))
     L = [cholesky(cluster.V, lower=True) for cluster in found]

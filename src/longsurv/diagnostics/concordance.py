@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from longsurv.arguments import checked
+from longsurv.errors import DataError
 from longsurv.times import merged
 
 
@@ -37,6 +39,7 @@ class Concordance:
     tied: float
 
 
+@checked
 def concordance(
     predictor: np.ndarray,
     exit: np.ndarray,
@@ -67,7 +70,13 @@ def concordance(
     Concordance
         c is nan without a comparable pair.
     """
-    n = len(exit)
+    n = np.size(exit)
+    given = {"predictor": predictor, "exit": exit, "event": event, "entry": entry,
+             "weights": weights, "stratum": stratum, "cluster": cluster}  # fmt: skip
+    for name, values in given.items():
+        if values is not None and np.shape(values) != (n,):
+            raise DataError(f"{name} has the shape {np.shape(values)}, where exit has {n} values")
+    predictor, event = np.asarray(predictor, dtype=float), np.asarray(event)
     exit, entry = merged(exit, entry)
     w = np.ones(n) if weights is None else np.asarray(weights, dtype=float)
     strata = np.zeros(n, dtype=np.int64) if stratum is None else stratum

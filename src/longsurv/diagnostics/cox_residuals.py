@@ -10,11 +10,12 @@ method has one step a tied event) and m_l the mean of the covariates over the ri
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 from longsurv.inference import Optimum
 from longsurv.likelihood.cox_data import CoxData, Floats, Integers, standardise
@@ -73,6 +74,9 @@ class FittedCox(Protocol):
     def naive_cov(self) -> np.ndarray:
         """Inverse information, shape (p, p)."""
         ...
+
+
+type CoxFit = Annotated[FittedCox, "a fitted CoxPH, as of .fit()"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,7 +226,8 @@ def robust_covariance(
     return D.T @ D
 
 
-def residuals(fit: FittedCox, kind: str = "martingale") -> pd.DataFrame:
+@checked
+def residuals(fit: CoxFit, kind: str = "martingale") -> pd.DataFrame:
     """Residuals of a fitted Cox model.
 
     Parameters

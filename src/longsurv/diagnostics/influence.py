@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Any
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,16 @@ NEEDED = ("term", "estimate", "std_error", "df", "p_value", "conf_low", "conf_hi
 
 LOST = "without this patient's measurements the data no longer determine every coefficient"
 
+
+class Fitted(Protocol):
+    """What is used of a fit."""
+
+    spec: Any
+    design: Any
+    reference: Any
+
+
+type Refitted = Annotated[Fitted, "a fit of an LMM or a GLMM"]
 type Found = pd.DataFrame | pd.Series | Mapping[str, float] | float
 type Estimand = (
     Callable[[Any], Found] | str | Mapping[str, float] | Sequence[float] | np.ndarray | pd.DataFrame
@@ -89,7 +99,7 @@ def tidy(fit: Any) -> pd.DataFrame:
 
 @checked
 def influence(
-    fit: Any, estimand: Estimand = tidy, *, by: str | None = None, level: float = 0.95
+    fit: Refitted, estimand: Estimand = tidy, *, by: str | None = None, level: float = 0.95
 ) -> Influence:
     """Refit a mixed model without each patient.
 

@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.diagnostics.joint_innovations import cause_innovations, innovations
 from longsurv.errors import LongsurvError
 from longsurv.estimands.joint_rows import joint_spec
@@ -39,6 +40,7 @@ from longsurv.likelihood.covariance import covariance
 STEP = 1e-4
 
 
+@checked
 def marker_residuals(result: Any) -> pd.DataFrame:
     """Residuals of every measurement.
 
@@ -80,6 +82,7 @@ def marker_residuals(result: Any) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+@checked
 def event_residuals(result: Any) -> pd.DataFrame:
     """Martingale and Cox-Snell residuals of every patient, and of every cause of several.
 
@@ -132,6 +135,7 @@ def _of_event(
     )
 
 
+@checked
 def cox_snell_curve(residuals: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """Cumulative hazard of the Cox-Snell residuals, which is a line of slope 1 under the model.
 
@@ -150,8 +154,9 @@ def cox_snell_curve(residuals: pd.DataFrame, level: float = 0.95) -> pd.DataFram
         conf_high (log-transformed), inside (whether the interval holds the residual itself), at
         each residual of an event.
     """
-    if not 0.0 < level < 1.0:
-        raise LongsurvError(f"level is a probability between 0 and 1, such as 0.95; got {level!r}")
+    lacking = [name for name in ("cox_snell", "event") if name not in residuals]
+    if lacking:
+        raise LongsurvError(f"residuals is a table of event_residuals(); this one has no {lacking}")
     if "cause" not in residuals:
         return _unit_curve(residuals, level)
     curves = [

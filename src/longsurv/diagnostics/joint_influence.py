@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 from longsurv.estimands.joint_rows import joint_spec
 from longsurv.inference import hessian, maximise
@@ -68,6 +69,7 @@ class JointInfluence:
         return f"{self.words}\nLargest displacements:\n{worst.to_string(index=False)}"
 
 
+@checked
 def joint_influence(fit: Any, terms: Sequence[str] | None = None) -> JointInfluence:
     """Refit a joint model without each patient.
 

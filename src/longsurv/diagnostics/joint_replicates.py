@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.diagnostics.joint_checks import places, variances
 from longsurv.errors import LongsurvError
 from longsurv.estimands.competing import cumulative_incidence
@@ -34,6 +35,7 @@ PIECES = 24
 """Of follow-up, over which the cumulative hazard is kept; within a piece events are uniform."""
 
 
+@checked
 def predictive_checks(
     posterior: Any, *, draws: int = 200, seed: int = 1, level: float = 0.95
 ) -> pd.DataFrame:

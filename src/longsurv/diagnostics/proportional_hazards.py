@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from longsurv.diagnostics.cox_residuals import FittedCox, residuals, risk_sums_at
+from longsurv.arguments import checked
+from longsurv.diagnostics.cox_residuals import CoxFit, residuals, risk_sums_at
 from longsurv.errors import LongsurvError
 from longsurv.inference import identify
 from longsurv.likelihood.cox_data import CoxData
@@ -72,7 +73,8 @@ class ProportionalHazards:
         return f"{self.words}\n{self.table.to_string(index=False)}"
 
 
-def cox_zph(fit: FittedCox, transform: str = "km") -> ProportionalHazards:
+@checked
+def cox_zph(fit: CoxFit, transform: str = "km") -> ProportionalHazards:
     """Test proportional hazards of a fitted Cox model, coefficient by coefficient and together.
 
     Parameters

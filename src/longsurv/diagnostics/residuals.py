@@ -19,13 +19,22 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from longsurv.diagnostics.clusters import FittedMixed, Whitened, groupings, split_rows, whiten
+from longsurv.arguments import checked
+from longsurv.diagnostics.clusters import (
+    FittedMixed,
+    MixedFit,
+    Whitened,
+    groupings,
+    split_rows,
+    whiten,
+)
 from longsurv.errors import LongsurvError
 
 KINDS = ("studentised", "scaled", "random effects")
 
 
-def residuals(fit: FittedMixed) -> pd.DataFrame:
+@checked
+def residuals(fit: MixedFit) -> pd.DataFrame:
     """Residuals of every measurement.
 
     Parameters
@@ -61,8 +70,9 @@ def residuals(fit: FittedMixed) -> pd.DataFrame:
     )
 
 
+@checked
 def qq(
-    fit: FittedMixed,
+    fit: MixedFit,
     of: str = "scaled",
     *,
     level: float = 0.95,

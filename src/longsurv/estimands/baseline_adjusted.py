@@ -25,6 +25,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
+from longsurv.arguments import check_methods, checked
 from longsurv.cohort import Cohort
 from longsurv.design import Residual
 from longsurv.errors import LongsurvError
@@ -34,6 +35,7 @@ TREATED = "treated"  # the coefficient that is the answer, in every model made h
 FEWEST = 2  # patients of a group with both values
 
 
+@checked
 @dataclass(frozen=True)
 class Adjustment:
     """One way to adjust, in words with {level}, {reference}, {start}, {end} and {balanced}."""
@@ -76,6 +78,7 @@ ADJUSTMENTS: Mapping[str, Adjustment] = MappingProxyType(
 )
 
 
+@check_methods
 @dataclass(frozen=True, eq=False)
 class ComparedRows:
     """Values of one marker in the two groups, from the start of the change on.
@@ -205,6 +208,7 @@ class ComparedRows:
         return f"y ~ phase + {' + '.join(columns.values())}", rows
 
 
+@checked
 def later_phases(cohort: Cohort, change: Change) -> Sequence[Hashable]:
     """The phases after the start of the change, in the study's order.
 
@@ -232,6 +236,7 @@ def later_phases(cohort: Cohort, change: Change) -> Sequence[Hashable]:
     return names[names.index(str(change.start)) + 1 :]
 
 
+@checked
 def covariance_of(rows: pd.DataFrame) -> tuple[str, Residual]:
     """How a patient's values are correlated: a random term to add, and a residual structure.
 
@@ -252,6 +257,7 @@ def covariance_of(rows: pd.DataFrame) -> tuple[str, Residual]:
     return " + (1 | patient)", independent
 
 
+@checked
 def propensity_table(
     cohort: Cohort, compared: ComparedRows, covariates: str | None
 ) -> tuple[pd.DataFrame, str]:

@@ -20,14 +20,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from longsurv.arguments import checked
 from longsurv.errors import DataError
 from longsurv.estimands.propensity import propensity_draws
-from longsurv.estimands.weighting import OverlapWeights
+from longsurv.estimands.weighting import OverlapWeights, outcome_of
 from longsurv.words import plural, verb
 
 _CELLS = 4_000_000  # draws x patients held at once
 
 
+@checked
 def bayesian_bootstrap(
     weights: OverlapWeights, outcome: ArrayLike, *, draws: int = 2000, seed: int = 1
 ) -> np.ndarray:
@@ -51,7 +53,7 @@ def bayesian_bootstrap(
     DataError
         If an outcome is missing.
     """
-    y = np.asarray(outcome, dtype=float)[weights.rows]
+    y = outcome_of(weights, outcome)
     if not np.isfinite(y).all():
         absent = int((~np.isfinite(y)).sum())
         raise DataError(

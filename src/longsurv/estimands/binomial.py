@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, special, stats
 
+from longsurv.arguments import check_methods, checked
 from longsurv.errors import LongsurvError
 from longsurv.estimands.counts import Counts
 
@@ -29,6 +30,7 @@ _NODES = 2000
 _TAIL = 1e-17  # probability left out at either end of the integral
 
 
+@check_methods
 @dataclass(frozen=True)
 class BetaBinomial:
     """Posterior of two risks and of their effects.
@@ -177,6 +179,7 @@ class BetaBinomial:
         return float(inside)
 
 
+@checked
 def probability_lower(counts: Counts, prior: tuple[float, float] = (0.5, 0.5)) -> float:
     """Return P(the group's risk < the reference's), under independent Beta priors."""
     return BetaBinomial(counts, prior).probability_below(0.0)

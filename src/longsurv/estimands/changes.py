@@ -13,14 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.design import FixedDesign
 from longsurv.design.fixed import rebuilt
-from longsurv.errors import EstimationError, FormulaError
+from longsurv.design.variables import absent
+from longsurv.errors import EstimationError, FormulaError, LongsurvError
 from longsurv.times import snapped
 
 
@@ -36,6 +38,18 @@ class Fitted(Protocol):
         """A linear combination of the fixed effects, one tidy row."""
 
 
+class Predicting(Protocol):
+    """A result that predicts."""
+
+    def predict(self, newdata: pd.DataFrame) -> pd.DataFrame:
+        """Mean response of the rows."""
+
+
+type Predicts = Annotated[Predicting, "a fit or posterior of a mixed model"]
+type Answer = Annotated[Fitted, "a fit or posterior of a mixed model"]
+
+
+@checked
 @dataclass(frozen=True)
 class Change:
     """A change of a marker, and the two groups it is compared between.
@@ -60,7 +74,8 @@ class Change:
     reference: Hashable
 
 
-def difference_in_change(result: Fitted, change: Change, data: pd.DataFrame) -> pd.DataFrame:
+@checked
+def difference_in_change(result: Answer, change: Change, data: pd.DataFrame) -> pd.DataFrame:
     """Contrast the change under one treatment level with that under the reference.
 
     Parameters
@@ -167,8 +182,9 @@ def _unseen(change: Change, data: pd.DataFrame) -> str:
     return f"{change.variable} {' and '.join(map(repr, ends))} (there is: {known})"
 
 
+@checked
 def mean_curves(
-    result: Any,
+    result: Predicts,
     data: pd.DataFrame,
     variable: str,
     values: Sequence[Hashable],
@@ -187,7 +203,10 @@ def mean_curves(
     return result.predict(grid)
 
 
-def adjusted_p_values(p_values: Sequence[float], method: str) -> np.ndarray:
+@checked
+def adjusted_p_values(
+    p_values: Sequence[float] | np.ndarray, method: Literal["holm", "fdr_bh"]
+) -> np.ndarray:
     """Correct p-values for multiple comparisons; missing ones stay missing and do not count.
 
     Parameters
@@ -200,6 +219,8 @@ def adjusted_p_values(p_values: Sequence[float], method: str) -> np.ndarray:
     from statsmodels.stats.multitest import multipletests
 
     p = np.asarray(p_values, dtype=float)
+    if p.ndim != 1:
+        raise LongsurvError(f"p_values is a list of numbers, not a table of shape {p.shape}")
     out = np.full(len(p), np.nan)
     known = np.isfinite(p)
     if known.any():
@@ -207,8 +228,12 @@ def adjusted_p_values(p_values: Sequence[float], method: str) -> np.ndarray:
     return out
 
 
+@checked
 def baseline_sd(data: pd.DataFrame, patient: str, time: str) -> float:
     """Standard deviation between patients of the first measured `y`; NaN for one patient."""
+    for name in (patient, time, "y"):
+        if name not in data:
+            raise FormulaError(f"the standard deviation at baseline needs {absent(name, data)}")
     first = data.sort_values([patient, time]).drop_duplicates(patient)["y"]
     return float(first.std()) if len(first) > 1 else np.nan
 

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from longsurv.arguments import check_methods, checked
 from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.follow_up import Extent, FollowUp, by_group, two_groups
 from longsurv.estimands.intervals import mover, within
@@ -27,6 +28,7 @@ from longsurv.estimands.kaplan_meier import kaplan_meier
 Interval = Literal["mover", "fisher-z"]
 
 
+@check_methods
 @dataclass(frozen=True, eq=False)
 class CumulativeIncidence:
     """The cumulative incidence of one cause in one group, with steps at the times of any event.
@@ -118,6 +120,7 @@ class CumulativeIncidence:
         return float(((t - f.entry[known]) / (t - first)).sum())
 
 
+@checked
 def cumulative_incidence(follow_up: FollowUp, cause: int = 1) -> CumulativeIncidence:
     """Estimate the cumulative incidence of one cause in one group.
 
@@ -141,6 +144,7 @@ def cumulative_incidence(follow_up: FollowUp, cause: int = 1) -> CumulativeIncid
     return CumulativeIncidence(follow_up, cause, time, at_risk, events, mine, survival, incidence)
 
 
+@checked
 def incidence_table(
     data: pd.DataFrame,
     group: str,
@@ -199,6 +203,7 @@ def incidence_table(
     return pd.DataFrame(rows)
 
 
+@checked
 def incidence_difference(
     data: pd.DataFrame,
     group: str,

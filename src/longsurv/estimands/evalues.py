@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 
 Measure = Literal["risk ratio", "odds ratio", "hazard ratio"]
@@ -32,6 +33,7 @@ class EValue:
     risk_ratio: float
 
 
+@checked
 def e_value(
     estimate: float,
     low: float = math.nan,

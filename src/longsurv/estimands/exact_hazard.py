@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
+from longsurv.arguments import checked
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.follow_up import FollowUp, on_one_clock, two_groups
 
@@ -75,6 +76,7 @@ class EventDistribution:
         return below + share * at, above + share * at
 
 
+@checked
 def event_distribution(group: FollowUp, reference: FollowUp) -> EventDistribution:
     """Convolve the hypergeometric distributions of all event times.
 
@@ -109,6 +111,7 @@ def event_distribution(group: FollowUp, reference: FollowUp) -> EventDistributio
     return EventDistribution(int(d1.sum()), count, probability)
 
 
+@checked
 def exact_hazard_ratio(data: pd.DataFrame, group: str, *, level: float = 0.95) -> pd.DataFrame:
     """Estimate the hazard ratio with exact limits given the risk sets.
 

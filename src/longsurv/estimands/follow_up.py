@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.design.outcome import event_problem, read_numbers, status_problem
 from longsurv.errors import DataError
 from longsurv.times import merged, snapped
@@ -153,6 +154,7 @@ class FollowUp:
         return [int(s) for s in np.unique(self.status) if s > 0]
 
 
+@checked
 def follow_up(data: pd.DataFrame) -> FollowUp:
     """Read the follow-up of all patients.
 
@@ -186,6 +188,7 @@ def follow_up(data: pd.DataFrame) -> FollowUp:
     return FollowUp(entry, columns["exit"], columns[status].astype(np.int64))
 
 
+@checked
 def by_group(data: pd.DataFrame, group: str) -> dict[Hashable, FollowUp]:
     """Split follow-up by group, the reference first.
 
@@ -249,6 +252,7 @@ def _status_problems(data: pd.DataFrame, name: str, codes: np.ndarray) -> list[s
     return []
 
 
+@checked
 def two_groups(data: pd.DataFrame, group: str) -> tuple[Hashable, FollowUp, Hashable, FollowUp]:
     """Return the compared group and its follow-up, then the reference and its.
 
@@ -264,6 +268,7 @@ def two_groups(data: pd.DataFrame, group: str) -> tuple[Hashable, FollowUp, Hash
     return other, second, reference, first
 
 
+@checked
 def on_one_clock(*sides: FollowUp) -> tuple[FollowUp, ...]:
     """Groups to compare, with times that differ by rounding made equal across all of them."""
     ends, begins = merged(

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.errors import DataError, EstimationError
 from longsurv.estimands.competing import cumulative_incidence
 from longsurv.estimands.follow_up import FollowUp, by_group
@@ -51,6 +52,7 @@ class _Curve(NamedTuple):
     incidence: np.ndarray  # of the cause, just before
 
 
+@checked
 def gray_test(data: pd.DataFrame, group: str, *, cause: int = 1) -> GrayTest:
     """Test equality of the cumulative incidence of a cause between groups.
 

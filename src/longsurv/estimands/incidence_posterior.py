@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.follow_up import FollowUp, two_groups
 
@@ -121,6 +122,7 @@ def hazard_draws(
     return HazardDraws(edges, causes, hazard)
 
 
+@checked
 def incidence_posterior(
     data: pd.DataFrame,
     group: str,
@@ -164,6 +166,8 @@ def incidence_posterior(
         raise LongsurvError(f"level must be between 0 and 1, not {level}")
     name, treated, reference_name, reference = two_groups(data, group)
     causes = tuple(sorted({cause, *treated.causes, *reference.causes}))
+    if not np.isfinite(time):
+        raise LongsurvError(f"time is a time by which to have had the event, not {time}")
     asked, time = time, float(reference.on_clock(treated.on_clock(np.array(time))))
     edges = _edges(treated, reference, time)
     rng = np.random.default_rng(seed)

@@ -39,6 +39,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.design.quadrature import normal_grid
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.joint_incidence import mean_incidence
@@ -113,6 +114,7 @@ class JointEffects:
         return f"{self.words}\n{self.table.to_string(index=False)}"
 
 
+@checked
 def joint_effects(
     result: Any,
     treatment: str,

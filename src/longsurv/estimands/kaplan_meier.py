@@ -16,12 +16,14 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from longsurv.arguments import check_methods, checked
 from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.follow_up import Extent, FollowUp, by_group
 
 Interval = Literal["log-log", "log", "plain", "beta-product"]
 
 
+@check_methods
 @dataclass(frozen=True, eq=False)
 class SurvivalCurve:
     """A Kaplan-Meier curve, with steps at the event times.
@@ -113,6 +115,7 @@ class SurvivalCurve:
         return steps[np.searchsorted(self.time, times, side="right")]
 
 
+@checked
 def kaplan_meier(follow_up: FollowUp) -> SurvivalCurve:
     """Estimate the survival curve of one group; status 1 is the event, all else censoring."""
     time = follow_up.times(1)
@@ -123,6 +126,7 @@ def kaplan_meier(follow_up: FollowUp) -> SurvivalCurve:
     return SurvivalCurve(follow_up, time, at_risk, events, survival, greenwood)
 
 
+@checked
 def survival_table(
     data: pd.DataFrame,
     group: str,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.errors import DataError, LongsurvError
 from longsurv.times import snapped
 
@@ -43,6 +44,7 @@ class Landmark:
     left_out: pd.DataFrame
 
 
+@checked
 def landmark(
     cohort: Cohort,
     day: float,

@@ -16,6 +16,7 @@ import pandas as pd
 from scipy import special
 
 from longsurv import priors as pr
+from longsurv.arguments import check_methods, checked
 from longsurv.estimands.counts import Counts
 
 LOW_RISK_OF_BIAS = pr.Normal(
@@ -36,6 +37,7 @@ PRIORS: Mapping[str, pr.Normal] = {
 """Named priors of a treatment's log odds ratio."""
 
 
+@check_methods
 @dataclass(frozen=True)
 class LogOddsRatio:
     """An estimate of the log odds ratio with Woolf's standard error.
@@ -74,6 +76,7 @@ class LogOddsRatio:
         return pr.Normal(mean, 1 / math.sqrt(data + before))
 
 
+@checked
 def odds_ratio_posteriors(
     counts: Counts, priors: Mapping[str, pr.Normal] = PRIORS, *, level: float = 0.95
 ) -> pd.DataFrame:

@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from longsurv.arguments import checked
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.exact_hazard import NOTHING_VARIES, event_distribution
 from longsurv.estimands.follow_up import FollowUp, on_one_clock, two_groups
@@ -71,6 +72,7 @@ class PermutationTest:
     draws: int
 
 
+@checked
 def log_rank(group: FollowUp, reference: FollowUp) -> LogRank:
     """Compute the log-rank statistic, with the hypergeometric variance for ties.
 
@@ -92,6 +94,7 @@ def log_rank(group: FollowUp, reference: FollowUp) -> LogRank:
     return LogRank(float(d1.sum()), float((d * share).sum()), float(variance))
 
 
+@checked
 def permutation_test(
     group: FollowUp, reference: FollowUp, *, draws: int = 10_000, seed: int = 1
 ) -> PermutationTest:
@@ -131,6 +134,7 @@ def permutation_test(
     return PermutationTest(observed * _ROUNDING, (1 + extreme) / (1 + draws), draws)
 
 
+@checked
 def imputation_test(
     group: FollowUp, reference: FollowUp, *, draws: int = 2000, seed: int = 1
 ) -> PermutationTest:
@@ -187,6 +191,7 @@ def imputation_test(
     return PermutationTest(observed, (1 + extreme) / (1 + draws), draws)
 
 
+@checked
 def log_rank_table(
     data: pd.DataFrame, group: str, *, draws: int = 2000, seed: int = 1
 ) -> pd.DataFrame:

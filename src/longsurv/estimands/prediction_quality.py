@@ -37,6 +37,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 from longsurv.estimands.joint_rows import chosen_cause, histories, joint_spec
 from longsurv.estimands.prediction_measures import (
@@ -123,6 +124,7 @@ def fitted(spec: Any) -> Any:
     return spec.fit()
 
 
+@checked
 def prediction_quality(
     model: Any,
     landmarks: Sequence[float],

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from longsurv.arguments import checked
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.follow_up import FollowUp, two_groups
 from longsurv.estimands.intervals import mover, proportion
@@ -37,6 +38,7 @@ class RestrictedMean:
     std_error: float
 
 
+@checked
 def restricted_mean(follow_up: FollowUp, horizon: float, *, start: float = 0.0) -> RestrictedMean:
     """Return the mean time alive between `start` and the horizon, of those alive at `start`.
 
@@ -87,6 +89,7 @@ def restricted_mean(follow_up: FollowUp, horizon: float, *, start: float = 0.0) 
     return RestrictedMean(float(first - start + pieces.sum()), math.sqrt(variance))
 
 
+@checked
 def restricted_mean_table(
     data: pd.DataFrame,
     group: str,

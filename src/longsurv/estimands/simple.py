@@ -14,7 +14,9 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
+from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
+from longsurv.estimands.counts import Counts
 
 if TYPE_CHECKING:
     from longsurv.cohort import Cohort
@@ -30,6 +32,7 @@ class _Test(NamedTuple):
     reason: str = ""
 
 
+@checked
 def baseline_differences(cohort: Cohort) -> pd.DataFrame:
     """Compare each group with the reference at the first phase, marker by marker.
 
@@ -78,6 +81,7 @@ def baseline_differences(cohort: Cohort) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, *_Test._fields])
 
 
+@checked
 def within_group_changes(cohort: Cohort) -> pd.DataFrame:
     """Compare each later phase with the first within each group, marker by marker.
 
@@ -137,6 +141,7 @@ def within_group_changes(cohort: Cohort) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, *_Test._fields])
 
 
+@checked
 def mortality_table(
     cohort: Cohort,
     *,
@@ -196,6 +201,7 @@ def mortality_table(
     return pd.DataFrame(rows, columns=columns)
 
 
+@checked
 def miettinen_nurminen(
     events: int, n: int, reference_events: int, reference_n: int, *, level: float = 0.95
 ) -> tuple[float, float]:
@@ -219,6 +225,7 @@ def miettinen_nurminen(
     ----------
     Miettinen O, Nurminen M. Comparative analysis of two rates. Stat Med 1985;4:213-226.
     """
+    Counts(events, n, reference_events, reference_n)  # refuses what is no table of counts
     total, total_events = n + reference_n, events + reference_events
     observed = events / n - reference_events / reference_n
     z_squared = float(stats.chi2.ppf(level, 1))

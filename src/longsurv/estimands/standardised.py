@@ -15,11 +15,12 @@ like these, not about a population they were drawn from.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.intervals import proportion, within
 from longsurv.times import snapped
@@ -44,8 +45,12 @@ class SurvivalResult(Protocol):
     design: Any
 
 
+type SurvivalAnswer = Annotated[SurvivalResult, "a fit or posterior of a CoxPH or a Hazard"]
+
+
+@checked
 def risk_difference(
-    result: SurvivalResult,
+    result: SurvivalAnswer,
     treatment: str,
     horizon: float,
     *,
@@ -99,8 +104,9 @@ def risk_difference(
     return marked(_of_moments(1.0 - survival, cov, names, level), result)
 
 
+@checked
 def restricted_mean_difference(
-    result: SurvivalResult,
+    result: SurvivalAnswer,
     treatment: str,
     horizon: float,
     *,

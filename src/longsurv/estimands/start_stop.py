@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.design.outcome import event_problem, read_numbers
 from longsurv.errors import DataError
 
@@ -39,6 +40,7 @@ class StartStop:
     left_out: pd.DataFrame
 
 
+@checked
 def start_stop(
     measurements: pd.DataFrame,
     survival: pd.DataFrame,

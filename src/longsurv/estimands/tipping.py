@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 from longsurv.estimands.binomial import probability_lower
 from longsurv.estimands.counts import Counts
@@ -18,6 +19,7 @@ from longsurv.estimands.counts import Counts
 _FARTHEST = 10_000  # unseen deaths in one arm; no study excludes more unnoticed
 
 
+@checked
 @dataclass(frozen=True)
 class Unseen:
     """What is assumed about the patients a study did not see, besides the deaths it tries out.
@@ -48,6 +50,7 @@ class Unseen:
         )
 
 
+@checked
 def tipping_grid(
     counts: Counts,
     most: int = 8,
@@ -95,6 +98,7 @@ def tipping_grid(
     return pd.DataFrame(rows)
 
 
+@checked
 def tipping_points(
     counts: Counts,
     most: int = 8,

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, special, stats
 
+from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 from longsurv.estimands import binomial, log_odds
 from longsurv.estimands.counts import Counts
@@ -34,6 +35,7 @@ class _Interval(NamedTuple):
     note: str = ""
 
 
+@checked
 def two_by_two(
     events: int, n: int, reference_events: int, reference_n: int, *, level: float = 0.95
 ) -> pd.DataFrame:
@@ -82,6 +84,7 @@ def two_by_two(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+@checked
 def newcombe(counts: Counts, *, level: float = 0.95) -> tuple[float, float]:
     """Interval of the risk difference from the Wilson limits of the two risks.
 
@@ -99,6 +102,7 @@ def newcombe(counts: Counts, *, level: float = 0.95) -> tuple[float, float]:
     return float(low), float(high)
 
 
+@checked
 def score_risk_ratio(counts: Counts, *, level: float = 0.95) -> tuple[float, float]:
     """Interval of the risk ratio by inverting the score test; defined with zero events too.
 
@@ -139,6 +143,7 @@ def score_risk_ratio(counts: Counts, *, level: float = 0.95) -> tuple[float, flo
     )
 
 
+@checked
 def mid_p(counts: Counts) -> float:
     """Two-sided mid-p value: tables less likely than the observed, and half of those as likely.
 

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from longsurv.arguments import check_methods, checked
 from longsurv.design.centred import centred
 from longsurv.design.fixed import fixed_design
 from longsurv.errors import DataError, EstimationError, LongsurvError
@@ -26,6 +27,7 @@ ROUNDING = 1e-14
 """Share of the outcome's variance below which the variance of a mean is rounding."""
 
 
+@check_methods
 @dataclass(frozen=True, eq=False)
 class OverlapWeights:
     """Overlap weights of the patients of a table.
@@ -133,6 +135,7 @@ class OverlapWeights:
         return pd.DataFrame(rows)
 
 
+@checked
 def overlap_weights(data: pd.DataFrame, treatment: str, covariates: str) -> OverlapWeights:
     """Weight patients so that the groups have the same means of the covariates.
 
@@ -174,6 +177,7 @@ def overlap_weights(data: pd.DataFrame, treatment: str, covariates: str) -> Over
     )  # fmt: skip
 
 
+@checked
 def weighted_difference(
     weights: OverlapWeights,
     outcome: ArrayLike,
@@ -219,7 +223,7 @@ def weighted_difference(
     """
     if not 0 < level < 1:
         raise LongsurvError(f"level must be between 0 and 1, not {level}")
-    y = _outcome(weights, outcome)
+    y = outcome_of(weights, outcome)
     known = np.isfinite(y)
     for label, mine in ((weights.group, weights.treated), (weights.reference, ~weights.treated)):
         if not (known & mine).any():
@@ -298,7 +302,8 @@ def _patients(n: int) -> str:
     return f"{n:,} patient{'' if n == 1 else 's'}"
 
 
-def _outcome(weights: OverlapWeights, outcome: ArrayLike) -> np.ndarray:
+def outcome_of(weights: OverlapWeights, outcome: ArrayLike) -> np.ndarray:
+    """The outcomes of the patients that have weights, shape (n,)."""
     values = np.asarray(outcome, dtype=float)
     rows = len(weights.rows) + weights.n_excluded
     if values.shape != (rows,):

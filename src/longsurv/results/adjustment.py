@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import check_methods
 from longsurv.cohort import Marker
 from longsurv.errors import LongsurvError
 from longsurv.estimands.baseline_adjusted import ADJUSTMENTS
@@ -133,6 +134,7 @@ class AdjustedChange:
         return float(self.n) if self.source is not None else np.nan
 
 
+@check_methods
 @dataclass(frozen=True, repr=False, eq=False)
 class AdjustedChanges:
     """Differences in change of one or more markers: one row a marker, adjustment and engine.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import check_methods
 from longsurv.errors import LongsurvError
 from longsurv.results.estimate import TIDY, check_level
 
@@ -19,6 +20,7 @@ Estimand = Callable[[Any], Any]
 KINDS = ("percentile", "basic")
 
 
+@check_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class Bootstrap:
     """Estimates from data simulated under a fitted model.
@@ -204,4 +206,10 @@ def _named(answer: Any) -> pd.Series:
         answer = pd.Series(dict(answer))
     elif not isinstance(answer, pd.Series):
         answer = pd.Series({"estimate": answer})
-    return answer.astype(float).rename("estimate")
+    try:
+        return answer.astype(float).rename("estimate")
+    except (TypeError, ValueError):
+        raise LongsurvError(
+            "the estimand is a function of a fit that returns a number, numbers by name or a "
+            f"table; it returned {type(answer.iloc[0]).__name__}"
+        ) from None

@@ -58,7 +58,10 @@ def _rows(asked: ContrastLike, names: Sequence[str]) -> tuple[np.ndarray, list[s
         for name, weight in asked.items():
             row[position(name, names)] = float(weight)
         return row[None, :], [label(row, names)]
-    L = np.atleast_2d(np.asarray(asked, dtype=float))
+    try:
+        L = np.atleast_2d(np.asarray(asked, dtype=float))
+    except (TypeError, ValueError):
+        L = np.empty((0, 0, 0))
     if L.ndim != 2 or L.shape[1] != len(names):
         raise LongsurvError(f"a contrast needs {len(names)} weights, one for each of {list(names)}")
     return L, [label(row, names) for row in L]

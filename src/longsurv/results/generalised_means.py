@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
+from longsurv.arguments import check_methods
 from longsurv.errors import LongsurvError
 from longsurv.results.estimate import TIDY, check_level
 from longsurv.results.generalised_quantities import means as mean_response
@@ -34,6 +35,7 @@ SCALES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+@check_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class ResponseMeans:
     """Marginal means on the scale of the response.

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import check_methods
 from longsurv.design import FixedDesign
 from longsurv.design.expression import logarithm_of
 from longsurv.design.fixed import rebuilt
@@ -27,6 +28,7 @@ LOG_BASES = {"log": np.e, "log2": 2.0, "log10": 10.0}
 SCALED = ["estimate", "conf_low", "conf_high"]
 
 
+@check_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class Means:
     """Marginal means of a fitted model.

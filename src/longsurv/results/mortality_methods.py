@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import check_methods
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.counts import Counts
 from longsurv.estimands.follow_up import two_groups
@@ -39,6 +40,7 @@ QUANTITIES = (
 STANDARDISED = ("risk difference", "risk ratio", "odds ratio")
 
 
+@check_methods
 @dataclass(frozen=True, eq=False)
 class MortalityMethods:
     """Every method's answer to one question.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import check_methods
 from longsurv.errors import LongsurvError
 from longsurv.estimands.changes import adjusted_p_values
 from longsurv.inference import Draws, Optimum
@@ -21,6 +22,7 @@ INTERVAL = ["estimate", "conf_low", "conf_high"]
 STANDARD = {"std_estimate": "estimate", "std_low": "conf_low", "std_high": "conf_high"}
 
 
+@check_methods
 @dataclass(frozen=True, eq=False)
 class PanelEstimate:
     """Every marker's fit.
@@ -51,6 +53,7 @@ class PanelEstimate:
         return table
 
 
+@check_methods
 @dataclass(frozen=True, eq=False)
 class PanelPosterior:
     """Every marker's posterior, each on its own.
@@ -70,6 +73,7 @@ class PanelPosterior:
         return _rows(self.panel, self.posteriors, level)
 
 
+@check_methods
 @dataclass(frozen=True, eq=False)
 class ShrunkenEffects:
     """Posterior of all markers' effects in baseline SDs; above 0 is benefit.
@@ -139,6 +143,7 @@ class ShrunkenEffects:
         return of_posterior(table, self.draws.stats)
 
 
+@check_methods
 @dataclass(frozen=True, eq=False)
 class PanelResults:
     """Every marker by both engines, and shrunken towards its family.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -230,7 +231,8 @@ def prior_shares(post: Any, term: str, prior: Prior) -> dict[str, Any]:
     share = 0.0 if math.isinf(moments(prior)[1]) else min(share, 1.0)
     import arviz as az
 
-    with _silenced("arviz_stats"):  # its verdict is in the table
+    with _silenced("arviz_stats"), warnings.catch_warnings():  # its verdict is in the table
+        warnings.simplefilter("ignore", UserWarning)
         sensitivity = az.psense_summary(post.idata, var_names=[term], prior_var_names=[term]).loc[
             term
         ]

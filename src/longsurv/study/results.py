@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from longsurv.arguments import check_methods
 from longsurv.cohort import Cohort
 from longsurv.faults import Faults
 
@@ -56,6 +57,7 @@ class ModelResult:
         return {engine: result for engine, result in both.items() if result is not None}
 
 
+@check_methods
 @dataclass(frozen=True)
 class StudyResults:
     """Everything a study found.

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.cohort import Cohort
 from longsurv.cohort.settings import ModelSettings, SamplingSettings, read_study
 from longsurv.errors import DataError
@@ -32,6 +33,7 @@ from longsurv.study.stages import STAGES, Stage
 QUICK_DRAWS = 500
 
 
+@checked
 @dataclass(frozen=True)
 class Study:
     """A cohort, the models to fit to it and how to sample them.
