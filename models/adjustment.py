@@ -31,6 +31,7 @@ import numpy as np
 
 from longsurv.arguments import checked
 from longsurv.cohort import Cohort
+from longsurv.design.expression import Functions
 from longsurv.design.names import quoted
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.baseline_adjusted import (
@@ -77,6 +78,8 @@ class BaselineAdjustment:
         analysis scale.
     adjustments : tuple of str, optional
         Among "unadjusted", "baseline", "overlap", "clda"; by default all that apply.
+    functions : mapping of str to callable, optional
+        Functions of your own that trajectory and covariates may call by name (see `LMM`).
 
     Raises
     ------
@@ -91,6 +94,7 @@ class BaselineAdjustment:
     trajectory: str | None = None
     covariates: str | None = None
     adjustments: tuple[str, ...] | None = None
+    functions: Functions | None = None
 
     def __post_init__(self) -> None:
         asked, known = self.adjustments or (), self.cohort.markers
@@ -122,7 +126,7 @@ class BaselineAdjustment:
             data = data[data["phase"].notna()].reset_index(drop=True)
             treatment, patient = quoted(schema.treatment), quoted(schema.patient)
             trajectory = self.trajectory or f"phase * {treatment} + (1 | {patient})"
-            model = LMM(f"y ~ {trajectory}", data)
+            model = LMM(f"y ~ {trajectory}", data, functions=self.functions)
             return model, contrast_weights(model.design.fixed, self.change, data)
         c = self.compared
         formula, rows = c.baseline_adjusted() if adjustment == "baseline" else c.constrained()
@@ -135,7 +139,7 @@ class BaselineAdjustment:
     def weighting(self) -> tuple[OverlapWeights, np.ndarray]:
         """Overlap weights of the patients with both values, and their changes."""
         table, right = propensity_table(self.cohort, self.compared, self.covariates)
-        weights = overlap_weights(table, self.change.treatment, right)
+        weights = overlap_weights(table, self.change.treatment, right, functions=self.functions)
         columns, fewer = weights.X.shape[1], min(weights.treated.sum(), (~weights.treated).sum())
         if columns >= fewer:
             raise EstimationError(
@@ -231,6 +235,7 @@ def adjusted_changes(
     *,
     trajectory: str | None = None,
     covariates: str | None = None,
+    functions: Functions | None = None,
     engines: Iterable[str] = ("ml", "bayes"),
     draws: int = 1000,
     tune: int = 300,
@@ -241,7 +246,7 @@ def adjusted_changes(
 
     Parameters
     ----------
-    cohort, change, trajectory, covariates
+    cohort, change, trajectory, covariates, functions
         As for `BaselineAdjustment`.
     markers : iterable of str, optional
         All of the cohort's except the components of scores, unless given.
@@ -253,7 +258,10 @@ def adjusted_changes(
     if not wanted or set(wanted) - {"ml", "bayes"}:
         raise LongsurvError(f"engines are 'ml' and 'bayes', not {wanted}")
     names = list(markers) if markers is not None else list(cohort.endpoints)
-    specs = [BaselineAdjustment(cohort, n, change, trajectory, covariates) for n in names]
+    specs = [
+        BaselineAdjustment(cohort, n, change, trajectory, covariates, functions=functions)
+        for n in names
+    ]
     parts = [spec.fit() for spec in specs] if "ml" in wanted else []
     if "bayes" in wanted:
         parts += [s.sample(draws=draws, tune=tune, chains=chains, seed=seed) for s in specs]

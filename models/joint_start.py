@@ -32,7 +32,7 @@ def markers_alone(specs: Iterable[LMM | GLMM], design: JointDesign) -> tuple[Mix
     out = []
     for spec, marker in zip(specs, design.markers, strict=True):
         if not (isinstance(spec, LMM) and spec.data is marker.measurements):
-            spec = LMM(spec.formula, marker.measurements)
+            spec = LMM(spec.formula, marker.measurements, functions=spec.functions)
         out.append(spec.fit(method="ML", df="normal"))
     return tuple(out)
 

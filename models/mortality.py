@@ -22,6 +22,7 @@ import pandas as pd
 from longsurv import priors as pr
 from longsurv.cohort import Cohort
 from longsurv.cohort.covariates import late_covariates
+from longsurv.design.expression import Functions
 from longsurv.design.names import quoted
 from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.counts import Counts
@@ -52,6 +53,8 @@ class Mortality:
     markers : mapping of str to str or float
         Markers of the cohort to have as covariates: name to phase or day, not after entry.
     ties : {"efron", "breslow"}
+    functions : mapping of str to callable, optional
+        Functions of your own that `adjust` may call by name (see `CoxPH`).
 
     Raises
     ------
@@ -68,6 +71,7 @@ class Mortality:
     adjust: str = ""
     markers: Mapping[str, str | float] = field(default_factory=dict)
     ties: str = "efron"
+    functions: Functions | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.source, Cohort):
@@ -194,7 +198,8 @@ class Mortality:
 
     def _cox(self, more: str) -> CoxPH:
         formula = f"Surv(entry, exit, event) ~ {quoted(self._treatment)}{more}"
-        return CoxPH(formula, data=self.data, ties=self.ties)
+        functions = self.functions
+        return CoxPH(formula, data=self.data, ties=self.ties, functions=functions)
 
     def _causes(self) -> dict[str, int]:
         labels = list(self.source.schema.competing) if isinstance(self.source, Cohort) else []

@@ -25,6 +25,7 @@ import numpy as np
 
 from longsurv import priors as pr
 from longsurv.cohort import Cohort
+from longsurv.design.expression import Functions
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.changes import Change, baseline_sd, contrast_weights
 from longsurv.inference import added, sample_posterior
@@ -90,7 +91,13 @@ class Panel:
 
     @classmethod
     def from_cohort(
-        cls, cohort: Cohort, trajectory: str, change: Change, markers: Iterable[str] | None = None
+        cls,
+        cohort: Cohort,
+        trajectory: str,
+        change: Change,
+        markers: Iterable[str] | None = None,
+        *,
+        functions: Functions | None = None,
     ) -> Panel:
         """A panel of a cohort's markers.
 
@@ -102,6 +109,8 @@ class Panel:
         change : Change
         markers : iterable of str, optional
             All of the cohort's except the components of scores, unless given.
+        functions : mapping of str to callable, optional
+            Functions of your own that the trajectory may call by name (see `LMM`).
 
         Raises
         ------
@@ -121,7 +130,7 @@ class Panel:
             marker, data = cohort.markers[name], cohort.marker_data(name)
             if change.variable == "phase":
                 data = data[data["phase"].notna()].reset_index(drop=True)
-            spec = LMM(f"y ~ {trajectory}", data)
+            spec = LMM(f"y ~ {trajectory}", data, functions=functions)
             try:
                 weights = contrast_weights(spec.design.fixed, change, data)
             except EstimationError as error:

@@ -308,7 +308,7 @@ def _kind(hint: Any) -> Kind | None:
     if origin is typing.Annotated:
         return _described(*inner)
     if origin is typing.Literal:
-        words = " or ".join(", ".join(map(repr, inner)).rsplit(", ", 1))
+        words = "one of " + ", ".join(map(repr, inner))
         return (lambda v: isinstance(v, (str, int, type(None))) and v in inner), words
     if origin in (typing.Union, types.UnionType):
         parts = [_kind(types.NoneType if part is None else part) for part in inner]
@@ -331,7 +331,9 @@ def _kind(hint: Any) -> Kind | None:
 
 def _described(hint: Any, words: object, *_: object) -> Kind | None:
     """A type with words of its own, `Annotated[type, "what to give"]`: of a protocol, whether its
-    members are there."""
+    members are there. None for words leaves the value to whoever takes it."""
+    if words is None:
+        return None
     kind = _kind(hint)
     if kind is None and getattr(hint, "_is_protocol", False):
         members = sorted(hint.__protocol_attrs__)

@@ -11,7 +11,7 @@ over the posterior of the reference's risk, F being the group's distribution fun
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
@@ -64,7 +64,9 @@ class BetaBinomial:
         """Shapes of the Beta posterior of the reference's risk."""
         return self._shapes(self.counts.reference_events, self.counts.reference_n)
 
-    def probability_below(self, value: float, effect: Effect = "risk difference") -> float:
+    def probability_below(
+        self, value: float, effect: Annotated[Effect, None] = "risk difference"
+    ) -> float:
         """Return the posterior probability that an effect is below a value.
 
         Parameters
@@ -86,7 +88,7 @@ class BetaBinomial:
             return self._ratio_below(value)
         return self._odds_ratio_below(value)
 
-    def quantile(self, p: float, effect: Effect = "risk difference") -> float:
+    def quantile(self, p: float, effect: Annotated[Effect, None] = "risk difference") -> float:
         """Return the value an effect is below with probability p."""
         if not 0 < p < 1:
             raise LongsurvError(f"a probability must be between 0 and 1, not {p}")

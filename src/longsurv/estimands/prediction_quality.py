@@ -179,7 +179,7 @@ def prediction_quality(
     cause = chosen_cause(list(spec.causes), cause, "prediction_quality")
     design = spec.design
     starts = _check(design, landmarks, window, folds, groups, level)
-    apparent = model if hasattr(model, "predict_survival") else refit(spec)
+    apparent = model if hasattr(model, "predict_survival") else _predicting(refit(spec))
     sets = {s: outcomes(design, s, window, cause) for s in starts}
     _check_sets(sets, window)
     risks = {s: predicted_risk(apparent, spec, sets[s].labels, s, window, cause) for s in starts}
@@ -316,7 +316,7 @@ def _folds(
                 for of, event in spec.causes.items()
             },
         )
-        result = refit(others)
+        result = _predicting(refit(others))
         for s, one in sets.items():
             mine = one.labels.isin(left_out)
             if mine.any():
@@ -326,6 +326,15 @@ def _folds(
 
 def _without(data: pd.DataFrame, name: str, left_out: pd.Index) -> pd.DataFrame:
     return data.loc[~data[name].isin(left_out)]
+
+
+def _predicting(result: Any) -> Any:
+    if not hasattr(result, "predict_survival"):
+        raise LongsurvError(
+            "refit is a function of a JointModel that returns its fit or posterior, as "
+            f"lambda m: m.sample(seed=1); it returned {type(result).__name__}"
+        )
+    return result
 
 
 def fold_of(event: np.ndarray, folds: int, seed: int) -> np.ndarray:

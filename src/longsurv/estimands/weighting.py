@@ -18,6 +18,7 @@ from scipy import stats
 
 from longsurv.arguments import check_methods, checked
 from longsurv.design.centred import centred
+from longsurv.design.expression import Functions
 from longsurv.design.fixed import fixed_design
 from longsurv.errors import DataError, EstimationError, LongsurvError
 from longsurv.estimands.intervals import proportion, within
@@ -136,7 +137,9 @@ class OverlapWeights:
 
 
 @checked
-def overlap_weights(data: pd.DataFrame, treatment: str, covariates: str) -> OverlapWeights:
+def overlap_weights(
+    data: pd.DataFrame, treatment: str, covariates: str, *, functions: Functions | None = None
+) -> OverlapWeights:
     """Weight patients so that the groups have the same means of the covariates.
 
     Parameters
@@ -147,6 +150,8 @@ def overlap_weights(data: pd.DataFrame, treatment: str, covariates: str) -> Over
         Column with two levels; the first category (or the first in order) is the reference.
     covariates : str
         Right-hand side of the propensity model, as ``"age + log(pct)"``: what decided treatment.
+    functions : mapping of str to callable, optional
+        Functions of your own that the covariates may call by name, as ``{"f": f}`` for ``f(age)``.
 
     Raises
     ------
@@ -157,7 +162,7 @@ def overlap_weights(data: pd.DataFrame, treatment: str, covariates: str) -> Over
         raise DataError(f"there is no column {treatment!r}")
     if data[treatment].isna().any():
         raise DataError(f"column {treatment!r} has missing values")
-    design, complete = fixed_design(covariates, data)
+    design, complete = fixed_design(covariates, data, functions=functions)
     if treatment in design.variables:
         raise LongsurvError(f"{treatment!r} cannot predict itself; leave it out of the covariates")
     labels = data.loc[complete, treatment]
