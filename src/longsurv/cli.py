@@ -280,10 +280,13 @@ def _whole(least: int) -> Callable[[str], int]:
 
 
 def _open_store(arguments: argparse.Namespace, beside: Path) -> FitStore:
+    from longsurv.report.files import plainly
     from longsurv.store import FitStore
 
     folder = arguments.store or beside / STORE_FOLDER
-    if folder.is_file():
+    with plainly(folder, "a store"):
+        there = folder.exists()
+    if there and not folder.is_dir():
         raise LongsurvError(f"{folder} is a file; give --store a folder")
     arguments.opened = FitStore(
         None if arguments.no_store else folder,
@@ -350,7 +353,7 @@ def _check(arguments: argparse.Namespace) -> int:
     study = Study.from_toml(arguments.study)
     problems = study.formula_problems()
     if problems:
-        raise DataError(problems)
+        raise DataError([f"{arguments.study.name}: {problem}" for problem in problems])
     say(checked(study))
     return DONE
 

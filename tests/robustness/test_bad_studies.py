@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import sys
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import openpyxl
+import pandas as pd
 import pytest
 from bad_studies import Files, good, spoilt
 
@@ -167,3 +172,91 @@ def search(seeds: range, folder: Path, capsys: pytest.CaptureFixture[str]) -> No
         assert code in (DONE, BAD_DATA), (seed, code)
         assert (code == DONE) == (said == ""), (seed, said)
         assert "unexpected error" not in said and "Traceback" not in said, (seed, said)
+
+
+def workbook(folder: Path, kind: str) -> None:
+    """A file that calls itself a workbook and is none, each for another reason."""
+    path = folder / "patients.xlsx"
+    book = openpyxl.Workbook()
+    book.active.append(["patient"])
+    if kind == "chart":
+        book.create_chartsheet("c")
+        book.remove(book.worksheets[0])
+    book.save(path)
+    if kind == "text":
+        path.write_text("patient,treatment")
+    elif kind == "cut short":
+        path.write_bytes(path.read_bytes()[:2000])
+    elif kind in ("another archive", "broken sheet", "broken contents"):
+        with zipfile.ZipFile(path) as book:
+            parts = {name: book.read(name) for name in book.namelist()}
+        if kind == "another archive":
+            parts = {"a.txt": b"x"}
+        else:
+            last = "sheet1.xml" if kind == "broken sheet" else "[Content_Types].xml"
+            parts[next(name for name in parts if name.endswith(last))] = b"<broken"
+        with zipfile.ZipFile(path, "w") as book:
+            for name, content in parts.items():
+                book.writestr(name, content)
+
+
+@pytest.mark.parametrize(
+    "kind", ["text", "cut short", "another archive", "broken sheet", "broken contents", "chart"]
+)
+def test_a_broken_workbook(kind, tmp_path, capsys):
+    workbook(tmp_path, kind)
+    code, said = check(good().toml('"patients.csv"', '"patients.xlsx"'), tmp_path, capsys)
+    assert code == BAD_DATA and "patients.xlsx: the file cannot be read: " in said
+    assert "unexpected error" not in said
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [1, 2], b"\xff\x00"])
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("patients", c) for c in ("patient", "treatment", "days", "status", "age")]
+    + [("measurements", c) for c in ("patient", "day", "marker", "value")],
+)
+def test_parquet_columns_of_more_than_one_value_a_cell(table, column, value, tmp_path, capsys):
+    good().write(tmp_path)
+    frame = pd.read_csv(tmp_path / f"{table}.csv").astype({column: object})
+    frame[column] = [value] * len(frame)
+    frame.to_parquet(tmp_path / f"{table}.parquet")
+    files = good().toml(f'"{table}.csv"', f'"{table}.parquet"')
+    code, said = check(files, tmp_path, capsys)
+    assert code == BAD_DATA
+    assert f'{table}.parquet, column "{column}": no single value in {len(frame)} rows: ' in said
+
+
+@pytest.mark.parametrize("cell", ["1e400", "9" * 400])
+def test_an_infinite_covariate_is_named_by_its_cell(cell, tmp_path, capsys):
+    code, said = check(people(",51,", f",{cell},")(good()), tmp_path, capsys)
+    assert code == BAD_DATA and 'patients.csv, column "age": infinite value in 1 row' in said
+    assert "(patient 1, row 2)" in said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+@pytest.mark.parametrize("name", ["study.toml", "patients.csv", "measurements.csv"])
+def test_a_link_to_itself(name, tmp_path, capsys):
+    path = good().write(tmp_path)
+    (tmp_path / name).unlink()
+    (tmp_path / name).symlink_to(name)
+    assert main(["check", str(path)]) == BAD_DATA
+    said = capsys.readouterr().err
+    assert name in said and "unexpected error" not in said
+
+
+def test_a_device_is_no_report(tmp_path, capsys):
+    path = good().write(tmp_path)
+    device = Path(os.devnull)
+    assert main(["report", str(path), "-o", str(device)]) == BAD_DATA
+    assert "is a device or a pipe" in capsys.readouterr().err
+    assert not device.is_file()
+
+
+@pytest.mark.parametrize("option", ["-o", "--folder", "--store"])
+def test_a_name_too_long_is_known_before_the_fitting(option, tmp_path, capsys):
+    path = good().write(tmp_path)
+    command = ["report", str(path), "-q", "--no-store", "-o", str(tmp_path / "r.html")]
+    assert main([*command, option, str(tmp_path / ("a" * 300))]) == BAD_DATA
+    said = capsys.readouterr().err
+    assert "aaa" in said and "too long" in said and "unexpected" not in said

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.arguments import checked
-from longsurv.cohort.columns import CENSORED
+from longsurv.cohort.columns import CENSORED, several_in_a_cell
 from longsurv.cohort.flow import Ledger, flow_table
 from longsurv.cohort.measurements import CheckedMeasurements, check_measurements
 from longsurv.cohort.patients import (
@@ -325,6 +325,13 @@ def _check(
 ) -> _Tables:
     """Check both tables, raise every problem at once, and put the tidy tables together."""
     problems, people, values = Problems(), Ledger("patients"), Ledger("measurements")
+    for table in (patients, measurements):
+        for k, name in enumerate(() if table is None else table.frame.columns):
+            column = table.frame.iloc[:, k]
+            what, todo = "no single value", "Expected one number or one text a cell; unpack them."
+            wrong = several_in_a_cell(column)
+            problems.rows(table, str(name), wrong, what, todo, values=column)
+    problems.raise_if_any()
     checked = check_patients(patients, schema, problems, people)
     readings = None
     if measurements is not None and not markers:

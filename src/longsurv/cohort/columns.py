@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,10 +79,21 @@ def plain_numbers(column: pd.Series) -> np.ndarray:
     return pd.to_numeric(column.mask(far), errors="coerce").to_numpy(dtype=float)
 
 
+_SINGLE = ("string", "empty", "floating", "integer", "boolean", "decimal")
+_SEVERAL = (Mapping, list, tuple, set, frozenset, np.ndarray, bytes, bytearray)
+
+
 def beyond_arithmetic(values: np.ndarray) -> np.ndarray:
     """Which finite numbers are too large or too small to be squared, shape (rows,) of bool."""
     size = np.abs(values)
     return np.isfinite(size) & (size > 0) & ((size < SMALLEST) | (size > LARGEST))
+
+
+def several_in_a_cell(column: pd.Series) -> np.ndarray:
+    """Which cells hold lists, mappings or bytes, as in Parquet, shape (rows,) of bool."""
+    if column.dtype != object or pd.api.types.infer_dtype(column, skipna=True) in _SINGLE:
+        return np.zeros(len(column), bool)
+    return np.fromiter((isinstance(v, _SEVERAL) for v in column), bool, len(column))
 
 
 def with_point(column: pd.Series) -> pd.Series:

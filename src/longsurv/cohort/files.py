@@ -59,7 +59,9 @@ def read_table(source: Source, problems: Problems) -> Table | None:
     try:
         there = path.is_file()
     except (OSError, ValueError) as error:  # a name too long, or with a character no name may have
-        problems.add(f"{shorten(str(path))}: no file can have this name ({error.args[-1]})")
+        problems.add(
+            f"{shorten(str(path))}: no file can have this name, or be read there ({error.args[-1]})"
+        )
         return None
     if not there:
         try:
@@ -145,14 +147,22 @@ def _read_csv(source: Source) -> pd.DataFrame:
 
 
 def _read_excel(source: Source) -> pd.DataFrame:
-    frame = pd.read_excel(
-        source.path,
-        sheet_name=source.sheet or 0,
-        header=None,
-        keep_default_na=False,
-        na_values=[*MISSING, *source.missing],
-        engine="openpyxl",
-    )
+    try:
+        frame = pd.read_excel(
+            source.path,
+            sheet_name=source.sheet or 0,
+            header=None,
+            keep_default_na=False,
+            na_values=[*MISSING, *source.missing],
+            engine="openpyxl",
+        )
+    except _UNREADABLE:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"the workbook is broken or has no sheet of cells ({type(error).__name__}: {error}); "
+            "open it in a spreadsheet and save it anew"
+        ) from error
     if frame.empty:
         raise pd.errors.EmptyDataError
     names = ["" if pd.isna(name) else str(name).strip() for name in frame.iloc[0]]

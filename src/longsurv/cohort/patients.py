@@ -372,6 +372,14 @@ def _check_covariates(table: Table, schema: Schema, problems: Problems) -> None:
                 problems.rows(
                     table,
                     name,
+                    np.isinf(numbers.values),
+                    "infinite value",
+                    "Expected a finite number, or nothing if unknown.",
+                    values=column,
+                )
+                problems.rows(
+                    table,
+                    name,
                     bad,
                     "text in a column of numbers",
                     "Correct it; leave it empty if unknown; or name the column in "
