@@ -3,7 +3,8 @@
     h_i(t) = h_0(t) exp(x_i' b + z_i' g log(t / u))
 
 log L = sum_i d_i log h_i(t_i) - (H_i(exit_i) - H_i(entry_i)). z_i are the columns, if any, whose
-hazard ratio changes with log time, u a typical event time. The baseline h_0, at average covariates:
+hazard ratio changes with log time, less their means over the time at risk, u a typical event time.
+The baseline h_0, at average covariates:
 
     exponential   constant
     weibull       cumulative hazard exp(a) (t / u)^k

@@ -78,10 +78,15 @@ def prior_basis(
     size = p + len(levels)
     to = np.eye(size)
     to[:k, :k] = centred.to
+    # A factor's changes with log time are differences between its levels too, and a product's are
+    # those at the means of the others, as far as these change too.
+    varying = list(hazard.varying)
+    others = np.delete(np.arange(k), varying)
+    own = (centred.to[np.ix_(varying, others)] == 0.0).all(axis=1)
+    to[k:p, k:p] = np.where(own[:, None], centred.to[np.ix_(varying, varying)], to[k:p, k:p])
     at_risk = _at_risk(hazard)
     to[p:, :k] = at_risk @ hazard.survival.fixed.X / at_risk.sum() - hazard.centre
     names = (*hazard.names, *levels)
-    # A factor's changes with log time are differences between its levels too.
     at = {j: k + i for i, j in enumerate(hazard.varying)}
     changing = [
         (tuple(at[j] for j in columns), root)

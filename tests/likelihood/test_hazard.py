@@ -49,6 +49,7 @@ def by_quadrature(rows, kind, varying, theta):
     """The log-likelihood from the model's definition, each cumulative hazard integrated."""
     base = designed(rows, kind, varying).baseline
     centre, middle = rows[["x", "z"]].mean(), rows["known"].median()
+    usual = np.average(rows["x"], weights=rows["w"] * (rows["exit"] - rows["entry"]))
     p = 2 + len(varying)
     b, g = theta[:p], theta[p:]
     full = np.r_[[0.0] * 4, KNOTS["mspline"], [rows["exit"].max()] * 4]
@@ -67,7 +68,7 @@ def by_quadrature(rows, kind, varying, theta):
     total = 0.0
     for row in rows.itertuples():
         eta = b[0] * (row.x - centre["x"]) + b[1] * (row.z - centre["z"]) + row.known - middle
-        trend = b[2] * row.x if varying else 0.0
+        trend = b[2] * (row.x - usual) if varying else 0.0
 
         def hazard(t, eta=eta, trend=trend):
             return baseline(t) * np.exp(eta) * (t / base.unit) ** trend

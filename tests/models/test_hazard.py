@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longsurv.errors import DataError, EstimationError, LongsurvError
+from longsurv.likelihood import hazard as hz
 from longsurv.models import CoxPH, Hazard
 
 KINDS = ("exponential", "weibull", "piecewise", "mspline")
@@ -419,3 +420,45 @@ class TestRefused:
             spec.fit().predict(times=[0], kind="hazard")
         with pytest.raises(LongsurvError, match="at least 0"):
             Hazard("Surv(exit, event) ~ group", data=table("icu")).sample(smoothing=-1.0)
+
+
+TREND = "arm:age:log(t)"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_changes_with_log_time_do_not_depend_on_the_coding(table, kind):
+    """Of a number's origin and unit, of two groups' codes, of how follow-up was cut."""
+    data = table("veteran").iloc[::2].assign(arm=lambda d: d["trt"] - 1.0)
+    how = {"baseline": kind, "time_varying": ("arm", "age", "arm:age")}
+    smoothing = {"smoothing": 0.5} if kind == "mspline" else {}
+    formula = "Surv(start, time, status) ~ arm * age + karno"
+    data = data.assign(start=0.0, id=np.arange(len(data)))
+    one = Hazard(formula, data, **how).fit(**smoothing)
+    half = data.assign(time=data["time"] / 2, status=0)
+    cut = pd.concat([half, data.assign(start=data["time"] / 2)])
+    for moved, scale, error in (
+        (data.assign(age=data["age"] + 1e4), 1.0, 1e-6),
+        (data.assign(age=365.25 * data["age"], arm=data["arm"] + 1.0), 365.25, 1e-6),
+        (data.assign(arm=1.0 - data["arm"]), -1.0, 1e-6),
+        (cut, 1.0, 1e-4),  # another rule for the integral over time
+    ):
+        knots = one.hazard.baseline.knots or None
+        two = Hazard(formula, moved, patient="id", knots=knots, **how).fit(**smoothing)
+        assert two.llf == pytest.approx(one.llf, abs=error)
+        assert scale * two.params[TREND] == pytest.approx(one.params[TREND], rel=10 * error)
+        assert abs(scale) * two.bse[TREND] == pytest.approx(one.bse[TREND], rel=10 * error)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_density_with_changes_over_time_has_no_origin(table, kind):
+    data = table("veteran").iloc[::2].assign(arm=lambda d: d["trt"] - 1.0)
+    formula, values = "Surv(time, status) ~ arm + age + karno", []
+    for moved in (data, data.assign(age=data["age"] + 1e4, arm=data["arm"] + 1.0)):
+        spec = Hazard(formula, moved, baseline=kind, time_varying=("arm", "age"))
+        stack = spec.prior_stack(None)
+        theta = np.linspace(-0.02, 0.02, len(stack.names))
+        theta[len(spec.hazard.names)] = spec.hazard.level
+        log_likelihood, slope = hz.value_and_gradient(spec.hazard.data, theta)
+        prior, by_prior = stack.value_and_gradient(theta)
+        values.append([log_likelihood, prior, *slope, *by_prior])
+    np.testing.assert_allclose(values[1], values[0], rtol=1e-8, atol=1e-7)

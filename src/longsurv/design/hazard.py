@@ -113,13 +113,18 @@ class HazardDesign:
     varying : tuple of int
         Columns of X whose coefficient changes with log time.
     centre : ndarray, shape (p,)
-        Covariates at which the baseline hazard is meant: their means.
+        Covariates at which the level of the baseline hazard is meant: their means.
+    varying_centre : ndarray, shape (v,)
+        Those of `varying` at which its shape is meant: their means over the time at risk. The
+        products with log time are of what is beyond them; else the model would depend on where a
+        covariate is 0, as a baseline may not be able to change with log time.
     """
 
     survival: SurvivalDesign
     baseline: HazardBaseline
     varying: tuple[int, ...]
     centre: np.ndarray
+    varying_centre: np.ndarray
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -143,7 +148,7 @@ class HazardDesign:
         if not self.varying:
             return shifted
         log_t = np.log(t / self.baseline.unit)[:, None]
-        return np.hstack([shifted, X[:, list(self.varying)] * log_t])
+        return np.hstack([shifted, (X[:, list(self.varying)] - self.varying_centre) * log_t])
 
     def stretches(
         self,
@@ -320,4 +325,8 @@ def hazard_design(
             known = [*fixed.names, *(v for v in fixed.variables if v not in fixed.names)]
             raise LongsurvError(f"time_varying: no term {name!r} in the model, which has {known}")
         varying += [j for j in found if j not in varying]
-    return HazardDesign(survival, baseline, tuple(varying), fixed.X.mean(axis=0))
+    at_risk = (survival.exit - survival.entry) * (
+        1.0 if survival.weights is None else survival.weights
+    )
+    middle = at_risk @ fixed.X[:, varying] / at_risk.sum()
+    return HazardDesign(survival, baseline, tuple(varying), fixed.X.mean(axis=0), middle)

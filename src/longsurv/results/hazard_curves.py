@@ -138,7 +138,7 @@ def on_grid(who: People, times: np.ndarray, columns: dict[str, np.ndarray]) -> p
 def typical(hazard: HazardDesign) -> People:
     """Somebody of average covariates and a median offset: whose hazard the baseline is."""
     X = hazard.centre[None, :].copy()
-    X[:, list(hazard.varying)] = 0.0  # where hazards are not proportional, at 0 of the covariate
+    X[:, list(hazard.varying)] = hazard.varying_centre
     return People(pd.DataFrame(index=[0]), X, np.zeros(1), np.zeros(1, dtype=int))
 
 
