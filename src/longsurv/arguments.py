@@ -214,7 +214,7 @@ def _or_default(kind: Kind, default: object) -> Kind:
 
 
 def _each(kind: Kind) -> Kind:
-    return (lambda values: all(map(kind[0], values))), f"each {kind[1]}"  # type: ignore[call-overload]
+    return (lambda values: all(map(kind[0], values))), f"each {kind[1]}"
 
 
 _COUNT = _whole(1, 10**9)
@@ -260,10 +260,11 @@ def _hint(annotation: Any, scope: Mapping[str, Any]) -> Any:
         try:
             return eval(annotation, known)  # the package's own source, never data
         except NameError as error:
-            home = _imported_for_types(str(known.get("__name__"))).get(error.name)
+            name = str(error.name)
+            home = _imported_for_types(str(known.get("__name__"))).get(name)
             if home is None:
                 return None
-            known[error.name] = getattr(importlib.import_module(home), error.name)
+            known[name] = getattr(importlib.import_module(home), name)
         except (AttributeError, TypeError):  # of a module that only a type checker imports
             return None
 

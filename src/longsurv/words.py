@@ -25,6 +25,11 @@ def told_apart(values: Sequence[float], digits: int = 4) -> list[str]:
     return [repr(float(value)) for value in values]
 
 
+def shortened(text: str, most: int = 300) -> str:
+    """A text without its middle, if it is longer than anybody reads."""
+    return text if len(text) <= most else f"{text[: most // 2]} [...] {text[-most // 2 :]}"
+
+
 def listed(items: Sequence[str]) -> str:
     """ "A", "A and B", "A, B and C"."""
     items = list(items)

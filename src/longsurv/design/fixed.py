@@ -16,7 +16,7 @@ from longsurv.design.plain import plain_terms, products
 from longsurv.design.rank import independent_columns
 from longsurv.design.variables import absent, missing, present, variable
 from longsurv.errors import DataError, FormulaError, LongsurvError
-from longsurv.words import plural
+from longsurv.words import plural, shortened
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,23 @@ def fixed_design(
         recipe=recipe,
     )
     return design, complete
+
+
+def check_fewer(fixed: FixedDesign, rows: int, formula: str) -> None:
+    """Refuse more columns than patients where those that are left tell every patient apart: the
+    events are then foretold without fail, whatever they are.
+
+    Raises
+    ------
+    DataError
+    """
+    columns = len(fixed.names) + len(fixed.aliased)
+    if columns >= rows > 2 and len(fixed.names) >= rows - 1:
+        raise DataError(
+            f"{shortened(formula)!r} has {plural(columns, 'covariate')} for "
+            f"{plural(rows, 'complete row')}, which they all tell apart, so nothing can be learnt "
+            "from them; a simpler formula is needed"
+        )
 
 
 def response(left: str, data: pd.DataFrame, *, functions: Functions | None = None) -> np.ndarray:

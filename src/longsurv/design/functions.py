@@ -74,8 +74,8 @@ INSTEAD = {
     "cut": "cut the column in the data first, with pd.cut",
     "cluster": "cluster() is a term of its own, of survival models",
     "strata": "strata() is a term of its own, of survival models",
-    "offset": "an offset is a term of survival models, as in '+ offset(z)'; in a mixed model of "
-    "numbers subtract it on the left, as in y - z ~ x",
+    "offset": "an offset is a term of CoxPH and Hazard, as in '+ offset(z)'; of measurements "
+    "subtract it on the left, as in y - z ~ x; a model of binary or ordinal responses has none",
     "Surv": "Surv() stands left of '~', and only there",
     **dict.fromkeys(
         ("mean", "std", "var", "sd", "median", "sum", "min", "max", "quantile", "rank", "cumsum",

@@ -15,7 +15,7 @@ from longsurv.design.formula import Formula, RandomTerm, parse
 from longsurv.design.residual import Residual, ResidualDesign
 from longsurv.design.variables import absent, present
 from longsurv.errors import DataError, EstimationError, FormulaError
-from longsurv.words import plural
+from longsurv.words import plural, shortened
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,7 @@ def mixed_design(
         y = y[complete]
     if len(y) <= len(fixed.names):
         raise DataError(
-            f"{formula!r} has {plural(len(fixed.names), 'coefficient')} but only "
+            f"{shortened(formula)!r} has {plural(len(fixed.names), 'coefficient')} but only "
             f"{plural(len(y), 'complete row')}; "
             "a simpler formula is needed"
         )

@@ -10,7 +10,13 @@ import numpy as np
 import pandas as pd
 
 from longsurv.design.expression import Functions
-from longsurv.design.fixed import FixedDesign, fixed_design, independent_columns, response
+from longsurv.design.fixed import (
+    FixedDesign,
+    check_fewer,
+    fixed_design,
+    independent_columns,
+    response,
+)
 from longsurv.design.formula import Formula, parse, top_level_terms
 from longsurv.design.names import is_name, split, unquoted
 from longsurv.design.outcome import R_CODES, taken_for_r
@@ -214,6 +220,7 @@ def survival_design(
         used = data.loc[usable].reset_index(drop=True)
         fixed, _ = fixed_design(parsed.fixed, used, intercept=False, functions=functions)
     rows = np.flatnonzero(usable)
+    check_fewer(fixed, len(rows), formula)
     kept = data[single].iloc[rows]
     entry, exit_, timed = _merged(entry[rows], exit_[rows], len(times) == 3)
     strata, stratum = _strata(kept, special["strata"])

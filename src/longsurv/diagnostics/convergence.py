@@ -134,7 +134,10 @@ def of_posterior(
     ess = float(table[["ess_bulk", "ess_tail"]].to_numpy(dtype=float).min())
     divergences = float(np.asarray(stats["diverging"]).sum())
     energy = np.asarray(stats["energy"], dtype=float)
-    bfmi = float((np.square(np.diff(energy, axis=1)).mean(axis=1) / energy.var(axis=1)).min())
+    bfmi = np.nan  # which passes no check: of fewer draws than make a difference and a variance
+    if energy.shape[1] > 2:
+        moved = np.square(np.diff(energy, axis=1)).mean(axis=1)
+        bfmi = float((moved / energy.var(axis=1)).min())
     rows = [
         ("largest R-hat", r_hat, f"< {R_HAT_LIMIT}", r_hat < R_HAT_LIMIT),
         ("smallest effective sample size", ess, f"> {ESS_LIMIT:.0f}", ess > ESS_LIMIT),

@@ -32,6 +32,7 @@ class Fitted(Protocol):
     spec: Any
     design: Any
     reference: Any
+    coefficients: np.ndarray
 
 
 type Refitted = Annotated[Fitted, "a fit of an LMM or a GLMM"]

@@ -19,7 +19,7 @@ from scipy import stats
 from longsurv.arguments import check_methods, checked
 from longsurv.design.centred import centred
 from longsurv.design.expression import Functions
-from longsurv.design.fixed import fixed_design
+from longsurv.design.fixed import check_fewer, fixed_design
 from longsurv.errors import DataError, EstimationError, LongsurvError
 from longsurv.estimands.intervals import proportion, within
 from longsurv.estimands.propensity import Propensity, fit_propensity
@@ -165,6 +165,7 @@ def overlap_weights(
     design, complete = fixed_design(covariates, data, functions=functions)
     if treatment in design.variables:
         raise LongsurvError(f"{treatment!r} cannot predict itself; leave it out of the covariates")
+    check_fewer(design, int(complete.sum()), covariates)
     labels = data.loc[complete, treatment]
     if isinstance(labels.dtype, pd.CategoricalDtype):
         levels = [level for level in labels.cat.categories if (labels == level).any()]
