@@ -6,7 +6,8 @@ from invariance.families_cohort import COHORT
 from invariance.families_groups import GROUPS
 from invariance.families_mixed import MIXED
 from invariance.families_survival import SURVIVAL
+from invariance.families_variants import VARIANTS
 
-FAMILIES = (*MIXED, *SURVIVAL, *GROUPS, *COHORT)
+FAMILIES = (*MIXED, *SURVIVAL, *VARIANTS, *GROUPS, *COHORT)
 NAMED = {family.name: family for family in FAMILIES}
 assert len(NAMED) == len(FAMILIES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
@@ -121,8 +121,11 @@ def around_the_mode() -> Iterator[None]:
 def posterior_at(
     spec: Any, weights: Mapping[str, Mapping[str, float]], *,
     response: int = 0, level: bool = False, measurements: int = 0, times: int = 0,
+    own: Callable[[np.ndarray], np.ndarray] = np.asarray,
 ) -> Answer:  # fmt: skip
     """Mode and curvature of the posterior of every combination, and the log evidence.
+
+    `own` turns parameters, shape (..., d), into those whose density the draws report.
 
     The evidence is Laplace's approximation, which no linear change of the parameters moves: it
     holds the log density at the mode and the Hessian's determinant.
@@ -130,7 +133,7 @@ def posterior_at(
     with around_the_mode():
         post = spec.sample(draws=1, tune=1, chains=2)
     ahead, back = post.draws.theta
-    _, volume = np.linalg.slogdet((ahead - back) / (2.0 * STEP))
+    _, volume = np.linalg.slogdet((own(ahead) - own(back)) / (2.0 * STEP))
     evidence = float(post.draws.stats["lp"].mean()) + float(volume)
     out = {"log evidence": Output(evidence, measurements, times, density=True, rtol=0.0, atol=1e-3)}
     for label, of in weights.items():

@@ -152,17 +152,20 @@ AWKWARD = (
         "patient": "Patient No", "time": "day of stay", "arm": "study arm", "age": "age (years)",
         "stage": "stage of disease", "response": "CRP mg/dL", "site": "the site",
         "exit": "last day", "entry": "first day", "event": "died?", "visit": "visit no.",
-        "limit": "below limit",
+        "limit": "below limit", "weight": "how often", "known": "known part", "other": "PCT ng/mL",
+        "rival": "went home?",
     },
     {
         "patient": "patient", "time": "time", "arm": "treatment", "age": "Intercept",
         "stage": "phase", "response": "y", "site": "group", "exit": "stop", "entry": "start",
         "event": "event", "visit": "x", "limit": "kind",
+        "weight": "weight", "known": "offset", "other": "z", "rival": "cause",
     },
     {
         "patient": "y", "time": "t", "arm": "estimate", "age": "patient", "stage": "term",
         "response": "sigma", "site": "status", "exit": "T", "entry": "weights",
         "event": "C", "visit": "Q", "limit": "log",
+        "weight": "cluster", "known": "strata", "other": "value", "rival": "Surv",
     },
 )  # fmt: skip
 
