@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator
+
+import pandas as pd
 
 from longsurv.errors import FormulaError
 
@@ -73,3 +75,19 @@ def split(text: str, separators: str) -> list[str]:
     cuts = [p for p, character, depth in outside(text) if depth == 0 and character in separators]
     starts, ends = [0, *(p + 1 for p in cuts)], [*cuts, len(text)]
     return [text[a:b].strip() for a, b in zip(starts, ends, strict=True)]
+
+
+def free(name: Hashable, own: Iterable[Hashable], suffix: str = "_variable") -> Hashable:
+    """A column's name beside those that a table has of its own: with a suffix if it is one."""
+    taken = set(own)
+    while name in taken:
+        name = f"{name}{suffix}"
+    return name
+
+
+def apart(frame: pd.DataFrame, own: Iterable[Hashable], suffix: str = "_newdata") -> pd.DataFrame:
+    """The frame, with a suffix after the names of columns that a table has of its own: neither a
+    covariate called "estimate" nor the estimate is lost."""
+    taken, known = set(own), {*own, *frame.columns}
+    names = {name: free(name, known, suffix) for name in frame.columns if name in taken}
+    return frame.rename(columns=names) if names else frame

@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.linalg import solve_triangular
 
 from longsurv.arguments import checked
+from longsurv.design.names import free
 from longsurv.errors import LongsurvError
 from longsurv.likelihood.lmm import LMMData
 from longsurv.likelihood.lmm_sums import in_blocks
@@ -98,6 +99,14 @@ def tidy(fit: Any) -> pd.DataFrame:
     return table[table["term"].isin(fit.design.fixed.names)]
 
 
+COLUMNS = (
+    "term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high",
+    "change", "change_in_se", "sign_changes", "verdict_changes", "rows", "cooks_distance", "sigma",
+    "turns", "note",
+)  # fmt: skip
+"""Columns of its tables beside the one that says who was left out."""
+
+
 @checked
 def influence(
     fit: Refitted, estimand: Estimand = tidy, *, by: str | None = None, level: float = 0.95
@@ -125,7 +134,8 @@ def influence(
         19:15-18).
     """
     precision = np.linalg.inv(fit.reference.cov)
-    (name, group, labels), whole = _units(fit.design, by), _table(estimand, fit)
+    (grouping, group, labels), whole = _units(fit.design, by), _table(estimand, fit)
+    name = str(free(grouping, COLUMNS))
     rows, tables = [], []
     for i, label in enumerate(labels):
         left_out = group == i
@@ -148,7 +158,7 @@ def influence(
     patients.insert(4, "turns", patients[name].map(turns).fillna("").astype(str))
     if not hasattr(fit, "sigma"):
         patients = patients.drop(columns="sigma")
-    unit = "patient" if name == fit.design.group_name else name
+    unit = "patient" if grouping == fit.design.group_name else grouping
     return Influence(patients, terms, level, unit)
 
 

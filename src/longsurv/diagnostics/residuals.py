@@ -20,6 +20,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from longsurv.arguments import checked
+from longsurv.design.names import free
 from longsurv.diagnostics.clusters import (
     FittedMixed,
     MixedFit,
@@ -56,18 +57,16 @@ def residuals(fit: MixedFit) -> pd.DataFrame:
     spread = np.empty(len(marginal))
     for cluster in white.clusters:
         spread[cluster.rows] = np.sqrt(np.diag(cluster.R))
-    return pd.DataFrame(
-        {
-            design.group_name: design.labels[design.group],
-            "fitted": design.y - conditional,
-            "residual": conditional,
-            "standardised": conditional / spread,
-            "studentised": conditional / white.residual_sd(),
-            "marginal": marginal,
-            "scaled": scaled,
-        },
-        index=fit.spec.data.index[design.rows],
-    )
+    own = {
+        "fitted": design.y - conditional,
+        "residual": conditional,
+        "standardised": conditional / spread,
+        "studentised": conditional / white.residual_sd(),
+        "marginal": marginal,
+        "scaled": scaled,
+    }
+    patient = {free(design.group_name, own): design.labels[design.group]}
+    return pd.DataFrame(patient | own, index=fit.spec.data.index[design.rows])
 
 
 @checked

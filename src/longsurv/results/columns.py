@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from longsurv.design.names import apart
 from longsurv.results.reference import Reference, estimable, t_quantile
+
+
+def beside(frame: pd.DataFrame, own: Mapping[str, Any]) -> pd.DataFrame:
+    """The frame with the columns of an answer, its own of those names `apart`."""
+    return apart(frame, own).assign(**own)
+
+
+def beside_variables(frame: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Variables of the data and the table that they say the rows of, side by side; one that is
+    called as a column of the table has "_variable" after its name."""
+    return pd.concat([apart(frame, table.columns, "_variable"), table], axis=1)
 
 
 def normal_columns(
@@ -73,5 +85,6 @@ def ranef_table(
         column: label if isinstance(label, str) else np.repeat(np.asarray(label), len(effects))
         for column, label in groups.items()
     }
-    table["effect"] = list(effects) * len(mean)
-    return pd.DataFrame(table | normal_columns(mean.ravel(), std_error.ravel(), level))
+    named = {"effect": list(effects) * len(mean)}
+    named |= normal_columns(mean.ravel(), std_error.ravel(), level)
+    return beside_variables(pd.DataFrame(table), pd.DataFrame(named))

@@ -12,7 +12,7 @@ from scipy.special import expit
 
 from longsurv.errors import LongsurvError
 from longsurv.likelihood import glmm
-from longsurv.results.columns import draw_columns, normal_columns, ranef_table
+from longsurv.results.columns import beside, draw_columns, normal_columns, ranef_table
 from longsurv.results.estimate import Estimate, check_level
 from longsurv.results.generalised_methods import (
     GeneralisedMethods,
@@ -47,11 +47,11 @@ def _checked_rows(
 def _by_category(frame: pd.DataFrame, design: Any, columns: dict[str, np.ndarray]) -> pd.DataFrame:
     """The frame with its answers, one row a category where they have a second axis."""
     if next(iter(columns.values())).ndim == 1:
-        return frame.assign(**columns)
+        return beside(frame, columns)
     times = len(design.levels)
     repeated = frame.iloc[np.repeat(np.arange(len(frame)), times)]
     category = np.tile(np.array(design.levels, dtype=object), len(frame))
-    return repeated.assign(category=category, **{k: v.ravel() for k, v in columns.items()})
+    return beside(repeated, {"category": category} | {k: v.ravel() for k, v in columns.items()})
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -18,6 +18,7 @@ from scipy.special import expit, logit
 
 from longsurv.arguments import check_methods
 from longsurv.errors import LongsurvError
+from longsurv.results.columns import beside_variables
 from longsurv.results.estimate import TIDY, check_level
 from longsurv.results.generalised_quantities import means as mean_response
 from longsurv.results.generalised_quantities import spread
@@ -168,7 +169,9 @@ class ResponseMeans:
         said = {"quantity": self.quantity, "patients": self.patients}
         if measure is not None:
             said["measure"] = measure
-        return pd.concat([frame.reset_index(drop=True).assign(**said), table], axis=1)
+        for place, (name, value) in enumerate(said.items()):
+            table.insert(place, name, value)
+        return beside_variables(frame.reset_index(drop=True), table)
 
     def __repr__(self) -> str:
         who = "all patients" if self.patients == "population" else "a patient with b = 0"

@@ -14,7 +14,7 @@ from longsurv.errors import LongsurvError
 from longsurv.inference.profile import Profile
 from longsurv.likelihood import hazard as hz
 from longsurv.results import hazard_curves as curves
-from longsurv.results.columns import draw_columns, normal_columns
+from longsurv.results.columns import beside, draw_columns, normal_columns
 from longsurv.results.estimate import TIDY, Estimate, check_level
 from longsurv.results.posterior import Posterior
 from longsurv.results.reference import t_quantile
@@ -241,7 +241,7 @@ class HazardEstimate(Estimate):
             X, V = curves.linear_predictor(self.hazard, who), self.reference.cov
             se = np.sqrt(np.einsum("ij,jk,ik->i", X, V, X))
             estimate = X @ self.coefficients + who.offset
-            return who.frame.assign(**normal_columns(estimate, se, level))
+            return beside(who.frame, normal_columns(estimate, se, level))
         grid = check_times(times)
         curves.check_kind(kind, grid)
         columns = curves.estimated_columns(
@@ -332,7 +332,7 @@ class HazardPosterior(Posterior):
         if times is None:
             beta = self.natural[:, : len(self.names)]
             values = beta @ curves.linear_predictor(self.hazard, who).T + who.offset
-            return who.frame.assign(**draw_columns(values, level))
+            return beside(who.frame, draw_columns(values, level))
         grid = check_times(times)
         curves.check_kind(kind, grid)
         columns = curves.drawn_columns(self.hazard, self.natural, who, grid, kind, level)

@@ -13,7 +13,7 @@ from longsurv.design.hazard import POINTS, POWER, Events, HazardDesign, Stretche
 from longsurv.design.quadrature import time_points
 from longsurv.errors import LongsurvError
 from longsurv.likelihood import hazard as hz
-from longsurv.results.columns import draw_columns
+from longsurv.results.columns import beside, draw_columns
 from longsurv.results.reference import t_quantile
 from longsurv.results.survival_curves import People, check_times, survival_limits
 from longsurv.words import told_apart
@@ -132,7 +132,7 @@ def on_grid(who: People, times: np.ndarray, columns: dict[str, np.ndarray]) -> p
     """Each row of a frame for every time, with the columns of a prediction."""
     rows = np.repeat(np.arange(len(who.frame)), len(times))
     frame = who.frame.iloc[rows].reset_index(drop=True)
-    return frame.assign(time=np.tile(times, len(who.frame)), **columns)
+    return beside(frame, {"time": np.tile(times, len(who.frame))} | columns)
 
 
 def typical(hazard: HazardDesign) -> People:

@@ -13,7 +13,7 @@ from longsurv.design.joint import JointDesign, NewData
 from longsurv.design.quadrature import normal_grid
 from longsurv.errors import LongsurvError
 from longsurv.likelihood import joint
-from longsurv.results.columns import draw_columns, normal_columns, ranef_table
+from longsurv.results.columns import beside, draw_columns, normal_columns, ranef_table
 from longsurv.results.estimate import Estimate, check_level
 from longsurv.results.joint_association import OfTerm, association_table, changes
 from longsurv.results.mixed import VarianceEstimate
@@ -169,7 +169,7 @@ class JointEstimate(Estimate):
         frame, X, at = _marker_rows(self.design, newdata, marker)
         estimate = X @ self.theta[at]
         se = np.sqrt(np.einsum("ip,pr,ir->i", X, self.cov_theta[at, at], X))
-        return frame.assign(**normal_columns(estimate, se, level))
+        return beside(frame, normal_columns(estimate, se, level))
 
     def _thetas(self, draws: int, seed: int) -> np.ndarray:
         """The estimate, then draws from its asymptotic normal distribution."""
@@ -218,7 +218,7 @@ class JointEstimate(Estimate):
         check_level(level)
         thetas = self._thetas(draws, seed)
         frame, S = conditional_survival(self.design, self.data, newdata, at, times, thetas)
-        return frame.assign(**draw_columns(S[1:], level) | {"estimate": S[0]})
+        return beside(frame, draw_columns(S[1:], level) | {"estimate": S[0]})
 
     def predict_incidence(
         self,
@@ -249,7 +249,7 @@ class JointEstimate(Estimate):
         check_level(level)
         thetas = self._thetas(draws, seed)
         frame, F = conditional_incidence(self.design, self.data, newdata, at, times, thetas, cause)
-        return frame.assign(**draw_columns(F[1:], level) | {"estimate": F[0]})
+        return beside(frame, draw_columns(F[1:], level) | {"estimate": F[0]})
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -295,7 +295,7 @@ class JointPosterior(Posterior):
         check_level(level)
         frame, X, at = _marker_rows(self.design, newdata, marker)
         beta = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])[:, at]
-        return frame.assign(**draw_columns(beta @ X.T, level))
+        return beside(frame, draw_columns(beta @ X.T, level))
 
     def diagnose(self) -> Verdict:
         """Whether the chains can be trusted, and where an association is mostly prior."""
@@ -328,7 +328,7 @@ class JointPosterior(Posterior):
         check_level(level)
         thetas = self._thetas(draws)
         frame, S = conditional_survival(self.design, self.data, newdata, at, times, thetas)
-        return frame.assign(**draw_columns(S, level))
+        return beside(frame, draw_columns(S, level))
 
     def predict_incidence(
         self,
@@ -346,7 +346,7 @@ class JointPosterior(Posterior):
         check_level(level)
         thetas = self._thetas(draws)
         frame, F = conditional_incidence(self.design, self.data, newdata, at, times, thetas, cause)
-        return frame.assign(**draw_columns(F, level))
+        return beside(frame, draw_columns(F, level))
 
 
 def with_nodes(data: joint.JointData, nodes: int) -> joint.JointData:

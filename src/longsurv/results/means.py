@@ -22,6 +22,7 @@ from longsurv.design import FixedDesign
 from longsurv.design.expression import logarithm_of
 from longsurv.design.fixed import rebuilt
 from longsurv.errors import LongsurvError
+from longsurv.results.columns import beside_variables
 
 KINDS = ("pairwise", "reference", "consecutive")
 LOG_BASES = {"log": np.e, "log2": 2.0, "log10": 10.0}
@@ -208,7 +209,7 @@ class Means:
             table.insert(after, "p_adjusted", adjusted_p_values(table["p_value"], adjust))
         if scale is not None:
             table[SCALED] = np.exp(table[SCALED] * scale)
-        return pd.concat([frame.reset_index(drop=True), table], axis=1)
+        return beside_variables(frame.reset_index(drop=True), table)
 
     def _of_coefficients(
         self, weights: np.ndarray, labels: list[str] | None = None

@@ -14,7 +14,13 @@ from longsurv.design.mixed import combined
 from longsurv.errors import LongsurvError
 from longsurv.likelihood import lmm
 from longsurv.likelihood.lmm_patients import RandomEffects, own_effects, random_effects
-from longsurv.results.columns import draw_columns, normal_columns, ranef_table, wald_columns
+from longsurv.results.columns import (
+    beside,
+    draw_columns,
+    normal_columns,
+    ranef_table,
+    wald_columns,
+)
 from longsurv.results.estimate import TIDY, Estimate, check_level
 from longsurv.results.mixed_methods import MixedMethods, MixedPosteriorMethods
 from longsurv.results.posterior import Posterior
@@ -153,9 +159,9 @@ class MixedEstimate(MixedMethods, Estimate):
             extra[~known] = np.einsum("iq,qr,ir->i", Z[~known], D, Z[~known])
         se = np.sqrt(variances(self.reference, X) + extra)
         if not by_patient:
-            return frame.assign(**wald_columns(X, estimate, se, self.reference, level))
+            return beside(frame, wald_columns(X, estimate, se, self.reference, level))
         lost = self._lost(X)
-        return frame.assign(**normal_columns(estimate + lost, se + lost, level))
+        return beside(frame, normal_columns(estimate + lost, se + lost, level))
 
     def _lost(self, X: np.ndarray) -> np.ndarray:
         """NaN for predictions of patients, with coefficients X (n, p), that depend on what the data
@@ -235,7 +241,7 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
                 if len(unseen):
                     own = rng.standard_normal((int(person.max()) + 1, len(half))) @ half.T
                     values[s, unseen] += np.einsum("iq,iq->i", Z[unseen], own[person])
-        return frame.assign(**draw_columns(values, level))
+        return beside(frame, draw_columns(values, level))
 
 
 def _normal(rng: np.random.Generator, cov: np.ndarray) -> np.ndarray:

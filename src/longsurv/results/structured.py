@@ -14,7 +14,13 @@ from longsurv.design.mixed import Grouping
 from longsurv.errors import LongsurvError
 from longsurv.likelihood.lmm_dense_kernel import DenseKernel
 from longsurv.likelihood.lmm_dense_patients import group_effects, predict_rows
-from longsurv.results.columns import draw_columns, normal_columns, ranef_table, wald_columns
+from longsurv.results.columns import (
+    beside,
+    draw_columns,
+    normal_columns,
+    ranef_table,
+    wald_columns,
+)
 from longsurv.results.estimate import TIDY, check_level
 from longsurv.results.mixed import MixedEstimate, MixedPosterior, VarianceEstimate, groups_of
 from longsurv.results.reference import t_quantile, variances
@@ -231,9 +237,9 @@ class StructuredEstimate(_Groups, MixedEstimate):
             X = X - coupling @ self.data.r
         se = np.sqrt(variances(self.reference, X) + variance)
         if not by_patient:
-            return frame.assign(**wald_columns(X, estimate, se, self.reference, level))
+            return beside(frame, wald_columns(X, estimate, se, self.reference, level))
         lost = self._lost(X)
-        return frame.assign(**normal_columns(estimate + lost, se + lost, level))
+        return beside(frame, normal_columns(estimate + lost, se + lost, level))
 
 
 class State(NamedTuple):
@@ -328,4 +334,4 @@ class StructuredPosterior(_Groups, MixedPosterior):
             )
             noise = rng.standard_normal(len(X))
             values.append(X @ state.beta + mean + np.sqrt(variance) * noise)
-        return frame.assign(**draw_columns(np.stack(values), level))
+        return beside(frame, draw_columns(np.stack(values), level))

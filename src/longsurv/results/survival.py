@@ -15,7 +15,7 @@ from longsurv.inference import identify
 from longsurv.inference.profile import Profile
 from longsurv.likelihood import cox
 from longsurv.likelihood.cox_existence import columns
-from longsurv.results.columns import draw_columns, normal_columns
+from longsurv.results.columns import beside, draw_columns, normal_columns
 from longsurv.results.estimate import Estimate, check_level
 from longsurv.results.posterior import Posterior
 from longsurv.results.reference import estimable, t_quantile
@@ -262,7 +262,7 @@ class SurvivalEstimate(Estimate):
         estimate = who.X @ self.coefficients + who.offset
         V = self.reference.cov
         se = np.sqrt(np.einsum("ij,jk,ik->i", who.X, V, who.X))
-        return who.frame.assign(**normal_columns(estimate, se, level))
+        return beside(who.frame, normal_columns(estimate, se, level))
 
     def survival_curve(
         self, newdata: pd.DataFrame, *, level: float = 0.95, kind: str = "log-log"
@@ -314,9 +314,9 @@ class SurvivalEstimate(Estimate):
                     np.where(np.isnan(se), np.nan, limit)
                     for limit in survival_limits(H, se, z, kind)
                 )
-                parts[i] = repeated(who.frame, i, times).assign(
-                    estimate=np.exp(-H), std_error=np.exp(-H) * se, conf_low=low, conf_high=high
-                )
+                S = np.exp(-H)
+                own = {"estimate": S, "std_error": S * se, "conf_low": low, "conf_high": high}
+                parts[i] = beside(repeated(who.frame, i, times), own)
         return pd.concat(parts, ignore_index=True)
 
 
@@ -388,7 +388,7 @@ class SurvivalPosterior(Posterior):
         if times is None:
             who = people(self, newdata)
             beta = self.coefficients.reshape(-1, len(self.names))
-            return who.frame.assign(**draw_columns(beta @ who.X.T + who.offset, level))
+            return beside(who.frame, draw_columns(beta @ who.X.T + who.offset, level))
         return self._curves(newdata, check_times(times), level)
 
     def survival_curve(self, newdata: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
@@ -402,7 +402,7 @@ class SurvivalPosterior(Posterior):
         draws = self.survival_draws(newdata, list(times))
         frame = people(self, newdata).frame
         parts = [
-            repeated(frame, i, times).assign(**draw_columns(draws[:, i], level))
+            beside(repeated(frame, i, times), draw_columns(draws[:, i], level))
             for i in range(len(frame))
         ]
         return pd.concat(parts, ignore_index=True)
