@@ -325,8 +325,8 @@ def _check(
 ) -> _Tables:
     """Check both tables, raise every problem at once, and put the tidy tables together."""
     problems, people, values = Problems(), Ledger("patients"), Ledger("measurements")
-    for table in (patients, measurements):
-        for k, name in enumerate(() if table is None else table.frame.columns):
+    for table in [patients] if measurements is None else [patients, measurements]:
+        for k, name in enumerate(table.frame.columns):
             column = table.frame.iloc[:, k]
             what, todo = "no single value", "Expected one number or one text a cell; unpack them."
             wrong = several_in_a_cell(column)

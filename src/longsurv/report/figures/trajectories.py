@@ -166,8 +166,8 @@ def _draw_lines(ax: Axes, part: pd.DataFrame, shift: float, colour: str) -> None
 def _draw_quartiles(ax: Axes, part: pd.DataFrame, shift: float, colour: str) -> None:
     """A pale bar from the lower to the upper quartile, with a line at the median."""
     x = part["x"].to_numpy(dtype=float) + shift
-    style = {"colors": colour, "linewidth": 7.0, "zorder": 1}
-    ax.vlines(x, part["low"], part["high"], alpha=0.22, **style)
+    low, high = part["low"], part["high"]
+    ax.vlines(x, low, high, colors=colour, linewidth=7.0, alpha=0.22, zorder=1)
     ax.plot(x, part["value"], "_", color=colour, markersize=7, alpha=0.7, zorder=1)
 
 
