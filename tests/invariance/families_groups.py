@@ -82,6 +82,10 @@ def comparison(
         if " of " not in label:
             signed, ratio, label = True, "ratio" in label or not label, f"{i} {label}"
         power = 0 if ratio else time
+        if draws:  # four standard errors of two tail quantiles of 4000 draws each, of one normal
+            low, high = float(row["conf_low"]), float(row["conf_high"])
+            width = math.log(high / low) if ratio and low > 0.0 else high - low
+            atol = 0.062 * width if math.isfinite(width) else 0.03
 
         def read(name: str, log: bool = ratio, row: pd.Series = row) -> float:
             value = float(row.get(name, math.nan))
