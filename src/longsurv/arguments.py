@@ -226,7 +226,7 @@ RANGES: dict[str, Kind] = {
     "seed": _whole(0, 2**63 - 1),
     **dict.fromkeys(("draws", "tune", "chains", "cores", "simulations", "replicates"), _COUNT),
     **dict.fromkeys(("resamples", "bootstrap"), _whole(0, 10**9)),
-    "cohorts": _whole(2, 10**7),
+    "cohorts": _whole(1, 10**7),
     "jobs": _whole(1, 10_000),
     "n_jobs": (
         lambda v: _is_whole(v) and (v == -1 or 1 <= v <= 10_000),  # type: ignore[operator]
@@ -235,8 +235,8 @@ RANGES: dict[str, Kind] = {
     **dict.fromkeys(("most", "most_reference"), _whole(0, 1000)),
     "nodes": _whole(1, 1000),
     "horizon": (
-        lambda v: _is_number(v) and 0.0 < v < float("inf"),  # type: ignore[operator]
-        "a time above 0",
+        lambda v: _is_number(v) and abs(v) < float("inf"),  # type: ignore[arg-type]
+        "a time above 0",  # whoever takes it knows when its own time begins
     ),
     **dict.fromkeys(
         ("patient", "weights"),
@@ -309,7 +309,7 @@ def _kind(hint: Any) -> Kind | None:
     if origin is typing.Annotated:
         return _described(*inner)
     if origin is typing.Literal:
-        words = "one of " + ", ".join(map(repr, inner))
+        words = "one of " + ", ".join(map(str, inner))
         return (lambda v: isinstance(v, (str, int, type(None))) and v in inner), words
     if origin in (typing.Union, types.UnionType):
         parts = [_kind(types.NoneType if part is None else part) for part in inner]

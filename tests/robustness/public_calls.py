@@ -58,6 +58,7 @@ NOT_CALLED = {
     "estimands.baseline_adjusted.Adjustment": "one of the ADJUSTMENTS there are",
     "estimands.baseline_adjusted.covariance_of": "of ComparedRows, through BaselineAdjustment",
     "estimands.weighting.outcome_of": "of weights, through weighted_difference",
+    "priors.Alike": "columns of a model's own factor", "priors.apart": "of a model's stack",
     "priors.choose": "a model's own names, through prior_stack",
     "priors.PriorStack": "made by a model, of its own names", "priors.Stack": "a protocol",
     "priors.Prior": "the kind that the families are of", "DataError": "an error",
