@@ -39,6 +39,7 @@ NOT_CALLED = {
     "estimands.prediction_quality": "of a refitted joint model, through prediction_quality itself",
     "estimands.propensity": "of arrays, through overlap_weights",
     "estimands.standardised.check_horizon": "of a design, through risk_difference",
+    "estimands.standardised.marked": "part of risk_difference",
     "estimands.standardised.two_levels": "part of risk_difference",
     "estimands.standardised.with_treatment": "part of risk_difference",
     "diagnostics.clusters.split_rows": "of arrays, through residuals",
