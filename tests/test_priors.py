@@ -308,10 +308,10 @@ class TestCoordinates:
 
     def test_a_users_prior_is_of_the_coefficient_as_named(self):
         names = ("a", "b", "a:b")
-        basis = pr.centred_basis(self.to, names, {"treat": pr.Normal()}, {"treat": ("b",)})
+        basis, _ = pr.centred_basis(self.to, names, {"treat": pr.Normal()}, {"treat": ("b",)})
         np.testing.assert_array_equal(basis[1], [0.0, 1.0, 0.0])
         np.testing.assert_array_equal(basis[[0, 2]], self.to[[0, 2]])
-        assert pr.centred_basis(np.eye(3), names, None, {}) is None
+        assert pr.centred_basis(np.eye(3), names, None, {}) == (None, ())
 
     def test_described_as_what_they_are(self):
         words = self.stack(self.to).describe()
