@@ -238,7 +238,8 @@ class PriorStack:
     @property
     def moved(self) -> tuple[str, ...]:
         """Parameters whose priors are of those with the other variables at their means."""
-        basis = apart(self)[: len(self._basis), : len(self._basis)] @ self._basis  # type: ignore[attr-defined]
+        own: np.ndarray = self._basis  # type: ignore[attr-defined]
+        basis = apart(self)[: len(own), : len(own)] @ own
         size = np.abs(basis).max(axis=1, initial=0.0)
         mixed = (np.abs(basis) > 1e-12 * size[:, None]).sum(axis=1) > 1
         return (*(self.names[j] for j in np.flatnonzero(mixed)), *self.centred)

@@ -85,6 +85,6 @@ def ranef_table(
         column: label if isinstance(label, str) else np.repeat(np.asarray(label), len(effects))
         for column, label in groups.items()
     }
-    named = {"effect": list(effects) * len(mean)}
+    named: dict[str, Any] = {"effect": list(effects) * len(mean)}
     named |= normal_columns(mean.ravel(), std_error.ravel(), level)
     return beside_variables(pd.DataFrame(table), pd.DataFrame(named))
