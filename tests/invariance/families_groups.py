@@ -255,7 +255,7 @@ def change_answer(case: Case) -> Answer:
 
 def change_case(seed: int) -> Case:
     case = mixed_case(seed, ("{time} * {arm}", "{age}"), without=("visit", "site", "stage"))
-    return replace(case, moments=(0.0, 4.0), tables={"rows": case["rows"]})
+    return replace(case, moments=(1.0, 4.0), tables={"rows": case["rows"]})
 
 
 def start_stop_case(seed: int) -> Case:
