@@ -92,7 +92,7 @@ def checked_last[C: type](owner: C) -> C:
             raise
 
     owner.__init__ = made  # type: ignore[misc]
-    return owner
+    return check_methods(owner)
 
 
 def check_methods[C: type](owner: C) -> C:
@@ -232,7 +232,10 @@ RANGES: dict[str, Kind] = {
         lambda v: _is_whole(v) and (v == -1 or 1 <= v <= 10_000),  # type: ignore[operator]
         "a number of processes, or -1 for one a processor",
     ),
-    **dict.fromkeys(("most", "most_reference"), _whole(0, 1000)),
+    **dict.fromkeys(
+        ("most", "most_reference"),
+        (lambda v: _is_whole(v) and v <= 1000, "a whole number, 0 to 1000"),  # type: ignore[operator]
+    ),
     "nodes": _whole(1, 1000),
     "horizon": (
         lambda v: _is_number(v) and abs(v) < float("inf"),  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from longsurv.arguments import checked
+from longsurv.arguments import checked_last
 from longsurv.errors import DataError
 from longsurv.words import plural
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from longsurv.cohort import Cohort
 
 
-@checked
+@checked_last
 @dataclass(frozen=True)
 class Counts:
     """Events out of patients in a group and in the reference group.

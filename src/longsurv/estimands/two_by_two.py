@@ -7,7 +7,7 @@ visibly, and none of them is adjusted for anything.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,9 +35,12 @@ class _Interval(NamedTuple):
     note: str = ""
 
 
+type Count = Annotated[int, None]  # Counts names all that are wrong
+
+
 @checked
 def two_by_two(
-    events: int, n: int, reference_events: int, reference_n: int, *, level: float = 0.95
+    events: Count, n: Count, reference_events: Count, reference_n: Count, *, level: float = 0.95
 ) -> pd.DataFrame:
     """Compare the risks of two groups by every method, a row each.
 
