@@ -171,3 +171,18 @@ def test_what_is_not_known_is_not_made_up(mgus):
         incidence_difference(mgus, "sex", 60, interval="score")
     with pytest.raises(LongsurvError, match="level"):
         incidence_table(mgus, "sex", [60], level=2)
+
+
+@pytest.mark.parametrize("column", ["estimate", "time", "note"])
+def test_a_group_called_as_a_column_of_the_tables_loses_neither(column: str) -> None:
+    """Written over, every row would be of a group that is a number."""
+    arms = list("abab")
+    follow_up = pd.DataFrame({"exit": [3.0, 5.0, 7.0, 9.0], "status": [1, 2, 1, 0], "arm": arms})
+    renamed = follow_up.rename(columns={"arm": column})
+    plain = incidence_table(follow_up, "arm", [8.0])
+    found = incidence_table(renamed, column, [8.0])
+    assert found.columns[0] == f"{column}_variable"
+    assert found.iloc[:, 0].tolist() == plain["arm"].tolist()
+    pd.testing.assert_frame_equal(found.iloc[:, 1:], plain.iloc[:, 1:])
+    curves = survival_table(renamed, column, [4.0])
+    assert sorted(set(curves.iloc[:, 0])) == ["a", "b"]

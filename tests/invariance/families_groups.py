@@ -110,7 +110,7 @@ def comparison(
 def by_group(table: pd.DataFrame, case: Case, columns: Iterable[str], arm: str = "") -> Answer:
     """Rows of a table with a column of the group, in order within each."""
     out: Answer = {}
-    arm = arm or case.columns["arm"]
+    arm = arm or next(c for c in table.columns if str(c).startswith(case.columns["arm"]))
     seen: dict[str, int] = {}
     for _, row in table.iterrows():
         name = case.group(row[arm])

@@ -20,12 +20,18 @@ import pandas as pd
 from scipy import special
 
 from longsurv.arguments import check_methods, checked
+from longsurv.design.names import free
 from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.follow_up import Extent, FollowUp, by_group, two_groups
 from longsurv.estimands.intervals import mover, within
 from longsurv.estimands.kaplan_meier import kaplan_meier
 
 Interval = Literal["mover", "fisher-z"]
+INCIDENCES = (
+    "cause", "time", "n_risk", "events", "estimate", "std_error", "conf_low", "conf_high",
+    "one_minus_km", "note",
+)  # fmt: skip
+"""Columns of `incidence_table` beside the group's."""
 
 
 @check_methods
@@ -168,9 +174,9 @@ def incidence_table(
     Returns
     -------
     DataFrame
-        group, cause, time, n_risk (just before the time), events (of the cause, up to it),
-        estimate, std_error, conf_low, conf_high, one_minus_km (what calling the other causes
-        censoring would give), note.
+        group (with "_variable" after its name where that is one of the others), cause, time, n_risk
+        (just before the time), events (of the cause, up to it), estimate, std_error, conf_low,
+        conf_high, one_minus_km (what calling the other causes censoring would give), note.
 
     Raises
     ------
@@ -182,6 +188,7 @@ def incidence_table(
     if causes is None:
         causes = sorted({cause for f in groups.values() for cause in f.causes})
     rows: list[dict[str, Any]] = []
+    column = free(group, INCIDENCES)
     for name, follow_up in groups.items():
         for cause in causes:
             curve = cumulative_incidence(follow_up, cause)
@@ -193,7 +200,7 @@ def incidence_table(
                 low, high = curve.interval(t, level)
                 rows.append(
                     {
-                        group: name, "cause": cause, "time": t,
+                        column: name, "cause": cause, "time": t,
                         "n_risk": int(follow_up.at_risk(np.array([t]))[0]),
                         "events": int(((one.status == 1) & (one.exit <= t)).sum()),
                         "estimate": estimate, "std_error": error, "conf_low": low,

@@ -17,10 +17,15 @@ import pandas as pd
 from scipy import special
 
 from longsurv.arguments import check_methods, checked
+from longsurv.design.names import free
 from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.follow_up import Extent, FollowUp, by_group
 
 Interval = Literal["log-log", "log", "plain", "beta-product"]
+SURVIVALS = (
+    "time", "n_risk", "events", "survival", "std_error", "conf_low", "conf_high", "note",
+)  # fmt: skip
+"""Columns of `survival_table` beside the group's."""
 
 
 @check_methods
@@ -152,8 +157,9 @@ def survival_table(
     Returns
     -------
     DataFrame
-        group, time, n_risk (just before the time), events (up to it), survival, std_error
-        (Greenwood), conf_low, conf_high, note (why a number is missing).
+        group (with "_variable" after its name where that is one of the others), time, n_risk (just
+        before the time), events (up to it), survival, std_error (Greenwood), conf_low, conf_high,
+        note (why a number is missing).
 
     Raises
     ------
@@ -167,7 +173,7 @@ def survival_table(
     for a survival distribution with small samples or heavy censoring. Biostatistics
     2013;14:723-736.
     """
-    tables = []
+    tables, column = [], free(group, SURVIVALS)
     for name, follow_up in by_group(data, group).items():
         curve = kaplan_meier(follow_up)
         at = curve.time if times is None else np.asarray(times, dtype=float)
@@ -180,7 +186,7 @@ def survival_table(
         tables.append(
             pd.DataFrame(
                 {
-                    group: name, "time": at, "n_risk": follow_up.at_risk(at),
+                    column: name, "time": at, "n_risk": follow_up.at_risk(at),
                     "events": np.searchsorted(
                         np.sort(follow_up.exit[follow_up.status == 1]), at, "right"
                     ),
