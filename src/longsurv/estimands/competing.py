@@ -188,7 +188,7 @@ def incidence_table(
     if causes is None:
         causes = sorted({cause for f in groups.values() for cause in f.causes})
     rows: list[dict[str, Any]] = []
-    column = free(group, INCIDENCES)
+    column = str(free(group, INCIDENCES))
     for name, follow_up in groups.items():
         for cause in causes:
             curve = cumulative_incidence(follow_up, cause)
