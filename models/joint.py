@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -108,7 +108,9 @@ class JointModel:
     """
 
     marker: LMM | GLMM | Sequence[LMM | GLMM] | Mapping[str, LMM | GLMM]
-    event: CoxPH | Hazard | Sequence[CoxPH | Hazard] | Mapping[str, CoxPH | Hazard]
+    event: Annotated[  # said by `causes_of`
+        CoxPH | Hazard | Sequence[CoxPH | Hazard] | Mapping[str, CoxPH | Hazard], None
+    ]
     time: str
     link: Wanted = CURRENT_VALUE
     baseline: str | Mapping[str, str] = "spline"

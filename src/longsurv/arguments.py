@@ -128,7 +128,8 @@ def _checking(
             if kind is not None and parameter.kind is parameter.VAR_POSITIONAL:
                 kind = _each(kind)
             if kind is not None:
-                found[name] = _or_default(kind, parameter.default)
+                nothing = None if _may_be_none(hint) else parameter.default
+                found[name] = _or_default(kind, nothing)
         return found
 
     @functools.wraps(function)
@@ -296,6 +297,10 @@ def _is_plain(hint: Any) -> bool:
     union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     parts = typing.get_args(hint) if union else (hint,)
     return all(part in (int, float, str, types.NoneType) for part in parts)
+
+
+def _may_be_none(hint: Any) -> bool:
+    return types.NoneType in typing.get_args(hint)
 
 
 def _kind(hint: Any) -> Kind | None:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numba import njit
 
-from longsurv.arguments import checked
+from longsurv.arguments import checked_last
 from longsurv.errors import LongsurvError
 
 HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
@@ -50,7 +50,7 @@ class Prior:
         return f"{type(self).__name__}({inside})"
 
 
-@checked
+@checked_last
 @dataclass(frozen=True, repr=True)
 class Normal(Prior):
     """Normal distribution with a mean and a standard deviation."""
@@ -74,7 +74,7 @@ class Normal(Prior):
         return Normal(self.mean * factor, self.sd * factor)
 
 
-@checked
+@checked_last
 @dataclass(frozen=True)
 class StudentT(Prior):
     """Student's t with `df` degrees of freedom, a mean and a scale."""
@@ -98,7 +98,7 @@ class StudentT(Prior):
         return StudentT(self.df, self.mean * factor, self.scale * factor)
 
 
-@checked
+@checked_last
 @dataclass(frozen=True)
 class HalfNormal(Prior):
     """Normal(0, sd) kept above zero."""
@@ -120,7 +120,7 @@ class HalfNormal(Prior):
         return HalfNormal(self.sd * factor)
 
 
-@checked
+@checked_last
 @dataclass(frozen=True)
 class Exponential(Prior):
     """Exponential with the given scale (its mean)."""
@@ -142,7 +142,7 @@ class Exponential(Prior):
         return Exponential(self.scale * factor)
 
 
-@checked
+@checked_last
 @dataclass(frozen=True)
 class Gamma(Prior):
     """Gamma with a shape and a rate."""
@@ -166,7 +166,7 @@ class Gamma(Prior):
         return Gamma(self.shape, self.rate / factor)
 
 
-@checked
+@checked_last
 @dataclass(frozen=True)
 class LKJ(Prior):
     """LKJ distribution of a correlation matrix: density proportional to det(C)^(eta - 1).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import re
 import shutil
@@ -61,7 +62,7 @@ def as_for_users() -> Iterator[None]:
 
 
 def test_an_error_in_every_stage(small, tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.setitem(Study.run.__kwdefaults__, "stages", broken_stages(EVERY))
+    monkeypatch.setitem(inspect.unwrap(Study.run).__kwdefaults__, "stages", broken_stages(EVERY))
     target, folder = tmp_path / "r.html", tmp_path / "all"
     arguments = ["report", str(small), "-o", str(target), "--folder", str(folder)]
     assert main([*arguments, "--quiet", "--no-store"]) == 3
@@ -81,7 +82,7 @@ def test_an_error_in_every_stage(small, tmp_path, monkeypatch, capsys) -> None:
 @pytest.mark.study
 @pytest.mark.parametrize("key", EVERY)
 def test_an_error_in_one_stage(key: str, small, tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.setitem(Study.run.__kwdefaults__, "stages", broken_stages([key]))
+    monkeypatch.setitem(inspect.unwrap(Study.run).__kwdefaults__, "stages", broken_stages([key]))
     target = tmp_path / "r.html"
     assert main(["report", str(small), "-o", str(target), "--quiet", "--no-store"]) == 3
     said = f"ZeroDivisionError: thrown in {key}"
@@ -116,7 +117,7 @@ def test_warnings_of_libraries_stay_off_the_console(
         logging.getLogger("a.library").warning("a library speaks")
 
     stages = (*broken_stages(EVERY), Stage("loud", "Loud", loud, seconds=lambda _: 0.1))
-    monkeypatch.setitem(Study.run.__kwdefaults__, "stages", stages)
+    monkeypatch.setitem(inspect.unwrap(Study.run).__kwdefaults__, "stages", stages)
     main(["report", str(small), "-o", str(tmp_path / "r.html"), "--quiet", "--no-store"])
     assert capfd.readouterr().err == ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -213,7 +213,7 @@ class SurvivalEstimate(Estimate):
         self,
         newdata: pd.DataFrame | None = None,
         *,
-        times: Sequence[float] | None = None,
+        times: Annotated[Sequence[float] | None, None] = None,
         level: float = 0.95,
         kind: str = "log-log",
     ) -> pd.DataFrame:
@@ -376,7 +376,7 @@ class SurvivalPosterior(Posterior):
         self,
         newdata: pd.DataFrame | None = None,
         *,
-        times: Sequence[float] | None = None,
+        times: Annotated[Sequence[float] | None, None] = None,
         level: float = 0.95,
     ) -> pd.DataFrame:
         """Posterior of the log relative hazard or of survival; see `SurvivalEstimate.predict`.
