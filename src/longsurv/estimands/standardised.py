@@ -52,7 +52,7 @@ type SurvivalAnswer = Annotated[SurvivalResult, "a fit or posterior of a CoxPH o
 def risk_difference(
     result: SurvivalAnswer,
     treatment: str,
-    horizon: Annotated[float, "a time above 0"],
+    horizon: float,
     *,
     treated: Hashable | None = None,
     reference: Hashable | None = None,
@@ -108,7 +108,7 @@ def risk_difference(
 def restricted_mean_difference(
     result: SurvivalAnswer,
     treatment: str,
-    horizon: Annotated[float, "a time above 0"],
+    horizon: float,
     *,
     treated: Hashable | None = None,
     reference: Hashable | None = None,
