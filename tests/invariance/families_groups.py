@@ -247,7 +247,8 @@ def change_answer(case: Case) -> Answer:
     out["std_error"] = Output(float(row["std_error"]), 1, rtol=2e-4)
     out["df"] = Output(float(row["df"]), rtol=5e-3)
     curves = mean_curves(fit, rows, names["time"], case.moments, names["arm"], list(case.order))
-    for group, values in curves.groupby(names["arm"], sort=False, observed=True):
+    arm = names["arm"] if names["arm"] != "estimate" else "estimate_newdata"
+    for group, values in curves.groupby(arm, sort=False, observed=True):
         for k, value in enumerate(values["estimate"]):
             out[f"{case.group(group)} {k}"] = Output(float(value), 1, origin="response", atol=1e-5)
     return out

@@ -198,8 +198,9 @@ def mean_curves(
     Returns
     -------
     DataFrame
-        Columns `variable`, `treatment` and the result's `estimate`, `std_error`, `conf_low`,
-        `conf_high`, on the scale of the response.
+        Group by group, in the order of `values`: columns `variable`, `treatment` (those of `data`
+        called as one of the others have "_newdata" after their names) and the result's `estimate`,
+        `std_error`, `conf_low`, `conf_high`, on the scale of the response.
     """
     grid = _rows(data, [{treatment: group, variable: at} for group in groups for at in values])
     return result.predict(grid)

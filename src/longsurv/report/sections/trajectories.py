@@ -75,12 +75,13 @@ def trajectory_data(
         except LongsurvError:
             continue  # the reason stands in the table of markers not estimated
         back = np.exp if cohort.markers[name].transform == "log" else np.asarray
-        where = curve[variable].astype(object).map(places) if by_phase else curve[variable]
+        # Group by group, as asked: a treatment may be called as a column of the curve.
+        at = np.array([places[v] for v in values] if by_phase else values, dtype=float)
         shown = {
             c: back(curve[c].to_numpy(dtype=float)) for c in ("estimate", "conf_low", "conf_high")
         }
-        group = curve[schema.treatment].astype(str)
-        curve = pd.DataFrame({"group": group, "x": where.astype(float), **shown})
+        group = np.repeat([str(g) for g in cohort.groups], len(at))
+        curve = pd.DataFrame({"group": group, "x": np.tile(at, len(cohort.groups)), **shown})
         curves.append(_where_measured(curve, points).assign(engine=engine))
     ticks = {k: name for name, k in places.items()} or None
     return points, pd.concat(curves, ignore_index=True) if curves else None, ticks
