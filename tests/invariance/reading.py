@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 from unittest import mock
 
@@ -15,6 +16,7 @@ from longsurv.inference import posterior as inference
 from longsurv.inference.curvature import Whitening
 from longsurv.inference.density import LogDensity
 from longsurv.inference.sample import Draws
+from longsurv.results.posterior import summarise
 
 TEST_COLUMNS = {"df": 5e-3, "p_value": 1e-4}
 
@@ -118,6 +120,39 @@ def around_the_mode() -> Iterator[None]:
         yield
 
 
+DRAWS: ContextVar[int] = ContextVar("DRAWS", default=0)
+"""Draws a chain that `posterior_at` reads; 0: mode and curvature without any."""
+ERRORS = 5.0
+"""Monte Carlo standard errors by which two posteriors that are one may differ."""
+
+
+@contextmanager
+def drawn(draws: int) -> Iterator[None]:
+    """Let `posterior_at` read posterior means and standard deviations of draws."""
+    before = DRAWS.set(draws)
+    try:
+        yield
+    finally:
+        DRAWS.reset(before)
+
+
+def _of_draws(
+    post: Any, weights: Mapping[str, Mapping[str, float]], response: int, level: bool
+) -> Answer:
+    out = {}
+    for label, of in weights.items():
+        values = np.asarray(sum(w * np.asarray(post.samples[n], float) for n, w in of.items()))
+        if values.std() == 0.0:  # no weight but 0
+            continue
+        told = summarise({label: values}, 0.95).iloc[0]
+        sd, error = float(values.std()), ERRORS * np.sqrt(2.0 / float(told["ess_bulk"]))
+        origin = "response" if level and label == "at 0" else ""
+        mean = Output(float(values.mean()), response, origin=origin, rtol=0.0, atol=error * sd)
+        out[f"{label}: posterior mean"] = mean
+        out[f"{label}: posterior SD"] = Output(sd, response, rtol=error)
+    return out
+
+
 def posterior_at(
     spec: Any, weights: Mapping[str, Mapping[str, float]], *,
     response: int = 0, level: bool = False, measurements: int = 0, times: int = 0,
@@ -130,6 +165,8 @@ def posterior_at(
     The evidence is Laplace's approximation, which no linear change of the parameters moves: it
     holds the log density at the mode and the Hessian's determinant.
     """
+    if DRAWS.get():
+        return _of_draws(spec.sample(draws=DRAWS.get()), weights, response, level)
     with around_the_mode():
         post = spec.sample(draws=1, tune=1, chains=2)
     ahead, back = post.draws.theta

@@ -15,7 +15,8 @@ from invariance.case import Answer, Case, Family, differences
 from invariance.exemptions import EXEMPTIONS, exemption
 from invariance.families import FAMILIES, NAMED
 from invariance.known_failures import MOVES, MOVES_IN_STUDIES
-from invariance.transformations import TRANSFORMATIONS, Transformation
+from invariance.reading import drawn
+from invariance.transformations import PAIRS, TRANSFORMATIONS, Transformation
 
 from longsurv.errors import LongsurvError
 
@@ -24,6 +25,11 @@ SEED, SEEDS = 1, 20
 CASES = 300
 KINDS = ("rename", "recode", "dtypes")
 """Transformations of several kinds, every one of which is tried on these families:"""
+DRAWN = {
+    "shift time": 2015.0, "scale time": 365.25, "scale covariate": 88.4, "scale response": 1e-3,
+    "recode": PAIRS[1],
+}  # fmt: skip
+"""Transformations after which draws are compared, and by how much."""
 THOROUGH = ("LMM", "CoxPH, Efron", "survival_table")
 
 
@@ -108,6 +114,21 @@ def test_exempt_answers_do_move(family: Family, transformation: Transformation) 
             assert wrong(family, transformation, parameter)
 
     tried(check, 1)
+
+
+@pytest.mark.study
+@pytest.mark.parametrize("family", [f for f in FAMILIES if "posterior" in f.name], ids=repr)
+def test_draws_agree(family: Family) -> None:
+    """Means and standard deviations of draws, within their Monte Carlo error."""
+    case = first_case(family.name)
+    some = [t for t in TRANSFORMATIONS if t.name in DRAWN and mark(family, t) == "="]
+    assert len(some) > 1
+    with drawn(1000):
+        answer = family.answer(case)
+        for t in some:
+            parameter = DRAWN[t.name]
+            found = differences(answer, family.answer(t.apply(case, parameter)), t.units(parameter))
+            assert found == [], t
 
 
 @pytest.mark.study
