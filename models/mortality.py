@@ -108,6 +108,8 @@ class Mortality:
         group = data[self._treatment]
         if isinstance(group.dtype, pd.CategoricalDtype):
             group = group.cat.remove_unused_categories()
+        elif pd.api.types.is_numeric_dtype(group) and float(np.ptp(group.to_numpy(float))) != 1.0:
+            group = group.astype("category")  # one group against the other, not per unit of a code
         return data.assign(
             entry=whole.entry,
             exit=np.where(whole.exit >= horizon, self._horizon, whole.exit),

@@ -65,6 +65,18 @@ def test_against_monte_carlo(cohort, fit, late):
     assert ratio == pytest.approx(np.exp(fit.params["event.treated"]))
 
 
+def test_the_hazard_ratio_is_of_the_groups_whatever_their_codes(cohort, fit):
+    rows, patients = cohort
+    term = "hazard ratio at the same marker"
+    plain = joint_effects(fit, "treated", HORIZON, draws=10).table.set_index("term")["estimate"]
+    coded = [d.assign(treated=d["treated"] * 2.0 + 1.0) for d in (rows, patients)]
+    of_codes = joint_effects(joint(*coded).fit(), "treated", HORIZON, draws=10)
+    assert of_codes.table.set_index("term")["estimate"][term] == pytest.approx(plain[term], 1e-4)
+    back = joint_effects(fit, "treated", HORIZON, treated=0, reference=1, draws=10)
+    turned = back.table.set_index("term")["estimate"]
+    assert turned[term] == pytest.approx(1.0 / plain[term], 1e-9)
+
+
 def test_of_the_whole_is_the_truth_in_a_large_cohort():
     """Standardised survival of the fitted model is the Kaplan-Meier survival of each group."""
     from lifelines import KaplanMeierFitter

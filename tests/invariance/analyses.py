@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from invariance import families_cohort, families_groups, families_mixed, families_survival
+from invariance import (
+    families_cohort,
+    families_groups,
+    families_mixed,
+    families_survival,
+    families_variants,
+)
 from invariance.case import Case, Terms
 
 from longsurv import priors as pr
@@ -21,7 +27,8 @@ from longsurv.estimands import (
     standardised,
     weighting,
 )
-from longsurv.models import BaselineAdjustment, Mortality, Panel
+from longsurv.estimands.changes import Change, difference_in_change
+from longsurv.models import BaselineAdjustment, Hazard, Mortality, Panel
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +101,23 @@ def _standardised(case: Case) -> Any:
     return standardised.risk_difference(fit, case.columns["arm"], 14.0, treated=1, reference=0)
 
 
+def _without_points(make: Callable[[int], Case]) -> Case:
+    case = make(1)
+    return replace(case, tables={k: t for k, t in case.tables.items() if k != "points"})
+
+
+def _varying(kind: str, case: Case) -> Any:
+    arm, patient = case.columns["arm"], case.columns["patient"]
+    rows = case["rows"].dropna()
+    return Hazard(case.formula(), rows, kind, time_varying=(arm,), patient=patient).fit()
+
+
+def _changed(case: Case) -> Any:
+    names, (start, end) = case.columns, case.moments
+    change = Change(names["time"], start, end, names["arm"], case.order[1], case.order[0])
+    return difference_in_change(families_mixed.mixed_spec(case).fit(), change, case["rows"])
+
+
 def _cohort_case() -> Case:
     return families_cohort.cohort_case(1)
 
@@ -153,6 +177,23 @@ ANALYSES = (
                  ("models.JointModel", f"models.{link}"))
         for link, base in families_survival.JOINTS
     ),
+    *(
+        Analysis(f"Hazard, {kind}, time-varying",
+                 partial(_without_points, families_variants.varying_case), partial(_varying, kind),
+                 ("models.Hazard",))
+        for kind in ("weibull", "mspline")
+    ),
+    *(
+        Analysis(f"JointModel {name}", partial(_without_points, make),
+                 partial(lambda how, case: families_variants.several_spec(case, **how).fit(), how),
+                 ("models.JointModel",))
+        for name, make, how in families_variants.JOINTS
+    ),
+    Analysis("difference_in_change", partial(_without_points, families_groups.change_case),
+             _changed, ("estimands.changes.difference_in_change",)),
+    Analysis("incidence_table", _group_case,
+             _on_groups(competing.incidence_table, (6.0, 14.0)),
+             ("estimands.competing.incidence_table",)),
     Analysis("survival_table", _group_case, _on_groups(kaplan_meier.survival_table, (6.0, 14.0)),
              ("estimands.kaplan_meier",)),
     Analysis("log_rank_table", _group_case, _on_groups(log_rank.log_rank_table, draws=50),

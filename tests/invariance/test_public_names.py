@@ -45,9 +45,7 @@ NOT_MOVED = {
 }
 """Functions that no family of the table of invariances comes to, and why."""
 NOT_SPOILED = NOT_MOVED | {
-    "estimands.changes.difference_in_change": "a contrast of a mixed model, whose fits are here",
     "estimands.changes.mean_curves": "contrasts of a mixed model, whose fits are here",
-    "estimands.competing.incidence_table": "curves by group; their difference is here",
     "estimands.joint_effects.*": "of a joint model's fit, and those are here",
     "estimands.joint_incidence.*": "of a joint model's fit, through joint_effects",
     "estimands.joint_rows.*": "rows of a joint model's design",

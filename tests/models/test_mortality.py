@@ -99,6 +99,18 @@ def test_model_rows_are_those_of_the_models(cohort, found):
     )
 
 
+def test_hazard_ratios_are_of_the_groups_whatever_their_codes():
+    """Of one group against the other, never per unit of a code."""
+    plain = follow_up(2, 6).assign(arm=lambda d: (d["arm"] == "b").astype(int))
+    coded = plain.assign(arm=plain["arm"] * 2 + 1)
+    tables = [
+        Mortality(d, "arm", 28.0).methods(priors=ONE, draws=200).of("hazard ratio")
+        for d in (plain, coded)
+    ]
+    for column in ("estimate", "conf_low", "conf_high"):
+        np.testing.assert_allclose(tables[1][column], tables[0][column], rtol=1e-6)
+
+
 def test_the_answers_to_one_question_are_of_one_mind(found):
     """Different methods, one cohort: every risk difference near the others, each in its interval"""
     table = found.of("risk difference")

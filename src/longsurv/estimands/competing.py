@@ -187,6 +187,11 @@ def incidence_table(
     groups = by_group(data, group)
     if causes is None:
         causes = sorted({cause for f in groups.values() for cause in f.causes})
+        if not causes:
+            raise DataError(
+                f"nobody in {' or '.join(map(str, groups))} has an event of any cause: name the "
+                "causes whose incidences, 0 so far, are wanted"
+            )
     rows: list[dict[str, Any]] = []
     column = str(free(group, INCIDENCES))
     for name, follow_up in groups.items():

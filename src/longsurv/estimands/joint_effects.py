@@ -191,11 +191,8 @@ def joint_effects(
     else:
         values = incidences(result.data, design, which, treatment, levels, horizon, thetas)
         table = _table(values, levels, level, posterior, what="incidence", better=-1.0)
-    term = coefficient(design, treatment, which)
-    ratio = np.full(len(thetas), np.nan)
-    if term is not None:
-        ratio = thetas[:, design.theta_names.index(term)]
-    table.loc[len(table)] = _ratio_row(ratio, level, posterior)
+    ratios = log_ratios(design, treatment, levels, which, thetas)
+    table.loc[len(table)] = _ratio_row(ratios, level, posterior)
     marked(table, result)
     return JointEffects(
         table=table,
@@ -326,15 +323,20 @@ def parameter_vectors(result: Any, draws: int, seed: int) -> tuple[np.ndarray, b
     return flat[some], True
 
 
-def coefficient(design: Any, treatment: str, which: int = 0) -> str | None:
-    """The one coefficient of treatment in a hazard, at any marker; none if there are others."""
+def log_ratios(
+    design: Any, treatment: str, levels: tuple[Hashable, Hashable], which: int, thetas: np.ndarray
+) -> np.ndarray:
+    """Log hazard ratio of the levels at any one marker, shape (draws,); NaN if there is not one."""
     cause = design.causes[which]
     fixed = cause.event.fixed
     own = [c for c in fixed.variables.get(treatment, ()) if c in fixed.names]
     crossed = [c for c in fixed.names if ":" in c and set(c.split(":")) & set(own)]
-    if len(own) != 1 or crossed or any(link.by == treatment for _, link, _ in cause.links):
-        return None
-    return f"event{cause.suffix}.{own[0]}"
+    if not own or crossed or any(link.by == treatment for _, link, _ in cause.links):
+        return np.full(len(thetas), np.nan)
+    one = cause.rows.iloc[:1]
+    low, high = (fixed.rebuild(with_treatment(one, treatment, level))[0] for level in levels)
+    places = [design.theta_names.index(name) for name in cause.covariate_names]
+    return np.asarray(thetas[:, places] @ (high - low))
 
 
 def _table(

@@ -58,8 +58,8 @@ def hazard_estimate(
     design, data, theta = spec.design, hazard.data, optimum.x
     s, p = smoothing or 0.0, len(hazard.names)
     found = identify(-optimum.hessian)
-    inverse, flat = found.cov, found.flat
-    lost = [n for n, known in zip(hazard.names, flat.determined[:p], strict=True) if not known]
+    inverse, flat = found.cov, found.flat.of(np.arange(p))
+    lost = [n for n, known in zip(hazard.names, flat.determined, strict=True) if not known]
     if lost and optimum.converged:
         optimum = replace(optimum, status=f"the data do not determine {', '.join(lost)}")
     jacobian = hz.derivative(data, theta, s)
@@ -90,7 +90,7 @@ def hazard_estimate(
         reference=NormalReference(
             cov[:p, :p],
             method="robust" if robust else "normal",
-            flat=flat.of(np.arange(p)) if lost else None,
+            flat=flat if lost else None,
         ),
         llf=float(hz.kernel(data, natural)[0]),
         nobs=len(design.rows),

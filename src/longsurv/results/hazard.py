@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 
 from longsurv.design.hazard import HazardDesign
-from longsurv.errors import LongsurvError
+from longsurv.errors import EstimationError, LongsurvError
+from longsurv.inference import identify
 from longsurv.inference.profile import Profile
 from longsurv.likelihood import hazard as hz
 from longsurv.results import hazard_curves as curves
 from longsurv.results.columns import beside, draw_columns, normal_columns
 from longsurv.results.estimate import TIDY, Estimate, check_level
 from longsurv.results.posterior import Posterior
-from longsurv.results.reference import t_quantile
+from longsurv.results.reference import estimable, t_quantile
 from longsurv.results.survival import exponentiated
 from longsurv.results.survival_curves import check_times, people
 
@@ -92,12 +93,15 @@ class HazardEstimate(Estimate):
 
     def _rows(self, L: np.ndarray, labels: list[str], level: float) -> pd.DataFrame:
         table = super()._rows(L, labels, level)
-        if self.profile is None or not len(L):
+        known = estimable(self.reference, L)
+        if self.profile is None or not known.any():
             return table
         from scipy.special import chdtrc
 
-        fall = np.array([self.profile.fall(self._padded(row)) for row in L])
-        limits = np.array([self.profile_limits(row, level) for row in L])
+        fall, limits = np.full(len(L), np.nan), np.full((len(L), 2), np.nan)
+        for i in np.flatnonzero(known):
+            fall[i] = self.profile.fall(self._padded(L[i]))
+            limits[i] = self.profile_limits(L[i], level)
         return table.assign(
             statistic=np.sign(table["estimate"]) * np.sqrt(fall),
             p_value=chdtrc(1.0, fall),
@@ -119,8 +123,11 @@ class HazardEstimate(Estimate):
     def variance_table(self, level: float = 0.95) -> pd.DataFrame:
         """The baseline's parameters in the grammar of `tidy`; nothing is tested."""
         names, p = curves.baseline_names(self.hazard), len(self.names)
-        value = self.optimum.x[p : p + len(names)]
-        se = np.sqrt(np.diag(self.theta_cov))[p : p + len(names)]
+        at = slice(p, p + len(names))
+        # What moves with coefficients that the data do not determine is not determined either.
+        known = identify(-self.optimum.hessian).flat.determined[at]
+        value = np.where(known, self.optimum.x[at], np.nan)
+        se = np.where(known, np.sqrt(np.diag(self.theta_cov))[at], np.nan)
         table = pd.DataFrame({"term": names, **normal_columns(value, se, level)})
         if self.smoothing is not None:
             table.loc[len(table)] = ["sd(log hazard)", self.smoothing, np.nan, np.nan, np.nan]
@@ -137,6 +144,7 @@ class HazardEstimate(Estimate):
             time; hazard and cumulative_hazard (from the first entry on), each with _low and _high.
         """
         check_level(level)
+        self._refuse_undetermined()
         grid, who = curves.baseline_grid(self.hazard, times), curves.typical(self.hazard)
         return _baseline_table(
             grid,
@@ -194,6 +202,7 @@ class HazardEstimate(Estimate):
     ) -> tuple[np.ndarray, np.ndarray]:
         """The same at several times: mean (A, T) and covariance (A, T, A, T)."""
         grid = check_times(times)
+        self._refuse_undetermined()
         mean = np.zeros((len(frames), len(grid)))
         slope = np.zeros((len(frames), len(grid), len(self.natural)))
         for a, frame in enumerate(frames):
@@ -236,6 +245,7 @@ class HazardEstimate(Estimate):
             median), the log hazard relative to covariates of 0.
         """
         check_level(level)
+        self._refuse_undetermined()
         who = people(self, newdata)
         if times is None:
             X, V = curves.linear_predictor(self.hazard, who), self.reference.cov
@@ -248,6 +258,14 @@ class HazardEstimate(Estimate):
             self.hazard, self.natural, self.natural_cov, who, grid, kind, level
         )
         return curves.on_grid(who, grid, columns)
+
+    def _refuse_undetermined(self) -> None:
+        """Raise where a curve would hold coefficients without an estimate."""
+        if self.undetermined:
+            raise EstimationError(
+                "hazards and survival of this model depend on coefficients that the data do not "
+                f"determine: {', '.join(self.undetermined)}; fit.flags says why"
+            )
 
     def survival_curve(self, newdata: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
         """Survival at every event time; columns of `predict` with times."""
