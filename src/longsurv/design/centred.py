@@ -70,11 +70,12 @@ class CentredDesign:
     @property
     def level(self) -> np.ndarray:
         """Coefficients that make every predictor 1, shape (p,), or 0 if the columns can't."""
-        ones = np.ones(len(self.X))
-        found = np.linalg.lstsq(self.X, ones, rcond=None)[0]
-        if np.abs(self.X @ found - ones).max() > CONSTANT:
+        ones, size = np.ones(len(self.X)), np.abs(self.X).max(axis=0, initial=0.0)
+        size = np.where(size > 0.0, size, 1.0)  # in these units rounding is the same for all
+        found = np.linalg.lstsq(self.X / size, ones, rcond=None)[0]
+        if np.abs(self.X / size @ found - ones).max() > CONSTANT:
             return np.zeros(self.X.shape[1])
-        return np.where(np.abs(found) > CONSTANT * np.abs(found).max(), found, 0.0)
+        return np.where(np.abs(found) > CONSTANT * np.abs(found).max(), found / size, 0.0)
 
 
 def unit_weights(group: np.ndarray) -> np.ndarray:
