@@ -20,6 +20,7 @@ import pandas as pd
 from longsurv.design.expression import Functions
 from longsurv.design.fixed import FixedDesign, evaluated
 from longsurv.design.levels import Alike, Coding, Levels, levels_alike
+from longsurv.design.rank import combination
 from longsurv.design.variables import variable
 from longsurv.errors import LongsurvError
 
@@ -70,12 +71,11 @@ class CentredDesign:
     @property
     def level(self) -> np.ndarray:
         """Coefficients that make every predictor 1, shape (p,), or 0 if the columns can't."""
-        ones, size = np.ones(len(self.X)), np.abs(self.X).max(axis=0, initial=0.0)
-        size = np.where(size > 0.0, size, 1.0)  # in these units rounding is the same for all
-        found = np.linalg.lstsq(self.X / size, ones, rcond=None)[0]
-        if np.abs(self.X / size @ found - ones).max() > CONSTANT:
+        found = combination(self.X, np.ones(len(self.X)))
+        if np.abs(self.X @ found - 1.0).max() > CONSTANT:
             return np.zeros(self.X.shape[1])
-        return np.where(np.abs(found) > CONSTANT * np.abs(found).max(), found / size, 0.0)
+        share = np.abs(found) * np.abs(self.X).max(axis=0, initial=0.0)
+        return np.where(share > CONSTANT * share.max(), found, 0.0)
 
 
 def unit_weights(group: np.ndarray) -> np.ndarray:

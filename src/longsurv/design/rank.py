@@ -65,6 +65,18 @@ def independent_columns(
     return (left > rounding) & ((left > ALIKE) | spared)
 
 
+def combination(columns: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Weights with which columns (n, p) come closest to a target (n,) or (n, m), shape (p, ...).
+
+    Solved in units in which every column's largest value is 1, so that a column in small units
+    counts for as much as one in large units.
+    """
+    size = np.abs(columns).max(axis=0, initial=0.0)
+    size = np.where(size > 0.0, size, 1.0)
+    found = np.linalg.lstsq(columns / size, target, rcond=None)[0]
+    return np.asarray((found.T / size).T)
+
+
 def _spans(columns: np.ndarray, target: np.ndarray) -> bool:
     """Whether columns, with a constant, make others of the same scale up to rounding."""
     columns = np.column_stack([np.ones(len(columns)), columns])

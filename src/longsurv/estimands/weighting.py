@@ -20,6 +20,7 @@ from longsurv.arguments import check_methods, checked
 from longsurv.design.centred import centred
 from longsurv.design.expression import Functions
 from longsurv.design.fixed import check_fewer, fixed_design
+from longsurv.design.rank import independent_columns
 from longsurv.errors import DataError, EstimationError, LongsurvError
 from longsurv.estimands.intervals import proportion, within
 from longsurv.estimands.propensity import Propensity, fit_propensity
@@ -363,11 +364,7 @@ def _resample(
 
 def _full_rank(X: np.ndarray) -> np.ndarray:
     """Leave out columns that a resample has made redundant (a rare level not drawn)."""
-    kept: list[int] = []
-    for column in range(X.shape[1]):
-        if np.linalg.matrix_rank(X[:, [*kept, column]]) > len(kept):
-            kept.append(column)
-    return X[:, kept]
+    return X[:, independent_columns(X)]
 
 
 def _variance(x: np.ndarray) -> float:

@@ -21,6 +21,7 @@ from longsurv.arguments import check_methods
 from longsurv.design import FixedDesign
 from longsurv.design.expression import logarithm_of
 from longsurv.design.fixed import rebuilt
+from longsurv.design.rank import combination
 from longsurv.errors import LongsurvError
 from longsurv.results.columns import beside_variables
 
@@ -334,7 +335,7 @@ def _lost(design: FixedDesign, data: pd.DataFrame, rows: pd.DataFrame) -> np.nda
     seen = rebuilt(design.recipe, data, "the data")
     gone = list(design.aliased)
     kept = [name for name in seen.columns if name not in gone]
-    depends = np.linalg.lstsq(seen[kept].to_numpy(float), seen[gone].to_numpy(float), rcond=None)[0]
+    depends = combination(seen[kept].to_numpy(float), seen[gone].to_numpy(float))
     return rows[gone].to_numpy(float) - rows[kept].to_numpy(float) @ depends
 
 

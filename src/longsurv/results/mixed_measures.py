@@ -9,6 +9,7 @@ import pandas as pd
 
 from longsurv.design.expression import categorised
 from longsurv.design.fixed import evaluated
+from longsurv.design.rank import combination
 from longsurv.errors import LongsurvError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def anova(fit: MixedEstimate) -> pd.DataFrame:
         )
     data = fit.spec.data.iloc[fit.design.rows]
     coded, slices = _sum_coded(design.recipe, data)
-    to_coded = np.linalg.lstsq(coded, design.X, rcond=None)[0]
+    to_coded = combination(coded, design.X)
     rows = [
         fit.test(to_coded[where]).assign(term=term) for term, where in slices.items() if term != "1"
     ]

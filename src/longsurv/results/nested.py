@@ -14,6 +14,7 @@ from longsurv.arguments import checked
 from longsurv.design import MixedDesign, SurvivalDesign
 from longsurv.design.generalised import GeneralisedDesign
 from longsurv.design.joint import JointDesign
+from longsurv.design.rank import combination
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.results.estimate import Estimate
 
@@ -248,7 +249,7 @@ def _within(A: np.ndarray, B: np.ndarray) -> bool:
     """Whether the columns of B span those of A."""
     if B.shape[1] == 0:
         return A.shape[1] == 0
-    left = np.abs(A - B @ np.linalg.lstsq(B, A, rcond=None)[0]).max(axis=0, initial=0.0)
+    left = np.abs(A - B @ combination(B, A)).max(axis=0, initial=0.0)
     # Against the spread: far from the origin every smooth curve is nearly a straight line.
     rounding = 1e3 * np.finfo(float).eps * np.abs(A).max(axis=0, initial=0.0)
     return bool((left <= 1e-8 * np.ptp(A, axis=0) + rounding).all())
