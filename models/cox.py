@@ -31,8 +31,8 @@ from longsurv.likelihood import cox
 from longsurv.models.cox_climb import climb
 from longsurv.models.cox_priors import centred_covariates, climbed_in
 from longsurv.models.cox_twin import twin
-from longsurv.results.assemble_cox import cox_estimate, cox_posterior, nothing
-from longsurv.results.survival import SurvivalEstimate, SurvivalPosterior
+from longsurv.results.survival.assemble_cox import cox_estimate, cox_posterior, nothing
+from longsurv.results.survival.cox import SurvivalEstimate, SurvivalPosterior
 
 
 @dataclass(frozen=True, eq=False)

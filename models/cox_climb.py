@@ -10,8 +10,8 @@ import numpy as np
 from longsurv.inference import Optimum
 from longsurv.inference.scoring import ascend
 from longsurv.likelihood import cox
-from longsurv.likelihood.cox_existence import columns, surely_determined, surely_finite
-from longsurv.results.assemble_cox import flat_directions
+from longsurv.likelihood.cox.existence import columns, surely_determined, surely_finite
+from longsurv.results.survival.assemble_cox import flat_directions
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from longsurv.design.centred import CentredDesign, centred
 from longsurv.design.expression import Functions
 from longsurv.design.fixed import fixed_design
 from longsurv.inference import Affine
-from longsurv.likelihood.cox import CoxData
+from longsurv.likelihood.cox.loglik import CoxData
 
 
 def centred_covariates(

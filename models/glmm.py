@@ -34,17 +34,17 @@ from longsurv.design.random_columns import RandomColumns
 from longsurv.errors import EstimationError
 from longsurv.inference import maximise, sample_posterior
 from longsurv.likelihood import glmm
-from longsurv.likelihood import glmm_start as start
-from longsurv.likelihood.glmm_existence import exhausted
+from longsurv.likelihood.glmm import start
+from longsurv.likelihood.glmm.existence import exhausted
 from longsurv.models.glmm_priors import (
     columns_of_priors,
     default_priors,
     prior_stack,
     sampling,
 )
-from longsurv.results.assemble_glmm import generalised_estimate, generalised_posterior
-from longsurv.results.generalised import GeneralisedEstimate, GeneralisedPosterior
-from longsurv.results.generalised_undetermined import check_estimable
+from longsurv.results.generalised.assemble import generalised_estimate, generalised_posterior
+from longsurv.results.generalised.estimate import GeneralisedEstimate, GeneralisedPosterior
+from longsurv.results.generalised.undetermined import check_estimable
 
 DEFAULT_NODES = {1: 15, 2: 9}
 

@@ -17,8 +17,8 @@ from longsurv.errors import LongsurvError
 from longsurv.inference import Affine, Draws, Optimum, added
 from longsurv.inference.density import LogDensity
 from longsurv.likelihood import glmm
-from longsurv.likelihood.glmm_coordinates import for_sampling
-from longsurv.likelihood.glmm_start import starting_point, to_unconstrained
+from longsurv.likelihood.glmm.coordinates import for_sampling
+from longsurv.likelihood.glmm.start import starting_point, to_unconstrained
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -34,11 +34,11 @@ from longsurv.design.expression import Functions
 from longsurv.design.hazard import HazardDesign, hazard_design
 from longsurv.design.owned import owned
 from longsurv.errors import EstimationError, LongsurvError
-from longsurv.likelihood.hazard_separation import separation
+from longsurv.likelihood.hazard.separation import separation
 from longsurv.models import hazard_start
 from longsurv.models.hazard_twin import twin
-from longsurv.results.assemble_hazard import hazard_estimate, hazard_posterior
-from longsurv.results.hazard import HazardEstimate, HazardPosterior
+from longsurv.results.survival.assemble_hazard import hazard_estimate, hazard_posterior
+from longsurv.results.survival.hazard import HazardEstimate, HazardPosterior
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from longsurv.inference.scoring import ascend
 from longsurv.likelihood import hazard as hz
 from longsurv.models.cox_priors import climbed_in
 from longsurv.models.hazard_coordinates import ShapeCoordinates
-from longsurv.results.hazard_curves import baseline_names
+from longsurv.results.survival.hazard_curves import baseline_names
 
 LEVEL_SD, SHAPE_SD, TREND_SD = 5.0, 0.5, 0.5
 SMOOTHEST, ROUGHEST = 0.05, 10.0

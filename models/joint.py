@@ -51,9 +51,9 @@ from longsurv.models.joint_smoothing import Smoothing
 from longsurv.models.joint_start import coordinates, link_sd, markers_alone, start
 from longsurv.models.joint_twin import twin
 from longsurv.models.lmm import LMM
-from longsurv.results.assemble_joint import joint_estimate, joint_posterior
-from longsurv.results.joint import JointEstimate, JointPosterior
-from longsurv.results.mixed import MixedEstimate
+from longsurv.results.joint.assemble import joint_estimate, joint_posterior
+from longsurv.results.joint.estimate import JointEstimate, JointPosterior
+from longsurv.results.mixed.estimate import MixedEstimate
 
 __all__ = ["JointModel", "Link", "Links", "area", "slope", "value"]
 

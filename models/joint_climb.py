@@ -24,11 +24,11 @@ from longsurv.inference.curvature import rough_hessian
 from longsurv.inference.density import LogDensity, guarded
 from longsurv.inference.maximise import SecondOrder
 from longsurv.likelihood import joint
-from longsurv.likelihood.hazard_separation import recession
-from longsurv.likelihood.joint import JointData
-from longsurv.likelihood.joint_coordinates import ENDLESS
-from longsurv.likelihood.joint_separable import inseparable
-from longsurv.results.joint import with_nodes
+from longsurv.likelihood.hazard.separation import recession
+from longsurv.likelihood.joint.coordinates import ENDLESS
+from longsurv.likelihood.joint.loglik import JointData
+from longsurv.likelihood.joint.separable import inseparable
+from longsurv.results.joint.estimate import with_nodes
 
 DEVIATION, CORRELATION = 14.0, 9.0
 """Limits of the fence for logs of SDs and unconstrained correlations."""

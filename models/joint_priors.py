@@ -21,8 +21,8 @@ from scipy.linalg import block_diag
 from longsurv import priors as pr
 from longsurv.design.centred import CentredDesign, centred
 from longsurv.design.joint import JointCause, JointMarker
-from longsurv.likelihood.covariance import count_correlations
-from longsurv.likelihood.joint_effects import derivative, mapped
+from longsurv.likelihood.arithmetic.covariance import count_correlations
+from longsurv.likelihood.joint.effects import derivative, mapped
 from longsurv.models.joint_parts import effect_columns
 from longsurv.models.joint_smoothing import Smoothing
 

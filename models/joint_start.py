@@ -13,13 +13,13 @@ from scipy.linalg import block_diag
 
 from longsurv.design.joint import JointCause, JointDesign
 from longsurv.inference import Affine, maximise
-from longsurv.likelihood.covariance import covariance, partial_correlations
-from longsurv.likelihood.joint import JointData
-from longsurv.likelihood.joint_coordinates import blocks
-from longsurv.likelihood.lmm_patients import random_effects
+from longsurv.likelihood.arithmetic.covariance import covariance, partial_correlations
+from longsurv.likelihood.joint.coordinates import blocks
+from longsurv.likelihood.joint.loglik import JointData
+from longsurv.likelihood.lmm.patients import random_effects
 from longsurv.models.glmm import GLMM
 from longsurv.models.lmm import LMM
-from longsurv.results.mixed import MixedEstimate
+from longsurv.results.mixed.estimate import MixedEstimate
 
 SAME = 1e-6
 """Of a marker's SD: links that differ less between patients are the same."""

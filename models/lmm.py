@@ -6,7 +6,7 @@ y_i are the measurements of patient i, X_i beta the mean curve of the patient's 
 patient's own departure from it, and that of the site the patient is nested in; R_i, the identity
 unless a residual structure says otherwise, correlates what is left over. `fit` maximises the
 (restricted) likelihood, `sample` draws from the posterior; both use the likelihood with the b_i
-integrated out (`longsurv.likelihood.lmm`, `lmm_dense` for nesting and correlated residuals).
+integrated out (`longsurv.likelihood.lmm`, its `dense` room for nesting and correlated residuals).
 
 Laird & Ware (1982), Biometrics 38:963-974; Bates et al. (2015), J Stat Softw 67(1).
 """
@@ -29,15 +29,16 @@ from longsurv.design.owned import owned
 from longsurv.design.random_columns import RandomColumns, random_columns
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Affine, added, maximise, sample_posterior
-from longsurv.likelihood import lmm, lmm_dense
-from longsurv.likelihood.lmm_blocks import BlockKernel
-from longsurv.likelihood.lmm_dense_kernel import DenseKernel
-from longsurv.likelihood.lmm_dense_residual import Structure
+from longsurv.likelihood import lmm
+from longsurv.likelihood.lmm import dense as lmm_dense
+from longsurv.likelihood.lmm.blocks import BlockKernel
+from longsurv.likelihood.lmm.dense.kernel import DenseKernel
+from longsurv.likelihood.lmm.dense.residual import Structure
 from longsurv.models.lmm_priors import default_priors, prior_stack
-from longsurv.results.assemble_mixed import DF_METHODS, mixed_estimate, mixed_posterior
-from longsurv.results.assemble_structured import structured_estimate, structured_posterior
-from longsurv.results.mixed import MixedEstimate, MixedPosterior
-from longsurv.results.undetermined import degenerate
+from longsurv.results.mixed.assemble import DF_METHODS, mixed_estimate, mixed_posterior
+from longsurv.results.mixed.assemble_structured import structured_estimate, structured_posterior
+from longsurv.results.mixed.estimate import MixedEstimate, MixedPosterior
+from longsurv.results.mixed.undetermined import degenerate
 
 LARGEST_RATIO = 1e6
 """Of a random effect's SD to the residual one: beyond, rounding is all there is of a residual."""

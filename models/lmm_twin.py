@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from longsurv.likelihood.lmm_blocks import BlockKernel
-from longsurv.likelihood.lmm_dense_kernel import DenseKernel
+from longsurv.likelihood.lmm.blocks import BlockKernel
+from longsurv.likelihood.lmm.dense.kernel import DenseKernel
 from longsurv.priors import PriorStack
 
 if TYPE_CHECKING:

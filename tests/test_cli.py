@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 import longsurv as ls
-from longsurv import cli, simulate
+from longsurv import cli
 from longsurv.cli import main
+from longsurv.simulate import simulate
 
 
 @pytest.fixture

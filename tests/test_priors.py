@@ -95,7 +95,7 @@ def stack_of(q: int, eta: float) -> pr.PriorStack:
 @pytest.mark.parametrize(("q", "eta"), [(2, 1.0), (2, 3.0), (3, 1.0), (3, 2.0), (4, 0.7)])
 def test_lkj_is_pymc_s(q, eta, numeric_gradient):
     """Ours is a density of z and PyMC's of K; they differ by |dK / dz|, worked out numerically."""
-    from longsurv.likelihood.covariance import correlation_cholesky
+    from longsurv.likelihood.arithmetic.covariance import correlation_cholesky
 
     rng = np.random.default_rng(q)
     below = np.tril_indices(q, -1)
@@ -123,7 +123,7 @@ def test_lkj_of_two_is_a_beta():
 
 
 def test_lkj_log_prior_is_a_power_of_the_determinant():
-    from longsurv.likelihood.covariance import correlation_cholesky
+    from longsurv.likelihood.arithmetic.covariance import correlation_cholesky
 
     z = np.random.default_rng(1).normal(size=(2, 5, 3))
     found = stack_of(3, 2.5).log_prior(z)["correlation"]

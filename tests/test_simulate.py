@@ -20,10 +20,10 @@ from longsurv.report.simulation import (
     simulation_sentences,
     write_simulation,
 )
-from longsurv.results.bootstrap import simulator
-from longsurv.simulate import Simulation, outcomes_of, performance, simulate, study_worlds
-from longsurv.simulated_deaths import Hazard, SurvivalWorld
-from longsurv.simulated_worlds import Effect, MarkerWorld
+from longsurv.results.mixed.bootstrap import simulator
+from longsurv.simulate.deaths import Hazard, SurvivalWorld
+from longsurv.simulate.simulate import Simulation, outcomes_of, performance, simulate, study_worlds
+from longsurv.simulate.worlds import Effect, MarkerWorld
 from longsurv.store import FitStore
 from longsurv.study import Study
 

@@ -1,7 +1,8 @@
 """Marker trajectories and survival, by maximum likelihood and by Bayes from one statement.
 
 The public names below are imported when they are first used, so that `import longsurv` is quick
-and a maximum likelihood fit never loads PyMC. The models themselves are in `longsurv.models`.
+and a maximum likelihood fit never loads PyMC. The models themselves are in `longsurv.models`, the
+questions that take several of them in `longsurv.analyses`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from longsurv.compiled import find_a_cache
 
 if TYPE_CHECKING:
-    from longsurv import diagnostics, estimands, models, priors
+    from longsurv import analyses, diagnostics, estimands, models, priors
     from longsurv.cohort import Cohort, Marker, Phase, Schema, read_cohort, read_study, scores
     from longsurv.cohort.examples import example_path
     from longsurv.compare import compare
@@ -41,6 +42,7 @@ __all__ = [
     "Schema",
     "Study",
     "__version__",
+    "analyses",
     "compare",
     "diagnostics",
     "estimands",
@@ -67,6 +69,7 @@ _HOMES = {
     "Residual": "longsurv.design:Residual",
     "Schema": "longsurv.cohort:Schema",
     "Study": "longsurv.study:Study",
+    "analyses": "longsurv.analyses",
     "compare": "longsurv.compare:compare",
     "diagnostics": "longsurv.diagnostics",
     "estimands": "longsurv.estimands",

@@ -361,7 +361,7 @@ def _check(arguments: argparse.Namespace) -> int:
 def _simulate(arguments: argparse.Namespace) -> int:
     from longsurv.report.files import spare_inputs, writable
     from longsurv.report.simulation import simulation_lines, write_simulation
-    from longsurv.simulate import Effect, simulate
+    from longsurv.simulate.simulate import Effect, simulate
     from longsurv.study import Study
 
     target = None

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from timing import REFERENCE, Row, once, r_seconds, seconds
 
+from longsurv.analyses.mortality.prior_grid import prior_grid
 from longsurv.models import CoxPH
-from longsurv.results.prior_grid import prior_grid
 
 COLUMNS = [f"x{j}" for j in range(10)]
 FORMULA = "Surv(time, event) ~ " + " + ".join(COLUMNS)

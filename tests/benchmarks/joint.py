@@ -13,8 +13,9 @@ from mixed import PBC, pbc_visits
 from timing import Row, once, seconds
 
 from longsurv import example_path, read_cohort
+from longsurv.analyses import Panel
 from longsurv.estimands.changes import Change
-from longsurv.models import LMM, CoxPH, JointModel, Panel
+from longsurv.models import LMM, CoxPH, JointModel
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))
 from joint_cohorts import RECOVERED, joint, simulated

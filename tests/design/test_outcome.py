@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from longsurv.analyses.mortality.mortality import Mortality
 from longsurv.design.outcome import event_problem, read_numbers, status_problem
 from longsurv.errors import DataError
 from longsurv.estimands.competing import incidence_table
 from longsurv.estimands.follow_up import by_group
 from longsurv.estimands.kaplan_meier import survival_table
 from longsurv.models import CoxPH, Hazard
-from longsurv.models.mortality import Mortality
 
 EVENTS = [1, 0, 0, 1, 1, 0, 1, 0]
 WRITTEN = {

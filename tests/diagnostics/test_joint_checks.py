@@ -25,7 +25,7 @@ from longsurv.diagnostics.joint_replicates import (
     survival_statistics,
 )
 from longsurv.errors import LongsurvError
-from longsurv.likelihood.joint import random_effects
+from longsurv.likelihood.joint.loglik import random_effects
 from longsurv.models import CoxPH
 
 

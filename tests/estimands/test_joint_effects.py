@@ -8,7 +8,7 @@ from joint_cohorts import Truth, joint, simulated, two_markers, with_second_mark
 
 from longsurv.errors import LongsurvError
 from longsurv.estimands.joint_effects import joint_effects
-from longsurv.likelihood.covariance import covariance
+from longsurv.likelihood.arithmetic.covariance import covariance
 from longsurv.models import CoxPH, value
 
 HORIZON = 4.0
@@ -115,7 +115,7 @@ def test_both_engines_agree(cohort, fit):
 def test_more_nodes_change_nothing(fit):
     from longsurv.design.quadrature import normal_grid
     from longsurv.estimands import joint_effects as module
-    from longsurv.likelihood.joint import JointData
+    from longsurv.likelihood.joint.loglik import JointData
 
     data = module.worlds(fit.data, fit.design, "treated", (0, 1), HORIZON)
     fine = JointData(data.markers, data.causes, **vars(normal_grid(31, 2)))

@@ -17,6 +17,7 @@ from invariance import (
 from invariance.case import Case, Terms
 
 from longsurv import priors as pr
+from longsurv.analyses import BaselineAdjustment, Mortality, Panel
 from longsurv.estimands import (
     competing,
     exact_hazard,
@@ -28,7 +29,7 @@ from longsurv.estimands import (
     weighting,
 )
 from longsurv.estimands.changes import Change, difference_in_change
-from longsurv.models import BaselineAdjustment, Hazard, Mortality, Panel
+from longsurv.models import Hazard
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,7 +211,7 @@ ANALYSES = (
              ("estimands.exact_hazard",)),
     Analysis("weighted_difference", _weighted_case, _weighted, ("estimands.weighting",)),
     Analysis("risk_difference", _survival_case, _standardised, ("estimands.standardised",)),
-    Analysis("Panel", _cohort_case, _panel, ("models.Panel",)),
-    Analysis("BaselineAdjustment", _cohort_case, _adjusted, ("models.BaselineAdjustment",)),
-    Analysis("Mortality", _group_case, _mortality, ("models.Mortality",)),
+    Analysis("Panel", _cohort_case, _panel, ("analyses.Panel",)),
+    Analysis("BaselineAdjustment", _cohort_case, _adjusted, ("analyses.BaselineAdjustment",)),
+    Analysis("Mortality", _group_case, _mortality, ("analyses.Mortality",)),
 )  # fmt: skip

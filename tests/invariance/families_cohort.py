@@ -15,13 +15,13 @@ from invariance.reading import around_the_mode
 
 from longsurv import Cohort, Marker, Phase, Schema
 from longsurv import priors as pr
+from longsurv.analyses import BaselineAdjustment, Mortality, Panel, adjusted_changes
 from longsurv.estimands import baseline_adjusted, simple
 from longsurv.estimands.changes import Change
 from longsurv.estimands.counts import Counts
 from longsurv.estimands.landmark import landmark
 from longsurv.estimands.tipping import tipping_points
 from longsurv.estimands.two_by_two import two_by_two
-from longsurv.models import BaselineAdjustment, Mortality, Panel, adjusted_changes
 
 MARKERS = ("crp", "pct", "wbc")
 COLUMNS = {"patient": "id", "exit": "stop", "event": "died", "arm": "arm", "age": "age",
@@ -210,14 +210,14 @@ def mortality_case(seed: int) -> Case:
 
 
 COHORT = (
-    _of("Panel", panel_answer, "models.Panel", "estimands.changes"),
-    _of("BaselineAdjustment", adjusted_answer, "models.BaselineAdjustment",
-        "models.adjusted_changes", "estimands.baseline_adjusted"),
+    _of("Panel", panel_answer, "analyses.Panel", "estimands.changes"),
+    _of("BaselineAdjustment", adjusted_answer, "analyses.BaselineAdjustment",
+        "analyses.adjusted_changes", "estimands.baseline_adjusted"),
     _of("baseline_differences", simple_answer, "estimands.simple", "Cohort", "Schema", "Marker",
         "Phase"),
     _of("two_by_two", counts_answer, "estimands.two_by_two", "estimands.counts",
         "estimands.tipping", "estimands.simple"),
     _of("landmark", landmark_answer, "estimands.landmark"),
-    Family("Mortality", mortality_case, mortality_answer, ("models.Mortality",),
+    Family("Mortality", mortality_case, mortality_answer, ("analyses.Mortality",),
            ("round times", "swap groups")),
 )  # fmt: skip

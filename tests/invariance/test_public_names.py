@@ -13,9 +13,9 @@ from invariance.families import FAMILIES, NAMED
 from invariance.reach import reached
 
 import longsurv
-from longsurv import diagnostics, estimands, models
+from longsurv import analyses, diagnostics, estimands, models
 
-PACKAGES = ("diagnostics", "estimands", "models")
+PACKAGES = ("analyses", "diagnostics", "estimands", "models")
 """Listed by their own names below."""
 COVERED = {name for one in (*FAMILIES, *ANALYSES) for name in one.covers}
 
@@ -63,7 +63,8 @@ NOT_SPOILED = NOT_MOVED | {
 def names() -> list[str]:
     """Public names of the package and its models."""
     found = [name for name in longsurv.__all__ if name not in PACKAGES]
-    return found + [f"models.{name}" for name in models.__all__]
+    found += [f"models.{name}" for name in models.__all__]
+    return found + [f"analyses.{name}" for name in analyses.__all__]
 
 
 def functions() -> list[str]:

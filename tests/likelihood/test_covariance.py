@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longsurv.likelihood.covariance import (
+from longsurv.likelihood.arithmetic.covariance import (
     correlation_cholesky,
     correlation_pullback,
     count_correlations,

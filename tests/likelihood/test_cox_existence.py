@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from longsurv.inference.scoring import ascend
 from longsurv.likelihood import cox
-from longsurv.likelihood.cox_existence import surely_finite
+from longsurv.likelihood.cox.existence import surely_finite
 
 
 def maximum(data: cox.CoxData):

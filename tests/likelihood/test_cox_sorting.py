@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from longsurv.likelihood import cox
-from longsurv.likelihood.cox_sorting import sound, tallies
+from longsurv.likelihood.cox.sorting import sound, tallies
 
 
 @pytest.mark.parametrize("where", ["X", "exit", "weight", "offset"])

@@ -13,7 +13,7 @@ from scipy.stats import t as student_t
 
 from longsurv.design.quadrature import normal_grid
 from longsurv.likelihood import glmm, lmm
-from longsurv.likelihood.covariance import covariance
+from longsurv.likelihood.arithmetic.covariance import covariance
 
 FAMILIES = ["bernoulli", "ordinal", "censored", "student"]
 CASES = [(family, q) for family in FAMILIES for q in (1, 2)]

@@ -9,8 +9,8 @@ import pytest
 
 from longsurv.design.quadrature import normal_grid
 from longsurv.likelihood import glmm
-from longsurv.likelihood.glmm_coordinates import Coordinates, for_climbing, for_sampling
-from longsurv.likelihood.glmm_existence import absorbed, separation, unseen_variances
+from longsurv.likelihood.glmm.coordinates import Coordinates, for_climbing, for_sampling
+from longsurv.likelihood.glmm.existence import absorbed, separation, unseen_variances
 
 FAMILIES = ["bernoulli", "ordinal", "censored", "student"]
 

@@ -8,7 +8,7 @@ from scipy.special import log_expit, log_ndtr
 from scipy.stats import norm
 from scipy.stats import t as student_t
 
-from longsurv.likelihood import glmm_families as families
+from longsurv.likelihood.glmm import families
 
 # Family, response, censoring, parameters, and which two parameters the row depends on.
 ROWS = [

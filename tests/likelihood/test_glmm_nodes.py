@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numba import njit
 
-from longsurv.likelihood import glmm_families as families
-from longsurv.likelihood.glmm_nodes import at_nodes
-from longsurv.likelihood.vector_log import log
+from longsurv.likelihood.arithmetic.vector_log import log
+from longsurv.likelihood.glmm import families
+from longsurv.likelihood.glmm.nodes import at_nodes
 
 ROWS = [
     pytest.param(0, 1.0, 0, [], id="bernoulli-1"),

@@ -12,8 +12,8 @@ from scipy.interpolate import BSpline
 
 from longsurv.design import survival_design
 from longsurv.design.hazard import hazard_design
-from longsurv.likelihood import hazard as hz
-from longsurv.likelihood.hazard_separation import separation
+from longsurv.likelihood.hazard import loglik as hz
+from longsurv.likelihood.hazard.separation import separation
 
 KINDS = ("exponential", "weibull", "piecewise", "mspline")
 KNOTS = {"piecewise": (2.0, 5.0), "mspline": (2.0, 5.0)}

@@ -11,8 +11,8 @@ from scipy.stats import multivariate_normal, norm
 
 from longsurv.design.quadrature import normal_grid, time_points
 from longsurv.likelihood import joint, lmm
-from longsurv.likelihood.covariance import covariance
-from longsurv.likelihood.vector_exp import exp
+from longsurv.likelihood.arithmetic.covariance import covariance
+from longsurv.likelihood.arithmetic.vector_exp import exp
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from longsurv.likelihood import lmm
-from longsurv.likelihood.lmm_curvature import variance_curvature
-from longsurv.likelihood.lmm_patients import pointwise, random_effects
+from longsurv.likelihood.lmm.curvature import variance_curvature
+from longsurv.likelihood.lmm.patients import pointwise, random_effects
 
 CASES = [1, 2, 3]
 POINTS = range(10)

@@ -10,12 +10,12 @@ from scipy.linalg import toeplitz
 from scipy.stats import multivariate_normal
 
 from longsurv.likelihood import lmm
-from longsurv.likelihood.lmm_blocks import BlockKernel
-from longsurv.likelihood.lmm_dense import Term, prepare, profile
-from longsurv.likelihood.lmm_dense_curvature import dense_curvature, second_derivatives
-from longsurv.likelihood.lmm_dense_kernel import DenseKernel
-from longsurv.likelihood.lmm_dense_patients import group_effects, pointwise, predict_rows
-from longsurv.likelihood.lmm_dense_residual import Structure, autocorrelations
+from longsurv.likelihood.lmm.blocks import BlockKernel
+from longsurv.likelihood.lmm.dense.curvature import dense_curvature, second_derivatives
+from longsurv.likelihood.lmm.dense.kernel import DenseKernel
+from longsurv.likelihood.lmm.dense.loglik import Term, prepare, profile
+from longsurv.likelihood.lmm.dense.patients import group_effects, pointwise, predict_rows
+from longsurv.likelihood.lmm.dense.residual import Structure, autocorrelations
 
 VISITS = 4
 STRUCTURES = [

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from scipy import special
 
 import longsurv as ls
+from longsurv.analyses.markers.adjustment import BaselineAdjustment, adjusted_changes
+from longsurv.analyses.markers.contrasts import AdjustedChanges
 from longsurv.cohort import Cohort, Marker, Phase, Schema
 from longsurv.estimands.changes import Change
-from longsurv.models.adjustment import BaselineAdjustment, adjusted_changes
 from longsurv.models.linear import Linear
-from longsurv.results.adjustment import AdjustedChanges
 
 CHANGE = Change("phase", "baseline", "after", "arm", "active", "control")
 

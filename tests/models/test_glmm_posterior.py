@@ -13,7 +13,7 @@ from longsurv import priors as pr
 from longsurv.design.quadrature import normal_grid
 from longsurv.likelihood import glmm
 from longsurv.models import GLMM
-from longsurv.results.generalised_quantities import (
+from longsurv.results.generalised.quantities import (
     natural_coefficients,
     natural_draws,
     natural_variances,

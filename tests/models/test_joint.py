@@ -13,7 +13,7 @@ from longsurv import priors as pr
 from longsurv.errors import DataError, FormulaError, LongsurvError
 from longsurv.inference import maximise
 from longsurv.likelihood import joint
-from longsurv.likelihood.covariance import covariance
+from longsurv.likelihood.arithmetic.covariance import covariance
 from longsurv.models import LMM, CoxPH, JointModel, area, slope, value
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from longsurv import priors as pr
 from longsurv.likelihood import joint as likelihood
-from longsurv.likelihood.joint_effects import derivative, factor, mapped, unconstrained
+from longsurv.likelihood.joint.effects import derivative, factor, mapped, unconstrained
 from longsurv.models import LMM, CoxPH, Hazard, JointModel, slope, value
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))

@@ -11,7 +11,7 @@ from longsurv import priors as pr
 from longsurv.design.links import links_of
 from longsurv.errors import DataError, FormulaError, LongsurvError
 from longsurv.likelihood import joint, lmm
-from longsurv.likelihood.covariance import partial_correlations
+from longsurv.likelihood.arithmetic.covariance import partial_correlations
 from longsurv.models import GLMM, LMM, CoxPH, Hazard, JointModel, area, slope, value
 
 TRUTH = {

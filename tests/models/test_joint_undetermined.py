@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from longsurv.errors import EstimationError
-from longsurv.likelihood.joint_data import marker_data
-from longsurv.likelihood.joint_separable import inseparable
+from longsurv.likelihood.joint.data import marker_data
+from longsurv.likelihood.joint.separable import inseparable
 from longsurv.models import LMM, CoxPH, JointModel, slope, value
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))

@@ -12,7 +12,7 @@ import pytest
 from longsurv.design import Residual
 from longsurv.models import LMM
 from longsurv.models.linear import Linear
-from longsurv.results.mixed import MixedEstimate
+from longsurv.results.mixed.estimate import MixedEstimate
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 

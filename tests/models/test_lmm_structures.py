@@ -9,11 +9,11 @@ import pytest
 from longsurv.design import Residual
 from longsurv.errors import FormulaError, LongsurvError
 from longsurv.inference import maximise
-from longsurv.likelihood.lmm_dense import Term, prepare
-from longsurv.likelihood.lmm_dense_kernel import DenseKernel
-from longsurv.likelihood.lmm_dense_residual import Structure
+from longsurv.likelihood.lmm.dense.kernel import DenseKernel
+from longsurv.likelihood.lmm.dense.loglik import Term, prepare
+from longsurv.likelihood.lmm.dense.residual import Structure
 from longsurv.models import LMM
-from longsurv.results.assemble_structured import structured_estimate
+from longsurv.results.mixed.assemble_structured import structured_estimate
 
 DAY = "y ~ day * arm"
 SIX_DIGITS = {"rtol": 1e-6, "atol": 0.0}
@@ -328,7 +328,7 @@ def test_random_covariance(fits):
 
 
 def test_large_clusters_get_normal_tests(fits, data, monkeypatch):
-    from longsurv.results import assemble_structured
+    from longsurv.results.mixed import assemble_structured
 
     monkeypatch.setattr(assemble_structured, "LARGEST_CLUSTER", 10)
     spec = LMM(NESTED["sites_nested"], data["sites"])

@@ -9,7 +9,7 @@ import pytest
 from longsurv.design import Residual
 from longsurv.errors import EstimationError
 from longsurv.models import LMM
-from longsurv.results.mixed import MixedEstimate
+from longsurv.results.mixed.estimate import MixedEstimate
 
 
 def trial(seed: int, patients: int = 20, visits: int = 4) -> pd.DataFrame:

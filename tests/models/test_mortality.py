@@ -8,12 +8,12 @@ import pytest
 
 import longsurv as ls
 from longsurv import priors as pr
+from longsurv.analyses.mortality.methods import QUANTITIES
+from longsurv.analyses.mortality.mortality import Mortality
 from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.competing import incidence_difference
 from longsurv.estimands.weighting import overlap_weights, weighted_difference
 from longsurv.models import CoxPH
-from longsurv.models.mortality import Mortality
-from longsurv.results.mortality_methods import QUANTITIES
 
 ONE = {"weak": pr.TREATMENT["weak"]}
 

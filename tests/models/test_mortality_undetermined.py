@@ -11,9 +11,9 @@ from sepsis_variant import write_variant
 
 import longsurv as ls
 from longsurv import priors as pr
+from longsurv.analyses.mortality.mortality import Mortality
 from longsurv.errors import DataError, EstimationError
 from longsurv.estimands.competing import incidence_difference
-from longsurv.models.mortality import Mortality
 
 ONE = {"weak": pr.TREATMENT["weak"]}
 NUMBERS = ["estimate", "conf_low", "conf_high", "p_value", "prob_benefit"]

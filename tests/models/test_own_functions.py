@@ -9,18 +9,10 @@ from invariance.families_cohort import change_of, cohort_case, cohort_of
 from invariance.families_groups import weighted_case
 from invariance.families_survival import joint_case
 
+from longsurv.analyses import BaselineAdjustment, Mortality, Panel, adjusted_changes
 from longsurv.errors import FormulaError
 from longsurv.estimands.weighting import overlap_weights
-from longsurv.models import (
-    GLMM,
-    LMM,
-    BaselineAdjustment,
-    CoxPH,
-    JointModel,
-    Mortality,
-    Panel,
-    adjusted_changes,
-)
+from longsurv.models import GLMM, LMM, CoxPH, JointModel
 
 
 def tenths(x):

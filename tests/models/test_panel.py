@@ -10,14 +10,15 @@ import pytest
 from scipy.stats import halfnorm, norm
 
 import longsurv as ls
+from longsurv.analyses import Panel
+from longsurv.analyses.markers.hierarchy import hierarchy
+from longsurv.analyses.markers.panel import FAMILY_PRIORS
+from longsurv.analyses.markers.shrunken import PanelResults
 from longsurv.estimands.changes import Change
 from longsurv.inference import added
-from longsurv.likelihood.panel import log_density
-from longsurv.likelihood.panel_coordinates import Recentred
-from longsurv.models import LMM, Panel
-from longsurv.models.panel import FAMILY_PRIORS
-from longsurv.models.panel_hierarchy import hierarchy
-from longsurv.results.panel import PanelResults
+from longsurv.likelihood.panel.coordinates import Recentred
+from longsurv.likelihood.panel.loglik import log_density
+from longsurv.models import LMM
 
 CHANGE = Change("phase", "baseline", "after", "treatment", "ivig", "control")
 TRAJECTORY = "phase * treatment + (1 | patient)"

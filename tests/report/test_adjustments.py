@@ -8,8 +8,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 import longsurv as ls
+from longsurv.analyses.markers.adjustment import adjusted_changes
 from longsurv.estimands.changes import Change
-from longsurv.models.adjustment import adjusted_changes
 from longsurv.report.figures import to_svg
 from longsurv.report.figures.adjustments import adjustments
 from longsurv.report.tables.adjustments import (

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from browser import Browser, find_browser
 
+from longsurv import numbers
 from longsurv.priors import Normal
-from longsurv.report import numbers
 from longsurv.report.explorer import effects, reweighted
 from longsurv.study import StudyResults
 

@@ -13,9 +13,9 @@ import pytest
 from longsurv.cohort import Cohort, Schema
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.estimands.competing import incidence_difference
+from longsurv.numbers import MINUS
 from longsurv.priors import TREATMENT, Normal, StudentT
 from longsurv.report.content import content
-from longsurv.report.numbers import MINUS
 from longsurv.report.page import render_page
 from longsurv.report.sections import answer, mortality
 from longsurv.report.sections.common import Picture

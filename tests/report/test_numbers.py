@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longsurv.report import numbers
+from longsurv import numbers
 
 
 @pytest.mark.parametrize(

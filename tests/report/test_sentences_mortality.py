@@ -6,8 +6,8 @@ import math
 
 import pytest
 
+from longsurv.numbers import MINUS
 from longsurv.report import sentences_mortality as said
-from longsurv.report.numbers import MINUS
 from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Comparison, Tipping
 

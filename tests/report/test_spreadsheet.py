@@ -18,7 +18,7 @@ import longsurv as ls
 from longsurv.report.export import export
 from longsurv.report.simulation import write_simulation
 from longsurv.report.spreadsheet import plain_text, spreadsheet_csv
-from longsurv.simulate import Effect, simulate
+from longsurv.simulate.simulate import Effect, simulate
 from longsurv.study import STAGES
 
 HOSTILE = (

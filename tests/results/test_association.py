@@ -9,15 +9,15 @@ from joint_cohorts import Truth, joint, simulated
 from scipy.optimize import minimize
 
 from longsurv import priors as pr
-from longsurv.errors import LongsurvError
-from longsurv.models import LMM, CoxPH, JointModel, slope, value
-from longsurv.results.association import (
+from longsurv.analyses.joint_association import (
     METHODS,
     _agreement,
     association_check,
     identification,
     predicted_curves,
 )
+from longsurv.errors import LongsurvError
+from longsurv.models import LMM, CoxPH, JointModel, slope, value
 
 TRUTH = Truth(sigma=0.8, sds=(0.5, 0.25), visits=tuple(np.arange(0.0, 8.0, 1.0)))
 

@@ -8,7 +8,7 @@ import pytest
 
 from longsurv.errors import LongsurvError
 from longsurv.models import LMM
-from longsurv.results.mixed_measures import anova, r2
+from longsurv.results.mixed.measures import anova, r2
 
 
 def test_interaction_and_single_column_terms_are_those_of_pbkrtest(table, r_results):

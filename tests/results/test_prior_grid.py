@@ -11,9 +11,9 @@ from scipy.stats import norm, t
 
 import longsurv as ls
 from longsurv import priors as pr
+from longsurv.analyses.mortality.prior_grid import prior_grid
 from longsurv.errors import LongsurvError
 from longsurv.models import CoxPH
-from longsurv.results.prior_grid import prior_grid
 
 FORMULA = "Surv(entry, exit, event) ~ treatment"
 HORIZON = 28

@@ -11,7 +11,7 @@ from scipy.stats import chi2
 from longsurv.design import Residual
 from longsurv.errors import LongsurvError
 from longsurv.models import LMM
-from longsurv.results.profile_lmm import profile
+from longsurv.results.mixed.profile import profile
 
 CUT = chi2.ppf(0.95, 1)
 

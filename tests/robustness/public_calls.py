@@ -14,7 +14,7 @@ import pandas as pd
 from invariance import families_cohort, families_groups
 
 import longsurv as ls
-from longsurv import diagnostics, estimands, models, priors
+from longsurv import analyses, diagnostics, estimands, models, priors
 from longsurv.cohort import scores
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.estimands.baseline_adjusted import ComparedRows
@@ -23,8 +23,8 @@ from longsurv.estimands.follow_up import two_groups
 from longsurv.estimands.log_odds import LogOddsRatio
 from longsurv.estimands.tipping import Unseen
 from longsurv.models.joint_smoothing import Smoothing
-from longsurv.simulate import simulate
-from longsurv.simulated_worlds import Effect
+from longsurv.simulate.simulate import simulate
+from longsurv.simulate.worlds import Effect
 from longsurv.store import FitStore
 
 NOT_CALLED = {
@@ -140,9 +140,9 @@ def specs() -> dict[str, Any]:
         "JointModel": models.JointModel(
             marker, models.CoxPH("Surv(days, died) ~ arm", people), time="t", baseline="weibull"
         ),
-        "Panel": models.Panel.from_cohort(cohort, "phase * arm + (1 | id)", change(), ["crp"]),
-        "BaselineAdjustment": models.BaselineAdjustment(cohort, "crp", change()),
-        "Mortality": models.Mortality(groups["rows"], "arm", 14.0),
+        "Panel": analyses.Panel.from_cohort(cohort, "phase * arm + (1 | id)", change(), ["crp"]),
+        "BaselineAdjustment": analyses.BaselineAdjustment(cohort, "crp", change()),
+        "Mortality": analyses.Mortality(groups["rows"], "arm", 14.0),
     }
 
 
@@ -230,12 +230,12 @@ def own_of(name: str) -> dict[str, Any]:
         "scores.isth_overt_dic": dict.fromkeys(
             ("platelets", "fdp", "fibrinogen", "pt_prolongation"), lambda: [1.0]),
         "priors.from_interval": {"ratio": lambda: 1.0, "low": lambda: 0.5, "high": lambda: 2.0},
-        "models.adjusted_changes": {"markers": lambda: ["crp"], "engines": lambda: ["ml"]},
+        "analyses.adjusted_changes": {"markers": lambda: ["crp"], "engines": lambda: ["ml"]},
         "models.LMM": built(mixed), "models.GLMM": built("GLMM"), "models.CoxPH": built(cox),
         "models.Hazard": built("Hazard"), "models.Linear": built("Linear"),
-        "models.JointModel": built(joint), "models.Panel": built("Panel"),
-        "models.BaselineAdjustment": built("BaselineAdjustment"),
-        "models.Mortality": built("Mortality"), "models.Panel.from_cohort": {
+        "models.JointModel": built(joint), "analyses.Panel": built("Panel"),
+        "analyses.BaselineAdjustment": built("BaselineAdjustment"),
+        "analyses.Mortality": built("Mortality"), "analyses.Panel.from_cohort": {
             "trajectory": lambda: "phase * arm + (1 | id)", "markers": lambda: ["crp"]},
         "simulate.simulate": {"effects": lambda: ["null"], "cohorts": lambda: 2},
         "simulate.Effect": {"label": lambda: "x", "kind": lambda: "hr", "size": lambda: 0.5},
@@ -316,7 +316,9 @@ EXTRA = {"simulate.simulate": simulate, "simulate.Effect.parse": Effect.parse,
 def functions() -> dict[str, Callable[..., Any]]:
     """Every public function, constructor and alternative constructor, by name."""
     found: dict[str, Any] = {n: getattr(ls, n) for n in ls.__all__}
-    found |= {f"models.{n}": getattr(models, n) for n in models.__all__}
+    for package in (models, analyses):
+        home = package.__name__.removeprefix("longsurv.")
+        found |= {f"{home}.{n}": getattr(package, n) for n in package.__all__}
     found |= {f"scores.{n}": v for n, v in of_module(scores)}
     found |= {f"priors.{n}": getattr(priors, n) for n in dir(priors) if is_own(priors, n)}
     for package in (estimands, diagnostics):
@@ -381,7 +383,7 @@ def objects() -> dict[str, Callable[[], Any]]:
 
 
 def shrunken() -> Any:
-    panel = models.Panel.from_cohort(sepsis().cohort, "phase * arm + (1 | id)", change())
+    panel = analyses.Panel.from_cohort(sepsis().cohort, "phase * arm + (1 | id)", change())
     return panel.shrink(draws=20, tune=20, chains=2)
 
 

@@ -7,8 +7,16 @@ import pandas as pd
 import pytest
 from robustness.public_calls import fit, people, specs
 
+from longsurv.analyses import Mortality
 from longsurv.errors import LongsurvError
-from longsurv.models import GLMM, LMM, CoxPH, Hazard, JointModel, Linear, Mortality
+from longsurv.models import (
+    GLMM,
+    LMM,
+    CoxPH,
+    Hazard,
+    JointModel,
+    Linear,
+)
 
 
 def visits(**more: object) -> pd.DataFrame:

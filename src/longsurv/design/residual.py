@@ -2,7 +2,7 @@
 
 The covariance of two residuals of one patient depends only on the kind of their pair: which two
 visits they belong to, or how much time lies between them. This module sorts pairs into kinds; what
-a structure makes of them is in `longsurv.likelihood.lmm_dense_residual`.
+a structure makes of them is in `longsurv.likelihood.lmm.dense.residual`.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ class ResidualDesign:
 
     @property
     def structure(self) -> tuple[str, bool, np.ndarray, np.ndarray, np.ndarray, int, int]:
-        """Arguments of `longsurv.likelihood.lmm_dense_residual.Structure`."""
+        """Arguments of `longsurv.likelihood.lmm.dense.residual.Structure`."""
         s = self.spec
         kinds = (self.lag, self.first, self.second)
         return (s.kind, bool(s.heterogeneous), *kinds, len(self.levels), self.most)

@@ -18,9 +18,9 @@ import pandas as pd
 from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 from longsurv.inference import Optimum
-from longsurv.likelihood.cox_data import CoxData, Floats, Integers, standardise
-from longsurv.likelihood.cox_kernel import event_terms, expected_events
-from longsurv.likelihood.cox_risksets import (
+from longsurv.likelihood.cox.data import CoxData, Floats, Integers, standardise
+from longsurv.likelihood.cox.kernel import event_terms, expected_events
+from longsurv.likelihood.cox.risk_sets import (
     death_sums,
     exposure,
     linear_predictor,

@@ -19,8 +19,8 @@ from scipy.linalg import solve_triangular
 from longsurv.arguments import checked
 from longsurv.design.names import free
 from longsurv.errors import LongsurvError
-from longsurv.likelihood.lmm import LMMData
-from longsurv.likelihood.lmm_sums import in_blocks
+from longsurv.likelihood.lmm.loglik import LMMData
+from longsurv.likelihood.lmm.sums import in_blocks
 
 NEEDED = ("term", "estimate", "std_error", "df", "p_value", "conf_low", "conf_high")
 

@@ -35,7 +35,7 @@ from longsurv.diagnostics.joint_innovations import cause_innovations, innovation
 from longsurv.errors import LongsurvError
 from longsurv.estimands.joint_rows import joint_spec
 from longsurv.likelihood import joint
-from longsurv.likelihood.covariance import covariance
+from longsurv.likelihood.arithmetic.covariance import covariance
 
 STEP = 1e-4
 

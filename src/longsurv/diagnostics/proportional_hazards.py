@@ -20,8 +20,8 @@ from longsurv.arguments import checked
 from longsurv.diagnostics.cox_residuals import CoxFit, residuals, risk_sums_at
 from longsurv.errors import LongsurvError
 from longsurv.inference import identify
-from longsurv.likelihood.cox_data import CoxData
-from longsurv.likelihood.cox_kernel import cross_product, expected_events, mirror, subtract_means
+from longsurv.likelihood.cox.data import CoxData
+from longsurv.likelihood.cox.kernel import cross_product, expected_events, mirror, subtract_means
 from longsurv.words import plural
 
 TRANSFORMS = ("km", "identity", "log", "rank")

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from longsurv.report import numbers
+from longsurv import numbers
 from longsurv.words import listed, plural
 
 FEW_EVENTS = 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from longsurv.report import numbers
+from longsurv import numbers
 from longsurv.report.sentences import Answer, capital
 
 FIRM, SOME = 0.9, 0.5

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from longsurv.report import numbers
+from longsurv import numbers
 from longsurv.report.sentences import Answer
 from longsurv.words import listed, plural
 

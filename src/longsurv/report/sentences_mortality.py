@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from longsurv.report import numbers
+from longsurv import numbers
 from longsurv.report.sentences import Answer
 from longsurv.words import listed, plural
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from longsurv.numbers import number
 from longsurv.report.files import write_text
-from longsurv.report.numbers import number
 from longsurv.report.spreadsheet import spreadsheet_csv
 from longsurv.words import listed, plural
 
 if TYPE_CHECKING:
-    from longsurv.simulate import Simulation
+    from longsurv.simulate.simulate import Simulation
 
 ENOUGH_POWER = 0.8
 KEYS = ["label", "estimand", "level"]

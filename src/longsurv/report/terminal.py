@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from longsurv.cohort.covariates import covariate_kinds
 from longsurv.cohort.problems import show_list
+from longsurv.numbers import seconds
 from longsurv.report.figures.svg import printable
-from longsurv.report.numbers import seconds
 
 if TYPE_CHECKING:
     from longsurv.cohort import Cohort

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -78,3 +83,34 @@ def marginal_prior(stack: Stack, name: str) -> Prior:
     used = row != 0.0
     variance = float((row[used] * sd[used]) @ (row[used] * sd[used]))
     return Normal(float(row[used] @ mean[used]), float(np.sqrt(variance)))
+
+
+def prior_shares(post: Any, term: str, prior: Prior) -> dict[str, Any]:
+    """How much of the answer is prior, by variances and by power scaling."""
+    share = float(post.draw(term).var() / moments(prior)[1] ** 2)
+    share = 0.0 if math.isinf(moments(prior)[1]) else min(share, 1.0)
+    import arviz as az
+
+    with _silenced("arviz_stats"), warnings.catch_warnings():  # its verdict is in the table
+        warnings.simplefilter("ignore", UserWarning)
+        sensitivity = az.psense_summary(post.idata, var_names=[term], prior_var_names=[term]).loc[
+            term
+        ]
+    return {
+        "contraction": 1.0 - share,
+        "prior_share": share,
+        "psense_prior": float(sensitivity["prior"]),
+        "psense_likelihood": float(sensitivity["likelihood"]),
+        "psense_words": str(sensitivity["diagnosis"]),
+    }
+
+
+@contextmanager
+def _silenced(name: str) -> Iterator[None]:
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -17,8 +17,8 @@ from longsurv.study.bench import Bench
 from longsurv.study.results import MORTALITY
 
 if TYPE_CHECKING:
+    from longsurv.analyses import Mortality
     from longsurv.estimands.counts import Counts
-    from longsurv.models import Mortality
     from longsurv.study.study import Study
 
 TIPPING = 8  # unseen deaths in either arm that are always tried
@@ -122,7 +122,7 @@ def question(study: Study) -> Mortality:
         If it cannot be asked: the groups are not two, there is no horizon, or the treatment's
         effect depends on something else.
     """
-    from longsurv.models import Mortality
+    from longsurv.analyses import Mortality
 
     groups = study.cohort.groups
     if len(groups) != 2:

@@ -35,7 +35,7 @@ NONE_ASKED = (
 
 @dataclass(frozen=True)
 class Association:
-    """The association by several methods (see `longsurv.results.association`).
+    """The association by several methods (see `longsurv.analyses.joint_association`).
 
     Attributes
     ----------
@@ -178,7 +178,7 @@ def _result(bench: Bench, name: str) -> JointResult:
 
 
 def _association(spec: JointModel, model: ModelResult) -> dict[str, Any]:
-    from longsurv.results.association import association_check
+    from longsurv.analyses.joint_association import association_check
 
     found = association_check(model.fit or spec, posterior=model.post)
     return {"table": found.table, "contraction": found.contraction, "words": found.words}

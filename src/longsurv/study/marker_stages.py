@@ -24,7 +24,7 @@ from longsurv.study.bench import Bench
 from longsurv.study.results import ModelResult
 
 if TYPE_CHECKING:
-    from longsurv.models.panel import Panel
+    from longsurv.analyses.markers.panel import Panel
     from longsurv.study.study import Study
 
 ADJUSTMENTS, PANEL, SCORES = "adjustments", "panel", "scores"
@@ -147,8 +147,8 @@ def _depends_on(study: Study, change: Change, markers: Iterable[str]) -> dict[st
 
 
 def _adjusted(study: Study, change: Change, markers: Mapping[str, ModelResult]) -> pd.DataFrame:
-    from longsurv.models.adjustment import BaselineAdjustment
-    from longsurv.results.adjustment import AdjustedChanges
+    from longsurv.analyses.markers.adjustment import BaselineAdjustment
+    from longsurv.analyses.markers.contrasts import AdjustedChanges
 
     sampling, parts = study.sampling, []
     for name, model in markers.items():
@@ -192,7 +192,7 @@ def _panel(
     study: Study, change: Change, markers: Mapping[str, ModelResult]
 ) -> tuple[Panel | None, dict[str, str]]:
     """The markers that both engines answered, and why each other one is left out."""
-    from longsurv.models.panel import Panel
+    from longsurv.analyses.markers.panel import Panel
 
     members: dict[str, Any] = {}
     left_out: dict[str, str] = {}
@@ -220,7 +220,7 @@ def _panel(
 
 
 def _unshrunken(family: str, direction: float) -> str:
-    from longsurv.models.panel import SMALLEST_FAMILY
+    from longsurv.analyses.markers.panel import SMALLEST_FAMILY
 
     if not family:
         return "the study file gives it no family"
@@ -230,7 +230,7 @@ def _unshrunken(family: str, direction: float) -> str:
 
 
 def _shrunken(study: Study, panel: Panel, markers: Mapping[str, ModelResult]) -> dict[str, Any]:
-    from longsurv.results.panel import PanelEstimate, PanelPosterior, PanelResults
+    from longsurv.analyses.markers.shrunken import PanelEstimate, PanelPosterior, PanelResults
 
     sampling, shrunken = study.sampling, None
     if panel.families:
@@ -329,7 +329,7 @@ def _means(
     result = model.answers[engine]
 
     def compute() -> tuple[pd.DataFrame, pd.DataFrame]:
-        from longsurv.results.generalised_means import response_means
+        from longsurv.results.generalised.means import response_means
 
         at_least = None
         if kind == "ordinal" and quantity == "share":

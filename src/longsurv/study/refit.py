@@ -84,9 +84,9 @@ def _posteriors() -> dict[type, Callable[..., Any]]:
 
 
 def _mixed(spec: Any, options: Options, optimum: Optimum, penalty: None) -> Any:
-    from longsurv.likelihood.lmm_blocks import BlockKernel
-    from longsurv.results.assemble_mixed import mixed_estimate
-    from longsurv.results.assemble_structured import structured_estimate
+    from longsurv.likelihood.lmm.blocks import BlockKernel
+    from longsurv.results.mixed.assemble import mixed_estimate
+    from longsurv.results.mixed.assemble_structured import structured_estimate
 
     make: Any = mixed_estimate if isinstance(spec.kernel, BlockKernel) else structured_estimate
     method, df = options.get("method", "REML"), options.get("df", "auto")
@@ -94,9 +94,9 @@ def _mixed(spec: Any, options: Options, optimum: Optimum, penalty: None) -> Any:
 
 
 def _mixed_draws(spec: Any, options: Options, mode: Optimum, draws: Draws) -> Any:
-    from longsurv.likelihood.lmm_blocks import BlockKernel
-    from longsurv.results.assemble_mixed import mixed_posterior
-    from longsurv.results.assemble_structured import structured_posterior
+    from longsurv.likelihood.lmm.blocks import BlockKernel
+    from longsurv.results.mixed.assemble import mixed_posterior
+    from longsurv.results.mixed.assemble_structured import structured_posterior
 
     priors = options.get("priors")
     kernel, stack = spec.sampled_under(priors), spec.prior_stack(priors, options.get("eta", 2.0))
@@ -109,7 +109,7 @@ def _mixed_draws(spec: Any, options: Options, mode: Optimum, draws: Draws) -> An
 
 def _cox(spec: Any, options: Options, optimum: Optimum, penalty: str | None) -> Any:
     from longsurv.likelihood import cox
-    from longsurv.results.assemble_cox import cox_estimate
+    from longsurv.results.survival.assemble_cox import cox_estimate
 
     unasked = penalty == "firth" and options.get("penalty") is None
     return cox_estimate(
@@ -123,22 +123,22 @@ def _cox(spec: Any, options: Options, optimum: Optimum, penalty: str | None) -> 
 
 
 def _cox_draws(spec: Any, options: Options, mode: Optimum, draws: Draws) -> Any:
-    from longsurv.results.assemble_cox import cox_posterior
+    from longsurv.results.survival.assemble_cox import cox_posterior
 
     stack = spec.prior_stack(options.get("priors"))
     return cox_posterior(spec, spec.statistics, stack, mode, draws)
 
 
 def _generalised(spec: Any, options: Options, optimum: Optimum, penalty: None) -> Any:
-    from longsurv.likelihood.glmm_coordinates import for_climbing
-    from longsurv.results.assemble_glmm import generalised_estimate
+    from longsurv.likelihood.glmm.coordinates import for_climbing
+    from longsurv.results.generalised.assemble import generalised_estimate
 
     data = spec.arrays
     return generalised_estimate(spec, data, optimum, for_climbing(data), spec.quadrature_nodes)
 
 
 def _generalised_draws(spec: Any, options: Options, mode: Optimum, draws: Draws) -> Any:
-    from longsurv.results.assemble_glmm import generalised_posterior
+    from longsurv.results.generalised.assemble import generalised_posterior
 
     priors = options.get("priors")
     data, stack = spec.arrays_for(priors), spec.prior_stack(priors, options.get("eta", 2.0))
@@ -146,14 +146,14 @@ def _generalised_draws(spec: Any, options: Options, mode: Optimum, draws: Draws)
 
 
 def _joint(spec: Any, options: Options, optimum: Optimum, penalty: None) -> Any:
-    from longsurv.results.assemble_joint import joint_estimate
+    from longsurv.results.joint.assemble import joint_estimate
 
     return joint_estimate(spec, spec.statistics, optimum)
 
 
 def _joint_draws(spec: Any, options: Options, mode: Optimum, draws: Draws) -> Any:
     from longsurv.models.joint import USUAL_SMOOTHING
-    from longsurv.results.assemble_joint import joint_posterior
+    from longsurv.results.joint.assemble import joint_posterior
 
     smoothing = options.get("smoothing", USUAL_SMOOTHING)
     stack = spec.prior_stack(options.get("priors"), options.get("eta", 2.0), smoothing)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from longsurv.numbers import in_sds
 from longsurv.report.figures.forest import forest
-from longsurv.report.numbers import in_sds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

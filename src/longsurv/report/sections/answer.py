@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from longsurv.report import numbers, sentences, sentences_mortality
+from longsurv import numbers
+from longsurv.report import sentences, sentences_mortality
 from longsurv.report.sections.adjustments import summary as adjusted_summary
 from longsurv.report.sections.common import (
     change_answer,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from longsurv.report import numbers, sentences
+from longsurv import numbers
+from longsurv.report import sentences
 from longsurv.report.sections.common import ENGINE_NAMES, Line
 from longsurv.report.tables.display import Column, DisplayTable, display
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from longsurv import numbers
 from longsurv.compare import SHIFT_LIMIT, WIDTH_LIMIT
 from longsurv.errors import EstimationError
 from longsurv.estimands.changes import contrast_weights
-from longsurv.report import numbers
 from longsurv.report.figures.agreement import agreement, drawable
 from longsurv.report.sections.common import Picture, change_words, treatment_terms
 from longsurv.report.tables.display import EMPTY, Column, display

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from longsurv.report import numbers, sentences_joint
+from longsurv import numbers
+from longsurv.report import sentences_joint
 from longsurv.report.figures import forest
 from longsurv.report.figures.prediction import prediction, time_ticks
 from longsurv.report.sections.common import ENGINE_NAMES, Picture, event_name, with_unit

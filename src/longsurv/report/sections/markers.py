@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from longsurv.report import numbers
+from longsurv import numbers
 from longsurv.report.figures import forest
 from longsurv.report.sections import adjustments, panel, scores, trajectories
 from longsurv.report.sections.common import (

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from longsurv import numbers
 from longsurv.priors import TREATMENT
-from longsurv.report import numbers
 from longsurv.report.guidelines import BARG, STROBE, Item
 from longsurv.report.sections.common import Fact
 from longsurv.report.tables.display import Column, DisplayTable, display

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from longsurv.report import numbers, sentences
+from longsurv import numbers
+from longsurv.report import sentences
 from longsurv.report.figures import forest, kaplan_meier
 from longsurv.report.sections.common import (
     ENGINE_NAMES,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from longsurv.report import numbers, sentences_mortality
+from longsurv import numbers
+from longsurv.report import sentences_mortality
 from longsurv.report.figures import incidence
 from longsurv.report.sections.common import Picture, event_name
 from longsurv.report.sections.mortality_part import Part, answer_of, comparison

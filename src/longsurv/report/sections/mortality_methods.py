@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from longsurv.report import numbers, sentences_mortality
+from longsurv import numbers
+from longsurv.report import sentences_mortality
 from longsurv.report.figures import method_forest
 from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, answer_of, comparison, prior_text

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from longsurv.report import numbers, sentences
+from longsurv import numbers
+from longsurv.report import sentences
 from longsurv.report.sections.common import Picture, event_name
 from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Comparison

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from longsurv.report import numbers, sentences_mortality
+from longsurv import numbers
+from longsurv.report import sentences_mortality
 from longsurv.report.figures import prior_grid
 from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, comparison, prior_text

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from longsurv.report import numbers, sentences_mortality
+from longsurv import numbers
+from longsurv.report import sentences_mortality
 from longsurv.report.figures import tipping
 from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, comparison, lost_patients

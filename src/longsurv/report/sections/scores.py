@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from longsurv.report import numbers
+from longsurv import numbers
 from longsurv.report import sentences_markers as sentences
 from longsurv.report.figures.scores import score_shares
 from longsurv.report.sections.common import ENGINE_NAMES, Picture

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from longsurv.report import numbers, sentences
+from longsurv import numbers
+from longsurv.report import sentences
 from longsurv.report.sections.common import event_name, with_unit
 from longsurv.report.tables.display import Column, DisplayTable, display
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from longsurv import numbers
 from longsurv.errors import LongsurvError
 from longsurv.estimands.changes import mean_curves
-from longsurv.report import numbers
 from longsurv.report.figures import trajectory
 from longsurv.report.sections.common import Picture, with_unit
 from longsurv.words import listed

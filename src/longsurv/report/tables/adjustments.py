@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from longsurv.report import numbers
+from longsurv import numbers
 from longsurv.report.tables.display import Column, DisplayTable, display
 
 _KEYS = ["marker", "adjustment"]

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from longsurv.report.numbers import MISSING, datum, fixed, number, percent
+from longsurv.numbers import MISSING, datum, fixed, number, percent
 
 
 def baseline_table(

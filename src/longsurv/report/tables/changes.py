@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.estimands.changes import adjusted_p_values, baseline_sd, difference_in_change
-from longsurv.report.numbers import exponential
+from longsurv.numbers import exponential
 from longsurv.report.unanswered import unanswered
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from longsurv.report import numbers
+from longsurv import numbers
 from longsurv.report.tables.display import Column, DisplayTable, display
 
 if TYPE_CHECKING:

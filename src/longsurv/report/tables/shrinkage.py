@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from longsurv.report import numbers
+from longsurv import numbers
 from longsurv.report.tables.display import Column, DisplayTable, display
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.estimands import simple
-from longsurv.report.numbers import exponential
+from longsurv.numbers import exponential
 from longsurv.report.sentences import capital
 from longsurv.report.tables import markers
 from longsurv.report.tables.baseline import baseline_table

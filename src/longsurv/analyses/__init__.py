@@ -1,0 +1,16 @@
+"""Questions asked of a cohort, each answered by fitting several models.
+
+mortality/            who died, by treatment: every method and every prior side by side
+markers/              many markers at once; change from baseline, adjusted in several ways
+joint_association.py  the association of a marker with the event, by several methods
+"""
+
+from longsurv.analyses.markers.adjustment import BaselineAdjustment, adjusted_changes
+from longsurv.analyses.markers.panel import Panel
+from longsurv.analyses.mortality.mortality import Mortality
+from longsurv.arguments import checked
+
+__all__ = ["BaselineAdjustment", "Mortality", "Panel", "adjusted_changes"]
+
+for _spec in (Panel, BaselineAdjustment, Mortality):
+    checked(_spec)

@@ -1,0 +1,1 @@
+"""Many markers at once, and change from baseline by several adjustments."""

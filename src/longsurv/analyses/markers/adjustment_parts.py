@@ -1,0 +1,80 @@
+"""From models and weights to the answers of a baseline adjustment, with what must be said of
+them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from longsurv.analyses.markers.contrasts import ModelContrast, WeightedContrast
+from longsurv.estimands.baseline_adjusted import ComparedRows
+from longsurv.estimands.propensity import PRIOR_SD
+from longsurv.words import plural, verb
+
+BOOTSTRAP = (
+    "Bayesian bootstrap: the prior of the patients' probabilities is the product of pi^(-1 - p/n),"
+    f" that of a log odds ratio of treatment Normal(0, {PRIOR_SD} / SD)"
+)
+
+
+def model_parts(compared: ComparedRows, source: ModelContrast, patient: str) -> dict[str, Any]:
+    """Source, method, n and notes of an answer read from a mixed model.
+
+    Parameters
+    ----------
+    compared : ComparedRows
+    source : ModelContrast
+    patient : str
+        Column of the patients in the model's data.
+
+    Raises
+    ------
+    LongsurvError
+        If the model cannot give the contrast.
+    """
+    source.row(0.95)  # so that it fails here, where it becomes a reason
+    result = source.result
+    used = result.spec.data[patient].iloc[result.design.rows]
+    own = compared.patients.index
+    kept = own[own.isin(used)]
+    return {
+        "source": source,
+        "method": f"{result.spec.formula}; {result.method}",
+        "n": len(kept),
+        "notes": (*_notes(compared, kept), *result.flags),
+    }
+
+
+def weighted_parts(compared: ComparedRows, source: WeightedContrast) -> dict[str, Any]:
+    """The same, and the covariates that are balanced, of an overlap-weighted answer."""
+    weights = source.weights
+    names = [name.split("[")[0] for name in weights.names if name != "Intercept"]
+    names = ["the first value" if name == "baseline" else name for name in names]
+    balanced = ", ".join(dict.fromkeys(names))  # "infection" once, not its levels
+    score = "Firth's logistic" if weights.propensity.method == "firth" else "logistic"
+    engine = "sandwich variance" if source.draws is None else BOOTSTRAP
+    sizes = ", ".join(
+        f"{row['effective_n']:.1f} of {row['n']} in {row['group']}"
+        for row in weights.effective_sample_size().to_dict("records")
+    )
+    notes = [*_notes(compared, compared.pairs.index), f"effective sample size {sizes}"]
+    return {
+        "source": source,
+        "method": f"{score} regression of treatment on {balanced}; {engine}",
+        "balanced": balanced,
+        "n": len(weights.rows),
+        "notes": (*notes, weights.note) if weights.note else tuple(notes),
+    }
+
+
+def _notes(compared: ComparedRows, kept: pd.Index) -> list[str]:
+    """Patients left out, and values beyond the detection limit."""
+    notes = [compared.left_out(kept)]
+    if compared.censored:
+        notes.append(
+            f"{compared.censored} of {plural(len(compared.rows), 'value')} "
+            f"{verb(compared.censored, 'lies', 'lie')} beyond the detection limit and"
+            " are taken at it"
+        )
+    return [note for note in notes if note]

@@ -1,0 +1,1 @@
+"""Mortality by treatment: every method and prior side by side."""

@@ -1,0 +1,244 @@
+"""One question, every method: does mortality differ between two groups?
+
+The methods differ in what they estimate, in what they assume and in whether they can answer at all
+with five deaths. Side by side they show how much of an answer is the data's. A method that cannot
+answer has a row with the reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.analyses.mortality.effect import coefficient, undetermined
+from longsurv.analyses.mortality.rows import (
+    LIMITS,
+    NO_ANSWER,
+    Question,
+    Row,
+    attempt,
+    model_free_rows,
+)
+from longsurv.arguments import check_methods
+from longsurv.errors import EstimationError, LongsurvError
+from longsurv.estimands.counts import Counts
+from longsurv.estimands.follow_up import two_groups
+from longsurv.estimands.standardised import risk_difference
+from longsurv.priors import TREATMENT, Prior, moments
+from longsurv.results.estimate import check_level
+
+QUANTITIES = (
+    "hazard ratio", "risk difference", "risk ratio", "odds ratio",
+    "restricted mean difference", "no difference",
+)  # fmt: skip
+STANDARDISED = ("risk difference", "risk ratio", "odds ratio")
+
+
+@check_methods
+@dataclass(frozen=True, eq=False)
+class MortalityMethods:
+    """Every method's answer to one question.
+
+    Attributes
+    ----------
+    table : DataFrame
+        A row a method: quantity (`QUANTITIES`; "no difference" for tests), method, engine
+        ("frequentist" or "bayes"), estimand in words, estimate, conf_low, conf_high, p_value
+        (two-sided), prob_benefit (posterior probability that the group fares better), note. An
+        infinite limit means that the data set none on that side.
+    treatment : str
+    group, reference : hashable
+        The level compared, and what it is compared with.
+    horizon, level : float
+    counts : Counts
+        Events and patients of both groups.
+    """
+
+    table: pd.DataFrame = field(repr=False)
+    treatment: str
+    group: Hashable
+    reference: Hashable
+    horizon: float
+    level: float
+    counts: Counts
+
+    def of(self, quantity: str) -> pd.DataFrame:
+        """The rows of one quantity."""
+        if quantity not in QUANTITIES:
+            raise LongsurvError(f"quantity is one of {', '.join(QUANTITIES)}; got {quantity!r}")
+        return self.table[self.table["quantity"] == quantity].reset_index(drop=True)
+
+    @property
+    def unanswered(self) -> pd.DataFrame:
+        """The methods without a usable answer, and why: quantity, method, note."""
+        chosen = self.table["note"].str.startswith(NO_ANSWER)
+        return self.table.loc[chosen, ["quantity", "method", "note"]].reset_index(drop=True)
+
+    def __str__(self) -> str:
+        c = self.counts
+        head = (
+            f"{self.group} ({c.events}/{c.n}) against {self.reference} "
+            f"({c.reference_events}/{c.reference_n}) by {self.horizon:g}; "
+            f"{100 * self.level:g} % intervals"
+        )
+        shown = self.table.drop(columns=["estimand", "note"])
+        return head + "\n" + shown.to_string(index=False, float_format=lambda v: f"{v:.3g}")
+
+
+def mortality_methods(
+    data: pd.DataFrame,
+    treatment: str,
+    horizon: float,
+    spec: Any,
+    *,
+    adjusted: Any = None,
+    adjust: str = "",
+    priors: Mapping[str, Prior] = TREATMENT,
+    draws: int = 1000,
+    seed: int = 1,
+    level: float = 0.95,
+) -> MortalityMethods:
+    """Compare the mortality of two groups by every method there is.
+
+    `longsurv.models.Mortality(...).methods()` calls it with the models it needs.
+
+    Parameters
+    ----------
+    data : DataFrame
+        As `Cohort.survival_data()`, follow-up ended at the horizon: "entry", "exit", "event",
+        "status" and the treatment.
+    treatment : str
+        Column of two levels, the reference first.
+    horizon : float
+        Time of the risks, in the unit of the data.
+    spec : CoxPH
+        Model with the treatment only.
+    adjusted : CoxPH, optional
+        Model with the treatment, first, and covariates.
+    adjust : str
+        The covariates of `adjusted`, a right-hand side; also of the overlap weights.
+    priors : mapping of str to Normal or StudentT
+        Of the treatment's log hazard ratio, by name.
+    draws, seed : int
+        Of the posteriors and of the tests by random permutation.
+    level : float
+
+    Returns
+    -------
+    MortalityMethods
+
+    Raises
+    ------
+    DataError
+        If the data are not the follow-up of two groups. A method that fails on them does not raise.
+    """
+    check_level(level)
+    group, mine, reference, others = two_groups(data, treatment)
+    dead = (int((side.status == 1).sum()) for side in (mine, others))
+    counts = Counts(next(dead), len(mine), next(dead), len(others))
+    ask = Question(data, treatment, float(horizon), group, reference, counts, draws, seed, level)
+    rows = _cox_rows(ask, spec, "", priors)
+    if adjusted is not None:
+        rows += _cox_rows(ask, adjusted, adjust, priors)
+    rows += model_free_rows(ask, adjust)
+    rows = sorted((row.checked() for row in rows), key=lambda row: QUANTITIES.index(row.quantity))
+    return MortalityMethods(
+        pd.DataFrame(rows), treatment, group, reference, float(horizon), level, counts
+    )
+
+
+def _cox_rows(ask: Question, spec: Any, adjust: str, priors: Mapping[str, Prior]) -> list[Row]:
+    """Rows of one Cox model: by maximum likelihood, by Firth's penalty, under each prior."""
+    adjusting = f", adjusted for {adjust}" if adjust else ""
+    name = "Cox adjusted" if adjust else "Cox"
+    rows = []
+    for method, penalty, intervals in (
+        ("Wald", None, "wald"),
+        ("likelihood ratio", None, "profile"),
+        ("Firth, profile", "firth", "profile"),
+    ):
+        blank = Row("hazard ratio", f"{name}, {method}", "frequentist", ask.hazards(adjusting))
+        rows += attempt(partial(_fitted, ask, blank, spec, penalty, intervals), blank)
+    rows += _standardised(
+        ask, lambda: _determined(ask, spec).fit(penalty="firth"), f"{name}, Firth, standardised",
+        "frequentist",
+    )  # fmt: skip
+    for label, prior in priors.items():
+        rows += _posterior_rows(ask, spec, f"{name} posterior, {label} {prior}", prior, adjusting)
+    return rows
+
+
+def _determined(ask: Question, spec: Any) -> Any:
+    """The specification, if the data say something about the treatment's coefficient."""
+    nothing = undetermined(spec, coefficient(spec, ask.treatment))
+    if nothing:
+        raise EstimationError(nothing)
+    return spec
+
+
+def _fitted(ask: Question, blank: Row, spec: Any, penalty: str | None, intervals: str) -> list[Row]:
+    term = coefficient(spec, ask.treatment)
+    fit = _determined(ask, spec).fit(penalty=penalty, intervals=intervals)
+    if fit.penalty != penalty:  # separated groups, for which CoxPH goes on to Firth's penalty
+        separated = next(flag for flag in fit.flags if flag.startswith("Separated"))
+        why = ask.nobody() or separated.partition(". ")[0]
+        return [blank._replace(note=f"{NO_ANSWER}{why}, so the likelihood has no maximum")]
+    row = fit.tidy(ask.level).set_index("term").loc[term]
+    with np.errstate(over="ignore"):
+        limits = {name: float(np.exp(row[name])) for name in LIMITS}
+    if math.isnan(limits["estimate"]):
+        why = " ".join(fit.flags) or f"the data do not determine {term}"
+        return [blank._replace(note=f"{NO_ANSWER}{why}")]
+    few = next((flag for flag in fit.flags if "normal intervals" in flag), "")
+    return [blank.filled({**limits, "p_value": row["p_value"]}, few.rstrip("."))]
+
+
+def _posterior_rows(
+    ask: Question, spec: Any, method: str, prior: Prior, adjusting: str
+) -> list[Row]:
+    blank = Row("hazard ratio", method, "bayes", ask.hazards(adjusting))
+    beyond = f"{method}, standardised"
+
+    def drawn() -> list[Row]:
+        term = coefficient(spec, ask.treatment)
+        nothing = undetermined(spec, term)
+        if nothing:
+            raise EstimationError(f"the posterior is the prior: {nothing}")
+        post = spec.sample(draws=ask.draws, seed=ask.seed, priors={term: prior})
+        log_hr = post.draw(term)
+        tail = 0.5 - ask.level / 2
+        low, middle, high = np.exp(np.quantile(log_hr, [tail, 0.5, 1 - tail]))
+        share = min(float(log_hr.var() / moments(prior)[1] ** 2), 1.0)
+        row = blank._replace(
+            estimate=float(middle), conf_low=float(low), conf_high=float(high),
+            prob_benefit=float((log_hr < 0).mean()),
+            note=f"the posterior's variance is {100 * share:.0f} % of the prior's",
+        )  # fmt: skip
+        return [row, *_standardised(ask, lambda: post, beyond, "bayes")]
+
+    others = (Row(quantity, beyond, "bayes", _averaged(ask)) for quantity in STANDARDISED)
+    return attempt(drawn, blank, *others)
+
+
+def _averaged(ask: Question) -> str:
+    return ask.risks(", predicted for every patient under either and averaged")
+
+
+def _standardised(ask: Question, result: Any, method: str, engine: str) -> list[Row]:
+    blanks = [Row(quantity, method, engine, _averaged(ask)) for quantity in STANDARDISED]
+
+    def made() -> list[Row]:
+        found = risk_difference(result(), ask.treatment, ask.horizon, level=ask.level)
+        found = found.set_index("term")
+        benefit = {}
+        if "prob_reduction" in found:
+            benefit["prob_benefit"] = found.loc["risk difference", "prob_reduction"]
+        return [blank.filled({**found.loc[blank.quantity], **benefit}) for blank in blanks]
+
+    return attempt(made, *blanks)

@@ -1,0 +1,1 @@
+"""Small-matrix and vector arithmetic that kernels share."""

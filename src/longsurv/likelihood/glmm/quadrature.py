@@ -1,0 +1,346 @@
+"""Adaptive Gauss-Hermite quadrature over the random effects of one patient after another.
+
+With h(u) = sum_j log f(y_j | eta_j + v_j'u) - u'u / 2, its mode m, the curvature
+H = I + sum_j w_j v_j v_j' there (w_j from the family) and H = L L', a patient contributes
+
+    -log |L| + log sum_k omega_k exp(h(m + L'^-1 t_k) + t_k't_k / 2)
+
+over the nodes t_k and weights omega_k of the standard normal (Pinheiro & Bates 1995, J Comput Graph
+Stat 4:12; lme4's definition). One node is Laplace's approximation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import namedtuple
+
+import numpy as np
+from numba import njit
+
+from longsurv.likelihood.arithmetic.covariance import lower_cholesky
+from longsurv.likelihood.arithmetic.vector_exp import exp
+from longsurv.likelihood.glmm.families import BERNOULLI, ORDINAL, constants, parameter_gradient, row
+from longsurv.likelihood.glmm.nodes import at_nodes
+
+# Arrays of one patient, allocated once for all: mode u, slope of h there, J = -h'', the nodes'
+# curvature H and its factor L, A = L'^-1; the rows' numbers at the mode; the nodes U (q, M), their
+# posterior weights, the predictors of a row there and, at each row and node, the derivatives of the
+# log density in eta and in the two family parameters; the slope of the log weights T (q, M).
+Work = namedtuple("Work", "u slope step trial J H L A rows U weight at l1 la lb T")
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _work(q, M, n_max):
+    return Work(
+        np.zeros(q), np.zeros(q), np.zeros(q), np.zeros(q),
+        np.zeros((q, q)), np.zeros((q, q)), np.zeros((q, q)), np.zeros((q, q)),
+        np.zeros((n_max, 11)), np.zeros((q, M)), np.zeros(M), np.zeros(M),
+        np.zeros((n_max, M)), np.zeros((n_max, M)), np.zeros((n_max, M)), np.zeros((q, M)),
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _padded(nodes, log_weights):
+    """Nodes (q, M) and their log weights, M filled up to whole vectors with nodes of no weight."""
+    M, q = nodes.shape
+    M8 = -(-M // 8) * 8
+    across, weights = np.zeros((q, M8)), np.full(M8, -math.inf)
+    across[:, :M] = nodes.T
+    weights[:M] = log_weights
+    return across, weights
+
+
+@njit(
+    cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"}, forceinline=True
+)
+def _dot(a, b):
+    s = 0.0
+    for k in range(a.shape[0]):
+        s += a[k] * b[k]
+    return s
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _solve(L, b, out):
+    """out = (L L')^-1 b."""
+    q = L.shape[0]
+    for a in range(q):
+        s = b[a]
+        for c in range(a):
+            s -= L[a, c] * out[c]
+        out[a] = s / L[a, a]
+    for a in range(q - 1, -1, -1):
+        s = out[a]
+        for c in range(a + 1, q):
+            s -= L[c, a] * out[c]
+        out[a] = s / L[a, a]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _curve(u, code, y, kind, eta, V, par, slope, J, H, rows):
+    """h(u); writes its gradient, its negative Hessian J, the curvature H of the nodes, the rows."""
+    q = u.shape[0]
+    h = 0.0
+    for a in range(q):
+        h -= 0.5 * u[a] * u[a]
+        slope[a] = -u[a]
+        for b in range(q):
+            J[a, b] = 1.0 if a == b else 0.0
+            H[a, b] = J[a, b]
+    for j in range(y.shape[0]):
+        s = eta[j]
+        for a in range(q):
+            s += V[j, a] * u[a]
+        f = row(code, y[j], kind[j], s, par)
+        for c in range(11):
+            rows[j, c] = f[c]
+        h += f[0]
+        for a in range(q):
+            v = V[j, a]
+            slope[a] += f[1] * v
+            for b in range(a + 1):
+                vv = v * V[j, b]
+                J[a, b] -= f[2] * vv
+                H[a, b] += f[3] * vv
+    return h
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _find_mode(code, y, kind, eta, V, par, work):
+    """Damped Newton from u = 0; False if the mode was not reached."""
+    u, slope, step, trial, J, H, L = (
+        work.u, work.slope, work.step, work.trial, work.J, work.H, work.L
+    )  # fmt: skip
+    q = u.shape[0]
+    u[:] = 0.0
+    h = _curve(u, code, y, kind, eta, V, par, slope, J, H, work.rows)
+    for _ in range(200):
+        # The nodes' curvature is positive where the density is not concave.
+        if not lower_cholesky(J, L) and not lower_cholesky(H, L):
+            return False
+        _solve(L, slope, step)
+        decrement = 0.0
+        for a in range(q):
+            decrement += slope[a] * step[a]
+        if not decrement < 1e300:
+            return False
+        if decrement < 1e-24:
+            return True
+        size = 1.0
+        while True:
+            for a in range(q):
+                trial[a] = u[a] + size * step[a]
+            new = _curve(trial, code, y, kind, eta, V, par, slope, J, H, work.rows)
+            # Close to the mode the gain drowns in rounding, and full steps are safe.
+            if new >= h + 1e-4 * size * decrement or decrement < 1e-8 or size < 1e-10:
+                break
+            size *= 0.5
+        h = new
+        u[:] = trial
+        # Newton's error is squared: after a step of this size it is below rounding.
+        if decrement < 1e-12:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
+def _integrate(code, y, kind, eta, V, par, nodes, log_weights, work):
+    """Log of the patient's integral; leaves the mode, the nodes and their posterior weights."""
+    if not _find_mode(code, y, kind, eta, V, par, work) or not lower_cholesky(work.H, work.L):
+        return -math.inf
+    L, A, U, u, h, at = work.L, work.A, work.U, work.u, work.weight, work.at
+    q, M = U.shape
+    log_det = 0.0
+    for b in range(q):
+        log_det += math.log(L[b, b])
+        for a in range(q - 1, -1, -1):
+            s = 1.0 if a == b else 0.0
+            for k in range(a + 1, b + 1):
+                s -= L[k, a] * A[k, b]
+            A[a, b] = s / L[a, a] if a <= b else 0.0
+    for k in range(M):
+        h[k] = log_weights[k]
+    for a in range(q):
+        for k in range(M):
+            U[a, k] = u[a]
+        for b in range(a, q):
+            for k in range(M):
+                U[a, k] += A[a, b] * nodes[b, k]
+        for k in range(M):
+            h[k] -= 0.5 * U[a, k] * U[a, k]
+    for j in range(y.shape[0]):
+        for k in range(M):
+            at[k] = eta[j]
+        for a in range(q):
+            for k in range(M):
+                at[k] += V[j, a] * U[a, k]
+        at_nodes(code, y[j], kind[j], at, par, h, work.l1[j], work.la[j], work.lb[j])
+    top = h.max()
+    total = 0.0
+    for k in range(M):
+        h[k] = exp(h[k] - top)
+    for k in range(M):
+        total += h[k]
+    for k in range(M):
+        h[k] /= total
+    return top + math.log(total) - log_det
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
+def _nodes_move(y, V, nodes, work, P, e):
+    """How the value responds to the nodes' curvature and to the mode; False if it is not defined.
+
+    A change dH of H adds -tr(P dH), the change of -log |L| included. The mode m moves with the
+    parameters as J^-1 times the change of h's slope there, and e is J^-1 times the derivative of
+    the value in m: that of the nodes at their weights, less P times the change of H along m.
+    """
+    A, T, weight, c, N = work.A, work.T, work.weight, work.step, work.H
+    q, M = T.shape
+    for a in range(q):
+        for k in range(M):
+            T[a, k] = -work.U[a, k]
+        for j in range(y.shape[0]):
+            for k in range(M):
+                T[a, k] += work.l1[j, k] * V[j, a]
+        for k in range(M):
+            T[a, k] *= weight[k]
+        c[a] = T[a].sum()
+    for a in range(q):
+        for b in range(a, q):
+            s = 0.0
+            for d in range(a + 1):
+                s += A[d, a] * _dot(T[d], nodes[b])
+            N[a, b] = N[b, a] = 0.5 * s
+        N[a, a] += 0.5
+    for a in range(q):
+        for b in range(q):
+            s = 0.0
+            for k in range(a, q):
+                for m in range(b, q):
+                    s += A[a, k] * N[k, m] * A[b, m]
+            P[a, b] = s
+    for j in range(y.shape[0]):
+        r = 0.0
+        for a in range(q):
+            for b in range(q):
+                r += V[j, a] * P[a, b] * V[j, b]
+        for a in range(q):
+            c[a] -= work.rows[j, 4] * r * V[j, a]
+    if not lower_cholesky(work.J, work.L):
+        return False
+    _solve(work.L, c, e)
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
+def _add_gradient(code, y, V, X, Z, work, P, e, d_beta, raw, d_Lam):
+    """Add the patient's gradient in beta, the family parameters (see `constants`) and Lam."""
+    q = work.u.shape[0]
+    t, weight, weighted = work.trial, work.weight, work.at
+    for j in range(y.shape[0]):
+        f, r, ve = work.rows[j], 0.0, 0.0
+        for a in range(q):
+            ve += V[j, a] * e[a]
+            t[a] = 0.0
+            for b in range(q):
+                t[a] += P[a, b] * V[j, b]
+            r += V[j, a] * t[a]
+        at_mode = f[2] * ve - f[4] * r
+        for k in range(weight.shape[0]):
+            weighted[k] = weight[k] * work.l1[j, k]
+        slope = weighted.sum() + at_mode
+        for b in range(X.shape[1]):
+            d_beta[b] += slope * X[j, b]
+        for b in range(q):
+            g = _dot(weighted, work.U[b]) + at_mode * work.u[b] + f[1] * e[b] - 2.0 * f[3] * t[b]
+            for a in range(b, q):
+                d_Lam[a, b] += Z[j, a] * g
+        if code != BERNOULLI:
+            first, second = (int(y[j]) + 1, int(y[j])) if code == ORDINAL else (0, 1)
+            raw[first] += _dot(weight, work.la[j]) - r * f[7] + ve * f[6]
+            raw[second] += _dot(weight, work.lb[j]) - r * f[10] + ve * f[9]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+def _patient(beta, Lam, X, Z, eta, V):
+    """Linear predictor at u = 0 and V = Z Lam of a patient's rows."""
+    q = Z.shape[1]
+    for j in range(X.shape[0]):
+        s = 0.0
+        for b in range(X.shape[1]):
+            s += X[j, b] * beta[b]
+        eta[j] = s
+        for a in range(q):
+            s = 0.0
+            for b in range(a, q):
+                s += Lam[b, a] * Z[j, b]
+            V[j, a] = s
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def marginal(
+    beta, phi, Lam, code, Y, kind, X, Z, first, levels, nodes, log_weights, values, want_gradient
+):
+    """Log-likelihood of each patient into `values`, and the gradient of their sum.
+
+    Parameters
+    ----------
+    beta, phi, Lam : ndarray, shape (p,), (m,), (q, q)
+        Coefficients, family parameters (see `constants`), lower factor of the random effects.
+    code, Y, kind, X, Z, first, levels, nodes, log_weights
+        See `longsurv.likelihood.glmm.GLMMData`.
+    values : ndarray, shape (N,)
+        Written; -inf where a mode cannot be found.
+    want_gradient : bool
+        Otherwise the gradients returned are zero.
+
+    Returns
+    -------
+    Gradients in beta, phi and Lam (lower triangle).
+    """
+    q = Z.shape[1]
+    n_max = np.diff(first).max()
+    par = constants(code, phi, levels)
+    raw = np.zeros(max(levels + 1, 2))
+    d_beta, d_Lam = np.zeros(X.shape[1]), np.zeros((q, q))
+    P, e = np.zeros((q, q)), np.zeros(q)
+    eta_all, V_all = np.zeros(n_max), np.zeros((n_max, q))
+    across, log_weights = _padded(nodes, log_weights)
+    work = _work(q, across.shape[1], n_max)
+    for i in range(first.shape[0] - 1):
+        start, end = first[i], first[i + 1]
+        eta, V, y, kinds = (
+            eta_all[: end - start],
+            V_all[: end - start],
+            Y[start:end],
+            kind[start:end],
+        )
+        _patient(beta, Lam, X[start:end], Z[start:end], eta, V)
+        values[i] = _integrate(code, y, kinds, eta, V, par, across, log_weights, work)
+        if not want_gradient or values[i] == -math.inf:
+            continue
+        if not _nodes_move(y, V, across, work, P, e):
+            values[i] = -math.inf
+            continue
+        _add_gradient(code, y, V, X[start:end], Z[start:end], work, P, e, d_beta, raw, d_Lam)
+    return d_beta, parameter_gradient(code, phi, levels, raw), d_Lam
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def posterior_nodes(beta, phi, Lam, code, Y, kind, X, Z, first, levels, nodes, log_weights):
+    """Nodes (N, M, q) of u and their weights (N, M) in each patient's conditional distribution."""
+    q, M, N = Z.shape[1], nodes.shape[0], first.shape[0] - 1
+    n_max = np.diff(first).max()
+    par = constants(code, phi, levels)
+    eta_all, V_all = np.zeros(n_max), np.zeros((n_max, q))
+    across, log_weights = _padded(nodes, log_weights)
+    work = _work(q, across.shape[1], n_max)
+    at, weight = np.empty((N, M, q)), np.empty((N, M))
+    for i in range(N):
+        start, end = first[i], first[i + 1]
+        eta, V = eta_all[: end - start], V_all[: end - start]
+        _patient(beta, Lam, X[start:end], Z[start:end], eta, V)
+        _integrate(code, Y[start:end], kind[start:end], eta, V, par, across, log_weights, work)
+        at[i] = work.U[:, :M].T
+        weight[i] = work.weight[:M]
+    return at, weight

@@ -1,0 +1,29 @@
+"""Proportional hazards with a parametric or spline baseline."""
+
+from longsurv.likelihood.hazard.loglik import (
+    derivative,
+    event_log_hazards,
+    expected,
+    increments,
+    kernel,
+    log_hazards,
+    logliks,
+    natural,
+    scores,
+    value_and_gradient,
+    value_gradient_information,
+)
+
+__all__ = [
+    "derivative",
+    "event_log_hazards",
+    "expected",
+    "increments",
+    "kernel",
+    "log_hazards",
+    "logliks",
+    "natural",
+    "scores",
+    "value_and_gradient",
+    "value_gradient_information",
+]

@@ -1,0 +1,70 @@
+"""Whether the likelihood of a hazard model has a finite maximum in its regression coefficients.
+
+The baseline's shape being given, the likelihood is that of counts: events linear in the log
+hazard, expected events exponential in it. It rises for ever exactly along a direction (d, a) that
+leaves the log hazard of every event alone and lowers that of some time at risk, raising none,
+
+    d'x + a = 0 at events,    d'x + a <= 0 elsewhere, not 0 everywhere
+
+(Santos Silva & Tenreyro 2010, Economics Letters 107:310-312; a group without events is the plain
+case). The equations usually leave no direction at all; otherwise a small linear programme decides.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import linprog
+
+from longsurv.likelihood.hazard.kernel import Floats
+
+if TYPE_CHECKING:
+    from longsurv.design.hazard import HazardData
+
+TOLERANCE = 1e-7
+
+
+def separation(data: HazardData) -> Floats | None:
+    """Direction of the coefficients along which the likelihood rises for ever, or None.
+
+    Parameters
+    ----------
+    data : HazardData
+
+    Returns
+    -------
+    ndarray, shape (p,), or None
+        Largest absolute value 1.
+    """
+    return recession(data.stretches.X, data.events.X)
+
+
+def recession(X: np.ndarray, at_event: np.ndarray) -> Floats | None:
+    """The same from the covariates of all that is at risk (r, p) and of the events (e, p)."""
+    p = X.shape[1]
+    if p == 0:
+        return None
+    scale = np.abs(X).max(axis=0)
+    scale[scale == 0] = 1.0
+    at_events = np.column_stack([at_event / scale, np.ones(len(at_event))])
+    sizes, vectors = np.linalg.eigh(at_events.T @ at_events)
+    free = vectors[:, sizes < TOLERANCE**1.5 * len(at_events)]
+    if free.shape[1] == 0:
+        return None
+    at_risk = np.unique(np.column_stack([X / scale, np.ones(len(X))]), axis=0) @ free
+    found = linprog(
+        at_risk.sum(axis=0),
+        A_ub=at_risk,
+        b_ub=np.zeros(len(at_risk)),
+        bounds=(-1, 1),
+        method="highs",
+    )
+    if found.status != 0:
+        raise ValueError(f"the check for separation failed: {found.message}")
+    if not (at_risk @ found.x).min() < -TOLERANCE:
+        return None
+    direction = (free @ found.x)[:p]
+    direction[np.abs(direction) < TOLERANCE * np.abs(direction).max()] = 0.0
+    direction /= scale
+    return direction / np.abs(direction).max()

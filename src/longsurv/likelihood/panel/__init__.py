@@ -1,0 +1,1 @@
+"""Many markers with a hierarchy over one contrast of each."""

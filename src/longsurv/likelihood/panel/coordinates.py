@@ -1,0 +1,136 @@
+"""Coordinates in which the hierarchy of a panel is close to a normal distribution.
+
+With an estimate a_k of the effect and its standard error s_k, the effect given its family's mean
+and spread is close to
+
+    d_k = mu + h (a_k - mu) + s_k sqrt(h) u_k,   h = spread^2 / (spread^2 + s_k^2),   u_k ~ N(0, 1)
+
+and the marker's other coefficients follow d_k along their regression on it. In u_k and in what
+those regressions leave over, neither a spread near zero nor a large one bends the posterior.
+Density and draws are changed consistently: nothing but the speed depends on the a_k, s_k and the
+regressions.
+
+Papaspiliopoulos, Roberts & Skold (2007), Stat Sci 22:59-73, on partial non-centring.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numba import njit
+
+from longsurv.likelihood.panel.loglik import Layout, ValueAndGradient
+
+
+@dataclass(frozen=True, eq=False)
+class Recentred:
+    """Coordinates x of a panel's joint vector theta, of the same length.
+
+    Means and spreads of the families are the same in both; u_k stands in the pivot's place.
+
+    Attributes
+    ----------
+    layout : Layout
+    """
+
+    layout: Layout
+
+    @cached_property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """What the compiled maps take: the coefficients' places, where each marker's begin, which
+        is its pivot, their weights and regressions on the effect; then family, estimate and
+        standard error of each marker."""
+        members = self.layout.members
+        starts = np.cumsum([0, *(len(m.weights) for m in members)])
+        variance = [m.weights @ m.cov @ m.weights for m in members]
+        return (
+            self.layout.coefficients,
+            starts,
+            starts[:-1] + [m.pivot for m in members],
+            np.concatenate([m.weights for m in members]),
+            np.concatenate([m.cov @ m.weights / v for m, v in zip(members, variance, strict=True)]),
+            np.array([m.family for m in members]),
+            np.array([m.effect for m in members]),
+            np.sqrt(variance),
+        )
+
+    def start(self) -> np.ndarray:
+        """The coordinates of the layout's start, but for the effects, which are at u = 0."""
+        x = self.layout.start()
+        coefficients, _, pivots, *_ = self.arrays
+        x[coefficients[pivots]] = 0.0
+        return x
+
+    def outward(self, x: np.ndarray) -> np.ndarray:
+        """theta at each of the vectors x, shape (..., d)."""
+        rows = [_outward(row, *self.arrays)[0] for row in x.reshape(-1, x.shape[-1])]
+        return np.array(rows).reshape(x.shape)
+
+    def log_jacobian(self, x: np.ndarray) -> np.ndarray:
+        """Log of |d theta / d x| up to a constant, shape (...), at vectors x of shape (..., d)."""
+        values = [_outward(row, *self.arrays)[1] for row in x.reshape(-1, x.shape[-1])]
+        return np.array(values).reshape(x.shape[:-1])
+
+    def density(self, density: ValueAndGradient) -> ValueAndGradient:
+        """The log density of x, the Jacobian included, from that of theta."""
+        arrays = self.arrays
+
+        def recentred(x: np.ndarray) -> tuple[float, np.ndarray]:
+            theta, log_jacobian = _outward(x, *arrays)
+            value, gradient = density(theta)
+            return value + log_jacobian, _pulled_back(x, gradient, *arrays)
+
+        return recentred
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _outward(x, coefficients, starts, pivots, weights, regression, family, estimate, error):
+    """theta at x, and log |d theta / d x| up to a constant."""
+    theta = x.copy()
+    log_jacobian = 0.0
+    for k in range(family.shape[0]):
+        mu, log_spread = x[2 * family[k]], x[2 * family[k] + 1]
+        spread = math.exp(log_spread)
+        total = math.hypot(spread, error[k])
+        h = (spread / total) ** 2
+        scale = error[k] * spread / total
+        pivot = coefficients[pivots[k]]
+        effect = mu + h * (estimate[k] - mu) + scale * x[pivot]
+        rest = effect
+        for i in range(starts[k], starts[k + 1]):
+            if i != pivots[k]:
+                theta[coefficients[i]] += regression[i] * (effect - estimate[k])
+                rest -= weights[i] * theta[coefficients[i]]
+        theta[pivot] = rest / weights[pivots[k]]
+        log_jacobian += log_spread - math.log(total)
+    return theta, log_jacobian
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _pulled_back(
+    x, slope, coefficients, starts, pivots, weights, regression, family, estimate, error
+):
+    """Gradient of the log density of x, given that of theta."""
+    gradient = slope.copy()
+    for k in range(family.shape[0]):
+        mu, log_spread = 2 * family[k], 2 * family[k] + 1
+        spread = math.exp(x[log_spread])
+        total = math.hypot(spread, error[k])
+        h = (spread / total) ** 2
+        scale = error[k] * spread / total
+        pivot = coefficients[pivots[k]]
+        by_effect = slope[pivot] / weights[pivots[k]]
+        through_pivot = by_effect
+        for i in range(starts[k], starts[k + 1]):
+            if i != pivots[k]:
+                j = coefficients[i]
+                gradient[j] = slope[j] - through_pivot * weights[i]
+                by_effect += regression[i] * gradient[j]
+        gradient[pivot] = by_effect * scale
+        gradient[mu] += by_effect * (1.0 - h)
+        bend = 2.0 * h * (estimate[k] - x[mu]) + scale * x[pivot]
+        gradient[log_spread] += (1.0 - h) * (by_effect * bend + 1.0)
+    return gradient

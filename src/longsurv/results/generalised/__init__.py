@@ -1,0 +1,1 @@
+"""Answers of generalised mixed models."""

@@ -1,0 +1,259 @@
+"""Marginal means of generalised mixed models on the scale of the response.
+
+A probability can be that of a typical patient, whose random effects are zero, or the share expected
+among all patients, averaged over the distribution of the random effects. The second is nearer to
+one half, and so its odds ratios are nearer to 1: the two answer different questions (Zeger, Liang &
+Albert 1988, Biometrics 44:1049-1060), and every table says which it answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, logit
+
+from longsurv.arguments import check_methods
+from longsurv.errors import LongsurvError
+from longsurv.results.columns import beside_variables
+from longsurv.results.estimate import TIDY, check_level
+from longsurv.results.generalised.quantities import means as mean_response
+from longsurv.results.generalised.quantities import spread
+from longsurv.results.means import SCALED, Means
+from longsurv.results.means import means as predictor_means
+from longsurv.results.posterior import summarise
+from longsurv.results.reference import t_p_value, t_quantile
+
+PATIENTS = ("population", "typical")
+MEASURES = ("difference", "ratio", "odds_ratio")
+SCALES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "difference": lambda v: v,
+    "ratio": np.log,
+    "odds_ratio": logit,
+}
+
+
+@check_methods
+@dataclass(frozen=True, eq=False, repr=False)
+class ResponseMeans:
+    """Marginal means on the scale of the response.
+
+    Attributes
+    ----------
+    means : Means
+        Of the linear predictor.
+    Z : ndarray, shape (k, q)
+        Columns of the random effects of each mean.
+    patients : {"population", "typical"}
+        Averaged over the random effects, or with random effects of zero.
+    quantity : str
+        What the mean is, as in "P(score >= 4)".
+    worth : ndarray, shape (levels,), or None
+        What each category of an ordinal response counts for in it.
+    """
+
+    means: Means
+    Z: np.ndarray
+    patients: str
+    quantity: str
+    worth: np.ndarray | None
+
+    @property
+    def is_probability(self) -> bool:
+        """Whether odds can be made of it."""
+        return self.quantity.startswith("P(")
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The means with 95 % intervals (see `tidy`)."""
+        return self.tidy()
+
+    def tidy(self, level: float = 0.95) -> pd.DataFrame:
+        """One row a mean: the variables, quantity, patients, then the columns of the result's
+        `tidy`.
+
+        The interval of a probability from a fit is made on the logit scale. There is no test.
+        """
+        check_level(level)
+        k = len(self.means.cells)
+        table = self._summary(np.eye(k), self.means.labels, level, "difference")
+        if self._is_fit:
+            table[["statistic", "p_value"]] = np.nan
+            if self.is_probability:
+                odds = self._summary(np.eye(k), self.means.labels, level, "odds_ratio")
+                table[["conf_low", "conf_high"]] = expit(odds[["conf_low", "conf_high"]])
+        return self._framed(self.means.cells, table)
+
+    def contrast(
+        self,
+        *along: str,
+        kind: str = "pairwise",
+        measure: str = "difference",
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Differences along one variable, or differences of differences along several.
+
+        Parameters
+        ----------
+        *along, kind, level
+            As for `Means.contrast`.
+        measure : {"difference", "ratio", "odds_ratio"}
+            Differences of the means, of their logarithms or of their logits; the last two are
+            reported as ratios, with std_error that of the logarithm. Along several variables it is
+            the ratio of ratios. Odds ratios are for probabilities.
+
+        Returns
+        -------
+        DataFrame
+            The variables, quantity, patients, measure, then the columns of the result's `tidy`.
+            From a posterior a ratio's estimate is the exponential of the mean logarithm, and
+            prob_positive the probability of a ratio above 1.
+        """
+        check_level(level)
+        if measure not in MEASURES:
+            raise LongsurvError(f"measure is one of {MEASURES}, not {measure!r}")
+        if measure == "odds_ratio" and not self.is_probability:
+            raise LongsurvError(f"odds are made of probabilities, not of the {self.quantity}")
+        frame, weights, labels = self.means.differences(along, kind)
+        table = self._summary(weights, labels, level, measure)
+        if measure != "difference":
+            table[SCALED] = np.exp(table[SCALED])
+        return self._framed(frame, table, measure)
+
+    def values(self, theta: np.ndarray) -> np.ndarray:
+        """The means, shape (k,), at a parameter vector of `likelihood.glmm.loglik_factor`."""
+        result, k = self.means.result, len(self.Z)
+        Z = self.Z if self.patients == "population" else np.zeros_like(self.Z)
+        rows = (self.means.L, Z, np.full(k, -1))
+        found, _ = mean_response(result.data, theta, rows, link=False)
+        return found if self.worth is None else found @ self.worth
+
+    @property
+    def _is_fit(self) -> bool:
+        return hasattr(self.means.result, "theta")
+
+    def _summary(
+        self, weights: np.ndarray, labels: list[str], level: float, measure: str
+    ) -> pd.DataFrame:
+        """Weighted sums of the means on the scale of a measure, in the grammar of `tidy`."""
+        scale, result = SCALES[measure], self.means.result
+
+        def at(theta: np.ndarray) -> np.ndarray:
+            return weights @ scale(self.values(theta))
+
+        if self._is_fit:
+            estimate, se = at(result.theta), spread(at, result.theta, result.half)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                statistic = np.where(se > 0, estimate / se, np.nan)
+            width = t_quantile(level, np.inf) * se
+            columns: list[Any] = [
+                labels, estimate, se, statistic, np.full(len(se), np.inf),
+                [t_p_value(s, np.inf) for s in statistic], estimate - width, estimate + width,
+            ]  # fmt: skip
+            table = pd.DataFrame(dict(zip(TIDY, columns, strict=True)))
+            lost = ~result.estimable(self.means.L, link=False)
+            table.loc[(weights[:, lost] != 0.0).any(axis=1), table.columns != "term"] = np.nan
+        else:
+            chains, kept = result.draws.theta.shape[:2]
+            drawn = np.array([at(theta) for theta in result.thetas()]).reshape(chains, kept, -1)
+            table = summarise({name: drawn[..., k] for k, name in enumerate(labels)}, level)
+        table.loc[self.means.undetermined(weights), table.columns != "term"] = np.nan
+        return table
+
+    def _framed(
+        self, frame: pd.DataFrame, table: pd.DataFrame, measure: str | None = None
+    ) -> pd.DataFrame:
+        said = {"quantity": self.quantity, "patients": self.patients}
+        if measure is not None:
+            said["measure"] = measure
+        for place, (name, value) in enumerate(said.items()):
+            table.insert(place, name, value)
+        return beside_variables(frame.reset_index(drop=True), table)
+
+    def __repr__(self) -> str:
+        who = "all patients" if self.patients == "population" else "a patient with b = 0"
+        shown = self.table.drop(columns=["term", "quantity", "patients"]).to_string(index=False)
+        return f"{self.quantity} of {who}, 95 % intervals\n{shown}"
+
+
+def response_means(
+    result: Any,
+    specs: str | Sequence[str],
+    at: Mapping[str, Any] | None = None,
+    *,
+    patients: str = "population",
+    at_least: Any = None,
+) -> ResponseMeans:
+    """Estimated marginal means on the scale of the response.
+
+    Parameters
+    ----------
+    result : GeneralisedEstimate or GeneralisedPosterior
+    specs, at
+        As for `results.means.means`. Factors not named are averaged over on the scale of the
+        predictor.
+    patients : {"population", "typical"}
+        Average over the distribution of the random effects, or set them to zero.
+    at_least : number or str, optional
+        For an ordinal response: the probability of this category or a higher one. By default the
+        mean score, which needs categories that are numbers.
+
+    Returns
+    -------
+    ResponseMeans
+
+    Raises
+    ------
+    LongsurvError
+        For a category that does not occur, or one asked of another family.
+    """
+    if patients not in PATIENTS:
+        raise LongsurvError(f"patients is one of {PATIENTS}, not {patients!r}")
+    design, m = result.design, predictor_means(result, specs, at)
+    quantity, worth = _quantity(design, at_least)
+    return ResponseMeans(m, _random_columns(result, m), patients, quantity, worth)
+
+
+def _quantity(design: Any, at_least: Any) -> tuple[str, np.ndarray | None]:
+    """The name of what is averaged, and what each category counts for."""
+    name = design.formula.response
+    if not design.levels:
+        if at_least is not None:
+            raise LongsurvError(f"at_least={at_least!r} is for an ordinal response")
+        return (f"P({name} = 1)" if design.family_is_logit else f"mean {name}"), None
+    if at_least is not None:
+        label = f"{at_least:g}" if isinstance(at_least, int | float) else str(at_least)
+        if label not in design.levels:
+            raise LongsurvError(f"{name!r} has no category {label!r}; it has {list(design.levels)}")
+        first = design.levels.index(label)
+        return f"P({name} >= {label})", (np.arange(len(design.levels)) >= first).astype(float)
+    try:
+        return f"mean {name}", np.array([float(label) for label in design.levels])
+    except ValueError:
+        raise LongsurvError(
+            f"the categories {list(design.levels)} are not numbers, so {name} has no mean; "
+            "at_least='category' gives the probability of one or a higher one"
+        ) from None
+
+
+def _random_columns(result: Any, m: Means) -> np.ndarray:
+    """Z of each mean, averaged over its rows of the grid as the predictor is, shape (k, q)."""
+    random, grid = result.design.random, m.grid.copy()
+    data = result.spec.data.iloc[result.design.rows]
+    for name in _variables(random, data.columns):
+        if name not in grid:
+            if not pd.api.types.is_numeric_dtype(data[name]):
+                raise LongsurvError(
+                    f"the random effects depend on {name!r}, which the fixed effects do not have"
+                )
+            grid[name] = float(data[name].mean())
+    Z = random.rebuild(grid)
+    return Z.reshape(len(m.cells), -1, Z.shape[1]).mean(axis=1)
+
+
+def _variables(random: Any, columns: pd.Index) -> Iterator[str]:
+    needed = {name for part in random.parts for name in part.recipe.required_variables}
+    yield from (name for name in columns if name in needed)

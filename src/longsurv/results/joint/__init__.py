@@ -1,0 +1,1 @@
+"""Answers of joint models."""

@@ -1,0 +1,373 @@
+"""Answers of joint models: the marker, the hazard, and the association between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from longsurv.design.joint import JointDesign, NewData
+from longsurv.design.quadrature import normal_grid
+from longsurv.errors import LongsurvError
+from longsurv.likelihood import joint
+from longsurv.results.columns import beside, draw_columns, normal_columns, ranef_table
+from longsurv.results.estimate import Estimate, check_level
+from longsurv.results.joint.association import OfTerm, association_table, changes
+from longsurv.results.joint.identification import identification
+from longsurv.results.mixed.estimate import VarianceEstimate
+from longsurv.results.posterior import Posterior, summarise
+
+if TYPE_CHECKING:
+    from longsurv.diagnostics import Verdict
+
+COMPONENTS = ("fixed", "marker", "event", "baseline", "variance", "all")
+NODES = (1, 3, 5, 7, 9)
+LARGEST_GRID = 10_000
+
+
+def component_terms(design: JointDesign) -> dict[str, tuple[str, ...]]:
+    """Terms of each block of `tidy`."""
+    marker, event = design.coefficient_names, design.event_names
+    baseline, variance = design.baseline_names, design.variance_names
+    return {
+        "fixed": marker + event,
+        "marker": marker,
+        "event": event,
+        "baseline": baseline,
+        "variance": variance,
+        "all": marker + event + baseline + variance,
+    }
+
+
+def _component(design: JointDesign, component: str) -> tuple[str, ...]:
+    if component not in COMPONENTS:
+        raise LongsurvError(f"component is one of {COMPONENTS}, not {component!r}")
+    return component_terms(design)[component]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class JointEstimate(Estimate):
+    """A fitted joint model (see `Estimate`).
+
+    Coefficients are those of the marker under their own names, then "event." covariates of the
+    hazard and "assoc." associations (log hazard ratios), then "baseline." coefficients. Of several
+    markers the name comes first, as in "bili.year", and last in "assoc.value[bili]"; of several
+    causes it follows the first word, as in "event[death].age" and "assoc[death].value".
+
+    Attributes
+    ----------
+    variance : VarianceEstimate
+    theta : ndarray, shape (d,)
+        The kernel's parameter vector.
+    cov_theta : ndarray, shape (d, d)
+        Inverse of the observed information.
+    data : JointData
+    link_sd : dict of str to float
+        By association parameter, standard deviation of its link across patients at their exit.
+    """
+
+    variance: VarianceEstimate
+    theta: np.ndarray
+    cov_theta: np.ndarray
+    data: joint.JointData
+    link_sd: dict[str, float]
+
+    def tidy(self, level: float = 0.95, component: str = "fixed") -> pd.DataFrame:
+        """One row a term, in blocks (see `Estimate.tidy`).
+
+        Parameters
+        ----------
+        level : float
+        component : {"fixed", "marker", "event", "baseline", "variance", "all"}
+            Coefficients of the marker and the hazard ("fixed"), one of the blocks, or everything.
+        """
+        wanted = _component(self.design, component)
+        table = super().tidy(level, "all")
+        return table.set_index("term").loc[list(wanted)].reset_index()
+
+    def variance_table(self, level: float = 0.95) -> pd.DataFrame:
+        """Residual SD, random-effects SDs and correlations, with intervals."""
+        return self.variance.table(level)
+
+    def association(self, level: float = 0.95) -> pd.DataFrame:
+        """Hazard ratios of the links per unit, per SD and, for a logged marker, per doubling."""
+        table = super().tidy(level).set_index("term")
+        told = changes(self.design, self.link_sd)
+
+        def of(column: str) -> OfTerm:
+            return lambda term, size: size * table.loc[term, column]
+
+        return association_table(told, of("conf_low"), of("estimate"), of("conf_high"))
+
+    def node_convergence(self, nodes: Sequence[int] | None = None) -> pd.DataFrame:
+        """Log-likelihood at the estimate with different numbers of Gauss-Hermite nodes.
+
+        Parameters
+        ----------
+        nodes : sequence of int, optional
+            By default 1, 3, 5, 7 and 9, as far as a grid of so many in each dimension is of at most
+            10,000 points.
+
+        Returns
+        -------
+        DataFrame
+            nodes, llf, difference (from the largest number), used (the number of the fit).
+        """
+        q = self.data.q
+        if nodes is None:
+            nodes = [n for n in NODES if n**q <= LARGEST_GRID]
+        values = [joint.loglik(with_nodes(self.data, n), self.theta)[0] for n in nodes]
+        used = len(self.data.nodes)
+        return pd.DataFrame(
+            {
+                "nodes": list(nodes),
+                "llf": values,
+                "difference": np.array(values) - values[int(np.argmax(nodes))],
+                "used": [n == used for n in nodes],
+            }
+        )
+
+    def ranef(self, level: float = 0.95) -> pd.DataFrame:
+        """Random effects given a patient's measurements and survival, at the estimate.
+
+        Returns
+        -------
+        DataFrame
+            The patient's column, effect, estimate, std_error, conf_low, conf_high.
+        """
+        check_level(level)
+        mean, cov = joint.random_effects(self.data, self.theta)
+        se = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
+        design = self.design
+        groups = {design.group_name: design.labels.to_numpy()}
+        return ranef_table(groups, design.effect_names, mean, se, level)
+
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        *,
+        marker: str | None = None,
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Mean curve of a marker at the rows of `newdata` (by default the measurements used).
+
+        Parameters
+        ----------
+        newdata : DataFrame, optional
+        marker : str, optional
+            Which one, if there are several.
+        level : float
+
+        Returns
+        -------
+        DataFrame
+            `newdata` with estimate, std_error, conf_low, conf_high, on the scale of the response.
+        """
+        check_level(level)
+        frame, X, at = _marker_rows(self.design, newdata, marker)
+        estimate = X @ self.theta[at]
+        se = np.sqrt(np.einsum("ip,pr,ir->i", X, self.cov_theta[at, at], X))
+        return beside(frame, normal_columns(estimate, se, level))
+
+    def _thetas(self, draws: int, seed: int) -> np.ndarray:
+        """The estimate, then draws from its asymptotic normal distribution."""
+        rng = np.random.default_rng(seed)
+        values, vectors = np.linalg.eigh(self.cov_theta)
+        half = vectors * np.sqrt(np.maximum(values, 0.0))
+        drawn = self.theta + rng.standard_normal((draws, len(self.theta))) @ half.T
+        return np.vstack([self.theta, drawn])
+
+    def predict_survival(
+        self,
+        newdata: NewData,
+        *,
+        at: float,
+        times: Sequence[float],
+        draws: int = 200,
+        level: float = 0.95,
+        seed: int = 1,
+    ) -> pd.DataFrame:
+        """Survival of patients alive at `at`, given their measurements until then.
+
+        Parameters
+        ----------
+        newdata : DataFrame or mapping of str to DataFrame
+            Measurements with the columns of all formulas; rows after `at` are not used. Patients
+            need not be among those of the fit. Of several markers either one frame, where a marker
+            may be missing from a row, or a frame each by name.
+        at : float
+            Time until which the patients are known to be alive and were measured.
+        times : sequence of float
+            Later times.
+        draws : int
+            Parameter vectors drawn from their asymptotic normal distribution for the interval.
+        level : float
+        seed : int
+
+        Returns
+        -------
+        DataFrame
+            The patient's column, time, estimate, std_error, conf_low, conf_high: the probability
+            of no event of any cause until `time`, averaged over the patient's random effects, and
+            the uncertainty of that probability from the parameters.
+        """
+        from longsurv.estimands.dynamic import conditional_survival
+
+        check_level(level)
+        thetas = self._thetas(draws, seed)
+        frame, S = conditional_survival(self.design, self.data, newdata, at, times, thetas)
+        return beside(frame, draw_columns(S[1:], level) | {"estimate": S[0]})
+
+    def predict_incidence(
+        self,
+        newdata: NewData,
+        *,
+        at: float,
+        times: Sequence[float],
+        draws: int = 200,
+        level: float = 0.95,
+        seed: int = 1,
+        cause: str | None = None,
+    ) -> pd.DataFrame:
+        """Probability of each cause's event by later times; arguments as for `predict_survival`.
+
+        Parameters
+        ----------
+        newdata, at, times, draws, level, seed
+        cause : str, optional
+            The only one wanted.
+
+        Returns
+        -------
+        DataFrame
+            The patient's column, time, cause, estimate, std_error, conf_low, conf_high.
+        """
+        from longsurv.estimands.dynamic import conditional_incidence
+
+        check_level(level)
+        thetas = self._thetas(draws, seed)
+        frame, F = conditional_incidence(self.design, self.data, newdata, at, times, thetas, cause)
+        return beside(frame, draw_columns(F[1:], level) | {"estimate": F[0]})
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class JointPosterior(Posterior):
+    """Posterior of a joint model (see `Posterior`); terms are named as in `JointEstimate`.
+
+    Attributes
+    ----------
+    data : JointData
+    link_sd : dict of str to float
+    """
+
+    data: joint.JointData
+    link_sd: dict[str, float]
+
+    def tidy(self, level: float = 0.95, component: str = "fixed") -> pd.DataFrame:
+        """One row a term, in blocks; `component` as for `JointEstimate.tidy`."""
+        check_level(level)
+        wanted = _component(self.design, component)
+        return self._marked(summarise({name: self.samples[name] for name in wanted}, level))
+
+    def association(self, level: float = 0.95) -> pd.DataFrame:
+        """Hazard ratios of the links; see `JointEstimate.association`."""
+        check_level(level)
+        told = changes(self.design, self.link_sd)
+
+        def quantile(p: float) -> OfTerm:
+            return lambda term, size: size * float(np.quantile(self.samples[term], p))
+
+        def mean(term: str, size: float) -> float:
+            return size * float(self.samples[term].mean())
+
+        return association_table(told, quantile(0.5 - level / 2), mean, quantile(0.5 + level / 2))
+
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        *,
+        marker: str | None = None,
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Mean curve of a marker; see `JointEstimate.predict`."""
+        check_level(level)
+        frame, X, at = _marker_rows(self.design, newdata, marker)
+        beta = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])[:, at]
+        return beside(frame, draw_columns(beta @ X.T, level))
+
+    def diagnose(self) -> Verdict:
+        """Whether the chains can be trusted, and where an association is mostly prior."""
+        verdict, found = super().diagnose(), identification(self)
+        more = found.loc[found["identified"] != "yes", "words"]
+        return replace(verdict, words=" ".join([verdict.words, *more]))
+
+    def _thetas(self, draws: int) -> np.ndarray:
+        thetas = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])
+        chosen = np.linspace(0, len(thetas) - 1, min(draws, len(thetas))).astype(int)
+        return thetas[np.unique(chosen)]
+
+    def predict_survival(
+        self,
+        newdata: NewData,
+        *,
+        at: float,
+        times: Sequence[float],
+        draws: int = 200,
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Survival given alive and measured until `at`; see `JointEstimate.predict_survival`.
+
+        `draws` evenly spaced posterior draws are used.
+        """
+        from longsurv.estimands.dynamic import conditional_survival
+
+        check_level(level)
+        thetas = self._thetas(draws)
+        frame, S = conditional_survival(self.design, self.data, newdata, at, times, thetas)
+        return beside(frame, draw_columns(S, level))
+
+    def predict_incidence(
+        self,
+        newdata: NewData,
+        *,
+        at: float,
+        times: Sequence[float],
+        draws: int = 200,
+        level: float = 0.95,
+        cause: str | None = None,
+    ) -> pd.DataFrame:
+        """Probability of each cause's event; see `JointEstimate.predict_incidence`."""
+        from longsurv.estimands.dynamic import conditional_incidence
+
+        check_level(level)
+        thetas = self._thetas(draws)
+        frame, F = conditional_incidence(self.design, self.data, newdata, at, times, thetas, cause)
+        return beside(frame, draw_columns(F, level))
+
+
+def with_nodes(data: joint.JointData, nodes: int) -> joint.JointData:
+    """The same arrays with another number of Gauss-Hermite nodes."""
+    grid = vars(normal_grid(nodes, data.q))
+    cut = data.truncation
+    if cut is not None:
+        cut = replace(cut, data=replace(cut.data, **grid))
+    return replace(data, **grid, truncation=cut)
+
+
+def _marker_rows(
+    design: JointDesign, newdata: pd.DataFrame | None, marker: str | None
+) -> tuple[pd.DataFrame, np.ndarray, slice]:
+    """Rows of a marker, their design, and where the marker's coefficients are in theta."""
+    names = [one.name for one in design.markers]
+    if marker not in names and (marker is not None or len(names) > 1):
+        raise LongsurvError(f"marker is one of {names}, not {marker!r}")
+    k = names.index(marker) if marker is not None else 0
+    one = design.markers[k]
+    start = sum(len(m.coefficient_names) for m in design.markers[:k])
+    at = slice(start, start + len(one.coefficient_names))
+    if newdata is None:
+        return one.measurements.iloc[one.design.rows], one.design.fixed.X, at
+    return newdata.copy(), one.design.fixed.rebuild(newdata), at

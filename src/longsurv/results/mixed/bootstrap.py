@@ -1,0 +1,215 @@
+"""Parametric bootstrap of a mixed model: intervals for anything that can be computed from a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.arguments import check_methods
+from longsurv.errors import LongsurvError
+from longsurv.results.estimate import TIDY, check_level
+
+if TYPE_CHECKING:
+    from longsurv.results.mixed.estimate import MixedEstimate
+
+Estimand = Callable[[Any], Any]
+KINDS = ("percentile", "basic")
+
+
+@check_methods
+@dataclass(frozen=True, eq=False, repr=False)
+class Bootstrap:
+    """Estimates from data simulated under a fitted model.
+
+    Attributes
+    ----------
+    estimate : Series
+        The estimand of the fit itself, by term.
+    draws : DataFrame, shape (replicates that could be fitted, terms)
+    failures : tuple of str
+        What went wrong in each of the others.
+    seed : int
+    """
+
+    estimate: pd.Series
+    draws: pd.DataFrame
+    failures: tuple[str, ...]
+    seed: int
+
+    @property
+    def replicates(self) -> int:
+        """Data sets simulated, the failures included."""
+        return len(self.draws) + len(self.failures)
+
+    def tidy(self, level: float = 0.95, kind: str = "percentile") -> pd.DataFrame:
+        """Intervals, in the grammar of `Estimate.tidy`.
+
+        Parameters
+        ----------
+        level : float
+        kind : {"percentile", "basic"}
+            Quantiles of the draws, or the estimate reflected at them, 2 estimate - quantile
+            (Davison & Hinkley 1997, Bootstrap Methods and their Application, section 5.2-5.3).
+
+        Returns
+        -------
+        DataFrame
+            std_error is the standard deviation of the draws; statistic, df and p_value are NaN.
+        """
+        check_level(level)
+        if kind not in KINDS:
+            raise LongsurvError(f"kind is one of {KINDS}, not {kind!r}")
+        values, estimate = self.draws.to_numpy(), self.estimate.to_numpy()
+        low, high = np.nanquantile(values, [0.5 - level / 2, 0.5 + level / 2], axis=0)
+        if kind == "basic":
+            low, high = 2.0 * estimate - high, 2.0 * estimate - low
+        table = pd.DataFrame(np.nan, index=range(len(estimate)), columns=TIDY).astype(
+            {"term": object}
+        )
+        return table.assign(
+            term=list(self.estimate.index),
+            estimate=estimate,
+            std_error=np.nanstd(values, axis=0, ddof=1),
+            conf_low=low,
+            conf_high=high,
+        )
+
+    @property
+    def bias(self) -> pd.Series:
+        """Mean of the draws less the estimate they were simulated from, by term."""
+        return self.draws.mean() - self.estimate
+
+    def __repr__(self) -> str:
+        failed = f", {len(self.failures)} of which could not be fitted" if self.failures else ""
+        head = f"Parametric bootstrap: {self.replicates} replicates{failed}; seed {self.seed}"
+        return f"{head}\n95 % percentile intervals\n{self.tidy().to_string(index=False)}"
+
+
+def parameters(fit: MixedEstimate) -> pd.Series:
+    """Coefficients and variance parameters: the estimand of `bootstrap` by default."""
+    return pd.concat([fit.params, pd.Series(fit.variance.values, index=list(fit.variance.names))])
+
+
+def bootstrap(
+    fit: MixedEstimate,
+    estimand: Estimand = parameters,
+    *,
+    replicates: int = 999,
+    seed: int = 1,
+    n_jobs: int = 1,
+) -> Bootstrap:
+    """Simulate data from a fitted mixed model, refit, and compute the estimand again, many times.
+
+    Parameters
+    ----------
+    fit : MixedEstimate
+    estimand : callable
+        Takes a fit and returns a number, a Series or mapping of numbers by term, or a table with
+        columns term and estimate.
+    replicates : int
+    seed : int
+        The draws are the same whatever n_jobs is.
+    n_jobs : int
+        Processes (joblib's; -1 for one a processor). With more than one, the estimand must be a
+        function of a module or a notebook that can be sent to another process.
+
+    Returns
+    -------
+    Bootstrap
+
+    Raises
+    ------
+    LongsurvError
+        If fewer than half of the replicates can be fitted.
+    """
+    from joblib import Parallel, delayed
+
+    if replicates < 2:
+        raise LongsurvError(f"replicates is at least 2, got {replicates}")
+    estimate = _named(estimand(fit))
+    seeds = np.random.SeedSequence(seed).spawn(replicates)
+    # A few batches a process: the fit is sent to each once.
+    batches = np.array_split(
+        np.arange(replicates), min(replicates, 4 * abs(n_jobs) if n_jobs != 1 else 1)
+    )
+    done = Parallel(n_jobs=n_jobs)(
+        delayed(_replicate)(fit, estimand, [seeds[k] for k in batch]) for batch in batches
+    )
+    outcomes = [outcome for part in done for outcome in part]
+    draws = [o for o in outcomes if not isinstance(o, str)]
+    failures = tuple(o for o in outcomes if isinstance(o, str))
+    if len(draws) < max(2, replicates // 2):
+        raise LongsurvError(
+            f"{len(failures)} of {replicates} simulated data sets could not be fitted; the first "
+            f"says: {failures[0]}"
+        )
+    table = pd.DataFrame(draws).reset_index(drop=True)
+    if list(table.columns) != list(estimate.index):
+        raise LongsurvError(
+            f"the estimand names other terms from one data set to another: "
+            f"{list(estimate.index)} and {list(table.columns)}"
+        )
+    return Bootstrap(estimate, table, failures, seed)
+
+
+def simulator(fit: MixedEstimate) -> Callable[[np.random.Generator], np.ndarray]:
+    """Draws new measurements of the same patients from the fitted model, shape (n,)."""
+    from longsurv.diagnostics.clusters import whiten
+
+    mean, white = fit.design.fixed.X @ fit.coefficients, whiten(fit)
+
+    def draw(rng: np.random.Generator) -> np.ndarray:
+        noise = rng.standard_normal(len(mean))
+        y = mean.copy()
+        for cluster, L in zip(white.clusters, white.L, strict=True):
+            y[cluster.rows] += L @ noise[cluster.rows]
+        return y
+
+    return draw
+
+
+def refit(fit: MixedEstimate, y: np.ndarray) -> MixedEstimate:
+    """The same model of other measurements y (n,) on the same design."""
+    spec = replace(fit.spec)
+    # The design is cached on the specification, and everything else is made from it.
+    vars(spec)["design"] = replace(fit.design, y=y)
+    return spec.fit(fit.method, fit.reference.method.lower())
+
+
+def _replicate(
+    fit: MixedEstimate, estimand: Estimand, seeds: list[np.random.SeedSequence]
+) -> list[pd.Series | str]:
+    """The estimand of one simulated data set a seed, or what went wrong."""
+    draw = simulator(fit)
+    out: list[pd.Series | str] = []
+    for seed in seeds:
+        try:
+            again = refit(fit, draw(np.random.default_rng(seed)))
+        except (LongsurvError, np.linalg.LinAlgError) as error:
+            out.append(str(error))
+            continue
+        out.append(_named(estimand(again)) if again.converged else again.optimum.status)
+    return out
+
+
+def _named(answer: Any) -> pd.Series:
+    """The estimand's answer as numbers by term."""
+    if isinstance(answer, pd.DataFrame):
+        if not {"term", "estimate"} <= set(answer.columns):
+            raise LongsurvError("a table from the estimand needs the columns term and estimate")
+        answer = answer.set_index("term")["estimate"]
+    elif isinstance(answer, Mapping):
+        answer = pd.Series(dict(answer))
+    elif not isinstance(answer, pd.Series):
+        answer = pd.Series({"estimate": answer})
+    try:
+        return answer.astype(float).rename("estimate")
+    except (TypeError, ValueError):
+        raise LongsurvError(
+            "the estimand is a function of a fit that returns a number, numbers by name or a "
+            f"table; it returned {type(answer.iloc[0]).__name__}"
+        ) from None

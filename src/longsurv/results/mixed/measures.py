@@ -1,0 +1,130 @@
+"""Mixed models summed up: F tests by term, R squared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.design.expression import categorised
+from longsurv.design.fixed import evaluated
+from longsurv.design.rank import combination
+from longsurv.errors import LongsurvError
+
+if TYPE_CHECKING:
+    from longsurv.design.terms import ColumnFactor
+    from longsurv.results.mixed.estimate import MixedEstimate, MixedPosterior
+
+
+def anova(fit: MixedEstimate) -> pd.DataFrame:
+    """F test of each term of the fixed effects given all others.
+
+    The hypotheses are those of "type III" sums of squares: with sum-to-zero coding of every factor,
+    the term's coefficients are zero. A main effect is thus tested at equal weights of the levels of
+    the other factors (and where numeric variables it interacts with are zero), however factors are
+    coded in the model.
+
+    Returns
+    -------
+    DataFrame
+        term, statistic, df_num, df_den, p_value, method.
+
+    Raises
+    ------
+    LongsurvError
+        If the design had to leave out columns (an empty cell).
+    """
+    design = fit.design.fixed
+    if design.aliased:
+        raise LongsurvError(
+            f"columns {list(design.aliased)} are determined by others, so effects of whole terms "
+            "are not determined by the data; ask for the differences you want with means()"
+        )
+    data = fit.spec.data.iloc[fit.design.rows]
+    coded, slices = _sum_coded(design.recipe, data)
+    to_coded = combination(coded, design.X)
+    rows = [
+        fit.test(to_coded[where]).assign(term=term) for term, where in slices.items() if term != "1"
+    ]
+    return pd.concat(rows, ignore_index=True)
+
+
+def _sum_coded(recipe: Any, data: pd.DataFrame) -> tuple[np.ndarray, dict[str, slice]]:
+    """The design with factors in sum-to-zero coding, and the columns of each term."""
+    kinds = {name: kind.value for name, (kind, _) in recipe.encoder_state.items()}
+
+    def coded(factor: ColumnFactor) -> str:
+        if kinds.get(factor.expr) != "categorical":
+            return factor.written
+        return f"C({categorised(factor.written)}, contr.sum)"
+
+    terms = {str(term): ":".join(map(coded, term.factors)) for term in recipe.term_slices}
+    right = " + ".join(t for t in terms.values() if t != "1")
+    right = right if "1" in terms else f"0 + {right}"
+    matrix = evaluated(right or "1", data, (recipe.materializer_params or {}).get("functions"))
+    slices = matrix.model_spec.term_slices.values()
+    return matrix.to_numpy(dtype=float), dict(zip(terms, slices, strict=True))
+
+
+def r2(fit: MixedEstimate | MixedPosterior, level: float = 0.95) -> pd.DataFrame:
+    """Share of the variance explained by the fixed effects, and by all effects together.
+
+    Nakagawa & Schielzeth (2013), Methods Ecol Evol 4:133-142; with random slopes, the mean variance
+    of the random part over the rows (Johnson 2014, Methods Ecol Evol 5:944-946). The variance of
+    the fixed part has divisor n - 1.
+
+    Returns
+    -------
+    DataFrame
+        Rows "marginal" and "conditional". Of an estimate: term, estimate. Of a posterior: the
+        columns of `tidy`.
+
+    Raises
+    ------
+    LongsurvError
+        For a posterior with nested groups or correlated residuals.
+    """
+    from longsurv.results.mixed.estimate import MixedPosterior
+    from longsurv.results.posterior import summarise
+
+    spread = np.atleast_2d(np.cov(fit.design.fixed.X, rowvar=False))
+    beta = np.asarray(fit.coefficients)
+    fixed = np.einsum("...j,jk,...k->...", beta, spread, beta)
+    if isinstance(fit, MixedPosterior):
+        if fit.design.structured:
+            raise LongsurvError(
+                "R squared of a posterior is for models with one grouping and independent residuals"
+            )
+        Z = fit.design.Z
+        random = np.einsum("...ab,ab->...", _drawn_covariance(fit), Z.T @ Z / len(Z))
+        total = fixed + random + fit.samples["sigma"] ** 2
+        return summarise(
+            {"marginal": fixed / total, "conditional": (fixed + random) / total}, level
+        )
+    residual, total = _mean_variances(fit)
+    total += float(fixed)
+    shares = [float(fixed) / total, 1.0 - residual / total]
+    return pd.DataFrame({"term": ["marginal", "conditional"], "estimate": shares})
+
+
+def _mean_variances(fit: MixedEstimate) -> tuple[float, float]:
+    """Variance of the residuals, and of residuals and random effects, averaged over the rows."""
+    from longsurv.diagnostics.clusters import clusters
+
+    residual = total = 0.0
+    for cluster in clusters(fit):
+        residual += float(np.trace(cluster.R))
+        total += float(np.trace(cluster.V))
+    return residual / fit.nobs, total / fit.nobs
+
+
+def _drawn_covariance(post: MixedPosterior) -> np.ndarray:
+    """Draws of D, shape (chains, draws, q, q)."""
+    q = post.data.q
+    names = post.design.variance_names
+    sd = np.stack([post.samples[name] for name in names[1 : 1 + q]], axis=-1)
+    D = sd[..., :, None] ** 2 * np.eye(q)
+    for name, (i, j) in zip(names[1 + q :], post.design.random.pairs, strict=True):
+        D[..., i, j] = D[..., j, i] = post.samples[name] * sd[..., i] * sd[..., j]
+    return D

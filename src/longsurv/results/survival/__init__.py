@@ -1,0 +1,1 @@
+"""Answers of Cox and parametric hazard models."""

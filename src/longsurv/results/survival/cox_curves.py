@@ -1,0 +1,236 @@
+"""Cumulative hazards and survival curves of Cox models, with their uncertainty."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.errors import LongsurvError
+from longsurv.likelihood import cox
+from longsurv.likelihood.cox.draws import baseline_jumps
+from longsurv.likelihood.cox.loglik import CoxData
+from longsurv.times import snapped
+
+KINDS = ("log-log", "log", "plain")
+
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """Rows to predict for.
+
+    Attributes
+    ----------
+    frame : DataFrame, m rows
+    X : ndarray, shape (m, p)
+    offset : ndarray, shape (m,)
+    stratum : ndarray of int, shape (m,)
+    """
+
+    frame: pd.DataFrame
+    X: np.ndarray
+    offset: np.ndarray
+    stratum: np.ndarray
+
+    def of_stratum(self) -> list[tuple[int, np.ndarray]]:
+        """Each stratum that occurs, with the positions of its rows."""
+        return [(int(s), np.flatnonzero(self.stratum == s)) for s in np.unique(self.stratum)]
+
+
+def people(result: Any, newdata: pd.DataFrame | None) -> People:
+    """The rows to predict, or those the model was fitted to."""
+    design = result.design
+    if newdata is None:
+        n = len(design.rows)
+        return People(
+            result.spec.data.iloc[design.rows],
+            design.fixed.X,
+            np.zeros(n) if design.offset is None else design.offset,
+            np.zeros(n, dtype=int) if design.stratum is None else design.stratum,
+        )
+    return People(
+        newdata.copy(),
+        design.fixed.rebuild(newdata),
+        design.offset_of(newdata),
+        design.stratum_of(newdata),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Hazards:
+    """Cumulative hazards of m people at T times, and what they depend on.
+
+    Attributes
+    ----------
+    value : ndarray, shape (m, T)
+    relative : ndarray, shape (m,)
+        Hazard relative to the centre's.
+    shift : ndarray, shape (m, p)
+        Covariates less the centre's.
+    centre : ndarray, shape (T,)
+        Cumulative hazard of the centre.
+    variance : ndarray, shape (T,)
+        Its variance for known coefficients.
+    tilt : ndarray, shape (T, p)
+        Minus its derivative by the coefficients.
+    """
+
+    value: np.ndarray
+    relative: np.ndarray
+    shift: np.ndarray
+    centre: np.ndarray
+    variance: np.ndarray
+    tilt: np.ndarray
+
+    def total_variance(self, cov: np.ndarray) -> np.ndarray:
+        """Variance of `value` with coefficients of covariance `cov` (p, p), shape (m, T)."""
+        # the derivative is -relative (tilt - shift H), a quadratic form taken apart
+        crossed = (self.shift @ cov) @ self.tilt.T
+        own = np.einsum("ij,jk,ik->i", self.shift, cov, self.shift)[:, None]
+        tilted = np.einsum("tj,jk,tk->t", self.tilt, cov, self.tilt)
+        H = self.centre
+        total = self.variance + tilted - 2.0 * H * crossed + H**2 * own
+        return self.relative[:, None] ** 2 * np.maximum(total, 0.0)
+
+    def derivative(self, t: int) -> np.ndarray:
+        """Derivative of the values at the t-th time by the coefficients, shape (m, p)."""
+        return self.relative[:, None] * (self.shift * self.centre[t] - self.tilt[t])
+
+
+def hazards(
+    data: CoxData,
+    beta: np.ndarray,
+    who: People,
+    rows: np.ndarray,
+    stratum: int,
+    times: np.ndarray,
+) -> Hazards:
+    """Cumulative hazards, at `times`, of the people at positions `rows`, who are of one stratum."""
+    X, offset = who.X[rows], who.offset[rows]
+    centre = X.mean(axis=0)
+    base = cox.baseline_hazard(data, beta, at=centre)
+    mine = base.stratum == np.searchsorted(data.strata, stratum)
+    at = np.searchsorted(base.times[mine], snapped(times, base.times[mine]), side="right")
+
+    def until(jumps: np.ndarray) -> np.ndarray:
+        total = np.zeros((len(jumps) + 1, *jumps.shape[1:]))
+        np.cumsum(jumps, axis=0, out=total[1:])
+        return total[at]
+
+    shift = X - centre
+    relative = np.exp(shift @ beta + offset)
+    H = until(base.hazard[mine])
+    return Hazards(
+        value=relative[:, None] * H,
+        relative=relative,
+        shift=shift,
+        centre=H,
+        variance=until(base.variance[mine]),
+        tilt=until(base.tilt[mine]),
+    )
+
+
+def event_times(data: CoxData, stratum: int) -> np.ndarray:
+    """Distinct event times of a stratum."""
+    return data.times[data.time_stratum == np.searchsorted(data.strata, stratum)]
+
+
+def drawn_hazards(
+    data: CoxData,
+    beta: np.ndarray,
+    who: People,
+    times: np.ndarray,
+    rng: np.random.Generator | None,
+) -> np.ndarray:
+    """Cumulative hazards at `times` for each draw of the coefficients, shape (draws, m, T).
+
+    Parameters
+    ----------
+    data : CoxData
+    beta : ndarray, shape (draws, p)
+    who : People
+    times : ndarray, shape (T,)
+    rng : Generator or None
+        Draws the jumps of the baseline hazard from their posterior given the coefficients: Gamma
+        with the number of events as shape and the jump's estimate as mean, the limit of a
+        gamma-process prior without information (Kalbfleisch 1978, J R Stat Soc B 40:214-221).
+        None takes the estimate itself.
+    """
+    centre = who.X.mean(axis=0)
+    jumps = baseline_jumps(data, beta, centre)
+    if rng is not None:
+        events = data.arrays.death_weight
+        jumps *= rng.gamma(events, size=jumps.shape) / events
+    relative = np.exp(beta @ (who.X - centre).T + who.offset)
+    out = np.empty((len(beta), len(who.X), len(times)))
+    for stratum, rows in who.of_stratum():
+        mine = data.time_stratum == np.searchsorted(data.strata, stratum)
+        total = np.zeros((len(beta), mine.sum() + 1))
+        np.cumsum(jumps[:, mine], axis=1, out=total[:, 1:])
+        at = np.searchsorted(data.times[mine], snapped(times, data.times[mine]), side="right")
+        out[:, rows] = relative[:, rows, None] * total[:, None, at]
+    return out
+
+
+def survival_limits(
+    H: np.ndarray, se: np.ndarray, z: float, kind: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Limits of exp(-H) from the standard error of H.
+
+    Parameters
+    ----------
+    H, se : ndarray
+    z : float
+        Normal quantile.
+    kind : {"log-log", "log", "plain"}
+        Scale on which the interval is symmetric: log(-log S), log S, or S.
+    """
+    if kind == "plain":
+        S = np.exp(-H)
+        return np.maximum(S - z * S * se, 0.0), np.minimum(S + z * S * se, 1.0)
+    if kind == "log":
+        return np.exp(-H - z * se), np.minimum(np.exp(-H + z * se), 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = np.where(H > 0, np.exp(z * se / H), 1.0)
+        return np.exp(-H * spread), np.exp(-H / spread)
+
+
+def check_kind(kind: str) -> None:
+    """Refuse an unknown kind of interval."""
+    if kind not in KINDS:
+        raise LongsurvError(f"kind is one of {', '.join(KINDS)}; got {kind!r}")
+
+
+def check_times(times: Sequence[float]) -> np.ndarray:
+    """Times as an array of finite numbers of at least 0."""
+    try:
+        grid = np.asarray(times, dtype=float)
+    except (TypeError, ValueError):
+        grid = np.array([np.nan])
+    if grid.ndim != 1 or not np.isfinite(grid).all() or (grid < 0).any():
+        raise LongsurvError(f"times must be finite numbers of at least 0, got {times!r}")
+    return grid
+
+
+OWN_TIME = "time_newdata"
+"""What a column "time" of the rows to predict is called beside the times of the predictions."""
+
+
+def repeated(frame: pd.DataFrame, row: int, times: np.ndarray) -> pd.DataFrame:
+    """One row of a frame for every time, with the column "time"; a "time" of its own is kept.
+
+    Raises
+    ------
+    LongsurvError
+        If the name that column would be given is taken.
+    """
+    if "time" in frame and OWN_TIME in frame:
+        raise LongsurvError(
+            f"the rows to predict have the columns 'time' and {OWN_TIME!r}; predictions at given "
+            f"times need the first for themselves and call theirs {OWN_TIME!r}: rename one"
+        )
+    one = frame.iloc[[row] * len(times)].rename(columns={"time": OWN_TIME})
+    return one.assign(time=times)
