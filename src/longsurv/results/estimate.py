@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,8 @@ class Estimate:
 
     Attributes
     ----------
+    engine : "ml"
+        How every answer of this kind is told from a posterior's, whose engine is "bayes".
     spec : the model specification that was fitted
     design : the arrays it was fitted to
     names : tuple of str
@@ -51,6 +53,8 @@ class Estimate:
     flags : tuple of str
         Plain sentences about what a reader must know: boundaries, dropped columns, excluded rows.
     """
+
+    engine: ClassVar[Literal["ml", "bayes"]] = "ml"
 
     spec: Any
     design: Any

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -132,6 +132,8 @@ class LinearPosterior:
     method : str
     flags : tuple of str
     """
+
+    engine: ClassVar[Literal["ml", "bayes"]] = "bayes"
 
     spec: Any
     design: Any

@@ -158,7 +158,7 @@ class Means:
             The variables not named, then statistic, df_num, df_den, p_value, method; NaN where the
             data do not determine every difference.
         """
-        if not hasattr(self.result, "test"):
+        if self.result.engine == "bayes":
             raise LongsurvError("a posterior has no F test; look at the intervals of contrast()")
         steps = self._steps(along, "consecutive")
         others = [name for name in self.levels if name not in steps]
@@ -198,7 +198,7 @@ class Means:
         adjust: str | None,
         ratio: bool | str,
     ) -> pd.DataFrame:
-        if adjust is not None and not hasattr(self.result, "test"):
+        if adjust is not None and self.result.engine == "bayes":
             raise LongsurvError("adjust corrects p values, and a posterior has none")
         scale = _log_scale(self.result, ratio) if ratio else None
         table = self.result.contrast(self._of_coefficients(weights, labels), level)

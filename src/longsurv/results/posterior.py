@@ -6,7 +6,7 @@ import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,8 @@ class Posterior:
 
     Attributes
     ----------
+    engine : "bayes"
+        How every answer of this kind is told from an estimate's, whose engine is "ml".
     spec : the model specification
     design : the arrays it was fitted to
     names : tuple of str
@@ -54,6 +56,8 @@ class Posterior:
     method : str
     flags : tuple of str
     """
+
+    engine: ClassVar[Literal["ml", "bayes"]] = "bayes"
 
     spec: Any
     design: Any

@@ -133,7 +133,7 @@ class ResponseMeans:
 
     @property
     def _is_fit(self) -> bool:
-        return hasattr(self.means.result, "theta")
+        return bool(self.means.result.engine == "ml")
 
     def _summary(
         self, weights: np.ndarray, labels: list[str], level: float, measure: str
