@@ -86,6 +86,9 @@ def merged(exit: ArrayLike, entry: ArrayLike | None = None) -> tuple[Floats, Flo
     real = np.isfinite(ends) if begins is None else np.isfinite(ends) & np.isfinite(begins)
     if not real.any():
         return ends, begins
+    if real.all():
+        found = clock(ends, begins)
+        return found.times[found.exit], None if found.entry is None else found.times[found.entry]
     found = clock(ends[real], None if begins is None else begins[real])
     ends = ends.copy()
     ends[real] = found.times[found.exit]

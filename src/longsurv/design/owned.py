@@ -54,7 +54,7 @@ def owned(data: pd.DataFrame, formula: str, *columns: str | None) -> pd.DataFram
     own = OwnedFrame(data.copy(deep=False))
     unique = {str(c) for c in data.columns[~data.columns.duplicated(keep=False)]}
     for name in wanted & unique:
-        own[name] = data[name].copy()
+        own[name] = data[name]  # which copies it
     own._owned = wanted
     return own
 
