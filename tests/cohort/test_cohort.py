@@ -252,3 +252,16 @@ def test_identifiers_keep_their_zeros_and_match_across_types(
     assert list(cohort.patients["id"]) == ["001", "002", "003", "004"]
     mixed = Cohort(patients.assign(id=["3", "1", "2", "x4"]), visits, _wide(SCHEMA), MARKERS)
     assert list(mixed.measurements["id"].unique()) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    "order", [["control", "nobody", "treated"], ["nobody", "treated", "control"]]
+)
+def test_a_group_that_only_the_categories_name_is_no_group(
+    patients: pd.DataFrame, visits: pd.DataFrame, order: list[str]
+) -> None:
+    named = patients.assign(arm=pd.Categorical(patients["arm"], order))
+    cohort = Cohort(named, visits, _wide(SCHEMA), MARKERS)
+    assert cohort.groups == ["control", "treated"]
+    assert list(cohort.patients["arm"].cat.categories) == ["control", "treated"]
+    assert cohort.n_by_group == {"control": 2, "treated": 2}

@@ -282,6 +282,15 @@ class TestOfHazardModels:
         assert row["estimate"] == pytest.approx(gain.mean(), rel=1e-4)
         assert row["std_error"] == pytest.approx(gain.std(ddof=1), rel=1e-4)
         assert row["prob_longer"] == pytest.approx((gain > 0).mean(), abs=0.004)
+        for term, values in zip(
+            MEANS, [area[:, 0], area[:, 1], gain, area[:, 1] / area[:, 0]], strict=True
+        ):
+            low, high = np.quantile(values, [0.025, 0.975])
+            limits = means.loc[term, ["conf_low", "conf_high"]].astype(float)
+            np.testing.assert_allclose(limits, [low, high], rtol=1e-3, err_msg=term)
+        half = restricted_mean_difference(post, "arm", HORIZON, level=0.5).set_index("term")
+        limits = half.loc[MEANS[2], ["conf_low", "conf_high"]].astype(float)
+        np.testing.assert_allclose(limits, np.quantile(gain, [0.25, 0.75]), rtol=1e-3)
         ratio = np.median(area[:, 1] / area[:, 0])
         assert means.loc["mean time ratio", "estimate"] == pytest.approx(ratio, rel=1e-6)
 
