@@ -112,10 +112,8 @@ class Sampling:
 
     def outward(self, mode: Optimum, drawn: Draws) -> tuple[Optimum, Draws]:
         """Mode and draws as vectors theta."""
-        return (
-            replace(mode, x=self.scaled.outward(mode.x)),
-            replace(drawn, theta=self.scaled.outward(drawn.theta)),
-        )
+        mode = replace(mode, x=self.scaled.outward(mode.x))
+        return mode, replace(drawn, theta=self.scaled.outward(drawn.theta), mode=mode)
 
 
 def sampling(data: glmm.GLMMData, stack: pr.PriorStack) -> Sampling:

@@ -175,7 +175,8 @@ def draw(
     )
     if coordinates is None or drawn is None:
         return mode, drawn
-    return replace(mode, x=coordinates.outward(mode.x)), coordinates.drawn(drawn)
+    mode = replace(mode, x=coordinates.outward(mode.x))
+    return mode, replace(coordinates.drawn(drawn), mode=mode)
 
 
 def check_smoothing(kind: str, smoothing: float | None) -> None:

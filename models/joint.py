@@ -250,7 +250,7 @@ class JointModel:
         if drawn is None:
             raise EstimationError(f"{self.formula!r} cannot be sampled: {mode.status}")
         mode = replace(mode, x=data.plain(mode.x))
-        drawn = replace(drawn, theta=data.plain(drawn.theta))
+        drawn = replace(drawn, theta=data.plain(drawn.theta), mode=mode)
         return joint_posterior(self, data, stack, mode, drawn)
 
     def to_pymc(

@@ -40,6 +40,13 @@ class Optimum:
         would still gain. It does not depend on units, unlike the gradient norm.
     condition_number : float
         Of the negative Hessian scaled to unit diagonal.
+    penalty : str, optional
+        What was added to the log density that was to be climbed: "firth".
+    separated : ndarray, shape (d,), optional
+        Direction along which that density without the penalty rises for ever, for which the penalty
+        was put in.
+    smoothing : float, optional
+        The amount of smoothing that was climbed under, given or found.
     """
 
     x: np.ndarray
@@ -52,6 +59,9 @@ class Optimum:
     evaluations: int
     newton_decrement: float
     condition_number: float
+    penalty: str | None = None
+    separated: np.ndarray | None = None
+    smoothing: float | None = None
 
     @property
     def converged(self) -> bool:

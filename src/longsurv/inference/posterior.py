@@ -52,7 +52,8 @@ def sample_posterior(
         Its x is as `density` takes it; the rest of the record is of the climb, in `coordinates`
         and with `deviations` in those of `Warp`, and so is the mode itself.
     drawn : Draws or None
-        With theta as `density` takes it; None if there is no finite mode to start from.
+        With theta as `density` takes it, and the mode; None if there is no finite mode to start
+        from.
     """
     check_run(draws=draws, tune=tune, chains=chains, target_accept=target_accept)
     deviations = deviations or {}
@@ -86,4 +87,5 @@ def sample_posterior(
     )
     stats = drawn.stats | {"lp": drawn.stats["lp"] - warp.log_jacobian(drawn.theta)}
     theta = warp.outward(drawn.theta)
-    return replace(mode, x=warp.outward(x)), replace(drawn, theta=theta, stats=stats)
+    mode = replace(mode, x=warp.outward(x))
+    return mode, replace(drawn, theta=theta, stats=stats, mode=mode)

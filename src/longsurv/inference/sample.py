@@ -13,6 +13,7 @@ import numpy as np
 from longsurv.errors import LongsurvError
 from longsurv.inference.curvature import Whitening
 from longsurv.inference.density import LogDensity, guarded
+from longsurv.inference.maximise import Optimum
 
 # Seconds an evaluation has to take for chains at once to be faster than one after another: they
 # all need Python's one lock at each evaluation.
@@ -33,16 +34,21 @@ class Draws:
         Sampling time, warm-up included.
     tune : int
         Warm-up iterations a chain (not kept).
-    whitening : Whitening
+    whitening : Whitening, optional
+        None of independent draws, which need none.
     seed : int
+    mode : Optimum, optional
+        Where the climb ended that the chains start from, with x on the scale of theta; None of
+        draws that no climb came before.
     """
 
     theta: np.ndarray
     stats: dict[str, np.ndarray]
     seconds: float
     tune: int
-    whitening: Whitening
+    whitening: Whitening | None
     seed: int
+    mode: Optimum | None = None
 
 
 def sample(

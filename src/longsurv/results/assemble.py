@@ -28,7 +28,7 @@ def design_flags(design: Any) -> tuple[str, ...]:
 
 def sampling_flags(draws: Draws) -> tuple[str, ...]:
     """What a reader must know of the way the draws were made."""
-    if not draws.whitening.regularised:
+    if draws.whitening is None or not draws.whitening.regularised:
         return ()
     return ("The curvature at the posterior mode was not positive definite and was regularised.",)
 

@@ -47,10 +47,8 @@ class Posterior:
         variance parameters.
     stack : PriorStack
         The priors.
-    mode : Optimum
-        Posterior mode on the unconstrained scale.
     draws : Draws
-        The sampler's record.
+        The sampler's record, with the mode it started from.
     idata : DataTree
         For ArviZ: posterior, sample_stats, log_likelihood, log_prior, observed_data.
     method : str
@@ -64,7 +62,6 @@ class Posterior:
     names: tuple[str, ...]
     samples: Mapping[str, np.ndarray]
     stack: PriorStack
-    mode: Optimum
     draws: Draws
     idata: Any
     method: str
@@ -73,6 +70,11 @@ class Posterior:
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         check_methods(cls)
+
+    @property
+    def mode(self) -> Optimum | None:
+        """Posterior mode on the unconstrained scale; None if there was no climb."""
+        return self.draws.mode
 
     @property
     def coefficients(self) -> np.ndarray:

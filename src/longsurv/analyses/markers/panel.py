@@ -177,9 +177,9 @@ class Panel:
         if drawn is None:
             raise EstimationError(f"the panel cannot be sampled: {mode.status}")
         stats = drawn.stats | {"lp": drawn.stats["lp"] - coordinates.log_jacobian(drawn.theta)}
-        drawn = replace(drawn, theta=coordinates.outward(drawn.theta), stats=stats)
         mode = replace(mode, x=coordinates.outward(mode.x))
-        return ShrunkenEffects.from_draws(self, layout, stack, mode, drawn)
+        drawn = replace(drawn, theta=coordinates.outward(drawn.theta), stats=stats, mode=mode)
+        return ShrunkenEffects.from_draws(self, layout, stack, drawn)
 
     def run(
         self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1

@@ -88,7 +88,6 @@ class ShrunkenEffects:
         mu(family) and sd(family).
     stack : PriorStack
         Their priors.
-    mode : Optimum
     draws : Draws
     """
 
@@ -97,12 +96,11 @@ class ShrunkenEffects:
     effects: np.ndarray
     hyper: Mapping[str, np.ndarray]
     stack: PriorStack
-    mode: Optimum
     draws: Draws
 
     @classmethod
     def from_draws(
-        cls, panel: Any, layout: Layout, stack: PriorStack, mode: Optimum, draws: Draws
+        cls, panel: Any, layout: Layout, stack: PriorStack, draws: Draws
     ) -> ShrunkenEffects:
         """Effects and family parameters from draws of the joint vector."""
         natural = stack.constrain(draws.theta)
@@ -113,9 +111,13 @@ class ShrunkenEffects:
             effects=layout.effects(draws.theta),
             hyper={name: natural[..., j] for j, name in enumerate(hyper)},
             stack=stack,
-            mode=mode,
             draws=draws,
         )
+
+    @property
+    def mode(self) -> Optimum | None:
+        """Where the climb ended that the chains start from, with x the joint vector."""
+        return self.draws.mode
 
     def tidy(self, level: float = 0.95, component: str = "effects") -> pd.DataFrame:
         """Effects by marker ("effects"), or the families' mean and spread ("hyper").

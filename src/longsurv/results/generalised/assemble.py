@@ -108,7 +108,6 @@ def generalised_posterior(
         names=design.coefficient_names,
         samples=samples,
         stack=stack,
-        mode=mode,
         draws=draws,
         idata=to_datatree(
             samples,

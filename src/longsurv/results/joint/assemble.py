@@ -283,7 +283,6 @@ def joint_posterior(
         names=names,
         samples=samples,
         stack=stack,
-        mode=mode,
         draws=draws,
         idata=to_datatree(
             samples,

@@ -165,7 +165,6 @@ def mixed_posterior(
         names=design.fixed.names,
         samples=samples,
         stack=stack,
-        mode=mode,
         draws=draws,
         idata=to_datatree(
             samples,

@@ -151,7 +151,6 @@ def structured_posterior(
         names=design.fixed.names,
         samples=samples,
         stack=stack,
-        mode=mode,
         draws=draws,
         idata=to_datatree(
             samples,

@@ -173,7 +173,6 @@ def cox_posterior(
         names=design.fixed.names,
         samples=samples,
         stack=stack,
-        mode=mode,
         draws=draws,
         idata=to_datatree(
             samples,

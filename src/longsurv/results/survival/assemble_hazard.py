@@ -182,7 +182,6 @@ def hazard_posterior(
         names=hazard.names,
         samples=samples,
         stack=stack,
-        mode=mode,
         draws=draws,
         idata=to_datatree(
             samples,
