@@ -9,6 +9,7 @@ import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -29,6 +30,7 @@ ALLOWED: dict[str, set[str] | None] = {
     "compiled": set(),
     "faults": {"interrupts"},
     "interrupts": set(),
+    "lazy": set(),
     "times": set(),
     "cohort": {"times"},
     "design": {"times"},
@@ -51,7 +53,7 @@ ALLOWED: dict[str, set[str] | None] = {
     "console": set(),
     "__init__": None,
 }
-EVERYWHERE = {"arguments", "errors", "words"}
+EVERYWHERE = {"arguments", "errors", "lazy", "words"}
 ARRAYS_ONLY = {"likelihood", "inference"}
 
 # Slow to import: only inside the functions that need them.
@@ -232,8 +234,12 @@ print(*{name.split(".")[0] for name in sys.modules})
     assert not set(modules.split()) & {"pymc", "pytensor", "arviz", "nutpie", "matplotlib"}
 
 
-def test_public_names_agree_with_where_they_live() -> None:
-    tree = ast.parse(Path(longsurv.__file__).read_text(encoding="utf-8"))
+PACKAGES = [longsurv, longsurv.estimands, longsurv.diagnostics]
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda p: p.__name__)
+def test_public_names_agree_with_where_they_live(package: ModuleType) -> None:
+    tree = ast.parse(Path(str(package.__file__)).read_text(encoding="utf-8"))
     typed = [
         alias.name
         for block in tree.body
@@ -242,8 +248,25 @@ def test_public_names_agree_with_where_they_live() -> None:
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     ]
-    assert sorted([*typed, "__version__"]) == sorted(longsurv.__all__)
-    assert dir(longsurv) == sorted(longsurv.__all__)
+    own = {"__version__"} & set(package.__all__)
+    assert sorted([*typed, *own]) == sorted(package.__all__) == dir(package)
+    assert all(getattr(package, name) is not None for name in package.__all__)
+
+
+@pytest.mark.parametrize("package", PACKAGES[1:], ids=lambda p: p.__name__)
+def test_the_table_in_the_help_lists_every_public_name(package: ModuleType) -> None:
+    listed = [line.split()[0] for line in str(package.__doc__).splitlines() if line[:4] == "    "]
+    assert sorted(listed) == sorted(package.__all__)
+
+
+def test_names_are_listed_in_a_fresh_process_and_are_not_their_modules() -> None:
+    code = """
+import longsurv as ls
+assert "gray_test" in dir(ls.estimands) and "cox_zph" in dir(ls.diagnostics)
+import longsurv.estimands.landmark, longsurv.diagnostics.concordance
+ls.estimands.landmark.__code__, ls.diagnostics.concordance.__code__
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("name", longsurv.__all__)

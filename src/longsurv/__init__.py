@@ -7,13 +7,10 @@ questions that take several of them in `longsurv.analyses`.
 
 from __future__ import annotations
 
-import sys
-from difflib import get_close_matches
-from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from longsurv.compiled import find_a_cache
+from longsurv.lazy import lazily
 
 if TYPE_CHECKING:
     from longsurv import analyses, diagnostics, estimands, models, priors
@@ -83,35 +80,5 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    """Import a public name the first time it is asked for."""
-    if name not in _HOMES:
-        near = get_close_matches(name, _HOMES, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise AttributeError(f"longsurv has no {name!r}.{hint}", name=name)
-    module, _, attribute = _HOMES[name].partition(":")
-    found = import_module(module)
-    value = getattr(found, attribute) if attribute else found
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """List the public names, whether imported yet or not."""
-    return sorted(__all__)
-
-
-class _Package(ModuleType):
-    """This package, which keeps `longsurv.compare` the function.
-
-    Importing the module of the same name would otherwise put the module in its place.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name == "compare" and isinstance(value, ModuleType):
-            value = value.compare
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
+lazily(__name__, _HOMES)
 find_a_cache()  # before numba sees the first kernel

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 from joint_cohorts import Truth, joint, simulated, two_markers, with_second_marker
@@ -114,7 +116,8 @@ def test_both_engines_agree(cohort, fit):
 
 def test_more_nodes_change_nothing(fit):
     from longsurv.design.quadrature import normal_grid
-    from longsurv.estimands import joint_effects as module
+
+    module = import_module("longsurv.estimands.joint_effects")
     from longsurv.likelihood.joint.loglik import JointData
 
     data = module.worlds(fit.data, fit.design, "treated", (0, 1), HORIZON)

@@ -9,8 +9,12 @@ import pytest
 from joint_cohorts import CausesByHand, competing, joint, of_causes
 
 from longsurv.errors import LongsurvError
-from longsurv.estimands import joint_effects as module
-from longsurv.estimands.joint_effects import joint_effects
+from longsurv.estimands.joint_effects import (
+    _in_worlds,
+    incidences,
+    joint_effects,
+    standardised,
+)
 from longsurv.models import CoxPH, value
 
 HORIZON = 4.0
@@ -76,7 +80,7 @@ def test_incidences_and_survival_add_up_to_one(cohort, baseline, error):
 
     fit = of_causes(*cohort, baseline).fit()
     design, n = fit.design, 3 * len(fit.design.labels)
-    hazards, curves, entry = module._in_worlds(design, "treated", (0, 1))
+    hazards, curves, entry = _in_worlds(design, "treated", (0, 1))
     causes = tuple(
         kernel.CauseData(
             np.zeros(n),
@@ -87,10 +91,9 @@ def test_incidences_and_survival_add_up_to_one(cohort, baseline, error):
     )
     markers = tuple(marker.without_values(n) for marker in fit.data.markers)
     data = kernel.JointData(markers, causes, **vars(normal_grid(15, 2)))
-    S = module.standardised(data, fit.theta[None], n // 3)
+    S = standardised(data, fit.theta[None], n // 3)
     F = [
-        module.incidences(fit.data, design, k, "treated", (0, 1), HORIZON, fit.theta[None])
-        for k in (0, 1)
+        incidences(fit.data, design, k, "treated", (0, 1), HORIZON, fit.theta[None]) for k in (0, 1)
     ]
     assert S + F[0] + F[1] == pytest.approx(np.ones((1, 3)), abs=error)
     assert min(F[0].min(), F[1].min()) > 0.1

@@ -18,17 +18,12 @@ from invariance.case import Case, Terms
 
 from longsurv import priors as pr
 from longsurv.analyses import BaselineAdjustment, Mortality, Panel
-from longsurv.estimands import (
-    competing,
-    exact_hazard,
-    incidence_posterior,
-    kaplan_meier,
-    log_rank,
-    restricted_mean,
-    standardised,
-    weighting,
-)
+from longsurv.estimands import competing, exact_hazard, standardised, weighting
 from longsurv.estimands.changes import Change, difference_in_change
+from longsurv.estimands.incidence_posterior import incidence_posterior
+from longsurv.estimands.kaplan_meier import survival_table
+from longsurv.estimands.log_rank import log_rank_table
+from longsurv.estimands.restricted_mean import restricted_mean_table
 from longsurv.models import Hazard
 
 
@@ -195,17 +190,17 @@ ANALYSES = (
     Analysis("incidence_table", _group_case,
              _on_groups(competing.incidence_table, (6.0, 14.0)),
              ("estimands.competing.incidence_table",)),
-    Analysis("survival_table", _group_case, _on_groups(kaplan_meier.survival_table, (6.0, 14.0)),
+    Analysis("survival_table", _group_case, _on_groups(survival_table, (6.0, 14.0)),
              ("estimands.kaplan_meier",)),
-    Analysis("log_rank_table", _group_case, _on_groups(log_rank.log_rank_table, draws=50),
+    Analysis("log_rank_table", _group_case, _on_groups(log_rank_table, draws=50),
              ("estimands.log_rank",)),
     Analysis("restricted_mean_table", _group_case,
-             _on_groups(restricted_mean.restricted_mean_table, 14.0),
+             _on_groups(restricted_mean_table, 14.0),
              ("estimands.restricted_mean",)),
     Analysis("incidence_difference", _group_case,
              _on_groups(competing.incidence_difference, 14.0), ("estimands.competing",)),
     Analysis("incidence_posterior", _group_case,
-             _on_groups(incidence_posterior.incidence_posterior, 14.0, draws=200),
+             _on_groups(incidence_posterior, 14.0, draws=200),
              ("estimands.incidence_posterior",)),
     Analysis("exact_hazard_ratio", _group_case, _on_groups(exact_hazard.exact_hazard_ratio),
              ("estimands.exact_hazard",)),

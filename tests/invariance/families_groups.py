@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -23,26 +24,24 @@ from invariance.families_survival import (
     survival_case,
 )
 
-from longsurv.diagnostics import concordance, cox_residuals, influence, joint_checks, residuals
+from longsurv.diagnostics import cox_residuals, joint_checks, residuals
 from longsurv.diagnostics.joint_influence import joint_influence
 from longsurv.diagnostics.proportional_hazards import cox_zph
-from longsurv.estimands import (
-    competing,
-    exact_hazard,
-    follow_up,
-    gray,
-    incidence_posterior,
-    kaplan_meier,
-    log_rank,
-    restricted_mean,
-    standardised,
-    start_stop,
-    weighting,
-)
+from longsurv.estimands import competing, exact_hazard, gray, standardised, weighting
 from longsurv.estimands.bayesian_bootstrap import bayesian_bootstrap
 from longsurv.estimands.changes import Change, difference_in_change, mean_curves
 from longsurv.estimands.joint_effects import joint_effects
 from longsurv.estimands.propensity import fit_propensity, propensity_draws
+
+# Modules that hold a public function of the same name.
+concordance, influence = map(
+    import_module, ("longsurv.diagnostics.concordance", "longsurv.diagnostics.influence")
+)
+follow_up, incidence_posterior, kaplan_meier, log_rank, restricted_mean, start_stop = (
+    import_module(f"longsurv.estimands.{name}")
+    for name in ("follow_up", "incidence_posterior", "kaplan_meier", "log_rank", "restricted_mean",
+                 "start_stop")
+)  # fmt: skip
 
 FIXED = ("entry", "exit", "event", "status")
 FOLLOW_UP = {"patient": "id", "exit": "exit", "event": "status", "arm": "arm", "age": "age",
