@@ -103,41 +103,12 @@ def _residuals(
 
 def _values(kernel: DenseKernel, psi: list[Any], eta: float) -> Any:
     """Residual covariance over sigma^2 of each kind of pair of rows, as in `Structure.values`."""
-    import pymc as pm
     import pytensor.tensor as pt
 
     s = kernel.data.structure
     ratios, rest = psi[: s.n_ratios], psi[s.n_ratios :]
-    scale: Any = 1.0
-    if s.heterogeneous:
-        sd = pt.exp(pt.stack([pt.zeros(()), *ratios]))
-        scale = sd[s.first] * sd[s.second]
-    if s.kind == "independent":
-        return pt.as_tensor((s.lag == 0).astype(float)) * scale
-    if s.kind == "unstructured":
-        K = pm.LKJCorr("residual_cholesky", n=s.n_visits, eta=eta)
-        return (K @ K.T)[s.first, s.second] * scale
-    if s.kind == "toeplitz":
-        return pt.stack(_autocorrelations([pt.tanh(x) for x in rest]))[s.lag.astype(int)] * scale
-    if s.kind == "cs":
-        low = -1.0 / (s.most - 1)
-        rho = low + (1.0 - low) * pm.math.sigmoid(2.0 * rest[0])
-        return pt.where(s.lag == 0, 1.0, rho) * scale
-    if s.kind == "ar1":
-        return pt.tanh(rest[0]) ** s.lag * scale
-    return pm.math.sigmoid(rest[0]) ** (s.lag / s.shortest) * scale
-
-
-def _autocorrelations(partial: list[Any]) -> list[Any]:
-    """1 and the autocorrelations at lags 1, 2, ... (Durbin-Levinson)."""
-    import pytensor.tensor as pt
-
-    rho: list[Any] = [pt.ones(())]
-    phi: list[Any] = []
-    for r in partial:
-        past = rho[1:]
-        level = sum((a * b for a, b in zip(phi, past[::-1], strict=True)), pt.zeros(()))
-        explained = sum((a * b for a, b in zip(phi, past, strict=True)), pt.zeros(()))
-        rho.append(level + r * (1.0 - explained))
-        phi = [*(a - r * b for a, b in zip(phi, phi[::-1], strict=True)), r]
-    return rho
+    correlation = s.kind.twin(rest, s, eta)
+    if not s.heterogeneous:
+        return correlation
+    sd = pt.exp(pt.stack([pt.zeros(()), *ratios]))
+    return correlation * (sd[s.first] * sd[s.second])

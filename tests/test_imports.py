@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str] | None] = {
     "lazy": set(),
     "times": set(),
     "cohort": {"times"},
-    "design": {"times"},
+    "design": {"times", "likelihood"},  # the kinds that a user names, which see arrays only
     "likelihood": {"times"},
     "inference": set(),
     "prior_families": set(),

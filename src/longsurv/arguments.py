@@ -110,6 +110,19 @@ def check_methods[C: type](owner: C) -> C:
     return owner
 
 
+def choice(name: str, given: object, allowed: Iterable[str]) -> None:
+    """Refuse a text that is none of those allowed, where no type hint can list them.
+
+    Raises
+    ------
+    ArgumentError
+        Naming the argument and what it may be.
+    """
+    allowed = tuple(allowed)
+    if given not in allowed:
+        raise ArgumentError(f"{name} is one of {', '.join(allowed)}, not {_shown(given)}")
+
+
 def _checking(
     function: Callable[..., Any], scope: Mapping[str, Any] | None = None
 ) -> Callable[..., Any]:

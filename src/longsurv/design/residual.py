@@ -2,7 +2,7 @@
 
 The covariance of two residuals of one patient depends only on the kind of their pair: which two
 visits they belong to, or how much time lies between them. This module sorts pairs into kinds; what
-a structure makes of them is in `longsurv.likelihood.lmm.dense.residual`.
+a structure makes of them is in `longsurv.likelihood.residuals`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from longsurv.arguments import checked
+from longsurv.arguments import checked, choice
 from longsurv.design.formula import joined_columns
 from longsurv.errors import DataError, LongsurvError
+from longsurv.likelihood.residuals import CORRELATIONS, Correlation
 from longsurv.words import plural, verb
-
-KINDS = ("independent", "cs", "ar1", "exponential", "toeplitz", "unstructured")
-NEEDS_VISIT = ("ar1", "exponential", "toeplitz", "unstructured")
 
 
 @checked
@@ -53,17 +51,19 @@ class Residual:
     heterogeneous: bool | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise LongsurvError(
-                f"kind of a residual structure is one of {KINDS}, not {self.kind!r}"
-            )
+        choice("kind of a residual structure", self.kind, CORRELATIONS)
         if self.heterogeneous is None:
-            object.__setattr__(self, "heterogeneous", self.kind == "unstructured")
-        if self.visit is None and (self.kind in NEEDS_VISIT or self.heterogeneous):
+            object.__setattr__(self, "heterogeneous", self.correlation.by_pair)
+        if self.visit is None and (self.correlation.needs_visit or self.heterogeneous):
             what = "a standard deviation for each visit" if self.heterogeneous else repr(self.kind)
             raise LongsurvError(
                 f"{what} needs the column of the visits: Residual(..., visit='visit')"
             )
+
+    @property
+    def correlation(self) -> Correlation:
+        """What the kind stands for."""
+        return CORRELATIONS[self.kind]
 
     @property
     def patient_columns(self) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ class Residual:
     @property
     def trivial(self) -> bool:
         """Whether residuals are independent with one variance."""
-        return self.kind == "independent" and not self.heterogeneous
+        return not (self.heterogeneous or self.correlation.size(2))
 
     def design(self, data: pd.DataFrame, patient: np.ndarray) -> ResidualDesign:
         """The structure for rows of data with the given patients, shape (n,).
@@ -93,9 +93,9 @@ class Residual:
             _check_visits(self, data, patient, visit, levels)
         first, second = _pairs(patient[order])
         time = np.arange(len(levels), dtype=float)
-        if self.kind == "exponential":
+        if self.correlation.in_time:
             time = levels.to_numpy(dtype=float)
-        by_visit = self.visit is not None and (self.heterogeneous or self.kind != "exponential")
+        by_visit = self.visit is not None and (self.heterogeneous or not self.correlation.in_time)
         if by_visit:
             m = len(levels)
             kind = visit[order][first] * m + visit[order][second]
@@ -108,7 +108,7 @@ class Residual:
             lag, kind = np.unique(gap, return_inverse=True)
             a = b = np.zeros(len(lag), dtype=np.int64)
         most = int(np.bincount(patient).max())
-        if self.kind == "cs" and self.visit is not None:
+        if self.visit is not None:
             most = max(most, len(levels))
         return ResidualDesign(self, levels, lag, a, b, most, order, kind.astype(np.int64))
 
@@ -130,13 +130,13 @@ def _check_visits(
         raise DataError(
             f"column {spec.visit!r} has one value only; correlation needs several visits"
         )
-    if spec.kind in ("ar1", "toeplitz") and _is_text(data[spec.visit]):
+    if spec.correlation.in_order and _is_text(data[spec.visit]):
         raise DataError(
             f"column {spec.visit!r} holds text, which does not say in which order the visits "
             "come; make it numbers or a Categorical with its categories in order"
         )
-    if spec.kind == "exponential" and not pd.api.types.is_numeric_dtype(levels.dtype):
-        raise DataError(f"column {spec.visit!r} must hold times as numbers for kind='exponential'")
+    if spec.correlation.in_time and not pd.api.types.is_numeric_dtype(levels.dtype):
+        raise DataError(f"column {spec.visit!r} must hold times as numbers for kind={spec.kind!r}")
     twice = pd.DataFrame({"patient": patient, "visit": visit}).duplicated().to_numpy()
     if twice.any():
         rows = [data.index[i] for i in np.flatnonzero(twice)[:5]]
@@ -187,20 +187,15 @@ class ResidualDesign:
     kind: np.ndarray
 
     @property
-    def structure(self) -> tuple[str, bool, np.ndarray, np.ndarray, np.ndarray, int, int]:
+    def structure(self) -> tuple[Correlation, bool, np.ndarray, np.ndarray, np.ndarray, int, int]:
         """Arguments of `longsurv.likelihood.lmm.dense.residual.Structure`."""
         s = self.spec
         kinds = (self.lag, self.first, self.second)
-        return (s.kind, bool(s.heterogeneous), *kinds, len(self.levels), self.most)
+        return (s.correlation, bool(s.heterogeneous), *kinds, len(self.levels), self.most)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Standard deviations, then correlation parameters."""
-        m, s = len(self.levels), self.spec
         at = [str(v) for v in self.levels]
-        sds = tuple(f"sigma({v})" for v in at) if s.heterogeneous else ("sigma",)
-        if s.kind == "toeplitz":
-            return (*sds, *(f"cor(lag {k})" for k in range(1, m)))
-        if s.kind == "unstructured":
-            return (*sds, *(f"cor({at[j]},{at[i]})" for i in range(m) for j in range(i)))
-        return sds if s.kind == "independent" else (*sds, "rho")
+        sds = tuple(f"sigma({v})" for v in at) if self.spec.heterogeneous else ("sigma",)
+        return (*sds, *self.spec.correlation.labels(at))

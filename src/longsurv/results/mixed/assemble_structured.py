@@ -97,7 +97,7 @@ def structured_estimate(
         n_params=data.p + 1 + len(optimum.x),
         optimum=lost.optimum(optimum, variance.undetermined),
         method=method,
-        flags=(*flags, *boundary_flags(design, variance, terms), *_residual_flags(kernel, psi)),
+        flags=(*flags, *boundary_flags(design, variance, terms), *kernel.data.structure.flags(psi)),
         variance=variance,
         lam=factors[0],
         sigma=sigma,
@@ -117,19 +117,6 @@ def _reference(df: str, curvature: DenseCurvature, to_beta: np.ndarray) -> Mixed
     if df == "satterthwaite":
         return satterthwaite(curvature, to_beta)
     return normal_reference(curvature.phi, to_beta)
-
-
-def _residual_flags(kernel: DenseKernel, psi: np.ndarray) -> tuple[str, ...]:
-    structure = kernel.data.structure
-    if (
-        structure.kind == "exponential"
-        and psi[structure.n_ratios] <= structure.lower[structure.n_ratios]
-    ):
-        return (
-            "Boundary: rho is estimated as 0; the data show no correlation between the "
-            "residuals of a patient, however close in time.",
-        )
-    return ()
 
 
 def structured_posterior(

@@ -124,9 +124,9 @@ def degenerate(design: MixedDesign, kernel: BlockKernel | DenseKernel, x: np.nda
     ):
         return (
             f"{len(design.labels)} patients are too few for the residual structure "
-            f"{structure.kind!r} of {len(levels)} visits: residuals of some visits determine those "
-            "of others, and the likelihood grows without end; a structure with fewer parameters is "
-            "needed"
+            f"{structure.kind.name!r} of {len(levels)} visits: residuals of some visits determine "
+            "those of others, and the likelihood grows without end; a structure with fewer "
+            "parameters is needed"
         )
     return None
 

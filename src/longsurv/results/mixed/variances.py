@@ -9,7 +9,7 @@ import numpy as np
 
 from longsurv.inference import Flat
 from longsurv.likelihood.lmm.blocks import element_map
-from longsurv.likelihood.lmm.dense.residual import complex_step
+from longsurv.likelihood.residuals.correlation import complex_step
 from longsurv.results.mixed.estimate import VarianceEstimate
 
 SINGULAR = 1e-8

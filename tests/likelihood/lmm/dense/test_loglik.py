@@ -15,7 +15,9 @@ from longsurv.likelihood.lmm.dense.curvature import dense_curvature, second_deri
 from longsurv.likelihood.lmm.dense.kernel import DenseKernel
 from longsurv.likelihood.lmm.dense.loglik import Term, prepare, profile
 from longsurv.likelihood.lmm.dense.patients import group_effects, pointwise, predict_rows
-from longsurv.likelihood.lmm.dense.residual import Structure, autocorrelations
+from longsurv.likelihood.lmm.dense.residual import Structure
+from longsurv.likelihood.residuals import CORRELATIONS
+from longsurv.likelihood.residuals.toeplitz import autocorrelations
 
 VISITS = 4
 STRUCTURES = [
@@ -49,18 +51,18 @@ class Case:
 
     def residual_correlation(self, rho: np.ndarray, a: int, b: int) -> float:
         """The correlation of the residuals at visits a and b, from the definition."""
-        s = self.kernel.data.structure
+        kind = self.kernel.data.structure.kind.name
         if a == b:
             return 1.0
-        if s.kind == "independent":
+        if kind == "independent":
             return 0.0
-        if s.kind == "cs":
+        if kind == "cs":
             return rho[0]
-        if s.kind == "ar1":
+        if kind == "ar1":
             return rho[0] ** abs(a - b)
-        if s.kind == "exponential":
+        if kind == "exponential":
             return rho[0] ** abs(DAYS[a] - DAYS[b])
-        if s.kind == "toeplitz":
+        if kind == "toeplitz":
             return rho[abs(a - b) - 1]
         a, b = max(a, b), min(a, b)
         return rho[a * (a - 1) // 2 + b]
@@ -105,7 +107,8 @@ def simulate(kind: str, heterogeneous: bool, random: str, seed: int = 0) -> Case
         if patient[i] == patient[j]
     ]
     # Patient by patient, the first row's pairs before the second's, as they come from the design.
-    structure = Structure(kind, heterogeneous, lag.astype(float), first, second, VISITS, VISITS)
+    own, lag = CORRELATIONS[kind], lag.astype(float)
+    structure = Structure(own, heterogeneous, lag, first, second, VISITS, VISITS)
     data = prepare(X, y, patient, terms, structure, by_patient, np.array(pairs))
     return Case(X, y, terms, patient, visit, DenseKernel(data))
 

@@ -17,7 +17,8 @@ from longsurv.likelihood.lmm.blocks import free_elements
 from longsurv.likelihood.lmm.curvature import VarianceCurvature
 from longsurv.likelihood.lmm.dense.clusters import Batch, batches
 from longsurv.likelihood.lmm.dense.loglik import DenseData
-from longsurv.likelihood.lmm.dense.residual import Structure, complex_step
+from longsurv.likelihood.lmm.dense.residual import Structure
+from longsurv.likelihood.residuals.correlation import complex_step
 
 
 @dataclass(frozen=True)

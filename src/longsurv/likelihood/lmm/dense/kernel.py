@@ -94,9 +94,8 @@ class DenseKernel:
 
     @cached_property
     def n_scalars(self) -> int:
-        """Number of residual parameters other than those of an unstructured correlation."""
-        s = self.data.structure
-        return s.n_ratios if s.kind == "unstructured" else s.size
+        """Number of residual parameters other than those of a whole correlation matrix."""
+        return self.data.structure.n_scalars
 
     def unpack(
         self, theta: np.ndarray
@@ -135,8 +134,7 @@ class DenseKernel:
     @property
     def correlated(self) -> tuple[int, ...]:
         """Sizes of the correlation matrices of theta."""
-        s = self.data.structure
-        residual = (s.n_visits,) if s.kind == "unstructured" else ()
+        residual = self.data.structure.matrices
         return (*(size for blocks in self.data.blocks for size in blocks), *residual)
 
     @property
