@@ -1,4 +1,4 @@
-"""The command line: `longsurv demo`, `report`, `check` and `simulate`."""
+"""The command line: `longsurv demo`, `report`, `check`, `simulate` and `schema`."""
 
 from __future__ import annotations
 
@@ -115,6 +115,7 @@ def parser() -> argparse.ArgumentParser:
     _add_report(commands)
     _add_check(commands)
     _add_simulate(commands)
+    _add_schema(commands)
     return root
 
 
@@ -224,6 +225,18 @@ def _add_check(commands: argparse._SubParsersAction) -> None:
     )
     _add_study(command)
     command.set_defaults(run=_check)
+
+
+def _add_schema(commands: argparse._SubParsersAction) -> None:
+    command = _add(
+        commands,
+        "schema",
+        "print the JSON schema of study files, for editors that complete and check them",
+        "longsurv schema > study.schema.json",
+    )
+    words = "print the reference page of the keys instead, as Markdown"
+    command.add_argument("--page", action="store_true", help=words)
+    command.set_defaults(run=_schema)
 
 
 def _add_simulate(commands: argparse._SubParsersAction) -> None:
@@ -344,6 +357,16 @@ def _run(study: Study, target: Path, store: FitStore, arguments: argparse.Namesp
     shown.end()
     say(reported(results, path, arguments.folder, store.folder))
     return INCOMPLETE if unestimated(results) else DONE
+
+
+def _schema(arguments: argparse.Namespace) -> int:
+    import json
+
+    from longsurv.cohort.reference import json_schema, reference_page
+
+    text = reference_page() if arguments.page else json.dumps(json_schema(), indent=2)
+    say(text.rstrip("\n").split("\n"))
+    return DONE
 
 
 def _check(arguments: argparse.Namespace) -> int:

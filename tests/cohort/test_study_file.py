@@ -206,7 +206,7 @@ def test_files_that_are_not_there(study: Path) -> None:
     [
         ("", ["no first row of column names"]),
         ("pid,day,test,result\n1,1,crp,2,9\n", ["cannot be read"]),
-        ("pid;day;test;result\n1;1;crp;2\n", ["cannot be read", "separator"]),
+        ("pid;day|test;result|x\n1;1|crp;2|3\n", ["cannot be read", "separator"]),
         ("pid,day,test,result,day\n1,1,crp,2,1\n", ['columns "day" appear twice']),
     ],
 )

@@ -97,7 +97,10 @@ REFUSED: dict[str, tuple[Change, list[str]]] = {
         toml('"day * treatment', '"phase * treatment'),
         ["joint_trajectory", "use the time"],
     ),
-    "decimal commas": (commas, ['"51,5" (patient 1, row 2)', 'decimal = ","']),
+    "decimal commas": (
+        lambda f: commas(f).toml('id = "patient"', 'id = "patient"\ndecimal = "."'),
+        ['"51,5" (patient 1, row 2)', 'decimal = ","'],
+    ),
     "nested brackets": (lambda f: f.toml("seed = 1", "seed = " + "[" * 5000), ["too deep"]),
     "a number without end": (toml("seed = 1", "seed = " + "9" * 400), ["seed", "(400 characters)"]),
     "digits without end": (toml("seed = 1", "seed = " + "9" * 5000), ["not valid TOML"]),

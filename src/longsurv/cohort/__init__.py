@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from longsurv.cohort.cohort import Cohort
-from longsurv.cohort.schema import Marker, Phase, Schema
+from longsurv.cohort.phases import Phase
+from longsurv.cohort.schema import Marker, Schema
 from longsurv.cohort.settings import (
     ModelSettings,
     SamplingSettings,

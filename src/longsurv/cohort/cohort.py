@@ -20,8 +20,9 @@ from longsurv.cohort.patients import (
     covariate_columns,
     tidy_covariates,
 )
+from longsurv.cohort.phases import phase_of
 from longsurv.cohort.problems import Problems, Table, show, show_list
-from longsurv.cohort.schema import Marker, Phase, Schema
+from longsurv.cohort.schema import NO_DIRECTION, Marker, Schema
 from longsurv.errors import DataError, UnknownError
 from longsurv.words import plural
 
@@ -315,6 +316,12 @@ def _check_markers(
         for n in names
         if n in (schema.patient, schema.measurement_patient, schema.time)
     ]
+    if schema.within_phase == "worst":
+        problems += [
+            f"marker {show(m.name)}: {NO_DIRECTION}, or a within_phase of its own"
+            for m in listed
+            if m.direction is None and m.within_phase is None
+        ]
     if problems:
         raise DataError(problems)
     return dict(zip(names, listed, strict=True))
@@ -386,7 +393,7 @@ def _assemble(
             "marker": names[readings.marker],
             "value": readings.value,
             "censored": CENSORED[readings.censored],
-            "phase": _phase_of(readings.time, schema.phases),
+            "phase": phase_of(readings.time, schema.phases),
         }
     )
     silent = ids[np.bincount(owner, minlength=len(order)) == 0]
@@ -406,10 +413,3 @@ def _assemble(
         owner=owner,
         marker=readings.marker,
     )
-
-
-def _phase_of(time: np.ndarray, phases: tuple[Phase, ...]) -> pd.Categorical:
-    codes = np.full(len(time), -1)
-    for k, phase in enumerate(phases):
-        codes[(time >= phase.first) & (time <= phase.last)] = k
-    return pd.Categorical.from_codes(codes, categories=[phase.name for phase in phases])

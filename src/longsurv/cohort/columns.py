@@ -16,8 +16,18 @@ SMALLEST, LARGEST = 1e-100, 1e100
 """Sizes of numbers whose squares can still be computed with."""
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")  # "007" is a name, not a number
 _FAR = re.compile(r"[eE][+-]?[0-9]{4}")  # an exponent no number has, and which pandas crashes on
-_DECIMAL_COMMA = re.compile(r"\s*(?:<=|>=|<|>|≤|≥)?\s*[+-]?\d+,\d+(?:[eE][+-]?\d+)?\s*")
-_NUMBER = re.compile(r"(<=|>=|<|>|≤|≥)?\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)")
+_BELOW = r"<=|<|≤|(?:(?:less|lower) than|below|under|kleiner als|unter)(?= )"
+_ABOVE = r">=|>|≥|(?:(?:greater|more|higher) than|above|over|größer als|über)(?= )"
+_SIGN = rf"(?:({_BELOW})|({_ABOVE}))?"
+_DIGITS = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+# A unit stands apart, or begins with what no number goes on with: 12 10^9/L, 12mg/L, 12%.
+_UNIT = r"(?:\s+(?=\S)|(?=[^\W\d_]|[%°]))([^\s,;]+(?: [^\s\d,;]+)?)"
+_EXTREME = r"\s+(?:is\s+(?:the\s+)?)?(?:(highest)|(lowest))(?:\s+(?:value\s+)?measured)?"
+_NUMBER = re.compile(rf"{_SIGN}\s*([+-]?{_DIGITS})", re.IGNORECASE)
+_READING = re.compile(rf"{_SIGN}\s*([+-]?{_DIGITS})(?:{_EXTREME}|{_UNIT})?", re.IGNORECASE)
+_DECIMAL_COMMA = re.compile(
+    rf"\s*{_SIGN}\s*[+-]?\d+,\d+(?:[eE][+-]?\d+)?(?:{_EXTREME}|{_UNIT})?\s*", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -43,34 +53,82 @@ class Numbers:
 def parse_number(text: object) -> tuple[float, int] | None:
     """Return the value and censoring code of "3.1", "<0.02", "≥ 500"; None if it is no number.
 
-    Full-width digits and signs, as East Asian laboratory systems export them, are accepted.
+    Limits may be in words: "LESS THAN 0.02". Full-width digits and signs, as East Asian laboratory
+    systems export them, are accepted.
     """
-    match = _NUMBER.fullmatch(unicodedata.normalize("NFKC", str(text)).strip())
-    if match is None or _FAR.search(match[2]):
+    match = _NUMBER.fullmatch(_normal(text))
+    if match is None or _FAR.search(match[3]):
         return None
-    sign = match[1] or ""
-    return float(match[2]), 1 if sign in ("<", "<=", "≤") else 2 if sign else 0
+    return float(match[3]), 1 if match[1] else 2 if match[2] else 0
+
+
+def parse_reading(text: object) -> tuple[float, int, str] | None:
+    """Return value, censoring code and unit ("" if there is none) of "12 mg/L"; None if no number.
+
+    Also of "150 IS HIGHEST MEASURED", which is right-censored.
+    """
+    match = _READING.fullmatch(_normal(text))
+    if match is None or _FAR.search(match[3]):
+        return None
+    if (match[1] or match[2]) and (match[4] or match[5]):
+        return None
+    code = 1 if match[1] or match[5] else 2 if match[2] or match[4] else 0
+    return float(match[3]), code, match[6] or ""
+
+
+def same_unit(one: str, other: str) -> bool:
+    """Whether two units are written for the same: µg/l and ug/L, x10^9/L and 10^9/L."""
+    return _plain_unit(one) == _plain_unit(other)
+
+
+def _plain_unit(unit: str) -> str:
+    text = _normal(unit).lower().replace("\u03bc", "u").replace(" ", "")
+    return text.replace("**", "^").removeprefix("x").removeprefix("\u00d7").removeprefix("*")
+
+
+def _normal(text: object) -> str:
+    return unicodedata.normalize("NFKC", str(text)).strip()
 
 
 def to_numbers(column: pd.Series) -> Numbers:
     """Read a column of any dtype as numbers, parsing each distinct text once."""
+    return to_readings(column, units=False)[0]
+
+
+def to_readings(column: pd.Series, *, units: bool = True) -> tuple[Numbers, np.ndarray, list[str]]:
+    """Read a column of measured values, which may name their units.
+
+    Returns
+    -------
+    Numbers
+    array of int (rows,)
+        Position of each value's unit in the list, 0 for none.
+    list of str
+        The units there are, "" first.
+    """
+    n = len(column)
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_complex_dtype(column):
         values = column.to_numpy(dtype=float, na_value=np.nan)
-        n = len(values)
-        return Numbers(values, np.zeros(n, np.int8), np.isnan(values), np.zeros(n, bool))
+        numbers = Numbers(values, np.zeros(n, np.int8), np.isnan(values), np.zeros(n, bool))
+        return numbers, np.zeros(n, np.int64), [""]
     codes, texts = pd.factorize(column.astype(object), use_na_sentinel=True)
     # One entry more than there are texts, so that code -1 (missing) reads the last.
     value = np.append(plain_numbers(pd.Series(texts, dtype=object)), _NAN)
-    censored = np.zeros(len(value), dtype=np.int8)
+    censored, unit = np.zeros(len(value), dtype=np.int8), np.zeros(len(value), dtype=np.int64)
     wrong, blank = np.zeros(len(value), dtype=bool), np.append(np.zeros(len(texts), bool), True)
+    found = {"": 0}
     for k in np.flatnonzero(np.isnan(value[:-1])):
         parsed = parse_number(texts[k])
+        reading = parse_reading(texts[k]) if units and parsed is None else None
         if parsed is not None:
             value[k], censored[k] = parsed
+        elif reading is not None:
+            value[k], censored[k] = reading[:2]
+            unit[k] = found.setdefault(reading[2], len(found))
         else:
             blank[k] = not str(texts[k]).strip()
             wrong[k] = not blank[k]
-    return Numbers(value[codes], censored[codes], blank[codes], wrong[codes])
+    return Numbers(value[codes], censored[codes], blank[codes], wrong[codes]), unit[codes], [*found]
 
 
 def plain_numbers(column: pd.Series) -> np.ndarray:

@@ -11,6 +11,13 @@ from zipfile import BadZipFile
 import pandas as pd
 
 from longsurv.cohort.columns import with_point
+from longsurv.cohort.guesses import (
+    LOOKED_AT,
+    SEPARATORS,
+    commas_are_decimal,
+    find_encoding,
+    find_separator,
+)
 from longsurv.cohort.problems import Problems, Table, shorten, show, show_list, suggest
 
 # "None" is not among them: it may well be the name of a treatment group.
@@ -31,23 +38,27 @@ class Source:
         Column of identifiers, read as text so that "007" keeps its zeros.
     sheet : str, optional
         Of an Excel file; the first if not given.
-    separator : str, optional
-        Of a text file; a tab for .tsv, a comma otherwise.
-    encoding : str
-        Of a text file, e.g. "cp932" for an export from a Japanese Windows system.
+    separator, encoding : str, optional
+        Of a text file; found in the file if not given.
     missing : tuple of str
         Codes for a missing value besides the usual ones (an empty cell, NA, NaN, NULL and a dot).
-    decimal : {".", ","}
-        The decimal mark; with a comma, "75,5" and "<0,02" are numbers.
+    decimal : {".", ","}, optional
+        The decimal mark; with a comma, "75,5" and "<0,02" are numbers. Found if not given.
+    skip_rows : int
+        Rows above the row of column names.
+    fill_down : tuple of str
+        Columns whose empty cells take what is above them.
     """
 
     path: Path
     id: str
     sheet: str | None = None
     separator: str | None = None
-    encoding: str = "utf-8-sig"
+    encoding: str | None = None
     missing: tuple[str, ...] = ()
-    decimal: str = "."
+    decimal: str | None = None
+    skip_rows: int = 0
+    fill_down: tuple[str, ...] = ()
 
 
 def read_table(source: Source, problems: Problems) -> Table | None:
@@ -86,8 +97,9 @@ def read_table(source: Source, problems: Problems) -> Table | None:
             frame = _read_csv(source)
     except UnicodeDecodeError:
         problems.add(
-            f"{path.name}: the text is not in the encoding {source.encoding}; save it as UTF-8, or "
-            'name its encoding, e.g. encoding = "cp932" (Japanese Windows) or "cp1252" (Western)'
+            f"{path.name}: the text is not in the encoding {source.encoding or 'UTF-8'}; save it "
+            'as UTF-8, or name its encoding, e.g. encoding = "cp932" (Japanese Windows) or '
+            '"cp1252" (Western)'
         )
         return None
     except pd.errors.EmptyDataError:
@@ -96,28 +108,56 @@ def read_table(source: Source, problems: Problems) -> Table | None:
     except _UNREADABLE as error:
         problems.add(f"{path.name}: the file cannot be read: {error}")
         return None
-    frame.index = pd.RangeIndex(2, len(frame) + 2)  # row 1 of a spreadsheet is the header
-    if source.decimal == "," and kind not in PARQUET:
-        texts = [k for k, name in enumerate(frame.columns) if name != source.id]
-        columns = {k: frame.iloc[:, k] for k in range(frame.shape[1])}
-        for k in texts:
-            if columns[k].dtype == object:
-                columns[k] = with_point(columns[k])
-        frame = pd.DataFrame(columns, index=frame.index).set_axis(frame.columns, axis=1)
+    # Row 1 of a spreadsheet is the header, unless rows are skipped above it.
+    frame.index = pd.RangeIndex(2 + source.skip_rows, len(frame) + 2 + source.skip_rows)
+    if kind not in PARQUET:
+        frame = _with_points(frame, source)
     frame = _name_columns(frame)
     if kind not in PARQUET:
         empty = frame.isna().all(axis=1)
         frame = frame.loc[~empty] if empty.any() else frame
+    frame = _filled_down(frame, source, problems)
     return Table(frame, path.name, "row")
 
 
+def _with_points(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
+    """The columns, but for identifiers, with decimal commas read as points where they are some."""
+    texts = [
+        k
+        for k, name in enumerate(frame.columns)
+        if name != source.id and pd.api.types.is_object_dtype(frame.dtypes.iloc[k])
+    ]
+    comma = source.decimal == ","
+    if source.decimal is None and source.path.suffix.lower() in CSV:
+        comma = commas_are_decimal([frame.iloc[:, k] for k in texts], frame)
+    if not comma:
+        return frame
+    columns = {k: frame.iloc[:, k] for k in range(frame.shape[1])}
+    columns |= {k: with_point(columns[k]) for k in texts}
+    return pd.DataFrame(columns, index=frame.index).set_axis(frame.columns, axis=1)
+
+
+def _filled_down(frame: pd.DataFrame, source: Source, problems: Problems) -> pd.DataFrame:
+    """The columns to be filled down, filled."""
+    for name in source.fill_down:
+        if name in frame.columns:
+            frame = frame.assign(**{name: frame[name].ffill()})
+        else:
+            near = suggest(name, frame.columns) or f"the columns are {show_list(frame.columns)}"
+            problems.add(f"{source.path.name}: fill_down names no column {show(name)}; {near}")
+    return frame
+
+
 def _read_csv(source: Source) -> pd.DataFrame:
-    separator = source.separator or ("\t" if source.path.suffix.lower() == ".tsv" else ",")
-    with source.path.open(encoding=source.encoding, newline="") as file:
-        header = next(csv.reader(file, delimiter=separator), None)
+    encoding = source.encoding or find_encoding(source.path)
+    with source.path.open(encoding=encoding, newline="") as file:
+        head = [line for _, line in zip(range(source.skip_rows + LOOKED_AT), file, strict=False)]
+    head = head[source.skip_rows :]
+    separator = source.separator or find_separator(head, source.path.suffix.lower())
+    header = next(csv.reader(head, delimiter=separator), None)
     if not header:
         raise pd.errors.EmptyDataError
-    if len(header) == 1 and any(mark in header[0] for mark in ";\t|,"):
+    if len(header) == 1 and any(mark in header[0] for mark in SEPARATORS):
         raise ValueError(
             f"its only column is called {show(header[0])}; if another character stands between the "
             'columns, name it, e.g. separator = ";"'
@@ -129,9 +169,9 @@ def _read_csv(source: Source) -> pd.DataFrame:
         frame = pd.read_csv(
             source.path,
             sep=separator,
-            encoding=source.encoding,
+            encoding=encoding,
             header=None,
-            skiprows=1,
+            skiprows=source.skip_rows + 1,
             names=range(len(names)),
             index_col=False,
             skip_blank_lines=False,
@@ -165,9 +205,12 @@ def _read_excel(source: Source) -> pd.DataFrame:
         ) from error
     if frame.empty:
         raise pd.errors.EmptyDataError
-    names = ["" if pd.isna(name) else str(name).strip() for name in frame.iloc[0]]
+    if len(frame) <= source.skip_rows:
+        raise pd.errors.EmptyDataError
+    header = frame.iloc[source.skip_rows]
+    names = ["" if pd.isna(name) else str(name).strip() for name in header]
     # The header shared a column with the data, so each column's type is found again.
-    return frame.iloc[1:].infer_objects().set_axis(names, axis=1)
+    return frame.iloc[source.skip_rows + 1 :].infer_objects().set_axis(names, axis=1)
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

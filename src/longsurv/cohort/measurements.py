@@ -12,9 +12,22 @@ from longsurv.cohort.columns import CENSORED, LARGEST, to_ids, to_numbers
 from longsurv.cohort.flow import Ledger
 from longsurv.cohort.patients import CheckedPatients
 from longsurv.cohort.problems import Problems, Table, show, show_list
-from longsurv.cohort.readings import Readings, drop_missing, read_long, read_wide
+from longsurv.cohort.readings import (
+    DatedReadings,
+    Readings,
+    drop_missing,
+    read_long,
+    read_wide,
+)
+from longsurv.cohort.repeats import in_order, merge_duplicates, merge_within_phases
 from longsurv.cohort.schema import Marker, Schema
+from longsurv.cohort.windows import in_window, keep_inside, refuse_late
 from longsurv.times import snapped
+from longsurv.words import plural
+
+NO_ID = (
+    "Every row needs one; if it is given only in the first row of a patient, set fill_down = true."
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,16 @@ def check_measurements(
         problems.add(f"{table.name}: columns {show_list(twice)} appear twice; rename or remove one")
         return None
     table, owner = _check_owner(table, schema, patients, patient_table, problems)
+    per_row = len(markers) if schema.wide else 1
+    said = f": {plural(len(table.frame), 'row')} x {plural(per_row, 'marker')}"
+    said = f"{table.name}{said if schema.wide else ''}"
+    ledger.start("in the measurement table", len(table.frame) * per_row, said)
+    if schema.exclude_other_patients and owner is not None:
+        assert table.ids is not None
+        known = (owner >= 0) | table.ids.missing
+        reason = f"not in {patient_table}: {np.count_nonzero(~known) * per_row:,}"
+        ledger.keep("patient in the patient table", np.repeat(known, per_row), reason)
+        table, owner = table.take(known), owner[known]
     time = problems.column(table, schema.time, "the measurement time")
     read = read_wide if schema.wide else read_long
     readings = read(table, schema, markers, problems, ledger)
@@ -59,6 +82,7 @@ def check_measurements(
         return None
     readings = drop_missing(readings, markers, ledger)
     _check_all_seen(table, schema, readings, markers, problems)
+    _check_ranges(table, schema, readings, markers, problems)
     readings = _apply_limits(table, schema, readings, markers, problems)
     times = _check_times(table, schema, time, readings, problems)
     if owner is None:
@@ -71,23 +95,28 @@ def check_measurements(
         reason = f"of excluded patients: {np.count_nonzero(~staying):,}"
         ledger.keep("patient in the cohort", staying, reason)
         readings = readings.select(staying)
-    keys = (readings.marker, times[readings.row], patients.rank[owner[readings.row]])
-    readings = readings.select(np.lexsort(keys))
-    _check_duplicates(table, schema, markers, readings, owner, times, problems)
-    _check_follow_up(table, schema, readings, owner, times, patients, problems)
-    if schema.horizon is not None:
-        late = snapped(times[readings.row], [schema.horizon]) > schema.horizon
-        reason = f"after {schema.horizon:g} {schema.time_unit}: {int(late.sum()):,}"
-        ledger.keep("by the horizon", ~late, reason)
-        readings = readings.select(~late)
-    _note(readings, markers, ledger)
-    return CheckedMeasurements(
-        owner[readings.row],
-        times[readings.row],
+    dated = DatedReadings(
+        readings.row,
         readings.marker,
         readings.value,
         readings.censored,
+        owner[readings.row],
+        times[readings.row],
     )
+    dated = keep_inside(dated, schema, patients, ledger)
+    dated = dated.select(in_order(dated, patients.rank))
+    dated = merge_duplicates(dated, schema, markers, table, problems, ledger)
+    if schema.outside == "refuse":
+        refuse_late(dated, schema, patients, table, problems)
+    if schema.horizon is not None:
+        late = snapped(dated.time, [schema.horizon]) > schema.horizon
+        reason = f"after {schema.horizon:g} {schema.time_unit}: {int(late.sum()):,}"
+        ledger.keep("by the horizon", ~late, reason)
+        dated = dated.select(~late)
+    dated = merge_within_phases(dated, schema, markers, table, problems, ledger)
+    dated = dated.select(in_order(dated, patients.rank))
+    _note(dated, markers, ledger)
+    return CheckedMeasurements(dated.owner, dated.time, dated.marker, dated.value, dated.censored)
 
 
 def _check_owner(
@@ -101,16 +130,17 @@ def _check_owner(
     table = replace(table, ids=to_ids(column))
     assert table.ids is not None
     missing = table.ids.missing
-    problems.rows(table, name, missing, "no patient identifier", "Every row needs one.")
+    problems.rows(table, name, missing, "no patient identifier", NO_ID)
     if patients.ids is None:
         return table, None
     owner = patients.ids.locate(table.ids)
     problems.rows(
         table,
         name,
-        (owner < 0) & ~missing,
+        (owner < 0) & ~missing & (not schema.exclude_other_patients),
         f"patient not in {patient_table}",
-        "Every patient measured needs a row there.",
+        "Every patient measured needs a row there; or set exclude_other_patients = true to leave "
+        "these rows out and count them.",
     )
     return table, owner
 
@@ -155,6 +185,27 @@ def _apply_limits(
     return Readings(readings.row, readings.marker, value, censored)
 
 
+def _check_ranges(
+    table: Table, schema: Schema, readings: Readings, markers: Sequence[Marker], problems: Problems
+) -> None:
+    """Refuse what cannot be measured."""
+    for k, marker in enumerate(markers):
+        if marker.range is None:
+            continue
+        low, high = marker.range
+        wrong = (readings.marker == k) & ((readings.value < low) | (readings.value > high))
+        unit = f" {marker.unit}" if marker.unit else ""
+        problems.rows(
+            table,
+            marker.name if schema.wide else schema.value,
+            readings.row[wrong],
+            f"outside the range of {marker.name}, {low:g} to {high:g}{unit},",
+            f"{_code_advice(readings.value[wrong])}Or is it in another unit? Correct it, or the "
+            f"range of [markers.{marker.name}].",
+            words=_describe(readings.select(wrong), markers),
+        )
+
+
 def _code_advice(values: np.ndarray) -> str:
     """What to write if values that cannot be are a code for "not measured"."""
     codes = sorted({f"{v:.10g}" for v in values})[:3]
@@ -183,82 +234,19 @@ def _check_times(
         "no measurement time",
         "Every measurement needs one.",
     )
-    usable = (numbers.values >= 0) & (numbers.values <= LARGEST)
+    usable = np.abs(numbers.values) <= LARGEST
+    if schema.outside == "refuse":
+        usable &= (numbers.values >= 0) | in_window(numbers.values, schema)
     problems.rows(
         table,
         schema.time,
         used & ~bad & ~numbers.missing & ~usable,
         "negative or infinite time",
-        "Expected 0 or more, counted from time zero.",
+        'Expected 0 or more, counted from time zero; or set outside = "exclude" to leave such '
+        "measurements out and count them, or baseline_window = [-2, 0] to keep a baseline.",
         values=column,
     )
     return np.where(usable & ~bad, numbers.values, np.nan)
-
-
-def _check_duplicates(
-    table: Table,
-    schema: Schema,
-    markers: Sequence[Marker],
-    readings: Readings,
-    owner: np.ndarray,
-    times: np.ndarray,
-    problems: Problems,
-) -> None:
-    """Refuse two values of one marker at one time; the readings are sorted."""
-    patient, time, marker = owner[readings.row], times[readings.row], readings.marker
-    # NaN times equal nothing, themselves included, so times already refused do not count twice.
-    same = (patient[1:] == patient[:-1]) & (time[1:] == time[:-1]) & (marker[1:] == marker[:-1])
-    same &= marker[1:] >= 0
-    if not same.any():
-        return
-    twice = np.append(same, False) | np.append(False, same)
-    rows, at = np.unique(readings.row[twice], return_index=True)
-    names = [markers[k].name for k in marker[twice][at]]
-    problems.rows(
-        table,
-        schema.time,
-        rows,
-        "a marker is measured twice at one time in a patient",
-        "Keep one of the values, or tell the times apart.",
-        words=[f"{name} at {times[row]:.10g}" for name, row in zip(names, rows, strict=True)],
-    )
-
-
-def _check_follow_up(
-    table: Table,
-    schema: Schema,
-    readings: Readings,
-    owner: np.ndarray,
-    times: np.ndarray,
-    patients: CheckedPatients,
-    problems: Problems,
-) -> None:
-    """Refuse measurements dated after the patient's follow-up ended."""
-    if patients.exit is None:
-        return
-    rows = np.flatnonzero(_has_reading(table, readings))
-    end = patients.exit[owner[rows]]
-    # Times written in other units (days / 365.25) may differ in the last digits.
-    rounding = 1e-9 * np.maximum(1.0, end)
-    late = times[rows] > end + schema.tolerance + rounding
-    rows, end = rows[late], end[late]
-    event = (
-        np.zeros(len(rows), bool) if patients.status is None else patients.status[owner[rows]] == 1
-    )
-    for chosen, what in (
-        (event, "measurement after the event (death)"),
-        (~event, "measurement after the end of follow-up"),
-    ):
-        dated = zip(times[rows[chosen]], end[chosen], strict=True)
-        said = [f"time {t:.10g} > {e:.10g}" for t, e in dated]
-        problems.rows(
-            table,
-            schema.time,
-            rows[chosen],
-            what,
-            "Correct the time or the follow-up, or set a tolerance.",
-            words=said,
-        )
 
 
 def _has_reading(table: Table, readings: Readings) -> np.ndarray:

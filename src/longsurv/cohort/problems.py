@@ -30,19 +30,36 @@ class Table:
         What the labels are called: "row" for a file, "index" for a data frame.
     ids : Ids, optional
         Whose each row is, once that has been read.
+    cells : array of str (rows,), optional
+        The column that each row was in, if it was one cell of a wider row.
     """
 
     frame: pd.DataFrame
     name: str
     row: str = "index"
     ids: Ids | None = None
+    cells: np.ndarray | None = None
 
     def place(self, at: int) -> str:
         """Return the patient and row at a position, in words."""
         row = f"{self.row} {self.frame.index[at]}"
+        if self.cells is not None:
+            row = f"{row}, column {show(self.cells[at])}"
         if self.ids is None or self.ids.codes[at] < 0:
             return row
         return f"patient {self.ids.levels[self.ids.codes[at]]}, {row}"
+
+    def take(self, rows: np.ndarray) -> Table:
+        """The table of the rows flagged (bool) or in the order named (int)."""
+        ids = self.ids and Ids(self.ids.codes[rows], self.ids.levels)
+        cells = None if self.cells is None else self.cells[rows]
+        return Table(
+            self.frame[rows] if rows.dtype == bool else self.frame.take(rows),
+            self.name,
+            self.row,
+            ids,
+            cells,
+        )
 
 
 def show(value: object) -> str:

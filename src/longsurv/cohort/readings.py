@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -16,12 +17,12 @@ from longsurv.cohort.columns import (
     encode,
     find_level,
     has_decimal_commas,
-    to_numbers,
+    same_unit,
+    to_readings,
 )
 from longsurv.cohort.flow import Ledger
-from longsurv.cohort.problems import Problems, Table, show_list, suggest
+from longsurv.cohort.problems import Problems, Table, show, show_list, suggest
 from longsurv.cohort.schema import Marker, Schema
-from longsurv.words import plural
 
 
 @dataclass(frozen=True)
@@ -47,18 +48,33 @@ class Readings:
     def __len__(self) -> int:
         return len(self.row)
 
-    def select(self, mask: np.ndarray) -> Readings:
+    def select(self, mask: np.ndarray) -> Self:
         """Return the readings that are flagged (bool) or in the order named (int)."""
         if mask.dtype == bool and mask.all():
             return self
-        return Readings(self.row[mask], self.marker[mask], self.value[mask], self.censored[mask])
+        return type(self)(*(getattr(self, part.name)[mask] for part in fields(self)))
+
+
+@dataclass(frozen=True)
+class DatedReadings(Readings):
+    """Readings that know their patients and times.
+
+    Attributes
+    ----------
+    owner : array of int (measurements,)
+        Position of the patient in the patient table.
+    time : array of float (measurements,)
+        NaN where it is wrong, which has been reported.
+    """
+
+    owner: np.ndarray
+    time: np.ndarray
 
 
 def read_long(
     table: Table, schema: Schema, markers: Sequence[Marker], problems: Problems, ledger: Ledger
 ) -> Readings | None:
     """Readings of a table with one row a measurement; None if a column is missing."""
-    ledger.start("in the measurement table", len(table.frame), table.name)
     name_column = problems.column(table, schema.marker, "the marker's name")
     value_column = problems.column(table, schema.value, "the measured value")
     if name_column is None or value_column is None:
@@ -66,7 +82,7 @@ def read_long(
     codes, found = encode(name_column)
     position = {marker.name: k for k, marker in enumerate(markers)}
     marker = np.array([position.get(str(level), -1) for level in found] + [-1])[codes]
-    numbers = to_numbers(value_column)
+    numbers, unit, units = to_readings(value_column)
     problems.rows(
         table,
         schema.marker,
@@ -100,8 +116,10 @@ def read_long(
             "marker, or set exclude_other_markers = true to leave such rows out and count them.",
             values=name_column,
         )
-    wrong = numbers.bad & ~(other & schema.exclude_other_markers)
-    _refuse_text(table, schema.value, wrong, value_column, problems)
+    foreign = (unit > 0) & ~_has_own_unit(marker, unit, units, markers)
+    wrong = (numbers.bad | foreign) & ~(other & schema.exclude_other_markers)
+    about = [markers[k] for k in np.unique(marker[foreign & (marker >= 0)])]
+    _refuse_text(table, schema.value, wrong, value_column, about, problems)
     _refuse_infinite(table, schema.value, numbers.values, value_column, problems)
     return readings
 
@@ -110,19 +128,15 @@ def read_wide(
     table: Table, schema: Schema, markers: Sequence[Marker], problems: Problems, ledger: Ledger
 ) -> Readings | None:
     """Readings of a table with a column a marker; None if a column is missing."""
-    n = len(table.frame)
-    ledger.start(
-        "in the measurement table",
-        n * len(markers),
-        f"{table.name}: {plural(n, 'row')} x {plural(len(markers), 'marker')}",
-    )
-    parts = []
+    n, parts = len(table.frame), []
     for k, marker in enumerate(markers):
         column = problems.column(table, marker.name, "a marker")
         if column is None:
             continue
-        numbers = to_numbers(column)
-        _refuse_text(table, marker.name, numbers.bad, column, problems)
+        numbers, unit, units = to_readings(column)
+        foreign = (unit > 0) & ~_has_own_unit(np.full(n, k), unit, units, markers)
+        about = [marker] if foreign.any() else []
+        _refuse_text(table, marker.name, numbers.bad | foreign, column, about, problems)
         _refuse_infinite(table, marker.name, numbers.values, column, problems)
         parts.append(Readings(np.arange(n), np.full(n, k), numbers.values, numbers.censored))
     if len(parts) < len(markers) or not parts:
@@ -151,15 +165,30 @@ def _read_censored(table: Table, from_text: np.ndarray, problems: Problems) -> n
     return np.where(from_text > 0, from_text, meaning[codes]).astype(np.int8)
 
 
+def _has_own_unit(
+    marker: np.ndarray, unit: np.ndarray, units: Sequence[str], markers: Sequence[Marker]
+) -> np.ndarray:
+    """Which values name the unit of their marker, shape (rows,) of bool."""
+    agree = [[same_unit(word, m.unit) for word in units] for m in markers]
+    return np.array([*agree, [True] * len(units)])[marker, unit]
+
+
 def _refuse_text(
-    table: Table, name: str, wrong: np.ndarray, column: pd.Series, problems: Problems
+    table: Table,
+    name: str,
+    wrong: np.ndarray,
+    column: pd.Series,
+    foreign: Sequence[Marker],
+    problems: Problems,
 ) -> None:
+    units = [f"{m.name} {show(m.unit)}" if m.unit else f"{m.name} none" for m in foreign]
     problems.rows(
         table,
         name,
         wrong,
         "text in a column of numbers",
         'Expected a number, "<" or ">" and a detection limit, or nothing if not measured.'
+        + (f" A unit behind it must be the marker's unit ({', '.join(units)})." if units else "")
         + _comma_advice(column, wrong),
         values=column,
     )

@@ -1,18 +1,28 @@
-"""What the columns of a study mean: markers, phases and the schema of the two tables."""
+"""What the columns of a study mean: markers and the schema of the two tables."""
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from longsurv.arguments import checked_last
+from longsurv.cohort.phases import Phase, is_number, phase_problems
 from longsurv.cohort.problems import show
 from longsurv.errors import DataError
 
 Level = Hashable
+type Repeats = Literal["error", "first", "last", "mean"]
+type WithinPhase = Literal["all", "first", "last", "mean", "worst"]
+
+DUPLICATES = ("error", "first", "last", "mean")
+WITHIN_PHASE = ("all", "first", "last", "mean", "worst")
+OUTSIDE = ("refuse", "exclude")
+_REPEATS = '"error", "first", "last" or "mean"'
+_WITHIN = '"all", "first", "last", "mean" or "worst"'
+NO_DIRECTION = (
+    'within_phase = "worst" needs a direction: "lower" if low values are better, else "higher"'
+)
 
 
 @checked_last
@@ -38,6 +48,11 @@ class Marker:
     positive : float, optional
         The cut-off of a score, in the marker's unit: patients at or above it are positive, as with
         a JAAM score of 4 or more for DIC.
+    range : (float, float), optional
+        What can be measured at all, in the marker's unit. A value outside is a mistake, or a code
+        for a missing one, and is refused.
+    within_phase, duplicates : str, optional
+        As in the Schema, for this marker alone.
     """
 
     name: str
@@ -48,6 +63,9 @@ class Marker:
     direction: Literal["lower", "higher"] | None = None
     family: str = ""
     positive: float | None = None
+    range: tuple[float, float] | None = None
+    within_phase: WithinPhase | None = None
+    duplicates: Repeats | None = None
 
     def __post_init__(self) -> None:
         problems = []
@@ -58,11 +76,12 @@ class Marker:
         if self.direction not in (None, "lower", "higher"):
             problems.append(f'direction must be "lower" or "higher", not {show(self.direction)}')
         if self.lower_limit is not None:
-            if not _is_number(self.lower_limit):
+            if not is_number(self.lower_limit):
                 problems.append(f"lower_limit must be a number, not {show(self.lower_limit)}")
             elif self.transform == "log" and self.lower_limit <= 0:
                 problems.append("lower_limit must be above 0 for a marker on the log scale")
         problems += self._cutoff_problems()
+        problems += self._rule_problems()
         if problems:
             raise DataError([f"marker {show(self.name)}: {text}" for text in problems])
         if not self.label:
@@ -71,39 +90,30 @@ class Marker:
     def _cutoff_problems(self) -> list[str]:
         if self.positive is None:
             return []
-        if not _is_number(self.positive):
+        if not is_number(self.positive):
             return [f"positive must be a number, the cut-off, not {show(self.positive)}"]
         limit = self.lower_limit
-        if limit is not None and _is_number(limit) and self.positive < limit:
+        if limit is not None and is_number(limit) and self.positive < limit:
             return [
                 f"positive is {self.positive:g}, below lower_limit ({limit:g}): of a value below"
                 " the detection limit nobody can say whether it is positive"
             ]
         return []
 
-
-@checked_last
-@dataclass(frozen=True)
-class Phase:
-    """A window of measurement time, both ends included.
-
-    Parameters
-    ----------
-    name : str
-    first, last : float
-        In the schema's time unit.
-    """
-
-    name: str
-    first: float
-    last: float
-
-    def __post_init__(self) -> None:
-        if not (_is_number(self.first) and _is_number(self.last) and self.first <= self.last):
-            raise DataError(
-                f"phase {show(self.name)}: expected two numbers, first <= last, "
-                f"not {show(self.first)} and {show(self.last)}"
-            )
+    def _rule_problems(self) -> list[str]:
+        problems = []
+        if self.range is not None:
+            object.__setattr__(self, "range", as_levels(self.range))
+            if not _is_rising(self.range):
+                said = show(list(as_levels(self.range)))
+                problems.append(f"range must be two numbers, the lower first, not {said}")
+        if self.within_phase not in (None, *WITHIN_PHASE):
+            problems.append(f"within_phase must be {_WITHIN}, not {show(self.within_phase)}")
+        if self.within_phase == "worst" and self.direction is None:
+            problems.append(NO_DIRECTION)
+        if self.duplicates not in (None, *DUPLICATES):
+            problems.append(f"duplicates must be {_REPEATS}, not {show(self.duplicates)}")
+        return problems
 
 
 @checked_last
@@ -124,6 +134,8 @@ class Schema:
     levels : tuple, optional
         All treatment levels. Without it there must be exactly two in the data. More than two
         may be listed, but the comparisons of longsurv are written for two.
+    arms : tuple, optional
+        The treatment levels to keep; patients of every other are excluded and counted.
     exit : str
         Column of the follow-up time of each patient: to the event, or to its end.
     event : str
@@ -141,15 +153,32 @@ class Schema:
     horizon : float, optional
         Follow-up is ended (censored) here, and later measurements are excluded.
     time_unit, time_zero : str
-        E.g. "days", "ICU admission"; for tables and axes.
+        E.g. "days", "ICU admission"; for tables and axes. If times are dates or timestamps,
+        `time_zero` is the column of the patient table that holds the date they are counted from,
+        and `time_unit` ("minutes", "hours", "days", "weeks", "months" or "years") what is counted.
+    date_format : str, optional
+        How dates in text are written, such as "%d/%m/%Y %H:%M", where that cannot be told.
     time, marker, value : str
         Columns of the (long) measurement table.
     measurement_patient : str, optional
         The measurement table's patient column if it is not called ``patient``.
-    wide : bool
-        The measurement table has one row a patient and time, and one column a marker.
+    wide : bool or str
+        The measurement table has one row a patient and time, and one column a marker; or, as
+        text, the pattern of columns in a table with one row a patient: ``"{marker}_d{time}"``.
     tolerance : float
         How long after the end of a patient's follow-up a measurement may be dated.
+    outside : {"refuse", "exclude"}
+        What becomes of measurements before time zero and after the end of follow-up: an error, or
+        excluded and counted.
+    baseline_window : (float, float), optional
+        Times before time zero, such as ``(-2, 0)``: a patient's latest value of a marker in it is
+        taken as measured at time zero, unless there is one at time zero.
+    duplicates : {"error", "first", "last", "mean"}
+        What becomes of several values of a marker at one time in a patient. "first" and "last" are
+        in the order of the table; the mean is taken on the marker's scale (`transform`).
+    within_phase : {"all", "first", "last", "mean", "worst"}
+        Which of a patient's values of a marker inside one phase are kept; "worst" by the marker's
+        direction.
     phases : tuple of Phase
     baseline_covariates : tuple of str
         Columns of the patient table for the table of baseline characteristics.
@@ -161,12 +190,15 @@ class Schema:
         Exclude (and count) patients whose follow-up ends at or before their entry.
     exclude_other_markers : bool
         Exclude (and count) measurements of markers the study does not name.
+    exclude_other_patients : bool
+        Exclude (and count) measurements of patients who are not in the patient table.
     """
 
     patient: str = "patient"
     treatment: str
     reference: Level
     levels: tuple[Level, ...] = ()
+    arms: tuple[Level, ...] = ()
     exit: str
     event: str
     event_level: Level | tuple[Level, ...] = 1
@@ -176,28 +208,35 @@ class Schema:
     horizon: float | None = None
     time_unit: str = "days"
     time_zero: str = ""
+    date_format: str | None = None
     time: str = "time"
     marker: str = "marker"
     value: str = "value"
     measurement_patient: str | None = None
-    wide: bool = False
+    wide: bool | str = False
     tolerance: float = 0.0
+    outside: Literal["refuse", "exclude"] = "refuse"
+    baseline_window: tuple[float, float] | None = None
+    duplicates: Repeats = "error"
+    within_phase: WithinPhase = "all"
     phases: tuple[Phase, ...] = ()
     baseline_covariates: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
     exclude_incomplete: bool = False
     exclude_before_entry: bool = False
     exclude_other_markers: bool = False
+    exclude_other_patients: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("levels", "phases", "baseline_covariates", "categorical"):
+        for name in ("levels", "arms", "phases", "baseline_covariates", "categorical"):
             object.__setattr__(self, name, as_levels(getattr(self, name)))
         object.__setattr__(self, "competing", dict(self.competing))
         problems = [
             *self._name_problems(),
             *self._clock_problems(),
             *self._level_problems(),
-            *self._phase_problems(),
+            *phase_problems(self.phases),
+            *self._rule_problems(),
         ]
         if problems:
             raise DataError(problems)
@@ -227,12 +266,12 @@ class Schema:
 
     def _clock_problems(self) -> list[str]:
         problems = []
-        if self.horizon is not None and not (_is_number(self.horizon) and self.horizon > 0):
+        if self.horizon is not None and not (is_number(self.horizon) and self.horizon > 0):
             problems.append(f"horizon must be a number above 0, not {show(self.horizon)}")
-        if not (_is_number(self.tolerance) and self.tolerance >= 0):
+        if not (is_number(self.tolerance) and self.tolerance >= 0):
             problems.append(f"tolerance must be 0 or more, not {show(self.tolerance)}")
         if self.entry is not None and not isinstance(self.entry, str):
-            if not (_is_number(self.entry) and self.entry >= 0):
+            if not (is_number(self.entry) and self.entry >= 0):
                 problems.append(
                     f"entry must be a number, 0 or more, or a column; not {show(self.entry)}"
                 )
@@ -254,6 +293,13 @@ class Schema:
             for label in self.competing
             if not str(label).strip() or str(label).strip().lower() in ("event", "censored")
         ]
+        if self.arms and self.reference not in self.arms:
+            problems.append(
+                f"reference {show(self.reference)} is not among the arms "
+                f"{', '.join(map(show, self.arms))}"
+            )
+        if self.arms and self.levels:
+            problems.append("give either levels, all there are, or arms, those to keep; not both")
         owner: dict[str, str] = {}
         for label, levels in self.statuses:
             for level in levels:
@@ -264,17 +310,32 @@ class Schema:
                 owner[str(level)] = label
         return problems
 
-    def _phase_problems(self) -> list[str]:
-        names = [phase.name for phase in self.phases]
+    def _rule_problems(self) -> list[str]:
+        """What is wrong with the rules of which measurements are kept."""
         problems = [
-            f"phase {show(name)} is given twice" for name in set(names) if names.count(name) > 1
+            f"{name} must be {words}, not {show(given)}"
+            for name, given, known, words in (
+                ("outside", self.outside, OUTSIDE, '"refuse" or "exclude"'),
+                ("duplicates", self.duplicates, DUPLICATES, _REPEATS),
+                ("within_phase", self.within_phase, WITHIN_PHASE, _WITHIN),
+            )
+            if given not in known
         ]
-        ordered = sorted(self.phases, key=lambda phase: phase.first)
-        problems += [
-            f"phases {show(a.name)} and {show(b.name)} overlap at time {b.first:g}"
-            for a, b in itertools.pairwise(ordered)
-            if b.first <= a.last
-        ]
+        window = self.baseline_window
+        if window is not None:
+            object.__setattr__(self, "baseline_window", as_levels(window))
+            if not (_is_rising(window) and window[1] <= 0):
+                problems.append(
+                    "baseline_window must be two times, first < last <= 0, such as [-2, 0], not "
+                    f"{show(list(as_levels(window)))}"
+                )
+        if isinstance(self.wide, str):
+            problems += [
+                f"wide = {show(self.wide)}: a pattern names {part} once, as in "
+                '"{marker}_d{time}"'
+                for part in ("{marker}", "{time}")
+                if self.wide.count(part) != 1
+            ]
         return problems
 
 
@@ -283,10 +344,7 @@ def as_levels(level: Level | tuple[Level, ...] | list[Level]) -> tuple[Level, ..
     return tuple(level) if isinstance(level, (tuple, list)) else (level,)
 
 
-def _is_number(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number that no float holds
-        return False
+def _is_rising(pair: Sequence[float] | float) -> bool:
+    """Whether what was given are two numbers, the lower first."""
+    ends = list(pair) if isinstance(pair, (tuple, list)) else []
+    return len(ends) == 2 and all(map(is_number, ends)) and ends[0] < ends[1]

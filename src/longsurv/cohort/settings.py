@@ -1,4 +1,4 @@
-"""Reading a study file (TOML): which keys there are, and what each may hold."""
+"""Reading a study file (TOML)."""
 
 from __future__ import annotations
 
@@ -11,145 +11,19 @@ from typing import Any
 from longsurv.arguments import checked
 from longsurv.cohort.cohort import Cohort
 from longsurv.cohort.files import Source, read_table
+from longsurv.cohort.keys import (
+    FIELDS,
+    MARKER_KEYS,
+    SOURCE_KEYS,
+    TABLE_DOCS,
+    TABLES,
+    Key,
+)
+from longsurv.cohort.kinds import LEVEL_OR_LEVELS, PHASE
+from longsurv.cohort.phases import Phase, parse_interval
 from longsurv.cohort.problems import Problems, show, show_list, suggest
-from longsurv.cohort.schema import Marker, Phase, Schema
+from longsurv.cohort.schema import Marker, Schema
 from longsurv.errors import DataError
-
-
-@dataclass(frozen=True)
-class Key:
-    """What a key of the study file may hold: a name for people and a test."""
-
-    kind: str
-    required: bool = False
-
-    def accepts(self, value: object) -> bool:
-        """Tell whether a value is of this kind."""
-        return _KINDS[self.kind](value)
-
-
-def _is_level(value: object) -> bool:
-    return isinstance(value, (str, int, float, bool))
-
-
-def _is_number(value: object) -> bool:
-    """Of a size that a float holds: TOML's whole numbers have no end."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    return isinstance(value, float) or abs(value) < LARGEST
-
-
-def _is_list_of(value: object, test: type | tuple[type, ...]) -> bool:
-    return isinstance(value, list) and all(isinstance(item, test) for item in value)
-
-
-LARGEST = 10**300
-SEEDS = 2**63
-_KINDS = {
-    "text": lambda v: isinstance(v, str),
-    "a single character": lambda v: isinstance(v, str) and len(v) == 1,
-    "true or false": lambda v: isinstance(v, bool),
-    "a number": _is_number,
-    "a number or the name of a column": lambda v: _is_number(v) or isinstance(v, str),
-    "a whole number, 1 or more": lambda v: _is_number(v) and isinstance(v, int) and v >= 1,
-    "a whole number, 0 to 9223372036854775807": lambda v: (
-        _is_number(v) and isinstance(v, int) and 0 <= v < SEEDS
-    ),
-    '"." or ","': lambda v: v in (".", ","),
-    "a list of text": lambda v: _is_list_of(v, str),
-    "a value or a list of values": lambda v: (
-        _is_level(v) or (_is_list_of(v, (str, int, float, bool)) and len(v) > 0)
-    ),
-    "a value or a list of values, [] for none": lambda v: (
-        _is_level(v) or _is_list_of(v, (str, int, float, bool))
-    ),
-    "a list of values": lambda v: _is_list_of(v, (str, int, float, bool)),
-    "a value": _is_level,
-    "a table": lambda v: isinstance(v, dict),
-}
-
-_TEXT, _FLAG, _NUMBER = Key("text"), Key("true or false"), Key("a number")
-_NAME = Key("text", required=True)
-_FILE = {
-    "sheet": _TEXT,
-    "separator": Key("a single character"),
-    "encoding": _TEXT,
-    "missing": Key("a list of text"),
-    "decimal": Key('"." or ","'),
-}
-
-TABLES: dict[str, dict[str, Key]] = {
-    "study": {"title": _TEXT, "note": _TEXT, "reconstructed": _FLAG, "randomised": _FLAG},
-    "patients": {
-        "file": _NAME,
-        "id": _NAME,
-        "treatment": _NAME,
-        "reference": Key("a value", required=True),
-        "levels": Key("a list of values"),
-        "covariates": Key("a list of text"),
-        "categorical": Key("a list of text"),
-        "exclude_incomplete": _FLAG,
-        **_FILE,
-    },
-    "outcome": {
-        "time": _NAME,
-        "status": _NAME,
-        "event": Key("a value or a list of values"),
-        "censored": Key("a value or a list of values, [] for none"),
-        "competing": Key("a table"),
-        "entry": Key("a number or the name of a column"),
-        "horizon": _NUMBER,
-        "unit": _TEXT,
-        "time_zero": _TEXT,
-        "exclude_before_entry": _FLAG,
-    },
-    "measurements": {
-        "file": _NAME,
-        "patient": _TEXT,
-        "time": _NAME,
-        "marker": _TEXT,
-        "value": _TEXT,
-        "wide": _FLAG,
-        "tolerance": _NUMBER,
-        "exclude_other_markers": _FLAG,
-        **_FILE,
-    },
-    "phases": {},
-    "markers": {},
-    "models": {
-        "trajectory": _TEXT,
-        "mortality": _TEXT,
-        "joint": Key("a list of text"),
-        "joint_trajectory": _TEXT,
-    },
-    "sampling": {
-        "draws": Key("a whole number, 1 or more"),
-        "chains": Key("a whole number, 1 or more"),
-        "seed": Key("a whole number, 0 to 9223372036854775807"),
-    },
-    "report": {"show_patients": _FLAG},
-}
-MARKER_KEYS = {
-    "label": _TEXT,
-    "unit": _TEXT,
-    "transform": _TEXT,
-    "lower_limit": _NUMBER,
-    "direction": _TEXT,
-    "family": _TEXT,
-    "positive": _NUMBER,
-}
-# Where the study file's words differ from those of Schema.
-_SCHEMA_NAMES = {
-    "patients": {"id": "patient", "covariates": "baseline_covariates"},
-    "outcome": {
-        "time": "exit",
-        "status": "event",
-        "event": "event_level",
-        "censored": "censored_level",
-        "unit": "time_unit",
-    },
-    "measurements": {"patient": "measurement_patient"},
-}
 
 
 @dataclass(frozen=True)
@@ -252,20 +126,21 @@ def read_study(path: str | Path) -> StudyFile:
     assert schema is not None
 
     folder = path.parent
-    patients = read_table(_source(folder, tables["patients"], schema.patient), problems)
+    sources = _sources(folder, tables, schema, "measurements" in given)
+    patients = read_table(sources[0], problems)
     measurements = None
-    if "measurements" in given:
-        name = schema.measurement_patient or schema.patient
-        measurements = read_table(_source(folder, tables["measurements"], name), problems)
+    if sources[1:]:
+        same = sources[0] == sources[1]
+        measurements = patients if same else read_table(sources[1], problems)
     problems.raise_if_any()
     assert patients is not None
     cohort = Cohort(patients, measurements, schema, markers, **tables["study"])
     return StudyFile(
         path,
         cohort,
-        _read_models(tables["models"], schema),
+        _read_models(tables["models"], cohort.schema),
         SamplingSettings(**tables["sampling"]),
-        (path, *(folder / tables[t]["file"] for t in ("patients", "measurements") if t in given)),
+        (path, *dict.fromkeys(source.path for source in sources)),
         **tables["report"],
     )
 
@@ -290,23 +165,43 @@ def _load(path: Path) -> dict[str, Any]:
 def _check_tables(
     given: Mapping[str, Any], file: str, problems: Problems
 ) -> dict[str, dict[str, Any]]:
-    """Check every key and its kind; return all tables, those not given empty."""
-    _refuse_unknown(given, TABLES, f"{file}: unknown table", "tables", problems)
+    """Check every key and its kind; return all tables in their own words, those not given empty."""
+    _refuse_unknown(given, TABLE_DOCS, f"{file}: unknown table", "tables", problems)
     tables: dict[str, dict[str, Any]] = {}
-    for name, keys in TABLES.items():
+    for name in TABLE_DOCS:
         table = given.get(name)
+        tables[name] = dict(table) if isinstance(table, dict) else {}
         if table is None and name in ("patients", "outcome"):
             problems.add(f"{file}: the table [{name}] is missing")
         elif table is not None and not isinstance(table, dict):
             problems.add(f"{file}: {name} must be a table, written [{name}]")
-        elif table is not None and keys:
-            _check_keys(table, keys, f"{file}, [{name}]", problems)
-        tables[name] = dict(table) if isinstance(table, dict) else {}
+        elif table is not None and name in TABLES:
+            tables[name] = _in_own_words(table, name, f"{file}, [{name}]", problems)
+            _check_keys(tables[name], TABLES[name], f"{file}, [{name}]", problems)
+    visits = tables["measurements"]
+    if "measurements" in given and "time" not in visits and not isinstance(visits.get("wide"), str):
+        problems.add(f'{file}, [measurements]: the key "time" is missing; expected text')
     levels = tables["outcome"].get("competing")
     if isinstance(levels, dict):
-        kind = Key("a value or a list of values")
-        _check_keys(levels, dict.fromkeys(levels, kind), f"{file}, [outcome.competing]", problems)
+        key = Key(LEVEL_OR_LEVELS, "")
+        _check_keys(levels, dict.fromkeys(levels, key), f"{file}, [outcome.competing]", problems)
     return tables
+
+
+def _in_own_words(
+    table: Mapping[str, Any], name: str, where: str, problems: Problems
+) -> dict[str, Any]:
+    """A table whose keys may be called as the fields they become, called as in the reference."""
+    known = {field: key for key, field in FIELDS[name].items()}
+    if name == "outcome" and ("status" in table or "event_level" not in table):
+        known.pop("event")  # a status here, the column in a Schema: event_level tells which
+    own: dict[str, Any] = {}
+    for key, value in table.items():
+        word = known.get(key, key)
+        if word in own:
+            problems.add(f"{where}: {show(key)} and {show(word)} are one; write {show(word)}")
+        own[word] = value
+    return own
 
 
 def _check_keys(
@@ -317,7 +212,7 @@ def _check_keys(
         if name not in table:
             if key.required:
                 problems.add(f"{where}: the key {show(name)} is missing; expected {key.kind}")
-        elif not key.accepts(table[name]):
+        elif not key.kind.accepts(table[name]):
             problems.add(f"{where}: {name} must be {key.kind}, not {show(table[name])}")
 
 
@@ -326,7 +221,7 @@ def _refuse_unknown(
 ) -> None:
     for name in table:
         if name not in known:
-            hint = suggest(name, known) or f"the {plural} are {show_list(known, 30)}"
+            hint = suggest(name, known) or f"the {plural} are {show_list(known, 40)}"
             problems.add(f"{what} {show(name)}; {hint}")
 
 
@@ -342,7 +237,7 @@ def _read_markers(table: Mapping[str, Any], file: str, problems: Problems) -> li
         if len(problems.texts) > before:
             continue
         try:
-            markers.append(Marker(name, **given))
+            markers.append(Marker(name, **{key: _as_field(v) for key, v in given.items()}))
         except DataError as error:
             for text in error.problems:
                 problems.add(f"{file}: {text}")
@@ -352,14 +247,12 @@ def _read_markers(table: Mapping[str, Any], file: str, problems: Problems) -> li
 def _read_phases(table: Mapping[str, Any], file: str, problems: Problems) -> tuple[Phase, ...]:
     phases = []
     for name, given in table.items():
-        ends = given if isinstance(given, list) else [given, given]
-        if len(ends) != 2 or not all(_is_number(end) for end in ends):
-            problems.add(
-                f"{file}, [phases]: {name} must be a time or [first, last], not {show(given)}"
-            )
+        if not PHASE.accepts(given):
+            problems.add(f"{file}, [phases]: {name} must be {PHASE}, not {show(given)}")
             continue
+        ends = parse_interval(given) if isinstance(given, str) else given
         try:
-            phases.append(Phase(name, *ends))
+            phases.append(Phase(name, *(ends if isinstance(ends, (list, tuple)) else (ends, ends))))
         except DataError as error:
             problems.add(f"{file}: {error}")
     return tuple(phases)
@@ -371,17 +264,13 @@ def _read_schema(
     file: str,
     problems: Problems,
 ) -> Schema | None:
-    outside = {"file", *_FILE}
     given: dict[str, Any] = {"phases": phases}
-    for table, names in _SCHEMA_NAMES.items():
+    for table in ("patients", "outcome", "measurements"):
         for key, value in tables[table].items():
-            if key not in outside:
-                given[names.get(key, key)] = tuple(value) if isinstance(value, list) else value
+            if key != "file" and key not in SOURCE_KEYS:
+                given[FIELDS[table].get(key, key)] = _as_field(value)
     if "competing" in given:
-        given["competing"] = {
-            label: tuple(level) if isinstance(level, list) else level
-            for label, level in given["competing"].items()
-        }
+        given["competing"] = {k: _as_field(level) for k, level in given["competing"].items()}
     try:
         return Schema(**given)
     except DataError as error:
@@ -390,12 +279,29 @@ def _read_schema(
         return None
 
 
+def _as_field(value: Any) -> Any:
+    """A value of TOML as a specification holds it: what cannot change."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _sources(
+    folder: Path, tables: Mapping[str, Mapping[str, Any]], schema: Schema, measured: bool
+) -> list[Source]:
+    """The patients' file and, where something was measured, that of the measurements."""
+    of_patients = _source(folder, tables["patients"], schema.patient)
+    if not measured:
+        return [of_patients]
+    given = tables["measurements"]
+    same = given.get("file", tables["patients"]["file"]) == tables["patients"]["file"]
+    options = {**tables["patients"], **given} if same else given
+    return [of_patients, _source(folder, options, schema.measurement_patient or schema.patient)]
+
+
 def _source(folder: Path, table: Mapping[str, Any], id_column: str) -> Source:
-    options = {
-        key: table[key] for key in ("sheet", "separator", "encoding", "decimal") if key in table
-    }
-    missing = tuple(table.get("missing", ()))
-    return Source(folder / table["file"], id_column, missing=missing, **options)
+    options = {key: _as_field(table[key]) for key in SOURCE_KEYS if key in table}
+    if isinstance(options.get("fill_down"), bool):
+        options["fill_down"] = (id_column,) if options["fill_down"] else ()
+    return Source(folder / table["file"], id_column, **options)
 
 
 def _check_joint(
