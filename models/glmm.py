@@ -17,7 +17,7 @@ McCulloch & Searle (2001), Generalized, Linear, and Mixed Models; Hughes (1999),
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -32,9 +32,10 @@ from longsurv.design.owned import owned
 from longsurv.design.quadrature import normal_grid
 from longsurv.design.random_columns import RandomColumns
 from longsurv.errors import EstimationError
-from longsurv.inference import maximise, sample_posterior
+from longsurv.inference import Draws, Optimum, maximise, sample_posterior
 from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm import start
+from longsurv.likelihood.glmm.coordinates import for_climbing
 from longsurv.likelihood.glmm.existence import exhausted
 from longsurv.models.glmm_priors import (
     columns_of_priors,
@@ -42,6 +43,7 @@ from longsurv.models.glmm_priors import (
     prior_stack,
     sampling,
 )
+from longsurv.models.specification import holding
 from longsurv.results.generalised.assemble import generalised_estimate, generalised_posterior
 from longsurv.results.generalised.estimate import GeneralisedEstimate, GeneralisedPosterior
 from longsurv.results.generalised.undetermined import check_estimable
@@ -149,6 +151,10 @@ class GLMM:
             has an answer even then, through its priors. If the response does not vary, or the data
             determine no coefficient.
         """
+        return self.estimate(self.find())
+
+    def find(self) -> Optimum:
+        """Climb the likelihood, in its own coordinates; raises as `fit`."""
         data, climb = self.arrays, start.climb(self.arrays)
         check_estimable(self.design, data, climb.coordinates, self.formula)
         family = ["1/nu" if name == "nu" else name for name in self.design.family_names]
@@ -161,8 +167,12 @@ class GLMM:
                 f"{self.formula!r} cannot be fitted: the random effects reproduce every "
                 "measurement, leaving no residual variance"
             )
-        nodes = self.quadrature_nodes
-        return generalised_estimate(self, data, optimum, climb.coordinates, nodes)
+        return optimum
+
+    def estimate(self, optimum: Optimum) -> GeneralisedEstimate:
+        """The fitted model where `find` ended."""
+        data, nodes = self.arrays, self.quadrature_nodes
+        return generalised_estimate(self, data, optimum, for_climbing(data), nodes)
 
     def default_priors(self) -> dict[str, pr.Prior]:
         """Weakly informative priors, which depend on no unit and no origin.
@@ -209,8 +219,21 @@ class GLMM:
         eta : float
             Of the LKJ prior of the random effects' correlations, at the means of their variables.
         """
-        data, stack = self.arrays_for(priors), self.prior_stack(priors, eta)
-        posterior = sampling(data, stack)
+        drawn = self.draw(draws=draws, tune=tune, chains=chains, seed=seed, priors=priors, eta=eta)
+        return self.posterior(drawn, priors, eta)
+
+    def draw(
+        self,
+        *,
+        draws: int = 1000,
+        tune: int = 300,
+        chains: int = 2,
+        seed: int = 1,
+        priors: Mapping[str, pr.Prior] | None = None,
+        eta: float = 2.0,
+    ) -> Draws:
+        """Draw from the posterior of the kernel's parameters; options as for `sample`."""
+        posterior = sampling(self.arrays_for(priors), self.prior_stack(priors, eta))
         mode, drawn = sample_posterior(
             posterior.density,
             posterior.begin,
@@ -222,11 +245,26 @@ class GLMM:
         )
         if drawn is None:
             raise EstimationError(f"{self.formula!r} cannot be sampled: {mode.status}")
-        mode, drawn = posterior.outward(mode, drawn)
-        return generalised_posterior(self, data, stack, mode, drawn, self.quadrature_nodes)
+        return posterior.outward(mode, drawn)
+
+    def posterior(
+        self, draws: Draws, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0
+    ) -> GeneralisedPosterior:
+        """The posterior from what `draw` returned under these priors; options as for `sample`."""
+        data, stack = self.arrays_for(priors), self.prior_stack(priors, eta)
+        return generalised_posterior(self, data, stack, draws, self.quadrature_nodes)
+
+    def with_data(self, data: pd.DataFrame) -> GLMM:
+        """The same specification of other rows."""
+        return replace(self, data=data)
+
+    def with_design(self, design: GeneralisedDesign) -> GLMM:
+        """The same specification with another design in place of that of its data."""
+        return holding(self, design=design)
 
     def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0) -> Any:
         """The same model, data and priors in PyMC, with explicit random effects."""
         from longsurv.models.glmm_twin import twin
 
-        return twin(self, self.prior_stack(priors, eta), self.random_columns(priors), eta)
+        random, stack = self.random_columns(priors), self.prior_stack(priors, eta)
+        return twin(self.design, self.df, random, stack, eta)

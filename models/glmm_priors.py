@@ -110,10 +110,10 @@ class Sampling:
     deviations: Mapping[int, float]
     scaled: Affine
 
-    def outward(self, mode: Optimum, drawn: Draws) -> tuple[Optimum, Draws]:
-        """Mode and draws as vectors theta."""
+    def outward(self, mode: Optimum, drawn: Draws) -> Draws:
+        """Draws and their mode as vectors theta."""
         mode = replace(mode, x=self.scaled.outward(mode.x))
-        return mode, replace(drawn, theta=self.scaled.outward(drawn.theta), mode=mode)
+        return replace(drawn, theta=self.scaled.outward(drawn.theta), mode=mode)
 
 
 def sampling(data: glmm.GLMMData, stack: pr.PriorStack) -> Sampling:

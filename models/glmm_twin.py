@@ -10,12 +10,16 @@ import numpy as np
 from longsurv.priors import PriorStack
 
 if TYPE_CHECKING:
+    from longsurv.design.generalised import GeneralisedDesign
     from longsurv.design.random_columns import RandomColumns
-    from longsurv.models.glmm import GLMM
 
 
-def twin(spec: GLMM, stack: PriorStack, random: RandomColumns, eta: float) -> Any:
-    """A PyMC model of a specification and its priors: b ~ N(0, D), y ~ family(X beta + Z b).
+def twin(
+    d: GeneralisedDesign, df: float | None, random: RandomColumns, stack: PriorStack, eta: float
+) -> Any:
+    """A PyMC model of a design and its priors: b ~ N(0, D), y ~ family(X beta + Z b).
+
+    df is that of Student's t where it is fixed.
 
     Where a prior is of something at the means of the other variables, that has the parameter's name
     with " (centred)" after it (" (levels alike)" for a combination of differences between levels of
@@ -23,7 +27,7 @@ def twin(spec: GLMM, stack: PriorStack, random: RandomColumns, eta: float) -> An
     """
     import pymc as pm
 
-    d, effects = spec.design, np.linalg.inv(random.to)
+    effects = np.linalg.inv(random.to)
     p, q = len(d.fixed.names), len(d.random.names)
     coords = {"term": d.fixed.names, "effect": d.random.names, "patient": d.labels, "row": d.rows}
     with pm.Model(coords=coords) as model:
@@ -59,22 +63,27 @@ def twin(spec: GLMM, stack: PriorStack, random: RandomColumns, eta: float) -> An
         mean = ((d.Z @ effects) * centred[d.group]).sum(axis=-1)
         for j, name in enumerate(d.fixed.names):
             mean = mean + own[name] * d.fixed.X[:, j]
-        _response(spec, mean, own, stack.names[p:-q])
+        _response(d, df, mean, own, stack.names[p:-q])
     return model
 
 
-def _response(spec: GLMM, mean: Any, own: Mapping[str, Any], names: tuple[str, ...]) -> None:
+def _response(
+    d: GeneralisedDesign,
+    df: float | None,
+    mean: Any,
+    own: Mapping[str, Any],
+    names: tuple[str, ...],
+) -> None:
     """The family's distribution around the linear predictor, in the PyMC model in context."""
     import pymc as pm
 
-    d = spec.design
-    if spec.family == "bernoulli":
+    if d.family == "bernoulli":
         pm.Bernoulli("y", logit_p=mean, observed=d.y.astype(int), dims="row")
-    elif spec.family == "ordinal":
+    elif d.family == "ordinal":
         cuts = pm.math.cumsum(pm.math.stack([own[name] for name in names]))
         pm.OrderedLogistic("y", mean, cuts, observed=d.y.astype(int), dims="row")
-    elif spec.family == "student":
-        nu = own["nu"] if spec.df is None else spec.df
+    elif d.family == "student":
+        nu = own["nu"] if df is None else df
         pm.StudentT("y", nu=nu, mu=mean, sigma=own["sigma"], observed=d.y, dims="row")
     else:
         exact = d.kind == 0

@@ -8,7 +8,8 @@ posterior under the priors of `LMM` (`longsurv.inference.linear`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,8 +21,10 @@ from longsurv.design.expression import Functions
 from longsurv.design.names import quoted
 from longsurv.design.owned import owned
 from longsurv.errors import DataError
+from longsurv.inference import Draws, Optimum
 from longsurv.inference.linear import sample_linear
 from longsurv.models.lmm import LMM
+from longsurv.models.specification import holding
 from longsurv.results.linear import LinearEstimate, LinearPosterior, least_squares
 
 
@@ -89,11 +92,29 @@ class Linear:
         return LMM(f"{self.formula} + (1 | {group})", self.data, functions=self.functions)
 
     def fit(self) -> LinearEstimate:
-        """Least squares."""
-        return least_squares(self, self.design)
+        """Least squares, with the reference distribution Student's t on n - p degrees of freedom.
+
+        Raises
+        ------
+        EstimationError
+            If the model fits every value exactly, which leaves no variance to estimate.
+        """
+        return self.estimate(self.find())
+
+    def find(self) -> Optimum:
+        """The least-squares coefficients; raises as `fit`."""
+        return least_squares(self.formula, self.design)
+
+    def estimate(self, optimum: Optimum) -> LinearEstimate:
+        """The fitted model at what `find` returned."""
+        return LinearEstimate.at(self, self.design, optimum)
 
     def sample(self, *, draws: int = 1000, chains: int = 2, seed: int = 1) -> LinearPosterior:
         """Independent draws from the posterior, in as many parts as there would be chains."""
+        return self.posterior(self.draw(draws=draws, chains=chains, seed=seed))
+
+    def draw(self, *, draws: int = 1000, chains: int = 2, seed: int = 1) -> Draws:
+        """Coefficients and sigma drawn independently; options as for `sample`."""
         d, priors = self.design, self.default_priors()
         normal = [prior for prior in priors.values() if isinstance(prior, pr.Normal)]
 
@@ -105,12 +126,28 @@ class Linear:
         back = np.eye(p) if basis is None else np.linalg.inv(basis)
         means = np.array([p.mean for p in normal])
         sds = np.array([p.sd for p in normal])
+        began = time.perf_counter()
         phi, sigma = sample_linear(
             d.fixed.X @ back, d.y, means, sds, log_prior, draws=draws * chains, seed=seed
         )
-        drawn = dict(zip(priors, [*(phi @ back.T).T, sigma], strict=True))
+        theta = np.column_stack([phi @ back.T, sigma]).reshape(chains, draws, p + 1)
+        seconds = time.perf_counter() - began
+        return Draws(theta, {}, seconds, tune=0, whitening=None, seed=seed)
+
+    def posterior(self, draws: Draws) -> LinearPosterior:
+        """The posterior from what `draw` returned."""
+        priors = self.default_priors()
+        samples = {name: draws.theta[..., j] for j, name in enumerate(priors)}
         return LinearPosterior(
-            spec=self, design=d, names=d.fixed.names,
-            samples={name: values.reshape(chains, draws) for name, values in drawn.items()},
-            priors=priors, method="exact posterior draws", flags=self.fit().flags,
+            spec=self, design=self.design, names=self.design.fixed.names,
+            samples=samples, priors=priors, draws=draws, method="exact posterior draws",
+            flags=self.fit().flags,
         )  # fmt: skip
+
+    def with_data(self, data: pd.DataFrame) -> Linear:
+        """The same specification of other rows."""
+        return replace(self, data=data)
+
+    def with_design(self, design: MixedDesign) -> Linear:
+        """The same specification with another design in place of that of its data."""
+        return holding(self, design=design)

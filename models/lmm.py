@@ -14,7 +14,7 @@ Laird & Ware (1982), Biometrics 38:963-974; Bates et al. (2015), J Stat Softw 67
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,26 +22,22 @@ import numpy as np
 import pandas as pd
 
 from longsurv import priors as pr
-from longsurv.design import MixedDesign, Residual, check_variation, mixed_design
+from longsurv.design import MixedDesign, Residual, mixed_design
 from longsurv.design.centred import CentredDesign, centred, unit_weights
 from longsurv.design.expression import Functions
 from longsurv.design.owned import owned
 from longsurv.design.random_columns import RandomColumns, random_columns
 from longsurv.errors import EstimationError, LongsurvError
-from longsurv.inference import Affine, added, maximise, sample_posterior
+from longsurv.inference import Affine, Draws, Optimum, added, sample_posterior
 from longsurv.likelihood import lmm
-from longsurv.likelihood.lmm import dense as lmm_dense
 from longsurv.likelihood.lmm.blocks import BlockKernel
 from longsurv.likelihood.lmm.dense.kernel import DenseKernel
-from longsurv.likelihood.lmm.dense.residual import Structure
+from longsurv.models.lmm_climb import block_kernel, climb, dense_kernel
 from longsurv.models.lmm_priors import default_priors, prior_stack
-from longsurv.results.mixed.assemble import DF_METHODS, mixed_estimate, mixed_posterior
+from longsurv.models.specification import holding
+from longsurv.results.mixed.assemble import check_options, mixed_estimate, mixed_posterior
 from longsurv.results.mixed.assemble_structured import structured_estimate, structured_posterior
 from longsurv.results.mixed.estimate import MixedEstimate, MixedPosterior
-from longsurv.results.mixed.undetermined import degenerate
-
-LARGEST_RATIO = 1e6
-"""Of a random effect's SD to the residual one: beyond, rounding is all there is of a residual."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +95,7 @@ class LMM:
     def kernel(self) -> BlockKernel | DenseKernel:
         """The likelihood that is climbed, in orthogonal columns of Z."""
         if self.design.structured:
-            return self._dense(None)
+            return dense_kernel(self.design)
         return BlockKernel(self.statistics, self.design.random.blocks)
 
     @cached_property
@@ -127,26 +123,8 @@ class LMM:
         return centred(d.fixed, self.data.iloc[d.rows], unit_weights(d.group))
 
     def _scaled(self, columns: Sequence[RandomColumns]) -> BlockKernel | DenseKernel:
-        d = self.design
-        if d.structured:
-            return self._dense(columns)
-        data = lmm.prepare(d.fixed.X, d.y, d.Z, d.group, len(d.labels), to=columns[0].to)
-        return BlockKernel(data, d.random.blocks)
-
-    def _dense(self, columns: Sequence[RandomColumns] | None) -> DenseKernel:
-        """In centred columns, or in orthogonal ones without."""
-        d, pairs = self.design, self.design.pairs
-        assert pairs is not None  # of a structured design
-        to = {g.name: c.to for g, c in zip(d.groupings, columns or (), strict=bool(columns))}
-        terms = [
-            lmm_dense.Term(g.random.X, g.group, g.random.blocks, to.get(g.name)) for g in d.terms
-        ]
-        return DenseKernel(
-            lmm_dense.prepare(
-                d.fixed.X, d.y, d.group, terms, Structure(*pairs.structure),
-                pairs.order, pairs.kind, orthogonal=columns is None,
-            )
-        )  # fmt: skip
+        of = dense_kernel if self.design.structured else block_kernel
+        return of(self.design, columns)
 
     def fit(self, method: str = "REML", df: str = "auto") -> MixedEstimate:
         """Maximise the restricted likelihood or the likelihood.
@@ -160,35 +138,19 @@ class LMM:
             derivatives of a covariance that is not linear in its parameters, as SAS does;
             "kenward-roger-linear" drops them.
         """
-        if method not in ("REML", "ML"):
-            raise LongsurvError(f"method is 'REML' or 'ML', not {method!r}")
-        if df not in DF_METHODS or (method == "ML" and df.startswith("kenward")):
-            raise LongsurvError(
-                f"df is one of {DF_METHODS} (Kenward-Roger with REML only), not {df!r}"
-            )
-        kernel, reml = self.kernel, method == "REML"
-        check_variation(self.design, kernel.data.beta_ols)
+        check_options(method, df)
+        return self.estimate(self.find(method), method, df)
 
-        def criterion(x: np.ndarray) -> tuple[float, np.ndarray]:
-            return kernel.criterion(x, reml)
+    def find(self, method: str = "REML") -> Optimum:
+        """Climb the restricted likelihood or the likelihood; `method` as for `fit`."""
+        check_options(method)
+        return climb(self.formula, self.design, self.kernel, method == "REML")
 
-        start = max(kernel.starts, key=lambda x: criterion(x)[0])
-        singular = "the covariance of the measurements becomes singular"
-        try:
-            optimum = maximise(criterion, start, names=kernel.names, lower=kernel.lower)
-        except np.linalg.LinAlgError:
-            raise EstimationError(f"{self.formula!r} cannot be fitted: {singular}") from None
-        if why := degenerate(self.design, kernel, optimum.x):
-            raise EstimationError(f"{self.formula!r} cannot be fitted: {why}")
-        exhausted = np.abs(optimum.x).max(initial=0.0) > LARGEST_RATIO
-        if exhausted or not np.isfinite(optimum.value):
-            why = optimum.status
-            if exhausted or optimum.converged:
-                why = "the random effects reproduce every measurement, leaving no residual variance"
-            raise EstimationError(f"{self.formula!r} cannot be fitted: {why}")
-        if isinstance(kernel, BlockKernel):
-            return mixed_estimate(self, kernel, optimum, method, df)
-        return structured_estimate(self, kernel, optimum, method, df)
+    def estimate(self, optimum: Optimum, method: str = "REML", df: str = "auto") -> MixedEstimate:
+        """The fitted model where `find` ended, under the same method; options as for `fit`."""
+        check_options(method, df)
+        of = structured_estimate if self.design.structured else mixed_estimate
+        return of(self, self.kernel, optimum, method, df)
 
     def default_priors(self) -> dict[str, pr.Prior]:
         """Weakly informative priors, per standard deviation of the data.
@@ -247,6 +209,20 @@ class LMM:
         eta : float
             Of the LKJ prior of the random effects' correlation.
         """
+        drawn = self.draw(draws=draws, tune=tune, chains=chains, seed=seed, priors=priors, eta=eta)
+        return self.posterior(drawn, priors, eta)
+
+    def draw(
+        self,
+        *,
+        draws: int = 1000,
+        tune: int = 300,
+        chains: int = 2,
+        seed: int = 1,
+        priors: Mapping[str, pr.Prior] | None = None,
+        eta: float = 2.0,
+    ) -> Draws:
+        """Draw from the posterior of the kernel's parameters; options as for `sample`."""
         kernel, stack = self.sampled_under(priors), self.prior_stack(priors, eta)
         mode, drawn = sample_posterior(
             added(kernel.loglik, stack.value_and_gradient),
@@ -260,12 +236,33 @@ class LMM:
         )
         if drawn is None:
             raise EstimationError(f"{self.formula!r} cannot be sampled: {mode.status}")
-        if isinstance(kernel, BlockKernel):
-            return mixed_posterior(self, kernel, stack, mode, drawn)
-        return structured_posterior(self, kernel, stack, mode, drawn)
+        return drawn
+
+    def posterior(
+        self, draws: Draws, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0
+    ) -> MixedPosterior:
+        """The posterior from what `draw` returned under these priors; options as for `sample`."""
+        of = structured_posterior if self.design.structured else mixed_posterior
+        return of(self, self.sampled_under(priors), self.prior_stack(priors, eta), draws)
+
+    def with_data(self, data: pd.DataFrame) -> LMM:
+        """The same specification of other rows."""
+        return replace(self, data=data)
+
+    def with_design(self, design: MixedDesign, statistics: lmm.LMMData | None = None) -> LMM:
+        """The same specification with another design in place of that of its data.
+
+        Parameters
+        ----------
+        design : MixedDesign
+        statistics : LMMData, optional
+            Of that design, where they are known without going over its rows.
+        """
+        made = {"design": design} | ({} if statistics is None else {"statistics": statistics})
+        return holding(self, **made)
 
     def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0) -> Any:
         """The same model, data and priors in PyMC, with explicit random effects."""
         from longsurv.models.lmm_twin import twin
 
-        return twin(self, self.sampled_under(priors), self.prior_stack(priors, eta), eta)
+        return twin(self.design, self.sampled_under(priors), self.prior_stack(priors, eta), eta)

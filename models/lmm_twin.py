@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from longsurv.design import MixedDesign
 from longsurv.likelihood.lmm.blocks import BlockKernel
 from longsurv.likelihood.lmm.dense.kernel import DenseKernel
 from longsurv.priors import PriorStack
 
-if TYPE_CHECKING:
-    from longsurv.models.lmm import LMM
 
-
-def twin(spec: LMM, kernel: BlockKernel | DenseKernel, stack: PriorStack, eta: float) -> Any:
-    """A PyMC model of a specification and its priors.
+def twin(d: MixedDesign, kernel: BlockKernel | DenseKernel, stack: PriorStack, eta: float) -> Any:
+    """A PyMC model of a design and its priors.
 
     b ~ N(0, D) for each grouping; y ~ N(X beta + Z b, sigma^2), or for each patient a multivariate
     normal distribution with the covariance of the residual structure. Where a prior is of something
@@ -25,7 +23,6 @@ def twin(spec: LMM, kernel: BlockKernel | DenseKernel, stack: PriorStack, eta: f
     """
     import pymc as pm
 
-    d = spec.design
     label = dict(zip(stack.names, stack.labels, strict=True))
     by_name = dict(zip(stack.names, stack.priors, strict=True))
     maps = kernel.to if d.random.names else kernel.to[1:]

@@ -35,6 +35,9 @@ class Fitted(Protocol):
     reference: Any
     coefficients: np.ndarray
 
+    def again(self, spec: Any) -> Any:
+        """Another specification fitted as this one was."""
+
 
 type Refitted = Annotated[Fitted, "a fit of an LMM or a GLMM"]
 type Found = pd.DataFrame | pd.Series | Mapping[str, float] | float
@@ -234,12 +237,10 @@ def _compared(name: str, whole: pd.DataFrame, without: pd.DataFrame, level: floa
 def _refit(fit: Any, i: int, left_out: np.ndarray) -> Any:
     """The model without patient i, whose rows are marked in left_out, shape (n,)."""
     kept, design = ~left_out, fit.design
-    # How a linear mixed model was fitted; others are fitted in one way only.
-    options = (fit.method, fit.reference.method.lower()) if hasattr(fit, "sigma") else ()
     if not isinstance(fit.data, LMMData):
         others = np.ones(len(fit.spec.data), dtype=bool)
         others[design.rows[left_out]] = False
-        without = replace(fit.spec, data=fit.spec.data.loc[others]).fit(*options)
+        without = fit.again(fit.spec.with_data(fit.spec.data.loc[others]))
         if without.names != fit.names:
             raise LongsurvError(LOST)
         return without
@@ -257,10 +258,7 @@ def _refit(fit: Any, i: int, left_out: np.ndarray) -> Any:
         labels=design.labels.delete(i),
         rows=design.rows[kept],
     )
-    spec = replace(fit.spec)
-    # Both are cached on the specification, from which everything else is made.
-    vars(spec).update(design=smaller, statistics=statistics)
-    return spec.fit(*options)
+    return fit.again(fit.spec.with_design(smaller, statistics))
 
 
 def without_patient(data: LMMData, i: int, X: np.ndarray, y: np.ndarray) -> LMMData:

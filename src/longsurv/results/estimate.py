@@ -72,6 +72,10 @@ class Estimate:
         super().__init_subclass__()
         check_methods(cls)
 
+    def again(self, spec: Any) -> Any:
+        """Another specification of the same family, fitted as this one was."""
+        return spec.fit()
+
     @property
     def params(self) -> pd.Series:
         """Coefficients by name; NaN where the data do not determine one."""

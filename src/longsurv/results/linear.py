@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 
 from longsurv.arguments import check_methods
+from longsurv.design import MixedDesign
 from longsurv.errors import EstimationError
-from longsurv.inference import Flat, Optimum
+from longsurv.inference import Draws, Flat, Optimum
 from longsurv.priors import Prior
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.estimate import TIDY, Estimate, check_level
@@ -58,6 +59,27 @@ class LinearEstimate(Estimate):
 
     sigma: float
 
+    @classmethod
+    def at(cls, spec: Any, design: MixedDesign, optimum: Optimum) -> LinearEstimate:
+        """The fitted model at what `least_squares` found."""
+        n, p = design.fixed.X.shape
+        variance = _squares(design, optimum.x) / (n - p)
+        _, R, scale = _factored(design.fixed.X)
+        inverse = np.linalg.inv(R) / scale[:, None]
+        cov = variance * inverse @ inverse.T
+        flags = [f"{name} is left out: other columns determine it" for name in design.fixed.aliased]
+        if design.n_excluded:
+            flags.append(
+                f"{plural(design.n_excluded, 'row')} {verb(design.n_excluded, 'is', 'are')} "
+                f"left out for missing values"
+            )
+        return cls(
+            spec=spec, design=design, names=design.fixed.names, coefficients=optimum.x,
+            reference=StudentReference(cov, float(n - p), root=np.sqrt(variance) * inverse),
+            llf=optimum.value, nobs=n, n_params=p + 1, optimum=optimum, method="least squares",
+            flags=tuple(flags), sigma=float(np.sqrt(variance)),
+        )  # fmt: skip
+
     def variance_table(self, level: float = 0.95) -> pd.DataFrame:
         """The residual SD, with its exact interval from the chi-squared distribution."""
         from scipy.stats import chi2
@@ -69,12 +91,13 @@ class LinearEstimate(Estimate):
         return pd.DataFrame([row], columns=TIDY)
 
 
-def least_squares(spec: Any, design: Any) -> LinearEstimate:
-    """Fit a linear model.
+def least_squares(formula: str, design: MixedDesign) -> Optimum:
+    """The coefficients of a linear model, with its restricted log-likelihood there.
 
     Parameters
     ----------
-    spec : Linear
+    formula : str
+        For messages.
     design : MixedDesign
         Its fixed part has full column rank and fewer columns than rows.
 
@@ -83,37 +106,35 @@ def least_squares(spec: Any, design: Any) -> LinearEstimate:
     EstimationError
         If the model fits every value exactly, which leaves no variance to estimate.
     """
-    X, y, names = design.fixed.X, design.y, design.fixed.names
-    n, p = X.shape
-    scale = np.sqrt((X**2).sum(axis=0))
-    Q, R = np.linalg.qr(X / scale)
+    y, (n, p) = design.y, design.fixed.X.shape
+    Q, R, scale = _factored(design.fixed.X)
     beta = np.linalg.solve(R, Q.T @ y) / scale
-    rss = float(((y - X @ beta) ** 2).sum())
+    rss = _squares(design, beta)
     rounding = 16.0 * np.finfo(float).eps ** 2 * float((y**2).sum())
     if not rss > max(1e-20 * float(((y - y.mean()) ** 2).sum()), rounding):
-        raise EstimationError(f"{spec.formula!r} fits every value exactly: no variance is left")
+        raise EstimationError(f"{formula!r} fits every value exactly: no variance is left")
     variance = rss / (n - p)
     inverse = np.linalg.inv(R) / scale[:, None]
-    cov = variance * inverse @ inverse.T
     log_det = 2.0 * float(np.log(np.abs(np.diag(R)) * scale).sum())
     llf = -0.5 * ((n - p) * (np.log(2.0 * np.pi * variance) + 1.0) + log_det)
-    optimum = Optimum(
-        x=beta, value=llf, gradient=np.zeros(p), hessian=-np.linalg.inv(cov), free=np.arange(p),
+    return Optimum(
+        x=beta, value=llf, gradient=np.zeros(p),
+        hessian=-np.linalg.inv(variance * inverse @ inverse.T), free=np.arange(p),
         at_boundary=(), status="converged", evaluations=1, newton_decrement=0.0,
         condition_number=1.0,  # in orthonormal columns, whatever the origin of those of X
     )  # fmt: skip
-    flags = [f"{name} is left out: other columns determine it" for name in design.fixed.aliased]
-    if design.n_excluded:
-        flags.append(
-            f"{plural(design.n_excluded, 'row')} {verb(design.n_excluded, 'is', 'are')} "
-            f"left out for missing values"
-        )
-    return LinearEstimate(
-        spec=spec, design=design, names=names, coefficients=beta,
-        reference=StudentReference(cov, float(n - p), root=np.sqrt(variance) * inverse),
-        llf=llf, nobs=n, n_params=p + 1,
-        optimum=optimum, method="least squares", flags=tuple(flags), sigma=float(np.sqrt(variance)),
-    )  # fmt: skip
+
+
+def _factored(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Q (n, p), R (p, p) and the lengths of the columns (p,), with X = Q R diag(lengths)."""
+    scale = np.sqrt((X**2).sum(axis=0))
+    Q, R = np.linalg.qr(X / scale)
+    return Q, R, scale
+
+
+def _squares(design: MixedDesign, beta: np.ndarray) -> float:
+    """Sum of the squared residuals."""
+    return float(((design.y - design.fixed.X @ beta) ** 2).sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +150,8 @@ class LinearPosterior:
     samples : mapping of str to ndarray, shape (chains, draws)
         Coefficients, then sigma.
     priors : mapping of str to Prior
+    draws : Draws
+        As they were made; theta, shape (chains, draws, p + 1), in the order of `samples`.
     method : str
     flags : tuple of str
     """
@@ -140,6 +163,7 @@ class LinearPosterior:
     names: tuple[str, ...]
     samples: Mapping[str, np.ndarray]
     priors: Mapping[str, Prior]
+    draws: Draws = field(repr=False)
     method: str
     flags: tuple[str, ...]
 

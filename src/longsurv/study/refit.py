@@ -101,10 +101,10 @@ def _mixed_draws(spec: Any, options: Options, mode: Optimum, draws: Draws) -> An
     priors = options.get("priors")
     kernel, stack = spec.sampled_under(priors), spec.prior_stack(priors, options.get("eta", 2.0))
     if not isinstance(kernel, BlockKernel):
-        return structured_posterior(spec, kernel, stack, mode, draws)
+        return structured_posterior(spec, kernel, stack, replace(draws, mode=mode))
     # The posterior holds draws of every parameter, those fixed at zero too.
-    draws = replace(draws, theta=draws.theta[..., kernel.free])
-    return mixed_posterior(spec, kernel, stack, mode, draws)
+    draws = replace(draws, theta=draws.theta[..., kernel.free], mode=mode)
+    return mixed_posterior(spec, kernel, stack, draws)
 
 
 def _cox(spec: Any, options: Options, optimum: Optimum, penalty: str | None) -> Any:
@@ -142,7 +142,8 @@ def _generalised_draws(spec: Any, options: Options, mode: Optimum, draws: Draws)
 
     priors = options.get("priors")
     data, stack = spec.arrays_for(priors), spec.prior_stack(priors, options.get("eta", 2.0))
-    return generalised_posterior(spec, data, stack, mode, draws, spec.quadrature_nodes)
+    draws = replace(draws, mode=mode)
+    return generalised_posterior(spec, data, stack, draws, spec.quadrature_nodes)
 
 
 def _joint(spec: Any, options: Options, optimum: Optimum, penalty: None) -> Any:

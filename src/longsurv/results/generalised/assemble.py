@@ -89,7 +89,7 @@ def _root(cov: np.ndarray) -> np.ndarray:
 
 
 def generalised_posterior(
-    spec: Any, data: glmm.GLMMData, stack: PriorStack, mode: Optimum, draws: Draws, nodes: int
+    spec: Any, data: glmm.GLMMData, stack: PriorStack, draws: Draws, nodes: int
 ) -> GeneralisedPosterior:
     """The posterior from draws on the unconstrained scale."""
     design = spec.design
@@ -100,8 +100,9 @@ def generalised_posterior(
     samples = {name: natural[:, j].reshape(chains, kept) for j, name in enumerate(names)}
     flags = (*design_flags(design), *design.notes, *origin_flags(design), *sampling_flags(draws))
     flags += prior_words(design, data, stack, flat)
-    value = glmm.loglik(data, mode.x)[0]
-    flags += _quadrature_flags(data, glmm.to_factor(data, mode.x), value, nodes)
+    assert draws.mode is not None  # NUTS starts from one
+    top = draws.mode.x
+    flags += _quadrature_flags(data, glmm.to_factor(data, top), glmm.loglik(data, top)[0], nodes)
     return GeneralisedPosterior(
         spec=spec,
         design=design,

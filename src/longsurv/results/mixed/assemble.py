@@ -10,6 +10,7 @@ import numpy as np
 
 from longsurv.design import MixedDesign
 from longsurv.design.random_columns import origin_flags
+from longsurv.errors import LongsurvError
 from longsurv.inference import Draws, Optimum
 from longsurv.likelihood import lmm
 from longsurv.likelihood.arithmetic.covariance import covariance
@@ -29,6 +30,14 @@ SMALL_SAMPLE = 200
 """Below this many patients "auto" means Kenward-Roger."""
 
 DF_METHODS = ("auto", "kenward-roger", "kenward-roger-linear", "satterthwaite", "normal")
+
+
+def check_options(method: str, df: str = "auto") -> None:
+    """Refuse a method of fitting that does not exist, and degrees of freedom that it has not."""
+    if method not in ("REML", "ML"):
+        raise LongsurvError(f"method is 'REML' or 'ML', not {method!r}")
+    if df not in DF_METHODS or (method == "ML" and df.startswith("kenward")):
+        raise LongsurvError(f"df is one of {DF_METHODS} (Kenward-Roger with REML only), not {df!r}")
 
 
 def mixed_estimate(
@@ -134,7 +143,7 @@ def boundary_flags(
 
 
 def mixed_posterior(
-    spec: Any, kernel: BlockKernel, stack: PriorStack, mode: Optimum, draws: Draws
+    spec: Any, kernel: BlockKernel, stack: PriorStack, draws: Draws
 ) -> MixedPosterior:
     """The posterior of the mixed model from draws on the unconstrained scale."""
     design, data, q = spec.design, kernel.data, kernel.data.q

@@ -120,7 +120,7 @@ def _reference(df: str, curvature: DenseCurvature, to_beta: np.ndarray) -> Mixed
 
 
 def structured_posterior(
-    spec: Any, kernel: DenseKernel, stack: PriorStack, mode: Optimum, draws: Draws
+    spec: Any, kernel: DenseKernel, stack: PriorStack, draws: Draws
 ) -> StructuredPosterior:
     """The posterior from draws on the unconstrained scale."""
     design = spec.design

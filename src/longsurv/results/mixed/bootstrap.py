@@ -174,10 +174,7 @@ def simulator(fit: MixedEstimate) -> Callable[[np.random.Generator], np.ndarray]
 
 def refit(fit: MixedEstimate, y: np.ndarray) -> MixedEstimate:
     """The same model of other measurements y (n,) on the same design."""
-    spec = replace(fit.spec)
-    # The design is cached on the specification, and everything else is made from it.
-    vars(spec)["design"] = replace(fit.design, y=y)
-    return spec.fit(fit.method, fit.reference.method.lower())
+    return fit.again(fit.spec.with_design(replace(fit.design, y=y)))
 
 
 def _replicate(

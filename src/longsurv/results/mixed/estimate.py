@@ -85,6 +85,10 @@ class MixedEstimate(MixedMethods, Estimate):
     sigma: float
     data: lmm.LMMData
 
+    def again(self, spec: Any) -> MixedEstimate:
+        """Another LMM fitted by the same method, with the same reference distribution."""
+        return spec.fit(self.method, self.reference.method.lower())  # type: ignore[no-any-return]
+
     @property
     def own_covariances(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """D of the kernel's columns of Z, and the basis that makes Z of them."""

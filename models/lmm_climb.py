@@ -1,0 +1,72 @@
+"""The likelihood of a linear mixed model's design, and the climb to its maximum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from longsurv.design import MixedDesign, check_variation
+from longsurv.design.random_columns import RandomColumns
+from longsurv.errors import EstimationError
+from longsurv.inference import Optimum, maximise
+from longsurv.likelihood import lmm
+from longsurv.likelihood.lmm import dense
+from longsurv.likelihood.lmm.blocks import BlockKernel
+from longsurv.likelihood.lmm.dense.kernel import DenseKernel
+from longsurv.likelihood.lmm.dense.residual import Structure
+from longsurv.results.mixed.undetermined import degenerate
+
+LARGEST_RATIO = 1e6
+"""Of a random effect's SD to the residual one: beyond, rounding is all there is of a residual."""
+
+
+def block_kernel(d: MixedDesign, columns: Sequence[RandomColumns]) -> BlockKernel:
+    """The likelihood of a design without structure, in centred columns of Z."""
+    data = lmm.prepare(d.fixed.X, d.y, d.Z, d.group, len(d.labels), to=columns[0].to)
+    return BlockKernel(data, d.random.blocks)
+
+
+def dense_kernel(d: MixedDesign, columns: Sequence[RandomColumns] | None = None) -> DenseKernel:
+    """The likelihood of a structured design, in centred columns of Z, or in orthogonal ones."""
+    assert d.pairs is not None  # of a structured design
+    to = {g.name: c.to for g, c in zip(d.groupings, columns or (), strict=bool(columns))}
+    terms = [dense.Term(g.random.X, g.group, g.random.blocks, to.get(g.name)) for g in d.terms]
+    return DenseKernel(
+        dense.prepare(
+            d.fixed.X, d.y, d.group, terms, Structure(*d.pairs.structure),
+            d.pairs.order, d.pairs.kind, orthogonal=columns is None,
+        )
+    )  # fmt: skip
+
+
+def climb(
+    formula: str, design: MixedDesign, kernel: BlockKernel | DenseKernel, reml: bool
+) -> Optimum:
+    """The maximum of a kernel's criterion.
+
+    Raises
+    ------
+    EstimationError
+        If there is none.
+    """
+    check_variation(design, kernel.data.beta_ols)
+
+    def criterion(x: np.ndarray) -> tuple[float, np.ndarray]:
+        return kernel.criterion(x, reml)
+
+    start = max(kernel.starts, key=lambda x: criterion(x)[0])
+    singular = "the covariance of the measurements becomes singular"
+    try:
+        optimum = maximise(criterion, start, names=kernel.names, lower=kernel.lower)
+    except np.linalg.LinAlgError:
+        raise EstimationError(f"{formula!r} cannot be fitted: {singular}") from None
+    if why := degenerate(design, kernel, optimum.x):
+        raise EstimationError(f"{formula!r} cannot be fitted: {why}")
+    exhausted = np.abs(optimum.x).max(initial=0.0) > LARGEST_RATIO
+    if exhausted or not np.isfinite(optimum.value):
+        why = optimum.status
+        if exhausted or optimum.converged:
+            why = "the random effects reproduce every measurement, leaving no residual variance"
+        raise EstimationError(f"{formula!r} cannot be fitted: {why}")
+    return optimum
