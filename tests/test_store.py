@@ -102,7 +102,7 @@ def test_another_version_or_library_is_another_environment(monkeypatch) -> None:
     assert environment() != now
     monkeypatch.undo()
     environment.cache_clear()
-    monkeypatch.setattr(ls, "__version__", "0.0.0.dev1")
+    monkeypatch.setattr(store_module, "__version__", "0.0.0.dev1")
     assert environment() != now
     monkeypatch.undo()
     environment.cache_clear()

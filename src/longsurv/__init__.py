@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from longsurv import views
 from longsurv.compiled import find_a_cache
 from longsurv.lazy import lazily
+from longsurv.version import __version__
 
 if TYPE_CHECKING:
     from longsurv import analyses, diagnostics, estimands, models, priors
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from longsurv.results import Estimate, Posterior
     from longsurv.results.nested import lrt
     from longsurv.study import Study
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Cohort",
@@ -80,5 +80,12 @@ _HOMES = {
 }
 
 
+def _report() -> views.Shows:
+    from longsurv import report
+
+    return report
+
+
+views.report = _report
 lazily(__name__, _HOMES)
 find_a_cache()  # before numba sees the first kernel

@@ -15,6 +15,7 @@ import numbers
 import sys
 import types
 import typing
+from collections import ChainMap
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -69,7 +70,9 @@ def checked[T](target: T) -> T:
     if not isinstance(target, type):
         return typing.cast(T, _checking(typing.cast(Callable[..., Any], target)))
     if "__init__" in vars(target):
-        made = _checking(vars(target)["__init__"], vars(sys.modules[target.__module__]))
+        # Fields of a dataclass have the hints of the module that each is written in.
+        names = ChainMap(*(vars(sys.modules[part.__module__]) for part in target.__mro__))
+        made = _checking(vars(target)["__init__"], names)
         made.__name__ = target.__name__
         target.__init__ = made  # type: ignore[misc]
     check_methods(target)

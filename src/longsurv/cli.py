@@ -100,7 +100,7 @@ def _how_to_resume(arguments: argparse.Namespace) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    from longsurv import __version__
+    from longsurv.version import __version__
 
     root = argparse.ArgumentParser(
         prog="longsurv",

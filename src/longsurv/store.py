@@ -31,10 +31,11 @@ import pandas as pd
 from longsurv.arguments import checked
 from longsurv.inference import Draws, Optimum, Whitening
 from longsurv.interrupts import insist
+from longsurv.version import __version__
 
 FORMAT = 1
 NUMERICAL = ("numpy", "scipy", "pandas", "numba", "formulaic", "nutpie")
-NO_NUMBERS = ("cli.py", "examples", "report", "store.py")
+NO_NUMBERS = ("cli.py", "examples", "report", "store.py", "views.py")
 """Parts of this package that compute nothing an entry holds; a change elsewhere makes all stale."""
 
 UNFINISHED = ".unfinished-"
@@ -237,8 +238,6 @@ def _column(column: pd.Series) -> Any:
 @lru_cache(maxsize=1)
 def environment() -> dict[str, str]:
     """What besides data and model decides the numbers: this package's code, Python, libraries."""
-    from longsurv import __version__
-
     found = {"format": str(FORMAT), "longsurv": __version__}
     found["python"] = ".".join(platform.python_version_tuple()[:2])
     for package in NUMERICAL:

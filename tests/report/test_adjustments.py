@@ -12,11 +12,8 @@ from longsurv.analyses.markers.adjustment import adjusted_changes
 from longsurv.estimands.changes import Change
 from longsurv.report.figures import to_svg
 from longsurv.report.figures.adjustments import adjustments
-from longsurv.report.tables.adjustments import (
-    adjustments_display,
-    adjustments_table,
-    questions_table,
-)
+from longsurv.report.tables.adjustments import adjustments_display
+from longsurv.study.tables.adjustments import adjustments_table, questions_table
 
 CHANGE = Change("phase", "baseline", "after", "treatment", "ivig", "control")
 

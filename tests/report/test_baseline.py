@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from longsurv.report.tables.baseline import baseline_table
+from longsurv.study.tables.baseline import baseline_table
 
 DATA = pd.DataFrame({
     "arm": ["a"] * 4 + ["b"] * 4,

@@ -15,10 +15,12 @@ from longsurv.report.figures.scores import score_shares
 from longsurv.report.figures.shrinkage import MEAN, shrinkage
 from longsurv.report.figures.trajectories import trajectory
 from longsurv.report.sections import adjustments, markers, panel, scores, trajectories
-from longsurv.report.tables.scores import CHANGE, percentages, shares_display
-from longsurv.report.tables.scores import MEAN as MEANS
-from longsurv.report.tables.shrinkage import families_table, shrunken_display, shrunken_table
+from longsurv.report.tables.scores import percentages, shares_display
+from longsurv.report.tables.shrinkage import shrunken_display
 from longsurv.study import StudyResults
+from longsurv.study.tables.scores import CHANGE
+from longsurv.study.tables.scores import MEAN as MEANS
+from longsurv.study.tables.shrinkage import families_table, shrunken_table
 
 GROUPS = ["control", "active"]
 

@@ -35,8 +35,8 @@ from longsurv.report.sections.mortality_priors import (
 )
 from longsurv.report.sections.mortality_tipping import tipping_part
 from longsurv.report.tables.display import DisplayTable
-from longsurv.report.tables.survival import incidence_curves
 from longsurv.study import STAGES, Study, StudyResults
+from longsurv.study.tables.survival import incidence_curves
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 INCIDENCE = tuple(stage for stage in STAGES if stage.key == "competing")

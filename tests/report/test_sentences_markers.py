@@ -10,8 +10,8 @@ import pytest
 from longsurv.report import sentences_markers as sentences
 from longsurv.report.sections import adjustments, panel, scores
 from longsurv.report.sentences import Answer
-from longsurv.report.tables.shrinkage import families_table, shrunken_table
 from longsurv.study import StudyResults
+from longsurv.study.tables.shrinkage import families_table, shrunken_table
 
 LOWER, HIGHER = Answer(0.5, 0.3, 0.8, True), Answer(2.0, 1.0, 3.0)
 UNSURE, OTHER_WAY = Answer(0.9, 0.6, 1.4, True), Answer(1.1, 0.7, 1.6, True)

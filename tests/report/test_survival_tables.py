@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from longsurv.report.tables.survival import (
+from longsurv.study.tables.survival import (
     event_counts,
     numbers_at_risk,
     risk_times,

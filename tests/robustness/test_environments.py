@@ -320,7 +320,7 @@ def test_a_store_of_another_version(study, tmp_path, undisturbed):
 
     store, page = tmp_path / "fits", tmp_path / "r.html"
     command = ["report", study, "-o", page, "--store", store]
-    older = f"import longsurv; longsurv.__version__ = '0.0.9'; {PROGRAM}"
+    older = f"import longsurv.version; longsurv.version.__version__ = '0.0.9'; {PROGRAM}"
     assert run(*command, program=older)[0] in (0, 3)
     before = {path: path.read_bytes() for path in store.glob("*.npz")}
     assert before

@@ -12,7 +12,6 @@ import longsurv as ls
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.errors import EstimationError
 from longsurv.report.page import render_page
-from longsurv.report.provenance import data_hash, software_versions
 from longsurv.store import FitStore
 from longsurv.study import (
     MORTALITY,
@@ -26,6 +25,7 @@ from longsurv.study import (
     model_seed,
 )
 from longsurv.study.progress import clock
+from longsurv.study.provenance import data_hash, software_versions
 
 MARKERS = ("il6", "crp")
 CORE = tuple(stage for stage in STAGES if stage.key in ("markers", MORTALITY))

@@ -1,1 +1,58 @@
-"""Figures, tables, sentences and the page that holds them."""
+"""Figures, tables, sentences and the page that holds them: shows what a study found.
+
+`write` writes the report; `export.py` writes all of it and the numbers and draws into a folder.
+"""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from longsurv.simulate.simulate import Simulation
+    from longsurv.study import StudyResults
+
+
+def write(results: StudyResults, path: str | Path = "report.html") -> Path:
+    """Write the report, one self-contained HTML file.
+
+    Parameters
+    ----------
+    results : StudyResults
+    path : str or Path
+        The file to write; its folder must exist.
+
+    Returns
+    -------
+    Path
+        Of the file written. Where something failed unexpectedly, its traceback is in a file of
+        the same name with the ending .log.
+
+    Raises
+    ------
+    LongsurvError
+        If the file cannot be written there.
+    """
+    from longsurv.report.files import writable, write_text
+    from longsurv.report.page import render_page
+
+    target = write_text(writable(path), render_page(results))
+    results.faults.write_log(target.with_suffix(".log"))
+    return target
+
+
+def answer_html(results: StudyResults) -> str:
+    """The short answer of a study, for a notebook."""
+    from longsurv.report.sections.answer import short_answer
+
+    answer = short_answer(results)
+    items = "".join(f"<li>{html.escape(s)}</li>" for s in answer.sentences if s)
+    return f"<div><strong>{html.escape(answer.question)}</strong><ul>{items}</ul></div>"
+
+
+def simulation_html(simulation: Simulation) -> str:
+    """The words and the table of a simulation, for a notebook."""
+    from longsurv.report import simulation as shown
+
+    return shown.simulation_html(simulation)

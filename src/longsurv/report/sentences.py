@@ -88,11 +88,6 @@ class Answer:
         )
 
 
-def capital(text: str) -> str:
-    """The text with a capital first letter, the others as they are."""
-    return text[:1].upper() + text[1:]
-
-
 def counts(rows: Sequence[tuple[str, int, int]], when: str, event: str) -> str:
     """Crude counts: "Observed: death by 28 days in IVIG 1 of 19 (5.3 %), control 4 of 22 (18.2 %)."
 

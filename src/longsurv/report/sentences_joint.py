@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from longsurv import numbers
-from longsurv.report.sentences import Answer, capital
+from longsurv.report.sentences import Answer
+from longsurv.words import capital
 
 FIRM, SOME = 0.9, 0.5
 

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from longsurv import views
 from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 from longsurv.simulate.deaths import SurvivalWorld
@@ -77,9 +78,7 @@ class Simulation:
     seconds: float = 0.0
 
     def _repr_html_(self) -> str:
-        from longsurv.report.simulation import simulation_html
-
-        return simulation_html(self)
+        return views.report().simulation_html(self)
 
 
 @checked

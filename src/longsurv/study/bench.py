@@ -11,12 +11,13 @@ import pandas as pd
 
 from longsurv.faults import Faults
 from longsurv.store import FitStore, Kept, environment, fingerprint
+from longsurv.study.model_result import ModelResult
+from longsurv.study.plan import model_seed
 from longsurv.study.refit import Options, stored_fit, stored_sample
-from longsurv.study.results import ModelResult
 
 if TYPE_CHECKING:
+    from longsurv.study.plan import Plan
     from longsurv.study.progress import Progress
-    from longsurv.study.study import Study
 
 
 HOW = {"ml": "maximum likelihood", "bayes": "Bayes"}
@@ -38,7 +39,7 @@ class Bench:
 
     def __init__(
         self,
-        study: Study,
+        study: Plan,
         store: FitStore,
         progress: Progress,
         *,
@@ -134,8 +135,6 @@ class Bench:
         self._parts[key] = value
 
     def _sampling(self, name: str, options: Options | None = None) -> dict[str, Any]:
-        from longsurv.study.study import model_seed
-
         sampling = self.study.sampling
         usual = {
             "draws": sampling.draws,

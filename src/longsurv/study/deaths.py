@@ -14,12 +14,12 @@ import pandas as pd
 
 from longsurv.errors import LongsurvError
 from longsurv.study.bench import Bench
-from longsurv.study.results import MORTALITY
+from longsurv.study.model_result import MORTALITY
+from longsurv.study.plan import Plan, model_seed
 
 if TYPE_CHECKING:
     from longsurv.analyses import Mortality
     from longsurv.estimands.counts import Counts
-    from longsurv.study.study import Study
 
 TIPPING = 8  # unseen deaths in either arm that are always tried
 MOST_TIPPING = 24  # and at most, where it takes more to reverse the difference
@@ -113,7 +113,7 @@ def tip_answer(bench: Bench) -> Mapping[str, Any]:
     return _kept(bench, "tipping", compute)
 
 
-def question(study: Study) -> Mortality:
+def question(study: Plan) -> Mortality:
     """The study's question about mortality, with the covariates of its mortality model.
 
     Raises
@@ -135,7 +135,7 @@ def question(study: Study) -> Mortality:
     return Mortality(study.cohort, adjust=adjustment(study))
 
 
-def adjustment(study: Study) -> str:
+def adjustment(study: Plan) -> str:
     """The mortality formula without the treatment: "" or the covariates, as "age + log(crp)".
 
     Raises
@@ -161,7 +161,7 @@ def adjustment(study: Study) -> str:
     return " + ".join(":".join(factor.written for factor in term.factors) for term in others)
 
 
-def _asked(study: Study) -> dict[str, Any]:
+def _asked(study: Plan) -> dict[str, Any]:
     reference, group = map(str, study.cohort.groups)
     mortality = question(study)
     return {
@@ -184,33 +184,31 @@ def _kept(bench: Bench, name: str, compute: Callable[[], dict[str, Any]]) -> Map
     return bench.keep(f"mortality: {name}", inputs, compute)
 
 
-def _draws(study: Study) -> int:
+def _draws(study: Plan) -> int:
     """Of each of two chains, so that all of them are as many as the study's."""
     return -(-study.sampling.draws * study.sampling.chains // CHAINS)
 
 
-def _seed(study: Study) -> int:
+def _seed(study: Plan) -> int:
     """That of the mortality model: one posterior under one prior has one set of draws."""
-    from longsurv.study.study import model_seed
-
     return model_seed(study.sampling.seed, MORTALITY)
 
 
-def seconds_of_methods(study: Study) -> float:
+def seconds_of_methods(study: Plan) -> float:
     """What `compare_methods` takes on an ordinary computer."""
     return 1.5 + 1.2e-3 * study.sampling.draws * (2 if "+" in study.models.mortality else 1)
 
 
-def seconds_of_priors(study: Study) -> float:
+def seconds_of_priors(study: Plan) -> float:
     """What `compare_priors` takes."""
     return 0.3 + 5e-4 * study.sampling.draws * study.sampling.chains
 
 
-def seconds_of_incidences(study: Study) -> float:
+def seconds_of_incidences(study: Plan) -> float:
     """What `compare_incidences` takes."""
     return 0.4
 
 
-def seconds_of_tipping(study: Study) -> float:
+def seconds_of_tipping(study: Plan) -> float:
     """What `tip_answer` takes."""
     return 0.4

@@ -11,13 +11,13 @@ from longsurv.cohort.problems import show, show_list
 from longsurv.errors import FormulaError
 
 if TYPE_CHECKING:
-    from longsurv.study.study import Study
+    from longsurv.study.plan import Plan
 
 OUTCOME = ("entry", "exit", "event", "status")
 """Columns that `Cohort.survival_data` makes of the outcome."""
 
 
-def covariate_problems(study: Study) -> list[str]:
+def covariate_problems(study: Plan) -> list[str]:
     """Covariates that hold the outcome, or what was measured after a patient's entry."""
     models = study.models
     problems = late_covariates(study.cohort, models.mortality)
@@ -38,7 +38,7 @@ def covariate_problems(study: Study) -> list[str]:
     return problems
 
 
-def formula_problems(study: Study) -> list[str]:
+def formula_problems(study: Plan) -> list[str]:
     """Everything wrong with the formulas, held against the data but without fitting."""
     problems = covariate_problems(study)
     if problems:
@@ -68,7 +68,7 @@ def formula_problems(study: Study) -> list[str]:
     return [*_unreadable(study), *problems]
 
 
-def _nothing_seen(study: Study) -> list[str]:
+def _nothing_seen(study: Plan) -> list[str]:
     """Markers without a single value seen, and phases in which nothing was measured."""
     rows = study.cohort.measurements
     seen = set(rows.loc[rows["censored"] == "none", "marker"])
@@ -98,7 +98,7 @@ def named_in(formula: str, names: Iterable[str]) -> list[str]:
     ]
 
 
-def _unreadable(study: Study) -> list[str]:
+def _unreadable(study: Plan) -> list[str]:
     """Formulas of which no design can be made, in words."""
     from longsurv.models import LMM, CoxPH
 

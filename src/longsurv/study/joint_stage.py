@@ -18,11 +18,11 @@ import pandas as pd
 
 from longsurv.errors import LongsurvError
 from longsurv.study.bench import Bench
-from longsurv.study.results import ModelResult
+from longsurv.study.model_result import ModelResult
 
 if TYPE_CHECKING:
     from longsurv.models import JointModel
-    from longsurv.study.study import Study
+    from longsurv.study.plan import Plan
 
 JOINT = "joint"
 POINTS = 25
@@ -126,7 +126,7 @@ def fit_joint(bench: Bench) -> JointPart:
     return JointPart(MappingProxyType(found))
 
 
-def seconds_of_joint(study: Study) -> float:
+def seconds_of_joint(study: Plan) -> float:
     """Seconds on an ordinary computer."""
     draws = study.sampling.chains * (study.sampling.draws + 300)
     return len(study.models.joint) * (
@@ -134,7 +134,7 @@ def seconds_of_joint(study: Study) -> float:
     )
 
 
-def joint_spec(study: Study, name: str) -> JointModel:
+def joint_spec(study: Plan, name: str) -> JointModel:
     """The joint model of one marker: its current value in the hazard of the outcome."""
     from longsurv.models import GLMM, LMM, CoxPH, JointModel
 
@@ -184,7 +184,7 @@ def _association(spec: JointModel, model: ModelResult) -> dict[str, Any]:
     return {"table": found.table, "contraction": found.contraction, "words": found.words}
 
 
-def _slopes(study: Study, spec: JointModel, model: ModelResult) -> pd.DataFrame:
+def _slopes(study: Plan, spec: JointModel, model: ModelResult) -> pd.DataFrame:
     """What the marker does in the treated, with and without the hazard in the likelihood."""
     treatment = study.cohort.schema.treatment
     if not model.answers:
@@ -203,7 +203,7 @@ def _slopes(study: Study, spec: JointModel, model: ModelResult) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True)
 
 
-def _prediction(study: Study, name: str, post: Any) -> dict[str, Any]:
+def _prediction(study: Plan, name: str, post: Any) -> dict[str, Any]:
     """Three patients still at risk at the landmark, from the lowest to the highest survival.
 
     They are given by their rank and their row in the cohort: nothing of a patient is stored.
@@ -247,7 +247,7 @@ def _prediction(study: Study, name: str, post: Any) -> dict[str, Any]:
 
 
 def _with_patients(
-    study: Study, name: str, at: float, note: str, table: pd.DataFrame, rows: Mapping[str, int]
+    study: Plan, name: str, at: float, note: str, table: pd.DataFrame, rows: Mapping[str, int]
 ) -> Prediction:
     """A prediction with each patient's group and, in a study that shows patients, all of them."""
     schema, data = study.cohort.schema, study.cohort.marker_data(name)

@@ -11,7 +11,7 @@ without phases, without scores) is an answer with a `reason`, and no failure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +21,11 @@ from longsurv.cohort import Marker
 from longsurv.errors import LongsurvError
 from longsurv.estimands.changes import Change
 from longsurv.study.bench import Bench
-from longsurv.study.results import ModelResult
+from longsurv.study.model_result import ModelResult
 
 if TYPE_CHECKING:
     from longsurv.analyses.markers.panel import Panel
-    from longsurv.study.study import Study
+    from longsurv.study.plan import Plan
 
 ADJUSTMENTS, PANEL, SCORES = "adjustments", "panel", "scores"
 MOST_CATEGORIES = 15  # an ordinal model has a threshold between any two
@@ -132,7 +132,7 @@ def fit_adjustments(bench: Bench) -> AdjustedPart:
     return AdjustedPart(tuple(found))
 
 
-def _depends_on(study: Study, change: Change, markers: Iterable[str]) -> dict[str, Any]:
+def _depends_on(study: Plan, change: Change, markers: Iterable[str]) -> dict[str, Any]:
     """All that an adjusted difference in change depends on, for the store to tell apart."""
     cohort = study.cohort
     return {
@@ -146,7 +146,7 @@ def _depends_on(study: Study, change: Change, markers: Iterable[str]) -> dict[st
     }
 
 
-def _adjusted(study: Study, change: Change, markers: Mapping[str, ModelResult]) -> pd.DataFrame:
+def _adjusted(study: Plan, change: Change, markers: Mapping[str, ModelResult]) -> pd.DataFrame:
     from longsurv.analyses.markers.adjustment import BaselineAdjustment
     from longsurv.analyses.markers.contrasts import AdjustedChanges
 
@@ -189,7 +189,7 @@ def shrink_effects(bench: Bench) -> ShrunkenPart:
 
 
 def _panel(
-    study: Study, change: Change, markers: Mapping[str, ModelResult]
+    study: Plan, change: Change, markers: Mapping[str, ModelResult]
 ) -> tuple[Panel | None, dict[str, str]]:
     """The markers that both engines answered, and why each other one is left out."""
     from longsurv.analyses.markers.panel import Panel
@@ -229,7 +229,7 @@ def _unshrunken(family: str, direction: float) -> str:
     return f"its family ({family}) has fewer than {SMALLEST_FAMILY} markers with an answer"
 
 
-def _shrunken(study: Study, panel: Panel, markers: Mapping[str, ModelResult]) -> dict[str, Any]:
+def _shrunken(study: Plan, panel: Panel, markers: Mapping[str, ModelResult]) -> dict[str, Any]:
     from longsurv.analyses.markers.shrunken import PanelEstimate, PanelPosterior, PanelResults
 
     sampling, shrunken = study.sampling, None
@@ -348,22 +348,7 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype(dict.fromkeys(words, str))
 
 
-def part_of(results: Any, key: str, empty: Any) -> Any:
-    """What a stage found, or `empty` with the reason it found nothing.
-
-    Parameters
-    ----------
-    results : StudyResults
-    key : {"adjustments", "panel", "scores"}
-    empty : AdjustedPart, ShrunkenPart or ScorePart
-    """
-    if key in results.parts:
-        return results.parts[key]
-    absent = "A quick run leaves it out." if results.quick else "It was not part of this run."
-    return replace(empty, reason=results.failures.get(key, absent))
-
-
-def seconds_of_adjustments(study: Study) -> float:
+def seconds_of_adjustments(study: Plan) -> float:
     """Roughly how long `fit_adjustments` takes."""
     if study.change_variable != "phase":
         return 0.0
@@ -375,13 +360,13 @@ def seconds_of_adjustments(study: Study) -> float:
     return 0.3 + len(study.contrasts) * len(cohort.endpoints) * each
 
 
-def seconds_of_panel(study: Study) -> float:
+def seconds_of_panel(study: Plan) -> float:
     """Roughly how long `shrink_effects` takes."""
     draws = study.sampling.chains * (study.sampling.draws + 300)
     return 0.5 + 6e-5 * draws * len(study.cohort.endpoints)
 
 
-def seconds_of_scores(study: Study) -> float:
+def seconds_of_scores(study: Plan) -> float:
     """Roughly how long `fit_scores` takes."""
     draws = study.sampling.chains * (study.sampling.draws + 300)
     scores = sum(marker.positive is not None for marker in study.cohort.endpoints.values())

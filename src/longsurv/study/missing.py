@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+import pandas as pd
+
+from longsurv.cohort import Cohort
 from longsurv.results.prior_share import all_prior_flag
 from longsurv.study.bench import HOW
-from longsurv.study.marker_stages import ADJUSTMENTS
+from longsurv.study.joint_stage import JOINT, JointPart
+from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart
+from longsurv.study.model_result import ModelResult
 
-if TYPE_CHECKING:
-    from longsurv.study.results import StudyResults
 
+def missing(
+    cohort: Cohort,
+    models: Iterable[tuple[str, ModelResult]],
+    changes: pd.DataFrame,
+    parts: Mapping[str, Any],
+    failures: Mapping[str, str],
+) -> dict[str, str]:
+    """Every answer that was asked for and is none, as a reader would call it, and why.
 
-def missing(results: StudyResults) -> dict[str, str]:
-    """Every answer that was asked for and is none, as a reader would call it, and why."""
+    Parameters
+    ----------
+    cohort : Cohort
+    models : iterable of (str, ModelResult)
+        Every model after what a reader calls it.
+    changes : DataFrame
+        `StudyResults.changes`.
+    parts : mapping of str to object
+        What each stage found, by its key.
+    failures : mapping of str to str
+        Stage to why it found nothing.
+    """
     found: dict[str, str] = {}
-    for label, model in results.all_models:
+    for label, model in models:
         for engine in HOW:
             reason = model.reasons.get(engine) or _no_answer(model.answers.get(engine))
             if reason:
                 found[f"{label}, {HOW[engine]}"] = reason
-    changes = results.changes
     for row in changes[changes["reason"] != ""].to_dict("records"):
         found.setdefault(f"{row['label']}, {HOW[row['engine']]}", row["reason"])
-    return found | _adjusted(results) | _joint(results) | dict(results.failures)
+    adjusted = _adjusted(cohort, parts.get(ADJUSTMENTS))
+    return found | adjusted | _joint(cohort, parts.get(JOINT)) | dict(failures)
 
 
 def _no_answer(result: Any) -> str:
@@ -44,23 +66,21 @@ def _every_term(result: Any) -> bool:
     return bool(result.tidy()["estimate"].notna().all())
 
 
-def _adjusted(results: StudyResults) -> dict[str, str]:
+def _adjusted(cohort: Cohort, part: AdjustedPart | None) -> dict[str, str]:
     """Adjusted changes without an answer, those of one marker and reason once."""
-    part = results.parts.get(ADJUSTMENTS)
     found: dict[str, str] = {}
-    for _, table in getattr(part, "tables", ()):
+    for _, table in part.tables if part else ():
         if "reason" not in table:
             continue
         for row in table[table["estimate"].isna()].to_dict("records"):
-            label = results.cohort.markers[row["marker"]].label
+            label = cohort.markers[row["marker"]].label
             found.setdefault(f"{label}, adjusted for the baseline value", str(row["reason"]))
     return found
 
 
-def _joint(results: StudyResults) -> dict[str, str]:
-    markers = results.cohort.markers
+def _joint(cohort: Cohort, part: JointPart | None) -> dict[str, str]:
     found: dict[str, str] = {}
-    for name, result in getattr(results.parts.get("joint"), "results", {}).items():
+    for name, result in part.results.items() if part else ():
         for what, reason in result.missing.items():
-            found[f"{markers[name].label} and outcome, {what}"] = reason
+            found[f"{cohort.markers[name].label} and outcome, {what}"] = reason
     return found

@@ -40,13 +40,13 @@ from longsurv.study.deaths import (
     tip_answer,
 )
 from longsurv.study.joint_stage import JOINT, fit_joint, seconds_of_joint
-from longsurv.study.results import MORTALITY, ModelResult
+from longsurv.study.model_result import MORTALITY, ModelResult
 
 if TYPE_CHECKING:
-    from longsurv.study.study import Study
+    from longsurv.study.plan import Plan
 
 
-def nothing(study: Study, reason: str) -> None:
+def nothing(study: Plan, reason: str) -> None:
     """What most stages leave behind where they failed."""
 
 
@@ -75,9 +75,9 @@ class Stage:
     key: str
     title: str
     run: Callable[[Bench], Any]
-    seconds: Callable[[Study], float]
+    seconds: Callable[[Plan], float]
     quick: bool = True
-    instead: Callable[[Study, str], Any] = nothing
+    instead: Callable[[Plan, str], Any] = nothing
 
 
 def fit_markers(bench: Bench) -> Mapping[str, ModelResult]:
@@ -97,7 +97,7 @@ def fit_markers(bench: Bench) -> Mapping[str, ModelResult]:
     return MappingProxyType(found)
 
 
-def no_markers(study: Study, reason: str) -> Mapping[str, ModelResult]:
+def no_markers(study: Plan, reason: str) -> Mapping[str, ModelResult]:
     """Every marker without an answer, for this reason."""
     why, formula = {"ml": reason, "bayes": reason}, study.trajectory_formula
     return MappingProxyType({
@@ -106,7 +106,7 @@ def no_markers(study: Study, reason: str) -> Mapping[str, ModelResult]:
     })  # fmt: skip
 
 
-def no_mortality(study: Study, reason: str) -> ModelResult:
+def no_mortality(study: Plan, reason: str) -> ModelResult:
     """The mortality model without an answer, for this reason."""
     why, data = {"ml": reason, "bayes": reason}, study.cohort.survival_data()
     return ModelResult(MORTALITY, study.mortality_formula, data, reasons=why)
@@ -131,14 +131,14 @@ def fit_mortality(bench: Bench) -> ModelResult:
     return bench.model(MORTALITY, study.mortality_formula, study.cohort.survival_data(), CoxPH)
 
 
-def _of_markers(study: Study) -> float:
+def _of_markers(study: Plan) -> float:
     """Seconds for the markers: libraries loaded, then fits and gradients of the sampler."""
     draws = study.sampling.chains * (study.sampling.draws + 300)
     rows = len(study.cohort.measurements)
     return 2.0 + 4e-4 * draws * len(study.cohort.endpoints) + 2e-7 * draws * rows
 
 
-def _of_mortality(study: Study) -> float:
+def _of_mortality(study: Plan) -> float:
     draws = study.sampling.chains * (study.sampling.draws + 300)
     return 0.2 + draws * (1e-4 + 1e-7 * len(study.cohort.patients))
 

@@ -1,4 +1,4 @@
-"""A study: a cohort, the models to fit to it and how to sample them.
+"""A study: a cohort, the models to fit to it and how to sample them, and its run.
 
 Every model is fitted by both engines. A model that cannot be fitted becomes a row with its reason;
 it never stops the rest of the study.
@@ -6,36 +6,28 @@ it never stops the rest of the study.
 
 from __future__ import annotations
 
-import re
 import time
-import zlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
-
-import numpy as np
-import pandas as pd
 
 from longsurv.arguments import checked
-from longsurv.cohort import Cohort
-from longsurv.cohort.settings import ModelSettings, SamplingSettings, read_study
+from longsurv.cohort.settings import read_study
 from longsurv.errors import DataError
-from longsurv.estimands.changes import Change
 from longsurv.store import FitStore
 from longsurv.study.bench import Bench
 from longsurv.study.formulas import covariate_problems, formula_problems
+from longsurv.study.plan import Plan
 from longsurv.study.progress import Progress
+from longsurv.study.provenance import data_hash, software_versions
 from longsurv.study.results import StudyResults
 from longsurv.study.stages import STAGES, Stage
-
-QUICK_DRAWS = 500
 
 
 @checked
 @dataclass(frozen=True)
-class Study:
+class Study(Plan):
     """A cohort, the models to fit to it and how to sample them.
 
     Parameters
@@ -53,12 +45,6 @@ class Study:
         and answers, so that it can be handed on; `check` always names patients to who has the data.
     """
 
-    cohort: Cohort
-    models: ModelSettings
-    sampling: SamplingSettings = field(default_factory=SamplingSettings)
-    files: tuple[Path, ...] = ()
-    show_patients: bool = False
-
     @classmethod
     def from_toml(cls, path: str | Path) -> Study:
         """Read a study file and its tables.
@@ -70,63 +56,6 @@ class Study:
         """
         read = read_study(path)
         return cls(read.cohort, read.models, read.sampling, read.files, read.show_patients)
-
-    def with_seed(self, seed: int) -> Study:
-        """The same study with another seed."""
-        return replace(self, sampling=replace(self.sampling, seed=seed))
-
-    def quickened(self) -> Study:
-        """The same study with few posterior draws, for a first look."""
-        draws = min(QUICK_DRAWS, self.sampling.draws)
-        return replace(self, sampling=replace(self.sampling, draws=draws))
-
-    @property
-    def trajectory_formula(self) -> str:
-        """Of every marker's model; `y` is the marker, transformed as its settings say."""
-        return f"y ~ {self.models.trajectory}"
-
-    @property
-    def mortality_formula(self) -> str:
-        """Of the mortality model."""
-        return f"Surv(entry, exit, event) ~ {self.models.mortality}"
-
-    def marker_data(self, name: str) -> pd.DataFrame:
-        """The rows a marker's model is given: with phases, those inside one."""
-        data = self.cohort.marker_data(name)
-        if self.change_variable == "phase":
-            data = data[data["phase"].notna()].reset_index(drop=True)
-        return data
-
-    @property
-    def change_variable(self) -> str:
-        """What a marker changes along: "phase" if the trajectory model has it, else its time."""
-        has_phase = re.search(r"\bphase\b", self.models.trajectory) is not None
-        return "phase" if has_phase else self.cohort.schema.time
-
-    @property
-    def first_time(self) -> float:
-        """Where a unit of time begins at which every marker is measured: 0 if they are then."""
-        values, names = self.cohort.measurements, list(self.cohort.endpoints)
-        if not names or not values["marker"].isin(names).any():
-            return 0.0
-        of_each = values[values["marker"].isin(names)].groupby("marker", observed=True)
-        return max(0.0, float(of_each[self.cohort.schema.time].min().max()))
-
-    @property
-    def contrasts(self) -> list[Change]:
-        """The differences in change to estimate: each later phase, or one unit of time."""
-        schema = self.cohort.schema
-        reference, *levels = self.cohort.groups
-        if self.change_variable == "phase":
-            names = [phase.name for phase in schema.phases]
-            ends: list[tuple[Any, Any]] = [(names[0], name) for name in names[1:]]
-        else:
-            ends = [(self.first_time, self.first_time + 1.0)]
-        return [
-            Change(self.change_variable, start, end, schema.treatment, level, reference)
-            for level in levels
-            for start, end in ends
-        ]
 
     def formula_problems(self) -> list[str]:
         """What is wrong with the formulas, held against the data but without fitting."""
@@ -164,8 +93,6 @@ class Study:
             If a formula has the outcome, or the mortality formula a marker measured after patients
             entered, as a covariate; the message says what to do instead.
         """
-        from longsurv.report.provenance import data_hash, software_versions
-
         problems = covariate_problems(self)
         if problems:
             raise DataError(problems)
@@ -204,9 +131,3 @@ class Study:
             reused=store.reused - before[1],
             faults=bench.faults,
         )
-
-
-def model_seed(seed: int, name: str) -> int:
-    """A seed for one model that depends on the study's seed and the model's name, not its place."""
-    sequence = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(name.encode()),))
-    return int(sequence.generate_state(1)[0] >> 1)  # below 2**31, which every sampler takes

@@ -11,7 +11,7 @@ import pandas as pd
 
 from longsurv.report.figures.axes import log_ticks
 from longsurv.report.figures.style import BAYES, MUTED, new_figure, plain_ticks, shorten, styled
-from longsurv.report.sentences import capital
+from longsurv.words import capital
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

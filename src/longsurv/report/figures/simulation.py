@@ -16,7 +16,7 @@ from longsurv.report.figures.style import (
     shorten,
     styled,
 )
-from longsurv.report.sentences import capital
+from longsurv.words import capital
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,6 +16,7 @@ import longsurv.report.sections.markers as markers
 import longsurv.report.sections.methods as methods
 import longsurv.report.sections.mortality as mortality
 import longsurv.report.sections.simple as simple
+from longsurv.report.sections.titles import TITLES
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
@@ -30,15 +31,16 @@ class Section:
     build: Callable[[StudyResults], Any]
 
 
-SECTIONS = (
-    Section("answer", "The question and the short answer", answer.build),
-    Section("cohort", "The cohort", cohort.build),
-    Section("simple", "Simple comparisons", simple.build),
-    Section("markers", "Markers: trajectories and difference in change", markers.build),
-    Section("mortality", "Mortality", mortality.build),
-    Section("joint", "Markers and outcome together", joint.build),
-    Section("explorer", "Another prior", explorer.build),
-    Section("comparison", "The two answers compared", comparison.build),
-    Section("checks", "Can the fits be trusted?", checks.build),
-    Section("methods", "Methods and how to repeat this", methods.build),
-)
+_BUILD: dict[str, Callable[[StudyResults], Any]] = {
+    "answer": answer.build,
+    "cohort": cohort.build,
+    "simple": simple.build,
+    "markers": markers.build,
+    "mortality": mortality.build,
+    "joint": joint.build,
+    "explorer": explorer.build,
+    "comparison": comparison.build,
+    "checks": checks.build,
+    "methods": methods.build,
+}
+SECTIONS = tuple(Section(key, title, _BUILD[key]) for key, title in TITLES.items())

@@ -11,9 +11,10 @@ from longsurv.report import sentences_markers as sentences
 from longsurv.report.figures.adjustments import adjustments
 from longsurv.report.sections.common import Picture
 from longsurv.report.sentences import Answer
-from longsurv.report.tables.adjustments import adjustments_display, questions_table
+from longsurv.report.tables.adjustments import adjustments_display
 from longsurv.report.tables.display import EMPTY, Column, DisplayTable, display
-from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart, part_of
+from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart
+from longsurv.study.tables.adjustments import questions_table
 
 if TYPE_CHECKING:
     from longsurv.estimands.changes import Change
@@ -24,7 +25,7 @@ TITLE = "Adjusted for where the groups began"
 
 def build(results: StudyResults) -> dict[str, Any]:
     """What the template shows: text, what each adjustment asks, then each comparison."""
-    part: AdjustedPart = part_of(results, ADJUSTMENTS, AdjustedPart())
+    part: AdjustedPart = results.part_of(ADJUSTMENTS, AdjustedPart())
     if part.reason:
         return {
             "title": TITLE,

@@ -27,8 +27,8 @@ from longsurv.report.sections.mortality_part import (
 )
 from longsurv.report.sentences import Answer
 from longsurv.report.tables.display import Column, DisplayTable, display
-from longsurv.report.tables.survival import event_counts
-from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart, part_of
+from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart
+from longsurv.study.tables.survival import event_counts
 from longsurv.words import listed, plural
 
 if TYPE_CHECKING:
@@ -265,7 +265,7 @@ def marker_sentences(results: StudyResults) -> list[str]:
 
 def _adjusted(results: StudyResults) -> list[str]:
     """What is left of the differences when the groups' beginnings are allowed for."""
-    part: AdjustedPart = part_of(results, ADJUSTMENTS, AdjustedPart())
+    part: AdjustedPart = results.part_of(ADJUSTMENTS, AdjustedPart())
     return [adjusted_summary(change, table)[0] for change, table in part.tables]
 
 

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from longsurv.numbers import exponential
 from longsurv.report.figures.svg import to_svg
 from longsurv.report.sentences import Answer
-from longsurv.report.unanswered import unanswered
+from longsurv.study.unanswered import unanswered
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,6 +11,7 @@ from longsurv import numbers
 from longsurv.priors import TREATMENT
 from longsurv.report.guidelines import BARG, STROBE, Item
 from longsurv.report.sections.common import Fact
+from longsurv.report.sections.titles import TITLES
 from longsurv.report.tables.display import Column, DisplayTable, display
 from longsurv.words import listed
 
@@ -138,11 +139,8 @@ def facts(results: StudyResults) -> list[Fact]:
 
 def _guideline(name: str, items: Sequence[Item]) -> DisplayTable:
     """A guideline's items, and the section that answers each."""
-    from longsurv.report.sections import SECTIONS
-
-    titles = {section.id: section.title for section in SECTIONS}
     rows = pd.DataFrame(
-        [(item.number, item.name, titles.get(item.section, ""), item.what) for item in items],
+        [(item.number, item.name, TITLES.get(item.section, ""), item.what) for item in items],
         columns=["number", "name", "section", "what"],
     )
     columns = [

@@ -24,13 +24,13 @@ from longsurv.report.sections.mortality_part import is_penalised, penalty_senten
 from longsurv.report.sections.mortality_priors import priors_part
 from longsurv.report.sections.mortality_tipping import tipping_part
 from longsurv.report.tables.display import Column, DisplayTable, display
-from longsurv.report.tables.survival import (
+from longsurv.study.tables.survival import (
     event_counts,
     numbers_at_risk,
     risk_times,
     survival_curves,
 )
-from longsurv.report.unanswered import unanswered
+from longsurv.study.unanswered import unanswered
 from longsurv.words import listed
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from longsurv.report import sentences_mortality
 from longsurv.report.figures import incidence
 from longsurv.report.sections.common import Picture, event_name
 from longsurv.report.sections.mortality_part import Part, answer_of, comparison
-from longsurv.report.sentences import Answer, capital
+from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Comparison
 from longsurv.report.tables.display import Column, DisplayTable, display
-from longsurv.report.tables.survival import incidence_curves, risk_times
-from longsurv.words import listed
+from longsurv.study.tables.survival import incidence_curves, risk_times
+from longsurv.words import capital, listed
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults

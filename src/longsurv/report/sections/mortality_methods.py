@@ -14,9 +14,10 @@ from longsurv.report import sentences_mortality
 from longsurv.report.figures import method_forest
 from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, answer_of, comparison, prior_text
-from longsurv.report.sentences import Answer, capital
+from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Comparison
 from longsurv.report.tables.display import Column, DisplayTable, display
+from longsurv.words import capital
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults

@@ -13,7 +13,7 @@ from longsurv.report.sections.common import Picture, event_name
 from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Comparison
 from longsurv.report.tables.display import DisplayTable
-from longsurv.report.tables.survival import event_counts
+from longsurv.study.tables.survival import event_counts
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults

@@ -13,12 +13,11 @@ from longsurv.report.sections.common import Picture
 from longsurv.report.sentences import Answer
 from longsurv.report.tables.shrinkage import (
     families_display,
-    families_table,
     left_out_display,
     shrunken_display,
-    shrunken_table,
 )
-from longsurv.study.marker_stages import PANEL, ShrunkenChange, ShrunkenPart, part_of
+from longsurv.study.marker_stages import PANEL, ShrunkenChange, ShrunkenPart
+from longsurv.study.tables.shrinkage import families_table, shrunken_table
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
@@ -33,7 +32,7 @@ _NO_FAMILY = (
 
 def build(results: StudyResults) -> dict[str, Any]:
     """What the template shows: text, then figure and tables of each comparison."""
-    part: ShrunkenPart = part_of(results, PANEL, ShrunkenPart())
+    part: ShrunkenPart = results.part_of(PANEL, ShrunkenPart())
     if part.reason:
         return {"title": TITLE, "text": [part.reason], "comparisons": []}
     return {

@@ -14,15 +14,12 @@ from longsurv.report.sections.common import ENGINE_NAMES, Picture
 from longsurv.report.sentences import Answer
 from longsurv.report.tables.display import Column, DisplayTable, display
 from longsurv.report.tables.scores import (
-    CHANGE,
-    MEAN,
-    MODELS,
     differences_display,
     points,
-    scores_table,
     shares_display,
 )
-from longsurv.study.marker_stages import SCORES, ScorePart, ScoreResult, part_of
+from longsurv.study.marker_stages import SCORES, ScorePart, ScoreResult
+from longsurv.study.tables.scores import CHANGE, MEAN, MODELS, scores_table
 
 if TYPE_CHECKING:
     from longsurv.estimands.changes import Change
@@ -33,7 +30,7 @@ TITLE = "Scores with a cut-off"
 
 def build(results: StudyResults) -> dict[str, Any]:
     """What the template shows: text, then figure and tables of each score."""
-    part: ScorePart = part_of(results, SCORES, ScorePart())
+    part: ScorePart = results.part_of(SCORES, ScorePart())
     if part.reason:
         return {"title": TITLE, "text": [part.reason], "scores": []}
     opening = (

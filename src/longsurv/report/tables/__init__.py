@@ -1,1 +1,1 @@
-"""Every table of the report: a function that returns a DataFrame."""
+"""Tables as a reader sees them: headers, alignment, rounding."""

@@ -1,4 +1,4 @@
-"""The difference in change under each adjustment, as a table of the report."""
+"""The difference in change under each adjustment, as the page shows it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pandas as pd
 
 from longsurv import numbers
 from longsurv.report.tables.display import Column, DisplayTable, display
+from longsurv.study.tables.adjustments import adjustments_table
 
-_KEYS = ["marker", "adjustment"]
 _SHORT = {  # on one line each, or a table of many markers has three times their height
     kind: text.replace(" ", "\N{NO-BREAK SPACE}")
     for kind, text in (
@@ -20,35 +20,6 @@ _SHORT = {  # on one line each, or a table of many markers has three times their
     )
 }
 _TIMES = "\N{MULTIPLICATION SIGN}"
-
-
-def adjustments_table(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a marker and adjustment, both engines beside each other.
-
-    Parameters
-    ----------
-    table : DataFrame
-        `AdjustedChanges.table`.
-
-    Returns
-    -------
-    DataFrame
-        marker, label, unit, adjustment, adjustment_label, scale, n, n_effective; estimate,
-        conf_low, conf_high, reason of each engine with _ml and _bayes; p_value, p_fdr,
-        prob_benefit, notes. An engine that was not run gives missing values.
-    """
-    shared = ["label", "unit", "adjustment_label", "scale", "n", "n_effective"]
-    numeric = ["estimate", "conf_low", "conf_high"]
-    rows = table.drop_duplicates(_KEYS)[_KEYS].reset_index(drop=True)
-    # An engine without an answer has used no patients: take the numbers from the one that has.
-    best = table.sort_values("n", ascending=False, kind="stable").drop_duplicates(_KEYS)
-    rows = rows.merge(best[[*_KEYS, *shared, "notes"]], on=_KEYS, how="left")
-    own = {"ml": ["p_value", "p_fdr"], "bayes": ["prob_benefit"]}
-    for engine, extra in own.items():
-        part = table.loc[table["engine"] == engine, [*_KEYS, *numeric, "reason", *extra]]
-        part = part.rename(columns={name: f"{name}_{engine}" for name in [*numeric, "reason"]})
-        rows = rows.merge(part, on=_KEYS, how="left")
-    return rows
 
 
 def adjustments_display(table: pd.DataFrame, caption: str = "") -> DisplayTable:
@@ -81,17 +52,6 @@ def adjustments_display(table: pd.DataFrame, caption: str = "") -> DisplayTable:
     if weighted:
         note += " In brackets: the effective sample size of the weights."
     return display(rows, caption or "Difference in change under each adjustment", columns, note)
-
-
-def questions_table(table: pd.DataFrame) -> pd.DataFrame:
-    """What each adjustment asks and assumes: adjustment, label, question, assumes."""
-    # A score's covariates are known only where it was estimated; those rows have used patients.
-    best = table.sort_values("n", ascending=False, kind="stable").drop_duplicates("adjustment")
-    order = list(dict.fromkeys(table["adjustment"]))
-    out = best.set_index("adjustment").loc[order].reset_index()
-    return out[["adjustment", "adjustment_label", "question", "assumes"]].rename(
-        columns={"adjustment_label": "label"}
-    )
 
 
 def _answer(row: dict[str, Any], engine: str) -> str:

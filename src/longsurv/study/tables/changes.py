@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,12 @@ import pandas as pd
 
 from longsurv.estimands.changes import adjusted_p_values, baseline_sd, difference_in_change
 from longsurv.numbers import exponential
-from longsurv.report.unanswered import unanswered
+from longsurv.study.unanswered import unanswered
 
 if TYPE_CHECKING:
-    from longsurv.study import StudyResults
+    from longsurv.faults import Faults
+    from longsurv.study.model_result import ModelResult
+    from longsurv.study.plan import Plan
 
 COLUMNS = [
     "marker", "label", "unit", "direction", "level", "start", "end", "engine", "scale", "estimate",
@@ -22,27 +25,34 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def changes_table(results: StudyResults) -> pd.DataFrame:
-    """One row a marker, comparison and engine; see `StudyResults.changes` for the columns."""
-    table = pd.DataFrame(
-        [row for name in results.markers for row in _rows(results, name)], columns=COLUMNS
-    )
+def changes_table(study: Plan, markers: Mapping[str, ModelResult], faults: Faults) -> pd.DataFrame:
+    """One row a marker, comparison and engine; see `StudyResults.changes` for the columns.
+
+    Parameters
+    ----------
+    study : Plan
+    markers : mapping of str to ModelResult
+        Every marker's model, by its name.
+    faults : Faults
+        Where a comparison that fails unexpectedly is written down.
+    """
+    rows = [row for model in markers.values() for row in _rows(study, model, faults)]
+    table = pd.DataFrame(rows, columns=COLUMNS)
     ml = table["engine"] == "ml"
     for column, method in (("p_holm", "holm"), ("p_fdr", "fdr_bh")):
         table.loc[ml, column] = adjusted_p_values(table.loc[ml, "p_value"].tolist(), method)
     return table
 
 
-def _rows(results: StudyResults, name: str) -> list[dict[str, Any]]:
-    marker, model = results.cohort.markers[name], results.markers[name]
-    schema = results.cohort.schema
+def _rows(study: Plan, model: ModelResult, faults: Faults) -> list[dict[str, Any]]:
+    marker, schema = study.cohort.markers[model.name], study.cohort.schema
     spread = baseline_sd(model.data, schema.patient, schema.time)
     log = marker.transform == "log"
     rows = []
-    for change in results.study.contrasts:
+    for change in study.contrasts:
         for engine in ("ml", "bayes"):
             row: dict[str, Any] = {
-                "marker": name,
+                "marker": model.name,
                 "label": marker.label,
                 "unit": marker.unit,
                 "direction": marker.direction,
@@ -55,7 +65,7 @@ def _rows(results: StudyResults, name: str) -> list[dict[str, Any]]:
             }
             result = model.answers.get(engine)
             if result is not None:
-                table, reason = results.faults.attempt(
+                table, reason = faults.attempt(
                     f"{marker.label}, difference in change, {engine}",
                     partial(difference_in_change, result, change, model.data),
                 )

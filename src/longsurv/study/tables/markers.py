@@ -6,10 +6,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from longsurv.report.tables.scores import COLUMNS as SCORE_COLUMNS
-from longsurv.report.tables.scores import scores_table
-from longsurv.report.tables.shrinkage import COLUMNS as SHRUNKEN_COLUMNS
-from longsurv.report.tables.shrinkage import shrunken_table
 from longsurv.study.marker_stages import (
     ADJUSTMENTS,
     PANEL,
@@ -17,16 +13,19 @@ from longsurv.study.marker_stages import (
     AdjustedPart,
     ScorePart,
     ShrunkenPart,
-    part_of,
 )
+from longsurv.study.tables.scores import COLUMNS as SCORE_COLUMNS
+from longsurv.study.tables.scores import scores_table
+from longsurv.study.tables.shrinkage import COLUMNS as SHRUNKEN_COLUMNS
+from longsurv.study.tables.shrinkage import shrunken_table
 
 if TYPE_CHECKING:
-    from longsurv.study import StudyResults
+    from longsurv.study.found import Found
 
 
-def adjusted_changes_table(results: StudyResults) -> pd.DataFrame:
+def adjusted_changes_table(results: Found) -> pd.DataFrame:
     """`AdjustedChanges.table` of every comparison, after its level, start and end."""
-    part: AdjustedPart = part_of(results, ADJUSTMENTS, AdjustedPart())
+    part: AdjustedPart = results.part_of(ADJUSTMENTS, AdjustedPart())
     tables = []
     for change, table in part.tables:
         table = table.copy()
@@ -36,15 +35,15 @@ def adjusted_changes_table(results: StudyResults) -> pd.DataFrame:
     return _joined(tables, ["level", "start", "end", "marker", "adjustment", "engine"])
 
 
-def shrunken_effects_table(results: StudyResults) -> pd.DataFrame:
+def shrunken_effects_table(results: Found) -> pd.DataFrame:
     """`shrunken_table` of every comparison."""
-    part: ShrunkenPart = part_of(results, PANEL, ShrunkenPart())
+    part: ShrunkenPart = results.part_of(PANEL, ShrunkenPart())
     return _joined([shrunken_table(results, one) for one in part.changes], SHRUNKEN_COLUMNS)
 
 
-def all_scores_table(results: StudyResults) -> pd.DataFrame:
+def all_scores_table(results: Found) -> pd.DataFrame:
     """`scores_table` of every score."""
-    part: ScorePart = part_of(results, SCORES, ScorePart())
+    part: ScorePart = results.part_of(SCORES, ScorePart())
     return _joined([scores_table(results, score) for score in part.scores], SCORE_COLUMNS)
 
 

@@ -10,16 +10,17 @@ import pandas as pd
 
 from longsurv.estimands import simple
 from longsurv.numbers import exponential
-from longsurv.report.sentences import capital
-from longsurv.report.tables import markers
-from longsurv.report.tables.baseline import baseline_table
-from longsurv.report.unanswered import unanswered
+from longsurv.study.tables import markers
+from longsurv.study.tables.baseline import baseline_table
+from longsurv.study.unanswered import unanswered
+from longsurv.words import capital
 
 if TYPE_CHECKING:
-    from longsurv.study import ModelResult, StudyResults
+    from longsurv.study.found import Found
+    from longsurv.study.model_result import ModelResult
 
 
-def study_tables(results: StudyResults) -> dict[str, pd.DataFrame]:
+def study_tables(results: Found) -> dict[str, pd.DataFrame]:
     """Every table, by name, in the order of the report."""
     cohort = results.cohort
     makers: dict[str, Callable[[], pd.DataFrame]] = {
@@ -55,29 +56,29 @@ def study_tables(results: StudyResults) -> dict[str, pd.DataFrame]:
     return found
 
 
-def _missing(results: StudyResults) -> pd.DataFrame:
+def _missing(results: Found) -> pd.DataFrame:
     """Every answer that was asked for and is none."""
     return pd.DataFrame(list(results.missing.items()), columns=["what", "reason"])
 
 
-def model_label(results: StudyResults, name: str) -> str:
+def model_label(results: Found, name: str) -> str:
     """What a reader calls a model: the marker's label, or "Mortality"."""
     markers = results.cohort.markers
     return markers[name].label if name in results.markers else "Mortality"
 
 
-def _part(results: StudyResults, stage: str, name: str) -> pd.DataFrame:
+def _part(results: Found, stage: str, name: str) -> pd.DataFrame:
     """A table a stage found; where it found none, the reason."""
     if stage in results.parts:
         return results.parts[stage][name]
     return pd.DataFrame({"reason": [results.failures.get(stage, "not part of this run")]})
 
 
-def _endpoints(table: pd.DataFrame, results: StudyResults) -> pd.DataFrame:
+def _endpoints(table: pd.DataFrame, results: Found) -> pd.DataFrame:
     return table[table["marker"].isin(list(results.markers))].reset_index(drop=True)
 
 
-def _baseline(results: StudyResults) -> pd.DataFrame:
+def _baseline(results: Found) -> pd.DataFrame:
     """Covariates, then the first value of every endpoint."""
     cohort = results.cohort
     schema = cohort.schema
@@ -116,7 +117,7 @@ def _sentence_case(name: str) -> str:
     return capital(name.replace("_", " "))
 
 
-def _measurements(results: StudyResults) -> pd.DataFrame:
+def _measurements(results: Found) -> pd.DataFrame:
     cohort = results.cohort
     rows = []
     for name, model in results.markers.items():
@@ -157,7 +158,7 @@ def _hazard_ratios(model: ModelResult) -> pd.DataFrame:
     return table.sort_values("term", key=lambda c: c.map(order), kind="stable", ignore_index=True)
 
 
-def _comparison(results: StudyResults) -> pd.DataFrame:
+def _comparison(results: Found) -> pd.DataFrame:
     """`longsurv.compare` of every model both engines answered."""
     from longsurv.compare import compare
 
@@ -173,7 +174,7 @@ def _comparison(results: StudyResults) -> pd.DataFrame:
     )
 
 
-def _convergence(results: StudyResults) -> pd.DataFrame:
+def _convergence(results: Found) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for label, model in results.all_models:
         for engine in ("ml", "bayes"):
@@ -206,7 +207,7 @@ def _convergence(results: StudyResults) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _checks(results: StudyResults) -> pd.DataFrame:
+def _checks(results: Found) -> pd.DataFrame:
     """The numbers behind every verdict."""
     parts = [
         results.verdicts[model.name, engine].checks.assign(
@@ -221,7 +222,7 @@ def _checks(results: StudyResults) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[columns]
 
 
-def _priors(results: StudyResults) -> pd.DataFrame:
+def _priors(results: Found) -> pd.DataFrame:
     rows = [
         (model.name, label, term, prior)
         for label, model in results.all_models
@@ -231,7 +232,7 @@ def _priors(results: StudyResults) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "label", "parameter", "prior"])
 
 
-def _models(results: StudyResults) -> pd.DataFrame:
+def _models(results: Found) -> pd.DataFrame:
     rows = []
     for label, model in results.all_models:
         method = {engine: _method(result) for engine, result in model.answers.items()}

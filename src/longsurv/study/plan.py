@@ -1,0 +1,92 @@
+"""What a study is to do: the cohort, the formulas, the sampling, and what follows from them."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from longsurv.cohort import Cohort
+from longsurv.cohort.settings import ModelSettings, SamplingSettings
+from longsurv.estimands.changes import Change
+
+QUICK_DRAWS = 500
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every stage of a run sees of a `Study`, which can be run; its fields are said there."""
+
+    cohort: Cohort
+    models: ModelSettings
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    files: tuple[Path, ...] = ()
+    show_patients: bool = False
+
+    def with_seed(self, seed: int) -> Self:
+        """The same study with another seed."""
+        return replace(self, sampling=replace(self.sampling, seed=seed))
+
+    def quickened(self) -> Self:
+        """The same study with few posterior draws, for a first look."""
+        draws = min(QUICK_DRAWS, self.sampling.draws)
+        return replace(self, sampling=replace(self.sampling, draws=draws))
+
+    @property
+    def trajectory_formula(self) -> str:
+        """Of every marker's model; `y` is the marker, transformed as its settings say."""
+        return f"y ~ {self.models.trajectory}"
+
+    @property
+    def mortality_formula(self) -> str:
+        """Of the mortality model."""
+        return f"Surv(entry, exit, event) ~ {self.models.mortality}"
+
+    def marker_data(self, name: str) -> pd.DataFrame:
+        """The rows a marker's model is given: with phases, those inside one."""
+        data = self.cohort.marker_data(name)
+        if self.change_variable == "phase":
+            data = data[data["phase"].notna()].reset_index(drop=True)
+        return data
+
+    @property
+    def change_variable(self) -> str:
+        """What a marker changes along: "phase" if the trajectory model has it, else its time."""
+        has_phase = re.search(r"\bphase\b", self.models.trajectory) is not None
+        return "phase" if has_phase else self.cohort.schema.time
+
+    @property
+    def first_time(self) -> float:
+        """Where a unit of time begins at which every marker is measured: 0 if they are then."""
+        values, names = self.cohort.measurements, list(self.cohort.endpoints)
+        if not names or not values["marker"].isin(names).any():
+            return 0.0
+        of_each = values[values["marker"].isin(names)].groupby("marker", observed=True)
+        return max(0.0, float(of_each[self.cohort.schema.time].min().max()))
+
+    @property
+    def contrasts(self) -> list[Change]:
+        """The differences in change to estimate: each later phase, or one unit of time."""
+        schema = self.cohort.schema
+        reference, *levels = self.cohort.groups
+        if self.change_variable == "phase":
+            names = [phase.name for phase in schema.phases]
+            ends: list[tuple[Any, Any]] = [(names[0], name) for name in names[1:]]
+        else:
+            ends = [(self.first_time, self.first_time + 1.0)]
+        return [
+            Change(self.change_variable, start, end, schema.treatment, level, reference)
+            for level in levels
+            for start, end in ends
+        ]
+
+
+def model_seed(seed: int, name: str) -> int:
+    """A seed for one model that depends on the study's seed and the model's name, not its place."""
+    sequence = np.random.SeedSequence(seed, spawn_key=(zlib.crc32(name.encode()),))
+    return int(sequence.generate_state(1)[0] >> 1)  # below 2**31, which every sampler takes

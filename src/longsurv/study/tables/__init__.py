@@ -1,0 +1,1 @@
+"""Every table of a study: a function that returns a DataFrame."""

@@ -1,0 +1,31 @@
+"""Who shows a result: named by the package, asked by the result.
+
+What computes imports nothing that shows. So `results.report("report.html")` cannot name the code
+of the report; `longsurv/__init__.py`, which sees everything, says here where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class Shows(Protocol):
+    """What `longsurv.report` does for the results of a study and for a simulation."""
+
+    def write(self, results: Any, path: str | Path) -> Path:
+        """Write the report of a study's results; returns the file written."""
+        ...
+
+    def answer_html(self, results: Any) -> str:
+        """A study's short answer, for a notebook."""
+        ...
+
+    def simulation_html(self, simulation: Any) -> str:
+        """A simulation's words and table, for a notebook."""
+        ...
+
+
+report: Callable[[], Shows]
+"""Imports `longsurv.report`, at the first answer that is shown; set by `longsurv/__init__.py`."""
