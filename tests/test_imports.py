@@ -49,7 +49,16 @@ ALLOWED: dict[str, set[str] | None] = {
     "study": MODELS | {"analyses", "compare", "faults", "numbers", "store", "views"},
     "simulate": MODELS | {"store", "study", "views"},
     # Shows what a run found: it fits nothing, so it sees neither models nor analyses nor results.
-    "report": {"cohort", "compare", "estimands", "numbers", "priors", "store", "study"},
+    "report": {
+        "cohort",
+        "compare",
+        "estimands",
+        "numbers",
+        "priors",
+        "simulate",
+        "store",
+        "study",
+    },
     "version": set(),
     "views": set(),
     "cli": None,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+NO_ANSWER = "no usable answer"
+"""What stands in place of a number that a method could not give, before the reason."""
+
 
 def plural(count: int, one: str, many: str | None = None) -> str:
     """ "1 patient", "41 patients", "1,945 visits"."""

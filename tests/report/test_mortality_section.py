@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from longsurv.analyses.mortality.rows import IDS, row_of
 from longsurv.cohort import Cohort, Schema
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.estimands.competing import incidence_difference
@@ -156,36 +157,58 @@ def test_randomised_groups_have_no_e_value(results) -> None:
 def test_every_method_of_the_table_is_in_the_figure_and_in_the_fold(results) -> None:
     part = methods_part(results)
     assert part is not None
-    table = results.tables["mortality_methods"]
+    table = results.parts["methods"]["table"]
     for quantity in ("hazard ratio", "risk difference"):
         rows = table[table["quantity"] == quantity]
+        names = {short_name(row) for row in rows.to_dict("records")}
         picture = pictures(part)[f"methods-{quantity.replace(' ', '-')}"]
         drawn = {text.get_text() for text in picture.draw(900).texts}
-        assert {short_name(method) for method in rows["method"]} <= drawn
-        assert len({short_name(method) for method in rows["method"]}) == len(rows)
+        assert names <= drawn
+        assert len(names) == len(rows)
     assert sum(len(folded.rows) for folded in part.more) == len(table)
 
 
 @pytest.mark.parametrize(
-    ("method", "engine", "expected", "name"),
+    ("method", "engine", "ids", "expected", "name"),
     [
-        ("2 x 2, Newcombe", "frequentist", "Simple", f"2 {TIMES} 2, Newcombe"),
-        ("exact given the risk sets, mid-p", "frequentist", "Exact",
+        ("2 x 2, Newcombe", "frequentist", {}, "Simple", f"2 {TIMES} 2, Newcombe"),
+        ("exact given the risk sets, mid-p", "frequentist", {"approach": "exact"}, "Exact",
          "Exact given the risk sets, mid-p"),
-        ("Cox adjusted, Firth, standardised", "frequentist", "From a model",
+        ("Cox adjusted, Firth, standardised", "frequentist",
+         {"approach": "model", "adjusted_for": "age"}, "From a model",
          "Cox adjusted, Firth, standardised"),
-        ("Cox posterior, weak Normal(0, 1)", "bayes", "Bayes", "Cox, weak prior"),
-        ("Cox adjusted posterior, my own StudentT(3, 0, 1), standardised", "bayes", "Bayes",
-         "Cox adjusted, my own prior"),
-        ("2 x 2, beta-binomial, Jeffreys prior Beta(0.5, 0.5)", "bayes", "Bayes",
+        ("Cox posterior, weak Normal(0, 1)", "bayes",
+         {"approach": "model", "prior_id": "weak", "prior": "Normal(0, 1)"}, "Bayes",
+         "Cox, weak prior"),
+        ("Cox adjusted posterior, my own StudentT(3, 0, 1), standardised", "bayes",
+         {"approach": "model", "prior_id": "my own", "prior": "StudentT(3, 0, 1)",
+          "adjusted_for": "age"}, "Bayes", "Cox adjusted, my own prior"),
+        ("2 x 2, beta-binomial, Jeffreys prior Beta(0.5, 0.5)", "bayes",
+         {"method_id": "2 x 2, beta-binomial", "prior_id": "Jeffreys"}, "Bayes",
          f"2 {TIMES} 2, beta-binomial, Jeffreys prior"),
     ],
 )  # fmt: skip
 def test_methods_have_their_kind_and_a_short_name(
-    method: str, engine: str, expected: str, name: str
+    method: str, engine: str, ids: dict[str, str], expected: str, name: str
 ) -> None:
-    assert kind(method, engine) == expected
-    assert short_name(method) == name
+    row = row_of("risk difference", method, engine, "", **ids)._asdict()
+    assert kind(row) == expected
+    assert short_name(row) == name
+
+
+def test_a_program_can_tell_the_rows_apart_and_no_table_shows_how(results) -> None:
+    table = results.parts["methods"]["table"]
+    assert set(IDS) <= set(table.columns)
+    assert not table.duplicated(["quantity", "method_id", "prior_id", "adjusted_for"]).any()
+    assert (table["answered"] == ~table["note"].str.startswith("no usable answer: ")).all()
+    assert not table["answered"].all() and table["adjusted_for"].eq("").all()
+    for row in table.to_dict("records"):
+        assert row["prior_id"] in row["method"] and row["prior"] in row["method"]
+        assert bool(row["prior_id"]) == (row["engine"] == "bayes" and "posterior of the" not in
+                                         row["method"])  # fmt: skip
+    shown = results.tables["mortality_methods"]
+    assert list(shown.columns) == [name for name in table.columns if name not in IDS]
+    assert "answered" not in results.tables["cumulative_incidence"]
 
 
 def test_methods_stand_by_kind_and_a_method_without_an_answer_says_why(results) -> None:

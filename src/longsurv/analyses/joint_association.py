@@ -16,9 +16,9 @@ Tsiatis & Davidian (2004), Stat Sinica 14:809-834, for the comparison of methods
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -28,15 +28,23 @@ from longsurv.estimands.joint_rows import joint_spec
 from longsurv.estimands.start_stop import start_stop
 from longsurv.priors import Prior
 from longsurv.results.estimate import check_level
-from longsurv.results.joint.association import changes
+from longsurv.results.joint.association import Change, changes
 from longsurv.results.joint.identification import TERM, identification
 
-METHODS = (
-    "last value carried forward",
-    "two stages",
-    "joint model, maximum likelihood",
-    "joint model, posterior",
-)
+type Method = Literal["carried forward", "two stages", "ml", "bayes"]
+
+NAMES: dict[Method, str] = {
+    "carried forward": "last value carried forward",
+    "two stages": "two stages",
+    "ml": "joint model, maximum likelihood",
+    "bayes": "joint model, posterior",
+}
+"""Every method by its id."""
+
+METHODS = tuple(NAMES.values())
+COLUMNS = [
+    "method", "change", "hazard_ratio", "conf_low", "conf_high", "method_id", "scale", "size",
+]  # fmt: skip
 MOST_ROWS = 5_000_000
 
 
@@ -49,7 +57,8 @@ class AssociationCheck:
     table : DataFrame
         method, change ("one unit more of the current value", "one SD (...) more of ...", "a
         doubling of ..."), hazard_ratio, conf_low, conf_high. A posterior's is exp of its mean log
-        hazard ratio.
+        hazard ratio. For programs: method_id ("carried forward", "two stages", "ml", "bayes"),
+        scale of the change ("unit", "sd", "doubling") and its size.
     log_ratios : DataFrame
         method, estimate, std_error (of the log hazard ratio of one unit), conf_low, conf_high,
         events, note (what a method could not do or left out).
@@ -144,14 +153,14 @@ def association_check(
     events = int(design.status.sum())
     try:
         estimate = model if hasattr(model, "cov_theta") else spec.fit()
-        rows.append(_row(METHODS[2], estimate.tidy(level), TERM, events))
+        rows.append(_row("ml", estimate.tidy(level), TERM, events))
     except LongsurvError as error:
-        rows.append(_missing(METHODS[2], events, str(error)))
-    rows.append(_row(METHODS[3], posterior.tidy(level), TERM, events))
+        rows.append(_missing("ml", events, str(error)))
+    rows.append(_row("bayes", posterior.tidy(level), TERM, events))
     log_ratios = pd.DataFrame(rows)
     found = identification(posterior).set_index("term").loc[TERM]
     return AssociationCheck(
-        table=_ratios(log_ratios, {c.words: c.size for c in changes(design, spec.link_sd)}),
+        table=_ratios(log_ratios, changes(design, spec.link_sd)),
         log_ratios=log_ratios,
         words=" ".join(
             filter(None, (found["words"], _agreement(log_ratios, level), _extrapolation(design)))
@@ -162,34 +171,40 @@ def association_check(
     )
 
 
-def _row(method: str, tidy: pd.DataFrame, term: str, events: int, note: str = "") -> dict[str, Any]:
+def _row(
+    method: Method, tidy: pd.DataFrame, term: str, events: int, note: str = ""
+) -> dict[str, Any]:
     row = tidy.set_index("term").loc[term]
     numbers = {
         c: float(row[c]) for c in ("estimate", "std_error", "conf_low", "conf_high")
     }  # fmt: skip
-    return {"method": method} | numbers | {"events": events, "note": note}
+    return {"method": NAMES[method]} | numbers | {"events": events, "note": note}
 
 
-def _missing(method: str, events: int, note: str) -> dict[str, Any]:
+def _missing(method: Method, events: int, note: str) -> dict[str, Any]:
     nothing = dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high"), np.nan)
-    return {"method": method} | nothing | {"events": events, "note": note}
+    return {"method": NAMES[method]} | nothing | {"events": events, "note": note}
 
 
-def _ratios(log_ratios: pd.DataFrame, sizes: Mapping[str, float]) -> pd.DataFrame:
-    parts = []
-    for change, size in sizes.items():
-        ratios = np.exp(size * log_ratios[["estimate", "conf_low", "conf_high"]].to_numpy())
+def _ratios(log_ratios: pd.DataFrame, told: Sequence[Change]) -> pd.DataFrame:
+    parts, ids = [], {method: key for key, method in NAMES.items()}
+    for change in told:
+        ratios = np.exp(change.size * log_ratios[["estimate", "conf_low", "conf_high"]].to_numpy())
         columns = pd.DataFrame(ratios, columns=["hazard_ratio", "conf_low", "conf_high"])
-        parts.append(columns.assign(method=log_ratios["method"], change=change))
-    table = pd.concat(parts, ignore_index=True)
-    table = table[["method", "change", "hazard_ratio", "conf_low", "conf_high"]]
-    order = {method: k for k, method in enumerate(METHODS)}
-    return table.sort_values("method", key=lambda m: m.map(order), kind="stable").reset_index(
+        parts.append(
+            columns.assign(
+                method=log_ratios["method"], change=change.words,
+                method_id=log_ratios["method"].map(ids), scale=change.scale, size=change.size,
+            )
+        )  # fmt: skip
+    table = pd.concat(parts, ignore_index=True)[COLUMNS]
+    order = {method: k for k, method in enumerate(NAMES)}
+    return table.sort_values("method_id", key=lambda m: m.map(order), kind="stable").reset_index(
         drop=True
     )
 
 
-def _cox(spec: Any, data: pd.DataFrame, value: str, level: float, method: str, note: str) -> Any:
+def _cox(spec: Any, data: pd.DataFrame, value: str, level: float, method: Method, note: str) -> Any:
     """The event's Cox model with the marker's value in each interval."""
     event, design = next(iter(spec.causes.values())), spec.design
     fixed = design.causes[0].event.formula.fixed
@@ -240,7 +255,7 @@ def _carried_forward(spec: Any, level: float) -> dict[str, Any]:
     if later:
         notes.append(f"{later} patients are at risk from their first measurement on only.")
     return _cox(spec, rows.data.drop(columns=["entered", "left", "died"]), value, level,
-                METHODS[0], " ".join(notes))  # fmt: skip
+                "carried forward", " ".join(notes))  # fmt: skip
 
 
 def _two_stages(spec: Any, level: float) -> dict[str, Any]:
@@ -250,7 +265,7 @@ def _two_stages(spec: Any, level: float) -> dict[str, Any]:
     times = np.unique(design.exit[design.status == 1])
     inside = (times > design.entry[:, None]) & (times < design.exit[:, None])
     if inside.sum() > MOST_ROWS:
-        return _missing(METHODS[1], int(design.status.sum()), "too many intervals")
+        return _missing("two stages", int(design.status.sum()), "too many intervals")
     owner, k = np.nonzero(np.column_stack([inside, np.ones(len(people), dtype=bool)]))
     stop = np.append(times, np.inf)[k]
     stop = np.minimum(stop, design.exit[owner])
@@ -264,7 +279,7 @@ def _two_stages(spec: Any, level: float) -> dict[str, Any]:
         event=np.where(at_end, design.status[owner], 0.0).astype(int),
         predicted_value=predicted_curves(spec, owner, stop),
     )
-    return _cox(spec, data, value, level, METHODS[1],
+    return _cox(spec, data, value, level, "two stages",
                 "The error of the predicted curves is ignored.")  # fmt: skip
 
 

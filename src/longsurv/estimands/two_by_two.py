@@ -75,7 +75,19 @@ def two_by_two(
     if not 0 < level < 1:
         raise LongsurvError(f"level must be between 0 and 1, not {level}")
     counts = Counts(events, n, reference_events, reference_n)
-    rows = [
+    return pd.DataFrame(two_by_two_rows(counts, level), columns=list(COLUMNS))
+
+
+def two_by_two_rows(counts: Counts, level: float) -> list[dict[str, Any]]:
+    """The rows of `two_by_two`, each with what tells its method apart from the others.
+
+    Returns
+    -------
+    list of dict
+        The columns of `two_by_two`; method_id, which is `method` but for its prior; prior_id, the
+        prior's name, and prior, as the method has it in print (of the log odds ratio only).
+    """
+    return [
         *_risk_rows("risk", counts.events, counts.n, level),
         *_risk_rows("reference risk", counts.reference_events, counts.reference_n, level),
         *_effect_rows(counts, level),
@@ -84,7 +96,6 @@ def two_by_two(
         *_beta_rows(counts, level),
         *_normal_rows(counts, level),
     ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 @checked
@@ -251,7 +262,8 @@ def _beta_rows(c: Counts, level: float) -> list[dict[str, Any]]:
         for found in binomial.BetaBinomial(c, prior).table(level=level).to_dict("records"):
             interval = _Interval(found["estimate"], found["conf_low"], found["conf_high"])
             benefit = found["prob_benefit"]
-            rows.append(_row(found["quantity"], method, interval, prob_benefit=benefit))
+            row = _row(found["quantity"], method, interval, prob_benefit=benefit)
+            rows.append(row | {"method_id": "beta-binomial", "prior_id": name})
     return rows
 
 
@@ -259,13 +271,13 @@ def _normal_rows(c: Counts, level: float) -> list[dict[str, Any]]:
     note = "1/2 added to every cell" if log_odds.LogOddsRatio.of(c).corrected else ""
     rows = []
     for found in log_odds.odds_ratio_posteriors(c, level=level).to_dict("records"):
-        method = (
-            f"normal approximation, prior {found['prior']}"
-            f" N({found['prior_mean']:.3g}, {found['prior_sd']:.3g})"
-        )
+        prior = f"N({found['prior_mean']:.3g}, {found['prior_sd']:.3g})"
+        method = f"normal approximation, prior {found['prior']} {prior}"
         interval = _Interval(found["estimate"], found["conf_low"], found["conf_high"])
         benefit = found["prob_benefit"]
-        rows.append(_row("odds ratio", method, interval, prob_benefit=benefit, note=note))
+        row = _row("odds ratio", method, interval, prob_benefit=benefit, note=note)
+        known = {"method_id": "normal approximation", "prior_id": found["prior"], "prior": prior}
+        rows.append(row | known)
     return rows
 
 
@@ -283,6 +295,7 @@ def _row(
         "quantity": quantity, "method": method, "estimate": float(found.estimate),
         "conf_low": float(found.low), "conf_high": float(found.high), "p_value": p_value,
         "prob_benefit": prob_benefit, "note": note or found.note,
+        "method_id": method, "prior_id": "", "prior": "",
     }  # fmt: skip
 
 

@@ -22,7 +22,8 @@ import numpy as np
 from longsurv.errors import LongsurvError
 from longsurv.estimands.changes import baseline_sd, contrast_weights
 from longsurv.priors import Normal, Stack, prior_of
-from longsurv.report.sections.common import change_words, event_name, treatment_terms
+from longsurv.report.sections.common import change_words, event_name
+from longsurv.study.terms import treatment_terms
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults

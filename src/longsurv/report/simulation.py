@@ -13,6 +13,8 @@ import pandas as pd
 from longsurv.numbers import number
 from longsurv.report.files import write_text
 from longsurv.report.spreadsheet import spreadsheet_csv
+from longsurv.simulate.worlds import Effect
+from longsurv.study import MORTALITY
 from longsurv.words import listed, plural
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def simulation_sentences(simulation: Simulation) -> list[str]:
         " analysed as the study is. An effect counts as found where its 95 % interval is clear of"
         " no effect."
     ]
-    markers = table[table["estimand"].str.startswith("difference in change")]
+    markers = table[table["name"] != MORTALITY]
     hazard = table[table["estimand"] == "hazard ratio"]
     for effect in dict.fromkeys(markers.loc[~markers["truth_is_null"], "effect"]):
         sentences.append(_of_markers(markers[markers["effect"] == effect], str(effect)))
@@ -103,9 +105,9 @@ def _of_hazard(row: dict) -> str:
 
 def _size(effect: str) -> str:
     """An effect's label after "were the differences in change"."""
-    kind, _, size = effect.rpartition("=")
-    if kind == "sd":
-        return f"{size} standard deviations of the marker at baseline"
+    given = Effect.parse(effect)
+    if given.kind == "sd":
+        return f"{given.size:g} standard deviations of the marker at baseline"
     known = {"half": "half as large as fitted", "fitted": "as large as fitted",
              "double": "twice as large as fitted"}  # fmt: skip
     return known.get(effect, f"{effect} times as large as fitted")

@@ -40,7 +40,7 @@ class Association:
     Attributes
     ----------
     table : DataFrame
-        method, change, hazard_ratio, conf_low, conf_high.
+        method, change, hazard_ratio, conf_low, conf_high, method_id, scale, size.
     contraction : float
     words : str
     """
@@ -86,8 +86,8 @@ class JointResult:
     association : Association or None
     slopes : DataFrame
         The marker's terms with the treatment, alone and jointly: answer ("mixed model alone",
-        "joint model, maximum likelihood", "joint model, posterior"), term, estimate, conf_low,
-        conf_high.
+        "joint model, maximum likelihood", "joint model, posterior"), its id ("alone", "ml",
+        "bayes"), term, whether it is an interaction, estimate, conf_low, conf_high.
     prediction : Prediction or None
     missing : mapping of str to str
         What could not be done, and why.
@@ -188,18 +188,20 @@ def _slopes(study: Plan, spec: JointModel, model: ModelResult) -> pd.DataFrame:
     """What the marker does in the treated, with and without the hazard in the likelihood."""
     treatment = study.cohort.schema.treatment
     if not model.answers:
-        return pd.DataFrame(columns=["term", "estimate", "conf_low", "conf_high", "answer"])
-    answers: dict[str, Any] = {"mixed model alone": spec.alone[0]}
-    if model.fit is not None:
-        answers["joint model, maximum likelihood"] = model.fit
-    if model.post is not None:
-        answers["joint model, posterior"] = model.post
+        return pd.DataFrame(
+            columns=["term", "estimate", "conf_low", "conf_high", "interaction", "answer", "id"]
+        )
+    from longsurv.analyses.joint_association import NAMES
+
+    names: dict[str, str] = {"alone": "mixed model alone", **NAMES}
+    answers: dict[str, Any] = {"alone": spec.alone[0], **model.answers}
     rows = []
-    for answer, result in answers.items():
-        tidy = result.tidy() if answer == "mixed model alone" else result.tidy(component="marker")
+    for key, result in answers.items():
+        tidy = result.tidy() if key == "alone" else result.tidy(component="marker")
         chosen = tidy[tidy["term"].str.contains(f"{treatment}[T.", regex=False)]
         columns = ["term", "estimate", "conf_low", "conf_high"]
-        rows.append(chosen[columns].assign(answer=answer))
+        interaction = chosen["term"].str.contains(":", regex=False)
+        rows.append(chosen[columns].assign(interaction=interaction, answer=names[key], id=key))
     return pd.concat(rows, ignore_index=True)
 
 

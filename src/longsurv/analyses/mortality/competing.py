@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,10 +12,11 @@ from longsurv.estimands.competing import incidence_difference
 from longsurv.estimands.gray import gray_test
 from longsurv.estimands.incidence_posterior import incidence_posterior
 from longsurv.results.estimate import check_level
+from longsurv.words import NO_ANSWER
 
 COLUMNS = [
     "cause", "quantity", "engine", "estimate", "conf_low", "conf_high", "p_value", "prob_lower",
-    "note",
+    "note", "answered",
 ]  # fmt: skip
 
 
@@ -31,7 +31,7 @@ class CompetingEvents:
         "no difference"), engine ("frequentist": Aalen-Johansen with limits from those of the two
         risks; "bayes": piecewise-constant hazards of all causes), estimate, conf_low, conf_high,
         p_value (Gray's), prob_lower (posterior probability that the group's risk is the lower:
-        benefit for death, not for discharge alive), note.
+        benefit for death, not for discharge alive), note; for programs, whether it is answered.
     horizon, level : float
     """
 
@@ -41,7 +41,7 @@ class CompetingEvents:
 
     def __str__(self) -> str:
         head = f"cumulative incidence by {self.horizon:g}; {100 * self.level:g} % intervals"
-        shown = self.table.drop(columns="note")
+        shown = self.table.drop(columns=["note", "answered"])
         return head + "\n" + shown.to_string(index=False, float_format=lambda v: f"{v:.3g}")
 
 
@@ -89,17 +89,20 @@ def competing_events(
         except LongsurvError as error:
             drawn = _nothing(error)
         try:
-            test, note = gray_test(data, treatment, cause=cause).p_value, "Gray"
+            test = gray_test(data, treatment, cause=cause).p_value
+            gray = pd.DataFrame([{"quantity": "no difference", "p_value": test, "note": "Gray"}])
         except LongsurvError as error:
-            test, note = math.nan, f"no usable answer: {error}"
-        gray = pd.DataFrame([{"quantity": "no difference", "p_value": test, "note": note}])
+            gray = _nothing(error, "no difference")
         parts += [
-            part.assign(cause=label, engine=engine).reindex(columns=COLUMNS)
+            part.assign(cause=label, engine=engine, answered=part.get("answered", True)).reindex(
+                columns=COLUMNS
+            )
             for part, engine in ((curves, "frequentist"), (gray, "frequentist"), (drawn, "bayes"))
         ]
     rows = [row for part in parts for row in part.to_dict("records")]
     return CompetingEvents(pd.DataFrame(rows, columns=COLUMNS), float(horizon), level)
 
 
-def _nothing(error: LongsurvError) -> pd.DataFrame:
-    return pd.DataFrame([{"quantity": "risk difference", "note": f"no usable answer: {error}"}])
+def _nothing(error: LongsurvError, quantity: str = "risk difference") -> pd.DataFrame:
+    note = f"{NO_ANSWER}: {error}"
+    return pd.DataFrame([{"quantity": quantity, "note": note, "answered": False}])

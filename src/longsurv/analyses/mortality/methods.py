@@ -8,7 +8,7 @@ answer has a row with the reason.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -18,12 +18,14 @@ import pandas as pd
 
 from longsurv.analyses.mortality.effect import coefficient, undetermined
 from longsurv.analyses.mortality.rows import (
+    IDS,
     LIMITS,
-    NO_ANSWER,
+    SCALES,
     Question,
     Row,
     attempt,
     model_free_rows,
+    row_of,
 )
 from longsurv.arguments import check_methods
 from longsurv.errors import EstimationError, LongsurvError
@@ -33,10 +35,7 @@ from longsurv.estimands.standardised import risk_difference
 from longsurv.priors import TREATMENT, Prior, moments
 from longsurv.results.estimate import check_level
 
-QUANTITIES = (
-    "hazard ratio", "risk difference", "risk ratio", "odds ratio",
-    "restricted mean difference", "no difference",
-)  # fmt: skip
+QUANTITIES = tuple(SCALES)
 STANDARDISED = ("risk difference", "risk ratio", "odds ratio")
 
 
@@ -51,7 +50,9 @@ class MortalityMethods:
         A row a method: quantity (`QUANTITIES`; "no difference" for tests), method, engine
         ("frequentist" or "bayes"), estimand in words, estimate, conf_low, conf_high, p_value
         (two-sided), prob_benefit (posterior probability that the group fares better), note. An
-        infinite limit means that the data set none on that side.
+        infinite limit means that the data set none on that side. For programs: method_id,
+        approach ("simple", "exact" or "model"), prior_id, prior (density, of the effect),
+        adjusted_for (covariates), scale ("ratio", "risk", "time" or "test"), answered.
     treatment : str
     group, reference : hashable
         The level compared, and what it is compared with.
@@ -77,7 +78,7 @@ class MortalityMethods:
     @property
     def unanswered(self) -> pd.DataFrame:
         """The methods without a usable answer, and why: quantity, method, note."""
-        chosen = self.table["note"].str.startswith(NO_ANSWER)
+        chosen = ~self.table["answered"]
         return self.table.loc[chosen, ["quantity", "method", "note"]].reset_index(drop=True)
 
     def __str__(self) -> str:
@@ -87,7 +88,7 @@ class MortalityMethods:
             f"({c.reference_events}/{c.reference_n}) by {self.horizon:g}; "
             f"{100 * self.level:g} % intervals"
         )
-        shown = self.table.drop(columns=["estimand", "note"])
+        shown = self.table.drop(columns=["estimand", "note", *IDS])
         return head + "\n" + shown.to_string(index=False, float_format=lambda v: f"{v:.3g}")
 
 
@@ -106,7 +107,7 @@ def mortality_methods(
 ) -> MortalityMethods:
     """Compare the mortality of two groups by every method there is.
 
-    `longsurv.models.Mortality(...).methods()` calls it with the models it needs.
+    `longsurv.analyses.Mortality(...).methods()` calls it with the models it needs.
 
     Parameters
     ----------
@@ -163,14 +164,25 @@ def _cox_rows(ask: Question, spec: Any, adjust: str, priors: Mapping[str, Prior]
         ("likelihood ratio", None, "profile"),
         ("Firth, profile", "firth", "profile"),
     ):
-        blank = Row("hazard ratio", f"{name}, {method}", "frequentist", ask.hazards(adjusting))
+        blank = row_of(
+            "hazard ratio", f"{name}, {method}", "frequentist", ask.hazards(adjusting),
+            method_id=f"Cox, {method}", approach="model", adjusted_for=adjust,
+        )  # fmt: skip
         rows += attempt(partial(_fitted, ask, blank, spec, penalty, intervals), blank)
-    rows += _standardised(
-        ask, lambda: _determined(ask, spec).fit(penalty="firth"), f"{name}, Firth, standardised",
-        "frequentist",
+    firth = row_of(
+        "hazard ratio", f"{name}, Firth", "frequentist", "", method_id="Cox, Firth",
+        approach="model", adjusted_for=adjust,
     )  # fmt: skip
+    rows += _standardised(
+        ask, lambda: _determined(ask, spec).fit(penalty="firth"), _averaged(ask, firth)
+    )
     for label, prior in priors.items():
-        rows += _posterior_rows(ask, spec, f"{name} posterior, {label} {prior}", prior, adjusting)
+        blank = row_of(
+            "hazard ratio", f"{name} posterior, {label} {prior}", "bayes", ask.hazards(adjusting),
+            method_id="Cox posterior", approach="model", prior_id=label, prior=str(prior),
+            adjusted_for=adjust,
+        )  # fmt: skip
+        rows += _posterior_rows(ask, spec, blank, prior)
     return rows
 
 
@@ -188,22 +200,19 @@ def _fitted(ask: Question, blank: Row, spec: Any, penalty: str | None, intervals
     if fit.penalty != penalty:  # separated groups, for which CoxPH goes on to Firth's penalty
         separated = next(flag for flag in fit.flags if flag.startswith("Separated"))
         why = ask.nobody() or separated.partition(". ")[0]
-        return [blank._replace(note=f"{NO_ANSWER}{why}, so the likelihood has no maximum")]
+        return [blank.silent(f"{why}, so the likelihood has no maximum")]
     row = fit.tidy(ask.level).set_index("term").loc[term]
     with np.errstate(over="ignore"):
         limits = {name: float(np.exp(row[name])) for name in LIMITS}
     if math.isnan(limits["estimate"]):
         why = " ".join(fit.flags) or f"the data do not determine {term}"
-        return [blank._replace(note=f"{NO_ANSWER}{why}")]
+        return [blank.silent(why)]
     few = next((flag for flag in fit.flags if "normal intervals" in flag), "")
     return [blank.filled({**limits, "p_value": row["p_value"]}, few.rstrip("."))]
 
 
-def _posterior_rows(
-    ask: Question, spec: Any, method: str, prior: Prior, adjusting: str
-) -> list[Row]:
-    blank = Row("hazard ratio", method, "bayes", ask.hazards(adjusting))
-    beyond = f"{method}, standardised"
+def _posterior_rows(ask: Question, spec: Any, blank: Row, prior: Prior) -> list[Row]:
+    beyond = _averaged(ask, blank)
 
     def drawn() -> list[Row]:
         term = coefficient(spec, ask.treatment)
@@ -220,18 +229,25 @@ def _posterior_rows(
             prob_benefit=float((log_hr < 0).mean()),
             note=f"the posterior's variance is {100 * share:.0f} % of the prior's",
         )  # fmt: skip
-        return [row, *_standardised(ask, lambda: post, beyond, "bayes")]
+        return [row, *_standardised(ask, lambda: post, beyond)]
 
-    others = (Row(quantity, beyond, "bayes", _averaged(ask)) for quantity in STANDARDISED)
-    return attempt(drawn, blank, *others)
-
-
-def _averaged(ask: Question) -> str:
-    return ask.risks(", predicted for every patient under either and averaged")
+    return attempt(drawn, blank, *beyond)
 
 
-def _standardised(ask: Question, result: Any, method: str, engine: str) -> list[Row]:
-    blanks = [Row(quantity, method, engine, _averaged(ask)) for quantity in STANDARDISED]
+def _averaged(ask: Question, blank: Row) -> list[Row]:
+    """A row without numbers for each standardised quantity, from one for the hazard ratio."""
+    return [
+        blank._replace(
+            quantity=quantity, scale=SCALES[quantity],
+            method=f"{blank.method}, standardised", method_id=f"{blank.method_id}, standardised",
+            estimand=ask.risks(", predicted for every patient under either and averaged"),
+        )
+        for quantity in STANDARDISED
+    ]  # fmt: skip
+
+
+def _standardised(ask: Question, result: Callable[[], Any], blanks: list[Row]) -> list[Row]:
+    """Those rows from a fit or a posterior, which `result` makes."""
 
     def made() -> list[Row]:
         found = risk_difference(result(), ask.treatment, ask.horizon, level=ask.level)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,16 +18,37 @@ from longsurv.estimands.gray import gray_test
 from longsurv.estimands.incidence_posterior import incidence_posterior
 from longsurv.estimands.log_rank import log_rank_table
 from longsurv.estimands.restricted_mean import restricted_mean_table
-from longsurv.estimands.two_by_two import two_by_two
+from longsurv.estimands.two_by_two import two_by_two_rows
 from longsurv.estimands.weighting import overlap_weights, weighted_difference
+from longsurv.words import NO_ANSWER
 
-RATIOS = ("hazard ratio", "risk ratio", "odds ratio")
-NO_ANSWER = "no usable answer: "
+type Scale = Literal["ratio", "risk", "time", "test"]
+type Approach = Literal["simple", "exact", "model"]
+type Interval = Literal["fisher-z", "mover"]
+
+SCALES: Mapping[str, Scale] = {
+    "hazard ratio": "ratio",
+    "risk difference": "risk",
+    "risk ratio": "ratio",
+    "odds ratio": "ratio",
+    "restricted mean difference": "time",
+    "no difference": "test",
+}
+"""Every quantity, in the order of the table, and what its estimate is."""
+
+IDS = ("method_id", "approach", "prior_id", "prior", "adjusted_for", "scale", "answered")
+"""Columns that tell rows apart for a program; no table shows them."""
+
 LIMITS = ("estimate", "conf_low", "conf_high")
 
 
 class Row(NamedTuple):
-    """One method's answer; what it does not give is NaN."""
+    """One method's answer; what it does not give is NaN.
+
+    The fields from `method_id` on (`IDS`) say what `method` and `note` say in words: the method
+    but for its prior, covariates and quantity; what it rests on; the name of a prior, and its
+    density if it is of the effect; the covariates; what the estimate is; whether there is one.
+    """
 
     quantity: str
     method: str
@@ -39,6 +60,13 @@ class Row(NamedTuple):
     p_value: float = math.nan
     prob_benefit: float = math.nan
     note: str = ""
+    method_id: str = ""
+    approach: Approach = "simple"
+    prior_id: str = ""
+    prior: str = ""
+    adjusted_for: str = ""
+    scale: Scale = "ratio"
+    answered: bool = True
 
     def filled(self, found: Mapping[str, Any], note: str = "") -> Row:
         """The row with the numbers of another table's row."""
@@ -49,19 +77,21 @@ class Row(NamedTuple):
     def silent(self, why: str) -> Row:
         """The row without numbers and with the reason."""
         names = (*LIMITS, "p_value", "prob_benefit")
-        said = why if why.startswith(NO_ANSWER) else NO_ANSWER + why
         nothing: dict[str, Any] = dict.fromkeys(names, math.nan)
-        return self._replace(note=said, **nothing)
+        return self._replace(note=f"{NO_ANSWER}: {why}", answered=False, **nothing)
 
     def checked(self) -> Row:
         """No infinite estimate, no ratio of 0 without limits, no empty row without a reason."""
+        if not self.answered:
+            return self
         row, bare = self, math.isnan(self.conf_low) or math.isnan(self.conf_high)
-        if math.isinf(row.estimate) or (row.quantity in RATIOS and row.estimate == 0 and bare):
+        ratio = row.scale == "ratio"
+        if math.isinf(row.estimate) or (ratio and row.estimate == 0 and bare):
             row = row._replace(estimate=math.nan)
         if bare and math.isnan(row.p_value):
             return row.silent(row.note or "not defined for these data")
         open_side = "upper" if math.isinf(row.conf_high) else "lower"
-        if row.quantity in RATIOS and (row.conf_low == 0 or math.isinf(row.conf_high)):
+        if ratio and (row.conf_low == 0 or math.isinf(row.conf_high)):
             note = f"the data set no {open_side} limit"
             if row.conf_low == 0 and math.isinf(row.conf_high):
                 return row.silent(row.note or "the data set no limits")
@@ -134,12 +164,23 @@ class Question:
         return f"no event in {' or '.join(none)}" if none else ""
 
 
+def row_of(
+    quantity: str, method: str, engine: str, estimand: str, *, method_id: str = "",
+    approach: Approach = "simple", prior_id: str = "", prior: str = "", adjusted_for: str = "",
+) -> Row:  # fmt: skip
+    """A row without numbers yet; a method goes by its name unless it has a shorter one."""
+    return Row(
+        quantity, method, engine, estimand, method_id=method_id or method, approach=approach,
+        prior_id=prior_id, prior=prior, adjusted_for=adjusted_for, scale=SCALES[quantity],
+    )  # fmt: skip
+
+
 def attempt(make: Callable[[], list[Row]], *otherwise: Row) -> list[Row]:
     """The rows, or rows that say why there are none."""
     try:
         return make()
     except LongsurvError as error:
-        return [row._replace(note=f"{NO_ANSWER}{error}") for row in otherwise]
+        return [row.silent(str(error)) for row in otherwise]
 
 
 def model_free_rows(ask: Question, adjust: str) -> list[Row]:
@@ -153,7 +194,14 @@ def model_free_rows(ask: Question, adjust: str) -> list[Row]:
 def _exact(ask: Question) -> list[Row]:
     estimand = ask.hazards(", given the risk sets")
     blanks = {
-        kind: Row("hazard ratio", f"exact given the risk sets{more}", "frequentist", estimand)
+        kind: row_of(
+            "hazard ratio",
+            f"exact given the risk sets{more}",
+            "frequentist",
+            estimand,
+            method_id=kind,
+            approach="exact",
+        )
         for kind, more in (("exact", ""), ("mid-p", ", mid-p"))
     }
 
@@ -166,7 +214,10 @@ def _exact(ask: Question) -> list[Row]:
 
 def _weighted(ask: Question, adjust: str) -> list[Row]:
     more = ", among patients who might have been in either group"
-    blank = Row("risk difference", "overlap weights", "frequentist", ask.risks(more))
+    blank = row_of(
+        "risk difference", "overlap weights", "frequentist", ask.risks(more),
+        approach="model", adjusted_for=adjust,
+    )  # fmt: skip
 
     def made() -> list[Row]:
         if not adjust:
@@ -185,17 +236,17 @@ def _weighted(ask: Question, adjust: str) -> list[Row]:
 def _two_by_two(ask: Question) -> list[Row]:
     c = ask.counts
     taken = f"{ask.lost} censored before {ask.horizon:g} count as alive" if ask.lost else ""
-    found = two_by_two(c.events, c.n, c.reference_events, c.reference_n, level=ask.level)
     rows = []
-    for row in found.to_dict("records"):
+    for row in two_by_two_rows(c, ask.level):
         quantity, method = row["quantity"], row["method"]
-        if quantity not in (*RATIOS, "risk difference", "no difference"):
+        if quantity not in SCALES:
             continue
         bayes = not math.isnan(row["prob_benefit"])
         test = quantity == "no difference"
-        blank = Row(
+        blank = row_of(
             quantity, f"2 x 2, {method}", "bayes" if bayes else "frequentist",
             f"equal risks by {ask.horizon:g}" if test else ask.risks(),
+            method_id=f"2 x 2, {row['method_id']}", prior_id=row["prior_id"], prior=row["prior"],
         )  # fmt: skip
         notes = [part for part in (row["note"], taken, ask.late) if part]
         rows.append(blank.filled(row, "; ".join(notes)))
@@ -206,13 +257,13 @@ def _curves(ask: Question) -> list[Row]:
     """Risks from Kaplan-Meier and Aalen-Johansen curves, and their posterior."""
     without = ask.risks(", were there no competing events" if ask.competing else "")
     rows = [
-        *_incidence(ask, ask.single, "Kaplan-Meier, Greenwood", without, "fisher-z"),
-        *_incidence(ask, ask.single, "Kaplan-Meier, limits of the two risks", without, "mover"),
+        *_incidence(ask, ask.single, "Kaplan-Meier", without, "fisher-z"),
+        *_incidence(ask, ask.single, "Kaplan-Meier", without, "mover"),
     ]
     among = ask.risks(", others having left by competing events" if ask.competing else "")
-    rows += _incidence(ask, ask.data, "Aalen-Johansen, limits of the two risks", among, "mover")
+    rows += _incidence(ask, ask.data, "Aalen-Johansen", among, "mover")
     blanks = [
-        Row(quantity, "posterior of the hazards by cause", "bayes", among)
+        row_of(quantity, "posterior of the hazards by cause", "bayes", among)
         for quantity in ("risk difference", "risk ratio")
     ]
 
@@ -230,11 +281,16 @@ def _curves(ask: Question) -> list[Row]:
 
 
 def _incidence(
-    ask: Question, data: pd.DataFrame, method: str, estimand: str, interval: Any
+    ask: Question, data: pd.DataFrame, curve: str, estimand: str, interval: Interval
 ) -> list[Row]:
     both = interval == "mover"  # the ratio is the same by either
     quantities = ("risk difference", "risk ratio") if both else ("risk difference",)
-    blanks = [Row(q, method, "frequentist", estimand) for q in quantities]
+    method = f"{curve}, {'limits of the two risks' if both else 'Greenwood'}"
+    method_id = f"{curve}, {interval}"
+    blanks = [
+        row_of(quantity, method, "frequentist", estimand, method_id=method_id)
+        for quantity in quantities
+    ]
 
     def made() -> list[Row]:
         found = incidence_difference(
@@ -253,8 +309,8 @@ def _means(ask: Question) -> list[Row]:
     cause = ", were there no competing events" if ask.competing else ""
     estimand = f"mean time alive to {ask.horizon:g}, {ask.group} less {ask.reference}{cause}"
     quantity = "restricted mean difference"
-    plain = Row(quantity, "Kaplan-Meier, Greenwood-type", "frequentist", estimand)
-    bayes = Row(quantity, "posterior of the hazard", "bayes", estimand)
+    plain = row_of(quantity, "Kaplan-Meier, Greenwood-type", "frequentist", estimand)
+    bayes = row_of(quantity, "posterior of the hazard", "bayes", estimand)
 
     def frequentist() -> list[Row]:
         found = restricted_mean_table(ask.single, ask.treatment, ask.horizon, level=ask.level)
@@ -277,22 +333,22 @@ def _tests(ask: Question) -> list[Row]:
     def blank(method: str) -> Row:
         cause = ", competing events as censoring" if ask.competing else ""
         estimand = f"equal hazards of the event in {ask.group} and {ask.reference}{cause}"
-        return Row("no difference", method, "frequentist", estimand)
+        return row_of("no difference", method, "frequentist", estimand)
 
     wanted = ("asymptotic", "permutation", "imputation")
     blanks = {name: blank(f"log-rank, {name}") for name in wanted}
 
     def made() -> list[Row]:
         found = log_rank_table(ask.data, ask.treatment, seed=ask.seed).set_index("method")
-        absent = f"{NO_ANSWER}not computed for so many patients; it agrees with the asymptotic test"
+        absent = "not computed for so many patients; it agrees with the asymptotic test"
         return [
             blank.filled({"p_value": found.loc[name, "p_value"]}, str(found.loc[name, "note"]))
             if name in found.index
-            else blank._replace(note=absent)
+            else blank.silent(absent)
             for name, blank in blanks.items()
         ]
 
-    gray = Row(
+    gray = row_of(
         "no difference", "Gray", "frequentist", f"equal cumulative incidences up to {ask.horizon:g}"
     )
 

@@ -21,6 +21,7 @@ from longsurv.report.figures.style import (
     styled,
     text_width,
 )
+from longsurv.words import NO_ANSWER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 _ROW, _SECTION, _TOP, _BOTTOM = 36.0, 30.0, 34.0, 50.0
 _MISSING = "not estimated"
-_UNANSWERED = "no usable answer"
 _BEHIND: Mapping[str, Any] = {"facecolor": PAPER, "linewidth": 0, "pad": 1.0}  # over the null line
 _LINE, _TALL = 24.0, 42.0  # a method's row: label beside its mark, and label above it
 _MARKS: tuple[Mapping[str, str], ...] = (
@@ -144,7 +144,7 @@ def method_forest(
     row_height = _LINE if wide else _TALL
     lines, height = _layout(table, row_height)
     rows = [shorten(row, 44 if wide else 36) for row in table["row"]]
-    texts = [*table["text"], text_heading, _UNANSWERED]
+    texts = [*table["text"], text_heading, NO_ANSWER]
     left = 20 + max(text_width(row, 11) for row in rows) if wide else 14.0
     right = 18 + max(text_width(f"  {text}", 10.5) for text in texts) if wide else 14.0
     total = height + _TOP + _BOTTOM
@@ -164,7 +164,7 @@ def method_forest(
         y = lines["rows"][(record["section"], record["row"])]
         ax.axhline(y - row_height / 2, color=RULE, linewidth=0.5, zorder=0)
         answered = not math.isnan(float(record["estimate"]))
-        text = str(record["text"]) if answered else _UNANSWERED
+        text = str(record["text"]) if answered else NO_ANSWER
         mark = _MARKS[series.index(record["series"]) % len(_MARKS)]
         colour = mark["color"] if answered else MUTED
         up = 0.0 if wide else 9.0

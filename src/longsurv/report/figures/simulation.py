@@ -16,6 +16,7 @@ from longsurv.report.figures.style import (
     shorten,
     styled,
 )
+from longsurv.study import MORTALITY
 from longsurv.words import capital
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def simulation_axes(table: pd.DataFrame, *, width: float = 760.0) -> Axes:
     """
     from matplotlib.ticker import PercentFormatter
 
-    keys = ["label", "estimand", "level"]
+    keys = ["name", "label", "estimand", "level"]
     rows = list(table[keys].drop_duplicates().itertuples(index=False, name=None))
     effects = list(dict.fromkeys(table["effect"]))
     height = _ROW * len(rows) + 120
@@ -72,9 +73,8 @@ def simulation_axes(table: pd.DataFrame, *, width: float = 760.0) -> Axes:
     return ax
 
 
-def _row_label(label: str, estimand: str, level: str, *, several: bool) -> str:
-    what = label if estimand.startswith("difference in change") else estimand
-    what = capital(what)
+def _row_label(name: str, label: str, estimand: str, level: str, *, several: bool) -> str:
+    what = capital(estimand if name == MORTALITY else label)
     return f"{what}, {level}" if several else what
 
 

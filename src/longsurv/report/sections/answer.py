@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -16,31 +15,24 @@ from longsurv.report.sections.common import (
     change_words,
     event_name,
     hazard_answers,
-    treatment_terms,
 )
 from longsurv.report.sections.mortality import reasons
 from longsurv.report.sections.mortality_part import (
     answer_of,
     comparison,
-    lost_patients,
     penalty_sentence,
 )
 from longsurv.report.sentences import Answer
 from longsurv.report.tables.display import Column, DisplayTable, display
 from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart
+from longsurv.study.tables import mortality as tables
 from longsurv.study.tables.survival import event_counts
+from longsurv.study.terms import treatment_terms
 from longsurv.words import listed, plural
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
 
-RISK_DIFFERENCES = {
-    "crude": {"ml": "2 x 2, Miettinen-Nurminen", "bayes": "2 x 2, beta-binomial, Jeffreys"},
-    "incidence": {"ml": "Aalen-Johansen", "bayes": "posterior of the hazards by cause"},
-    "standardised": {
-        "ml": "Cox adjusted, Firth, standardised", "bayes": "Cox adjusted posterior, weak",
-    },
-}  # fmt: skip
 RISK_NOTES = {
     "crude": (
         "crude, by Miettinen and Nurminen's interval, and by independent beta-binomial posteriors"
@@ -113,26 +105,9 @@ def estimand(results: StudyResults) -> str:
 
 
 def risk_differences(results: StudyResults) -> tuple[dict[str, Answer], str]:
-    """Difference of the risks in percentage points by both engines, and how it was made.
-
-    Standardised over the cohort if the mortality model has covariates. Without them it is crude:
-    Miettinen and Nurminen's interval and independent beta-binomials; where follow-up of some ended
-    before the horizon, which these cannot take in, the difference of cumulative incidences.
-    """
-    part = results.parts.get("methods")
-    if part is None:
-        return {}, ""
-    adjusted, lost = bool(part["adjust"]), lost_patients(results)
-    way = "standardised" if adjusted else "incidence" if lost else "crude"
-    table = part["table"]
-    table = table[table["quantity"] == "risk difference"]
-    found = {}
-    for engine, beginning in RISK_DIFFERENCES[way].items():
-        rows = table[table["method"].str.startswith(beginning)]
-        if len(rows) and math.isfinite(rows["estimate"].iloc[0]):
-            row: dict[str, Any] = {str(k): v for k, v in rows.iloc[0].items()}
-            found[engine] = answer_of(row, ratio=False)
-    return found, way
+    """The difference of the risks in percentage points by both engines, and how it was made."""
+    rows, way = tables.risk_differences(results)
+    return {engine: answer_of(row, ratio=False) for engine, row in rows.items()}, way or ""
 
 
 def summary_table(results: StudyResults) -> DisplayTable:

@@ -156,17 +156,3 @@ def hazard_answers(model: ModelResult, term: str) -> dict[str, Answer]:
                 float(row.get("prob_positive", math.nan)),
             )
     return found
-
-
-def treatment_terms(model: ModelResult, cohort: Cohort) -> dict[str, str]:
-    """Treatment level to the term that compares it with the reference, in the mortality model."""
-    name = cohort.schema.treatment
-    columns: tuple[str, ...] = ()
-    for result in model.answers.values():
-        columns = tuple(result.design.fixed.variables.get(name, ()))
-    found = {}
-    for level in cohort.groups[1:]:
-        for column in columns:
-            if column.endswith(f"[T.{level}]") or column.endswith(f"[{level}]"):
-                found[str(level)] = column
-    return found

@@ -12,8 +12,9 @@ from longsurv.compare import SHIFT_LIMIT, WIDTH_LIMIT
 from longsurv.errors import EstimationError
 from longsurv.estimands.changes import contrast_weights
 from longsurv.report.figures.agreement import agreement, drawable
-from longsurv.report.sections.common import Picture, change_words, treatment_terms
+from longsurv.report.sections.common import Picture, change_words
 from longsurv.report.tables.display import EMPTY, Column, display
+from longsurv.study.terms import treatment_terms
 from longsurv.words import plural, verb
 
 if TYPE_CHECKING:

@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
     from longsurv.study import StudyResults
 
-BAYESIAN = "joint model, posterior"
-LIKELIHOOD = "joint model, maximum likelihood"
-ALONE = "mixed model alone"
-
 
 def build(results: StudyResults) -> dict[str, Any]:
     """What the template of this section shows."""
@@ -69,32 +65,28 @@ def _association(results: StudyResults, name: str, result: JointResult, position
         items += [f"{label}: {reason}" for reason in dict.fromkeys(reasons)]
     else:
         table, change = told(result.association.table, label)
-        answers = {m: _answer(row) for m, row in table.set_index("method").iterrows()}
+        answers = {m: _answer(row) for m, row in table.set_index("method_id").iterrows()}
         items += [
-            sentences_joint.association(
-                change, event, answers.get(LIKELIHOOD), answers.get(BAYESIAN)
-            ),
+            sentences_joint.association(change, event, answers.get("ml"), answers.get("bayes")),
             sentences_joint.share_of_prior(result.association.contraction),
             result.association.words,
             _forest(label, change, table, position),
             _methods(table, change),
         ]
-    items += _ignoring(results, label, result)
+    items += _ignoring(results, name, result)
     items.append(_remarks(results, result))
     return Part(title, tuple(item for item in items if item))
 
 
 def told(table: pd.DataFrame, label: str) -> tuple[pd.DataFrame, str]:
     """The change a reader understands best: a doubling, else one SD; and its name."""
-    changes = list(dict.fromkeys(table["change"]))
-    best = next(
-        (c for c in changes if c.startswith("a doubling")),
-        next((c for c in changes if c.startswith("one SD")), changes[0]),
-    )
-    words = best.replace("a doubling of value", f"a doubling of {label}").replace(
-        "the current value", f"the current {label}"
-    )
-    return table[table["change"] == best], words
+    scale = next(scale for scale in ("doubling", "sd", "unit") if scale in set(table["scale"]))
+    rows = table[table["scale"] == scale]
+    size = float(rows["size"].iloc[0])
+    if scale == "doubling":
+        return rows, f"a doubling of {label}"
+    by = f"one SD ({size:.3g})" if scale == "sd" else "one unit" if size == 1.0 else f"{size:g}"
+    return rows, f"{by} more of the current {label}"
 
 
 def _answer(row: pd.Series) -> Answer:
@@ -105,7 +97,7 @@ def _forest(label: str, change: str, table: pd.DataFrame, position: int) -> Pict
     rows = pd.DataFrame(
         {
             "row": [capital(method) for method in table["method"]],
-            "series": [ENGINE_NAMES["bayes" if m == BAYESIAN else "ml"] for m in table["method"]],
+            "series": [ENGINE_NAMES["bayes" if m == "bayes" else "ml"] for m in table["method_id"]],
             "estimate": table["hazard_ratio"].to_numpy(),
             "conf_low": table["conf_low"].to_numpy(),
             "conf_high": table["conf_high"].to_numpy(),
@@ -142,21 +134,20 @@ def _methods(table: pd.DataFrame, change: str) -> DisplayTable:
     return display(table, f"{capital(change)}: the hazard ratio by four methods", columns)
 
 
-def _ignoring(results: StudyResults, label: str, result: JointResult) -> list[str]:
+def _ignoring(results: StudyResults, name: str, result: JointResult) -> list[str]:
     """The interaction of time and treatment, with and without the hazard."""
-    slopes = result.slopes
-    terms = [t for t in dict.fromkeys(slopes["term"]) if ":" in t]
+    marker, slopes = results.cohort.markers[name], result.slopes
+    scale = ", on the logarithm" if marker.transform == "log" else ""
     found = []
-    for term in terms:
-        rows = slopes[slopes["term"] == term].set_index("answer")
-        if ALONE in rows.index and LIKELIHOOD in rows.index:
-            alone, joint = (
-                Answer(row["estimate"], row["conf_low"], row["conf_high"])
-                for row in (rows.loc[ALONE], rows.loc[LIKELIHOOD])
-            )
-            scale = ", on the logarithm" if result.model.formula.startswith("log(") else ""
-            what = f"Difference in the course of {label} ({term}{scale})"
-            found.append(sentences_joint.ignoring(what, alone, joint, event_name(results.cohort)))
+    for term, rows in slopes[slopes["interaction"].astype(bool)].groupby("term", sort=False):
+        answers = {
+            row["id"]: Answer(row["estimate"], row["conf_low"], row["conf_high"])
+            for row in rows.to_dict("records")
+        }
+        if "alone" in answers and "ml" in answers:
+            what = f"Difference in the course of {marker.label} ({term}{scale})"
+            event = event_name(results.cohort)
+            found.append(sentences_joint.ignoring(what, answers["alone"], answers["ml"], event))
     return found
 
 

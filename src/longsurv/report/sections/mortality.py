@@ -15,7 +15,6 @@ from longsurv.report.sections.common import (
     Picture,
     event_name,
     hazard_answers,
-    treatment_terms,
     unit_one,
 )
 from longsurv.report.sections.mortality_competing import competing_part
@@ -30,6 +29,7 @@ from longsurv.study.tables.survival import (
     risk_times,
     survival_curves,
 )
+from longsurv.study.terms import level_of, treatment_terms
 from longsurv.study.unanswered import unanswered
 from longsurv.words import listed
 
@@ -172,8 +172,8 @@ def term_label(term: str, results: StudyResults) -> str:
     for level, name in treatment_terms(results.mortality, cohort).items():
         if name == term:
             return f"{level} against {cohort.groups[0]}"
-    variable, bracket, level = term.partition("[T.")
-    return f"{variable}: {level.removesuffix(']')}" if bracket else f"{term} (per unit)"
+    compared = level_of(term)
+    return ": ".join(compared) if compared else f"{term} (per unit)"
 
 
 def _forest(results: StudyResults) -> Picture | None:

@@ -16,7 +16,7 @@ from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Comparison
 from longsurv.report.tables.display import Column, DisplayTable, display
 from longsurv.study.tables.survival import incidence_curves, risk_times
-from longsurv.words import capital, listed
+from longsurv.words import NO_ANSWER, capital, listed
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
@@ -89,12 +89,12 @@ def _table(table: pd.DataFrame, asked: Comparison) -> DisplayTable:
             mine = table[(table["cause"] == cause) & (table["engine"] == engine)]
             by = mine.drop_duplicates("quantity").set_index("quantity")
             answer = difference(table, cause, engine)
-            reasons = [note for note in mine["note"] if note.startswith("no usable answer")]
+            reasons = mine.loc[~mine["answered"], "note"]
             rows.append(
                 {
                     "cause": capital(cause), "engine": name,
                     "reference": _risk(by, asked.reference), "group": _risk(by, asked.group),
-                    "difference": answer.text if answer else "no usable answer",
+                    "difference": answer.text if answer else NO_ANSWER,
                     "p": answer.p_value if answer and engine == "frequentist" else math.nan,
                     "lower": 1 - answer.prob_positive if answer else math.nan,
                     "reason": " ".join(dict.fromkeys(reasons)),

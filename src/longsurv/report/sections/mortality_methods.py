@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +16,17 @@ from longsurv.report.sections.mortality_part import Part, answer_of, comparison,
 from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Comparison
 from longsurv.report.tables.display import Column, DisplayTable, display
-from longsurv.words import capital
+from longsurv.words import NO_ANSWER, capital
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
 
 KINDS = ("Simple", "Exact", "From a model", "Bayes")
-RATIOS = ("hazard ratio", "risk ratio", "odds ratio")
+_KINDS = {"simple": "Simple", "exact": "Exact", "model": "From a model"}
 _ENGINES = {"frequentist": "Frequentist", "bayes": "Bayes"}
-_PRIOR = re.compile(
-    r"^(Cox(?: adjusted)?) posterior, (.+) (?:Normal|StudentT)\(.*?\)(?:, standardised)?$"
-)
-_NO_ANSWER = "no usable answer: "
+_FROM_BOTH = {  # short enough for a figure
+    f"{curve}, mover": f"{curve}, from both risks" for curve in ("Kaplan-Meier", "Aalen-Johansen")
+}
 
 
 def methods_part(results: StudyResults) -> Part | None:
@@ -42,7 +40,7 @@ def methods_part(results: StudyResults) -> Part | None:
     for quantity in ("hazard ratio", "risk difference"):
         rows = arranged(table, quantity)
         answers = [answer for answer in rows["answer"] if not math.isnan(answer.estimate)]
-        unanswered = int(rows["note"].str.startswith(_NO_ANSWER).sum())
+        unanswered = int((~rows["answered"]).sum())
         items.append(sentences_mortality.methods_range(quantity, answers, unanswered, asked))
         if answers:
             items.append(_forest(rows, quantity, asked))
@@ -60,33 +58,29 @@ def introduction(adjust: str) -> str:
     )
 
 
-def kind(method: str, engine: str) -> str:
-    """Which of `KINDS` a method is."""
-    if engine == "bayes":
-        return "Bayes"
-    if method.startswith("exact"):
-        return "Exact"
-    return "From a model" if method.startswith(("Cox", "overlap")) else "Simple"
+def kind(row: Mapping[str, Any]) -> str:
+    """Which of `KINDS` the method of a row is."""
+    return "Bayes" if row["engine"] == "bayes" else _KINDS[row["approach"]]
 
 
-def short_name(method: str) -> str:
+def short_name(row: Mapping[str, Any]) -> str:
     """A method's name for a figure: the prior by its name, without what every row shares."""
-    found = _PRIOR.match(method)
-    if found:
-        return f"{found[1]}, {found[2]} prior"
-    plain = re.sub(r" Beta\([^)]*\)$", "", method).replace("limits of the two", "from both")
-    return _method_text({"method": plain})
+    if row["prior_id"] and row["approach"] == "model":
+        return f"Cox{' adjusted' if row['adjusted_for'] else ''}, {row['prior_id']} prior"
+    if row["prior_id"] and not row["prior"]:
+        return _typeset(f"{row['method_id']}, {row['prior_id']} prior")
+    return _FROM_BOTH.get(row["method_id"]) or _method_text(row)
 
 
 def arranged(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
     """The rows of one quantity by kind of method, with an `answer` and its text each."""
     rows = table[table["quantity"] == quantity].reset_index(drop=True)
-    ratio = quantity in RATIOS
+    records = rows.to_dict("records")
     rows = rows.assign(
-        section=[kind(m, e) for m, e in zip(rows["method"], rows["engine"], strict=True)],
-        row=rows["method"].map(short_name),
+        section=[kind(row) for row in records],
+        row=[short_name(row) for row in records],
         series=rows["engine"].map(_ENGINES),
-        answer=[answer_of(row, ratio=ratio) for row in rows.to_dict("records")],
+        answer=[answer_of(row, ratio=row["scale"] == "ratio") for row in records],
         note=rows["note"].fillna(""),
     )
     rows = rows.sort_values("section", key=lambda c: c.map(KINDS.index), kind="stable")
@@ -94,7 +88,7 @@ def arranged(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
 
 
 def _forest(rows: pd.DataFrame, quantity: str, asked: Comparison) -> Picture:
-    ratio = quantity in RATIOS
+    ratio = _is_ratio(rows)
     answers: list[Answer] = rows["answer"].tolist()
     drawn = rows[["section", "row", "series"]].assign(
         estimate=[a.estimate for a in answers],
@@ -114,7 +108,7 @@ def _forest(rows: pd.DataFrame, quantity: str, asked: Comparison) -> Picture:
         )  # fmt: skip
 
     said = "; ".join(
-        f"{row}: {answer.text if not math.isnan(answer.estimate) else 'no usable answer'}"
+        f"{row}: {answer.text if not math.isnan(answer.estimate) else NO_ANSWER}"
         for row, answer in zip(drawn["row"], answers, strict=True)
     )
     label = f"{quantity.capitalize()} of {asked.group} against {asked.reference} by {len(rows)} methods: {said}."  # noqa: E501
@@ -130,14 +124,14 @@ def _short(name: str) -> str:
 
 
 def _table(rows: pd.DataFrame, quantity: str, asked: Comparison) -> DisplayTable:
-    unit = "" if quantity in RATIOS else ", percentage points"
+    unit = "" if _is_ratio(rows) else ", percentage points"
     columns = [
         Column("Method", _method_text, numeric=False),
         Column("Kind", "section", numeric=False),
         Column(f"{quantity.capitalize()} (95 % interval)", _text),
         Column("p", lambda row: _p(row["p_value"])),
         Column("P(lower)", lambda row: _probability(row["prob_benefit"])),
-        Column("Remark", lambda row: _note(row["note"]), numeric=False, prose=True),
+        Column("Remark", _note, numeric=False, prose=True),
     ]
     note = (
         f"P(lower): posterior probability that the {'hazard' if not unit else 'risk'} of"
@@ -158,9 +152,9 @@ def _others(table: pd.DataFrame, asked: Comparison) -> DisplayTable:
     rows = pd.concat(parts, ignore_index=True) if parts else rest
 
     def text(row: dict) -> str:
-        if row["quantity"] == "no difference":
+        if row["scale"] == "test":
             return ""
-        if row["quantity"] in RATIOS:
+        if row["scale"] == "ratio":
             return _text(row)
         values = (row["estimate"], row["conf_low"], row["conf_high"])
         return "" if math.isnan(values[0]) else numbers.difference(*values)
@@ -171,7 +165,7 @@ def _others(table: pd.DataFrame, asked: Comparison) -> DisplayTable:
         Column("Estimate (95 % interval)", text),
         Column("p", lambda row: _p(row["p_value"])),
         Column("P(better)", lambda row: _probability(row["prob_benefit"])),
-        Column("Remark", lambda row: _note(row["note"]), numeric=False, prose=True),
+        Column("Remark", _note, numeric=False, prose=True),
     ]
     note = (
         f"Of {asked.group} against {asked.reference}. P(better): posterior probability of a lower"
@@ -184,10 +178,17 @@ def _quantity(quantity: str) -> str:
     return "Test of no difference" if quantity == "no difference" else quantity.capitalize()
 
 
+def _is_ratio(rows: pd.DataFrame) -> bool:
+    return bool((rows["scale"] == "ratio").all())
+
+
 def _method_text(row: Mapping[str, Any]) -> str:
-    name = str(row["method"]).replace("2 x 2, ", "2 \N{MULTIPLICATION SIGN} 2, ")
-    name = re.sub(r"N(?:ormal)?\(.*?\)", lambda found: prior_text(found[0]), name)
-    return capital(name)
+    prior = row["prior"]
+    return _typeset(row["method"].replace(prior, prior_text(prior)) if prior else row["method"])
+
+
+def _typeset(name: str) -> str:
+    return capital(name.replace("2 x 2, ", "2 \N{MULTIPLICATION SIGN} 2, "))
 
 
 def _text(row: Mapping[str, Any]) -> str:
@@ -203,7 +204,8 @@ def _probability(value: float) -> str:
     return "" if math.isnan(value) else numbers.probability(value)
 
 
-def _note(note: str) -> str:
-    if "adjust=" in note:  # what a programmer is told
-        note = f"{_NO_ANSWER}the mortality model names no covariates"
-    return capital(note)
+def _note(row: Mapping[str, Any]) -> str:
+    if row["method_id"] == "overlap weights" and not row["adjusted_for"]:
+        # The note tells a programmer which argument to give.
+        return capital(f"{NO_ANSWER}: the mortality model names no covariates")
+    return capital(row["note"])

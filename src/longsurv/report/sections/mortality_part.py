@@ -47,14 +47,6 @@ def comparison(results: StudyResults, part: Mapping[str, Any]) -> Comparison:
     return Comparison(part["group"], part["reference"], event_name(results.cohort), when)
 
 
-def lost_patients(results: StudyResults) -> int:
-    """Patients whose follow-up ended before the horizon, without any event."""
-    data, horizon = results.cohort.survival_data(), results.cohort.schema.horizon
-    if horizon is None:
-        return 0
-    return int(((data["status"] == 0) & (data["exit"] < horizon)).sum())
-
-
 def is_penalised(results: StudyResults) -> bool:
     """Whether the mortality model had to be fitted with Firth's penalty."""
     return getattr(results.mortality.fit, "penalty", None) == "firth"

@@ -9,8 +9,9 @@ from longsurv import numbers
 from longsurv.report import sentences_mortality
 from longsurv.report.figures import tipping
 from longsurv.report.sections.common import Picture
-from longsurv.report.sections.mortality_part import Part, comparison, lost_patients
+from longsurv.report.sections.mortality_part import Part, comparison
 from longsurv.report.sentences_mortality import Comparison, Tipping
+from longsurv.study.tables.mortality import lost_patients
 from longsurv.words import plural
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from longsurv.design.joint import JointDesign
 
 DOUBLING = {"log": np.log(2.0), "log2": 1.0, "log10": np.log10(2.0)}
 OfTerm = Callable[[str, float], float]
+type Scale = Literal["unit", "sd", "doubling"]
 SMALL, LARGE = 0.1, 10.0
 """SDs of a link between which one unit of it is a change that patients differ by."""
 LEAST, MOST = 1e-3, 1e3
@@ -31,6 +33,7 @@ class Change:
         What changes, and by how much.
     hazard : str
     size : float
+    scale : {"unit", "sd", "doubling"}
     column : str or None
         Of an interaction: what the ratio of hazard ratios is of.
     """
@@ -39,6 +42,7 @@ class Change:
     words: str
     hazard: str
     size: float
+    scale: Scale
     column: str | None = None
 
 
@@ -61,16 +65,17 @@ def changes(design: JointDesign, link_sd: dict[str, float]) -> list[Change]:
             sd = link_sd[one.base]
             unit = 1.0 if SMALL <= sd <= LARGE else 10.0 ** round(math.log10(sd))
             head = "one unit" if unit == 1.0 else f"{unit:g}"
-            told = [(f"{head} more of the {what}", unit)]
+            told: list[tuple[str, float, Scale]] = [(f"{head} more of the {what}", unit, "unit")]
             if one.column is None:
-                told.append((f"one SD ({sd:.3g}) more of the {what}", sd))
+                told.append((f"one SD ({sd:.3g}) more of the {what}", sd, "sd"))
             logarithm = logarithm_of(marker.design.formula.response)
             if logarithm is not None and one.kind == "value":
-                told.append((f"a doubling of {logarithm[1]}", DOUBLING[logarithm[0]]))
-            for words, size in told:
+                by = DOUBLING[logarithm[0]]
+                told.append((f"a doubling of {logarithm[1]}", by, "doubling"))
+            for words, size, scale in told:
                 if one.column is not None:
                     words = f"{words} (ratio of hazard ratios, {one.column})"
-                out.append(Change(one.term, words, hazard, float(size), one.column))
+                out.append(Change(one.term, words, hazard, float(size), scale, one.column))
     return out
 
 

@@ -12,6 +12,7 @@ from longsurv.estimands import simple
 from longsurv.numbers import exponential
 from longsurv.study.tables import markers
 from longsurv.study.tables.baseline import baseline_table
+from longsurv.study.tables.mortality import stage_table
 from longsurv.study.unanswered import unanswered
 from longsurv.words import capital
 
@@ -35,10 +36,10 @@ def study_tables(results: Found) -> dict[str, pd.DataFrame]:
         "shrunken": lambda: markers.shrunken_effects_table(results),
         "scores": lambda: markers.all_scores_table(results),
         "hazard_ratios": lambda: _hazard_ratios(results.mortality),
-        "mortality_methods": lambda: _part(results, "methods", "table"),
-        "prior_grid": lambda: _part(results, "priors", "table"),
-        "cumulative_incidence": lambda: _part(results, "competing", "table"),
-        "tipping": lambda: _part(results, "tipping", "grid"),
+        "mortality_methods": lambda: stage_table(results, "methods", "table"),
+        "prior_grid": lambda: stage_table(results, "priors", "table"),
+        "cumulative_incidence": lambda: stage_table(results, "competing", "table"),
+        "tipping": lambda: stage_table(results, "tipping", "grid"),
         "comparison": lambda: _comparison(results),
         "convergence": lambda: _convergence(results),
         "checks": lambda: _checks(results),
@@ -65,13 +66,6 @@ def model_label(results: Found, name: str) -> str:
     """What a reader calls a model: the marker's label, or "Mortality"."""
     markers = results.cohort.markers
     return markers[name].label if name in results.markers else "Mortality"
-
-
-def _part(results: Found, stage: str, name: str) -> pd.DataFrame:
-    """A table a stage found; where it found none, the reason."""
-    if stage in results.parts:
-        return results.parts[stage][name]
-    return pd.DataFrame({"reason": [results.failures.get(stage, "not part of this run")]})
 
 
 def _endpoints(table: pd.DataFrame, results: Found) -> pd.DataFrame:
