@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
-from longsurv.report.figures.axes import padded, set_log_axis
+from longsurv.report.figures.axes import padded
+from longsurv.report.figures.rows import Dash, Mark, interval, only_values, sides, value_axis
 from longsurv.report.figures.style import (
     BAYES,
     GROUP_COLOURS,
@@ -19,6 +20,7 @@ from longsurv.report.figures.style import (
     PAPER,
     RULE,
     UNITS_PER_INCH,
+    is_wide,
     new_axes,
     shorten,
     styled,
@@ -38,6 +40,7 @@ _STYLES: Mapping[str, tuple[str, str]] = {
 _SCALES = {"sd": ("std_estimate", "std_low", "std_high"), "ratio": ("estimate", "conf_low",
                                                                     "conf_high")}  # fmt: skip
 _LINE, _GAP, _BOTTOM = 8.0, 14.0, 50.0
+_DASHED: Dash = (0, (3, 1.6))
 _KEY = 16.0  # height of a line of the key
 
 
@@ -82,7 +85,7 @@ def adjustments(
     row = _LINE * len(kinds) * len(engines) + _GAP
     markers = list(dict.fromkeys(shown["marker"]))
 
-    wide = width >= 480
+    wide = is_wide(width)
     names = shown.drop_duplicates("marker").set_index("marker")["label"]
     labels = [shorten(names[marker], 30 if wide else 18) for marker in markers]
     size = 11.5 if wide else 10.5
@@ -95,13 +98,9 @@ def adjustments(
     ax = new_axes(width, height + top + _BOTTOM, left=left, right=16, top=top, bottom=_BOTTOM)
     ax.set_ylim(height, 0)
     low, high = _limits(shown, log)
-    if log:
-        set_log_axis(ax, "x", low, high, most=7 if wide else 4)
-    else:
-        ax.set_xlim(low, high)
-        ax.locator_params(axis="x", nbins=8 if wide else 4, steps=[1, 2, 2.5, 5, 10])
+    value_axis(ax, low, high, log=log, ticks=(7, 8) if wide else (4, 4))
+    if not log:
         ax.set_xticks([tick for tick in ax.get_xticks() if low <= tick <= high])
-    ax.axvline(1.0 if log else 0.0, color=MUTED, linewidth=0.9, zorder=0)
 
     for k, (marker, label) in enumerate(zip(markers, labels, strict=True)):
         if k:
@@ -114,13 +113,11 @@ def adjustments(
         for record in part.to_dict("records"):
             place = kinds.index(record["adjustment"]) * len(engines)
             line = place + engines.index(record["engine"]) + 0.5
-            _draw(ax, record, k * row + _GAP / 2 + line * _LINE, low, high)
-    ax.spines["left"].set_visible(False)
-    ax.yaxis.set_visible(False)
+            _draw(ax, record, k * row + _GAP / 2 + line * _LINE)
     what = "ratio of geometric means" if log else "SD of the first value"
-    ax.set_xlabel(f"Difference in change, {what}" if wide else what, labelpad=6)
+    only_values(ax, f"Difference in change, {what}" if wide else what)
     _keys(ax, shown, kinds, engines, across, key_lines, 11 if wide else 10.5)
-    _sides(ax, left_label, right_label, 10.5 if wide else 9.5)
+    sides(ax, left_label, right_label, 10.5 if wide else 9.5)
     return ax
 
 
@@ -139,29 +136,23 @@ def _limits(table: pd.DataFrame, log: bool) -> tuple[float, float]:
     return padded(np.clip(ends, low, high), log=log, by=0.03)
 
 
-def _draw(ax: Axes, record: Mapping[str, Any], y: float, low: float, high: float) -> None:
-    """One interval and its mark; an end beyond the axis has an arrow."""
-    colour, mark = _STYLES[record["adjustment"]]
-    bayes = record["engine"] == "bayes"
+def _draw(ax: Axes, record: Mapping[str, Any], y: float) -> None:
+    """One interval and its mark, or that there is none."""
+    mark = _mark(record["adjustment"], record["engine"])
     x, start, end = (float(record[name]) for name in ("x", "low", "high"))
     if math.isnan(x):
         ax.annotate(
             "not estimated", (0, y), (4, 0), ("axes fraction", "data"), "offset points",
-            va="center", fontsize=8, color=colour,
+            va="center", fontsize=8, color=mark.colour,
         )  # fmt: skip
-        return
-    ax.plot(
-        (max(start, low), min(end, high)), (y, y), color=colour, linewidth=1.3,
-        linestyle=(0, (3, 1.6)) if bayes else "-", zorder=2,
-    )  # fmt: skip
-    for edge, beyond, arrow in ((low, start < low, "<"), (high, end > high, ">")):
-        if beyond:
-            ax.plot([edge], [y], marker=arrow, color=colour, markersize=4, clip_on=False, zorder=2)
-    if low <= x <= high:
-        ax.plot(
-            [x], [y], marker=mark, markersize=5, markerfacecolor=PAPER if bayes else colour,
-            markeredgecolor=colour, markeredgewidth=1.2, linestyle="none", zorder=3,
-        )  # fmt: skip
+    else:
+        interval(ax, x, start, end, y, mark)
+
+
+def _mark(adjustment: str, engine: str) -> Mark:
+    colour, shape = _STYLES[adjustment]
+    face, dash = (PAPER, _DASHED) if engine == "bayes" else (colour, "-")
+    return Mark(colour, face, shape, size=5, edge=1.2, line=1.3, dash=dash, arrow=4)
 
 
 def _keys(
@@ -183,7 +174,7 @@ def _keys(
     ]
     filled = Line2D([], [], color=MUTED, marker="o", markersize=5.5, label="Maximum likelihood")
     hollow = Line2D(
-        [], [], color=MUTED, linestyle=(0, (3, 1.6)), marker="o", markersize=5.5,
+        [], [], color=MUTED, linestyle=_DASHED, marker="o", markersize=5.5,
         markerfacecolor=PAPER, label="Bayes",
     )  # fmt: skip
     rows = [(colours, 0, across)]
@@ -196,15 +187,3 @@ def _keys(
             ncols=columns, frameon=False, handlelength=2.6, columnspacing=1.6, labelspacing=0.25,
             borderaxespad=0.1, fontsize=size,
         )  # fmt: skip
-
-
-def _sides(ax: Axes, left: str, right: str, size: float) -> None:
-    for text, x, align in (
-        (f"\N{LEFTWARDS ARROW} {left}" if left else "", 0, "left"),
-        (f"{right} \N{RIGHTWARDS ARROW}" if right else "", 1, "right"),
-    ):
-        if text:
-            ax.annotate(
-                text, (x, 0), (0, -46), "axes fraction", "offset points", ha=align, fontsize=size,
-                color=MUTED,
-            )  # fmt: skip

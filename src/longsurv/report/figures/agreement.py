@@ -9,7 +9,16 @@ import numpy as np
 import pandas as pd
 
 from longsurv.report.figures.axes import set_log_axis
-from longsurv.report.figures.style import BAYES, INK, MUTED, RULE, new_axes, shorten, styled
+from longsurv.report.figures.style import (
+    BAYES,
+    INK,
+    MUTED,
+    RULE,
+    is_wide,
+    new_axes,
+    shorten,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,7 +92,7 @@ def agreement(
     if len(shown):
         ax.legend(
             frameon=False, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0, ncols=4,
-            handletextpad=0.2, columnspacing=1.2, fontsize=10.5 if width >= 480 else 9.5,
+            handletextpad=0.2, columnspacing=1.2, fontsize=10.5 if is_wide(width) else 9.5,
         )  # fmt: skip
     return ax
 
@@ -93,8 +102,8 @@ def _name_outliers(ax: Axes, shown: pd.DataFrame, width: float) -> None:
     apart = shown[shown["verdict"] != "agree"]
     distance = apart["shift"].abs() + np.abs(np.log(apart["width_ratio"]))
     taken: list[tuple[float, float]] = []
-    size = 10.0 if width >= 480 else 9.0
-    for k in distance.sort_values(ascending=False).index[: LABELS if width >= 480 else 4]:
+    size = 10.0 if is_wide(width) else 9.0
+    for k in distance.sort_values(ascending=False).index[: LABELS if is_wide(width) else 4]:
         row = apart.loc[k]
         x, y = ax.transData.transform((row["width_ratio"], row["shift"]))
         if any(abs(y - v) < 1.3 * size and abs(x - u) < 200 for u, v in taken):
@@ -102,7 +111,7 @@ def _name_outliers(ax: Axes, shown: pd.DataFrame, width: float) -> None:
         taken.append((x, y))
         right = math.log(row["width_ratio"]) > 0
         ax.annotate(
-            shorten(row["label"], 48 if width >= 480 else 18),
+            shorten(row["label"], 48 if is_wide(width) else 18),
             (row["width_ratio"], row["shift"]),
             xytext=(-8 if right else 8, 0),
             textcoords="offset points",

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from longsurv.report.figures.axes import padded, set_log_axis
+from longsurv.report.figures.axes import padded
+from longsurv.report.figures.rows import Mark, interval, only_values, sides, value_axis
 from longsurv.report.figures.style import (
     BAYES,
     INK,
     MUTED,
     PAPER,
     RULE,
+    is_wide,
     new_axes,
     shorten,
     styled,
@@ -25,16 +28,26 @@ from longsurv.words import NO_ANSWER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.transforms import Transform
 
 _ROW, _SECTION, _TOP, _BOTTOM = 36.0, 30.0, 34.0, 50.0
 _MISSING = "not estimated"
 _BEHIND: Mapping[str, Any] = {"facecolor": PAPER, "linewidth": 0, "pad": 1.0}  # over the null line
 _LINE, _TALL = 24.0, 42.0  # a method's row: label beside its mark, and label above it
-_MARKS: tuple[Mapping[str, str], ...] = (
-    {"color": INK, "marker": "o", "facecolor": INK, "linestyle": "-"},
-    {"color": BAYES, "marker": "D", "facecolor": PAPER, "linestyle": "-"},
-)
+_APART = 13.0  # between the series of a row
+_MARKS = (Mark(INK, INK, "o"), Mark(BAYES, PAPER, "D", size=5.5))
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Axes with their values and sections, for the rows to be drawn in.
+
+    `rows` has the height of every section and row, `inside` the width of the axes, both in pixels.
+    """
+
+    ax: Axes
+    marks: Mapping[str, Mark]
+    rows: Mapping[tuple[str, str], float]
+    inside: float
 
 
 @styled
@@ -68,51 +81,35 @@ def forest(
         What lies to either side of no difference.
     """
     table = table.assign(section=table.get("section", ""))
-    series = list(dict.fromkeys(table["series"]))
-    wide = width >= 480 and "text" in table
-    lines, height = _layout(table)
-    labels = [shorten(row, 34 if wide else 20) for row in table["row"].unique()]
-    size = 11.5 if wide else 10.5
-    left = 14 + max((text_width(label, size) for label in labels), default=0)
+    wide = is_wide(width) and "text" in table
+    length, size = (34, 11.5) if wide else (20, 10.5)
+    labels = {row: shorten(row, length) for row in table["row"].unique()}
     beside = [*table["text"], text_heading, _MISSING] if wide else []
+    left = 14 + max((text_width(label, size) for label in labels.values()), default=0)
     right = 18 + max((text_width(f"  {text}", 10.5) for text in beside), default=0)
-    total = height + _TOP + _BOTTOM
-    ax = new_axes(width, total, left=left, right=right, top=_TOP, bottom=_BOTTOM)
-    ax.set_ylim(height, 0)
-
-    low, high = _limits(table, log)
-    _value_axis(ax, low, high, log, wide)
-
+    frame = _frame(table, log, width, (left, right), row_height=_ROW, edge=left, wide=wide)
+    ax = frame.ax
     axes_x = ax.get_yaxis_transform()  # x in axes fractions, y in data
-    for section, y in lines["sections"]:
-        ax.text(
-            -left / (width - left - right),
-            y,
-            section,
-            transform=axes_x,
-            va="center",
-            fontsize=11,
-            color=MUTED,
-            style="italic",
-        )
-    for (section, row), y in lines["rows"].items():
+    step = 0.0 if len(frame.marks) == 1 else _APART
+    places = {name: step * (k - (len(frame.marks) - 1) / 2) for k, name in enumerate(frame.marks)}
+    for (section, row), y in frame.rows.items():
         ax.axhline(y - _ROW / 2, color=RULE, linewidth=0.5, zorder=0)
         ax.text(
-            -10 / (width - left - right),
-            y,
-            shorten(row, 34 if wide else 20),
-            transform=axes_x,
-            ha="right",
-            va="center",
+            -10 / frame.inside, y, labels[row], transform=axes_x, ha="right", va="center",
             fontsize=size,
-        )
+        )  # fmt: skip
         part = table[(table["row"] == row) & (table["section"] == section)]
-        _draw_row(ax, part, y, series, low, high, axes_x if wide else None)
-
-    ax.spines["left"].set_visible(False)
-    ax.yaxis.set_visible(False)
-    ax.set_xlabel(xlabel, labelpad=6)
-    _headings(ax, series, text_heading if wide else "", left_label, right_label, wide)
+        for record in part.to_dict("records"):
+            mark, at = frame.marks[record["series"]], y + places[record["series"]]
+            text = _drawn(ax, record, at, mark)
+            if wide:
+                ax.text(
+                    1.0, at, f"  {text}", transform=axes_x, va="center", fontsize=10.5,
+                    color=mark.colour,
+                )  # fmt: skip
+    only_values(ax, xlabel)
+    _headings(frame, text_heading if wide else "")
+    sides(ax, left_label, right_label, 10.5 if wide else 9.5)
     return ax
 
 
@@ -139,67 +136,95 @@ def method_forest(
     width : float
         In CSS pixels. Below 480 a row's label and numbers stand above its mark.
     """
-    series = list(dict.fromkeys(table["series"]))
-    wide = width >= 480
+    wide = is_wide(width)
+    labels = [shorten(row, 44 if wide else 36) for row in table["row"]]
+    left = right = 14.0
+    if wide:
+        beside = [*table["text"], text_heading, NO_ANSWER]
+        left = 20 + max(text_width(label, 11) for label in labels)
+        right = 18 + max(text_width(f"  {text}", 10.5) for text in beside)
     row_height = _LINE if wide else _TALL
-    lines, height = _layout(table, row_height)
-    rows = [shorten(row, 44 if wide else 36) for row in table["row"]]
-    texts = [*table["text"], text_heading, NO_ANSWER]
-    left = 20 + max(text_width(row, 11) for row in rows) if wide else 14.0
-    right = 18 + max(text_width(f"  {text}", 10.5) for text in texts) if wide else 14.0
-    total = height + _TOP + _BOTTOM
-    ax = new_axes(width, total, left=left, right=right, top=_TOP, bottom=_BOTTOM)
-    ax.set_ylim(height, 0)
-    low, high = _limits(table, log)
-    _value_axis(ax, low, high, log, wide)
-
-    axes_x = ax.get_yaxis_transform()
-    edge = 0.0 if not wide else -(left - 6) / (width - left - right)
-    for section, y in lines["sections"]:
-        ax.text(
-            edge, y, section, transform=axes_x, va="center", fontsize=11, color=MUTED,
-            style="italic",
-        )  # fmt: skip
-    for label, record in zip(rows, table.to_dict("records"), strict=True):
-        y = lines["rows"][(record["section"], record["row"])]
+    frame = _frame(
+        table, log, width, (left, right), row_height=row_height, edge=left - 6 if wide else 0.0,
+        wide=wide,
+    )  # fmt: skip
+    ax = frame.ax
+    axes_x, edge = ax.get_yaxis_transform(), -(left - 6) / frame.inside if wide else 0.0
+    up, down = (0.0, 0.0) if wide else (9.0, 10.0)
+    for label, record in zip(labels, table.to_dict("records"), strict=True):
+        y = frame.rows[(record["section"], record["row"])]
         ax.axhline(y - row_height / 2, color=RULE, linewidth=0.5, zorder=0)
         answered = not math.isnan(float(record["estimate"]))
+        mark = frame.marks[record["series"]]
         text = str(record["text"]) if answered else NO_ANSWER
-        mark = _MARKS[series.index(record["series"]) % len(_MARKS)]
-        colour = mark["color"] if answered else MUTED
-        up = 0.0 if wide else 9.0
         ax.text(
             edge, y - up, label, transform=axes_x, va="center", fontsize=11 if wide else 10.5,
             color=INK if answered else MUTED, bbox=dict(_BEHIND),
         )  # fmt: skip
         ax.text(
             1.0, y - up, f"  {text}" if wide else text, transform=axes_x, va="center",
-            ha="left" if wide else "right", fontsize=10.5, color=colour, bbox=dict(_BEHIND),
+            ha="left" if wide else "right", fontsize=10.5,
+            color=mark.colour if answered else MUTED, bbox=dict(_BEHIND),
         )  # fmt: skip
-        if answered:
-            part = pd.DataFrame([record])
-            _draw_row(ax, part, y if wide else y + 10, series, low, high, None, step=0.0)
-
-    ax.spines["left"].set_visible(False)
-    ax.yaxis.set_visible(False)
-    ax.set_xlabel(xlabel, labelpad=6)
-    _headings(ax, series, text_heading if wide else "", left_label, right_label, wide)
+        _drawn(ax, record, y + down, mark)
+    only_values(ax, xlabel)
+    _headings(frame, text_heading if wide else "")
+    sides(ax, left_label, right_label, 10.5 if wide else 9.5)
     return ax
 
 
-def _value_axis(ax: Axes, low: float, high: float, log: bool, wide: bool) -> None:
-    """The axis of the estimates, with its line of no difference."""
-    if log:
-        set_log_axis(ax, "x", low, high, most=6 if wide else 4)
-    else:
-        ax.set_xlim(low, high)
-        ax.locator_params(axis="x", nbins=7 if wide else 4, steps=[1, 2, 2.5, 5, 10])
-    ax.axvline(1.0 if log else 0.0, color=MUTED, linewidth=0.9, zorder=0)
+def _frame(
+    table: pd.DataFrame,
+    log: bool,
+    width: float,
+    margins: tuple[float, float],
+    *,
+    row_height: float,
+    edge: float,
+    wide: bool,
+) -> _Frame:
+    """Axes as high as the rows, with the axis of the values and the names of the sections.
+
+    Parameters
+    ----------
+    table : DataFrame
+    log : bool
+    width : float
+    margins : (float, float)
+        Left and right, in pixels.
+    row_height : float
+    edge : float
+        How far left of the axes a section's name begins, in pixels.
+    wide : bool
+    """
+    sections, rows, height = _layout(table, row_height)
+    left, right = margins
+    ax = new_axes(
+        width, height + _TOP + _BOTTOM, left=left, right=right, top=_TOP, bottom=_BOTTOM
+    )  # fmt: skip
+    ax.set_ylim(height, 0)
+    value_axis(ax, *_limits(table, log), log=log, ticks=(6, 7) if wide else (4, 4))
+    inside = width - left - right
+    for section, y in sections:
+        ax.text(
+            -edge / inside, y, section, transform=ax.get_yaxis_transform(), va="center",
+            fontsize=11, color=MUTED, style="italic",
+        )  # fmt: skip
+    series = list(dict.fromkeys(table["series"]))
+    return _Frame(
+        ax, {name: _MARKS[k % len(_MARKS)] for k, name in enumerate(series)}, rows, inside
+    )
 
 
-def _layout(table: pd.DataFrame, row_height: float = _ROW) -> tuple[dict, float]:
+type Sections = list[tuple[str, float]]
+type Rows = dict[tuple[str, str], float]
+
+
+def _layout(table: pd.DataFrame, row_height: float) -> tuple[Sections, Rows, float]:
     """Vertical positions, in pixels from the top of the axes, and the height they need."""
-    y, sections, rows = 0.0, [], {}
+    y = 0.0
+    sections: Sections = []
+    rows: Rows = {}
     for section, part in table.groupby("section", sort=False):
         if section:
             sections.append((str(section), y + _SECTION / 2))
@@ -207,7 +232,7 @@ def _layout(table: pd.DataFrame, row_height: float = _ROW) -> tuple[dict, float]
         for row in part["row"].unique():
             rows[(section, row)] = y + row_height / 2
             y += row_height
-    return {"sections": sections, "rows": rows}, max(y, row_height)
+    return sections, rows, max(y, row_height)
 
 
 def _limits(table: pd.DataFrame, log: bool) -> tuple[float, float]:
@@ -224,127 +249,33 @@ def _limits(table: pd.DataFrame, log: bool) -> tuple[float, float]:
     return padded(values, log=log)
 
 
-def _draw_row(
-    ax: Axes,
-    part: pd.DataFrame,
-    y: float,
-    series: Sequence[str],
-    low: float,
-    high: float,
-    text_transform: Transform | None,
-    step: float | None = None,
-) -> None:
-    if step is None:
-        step = 0.0 if len(series) == 1 else 13.0
-    for record in part.to_dict("records"):
-        k = series.index(record["series"])
-        style = _MARKS[k % len(_MARKS)]
-        at = y + step * (k - (len(series) - 1) / 2)
-        estimate, left, right = (float(record[c]) for c in ("estimate", "conf_low", "conf_high"))
-        text = str(record.get("text", ""))
-        if math.isnan(estimate):
-            text = _MISSING
-        else:
-            shown = max(left, low), min(right, high)
-            ax.plot(shown, (at, at), color=style["color"], linewidth=1.5, zorder=2)
-            for end, cut, arrow in ((low, left < low, "<"), (high, right > high, ">")):
-                if cut:
-                    ax.plot(
-                        [end],
-                        [at],
-                        marker=arrow,
-                        color=style["color"],
-                        markersize=5,
-                        clip_on=False,
-                        zorder=2,
-                    )
-            if low <= estimate <= high:
-                ax.plot(
-                    [estimate],
-                    [at],
-                    marker=style["marker"],
-                    markersize=6 if k == 0 else 5.5,
-                    markerfacecolor=style["facecolor"],
-                    markeredgecolor=style["color"],
-                    markeredgewidth=1.4,
-                    zorder=3,
-                )
-        if text_transform is not None:
-            ax.text(
-                1.0,
-                at,
-                "  " + text,
-                transform=text_transform,
-                va="center",
-                fontsize=10.5,
-                color=style["color"],
-            )
+def _drawn(ax: Axes, record: Mapping[str, Any], y: float, mark: Mark) -> str:
+    """Draw what a row of the table has, and return what is written beside it."""
+    estimate, low, high = (float(record[name]) for name in ("estimate", "conf_low", "conf_high"))
+    if math.isnan(estimate):
+        return _MISSING
+    interval(ax, estimate, low, high, y, mark)
+    return str(record.get("text", ""))
 
 
-def _headings(
-    ax: Axes,
-    series: Sequence[str],
-    text_heading: str,
-    left_label: str,
-    right_label: str,
-    wide: bool,
-) -> None:
+def _headings(frame: _Frame, text_heading: str) -> None:
+    """What the marks mean, and what the numbers are."""
     from matplotlib.lines import Line2D
 
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=style["color"],
-            marker=style["marker"],
-            markersize=6,
-            linewidth=1.5,
-            markerfacecolor=style["facecolor"],
-            markeredgewidth=1.4,
-            label=name,
-        )
-        for name, style in zip(series, _MARKS, strict=False)
-    ]
-    if len(series) > 1:
-        ax.figure.legend(
-            handles=handles,
-            loc="upper left",
-            ncols=len(series),
-            frameon=False,
-            handlelength=2.2,
-            columnspacing=1.6,
-            borderaxespad=0.1,
-            fontsize=11,
-        )
+    if len(frame.marks) > 1:
+        handles = [
+            Line2D(
+                [], [], color=mark.colour, marker=mark.shape, markersize=6, linewidth=1.5,
+                markerfacecolor=mark.face, markeredgewidth=1.4, label=name,
+            )
+            for name, mark in frame.marks.items()
+        ]  # fmt: skip
+        frame.ax.figure.legend(
+            handles=handles, loc="upper left", ncols=len(handles), frameon=False,
+            handlelength=2.2, columnspacing=1.6, borderaxespad=0.1, fontsize=11,
+        )  # fmt: skip
     if text_heading:
-        ax.text(
-            1.0,
-            -10,
-            "  " + text_heading,
-            transform=ax.get_yaxis_transform(),
-            fontsize=10.5,
-            color=MUTED,
-            va="bottom",
-        )
-    size = 10.5 if wide else 9.5
-    if left_label:
-        ax.annotate(
-            "\N{LEFTWARDS ARROW} " + left_label,
-            (0, 0),
-            (0, -46),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            fontsize=size,
-            color=MUTED,
-        )
-    if right_label:
-        ax.annotate(
-            right_label + " \N{RIGHTWARDS ARROW}",
-            (1, 0),
-            (0, -46),
-            ha="right",
-            xycoords="axes fraction",
-            textcoords="offset points",
-            fontsize=size,
-            color=MUTED,
-        )
+        frame.ax.text(
+            1.0, -10, f"  {text_heading}", transform=frame.ax.get_yaxis_transform(),
+            fontsize=10.5, color=MUTED, va="bottom",
+        )  # fmt: skip

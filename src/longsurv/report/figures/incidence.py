@@ -10,7 +10,8 @@ import pandas as pd
 
 from longsurv.report.figures.style import (
     group_style,
-    new_figure,
+    is_wide,
+    panels,
     plain_ticks,
     shorten,
     styled,
@@ -19,7 +20,7 @@ from longsurv.report.figures.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LEFT, _RIGHT, _TOP, _BOTTOM, _GAP = 46.0, 14.0, 34.0, 46.0, 34.0
+_LEFT, _RIGHT, _TOP, _BOTTOM, _GAP = 46.0, 14.0, 34.0, 46.0, 17.0
 _KEY, _PANEL = 26.0, 190.0
 
 
@@ -53,30 +54,27 @@ def incidence(
         Of the first cause; the others are in its figure.
     """
     causes = list(dict.fromkeys(curves["cause"]))
-    across = 1 if width < 480 else min(len(causes), 3)
-    down = -(-len(causes) // across)
-    height = _KEY + down * (_TOP + _PANEL + _BOTTOM)
-    panel = (width - across * (_LEFT + _RIGHT) - (across - 1) * _GAP / 2) / across
-    figure = new_figure(width, height)
+    across = min(len(causes), 3) if is_wide(width) else 1
+    axes = list(panels(
+        width, len(causes), across, left=_LEFT, right=_RIGHT, top=_TOP, bottom=_BOTTOM,
+        panel=_PANEL, key=_KEY, gap=_GAP,
+    ))  # fmt: skip
     most = float(np.nanmax(np.append(curves["conf_high"].to_numpy(dtype=float), 0.1)))
     top = min(1.0, 0.1 * np.ceil(10 * most))
-    for k, cause in enumerate(causes):
-        row, column = divmod(k, across)
-        x = _LEFT + column * (panel + _LEFT + _RIGHT + _GAP / 2)
-        y = height - _KEY - row * (_TOP + _PANEL + _BOTTOM) - _TOP - _PANEL
-        ax = figure.add_axes((x / width, y / height, panel / width, _PANEL / height))
+    for k, (ax, cause) in enumerate(zip(axes, causes, strict=True)):
         _draw(ax, curves[curves["cause"] == cause], groups)
-        ax.set_title(shorten(str(cause), 40 if panel > 250 else 28))
+        room = width / across - _LEFT - _RIGHT
+        ax.set_title(shorten(str(cause), 40 if room > 250 else 28))
         ax.set_xlim(min(ticks), max(max(ticks), float(curves["time"].max())))
         ax.set_ylim(0, top * 1.02)
         ax.set_xticks(list(ticks), plain_ticks(ticks))
         steps = np.linspace(0, top, 6 if round(10 * top) % 5 == 0 else 5)
         ax.set_yticks(steps, [f"{100 * s:.3g}" for s in steps])
         ax.set_xlabel(xlabel, labelpad=4)
-        if column == 0:
+        if k % across == 0:
             ax.set_ylabel("Patients (%)", labelpad=5)
-    _key(figure.axes[0], groups, width, height)
-    return figure.axes[0]
+    _key(axes[0], groups, is_wide(width))
+    return axes[0]
 
 
 def _draw(ax: Axes, curves: pd.DataFrame, groups: Sequence[str]) -> None:
@@ -93,16 +91,16 @@ def _draw(ax: Axes, curves: pd.DataFrame, groups: Sequence[str]) -> None:
         )  # fmt: skip
 
 
-def _key(ax: Axes, groups: Sequence[str], width: float, height: float) -> None:
+def _key(ax: Axes, groups: Sequence[str], wide: bool) -> None:
     from matplotlib.lines import Line2D
 
     handles = []
     for k, group in enumerate(groups):
         style = group_style(k)
         line = Line2D([], [], color=style["color"], linestyle=style["linestyle"], linewidth=2)
-        line.set_label(shorten(group, 24 if width < 480 else 44))
+        line.set_label(shorten(group, 44 if wide else 24))
         handles.append(line)
     ax.figure.legend(
-        handles=handles, loc="upper left", ncols=len(groups) if width >= 480 else 2,
+        handles=handles, loc="upper left", ncols=len(groups) if wide else 2,
         frameon=False, handlelength=2.6, columnspacing=1.6, borderaxespad=0.1, fontsize=11,
     )  # fmt: skip

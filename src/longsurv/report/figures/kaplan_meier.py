@@ -11,6 +11,7 @@ import pandas as pd
 from longsurv.report.figures.style import (
     MUTED,
     group_style,
+    is_wide,
     new_axes,
     plain_ticks,
     shorten,
@@ -44,7 +45,7 @@ def kaplan_meier(
     groups : sequence of str
         Treatment levels, the reference first.
     """
-    narrow = width < 480
+    narrow = not is_wide(width)
     label_length = 14 if narrow else 24
     names = [shorten(group, label_length) for group in groups]
     left = max(54.0, 12 + max(text_width(name, 10.5) for name in names))

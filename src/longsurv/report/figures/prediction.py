@@ -14,7 +14,9 @@ from longsurv.report.figures.style import (
     INK,
     MUTED,
     RULE,
-    new_figure,
+    is_wide,
+    new_axes,
+    panels,
     plain_ticks,
     shorten,
     styled,
@@ -63,22 +65,18 @@ def prediction(
         Of the first patient's marker; the others are in its figure.
     """
     patients = list(dict.fromkeys(table["patient"]))
-    across = 1 if width < 480 else max(len(patients), 1)
-    down = -(-len(patients) // across)
-    row = _TOP + _PANEL + _BOTTOM
-    figure = new_figure(width, down * row)
+    if not patients:
+        empty = new_axes(width, _PANEL, left=_LEFT, right=_RIGHT, top=_TOP, bottom=_BOTTOM)
+        empty.text(0.5, 0.5, "no patient to show", ha="center", color=MUTED)
+        return empty
+    across = len(patients) if is_wide(width) else 1
+    axes = panels(
+        width, len(patients), across, left=_LEFT, right=_RIGHT, top=_TOP, bottom=_BOTTOM,
+        panel=_PANEL,
+    )  # fmt: skip
     values = measured["value"].to_numpy(dtype=float)
     span = padded(values, log=log, by=0.12) if len(values) else (0.0, 1.0)
-    first: Axes | None = None
-    for k, patient in enumerate(patients):
-        left, top = (k % across) * width / across, (k // across) * row
-        box = (
-            (left + _LEFT) / width,
-            1 - (top + _TOP + _PANEL) / (down * row),
-            (width / across - _LEFT - _RIGHT) / width,
-            _PANEL / (down * row),
-        )
-        marker = figure.add_axes(box)
+    for k, (marker, patient) in enumerate(zip(axes, patients, strict=True)):
         survival = marker.twinx()
         mine = table[table["patient"] == patient]
         points = measured[measured["patient"] == patient]
@@ -106,11 +104,7 @@ def prediction(
         if k % across == across - 1 or across == 1:
             survival.set_ylabel("Survival", color=BAYES)
         marker.set_title(shorten(str(mine["title"].iloc[0]), 34), fontsize=11)
-        first = first or marker
-    if first is None:
-        first = figure.add_axes((0.1, 0.1, 0.8, 0.8))
-        first.text(0.5, 0.5, "no patient to show", ha="center", color=MUTED)
-    return first
+    return marker.figure.axes[0]
 
 
 def time_ticks(end: float, most: int = 4) -> list[float]:

@@ -10,7 +10,15 @@ import numpy as np
 import pandas as pd
 
 from longsurv.report.figures.axes import log_ticks
-from longsurv.report.figures.style import BAYES, MUTED, new_figure, plain_ticks, shorten, styled
+from longsurv.report.figures.style import (
+    BAYES,
+    MUTED,
+    is_wide,
+    panels,
+    plain_ticks,
+    shorten,
+    styled,
+)
 from longsurv.words import capital
 
 if TYPE_CHECKING:
@@ -47,20 +55,14 @@ def prior_grid(
         Of the first prior; the others are in its figure.
     """
     names = list(dict.fromkeys(densities["prior"]))
-    across = 2 if width < 480 else min(len(names), 5)
-    down = -(-len(names) // across)
-    height = _KEY + down * (_TOP + _PANEL + _BOTTOM)
-    box = width / across
-    figure = new_figure(width, height)
+    axes = list(panels(
+        width, len(names), min(len(names), 5) if is_wide(width) else 2, left=_SIDE, right=_SIDE,
+        top=_TOP, bottom=_BOTTOM, panel=_PANEL, key=_KEY,
+    ))  # fmt: skip
     top = 1.05 * float(densities[["prior_density", "posterior_density"]].to_numpy().max())
     low, high = (float(densities["log_ratio"].agg(f)) for f in ("min", "max"))
     ticks = log_ticks(math.exp(low), math.exp(high), most=4)
-    for k, name in enumerate(names):
-        row, column = divmod(k, across)
-        y = height - _KEY - row * (_TOP + _PANEL + _BOTTOM) - _TOP - _PANEL
-        ax = figure.add_axes(
-            ((column * box + _SIDE) / width, y / height, (box - 2 * _SIDE) / width, _PANEL / height)
-        )
+    for ax, name in zip(axes, names, strict=True):
         _draw(ax, densities[densities["prior"] == name].sort_values("log_ratio"))
         ax.set_xlim(low, high)
         ax.set_ylim(0, top)
@@ -77,8 +79,8 @@ def prior_grid(
             0, 1.05, (subtitles or {}).get(name, ""), transform=ax.transAxes, fontsize=10,
             color=MUTED,
         )  # fmt: skip
-    _key(figure.axes[0])
-    return figure.axes[0]
+    _key(axes[0])
+    return axes[0]
 
 
 def _draw(ax: Axes, curve: pd.DataFrame) -> None:

@@ -15,6 +15,7 @@ from longsurv.report.figures.style import (
     RULE,
     UNITS_PER_INCH,
     group_style,
+    is_wide,
     new_axes,
     shorten,
     styled,
@@ -47,7 +48,7 @@ def score_shares(
     """
     models = list(dict.fromkeys(table["model"]))
     phases = list(dict.fromkeys(table["phase"]))
-    wide = width >= 480
+    wide = is_wide(width)
     size = 11 if wide else 10
     lines = 2 if wide else 2 + len(groups)
     top = 32 + 17 * lines

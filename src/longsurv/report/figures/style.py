@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,9 @@ MUTED = "#667079"
 RULE = "#cfd5da"
 PAPER = "#fffffe"  # its own shade, so that the page can tell it from any other white
 BAYES = "#7a4ea3"
+
+NARROWEST = 480
+"""Width in CSS pixels below which a figure is drawn for a phone."""
 
 UNITS_PER_INCH = 72  # one SVG unit is one CSS pixel at full size
 
@@ -97,6 +100,54 @@ def new_axes(
     """Axes in a new figure, with margins in CSS pixels."""
     box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height)
     return new_figure(width, height).add_axes(box)
+
+
+def panels(
+    width: float,
+    count: int,
+    across: int,
+    *,
+    left: float,
+    right: float,
+    top: float,
+    bottom: float,
+    panel: float,
+    key: float = 0.0,
+    gap: float = 0.0,
+) -> Iterator[Axes]:
+    """Axes side by side in a new figure, row after row, with margins around each in CSS pixels.
+
+    Each is made when it is asked for, so that what is laid over one comes before the next.
+
+    Parameters
+    ----------
+    width : float
+        Of the figure; its height follows.
+    count, across : int
+        How many there are, and how many stand side by side.
+    left, right, top, bottom : float
+        Margins of each.
+    panel : float
+        Height of each between its margins.
+    key : float
+        Room above all of them.
+    gap : float
+        More room between neighbours.
+    """
+    across = max(across, 1)
+    row = top + panel + bottom
+    height = key + row * -(-count // across)
+    figure, box = new_figure(width, height), (width - (across - 1) * gap) / across
+    for k in range(count):
+        down, column = divmod(k, across)
+        x, y = column * (box + gap) + left, height - key - down * row - top - panel
+        inside = (x / width, y / height, (box - left - right) / width, panel / height)
+        yield figure.add_axes(inside)
+
+
+def is_wide(width: float) -> bool:
+    """Whether a figure is for a desk or paper, and not for a phone."""
+    return width >= NARROWEST
 
 
 def group_style(position: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from longsurv.report.figures.style import (
     INK,
     MUTED,
     PAPER,
+    is_wide,
     new_axes,
     shorten,
     styled,
@@ -48,7 +49,7 @@ def tipping(
     width : float
         In CSS pixels.
     """
-    narrow = width < 480
+    narrow = not is_wide(width)
     across, down = (int(grid[c].max()) + 1 for c in ("extra", "extra_reference"))
     room = width - _LEFT - _RIGHT
     cell = min(room / across, _WIDEST if not narrow else room)
