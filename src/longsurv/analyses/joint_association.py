@@ -33,7 +33,7 @@ from longsurv.results.joint.identification import TERM, identification
 
 type Method = Literal["carried forward", "two stages", "ml", "bayes"]
 
-NAMES: dict[Method, str] = {
+NAMES: dict[str, str] = {
     "carried forward": "last value carried forward",
     "two stages": "two stages",
     "ml": "joint model, maximum likelihood",

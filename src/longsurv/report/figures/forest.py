@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -211,9 +212,7 @@ def _frame(
             fontsize=11, color=MUTED, style="italic",
         )  # fmt: skip
     series = list(dict.fromkeys(table["series"]))
-    return _Frame(
-        ax, {name: _MARKS[k % len(_MARKS)] for k, name in enumerate(series)}, rows, inside
-    )
+    return _Frame(ax, dict(zip(series, cycle(_MARKS), strict=False)), rows, inside)
 
 
 type Sections = list[tuple[str, float]]

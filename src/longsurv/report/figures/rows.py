@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from longsurv.report.figures.axes import set_log_axis
 from longsurv.report.figures.style import MUTED
@@ -11,7 +11,7 @@ from longsurv.report.figures.style import MUTED
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-type Dash = str | tuple[int, tuple[float, ...]]
+type Dash = Literal["-"] | tuple[float, tuple[float, ...]]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Mark:
         Of the mark and its edge.
     line : float
         Width of the interval's line.
-    dash : str or tuple
+    dash : "-" or tuple
         A matplotlib line style.
     arrow : float
         Size of the arrow where the interval goes on beyond the axis.
