@@ -140,11 +140,11 @@ class Hazard:
                 f"got {penalty!r} and {intervals!r}"
             )
         hazard = self.hazard
-        hazard_start.check_smoothing(self.baseline, smoothing)
+        hazard_start.check_smoothing(self.hazard.baseline, smoothing)
         hazard_start.check_pieces(hazard)
         separated = separation(hazard.data)
         firth = penalty == "firth" or separated is not None
-        if self.baseline == "mspline" and smoothing is None:
+        if hazard.baseline.smoothed and smoothing is None:
             smoothing, optimum = hazard_start.smoothest_likely(hazard, firth)
         else:
             begin = hazard_start.start(hazard)
@@ -186,7 +186,7 @@ class Hazard:
         The user's are of the coefficients as named.
         """
         defaults = self.default_priors()
-        hazard_start.check_smoothing(self.baseline, smoothing)
+        hazard_start.check_smoothing(self.hazard.baseline, smoothing)
         if smoothing is not None:
             del defaults[hazard_start.SD]
         chosen = pr.choose(tuple(defaults), defaults, given, self.design.fixed.variables)

@@ -14,13 +14,13 @@ import pandas as pd
 from longsurv import priors as pr
 from longsurv.design.centred import CentredDesign, centred
 from longsurv.design.hazard import HazardDesign
+from longsurv.design.hazards import HazardBaseline
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Draws, Optimum, added, sample_posterior
 from longsurv.inference.scoring import ascend
 from longsurv.likelihood import hazard as hz
 from longsurv.models.cox_priors import climbed_in
 from longsurv.models.hazard_coordinates import ShapeCoordinates
-from longsurv.results.survival.hazard_curves import baseline_names
 
 LEVEL_SD, SHAPE_SD, TREND_SD = 5.0, 0.5, 0.5
 SMOOTHEST, ROUGHEST = 0.05, 10.0
@@ -31,8 +31,7 @@ def start(hazard: HazardDesign) -> np.ndarray:
     """No effects and a constant hazard; a spline's z at 0."""
     base = hazard.baseline
     tail = np.full(base.size, hazard.level)
-    if base.kind in ("weibull", "mspline"):
-        tail[1:] = 0.0
+    tail[base.levels :] = 0.0
     return np.concatenate([np.zeros(len(hazard.names)), tail])
 
 
@@ -57,10 +56,10 @@ def default_priors(hazard: HazardDesign, centred: CentredDesign) -> dict[str, pr
     priors: dict[str, pr.Prior] = {
         name: pr.Normal(0.0, float(s)) for name, s in zip(hazard.names, sds, strict=True)
     }
-    for name in baseline_names(hazard):
-        shape = name == "log_shape"
+    for k, name in enumerate(hazard.baseline.names):
+        shape = k >= hazard.baseline.levels
         priors[name] = pr.Normal(0.0, SHAPE_SD) if shape else pr.Normal(hazard.level, LEVEL_SD)
-    if hazard.baseline.kind == "mspline":
+    if hazard.baseline.smoothed:
         priors |= {f"shape[{k}]": pr.Normal(0.0, 1.0) for k in range(1, hazard.baseline.size)}
         priors[SD] = pr.Exponential(1.0)
     return priors
@@ -72,9 +71,7 @@ def prior_basis(
     """What default priors are of: coefficients of centred variables, and the level at the mean
     over the time at risk; see `PriorStack.basis` and `PriorStack.alike`."""
     p, k = len(hazard.names), len(hazard.survival.fixed.names)
-    levels = [n for n in baseline_names(hazard) if n != "log_shape"]
-    if hazard.baseline.kind == "mspline":
-        levels = levels[:1]
+    levels = hazard.baseline.names[: hazard.baseline.levels]
     size = p + len(levels)
     to = np.eye(size)
     to[:k, :k] = centred.to
@@ -157,7 +154,7 @@ def draw(
         partial(hz.value_and_gradient, hazard.data, smoothing=smoothing), stack.value_and_gradient
     )
     coordinates = None
-    if hazard.baseline.kind == "mspline" and smoothing is None:
+    if hazard.baseline.smoothed and smoothing is None:
         coordinates = ShapeCoordinates(hazard.shape_information)
         density = coordinates.density(density)
     begin = start(hazard)
@@ -179,24 +176,20 @@ def draw(
     return mode, replace(coordinates.drawn(drawn), mode=mode)
 
 
-def check_smoothing(kind: str, smoothing: float | None) -> None:
+def check_smoothing(base: HazardBaseline, smoothing: float | None) -> None:
     """Refuse a smoothing where there is nothing to smooth, and negative ones."""
     if smoothing is None:
         return
-    if kind != "mspline":
-        raise LongsurvError(f"the {kind} baseline has no smoothing")
+    if not base.smoothed:
+        raise LongsurvError(f"the {base.kind} baseline has no smoothing")
     if not (np.isfinite(smoothing) and smoothing >= 0):
         raise LongsurvError(f"smoothing is a number of at least 0, got {smoothing!r}")
 
 
 def check_pieces(hazard: HazardDesign) -> None:
     """Refuse to maximise where some pieces have no events."""
-    base, d = hazard.baseline, hazard.survival
-    if base.kind != "piecewise":
-        return
-    events = base.hazard(d.exit[d.event == 1]).sum(axis=0)
-    empty = [f"({a:g}, {b:g}]" for (a, b), n in zip(base.pieces, events, strict=True) if n == 0]
-    if empty:
+    d = hazard.survival
+    if empty := hazard.baseline.without_events(d.exit[d.event == 1]):
         raise EstimationError(
             f"no events in {', '.join(empty)}: the hazard there is 0 by maximum likelihood; "
             "give fewer knots, an 'mspline' baseline, or sample"

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from longsurv.design.baseline import Baseline, baseline
+from longsurv.design.baseline import baseline
 from longsurv.design.centred import centred
 from longsurv.design.joint import CauseInput, JointDesign, MarkerInput, joint_design
 from longsurv.design.links import links_of
+from longsurv.design.log_hazards import Baseline
 from longsurv.design.mixed import MixedDesign
 from longsurv.design.names import is_name, unquoted
 from longsurv.design.quadrature import normal_grid

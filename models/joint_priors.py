@@ -202,8 +202,8 @@ def joint_priors(
     splines, at, to_hazard = [], 0, []
     for cause in design.causes:
         level = math.log(cause.rate)
-        for name in cause.baseline_names:
-            shape = name.endswith("shape_minus_1")
+        for k, name in enumerate(cause.baseline_names):
+            shape = k >= cause.baseline.levels
             defaults[name] = pr.Normal(0.0, SHAPE_SD) if shape else pr.Normal(level, BASELINE_SD)
         of_covariates = centred(cause.event.fixed, cause.rows, intercept=False)
         for term, unit in zip(cause.covariate_names, of_covariates.unit, strict=True):
@@ -218,7 +218,7 @@ def joint_priors(
             (to_links, between),
         ]
         aliases |= cause.aliases
-        if cause.baseline.kind == "spline":
+        if cause.baseline.smoothed:
             splines.append(slice(at, at + len(cause.baseline_names)))
         at = len(defaults) - len(first)
     names = tuple(defaults)

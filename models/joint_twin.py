@@ -69,7 +69,7 @@ def _events(
         pm.math.stack([free[name] for name in names]) if names else np.zeros(0)
         for names in (cause.baseline_names, cause.covariate_names)
     )
-    if stack.smoothing is not None and cause.baseline.kind == "spline":
+    if stack.smoothing is not None and cause.baseline.smoothed:
         pm.Potential(f"smoothing{cause.suffix}", stack.smoothing.to_pymc(gamma))
     eta = pt.basis.T @ gamma + (cause.covariates @ omega)[owner]
     for term, link in zip(cause.association_names, pt.links, strict=True):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from longsurv.design.msplines import hazard_baseline
+from longsurv.design.hazard_baseline import hazard_baseline
 from longsurv.errors import LongsurvError
 
 

@@ -5,101 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
-from longsurv.design.msplines import HazardBaseline, hazard_baseline
+from longsurv.design.hazard_baseline import hazard_baseline
+from longsurv.design.hazards import HazardBaseline
 from longsurv.design.quadrature import time_points
 from longsurv.design.survival import SurvivalDesign
 from longsurv.errors import DataError, LongsurvError
+from longsurv.likelihood.hazard.data import HazardData
+from longsurv.likelihood.hazard.rows import Events, Stretches
 from longsurv.words import plural
 
 POWER = 4.0
 """Time scale t^(1/4) in which powers of time are integrated well down to 0."""
 POINTS = 15
 """Gauss-Legendre points between two knots, where hazards are not proportional."""
-
-
-class Stretches(NamedTuple):
-    """Stretches of time at risk.
-
-    Attributes
-    ----------
-    X : ndarray, shape (r, p)
-        Covariates.
-    offset : ndarray, shape (r,)
-    weight : ndarray, shape (r,)
-        For a Weibull hazard negative where what happened before entry is taken off.
-    Q : ndarray, shape (r, K)
-        Integrated basis; for a Weibull hazard the one column v.
-    owner : ndarray of int, shape (r,)
-        Row of the data.
-    density : bool
-        Weibull only: a stretch is a point, and its hazard, not its cumulative hazard, is summed.
-    """
-
-    X: np.ndarray
-    offset: np.ndarray
-    weight: np.ndarray
-    Q: np.ndarray
-    owner: np.ndarray
-    density: bool
-
-
-class Events(NamedTuple):
-    """Events.
-
-    Attributes
-    ----------
-    X : ndarray, shape (e, p)
-    offset : ndarray, shape (e,)
-    weight : ndarray, shape (e,)
-    M : ndarray, shape (e, K)
-        Hazard basis; for a Weibull hazard the one column v.
-    log_time : ndarray, shape (e,)
-    owner : ndarray of int, shape (e,)
-    """
-
-    X: np.ndarray
-    offset: np.ndarray
-    weight: np.ndarray
-    M: np.ndarray
-    log_time: np.ndarray
-    owner: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class HazardData:
-    """Arrays of the likelihood.
-
-    Attributes
-    ----------
-    events : Events
-    stretches : Stretches
-    units : int
-        Rows of the data.
-    is_weibull : bool
-    constant : ndarray, shape (K,), optional
-        w0, for a spline.
-    exposure : ndarray, shape (K,), optional
-        q, for a spline.
-    walk : ndarray, shape (K, K - 1), optional
-        C, for a spline.
-    """
-
-    events: Events
-    stretches: Stretches
-    units: int
-    is_weibull: bool = False
-    constant: np.ndarray | None = None
-    exposure: np.ndarray | None = None
-    walk: np.ndarray | None = None
-
-    @property
-    def n_columns(self) -> int:
-        """Number of covariates p."""
-        return self.events.X.shape[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,10 +58,8 @@ class HazardDesign:
         """The baseline's level at which a constant hazard has as many events as there are."""
         d, base = self.survival, self.baseline
         w = np.ones(len(d.exit)) if d.weights is None else d.weights
-        if base.kind == "mspline":
-            return float(np.log((w * d.event).sum() / w[d.first_rows].sum()))
-        rate = (w * d.event).sum() / (w * (d.exit - d.entry)).sum()
-        return float(np.log(rate * (base.unit if base.kind == "weibull" else 1.0)))
+        events = (w * d.event).sum()
+        return base.level(events / (w * (d.exit - d.entry)).sum(), events / w[d.first_rows].sum())
 
     def columns(self, X: np.ndarray, t: np.ndarray) -> np.ndarray:
         """Covariates of the model, shape (n, p + varying), of rows X (n, p) at times (n,)."""
@@ -160,24 +79,21 @@ class HazardDesign:
     ) -> Stretches:
         """Times at risk (start, stop] of n rows of covariates; a row's number is their owner."""
         weight = np.ones(len(X)) if weight is None else weight
-        is_weibull = self.baseline.kind == "weibull"
         if self.varying:
             points = time_points(start, stop, self.baseline.breaks, POWER, POINTS)
             i, t = points.owner, points.time
-            w, Q = weight[i] * points.weight, self.basis(t)
-            if is_weibull:  # a hazard is k exp(k v) / t
-                w = w / t
-            return _stretches(self.columns(X[i], t), offset[i], w, Q, i, is_weibull)
-        i = np.arange(len(X))
-        if not is_weibull:
-            Q = self.baseline.cumulative(stop) - self.baseline.cumulative(start)
-            return _stretches(self.columns(X, stop), offset, weight, Q, i)
-        since = np.flatnonzero(stop > 0)
-        late = np.flatnonzero(start > 0)
-        i = np.concatenate([since, late])
-        t = np.concatenate([stop[since], start[late]])
-        w = np.concatenate([weight[since], -weight[late]])
-        return _stretches(self.columns(X[i], t), offset[i], w, self.basis(t), i)
+            Q, w = self.baseline.basis(t), weight[i] * points.weight / self.baseline.left_out(t)
+        else:
+            i, sign, Q = self.baseline.spent(start, stop)
+            t, w = stop[i], weight[i] * sign
+        return Stretches(
+            np.ascontiguousarray(self.columns(X[i], t)),
+            offset[i],
+            w,
+            np.ascontiguousarray(Q),
+            i,
+            bool(self.varying) and self.baseline.form.of_stretches,
+        )
 
     def events(
         self,
@@ -192,16 +108,10 @@ class HazardDesign:
             np.ascontiguousarray(self.columns(X, time)),
             offset,
             np.ones(len(X)) if weight is None else weight,
-            np.ascontiguousarray(self.basis(time)),
+            np.ascontiguousarray(self.baseline.basis(time)),
             np.log(time),
             np.arange(len(X)) if owner is None else owner,
         )
-
-    def basis(self, t: np.ndarray) -> np.ndarray:
-        """The hazard's basis at times (n,); of a Weibull hazard log(t / unit), shape (n, 1)."""
-        if self.baseline.kind == "weibull":
-            return np.log(t / self.baseline.unit)[:, None]
-        return self.baseline.hazard(t)
 
     def _walk(self, exposure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The random walk of a spline, turned so that data tell its axes apart.
@@ -214,6 +124,7 @@ class HazardDesign:
         """
         steps = self.baseline.size - 1
         walk = np.tril(np.ones((steps + 1, steps)), -1) / np.sqrt(steps)
+        assert self.baseline.constant is not None  # of one that is smoothed
         share = exposure * self.baseline.constant
         share /= share.sum()
         d = self.survival
@@ -237,33 +148,20 @@ class HazardDesign:
         weight = np.ones(len(d.exit)) if d.weights is None else d.weights
         e = np.flatnonzero(d.event)
         constant = exposure = walk = None
-        if self.baseline.kind == "mspline":
+        if self.baseline.smoothed:
             constant = self.baseline.constant
-            spent = self.baseline.cumulative(d.exit) - self.baseline.cumulative(d.entry)
+            spent = self.baseline.spent(d.entry, d.exit).Q
             exposure = weight @ spent / weight[d.first_rows].sum()
             walk = self._walk(exposure)[0]
         return HazardData(
             self.events(d.fixed.X[e], offset[e], d.exit[e], weight[e], e),
             self.stretches(d.fixed.X, offset, d.entry, d.exit, weight),
             len(d.exit),
-            self.baseline.kind == "weibull",
+            self.baseline.form,
             constant,
             exposure,
             walk,
         )
-
-
-def _stretches(
-    X: np.ndarray,
-    offset: np.ndarray,
-    weight: np.ndarray,
-    Q: np.ndarray,
-    owner: np.ndarray,
-    density: bool = False,
-) -> Stretches:
-    return Stretches(
-        np.ascontiguousarray(X), offset, weight, np.ascontiguousarray(Q), owner, density
-    )
 
 
 def hazard_design(

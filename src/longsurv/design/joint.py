@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from longsurv.design.baseline import Baseline
 from longsurv.design.fixed import FixedDesign, fixed_design
 from longsurv.design.generalised import GeneralisedDesign
 from longsurv.design.joint_patients import (
@@ -22,6 +21,7 @@ from longsurv.design.joint_patients import (
 )
 from longsurv.design.joint_points import Curve, HazardPoints, hazard_points
 from longsurv.design.links import Link
+from longsurv.design.log_hazards import Baseline
 from longsurv.design.mixed import MixedDesign
 from longsurv.design.survival import SurvivalDesign
 from longsurv.errors import DataError
@@ -149,8 +149,8 @@ class JointCause:
 
     def constant(self, log_rate: float) -> np.ndarray:
         """Coefficients of a constant log baseline hazard."""
-        shape = [name == "shape_minus_1" for name in self.baseline.names]
-        return np.where(shape, 0.0, log_rate)
+        level = np.arange(len(self.baseline.names)) < self.baseline.levels
+        return np.where(level, log_rate, 0.0)
 
     @property
     def baseline_names(self) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from longsurv.design.baseline import Baseline
 from longsurv.design.fixed import FixedDesign
 from longsurv.design.links import Link, constant_under, link_rows
+from longsurv.design.log_hazards import Baseline
 from longsurv.design.mixed import MixedDesign
 from longsurv.design.quadrature import time_points
 

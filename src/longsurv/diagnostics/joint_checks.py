@@ -224,7 +224,7 @@ def level_shift(design: Any, cause: str | None = None) -> np.ndarray:
         The only cause whose hazard is meant; otherwise all are.
     """
     meant = [one for one in design.causes if cause in (None, one.name)]
-    names = {n for one in meant for n in one.baseline_names if not n.endswith("shape_minus_1")}
+    names = {n for one in meant for n in one.baseline_names[: one.baseline.levels]}
     return np.array([float(name in names) for name in design.theta_names])
 
 

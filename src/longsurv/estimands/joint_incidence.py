@@ -67,7 +67,7 @@ def mean_incidence(
     baselines = [one.baseline for one in design.causes]
     breaks = [t for one in baselines for t in one.breaks]
     # A spline's third derivative jumps at its knots, which few points over all of time would feel.
-    smooth = any(one.kind == "spline" and one.knots for one in baselines)
+    smooth = any(one.smoothed and one.knots for one in baselines)
     power = max(one.power for one in baselines)
     if smooth and breaks:
         breaks = [t for one in baselines for t in one.knots]

@@ -2,8 +2,6 @@
 
 from longsurv.likelihood.hazard.loglik import (
     derivative,
-    event_log_hazards,
-    expected,
     increments,
     kernel,
     log_hazards,
@@ -16,8 +14,6 @@ from longsurv.likelihood.hazard.loglik import (
 
 __all__ = [
     "derivative",
-    "event_log_hazards",
-    "expected",
     "increments",
     "kernel",
     "log_hazards",

@@ -20,21 +20,12 @@ idea of Jackson (2023), BMC Med Res Methodol 23:282.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from longsurv.likelihood.hazard.kernel import (
-    Floats,
-    additive,
-    event_log_hazards,
-    expected,
-    smoothed,
-    weibull,
-)
-
-if TYPE_CHECKING:
-    from longsurv.design.hazard import Events, HazardData, Stretches
+from longsurv.likelihood.hazard.data import HazardData
+from longsurv.likelihood.hazard.kernel import Floats, smoothed
+from longsurv.likelihood.hazard.rows import Events, Stretches
 
 Scored = tuple[float, Floats, Floats]
 
@@ -43,8 +34,7 @@ BLOCK = 2048
 
 def kernel(data: HazardData, theta: Floats) -> tuple[float, Floats]:
     """Log-likelihood and its gradient in the kernel's coordinates, theta of shape (p + K,)."""
-    evaluate = weibull if data.is_weibull else additive
-    return evaluate(data.events, data.stretches, theta)
+    return data.form.value_and_gradient(data.events, data.stretches, theta)
 
 
 def shape(data: HazardData, z: Floats, s: Floats) -> Floats:
@@ -157,14 +147,7 @@ def increments(data: HazardData, stretches: Stretches, theta: Floats) -> tuple[F
     """
     p = stretches.X.shape[1]
     level = stretches.weight * np.exp(stretches.offset + stretches.X @ theta[:p])
-    if data.is_weibull:
-        k = np.exp(theta[p + 1])
-        v = stretches.Q[:, 0]
-        mu = level * np.exp(theta[p] + k * v) * (k if stretches.density else 1.0)
-        tail = np.column_stack([mu, mu * (k * v + stretches.density)])
-    else:
-        tail = level[:, None] * np.exp(theta[p:]) * stretches.Q
-        mu = tail @ np.ones(tail.shape[1])
+    mu, tail = data.form.increments(stretches, level, theta[p:])
     return mu, np.hstack([mu[:, None] * stretches.X, tail])
 
 
@@ -172,14 +155,8 @@ def log_hazards(data: HazardData, events: Events, theta: Floats) -> tuple[Floats
     """Log hazard at each event and its derivative, shapes (e,) and (e, p + K)."""
     p = events.X.shape[1]
     eta = events.offset + events.X @ theta[:p]
-    if data.is_weibull:
-        k, v = np.exp(theta[p + 1]), events.M[:, 0]
-        value = eta + theta[p] + theta[p + 1] + k * v - events.log_time
-        return value, np.column_stack([events.X, np.ones(len(v)), 1.0 + k * v])
-    parts = np.exp(theta[p:]) * events.M
-    hazard = parts.sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return eta + np.log(hazard), np.hstack([events.X, parts / hazard[:, None]])
+    value, tail = data.form.log_hazards(events, eta, theta[p:])
+    return value, np.hstack([events.X, tail])
 
 
 def scores(data: HazardData, theta: Floats) -> Floats:
@@ -194,8 +171,8 @@ def scores(data: HazardData, theta: Floats) -> Floats:
 def logliks(data: HazardData, theta: Floats) -> Floats:
     """Log-likelihood by row of the data for draws (draws, p + K): shape (draws, units)."""
     theta = np.ascontiguousarray(theta)
-    out = event_log_hazards(data.events, theta, data.is_weibull, data.units)
-    out -= expected(data.stretches, theta, data.is_weibull, data.units)
+    out = data.form.event_log_hazards(data.events, theta, data.units)
+    out -= data.form.expected(data.stretches, theta, data.units)
     return out
 
 
@@ -217,27 +194,15 @@ def _second_order(data: HazardData, theta: Floats) -> Scored:
     p, d, w = data.n_columns, len(theta), data.events.weight
     log_h, J = log_hazards(data, data.events, theta)
     value, slope, H = float(w @ log_h), w @ J, np.zeros((d, d))
-    if data.is_weibull:
-        H[-1, -1] = np.exp(theta[-1]) * (w @ data.events.M[:, 0])
-    else:
-        parts = J[:, p:]
-        H[p:, p:] = np.diag(w @ parts) - (w[:, None] * parts).T @ parts
+    H[p:, p:] = data.form.curvature_at_events(data.events, J[:, p:], theta[p:])
     for block in _blocks(data.stretches):
         mu, J = increments(data, block, theta)
         total = np.ones(len(mu)) @ J  # a product: much faster than a sum down the columns
         value -= float(mu.sum())
         slope -= total
         H[:p] -= block.X.T @ J
-        if data.is_weibull:
-            # J / mu is (x, 1, k v), plus 1 for a point; its only derivative is that of k v
-            k_v = np.exp(theta[-1]) * block.Q[:, 0]
-            H[p, p:] -= total[p:]
-            H[-1, -1] -= (k_v + block.density) @ J[:, -1] + k_v @ mu
-        else:
-            H[p:, p:] -= np.diag(total[p:])
+        H[p:, p:] -= data.form.curvature(block, mu, J[:, p:], total[p:], theta[p:])
     H[p:, :p] = H[:p, p:].T
-    if data.is_weibull:
-        H[-1, p] = H[p, -1]
     return value, slope, H
 
 

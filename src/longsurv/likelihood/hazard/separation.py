@@ -12,15 +12,11 @@ case). The equations usually leave no direction at all; otherwise a small linear
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from scipy.optimize import linprog
 
+from longsurv.likelihood.hazard.data import HazardData
 from longsurv.likelihood.hazard.kernel import Floats
-
-if TYPE_CHECKING:
-    from longsurv.design.hazard import HazardData
 
 TOLERANCE = 1e-7
 

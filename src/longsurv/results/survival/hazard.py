@@ -122,7 +122,7 @@ class HazardEstimate(Estimate):
 
     def variance_table(self, level: float = 0.95) -> pd.DataFrame:
         """The baseline's parameters in the grammar of `tidy`; nothing is tested."""
-        names, p = curves.baseline_names(self.hazard), len(self.names)
+        names, p = self.hazard.baseline.names, len(self.names)
         at = slice(p, p + len(names))
         # What moves with coefficients that the data do not determine is not determined either.
         known = identify(-self.optimum.hessian).flat.determined[at]
@@ -168,7 +168,7 @@ class HazardEstimate(Estimate):
             raise LongsurvError(f"kind is martingale, deviance or cox_snell, not {kind!r}")
         d, data = self.design, self.hazard.data
         theta = np.ascontiguousarray(self.natural[None, :])
-        H = hz.expected(data.stretches, theta, data.is_weibull, data.units)[0]
+        H = data.form.expected(data.stretches, theta, data.units)[0]
         H /= 1.0 if d.weights is None else d.weights
         M = d.event - H
         value = {"martingale": M, "cox_snell": H}.get(kind)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from longsurv.design.hazard import POINTS, POWER, Events, HazardDesign, Stretches
+from longsurv.design.hazard import POINTS, POWER, HazardDesign
 from longsurv.design.quadrature import time_points
 from longsurv.errors import LongsurvError
 from longsurv.likelihood import hazard as hz
+from longsurv.likelihood.hazard.rows import Events, Stretches
 from longsurv.results.columns import beside, draw_columns
 from longsurv.results.reference import t_quantile
 from longsurv.results.survival.cox_curves import People, check_times, survival_limits
-from longsurv.words import told_apart
 
 KINDS = ("survival", "risk", "cumulative_hazard", "hazard")
 
@@ -60,8 +59,8 @@ def drawn_cumulative(
 ) -> np.ndarray:
     """Cumulative hazards for draws of the kernel's coordinates, shape (draws, m, T)."""
     m, T = len(who.X), len(times)
-    is_weibull = hazard.baseline.kind == "weibull"
-    H = hz.expected(until(hazard, who, times), np.ascontiguousarray(theta), is_weibull, m * T)
+    form, theta = hazard.baseline.form, np.ascontiguousarray(theta)
+    H = form.expected(until(hazard, who, times), theta, m * T)
     return H.reshape(-1, m, T)
 
 
@@ -70,9 +69,8 @@ def drawn_log_hazards(
 ) -> np.ndarray:
     """Log hazards for draws of the kernel's coordinates, shape (draws, m, T)."""
     m, T = len(who.X), len(times)
-    is_weibull = hazard.baseline.kind == "weibull"
-    theta = np.ascontiguousarray(theta)
-    found = hz.event_log_hazards(at(hazard, who, times), theta, is_weibull, m * T)
+    form, theta = hazard.baseline.form, np.ascontiguousarray(theta)
+    found = form.event_log_hazards(at(hazard, who, times), theta, m * T)
     return found.reshape(-1, m, T)
 
 
@@ -178,23 +176,8 @@ def linear_predictor(hazard: HazardDesign, who: People) -> np.ndarray:
     return np.hstack([who.X, np.zeros((len(who.X), len(hazard.varying)))])
 
 
-def baseline_names(hazard: HazardDesign) -> tuple[str, ...]:
-    """Names of the baseline's parameters, without the shape of a spline."""
-    base = hazard.baseline
-    if base.kind == "exponential":
-        return ("log_hazard",)
-    if base.kind == "weibull":
-        return (f"log_cumulative_hazard(t={base.unit:g})", "log_shape")
-    if base.kind == "piecewise":
-        edges = told_apart([base.pieces[0][0], *(stop for _, stop in base.pieces)])
-        return tuple(f"log_hazard({a},{b}]" for a, b in pairwise(edges))
-    return ("log_cumulative_hazard",)
-
-
 def describe(result: Any) -> str:
     """The baseline in words."""
     base = result.hazard.baseline
-    if base.kind not in ("mspline", "piecewise"):
-        return f"{'Weibull' if base.kind == 'weibull' else base.kind} baseline"
     at_knots = f" (knots {', '.join(f'{k:.4g}' for k in base.knots)})" if base.knots else ""
-    return f"{'M-spline' if base.kind == 'mspline' else 'piecewise'} baseline{at_knots}"
+    return f"{base.words} baseline{at_knots}"

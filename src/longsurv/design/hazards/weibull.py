@@ -1,0 +1,75 @@
+"""A Weibull hazard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from longsurv.design.hazards.baseline import HazardBaseline, Spent
+from longsurv.likelihood.hazard.forms import WEIBULL, Form
+
+
+@dataclass(frozen=True)
+class Weibull(HazardBaseline):
+    """Cumulative hazard exp(a) (t / unit)^k, with parameters a and log k.
+
+    In place of a basis the kernel takes v = log(t / unit).
+    """
+
+    kind: ClassVar[str] = "weibull"
+    words: ClassVar[str] = "Weibull"
+    form: ClassVar[Form] = WEIBULL
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the parameters."""
+        return (f"log_cumulative_hazard(t={self.unit:g})", "log_shape")
+
+    @property
+    def size(self) -> int:
+        """Number of parameters of the kernel."""
+        return 2
+
+    @property
+    def levels(self) -> int:
+        """How many parameters, the first, are levels; the others, 0 at a constant hazard, shape
+        it."""
+        return 1
+
+    def level(self, rate: float, each: float) -> float:
+        """The level of a constant hazard with `rate` events a unit of time, `each` a patient."""
+        return float(np.log(rate * self.unit))
+
+    def basis(self, t: np.ndarray) -> np.ndarray:
+        """v, shape (n, 1), at times of shape (n,)."""
+        return np.log(t / self.unit)[:, None]
+
+    def left_out(self, t: np.ndarray) -> np.ndarray:
+        """t: the hazard is k exp(a + k v) / t."""
+        return t
+
+    def spent(self, start: np.ndarray, stop: np.ndarray) -> Spent:
+        """The times from 0 to `stop`, then those up to later starts, which are taken off."""
+        since, late = np.flatnonzero(stop > 0), np.flatnonzero(start > 0)
+        sign = np.concatenate([np.ones(len(since)), -np.ones(len(late))])
+        t = np.concatenate([stop[since], start[late]])
+        return Spent(np.concatenate([since, late]), sign, self.basis(t))
+
+    def twin_natural(self, parameters: Sequence[Any]) -> Any:
+        """exp(a) and k in PyMC."""
+        import pymc as pm
+
+        return pm.math.exp(parameters[0]), pm.math.exp(parameters[1])
+
+    def twin_hazard(self, natural: Any, t: np.ndarray) -> Any:
+        """The hazard at times (n,), in PyMC."""
+        level, k = natural
+        return level * k / t * (t / self.unit) ** k
+
+    def twin_between(self, natural: Any, entry: np.ndarray, exit: np.ndarray) -> Any:
+        """The cumulative hazard between times (n,), in PyMC."""
+        level, k = natural
+        return level * ((exit / self.unit) ** k - (entry / self.unit) ** k)

@@ -1,0 +1,58 @@
+"""Interior knots of baseline hazards: the user's, or at quantiles of the event times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from longsurv.errors import LongsurvError
+
+NEAR = 1e-9
+"""Of the span of events: times closer than that are the same but for rounding."""
+
+
+def refuse_both(kind: str, takes: bool, knots: Sequence[float] | None, number: int | None) -> None:
+    """Refuse knots of a baseline that takes none, and two ways to give them.
+
+    Raises
+    ------
+    LongsurvError
+    """
+    if not takes and (knots is not None or number is not None):
+        raise LongsurvError(f"the {kind} baseline has no knots")
+    if knots is not None and number is not None:
+        raise LongsurvError("give knots or n_knots, not both")
+    if number is not None and number < 0:
+        raise LongsurvError(f"n_knots must be at least 0, got {number}")
+
+
+def given_knots(
+    knots: Sequence[float], lower: float, upper: float, between: str
+) -> tuple[float, ...]:
+    """The user's knots, ascending; `between` says in words what they must lie between.
+
+    Raises
+    ------
+    LongsurvError
+        If one lies outside.
+    """
+    inner = tuple(sorted({float(k) for k in knots}))
+    if inner and not (inner[0] > lower and inner[-1] < upper):
+        raise LongsurvError(f"knots must lie between {between}; got {inner}")
+    return inner
+
+
+def quantile_knots(times: np.ndarray, count: int, lower: float, upper: float) -> tuple[float, ...]:
+    """Interior knots at quantiles of the event times.
+
+    One that falls on an event is just before it, so that the event begins the next piece: rounding
+    would put it on either side, and another origin of time on the other.
+    """
+    if not count:
+        return ()
+    at = np.quantile(times, np.linspace(0.0, 1.0, count + 2)[1:-1])
+    nearest = times[np.abs(times[:, None] - at).argmin(axis=0)]
+    near = NEAR * np.ptp(times)
+    at = np.where(np.abs(nearest - at) <= near, nearest - near, at)
+    return tuple(float(k) for k in np.unique(at) if lower < k < upper)
