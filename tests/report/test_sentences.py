@@ -161,3 +161,68 @@ def test_the_simple_comparison_flips_with_the_groups(results, swapped) -> None:
     assert "only in active: CRP and Platelets" in one_sided(results)[0]
     assert "only in control: CRP and Platelets" in one_sided(swapped)[0]
     assert "clear of no difference for CRP and Platelets" in one_sided(results)[0]
+
+
+def test_a_missing_maximum_likelihood_answer_is_left_out() -> None:
+    text = sentences.hazard("drug", "placebo", None, BAYES)
+    assert "maximum likelihood" not in text and text.startswith("By Bayes the hazard ratio is")
+    assert text.endswith("a lower and a higher hazard are both compatible with these data.")
+
+
+def test_two_intervals_clear_of_one_are_not_said_to_differ() -> None:
+    clear = Answer(0.4, 0.2, 0.9, True, 0.01, 0.01)
+    for answers in ((clear, clear), (clear, None), (None, clear)):
+        assert "include" not in sentences.hazard("drug", "placebo", *answers)
+    one_of_two = sentences.hazard("drug", "placebo", BAYES, clear)
+    assert one_of_two.endswith(
+        "One interval includes 1 and the other does not: read them together."
+    )
+
+
+def test_without_any_finite_interval_none_is_described() -> None:
+    endless = Answer(1e-9, 0.0, math.inf, True, 0.99)
+    text = sentences.hazard("drug", "placebo", endless, None)
+    assert text.endswith("the events do not overlap between the groups.")
+
+
+@pytest.mark.parametrize(("low", "separated"), [(1e-6, False), (0.9e-6, True), (0.0, True)])
+def test_a_ratio_known_to_ten_powers_of_ten_is_finite(low: float, separated: bool) -> None:
+    assert Answer(0.1, low, 1e4, True).separated is separated
+    assert not Answer(0.1, low, 1e30, False).separated
+
+
+def test_a_difference_is_no_ratio_unless_it_is_said() -> None:
+    assert Answer(0.5, 0.2, 0.8).null == 0.0 and Answer(0.5, 0.2, 0.8).higher
+    assert not Answer(0.5, 0.2, 0.8, ratio=True).higher
+
+
+def test_p_values_are_said_to_equal_or_to_be_below() -> None:
+    def said(p: float) -> str:
+        clear = Answer(0.4, 0.2, 0.9, True, p)
+        return sentences.hazard("drug", "placebo", clear, None).split(", p ")[1]
+
+    assert said(0.021).startswith("= 0.021)")
+    assert said(1e-6).startswith("<0.001)")
+
+
+def test_significance_that_the_difference_bears_out_is_all_that_is_said() -> None:
+    text = sentences.one_sided_significance("drug", "placebo", ["A"], ["C"], ["A", "C"])
+    assert text.endswith("that interval is clear of no difference for A and C.")
+    lost = sentences.one_sided_significance("drug", "placebo", ["A"], [], ["B"])
+    assert lost.endswith("(below) answers: it is not clear of no difference for A.")
+
+
+def test_a_penalised_answer_names_the_groups_without_events() -> None:
+    assert "has no maximum (no death in drug): what is" in sentences.penalised(["drug"], "death")
+    assert "has no maximum: what is" in sentences.penalised([], "death")
+
+
+def test_nothing_fitted_and_one_fit() -> None:
+    assert sentences.convergence([], 0) == "No model was fitted."
+    assert sentences.convergence([], 1) == "The fit passed its checks."
+    assert "1 of 1 fit did not pass every check: CRP" in sentences.convergence(["CRP"], 1)
+
+
+def test_only_the_first_letter_becomes_a_capital() -> None:
+    assert sentences.capital("crp of Dr. Who") == "Crp of Dr. Who"
+    assert sentences.capital("") == ""
