@@ -15,21 +15,29 @@ import longsurv as ls
 from longsurv import cli
 from longsurv.cli import main
 from longsurv.simulate import simulate
+from longsurv.study import MORTALITY, STAGES, Study
 
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
-    """A copy of the example study with two markers and few draws."""
+    """A copy of the example study with two markers and few draws: nothing hangs on how many."""
     folder = tmp_path / "study"
     shutil.copytree(ls.example_path("ivig_sepsis"), folder)
     text = (folder / "study.toml").read_text(encoding="utf-8")
     head, *markers = re.split(r"(?=^\[markers\.)", text, flags=re.M)
     kept = [m for m in markers if m.startswith(("[markers.crp]", "[markers.il6]"))]
-    tail = "[models]" + text.partition("[models]")[2].replace("draws = 2000", "draws = 200")
+    tail = "[models]" + text.partition("[models]")[2].replace("draws = 2000", "draws = 60")
     tail = re.sub(r"^joint.*\n", "", tail, flags=re.M)
     head = head.replace('value = "value"', 'value = "value"\nexclude_other_markers = true')
     (folder / "study.toml").write_text(head + "".join(kept) + tail, encoding="utf-8")
     return folder / "study.toml"
+
+
+@pytest.fixture
+def few_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of the markers and of mortality only: the other stages have no part in the test."""
+    few, run = tuple(s for s in STAGES if s.key in ("markers", MORTALITY)), Study.run
+    monkeypatch.setattr(Study, "run", lambda *given, **how: run(*given, **how, stages=few))
 
 
 def test_version(capsys) -> None:
@@ -93,6 +101,7 @@ def test_a_missing_file_is_a_plain_message(tmp_path: Path, capsys) -> None:
     assert capsys.readouterr().err.startswith("longsurv: there is no study file")
 
 
+@pytest.mark.usefixtures("few_stages")
 def test_report_writes_the_file_it_names(small: Path, tmp_path: Path, capsys) -> None:
     target = tmp_path / "out.html"
     assert main(["report", str(small), "-o", str(target), "--seed", "7", "--quiet"]) == 0
@@ -141,6 +150,7 @@ def test_an_interrupt_is_not_a_traceback(small: Path, monkeypatch, capsys) -> No
     assert "interrupted; nothing was written" in err
 
 
+@pytest.mark.usefixtures("few_stages")
 def test_an_interrupt_says_how_to_go_on(small: Path, tmp_path: Path, monkeypatch, capsys) -> None:
     def interrupt(self: object, path: Path) -> None:
         raise KeyboardInterrupt
@@ -169,6 +179,7 @@ def test_a_second_report_says_what_it_reused(small: Path, tmp_path: Path, capsys
     assert not (tmp_path / ".longsurv").exists()
 
 
+@pytest.mark.usefixtures("few_stages")
 def test_a_folder_of_everything(small: Path, tmp_path: Path, capsys, monkeypatch) -> None:
     written = []
     monkeypatch.setattr("longsurv.report.export.export", lambda r, to: written.append((r, to)))
@@ -184,6 +195,7 @@ def test_a_folder_of_everything(small: Path, tmp_path: Path, capsys, monkeypatch
     assert "does not exist; make it first" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("few_stages")
 def test_a_report_with_something_missing_is_three(small: Path, tmp_path: Path, capsys) -> None:
     values = small.parent / "measurements.csv"
     text = re.sub(r"(,crp,).*", r"\g<1>5.0", values.read_text(encoding="utf-8"))

@@ -68,7 +68,7 @@ def test_priors_are_used(few):
     assert str(post.priors["trt"]) == "Normal(2, 0.01)" and "trt ~ Normal(2, 0.01)" in repr(post)
 
 
-@pytest.mark.slow
+@pytest.mark.study  # a minute of compiling; the densities are compared above
 @pytest.mark.filterwarnings("ignore:PyTensor could not link to a BLAS")  # as installed by pip
 def test_draws_are_pymc_s(few):
     """Means within 4 Monte Carlo standard errors, SDs within 10 %."""

@@ -177,7 +177,7 @@ def mcse(x: np.ndarray) -> float:
     return float(array_stats.mcse(x, chain_axis=0, draw_axis=1, method="mean"))
 
 
-@pytest.mark.slow
+@pytest.mark.study  # a minute of compiling; the densities are compared above
 @pytest.mark.filterwarnings("ignore:PyTensor could not link to a BLAS")  # as installed by pip
 def test_draws_are_pymc_s(posterior):
     """Means within 4 Monte Carlo standard errors, SDs within 12 %."""

@@ -181,7 +181,7 @@ def test_five_deaths(table):
     assert np.ptp(np.log(post.hazard_ratios().loc[0, ["conf_low", "conf_high"]].astype(float))) > 2
 
 
-@pytest.mark.slow
+@pytest.mark.study  # a minute of compiling; the densities are compared above
 @pytest.mark.filterwarnings("ignore:PyTensor could not link to a BLAS")  # as installed by pip
 @pytest.mark.parametrize(("kind", "varying"), [("mspline", ()), ("weibull", ("trt",))])
 def test_draws_are_pymc_s(few, kind, varying):

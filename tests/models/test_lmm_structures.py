@@ -372,7 +372,7 @@ class TestBayes:
         where, formula, residual = visits(kind, heterogeneous)
         spec = LMM(formula, data[where], residual)
         stack, model = spec.prior_stack(None), spec.to_pymc()
-        logp = model.compile_logp()
+        logp = model.compile_logp(mode="FAST_COMPILE")
 
         def ours(theta):
             return spec.kernel.loglik(theta)[0] + stack.value_and_gradient(theta)[0]

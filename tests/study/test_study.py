@@ -102,7 +102,7 @@ def test_corrections_are_for_the_maximum_likelihood_p_values_only(results: Study
 
 
 def test_answers_do_not_depend_on_the_order_of_the_markers(results: StudyResults) -> None:
-    other = some_markers(MARKERS[::-1]).run(progress=False)
+    other = some_markers(MARKERS[::-1]).run(progress=False, stages=CORE)
     columns = ["estimate", "conf_low", "conf_high"]
     keys = ["marker", "engine"]
     one, two = (r.changes.set_index(keys)[columns].sort_index() for r in (results, other))
@@ -119,7 +119,7 @@ def test_seeds_differ_between_models_and_follow_the_study_seed() -> None:
 def test_quick_means_fewer_draws(study: Study) -> None:
     many = replace(study, sampling=SamplingSettings(draws=5000, chains=1, seed=1))
     only = replace(many, cohort=some_markers(("crp",)).cohort)
-    results = only.run(progress=False, quick=True)
+    results = only.run(progress=False, quick=True, stages=CORE)
     assert results.quick
     assert results.study.sampling.draws == QUICK_DRAWS
     assert results.markers["crp"].post.draws.theta.shape[1] == QUICK_DRAWS

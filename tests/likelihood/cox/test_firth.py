@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from lengths import lengths
 from scipy.optimize import root
 
 from longsurv.likelihood import cox
@@ -66,11 +67,12 @@ def slope(f, beta, h=1e-3):
 @pytest.mark.parametrize(
     "switches", SWITCHES, ids=lambda s: "+".join(k for k in s if s[k]) or "plain"
 )
-def test_value_and_gradient(switches, tied, ties):
+@lengths("points", 2, 10)
+def test_value_and_gradient(switches, tied, ties, points):
     rows = simulate(3, tied=tied, **switches)
     data = cox.prepare(**rows, ties=ties)
     rng = np.random.default_rng(4)
-    for beta in rng.normal(size=(10, 3)) / SPREAD:
+    for beta in rng.normal(size=(points, 3)) / SPREAD:
         value, gradient, information = cox.firth_value_gradient_information(data, beta)
         assert value == pytest.approx(dense_penalised(rows, beta, ties), rel=1e-9)
         expected = slope(lambda b: dense_penalised(rows, b, ties), beta)
