@@ -15,6 +15,8 @@ export MPLBACKEND := Agg
 # pytest's own options, e.g. make test ARGS="tests/cohort -k wide"
 ARGS ?=
 WORKERS ?= 2
+# Whole files to each worker, the slowest first: tests/conftest.py has the order.
+parallel := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo test check format bench studies lock clean
 
@@ -28,7 +30,7 @@ demo: setup ## run the two example studies and say where their reports are
 	@.venv/bin/longsurv demo
 
 test: setup ## run the tests
-	@$(python) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(python) -m pytest $(parallel) $(ARGS)
 
 check: setup ## lint, formatting, types and the directions of imports
 	@status=0; \
@@ -46,7 +48,7 @@ bench: setup ## measure longsurv against other tools, side by side
 	@$(python) tests/benchmarks/run.py $(ARGS)
 
 studies: setup ## run the long simulation studies
-	@$(python) -m pytest -n $(WORKERS) --dist loadfile -m study $(ARGS) || [ $$? -eq 5 ]  # 5: none was selected
+	@$(python) -m pytest $(parallel) -m study $(ARGS) || [ $$? -eq 5 ]  # 5: none was selected
 
 lock: setup ## pin the packages anew, after a change of pyproject.toml
 	@bash tools/lock.sh

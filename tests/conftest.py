@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,50 @@ from longsurv.models import LMM, CoxPH
 
 TESTS = Path(__file__).parent
 EXAMPLES = TESTS.parent / "examples"
+TOGETHER = "tests/report"
+"""A folder whose files share studies that were run: one worker has them all."""
+SLOWEST = (
+    TOGETHER, "tests/test_cli.py", "tests/invariance/test_invariance.py",
+    "tests/invariance/test_undetermined.py", "tests/study/test_study.py",
+    "tests/models/test_lmm_posterior.py", "tests/examples/test_scripts.py",
+    "tests/test_packaging.py", "tests/simulate/test_simulate.py",
+    "tests/robustness/test_wrong_arguments.py", "tests/analyses/markers/test_adjustment.py",
+    "tests/estimands/test_standardised.py",
+)  # fmt: skip
+"""What several workers begin with, so that none is left with a long one when the others are done"""
+
+
+def part_of(nodeid: str) -> str:
+    """What stays on one worker: a file, or the folder of those that share more."""
+    return TOGETHER if nodeid.startswith(f"{TOGETHER}/") else nodeid.split("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep files together as `part_of` says, where workers are given whole files."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Parts(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return part_of(nodeid)
+
+    return Parts(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the slowest, then go on from files of many tests to files of few."""
+    if not hasattr(config, "workerinput"):
+        return
+    sizes = Counter(part_of(item.nodeid) for item in items)
+    rank = {part: k for k, part in enumerate(SLOWEST)}
+
+    def place(item: pytest.Item) -> tuple[int, int, str]:
+        part = part_of(item.nodeid)
+        return rank.get(part, len(SLOWEST)), -sizes[part], part
+
+    items.sort(key=place)
 
 
 @cache

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from longsurv.cohort import ModelSettings, SamplingSettings, read_cohort, read_study
+from longsurv.cohort.settings import Key
 from longsurv.errors import DataError
 
 STUDY = """
@@ -311,3 +312,58 @@ def test_a_file_says_that_nobody_was_censored(study: Path) -> None:
     assert list(read_cohort(study).survival_data()["status"]) == [2, 1, 0, 1]
     read = read_study(edit(study, 'censored = ["alive", "lost"]', "censored = []"))
     assert list(read.cohort.survival_data()["status"]) == [2, 1, 0, 1]  # cut at day 28
+
+
+KINDS = {
+    "a single character": ([";", "\t"], ["", ";;", 1]),
+    "a number": ([0, -1.5, 10**299, float("inf")], [True, "1", 10**300, -(10**300), [1]]),
+    "a number or the name of a column": ([2, 0.5, "day"], [True, ["day"], 10**300]),
+    "a whole number, 1 or more": ([1, 5000], [0, -1, 1.0, True, "1"]),
+    "a whole number, 0 to 9223372036854775807": ([0, 2**63 - 1], [-1, 2**63, 0.0, False]),
+    '"." or ","': ([".", ","], [";", 1]),
+    "a list of text": ([[], ["a"]], ["a", ["a", 1]]),
+    "a value or a list of values": (["a", 1, True, ["a", 1.5]], [[], {}, [["a"]]]),
+    "a value or a list of values, [] for none": (["a", []], [{}, [["a"]]]),
+    "a list of values": ([[], [1, "a"]], ["a", [{}]]),
+    "a value": (["a", 0, 1.5, False], [[], {}]),
+    "a table": ([{}, {"a": 1}], [[], "a"]),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_key_accepts(kind: str) -> None:
+    right, wrong = KINDS[kind]
+    assert [value for value in right if not Key(kind).accepts(value)] == []
+    assert [value for value in wrong if Key(kind).accepts(value)] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("[study]", "[sampling]\ndraws = 0\n[study]", "draws must be a whole number, 1 or more"),
+        ("[study]", "[sampling]\nseed = -1\n[study]", "seed must be a whole number, 0 to"),
+        ("after = [4, 7]", "after = [4, true]", "after must be a time or [first, last]"),
+        ("after = [4, 7]", "after = [4]", "after must be a time or [first, last]"),
+        ('discharged = "home"', "discharged = []", "[outcome.competing]: discharged must be"),
+        ("[phases]", "[[phases]]", "phases must be a table"),
+    ],
+)
+def test_a_value_of_the_wrong_kind(study: Path, old: str, new: str, problem: str) -> None:
+    found = problems_of(edit(study, old, new))
+    assert any(problem in text for text in found), found
+
+
+def test_settings_at_their_limits_are_read(study: Path) -> None:
+    edit(study, "[study]", "[sampling]\ndraws = 1\nchains = 1\nseed = 0\n[study]")
+    edit(study, "after = [4, 7]", "after = 4")
+    read = read_study(study)
+    assert read.sampling == SamplingSettings(1, 1, 0)
+    assert [(p.name, p.first, p.last) for p in read.cohort.schema.phases] == [
+        ("baseline", 1, 1), ("after", 4, 4),
+    ]  # fmt: skip
+
+
+def test_patients_are_shown_only_when_the_file_says_so(study: Path) -> None:
+    assert read_study(study).show_patients is False
+    edit(study, "[study]", "[report]\nshow_patients = true\n[study]")
+    assert read_study(study).show_patients is True

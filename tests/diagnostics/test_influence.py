@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t
 
+from longsurv.diagnostics import influence as module
 from longsurv.diagnostics.influence import influence, without_patient
 from longsurv.errors import LongsurvError
 from longsurv.likelihood import lmm
@@ -184,3 +188,97 @@ def test_estimands_that_are_numbers_or_contrasts(fits, sleep):
     np.testing.assert_allclose(
         week.terms["estimate"], 7 * sleep.terms.query("term == 'Days'")["estimate"], rtol=1e-9
     )
+
+
+def test_verdicts_at_a_level_are_of_the_intervals_at_that_level(fits, table):
+    fit = LMM("y ~ C(visit) * arm + (1 | patient)", table("visits")).fit()
+    found = influence(fit, level=0.5)
+    assert found.level == 0.5 and "50%" in replace(found, terms=found.terms.head(0)).words
+
+    def verdicts(frame: pd.DataFrame) -> np.ndarray:
+        width = t.ppf(0.75, frame["df"]) * frame["std_error"]
+        above, below = frame["estimate"] - width > 0, frame["estimate"] + width < 0
+        return above.to_numpy().astype(int) - below.to_numpy()
+
+    whole = verdicts(fit.tidy())
+    for patient in found.patients["patient"][:3]:
+        rest = LMM(fit.spec.formula, fit.spec.data[fit.spec.data["patient"] != patient]).fit()
+        rows = found.terms[found.terms["patient"] == patient]
+        assert list(rows["verdict_changes"]) == list(verdicts(rest.tidy()) != whole)
+    assert found.terms["verdict_changes"].any()
+
+
+def test_the_table_of_patients_names_every_estimand_that_turns(fits):
+    """An estimand that is above 0 with everybody only, and one that never is."""
+    fit = fits("sleepstudy")
+
+    def estimand(result):
+        all_of_them = len(result.design.labels) == 18
+        low = [1.0, 2.0, -1.0] if all_of_them else [-1.0, -3.0, -1.0]
+        high = [2.0, 3.0, 1.0] if all_of_them else [1.0, -2.0, 1.0]
+        middle = (np.array(low) + high) / 2
+        return pd.DataFrame({
+            "term": ["a", "b", "c"], "estimate": middle, "std_error": 0.5, "df": 10.0,
+            "p_value": 0.5, "conf_low": low, "conf_high": high,
+        })  # fmt: skip
+
+    found = influence(fit, estimand)
+    assert set(found.patients["turns"]) == {"a; b"}
+    subjects = ", ".join(map(str, fit.design.labels))
+    assert found.words == (
+        f"Conclusions that rest on one patient: a without Subject {subjects}; b without Subject"
+        f" {subjects}."
+    )
+    signs = found.terms.groupby("term")["sign_changes"].all()
+    assert signs.to_dict() == {"a": False, "b": True, "c": False}
+    np.testing.assert_allclose(found.terms.query("term == 'b'")["change_in_se"], -10.0)
+
+
+def test_the_five_largest_distances_are_shown(sleep):
+    shown = repr(sleep).split("\n")
+    assert shown[0] == sleep.words and len(shown) == 2 + 1 + 5
+    ordered = sleep.patients.sort_values("cooks_distance", ascending=False)["Subject"]
+    assert [line.split()[0] for line in shown[3:]] == [str(s) for s in ordered[:5]]
+
+
+def test_the_patients_own_grouping_is_the_default(fits, sleep):
+    named = influence(fits("sleepstudy"), by="Subject")
+    assert named.unit == sleep.unit == "patient"
+    pd.testing.assert_frame_equal(named.terms, sleep.terms)
+
+
+def test_a_refit_that_did_not_converge_is_noted_and_kept(fits, monkeypatch):
+    fit, refit = fits("sleepstudy"), module._refit
+
+    def second_fails(result, i, left_out):
+        found = refit(result, i, left_out)
+        stopped = replace(found.optimum, status="out of steps")
+        return replace(found, optimum=stopped) if i == 1 else found
+
+    monkeypatch.setattr(module, "_refit", second_fails)
+    found = influence(fit)
+    notes = found.patients["note"].to_numpy()
+    assert notes[1] == "not converged: out of steps" and (np.delete(notes, 1) == "").all()
+    assert len(found.terms) == 2 * 18
+    assert "could not be fitted without 1" in found.words
+
+
+def test_estimands_that_are_none(fits):
+    fit = fits("sleepstudy")
+    twice = fit.tidy().assign(term="same")
+    for wrong, said in (
+        (lambda f: "text", "it returned dict|it returned str"),
+        (lambda f: {"a": "text"}, "it returned dict"),
+        (lambda f: twice, "names a term twice"),
+    ):
+        with pytest.raises(LongsurvError, match=said):
+            influence(fit, wrong)
+
+
+def test_nobody_can_be_left_out(fits, monkeypatch):
+    def fails(*_):
+        raise LongsurvError("no")
+
+    monkeypatch.setattr(module, "_refit", fails)
+    with pytest.raises(LongsurvError, match="cannot be fitted without any one of the patients"):
+        influence(fits("sleepstudy"))

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from longsurv.errors import EstimationError
+from longsurv.errors import EstimationError, FormulaError, LongsurvError
 from longsurv.estimands.changes import (
     Change,
     adjusted_p_values,
+    baseline_sd,
     contrast_weights,
     difference_in_change,
     mean_curves,
@@ -167,3 +168,70 @@ def test_along_a_number_the_model_answers_between_the_measurements_only(pairs) -
     for start, end in ((0.0, 7.0), (0.3, 7.5)):
         with pytest.raises(EstimationError, match=r"they were made from 0.3 to 7"):
             weights(start, end)
+
+
+def test_the_first_and_the_last_time_measured_can_be_asked_for(pairs) -> None:
+    data = pairs.assign(day=np.where(pairs["phase"] == "before", 1, 7))
+    fit = LMM("y ~ day * arm + (1 | id)", data).fit()
+    ends = Change("day", 1, 7, "arm", "active", "control")
+    assert contrast_weights(fit.design.fixed, ends, data)["day:arm[T.active]"] == 6.0
+    # a time counts as measured where there is a value, not where there is a row
+    gone = data.assign(y=data["y"].mask(data["day"] == 7), day=data["day"] + (data["id"] == 0))
+    with pytest.raises(EstimationError, match=r"no measurement at day 7: .* from 1 to 2"):
+        contrast_weights(fit.design.fixed, ends, gone)
+    with pytest.raises(EstimationError, match="'day' holds numbers, and 'late' is none"):
+        contrast_weights(
+            fit.design.fixed, Change("day", 1, "late", "arm", "active", "control"), data
+        )
+
+
+def test_groups_and_columns_without_a_measurement_are_refused(pairs) -> None:
+    fit = LMM("y ~ phase * arm + (1 | id)", data=pairs).fit()
+    for level in ("active", "control"):
+        unmeasured = pairs.assign(y=pairs["y"].mask(pairs["arm"] == level))
+        with pytest.raises(EstimationError, match=f"no measurement with arm '{level}'"):
+            contrast_weights(fit.design.fixed, CHANGE, unmeasured)
+    for at in ("before", "after"):
+        unmeasured = pairs.assign(y=pairs["y"].mask(pairs["phase"] == at))
+        with pytest.raises(EstimationError, match=f"no measurement at phase '{at}' \\(there is"):
+            contrast_weights(fit.design.fixed, CHANGE, unmeasured)
+    with pytest.raises(EstimationError, match="the data have no column 'phase', 'arm'"):
+        contrast_weights(fit.design.fixed, CHANGE, pairs.drop(columns=["phase", "arm"]))
+
+
+def test_curves_are_of_a_patient_of_mean_age_and_the_commonest_levels(pairs) -> None:
+    rng = np.random.default_rng(3)
+    data = pairs.assign(
+        sex=np.where(pairs["id"] % 3 == 0, "m", "f"), old=pairs["age"] > 50,
+        y=pairs["y"] + 0.3 * pairs["age"] + 2.0 * (pairs["id"] % 3 == 0) + rng.normal(size=60),
+    )  # fmt: skip
+    data.loc[0, "age"] = np.nan
+    fit = LMM("y ~ phase * arm + age + sex + old + (1 | id)", data=data).fit()
+    phases, groups = ["after", "before"], ["active", "control"]
+    curves = mean_curves(fit, data, "phase", phases, "arm", groups)
+    assert list(zip(curves["arm"], curves["phase"], strict=True)) == [
+        ("active", "after"), ("active", "before"), ("control", "after"), ("control", "before"),
+    ]  # fmt: skip
+    typical = pd.DataFrame(
+        [(a, p, data["age"].mean(), "f", True) for a in groups for p in phases],
+        columns=["arm", "phase", "age", "sex", "old"],
+    )
+    np.testing.assert_allclose(curves["estimate"], fit.predict(typical)["estimate"])
+
+
+def test_what_cannot_be_corrected_is_refused() -> None:
+    with pytest.raises(LongsurvError, match="method is one of"):
+        adjusted_p_values([0.1], "bonferroni")
+    with pytest.raises(LongsurvError, match=r"not a table of shape \(1, 2\)"):
+        adjusted_p_values(np.array([[0.1, 0.2]]), "holm")
+
+
+def test_the_standard_deviation_at_baseline_is_of_first_values() -> None:
+    data = pd.DataFrame({
+        "id": [2, 2, 1, 1, 3], "day": [1, 0, 5, 2, 0], "y": [9.0, 4.0, 8.0, 1.0, 7.0],
+    })  # fmt: skip
+    assert baseline_sd(data, "id", "day") == pytest.approx(3.0)  # of 4, 1 and 7
+    assert baseline_sd(data[data["id"] > 1], "id", "day") == pytest.approx(np.sqrt(4.5))
+    assert np.isnan(baseline_sd(data[data["id"] == 1], "id", "day"))
+    with pytest.raises(FormulaError, match="standard deviation at baseline needs"):
+        baseline_sd(data.drop(columns="day"), "id", "day")
