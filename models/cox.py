@@ -13,9 +13,9 @@ Cox (1972), J R Stat Soc B 34:187-220; Efron (1977), J Am Stat Assoc 72:557-565,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, NoReturn
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -25,14 +25,15 @@ from longsurv.design import SurvivalDesign, survival_design
 from longsurv.design.centred import CentredDesign
 from longsurv.design.expression import Functions
 from longsurv.design.owned import owned
-from longsurv.errors import DataError, EstimationError, LongsurvError
-from longsurv.inference import Optimum, added, sample_posterior
+from longsurv.errors import EstimationError, LongsurvError
+from longsurv.inference import Draws, Optimum, added, sample_posterior
 from longsurv.likelihood import cox
-from longsurv.models.cox_climb import climb
-from longsurv.models.cox_priors import centred_covariates, climbed_in
+from longsurv.models import cox_priors
+from longsurv.models.cox_climb import check_covariates, check_options, maximum, statistics
 from longsurv.models.cox_twin import twin
-from longsurv.results.survival.assemble_cox import cox_estimate, cox_posterior, nothing
-from longsurv.results.survival.cox import SurvivalEstimate, SurvivalPosterior
+from longsurv.models.specification import holding
+from longsurv.results.survival.cox import SurvivalEstimate
+from longsurv.results.survival.cox_posterior import SurvivalPosterior
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,22 +92,15 @@ class CoxPH:
     @cached_property
     def statistics(self) -> cox.CoxData:
         """Sorted arrays of the partial likelihood."""
-        d = self.design
-        entry = d.entry if len(d.formula.surv) == 3 else None
-        try:
-            return cox.prepare(
-                d.fixed.X,
-                d.exit,
-                d.event,
-                entry,
-                d.weights,
-                d.stratum,
-                d.offset,
-                self.ties,
-                d.timed,
-            )
-        except ValueError as error:
-            raise DataError(f"{self.formula!r}: {error}") from error
+        return statistics(self.formula, self.design, self.ties)
+
+    def with_data(self, data: pd.DataFrame) -> Self:
+        """The same model of other rows, with the columns of the formula."""
+        return replace(self, data=data)
+
+    def with_design(self, design: SurvivalDesign) -> Self:
+        """The same model of the arrays given, such as other times, in place of those of `data`."""
+        return holding(self, design=design)
 
     def fit(self, penalty: str | None = None, intervals: str | None = None) -> SurvivalEstimate:
         """Maximise the partial likelihood, or Firth's penalised one.
@@ -123,26 +117,19 @@ class CoxPH:
             Of `tidy`, with its p values. By default profile (penalised) likelihood for Firth's
             penalty, Wald otherwise and with a robust covariance.
         """
-        if penalty not in (None, "firth") or intervals not in (None, "wald", "profile"):
-            raise LongsurvError(
-                "penalty is 'firth' or None, and intervals 'wald' or 'profile'; "
-                f"got {penalty!r} and {intervals!r}"
-            )
-        self._check_covariates()
-        data, names = self.statistics, self.design.fixed.names
-        found = climb(data, names, penalty)
-        if names and not len(found.optimum.free):
-            raise EstimationError(f"{self.formula!r} cannot be estimated: {nothing(self, names)}")
-        if not np.isfinite(found.optimum.value):
-            self._refuse(found.optimum, found.penalty)
-        return cox_estimate(
-            self,
-            data,
-            found.optimum,
-            penalty=found.penalty,
-            intervals=intervals,
-            separated=found.separated,
-        )
+        check_options(penalty, intervals)
+        return self.estimate(self.find(penalty), intervals)
+
+    def find(self, penalty: str | None = None) -> Optimum:
+        """Climb the (penalised) likelihood; the option is that of `fit`."""
+        check_options(penalty)
+        check_covariates(self.formula, self.design)
+        return maximum(self.formula, self.design, self.statistics, penalty)
+
+    def estimate(self, optimum: Optimum, intervals: str | None = None) -> SurvivalEstimate:
+        """Put the estimate at an optimum of `find` together; the option is that of `fit`."""
+        check_options(None, intervals)
+        return SurvivalEstimate.at(self, self.statistics, optimum, intervals)
 
     @cached_property
     def centred(self) -> CentredDesign:
@@ -151,7 +138,9 @@ class CoxPH:
         Means and standard deviations are over risk sets: each row counts as often as it is at risk
         at an event. So cutting follow-up into rows changes nothing, nor does another clock.
         """
-        return centred_covariates(self.design, self.data, self.statistics, self.functions)
+        return cox_priors.centred_covariates(
+            self.design, self.data, self.statistics, self.functions
+        )
 
     def default_priors(self) -> dict[str, pr.Prior]:
         """Normal(0, 1) of a log hazard ratio, between the two values of a variable that has two,
@@ -161,23 +150,15 @@ class CoxPH:
         the effect where the other variables are at their means. Of a factor with three or more
         levels it is the prior of the difference between any two, whichever is the reference.
         """
-        return {
-            name: pr.Normal(0.0, float(1.0 / unit))
-            for name, unit in zip(self.design.fixed.names, self.centred.unit, strict=True)
-        }
+        return cox_priors.default_priors(self.design, self.centred)
 
-    def prior_stack(self, given: Mapping[str, pr.Prior] | None) -> pr.PriorStack:
+    def prior_stack(self, given: Mapping[str, pr.Prior] | None = None) -> pr.PriorStack:
         """The priors in the order of the coefficients, the user's in place of the defaults.
 
         A default is of a coefficient in centred variables, the user's of the coefficient as named:
         where the variables that it is multiplied with are 0.
         """
-        defaults, aliases = self.default_priors(), self.design.fixed.variables
-        chosen = pr.choose(tuple(defaults), defaults, given, aliases)
-        basis, alike = pr.centred_basis(
-            self.centred.to, tuple(defaults), given, aliases, self.centred.alike
-        )
-        return pr.PriorStack(tuple(defaults), chosen, basis=basis, alike=alike)
+        return cox_priors.prior_stack(self.design, self.centred, given)
 
     def sample(
         self,
@@ -197,7 +178,20 @@ class CoxPH:
         priors : mapping of str to Prior, optional
             Of log hazard ratios, by term or variable, as ``{"drug": priors.Normal(0, 0.355)}``.
         """
-        self._check_covariates()
+        drawn = self.draw(draws=draws, tune=tune, chains=chains, seed=seed, priors=priors)
+        return self.posterior(drawn, priors)
+
+    def draw(
+        self,
+        *,
+        draws: int = 1000,
+        tune: int = 300,
+        chains: int = 2,
+        seed: int = 1,
+        priors: Mapping[str, pr.Prior] | None = None,
+    ) -> Draws:
+        """Draw log hazard ratios from their posterior; options are those of `sample`."""
+        check_covariates(self.formula, self.design)
         data, stack = self.statistics, self.prior_stack(priors)
         if not stack.names:
             raise EstimationError(
@@ -207,29 +201,22 @@ class CoxPH:
             added(partial(cox.value_and_gradient, data), stack.value_and_gradient),
             np.zeros(len(stack.names)),
             names=stack.names,
-            coordinates=climbed_in(self.centred, len(stack.names)),
+            coordinates=cox_priors.climbed_in(self.centred, len(stack.names)),
             draws=draws,
             tune=tune,
             chains=chains,
             seed=seed,
         )
         if drawn is None:
-            self._refuse(mode)
-        return cox_posterior(self, data, stack, mode, drawn)
+            raise EstimationError(f"{self.formula!r} cannot be estimated: {mode.status}")
+        return drawn
 
-    def _check_covariates(self) -> None:
-        fixed = self.design.fixed
-        if fixed.aliased and not fixed.names:
-            raise EstimationError(
-                f"{self.formula!r} cannot be estimated: {', '.join(fixed.aliased)} "
-                "does not vary, or not within any stratum"
-            )
-
-    def _refuse(self, optimum: Optimum, penalty: str | None = None) -> NoReturn:
-        why = optimum.status
-        if penalty == "firth":
-            why = f"Firth's likelihood of {self.design.n_events} event(s) has no maximum"
-        raise EstimationError(f"{self.formula!r} cannot be estimated: {why}")
+    def posterior(
+        self, draws: Draws, priors: Mapping[str, pr.Prior] | None = None
+    ) -> SurvivalPosterior:
+        """Put the posterior of `draw` together; the priors are those of the draws."""
+        stack = self.prior_stack(priors)
+        return SurvivalPosterior.from_draws(self, self.statistics, stack, draws)
 
     def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None) -> Any:
         """The same partial likelihood and priors in PyMC, stated over explicit risk sets."""

@@ -3,61 +3,105 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from longsurv.design import SurvivalDesign
+from longsurv.errors import DataError, EstimationError, LongsurvError
 from longsurv.inference import Optimum
 from longsurv.inference.scoring import ascend
 from longsurv.likelihood import cox
 from longsurv.likelihood.cox.existence import columns, surely_determined, surely_finite
-from longsurv.results.survival.assemble_cox import flat_directions
+from longsurv.results.survival.determined import flat_directions, nothing
 
 
-@dataclass(frozen=True, eq=False)
-class Climb:
-    """Where a climb ended.
+def check_options(penalty: str | None, intervals: str | None = None) -> None:
+    """Refuse what is no option of a fit, before anything is climbed."""
+    if penalty not in (None, "firth") or intervals not in (None, "wald", "profile"):
+        raise LongsurvError(
+            "penalty is 'firth' or None, and intervals 'wald' or 'profile'; "
+            f"got {penalty!r} and {intervals!r}"
+        )
 
-    Attributes
-    ----------
-    optimum : Optimum
+
+def check_covariates(formula: str, design: SurvivalDesign) -> None:
+    """Refuse a model none of whose covariates can have a coefficient."""
+    fixed = design.fixed
+    if fixed.aliased and not fixed.names:
+        raise EstimationError(
+            f"{formula!r} cannot be estimated: {', '.join(fixed.aliased)} "
+            "does not vary, or not within any stratum"
+        )
+
+
+def statistics(formula: str, design: SurvivalDesign, ties: str) -> cox.CoxData:
+    """Sorted arrays of the partial likelihood."""
+    d = design
+    entry = d.entry if len(d.formula.surv) == 3 else None
+    try:
+        return cox.prepare(
+            d.fixed.X, d.exit, d.event, entry, d.weights, d.stratum, d.offset, ties, d.timed
+        )
+    except ValueError as error:
+        raise DataError(f"{formula!r}: {error}") from error
+
+
+def maximum(
+    formula: str, design: SurvivalDesign, data: cox.CoxData, penalty: str | None
+) -> Optimum:
+    """The maximum of the partial likelihood, or of Firth's penalised one.
+
+    Returns
+    -------
+    Optimum
         Its `free` are coefficients the others of which can be held at 0: together they span what
-        the likelihood determines.
-    penalty : "firth" or None
-    separated : ndarray, shape (p,), optional
-        Direction along which the unpenalised likelihood rises for ever.
+        the likelihood determines. Its Hessian lacks the penalty's curvature.
+
+    Raises
+    ------
+    EstimationError
+        If nothing can be estimated.
     """
+    names, events = design.fixed.names, design.n_events
+    optimum = climb(data, names, penalty)
+    why = ""
+    if names and not len(optimum.free):
+        why = nothing(events, names)
+    elif not np.isfinite(optimum.value):
+        why = optimum.status
+        if optimum.penalty == "firth":
+            why = f"Firth's likelihood of {events} event(s) has no maximum"
+    if why:
+        raise EstimationError(f"{formula!r} cannot be estimated: {why}")
+    return optimum
 
-    optimum: Optimum
-    penalty: str | None
-    separated: np.ndarray | None
 
-
-def climb(data: cox.CoxData, names: Sequence[str], penalty: str | None) -> Climb:
+def climb(data: cox.CoxData, names: Sequence[str], penalty: str | None) -> Optimum:
     """Maximise the partial likelihood, or Firth's where asked for or where that has no maximum."""
     top = _maximum(data, names, penalty)
     if penalty is None:
         if surely_finite(data, top.gradient, -top.hessian):
-            return Climb(top, None, None)
+            return top
     elif np.isfinite(top.value) and surely_determined(data, -top.hessian, top.condition_number):
-        return Climb(top, penalty, None)
+        return top
     flat = flat_directions(data)
     kept = np.arange(len(names))
     if flat:
         kept = _spanning(flat.directions / flat.scale[:, None])
         data = columns(data, kept)
         top = _maximum(data, [names[int(j)] for j in kept], penalty)
-    separated = None
     if penalty is None and not surely_finite(data, top.gradient, -top.hessian):
         direction = cox.separation(data)
         if direction is not None:
-            penalty, separated = "firth", np.zeros(len(names))
+            separated = np.zeros(len(names))
             separated[kept] = direction
-            top = _maximum(data, [names[int(j)] for j in kept], penalty)
+            top = _maximum(data, [names[int(j)] for j in kept], "firth")
+            top = replace(top, separated=separated)
     if flat:
         lost = [name for name, known in zip(names, flat.determined, strict=True) if not known]
         top = _whole(top, kept, len(names), lost)
-    return Climb(top, penalty, separated)
+    return top
 
 
 def _maximum(data: cox.CoxData, names: Sequence[str], penalty: str | None) -> Optimum:
@@ -70,7 +114,7 @@ def _maximum(data: cox.CoxData, names: Sequence[str], penalty: str | None) -> Op
         )
     start, calls = cox.firth_start(data)
     top = ascend(lambda b: cox.firth_value_gradient_information(data, b), start, names)
-    return replace(top, evaluations=top.evaluations + calls)
+    return replace(top, evaluations=top.evaluations + calls, penalty=penalty)
 
 
 def _spanning(directions: np.ndarray) -> np.ndarray:

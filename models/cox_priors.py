@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from longsurv import priors as pr
 from longsurv.design import SurvivalDesign
 from longsurv.design.centred import CentredDesign, centred
 from longsurv.design.expression import Functions
@@ -50,6 +52,24 @@ def centred_covariates(
     spread = np.where(spread > 0.0, spread, 1.0)
     unit = np.where(found.unit > 1e-9 * spread, found.unit, spread)
     return replace(found, unit=unit)
+
+
+def default_priors(design: SurvivalDesign, centred: CentredDesign) -> dict[str, pr.Prior]:
+    """Default priors in the order of the coefficients; see `CoxPH.default_priors`."""
+    return {
+        name: pr.Normal(0.0, float(1.0 / unit))
+        for name, unit in zip(design.fixed.names, centred.unit, strict=True)
+    }
+
+
+def prior_stack(
+    design: SurvivalDesign, centred: CentredDesign, given: Mapping[str, pr.Prior] | None
+) -> pr.PriorStack:
+    """The priors in the order of the coefficients; see `CoxPH.prior_stack`."""
+    defaults, aliases = default_priors(design, centred), design.fixed.variables
+    chosen = pr.choose(tuple(defaults), defaults, given, aliases)
+    basis, alike = pr.centred_basis(centred.to, tuple(defaults), given, aliases, centred.alike)
+    return pr.PriorStack(tuple(defaults), chosen, basis=basis, alike=alike)
 
 
 def climbed_in(centred: CentredDesign, size: int) -> Affine | None:

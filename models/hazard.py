@@ -20,9 +20,9 @@ is estimated: by Laplace-approximate marginal likelihood in `fit`, with a prior 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -33,12 +33,14 @@ from longsurv.design.centred import CentredDesign
 from longsurv.design.expression import Functions
 from longsurv.design.hazard import HazardDesign, hazard_design
 from longsurv.design.owned import owned
-from longsurv.errors import EstimationError, LongsurvError
-from longsurv.likelihood.hazard.separation import separation
-from longsurv.models import hazard_start
+from longsurv.errors import EstimationError
+from longsurv.inference import Draws, Optimum
+from longsurv.models import hazard_priors, hazard_start
+from longsurv.models.cox_climb import check_options
 from longsurv.models.hazard_twin import twin
-from longsurv.results.survival.assemble_hazard import hazard_estimate, hazard_posterior
-from longsurv.results.survival.hazard import HazardEstimate, HazardPosterior
+from longsurv.models.specification import holding
+from longsurv.results.survival.hazard import HazardEstimate
+from longsurv.results.survival.hazard_posterior import HazardPosterior
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +113,14 @@ class Hazard:
             time_varying=self.time_varying,
         )
 
+    def with_data(self, data: pd.DataFrame) -> Self:
+        """The same model of other rows, with the columns of the formula."""
+        return replace(self, data=data)
+
+    def with_design(self, design: SurvivalDesign) -> Self:
+        """The same model of the arrays given, such as other times, in place of those of `data`."""
+        return holding(self, design=design)
+
     def fit(
         self,
         penalty: str | None = None,
@@ -134,32 +144,21 @@ class Hazard:
             Of splines: standard deviation of the change of the log hazard over follow-up. By
             default estimated; 0 is a constant hazard.
         """
-        if penalty not in (None, "firth") or intervals not in (None, "wald", "profile"):
-            raise LongsurvError(
-                "penalty is 'firth' or None, and intervals 'wald' or 'profile'; "
-                f"got {penalty!r} and {intervals!r}"
-            )
-        hazard = self.hazard
-        hazard_start.check_smoothing(self.hazard.baseline, smoothing)
-        hazard_start.check_pieces(hazard)
-        separated = separation(hazard.data)
-        firth = penalty == "firth" or separated is not None
-        if hazard.baseline.smoothed and smoothing is None:
-            smoothing, optimum = hazard_start.smoothest_likely(hazard, firth)
-        else:
-            begin = hazard_start.start(hazard)
-            optimum = hazard_start.climb(hazard, smoothing or 0.0, firth, begin)
+        check_options(penalty, intervals)
+        return self.estimate(self.find(penalty, smoothing), intervals)
+
+    def find(self, penalty: str | None = None, smoothing: float | None = None) -> Optimum:
+        """Climb the (penalised) likelihood; options are those of `fit`."""
+        check_options(penalty)
+        optimum = hazard_start.maximum(self.hazard, penalty, smoothing)
         if not np.isfinite(optimum.value):
             raise EstimationError(f"{self.formula!r} cannot be estimated: {optimum.status}")
-        return hazard_estimate(
-            self,
-            hazard,
-            optimum,
-            smoothing=smoothing,
-            penalty="firth" if firth else None,
-            intervals=intervals,
-            separated=separated,
-        )
+        return optimum
+
+    def estimate(self, optimum: Optimum, intervals: str | None = None) -> HazardEstimate:
+        """Put the estimate at an optimum of `find` together; the option is that of `fit`."""
+        check_options(None, intervals)
+        return HazardEstimate.at(self, self.hazard, optimum, intervals)
 
     def default_priors(self) -> dict[str, pr.Prior]:
         """Weakly informative priors of every parameter.
@@ -171,12 +170,12 @@ class Hazard:
         log_shape of a Weibull hazard: Normal(0, 0.5). Splines: Normal(0, 1) shapes, times
         the SD of the log hazard's change over follow-up, "sd(log hazard)", Exponential(1).
         """
-        return hazard_start.default_priors(self.hazard, self.centred)
+        return hazard_priors.default_priors(self.hazard, self.centred)
 
     @cached_property
     def centred(self) -> CentredDesign:
         """The covariates in variables centred before their products are formed."""
-        return hazard_start.centred_covariates(self.hazard, self.data)
+        return hazard_priors.centred_covariates(self.hazard, self.data)
 
     def prior_stack(
         self, given: Mapping[str, pr.Prior] | None = None, smoothing: float | None = None
@@ -185,13 +184,7 @@ class Hazard:
 
         The user's are of the coefficients as named.
         """
-        defaults = self.default_priors()
-        hazard_start.check_smoothing(self.hazard.baseline, smoothing)
-        if smoothing is not None:
-            del defaults[hazard_start.SD]
-        chosen = pr.choose(tuple(defaults), defaults, given, self.design.fixed.variables)
-        basis, alike = hazard_start.prior_basis(self.hazard, self.centred, given)
-        return pr.PriorStack(tuple(defaults), chosen, basis=basis, alike=alike)
+        return hazard_priors.prior_stack(self.hazard, self.centred, given, smoothing)
 
     def sample(
         self,
@@ -214,12 +207,40 @@ class Hazard:
         smoothing : float, optional
             Of splines: hold "sd(log hazard)" at this value instead of giving it a prior.
         """
+        drawn = self.draw(
+            draws=draws, tune=tune, chains=chains, seed=seed, priors=priors, smoothing=smoothing
+        )
+        return self.posterior(drawn, priors, smoothing)
+
+    def draw(
+        self,
+        *,
+        draws: int = 1000,
+        tune: int = 300,
+        chains: int = 2,
+        seed: int = 1,
+        priors: Mapping[str, pr.Prior] | None = None,
+        smoothing: float | None = None,
+    ) -> Draws:
+        """Draw the parameters from their posterior; options are those of `sample`."""
         stack = self.prior_stack(priors, smoothing)
-        run = {"draws": draws, "tune": tune, "chains": chains, "seed": seed}
-        mode, drawn = hazard_start.draw(self.hazard, stack, self.centred, smoothing, **run)
+        mode, drawn = hazard_start.draw(
+            self.hazard, stack, self.centred, smoothing,
+            draws=draws, tune=tune, chains=chains, seed=seed,
+        )  # fmt: skip
         if drawn is None:
             raise EstimationError(f"{self.formula!r} cannot be sampled: {mode.status}")
-        return hazard_posterior(self, self.hazard, stack, mode, drawn, smoothing)
+        return drawn
+
+    def posterior(
+        self,
+        draws: Draws,
+        priors: Mapping[str, pr.Prior] | None = None,
+        smoothing: float | None = None,
+    ) -> HazardPosterior:
+        """Put the posterior of `draw` together; the options are those of the draws."""
+        stack = self.prior_stack(priors, smoothing)
+        return HazardPosterior.from_draws(self, self.hazard, stack, draws, smoothing)
 
     def to_pymc(
         self, priors: Mapping[str, pr.Prior] | None = None, smoothing: float | None = None

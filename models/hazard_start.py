@@ -1,30 +1,27 @@
-"""Steps of a hazard model: start, default priors, smoothing of a spline, draws, refusals."""
+"""Steps of a hazard model: start, climb, smoothing of a spline, draws, refusals."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from longsurv import priors as pr
-from longsurv.design.centred import CentredDesign, centred
+from longsurv.design.centred import CentredDesign
 from longsurv.design.hazard import HazardDesign
 from longsurv.design.hazards import HazardBaseline
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Draws, Optimum, added, sample_posterior
 from longsurv.inference.scoring import ascend
 from longsurv.likelihood import hazard as hz
+from longsurv.likelihood.hazard.separation import separation
 from longsurv.models.cox_priors import climbed_in
 from longsurv.models.hazard_coordinates import ShapeCoordinates
 
-LEVEL_SD, SHAPE_SD, TREND_SD = 5.0, 0.5, 0.5
 SMOOTHEST, ROUGHEST = 0.05, 10.0
-SD = "sd(log hazard)"
 
 
 def start(hazard: HazardDesign) -> np.ndarray:
@@ -35,63 +32,19 @@ def start(hazard: HazardDesign) -> np.ndarray:
     return np.concatenate([np.zeros(len(hazard.names)), tail])
 
 
-def centred_covariates(hazard: HazardDesign, data: pd.DataFrame) -> CentredDesign:
-    """The covariates in variables centred before their products are formed.
-
-    Means and SDs are over the time at risk, so that follow-up cut into rows changes nothing.
-    """
-    rows = data.iloc[hazard.survival.rows]
-    return centred(hazard.survival.fixed, rows, _at_risk(hazard), intercept=False)
-
-
-def _at_risk(hazard: HazardDesign) -> np.ndarray:
-    d = hazard.survival
-    return (d.exit - d.entry) * (1.0 if d.weights is None else d.weights)
-
-
-def default_priors(hazard: HazardDesign, centred: CentredDesign) -> dict[str, pr.Prior]:
-    """Default priors in the order of the parameters; see `Hazard.default_priors`."""
-    scale = centred.unit
-    sds = [*(1.0 / scale), *(TREND_SD / scale[list(hazard.varying)])]
-    priors: dict[str, pr.Prior] = {
-        name: pr.Normal(0.0, float(s)) for name, s in zip(hazard.names, sds, strict=True)
-    }
-    for k, name in enumerate(hazard.baseline.names):
-        shape = k >= hazard.baseline.levels
-        priors[name] = pr.Normal(0.0, SHAPE_SD) if shape else pr.Normal(hazard.level, LEVEL_SD)
-    if hazard.baseline.smoothed:
-        priors |= {f"shape[{k}]": pr.Normal(0.0, 1.0) for k in range(1, hazard.baseline.size)}
-        priors[SD] = pr.Exponential(1.0)
-    return priors
-
-
-def prior_basis(
-    hazard: HazardDesign, centred: CentredDesign, given: Mapping[str, pr.Prior] | None
-) -> tuple[np.ndarray | None, tuple[pr.Alike, ...]]:
-    """What default priors are of: coefficients of centred variables, and the level at the mean
-    over the time at risk; see `PriorStack.basis` and `PriorStack.alike`."""
-    p, k = len(hazard.names), len(hazard.survival.fixed.names)
-    levels = hazard.baseline.names[: hazard.baseline.levels]
-    size = p + len(levels)
-    to = np.eye(size)
-    to[:k, :k] = centred.to
-    # A factor's changes with log time are differences between its levels too, and a product's are
-    # those at the means of the others, as far as these change too.
-    varying = list(hazard.varying)
-    others = np.delete(np.arange(k), varying)
-    own = (centred.to[np.ix_(varying, others)] == 0.0).all(axis=1)
-    to[k:p, k:p] = np.where(own[:, None], centred.to[np.ix_(varying, varying)], to[k:p, k:p])
-    at_risk = _at_risk(hazard)
-    to[p:, :k] = at_risk @ hazard.survival.fixed.X / at_risk.sum() - hazard.centre
-    names = (*hazard.names, *levels)
-    at = {j: k + i for i, j in enumerate(hazard.varying)}
-    changing = [
-        (tuple(at[j] for j in columns), root)
-        for columns, root in centred.alike
-        if at.keys() >= set(columns)
-    ]
-    alike = (*centred.alike, *changing)
-    return pr.centred_basis(to, names, given, hazard.survival.fixed.variables, alike)
+def maximum(hazard: HazardDesign, penalty: str | None, smoothing: float | None) -> Optimum:
+    """The maximum of the (penalised) likelihood, under the smoothing given or that of largest
+    marginal likelihood; of Firth's where asked for or where that has no maximum."""
+    check_smoothing(hazard.baseline, smoothing)
+    check_pieces(hazard)
+    separated = separation(hazard.data)
+    firth = penalty == "firth" or separated is not None
+    if hazard.baseline.smoothed and smoothing is None:
+        smoothing, optimum = smoothest_likely(hazard, firth)
+    else:
+        optimum = climb(hazard, smoothing or 0.0, firth, start(hazard))
+    penalty = "firth" if firth else None
+    return replace(optimum, penalty=penalty, separated=separated, smoothing=smoothing)
 
 
 def climb(hazard: HazardDesign, smoothing: float, firth: bool, start: np.ndarray) -> Optimum:
@@ -147,9 +100,13 @@ def draw(
     stack: pr.PriorStack,
     centred: CentredDesign,
     smoothing: float | None,
-    **how: Any,
+    *,
+    draws: int,
+    tune: int,
+    chains: int,
+    seed: int,
 ) -> tuple[Optimum, Draws | None]:
-    """Mode and draws of the parameters; `how` is draws, tune, chains and seed."""
+    """Mode and draws of the parameters; None for draws where there is no mode."""
     density = added(
         partial(hz.value_and_gradient, hazard.data, smoothing=smoothing), stack.value_and_gradient
     )
@@ -165,10 +122,10 @@ def draw(
         names=stack.names,
         deviations=stack.deviations,
         coordinates=climbed_in(centred, len(begin)),
-        draws=how["draws"],
-        tune=how["tune"],
-        chains=how["chains"],
-        seed=how["seed"],
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        seed=seed,
     )
     if coordinates is None or drawn is None:
         return mode, drawn

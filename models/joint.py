@@ -19,18 +19,19 @@ Rizopoulos (2012), Joint Models for Longitudinal and Time-to-Event Data; Henders
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
+import pandas as pd
 
 from longsurv import priors as pr
 from longsurv.design.joint import JointDesign
 from longsurv.design.links import Link, Links, Wanted, area, links_of, slope, value
 from longsurv.errors import EstimationError, LongsurvError
-from longsurv.inference import Affine, added, sample_posterior
+from longsurv.inference import Affine, Draws, Optimum, added, sample_posterior
 from longsurv.inference.density import LogDensity
 from longsurv.inference.sample import check_run
 from longsurv.likelihood import joint
@@ -51,8 +52,9 @@ from longsurv.models.joint_smoothing import Smoothing
 from longsurv.models.joint_start import coordinates, link_sd, markers_alone, start
 from longsurv.models.joint_twin import twin
 from longsurv.models.lmm import LMM
-from longsurv.results.joint.assemble import joint_estimate, joint_posterior
-from longsurv.results.joint.estimate import JointEstimate, JointPosterior
+from longsurv.models.specification import holding
+from longsurv.results.joint.estimate import JointEstimate
+from longsurv.results.joint.posterior import JointPosterior
 from longsurv.results.mixed.estimate import MixedEstimate
 
 __all__ = ["JointModel", "Link", "Links", "area", "slope", "value"]
@@ -155,12 +157,14 @@ class JointModel:
     @cached_property
     def statistics(self) -> joint.JointData:
         """Per-patient sufficient statistics and quadrature points."""
-        return self.arrays(None)
+        return self._arrays(())
 
     def arrays(self, given: Mapping[str, pr.Prior] | None) -> joint.JointData:
         """The same, with the random effects that the user's own priors are of."""
-        columns = effect_columns(self.design, given or ())
-        population = self.entry == "population"
+        return self._arrays(given) if given else self.statistics
+
+    def _arrays(self, given: Collection[str]) -> joint.JointData:
+        columns, population = effect_columns(self.design, given), self.entry == "population"
         return build_arrays(self.design, self.quadrature_nodes, population, columns)
 
     @cached_property
@@ -187,12 +191,31 @@ class JointModel:
         """Parameter vector of the markers alone and a second stage."""
         return start(self.alone, self.design, self.statistics)
 
+    def with_data(
+        self, measurements: Mapping[str, pd.DataFrame], events: Mapping[str, pd.DataFrame]
+    ) -> Self:
+        """The same model of other rows: those of each marker and those of each cause, by name."""
+        markers = {k: replace(one, data=measurements[k]) for k, one in self.markers.items()}
+        causes = {k: one.with_data(events[k]) for k, one in self.causes.items()}
+        return replace(self, marker=markers, event=causes)
+
+    def with_design(self, design: JointDesign) -> Self:
+        """The same model of the arrays given in place of those of the data."""
+        return holding(self, design=design)
+
     def fit(self) -> JointEstimate:
         """Maximise the likelihood; standard errors are those of the observed information."""
-        data, design = self.statistics, self.design
+        return self.estimate(self.find())
+
+    def find(self) -> Optimum:
+        """Climb the likelihood."""
+        data = self.statistics
         psi = data.own(self.start)
-        optimum = maximum(self._near(data, psi), psi, design, data, self.coordinates)
-        return joint_estimate(self, self.statistics, optimum)
+        return maximum(self._near(data, psi), psi, self.design, data, self.coordinates)
+
+    def estimate(self, optimum: Optimum) -> JointEstimate:
+        """Put the estimate at an optimum of `find` together."""
+        return JointEstimate.at(self, self.statistics, optimum)
 
     def prior_stack(
         self, given: Mapping[str, pr.Prior] | None, eta: float, smoothing: Smoothing | None
@@ -229,9 +252,27 @@ class JointModel:
         smoothing : Smoothing or None
             Of a spline's second differences.
         """
+        drawn = self.draw(
+            draws=draws, tune=tune, chains=chains, seed=seed, target_accept=target_accept,
+            priors=priors, eta=eta, smoothing=smoothing,
+        )  # fmt: skip
+        return self.posterior(drawn, priors, eta, smoothing)
+
+    def draw(
+        self,
+        *,
+        draws: int = 1000,
+        tune: int = 300,
+        chains: int = 2,
+        seed: int = 1,
+        target_accept: float = 0.8,
+        priors: Mapping[str, pr.Prior] | None = None,
+        eta: float = 2.0,
+        smoothing: Smoothing | None = USUAL_SMOOTHING,
+    ) -> Draws:
+        """Draw the parameters from their posterior; options are those of `sample`."""
         check_run(draws=draws, tune=tune, chains=chains, target_accept=target_accept)
-        stack = self.prior_stack(priors, eta, smoothing)
-        data = self.statistics if not priors else self.arrays(priors)
+        stack, data = self.prior_stack(priors, eta, smoothing), self.arrays(priors)
         at = coordinates(self.design, data, self.link_sd) if priors else self.coordinates
         psi = data.own(self.start)
         density = added(self._near(data, psi), stack.of_own)
@@ -250,8 +291,18 @@ class JointModel:
         if drawn is None:
             raise EstimationError(f"{self.formula!r} cannot be sampled: {mode.status}")
         mode = replace(mode, x=data.plain(mode.x))
-        drawn = replace(drawn, theta=data.plain(drawn.theta), mode=mode)
-        return joint_posterior(self, data, stack, mode, drawn)
+        return replace(drawn, theta=data.plain(drawn.theta), mode=mode)
+
+    def posterior(
+        self,
+        draws: Draws,
+        priors: Mapping[str, pr.Prior] | None = None,
+        eta: float = 2.0,
+        smoothing: Smoothing | None = USUAL_SMOOTHING,
+    ) -> JointPosterior:
+        """Put the posterior of `draw` together; the options are those of the draws."""
+        stack = self.prior_stack(priors, eta, smoothing)
+        return JointPosterior.from_draws(self, self.arrays(priors), stack, draws)
 
     def to_pymc(
         self,

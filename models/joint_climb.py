@@ -28,7 +28,7 @@ from longsurv.likelihood.hazard.separation import recession
 from longsurv.likelihood.joint.coordinates import ENDLESS
 from longsurv.likelihood.joint.loglik import JointData
 from longsurv.likelihood.joint.separable import inseparable
-from longsurv.results.joint.estimate import with_nodes
+from longsurv.results.joint.nodes import with_nodes
 
 DEVIATION, CORRELATION = 14.0, 9.0
 """Limits of the fence for logs of SDs and unconstrained correlations."""

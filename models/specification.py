@@ -10,13 +10,14 @@ from which the rest is arithmetic. So a study that was interrupted does not clim
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import pandas as pd
 
 from longsurv.inference import Draws, Optimum
 
 
+@runtime_checkable
 class Specification[E, P](Protocol):
     """A scientific model of some data: LMM, GLMM, Linear, CoxPH, Hazard, JointModel.
 

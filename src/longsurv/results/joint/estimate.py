@@ -1,51 +1,37 @@
-"""Answers of joint models: the marker, the hazard, and the association between them."""
+"""The answer of a joint model by maximum likelihood: markers, hazard, and their association."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from longsurv.design.joint import JointDesign, NewData
-from longsurv.design.quadrature import normal_grid
-from longsurv.errors import LongsurvError
+from longsurv.design.joint import NewData
+from longsurv.inference import Affine, Optimum
 from longsurv.likelihood import joint
+from longsurv.results.assemble import undetermined_flag
 from longsurv.results.columns import beside, draw_columns, normal_columns, ranef_table
 from longsurv.results.estimate import Estimate, check_level
 from longsurv.results.joint.association import OfTerm, association_table, changes
-from longsurv.results.joint.identification import identification
+from longsurv.results.joint.flags import (
+    boundary_flag,
+    endless_terms,
+    flat_reasons,
+    joint_flags,
+    lost_terms,
+    method_words,
+)
+from longsurv.results.joint.nodes import laplace_flag, with_nodes
+from longsurv.results.joint.terms import coefficients_of, component_of, marker_rows
+from longsurv.results.joint.variances import variances
 from longsurv.results.mixed.estimate import VarianceEstimate
-from longsurv.results.posterior import Posterior, summarise
+from longsurv.results.reference import NormalReference
 
-if TYPE_CHECKING:
-    from longsurv.diagnostics import Verdict
-
-COMPONENTS = ("fixed", "marker", "event", "baseline", "variance", "all")
 NODES = (1, 3, 5, 7, 9)
 LARGEST_GRID = 10_000
-
-
-def component_terms(design: JointDesign) -> dict[str, tuple[str, ...]]:
-    """Terms of each block of `tidy`."""
-    marker, event = design.coefficient_names, design.event_names
-    baseline, variance = design.baseline_names, design.variance_names
-    return {
-        "fixed": marker + event,
-        "marker": marker,
-        "event": event,
-        "baseline": baseline,
-        "variance": variance,
-        "all": marker + event + baseline + variance,
-    }
-
-
-def _component(design: JointDesign, component: str) -> tuple[str, ...]:
-    if component not in COMPONENTS:
-        raise LongsurvError(f"component is one of {COMPONENTS}, not {component!r}")
-    return component_terms(design)[component]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -75,6 +61,64 @@ class JointEstimate(Estimate):
     data: joint.JointData
     link_sd: dict[str, float]
 
+    @classmethod
+    def at(cls, spec: Any, data: joint.JointData, optimum: Optimum) -> JointEstimate:
+        """The fitted model where its climb ended.
+
+        Parameters
+        ----------
+        spec : JointModel
+        data : JointData
+        optimum : Optimum
+            In the user's parameters; its Hessian in the coordinates of the climb.
+        """
+        design = spec.design
+        names, at = coefficients_of(design)
+        theta = optimum.x
+        psi = data.own(theta)
+        to_theta = Affine(theta, data.derivative(psi) @ spec.coordinates.factor)
+        found = to_theta.identify(optimum.hessian)
+        cov, flat = found.cov, found.flat
+        on_boundary = np.array([name in optimum.at_boundary for name in design.variance_names])
+        values, known, se = variances(theta[data.p : data.n_marker], data, found, on_boundary)
+        lost = lost_terms(optimum, design, flat.determined)
+        endless = endless_terms(design, spec.coordinates.inward(psi), lost)
+        flat_ones = [name for name in lost if name not in endless]
+        if endless:
+            status = f"there is no maximum: {', '.join(endless)} can grow without end"
+            optimum = replace(optimum, status=status)
+        elif flat_ones:
+            optimum = replace(optimum, status=f"the data do not determine {', '.join(flat_ones)}")
+        return cls(
+            spec=spec,
+            design=design,
+            names=names,
+            coefficients=theta[at],
+            reference=NormalReference(cov[np.ix_(at, at)], flat=flat.of(at) if flat else None),
+            llf=optimum.value,
+            nobs=len(design.rows),
+            n_params=len(theta),
+            optimum=optimum,
+            method=method_words(design, data, "maximum likelihood"),
+            flags=(
+                *joint_flags(design),
+                *laplace_flag(data, theta),
+                *undetermined_flag(flat_ones, flat_reasons(design)),
+                *endless.values(),
+                *boundary_flag(optimum),
+                *(() if optimum.converged or lost else (f"Not a maximum: {optimum.status}.",)),
+            ),
+            variance=VarianceEstimate(
+                design.variance_names,
+                np.where(known, values, np.nan),
+                np.where(known & (se > 0.0), se, np.nan),
+            ),
+            theta=theta,
+            cov_theta=cov,
+            data=data,
+            link_sd=spec.link_sd,
+        )
+
     def tidy(self, level: float = 0.95, component: str = "fixed") -> pd.DataFrame:
         """One row a term, in blocks (see `Estimate.tidy`).
 
@@ -84,7 +128,7 @@ class JointEstimate(Estimate):
         component : {"fixed", "marker", "event", "baseline", "variance", "all"}
             Coefficients of the marker and the hazard ("fixed"), one of the blocks, or everything.
         """
-        wanted = _component(self.design, component)
+        wanted = component_of(self.design, component)
         table = super().tidy(level, "all")
         return table.set_index("term").loc[list(wanted)].reset_index()
 
@@ -167,7 +211,7 @@ class JointEstimate(Estimate):
             `newdata` with estimate, std_error, conf_low, conf_high, on the scale of the response.
         """
         check_level(level)
-        frame, X, at = _marker_rows(self.design, newdata, marker)
+        frame, X, at = marker_rows(self.design, newdata, marker)
         estimate = X @ self.theta[at]
         se = np.sqrt(np.einsum("ip,pr,ir->i", X, self.cov_theta[at, at], X))
         return beside(frame, normal_columns(estimate, se, level))
@@ -251,123 +295,3 @@ class JointEstimate(Estimate):
         thetas = self._thetas(draws, seed)
         frame, F = conditional_incidence(self.design, self.data, newdata, at, times, thetas, cause)
         return beside(frame, draw_columns(F[1:], level) | {"estimate": F[0]})
-
-
-@dataclass(frozen=True, repr=False, eq=False)
-class JointPosterior(Posterior):
-    """Posterior of a joint model (see `Posterior`); terms are named as in `JointEstimate`.
-
-    Attributes
-    ----------
-    data : JointData
-    link_sd : dict of str to float
-    """
-
-    data: joint.JointData
-    link_sd: dict[str, float]
-
-    def tidy(self, level: float = 0.95, component: str = "fixed") -> pd.DataFrame:
-        """One row a term, in blocks; `component` as for `JointEstimate.tidy`."""
-        check_level(level)
-        wanted = _component(self.design, component)
-        return self._marked(summarise({name: self.samples[name] for name in wanted}, level))
-
-    def association(self, level: float = 0.95) -> pd.DataFrame:
-        """Hazard ratios of the links; see `JointEstimate.association`."""
-        check_level(level)
-        told = changes(self.design, self.link_sd)
-
-        def quantile(p: float) -> OfTerm:
-            return lambda term, size: size * float(np.quantile(self.samples[term], p))
-
-        def mean(term: str, size: float) -> float:
-            return size * float(self.samples[term].mean())
-
-        return association_table(told, quantile(0.5 - level / 2), mean, quantile(0.5 + level / 2))
-
-    def predict(
-        self,
-        newdata: pd.DataFrame | None = None,
-        *,
-        marker: str | None = None,
-        level: float = 0.95,
-    ) -> pd.DataFrame:
-        """Mean curve of a marker; see `JointEstimate.predict`."""
-        check_level(level)
-        frame, X, at = _marker_rows(self.design, newdata, marker)
-        beta = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])[:, at]
-        return beside(frame, draw_columns(beta @ X.T, level))
-
-    def diagnose(self) -> Verdict:
-        """Whether the chains can be trusted, and where an association is mostly prior."""
-        verdict, found = super().diagnose(), identification(self)
-        more = found.loc[found["identified"] != "yes", "words"]
-        return replace(verdict, words=" ".join([verdict.words, *more]))
-
-    def _thetas(self, draws: int) -> np.ndarray:
-        thetas = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])
-        chosen = np.linspace(0, len(thetas) - 1, min(draws, len(thetas))).astype(int)
-        return thetas[np.unique(chosen)]
-
-    def predict_survival(
-        self,
-        newdata: NewData,
-        *,
-        at: float,
-        times: Sequence[float],
-        draws: int = 200,
-        level: float = 0.95,
-    ) -> pd.DataFrame:
-        """Survival given alive and measured until `at`; see `JointEstimate.predict_survival`.
-
-        `draws` evenly spaced posterior draws are used.
-        """
-        from longsurv.estimands.dynamic import conditional_survival
-
-        check_level(level)
-        thetas = self._thetas(draws)
-        frame, S = conditional_survival(self.design, self.data, newdata, at, times, thetas)
-        return beside(frame, draw_columns(S, level))
-
-    def predict_incidence(
-        self,
-        newdata: NewData,
-        *,
-        at: float,
-        times: Sequence[float],
-        draws: int = 200,
-        level: float = 0.95,
-        cause: str | None = None,
-    ) -> pd.DataFrame:
-        """Probability of each cause's event; see `JointEstimate.predict_incidence`."""
-        from longsurv.estimands.dynamic import conditional_incidence
-
-        check_level(level)
-        thetas = self._thetas(draws)
-        frame, F = conditional_incidence(self.design, self.data, newdata, at, times, thetas, cause)
-        return beside(frame, draw_columns(F, level))
-
-
-def with_nodes(data: joint.JointData, nodes: int) -> joint.JointData:
-    """The same arrays with another number of Gauss-Hermite nodes."""
-    grid = vars(normal_grid(nodes, data.q))
-    cut = data.truncation
-    if cut is not None:
-        cut = replace(cut, data=replace(cut.data, **grid))
-    return replace(data, **grid, truncation=cut)
-
-
-def _marker_rows(
-    design: JointDesign, newdata: pd.DataFrame | None, marker: str | None
-) -> tuple[pd.DataFrame, np.ndarray, slice]:
-    """Rows of a marker, their design, and where the marker's coefficients are in theta."""
-    names = [one.name for one in design.markers]
-    if marker not in names and (marker is not None or len(names) > 1):
-        raise LongsurvError(f"marker is one of {names}, not {marker!r}")
-    k = names.index(marker) if marker is not None else 0
-    one = design.markers[k]
-    start = sum(len(m.coefficient_names) for m in design.markers[:k])
-    at = slice(start, start + len(one.coefficient_names))
-    if newdata is None:
-        return one.measurements.iloc[one.design.rows], one.design.fixed.X, at
-    return newdata.copy(), one.design.fixed.rebuild(newdata), at

@@ -1,35 +1,45 @@
-"""Answers of survival models: hazard ratios and survival curves."""
+"""The answer of a Cox model by maximum likelihood: hazard ratios and survival curves."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
+from scipy.linalg.lapack import dposv
 
-from longsurv.errors import EstimationError, LongsurvError
-from longsurv.inference import identify
-from longsurv.inference.profile import Profile
+from longsurv.design import SurvivalDesign
+from longsurv.errors import EstimationError
+from longsurv.inference import Optimum, identify
 from longsurv.likelihood import cox
 from longsurv.likelihood.cox.existence import columns
-from longsurv.results.columns import beside, draw_columns, normal_columns
-from longsurv.results.estimate import Estimate, check_level
-from longsurv.results.posterior import Posterior
-from longsurv.results.reference import estimable, t_quantile
+from longsurv.results.assemble import design_flags, undetermined_flag
+from longsurv.results.columns import beside, normal_columns
+from longsurv.results.estimate import check_level
+from longsurv.results.reference import NormalReference, estimable, t_quantile
 from longsurv.results.survival.cox_curves import (
     Hazards,
     check_kind,
     check_times,
-    drawn_hazards,
     event_times,
     hazards,
     people,
     repeated,
     survival_limits,
 )
+from longsurv.results.survival.determined import flat_directions, why_flat
+from longsurv.results.survival.flags import (
+    interval_kind,
+    limits_flag,
+    needs_robust,
+    profile_of,
+    separation_flag,
+    weightless_flag,
+)
+from longsurv.results.survival.ratios import RatioEstimate
 from longsurv.words import plural, verb
 
 if TYPE_CHECKING:
@@ -41,59 +51,85 @@ MOVES = 1e-6
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class SurvivalEstimate(Estimate):
+class SurvivalEstimate(RatioEstimate):
     """A fitted Cox model (see `Estimate`); coefficients are log hazard ratios.
 
     Attributes
     ----------
-    data : CoxData
-        Sorted arrays of the partial likelihood.
     penalty : "firth" or None
-    naive_cov : ndarray, shape (p, p)
-        Inverse information of the partial likelihood. `cov_params` differs from it when the
-        covariance is the robust one.
     profile : Profile or None
         Where intervals and p values come from the profile of the (penalised) likelihood. `tidy` and
         `contrast` then hold the signed root of the likelihood-ratio chi-squared as the statistic.
+    data : CoxData
+        Sorted arrays of the partial likelihood.
+    naive_cov : ndarray, shape (p, p)
+        Inverse information of the partial likelihood. `cov_params` differs from it when the
+        covariance is the robust one.
     """
 
     data: cox.CoxData
-    penalty: str | None
     naive_cov: np.ndarray
-    profile: Profile | None
 
-    def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
-        """term, hazard_ratio, conf_low, conf_high, p_value."""
-        table = self.tidy(level)
-        return exponentiated(table, p_value=table["p_value"])
+    @classmethod
+    def at(
+        cls, spec: Any, data: cox.CoxData, optimum: Optimum, intervals: str | None = None
+    ) -> SurvivalEstimate:
+        """The fitted model where its climb ended.
 
-    def _rows(self, L: np.ndarray, labels: list[str], level: float) -> pd.DataFrame:
-        table = super()._rows(L, labels, level)
-        known = estimable(self.reference, L)
-        if self.profile is None or not known.any():
-            return table
-        from scipy.special import chdtrc
+        Parameters
+        ----------
+        spec : CoxPH
+        data : CoxData
+        optimum : Optimum
+            Its Hessian is minus the information of the unpenalised partial likelihood, in the
+            `free` coefficients; the others, which the data do not determine, were held at 0.
+        intervals : {"wald", "profile"}, optional
+            By default profile for Firth's penalty, unless the covariance is robust.
+        """
+        design, names, kept = spec.design, spec.design.fixed.names, optimum.free
+        part, top, flat, p = data, optimum, None, len(names)
+        if len(kept) < p:
+            part, flat = columns(data, kept), flat_directions(data)
+            top = replace(optimum, x=optimum.x[kept], gradient=optimum.gradient[kept],
+                          free=np.arange(len(kept)))  # fmt: skip
+        naive = _inverse(-top.hessian)
+        cov, robust, firth = naive, needs_robust(design), optimum.penalty == "firth"
+        if robust:
+            from longsurv.diagnostics.cox_residuals import robust_covariance
 
-        kept = self.optimum.free  # the profile's coefficients
-        fall, limits = np.full(len(L), np.nan), np.full((len(L), 2), np.nan)
-        for i in np.flatnonzero(known):
-            fall[i] = self.profile.fall(np.ascontiguousarray(L[i][kept]))
-            limits[i] = self.profile_limits(L[i], level)
-        return table.assign(
-            statistic=np.sign(table["estimate"]) * np.sqrt(fall),
-            p_value=chdtrc(1.0, fall),
-            conf_low=limits[:, 0],
-            conf_high=limits[:, 1],
+            cov = robust_covariance(part, top.x, naive, design.weights, design.cluster)
+        method, profile = "robust" if robust else "normal", None
+        if interval_kind(intervals, optimum.penalty, robust) == "profile" and names:
+            climbed = (
+                cox.firth_value_gradient_information if firth else cox.value_gradient_information
+            )
+            profile = profile_of(partial(climbed, part), top, optimum.penalty)
+        fit = cls(
+            spec=spec,
+            design=design,
+            names=names,
+            coefficients=optimum.x,
+            reference=NormalReference(_among_all(cov, kept, p), method, flat),
+            llf=cox.loglik(data, optimum.x) if firth else optimum.value,
+            nobs=len(design.rows),
+            n_params=len(kept),
+            optimum=optimum,
+            method=_method(design, spec.ties, firth, profile is not None, robust),
+            flags=(*design_flags(design), *weightless_flag(design)),
+            data=data,
+            naive_cov=_among_all(naive, kept, p),
+            profile=profile,
         )
+        lost = fit.undetermined
+        more = (
+            *separation_flag(names, optimum.separated, "partial likelihood", lost),
+            *undetermined_flag(lost, why_flat(flat)),
+            *limits_flag(fit),
+        )
+        return replace(fit, flags=(*fit.flags, *more))
 
-    def profile_limits(self, row: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-        """Profile-likelihood limits of one combination of coefficients, weights of shape (p,)."""
-        if self.profile is None:
-            raise LongsurvError("fit with intervals='profile' for profile limits")
-        if not estimable(self.reference, row[None, :])[0]:
-            return np.nan, np.nan
-        z, row = t_quantile(level, np.inf), row[self.optimum.free]
-        return self.profile.limit(row, -1, z * z), self.profile.limit(row, 1, z * z)
+    def _profiled(self, row: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(row[self.optimum.free])
 
     @property
     def bic(self) -> float:
@@ -159,31 +195,23 @@ class SurvivalEstimate(Estimate):
 
         return residuals(self, kind)
 
-    def mean_survival(
-        self, frames: Sequence[pd.DataFrame], time: float
+    def mean_survival_at(
+        self, frames: Sequence[pd.DataFrame], times: Sequence[float]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Survival to `time` averaged over the rows of each frame, and the covariance of the means.
-
-        Delta method, in the coefficients (with `cov_params`) and the baseline hazard; the rows
-        themselves count as given.
+        """Survival to each of several times averaged over the rows of each frame.
 
         Parameters
         ----------
         frames : sequence of DataFrame, length A
-        time : float
+            Rows with the columns of the formula.
+        times : sequence of float, length T
 
         Returns
         -------
-        mean : ndarray, shape (A,)
-        cov : ndarray, shape (A, A)
+        mean : ndarray, shape (A, T)
+        cov : ndarray, shape (A, T, A, T)
+            Of the means, by the delta method; the rows themselves count as given.
         """
-        mean, cov = self.mean_survival_at(frames, [time])
-        return mean[:, 0], cov[:, 0, :, 0]
-
-    def mean_survival_at(
-        self, frames: Sequence[pd.DataFrame], times: Sequence[float]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The same at several times: mean (A, T) and covariance (A, T, A, T)."""
         sizes = [len(frame) for frame in frames]
         who, at = people(self, pd.concat(frames, ignore_index=True)), check_times(times)
         share = np.zeros((len(frames), sum(sizes)))
@@ -320,110 +348,34 @@ class SurvivalEstimate(Estimate):
         return pd.concat(parts, ignore_index=True)
 
 
-@dataclass(frozen=True, repr=False, eq=False)
-class SurvivalPosterior(Posterior):
-    """Posterior of a Cox model (see `Posterior`); coefficients are log hazard ratios.
+def _method(design: SurvivalDesign, ties: str, firth: bool, profile: bool, robust: bool) -> str:
+    """How a model was fitted, in words."""
+    words = f"partial likelihood, {ties.capitalize()} ties, {plural(design.n_events, 'event')}"
+    if firth:
+        words = "Firth's penalised " + words
+    return words + ", profile intervals" * profile + ", robust covariance" * robust
 
-    Attributes
-    ----------
-    data : CoxData
-        Sorted arrays of the partial likelihood.
-    """
 
-    data: cox.CoxData
+def _among_all(cov: np.ndarray, kept: np.ndarray, p: int) -> np.ndarray:
+    """A covariance of some coefficients among all p, 0 for the others."""
+    if len(kept) == p:
+        return cov
+    out = np.zeros((p, p))
+    out[np.ix_(kept, kept)] = cov
+    return out
 
-    def loo(self) -> Any:
-        """Leave-one-event-out cross-validation (see `Posterior.loo`).
 
-        Raises
-        ------
-        EstimationError
-            With a single event: without it there is no partial likelihood.
-        """
-        if self.design.n_events < 2:
-            raise EstimationError("there is one event: leaving it out leaves nothing to compare")
-        return super().loo()
-
-    def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
-        """term, hazard_ratio (exp of the posterior mean), conf_low, conf_high, prob_below_1."""
-        table = self.tidy(level)
-        return exponentiated(table, prob_below_1=1.0 - table["prob_positive"])
-
-    def survival_draws(
-        self,
-        newdata: pd.DataFrame | None,
-        times: Sequence[float],
-        *,
-        baseline: bool = True,
-    ) -> np.ndarray:
-        """Draws of survival, shape (draws of all chains, rows, times).
-
-        Parameters
-        ----------
-        newdata : DataFrame, optional
-        times : sequence of float
-        baseline : bool
-            Draw the baseline hazard too, from its posterior given the coefficients under a vague
-            gamma-process prior; otherwise it is the partial likelihood's own estimate at each draw,
-            and its uncertainty is left out.
-        """
-        beta = self.coefficients.reshape(-1, len(self.names))
-        rng = np.random.default_rng([self.draws.seed, 1]) if baseline else None
-        who = people(self, newdata)
-        return np.exp(-drawn_hazards(self.data, beta, who, check_times(times), rng))
-
-    def predict(
-        self,
-        newdata: pd.DataFrame | None = None,
-        *,
-        times: Annotated[Sequence[float] | None, None] = None,
-        level: float = 0.95,
-    ) -> pd.DataFrame:
-        """Posterior of the log relative hazard or of survival; see `SurvivalEstimate.predict`.
-
-        Survival carries the uncertainty of the coefficients and of the baseline hazard (see
-        `survival_draws`).
-        """
-        check_level(level)
-        if times is None:
-            who = people(self, newdata)
-            beta = self.coefficients.reshape(-1, len(self.names))
-            return beside(who.frame, draw_columns(beta @ who.X.T + who.offset, level))
-        return self._curves(newdata, check_times(times), level)
-
-    def survival_curve(self, newdata: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
-        """Survival at every event time of the model; columns as in `predict` with times."""
-        check_level(level)
-        return self._curves(newdata, np.unique(self.data.times), level)
-
-    def _curves(
-        self, newdata: pd.DataFrame | None, times: np.ndarray, level: float
-    ) -> pd.DataFrame:
-        draws = self.survival_draws(newdata, list(times))
-        frame = people(self, newdata).frame
-        parts = [
-            beside(repeated(frame, i, times), draw_columns(draws[:, i], level))
-            for i in range(len(frame))
-        ]
-        return pd.concat(parts, ignore_index=True)
+def _inverse(information: np.ndarray) -> np.ndarray:
+    """Inverse by Cholesky's factor, whatever the units; by what is determined if there is none."""
+    if len(information):
+        # not dpotri, of which OpenBLAS makes threads however small the matrix
+        _, inverse, singular = dposv(information, np.eye(len(information)))
+        if not singular:
+            return 0.5 * (inverse + inverse.T)
+    return identify(information).cov
 
 
 def _quadratic_form(x: np.ndarray, V: np.ndarray) -> float:
     """x' V^-1 x; NaN where V is singular."""
     found = identify(V)
     return np.nan if found.flat else float(x @ found.cov @ x)
-
-
-def exponentiated(table: pd.DataFrame, **last: Any) -> pd.DataFrame:
-    """Hazard ratios with their limits from a tidy table of logarithms, and what comes last."""
-    found = pd.DataFrame(
-        {
-            "term": table["term"],
-            "hazard_ratio": np.exp(table["estimate"]),
-            "conf_low": np.exp(table["conf_low"]),
-            "conf_high": np.exp(table["conf_high"]),
-            **last,
-        }
-    )
-    found.attrs |= table.attrs  # what a reader must know of these numbers
-    return found

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from longsurv.design.hazard import HazardDesign
 from longsurv.errors import LongsurvError
 from longsurv.inference import Optimum
 from longsurv.inference.profile import Profile, lacking_curvature
@@ -113,4 +114,15 @@ def powers_flag(design: Any) -> tuple[str, ...]:
     return (
         "Case weights act as powers of the likelihood, and rows of one cluster count as "
         "independent: the posterior has no robust covariance.",
+    )
+
+
+def changing_flag(hazard: HazardDesign) -> tuple[str, ...]:
+    """What to say of hazard ratios that change with time."""
+    if not hazard.varying:
+        return ()
+    terms = ", ".join(hazard.survival.fixed.names[j] for j in hazard.varying)
+    return (
+        f"The log hazard ratio of {terms} changes with log time: the coefficient is that at time "
+        f"{hazard.baseline.unit:g}; hazard_ratio(times) gives others.",
     )

@@ -1,39 +1,52 @@
-"""Answers of parametric hazard models: hazard ratios, baseline and survival curves."""
+"""The answer of a parametric hazard model by maximum likelihood: ratios, baseline and survival."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from longsurv.design.hazard import HazardDesign
 from longsurv.errors import EstimationError, LongsurvError
-from longsurv.inference import identify
-from longsurv.inference.profile import Profile
+from longsurv.inference import Optimum, identify
 from longsurv.likelihood import hazard as hz
-from longsurv.results.columns import beside, draw_columns, normal_columns
-from longsurv.results.estimate import TIDY, Estimate, check_level
-from longsurv.results.posterior import Posterior
-from longsurv.results.reference import estimable, t_quantile
+from longsurv.results.assemble import design_flags, undetermined_flag
+from longsurv.results.columns import beside, normal_columns
+from longsurv.results.estimate import TIDY, check_level
+from longsurv.results.reference import NormalReference
 from longsurv.results.survival import hazard_curves as curves
-from longsurv.results.survival.cox import exponentiated
 from longsurv.results.survival.cox_curves import check_times, people
+from longsurv.results.survival.flags import (
+    changing_flag,
+    interval_kind,
+    limits_flag,
+    needs_robust,
+    profile_of,
+    separation_flag,
+    weightless_flag,
+)
+from longsurv.results.survival.ratios import RatioEstimate, exponentiated
+from longsurv.words import plural
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class HazardEstimate(Estimate):
+class HazardEstimate(RatioEstimate):
     """A fitted hazard model (see `Estimate`); coefficients are log hazard ratios.
 
     Attributes
     ----------
-    hazard : HazardDesign
-        The baseline and the arrays of the likelihood.
     penalty : "firth" or None
     smoothing : float or None
         Of a spline: standard deviation of the change of the log hazard over follow-up.
+    profile : Profile or None
+        Where intervals and p values come from the profile of the (penalised) likelihood. `tidy` and
+        `contrast` then hold the signed root of the likelihood-ratio chi-squared as the statistic.
+    hazard : HazardDesign
+        The baseline and the arrays of the likelihood.
     natural : ndarray, shape (d,)
         Coefficients and the baseline in the kernel's coordinates.
     natural_cov : ndarray, shape (d, d)
@@ -42,19 +55,94 @@ class HazardEstimate(Estimate):
         Covariance of the parameters of `optimum`.
     edf : float
         Parameters, a smoothed one counting as the part that the data determine.
-    profile : Profile or None
-        Where intervals and p values come from the profile of the (penalised) likelihood. `tidy` and
-        `contrast` then hold the signed root of the likelihood-ratio chi-squared as the statistic.
     """
 
     hazard: HazardDesign
-    penalty: str | None
-    smoothing: float | None
     natural: np.ndarray
     natural_cov: np.ndarray
     theta_cov: np.ndarray
     edf: float
-    profile: Profile | None
+
+    @classmethod
+    def at(
+        cls, spec: Any, hazard: HazardDesign, optimum: Optimum, intervals: str | None = None
+    ) -> HazardEstimate:
+        """The fitted model where its climb ended.
+
+        Parameters
+        ----------
+        spec : Hazard
+        hazard : HazardDesign
+        optimum : Optimum
+            Its Hessian is minus the information without Firth's penalty, that of a spline included.
+        intervals : {"wald", "profile"}, optional
+            By default profile for Firth's penalty, unless the covariance is robust.
+        """
+        design, data, theta = spec.design, hazard.data, optimum.x
+        smoothing, firth = optimum.smoothing, optimum.penalty == "firth"
+        s, p = smoothing or 0.0, len(hazard.names)
+        found = identify(-optimum.hessian)
+        inverse, flat = found.cov, found.flat.of(np.arange(p))
+        lost = [n for n, known in zip(hazard.names, flat.determined, strict=True) if not known]
+        if lost and optimum.converged:
+            optimum = replace(optimum, status=f"the data do not determine {', '.join(lost)}")
+        jacobian = hz.derivative(data, theta, s)
+        natural = hz.natural(data, theta[None, :], s)[0]
+        robust = needs_robust(design)
+        edf = float(len(theta))
+        if smoothing is not None:
+            edf -= float(np.trace(inverse[p + 1 :, p + 1 :]))  # what the penalty alone would hold
+        if robust:
+            score = hz.scores(data, natural) @ jacobian @ inverse
+            inverse = _crossed(score, design.cluster)
+        profile = None
+        if interval_kind(intervals, optimum.penalty, robust) == "profile" and p:
+            climbed = partial(hz.value_gradient_information, data, smoothing=s, firth=firth)
+            profile = profile_of(climbed, optimum, optimum.penalty)
+        cov = jacobian @ inverse @ jacobian.T
+        words = ["Firth's penalised likelihood" if firth else "maximum likelihood"]
+        words += [curves.describe(hazard), plural(design.n_events, "event")]
+        words += ["profile intervals"] * (profile is not None) + ["robust covariance"] * robust
+        fit = cls(
+            spec=spec,
+            design=design,
+            names=hazard.names,
+            coefficients=theta[:p],
+            reference=NormalReference(
+                cov[:p, :p],
+                method="robust" if robust else "normal",
+                flat=flat if lost else None,
+            ),
+            llf=float(hz.kernel(data, natural)[0]),
+            nobs=len(design.rows),
+            n_params=len(theta),
+            optimum=optimum,
+            method=", ".join(words),
+            flags=(
+                *design_flags(design),
+                *weightless_flag(design),
+                *separation_flag(hazard.names, optimum.separated, "likelihood"),
+                *changing_flag(hazard),
+                *_smoothing_flag(smoothing),
+            ),
+            hazard=hazard,
+            natural=natural,
+            natural_cov=cov,
+            theta_cov=inverse,
+            edf=edf,
+            profile=profile,
+        )
+        more = (
+            *limits_flag(fit),
+            *undetermined_flag(lost, "The likelihood is the same along a line of coefficients."),
+            *(() if optimum.converged or lost else (f"Not a maximum: {optimum.status}.",)),
+        )
+        return replace(fit, flags=(*fit.flags, *more))
+
+    @property
+    def smoothing(self) -> float | None:
+        """Of a spline: standard deviation of the change of the log hazard over follow-up."""
+        return self.optimum.smoothing
 
     @property
     def aic(self) -> float:
@@ -66,15 +154,6 @@ class HazardEstimate(Estimate):
         """Bayesian criterion, -2 llf + log(events) edf (Volinsky & Raftery 2000, Biometrics
         56:256)."""
         return -2.0 * self.llf + float(np.log(self.design.n_events)) * self.edf
-
-    def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
-        """term, hazard_ratio, conf_low, conf_high, p_value.
-
-        Of a product with log time: the factor by which the hazard ratio changes when time is
-        multiplied by e.
-        """
-        table = self.tidy(level)
-        return exponentiated(table, p_value=table["p_value"])
 
     def hazard_ratio(self, times: Sequence[float], level: float = 0.95) -> pd.DataFrame:
         """Hazard ratio of every term at each of these times.
@@ -91,34 +170,8 @@ class HazardEstimate(Estimate):
         found.insert(1, "time", grid)
         return found
 
-    def _rows(self, L: np.ndarray, labels: list[str], level: float) -> pd.DataFrame:
-        table = super()._rows(L, labels, level)
-        known = estimable(self.reference, L)
-        if self.profile is None or not known.any():
-            return table
-        from scipy.special import chdtrc
-
-        fall, limits = np.full(len(L), np.nan), np.full((len(L), 2), np.nan)
-        for i in np.flatnonzero(known):
-            fall[i] = self.profile.fall(self._padded(L[i]))
-            limits[i] = self.profile_limits(L[i], level)
-        return table.assign(
-            statistic=np.sign(table["estimate"]) * np.sqrt(fall),
-            p_value=chdtrc(1.0, fall),
-            conf_low=limits[:, 0],
-            conf_high=limits[:, 1],
-        )
-
-    def _padded(self, row: np.ndarray) -> np.ndarray:
+    def _profiled(self, row: np.ndarray) -> np.ndarray:
         return np.concatenate([row, np.zeros(len(self.natural) - len(row))])
-
-    def profile_limits(self, row: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-        """Profile-likelihood limits of one combination of coefficients, weights of shape (p,)."""
-        if self.profile is None:
-            raise LongsurvError("fit with intervals='profile' for profile limits")
-        z = t_quantile(level, np.inf)
-        c = self._padded(np.asarray(row, dtype=float))
-        return self.profile.limit(c, -1, z * z), self.profile.limit(c, 1, z * z)
 
     def variance_table(self, level: float = 0.95) -> pd.DataFrame:
         """The baseline's parameters in the grammar of `tidy`; nothing is tested."""
@@ -146,7 +199,7 @@ class HazardEstimate(Estimate):
         check_level(level)
         self._refuse_undetermined()
         grid, who = curves.baseline_grid(self.hazard, times), curves.typical(self.hazard)
-        return _baseline_table(
+        return curves.baseline_table(
             grid,
             *(
                 curves.estimated_columns(
@@ -177,30 +230,23 @@ class HazardEstimate(Estimate):
             value = np.sign(M) * np.sqrt(np.maximum(deviance, 0.0))
         return pd.DataFrame({kind: value}, index=self.spec.data.index[d.rows])
 
-    def mean_survival(
-        self, frames: Sequence[pd.DataFrame], time: float
+    def mean_survival_at(
+        self, frames: Sequence[pd.DataFrame], times: Sequence[float]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Survival to `time` averaged over the rows of each frame, and the covariance of the means.
-
-        Delta method, in coefficients and baseline; the rows themselves count as given.
+        """Survival to each of several times averaged over the rows of each frame.
 
         Parameters
         ----------
         frames : sequence of DataFrame, length A
-        time : float
+            Rows with the columns of the formula.
+        times : sequence of float, length T
 
         Returns
         -------
-        mean : ndarray, shape (A,)
-        cov : ndarray, shape (A, A)
+        mean : ndarray, shape (A, T)
+        cov : ndarray, shape (A, T, A, T)
+            Of the means, by the delta method; the rows themselves count as given.
         """
-        mean, cov = self.mean_survival_at(frames, [time])
-        return mean[:, 0], cov[:, 0, :, 0]
-
-    def mean_survival_at(
-        self, frames: Sequence[pd.DataFrame], times: Sequence[float]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The same at several times: mean (A, T) and covariance (A, T, A, T)."""
         grid = check_times(times)
         self._refuse_undetermined()
         mean = np.zeros((len(frames), len(grid)))
@@ -273,100 +319,24 @@ class HazardEstimate(Estimate):
         return self.predict(newdata, times=list(times), level=level)
 
 
-@dataclass(frozen=True, repr=False, eq=False)
-class HazardPosterior(Posterior):
-    """Posterior of a hazard model (see `Posterior`); coefficients are log hazard ratios.
+def _crossed(score: np.ndarray, cluster: np.ndarray | None) -> np.ndarray:
+    """Sum of the squares of the rows of score (n, d), those of one cluster added up first."""
+    if cluster is not None:
+        total = np.zeros((cluster.max() + 1, score.shape[1]))
+        np.add.at(total, cluster, score)
+        score = total
+    return score.T @ score
 
-    Attributes
-    ----------
-    hazard : HazardDesign
-        The baseline and the arrays of the likelihood.
-    smoothing : float or None
-        Of a spline, where it was given and not drawn.
-    """
 
-    hazard: HazardDesign
-    smoothing: float | None
-
-    @cached_property
-    def natural(self) -> np.ndarray:
-        """Draws of coefficients and baseline in the kernel's coordinates, shape (draws, d)."""
-        theta = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])
-        return hz.natural(self.hazard.data, theta, self.smoothing)
-
-    def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
-        """term, hazard_ratio (exp of the posterior mean), conf_low, conf_high, prob_below_1."""
-        table = self.tidy(level)
-        return exponentiated(table, prob_below_1=1.0 - table["prob_positive"])
-
-    def hazard_ratio(self, times: Sequence[float], level: float = 0.95) -> pd.DataFrame:
-        """Hazard ratio of every term at each of these times.
-
-        Returns
-        -------
-        DataFrame
-            term, time, hazard_ratio (exp of the posterior mean), conf_low, conf_high, prob_below_1.
-        """
-        check_level(level)
-        L, labels, grid = curves.ratio_rows(self.hazard, times)
-        values = self.natural[:, : len(self.names)] @ L.T
-        table = pd.DataFrame({"term": labels, **draw_columns(values, level)})
-        found = exponentiated(table, prob_below_1=(values < 0).mean(axis=0))
-        found.insert(1, "time", grid)
-        return found
-
-    def survival_draws(self, newdata: pd.DataFrame | None, times: Sequence[float]) -> np.ndarray:
-        """Draws of survival, shape (draws of all chains, rows, times)."""
-        who, grid = people(self, newdata), check_times(times)
-        return np.exp(-curves.drawn_cumulative(self.hazard, self.natural, who, grid))
-
-    def area_rule(self, horizon: float) -> tuple[np.ndarray, np.ndarray]:
-        """Times and weights with which a weighted sum of survival is its area to the horizon."""
-        return curves.area_rule(self.hazard, horizon)
-
-    def baseline(self, times: Sequence[float] | None = None, level: float = 0.95) -> pd.DataFrame:
-        """Hazard and cumulative hazard of average covariates; see `HazardEstimate.baseline`."""
-        check_level(level)
-        grid, who = curves.baseline_grid(self.hazard, times), curves.typical(self.hazard)
-        return _baseline_table(
-            grid,
-            *(
-                curves.drawn_columns(self.hazard, self.natural, who, grid, kind, level)
-                for kind in ("hazard", "cumulative_hazard")
-            ),
+def _smoothing_flag(smoothing: float | None) -> tuple[str, ...]:
+    if smoothing is None:
+        return ()
+    if smoothing == 0.0:
+        return (
+            "The smoothing left nothing of the spline: the data do not tell the baseline hazard "
+            "from a constant one.",
         )
-
-    def predict(
-        self,
-        newdata: pd.DataFrame | None = None,
-        *,
-        times: Sequence[float] | None = None,
-        kind: str = "survival",
-        level: float = 0.95,
-    ) -> pd.DataFrame:
-        """Posterior of the log relative hazard or of survival; see `HazardEstimate.predict`."""
-        check_level(level)
-        who = people(self, newdata)
-        if times is None:
-            beta = self.natural[:, : len(self.names)]
-            values = beta @ curves.linear_predictor(self.hazard, who).T + who.offset
-            return beside(who.frame, draw_columns(values, level))
-        grid = check_times(times)
-        curves.check_kind(kind, grid)
-        columns = curves.drawn_columns(self.hazard, self.natural, who, grid, kind, level)
-        return curves.on_grid(who, grid, columns)
-
-    def survival_curve(self, newdata: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
-        """Survival at every event time; columns of `predict` with times."""
-        times = np.unique(self.design.exit[self.design.event == 1])
-        return self.predict(newdata, times=list(times), level=level)
-
-
-def _baseline_table(
-    grid: np.ndarray, hazard: dict[str, np.ndarray], cumulative: dict[str, np.ndarray]
-) -> pd.DataFrame:
-    table = {"time": grid}
-    for name, columns in (("hazard", hazard), ("cumulative_hazard", cumulative)):
-        table[name] = columns["estimate"]
-        table |= {f"{name}_{end}": columns[f"conf_{end}"] for end in ("low", "high")}
-    return pd.DataFrame(table)
+    return (
+        "Standard errors take the smoothing of the baseline (SD of the change of the log hazard "
+        f"over follow-up {smoothing:.3g}) as given.",
+    )

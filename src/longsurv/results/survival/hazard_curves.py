@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -176,8 +175,19 @@ def linear_predictor(hazard: HazardDesign, who: People) -> np.ndarray:
     return np.hstack([who.X, np.zeros((len(who.X), len(hazard.varying)))])
 
 
-def describe(result: Any) -> str:
+def describe(hazard: HazardDesign) -> str:
     """The baseline in words."""
-    base = result.hazard.baseline
+    base = hazard.baseline
     at_knots = f" (knots {', '.join(f'{k:.4g}' for k in base.knots)})" if base.knots else ""
     return f"{base.words} baseline{at_knots}"
+
+
+def baseline_table(
+    grid: np.ndarray, hazard: dict[str, np.ndarray], cumulative: dict[str, np.ndarray]
+) -> pd.DataFrame:
+    """Hazard and cumulative hazard with their limits at the times of a grid."""
+    table = {"time": grid}
+    for name, columns in (("hazard", hazard), ("cumulative_hazard", cumulative)):
+        table[name] = columns["estimate"]
+        table |= {f"{name}_{end}": columns[f"conf_{end}"] for end in ("low", "high")}
+    return pd.DataFrame(table)

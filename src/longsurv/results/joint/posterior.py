@@ -1,0 +1,185 @@
+"""The answer of a joint model by Bayes: markers, hazard, and their association."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.design.joint import JointDesign, NewData
+from longsurv.inference import Draws
+from longsurv.likelihood import joint
+from longsurv.results.assemble import sampling_flags
+from longsurv.results.columns import beside, draw_columns
+from longsurv.results.estimate import check_level
+from longsurv.results.idata import to_datatree
+from longsurv.results.joint.association import OfTerm, association_table, changes
+from longsurv.results.joint.flags import joint_flags, method_words
+from longsurv.results.joint.identification import identification
+from longsurv.results.joint.nodes import laplace_flag
+from longsurv.results.joint.terms import coefficients_of, component_of, marker_rows
+from longsurv.results.joint.variances import natural_variances
+from longsurv.results.posterior import Posterior, summarise
+
+if TYPE_CHECKING:
+    from longsurv.diagnostics import Verdict
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class JointPosterior(Posterior):
+    """Posterior of a joint model (see `Posterior`); terms are named as in `JointEstimate`.
+
+    Attributes
+    ----------
+    data : JointData
+    link_sd : dict of str to float
+    """
+
+    data: joint.JointData
+    link_sd: dict[str, float]
+
+    @classmethod
+    def from_draws(
+        cls, spec: Any, data: joint.JointData, stack: Any, draws: Draws
+    ) -> JointPosterior:
+        """The posterior of JointModel `spec` under the JointPriors `stack`, which the draws are
+        from, with the arrays of the random effects that those are of."""
+        design, mode = spec.design, draws.mode
+        assert mode is not None  # the climb before the draws
+        chains, kept, d = draws.theta.shape
+        flat = draws.theta.reshape(-1, d)
+        names, at = coefficients_of(design)
+        samples = {name: draws.theta[..., j] for name, j in zip(names, at, strict=True)}
+        natural = [natural_variances(row, data) for row in flat[:, data.p : data.n_marker]]
+        for name, values in zip(design.variance_names, np.array(natural).T, strict=True):
+            samples[name] = values.reshape(chains, kept)
+        log_lik = log_likelihoods(design, data, flat).reshape(chains, kept, -1)
+        return cls(
+            spec=spec,
+            design=design,
+            names=names,
+            samples=samples,
+            stack=stack,
+            draws=draws,
+            idata=to_datatree(
+                samples,
+                draws,
+                log_likelihood=log_lik,
+                log_prior=stack.log_prior(draws.theta),
+                unit=(design.group_name, design.labels),
+                observed=np.concatenate([marker.design.y for marker in design.markers]),
+            ),
+            method=method_words(design, data, "NUTS on the marginal likelihood"),
+            flags=(*joint_flags(design), *laplace_flag(data, mode.x), *sampling_flags(draws)),
+            data=data,
+            link_sd=spec.link_sd,
+        )
+
+    def tidy(self, level: float = 0.95, component: str = "fixed") -> pd.DataFrame:
+        """One row a term, in blocks; `component` as for `JointEstimate.tidy`."""
+        check_level(level)
+        wanted = component_of(self.design, component)
+        return self._marked(summarise({name: self.samples[name] for name in wanted}, level))
+
+    def association(self, level: float = 0.95) -> pd.DataFrame:
+        """Hazard ratios of the links; see `JointEstimate.association`."""
+        check_level(level)
+        told = changes(self.design, self.link_sd)
+
+        def quantile(p: float) -> OfTerm:
+            return lambda term, size: size * float(np.quantile(self.samples[term], p))
+
+        def mean(term: str, size: float) -> float:
+            return size * float(self.samples[term].mean())
+
+        return association_table(told, quantile(0.5 - level / 2), mean, quantile(0.5 + level / 2))
+
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        *,
+        marker: str | None = None,
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Mean curve of a marker; see `JointEstimate.predict`."""
+        check_level(level)
+        frame, X, at = marker_rows(self.design, newdata, marker)
+        beta = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])[:, at]
+        return beside(frame, draw_columns(beta @ X.T, level))
+
+    def diagnose(self) -> Verdict:
+        """Whether the chains can be trusted, and where an association is mostly prior."""
+        verdict, found = super().diagnose(), identification(self)
+        more = found.loc[found["identified"] != "yes", "words"]
+        return replace(verdict, words=" ".join([verdict.words, *more]))
+
+    def _thetas(self, draws: int) -> np.ndarray:
+        thetas = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])
+        chosen = np.linspace(0, len(thetas) - 1, min(draws, len(thetas))).astype(int)
+        return thetas[np.unique(chosen)]
+
+    def predict_survival(
+        self,
+        newdata: NewData,
+        *,
+        at: float,
+        times: Sequence[float],
+        draws: int = 200,
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Survival given alive and measured until `at`; see `JointEstimate.predict_survival`.
+
+        `draws` evenly spaced posterior draws are used.
+        """
+        from longsurv.estimands.dynamic import conditional_survival
+
+        check_level(level)
+        thetas = self._thetas(draws)
+        frame, S = conditional_survival(self.design, self.data, newdata, at, times, thetas)
+        return beside(frame, draw_columns(S, level))
+
+    def predict_incidence(
+        self,
+        newdata: NewData,
+        *,
+        at: float,
+        times: Sequence[float],
+        draws: int = 200,
+        level: float = 0.95,
+        cause: str | None = None,
+    ) -> pd.DataFrame:
+        """Probability of each cause's event; see `JointEstimate.predict_incidence`."""
+        from longsurv.estimands.dynamic import conditional_incidence
+
+        check_level(level)
+        thetas = self._thetas(draws)
+        frame, F = conditional_incidence(self.design, self.data, newdata, at, times, thetas, cause)
+        return beside(frame, draw_columns(F, level))
+
+
+def log_likelihoods(design: JointDesign, data: joint.JointData, thetas: np.ndarray) -> np.ndarray:
+    """Log-likelihood of each patient at each parameter vector, shape (S, N)."""
+    measured = []
+    for marker in design.markers:
+        d, kind = marker.design, marker.kind
+        exact = np.ones(len(d.y), dtype=bool) if kind is None else kind == 0
+        measured.append((d.fixed.X[exact], d.y[exact], marker.group[exact]))
+
+    near = joint.modes(data, data.own(thetas.mean(axis=0)))
+
+    def each(theta: np.ndarray) -> np.ndarray:
+        out, start = joint.within_patients(data, theta, near), 0
+        for m, (X, y, group) in enumerate(measured):
+            stop, log_sigma = start + X.shape[1], theta[data.p + m]
+            r = (y - X @ theta[start:stop]) * np.exp(-log_sigma)
+            logs = -0.5 * (r * r + joint.LOG_2PI) - log_sigma
+            out += np.bincount(group, weights=logs, minlength=len(out))
+            start = stop
+        return out
+
+    with ThreadPoolExecutor(2) as pool:
+        return np.array(list(pool.map(each, thetas)))

@@ -1,0 +1,55 @@
+"""The terms of a joint model, by block, and where they are in its parameter vector."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from longsurv.design.joint import JointDesign
+from longsurv.errors import LongsurvError
+
+COMPONENTS = ("fixed", "marker", "event", "baseline", "variance", "all")
+
+
+def component_terms(design: JointDesign) -> dict[str, tuple[str, ...]]:
+    """Terms of each block of `tidy`."""
+    marker, event = design.coefficient_names, design.event_names
+    baseline, variance = design.baseline_names, design.variance_names
+    return {
+        "fixed": marker + event,
+        "marker": marker,
+        "event": event,
+        "baseline": baseline,
+        "variance": variance,
+        "all": marker + event + baseline + variance,
+    }
+
+
+def component_of(design: JointDesign, component: str) -> tuple[str, ...]:
+    """Terms of the block asked for."""
+    if component not in COMPONENTS:
+        raise LongsurvError(f"component is one of {COMPONENTS}, not {component!r}")
+    return component_terms(design)[component]
+
+
+def coefficients_of(design: JointDesign) -> tuple[tuple[str, ...], np.ndarray]:
+    """Names of the coefficients and their positions in theta."""
+    blocks = component_terms(design)
+    names = blocks["fixed"] + blocks["baseline"]
+    return names, np.array([design.theta_names.index(name) for name in names])
+
+
+def marker_rows(
+    design: JointDesign, newdata: pd.DataFrame | None, marker: str | None
+) -> tuple[pd.DataFrame, np.ndarray, slice]:
+    """Rows of a marker, their design, and where the marker's coefficients are in theta."""
+    names = [one.name for one in design.markers]
+    if marker not in names and (marker is not None or len(names) > 1):
+        raise LongsurvError(f"marker is one of {names}, not {marker!r}")
+    k = names.index(marker) if marker is not None else 0
+    one = design.markers[k]
+    start = sum(len(m.coefficient_names) for m in design.markers[:k])
+    at = slice(start, start + len(one.coefficient_names))
+    if newdata is None:
+        return one.measurements.iloc[one.design.rows], one.design.fixed.X, at
+    return newdata.copy(), one.design.fixed.rebuild(newdata), at

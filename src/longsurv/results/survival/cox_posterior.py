@@ -1,0 +1,152 @@
+"""The answer of a Cox model by Bayes: hazard ratios and survival curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.errors import EstimationError
+from longsurv.inference import Draws
+from longsurv.likelihood import cox
+from longsurv.likelihood.cox.draws import event_logliks
+from longsurv.priors import PriorStack
+from longsurv.results.assemble import design_flags, sampling_flags
+from longsurv.results.columns import beside, draw_columns
+from longsurv.results.estimate import check_level
+from longsurv.results.idata import to_datatree
+from longsurv.results.posterior import Posterior
+from longsurv.results.survival.cox_curves import check_times, drawn_hazards, people, repeated
+from longsurv.results.survival.determined import prior_flags
+from longsurv.results.survival.flags import few_events_flag, powers_flag, weightless_flag
+from longsurv.results.survival.ratios import exponentiated
+from longsurv.words import plural
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class SurvivalPosterior(Posterior):
+    """Posterior of a Cox model (see `Posterior`); coefficients are log hazard ratios.
+
+    Attributes
+    ----------
+    data : CoxData
+        Sorted arrays of the partial likelihood.
+    """
+
+    data: cox.CoxData
+
+    @classmethod
+    def from_draws(
+        cls, spec: Any, data: cox.CoxData, stack: PriorStack, draws: Draws
+    ) -> SurvivalPosterior:
+        """The posterior of CoxPH `spec` under the priors of `stack`, which the draws are from."""
+        design = spec.design
+        chains, kept, d = draws.theta.shape
+        events = np.flatnonzero(design.event)
+        log_lik = event_logliks(data, draws.theta.reshape(-1, d), events).reshape(chains, kept, -1)
+        samples = {name: draws.theta[..., j] for j, name in enumerate(stack.names)}
+        return cls(
+            spec=spec,
+            design=design,
+            names=design.fixed.names,
+            samples=samples,
+            stack=stack,
+            draws=draws,
+            idata=to_datatree(
+                samples,
+                draws,
+                log_likelihood=log_lik,
+                log_prior=stack.log_prior(draws.theta),
+                unit=("event", spec.data.index[design.rows[events]]),
+                observed=design.exit[events],
+            ),
+            method=f"NUTS on the partial likelihood, {spec.ties.capitalize()} ties, "
+            f"{plural(design.n_events, 'event')}",
+            flags=(
+                *design_flags(design),
+                *weightless_flag(design),
+                *few_events_flag(design),
+                *powers_flag(design),
+                *prior_flags(design.fixed.names, data),
+                *sampling_flags(draws),
+            ),
+            data=data,
+        )
+
+    def loo(self) -> Any:
+        """Leave-one-event-out cross-validation (see `Posterior.loo`).
+
+        Raises
+        ------
+        EstimationError
+            With a single event: without it there is no partial likelihood.
+        """
+        if self.design.n_events < 2:
+            raise EstimationError("there is one event: leaving it out leaves nothing to compare")
+        return super().loo()
+
+    def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
+        """term, hazard_ratio (exp of the posterior mean), conf_low, conf_high, prob_below_1."""
+        table = self.tidy(level)
+        return exponentiated(table, prob_below_1=1.0 - table["prob_positive"])
+
+    def survival_draws(
+        self,
+        newdata: pd.DataFrame | None,
+        times: Sequence[float],
+        *,
+        baseline: bool = True,
+    ) -> np.ndarray:
+        """Draws of survival, shape (draws of all chains, rows, times).
+
+        Parameters
+        ----------
+        newdata : DataFrame, optional
+        times : sequence of float
+        baseline : bool
+            Draw the baseline hazard too, from its posterior given the coefficients under a vague
+            gamma-process prior; otherwise it is the partial likelihood's own estimate at each draw,
+            and its uncertainty is left out.
+        """
+        beta = self.coefficients.reshape(-1, len(self.names))
+        rng = np.random.default_rng([self.draws.seed, 1]) if baseline else None
+        who = people(self, newdata)
+        return np.exp(-drawn_hazards(self.data, beta, who, check_times(times), rng))
+
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        *,
+        times: Annotated[Sequence[float] | None, None] = None,
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Posterior of the log relative hazard or of survival; see `SurvivalEstimate.predict`.
+
+        Survival carries the uncertainty of the coefficients and of the baseline hazard (see
+        `survival_draws`).
+        """
+        check_level(level)
+        if times is None:
+            who = people(self, newdata)
+            beta = self.coefficients.reshape(-1, len(self.names))
+            return beside(who.frame, draw_columns(beta @ who.X.T + who.offset, level))
+        return self._curves(newdata, check_times(times), level)
+
+    def survival_curve(self, newdata: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
+        """Survival at every event time of the model; columns as in `predict` with times."""
+        check_level(level)
+        return self._curves(newdata, np.unique(self.data.times), level)
+
+    def _curves(
+        self, newdata: pd.DataFrame | None, times: np.ndarray, level: float
+    ) -> pd.DataFrame:
+        draws = self.survival_draws(newdata, list(times))
+        frame = people(self, newdata).frame
+        parts = [
+            beside(repeated(frame, i, times), draw_columns(draws[:, i], level))
+            for i in range(len(frame))
+        ]
+        return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,173 @@
+"""The answer of a parametric hazard model by Bayes: ratios, baseline and survival."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.design.hazard import HazardDesign
+from longsurv.inference import Draws
+from longsurv.likelihood import hazard as hz
+from longsurv.priors import PriorStack
+from longsurv.results.assemble import design_flags, sampling_flags
+from longsurv.results.columns import beside, draw_columns
+from longsurv.results.estimate import check_level
+from longsurv.results.idata import to_datatree
+from longsurv.results.posterior import Posterior
+from longsurv.results.survival import hazard_curves as curves
+from longsurv.results.survival.cox_curves import check_times, people
+from longsurv.results.survival.flags import changing_flag, powers_flag, weightless_flag
+from longsurv.results.survival.ratios import exponentiated
+from longsurv.words import plural
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class HazardPosterior(Posterior):
+    """Posterior of a hazard model (see `Posterior`); coefficients are log hazard ratios.
+
+    Attributes
+    ----------
+    hazard : HazardDesign
+        The baseline and the arrays of the likelihood.
+    smoothing : float or None
+        Of a spline, where it was given and not drawn.
+    """
+
+    hazard: HazardDesign
+    smoothing: float | None
+
+    @classmethod
+    def from_draws(
+        cls,
+        spec: Any,
+        hazard: HazardDesign,
+        stack: PriorStack,
+        draws: Draws,
+        smoothing: float | None = None,
+    ) -> HazardPosterior:
+        """The posterior of Hazard `spec` under the priors of `stack`, which the draws are from;
+        `smoothing` where it was given."""
+        design, data, theta = spec.design, hazard.data, draws.theta
+        chains, kept, d = theta.shape
+        natural = hz.natural(data, theta.reshape(-1, d), smoothing)
+        log_lik = hz.logliks(data, natural)
+        unit, index = "row", spec.data.index[design.rows]
+        if design.patient is not None:
+            patients = np.zeros((len(log_lik), design.patient.max() + 1))
+            np.add.at(patients.T, design.patient, log_lik.T)
+            log_lik, unit, index = patients, "patient", range(patients.shape[1])
+        values, p = stack.constrain(theta), len(hazard.names)
+        samples = {
+            name: values[..., j]
+            for j, name in enumerate(stack.names)
+            if not name.startswith("shape[")
+        }
+        if data.constant is not None:
+            weights = np.exp(natural[:, p:])
+            weights = (weights / weights.sum(axis=1, keepdims=True)).reshape(chains, kept, -1)
+            samples |= {f"weight[{k + 1}]": weights[..., k] for k in range(weights.shape[-1])}
+        words = ["NUTS on the full likelihood", curves.describe(hazard)]
+        return cls(
+            spec=spec,
+            design=design,
+            names=hazard.names,
+            samples=samples,
+            stack=stack,
+            draws=draws,
+            idata=to_datatree(
+                samples,
+                draws,
+                log_likelihood=log_lik.reshape(chains, kept, -1),
+                log_prior=stack.log_prior(theta),
+                unit=(unit, list(index)),
+                observed=design.exit,
+            ),
+            method=", ".join([*words, plural(design.n_events, "event")]),
+            flags=(
+                *design_flags(design),
+                *weightless_flag(design),
+                *powers_flag(design),
+                *changing_flag(hazard),
+                *sampling_flags(draws),
+            ),
+            hazard=hazard,
+            smoothing=smoothing,
+        )
+
+    @cached_property
+    def natural(self) -> np.ndarray:
+        """Draws of coefficients and baseline in the kernel's coordinates, shape (draws, d)."""
+        theta = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])
+        return hz.natural(self.hazard.data, theta, self.smoothing)
+
+    def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
+        """term, hazard_ratio (exp of the posterior mean), conf_low, conf_high, prob_below_1."""
+        table = self.tidy(level)
+        return exponentiated(table, prob_below_1=1.0 - table["prob_positive"])
+
+    def hazard_ratio(self, times: Sequence[float], level: float = 0.95) -> pd.DataFrame:
+        """Hazard ratio of every term at each of these times.
+
+        Returns
+        -------
+        DataFrame
+            term, time, hazard_ratio (exp of the posterior mean), conf_low, conf_high, prob_below_1.
+        """
+        check_level(level)
+        L, labels, grid = curves.ratio_rows(self.hazard, times)
+        values = self.natural[:, : len(self.names)] @ L.T
+        table = pd.DataFrame({"term": labels, **draw_columns(values, level)})
+        found = exponentiated(table, prob_below_1=(values < 0).mean(axis=0))
+        found.insert(1, "time", grid)
+        return found
+
+    def survival_draws(self, newdata: pd.DataFrame | None, times: Sequence[float]) -> np.ndarray:
+        """Draws of survival, shape (draws of all chains, rows, times)."""
+        who, grid = people(self, newdata), check_times(times)
+        return np.exp(-curves.drawn_cumulative(self.hazard, self.natural, who, grid))
+
+    def area_rule(self, horizon: float) -> tuple[np.ndarray, np.ndarray]:
+        """Times and weights with which a weighted sum of survival is its area to the horizon."""
+        return curves.area_rule(self.hazard, horizon)
+
+    def baseline(self, times: Sequence[float] | None = None, level: float = 0.95) -> pd.DataFrame:
+        """Hazard and cumulative hazard of average covariates; see `HazardEstimate.baseline`."""
+        check_level(level)
+        grid, who = curves.baseline_grid(self.hazard, times), curves.typical(self.hazard)
+        return curves.baseline_table(
+            grid,
+            *(
+                curves.drawn_columns(self.hazard, self.natural, who, grid, kind, level)
+                for kind in ("hazard", "cumulative_hazard")
+            ),
+        )
+
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        *,
+        times: Sequence[float] | None = None,
+        kind: str = "survival",
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Posterior of the log relative hazard or of survival; see `HazardEstimate.predict`."""
+        check_level(level)
+        who = people(self, newdata)
+        if times is None:
+            beta = self.natural[:, : len(self.names)]
+            values = beta @ curves.linear_predictor(self.hazard, who).T + who.offset
+            return beside(who.frame, draw_columns(values, level))
+        grid = check_times(times)
+        curves.check_kind(kind, grid)
+        columns = curves.drawn_columns(self.hazard, self.natural, who, grid, kind, level)
+        return curves.on_grid(who, grid, columns)
+
+    def survival_curve(self, newdata: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
+        """Survival at every event time; columns of `predict` with times."""
+        times = np.unique(self.design.exit[self.design.event == 1])
+        return self.predict(newdata, times=list(times), level=level)

@@ -1,0 +1,162 @@
+"""What the estimates of Cox and hazard models share: hazard ratios, and profile limits of them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.errors import LongsurvError
+from longsurv.inference.profile import Profile
+from longsurv.results.estimate import Estimate
+from longsurv.results.reference import estimable, t_quantile
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class RatioEstimate(Estimate):
+    """A fitted model (see `Estimate`) whose coefficients are log hazard ratios.
+
+    Attributes
+    ----------
+    penalty : "firth" or None
+    profile : Profile or None
+        Where intervals and p values come from the profile of the (penalised) likelihood. `tidy` and
+        `contrast` then hold the signed root of the likelihood-ratio chi-squared as the statistic.
+    """
+
+    profile: Profile | None
+
+    @property
+    def penalty(self) -> str | None:
+        """ "firth" where the likelihood was penalised, asked for or because it has no maximum."""
+        return self.optimum.penalty
+
+    def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
+        """Hazard ratios: the exponentials of `tidy`.
+
+        Of a product with log time: the factor by which the hazard ratio changes when time is
+        multiplied by e.
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            One row a coefficient: term, hazard_ratio, conf_low, conf_high, p_value.
+        """
+        table = self.tidy(level)
+        return exponentiated(table, p_value=table["p_value"])
+
+    @abstractmethod
+    def _profiled(self, row: np.ndarray) -> np.ndarray:
+        """Weights of the coefficients, shape (p,), as weights of what the profile is of."""
+
+    def _rows(self, L: np.ndarray, labels: list[str], level: float) -> pd.DataFrame:
+        table = super()._rows(L, labels, level)
+        known = estimable(self.reference, L)
+        if self.profile is None or not known.any():
+            return table
+        from scipy.special import chdtrc
+
+        fall, limits = np.full(len(L), np.nan), np.full((len(L), 2), np.nan)
+        for i in np.flatnonzero(known):
+            fall[i] = self.profile.fall(self._profiled(L[i]))
+            limits[i] = self.profile_limits(L[i], level)
+        return table.assign(
+            statistic=np.sign(table["estimate"]) * np.sqrt(fall),
+            p_value=chdtrc(1.0, fall),
+            conf_low=limits[:, 0],
+            conf_high=limits[:, 1],
+        )
+
+    def profile_limits(self, row: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+        """Profile-likelihood limits of one combination of coefficients.
+
+        Parameters
+        ----------
+        row : ndarray, shape (p,)
+            Weights of the coefficients.
+        level : float
+            Of the interval, between 0 and 1.
+
+        Returns
+        -------
+        low, high : float
+            Infinite where the profile never falls far enough, NaN where the data do not determine
+            the combination.
+
+        Raises
+        ------
+        LongsurvError
+            If the model was fitted without profile intervals.
+        """
+        if self.profile is None:
+            raise LongsurvError("fit with intervals='profile' for profile limits")
+        row = np.asarray(row, dtype=float)
+        if not estimable(self.reference, row[None, :])[0]:
+            return np.nan, np.nan
+        z, c = t_quantile(level, np.inf), self._profiled(row)
+        return self.profile.limit(c, -1, z * z), self.profile.limit(c, 1, z * z)
+
+    def mean_survival(
+        self, frames: Sequence[pd.DataFrame], time: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Survival to a time averaged over the rows of each frame, and the covariance of the means.
+
+        Delta method, in the coefficients (with `cov_params`) and the baseline hazard; the rows
+        themselves count as given.
+
+        Parameters
+        ----------
+        frames : sequence of DataFrame, length A
+            Rows with the columns of the formula.
+        time : float
+
+        Returns
+        -------
+        mean : ndarray, shape (A,)
+        cov : ndarray, shape (A, A)
+        """
+        mean, cov = self.mean_survival_at(frames, [time])
+        return mean[:, 0], cov[:, 0, :, 0]
+
+    @abstractmethod
+    def mean_survival_at(
+        self, frames: Sequence[pd.DataFrame], times: Sequence[float]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Survival to each of several times averaged over the rows of each frame.
+
+        Parameters
+        ----------
+        frames : sequence of DataFrame, length A
+            Rows with the columns of the formula.
+        times : sequence of float, length T
+
+        Returns
+        -------
+        mean : ndarray, shape (A, T)
+        cov : ndarray, shape (A, T, A, T)
+            Of the means, by the delta method; the rows themselves count as given.
+        """
+
+
+def exponentiated(table: pd.DataFrame, **last: Any) -> pd.DataFrame:
+    """Hazard ratios with their limits from a tidy table of logarithms, and what comes last."""
+    found = pd.DataFrame(
+        {
+            "term": table["term"],
+            "hazard_ratio": np.exp(table["estimate"]),
+            "conf_low": np.exp(table["conf_low"]),
+            "conf_high": np.exp(table["conf_high"]),
+            **last,
+        }
+    )
+    found.attrs |= table.attrs  # what a reader must know of these numbers
+    return found
