@@ -195,7 +195,7 @@ class JointModel:
         self, measurements: Mapping[str, pd.DataFrame], events: Mapping[str, pd.DataFrame]
     ) -> Self:
         """The same model of other rows: those of each marker and those of each cause, by name."""
-        markers = {k: replace(one, data=measurements[k]) for k, one in self.markers.items()}
+        markers = {k: one.with_data(measurements[k]) for k, one in self.markers.items()}
         causes = {k: one.with_data(events[k]) for k, one in self.causes.items()}
         return replace(self, marker=markers, event=causes)
 
