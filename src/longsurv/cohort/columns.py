@@ -262,6 +262,20 @@ def find_level(wanted: Hashable, levels: Sequence[Hashable]) -> int:
     return texts.index(wanted_text) if wanted_text in texts else -1
 
 
+_YES = frozenset({"1", "yes", "y", "true", "t", "ja", "j", "oui"})
+_NO = frozenset({"0", "no", "n", "false", "f", "nein", "non"})
+
+
+def find_statuses(wanted: Hashable, levels: Sequence[Hashable]) -> list[int]:
+    """Positions of a status: the level itself, or for 1 and 0 what means yes and no."""
+    position = find_level(wanted, levels)
+    if position >= 0:
+        return [position]
+    word = str(_tidy_level(wanted)).lower()
+    meant = next((words for words in (_YES, _NO) if word in words), frozenset())
+    return [k for k, level in enumerate(levels) if str(level).lower() in meant]
+
+
 def _tidy_level(level: Hashable) -> Hashable:
     if isinstance(level, str):
         return level.strip()

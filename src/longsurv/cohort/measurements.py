@@ -10,7 +10,7 @@ import pandas as pd
 
 from longsurv.cohort.columns import CENSORED, LARGEST, to_ids, to_numbers
 from longsurv.cohort.flow import Ledger
-from longsurv.cohort.patients import CheckedPatients
+from longsurv.cohort.patients import NO_ID, CheckedPatients
 from longsurv.cohort.problems import Problems, Table, show, show_list
 from longsurv.cohort.readings import (
     DatedReadings,
@@ -24,10 +24,6 @@ from longsurv.cohort.schema import Marker, Schema
 from longsurv.cohort.windows import in_window, keep_inside, refuse_late
 from longsurv.times import snapped
 from longsurv.words import plural
-
-NO_ID = (
-    "Every row needs one; if it is given only in the first row of a patient, set fill_down = true."
-)
 
 
 @dataclass(frozen=True)
