@@ -30,7 +30,9 @@ class Ledger:
         return self.entries[-1][1] if self.entries else 0
 
     def start(self, step: str, n: int, reason: str) -> None:
-        """Open the ledger with everything that was read."""
+        """Open the ledger with everything that was read, unless it is open."""
+        if self.entries:
+            return
         self.entries.append((step, int(n), 0, reason))
 
     def keep(self, step: str, mask: np.ndarray, reason: str) -> None:

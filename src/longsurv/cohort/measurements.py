@@ -18,12 +18,12 @@ from longsurv.cohort.readings import (
     drop_missing,
     read_long,
     read_wide,
+    wide_size,
 )
 from longsurv.cohort.repeats import in_order, merge_duplicates, merge_within_phases
 from longsurv.cohort.schema import Marker, Schema
 from longsurv.cohort.windows import in_window, keep_inside, refuse_late
 from longsurv.times import snapped
-from longsurv.words import plural
 
 
 @dataclass(frozen=True)
@@ -61,16 +61,8 @@ def check_measurements(
         problems.add(f"{table.name}: columns {show_list(twice)} appear twice; rename or remove one")
         return None
     table, owner = _check_owner(table, schema, patients, patient_table, problems)
-    per_row = len(markers) if schema.wide else 1
-    said = f": {plural(len(table.frame), 'row')} x {plural(per_row, 'marker')}"
-    said = f"{table.name}{said if schema.wide else ''}"
-    ledger.start("in the measurement table", len(table.frame) * per_row, said)
     if schema.exclude_other_patients and owner is not None:
-        assert table.ids is not None
-        known = (owner >= 0) | table.ids.missing
-        reason = f"not in {patient_table}: {np.count_nonzero(~known) * per_row:,}"
-        ledger.keep("patient in the patient table", np.repeat(known, per_row), reason)
-        table, owner = table.take(known), owner[known]
+        table, owner = _of_patients(table, owner, schema, markers, patient_table, ledger)
     time = problems.column(table, schema.time, "the measurement time")
     read = read_wide if schema.wide else read_long
     readings = read(table, schema, markers, problems, ledger)
@@ -139,6 +131,25 @@ def _check_owner(
         "these rows out and count them.",
     )
     return table, owner
+
+
+def _of_patients(
+    table: Table,
+    owner: np.ndarray,
+    schema: Schema,
+    markers: Sequence[Marker],
+    patient_table: str,
+    ledger: Ledger,
+) -> tuple[Table, np.ndarray]:
+    """The rows of patients of the study, before anything else of the others is looked at."""
+    assert table.ids is not None
+    per_row = len(markers) if schema.wide else 1
+    said = wide_size(table, markers) if schema.wide else table.name
+    ledger.start("in the measurement table", len(owner) * per_row, said)
+    known = (owner >= 0) | table.ids.missing
+    reason = f"not in {patient_table}: {np.count_nonzero(~known) * per_row:,}"
+    ledger.keep("patient in the patient table", np.repeat(known, per_row), reason)
+    return table.take(known), owner[known]
 
 
 def _check_all_seen(

@@ -125,7 +125,8 @@ def _check_ids(table: Table, schema: Schema, problems: Problems) -> Table:
         schema.patient,
         ids.repeated,
         "a patient appears more than once",
-        "Expected one row a patient; repeated measurements belong in the measurement table.",
+        "Expected one row a patient; repeated measurements belong in the measurement table, or "
+        "leave file out of [measurements] if this file holds both.",
     )
     return table
 

@@ -23,6 +23,7 @@ from longsurv.cohort.columns import (
 from longsurv.cohort.flow import Ledger
 from longsurv.cohort.problems import Problems, Table, show, show_list, suggest
 from longsurv.cohort.schema import Marker, Schema
+from longsurv.words import plural
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def read_long(
     table: Table, schema: Schema, markers: Sequence[Marker], problems: Problems, ledger: Ledger
 ) -> Readings | None:
     """Readings of a table with one row a measurement; None if a column is missing."""
+    ledger.start("in the measurement table", len(table.frame), table.name)
     name_column = problems.column(table, schema.marker, "the marker's name")
     value_column = problems.column(table, schema.value, "the measured value")
     if name_column is None or value_column is None:
@@ -129,6 +131,7 @@ def read_wide(
 ) -> Readings | None:
     """Readings of a table with a column a marker; None if a column is missing."""
     n, parts = len(table.frame), []
+    ledger.start("in the measurement table", n * len(markers), wide_size(table, markers))
     for k, marker in enumerate(markers):
         column = problems.column(table, marker.name, "a marker")
         if column is None:
@@ -147,6 +150,12 @@ def read_wide(
         np.concatenate([part.value for part in parts]),
         np.concatenate([part.censored for part in parts]),
     )
+
+
+def wide_size(table: Table, markers: Sequence[Marker]) -> str:
+    """How many rows and markers a wide table has, in words."""
+    rows = plural(len(table.frame), "row")
+    return f"{table.name}: {rows} x {plural(len(markers), 'marker')}"
 
 
 def _read_censored(table: Table, from_text: np.ndarray, problems: Problems) -> np.ndarray:
