@@ -13,8 +13,8 @@ from longsurv.faults import libraries_silenced
 from longsurv.interrupts import ignore_interrupts, interrupted, interruptible
 
 if TYPE_CHECKING:
-    from longsurv.store import FitStore
     from longsurv.study import Study
+    from longsurv.study.store import FitStore
 
 DONE, BAD_DATA, BAD_USAGE, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 DEMO_FOLDER = "longsurv-demo"
@@ -294,7 +294,7 @@ def _whole(least: int) -> Callable[[str], int]:
 
 def _open_store(arguments: argparse.Namespace, beside: Path) -> FitStore:
     from longsurv.report.files import plainly
-    from longsurv.store import FitStore
+    from longsurv.study.store import FitStore
 
     folder = arguments.store or beside / STORE_FOLDER
     with plainly(folder, "a store"):

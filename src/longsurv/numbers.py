@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 MINUS = "\N{MINUS SIGN}"
 MISSING = "\N{EN DASH}"
@@ -57,20 +58,43 @@ def datum(value: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text and "10^" not in text else text
 
 
+class Shown(NamedTuple):
+    """An estimate as it is printed, and its interval: "-1.2" and "-3.4 to 1.0"."""
+
+    point: str
+    interval: str
+
+    @property
+    def text(self) -> str:
+        """Both: "-1.2 (-3.4 to 1.0)"."""
+        return f"{self.point} ({self.interval})"
+
+
+def shown_difference(estimate: float, low: float, high: float, places: int | None = None) -> Shown:
+    """A difference and its interval, all three to the same decimals."""
+    if places is None:
+        places = decimals_for([estimate, low, high])
+    return Shown(fixed(estimate, places), f"{fixed(low, places)} to {fixed(high, places)}")
+
+
+def shown_ratio(estimate: float, low: float, high: float) -> Shown:
+    """A ratio and its interval, each number to three significant digits."""
+    return Shown(number(estimate), f"{number(low)} to {number(high)}")
+
+
 def difference(estimate: float, low: float, high: float) -> str:
     """A difference with its interval, all three to the same decimals: "-1.2 (-3.4 to 1.0)"."""
-    places = decimals_for([estimate, low, high])
-    return f"{fixed(estimate, places)} ({fixed(low, places)} to {fixed(high, places)})"
+    return shown_difference(estimate, low, high).text
 
 
 def in_sds(estimate: float, low: float, high: float) -> str:
     """A difference in standard deviations with its interval, to two decimals."""
-    return f"{fixed(estimate, 2)} ({fixed(low, 2)} to {fixed(high, 2)})"
+    return shown_difference(estimate, low, high, places=2).text
 
 
 def ratio(estimate: float, low: float, high: float) -> str:
     """A ratio with its interval, each number to three significant digits."""
-    return f"{number(estimate)} ({number(low)} to {number(high)})"
+    return shown_ratio(estimate, low, high).text
 
 
 def p_value(value: float) -> str:

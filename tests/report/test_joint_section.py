@@ -16,10 +16,10 @@ from longsurv.report.figures.prediction import prediction, time_ticks
 from longsurv.report.sections import joint
 from longsurv.report.sections.common import Picture
 from longsurv.report.sentences import Answer
-from longsurv.store import FitStore
 from longsurv.study import Study, StudyResults
 from longsurv.study.joint_stage import NONE_ASKED, SHOWN, landmark_of
 from longsurv.study.stages import STAGES
+from longsurv.study.store import FitStore
 
 STAGE = tuple(stage for stage in STAGES if stage.key in ("markers", "mortality", "joint"))
 

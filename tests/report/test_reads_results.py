@@ -22,13 +22,11 @@ ALLOWED = {
     "figures/svg.py": {"to_svg"},
     "spreadsheet.py": {"plain_text"},
     "word.py": {"_add_table"},
-    # how a number, an interval, a unit, a label too long or a bracket is set
+    # how a number, a unit, a label too long or a bracket is set
     "figures/style.py": {"shorten"},
     "figures/tipping.py": {"_cell"},
     "sections/common.py": {"unit_one", "unit_text"},
     "sections/mortality.py": {"_counts"},
-    "sentences.py": {"interval", "point"},
-    "sentences_markers.py": {"family_mean"},
     "simulation.py": {"simulation_page"},
     "tables/display.py": {"tied"},
     # what a person wrote in the study file

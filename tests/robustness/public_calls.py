@@ -25,7 +25,7 @@ from longsurv.estimands.tipping import Unseen
 from longsurv.models.joint_smoothing import Smoothing
 from longsurv.simulate.simulate import simulate
 from longsurv.simulate.worlds import Effect
-from longsurv.store import FitStore
+from longsurv.study.store import FitStore
 
 NOT_CALLED = {
     "estimands.changes.contrast_weights": "of a design, through difference_in_change",

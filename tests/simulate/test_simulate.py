@@ -24,8 +24,8 @@ from longsurv.results.mixed.bootstrap import simulator
 from longsurv.simulate.deaths import Hazard, SurvivalWorld
 from longsurv.simulate.simulate import Simulation, outcomes_of, performance, simulate, study_worlds
 from longsurv.simulate.worlds import Effect, MarkerWorld
-from longsurv.store import FitStore
 from longsurv.study import Study
+from longsurv.study.store import FitStore
 
 EFFECTS = [Effect.parse(text) for text in ("null", "fitted", "hr=0.5", "sd=0.8")]
 

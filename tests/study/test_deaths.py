@@ -13,9 +13,9 @@ from longsurv.cohort import Cohort, Marker, Phase, Schema
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.errors import DataError, LongsurvError
 from longsurv.models import CoxPH
-from longsurv.store import FitStore
 from longsurv.study import MORTALITY, STAGES, Study
 from longsurv.study.deaths import adjustment, question
+from longsurv.study.store import FitStore
 
 KEYS = ("methods", "priors", "competing", "tipping")
 ALONE = tuple(stage for stage in STAGES if stage.key in KEYS)

@@ -12,8 +12,8 @@ import longsurv as ls
 from longsurv.cohort import Marker, Phase, Schema
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.errors import DataError
-from longsurv.store import FitStore
 from longsurv.study import STAGES, Study, StudyResults
+from longsurv.study.store import FitStore
 
 KEYS = ("markers", "adjustments", "panel", "scores", "mortality")
 ASKED = tuple(stage for stage in STAGES if stage.key in KEYS)

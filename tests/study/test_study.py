@@ -12,7 +12,6 @@ import longsurv as ls
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.errors import EstimationError
 from longsurv.report.page import render_page
-from longsurv.store import FitStore
 from longsurv.study import (
     MORTALITY,
     QUICK_DRAWS,
@@ -26,6 +25,7 @@ from longsurv.study import (
 )
 from longsurv.study.progress import clock
 from longsurv.study.provenance import data_hash, software_versions
+from longsurv.study.store import FitStore
 
 MARKERS = ("il6", "crp")
 CORE = tuple(stage for stage in STAGES if stage.key in ("markers", MORTALITY))

@@ -19,7 +19,7 @@ from longsurv.report.files import plainly, writable_folder, write_bytes, write_t
 from longsurv.report.sections.common import Picture
 from longsurv.report.spreadsheet import spreadsheet_csv
 from longsurv.report.word import png, write_word
-from longsurv.store import UNFINISHED
+from longsurv.study.store import UNFINISHED
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults

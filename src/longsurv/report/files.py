@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from longsurv.cohort.problems import shorten
 from longsurv.errors import LongsurvError
-from longsurv.store import UNFINISHED, write_whole
+from longsurv.study.store import UNFINISHED, write_whole
 
 if TYPE_CHECKING:
     from longsurv.study import Study

@@ -73,19 +73,22 @@ class Answer:
     @property
     def point(self) -> str:
         """The estimate alone."""
-        return self.text.partition(" (")[0]
+        return self._shown.point
 
     @property
     def interval(self) -> str:
         """The interval alone: "0.03 to 2.1"."""
-        return self.text.partition(" (")[2].removesuffix(")")
+        return self._shown.interval
 
     @property
     def text(self) -> str:
         """The estimate with its interval, rounded for reading."""
-        return (numbers.ratio if self.ratio else numbers.difference)(
-            self.estimate, self.low, self.high
-        )
+        return self._shown.text
+
+    @property
+    def _shown(self) -> numbers.Shown:
+        shown = numbers.shown_ratio if self.ratio else numbers.shown_difference
+        return shown(self.estimate, self.low, self.high)
 
 
 def counts(rows: Sequence[tuple[str, int, int]], when: str, event: str) -> str:

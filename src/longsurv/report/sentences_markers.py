@@ -106,11 +106,11 @@ def family_mean(family: str, markers: int, mean: Answer, level: str, reference: 
         mean, estimate=-mean.estimate, low=-mean.high, high=-mean.low,
         prob_positive=1 - mean.prob_positive,
     )  # fmt: skip
-    point, _, interval = numbers.in_sds(shown.estimate, shown.low, shown.high).partition(" (")
+    point, interval = numbers.shown_difference(shown.estimate, shown.low, shown.high, places=2)
     return (
         f"The mean difference in change of the {plural(markers, 'marker')} of {family} is"
         f" {point} baseline SDs in favour of {favoured} (95 % credible interval"
-        f" {interval.removesuffix(')')}), and the probability that it favours {favoured} is"
+        f" {interval}), and the probability that it favours {favoured} is"
         f" {numbers.probability(shown.prob_positive)}."
     )
 

@@ -15,7 +15,7 @@ from longsurv.report.figures.svg import any_glyph, printable
 from longsurv.report.files import plainly
 from longsurv.report.sections.common import WIDE, Picture
 from longsurv.report.tables.display import DisplayTable
-from longsurv.store import write_whole
+from longsurv.study.store import write_whole
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults

@@ -32,7 +32,7 @@ from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 from longsurv.simulate.deaths import SurvivalWorld
 from longsurv.simulate.worlds import Effect, MarkerWorld, World
-from longsurv.store import FitStore, environment, fingerprint
+from longsurv.study.store import FitStore, environment, fingerprint
 
 if TYPE_CHECKING:
     from longsurv.study import Study

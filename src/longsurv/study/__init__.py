@@ -6,6 +6,7 @@ stages.py         how: the stages of a run, one entry each (a new analysis is a 
 marker_stages.py  the stages that ask more of the markers
 deaths.py         those about mortality; joint_stage.py that of markers and outcome together
 bench.py          what a stage is given: fits by way of the store, progress, what came before
+store.py          finished results on disk
 refit.py          stored answers put together again
 progress.py       the lines on the terminal
 found.py          what the stages found; results.py adds the tables made of it (tables/)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from longsurv.faults import Faults
-from longsurv.store import FitStore, Kept, environment, fingerprint
 from longsurv.study.model_result import ModelResult
 from longsurv.study.plan import model_seed
 from longsurv.study.refit import Options, stored_fit, stored_sample
+from longsurv.study.store import FitStore, Kept, environment, fingerprint
 
 if TYPE_CHECKING:
     from longsurv.study.plan import Plan

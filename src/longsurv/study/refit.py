@@ -12,7 +12,7 @@ from inspect import signature
 from typing import Any
 
 from longsurv.models.specification import Specification
-from longsurv.store import FitStore, Kept, environment, fingerprint
+from longsurv.study.store import FitStore, Kept, environment, fingerprint
 
 Options = Mapping[str, Any]
 

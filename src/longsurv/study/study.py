@@ -15,7 +15,6 @@ from types import MappingProxyType
 from longsurv.arguments import checked
 from longsurv.cohort.settings import read_study
 from longsurv.errors import DataError
-from longsurv.store import FitStore
 from longsurv.study.bench import Bench
 from longsurv.study.formulas import covariate_problems, formula_problems
 from longsurv.study.plan import Plan
@@ -23,6 +22,7 @@ from longsurv.study.progress import Progress
 from longsurv.study.provenance import data_hash, software_versions
 from longsurv.study.results import StudyResults
 from longsurv.study.stages import STAGES, Stage
+from longsurv.study.store import FitStore
 
 
 @checked

@@ -19,6 +19,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
+from fnmatch import fnmatch
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -35,7 +36,7 @@ from longsurv.version import __version__
 
 FORMAT = 1
 NUMERICAL = ("numpy", "scipy", "pandas", "numba", "formulaic", "nutpie")
-NO_NUMBERS = ("cli.py", "examples", "report", "store.py", "views.py")
+NO_NUMBERS = ("cli.py", "examples/*", "report/*", "study/store.py", "views.py")
 """Parts of this package that compute nothing an entry holds; a change elsewhere makes all stale."""
 
 UNFINISHED = ".unfinished-"
@@ -248,9 +249,10 @@ def environment() -> dict[str, str]:
     models = find_spec("longsurv.models")  # found, not imported: its folder may be elsewhere
     assert models is not None and models.submodule_search_locations is not None
     code = hashlib.sha256()
-    for folder in (Path(__file__).parent, Path(models.submodule_search_locations[0])):
+    for folder in (Path(__file__).parents[1], Path(models.submodule_search_locations[0])):
         for file in sorted(folder.rglob("*.py")):
-            if file.relative_to(folder).parts[0] not in NO_NUMBERS:
+            name = file.relative_to(folder).as_posix()
+            if not any(fnmatch(name, pattern) for pattern in NO_NUMBERS):
                 code.update(file.read_bytes())
     return {**found, "code": code.hexdigest()}
 
