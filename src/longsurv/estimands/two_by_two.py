@@ -75,11 +75,18 @@ def two_by_two(
     if not 0 < level < 1:
         raise LongsurvError(f"level must be between 0 and 1, not {level}")
     counts = Counts(events, n, reference_events, reference_n)
-    return pd.DataFrame(two_by_two_rows(counts, level), columns=list(COLUMNS))
+    return pd.DataFrame(two_by_two_rows(counts, level=level), columns=list(COLUMNS))
 
 
-def two_by_two_rows(counts: Counts, level: float) -> list[dict[str, Any]]:
+@checked
+def two_by_two_rows(counts: Counts, *, level: float = 0.95) -> list[dict[str, Any]]:
     """The rows of `two_by_two`, each with what tells its method apart from the others.
+
+    Parameters
+    ----------
+    counts : Counts
+    level : float
+        Of all intervals.
 
     Returns
     -------

@@ -237,7 +237,7 @@ def _two_by_two(ask: Question) -> list[Row]:
     c = ask.counts
     taken = f"{ask.lost} censored before {ask.horizon:g} count as alive" if ask.lost else ""
     rows = []
-    for row in two_by_two_rows(c, ask.level):
+    for row in two_by_two_rows(c, level=ask.level):
         quantity, method = row["quantity"], row["method"]
         if quantity not in SCALES:
             continue
