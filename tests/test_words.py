@@ -10,7 +10,7 @@ import pytest
 
 from longsurv.errors import LongsurvError
 from longsurv.models import LMM, CoxPH, Linear
-from longsurv.words import listed, plural, told_apart, verb
+from longsurv.words import capital, listed, plural, told_apart, verb
 
 WRONG = re.compile(r"\b1 (rows|events|patients|values|observations|chains|draws) |\b1 \w+ are\b")
 
@@ -57,3 +57,8 @@ def test_numbers_that_differ_have_texts_that_differ():
     ]
     close = [1.0, 1.0 + 2**-52]
     assert len(set(told_apart(close))) == 2
+
+
+def test_only_the_first_letter_becomes_a_capital() -> None:
+    assert capital("crp of Dr. Who") == "Crp of Dr. Who"
+    assert capital("") == ""

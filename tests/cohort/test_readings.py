@@ -20,17 +20,16 @@ WIDE = Table(
 )
 
 
-def read(*names: str) -> tuple[Readings | None, list[str], int]:
-    """Readings of the markers, the problems, and how many values were counted."""
-    problems, ledger = Problems(), Ledger("measurements")
-    readings = read_wide(WIDE, SCHEMA, [Marker(name) for name in names], problems, ledger)
-    return readings, problems.texts, ledger.kept
+def read(*names: str) -> tuple[Readings | None, list[str]]:
+    """Readings of the markers, and the problems."""
+    markers, problems = [Marker(name) for name in names], Problems()
+    return read_wide(WIDE, SCHEMA, markers, problems, Ledger("measurements")), problems.texts
 
 
 def test_every_marker_of_every_row_is_a_reading() -> None:
-    readings, problems, counted = read("plt", "crp")
+    readings, problems = read("plt", "crp")
     assert readings is not None and not problems
-    assert counted == len(readings) == 4
+    assert len(readings) == 4
     np.testing.assert_array_equal(readings.row, [0, 1, 0, 1])
     np.testing.assert_array_equal(readings.marker, [0, 0, 1, 1])
     np.testing.assert_array_equal(readings.value, [7, 8, 3, 5])
@@ -38,11 +37,11 @@ def test_every_marker_of_every_row_is_a_reading() -> None:
 
 
 def test_a_table_without_markers_has_no_readings() -> None:
-    assert read() == (None, [], 0)
+    assert read() == (None, [])
 
 
 @pytest.mark.parametrize("names", [("other",), ("crp", "other"), ("other", "crp")])
 def test_a_marker_without_a_column_is_a_problem_and_nothing_is_read(names: tuple[str, ...]) -> None:
-    readings, (problem,), _ = read(*names)
+    readings, (problem,) = read(*names)
     assert readings is None
     assert 'column "other" (a marker) is missing' in problem

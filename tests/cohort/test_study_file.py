@@ -5,8 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from longsurv.cohort import ModelSettings, SamplingSettings, read_cohort, read_study
-from longsurv.cohort.settings import Key
+from longsurv.cohort import ModelSettings, SamplingSettings, kinds, read_cohort, read_study
 from longsurv.errors import DataError
 
 STUDY = """
@@ -314,27 +313,31 @@ def test_a_file_says_that_nobody_was_censored(study: Path) -> None:
     assert list(read.cohort.survival_data()["status"]) == [2, 1, 0, 1]  # cut at day 28
 
 
-KINDS = {
-    "a single character": ([";", "\t"], ["", ";;", 1]),
-    "a number": ([0, -1.5, 10**299, float("inf")], [True, "1", 10**300, -(10**300), [1]]),
-    "a number or the name of a column": ([2, 0.5, "day"], [True, ["day"], 10**300]),
-    "a whole number, 1 or more": ([1, 5000], [0, -1, 1.0, True, "1"]),
-    "a whole number, 0 to 9223372036854775807": ([0, 2**63 - 1], [-1, 2**63, 0.0, False]),
-    '"." or ","': ([".", ","], [";", 1]),
-    "a list of text": ([[], ["a"]], ["a", ["a", 1]]),
-    "a value or a list of values": (["a", 1, True, ["a", 1.5]], [[], {}, [["a"]]]),
-    "a value or a list of values, [] for none": (["a", []], [{}, [["a"]]]),
-    "a list of values": ([[], [1, "a"]], ["a", [{}]]),
-    "a value": (["a", 0, 1.5, False], [[], {}]),
-    "a table": ([{}, {"a": 1}], [[], "a"]),
-}
+KINDS = (
+    (kinds.CHARACTER, [";", "\t"], ["", ";;", 1]),
+    (kinds.NUMBER, [0, -1.5, 10**299, float("inf")], [True, "1", 10**300, -(10**300), [1]]),
+    (kinds.ENTRY, [2, 0.5, "day"], [True, ["day"], 10**300]),
+    (kinds.COUNT, [1, 5000], [0, -1, 1.0, True, "1"]),
+    (kinds.SEED, [0, 2**63 - 1], [-1, 2**63, 0.0, False]),
+    (kinds.DECIMAL, [".", ","], [";", 1]),
+    (kinds.TEXTS, [[], ["a"]], ["a", ["a", 1]]),
+    (kinds.LEVEL_OR_LEVELS, ["a", 1, True, ["a", 1.5]], [[], {}, [["a"]]]),
+    (kinds.LEVELS_OR_NONE, ["a", []], [{}, [["a"]]]),
+    (kinds.LEVELS, [[], [1, "a"]], ["a", [{}]]),
+    (kinds.LEVEL, ["a", 0, 1.5, False], [[], {}]),
+    (kinds.PAIR, [[0, 1], [2.5, -1]], [[0], [0, 1, 2], [0, True], 1]),
+    (kinds.PHASE, [1, [4, 7], "[1, 4)"], [[4], [4, True], True, "4"]),
+    (kinds.SKIPPED, [0, 3], [-1, 0.0, True]),
+    (kinds.COMPETING, [{}, {"a": 1}], [[], "a"]),
+)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_a_key_accepts(kind: str) -> None:
-    right, wrong = KINDS[kind]
-    assert [value for value in right if not Key(kind).accepts(value)] == []
-    assert [value for value in wrong if Key(kind).accepts(value)] == []
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong"), KINDS, ids=lambda x: x.words if isinstance(x, kinds.Kind) else ""
+)
+def test_what_a_key_accepts(kind: kinds.Kind, right: list, wrong: list) -> None:
+    assert [value for value in right if not kind.accepts(value)] == []
+    assert [value for value in wrong if kind.accepts(value)] == []
 
 
 @pytest.mark.parametrize(
@@ -342,8 +345,8 @@ def test_what_a_key_accepts(kind: str) -> None:
     [
         ("[study]", "[sampling]\ndraws = 0\n[study]", "draws must be a whole number, 1 or more"),
         ("[study]", "[sampling]\nseed = -1\n[study]", "seed must be a whole number, 0 to"),
-        ("after = [4, 7]", "after = [4, true]", "after must be a time or [first, last]"),
-        ("after = [4, 7]", "after = [4]", "after must be a time or [first, last]"),
+        ("after = [4, 7]", "after = [4, true]", "after must be a time, [first, last] or half open"),
+        ("after = [4, 7]", "after = [4]", "after must be a time, [first, last] or half open"),
         ('discharged = "home"', "discharged = []", "[outcome.competing]: discharged must be"),
         ("[phases]", "[[phases]]", "phases must be a table"),
     ],

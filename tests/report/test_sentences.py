@@ -221,8 +221,3 @@ def test_nothing_fitted_and_one_fit() -> None:
     assert sentences.convergence([], 0) == "No model was fitted."
     assert sentences.convergence([], 1) == "The fit passed its checks."
     assert "1 of 1 fit did not pass every check: CRP" in sentences.convergence(["CRP"], 1)
-
-
-def test_only_the_first_letter_becomes_a_capital() -> None:
-    assert sentences.capital("crp of Dr. Who") == "Crp of Dr. Who"
-    assert sentences.capital("") == ""
