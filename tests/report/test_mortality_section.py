@@ -209,6 +209,8 @@ def test_a_program_can_tell_the_rows_apart_and_no_table_shows_how(results) -> No
     shown = results.tables["mortality_methods"]
     assert list(shown.columns) == [name for name in table.columns if name not in IDS]
     assert "answered" not in results.tables["cumulative_incidence"]
+    priors = results.parts["priors"]["table"]
+    pd.testing.assert_frame_equal(results.tables["prior_grid"], priors)
 
 
 def test_methods_stand_by_kind_and_a_method_without_an_answer_says_why(results) -> None:

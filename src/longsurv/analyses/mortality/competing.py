@@ -18,6 +18,8 @@ COLUMNS = [
     "cause", "quantity", "engine", "estimate", "conf_low", "conf_high", "p_value", "prob_lower",
     "note", "answered",
 ]  # fmt: skip
+IDS = ("answered",)
+"""Columns for a program, which no table shows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,7 @@ class CompetingEvents:
 
     def __str__(self) -> str:
         head = f"cumulative incidence by {self.horizon:g}; {100 * self.level:g} % intervals"
-        shown = self.table.drop(columns=["note", "answered"])
+        shown = self.table.drop(columns=["note", *IDS])
         return head + "\n" + shown.to_string(index=False, float_format=lambda v: f"{v:.3g}")
 
 

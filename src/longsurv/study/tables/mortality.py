@@ -28,11 +28,12 @@ _TOLD: dict[Way, dict[str, tuple[str, str]]] = {
 
 def stage_table(results: Found, stage: str, name: str) -> pd.DataFrame:
     """A table a stage found, as it is shown; where it found none, the reason."""
-    from longsurv.analyses.mortality.rows import IDS
+    from longsurv.analyses.mortality import competing, rows
 
+    hidden = {"methods": rows.IDS, "competing": competing.IDS}.get(stage, ())
     if stage in results.parts:
         table: pd.DataFrame = results.parts[stage][name]
-        return table.drop(columns=[column for column in IDS if column in table])
+        return table.drop(columns=list(hidden))
     return pd.DataFrame({"reason": [results.failures.get(stage, "not part of this run")]})
 
 
