@@ -221,7 +221,8 @@ class JointModel:
         self, given: Mapping[str, pr.Prior] | None, eta: float, smoothing: Smoothing | None
     ) -> JointPriors:
         """The priors in the order of the parameter vector, the user's in place of the defaults."""
-        return joint_priors(self, given, eta, smoothing)
+        markers = self.markers.values()
+        return joint_priors(self.design, markers, self.link_sd, given, eta, smoothing)
 
     def sample(
         self,

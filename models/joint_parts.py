@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ import pandas as pd
 from longsurv.design.baseline import baseline
 from longsurv.design.centred import centred
 from longsurv.design.joint import CauseInput, JointDesign, MarkerInput, joint_design
-from longsurv.design.links import links_of
+from longsurv.design.links import Wanted, links_of
 from longsurv.design.log_hazards import Baseline
 from longsurv.design.mixed import MixedDesign
 from longsurv.design.names import is_name, unquoted
@@ -25,8 +25,41 @@ from longsurv.models.glmm import GLMM
 from longsurv.models.hazard import Hazard
 from longsurv.models.lmm import LMM
 
-if TYPE_CHECKING:
-    from longsurv.models.joint import JointModel
+
+class Joined(Protocol):
+    """What a joint model is made of, each part by name."""
+
+    @property
+    def markers(self) -> Mapping[str, LMM | GLMM]:
+        """The markers' models."""
+
+    @property
+    def causes(self) -> Mapping[str, CoxPH | Hazard]:
+        """The models of the event's causes."""
+
+    @property
+    def time(self) -> str:
+        """Column of the measurements' times."""
+
+    @property
+    def link(self) -> Wanted:
+        """What of the markers' curves the hazards depend on."""
+
+    @property
+    def baseline(self) -> str | Mapping[str, str]:
+        """Kind of the log baseline hazard, of all causes or by name."""
+
+    @property
+    def knots(self) -> Sequence[float] | None:
+        """Its interior knots, if they are given."""
+
+    @property
+    def n_knots(self) -> int | None:
+        """Their number, if that is given."""
+
+    @property
+    def entry(self) -> str:
+        """Whom the random effects describe when patients enter late."""
 
 
 def _named(given: Any, kinds: tuple[type, ...], what: str, name_of: Any) -> dict[str, Any]:
@@ -77,7 +110,7 @@ def causes_of(given: Any) -> dict[str, CoxPH | Hazard]:
     return out
 
 
-def formula_of(spec: JointModel) -> str:
+def formula_of(spec: Joined) -> str:
     """All parts of a model in one line."""
     markers, causes = list(spec.markers), list(spec.causes)
     links = []
@@ -94,7 +127,7 @@ def formula_of(spec: JointModel) -> str:
     return "; ".join([*parts, *links, f"{base} baseline"])
 
 
-def build_design(spec: JointModel) -> JointDesign:
+def build_design(spec: Joined) -> JointDesign:
     """The design of a joint model."""
     markers = [
         MarkerInput(name, one.design, one.data, _rebuild(one), getattr(one, "censored", None))
@@ -109,10 +142,10 @@ def build_design(spec: JointModel) -> JointDesign:
 
 
 def _rebuild(spec: LMM | GLMM) -> Callable[[pd.DataFrame], MixedDesign]:
-    return lambda rows: replace(spec, data=rows).design
+    return lambda rows: spec.with_data(rows).design
 
 
-def _baseline(spec: JointModel, cause: CauseInput) -> Baseline:
+def _baseline(spec: Joined, cause: CauseInput) -> Baseline:
     kind = spec.baseline
     if not isinstance(kind, str):
         if set(kind) != set(spec.causes):

@@ -11,23 +11,21 @@ spline's second differences are kept small.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import block_diag
 
 from longsurv import priors as pr
 from longsurv.design.centred import CentredDesign, centred
-from longsurv.design.joint import JointCause, JointMarker
+from longsurv.design.joint import JointCause, JointDesign, JointMarker
 from longsurv.likelihood.arithmetic.covariance import count_correlations
 from longsurv.likelihood.joint.effects import derivative, mapped
+from longsurv.models.glmm import GLMM
 from longsurv.models.joint_parts import effect_columns
 from longsurv.models.joint_smoothing import Smoothing
-
-if TYPE_CHECKING:
-    from longsurv.models.joint import JointModel
+from longsurv.models.lmm import LMM
 
 BASELINE_SD = 5.0
 SHAPE_SD = 0.5
@@ -161,7 +159,9 @@ class JointPriors:
 
 
 def joint_priors(
-    spec: JointModel,
+    design: JointDesign,
+    markers: Iterable[LMM | GLMM],
+    link_sd: Mapping[str, float],
     given: Mapping[str, pr.Prior] | None,
     eta: float,
     smoothing: Smoothing | None,
@@ -170,18 +170,21 @@ def joint_priors(
 
     Parameters
     ----------
-    spec : JointModel
+    design : JointDesign
+    markers : iterable of LMM or GLMM
+        In the order of the design.
+    link_sd : mapping of str to float
+        By association, the SD of its link across patients at their exit.
     given : mapping of str to Prior, optional
         The user's, by parameter or variable.
     eta : float
         Of the LKJ prior of the random effects' correlation.
     smoothing : Smoothing or None
     """
-    design = spec.design
     defaults: dict[str, pr.Prior] = {}
     own = [
-        replace(one, data=marker.measurements).default_priors()
-        for one, marker in zip(spec.markers.values(), design.markers, strict=True)
+        one.with_data(marker.measurements).default_priors()
+        for one, marker in zip(markers, design.markers, strict=True)
     ]
     aliases: dict[str, Sequence[str]] = {}
     spread = [pr.moments(priors["sigma"])[0] for priors in own]
@@ -209,7 +212,7 @@ def joint_priors(
         for term, unit in zip(cause.covariate_names, of_covariates.unit, strict=True):
             defaults[term] = pr.Normal(0.0, float(1.0 / unit))
         to_links, units, between = _of_links(cause)
-        own_sd = np.array([spec.link_sd[one.base] for one in cause.associations])
+        own_sd = np.array([link_sd[one.base] for one in cause.associations])
         for term, size in zip(cause.association_names, own_sd * units, strict=True):
             defaults[term] = pr.Normal(0.0, float(1.0 / size))
         to_hazard += [

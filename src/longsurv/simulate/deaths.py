@@ -186,9 +186,8 @@ class SurvivalWorld:
     def _analyse(self, exit: np.ndarray, died: np.ndarray) -> np.ndarray:
         """Estimate and limits of each estimand, shape (estimands, 3)."""
         out = np.full((len(self.estimands), 3), np.nan)
-        spec = replace(self.spec)
-        # The design is cached on the specification, and everything else is made from it.
-        vars(spec)["design"] = replace(self.spec.design, exit=exit, event=died.astype(int))
+        design = replace(self.spec.design, exit=exit, event=died.astype(int))
+        spec = self.spec.with_design(design)
         try:
             again = spec.fit(penalty="firth")
         except (LongsurvError, np.linalg.LinAlgError):
