@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,16 @@ LOST_R_HAT = 1.1
 """From here on the chains are in different places, and their mean is that of none of them."""
 LEAST_LEFT = 1e-3
 """Of the precision, taken to be the data's where the draws say that there is none."""
+
+
+@runtime_checkable
+class Smoothed(Protocol):
+    """Priors of which one is of several parameters together, as of a spline's coefficients."""
+
+    smoothing: Any
+
+    def smoothed_with(self, term: str) -> tuple[str, ...]:
+        """The parameters that share such a prior with this one."""
 
 
 @checked
@@ -130,7 +140,7 @@ def _verdict(
         f"the centres differ by {abs(shift):.2f} standard errors and the widths by {ratio - 1:+.0%}"
     )
     stack: Any = post.stack  # of a joint model, `JointPriors`
-    smoothed = stack.smoothed_with(term) if hasattr(stack, "smoothed_with") else ()
+    smoothed = stack.smoothed_with(term) if isinstance(stack, Smoothed) else ()
     if smoothed:
         prior = f"the smoothing of the spline, {stack.smoothing},"
         mean, without = _without_smoothing(post, smoothed, smoothed.index(term))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import longsurv as ls
 from longsurv import priors
 from longsurv.design import Residual
-from longsurv.models import GLMM, LMM, CoxPH, JointModel
+from longsurv.models import GLMM, LMM, CoxPH, Hazard, JointModel, Linear
 from longsurv.study import store as store_module
 from longsurv.study.refit import stored_fit, stored_sample
 from longsurv.study.store import FitStore, environment, fingerprint, write_whole
@@ -284,13 +284,18 @@ def _specs(table) -> dict[str, tuple[object, dict, dict]]:
                 few | {"priors": {"drug": priors.TREATMENT["sceptical"]}}),
         "firth": (death, {"penalty": "firth"}, few),
         "separated": (CoxPH("Surv(years, died) ~ z", separated), {}, few),
+        "hazard": (Hazard("Surv(years, died) ~ drug + age", patients), {"intervals": "profile"},
+                   few),
+        "smoothed": (Hazard("Surv(years, died) ~ drug", patients), {"smoothing": 0.5},
+                     few | {"smoothing": 0.5}),
+        "hazard, separated": (Hazard("Surv(years, died) ~ z", separated, "weibull"), {}, few),
         "binary": (GLMM("high ~ year + drug + (1 | id)", high), {}, few),
         "joint": (JointModel(growth, death, time="year"), {}, few),
     }  # fmt: skip
 
 
 NAMES = ["intercept", "maximum likelihood", "slope", "uncorrelated", "residuals", "cox", "firth",
-         "separated", "binary", "joint"]  # fmt: skip
+         "separated", "hazard", "smoothed", "hazard, separated", "binary", "joint"]  # fmt: skip
 
 
 @pytest.mark.slow
@@ -320,6 +325,22 @@ def test_a_stored_answer_is_the_answer(table, tmp_path: Path, name: str) -> None
                 assert one.idata[group].to_dataset().equals(two.idata[group].to_dataset())
     assert all(zipfile.is_zipfile(path) for path in entries(tmp_path))
     assert len(entries(tmp_path)) == 2
+
+
+def test_a_stored_linear_model_is_the_model(table, tmp_path: Path) -> None:
+    spec = Linear("age ~ drug", _pbc(table, 60)[1], "id")
+    for stored, options in ((stored_fit, {}), (stored_sample, {"draws": 20, "seed": 3})):
+        first, again = (stored(FitStore(tmp_path), spec, options) for _ in range(2))
+        assert again.reused and not first.reused
+        pd.testing.assert_frame_equal(first.value.tidy(), again.value.tidy(), check_exact=True)
+        assert first.value.flags == again.value.flags
+
+
+def test_what_is_no_option_is_refused_before_anything_is_stored(tmp_path: Path) -> None:
+    spec = CoxPH("Surv(t, event) ~ z", FRAME.assign(t=[1.0, 2.0, 3.0], event=1, z=[0.0, 1.0, 0.5]))
+    with pytest.raises(TypeError, match="penalti"):
+        stored_fit(FitStore(tmp_path), spec, {"penalti": "firth"})
+    assert not tmp_path.exists() or not list(tmp_path.iterdir())
 
 
 def test_a_model_nobody_can_put_together_again_is_fitted_every_time(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
-from longsurv.estimands.joint_rows import joint_spec
+from longsurv.estimands.joint_rows import engine_of, joint_spec
 from longsurv.estimands.start_stop import start_stop
 from longsurv.priors import Prior
 from longsurv.results.estimate import check_level
@@ -135,7 +135,7 @@ def association_check(
         For several markers, competing causes, or another link.
     """
     check_level(level)
-    spec = joint_spec(model, "association_check")
+    spec, engine = joint_spec(model, "association_check"), engine_of(model)
     design = spec.design
     if design.event_names[-1] != TERM or len(design.causes[0].associations) > 1:
         found = list(design.causes[0].association_names)
@@ -144,15 +144,14 @@ def association_check(
             f"model has {found}"
         )
     if posterior is None:
-        given = hasattr(model, "draws") and hasattr(model, "idata")
         posterior = (
-            model if given
+            model if engine == "bayes"
             else spec.sample(draws=draws, chains=chains, seed=seed, priors=priors)
         )  # fmt: skip
     estimate, rows = None, [_carried_forward(spec, level), _two_stages(spec, level)]
     events = int(design.status.sum())
     try:
-        estimate = model if hasattr(model, "cov_theta") else spec.fit()
+        estimate = model if engine == "ml" else spec.fit()
         rows.append(_row("ml", estimate.tidy(level), TERM, events))
     except LongsurvError as error:
         rows.append(_missing("ml", events, str(error)))

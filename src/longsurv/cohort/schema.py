@@ -81,6 +81,8 @@ class Marker:
             elif self.transform == "log" and self.lower_limit <= 0:
                 problems.append("lower_limit must be above 0 for a marker on the log scale")
         problems += self._cutoff_problems()
+        if self.range is not None:
+            object.__setattr__(self, "range", as_levels(self.range))
         problems += self._rule_problems()
         if problems:
             raise DataError([f"marker {show(self.name)}: {text}" for text in problems])
@@ -102,11 +104,9 @@ class Marker:
 
     def _rule_problems(self) -> list[str]:
         problems = []
-        if self.range is not None:
-            object.__setattr__(self, "range", as_levels(self.range))
-            if not _is_rising(self.range):
-                said = show(list(as_levels(self.range)))
-                problems.append(f"range must be two numbers, the lower first, not {said}")
+        if self.range is not None and not _is_rising(self.range):
+            said = show(list(as_levels(self.range)))
+            problems.append(f"range must be two numbers, the lower first, not {said}")
         if self.within_phase not in (None, *WITHIN_PHASE):
             problems.append(f"within_phase must be {_WITHIN}, not {show(self.within_phase)}")
         if self.within_phase == "worst" and self.direction is None:
@@ -231,6 +231,8 @@ class Schema:
         for name in ("levels", "arms", "phases", "baseline_covariates", "categorical"):
             object.__setattr__(self, name, as_levels(getattr(self, name)))
         object.__setattr__(self, "competing", dict(self.competing))
+        if self.baseline_window is not None:
+            object.__setattr__(self, "baseline_window", as_levels(self.baseline_window))
         problems = [
             *self._name_problems(),
             *self._clock_problems(),
@@ -322,13 +324,11 @@ class Schema:
             if given not in known
         ]
         window = self.baseline_window
-        if window is not None:
-            object.__setattr__(self, "baseline_window", as_levels(window))
-            if not (_is_rising(window) and window[1] <= 0):
-                problems.append(
-                    "baseline_window must be two times, first < last <= 0, such as [-2, 0], not "
-                    f"{show(list(as_levels(window)))}"
-                )
+        if window is not None and not (_is_rising(window) and window[1] <= 0):
+            problems.append(
+                "baseline_window must be two times, first < last <= 0, such as [-2, 0], not "
+                f"{show(list(as_levels(window)))}"
+            )
         if isinstance(self.wide, str):
             problems += [
                 f"wide = {show(self.wide)}: a pattern names {part} once, as in "

@@ -159,7 +159,7 @@ def influence(
     patients = pd.DataFrame(rows, columns=[name, "rows", "cooks_distance", "sigma", "note"])
     turns = terms[terms["verdict_changes"]].groupby(name, sort=False)["term"].agg("; ".join)
     patients.insert(4, "turns", patients[name].map(turns).fillna("").astype(str))
-    if not hasattr(fit, "sigma"):
+    if getattr(fit, "sigma", None) is None:  # no residual of its own
         patients = patients.drop(columns="sigma")
     unit = "patient" if grouping == fit.design.group_name else grouping
     return Influence(patients, terms, level, unit)

@@ -191,7 +191,7 @@ def _unit_curve(residuals: pd.DataFrame, level: float) -> pd.DataFrame:
 
 def point(result: Any) -> np.ndarray:
     """The estimate's parameter vector, or the mean of a posterior's, shape (d,)."""
-    if hasattr(result, "cov_theta"):
+    if result.engine == "ml":
         return np.asarray(result.theta)
     return np.asarray(result.draws.theta.reshape(-1, result.draws.theta.shape[-1]).mean(axis=0))
 

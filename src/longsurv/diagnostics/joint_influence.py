@@ -17,7 +17,7 @@ import pandas as pd
 
 from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
-from longsurv.estimands.joint_rows import joint_spec
+from longsurv.estimands.joint_rows import engine_of, joint_spec
 from longsurv.inference import hessian, maximise
 from longsurv.inference.density import LogDensity
 from longsurv.likelihood import joint
@@ -90,7 +90,7 @@ def joint_influence(fit: Any, terms: Sequence[str] | None = None) -> JointInflue
         For a posterior or an unknown term.
     """
     joint_spec(fit, "joint_influence", markers=True, causes=True, limits=True)
-    if not hasattr(fit, "cov_theta"):
+    if engine_of(fit) != "ml":
         raise LongsurvError("joint_influence takes a maximum-likelihood fit; use spec.fit()")
     design, names = fit.design, list(fit.design.theta_names)
     chosen = list(design.event_names) if terms is None else list(terms)

@@ -27,7 +27,7 @@ from longsurv.diagnostics.joint_checks import places, variances
 from longsurv.errors import LongsurvError
 from longsurv.estimands.competing import cumulative_incidence
 from longsurv.estimands.follow_up import FollowUp
-from longsurv.estimands.joint_rows import joint_spec
+from longsurv.estimands.joint_rows import engine_of, joint_spec
 from longsurv.estimands.kaplan_meier import kaplan_meier
 from longsurv.likelihood import joint
 
@@ -65,7 +65,7 @@ def predictive_checks(
         For an estimate, or a model with values beyond a limit.
     """
     joint_spec(posterior, "predictive_checks", markers=True, causes=True)
-    if not hasattr(posterior, "draws"):
+    if engine_of(posterior) != "bayes":
         raise LongsurvError("predictive_checks takes a posterior; use spec.sample()")
     if draws < 2 or not 0.0 < level < 1.0:
         raise LongsurvError(f"draws is at least 2 and level within 0 and 1; got {draws}, {level}")

@@ -313,7 +313,7 @@ def parameter_vectors(result: Any, draws: int, seed: int) -> tuple[np.ndarray, b
 
     Those of an estimate are itself, then draws from its asymptotic normal distribution.
     """
-    if hasattr(result, "cov_theta"):
+    if result.engine == "ml":
         values, vectors = np.linalg.eigh(result.cov_theta)
         half = vectors * np.sqrt(np.maximum(values, 0.0))
         z = np.random.default_rng(seed).standard_normal((draws, len(values)))

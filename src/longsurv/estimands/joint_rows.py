@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
 
 from longsurv.design.expression import expression
 from longsurv.errors import LongsurvError
+
+
+@runtime_checkable
+class Joined(Protocol):
+    """A specification of markers and of causes of an event, by name."""
+
+    @property
+    def markers(self) -> Mapping[str, Any]:
+        """The markers' models."""
+
+    @property
+    def causes(self) -> Mapping[str, Any]:
+        """The models of the event's causes."""
+
+
+def engine_of(given: Any) -> Literal["ml", "bayes"] | None:
+    """Which engine a joint model's answer is of; None of a specification, which is no answer."""
+    return None if isinstance(given, Joined) else given.engine
 
 
 def joint_spec(
@@ -31,7 +49,7 @@ def joint_spec(
         If it is no joint model, or one that has what the answer does not take.
     """
     spec = getattr(given, "spec", given)
-    if not (hasattr(spec, "markers") and hasattr(spec, "causes")):
+    if not isinstance(spec, Joined):
         raise LongsurvError(f"{what} takes a joint model, not a {type(given).__name__}")
     censored = any(getattr(marker, "censored", None) for marker in spec.markers.values())
     beyond = {

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -53,6 +53,29 @@ POSTERIOR_DRAWS = 200
 FEWEST = 10
 
 Refit = Callable[[Any], Any]
+
+
+@runtime_checkable
+class Predicting(Protocol):
+    """An answer of a joint model, which says how long patients measured so far will live."""
+
+    engine: Literal["ml", "bayes"]
+
+    def predict_survival(
+        self, newdata: Any, *, at: float, times: Sequence[float], draws: int = 200
+    ) -> pd.DataFrame:
+        """Survival of patients alive at `at` to each of the times: column "estimate"."""
+
+    def predict_incidence(
+        self,
+        newdata: Any,
+        *,
+        at: float,
+        times: Sequence[float],
+        draws: int = 200,
+        cause: str | None = None,
+    ) -> pd.DataFrame:
+        """Probability of a cause's event by each of the times: column "estimate"."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -179,7 +202,7 @@ def prediction_quality(
     cause = chosen_cause(list(spec.causes), cause, "prediction_quality")
     design = spec.design
     starts = _check(design, landmarks, window, folds, groups, level)
-    apparent = model if hasattr(model, "predict_survival") else _predicting(refit(spec))
+    apparent = _predicting(refit(spec)) if model is spec else model
     sets = {s: outcomes(design, s, window, cause) for s in starts}
     _check_sets(sets, window)
     risks = {s: predicted_risk(apparent, spec, sets[s].labels, s, window, cause) for s in starts}
@@ -214,7 +237,7 @@ def _together(tables: Sequence[pd.DataFrame], cause: str | None) -> pd.DataFrame
 
 
 def predicted_risk(
-    result: Any,
+    result: Predicting,
     spec: Any,
     labels: pd.Index,
     start: float,
@@ -236,7 +259,7 @@ def predicted_risk(
     """
     rows = histories(spec.design, labels, start)
     # An estimate's interval, which is not used here, would cost 200 draws.
-    draws = 2 if hasattr(result, "cov_theta") else POSTERIOR_DRAWS
+    draws = 2 if result.engine == "ml" else POSTERIOR_DRAWS
     name, end = spec.design.group_name, [start + window]
     if cause is not None:
         table = result.predict_incidence(rows, at=start, times=end, draws=draws, cause=cause)
@@ -328,8 +351,8 @@ def _without(data: pd.DataFrame, name: str, left_out: pd.Index) -> pd.DataFrame:
     return data.loc[~data[name].isin(left_out)]
 
 
-def _predicting(result: Any) -> Any:
-    if not hasattr(result, "predict_survival"):
+def _predicting(result: Any) -> Predicting:
+    if not isinstance(result, Predicting):
         raise LongsurvError(
             "refit is a function of a JointModel that returns its fit or posterior, as "
             f"lambda m: m.sample(seed=1); it returned {type(result).__name__}"

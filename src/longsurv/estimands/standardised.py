@@ -15,7 +15,7 @@ like these, not about a population they were drawn from.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -35,14 +35,15 @@ MEAN_TERMS = ("mean time difference", "mean time ratio")
 
 
 class SurvivalResult(Protocol):
-    """A fitted survival model (with `mean_survival`) or a posterior (with `survival_draws`).
-
-    Mean times need `mean_survival_at` of a fitted model, and either `area_rule` or, for survival in
-    steps, the event times in `data.times`.
-    """
+    """A fitted survival model, with `mean_survival_at`, or a posterior, with `survival_draws`."""
 
     spec: Any
     design: Any
+    engine: Literal["ml", "bayes"]
+
+    def area_rule(self, horizon: float) -> tuple[np.ndarray, np.ndarray]:
+        """Times and weights, shape (T,) each, with which a weighted sum of survival is its area
+        from the first entry to the horizon."""
 
 
 type SurvivalAnswer = Annotated[SurvivalResult, "a fit or posterior of a CoxPH or a Hazard"]
@@ -95,11 +96,12 @@ def risk_difference(
     """
     low, high, frames = _two_cohorts(result, treatment, horizon, treated, reference, level)
     names = [f"risk ({low})", f"risk ({high})"]
-    if hasattr(result, "survival_draws"):
+    if result.engine == "bayes":
         alive = [_mean_draws(result, f, np.array([horizon]), np.ones(1)) for f in frames]
         _check_begun(1.0 - np.stack(alive), horizon)
         return marked(_of_draws(1.0 - np.stack(alive), names, level), result)
-    survival, cov = _method(result, "mean_survival")(frames, horizon)
+    fit: Any = result
+    survival, cov = fit.mean_survival(frames, horizon)
     _check_begun(1.0 - survival, horizon)
     return marked(_of_moments(1.0 - survival, cov, names, level), result)
 
@@ -132,12 +134,13 @@ def restricted_mean_difference(
     first = float(result.design.entry.min())
     if not horizon > first:
         raise LongsurvError(f"nobody is at risk before {first:g}; the horizon is {horizon:g}")
-    times, weights = _area_rule(result, first, horizon)
+    times, weights = result.area_rule(horizon)
     names = [f"mean time ({low})", f"mean time ({high})"]
-    if hasattr(result, "survival_draws"):
+    if result.engine == "bayes":
         means = np.stack([_mean_draws(result, f, times, weights) for f in frames])
         return marked(_of_drawn_means(means, names, level), result)
-    survival, cov = _method(result, "mean_survival_at")(frames, times)
+    fit: Any = result
+    survival, cov = fit.mean_survival_at(frames, times)
     _check_begun(1.0 - survival, horizon)
     # Survival has no variance of its own before the first event, and adds none to the area.
     cov = np.einsum("atbs,t,s->ab", np.nan_to_num(cov, nan=0.0), weights, weights)
@@ -176,7 +179,7 @@ def _check_determined(result: Any, frames: Sequence[pd.DataFrame]) -> None:
     """Refuse predictions that move along directions the data do not determine."""
     try:
         # What the data do not determine of a posterior is its prior: no other answer than a fit's.
-        fit = result.spec.fit() if hasattr(result, "survival_draws") else result
+        fit = result.spec.fit() if result.engine == "bayes" else result
     except EstimationError as error:
         if not result.all_prior:
             return
@@ -203,12 +206,6 @@ def _check_begun(risk: np.ndarray, horizon: float) -> None:
         )
 
 
-def _method(result: Any, name: str) -> Any:
-    if not hasattr(result, name):
-        raise LongsurvError(f"a {type(result).__name__} has no {name}: nothing to standardise")
-    return getattr(result, name)
-
-
 def _mean_draws(
     result: Any, data: pd.DataFrame, times: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
@@ -223,15 +220,6 @@ def _mean_draws(
         total = total + survival.sum(axis=1) @ weights
         start, size = start + size, max(1, DRAWS_AT_ONCE // (len(survival) * len(times)))
     return np.asarray(total) / len(data)
-
-
-def _area_rule(result: Any, first: float, horizon: float) -> tuple[np.ndarray, np.ndarray]:
-    """Times and weights whose weighted sum of survival is its area from first to horizon."""
-    if hasattr(result, "area_rule"):
-        return result.area_rule(horizon)
-    steps = np.unique(result.data.times)
-    times = np.r_[first, steps[(steps > first) & (steps < horizon)]]
-    return times, np.diff([*times, horizon])
 
 
 def _of_drawn_means(means: np.ndarray, names: Sequence[str], level: float) -> pd.DataFrame:

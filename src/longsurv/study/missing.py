@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from longsurv.cohort import Cohort
+from longsurv.results import Estimate
 from longsurv.results.prior_share import all_prior_flag
 from longsurv.study.bench import HOW
 from longsurv.study.joint_stage import JOINT, JointPart
@@ -56,7 +57,7 @@ def _no_answer(result: Any) -> str:
     """
     if getattr(result, "all_prior", ()):
         return all_prior_flag(result.stack, result.all_prior)
-    if hasattr(result, "arrived") and not (result.arrived and _every_term(result)):
+    if isinstance(result, Estimate) and not (result.arrived and _every_term(result)):
         return "; ".join(result.headings)
     return ""
 

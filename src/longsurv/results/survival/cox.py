@@ -22,6 +22,7 @@ from longsurv.results.estimate import check_level
 from longsurv.results.reference import NormalReference, estimable, t_quantile
 from longsurv.results.survival.cox_curves import (
     Hazards,
+    area_rule,
     check_kind,
     check_times,
     event_times,
@@ -236,6 +237,20 @@ class SurvivalEstimate(RatioEstimate):
         unseen = (moved == 0.0).ravel()  # before the first event: nothing to take a variance from
         cov.reshape(A * T, A * T)[np.logical_or.outer(unseen, unseen)] = np.nan
         return mean, cov
+
+    def area_rule(self, horizon: float) -> tuple[np.ndarray, np.ndarray]:
+        """Times and weights with which a weighted sum of survival is its area to a horizon.
+
+        Parameters
+        ----------
+        horizon : float
+
+        Returns
+        -------
+        times, weights : ndarray, shape (T,)
+            From the first entry on.
+        """
+        return area_rule(self.data, float(self.design.entry.min()), horizon)
 
     def predict(
         self,

@@ -175,6 +175,13 @@ def drawn_hazards(
     return out
 
 
+def area_rule(data: CoxData, first: float, horizon: float) -> tuple[np.ndarray, np.ndarray]:
+    """Times and weights whose weighted sum of survival, in steps, is its area from first on."""
+    steps = np.unique(data.times)
+    times = np.r_[first, steps[(steps > first) & (steps < horizon)]]
+    return times, np.diff([*times, horizon])
+
+
 def survival_limits(
     H: np.ndarray, se: np.ndarray, z: float, kind: str
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,13 @@ from longsurv.results.columns import beside, draw_columns
 from longsurv.results.estimate import check_level
 from longsurv.results.idata import to_datatree
 from longsurv.results.posterior import Posterior
-from longsurv.results.survival.cox_curves import check_times, drawn_hazards, people, repeated
+from longsurv.results.survival.cox_curves import (
+    area_rule,
+    check_times,
+    drawn_hazards,
+    people,
+    repeated,
+)
 from longsurv.results.survival.determined import prior_flags
 from longsurv.results.survival.flags import few_events_flag, powers_flag, weightless_flag
 from longsurv.results.survival.ratios import exponentiated
@@ -115,6 +121,20 @@ class SurvivalPosterior(Posterior):
         rng = np.random.default_rng([self.draws.seed, 1]) if baseline else None
         who = people(self, newdata)
         return np.exp(-drawn_hazards(self.data, beta, who, check_times(times), rng))
+
+    def area_rule(self, horizon: float) -> tuple[np.ndarray, np.ndarray]:
+        """Times and weights with which a weighted sum of survival is its area to a horizon.
+
+        Parameters
+        ----------
+        horizon : float
+
+        Returns
+        -------
+        times, weights : ndarray, shape (T,)
+            From the first entry on.
+        """
+        return area_rule(self.data, float(self.design.entry.min()), horizon)
 
     def predict(
         self,

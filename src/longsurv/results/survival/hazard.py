@@ -260,7 +260,17 @@ class HazardEstimate(RatioEstimate):
         return mean, np.einsum("atj,jk,bsk->atbs", slope, self.natural_cov, slope)
 
     def area_rule(self, horizon: float) -> tuple[np.ndarray, np.ndarray]:
-        """Times and weights with which a weighted sum of survival is its area to the horizon."""
+        """Times and weights with which a weighted sum of survival is its area to a horizon.
+
+        Parameters
+        ----------
+        horizon : float
+
+        Returns
+        -------
+        times, weights : ndarray, shape (T,)
+            From the first entry on.
+        """
         return curves.area_rule(self.hazard, horizon)
 
     def predict(

@@ -132,7 +132,17 @@ class HazardPosterior(Posterior):
         return np.exp(-curves.drawn_cumulative(self.hazard, self.natural, who, grid))
 
     def area_rule(self, horizon: float) -> tuple[np.ndarray, np.ndarray]:
-        """Times and weights with which a weighted sum of survival is its area to the horizon."""
+        """Times and weights with which a weighted sum of survival is its area to a horizon.
+
+        Parameters
+        ----------
+        horizon : float
+
+        Returns
+        -------
+        times, weights : ndarray, shape (T,)
+            From the first entry on.
+        """
         return curves.area_rule(self.hazard, horizon)
 
     def baseline(self, times: Sequence[float] | None = None, level: float = 0.95) -> pd.DataFrame:
