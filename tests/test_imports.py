@@ -24,7 +24,8 @@ FOUNDATION = {"cohort", "design", "likelihood", "inference", "priors", "times"}
 ANSWERS = FOUNDATION | {"estimands", "diagnostics"}
 MODELS = ANSWERS | {"results", "models"}
 ALLOWED: dict[str, set[str] | None] = {
-    "arguments": set(),
+    "arguments": {"frames"},
+    "frames": set(),
     "errors": set(),
     "words": set(),
     "compiled": set(),

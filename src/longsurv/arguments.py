@@ -20,6 +20,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from longsurv.errors import ArgumentError, LongsurvError
+from longsurv.frames import as_pandas
 
 Test = Callable[[object], bool]
 
@@ -148,6 +149,12 @@ def _checking(
                 found[name] = _or_default(kind, nothing)
         return found
 
+    @functools.cache
+    def tables() -> frozenset[str]:
+        """Parameters that may be a data frame: any library's is made one."""
+        hints = {n: _hint(p.annotation, names) for n, p in signature.parameters.items()}
+        return frozenset(name for name, hint in hints.items() if _may_be_frame(hint))
+
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
@@ -155,11 +162,18 @@ def _checking(
         except TypeError:
             _refuse_unknown(call.__name__, signature, kwargs)
             raise
+        made: dict[int, Any] = {}  # one table given twice stays one
         for name, given in bound.arguments.items():
-            if name in kinds() and not kinds()[name][0](given):
+            if name not in kinds() or kinds()[name][0](given):
+                continue
+            frame = made.get(id(given))
+            if frame is None and name in tables():
+                frame = made[id(given)] = as_pandas(given)
+            if frame is None:
                 wanted = kinds()[name][1]
                 raise ArgumentError(f"{call.__name__}: {name} is {wanted}, not {_shown(given)}")
-        return function(*args, **kwargs)
+            bound.arguments[name] = frame
+        return function(*bound.args, **bound.kwargs) if made else function(*args, **kwargs)
 
     call.__checked__ = True  # type: ignore[attr-defined]
     return call
@@ -205,7 +219,7 @@ def _article(name: str) -> str:
 
 def _frame_advice(module: str, kind: str) -> str:
     if kind == "dict":
-        return " (of columns? pandas.DataFrame(...) makes a table of it)"
+        return " (as a table it has columns of one length)"
     if module in ("polars", "pyarrow") and kind in ("DataFrame", "LazyFrame", "Table"):
         return " (its to_pandas() makes one)"
     return ""
@@ -315,6 +329,19 @@ def _is_plain(hint: Any) -> bool:
     return all(part in (int, float, str, types.NoneType) for part in parts)
 
 
+def _may_be_frame(hint: Any) -> bool:
+    """Whether a type is that of a data frame, or one of several of which that is one."""
+    if isinstance(hint, typing.TypeAliasType):
+        return _may_be_frame(hint.__value__)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType, typing.Annotated):
+        return any(map(_may_be_frame, typing.get_args(hint)))
+    return _is_frame(hint)
+
+
+def _is_frame(hint: Any) -> bool:
+    return getattr(hint, "__name__", "") == "DataFrame" and hint.__module__.startswith("pandas")
+
+
 def _may_be_none(hint: Any) -> bool:
     return types.NoneType in typing.get_args(hint)
 
@@ -388,7 +415,7 @@ def _plain(hint: Any) -> Kind | None:
         return _is_value, "a value of a column, such as a text or a number"
     if not isinstance(hint, type) or getattr(hint, "_is_protocol", False):
         return None
-    if hint.__name__ == "DataFrame" and hint.__module__.startswith("pandas"):
+    if _is_frame(hint):
         return (lambda v: isinstance(v, hint)), "a pandas DataFrame"
     if hint.__name__ == "ndarray":
         return _is_array, "an array of numbers"

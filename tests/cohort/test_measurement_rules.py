@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from small_studies import VISITS, Folder, reasons, values
 
 from longsurv.cohort import Marker, Phase, Schema
 from longsurv.errors import DataError
+from longsurv.models import LMM, CoxPH, JointModel
 
 
 @pytest.fixture
@@ -53,6 +55,20 @@ class TestOutside:
         assert "exclude_other_patients = true" in folder.problems()
         cohort = folder.keys("measurements", "exclude_other_patients = true").cohort()
         assert reasons(cohort)["patient in the patient table"] == (2, "not in patients.csv: 2")
+
+    def test_a_joint_model_takes_what_the_tolerance_lets_pass(self, folder):
+        folder.write("visits.csv", VISITS + "2,9.5,crp,20\n4,12,crp,9\n")
+        cohort = folder.keys("measurements", "tolerance = 1").cohort()
+        assert (2, 9.5, 20) in values(cohort)
+        data = cohort.marker_data("crp", followed=True)
+        assert list(data["day"]) == [0, 4, 0, 5, 9, 1, 2, 12]
+        plain = cohort.marker_data("crp")
+        pd.testing.assert_frame_equal(data.drop(columns="day"), plain.drop(columns="day"))
+        event = CoxPH("Surv(entry, exit, event) ~ arm", cohort.survival_data())
+        formula = "value ~ day * arm + (1 | id)"
+        assert JointModel(LMM(formula, data), event, time="day").design
+        with pytest.raises(DataError, match="after their event or end of follow-up"):
+            assert JointModel(LMM(formula, plain), event, time="day").design
 
 
 class TestPhases:

@@ -18,7 +18,7 @@ from longsurv.cohort.schema import Marker, Schema
 from longsurv.errors import UnknownError
 from longsurv.words import plural
 
-TABLE = "a table, which must be a pandas DataFrame"
+TABLE = "a table, which must be a pandas DataFrame or one of another library"
 RECONSTRUCTED = "Reconstructed data: simulated to match published summaries, not patients' records."
 
 
@@ -161,12 +161,15 @@ class Cohort:
         """Columns of `patients` carried into the data of every model; includes the treatment."""
         return covariate_columns(self._tables.patients, self._schema)
 
-    def marker_data(self, name: str) -> pd.DataFrame:
+    def marker_data(self, name: str, *, followed: bool = False) -> pd.DataFrame:
         """Return the measurements of one marker with the covariates of their patients.
 
         Parameters
         ----------
         name : str
+        followed : bool
+            Date measurements that come after the end of follow-up, within the schema's tolerance,
+            at that end: a joint model knows a marker only while its patient is followed.
 
         Returns
         -------
@@ -181,6 +184,9 @@ class Cohort:
         chosen = np.flatnonzero(tables.marker == list(self._markers).index(name))
         long = tables.measurements.iloc[chosen].reset_index(drop=True)
         y = np.log(long["value"]) if self._markers[name].transform == "log" else long["value"]
+        if followed:
+            end = tables.exit[tables.owner[chosen]]
+            long = long.assign(**{schema.time: np.minimum(long[schema.time], end)})
         left = long[[schema.patient, schema.time, "phase", "value"]].assign(y=y)
         left["censored"] = long["censored"]
         right = tables.patients[self.covariates].take(tables.owner[chosen])

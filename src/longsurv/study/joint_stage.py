@@ -139,7 +139,7 @@ def joint_spec(study: Plan, name: str) -> JointModel:
     from longsurv.models import GLMM, LMM, CoxPH, JointModel
 
     cohort = study.cohort
-    data = cohort.marker_data(name)
+    data = cohort.marker_data(name, followed=True)
     response = "log(value)" if cohort.markers[name].transform == "log" else "value"
     formula = f"{response} ~ {study.models.joint_trajectory}"
     marker = (
@@ -154,7 +154,7 @@ def joint_spec(study: Plan, name: str) -> JointModel:
 def _result(bench: Bench, name: str) -> JointResult:
     study = bench.study
     spec = joint_spec(study, name)
-    model = bench.answers(f"{JOINT}: {name}", spec, study.cohort.marker_data(name))
+    model = bench.answers(f"{JOINT}: {name}", spec, study.cohort.marker_data(name, followed=True))
     missing: dict[str, str] = {}
     people = study.cohort.survival_data()
 
@@ -211,7 +211,7 @@ def _prediction(study: Plan, name: str, post: Any) -> dict[str, Any]:
     They are given by their rank and their row in the cohort: nothing of a patient is stored.
     """
     schema = study.cohort.schema
-    people, data = study.cohort.survival_data(), study.cohort.marker_data(name)
+    people, data = study.cohort.survival_data(), study.cohort.marker_data(name, followed=True)
     last_exit = float(people["exit"].max())
     end = min(schema.horizon or last_exit, last_exit)
     note = ""
@@ -252,7 +252,7 @@ def _with_patients(
     study: Plan, name: str, at: float, note: str, table: pd.DataFrame, rows: Mapping[str, int]
 ) -> Prediction:
     """A prediction with each patient's group and, in a study that shows patients, all of them."""
-    schema, data = study.cohort.schema, study.cohort.marker_data(name)
+    schema, data = study.cohort.schema, study.cohort.marker_data(name, followed=True)
     people = study.cohort.survival_data().iloc[[rows[place] for place in SHOWN]]
     who = dict(zip(SHOWN, people[schema.patient], strict=True))
     groups = dict(zip(SHOWN, people[schema.treatment].astype(str), strict=True))
