@@ -34,6 +34,7 @@ ALLOWED: dict[str, set[str] | None] = {
     "lazy": set(),
     "times": set(),
     "cohort": {"times"},
+    "draft": {"cohort"},
     "design": {"times", "likelihood"},  # the kinds that a user names, which see arrays only
     "likelihood": {"times"},
     "inference": set(),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from longsurv.cohort.examples import example_path
     from longsurv.compare import compare
     from longsurv.design import Residual
+    from longsurv.draft import draft
     from longsurv.errors import DataError, EstimationError, FormulaError, LongsurvError
     from longsurv.results import Estimate, Posterior
     from longsurv.results.nested import lrt
@@ -42,6 +43,7 @@ __all__ = [
     "analyses",
     "compare",
     "diagnostics",
+    "draft",
     "estimands",
     "example_path",
     "lrt",
@@ -69,6 +71,7 @@ _HOMES = {
     "analyses": "longsurv.analyses",
     "compare": "longsurv.compare:compare",
     "diagnostics": "longsurv.diagnostics",
+    "draft": "longsurv.draft:draft",
     "estimands": "longsurv.estimands",
     "example_path": "longsurv.cohort.examples:example_path",
     "lrt": "longsurv.results.nested:lrt",

@@ -1,4 +1,4 @@
-"""The command line: `longsurv demo`, `report`, `check`, `simulate` and `schema`."""
+"""The command line: `longsurv init`, `demo`, `report`, `check`, `simulate` and `schema`."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ exit codes:
 _OVERVIEW = f"""\
 examples:
   longsurv demo                              both example studies, reports in ./longsurv-demo
+  longsurv init patients.xlsx                draft a study from somebody's tables
   longsurv check study.toml                  read and validate; show what would be analysed
   longsurv report study.toml -o report.html  fit every model by both engines, write the report
   longsurv report study.toml --quick         the same with few posterior draws, for a first look
@@ -113,6 +114,7 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_demo(commands)
     _add_report(commands)
+    _add_init(commands)
     _add_check(commands)
     _add_simulate(commands)
     _add_schema(commands)
@@ -214,6 +216,23 @@ def _add_quick(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="few posterior draws and no extras, for a first look; the report says so",
     )
+
+
+def _add_init(commands: argparse._SubParsersAction) -> None:
+    command = _add(
+        commands,
+        "init",
+        "draft a study file from tables as they are exported; nothing is asked or overwritten",
+        "longsurv init cohort.xlsx",
+        "longsurv init patients.csv labs.csv -o sepsis.toml",
+    )
+    words = ".csv, .tsv, .txt, .xlsx, .parquet, or of Stata, SPSS, SAS or R"
+    command.add_argument("files", type=Path, nargs="+", metavar="FILE", help=words)
+    words = "the study file to write (default: study.toml)"
+    command.add_argument(
+        "-o", "--output", type=Path, default=Path("study.toml"), metavar="FILE", help=words
+    )
+    command.set_defaults(run=_init)
 
 
 def _add_check(commands: argparse._SubParsersAction) -> None:
@@ -366,6 +385,13 @@ def _schema(arguments: argparse.Namespace) -> int:
 
     text = reference_page() if arguments.page else json.dumps(json_schema(), indent=2)
     say(text.rstrip("\n").split("\n"))
+    return DONE
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    from longsurv.draft.command import init
+
+    say(init(arguments.files, arguments.output))
     return DONE
 
 

@@ -1,0 +1,335 @@
+"""One column: numbers, dates or text, and what its cells say besides."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from longsurv.cohort.files import MISSING
+from longsurv.draft.dates import Order, looks_like_dates, read_dates
+from longsurv.draft.units import tidy_unit
+
+Kind = Literal["number", "date", "text", "empty"]
+BLANK = {text.strip().casefold() for text in MISSING}
+# What laboratories write where there is no result.
+NOT_MEASURED = {
+    "n.d.", "n.d", "nd", "n/d", "not done", "not determined", "not available", "not measured",
+    "n.a.", "n.a", "k.a.", "k. a.", "k.a", "keine angabe", "fehlt", "fehlend", "nicht bestimmt",
+    "nicht gemessen", "n.b.", "n. b.", "nb", "n.best.", "entfällt", "hemolysed", "hemolyzed",
+    "haemolysed", "haemolyzed", "hämolytisch", "haemolytisch", "hemolytic", "haemolytic",
+    "hemolysis", "haemolysis", "hämolyse", "hémolysé", "hemolyse", "hémolyse", "clotted",
+    "geronnen", "coagulé", "pending", "ausstehend", "en cours", "qns", "insufficient",
+    "insufficient sample", "zu wenig material", "unknown", "unk", "unbekannt", "inconnu",
+    "manquant", "non fait", "non dosé", "nf", "missing", "miss", "-", "--", "---", "\u2013", "?",
+    "??", "x", "未測定", "未検", "未実施", "溶血", "欠測", "不明", "測定不能", "検体不足",
+    "凝固", "error", "cancelled", "canceled", "storniert", "lipemic", "lipämisch", "invalid",
+    "rejected", "none",
+    "no sample", "keine probe", "not performed", "np", "na.", "#value!", "#div/0!", "#ref!", "*",
+    "not recorded", "nr", "nan.", "(null)",
+}  # fmt: skip
+CODES = {-1.0, -7.0, -8.0, -9.0, -77.0, -88.0, -99.0, -999.0, -9999.0, -99999.0,
+         99.0, 777.0, 888.0, 999.0, 9999.0, 99999.0, 999999.0}  # fmt: skip
+_FLAGS = {"h", "l", "hh", "ll", "*", "**", "+", "-", "(h)", "(l)", "high", "low", "↑", "↓", "(+)",
+          "(-)", "!", "a"}  # fmt: skip
+_BELOW = r"less than|below|under|unter|kleiner als|kleiner|inférieur à|inferieur a|inf\.? à|未満|lt"
+_ABOVE = r"greater than|more than|above|over|über|größer als|groesser als|supérieur à|gt|以上"
+_SIGNED = re.compile(
+    rf"(?P<sign><=|>=|<|>|≤|≥|(?:{_BELOW})\b|(?:{_ABOVE})\b)?\s*"
+    r"(?P<number>[+-]?(?:\d[\d.,' \u00a0\u202f]*\d|\d|[.,]\d+)(?:[eE][+-]?\d{1,3})?)"
+    r"\s*(?P<tail>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_LOWEST = re.compile(r"(?:is )?lowest(?: measured| reportable)?", re.IGNORECASE)
+_HIGHEST = re.compile(r"(?:is )?highest(?: measured| reportable)?|以上", re.IGNORECASE)
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:[,.' \u00a0\u202f]\d{3})+")
+DecimalMark = Literal[".", ","]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table and what was made of it.
+
+    Attributes
+    ----------
+    name : str
+    codes : array of int (rows,)
+        Position in `texts`, -1 where the cell is empty.
+    texts : list of str
+        Distinct cells as text.
+    kind : {"number", "date", "text", "empty"}
+    numbers : array of float (rows,)
+        NaN where missing or not a number.
+    censored : array of int8 (rows,)
+        1 below, 2 above the number.
+    dates : array of datetime64 (rows,)
+        Of a column of dates.
+    order : {"", "day", "month"}
+    order_sure : bool
+    words : dict of str to int
+        What is neither number nor date in such a column, and how often.
+    units : dict of str to int
+        Units after the number, and how often.
+    decimal : {".", ","}
+    decimal_sure : bool
+    thousands : str
+        The mark between thousands, "" if none.
+    flags : bool
+        Whether marks such as "H" stand after numbers.
+    spoken : bool
+        Whether limits are written in words ("LESS THAN 2").
+    native : bool
+        Whether the cells were numbers or dates already, not text.
+    """
+
+    name: str
+    codes: np.ndarray
+    texts: list[str]
+    kind: Kind
+    numbers: np.ndarray = field(default_factory=lambda: np.empty(0))
+    censored: np.ndarray = field(default_factory=lambda: np.empty(0, np.int8))
+    dates: np.ndarray = field(default_factory=lambda: np.empty(0, "datetime64[ns]"))
+    order: Order = ""
+    order_sure: bool = True
+    words: dict[str, int] = field(default_factory=dict)
+    units: dict[str, int] = field(default_factory=dict)
+    decimal: DecimalMark = "."
+    decimal_sure: bool = True
+    thousands: str = ""
+    flags: bool = False
+    spoken: bool = False
+    native: bool = False
+
+    @property
+    def filled(self) -> int:
+        """How many cells are not empty."""
+        return int(np.count_nonzero(self.codes >= 0))
+
+    @property
+    def distinct(self) -> int:
+        """How many different texts there are."""
+        return len(self.texts)
+
+    def unreadable(self) -> list[str]:
+        """Words that are no known way to say "not measured"."""
+        return [w for w in self.words if w.casefold() not in NOT_MEASURED]
+
+
+def text_of(value: object) -> str:
+    """A cell as text: whole numbers without a point, dates in ISO form."""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, (bool, np.bool_)):
+        return str(bool(value)).lower()
+    if isinstance(value, (float, np.floating)):
+        return (
+            f"{value:.0f}"
+            if float(value).is_integer() and abs(value) < 1e15
+            else repr(float(value))
+        )
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace").strip()
+    if isinstance(value, (pd.Timestamp, dt.datetime)):
+        return value.strftime("%Y-%m-%d %H:%M:%S" if value.time() != dt.time() else "%Y-%m-%d")
+    return str(value).strip()
+
+
+def profile(values: pd.Series, name: str, order: Order = "", decimal: str = "") -> Column:
+    """Read a column; `order` and `decimal` are what the rest of the table says."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(object)
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        values = values.dt.tz_localize(None)
+    if pd.api.types.is_datetime64_any_dtype(values):
+        stamps = values.to_numpy(dtype="datetime64[ns]")
+        codes, found = pd.factorize(values)
+        texts = [text_of(v) for v in pd.Index(found)]
+        return Column(name, codes, texts, "date" if texts else "empty", dates=stamps, native=True)
+    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+        numbers = values.to_numpy(dtype=float, na_value=np.nan)
+        codes, found = pd.factorize(numbers, use_na_sentinel=True)
+        lazily = [text_of(v) for v in found] if len(found) < 250_000 else _texts(found)
+        kind: Kind = "number" if lazily else "empty"
+        none = np.zeros(len(numbers), np.int8)
+        return Column(name, codes, lazily, kind, numbers, none, native=True)
+    codes, texts = _factorize(values)
+    if not texts:
+        return Column(name, codes, texts, "empty")
+    return _of_text(Column(name, codes, texts, "text"), order, decimal)
+
+
+def _texts(found: np.ndarray) -> list[str]:
+    return [f"{v:.0f}" if v.is_integer() else repr(v) for v in found.tolist()]
+
+
+def _factorize(values: pd.Series) -> tuple[np.ndarray, list[str]]:
+    """Codes and distinct texts; blanks and the usual marks of missing values are -1."""
+    codes, found = pd.factorize(values, use_na_sentinel=True)
+    texts = [text_of(v) for v in found]
+    blank = [t.casefold() in BLANK or not t for t in texts]
+    if not any(blank) and len(set(texts)) == len(texts):
+        return codes, texts
+    place: dict[str, int] = {}
+    recode = np.full(len(texts) + 1, -1)
+    for k, text in enumerate(texts):
+        if not blank[k]:
+            recode[k] = place.setdefault(text, len(place))
+    return recode[codes], list(place)
+
+
+def _of_text(column: Column, order: Order, decimal: str) -> Column:
+    texts, codes = column.texts, column.codes
+    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
+    values = pd.to_numeric(pd.Series(texts, dtype=object).mask(_odd(texts)), errors="coerce")
+    numbers = values.to_numpy(dtype=float)
+    left = np.flatnonzero(~np.isfinite(numbers))
+    if not len(left):
+        if decimal == "," and _all_thousands(texts):  # "182.000" beside "75,5"
+            marked = replace(column, decimal=",")
+            return _numbers(marked, texts, counts, np.arange(len(texts)), numbers)
+        return _with_numbers(column, numbers, np.zeros(len(texts), np.int8))
+    sample = [texts[k] for k in left[:300]]
+    if looks_like_dates(sample) and len(left) > 0.5 * len(texts):
+        return _dates(column, order, counts)
+    mark, sure, thousands = _decimal_mark(texts, decimal)
+    marked = replace(column, decimal=mark, decimal_sure=sure, thousands=thousands)
+    return _numbers(marked, texts, counts, left, numbers)
+
+
+def _odd(texts: Sequence[str]) -> np.ndarray:
+    """Texts that a parser may read as numbers though no person would: "1_000", "inf", "0x1f"."""
+    return np.array([bool(re.search(r"[_a-df-zA-DF-Z]|[eE][+-]?\d{4}", t)) for t in texts], bool)
+
+
+def _all_thousands(texts: Sequence[str]) -> bool:
+    return all(_THOUSANDS.fullmatch(t) for t in texts if "." in t) and any("." in t for t in texts)
+
+
+def _decimal_mark(texts: Sequence[str], table: str) -> tuple[DecimalMark, bool, str]:
+    """The decimal mark, whether only that reading is possible, and the mark of thousands."""
+    commas, points = [], []
+    for text in texts:
+        match = _SIGNED.fullmatch(unicodedata.normalize("NFKC", text))
+        if match is None:
+            continue
+        number = match["number"].strip()
+        if "," in number:
+            commas.append(number)
+        if "." in number:
+            points.append(number)
+    both = [n for n in commas if "." in n]
+    if both:
+        comma_last = all(n.rfind(",") > n.rfind(".") for n in both)
+        return (",", True, ".") if comma_last else (".", True, ",")
+    if not commas:
+        if table == "," and points and all(_THOUSANDS.fullmatch(n) for n in points):
+            return ",", False, "."
+        return ".", True, ""
+    grouped = [_THOUSANDS.fullmatch(n) is not None for n in commas]
+    if not all(grouped):
+        return ",", True, "" if not points else "."
+    if points:  # "182,000" beside "75.5"
+        return ".", True, ","
+    if table == ",":
+        return ",", True, ""
+    return ".", False, ","  # every comma has three figures after it
+
+
+def _numbers(
+    column: Column, texts: list[str], counts: np.ndarray, left: np.ndarray, numbers: np.ndarray
+) -> Column:
+    censored = np.zeros(len(texts), np.int8)
+    words: dict[str, int] = {}
+    units: Counter[str] = Counter()
+    flags = spoken = False
+    for k in left:
+        parsed = _parse(texts[k], column.decimal, column.thousands)
+        if parsed is None:
+            words[texts[k]] = int(counts[k])
+            numbers[k] = np.nan
+            continue
+        numbers[k], censored[k], unit, flag, said = parsed
+        if unit:
+            units[unit] += int(counts[k])
+        flags, spoken = flags or flag, spoken or said
+    read = counts[np.isfinite(numbers)].sum()
+    unknown = sum(n for w, n in words.items() if w.casefold() not in NOT_MEASURED)
+    # A column of numbers has few words that nobody knows.
+    if read == 0 or unknown > 0.2 * (read + unknown) or _few_words(words, read):
+        return replace(column, kind="text", decimal=".", thousands="")
+    done = replace(column, words=words, units=dict(units), flags=flags, spoken=spoken)
+    return _with_numbers(done, numbers, censored)
+
+
+def _few_words(words: dict[str, int], read: int) -> bool:
+    """Whether words are so many kinds that the numbers among them are the exception."""
+    return len(words) > 12 and sum(words.values()) > 0.3 * read
+
+
+def _with_numbers(column: Column, numbers: np.ndarray, censored: np.ndarray) -> Column:
+    return replace(
+        column,
+        kind="number",
+        numbers=np.append(numbers, np.nan)[column.codes],
+        censored=np.append(censored, np.int8(0))[column.codes],
+    )
+
+
+def _parse(text: str, decimal: str, thousands: str) -> tuple[float, int, str, bool, bool] | None:
+    """Number, censoring, unit, whether flagged, whether spoken; None if it is no number."""
+    match = _SIGNED.fullmatch(unicodedata.normalize("NFKC", text).strip())
+    if match is None:
+        return None
+    number = match["number"].replace(" ", "").replace("\u00a0", "").replace("\u202f", "")
+    number = number.replace("'", "")
+    if thousands:
+        number = number.replace(thousands, "")
+    if decimal == ",":
+        number = number.replace(",", ".")
+    try:
+        value = float(number)
+    except ValueError:
+        return None
+    sign = (match["sign"] or "").casefold()
+    censored = 0
+    if sign:
+        below = sign in ("<", "<=", "≤") or re.fullmatch(_BELOW, sign, re.IGNORECASE) is not None
+        censored = 1 if below else 2
+    tail = match["tail"].strip()
+    said = bool(sign) and sign[0].isalpha()
+    if not tail:
+        return value, censored, "", False, said
+    if _HIGHEST.fullmatch(tail):
+        return value, 2, "", False, True
+    if _LOWEST.fullmatch(tail):
+        return value, 1, "", False, True
+    if tail.casefold() in _FLAGS:
+        return value, censored, "", True, said
+    first, _, last = tail.rpartition(" ")
+    if last.casefold() in _FLAGS and tidy_unit(first):
+        return value, censored, first, True, said
+    return (value, censored, tail, False, said) if tidy_unit(tail) else None
+
+
+def _dates(column: Column, order: Order, counts: np.ndarray) -> Column:
+    found = read_dates(column.texts, order)
+    none = np.isnat(found.values)
+    words = {column.texts[k]: int(counts[k]) for k in np.flatnonzero(none)}
+    if counts[none].sum() > 0.5 * counts.sum():
+        return column
+    values = np.append(found.values, np.datetime64("NaT", "ns"))[column.codes]
+    return replace(
+        column,
+        kind="date",
+        dates=values,
+        order=found.order,
+        order_sure=found.sure,
+        words=words,
+    )

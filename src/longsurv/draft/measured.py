@@ -1,0 +1,309 @@
+"""Each marker: its unit, limits, codes for missing values, and what cannot have been measured."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from longsurv.cohort.problems import show, show_list
+from longsurv.draft import markers
+from longsurv.draft.cells import CODES, NOT_MEASURED, Column
+from longsurv.draft.guess import Sureness
+from longsurv.draft.markers import Known, name_and_unit
+from longsurv.draft.names import plain
+from longsurv.draft.series import Series
+from longsurv.draft.units import tidy_unit
+from longsurv.words import plural
+
+_MAY_BE_NEGATIVE = {"base_excess"}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One marker as it was found.
+
+    Attributes
+    ----------
+    name : str
+        As the tidy table calls it.
+    known : Known or None
+        What the table of markers says.
+    unit : str
+    unit_reason : str
+    unit_sureness : {"sure", "likely", "doubtful"}
+    unit_choices : tuple of str
+    transform : str
+    transform_reason : str
+    limit : float or None
+        The detection limit, where all values below one have the same.
+    codes : tuple of str
+        Numbers that mean "missing".
+    doubtful_codes : tuple of str
+        Numbers that may mean it.
+    warnings : tuple of str
+    count : int
+    """
+
+    name: str
+    known: Known | None
+    unit: str = ""
+    unit_reason: str = ""
+    unit_sureness: Sureness = "likely"
+    unit_choices: tuple[str, ...] = ()
+    transform: str = ""
+    transform_reason: str = ""
+    limit: float | None = None
+    codes: tuple[str, ...] = ()
+    doubtful_codes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    count: int = 0
+
+
+@dataclass
+class _Values:
+    """Values of one marker as they are gathered."""
+
+    numbers: list[np.ndarray] = field(default_factory=list)
+    censored: list[np.ndarray] = field(default_factory=list)
+    units: Counter[str] = field(default_factory=Counter)
+    stated: str = ""
+
+
+def marker_name(text: str) -> str:
+    """The name of a marker without its unit."""
+    return name_and_unit(text)[0]
+
+
+def find_markers(series: Sequence[Series]) -> list[Measured]:
+    """Every marker of all tables, in the order in which they appear."""
+    gathered: dict[str, _Values] = {}
+    names: dict[str, str] = {}
+    for part in series:
+        for name, numbers, censored, units in _parts(part):
+            key = plain(name).replace(" ", "")
+            label = names.setdefault(key, name)
+            values = gathered.setdefault(label, _Values())
+            values.numbers.append(numbers)
+            values.censored.append(censored)
+            values.units.update(units)
+    return [
+        _describe(name, values) for name, values in gathered.items()
+        if any(np.isfinite(part).any() for part in values.numbers)
+    ]  # fmt: skip
+
+
+Part = tuple[str, np.ndarray, np.ndarray, Mapping[str, int]]
+
+
+def _parts(part: Series) -> list[Part]:
+    columns = part.sheet.columns
+    if part.shape == "visits":
+        return [_of_column(columns[n], part.sheet.raw.units.get(n, "")) for n in part.columns]
+    if part.shape == "columns":
+        found = []
+        for place in part.places:
+            stated = place.unit or part.sheet.raw.units.get(place.column, "")
+            _, numbers, censored, units = _of_column(columns[place.column], stated)
+            found.append((place.marker, numbers, censored, units))
+        return found
+    named, value = columns[part.marker], columns[part.value]
+    order = np.argsort(named.codes, kind="stable")
+    edges = np.searchsorted(named.codes[order], np.arange(named.distinct + 1))
+    found = []
+    for k, text in enumerate(named.texts):
+        rows = order[edges[k] : edges[k + 1]]
+        bare, stated = name_and_unit(text)
+        units: Counter[str] = Counter({stated: len(rows)} if stated else {})
+        if part.units:
+            of = columns[part.units]
+            counts = np.bincount(of.codes[rows] + 1, minlength=of.distinct + 1)[1:]
+            units.update({t: int(c) for t, c in zip(of.texts, counts, strict=True) if c})
+        elif value.units:
+            units.update(_units_in_cells(value, rows))
+        found.append((bare, value.numbers[rows], value.censored[rows], units))
+    return found
+
+
+def _units_in_cells(value: Column, rows: np.ndarray) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    codes, amounts = np.unique(value.codes[rows], return_counts=True)
+    endings = sorted(value.units, key=len, reverse=True)
+    for code, amount in zip(codes, amounts, strict=True):
+        text = value.texts[code] if code >= 0 else ""
+        unit = next((u for u in endings if text.endswith(u)), "")
+        if unit:
+            counts[unit] += int(amount)
+    return counts
+
+
+def _of_column(column: Column, stated: str) -> Part:
+    bare, inner = name_and_unit(column.name)
+    said = stated or inner
+    if column.kind != "number":
+        nothing = np.full(len(column.codes), np.nan)
+        return bare, nothing, np.zeros(len(nothing), np.int8), {}
+    units = dict(column.units) or ({said: column.filled} if said else {})
+    return bare, column.numbers, column.censored, units
+
+
+def _describe(name: str, values: _Values) -> Measured:
+    known = markers.find(name)
+    numbers = np.concatenate(values.numbers)
+    censored = np.concatenate(values.censored)[np.isfinite(numbers)]
+    numbers = numbers[np.isfinite(numbers)]
+    unit, unit_reason, how, choices, warnings = _unit(known, values.units)
+    codes, maybe = _codes(known, numbers, unit)
+    real = numbers[~np.isin(numbers, [float(c) for c in codes])]
+    if not unit and known is not None and len(real):
+        unit, unit_reason, how, choices = _unit_from_size(known, real)
+    warnings += _impossible(known, unit if how != "doubtful" else "", real)
+    limits = np.unique(numbers[censored == 1])
+    transform, why = _transform(known, real)
+    return Measured(
+        name,
+        known,
+        unit,
+        unit_reason,
+        how,
+        choices,
+        transform,
+        why,
+        float(limits[0]) if len(limits) == 1 and limits[0] > 0 else None,
+        codes,
+        maybe,
+        tuple(warnings),
+        len(real),
+    )
+
+
+def _unit(
+    known: Known | None, units: Counter[str]
+) -> tuple[str, str, Sureness, tuple[str, ...], list[str]]:
+    """The unit the files state: all alike, or doubtful."""
+    alike: dict[str, str] = {}
+    for unit, _ in units.most_common():
+        alike.setdefault(tidy_unit(unit) or unit, unit)
+    if not alike:
+        return "", "", "doubtful", (), []
+    stated = list(alike.values())
+    if len(stated) == 1:
+        return stated[0], "as the file says", "sure", (), []
+    said = ", ".join(f"{u} ({units[u]:,})" for u in stated)
+    return (
+        stated[0],
+        f"the file has several units: {said}",
+        "doubtful",
+        tuple(stated[1:]),
+        [f"several units in one marker: {said}; bring them to one before you analyse it"],
+    )
+
+
+def _unit_from_size(
+    known: Known, numbers: np.ndarray
+) -> tuple[str, str, Sureness, tuple[str, ...]]:
+    """The one unit in which the values could have been measured, if there is only one."""
+    if not known.unit:
+        return "", "", "likely", ()
+    able = [u for u in known.units() if _fits(known, numbers, u)]
+    if known.unit == "points":
+        return "points", "a score", "sure" if able else "likely", ()
+    if len(able) == 1:
+        return able[0], "the file does not say; of its usual units only this one fits", "likely", ()
+    usual = able or known.units()
+    return usual[0], "the file does not say its unit", "doubtful", tuple(usual[1:])
+
+
+def _fits(known: Known, numbers: np.ndarray, unit: str) -> bool:
+    share = known.possible(numbers, unit)
+    size = known.factor(unit)
+    if np.isnan(share) or size is None:
+        return False
+    # Ranges of what can be measured are wide: all of it at their foot is another unit.
+    return share >= 0.95 and float(np.max(numbers)) * size >= known.high / 200
+
+
+def _codes(
+    known: Known | None, numbers: np.ndarray, unit: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Numbers that cannot be values of this marker and are used as codes; and those that may be."""
+    if not len(numbers):
+        return (), ()
+    found = [c for c in CODES if np.any(numbers == c)]
+    if not found:
+        return (), ()
+    rest = numbers[~np.isin(numbers, found)]
+    if not len(rest):
+        return (), ()
+    sure, maybe = [], []
+    negative = np.any(rest < 0) or (known is not None and known.key in _MAY_BE_NEGATIVE)
+    for code in sorted(found):
+        times = int(np.sum(numbers == code))
+        if code < 0:
+            apart = code < rest.min() - 3 * (rest.max() - rest.min())
+            (maybe if negative and not apart else sure).append(code)
+        elif known is not None and unit and known.possible(np.array([code]), unit) == 0:
+            if known.possible(rest, unit) > 0.9:
+                sure.append(code)
+        elif times >= 2 and code > 4 * rest.max():
+            maybe.append(code)
+    return tuple(f"{c:.0f}" for c in sure), tuple(f"{c:.0f}" for c in maybe)
+
+
+def _impossible(known: Known | None, unit: str, numbers: np.ndarray) -> list[str]:
+    if known is None or not unit or not len(numbers):
+        return []
+    size = known.factor(unit)
+    if size is None:
+        if tidy_unit(unit) and tidy_unit(known.unit):
+            return [f"{unit} is no unit of {known.label} that is known here ({known.unit} is)"]
+        return []
+    share = known.possible(numbers, unit)
+    if np.isnan(share) or share == 1.0:
+        return []
+    bad = numbers[(numbers * size < known.low / 2) | (numbers * size > known.high)]
+    others = [u for u in known.units() if u != unit and _fits(known, numbers, u)]
+    hint = f"; they would fit {show_list(others, 3)}" if others and share < 0.5 else ""
+    values = ", ".join(f"{v:g}" for v in np.unique(bad)[-3:])
+    what = f"{plural(len(bad), 'value')} that cannot be {known.label} in {unit}"
+    return [f"{what}, such as {values}{hint}"]
+
+
+def _transform(known: Known | None, numbers: np.ndarray) -> tuple[str, str]:
+    """Log where it is usual or the values are skewed, and possible."""
+    if not len(numbers) or numbers.min() <= 0:
+        if known is not None and known.transform == "log":
+            return "identity", "values of 0 have no logarithm"
+        return "identity", ""
+    if known is not None and known.transform:
+        return known.transform, "usual for this marker"
+    if known is not None and known.family == "score":
+        return "identity", ""
+    if len(np.unique(numbers)) >= 10:
+        logs = np.log(numbers)
+        if _skew(numbers) > 1.0 and abs(_skew(logs)) < 0.6 * _skew(numbers):
+            return "log", "the values are skewed, their logarithms are not"
+    return "identity", ""
+
+
+def _skew(values: np.ndarray) -> float:
+    spread = float(np.std(values))
+    if spread == 0:
+        return 0.0
+    return float(np.mean(((values - values.mean()) / spread) ** 3))
+
+
+def missing_words(column: Column) -> list[str]:
+    """Words of a column of numbers that stand for missing values."""
+    return sorted(column.words, key=lambda w: (w.casefold() not in NOT_MEASURED, w))
+
+
+def quoted(words: Sequence[str]) -> str:
+    """Words in quotes with commas between."""
+    return ", ".join(show(w) for w in words)
+
+
+SIGN = re.compile(r"^[<>≤≥]")

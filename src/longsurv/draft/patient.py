@@ -1,0 +1,115 @@
+"""Which column says whose row it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from longsurv.cohort.problems import show
+from longsurv.draft import markers
+from longsurv.draft.cells import Column
+from longsurv.draft.guess import Guess
+from longsurv.draft.names import says
+from longsurv.draft.sheet import Sheet
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A column that may hold identifiers, and how much speaks for it."""
+
+    column: str
+    score: float
+    named: int
+
+
+def find_patients(sheets: Sequence[Sheet]) -> tuple[list[Sheet], list[Guess]]:
+    """Give every table its column of identifiers; tables without one are left out and named."""
+    pools = [_candidates(sheet, sheets) for sheet in sheets]
+    guesses, found = [], []
+    for sheet, pool in zip(sheets, pools, strict=True):
+        if not pool:
+            guesses.append(
+                Guess(
+                    "patient", "", f"{sheet.name} has no column that could identify patients;"
+                    " it is left out", "likely",
+                )
+            )  # fmt: skip
+            continue
+        best, others = pool[0], pool[1:]
+        column = sheet.columns[best.column]
+        hollow = _filled_down(column)
+        done = replace(sheet, patient=best.column, filled_down=hollow)
+        found.append(done)
+        rivals = [c.column for c in others if c.score > best.score - 2]
+        sure = best.named >= 2 and not rivals
+        doubtful = best.named == 0 and len(sheets) == 1
+        many = f"{column.distinct:,} patients in {sheet.rows:,} rows"
+        reason = f"{sheet.name}: {show(best.column)} identifies {many}"
+        if hollow:
+            reason += "; it stands only in the first row of each, and is carried down"
+        guesses.append(
+            Guess(
+                "patient", best.column, reason,
+                "sure" if sure else "doubtful" if doubtful else "likely",
+                tuple(show(r) for r in rivals[:3]),
+            )
+        )  # fmt: skip
+    return found, guesses
+
+
+def _filled_down(column: Column) -> bool:
+    """Identifiers with gaps below each, none twice apart: merged cells."""
+    gaps = column.codes < 0
+    if not gaps.any() or gaps[0] or gaps.mean() < 0.2:
+        return False
+    written = column.codes[~gaps]
+    return len(np.unique(written)) == len(written)
+
+
+def _candidates(sheet: Sheet, sheets: Sequence[Sheet]) -> list[Candidate]:
+    found = []
+    for place, (name, column) in enumerate(sheet.columns.items()):
+        if column.kind == "number" and not _whole(column):
+            continue
+        if column.kind in ("date", "empty") or column.distinct < 2:
+            continue
+        named = says(name, "patient")
+        if says(name, "age") or says(name, "sex") or (markers.find(name) and named < 3):
+            continue
+        if any(says(name, role) == 3 for role in ("treatment", "visit", "value")) and named < 3:
+            continue
+        score = 2.0 * named - 0.1 * place
+        score += 3.0 * _shared(column, sheet, sheets)
+        if says(name, "row") >= 2 and named < 3:
+            score -= 4
+        if column.distinct <= 4 < sheet.rows:
+            score -= 4
+        if _filled_down(column):
+            score += 1
+        if column.kind == "text" and max(map(len, column.texts[:50])) > 40:
+            score -= 3
+        if score > 0 or (place == 0 and column.distinct > 4):
+            found.append(Candidate(name, score, named))
+    return sorted(found, key=lambda c: -c.score)
+
+
+def _whole(column: Column) -> bool:
+    values = column.numbers[np.isfinite(column.numbers)]
+    return bool(len(values)) and bool(np.all(values == np.floor(values))) and not column.units
+
+
+def _shared(column: Column, sheet: Sheet, sheets: Sequence[Sheet]) -> float:
+    """The largest part of a column's values found in one column alike named of another table."""
+    best = 0.0
+    for other in sheets:
+        if other is sheet:
+            continue
+        for name, theirs in other.columns.items():
+            if name != column.name and not (says(name, "patient") and says(column.name, "patient")):
+                continue
+            mine = set(column.texts)
+            if len(mine) > 4:
+                best = max(best, len(mine & set(theirs.texts)) / len(mine))
+    return best

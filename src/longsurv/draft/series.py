@@ -1,0 +1,274 @@
+"""What was measured repeatedly: which columns hold the markers, and which the time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from longsurv.cohort.problems import show, show_list
+from longsurv.draft import markers
+from longsurv.draft.guess import Guess, Sureness
+from longsurv.draft.layout import Place, find_families, read_time
+from longsurv.draft.markers import name_and_unit
+from longsurv.draft.names import plain, says, time_unit
+from longsurv.draft.sheet import Sheet
+from longsurv.words import plural
+
+Shape = Literal["long", "visits", "columns"]
+
+
+@dataclass(frozen=True)
+class Series:
+    """The measurements of one table.
+
+    Attributes
+    ----------
+    sheet : Sheet
+    shape : {"long", "visits", "columns"}
+        One row a measurement; one row a visit and a column a marker; or one row a patient and a
+        column a marker and time.
+    time : str
+        Column of the time; "" for columns that have it in their names.
+    unit : str
+        Unit of the time, "" if nothing says.
+    marker, value, units : str
+        Columns of a long table.
+    places : list of Place
+        Of a table with a column a marker and time.
+    columns : list of str
+        Of a table of visits.
+    """
+
+    sheet: Sheet
+    shape: Shape
+    time: str = ""
+    unit: str = ""
+    marker: str = ""
+    value: str = ""
+    units: str = ""
+    places: list[Place] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
+
+    @property
+    def taken(self) -> set[str]:
+        """Its columns, as "variable:column"."""
+        names = {self.time, self.marker, self.value, self.units, *self.columns}
+        names |= {place.column for place in self.places}
+        return {f"{self.sheet.raw.variable}:{name}" for name in names if name}
+
+
+def find_series(sheets: Sequence[Sheet]) -> tuple[list[Series], list[Guess]]:
+    """The measurements of every table that has some."""
+    found, guesses = [], []
+    for sheet in sheets:
+        series, said = _repeated(sheet) if sheet.repeats else _columns(sheet)
+        if series is not None:
+            found.append(series)
+        guesses += said
+    if not found:
+        guesses.append(Guess("measurements", "", "no table holds repeated measurements", "likely"))
+    return found, guesses
+
+
+def _columns(sheet: Sheet) -> tuple[Series | None, list[Guess]]:
+    numeric = [
+        name for name, c in sheet.columns.items()
+        if name != sheet.patient and (c.kind in ("number", "empty"))
+    ]  # fmt: skip
+    places = find_families(numeric)
+    full = {p.marker for p in places if sheet.columns[p.column].kind == "number"}
+    places = [p for p in places if p.marker in full]
+    if not places:
+        return None, []
+    words = {p.word for p in places if p.word not in ("", "base")}
+    times = sorted({p.time for p in places})
+    names = list(dict.fromkeys(p.marker for p in places))
+    example = places[0].column
+    unit = words.pop() if len(words) == 1 else ""
+    how: Sureness = "sure" if unit and unit not in ("t", "visit") else "likely"
+    reason = (
+        f"{sheet.name} has one row a patient and a column a marker and time, such as"
+        f" {show(example)}: {show_list(names, 6)} at {', '.join(f'{t:g}' for t in times[:8])}"
+    )
+    choices: tuple[str, ...] = ()
+    if unit == "visit":
+        how, choices = "doubtful", ("these may be numbers of visits, not times",)
+    elif len(words) > 1:
+        how, choices = "doubtful", ("the names use several units of time",)
+    return (
+        Series(sheet, "columns", unit="" if unit in ("t", "visit") else unit, places=places),
+        [Guess("measurements", sheet.name, reason, how, choices)],
+    )
+
+
+def _repeated(sheet: Sheet) -> tuple[Series | None, list[Guess]]:
+    time, said = _time(sheet)
+    long = _long(sheet, time)
+    if long is not None:
+        marker, value, units = long
+        reason = (
+            f"{sheet.name} has one row a measurement: its name in {show(marker)}, its value in"
+            f" {show(value)}"
+        )
+        series = Series(sheet, "long", time, time_unit(time), marker, value, units)
+        return series, [Guess("measurements", sheet.name, reason, "sure"), *said]
+    columns = _marker_columns(sheet, time)
+    if not columns:
+        return None, []
+    reason = f"{sheet.name} has one row a visit and a column a marker: {show_list(columns, 8)}"
+    known = all(markers.find(name_and_unit(c)[0]) is not None for c in columns)
+    guess = Guess("measurements", sheet.name, reason, "sure" if known else "likely")
+    return Series(sheet, "visits", time, _unit(sheet, time), columns=columns), [guess, *said]
+
+
+def _unit(sheet: Sheet, time: str) -> str:
+    """The unit of a time, from the column's name or its cells ("Day 4")."""
+    if not time:
+        return ""
+    column = sheet.columns[time]
+    if column.kind == "text":
+        said = {r[1] for r in map(read_time, column.texts) if r is not None and r[1]}
+        return said.pop() if len(said) == 1 else time_unit(time)
+    return time_unit(time)
+
+
+def _time(sheet: Sheet) -> tuple[str, list[Guess]]:
+    scored = sorted(
+        ((s, name) for name in sheet.columns if (s := _time_score(sheet, name)) > 0),
+        key=lambda x: -x[0],
+    )
+    if not scored:
+        return "", [
+            Guess("measurement time", "", f"{sheet.name} has no column that could be the time of"
+                  " its measurements", "doubtful")
+        ]  # fmt: skip
+    score, name = scored[0]
+    column = sheet.columns[name]
+    rivals = [n for s, n in scored[1:] if s > score - 0.75]
+    how: Sureness = "sure" if score >= 3 else "likely"
+    if rivals or score < 1.5 or (column.kind == "date" and not column.order_sure):
+        how = "doubtful"
+    if (
+        re.search(r"\bvisit\w*$|visit (no|nr|number)|timepoint", plain(name))
+        and column.kind != "date"
+    ):
+        how = "doubtful" if how == "doubtful" else "likely"
+    reason = f"{show(name)} of {sheet.name} varies from row to row of a patient"
+    return name, [Guess("measurement time", name, reason, how, tuple(map(show, rivals[:4])))]
+
+
+def _time_score(sheet: Sheet, name: str) -> float:
+    column = sheet.columns[name]
+    if name == sheet.patient or sheet.varies(name) is False or column.distinct < 2:
+        return 0.0
+    if markers.find(name_and_unit(name)[0]) is not None or says(name, "value") == 3:
+        return 0.0
+    named = says(name, "visit")
+    if column.kind == "date":
+        return 1.5 + named - (1.5 if says(name, "birth") or says(name, "end date") > named else 0)
+    if column.kind == "text":
+        read = [read_time(t) is not None for t in column.texts]
+        return 1.0 + named if all(read) and len(read) < 400 else 0.0
+    if column.kind != "number" or column.units or named == 0:
+        return 0.0
+    score = float(named)
+    if says(name, "stop") == 3 or says(name, "entry") == 3:
+        score -= 2.0
+    if says(name, "age"):
+        score -= 1.0
+    if re.search(r"visit|visite|timepoint", plain(name)):
+        score -= 0.8  # a number of visits beside a time
+    return score
+
+
+def _long(sheet: Sheet, time: str) -> tuple[str, str, str] | None:
+    """Columns of name, value and unit where a row is a measurement."""
+    best, chosen = 0.0, ""
+    for name, column in sheet.columns.items():
+        if name in (sheet.patient, time) or column.kind != "text" or column.distinct > 2000:
+            continue
+        if not sheet.varies(name) or says(name, "unit"):
+            continue
+        known = [markers.find(name_and_unit(t)[0]) is not None for t in column.texts]
+        score = 4.0 * float(np.mean(known)) + says(name, "marker")
+        if score > best and (np.mean(known) >= 0.3 or says(name, "marker") >= 2):
+            best, chosen = score, name
+    if not chosen:
+        return None
+    values = sorted(
+        (
+            (says(n, "value") + (1 if c.kind == "number" else 0) + c.filled / sheet.rows, n)
+            for n, c in sheet.columns.items()
+            if n not in (sheet.patient, time, chosen) and sheet.varies(n) and c.kind == "number"
+            and (says(n, "value") or not says(n, "row"))
+        ),
+        reverse=True,
+    )  # fmt: skip
+    if not values or (values[0][0] < 2.5 and len(values) > 1):
+        return None
+    if len([n for _, n in values if markers.find(name_and_unit(n)[0]) is not None]) > 1:
+        return None
+    units = [n for n, c in sheet.columns.items() if says(n, "unit") >= 2 and c.kind == "text"]
+    return chosen, values[0][1], units[0] if units else ""
+
+
+_NOT_MARKERS = ("row", "entry", "stop", "age", "sex", "site", "birth")
+
+
+def _marker_columns(sheet: Sheet, time: str) -> list[str]:
+    found = []
+    for name, column in sheet.columns.items():
+        bare = name_and_unit(name)[0]
+        known = markers.find(bare) is not None
+        if name in (sheet.patient, time) or column.kind != "number" or not sheet.varies(name):
+            continue
+        if not known:
+            if any(says(name, role) >= 2 for role in _NOT_MARKERS) or says(name, "status"):
+                continue
+            if says(name, "exit") == 3 or says(name, "visit") >= 2 or says(name, "patient") >= 2:
+                continue
+            if column.distinct <= 2 or _counts(sheet, name) or _is_log(sheet, name):
+                continue
+        elif _is_log(sheet, name):
+            continue
+        found.append(name)
+    return found
+
+
+def _counts(sheet: Sheet, name: str) -> bool:
+    """Whether a column numbers the rows of each patient: 1, 2, 3, ..."""
+    values = pd.Series(sheet.columns[name].numbers)
+    owner = pd.Series(sheet.owner)
+    if values.isna().any():
+        return False
+    first = values.groupby(owner).transform("first")
+    place = owner.groupby(owner).cumcount()
+    return bool((values - first == place).all())
+
+
+def _is_log(sheet: Sheet, name: str) -> bool:
+    """Whether a column is the logarithm of another."""
+    match = re.match(r"(?:log|ln)[\s._]+(.+)$", name, re.IGNORECASE)
+    if match is None:
+        return False
+    other = sheet.columns.get(match[1])
+    if other is None or other.kind != "number":
+        return False
+    with np.errstate(divide="ignore", invalid="ignore"):
+        there = np.log(other.numbers)
+    mine = sheet.columns[name].numbers
+    both = np.isfinite(there) & np.isfinite(mine)
+    return bool(both.any()) and bool(np.allclose(mine[both], there[both], atol=1e-3))
+
+
+def describe(series: Series) -> str:
+    """What it holds, in a few words."""
+    rows = plural(series.sheet.rows, "row")
+    kind = {"long": "a row a measurement", "visits": "a row a visit",
+            "columns": "a row a patient"}  # fmt: skip
+    return f"{series.sheet.name}: {rows}, {kind[series.shape]}"

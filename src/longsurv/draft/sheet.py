@@ -1,0 +1,118 @@
+"""A table with its columns read: the ground on which everything else is guessed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from longsurv.draft.cells import Column, profile
+from longsurv.draft.dates import Order
+from longsurv.draft.tables import RawTable
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table and the profiles of its columns.
+
+    Attributes
+    ----------
+    raw : RawTable
+    columns : dict of str to Column
+    decimal : str
+        The decimal mark of its text columns.
+    patient : str
+        The column of identifiers, "" while unknown.
+    filled_down : bool
+        Whether identifiers stand only in the first row of each patient.
+    """
+
+    raw: RawTable
+    columns: dict[str, Column]
+    decimal: str = "."
+    patient: str = ""
+    filled_down: bool = False
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.raw.name
+
+    @property
+    def rows(self) -> int:
+        """How many rows it has."""
+        return len(self.raw.frame)
+
+    @cached_property
+    def owner(self) -> np.ndarray:
+        """Position of each row's patient among `people`, -1 for none, shape (rows,)."""
+        codes = self.columns[self.patient].codes
+        if not self.filled_down:
+            return codes
+        return pd.Series(codes).mask(codes < 0).ffill().fillna(-1).to_numpy(dtype=np.int64)
+
+    @property
+    def people(self) -> list[str]:
+        """The identifiers, as text."""
+        return self.columns[self.patient].texts
+
+    @cached_property
+    def repeats(self) -> bool:
+        """Whether some patient has several rows."""
+        owner = self.owner[self.owner >= 0]
+        return len(owner) > len(self.people)
+
+    @cached_property
+    def constant(self) -> frozenset[str]:
+        """Columns that never take two values within a patient."""
+        return frozenset(name for name in self.columns if self._is_constant(name))
+
+    def _is_constant(self, name: str) -> bool:
+        codes, owner = self.columns[name].codes, self.owner
+        there = (codes >= 0) & (owner >= 0)
+        pairs = owner[there].astype(np.int64) * (self.columns[name].distinct + 1) + codes[there]
+        return len(pd.unique(pairs)) == len(pd.unique(owner[there]))
+
+    def varies(self, name: str) -> bool:
+        """Whether a column takes several values within some patient."""
+        return name not in self.constant
+
+
+def read_sheets(tables: Sequence[RawTable]) -> list[Sheet]:
+    """Profile every column, letting each table's other columns say decimal mark and date order."""
+    first = [_profiled(table) for table in tables]
+    order = _order([column for sheet in first for column in sheet.columns.values()])
+    return [_again(sheet, order) for sheet in first]
+
+
+def _profiled(table: RawTable) -> Sheet:
+    columns = {name: profile(table.frame[name], name) for name in table.frame.columns}
+    votes = Counter(c.decimal for c in columns.values() if _votes(c))
+    decimal = votes.most_common(1)[0][0] if votes else "."
+    return Sheet(table, columns, decimal)
+
+
+def _votes(column: Column) -> bool:
+    if column.kind != "number" or column.native or not column.decimal_sure:
+        return False
+    return column.decimal == "," or any("." in text for text in column.texts[:200])
+
+
+def _order(columns: Sequence[Column]) -> Order:
+    """Which of day and month comes first in all files, "" if they disagree or never say."""
+    said = {c.order for c in columns if c.kind == "date" and c.order and c.order_sure}
+    return said.pop() if len(said) == 1 else ""
+
+
+def _again(sheet: Sheet, order: Order) -> Sheet:
+    columns = dict(sheet.columns)
+    for name, column in sheet.columns.items():
+        unsure = not column.order_sure and order
+        comma = sheet.decimal == "," and not column.native and column.kind == "number"
+        if unsure or (comma and column.decimal != ","):
+            columns[name] = profile(sheet.raw.frame[name], name, order, sheet.decimal)
+    return replace(sheet, columns=columns)

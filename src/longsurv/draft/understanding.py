@@ -1,0 +1,116 @@
+"""Everything that was understood of some tables, before any of it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from longsurv.draft.guess import Guess
+from longsurv.draft.measured import Measured, find_markers
+from longsurv.draft.names import says
+from longsurv.draft.outcome import Outcome, find_episodes, find_outcome
+from longsurv.draft.patient import find_patients
+from longsurv.draft.people import Field, patient_fields
+from longsurv.draft.series import Series, find_series
+from longsurv.draft.sheet import Sheet, read_sheets
+from longsurv.draft.tables import RawTable
+from longsurv.draft.treatment import Treatment, find_treatment
+from longsurv.errors import DataError
+
+
+@dataclass(frozen=True)
+class Understanding:
+    """What the tables mean.
+
+    Attributes
+    ----------
+    sheets : list of Sheet
+        Tables with a column of patients.
+    fields : list of Field
+        Columns with one value a patient.
+    treatment : Treatment or None
+    outcome : Outcome
+    series : list of Series
+    markers : list of Measured
+    guesses : list of Guess
+    """
+
+    sheets: list[Sheet]
+    fields: list[Field]
+    treatment: Treatment | None
+    outcome: Outcome
+    series: list[Series]
+    markers: list[Measured]
+    guesses: list[Guess] = field(default_factory=list)
+
+    def guess(self, about: str) -> Guess | None:
+        """The guess about something, None if there is none."""
+        return next((g for g in self.guesses if g.about == about), None)
+
+    def doubts(self, about: str) -> bool:
+        """Whether something is doubtful or was not found."""
+        guess = self.guess(about)
+        return guess is None or guess.sureness == "doubtful" or not guess.value
+
+    def doubting(self, about: str, why: str) -> Understanding:
+        """The same with one guess made doubtful."""
+        guesses = [
+            replace(g, sureness="doubtful", choices=(*g.choices, why)) if g.about == about else g
+            for g in self.guesses
+        ]
+        return replace(self, guesses=guesses)
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that a study file must say is at least likely."""
+        needed = ["patient", "treatment", "reference", "time", "status"]
+        if self.series:
+            needed.append("measurements")
+            if any(part.shape != "columns" for part in self.series):
+                needed.append("measurement time")
+        return not any(self.doubts(about) for about in needed)
+
+
+def understand(tables: Sequence[RawTable]) -> Understanding:
+    """Read the tables and guess what everything in them is.
+
+    Raises
+    ------
+    DataError
+        If no table has a column that could identify patients.
+    """
+    sheets, guesses = find_patients(read_sheets(tables))
+    if not sheets:
+        raise DataError(
+            "no column that could identify patients was found in "
+            + ", ".join(table.name for table in tables)
+        )
+    series, of_series = find_series(sheets)
+    taken = set().union(*(part.taken for part in series))
+    fields = patient_fields(sheets, taken)
+    varying = [name for s in sheets for name in s.columns if s.varies(name)]
+    treatment, of_treatment = find_treatment(fields, varying)
+    used = [treatment.field.name] if treatment is not None else []
+    outcome, of_outcome = find_outcome(fields, used)
+    if outcome.exit is None and outcome.status is None and outcome.death is None:
+        episodes = find_episodes(sheets)
+        if episodes is not None:
+            outcome, of_outcome = episodes
+    guesses += [*of_treatment, *of_outcome, *of_series]
+    return Understanding(sheets, fields, treatment, outcome, series, find_markers(series), guesses)
+
+
+def covariates(found: Understanding) -> list[Field]:
+    """Age and sex, where they are complete."""
+    chosen = []
+    for one in found.fields:
+        column = one.column
+        wanted = says(one.name, "age") == 3 or says(one.name, "sex") == 3
+        whole = column.kind in ("number", "text") and not column.words and not column.units
+        few = column.kind == "number" or column.distinct <= 4
+        named = bool(np.all(one.sheet.owner >= 0))
+        if wanted and whole and few and named and column.distinct >= 2:
+            chosen.append(one)
+    return chosen
