@@ -129,11 +129,8 @@ def text_of(value: object) -> str:
     if isinstance(value, (bool, np.bool_)):
         return str(bool(value)).lower()
     if isinstance(value, (float, np.floating)):
-        return (
-            f"{value:.0f}"
-            if float(value).is_integer() and abs(value) < 1e15
-            else repr(float(value))
-        )
+        number = float(value)
+        return f"{number:.0f}" if number.is_integer() and abs(number) < 1e15 else repr(number)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace").strip()
     if isinstance(value, (pd.Timestamp, dt.datetime)):
@@ -192,7 +189,7 @@ def _of_text(column: Column, order: Order, decimal: str) -> Column:
     left = np.flatnonzero(~np.isfinite(numbers))
     if not len(left):
         if decimal == "," and _all_thousands(texts):  # "182.000" beside "75,5"
-            marked = replace(column, decimal=",")
+            marked = replace(column, decimal=",", decimal_sure=False, thousands=".")
             return _numbers(marked, texts, counts, np.arange(len(texts)), numbers)
         return _with_numbers(column, numbers, np.zeros(len(texts), np.int8))
     sample = [texts[k] for k in left[:300]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from longsurv.draft.dates import looks_like_dates
 from longsurv.draft.units import tidy_unit
@@ -53,7 +54,8 @@ def find_header(rows: Sequence[Row]) -> Header | None:
         if width > 1 and len(filled) < 2:
             continue
         below = rows[k + 1] if k + 1 < len(rows) else []
-        if len(set(filled)) <= 0.7 * len(filled) and _is_names_row(below, width):
+        runs = sum(bool(a) and a == b for a, b in pairwise(row))
+        if runs >= 0.3 * len(filled) and _is_names_row(below, width):
             return _join(rows, k + 1, row)
         above = rows[k - 1] if k else []
         repeated = len(set(filled)) < len(filled)

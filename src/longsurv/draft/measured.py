@@ -107,8 +107,8 @@ def _parts(part: Series) -> list[Part]:
         found = []
         for place in part.places:
             stated = place.unit or part.sheet.raw.units.get(place.column, "")
-            _, numbers, censored, units = _of_column(columns[place.column], stated)
-            found.append((place.marker, numbers, censored, units))
+            part_of = _of_column(columns[place.column], stated)
+            found.append((place.marker, *part_of[1:]))
         return found
     named, value = columns[part.marker], columns[part.value]
     order = np.argsort(named.codes, kind="stable")
@@ -238,7 +238,8 @@ def _codes(
     rest = numbers[~np.isin(numbers, found)]
     if not len(rest):
         return (), ()
-    sure, maybe = [], []
+    sure: list[float] = []
+    maybe: list[float] = []
     negative = np.any(rest < 0) or (known is not None and known.key in _MAY_BE_NEGATIVE)
     for code in sorted(found):
         times = int(np.sum(numbers == code))

@@ -103,14 +103,15 @@ def find_outcome(fields: Sequence[Field], used: Sequence[str]) -> tuple[Outcome,
     dates = _dates(free)
     status, guesses = _status(free)
     exit_, of_exit = _exit(free)
-    outcome = replace(status, **dates)
+    zero, death, end = dates
+    outcome = replace(status, zero=zero, death=death, end=end)
     # A time that is there is taken as it is, unless dates alone are named like an outcome.
     by_date = outcome.zero is not None and (outcome.death is not None or outcome.end is not None)
     if exit_ is not None and not (by_date and of_exit[0].sureness == "doubtful"):
         outcome = replace(outcome, exit=exit_, unit=time_unit(exit_.name), death=None, end=None)
-        if outcome.status is None and dates["death"] is not None:
-            outcome = replace(outcome, death=dates["death"])
-            guesses = [_by_death(dates["death"])]
+        if outcome.status is None and death is not None:
+            outcome = replace(outcome, death=death)
+            guesses = [_by_death(death)]
         return outcome, [*of_exit, *guesses]
     if by_date:
         return _from_dates(outcome, guesses)
@@ -145,8 +146,8 @@ def find_episodes(sheets: Sequence[Sheet]) -> tuple[Outcome, list[Guess]] | None
 # Dates -------------------------------------------------------------------------------------------
 
 
-def _dates(fields: Sequence[Field]) -> dict[str, Field | None]:
-    """The dates of time zero, death and the end of follow-up, by their names."""
+def _dates(fields: Sequence[Field]) -> tuple[Field | None, Field | None, Field | None]:
+    """The dates of time zero, of death and of the end of follow-up, by their names."""
     columns = [f for f in fields if f.column.kind == "date" and not says(f.name, "birth")]
     death = _best(columns, "death date", ())
     # Of those who lived there is none.
@@ -157,7 +158,7 @@ def _dates(fields: Sequence[Field]) -> dict[str, Field | None]:
     end = _best([f for f in rest if f is not zero], "end date", ())
     if zero is None and len(rest) == 1 and end is None and death is not None:
         zero = rest[0]
-    return {"zero": zero, "death": death, "end": end}
+    return zero, death, end
 
 
 def _best(fields: Sequence[Field], role: str, against: Sequence[str]) -> Field | None:

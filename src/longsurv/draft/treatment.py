@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from longsurv.cohort.problems import show, show_list
-from longsurv.draft.guess import Guess
+from longsurv.draft.guess import Guess, Sureness
 from longsurv.draft.names import plain, says
 from longsurv.draft.people import Field
 from longsurv.words import plural
@@ -49,9 +49,9 @@ def find_treatment(
         return None, _no_arms(fields, varying)
     score, field = scored[0]
     rivals = [f for s, f in scored[1:] if s > score - 1.5]
-    levels, how = _reference(field)
+    levels, why, how = _reference(field)
     named = says(field.name, "treatment")
-    sureness = "sure" if named >= 2 and len(levels) == 2 and not rivals else "likely"
+    sureness: Sureness = "sure" if named >= 2 and len(levels) == 2 and not rivals else "likely"
     if rivals or (named == 0 and score < 3):
         sureness = "doubtful"
     reason = f"{field.place()} has {plural(len(levels), 'level')}: {show_list(levels, 6)}"
@@ -59,7 +59,7 @@ def find_treatment(
         reason += "; all are kept, but the comparisons of longsurv are of two"
     guesses = [
         Guess("treatment", field.name, reason, sureness, tuple(show(f.name) for f in rivals[:4])),
-        Guess("reference", levels[0], *how, tuple(show(v) for v in levels[1:])),
+        Guess("reference", levels[0], why, how, tuple(show(v) for v in levels[1:])),
     ]
     return Treatment(field, levels), guesses
 
@@ -108,13 +108,14 @@ def _yes_no(texts: Sequence[str]) -> bool:
     return all(text.casefold() in _YES_NO for text in texts)
 
 
-def _reference(field: Field) -> tuple[list[str], tuple[str, str]]:
+def _reference(field: Field) -> tuple[list[str], str, Sureness]:
     """Levels with the reference first; why, and how sure."""
     texts = sorted(field.column.texts, key=lambda t: (len(t), t) if t.isdigit() else (99, t))
     controls = [t for t in texts if _is_control(t)]
     zero = [
         t for t in texts if t.casefold() in ("0", "no", "n", "nein", "non", "false", "なし", "無")
     ]
+    how: Sureness = "likely"
     if len(controls) == 1 and not _yes_no(texts):
         first, why, how = controls[0], f"{show(controls[0])} names a control group", "sure"
     elif len(zero) == 1:
@@ -125,7 +126,7 @@ def _reference(field: Field) -> tuple[list[str], tuple[str, str]]:
             "no level is named as a control; this only turns the sign of every answer",
             "likely",
         )
-    return [first, *(t for t in texts if t != first)], (why, how)
+    return [first, *(t for t in texts if t != first)], why, how
 
 
 def _no_arms(fields: Sequence[Field], varying: Sequence[str]) -> list[Guess]:
