@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,7 +19,17 @@ from longsurv.report.export import export, file_name
 from longsurv.report.figures.svg import printable
 from longsurv.report.sections import SECTIONS
 from longsurv.report.tables.display import DisplayTable
+from longsurv.report.word import png
 from longsurv.study import StudyResults
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_pictures() -> Iterator[None]:
+    """Pictures of few pixels, for speed: nothing is read off them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("word", "export"):
+            patch.setattr(f"longsurv.report.{module}.png", partial(png, dpi=20))
+        yield
 
 
 @pytest.fixture(scope="module")
