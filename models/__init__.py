@@ -1,5 +1,7 @@
 """The scientific models, one file each."""
 
+from typing import Any
+
 from longsurv.arguments import checked
 from longsurv.models.cox import CoxPH
 from longsurv.models.glmm import GLMM
@@ -7,10 +9,14 @@ from longsurv.models.hazard import Hazard
 from longsurv.models.joint import JointModel, area, slope, value
 from longsurv.models.linear import Linear
 from longsurv.models.lmm import LMM
+from longsurv.models.specification import Specification
 
 __all__ = ["GLMM", "LMM", "CoxPH", "Hazard", "JointModel", "Linear", "area", "slope", "value"]
 
-for _spec in (LMM, GLMM, Linear, CoxPH, Hazard, JointModel):
+_SPECIFICATIONS: tuple[type[Specification[Any, Any]], ...] = (
+    LMM, GLMM, Linear, CoxPH, Hazard, JointModel,
+)  # fmt: skip
+for _spec in _SPECIFICATIONS:
     checked(_spec)
 
 # What was here before it got a room of its own.

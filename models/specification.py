@@ -12,8 +12,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Protocol, Self, runtime_checkable
 
-import pandas as pd
-
 from longsurv.inference import Draws, Optimum
 
 
@@ -82,13 +80,13 @@ class Specification[E, P](Protocol):
             From `draw` of this specification, under the same priors.
         """
 
-    def with_data(self, data: pd.DataFrame, /) -> Self:
+    def with_data(self, *args: Any, **how: Any) -> Self:
         """The same specification of other rows: what it computed from its own is forgotten.
 
-        A joint model takes the rows of its markers and of its causes, by name.
+        It takes one table; a joint model the rows of its markers and those of its causes, by name.
         """
 
-    def with_design(self, design: Any, /) -> Self:
+    def with_design(self, design: Any, *args: Any, **how: Any) -> Self:
         """The same specification with another design in place of that of its data.
 
         For data that differ in the responses or times alone, and rows left out, with everything
