@@ -133,11 +133,33 @@ class JointEstimate(Estimate):
         return table.set_index("term").loc[list(wanted)].reset_index()
 
     def variance_table(self, level: float = 0.95) -> pd.DataFrame:
-        """Residual SD, random-effects SDs and correlations, with intervals."""
+        """Residual SDs, random-effects SDs and correlations.
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            In the columns of `tidy`, without tests; NaN where the data do not determine one.
+        """
         return self.variance.table(level)
 
     def association(self, level: float = 0.95) -> pd.DataFrame:
-        """Hazard ratios of the links per unit, per SD and, for a logged marker, per doubling."""
+        """Hazard ratios of the links per unit, per SD and, for a logged marker, per doubling.
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            term, change (of the link, in words), hazard_ratio, conf_low, conf_high, words.
+        """
         table = super().tidy(level).set_index("term")
         told = changes(self.design, self.link_sd)
 

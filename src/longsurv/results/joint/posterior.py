@@ -80,13 +80,38 @@ class JointPosterior(Posterior):
         )
 
     def tidy(self, level: float = 0.95, component: str = "fixed") -> pd.DataFrame:
-        """One row a term, in blocks; `component` as for `JointEstimate.tidy`."""
+        """One row a term, in blocks (see `Posterior.tidy`).
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals, between 0 and 1.
+        component : {"fixed", "marker", "event", "baseline", "variance", "all"}
+            Coefficients of the marker and the hazard ("fixed"), one of the blocks, or everything.
+
+        Returns
+        -------
+        DataFrame
+            term, estimate, std_error, conf_low, conf_high, prob_positive, r_hat, ess_bulk,
+            ess_tail.
+        """
         check_level(level)
         wanted = component_of(self.design, component)
         return self._marked(summarise({name: self.samples[name] for name in wanted}, level))
 
     def association(self, level: float = 0.95) -> pd.DataFrame:
-        """Hazard ratios of the links; see `JointEstimate.association`."""
+        """Hazard ratios of the links per unit, per SD and, for a logged marker, per doubling.
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            term, change (of the link, in words), hazard_ratio, conf_low, conf_high, words.
+        """
         check_level(level)
         told = changes(self.design, self.link_sd)
 
@@ -105,7 +130,21 @@ class JointPosterior(Posterior):
         marker: str | None = None,
         level: float = 0.95,
     ) -> pd.DataFrame:
-        """Mean curve of a marker; see `JointEstimate.predict`."""
+        """Mean curve of a marker at the rows of `newdata` (by default the measurements used).
+
+        Parameters
+        ----------
+        newdata : DataFrame, optional
+        marker : str, optional
+            Which one, if there are several.
+        level : float
+            Of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            `newdata` with estimate, std_error, conf_low, conf_high, on the scale of the response.
+        """
         check_level(level)
         frame, X, at = marker_rows(self.design, newdata, marker)
         beta = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])[:, at]
@@ -131,9 +170,28 @@ class JointPosterior(Posterior):
         draws: int = 200,
         level: float = 0.95,
     ) -> pd.DataFrame:
-        """Survival given alive and measured until `at`; see `JointEstimate.predict_survival`.
+        """Survival of patients alive at `at`, given their measurements until then.
 
-        `draws` evenly spaced posterior draws are used.
+        Parameters
+        ----------
+        newdata : DataFrame or mapping of str to DataFrame
+            Measurements with the columns of all formulas; rows after `at` are not used. Patients
+            need not be among those of the fit. Of several markers either one frame, where a marker
+            may be missing from a row, or a frame each by name.
+        at : float
+            Time until which the patients are known to be alive and were measured.
+        times : sequence of float
+            Later times.
+        draws : int
+            So many posterior draws, evenly spaced, are used.
+        level : float
+            Of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            The patient's column, time, estimate, std_error, conf_low, conf_high: the probability
+            of no event of any cause until `time`, averaged over the patient's random effects.
         """
         from longsurv.estimands.dynamic import conditional_survival
 
@@ -152,7 +210,20 @@ class JointPosterior(Posterior):
         level: float = 0.95,
         cause: str | None = None,
     ) -> pd.DataFrame:
-        """Probability of each cause's event; see `JointEstimate.predict_incidence`."""
+        """Probability of each cause's event by later times.
+
+        Parameters
+        ----------
+        newdata, at, times, draws, level
+            As for `predict_survival`.
+        cause : str, optional
+            The only one wanted.
+
+        Returns
+        -------
+        DataFrame
+            The patient's column, time, cause, estimate, std_error, conf_low, conf_high.
+        """
         from longsurv.estimands.dynamic import conditional_incidence
 
         check_level(level)

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
-from scipy.linalg.lapack import dposv
 
 from longsurv.design import SurvivalDesign
 from longsurv.errors import EstimationError
-from longsurv.inference import Optimum, identify
+from longsurv.inference import Optimum
 from longsurv.likelihood import cox
 from longsurv.likelihood.cox.existence import columns
 from longsurv.results.assemble import design_flags, undetermined_flag
 from longsurv.results.columns import beside, normal_columns
 from longsurv.results.estimate import check_level
 from longsurv.results.reference import NormalReference, estimable, t_quantile
+from longsurv.results.survival.covariances import among_all, inverse, quadratic_form
 from longsurv.results.survival.cox_curves import (
     Hazards,
     area_rule,
@@ -93,7 +93,7 @@ class SurvivalEstimate(RatioEstimate):
             part, flat = columns(data, kept), flat_directions(data)
             top = replace(optimum, x=optimum.x[kept], gradient=optimum.gradient[kept],
                           free=np.arange(len(kept)))  # fmt: skip
-        naive = _inverse(-top.hessian)
+        naive = inverse(-top.hessian)
         cov, robust, firth = naive, needs_robust(design), optimum.penalty == "firth"
         if robust:
             from longsurv.diagnostics.cox_residuals import robust_covariance
@@ -110,7 +110,7 @@ class SurvivalEstimate(RatioEstimate):
             design=design,
             names=names,
             coefficients=optimum.x,
-            reference=NormalReference(_among_all(cov, kept, p), method, flat),
+            reference=NormalReference(among_all(cov, kept, p), method, flat),
             llf=cox.loglik(data, optimum.x) if firth else optimum.value,
             nobs=len(design.rows),
             n_params=len(kept),
@@ -118,7 +118,7 @@ class SurvivalEstimate(RatioEstimate):
             method=_method(design, spec.ties, firth, profile is not None, robust),
             flags=(*design_flags(design), *weightless_flag(design)),
             data=data,
-            naive_cov=_among_all(naive, kept, p),
+            naive_cov=among_all(naive, kept, p),
             profile=profile,
         )
         lost = fit.undetermined
@@ -166,8 +166,8 @@ class SurvivalEstimate(RatioEstimate):
         p, own = len(kept), np.ix_(kept, kept)
         statistics = [
             2.0 * ratio,
-            _quadratic_form(self.coefficients[kept], self.reference.cov[own]),
-            _quadratic_form(gradient[kept], information[own]),
+            quadratic_form(self.coefficients[kept], self.reference.cov[own]),
+            quadratic_form(gradient[kept], information[own]),
         ]
         tests = ["likelihood ratio", "Wald", "score"]
         return pd.DataFrame(
@@ -175,7 +175,15 @@ class SurvivalEstimate(RatioEstimate):
         )
 
     def concordance(self) -> Concordance:
-        """Harrell's C of the linear predictor; see `longsurv.diagnostics.concordance`."""
+        """Harrell's C: how often, of two patients, the one of higher hazard has the event first.
+
+        Pairs are of one stratum.
+
+        Returns
+        -------
+        Concordance
+            c, between 0 and 1, with its std_error, and the numbers of pairs.
+        """
         from longsurv.diagnostics.concordance import concordance
 
         d, who = self.design, people(self, None)
@@ -185,13 +193,38 @@ class SurvivalEstimate(RatioEstimate):
         return concordance(eta, d.exit, d.event, entry, d.weights, d.stratum, cluster)
 
     def proportional_hazards(self, transform: str = "km") -> ProportionalHazards:
-        """Test proportional hazards; see `longsurv.diagnostics.proportional_hazards.cox_zph`."""
+        """Test whether each log hazard ratio changes over time, by scaled Schoenfeld residuals.
+
+        Parameters
+        ----------
+        transform : {"km", "rank", "identity", "log"}
+            Of time, against which a change is looked for; "km" is one less Kaplan and Meier's
+            survival.
+
+        Returns
+        -------
+        ProportionalHazards
+            With a table of tests, one row a term and one of all together.
+        """
         from longsurv.diagnostics.proportional_hazards import cox_zph
 
         return cox_zph(self, transform)
 
     def residuals(self, kind: str = "martingale") -> pd.DataFrame:
-        """Residuals; see `longsurv.diagnostics.cox_residuals.residuals`."""
+        """Residuals of the rows used, or of the events.
+
+        Parameters
+        ----------
+        kind : str
+            One of "martingale", "deviance", "score", "dfbeta", "dfbetas" (in standard errors),
+            "schoenfeld" and "scaled_schoenfeld".
+
+        Returns
+        -------
+        DataFrame
+            Martingale and deviance: one column of that name. Score, dfbeta, dfbetas: one a
+            coefficient. Schoenfeld: one row an event, with "time" before the coefficients.
+        """
         from longsurv.diagnostics.cox_residuals import residuals
 
         return residuals(self, kind)
@@ -310,7 +343,22 @@ class SurvivalEstimate(RatioEstimate):
     def survival_curve(
         self, newdata: pd.DataFrame, *, level: float = 0.95, kind: str = "log-log"
     ) -> pd.DataFrame:
-        """Survival at every event time of each row's stratum; columns of `predict` with times."""
+        """Survival at every event time of each row's stratum.
+
+        Parameters
+        ----------
+        newdata : DataFrame
+            Rows to predict, with the columns of the formula.
+        level : float
+            Of the intervals, between 0 and 1.
+        kind : {"log-log", "log", "plain"}
+            Scale of the intervals: log(-log S), log S or S itself.
+
+        Returns
+        -------
+        DataFrame
+            `newdata` repeated for each time, with time, estimate, std_error, conf_low, conf_high.
+        """
         check_level(level)
         check_kind(kind)
         return self._curves(newdata, lambda s: event_times(self.data, s), level, kind)
@@ -369,28 +417,3 @@ def _method(design: SurvivalDesign, ties: str, firth: bool, profile: bool, robus
     if firth:
         words = "Firth's penalised " + words
     return words + ", profile intervals" * profile + ", robust covariance" * robust
-
-
-def _among_all(cov: np.ndarray, kept: np.ndarray, p: int) -> np.ndarray:
-    """A covariance of some coefficients among all p, 0 for the others."""
-    if len(kept) == p:
-        return cov
-    out = np.zeros((p, p))
-    out[np.ix_(kept, kept)] = cov
-    return out
-
-
-def _inverse(information: np.ndarray) -> np.ndarray:
-    """Inverse by Cholesky's factor, whatever the units; by what is determined if there is none."""
-    if len(information):
-        # not dpotri, of which OpenBLAS makes threads however small the matrix
-        _, inverse, singular = dposv(information, np.eye(len(information)))
-        if not singular:
-            return 0.5 * (inverse + inverse.T)
-    return identify(information).cov
-
-
-def _quadratic_form(x: np.ndarray, V: np.ndarray) -> float:
-    """x' V^-1 x; NaN where V is singular."""
-    found = identify(V)
-    return np.nan if found.flat else float(x @ found.cov @ x)

@@ -95,7 +95,19 @@ class SurvivalPosterior(Posterior):
         return super().loo()
 
     def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
-        """term, hazard_ratio (exp of the posterior mean), conf_low, conf_high, prob_below_1."""
+        """Hazard ratios: the exponentials of `tidy`.
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            One row a coefficient: term, hazard_ratio (exponential of the posterior mean), conf_low,
+            conf_high, prob_below_1.
+        """
         table = self.tidy(level)
         return exponentiated(table, prob_below_1=1.0 - table["prob_positive"])
 
@@ -106,16 +118,21 @@ class SurvivalPosterior(Posterior):
         *,
         baseline: bool = True,
     ) -> np.ndarray:
-        """Draws of survival, shape (draws of all chains, rows, times).
+        """Draws of survival.
 
         Parameters
         ----------
         newdata : DataFrame, optional
+            Rows to predict, with the columns of the formula; by default those of the fit.
         times : sequence of float
         baseline : bool
             Draw the baseline hazard too, from its posterior given the coefficients under a vague
             gamma-process prior; otherwise it is the partial likelihood's own estimate at each draw,
             and its uncertainty is left out.
+
+        Returns
+        -------
+        ndarray, shape (draws of all chains, rows, times)
         """
         beta = self.coefficients.reshape(-1, len(self.names))
         rng = np.random.default_rng([self.draws.seed, 1]) if baseline else None
@@ -143,10 +160,26 @@ class SurvivalPosterior(Posterior):
         times: Annotated[Sequence[float] | None, None] = None,
         level: float = 0.95,
     ) -> pd.DataFrame:
-        """Posterior of the log relative hazard or of survival; see `SurvivalEstimate.predict`.
+        """Posterior of the log relative hazard or, with `times`, of survival.
 
         Survival carries the uncertainty of the coefficients and of the baseline hazard (see
         `survival_draws`).
+
+        Parameters
+        ----------
+        newdata : DataFrame, optional
+            Rows to predict, with the columns of the formula; by default those of the fit.
+        times : sequence of float, optional
+            Give survival to each of these times.
+        level : float
+            Of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            `newdata` (repeated for each time, with a column "time") with estimate (posterior mean),
+            std_error (its SD), conf_low, conf_high. Without times it is x'b (plus the offset, less
+            its median), the log hazard relative to covariates of 0.
         """
         check_level(level)
         if times is None:
@@ -156,7 +189,20 @@ class SurvivalPosterior(Posterior):
         return self._curves(newdata, check_times(times), level)
 
     def survival_curve(self, newdata: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
-        """Survival at every event time of the model; columns as in `predict` with times."""
+        """Survival at every event time of the model.
+
+        Parameters
+        ----------
+        newdata : DataFrame
+            Rows to predict, with the columns of the formula.
+        level : float
+            Of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            `newdata` repeated for each time, with time, estimate, std_error, conf_low, conf_high.
+        """
         check_level(level)
         return self._curves(newdata, np.unique(self.data.times), level)
 

@@ -158,6 +158,13 @@ class HazardEstimate(RatioEstimate):
     def hazard_ratio(self, times: Sequence[float], level: float = 0.95) -> pd.DataFrame:
         """Hazard ratio of every term at each of these times.
 
+        Parameters
+        ----------
+        times : sequence of float
+            Above 0 where a hazard ratio changes with log time.
+        level : float
+            Of the intervals, between 0 and 1.
+
         Returns
         -------
         DataFrame
@@ -174,7 +181,19 @@ class HazardEstimate(RatioEstimate):
         return np.concatenate([row, np.zeros(len(self.natural) - len(row))])
 
     def variance_table(self, level: float = 0.95) -> pd.DataFrame:
-        """The baseline's parameters in the grammar of `tidy`; nothing is tested."""
+        """The baseline's parameters, of which nothing is tested.
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            In the columns of `tidy`; NaN where the data do not determine a parameter. A spline has
+            its level and its smoothing, "sd(log hazard)".
+        """
         names, p = self.hazard.baseline.names, len(self.names)
         at = slice(p, p + len(names))
         # What moves with coefficients that the data do not determine is not determined either.
@@ -190,6 +209,13 @@ class HazardEstimate(RatioEstimate):
         """Hazard and cumulative hazard of average covariates.
 
         Where the coefficient of a covariate changes with time, it is that of its value 0.
+
+        Parameters
+        ----------
+        times : sequence of float, optional
+            By default 25 from the first entry to the last exit.
+        level : float
+            Of the intervals, between 0 and 1.
 
         Returns
         -------
@@ -210,7 +236,12 @@ class HazardEstimate(RatioEstimate):
         )
 
     def residuals(self, kind: str = "martingale") -> pd.DataFrame:
-        """Residuals of each row: martingale (event less cumulative hazard), deviance, cox_snell.
+        """Residuals of each row.
+
+        Parameters
+        ----------
+        kind : {"martingale", "deviance", "cox_snell"}
+            Event less cumulative hazard; that made symmetric; the cumulative hazard itself.
 
         Returns
         -------
@@ -324,7 +355,20 @@ class HazardEstimate(RatioEstimate):
             )
 
     def survival_curve(self, newdata: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
-        """Survival at every event time; columns of `predict` with times."""
+        """Survival at every event time.
+
+        Parameters
+        ----------
+        newdata : DataFrame
+            Rows to predict, with the columns of the formula.
+        level : float
+            Of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            `newdata` repeated for each time, with time, estimate, std_error, conf_low, conf_high.
+        """
         times = np.unique(self.design.exit[self.design.event == 1])
         return self.predict(newdata, times=list(times), level=level)
 

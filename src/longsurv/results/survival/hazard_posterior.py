@@ -106,12 +106,31 @@ class HazardPosterior(Posterior):
         return hz.natural(self.hazard.data, theta, self.smoothing)
 
     def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
-        """term, hazard_ratio (exp of the posterior mean), conf_low, conf_high, prob_below_1."""
+        """Hazard ratios: the exponentials of `tidy`.
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            One row a coefficient: term, hazard_ratio (exponential of the posterior mean), conf_low,
+            conf_high, prob_below_1.
+        """
         table = self.tidy(level)
         return exponentiated(table, prob_below_1=1.0 - table["prob_positive"])
 
     def hazard_ratio(self, times: Sequence[float], level: float = 0.95) -> pd.DataFrame:
         """Hazard ratio of every term at each of these times.
+
+        Parameters
+        ----------
+        times : sequence of float
+            Above 0 where a hazard ratio changes with log time.
+        level : float
+            Of the intervals, between 0 and 1.
 
         Returns
         -------
@@ -127,7 +146,18 @@ class HazardPosterior(Posterior):
         return found
 
     def survival_draws(self, newdata: pd.DataFrame | None, times: Sequence[float]) -> np.ndarray:
-        """Draws of survival, shape (draws of all chains, rows, times)."""
+        """Draws of survival.
+
+        Parameters
+        ----------
+        newdata : DataFrame, optional
+            Rows to predict, with the columns of the formula; by default those of the fit.
+        times : sequence of float
+
+        Returns
+        -------
+        ndarray, shape (draws of all chains, rows, times)
+        """
         who, grid = people(self, newdata), check_times(times)
         return np.exp(-curves.drawn_cumulative(self.hazard, self.natural, who, grid))
 
@@ -146,7 +176,22 @@ class HazardPosterior(Posterior):
         return curves.area_rule(self.hazard, horizon)
 
     def baseline(self, times: Sequence[float] | None = None, level: float = 0.95) -> pd.DataFrame:
-        """Hazard and cumulative hazard of average covariates; see `HazardEstimate.baseline`."""
+        """Hazard and cumulative hazard of average covariates.
+
+        Where the coefficient of a covariate changes with time, it is that of its value 0.
+
+        Parameters
+        ----------
+        times : sequence of float, optional
+            By default 25 from the first entry to the last exit.
+        level : float
+            Of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            time; hazard and cumulative_hazard (from the first entry on), each with _low and _high.
+        """
         check_level(level)
         grid, who = curves.baseline_grid(self.hazard, times), curves.typical(self.hazard)
         return curves.baseline_table(
@@ -165,7 +210,26 @@ class HazardPosterior(Posterior):
         kind: str = "survival",
         level: float = 0.95,
     ) -> pd.DataFrame:
-        """Posterior of the log relative hazard or of survival; see `HazardEstimate.predict`."""
+        """Posterior of the log relative hazard or, with `times`, of survival, risk or hazards.
+
+        Parameters
+        ----------
+        newdata : DataFrame, optional
+            Rows to predict, with the columns of the formula; by default those of the fit.
+        times : sequence of float, optional
+            With entry times survival is that of somebody alive at the first entry. After the last
+            exit the hazard of splines and pieces stays what it was.
+        kind : {"survival", "risk", "cumulative_hazard", "hazard"}
+        level : float
+            Of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            `newdata` (repeated for each time, with a column "time") with estimate (posterior mean),
+            std_error (its SD), conf_low, conf_high. Without times it is x'b (plus the offset, less
+            its median), the log hazard relative to covariates of 0.
+        """
         check_level(level)
         who = people(self, newdata)
         if times is None:
@@ -178,6 +242,19 @@ class HazardPosterior(Posterior):
         return curves.on_grid(who, grid, columns)
 
     def survival_curve(self, newdata: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
-        """Survival at every event time; columns of `predict` with times."""
+        """Survival at every event time.
+
+        Parameters
+        ----------
+        newdata : DataFrame
+            Rows to predict, with the columns of the formula.
+        level : float
+            Of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            `newdata` repeated for each time, with time, estimate, std_error, conf_low, conf_high.
+        """
         times = np.unique(self.design.exit[self.design.event == 1])
         return self.predict(newdata, times=list(times), level=level)
