@@ -44,8 +44,8 @@ from longsurv.models.glmm_priors import (
     sampling,
 )
 from longsurv.models.specification import holding
-from longsurv.results.generalised.assemble import generalised_estimate, generalised_posterior
-from longsurv.results.generalised.estimate import GeneralisedEstimate, GeneralisedPosterior
+from longsurv.results.generalised.estimate import GeneralisedEstimate
+from longsurv.results.generalised.posterior import GeneralisedPosterior
 from longsurv.results.generalised.undetermined import check_estimable
 
 DEFAULT_NODES = {1: 15, 2: 9}
@@ -172,7 +172,7 @@ class GLMM:
     def estimate(self, optimum: Optimum) -> GeneralisedEstimate:
         """The fitted model where `find` ended."""
         data, nodes = self.arrays, self.quadrature_nodes
-        return generalised_estimate(self, data, optimum, for_climbing(data), nodes)
+        return GeneralisedEstimate.at(self, data, optimum, for_climbing(data), nodes)
 
     def default_priors(self) -> dict[str, pr.Prior]:
         """Weakly informative priors, which depend on no unit and no origin.
@@ -252,7 +252,8 @@ class GLMM:
     ) -> GeneralisedPosterior:
         """The posterior from what `draw` returned under these priors; options as for `sample`."""
         data, stack = self.arrays_for(priors), self.prior_stack(priors, eta)
-        return generalised_posterior(self, data, stack, draws, self.quadrature_nodes)
+        nodes = self.quadrature_nodes
+        return GeneralisedPosterior.from_draws(self, data, stack, draws, nodes)
 
     def with_data(self, data: pd.DataFrame) -> GLMM:
         """The same specification of other rows."""

@@ -35,9 +35,9 @@ from longsurv.likelihood.lmm.dense.kernel import DenseKernel
 from longsurv.models.lmm_climb import block_kernel, climb, dense_kernel
 from longsurv.models.lmm_priors import default_priors, prior_stack
 from longsurv.models.specification import holding
-from longsurv.results.mixed.assemble import check_options, mixed_estimate, mixed_posterior
-from longsurv.results.mixed.assemble_structured import structured_estimate, structured_posterior
-from longsurv.results.mixed.estimate import MixedEstimate, MixedPosterior
+from longsurv.results.mixed.estimate import MixedEstimate
+from longsurv.results.mixed.posterior import MixedPosterior
+from longsurv.results.mixed.small_sample import check_options
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,8 +149,7 @@ class LMM:
     def estimate(self, optimum: Optimum, method: str = "REML", df: str = "auto") -> MixedEstimate:
         """The fitted model where `find` ended, under the same method; options as for `fit`."""
         check_options(method, df)
-        of = structured_estimate if self.design.structured else mixed_estimate
-        return of(self, self.kernel, optimum, method, df)
+        return MixedEstimate.at(self, self.kernel, optimum, method, df)
 
     def default_priors(self) -> dict[str, pr.Prior]:
         """Weakly informative priors, per standard deviation of the data.
@@ -242,8 +241,8 @@ class LMM:
         self, draws: Draws, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0
     ) -> MixedPosterior:
         """The posterior from what `draw` returned under these priors; options as for `sample`."""
-        of = structured_posterior if self.design.structured else mixed_posterior
-        return of(self, self.sampled_under(priors), self.prior_stack(priors, eta), draws)
+        kernel, stack = self.sampled_under(priors), self.prior_stack(priors, eta)
+        return MixedPosterior.from_draws(self, kernel, stack, draws)
 
     def with_data(self, data: pd.DataFrame) -> LMM:
         """The same specification of other rows."""

@@ -12,7 +12,7 @@ from longsurv.errors import EstimationError
 from longsurv.inference import Optimum, maximise
 from longsurv.likelihood import lmm
 from longsurv.likelihood.lmm import dense
-from longsurv.likelihood.lmm.blocks import BlockKernel
+from longsurv.likelihood.lmm.blocks import BlockKernel, Rows
 from longsurv.likelihood.lmm.dense.kernel import DenseKernel
 from longsurv.likelihood.lmm.dense.residual import Structure
 from longsurv.results.mixed.undetermined import degenerate
@@ -23,8 +23,8 @@ LARGEST_RATIO = 1e6
 
 def block_kernel(d: MixedDesign, columns: Sequence[RandomColumns]) -> BlockKernel:
     """The likelihood of a design without structure, in centred columns of Z."""
-    data = lmm.prepare(d.fixed.X, d.y, d.Z, d.group, len(d.labels), to=columns[0].to)
-    return BlockKernel(data, d.random.blocks)
+    rows = Rows(d.fixed.X, d.y, d.Z, d.group, len(d.labels))
+    return BlockKernel(lmm.prepare(*rows, to=columns[0].to), d.random.blocks, rows)
 
 
 def dense_kernel(d: MixedDesign, columns: Sequence[RandomColumns] | None = None) -> DenseKernel:

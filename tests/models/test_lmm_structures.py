@@ -13,7 +13,7 @@ from longsurv.likelihood.lmm.dense.kernel import DenseKernel
 from longsurv.likelihood.lmm.dense.loglik import Term, prepare
 from longsurv.likelihood.lmm.dense.residual import Structure
 from longsurv.models import LMM
-from longsurv.results.mixed.assemble_structured import structured_estimate
+from longsurv.results.mixed.estimate import MixedEstimate
 
 DAY = "y ~ day * arm"
 SIX_DIGITS = {"rtol": 1e-6, "atol": 0.0}
@@ -251,7 +251,7 @@ def test_the_dense_path_is_the_fast_one(data, random, df):
         prepare(d.fixed.X, d.y, d.group, terms, structure, pairs.order, pairs.kind)
     )
     optimum = maximise(lambda x: kernel.criterion(x, True), kernel.starts[2], lower=kernel.lower)
-    dense = structured_estimate(spec, kernel, optimum, "REML", df)
+    dense = MixedEstimate.at(spec, kernel, optimum, "REML", df)
     assert dense.llf == pytest.approx(fast.llf, abs=1e-9)
     one, two = fast.tidy(component="all"), dense.tidy(component="all")
     assert list(one["term"]) == list(two["term"])
@@ -328,9 +328,9 @@ def test_random_covariance(fits):
 
 
 def test_large_clusters_get_normal_tests(fits, data, monkeypatch):
-    from longsurv.results.mixed import assemble_structured
+    from longsurv.results.mixed import estimate
 
-    monkeypatch.setattr(assemble_structured, "LARGEST_CLUSTER", 10)
+    monkeypatch.setattr(estimate, "LARGEST_CLUSTER", 10)
     spec = LMM(NESTED["sites_nested"], data["sites"])
     fit = spec.fit()
     assert np.isinf(fit.tidy()["df"]).all() and any("too large" in flag for flag in fit.flags)

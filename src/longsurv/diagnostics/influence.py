@@ -30,10 +30,21 @@ LOST = "without this patient's measurements the data no longer determine every c
 class Fitted(Protocol):
     """What is used of a fit."""
 
-    spec: Any
-    design: Any
-    reference: Any
-    coefficients: np.ndarray
+    @property
+    def spec(self) -> Any:
+        """What was fitted."""
+
+    @property
+    def design(self) -> Any:
+        """Its arrays."""
+
+    @property
+    def reference(self) -> Any:
+        """Covariance of the coefficients."""
+
+    @property
+    def coefficients(self) -> np.ndarray:
+        """Shape (p,)."""
 
     def again(self, spec: Any) -> Any:
         """Another specification fitted as this one was."""

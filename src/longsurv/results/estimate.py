@@ -54,7 +54,7 @@ class Estimate:
         Plain sentences about what a reader must know: boundaries, dropped columns, excluded rows.
     """
 
-    engine: ClassVar[Literal["ml", "bayes"]] = "ml"
+    engine: ClassVar[Literal["ml"]] = "ml"
 
     spec: Any
     design: Any

@@ -156,7 +156,7 @@ class LinearPosterior:
     flags : tuple of str
     """
 
-    engine: ClassVar[Literal["ml", "bayes"]] = "bayes"
+    engine: ClassVar[Literal["bayes"]] = "bayes"
 
     spec: Any
     design: Any

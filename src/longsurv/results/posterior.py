@@ -55,7 +55,7 @@ class Posterior:
     flags : tuple of str
     """
 
-    engine: ClassVar[Literal["ml", "bayes"]] = "bayes"
+    engine: ClassVar[Literal["bayes"]] = "bayes"
 
     spec: Any
     design: Any

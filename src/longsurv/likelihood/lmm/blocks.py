@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from longsurv.likelihood import lmm
-from longsurv.likelihood.arithmetic.covariance import partial_correlations
+from longsurv.likelihood.arithmetic.covariance import covariance, partial_correlations
+from longsurv.likelihood.lmm.curvature import VarianceCurvature, variance_curvature
+from longsurv.likelihood.lmm.kernel import Effects, Peak, Point
+from longsurv.likelihood.lmm.patients import own_effects, pointwise, random_effects
 
 
 def free_elements(blocks: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -67,19 +70,49 @@ def element_map(back: np.ndarray, elements: tuple[np.ndarray, np.ndarray]) -> np
     return straight + np.where(rows == columns, 0.0, crossed)
 
 
+def carried(tau: np.ndarray, C: np.ndarray, to: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """SDs and correlations of b from those of the effects to @ b.
+
+    Parameters
+    ----------
+    tau : ndarray, shape (..., q)
+    C : ndarray, shape (..., q, q)
+    to : ndarray, shape (q, q)
+    """
+    if np.array_equal(to, np.eye(len(to))):
+        return tau, C
+    back = np.linalg.inv(to)
+    D = back @ (C * tau[..., :, None] * tau[..., None, :]) @ back.T
+    sd = np.sqrt(np.diagonal(D, axis1=-2, axis2=-1))
+    return sd, np.clip(D / (sd[..., :, None] * sd[..., None, :]), -1.0, 1.0)
+
+
+class Rows(NamedTuple):
+    """The measurements: X (n, p), y (n,), Z (n, q), patient (n,) and number of patients."""
+
+    X: np.ndarray
+    y: np.ndarray
+    Z: np.ndarray
+    group: np.ndarray
+    n_groups: int
+
+
 @dataclass(frozen=True, eq=False)
 class BlockKernel:
-    """Likelihoods of vectors that hold the free elements only.
+    """Likelihoods of vectors that hold the free elements only (a `MixedKernel`).
 
     Attributes
     ----------
     data : LMMData
     blocks : tuple of int
         Sizes of the blocks, in the order of the columns of Z.
+    rows : Rows, optional
+        For `pointwise`.
     """
 
     data: lmm.LMMData
     blocks: tuple[int, ...]
+    rows: Rows | None = None
 
     @cached_property
     def elements(self) -> tuple[np.ndarray, np.ndarray]:
@@ -165,3 +198,121 @@ class BlockKernel:
             return lmm.loglik(self.data, theta)
         value, gradient = lmm.loglik(self.data, self.expand(theta))
         return value, gradient[self.free]
+
+    # ---- what a fitted model asks: see `MixedKernel` ----
+
+    largest_cluster: ClassVar[int] = 0
+    """Sums by patient are enough."""
+
+    @property
+    def bases(self) -> tuple[np.ndarray, ...]:
+        """Of the only term."""
+        return (self.data.z_basis,)
+
+    @property
+    def free_elements(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+        """Of the only term."""
+        return (self.elements,)
+
+    def _point(self, beta: np.ndarray, sigma: float, lam: np.ndarray) -> Point:
+        return Point(beta, sigma, (lam,), (sigma**2 * lam @ lam.T,), np.empty(0))
+
+    def peak(self, x: np.ndarray, reml: bool) -> Peak:
+        """Everything at the free elements of Lam a climb ended at."""
+        lam = self.factor(x)
+        at = lmm.profile(self.data, lam, reml)
+        return Peak(
+            point=self._point(
+                lmm.coefficients(self.data, at.gamma), float(np.sqrt(at.sigma2)), lam
+            ),
+            sigma2=at.sigma2,
+            gamma=at.gamma,
+            eta=np.array([at.sigma2]),
+            llf=-0.5 * at.deviance(at.sigma2),
+            phi=at.spread @ at.spread.T * at.sigma2,
+        )
+
+    def curvature(self, peak: Peak, reml: bool) -> VarianceCurvature:
+        """In the free elements of D, then sigma^2."""
+        (lam,) = peak.point.lams
+        whole = variance_curvature(self.data, lam, peak.sigma2, peak.gamma, reml)
+        rows, columns = self.elements
+        free = np.append(rows * (rows + 1) // 2 + columns, len(whole.P) - 1)
+        return whole if len(free) == len(whole.P) else whole.of(free)
+
+    def shown(self, eta: np.ndarray) -> np.ndarray:
+        """sigma from sigma^2."""
+        return np.sqrt(eta)
+
+    def flags(self, point: Point) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    def residual_cov(self, point: Point) -> np.ndarray:
+        """sigma^2 of a row with itself, the only kind of pair."""
+        return np.array([point.sigma**2])
+
+    def point(self, theta: np.ndarray) -> Point:
+        """The values that theta stands for."""
+        p, end = self.data.p, self.data.p + 1 + self.data.q
+        lam, _ = lmm.relative_factor(theta[p], theta[p + 1 : end], theta[end:], self.data.z_scale)
+        return self._point(theta[:p], float(np.exp(theta[p])), lam)
+
+    def natural(self, thetas: np.ndarray) -> np.ndarray:
+        """sigma, SDs and free correlations, shape (S, m)."""
+        q, phi = self.data.q, thetas[:, self.data.p :]
+        sds, (rows, columns) = np.exp(phi[:, : 1 + q]), self.elements
+        below = rows > columns
+        if not below.any():
+            return sds
+        C = np.array([covariance(np.ones(q), row[1 + q :]) for row in phi])
+        tau, C = carried(sds[:, 1:], C, self.to[0])
+        return np.column_stack([sds[:, 0], tau, C[:, rows[below], columns[below]]])
+
+    def pointwise(self, thetas: np.ndarray) -> np.ndarray:
+        """Marginal log-likelihood of each patient, shape (S, N)."""
+        assert self.rows is not None  # of a kernel to be sampled
+        X, y, Z, group, n_groups = self.rows
+        Z = Z @ np.linalg.inv(self.to[0])  # the columns whose SDs are in theta
+        return pointwise(thetas, X, y, Z, group, n_groups)
+
+    def effects(self, point: Point) -> list[Effects]:
+        """Random effects of the patients, those of Z itself."""
+        return [random_effects(self.data, point.lams[0], point.sigma, point.beta)]
+
+    def predict_rows(
+        self, point: Point, Z: Sequence[np.ndarray], group: Sequence[np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mean, variance (m,) and coupling (m, p) of the random part of rows given the data."""
+        b = own_effects(self.data, point.lams[0], point.sigma, point.beta)
+        z, known = Z[0] @ np.linalg.inv(self.data.z_basis), group[0] >= 0
+        mean, variance = np.zeros(len(z)), np.zeros(len(z))
+        coupling = np.zeros((len(z), self.data.p))
+        g, own, new = group[0][known], z[known], z[~known]
+        mean[known] = np.einsum("iq,iq->i", own, b.mean[g])
+        variance[known] = np.einsum("iq,iqr,ir->i", own, b.cov[g], own)
+        variance[~known] = np.einsum("iq,qr,ir->i", new, point.D[0], new)
+        coupling[known] = np.einsum("iq,iqp->ip", own, b.coupling[g])
+        return mean, variance, coupling
+
+    def draw_rows(
+        self,
+        point: Point,
+        Z: Sequence[np.ndarray],
+        group: Sequence[np.ndarray],
+        rng: np.random.Generator,
+    ) -> np.ndarray:
+        """The random part of rows with the effects of their patients drawn, shape (m,)."""
+        b = own_effects(self.data, point.lams[0], point.sigma, point.beta)
+        z, out = Z[0] @ np.linalg.inv(self.data.z_basis), np.zeros(len(Z[0]))
+        known, unseen = np.flatnonzero(group[0] >= 0), np.flatnonzero(group[0] < 0)
+        needed, back = np.unique(group[0][known], return_inverse=True)
+        half = np.linalg.cholesky(b.cov[needed])
+        noise = rng.standard_normal(half.shape[:2])
+        own = b.mean[needed] + np.einsum("nqr,nr->nq", half, noise)
+        out[known] = np.einsum("iq,iq->i", z[known], own[back])
+        if len(unseen):
+            person, half = -1 - group[0][unseen], point.sigma * point.lams[0]
+            new = rng.standard_normal((int(person.max()) + 1, len(half))) @ half.T
+            out[unseen] = np.einsum("iq,iq->i", z[unseen], new[person])
+        return out

@@ -12,7 +12,7 @@ Lam' Z'Z Lam), they follow from the same sufficient statistics as the likelihood
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,6 +40,8 @@ class VarianceCurvature:
         What the expected information of each would be with known coefficients.
     shift : ndarray, shape (m, p)
         How much the estimated coefficients fall as eta rises.
+    R : ndarray, shape (m, m, p, p), optional
+        X' V^-1 (d2 V / d eta_r d eta_s) V^-1 X, where V need not be linear in eta.
     """
 
     phi: np.ndarray
@@ -49,6 +51,21 @@ class VarianceCurvature:
     observed: np.ndarray
     total: np.ndarray
     shift: np.ndarray
+    R: np.ndarray | None = None
+
+    def of(self, chosen: np.ndarray) -> VarianceCurvature:
+        """The same in the chosen parameters, the others being known."""
+        pairs = np.ix_(chosen, chosen)
+        return replace(
+            self,
+            P=self.P[chosen],
+            Q=self.Q[pairs],
+            expected=self.expected[pairs],
+            observed=self.observed[pairs],
+            total=self.total[chosen],
+            shift=self.shift[chosen],
+            R=None if self.R is None else self.R[pairs],
+        )
 
 
 def basis(q: int) -> np.ndarray:

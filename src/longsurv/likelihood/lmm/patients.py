@@ -9,24 +9,20 @@ import numpy as np
 from numba import njit
 
 from longsurv.likelihood.arithmetic.covariance import lower_cholesky
+from longsurv.likelihood.lmm.kernel import Effects
 from longsurv.likelihood.lmm.loglik import LOG_2PI, LMMData, relative_factor
 
 
 @dataclass(frozen=True)
-class RandomEffects:
+class RandomEffects(Effects):
     """Conditional distribution of the random effects given the data and the parameters.
 
     Attributes
     ----------
-    mean : ndarray, shape (N, q)
-    cov : ndarray, shape (N, q, q)
-        Given beta as well.
     coupling : ndarray, shape (N, q, p)
         D Z' V^-1 X: how much the mean falls as beta rises.
     """
 
-    mean: np.ndarray
-    cov: np.ndarray
     coupling: np.ndarray
 
     def mapped(self, J: np.ndarray) -> RandomEffects:

@@ -1,8 +1,7 @@
-"""Answers of generalised mixed models: thresholds, variance parameters, predictions."""
+"""Fitted generalised mixed models: thresholds, variance parameters, predictions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,45 +9,34 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from longsurv.errors import LongsurvError
+from longsurv.design.random_columns import origin_flags
+from longsurv.errors import EstimationError, LongsurvError
+from longsurv.inference import Optimum, identify
 from longsurv.likelihood import glmm
-from longsurv.results.columns import beside, draw_columns, normal_columns, ranef_table
+from longsurv.likelihood.glmm.coordinates import Coordinates
+from longsurv.results.assemble import design_flags, undetermined_flag
+from longsurv.results.columns import normal_columns, ranef_table
 from longsurv.results.estimate import Estimate, check_level
-from longsurv.results.generalised.methods import GeneralisedMethods, GeneralisedPosteriorMethods
+from longsurv.results.generalised.flags import boundaries, quadrature_flags, quadrature_name
+from longsurv.results.generalised.methods import GeneralisedMethods
 from longsurv.results.generalised.quantities import (
-    Rows,
+    coefficient_jacobian,
     conditional,
     factor,
     means,
     moments,
-    response,
+    natural_coefficients,
+    natural_variances,
     spread,
 )
-from longsurv.results.mixed.estimate import VarianceEstimate, groups_of, new_rows, patients
-from longsurv.results.posterior import Posterior
-from longsurv.results.reference import estimable, t_quantile
+from longsurv.results.generalised.rows import by_category, checked_rows
+from longsurv.results.generalised.undetermined import undetermined
+from longsurv.results.mixed.rows import patients
+from longsurv.results.mixed.variances import VarianceEstimate
+from longsurv.results.reference import NormalReference, estimable, t_quantile
 
-
-def _checked_rows(
-    result: Any, newdata: pd.DataFrame | None, by_patient: bool, new_groups: str, type: str
-) -> tuple[pd.DataFrame, Rows]:
-    if type not in ("link", "response"):
-        raise LongsurvError(f"type is 'link' or 'response', not {type!r}")
-    frame, X, Z, group = new_rows(result, newdata, by_patient, new_groups)
-    if not by_patient:
-        Z = result.design.random.rebuild(newdata) if newdata is not None else Z
-        group = np.full(len(X), -1)
-    return frame, (X, Z, group)
-
-
-def _by_category(frame: pd.DataFrame, design: Any, columns: dict[str, np.ndarray]) -> pd.DataFrame:
-    """The frame with its answers, one row a category where they have a second axis."""
-    if next(iter(columns.values())).ndim == 1:
-        return beside(frame, columns)
-    times = len(design.levels)
-    repeated = frame.iloc[np.repeat(np.arange(len(frame)), times)]
-    category = np.tile(np.array(design.levels, dtype=object), len(frame))
-    return beside(repeated, {"category": category} | {k: v.ravel() for k, v in columns.items()})
+DIFFERENCES = 1e-6
+"""Scaled eigenvalues below this are not told from the error of a Hessian by differences."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -69,6 +57,72 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
     theta: np.ndarray
     half: np.ndarray
     data: glmm.GLMMData
+
+    @classmethod
+    def at(
+        cls,
+        spec: Any,
+        data: glmm.GLMMData,
+        optimum: Optimum,
+        coordinates: Coordinates,
+        nodes: int,
+    ) -> GeneralisedEstimate:
+        """The fitted model of `data` where its climb, in `coordinates`, ended.
+
+        Parameters
+        ----------
+        spec : GLMM
+        data : GLMMData
+        optimum : Optimum
+        coordinates : Coordinates
+        nodes : int
+            Quadrature nodes for each random effect.
+
+        Raises
+        ------
+        EstimationError
+            If the data determine no coefficient.
+        """
+        design, theta = spec.design, coordinates.outward(optimum.x)
+        found = identify(
+            -optimum.hessian, rounding=np.full(len(optimum.free), DIFFERENCES), flat=DIFFERENCES
+        )
+        half = coordinates.T[:, optimum.free] @ _root(found.cov)
+        lost = undetermined(design, data, coordinates, theta, found, optimum.free)
+        if lost and not lost.flat.determined.any():
+            raise EstimationError(f"{spec.formula!r} has no coefficient to estimate. {lost.why}")
+        names, jacobian = design.coefficient_names, coefficient_jacobian(data, theta) @ half
+        variances = natural_variances(data, theta)
+        with np.errstate(invalid="ignore"):
+            se = spread(lambda t: natural_variances(data, t), theta, half)
+        boundary = boundaries(design, data, theta, variances)
+        # Nothing is known about the precision of a parameter on its boundary.
+        inside = [name not in boundary for name in design.variance_names] & ~lost.variances
+        shown = np.where(lost.variances, np.nan, variances)
+        return cls(
+            spec=spec,
+            design=design,
+            names=names,
+            coefficients=natural_coefficients(data, theta),
+            reference=NormalReference(jacobian @ jacobian.T, flat=lost.flat if lost.flat else None),
+            llf=optimum.value,
+            nobs=len(data.y),
+            n_params=len(theta),
+            optimum=lost.record(optimum),
+            method=f"maximum likelihood, {quadrature_name(nodes, data.q)}",
+            flags=(
+                *design_flags(design),
+                *design.notes,
+                *origin_flags(design),
+                *undetermined_flag(lost.names, lost.why),
+                *(words for name, words in boundary.items() if name not in lost.names),
+                *quadrature_flags(data, theta, optimum.value, nodes),
+            ),
+            variance=VarianceEstimate(design.variance_names, shown, np.where(inside, se, np.nan)),
+            theta=theta,
+            half=half,
+            data=data,
+        )
 
     @property
     def random_cov(self) -> pd.DataFrame:
@@ -100,11 +154,28 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
         return known
 
     def variance_table(self, level: float = 0.95) -> pd.DataFrame:
-        """Family parameters, random-effects SDs and correlations, with intervals."""
+        """Family parameters, random-effects SDs and correlations, with intervals.
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals: on the log scale for scales, Fisher's z for correlations.
+
+        Returns
+        -------
+        DataFrame
+            term, estimate, std_error, statistic, df, p_value, conf_low, conf_high; a parameter on
+            its boundary has no standard error, and there are no tests.
+        """
         return self.variance.table(level)
 
     def ranef(self, level: float = 0.95) -> pd.DataFrame:
         """Conditional means of the random effects, by the quadrature of the fit.
+
+        Parameters
+        ----------
+        level : float
+            Of the normal intervals.
 
         Returns
         -------
@@ -153,7 +224,7 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
             `newdata` with estimate, std_error, conf_low, conf_high.
         """
         check_level(level)
-        frame, rows = _checked_rows(self, newdata, by_patient, new_groups, type)
+        frame, rows = checked_rows(self, newdata, by_patient, new_groups, type)
         data, link = self.data, type == "link"
         estimate, extra = means(data, self.theta, rows, link)
         se = spread(lambda theta: means(data, theta, rows, link)[0], self.theta, self.half)
@@ -169,88 +240,12 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
                 centre = np.log(estimate) - np.log1p(-estimate)
                 width = t_quantile(level, np.inf) * se / (estimate * (1.0 - estimate))
             columns |= {"conf_low": expit(centre - width), "conf_high": expit(centre + width)}
-        return _by_category(frame, self.design, columns)
+        return by_category(frame, self.design, columns)
 
 
-@dataclass(frozen=True, repr=False, eq=False)
-class GeneralisedPosterior(GeneralisedPosteriorMethods, Posterior):
-    """Posterior of a generalised mixed model (see `Posterior`).
-
-    Attributes
-    ----------
-    data : GLMMData
-    """
-
-    data: glmm.GLMMData
-
-    def thetas(self) -> Iterator[np.ndarray]:
-        """The draws as vectors of `likelihood.glmm.loglik_factor`, chain after chain."""
-        for theta in self.draws.theta.reshape(-1, self.draws.theta.shape[-1]):
-            yield glmm.to_factor(self.data, theta)
-
-    def ranef(self, level: float = 0.95) -> pd.DataFrame:
-        """Posterior means and SDs of the random effects, over the draws' conditional distributions.
-
-        Returns
-        -------
-        DataFrame
-            The patient's column, effect, estimate, std_error, conf_low, conf_high (normal
-            intervals).
-        """
-        check_level(level)
-        each = [moments(*conditional(self.data, theta)) for theta in self.thetas()]
-        centre = np.stack([mean for mean, _ in each])
-        within = np.mean([np.diagonal(cov, axis1=1, axis2=2) for _, cov in each], axis=0)
-        se = np.sqrt(centre.var(axis=0) + within)
-        mean = centre.mean(axis=0)
-        return ranef_table(patients(self.design), self.design.random.names, mean, se, level)
-
-    def predict(
-        self,
-        newdata: pd.DataFrame | None = None,
-        *,
-        level: float = 0.95,
-        by_patient: bool = False,
-        new_groups: str = "error",
-        type: str = "link",
-    ) -> pd.DataFrame:
-        """Posterior of the predictor or the mean response; see `GeneralisedEstimate.predict`.
-
-        A patient's own random effects are drawn from the normal distribution with the mean and the
-        covariance they have at each draw of the parameters, those of a patient the model has not
-        seen from the distribution of the population.
-        """
-        check_level(level)
-        frame, (X, Z, group) = _checked_rows(self, newdata, by_patient, new_groups, type)
-        data, link, rng = self.data, type == "link", np.random.default_rng(self.draws.seed)
-        known = np.flatnonzero(group >= 0)
-        unseen = np.flatnonzero(group < 0) if by_patient else np.empty(0, dtype=np.int64)
-        people = groups_of(frame, self.design.group_name)[unseen] if by_patient else unseen
-        _, person = np.unique(np.asarray(people).astype(str), return_inverse=True)
-        values = []
-        for theta in self.thetas():
-            value, _ = means(data, theta, (X, Z, np.full(len(X), -1)), link)
-            parts = []
-            if len(known):
-                parts.append((known, self._own_effects(theta, rng)[group[known]]))
-            if len(unseen):
-                parts.append((unseen, self._new_effects(theta, rng, person)[person]))
-            for rows, b in parts:
-                eta = X[rows] @ theta[: data.p] + np.einsum("mq,mq->m", Z[rows], b)
-                value[rows] = eta if link else response(data, theta, eta)
-            values.append(value)
-        columns = draw_columns(np.stack(values), level)
-        return _by_category(frame, self.design, columns)
-
-    def _own_effects(self, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Random effects of the patients given their data, shape (N, q)."""
-        mean, cov = moments(*conditional(self.data, theta))
-        half = np.linalg.cholesky(cov + 1e-300 * np.eye(self.data.q))
-        return mean + np.einsum("nqr,nr->nq", half, rng.standard_normal(mean.shape))
-
-    def _new_effects(
-        self, theta: np.ndarray, rng: np.random.Generator, person: np.ndarray
-    ) -> np.ndarray:
-        """Random effects of as many new patients as `person` counts."""
-        count = int(person.max()) + 1
-        return rng.standard_normal((count, self.data.q)) @ factor(self.data, theta).T
+def _root(cov: np.ndarray) -> np.ndarray:
+    """A square root of a covariance matrix that may be singular."""
+    scale = np.sqrt(np.diag(cov))
+    scale = np.where(scale > 0.0, scale, 1.0)
+    values, vectors = np.linalg.eigh(cov / np.outer(scale, scale))
+    return scale[:, None] * vectors * np.sqrt(np.maximum(values, 0.0))

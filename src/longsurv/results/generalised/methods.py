@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from longsurv.diagnostics.influence import Fitted
+
 if TYPE_CHECKING:
     from longsurv.diagnostics.influence import Influence
     from longsurv.results.generalised.means import ResponseMeans
@@ -14,19 +16,31 @@ if TYPE_CHECKING:
 class GeneralisedPosteriorMethods:
     """Methods of posteriors, and of estimates too."""
 
-    def means(self: Any, specs: str | Sequence[str], at: Mapping[str, Any] | None = None) -> Means:
+    def means(self, specs: str | Sequence[str], at: Mapping[str, Any] | None = None) -> Means:
         """Marginal means of the linear predictor, of a patient whose random effects are zero.
 
-        ``contrast(..., ratio=True)`` gives odds ratios for a binary or ordinal response, and
-        ``ratio="log"`` ratios of geometric means for a marker on a log scale; see `results.means`.
         The means of an ordinal response leave out the thresholds, which differences do not need.
+
+        Parameters
+        ----------
+        specs : str or sequence of str
+            Variables of the fixed effects to have a mean for each value of.
+        at : mapping of str to value or sequence of values, optional
+            Hold a variable at a value, or give the means at several. Numeric variables are
+            otherwise held at their mean over the rows used, and factors averaged over their levels.
+
+        Returns
+        -------
+        Means
+            Its ``contrast(..., ratio=True)`` gives odds ratios for a binary or ordinal response,
+            and ``ratio="log"`` ratios of geometric means for a marker on a log scale.
         """
         from longsurv.results.means import means
 
         return means(self, specs, at)
 
     def response_means(
-        self: Any,
+        self,
         specs: str | Sequence[str],
         at: Mapping[str, Any] | None = None,
         *,
@@ -35,7 +49,25 @@ class GeneralisedPosteriorMethods:
     ) -> ResponseMeans:
         """Marginal probabilities or mean scores, of all patients or a typical one.
 
-        See `results.generalised_means.response_means`.
+        Parameters
+        ----------
+        specs, at
+            As for `means`. Factors not named are averaged over on the scale of the predictor.
+        patients : {"population", "typical"}
+            Average over the distribution of the random effects, or set them to zero.
+        at_least : number or str, optional
+            For an ordinal response: the probability of this category or a higher one. By default
+            the mean score, which needs categories that are numbers.
+
+        Returns
+        -------
+        ResponseMeans
+            With `table` and `contrast`.
+
+        Raises
+        ------
+        LongsurvError
+            For a category that does not occur, or one asked of another family.
         """
         from longsurv.results.generalised.means import response_means
 
@@ -46,12 +78,26 @@ class GeneralisedMethods(GeneralisedPosteriorMethods):
     """Methods of estimates."""
 
     def influence(
-        self: Any,
+        self: Fitted,
         estimand: Callable[[Any], Any] | None = None,
         *,
         level: float = 0.95,
     ) -> Influence:
-        """Exact refits without each patient; see `diagnostics.influence`."""
+        """Exact refits without each patient.
+
+        Parameters
+        ----------
+        estimand : callable, optional
+            A function of a fit that gives a table in the grammar of `tidy`, a number or several
+            named numbers; the coefficients by default.
+        level : float
+            Of the intervals that verdicts rest on.
+
+        Returns
+        -------
+        Influence
+            With `patients` (Cook's distance, the verdicts that would change), `terms`, `words`.
+        """
         from longsurv.diagnostics.influence import influence, tidy
 
         return influence(self, tidy if estimand is None else estimand, level=level)

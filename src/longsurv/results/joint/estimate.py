@@ -27,7 +27,7 @@ from longsurv.results.joint.flags import (
 from longsurv.results.joint.nodes import laplace_flag, with_nodes
 from longsurv.results.joint.terms import coefficients_of, component_of, marker_rows
 from longsurv.results.joint.variances import variances
-from longsurv.results.mixed.estimate import VarianceEstimate
+from longsurv.results.mixed.variances import VarianceEstimate
 from longsurv.results.reference import NormalReference
 
 NODES = (1, 3, 5, 7, 9)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,7 @@ import pandas as pd
 from longsurv.arguments import check_methods
 from longsurv.errors import LongsurvError
 from longsurv.results.estimate import TIDY, check_level
-
-if TYPE_CHECKING:
-    from longsurv.results.mixed.estimate import MixedEstimate
+from longsurv.results.mixed.fitted import FittedLMM
 
 Estimand = Callable[[Any], Any]
 KINDS = ("percentile", "basic")
@@ -89,13 +87,13 @@ class Bootstrap:
         return f"{head}\n95 % percentile intervals\n{self.tidy().to_string(index=False)}"
 
 
-def parameters(fit: MixedEstimate) -> pd.Series:
+def parameters(fit: FittedLMM) -> pd.Series:
     """Coefficients and variance parameters: the estimand of `bootstrap` by default."""
     return pd.concat([fit.params, pd.Series(fit.variance.values, index=list(fit.variance.names))])
 
 
 def bootstrap(
-    fit: MixedEstimate,
+    fit: FittedLMM,
     estimand: Estimand = parameters,
     *,
     replicates: int = 999,
@@ -156,7 +154,7 @@ def bootstrap(
     return Bootstrap(estimate, table, failures, seed)
 
 
-def simulator(fit: MixedEstimate) -> Callable[[np.random.Generator], np.ndarray]:
+def simulator(fit: FittedLMM) -> Callable[[np.random.Generator], np.ndarray]:
     """Draws new measurements of the same patients from the fitted model, shape (n,)."""
     from longsurv.diagnostics.clusters import whiten
 
@@ -172,13 +170,13 @@ def simulator(fit: MixedEstimate) -> Callable[[np.random.Generator], np.ndarray]
     return draw
 
 
-def refit(fit: MixedEstimate, y: np.ndarray) -> MixedEstimate:
+def refit(fit: FittedLMM, y: np.ndarray) -> FittedLMM:
     """The same model of other measurements y (n,) on the same design."""
     return fit.again(fit.spec.with_design(replace(fit.design, y=y)))
 
 
 def _replicate(
-    fit: MixedEstimate, estimand: Estimand, seeds: list[np.random.SeedSequence]
+    fit: FittedLMM, estimand: Estimand, seeds: list[np.random.SeedSequence]
 ) -> list[pd.Series | str]:
     """The estimand of one simulated data set a seed, or what went wrong."""
     draw = simulator(fit)

@@ -11,13 +11,13 @@ from longsurv.design.expression import categorised
 from longsurv.design.fixed import evaluated
 from longsurv.design.rank import combination
 from longsurv.errors import LongsurvError
+from longsurv.results.mixed.fitted import DrawnLMM, FittedLMM
 
 if TYPE_CHECKING:
     from longsurv.design.terms import ColumnFactor
-    from longsurv.results.mixed.estimate import MixedEstimate, MixedPosterior
 
 
-def anova(fit: MixedEstimate) -> pd.DataFrame:
+def anova(fit: FittedLMM) -> pd.DataFrame:
     """F test of each term of the fixed effects given all others.
 
     The hypotheses are those of "type III" sums of squares: with sum-to-zero coding of every factor,
@@ -67,7 +67,7 @@ def _sum_coded(recipe: Any, data: pd.DataFrame) -> tuple[np.ndarray, dict[str, s
     return matrix.to_numpy(dtype=float), dict(zip(terms, slices, strict=True))
 
 
-def r2(fit: MixedEstimate | MixedPosterior, level: float = 0.95) -> pd.DataFrame:
+def r2(fit: FittedLMM | DrawnLMM, level: float = 0.95) -> pd.DataFrame:
     """Share of the variance explained by the fixed effects, and by all effects together.
 
     Nakagawa & Schielzeth (2013), Methods Ecol Evol 4:133-142; with random slopes, the mean variance
@@ -85,13 +85,12 @@ def r2(fit: MixedEstimate | MixedPosterior, level: float = 0.95) -> pd.DataFrame
     LongsurvError
         For a posterior with nested groups or correlated residuals.
     """
-    from longsurv.results.mixed.estimate import MixedPosterior
     from longsurv.results.posterior import summarise
 
     spread = np.atleast_2d(np.cov(fit.design.fixed.X, rowvar=False))
     beta = np.asarray(fit.coefficients)
     fixed = np.einsum("...j,jk,...k->...", beta, spread, beta)
-    if isinstance(fit, MixedPosterior):
+    if fit.engine == "bayes":
         if fit.design.structured:
             raise LongsurvError(
                 "R squared of a posterior is for models with one grouping and independent residuals"
@@ -108,7 +107,7 @@ def r2(fit: MixedEstimate | MixedPosterior, level: float = 0.95) -> pd.DataFrame
     return pd.DataFrame({"term": ["marginal", "conditional"], "estimate": shares})
 
 
-def _mean_variances(fit: MixedEstimate) -> tuple[float, float]:
+def _mean_variances(fit: FittedLMM) -> tuple[float, float]:
     """Variance of the residuals, and of residuals and random effects, averaged over the rows."""
     from longsurv.diagnostics.clusters import clusters
 
@@ -119,9 +118,9 @@ def _mean_variances(fit: MixedEstimate) -> tuple[float, float]:
     return residual / fit.nobs, total / fit.nobs
 
 
-def _drawn_covariance(post: MixedPosterior) -> np.ndarray:
+def _drawn_covariance(post: DrawnLMM) -> np.ndarray:
     """Draws of D, shape (chains, draws, q, q)."""
-    q = post.data.q
+    q = len(post.design.random.names)
     names = post.design.variance_names
     sd = np.stack([post.samples[name] for name in names[1 : 1 + q]], axis=-1)
     D = sd[..., :, None] ** 2 * np.eye(q)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from longsurv.results.contrasts import ContrastLike
+from longsurv.results.mixed.fitted import FittedLMM
 
 if TYPE_CHECKING:
     from longsurv.diagnostics.influence import Influence
@@ -16,93 +17,198 @@ if TYPE_CHECKING:
 
 
 class MixedMethods:
-    """Methods of estimates of mixed models."""
+    """Methods of estimates of linear mixed models."""
 
-    def means(self: Any, specs: str | Sequence[str], at: Mapping[str, Any] | None = None) -> Means:
-        """Estimated marginal means, and from them changes and differences; see `results.means`."""
+    def means(
+        self: FittedLMM, specs: str | Sequence[str], at: Mapping[str, Any] | None = None
+    ) -> Means:
+        """Estimated marginal means, and from them changes and differences.
+
+        Parameters
+        ----------
+        specs : str or sequence of str
+            Variables of the fixed effects to have a mean for each value of.
+        at : mapping of str to value or sequence of values, optional
+            Hold a variable at a value, or give the means at several. Numeric variables are
+            otherwise held at their mean over the rows used, and factors averaged over their levels.
+
+        Returns
+        -------
+        Means
+            With `table`, `contrast`, `test`.
+        """
         from longsurv.results.means import means
 
         return means(self, specs, at)
 
-    def anova(self: Any) -> pd.DataFrame:
-        """F test of each term given all others; see `results.mixed_measures.anova`."""
+    def anova(self: FittedLMM) -> pd.DataFrame:
+        """F test of each term of the fixed effects given all others ("type III").
+
+        With sum-to-zero coding of every factor, the term's coefficients are zero: a main effect is
+        tested at equal weights of the levels of the other factors, and where numeric variables it
+        interacts with are zero.
+
+        Returns
+        -------
+        DataFrame
+            term, statistic, df_num, df_den, p_value, method.
+
+        Raises
+        ------
+        LongsurvError
+            If the design had to leave out columns (an empty cell).
+        """
         from longsurv.results.mixed.measures import anova
 
         return anova(self)
 
-    def r2(self: Any) -> pd.DataFrame:
-        """Marginal and conditional R squared; see `results.mixed_measures.r2`."""
+    def r2(self: FittedLMM) -> pd.DataFrame:
+        """Share of the variance explained by the fixed effects, and by all effects together.
+
+        Returns
+        -------
+        DataFrame
+            Rows "marginal" and "conditional" (Nakagawa & Schielzeth): term, estimate.
+        """
         from longsurv.results.mixed.measures import r2
 
         return r2(self)
 
-    def profile(self: Any, of: ContrastLike | None = None, level: float = 0.95) -> pd.DataFrame:
-        """Profile-likelihood intervals of all parameters or some; see `results.profile_lmm`."""
+    def profile(
+        self: FittedLMM, of: ContrastLike | None = None, level: float = 0.95
+    ) -> pd.DataFrame:
+        """Profile-likelihood intervals, of the full likelihood (ML) however the model was fitted.
+
+        Parameters
+        ----------
+        of : str, mapping, array or DataFrame, optional
+            A coefficient or variance parameter by name, or linear combinations of coefficients as
+            for `contrast`. By default all parameters; with nested groups or correlated residuals,
+            all coefficients.
+        level : float
+
+        Returns
+        -------
+        DataFrame
+            term, estimate (by ML), conf_low, conf_high.
+
+        Raises
+        ------
+        LongsurvError
+            For a variance parameter of a model with nested groups or correlated residuals.
+        EstimationError
+            If the likelihood does not fall far enough to give a limit.
+        """
         from longsurv.results.mixed.profile import profile
 
         return profile(self, of, level)
 
     def bootstrap(
-        self: Any,
+        self: FittedLMM,
         estimand: Callable[[Any], Any] | None = None,
         *,
         replicates: int = 999,
         seed: int = 1,
         n_jobs: int = 1,
     ) -> Bootstrap:
-        """Parametric bootstrap of anything computed from a fit; see `results.bootstrap`."""
+        """Parametric bootstrap: simulate data from the fit, refit, compute the estimand again.
+
+        Parameters
+        ----------
+        estimand : callable, optional
+            Takes a fit and returns a number, a Series or mapping of numbers by term, or a table
+            with columns term and estimate. Coefficients and variance parameters by default.
+        replicates : int
+            At least 2.
+        seed : int
+            The draws are the same whatever n_jobs is.
+        n_jobs : int
+            Processes; -1 for one a processor.
+
+        Returns
+        -------
+        Bootstrap
+            With `tidy` for intervals, `draws`, `bias` and `failures`.
+
+        Raises
+        ------
+        LongsurvError
+            If fewer than half of the replicates can be fitted.
+        """
         from longsurv.results.mixed.bootstrap import bootstrap, parameters
 
         chosen = parameters if estimand is None else estimand
         return bootstrap(self, chosen, replicates=replicates, seed=seed, n_jobs=n_jobs)
 
-    def residuals(self: Any) -> pd.DataFrame:
-        """Residuals of every measurement; see `diagnostics.residuals`."""
+    def residuals(self: FittedLMM) -> pd.DataFrame:
+        """Residuals of every measurement.
+
+        Returns
+        -------
+        DataFrame
+            One row a measurement used, indexed as the data: the patient; fitted (with the patient's
+            own random effects); residual (conditional); standardised (over sigma); studentised
+            (over its own standard deviation); marginal; scaled (marginal, uncorrelated and of unit
+            variance).
+        """
         from longsurv.diagnostics.residuals import residuals
 
         return residuals(self)
 
     def qq(
-        self: Any,
+        self: FittedLMM,
         of: str = "scaled",
         *,
         level: float = 0.95,
         simulations: int = 999,
         seed: int = 1,
     ) -> pd.DataFrame:
-        """Quantile-quantile data with a simultaneous band; see `diagnostics.residuals.qq`."""
+        """Quantile-quantile data with a simultaneous band.
+
+        Parameters
+        ----------
+        of : {"studentised", "scaled", "random effects"}
+            Conditional residuals over their standard deviation; scaled marginal residuals; or
+            predictions of the random effects.
+        level : float
+            With which the band holds the whole ordered sample if the model is right.
+        simulations, seed : int
+            Number of samples simulated for the band.
+
+        Returns
+        -------
+        DataFrame
+            of (the effect's name for random effects), unit (index of the measurement, or the
+            patient), theoretical (standard normal quantile), observed, low, high.
+        """
         from longsurv.diagnostics.residuals import qq
 
         return qq(self, of, level=level, simulations=simulations, seed=seed)
 
     def influence(
-        self: Any,
+        self: FittedLMM,
         estimand: Any = None,
         *,
         by: str | None = None,
         level: float = 0.95,
     ) -> Influence:
-        """Exact refits without each patient, or each site; see `diagnostics.influence`.
+        """Exact refits without each patient, or each site.
 
-        The estimand is a function of a fit that gives a table, a number or several named numbers,
-        or weights of a contrast; the coefficients by default.
+        Parameters
+        ----------
+        estimand : callable or contrast, optional
+            A function of a fit that gives a table in the grammar of `tidy`, a number or several
+            named numbers, or weights as `contrast` takes them; the coefficients by default.
+        by : str, optional
+            Leave out each group of an outer grouping, such as each site, instead of each patient.
+        level : float
+            Of the intervals that verdicts rest on.
+
+        Returns
+        -------
+        Influence
+            With `patients` (Cook's distance, the verdicts that would change), `terms`, `words`.
         """
         from longsurv.diagnostics.influence import influence, tidy
 
         return influence(self, tidy if estimand is None else estimand, by=by, level=level)
-
-
-class MixedPosteriorMethods:
-    """Methods of posteriors of mixed models."""
-
-    def means(self: Any, specs: str | Sequence[str], at: Mapping[str, Any] | None = None) -> Means:
-        """Estimated marginal means, and from them changes and differences; see `results.means`."""
-        from longsurv.results.means import means
-
-        return means(self, specs, at)
-
-    def r2(self: Any, level: float = 0.95) -> pd.DataFrame:
-        """Posterior of marginal and conditional R squared; see `results.mixed_measures.r2`."""
-        from longsurv.results.mixed.measures import r2
-
-        return r2(self, level)

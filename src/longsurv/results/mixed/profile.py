@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,16 +28,12 @@ from longsurv.likelihood.lmm.blocks import BlockKernel
 from longsurv.likelihood.lmm.sums import in_blocks
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.estimate import check_level
-
-if TYPE_CHECKING:
-    from longsurv.results.mixed.estimate import MixedEstimate
+from longsurv.results.mixed.fitted import FittedLMM
 
 Criterion = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
-def profile(
-    fit: MixedEstimate, of: ContrastLike | None = None, level: float = 0.95
-) -> pd.DataFrame:
+def profile(fit: FittedLMM, of: ContrastLike | None = None, level: float = 0.95) -> pd.DataFrame:
     """Profile-likelihood intervals.
 
     Parameters
@@ -140,7 +136,7 @@ def _limit(path: _Path, minimum: float, cut: float, side: int, name: str) -> flo
     raise EstimationError(f"the likelihood does not bound {name} on one side")
 
 
-def _coefficient(best: MixedEstimate, weights: np.ndarray) -> _Path:
+def _coefficient(best: FittedLMM, weights: np.ndarray) -> _Path:
     kernel = best.spec.kernel
 
     def hold(value: float) -> Criterion:
@@ -183,7 +179,7 @@ def _constrained(data: Any, weights: np.ndarray, value: float) -> Any:
     )
 
 
-def _variance(best: MixedEstimate, index: int) -> _Path:
+def _variance(best: FittedLMM, index: int) -> _Path:
     """The path of sigma, an SD or a correlation, by its place among the variance parameters."""
     q = best.data.q
     estimate = float(best.variance.values[index])
@@ -206,7 +202,7 @@ def _variance(best: MixedEstimate, index: int) -> _Path:
     return _Path(estimate, error, bounds, hold, start, lower)
 
 
-def _turn(best: MixedEstimate, effects: list[int]) -> tuple[np.ndarray, tuple[int, ...]]:
+def _turn(best: FittedLMM, effects: list[int]) -> tuple[np.ndarray, tuple[int, ...]]:
     """Coordinates c = turn @ (the kernel's random effects) that begin with the user's `effects`.
 
     Of those, scaled, come first, then whatever completes their block orthogonally, then the other

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from longsurv.errors import LongsurvError
 from longsurv.inference import Flat, identify
 from longsurv.likelihood.lmm.curvature import VarianceCurvature
-from longsurv.results.reference import covariance_of, root_of, wald_f
+from longsurv.results.reference import (
+    NormalReference,
+    covariance_of,
+    normal_reference,
+    root_of,
+    wald_f,
+)
+
+SMALL_SAMPLE = 200
+"""Below this many patients "auto" means Kenward-Roger."""
+
+DF_METHODS = ("auto", "kenward-roger", "kenward-roger-linear", "satterthwaite", "normal")
+
+
+def check_options(method: str, df: str = "auto") -> None:
+    """Refuse a method of fitting that does not exist, and degrees of freedom that it has not."""
+    if method not in ("REML", "ML"):
+        raise LongsurvError(f"method is 'REML' or 'ML', not {method!r}")
+    if df not in DF_METHODS or (method == "ML" and df.startswith("kenward")):
+        raise LongsurvError(f"df is one of {DF_METHODS} (Kenward-Roger with REML only), not {df!r}")
 
 
 @dataclass(frozen=True)
@@ -132,6 +152,31 @@ def independent_rows(L: np.ndarray) -> np.ndarray:
     """An orthonormal basis of the rows of L, so that repeated or dependent rows count once."""
     _, values, vectors = np.linalg.svd(L, full_matrices=False)
     return vectors[values > 1e-10 * values[0]]
+
+
+type MixedReference = NormalReference | KenwardRoger | Satterthwaite
+
+
+def resolve_df(df: str, reml: bool, patients: int) -> str:
+    """What "auto" means for a fit."""
+    if df != "auto":
+        return df
+    if not reml:
+        return "normal"
+    return "kenward-roger" if patients < SMALL_SAMPLE else "satterthwaite"
+
+
+def small_sample(df: str, curvature: VarianceCurvature, to_beta: np.ndarray) -> MixedReference:
+    """The reference distribution of the coefficients, to_beta (p, p) times the curvature's."""
+    if df == "satterthwaite":
+        return satterthwaite(curvature, to_beta)
+    if df == "normal":
+        return normal_reference(curvature.phi, to_beta)
+    if df == "kenward-roger":
+        return kenward_roger(curvature, to_beta, curvature.R)
+    linear = kenward_roger(curvature, to_beta)
+    # Without second derivatives the two are one.
+    return linear if curvature.R is None else replace(linear, method="Kenward-Roger-linear")
 
 
 def kenward_roger(

@@ -3,14 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
+from longsurv.design import MixedDesign
 from longsurv.inference import Flat
 from longsurv.likelihood.lmm.blocks import element_map
 from longsurv.likelihood.residuals.correlation import complex_step
-from longsurv.results.mixed.estimate import VarianceEstimate
+from longsurv.results.estimate import TIDY
+from longsurv.results.reference import t_quantile
+
+
+@dataclass(frozen=True)
+class VarianceEstimate:
+    """Variance parameters of a fitted mixed model.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Residual parameters (sigma, its correlations), the random effects' SDs, their correlations.
+    values : ndarray
+        On their natural scales; a correlation is NaN where one of its SDs is 0.
+    std_error : ndarray
+        NaN where a parameter is on its boundary.
+    undetermined : tuple of str
+        Parameters that the data do not determine: their values are NaN.
+    """
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    std_error: np.ndarray
+    undetermined: tuple[str, ...] = ()
+
+    def table(self, level: float) -> pd.DataFrame:
+        """In the grammar of `tidy`.
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals: on the log scale for SDs, Fisher's z for correlations.
+
+        Returns
+        -------
+        DataFrame
+            term, estimate, std_error, conf_low, conf_high; statistic, df and p_value are NaN.
+        """
+        z, values, se = t_quantile(level, np.inf), self.values, self.std_error
+        correlation = np.array([name.startswith(("cor(", "rho")) for name in self.names])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factor = np.where(values > 0, np.exp(z * se / values), np.nan)
+            centre, width = np.arctanh(values), z * se / (1.0 - values**2)
+            low = np.where(correlation, np.tanh(centre - width), values / factor)
+            high = np.where(correlation, np.tanh(centre + width), values * factor)
+        empty = np.full(len(values), np.nan)
+        columns = [list(self.names), values, se, empty, empty, empty, low, high]
+        return pd.DataFrame(dict(zip(TIDY, columns, strict=True)))
+
 
 SINGULAR = 1e-8
 """A correlation matrix in the kernel's columns with a smaller eigenvalue is singular."""
@@ -50,23 +101,6 @@ class RandomTerm(NamedTuple):
         rows, columns = self.elements
         some = self.some
         return some[rows] & some[columns]
-
-
-def carried(tau: np.ndarray, C: np.ndarray, to: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """SDs and correlations of b from those of the effects to @ b.
-
-    Parameters
-    ----------
-    tau : ndarray, shape (..., q)
-    C : ndarray, shape (..., q, q)
-    to : ndarray, shape (q, q)
-    """
-    if np.array_equal(to, np.eye(len(to))):
-        return tau, C
-    back = np.linalg.inv(to)
-    D = back @ (C * tau[..., :, None] * tau[..., None, :]) @ back.T
-    sd = np.sqrt(np.diagonal(D, axis1=-2, axis2=-1))
-    return sd, np.clip(D / (sd[..., :, None] * sd[..., None, :]), -1.0, 1.0)
 
 
 def variance_estimate(
@@ -130,3 +164,30 @@ def variance_estimate(
     variance = np.einsum("ri,ir->r", moving, np.linalg.solve(information, moving.T))
     known = ~(~np.isfinite(jacobian) | (jacobian != 0))[:, ~inner].any(axis=1)
     return VarianceEstimate(names, values, np.where(known, np.sqrt(variance), np.nan), ())
+
+
+def boundary_flags(
+    design: MixedDesign, variance: VarianceEstimate, terms: Sequence[RandomTerm]
+) -> tuple[str, ...]:
+    """Variances of exactly 0 and correlations of exactly 1, in words.
+
+    Whether a covariance matrix is singular is asked in the kernel's columns: far from the origin of
+    time any intercept and slope have a correlation close to 1.
+    """
+    found = dict(zip(variance.names, variance.values, strict=True))
+    flags = []
+    for grouping, term in zip(design.groupings, terms, strict=True):
+        sds, correlations = grouping.random.parameter_names(grouping.name)
+        for effect, name in zip(grouping.random.names, sds, strict=True):
+            if found[name] == 0.0:
+                flags.append(
+                    f"Boundary: the variance of {effect} between {grouping.name} is estimated as "
+                    "exactly 0; the data show no more variation there than the residual explains."
+                )
+        for name in correlations:
+            if not term.some.all() and abs(found[name]) > 1.0 - 1e-6:
+                flags.append(
+                    f"Boundary: {name} is estimated as {found[name]:+.0f}; the random effects "
+                    "have fewer dimensions than the formula gives them."
+                )
+    return tuple(flags)

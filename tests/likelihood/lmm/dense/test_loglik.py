@@ -14,7 +14,7 @@ from longsurv.likelihood.lmm.blocks import BlockKernel
 from longsurv.likelihood.lmm.dense.curvature import dense_curvature, second_derivatives
 from longsurv.likelihood.lmm.dense.kernel import DenseKernel
 from longsurv.likelihood.lmm.dense.loglik import Term, prepare, profile
-from longsurv.likelihood.lmm.dense.patients import group_effects, pointwise, predict_rows
+from longsurv.likelihood.lmm.dense.patients import group_effects, predict_rows
 from longsurv.likelihood.lmm.dense.residual import Structure
 from longsurv.likelihood.residuals import CORRELATIONS
 from longsurv.likelihood.residuals.toeplitz import autocorrelations
@@ -387,7 +387,7 @@ def test_pointwise(random):
     case = simulate("toeplitz", True, random)
     thetas = np.array(list(vectors(case.kernel, 3)))
     top = case.terms[-1].group
-    found = pointwise(case.kernel, thetas)
+    found = case.kernel.pointwise(thetas)
     assert found.shape == (3, top.max() + 1)
     for row, theta in zip(found, thetas, strict=True):
         assert row.sum() == pytest.approx(case.kernel.loglik(theta)[0], rel=1e-10)

@@ -9,7 +9,6 @@ Kenward and Roger's adjusted covariance (their R_rs; Biometrics 53:983-997, 1997
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,27 +20,16 @@ from longsurv.likelihood.lmm.dense.residual import Structure
 from longsurv.likelihood.residuals.correlation import complex_step
 
 
-@dataclass(frozen=True)
-class DenseCurvature(VarianceCurvature):
-    """Second-order quantities at an estimate (see `VarianceCurvature`).
-
-    Attributes
-    ----------
-    R : ndarray, shape (m, m, p, p)
-        X' V^-1 (d2 V / d eta_r d eta_s) V^-1 X; zero where V is linear.
-    """
-
-    R: np.ndarray
-
-
 def dense_curvature(
     data: DenseData,
     D: Sequence[np.ndarray],
     eta: np.ndarray,
     gamma: np.ndarray,
     reml: bool,
-) -> DenseCurvature:
+) -> VarianceCurvature:
     """Curvature at covariances D of each term and residual parameters eta, in the kernel's columns.
+
+    Its R is zero where V is linear.
 
     Parameters
     ----------
@@ -102,7 +90,7 @@ def dense_curvature(
     if reml:
         bend = bend - np.einsum("jk,rskj->rs", phi, RX)
     observed = quad - 0.5 * (projected if reml else trace) + 0.5 * bend
-    return DenseCurvature(
+    return VarianceCurvature(
         phi, PX, QX, 0.5 * projected, observed, 0.5 * np.diag(trace), slope @ phi, RX
     )
 

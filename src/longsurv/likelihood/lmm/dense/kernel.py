@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from longsurv.likelihood.arithmetic.covariance import correlation_cholesky, correlation_pullback
-from longsurv.likelihood.lmm.blocks import free_elements, interior, packed, straightened
+from longsurv.likelihood.arithmetic.covariance import (
+    correlation_cholesky,
+    correlation_pullback,
+    covariance,
+)
+from longsurv.likelihood.lmm.blocks import carried, free_elements, interior, packed, straightened
+from longsurv.likelihood.lmm.curvature import VarianceCurvature
+from longsurv.likelihood.lmm.dense.clusters import largest_cluster
+from longsurv.likelihood.lmm.dense.curvature import dense_curvature
 from longsurv.likelihood.lmm.dense.loglik import DenseData, forward_state, profile, pull
+from longsurv.likelihood.lmm.dense.patients import group_effects, predict_rows
+from longsurv.likelihood.lmm.kernel import Effects, Peak, Point
 from longsurv.likelihood.lmm.loglik import LOG_2PI
 
 
 @dataclass(frozen=True, eq=False)
 class DenseKernel:
-    """Likelihoods of vectors of free parameters (see `longsurv.likelihood.lmm.blocks.BlockKernel`).
+    """Likelihoods of vectors of free parameters, as `longsurv.likelihood.lmm.blocks.BlockKernel`.
 
     For the profiled criterion they are the free elements of each term's Lam, then psi. For `loglik`
     they are beta; log sigma; log SDs of each term; the scalars of psi; unconstrained correlations
@@ -219,6 +228,125 @@ class DenseKernel:
             ]
         )
         return value, gradient
+
+    # ---- what a fitted model asks: see `MixedKernel` ----
+
+    @property
+    def bases(self) -> tuple[np.ndarray, ...]:
+        """Of each term."""
+        return self.data.bases
+
+    @property
+    def free_elements(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Of each term."""
+        return self.elements
+
+    @property
+    def largest_cluster(self) -> int:
+        """Rows of the largest cluster."""
+        return largest_cluster(self.data)
+
+    def peak(self, x: np.ndarray, reml: bool) -> Peak:
+        """Everything at the x a climb ended at."""
+        lams, psi = self.split(x)
+        at = profile(self.data, lams, psi, reml)
+        sigma = float(np.sqrt(at.sigma2))
+        D = tuple(at.sigma2 * lam @ lam.T for lam in lams)
+        return Peak(
+            point=Point(self.data.coefficients(at.gamma), sigma, tuple(lams), D, psi),
+            sigma2=at.sigma2,
+            gamma=at.gamma,
+            eta=self.data.structure.covariance_parameters(sigma, psi),
+            llf=-0.5 * at.deviance(at.sigma2),
+            phi=at.spread @ at.spread.T * at.sigma2,
+        )
+
+    def curvature(self, peak: Peak, reml: bool) -> VarianceCurvature:
+        """In the free elements of every D, then eta."""
+        return dense_curvature(self.data, peak.point.D, peak.eta, peak.gamma, reml)
+
+    def shown(self, eta: np.ndarray) -> np.ndarray:
+        """What is reported of the residual covariance; eta may be complex."""
+        return self.data.structure.shown(eta)
+
+    def flags(self, point: Point) -> tuple[str, ...]:
+        """What a reader must know of the residual covariance."""
+        return self.data.structure.flags(point.psi)
+
+    def residual_cov(self, point: Point) -> np.ndarray:
+        """Residual covariance of each kind of pair of rows, shape (K,)."""
+        structure = self.data.structure
+        return structure.covariance(structure.covariance_parameters(point.sigma, point.psi))
+
+    def expand(self, theta: np.ndarray) -> np.ndarray:
+        """theta itself: zeros are put in by `unpack`."""
+        return theta
+
+    def point(self, theta: np.ndarray) -> Point:
+        """The values that theta stands for."""
+        beta, _, _, psi = self.unpack(theta)
+        sigma, lams = float(np.exp(theta[self.data.p])), tuple(self.factors(theta))
+        return Point(beta, sigma, lams, tuple(sigma**2 * lam @ lam.T for lam in lams), psi)
+
+    def natural(self, thetas: np.ndarray) -> np.ndarray:
+        """Residual parameters, then SDs and free correlations of every term, shape (S, m)."""
+        return np.array([self._natural(theta) for theta in thetas])
+
+    def _natural(self, theta: np.ndarray) -> np.ndarray:
+        _, log_tau, z, psi = self.unpack(theta)
+        parts = [self.data.structure.report(float(np.exp(theta[self.data.p])), psi)]
+        for log_sd, zt, (rows, columns), to in zip(log_tau, z, self.elements, self.to, strict=True):
+            tau, below = np.exp(log_sd), rows > columns
+            if below.any():
+                tau, C = carried(tau, covariance(np.ones(len(tau)), zt), to)
+                parts += [tau, C[rows[below], columns[below]]]
+            else:
+                parts.append(tau)
+        return np.concatenate(parts)
+
+    def pointwise(self, thetas: np.ndarray) -> np.ndarray:
+        """Marginal log-likelihood of each cluster, shape (S, C)."""
+        data, p = self.data, self.data.p
+        _, rows, _, _, clusters, _, _ = data.indices
+        counts = np.diff(rows[clusters])
+        out = np.empty((len(thetas), len(counts)))
+        for s, theta in enumerate(thetas):
+            beta, _, _, psi = self.unpack(theta)
+            u = np.append(-data.r @ (beta - data.beta_ols), 1.0)
+            one = replace(data, W=(data.W @ u)[:, None])
+            running = forward_state(one, data.structure.values(psi), self.factors(theta)).running
+            log_det, quad = np.diff(running, axis=0, prepend=0.0).T
+            precision = np.exp(-2.0 * theta[p])
+            out[s] = -0.5 * (counts * (LOG_2PI + 2.0 * theta[p]) + log_det + quad * precision)
+        return out
+
+    def _given(self, point: Point) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
+        """D, residual covariances and gamma."""
+        gamma = self.data.r @ (point.beta - self.data.beta_ols)
+        return point.D, self.residual_cov(point), gamma
+
+    def effects(self, point: Point) -> list[Effects]:
+        """Random effects, those of Z itself, of every term that has some."""
+        found = group_effects(self.data, *self._given(point))
+        return [effects for effects in found if effects.mean.shape[1]]
+
+    def predict_rows(
+        self, point: Point, Z: Sequence[np.ndarray], group: Sequence[np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mean, variance (m,) and coupling (m, p) of the random part of rows given the data."""
+        mean, variance, coupling = predict_rows(self.data, *self._given(point), Z, group)
+        return mean, variance, coupling @ self.data.r
+
+    def draw_rows(
+        self,
+        point: Point,
+        Z: Sequence[np.ndarray],
+        group: Sequence[np.ndarray],
+        rng: np.random.Generator,
+    ) -> np.ndarray:
+        """The random part of each row drawn on its own, shape (m,)."""
+        mean, variance, _ = self.predict_rows(point, Z, group)
+        return mean + np.sqrt(variance) * rng.standard_normal(len(mean))
 
 
 def _cholesky(z: np.ndarray, q: int) -> np.ndarray:

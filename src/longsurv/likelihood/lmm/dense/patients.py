@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 
 from longsurv.likelihood.lmm.dense.clusters import batches
-from longsurv.likelihood.lmm.dense.kernel import DenseKernel
-from longsurv.likelihood.lmm.dense.loglik import DenseData, forward_state
-from longsurv.likelihood.lmm.loglik import LOG_2PI
-
-
-@dataclass(frozen=True)
-class Effects:
-    """Conditional distribution of the random effects of one grouping, given beta and the variances.
-
-    Attributes
-    ----------
-    mean : ndarray, shape (G, q)
-    cov : ndarray, shape (G, q, q)
-    """
-
-    mean: np.ndarray
-    cov: np.ndarray
+from longsurv.likelihood.lmm.dense.loglik import DenseData
+from longsurv.likelihood.lmm.kernel import Effects
 
 
 def group_effects(
@@ -80,7 +64,7 @@ def predict_rows(
     Z : sequence of ndarray, shape (m, q_t)
         Columns of the new rows, as the user has them.
     group : sequence of ndarray of int, shape (m,)
-        Group of the new rows in each term; -1 for one not seen.
+        Group of the new rows in each term; below 0 for one not seen.
 
     Returns
     -------
@@ -112,20 +96,3 @@ def predict_rows(
                 coupling[touched] += C @ solved[:, :p]
                 variance[touched] -= np.einsum("ij,ji->i", C, solved[:, p + 1 :])
     return mean, np.maximum(variance, 0.0), coupling
-
-
-def pointwise(kernel: DenseKernel, thetas: np.ndarray) -> np.ndarray:
-    """Marginal log-likelihood of each cluster, shape (S, C), at vectors (S, d) as in `loglik`."""
-    data, p = kernel.data, kernel.data.p
-    _, rows, _, _, clusters, _, _ = data.indices
-    counts = np.diff(rows[clusters])
-    out = np.empty((len(thetas), len(counts)))
-    for s, theta in enumerate(thetas):
-        beta, _, _, psi = kernel.unpack(theta)
-        u = np.append(-data.r @ (beta - data.beta_ols), 1.0)
-        one = replace(data, W=(data.W @ u)[:, None])
-        running = forward_state(one, data.structure.values(psi), kernel.factors(theta)).running
-        log_det, quad = np.diff(running, axis=0, prepend=0.0).T
-        precision = np.exp(-2.0 * theta[p])
-        out[s] = -0.5 * (counts * (LOG_2PI + 2.0 * theta[p]) + log_det + quad * precision)
-    return out

@@ -1,0 +1,189 @@
+"""Posteriors of generalised mixed models: random effects and predictions, draw by draw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.design.random_columns import origin_flags
+from longsurv.inference import Draws
+from longsurv.likelihood import glmm
+from longsurv.priors import PriorStack
+from longsurv.results.assemble import design_flags, sampling_flags
+from longsurv.results.columns import draw_columns, ranef_table
+from longsurv.results.estimate import check_level
+from longsurv.results.generalised.flags import quadrature_flags, quadrature_name
+from longsurv.results.generalised.methods import GeneralisedPosteriorMethods
+from longsurv.results.generalised.quantities import (
+    conditional,
+    factor,
+    means,
+    moments,
+    natural_draws,
+    response,
+)
+from longsurv.results.generalised.rows import by_category, checked_rows
+from longsurv.results.generalised.undetermined import prior_words
+from longsurv.results.idata import to_datatree
+from longsurv.results.mixed.rows import patients
+from longsurv.results.posterior import Posterior
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class GeneralisedPosterior(GeneralisedPosteriorMethods, Posterior):
+    """Posterior of a generalised mixed model (see `Posterior`).
+
+    Attributes
+    ----------
+    data : GLMMData
+    """
+
+    data: glmm.GLMMData
+
+    @classmethod
+    def from_draws(
+        cls, spec: Any, data: glmm.GLMMData, stack: PriorStack, draws: Draws, nodes: int
+    ) -> GeneralisedPosterior:
+        """The posterior from draws on the unconstrained scale.
+
+        Parameters
+        ----------
+        spec : GLMM
+        data : GLMMData
+            With the columns of Z whose SDs and correlations have the priors.
+        stack : PriorStack
+        draws : Draws
+        nodes : int
+            Quadrature nodes for each random effect.
+        """
+        design = spec.design
+        chains, kept, d = draws.theta.shape
+        flat = draws.theta.reshape(-1, d)
+        natural = natural_draws(data, flat)
+        names = (*design.coefficient_names, *design.variance_names)
+        samples = {name: natural[:, j].reshape(chains, kept) for j, name in enumerate(names)}
+        flags = (
+            *design_flags(design),
+            *design.notes,
+            *origin_flags(design),
+            *sampling_flags(draws),
+        )
+        flags += prior_words(design, data, stack, flat)
+        assert draws.mode is not None  # NUTS starts from one
+        top = draws.mode.x
+        flags += quadrature_flags(data, glmm.to_factor(data, top), glmm.loglik(data, top)[0], nodes)
+        return cls(
+            spec=spec,
+            design=design,
+            names=design.coefficient_names,
+            samples=samples,
+            stack=stack,
+            draws=draws,
+            idata=to_datatree(
+                samples,
+                draws,
+                log_likelihood=glmm.pointwise(data, flat).reshape(chains, kept, -1),
+                log_prior=stack.log_prior(draws.theta),
+                unit=(design.group_name, design.labels),
+                observed=design.y,
+            ),
+            method=f"NUTS on the marginal likelihood, {quadrature_name(nodes, data.q)}",
+            flags=flags,
+            data=data,
+        )
+
+    def thetas(self) -> Iterator[np.ndarray]:
+        """The draws as vectors of `likelihood.glmm.loglik_factor`, chain after chain."""
+        for theta in self.draws.theta.reshape(-1, self.draws.theta.shape[-1]):
+            yield glmm.to_factor(self.data, theta)
+
+    def ranef(self, level: float = 0.95) -> pd.DataFrame:
+        """Posterior means and SDs of the random effects, over the draws' conditional distributions.
+
+        Parameters
+        ----------
+        level : float
+            Of the normal intervals.
+
+        Returns
+        -------
+        DataFrame
+            The patient's column, effect, estimate, std_error, conf_low, conf_high.
+        """
+        check_level(level)
+        each = [moments(*conditional(self.data, theta)) for theta in self.thetas()]
+        centre = np.stack([mean for mean, _ in each])
+        within = np.mean([np.diagonal(cov, axis1=1, axis2=2) for _, cov in each], axis=0)
+        se = np.sqrt(centre.var(axis=0) + within)
+        mean = centre.mean(axis=0)
+        return ranef_table(patients(self.design), self.design.random.names, mean, se, level)
+
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        *,
+        level: float = 0.95,
+        by_patient: bool = False,
+        new_groups: str = "error",
+        type: str = "link",
+    ) -> pd.DataFrame:
+        """Posterior of the linear predictor, or of the mean response averaged over patients.
+
+        Parameters
+        ----------
+        newdata : DataFrame, optional
+            Rows to predict; by default the rows the model was fitted to.
+        level : float
+            Of the equal-tailed interval of the mean.
+        by_patient : bool
+            Use the patient's own random effects, drawn from the normal distribution with the mean
+            and the covariance they have at each draw of the parameters.
+        new_groups : {"error", "population"}
+            What to do for a patient the model has not seen: refuse, or draw its random effects from
+            the distribution of the population.
+        type : {"link", "response"}
+            "link" is x'beta (without the thresholds of an ordinal response); "response" the mean
+            over the distribution of the random effects, for an ordinal response one row a category.
+
+        Returns
+        -------
+        DataFrame
+            `newdata` with estimate (the mean), std_error (the SD), conf_low, conf_high.
+        """
+        check_level(level)
+        frame, (X, Z, group) = checked_rows(self, newdata, by_patient, new_groups, type)
+        data, link, rng = self.data, type == "link", np.random.default_rng(self.draws.seed)
+        known = np.flatnonzero(group >= 0)
+        unseen = np.flatnonzero(group < 0) if by_patient else np.empty(0, dtype=np.int64)
+        person = -1 - group[unseen]
+        values = []
+        for theta in self.thetas():
+            value, _ = means(data, theta, (X, Z, np.full(len(X), -1)), link)
+            parts = []
+            if len(known):
+                parts.append((known, self._own_effects(theta, rng)[group[known]]))
+            if len(unseen):
+                parts.append((unseen, self._new_effects(theta, rng, person)[person]))
+            for rows, b in parts:
+                eta = X[rows] @ theta[: data.p] + np.einsum("mq,mq->m", Z[rows], b)
+                value[rows] = eta if link else response(data, theta, eta)
+            values.append(value)
+        columns = draw_columns(np.stack(values), level)
+        return by_category(frame, self.design, columns)
+
+    def _own_effects(self, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Random effects of the patients given their data, shape (N, q)."""
+        mean, cov = moments(*conditional(self.data, theta))
+        half = np.linalg.cholesky(cov + 1e-300 * np.eye(self.data.q))
+        return mean + np.einsum("nqr,nr->nq", half, rng.standard_normal(mean.shape))
+
+    def _new_effects(
+        self, theta: np.ndarray, rng: np.random.Generator, person: np.ndarray
+    ) -> np.ndarray:
+        """Random effects of as many new patients as `person` counts."""
+        count = int(person.max()) + 1
+        return rng.standard_normal((count, self.data.q)) @ factor(self.data, theta).T

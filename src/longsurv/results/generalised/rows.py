@@ -1,0 +1,39 @@
+"""The rows a generalised mixed model is asked to predict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.errors import LongsurvError
+from longsurv.results.columns import beside
+from longsurv.results.generalised.quantities import Rows
+from longsurv.results.mixed.rows import check_new_groups, fixed_rows, random_rows
+
+
+def checked_rows(
+    result: Any, newdata: pd.DataFrame | None, by_patient: bool, new_groups: str, type: str
+) -> tuple[pd.DataFrame, Rows]:
+    """The frame, X, Z and patients; without `by_patient` as of patients nobody has seen."""
+    if type not in ("link", "response"):
+        raise LongsurvError(f"type is 'link' or 'response', not {type!r}")
+    check_new_groups(new_groups)
+    frame, X = fixed_rows(result, newdata)
+    if by_patient:
+        (Z,), (group,) = random_rows(result.design, newdata, new_groups)
+    else:
+        design, group = result.design, np.full(len(X), -1)
+        Z = design.Z if newdata is None else design.random.rebuild(newdata)
+    return frame, (X, Z, group)
+
+
+def by_category(frame: pd.DataFrame, design: Any, columns: dict[str, np.ndarray]) -> pd.DataFrame:
+    """The frame with its answers, one row a category where they have a second axis."""
+    if next(iter(columns.values())).ndim == 1:
+        return beside(frame, columns)
+    times = len(design.levels)
+    repeated = frame.iloc[np.repeat(np.arange(len(frame)), times)]
+    category = np.tile(np.array(design.levels, dtype=object), len(frame))
+    return beside(repeated, {"category": category} | {k: v.ravel() for k, v in columns.items()})

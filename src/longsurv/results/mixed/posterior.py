@@ -1,0 +1,216 @@
+"""Posteriors of mixed-effects models: random effects and predictions, draw by draw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from longsurv.design.random_columns import origin_flags
+from longsurv.inference import Draws
+from longsurv.likelihood.lmm.kernel import MixedKernel, Point
+from longsurv.priors import PriorStack
+from longsurv.results.assemble import design_flags, sampling_flags
+from longsurv.results.columns import beside, draw_columns
+from longsurv.results.estimate import check_level
+from longsurv.results.idata import to_datatree
+from longsurv.results.mixed.rows import (
+    check_new_groups,
+    check_random,
+    fixed_rows,
+    random_rows,
+    ranef,
+)
+from longsurv.results.posterior import Posterior
+
+if TYPE_CHECKING:
+    from longsurv.results.means import Means
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class MixedPosterior(Posterior):
+    """Posterior of a mixed-effects model (see `Posterior`).
+
+    Attributes
+    ----------
+    kernel : MixedKernel
+        The likelihood that was sampled.
+    """
+
+    kernel: MixedKernel
+
+    @classmethod
+    def from_draws(
+        cls, spec: Any, kernel: MixedKernel, stack: PriorStack, draws: Draws
+    ) -> MixedPosterior:
+        """The posterior from draws of the kernel's parameters.
+
+        Parameters
+        ----------
+        spec : LMM
+        kernel : MixedKernel
+            In the columns of Z whose SDs and correlations have the priors.
+        stack : PriorStack
+        draws : Draws
+        """
+        design, log_prior = spec.design, stack.log_prior(draws.theta)
+        draws = replace(draws, theta=kernel.expand(draws.theta))
+        chains, kept, d = draws.theta.shape
+        thetas = draws.theta.reshape(-1, d)
+        samples = {name: draws.theta[..., j] for j, name in enumerate(design.fixed.names)}
+        natural = kernel.natural(thetas)
+        for j, name in enumerate(design.variance_names):
+            samples[name] = natural[:, j].reshape(chains, kept)
+        unit = design.terms[-1]
+        return cls(
+            spec=spec,
+            design=design,
+            names=design.fixed.names,
+            samples=samples,
+            stack=stack,
+            draws=draws,
+            idata=to_datatree(
+                samples,
+                draws,
+                log_likelihood=kernel.pointwise(thetas).reshape(chains, kept, -1),
+                log_prior=log_prior,
+                unit=(unit.name, unit.labels),
+                observed=design.y,
+            ),
+            method="NUTS on the marginal likelihood",
+            flags=(*design_flags(design), *origin_flags(design), *sampling_flags(draws)),
+            kernel=kernel,
+        )
+
+    @property
+    def data(self) -> Any:
+        """The arrays that the kernel works on."""
+        return self.kernel.data
+
+    def _points(self) -> Iterator[Point]:
+        """The values of the parameters draw by draw, chain after chain."""
+        theta = self.draws.theta
+        yield from map(self.kernel.point, theta.reshape(-1, theta.shape[-1]))
+
+    def ranef(self, level: float = 0.95) -> pd.DataFrame:
+        """Posterior means and SDs of the random effects, from the draws' exact conditionals.
+
+        Parameters
+        ----------
+        level : float
+            Of the normal intervals.
+
+        Returns
+        -------
+        DataFrame
+            The patient's column (with nested groups or correlated residuals: grouping and group),
+            effect, estimate, std_error, conf_low, conf_high.
+
+        Raises
+        ------
+        LongsurvError
+            If the model has no random effects.
+        """
+        check_level(level)
+        check_random(self)
+        count = self.samples[self.names[0]].size
+        totals = [np.zeros((3, len(g.labels), len(g.random.names))) for g in self.design.groupings]
+        for point in self._points():
+            for total, b in zip(totals, self.kernel.effects(point), strict=True):
+                total += np.stack([b.mean, b.mean**2, np.diagonal(b.cov, axis1=1, axis2=2)]) / count
+        found = [
+            (mean, np.sqrt(np.maximum(square - mean**2, 0.0) + np.maximum(within, 0.0)))
+            for mean, square, within in totals
+        ]
+        return ranef(self.design, found, level)
+
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        *,
+        level: float = 0.95,
+        by_patient: bool = False,
+        new_groups: str = "error",
+    ) -> pd.DataFrame:
+        """Posterior of the mean response on the scale of the formula's left-hand side.
+
+        Parameters
+        ----------
+        newdata : DataFrame, optional
+            Rows to predict; by default the rows the model was fitted to.
+        level : float
+            Of the equal-tailed interval of the mean (not of a new measurement).
+        by_patient : bool
+            Add the random effects of the row's patient and of all it is nested in, at each draw
+            drawn from their distribution given the data.
+        new_groups : {"error", "population"}
+            What to do for a patient, or another group, the model has not seen: refuse, or draw its
+            effects from the distribution of the population.
+
+        Returns
+        -------
+        DataFrame
+            `newdata` with estimate (the mean), std_error (the SD), conf_low, conf_high.
+
+        Raises
+        ------
+        LongsurvError
+            If the model has no random effects and `by_patient` asks for them, or for an unseen
+            group.
+        """
+        check_level(level)
+        check_new_groups(new_groups)
+        frame, X = fixed_rows(self, newdata)
+        values = self.coefficients.reshape(-1, len(self.names)) @ X.T
+        if by_patient:
+            check_random(self)
+            rows = random_rows(self.design, newdata, new_groups)
+            rng = np.random.default_rng(self.draws.seed)
+            for value, point in zip(values, self._points(), strict=True):
+                value += self.kernel.draw_rows(point, *rows, rng)
+        return beside(frame, draw_columns(values, level))
+
+    def means(self, specs: str | Sequence[str], at: Mapping[str, Any] | None = None) -> Means:
+        """Estimated marginal means, and from them changes and differences.
+
+        Parameters
+        ----------
+        specs : str or sequence of str
+            Variables of the fixed effects to have a mean for each value of.
+        at : mapping of str to value or sequence of values, optional
+            Hold a variable at a value, or give the means at several. Numeric variables are
+            otherwise held at their mean over the rows used, and factors averaged over their levels.
+
+        Returns
+        -------
+        Means
+            With `table`, `contrast`, `test`.
+        """
+        from longsurv.results.means import means
+
+        return means(self, specs, at)
+
+    def r2(self, level: float = 0.95) -> pd.DataFrame:
+        """Share of the variance explained by the fixed effects, and by all effects together.
+
+        Parameters
+        ----------
+        level : float
+            Of the equal-tailed intervals.
+
+        Returns
+        -------
+        DataFrame
+            Rows "marginal" and "conditional", in the grammar of `tidy`.
+
+        Raises
+        ------
+        LongsurvError
+            With nested groups or correlated residuals.
+        """
+        from longsurv.results.mixed.measures import r2
+
+        return r2(self, level)
