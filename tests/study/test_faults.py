@@ -182,7 +182,7 @@ def test_the_key_of_a_stored_table_covers_the_settings(tmp_path, monkeypatch) ->
     folder = tmp_path / "longsurv"
     source = Path(bench_module.__file__).parents[1]
     shutil.copytree(source, folder, ignore=shutil.ignore_patterns("__pycache__", "*.nb?"))
-    monkeypatch.setattr("longsurv.study.store.__file__", str(folder / "store.py"))
+    monkeypatch.setattr("longsurv.study.store.__file__", str(folder / "study" / "store.py"))
     environment.cache_clear()
     before = fingerprint(environment())
     deaths = folder / "study" / "deaths.py"

@@ -29,7 +29,7 @@ def shrinkage(
     Parameters
     ----------
     table : DataFrame
-        `longsurv.report.tables.shrinkage.shrunken_table`; markers that are not shrunken are left
+        `longsurv.study.tables.shrinkage.shrunken_table`; markers that are not shrunken are left
         out.
     families : DataFrame
         `families_table` of it.
