@@ -382,7 +382,7 @@ def test_markers_twice_or_named_like_a_column() -> None:
     with pytest.raises(DataError, match="name of the patient or time column"):
         Cohort(patients, visits, SCHEMA, [Marker("day")])
     with pytest.raises(TypeError, match="must be a pandas DataFrame"):
-        Cohort({"id": [1]}, visits, SCHEMA, MARKERS)
+        Cohort({"id": 1}, visits, SCHEMA, MARKERS)
 
 
 def test_codes_of_r_are_not_taken_for_event_and_competing() -> None:

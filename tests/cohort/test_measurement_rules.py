@@ -8,6 +8,7 @@ import pytest
 from small_studies import VISITS, Folder, reasons, values
 
 from longsurv.cohort import Marker, Phase, Schema
+from longsurv.cohort.codes import likely_codes
 from longsurv.errors import DataError
 from longsurv.models import LMM, CoxPH, JointModel
 
@@ -194,3 +195,15 @@ class TestValues:
     def test_a_range_upside_down(self):
         with pytest.raises(DataError, match="range must be two numbers, the lower first"):
             Marker("crp", range=(5, 1))
+
+    def test_codes_are_noted_where_no_range_says_that_they_are_some(self, folder):
+        text = VISITS.replace(",12\n", ",-1\n").replace(",8\n", ",-1\n").replace(",5\n", ",999\n")
+        cohort = folder.write("visits.csv", text).cohort()
+        step = reasons(cohort)["perhaps codes for a missing value"]
+        assert step[0] == 0 and step[1].startswith("crp: -1 (2), 999 (1); kept")
+
+    @pytest.mark.parametrize(
+        "values", [[-1.0, -2.5, 3], [1, 2, 998, 999], [500, 999], [0, 1, 2], [5.0], []]
+    )
+    def test_values_that_are_no_codes(self, values):
+        assert likely_codes(np.array(values, dtype=float)) == []

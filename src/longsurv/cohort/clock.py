@@ -171,7 +171,9 @@ def _visits(
     name = schema.measurement_patient or schema.patient
     if name not in table.frame or schema.patient not in patients.frame:
         return table
-    owner = to_ids(patients.frame[schema.patient]).locate(to_ids(table.frame[name]))
+    table = replace(table, ids=to_ids(table.frame[name]))
+    assert table.ids is not None
+    owner = to_ids(patients.frame[schema.patient]).locate(table.ids)
     begins = np.append(origin, np.datetime64("NaT", "ns"))[owner]
     times = np.where(np.isnat(begins), 0.0, _since(dates.values, begins, unit))
     times[dates.missing] = np.nan

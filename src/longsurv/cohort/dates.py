@@ -64,7 +64,8 @@ def read_dates(column: pd.Series, how: str | None = None) -> Dates | None:
     if number and not (how and pd.api.types.is_integer_dtype(column)):
         return None
     codes, found = pd.factorize(column.astype(object), use_na_sentinel=True)
-    texts = [_written(value) for value in found]
+    plain = pd.api.types.infer_dtype(found, skipna=False) == "string"
+    texts = [value.strip() for value in found] if plain else [_written(value) for value in found]
     if not any(texts):
         return None
     if how is not None:

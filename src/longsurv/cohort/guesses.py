@@ -79,19 +79,21 @@ def commas_are_decimal(texts: Sequence[pd.Series], frame: pd.DataFrame) -> bool:
     Some must have other than three digits behind it (1,234 may be a thousand and more), and no
     number may have a point.
     """
-    if any(
+    distinct = [[str(value) for value in pd.unique(column.dropna())] for column in texts]
+    commas = [
+        match
+        for values in distinct
+        for text in values
+        if "," in text and (match := _COMMA.fullmatch(text)) is not None
+    ]
+    if all(len(match[1]) == 3 for match in commas):
+        return False
+    if any("." in text and _POINT.fullmatch(text) for values in distinct for text in values):
+        return False
+    return not any(
         pd.api.types.is_float_dtype(kind) and _has_fractions(frame.iloc[:, k])
         for k, kind in enumerate(frame.dtypes)
-    ):
-        return False
-    sure = False
-    for column in texts:
-        distinct = [str(value) for value in pd.unique(column.dropna())]
-        commas = [match for match in map(_COMMA.fullmatch, distinct) if match]
-        if any(_POINT.fullmatch(text) for text in distinct):
-            return False
-        sure = sure or any(len(match[1]) != 3 for match in commas)
-    return sure
+    )
 
 
 def _has_fractions(column: pd.Series) -> bool:

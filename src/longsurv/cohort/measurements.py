@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from longsurv.cohort.codes import code_advice, note_codes
 from longsurv.cohort.columns import CENSORED, LARGEST, to_ids, to_numbers
 from longsurv.cohort.flow import Ledger
 from longsurv.cohort.patients import NO_ID, CheckedPatients
@@ -101,9 +102,11 @@ def check_measurements(
         reason = f"after {schema.horizon:g} {schema.time_unit}: {int(late.sum()):,}"
         ledger.keep("by the horizon", ~late, reason)
         dated = dated.select(~late)
-    dated = merge_within_phases(dated, schema, markers, table, problems, ledger)
-    dated = dated.select(in_order(dated, patients.rank))
+    merged = merge_within_phases(dated, schema, markers, table, problems, ledger)
+    if merged is not dated:  # a mean is dated between the values it is of
+        dated = merged.select(in_order(merged, patients.rank))
     _note(dated, markers, ledger)
+    note_codes(dated, markers, ledger)
     return CheckedMeasurements(dated.owner, dated.time, dated.marker, dated.value, dated.censored)
 
 
@@ -115,7 +118,7 @@ def _check_owner(
     column = problems.column(table, name, "the patient identifier")
     if column is None:
         return table, None
-    table = replace(table, ids=to_ids(column))
+    table = table if table.ids is not None else replace(table, ids=to_ids(column))
     assert table.ids is not None
     missing = table.ids.missing
     problems.rows(table, name, missing, "no patient identifier", NO_ID)
@@ -184,7 +187,7 @@ def _apply_limits(
             sorted(names) if schema.wide else schema.value,
             readings.row[wrong],
             "not above 0 for a marker on the log scale",
-            f"{_code_advice(readings.value[wrong])}A value below detection is written as "
+            f"{code_advice(readings.value[wrong])}A value below detection is written as "
             f'"<" and the limit, such as "<0.02", or left at the limit with a lower_limit '
             f"({show_list(sorted(names))}).",
             words=_describe(readings.select(wrong), markers),
@@ -207,16 +210,10 @@ def _check_ranges(
             marker.name if schema.wide else schema.value,
             readings.row[wrong],
             f"outside the range of {marker.name}, {low:g} to {high:g}{unit},",
-            f"{_code_advice(readings.value[wrong])}Or is it in another unit? Correct it, or the "
+            f"{code_advice(readings.value[wrong])}Or is it in another unit? Correct it, or the "
             f"range of [markers.{marker.name}].",
             words=_describe(readings.select(wrong), markers),
         )
-
-
-def _code_advice(values: np.ndarray) -> str:
-    """What to write if values that cannot be are a code for "not measured"."""
-    codes = sorted({f"{v:.10g}" for v in values})[:3]
-    return f"If it is a code for a missing value, set missing = [{show_list(codes)}]. "
 
 
 def _check_times(

@@ -149,7 +149,7 @@ def _with_means(
     with np.errstate(divide="ignore", invalid="ignore"):  # refused already
         scale = np.where(logs, np.log(readings.value), readings.value)
     average = groups.each(np.add, scale) / groups.size
-    average = np.where(logs[chosen], np.exp(average), average)
+    average = np.exp(average, out=average.copy(), where=logs[chosen])
     at = chosen[mean]
     value, time, censored = readings.value.copy(), readings.time.copy(), readings.censored.copy()
     value[at] = average[mean]

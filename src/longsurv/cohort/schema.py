@@ -121,7 +121,10 @@ class Marker:
 class Schema:
     """The columns of the patient and measurement tables, and the rules of the study.
 
-    All times share one clock, which starts at time zero, and one unit.
+    All times share one clock, which starts at time zero, and one unit. A study file may use these
+    names; its own are `id` for `patient`, `covariates` for `baseline_covariates`, and in [outcome]
+    `time` for `exit`, `status` for `event`, `event` for `event_level`, `censored` for
+    `censored_level` and `unit` for `time_unit`.
 
     Parameters
     ----------
