@@ -157,7 +157,7 @@ class GLMM:
         """Climb the likelihood, in its own coordinates; raises as `fit`."""
         data, climb = self.arrays, start.climb(self.arrays)
         check_estimable(self.design, data, climb.coordinates, self.formula)
-        family = ["1/nu" if name == "nu" else name for name in self.design.family_names]
+        family = data.family.climbed_names(self.design.family_names)
         parameters = [*self.design.fixed.names, *family, *climb.factor_names]
         optimum = maximise(climb.log_likelihood, climb.begin, parameters, climb.lower)
         if not np.isfinite(optimum.value):

@@ -18,6 +18,7 @@ from longsurv.inference import Affine, Draws, Optimum, added
 from longsurv.inference.density import LogDensity
 from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm.coordinates import for_sampling
+from longsurv.likelihood.glmm.families import FAMILIES
 from longsurv.likelihood.glmm.start import starting_point, to_unconstrained
 
 if TYPE_CHECKING:
@@ -48,18 +49,15 @@ def default_priors(
     design: GeneralisedDesign, found: CentredDesign, random: RandomColumns
 ) -> dict[str, pr.Prior]:
     """Weakly informative priors; see `GLMM.default_priors`."""
-    d, logit = design, design.family_is_logit
-    spread = 1.0 if logit else float(np.std(d.y, ddof=1)) or 1.0
-    mean = np.zeros(len(found.sd)) if logit else found.level * float(d.y.mean()) + 0.0
+    d, family = design, FAMILIES[design.family]
+    spread = (float(np.std(d.y, ddof=1)) or 1.0) if family.measured else 1.0
+    mean = np.zeros(len(found.sd))
+    if family.measured:
+        mean = found.level * float(d.y.mean()) + 0.0
     out: dict[str, pr.Prior] = {}
     for name, sd, at in zip(d.fixed.names, found.sd, mean, strict=True):
         out[name] = pr.Normal(float(at), 2.5 * spread / float(sd) if sd else 5.0 * spread)
-    for k, name in enumerate(d.family_names):
-        if d.levels:
-            first = pr.Normal(0.0, 5.0)
-            out[f"gap({name})" if k else name] = pr.Exponential(2.0) if k else first
-        else:
-            out[name] = pr.Gamma(2.0, 0.1) if name == "nu" else pr.Exponential(spread)
+    out |= family.default_priors(d.family_names, spread)
     sds = d.random.parameter_names(d.group_name)[0]
     for name, size in zip(sds, random.size, strict=True):
         out[name] = pr.Exponential(spread / float(size))

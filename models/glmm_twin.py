@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from longsurv.likelihood.glmm.families import FAMILIES
 from longsurv.priors import PriorStack
 
 if TYPE_CHECKING:
@@ -63,34 +63,6 @@ def twin(
         mean = ((d.Z @ effects) * centred[d.group]).sum(axis=-1)
         for j, name in enumerate(d.fixed.names):
             mean = mean + own[name] * d.fixed.X[:, j]
-        _response(d, df, mean, own, stack.names[p:-q])
+        parameters = [own[name] for name in stack.names[p:-q]]
+        FAMILIES[d.family].twin(mean, parameters, d.y, d.kind, df)
     return model
-
-
-def _response(
-    d: GeneralisedDesign,
-    df: float | None,
-    mean: Any,
-    own: Mapping[str, Any],
-    names: tuple[str, ...],
-) -> None:
-    """The family's distribution around the linear predictor, in the PyMC model in context."""
-    import pymc as pm
-
-    if d.family == "bernoulli":
-        pm.Bernoulli("y", logit_p=mean, observed=d.y.astype(int), dims="row")
-    elif d.family == "ordinal":
-        cuts = pm.math.cumsum(pm.math.stack([own[name] for name in names]))
-        pm.OrderedLogistic("y", mean, cuts, observed=d.y.astype(int), dims="row")
-    elif d.family == "student":
-        nu = own["nu"] if df is None else df
-        pm.StudentT("y", nu=nu, mu=mean, sigma=own["sigma"], observed=d.y, dims="row")
-    else:
-        exact = d.kind == 0
-        pm.Normal("y", mean[exact], own["sigma"], observed=d.y[exact])
-        # P(y > limit) is P(-y < -limit).
-        for name, code, sign in (("below", 1, 1.0), ("above", 2, -1.0)):
-            rows = np.flatnonzero(d.kind == code)
-            if len(rows):
-                latent = pm.Normal.dist(sign * mean[rows], own["sigma"])
-                pm.Potential(name, pm.logcdf(latent, sign * d.y[rows]).sum())

@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str] | None] = {
     "cohort": {"times"},
     "draft": {"cohort"},
     "design": {"times", "likelihood"},  # the kinds that a user names, which see arrays only
-    "likelihood": {"times"},
+    "likelihood": {"times", "prior_families"},  # default priors of a family's parameters
     "inference": set(),
     "prior_families": set(),
     "priors": {"prior_families"},

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import choice
 from longsurv.design.expression import Functions
 from longsurv.design.formula import parse
 from longsurv.design.mixed import MixedDesign, mixed_design
 from longsurv.design.names import is_name, unquoted
 from longsurv.design.variables import variable
 from longsurv.errors import DataError, FormulaError, LongsurvError
+from longsurv.likelihood.glmm.families import FAMILIES
 from longsurv.words import plural, verb
 
-FAMILIES = ("bernoulli", "ordinal", "censored", "student")
 CENSORING = ("none", "left", "right")
 
 
@@ -26,7 +26,8 @@ class GeneralisedDesign(MixedDesign):
 
     Attributes
     ----------
-    family : {"bernoulli", "ordinal", "censored", "student"}
+    family : str
+        One of `FAMILIES`.
     kind : ndarray of int, shape (n,)
         Censoring of each row: index into none, left, right.
     levels : tuple of str
@@ -52,7 +53,7 @@ class GeneralisedDesign(MixedDesign):
     @property
     def family_is_logit(self) -> bool:
         """Whether the mean response is a probability."""
-        return self.family in ("bernoulli", "ordinal")
+        return FAMILIES[self.family].logit
 
     @property
     def coefficient_names(self) -> tuple[str, ...]:
@@ -62,11 +63,11 @@ class GeneralisedDesign(MixedDesign):
 
 def check_options(family: str, censored: str | None, df: float | None, nodes: int | None) -> None:
     """Refuse a family that does not exist, and options that are not the family's."""
-    if family not in FAMILIES:
-        raise LongsurvError(f"family is one of {FAMILIES}, not {family!r}")
-    if censored is not None and family != "censored":
+    choice("family", family, FAMILIES)
+    own = FAMILIES[family]
+    if censored is not None and not own.takes_censored:
         raise LongsurvError(f"censored={censored!r} needs family='censored'")
-    if df is not None and (family != "student" or not df > 0):
+    if df is not None and not (own.takes_df and df > 0):
         raise LongsurvError(f"df={df!r}: positive degrees of freedom, for family 'student' only")
     if nodes is not None and (not isinstance(nodes, int) or nodes < 1):
         raise LongsurvError(f"nodes is a whole number of at least 1, not {nodes!r}")
@@ -89,34 +90,27 @@ def generalised_design(
     """
     parsed = parse(formula)
     name = unquoted(parsed.response) if is_name(parsed.response) else parsed.response
-    labels: tuple[str, ...] = ()
-    if name in data and family in ("bernoulli", "ordinal"):
-        coded, labels = _binary(data[name]) if family == "bernoulli" else _ordered(data[name])
+    own, labels = FAMILIES[family], tuple[str, ...]()
+    if name in data and own.response in CODED:
+        coded, labels = CODED[own.response](data[name])
         data = data.assign(**{name: coded})
     base = mixed_design(formula, data, functions=functions)
     y, kind = base.y, np.zeros(len(base.y), dtype=np.int64)
     notes: list[str] = []
-    names: tuple[str, ...] = ()
-    if family == "bernoulli":
-        wrong = sorted(set(y[(y != 0.0) & (y != 1.0)]))
-        if wrong:
-            raise DataError(f"a binary response is 0 or 1; {name!r} also has {wrong[:5]}")
-    elif family == "ordinal":
+    if why := own.refused(y, name):
+        raise DataError(why)
+    if own.thresholds:
         y, labels, notes = _observed_levels(name, y, labels)
-        names = tuple(f"{a}|{b}" for a, b in pairwise(labels))
         base = _without_intercept(base, formula)
-    elif family == "censored":
+    if own.takes_censored:
         kind, notes = _censoring(data, name, censored, base.rows)
-        names = ("sigma",)
-    else:
-        names = ("sigma",) if df is not None else ("sigma", "nu")
     inherited = {f.name: getattr(base, f.name) for f in fields(base)}
     return GeneralisedDesign(
         **(inherited | {"y": y}),
         family=family,
         kind=kind,
         levels=labels,
-        family_names=names,
+        family_names=own.names(labels, df),
         notes=tuple(notes),
     )
 
@@ -152,6 +146,10 @@ def _ordered(column: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
         codes, categories = pd.factorize(variable(column.to_frame(name), name), sort=True)
     coded = np.where(codes < 0, np.nan, codes.astype(float))
     return coded, tuple(f"{c:g}" if isinstance(c, float) else str(c) for c in categories)
+
+
+CODED = {"binary": _binary, "ordered": _ordered}
+"""How a column of a response is read that is not a number already."""
 
 
 def _observed_levels(

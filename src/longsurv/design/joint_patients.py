@@ -13,6 +13,7 @@ from longsurv.design.generalised import GeneralisedDesign
 from longsurv.design.mixed import MixedDesign
 from longsurv.design.survival import SurvivalDesign, survival_design
 from longsurv.errors import DataError, FormulaError
+from longsurv.likelihood.glmm.families import FAMILIES
 from longsurv.words import plural, verb
 
 ROUNDING = 1e-9
@@ -78,7 +79,7 @@ def check_formulas(markers: Sequence[MarkerInput], causes: Sequence[CauseInput],
                 "a joint model needs one random term with correlated effects and independent "
                 "residuals, as in (time | id)"
             )
-        if isinstance(design, GeneralisedDesign) and design.family != "censored":
+        if isinstance(design, GeneralisedDesign) and not FAMILIES[design.family].takes_censored:
             raise FormulaError(
                 "a marker of a joint model is an LMM or a GLMM of family 'censored', not of family "
                 f"{design.family!r}"

@@ -8,7 +8,7 @@ from numba import njit
 
 from longsurv.likelihood.arithmetic.vector_log import log
 from longsurv.likelihood.glmm import families
-from longsurv.likelihood.glmm.nodes import at_nodes
+from longsurv.likelihood.glmm.families import at_nodes
 
 ROWS = [
     pytest.param(0, 1.0, 0, [], id="bernoulli-1"),

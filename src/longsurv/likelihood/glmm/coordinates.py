@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from longsurv.likelihood.glmm.families import CENSORED, ORDINAL, STUDENT
 from longsurv.likelihood.glmm.loglik import GLMMData
 
 DEPENDENT = 1e-10
@@ -93,10 +92,10 @@ def _coordinates(
     T[p + m :, p + m :] = factor
     centre[p + m :] = shift
     constant = 0.0
-    if data.code == ORDINAL:
+    if data.family.thresholds:
         # The first cut of x belongs to a row with average covariates.
         T[p, :p] = base.mean @ B
-    elif data.code in (CENSORED, STUDENT):
+    elif data.family.measured:
         centre[p] = math.log(base.unit)
         constant = -math.log(base.unit) * int((data.kind == 0).sum())
     return Coordinates(scaled, centre, T, constant)
@@ -105,10 +104,10 @@ def _coordinates(
 def _scaled(data: GLMMData, orthogonal: bool) -> tuple[GLMMData, np.ndarray, np.ndarray, _Base]:
     """Rows in scaled columns; B and V with X_x = (X - mean) B and b = V b_x."""
     n, p = data.X.shape
-    mean = data.X.mean(axis=0) if data.code == ORDINAL else np.zeros(p)
+    mean = data.X.mean(axis=0) if data.family.thresholds else np.zeros(p)
     X, B = _orthonormal(data.X - mean)
     base, y = _Base(np.zeros(p), 1.0, mean), data.y
-    if data.code in (CENSORED, STUDENT):
+    if data.family.measured:
         fit = X.T @ y / n
         fit += X.T @ (y - X @ fit) / n
         residual = y - X @ fit

@@ -16,12 +16,11 @@ import numpy as np
 from scipy.optimize import linprog
 
 from longsurv.likelihood.glmm.coordinates import Coordinates
-from longsurv.likelihood.glmm.families import BERNOULLI, CENSORED, LEFT, ORDINAL, STUDENT
+from longsurv.likelihood.glmm.family import LEFT
 from longsurv.likelihood.glmm.loglik import GLMMData
+from longsurv.likelihood.glmm.spaces import ROUNDING, null_space
 
 SEPARATION_TOLERANCE = 1e-6
-ROUNDING = 1e-9
-"""Singular values below this share of the largest are rounding."""
 MOVES = 1e-5
 """A number that is left of terms this much larger is rounding."""
 UNSEEN = 1e-12
@@ -37,29 +36,20 @@ def no_maximum(data: GLMMData, coordinates: Coordinates, names: Sequence[str]) -
 
     `names` are those of beta and the thresholds, `coordinates` those of `data` for climbing.
     """
-    if data.code in (CENSORED, STUDENT) and _reproduced(coordinates.data):
+    family = data.family
+    if family.measured and _reproduced(coordinates.data):
         return (
             "the fixed effects reproduce every measured value exactly, so no variance is left over"
         )
-    if data.code == STUDENT:
-        return None
-    logit = data.code in (BERNOULLI, ORDINAL)
-    if logit and np.ptp(data.y) == 0.0:
+    if family.logit and np.ptp(data.y) == 0.0:
         return "the response is the same in every row"
     direction = separation(data, coordinates)
     if direction is not None:
         terms = ", ".join(n for n, d in zip(names, direction, strict=True) if d)
-        if logit:
-            return (
-                f"{terms} separate its values: for some combination of them only one outcome occurs"
-            )
-        return (
-            f"nothing was measured that would hold {terms}: for some combination of them every "
-            "value is beyond its limit"
-        )
+        return family.separated.format(terms=terms)
     # Then only a random intercept, of infinite variance, could explain what they do.
     patients = zip(data.first[:-1], data.first[1:], strict=True)
-    if logit and all(np.ptp(data.y[a:b]) == 0.0 for a, b in patients):
+    if family.logit and all(np.ptp(data.y[a:b]) == 0.0 for a, b in patients):
         return "no patient's response ever changes, so their spread has no finite estimate"
     return None
 
@@ -75,26 +65,11 @@ def separation(data: GLMMData, coordinates: Coordinates) -> np.ndarray | None:
         1984, Biometrika 71:1; a value beyond a detection limit is like an outcome of one kind, and
         a measured one holds its predictor). Whatever the random effects are, the same holds.
     """
-    p, X, outcome = data.p, coordinates.data.X, data.kind if data.code == CENSORED else data.y
+    if not data.family.separated:
+        return None
+    X, outcome = coordinates.data.X, data.family.outcome(data.y, data.kind)
     _, unique = np.unique(np.column_stack([data.X, outcome]), axis=0, return_index=True)
-    X, outcome = X[unique], outcome[unique]
-    cuts = max(data.levels - 1, 0)
-    free = np.eye(p + cuts)
-    if data.code == BERNOULLI:
-        rising = np.where(outcome > 0.5, 1.0, -1.0)[:, None] * X
-    elif data.code == ORDINAL:
-        each, k = np.eye(cuts), outcome.astype(int)
-        top, bottom = k < cuts, k > 0
-        rising = np.vstack(
-            [
-                np.hstack([-X[top], each[k[top]]]),
-                np.hstack([X[bottom], -each[k[bottom] - 1]]),
-            ]
-        )
-    else:
-        free = _null(X[outcome == 0])
-        beyond = outcome > 0
-        rising = np.where(outcome[beyond] == LEFT, -1.0, 1.0)[:, None] * X[beyond]
+    free, rising = data.family.rising(X[unique], outcome[unique], data.levels)
     found = _recession(rising @ free)
     if found is None:
         return None
@@ -123,16 +98,6 @@ def _recession(rising: np.ndarray) -> np.ndarray | None:
     return np.asarray(found.x)
 
 
-def _null(A: np.ndarray) -> np.ndarray:
-    """Orthonormal basis of the x with A x = 0, in columns."""
-    if len(A) == 0:
-        return np.eye(A.shape[1])
-    # Of the triangle, as a whole basis of the many rows is never needed.
-    _, size, right = np.linalg.svd(np.linalg.qr(A, mode="r"), full_matrices=True)
-    rank = int((size > ROUNDING * size.max(initial=0.0)).sum())
-    return right[rank:].T
-
-
 def _rounded(back: np.ndarray, direction: np.ndarray) -> np.ndarray:
     """back @ direction, exactly zero where it is what rounding leaves of larger terms."""
     direction = np.where(np.abs(direction) > 1e-7 * np.abs(direction).max(), direction, 0.0)
@@ -142,7 +107,7 @@ def _rounded(back: np.ndarray, direction: np.ndarray) -> np.ndarray:
 
 def exhausted(data: GLMMData, x: np.ndarray) -> bool:
     """Whether a climb in scaled columns has left a measurement no residual variance."""
-    return data.code in (CENSORED, STUDENT) and bool(x[data.p] < LEAST_RESIDUAL)
+    return data.family.measured and bool(x[data.p] < LEAST_RESIDUAL)
 
 
 def _reproduced(data: GLMMData) -> bool:
@@ -154,7 +119,7 @@ def _reproduced(data: GLMMData) -> bool:
         return False
     if exact.all():
         return True
-    free = _null(X)
+    free = null_space(X)
     sign = np.where(data.kind[~exact] == LEFT, 1.0, -1.0)
     slack = sign * (data.y - data.X @ beta)[~exact]
     if free.shape[1] == 0:
@@ -201,7 +166,7 @@ def unseen_variances(data: GLMMData, coordinates: Coordinates) -> Unseen:
     (Student's t could tell it by the shape of its tails alone, which is no ground to stand on.)
     """
     inner = coordinates.data
-    residual = data.code in (CENSORED, STUDENT)
+    residual = data.family.measured
     rows, columns = inner.entries
     null = _unseen_space(inner, residual)
     # In the formula's random effects: D = back D_x back'.
@@ -280,7 +245,7 @@ def absorbed(data: GLMMData, coordinates: Coordinates) -> Unseen:
     """
     inner = coordinates.data
     n, p, q = len(inner.y), data.p, data.q
-    X = inner.X if data.code != ORDINAL else np.column_stack([inner.X, np.ones(n)])
+    X = inner.X if not data.family.thresholds else np.column_stack([inner.X, np.ones(n)])
     cuts = max(data.levels - 1, 0)
     rows, columns = data.entries
     i, j = (index[rows > columns] for index in (rows, columns))

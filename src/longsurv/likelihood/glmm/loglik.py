@@ -17,10 +17,9 @@ import numpy as np
 from numba import njit
 
 from longsurv.likelihood.arithmetic.covariance import correlation_cholesky, correlation_pullback
-from longsurv.likelihood.glmm.families import BERNOULLI, CENSORED, ORDINAL, STUDENT
+from longsurv.likelihood.glmm.families import FAMILIES, STUDENT
+from longsurv.likelihood.glmm.family import Family
 from longsurv.likelihood.glmm.quadrature import marginal, posterior_nodes
-
-CODES = {"bernoulli": BERNOULLI, "ordinal": ORDINAL, "censored": CENSORED, "student": STUDENT}
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,7 @@ class GLMMData:
 
     Attributes
     ----------
-    code : int
-        The family.
+    family : Family
     y : ndarray, shape (n,)
         0/1, category 0 to levels - 1, or a number (the limit where censored).
     kind : ndarray of int, shape (n,)
@@ -53,7 +51,7 @@ class GLMMData:
         The formula's random effects are effects @ b, b those of the columns of Z.
     """
 
-    code: int
+    family: Family
     y: np.ndarray
     kind: np.ndarray
     X: np.ndarray
@@ -65,6 +63,11 @@ class GLMMData:
     log_weights: np.ndarray
     blocks: tuple[int, ...]
     effects: np.ndarray
+
+    @property
+    def code(self) -> int:
+        """That of the family."""
+        return self.family.code
 
     @property
     def p(self) -> int:
@@ -79,11 +82,7 @@ class GLMMData:
     @property
     def n_family(self) -> int:
         """Number of family parameters that are estimated."""
-        if self.code == ORDINAL:
-            return self.levels - 1
-        if self.code == STUDENT:
-            return 2 if math.isnan(self.kappa) else 1
-        return int(self.code == CENSORED)
+        return self.family.size(self.levels, self.kappa)
 
     @cached_property
     def entries(self) -> tuple[np.ndarray, np.ndarray]:
@@ -127,7 +126,8 @@ def prepare(
 
     Parameters
     ----------
-    family : {"bernoulli", "ordinal", "censored", "student"}
+    family : str
+        One of `FAMILIES`.
     y : ndarray, shape (n,)
         See `GLMMData`.
     X, Z : ndarray, shape (n, p) and (n, q)
@@ -148,15 +148,15 @@ def prepare(
     """
     order = np.argsort(group, kind="stable")
     counts = np.bincount(group, minlength=n_groups)
-    code = CODES[family]
+    own = FAMILIES[family]
     return GLMMData(
-        code=code,
+        family=own,
         y=np.ascontiguousarray(y[order], dtype=float),
         kind=np.zeros(len(y), dtype=np.int64) if kind is None else kind[order].astype(np.int64),
         X=np.ascontiguousarray(X[order], dtype=float),
         Z=np.ascontiguousarray(Z[order], dtype=float),
         first=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        levels=int(y.max()) + 1 if code == ORDINAL else 0,
+        levels=own.levels(y),
         kappa=1.0 / df if df is not None else math.nan,
         nodes=np.ascontiguousarray(nodes),
         log_weights=np.ascontiguousarray(log_weights),

@@ -19,8 +19,14 @@ from numba import njit
 
 from longsurv.likelihood.arithmetic.covariance import lower_cholesky
 from longsurv.likelihood.arithmetic.vector_exp import exp
-from longsurv.likelihood.glmm.families import BERNOULLI, ORDINAL, constants, parameter_gradient, row
-from longsurv.likelihood.glmm.nodes import at_nodes
+from longsurv.likelihood.glmm.families import (
+    BERNOULLI,
+    ORDINAL,
+    at_nodes,
+    constants,
+    parameter_gradient,
+    row,
+)
 
 # Arrays of one patient, allocated once for all: mode u, slope of h there, J = -h'', the nodes'
 # curvature H and its factor L, A = L'^-1; the rows' numbers at the mode; the nodes U (q, M), their

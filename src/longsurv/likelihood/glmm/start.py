@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logit
 
 from longsurv.likelihood.glmm.coordinates import Coordinates, for_climbing
-from longsurv.likelihood.glmm.families import BERNOULLI, ORDINAL, STUDENT
 from longsurv.likelihood.glmm.loglik import GLMMData, loglik_factor
 
 
@@ -21,20 +18,9 @@ def random_scale(data: GLMMData) -> np.ndarray:
 
 def starting_point(data: GLMMData) -> np.ndarray:
     """Where to start in scaled columns: a vector of `longsurv.likelihood.glmm.loglik_factor`."""
-    n, p, m = len(data.y), data.p, data.n_family
+    p, m = data.p, data.n_family
     theta = np.zeros(len(data.free_factor))
-    if data.code == BERNOULLI:
-        share = float(np.clip(data.y.mean(), 0.5 / n, 1.0 - 0.5 / n))
-        theta[:p] = data.X.T @ (logit(share) + 4.0 * (data.y - share)) / n
-    elif data.code == ORDINAL:
-        below = np.cumsum(np.bincount(data.y.astype(int), minlength=data.levels))[:-1] / n
-        cuts = logit(np.clip(below, 0.5 / n, 1.0 - 0.5 / n))
-        theta[p] = cuts[0]
-        theta[p + 1 : p + m] = np.log(np.maximum(np.diff(cuts), 1e-3))
-    else:
-        theta[p] = math.log(0.7)
-        if data.code == STUDENT and m == 2:
-            theta[p + 1] = 0.1
+    theta[:p], theta[p : p + m] = data.family.start(data.X, data.y, data.levels, m)
     rows, columns = data.entries
     theta[p + m :] = np.where(rows == columns, 0.7, 0.0)
     return theta
@@ -43,9 +29,7 @@ def starting_point(data: GLMMData) -> np.ndarray:
 def lower_bounds(data: GLMMData) -> np.ndarray:
     """Lower bounds of theta of `loglik_factor`: 0 for kappa and the diagonal of Lam."""
     rows, columns = data.entries
-    family = np.full(data.n_family, -np.inf)
-    if data.code == STUDENT:
-        family[1:] = 0.0
+    family = data.family.lower(data.n_family)
     diagonal = np.where(rows == columns, 0.0, -np.inf)
     return np.concatenate([np.full(data.p, -np.inf), family, diagonal])
 
@@ -87,8 +71,7 @@ def to_unconstrained(data: GLMMData, theta: np.ndarray) -> np.ndarray:
     p, m, q = data.p, data.n_family, data.q
     rows, columns = data.entries
     out = np.zeros(len(theta))
-    out[: p + m] = theta[: p + m]
-    if data.code == STUDENT and m == 2:
-        out[p + 1] = -math.log(theta[p + 1])
+    out[:p] = theta[:p]
+    out[p : p + m] = data.family.unconstrained(theta[p : p + m])
     out[p + m : p + m + q] = np.log(theta[p + m :][rows == columns])
     return out

@@ -34,8 +34,8 @@ import numpy as np
 from numba import njit
 
 from longsurv.likelihood.arithmetic.lanes import cholesky_pullback, weighted_moments
+from longsurv.likelihood.arithmetic.normal_cdf import log_normal_cdf
 from longsurv.likelihood.arithmetic.vector_exp import exp
-from longsurv.likelihood.glmm.families import log_normal_cdf
 from longsurv.likelihood.joint.mode import SMALLEST, find_modes
 
 LARGEST_EXPONENT = 230.0

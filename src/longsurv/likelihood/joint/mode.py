@@ -6,8 +6,8 @@ import numpy as np
 from numba import njit
 
 from longsurv.likelihood.arithmetic.lanes import cholesky
+from longsurv.likelihood.arithmetic.normal_cdf import log_normal_cdf
 from longsurv.likelihood.arithmetic.vector_exp import exp
-from longsurv.likelihood.glmm.families import log_normal_cdf
 
 NEWTON_TOLERANCE = 1e-16
 NEWTON_STEPS = 100

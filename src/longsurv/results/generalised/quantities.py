@@ -9,12 +9,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import expit
 
 from longsurv.design.quadrature import normal_grid
 from longsurv.likelihood import glmm
 from longsurv.likelihood.arithmetic.covariance import covariance
-from longsurv.likelihood.glmm.families import ORDINAL, STUDENT
 
 STANDARD_NORMAL = np.arange(-34, 35) / 4.0
 """Where a response is averaged over patients: the trapezoid rule, whose error for a logit model
@@ -27,31 +25,22 @@ Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
 def natural_coefficients(data: glmm.GLMMData, theta: np.ndarray) -> np.ndarray:
     """beta, then the thresholds of an ordinal response."""
     beta, phi = theta[: data.p], theta[data.p : data.p + data.n_family]
-    if data.code != ORDINAL:
-        return beta
-    return np.concatenate([beta, np.cumsum(np.append(phi[0], np.exp(phi[1:])))])
+    return np.concatenate([beta, data.family.coefficients(phi)])
 
 
 def coefficient_jacobian(data: glmm.GLMMData, theta: np.ndarray) -> np.ndarray:
     """Derivatives of `natural_coefficients`, shape (p, d) or (p + levels - 1, d)."""
     p, m = data.p, data.n_family
-    if data.code != ORDINAL:
-        return np.eye(p, len(theta))
-    out = np.eye(p + m, len(theta))
-    steps = np.append(1.0, np.exp(theta[p + 1 : p + m]))
-    out[p:, p : p + m] = np.tril(np.broadcast_to(steps, (m, m)))
+    slopes = data.family.coefficient_slopes(theta[p : p + m])
+    out = np.eye(p + len(slopes), len(theta))
+    out[p:, p : p + m] = slopes
     return out
 
 
 def natural_variances(data: glmm.GLMMData, theta: np.ndarray) -> np.ndarray:
     """sigma and nu where there are any, standard deviations of the formula's random effects,
     correlations row by row."""
-    own = np.empty(0)
-    if data.code != ORDINAL and data.n_family:
-        own = theta[data.p : data.p + data.n_family].copy()
-        own[0] = np.exp(own[0])
-        if data.code == STUDENT and len(own) == 2:
-            own[1] = 1.0 / own[1] if own[1] > 0 else np.inf
+    own = data.family.natural(theta[data.p : data.p + data.n_family])
     Lam = factor(data, theta)
     tau = np.sqrt((Lam**2).sum(axis=1))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -63,10 +52,7 @@ def natural_variances(data: glmm.GLMMData, theta: np.ndarray) -> np.ndarray:
 def natural_draws(data: glmm.GLMMData, thetas: np.ndarray) -> np.ndarray:
     """Natural coefficients and variances, side by side, at vectors (S, d) of `glmm.loglik`."""
     p, m, q = data.p, data.n_family, data.q
-    own = np.exp(thetas[:, p : p + m])
-    if data.code == ORDINAL:
-        own[:, 0] = thetas[:, p]
-        own = np.cumsum(own, axis=1)
+    own = data.family.natural_draws(thetas[:, p : p + m])
     tau = np.exp(thetas[:, p + m : p + m + q])
     rows, columns = data.entries
     below = rows > columns
@@ -110,12 +96,7 @@ def with_rule(data: glmm.GLMMData, nodes: int) -> glmm.GLMMData:
 
 def response(data: glmm.GLMMData, theta: np.ndarray, eta: np.ndarray) -> np.ndarray:
     """Mean response at predictors of any shape; an ordinal one adds a last axis of categories."""
-    if data.levels:
-        cuts = natural_coefficients(data, theta)[data.p :]
-        below = expit(cuts - eta[..., None])
-        ends = (np.zeros_like(eta)[..., None], np.ones_like(eta)[..., None])
-        return np.diff(np.concatenate([ends[0], below, ends[1]], axis=-1), axis=-1)
-    return expit(eta) if not data.n_family else eta
+    return data.family.mean(eta, natural_coefficients(data, theta)[data.p :])
 
 
 def means(

@@ -20,7 +20,6 @@ from longsurv.likelihood.glmm.existence import (
     to_coefficients,
     unseen_variances,
 )
-from longsurv.likelihood.glmm.families import STUDENT
 from longsurv.priors import PriorStack, apart, moments
 from longsurv.results.generalised.quantities import coefficient_jacobian, natural_variances
 
@@ -67,11 +66,11 @@ def check_estimable(
     ------
     EstimationError
     """
-    if not design.family_is_logit:
+    if data.family.measured:
         check_variation(design, np.linalg.lstsq(design.fixed.X, design.y, rcond=None)[0])
     lost = unseen_in(design, data, coordinates)
     # On the logit scale every coefficient grows with the spread between patients.
-    if (design.family_is_logit and unseen_variances(data, coordinates)) or (
+    if (data.family.logit and unseen_variances(data, coordinates)) or (
         lost and not lost.flat.determined.any()
     ):
         raise EstimationError(
@@ -142,7 +141,7 @@ def prior_words(
         words.append(f"Not determined by the data: {', '.join(lost.names)}. {lost.why}")
     if why:
         words.append(f"By the data alone there is no finite estimate: {why}.")
-        direction = None if data.code == STUDENT else separation(data, coordinates)
+        direction = separation(data, coordinates)
         if direction is None:
             names |= {n for n in stack.names if n.startswith("sd(")}
         else:

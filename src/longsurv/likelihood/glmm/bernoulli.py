@@ -1,0 +1,85 @@
+"""A binary response: P(y = 1) = F(eta), F the logistic distribution function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numba import njit
+from scipy.special import expit, logit
+
+from longsurv.likelihood.arithmetic.logistic import logistic
+from longsurv.likelihood.arithmetic.vector_exp import exp
+from longsurv.likelihood.arithmetic.vector_log import log
+from longsurv.likelihood.glmm.family import Family
+
+CODE = 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def row(y, eta):
+    """The eleven numbers of a row."""
+    sign = 1.0 if y > 0.5 else -1.0
+    F, log_F, _ = logistic(sign * eta)
+    f = F * (1.0 - F)
+    # The derivative of f in eta; the mirror image for y = 0.
+    slope = sign * f * (1.0 - 2.0 * F)
+    return log_F, sign * (1.0 - F), -f, f, slope, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def at_nodes(y, at, h, l1):
+    """The row at every node; see `longsurv.likelihood.glmm.family`."""
+    sign = 1.0 if y > 0.5 else -1.0
+    for k in range(at.shape[0]):
+        x = sign * at[k]
+        e = exp(-abs(x))
+        d = 1.0 / (1.0 + e)
+        h[k] += min(x, 0.0) - log(1.0 + e)
+        l1[k] = sign * (e * d if x >= 0.0 else d)
+
+
+@dataclass(frozen=True)
+class Bernoulli(Family):
+    """0 or 1."""
+
+    name: ClassVar[str] = "bernoulli"
+    code: ClassVar[int] = CODE
+    response: ClassVar[Literal["binary", "ordered", "number"]] = "binary"
+    logit: ClassVar[bool] = True
+    separated: ClassVar[str] = (
+        "{terms} separate its values: for some combination of them only one outcome occurs"
+    )
+
+    def start(
+        self, X: np.ndarray, y: np.ndarray, levels: int, size: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """beta of one step from the share of ones."""
+        n = len(y)
+        share = float(np.clip(y.mean(), 0.5 / n, 1.0 - 0.5 / n))
+        return X.T @ (logit(share) + 4.0 * (y - share)) / n, np.zeros(0)
+
+    def refused(self, y: np.ndarray, name: str) -> str | None:
+        """Why the values y of a response of that name cannot be, in words, or None."""
+        wrong = sorted(set(y[(y != 0.0) & (y != 1.0)]))
+        return f"a binary response is 0 or 1; {name!r} also has {wrong[:5]}" if wrong else None
+
+    def mean(self, eta: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+        """P(y = 1) at predictors of any shape."""
+        return expit(eta)
+
+    def rising(
+        self, X: np.ndarray, outcome: np.ndarray, levels: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Predictors rise where y is 1, and fall where it is 0."""
+        return np.eye(X.shape[1]), np.where(outcome > 0.5, 1.0, -1.0)[:, None] * X
+
+    def twin(
+        self, mean: Any, own: Sequence[Any], y: np.ndarray, kind: np.ndarray, df: float | None
+    ) -> None:
+        """State y in the PyMC model in context."""
+        import pymc as pm
+
+        pm.Bernoulli("y", logit_p=mean, observed=y.astype(int), dims="row")

@@ -1,0 +1,157 @@
+"""What a response family of the generalised mixed model has to say.
+
+Its compiled functions stand in the same file, and `longsurv.likelihood.glmm.families` finds them by
+the family's code. `row` gives the same eleven numbers of every row at a linear predictor eta:
+
+    l                   log density
+    l1, l2              its first and second derivative in eta
+    w, w1               curvature that spaces the quadrature nodes, and its derivative in eta
+    la, l1a, wa         derivatives of l, l1 and w in the row's first family parameter
+    lb, l1b, wb         and in its second
+
+For a log-concave family w = -l2. `at_nodes` has those that are needed at the quadrature nodes, in
+loops over them that the compiler turns into vector instructions: it adds the log density to `h` and
+writes its derivatives in eta (`l1`) and in the row's two family parameters (`la`, `lb`), arrays of
+shape (M,); `at` are the linear predictors. Families without parameters leave `la` and `lb` as they
+are.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from longsurv.prior_families import Prior
+
+EXACT, LEFT, RIGHT = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Family(ABC):
+    """A distribution of the response around a linear predictor.
+
+    phi are its parameters as the climb has them (see `glmm.loglik_factor`): of a measured response
+    log sigma first.
+
+    Attributes
+    ----------
+    name : str
+        What `GLMM` calls it.
+    code : int
+        Under which the compiled functions are found.
+    response : {"binary", "ordered", "number"}
+        How a column is read.
+    logit : bool
+        Whether the predictor is a log odds, and so its mean a probability.
+    measured : bool
+        Whether the response is a measurement in some unit, with a residual spread.
+    thresholds : bool
+        Whether thresholds stand in place of the intercept.
+    takes_censored, takes_df : bool
+        Whether it has these options.
+    separated : str
+        Why there is no maximum where covariates, the `{terms}`, separate the values; empty where
+        they cannot.
+    """
+
+    name: ClassVar[str]
+    code: ClassVar[int]
+    response: ClassVar[Literal["binary", "ordered", "number"]] = "number"
+    logit: ClassVar[bool] = False
+    measured: ClassVar[bool] = False
+    thresholds: ClassVar[bool] = False
+    takes_censored: ClassVar[bool] = False
+    takes_df: ClassVar[bool] = False
+    separated: ClassVar[str] = ""
+
+    # ---- parameters ----
+
+    def names(self, labels: Sequence[str], df: float | None) -> tuple[str, ...]:
+        """Names of the parameters of a response with these categories, or these fixed degrees of
+        freedom."""
+        return ()
+
+    def climbed_names(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Names of phi, from those of the parameters."""
+        return tuple(names)
+
+    def levels(self, y: np.ndarray) -> int:
+        """Number of categories of a response with thresholds, else 0."""
+        return 0
+
+    def size(self, levels: int, kappa: float) -> int:
+        """Number of parameters that are estimated."""
+        return 0
+
+    @abstractmethod
+    def start(
+        self, X: np.ndarray, y: np.ndarray, levels: int, size: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """beta (p,) and phi (size,) to start a climb from, X being orthogonal columns of unit
+        size."""
+
+    def lower(self, size: int) -> np.ndarray:
+        """Lower bounds of phi, shape (size,)."""
+        return np.full(size, -np.inf)
+
+    def unconstrained(self, phi: np.ndarray) -> np.ndarray:
+        """The parameters as `glmm.loglik` has them."""
+        return phi
+
+    def natural(self, phi: np.ndarray) -> np.ndarray:
+        """The parameters that are reported beside variances."""
+        return np.empty(0)
+
+    def natural_draws(self, own: np.ndarray) -> np.ndarray:
+        """All parameters on their natural scale, shape (S, size), from draws of those of
+        `glmm.loglik`."""
+        return np.exp(own)
+
+    def coefficients(self, phi: np.ndarray) -> np.ndarray:
+        """The parameters that are reported beside coefficients, shape (k,)."""
+        return np.empty(0)
+
+    def coefficient_slopes(self, phi: np.ndarray) -> np.ndarray:
+        """Derivatives of `coefficients` in phi, shape (k, size)."""
+        return np.empty((0, len(phi)))
+
+    # ---- responses ----
+
+    def refused(self, y: np.ndarray, name: str) -> str | None:
+        """Why the values y of a response of that name cannot be, in words, or None."""
+        return None
+
+    @abstractmethod
+    def mean(self, eta: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+        """Mean response at predictors of any shape; of one with thresholds the probabilities of the
+        categories, in a last axis."""
+
+    def outcome(self, y: np.ndarray, kind: np.ndarray) -> np.ndarray:
+        """What of each row says where its predictor may go, shape (n,)."""
+        return y
+
+    def rising(
+        self, X: np.ndarray, outcome: np.ndarray, levels: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Directions (d, k) of (beta, thresholds) that are free, and rows (r, d) whose product with
+        a direction along which the likelihood never falls is not negative."""
+        d = X.shape[1]
+        return np.eye(d), np.empty((0, d))
+
+    # ---- priors and twin ----
+
+    def default_priors(self, names: Sequence[str], spread: float) -> dict[str, Prior]:
+        """Priors of the parameters; `spread` is the SD of a measured response, else 1."""
+        return {}
+
+    @abstractmethod
+    def twin(
+        self, mean: Any, own: Sequence[Any], y: np.ndarray, kind: np.ndarray, df: float | None
+    ) -> None:
+        """State y in the PyMC model in context: `mean` is the predictor, `own` the parameters, each
+        as it has a prior."""

@@ -1,0 +1,61 @@
+"""What responses with a residual spread sigma have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numba import njit
+
+from longsurv.likelihood.glmm.family import Family
+
+if TYPE_CHECKING:
+    from longsurv.prior_families import Prior
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def constants(phi, par):
+    """Write sigma and log sigma; 1 / sigma."""
+    par[0, 0] = math.exp(phi[0])
+    par[0, 1] = phi[0]
+    par[1, 0] = math.exp(-phi[0])
+
+
+@dataclass(frozen=True)
+class Measured(Family):
+    """A measurement around eta, with phi = (log sigma, ...)."""
+
+    measured: ClassVar[bool] = True
+
+    def names(self, labels: Sequence[str], df: float | None) -> tuple[str, ...]:
+        """sigma."""
+        return ("sigma",)
+
+    def size(self, levels: int, kappa: float) -> int:
+        """Number of parameters that are estimated."""
+        return 1
+
+    def start(
+        self, X: np.ndarray, y: np.ndarray, levels: int, size: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """No effects on a response whose spread is 1."""
+        phi = np.zeros(size)
+        phi[0] = math.log(0.7)
+        return np.zeros(X.shape[1]), phi
+
+    def natural(self, phi: np.ndarray) -> np.ndarray:
+        """sigma."""
+        return np.exp(phi)
+
+    def mean(self, eta: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+        """eta itself."""
+        return eta
+
+    def default_priors(self, names: Sequence[str], spread: float) -> dict[str, Prior]:
+        """Of sigma."""
+        from longsurv.prior_families import Exponential
+
+        return {"sigma": Exponential(spread)}
