@@ -43,7 +43,7 @@ class Counts:
             ("the group", self.events, self.n),
             ("the reference", self.reference_events, self.reference_n),
         ):
-            if events != int(events) or n != int(n):
+            if not (float(events).is_integer() and float(n).is_integer()):  # no inf, no NaN
                 problems.append(f"{side}: expected whole numbers, got {events} events of {n}")
             elif n < 1:
                 problems.append(
