@@ -1,0 +1,125 @@
+"""The house as CONTRIBUTING.md draws it: floors, and no circle among files."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ((ROOT / "src/longsurv", "longsurv"), (ROOT / "models", "longsurv.models"))
+
+type Graph = dict[str, set[str]]
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package, a package by its own name, and its file."""
+    found = {}
+    for folder, name in FOLDERS:
+        for path in folder.rglob("*.py"):
+            parts = path.relative_to(folder).with_suffix("").parts
+            found[".".join((name, *parts)).removesuffix(".__init__")] = path
+    return found
+
+
+def imported(source: str, known: Mapping[str, object]) -> Iterator[str]:
+    """The modules of the package that a file imports, those for the type checker too."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in known)
+        elif isinstance(node, ast.ImportFrom) and node.module in known:
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if full in known else node.module
+
+
+def graph(sources: Mapping[str, str]) -> Graph:
+    """Who imports whom."""
+    return {name: set(imported(text, sources)) - {name} for name, text in sources.items()}
+
+
+def circles(edges: Graph) -> list[list[str]]:
+    """Groups of modules each of which leads to all others of its group.
+
+    Whoever is on a circle can come back to itself; two are on one if each leads to the other.
+    """
+    reach = {name: _reachable(edges, name) for name in edges}
+    on = {name for name in edges if name in reach[name]}
+    groups = {tuple(sorted(o for o in on & reach[n] if n in reach[o])) for n in on}
+    return sorted(map(list, groups))
+
+
+def _reachable(edges: Graph, start: str) -> set[str]:
+    seen: set[str] = set()
+    todo = list(edges[start])
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo += edges[name]
+    return seen
+
+
+def floors(text: str) -> dict[str, int]:
+    """The floor of each part in the picture, the ground having the lowest number."""
+    picture = text.split("<!-- floors -->")[1]
+    lines = [line for line in picture.splitlines() if line.startswith("    ")]
+    return {
+        part: height
+        for height, line in enumerate(reversed(lines))
+        for part in re.findall(r"[a-z_]+", line.split(" - ")[0])
+    }
+
+
+def part_of(module: str) -> str:
+    """The folder, or the file at the top, that a module is in."""
+    return module.split(".")[1]
+
+
+@pytest.fixture(scope="module")
+def sources() -> dict[str, str]:
+    return {name: path.read_text(encoding="utf-8") for name, path in modules().items()}
+
+
+def test_no_circle_among_files(sources: dict[str, str]) -> None:
+    assert circles(graph(sources)) == []
+
+
+def test_every_import_leads_to_a_lower_floor_of_the_picture(sources: dict[str, str]) -> None:
+    drawn = floors((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    parts = {part_of(name) for name in sources if name != "longsurv"}
+    assert set(drawn) == parts
+    upward = {
+        f"{name} imports {target}"
+        for name, targets in graph(sources).items()
+        for target in targets
+        if "longsurv" not in (name, target) and part_of(name) != part_of(target)
+        if drawn[part_of(name)] <= drawn[part_of(target)]
+    }
+    assert upward == set()
+
+
+def test_a_circle_is_seen_wherever_it_is_imported() -> None:
+    apart = {
+        "longsurv": "",
+        "longsurv.a": "from longsurv.b import x\nfrom longsurv.b.c import z",
+        "longsurv.b": "",
+        "longsurv.b.c": "from longsurv import d",
+        "longsurv.d": "",
+    }
+    assert circles(graph(apart)) == []
+    for last in (
+        "def f():\n    from longsurv.a import y",
+        "if TYPE_CHECKING:\n    from longsurv import a",
+        "import longsurv.a",
+    ):
+        found = circles(graph(apart | {"longsurv.d": last}))
+        assert found == [["longsurv.a", "longsurv.b.c", "longsurv.d"]]
+
+
+def test_the_picture_is_read_from_the_ground_up() -> None:
+    text = "x\n<!-- floors -->\n\n    roof - shows\n    left  right\n    ground\n\n<!-- floors -->"
+    assert floors(text) == {"ground": 0, "left": 1, "right": 1, "roof": 2}
