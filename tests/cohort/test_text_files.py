@@ -44,6 +44,13 @@ def test_a_comma_before_three_digits_may_be_of_thousands(folder):
     assert values(folder.cohort())[0][2] == 12.5
 
 
+def test_a_comma_between_columns_is_no_decimal_mark_unless_that_is_said(folder):
+    folder.write("visits.csv", VISITS.replace(",12\n", ',"12,5"\n'))
+    assert 'set decimal = ","' in folder.problems()
+    folder.keys("measurements", 'decimal = ","')
+    assert values(folder.cohort())[0][2] == 12.5
+
+
 def test_a_comma_is_no_decimal_mark_beside_points(folder):
     text = VISITS.replace(",", ";").replace(";12\n", ";12,5\n").replace(";40\n", ";4.5\n")
     folder.write("visits.csv", text)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -94,6 +95,7 @@ def read_table(source: Source, problems: Problems) -> Table | None:
         elif kind in EXCEL:
             frame = _read_excel(source)
         else:
+            source = _found_out(source)
             frame = _read_csv(source)
     except UnicodeDecodeError:
         problems.add(
@@ -128,7 +130,7 @@ def _with_points(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
         if name != source.id and pd.api.types.is_object_dtype(frame.dtypes.iloc[k])
     ]
     comma = source.decimal == ","
-    if source.decimal is None and source.path.suffix.lower() in CSV:
+    if source.decimal is None and source.separator not in (None, ","):
         comma = commas_are_decimal([frame.iloc[:, k] for k in texts], frame)
     if not comma:
         return frame
@@ -148,13 +150,24 @@ def _filled_down(frame: pd.DataFrame, source: Source, problems: Problems) -> pd.
     return frame
 
 
+def _found_out(source: Source) -> Source:
+    """A text file's source with the encoding and the separator that were not given."""
+    source = replace(source, encoding=source.encoding or find_encoding(source.path))
+    if source.separator is not None:
+        return source
+    suffix = source.path.suffix.lower()
+    return replace(source, separator=find_separator(_head(source), suffix))
+
+
+def _head(source: Source) -> list[str]:
+    """The first lines of a text file, from the header on."""
+    with source.path.open(encoding=source.encoding, newline="") as file:
+        return list(itertools.islice(file, source.skip_rows, source.skip_rows + LOOKED_AT))
+
+
 def _read_csv(source: Source) -> pd.DataFrame:
-    encoding = source.encoding or find_encoding(source.path)
-    with source.path.open(encoding=encoding, newline="") as file:
-        head = [line for _, line in zip(range(source.skip_rows + LOOKED_AT), file, strict=False)]
-    head = head[source.skip_rows :]
-    separator = source.separator or find_separator(head, source.path.suffix.lower())
-    header = next(csv.reader(head, delimiter=separator), None)
+    separator = source.separator or ","
+    header = next(csv.reader(_head(source), delimiter=separator), None)
     if not header:
         raise pd.errors.EmptyDataError
     if len(header) == 1 and any(mark in header[0] for mark in SEPARATORS):
@@ -169,7 +182,7 @@ def _read_csv(source: Source) -> pd.DataFrame:
         frame = pd.read_csv(
             source.path,
             sep=separator,
-            encoding=encoding,
+            encoding=source.encoding,
             header=None,
             skiprows=source.skip_rows + 1,
             names=range(len(names)),
