@@ -21,15 +21,9 @@ def reasons(found: Understanding, tidy: Tidy) -> list[str]:
     tables = patient_tables(found)
     if len(tables) != 1:
         why.append("what is known of a patient stands in several tables")
-    if tables == [measured] and not ONE_TABLE:
-        why.append("patients and measurements stand in one table")
     if measured is None and tables[0].repeats:
         why.append("patients have several rows")
-    if (
-        found.series
-        and found.series[0].shape == "columns"
-        and not (PATTERNS and wide_pattern(found.series[0]))
-    ):
+    if found.series and found.series[0].shape == "columns" and not wide_pattern(found.series[0]):
         why.append("each marker has a column for each time")
     elsewhere = [f for f in _used(found) if tables and f.sheet is not tables[0]]
     if elsewhere:
@@ -44,9 +38,6 @@ def reasons(found: Understanding, tidy: Tidy) -> list[str]:
         why += _of_sheet(sheet, found)
     why += _of_series(found, tidy)
     return list(dict.fromkeys(why))
-
-
-ONE_TABLE = PATTERNS = False
 
 
 def patient_tables(found: Understanding) -> list[Sheet]:
@@ -145,6 +136,8 @@ def _of_series(found: Understanding, tidy: Tidy) -> list[str]:
         return []
     part = found.series[0]
     why = []
+    if part.time == "time" and found.doubts("measurement time"):
+        why.append("the time of the measurements is a choice to make")
     if part.time:
         column = part.sheet.columns[part.time]
         if column.kind == "date":

@@ -198,7 +198,9 @@ def _outcome(found: Understanding, tidy: Tidy) -> list[str]:
     if tidy.unit:
         lines.append(f"unit = {_quote(tidy.unit)}")
     else:
-        lines += _note("doubtful: nothing says the unit of the times. Choose, and take the # away:")
+        lines += _note(
+            "doubtful: nothing says the unit of the times; it is called days unless you choose:"
+        )
         lines += ['# unit = "days"', '# unit = "months"', '# unit = "years"']
     zero = found.guess("time_zero")
     if found.outcome.zero is not None and zero is not None:
@@ -241,8 +243,6 @@ def _status(found: Understanding, tidy: Tidy) -> list[str]:
     ]
     for label, levels in outcome.competing.items():
         lines.append(f"competing.{_key(label)} = {_quote([_level(t) for t in levels])}")
-    if guess is not None and guess.sureness == "doubtful":
-        return [lines[0], *_guessed(guess, lines[1:])]
     return _guessed(guess, lines)
 
 
@@ -269,11 +269,10 @@ def _measurements(
         for key, value in file_keys(sheet, words_of(sheet, found)).items():
             lines.append(f"{key} = {_quote(value)}")
         lines.append(f"patient = {_quote(sheet.patient)}")
-    if first is not None:
-        lines += _note(f"{first.sentence()}.")
     if part.shape == "columns":
-        lines.append(f"wide = {_quote(wide_pattern(part))}")
+        lines += _guessed(first, [f"wide = {_quote(wide_pattern(part))}"])
     else:
+        lines += _note(f"{first.sentence()}.") if first is not None else []
         lines += _guessed(time, [f"time = {_quote(part.time)}"])
     if part.shape == "visits":
         lines.append("wide = true")

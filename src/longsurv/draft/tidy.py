@@ -21,7 +21,8 @@ from longsurv.draft.tables import SHEET_FUNCTION
 from longsurv.draft.understanding import Understanding
 from longsurv.words import plural
 
-TIME, MARKER, VALUE, EXIT, DIED = "time", "marker", "value", "exit", "died"
+# Not "time", which a study takes without being told: a doubtful time must be named.
+TIME, MARKER, VALUE, EXIT, DIED = "measurement_time", "marker", "value", "exit", "died"
 
 
 @dataclass
