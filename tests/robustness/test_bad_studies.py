@@ -14,6 +14,7 @@ import openpyxl
 import pandas as pd
 import pytest
 from bad_studies import Files, good, spoilt
+from lengths import lengths
 
 from longsurv.cli import BAD_DATA, DONE, main
 
@@ -157,8 +158,9 @@ def test_check_says_how_each_covariate_was_read(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("start", range(0, 400, 100))
-def test_no_study_ends_in_a_traceback(start, tmp_path, capsys):
-    search(range(start, start + 100), tmp_path, capsys)
+@lengths("count", 40, 100)
+def test_no_study_ends_in_a_traceback(start, count, tmp_path, capsys):
+    search(range(start, start + count), tmp_path, capsys)
 
 
 @pytest.mark.study
