@@ -109,7 +109,7 @@ def test_cox_snell_residuals_are_unit_exponential_at_the_truth():
         truth.intercept, truth.slope, truth.treated_slope, np.log(truth.sigma),
         *np.log(truth.sds), z, level, truth.effect, truth.association,
     ])  # fmt: skip
-    known = SimpleNamespace(spec=spec, design=design, data=data, theta=theta, cov_theta=None)
+    known = SimpleNamespace(spec=spec, design=design, data=data, theta=theta, engine="ml")
     got = event_residuals(known)
     events = got["event"].sum()
     assert abs(events - got["cox_snell"].sum()) < 3 * np.sqrt(events)
