@@ -74,7 +74,8 @@ class MixedEstimate(MixedMethods, Estimate):
         LongsurvError
             If clusters are too large for these degrees of freedom.
         """
-        reml, design, peak = method == "REML", spec.design, kernel.peak(optimum.x, method == "REML")
+        reml, design = method == "REML", spec.design
+        peak = kernel.peak(optimum.x, reml)
         flags = [*design_flags(design), *origin_flags(design), *constant_rows(design)]
         to_beta = np.linalg.inv(kernel.data.r)
         terms = [
@@ -91,6 +92,7 @@ class MixedEstimate(MixedMethods, Estimate):
             lost = undetermined(curvature, to_beta)
             df = resolve_df(df, reml, len(design.labels))
             reference = small_sample(df, curvature, to_beta)
+            # On a boundary only structured models have standard errors, of what is away from it.
             if design.structured or all(term.inner.all() for term in terms):
                 information = curvature.observed
         elif df not in ("auto", "normal"):
