@@ -114,12 +114,12 @@ def least_squares(formula: str, design: MixedDesign) -> Optimum:
     if not rss > max(1e-20 * float(((y - y.mean()) ** 2).sum()), rounding):
         raise EstimationError(f"{formula!r} fits every value exactly: no variance is left")
     variance = rss / (n - p)
-    inverse = np.linalg.inv(R) / scale[:, None]
+    half = R * scale  # the information is half' half / variance
     log_det = 2.0 * float(np.log(np.abs(np.diag(R)) * scale).sum())
     llf = -0.5 * ((n - p) * (np.log(2.0 * np.pi * variance) + 1.0) + log_det)
     return Optimum(
         x=beta, value=llf, gradient=np.zeros(p),
-        hessian=-np.linalg.inv(variance * inverse @ inverse.T), free=np.arange(p),
+        hessian=-(half.T @ half) / variance, free=np.arange(p),
         at_boundary=(), status="converged", evaluations=1, newton_decrement=0.0,
         condition_number=1.0,  # in orthonormal columns, whatever the origin of those of X
     )  # fmt: skip
