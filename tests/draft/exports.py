@@ -508,7 +508,7 @@ def missing_minus_1(folder: Path, seed: int) -> Export:
 # Dates -------------------------------------------------------------------------------------------
 
 
-def _dated(truth: Truth, pattern: str, names: Sequence[str], arms: Sequence[str]) -> pd.DataFrame:
+def dated(truth: Truth, pattern: str, names: Sequence[str], arms: Sequence[str]) -> pd.DataFrame:
     ident, arm, begin, death, last = names
     gone = np.where(truth.died, truth.exit, np.nan)
     return pd.DataFrame(
@@ -523,7 +523,7 @@ def _dated(truth: Truth, pattern: str, names: Sequence[str], arms: Sequence[str]
     )
 
 
-def _dated_visits(truth: Truth, ident: str, date: str, pattern: str) -> pd.DataFrame:
+def dated_visits(truth: Truth, ident: str, date: str, pattern: str) -> pd.DataFrame:
     frame = visits_frame(truth, ident, date)
     frame[date] = visit_dates(truth, pattern)
     return frame
@@ -533,8 +533,8 @@ def _dated_visits(truth: Truth, ident: str, date: str, pattern: str) -> pd.DataF
 def iso_dates(folder: Path, seed: int) -> Export:
     t = simulate(seed)
     names = ("patient_id", "treatment", "admitted_at", "date_of_death", "last_contact")
-    return _two(folder, "iso", t, _dated(t, "%Y-%m-%d", names, CONTROL),
-                _dated_visits(t, "patient_id", "sample_date", "%Y-%m-%d"),
+    return _two(folder, "iso", t, dated(t, "%Y-%m-%d", names, CONTROL),
+                dated_visits(t, "patient_id", "sample_date", "%Y-%m-%d"),
                 answer(t, CONTROL))  # fmt: skip
 
 
@@ -543,8 +543,8 @@ def german_dates(folder: Path, seed: int) -> Export:
     t = simulate(seed, GERMAN)
     names = ("PatNr", "Gruppe", "Aufnahmedatum", "Todesdatum", "letzter Kontakt")
     arms = ("Kontrolle", "Behandlung")
-    return _two(folder, "daten", t, _dated(t, "%d.%m.%Y", names, arms),
-                _dated_visits(t, "PatNr", "Abnahmedatum", "%d.%m.%Y"), answer(t, arms),
+    return _two(folder, "daten", t, dated(t, "%d.%m.%Y", names, arms),
+                dated_visits(t, "PatNr", "Abnahmedatum", "%d.%m.%Y"), answer(t, arms),
                 ";", "cp1252")  # fmt: skip
 
 
@@ -552,8 +552,8 @@ def german_dates(folder: Path, seed: int) -> Export:
 def us_dates(folder: Path, seed: int) -> Export:
     t = simulate(seed, n=48)
     names = ("MRN", "arm", "Admission Date", "Death Date", "Last Seen Date")
-    return _two(folder, "us", t, _dated(t, "%m/%d/%Y", names, ("placebo", "active")),
-                _dated_visits(t, "MRN", "Collected", "%m/%d/%Y"),
+    return _two(folder, "us", t, dated(t, "%m/%d/%Y", names, ("placebo", "active")),
+                dated_visits(t, "MRN", "Collected", "%m/%d/%Y"),
                 answer(t, ("placebo", "active")))  # fmt: skip
 
 
@@ -562,8 +562,8 @@ def timestamps(folder: Path, seed: int) -> Export:
     t = simulate(seed, clock=True)
     names = ("subject_id", "treatment", "icu_admission_time", "death_time", "last_followup_time")
     right = answer(t, CONTROL)
-    return _two(folder, "stamps", t, _dated(t, "%Y-%m-%d %H:%M:%S", names, CONTROL),
-                _dated_visits(t, "subject_id", "charttime", "%Y-%m-%d %H:%M:%S"),
+    return _two(folder, "stamps", t, dated(t, "%Y-%m-%d %H:%M:%S", names, CONTROL),
+                dated_visits(t, "subject_id", "charttime", "%Y-%m-%d %H:%M:%S"),
                 right)  # fmt: skip
 
 
@@ -580,7 +580,7 @@ def french_dates_status_in_words(folder: Path, seed: int) -> Export:
             "statut": ["décédé" if d else "vivant" for d in t.died],
         }
     )
-    v = _dated_visits(t, "N° patient", "date de prélèvement", "%d/%m/%Y")
+    v = dated_visits(t, "N° patient", "date de prélèvement", "%d/%m/%Y")
     return _two(folder, "suivi", t, p, v, answer(t, arms), ";", "utf-8-sig")
 
 
@@ -665,8 +665,8 @@ def one_long_table(folder: Path, seed: int) -> Export:
 def one_table_with_dates_of_death(folder: Path, seed: int) -> Export:
     t = simulate(seed)
     names = ("id", "group", "admission", "death_date", "discharge_or_last_contact")
-    p = _dated(t, "%Y-%m-%d", names, ("control", "treated"))
-    f = _joined(p, _dated_visits(t, "id", "measured_on", "%Y-%m-%d"), "id")
+    p = dated(t, "%Y-%m-%d", names, ("control", "treated"))
+    f = _joined(p, dated_visits(t, "id", "measured_on", "%Y-%m-%d"), "id")
     return Export("onedates", (csv(f, folder / "onedates.csv"),), answer(t, ("control", "treated")))
 
 
@@ -737,8 +737,8 @@ def excel_merged_days_over_markers(folder: Path, seed: int) -> Export:
 def excel_native_dates_repeated_header(folder: Path, seed: int) -> Export:
     t = simulate(seed)
     names = ("ID", "Treatment", "Admission", "Death", "Last contact")
-    p = _dated(t, "%Y-%m-%d", names, CONTROL)
-    f = _joined(p, _dated_visits(t, "ID", "Date", "%Y-%m-%d"), "ID")
+    p = dated(t, "%Y-%m-%d", names, CONTROL)
+    f = _joined(p, dated_visits(t, "ID", "Date", "%Y-%m-%d"), "ID")
     rows = _cells(f)
     when = {k for k, name in enumerate(f.columns) if name in ("Date", *names[2:])}
     rows[1:] = [

@@ -12,7 +12,18 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
-from exports import CONTROL, EN, RECIPES, answer, patients_frame, simulate, visits_frame
+from exports import (
+    CONTROL,
+    EN,
+    RECIPES,
+    answer,
+    dated,
+    dated_visits,
+    long_frame,
+    patients_frame,
+    simulate,
+    visits_frame,
+)
 from judge import verdict
 
 import longsurv as ls
@@ -287,6 +298,61 @@ def test_impossible_values_are_pointed_out() -> None:
     drafted = ls.draft({"p": patients_frame(truth, EN, CONTROL), "m": labs})
     assert any("cannot be Platelets in 10^9/L" in text for text in drafted.warnings)
     assert "LOOK" in drafted.to_toml()
+
+
+LATER = {
+    "words in a date of death": ("Todesdatum", lambda x: x or "lebt"),
+    "compact dates": ("all", lambda x: x.replace("-", "")),
+    "month names": ("all", lambda x: x and pd.Timestamp(x).strftime("%d-%b-%Y")),
+    "time zones": ("all", lambda x: x and f"{x}T00:00:00+02:00"),
+}
+
+
+@pytest.mark.parametrize("kind", LATER)
+def test_dates_in_other_dress(kind: str) -> None:
+    columns, dress = LATER[kind]
+    truth = simulate(32)
+    names = ("id", "arm", "admission_date", "Todesdatum", "last_contact_date")
+    patients = dated(truth, "%Y-%m-%d", names, CONTROL)
+    labs = dated_visits(truth, "id", "sample_date", "%Y-%m-%d")
+    for frame in (patients, labs):
+        for name in frame.columns:
+            if name == columns or (columns == "all" and ("dat" in name)):
+                frame[name] = frame[name].map(dress)
+    assert verdict(ls.draft({"p": patients, "m": labs}), answer(truth, CONTROL)) == []
+
+
+def test_a_marker_in_two_units_is_left_to_choose() -> None:
+    truth = simulate(47)
+    labs = visits_frame(truth, "patient_id", "day")
+    labs["CRP"] = [
+        f"{x} mg/L" if k % 2 else f"{float(x or 0) / 10} mg/dL" for k, x in enumerate(labs["CRP"])
+    ]
+    drafted = ls.draft({"p": patients_frame(truth, EN, CONTROL), "m": labs})
+    assert not drafted.complete and "unit of CRP" in drafted.open
+    assert "# [markers.CRP]" in drafted.to_toml()
+
+
+def test_units_in_the_values_of_a_long_table() -> None:
+    truth = simulate(35)
+    labs = long_frame(truth, "patient_id", "day", "analyte", "result")
+    units = {lab.name: lab.unit for lab in truth.labs}
+    labs["result"] = [
+        f"{a} {units[b]}" for a, b in zip(labs["result"], labs["analyte"], strict=True)
+    ]
+    drafted = ls.draft({"p": patients_frame(truth, EN, CONTROL), "m": labs})
+    assert verdict(drafted, answer(truth, CONTROL, units=True)) == []
+
+
+def test_thousands_with_points_beside_decimal_commas() -> None:
+    truth = simulate(2)
+    labs = visits_frame(truth, "patient_id", "day", comma=True)
+    labs["Platelets"] = [f"{int(x)}.000" if x else "" for x in labs["Platelets"]]
+    drafted = ls.draft({"p": patients_frame(truth, EN, CONTROL), "m": labs})
+    assert drafted.measurements is not None
+    values = drafted.cohort().marker_data("Platelets")["value"]
+    right = truth.rows["Platelets"].dropna() * 1000
+    assert sorted(values) == sorted(right)
 
 
 @pytest.mark.study

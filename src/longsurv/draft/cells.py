@@ -15,6 +15,7 @@ import pandas as pd
 
 from longsurv.cohort.files import MISSING
 from longsurv.draft.dates import Order, looks_like_dates, read_dates
+from longsurv.draft.names import plain
 from longsurv.draft.units import tidy_unit
 
 Kind = Literal["number", "date", "text", "empty"]
@@ -43,13 +44,17 @@ _BELOW = r"less than|below|under|unter|kleiner als|kleiner|inférieur à|inferie
 _ABOVE = r"greater than|more than|above|over|über|größer als|groesser als|supérieur à|gt|以上"
 _SIGNED = re.compile(
     rf"(?P<sign><=|>=|<|>|≤|≥|(?:{_BELOW})\b|(?:{_ABOVE})\b)?\s*"
-    r"(?P<number>[+-]?(?:\d[\d.,' \u00a0\u202f]*\d|\d|[.,]\d+)(?:[eE][+-]?\d{1,3})?)"
+    r"(?P<number>[+-]?(?:\d{1,3}(?:[' \u00a0\u202f]\d{3})+(?:[.,]\d+)?(?!\d)"
+    r"|\d[\d.,]*\d|\d|[.,]\d+)"
+    r"(?:[eE][+-]?\d{1,3})?)"
     r"\s*(?P<tail>.*)",
     re.IGNORECASE | re.DOTALL,
 )
 _LOWEST = re.compile(r"(?:is )?lowest(?: measured| reportable)?", re.IGNORECASE)
 _HIGHEST = re.compile(r"(?:is )?highest(?: measured| reportable)?|以上", re.IGNORECASE)
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:[,.' \u00a0\u202f]\d{3})+")
+_DATED = re.compile(r"dat|dt\b|日|time|tod|death|deces")
+_COMPACT = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 DecimalMark = Literal[".", ","]
 
 
@@ -109,7 +114,9 @@ class Column:
 
     @property
     def filled(self) -> int:
-        """How many cells are not empty."""
+        """How many cells are not empty, or in a column of dates are dates."""
+        if self.kind == "date":
+            return int(np.count_nonzero(~np.isnat(self.dates)))
         return int(np.count_nonzero(self.codes >= 0))
 
     @property
@@ -187,6 +194,8 @@ def _of_text(column: Column, order: Order, decimal: str) -> Column:
     values = pd.to_numeric(pd.Series(texts, dtype=object).mask(_odd(texts)), errors="coerce")
     numbers = values.to_numpy(dtype=float)
     left = np.flatnonzero(~np.isfinite(numbers))
+    if _DATED.search(plain(column.name)) and all(map(_COMPACT.fullmatch, texts)):
+        return _dates(column, order, counts)
     if not len(left):
         if decimal == "," and _all_thousands(texts):  # "182.000" beside "75,5"
             marked = replace(column, decimal=",", decimal_sure=False, thousands=".")
@@ -319,7 +328,8 @@ def _dates(column: Column, order: Order, counts: np.ndarray) -> Column:
     found = read_dates(column.texts, order)
     none = np.isnat(found.values)
     words = {column.texts[k]: int(counts[k]) for k in np.flatnonzero(none)}
-    if counts[none].sum() > 0.5 * counts.sum():
+    # "alive" in a column of dates of death may be most of it.
+    if counts[none].sum() > 0.5 * counts.sum() and len(words) > 3:
         return column
     values = np.append(found.values, np.datetime64("NaT", "ns"))[column.codes]
     return replace(

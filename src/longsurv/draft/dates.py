@@ -16,6 +16,7 @@ _ZONE = r"\s*(?:Z|UTC|[+-]\d{2}:?\d{2})?"
 _SHAPES = {
     "ymd": re.compile(rf"(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}}){_TIME}{_ZONE}"),
     "dmy": re.compile(rf"(\d{{1,2}})([-/.])(\d{{1,2}})\2(\d{{4}}|\d{{2}})\s?{_TIME}"),
+    "compact": re.compile(rf"((?:19|20)\d\d)(?P<month>\d\d)(?P<day>\d\d){_TIME}"),
     "kanji": re.compile(rf"(\d{{4}})年(\d{{1,2}})月(\d{{1,2}})日{_TIME}"),
     "name": re.compile(rf"(\d{{1,2}})[-. ]*([A-Za-z]{{3,9}})\.?[-, ]*(\d{{4}}|\d{{2}}){_TIME}"),
 }
@@ -92,6 +93,8 @@ def _stamp(found: tuple[str, re.Match[str]] | None, order: Order) -> np.datetime
     kind, m = found
     if kind == "ymd":
         year, month, day = int(m[1]), int(m[3]), int(m[4])
+    elif kind == "compact":
+        year, month, day = int(m[1]), int(m["month"]), int(m["day"])
     elif kind == "kanji":
         year, month, day = int(m[1]), int(m[2]), int(m[3])
     elif kind == "name":

@@ -46,6 +46,8 @@ class Measured:
         Numbers that may mean it.
     warnings : tuple of str
     count : int
+    mixed : bool
+        Whether its values have several units.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Measured:
     doubtful_codes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     count: int = 0
+    mixed: bool = False
 
 
 @dataclass
@@ -177,6 +180,7 @@ def _describe(name: str, values: _Values) -> Measured:
         maybe,
         tuple(warnings),
         len(real),
+        len({tidy_unit(u) or u for u in values.units}) > 1,
     )
 
 

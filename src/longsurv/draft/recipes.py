@@ -34,7 +34,7 @@ def when(cells, day_first=True, whole_days=False):  # type: ignore[no-untyped-de
     """Dates of a column, without time zone; missing where a cell is no date."""
     if not pd.api.types.is_datetime64_any_dtype(cells):
         text = cells.astype("string").str.strip()
-        text = text.str.replace(r"\s*(?:Z|UTC|[+-]\d\d:?\d\d)$", "", regex=True)
+        text = text.str.replace(r"(:\d\d(?:\.\d+)?)\s*(?:Z|UTC|[+-]\d\d:?\d\d)$", r"\1", regex=True)
         text = text.str.replace(r"(\d+)年(\d+)月(\d+)日", r"\1-\2-\3", regex=True)
         cells = pd.to_datetime(text, format="mixed", dayfirst=day_first, errors="coerce")
     elif isinstance(cells.dtype, pd.DatetimeTZDtype):

@@ -70,7 +70,11 @@ def find_series(sheets: Sequence[Sheet]) -> tuple[list[Series], list[Guess]]:
         if series is not None:
             found.append(series)
         guesses += said
-    if not found:
+    several = [sheet.name for sheet in sheets if sheet.repeats]
+    if not found and several:
+        reason = f"{show_list(several)}: several rows a patient, but no numbers that vary in them"
+        guesses.append(Guess("measurements", "", reason, "doubtful"))
+    elif not found:
         guesses.append(Guess("measurements", "", "no table holds repeated measurements", "likely"))
     return found, guesses
 

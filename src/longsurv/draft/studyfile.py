@@ -49,7 +49,10 @@ def study_toml(
         # The reader of a long table and that of one with a column a marker differ in the names.
         wide = not reshaped and found.series[0].shape == "visits"
         columns = {marker_name(c): c for c in found.series[0].columns} if wide else {}
-        parts += [_marker(m, columns.get(m.name, m.name)) for m in found.markers]
+        for marker in found.markers:
+            lines = _marker(marker, columns.get(marker.name, marker.name))
+            # Numbers of several units in one marker are no marker yet.
+            parts.append([f"# {line}" for line in lines] if marker.mixed else lines)
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 

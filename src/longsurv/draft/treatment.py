@@ -141,7 +141,8 @@ def _no_arms(fields: Sequence[Field], varying: Sequence[str]) -> list[Guess]:
     if given:
         reason += f"; {show_list(given)} varies within patients, who must each be in one group"
     first = sorted(maybe[0].column.texts)[0] if maybe else "control"
+    shown = first if first.isdigit() else show(first)
     return [
         Guess("treatment", "", reason, "doubtful", tuple(show(f.name) for f in maybe[:6])),
-        Guess("reference", "", "the level others are compared with", "doubtful", (show(first),)),
+        Guess("reference", "", "the level others are compared with", "doubtful", (shown,)),
     ]

@@ -66,11 +66,12 @@ class Understanding:
     def complete(self) -> bool:
         """Whether everything that a study file must say is at least likely."""
         needed = ["patient", "treatment", "reference", "time", "status"]
-        if self.series:
+        if self.series or (self.outcome.stop is None and any(s.repeats for s in self.sheets)):
             needed.append("measurements")
-            if any(part.shape != "columns" for part in self.series):
-                needed.append("measurement time")
-        return not any(self.doubts(about) for about in needed)
+        if any(part.shape != "columns" for part in self.series):
+            needed.append("measurement time")
+        mixed = any(marker.mixed for marker in self.markers)
+        return not mixed and not any(self.doubts(about) for about in needed)
 
 
 def understand(tables: Sequence[RawTable]) -> Understanding:
@@ -99,7 +100,13 @@ def understand(tables: Sequence[RawTable]) -> Understanding:
         if episodes is not None:
             outcome, of_outcome = episodes
     guesses += [*of_treatment, *of_outcome, *of_series]
-    return Understanding(sheets, fields, treatment, outcome, series, find_markers(series), guesses)
+    found = find_markers(series)
+    guesses += [
+        Guess(f"unit of {m.name}", m.unit, m.unit_reason, "doubtful", m.unit_choices)
+        for m in found
+        if m.mixed
+    ]
+    return Understanding(sheets, fields, treatment, outcome, series, found, guesses)
 
 
 def covariates(found: Understanding) -> list[Field]:
