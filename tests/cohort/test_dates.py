@@ -96,6 +96,18 @@ def test_a_unit_that_no_date_has(folder):
     assert 'dates cannot be counted in "visits"; unit must be minutes, hours' in folder.problems()
 
 
+@pytest.mark.parametrize("how", ["%Q", "day", "", "%d %d", "%Y %Y", "%Y %"])
+def test_a_format_that_is_none(folder, how):
+    folder.keys("outcome", f'date_format = "{how}"')
+    assert "date_format must be text such as" in folder.problems()
+
+
+def test_a_number_among_dates_is_named(folder):
+    folder.write("patients.csv", PATIENTS.replace("2024-02-27", "28"))
+    said = folder.problems()
+    assert 'column "last_seen": not a date in 1 row: "28" (row 2)' in said
+
+
 def test_time_zero_has_to_be_named(folder):
     folder.change("study.toml", ('time_zero = "admitted_at"', 'time_zero = "ICU admission"'))
     said = folder.problems()

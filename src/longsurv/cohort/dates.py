@@ -73,8 +73,10 @@ def read_dates(column: pd.Series, how: str | None = None) -> Dates | None:
         if np.isnat(parsed).all():
             return None
     else:
-        sample = [text for text in texts if text][:_LOOKED_AT]
-        if 2 * sum(map(_looks_like_a_date, sample)) <= len(sample):
+        counts = np.bincount(codes[codes >= 0], minlength=len(texts))[:_LOOKED_AT]
+        written = np.array([bool(text) for text in texts[:_LOOKED_AT]])
+        alike = np.array([_looks_like_a_date(text) for text in texts[:_LOOKED_AT]])
+        if 2 * counts[alike].sum() <= counts[written].sum():
             return None
         parsed, unclear = _by_pattern(texts)
     blank = np.array([*(not text for text in texts), True])[codes]

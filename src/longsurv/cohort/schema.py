@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -332,6 +334,13 @@ class Schema:
                 "baseline_window must be two times, first < last <= 0, such as [-2, 0], not "
                 f"{show(list(as_levels(window)))}"
             )
+        if not isinstance(self.wide, (bool, str)):
+            problems.append(f"wide must be true, false or a pattern, not {show(self.wide)}")
+        if self.date_format is not None and not _is_format(self.date_format):
+            problems.append(
+                'date_format must be text such as "%d/%m/%Y %H:%M" (d day, m month, Y year, H '
+                f"hour, M minute), not {show(self.date_format)}"
+            )
         if isinstance(self.wide, str):
             problems += [
                 f"wide = {show(self.wide)}: a pattern names {part} once, as in "
@@ -351,3 +360,16 @@ def _is_rising(pair: Sequence[float] | float) -> bool:
     """Whether what was given are two numbers, the lower first."""
     ends = list(pair) if isinstance(pair, (tuple, list)) else []
     return len(ends) == 2 and all(map(is_number, ends)) and ends[0] < ends[1]
+
+
+def _is_format(text: object) -> bool:
+    """Whether dates can be read by a format, as of `datetime.strptime`."""
+    if not isinstance(text, str) or not ("%Y" in text or "%y" in text):
+        return False
+    try:
+        datetime.datetime.strptime("", text)
+    except ValueError as error:  # of the empty text, or of the format
+        return "does not match" in str(error)
+    except re.error:  # a directive given twice
+        return False
+    return True
