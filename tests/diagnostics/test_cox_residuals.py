@@ -100,5 +100,5 @@ def test_rows_keep_their_index_when_others_are_left_out(table):
 
 
 def test_unknown_kind(fitted):
-    with pytest.raises(LongsurvError, match=r"kind is one of martingale, .*got 'cox-snell'"):
+    with pytest.raises(LongsurvError, match=r"kind is one of martingale, .*not 'cox-snell'"):
         fitted("tied_entry_efron").residuals("cox-snell")

@@ -10,13 +10,12 @@ method has one step a tied event) and m_l the mean of the covariates over the ri
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 
 from longsurv.arguments import checked
-from longsurv.errors import LongsurvError
 from longsurv.inference import Optimum
 from longsurv.likelihood.cox.data import CoxData, Floats, Integers, standardise
 from longsurv.likelihood.cox.kernel import event_terms, expected_events
@@ -29,7 +28,9 @@ from longsurv.likelihood.cox.risk_sets import (
     scaled,
 )
 
-KINDS = ("martingale", "deviance", "score", "dfbeta", "dfbetas", "schoenfeld", "scaled_schoenfeld")
+type ResidualKind = Literal[
+    "martingale", "deviance", "score", "dfbeta", "dfbetas", "schoenfeld", "scaled_schoenfeld"
+]
 
 
 class FittedCox(Protocol):
@@ -227,7 +228,7 @@ def robust_covariance(
 
 
 @checked
-def residuals(fit: CoxFit, kind: str = "martingale") -> pd.DataFrame:
+def residuals(fit: CoxFit, kind: ResidualKind = "martingale") -> pd.DataFrame:
     """Residuals of a fitted Cox model.
 
     Parameters
@@ -251,8 +252,6 @@ def residuals(fit: CoxFit, kind: str = "martingale") -> pd.DataFrame:
     LongsurvError
         For an unknown kind.
     """
-    if kind not in KINDS:
-        raise LongsurvError(f"kind is one of {', '.join(KINDS)}; got {kind!r}")
     data, b, design = fit.data, fit.coefficients, fit.design
     index, names = fit.spec.data.index[design.rows], list(fit.names)
     if kind in ("martingale", "deviance"):

@@ -12,6 +12,7 @@ event time k to score and information,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ from longsurv.likelihood.cox.data import CoxData
 from longsurv.likelihood.cox.kernel import cross_product, expected_events, mirror, subtract_means
 from longsurv.words import plural
 
-TRANSFORMS = ("km", "identity", "log", "rank")
+type Transform = Literal["km", "identity", "log", "rank"]
 ALPHA = 0.05
 
 
@@ -74,7 +75,7 @@ class ProportionalHazards:
 
 
 @checked
-def cox_zph(fit: CoxFit, transform: str = "km") -> ProportionalHazards:
+def cox_zph(fit: CoxFit, transform: Transform = "km") -> ProportionalHazards:
     """Test proportional hazards of a fitted Cox model, coefficient by coefficient and together.
 
     Parameters
@@ -93,8 +94,6 @@ def cox_zph(fit: CoxFit, transform: str = "km") -> ProportionalHazards:
     LongsurvError
         For an unknown transform, a logarithm of time 0, or a model without covariates.
     """
-    if transform not in TRANSFORMS:
-        raise LongsurvError(f"transform is one of {', '.join(TRANSFORMS)}; got {transform!r}")
     if not fit.names:
         raise LongsurvError("a model without covariates has no hazard ratios to test")
     from scipy.stats import chi2

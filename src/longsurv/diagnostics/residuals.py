@@ -13,7 +13,7 @@ Assoc 99:383-394, for the scaled ones.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ from longsurv.diagnostics.clusters import (
 )
 from longsurv.errors import LongsurvError
 
-KINDS = ("studentised", "scaled", "random effects")
+type Of = Literal["studentised", "scaled", "random effects"]
 
 
 @checked
@@ -72,7 +72,7 @@ def residuals(fit: MixedFit) -> pd.DataFrame:
 @checked
 def qq(
     fit: MixedFit,
-    of: str = "scaled",
+    of: Of = "scaled",
     *,
     level: float = 0.95,
     simulations: int = 999,
@@ -103,8 +103,6 @@ def qq(
         of (the effect's name for random effects), unit (index of the measurement, or the patient),
         theoretical (standard normal quantile), observed, low, high; ordered by observed.
     """
-    if of not in KINDS:
-        raise LongsurvError(f"of is one of {KINDS}, not {of!r}")
     if not 0.0 < level < 1.0 or simulations * (1.0 - level) < 2.0:
         raise LongsurvError(
             "level is between 0 and 1 and simulations enough for its tails, got "

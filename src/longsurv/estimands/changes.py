@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,9 @@ from longsurv.design.variables import absent
 from longsurv.errors import EstimationError, FormulaError, LongsurvError
 from longsurv.times import snapped
 
-CORRECTIONS = ("holm", "fdr_bh")
+type Correction = Literal["holm", "fdr_bh"]
+CORRECTED: dict[str, Correction] = {"p_holm": "holm", "p_fdr": "fdr_bh"}
+"""Columns of corrected p-values, and how."""
 
 
 class Fitted(Protocol):
@@ -207,7 +209,7 @@ def mean_curves(
 
 
 @checked
-def adjusted_p_values(p_values: Sequence[float] | np.ndarray, method: str) -> np.ndarray:
+def adjusted_p_values(p_values: Sequence[float] | np.ndarray, method: Correction) -> np.ndarray:
     """Correct p-values for multiple comparisons; missing ones stay missing and do not count.
 
     Parameters
@@ -219,8 +221,6 @@ def adjusted_p_values(p_values: Sequence[float] | np.ndarray, method: str) -> np
     """
     from statsmodels.stats.multitest import multipletests
 
-    if method not in CORRECTIONS:
-        raise LongsurvError(f"method is one of {CORRECTIONS}, not {method!r}")
     p = np.asarray(p_values, dtype=float)
     if p.ndim != 1:
         raise LongsurvError(f"p_values is a list of numbers, not a table of shape {p.shape}")

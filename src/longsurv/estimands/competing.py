@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -263,8 +263,6 @@ def incidence_difference(
     Stat Med 2008;27:1693-1702.
     """
     _check_level(level)
-    if interval not in get_args(Interval):
-        raise LongsurvError(f"interval is one of {', '.join(get_args(Interval))}, not {interval!r}")
     name, treated, reference_name, reference = two_groups(data, group)
     start = float(max(treated.entry.min(), reference.entry.min()))
     asked, time = time, float(reference.on_clock(treated.on_clock(np.array(time))))

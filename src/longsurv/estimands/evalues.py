@@ -67,8 +67,6 @@ def e_value(
     VanderWeele TJ, Ding P. Sensitivity analysis in observational research: introducing the
     E-value. Ann Intern Med 2017;167:268-274.
     """
-    if measure not in _CONVERSIONS:
-        raise LongsurvError(f"measure must be one of {', '.join(_CONVERSIONS)}, not {measure!r}")
     if any(value < 0 for value in (estimate, low, high)):
         raise LongsurvError(f"a ratio cannot be negative: {estimate} ({low} to {high})")
     if low > estimate or high < estimate:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -73,8 +73,6 @@ class SurvivalCurve:
         self, times: np.ndarray, kind: Interval = "log-log", level: float = 0.95
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return pointwise limits at the times; NaN where the method has none."""
-        if kind not in get_args(Interval):
-            raise LongsurvError(f"interval is one of {', '.join(get_args(Interval))}, not {kind!r}")
         if not 0 < level < 1:
             raise LongsurvError(f"level must be between 0 and 1, not {level}")
         times = self.follow_up.on_clock(times)

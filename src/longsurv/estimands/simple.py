@@ -21,7 +21,7 @@ from longsurv.estimands.counts import Counts
 if TYPE_CHECKING:
     from longsurv.cohort import Cohort
 
-_INTERVALS = ("newcombe", "miettinen-nurminen")
+type Interval = Literal["newcombe", "miettinen-nurminen"]
 
 
 class _Test(NamedTuple):
@@ -145,7 +145,7 @@ def within_group_changes(cohort: Cohort) -> pd.DataFrame:
 def mortality_table(
     cohort: Cohort,
     *,
-    interval: Literal["newcombe", "miettinen-nurminen"] = "newcombe",
+    interval: Interval = "newcombe",
     level: float = 0.95,
 ) -> pd.DataFrame:
     """Count the events by the horizon in each group and compare each with the reference.
@@ -180,8 +180,6 @@ def mortality_table(
     1998;17:873-890. Miettinen O, Nurminen M. Comparative analysis of two rates. Stat Med
     1985;4:213-226. Wilson EB. Probable inference. J Am Stat Assoc 1927;22:209-212.
     """
-    if interval not in _INTERVALS:
-        raise LongsurvError(f"interval must be one of {', '.join(_INTERVALS)}, not {interval!r}")
     if not 0 < level < 1:
         raise LongsurvError(f"level must be between 0 and 1, not {level}")
     follow_up = cohort.survival_data()

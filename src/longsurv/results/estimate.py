@@ -14,6 +14,7 @@ from longsurv.diagnostics.convergence import DECREMENT_LIMIT, headings
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Optimum
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
+from longsurv.results.options import Component
 from longsurv.results.reference import Reference, estimable, t_p_value, t_quantile, variances
 from longsurv.words import verb
 
@@ -134,7 +135,7 @@ class Estimate:
         """What is wrong with the answer, to stand before its numbers; nothing if nothing is."""
         return headings(self.optimum, self.undetermined, arrived=self.arrived)
 
-    def tidy(self, level: float = 0.95, component: str = "fixed") -> pd.DataFrame:
+    def tidy(self, level: float = 0.95, component: Component = "fixed") -> pd.DataFrame:
         """One row a term.
 
         Parameters
@@ -151,8 +152,6 @@ class Estimate:
             have "converged" and "flags".
         """
         check_level(level)
-        if component not in ("fixed", "variance", "all"):
-            raise LongsurvError(f"component is 'fixed', 'variance' or 'all', not {component!r}")
         parts = []
         if component != "variance":
             parts.append(self._rows(np.eye(len(self.names)), list(self.names), level))

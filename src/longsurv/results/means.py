@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations, product
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -23,9 +23,10 @@ from longsurv.design.expression import logarithm_of
 from longsurv.design.fixed import rebuilt
 from longsurv.design.rank import combination
 from longsurv.errors import LongsurvError
+from longsurv.estimands.changes import Correction
 from longsurv.results.columns import beside_variables
 
-KINDS = ("pairwise", "reference", "consecutive")
+type Kind = Literal["pairwise", "reference", "consecutive"]
 LOG_BASES = {"log": np.e, "log2": 2.0, "log10": 10.0}
 SCALED = ["estimate", "conf_low", "conf_high"]
 
@@ -89,9 +90,9 @@ class Means:
     def contrast(
         self,
         *along: str,
-        kind: str = "pairwise",
+        kind: Kind = "pairwise",
         level: float = 0.95,
-        adjust: str | None = None,
+        adjust: Correction | None = None,
         ratio: bool | str = False,
     ) -> pd.DataFrame:
         """Differences along one variable, or differences of differences along several.
@@ -127,11 +128,9 @@ class Means:
         return self._rows(*self.differences(along, kind), level, adjust, ratio)
 
     def differences(
-        self, along: tuple[str, ...], kind: str
+        self, along: tuple[str, ...], kind: Kind
     ) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
         """The variables, weights of the means (rows, k) and words of the rows of `contrast`."""
-        if kind not in KINDS:
-            raise LongsurvError(f"kind is one of {KINDS}, not {kind!r}")
         steps = self._steps(along, kind)
         parts = [
             [(label, row) for label, row in steps[name]]
@@ -195,7 +194,7 @@ class Means:
         weights: np.ndarray,
         labels: list[str],
         level: float,
-        adjust: str | None,
+        adjust: Correction | None,
         ratio: bool | str,
     ) -> pd.DataFrame:
         if adjust is not None and self.result.engine == "bayes":

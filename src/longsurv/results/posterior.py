@@ -13,11 +13,11 @@ import pandas as pd
 
 from longsurv.arguments import check_methods
 from longsurv.diagnostics.convergence import chain_headings
-from longsurv.errors import LongsurvError
 from longsurv.inference import Draws, Optimum
 from longsurv.priors import Prior, PriorStack
 from longsurv.results.contrasts import ContrastLike, contrast_matrix, position
 from longsurv.results.estimate import check_level, html_headings, text_table
+from longsurv.results.options import Component
 from longsurv.results.prior_share import all_prior, all_prior_flag, marginal_prior
 from longsurv.words import verb
 
@@ -130,7 +130,7 @@ class Posterior:
         """Draws of one parameter, shape (chains, draws)."""
         return self.samples[list(self.samples)[position(term, list(self.samples))]]
 
-    def tidy(self, level: float = 0.95, component: str = "fixed") -> pd.DataFrame:
+    def tidy(self, level: float = 0.95, component: Component = "fixed") -> pd.DataFrame:
         """One row a term: posterior mean, SD and equal-tailed interval, with convergence measures.
 
         Parameters
@@ -146,8 +146,6 @@ class Posterior:
             ess_tail. Its `attrs` have "converged" and "flags".
         """
         check_level(level)
-        if component not in ("fixed", "variance", "all"):
-            raise LongsurvError(f"component is 'fixed', 'variance' or 'all', not {component!r}")
         wanted = {
             "fixed": list(self.names),
             "variance": [name for name in self.samples if name not in self.names],

@@ -15,7 +15,7 @@ from longsurv.arguments import check_methods
 from longsurv.cohort import Marker
 from longsurv.errors import LongsurvError
 from longsurv.estimands.baseline_adjusted import ADJUSTMENTS
-from longsurv.estimands.changes import Change, adjusted_p_values
+from longsurv.estimands.changes import CORRECTED, Change, adjusted_p_values
 from longsurv.estimands.weighting import OverlapWeights, weighted_difference
 from longsurv.results.estimate import check_level, text_table
 from longsurv.results.posterior import summarise
@@ -174,7 +174,7 @@ class AdjustedChanges:
         """
         check_level(level)
         table = pd.DataFrame([_numbers(answer, level) for answer in self.answers])
-        for column, method in (("p_holm", "holm"), ("p_fdr", "fdr_bh")):
+        for column, method in CORRECTED.items():
             table[column] = table["p_value"]
             for _, part in table.groupby("adjustment"):
                 if part["p_value"].notna().sum() > 1:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from longsurv.arguments import check_methods
-from longsurv.errors import LongsurvError
-from longsurv.estimands.changes import adjusted_p_values
+from longsurv.estimands.changes import CORRECTED, adjusted_p_values
 from longsurv.inference import Draws, Optimum
 from longsurv.likelihood.panel.loglik import Layout
 from longsurv.priors import PriorStack
@@ -20,6 +19,10 @@ from longsurv.results.posterior import Posterior, summarise
 
 INTERVAL = ["estimate", "conf_low", "conf_high"]
 STANDARD = {"std_estimate": "estimate", "std_low": "conf_low", "std_high": "conf_high"}
+
+
+type Part = Literal["effects", "hyper"]
+type Scale = Literal["response", "standard"]
 
 
 @check_methods
@@ -48,7 +51,7 @@ class PanelEstimate:
         """
         check_level(level)
         table = _rows(self.panel, self.fits, level)
-        for column, method in (("p_holm", "holm"), ("p_fdr", "fdr_bh")):
+        for column, method in CORRECTED.items():
             table[column] = adjusted_p_values(table["p_value"].tolist(), method)
         return table
 
@@ -119,7 +122,9 @@ class ShrunkenEffects:
         """Where the climb ended that the chains start from, with x the joint vector."""
         return self.draws.mode
 
-    def tidy(self, level: float = 0.95, component: str = "effects") -> pd.DataFrame:
+    def tidy(
+        self, level: float = 0.95, component: Literal["effects", "hyper"] = "effects"
+    ) -> pd.DataFrame:
         """Effects by marker ("effects"), or the families' mean and spread ("hyper").
 
         Returns
@@ -162,7 +167,9 @@ class PanelResults:
     posterior: PanelPosterior
     shrunken: ShrunkenEffects | None
 
-    def tidy(self, level: float = 0.95, scale: str = "response") -> pd.DataFrame:
+    def tidy(
+        self, level: float = 0.95, scale: Literal["response", "standard"] = "response"
+    ) -> pd.DataFrame:
         """The difference in change of each marker by each engine, one row a marker.
 
         Parameters
@@ -182,8 +189,6 @@ class PanelResults:
             prob_benefit_shrunken, missing where no direction is better; note (why a marker has no
             answer).
         """
-        if scale not in ("response", "standard"):
-            raise LongsurvError(f"scale is 'response' or 'standard', not {scale!r}")
         members = self.estimate.panel.members
         better = {-1.0: "lower", 0.0: "", 1.0: "higher"}
         table = pd.DataFrame(

@@ -27,8 +27,8 @@ from longsurv.analyses.mortality.rows import (
     model_free_rows,
     row_of,
 )
-from longsurv.arguments import check_methods
-from longsurv.errors import EstimationError, LongsurvError
+from longsurv.arguments import check_methods, choice
+from longsurv.errors import EstimationError
 from longsurv.estimands.counts import Counts
 from longsurv.estimands.follow_up import two_groups
 from longsurv.estimands.standardised import risk_difference
@@ -71,8 +71,7 @@ class MortalityMethods:
 
     def of(self, quantity: str) -> pd.DataFrame:
         """The rows of one quantity."""
-        if quantity not in QUANTITIES:
-            raise LongsurvError(f"quantity is one of {', '.join(QUANTITIES)}; got {quantity!r}")
+        choice("quantity", quantity, QUANTITIES)
         return self.table[self.table["quantity"] == quantity].reset_index(drop=True)
 
     @property

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import choice
 from longsurv.errors import LongsurvError
 from longsurv.report.figures.axes import padded
 from longsurv.report.figures.rows import Dash, Mark, interval, only_values, sides, value_axis
@@ -73,8 +74,7 @@ def adjustments(
     LongsurvError
         If no marker can be drawn on this scale.
     """
-    if scale not in _SCALES:
-        raise LongsurvError(f"scale is one of {list(_SCALES)}, not {scale!r}")
+    choice("scale", scale, _SCALES)
     log = scale == "ratio"
     shown = table[table["scale"] == "ratio"] if log else table
     if shown.empty:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -29,10 +29,11 @@ from longsurv.results.generalised.quantities import (
     natural_variances,
     spread,
 )
-from longsurv.results.generalised.rows import by_category, checked_rows
+from longsurv.results.generalised.rows import by_category, rows_of
 from longsurv.results.generalised.undetermined import undetermined
 from longsurv.results.mixed.rows import patients
 from longsurv.results.mixed.variances import VarianceEstimate
+from longsurv.results.options import NewGroups
 from longsurv.results.reference import NormalReference, estimable, t_quantile
 
 DIFFERENCES = 1e-6
@@ -197,8 +198,8 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
         *,
         level: float = 0.95,
         by_patient: bool = False,
-        new_groups: str = "error",
-        type: str = "link",
+        new_groups: NewGroups = "error",
+        type: Literal["link", "response"] = "link",
     ) -> pd.DataFrame:
         """Linear predictor, or mean response averaged over patients.
 
@@ -224,7 +225,7 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
             `newdata` with estimate, std_error, conf_low, conf_high.
         """
         check_level(level)
-        frame, rows = checked_rows(self, newdata, by_patient, new_groups, type)
+        frame, rows = rows_of(self, newdata, by_patient, new_groups)
         data, link = self.data, type == "link"
         estimate, extra = means(data, self.theta, rows, link)
         se = spread(lambda theta: means(data, theta, rows, link)[0], self.theta, self.half)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -22,13 +22,13 @@ from longsurv.results.columns import beside_variables
 from longsurv.results.estimate import TIDY, check_level
 from longsurv.results.generalised.quantities import means as mean_response
 from longsurv.results.generalised.quantities import spread
-from longsurv.results.means import SCALED, Means
+from longsurv.results.means import SCALED, Kind, Means
 from longsurv.results.means import means as predictor_means
 from longsurv.results.posterior import summarise
 from longsurv.results.reference import t_p_value, t_quantile
 
-PATIENTS = ("population", "typical")
-MEASURES = ("difference", "ratio", "odds_ratio")
+type Patients = Literal["population", "typical"]
+type Measure = Literal["difference", "ratio", "odds_ratio"]
 SCALES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "difference": lambda v: v,
     "ratio": np.log,
@@ -90,8 +90,8 @@ class ResponseMeans:
     def contrast(
         self,
         *along: str,
-        kind: str = "pairwise",
-        measure: str = "difference",
+        kind: Kind = "pairwise",
+        measure: Measure = "difference",
         level: float = 0.95,
     ) -> pd.DataFrame:
         """Differences along one variable, or differences of differences along several.
@@ -113,8 +113,6 @@ class ResponseMeans:
             prob_positive the probability of a ratio above 1.
         """
         check_level(level)
-        if measure not in MEASURES:
-            raise LongsurvError(f"measure is one of {MEASURES}, not {measure!r}")
         if measure == "odds_ratio" and not self.is_probability:
             raise LongsurvError(f"odds are made of probabilities, not of the {self.quantity}")
         frame, weights, labels = self.means.differences(along, kind)
@@ -184,7 +182,7 @@ def response_means(
     specs: str | Sequence[str],
     at: Mapping[str, Any] | None = None,
     *,
-    patients: str = "population",
+    patients: Patients = "population",
     at_least: Any = None,
 ) -> ResponseMeans:
     """Estimated marginal means on the scale of the response.
@@ -210,8 +208,6 @@ def response_means(
     LongsurvError
         For a category that does not occur, or one asked of another family.
     """
-    if patients not in PATIENTS:
-        raise LongsurvError(f"patients is one of {PATIENTS}, not {patients!r}")
     design, m = result.design, predictor_means(result, specs, at)
     quantity, worth = _quantity(design, at_least)
     return ResponseMeans(m, _random_columns(result, m), patients, quantity, worth)

@@ -9,7 +9,7 @@ from longsurv.diagnostics.influence import Fitted
 
 if TYPE_CHECKING:
     from longsurv.diagnostics.influence import Influence
-    from longsurv.results.generalised.means import ResponseMeans
+    from longsurv.results.generalised.means import Patients, ResponseMeans
     from longsurv.results.means import Means
 
 
@@ -44,7 +44,7 @@ class GeneralisedPosteriorMethods:
         specs: str | Sequence[str],
         at: Mapping[str, Any] | None = None,
         *,
-        patients: str = "population",
+        patients: Patients = "population",
         at_least: Any = None,
     ) -> ResponseMeans:
         """Marginal probabilities or mean scores, of all patients or a typical one.

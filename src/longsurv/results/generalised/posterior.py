@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -26,10 +26,11 @@ from longsurv.results.generalised.quantities import (
     natural_draws,
     response,
 )
-from longsurv.results.generalised.rows import by_category, checked_rows
+from longsurv.results.generalised.rows import by_category, rows_of
 from longsurv.results.generalised.undetermined import prior_words
 from longsurv.results.idata import to_datatree
 from longsurv.results.mixed.rows import patients
+from longsurv.results.options import NewGroups
 from longsurv.results.posterior import Posterior
 
 
@@ -128,8 +129,8 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Posterior):
         *,
         level: float = 0.95,
         by_patient: bool = False,
-        new_groups: str = "error",
-        type: str = "link",
+        new_groups: NewGroups = "error",
+        type: Literal["link", "response"] = "link",
     ) -> pd.DataFrame:
         """Posterior of the linear predictor, or of the mean response averaged over patients.
 
@@ -155,7 +156,7 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Posterior):
             `newdata` with estimate (the mean), std_error (the SD), conf_low, conf_high.
         """
         check_level(level)
-        frame, (X, Z, group) = checked_rows(self, newdata, by_patient, new_groups, type)
+        frame, (X, Z, group) = rows_of(self, newdata, by_patient, new_groups)
         data, link, rng = self.data, type == "link", np.random.default_rng(self.draws.seed)
         known = np.flatnonzero(group >= 0)
         unseen = np.flatnonzero(group < 0) if by_patient else np.empty(0, dtype=np.int64)

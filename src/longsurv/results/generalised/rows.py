@@ -7,19 +7,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from longsurv.errors import LongsurvError
 from longsurv.results.columns import beside
 from longsurv.results.generalised.quantities import Rows
-from longsurv.results.mixed.rows import check_new_groups, fixed_rows, random_rows
+from longsurv.results.mixed.rows import fixed_rows, random_rows
+from longsurv.results.options import NewGroups
 
 
-def checked_rows(
-    result: Any, newdata: pd.DataFrame | None, by_patient: bool, new_groups: str, type: str
+def rows_of(
+    result: Any, newdata: pd.DataFrame | None, by_patient: bool, new_groups: NewGroups
 ) -> tuple[pd.DataFrame, Rows]:
     """The frame, X, Z and patients; without `by_patient` as of patients nobody has seen."""
-    if type not in ("link", "response"):
-        raise LongsurvError(f"type is 'link' or 'response', not {type!r}")
-    check_new_groups(new_groups)
     frame, X = fixed_rows(result, newdata)
     if by_patient:
         (Z,), (group,) = random_rows(result.design, newdata, new_groups)

@@ -25,7 +25,7 @@ from longsurv.results.joint.flags import (
     method_words,
 )
 from longsurv.results.joint.nodes import laplace_flag, with_nodes
-from longsurv.results.joint.terms import coefficients_of, component_of, marker_rows
+from longsurv.results.joint.terms import Component, coefficients_of, component_terms, marker_rows
 from longsurv.results.joint.variances import variances
 from longsurv.results.mixed.variances import VarianceEstimate
 from longsurv.results.reference import NormalReference
@@ -119,7 +119,7 @@ class JointEstimate(Estimate):
             link_sd=spec.link_sd,
         )
 
-    def tidy(self, level: float = 0.95, component: str = "fixed") -> pd.DataFrame:
+    def tidy(self, level: float = 0.95, component: Component = "fixed") -> pd.DataFrame:
         """One row a term, in blocks (see `Estimate.tidy`).
 
         Parameters
@@ -128,7 +128,7 @@ class JointEstimate(Estimate):
         component : {"fixed", "marker", "event", "baseline", "variance", "all"}
             Coefficients of the marker and the hazard ("fixed"), one of the blocks, or everything.
         """
-        wanted = component_of(self.design, component)
+        wanted = component_terms(self.design)[component]
         table = super().tidy(level, "all")
         return table.set_index("term").loc[list(wanted)].reset_index()
 

@@ -21,7 +21,7 @@ from longsurv.results.joint.association import OfTerm, association_table, change
 from longsurv.results.joint.flags import joint_flags, method_words
 from longsurv.results.joint.identification import identification
 from longsurv.results.joint.nodes import laplace_flag
-from longsurv.results.joint.terms import coefficients_of, component_of, marker_rows
+from longsurv.results.joint.terms import Component, coefficients_of, component_terms, marker_rows
 from longsurv.results.joint.variances import natural_variances
 from longsurv.results.posterior import Posterior, summarise
 
@@ -79,7 +79,7 @@ class JointPosterior(Posterior):
             link_sd=spec.link_sd,
         )
 
-    def tidy(self, level: float = 0.95, component: str = "fixed") -> pd.DataFrame:
+    def tidy(self, level: float = 0.95, component: Component = "fixed") -> pd.DataFrame:
         """One row a term, in blocks (see `Posterior.tidy`).
 
         Parameters
@@ -96,7 +96,7 @@ class JointPosterior(Posterior):
             ess_tail.
         """
         check_level(level)
-        wanted = component_of(self.design, component)
+        wanted = component_terms(self.design)[component]
         return self._marked(summarise({name: self.samples[name] for name in wanted}, level))
 
     def association(self, level: float = 0.95) -> pd.DataFrame:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 
 from longsurv.design.joint import JointDesign
 from longsurv.errors import LongsurvError
 
-COMPONENTS = ("fixed", "marker", "event", "baseline", "variance", "all")
+type Component = Literal["fixed", "marker", "event", "baseline", "variance", "all"]
 
 
 def component_terms(design: JointDesign) -> dict[str, tuple[str, ...]]:
@@ -23,13 +25,6 @@ def component_terms(design: JointDesign) -> dict[str, tuple[str, ...]]:
         "variance": variance,
         "all": marker + event + baseline + variance,
     }
-
-
-def component_of(design: JointDesign, component: str) -> tuple[str, ...]:
-    """Terms of the block asked for."""
-    if component not in COMPONENTS:
-        raise LongsurvError(f"component is one of {COMPONENTS}, not {component!r}")
-    return component_terms(design)[component]
 
 
 def coefficients_of(design: JointDesign) -> tuple[tuple[str, ...], np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from longsurv.results.estimate import TIDY, check_level
 from longsurv.results.mixed.fitted import FittedLMM
 
 Estimand = Callable[[Any], Any]
-KINDS = ("percentile", "basic")
+type Kind = Literal["percentile", "basic"]
 
 
 @check_methods
@@ -43,7 +43,7 @@ class Bootstrap:
         """Data sets simulated, the failures included."""
         return len(self.draws) + len(self.failures)
 
-    def tidy(self, level: float = 0.95, kind: str = "percentile") -> pd.DataFrame:
+    def tidy(self, level: float = 0.95, kind: Kind = "percentile") -> pd.DataFrame:
         """Intervals, in the grammar of `Estimate.tidy`.
 
         Parameters
@@ -59,8 +59,6 @@ class Bootstrap:
             std_error is the standard deviation of the draws; statistic, df and p_value are NaN.
         """
         check_level(level)
-        if kind not in KINDS:
-            raise LongsurvError(f"kind is one of {KINDS}, not {kind!r}")
         values, estimate = self.draws.to_numpy(), self.estimate.to_numpy()
         low, high = np.nanquantile(values, [0.5 - level / 2, 0.5 + level / 2], axis=0)
         if kind == "basic":

@@ -18,7 +18,6 @@ from longsurv.results.columns import beside, normal_columns, wald_columns
 from longsurv.results.estimate import Estimate, check_level
 from longsurv.results.mixed.methods import MixedMethods
 from longsurv.results.mixed.rows import (
-    check_new_groups,
     check_random,
     fixed_rows,
     random_rows,
@@ -32,6 +31,7 @@ from longsurv.results.mixed.variances import (
     boundary_flags,
     variance_estimate,
 )
+from longsurv.results.options import NewGroups
 from longsurv.results.reference import estimable, normal_reference, variances
 
 LARGEST_CLUSTER = 3000
@@ -241,7 +241,7 @@ class MixedEstimate(MixedMethods, Estimate):
         *,
         level: float = 0.95,
         by_patient: bool = False,
-        new_groups: str = "error",
+        new_groups: NewGroups = "error",
     ) -> pd.DataFrame:
         """Mean response on the scale of the formula's left-hand side.
 
@@ -271,7 +271,6 @@ class MixedEstimate(MixedMethods, Estimate):
             group.
         """
         check_level(level)
-        check_new_groups(new_groups)
         frame, X = fixed_rows(self, newdata)
         estimate, variance = X @ self.coefficients, np.zeros(len(X))
         if by_patient:

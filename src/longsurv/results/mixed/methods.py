@@ -12,6 +12,7 @@ from longsurv.results.mixed.fitted import FittedLMM
 
 if TYPE_CHECKING:
     from longsurv.diagnostics.influence import Influence
+    from longsurv.diagnostics.residuals import Of
     from longsurv.results.means import Means
     from longsurv.results.mixed.bootstrap import Bootstrap
 
@@ -157,7 +158,7 @@ class MixedMethods:
 
     def qq(
         self: FittedLMM,
-        of: str = "scaled",
+        of: Of = "scaled",
         *,
         level: float = 0.95,
         simulations: int = 999,

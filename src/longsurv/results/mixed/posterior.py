@@ -18,12 +18,12 @@ from longsurv.results.columns import beside, draw_columns
 from longsurv.results.estimate import check_level
 from longsurv.results.idata import to_datatree
 from longsurv.results.mixed.rows import (
-    check_new_groups,
     check_random,
     fixed_rows,
     random_rows,
     ranef,
 )
+from longsurv.results.options import NewGroups
 from longsurv.results.posterior import Posterior
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class MixedPosterior(Posterior):
         *,
         level: float = 0.95,
         by_patient: bool = False,
-        new_groups: str = "error",
+        new_groups: NewGroups = "error",
     ) -> pd.DataFrame:
         """Posterior of the mean response on the scale of the formula's left-hand side.
 
@@ -162,7 +162,6 @@ class MixedPosterior(Posterior):
             group.
         """
         check_level(level)
-        check_new_groups(new_groups)
         frame, X = fixed_rows(self, newdata)
         values = self.coefficients.reshape(-1, len(self.names)) @ X.T
         if by_patient:

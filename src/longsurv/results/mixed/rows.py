@@ -12,8 +12,7 @@ from longsurv.design import MixedDesign
 from longsurv.design.mixed import Grouping, combined
 from longsurv.errors import LongsurvError
 from longsurv.results.columns import ranef_table
-
-NEW_GROUPS = ("error", "population")
+from longsurv.results.options import NewGroups
 
 
 def fixed_rows(result: Any, newdata: pd.DataFrame | None) -> tuple[pd.DataFrame, np.ndarray]:
@@ -24,14 +23,8 @@ def fixed_rows(result: Any, newdata: pd.DataFrame | None) -> tuple[pd.DataFrame,
     return newdata.copy(), design.fixed.rebuild(newdata)
 
 
-def check_new_groups(new_groups: str) -> None:
-    """Refuse what is not a way to treat groups that a model has not seen."""
-    if new_groups not in NEW_GROUPS:
-        raise LongsurvError(f"new_groups is 'error' or 'population', not {new_groups!r}")
-
-
 def random_rows(
-    design: MixedDesign, newdata: pd.DataFrame | None, new_groups: str
+    design: MixedDesign, newdata: pd.DataFrame | None, new_groups: NewGroups
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Z (m, q_t) and group (m,) of rows in each term of a design.
 
@@ -53,7 +46,7 @@ def random_rows(
 
 
 def _codes(
-    design: MixedDesign, term: Grouping, newdata: pd.DataFrame, new_groups: str
+    design: MixedDesign, term: Grouping, newdata: pd.DataFrame, new_groups: NewGroups
 ) -> np.ndarray:
     labels = groups_of(newdata, term.name)
     codes = np.array(term.labels.get_indexer(labels))

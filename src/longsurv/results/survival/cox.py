@@ -22,8 +22,8 @@ from longsurv.results.reference import NormalReference, estimable, t_quantile
 from longsurv.results.survival.covariances import among_all, inverse, quadratic_form
 from longsurv.results.survival.cox_curves import (
     Hazards,
+    Kind,
     area_rule,
-    check_kind,
     check_times,
     event_times,
     hazards,
@@ -45,7 +45,8 @@ from longsurv.words import plural, verb
 
 if TYPE_CHECKING:
     from longsurv.diagnostics.concordance import Concordance
-    from longsurv.diagnostics.proportional_hazards import ProportionalHazards
+    from longsurv.diagnostics.cox_residuals import ResidualKind
+    from longsurv.diagnostics.proportional_hazards import ProportionalHazards, Transform
 
 MOVES = 1e-6
 """Share of a cumulative hazard by which it may move along a flat direction, for rounding."""
@@ -192,7 +193,7 @@ class SurvivalEstimate(RatioEstimate):
         cluster = d.patient if d.cluster is None else d.cluster  # rows of a patient are one
         return concordance(eta, d.exit, d.event, entry, d.weights, d.stratum, cluster)
 
-    def proportional_hazards(self, transform: str = "km") -> ProportionalHazards:
+    def proportional_hazards(self, transform: Transform = "km") -> ProportionalHazards:
         """Test whether each log hazard ratio changes over time, by scaled Schoenfeld residuals.
 
         Parameters
@@ -210,7 +211,7 @@ class SurvivalEstimate(RatioEstimate):
 
         return cox_zph(self, transform)
 
-    def residuals(self, kind: str = "martingale") -> pd.DataFrame:
+    def residuals(self, kind: ResidualKind = "martingale") -> pd.DataFrame:
         """Residuals of the rows used, or of the events.
 
         Parameters
@@ -291,7 +292,7 @@ class SurvivalEstimate(RatioEstimate):
         *,
         times: Annotated[Sequence[float] | None, None] = None,
         level: float = 0.95,
-        kind: str = "log-log",
+        kind: Kind = "log-log",
     ) -> pd.DataFrame:
         """Log relative hazard or, with `times`, survival probabilities.
 
@@ -323,7 +324,6 @@ class SurvivalEstimate(RatioEstimate):
             For rows whose answer depends on coefficients that the data do not determine.
         """
         check_level(level)
-        check_kind(kind)
         if times is not None:
             grid = check_times(times)
             return self._curves(newdata, lambda _: grid, level, kind)
@@ -341,7 +341,7 @@ class SurvivalEstimate(RatioEstimate):
         return beside(who.frame, normal_columns(estimate, se, level))
 
     def survival_curve(
-        self, newdata: pd.DataFrame, *, level: float = 0.95, kind: str = "log-log"
+        self, newdata: pd.DataFrame, *, level: float = 0.95, kind: Kind = "log-log"
     ) -> pd.DataFrame:
         """Survival at every event time of each row's stratum.
 
@@ -360,7 +360,6 @@ class SurvivalEstimate(RatioEstimate):
             `newdata` repeated for each time, with time, estimate, std_error, conf_low, conf_high.
         """
         check_level(level)
-        check_kind(kind)
         return self._curves(newdata, lambda s: event_times(self.data, s), level, kind)
 
     def _check_known(self, found: Hazards) -> None:

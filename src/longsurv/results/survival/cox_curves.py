@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from longsurv.likelihood.cox.draws import baseline_jumps
 from longsurv.likelihood.cox.loglik import CoxData
 from longsurv.times import snapped
 
-KINDS = ("log-log", "log", "plain")
+type Kind = Literal["log-log", "log", "plain"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,12 +203,6 @@ def survival_limits(
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = np.where(H > 0, np.exp(z * se / H), 1.0)
         return np.exp(-H * spread), np.exp(-H / spread)
-
-
-def check_kind(kind: str) -> None:
-    """Refuse an unknown kind of interval."""
-    if kind not in KINDS:
-        raise LongsurvError(f"kind is one of {', '.join(KINDS)}; got {kind!r}")
 
 
 def check_times(times: Sequence[float]) -> np.ndarray:

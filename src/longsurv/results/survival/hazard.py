@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from longsurv.design.hazard import HazardDesign
-from longsurv.errors import EstimationError, LongsurvError
+from longsurv.errors import EstimationError
 from longsurv.inference import Optimum, identify
 from longsurv.likelihood import hazard as hz
 from longsurv.results.assemble import design_flags, undetermined_flag
@@ -235,7 +235,9 @@ class HazardEstimate(RatioEstimate):
             ),
         )
 
-    def residuals(self, kind: str = "martingale") -> pd.DataFrame:
+    def residuals(
+        self, kind: Literal["martingale", "deviance", "cox_snell"] = "martingale"
+    ) -> pd.DataFrame:
         """Residuals of each row.
 
         Parameters
@@ -248,8 +250,6 @@ class HazardEstimate(RatioEstimate):
         DataFrame
             One column named `kind`, indexed as the rows of the data that were used.
         """
-        if kind not in ("martingale", "deviance", "cox_snell"):
-            raise LongsurvError(f"kind is martingale, deviance or cox_snell, not {kind!r}")
         d, data = self.design, self.hazard.data
         theta = np.ascontiguousarray(self.natural[None, :])
         H = data.form.expected(data.stretches, theta, data.units)[0]
@@ -309,7 +309,7 @@ class HazardEstimate(RatioEstimate):
         newdata: pd.DataFrame | None = None,
         *,
         times: Sequence[float] | None = None,
-        kind: str = "survival",
+        kind: curves.Kind = "survival",
         level: float = 0.95,
     ) -> pd.DataFrame:
         """Log relative hazard or, with `times`, survival, risk or hazards.

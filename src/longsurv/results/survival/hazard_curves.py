@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -16,13 +17,11 @@ from longsurv.results.columns import beside, draw_columns
 from longsurv.results.reference import t_quantile
 from longsurv.results.survival.cox_curves import People, check_times, survival_limits
 
-KINDS = ("survival", "risk", "cumulative_hazard", "hazard")
+type Kind = Literal["survival", "risk", "cumulative_hazard", "hazard"]
 
 
-def check_kind(kind: str, times: np.ndarray) -> None:
-    """Refuse an unknown kind of prediction, and hazards at time 0."""
-    if kind not in KINDS:
-        raise LongsurvError(f"kind is one of {', '.join(KINDS)}; got {kind!r}")
+def check_kind(kind: Kind, times: np.ndarray) -> None:
+    """Refuse hazards at time 0."""
     if kind == "hazard" and (times <= 0).any():
         raise LongsurvError("hazards are given at times above 0")
 

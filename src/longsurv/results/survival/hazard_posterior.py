@@ -207,7 +207,7 @@ class HazardPosterior(Posterior):
         newdata: pd.DataFrame | None = None,
         *,
         times: Sequence[float] | None = None,
-        kind: str = "survival",
+        kind: curves.Kind = "survival",
         level: float = 0.95,
     ) -> pd.DataFrame:
         """Posterior of the log relative hazard or, with `times`, of survival, risk or hazards.

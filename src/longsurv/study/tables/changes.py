@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from longsurv.estimands.changes import adjusted_p_values, baseline_sd, difference_in_change
+from longsurv.estimands.changes import (
+    CORRECTED,
+    adjusted_p_values,
+    baseline_sd,
+    difference_in_change,
+)
 from longsurv.numbers import exponential
 from longsurv.study.unanswered import unanswered
 
@@ -39,7 +44,7 @@ def changes_table(study: Plan, markers: Mapping[str, ModelResult], faults: Fault
     rows = [row for model in markers.values() for row in _rows(study, model, faults)]
     table = pd.DataFrame(rows, columns=COLUMNS)
     ml = table["engine"] == "ml"
-    for column, method in (("p_holm", "holm"), ("p_fdr", "fdr_bh")):
+    for column, method in CORRECTED.items():
         table.loc[ml, column] = adjusted_p_values(table.loc[ml, "p_value"].tolist(), method)
     return table
 
