@@ -54,10 +54,11 @@ def constants(code, phi, levels):
     par = np.zeros((3, max(levels + 1, 5)))
     if code == ORDINAL:
         ordinal.constants(phi, levels, par)
-    elif code != BERNOULLI:
+    elif code == CENSORED:
         measured.constants(phi, par)
-        if code == STUDENT:
-            student.constants(phi, par)
+    elif code == STUDENT:
+        measured.constants(phi, par)
+        student.constants(phi, par)
     return par
 
 
