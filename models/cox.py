@@ -25,13 +25,14 @@ from longsurv.design import SurvivalDesign, survival_design
 from longsurv.design.centred import CentredDesign
 from longsurv.design.expression import Functions
 from longsurv.design.owned import owned
-from longsurv.errors import EstimationError, LongsurvError
+from longsurv.errors import EstimationError
 from longsurv.inference import Draws, Optimum, added, sample_posterior
 from longsurv.likelihood import cox
 from longsurv.models import cox_priors
-from longsurv.models.cox_climb import check_covariates, check_options, maximum, statistics
+from longsurv.models.cox_climb import check_covariates, maximum, statistics
 from longsurv.models.cox_twin import twin
 from longsurv.models.specification import holding
+from longsurv.results.options import Intervals, Penalty, Ties
 from longsurv.results.survival.cox import SurvivalEstimate
 from longsurv.results.survival.cox_posterior import SurvivalPosterior
 
@@ -67,7 +68,7 @@ class CoxPH:
 
     formula: str
     data: pd.DataFrame = field(repr=False)
-    ties: str = "efron"
+    ties: Ties = "efron"
     weights: str | None = None
     patient: str | None = None
     functions: Functions | None = None
@@ -75,8 +76,6 @@ class CoxPH:
     def __post_init__(self) -> None:
         own = owned(self.data, self.formula, self.weights, self.patient)
         object.__setattr__(self, "data", own)
-        if self.ties not in ("efron", "breslow"):
-            raise LongsurvError(f"ties is 'efron' or 'breslow', not {self.ties!r}")
 
     @cached_property
     def design(self) -> SurvivalDesign:
@@ -102,7 +101,9 @@ class CoxPH:
         """The same model of the arrays given, such as other times, in place of those of `data`."""
         return holding(self, design=design)
 
-    def fit(self, penalty: str | None = None, intervals: str | None = None) -> SurvivalEstimate:
+    def fit(
+        self, penalty: Penalty | None = None, intervals: Intervals | None = None
+    ) -> SurvivalEstimate:
         """Maximise the partial likelihood, or Firth's penalised one.
 
         Where the partial likelihood has no maximum (separated groups), Firth's is maximised and the
@@ -117,18 +118,15 @@ class CoxPH:
             Of `tidy`, with its p values. By default profile (penalised) likelihood for Firth's
             penalty, Wald otherwise and with a robust covariance.
         """
-        check_options(penalty, intervals)
         return self.estimate(self.find(penalty), intervals)
 
-    def find(self, penalty: str | None = None) -> Optimum:
+    def find(self, penalty: Penalty | None = None) -> Optimum:
         """Climb the (penalised) likelihood; the option is that of `fit`."""
-        check_options(penalty)
         check_covariates(self.formula, self.design)
         return maximum(self.formula, self.design, self.statistics, penalty)
 
-    def estimate(self, optimum: Optimum, intervals: str | None = None) -> SurvivalEstimate:
+    def estimate(self, optimum: Optimum, intervals: Intervals | None = None) -> SurvivalEstimate:
         """Put the estimate at an optimum of `find` together; the option is that of `fit`."""
-        check_options(None, intervals)
         return SurvivalEstimate.at(self, self.statistics, optimum, intervals)
 
     @cached_property

@@ -8,21 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from longsurv.design import SurvivalDesign
-from longsurv.errors import DataError, EstimationError, LongsurvError
+from longsurv.errors import DataError, EstimationError
 from longsurv.inference import Optimum
 from longsurv.inference.scoring import ascend
 from longsurv.likelihood import cox
 from longsurv.likelihood.cox.existence import columns, surely_determined, surely_finite
 from longsurv.results.survival.determined import flat_directions, nothing
-
-
-def check_options(penalty: str | None, intervals: str | None = None) -> None:
-    """Refuse what is no option of a fit, before anything is climbed."""
-    if penalty not in (None, "firth") or intervals not in (None, "wald", "profile"):
-        raise LongsurvError(
-            "penalty is 'firth' or None, and intervals 'wald' or 'profile'; "
-            f"got {penalty!r} and {intervals!r}"
-        )
 
 
 def check_covariates(formula: str, design: SurvivalDesign) -> None:

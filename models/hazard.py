@@ -36,9 +36,9 @@ from longsurv.design.owned import owned
 from longsurv.errors import EstimationError
 from longsurv.inference import Draws, Optimum
 from longsurv.models import hazard_priors, hazard_start
-from longsurv.models.cox_climb import check_options
 from longsurv.models.hazard_twin import twin
 from longsurv.models.specification import holding
+from longsurv.results.options import Intervals, Penalty
 from longsurv.results.survival.hazard import HazardEstimate
 from longsurv.results.survival.hazard_posterior import HazardPosterior
 
@@ -123,8 +123,8 @@ class Hazard:
 
     def fit(
         self,
-        penalty: str | None = None,
-        intervals: str | None = None,
+        penalty: Penalty | None = None,
+        intervals: Intervals | None = None,
         smoothing: float | None = None,
     ) -> HazardEstimate:
         """Maximise the likelihood, that of splines with the penalty of their smoothing.
@@ -144,20 +144,17 @@ class Hazard:
             Of splines: standard deviation of the change of the log hazard over follow-up. By
             default estimated; 0 is a constant hazard.
         """
-        check_options(penalty, intervals)
         return self.estimate(self.find(penalty, smoothing), intervals)
 
-    def find(self, penalty: str | None = None, smoothing: float | None = None) -> Optimum:
+    def find(self, penalty: Penalty | None = None, smoothing: float | None = None) -> Optimum:
         """Climb the (penalised) likelihood; options are those of `fit`."""
-        check_options(penalty)
         optimum = hazard_start.maximum(self.hazard, penalty, smoothing)
         if not np.isfinite(optimum.value):
             raise EstimationError(f"{self.formula!r} cannot be estimated: {optimum.status}")
         return optimum
 
-    def estimate(self, optimum: Optimum, intervals: str | None = None) -> HazardEstimate:
+    def estimate(self, optimum: Optimum, intervals: Intervals | None = None) -> HazardEstimate:
         """Put the estimate at an optimum of `find` together; the option is that of `fit`."""
-        check_options(None, intervals)
         return HazardEstimate.at(self, self.hazard, optimum, intervals)
 
     def default_priors(self) -> dict[str, pr.Prior]:

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -61,7 +61,6 @@ __all__ = ["JointModel", "Link", "Links", "area", "slope", "value"]
 
 CURRENT_VALUE = value()
 USUAL_SMOOTHING = Smoothing()
-ENTRIES = ("at_risk", "population")
 LARGEST_Q_WITH_NODES = 4
 """Three nodes for each of four effects cost twice as much as one; of six, ten times as much."""
 
@@ -119,14 +118,12 @@ class JointModel:
     knots: Sequence[float] | None = None
     n_knots: int | None = None
     nodes: int | None = None
-    entry: str = "at_risk"
+    entry: Literal["at_risk", "population"] = "at_risk"
 
     def __post_init__(self) -> None:
         links_of(self.link, list(self.markers), list(self.causes))
         if self.nodes is not None and (not isinstance(self.nodes, int) or self.nodes < 1):
             raise LongsurvError(f"nodes is an integer of at least 1, not {self.nodes!r}")
-        if self.entry not in ENTRIES:
-            raise LongsurvError(f"entry is one of {ENTRIES}, not {self.entry!r}")
 
     @cached_property
     def markers(self) -> dict[str, LMM | GLMM]:

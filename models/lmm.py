@@ -37,7 +37,7 @@ from longsurv.models.lmm_priors import default_priors, prior_stack
 from longsurv.models.specification import holding
 from longsurv.results.mixed.estimate import MixedEstimate
 from longsurv.results.mixed.posterior import MixedPosterior
-from longsurv.results.mixed.small_sample import check_options
+from longsurv.results.mixed.small_sample import DF, Method, check_options
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +126,7 @@ class LMM:
         of = dense_kernel if self.design.structured else block_kernel
         return of(self.design, columns)
 
-    def fit(self, method: str = "REML", df: str = "auto") -> MixedEstimate:
+    def fit(self, method: Method = "REML", df: DF = "auto") -> MixedEstimate:
         """Maximise the restricted likelihood or the likelihood.
 
         Parameters
@@ -141,12 +141,11 @@ class LMM:
         check_options(method, df)
         return self.estimate(self.find(method), method, df)
 
-    def find(self, method: str = "REML") -> Optimum:
+    def find(self, method: Method = "REML") -> Optimum:
         """Climb the restricted likelihood or the likelihood; `method` as for `fit`."""
-        check_options(method)
         return climb(self.formula, self.design, self.kernel, method == "REML")
 
-    def estimate(self, optimum: Optimum, method: str = "REML", df: str = "auto") -> MixedEstimate:
+    def estimate(self, optimum: Optimum, method: Method = "REML", df: DF = "auto") -> MixedEstimate:
         """The fitted model where `find` ended, under the same method; options as for `fit`."""
         check_options(method, df)
         return MixedEstimate.at(self, self.kernel, optimum, method, df)

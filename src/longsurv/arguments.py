@@ -360,7 +360,7 @@ def _kind(hint: Any) -> Kind | None:
     if origin is typing.Annotated:
         return _described(*inner)
     if origin is typing.Literal:
-        words = "one of " + ", ".join(map(str, inner))
+        words = ("one of " if len(inner) > 1 else "") + ", ".join(map(str, inner))
         return (lambda v: isinstance(v, (str, int, type(None))) and v in inner), words
     if origin in (typing.Union, types.UnionType):
         parts = [_kind(types.NoneType if part is None else part) for part in inner]

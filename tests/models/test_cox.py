@@ -252,7 +252,7 @@ class TestHardData:
 
 
 def test_options(table):
-    with pytest.raises(LongsurvError, match="ties is 'efron' or 'breslow'"):
+    with pytest.raises(LongsurvError, match="ties is one of efron, breslow"):
         CoxPH("Surv(week, arrest) ~ fin", data=table("rossi"), ties="exact")
 
 

@@ -309,11 +309,17 @@ class TestRefused:
         with pytest.raises(LongsurvError, match="take the rows for independent"):
             model("lung_cluster", "efron").fit(intervals="profile")
 
-    @pytest.mark.parametrize("how", [{"penalty": "frith"}, {"intervals": "exact"}])
-    def test_misspelled_choices(self, model, how):
-        with pytest.raises(LongsurvError, match="penalty is 'firth' or None"):
+    @pytest.mark.parametrize(
+        ("how", "message"),
+        [
+            ({"penalty": "frith"}, "penalty is firth or None"),
+            ({"intervals": "exact"}, "intervals is one of wald, profile or None"),
+        ],
+    )
+    def test_misspelled_choices(self, model, how, message):
+        with pytest.raises(LongsurvError, match=message):
             model("tied_entry", "efron").fit(**how)
-        with pytest.raises(LongsurvError, match="ties is 'efron' or 'breslow'"):
+        with pytest.raises(LongsurvError, match="ties is one of efron, breslow"):
             model("tied_entry", "exact")
 
     def test_specials_inside_other_terms(self, table):

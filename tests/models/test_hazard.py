@@ -412,7 +412,7 @@ class TestRefused:
         spec = Hazard("Surv(exit, event) ~ group", data=table("icu"), baseline="weibull")
         with pytest.raises(LongsurvError, match="has no smoothing"):
             spec.fit(smoothing=1.0)
-        with pytest.raises(LongsurvError, match="penalty is 'firth' or None"):
+        with pytest.raises(LongsurvError, match="penalty is firth or None"):
             spec.fit("ridge")
         with pytest.raises(LongsurvError, match="kind is one of"):
             spec.fit().predict(times=[3], kind="odds")

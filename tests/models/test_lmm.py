@@ -377,7 +377,7 @@ class TestSpecification:
 
     def test_options(self, small):
         spec = LMM(FORMULA, data=small)
-        with pytest.raises(LongsurvError, match="method is 'REML' or 'ML'"):
+        with pytest.raises(LongsurvError, match="method is one of REML, ML"):
             spec.fit("reml")
         with pytest.raises(LongsurvError, match="no parameter 'slope'"):
             spec.prior_stack({"slope": None})

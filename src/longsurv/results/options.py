@@ -8,3 +8,9 @@ type Component = Literal["fixed", "variance", "all"]
 """Which terms a table has: coefficients, variance parameters, or both."""
 type NewGroups = Literal["error", "population"]
 """What to do with patients that a model has not seen: refuse, or predict their population mean."""
+type Ties = Literal["efron", "breslow"]
+"""How tied times of events enter a partial likelihood."""
+type Penalty = Literal["firth"]
+"""Half the log determinant of the information, added to a log-likelihood."""
+type Intervals = Literal["wald", "profile"]
+"""By the standard error, or by the (penalised) likelihood's profile."""

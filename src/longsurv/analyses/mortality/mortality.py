@@ -33,6 +33,7 @@ from longsurv.estimands.follow_up import follow_up, two_groups
 from longsurv.estimands.landmark import Landmark, landmark
 from longsurv.estimands.tipping import Unseen, tipping_points
 from longsurv.models.cox import CoxPH
+from longsurv.results.options import Ties
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +71,7 @@ class Mortality:
     horizon: float | None = None
     adjust: str = ""
     markers: Mapping[str, str | float] = field(default_factory=dict)
-    ties: str = "efron"
+    ties: Ties = "efron"
     functions: Functions | None = None
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -20,15 +21,14 @@ from longsurv.results.reference import (
 SMALL_SAMPLE = 200
 """Below this many patients "auto" means Kenward-Roger."""
 
-DF_METHODS = ("auto", "kenward-roger", "kenward-roger-linear", "satterthwaite", "normal")
+type Method = Literal["REML", "ML"]
+type DF = Literal["auto", "kenward-roger", "kenward-roger-linear", "satterthwaite", "normal"]
 
 
-def check_options(method: str, df: str = "auto") -> None:
-    """Refuse a method of fitting that does not exist, and degrees of freedom that it has not."""
-    if method not in ("REML", "ML"):
-        raise LongsurvError(f"method is 'REML' or 'ML', not {method!r}")
-    if df not in DF_METHODS or (method == "ML" and df.startswith("kenward")):
-        raise LongsurvError(f"df is one of {DF_METHODS} (Kenward-Roger with REML only), not {df!r}")
+def check_options(method: Method, df: DF) -> None:
+    """Refuse degrees of freedom that a method of fitting has not."""
+    if method == "ML" and df.startswith("kenward"):
+        raise LongsurvError(f"df is Kenward-Roger with REML only, not {df!r} with ML")
 
 
 @dataclass(frozen=True)
