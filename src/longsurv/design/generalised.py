@@ -90,7 +90,8 @@ def generalised_design(
     """
     parsed = parse(formula)
     name = unquoted(parsed.response) if is_name(parsed.response) else parsed.response
-    own, labels = FAMILIES[family], tuple[str, ...]()
+    own = FAMILIES[family]
+    labels: tuple[str, ...] = ()
     if name in data and own.response in CODED:
         coded, labels = CODED[own.response](data[name])
         data = data.assign(**{name: coded})
