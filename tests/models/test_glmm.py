@@ -378,7 +378,7 @@ class TestPredictions:
         assert table["estimate"].iloc[0] == pytest.approx(expit(cut - b).mean(), abs=2e-3)
 
     def test_wrong_type(self, fitted):
-        with pytest.raises(LongsurvError, match="'link' or 'response'"):
+        with pytest.raises(LongsurvError, match="type is one of link, response"):
             fitted("dic").predict(type="probability")
 
 
