@@ -55,6 +55,7 @@ _HIGHEST = re.compile(r"(?:is )?highest(?: measured| reportable)?|以上", re.IG
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:[,.' \u00a0\u202f]\d{3})+")
 _DATED = re.compile(r"dat|dt\b|日|time|tod|death|deces")
 _COMPACT = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+_ODD = re.compile(r"[_a-df-zA-DF-Z]|[eE][+-]?\d{4}")
 DecimalMark = Literal[".", ","]
 
 
@@ -211,7 +212,9 @@ def _of_text(column: Column, order: Order, decimal: str) -> Column:
 
 def _odd(texts: Sequence[str]) -> np.ndarray:
     """Texts that a parser may read as numbers though no person would: "1_000", "inf", "0x1f"."""
-    return np.array([bool(re.search(r"[_a-df-zA-DF-Z]|[eE][+-]?\d{4}", t)) for t in texts], bool)
+    if not _ODD.search("\n".join(texts)):
+        return np.zeros(len(texts), bool)
+    return np.array([_ODD.search(text) is not None for text in texts], bool)
 
 
 def _all_thousands(texts: Sequence[str]) -> bool:

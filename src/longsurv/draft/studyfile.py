@@ -205,6 +205,10 @@ def _outcome(found: Understanding, tidy: Tidy) -> list[str]:
             "doubtful: nothing says the unit of the times; it is called days unless you choose:"
         )
         lines += ['# unit = "days"', '# unit = "months"', '# unit = "years"']
+    lines += _note(
+        "Risks are counted by a time, and a report asks for it. Choose, and take the # away:"
+    )
+    lines.append(f"# horizon = {_horizon(tidy, time)}")
     zero = found.guess("time_zero")
     if found.outcome.zero is not None and zero is not None:
         lines += [*_note(f"{zero.sentence()}."), f"time_zero = {_quote(zero.value)}"]
@@ -215,6 +219,17 @@ def _outcome(found: Understanding, tidy: Tidy) -> list[str]:
         )
         lines.append("exclude_before_entry = true")
     return lines
+
+
+def _horizon(tidy: Tidy, time: str | None) -> str:
+    """A time by which risks could be counted: 28 days, or what three in four were followed for."""
+    if time is None:
+        return "28"
+    values = np.array([_number(v) for v in tidy.patients[time].dropna()], dtype=float)
+    values = values[np.isfinite(values)]
+    if not len(values) or (tidy.unit == "days" and values.max() >= 28):
+        return "28"
+    return f"{float(np.quantile(values, 0.75)):.2g}"
 
 
 def _at_zero(tidy: Tidy, time: str) -> bool:

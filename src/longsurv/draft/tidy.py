@@ -128,7 +128,8 @@ def _prepared(sheets: Sequence[Sheet]) -> tuple[dict[str, pd.DataFrame], list[st
     for sheet in sheets:
         name, key = sheet.raw.variable, sheet.patient
         frame = sheet.raw.frame.copy(deep=False)
-        frame[key] = recipes.identifier(frame[key])
+        texts = np.array([*sheet.people, None], dtype=object)
+        frame[key] = texts[sheet.columns[key].codes]  # as `identifier` would, each once
         lines.append(f"{name}[{key!r}] = identifier({name}[{key!r}])")
         if sheet.filled_down:
             frame[key] = frame[key].ffill()
