@@ -91,7 +91,7 @@ def test_one_table_given_twice_is_one(kind):
     "given",
     [{"a": 1}, {"a": [1], "b": [1, 2]}, {}, {1: [2]}, {"a": np.zeros((2, 2))}, [1, 2], "text", 3,
      None, object(), pa.array([1, 2]), pd.Series([1]), pa.Table],
-    ids=str,
+    ids=lambda given: type(given).__name__,
 )  # fmt: skip
 def test_what_is_no_table(given):
     assert as_pandas(given) is None
