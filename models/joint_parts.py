@@ -26,7 +26,7 @@ from longsurv.models.hazard import Hazard
 from longsurv.models.lmm import LMM
 
 
-class Joined(Protocol):
+class JointParts(Protocol):
     """What a joint model is made of, each part by name."""
 
     @property
@@ -110,7 +110,7 @@ def causes_of(given: Any) -> dict[str, CoxPH | Hazard]:
     return out
 
 
-def formula_of(spec: Joined) -> str:
+def formula_of(spec: JointParts) -> str:
     """All parts of a model in one line."""
     markers, causes = list(spec.markers), list(spec.causes)
     links = []
@@ -127,7 +127,7 @@ def formula_of(spec: Joined) -> str:
     return "; ".join([*parts, *links, f"{base} baseline"])
 
 
-def build_design(spec: Joined) -> JointDesign:
+def build_design(spec: JointParts) -> JointDesign:
     """The design of a joint model."""
     markers = [
         MarkerInput(name, one.design, one.data, _rebuild(one), getattr(one, "censored", None))
@@ -145,7 +145,7 @@ def _rebuild(spec: LMM | GLMM) -> Callable[[pd.DataFrame], MixedDesign]:
     return lambda rows: spec.with_data(rows).design
 
 
-def _baseline(spec: Joined, cause: CauseInput) -> Baseline:
+def _baseline(spec: JointParts, cause: CauseInput) -> Baseline:
     kind = spec.baseline
     if not isinstance(kind, str):
         if set(kind) != set(spec.causes):

@@ -123,3 +123,12 @@ def test_a_circle_is_seen_wherever_it_is_imported() -> None:
 def test_the_picture_is_read_from_the_ground_up() -> None:
     text = "x\n<!-- floors -->\n\n    roof - shows\n    left  right\n    ground\n\n<!-- floors -->"
     assert floors(text) == {"ground": 0, "left": 1, "right": 1, "roof": 2}
+
+
+def test_a_public_class_has_a_name_of_its_own(sources: dict[str, str]) -> None:
+    homes: dict[str, list[str]] = {}
+    for module, text in sources.items():
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(module)
+    assert {name: where for name, where in homes.items() if len(where) > 1} == {}

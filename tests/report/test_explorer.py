@@ -12,7 +12,7 @@ from scipy.stats import norm
 from longsurv.priors import Normal, PriorStack, StudentT
 from longsurv.report.explorer import (
     SMALLEST_ESS,
-    Effect,
+    ExploredEffect,
     effects,
     implied_prior,
     reweighted,
@@ -22,12 +22,12 @@ from longsurv.report.explorer import (
 from longsurv.study import StudyResults
 
 
-def an_effect(better: str = "lower", label: str = "x") -> Effect:
+def an_effect(better: str = "lower", label: str = "x") -> ExploredEffect:
     """A normal likelihood (-0.8, 0.5) under the prior N(0, 1), by its quantiles."""
     precision = 1 + 1 / 0.5**2
     grid = (np.arange(20_000) + 0.5) / 20_000
     draws = norm.ppf(grid, -0.8 / 0.5**2 / precision, precision**-0.5)
-    return Effect(label, True, better, "", draws, Normal(0.0, 1.0), math.log(2.0))
+    return ExploredEffect(label, True, better, "", draws, Normal(0.0, 1.0), math.log(2.0))
 
 
 @settings(max_examples=40, deadline=None)

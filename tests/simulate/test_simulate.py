@@ -21,7 +21,7 @@ from longsurv.report.simulation import (
     write_simulation,
 )
 from longsurv.results.mixed.bootstrap import simulator
-from longsurv.simulate.deaths import Hazard, SurvivalWorld
+from longsurv.simulate.deaths import CumulativeHazard, SurvivalWorld
 from longsurv.simulate.simulate import Simulation, outcomes_of, performance, simulate, study_worlds
 from longsurv.simulate.worlds import Effect, MarkerWorld
 from longsurv.study import Study
@@ -182,7 +182,7 @@ def test_the_hazard_of_simulated_deaths_is_the_one_put_in() -> None:
     """Times drawn through `reached` have the cumulative hazard `at`: uniform when transformed."""
     rng = np.random.default_rng(2)
     exit = np.sort(rng.exponential(10.0, 60))
-    hazard = Hazard.of(np.zeros(60), exit, rng.random(60) < 0.7, np.ones(60))
+    hazard = CumulativeHazard.of(np.zeros(60), exit, rng.random(60) < 0.7, np.ones(60))
     assert (np.diff(hazard.total) > 0).all() and hazard.total[0] == 0.0
     drawn = hazard.reached(rng.standard_exponential(4000))
     known = drawn[np.isfinite(drawn)]

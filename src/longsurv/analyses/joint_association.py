@@ -28,7 +28,7 @@ from longsurv.estimands.joint_rows import engine_of, joint_spec
 from longsurv.estimands.start_stop import start_stop
 from longsurv.priors import Prior
 from longsurv.results.estimate import check_level
-from longsurv.results.joint.association import Change, changes
+from longsurv.results.joint.association import LinkChange, changes
 from longsurv.results.joint.identification import TERM, identification
 
 type Method = Literal["carried forward", "two stages", "ml", "bayes"]
@@ -185,7 +185,7 @@ def _missing(method: Method, events: int, note: str) -> dict[str, Any]:
     return {"method": NAMES[method]} | nothing | {"events": events, "note": note}
 
 
-def _ratios(log_ratios: pd.DataFrame, told: Sequence[Change]) -> pd.DataFrame:
+def _ratios(log_ratios: pd.DataFrame, told: Sequence[LinkChange]) -> pd.DataFrame:
     parts, ids = [], {method: key for key, method in NAMES.items()}
     for change in told:
         ratios = np.exp(change.size * log_ratios[["estimate", "conf_low", "conf_high"]].to_numpy())

@@ -29,7 +29,7 @@ _SHOWN = 5
 _FEWEST = 5  # patients whose values must agree before a column is taken for a marker's
 
 
-class Measured(Protocol):
+class MeasuredCohort(Protocol):
     """What is asked here of a `Cohort`."""
 
     @property
@@ -51,7 +51,7 @@ class Measured(Protocol):
         """Follow-up, one row a patient."""
 
 
-def marker_covariates(cohort: Measured, wanted: Mapping[str, str | float]) -> pd.DataFrame:
+def marker_covariates(cohort: MeasuredCohort, wanted: Mapping[str, str | float]) -> pd.DataFrame:
     """Values of markers known when risk begins, as columns for a survival model.
 
     Parameters
@@ -94,7 +94,7 @@ def marker_covariates(cohort: Measured, wanted: Mapping[str, str | float]) -> pd
     return pd.DataFrame(columns, index=people.index)
 
 
-def covariate_kinds(cohort: Measured) -> dict[str, str]:
+def covariate_kinds(cohort: MeasuredCohort) -> dict[str, str]:
     """How each covariate was read, in words: a number, or a category with its levels.
 
     Parameters
@@ -124,7 +124,7 @@ def _kind(column: pd.Series) -> str:
     return f"{plural(len(levels), 'level')}: {show_list(levels, _SHOWN)}{gaps}"
 
 
-def late_covariates(cohort: Measured, formula: str, known: Collection[str] = ()) -> list[str]:
+def late_covariates(cohort: MeasuredCohort, formula: str, known: Collection[str] = ()) -> list[str]:
     """Find the covariates of a survival formula that hold a marker measured after entry.
 
     A column is one if it is named so ("il6_after" or "after_il6", where "after" is a phase that
@@ -163,7 +163,7 @@ def late_covariates(cohort: Measured, formula: str, known: Collection[str] = ())
     return problems
 
 
-def _unknown(cohort: Measured, name: str, when: str | float, people: pd.DataFrame) -> str:
+def _unknown(cohort: MeasuredCohort, name: str, when: str | float, people: pd.DataFrame) -> str:
     if name not in cohort.markers:
         near = suggest(name, cohort.markers) or f"the markers are {show_list(cohort.markers)}"
         return f"there is no marker {show(name)}; {near}"
@@ -176,7 +176,7 @@ def _unknown(cohort: Measured, name: str, when: str | float, people: pd.DataFram
     return ""
 
 
-def _last_values(cohort: Measured, name: str, when: str | float) -> pd.DataFrame:
+def _last_values(cohort: MeasuredCohort, name: str, when: str | float) -> pd.DataFrame:
     """Each patient's last measurement in the phase or by the day, indexed by patient."""
     schema, data = cohort.schema, cohort.marker_data(name)
     chosen = data["phase"] == when if isinstance(when, str) else data[schema.time] <= when
@@ -185,7 +185,7 @@ def _last_values(cohort: Measured, name: str, when: str | float) -> pd.DataFrame
 
 
 def _refusal(
-    cohort: Measured,
+    cohort: MeasuredCohort,
     name: str,
     when: str | float,
     people: pd.DataFrame,
@@ -213,7 +213,7 @@ def _refusal(
     return f"{text} {_advice(cohort, float(np.nanmax(day[late])))}"
 
 
-def _advice(cohort: Measured, day: float | None = None) -> str:
+def _advice(cohort: MeasuredCohort, day: float | None = None) -> str:
     at = f"{day:g}" if day is not None else "day"
     return (
         f"Instead: start the clock later with the patients still at risk (landmark(cohort, {at})); "
@@ -230,11 +230,11 @@ def _some(values: pd.Series) -> str:
     return show_list((str(value) for value in values), _SHOWN).replace('"', "")
 
 
-def _first_phase(cohort: Measured) -> Hashable:
+def _first_phase(cohort: MeasuredCohort) -> Hashable:
     return cohort.schema.phases[0].name if cohort.schema.phases else "phase"
 
 
-def _named_late(cohort: Measured, variable: str, people: pd.DataFrame) -> str:
+def _named_late(cohort: MeasuredCohort, variable: str, people: pd.DataFrame) -> str:
     first = float(people["entry"].min())
     for phase in cohort.schema.phases:
         for name in cohort.markers:
@@ -248,7 +248,7 @@ def _named_late(cohort: Measured, variable: str, people: pd.DataFrame) -> str:
     return ""
 
 
-def _equal_late(cohort: Measured, variable: str, people: pd.DataFrame) -> str:
+def _equal_late(cohort: MeasuredCohort, variable: str, people: pd.DataFrame) -> str:
     column = people[variable]
     if not pd.api.types.is_numeric_dtype(column) or column.notna().sum() < _FEWEST:
         return ""

@@ -60,7 +60,7 @@ DecimalMark = Literal[".", ","]
 
 
 @dataclass(frozen=True)
-class Column:
+class SheetColumn:
     """A column of a table and what was made of it.
 
     Attributes
@@ -146,7 +146,7 @@ def text_of(value: object) -> str:
     return str(value).strip()
 
 
-def profile(values: pd.Series, name: str, order: Order = "", decimal: str = "") -> Column:
+def profile(values: pd.Series, name: str, order: Order = "", decimal: str = "") -> SheetColumn:
     """Read a column; `order` and `decimal` are what the rest of the table says."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(object)
@@ -156,18 +156,20 @@ def profile(values: pd.Series, name: str, order: Order = "", decimal: str = "") 
         stamps = values.to_numpy(dtype="datetime64[ns]")
         codes, found = pd.factorize(values)
         texts = [text_of(v) for v in pd.Index(found)]
-        return Column(name, codes, texts, "date" if texts else "empty", dates=stamps, native=True)
+        return SheetColumn(
+            name, codes, texts, "date" if texts else "empty", dates=stamps, native=True
+        )
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         numbers = values.to_numpy(dtype=float, na_value=np.nan)
         codes, found = pd.factorize(numbers, use_na_sentinel=True)
         lazily = [text_of(v) for v in found] if len(found) < 250_000 else _texts(found)
         kind: Kind = "number" if lazily else "empty"
         none = np.zeros(len(numbers), np.int8)
-        return Column(name, codes, lazily, kind, numbers, none, native=True)
+        return SheetColumn(name, codes, lazily, kind, numbers, none, native=True)
     codes, texts = _factorize(values)
     if not texts:
-        return Column(name, codes, texts, "empty")
-    return _of_text(Column(name, codes, texts, "text"), order, decimal)
+        return SheetColumn(name, codes, texts, "empty")
+    return _of_text(SheetColumn(name, codes, texts, "text"), order, decimal)
 
 
 def _texts(found: np.ndarray) -> list[str]:
@@ -189,7 +191,7 @@ def _factorize(values: pd.Series) -> tuple[np.ndarray, list[str]]:
     return recode[codes], list(place)
 
 
-def _of_text(column: Column, order: Order, decimal: str) -> Column:
+def _of_text(column: SheetColumn, order: Order, decimal: str) -> SheetColumn:
     texts, codes = column.texts, column.codes
     counts = np.bincount(codes[codes >= 0], minlength=len(texts))
     values = pd.to_numeric(pd.Series(texts, dtype=object).mask(_odd(texts)), errors="coerce")
@@ -252,8 +254,8 @@ def _decimal_mark(texts: Sequence[str], table: str) -> tuple[DecimalMark, bool, 
 
 
 def _numbers(
-    column: Column, texts: list[str], counts: np.ndarray, left: np.ndarray, numbers: np.ndarray
-) -> Column:
+    column: SheetColumn, texts: list[str], counts: np.ndarray, left: np.ndarray, numbers: np.ndarray
+) -> SheetColumn:
     censored = np.zeros(len(texts), np.int8)
     words: dict[str, int] = {}
     units: Counter[str] = Counter()
@@ -282,7 +284,7 @@ def _few_words(words: dict[str, int], read: int) -> bool:
     return len(words) > 12 and sum(words.values()) > 0.3 * read
 
 
-def _with_numbers(column: Column, numbers: np.ndarray, censored: np.ndarray) -> Column:
+def _with_numbers(column: SheetColumn, numbers: np.ndarray, censored: np.ndarray) -> SheetColumn:
     return replace(
         column,
         kind="number",
@@ -327,7 +329,7 @@ def _parse(text: str, decimal: str, thousands: str) -> tuple[float, int, str, bo
     return (value, censored, tail, False, said) if tidy_unit(tail) else None
 
 
-def _dates(column: Column, order: Order, counts: np.ndarray) -> Column:
+def _dates(column: SheetColumn, order: Order, counts: np.ndarray) -> SheetColumn:
     found = read_dates(column.texts, order)
     none = np.isnat(found.values)
     words = {column.texts[k]: int(counts[k]) for k in np.flatnonzero(none)}

@@ -24,7 +24,7 @@ Order = Literal["", "day", "month"]
 
 
 @dataclass(frozen=True)
-class Dates:
+class DatedTexts:
     """Distinct texts read as dates.
 
     Attributes
@@ -56,7 +56,7 @@ def _shape(text: str) -> tuple[str, re.Match[str]] | None:
     return None
 
 
-def read_dates(texts: Sequence[str], order: Order = "") -> Dates:
+def read_dates(texts: Sequence[str], order: Order = "") -> DatedTexts:
     """Read texts as dates; `order` is what other columns of the table say of day and month."""
     found = [_shape(t) for t in texts]
     numeric = [m for kind, m in (f for f in found if f is not None) if kind == "dmy"]
@@ -78,7 +78,7 @@ def read_dates(texts: Sequence[str], order: Order = "") -> Dates:
     if years:  # "03/04/05"
         sure = sure and (first > 12 or second > 12 or dotted)
     values = np.array([_stamp(f, chosen) for f in found], dtype="datetime64[ns]")
-    return Dates(values, chosen, sure)
+    return DatedTexts(values, chosen, sure)
 
 
 _MONTHS = {name: k for k, names in enumerate(

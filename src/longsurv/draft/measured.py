@@ -11,7 +11,7 @@ import numpy as np
 
 from longsurv.cohort.problems import show, show_list
 from longsurv.draft import markers
-from longsurv.draft.cells import CODES, NOT_MEASURED, Column
+from longsurv.draft.cells import CODES, NOT_MEASURED, SheetColumn
 from longsurv.draft.guess import Sureness
 from longsurv.draft.markers import Known, name_and_unit
 from longsurv.draft.names import plain
@@ -23,7 +23,7 @@ _MAY_BE_NEGATIVE = {"base_excess"}
 
 
 @dataclass(frozen=True)
-class Measured:
+class FoundMarker:
     """One marker as it was found.
 
     Attributes
@@ -81,7 +81,7 @@ def marker_name(text: str) -> str:
     return name_and_unit(text)[0]
 
 
-def find_markers(series: Sequence[Series]) -> list[Measured]:
+def find_markers(series: Sequence[Series]) -> list[FoundMarker]:
     """Every marker of all tables, in the order in which they appear."""
     gathered: dict[str, _Values] = {}
     names: dict[str, str] = {}
@@ -131,7 +131,7 @@ def _parts(part: Series) -> list[Part]:
     return found
 
 
-def _units_in_cells(value: Column, rows: np.ndarray) -> Counter[str]:
+def _units_in_cells(value: SheetColumn, rows: np.ndarray) -> Counter[str]:
     counts: Counter[str] = Counter()
     codes, amounts = np.unique(value.codes[rows], return_counts=True)
     endings = sorted(value.units, key=len, reverse=True)
@@ -143,7 +143,7 @@ def _units_in_cells(value: Column, rows: np.ndarray) -> Counter[str]:
     return counts
 
 
-def _of_column(column: Column, stated: str) -> Part:
+def _of_column(column: SheetColumn, stated: str) -> Part:
     bare, inner = name_and_unit(column.name)
     said = stated or inner
     if column.kind != "number":
@@ -153,7 +153,7 @@ def _of_column(column: Column, stated: str) -> Part:
     return bare, column.numbers, column.censored, units
 
 
-def _describe(name: str, values: _Values) -> Measured:
+def _describe(name: str, values: _Values) -> FoundMarker:
     known = markers.find(name)
     numbers = np.concatenate(values.numbers)
     censored = np.concatenate(values.censored)[np.isfinite(numbers)]
@@ -166,7 +166,7 @@ def _describe(name: str, values: _Values) -> Measured:
     warnings += _impossible(known, unit if how != "doubtful" else "", real)
     limits = np.unique(numbers[censored == 1])
     transform, why = _transform(known, real)
-    return Measured(
+    return FoundMarker(
         name,
         known,
         unit,
@@ -301,7 +301,7 @@ def _skew(values: np.ndarray) -> float:
     return float(np.mean(((values - values.mean()) / spread) ** 3))
 
 
-def missing_words(column: Column) -> list[str]:
+def missing_words(column: SheetColumn) -> list[str]:
     """Words of a column of numbers that stand for missing values."""
     return sorted(column.words, key=lambda w: (w.casefold() not in NOT_MEASURED, w))
 

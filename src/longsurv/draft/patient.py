@@ -9,7 +9,7 @@ import numpy as np
 
 from longsurv.cohort.problems import show
 from longsurv.draft import markers
-from longsurv.draft.cells import Column
+from longsurv.draft.cells import SheetColumn
 from longsurv.draft.guess import Guess
 from longsurv.draft.names import says
 from longsurv.draft.sheet import Sheet
@@ -59,7 +59,7 @@ def find_patients(sheets: Sequence[Sheet]) -> tuple[list[Sheet], list[Guess]]:
     return found, guesses
 
 
-def _filled_down(column: Column) -> bool:
+def _filled_down(column: SheetColumn) -> bool:
     """Identifiers with gaps below each, none twice apart: merged cells."""
     gaps = column.codes < 0
     if not gaps.any() or gaps[0] or gaps.mean() < 0.2:
@@ -95,12 +95,12 @@ def _candidates(sheet: Sheet, sheets: Sequence[Sheet]) -> list[Candidate]:
     return sorted(found, key=lambda c: -c.score)
 
 
-def _whole(column: Column) -> bool:
+def _whole(column: SheetColumn) -> bool:
     values = column.numbers[np.isfinite(column.numbers)]
     return bool(len(values)) and bool(np.all(values == np.floor(values))) and not column.units
 
 
-def _shared(column: Column, sheet: Sheet, sheets: Sequence[Sheet]) -> float:
+def _shared(column: SheetColumn, sheet: Sheet, sheets: Sequence[Sheet]) -> float:
     """The largest part of a column's values found in one column alike named of another table."""
     best = 0.0
     for other in sheets:

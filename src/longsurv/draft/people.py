@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from longsurv.draft.cells import Column
+from longsurv.draft.cells import SheetColumn
 from longsurv.draft.sheet import Sheet
 
 
@@ -17,7 +17,7 @@ class Field:
     name: str
 
     @property
-    def column(self) -> Column:
+    def column(self) -> SheetColumn:
         """Its profile."""
         return self.sheet.columns[self.name]
 

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from longsurv.draft.cells import Column, profile
+from longsurv.draft.cells import SheetColumn, profile
 from longsurv.draft.dates import Order
 from longsurv.draft.tables import RawTable
 
@@ -22,7 +22,7 @@ class Sheet:
     Attributes
     ----------
     raw : RawTable
-    columns : dict of str to Column
+    columns : dict of str to SheetColumn
     decimal : str
         The decimal mark of its text columns.
     patient : str
@@ -32,7 +32,7 @@ class Sheet:
     """
 
     raw: RawTable
-    columns: dict[str, Column]
+    columns: dict[str, SheetColumn]
     decimal: str = "."
     patient: str = ""
     filled_down: bool = False
@@ -96,13 +96,13 @@ def _profiled(table: RawTable) -> Sheet:
     return Sheet(table, columns, decimal)
 
 
-def _votes(column: Column) -> bool:
+def _votes(column: SheetColumn) -> bool:
     if column.kind != "number" or column.native or not column.decimal_sure:
         return False
     return column.decimal == "," or any("." in text for text in column.texts[:200])
 
 
-def _order(columns: Sequence[Column]) -> Order:
+def _order(columns: Sequence[SheetColumn]) -> Order:
     """Which of day and month comes first in all files, "" if they disagree or never say."""
     said = {c.order for c in columns if c.kind == "date" and c.order and c.order_sure}
     return said.pop() if len(said) == 1 else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from longsurv.cohort.problems import show
-from longsurv.draft.cells import Column
+from longsurv.draft.cells import SheetColumn
 from longsurv.draft.series import Series
 from longsurv.draft.sheet import Sheet
 from longsurv.draft.tidy import Tidy
@@ -108,11 +108,11 @@ def _numeric(part: Series) -> list[str]:
     return [name for name in names if name]
 
 
-def _has(column: Column, mark: str) -> bool:
+def _has(column: SheetColumn, mark: str) -> bool:
     return not column.native and any(mark in text for text in column.texts[:500])
 
 
-def _of_column(column: Column, sheet: Sheet) -> list[str]:
+def _of_column(column: SheetColumn, sheet: Sheet) -> list[str]:
     why = []
     if column.units:
         why.append("units stand in the cells")

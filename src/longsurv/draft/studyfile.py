@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from longsurv.draft.guess import Guess
-from longsurv.draft.measured import Measured, marker_name
+from longsurv.draft.measured import FoundMarker, marker_name
 from longsurv.draft.straight import file_keys, patient_tables, wide_pattern, words_of
 from longsurv.draft.tidy import MARKER, TIME, VALUE, Tidy
 from longsurv.draft.understanding import Understanding, covariates
@@ -344,7 +344,7 @@ def _phases(tidy: Tidy) -> list[str]:
     ]  # fmt: skip
 
 
-def _marker(marker: Measured, name: str) -> list[str]:
+def _marker(marker: FoundMarker, name: str) -> list[str]:
     lines = [f"[markers.{_key(name)}]"]
     for warning in marker.warnings:
         lines += _note(f"LOOK: {warning}.")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.draft import recipes
-from longsurv.draft.cells import Column
+from longsurv.draft.cells import SheetColumn
 from longsurv.draft.layout import read_time
 from longsurv.draft.markers import name_and_unit
 from longsurv.draft.names import DAYS, plain
@@ -99,7 +99,7 @@ def script(found: Understanding, tidy: Tidy, stem: str) -> str:
                       "\n\n\n".join(f.rstrip() for f in functions), "", *body])  # fmt: skip
 
 
-def cleaning(column: Column, extra: Sequence[str] = ()) -> str:
+def cleaning(column: SheetColumn, extra: Sequence[str] = ()) -> str:
     """Arguments of `clean` that this column needs, "" if none."""
     parts = []
     missing = [*column.words, *extra]
@@ -117,7 +117,7 @@ def cleaning(column: Column, extra: Sequence[str] = ()) -> str:
     return ", ".join(parts)
 
 
-def _cleaned(cells: pd.Series, column: Column, extra: Sequence[str] = ()) -> pd.Series:
+def _cleaned(cells: pd.Series, column: SheetColumn, extra: Sequence[str] = ()) -> pd.Series:
     units = sorted(column.units, key=len, reverse=True)
     return recipes.clean(cells, [*column.words, *extra], column.decimal, column.thousands, units)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from longsurv.draft.guess import Guess
-from longsurv.draft.measured import Measured, find_markers
+from longsurv.draft.measured import FoundMarker, find_markers
 from longsurv.draft.names import says
 from longsurv.draft.outcome import Outcome, find_episodes, find_outcome
 from longsurv.draft.patient import find_patients
@@ -33,7 +33,7 @@ class Understanding:
     treatment : Treatment or None
     outcome : Outcome
     series : list of Series
-    markers : list of Measured
+    markers : list of FoundMarker
     guesses : list of Guess
     """
 
@@ -42,7 +42,7 @@ class Understanding:
     treatment: Treatment | None
     outcome: Outcome
     series: list[Series]
-    markers: list[Measured]
+    markers: list[FoundMarker]
     guesses: list[Guess] = field(default_factory=list)
 
     def guess(self, about: str) -> Guess | None:

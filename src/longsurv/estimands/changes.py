@@ -30,7 +30,7 @@ CORRECTED: dict[str, Correction] = {"p_holm": "holm", "p_fdr": "fdr_bh"}
 """Columns of corrected p-values, and how."""
 
 
-class Fitted(Protocol):
+class Contrasting(Protocol):
     """What an Estimate and a Posterior share."""
 
     @property
@@ -50,7 +50,7 @@ class Predicting(Protocol):
 
 
 type Predicts = Annotated[Predicting, "a fit or posterior of a mixed model"]
-type Answer = Annotated[Fitted, "a fit or posterior of a mixed model"]
+type Answer = Annotated[Contrasting, "a fit or posterior of a mixed model"]
 
 
 @checked

@@ -13,7 +13,7 @@ from longsurv.errors import LongsurvError
 
 
 @runtime_checkable
-class Joined(Protocol):
+class JointSpecification(Protocol):
     """A specification of markers and of causes of an event, by name."""
 
     @property
@@ -27,7 +27,7 @@ class Joined(Protocol):
 
 def engine_of(given: Any) -> Literal["ml", "bayes"] | None:
     """Which engine a joint model's answer is of; None of a specification, which is no answer."""
-    return None if isinstance(given, Joined) else given.engine
+    return None if isinstance(given, JointSpecification) else given.engine
 
 
 def joint_spec(
@@ -49,7 +49,7 @@ def joint_spec(
         If it is no joint model, or one that has what the answer does not take.
     """
     spec = getattr(given, "spec", given)
-    if not isinstance(spec, Joined):
+    if not isinstance(spec, JointSpecification):
         raise LongsurvError(f"{what} takes a joint model, not a {type(given).__name__}")
     censored = any(getattr(marker, "censored", None) for marker in spec.markers.values())
     beyond = {

@@ -56,7 +56,7 @@ Refit = Callable[[Any], Any]
 
 
 @runtime_checkable
-class Predicting(Protocol):
+class PredictingSurvival(Protocol):
     """An answer of a joint model, which says how long patients measured so far will live."""
 
     engine: Literal["ml", "bayes"]
@@ -237,7 +237,7 @@ def _together(tables: Sequence[pd.DataFrame], cause: str | None) -> pd.DataFrame
 
 
 def predicted_risk(
-    result: Predicting,
+    result: PredictingSurvival,
     spec: Any,
     labels: pd.Index,
     start: float,
@@ -351,8 +351,8 @@ def _without(data: pd.DataFrame, name: str, left_out: pd.Index) -> pd.DataFrame:
     return data.loc[~data[name].isin(left_out)]
 
 
-def _predicting(result: Any) -> Predicting:
-    if not isinstance(result, Predicting):
+def _predicting(result: Any) -> PredictingSurvival:
+    if not isinstance(result, PredictingSurvival):
         raise LongsurvError(
             "refit is a function of a JointModel that returns its fit or posterior, as "
             f"lambda m: m.sample(seed=1); it returned {type(result).__name__}"

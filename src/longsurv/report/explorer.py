@@ -35,7 +35,7 @@ DIGITS = 5
 
 
 @dataclass(frozen=True, eq=False)
-class Effect:
+class ExploredEffect:
     """One treatment effect that can be seen under other priors.
 
     Attributes
@@ -103,12 +103,12 @@ class Reweighted:
         return self.ess >= SMALLEST_ESS
 
 
-def reweighted(effect: Effect, prior: Normal, relevant: float = 0.0) -> Reweighted:
+def reweighted(effect: ExploredEffect, prior: Normal, relevant: float = 0.0) -> Reweighted:
     """The effect under another prior, and the probability of at least a relevant benefit.
 
     Parameters
     ----------
-    effect : Effect
+    effect : ExploredEffect
     prior : Normal
     relevant : float
         Size of the smallest relevant effect, not negative, on the scale of the model.
@@ -135,12 +135,12 @@ def reweighted(effect: Effect, prior: Normal, relevant: float = 0.0) -> Reweight
     )
 
 
-def effects(results: StudyResults) -> list[Effect]:
+def effects(results: StudyResults) -> list[ExploredEffect]:
     """Every treatment effect of the study that has a posterior and a normal prior."""
     return [*_mortality(results), *_changes(results)]
 
 
-def _mortality(results: StudyResults) -> list[Effect]:
+def _mortality(results: StudyResults) -> list[ExploredEffect]:
     cohort, post = results.cohort, results.mortality.post
     if post is None:
         return []
@@ -151,11 +151,11 @@ def _mortality(results: StudyResults) -> list[Effect]:
         prior = implied_prior({term: 1.0}, post.stack)
         if prior is not None:
             draws = thinned(post.draw(term))
-            found.append(Effect(label, True, "lower", "", draws, prior, math.log(2.0)))
+            found.append(ExploredEffect(label, True, "lower", "", draws, prior, math.log(2.0)))
     return found
 
 
-def _changes(results: StudyResults) -> list[Effect]:
+def _changes(results: StudyResults) -> list[ExploredEffect]:
     cohort = results.cohort
     schema = cohort.schema
     found = []
@@ -176,7 +176,7 @@ def _changes(results: StudyResults) -> list[Effect]:
             what = "ratio of changes" if ratio else "difference in change"
             words = change_words(change.start, change.end, schema.time_unit)
             found.append(
-                Effect(
+                ExploredEffect(
                     label=f"{marker.label}: {what}, {words}, {change.level} against"
                     f" {change.reference}",
                     ratio=ratio,
@@ -202,7 +202,7 @@ def thinned(draws: Any) -> np.ndarray:
     return flat[:: max(1, -(-flat.size // MOST_DRAWS))]
 
 
-def script_data(found: list[Effect]) -> str:
+def script_data(found: list[ExploredEffect]) -> str:
     """The effects as JSON that cannot end the element it stands in."""
     data = {
         "effects": [effect.as_json() for effect in found],

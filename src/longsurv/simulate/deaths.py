@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Hazard:
+class CumulativeHazard:
     """A cumulative hazard, straight between the times at which it is known.
 
     Attributes
@@ -30,7 +30,9 @@ class Hazard:
     total: np.ndarray
 
     @classmethod
-    def of(cls, entry: np.ndarray, exit: np.ndarray, event: np.ndarray, risk: np.ndarray) -> Hazard:
+    def of(
+        cls, entry: np.ndarray, exit: np.ndarray, event: np.ndarray, risk: np.ndarray
+    ) -> CumulativeHazard:
         """Breslow's estimate, with relative risks of shape (n,), its steps made slopes."""
         times = np.unique(exit[event])
         at_risk = (entry[None, :] < times[:, None]) & (exit[None, :] >= times[:, None])
@@ -68,9 +70,9 @@ class SurvivalWorld:
     arm : ndarray of int, shape (n,)
         Group of each patient, 0 the reference.
     stratum : ndarray of int, shape (n,)
-    death : tuple of Hazard
+    death : tuple of CumulativeHazard
         Of each stratum, for a linear predictor of 0.
-    leaving : Hazard
+    leaving : CumulativeHazard
         Of competing events and censoring before the end of follow-up, alike in all groups.
     end : float
         Of follow-up.
@@ -85,8 +87,8 @@ class SurvivalWorld:
     weights: np.ndarray
     arm: np.ndarray
     stratum: np.ndarray
-    death: tuple[Hazard, ...]
-    leaving: Hazard
+    death: tuple[CumulativeHazard, ...]
+    leaving: CumulativeHazard
     end: float
     identity: Any
 
@@ -111,7 +113,7 @@ class SurvivalWorld:
         died = d.event.astype(bool)
         risk = np.exp(d.fixed.X @ fit.coefficients + (0.0 if d.offset is None else d.offset))
         death = tuple(
-            Hazard.of(*(v[stratum == s] for v in (d.entry, d.exit, died, risk)))
+            CumulativeHazard.of(*(v[stratum == s] for v in (d.entry, d.exit, died, risk)))
             for s in range(stratum.max() + 1)
         )
         left = ~died & (d.exit < end)
@@ -122,7 +124,7 @@ class SurvivalWorld:
             for what, ratio in (("hazard ratio", True), (f"risk difference{by}", False))
         ]
         codes = used[schema.treatment].cat.codes.to_numpy()
-        leaving = Hazard.of(d.entry, d.exit, left, np.ones(len(left)))
+        leaving = CumulativeHazard.of(d.entry, d.exit, left, np.ones(len(left)))
         return cls(
             "mortality", "Mortality", tuple(estimands), spec, fit.coefficients, weights,
             codes.astype(int), stratum, death, leaving, end, (spec, end, schema.treatment),

@@ -34,7 +34,7 @@ NONE_ASKED = (
 
 
 @dataclass(frozen=True)
-class Association:
+class AssociationResults:
     """The association by several methods (see `longsurv.analyses.joint_association`).
 
     Attributes
@@ -83,7 +83,7 @@ class JointResult:
     Attributes
     ----------
     model : ModelResult
-    association : Association or None
+    association : AssociationResults or None
     slopes : DataFrame
         The marker's terms with the treatment, alone and jointly: answer ("mixed model alone",
         "joint model, maximum likelihood", "joint model, posterior"), its id ("alone", "ml",
@@ -94,7 +94,7 @@ class JointResult:
     """
 
     model: ModelResult
-    association: Association | None
+    association: AssociationResults | None
     slopes: pd.DataFrame
     prediction: Prediction | None
     missing: Mapping[str, str]
@@ -169,7 +169,7 @@ def _result(bench: Bench, name: str) -> JointResult:
     association = prediction = None
     if model.post is not None:
         kept = tried("association by several methods", partial(_association, spec, model))
-        association = Association(**kept) if kept else None
+        association = AssociationResults(**kept) if kept else None
         kept = tried("prediction for patients", partial(_prediction, study, name, model.post))
         prediction = _with_patients(study, name, **kept) if kept else None
     return JointResult(

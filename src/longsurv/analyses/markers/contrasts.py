@@ -27,7 +27,7 @@ NUMBERS = [
 ]  # fmt: skip
 
 
-class Source(Protocol):
+class AnswerSource(Protocol):
     """What an answer is read from."""
 
     def row(self, level: float) -> pd.DataFrame:
@@ -110,7 +110,7 @@ class AdjustedChange:
     engine: str
     method: str = ""
     balanced: str = ""
-    source: Source | None = None
+    source: AnswerSource | None = None
     n: int = 0
     notes: tuple[str, ...] = ()
     reason: str = ""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from longsurv.design.hazards.piecewise import Piecewise
+from longsurv.design.hazards.piecewise import PiecewiseHazard
 
 
 @dataclass(frozen=True)
-class Exponential(Piecewise):
+class ExponentialHazard(PiecewiseHazard):
     """One piece."""
 
     kind: ClassVar[str] = "exponential"

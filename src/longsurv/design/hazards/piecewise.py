@@ -16,7 +16,7 @@ EVENTS_PER_PIECE = 3
 
 
 @dataclass(frozen=True)
-class Piecewise(Additive):
+class PiecewiseHazard(Additive):
     """M_k(t) is 1 between the knots k and k + 1, the later included, and 0 elsewhere."""
 
     kind: ClassVar[str] = "piecewise"

@@ -13,14 +13,14 @@ from longsurv.likelihood.hazard.forms import WEIBULL, Form
 
 
 @dataclass(frozen=True)
-class Weibull(HazardBaseline):
+class WeibullHazard(HazardBaseline):
     """Cumulative hazard exp(a) (t / unit)^k, with parameters a and log k.
 
     In place of a basis the kernel takes v = log(t / unit).
     """
 
     kind: ClassVar[str] = "weibull"
-    words: ClassVar[str] = "Weibull"
+    words: ClassVar[str] = "WeibullHazard"
     form: ClassVar[Form] = WEIBULL
 
     @property

@@ -11,7 +11,7 @@ from longsurv.design.log_hazards.baseline import Baseline
 
 
 @dataclass(frozen=True)
-class Exponential(Baseline):
+class ExponentialLogHazard(Baseline):
     """log h0 = g0."""
 
     kind: ClassVar[str] = "exponential"

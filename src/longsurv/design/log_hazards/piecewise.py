@@ -13,7 +13,7 @@ from longsurv.words import told_apart
 
 
 @dataclass(frozen=True)
-class Piecewise(Baseline):
+class PiecewiseLogHazard(Baseline):
     """log h0 = g_k between the knots k and k + 1, the later included."""
 
     kind: ClassVar[str] = "piecewise"

@@ -11,7 +11,7 @@ from longsurv.design.log_hazards.baseline import Baseline
 
 
 @dataclass(frozen=True)
-class Weibull(Baseline):
+class WeibullLogHazard(Baseline):
     """log h0 = g0 + g1 log(t / unit), whose Weibull shape is 1 + g1."""
 
     kind: ClassVar[str] = "weibull"

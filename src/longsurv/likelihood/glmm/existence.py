@@ -130,7 +130,7 @@ def _reproduced(data: GLMMData) -> bool:
 
 
 @dataclass(frozen=True)
-class Unseen:
+class Undeterminable:
     """What no data of this design could determine.
 
     Attributes
@@ -156,7 +156,7 @@ class Unseen:
         )
 
 
-def unseen_variances(data: GLMMData, coordinates: Coordinates) -> Unseen:
+def unseen_variances(data: GLMMData, coordinates: Coordinates) -> Undeterminable:
     """Variances that the pairs of rows of a patient do not determine.
 
     A covariance D of random effects shows in the covariances z_j' D z_k of a patient's rows j and
@@ -182,7 +182,7 @@ def unseen_variances(data: GLMMData, coordinates: Coordinates) -> Unseen:
     i, j = rows[below], columns[below]
     family = residual and bool((np.abs(null[-1:]) > MOVES).any())
     nothing = np.empty((data.p + max(data.levels - 1, 0), 0))
-    return Unseen(sd, moved[i, j] | sd[i] | sd[j], family, nothing)
+    return Undeterminable(sd, moved[i, j] | sd[i] | sd[j], family, nothing)
 
 
 def _basis(data: GLMMData, coordinates: Coordinates) -> np.ndarray:
@@ -235,7 +235,7 @@ def _products(
     return value
 
 
-def absorbed(data: GLMMData, coordinates: Coordinates) -> Unseen:
+def absorbed(data: GLMMData, coordinates: Coordinates) -> Undeterminable:
     """Random effects that the fixed effects reproduce patient by patient.
 
     With one patient (or centre) in each arm, nothing tells what differs between arms from what
@@ -249,7 +249,7 @@ def absorbed(data: GLMMData, coordinates: Coordinates) -> Unseen:
     cuts = max(data.levels - 1, 0)
     rows, columns = data.entries
     i, j = (index[rows > columns] for index in (rows, columns))
-    none = Unseen(np.zeros(q, bool), np.zeros(len(i), bool), False, np.empty((p + cuts, 0)))
+    none = Undeterminable(np.zeros(q, bool), np.zeros(len(i), bool), False, np.empty((p + cuts, 0)))
     group = np.repeat(np.arange(len(inner.first) - 1), np.diff(inner.first))
     touched = np.unique(group[(inner.Z != 0.0).any(axis=1)])
     if len(touched) > X.shape[1]:
@@ -264,7 +264,9 @@ def absorbed(data: GLMMData, coordinates: Coordinates) -> Unseen:
     # A predictor that is higher by a constant is a threshold that is lower.
     taken = np.vstack([taken[:p], np.repeat(-taken[p:], cuts, axis=0)])
     sd = np.abs(_rounded(data.effects @ _basis(data, coordinates), A)).max(axis=1) > 0.0
-    return Unseen(sd, sd[i] | sd[j], False, _rounded(to_coefficients(data, coordinates), taken))
+    return Undeterminable(
+        sd, sd[i] | sd[j], False, _rounded(to_coefficients(data, coordinates), taken)
+    )
 
 
 def _null_of_sum(A: np.ndarray, size: float) -> np.ndarray:

@@ -75,7 +75,7 @@ class Form(ABC):
 
 
 @dataclass(frozen=True)
-class Additive(Form):
+class AdditiveForm(Form):
     """sum_k exp(g_k) M_k(t)."""
 
     is_weibull: ClassVar[bool] = False
@@ -112,7 +112,7 @@ class Additive(Form):
 
 
 @dataclass(frozen=True)
-class Weibull(Form):
+class WeibullForm(Form):
     """Log cumulative hazard a + k v, with g = (a, log k) and v = log(time / unit)."""
 
     is_weibull: ClassVar[bool] = True
@@ -151,4 +151,4 @@ class Weibull(Form):
         return np.array([[total[0], total[1]], [total[1], bend]])
 
 
-ADDITIVE, WEIBULL = Additive(), Weibull()
+ADDITIVE, WEIBULL = AdditiveForm(), WeibullForm()

@@ -30,7 +30,7 @@ class MarkerData:
         W'W of all measured values.
     nobs : int
         Measured values.
-    censored : Censored or None
+    censored : CensoredRows or None
     """
 
     r: np.ndarray
@@ -41,7 +41,7 @@ class MarkerData:
     cross: np.ndarray
     nobs: int
     to: np.ndarray
-    censored: Censored | None = None
+    censored: CensoredRows | None = None
 
     @property
     def p(self) -> int:
@@ -77,7 +77,7 @@ class MarkerData:
         np.add.at(ztw, group[exact], scaled[:, :, None] * W[:, None, :])
         rows = np.flatnonzero(~exact)
         rows = rows[np.argsort(group[rows], kind="stable")]
-        censored = Censored(
+        censored = CensoredRows(
             start=np.searchsorted(group[rows], np.arange(n_groups + 1)),
             limit=y[rows],
             sign=np.where(kind[rows] == 1, 1.0, -1.0),
@@ -102,7 +102,7 @@ class MarkerData:
 
 
 @dataclass(frozen=True)
-class Censored:
+class CensoredRows:
     """Marker values of which only a limit is known, sorted by patient.
 
     Attributes

@@ -27,7 +27,7 @@ from scipy.linalg import block_diag
 
 from longsurv.likelihood.joint.data import (
     CauseData,
-    Censored,
+    CensoredRows,
     LinkData,
     MarkerData,
     marker_data,
@@ -39,7 +39,7 @@ from longsurv.likelihood.joint.layout import KernelData, kernel_data
 
 __all__ = [
     "CauseData",
-    "Censored",
+    "CensoredRows",
     "JointData",
     "LinkData",
     "MarkerData",

@@ -86,7 +86,7 @@ class LMMData:
 
 
 @dataclass(frozen=True)
-class Profile:
+class ProfiledLikelihood:
     """The likelihood at one relative covariance factor Lam, with beta at its optimum.
 
     Attributes
@@ -297,7 +297,7 @@ def _profile(lam, ztz, ztw, cross, reml):
     return definite, log_det, quad, -residual[:p, 0], spread[:p], trace, outer
 
 
-def profile(data: LMMData, lam: np.ndarray, reml: bool) -> Profile:
+def profile(data: LMMData, lam: np.ndarray, reml: bool) -> ProfiledLikelihood:
     """Solve for beta at the relative covariance factor lam (q, q), lower triangular.
 
     The criterion is lme4's (Bates et al. 2015, equations 34 and 41), in the original coordinates of
@@ -316,7 +316,7 @@ def profile(data: LMMData, lam: np.ndarray, reml: bool) -> Profile:
     if reml:
         log_det += 2.0 * data.log_det_r
     dof = data.nobs - (data.p if reml else 0)
-    return Profile(log_det, max(quad, 1e-300), dof, gamma, spread, trace, outer)
+    return ProfiledLikelihood(log_det, max(quad, 1e-300), dof, gamma, spread, trace, outer)
 
 
 def profiled_deviance(data: LMMData, lam: np.ndarray, reml: bool) -> tuple[float, np.ndarray]:

@@ -7,7 +7,7 @@ Pinheiro & Bates (2000), Mixed-Effects Models in S and S-PLUS, section 5.3; Jenn
 from longsurv.likelihood.residuals.autoregressive import Autoregressive
 from longsurv.likelihood.residuals.compound_symmetry import CompoundSymmetry
 from longsurv.likelihood.residuals.correlation import Correlation, Pairs
-from longsurv.likelihood.residuals.exponential import Exponential
+from longsurv.likelihood.residuals.exponential import ExponentialCorrelation
 from longsurv.likelihood.residuals.independent import Independent
 from longsurv.likelihood.residuals.toeplitz import Toeplitz
 from longsurv.likelihood.residuals.unstructured import Unstructured
@@ -20,7 +20,7 @@ CORRELATIONS: dict[str, Correlation] = {
         Independent(),
         CompoundSymmetry(),
         Autoregressive(),
-        Exponential(),
+        ExponentialCorrelation(),
         Toeplitz(),
         Unstructured(),
     )

@@ -12,7 +12,7 @@ from longsurv.likelihood.residuals.correlation import Correlation, Pairs
 
 
 @dataclass(frozen=True)
-class Exponential(Correlation):
+class ExponentialCorrelation(Correlation):
     """rho^time.
 
     psi and rho are about the correlation across the shortest lag: per unit of time rho may be

@@ -23,7 +23,7 @@ LEAST, MOST = 1e-3, 1e3
 
 
 @dataclass(frozen=True)
-class Change:
+class LinkChange:
     """A change of a link in which an association is told.
 
     Attributes
@@ -46,7 +46,7 @@ class Change:
     column: str | None = None
 
 
-def changes(design: JointDesign, link_sd: dict[str, float]) -> list[Change]:
+def changes(design: JointDesign, link_sd: dict[str, float]) -> list[LinkChange]:
     """All of them: per unit, per SD and, for a logged marker, per doubling.
 
     The unit is the power of ten nearest to the SD where one is far from it.
@@ -75,11 +75,13 @@ def changes(design: JointDesign, link_sd: dict[str, float]) -> list[Change]:
             for words, size, scale in told:
                 if one.column is not None:
                     words = f"{words} (ratio of hazard ratios, {one.column})"
-                out.append(Change(one.term, words, hazard, float(size), scale, one.column))
+                out.append(LinkChange(one.term, words, hazard, float(size), scale, one.column))
     return out
 
 
-def association_table(told: list[Change], low: OfTerm, mid: OfTerm, high: OfTerm) -> pd.DataFrame:
+def association_table(
+    told: list[LinkChange], low: OfTerm, mid: OfTerm, high: OfTerm
+) -> pd.DataFrame:
     """Hazard ratios in words, from functions of (term, size) for their logs and limits."""
     records = []
     for one in told:
@@ -90,7 +92,7 @@ def association_table(told: list[Change], low: OfTerm, mid: OfTerm, high: OfTerm
     return pd.DataFrame(records, columns=columns)
 
 
-def _sentence(one: Change, ratios: list[float]) -> str:
+def _sentence(one: LinkChange, ratios: list[float]) -> str:
     if math.isnan(ratios[0]):
         return f"The data do not determine what {one.words} does to {one.hazard}."
     text = f"{_ratio(ratios[0])} ({_ratio(ratios[1])} to {_ratio(ratios[2])})"

@@ -24,9 +24,9 @@ from longsurv.results.mixed.rows import (
     ranef,
 )
 from longsurv.results.mixed.small_sample import MixedReference, resolve_df, small_sample
-from longsurv.results.mixed.undetermined import Undetermined, constant_rows, undetermined
+from longsurv.results.mixed.undetermined import FlatDirections, constant_rows, undetermined
 from longsurv.results.mixed.variances import (
-    RandomTerm,
+    RandomCovariance,
     VarianceEstimate,
     boundary_flags,
     variance_estimate,
@@ -79,14 +79,14 @@ class MixedEstimate(MixedMethods, Estimate):
         flags = [*design_flags(design), *origin_flags(design), *constant_rows(design)]
         to_beta = np.linalg.inv(kernel.data.r)
         terms = [
-            RandomTerm(peak.sigma2 * lam @ lam.T, basis, free)
+            RandomCovariance(peak.sigma2 * lam @ lam.T, basis, free)
             for lam, basis, free in zip(
                 peak.point.lams, kernel.bases, kernel.free_elements, strict=True
             )
             if len(lam)
         ]
         reference: MixedReference = normal_reference(peak.phi, to_beta)
-        information, lost = None, Undetermined(Flat.none(0), None)
+        information, lost = None, FlatDirections(Flat.none(0), None)
         if kernel.largest_cluster <= LARGEST_CLUSTER:
             curvature = kernel.curvature(peak, reml)
             lost = undetermined(curvature, to_beta)

@@ -26,7 +26,7 @@ MOVES = 1e-6
 
 
 @dataclass(frozen=True)
-class Undetermined:
+class FlatDirections:
     """Directions that the data say nothing of.
 
     Attributes
@@ -65,7 +65,7 @@ class Undetermined:
         return tuple(out)
 
 
-def undetermined(curvature: VarianceCurvature, to_beta: np.ndarray) -> Undetermined:
+def undetermined(curvature: VarianceCurvature, to_beta: np.ndarray) -> FlatDirections:
     """Flat directions at an estimate.
 
     Parameters
@@ -79,7 +79,7 @@ def undetermined(curvature: VarianceCurvature, to_beta: np.ndarray) -> Undetermi
     size = 1.0 / np.sqrt(np.where(total > 0.0, total, 1.0))
     flat = Flat(found.flat.directions, size)
     if not flat:
-        return Undetermined(Flat.none(len(total)), None)
+        return FlatDirections(Flat.none(len(total)), None)
     values, vectors = np.linalg.eigh(curvature.phi)
     root = (vectors * np.sqrt(values)) @ vectors.T
     inverse = (vectors / np.sqrt(values)) @ vectors.T
@@ -94,7 +94,7 @@ def undetermined(curvature: VarianceCurvature, to_beta: np.ndarray) -> Undetermi
             moved.append(shift[:, None])
     directions = to_beta @ np.hstack(moved)
     scale = np.sqrt(np.einsum("ij,jk,ik->i", to_beta, curvature.phi, to_beta))
-    return Undetermined(flat, Flat(directions, scale) if directions.shape[1] else None)
+    return FlatDirections(flat, Flat(directions, scale) if directions.shape[1] else None)
 
 
 SMALLEST_SD = 1e-6

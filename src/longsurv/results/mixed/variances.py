@@ -67,7 +67,7 @@ SINGULAR = 1e-8
 """A correlation matrix in the kernel's columns with a smaller eigenvalue is singular."""
 
 
-class RandomTerm(NamedTuple):
+class RandomCovariance(NamedTuple):
     """The random effects of one grouping.
 
     Attributes
@@ -105,7 +105,7 @@ class RandomTerm(NamedTuple):
 
 def variance_estimate(
     names: tuple[str, ...],
-    terms: Sequence[RandomTerm],
+    terms: Sequence[RandomCovariance],
     eta: np.ndarray,
     shown: Callable[[np.ndarray], np.ndarray],
     information: np.ndarray | None,
@@ -116,7 +116,7 @@ def variance_estimate(
     Parameters
     ----------
     names : tuple of str
-    terms : sequence of RandomTerm
+    terms : sequence of RandomCovariance
     eta : ndarray, shape (k,)
         Parameters of the residual covariance.
     shown : callable
@@ -167,7 +167,7 @@ def variance_estimate(
 
 
 def boundary_flags(
-    design: MixedDesign, variance: VarianceEstimate, terms: Sequence[RandomTerm]
+    design: MixedDesign, variance: VarianceEstimate, terms: Sequence[RandomCovariance]
 ) -> tuple[str, ...]:
     """Variances of exactly 0 and correlations of exactly 1, in words.
 

@@ -223,7 +223,7 @@ class DenseProfile:
     Attributes
     ----------
     log_det, quad, dof, gamma, spread
-        As for `longsurv.likelihood.lmm.Profile`.
+        As for `longsurv.likelihood.lmm.loglik.ProfiledLikelihood`.
     own : ndarray, shape (q, q)
         Derivative of the deviance in D / sigma^2 of the patients.
     outer : ndarray, shape (qo, qo)
