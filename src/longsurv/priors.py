@@ -372,23 +372,6 @@ leaves 15 % to harm; "pessimistic" is its mirror image.
 """
 
 
-def covariate_scale(X: np.ndarray) -> np.ndarray:
-    """What a default prior counts as one unit of each column: its SD, and 1 for an indicator.
-
-    Parameters
-    ----------
-    X : ndarray, shape (n, p)
-
-    Returns
-    -------
-    ndarray, shape (p,)
-        1 for a constant column too.
-    """
-    indicator = ((X == 0) | (X == 1)).all(axis=0)
-    sd = X.std(axis=0, ddof=1) if len(X) > 1 else np.ones(X.shape[1])
-    return np.where(indicator | (sd == 0), 1.0, sd)
-
-
 def centred_basis(
     to: np.ndarray,
     names: Sequence[str],

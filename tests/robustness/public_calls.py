@@ -51,7 +51,6 @@ NOT_CALLED = {
     "diagnostics.joint_innovations": "of a joint model's arrays, through marker_residuals",
     "diagnostics.joint_replicates": "of a joint model's arrays, through predictive_checks",
     "diagnostics.residuals.simultaneous_band": "of curves, through qq",
-    "priors.covariate_scale": "of a design's columns, through default_priors",
     "priors.centred_basis": "of a design's columns, through prior_stack",
     "priors.log_densities": "of arrays, for the kernels", "priors.moments": "of a model's priors",
     "priors.log_density": "of numbers, for the kernels", "priors.prior_of": "of a model's stack",

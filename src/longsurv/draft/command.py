@@ -9,8 +9,6 @@ from longsurv.draft.drafting import Draft, draft_files
 from longsurv.errors import LongsurvError
 from longsurv.words import plural
 
-OUTPUT = "study.toml"
-
 
 def init(files: Sequence[Path], output: Path) -> list[str]:
     """Draft a study from files, write it, and say what was understood.

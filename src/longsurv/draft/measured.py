@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ import numpy as np
 
 from longsurv.cohort.problems import show, show_list
 from longsurv.draft import markers
-from longsurv.draft.cells import CODES, NOT_MEASURED, SheetColumn
+from longsurv.draft.cells import CODES, SheetColumn
 from longsurv.draft.guess import Sureness
 from longsurv.draft.markers import Known, name_and_unit
 from longsurv.draft.names import plain
@@ -301,14 +300,6 @@ def _skew(values: np.ndarray) -> float:
     return float(np.mean(((values - values.mean()) / spread) ** 3))
 
 
-def missing_words(column: SheetColumn) -> list[str]:
-    """Words of a column of numbers that stand for missing values."""
-    return sorted(column.words, key=lambda w: (w.casefold() not in NOT_MEASURED, w))
-
-
 def quoted(words: Sequence[str]) -> str:
     """Words in quotes with commas between."""
     return ", ".join(show(w) for w in words)
-
-
-SIGN = re.compile(r"^[<>≤≥]")

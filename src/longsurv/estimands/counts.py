@@ -93,8 +93,3 @@ class Counts:
             [self.events, self.n - self.events],
             [self.reference_events, self.reference_n - self.reference_events],
         ]
-
-    @property
-    def swapped(self) -> Counts:
-        """The reference compared with the group."""
-        return Counts(self.reference_events, self.reference_n, self.events, self.n)

@@ -107,11 +107,6 @@ class CoxData:
         """Sum of the logarithms of the scales."""
         return float(np.log(self.scale).sum())
 
-    @property
-    def row_stratum(self) -> Integers:
-        """Position in `strata` of each kept row."""
-        return self.time_stratum[self.arrays.first]
-
 
 def prepare(
     X: ArrayLike,

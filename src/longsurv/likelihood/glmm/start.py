@@ -10,12 +10,6 @@ from longsurv.likelihood.glmm.coordinates import Coordinates, for_climbing
 from longsurv.likelihood.glmm.loglik import GLMMData, loglik_factor
 
 
-def random_scale(data: GLMMData) -> np.ndarray:
-    """Root mean square of the columns of Z, shape (q,)."""
-    z = np.sqrt(np.mean(data.Z**2, axis=0))
-    return np.where(z > 0.0, z, 1.0)
-
-
 def starting_point(data: GLMMData) -> np.ndarray:
     """Where to start in scaled columns: a vector of `longsurv.likelihood.glmm.loglik_factor`."""
     p, m = data.p, data.n_family
