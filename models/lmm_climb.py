@@ -29,13 +29,13 @@ def block_kernel(d: MixedDesign, columns: Sequence[RandomColumns]) -> BlockKerne
 
 def dense_kernel(d: MixedDesign, columns: Sequence[RandomColumns] | None = None) -> DenseKernel:
     """The likelihood of a structured design, in centred columns of Z, or in orthogonal ones."""
-    assert d.pairs is not None  # of a structured design
+    assert d.row_pairs is not None  # of a structured design
     to = {g.name: c.to for g, c in zip(d.groupings, columns or (), strict=bool(columns))}
     terms = [dense.Term(g.random.X, g.group, g.random.blocks, to.get(g.name)) for g in d.terms]
     return DenseKernel(
         dense.prepare(
-            d.fixed.X, d.y, d.group, terms, Structure(*d.pairs.structure),
-            d.pairs.order, d.pairs.kind, orthogonal=columns is None,
+            d.fixed.X, d.y, d.group, terms, Structure(*d.row_pairs.structure),
+            d.row_pairs.order, d.row_pairs.kind, orthogonal=columns is None,
         )
     )  # fmt: skip
 

@@ -31,7 +31,7 @@ def built(data, formula="y ~ 1", **how):
 def test_pairs_of_visits(visits, kind):
     """Every ordered pair of a patient's rows has the kind of its two visits."""
     design = built(visits, kind=kind, visit="visit")
-    found = design.pairs
+    found = design.row_pairs
     at = 0
     for patient, rows in visits.iloc[found.order].groupby("id", sort=True):
         n = len(rows)
@@ -46,7 +46,7 @@ def test_pairs_of_visits(visits, kind):
 
 @pytest.mark.parametrize("heterogeneous", [False, True])
 def test_pairs_in_time(visits, heterogeneous):
-    found = built(visits, kind="exponential", visit="day", heterogeneous=heterogeneous).pairs
+    found = built(visits, kind="exponential", visit="day", heterogeneous=heterogeneous).row_pairs
     at = 0
     for _, rows in visits.iloc[found.order].groupby("id", sort=True):
         day, n = rows["day"].to_numpy(), len(rows)

@@ -16,7 +16,7 @@ from longsurv.models import GLMM
 from longsurv.results.generalised.quantities import (
     natural_coefficients,
     natural_draws,
-    natural_variances,
+    variance_parameters,
 )
 
 GRID = np.arange(-9.0, 9.01, 0.1)
@@ -111,7 +111,7 @@ def test_draws_on_their_natural_scales_are_those_of_the_fit(family, random):
     thetas = np.random.default_rng(5).normal(size=(4, len(arrays.free_unconstrained)))
     factors = [glmm.to_factor(arrays, theta) for theta in thetas]
     expected = [
-        np.append(natural_coefficients(arrays, f), natural_variances(arrays, f)) for f in factors
+        np.append(natural_coefficients(arrays, f), variance_parameters(arrays, f)) for f in factors
     ]
     np.testing.assert_allclose(natural_draws(arrays, thetas), expected, rtol=1e-10)
 

@@ -304,10 +304,12 @@ def test_versions_name_python_and_this_package() -> None:
 def test_a_baseline_that_runs_away_takes_no_answer_with_it() -> None:
     """Nobody of the sepsis study dies before day 19: the hazard of the first days has no maximum,
     the association has one, and the run is whole."""
-    from longsurv.study.joint_stage import joint_spec
+    from longsurv.study.joint_stage import association_model
     from longsurv.study.missing import _no_answer
 
-    fit = joint_spec(Study.from_toml(ls.example_path("ivig_sepsis") / "study.toml"), "pct").fit()
+    fit = association_model(
+        Study.from_toml(ls.example_path("ivig_sepsis") / "study.toml"), "pct"
+    ).fit()
     assert fit.undetermined and all(name.startswith("baseline.") for name in fit.undetermined)
     assert "NOT DETERMINED" in str(fit) and np.isfinite(fit.tidy()["std_error"]).all()
     assert _no_answer(fit) == ""

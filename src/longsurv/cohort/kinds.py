@@ -23,7 +23,7 @@ class Kind:
         return self.words
 
 
-def is_number(value: object) -> bool:
+def _is_number(value: object) -> bool:
     """Of a size that a float holds: TOML's whole numbers have no end."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
@@ -47,13 +47,13 @@ def _is_whole(value: object, low: int, high: int) -> bool:
 
 
 def _is_pair(value: object) -> bool:
-    return _is_list(value, is_number) and len(value) == 2  # type: ignore[arg-type]
+    return _is_list(value, _is_number) and len(value) == 2  # type: ignore[arg-type]
 
 
 def _is_phase(value: object) -> bool:
     if isinstance(value, str):
         return parse_interval(value) is not None
-    return is_number(value) or _is_pair(value)
+    return _is_number(value) or _is_pair(value)
 
 
 def _list_of(items: Mapping[str, object], least: int = 0) -> dict[str, object]:
@@ -75,7 +75,7 @@ _INTERVAL: dict[str, object] = {"type": "string", "pattern": r"^\s*[\[(][^,]+,[^
 
 TEXT = Kind("text", _is_text, _S)
 FLAG = Kind("true or false", lambda v: isinstance(v, bool), _B)
-NUMBER = Kind("a number", is_number, _N)
+NUMBER = Kind("a number", _is_number, _N)
 PAIR = Kind("two numbers, [low, high]", _is_pair, _PAIR)
 TEXTS = Kind("a list of text", lambda v: _is_list(v, _is_text), _list_of(_S))
 LEVEL = Kind("a value", _is_level, _L)
@@ -112,7 +112,7 @@ SEED = Kind(
 )
 ENTRY = Kind(
     "a number or the name of a column",
-    lambda v: is_number(v) or _is_text(v),
+    lambda v: _is_number(v) or _is_text(v),
     {"type": ["number", "string"]},
 )
 CHARACTER = Kind(

@@ -14,9 +14,9 @@ from longsurv.design.joint_patients import (
     CauseInput,
     MarkerInput,
     check_formulas,
-    check_times,
     common_patients,
     patient_rows,
+    time_problems,
     with_event_rows,
 )
 from longsurv.design.joint_points import Curve, HazardPoints, hazard_points
@@ -337,7 +337,7 @@ def joint_design(
         group = labels.get_indexer(design.labels)[design.group]
         at = data[time].iloc[design.rows].to_numpy(dtype=float)
         what = f" of {marker.name}" if several else ""
-        problems += check_times(what, labels, group, at, exit, name)
+        problems += time_problems(what, labels, group, at, exit, name)
         chosen.append((marker, design, data, group))
     if problems:
         raise DataError(problems)

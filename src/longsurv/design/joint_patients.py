@@ -231,7 +231,7 @@ def with_event_rows(
     return marker.rebuild(data), data, [flag]
 
 
-def check_times(
+def time_problems(
     what: str, labels: pd.Index, group: np.ndarray, at: np.ndarray, exit: np.ndarray, name: str
 ) -> list[str]:
     """Problems with the times of a marker's measurements."""

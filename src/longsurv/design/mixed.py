@@ -101,7 +101,7 @@ class MixedDesign:
         Groupings that patients are nested in, the finest first.
     residual : ResidualDesign, optional
         Correlation of the residuals of a patient; None for independent ones.
-    pairs : ResidualDesign, optional
+    row_pairs : ResidualDesign, optional
         Kinds of pairs of a patient's rows, independent residuals included; None for a design with
         one grouping and independent residuals, which needs none.
     """
@@ -117,7 +117,7 @@ class MixedDesign:
     n_excluded: int
     outer: tuple[Grouping, ...] = ()
     residual: ResidualDesign | None = None
-    pairs: ResidualDesign | None = None
+    row_pairs: ResidualDesign | None = None
 
     @property
     def Z(self) -> np.ndarray:
@@ -127,7 +127,7 @@ class MixedDesign:
     @property
     def structured(self) -> bool:
         """Whether there is more than independent residuals and the random effects of patients."""
-        return self.pairs is not None
+        return self.row_pairs is not None
 
     @property
     def groupings(self) -> tuple[Grouping, ...]:
@@ -272,7 +272,7 @@ def mixed_design(
         n_excluded=int((~complete).sum()),
         outer=tuple(outer),
         residual=pairs if correlated else None,
-        pairs=pairs,
+        row_pairs=pairs,
     )
 
 

@@ -59,7 +59,7 @@ def marker_residuals(result: Any) -> pd.DataFrame:
     joint_spec(result, "marker_residuals", markers=True, causes=True)
     design, data, theta = result.design, result.data, point(result)
     b, _ = joint.random_effects(data, theta)
-    sigma, D = variances(data, theta)
+    sigma, D = sds_and_covariance(data, theta)
     tables = []
     for k, (marker, (at_x, at_z)) in enumerate(zip(design.markers, places(data), strict=True)):
         y, Z = marker.design.y, marker.design.Z
@@ -205,7 +205,7 @@ def places(data: joint.JointData) -> list[tuple[slice, slice]]:
     return out
 
 
-def variances(data: joint.JointData, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def sds_and_covariance(data: joint.JointData, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Residual SD of each marker, and the covariance matrix of all random effects (q, q)."""
     first = data.p + len(data.markers)
     tau = np.exp(theta[first : first + data.q])

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.arguments import checked
-from longsurv.diagnostics.joint_checks import places, variances
+from longsurv.diagnostics.joint_checks import places, sds_and_covariance
 from longsurv.errors import LongsurvError
 from longsurv.estimands.competing import cumulative_incidence
 from longsurv.estimands.follow_up import FollowUp
@@ -110,7 +110,7 @@ def replicate_markers(
 ) -> list[np.ndarray]:
     """New values of each marker's measurements, of the same patients at the same times."""
     mean, cov = joint.random_effects(data, theta)
-    sigma, _ = variances(data, theta)
+    sigma, _ = sds_and_covariance(data, theta)
     size = np.trace(cov, axis1=1, axis2=2)[:, None, None]
     half = np.linalg.cholesky(cov + 1e-12 * size * np.eye(data.q))
     b = mean + np.einsum("nqr,nr->nq", half, rng.standard_normal(mean.shape))
@@ -149,7 +149,7 @@ class SurvivalReplicates:
         self, theta: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """Exit and event, (N,) each, of one replicate: 0, or 1 and up for the causes in order."""
-        _, D = variances(self.data, theta)
+        _, D = sds_and_covariance(self.data, theta)
         b = rng.multivariate_normal(np.zeros(len(D)), D, len(self.until), method="eigh")
         pieces = np.array([hazard.pieces(theta, b) for hazard in self.hazards])
         n = len(self.until)

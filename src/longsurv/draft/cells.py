@@ -125,10 +125,6 @@ class SheetColumn:
         """How many different texts there are."""
         return len(self.texts)
 
-    def unreadable(self) -> list[str]:
-        """Words that are no known way to say "not measured"."""
-        return [w for w in self.words if w.casefold() not in NOT_MEASURED]
-
 
 def text_of(value: object) -> str:
     """A cell as text: whole numbers without a point, dates in ISO form."""
@@ -146,7 +142,7 @@ def text_of(value: object) -> str:
     return str(value).strip()
 
 
-def profile(values: pd.Series, name: str, order: Order = "", decimal: str = "") -> SheetColumn:
+def read_column(values: pd.Series, name: str, order: Order = "", decimal: str = "") -> SheetColumn:
     """Read a column; `order` and `decimal` are what the rest of the table says."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(object)

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from longsurv.draft.cells import SheetColumn, profile
+from longsurv.draft.cells import SheetColumn, read_column
 from longsurv.draft.dates import Order
 from longsurv.draft.tables import RawTable
 
@@ -90,7 +90,7 @@ def read_sheets(tables: Sequence[RawTable]) -> list[Sheet]:
 
 
 def _profiled(table: RawTable) -> Sheet:
-    columns = {name: profile(table.frame[name], name) for name in table.frame.columns}
+    columns = {name: read_column(table.frame[name], name) for name in table.frame.columns}
     votes = Counter(c.decimal for c in columns.values() if _votes(c))
     decimal = votes.most_common(1)[0][0] if votes else "."
     return Sheet(table, columns, decimal)
@@ -114,5 +114,5 @@ def _again(sheet: Sheet, order: Order) -> Sheet:
         unsure = not column.order_sure and order
         comma = sheet.decimal == "," and not column.native and column.kind == "number"
         if unsure or (comma and column.decimal != ","):
-            columns[name] = profile(sheet.raw.frame[name], name, order, sheet.decimal)
+            columns[name] = read_column(sheet.raw.frame[name], name, order, sheet.decimal)
     return replace(sheet, columns=columns)

@@ -15,7 +15,13 @@ from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Optimum
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.options import Component
-from longsurv.results.reference import Reference, estimable, t_p_value, t_quantile, variances
+from longsurv.results.reference import (
+    Reference,
+    combination_variances,
+    estimable,
+    t_p_value,
+    t_quantile,
+)
 from longsurv.words import verb
 
 if TYPE_CHECKING:
@@ -218,7 +224,7 @@ class Estimate:
     def _rows(self, L: np.ndarray, labels: list[str], level: float) -> pd.DataFrame:
         known = estimable(self.reference, L)
         estimate = np.where(known, L @ self.coefficients, np.nan)
-        variance = variances(self.reference, L)
+        variance = combination_variances(self.reference, L)
         std_error = np.where(known, np.sqrt(variance), np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
             statistic = np.where(std_error > 0, estimate / std_error, np.nan)

@@ -31,7 +31,7 @@ class Reference(Protocol):
 
     @property
     def root(self) -> np.ndarray | None:
-        """A root of `cov` that has its digits, where there is one; see `variances`."""
+        """A root of `cov` that has its digits, where there is one; see `combination_variances`."""
         ...
 
     def df(self, row: np.ndarray) -> float:
@@ -53,7 +53,8 @@ class NormalReference:
     method : str
     flat : Flat, optional
     root : ndarray, shape (p, k), optional
-        With cov = root @ root.T, of the coordinates in which the model was fitted; see `variances`.
+        With cov = root @ root.T, of the coordinates in which the model was fitted; see
+        `combination_variances`.
     """
 
     cov: np.ndarray
@@ -102,7 +103,7 @@ def covariance_of(reference: Reference, L: np.ndarray) -> np.ndarray:
     return half @ half.T
 
 
-def variances(reference: Reference, L: np.ndarray) -> np.ndarray:
+def combination_variances(reference: Reference, L: np.ndarray) -> np.ndarray:
     """Variances of combinations, rows of L with shape (m, p); shape (m,). See `covariance_of`."""
     if reference.root is None:
         return np.maximum(np.einsum("ij,jk,ik->i", L, reference.cov, L), 0.0)

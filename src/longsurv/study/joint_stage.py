@@ -134,7 +134,7 @@ def seconds_of_joint(study: Plan) -> float:
     )
 
 
-def joint_spec(study: Plan, name: str) -> JointModel:
+def association_model(study: Plan, name: str) -> JointModel:
     """The joint model of one marker: its current value in the hazard of the outcome."""
     from longsurv.models import GLMM, LMM, CoxPH, JointModel
 
@@ -153,7 +153,7 @@ def joint_spec(study: Plan, name: str) -> JointModel:
 
 def _result(bench: Bench, name: str) -> JointResult:
     study = bench.study
-    spec = joint_spec(study, name)
+    spec = association_model(study, name)
     model = bench.answers(f"{JOINT}: {name}", spec, study.cohort.marker_data(name, followed=True))
     missing: dict[str, str] = {}
     people = study.cohort.survival_data()

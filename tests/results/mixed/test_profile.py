@@ -11,7 +11,7 @@ from scipy.stats import chi2
 from longsurv.design import Residual
 from longsurv.errors import LongsurvError
 from longsurv.models import LMM
-from longsurv.results.mixed.profile import profile
+from longsurv.results.mixed.profile import profile_intervals
 
 CUT = chi2.ppf(0.95, 1)
 
@@ -35,7 +35,7 @@ def test_coefficients_are_those_of_exact_refits_in_r(fits, table, r_results):
     }
     for model, fit in [("sleepstudy", fits("sleepstudy")), ("twoarm", arm)]:
         low, high = (r_results("lmm_kr", model, f"profile_{side}") for side in ("low", "high"))
-        found = profile(fit)
+        found = profile_intervals(fit)
         for ours, theirs in names[model].items():
             expected = [low[theirs], high[theirs]]
             np.testing.assert_allclose(limits(found, ours), expected, rtol=1e-6)
@@ -43,7 +43,7 @@ def test_coefficients_are_those_of_exact_refits_in_r(fits, table, r_results):
 
 def test_variances_are_lme4s(fits, r_results):
     """lme4 interpolates: its limits of standard deviations have about four digits."""
-    found = profile(fits("sleepstudy"))
+    found = profile_intervals(fits("sleepstudy"))
     for ours, theirs in {
         "sigma": "sigma",
         "sd(Intercept|Subject)": "sd_(Intercept)|Subject",
@@ -106,7 +106,7 @@ def test_deviance_at_a_limit_has_risen_by_the_quantile(formula, effects, held):
     dense = Dense(data, effects)
     names = [*fit.names, *fit.variance.names]
     best = np.concatenate([fit.coefficients, fit.variance.values])
-    row = profile(fit, held).iloc[0]
+    row = profile_intervals(fit, held).iloc[0]
     assert row["estimate"] == pytest.approx(best[names.index(held)])
     free = [k for k, name in enumerate(names) if name != held]
 
@@ -134,9 +134,9 @@ def test_deviance_at_a_limit_has_risen_by_the_quantile(formula, effects, held):
 
 def test_order_and_scale_of_the_effects_do_not_matter():
     data = simulated()
-    one = profile(LMM("y ~ t + (t + u | g)", data).fit()).set_index("term")
+    one = profile_intervals(LMM("y ~ t + (t + u | g)", data).fit()).set_index("term")
     data = data.assign(u=data["u"] * 100.0)
-    other = profile(LMM("y ~ t + (u + t | g)", data).fit()).set_index("term")
+    other = profile_intervals(LMM("y ~ t + (u + t | g)", data).fit()).set_index("term")
     columns = ["conf_low", "conf_high"]
     for a, b, scale in [
         ("sigma", "sigma", 1), ("sd(t|g)", "sd(t|g)", 1), ("sd(u|g)", "sd(u|g)", 100),
@@ -150,7 +150,7 @@ def test_order_and_scale_of_the_effects_do_not_matter():
 
 
 def test_a_variance_of_zero_has_an_interval_from_exactly_zero(fits, table):
-    found = profile(fits("dyestuff2")).set_index("term")
+    found = profile_intervals(fits("dyestuff2")).set_index("term")
     row = found.loc["sd(Intercept|Batch)"]
     assert row["estimate"] == 0.0 and row["conf_low"] == 0.0
     assert 1.0 < row["conf_high"] < 5.0
@@ -179,7 +179,7 @@ def test_a_variance_of_zero_has_an_interval_from_exactly_zero(fits, table):
 
 def test_published_intervals_of_dyestuff(fits):
     """The profile intervals of Bates's book on lme4, section 1.5, to its digits."""
-    found = profile(fits("dyestuff"))
+    found = profile_intervals(fits("dyestuff"))
     np.testing.assert_allclose(limits(found, "sd(Intercept|Batch)"), [12.2, 84.06], atol=0.01)
     np.testing.assert_allclose(limits(found, "sigma"), [38.23, 67.66], atol=0.01)
     np.testing.assert_allclose(limits(found, "Intercept"), [1486.45, 1568.55], atol=0.01)
@@ -187,18 +187,18 @@ def test_published_intervals_of_dyestuff(fits):
 
 def test_a_contrast_is_a_coefficient_of_another_coding(fits, table):
     data = table("sleepstudy").assign(late=table("sleepstudy")["Days"] - 9)
-    moved = profile(LMM("Reaction ~ late + (late | Subject)", data).fit(), "Intercept")
-    contrast = profile(fits("sleepstudy"), {"Intercept": 1, "Days": 9})
+    moved = profile_intervals(LMM("Reaction ~ late + (late | Subject)", data).fit(), "Intercept")
+    contrast = profile_intervals(fits("sleepstudy"), {"Intercept": 1, "Days": 9})
     columns = ["estimate", "conf_low", "conf_high"]
     np.testing.assert_allclose(contrast[columns], moved[columns], rtol=1e-7)
 
 
 def test_wider_level_gives_wider_intervals_and_names_are_checked(fits):
     fit = fits("sleepstudy")
-    narrow, wide = (profile(fit, "sigma", level).iloc[0] for level in (0.9, 0.99))
+    narrow, wide = (profile_intervals(fit, "sigma", level).iloc[0] for level in (0.9, 0.99))
     assert wide["conf_low"] < narrow["conf_low"] < narrow["conf_high"] < wide["conf_high"]
     with pytest.raises(LongsurvError, match="no coefficient 'Dayz'"):
-        profile(fit, "Dayz")
+        profile_intervals(fit, "Dayz")
 
 
 @pytest.mark.parametrize("model", ["nested", "autoregressive"])
@@ -212,13 +212,13 @@ def test_coefficients_of_structured_models_from_refits_of_a_shifted_response(tab
         data, formula, rest = table("visits"), "y ~ day + arm + (1 | patient)", "arm"
         residual, held = Residual("ar1", "visit"), "day"
     fit = LMM(formula, data, residual).fit("ML")
-    row = profile(LMM(formula, data, residual).fit(), held).iloc[0]
+    row = profile_intervals(LMM(formula, data, residual).fit(), held).iloc[0]
     assert row["estimate"] == pytest.approx(fit.params[held], rel=1e-5)
     random = formula.split(" + (")[1]
     for limit in (row["conf_low"], row["conf_high"]):
         shifted = data.assign(y=data["y"] - limit * data[held])
         other = LMM(f"y ~ {rest} + ({random}", shifted, residual).fit("ML")
         assert 2 * (fit.llf - other.llf) == pytest.approx(CUT, abs=1e-5)
-    assert list(profile(fit)["term"]) == list(fit.names)
+    assert list(profile_intervals(fit)["term"]) == list(fit.names)
     with pytest.raises(LongsurvError, match="only coefficients"):
-        profile(fit, "sigma")
+        profile_intervals(fit, "sigma")

@@ -28,7 +28,7 @@ from longsurv.likelihood.arithmetic.covariance import (
     correlation_pullback,
     lower_cholesky,
 )
-from longsurv.likelihood.lmm.sums import forward, in_blocks, outer_sum
+from longsurv.likelihood.lmm.sums import in_blocks, outer_sum, patient_sums
 
 LOG_2PI = math.log(2.0 * math.pi)
 
@@ -269,7 +269,7 @@ def _patient_sums(Z, to_own, W, group, n_groups):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _profile(lam, ztz, ztw, cross, reml):
     p = cross.shape[0] - 1
-    log_det, T, trace, H = forward(lam, ztz, ztw, cross)
+    log_det, T, trace, H = patient_sums(lam, ztz, ztw, cross)
     chol = np.zeros((p, p))
     definite = lower_cholesky(T[:p, :p], chol)
     spread = np.zeros((p + 1, p))
@@ -355,7 +355,7 @@ def _value_and_gradient(theta, ztz, ztw, cross, r, beta_ols, z_scale, nobs):
     log_tau = theta[p + 1 : p + 1 + q]
     z = theta[p + 1 + q :]
     lam, scale = relative_factor(log_sigma, log_tau, z, z_scale)
-    log_det, T, G, H = forward(lam, ztz, ztw, cross)
+    log_det, T, G, H = patient_sums(lam, ztz, ztw, cross)
     u = np.ones((p + 1, 1))
     for a in range(p):
         s = 0.0

@@ -26,7 +26,7 @@ def in_blocks(values: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def forward(lam, ztz, ztw, cross):
+def patient_sums(lam, ztz, ztw, cross):
     """Sums over patients at the relative covariance factor lam, shape (q, q).
 
     Parameters

@@ -23,11 +23,11 @@ from longsurv.results.generalised.quantities import (
     coefficient_jacobian,
     conditional,
     factor,
-    means,
-    moments,
     natural_coefficients,
-    natural_variances,
+    node_moments,
+    row_means,
     spread,
+    variance_parameters,
 )
 from longsurv.results.generalised.rows import by_category, rows_of
 from longsurv.results.generalised.undetermined import undetermined
@@ -93,9 +93,9 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
         if lost and not lost.flat.determined.any():
             raise EstimationError(f"{spec.formula!r} has no coefficient to estimate. {lost.why}")
         names, jacobian = design.coefficient_names, coefficient_jacobian(data, theta) @ half
-        variances = natural_variances(data, theta)
+        variances = variance_parameters(data, theta)
         with np.errstate(invalid="ignore"):
-            se = spread(lambda t: natural_variances(data, t), theta, half)
+            se = spread(lambda t: variance_parameters(data, t), theta, half)
         boundary = boundaries(design, data, theta, variances)
         # Nothing is known about the precision of a parameter on its boundary.
         inside = [name not in boundary for name in design.variance_names] & ~lost.variances
@@ -186,7 +186,7 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
             data do not determine the variances.
         """
         check_level(level)
-        mean, cov = moments(*conditional(self.data, self.theta))
+        mean, cov = node_moments(*conditional(self.data, self.theta))
         se = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
         if np.isnan(self._deviations).any():
             mean, se = np.full_like(mean, np.nan), np.full_like(se, np.nan)
@@ -227,8 +227,8 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
         check_level(level)
         frame, rows = rows_of(self, newdata, by_patient, new_groups)
         data, link = self.data, type == "link"
-        estimate, extra = means(data, self.theta, rows, link)
-        se = spread(lambda theta: means(data, theta, rows, link)[0], self.theta, self.half)
+        estimate, extra = row_means(data, self.theta, rows, link)
+        se = spread(lambda theta: row_means(data, theta, rows, link)[0], self.theta, self.half)
         if by_patient:
             se = np.sqrt(se**2 + extra)
         known = self.estimable(rows[0], link)

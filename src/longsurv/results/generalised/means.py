@@ -20,8 +20,7 @@ from longsurv.arguments import check_methods
 from longsurv.errors import LongsurvError
 from longsurv.results.columns import beside_variables
 from longsurv.results.estimate import TIDY, check_level
-from longsurv.results.generalised.quantities import means as mean_response
-from longsurv.results.generalised.quantities import spread
+from longsurv.results.generalised.quantities import row_means, spread
 from longsurv.results.means import SCALED, Kind, Means
 from longsurv.results.means import means as predictor_means
 from longsurv.results.posterior import summarise
@@ -126,7 +125,7 @@ class ResponseMeans:
         result, k = self.means.result, len(self.Z)
         Z = self.Z if self.patients == "population" else np.zeros_like(self.Z)
         rows = (self.means.L, Z, np.full(k, -1))
-        found, _ = mean_response(result.data, theta, rows, link=False)
+        found, _ = row_means(result.data, theta, rows, link=False)
         return found if self.worth is None else found @ self.worth
 
     @property

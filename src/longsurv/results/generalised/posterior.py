@@ -21,10 +21,10 @@ from longsurv.results.generalised.methods import GeneralisedPosteriorMethods
 from longsurv.results.generalised.quantities import (
     conditional,
     factor,
-    means,
-    moments,
+    mean_response,
     natural_draws,
-    response,
+    node_moments,
+    row_means,
 )
 from longsurv.results.generalised.rows import by_category, rows_of
 from longsurv.results.generalised.undetermined import prior_words
@@ -116,7 +116,7 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Posterior):
             The patient's column, effect, estimate, std_error, conf_low, conf_high.
         """
         check_level(level)
-        each = [moments(*conditional(self.data, theta)) for theta in self.thetas()]
+        each = [node_moments(*conditional(self.data, theta)) for theta in self.thetas()]
         centre = np.stack([mean for mean, _ in each])
         within = np.mean([np.diagonal(cov, axis1=1, axis2=2) for _, cov in each], axis=0)
         se = np.sqrt(centre.var(axis=0) + within)
@@ -163,7 +163,7 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Posterior):
         person = -1 - group[unseen]
         values = []
         for theta in self.thetas():
-            value, _ = means(data, theta, (X, Z, np.full(len(X), -1)), link)
+            value, _ = row_means(data, theta, (X, Z, np.full(len(X), -1)), link)
             parts = []
             if len(known):
                 parts.append((known, self._own_effects(theta, rng)[group[known]]))
@@ -171,14 +171,14 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Posterior):
                 parts.append((unseen, self._new_effects(theta, rng, person)[person]))
             for rows, b in parts:
                 eta = X[rows] @ theta[: data.p] + np.einsum("mq,mq->m", Z[rows], b)
-                value[rows] = eta if link else response(data, theta, eta)
+                value[rows] = eta if link else mean_response(data, theta, eta)
             values.append(value)
         columns = draw_columns(np.stack(values), level)
         return by_category(frame, self.design, columns)
 
     def _own_effects(self, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Random effects of the patients given their data, shape (N, q)."""
-        mean, cov = moments(*conditional(self.data, theta))
+        mean, cov = node_moments(*conditional(self.data, theta))
         half = np.linalg.cholesky(cov + 1e-300 * np.eye(self.data.q))
         return mean + np.einsum("nqr,nr->nq", half, rng.standard_normal(mean.shape))
 

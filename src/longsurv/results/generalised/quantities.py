@@ -37,7 +37,7 @@ def coefficient_jacobian(data: glmm.GLMMData, theta: np.ndarray) -> np.ndarray:
     return out
 
 
-def natural_variances(data: glmm.GLMMData, theta: np.ndarray) -> np.ndarray:
+def variance_parameters(data: glmm.GLMMData, theta: np.ndarray) -> np.ndarray:
     """sigma and nu where there are any, standard deviations of the formula's random effects,
     correlations row by row."""
     own = data.family.natural(theta[data.p : data.p + data.n_family])
@@ -81,7 +81,7 @@ def factor(data: glmm.GLMMData, theta: np.ndarray) -> np.ndarray:
     return data.effects @ glmm.random_factor(data, theta)
 
 
-def moments(nodes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def node_moments(nodes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Means (N, q) and covariances (N, q, q) over nodes (N, M, q)."""
     mean = np.einsum("nm,nmq->nq", weights, nodes)
     away = nodes - mean[:, None, :]
@@ -94,12 +94,12 @@ def with_rule(data: glmm.GLMMData, nodes: int) -> glmm.GLMMData:
     return replace(data, nodes=grid.nodes[grid.index], log_weights=grid.log_weight)
 
 
-def response(data: glmm.GLMMData, theta: np.ndarray, eta: np.ndarray) -> np.ndarray:
+def mean_response(data: glmm.GLMMData, theta: np.ndarray, eta: np.ndarray) -> np.ndarray:
     """Mean response at predictors of any shape; an ordinal one adds a last axis of categories."""
     return data.family.mean(eta, natural_coefficients(data, theta)[data.p :])
 
 
-def means(
+def row_means(
     data: glmm.GLMMData, theta: np.ndarray, rows: Rows, link: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean over the random effects of the predictor or the response of each row, and its variance.
@@ -123,7 +123,7 @@ def means(
     mean, variance = np.empty(shape), np.empty(shape)
     for chosen, shift, weight in blocks:
         at = eta[chosen, None] + shift[chosen]
-        value = at if link else response(data, theta, at)
+        value = at if link else mean_response(data, theta, at)
         mean[chosen] = np.einsum("mk,mk...->m...", weight[chosen], value)
         away = value - mean[chosen][:, None]
         variance[chosen] = np.einsum("mk,mk...->m...", weight[chosen], away**2)

@@ -21,7 +21,7 @@ from longsurv.likelihood.glmm.existence import (
     unseen_variances,
 )
 from longsurv.priors import PriorStack, apart, moments
-from longsurv.results.generalised.quantities import coefficient_jacobian, natural_variances
+from longsurv.results.generalised.quantities import coefficient_jacobian, variance_parameters
 
 FLAT_LIKELIHOOD = "The likelihood is flat along a combination of them."
 
@@ -175,7 +175,7 @@ def _variance_jacobian(data: glmm.GLMMData, theta: np.ndarray, T: np.ndarray) ->
     step, columns = 1e-5, []
     with np.errstate(invalid="ignore"):
         for direction in T.T:
-            up, down = (natural_variances(data, theta + s * direction) for s in (step, -step))
+            up, down = (variance_parameters(data, theta + s * direction) for s in (step, -step))
             columns.append((up - down) / (2.0 * step))
-    found = np.column_stack([*columns, np.empty((len(natural_variances(data, theta)), 0))])
+    found = np.column_stack([*columns, np.empty((len(variance_parameters(data, theta)), 0))])
     return np.where(np.isfinite(found), found, 0.0)

@@ -32,7 +32,7 @@ from longsurv.results.mixed.variances import (
     variance_estimate,
 )
 from longsurv.results.options import NewGroups
-from longsurv.results.reference import estimable, normal_reference, variances
+from longsurv.results.reference import combination_variances, estimable, normal_reference
 
 LARGEST_CLUSTER = 3000
 """Rows of a cluster up to which small-sample inference works with its whole covariance matrix."""
@@ -278,7 +278,7 @@ class MixedEstimate(MixedMethods, Estimate):
             rows = random_rows(self.design, newdata, new_groups)
             mean, variance, coupling = self.kernel.predict_rows(self.point, *rows)
             estimate, X = estimate + mean, X - coupling
-        se = np.sqrt(variances(self.reference, X) + variance)
+        se = np.sqrt(combination_variances(self.reference, X) + variance)
         if not by_patient:
             return beside(frame, wald_columns(X, estimate, se, self.reference, level))
         known = estimable(self.reference, X) & (not self.variance.undetermined)

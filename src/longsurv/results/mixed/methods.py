@@ -100,9 +100,9 @@ class MixedMethods:
         EstimationError
             If the likelihood does not fall far enough to give a limit.
         """
-        from longsurv.results.mixed.profile import profile
+        from longsurv.results.mixed.profile import profile_intervals
 
-        return profile(self, of, level)
+        return profile_intervals(self, of, level)
 
     def bootstrap(
         self: FittedLMM,

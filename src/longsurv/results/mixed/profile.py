@@ -33,7 +33,9 @@ from longsurv.results.mixed.fitted import FittedLMM
 Criterion = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
-def profile(fit: FittedLMM, of: ContrastLike | None = None, level: float = 0.95) -> pd.DataFrame:
+def profile_intervals(
+    fit: FittedLMM, of: ContrastLike | None = None, level: float = 0.95
+) -> pd.DataFrame:
     """Profile-likelihood intervals.
 
     Parameters

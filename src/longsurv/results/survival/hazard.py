@@ -225,7 +225,7 @@ class HazardEstimate(RatioEstimate):
         check_level(level)
         self._refuse_undetermined()
         grid, who = curves.baseline_grid(self.hazard, times), curves.typical(self.hazard)
-        return curves.baseline_table(
+        return curves.hazard_table(
             grid,
             *(
                 curves.estimated_columns(

@@ -181,7 +181,7 @@ def describe(hazard: HazardDesign) -> str:
     return f"{base.words} baseline{at_knots}"
 
 
-def baseline_table(
+def hazard_table(
     grid: np.ndarray, hazard: dict[str, np.ndarray], cumulative: dict[str, np.ndarray]
 ) -> pd.DataFrame:
     """Hazard and cumulative hazard with their limits at the times of a grid."""

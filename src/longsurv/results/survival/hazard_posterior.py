@@ -194,7 +194,7 @@ class HazardPosterior(Posterior):
         """
         check_level(level)
         grid, who = curves.baseline_grid(self.hazard, times), curves.typical(self.hazard)
-        return curves.baseline_table(
+        return curves.hazard_table(
             grid,
             *(
                 curves.drawn_columns(self.hazard, self.natural, who, grid, kind, level)

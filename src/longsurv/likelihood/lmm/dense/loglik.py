@@ -56,7 +56,7 @@ class DenseData:
     Z, Zo : ndarray, shapes (n, q) and (n, qo)
         The kernel's columns of the patients' random effects, and of all outer groupings.
     indices : tuple of ndarray
-        kind, rows, first_kind, slots, clusters, sizes, offsets of `lmm_dense_sums.forward`.
+        kind, rows, first_kind, slots, clusters, sizes, offsets of `lmm.dense.sums.forward`.
     groups : tuple of ndarray, each of shape (n,)
         Group of each sorted row in each term.
     blocks : tuple of tuple of int
@@ -285,7 +285,7 @@ def profile(
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What `lmm_dense_sums.forward` found: running totals, T, and the rest for `adjoint`."""
+    """What `lmm.dense.sums.forward` found: running totals, T, and the rest for `adjoint`."""
 
     running: np.ndarray
     T: np.ndarray
@@ -322,5 +322,5 @@ def forward_state(data: DenseData, values: np.ndarray, factors: Sequence[np.ndar
 def pull(
     data: DenseData, spread: np.ndarray, n_kinds: int, state: State
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The sums `lmm_dense_sums.adjoint` returns, for columns `spread` of shape (p + 1, r)."""
+    """The sums `lmm.dense.sums.adjoint` returns, for columns `spread` of shape (p + 1, r)."""
     return adjoint(np.ascontiguousarray(spread), n_kinds, data.Z, *data.indices, *state.rest)
