@@ -15,10 +15,12 @@ import pandas as pd
 from longsurv.arguments import checked
 from longsurv.cohort import Cohort, read_cohort
 from longsurv.draft.guess import Guess
+from longsurv.draft.one_row_each import make_tidy
+from longsurv.draft.raw import RawTable
 from longsurv.draft.straight import reasons
 from longsurv.draft.studyfile import study_toml
-from longsurv.draft.tables import RawTable, read_files, read_frames
-from longsurv.draft.tidy import TIME, Tidy, make_tidy, script
+from longsurv.draft.tables import read_files, read_frames
+from longsurv.draft.tidy import TIME, Tidy, script
 from longsurv.draft.understanding import Understanding, understand
 from longsurv.errors import LongsurvError
 from longsurv.words import plural

@@ -12,7 +12,7 @@ import pandas as pd
 
 from longsurv.draft.cells import SheetColumn, read_column
 from longsurv.draft.dates import Order
-from longsurv.draft.tables import RawTable
+from longsurv.draft.raw import RawTable
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from longsurv.draft.names import says
 from longsurv.draft.outcome import Outcome, find_episodes, find_outcome
 from longsurv.draft.patient import find_patients
 from longsurv.draft.people import Field, patient_fields
+from longsurv.draft.raw import RawTable
 from longsurv.draft.series import Series, find_series
 from longsurv.draft.sheet import Sheet, read_sheets
-from longsurv.draft.tables import RawTable
 from longsurv.draft.treatment import Treatment, find_treatment
 from longsurv.errors import DataError
 
