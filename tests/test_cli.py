@@ -13,7 +13,7 @@ import pytest
 
 import longsurv as ls
 from longsurv import cli
-from longsurv.cli import main
+from longsurv.cli import main, running
 from longsurv.simulate import simulate
 from longsurv.study import MORTALITY, STAGES, Study
 
@@ -116,7 +116,7 @@ def test_report_writes_the_file_it_names(small: Path, tmp_path: Path, capsys) ->
 def test_report_asks_where_before_it_works(
     small: Path, tmp_path: Path, where: str, capsys, monkeypatch
 ) -> None:
-    monkeypatch.setattr(cli, "_run", lambda *a: pytest.fail("fitted before looking"))
+    monkeypatch.setattr(running, "run_study", lambda *a: pytest.fail("fitted before looking"))
     assert main(["report", str(small), "-o", str(tmp_path / where)]) == 1
     err = capsys.readouterr().err
     assert "is a folder" in err or "does not exist" in err
@@ -124,7 +124,9 @@ def test_report_asks_where_before_it_works(
 
 def test_demo_runs_both_examples(tmp_path: Path, monkeypatch, capsys) -> None:
     done = []
-    monkeypatch.setattr(cli, "_run", lambda study, target, *_: done.append((study, target)) or 0)
+    monkeypatch.setattr(
+        running, "run_study", lambda study, target, *_: done.append((study, target)) or 0
+    )
     folder = tmp_path / "deep" / "reports"
     assert main(["demo", "--quick", "--out", str(folder)]) == 0
     assert folder.is_dir()
@@ -144,7 +146,7 @@ def test_an_interrupt_is_not_a_traceback(small: Path, monkeypatch, capsys) -> No
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_run", interrupt)
+    monkeypatch.setattr(running, "run_study", interrupt)
     assert main(["report", str(small)]) == 130
     err = capsys.readouterr().err
     assert "interrupted; nothing was written" in err
@@ -189,7 +191,7 @@ def test_a_folder_of_everything(small: Path, tmp_path: Path, capsys, monkeypatch
     ((results, to),) = written
     assert to == folder and len(results.markers) == 2
     assert str(folder) in capsys.readouterr().out
-    monkeypatch.setattr(cli, "_run", lambda *a: pytest.fail("fitted before looking"))
+    monkeypatch.setattr(running, "run_study", lambda *a: pytest.fail("fitted before looking"))
     for wrong in (target, tmp_path / "no" / "all"):
         assert main([*command, "--folder", str(wrong)]) == 1
     assert "does not exist; make it first" in capsys.readouterr().err

@@ -20,6 +20,7 @@ from longsurv.draft.tidy import (
     Tidy,
     cleaned,
     cleaning,
+    dates_of,
     days_of,
     when_text,
 )
@@ -217,7 +218,7 @@ def _since(
         tidy.notes.append("time zero is each patient's first measurement: no other date says it")
         expression = f"(({text} - {text}.groupby({variable}[{ident!r}]).transform('min')){TO_DAYS}"
         return days_of(stamps - begin), expression
-    start = stamps(zero, tidy.patients, whole)
+    start = dates_of(zero, tidy.patients, whole)
     start = pd.Series(start.to_numpy(), index=tidy.patients[tidy.names["id"]])
     begin = frame[ident].map(start[~start.index.duplicated()])
     expression = (

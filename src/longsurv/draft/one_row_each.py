@@ -17,8 +17,8 @@ from longsurv.draft.tidy import (
     Tidy,
     cleaned,
     cleaning,
+    dates_of,
     days_of,
-    stamps,
     when_text,
 )
 from longsurv.draft.understanding import Understanding
@@ -155,12 +155,12 @@ def _add_outcome(
         tidy.names["exit"] = outcome.exit.name
     elif outcome.zero is not None and (outcome.death is not None or outcome.end is not None):
         last = [one for one in (outcome.death, outcome.end) if one is not None]
-        stop = stamps(last[0], patients, whole)
+        stop = dates_of(last[0], patients, whole)
         text = when_text(last[0], whole)
         if len(last) == 2:
-            stop = stop.fillna(stamps(last[1], patients, whole))
+            stop = stop.fillna(dates_of(last[1], patients, whole))
             text += f".fillna({when_text(last[1], whole)})"
-        patients[exit_name] = days_of(stop - stamps(outcome.zero, patients, whole))
+        patients[exit_name] = days_of(stop - dates_of(outcome.zero, patients, whole))
         lines.append(
             f"patients[{exit_name!r}] = (({text} - {when_text(outcome.zero, whole)}){TO_DAYS}"
         )

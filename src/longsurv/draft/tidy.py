@@ -97,7 +97,7 @@ def when_text(one: Field, whole: bool) -> str:
     return f"when(patients[{one.name!r}], {first}, {whole})"
 
 
-def stamps(one: Field, patients: pd.DataFrame, whole: bool) -> pd.Series:
+def dates_of(one: Field, patients: pd.DataFrame, whole: bool) -> pd.Series:
     """What `when_text` makes: a date of the patients as timestamps."""
     return recipes.when(patients[one.name], one.column.order != "month", whole)
 

@@ -1,0 +1,53 @@
+"""A study run and reported with its fits kept, for the commands that do so."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from longsurv.cli.options import DONE, INCOMPLETE, STORE_FOLDER
+from longsurv.console import complain, say
+from longsurv.errors import LongsurvError
+
+if TYPE_CHECKING:
+    from longsurv.study import Study
+    from longsurv.study.store import FitStore
+
+REPORT_SECONDS = 6.0
+
+
+def open_store(arguments: argparse.Namespace, beside: Path) -> FitStore:
+    """The store of finished fits that the options ask for, kept for an interrupt's message."""
+    from longsurv.report.files import plainly
+    from longsurv.study.store import FitStore
+
+    folder = arguments.store or beside / STORE_FOLDER
+    with plainly(folder, "a store"):
+        there = folder.exists()
+    if there and not folder.is_dir():
+        raise LongsurvError(f"{folder} is a file; give --store a folder")
+    arguments.opened = FitStore(
+        None if arguments.no_store else folder,
+        fresh=arguments.fresh,
+        tell=complain,
+    )
+    return arguments.opened
+
+
+def run_study(study: Study, target: Path, store: FitStore, arguments: argparse.Namespace) -> int:
+    """Run a study, write what was asked for, and say what became of it: an exit code."""
+    from longsurv.report.terminal import reported, unestimated
+    from longsurv.study import Progress
+
+    shown = Progress([("Report", REPORT_SECONDS)], quiet=arguments.quiet)
+    results = study.run(progress=shown, quick=arguments.quick, store=store)
+    shown.begin()
+    path = results.report(target)
+    if arguments.folder is not None:
+        from longsurv.report.export import export
+
+        export(results, arguments.folder)
+    shown.end()
+    say(reported(results, path, arguments.folder, store.folder))
+    return INCOMPLETE if unestimated(results) else DONE

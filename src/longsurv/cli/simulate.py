@@ -1,0 +1,93 @@
+"""`longsurv simulate`: what a cohort like this one could show."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from longsurv.cli import running
+from longsurv.cli.options import DONE, INCOMPLETE, add_command, add_run_options, add_study, whole
+from longsurv.console import say
+from longsurv.errors import LongsurvError
+
+COHORTS = 500
+EFFECTS = ("null", "half", "fitted", "double", "hr=0.5")
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the command to the parser."""
+    command = add_command(
+        commands,
+        "simulate",
+        "show what a cohort like this one could show: power, coverage, bias, and errors of sign"
+        " and size, from cohorts simulated under the fitted models",
+        "longsurv simulate study.toml",
+        "longsurv simulate study.toml --cohorts 2000 --jobs 4 --out simulation.html",
+        "longsurv simulate study.toml --effect null --effect hr=0.5 --effect sd=0.8",
+        "longsurv simulate study.toml --scheduler tcp://head-node:8786",
+    )
+    add_study(command)
+    words = f"cohorts to simulate (default: {COHORTS})"
+    command.add_argument("--cohorts", type=whole(1), default=COHORTS, metavar="N", help=words)
+    command.add_argument("--seed", type=whole(0), metavar="N", help="in place of the study file's")
+    command.add_argument(
+        "--effect",
+        action="append",
+        metavar="SIZE",
+        help="a true effect to simulate: null, half, fitted, double, a number (times the fitted"
+        " one), hr=0.5 (a hazard ratio), sd=0.8 (standard deviations of a marker at baseline); may"
+        f" be given several times (default: {', '.join(EFFECTS)})",
+    )
+    command.add_argument(
+        "--jobs",
+        type=whole(1),
+        metavar="N",
+        help="processes to work in (default: one a processor); the results do not depend on it",
+    )
+    command.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="work on a Dask cluster instead: the address of its scheduler",
+    )
+    command.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="also write the table: .csv, or .html with a figure and the words",
+    )
+    add_run_options(command, "the file of --out, or in the working folder")
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Simulate cohorts like a study's and say what they could show."""
+    from longsurv.report.files import spare_inputs, writable
+    from longsurv.report.simulation import simulation_lines, write_simulation
+    from longsurv.simulate.simulate import Effect, simulate
+    from longsurv.study import Study
+
+    target = None
+    if arguments.out is not None:
+        target = writable(arguments.out)
+        if target.suffix.lower() not in (".csv", ".html"):
+            raise LongsurvError(f"{target}: --out is a .csv or .html file")
+    effects = [Effect.parse(text) for text in arguments.effect or EFFECTS]
+    study = Study.from_toml(arguments.study)
+    if arguments.seed is not None:
+        study = study.with_seed(arguments.seed)
+    spare_inputs(study, [target] if target else [])
+    store = running.open_store(arguments, target.parent if target else Path())
+    simulation = simulate(
+        study,
+        effects,
+        cohorts=arguments.cohorts,
+        jobs=arguments.jobs,
+        scheduler=arguments.scheduler,
+        store=store,
+        progress=not arguments.quiet,
+    )
+    lines = simulation_lines(simulation)
+    if target is not None:
+        lines.append(f"\n  {write_simulation(simulation, target).resolve()}")
+    say(lines)
+    return INCOMPLETE if simulation.failures else DONE
