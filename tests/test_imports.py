@@ -24,8 +24,9 @@ FOUNDATION = {"cohort", "design", "likelihood", "inference", "priors", "times"}
 ANSWERS = FOUNDATION | {"estimands", "diagnostics"}
 MODELS = ANSWERS | {"results", "models"}
 ALLOWED: dict[str, set[str] | None] = {
-    "arguments": {"frames"},
+    "arguments": {"frames", "hints"},
     "frames": set(),
+    "hints": set(),
     "errors": set(),
     "words": set(),
     "compiled": set(),
@@ -39,7 +40,8 @@ ALLOWED: dict[str, set[str] | None] = {
     "likelihood": {"times", "prior_families"},  # default priors of a family's parameters
     "inference": set(),
     "prior_families": set(),
-    "priors": {"prior_families"},
+    "prior_stack": {"prior_families"},
+    "priors": {"prior_families", "prior_stack"},
     "diagnostics": FOUNDATION | {"estimands"},
     "estimands": FOUNDATION,
     "results": ANSWERS,

@@ -24,7 +24,7 @@ from longsurv import cli
 from longsurv.design import mixed_design, parse, survival_design
 from longsurv.design.expression import expression
 from longsurv.design.fixed import fixed_design, response
-from longsurv.design.survival import take_out_specials
+from longsurv.design.specials import take_out_specials
 from longsurv.design.terms import terms
 from longsurv.errors import LongsurvError
 

@@ -14,6 +14,7 @@ from longsurv.errors import LongsurvError
 from longsurv.estimands.competing import cumulative_incidence
 from longsurv.estimands.follow_up import FollowUp
 from longsurv.estimands.joint_rows import histories
+from longsurv.estimands.prediction_folds import fold_of
 from longsurv.estimands.prediction_measures import (
     auc,
     brier,
@@ -22,7 +23,7 @@ from longsurv.estimands.prediction_measures import (
     outcomes,
     status_of,
 )
-from longsurv.estimands.prediction_quality import fold_of, prediction_quality
+from longsurv.estimands.prediction_quality import prediction_quality
 
 
 def follow_up(exit, what):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from joint_cohorts import joint, simulated, two_markers, with_second_marker
 
 from longsurv.errors import LongsurvError
+from longsurv.estimands.prediction_folds import fold_of
 from longsurv.estimands.prediction_measures import (
     auc,
     brier,
@@ -21,7 +22,7 @@ from longsurv.estimands.prediction_measures import (
     outcomes,
     uncensored_before,
 )
-from longsurv.estimands.prediction_quality import fold_of, prediction_quality
+from longsurv.estimands.prediction_quality import prediction_quality
 
 
 def follow_up(exit, status, entry=None):

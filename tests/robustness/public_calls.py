@@ -35,6 +35,7 @@ NOT_CALLED = {
     "estimands.joint_effects": "of the arrays of a joint model, through joint_effects itself",
     "estimands.joint_incidence": "of the arrays of a joint model, through joint_effects",
     "estimands.joint_rows": "of the rows of a joint model, through joint_effects",
+    "estimands.prediction_folds": "of a refitted joint model, through prediction_quality",
     "estimands.prediction_measures": "of the arrays of a joint model, through prediction_quality",
     "estimands.prediction_quality": "of a refitted joint model, through prediction_quality itself",
     "estimands.propensity": "of arrays, through overlap_weights",
@@ -331,7 +332,11 @@ def functions() -> dict[str, Callable[..., Any]]:
 
 def is_own(module: Any, name: str) -> bool:
     home = getattr(getattr(module, name), "__module__", "")
-    return not name.startswith("_") and home in ("longsurv.priors", "longsurv.prior_families")
+    return not name.startswith("_") and home in (
+        "longsurv.priors",
+        "longsurv.prior_families",
+        "longsurv.prior_stack",
+    )
 
 
 def of_module(module: Any) -> Iterator[tuple[str, Any]]:

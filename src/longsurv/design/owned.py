@@ -61,7 +61,7 @@ def owned(data: pd.DataFrame, formula: str, *columns: str | None) -> pd.DataFram
 
 def needed(formula: str) -> frozenset[str]:
     """All columns of a formula; none if it cannot be read."""
-    from longsurv.design.survival import take_out_specials
+    from longsurv.design.specials import take_out_specials
     from longsurv.design.terms import columns_of, terms
 
     try:

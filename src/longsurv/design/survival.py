@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,52 +12,17 @@ from longsurv.design.fixed import (
     FixedDesign,
     check_fewer,
     fixed_design,
-    independent_columns,
     response,
 )
-from longsurv.design.formula import Formula, parse, top_level_terms
-from longsurv.design.names import is_name, split, unquoted
+from longsurv.design.formula import Formula, parse
+from longsurv.design.names import is_name, unquoted
 from longsurv.design.outcome import R_CODES, taken_for_r
+from longsurv.design.specials import take_out_specials
+from longsurv.design.strata import Strata, strata_of, without_stratum_constants
 from longsurv.design.variables import numbers_of, present
 from longsurv.errors import DataError, FormulaError
 from longsurv.times import Clock, clock
 from longsurv.words import plural
-
-SPECIALS = ("strata", "cluster", "offset")
-
-
-@dataclass(frozen=True)
-class Strata:
-    """The strata of a model: risk sets never cross them.
-
-    Attributes
-    ----------
-    columns : tuple of str
-        Columns of the data whose combinations of values are the strata.
-    labels : tuple of str
-        As in "site=a" or "site=a, sex=f".
-    """
-
-    columns: tuple[str, ...]
-    labels: tuple[str, ...]
-
-    def codes(self, data: pd.DataFrame) -> np.ndarray:
-        """Position in `labels` of each row, shape (n,).
-
-        Raises
-        ------
-        FormulaError
-            If a column is missing, or a row belongs to no stratum of the model.
-        """
-        missing = [c for c in self.columns if c not in data]
-        if missing:
-            raise FormulaError(f"the new data need the columns {missing}, which say the stratum")
-        found = _stratum_labels(data, self.columns)
-        codes = pd.Index(self.labels).get_indexer(pd.Index(found))
-        if (codes < 0).any():
-            unknown = sorted(set(np.asarray(found)[codes < 0]))
-            raise FormulaError(f"strata {unknown} are not in the model, which has {self.labels}")
-        return codes
 
 
 @dataclass(frozen=True)
@@ -223,14 +186,14 @@ def survival_design(
     check_fewer(fixed, len(rows), formula)
     kept = data[single].iloc[rows]
     entry, exit_, timed = _merged(entry[rows], exit_[rows], len(times) == 3)
-    strata, stratum = _strata(kept, special["strata"])
+    strata, stratum = strata_of(kept, special["strata"])
     centre = float(np.median(offset[rows]))
     design = SurvivalDesign(
         formula=parsed,
         entry=entry,
         exit=exit_,
         event=event[rows],
-        fixed=fixed if stratum is None else _without_stratum_constants(fixed, stratum),
+        fixed=fixed if stratum is None else without_stratum_constants(fixed, stratum),
         rows=rows,
         n_excluded=int((~usable & ~weightless).sum()),
         n_weightless=int(weightless.sum()),
@@ -262,83 +225,12 @@ def _merged(
     return (entry if timed.entry is None else timed.times[timed.entry]), exit, timed
 
 
-def take_out_specials(parsed: Formula) -> tuple[Formula, dict[str, list[str]]]:
-    """The formula without strata(), cluster() and offset(), and what was in them."""
-    special: dict[str, list[str]] = {name: [] for name in SPECIALS}
-    rest = []
-    for sign, term in top_level_terms(parsed.fixed, parsed.text):
-        found = re.fullmatch(rf"({'|'.join(SPECIALS)})\s*\((.*)\)", term, flags=re.DOTALL)
-        if found is None:
-            bare = re.sub(r"`[^`]*`", "", term)
-            inside = re.search(rf"\b({'|'.join(SPECIALS)})\s*\(", bare)
-            if inside:
-                name = inside.group(1)
-                raise FormulaError(
-                    f"{name}() is a term of its own, as in '+ {name}(x)'; "
-                    f"got {term!r} in {parsed.text!r}"
-                )
-            rest.append((sign, term))
-            continue
-        name, content = found.group(1), found.group(2).strip()
-        parts = [content] if name == "offset" else split(content, ",")
-        if sign == "-" or not all(parts) or (name != "offset" and not all(map(is_name, parts))):
-            raise FormulaError(
-                f"cannot read {sign!r} {term!r} in {parsed.text!r}: {name}() has columns, by name, "
-                "in back-quotes where they have spaces or signs"
-            )
-        if name != "offset":
-            parts = [unquoted(part) for part in parts]
-        special[name] += parts
-    for name in ("cluster", "offset"):
-        if len(special[name]) > 1:
-            raise FormulaError(f"a formula has one {name}() of one column; got {parsed.text!r}")
-    fixed = " ".join(f"{sign} {term}" for sign, term in rest).removeprefix("+ ") or "1"
-    return replace(parsed, fixed=fixed), special
-
-
 def _patient_column(
     parsed: Formula, special: dict[str, list[str]], given: str | None
 ) -> str | None:
     if given is None and special["cluster"] and len(parsed.surv) == 3:
         return special["cluster"][0]
     return given
-
-
-def _stratum_labels(data: pd.DataFrame, columns: Sequence[str]) -> list[str]:
-    parts = [f"{c}=" + data[c].astype(str) for c in columns]
-    labels = parts[0]
-    for part in parts[1:]:
-        labels = labels + ", " + part
-    return [str(label) for label in labels]
-
-
-def _strata(data: pd.DataFrame, columns: Sequence[str]) -> tuple[Strata | None, np.ndarray | None]:
-    if not columns:
-        return None, None
-    labels = _stratum_labels(data, columns)
-    # in the order of the values, not of their text: 2 before 10
-    order = data[list(columns)].assign(label=labels).drop_duplicates().sort_values(list(columns))
-    strata = Strata(tuple(columns), tuple(dict.fromkeys(order["label"])))
-    return strata, strata.codes(data)
-
-
-def _without_stratum_constants(fixed: FixedDesign, stratum: np.ndarray) -> FixedDesign:
-    """Leave out columns that strata determine: no risk set varies in them."""
-    counts = np.bincount(stratum)[:, None]
-    sums = np.zeros((len(counts), fixed.X.shape[1]))
-    np.add.at(sums, stratum, fixed.X)
-    within = fixed.X - (sums / counts)[stratum]
-    within[np.abs(within) < 1e-9 * np.abs(fixed.X).max(axis=0, initial=0.0)] = 0.0
-    keep = independent_columns(within)
-    if keep.all():
-        return fixed
-    names = np.array(fixed.names, dtype=object)
-    return replace(
-        fixed,
-        X=np.ascontiguousarray(fixed.X[:, keep]),
-        names=tuple(names[keep]),
-        aliased=(*fixed.aliased, *names[~keep]),
-    )
 
 
 def _codes(data: pd.DataFrame, column: str | None) -> np.ndarray | None:

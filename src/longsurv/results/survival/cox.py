@@ -21,9 +21,9 @@ from longsurv.results.estimate import check_level
 from longsurv.results.reference import NormalReference, estimable, t_quantile
 from longsurv.results.survival.covariances import among_all, inverse, quadratic_form
 from longsurv.results.survival.cox_curves import (
-    Hazards,
     Kind,
     area_rule,
+    check_known,
     check_times,
     event_times,
     hazards,
@@ -47,9 +47,6 @@ if TYPE_CHECKING:
     from longsurv.diagnostics.concordance import Concordance
     from longsurv.diagnostics.cox_residuals import ResidualKind
     from longsurv.diagnostics.proportional_hazards import ProportionalHazards, Transform
-
-MOVES = 1e-6
-"""Share of a cumulative hazard by which it may move along a flat direction, for rounding."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -257,7 +254,7 @@ class SurvivalEstimate(RatioEstimate):
         cov, moved = np.zeros((A, T, A, T)), np.zeros((A, T))
         for stratum, rows in who.of_stratum():
             found = hazards(self.data, self.coefficients, who, rows, stratum, at)
-            self._check_known(found)
+            check_known(found, self.data, self.reference.flat, self.undetermined)
             S = np.exp(-found.value)
             mean += share[:, rows] @ S
             moved += share[:, rows] @ (found.value > 0.0)
@@ -362,26 +359,6 @@ class SurvivalEstimate(RatioEstimate):
         check_level(level)
         return self._curves(newdata, lambda s: event_times(self.data, s), level, kind)
 
-    def _check_known(self, found: Hazards) -> None:
-        """Refuse survival that moves along directions which the data do not determine.
-
-        Raises
-        ------
-        EstimationError
-        """
-        flat = self.reference.flat
-        if flat is None or not flat:
-            return
-        size = np.abs(self.data.arrays.X @ (flat.directions * self.data.scale[:, None])).max(axis=0)
-        directions = flat.directions / np.where(size > 0.0, size, 1.0)
-        for t in range(found.value.shape[1]):
-            if (np.abs(found.derivative(t) @ directions) > MOVES * found.value[:, t, None]).any():
-                raise EstimationError(
-                    "survival is not known for some of these rows: it depends on "
-                    f"{', '.join(self.undetermined)}, which the data do not determine; fit.flags "
-                    "says why"
-                )
-
     def _curves(
         self,
         newdata: pd.DataFrame | None,
@@ -394,7 +371,7 @@ class SurvivalEstimate(RatioEstimate):
         for stratum, rows in who.of_stratum():
             times = times_of(stratum)
             found = hazards(self.data, self.coefficients, who, rows, stratum, times)
-            self._check_known(found)
+            check_known(found, self.data, self.reference.flat, self.undetermined)
             se_H = np.sqrt(found.total_variance(self.reference.cov))
             # before the first event no interval is known, but for the start itself
             unseen = (found.value == 0.0) & (times > self.design.entry.min())

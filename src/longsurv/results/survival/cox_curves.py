@@ -9,13 +9,17 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from longsurv.errors import LongsurvError
+from longsurv.errors import EstimationError, LongsurvError
+from longsurv.inference import Flat
 from longsurv.likelihood import cox
 from longsurv.likelihood.cox.draws import baseline_jumps
 from longsurv.likelihood.cox.loglik import CoxData
 from longsurv.times import snapped
 
 type Kind = Literal["log-log", "log", "plain"]
+
+MOVES = 1e-6
+"""Share of a cumulative hazard by which it may move along a flat direction, for rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +135,29 @@ def hazards(
         variance=until(base.variance[mine]),
         tilt=until(base.tilt[mine]),
     )
+
+
+def check_known(
+    found: Hazards, data: CoxData, flat: Flat | None, undetermined: Sequence[str]
+) -> None:
+    """Refuse survival that moves along directions which the data do not determine.
+
+    Raises
+    ------
+    EstimationError
+        Naming the coefficients that are undetermined.
+    """
+    if flat is None or not flat:
+        return
+    size = np.abs(data.arrays.X @ (flat.directions * data.scale[:, None])).max(axis=0)
+    directions = flat.directions / np.where(size > 0.0, size, 1.0)
+    for t in range(found.value.shape[1]):
+        if (np.abs(found.derivative(t) @ directions) > MOVES * found.value[:, t, None]).any():
+            raise EstimationError(
+                "survival is not known for some of these rows: it depends on "
+                f"{', '.join(undetermined)}, which the data do not determine; fit.flags "
+                "says why"
+            )
 
 
 def event_times(data: CoxData, stratum: int) -> np.ndarray:
