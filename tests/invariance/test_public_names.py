@@ -32,6 +32,7 @@ REASONS = {
 NOT_MOVED = {
     "estimands.joint_rows.histories": "rows of a joint model's design, for predictions",
     "estimands.prediction_measures.*": "of predicted risks and outcomes, without units",
+    "estimands.prediction_folds.*": "of refitted joint models, which are here",
     "estimands.prediction_quality.*": "of refitted joint models, which are here",
     "estimands.tipping.tipping_grid": "of four counts, as tipping_points",
     "diagnostics.convergence.headings": "words",

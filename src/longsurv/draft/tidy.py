@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from longsurv.draft import recipes
-from longsurv.draft.cells import Column
+from longsurv.draft.cells import SheetColumn
 from longsurv.draft.people import Field
 from longsurv.draft.understanding import Understanding
 from longsurv.draft.workbook import SHEET_FUNCTION
@@ -85,7 +85,7 @@ def cleaning(column: SheetColumn, extra: Sequence[str] = ()) -> str:
     return ", ".join(parts)
 
 
-def cleaned(cells: pd.Series, column: Column, extra: Sequence[str] = ()) -> pd.Series:
+def cleaned(cells: pd.Series, column: SheetColumn, extra: Sequence[str] = ()) -> pd.Series:
     """Cells as numbers, as the pandas line with `cleaning`'s arguments makes them."""
     units = sorted(column.units, key=len, reverse=True)
     return recipes.clean(cells, [*column.words, *extra], column.decimal, column.thousands, units)

@@ -20,7 +20,7 @@ Refit = Callable[[Any], Any]
 
 
 @runtime_checkable
-class Predicting(Protocol):
+class PredictingSurvival(Protocol):
     """An answer of a joint model, which says how long patients measured so far will live."""
 
     engine: Literal["ml", "bayes"]
@@ -43,7 +43,7 @@ class Predicting(Protocol):
 
 
 def predicted_risk(
-    result: Predicting,
+    result: PredictingSurvival,
     spec: Any,
     labels: pd.Index,
     start: float,
@@ -115,9 +115,9 @@ def _without(data: pd.DataFrame, name: str, left_out: pd.Index) -> pd.DataFrame:
     return data.loc[~data[name].isin(left_out)]
 
 
-def as_predicting(result: Any) -> Predicting:
+def as_predicting(result: Any) -> PredictingSurvival:
     """A result that predicts; LongsurvError for what a `refit` should not return."""
-    if not isinstance(result, Predicting):
+    if not isinstance(result, PredictingSurvival):
         raise LongsurvError(
             "refit is a function of a JointModel that returns its fit or posterior, as "
             f"lambda m: m.sample(seed=1); it returned {type(result).__name__}"
