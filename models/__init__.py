@@ -3,13 +3,13 @@
 from typing import Any
 
 from longsurv.arguments import checked
+from longsurv.inference.specification import Specification
 from longsurv.models.cox import CoxPH
 from longsurv.models.glmm import GLMM
 from longsurv.models.hazard import Hazard
 from longsurv.models.joint import JointModel, area, slope, value
 from longsurv.models.linear import Linear
 from longsurv.models.lmm import LMM
-from longsurv.models.specification import Specification
 
 __all__ = ["GLMM", "LMM", "CoxPH", "Hazard", "JointModel", "Linear", "area", "slope", "value"]
 

@@ -27,11 +27,11 @@ from longsurv.design.expression import Functions
 from longsurv.design.owned import owned
 from longsurv.errors import EstimationError
 from longsurv.inference import Draws, Optimum, added, sample_posterior
+from longsurv.inference.specification import holding
 from longsurv.likelihood import cox
 from longsurv.models import cox_priors
 from longsurv.models.cox_climb import check_covariates, maximum, statistics
 from longsurv.models.cox_twin import twin
-from longsurv.models.specification import holding
 from longsurv.results.options import Intervals, Penalty, Ties
 from longsurv.results.survival.cox import SurvivalEstimate
 from longsurv.results.survival.cox_posterior import SurvivalPosterior

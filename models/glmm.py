@@ -33,6 +33,7 @@ from longsurv.design.quadrature import normal_grid
 from longsurv.design.random_columns import RandomColumns
 from longsurv.errors import EstimationError
 from longsurv.inference import Draws, Optimum, maximise, sample_posterior
+from longsurv.inference.specification import holding
 from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm import start
 from longsurv.likelihood.glmm.coordinates import for_climbing
@@ -43,7 +44,6 @@ from longsurv.models.glmm_priors import (
     prior_stack,
     sampling,
 )
-from longsurv.models.specification import holding
 from longsurv.results.generalised.estimate import GeneralisedEstimate
 from longsurv.results.generalised.posterior import GeneralisedPosterior
 from longsurv.results.generalised.undetermined import check_estimable

@@ -35,9 +35,9 @@ from longsurv.design.hazard import HazardDesign, hazard_design
 from longsurv.design.owned import owned
 from longsurv.errors import EstimationError
 from longsurv.inference import Draws, Optimum
+from longsurv.inference.specification import holding
 from longsurv.models import hazard_priors, hazard_start
 from longsurv.models.hazard_twin import twin
-from longsurv.models.specification import holding
 from longsurv.results.options import Intervals, Penalty
 from longsurv.results.survival.hazard import HazardEstimate
 from longsurv.results.survival.hazard_posterior import HazardPosterior

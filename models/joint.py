@@ -34,6 +34,7 @@ from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Affine, Draws, Optimum, added, sample_posterior
 from longsurv.inference.density import LogDensity
 from longsurv.inference.sample import check_run
+from longsurv.inference.specification import holding
 from longsurv.likelihood import joint
 from longsurv.models.cox import CoxPH
 from longsurv.models.glmm import GLMM
@@ -52,7 +53,6 @@ from longsurv.models.joint_smoothing import Smoothing
 from longsurv.models.joint_start import coordinates, link_sd, markers_alone, start
 from longsurv.models.joint_twin import twin
 from longsurv.models.lmm import LMM
-from longsurv.models.specification import holding
 from longsurv.results.joint.estimate import JointEstimate
 from longsurv.results.joint.posterior import JointPosterior
 from longsurv.results.mixed.estimate import MixedEstimate

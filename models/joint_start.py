@@ -81,7 +81,7 @@ def start(alone: tuple[MixedEstimate, ...], design: JointDesign, data: JointData
     """Parameter vector of the mixed models alone, uncorrelated, and of the second stage."""
     beta, log_sigma, log_tau, correlation = [], [], [], []
     for fit, marker in zip(alone, data.markers, strict=True):
-        parts = fit.spec.kernel.interior(fit.coefficients, fit.sigma, fit.optimum.x)
+        parts = fit.kernel.interior(fit.coefficients, fit.sigma, fit.optimum.x)
         p, q = marker.p, marker.q
         beta.append(parts[:p])
         log_sigma.append(parts[p : p + 1])

@@ -23,8 +23,8 @@ from longsurv.design.owned import owned
 from longsurv.errors import DataError
 from longsurv.inference import Draws, Optimum
 from longsurv.inference.linear import sample_linear
+from longsurv.inference.specification import holding
 from longsurv.models.lmm import LMM
-from longsurv.models.specification import holding
 from longsurv.results.linear import LinearEstimate, LinearPosterior, least_squares
 
 

@@ -29,12 +29,12 @@ from longsurv.design.owned import owned
 from longsurv.design.random_columns import RandomColumns, random_columns
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Affine, Draws, Optimum, added, sample_posterior
+from longsurv.inference.specification import holding
 from longsurv.likelihood import lmm
 from longsurv.likelihood.lmm.blocks import BlockKernel
 from longsurv.likelihood.lmm.dense.kernel import DenseKernel
 from longsurv.models.lmm_climb import block_kernel, climb, dense_kernel
 from longsurv.models.lmm_priors import default_priors, prior_stack
-from longsurv.models.specification import holding
 from longsurv.results.mixed.estimate import MixedEstimate
 from longsurv.results.mixed.posterior import MixedPosterior
 from longsurv.results.mixed.small_sample import DF, Method, check_options

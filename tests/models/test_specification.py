@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from longsurv.inference.specification import Specification
 from longsurv.models import GLMM, LMM, CoxPH, Hazard, JointModel, Linear
-from longsurv.models.specification import Specification
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECIFICATIONS = (LMM, GLMM, Linear, CoxPH, Hazard, JointModel)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,9 @@ from longsurv.priors import Prior
 from longsurv.results.estimate import check_level
 from longsurv.results.joint.association import LinkChange, changes
 from longsurv.results.joint.identification import TERM, identification
+
+if TYPE_CHECKING:
+    from longsurv.models import JointModel
 
 type Method = Literal["carried forward", "two stages", "ml", "bayes"]
 
@@ -203,7 +206,9 @@ def _ratios(log_ratios: pd.DataFrame, told: Sequence[LinkChange]) -> pd.DataFram
     )
 
 
-def _cox(spec: Any, data: pd.DataFrame, value: str, level: float, method: Method, note: str) -> Any:
+def _cox(
+    spec: JointModel, data: pd.DataFrame, value: str, level: float, method: Method, note: str
+) -> Any:
     """The event's Cox model with the marker's value in each interval."""
     event, design = next(iter(spec.causes.values())), spec.design
     fixed = design.causes[0].event.formula.fixed
@@ -216,7 +221,7 @@ def _cox(spec: Any, data: pd.DataFrame, value: str, level: float, method: Method
         return _missing(method, events, f"{note} {error}".strip())
 
 
-def _people(spec: Any, value: str) -> pd.DataFrame:
+def _people(spec: JointModel, value: str) -> pd.DataFrame:
     """Patient, entry, exit, event and the hazard's covariates, a row a patient."""
     design = spec.design
     cause = design.causes[0]
@@ -236,7 +241,7 @@ def _people(spec: Any, value: str) -> pd.DataFrame:
     )
 
 
-def _carried_forward(spec: Any, level: float) -> dict[str, Any]:
+def _carried_forward(spec: JointModel, level: float) -> dict[str, Any]:
     design, value = spec.design, "last_value"
     marker, name, time = design.markers[0], design.group_name, design.time
     used = marker.measurements.iloc[marker.design.rows][[name, time]].reset_index(drop=True)
@@ -257,7 +262,7 @@ def _carried_forward(spec: Any, level: float) -> dict[str, Any]:
                 "carried forward", " ".join(notes))  # fmt: skip
 
 
-def _two_stages(spec: Any, level: float) -> dict[str, Any]:
+def _two_stages(spec: JointModel, level: float) -> dict[str, Any]:
     """Curves of the mixed model alone, at every time of an event."""
     design, value = spec.design, "predicted_value"
     people = _people(spec, value)
@@ -282,7 +287,7 @@ def _two_stages(spec: Any, level: float) -> dict[str, Any]:
                 "The error of the predicted curves is ignored.")  # fmt: skip
 
 
-def predicted_curves(spec: Any, owner: np.ndarray, times: np.ndarray) -> np.ndarray:
+def predicted_curves(spec: JointModel, owner: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Values of patients' curves by the mixed model alone, shape (m,).
 
     Parameters

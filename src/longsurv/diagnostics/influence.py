@@ -19,6 +19,7 @@ from scipy.linalg import solve_triangular
 from longsurv.arguments import checked
 from longsurv.design.names import free
 from longsurv.errors import LongsurvError
+from longsurv.inference.specification import AnySpecification
 from longsurv.likelihood.lmm.loglik import LMMData
 from longsurv.likelihood.lmm.sums import in_blocks
 
@@ -46,7 +47,7 @@ class Fitted(Protocol):
     def coefficients(self) -> np.ndarray:
         """Shape (p,)."""
 
-    def again(self, spec: Any) -> Any:
+    def again(self, spec: AnySpecification) -> Any:
         """Another specification fitted as this one was."""
 
 

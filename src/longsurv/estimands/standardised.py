@@ -23,6 +23,7 @@ import pandas as pd
 from longsurv.arguments import checked
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.intervals import proportion, within
+from longsurv.inference.specification import AnySpecification
 from longsurv.times import snapped
 
 REDUCTIONS = (0.0, 0.01, 0.05)
@@ -37,7 +38,7 @@ MEAN_TERMS = ("mean time difference", "mean time ratio")
 class SurvivalResult(Protocol):
     """A fitted survival model, with `mean_survival_at`, or a posterior, with `survival_draws`."""
 
-    spec: Any
+    spec: AnySpecification
     design: Any
     engine: Literal["ml", "bayes"]
 

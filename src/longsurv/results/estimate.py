@@ -13,6 +13,7 @@ from longsurv.arguments import check_methods
 from longsurv.diagnostics.convergence import DECREMENT_LIMIT, headings
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Optimum
+from longsurv.inference.specification import AnySpecification
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.options import Component
 from longsurv.results.reference import (
@@ -63,7 +64,7 @@ class Estimate:
 
     engine: ClassVar[Literal["ml"]] = "ml"
 
-    spec: Any
+    spec: AnySpecification
     design: Any
     names: tuple[str, ...]
     coefficients: np.ndarray

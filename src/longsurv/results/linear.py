@@ -13,6 +13,7 @@ from longsurv.arguments import check_methods
 from longsurv.design import MixedDesign
 from longsurv.errors import EstimationError
 from longsurv.inference import Draws, Flat, Optimum
+from longsurv.inference.specification import AnySpecification
 from longsurv.priors import Prior
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.estimate import TIDY, Estimate, check_level
@@ -60,7 +61,7 @@ class LinearEstimate(Estimate):
     sigma: float
 
     @classmethod
-    def at(cls, spec: Any, design: MixedDesign, optimum: Optimum) -> LinearEstimate:
+    def at(cls, spec: AnySpecification, design: MixedDesign, optimum: Optimum) -> LinearEstimate:
         """The fitted model at what `least_squares` found."""
         n, p = design.fixed.X.shape
         variance = _squares(design, optimum.x) / (n - p)
@@ -158,7 +159,7 @@ class LinearPosterior:
 
     engine: ClassVar[Literal["bayes"]] = "bayes"
 
-    spec: Any
+    spec: AnySpecification
     design: Any
     names: tuple[str, ...]
     samples: Mapping[str, np.ndarray]

@@ -14,6 +14,7 @@ import pandas as pd
 from longsurv.arguments import check_methods
 from longsurv.diagnostics.convergence import chain_headings
 from longsurv.inference import Draws, Optimum
+from longsurv.inference.specification import AnySpecification
 from longsurv.priors import Prior, PriorStack
 from longsurv.results.contrasts import ContrastLike, contrast_matrix, position
 from longsurv.results.estimate import check_level, html_headings, text_table
@@ -57,7 +58,7 @@ class Posterior:
 
     engine: ClassVar[Literal["bayes"]] = "bayes"
 
-    spec: Any
+    spec: AnySpecification
     design: Any
     names: tuple[str, ...]
     samples: Mapping[str, np.ndarray]

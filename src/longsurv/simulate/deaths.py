@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from longsurv.errors import LongsurvError
+from longsurv.inference.specification import AnySpecification
 from longsurv.simulate.worlds import Effect, Estimand, Streams
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class SurvivalWorld:
     name: str
     label: str
     estimands: tuple[Estimand, ...]
-    spec: Any
+    spec: AnySpecification
     coefficients: np.ndarray
     weights: np.ndarray
     arm: np.ndarray

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from longsurv.faults import Faults
+from longsurv.inference.specification import AnySpecification
 from longsurv.study.model_result import ModelResult
 from longsurv.study.plan import model_seed
 from longsurv.study.refit import Options, stored_fit, stored_sample
@@ -59,11 +60,11 @@ class Bench:
         """What the stages before this one returned, by key."""
         return MappingProxyType(self._parts)
 
-    def fit(self, spec: Any, options: Options | None = None) -> Any:
+    def fit(self, spec: AnySpecification, options: Options | None = None) -> Any:
         """`spec.fit(**options)`, or that answer from the store."""
         return stored_fit(self._store, spec, options).value
 
-    def sample(self, spec: Any, options: Options | None = None) -> Any:
+    def sample(self, spec: AnySpecification, options: Options | None = None) -> Any:
         """`spec.sample` with the study's draws and chains, and a seed that depends on the model.
 
         Parameters
@@ -99,7 +100,7 @@ class Bench:
         """One model by both engines; what one of them cannot do is a reason, and no error."""
         return self.answers(name, family(formula, data=data), data)
 
-    def answers(self, name: str, spec: Any, data: pd.DataFrame) -> ModelResult:
+    def answers(self, name: str, spec: AnySpecification, data: pd.DataFrame) -> ModelResult:
         """A specification by both engines, as `model` does; `data` are the rows it was given."""
         answers, reasons, seconds = {}, {}, {}
         engines: dict[str, Callable[[], Kept]] = {

@@ -11,13 +11,13 @@ from dataclasses import replace
 from inspect import signature
 from typing import Any
 
-from longsurv.models.specification import Specification
+from longsurv.inference.specification import AnySpecification, Specification
 from longsurv.study.store import FitStore, Kept, environment, fingerprint
 
 Options = Mapping[str, Any]
 
 
-def stored_fit(store: FitStore, spec: Any, options: Options | None = None) -> Kept:
+def stored_fit(store: FitStore, spec: AnySpecification, options: Options | None = None) -> Kept:
     """`spec.fit(**options)`, from the store where it holds that fit.
 
     Parameters
@@ -39,7 +39,7 @@ def stored_fit(store: FitStore, spec: Any, options: Options | None = None) -> Ke
     return _unstored(lambda: spec.fit(**given))
 
 
-def stored_sample(store: FitStore, spec: Any, options: Options | None = None) -> Kept:
+def stored_sample(store: FitStore, spec: AnySpecification, options: Options | None = None) -> Kept:
     """`spec.sample(**options)`, from the store where it holds those draws; see `stored_fit`."""
     given = options or {}
     if isinstance(spec, Specification):

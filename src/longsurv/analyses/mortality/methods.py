@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,18 @@ from longsurv.estimands.standardised import risk_difference
 from longsurv.priors import TREATMENT, Prior, moments
 from longsurv.results.estimate import check_level
 
+if TYPE_CHECKING:
+    from longsurv.models import CoxPH
+
+type Penalty = Literal["firth"] | None
+type Intervals = Literal["wald", "profile"]
+
+FITS: tuple[tuple[str, Penalty, Intervals], ...] = (
+    ("Wald", None, "wald"),
+    ("likelihood ratio", None, "profile"),
+    ("Firth, profile", "firth", "profile"),
+)
+"""How a Cox model is fitted, by the method's name."""
 QUANTITIES = tuple(SCALES)
 STANDARDISED = ("risk difference", "risk ratio", "odds ratio")
 
@@ -95,7 +107,7 @@ def mortality_methods(
     data: pd.DataFrame,
     treatment: str,
     horizon: float,
-    spec: Any,
+    spec: CoxPH,
     *,
     adjusted: Any = None,
     adjust: str = "",
@@ -153,16 +165,12 @@ def mortality_methods(
     )
 
 
-def _cox_rows(ask: Question, spec: Any, adjust: str, priors: Mapping[str, Prior]) -> list[Row]:
+def _cox_rows(ask: Question, spec: CoxPH, adjust: str, priors: Mapping[str, Prior]) -> list[Row]:
     """Rows of one Cox model: by maximum likelihood, by Firth's penalty, under each prior."""
     adjusting = f", adjusted for {adjust}" if adjust else ""
     name = "Cox adjusted" if adjust else "Cox"
     rows = []
-    for method, penalty, intervals in (
-        ("Wald", None, "wald"),
-        ("likelihood ratio", None, "profile"),
-        ("Firth, profile", "firth", "profile"),
-    ):
+    for method, penalty, intervals in FITS:
         blank = row_of(
             "hazard ratio", f"{name}, {method}", "frequentist", ask.hazards(adjusting),
             method_id=f"Cox, {method}", approach="model", adjusted_for=adjust,
@@ -185,7 +193,7 @@ def _cox_rows(ask: Question, spec: Any, adjust: str, priors: Mapping[str, Prior]
     return rows
 
 
-def _determined(ask: Question, spec: Any) -> Any:
+def _determined(ask: Question, spec: CoxPH) -> CoxPH:
     """The specification, if the data say something about the treatment's coefficient."""
     nothing = undetermined(spec, coefficient(spec, ask.treatment))
     if nothing:
@@ -193,7 +201,9 @@ def _determined(ask: Question, spec: Any) -> Any:
     return spec
 
 
-def _fitted(ask: Question, blank: Row, spec: Any, penalty: str | None, intervals: str) -> list[Row]:
+def _fitted(
+    ask: Question, blank: Row, spec: CoxPH, penalty: Penalty, intervals: Intervals
+) -> list[Row]:
     term = coefficient(spec, ask.treatment)
     fit = _determined(ask, spec).fit(penalty=penalty, intervals=intervals)
     if fit.penalty != penalty:  # separated groups, for which CoxPH goes on to Firth's penalty
@@ -210,7 +220,7 @@ def _fitted(ask: Question, blank: Row, spec: Any, penalty: str | None, intervals
     return [blank.filled({**limits, "p_value": row["p_value"]}, few.rstrip("."))]
 
 
-def _posterior_rows(ask: Question, spec: Any, blank: Row, prior: Prior) -> list[Row]:
+def _posterior_rows(ask: Question, spec: CoxPH, blank: Row, prior: Prior) -> list[Row]:
     beyond = _averaged(ask, blank)
 
     def drawn() -> list[Row]:

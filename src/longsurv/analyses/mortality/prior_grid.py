@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ from longsurv.estimands.standardised import check_horizon, risk_difference, two_
 from longsurv.priors import TREATMENT, Normal, Prior, StudentT
 from longsurv.results.estimate import check_level
 from longsurv.results.prior_share import prior_shares
+
+if TYPE_CHECKING:
+    from longsurv.models import CoxPH
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +72,7 @@ class PriorGrid:
 
 
 def prior_grid(
-    spec: Any,
+    spec: CoxPH,
     treatment: str,
     priors: Mapping[str, Prior] = TREATMENT,
     *,
@@ -151,7 +154,7 @@ def prior_grid(
     )
 
 
-def _baseline_risk(spec: Any, treatment: str, horizon: float) -> float:
+def _baseline_risk(spec: CoxPH, treatment: str, horizon: float) -> float:
     """Kaplan-Meier risk of the reference group, or of all if nobody there had the event."""
     from longsurv.estimands.follow_up import FollowUp
     from longsurv.estimands.kaplan_meier import kaplan_meier

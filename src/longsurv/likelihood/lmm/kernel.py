@@ -114,6 +114,12 @@ class MixedKernel(Protocol):
     def residual_cov(self, point: Point) -> np.ndarray:
         """Residual covariance of each kind of pair of rows, shape (K,)."""
 
+    def interior(
+        self, beta: np.ndarray, sigma: float, x: np.ndarray, to: Sequence[np.ndarray] | None = None
+    ) -> np.ndarray:
+        """A vector of the full likelihood near x, away from any boundary, of effects in the
+        coordinates that `to` leads to; by default of those of Z."""
+
     def expand(self, theta: np.ndarray) -> np.ndarray:
         """Vectors (..., d) of free parameters with those that are held at 0 among them."""
 

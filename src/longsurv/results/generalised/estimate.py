@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from scipy.special import expit
 from longsurv.design.random_columns import origin_flags
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Optimum, identify
+from longsurv.inference.specification import AnySpecification
 from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm.coordinates import Coordinates
 from longsurv.results.assemble import design_flags, undetermined_flag
@@ -62,7 +63,7 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
     @classmethod
     def at(
         cls,
-        spec: Any,
+        spec: AnySpecification,
         data: glmm.GLMMData,
         optimum: Optimum,
         coordinates: Coordinates,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from longsurv.design.random_columns import origin_flags
 from longsurv.inference import Draws
+from longsurv.inference.specification import AnySpecification
 from longsurv.likelihood import glmm
 from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags, sampling_flags
@@ -47,7 +48,12 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Posterior):
 
     @classmethod
     def from_draws(
-        cls, spec: Any, data: glmm.GLMMData, stack: PriorStack, draws: Draws, nodes: int
+        cls,
+        spec: AnySpecification,
+        data: glmm.GLMMData,
+        stack: PriorStack,
+        draws: Draws,
+        nodes: int,
     ) -> GeneralisedPosterior:
         """The posterior from draws on the unconstrained scale.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +24,7 @@ from longsurv.results.joint.flags import (
     method_words,
 )
 from longsurv.results.joint.nodes import laplace_flag, with_nodes
+from longsurv.results.joint.specification import LinkedSpecification
 from longsurv.results.joint.terms import Component, coefficients_of, component_terms, marker_rows
 from longsurv.results.joint.variances import variances
 from longsurv.results.mixed.variances import VarianceEstimate
@@ -62,7 +62,9 @@ class JointEstimate(Estimate):
     link_sd: dict[str, float]
 
     @classmethod
-    def at(cls, spec: Any, data: joint.JointData, optimum: Optimum) -> JointEstimate:
+    def at(
+        cls, spec: LinkedSpecification, data: joint.JointData, optimum: Optimum
+    ) -> JointEstimate:
         """The fitted model where its climb ended.
 
         Parameters

@@ -21,6 +21,7 @@ from longsurv.results.joint.association import OfTerm, association_table, change
 from longsurv.results.joint.flags import joint_flags, method_words
 from longsurv.results.joint.identification import identification
 from longsurv.results.joint.nodes import laplace_flag
+from longsurv.results.joint.specification import LinkedSpecification
 from longsurv.results.joint.terms import Component, coefficients_of, component_terms, marker_rows
 from longsurv.results.joint.variances import natural_variances
 from longsurv.results.posterior import Posterior, summarise
@@ -44,7 +45,7 @@ class JointPosterior(Posterior):
 
     @classmethod
     def from_draws(
-        cls, spec: Any, data: joint.JointData, stack: Any, draws: Draws
+        cls, spec: LinkedSpecification, data: joint.JointData, stack: Any, draws: Draws
     ) -> JointPosterior:
         """The posterior of JointModel `spec` under the JointPriors `stack`, which the draws are
         from, with the arrays of the random effects that those are of."""

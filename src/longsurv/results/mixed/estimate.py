@@ -12,6 +12,7 @@ from scipy.linalg import block_diag
 from longsurv.design.random_columns import origin_flags
 from longsurv.errors import LongsurvError
 from longsurv.inference import Flat, Optimum
+from longsurv.inference.specification import AnySpecification
 from longsurv.likelihood.lmm.kernel import MixedKernel, Point
 from longsurv.results.assemble import design_flags
 from longsurv.results.columns import beside, normal_columns, wald_columns
@@ -57,7 +58,7 @@ class MixedEstimate(MixedMethods, Estimate):
 
     @classmethod
     def at(
-        cls, spec: Any, kernel: MixedKernel, optimum: Optimum, method: str, df: str
+        cls, spec: AnySpecification, kernel: MixedKernel, optimum: Optimum, method: str, df: str
     ) -> MixedEstimate:
         """The fitted model at an optimum of the kernel's criterion.
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from longsurv.design.random_columns import origin_flags
 from longsurv.inference import Draws
+from longsurv.inference.specification import AnySpecification
 from longsurv.likelihood.lmm.kernel import MixedKernel, Point
 from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags, sampling_flags
@@ -44,7 +45,7 @@ class MixedPosterior(Posterior):
 
     @classmethod
     def from_draws(
-        cls, spec: Any, kernel: MixedKernel, stack: PriorStack, draws: Draws
+        cls, spec: AnySpecification, kernel: MixedKernel, stack: PriorStack, draws: Draws
     ) -> MixedPosterior:
         """The posterior from draws of the kernel's parameters.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,7 @@ from longsurv.results.survival.flags import (
     weightless_flag,
 )
 from longsurv.results.survival.ratios import RatioEstimate
+from longsurv.results.survival.specification import CoxSpecification
 from longsurv.words import plural, verb
 
 if TYPE_CHECKING:
@@ -66,12 +67,17 @@ class SurvivalEstimate(RatioEstimate):
         covariance is the robust one.
     """
 
+    spec: CoxSpecification
     data: cox.CoxData
     naive_cov: np.ndarray
 
     @classmethod
     def at(
-        cls, spec: Any, data: cox.CoxData, optimum: Optimum, intervals: str | None = None
+        cls,
+        spec: CoxSpecification,
+        data: cox.CoxData,
+        optimum: Optimum,
+        intervals: str | None = None,
     ) -> SurvivalEstimate:
         """The fitted model where its climb ended.
 

@@ -29,6 +29,7 @@ from longsurv.results.survival.cox_curves import (
 from longsurv.results.survival.determined import prior_flags
 from longsurv.results.survival.flags import few_events_flag, powers_flag, weightless_flag
 from longsurv.results.survival.ratios import exponentiated
+from longsurv.results.survival.specification import CoxSpecification
 from longsurv.words import plural
 
 
@@ -42,11 +43,12 @@ class SurvivalPosterior(Posterior):
         Sorted arrays of the partial likelihood.
     """
 
+    spec: CoxSpecification
     data: cox.CoxData
 
     @classmethod
     def from_draws(
-        cls, spec: Any, data: cox.CoxData, stack: PriorStack, draws: Draws
+        cls, spec: CoxSpecification, data: cox.CoxData, stack: PriorStack, draws: Draws
     ) -> SurvivalPosterior:
         """The posterior of CoxPH `spec` under the priors of `stack`, which the draws are from."""
         design = spec.design

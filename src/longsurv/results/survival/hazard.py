@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,7 @@ from longsurv.results.survival.flags import (
     weightless_flag,
 )
 from longsurv.results.survival.ratios import RatioEstimate, exponentiated
+from longsurv.results.survival.specification import SurvivalSpecification
 from longsurv.words import plural
 
 
@@ -57,6 +58,7 @@ class HazardEstimate(RatioEstimate):
         Parameters, a smoothed one counting as the part that the data determine.
     """
 
+    spec: SurvivalSpecification
     hazard: HazardDesign
     natural: np.ndarray
     natural_cov: np.ndarray
@@ -65,7 +67,11 @@ class HazardEstimate(RatioEstimate):
 
     @classmethod
     def at(
-        cls, spec: Any, hazard: HazardDesign, optimum: Optimum, intervals: str | None = None
+        cls,
+        spec: SurvivalSpecification,
+        hazard: HazardDesign,
+        optimum: Optimum,
+        intervals: str | None = None,
     ) -> HazardEstimate:
         """The fitted model where its climb ended.
 

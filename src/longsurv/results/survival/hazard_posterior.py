@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +22,7 @@ from longsurv.results.survival import hazard_curves as curves
 from longsurv.results.survival.cox_curves import check_times, people
 from longsurv.results.survival.flags import changing_flag, powers_flag, weightless_flag
 from longsurv.results.survival.ratios import exponentiated
+from longsurv.results.survival.specification import SurvivalSpecification
 from longsurv.words import plural
 
 
@@ -38,13 +38,14 @@ class HazardPosterior(Posterior):
         Of a spline, where it was given and not drawn.
     """
 
+    spec: SurvivalSpecification
     hazard: HazardDesign
     smoothing: float | None
 
     @classmethod
     def from_draws(
         cls,
-        spec: Any,
+        spec: SurvivalSpecification,
         hazard: HazardDesign,
         stack: PriorStack,
         draws: Draws,

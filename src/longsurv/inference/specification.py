@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Protocol, Self, runtime_checkable
 
-from longsurv.inference import Draws, Optimum
+from longsurv.inference.maximise import Optimum
+from longsurv.inference.sample import Draws
 
 
 @runtime_checkable
@@ -107,3 +108,7 @@ def holding[S](spec: S, **made: object) -> S:
     for name, value in made.items():
         vars(copy)[name] = value  # where a cached property keeps what it has computed
     return copy
+
+
+type AnySpecification = Specification[Any, Any]
+"""One of whatever family, where only what all have is asked of it."""
