@@ -32,6 +32,7 @@ from longsurv.results.joint.association import LinkChange, changes
 from longsurv.results.joint.identification import TERM, identification
 
 if TYPE_CHECKING:
+    from longsurv.design.joint import JointDesign
     from longsurv.models import JointModel
 
 type Method = Literal["carried forward", "two stages", "ml", "bayes"]
@@ -331,7 +332,7 @@ def _agreement(log_ratios: pd.DataFrame, level: float) -> str:
     return " ".join(lines)
 
 
-def _extrapolation(design: Any) -> str:
+def _extrapolation(design: JointDesign) -> str:
     """Whether events come later than measurements reach, so that curves there are extrapolated."""
     marker = design.markers[0]
     used = marker.measurements.iloc[marker.design.rows]

@@ -25,7 +25,7 @@ Rizopoulos (2012), Joint Models for Longitudinal and Time-to-Event Data, ch. 6; 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,9 @@ from longsurv.errors import LongsurvError
 from longsurv.estimands.joint_rows import joint_spec
 from longsurv.likelihood import joint
 from longsurv.likelihood.arithmetic.covariance import covariance
+
+if TYPE_CHECKING:
+    from longsurv.design.joint import JointDesign
 
 STEP = 1e-4
 
@@ -115,7 +118,7 @@ def event_residuals(result: Any) -> pd.DataFrame:
 
 
 def _of_event(
-    design: Any, event: np.ndarray, score: np.ndarray, cox_snell: np.ndarray
+    design: JointDesign, event: np.ndarray, score: np.ndarray, cox_snell: np.ndarray
 ) -> pd.DataFrame:
     """The table of one cause, or of the only one."""
     martingale = event - cox_snell
@@ -212,7 +215,7 @@ def sds_and_covariance(data: joint.JointData, theta: np.ndarray) -> tuple[np.nda
     return np.exp(theta[data.p : first]), covariance(tau, theta[first + data.q : data.n_marker])
 
 
-def level_shift(design: Any, cause: str | None = None) -> np.ndarray:
+def level_shift(design: JointDesign, cause: str | None = None) -> np.ndarray:
     """Direction in theta, shape (d,), that adds a constant to the log baseline hazards.
 
     Splines sum to 1 at any time, as constants between knots do.
@@ -229,7 +232,7 @@ def level_shift(design: Any, cause: str | None = None) -> np.ndarray:
 
 
 def _score_of_level(
-    design: Any, data: joint.JointData, theta: np.ndarray, level: np.ndarray
+    design: JointDesign, data: joint.JointData, theta: np.ndarray, level: np.ndarray
 ) -> np.ndarray:
     """Derivative of each patient's log-likelihood in the log level of a hazard, shape (N,).
 

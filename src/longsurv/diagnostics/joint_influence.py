@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,9 @@ from longsurv.estimands.joint_rows import engine_of, joint_spec
 from longsurv.inference import hessian, maximise
 from longsurv.inference.density import LogDensity
 from longsurv.likelihood import joint
+
+if TYPE_CHECKING:
+    from longsurv.design.joint import JointDesign
 
 MOST_STEPS = 12
 SMALL_DECREMENT = 1e-10
@@ -179,7 +182,7 @@ def _newton(density: LogDensity, x: np.ndarray, curvature: np.ndarray) -> np.nda
     return None
 
 
-def one_patient(design: Any, data: joint.JointData, i: int) -> joint.JointData:
+def one_patient(design: JointDesign, data: joint.JointData, i: int) -> joint.JointData:
     """The arrays of patient i alone, in the coordinates of all."""
     values = []
     for marker, whole in zip(design.markers, data.markers, strict=True):

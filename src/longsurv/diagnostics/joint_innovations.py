@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -27,13 +27,17 @@ import pandas as pd
 from longsurv.design.quadrature import normal_grid, time_points
 from longsurv.likelihood import joint
 
+if TYPE_CHECKING:
+    from longsurv.design.joint import JointDesign
+    from longsurv.design.mixed import MixedDesign
+
 LEAST_NODES = 7
 PATIENTS_AT_ONCE = 1000
 PATIENTS_AT_ONCE_BY_CAUSE = 100
 """Each has copies at every point of the integral over time."""
 
 
-def innovations(design: Any, data: joint.JointData, theta: np.ndarray) -> np.ndarray:
+def innovations(design: JointDesign, data: joint.JointData, theta: np.ndarray) -> np.ndarray:
     """Of all causes together, from each patient's entry to exit, shape (N,)."""
     return np.concatenate(
         [
@@ -43,7 +47,7 @@ def innovations(design: Any, data: joint.JointData, theta: np.ndarray) -> np.nda
     )
 
 
-def cause_innovations(design: Any, data: joint.JointData, theta: np.ndarray) -> np.ndarray:
+def cause_innovations(design: JointDesign, data: joint.JointData, theta: np.ndarray) -> np.ndarray:
     """Of each cause, from each patient's entry to exit, shape (causes, N)."""
     return np.concatenate(
         [
@@ -73,7 +77,7 @@ class _Copies:
     start, stop : ndarray, shape (k,)
     """
 
-    design: Any
+    design: JointDesign
     data: joint.JointData
     theta: np.ndarray
     some: np.ndarray
@@ -83,7 +87,9 @@ class _Copies:
     stop: np.ndarray
 
     @classmethod
-    def of(cls, design: Any, data: joint.JointData, theta: np.ndarray, some: np.ndarray) -> _Copies:
+    def of(
+        cls, design: JointDesign, data: joint.JointData, theta: np.ndarray, some: np.ndarray
+    ) -> _Copies:
         """The stretches of the patients at these positions."""
         n = len(some)
         place = np.full(len(design.labels), -1)
@@ -181,7 +187,7 @@ class _Rows:
     time: np.ndarray
 
     @classmethod
-    def of(cls, design: Any, marker: Any, place: np.ndarray) -> _Rows:
+    def of(cls, design: JointDesign, marker: Any, place: np.ndarray) -> _Rows:
         """Those of the patients with a place, shape (N,), of at least 0."""
         used = marker.measurements.iloc[marker.design.rows]
         time, owner = used[design.time].to_numpy(dtype=float), place[marker.group]
@@ -190,7 +196,12 @@ class _Rows:
         return cls(row, owner[row], time[row])
 
     def until(
-        self, known: np.ndarray, owner: np.ndarray, n: int, design: Any, whole: joint.MarkerData
+        self,
+        known: np.ndarray,
+        owner: np.ndarray,
+        n: int,
+        design: MixedDesign,
+        whole: joint.MarkerData,
     ) -> joint.MarkerData:
         """Of copies of the patients `owner`, (c,), the measurements until `known`, (c,)."""
         counts = np.bincount(self.owner, minlength=n)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,9 @@ from longsurv.estimands.follow_up import FollowUp
 from longsurv.estimands.joint_rows import engine_of, joint_spec
 from longsurv.estimands.kaplan_meier import kaplan_meier
 from longsurv.likelihood import joint
+
+if TYPE_CHECKING:
+    from longsurv.design.joint import JointDesign
 
 PIECES = 24
 """Of follow-up, over which the cumulative hazard is kept; within a piece events are uniform."""
@@ -106,7 +109,7 @@ def predictive_checks(
 
 
 def replicate_markers(
-    design: Any, data: joint.JointData, theta: np.ndarray, rng: np.random.Generator
+    design: JointDesign, data: joint.JointData, theta: np.ndarray, rng: np.random.Generator
 ) -> list[np.ndarray]:
     """New values of each marker's measurements, of the same patients at the same times."""
     mean, cov = joint.random_effects(data, theta)
@@ -134,7 +137,9 @@ class SurvivalReplicates:
         Draws the times of censoring of those who had the event.
     """
 
-    def __init__(self, design: Any, data: joint.JointData, rng: np.random.Generator) -> None:
+    def __init__(
+        self, design: JointDesign, data: joint.JointData, rng: np.random.Generator
+    ) -> None:
         self.data = data
         self.entry = np.zeros(len(design.labels)) if design.from_zero else design.entry
         self.observed_from = design.entry
@@ -199,7 +204,7 @@ class _CauseHazard:
 
     @classmethod
     def of(
-        cls, design: Any, cause: Any, where: list[tuple[slice, slice]], edges: np.ndarray
+        cls, design: JointDesign, cause: Any, where: list[tuple[slice, slice]], edges: np.ndarray
     ) -> _CauseHazard:
         """Of the patients of a design, with the edges (N, PIECES + 1) of their pieces."""
         n = len(edges)
@@ -268,13 +273,13 @@ def censoring_times(exit: np.ndarray, status: np.ndarray, rng: np.random.Generat
     return np.maximum(out, exit)
 
 
-def _cuts(design: Any) -> np.ndarray:
+def _cuts(design: JointDesign) -> np.ndarray:
     """Times at which survival is compared: quartiles of the event times."""
     times = design.exit[design.status == 1]
     return np.unique(np.quantile(times, [0.25, 0.5, 0.75]))
 
 
-def which_cause(design: Any) -> np.ndarray:
+def which_cause(design: JointDesign) -> np.ndarray:
     """0 for patients censored, 1 and up for the cause of the event, in their order: shape (N,)."""
     return np.sum([k * cause.status for k, cause in enumerate(design.causes, 1)], axis=0)
 
@@ -320,7 +325,7 @@ def survival_statistics(
     return out | {f"survival at {t:.4g}": float(s) for t, s in zip(cuts, survival, strict=True)}
 
 
-def marker_statistics(design: Any, k: int, y: np.ndarray) -> dict[str, float]:
+def marker_statistics(design: JointDesign, k: int, y: np.ndarray) -> dict[str, float]:
     """Level, spread, course, shape and link to the event of values y, (n,), of marker k.
 
     Changes are between successive visits of a patient; "within" is after taking off each patient's

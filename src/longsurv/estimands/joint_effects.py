@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -46,6 +46,9 @@ from longsurv.estimands.joint_incidence import mean_incidence
 from longsurv.estimands.joint_rows import chosen_cause, joint_spec
 from longsurv.estimands.standardised import marked, two_levels, with_treatment
 from longsurv.likelihood import joint
+
+if TYPE_CHECKING:
+    from longsurv.design.joint import JointDesign
 
 WORLDS = ((0, 0), (1, 0), (1, 1))  # treatment of the hazard, of the marker
 MOST_NODES = {1: 15, 2: 13}
@@ -208,7 +211,7 @@ def joint_effects(
     )
 
 
-def _check(design: Any, horizon: float, draws: int, level: float) -> None:
+def _check(design: JointDesign, horizon: float, draws: int, level: float) -> None:
     problems = []
     first, last = float(design.entry.max()), float(design.exit.max())
     if not first < horizon <= last:
@@ -223,7 +226,7 @@ def _check(design: Any, horizon: float, draws: int, level: float) -> None:
         raise LongsurvError("; ".join(problems))
 
 
-def _uses(design: Any, treatment: str) -> bool:
+def _uses(design: JointDesign, treatment: str) -> bool:
     fixed = [one.event.fixed for one in design.causes] + [m.design.fixed for m in design.markers]
     used = any(treatment in {str(v) for v in f.recipe.required_variables} for f in fixed)
     return used or any(link.by == treatment for one in design.causes for _, link, _ in one.links)
@@ -231,7 +234,7 @@ def _uses(design: Any, treatment: str) -> bool:
 
 def worlds(
     data: joint.JointData,
-    design: Any,
+    design: JointDesign,
     treatment: str,
     levels: tuple[Hashable, Hashable],
     horizon: float,
@@ -260,7 +263,7 @@ def worlds(
 
 
 def _in_worlds(
-    design: Any, treatment: str, levels: tuple[Hashable, Hashable]
+    design: JointDesign, treatment: str, levels: tuple[Hashable, Hashable]
 ) -> tuple[list[pd.DataFrame], list[pd.DataFrame], np.ndarray]:
     """Event data by cause, covariates by marker, and entries of the patients of all worlds."""
 
@@ -281,7 +284,7 @@ def _in_worlds(
 
 def incidences(
     data: joint.JointData,
-    design: Any,
+    design: JointDesign,
     cause: int,
     treatment: str,
     levels: tuple[Hashable, Hashable],
@@ -324,7 +327,11 @@ def parameter_vectors(result: Any, draws: int, seed: int) -> tuple[np.ndarray, b
 
 
 def log_ratios(
-    design: Any, treatment: str, levels: tuple[Hashable, Hashable], which: int, thetas: np.ndarray
+    design: JointDesign,
+    treatment: str,
+    levels: tuple[Hashable, Hashable],
+    which: int,
+    thetas: np.ndarray,
 ) -> np.ndarray:
     """Log hazard ratio of the levels at any one marker, shape (draws,); NaN if there is not one."""
     cause = design.causes[which]

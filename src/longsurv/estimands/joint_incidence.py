@@ -13,13 +13,16 @@ Andrinopoulou et al. (2015), Stat Med 34:3200-3213.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from longsurv.design.quadrature import NormalGrid, time_points
 from longsurv.likelihood import joint
+
+if TYPE_CHECKING:
+    from longsurv.design.joint import JointDesign
 
 COPIES_AT_ONCE = 20_000
 POINTS_WITH_KNOTS = 30
@@ -28,7 +31,7 @@ POINTS_WITH_KNOTS = 30
 
 def mean_incidence(
     data: joint.JointData,
-    design: Any,
+    design: JointDesign,
     cause: int,
     hazards: Sequence[pd.DataFrame],
     curves: Sequence[pd.DataFrame],

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
 
 from longsurv.design.expression import expression
 from longsurv.errors import LongsurvError
+
+if TYPE_CHECKING:
+    from longsurv.design.joint import JointDesign
 
 
 @runtime_checkable
@@ -93,7 +96,7 @@ def chosen_cause(names: Sequence[str], cause: str | None, what: str) -> str | No
     return cause
 
 
-def histories(design: Any, labels: pd.Index, at: float) -> dict[str, pd.DataFrame]:
+def histories(design: JointDesign, labels: pd.Index, at: float) -> dict[str, pd.DataFrame]:
     """Rows from which to predict, by marker: patients' measurements by a time, with covariates.
 
     Parameters
@@ -119,7 +122,7 @@ def histories(design: Any, labels: pd.Index, at: float) -> dict[str, pd.DataFram
     return {marker.name: _history(design, marker, labels, at) for marker in design.markers}
 
 
-def _history(design: Any, marker: Any, labels: pd.Index, at: float) -> pd.DataFrame:
+def _history(design: JointDesign, marker: Any, labels: pd.Index, at: float) -> pd.DataFrame:
     name, time = design.group_name, design.time
     rows = marker.measurements.iloc[marker.design.rows]
     rows = rows.loc[rows[name].isin(labels) & (rows[time] <= at)]
@@ -145,7 +148,7 @@ def _history(design: Any, marker: Any, labels: pd.Index, at: float) -> pd.DataFr
     return pd.concat(parts, ignore_index=True)
 
 
-def _of_hazards(design: Any, labels: pd.Index) -> pd.DataFrame:
+def _of_hazards(design: JointDesign, labels: pd.Index) -> pd.DataFrame:
     """What the hazards of all causes need of each patient."""
     out = pd.DataFrame(index=labels)
     for cause in design.causes:

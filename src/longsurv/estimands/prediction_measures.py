@@ -6,7 +6,7 @@ The formulae are those of `longsurv.estimands.prediction_quality`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,9 @@ import pandas as pd
 from longsurv.estimands.competing import CumulativeIncidence, cumulative_incidence
 from longsurv.estimands.follow_up import FollowUp
 from longsurv.estimands.kaplan_meier import kaplan_meier
+
+if TYPE_CHECKING:
+    from longsurv.design.joint import JointDesign
 
 MEASURES = (
     "AUC",
@@ -87,7 +90,9 @@ class Outcomes:
         }
 
 
-def outcomes(design: Any, start: float, window: float, cause: str | None = None) -> Outcomes:
+def outcomes(
+    design: JointDesign, start: float, window: float, cause: str | None = None
+) -> Outcomes:
     """Outcomes of the patients of a joint model's design who are at risk at `start`.
 
     Parameters
@@ -114,7 +119,7 @@ def outcomes(design: Any, start: float, window: float, cause: str | None = None)
     )
 
 
-def status_of(design: Any, cause: str | None) -> np.ndarray:
+def status_of(design: JointDesign, cause: str | None) -> np.ndarray:
     """1 where follow-up ended with the event judged, 2 with a competing one, 0 censored: (N,)."""
     if cause is None:
         return np.asarray(design.status)

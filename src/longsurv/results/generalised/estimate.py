@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -37,6 +37,9 @@ from longsurv.results.mixed.variances import VarianceEstimate
 from longsurv.results.options import NewGroups
 from longsurv.results.reference import NormalReference, estimable, t_quantile
 
+if TYPE_CHECKING:
+    from longsurv.design.generalised import GeneralisedDesign
+
 DIFFERENCES = 1e-6
 """Scaled eigenvalues below this are not told from the error of a Hessian by differences."""
 
@@ -55,6 +58,7 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
     data : GLMMData
     """
 
+    design: GeneralisedDesign
     variance: VarianceEstimate
     theta: np.ndarray
     half: np.ndarray

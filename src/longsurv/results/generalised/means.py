@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,9 @@ from longsurv.results.means import SCALED, Kind, Means
 from longsurv.results.means import means as predictor_means
 from longsurv.results.posterior import summarise
 from longsurv.results.reference import t_p_value, t_quantile
+
+if TYPE_CHECKING:
+    from longsurv.design.generalised import GeneralisedDesign
 
 type Patients = Literal["population", "typical"]
 type Measure = Literal["difference", "ratio", "odds_ratio"]
@@ -212,7 +215,7 @@ def response_means(
     return ResponseMeans(m, _random_columns(result, m), patients, quantity, worth)
 
 
-def _quantity(design: Any, at_least: Any) -> tuple[str, np.ndarray | None]:
+def _quantity(design: GeneralisedDesign, at_least: Any) -> tuple[str, np.ndarray | None]:
     """The name of what is averaged, and what each category counts for."""
     name = design.formula.response
     if not design.levels:

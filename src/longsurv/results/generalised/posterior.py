@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,9 @@ from longsurv.results.mixed.rows import patients
 from longsurv.results.options import NewGroups
 from longsurv.results.posterior import Posterior
 
+if TYPE_CHECKING:
+    from longsurv.design.generalised import GeneralisedDesign
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class GeneralisedPosterior(GeneralisedPosteriorMethods, Posterior):
@@ -44,6 +47,7 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Posterior):
     data : GLMMData
     """
 
+    design: GeneralisedDesign
     data: glmm.GLMMData
 
     @classmethod

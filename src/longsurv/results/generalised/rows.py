@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,9 @@ from longsurv.results.columns import beside
 from longsurv.results.generalised.quantities import Rows
 from longsurv.results.mixed.rows import fixed_rows, random_rows
 from longsurv.results.options import NewGroups
+
+if TYPE_CHECKING:
+    from longsurv.design.generalised import GeneralisedDesign
 
 
 def rows_of(
@@ -26,7 +29,9 @@ def rows_of(
     return frame, (X, Z, group)
 
 
-def by_category(frame: pd.DataFrame, design: Any, columns: dict[str, np.ndarray]) -> pd.DataFrame:
+def by_category(
+    frame: pd.DataFrame, design: GeneralisedDesign, columns: dict[str, np.ndarray]
+) -> pd.DataFrame:
     """The frame with its answers, one row a category where they have a second axis."""
     if next(iter(columns.values())).ndim == 1:
         return beside(frame, columns)

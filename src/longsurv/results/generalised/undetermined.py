@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from longsurv.likelihood.glmm.existence import (
 )
 from longsurv.priors import PriorStack, apart, moments
 from longsurv.results.generalised.quantities import coefficient_jacobian, variance_parameters
+
+if TYPE_CHECKING:
+    from longsurv.design.generalised import GeneralisedDesign
 
 FLAT_LIKELIHOOD = "The likelihood is flat along a combination of them."
 
@@ -58,7 +61,7 @@ class Undetermined:
 
 
 def check_estimable(
-    design: Any, data: glmm.GLMMData, coordinates: Coordinates, formula: str
+    design: GeneralisedDesign, data: glmm.GLMMData, coordinates: Coordinates, formula: str
 ) -> None:
     """Refuse to fit what has no maximum, or no coefficient that the data determine.
 
@@ -83,7 +86,7 @@ def check_estimable(
 
 
 def undetermined(
-    design: Any,
+    design: GeneralisedDesign,
     data: glmm.GLMMData,
     coordinates: Coordinates,
     theta: np.ndarray,
@@ -105,7 +108,9 @@ def undetermined(
     return _named(design, flat, variances, why)
 
 
-def unseen_in(design: Any, data: glmm.GLMMData, coordinates: Coordinates) -> Undetermined:
+def unseen_in(
+    design: GeneralisedDesign, data: glmm.GLMMData, coordinates: Coordinates
+) -> Undetermined:
     """What no data of this design could determine."""
     unseen, taken = unseen_variances(data, coordinates), absorbed(data, coordinates)
     parts = [np.empty(0, dtype=bool)]
@@ -129,7 +134,7 @@ def unseen_in(design: Any, data: glmm.GLMMData, coordinates: Coordinates) -> Und
 
 
 def prior_words(
-    design: Any, data: glmm.GLMMData, stack: PriorStack, thetas: np.ndarray
+    design: GeneralisedDesign, data: glmm.GLMMData, stack: PriorStack, thetas: np.ndarray
 ) -> tuple[str, ...]:
     """How much of a posterior is prior, where the data alone have no answer; thetas is (S, d)."""
     coordinates, words = for_climbing(data), []
@@ -164,7 +169,9 @@ def prior_words(
     return (" ".join(words),)
 
 
-def _named(design: Any, flat: Flat, variances: np.ndarray, why: Sequence[str]) -> Undetermined:
+def _named(
+    design: GeneralisedDesign, flat: Flat, variances: np.ndarray, why: Sequence[str]
+) -> Undetermined:
     names = [n for n, k in zip(design.coefficient_names, flat.determined, strict=True) if not k]
     names += [n for n, lost in zip(design.variance_names, variances, strict=True) if lost]
     return Undetermined(flat, variances, tuple(names), " ".join(why))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,9 @@ from longsurv.results.joint.variances import variances
 from longsurv.results.mixed.variances import VarianceEstimate
 from longsurv.results.reference import NormalReference
 
+if TYPE_CHECKING:
+    from longsurv.design.joint import JointDesign
+
 NODES = (1, 3, 5, 7, 9)
 LARGEST_GRID = 10_000
 
@@ -55,6 +59,7 @@ class JointEstimate(Estimate):
         By association parameter, standard deviation of its link across patients at their exit.
     """
 
+    design: JointDesign
     variance: VarianceEstimate
     theta: np.ndarray
     cov_theta: np.ndarray

@@ -40,6 +40,7 @@ class JointPosterior(Posterior):
     link_sd : dict of str to float
     """
 
+    design: JointDesign
     data: joint.JointData
     link_sd: dict[str, float]
 

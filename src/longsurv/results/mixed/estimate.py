@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,9 @@ from longsurv.results.mixed.variances import (
 from longsurv.results.options import NewGroups
 from longsurv.results.reference import combination_variances, estimable, normal_reference
 
+if TYPE_CHECKING:
+    from longsurv.design.mixed import MixedDesign
+
 LARGEST_CLUSTER = 3000
 """Rows of a cluster up to which small-sample inference works with its whole covariance matrix."""
 
@@ -52,6 +55,7 @@ class MixedEstimate(MixedMethods, Estimate):
         Where the climb ended, in the kernel's columns of Z.
     """
 
+    design: MixedDesign
     variance: VarianceEstimate
     kernel: MixedKernel
     point: Point

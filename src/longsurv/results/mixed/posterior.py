@@ -28,6 +28,7 @@ from longsurv.results.options import NewGroups
 from longsurv.results.posterior import Posterior
 
 if TYPE_CHECKING:
+    from longsurv.design.mixed import MixedDesign
     from longsurv.results.means import Means
 
 
@@ -41,6 +42,7 @@ class MixedPosterior(Posterior):
         The likelihood that was sampled.
     """
 
+    design: MixedDesign
     kernel: MixedKernel
 
     @classmethod

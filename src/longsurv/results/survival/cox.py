@@ -45,6 +45,7 @@ from longsurv.results.survival.specification import CoxSpecification
 from longsurv.words import plural, verb
 
 if TYPE_CHECKING:
+    from longsurv.design.survival import SurvivalDesign
     from longsurv.diagnostics.concordance import Concordance
     from longsurv.diagnostics.cox_residuals import ResidualKind
     from longsurv.diagnostics.proportional_hazards import ProportionalHazards, Transform
@@ -68,6 +69,7 @@ class SurvivalEstimate(RatioEstimate):
     """
 
     spec: CoxSpecification
+    design: SurvivalDesign
     data: cox.CoxData
     naive_cov: np.ndarray
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,9 @@ from longsurv.results.survival.ratios import exponentiated
 from longsurv.results.survival.specification import CoxSpecification
 from longsurv.words import plural
 
+if TYPE_CHECKING:
+    from longsurv.design.survival import SurvivalDesign
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class SurvivalPosterior(Posterior):
@@ -44,6 +47,7 @@ class SurvivalPosterior(Posterior):
     """
 
     spec: CoxSpecification
+    design: SurvivalDesign
     data: cox.CoxData
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,8 +14,11 @@ from longsurv.inference.scoring import Scored
 from longsurv.results.contrasts import label
 from longsurv.words import plural, verb
 
+if TYPE_CHECKING:
+    from longsurv.design.survival import SurvivalDesign
 
-def needs_robust(design: Any) -> bool:
+
+def needs_robust(design: SurvivalDesign) -> bool:
     """Whether rows are dependent, or weights cannot be counts of patients."""
     weights = design.weights
     whole = weights is None or bool((weights == np.round(weights)).all())
@@ -85,7 +88,7 @@ def limits_flag(fit: Any) -> tuple[str, ...]:
     )
 
 
-def few_events_flag(design: Any) -> tuple[str, ...]:
+def few_events_flag(design: SurvivalDesign) -> tuple[str, ...]:
     """What to say of fewer than ten events a coefficient."""
     events, p = design.n_events, max(len(design.fixed.names), 1)
     if events >= 10 * p:
@@ -97,7 +100,7 @@ def few_events_flag(design: Any) -> tuple[str, ...]:
     )
 
 
-def weightless_flag(design: Any) -> tuple[str, ...]:
+def weightless_flag(design: SurvivalDesign) -> tuple[str, ...]:
     """What to say of rows that weigh nothing."""
     if not design.n_weightless:
         return ()
@@ -107,7 +110,7 @@ def weightless_flag(design: Any) -> tuple[str, ...]:
     )
 
 
-def powers_flag(design: Any) -> tuple[str, ...]:
+def powers_flag(design: SurvivalDesign) -> tuple[str, ...]:
     """What to say of weights and clusters in a posterior."""
     if design.weights is None and design.cluster is None:
         return ()

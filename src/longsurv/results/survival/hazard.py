@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,9 @@ from longsurv.results.survival.ratios import RatioEstimate, exponentiated
 from longsurv.results.survival.specification import SurvivalSpecification
 from longsurv.words import plural
 
+if TYPE_CHECKING:
+    from longsurv.design.survival import SurvivalDesign
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class HazardEstimate(RatioEstimate):
@@ -59,6 +62,7 @@ class HazardEstimate(RatioEstimate):
     """
 
     spec: SurvivalSpecification
+    design: SurvivalDesign
     hazard: HazardDesign
     natural: np.ndarray
     natural_cov: np.ndarray

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,9 @@ from longsurv.results.survival.ratios import exponentiated
 from longsurv.results.survival.specification import SurvivalSpecification
 from longsurv.words import plural
 
+if TYPE_CHECKING:
+    from longsurv.design.survival import SurvivalDesign
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class HazardPosterior(Posterior):
@@ -39,6 +43,7 @@ class HazardPosterior(Posterior):
     """
 
     spec: SurvivalSpecification
+    design: SurvivalDesign
     hazard: HazardDesign
     smoothing: float | None
 
