@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -53,6 +53,9 @@ from longsurv.estimands.prediction_measures import (
     measures,
     outcomes,
 )
+
+if TYPE_CHECKING:
+    from longsurv.design.joint import JointDesign
 
 FEWEST = 10
 
@@ -219,7 +222,12 @@ def _together(tables: Sequence[pd.DataFrame], cause: str | None) -> pd.DataFrame
 
 
 def _check(
-    design: Any, landmarks: Sequence[float], window: float, folds: int, groups: int, level: float
+    design: JointDesign,
+    landmarks: Sequence[float],
+    window: float,
+    folds: int,
+    groups: int,
+    level: float,
 ) -> list[float]:
     starts = [float(s) for s in landmarks]
     problems = []
@@ -294,7 +302,7 @@ def _rows(
 
 
 def _predictions(
-    design: Any, one: Outcomes, apparent: np.ndarray, honest: np.ndarray | None
+    design: JointDesign, one: Outcomes, apparent: np.ndarray, honest: np.ndarray | None
 ) -> pd.DataFrame:
     return pd.DataFrame(
         {
