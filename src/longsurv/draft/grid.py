@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
+from longsurv.cohort.problems import show
 from longsurv.draft.cells import text_of
 from longsurv.draft.header import LOOK, Header, find_header, unique_names
+from longsurv.draft.names import plain
 from longsurv.draft.raw import RawTable
 from longsurv.errors import DataError
+from longsurv.words import plural, verb
+
+_SUMS = re.compile(
+    r"(grand |sub ?)?totals?( general)?|sums?|mean|average|median|sd|minimum|maximum"
+    r"|summe|gesamt\w*|mittelwert|durchschnitt|somme|moyenne|mediane|ecart type|合計|総計|平均"
+)
 
 
 def from_grid(name: str, grid: pd.DataFrame, call: str) -> tuple[RawTable, bool]:
@@ -28,7 +40,7 @@ def from_grid(name: str, grid: pd.DataFrame, call: str) -> tuple[RawTable, bool]
     lines = [f"TABLE = {call}", f"TABLE.columns = {names!r}"]
     lines.append(f"TABLE = TABLE.iloc[{header.first}:]")
     frame = grid.set_axis(names, axis=1).iloc[header.first :]
-    notes = []
+    notes = _same_names(header.names)
     if any(stray):
         kept = [n for n, s in zip(names, stray, strict=True) if not s]
         frame = frame[kept]
@@ -44,7 +56,7 @@ def from_grid(name: str, grid: pd.DataFrame, call: str) -> tuple[RawTable, bool]
         lines.append('TABLE = TABLE.dropna(how="all")')
     feet = _footers(frame)
     if feet:
-        notes.append(f"{feet} lines below the table were left out")
+        notes.append(f"{plural(feet, 'line')} below the data {verb(feet, 'was', 'were')} left out")
         frame = frame.iloc[:-feet]
         lines.append(f"TABLE = TABLE.iloc[:-{feet}]")
     if header.titles:
@@ -63,6 +75,17 @@ def from_grid(name: str, grid: pd.DataFrame, call: str) -> tuple[RawTable, bool]
     ), simple
 
 
+def _same_names(names: Sequence[str]) -> list[str]:
+    """What columns of one name are called, in words."""
+    counts = Counter(" ".join(str(name).split()) for name in names)
+    return [
+        f"{count} columns are called {show(name)}; they are told apart by a number, such as"
+        f" {show(f'{name} (2)')}"
+        for name, count in counts.items()
+        if name and count > 1
+    ]
+
+
 def _repeats(frame: pd.DataFrame, grid: pd.DataFrame, header: Header) -> np.ndarray:
     """Which rows are the row of names once more."""
     names = grid.iloc[header.first - 1 - bool(header.units)]
@@ -73,14 +96,22 @@ def _repeats(frame: pd.DataFrame, grid: pd.DataFrame, header: Header) -> np.ndar
 
 
 def _footers(frame: pd.DataFrame) -> int:
-    """How many last rows hold one remark in place of data."""
+    """How many last rows hold no data: one remark, or what the rows above add up to."""
     count = 0
-    if frame.shape[1] < 4:
-        return 0
-    for row in frame.tail(6).to_numpy()[::-1]:
-        cells = [c for c in row if not pd.isna(c)]
-        remark = len(cells) == 1 and isinstance(cells[0], str) and " " in cells[0].strip()
-        if not remark:
+    for _, row in frame.tail(6).iloc[::-1].iterrows():
+        cells = row.dropna()
+        if cells.empty:
+            break
+        first, alone = cells.iloc[0], len(cells) == 1 and frame.shape[1] > 3
+        remark = alone and isinstance(first, str) and " " in first.strip()
+        if not remark and not _sums_up(first, frame[cells.index[0]]):
             break
         count += 1
     return count
+
+
+def _sums_up(cell: object, column: pd.Series) -> bool:
+    """Whether a row that begins so is a total or a mean; a word that the column uses is data."""
+    if not isinstance(cell, str) or (column == cell).sum() > 1:
+        return False
+    return _SUMS.fullmatch(plain(cell)) is not None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from longsurv.draft.dates import looks_like_dates
+from longsurv.draft.layout import read_time
 from longsurv.draft.units import tidy_unit
 
 Row = Sequence[str]  # cells as text, "" where empty
@@ -91,7 +92,7 @@ def _join(rows: Sequence[Row], at: int, groups: Row) -> Header:
         group = groups[k] if k < len(groups) else ""
         if not name or name == group:
             names.append(group or name)
-        elif group and (counts[name] > 1 or _NUMBER.fullmatch(name)):
+        elif group and (counts[name] > 1 or read_time(name)):
             names.append(f"{name} {group}" if _has_number(group) else f"{group} {name}")
         else:
             names.append(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,8 @@ from longsurv.draft.cells import SheetColumn
 from longsurv.draft.guess import Guess
 from longsurv.draft.names import says
 from longsurv.draft.sheet import Sheet
+
+_PERSON = re.compile(r"[^\W\d_][^\d_]*[\s,]+[^\W\d_][^\d_]*")
 
 
 @dataclass(frozen=True)
@@ -44,15 +47,18 @@ def find_patients(sheets: Sequence[Sheet]) -> tuple[list[Sheet], list[Guess]]:
         found.append(done)
         rivals = [c.column for c in others if c.score > best.score - 2]
         sure = best.named >= 2 and not rivals
-        doubtful = best.named == 0 and len(sheets) == 1
+        persons = _persons(column)
+        doubtful = persons or (best.named == 0 and len(sheets) == 1)
         many = f"{column.distinct:,} patients in {sheet.rows:,} rows"
         reason = f"{sheet.name}: {show(best.column)} identifies {many}"
+        if persons:
+            reason += "; it looks like names of persons, which two patients may share"
         if hollow:
             reason += "; it stands only in the first row of each, and is carried down"
         guesses.append(
             Guess(
                 "patient", best.column, reason,
-                "sure" if sure else "doubtful" if doubtful else "likely",
+                "doubtful" if doubtful else "sure" if sure else "likely",
                 tuple(show(r) for r in rivals[:3]),
             )
         )  # fmt: skip
@@ -88,11 +94,21 @@ def _candidates(sheet: Sheet, sheets: Sequence[Sheet]) -> list[Candidate]:
             score -= 4
         if _filled_down(column):
             score += 1
+        if _persons(column):
+            score -= 3
         if column.kind == "text" and max(map(len, column.texts[:50])) > 40:
             score -= 3
         if score > 0 or (place == 0 and column.distinct > 4):
             found.append(Candidate(name, score, named))
     return sorted(found, key=lambda c: -c.score)
+
+
+def _persons(column: SheetColumn) -> bool:
+    """Whether most texts are two words or more without a digit, as names of persons are."""
+    if column.kind != "text":
+        return False
+    alike = sum(_PERSON.fullmatch(text.strip()) is not None for text in column.texts)
+    return alike > 0.8 * column.distinct
 
 
 def _whole(column: SheetColumn) -> bool:

@@ -18,6 +18,7 @@ from longsurv.draft.series import Series, find_series
 from longsurv.draft.sheet import Sheet, read_sheets
 from longsurv.draft.treatment import Treatment, find_treatment
 from longsurv.errors import DataError
+from longsurv.words import plural
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,15 @@ def understand(tables: Sequence[RawTable]) -> Understanding:
         If no table has a column that could identify patients.
     """
     sheets, guesses = find_patients(read_sheets(tables))
+    short = [table for table in tables if len(table.frame) < 2]
+    if not sheets and len(short) == len(tables):
+        raise DataError(
+            [
+                f"{table.name}: {plural(len(table.frame), 'row')} below the column names;"
+                " a study takes rows of several patients"
+                for table in short
+            ]
+        )
     if not sheets:
         raise DataError(
             "no column that could identify patients was found in "

@@ -1,0 +1,102 @@
+"""Tables as new users bring them: totals, footnotes, merged names, names of persons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from longsurv import LongsurvError
+from longsurv.cli import DONE, main
+from longsurv.draft import Draft, draft_files
+
+PEOPLE = [f"{a} {b}" for a in ("Anna", "Jean", "Marie", "Luc") for b in ("Petit", "Roux", "Blanc")]
+ROWS = [(k + 1, "ab"[k % 2], 5 + 3 * k, "no" if k % 3 else "yes") for k in range(24)]
+TAILS = {
+    "total": ["Total,,984,8"],
+    "mean and note": ["Mean,,41,", "Note: days since admission,,,"],
+    "French": ["Moyenne,,41,", "Écart-type,,21,"],
+    "German": ["Summe,,984,8"],
+    "none": [],
+}
+
+
+def drafted(folder: Path, text: str) -> Draft:
+    (folder / "t.csv").write_text(text, encoding="utf-8")
+    return draft_files([folder / "t.csv"])
+
+
+def lines(rows: list[tuple]) -> list[str]:
+    return [",".join(map(str, row)) for row in rows]
+
+
+def sureness(draft: Draft, about: str) -> str:
+    return next(g.sureness for g in draft.guesses if g.about == about)
+
+
+@pytest.mark.parametrize("tail", TAILS)
+def test_totals_and_remarks_below_the_data_are_no_patients(tail: str, tmp_path: Path) -> None:
+    head = "ID,Treatment,Follow-up (days),Died"
+    draft = drafted(tmp_path, "\n".join([head, *lines(ROWS), *TAILS[tail]]) + "\n")
+    assert draft.patients["ID"].astype(str).tolist() == [str(r[0]) for r in ROWS]
+    assert sum("left out" in text for text in draft.warnings) == bool(TAILS[tail])
+    draft.write(tmp_path / "study.toml")
+    assert main(["check", str(tmp_path / "study.toml")]) == DONE
+
+
+def test_a_word_that_the_column_uses_is_no_total(tmp_path: Path) -> None:
+    rows = [(k // 2 + 1, ("Total", "Direct")[k % 2], k + 1.5) for k in range(24)]
+    draft = drafted(
+        tmp_path, "bilirubin,id,value\n" + "\n".join(f"{b},{a},{c}" for a, b, c in rows)
+    )
+    assert not any("left out" in text for text in draft.warnings)
+
+
+def test_a_merged_name_stands_before_the_days_below_it(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append(["Patient", None, "Follow-up", None, "CRP (mg/l)", None, None])
+    sheet.append(["No.", "Regimen", "Days", "Died?", "Day 0", "Day 3", "Day 7"])
+    for k, (a, b, c, d) in enumerate(ROWS):
+        sheet.append([a, b, c, d, 80 + k, 60 + k, 40 + k])
+    sheet.append(["Total", None, 984, 8, None, None, None])
+    for area in ("A1:B1", "C1:D1", "E1:G1"):
+        sheet.merge_cells(area)
+    book.save(tmp_path / "t.xlsx")
+    draft = draft_files([tmp_path / "t.xlsx"])
+    assert draft.markers == ["CRP"]
+    assert draft.measurements is not None
+    assert sorted(draft.measurements["measurement_time"].unique()) == [0, 3, 7]
+    assert len(draft.patients) == len(ROWS)
+
+
+def test_names_of_persons_are_no_sure_identifiers(tmp_path: Path) -> None:
+    twice = [*PEOPLE, *PEOPLE]
+    text = "\n".join(
+        f"{name},{','.join(map(str, row[1:]))}" for name, row in zip(twice, ROWS, strict=True)
+    )
+    draft = drafted(tmp_path, "Patient,Arm,Days,Died\n" + text)
+    assert sureness(draft, "patient") == "doubtful" and "patient" in draft.open
+
+
+def test_an_identifier_beside_names_of_persons_is_taken(tmp_path: Path) -> None:
+    text = "\n".join(
+        f"{n},K{r[0]:03},{','.join(map(str, r[1:]))}"
+        for n, r in zip([*PEOPLE, *PEOPLE], ROWS, strict=True)
+    )
+    draft = drafted(tmp_path, "Patient,Case number,Arm,Days,Died\n" + text)
+    assert next(g.value for g in draft.guesses if g.about == "patient") == "Case number"
+
+
+def test_columns_of_one_name_are_pointed_out(tmp_path: Path) -> None:
+    text = "\n".join(f"{a},{b},{c},{d},{d},,1" for a, b, c, d in ROWS)
+    draft = drafted(tmp_path, "ID,Arm,Days,Died,Died,,Arm\n" + text)
+    shown = [text for text in draft.warnings if "columns are called" in text]
+    assert len(shown) == 2 and '"Died (2)"' in shown[1]
+
+
+@pytest.mark.parametrize(("text", "count"), [("id,arm\n", "0 rows"), ("id,arm\n1,a\n", "1 row")])
+def test_a_table_without_patients_says_so(text: str, count: str, tmp_path: Path) -> None:
+    with pytest.raises(LongsurvError, match=f"{count} below the column names"):
+        drafted(tmp_path, text)
