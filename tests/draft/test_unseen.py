@@ -9,6 +9,7 @@ import pytest
 
 from longsurv import LongsurvError
 from longsurv.cli import DONE, main
+from longsurv.cohort.lines import key_lines
 from longsurv.draft import Draft, draft_files
 
 PEOPLE = [f"{a} {b}" for a in ("Anna", "Jean", "Marie", "Luc") for b in ("Petit", "Roux", "Blanc")]
@@ -100,3 +101,34 @@ def test_columns_of_one_name_are_pointed_out(tmp_path: Path) -> None:
 def test_a_table_without_patients_says_so(text: str, count: str, tmp_path: Path) -> None:
     with pytest.raises(LongsurvError, match=f"{count} below the column names"):
         drafted(tmp_path, text)
+
+
+def test_check_names_the_line_to_choose_in(tmp_path: Path, capsys) -> None:
+    (tmp_path / "t.csv").write_text(
+        "ID,Given,Days,Died\n" + "\n".join(lines(ROWS)), encoding="utf-8"
+    )
+    study = tmp_path / "study.toml"
+    assert main(["init", str(tmp_path / "t.csv"), "-o", str(study)]) == DONE
+    rows = study.read_text(encoding="utf-8").splitlines()
+    capsys.readouterr()
+    assert main(["check", str(study)]) != DONE
+    at = next(k for k, row in enumerate(rows, 1) if row.startswith("# treatment ="))
+    assert f'"treatment" is missing; expected text (line {at} has it behind #)' in (
+        capsys.readouterr().err
+    )
+    text = "\n".join(rows).replace("# treatment =", "treatmnt =")
+    study.write_text(text.replace('unit = "days"', "unit = 3"), encoding="utf-8")
+    assert main(["check", str(study)]) != DONE
+    said = capsys.readouterr().err
+    assert f'did you mean "treatment"? (line {at})' in said
+    at = next(k for k, row in enumerate(rows, 1) if row.startswith("unit ="))
+    assert f"unit must be text, not 3 (line {at})" in said
+
+
+def test_lines_of_keys() -> None:
+    text = '[markers."IL-6"]\nunit = "a"\n# family = "b"\n# unit = "c"\n\n'
+    text += '# [markers.CRP]\n# unit = "d"'
+    assert key_lines(text) == {
+        "markers.IL-6": {"unit": "line 2", "family": "line 3 has it behind #"},
+        "markers.CRP": {"unit": "line 7 has it behind #"},
+    }

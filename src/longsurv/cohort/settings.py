@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from longsurv.arguments import checked
@@ -20,6 +21,7 @@ from longsurv.cohort.keys import (
     Key,
 )
 from longsurv.cohort.kinds import LEVEL_OR_LEVELS, PHASE
+from longsurv.cohort.lines import Lines, key_lines
 from longsurv.cohort.phases import Phase, parse_interval
 from longsurv.cohort.problems import Problems, show, show_list, suggest
 from longsurv.cohort.schema import Marker, Schema
@@ -114,10 +116,10 @@ def read_study(path: str | Path) -> StudyFile:
         Listing every problem of the study file, or of the data.
     """
     path = Path(path)
-    given = _load(path)
+    given, lines = _load(path)
     problems = Problems()
-    tables = _check_tables(given, path.name, problems)
-    markers = _read_markers(tables["markers"], path.name, problems)
+    tables = _check_tables(given, path.name, lines, problems)
+    markers = _read_markers(tables["markers"], path.name, lines, problems)
     phases = _read_phases(tables["phases"], path.name, problems)
     _check_joint(tables["models"], markers, path.name, problems)
     # With a key missing or mistyped the schema would only repeat it in other words.
@@ -145,9 +147,11 @@ def read_study(path: str | Path) -> StudyFile:
     )
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> tuple[dict[str, Any], Lines]:
+    """The tables of a study file, and the lines that their keys are on."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        return tomllib.loads(text), key_lines(text)
     except FileNotFoundError:
         raise DataError(f"there is no study file {path}") from None
     except IsADirectoryError:
@@ -163,7 +167,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _check_tables(
-    given: Mapping[str, Any], file: str, problems: Problems
+    given: Mapping[str, Any], file: str, lines: Lines, problems: Problems
 ) -> dict[str, dict[str, Any]]:
     """Check every key and its kind; return all tables in their own words, those not given empty."""
     _refuse_unknown(given, TABLE_DOCS, f"{file}: unknown table", "tables", problems)
@@ -177,10 +181,12 @@ def _check_tables(
             problems.add(f"{file}: {name} must be a table, written [{name}]")
         elif table is not None and name in TABLES:
             tables[name] = _in_own_words(table, name, f"{file}, [{name}]", problems)
-            _check_keys(tables[name], TABLES[name], f"{file}, [{name}]", problems)
+            where = f"{file}, [{name}]"
+            _check_keys(tables[name], TABLES[name], where, problems, lines.get(name, {}))
     visits = tables["measurements"]
     if "measurements" in given and "time" not in visits and not isinstance(visits.get("wide"), str):
-        problems.add(f'{file}, [measurements]: the key "time" is missing; expected text')
+        at = _at("time", lines.get("measurements", {}))
+        problems.add(f'{file}, [measurements]: the key "time" is missing; expected text{at}')
     levels = tables["outcome"].get("competing")
     if isinstance(levels, dict):
         key = Key(LEVEL_OR_LEVELS, "")
@@ -205,27 +211,47 @@ def _in_own_words(
 
 
 def _check_keys(
-    table: Mapping[str, Any], keys: Mapping[str, Key], where: str, problems: Problems
+    table: Mapping[str, Any],
+    keys: Mapping[str, Key],
+    where: str,
+    problems: Problems,
+    lines: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    _refuse_unknown(table, keys, f"{where}: unknown key", "keys", problems)
+    _refuse_unknown(table, keys, f"{where}: unknown key", "keys", problems, lines)
     for name, key in keys.items():
         if name not in table:
             if key.required:
-                problems.add(f"{where}: the key {show(name)} is missing; expected {key.kind}")
+                problems.add(
+                    f"{where}: the key {show(name)} is missing; expected {key.kind}"
+                    f"{_at(name, lines)}"
+                )
         elif not key.kind.accepts(table[name]):
-            problems.add(f"{where}: {name} must be {key.kind}, not {show(table[name])}")
+            problems.add(
+                f"{where}: {name} must be {key.kind}, not {show(table[name])}{_at(name, lines)}"
+            )
+
+
+def _at(key: str, lines: Mapping[str, str]) -> str:
+    return f" ({lines[key]})" if key in lines else ""
 
 
 def _refuse_unknown(
-    table: Mapping[str, Any], known: Mapping[str, Any], what: str, plural: str, problems: Problems
+    table: Mapping[str, Any],
+    known: Mapping[str, Any],
+    what: str,
+    plural: str,
+    problems: Problems,
+    lines: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     for name in table:
         if name not in known:
             hint = suggest(name, known) or f"the {plural} are {show_list(known, 40)}"
-            problems.add(f"{what} {show(name)}; {hint}")
+            problems.add(f"{what} {show(name)}; {hint}{_at(name, lines)}")
 
 
-def _read_markers(table: Mapping[str, Any], file: str, problems: Problems) -> list[Marker]:
+def _read_markers(
+    table: Mapping[str, Any], file: str, lines: Lines, problems: Problems
+) -> list[Marker]:
     markers = []
     for name, given in table.items():
         where = f"{file}, [markers.{name}]"
@@ -233,7 +259,8 @@ def _read_markers(table: Mapping[str, Any], file: str, problems: Problems) -> li
             problems.add(f"{where}: must be a table of its own, not {show(given)}")
             continue
         before = len(problems.texts)
-        _check_keys(given, MARKER_KEYS, where, problems)
+        own = lines.get(f"markers.{name}", {})
+        _check_keys(given, MARKER_KEYS, where, problems, own)
         if len(problems.texts) > before:
             continue
         try:
