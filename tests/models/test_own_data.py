@@ -99,7 +99,7 @@ def test_what_a_specification_prints(data, name):
     assert "~" in shown and "DataFrame" not in shown and len(shown) < 400
 
 
-@pytest.mark.parametrize("table", [None, {"y": [1.0]}, [1, 2], "data.csv"])
+@pytest.mark.parametrize("table", [None, {"y": 1.0}, [1, 2], "data.csv"])
 def test_data_that_are_no_table(table):
     with pytest.raises(LongsurvError, match=r"data is a pandas DataFrame, not"):
         LMM("y ~ t + (1 | id)", table)

@@ -25,6 +25,7 @@ from longsurv.results.joint.flags import (
     method_words,
 )
 from longsurv.results.joint.nodes import laplace_flag, with_nodes
+from longsurv.results.joint.questions import JointEstimateQuestions
 from longsurv.results.joint.specification import LinkedSpecification
 from longsurv.results.joint.terms import Component, coefficients_of, component_terms, marker_rows
 from longsurv.results.joint.variances import variances
@@ -39,7 +40,7 @@ LARGEST_GRID = 10_000
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class JointEstimate(Estimate):
+class JointEstimate(Estimate, JointEstimateQuestions):
     """A fitted joint model (see `Estimate`).
 
     Coefficients are those of the marker under their own names, then "event." covariates of the

@@ -21,6 +21,7 @@ from longsurv.results.joint.association import OfTerm, association_table, change
 from longsurv.results.joint.flags import joint_flags, method_words
 from longsurv.results.joint.identification import identification
 from longsurv.results.joint.nodes import laplace_flag
+from longsurv.results.joint.questions import JointPosteriorQuestions
 from longsurv.results.joint.specification import LinkedSpecification
 from longsurv.results.joint.terms import Component, coefficients_of, component_terms, marker_rows
 from longsurv.results.joint.variances import natural_variances
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class JointPosterior(Posterior):
+class JointPosterior(Posterior, JointPosteriorQuestions):
     """Posterior of a joint model (see `Posterior`); terms are named as in `JointEstimate`.
 
     Attributes
