@@ -25,6 +25,7 @@ REASONS = {
     "Posterior": "a result, read by every family", "__version__": "text",
     "priors": "distributions, of no data",
     "scores": "sums of points with cut-offs in fixed units", "example_path": "a path",
+    "draft": "drafts a study file, and estimates nothing",
     "compare": "sets two results side by side", "lrt": "twice a difference of log-likelihoods",
     "Study": "runs the analyses that are here", "read_cohort": "reads files; Cohort is here",
     "read_study": "reads files; Cohort is here",
@@ -46,6 +47,7 @@ NOT_MOVED = {
 }
 """Functions that no family of the table of invariances comes to, and why."""
 NOT_SPOILED = NOT_MOVED | {
+    "estimands.two_by_two.two_by_two": "two_by_two_rows as a table; Mortality has those rows",
     "estimands.changes.mean_curves": "contrasts of a mixed model, whose fits are here",
     "estimands.joint_effects.*": "of a joint model's fit, and those are here",
     "estimands.joint_incidence.*": "of a joint model's fit, through joint_effects",

@@ -222,6 +222,7 @@ def own_of(name: str) -> dict[str, Any]:
             "patient": lambda: "id", "treatment": lambda: "arm", "reference": lambda: 0,
             "exit": lambda: "days", "event": lambda: "died", "time": lambda: "day",
         },
+        "draft": {"frames": lambda: {"patients": people(), "visits": visits()}},
         "Residual": {"kind": lambda: "cs", "visit": lambda: "day", "patient": lambda: "id"},
         "scores.jaam_dic": {k: (lambda v=v: v) for k, v in counts.items()},
         "scores.jaam2": {k: (lambda v=v: v) for k, v in counts.items() if k != "sirs"},

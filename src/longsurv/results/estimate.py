@@ -81,8 +81,28 @@ class Estimate:
         check_methods(cls)
 
     def again(self, spec: Any) -> Any:
-        """Another specification of the same family, fitted as this one was."""
-        return spec.fit()
+        """Another specification of the same family, fitted as this one was.
+
+        Parameters
+        ----------
+        spec : specification
+            As `self.spec.with_data(...)`.
+
+        Raises
+        ------
+        LongsurvError
+            For anything else.
+        """
+        return self._of_family(spec).fit()
+
+    def _of_family(self, spec: Any) -> Any:
+        family = type(self.spec)
+        if not isinstance(spec, family):
+            raise LongsurvError(
+                f"spec is a specification of the same family, {family.__name__}, not "
+                f"{type(spec).__name__}"
+            )
+        return spec
 
     @property
     def params(self) -> pd.Series:

@@ -44,9 +44,7 @@ def test_a_method_takes_what_its_function_takes(name: str) -> None:
     own = list(inspect.signature(method).parameters.values())[1:]
     wanted = list(inspect.signature(function(name)).parameters.values())[1:]
     kept = [p for p in wanted if p.name != "refit"]  # in the folds by maximum likelihood
-    assert [(p.name, p.kind, p.default) for p in own] == [
-        (p.name, p.kind, p.default) for p in kept
-    ]
+    assert [(p.name, p.kind, p.default) for p in own] == [(p.name, p.kind, p.default) for p in kept]
     described = inspect.getdoc(method) or ""
     assert all(p.name in described for p in own)
 

@@ -134,8 +134,19 @@ class MixedEstimate(MixedMethods, Estimate):
         return replace(fit, flags=(*flags, *lost.flags(fit.undetermined, variance.undetermined)))
 
     def again(self, spec: Any) -> MixedEstimate:
-        """Another LMM fitted by the same method, with the same reference distribution."""
-        return spec.fit(self.method, self.reference.method.lower())
+        """Another LMM fitted by the same method, with the same reference distribution.
+
+        Parameters
+        ----------
+        spec : LMM
+            As `self.spec.with_data(...)`.
+
+        Raises
+        ------
+        LongsurvError
+            For anything else.
+        """
+        return self._of_family(spec).fit(self.method, self.reference.method.lower())
 
     @property
     def sigma(self) -> float:
