@@ -132,3 +132,16 @@ def test_lines_of_keys() -> None:
         "markers.IL-6": {"unit": "line 2", "family": "line 3 has it behind #"},
         "markers.CRP": {"unit": "line 7 has it behind #"},
     }
+
+
+@pytest.mark.parametrize("left", ["Discharge date", "Entlassungsdatum", "Date de sortie"])
+def test_the_end_of_a_stay_is_not_surely_the_end_of_follow_up(left: str, tmp_path: Path) -> None:
+    rows = [
+        f"{k},{'ab'[k % 2]},2024-01-{k:02d},2024-02-{k:02d},{'yes' if k % 5 == 0 else 'no'}"
+        for k in range(1, 21)
+    ]
+    for name, sureness in ((left, "likely"), ("Last contact date", "sure")):
+        draft = drafted(tmp_path, f"ID,Arm,Admission date,{name},Died\n" + "\n".join(rows))
+        time = next(guess for guess in draft.guesses if guess.about == "time")
+        assert time.sureness == sureness, str(time)
+        assert ("after discharge" in time.reason) == (sureness == "likely")

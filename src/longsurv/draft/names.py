@@ -67,6 +67,10 @@ WORDS: dict[str, tuple[str, ...]] = {
         "nouvelles", "退院", "退室", "最終", "終了", "observation end", "lost", "kontrolle",
         "suivi", "nachbeobachtung*",
     ),
+    "discharge": (
+        "discharge", "discharged", "dischtime", "outtime", "entlassung*", "entlass*", "sortie",
+        "退院", "退室",
+    ),
     "zero date": (
         "admission", "admitted", "admit", "admittime", "intime", "inclusion", "included",
         "enrolment", "enrollment", "enrolled", "registration", "randomisation", "randomization",

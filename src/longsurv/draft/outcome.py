@@ -181,12 +181,17 @@ def _from_dates(outcome: Outcome, of_status: list[Guess]) -> tuple[Outcome, list
     order = all(f.column.order_sure for f in (zero, death, end) if f is not None)
     sure: Sureness = "sure" if order else "doubtful"
     asked = () if order else ("day first or month first cannot be told from these dates",)
+    left = ""
+    if end is not None and says(end.name, "discharge"):
+        # Who goes home alive is no longer at risk of dying there: that is no censoring by chance.
+        sure = "likely" if order else sure
+        left = "; a death after discharge is not seen, and who was discharged counts as censored"
     guesses.append(Guess("time_zero", zero.name, f"{zero.place()} is the date of time zero",
                          sure if says(zero.name, "zero date") >= 2 else "likely"))  # fmt: skip
     if death is not None and end is not None:
         guesses.append(
             Guess("time", "exit", f"from {show(zero.name)} to {show(death.name)}, or to"
-                  f" {show(end.name)} for those without", sure, asked)
+                  f" {show(end.name)} for those without{left}", sure, asked)
         )  # fmt: skip
     elif death is not None:
         guesses.append(
@@ -194,7 +199,7 @@ def _from_dates(outcome: Outcome, of_status: list[Guess]) -> tuple[Outcome, list
                   " long the others were followed: their last measurement is taken", "doubtful")
         )  # fmt: skip
     elif end is not None:
-        guesses.append(Guess("time", "exit", f"from {show(zero.name)} to {show(end.name)}",
+        guesses.append(Guess("time", "exit", f"from {show(zero.name)} to {show(end.name)}{left}",
                              sure, asked))  # fmt: skip
     if death is None:
         return replace(outcome, unit="days"), [*guesses, *of_status]
