@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from two_groups import swapped
 
 from longsurv.errors import LongsurvError
 from longsurv.estimands.binomial import probability_lower
@@ -51,7 +52,7 @@ counts = st.tuples(st.integers(0, 6), st.integers(7, 15), st.integers(0, 6), st.
 @settings(max_examples=15, deadline=None)
 def test_swapping_the_arms_mirrors_the_grid(numbers):
     there = tipping_grid(Counts(*numbers), 2).set_index(["extra", "extra_reference"])
-    back = tipping_grid(Counts(*numbers).swapped, 2).set_index(["extra", "extra_reference"])
+    back = tipping_grid(swapped(Counts(*numbers)), 2).set_index(["extra", "extra_reference"])
     for (a, b), row in there.iterrows():
         mirrored = back.loc[(b, a)]
         assert row["risk_difference"] == pytest.approx(-mirrored["risk_difference"])
@@ -67,7 +68,7 @@ def test_deaths_in_the_group_only_ever_lower_the_probability_of_benefit(numbers)
 
 
 def test_harm_is_tipped_by_deaths_in_the_reference():
-    points = tipping_points(STUDY.swapped, 1)
+    points = tipping_points(swapped(STUDY), 1)
     assert (points["better_arm"] == "reference").all()
     assert points.loc[0, "to_reverse"] == 3
 

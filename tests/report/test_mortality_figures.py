@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import Rectangle
+from two_groups import swapped
 
 from longsurv.estimands.counts import Counts
 from longsurv.estimands.tipping import tipping_grid
@@ -109,7 +110,7 @@ def test_every_prior_has_a_panel_with_both_curves() -> None:
     assert any(t.get_text() == "P(HR < 1) = 0.85" for t in panels[1].texts)
 
 
-@pytest.mark.parametrize("counts", [COUNTS, COUNTS.swapped])
+@pytest.mark.parametrize("counts", [COUNTS, swapped(COUNTS)])
 def test_a_cell_has_the_colour_of_the_group_that_fares_better(counts: Counts) -> None:
     grid = tipping_grid(counts, 6)
     ax = tipping(grid, group="drug", reference="placebo")
