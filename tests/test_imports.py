@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str] | None] = {
     "lazy": set(),
     "times": set(),
     "cohort": {"times"},
-    "draft": {"cohort"},
+    "draft": {"frames", "cohort"},
     "design": {"times", "likelihood"},  # the kinds that a user names, which see arrays only
     "likelihood": {"times", "prior_families"},  # default priors of a family's parameters
     "inference": set(),

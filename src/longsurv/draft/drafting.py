@@ -23,6 +23,7 @@ from longsurv.draft.tables import read_files, read_frames
 from longsurv.draft.tidy import TIME, Tidy, script
 from longsurv.draft.understanding import Understanding, understand
 from longsurv.errors import LongsurvError
+from longsurv.frames import as_pandas
 from longsurv.words import plural
 
 FRAMES = "a pandas DataFrame, a list of them, or a mapping of names to them"
@@ -231,9 +232,19 @@ def draft(
         named = {str(name): frame for name, frame in frames.items()}
     else:
         named = {f"table {k}": frame for k, frame in enumerate(frames, 1)}
-    if not named or any(not len(frame.columns) for frame in named.values()):
+    tables = {name: _table(name, frame) for name, frame in named.items()}
+    if not tables or any(not len(table.columns) for table in tables.values()):
         raise LongsurvError("there is no table to draft a study from")
-    return _draft(read_frames(named))
+    return _draft(read_frames(tables))
+
+
+def _table(name: str, frame: object) -> pd.DataFrame:
+    found = as_pandas(frame)
+    if found is None:
+        raise LongsurvError(
+            f"frames: {name!r} is to be a table, as a DataFrame; it is {type(frame).__name__}"
+        )
+    return found
 
 
 def draft_files(paths: Iterable[Path]) -> Draft:
