@@ -17,12 +17,10 @@ if TYPE_CHECKING:
     from longsurv.results.mixed.bootstrap import Bootstrap
 
 
-class MixedMethods:
-    """Methods of estimates of linear mixed models."""
+class MixedPosteriorMethods:
+    """Methods of posteriors of linear mixed models, and of estimates too."""
 
-    def means(
-        self: FittedLMM, specs: str | Sequence[str], at: Mapping[str, Any] | None = None
-    ) -> Means:
+    def means(self, specs: str | Sequence[str], at: Mapping[str, Any] | None = None) -> Means:
         """Estimated marginal means, and from them changes and differences.
 
         Parameters
@@ -41,6 +39,10 @@ class MixedMethods:
         from longsurv.results.means import means
 
         return means(self, specs, at)
+
+
+class MixedMethods(MixedPosteriorMethods):
+    """Methods of estimates of linear mixed models."""
 
     def anova(self: FittedLMM) -> pd.DataFrame:
         """F test of each term of the fixed effects given all others ("type III").

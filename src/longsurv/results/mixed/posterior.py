@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.columns import beside, draw_columns
 from longsurv.results.estimate import check_level
 from longsurv.results.idata import to_datatree
+from longsurv.results.mixed.methods import MixedPosteriorMethods
 from longsurv.results.mixed.rows import (
     check_random,
     fixed_rows,
@@ -29,11 +30,10 @@ from longsurv.results.posterior import Posterior
 
 if TYPE_CHECKING:
     from longsurv.design.mixed import MixedDesign
-    from longsurv.results.means import Means
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class MixedPosterior(Posterior):
+class MixedPosterior(MixedPosteriorMethods, Posterior):
     """Posterior of a mixed-effects model (see `Posterior`).
 
     Attributes
@@ -174,26 +174,6 @@ class MixedPosterior(Posterior):
             for value, point in zip(values, self._points(), strict=True):
                 value += self.kernel.draw_rows(point, *rows, rng)
         return beside(frame, draw_columns(values, level))
-
-    def means(self, specs: str | Sequence[str], at: Mapping[str, Any] | None = None) -> Means:
-        """Estimated marginal means, and from them changes and differences.
-
-        Parameters
-        ----------
-        specs : str or sequence of str
-            Variables of the fixed effects to have a mean for each value of.
-        at : mapping of str to value or sequence of values, optional
-            Hold a variable at a value, or give the means at several. Numeric variables are
-            otherwise held at their mean over the rows used, and factors averaged over their levels.
-
-        Returns
-        -------
-        Means
-            With `table`, `contrast`, `test`.
-        """
-        from longsurv.results.means import means
-
-        return means(self, specs, at)
 
     def r2(self, level: float = 0.95) -> pd.DataFrame:
         """Share of the variance explained by the fixed effects, and by all effects together.

@@ -18,7 +18,6 @@ from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.columns import beside, draw_columns
 from longsurv.results.estimate import check_level
 from longsurv.results.idata import to_datatree
-from longsurv.results.posterior import Posterior
 from longsurv.results.survival.cox_curves import (
     area_rule,
     check_times,
@@ -28,7 +27,7 @@ from longsurv.results.survival.cox_curves import (
 )
 from longsurv.results.survival.determined import prior_flags
 from longsurv.results.survival.flags import few_events_flag, powers_flag, weightless_flag
-from longsurv.results.survival.ratios import exponentiated
+from longsurv.results.survival.ratios import RatioPosterior
 from longsurv.results.survival.specification import CoxSpecification
 from longsurv.words import plural
 
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class SurvivalPosterior(Posterior):
+class SurvivalPosterior(RatioPosterior):
     """Posterior of a Cox model (see `Posterior`); coefficients are log hazard ratios.
 
     Attributes
@@ -99,23 +98,6 @@ class SurvivalPosterior(Posterior):
         if self.design.n_events < 2:
             raise EstimationError("there is one event: leaving it out leaves nothing to compare")
         return super().loo()
-
-    def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
-        """Hazard ratios: the exponentials of `tidy`.
-
-        Parameters
-        ----------
-        level : float
-            Of the intervals, between 0 and 1.
-
-        Returns
-        -------
-        DataFrame
-            One row a coefficient: term, hazard_ratio (exponential of the posterior mean), conf_low,
-            conf_high, prob_below_1.
-        """
-        table = self.tidy(level)
-        return exponentiated(table, prob_below_1=1.0 - table["prob_positive"])
 
     def survival_draws(
         self,

@@ -18,11 +18,10 @@ from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.columns import beside, draw_columns
 from longsurv.results.estimate import check_level
 from longsurv.results.idata import to_datatree
-from longsurv.results.posterior import Posterior
 from longsurv.results.survival import hazard_curves as curves
 from longsurv.results.survival.cox_curves import check_times, people
 from longsurv.results.survival.flags import changing_flag, powers_flag, weightless_flag
-from longsurv.results.survival.ratios import exponentiated
+from longsurv.results.survival.ratios import RatioPosterior, exponentiated
 from longsurv.results.survival.specification import SurvivalSpecification
 from longsurv.words import plural
 
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class HazardPosterior(Posterior):
+class HazardPosterior(RatioPosterior):
     """Posterior of a hazard model (see `Posterior`); coefficients are log hazard ratios.
 
     Attributes
@@ -110,23 +109,6 @@ class HazardPosterior(Posterior):
         """Draws of coefficients and baseline in the kernel's coordinates, shape (draws, d)."""
         theta = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])
         return hz.natural(self.hazard.data, theta, self.smoothing)
-
-    def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
-        """Hazard ratios: the exponentials of `tidy`.
-
-        Parameters
-        ----------
-        level : float
-            Of the intervals, between 0 and 1.
-
-        Returns
-        -------
-        DataFrame
-            One row a coefficient: term, hazard_ratio (exponential of the posterior mean), conf_low,
-            conf_high, prob_below_1.
-        """
-        table = self.tidy(level)
-        return exponentiated(table, prob_below_1=1.0 - table["prob_positive"])
 
     def hazard_ratio(self, times: Sequence[float], level: float = 0.95) -> pd.DataFrame:
         """Hazard ratio of every term at each of these times.

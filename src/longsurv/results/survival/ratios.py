@@ -1,4 +1,4 @@
-"""What the estimates of Cox and hazard models share: hazard ratios, and profile limits of them."""
+"""What the answers of Cox and hazard models share: hazard ratios, and profile limits of them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pandas as pd
 from longsurv.errors import LongsurvError
 from longsurv.inference.profile import Profile
 from longsurv.results.estimate import Estimate
+from longsurv.results.posterior import Posterior
 from longsurv.results.reference import estimable, t_quantile
 
 
@@ -145,6 +146,28 @@ class RatioEstimate(Estimate):
         cov : ndarray, shape (A, T, A, T)
             Of the means, by the delta method; the rows themselves count as given.
         """
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class RatioPosterior(Posterior):
+    """Posterior of a model (see `Posterior`) whose coefficients are log hazard ratios."""
+
+    def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
+        """Hazard ratios: the exponentials of `tidy`.
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            One row a coefficient: term, hazard_ratio (exponential of the posterior mean), conf_low,
+            conf_high, prob_below_1.
+        """
+        table = self.tidy(level)
+        return exponentiated(table, prob_below_1=1.0 - table["prob_positive"])
 
 
 def exponentiated(table: pd.DataFrame, **last: Any) -> pd.DataFrame:
