@@ -6,7 +6,7 @@ import ast
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -152,59 +152,6 @@ def test_imports_go_in_the_right_directions() -> None:
         for problem in problems(path.read_text(encoding="utf-8"), layer, package)
     ]
     assert not found, "\n" + "\n".join(found)
-
-
-def everything_imported(name: str, path: Path, known: Mapping[str, Path]) -> set[str]:
-    """The files of the package that one imports, anywhere in it and for type checkers too."""
-    package = name if path.stem == "__init__" else name.rpartition(".")[0]
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            module = node.module or ""
-            if node.level:
-                above = package.split(".")[: len(package.split(".")) - node.level + 1]
-                module = ".".join([*above, module] if module else above)
-            named = {f"{module}.{alias.name}" for alias in node.names}
-            found |= named & known.keys() or {module}
-    return (found & known.keys()) - {name}
-
-
-def circles(graph: Mapping[str, set[str]]) -> list[set[str]]:
-    """Groups of files each of which imports, by way of others, all of its group."""
-    reached: dict[str, set[str]] = {}
-    for name in graph:
-        seen, todo = set(), [name]
-        while todo:
-            for target in graph[todo.pop()] - seen:
-                seen.add(target)
-                todo.append(target)
-        reached[name] = seen
-    groups = {
-        frozenset(other for other in seen if name in reached[other])
-        for name, seen in reached.items()
-        if name in seen
-    }
-    return [set(group) for group in groups]
-
-
-def test_a_circle_is_seen() -> None:
-    graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set(), "e": {"a"}}
-    assert circles(graph) == [{"a", "b", "c"}]
-
-
-def test_no_circle_of_files_has_one_of_a_run_or_its_report() -> None:
-    known = {
-        ".".join((package, path.stem)).removesuffix(".__init__"): path
-        for path, _, package in source_files()
-    }
-    graph = {name: everything_imported(name, path, known) for name, path in known.items()}
-    assert graph["longsurv.study.study"] >= {"longsurv.study.plan", "longsurv.study.store"}
-    opened = ("longsurv.study", "longsurv.report", "longsurv.simulate")
-    found = [sorted(group) for group in circles(graph)]
-    assert not [group for group in found if any(name.startswith(opened) for name in group)]
-    assert not [group for group in found if "longsurv" in group]
 
 
 def test_every_file_of_the_package_is_read() -> None:
