@@ -33,7 +33,7 @@ def simulation_axes(table: pd.DataFrame, *, width: float = 760.0) -> Axes:
     Parameters
     ----------
     table : DataFrame
-        Of a `longsurv.simulate.Simulation`.
+        Of a `longsurv.simulate.simulate.Simulation`.
     width : float
         In CSS pixels.
 
