@@ -113,7 +113,7 @@ def figure(table: pd.DataFrame):
     """Mean curves on the left, bias with its simulation interval on the right."""
     from matplotlib.figure import Figure
 
-    from longsurv.report.figures.style import GROUP_COLOURS, GROUP_LINES, INK, MUTED, RULE
+    from longsurv.figures.style import GROUP_COLOURS, GROUP_LINES, INK, MUTED, RULE
 
     drawing = Figure(figsize=(9.2, 3.9), layout="constrained")
     left, right = drawing.subplots(1, 2, width_ratios=(1.15, 1.0))

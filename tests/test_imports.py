@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # None stands for everything.
 FOUNDATION = {"cohort", "design", "likelihood", "inference", "priors", "times"}
 # Results call on estimands and diagnostics, which see a result only as something with its methods.
-ANSWERS = FOUNDATION | {"estimands", "diagnostics"}
+SHOWN = {"figures", "numbers", "tables"}
+ANSWERS = FOUNDATION | SHOWN | {"estimands", "diagnostics"}
 MODELS = ANSWERS | {"results", "models"}
 ALLOWED: dict[str, set[str] | None] = {
     "arguments": {"frames", "hints"},
@@ -42,19 +43,21 @@ ALLOWED: dict[str, set[str] | None] = {
     "prior_families": set(),
     "prior_stack": {"prior_families"},
     "priors": {"prior_families", "prior_stack"},
-    "diagnostics": FOUNDATION | {"estimands"},
-    "estimands": FOUNDATION,
+    "diagnostics": FOUNDATION | SHOWN | {"estimands"},
+    "estimands": FOUNDATION | SHOWN,
     "results": ANSWERS,
     "models": MODELS,
     "analyses": MODELS,
     "numbers": set(),
+    "tables": {"numbers"},
+    "figures": {"numbers", "tables"},
     "compare": MODELS,
     "study": MODELS
     | {"analyses", "compare", "faults", "interrupts", "numbers"}
     | {"version", "views"},
     "simulate": MODELS | {"study", "views"},
     # Shows what a run found: it fits nothing, so it sees neither models nor analyses nor results.
-    "report": {"cohort", "compare", "estimands", "numbers", "priors", "simulate", "study"},
+    "report": SHOWN | {"cohort", "compare", "estimands", "priors", "simulate", "study"},
     "version": set(),
     "views": set(),
     "cli": None,
@@ -174,7 +177,7 @@ def test_every_file_of_the_package_is_read() -> None:
         ("results", "from importlib import import_module as _\nimport_module('longsurv.study')",
          "2: results must not import longsurv.study"),
         ("cohort", "from longsurv.results import Estimate", "longsurv.results"),
-        ("models", "from longsurv.report import figures", "longsurv.report"),
+        ("models", "from longsurv.report import page", "longsurv.report"),
         ("study", "def f():\n    from longsurv.report import page", "longsurv.report"),
         ("simulate", "from longsurv.report.files import write_text", "longsurv.report"),
         ("report", "from longsurv.models import LMM", "longsurv.models"),

@@ -10,8 +10,8 @@ from matplotlib.text import Text
 import longsurv as ls
 from longsurv.analyses.markers.adjustment import adjusted_changes
 from longsurv.estimands.changes import Change
-from longsurv.report.figures import to_svg
-from longsurv.report.figures.adjustments import adjustments
+from longsurv.figures import to_svg
+from longsurv.figures.adjustments import adjustments
 from longsurv.report.tables.adjustments import adjustments_display
 from longsurv.study.tables.adjustments import adjustments_table, questions_table
 

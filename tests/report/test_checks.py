@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.compare import SHIFT_LIMIT, WIDTH_LIMIT
-from longsurv.report.figures.agreement import VERDICTS, agreement
+from longsurv.figures.agreement import VERDICTS, agreement
 from longsurv.report.guidelines import BARG, STROBE
 from longsurv.report.sections import SECTIONS
 from longsurv.report.sections.checks import LIGHTS, SIGNS, lights

@@ -16,11 +16,11 @@ import pytest
 from longsurv.errors import LongsurvError
 from longsurv.report.content import Heading, content
 from longsurv.report.export import export, file_name
-from longsurv.report.figures.svg import printable
 from longsurv.report.sections import SECTIONS
-from longsurv.report.tables.display import DisplayTable
 from longsurv.report.word import png
 from longsurv.study import StudyResults
+from longsurv.tables.display import DisplayTable
+from longsurv.tables.escape import printable
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from longsurv.report.figures import forest, kaplan_meier, to_svg, trajectories, trajectory
-from longsurv.report.figures.axes import log_ticks, padded
+from longsurv.figures import forest, kaplan_meier, to_svg, trajectories, trajectory
+from longsurv.figures.axes import log_ticks, padded
 
 GROUPS = ["control", "active"]
 FOREST = pd.DataFrame({

@@ -10,9 +10,9 @@ import pytest
 
 from longsurv.cohort import Cohort, Marker, Schema
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
+from longsurv.figures.prediction import prediction, time_ticks
 from longsurv.numbers import MINUS
 from longsurv.report import sentences_joint
-from longsurv.report.figures.prediction import prediction, time_ticks
 from longsurv.report.sections import joint
 from longsurv.report.sections.common import Picture
 from longsurv.report.sentences import Answer

@@ -11,9 +11,9 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
-from longsurv.report.figures.scores import score_shares
-from longsurv.report.figures.shrinkage import MEAN, shrinkage
-from longsurv.report.figures.trajectories import trajectory
+from longsurv.figures.scores import score_shares
+from longsurv.figures.shrinkage import MEAN, shrinkage
+from longsurv.figures.trajectories import trajectory
 from longsurv.report.sections import adjustments, markers, panel, scores, trajectories
 from longsurv.report.tables.scores import percentages, shares_display
 from longsurv.report.tables.shrinkage import shrunken_display

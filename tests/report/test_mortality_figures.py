@@ -14,8 +14,8 @@ from two_groups import swapped
 
 from longsurv.estimands.counts import Counts
 from longsurv.estimands.tipping import tipping_grid
-from longsurv.report.figures import incidence, method_forest, prior_grid, tipping, to_svg
-from longsurv.report.figures.style import GROUP_COLOURS
+from longsurv.figures import incidence, method_forest, prior_grid, tipping, to_svg
+from longsurv.figures.style import GROUP_COLOURS
 
 HOSTILE = '<script>alert("x")</script> & $\\frac{1$ ' + "long " * 40
 COUNTS = Counts(1, 19, 4, 22)

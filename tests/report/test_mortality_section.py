@@ -35,9 +35,9 @@ from longsurv.report.sections.mortality_priors import (
     probability_reduction,
 )
 from longsurv.report.sections.mortality_tipping import tipping_part
-from longsurv.report.tables.display import DisplayTable
 from longsurv.study import STAGES, Study, StudyResults
 from longsurv.study.tables.survival import incidence_curves
+from longsurv.tables.display import DisplayTable
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 INCIDENCE = tuple(stage for stage in STAGES if stage.key == "competing")

@@ -12,8 +12,8 @@ from scipy import stats
 import longsurv as ls
 from longsurv.cohort.settings import ModelSettings
 from longsurv.errors import LongsurvError
+from longsurv.figures.simulation import simulation_axes
 from longsurv.models import LMM
-from longsurv.report.figures.simulation import simulation_axes
 from longsurv.report.simulation import (
     power_table,
     simulation_page,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from longsurv.report.sections import SECTIONS, Section
 from longsurv.report.sections.common import Line, Picture
-from longsurv.report.tables.display import DisplayTable
+from longsurv.tables.display import DisplayTable
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults

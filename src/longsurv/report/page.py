@@ -6,10 +6,10 @@ from functools import lru_cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from longsurv.report.figures.svg import printable
 from longsurv.report.sections import SECTIONS, Section
 from longsurv.report.sections.common import event_name
 from longsurv.report.sections.explorer import script_hash
+from longsurv.tables.escape import printable
 from longsurv.words import plural
 
 if TYPE_CHECKING:

@@ -159,8 +159,8 @@ def simulation_page(simulation: Simulation) -> str:
 
     from markupsafe import Markup
 
-    from longsurv.report.figures.simulation import simulation_axes
-    from longsurv.report.figures.svg import to_svg
+    from longsurv.figures.simulation import simulation_axes
+    from longsurv.figures.svg import to_svg
     from longsurv.report.page import _environment
 
     axes = simulation_axes(simulation.table)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from longsurv.cohort.covariates import covariate_kinds
 from longsurv.cohort.problems import show_list
 from longsurv.numbers import seconds
-from longsurv.report.figures.svg import printable
+from longsurv.tables.escape import printable
 
 if TYPE_CHECKING:
     from longsurv.cohort import Cohort

@@ -9,13 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from longsurv.figures.style import styled
+from longsurv.figures.svg import any_glyph
 from longsurv.report.content import Heading, content
-from longsurv.report.figures.style import styled
-from longsurv.report.figures.svg import any_glyph, printable
 from longsurv.report.files import plainly
 from longsurv.report.sections.common import WIDE, Picture
-from longsurv.report.tables.display import DisplayTable
 from longsurv.study.store import write_whole
+from longsurv.tables.display import DisplayTable
+from longsurv.tables.escape import printable
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from longsurv.figures.adjustments import adjustments
 from longsurv.report import sentences_markers as sentences
-from longsurv.report.figures.adjustments import adjustments
 from longsurv.report.sections.common import Picture
 from longsurv.report.sentences import Answer
 from longsurv.report.tables.adjustments import adjustments_display
-from longsurv.report.tables.display import EMPTY, Column, DisplayTable, display
 from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart
 from longsurv.study.tables.adjustments import questions_table
+from longsurv.tables.display import EMPTY, Column, DisplayTable, display
 
 if TYPE_CHECKING:
     from longsurv.estimands.changes import Change

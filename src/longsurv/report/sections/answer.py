@@ -23,11 +23,11 @@ from longsurv.report.sections.mortality_part import (
     penalty_sentence,
 )
 from longsurv.report.sentences import Answer
-from longsurv.report.tables.display import Column, DisplayTable, display
 from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart
 from longsurv.study.tables import mortality as tables
 from longsurv.study.tables.survival import event_counts
 from longsurv.study.terms import treatment_terms
+from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import listed, plural
 
 if TYPE_CHECKING:

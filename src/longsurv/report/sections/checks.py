@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from longsurv import numbers
 from longsurv.report import sentences
 from longsurv.report.sections.common import ENGINE_NAMES, Line
-from longsurv.report.tables.display import Column, DisplayTable, display
+from longsurv.tables.display import Column, DisplayTable, display
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults

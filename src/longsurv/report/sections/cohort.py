@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from longsurv.report.sections.common import Line, unit_text, with_unit
-from longsurv.report.tables.display import Column, DisplayTable, display
 from longsurv.study.tables.baseline import std_difference_text
+from longsurv.tables.display import Column, DisplayTable, display
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from longsurv.figures.svg import to_svg
 from longsurv.numbers import exponential
-from longsurv.report.figures.svg import to_svg
 from longsurv.report.sentences import Answer
 from longsurv.study.unanswered import unanswered
 

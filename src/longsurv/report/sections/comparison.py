@@ -11,10 +11,10 @@ from longsurv import numbers
 from longsurv.compare import SHIFT_LIMIT, WIDTH_LIMIT
 from longsurv.errors import EstimationError
 from longsurv.estimands.changes import contrast_weights
-from longsurv.report.figures.agreement import agreement, drawable
+from longsurv.figures.agreement import agreement, drawable
 from longsurv.report.sections.common import Picture, change_words
-from longsurv.report.tables.display import EMPTY, Column, display
 from longsurv.study.terms import treatment_terms
+from longsurv.tables.display import EMPTY, Column, display
 from longsurv.words import plural, verb
 
 if TYPE_CHECKING:

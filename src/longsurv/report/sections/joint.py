@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from longsurv import numbers
+from longsurv.figures import forest
+from longsurv.figures.prediction import prediction, time_ticks
 from longsurv.report import sentences_joint
-from longsurv.report.figures import forest
-from longsurv.report.figures.prediction import prediction, time_ticks
 from longsurv.report.sections.common import ENGINE_NAMES, Picture, event_name, with_unit
 from longsurv.report.sections.mortality_part import Part
 from longsurv.report.sentences import Answer
-from longsurv.report.tables.display import Column, DisplayTable, display
 from longsurv.study.joint_stage import JOINT, NONE_ASKED, SHOWN, JointResult
+from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import capital
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from longsurv import numbers
-from longsurv.report.figures import forest
+from longsurv.figures import forest
 from longsurv.report.sections import adjustments, panel, scores, trajectories
 from longsurv.report.sections.common import (
     ENGINE_NAMES,
@@ -19,7 +19,7 @@ from longsurv.report.sections.common import (
     unit_one,
     with_unit,
 )
-from longsurv.report.tables.display import Column, DisplayTable, display
+from longsurv.tables.display import Column, DisplayTable, display
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,7 +12,7 @@ from longsurv.priors import TREATMENT
 from longsurv.report.guidelines import BARG, STROBE, Item
 from longsurv.report.sections.common import Fact
 from longsurv.report.sections.titles import TITLES
-from longsurv.report.tables.display import Column, DisplayTable, display
+from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import listed
 
 if TYPE_CHECKING:

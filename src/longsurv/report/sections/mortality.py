@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from longsurv import numbers
+from longsurv.figures import forest, kaplan_meier
 from longsurv.report import sentences
-from longsurv.report.figures import forest, kaplan_meier
 from longsurv.report.sections.common import (
     ENGINE_NAMES,
     Picture,
@@ -22,7 +22,6 @@ from longsurv.report.sections.mortality_methods import methods_part
 from longsurv.report.sections.mortality_part import is_penalised, penalty_sentence
 from longsurv.report.sections.mortality_priors import priors_part
 from longsurv.report.sections.mortality_tipping import tipping_part
-from longsurv.report.tables.display import Column, DisplayTable, display
 from longsurv.study.tables.survival import (
     event_counts,
     numbers_at_risk,
@@ -31,6 +30,7 @@ from longsurv.study.tables.survival import (
 )
 from longsurv.study.terms import level_of, treatment_terms
 from longsurv.study.unanswered import unanswered
+from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import listed
 
 if TYPE_CHECKING:

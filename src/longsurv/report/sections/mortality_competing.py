@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from longsurv import numbers
+from longsurv.figures import incidence
 from longsurv.report import sentences_mortality
-from longsurv.report.figures import incidence
 from longsurv.report.sections.common import Picture, event_name
 from longsurv.report.sections.mortality_part import Part, answer_of, comparison
 from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Comparison
-from longsurv.report.tables.display import Column, DisplayTable, display
 from longsurv.study.tables.survival import incidence_curves, risk_times
+from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import NO_ANSWER, capital, listed
 
 if TYPE_CHECKING:

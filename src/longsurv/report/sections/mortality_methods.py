@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from longsurv import numbers
+from longsurv.figures import method_forest
 from longsurv.report import sentences_mortality
-from longsurv.report.figures import method_forest
 from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, answer_of, comparison, prior_text
 from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Comparison
-from longsurv.report.tables.display import Column, DisplayTable, display
+from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import NO_ANSWER, capital
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from longsurv.report import sentences
 from longsurv.report.sections.common import Picture, event_name
 from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Comparison
-from longsurv.report.tables.display import DisplayTable
 from longsurv.study.tables.survival import event_counts
+from longsurv.tables.display import DisplayTable
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults

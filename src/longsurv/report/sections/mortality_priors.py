@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from longsurv import numbers
+from longsurv.figures import prior_grid
 from longsurv.report import sentences_mortality
-from longsurv.report.figures import prior_grid
 from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, comparison, prior_text
 from longsurv.report.sentences_mortality import Comparison
-from longsurv.report.tables.display import Column, DisplayTable, display
+from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import capital
 
 if TYPE_CHECKING:

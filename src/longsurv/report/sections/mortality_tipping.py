@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from longsurv import numbers
+from longsurv.figures import tipping
 from longsurv.report import sentences_mortality
-from longsurv.report.figures import tipping
 from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, comparison
 from longsurv.report.sentences_mortality import Comparison, Tipping

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from longsurv.figures.shrinkage import shrinkage
 from longsurv.report import sentences_markers as sentences
-from longsurv.report.figures.shrinkage import shrinkage
 from longsurv.report.sections.common import Picture
 from longsurv.report.sentences import Answer
 from longsurv.report.tables.shrinkage import (

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from longsurv import numbers
+from longsurv.figures.scores import score_shares
 from longsurv.report import sentences_markers as sentences
-from longsurv.report.figures.scores import score_shares
 from longsurv.report.sections.common import ENGINE_NAMES, Picture
 from longsurv.report.sentences import Answer
-from longsurv.report.tables.display import Column, DisplayTable, display
 from longsurv.report.tables.scores import (
     differences_display,
     points,
@@ -20,6 +19,7 @@ from longsurv.report.tables.scores import (
 )
 from longsurv.study.marker_stages import SCORES, ScorePart, ScoreResult
 from longsurv.study.tables.scores import CHANGE, MEAN, MODELS, scores_table
+from longsurv.tables.display import Column, DisplayTable, display
 
 if TYPE_CHECKING:
     from longsurv.estimands.changes import Change

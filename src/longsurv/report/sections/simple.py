@@ -12,7 +12,7 @@ import pandas as pd
 from longsurv import numbers
 from longsurv.report import sentences
 from longsurv.report.sections.common import event_name, with_unit
-from longsurv.report.tables.display import Column, DisplayTable, display
+from longsurv.tables.display import Column, DisplayTable, display
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults

@@ -15,7 +15,7 @@ import pandas as pd
 from longsurv import numbers
 from longsurv.errors import LongsurvError
 from longsurv.estimands.changes import mean_curves
-from longsurv.report.figures import trajectory
+from longsurv.figures import trajectory
 from longsurv.report.sections.common import Picture, with_unit
 from longsurv.words import listed
 

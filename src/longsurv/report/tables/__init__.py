@@ -1,1 +1,1 @@
-"""Tables as a reader sees them: headers, alignment, rounding."""
+"""Tables of the report."""

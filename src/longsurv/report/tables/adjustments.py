@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from longsurv import numbers
-from longsurv.report.tables.display import Column, DisplayTable, display
 from longsurv.study.tables.adjustments import adjustments_table
+from longsurv.tables.display import Column, DisplayTable, display
 
 _SHORT = {  # on one line each, or a table of many markers has three times their height
     kind: text.replace(" ", "\N{NO-BREAK SPACE}")

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from longsurv import numbers
-from longsurv.report.tables.display import Column, DisplayTable, display
 from longsurv.study.tables.scores import CHANGE, MEAN, MODELS
+from longsurv.tables.display import Column, DisplayTable, display
 
 
 def shares_display(table: pd.DataFrame, caption: str) -> DisplayTable:

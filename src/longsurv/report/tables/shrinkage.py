@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from longsurv import numbers
-from longsurv.report.tables.display import Column, DisplayTable, display
+from longsurv.tables.display import Column, DisplayTable, display
 
 
 def shrunken_display(table: pd.DataFrame) -> DisplayTable:

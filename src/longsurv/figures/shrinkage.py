@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from longsurv.figures.forest import forest
 from longsurv.numbers import in_sds
-from longsurv.report.figures.forest import forest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

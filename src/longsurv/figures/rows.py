@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from longsurv.report.figures.axes import set_log_axis
-from longsurv.report.figures.style import MUTED
+from longsurv.figures.axes import set_log_axis
+from longsurv.figures.style import MUTED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

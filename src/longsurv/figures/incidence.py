@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from longsurv.report.figures.style import (
+from longsurv.figures.style import (
     group_style,
     is_wide,
     panels,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from longsurv.report.figures.axes import log_ticks
-from longsurv.report.figures.style import (
+from longsurv.figures.axes import log_ticks
+from longsurv.figures.style import (
     BAYES,
     MUTED,
     is_wide,

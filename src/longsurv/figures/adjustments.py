@@ -11,9 +11,9 @@ import pandas as pd
 
 from longsurv.arguments import choice
 from longsurv.errors import LongsurvError
-from longsurv.report.figures.axes import padded
-from longsurv.report.figures.rows import Dash, Mark, interval, only_values, sides, value_axis
-from longsurv.report.figures.style import (
+from longsurv.figures.axes import padded
+from longsurv.figures.rows import Dash, Mark, interval, only_values, sides, value_axis
+from longsurv.figures.style import (
     BAYES,
     GROUP_COLOURS,
     INK,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from longsurv.report.figures.style import group_style, plain_ticks
+from longsurv.figures.style import group_style, plain_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from longsurv.report.figures.axes import padded, set_log_axis
-from longsurv.report.figures.style import (
+from longsurv.figures.axes import padded, set_log_axis
+from longsurv.figures.style import (
     BAYES,
     INK,
     MUTED,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from longsurv.report.figures.style import (
+from longsurv.figures.style import (
     GROUP_COLOURS,
     INK,
     MUTED,

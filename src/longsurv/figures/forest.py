@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from longsurv.report.figures.axes import padded
-from longsurv.report.figures.rows import Mark, interval, only_values, sides, value_axis
-from longsurv.report.figures.style import (
+from longsurv.figures.axes import padded
+from longsurv.figures.rows import Mark, interval, only_values, sides, value_axis
+from longsurv.figures.style import (
     BAYES,
     INK,
     MUTED,

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING
 
-from longsurv.report.figures.style import BAYES, GROUP_COLOURS, INK, MUTED, PAPER, RULE, styled
+from longsurv.figures.style import BAYES, GROUP_COLOURS, INK, MUTED, PAPER, RULE, styled
+from longsurv.tables.escape import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
@@ -24,14 +25,6 @@ _VARIABLES = {
     BAYES: "--bayes",
     **{colour: f"--group-{k}" for k, colour in enumerate(GROUP_COLOURS)},
 }
-
-# Control characters; signs that turn the direction of writing, which would reach beyond the label
-# they stand in; halves of surrogate pairs; the two that are no characters.
-_SILENT = (
-    range(9), range(11, 32), range(127, 160), range(0x202A, 0x202F), range(0x2066, 0x206A),
-    range(0xD800, 0xE000), range(0xFFFE, 0x10000),
-)  # fmt: skip
-_UNPRINTABLE = {c: "\N{REPLACEMENT CHARACTER}" for span in _SILENT for c in span}
 
 
 @styled
@@ -86,8 +79,3 @@ def any_glyph() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         yield
-
-
-def printable(text: object) -> str:
-    """The text without what XML cannot hold, or what no reader sees but is misled by."""
-    return str(text).translate(_UNPRINTABLE)

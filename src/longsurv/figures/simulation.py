@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from longsurv.report.figures.style import (
+from longsurv.figures.style import (
     GROUP_COLOURS,
     INK,
     MUTED,
@@ -16,7 +16,6 @@ from longsurv.report.figures.style import (
     shorten,
     styled,
 )
-from longsurv.study import MORTALITY
 from longsurv.words import capital
 
 if TYPE_CHECKING:
@@ -59,7 +58,11 @@ def simulation_axes(table: pd.DataFrame, *, width: float = 760.0) -> Axes:
                 record["power"], y, linestyle="", marker=_MARKS[k % len(_MARKS)], markersize=6.5,
                 color=colour, markerfacecolor=PAPER if record["truth_is_null"] else colour,
             )  # fmt: skip
-    names = [_row_label(*key, several=several) for key in rows]
+    asked = table.groupby("name")["estimand"].nunique()
+    names = [
+        capital(estimand if asked[name] > 1 else label) + f", {level}" * several
+        for name, label, estimand, level in rows
+    ]
     ax.set_yticks(range(len(rows)), [shorten(name, 34) for name in names])
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.set_xlim(-0.02, 1.02)
@@ -71,11 +74,6 @@ def simulation_axes(table: pd.DataFrame, *, width: float = 760.0) -> Axes:
     ax.set_xlabel("Cohorts whose 95 % interval is clear of no effect", color=INK)
     _legend(ax, table, effects)
     return ax
-
-
-def _row_label(name: str, label: str, estimand: str, level: str, *, several: bool) -> str:
-    what = capital(estimand if name == MORTALITY else label)
-    return f"{what}, {level}" if several else what
 
 
 def _legend(ax: Axes, table: pd.DataFrame, effects: list[str]) -> None:
