@@ -13,7 +13,7 @@ from outline import Outline
 from longsurv.cohort import Cohort, Schema
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.errors import LongsurvError
-from longsurv.report.files import writable
+from longsurv.files import writable
 from longsurv.report.page import render_page
 from longsurv.report.sections import SECTIONS
 from longsurv.study import Study

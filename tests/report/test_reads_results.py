@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-REPORT = Path(__file__).resolve().parents[2] / "src/longsurv/report"
+SOURCE = Path(__file__).resolve().parents[2] / "src/longsurv"
+SHOWS = ("figures", "report", "tables")
 LOOKS_INTO = {
     "startswith", "endswith", "partition", "rpartition", "split", "rsplit", "splitlines", "match",
     "search", "fullmatch", "findall", "contains", "find", "sub", "removeprefix", "removesuffix",
@@ -18,23 +19,23 @@ LOOKS_INTO = {
 
 ALLOWED = {
     # files: their names, the markup of a figure, what a spreadsheet would take for a formula
-    "export.py": {"file_name", "nameless", "standalone"},
+    "report/export.py": {"file_name", "nameless", "standalone"},
     "figures/svg.py": {"to_svg"},
-    "spreadsheet.py": {"plain_text"},
-    "word.py": {"_add_table"},
+    "report/spreadsheet.py": {"plain_text"},
+    "tables/word.py": {"add_table"},
     # how a number, a unit, a label too long or a bracket is set
     "figures/style.py": {"shorten"},
     "figures/tipping.py": {"_cell"},
-    "sections/common.py": {"unit_one", "unit_text"},
-    "sections/mortality.py": {"_counts"},
-    "simulation.py": {"simulation_page"},
+    "report/sections/common.py": {"unit_one", "unit_text"},
+    "report/sections/mortality.py": {"_counts"},
+    "report/simulation.py": {"simulation_page"},
     "tables/display.py": {"tied"},
     # what a person wrote in the study file
-    "page.py": {"_head"},
+    "report/page.py": {"_head"},
     # the names of a section's own parts
-    "content.py": {"_items"},
+    "report/content.py": {"_items"},
     # several notes of one answer, joined in its table, each said once
-    "sections/adjustments.py": {"_remarks"},
+    "report/sections/adjustments.py": {"_remarks"},
 }
 """By file the functions that may look into a text; none of them looks into a result's label."""
 
@@ -65,8 +66,9 @@ def looks(source: str) -> Iterator[str]:
 
 def test_no_label_or_note_of_a_result_is_taken_apart() -> None:
     found = {
-        path.relative_to(REPORT).as_posix(): set(looks(path.read_text(encoding="utf-8")))
-        for path in sorted(REPORT.rglob("*.py"))
+        path.relative_to(SOURCE).as_posix(): set(looks(path.read_text(encoding="utf-8")))
+        for folder in SHOWS
+        for path in sorted((SOURCE / folder).rglob("*.py"))
     }
     assert {name: where for name, where in found.items() if where} == ALLOWED
 

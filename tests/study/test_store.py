@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 import longsurv as ls
 from longsurv import priors
 from longsurv.design import Residual
+from longsurv.files import write_whole
 from longsurv.models import GLMM, LMM, CoxPH, Hazard, JointModel, Linear
 from longsurv.study import store as store_module
 from longsurv.study.refit import stored_fit, stored_sample
-from longsurv.study.store import FitStore, environment, fingerprint, write_whole
+from longsurv.study.store import FitStore, environment, fingerprint
 
 FRAME = pd.DataFrame(
     {"id": ["a", "b", "c"], "x": [1.0, np.nan, 3.0], "n": [1, 2, 3],

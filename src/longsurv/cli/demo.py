@@ -36,7 +36,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the two example studies and write their reports."""
     from longsurv.cohort.examples import EXAMPLES, example_path
-    from longsurv.report.files import plainly, writable_folder
+    from longsurv.files import plainly, writable_folder
     from longsurv.study import Study
 
     folder: Path = arguments.out

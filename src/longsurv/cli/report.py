@@ -48,14 +48,14 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Fit every model of a study and write its report."""
-    from longsurv.report.files import spare_inputs, writable, writable_folder
+    from longsurv.files import writable, writable_folder
     from longsurv.study import Study
 
     target = writable(arguments.output)  # asked before the work, not after
     if arguments.folder is not None:
         writable_folder(arguments.folder)
     study = Study.from_toml(arguments.study)
-    spare_inputs(study, [target, target.with_suffix(".log")], arguments.folder)
+    running.spare_inputs(study, [target, target.with_suffix(".log")], arguments.folder)
     if arguments.seed is not None:
         study = study.with_seed(arguments.seed)
     return running.run_study(study, target, running.open_store(arguments, target.parent), arguments)

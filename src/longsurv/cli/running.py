@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ REPORT_SECONDS = 6.0
 
 def open_store(arguments: argparse.Namespace, beside: Path) -> FitStore:
     """The store of finished fits that the options ask for, kept for an interrupt's message."""
-    from longsurv.report.files import plainly
+    from longsurv.files import plainly
     from longsurv.study.store import FitStore
 
     folder = arguments.store or beside / STORE_FOLDER
@@ -51,3 +52,29 @@ def run_study(study: Study, target: Path, store: FitStore, arguments: argparse.N
     shown.end()
     say(reported(results, path, arguments.folder, store.folder))
     return INCOMPLETE if unestimated(results) else DONE
+
+
+def spare_inputs(study: Study, written: Sequence[Path], folder: Path | None = None) -> None:
+    """Refuse to write over the study file or one of its tables.
+
+    Parameters
+    ----------
+    study : Study
+    written : sequence of Path
+        The files to be written.
+    folder : Path, optional
+        Where everything is to be exported.
+
+    Raises
+    ------
+    LongsurvError
+        Naming the input.
+    """
+    taken = {path.resolve() for path in written}
+    inside = set() if folder is None else {folder.resolve()}
+    inside |= {place / part for place in inside for part in ("tables", "figures", "draws")}
+    for file in study.files:
+        if file.resolve() in taken or file.resolve().parent in inside:
+            raise LongsurvError(
+                f"{file} is an input of this study and would be overwritten; write somewhere else"
+            )

@@ -61,7 +61,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Simulate cohorts like a study's and say what they could show."""
-    from longsurv.report.files import spare_inputs, writable
+    from longsurv.files import writable
     from longsurv.report.simulation import simulation_lines, write_simulation
     from longsurv.simulate.simulate import Effect, simulate
     from longsurv.study import Study
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     study = Study.from_toml(arguments.study)
     if arguments.seed is not None:
         study = study.with_seed(arguments.seed)
-    spare_inputs(study, [target] if target else [])
+    running.spare_inputs(study, [target] if target else [])
     store = running.open_store(arguments, target.parent if target else Path())
     simulation = simulate(
         study,

@@ -34,7 +34,7 @@ def write(results: StudyResults, path: str | Path = "report.html") -> Path:
     LongsurvError
         If the file cannot be written there.
     """
-    from longsurv.report.files import writable, write_text
+    from longsurv.files import writable, write_text
     from longsurv.report.page import render_page
 
     target = write_text(writable(path), render_page(results))

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from longsurv.files import UNFINISHED, plainly, writable_folder, write_bytes, write_text
 from longsurv.report.content import pictures
-from longsurv.report.files import plainly, writable_folder, write_bytes, write_text
 from longsurv.report.sections.common import Picture
 from longsurv.report.spreadsheet import spreadsheet_csv
 from longsurv.report.word import png, write_word
-from longsurv.study.store import UNFINISHED
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from longsurv.files import write_text
 from longsurv.numbers import number
-from longsurv.report.files import write_text
 from longsurv.report.spreadsheet import spreadsheet_csv
 from longsurv.simulate.worlds import Effect
 from longsurv.study import MORTALITY

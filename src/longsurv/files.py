@@ -1,20 +1,19 @@
-"""Files that a study writes: asked for before the work, and then written whole or not at all."""
+"""Files that are written: asked for before the work, and then written whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from longsurv.cohort.problems import shorten
 from longsurv.errors import LongsurvError
-from longsurv.study.store import UNFINISHED, write_whole
+from longsurv.words import shortened
 
-if TYPE_CHECKING:
-    from longsurv.study import Study
+UNFINISHED = ".unfinished-"
+"""Beginning of the name of a file that is being written."""
 
 ROOM = 2**22
 """Bytes that must fit where a report is to be written; a large one has about as many."""
@@ -101,7 +100,7 @@ def plainly(path: Path, done: str = "written") -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        raise LongsurvError(f"{shorten(str(path))} cannot be {done}: {why}") from error
+        raise LongsurvError(f"{shortened(str(path))} cannot be {done}: {why}") from error
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -116,27 +115,22 @@ def write_bytes(path: Path, content: bytes) -> Path:
     return path
 
 
-def spare_inputs(study: Study, written: Sequence[Path], folder: Path | None = None) -> None:
-    """Refuse to write over the study file or one of its tables.
+def write_whole(path: Path, write: Callable[[Any], Any]) -> None:
+    """Write a binary file so that it appears under its name complete or not at all.
 
     Parameters
     ----------
-    study : Study
-    written : sequence of Path
-        The files to be written.
-    folder : Path, optional
-        Where everything is to be exported.
-
-    Raises
-    ------
-    LongsurvError
-        Naming the input.
+    path : Path
+    write : callable
+        Takes the open file.
     """
-    taken = {path.resolve() for path in written}
-    inside = set() if folder is None else {folder.resolve()}
-    inside |= {place / part for place in inside for part in ("tables", "figures", "draws")}
-    for file in study.files:
-        if file.resolve() in taken or file.resolve().parent in inside:
-            raise LongsurvError(
-                f"{file} is an input of this study and would be overwritten; write somewhere else"
-            )
+    unfinished = path.with_name(f"{UNFINISHED}{secrets.token_hex(8)}")
+    try:
+        with open(unfinished, "xb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
