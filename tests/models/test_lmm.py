@@ -142,7 +142,10 @@ def test_the_maximum_is_the_highest_point(seed, patients, spread, method):
     fit = spec.fit(method, "normal")
     grid = np.concatenate([np.linspace(0, 3, 301), np.geomspace(3, 100, 100)])
     best = max(
-        -0.5 * lmm.profiled_deviance(spec.statistics, np.array([[g]]), method == "REML")[0]
+        -0.5
+        * lmm.profiled_deviance(
+            spec.statistics, np.array([g]), spec.kernel.elements, method == "REML"
+        )[0]
         for g in grid
     )
     assert fit.llf >= best - 1e-7

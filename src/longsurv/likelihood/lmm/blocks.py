@@ -160,8 +160,8 @@ class BlockKernel:
 
     def criterion(self, x: np.ndarray, reml: bool) -> tuple[float, np.ndarray]:
         """Profiled (restricted) log-likelihood of the free elements of Lam, and its gradient."""
-        deviance, gradient = lmm.profiled_deviance(self.data, self.factor(x), reml)
-        return -0.5 * deviance, -0.5 * gradient[self.elements]
+        deviance, gradient = lmm.profiled_deviance(self.data, x, self.elements, reml)
+        return -0.5 * deviance, -0.5 * gradient
 
     @property
     def to(self) -> tuple[np.ndarray, ...]:

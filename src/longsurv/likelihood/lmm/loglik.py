@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numba import njit
@@ -31,6 +32,8 @@ from longsurv.likelihood.arithmetic.covariance import (
 from longsurv.likelihood.lmm.sums import in_blocks, outer_sum, patient_sums
 
 LOG_2PI = math.log(2.0 * math.pi)
+SMALLEST_QUAD = 1e-300
+"""In place of a residual sum of squares of 0, which has no logarithm."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class LMMData:
         """Number of random effects a patient."""
         return self.ztz.shape[1]
 
-    @property
+    @cached_property
     def log_det_r(self) -> float:
         """log |det R|."""
         return float(np.log(np.abs(np.diag(self.r))).sum())
@@ -198,7 +201,7 @@ def random_basis(
     triangle; a block of dependent columns is scaled only. With `to`, they are those of Z to^-1.
     """
     columns = Z if to is None else Z @ np.linalg.inv(to)
-    size = np.sqrt(np.mean(columns**2, axis=0))
+    size = np.sqrt(np.diag(columns.T @ columns) / len(Z))
     basis = np.diag(np.where(size > 0.0, size, 1.0))
     if to is not None:
         return basis @ to, np.diag(basis).copy()
@@ -316,16 +319,55 @@ def profile(data: LMMData, lam: np.ndarray, reml: bool) -> ProfiledLikelihood:
     if reml:
         log_det += 2.0 * data.log_det_r
     dof = data.nobs - (data.p if reml else 0)
-    return ProfiledLikelihood(log_det, max(quad, 1e-300), dof, gamma, spread, trace, outer)
+    return ProfiledLikelihood(log_det, max(quad, SMALLEST_QUAD), dof, gamma, spread, trace, outer)
 
 
-def profiled_deviance(data: LMMData, lam: np.ndarray, reml: bool) -> tuple[float, np.ndarray]:
-    """Deviance profiled over beta and sigma, and its gradient (q, q) with respect to lam.
+@njit(cache=True, nogil=True, error_model="numpy")
+def _profiled_deviance(x, rows, columns, ztz, ztw, cross, dof, reml):
+    q = ztz.shape[1]
+    lam = np.zeros((q, q))
+    for e in range(x.shape[0]):
+        lam[rows[e], columns[e]] = x[e]
+    definite, log_det, quad, _, _, trace, outer = _profile(lam, ztz, ztw, cross, reml)
+    quad = max(quad, SMALLEST_QUAD)
+    sigma2 = quad / dof
+    deviance = log_det + dof * (LOG_2PI + math.log(sigma2)) + quad / sigma2
+    gradient = np.empty(x.shape[0])
+    for e in range(x.shape[0]):
+        s = 0.0
+        for c in range(q):
+            s += (trace[rows[e], c] - outer[rows[e], c] / sigma2) * lam[c, columns[e]]
+        gradient[e] = 2.0 * s
+    return definite, deviance, gradient
 
-    Only the gradient's lower triangle has a meaning.
+
+def profiled_deviance(
+    data: LMMData, x: np.ndarray, elements: tuple[np.ndarray, np.ndarray], reml: bool
+) -> tuple[float, np.ndarray]:
+    """Deviance profiled over beta and sigma, and its gradient, in some elements of the relative
+    covariance factor.
+
+    Parameters
+    ----------
+    data : LMMData
+    x : ndarray, shape (m,)
+        Elements of the lower triangle; the others are 0.
+    elements : (rows, columns), ndarrays of int, shape (m,)
+        Where they stand.
+    reml : bool
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If X' V^-1 X is not positive definite there.
     """
-    at = profile(data, lam, reml)
-    return at.deviance(at.sigma2), 2.0 * at.curvature(at.sigma2) @ lam
+    dof = data.nobs - (data.p if reml else 0)
+    definite, deviance, gradient = _profiled_deviance(
+        x, *elements, *data.blocks, data.cross, dof, reml
+    )
+    if not definite:
+        raise np.linalg.LinAlgError("X' V^-1 X is not positive definite")
+    return deviance + (2.0 * data.log_det_r if reml else 0.0), gradient
 
 
 def coefficients(data: LMMData, gamma: np.ndarray) -> np.ndarray:
