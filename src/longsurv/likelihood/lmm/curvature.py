@@ -15,7 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numba import njit
 
+from longsurv.likelihood.arithmetic.covariance import lower_cholesky
 from longsurv.likelihood.lmm.loglik import LMMData
 
 
@@ -95,59 +97,37 @@ def variance_curvature(
         Whether `observed` is of the restricted likelihood.
     """
     q, p, k = data.q, data.p, data.p + 1
-    E = basis(q)
     # The last column of W becomes the residual y - X b.
     to_residual = np.eye(k)
     to_residual[:p, p] = -gamma
-    N = data.ztw @ to_residual
     cross = to_residual.T @ data.cross @ to_residual
-    A = data.ztz
-    B = lam @ np.linalg.inv(np.eye(q) + lam.T @ A @ lam) @ lam.T
-    K = np.eye(q) - B @ A
-    Kt = np.swapaxes(K, 1, 2)
-    H1 = Kt @ N / sigma2
-    H2 = Kt @ H1 / sigma2
-    G1 = A @ K / sigma2
-    G2 = G1 @ K / sigma2
-    BN = B @ N
+    h1, h2, G1, totals, G2, traces = _of_patients(lam, sigma2, gamma, data.ztz, data.ztw)
+    W1 = (cross - totals[0]) / sigma2
+    W2 = (W1 - totals[1]) / sigma2
+    W3 = (W2 - totals[2]) / sigma2
 
-    def total(H: np.ndarray) -> np.ndarray:
-        return np.tensordot(H, BN, axes=((0, 1), (0, 1)))
-
-    def spread(H: np.ndarray) -> np.ndarray:
-        return H.reshape(len(H), -1)
-
-    W1 = (cross - total(N)) / sigma2
-    W2 = (W1 - total(H1)) / sigma2
-    W3 = (W2 - total(H2)) / sigma2
-    h1, h2 = spread(H1), spread(H2)
-
+    E = basis(q).reshape(-1, q * q)
     m = len(E) + 1
     P = np.empty((m, k, k))
-    pairs = (h1.T @ h1).reshape(q, k, q, k)
-    P[:-1] = -np.einsum("rab,ajbk->rjk", E, pairs)
+    P[:-1] = (-E @ _by_pair(h1.T @ h1, q)).reshape(-1, k, k)
     P[-1] = -W2
 
     Q = np.empty((m, m, k, k))
-    triple = np.empty((q, q, q, k, q, k))
+    triple = np.empty((q, q, q, q, k * k))
     for b in range(q):
-        for c in range(q):
-            triple[b, c] = (h1.T @ (h1 * G1[:, b, c, None])).reshape(q, k, q, k)
-    Q[:-1, :-1] = np.einsum("rab,bcajdk,scd->rsjk", E, triple, E, optimize=True)
-    mixed = (h1.T @ h2).reshape(q, k, q, k)
-    Q[:-1, -1] = np.einsum("rab,ajbk->rjk", E, mixed)
+        for c in range(b + 1):
+            products = h1.T @ (h1 * G1[:, b * q + c, None])
+            triple[:, b, c] = triple[:, c, b] = _by_pair(products, q).reshape(q, q, -1)
+    half = (E @ triple.reshape(q * q, -1)).reshape(len(E), q * q, -1)
+    Q[:-1, :-1] = (E @ half).reshape(len(E), len(E), k, k)
+    Q[:-1, -1] = (E @ _by_pair(h1.T @ h2, q)).reshape(-1, k, k)
     Q[-1, :-1] = np.swapaxes(Q[:-1, -1], 1, 2)
     Q[-1, -1] = W3
 
     trace = np.empty((m, m))
-    g1 = spread(G1)
-    GG = (g1.T @ g1).reshape(q, q, q, q)
-    trace[:-1, :-1] = np.einsum("rab,bcda,scd->rs", E, GG, E, optimize=True)
-    trace[:-1, -1] = trace[-1, :-1] = np.einsum("rab,ab->r", E, G2.sum(axis=0))
-    BA = B @ A
-    trace[-1, -1] = (
-        data.nobs - 2.0 * np.trace(BA, axis1=1, axis2=2).sum() + np.einsum("iab,iba->", BA, BA)
-    ) / sigma2**2
+    trace[:-1, :-1] = E @ _by_pair(G1.T @ G1, q) @ E.T
+    trace[:-1, -1] = trace[-1, :-1] = E @ G2.ravel()
+    trace[-1, -1] = (data.nobs - 2.0 * traces[0] + traces[1]) / sigma2**2
 
     phi = np.linalg.inv(W1[:p, :p])
     PX, QX = P[:, :p, :p], Q[:, :, :p, :p]
@@ -161,3 +141,103 @@ def variance_curvature(
     return VarianceCurvature(
         phi, PX, QX, 0.5 * projected, observed, 0.5 * np.diag(trace), slope @ phi
     )
+
+
+def _by_pair(products: np.ndarray, q: int) -> np.ndarray:
+    """Rows a, b of shape (q^2, k^2) from products of (a, j) and (b, k), shape (q k, q k)."""
+    k = len(products) // q
+    return products.reshape(q, k, q, k).transpose(0, 2, 1, 3).reshape(q * q, k * k)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _of_patients(lam, sigma2, gamma, ztz, ztw):
+    """H1 = K' N / sigma2, H2 = K' H1 / sigma2 and G1 = A K / sigma2 of each patient, A = Z'Z and
+    N = Z'(X, y - X b), as rows; the sums of N'B N, H1'B N and H2'B N, of G1 K / sigma2, of tr(B A)
+    and of tr(B A B A)."""
+    patients, q, k = ztw.shape
+    p = k - 1
+    h1, h2 = np.empty((patients, q * k)), np.empty((patients, q * k))
+    g1 = np.empty((patients, q * q))
+    totals, G2, traces = np.zeros((3, k, k)), np.zeros((q, q)), np.zeros(2)
+    M, L, S = np.empty((q, q)), np.zeros((q, q)), np.empty((q, q))
+    B, BA, AK = np.empty((q, q)), np.empty((q, q)), np.empty((q, q))
+    N, BN = np.empty((q, k)), np.empty((q, k))
+    for i in range(patients):
+        A = ztz[i]
+        for a in range(q):
+            last = ztw[i, a, p]
+            for j in range(p):
+                N[a, j] = ztw[i, a, j]
+                last -= ztw[i, a, j] * gamma[j]
+            N[a, p] = last
+        # L L' = I + lam' A lam, B = S S' with S = lam L'^-1
+        for a in range(q):
+            for b in range(q):
+                s = 0.0
+                for c in range(b, q):
+                    s += A[a, c] * lam[c, b]
+                AK[a, b] = s
+        for a in range(q):
+            for b in range(a + 1):
+                s = 1.0 if a == b else 0.0
+                for c in range(a, q):
+                    s += lam[c, a] * AK[c, b]
+                M[a, b] = s
+        lower_cholesky(M, L)
+        for a in range(q):
+            for b in range(q):
+                s = lam[a, b]
+                for c in range(b):
+                    s -= S[a, c] * L[b, c]
+                S[a, b] = s / L[b, b]
+        for a in range(q):
+            for b in range(q):
+                s = 0.0
+                for c in range(q):
+                    s += S[a, c] * S[b, c]
+                B[a, b] = s
+        for a in range(q):
+            for b in range(q):
+                s = 0.0
+                for c in range(q):
+                    s += B[a, c] * A[c, b]
+                BA[a, b] = s
+        for a in range(q):
+            traces[0] += BA[a, a]
+            for b in range(q):
+                traces[1] += BA[a, b] * BA[b, a]
+                s = A[a, b]
+                for c in range(q):
+                    s -= A[a, c] * BA[c, b]
+                AK[a, b] = s / sigma2
+                g1[i, a * q + b] = AK[a, b]
+        for a in range(q):
+            for b in range(q):
+                s = AK[a, b]
+                for c in range(q):
+                    s -= AK[a, c] * BA[c, b]
+                G2[a, b] += s / sigma2
+            for j in range(k):
+                s = 0.0
+                for c in range(q):
+                    s += B[a, c] * N[c, j]
+                BN[a, j] = s
+        for a in range(q):
+            for j in range(k):
+                s = N[a, j]
+                for c in range(q):
+                    s -= BA[c, a] * N[c, j]
+                h1[i, a * k + j] = s / sigma2
+        for a in range(q):
+            for j in range(k):
+                s = h1[i, a * k + j]
+                for c in range(q):
+                    s -= BA[c, a] * h1[i, c * k + j]
+                h2[i, a * k + j] = s / sigma2
+        for a in range(q):
+            for j in range(k):
+                for other in range(k):
+                    totals[0, j, other] += N[a, j] * BN[a, other]
+                    totals[1, j, other] += h1[i, a * k + j] * BN[a, other]
+                    totals[2, j, other] += h2[i, a * k + j] * BN[a, other]
+    return h1, h2, g1, totals, G2, traces
