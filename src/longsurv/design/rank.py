@@ -44,7 +44,7 @@ def independent_columns(
         return np.ones(X.shape[1], dtype=bool)
     crossed = X.T @ X
     if beside_constant:
-        sums = X.sum(axis=0)
+        sums = np.ones(len(X)) @ X  # takes a fraction of the time of X.sum(axis=0)
         crossed = np.block([[np.full((1, 1), len(X)), sums[None]], [sums[:, None], crossed]])
     size = np.sqrt(np.diag(crossed))
     sizes = np.outer(size, size)
