@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,6 +19,24 @@ from longsurv.inference.maximise import Optimum
 # Seconds an evaluation has to take for chains at once to be faster than one after another: they
 # all need Python's one lock at each evaluation.
 WORTH_A_THREAD = 1e-4
+
+STATS = {
+    "diverging": "diverging",
+    "energy": "energy",
+    "n_steps": "n_steps",
+    "tree_depth": "depth",
+    "step_size": "step_size",
+    "lp": "logp",
+    "acceptance_rate": "mean_tree_accept",
+}
+"""ArviZ's name of each statistic of a draw that is kept, and the sampler's own."""
+
+
+class ArrowTrace(Protocol):
+    """What nutpie has drawn, as it has it."""
+
+    def get_arrow_trace(self) -> tuple[list[Any], list[Any]]:
+        """A record batch of draws, and one of statistics, for each chain."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +147,7 @@ def sample(
         save_warmup=False,
         progress_bar=False,
         blocking=False,
+        return_raw_trace=True,  # of which little is wanted: the containers cost more than the draws
     )
     try:
         trace = sampler.wait()
@@ -135,25 +155,28 @@ def sample(
         sampler.cancel()
         raise
     seconds = time.perf_counter() - began
-    z = trace["posterior"]["z"].to_numpy()
-    stats = trace["sample_stats"]
-    kept = {
-        "diverging": "diverging",
-        "energy": "energy",
-        "n_steps": "n_steps",
-        "tree_depth": "depth",
-        "step_size": "step_size",
-        "lp": "logp",
-        "acceptance_rate": "mean_tree_accept",
-    }
+    z, stats = _after_warm_up(trace)
     return Draws(
         theta=centre + z @ factor.T,
-        stats={name: stats[source].to_numpy() for name, source in kept.items() if source in stats},
+        stats=stats,
         seconds=seconds,
         tune=tune,
         whitening=whitening,
         seed=seed,
     )
+
+
+def _after_warm_up(trace: ArrowTrace) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The draws, shape (chains, draws, d), and their statistics, each of shape (chains, draws)."""
+    import pyarrow
+
+    draws, stats = [], []
+    for values, told in zip(*trace.get_arrow_trace(), strict=True):
+        kept = ~told.column("tuning").to_numpy()
+        z = pyarrow.array(values.column("z")).flatten().to_numpy()
+        draws.append(z.reshape(len(kept), -1)[kept])
+        stats.append({name: told.column(source).to_numpy()[kept] for name, source in STATS.items()})
+    return np.stack(draws), {name: np.stack([of[name] for of in stats]) for name in STATS}
 
 
 def check_run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,32 @@ import numpy as np
 from longsurv.inference import Draws
 
 
+@dataclass(frozen=True, eq=False)
+class Pointwise:
+    """The log-likelihood of each independent unit, such as a patient, at each draw.
+
+    Attributes
+    ----------
+    values : ndarray, shape (chains, draws, units)
+    unit : str
+        What a unit is.
+    labels : sequence
+        Of the units.
+    observed : ndarray
+        The response, which the units need not be of one for one.
+    """
+
+    values: np.ndarray
+    unit: str
+    labels: Sequence[Any]
+    observed: np.ndarray
+
+
 def to_datatree(
     samples: Mapping[str, np.ndarray],
     draws: Draws,
-    *,
-    log_likelihood: np.ndarray,
     log_prior: Mapping[str, np.ndarray],
-    unit: tuple[str, Sequence[Any]],
-    observed: np.ndarray,
+    likelihood: Pointwise,
 ) -> Any:
     """Put draws into ArviZ's groups.
 
@@ -25,12 +44,8 @@ def to_datatree(
     ----------
     samples : mapping of str to ndarray, shape (chains, draws)
     draws : Draws
-    log_likelihood : ndarray, shape (chains, draws, units)
-        Of each independent unit (a patient).
     log_prior : mapping of str to ndarray, shape (chains, draws)
-    unit : (name, labels)
-        Dimension of the log-likelihood and its coordinates.
-    observed : ndarray
+    likelihood : Pointwise
 
     Returns
     -------
@@ -39,21 +54,21 @@ def to_datatree(
     """
     import arviz_base
 
-    name, labels = unit
+    dimension = f"{likelihood.unit}_unit"
     tree = arviz_base.from_dict(
         {
             "posterior": _named(samples),
             "sample_stats": dict(draws.stats),
             "log_prior": _named(log_prior),
-            "observed_data": {"y": observed},
+            "observed_data": {"y": likelihood.observed},
         },
         attrs={"/": {"inference_library": "longsurv"}},
     )
     # Apart from the rest, as its units need not be the observations of the same name.
     pointwise = arviz_base.from_dict(
-        {"log_likelihood": {"y": log_likelihood}},
-        coords={f"{name}_unit": [str(v) for v in labels]},
-        dims={"y": [f"{name}_unit"]},
+        {"log_likelihood": {"y": likelihood.values}},
+        coords={dimension: [str(v) for v in likelihood.labels]},
+        dims={"y": [dimension]},
     )
     return tree.assign({"log_likelihood": pointwise["log_likelihood"]})
 

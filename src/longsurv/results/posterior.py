@@ -18,6 +18,7 @@ from longsurv.inference.specification import AnySpecification
 from longsurv.priors import Prior, PriorStack
 from longsurv.results.contrasts import ContrastLike, contrast_matrix, position
 from longsurv.results.estimate import check_level, html_headings, text_table
+from longsurv.results.idata import Pointwise, to_datatree
 from longsurv.results.options import Component
 from longsurv.results.prior_share import all_prior, all_prior_flag, marginal_prior
 from longsurv.words import verb
@@ -50,8 +51,8 @@ class Posterior:
         The priors.
     draws : Draws
         The sampler's record, with the mode it started from.
-    idata : DataTree
-        For ArviZ: posterior, sample_stats, log_likelihood, log_prior, observed_data.
+    log_prior : mapping of str to ndarray, shape (chains, draws)
+        Log prior density of each parameter at the draws.
     method : str
     flags : tuple of str
     """
@@ -64,7 +65,7 @@ class Posterior:
     samples: Mapping[str, np.ndarray]
     stack: PriorStack
     draws: Draws
-    idata: Any
+    log_prior: Mapping[str, np.ndarray]
     method: str
     flags: tuple[str, ...]
 
@@ -90,6 +91,18 @@ class Posterior:
         them; as a normal of its mean and SD where it is of no family.
         """
         return {name: marginal_prior(self.stack, name) for name in self.stack.names}
+
+    @cached_property
+    def idata(self) -> Any:
+        """The draws as an ArviZ DataTree, put together when it is first asked for.
+
+        Its groups are posterior, sample_stats, log_likelihood, log_prior and observed_data.
+        """
+        return to_datatree(self.samples, self.draws, self.log_prior, self._pointwise())
+
+    def _pointwise(self) -> Pointwise:
+        """The log-likelihood of each independent unit at each draw."""
+        raise NotImplementedError
 
     @cached_property
     def all_prior(self) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from longsurv.results.generalised.quantities import (
 )
 from longsurv.results.generalised.rows import by_category, rows_of
 from longsurv.results.generalised.undetermined import prior_words
-from longsurv.results.idata import to_datatree
+from longsurv.results.idata import Pointwise
 from longsurv.results.mixed.rows import patients
 from longsurv.results.options import NewGroups
 from longsurv.results.posterior import Posterior
@@ -94,17 +94,17 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Posterior):
             samples=samples,
             stack=stack,
             draws=draws,
-            idata=to_datatree(
-                samples,
-                draws,
-                log_likelihood=glmm.pointwise(data, flat).reshape(chains, kept, -1),
-                log_prior=stack.log_prior(draws.theta),
-                unit=(design.group_name, design.labels),
-                observed=design.y,
-            ),
+            log_prior=stack.log_prior(draws.theta),
             method=f"NUTS on the marginal likelihood, {quadrature_name(nodes, data.q)}",
             flags=flags,
             data=data,
+        )
+
+    def _pointwise(self) -> Pointwise:
+        design, (chains, kept, d) = self.design, self.draws.theta.shape
+        values = glmm.pointwise(self.data, self.draws.theta.reshape(-1, d))
+        return Pointwise(
+            values.reshape(chains, kept, -1), design.group_name, design.labels, design.y
         )
 
     def thetas(self) -> Iterator[np.ndarray]:

@@ -16,7 +16,7 @@ from longsurv.likelihood import joint
 from longsurv.results.assemble import sampling_flags
 from longsurv.results.columns import beside, draw_columns
 from longsurv.results.estimate import check_level
-from longsurv.results.idata import to_datatree
+from longsurv.results.idata import Pointwise
 from longsurv.results.joint.association import OfTerm, association_table, changes
 from longsurv.results.joint.flags import joint_flags, method_words
 from longsurv.results.joint.identification import identification
@@ -60,7 +60,6 @@ class JointPosterior(Posterior, JointPosteriorQuestions):
         natural = [natural_variances(row, data) for row in flat[:, data.p : data.n_marker]]
         for name, values in zip(design.variance_names, np.array(natural).T, strict=True):
             samples[name] = values.reshape(chains, kept)
-        log_lik = log_likelihoods(design, data, flat).reshape(chains, kept, -1)
         return cls(
             spec=spec,
             design=design,
@@ -68,18 +67,21 @@ class JointPosterior(Posterior, JointPosteriorQuestions):
             samples=samples,
             stack=stack,
             draws=draws,
-            idata=to_datatree(
-                samples,
-                draws,
-                log_likelihood=log_lik,
-                log_prior=stack.log_prior(draws.theta),
-                unit=(design.group_name, design.labels),
-                observed=np.concatenate([marker.design.y for marker in design.markers]),
-            ),
+            log_prior=stack.log_prior(draws.theta),
             method=method_words(design, data, "NUTS on the marginal likelihood"),
             flags=(*joint_flags(design), *laplace_flag(data, mode.x), *sampling_flags(draws)),
             data=data,
             link_sd=spec.link_sd,
+        )
+
+    def _pointwise(self) -> Pointwise:
+        chains, kept, d = self.draws.theta.shape
+        values = log_likelihoods(self.design, self.data, self.draws.theta.reshape(-1, d))
+        return Pointwise(
+            values.reshape(chains, kept, -1),
+            self.design.group_name,
+            self.design.labels,
+            observed=np.concatenate([marker.design.y for marker in self.design.markers]),
         )
 
     def tidy(self, level: float = 0.95, component: Component = "fixed") -> pd.DataFrame:

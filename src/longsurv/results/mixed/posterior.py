@@ -17,7 +17,7 @@ from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.columns import beside, draw_columns
 from longsurv.results.estimate import check_level
-from longsurv.results.idata import to_datatree
+from longsurv.results.idata import Pointwise
 from longsurv.results.mixed.methods import MixedPosteriorMethods
 from longsurv.results.mixed.rows import (
     check_random,
@@ -67,7 +67,6 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
         natural = kernel.natural(thetas)
         for j, name in enumerate(design.variance_names):
             samples[name] = natural[:, j].reshape(chains, kept)
-        unit = design.terms[-1]
         return cls(
             spec=spec,
             design=design,
@@ -75,18 +74,16 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
             samples=samples,
             stack=stack,
             draws=draws,
-            idata=to_datatree(
-                samples,
-                draws,
-                log_likelihood=kernel.pointwise(thetas).reshape(chains, kept, -1),
-                log_prior=log_prior,
-                unit=(unit.name, unit.labels),
-                observed=design.y,
-            ),
+            log_prior=log_prior,
             method="NUTS on the marginal likelihood",
             flags=(*design_flags(design), *origin_flags(design), *sampling_flags(draws)),
             kernel=kernel,
         )
+
+    def _pointwise(self) -> Pointwise:
+        unit, (chains, kept, d) = self.design.terms[-1], self.draws.theta.shape
+        values = self.kernel.pointwise(self.draws.theta.reshape(-1, d))
+        return Pointwise(values.reshape(chains, kept, -1), unit.name, unit.labels, self.design.y)
 
     @property
     def data(self) -> Any:

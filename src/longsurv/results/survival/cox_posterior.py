@@ -17,7 +17,7 @@ from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.columns import beside, draw_columns
 from longsurv.results.estimate import check_level
-from longsurv.results.idata import to_datatree
+from longsurv.results.idata import Pointwise
 from longsurv.results.survival.cox_curves import (
     area_rule,
     check_times,
@@ -55,9 +55,6 @@ class SurvivalPosterior(RatioPosterior):
     ) -> SurvivalPosterior:
         """The posterior of CoxPH `spec` under the priors of `stack`, which the draws are from."""
         design = spec.design
-        chains, kept, d = draws.theta.shape
-        events = np.flatnonzero(design.event)
-        log_lik = event_logliks(data, draws.theta.reshape(-1, d), events).reshape(chains, kept, -1)
         samples = {name: draws.theta[..., j] for j, name in enumerate(stack.names)}
         return cls(
             spec=spec,
@@ -66,14 +63,7 @@ class SurvivalPosterior(RatioPosterior):
             samples=samples,
             stack=stack,
             draws=draws,
-            idata=to_datatree(
-                samples,
-                draws,
-                log_likelihood=log_lik,
-                log_prior=stack.log_prior(draws.theta),
-                unit=("event", spec.data.index[design.rows[events]]),
-                observed=design.exit[events],
-            ),
+            log_prior=stack.log_prior(draws.theta),
             method=f"NUTS on the partial likelihood, {spec.ties.capitalize()} ties, "
             f"{plural(design.n_events, 'event')}",
             flags=(
@@ -85,6 +75,17 @@ class SurvivalPosterior(RatioPosterior):
                 *sampling_flags(draws),
             ),
             data=data,
+        )
+
+    def _pointwise(self) -> Pointwise:
+        design, (chains, kept, d) = self.design, self.draws.theta.shape
+        events = np.flatnonzero(design.event)
+        values = event_logliks(self.data, self.draws.theta.reshape(-1, d), events)
+        return Pointwise(
+            values.reshape(chains, kept, -1),
+            "event",
+            self.spec.data.index[design.rows[events]],
+            observed=design.exit[events],
         )
 
     def loo(self) -> Any:

@@ -17,7 +17,7 @@ from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.columns import beside, draw_columns
 from longsurv.results.estimate import check_level
-from longsurv.results.idata import to_datatree
+from longsurv.results.idata import Pointwise
 from longsurv.results.survival import hazard_curves as curves
 from longsurv.results.survival.cox_curves import check_times, people
 from longsurv.results.survival.flags import changing_flag, powers_flag, weightless_flag
@@ -59,13 +59,6 @@ class HazardPosterior(RatioPosterior):
         `smoothing` where it was given."""
         design, data, theta = spec.design, hazard.data, draws.theta
         chains, kept, d = theta.shape
-        natural = hz.natural(data, theta.reshape(-1, d), smoothing)
-        log_lik = hz.logliks(data, natural)
-        unit, index = "row", spec.data.index[design.rows]
-        if design.patient is not None:
-            patients = np.zeros((len(log_lik), design.patient.max() + 1))
-            np.add.at(patients.T, design.patient, log_lik.T)
-            log_lik, unit, index = patients, "patient", range(patients.shape[1])
         values, p = stack.constrain(theta), len(hazard.names)
         samples = {
             name: values[..., j]
@@ -73,6 +66,7 @@ class HazardPosterior(RatioPosterior):
             if not name.startswith("shape[")
         }
         if data.constant is not None:
+            natural = hz.natural(data, theta.reshape(-1, d), smoothing)
             weights = np.exp(natural[:, p:])
             weights = (weights / weights.sum(axis=1, keepdims=True)).reshape(chains, kept, -1)
             samples |= {f"weight[{k + 1}]": weights[..., k] for k in range(weights.shape[-1])}
@@ -84,14 +78,7 @@ class HazardPosterior(RatioPosterior):
             samples=samples,
             stack=stack,
             draws=draws,
-            idata=to_datatree(
-                samples,
-                draws,
-                log_likelihood=log_lik.reshape(chains, kept, -1),
-                log_prior=stack.log_prior(theta),
-                unit=(unit, list(index)),
-                observed=design.exit,
-            ),
+            log_prior=stack.log_prior(theta),
             method=", ".join([*words, plural(design.n_events, "event")]),
             flags=(
                 *design_flags(design),
@@ -103,6 +90,16 @@ class HazardPosterior(RatioPosterior):
             hazard=hazard,
             smoothing=smoothing,
         )
+
+    def _pointwise(self) -> Pointwise:
+        design, (chains, kept, _) = self.design, self.draws.theta.shape
+        values = hz.logliks(self.hazard.data, self.natural)
+        unit, labels = "row", list(self.spec.data.index[design.rows])
+        if design.patient is not None:
+            patients = np.zeros((len(values), design.patient.max() + 1))
+            np.add.at(patients.T, design.patient, values.T)
+            values, unit, labels = patients, "patient", list(range(patients.shape[1]))
+        return Pointwise(values.reshape(chains, kept, -1), unit, labels, design.exit)
 
     @cached_property
     def natural(self) -> np.ndarray:
