@@ -149,8 +149,8 @@ def test_flow_accounts_for_everything(cohort: Cohort) -> None:
     assert by_step.loc["in the measurement table", "kept"] == 12
     assert by_step.loc["value recorded", "removed"] == 1
     assert by_step.loc["by the horizon", "removed"] == 2
-    assert by_step.loc["followed to the horizon", "reason"].startswith("1 patient censored at 28")
-    assert "1 later event not counted" in by_step.loc["followed to the horizon", "reason"]
+    assert by_step.loc["counted up to the horizon", "reason"].startswith("1 patient censored at 28")
+    assert "1 later event not counted" in by_step.loc["counted up to the horizon", "reason"]
     assert by_step.loc["with or without measurements", "reason"].startswith("1 patient without")
     assert flow[flow["unit"] == "measurements"]["kept"].iloc[-1] == len(cohort.measurements)
     assert flow[flow["unit"] == "patients"]["kept"].iloc[-1] == len(cohort.patients)

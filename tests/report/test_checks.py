@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from html import unescape
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from longsurv.compare import SHIFT_LIMIT, WIDTH_LIMIT
 from longsurv.figures.agreement import VERDICTS, agreement
-from longsurv.report.guidelines import BARG, STROBE
-from longsurv.report.sections import SECTIONS
+from longsurv.report.content import UNDER, content
+from longsurv.report.guidelines import BARG, CONSORT, STROBE, YOURS
 from longsurv.report.sections.checks import LIGHTS, SIGNS, lights
-from longsurv.report.sections.methods import further, references
+from longsurv.report.sections.methods import further, missing, references
+from longsurv.report.word import write_word
 from longsurv.study import StudyResults
+from longsurv.tables.display import DisplayTable
+
+from .conftest import make_cohort
 
 
 def test_a_light_says_what_its_checks_say(results: StudyResults) -> None:
@@ -35,10 +42,82 @@ def test_a_light_is_never_colour_alone() -> None:
     assert len(set(SIGNS.values())) == len(set(LIGHTS.values())) == 3
 
 
-def test_guidelines_point_to_sections_that_exist() -> None:
-    known = {section.id for section in SECTIONS} | {""}
-    assert {item.section for item in (*BARG, *STROBE)} <= known
-    assert all(item.what for item in (*BARG, *STROBE))
+def plain(page: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def guideline_tables(results: StudyResults) -> list[DisplayTable]:
+    tables = [item for item in content(results) if isinstance(item, DisplayTable)]
+    return [table for table in tables if "where each item" in table.caption]
+
+
+def named(table: DisplayTable) -> set[str]:
+    """Headings and captions a guideline's table points to."""
+    return {place for row in table.rows if row[2] != YOURS for place in row[2].split("; ")}
+
+
+def test_every_place_a_guideline_names_is_on_the_page(results: StudyResults, page: str) -> None:
+    text = plain(page)
+    tables = guideline_tables(results)
+    assert [table.caption.split()[0] for table in tables] == ["BARG", "STROBE"]
+    for table in tables:
+        assert table.caption in text
+        assert len(named(table)) > 5
+        for place in named(table):
+            heading, _, caption = place.partition(UNDER)
+            assert place in text or (heading in text and caption in text), place
+
+
+def test_and_in_the_word_file(results: StudyResults, tmp_path: Path) -> None:
+    from docx import Document
+
+    written = Document(str(write_word(results, tmp_path / "report.docx")))
+    lines = {paragraph.text for paragraph in written.paragraphs}
+    tables = [table for table in written.tables if table.cell(0, 2).text == "Where"]
+    assert len(tables) == 2
+    for table in tables:
+        cells = {row.cells[2].text for row in table.rows[1:]} - {YOURS}
+        for place in {place for cell in cells for place in cell.split("; ")}:
+            heading, _, caption = place.partition(UNDER)
+            assert place in lines or {heading, caption} <= lines, place
+        # Only the page has it.
+        assert not any("Another prior" in cell for cell in cells)
+
+
+def test_what_is_not_made_is_named_by_no_guideline(results: StudyResults) -> None:
+    """A stage that failed takes its tables with it."""
+    whole = {place for table in guideline_tables(results) for place in named(table)}
+    without = replace(results, parts={k: v for k, v in results.parts.items() if k != "priors"})
+    rest = {place for table in guideline_tables(without) for place in named(table)}
+    assert {place.split(UNDER)[-1] for place in whole - rest} == {
+        "After the data, under each prior", "Before the data: what each prior says",
+    }  # fmt: skip
+    trial = replace(results, study=replace(results.study, cohort=make_cohort(randomised=True)))
+    captions = [table.caption for table in guideline_tables(trial)]
+    assert [caption.split()[0] for caption in captions] == ["BARG", "CONSORT"]
+
+
+def test_items_are_named_once() -> None:
+    for items in (BARG, STROBE, CONSORT):
+        numbers = [item.number for item in items]
+        assert len(set(numbers)) == len(numbers)
+        # What a report cannot know is left to the authors, in each of them.
+        assert any(not item.evidence for item in items)
+
+
+def test_missing_values_are_counted(results: StudyResults) -> None:
+    """Against a count of the models' rows that goes another way."""
+    wanted = 0
+    present = set()
+    patients = results.cohort.patients["id"]
+    for name, model in results.markers.items():
+        wanted += 2 * len(patients)
+        rows = zip(model.data["id"], model.data["phase"], strict=True)
+        present |= {(name, *row) for row in rows}
+    said = missing(results)
+    assert f"Of {wanted:,} values wanted (40 patients, 2 phases," in said
+    assert f"{wanted - len(present):,} are missing" in said
+    assert "course while patients were alive" in said
 
 
 def test_references_follow_what_was_fitted(results: StudyResults) -> None:

@@ -175,7 +175,8 @@ def test_ignoring_names_the_direction() -> None:
 
 def test_a_prediction_is_not_more_exact_than_its_draws() -> None:
     said = sentences_joint.predicted("lowest", "7", "active", (1e-4, 1e-6, 0.02), "to 28 days")
-    assert said.endswith("probability <0.01 (<0.01 to 0.02).")
+    assert said.endswith("probability <0.01 (95 % credible interval <0.01 to 0.02).")
+    assert said.startswith("Lowest predicted survival (highest risk) of those at risk: patient 7")
 
 
 def test_prediction_of_nobody_is_an_empty_figure() -> None:

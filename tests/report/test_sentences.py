@@ -24,11 +24,11 @@ BAYES = Answer(0.5, 0.13, 1.8, True, prob_positive=0.14)
 
 
 def test_the_probability_is_that_of_the_direction_named() -> None:
-    text = sentences.hazard("drug", "placebo", ML, BAYES)
+    text = sentences.hazard("drug", "placebo", ML, BAYES, "death")
     assert "estimated lower in drug than in placebo" in text
     assert "the probability that the hazard is lower in drug is 0.86" in text
     assert "Both intervals include 1" in text
-    text = sentences.hazard("drug", "placebo", flipped(ML), flipped(BAYES))
+    text = sentences.hazard("drug", "placebo", flipped(ML), flipped(BAYES), "death")
     assert "estimated higher in drug than in placebo" in text
     assert "the probability that the hazard is higher in drug is 0.86" in text
 
@@ -38,29 +38,39 @@ def test_an_interval_clear_of_one_is_not_called_compatible_with_both(
     low: float, high: float
 ) -> None:
     clear = Answer((low * high) ** 0.5, low, high, True, 0.01, 0.99)
-    assert "compatible" not in sentences.hazard("drug", "placebo", clear, clear)
+    assert "compatible" not in sentences.hazard("drug", "placebo", clear, clear, "death")
     wide = Answer(clear.estimate, 0.1, 10, True, 0.4, 0.7)
-    assert "One interval includes 1" in sentences.hazard("drug", "placebo", clear, wide)
+    assert "One interval includes 1" in sentences.hazard("drug", "placebo", clear, wide, "death")
 
 
 def test_a_missing_engine_is_left_out_and_both_missing_are_said() -> None:
-    assert "Bayes" not in sentences.hazard("drug", "placebo", ML, None)
-    assert "The interval includes 1" in sentences.hazard("drug", "placebo", ML, None)
-    assert "could not be estimated" in sentences.hazard("drug", "placebo", None, None)
+    assert "Bayes" not in sentences.hazard("drug", "placebo", ML, None, "death")
+    assert "The interval includes 1" in sentences.hazard("drug", "placebo", ML, None, "death")
+    assert "could not be estimated" in sentences.hazard("drug", "placebo", None, None, "death")
 
 
 def test_a_group_without_events_has_no_finite_ratio() -> None:
     endless = Answer(1e-9, 0.0, math.inf, True, 0.99)
-    text = sentences.hazard("drug", "placebo", endless, BAYES)
+    text = sentences.hazard("drug", "placebo", endless, BAYES, "death")
     assert "no finite hazard ratio of drug against placebo" in text
     assert "The interval includes 1" in text
     assert "∞" not in text
-    assert "no finite" in sentences.hazard("drug", "placebo", endless, None)
+    assert "no finite" in sentences.hazard("drug", "placebo", endless, None, "death")
+
+
+def test_what_an_answer_is_adjusted_for_is_said_with_it() -> None:
+    bare = sentences.hazard("drug", "placebo", ML, BAYES, "relapse")
+    assert "adjusted" not in bare
+    text = sentences.hazard("drug", "placebo", ML, BAYES, "relapse", ("age", "sex"))
+    assert "the hazard of relapse, adjusted for age and sex, is estimated lower" in text
+    assert "the hazard ratio, adjusted for age and sex, is 0.500 (posterior median" in text
+    none = sentences.hazard("drug", "placebo", None, None, "relapse", ("age",))
+    assert "The hazard ratio, adjusted for age, of drug" in none
 
 
 def test_no_difference_at_all_is_not_called_a_direction() -> None:
     none = Answer(1.0, 0.5, 2.0, True, 1.0)
-    assert "estimated no higher in drug" in sentences.hazard("drug", "placebo", none, None)
+    assert "estimated no higher in drug" in sentences.hazard("drug", "placebo", none, None, "death")
 
 
 def test_changes_are_counted_by_engine_and_direction() -> None:
@@ -164,7 +174,7 @@ def test_the_simple_comparison_flips_with_the_groups(results, swapped) -> None:
 
 
 def test_a_missing_maximum_likelihood_answer_is_left_out() -> None:
-    text = sentences.hazard("drug", "placebo", None, BAYES)
+    text = sentences.hazard("drug", "placebo", None, BAYES, "death")
     assert "maximum likelihood" not in text and text.startswith("By Bayes the hazard ratio is")
     assert text.endswith("a lower and a higher hazard are both compatible with these data.")
 
@@ -172,8 +182,8 @@ def test_a_missing_maximum_likelihood_answer_is_left_out() -> None:
 def test_two_intervals_clear_of_one_are_not_said_to_differ() -> None:
     clear = Answer(0.4, 0.2, 0.9, True, 0.01, 0.01)
     for answers in ((clear, clear), (clear, None), (None, clear)):
-        assert "include" not in sentences.hazard("drug", "placebo", *answers)
-    one_of_two = sentences.hazard("drug", "placebo", BAYES, clear)
+        assert "include" not in sentences.hazard("drug", "placebo", *answers, "death")
+    one_of_two = sentences.hazard("drug", "placebo", BAYES, clear, "death")
     assert one_of_two.endswith(
         "One interval includes 1 and the other does not: read them together."
     )
@@ -181,7 +191,7 @@ def test_two_intervals_clear_of_one_are_not_said_to_differ() -> None:
 
 def test_without_any_finite_interval_none_is_described() -> None:
     endless = Answer(1e-9, 0.0, math.inf, True, 0.99)
-    text = sentences.hazard("drug", "placebo", endless, None)
+    text = sentences.hazard("drug", "placebo", endless, None, "death")
     assert text.endswith("the events do not overlap between the groups.")
 
 
@@ -199,7 +209,7 @@ def test_a_difference_is_no_ratio_unless_it_is_said() -> None:
 def test_p_values_are_said_to_equal_or_to_be_below() -> None:
     def said(p: float) -> str:
         clear = Answer(0.4, 0.2, 0.9, True, p)
-        return sentences.hazard("drug", "placebo", clear, None).split(", p ")[1]
+        return sentences.hazard("drug", "placebo", clear, None, "death").split(", p ")[1]
 
     assert said(0.021).startswith("= 0.021)")
     assert said(1e-6).startswith("<0.001)")

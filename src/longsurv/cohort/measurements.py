@@ -266,7 +266,10 @@ def _note(readings: Readings, markers: Sequence[Marker], ledger: Ledger) -> None
         counts = np.bincount(beyond, minlength=len(markers))
         said = [f"{m.name}: {c:,}" for m, c in zip(markers, counts, strict=True) if c]
         if said:
-            ledger.note(words, f"{CENSORED[code]}-censored, kept: {', '.join(said)}")
+            ledger.note(
+                f"of which {counts.sum():,} {words}",
+                f"{CENSORED[code]}-censored, kept: {', '.join(said)}",
+            )
 
 
 def _describe(readings: Readings, markers: Sequence[Marker]) -> list[str]:

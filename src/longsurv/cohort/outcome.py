@@ -157,7 +157,7 @@ def check_events(
         )
     if past.any():
         ledger.note(
-            "followed to the horizon",
+            "counted up to the horizon",
             f"{plural(int(past.sum()), 'patient')} censored at {horizon:g} {schema.time_unit}; "
             f"{plural(int((past & died).sum()), 'later event')} not counted",
         )

@@ -14,6 +14,9 @@ from longsurv.tables.display import DisplayTable
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
 
+# Between a heading and what stands under it.
+UNDER = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
+
 # Parts of a section that only a page can use, by the section's id.
 ON_THE_PAGE_ONLY = {"explorer"}
 
@@ -31,17 +34,57 @@ Item = Heading | str | DisplayTable | Picture
 
 def content(results: StudyResults) -> Iterator[Item]:
     """Headings, paragraphs, tables and figures in the order of the sections."""
+    places: dict[str, str] = {}
     for section in SECTIONS:
         if section.id not in ON_THE_PAGE_ONLY:
             yield Heading(section.title, 1)
             found, reason = results.faults.attempt(
-                f"Section {section.title!r}", partial(_made, section, results)
+                f"Section {section.title!r}", partial(_made, section, results, places)
             )
             yield from found or [f"This section could not be made. {reason.rstrip('.')}."]
 
 
-def _made(section: Section, results: StudyResults) -> list[Item]:
-    return list(_items(section.build(results)))
+def _made(section: Section, results: StudyResults, places: dict[str, str]) -> list[Item]:
+    built = section.build(results, places)
+    places |= shown(section, built)
+    return list(_items(built))
+
+
+def shown(section: Section, built: Any) -> dict[str, str]:
+    """What a section as built holds, each with what stands above it.
+
+    Parameters
+    ----------
+    section : Section
+    built : object
+        What its `build` gave.
+
+    Returns
+    -------
+    dict of str to str
+        The section by its id; each of its fields that is not empty by "id.field"; its tables and
+        figures by their names.
+    """
+    found = {section.id: section.title}
+    for name, value in _fields(built).items():
+        if any(True for _ in _items(value)):
+            found[f"{section.id}.{name}"] = section.title
+    part = ""
+    for item in _items(built):
+        if isinstance(item, Heading):
+            part = item.text
+        elif isinstance(item, DisplayTable) and item.name:
+            found.setdefault(item.name, f"{section.title}{UNDER}{item.caption}")
+        elif isinstance(item, Picture):
+            found.setdefault(item.name, f"{section.title}{UNDER}{part}" if part else section.title)
+    return found
+
+
+def _fields(part: Any) -> dict[str, Any]:
+    """The named parts of a mapping or dataclass."""
+    if isinstance(part, Mapping):
+        return {str(key): value for key, value in part.items()}
+    return {f.name: getattr(part, f.name) for f in fields(part)}
 
 
 def pictures(results: StudyResults) -> list[Picture]:
@@ -68,7 +111,7 @@ def _items(part: Any) -> Iterator[Item]:
             else:
                 yield from _items(value)
     elif is_dataclass(part):
-        yield from _items({f.name: getattr(part, f.name) for f in fields(part)})
+        yield from _items(_fields(part))
     elif isinstance(part, tuple | list):
         for value in part:
             yield from _items(value)

@@ -6,6 +6,7 @@ from functools import lru_cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from longsurv.report.content import shown
 from longsurv.report.sections import SECTIONS, Section
 from longsurv.report.sections.common import event_name
 from longsurv.report.sections.explorer import script_hash
@@ -33,9 +34,14 @@ def render_page(results: StudyResults) -> str:
     ]
     written = _environment().get_template("section.html.j2")
 
+    places: dict[str, str] = {}
+
     def body(section: Section) -> str:
         # Built and drawn in one go: a figure may fail only when it is drawn.
-        return written.render(id=section.id, groups=groups, **{section.id: section.build(results)})
+        built = section.build(results, places)
+        text = written.render(id=section.id, groups=groups, **{section.id: built})
+        places.update(shown(section, built))
+        return text
 
     bodies = {}
     for section in SECTIONS:

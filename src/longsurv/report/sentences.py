@@ -107,27 +107,53 @@ def by_when(horizon: float | None, unit: str) -> str:
     return f"by {numbers.plain(horizon)} {unit}" if horizon else "during follow-up"
 
 
-def hazard(level: str, reference: str, ml: Answer | None, bayes: Answer | None) -> str:
-    """The hazard ratio by both engines, each with the direction it points to."""
+def adjusted_for(covariates: Sequence[str]) -> str:
+    """ "adjusted for age and sex", or nothing."""
+    return f"adjusted for {listed(covariates)}" if covariates else ""
+
+
+def hazard(
+    level: str,
+    reference: str,
+    ml: Answer | None,
+    bayes: Answer | None,
+    event: str,
+    covariates: Sequence[str] = (),
+) -> str:
+    """The hazard ratio by both engines, each with the direction it points to.
+
+    Parameters
+    ----------
+    level, reference : str
+        The two groups.
+    ml, bayes : Answer or None
+        The posterior's point estimate is its median.
+    event : str
+        What the hazard is of.
+    covariates : sequence of str
+        What else the model holds: the answer is adjusted for it, and says so.
+    """
+    qualified = f", {adjusted_for(covariates)}," if covariates else ""
     if ml is None and bayes is None:
-        return f"The hazard ratio of {level} against {reference} could not be estimated."
+        return f"The hazard ratio{qualified} of {level} against {reference} could not be estimated."
     parts = []
     if ml is not None and ml.separated:
         parts.append(
-            f"Maximum likelihood has no finite hazard ratio of {level} against {reference}: the"
+            f"Maximum likelihood has no finite hazard ratio{qualified} of {level} against"
+            f" {reference}: the"
             " events do not overlap between the groups."
         )
     elif ml is not None:
         parts.append(
-            f"By maximum likelihood the hazard is estimated {ml.direction} in {level} than in"
-            f" {reference} (hazard ratio {ml.point}, 95 % confidence interval {ml.interval}, p"
-            f" {_equals(numbers.p_value(ml.p_value))})."
+            f"By maximum likelihood the hazard of {event}{qualified} is estimated {ml.direction} in"
+            f" {level} than in {reference} (hazard ratio {ml.point}, 95 % confidence interval"
+            f" {ml.interval}, p {_equals(numbers.p_value(ml.p_value))})."
         )
     if bayes is not None:
         parts.append(
-            f"By Bayes the hazard ratio is {bayes.point} (95 % credible interval"
-            f" {bayes.interval}), and the probability that the hazard is {bayes.direction} in"
-            f" {level} is {numbers.probability(bayes.prob_direction)}."
+            f"By Bayes the hazard ratio{qualified} is {bayes.point} (posterior median; 95 %"
+            f" credible interval {bayes.interval}), and the probability that the hazard is"
+            f" {bayes.direction} in {level} is {numbers.probability(bayes.prob_direction)}."
         )
     intervals = [a for a in (ml, bayes) if a is not None and not a.separated]
     if not intervals:
@@ -138,6 +164,16 @@ def hazard(level: str, reference: str, ml: Answer | None, bayes: Answer | None) 
     elif len(intervals) == 2 and not all(a.excludes_null for a in intervals):
         parts.append("One interval includes 1 and the other does not: read them together.")
     return " ".join(parts)
+
+
+def depends_on(level: str, event: str, modifiers: Sequence[str]) -> str:
+    """Why there is no single hazard ratio where the model lets it depend on something."""
+    return (
+        f"In this model the effect of {level} on the hazard of {event} depends on"
+        f" {listed(modifiers)}: there is no single hazard ratio, and the coefficient of the"
+        " treatment alone is its effect only where all of these are zero or at their first level."
+        " The table of hazard ratios has every coefficient."
+    )
 
 
 def changes_summary(
@@ -171,7 +207,7 @@ def changes_summary(
     if comparisons > 1:
         sentences.append(
             f"After correction for {comparisons} comparisons {_below(holm) or 'none'}"
-            f" {'keeps' if _below(holm) == 1 else 'keep'} p < 0.05 by Holm's method and"
+            f" {'keeps' if _below(holm) < 2 else 'keep'} p < 0.05 by Holm's method and"
             f" {_below(fdr) or 'none'} by the false discovery rate (Benjamini and Hochberg)."
         )
     if missing:
@@ -299,7 +335,7 @@ def _equals(p: str) -> str:
 
 
 def _has(count: int) -> str:
-    return "has" if count == 1 else "have"
+    return "has" if count < 2 else "have"  # "none has", "1 has"
 
 
 def _below(p_values: Sequence[float]) -> int:

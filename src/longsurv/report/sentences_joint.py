@@ -7,6 +7,7 @@ from longsurv.report.sentences import Answer
 from longsurv.words import capital
 
 FIRM, SOME = 0.9, 0.5
+RISKS = {"lowest": " (highest risk)", "middle": "", "highest": " (lowest risk)"}
 
 
 def association(change: str, event: str, ml: Answer | None, bayes: Answer | None) -> str:
@@ -78,8 +79,8 @@ def predicted(
 
     Parameters
     ----------
-    rank : str
-        "lowest", "middle" or "highest".
+    rank : {"lowest", "middle", "highest"}
+        Of the predicted survival: the lowest has the highest risk.
     patient : str
         The identifier; empty where patients are not shown.
     group : str
@@ -90,6 +91,6 @@ def predicted(
     who = f"patient {patient} ({group})" if patient else f"a patient of the group {group}"
     middle, low, high = (numbers.probability(chance) for chance in chances)
     return (
-        f"{capital(rank)} of those at risk: {who}, predicted to survive"
-        f" {until} with probability {middle} ({low} to {high})."
+        f"{capital(rank)} predicted survival{RISKS[rank]} of those at risk: {who}, predicted to"
+        f" survive {until} with probability {middle} (95 % credible interval {low} to {high})."
     )

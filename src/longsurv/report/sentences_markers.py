@@ -94,23 +94,23 @@ def adjustments_summary(adjusted: Mapping[str, Answers], level: str) -> list[str
 
 
 def family_mean(family: str, markers: int, mean: Answer, level: str, reference: str) -> str:
-    """The mean of a family's effects, always named with the group it favours.
+    """The mean of a family's effects, named with the group that went further to the better side.
 
     Parameters
     ----------
     mean : Answer
-        In baseline SDs; above 0 favours `level`.
+        In baseline SDs; above 0 where `level` moved further in the markers' better directions.
     """
-    favoured = level if mean.estimate >= 0 else reference
+    further, other = (level, reference) if mean.estimate >= 0 else (reference, level)
     shown = mean if mean.estimate >= 0 else replace(
         mean, estimate=-mean.estimate, low=-mean.high, high=-mean.low,
         prob_positive=1 - mean.prob_positive,
     )  # fmt: skip
     point, interval = numbers.shown_difference(shown.estimate, shown.low, shown.high, places=2)
     return (
-        f"The mean difference in change of the {plural(markers, 'marker')} of {family} is"
-        f" {point} baseline SDs in favour of {favoured} (95 % credible interval"
-        f" {interval}), and the probability that it favours {favoured} is"
+        f"On average over the {plural(markers, 'marker')} of {family}, {further} moved {point}"
+        f" baseline SDs further than {other} in the direction called better (posterior mean; 95 %"
+        f" credible interval {interval}), and the probability that it moved further there is"
         f" {numbers.probability(shown.prob_positive)}."
     )
 

@@ -31,7 +31,7 @@ ADJUSTMENTS, PANEL, SCORES = "adjustments", "panel", "scores"
 MOST_CATEGORIES = 15  # an ordinal model has a threshold between any two
 NO_PHASES = (
     "{what} compares phases, and the trajectory model of this study has none. With [phases] in the"
-    " study file, as baseline = [1, 1] and after = [4, 7], and `phase` in the trajectory it can be"
+    " study file, as baseline = [1, 1] and after = [4, 7], and phase in the trajectory it can be"
     " done."
 )
 
@@ -256,7 +256,7 @@ def fit_scores(bench: Bench) -> ScorePart:
     if not scores:
         return ScorePart(
             reason="No marker has a cut-off. Where a score has one, as 4 for DIC by the JAAM"
-            " score, write `positive = 4` under its [markers.NAME] in the study file."
+            " score, write positive = 4 under its [markers.NAME] in the study file."
         )
     if study.change_variable != "phase":
         return ScorePart(reason=NO_PHASES.format(what="The analysis of scores"))

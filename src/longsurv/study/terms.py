@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from longsurv.cohort import Cohort
+from longsurv.design.formula import parse
+from longsurv.design.terms import terms
 from longsurv.study.model_result import ModelResult
 
 
@@ -18,6 +20,30 @@ def treatment_terms(model: ModelResult, cohort: Cohort) -> dict[str, str]:
             if column.endswith(f"[T.{level}]") or column.endswith(f"[{level}]"):
                 found[str(level)] = column
     return found
+
+
+def covariates_of(model: ModelResult, cohort: Cohort) -> list[str]:
+    """What the mortality model's answer about the treatment is adjusted for: its other columns.
+
+    Columns of its strata among them, and each by its own name, whatever its transformation.
+    """
+    found: dict[str, None] = {}
+    for result in model.answers.values():
+        strata = result.design.strata
+        found |= dict.fromkeys(result.design.fixed.variables)
+        found |= dict.fromkeys(strata.columns if strata is not None else ())
+    return [name for name in found if name != cohort.schema.treatment]
+
+
+def modifiers_of(model: ModelResult, cohort: Cohort) -> list[str]:
+    """Columns that the treatment's effect depends on in the mortality model: its interactions."""
+    treatment = cohort.schema.treatment
+    found: dict[str, None] = {}
+    for term in terms(parse(model.formula).fixed):
+        columns = dict.fromkeys(column for factor in term.factors for column in factor.columns)
+        if treatment in columns:
+            found |= columns
+    return [name for name in found if name != treatment]
 
 
 def level_of(term: str) -> tuple[str, str] | None:

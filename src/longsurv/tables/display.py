@@ -37,21 +37,32 @@ class Column:
 
 @dataclass(frozen=True)
 class DisplayTable:
-    """A table ready for the page: every cell is text."""
+    """A table ready for the page: every cell is text.
+
+    Parameters
+    ----------
+    caption : str
+    columns : tuple of Column
+    rows : tuple of tuple of str
+    note : str
+    name : str
+        By which others refer to it; empty for a table that nothing refers to.
+    """
 
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    name: str = ""
 
 
 def display(
-    table: pd.DataFrame, caption: str, columns: Sequence[Column], note: str = ""
+    table: pd.DataFrame, caption: str, columns: Sequence[Column], note: str = "", name: str = ""
 ) -> DisplayTable:
     """Lay out `table` with these columns; an empty table has no rows and is not shown."""
     columns = [replace(column, header=tied(column.header)) for column in columns]
     rows = tuple(tuple(column.of(row) for column in columns) for row in table.to_dict("records"))
-    return DisplayTable(caption, tuple(columns), rows, note)
+    return DisplayTable(caption, tuple(columns), rows, note, name)
 
 
 def tied(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import longsurv.report.sections.checks as checks
 import longsurv.report.sections.cohort as cohort
 import longsurv.report.sections.comparison as comparison
 import longsurv.report.sections.explorer as explorer
+import longsurv.report.sections.guidelines as guidelines
 import longsurv.report.sections.joint as joint
 import longsurv.report.sections.markers as markers
 import longsurv.report.sections.methods as methods
@@ -28,10 +29,16 @@ class Section:
 
     id: str
     title: str
-    build: Callable[[StudyResults], Any]
+    build: Callable[[StudyResults, Mapping[str, str]], Any]
+    """From the results, and what the sections before it show (see `content.shown`)."""
 
 
-_BUILD: dict[str, Callable[[StudyResults], Any]] = {
+def _of_results(build: Callable[[StudyResults], Any]) -> Callable[..., Any]:
+    """A section that does not ask what the others show."""
+    return lambda results, _: build(results)
+
+
+_OF_RESULTS: dict[str, Callable[[StudyResults], Any]] = {
     "answer": answer.build,
     "cohort": cohort.build,
     "simple": simple.build,
@@ -43,4 +50,6 @@ _BUILD: dict[str, Callable[[StudyResults], Any]] = {
     "checks": checks.build,
     "methods": methods.build,
 }
+_BUILD = {key: _of_results(build) for key, build in _OF_RESULTS.items()}
+_BUILD["guidelines"] = guidelines.build
 SECTIONS = tuple(Section(key, title, _BUILD[key]) for key, title in TITLES.items())

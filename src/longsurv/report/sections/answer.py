@@ -26,7 +26,7 @@ from longsurv.report.sentences import Answer
 from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart
 from longsurv.study.tables import mortality as tables
 from longsurv.study.tables.survival import event_counts
-from longsurv.study.terms import treatment_terms
+from longsurv.study.terms import covariates_of, modifiers_of, treatment_terms
 from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import listed, plural
 
@@ -114,12 +114,16 @@ def summary_table(results: StudyResults) -> DisplayTable:
     """Both answers to both questions, in as many rows as there are comparisons."""
     cohort, changes = results.cohort, results.changes
     rows: list[dict[str, str]] = []
-    for level, term in treatment_terms(results.mortality, cohort).items():
+    modifiers = modifiers_of(results.mortality, cohort)
+    adjusted = sentences.adjusted_for(covariates_of(results.mortality, cohort))
+    terms = {} if modifiers else treatment_terms(results.mortality, cohort)
+    for level, term in terms.items():
         answers = hazard_answers(results.mortality, term)
         ml, bayes = answers.get("ml"), answers.get("bayes")
         rows.append(
             {
-                "what": f"Hazard ratio of {event_name(cohort)}, {level} against {cohort.groups[0]}",
+                "what": f"Hazard ratio of {event_name(cohort)}, {level} against {cohort.groups[0]}"
+                + f", {adjusted}" * bool(adjusted),
                 "ml": ml.text if ml else "not estimated",
                 "p": numbers.p_value(ml.p_value) if ml else "",
                 "bayes": bayes.text if bayes else "not estimated",
@@ -133,7 +137,7 @@ def summary_table(results: StudyResults) -> DisplayTable:
         rows.append(
             {
                 "what": f"Difference in the {asked.risk}, {asked.group} minus {asked.reference},"
-                " percentage points",
+                f" {f'{adjusted}, ' * bool(results.parts['methods']['adjust'])}percentage points",
                 "ml": ml.text if ml else "not estimated",
                 "p": "",
                 "bayes": bayes.text if bayes else "not estimated",
@@ -164,7 +168,7 @@ def summary_table(results: StudyResults) -> DisplayTable:
     ]
     note = (
         "CI: confidence interval. CrI: equal-tailed credible interval. P(lower): posterior"
-        " probability of a ratio below 1 or a difference below 0, which for death is benefit."
+        " probability of a ratio below 1 or a difference below 0."
     )
     if "methods" in results.parts:
         note += f" Difference of risks: {RISK_NOTES[risk_differences(results)[1]]}."
@@ -192,9 +196,18 @@ def mortality_sentences(results: StudyResults) -> list[str]:
     if not terms:
         why = " ".join(dict.fromkeys(model.reasons.values()))
         found.append(f"The hazard ratio could not be estimated. {why}".strip())
+    modifiers, event = modifiers_of(model, cohort), event_name(cohort)
+    covariates = covariates_of(model, cohort)
     for level, term in terms.items():
+        if modifiers:
+            found.append(sentences.depends_on(level, event, modifiers))
+            continue
         answers = hazard_answers(model, term)
-        found.append(sentences.hazard(level, groups[0], answers.get("ml"), answers.get("bayes")))
+        found.append(
+            sentences.hazard(
+                level, groups[0], answers.get("ml"), answers.get("bayes"), event, covariates
+            )
+        )
         if len(answers) < 2:
             found += [f"Not estimated. {reason}" for reason in reasons(results)]
     found.append(penalty_sentence(results))
@@ -202,7 +215,8 @@ def mortality_sentences(results: StudyResults) -> list[str]:
     if differences:
         part = results.parts["methods"]
         asked = comparison(results, part)
-        adjusted = f"{asked.risk}, adjusted for {part['adjust']}," if part["adjust"] else ""
+        qualified = sentences.adjusted_for(covariates)
+        adjusted = f"{asked.risk}, {qualified}," if part["adjust"] else ""
         found.append(
             sentences_mortality.risk_difference(
                 asked, differences.get("ml"), differences.get("bayes"), of=adjusted

@@ -126,7 +126,7 @@ def _summary(results: StudyResults, found: list[Light]) -> DisplayTable:
         " number of independent draws (above 400 wanted); divergences and E-BFMI are checked too."
         " Maximum likelihood is judged by its gradient and curvature."
     )
-    return display(ml.reset_index(), "Verdict on every fit", columns, note)
+    return display(ml.reset_index(), "Verdict on every fit", columns, note, name="verdicts")
 
 
 def _fixed(value: float, places: int) -> str:

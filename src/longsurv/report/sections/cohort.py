@@ -81,7 +81,8 @@ def baseline(results: StudyResults) -> DisplayTable:
         f" scale) or proportions, in pooled standard deviations; {sign}. Beyond 0.1 in size is"
         " often called an imbalance; no test is made of it."
     )
-    return display(results.tables["baseline"], "Patients at baseline, by group", columns, note)
+    table = results.tables["baseline"]
+    return display(table, "Patients at baseline, by group", columns, note, name="baseline")
 
 
 def measurements(results: StudyResults) -> DisplayTable:
@@ -104,4 +105,5 @@ def measurements(results: StudyResults) -> DisplayTable:
         notes.append("Not in the model: measured outside every phase.")
     if left_out:
         notes.append(f"Components of a score, not endpoints of their own: {', '.join(left_out)}.")
-    return display(table, "Measurements in the models", columns, " ".join(notes))
+    caption = "Measurements in the models"
+    return display(table, caption, columns, " ".join(notes), name="measurements")

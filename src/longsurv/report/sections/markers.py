@@ -19,6 +19,7 @@ from longsurv.report.sections.common import (
     unit_one,
     with_unit,
 )
+from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart
 from longsurv.tables.display import Column, DisplayTable, display
 
 if TYPE_CHECKING:
@@ -68,8 +69,14 @@ def _meaning(results: StudyResults) -> str:
         f"The difference in change ({against}; change {words}) asks whether the groups moved"
         " differently, which a test within each group cannot say. For markers analysed as"
         " logarithms it is a ratio: 0.5 means that the fold change in one group is half that in"
-        " the other. It is not adjusted for where the groups started; the next part is."
+        f" the other. It is not adjusted for where the groups started{_adjusted_below(results)}."
     )
+
+
+def _adjusted_below(results: StudyResults) -> str:
+    """Whether the part that follows adjusts."""
+    part: AdjustedPart = results.part_of(ADJUSTMENTS, AdjustedPart())
+    return "; the next part is" if part.tables else ""
 
 
 def _row_label(row: pd.Series, results: StudyResults, *, unit: bool = False) -> str:
@@ -169,7 +176,7 @@ def changes(results: StudyResults) -> DisplayTable:
         " or the ratio below 1. Holm and FDR (Benjamini and Hochberg) correct for the"
         f" {int(ml['p_value'].notna().sum())} comparisons in this table."
     )
-    return display(rows, "Difference in change, both answers", columns, note)
+    return display(rows, "Difference in change, both answers", columns, note, name="changes")
 
 
 def _probability_lower(row: pd.Series) -> str:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from longsurv import numbers
 from longsurv.priors import TREATMENT
-from longsurv.report.guidelines import BARG, STROBE, Item
-from longsurv.report.sections.common import Fact
-from longsurv.report.sections.titles import TITLES
+from longsurv.report.sections.common import Fact, event_name
+from longsurv.study.marker_stages import ScorePart
 from longsurv.tables.display import Column, DisplayTable, display
-from longsurv.words import listed
+from longsurv.words import capital, listed, plural
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
@@ -28,12 +26,13 @@ def build(results: StudyResults) -> dict[str, Any]:
         Column("Maximum likelihood", "ml", numeric=False),
         Column("Bayes", "bayes", numeric=False),
     ]
+    rows = _grouped(models, ["formula", "ml", "bayes"])
     return {
-        "text": [text(results), *further(results)],
-        "models": display(_grouped(models, ["formula", "ml", "bayes"]), "Models fitted", columns),
+        "text": [text(results), likelihoods(results), *further(results)],
+        "missing": missing(results),
+        "models": display(rows, "Models fitted", columns, name="models"),
         "priors": _priors(results),
         "facts": facts(results),
-        "guidelines": [_guideline("BARG", BARG), _guideline("STROBE (cohort studies)", STROBE)],
         "references": references(results),
     }
 
@@ -47,6 +46,86 @@ def text(results: StudyResults) -> str:
         f" samples the posterior with the No-U-Turn sampler ({sampling.chains} chains of"
         f" {sampling.draws:,} draws after warm-up), reporting posterior means and equal-tailed"
         " credible intervals. All intervals are 95 %. P-values are two-sided."
+    )
+
+
+def likelihoods(results: StudyResults) -> str:
+    """What each kind of model takes its response for."""
+    found = []
+    if results.markers:
+        found.append(
+            "a marker, on the scale given in the table of measurements, is normal around its mean,"
+            " with normal random effects of the patient"
+        )
+    kinds = {
+        kind for score in results.part_of("scores", ScorePart()).scores for kind in score.models
+    }
+    words = {
+        "binary": "being at a cut-off or beyond is Bernoulli on the logit scale",
+        "ordinal": "a score's categories are cumulative on the logit scale (proportional odds)",
+    }
+    found += [text for kind, text in words.items() if kind in kinds]
+    event = event_name(results.cohort)
+    found.append(
+        f"the hazard of {event} is proportional between patients and otherwise left free (partial"
+        " likelihood)"
+    )
+    if "joint" in results.parts and getattr(results.parts["joint"], "results", None):
+        found.append(
+            "in a joint model the marker is normal around its curve, and the hazard is that curve's"
+            " with a smooth baseline"
+        )
+    return f"{capital('; '.join(found))}."
+
+
+def missing(results: StudyResults) -> str:
+    """How many values the models lack, in which pattern, and what leaving them out assumes."""
+    if not results.markers:
+        return ""
+    parts = [
+        "Missing values of markers are not filled in: a mixed model uses every value there is.",
+        _lacking(results),
+        "That is right if whether a value is missing depends on what was observed and is in the"
+        " model (missing at random), and wrong if it depends on the value itself; the data cannot"
+        " tell which.",
+    ]
+    if event_name(results.cohort) == "death":
+        parts.append(
+            "A value after death does not exist: what is estimated is the course while patients"
+            " were alive and followed."
+        )
+    return " ".join(part for part in parts if part)
+
+
+def _lacking(results: StudyResults) -> str:
+    """How many values are missing, of patients without any and of those with some."""
+    schema, everyone = results.cohort.schema, len(results.cohort.patients)
+    models = results.markers.values()
+    without = [everyone - model.data[schema.patient].nunique() for model in models]
+    if not schema.phases:
+        most = max(without)
+        return (
+            f"For {plural(most, 'patient')}, in the marker most often missing, there is no value at"
+            " all."
+            if most
+            else "Every patient has a value of every marker."
+        )
+    phases = len(schema.phases)
+    by = [schema.patient, "phase"]
+    there = [model.data.groupby(by, observed=True).ngroups for model in models]
+    wanted = everyone * phases * len(there)
+    lacking = wanted - sum(there)
+    asked = (
+        f"{wanted:,} values wanted ({plural(everyone, 'patient')}, {plural(phases, 'phase')},"
+        f" {plural(len(there), 'marker')})"
+    )
+    if not lacking:
+        return f"None of {asked} is missing."
+    never = phases * sum(without)
+    return (
+        f"Of {asked} {lacking:,} {'is' if lacking == 1 else 'are'} missing: {never:,} of patients"
+        f" without any value of that marker, {lacking - never:,} of patients who have one in"
+        " another phase."
     )
 
 
@@ -115,6 +194,7 @@ def _priors(results: StudyResults) -> list[DisplayTable]:
                 "Scaled to each marker's standard deviation unless stated otherwise."
                 if len(labels) > 1
                 else "",
+                name="priors",
             )
         )
     return found
@@ -137,30 +217,16 @@ def facts(results: StudyResults) -> list[Fact]:
     ]
 
 
-def _guideline(name: str, items: Sequence[Item]) -> DisplayTable:
-    """A guideline's items, and the section that answers each."""
-    rows = pd.DataFrame(
-        [(item.number, item.name, TITLES.get(item.section, ""), item.what) for item in items],
-        columns=["number", "name", "section", "what"],
-    )
-    columns = [
-        Column("Item", "number", numeric=False),
-        Column("About", "name", numeric=False),
-        Column("Section", lambda row: row["section"] or "not in this report", numeric=False),
-        Column("What is there", "what", numeric=False, prose=True),
-    ]
-    return display(rows, f"{name}: where each item is answered", columns)
-
-
 def references(results: StudyResults) -> list[str]:
     """The papers behind what was fitted, in alphabetical order."""
     methods = " ".join(results.tables["models"][["ml", "bayes"]].to_numpy().ravel())
-    words = f"{methods} {_ALWAYS} {' '.join(results.parts)}"
+    design = "randomised" if results.cohort.randomised else "observational"
+    words = f"{methods} {_ALWAYS} {' '.join(results.parts)} {design}"
     return sorted(text for key, text in _REFERENCES.items() if key in words)
 
 
-_ALWAYS = "guidelines multiplicity"
-# By a word of the methods' names or a part of the run; two are in every report.
+_ALWAYS = "guidelines multiplicity proportions"
+# By a word of the methods' names, a part of the run or the design; some are in every report.
 _REFERENCES = {
     "REML": "Laird NM, Ware JH (1982). Random-effects models for longitudinal data. Biometrics"
     " 38:963-974.",
@@ -183,6 +249,19 @@ _REFERENCES = {
     " of a competing risk. Ann Stat 16:1141-1154.",
     "tipping": "Miettinen O, Nurminen M (1985). Comparative analysis of two rates. Stat Med"
     " 4:213-226.",
+    "proportions": "Newcombe RG (1998). Interval estimation for the difference between independent"
+    " proportions. Stat Med 17:873-890.",
+    "Firth's": "Firth D (1993). Bias reduction of maximum likelihood estimates. Biometrika"
+    " 80:27-38.",
+    "methods": "Zou GY, Donner A (2008). Construction of confidence limits about effect measures: a"
+    " general approach. Stat Med 27:1693-1702.",
+    "priors": "Kallioinen N, Paananen T, Burkner PC, Vehtari A (2024). Detecting and diagnosing"
+    " prior and likelihood sensitivity with power-scaling. Stat Comput 34:57.",
+    "observational": "VanderWeele TJ, Ding P (2017). Sensitivity analysis in observational"
+    " research: introducing the E-value. Ann Intern Med 167:268-274. von Elm E, et al. (2007). The"
+    " STROBE statement: guidelines for reporting observational studies. Lancet 370:1453-1457.",
+    "randomised": "Schulz KF, Altman DG, Moher D (2010). CONSORT 2010 statement: updated guidelines"
+    " for reporting parallel group randomised trials. BMJ 340:c332.",
     "guidelines": "Kruschke JK (2021). Bayesian analysis reporting guidelines. Nat Hum Behav"
     " 5:1282-1291.",
     "multiplicity": "Benjamini Y, Hochberg Y (1995). Controlling the false discovery rate. J R Stat"

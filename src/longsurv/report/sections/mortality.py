@@ -28,7 +28,7 @@ from longsurv.study.tables.survival import (
     risk_times,
     survival_curves,
 )
-from longsurv.study.terms import level_of, treatment_terms
+from longsurv.study.terms import covariates_of, level_of, treatment_terms
 from longsurv.study.unanswered import unanswered
 from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import listed
@@ -157,7 +157,7 @@ def _counts(results: StudyResults, data: pd.DataFrame) -> DisplayTable:
         if event == "death"
         else ""
     )
-    return display(table, "Events and time at risk", columns, note)
+    return display(table, "Events and time at risk", columns, note, name="counts")
 
 
 def _rate(row: dict, per: float) -> str:
@@ -212,8 +212,8 @@ def _forest(results: StudyResults) -> Picture | None:
         )
 
     caption = (
-        f"Hazard ratios with 95 % intervals: {_interval(results)} confidence (filled) and"
-        " equal-tailed credible (open)."
+        f"Hazard ratios{_qualified(results)}, with 95 % intervals: {_interval(results)} confidence"
+        " (filled) and equal-tailed credible (open)."
         + (" An arrow means that the interval goes on." if _cut(table) else "")
     )
     label = "; ".join(f"{row}, {series}: hazard ratio {a.text}" for row, series, a in answers) + "."
@@ -226,6 +226,11 @@ def _interval(results: StudyResults) -> str:
 
 def _likelihood(results: StudyResults) -> str:
     return "Firth's penalised partial" if is_penalised(results) else "partial"
+
+
+def _qualified(results: StudyResults) -> str:
+    covariates = covariates_of(results.mortality, results.cohort)
+    return f", {sentences.adjusted_for(covariates)}" if covariates else ""
 
 
 def _cut(table: pd.DataFrame) -> bool:
@@ -263,9 +268,11 @@ def hazards(results: StudyResults) -> DisplayTable:
         ),
     ]
     note = (
-        f"Cox model. Maximum ({_likelihood(results)}) likelihood with a {_interval(results)}"
-        " confidence interval; Bayes: the posterior median, with an equal-tailed credible interval."
+        f"Cox model{_qualified(results)}. Maximum ({_likelihood(results)}) likelihood with a"
+        f" {_interval(results)} confidence interval; Bayes: the posterior median, with an"
+        " equal-tailed credible interval."
     )
     if results.cohort.schema.competing:
         note += " Cause-specific hazards: competing events are censored."
-    return display(results.tables["hazard_ratios"], "Hazard ratios, both answers", columns, note)
+    table = results.tables["hazard_ratios"]
+    return display(table, "Hazard ratios, both answers", columns, note, name="hazards")

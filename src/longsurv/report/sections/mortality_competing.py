@@ -115,7 +115,7 @@ def _table(table: pd.DataFrame, asked: Comparison) -> DisplayTable:
     note = (
         "Limits of the Aalen-Johansen difference from those of the two risks (Zou and Donner);"
         " Bayes: piecewise-constant hazards of every cause. P(lower): posterior probability of a"
-        f" lower incidence in {asked.group}, good for death and bad for discharge alive."
+        f" lower incidence in {asked.group}; whether lower is better depends on the outcome."
     )
     return display(found, f"Cumulative incidence {asked.when}", columns, note)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -15,8 +15,9 @@ from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, answer_of, comparison, prior_text
 from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Comparison
+from longsurv.study.terms import covariates_of
 from longsurv.tables.display import Column, DisplayTable, display
-from longsurv.words import NO_ANSWER, capital
+from longsurv.words import NO_ANSWER, capital, listed
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
@@ -35,7 +36,8 @@ def methods_part(results: StudyResults) -> Part | None:
     if part is None:
         return None
     table, asked = part["table"], comparison(results, part)
-    items: list[str | Picture | DisplayTable] = [introduction(part["adjust"])]
+    covariates = covariates_of(results.mortality, results.cohort) if part["adjust"] else []
+    items: list[str | Picture | DisplayTable] = [introduction(covariates)]
     tables = []
     for quantity in ("hazard ratio", "risk difference"):
         rows = arranged(table, quantity)
@@ -48,9 +50,9 @@ def methods_part(results: StudyResults) -> Part | None:
     return Part("Every method", tuple(items), (*tables, _others(table, asked)))
 
 
-def introduction(adjust: str) -> str:
+def introduction(covariates: Sequence[str]) -> str:
     """Why there are so many answers."""
-    adjusted = f' "Adjusted" methods have the covariates {adjust}.' if adjust else ""
+    adjusted = f" Those called adjusted are so for {listed(covariates)}." if covariates else ""
     return (
         "The same question put to every method. They differ in what they compare and in what they"
         " assume; where they disagree, the answer rests on the assumption, not on the data."
@@ -142,7 +144,8 @@ def _table(rows: pd.DataFrame, quantity: str, asked: Comparison) -> DisplayTable
     caption = (
         f"{quantity.capitalize()} of {asked.group} against {asked.reference}{unit}, every method"
     )
-    return display(rows, caption, columns, note)
+    name = f"methods_{quantity.replace(' ', '_')}"
+    return display(rows, caption, columns, note, name=name)
 
 
 def _others(table: pd.DataFrame, asked: Comparison) -> DisplayTable:
@@ -171,7 +174,7 @@ def _others(table: pd.DataFrame, asked: Comparison) -> DisplayTable:
         f"Of {asked.group} against {asked.reference}. P(better): posterior probability of a lower"
         f" risk, or a longer time, in {asked.group}."
     )
-    return display(rows, "Other quantities and tests", columns, note)
+    return display(rows, "Other quantities and tests", columns, note, name="methods_others")
 
 
 def _quantity(quantity: str) -> str:

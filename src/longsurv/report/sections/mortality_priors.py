@@ -137,7 +137,7 @@ def _after(table: pd.DataFrame, asked: Comparison) -> DisplayTable:
         " the log hazard ratio over the prior's. Power scaling: whether the posterior moves when"
         " the prior, or the likelihood, is made a little stronger or weaker."
     )
-    return display(table, "After the data, under each prior", columns, note)
+    return display(table, "After the data, under each prior", columns, note, name="priors_after")
 
 
 def _before(
@@ -166,7 +166,8 @@ def _before(
         f" {asked.reference}: the Kaplan-Meier estimate there (of all patients, if nobody there had"
         " the event)."
     )
-    return display(table, "Before the data: what each prior says", columns, note)
+    caption = "Before the data: what each prior says"
+    return display(table, caption, columns, note, name="priors_before")
 
 
 def probability_reduction(prior: Prior, risk: float, by: float) -> float:

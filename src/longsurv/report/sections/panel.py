@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 TITLE = "Multiplicity and shrinkage"
 _NO_FAMILY = (
     "Nothing is shrunken: that needs a family of at least three markers with an answer and a better"
-    " direction (`family` and `direction` in the study file). The p-values corrected for"
-    " multiplicity stand in the table of differences in change."
+    " direction (family and direction under its [markers.NAME] in the study file). The p-values"
+    " corrected for multiplicity stand in the table of differences in change."
 )
 
 

@@ -11,4 +11,5 @@ TITLES = {
     "comparison": "The two answers compared",
     "checks": "Can the fits be trusted?",
     "methods": "Methods and how to repeat this",
+    "guidelines": "Reporting guidelines, item by item",
 }

@@ -40,18 +40,19 @@ def adjustments_display(table: pd.DataFrame, caption: str = "") -> DisplayTable:
         Column("p", lambda row: numbers.p_value(row["p_value"])),
         Column("p, FDR", lambda row: numbers.p_value(row["p_fdr"])),
         Column("Bayes (95 % CrI)", lambda row: _answer(row, "bayes")),
-        Column("P(benefit)", lambda row: numbers.probability(row["prob_benefit"])),
+        Column("P(better)", lambda row: numbers.probability(row["prob_benefit"])),
         Column("Patients", _patients),
     ]
     weighted = bool((rows["adjustment"] == "overlap").any())
     note = (
         f"{_TIMES}: ratio of geometric means (fold change over fold change); otherwise a difference"
-        " in the marker's unit. P(benefit): posterior probability of a difference in the marker's"
+        " in the marker's unit. P(better): posterior probability of a difference in the marker's"
         " better direction. FDR: Benjamini and Hochberg over the markers, within an adjustment."
     )
     if weighted:
         note += " In brackets: the effective sample size of the weights."
-    return display(rows, caption or "Difference in change under each adjustment", columns, note)
+    caption = caption or "Difference in change under each adjustment"
+    return display(rows, caption, columns, note, name="adjustments")
 
 
 def _answer(row: dict[str, Any], engine: str) -> str:

@@ -20,9 +20,9 @@ def shrunken_display(table: pd.DataFrame) -> DisplayTable:
         Column("p, FDR", lambda row: numbers.p_value(row["p_fdr"])),
         Column("Bayes, on its own (95 % CrI)", lambda row: _interval(row, "bayes")),
         Column("Shrunken (95 % CrI)", lambda row: _interval(row, "shrunken")),
-        Column("P(benefit), own", lambda row: numbers.probability(row["prob_benefit_bayes"])),
+        Column("P(better), own", lambda row: numbers.probability(row["prob_benefit_bayes"])),
         Column(
-            "P(benefit), shrunken",
+            "P(better), shrunken",
             lambda row: numbers.probability(row["prob_benefit_shrunken"]),
         ),
     ]
@@ -40,7 +40,7 @@ def families_display(families: pd.DataFrame) -> DisplayTable:
         Column("Family", "family", numeric=False),
         Column("Markers", lambda row: f"{row['markers']:,}"),
         Column("Mean (95 % CrI)", lambda row: _of(row, "mean")),
-        Column("P(benefit)", lambda row: numbers.probability(row["prob_benefit"])),
+        Column("P(better)", lambda row: numbers.probability(row["prob_benefit"])),
         Column("Spread between markers, SD (95 % CrI)", lambda row: _of(row, "spread")),
     ]
     note = "Priors: mean Normal(0, 1), spread half-normal (0.5), in baseline SDs."
