@@ -37,8 +37,9 @@ ALLOWED: dict[str, set[str] | None] = {
     "interrupts": set(),
     "lazy": set(),
     "times": set(),
-    "cohort": {"times"},
-    "draft": {"frames", "cohort"},
+    "reading": set(),
+    "cohort": {"times", "reading"},
+    "draft": {"frames", "cohort", "reading"},
     "design": {"times", "likelihood"},  # the kinds that a user names, which see arrays only
     "likelihood": {"times", "prior_families"},  # default priors of a family's parameters
     "inference": set(),

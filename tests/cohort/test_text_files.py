@@ -25,9 +25,18 @@ def test_separator_and_encoding_are_found(folder, mark, encoding):
     assert list(cohort.patients["größe"]) == ["5 µm", "é", "5 µm", "é"]
 
 
-def test_text_of_another_encoding_is_refused(folder):
-    folder.write("patients.csv", PATIENTS.replace("died", "died,備考").encode("cp932"))
+@pytest.mark.parametrize("name, encoding", [("비고", "euc_kr"), ("примечание", "cp1251")])
+def test_text_of_another_encoding_is_refused(folder, name, encoding):
+    folder.write("patients.csv", PATIENTS.replace("died", f"died,{name}").encode(encoding))
     assert 'encoding = "cp932"' in folder.problems()
+
+
+def test_japanese_windows_is_found(folder):
+    plain = values(folder.cohort())
+    folder.write("patients.csv", PATIENTS.replace("died", "died,備考").encode("cp932"))
+    cohort = folder.cohort()
+    assert values(cohort) == plain
+    assert "備考" in cohort.patients
 
 
 def test_decimal_commas_are_found_where_nothing_else_is_possible(folder):

@@ -29,10 +29,10 @@ from judge import verdict
 import longsurv as ls
 from longsurv.cli import main
 from longsurv.draft import draft_files
-from longsurv.draft.dates import read_dates
 from longsurv.draft.layout import find_families
 from longsurv.draft.markers import find, name_and_unit, table
 from longsurv.draft.units import factor, tidy_unit
+from longsurv.reading.dates import read_dates
 
 
 def _frames(seed: int = 3) -> dict[str, pd.DataFrame]:

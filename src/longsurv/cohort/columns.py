@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from longsurv.reading.numbers import normal, number_in, plain_numbers, read_number
+
 CENSORED = np.array(["none", "left", "right"], dtype=object)  # by code; see Numbers.censored
 _NAN = float("nan")
 SMALLEST, LARGEST = 1e-100, 1e100
 """Sizes of numbers whose squares can still be computed with."""
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")  # "007" is a name, not a number
-_FAR = re.compile(r"[eE][+-]?[0-9]{4}")  # an exponent no number has, and which pandas crashes on
-_BELOW = r"<=|<|≤|(?:(?:less|lower) than|below|under|kleiner als|unter)(?= )"
-_ABOVE = r">=|>|≥|(?:(?:greater|more|higher) than|above|over|größer als|über)(?= )"
-_SIGN = rf"(?:({_BELOW})|({_ABOVE}))?"
-_DIGITS = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-# A unit stands apart, or begins with what no number goes on with: 12 10^9/L, 12mg/L, 12%.
-_UNIT = r"(?:\s+(?=\S)|(?=[^\W\d_]|[%°]))([^\s,;]+(?: [^\s\d,;]+)?)"
-_EXTREME = r"\s+(?:is\s+(?:the\s+)?)?(?:(highest)|(lowest))(?:\s+(?:value\s+)?measured)?"
-_NUMBER = re.compile(rf"{_SIGN}\s*([+-]?{_DIGITS})", re.IGNORECASE)
-_READING = re.compile(rf"{_SIGN}\s*([+-]?{_DIGITS})(?:{_EXTREME}|{_UNIT})?", re.IGNORECASE)
-_DECIMAL_COMMA = re.compile(
-    rf"\s*{_SIGN}\s*[+-]?\d+,\d+(?:[eE][+-]?\d+)?(?:{_EXTREME}|{_UNIT})?\s*", re.IGNORECASE
-)
+_UNIT = re.compile(r"[^\s,;]+(?: [^\s\d,;]+)?")
 
 
 @dataclass(frozen=True)
@@ -50,30 +39,16 @@ class Numbers:
     bad: np.ndarray
 
 
-def parse_number(text: object) -> tuple[float, int] | None:
-    """Return the value and censoring code of "3.1", "<0.02", "≥ 500"; None if it is no number.
-
-    Limits may be in words: "LESS THAN 0.02". Full-width digits and signs, as East Asian laboratory
-    systems export them, are accepted.
-    """
-    match = _NUMBER.fullmatch(_normal(text))
-    if match is None or _FAR.search(match[3]):
-        return None
-    return float(match[3]), 1 if match[1] else 2 if match[2] else 0
-
-
 def parse_reading(text: object) -> tuple[float, int, str] | None:
     """Return value, censoring code and unit ("" if there is none) of "12 mg/L"; None if no number.
 
-    Also of "150 IS HIGHEST MEASURED", which is right-censored.
+    Also of "<0.02", "≥ 500", "LESS THAN 0.02" and "150 IS HIGHEST MEASURED". Full-width digits and
+    signs, as East Asian laboratory systems export them, are accepted.
     """
-    match = _READING.fullmatch(_normal(text))
-    if match is None or _FAR.search(match[3]):
+    found = read_number(text)
+    if found is None or (found.tail and _UNIT.fullmatch(found.tail) is None):
         return None
-    if (match[1] or match[2]) and (match[4] or match[5]):
-        return None
-    code = 1 if match[1] or match[5] else 2 if match[2] or match[4] else 0
-    return float(match[3]), code, match[6] or ""
+    return found.value, found.code, found.tail
 
 
 def same_unit(one: str, other: str) -> bool:
@@ -82,12 +57,9 @@ def same_unit(one: str, other: str) -> bool:
 
 
 def _plain_unit(unit: str) -> str:
-    text = _normal(unit).lower().replace("\u03bc", "u").replace(" ", "")
-    return text.replace("**", "^").removeprefix("x").removeprefix("\u00d7").removeprefix("*")
-
-
-def _normal(text: object) -> str:
-    return unicodedata.normalize("NFKC", str(text)).strip()
+    text = normal(unit).lower().replace("\u03bc", "u").replace(" ", "")
+    text = text.replace("**", "").replace("^", "")
+    return text.removeprefix("x").removeprefix("\u00d7").removeprefix("*")
 
 
 def to_numbers(column: pd.Series) -> Numbers:
@@ -118,23 +90,14 @@ def to_readings(column: pd.Series, *, units: bool = True) -> tuple[Numbers, np.n
     wrong, blank = np.zeros(len(value), dtype=bool), np.append(np.zeros(len(texts), bool), True)
     found = {"": 0}
     for k in np.flatnonzero(np.isnan(value[:-1])):
-        parsed = parse_number(texts[k])
-        reading = parse_reading(texts[k]) if units and parsed is None else None
-        if parsed is not None:
-            value[k], censored[k] = parsed
-        elif reading is not None:
+        reading = parse_reading(texts[k])
+        if reading is not None and (units or not reading[2]):
             value[k], censored[k] = reading[:2]
             unit[k] = found.setdefault(reading[2], len(found))
         else:
             blank[k] = not str(texts[k]).strip()
             wrong[k] = not blank[k]
     return Numbers(value[codes], censored[codes], blank[codes], wrong[codes]), unit[codes], [*found]
-
-
-def plain_numbers(column: pd.Series) -> np.ndarray:
-    """Numbers of a column of any values, NaN where a value is none, shape (rows,)."""
-    far = np.array([isinstance(v, str) and _FAR.search(v) is not None for v in column], dtype=bool)
-    return pd.to_numeric(column.mask(far), errors="coerce").to_numpy(dtype=float)
 
 
 _SINGLE = ("string", "empty", "floating", "integer", "boolean", "decimal")
@@ -156,20 +119,26 @@ def several_in_a_cell(column: pd.Series) -> np.ndarray:
 
 def with_point(column: pd.Series) -> pd.Series:
     """A column whose decimal commas are points: numbers if all of it then are, else text."""
-    texts = [
-        v.replace(",", ".") if isinstance(v, str) and _DECIMAL_COMMA.fullmatch(v) else v
-        for v in column
-    ]
-    changed = pd.Series(texts, index=column.index, dtype=object)
-    numbers = plain_numbers(changed)
-    return changed if np.isnan(numbers[changed.notna()]).any() else changed.astype(float)
+    codes, found = pd.factorize(column, use_na_sentinel=True)
+    texts = [v.replace(",", ".", 1) if _has_comma(v) else v for v in found]
+    numbers = np.append(plain_numbers(pd.Series(texts, dtype=object)), _NAN)
+    if np.isnan(numbers[:-1]).any():
+        texts.append(None)
+        return pd.Series(texts, dtype=object).take(codes).set_axis(column.index)
+    return pd.Series(numbers[codes], index=column.index)
+
+
+def _has_comma(value: object) -> bool:
+    """Whether a value is text such as "75,5" or "<0,02 mg/L"."""
+    if not isinstance(value, str) or "," not in value or number_in(value).count(",") != 1:
+        return False
+    found = read_number(value, ",")
+    return found is not None and (not found.tail or _UNIT.fullmatch(found.tail) is not None)
 
 
 def has_decimal_commas(column: pd.Series) -> np.ndarray:
     """Which values are text such as "75,5", shape (rows,) of bool."""
-    return np.array(
-        [isinstance(v, str) and bool(_DECIMAL_COMMA.fullmatch(v)) for v in column], bool
-    )
+    return np.array(list(map(_has_comma, column)), bool)
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import datetime
-import re
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-_TIME = r"(?:[ T]\s*(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?\s*([AaPp][Mm])?)?"
-_ZONE = r"\s*(Z|[+-]\d{2}:?\d{2})?"
-_YEAR_FIRST = re.compile(rf"(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}}){_TIME}{_ZONE}")
-_YEAR_LAST = re.compile(rf"(\d{{1,2}})([-/.])(\d{{1,2}})\2(\d{{4}}){_TIME}{_ZONE}")
-_NAMED = re.compile(
-    rf"(\d{{1,2}})[- .]?([A-Za-z]{{3}})[A-Za-z]*[- .]{{0,2}}(\d{{4}}){_TIME}{_ZONE}"
-)
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+from longsurv.reading.dates import DatedTexts, looks_like_a_date, looks_zoned
+from longsurv.reading.dates import read_dates as texts_as_dates
+
 _LOOKED_AT = 200
 
 
@@ -69,20 +63,19 @@ def read_dates(column: pd.Series, how: str | None = None) -> Dates | None:
     if not any(texts):
         return None
     if how is not None:
-        parsed, unclear = _by_format(texts, how), False
-        if np.isnat(parsed).all():
+        read = DatedTexts(_by_format(texts, how), "", True, looks_zoned(texts[:_LOOKED_AT]))
+        if np.isnat(read.values).all():
             return None
     else:
         counts = np.bincount(codes[codes >= 0], minlength=len(texts))[:_LOOKED_AT]
         written = np.array([bool(text) for text in texts[:_LOOKED_AT]])
-        alike = np.array([_looks_like_a_date(text) for text in texts[:_LOOKED_AT]])
+        alike = np.array([looks_like_a_date(text) for text in texts[:_LOOKED_AT]])
         if 2 * counts[alike].sum() <= counts[written].sum():
             return None
-        parsed, unclear = _by_pattern(texts)
+        read = texts_as_dates(texts)
     blank = np.array([*(not text for text in texts), True])[codes]
-    values = np.append(parsed, np.datetime64("NaT", "ns"))[codes]
-    zoned = any(_zone(text) for text in texts[:_LOOKED_AT])
-    return Dates(values, blank, np.isnat(values) & ~blank, zoned, unclear)
+    values = np.append(read.values, np.datetime64("NaT", "ns"))[codes]
+    return Dates(values, blank, np.isnat(values) & ~blank, read.zoned, not read.sure)
 
 
 def _of_dates(column: pd.Series) -> Dates:
@@ -98,67 +91,10 @@ def _written(value: object) -> str:
     return str(value).strip()
 
 
-def _looks_like_a_date(text: str) -> bool:
-    return any(form.fullmatch(text) for form in (_YEAR_FIRST, _YEAR_LAST, _NAMED))
-
-
-def _zone(text: str) -> str:
-    for form in (_YEAR_FIRST, _YEAR_LAST, _NAMED):
-        match = form.fullmatch(text)
-        if match is not None:
-            return match[form.groups] or ""
-    return ""
-
-
 def _by_format(texts: list[str], how: str) -> np.ndarray:
     found = pd.to_datetime(pd.Series(texts, dtype=object), format=how, errors="coerce", utc=True)
-    lost = np.flatnonzero(found.isna())  # a sheet may hold dates among text
-    rest = pd.to_datetime(
-        pd.Series([texts[k] for k in lost if _YEAR_FIRST.fullmatch(texts[k])], dtype=object),
-        format="ISO8601",
-        errors="coerce",
-        utc=True,
-    )
     values = found.dt.tz_localize(None).to_numpy(dtype="datetime64[ns]").copy()
-    again = [k for k in lost if _YEAR_FIRST.fullmatch(texts[k])]
-    values[again] = rest.dt.tz_localize(None).to_numpy(dtype="datetime64[ns]")
+    # A sheet may hold dates among text.
+    again = [k for k in np.flatnonzero(found.isna()) if texts[k][:4].isdigit()]
+    values[again] = texts_as_dates([texts[k] for k in again]).values
     return values
-
-
-def _by_pattern(texts: list[str]) -> tuple[np.ndarray, bool]:
-    """Values, and whether nothing says which of two numbers is the day."""
-    found = _iso(texts)
-    lost = np.flatnonzero(np.isnat(found))
-    last = [match for k in lost if (match := _YEAR_LAST.fullmatch(texts[k]))]
-    slashes = [match for match in last if match[2] != "."]  # points: the day is first
-    day_first = any(int(match[1]) > 12 for match in slashes)
-    month_first = any(int(match[3]) > 12 for match in slashes)
-    same = all(match[1].zfill(2) == match[3].zfill(2) for match in slashes)
-    unclear = bool(slashes) and day_first == month_first and not same
-    found[lost] = _iso([_as_iso(texts[k], month_first and not day_first) for k in lost])
-    return found, unclear
-
-
-def _iso(texts: list[str]) -> np.ndarray:
-    column = pd.Series(texts, dtype=object)
-    found = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True)
-    return found.dt.tz_localize(None).to_numpy(dtype="datetime64[ns]").copy()
-
-
-def _as_iso(text: str, month_first: bool) -> str:
-    if match := _YEAR_FIRST.fullmatch(text):
-        year, month, day = match[1], match[3], match[4]
-    elif match := _YEAR_LAST.fullmatch(text):
-        year = match[4]
-        first = month_first and match[2] != "."
-        day, month = (match[3], match[1]) if first else (match[1], match[3])
-    elif (match := _NAMED.fullmatch(text)) and match[2].lower() in _MONTHS:
-        year, day, month = match[3], match[1], str(_MONTHS.index(match[2].lower()) + 1)
-    else:
-        return ""
-    hour, minute, second, half, zone = match.groups()[-5:]
-    date = f"{year}-{month.zfill(2)}-{day.zfill(2)}"
-    if hour is None:
-        return date
-    clock = int(hour) if half is None else int(hour) % 12 + 12 * (half.lower() == "pm")
-    return f"{date}T{clock:02d}:{minute}:{second or '00'}{zone or ''}"

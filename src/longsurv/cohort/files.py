@@ -5,24 +5,25 @@ from __future__ import annotations
 import csv
 import itertools
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from zipfile import BadZipFile
 
+import numpy as np
 import pandas as pd
 
 from longsurv.cohort.columns import with_point
-from longsurv.cohort.guesses import (
+from longsurv.cohort.problems import Problems, Table, shorten, show, show_list, suggest
+from longsurv.reading.numbers import decimals
+from longsurv.reading.textfile import (
     LOOKED_AT,
+    MISSING,
     SEPARATORS,
-    commas_are_decimal,
     find_encoding,
     find_separator,
 )
-from longsurv.cohort.problems import Problems, Table, shorten, show, show_list, suggest
 
-# "None" is not among them: it may well be the name of a treatment group.
-MISSING = ["", " ", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>", "#N/A", "."]
 CSV, PARQUET, EXCEL = (".csv", ".tsv", ".txt"), (".parquet", ".pq"), (".xlsx", ".xlsm")
 # The errors of pandas' parser and of pyarrow are ValueErrors.
 _UNREADABLE = (ValueError, OSError, LookupError, BadZipFile, csv.Error, pd.errors.ParserWarning)
@@ -131,12 +132,33 @@ def _with_points(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
     ]
     comma = source.decimal == ","
     if source.decimal is None and source.separator not in (None, ","):
-        comma = commas_are_decimal([frame.iloc[:, k] for k in texts], frame)
+        comma = _commas_are_decimal([frame.iloc[:, k] for k in texts], frame)
     if not comma:
         return frame
     columns = {k: frame.iloc[:, k] for k in range(frame.shape[1])}
     columns |= {k: with_point(columns[k]) for k in texts}
     return pd.DataFrame(columns, index=frame.index).set_axis(frame.columns, axis=1)
+
+
+def _commas_are_decimal(texts: Sequence[pd.Series], frame: pd.DataFrame) -> bool:
+    """Whether commas in numbers can only be decimal marks.
+
+    Some must have other than three digits behind it (1,234 may be a thousand and more), and no
+    number may have a point.
+    """
+    after, point = decimals([str(v) for column in texts for v in pd.unique(column.dropna())])
+    if point or after <= {3}:
+        return False
+    return not any(
+        pd.api.types.is_float_dtype(kind) and _has_fractions(frame.iloc[:, k])
+        for k, kind in enumerate(frame.dtypes)
+    )
+
+
+def _has_fractions(column: pd.Series) -> bool:
+    values = column.to_numpy(dtype=float)
+    values = values[np.isfinite(values)]
+    return bool((values != np.floor(values)).any())
 
 
 def _filled_down(frame: pd.DataFrame, source: Source, problems: Problems) -> pd.DataFrame:
@@ -152,11 +174,16 @@ def _filled_down(frame: pd.DataFrame, source: Source, problems: Problems) -> pd.
 
 def _found_out(source: Source) -> Source:
     """A text file's source with the encoding and the separator that were not given."""
-    source = replace(source, encoding=source.encoding or find_encoding(source.path))
+    if source.encoding is None:
+        found = find_encoding(source.path.read_bytes())
+        # Where none fits, so that reading says what is wrong.
+        source = replace(source, encoding=found.name if found.sure else "utf-8")
+    if source.encoding == "utf-8":
+        source = replace(source, encoding="utf-8-sig")
     if source.separator is not None:
         return source
-    suffix = source.path.suffix.lower()
-    return replace(source, separator=find_separator(_head(source), suffix))
+    usual = "\t" if source.path.suffix.lower() == ".tsv" else ","
+    return replace(source, separator=find_separator(_head(source), usual))
 
 
 def _head(source: Source) -> list[str]:

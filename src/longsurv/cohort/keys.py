@@ -67,7 +67,7 @@ _FILE = {
     "encoding": Key(
         TEXT,
         'Of a text file, e.g. "cp932" for an export from a Japanese Windows system.',
-        default="UTF-8 or UTF-16, or Windows-1252 where nothing else is possible",
+        default="UTF-8 or UTF-16, or Japanese or Western Windows where nothing else is possible",
     ),
     "decimal": Key(
         DECIMAL,

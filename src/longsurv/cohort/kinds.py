@@ -24,7 +24,10 @@ class Kind:
 
 
 def _is_number(value: object) -> bool:
-    """Of a size that a float holds: TOML's whole numbers have no end."""
+    """Of a size that a float holds: TOML's whole numbers have no end.
+
+    Its `inf` is a number; `Schema` and `Marker` say what must be finite (`phases.is_number`).
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return isinstance(value, float) or abs(value) < LARGEST

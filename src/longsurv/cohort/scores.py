@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from longsurv.arguments import checked
-from longsurv.cohort.columns import plain_numbers
 from longsurv.errors import DataError
+from longsurv.reading.numbers import plain_numbers
 
 type Component = str | pd.Series | np.ndarray | Sequence[float]
 type FloatArray = np.ndarray[tuple[int], np.dtype[np.float64]]

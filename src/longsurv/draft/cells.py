@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,10 +12,17 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from longsurv.cohort.files import MISSING
-from longsurv.draft.dates import Order, looks_like_dates, read_dates
 from longsurv.draft.names import plain
 from longsurv.draft.units import tidy_unit
+from longsurv.reading.dates import Order, looks_like_dates, read_dates
+from longsurv.reading.numbers import (
+    DecimalMark,
+    is_grouped,
+    number_in,
+    plain_numbers,
+    read_number,
+)
+from longsurv.reading.textfile import MISSING
 
 Kind = Literal["number", "date", "text", "empty"]
 BLANK = {text.strip().casefold() for text in MISSING}
@@ -38,25 +44,10 @@ NOT_MEASURED = {
 }  # fmt: skip
 CODES = {-1.0, -7.0, -8.0, -9.0, -77.0, -88.0, -99.0, -999.0, -9999.0, -99999.0,
          99.0, 777.0, 888.0, 999.0, 9999.0, 99999.0, 999999.0}  # fmt: skip
-_FLAGS = {"h", "l", "hh", "ll", "*", "**", "+", "-", "(h)", "(l)", "high", "low", "↑", "↓", "(+)",
-          "(-)", "!", "a"}  # fmt: skip
-_BELOW = r"less than|below|under|unter|kleiner als|kleiner|inférieur à|inferieur a|inf\.? à|未満|lt"
-_ABOVE = r"greater than|more than|above|over|über|größer als|groesser als|supérieur à|gt|以上"
-_SIGNED = re.compile(
-    rf"(?P<sign><=|>=|<|>|≤|≥|(?:{_BELOW})\b|(?:{_ABOVE})\b)?\s*"
-    r"(?P<number>[+-]?(?:\d{1,3}(?:[' \u00a0\u202f]\d{3})+(?:[.,]\d+)?(?!\d)"
-    r"|\d[\d.,]*\d|\d|[.,]\d+)"
-    r"(?:[eE][+-]?\d{1,3})?)"
-    r"\s*(?P<tail>.*)",
-    re.IGNORECASE | re.DOTALL,
-)
-_LOWEST = re.compile(r"(?:is )?lowest(?: measured| reportable)?", re.IGNORECASE)
-_HIGHEST = re.compile(r"(?:is )?highest(?: measured| reportable)?|以上", re.IGNORECASE)
-_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:[,.' \u00a0\u202f]\d{3})+")
+_FLAGS = {"H", "L", "HH", "LL", "*", "**", "+", "-", "(H)", "(L)", "high", "low", "High", "Low",
+          "HIGH", "LOW", "↑", "↓", "(+)", "(-)", "!", "A"}  # fmt: skip
 _DATED = re.compile(r"dat|dt\b|日|time|tod|death|deces")
 _COMPACT = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
-_ODD = re.compile(r"[_a-df-zA-DF-Z]|[eE][+-]?\d{4}")
-DecimalMark = Literal[".", ","]
 
 
 @dataclass(frozen=True)
@@ -147,7 +138,7 @@ def read_column(values: pd.Series, name: str, order: Order = "", decimal: str = 
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(object)
     if isinstance(values.dtype, pd.DatetimeTZDtype):
-        values = values.dt.tz_localize(None)
+        values = values.dt.tz_convert(None)
     if pd.api.types.is_datetime64_any_dtype(values):
         stamps = values.to_numpy(dtype="datetime64[ns]")
         codes, found = pd.factorize(values)
@@ -190,8 +181,7 @@ def _factorize(values: pd.Series) -> tuple[np.ndarray, list[str]]:
 def _of_text(column: SheetColumn, order: Order, decimal: str) -> SheetColumn:
     texts, codes = column.texts, column.codes
     counts = np.bincount(codes[codes >= 0], minlength=len(texts))
-    values = pd.to_numeric(pd.Series(texts, dtype=object).mask(_odd(texts)), errors="coerce")
-    numbers = values.to_numpy(dtype=float)
+    numbers = plain_numbers(pd.Series(texts, dtype=object))
     left = np.flatnonzero(~np.isfinite(numbers))
     if _DATED.search(plain(column.name)) and all(map(_COMPACT.fullmatch, texts)):
         return _dates(column, order, counts)
@@ -208,40 +198,25 @@ def _of_text(column: SheetColumn, order: Order, decimal: str) -> SheetColumn:
     return _numbers(marked, texts, counts, left, numbers)
 
 
-def _odd(texts: Sequence[str]) -> np.ndarray:
-    """Texts that a parser may read as numbers though no person would: "1_000", "inf", "0x1f"."""
-    if not _ODD.search("\n".join(texts)):
-        return np.zeros(len(texts), bool)
-    return np.array([_ODD.search(text) is not None for text in texts], bool)
-
-
 def _all_thousands(texts: Sequence[str]) -> bool:
-    return all(_THOUSANDS.fullmatch(t) for t in texts if "." in t) and any("." in t for t in texts)
+    return all(is_grouped(t) for t in texts if "." in t) and any("." in t for t in texts)
 
 
 def _decimal_mark(texts: Sequence[str], table: str) -> tuple[DecimalMark, bool, str]:
     """The decimal mark, whether only that reading is possible, and the mark of thousands."""
-    commas, points = [], []
-    for text in texts:
-        match = _SIGNED.fullmatch(unicodedata.normalize("NFKC", text))
-        if match is None:
-            continue
-        number = match["number"].strip()
-        if "," in number:
-            commas.append(number)
-        if "." in number:
-            points.append(number)
+    found = [number_in(text) for text in texts]
+    commas, points = [n for n in found if "," in n], [n for n in found if "." in n]
     both = [n for n in commas if "." in n]
     if both:
         comma_last = all(n.rfind(",") > n.rfind(".") for n in both)
         return (",", True, ".") if comma_last else (".", True, ",")
     if not commas:
-        if table == "," and points and all(_THOUSANDS.fullmatch(n) for n in points):
+        if table == "," and points and all(map(is_grouped, points)):
             return ",", False, "."
         return ".", True, ""
-    grouped = [_THOUSANDS.fullmatch(n) is not None for n in commas]
-    if not all(grouped):
-        return ",", True, "" if not points else "."
+    if not all(map(is_grouped, commas)):
+        # "75,5" beside "182.000"; beside "1.5" one of them is a mistake, and nothing says which.
+        return ",", all(map(is_grouped, points)), "." if points else ""
     if points:  # "182,000" beside "75.5"
         return ".", True, ","
     if table == ",":
@@ -291,38 +266,16 @@ def _with_numbers(column: SheetColumn, numbers: np.ndarray, censored: np.ndarray
 
 def _parse(text: str, decimal: str, thousands: str) -> tuple[float, int, str, bool, bool] | None:
     """Number, censoring, unit, whether flagged, whether spoken; None if it is no number."""
-    match = _SIGNED.fullmatch(unicodedata.normalize("NFKC", text).strip())
-    if match is None:
+    found = read_number(text, decimal, thousands)
+    if found is None:
         return None
-    number = match["number"].replace(" ", "").replace("\u00a0", "").replace("\u202f", "")
-    number = number.replace("'", "")
-    if thousands:
-        number = number.replace(thousands, "")
-    if decimal == ",":
-        number = number.replace(",", ".")
-    try:
-        value = float(number)
-    except ValueError:
-        return None
-    sign = (match["sign"] or "").casefold()
-    censored = 0
-    if sign:
-        below = sign in ("<", "<=", "≤") or re.fullmatch(_BELOW, sign, re.IGNORECASE) is not None
-        censored = 1 if below else 2
-    tail = match["tail"].strip()
-    said = bool(sign) and sign[0].isalpha()
-    if not tail:
-        return value, censored, "", False, said
-    if _HIGHEST.fullmatch(tail):
-        return value, 2, "", False, True
-    if _LOWEST.fullmatch(tail):
-        return value, 1, "", False, True
-    if tail.casefold() in _FLAGS:
-        return value, censored, "", True, said
-    first, _, last = tail.rpartition(" ")
-    if last.casefold() in _FLAGS and tidy_unit(first):
-        return value, censored, first, True, said
-    return (value, censored, tail, False, said) if tidy_unit(tail) else None
+    value, code, tail, spoken = found
+    if not tail or tail in _FLAGS:
+        return value, code, "", bool(tail), spoken
+    unit, _, last = tail.rpartition(" ")
+    if last in _FLAGS and tidy_unit(unit):
+        return value, code, unit, True, spoken
+    return (value, code, tail, False, spoken) if tidy_unit(tail) else None
 
 
 def _dates(column: SheetColumn, order: Order, counts: np.ndarray) -> SheetColumn:

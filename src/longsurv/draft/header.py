@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from longsurv.draft.dates import looks_like_dates
 from longsurv.draft.layout import read_time
 from longsurv.draft.units import tidy_unit
+from longsurv.reading.dates import looks_like_dates
 
 Row = Sequence[str]  # cells as text, "" where empty
 LOOK = 25

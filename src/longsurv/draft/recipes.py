@@ -9,20 +9,26 @@ import pandas as pd
 
 def clean(cells, missing=(), decimal=".", thousands="", units=()):  # type: ignore[no-untyped-def]
     """Numbers as text with a point; "<" and ">" stay, units and codes for missing values go."""
-    text = cells.astype("string").str.normalize("NFKC").str.strip()
+    text = cells.astype("string").str.strip()
     text = text.mask(text.isin(list(missing)))
-    text = text.str.replace(
-        r"(?i)^(?:less than|below|under|unter|kleiner(?: als)?)\s*", "<", regex=True
+    text = text.str.replace("[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+", r"^\g<0>", regex=True)
+    text = text.str.normalize("NFKC").str.strip()
+    below = (
+        r"less than|lower than|smaller than|below|under|unter|kleiner(?: als)?|inf[eé]rieur [àa]"
     )
-    text = text.str.replace(
-        r"(?i)^(?:greater than|more than|above|over|über|größer(?: als)?)\s*", ">", regex=True
-    )
-    text = text.str.replace(r"(?i)^([\d.,]+)\s*(?:is )?lowest.*$", r"<\1", regex=True)
-    text = text.str.replace(r"(?i)^([\d.,]+)\s*(?:is )?highest.*$", r">\1", regex=True)
-    text = text.str.replace(r"\s+(?:HH|LL|H|L|\*+|\+|-|↑|↓)$", "", regex=True)
+    above = r"greater than|more than|higher than|above|over|über|grö(?:ß|ss)er(?: als)?"
+    text = text.str.replace(rf"(?i)^(?:{below}|inf\.? à|lt)\s+", "<", regex=True)
+    text = text.str.replace(rf"(?i)^(?:{above}|sup[eé]rieur [àa]|sup\.? à|gt)\s+", ">", regex=True)
+    flag = r"(?:HH|LL|H|L|A|\(H\)|\(L\)|(?i:high|low)|\*+|!|↑|↓|(?<=\s)(?:[+-]|\([+-]\)))"
+    text = text.str.replace(rf"(?:\s+|(?<=\d)){flag}$", "", regex=True)
     for unit in units:
         text = text.str.replace(rf"\s*{re.escape(unit)}$", "", regex=True)
-    text = text.str.replace(r"(?<=\d)[ '](?=\d{3})", "", regex=True)
+    number = r"^([\d.,' ]+?)\s*"
+    low = r"(?:(?:is\s+)?(?:the\s+)?lowest.*|未満|以下)$"
+    high = r"(?:(?:is\s+)?(?:the\s+)?highest.*|以上)$"
+    text = text.str.replace(rf"(?i){number}{low}", r"<\1", regex=True)
+    text = text.str.replace(rf"(?i){number}{high}", r">\1", regex=True)
+    text = text.str.replace(r"(?<=\d)[ '\u2019](?=\d{3})", "", regex=True)
     if thousands:
         text = text.str.replace(rf"(?<=\d){re.escape(thousands)}(?=\d{{3}})", "", regex=True)
     if decimal == ",":
@@ -31,14 +37,32 @@ def clean(cells, missing=(), decimal=".", thousands="", units=()):  # type: igno
 
 
 def when(cells, day_first=True, whole_days=False):  # type: ignore[no-untyped-def]
-    """Dates of a column, without time zone; missing where a cell is no date."""
+    """Dates of a column, in UTC where they have a time zone; missing where a cell is no date."""
     if not pd.api.types.is_datetime64_any_dtype(cells):
-        text = cells.astype("string").str.strip()
-        text = text.str.replace(r"(:\d\d(?:\.\d+)?)\s*(?:Z|UTC|[+-]\d\d:?\d\d)$", r"\1", regex=True)
-        text = text.str.replace(r"(\d+)年(\d+)月(\d+)日", r"\1-\2-\3", regex=True)
-        cells = pd.to_datetime(text, format="mixed", dayfirst=day_first, errors="coerce")
-    elif isinstance(cells.dtype, pd.DatetimeTZDtype):
-        cells = cells.dt.tz_localize(None)
+        text = cells.astype("string").str.normalize("NFKC").str.strip()
+        zone = r"(:\d\d(?:[.,]\d+)?)\s*(?:Z|UTC|[+-]\d\d(?::?\d\d)?)$"
+        if whole_days:  # the day where it was
+            text = text.str.replace(zone, r"\1", regex=True)
+        text = text.str.replace(r"^(\d{4})年(\d+)月(\d+)日", r"\1-\2-\3", regex=True)
+        text = text.str.replace(r"^(\d{4})[./](\d+)[./](\d+)", r"\1-\2-\3", regex=True)
+        text = text.str.replace(r"^((?:19|20)\d\d)(\d\d)(\d\d)(?!\d)", r"\1-\2-\3", regex=True)
+        names = ("jan", "f[eé][bv]", "m(?:ar|rz|är|aer)", "a[pv]r", "ma[yi]", "jui?n", "jui?l",
+                 "a(?:ug|ou|oû)", "sep", "o[ck]t", "nov", "d(?:ec|ez|éc)")  # fmt: skip
+        for month, name in enumerate(names, 1):
+            named = rf"(?i)^(\d+)[-. ]*{name}[^\W\d_]*\.?[-, ]*(\d+)"
+            text = text.str.replace(named, rf"\1~{month}~\2", regex=True)
+        date = text.str.extract(r"^(\d+)([-/.~])(\d+)\2(\d+)\s*(.*)$")
+        year_first = date[0].str.len() == 4
+        first = year_first | day_first | (date[1] == "~")
+        day = date[0].mask(year_first, date[3]).mask(~first, date[2])
+        month = date[2].mask(~first, date[0])
+        year = pd.to_numeric(date[3].mask(year_first, date[0]), errors="coerce")
+        year = year + 100 * ((year < 100).astype("Int64") * (19 + (year < 50).astype("Int64")))
+        text = year.astype("Int64").astype("string") + "-" + month + "-" + day + " " + date[4]
+        text = text.mask(pd.to_numeric(month) > 12).str.replace(",", ".", regex=False)
+        cells = pd.to_datetime(text.str.strip(), format="mixed", errors="coerce", utc=True)
+    if isinstance(cells.dtype, pd.DatetimeTZDtype):
+        cells = cells.dt.tz_localize(None) if whole_days else cells.dt.tz_convert(None)
     return cells.dt.normalize() if whole_days else cells
 
 

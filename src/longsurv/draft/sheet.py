@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from longsurv.draft.cells import SheetColumn, read_column
-from longsurv.draft.dates import Order
 from longsurv.draft.raw import RawTable
+from longsurv.reading.dates import Order
 
 
 @dataclass(frozen=True)

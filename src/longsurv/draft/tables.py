@@ -12,7 +12,6 @@ from zipfile import BadZipFile
 
 import pandas as pd
 
-from longsurv.cohort.files import MISSING
 from longsurv.cohort.problems import shorten
 from longsurv.draft.header import unique_names
 from longsurv.draft.layout import read_time
@@ -20,6 +19,7 @@ from longsurv.draft.raw import RawTable, of_frame
 from longsurv.draft.textfile import read_text
 from longsurv.draft.workbook import read_book
 from longsurv.errors import DataError
+from longsurv.reading.textfile import MISSING
 
 TEXT, EXCEL, PARQUET = (".csv", ".tsv", ".txt", ".dat"), (".xlsx", ".xlsm"), (".parquet", ".pq")
 STATISTICS = (".dta", ".sav", ".zsav", ".sas7bdat", ".xpt", ".rds", ".rda", ".rdata")

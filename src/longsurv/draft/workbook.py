@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from longsurv.cohort.files import MISSING
 from longsurv.draft.grid import from_grid
 from longsurv.draft.raw import RawTable
 from longsurv.errors import DataError
+from longsurv.reading.textfile import MISSING
 
 BIG = 30_000_000
 

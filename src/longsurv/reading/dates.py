@@ -1,0 +1,166 @@
+"""Dates and timestamps written as text: in which order, and whether that can be known."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+_CLOCK = (
+    r"(?:[ T]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d+)?))?"
+    r"\s*(?P<half>[AaPp][Mm])?)?"
+)
+_ZONE = r"\s*(?P<zone>Z|UTC|[+-]\d{2}:?\d{2}|(?:(?<=:\d\d)|(?<=\.\d{3})|(?<=\.\d{6}))[+-]\d{2})?"
+_SHAPES = {
+    "ymd": re.compile(
+        rf"(?P<year>\d{{4}})([-/.])(?P<month>\d{{1,2}})\2(?P<day>\d{{1,2}}){_CLOCK}{_ZONE}"
+    ),
+    "numbers": re.compile(
+        rf"(?P<one>\d{{1,2}})(?P<mark>[-/.])(?P<two>\d{{1,2}})(?P=mark)(?P<year>\d{{4}}|\d{{2}})\s?"
+        rf"{_CLOCK}{_ZONE}"
+    ),
+    "compact": re.compile(
+        rf"(?P<year>(?:19|20)\d\d)(?P<month>\d\d)(?P<day>\d\d){_CLOCK}{_ZONE}"
+    ),
+    "kanji": re.compile(
+        rf"(?P<year>\d{{4}})年(?P<month>\d{{1,2}})月(?P<day>\d{{1,2}})日{_CLOCK}{_ZONE}"
+    ),
+    "name": re.compile(
+        rf"(?P<day>\d{{1,2}})[-. ]*(?P<word>[^\W\d_]{{3,9}})\.?[-, ]*(?P<year>\d{{4}}|\d{{2}})"
+        rf"{_CLOCK}{_ZONE}"
+    ),
+}  # fmt: skip
+MONTHS = (
+    "jan", "feb|fev|fév", "mar|mrz|mär|maer", "apr|avr", "may|mai", "jun|juin", "jul|juil",
+    "aug|aou|aoû", "sep", "oct|okt", "nov", "dec|dez|déc",
+)  # fmt: skip
+_MONTH = [re.compile(words, re.IGNORECASE) for words in MONTHS]
+Order = Literal["", "day", "month"]
+
+
+@dataclass(frozen=True)
+class DatedTexts:
+    """Distinct texts read as dates.
+
+    Attributes
+    ----------
+    values : array of datetime64[ns] (texts,)
+        In UTC where a text has a time zone; NaT where it is no date.
+    order : {"", "day", "month"}
+        Which comes first, "" where the year does or the month has a name.
+    sure : bool
+        Whether the texts can only be read in this order.
+    zoned : bool
+        Whether some text says its time zone.
+    """
+
+    values: np.ndarray
+    order: Order
+    sure: bool
+    zoned: bool = False
+
+
+type _Found = tuple[str, re.Match[str]] | None
+
+
+def looks_like_a_date(text: str) -> bool:
+    """Whether a text has the shape of a date."""
+    return _shape(text) is not None
+
+
+def looks_like_dates(texts: Sequence[str]) -> bool:
+    """Whether most of these texts have the shape of a date."""
+    return sum(map(looks_like_a_date, texts)) > 0.5 * len(texts) > 0
+
+
+def _shape(text: str) -> _Found:
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    text = text.strip()
+    for name, pattern in _SHAPES.items():
+        match = pattern.fullmatch(text)
+        if match is not None:
+            return name, match
+    return None
+
+
+def read_dates(texts: Sequence[str], order: Order = "") -> DatedTexts:
+    """Read texts as dates; `order` is what other columns of the table say of day and month."""
+    values = _iso(texts)
+    lost = np.flatnonzero(np.isnat(values)).tolist()
+    found = [_shape(texts[k]) for k in lost]
+    numeric = [m for kind, m in (f for f in found if f is not None) if kind == "numbers"]
+    named = any(f is not None and f[0] == "name" for f in found)
+    dots = _order([m for m in numeric if m["mark"] == "."], "day")
+    others = _order([m for m in numeric if m["mark"] != "."], order)
+    sure = dots[1] and others[1] and not (others[0] and dots[0] and others[0] != dots[0])
+    if named and "month" in (dots[0], others[0]):
+        sure = False
+    values[lost] = _iso([_as_iso(f, dots[0], others[0]) for f in found])
+    return DatedTexts(values, others[0] or dots[0], sure, looks_zoned(texts[:200]))
+
+
+def looks_zoned(texts: Sequence[str]) -> bool:
+    """Whether some of these texts are dates that say their time zone."""
+    return any(f is not None and bool(f[1]["zone"]) for f in map(_shape, texts))
+
+
+def _iso(texts: Sequence[str]) -> np.ndarray:
+    """Texts of the one form that needs no thought; a year or a month alone is no date."""
+    whole = [text if len(text) >= 8 and text[4:5] == "-" else None for text in texts]
+    column = pd.Series(whole, dtype=object)
+    found = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True)
+    return found.dt.tz_localize(None).to_numpy(dtype="datetime64[ns]").copy()
+
+
+def _order(numeric: Sequence[re.Match[str]], otherwise: Order) -> tuple[Order, bool]:
+    """Which of day and month comes first, and whether that is sure."""
+    if not numeric:
+        return "", True
+    ones = [int(m["one"]) for m in numeric]
+    twos = [int(m["two"]) for m in numeric]
+    day, month = max(ones) > 12, max(twos) > 12
+    years = [int(m["year"]) for m in numeric if len(m["year"]) == 2]
+    # "23/04/05" may begin with its year: a study has few of them, and days of the whole month.
+    if years and numeric[0]["mark"] != "." and max(years) <= 31:
+        few, many = max(years) - min(years) <= 10, max(ones) - min(ones) >= 16
+        if not (month or (few and many)):
+            return "day" if day else otherwise or "day", False
+    if day and month:
+        return "day", False
+    if day or month:
+        return "day" if day else "month", True
+    return otherwise or "day", bool(otherwise) or ones == twos
+
+
+def _as_iso(found: _Found, dots: Order, others: Order) -> str:
+    if found is None:
+        return ""
+    kind, m = found
+    if kind == "numbers":
+        first = dots if m["mark"] == "." else others
+        day, month = (m["two"], m["one"]) if first == "month" else (m["one"], m["two"])
+    elif kind == "name":
+        number = next((k for k, names in enumerate(_MONTH, 1) if names.match(m["word"])), 0)
+        day, month = m["day"], str(number)
+    else:
+        day, month = m["day"], m["month"]
+    year = int(m["year"])
+    if year < 100:
+        year += 2000 if year < 50 else 1900
+    if not 1700 < year < 2200:
+        return ""
+    date = f"{year}-{month.zfill(2)}-{day.zfill(2)}"
+    if m["hour"] is None:
+        return date
+    hour, half = int(m["hour"]), (m["half"] or "").lower()
+    if half:
+        hour = hour % 12 + 12 * (half == "pm")
+    second = (m["second"] or "00").replace(",", ".")
+    zone = (m["zone"] or "").replace("UTC", "Z")
+    return f"{date}T{hour:02d}:{m['minute']}:{second}{zone}"
