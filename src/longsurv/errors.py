@@ -66,3 +66,7 @@ class UnknownError(LongsurvError, KeyError):
 
 class ArgumentError(LongsurvError, TypeError):
     """An argument that a function does not have, or of a kind it cannot take."""
+
+
+class MissingNameError(LongsurvError, AttributeError):
+    """A name that an object does not have; the message says what to use instead."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -14,6 +13,7 @@ from longsurv.diagnostics.convergence import DECREMENT_LIMIT, headings
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Optimum
 from longsurv.inference.specification import AnySpecification
+from longsurv.results import summaries
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.options import Component
 from longsurv.results.reference import (
@@ -23,6 +23,8 @@ from longsurv.results.reference import (
     t_p_value,
     t_quantile,
 )
+from longsurv.tables.result import Result
+from longsurv.tables.summary import Summary
 from longsurv.words import verb
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ TIDY = ["term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Estimate:
+class Estimate(Result):
     """A fitted model.
 
     Attributes
@@ -124,6 +126,25 @@ class Estimate:
         """Standard errors by name; NaN where the data do not determine a coefficient."""
         values = np.where(self._determined, np.sqrt(np.diag(self.reference.cov)), np.nan)
         return pd.Series(values, index=list(self.names), name="std_error")
+
+    @property
+    def tvalues(self) -> pd.Series:
+        """Statistics of the coefficients, as in `tidy`: t, z or, of a profile, its signed root."""
+        return self._column("statistic")
+
+    @property
+    def pvalues(self) -> pd.Series:
+        """The p value of each coefficient being 0, as in `tidy`; NaN where it is not determined."""
+        return self._column("p_value")
+
+    @property
+    def interval_method(self) -> str:
+        """What the intervals rest on, in words."""
+        return self.reference.method
+
+    def _column(self, name: str) -> pd.Series:
+        """A column of `tidy`, of the coefficients."""
+        return self.tidy(component="all").set_index("term")[name].loc[list(self.names)]
 
     def cov_params(self) -> pd.DataFrame:
         """Covariance of the coefficients, shape (p, p); NaN where one is not determined."""
@@ -301,24 +322,45 @@ class Estimate:
         lines += [f"Note: {flag}" for flag in self.flags]
         return "\n".join(lines)
 
-    def _repr_html_(self) -> str:
-        notes = "".join(f"<p>Note: {html.escape(flag)}</p>" for flag in self.flags)
-        title = f"{type(self.spec).__name__}: {self.spec.formula}"
-        table = self.tidy(component="all").to_html(index=False, float_format=lambda v: f"{v:.4g}")
-        head = f"<b>{html.escape(title)}</b><br>{html.escape(self.method)}; 95 % intervals"
-        return f"{html_headings(self.headings)}<p>{head}</p>{table}{notes}"
+    def summary(self, level: float = 0.95) -> Summary:
+        """The fit as a reader sees it: what it is of, coefficients, variances and notes.
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        Summary
+            Prints as text and shows itself in a notebook; `to_markdown`, `to_latex` and `to_docx`
+            write it for elsewhere.
+        """
+        check_level(level)
+        facts = [
+            ("Model", type(self.spec).__name__),
+            ("Method", self.method),
+            ("Intervals", f"{100 * level:g} %, {self.interval_method}"),
+            *summaries.data_facts(self.design, self.nobs),
+            ("Parameters", f"{self.n_params:,}"),
+            ("Log-likelihood", f"{self.llf:,.4f}"),
+            ("AIC", f"{self.aic:,.2f}"),
+            ("BIC", f"{self.bic:,.2f}"),
+            ("Converged", "yes" if self.converged else "no"),
+        ]
+        return Summary(
+            title=summaries.title(self.spec.formula),
+            tables=summaries.tables(self, self.tidy(level, "all"), self.names, level),
+            facts=tuple(facts),
+            warnings=self.headings,
+            notes=self.flags,
+        )
 
 
 def check_level(level: float) -> None:
     """Refuse a level that is not a probability between 0 and 1."""
     if not 0.0 < level < 1.0:
         raise LongsurvError(f"level is a probability between 0 and 1, such as 0.95; got {level!r}")
-
-
-def html_headings(headings: tuple[str, ...]) -> str:
-    """Paragraphs that nobody overlooks."""
-    style = "color:#b00020;font-weight:bold"
-    return "".join(f'<p style="{style}">{html.escape(text)}</p>' for text in headings)
 
 
 def text_table(table: pd.DataFrame) -> str:

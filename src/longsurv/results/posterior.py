@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,11 +15,14 @@ from longsurv.diagnostics.convergence import chain_headings
 from longsurv.inference import Draws, Optimum
 from longsurv.inference.specification import AnySpecification
 from longsurv.priors import Prior, PriorStack
+from longsurv.results import summaries
 from longsurv.results.contrasts import ContrastLike, contrast_matrix, position
-from longsurv.results.estimate import check_level, html_headings, text_table
+from longsurv.results.estimate import check_level, text_table
 from longsurv.results.idata import Pointwise, to_datatree
 from longsurv.results.options import Component
 from longsurv.results.prior_share import all_prior, all_prior_flag, marginal_prior
+from longsurv.tables.result import Result
+from longsurv.tables.summary import Summary
 from longsurv.words import verb
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ TIDY = [
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Posterior:
+class Posterior(Result):
     """Draws from the posterior of a model.
 
     Attributes
@@ -230,18 +232,42 @@ class Posterior:
         ]
         return "\n".join(lines + [f"Note: {flag}" for flag in self.flags])
 
-    def _repr_html_(self) -> str:
-        notes = "".join(f"<p>Note: {html.escape(flag)}</p>" for flag in self.flags)
-        title = f"{type(self.spec).__name__}: {self.spec.formula}"
-        priors = "; ".join(f"{k} ~ {v}" for k, v in self.stack.describe().items())
-        table = self.tidy(component="all").to_html(index=False, float_format=lambda v: f"{v:.4g}")
-        head = (
-            f"<p><b>{html.escape(title)}</b><br>{html.escape(self.method)}; posterior means, 95 % "
-            "equal-tailed intervals</p>"
-        )
-        return (
-            f"{html_headings(self.headings)}{head}{table}<p>Priors: {html.escape(priors)}</p>"
-            f"{notes}"
+    def summary(self, level: float = 0.95) -> Summary:
+        """The posterior as a reader sees it: what it is of, coefficients, variances, priors, notes.
+
+        Parameters
+        ----------
+        level : float
+            Of the equal-tailed intervals, between 0 and 1.
+
+        Returns
+        -------
+        Summary
+            Prints as text and shows itself in a notebook; `to_markdown`, `to_latex` and `to_docx`
+            write it for elsewhere.
+        """
+        check_level(level)
+        chains, draws = self.draws.theta.shape[:2]
+        facts = [
+            ("Model", type(self.spec).__name__),
+            ("Method", self.method),
+            ("Intervals", f"{100 * level:g} %, equal-tailed"),
+            *summaries.data_facts(self.design, self.nobs),
+            ("Draws", f"{chains} x {draws:,} after {self.draws.tune:,}"),
+            ("Seed", f"{self.draws.seed}"),
+            ("Divergences", f"{int(np.sum(self.draws.stats['diverging'])):,}"),
+            ("Converged", "yes" if self.converged else "no"),
+        ]
+        table, headers = self.tidy(level, "all"), summaries.POSTERIOR
+        return Summary(
+            title=summaries.title(self.spec.formula),
+            tables=(
+                *summaries.tables(self, table, self.names, level, headers),
+                summaries.priors(self.stack.describe()),
+            ),
+            facts=tuple(facts),
+            warnings=self.headings,
+            notes=self.flags,
         )
 
 

@@ -72,3 +72,22 @@ def add_small(document: Any, text: str) -> None:
 
     if text:
         document.add_paragraph().add_run(printable(text)).font.size = Pt(SMALL)
+
+
+def add_text(document: Any, text: str, *, bold: bool = False) -> None:
+    """Add a paragraph."""
+    document.add_paragraph().add_run(printable(text)).bold = bold
+
+
+def add_facts(document: Any, facts: Sequence[tuple[str, str]]) -> None:
+    """Add names and values in two columns, if there are any."""
+    from docx.shared import Cm, Pt
+
+    if not facts:
+        return
+    grid = document.add_table(rows=len(facts), cols=2)
+    grid.autofit = False
+    for row, fact in zip(grid.rows, facts, strict=True):
+        for cell, text, width in zip(row.cells, fact, (4.0, TEXT_WIDTH - 4.0), strict=True):
+            cell.width = Cm(width)
+            cell.paragraphs[0].add_run(printable(text)).font.size = Pt(SMALL)

@@ -36,6 +36,11 @@ class RatioEstimate(Estimate):
         """ "firth" where the likelihood was penalised, asked for or because it has no maximum."""
         return self.optimum.penalty
 
+    @property
+    def interval_method(self) -> str:
+        """What the intervals rest on, in words."""
+        return self.reference.method if self.profile is None else "profile likelihood"
+
     def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
         """Hazard ratios: the exponentials of `tidy`.
 
