@@ -232,7 +232,7 @@ def _since(
     return values, expression
 
 
-def count(tidy: Tidy) -> None:
+def count(tidy: Tidy, found: Understanding) -> None:
     """Leave out what has no time or patient; count what the study file has a rule for."""
     frame, ident = tidy.measurements, tidy.names["id"]
     assert frame is not None
@@ -252,5 +252,9 @@ def count(tidy: Tidy) -> None:
         ends = pd.to_numeric(tidy.patients[exit_], errors="coerce").to_numpy(dtype=float)
         at = people.get_indexer(frame[ident]) if people.is_unique else np.full(len(frame), -1)
         last = np.append(ends, np.nan)[at]
-        tidy.late = int((frame[TIME].to_numpy(dtype=float) > last + 1e-9).sum())
+        late = frame[TIME].to_numpy(dtype=float) > last + 1e-9
+        tidy.late = int(late.sum())
+        if found.outcome.death is not None:
+            dead = dates_of(found.outcome.death, tidy.patients, False).notna().to_numpy()
+            tidy.posthumous = int((late & np.append(dead, False)[at]).sum())
     tidy.twice = int(frame.duplicated([ident, TIME, MARKER]).sum())

@@ -41,6 +41,8 @@ class FoundMarker:
         The detection limit, where all values below one have the same.
     codes : tuple of str
         Numbers that mean "missing".
+    coded : int
+        How many values are such numbers.
     doubtful_codes : tuple of str
         Numbers that may mean it.
     warnings : tuple of str
@@ -59,6 +61,7 @@ class FoundMarker:
     transform_reason: str = ""
     limit: float | None = None
     codes: tuple[str, ...] = ()
+    coded: int = 0
     doubtful_codes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     count: int = 0
@@ -176,6 +179,7 @@ def _describe(name: str, values: _Values) -> FoundMarker:
         why,
         float(limits[0]) if len(limits) == 1 and limits[0] > 0 else None,
         codes,
+        len(numbers) - len(real),
         maybe,
         tuple(warnings),
         len(real),

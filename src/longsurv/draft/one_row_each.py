@@ -22,6 +22,7 @@ from longsurv.draft.tidy import (
     when_text,
 )
 from longsurv.draft.understanding import Understanding
+from longsurv.words import plural
 
 
 def make_tidy(found: Understanding) -> Tidy:
@@ -45,8 +46,19 @@ def make_tidy(found: Understanding) -> Tidy:
         if len(parts) > 1:
             names = ", ".join(f"part_{part.sheet.raw.variable}" for part in found.series)
             lines.append(f"measurements = pd.concat([{names}], ignore_index=True)")
-        count(tidy)
+        count(tidy, found)
+        tidy.notes += _coded(found)
     return tidy
+
+
+def _coded(found: Understanding) -> list[str]:
+    """What was taken for a missing value although it is a number, and how often."""
+    coded = [m for m in found.markers if m.coded]
+    if not coded:
+        return []
+    codes = sorted({code for m in coded for code in m.codes}, key=float)
+    values = plural(sum(m.coded for m in coded), "value")
+    return [f"{values} of {plural(len(coded), 'marker')} taken for missing: {', '.join(codes)}"]
 
 
 def _prepared(sheets: Sequence[Sheet]) -> tuple[dict[str, pd.DataFrame], list[str]]:
@@ -70,7 +82,7 @@ def _patients(
 ) -> pd.DataFrame:
     made: pd.DataFrame | None = None
     for sheet in sorted(found.sheets, key=lambda s: s.repeats):
-        names = [f.name for f in found.fields if f.sheet is sheet]
+        names = [f.name for f in found.fields if f.sheet is sheet and f.name != ident]
         if not names:
             continue
         variable, key = sheet.raw.variable, sheet.patient

@@ -117,15 +117,17 @@ def _whole(column: SheetColumn) -> bool:
 
 
 def _shared(column: SheetColumn, sheet: Sheet, sheets: Sequence[Sheet]) -> float:
-    """The largest part of a column's values found in one column alike named of another table."""
-    best = 0.0
+    """How much of a column's values each other table has in one column alike named, added up."""
+    mine = set(column.texts)
+    if len(mine) <= 4:
+        return 0.0
+    shared = 0.0
     for other in sheets:
-        if other is sheet:
-            continue
-        for name, theirs in other.columns.items():
-            if name != column.name and not (says(name, "patient") and says(column.name, "patient")):
-                continue
-            mine = set(column.texts)
-            if len(mine) > 4:
-                best = max(best, len(mine & set(theirs.texts)) / len(mine))
-    return best
+        if other is not sheet:
+            alike = [
+                len(mine & set(theirs.texts)) / len(mine)
+                for name, theirs in other.columns.items()
+                if name == column.name or (says(name, "patient") and says(column.name, "patient"))
+            ]
+            shared += max(alike, default=0.0)
+    return shared

@@ -9,6 +9,8 @@ import pandas as pd
 
 def clean(cells, missing=(), decimal=".", thousands="", units=()):  # type: ignore[no-untyped-def]
     """Numbers as text with a point; "<" and ">" stay, units and codes for missing values go."""
+    if pd.api.types.is_numeric_dtype(cells):
+        return cells.mask(cells.isin(pd.to_numeric(pd.Series(missing), errors="coerce").dropna()))
     text = cells.astype("string").str.strip()
     text = text.mask(text.isin(list(missing)))
     text = text.str.replace("[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+", r"^\g<0>", regex=True)

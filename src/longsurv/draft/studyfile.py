@@ -6,6 +6,7 @@ import json
 import os
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from longsurv.draft.understanding import Understanding, covariates
 from longsurv.words import plural
 
 WIDTH = 96
+NO_UNIT = "time units"
 
 
 def study_toml(
@@ -49,8 +51,9 @@ def study_toml(
         # The reader of a long table and that of one with a column a marker differ in the names.
         wide = not reshaped and found.series[0].shape == "visits"
         columns = {marker_name(c): c for c in found.series[0].columns} if wide else {}
+        labels = _labels(found.markers)
         for marker in found.markers:
-            lines = _marker(marker, columns.get(marker.name, marker.name))
+            lines = _marker(marker, columns.get(marker.name, marker.name), labels[marker.name])
             # Numbers of several units in one marker are no marker yet.
             parts.append([f"# {line}" for line in lines] if marker.mixed else lines)
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
@@ -202,9 +205,10 @@ def _outcome(found: Understanding, tidy: Tidy) -> list[str]:
         lines.append(f"unit = {_quote(tidy.unit)}")
     else:
         lines += _note(
-            "doubtful: nothing says the unit of the times; it is called days unless you choose:"
+            "doubtful: nothing says the unit of the times; tables and axes will say just that."
+            ' Write "days", "months", "years", ...:'
         )
-        lines += ['# unit = "days"', '# unit = "months"', '# unit = "years"']
+        lines.append(f"unit = {_quote(NO_UNIT)}")
     lines += _note(
         "Risks are counted by a time, and a report asks for it. Choose, and take the # away:"
     )
@@ -227,9 +231,10 @@ def _horizon(tidy: Tidy, time: str | None) -> str:
         return "28"
     values = np.array([_number(v) for v in tidy.patients[time].dropna()], dtype=float)
     values = values[np.isfinite(values)]
-    if not len(values) or (tidy.unit == "days" and values.max() >= 28):
+    if not len(values) or (tidy.unit == "days" and 28 <= values.max() <= 400):
         return "28"
-    return f"{float(np.quantile(values, 0.75)):.2g}"
+    usual = float(f"{float(np.quantile(values, 0.75)):.2g}")
+    return f"{usual:.0f}" if usual >= 10 else f"{usual:g}"
 
 
 def _at_zero(tidy: Tidy, time: str) -> bool:
@@ -333,6 +338,7 @@ def _phases(tidy: Tidy) -> list[str]:
     if frame is None or not len(frame):
         return ["# [phases]"]
     times = frame[TIME].to_numpy(dtype=float)
+    times = times[times >= 0] if np.any(times >= 0) else times  # those before are left out
     first, last = float(np.nanmin(times)), float(np.nanmax(times))
     common = float(np.median(times[times > first])) if np.any(times > first) else last
     return [
@@ -344,7 +350,14 @@ def _phases(tidy: Tidy) -> list[str]:
     ]  # fmt: skip
 
 
-def _marker(marker: FoundMarker, name: str) -> list[str]:
+def _labels(found: Sequence[FoundMarker]) -> dict[str, str]:
+    """What readers see of each marker: two that are known by one label keep names of their own."""
+    known = {m.name: m.known.label if m.known is not None else m.name for m in found}
+    often = Counter(known.values())
+    return {name: label if often[label] == 1 else name for name, label in known.items()}
+
+
+def _marker(marker: FoundMarker, name: str, label: str) -> list[str]:
     lines = [f"[markers.{_key(name)}]"]
     for warning in marker.warnings:
         lines += _note(f"LOOK: {warning}.")
@@ -354,7 +367,6 @@ def _marker(marker: FoundMarker, name: str) -> list[str]:
             " it under [measurements]: missing = [...]"
         )
     known = marker.known
-    label = known.label if known is not None else marker.name
     lines.append(f"label = {_quote(label)}")
     if marker.unit and marker.unit_sureness == "doubtful":
         lines += _note(f"doubtful: {marker.unit_reason}. Choose, and take the # away:")

@@ -34,9 +34,9 @@ class Tidy:
         What the tidy tables call the patient's identifier, the time, the exit and the status.
     unit : str
         Of all times, "" if nothing says.
-    late, early, twice, strangers : int
+    late, early, twice, strangers, posthumous : int
         Measurements after the end of follow-up, before time zero, at a time that has one already,
-        and of patients who are not in the patient table.
+        of patients who are not in the patient table, and after a date of death.
     """
 
     patients: pd.DataFrame
@@ -49,11 +49,13 @@ class Tidy:
     early: int = 0
     twice: int = 0
     strangers: int = 0
+    posthumous: int = 0
 
 
 def script(found: Understanding, tidy: Tidy, stem: str) -> str:
     """The pandas lines as a file that makes the tidy copy again."""
-    read = [line for sheet in found.sheets for line in sheet.raw.lines]
+    # Tables that are put together by a key both bring the lines that read them.
+    read = list(dict.fromkeys(line for sheet in found.sheets for line in sheet.raw.lines))
     functions = [inspect.getsource(f).replace("  # type: ignore[no-untyped-def]", "")
                  for f in (recipes.clean, recipes.when, recipes.identifier)]  # fmt: skip
     if any("= sheet(" in line for line in read):

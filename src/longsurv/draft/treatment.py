@@ -17,7 +17,8 @@ from longsurv.words import plural
 _CONTROL = re.compile(
     r"\b(control|controls|ctrl|placebo|plac|plb|standard|usual|conventional|sham|untreated|none|no"
     r"|kontrolle|kontroll\w*|vergleich\w*|unbehandelt|ohne|standardtherapie|temoin|temoins|controle"
-    r"|sans|comparator|soc|best supportive|nicht behandelt|observation|obs|non)\b"
+    r"|sans|comparator|soc|best supportive|nicht behandelt|observation|obs|non|saline|nacl"
+    r"|kochsalz\w*|vehicle)\b"
     r"|対照|プラセボ|コントロール|非投与|未治療|標準|偽薬"
 )
 _NOT_ARMS = ("sex", "age", "site", "status", "row", "birth")

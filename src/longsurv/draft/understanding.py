@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from longsurv.draft.guess import Guess
+from longsurv.draft.links import linked
 from longsurv.draft.measured import FoundMarker, find_markers
 from longsurv.draft.names import says
 from longsurv.draft.outcome import Outcome, find_episodes, find_outcome
@@ -83,7 +84,7 @@ def understand(tables: Sequence[RawTable]) -> Understanding:
     DataError
         If no table has a column that could identify patients.
     """
-    sheets, guesses = find_patients(read_sheets(tables))
+    sheets, guesses = find_patients(read_sheets(linked(tables)))
     short = [table for table in tables if len(table.frame) < 2]
     if not sheets and len(short) == len(tables):
         raise DataError(
