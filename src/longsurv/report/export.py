@@ -6,8 +6,8 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 
 from longsurv.files import UNFINISHED, plainly, writable_folder, write_bytes, write_text
-from longsurv.report.content import pictures
+from longsurv.report.content import content
+from longsurv.report.page import render_page
+from longsurv.report.sections import builder
 from longsurv.report.sections.common import Picture
 from longsurv.report.spreadsheet import spreadsheet_csv
 from longsurv.report.word import png, write_word
@@ -55,12 +57,15 @@ def export(results: StudyResults, folder: str | Path) -> Path:
     for part in ("tables", "figures", "draws"):
         with plainly(target / part):
             (target / part).mkdir(parents=True, exist_ok=True)
-    results.report(target / "report.html")
-    write_word(results, target / "report.docx")
+    build, paint = builder(results), cache(png)  # each section and figure once for all files
+    write_text(target / "report.html", render_page(results, build))
+    items = list(content(results, build))
+    write_word(results, target / "report.docx", items, paint)
     for name, table in results.tables.items():
         write_text(target / "tables" / f"{name}.csv", spreadsheet_csv(table))
-    for picture in pictures(results):
-        drawn, _ = results.faults.attempt(f"Figure {picture.name!r}", partial(_drawn, picture))
+    for picture in [item for item in items if isinstance(item, Picture)]:
+        draw = partial(_drawn, picture, paint)
+        drawn, _ = results.faults.attempt(f"Figure {picture.name!r}", draw)
         if drawn is not None:
             write_text(target / "figures" / f"{picture.name}.svg", drawn[0])
             write_bytes(target / "figures" / f"{picture.name}.png", drawn[1])
@@ -99,8 +104,8 @@ def _write_draws(draws: Any, path: Path) -> None:
             unfinished.unlink(missing_ok=True)
 
 
-def _drawn(picture: Picture) -> tuple[str, bytes]:
-    return standalone(str(picture.wide)), png(picture)
+def _drawn(picture: Picture, paint: Callable[[Picture], bytes]) -> tuple[str, bytes]:
+    return standalone(str(picture.wide)), paint(picture)
 
 
 def as_json(results: StudyResults) -> dict[str, Any]:

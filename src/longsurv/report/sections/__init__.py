@@ -52,4 +52,20 @@ _OF_RESULTS: dict[str, Callable[[StudyResults], Any]] = {
 }
 _BUILD = {key: _of_results(build) for key, build in _OF_RESULTS.items()}
 _BUILD["guidelines"] = guidelines.build
+Builder = Callable[[Section, Mapping[str, str]], Any]
+"""From a section and what those before it show to what its template shows."""
+
+
+def builder(results: StudyResults) -> Builder:
+    """Builds a section once for all documents that show it, unless it asks what they show."""
+    built: dict[str, Any] = {}
+
+    def build(section: Section, places: Mapping[str, str]) -> Any:
+        if section.id not in _OF_RESULTS or section.id not in built:
+            built[section.id] = section.build(results, places)
+        return built[section.id]
+
+    return build
+
+
 SECTIONS = tuple(Section(key, title, _BUILD[key]) for key, title in TITLES.items())
