@@ -8,18 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from longsurv.figures.style import (
-    INK,
-    MUTED,
-    PAPER,
-    RULE,
-    UNITS_PER_INCH,
-    group_style,
-    is_wide,
-    new_axes,
-    shorten,
-    styled,
-)
+from longsurv.figures.place import UNITS_PER_INCH, new_axes
+from longsurv.figures.style import INK, MUTED, PAPER, RULE, group_style, is_wide, shorten, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv import numbers
+from longsurv.estimands.survival_by_group import numbers_at_risk, risk_times, survival_curves
 from longsurv.figures import forest, kaplan_meier
 from longsurv.report import sentences
 from longsurv.report.sections.common import (
@@ -22,12 +23,7 @@ from longsurv.report.sections.mortality_methods import methods_part
 from longsurv.report.sections.mortality_part import is_penalised, penalty_sentence
 from longsurv.report.sections.mortality_priors import priors_part
 from longsurv.report.sections.mortality_tipping import tipping_part
-from longsurv.study.tables.survival import (
-    event_counts,
-    numbers_at_risk,
-    risk_times,
-    survival_curves,
-)
+from longsurv.study.tables.survival import event_counts
 from longsurv.study.terms import covariates_of, level_of, treatment_terms
 from longsurv.study.unanswered import unanswered
 from longsurv.tables.display import Column, DisplayTable, display
