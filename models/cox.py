@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,9 @@ from longsurv.models.cox_twin import twin
 from longsurv.results.options import Intervals, Penalty, Ties
 from longsurv.results.survival.cox import SurvivalEstimate
 from longsurv.results.survival.cox_posterior import SurvivalPosterior
+
+if TYPE_CHECKING:
+    from pymc import Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,6 +219,6 @@ class CoxPH:
         stack = self.prior_stack(priors)
         return SurvivalPosterior.from_draws(self, self.statistics, stack, draws)
 
-    def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None) -> Any:
+    def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None) -> Model:
         """The same partial likelihood and priors in PyMC, stated over explicit risk sets."""
         return twin(self.design, self.prior_stack(priors), self.ties)

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -47,6 +47,9 @@ from longsurv.models.glmm_priors import (
 from longsurv.results.generalised.estimate import GeneralisedEstimate
 from longsurv.results.generalised.posterior import GeneralisedPosterior
 from longsurv.results.generalised.undetermined import check_estimable
+
+if TYPE_CHECKING:
+    from pymc import Model
 
 DEFAULT_NODES = {1: 15, 2: 9}
 
@@ -263,7 +266,7 @@ class GLMM:
         """The same specification with another design in place of that of its data."""
         return holding(self, design=design)
 
-    def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0) -> Any:
+    def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0) -> Model:
         """The same model, data and priors in PyMC, with explicit random effects."""
         from longsurv.models.glmm_twin import twin
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,9 @@ from longsurv.models.hazard_twin import twin
 from longsurv.results.options import Intervals, Penalty
 from longsurv.results.survival.hazard import HazardEstimate
 from longsurv.results.survival.hazard_posterior import HazardPosterior
+
+if TYPE_CHECKING:
+    from pymc import Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,6 +244,6 @@ class Hazard:
 
     def to_pymc(
         self, priors: Mapping[str, pr.Prior] | None = None, smoothing: float | None = None
-    ) -> Any:
+    ) -> Model:
         """The same likelihood and priors in PyMC, written out from the times."""
         return twin(self.hazard, self.prior_stack(priors, smoothing), smoothing)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -65,13 +64,14 @@ def smoothest_likely(hazard: HazardDesign, firth: bool) -> tuple[float, Optimum]
     first = len(hazard.names) + 1
     best = climb(hazard, 0.0, firth, start(hazard))
     constant = _marginal(best)
-    last: dict[str, Any] = {"s": 1.0, "x": best.x}
+    last = (1.0, best.x)
 
     def at(s: float) -> Optimum:
-        x = last["x"].copy()
-        x[first:] *= last["s"] / s  # the same shape
+        nonlocal last
+        x = last[1].copy()
+        x[first:] *= last[0] / s  # the same shape
         found = climb(hazard, s, firth, x)
-        last.update(s=s, x=found.x)
+        last = (s, found.x)
         return found
 
     bounds = (math.log(SMOOTHEST), math.log(ROUGHEST))

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -56,6 +56,9 @@ from longsurv.models.lmm import LMM
 from longsurv.results.joint.estimate import JointEstimate
 from longsurv.results.joint.posterior import JointPosterior
 from longsurv.results.mixed.estimate import MixedEstimate
+
+if TYPE_CHECKING:
+    from pymc import Model
 
 __all__ = ["JointModel", "Link", "Links", "area", "slope", "value"]
 
@@ -307,7 +310,7 @@ class JointModel:
         priors: Mapping[str, pr.Prior] | None = None,
         eta: float = 2.0,
         smoothing: Smoothing | None = USUAL_SMOOTHING,
-    ) -> Any:
+    ) -> Model:
         """The same model, data, priors and times in PyMC, with explicit random effects."""
         if self.entry == "population" and (self.design.entry > 0).any():
             raise LongsurvError("to_pymc has no entry='population'")

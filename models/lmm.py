@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -38,6 +38,9 @@ from longsurv.models.lmm_priors import default_priors, prior_stack
 from longsurv.results.mixed.estimate import MixedEstimate
 from longsurv.results.mixed.posterior import MixedPosterior
 from longsurv.results.mixed.small_sample import DF, Method, check_options
+
+if TYPE_CHECKING:
+    from pymc import Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,7 +262,7 @@ class LMM:
         made = {"design": design} | ({} if statistics is None else {"statistics": statistics})
         return holding(self, **made)
 
-    def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0) -> Any:
+    def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0) -> Model:
         """The same model, data and priors in PyMC, with explicit random effects."""
         from longsurv.models.lmm_twin import twin
 

@@ -38,6 +38,7 @@ ALLOWED: dict[str, set[str] | None] = {
     "lazy": set(),
     "times": set(),
     "reading": set(),
+    "records": set(),
     "cohort": {"times", "reading"},
     "draft": {"frames", "cohort", "reading"},
     "design": {"times", "likelihood"},  # the kinds that a user names, which see arrays only

@@ -18,18 +18,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
-from longsurv.estimands.joint_rows import engine_of, joint_spec
+from longsurv.estimands.joint_rows import joint_spec
 from longsurv.estimands.start_stop import start_stop
 from longsurv.priors import Prior
+from longsurv.records import Record
 from longsurv.results.estimate import check_level
 from longsurv.results.joint.association import LinkChange, changes
+from longsurv.results.joint.estimate import JointEstimate
 from longsurv.results.joint.identification import TERM, identification
+from longsurv.results.joint.posterior import JointPosterior
 
 if TYPE_CHECKING:
     from longsurv.design.joint import JointDesign
@@ -92,8 +95,8 @@ class AssociationCheck:
     prior: str
     identified: str
     words: str
-    estimate: Any
-    posterior: Any
+    estimate: JointEstimate | None
+    posterior: JointPosterior
 
     def __repr__(self) -> str:
         wide = self.table.assign(
@@ -110,9 +113,9 @@ class AssociationCheck:
 
 
 def association_check(
-    model: Any,
+    model: JointModel | JointEstimate | JointPosterior,
     *,
-    posterior: Any = None,
+    posterior: JointPosterior | None = None,
     priors: Mapping[str, Prior] | None = None,
     draws: int = 1000,
     chains: int = 2,
@@ -139,7 +142,8 @@ def association_check(
         For several markers, competing causes, or another link.
     """
     check_level(level)
-    spec, engine = joint_spec(model, "association_check"), engine_of(model)
+    joint_spec(model, "association_check")
+    spec = model if isinstance(model, JointModel) else cast(JointModel, model.spec)
     design = spec.design
     if design.event_names[-1] != TERM or len(design.causes[0].associations) > 1:
         found = list(design.causes[0].association_names)
@@ -149,13 +153,13 @@ def association_check(
         )
     if posterior is None:
         posterior = (
-            model if engine == "bayes"
+            model if isinstance(model, JointPosterior)
             else spec.sample(draws=draws, chains=chains, seed=seed, priors=priors)
         )  # fmt: skip
     estimate, rows = None, [_carried_forward(spec, level), _two_stages(spec, level)]
     events = int(design.status.sum())
     try:
-        estimate = model if engine == "ml" else spec.fit()
+        estimate = model if isinstance(model, JointEstimate) else spec.fit()
         rows.append(_row("ml", estimate.tidy(level), TERM, events))
     except LongsurvError as error:
         rows.append(_missing("ml", events, str(error)))
@@ -174,9 +178,7 @@ def association_check(
     )
 
 
-def _row(
-    method: Method, tidy: pd.DataFrame, term: str, events: int, note: str = ""
-) -> dict[str, Any]:
+def _row(method: Method, tidy: pd.DataFrame, term: str, events: int, note: str = "") -> Record:
     row = tidy.set_index("term").loc[term]
     numbers = {
         c: float(row[c]) for c in ("estimate", "std_error", "conf_low", "conf_high")
@@ -184,7 +186,7 @@ def _row(
     return {"method": NAMES[method]} | numbers | {"events": events, "note": note}
 
 
-def _missing(method: Method, events: int, note: str) -> dict[str, Any]:
+def _missing(method: Method, events: int, note: str) -> Record:
     nothing = dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high"), np.nan)
     return {"method": NAMES[method]} | nothing | {"events": events, "note": note}
 
@@ -209,7 +211,7 @@ def _ratios(log_ratios: pd.DataFrame, told: Sequence[LinkChange]) -> pd.DataFram
 
 def _cox(
     spec: JointModel, data: pd.DataFrame, value: str, level: float, method: Method, note: str
-) -> Any:
+) -> Record:
     """The event's Cox model with the marker's value in each interval."""
     event, design = next(iter(spec.causes.values())), spec.design
     fixed = design.causes[0].event.formula.fixed
@@ -242,7 +244,7 @@ def _people(spec: JointModel, value: str) -> pd.DataFrame:
     )
 
 
-def _carried_forward(spec: JointModel, level: float) -> dict[str, Any]:
+def _carried_forward(spec: JointModel, level: float) -> Record:
     design, value = spec.design, "last_value"
     marker, name, time = design.markers[0], design.group_name, design.time
     used = marker.measurements.iloc[marker.design.rows][[name, time]].reset_index(drop=True)
@@ -263,7 +265,7 @@ def _carried_forward(spec: JointModel, level: float) -> dict[str, Any]:
                 "carried forward", " ".join(notes))  # fmt: skip
 
 
-def _two_stages(spec: JointModel, level: float) -> dict[str, Any]:
+def _two_stages(spec: JointModel, level: float) -> Record:
     """Curves of the mixed model alone, at every time of an event."""
     design, value = spec.design, "predicted_value"
     people = _people(spec, value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ from longsurv.figures.style import (
     styled,
     text_width,
 )
+from longsurv.records import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -141,7 +142,7 @@ def _limits(table: pd.DataFrame, log: bool) -> tuple[float, float]:
     return padded(np.clip(ends, low, high), log=log, by=0.03)
 
 
-def _draw(ax: Axes, record: Mapping[str, Any], y: float) -> None:
+def _draw(ax: Axes, record: Record, y: float) -> None:
     """One interval and its mark, or that there is none."""
     mark = _mark(record["adjustment"], record["engine"])
     x, start, end = (float(record[name]) for name in ("x", "low", "high"))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from longsurv.figures.axes import set_log_axis
 from longsurv.figures.place import Where, new_axes, width_in
-from longsurv.figures.style import BAYES, INK, MUTED, RULE, is_wide, shorten, styled
+from longsurv.figures.style import BAYES, INK, MUTED, RULE, Style, is_wide, shorten, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 HEIGHT = 400.0
 LABELS = 8
 # Every verdict of `longsurv.compare`, with the mark that stands for it.
-VERDICTS: dict[str, dict[str, Any]] = {
+VERDICTS: dict[str, Style] = {
     "agree": {"marker": "o", "facecolor": "none", "edgecolor": MUTED},
     "prior pulls": {"marker": "D", "facecolor": BAYES, "edgecolor": BAYES},
     "asymptotics": {"marker": "s", "facecolor": INK, "edgecolor": INK},

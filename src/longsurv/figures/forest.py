@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,11 +20,13 @@ from longsurv.figures.style import (
     MUTED,
     PAPER,
     RULE,
+    Style,
     is_wide,
     shorten,
     styled,
     text_width,
 )
+from longsurv.records import Record
 from longsurv.words import NO_ANSWER
 
 if TYPE_CHECKING:
@@ -32,7 +34,11 @@ if TYPE_CHECKING:
 
 _ROW, _SECTION, _TOP, _BOTTOM = 36.0, 30.0, 34.0, 50.0
 _MISSING = "not estimated"
-_BEHIND: Mapping[str, Any] = {"facecolor": PAPER, "linewidth": 0, "pad": 1.0}  # over the null line
+_BEHIND: Style = {
+    "facecolor": PAPER,
+    "linewidth": 0,
+    "pad": 1.0,
+}  # over the null line
 _LINE, _TALL = 24.0, 42.0  # a method's row: label beside its mark, and label above it
 _APART = 13.0  # between the series of a row
 _MARKS = (Mark(INK, INK, "o"), Mark(BAYES, PAPER, "D", size=5.5))
@@ -261,7 +267,7 @@ def _limits(table: pd.DataFrame, log: bool) -> tuple[float, float]:
     return padded(values, log=log)
 
 
-def _drawn(ax: Axes, record: Mapping[str, Any], y: float, mark: Mark) -> str:
+def _drawn(ax: Axes, record: Record, y: float, mark: Mark) -> str:
     """Draw what a row of the table has, and return what is written beside it."""
     estimate, low, high = (float(record[name]) for name in ("estimate", "conf_low", "conf_high"))
     if math.isnan(estimate):

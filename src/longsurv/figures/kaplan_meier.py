@@ -21,6 +21,7 @@ from longsurv.figures.style import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.transforms import Transform
 
 
 @styled
@@ -149,7 +150,13 @@ def _numbers_at_risk(
     label_length: int,
     left: float,
 ) -> None:
-    def put(x: float, down: float, text: str, transform: Any, **style: Any) -> None:
+    def put(
+        x: float,
+        down: float,
+        text: str,
+        transform: Transform,
+        **style: Any,  # any: keywords of `Axes.annotate`
+    ) -> None:
         ax.annotate(
             text,
             (x, 0),

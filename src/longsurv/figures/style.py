@@ -21,7 +21,9 @@ BAYES = "#7a4ea3"
 NARROWEST = 480
 """Width in CSS pixels below which a figure is drawn for a phone."""
 
-_SETTINGS: Any = {
+type Style = dict[str, Any]  # any: keywords of matplotlib, each of a type of its own
+
+_SETTINGS: Any = {  # any: matplotlib's type of it is a Literal of hundreds of keys
     "font.family": "sans-serif",
     "font.size": 11.5,
     "text.parse_math": False,  # a "$" in a label is a dollar
@@ -59,17 +61,17 @@ _SETTINGS: Any = {
 }
 
 
-def styled[F: Callable[..., Any]](function: F) -> F:
+def styled[**P, T](function: Callable[P, T]) -> Callable[P, T]:
     """Draw with the report's settings, leaving matplotlib's own as they were."""
 
     @wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
         from matplotlib import rc_context
 
         with rc_context(_SETTINGS):
             return function(*args, **kwargs)
 
-    return wrapper  # type: ignore[return-value]
+    return wrapper
 
 
 def is_wide(width: float) -> bool:
@@ -77,7 +79,7 @@ def is_wide(width: float) -> bool:
     return width >= NARROWEST
 
 
-def group_style(position: int) -> dict[str, Any]:
+def group_style(position: int) -> Style:
     """Colour, line and mark of the group at this position (0 is the reference)."""
     k = position % len(GROUP_COLOURS)
     return {"color": GROUP_COLOURS[k], "linestyle": GROUP_LINES[k], "marker": GROUP_MARKS[k]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from longsurv.report.sections import SECTIONS, Builder, Section, builder
 from longsurv.report.sections.common import Line, Picture
@@ -58,7 +58,7 @@ def _made(section: Section, build: Builder, places: dict[str, str]) -> list[Item
     return list(_items(built))
 
 
-def shown(section: Section, built: Any) -> dict[str, str]:
+def shown(section: Section, built: object) -> dict[str, str]:
     """What a section as built holds, each with what stands above it.
 
     Parameters
@@ -88,14 +88,15 @@ def shown(section: Section, built: Any) -> dict[str, str]:
     return found
 
 
-def _fields(part: Any) -> dict[str, Any]:
+def _fields(part: object) -> dict[str, object]:
     """The named parts of a mapping or dataclass."""
     if isinstance(part, Mapping):
         return {str(key): value for key, value in part.items()}
+    assert is_dataclass(part)
     return {f.name: getattr(part, f.name) for f in fields(part)}
 
 
-def _items(part: Any) -> Iterator[Item]:
+def _items(part: object) -> Iterator[Item]:
     """What a section's value holds, its mappings, lists and dataclasses opened in order."""
     if isinstance(part, str):
         if part:

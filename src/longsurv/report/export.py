@@ -6,10 +6,10 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,8 @@ from longsurv.report.spreadsheet import spreadsheet_csv
 from longsurv.report.word import png, write_word
 
 if TYPE_CHECKING:
+    from xarray import DataTree
+
     from longsurv.study import StudyResults
 
 
@@ -79,7 +81,7 @@ def export(results: StudyResults, folder: str | Path) -> Path:
     return target
 
 
-def nameless(idata: Any) -> Any:
+def nameless(idata: DataTree) -> DataTree:
     """Draws without what was observed, and with patients as numbers in the place of identifiers."""
     groups = {name: group for name, group in idata.children.items() if name != "observed_data"}
     tree = idata.copy()
@@ -94,7 +96,7 @@ def nameless(idata: Any) -> Any:
     return tree.assign({"log_likelihood": type(idata)(plain.assign_coords(units))})
 
 
-def _write_draws(draws: Any, path: Path) -> None:
+def _write_draws(draws: DataTree, path: Path) -> None:
     unfinished = path.with_name(f"{UNFINISHED}{path.name}")
     with plainly(path):
         try:
@@ -108,7 +110,7 @@ def _drawn(picture: Picture, paint: Callable[[Picture], bytes]) -> tuple[str, by
     return standalone(str(picture.wide)), paint(picture)
 
 
-def as_json(results: StudyResults) -> dict[str, Any]:
+def as_json(results: StudyResults) -> dict[str, object]:
     """The tables as records and where they come from; what is missing or infinite is null."""
     return {
         "title": results.cohort.title,
@@ -130,11 +132,11 @@ def as_json(results: StudyResults) -> dict[str, Any]:
     }
 
 
-def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+def _plain(row: Mapping[Hashable, object]) -> dict[str, object]:
     return {str(key): _value(value) for key, value in row.items()}
 
 
-def _value(value: Any) -> Any:
+def _value(value: object) -> object:
     if value is None or value is pd.NA or value is pd.NaT:
         return None
     if isinstance(value, bool | np.bool_):

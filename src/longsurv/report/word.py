@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from longsurv.figures.style import styled
 from longsurv.figures.svg import any_glyph
@@ -18,6 +18,8 @@ from longsurv.tables.escape import printable
 from longsurv.tables.word import TEXT_WIDTH, add_small, add_table, new_document
 
 if TYPE_CHECKING:
+    from docx.document import Document
+
     from longsurv.study import StudyResults
 
 DPI = 200
@@ -67,7 +69,7 @@ def write_word(
     return target
 
 
-def _add(document: Any, item: Heading | str | DisplayTable) -> None:
+def _add(document: Document, item: Heading | str | DisplayTable) -> None:
     if isinstance(item, Heading):
         document.add_heading(printable(item.text), item.level)
     elif isinstance(item, DisplayTable):
@@ -76,7 +78,7 @@ def _add(document: Any, item: Heading | str | DisplayTable) -> None:
         document.add_paragraph(printable(item))
 
 
-def _add_picture(document: Any, picture: Picture, image: bytes) -> None:
+def _add_picture(document: Document, picture: Picture, image: bytes) -> None:
     """A figure with its caption; small ones without a caption stand side by side."""
     from docx.shared import Cm
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,8 @@ from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import listed
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from longsurv.study import StudyResults
 
 PARTS = (competing_part, methods_part, priors_part, tipping_part)
@@ -41,7 +43,7 @@ STAGES = {
 }
 
 
-def build(results: StudyResults) -> dict[str, Any]:
+def build(results: StudyResults) -> dict[str, object]:
     """What the template of this section shows."""
     data = results.cohort.survival_data()
     return {
@@ -102,7 +104,7 @@ def _kaplan_meier(results: StudyResults, data: pd.DataFrame) -> Picture:
     unit = schema.time_unit.capitalize()
     alive = "Survival probability" if event_name(results.cohort) == "death" else "Free of the event"
 
-    def draw(width: float) -> Any:
+    def draw(width: float) -> Axes:
         return kaplan_meier(
             curves, at_risk, groups=groups, xlabel=f"{unit}{since}", ylabel=alive, width=width
         )
@@ -196,7 +198,7 @@ def _forest(results: StudyResults) -> Picture | None:
     levels = [str(g) for g in results.cohort.groups[1:]]
     side = f" in {levels[0]}" if len(levels) == 1 and table["row"].nunique() == 1 else ""
 
-    def draw(width: float) -> Any:
+    def draw(width: float) -> Axes:
         return forest(
             table,
             xlabel="Hazard ratio (logarithmic axis)",

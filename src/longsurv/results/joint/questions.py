@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
 if TYPE_CHECKING:
     from longsurv.diagnostics.joint_influence import JointInfluence
     from longsurv.estimands.joint_effects import JointEffects
+    from longsurv.estimands.joint_rows import DrawnJoint, FittedJoint, JointResult
     from longsurv.estimands.prediction_quality import PredictionQuality
 
 
@@ -56,8 +57,8 @@ class JointQuestions:
         from longsurv.estimands.joint_effects import joint_effects
 
         return joint_effects(
-            self, treatment, horizon, treated=treated, reference=reference, draws=draws,
-            level=level, seed=seed, cause=cause,
+            cast("JointResult", self), treatment, horizon, treated=treated, reference=reference,
+            draws=draws, level=level, seed=seed, cause=cause,
         )  # fmt: skip
 
     def prediction_quality(
@@ -102,8 +103,8 @@ class JointQuestions:
         from longsurv.estimands.prediction_quality import prediction_quality
 
         return prediction_quality(
-            self, landmarks, window, folds=folds, seed=seed, groups=groups, resamples=resamples,
-            level=level, cause=cause,
+            cast("JointResult", self), landmarks, window, folds=folds, seed=seed, groups=groups,
+            resamples=resamples, level=level, cause=cause,
         )  # fmt: skip
 
     def marker_residuals(self) -> pd.DataFrame:
@@ -117,7 +118,7 @@ class JointQuestions:
         """
         from longsurv.diagnostics.joint_checks import marker_residuals
 
-        return marker_residuals(self)
+        return marker_residuals(cast("JointResult", self))
 
     def event_residuals(self) -> pd.DataFrame:
         """Martingale, Cox-Snell and deviance residuals; a posterior's are those at its mean.
@@ -130,13 +131,13 @@ class JointQuestions:
         """
         from longsurv.diagnostics.joint_checks import event_residuals
 
-        return event_residuals(self)
+        return event_residuals(cast("JointResult", self))
 
 
 class JointEstimateQuestions(JointQuestions):
     """Those to an estimate alone."""
 
-    def influence(self, terms: Sequence[str] | None = None) -> JointInfluence:
+    def influence(self: FittedJoint, terms: Sequence[str] | None = None) -> JointInfluence:
         """Refit the model without each patient.
 
         Parameters
@@ -158,7 +159,7 @@ class JointPosteriorQuestions(JointQuestions):
     """Those to a posterior alone."""
 
     def predictive_checks(
-        self, *, draws: int = 200, seed: int = 1, level: float = 0.95
+        self: DrawnJoint, *, draws: int = 200, seed: int = 1, level: float = 0.95
     ) -> pd.DataFrame:
         """Statistics of the data against those of data replicated from the posterior.
 
