@@ -68,7 +68,7 @@ ALLOWED: dict[str, set[str] | None] = {
     "console": set(),
     "__init__": None,
 }
-EVERYWHERE = {"arguments", "errors", "files", "lazy", "words"}
+EVERYWHERE = {"arguments", "errors", "files", "lazy", "records", "words"}
 ARRAYS_ONLY = {"likelihood", "inference"}
 
 # Slow to import: only inside the functions that need them.
