@@ -31,7 +31,9 @@ def start(hazard: HazardDesign) -> np.ndarray:
     return np.concatenate([np.zeros(len(hazard.names)), tail])
 
 
-def maximum(hazard: HazardDesign, penalty: str | None, smoothing: float | None) -> Optimum:
+def maximum(
+    formula: str, hazard: HazardDesign, penalty: str | None, smoothing: float | None
+) -> Optimum:
     """The maximum of the (penalised) likelihood, under the smoothing given or that of largest
     marginal likelihood; of Firth's where asked for or where that has no maximum."""
     check_smoothing(hazard.baseline, smoothing)
@@ -42,6 +44,8 @@ def maximum(hazard: HazardDesign, penalty: str | None, smoothing: float | None) 
         smoothing, optimum = smoothest_likely(hazard, firth)
     else:
         optimum = climb(hazard, smoothing or 0.0, firth, start(hazard))
+    if not np.isfinite(optimum.value):
+        raise EstimationError(f"{formula!r} cannot be estimated: {optimum.status}")
     penalty = "firth" if firth else None
     return replace(optimum, penalty=penalty, separated=separated, smoothing=smoothing)
 

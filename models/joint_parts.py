@@ -193,16 +193,28 @@ def effect_columns(design: JointDesign, given: Collection[str] = ()) -> tuple[Ef
     return tuple(out)
 
 
-def build_arrays(
-    design: JointDesign, nodes: int, population: bool, columns: Sequence[EffectColumns]
-) -> joint.JointData:
-    """The arrays of the likelihood."""
-    n = len(design.labels)
+class BuiltParts(JointParts, Protocol):
+    """Those with their design."""
+
+    @property
+    def design(self) -> JointDesign:
+        """The arrays of all parts."""
+
+    @property
+    def quadrature_nodes(self) -> int:
+        """Nodes for each random effect."""
+
+
+def build_arrays(spec: BuiltParts, given: Collection[str]) -> joint.JointData:
+    """The arrays of the likelihood, with the random effects that the priors are of, among them the
+    user's own, which are `given` by name."""
+    design, population = spec.design, spec.entry == "population"
+    n, columns = len(design.labels), effect_columns(design, given)
     markers = tuple(
         joint.marker_data(m.design.fixed.X, m.design.y, m.design.Z, m.group, n, m.kind, of.to)
         for m, of in zip(design.markers, columns, strict=True)
     )
-    grid = vars(normal_grid(nodes, len(design.effect_names)))
+    grid = vars(normal_grid(spec.quadrature_nodes, len(design.effect_names)))
     causes = tuple(
         joint.CauseData(cause.status, cause.covariates, **vars(cause.points))
         for cause in design.causes
