@@ -38,7 +38,7 @@ NONE_ASKED = (
 
 @dataclass(frozen=True)
 class AssociationResults:
-    """The association by several methods (see `longsurv.analyses.joint_association`).
+    """The association by several methods (see `longsurv.results.joint.association_check`).
 
     Attributes
     ----------
@@ -184,7 +184,7 @@ def _result(bench: Bench, name: str) -> JointResult:
 
 
 def _association(spec: JointModel, model: ModelResult) -> Record:
-    from longsurv.analyses.joint_association import association_check
+    from longsurv.results.joint.association_check import association_check
 
     found = association_check(
         cast("JointEstimate | None", model.fit) or spec,
@@ -200,7 +200,7 @@ def _slopes(study: Plan, spec: JointModel, model: ModelResult) -> pd.DataFrame:
         return pd.DataFrame(
             columns=["term", "estimate", "conf_low", "conf_high", "interaction", "answer", "id"]
         )
-    from longsurv.analyses.joint_association import NAMES
+    from longsurv.results.joint.association_check import NAMES
 
     names: dict[str, str] = {"alone": "mixed model alone", **NAMES}
     tables = {"alone": spec.alone[0].tidy()}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Protocol
 
 import pandas as pd
 
 from longsurv.design.joint import JointDesign
-from longsurv.results.posterior import Posterior
-from longsurv.results.prior_share import PriorShare, prior_shares
+from longsurv.priors import Prior
+from longsurv.results.prior_share import Drawn, PriorShare, prior_shares
 
 TERM = "assoc.value"
 """The association, where there is one."""
@@ -16,7 +17,19 @@ IDENTIFIED, PARTLY = 0.9, 0.5
 """Contraction from which the data say most, and from which they say something."""
 
 
-def identification(posterior: Posterior) -> pd.DataFrame:
+class AssociationDraws(Drawn, Protocol):
+    """What is used of a joint model's posterior."""
+
+    @property
+    def design(self) -> JointDesign:
+        """The arrays of the model."""
+
+    @property
+    def priors(self) -> Mapping[str, Prior]:
+        """The prior of each parameter."""
+
+
+def identification(posterior: AssociationDraws) -> pd.DataFrame:
     """How much of each association is data, how much prior.
 
     Parameters
@@ -30,8 +43,8 @@ def identification(posterior: Posterior) -> pd.DataFrame:
         term, events (of its cause), prior, contraction, prior_share, psense_prior,
         psense_likelihood, psense_words, identified ("yes", "partly", "no"), words.
     """
-    rows, design = [], cast(JointDesign, posterior.design)
-    for cause in design.causes:
+    rows = []
+    for cause in posterior.design.causes:
         events = int(cause.status.sum())
         for term in cause.association_names:
             prior = posterior.priors[term]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 import pandas as pd
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from longsurv.estimands.joint_effects import JointEffects
     from longsurv.estimands.joint_rows import DrawnJoint, FittedJoint, JointResult
     from longsurv.estimands.prediction_quality import PredictionQuality
+    from longsurv.priors import Prior
+    from longsurv.results.joint.association_check import AssociationCheck, JointDraws, JointFit
 
 
 class JointQuestions:
@@ -105,6 +107,50 @@ class JointQuestions:
         return prediction_quality(
             cast("JointResult", self), landmarks, window, folds=folds, seed=seed, groups=groups,
             resamples=resamples, level=level, cause=cause,
+        )  # fmt: skip
+
+    def association_check(
+        self,
+        *,
+        posterior: JointDraws | None = None,
+        priors: Mapping[str, Prior] | None = None,
+        draws: int = 1000,
+        chains: int = 2,
+        seed: int = 1,
+        level: float = 0.95,
+    ) -> AssociationCheck:
+        """The association of the marker's current value by four methods.
+
+        By the last value carried forward, in two stages, and jointly by maximum likelihood and from
+        the posterior; and how much of the posterior is prior.
+
+        Parameters
+        ----------
+        posterior : JointPosterior, optional
+            If there is one already; of a posterior this is itself.
+        priors : mapping of str to Prior, optional
+            As for `JointModel.sample`, where the posterior is still to be drawn.
+        draws, chains, seed : int
+            Of that posterior.
+        level : float
+            Of all intervals.
+
+        Returns
+        -------
+        AssociationCheck
+            `table` has the hazard ratios, `words` the finding. See
+            `longsurv.results.joint.association_check`.
+
+        Raises
+        ------
+        LongsurvError
+            For several markers, competing causes, or another link than the current value alone.
+        """
+        from longsurv.results.joint.association_check import association_check
+
+        return association_check(
+            cast("JointFit | JointDraws", self), posterior=posterior, priors=priors, draws=draws,
+            chains=chains, seed=seed, level=level,
         )  # fmt: skip
 
     def marker_residuals(self) -> pd.DataFrame:
