@@ -19,6 +19,8 @@ from longsurv.inference.sample import Draws
 if TYPE_CHECKING:
     import pandas as pd
 
+_HELD = "_held"
+
 
 @runtime_checkable
 class Specification[E, P](Protocol):
@@ -119,7 +121,14 @@ def holding[S](spec: S, **made: object) -> S:
     copy = replace(spec)  # type: ignore[type-var]
     for name, value in made.items():
         vars(copy)[name] = value  # where a cached property keeps what it has computed
+    vars(copy)[_HELD] = tuple(made)
     return copy
+
+
+def held(value: object) -> tuple[str, ...]:
+    """Names of what a specification was given by `holding`; its fields do not say what it is of."""
+    names: tuple[str, ...] = getattr(value, _HELD, ())
+    return names
 
 
 type AnySpecification = Specification[object, object]

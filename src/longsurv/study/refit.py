@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from inspect import signature
 
-from longsurv.inference.specification import AnySpecification, Specification
+from longsurv.inference.specification import AnySpecification, Specification, held
 from longsurv.study.store import FitStore, Kept, environment, fingerprint
 
 Options = Mapping[str, object]
@@ -24,7 +24,7 @@ def stored_fit[E](
     ----------
     store : FitStore
     spec : Specification
-        Anything else with a method `fit` is fitted every time.
+        One that was given a design, and anything else with a method `fit`, is fitted every time.
     options : mapping of str to object, optional
         Arguments of `fit`.
 
@@ -54,15 +54,13 @@ def _unstored[T](compute: Callable[[], T]) -> Kept[T]:
 
 
 def _stored[F, T](
-    store: FitStore,
-    spec: AnySpecification,
-    options: Options,
-    whole: Callable[..., T],
-    first: Callable[..., F],
-    second: Callable[..., T],
-) -> Kept[T]:
+    store: FitStore, spec: AnySpecification, options: Options,
+    whole: Callable[..., T], first: Callable[..., F], second: Callable[..., T],
+) -> Kept[T]:  # fmt: skip
     """What `whole` answers, which is `second` of what `first` finds; that is stored."""
     signature(whole).bind(**options)  # refuses what is no option
+    if held(spec):
+        return _unstored(lambda: whole(**options))
     verb, how = whole.__name__, _taken(second, options, after=1)
     answers: list[T] = []
 
@@ -78,5 +76,4 @@ def _stored[F, T](
 
 def _taken(method: Callable[..., object], options: Options, after: int = 0) -> Options:
     """Those of the options that a method has, after its first arguments."""
-    names = [*signature(method).parameters][after:]
-    return {name: options[name] for name in names if name in options}
+    return {k: options[k] for k in [*signature(method).parameters][after:] if k in options}

@@ -30,6 +30,7 @@ import pandas as pd
 from longsurv.arguments import checked
 from longsurv.files import UNFINISHED, write_whole
 from longsurv.inference import Draws, Optimum, Whitening
+from longsurv.inference.specification import held
 from longsurv.interrupts import insist
 from longsurv.version import __version__
 
@@ -170,7 +171,8 @@ def fingerprint(*parts: object) -> str:
     Raises
     ------
     TypeError
-        For anything that has no value to hash, such as a function.
+        For anything that has no value to hash, such as a function, or a specification whose design
+        was put in the place of that of its data.
     """
     text = json.dumps(_canonical(parts), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -194,6 +196,8 @@ def _canonical(value: object) -> object:
     if isinstance(value, pd.Series):
         return [str(value.dtype), _column(value)]
     if is_dataclass(value) and not isinstance(value, type):
+        if given := held(value):
+            raise TypeError(f"a {type(value).__name__} that was given its {given[0]} has no key")
         name = f"{type(value).__module__}.{type(value).__qualname__}"
         return {name: {f.name: _canonical(getattr(value, f.name)) for f in fields(value) if f.init}}
     if isinstance(value, Mapping):
