@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -287,8 +287,7 @@ def _without_smoothing(post: Posterior, names: Sequence[str], k: int) -> tuple[f
     """As `_without_prior`, of the coefficient at k of a spline, less the priors of all of them."""
     draws = np.stack([post.samples[name].ravel() for name in names], axis=-1)
     mean, priors = draws.mean(axis=0), [post.priors[name] for name in names]
-    stack = post.stack
-    assert isinstance(stack, Smoothed)
+    stack = cast(Smoothed, post.stack)
 
     def slope(x: np.ndarray) -> np.ndarray:
         own = [log_density(prior, float(v))[1] for prior, v in zip(priors, x, strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -60,8 +61,6 @@ class SurvivalDesign:
         What the formula has in offset(); "" without.
     offset_centre : float
         A constant offset changes nothing but the baseline hazard; taking it out keeps that finite.
-    timed : Clock, optional
-        Of `exit` and, where the formula has it, `entry`.
     """
 
     formula: Formula
@@ -80,7 +79,14 @@ class SurvivalDesign:
     offset: np.ndarray | None = None
     offset_term: str = ""
     offset_centre: float = 0.0
-    timed: Clock | None = None
+
+    @cached_property
+    def timed(self) -> Clock:
+        """The places of `exit` and, where the formula has it, `entry` among the times that occur.
+
+        Of a design with other times in their place they are those of the new ones.
+        """
+        return clock(self.exit, self.entry if len(self.formula.surv) == 3 else None)
 
     @property
     def n_events(self) -> int:
@@ -208,10 +214,12 @@ def survival_design(
         offset=None if offset is None else offset[rows] - centre,
         offset_term=offset_term,
         offset_centre=centre,
-        timed=timed,
     )
     _check(design, kept, weights, _patient_column(parsed, special, patient), patient is None)
-    return replace(design, event=design.event.astype(np.int64))
+    checked = replace(design, event=design.event.astype(np.int64))
+    if timed is not None:
+        vars(checked)["timed"] = timed  # as the cached property has it, which need not sort again
+    return checked
 
 
 def _merged(

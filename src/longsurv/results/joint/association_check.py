@@ -60,6 +60,22 @@ class EventModel(Specification[Estimate, object], Protocol):
     __dataclass_fields__: ClassVar[dict[str, Field[object]]]
 
 
+class JointFit(FittedJoint, Protocol):
+    """An estimate, with its table."""
+
+    @property
+    def tidy(self) -> Callable[..., pd.DataFrame]:
+        """One row a term."""
+
+
+class JointDraws(DrawnJoint, AssociationDraws, Protocol):
+    """A posterior, with its table."""
+
+    @property
+    def tidy(self) -> Callable[..., pd.DataFrame]:
+        """One row a term."""
+
+
 class JointOfMethods(Specification[JointFit, JointDraws], Protocol):
     """What is used of a joint model."""
 
@@ -78,22 +94,6 @@ class JointOfMethods(Specification[JointFit, JointDraws], Protocol):
     @property
     def link_sd(self) -> dict[str, float]:
         """SD across patients of the link behind each association parameter."""
-
-
-class JointFit(FittedJoint, Protocol):
-    """An estimate, with its table."""
-
-    @property
-    def tidy(self) -> Callable[..., pd.DataFrame]:
-        """One row a term."""
-
-
-class JointDraws(DrawnJoint, AssociationDraws, Protocol):
-    """A posterior, with its table."""
-
-    @property
-    def tidy(self) -> Callable[..., pd.DataFrame]:
-        """One row a term."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
