@@ -36,7 +36,7 @@ COLUMNS = ("term", "estimate", "std_error", "conf_low", "conf_high")
 MEAN_TERMS = ("mean time difference", "mean time ratio")
 
 
-class Answered(Protocol):
+class Qualified(Protocol):
     """An answer that says how far it can be relied on."""
 
     @property
@@ -52,7 +52,7 @@ class Answered(Protocol):
         """Whether it can be relied on."""
 
 
-class AnswersSurvival(Answered, Protocol):
+class AnswersSurvival(Qualified, Protocol):
     """What is used of a fit and of a posterior of a survival model."""
 
     @property
@@ -209,7 +209,7 @@ def restricted_mean_difference(
     return marked(table, result)
 
 
-def marked(table: pd.DataFrame, result: Answered) -> pd.DataFrame:
+def marked(table: pd.DataFrame, result: Qualified) -> pd.DataFrame:
     """A table of an estimand, with what a reader of its numbers must know of the fit: that it did
     not converge, or is nothing but prior."""
     flags = tuple(dict.fromkeys((*result.headings, *result.flags)))

@@ -28,6 +28,7 @@ from longsurv.words import verb
 
 if TYPE_CHECKING:
     from arviz_stats.utils import ELPDData
+    from xarray import DataTree
 
     from longsurv.diagnostics import Verdict
 
