@@ -125,7 +125,12 @@ def panels(
             yield figure.add_axes(inside)
 
 
-def legend_above(ax: Axes, left: float, above: float, **how: Any) -> None:
+def legend_above(
+    ax: Axes,
+    left: float,
+    above: float,
+    **how: Any,  # any: keywords of `Figure.legend`
+) -> None:
     """A frameless legend at a distance from the upper left corner of the axes.
 
     Parameters

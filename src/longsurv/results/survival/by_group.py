@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
 from longsurv.estimands.intervals import proportion
-from longsurv.estimands.standardised import with_treatment
+from longsurv.estimands.standardised import DrawnSurvival, SurvivalResult, with_treatment
 from longsurv.results.reference import t_quantile
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def follow_up_of(design: SurvivalDesign, data: pd.DataFrame, by: str | None) -> 
 
 
 def standardised_curves(
-    result: Any, by: str, levels: Sequence[Hashable], times: np.ndarray, level: float
+    result: SurvivalResult, by: str, levels: Sequence[Hashable], times: np.ndarray, level: float
 ) -> pd.DataFrame:
     """Mean survival over the patients of the fit, were all of them of one group, then of another.
 
@@ -99,9 +99,9 @@ def times_of(design: SurvivalDesign, horizon: float | None) -> np.ndarray:
     return np.unique([*steps, *np.linspace(start, end, POINTS)[1:]])
 
 
-def _mean_draws(result: Any, data: pd.DataFrame, times: np.ndarray) -> np.ndarray:
+def _mean_draws(result: DrawnSurvival, data: pd.DataFrame, times: np.ndarray) -> np.ndarray:
     """Draws of mean survival over the rows, shape (draws, T), as many rows at a time as fit."""
-    total, start, size = 0.0, 0, max(1, 2000 // len(times))
+    total, start, size = np.zeros(()), 0, max(1, 2000 // len(times))
     while start < len(data):
         drawn = result.survival_draws(data.iloc[start : start + size], list(times))
         total = total + drawn.sum(axis=1)
