@@ -18,7 +18,7 @@ WORKERS ?= 2
 # Whole files to each worker, the slowest first: tests/conftest.py has the order.
 parallel := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test check format bench studies lock clean
+.PHONY: help setup demo test check format bench studies docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,9 +50,12 @@ bench: setup ## measure longsurv against other tools, side by side
 studies: setup ## run the long simulation studies
 	@$(python) -m pytest $(parallel) -m study $(ARGS) || [ $$? -eq 5 ]  # 5: none was selected
 
+docs: setup ## build the documentation, executing every example, into docs/_build/html
+	@bash tools/docs.sh $(ARGS)
+
 lock: setup ## pin the packages anew, after a change of pyproject.toml
 	@bash tools/lock.sh
 
 clean: ## remove everything that was made here, .venv included
-	@rm -rf .venv build dist longsurv-demo .pytest_cache .ruff_cache .mypy_cache .hypothesis src/*.egg-info
+	@rm -rf .venv build dist docs/_build longsurv-demo .pytest_cache .ruff_cache .mypy_cache .hypothesis src/*.egg-info
 	@find src models tests examples -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -269,7 +269,7 @@ def markdown(table: pd.DataFrame) -> Iterator[str]:
     }  # fmt: skip
     for scenario, part in table.groupby("scenario", sort=False):
         columns = [c for c in headings if not part[c].isna().all()]
-        yield from (f"### {str(scenario).capitalize()}", "")
+        yield from (f"## {str(scenario).capitalize()}", "")
         yield "| " + " | ".join(headings[c] for c in columns) + " |"
         yield "|" + "---|" * len(columns)
         for row in part[columns].to_dict("records"):

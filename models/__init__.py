@@ -1,5 +1,7 @@
 """The scientific models, one file each."""
 
+from typing import Any
+
 from longsurv.arguments import checked
 from longsurv.inference.specification import Specification
 from longsurv.models.cox import CoxPH
@@ -11,7 +13,7 @@ from longsurv.models.lmm import LMM
 
 __all__ = ["GLMM", "LMM", "CoxPH", "Hazard", "JointModel", "Linear", "area", "slope", "value"]
 
-_SPECIFICATIONS: tuple[type[Specification[object, object]], ...] = (
+_SPECIFICATIONS: tuple[type[Specification[Any, Any]], ...] = (
     LMM, GLMM, Linear, CoxPH, Hazard, JointModel,
 )  # fmt: skip
 for _spec in _SPECIFICATIONS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -31,9 +32,7 @@ def start(hazard: HazardDesign) -> np.ndarray:
     return np.concatenate([np.zeros(len(hazard.names)), tail])
 
 
-def maximum(
-    formula: str, hazard: HazardDesign, penalty: str | None, smoothing: float | None
-) -> Optimum:
+def maximum(hazard: HazardDesign, penalty: str | None, smoothing: float | None) -> Optimum:
     """The maximum of the (penalised) likelihood, under the smoothing given or that of largest
     marginal likelihood; of Firth's where asked for or where that has no maximum."""
     check_smoothing(hazard.baseline, smoothing)
@@ -44,8 +43,6 @@ def maximum(
         smoothing, optimum = smoothest_likely(hazard, firth)
     else:
         optimum = climb(hazard, smoothing or 0.0, firth, start(hazard))
-    if not np.isfinite(optimum.value):
-        raise EstimationError(f"{formula!r} cannot be estimated: {optimum.status}")
     penalty = "firth" if firth else None
     return replace(optimum, penalty=penalty, separated=separated, smoothing=smoothing)
 
@@ -68,14 +65,13 @@ def smoothest_likely(hazard: HazardDesign, firth: bool) -> tuple[float, Optimum]
     first = len(hazard.names) + 1
     best = climb(hazard, 0.0, firth, start(hazard))
     constant = _marginal(best)
-    last = (1.0, best.x)
+    last: dict[str, Any] = {"s": 1.0, "x": best.x}
 
     def at(s: float) -> Optimum:
-        nonlocal last
-        x = last[1].copy()
-        x[first:] *= last[0] / s  # the same shape
+        x = last["x"].copy()
+        x[first:] *= last["s"] / s  # the same shape
         found = climb(hazard, s, firth, x)
-        last = (s, found.x)
+        last.update(s=s, x=found.x)
         return found
 
     bounds = (math.log(SMOOTHEST), math.log(ROUGHEST))

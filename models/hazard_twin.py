@@ -5,7 +5,7 @@ Meant to be read and extended, and to check the fast kernel.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +14,8 @@ from longsurv.design.quadrature import time_points
 from longsurv.models.twin_parameters import parameters
 from longsurv.priors import PriorStack
 
-if TYPE_CHECKING:
-    from pymc import Model
-    from pytensor.tensor import TensorVariable
 
-
-def twin(hazard: HazardDesign, stack: PriorStack, smoothing: float | None) -> Model:
+def twin(hazard: HazardDesign, stack: PriorStack, smoothing: float | None) -> Any:
     """The likelihood of a design with the priors of a stack, as a `pymc.Model`."""
     import pymc as pm
 
@@ -32,7 +28,7 @@ def twin(hazard: HazardDesign, stack: PriorStack, smoothing: float | None) -> Mo
         beta = pm.math.stack(values[:p]) if p else np.zeros(0)
         tail = values[p:]
 
-        def eta(rows: np.ndarray, t: np.ndarray) -> TensorVariable:
+        def eta(rows: np.ndarray, t: np.ndarray) -> Any:
             return hazard.columns(d.fixed.X[rows], t) @ beta + offset[rows]
 
         c = _smoothed(hazard, tail, smoothing) if base.smoothed else base.twin_natural(tail)
@@ -51,9 +47,7 @@ def twin(hazard: HazardDesign, stack: PriorStack, smoothing: float | None) -> Mo
     return model
 
 
-def _smoothed(
-    hazard: HazardDesign, tail: list[TensorVariable], smoothing: float | None
-) -> TensorVariable:
+def _smoothed(hazard: HazardDesign, tail: list[Any], smoothing: float | None) -> Any:
     """exp(level) v / q'v, where log v is that of a constant hazard and s times a random walk."""
     import pymc as pm
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from longsurv.priors import PriorStack
-
-if TYPE_CHECKING:
-    from pytensor.tensor import TensorVariable
 
 CENTRED = " (centred)"
 
@@ -28,7 +25,7 @@ def labels(stack: PriorStack, moved: Collection[str] = ()) -> tuple[str, ...]:
     )
 
 
-def parameters(stack: PriorStack, moved: Collection[str] = ()) -> dict[str, TensorVariable]:
+def parameters(stack: PriorStack, moved: Collection[str] = ()) -> dict[str, Any]:
     """The parameters by name, in an open PyMC model: phi ~ priors, phi = basis @ coefficients.
 
     Those among `moved` are as their priors are of them.

@@ -190,3 +190,11 @@ def test_the_locks_pin_everything_the_project_asks_for() -> None:
         assert requirement.specifier.contains(pins[requirement.name]), f"run make lock: {text}"
     assert locked("build.lock") == {"setuptools": pins["setuptools"]}
     assert "torch" not in pins
+
+
+def test_the_lock_of_the_documentation_has_the_same_versions_and_more() -> None:
+    pins, docs = locked("dev.lock"), locked("docs.lock")
+    assert pins.items() <= docs.items()
+    for text in PYPROJECT["dependency-groups"]["docs"]:
+        requirement = Requirement(text)
+        assert requirement.specifier.contains(docs[requirement.name]), f"run make lock: {text}"

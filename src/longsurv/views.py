@@ -8,24 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Shows(Protocol):
     """What `longsurv.report` does for the results of a study and for a simulation."""
 
-    @property
-    def write(self) -> Callable[..., Path]:
-        """Write the report of a study's results to a path; returns the file written."""
+    def write(self, results: Any, path: str | Path) -> Path:
+        """Write the report of a study's results; returns the file written."""
         ...
 
-    @property
-    def answer_html(self) -> Callable[..., str]:
+    def answer_html(self, results: Any) -> str:
         """A study's short answer, for a notebook."""
         ...
 
-    @property
-    def simulation_html(self) -> Callable[..., str]:
+    def simulation_html(self, simulation: Any) -> str:
         """A simulation's words and table, for a notebook."""
         ...
 

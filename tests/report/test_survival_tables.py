@@ -4,8 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from longsurv.estimands.survival_by_group import numbers_at_risk, risk_times, survival_curves
-from longsurv.study.tables.survival import event_counts
+from longsurv.study.tables.survival import (
+    event_counts,
+    numbers_at_risk,
+    risk_times,
+    survival_curves,
+)
 
 DATA = pd.DataFrame({
     "arm": ["a"] * 5 + ["b"] * 3,

@@ -87,8 +87,7 @@ def read_table(source: Source, problems: Problems) -> Table | None:
     if kind not in (*CSV, *PARQUET, *EXCEL):
         problems.add(
             f"{path.name}: files of type {show(kind)} cannot be read; "
-            f"expected one of {show_list((*CSV, *PARQUET, *EXCEL))}. longsurv init reads files of "
-            "Stata, SAS, SPSS and R, and writes a copy that can be read here"
+            f"expected one of {show_list((*CSV, *PARQUET, *EXCEL))}"
         )
         return None
     try:

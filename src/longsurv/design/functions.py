@@ -7,21 +7,16 @@ rows another value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from longsurv.design.splines import natural_spline, restricted_spline
 from longsurv.errors import FormulaError
-
-if TYPE_CHECKING:
-    from formulaic import ModelSpec
-    from formulaic.materializers.types import FactorValues
-    from numpy.typing import ArrayLike
 
 LARGEST_BASIS = 200
 """Columns that one transform may make: also of `poly`, whose cost grows with its square."""
@@ -42,7 +37,7 @@ class Function:
         Whether it takes a dict called _state, filled with the first data.
     """
 
-    call: Callable[..., object]
+    call: Callable[..., Any]
     arguments: tuple[str, ...]
     rows: int = 1
     remembers: bool = False
@@ -146,7 +141,7 @@ def table() -> Mapping[str, Function]:
 
 
 @lru_cache(maxsize=1)
-def codings() -> Mapping[str, Callable[..., object]]:
+def codings() -> Mapping[str, Callable[..., Any]]:
     """Contrasts of C(), by name."""
     from formulaic.transforms import TRANSFORMS, ContrastsRegistry
 
@@ -157,7 +152,7 @@ def codings() -> Mapping[str, Callable[..., object]]:
     }
 
 
-def check_options(name: str, options: Mapping[str, object]) -> None:
+def check_options(name: str, options: Mapping[str, Any]) -> None:
     """Refuse options whose cost has no bound.
 
     Raises
@@ -167,17 +162,13 @@ def check_options(name: str, options: Mapping[str, object]) -> None:
     for option in ("df", "degree", "knots"):
         value = options.get(option)
         size = len(value) if isinstance(value, list) else value
-        if isinstance(size, str) or (
-            size is not None and not 0 <= np.asarray(size, dtype=float) <= LARGEST_BASIS
-        ):
+        if isinstance(size, str) or (size is not None and not 0 <= float(size) <= LARGEST_BASIS):
             raise FormulaError(
                 f"{name}(..., {option}={value!r}): a number of at most {LARGEST_BASIS} columns"
             )
 
 
-def categories(
-    values: pd.Categorical, contrasts: object = None, levels: Collection[Hashable] | None = None
-) -> FactorValues:
+def categories(values: pd.Categorical, contrasts: Any = None, levels: Any = None) -> Any:
     """Values as a factor with the levels that occur, in the order of `levels` if that is given."""
     from formulaic.materializers.types import FactorValues
     from formulaic.transforms import encode_contrasts
@@ -190,12 +181,12 @@ def categories(
         present = [level for level in levels if level in present]
 
     def encoder(
-        values: pd.Categorical | FactorValues,
+        values: Any,
         reduced_rank: bool,
         drop_rows: list[int],
-        encoder_state: dict[str, object],
-        model_spec: ModelSpec,
-    ) -> FactorValues:
+        encoder_state: dict[str, Any],
+        model_spec: Any,
+    ) -> Any:
         return encode_contrasts(
             pd.Series(values.__wrapped__ if isinstance(values, FactorValues) else values),
             contrasts=contrasts,
@@ -210,11 +201,11 @@ def categories(
     )
 
 
-def _round(x: np.ndarray, decimals: float = 0) -> np.ndarray:
+def _round(x: Any, decimals: Any = 0) -> Any:
     return np.round(x, int(decimals))
 
 
-def _isin(element: ArrayLike | pd.Categorical, test_elements: ArrayLike) -> np.ndarray:
+def _isin(element: Any, test_elements: Any) -> np.ndarray:
     if isinstance(element, pd.Categorical):
         return np.isin(element.astype(object), np.array(test_elements, dtype=object))
     return np.isin(element, test_elements)

@@ -10,18 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 import pandas as pd
 from scipy.linalg import solve_triangular
 
 from longsurv.arguments import checked
-from longsurv.design.mixed import MixedDesign
 from longsurv.design.names import free
 from longsurv.errors import LongsurvError
-from longsurv.inference import Optimum
-from longsurv.inference.specification import TableSpecification
+from longsurv.inference.specification import AnySpecification
 from longsurv.likelihood.lmm.loglik import LMMData
 from longsurv.likelihood.lmm.sums import in_blocks
 
@@ -30,65 +28,33 @@ NEEDED = ("term", "estimate", "std_error", "df", "p_value", "conf_low", "conf_hi
 LOST = "without this patient's measurements the data no longer determine every coefficient"
 
 
-class HasCovariance(Protocol):
-    """What is used of the reference distribution of coefficients."""
-
-    @property
-    def cov(self) -> np.ndarray:
-        """Their covariance, shape (p, p)."""
-
-
 class Fitted(Protocol):
     """What is used of a fit."""
 
     @property
-    def spec(self) -> TableSpecification[Fitted, object]:
+    def spec(self) -> Any:
         """What was fitted."""
 
     @property
-    def design(self) -> MixedDesign:
+    def design(self) -> Any:
         """Its arrays."""
 
     @property
-    def reference(self) -> HasCovariance:
+    def reference(self) -> Any:
         """Covariance of the coefficients."""
 
     @property
     def coefficients(self) -> np.ndarray:
         """Shape (p,)."""
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Coefficients."""
-
-    @property
-    def converged(self) -> bool:
-        """Whether it can be relied on."""
-
-    @property
-    def optimum(self) -> Optimum:
-        """Where the climb ended."""
-
-    @property
-    def data(self) -> object:
-        """The arrays of the kernel: `LMMData` where they are sums over patients."""
-
-    @property
-    def again(self) -> Callable[..., Fitted]:
+    def again(self, spec: AnySpecification) -> Any:
         """Another specification fitted as this one was."""
-
-    def tidy(self) -> pd.DataFrame:
-        """One row a term."""
-
-    @property
-    def contrast(self) -> Callable[..., pd.DataFrame]:
-        """Linear combinations of coefficients."""
 
 
 type Refitted = Annotated[Fitted, "a fit of an LMM or a GLMM"]
 type Found = pd.DataFrame | pd.Series | Mapping[str, float] | float
 type Estimand = (
-    Callable[..., Found] | str | Mapping[str, float] | Sequence[float] | np.ndarray | pd.DataFrame
+    Callable[[Any], Found] | str | Mapping[str, float] | Sequence[float] | np.ndarray | pd.DataFrame
 )
 
 
@@ -142,7 +108,7 @@ class Influence:
         return f"{self.words}\nLargest Cook's distances:\n{worst.to_string(index=False)}"
 
 
-def tidy(fit: Fitted) -> pd.DataFrame:
+def tidy(fit: Any) -> pd.DataFrame:
     """The fixed effects, the estimands of `influence` by default."""
     table = fit.tidy()
     return table[table["term"].isin(fit.design.fixed.names)]
@@ -211,7 +177,7 @@ def influence(
     return Influence(patients, terms, level, unit)
 
 
-def _units(design: MixedDesign, by: str | None) -> tuple[str, np.ndarray, pd.Index]:
+def _units(design: Any, by: str | None) -> tuple[str, np.ndarray, pd.Index]:
     """Name, group of each row, and labels of what is left out."""
     if by is None or by == design.group_name:
         return design.group_name, design.group, design.labels
@@ -222,7 +188,7 @@ def _units(design: MixedDesign, by: str | None) -> tuple[str, np.ndarray, pd.Ind
     raise LongsurvError(f"by is one of {known}, not {by!r}")
 
 
-def _table(estimand: Estimand, fit: Fitted) -> pd.DataFrame:
+def _table(estimand: Estimand, fit: Any) -> pd.DataFrame:
     """The estimand of a fit as a table of `NEEDED`, which of a bare number is mostly missing."""
     found = estimand(fit) if callable(estimand) else fit.contrast(estimand)
     if not isinstance(found, pd.DataFrame):
@@ -280,7 +246,7 @@ def _compared(name: str, whole: pd.DataFrame, without: pd.DataFrame, level: floa
     )
 
 
-def _refit(fit: Fitted, i: int, left_out: np.ndarray) -> Fitted:
+def _refit(fit: Any, i: int, left_out: np.ndarray) -> Any:
     """The model without patient i, whose rows are marked in left_out, shape (n,)."""
     kept, design = ~left_out, fit.design
     if not isinstance(fit.data, LMMData):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -171,7 +172,7 @@ def _named(name: Hashable, follow_up: FollowUp, horizon: float, start: float) ->
         raise EstimationError(f"group {name}: {error}") from error
 
 
-def _row(quantity: str, centre: float, error: float) -> dict[str, object]:
+def _row(quantity: str, centre: float, error: float) -> dict[str, Any]:
     statistic = centre / error
     return {
         "quantity": quantity, "estimate": centre, "std_error": error, "statistic": statistic,

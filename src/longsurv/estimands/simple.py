@@ -8,7 +8,7 @@ other" is not a difference between the groups, and nothing is adjusted for.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -48,8 +48,9 @@ def baseline_differences(cohort: Cohort) -> pd.DataFrame:
     -------
     DataFrame
         A row a marker and group other than the reference: marker, label, unit, phase, reference,
-        group; n_, median_, q1_, q3_ and censored_ (values beyond a detection limit) of _reference
-        and _group; statistic (U of the group), p_value; reason ("" or why there is no test).
+        group; ``n_``, ``median_``, ``q1_``, ``q3_`` and ``censored_`` (values beyond a detection
+        limit) of ``_reference`` and ``_group``; statistic (U of the group), p_value; reason ("" or
+        why there is no test).
 
     References
     ----------
@@ -64,7 +65,7 @@ def baseline_differences(cohort: Cohort) -> pd.DataFrame:
         values = values[values["occasion"] == first]
         for group in others:
             sides = {"reference": _of(values, reference), "group": _of(values, group)}
-            row: dict[str, object] = {
+            row: dict[str, Any] = {
                 "marker": name, "label": marker.label, "unit": marker.unit, "phase": first,
                 "reference": reference, "group": group,
             }  # fmt: skip

@@ -9,17 +9,11 @@ from which the rest is arithmetic. So a study that was interrupted does not clim
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 from longsurv.inference.maximise import Optimum
 from longsurv.inference.sample import Draws
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-_HELD = "_held"
 
 
 @runtime_checkable
@@ -41,19 +35,16 @@ class Specification[E, P](Protocol):
         """The model in one line."""
 
     @property
-    def design(self) -> object:
+    def design(self) -> Any:
         """The arrays of the model: covariates X, shape (n, p), responses or times, shape (n,)."""
 
-    @property
-    def fit(self) -> Callable[..., E]:
+    def fit(self, *args: Any, **how: Any) -> E:
         """`estimate(find())`: the answer by maximum likelihood."""
 
-    @property
-    def sample(self) -> Callable[..., P]:
+    def sample(self, *args: Any, **how: Any) -> P:
         """`posterior(draw())`: the answer by Bayes."""
 
-    @property
-    def find(self) -> Callable[..., Optimum]:
+    def find(self, *args: Any, **how: Any) -> Optimum:
         """Climb the (penalised, restricted) likelihood.
 
         Returns
@@ -63,8 +54,7 @@ class Specification[E, P](Protocol):
             the climb left it: of models that cannot be estimated, an error says so.
         """
 
-    @property
-    def estimate(self) -> Callable[..., E]:
+    def estimate(self, optimum: Optimum, *args: Any, **how: Any) -> E:
         """Put an estimate together; nothing is climbed.
 
         Parameters
@@ -73,8 +63,7 @@ class Specification[E, P](Protocol):
             From `find` of this specification.
         """
 
-    @property
-    def draw(self) -> Callable[..., Draws]:
+    def draw(self, *args: Any, **how: Any) -> Draws:
         """Draw from the posterior.
 
         Returns
@@ -83,8 +72,7 @@ class Specification[E, P](Protocol):
             With theta, shape (chains, draws, d), on the scale of the priors, and the mode.
         """
 
-    @property
-    def posterior(self) -> Callable[..., P]:
+    def posterior(self, draws: Draws, *args: Any, **how: Any) -> P:
         """Put a posterior together; nothing is drawn.
 
         Parameters
@@ -93,15 +81,13 @@ class Specification[E, P](Protocol):
             From `draw` of this specification, under the same priors.
         """
 
-    @property
-    def with_data(self) -> Callable[..., Self]:
+    def with_data(self, *args: Any, **how: Any) -> Self:
         """The same specification of other rows: what it computed from its own is forgotten.
 
         It takes one table; a joint model the rows of its markers and those of its causes, by name.
         """
 
-    @property
-    def with_design(self) -> Callable[..., Self]:
+    def with_design(self, design: Any, *args: Any, **how: Any) -> Self:
         """The same specification with another design in place of that of its data.
 
         For data that differ in the responses or times alone, and rows left out, with everything
@@ -121,23 +107,8 @@ def holding[S](spec: S, **made: object) -> S:
     copy = replace(spec)  # type: ignore[type-var]
     for name, value in made.items():
         vars(copy)[name] = value  # where a cached property keeps what it has computed
-    vars(copy)[_HELD] = tuple(made)
     return copy
 
 
-def held(value: object) -> tuple[str, ...]:
-    """Names of what a specification was given by `holding`; its fields do not say what it is of."""
-    names: tuple[str, ...] = getattr(value, _HELD, ())
-    return names
-
-
-type AnySpecification = Specification[object, object]
+type AnySpecification = Specification[Any, Any]
 """One of whatever family, where only what all have is asked of it."""
-
-
-class TableSpecification[E, P](Specification[E, P], Protocol):
-    """One of a single table: all but joint models."""
-
-    @property
-    def data(self) -> pd.DataFrame:
-        """The table."""

@@ -6,25 +6,21 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Hashable, Mapping
-from functools import cache, partial
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from longsurv.files import UNFINISHED, plainly, writable_folder, write_bytes, write_text
-from longsurv.report.content import content
-from longsurv.report.page import render_page
-from longsurv.report.sections import builder
+from longsurv.report.content import pictures
 from longsurv.report.sections.common import Picture
 from longsurv.report.spreadsheet import spreadsheet_csv
 from longsurv.report.word import png, write_word
 
 if TYPE_CHECKING:
-    from xarray import DataTree
-
     from longsurv.study import StudyResults
 
 
@@ -59,15 +55,12 @@ def export(results: StudyResults, folder: str | Path) -> Path:
     for part in ("tables", "figures", "draws"):
         with plainly(target / part):
             (target / part).mkdir(parents=True, exist_ok=True)
-    build, paint = builder(results), cache(png)  # each section and figure once for all files
-    write_text(target / "report.html", render_page(results, build))
-    items = list(content(results, build))
-    write_word(results, target / "report.docx", items, paint)
+    results.report(target / "report.html")
+    write_word(results, target / "report.docx")
     for name, table in results.tables.items():
         write_text(target / "tables" / f"{name}.csv", spreadsheet_csv(table))
-    for picture in [item for item in items if isinstance(item, Picture)]:
-        draw = partial(_drawn, picture, paint)
-        drawn, _ = results.faults.attempt(f"Figure {picture.name!r}", draw)
+    for picture in pictures(results):
+        drawn, _ = results.faults.attempt(f"Figure {picture.name!r}", partial(_drawn, picture))
         if drawn is not None:
             write_text(target / "figures" / f"{picture.name}.svg", drawn[0])
             write_bytes(target / "figures" / f"{picture.name}.png", drawn[1])
@@ -81,7 +74,7 @@ def export(results: StudyResults, folder: str | Path) -> Path:
     return target
 
 
-def nameless(idata: DataTree) -> DataTree:
+def nameless(idata: Any) -> Any:
     """Draws without what was observed, and with patients as numbers in the place of identifiers."""
     groups = {name: group for name, group in idata.children.items() if name != "observed_data"}
     tree = idata.copy()
@@ -96,7 +89,7 @@ def nameless(idata: DataTree) -> DataTree:
     return tree.assign({"log_likelihood": type(idata)(plain.assign_coords(units))})
 
 
-def _write_draws(draws: DataTree, path: Path) -> None:
+def _write_draws(draws: Any, path: Path) -> None:
     unfinished = path.with_name(f"{UNFINISHED}{path.name}")
     with plainly(path):
         try:
@@ -106,11 +99,11 @@ def _write_draws(draws: DataTree, path: Path) -> None:
             unfinished.unlink(missing_ok=True)
 
 
-def _drawn(picture: Picture, paint: Callable[[Picture], bytes]) -> tuple[str, bytes]:
-    return standalone(str(picture.wide)), paint(picture)
+def _drawn(picture: Picture) -> tuple[str, bytes]:
+    return standalone(str(picture.wide)), png(picture)
 
 
-def as_json(results: StudyResults) -> dict[str, object]:
+def as_json(results: StudyResults) -> dict[str, Any]:
     """The tables as records and where they come from; what is missing or infinite is null."""
     return {
         "title": results.cohort.title,
@@ -132,11 +125,11 @@ def as_json(results: StudyResults) -> dict[str, object]:
     }
 
 
-def _plain(row: Mapping[Hashable, object]) -> dict[str, object]:
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
     return {str(key): _value(value) for key, value in row.items()}
 
 
-def _value(value: object) -> object:
+def _value(value: Any) -> Any:
     if value is None or value is pd.NA or value is pd.NaT:
         return None
     if isinstance(value, bool | np.bool_):

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from longsurv.inference import Draws
-
-if TYPE_CHECKING:
-    from xarray import DataTree
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +28,7 @@ class Pointwise:
 
     values: np.ndarray
     unit: str
-    labels: Sequence[object]
+    labels: Sequence[Any]
     observed: np.ndarray
 
 
@@ -40,7 +37,7 @@ def to_datatree(
     draws: Draws,
     log_prior: Mapping[str, np.ndarray],
     likelihood: Pointwise,
-) -> DataTree:
+) -> Any:
     """Put draws into ArviZ's groups.
 
     Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import singledispatch
-from typing import Protocol, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,15 +17,6 @@ from longsurv.design.joint import JointDesign
 from longsurv.design.rank import combination
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.results.estimate import Estimate
-from longsurv.results.generalised.specification import GeneralisedSpecification
-from longsurv.results.survival.specification import CoxSpecification
-
-
-class Penalised(Protocol):
-    """A fitted survival model, with or without a penalty."""
-
-    penalty: str | None
-    smoothing: float | None
 
 
 @dataclass(frozen=True)
@@ -143,7 +134,7 @@ def _of_mixed(design: MixedDesign, fit: Estimate) -> Nesting:
 @nesting.register
 def _of_generalised(design: GeneralisedDesign, fit: Estimate) -> Nesting:
     plain = _of_mixed(design, fit)
-    spec = cast(GeneralisedSpecification, fit.spec)
+    spec: Any = fit.spec
     X = design.fixed.X
     if design.levels:  # the thresholds absorb what is constant
         X = np.column_stack([X, np.ones(len(X))])
@@ -156,7 +147,7 @@ def _of_generalised(design: GeneralisedDesign, fit: Estimate) -> Nesting:
 
 @nesting.register
 def _of_survival(design: SurvivalDesign, fit: Estimate) -> Nesting:
-    given = cast(Penalised, fit)
+    given: Any = fit
     if given.penalty is not None:
         raise LongsurvError(
             "likelihood-ratio tests need unpenalised fits: of Firth's, the interval and p value of "
@@ -171,7 +162,7 @@ def _of_survival(design: SurvivalDesign, fit: Estimate) -> Nesting:
     X = design.fixed.X
     parts = {"covariate": np.column_stack([X, np.ones(len(X))])}
     if hazard is None:
-        return Nesting(_outcome(design), parts, {"ties": cast(CoxSpecification, fit.spec).ties})
+        return Nesting(_outcome(design), parts, {"ties": given.spec.ties})
     if given.smoothing is not None:
         raise LongsurvError(
             "the likelihood of a smoothed baseline is penalised, each model's by an amount of its "

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from longsurv.errors import LongsurvError
+from longsurv.inference.specification import AnySpecification
 from longsurv.simulate.worlds import Effect, Estimand, Streams
 
 if TYPE_CHECKING:
-    from longsurv.models import CoxPH
-    from longsurv.results.survival.cox import SurvivalEstimate
     from longsurv.study import Study
 
 
@@ -84,7 +83,7 @@ class SurvivalWorld:
     name: str
     label: str
     estimands: tuple[Estimand, ...]
-    spec: CoxPH
+    spec: AnySpecification
     coefficients: np.ndarray
     weights: np.ndarray
     arm: np.ndarray
@@ -92,7 +91,7 @@ class SurvivalWorld:
     death: tuple[CumulativeHazard, ...]
     leaving: CumulativeHazard
     end: float
-    identity: object
+    identity: Any
 
     @classmethod
     def from_study(cls, study: Study) -> SurvivalWorld:
@@ -208,7 +207,7 @@ class SurvivalWorld:
         return out
 
 
-def _limits(fit: SurvivalEstimate, weights: np.ndarray) -> np.ndarray:
+def _limits(fit: Any, weights: np.ndarray) -> np.ndarray:
     """95 % limits of log hazard ratios: profile likelihood, or Wald's with a robust covariance."""
     if fit.profile is not None:
         return np.array([fit.profile_limits(row) for row in weights])

@@ -22,7 +22,7 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -302,11 +302,10 @@ def _work(
         return
     from joblib import Parallel, delayed, parallel_config
 
-    if scheduler is None:
-        backend = parallel_config(backend="loky")
-    else:
-        backend = parallel_config(backend="dask", scheduler_host=scheduler)
-    with backend:
+    backend: dict[str, Any] = {"backend": "loky"}
+    if scheduler is not None:
+        backend = {"backend": "dask", "scheduler_host": scheduler}
+    with parallel_config(**backend):
         parallel = Parallel(n_jobs=jobs or -1, return_as="generator_unordered")
         yield from parallel(delayed(_piece)(worlds, effects, seed, piece) for piece in todo)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,6 @@ from longsurv.cohort import Marker
 from longsurv.errors import LongsurvError
 
 if TYPE_CHECKING:
-    from longsurv.results.mixed.estimate import MixedEstimate
     from longsurv.study import Study
 
 TIMES_FITTED = {"null": 0.0, "half": 0.5, "fitted": 1.0, "double": 2.0}
@@ -99,7 +98,7 @@ class World(Protocol):
         """What is estimated from each cohort."""
 
     @property
-    def identity(self) -> object:
+    def identity(self) -> Any:
         """Everything its numbers depend on."""
 
     def truth(self, effect: Effect) -> np.ndarray:
@@ -130,11 +129,11 @@ class MarkerWorld:
     name: str
     label: str
     estimands: tuple[Estimand, ...]
-    fit: MixedEstimate
+    fit: Any
     weights: np.ndarray
     spread: float
     limit: float
-    identity: object
+    identity: Any
 
     @classmethod
     def from_study(cls, study: Study, marker: Marker, data: pd.DataFrame) -> MarkerWorld:

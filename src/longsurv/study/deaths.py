@@ -6,14 +6,13 @@ horizon) ends the stage with the reason; a method that cannot answer is a row wi
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
-from longsurv.records import Record
 from longsurv.study.bench import Bench
 from longsurv.study.model_result import MORTALITY
 from longsurv.study.plan import Plan, model_seed
@@ -28,7 +27,7 @@ CONVINCING = 0.8
 CHAINS = 2
 
 
-def compare_methods(bench: Bench) -> Record:
+def compare_methods(bench: Bench) -> Mapping[str, Any]:
     """Every method's answer about mortality.
 
     Returns
@@ -38,14 +37,14 @@ def compare_methods(bench: Bench) -> Record:
         patients of the group, then of the reference), "adjust".
     """
 
-    def compute() -> Record:
+    def compute() -> dict[str, Any]:
         found = question(bench.study).methods(draws=_draws(bench.study), seed=_seed(bench.study))
         return {**_asked(bench.study), "table": found.table}
 
     return _kept(bench, "methods", compute)
 
 
-def compare_priors(bench: Bench) -> Record:
+def compare_priors(bench: Bench) -> Mapping[str, Any]:
     """The treatment's effect under every named prior.
 
     Returns
@@ -55,7 +54,7 @@ def compare_priors(bench: Bench) -> Record:
         "group", "reference", "horizon", "counts", "adjust".
     """
 
-    def compute() -> Record:
+    def compute() -> dict[str, Any]:
         grid = question(bench.study).prior_grid(
             draws=_draws(bench.study), chains=CHAINS, seed=_seed(bench.study)
         )
@@ -68,7 +67,7 @@ def compare_priors(bench: Bench) -> Record:
     return _kept(bench, "priors", compute)
 
 
-def compare_incidences(bench: Bench) -> Record:
+def compare_incidences(bench: Bench) -> Mapping[str, Any]:
     """The cumulative incidence of every cause.
 
     Returns
@@ -77,14 +76,14 @@ def compare_incidences(bench: Bench) -> Record:
         "table" (`CompetingEvents.table`), "group", "reference", "horizon", "counts", "adjust".
     """
 
-    def compute() -> Record:
+    def compute() -> dict[str, Any]:
         found = question(bench.study).competing(seed=_seed(bench.study))
         return {**_asked(bench.study), "table": found.table}
 
     return _kept(bench, "competing", compute)
 
 
-def tip_answer(bench: Bench) -> Record:
+def tip_answer(bench: Bench) -> Mapping[str, Any]:
     """How many unseen deaths, or how strong a confounder, would change the answer.
 
     Returns
@@ -95,7 +94,7 @@ def tip_answer(bench: Bench) -> Record:
         not defined), "threshold", "group", "reference", "horizon", "counts", "adjust".
     """
 
-    def compute() -> Record:
+    def compute() -> dict[str, Any]:
         from longsurv.estimands.tipping import tipping_grid, tipping_points
         from longsurv.estimands.two_by_two import two_by_two
 
@@ -162,7 +161,7 @@ def adjustment(study: Plan) -> str:
     return " + ".join(":".join(factor.written for factor in term.factors) for term in others)
 
 
-def _asked(study: Plan) -> Record:
+def _asked(study: Plan) -> dict[str, Any]:
     reference, group = map(str, study.cohort.groups)
     mortality = question(study)
     return {
@@ -175,7 +174,7 @@ def _in_order(counts: Counts) -> tuple[int, int, int, int]:
     return counts.events, counts.n, counts.reference_events, counts.reference_n
 
 
-def _kept(bench: Bench, name: str, compute: Callable[[], Record]) -> Record:
+def _kept(bench: Bench, name: str, compute: Callable[[], dict[str, Any]]) -> Mapping[str, Any]:
     study = bench.study
     asked = question(study)
     inputs = (

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import pandas as pd
 
 from longsurv.cohort import Cohort
 from longsurv.faults import Faults
 from longsurv.study.missing import missing
-from longsurv.study.model_result import MORTALITY, ModelResult, Parts
+from longsurv.study.model_result import MORTALITY, ModelResult
 from longsurv.study.plan import Plan
 from longsurv.study.tables.changes import changes_table
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Unasked(Protocol):
     """What a stage leaves where its question does not arise."""
 
-    __dataclass_fields__: ClassVar[dict[str, Field[object]]]
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
     def reason(self) -> str:
@@ -35,7 +35,7 @@ class Found:
     """What the tables are made of: `StudyResults` without them; its fields are said there."""
 
     study: Plan
-    parts: Parts
+    parts: Mapping[str, Any]
     failures: Mapping[str, str]
     quick: bool
     versions: Mapping[str, str]
@@ -53,14 +53,12 @@ class Found:
     @property
     def markers(self) -> Mapping[str, ModelResult]:
         """The trajectory models by marker."""
-        markers: Mapping[str, ModelResult] = self.parts["markers"]
-        return markers
+        return self.parts["markers"]
 
     @property
     def mortality(self) -> ModelResult:
         """The mortality model."""
-        model: ModelResult = self.parts[MORTALITY]
-        return model
+        return self.parts[MORTALITY]
 
     @property
     def models(self) -> dict[str, ModelResult]:

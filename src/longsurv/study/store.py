@@ -22,7 +22,7 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,6 @@ import pandas as pd
 from longsurv.arguments import checked
 from longsurv.files import UNFINISHED, write_whole
 from longsurv.inference import Draws, Optimum, Whitening
-from longsurv.inference.specification import held
 from longsurv.interrupts import insist
 from longsurv.version import __version__
 
@@ -45,17 +44,15 @@ NO_NUMBERS = (
 STALE = 3600.0
 """Seconds after which an unfinished file is what a killed run left."""
 
-RECORDS: dict[str, type[Draws | Optimum | Whitening]] = {
-    kind.__name__: kind for kind in (Draws, Optimum, Whitening)
-}
+RECORDS: dict[str, Any] = {kind.__name__: kind for kind in (Draws, Optimum, Whitening)}
 """The dataclasses an entry may hold."""
 
 
 @dataclass(frozen=True)
-class Kept[T]:
+class Kept:
     """A value with the time it took to compute, and whether it came from the store."""
 
-    value: T
+    value: Any
     seconds: float
     reused: bool
 
@@ -93,7 +90,7 @@ class FitStore:
         self.computed = 0
         self._current: set[str] = set()  # keys this object made, trusted even if `fresh`
 
-    def get_or_compute[T](self, key: str, title: str, compute: Callable[[], T]) -> Kept[T]:
+    def get_or_compute(self, key: str, title: str, compute: Callable[[], Any]) -> Kept:
         """What is stored under `key`, or what `compute` returns, which is then stored.
 
         Parameters
@@ -106,7 +103,7 @@ class FitStore:
             Returns numbers, text, arrays, tables, or tuples and dicts of these, and the dataclasses
             in `RECORDS`. What it raises is passed on, and nothing is stored.
         """
-        found: Kept[T] | None = self.get(key, title)
+        found = self.get(key, title)
         if found is not None:
             return found
         began = time.perf_counter()
@@ -114,7 +111,7 @@ class FitStore:
         insist()  # what an interrupt left may not be whole
         return self.put(key, title, value, time.perf_counter() - began)
 
-    def get(self, key: str, title: str) -> Kept[Any] | None:  # any: whatever was stored
+    def get(self, key: str, title: str) -> Kept | None:
         """What is stored under `key`; None if nothing is, or nothing that can be used."""
         if self.folder is None or (self.fresh and key not in self._current):
             return None
@@ -129,7 +126,7 @@ class FitStore:
         self.reused += 1
         return kept
 
-    def put[T](self, key: str, title: str, value: T, seconds: float) -> Kept[T]:
+    def put(self, key: str, title: str, value: Any, seconds: float) -> Kept:
         """Store `value` under `key`; a folder that cannot be written is told about once."""
         self.computed += 1
         if self.folder is not None:
@@ -162,7 +159,7 @@ class FitStore:
             ignore.write_text("*\n", encoding="utf-8")
 
 
-def fingerprint(*parts: object) -> str:
+def fingerprint(*parts: Any) -> str:
     """SHA-256 of values: text, numbers, arrays, tables, dataclasses, and mappings and sequences.
 
     Two tables have one fingerprint only if their values, columns, types, index and the order of
@@ -171,14 +168,13 @@ def fingerprint(*parts: object) -> str:
     Raises
     ------
     TypeError
-        For anything that has no value to hash, such as a function, or a specification whose design
-        was put in the place of that of its data.
+        For anything that has no value to hash, such as a function.
     """
     text = json.dumps(_canonical(parts), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _canonical(value: object) -> object:
+def _canonical(value: Any) -> Any:
     """A value as JSON that tells apart whatever differs."""
     if isinstance(value, np.generic):
         value = value.item()
@@ -196,8 +192,6 @@ def _canonical(value: object) -> object:
     if isinstance(value, pd.Series):
         return [str(value.dtype), _column(value)]
     if is_dataclass(value) and not isinstance(value, type):
-        if given := held(value):
-            raise TypeError(f"a {type(value).__name__} that was given its {given[0]} has no key")
         name = f"{type(value).__module__}.{type(value).__qualname__}"
         return {name: {f.name: _canonical(getattr(value, f.name)) for f in fields(value) if f.init}}
     if isinstance(value, Mapping):
@@ -207,7 +201,7 @@ def _canonical(value: object) -> object:
     raise TypeError(f"a {type(value).__name__} cannot be part of a stored result's key")
 
 
-def _column(column: pd.Series) -> object:
+def _column(column: pd.Series) -> Any:
     if isinstance(column.dtype, pd.CategoricalDtype):
         levels = [_canonical(level) for level in column.cat.categories]
         return [levels, bool(column.cat.ordered), _canonical(column.cat.codes.to_numpy())]
@@ -241,14 +235,15 @@ def environment() -> dict[str, str]:
     return {**found, "code": code.hexdigest()}
 
 
-def _write(file: BinaryIO, key: str, title: str, value: object, seconds: float) -> None:
+def _write(file: Any, key: str, title: str, value: Any, seconds: float) -> None:
     arrays: dict[str, np.ndarray] = {}
     entry = {"key": key, "title": title, "seconds": seconds, "value": _encode(value, arrays)}
     text = json.dumps(entry, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    np.savez(file, allow_pickle=False, entry=np.frombuffer(text, dtype=np.uint8), **arrays)
+    everything: dict[str, Any] = {"entry": np.frombuffer(text, dtype=np.uint8), **arrays}
+    np.savez(file, **everything)
 
 
-def _read(path: Path, key: str) -> Kept[Any]:  # any: whatever was stored
+def _read(path: Path, key: str) -> Kept:
     # Opened here, as numpy leaves a damaged file open.
     with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
         entry = json.loads(arrays["entry"].tobytes().decode("utf-8", "surrogatepass"))
@@ -257,7 +252,7 @@ def _read(path: Path, key: str) -> Kept[Any]:  # any: whatever was stored
         return Kept(_decode(entry["value"], arrays), float(entry["seconds"]), reused=True)
 
 
-def _encode(value: object, arrays: dict[str, np.ndarray]) -> object:
+def _encode(value: Any, arrays: dict[str, np.ndarray]) -> Any:
     """A value as JSON with its arrays set aside by name."""
     if isinstance(value, np.generic):
         value = value.item()
@@ -281,7 +276,7 @@ def _encode(value: object, arrays: dict[str, np.ndarray]) -> object:
     raise TypeError(f"a {type(value).__name__} cannot be stored")
 
 
-def _plain(column: pd.Series) -> object:
+def _plain(column: pd.Series) -> Any:
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
         return column.to_numpy()
     values = [None if m else v for v, m in zip(column, column.isna(), strict=True)]
@@ -291,7 +286,7 @@ def _plain(column: pd.Series) -> object:
     raise TypeError(f"a column of {column.dtype} cannot be stored")
 
 
-def _decode(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:  # any: JSON
+def _decode(value: Any, arrays: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if "array" in value:

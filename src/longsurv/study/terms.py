@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
 from longsurv.cohort import Cohort
-from longsurv.design import SurvivalDesign
 from longsurv.design.formula import parse
 from longsurv.design.terms import terms
-from longsurv.results.assemble import TableDesign
 from longsurv.study.model_result import ModelResult
-
-if TYPE_CHECKING:
-    from longsurv.design import FixedDesign
-    from longsurv.results import Estimate, Posterior
-
-
-def fixed_of(result: Estimate | Posterior) -> FixedDesign:
-    """The fixed effects of an answer about one table."""
-    return cast(TableDesign, result.design).fixed
 
 
 def treatment_terms(model: ModelResult, cohort: Cohort) -> dict[str, str]:
@@ -26,7 +13,7 @@ def treatment_terms(model: ModelResult, cohort: Cohort) -> dict[str, str]:
     name = cohort.schema.treatment
     columns: tuple[str, ...] = ()
     for result in model.answers.values():
-        columns = tuple(fixed_of(result).variables.get(name, ()))
+        columns = tuple(result.design.fixed.variables.get(name, ()))
     found = {}
     for level in cohort.groups[1:]:
         for column in columns:
@@ -42,9 +29,8 @@ def covariates_of(model: ModelResult, cohort: Cohort) -> list[str]:
     """
     found: dict[str, None] = {}
     for result in model.answers.values():
-        design = cast(SurvivalDesign, result.design)
-        strata = design.strata
-        found |= dict.fromkeys(design.fixed.variables)
+        strata = result.design.strata
+        found |= dict.fromkeys(result.design.fixed.variables)
         found |= dict.fromkeys(strata.columns if strata is not None else ())
     return [name for name in found if name != cohort.schema.treatment]
 

@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -17,10 +17,7 @@ from longsurv.errors import LongsurvError
 from longsurv.estimands.baseline_adjusted import ADJUSTMENTS
 from longsurv.estimands.changes import CORRECTED, Change, adjusted_p_values
 from longsurv.estimands.weighting import OverlapWeights, weighted_difference
-from longsurv.records import Fields, Record
-from longsurv.results import Estimate, Posterior
 from longsurv.results.estimate import check_level, text_table
-from longsurv.results.linear import LinearPosterior
 from longsurv.results.posterior import summarise
 
 INTERVAL = ["estimate", "conf_low", "conf_high"]
@@ -47,7 +44,7 @@ class ModelContrast:
     weights : mapping of str to float
     """
 
-    result: Estimate | Posterior | LinearPosterior
+    result: Any
     weights: Mapping[str, float]
 
     def row(self, level: float) -> pd.DataFrame:
@@ -262,9 +259,9 @@ class AdjustedChanges:
         return [f"{', '.join(where)}: {note}" for note, where in about.items()]
 
 
-def _numbers(answer: AdjustedChange, level: float) -> Record:
+def _numbers(answer: AdjustedChange, level: float) -> dict[str, Any]:
     """One row of `AdjustedChanges.tidy`, without the corrected p-values."""
-    row: Fields = {
+    row: dict[str, Any] = {
         "marker": answer.marker.name, "adjustment": answer.adjustment, "engine": answer.engine,
         "n": answer.n, "n_effective": answer.n_effective,
     }  # fmt: skip

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from longsurv.design.hazards.baseline import HazardBaseline, Spent
 from longsurv.likelihood.hazard.forms import WEIBULL, Form
-
-if TYPE_CHECKING:
-    from pytensor.tensor import TensorVariable
 
 
 @dataclass(frozen=True)
@@ -60,14 +58,18 @@ class WeibullHazard(HazardBaseline):
         t = np.concatenate([stop[since], start[late]])
         return Spent(np.concatenate([since, late]), sign, self.basis(t))
 
-    def twin_hazard(self, natural: TensorVariable, t: np.ndarray) -> TensorVariable:
+    def twin_natural(self, parameters: Sequence[Any]) -> Any:
+        """exp(a) and k in PyMC."""
+        import pymc as pm
+
+        return pm.math.exp(parameters[0]), pm.math.exp(parameters[1])
+
+    def twin_hazard(self, natural: Any, t: np.ndarray) -> Any:
         """The hazard at times (n,), in PyMC."""
-        level, k = natural[0], natural[1]
+        level, k = natural
         return level * k / t * (t / self.unit) ** k
 
-    def twin_between(
-        self, natural: TensorVariable, entry: np.ndarray, exit: np.ndarray
-    ) -> TensorVariable:
+    def twin_between(self, natural: Any, entry: np.ndarray, exit: np.ndarray) -> Any:
         """The cumulative hazard between times (n,), in PyMC."""
-        level, k = natural[0], natural[1]
+        level, k = natural
         return level * ((exit / self.unit) ** k - (entry / self.unit) ** k)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from longsurv.likelihood.residuals.correlation import Correlation, Pairs
-
-if TYPE_CHECKING:
-    from pytensor.tensor import TensorVariable
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class Autoregressive(Correlation):
         """Correlation of each kind of pair, shape (K,)."""
         return rho[0] ** pairs.lag
 
-    def twin(self, psi: Sequence[TensorVariable], pairs: Pairs, eta: float) -> TensorVariable:
+    def twin(self, psi: Sequence[Any], pairs: Pairs, eta: float) -> Any:
         """`correlation` in PyMC."""
         import pytensor.tensor as pt
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,9 +14,6 @@ from longsurv.likelihood.arithmetic.covariance import (
     count_correlations,
 )
 from longsurv.likelihood.residuals.correlation import Correlation, Pairs
-
-if TYPE_CHECKING:
-    from pytensor.tensor import TensorVariable
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ class Unstructured(Correlation):
         dC = adjoint.reshape(m, m)
         return correlation_pullback(psi, m, np.tril((dC + dC.T) @ K))
 
-    def twin(self, psi: Sequence[TensorVariable], pairs: Pairs, eta: float) -> TensorVariable:
+    def twin(self, psi: Sequence[Any], pairs: Pairs, eta: float) -> Any:
         """`correlation` in PyMC."""
         import pymc as pm
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -34,7 +34,7 @@ _SECTIONS = {
 }
 
 
-def build(results: StudyResults) -> dict[str, object]:
+def build(results: StudyResults) -> dict[str, Any]:
     """What the template of this section shows."""
     if not results.markers:
         return {"none": "The study has no markers.", "parts": []}

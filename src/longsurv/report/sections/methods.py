@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from longsurv.study import StudyResults
 
 
-def build(results: StudyResults) -> dict[str, object]:
+def build(results: StudyResults) -> dict[str, Any]:
     """What the template of this section shows."""
     models = results.tables["models"]
     columns = [

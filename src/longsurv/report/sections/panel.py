@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -20,8 +20,6 @@ from longsurv.study.marker_stages import PANEL, ShrunkenChange, ShrunkenPart
 from longsurv.study.tables.shrinkage import families_table, shrunken_table
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from longsurv.study import StudyResults
 
 TITLE = "Multiplicity and shrinkage"
@@ -32,7 +30,7 @@ _NO_FAMILY = (
 )
 
 
-def build(results: StudyResults) -> dict[str, object]:
+def build(results: StudyResults) -> dict[str, Any]:
     """What the template shows: text, then figure and tables of each comparison."""
     part: ShrunkenPart = results.part_of(PANEL, ShrunkenPart())
     if part.reason:
@@ -54,7 +52,7 @@ def _opening(results: StudyResults) -> str:
     )
 
 
-def _comparison(results: StudyResults, one: ShrunkenChange, k: int) -> dict[str, object]:
+def _comparison(results: StudyResults, one: ShrunkenChange, k: int) -> dict[str, Any]:
     table = shrunken_table(results, one)
     families = families_table(one, table)
     several = len(results.study.contrasts) > 1
@@ -122,5 +120,5 @@ def _picture(one: ShrunkenChange, table: pd.DataFrame, families: pd.DataFrame, k
 
 def _draw(
     table: pd.DataFrame, families: pd.DataFrame, width: float, *, left: str, right: str
-) -> Axes:
+) -> Any:
     return shrinkage(table, families, width=width, left_label=left, right_label=right)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from longsurv import numbers
-from longsurv.records import Record
 from longsurv.study.tables.scores import CHANGE, MEAN, MODELS
 from longsurv.tables.display import Column, DisplayTable, display
 
@@ -22,7 +21,7 @@ def shares_display(table: pd.DataFrame, caption: str) -> DisplayTable:
     by = shares.set_index([*keys, "model", "engine"]).sort_index()
 
     def answer(model: str, engine: str) -> Column:
-        def text(row: Record) -> str:
+        def text(row: dict[str, Any]) -> str:
             key = (row["level"], row["phase"], model, engine)
             return percentages(by.loc[key]) if key in by.index else numbers.MISSING
 
@@ -51,15 +50,15 @@ def differences_display(table: pd.DataFrame, unit: str) -> DisplayTable:
     several = rows[["level", "phase"]].drop_duplicates().shape[0] > 1
     by = found.set_index([*keys, "engine"], drop=False).sort_index()
 
-    def of(row: Record, engine: str) -> pd.Series | None:
+    def of(row: dict[str, Any], engine: str) -> pd.Series | None:
         key = (*(row[name] for name in keys), engine)
         return by.loc[key] if key in by.index else None
 
-    def name(row: Record) -> str:
+    def name(row: dict[str, Any]) -> str:
         what = "Share" if row["quantity"] == "share" else "Mean score"
         return what + (f", {row['level']}, to {row['phase']}" if several else "")
 
-    def scale(row: Record) -> str:
+    def scale(row: dict[str, Any]) -> str:
         return "percentage points" if row["quantity"] == "share" else unit or "points"
 
     columns = [
@@ -89,7 +88,7 @@ def points(row: pd.Series) -> tuple[float, float, float]:
     return by * float(row["estimate"]), by * float(row["conf_low"]), by * float(row["conf_high"])
 
 
-def _observed(row: Record) -> str:
+def _observed(row: dict[str, Any]) -> str:
     if not row["n"]:
         return numbers.MISSING
     k, n = round(row["observed"] * row["n"]), int(row["n"])
@@ -103,7 +102,7 @@ def _difference(row: pd.Series | None) -> str:
     return numbers.difference(*values) if np.isfinite(values[0]) else numbers.MISSING
 
 
-def _one(row: pd.Series | None, name: str, text: Callable[[float], str]) -> str:
+def _one(row: pd.Series | None, name: str, text: Any) -> str:
     return numbers.MISSING if row is None else text(float(row[name]))
 
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
-from longsurv.design.joint import JointDesign
 from longsurv.inference import Affine
 from longsurv.inference.specification import Specification
 
 
-class LinkedSpecification(Specification[object, object], Protocol):
+class LinkedSpecification(Specification[Any, Any], Protocol):
     """A joint model, whose markers are linked to hazards."""
-
-    @property
-    def design(self) -> JointDesign:
-        """Its arrays."""
 
     @property
     def link_sd(self) -> dict[str, float]:

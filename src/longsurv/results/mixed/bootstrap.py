@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from longsurv.arguments import check_methods
-from longsurv.diagnostics.influence import Found
 from longsurv.errors import LongsurvError
 from longsurv.results.estimate import TIDY, check_level
 from longsurv.results.mixed.fitted import FittedLMM
 
-type Estimand = Callable[..., Found]
+Estimand = Callable[[Any], Any]
 type Kind = Literal["percentile", "basic"]
 
 
@@ -190,7 +189,7 @@ def _replicate(
     return out
 
 
-def _named(answer: Found) -> pd.Series:
+def _named(answer: Any) -> pd.Series:
     """The estimand's answer as numbers by term."""
     if isinstance(answer, pd.DataFrame):
         if not {"term", "estimate"} <= set(answer.columns):

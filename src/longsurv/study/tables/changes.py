@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,6 @@ from longsurv.numbers import exponential
 from longsurv.study.unanswered import unanswered
 
 if TYPE_CHECKING:
-    from longsurv.estimands.changes import Contrasting
     from longsurv.faults import Faults
     from longsurv.study.model_result import ModelResult
     from longsurv.study.plan import Plan
@@ -50,14 +49,14 @@ def changes_table(study: Plan, markers: Mapping[str, ModelResult], faults: Fault
     return table
 
 
-def _rows(study: Plan, model: ModelResult, faults: Faults) -> list[dict[str, object]]:
+def _rows(study: Plan, model: ModelResult, faults: Faults) -> list[dict[str, Any]]:
     marker, schema = study.cohort.markers[model.name], study.cohort.schema
     spread = baseline_sd(model.data, schema.patient, schema.time)
     log = marker.transform == "log"
     rows = []
     for change in study.contrasts:
         for engine in ("ml", "bayes"):
-            row: dict[str, object] = {
+            row: dict[str, Any] = {
                 "marker": model.name,
                 "label": marker.label,
                 "unit": marker.unit,
@@ -73,7 +72,7 @@ def _rows(study: Plan, model: ModelResult, faults: Faults) -> list[dict[str, obj
             if result is not None:
                 table, reason = faults.attempt(
                     f"{marker.label}, difference in change, {engine}",
-                    partial(difference_in_change, cast("Contrasting", result), change, model.data),
+                    partial(difference_in_change, result, change, model.data),
                 )
                 if table is None:
                     row["reason"] = reason

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
-
-from longsurv.records import Record
 
 if TYPE_CHECKING:
     from longsurv.study.found import Found
@@ -48,7 +45,7 @@ def lost_patients(results: Found) -> int:
     return int(((data["status"] == 0) & (data["exit"] < horizon)).sum())
 
 
-def risk_differences(results: Found) -> tuple[Mapping[str, Record], Way | None]:
+def risk_differences(results: Found) -> tuple[dict[str, dict[str, Any]], Way | None]:
     """The difference of the risks to tell: a row of every method's table by engine.
 
     Standardised over the cohort if the mortality model has covariates. Without them it is crude:

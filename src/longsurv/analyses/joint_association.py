@@ -16,26 +16,24 @@ Tsiatis & Davidian (2004), Stat Sinica 14:809-834, for the comparison of methods
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import Field, dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
-from longsurv.estimands.joint_rows import DrawnJoint, FittedJoint, joint_spec
+from longsurv.estimands.joint_rows import engine_of, joint_spec
 from longsurv.estimands.start_stop import start_stop
-from longsurv.inference.specification import Specification
 from longsurv.priors import Prior
-from longsurv.records import Record
-from longsurv.results.estimate import Estimate, check_level
+from longsurv.results.estimate import check_level
 from longsurv.results.joint.association import LinkChange, changes
-from longsurv.results.joint.identification import TERM, AssociationDraws, identification
-from longsurv.results.mixed.estimate import MixedEstimate
+from longsurv.results.joint.identification import TERM, identification
 
 if TYPE_CHECKING:
     from longsurv.design.joint import JointDesign
+    from longsurv.models import JointModel
 
 type Method = Literal["carried forward", "two stages", "ml", "bayes"]
 
@@ -52,48 +50,6 @@ COLUMNS = [
     "method", "change", "hazard_ratio", "conf_low", "conf_high", "method_id", "scale", "size",
 ]  # fmt: skip
 MOST_ROWS = 5_000_000
-
-
-class EventModel(Specification[Estimate, object], Protocol):
-    """The hazard's model, a dataclass."""
-
-    __dataclass_fields__: ClassVar[dict[str, Field[object]]]
-
-
-class JointFit(FittedJoint, Protocol):
-    """An estimate, with its table."""
-
-    @property
-    def tidy(self) -> Callable[..., pd.DataFrame]:
-        """One row a term."""
-
-
-class JointDraws(DrawnJoint, AssociationDraws, Protocol):
-    """A posterior, with its table."""
-
-    @property
-    def tidy(self) -> Callable[..., pd.DataFrame]:
-        """One row a term."""
-
-
-class JointOfMethods(Specification[JointFit, JointDraws], Protocol):
-    """What is used of a joint model."""
-
-    @property
-    def design(self) -> JointDesign:
-        """Its arrays."""
-
-    @property
-    def causes(self) -> Mapping[str, EventModel]:
-        """The models of the event's causes."""
-
-    @property
-    def alone(self) -> tuple[MixedEstimate, ...]:
-        """Each marker's mixed model."""
-
-    @property
-    def link_sd(self) -> dict[str, float]:
-        """SD across patients of the link behind each association parameter."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -136,8 +92,8 @@ class AssociationCheck:
     prior: str
     identified: str
     words: str
-    estimate: JointFit | None
-    posterior: JointDraws
+    estimate: Any
+    posterior: Any
 
     def __repr__(self) -> str:
         wide = self.table.assign(
@@ -154,9 +110,9 @@ class AssociationCheck:
 
 
 def association_check(
-    model: JointOfMethods | JointFit | JointDraws,
+    model: Any,
     *,
-    posterior: JointDraws | None = None,
+    posterior: Any = None,
     priors: Mapping[str, Prior] | None = None,
     draws: int = 1000,
     chains: int = 2,
@@ -183,8 +139,7 @@ def association_check(
         For several markers, competing causes, or another link.
     """
     check_level(level)
-    spec = cast(JointOfMethods, joint_spec(model, "association_check"))
-    engine = getattr(model, "engine", None)  # a specification has none
+    spec, engine = joint_spec(model, "association_check"), engine_of(model)
     design = spec.design
     if design.event_names[-1] != TERM or len(design.causes[0].associations) > 1:
         found = list(design.causes[0].association_names)
@@ -194,13 +149,13 @@ def association_check(
         )
     if posterior is None:
         posterior = (
-            cast(JointDraws, model) if engine == "bayes"
+            model if engine == "bayes"
             else spec.sample(draws=draws, chains=chains, seed=seed, priors=priors)
         )  # fmt: skip
     estimate, rows = None, [_carried_forward(spec, level), _two_stages(spec, level)]
     events = int(design.status.sum())
     try:
-        estimate = cast(JointFit, model) if engine == "ml" else spec.fit()
+        estimate = model if engine == "ml" else spec.fit()
         rows.append(_row("ml", estimate.tidy(level), TERM, events))
     except LongsurvError as error:
         rows.append(_missing("ml", events, str(error)))
@@ -219,7 +174,9 @@ def association_check(
     )
 
 
-def _row(method: Method, tidy: pd.DataFrame, term: str, events: int, note: str = "") -> Record:
+def _row(
+    method: Method, tidy: pd.DataFrame, term: str, events: int, note: str = ""
+) -> dict[str, Any]:
     row = tidy.set_index("term").loc[term]
     numbers = {
         c: float(row[c]) for c in ("estimate", "std_error", "conf_low", "conf_high")
@@ -227,7 +184,7 @@ def _row(method: Method, tidy: pd.DataFrame, term: str, events: int, note: str =
     return {"method": NAMES[method]} | numbers | {"events": events, "note": note}
 
 
-def _missing(method: Method, events: int, note: str) -> Record:
+def _missing(method: Method, events: int, note: str) -> dict[str, Any]:
     nothing = dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high"), np.nan)
     return {"method": NAMES[method]} | nothing | {"events": events, "note": note}
 
@@ -251,8 +208,8 @@ def _ratios(log_ratios: pd.DataFrame, told: Sequence[LinkChange]) -> pd.DataFram
 
 
 def _cox(
-    spec: JointOfMethods, data: pd.DataFrame, value: str, level: float, method: Method, note: str
-) -> Record:
+    spec: JointModel, data: pd.DataFrame, value: str, level: float, method: Method, note: str
+) -> Any:
     """The event's Cox model with the marker's value in each interval."""
     event, design = next(iter(spec.causes.values())), spec.design
     fixed = design.causes[0].event.formula.fixed
@@ -265,7 +222,7 @@ def _cox(
         return _missing(method, events, f"{note} {error}".strip())
 
 
-def _people(spec: JointOfMethods, value: str) -> pd.DataFrame:
+def _people(spec: JointModel, value: str) -> pd.DataFrame:
     """Patient, entry, exit, event and the hazard's covariates, a row a patient."""
     design = spec.design
     cause = design.causes[0]
@@ -285,7 +242,7 @@ def _people(spec: JointOfMethods, value: str) -> pd.DataFrame:
     )
 
 
-def _carried_forward(spec: JointOfMethods, level: float) -> Record:
+def _carried_forward(spec: JointModel, level: float) -> dict[str, Any]:
     design, value = spec.design, "last_value"
     marker, name, time = design.markers[0], design.group_name, design.time
     used = marker.measurements.iloc[marker.design.rows][[name, time]].reset_index(drop=True)
@@ -306,7 +263,7 @@ def _carried_forward(spec: JointOfMethods, level: float) -> Record:
                 "carried forward", " ".join(notes))  # fmt: skip
 
 
-def _two_stages(spec: JointOfMethods, level: float) -> Record:
+def _two_stages(spec: JointModel, level: float) -> dict[str, Any]:
     """Curves of the mixed model alone, at every time of an event."""
     design, value = spec.design, "predicted_value"
     people = _people(spec, value)
@@ -331,7 +288,7 @@ def _two_stages(spec: JointOfMethods, level: float) -> Record:
                 "The error of the predicted curves is ignored.")  # fmt: skip
 
 
-def predicted_curves(spec: JointOfMethods, owner: np.ndarray, times: np.ndarray) -> np.ndarray:
+def predicted_curves(spec: JointModel, owner: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Values of patients' curves by the mixed model alone, shape (m,).
 
     Parameters
