@@ -1,7 +1,5 @@
 """The scientific models, one file each."""
 
-from typing import Any
-
 from longsurv.arguments import checked
 from longsurv.inference.specification import Specification
 from longsurv.models.cox import CoxPH
@@ -13,7 +11,7 @@ from longsurv.models.lmm import LMM
 
 __all__ = ["GLMM", "LMM", "CoxPH", "Hazard", "JointModel", "Linear", "area", "slope", "value"]
 
-_SPECIFICATIONS: tuple[type[Specification[Any, Any]], ...] = (
+_SPECIFICATIONS: tuple[type[Specification[object, object]], ...] = (
     LMM, GLMM, Linear, CoxPH, Hazard, JointModel,
 )  # fmt: skip
 for _spec in _SPECIFICATIONS:

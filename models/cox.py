@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ from longsurv.design.centred import CentredDesign
 from longsurv.design.expression import Functions
 from longsurv.design.owned import owned
 from longsurv.errors import EstimationError
-from longsurv.inference import Draws, Optimum, added, sample_posterior
+from longsurv.inference import Draws, Optimum, added, drawn, sample_posterior
 from longsurv.inference.specification import holding
 from longsurv.likelihood import cox
 from longsurv.models import cox_priors
@@ -35,6 +35,9 @@ from longsurv.models.cox_twin import twin
 from longsurv.results.options import Intervals, Penalty, Ties
 from longsurv.results.survival.cox import SurvivalEstimate
 from longsurv.results.survival.cox_posterior import SurvivalPosterior
+
+if TYPE_CHECKING:
+    from pymc import Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +84,9 @@ class CoxPH:
     def design(self) -> SurvivalDesign:
         """The arrays of the model."""
         return survival_design(
-            self.formula,
-            self.data,
-            weights=self.weights,
-            patient=self.patient,
-            functions=self.functions,
-        )
+            self.formula, self.data,
+            weights=self.weights, patient=self.patient, functions=self.functions,
+        )  # fmt: skip
 
     @cached_property
     def statistics(self) -> cox.CoxData:
@@ -159,14 +159,9 @@ class CoxPH:
         return cox_priors.prior_stack(self.design, self.centred, given)
 
     def sample(
-        self,
-        *,
-        draws: int = 1000,
-        tune: int = 300,
-        chains: int = 2,
-        seed: int = 1,
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
         priors: Mapping[str, pr.Prior] | None = None,
-    ) -> SurvivalPosterior:
+    ) -> SurvivalPosterior:  # fmt: skip
         """Draw from the posterior.
 
         Parameters
@@ -176,18 +171,13 @@ class CoxPH:
         priors : mapping of str to Prior, optional
             Of log hazard ratios, by term or variable, as ``{"drug": priors.Normal(0, 0.355)}``.
         """
-        drawn = self.draw(draws=draws, tune=tune, chains=chains, seed=seed, priors=priors)
-        return self.posterior(drawn, priors)
+        found = self.draw(draws=draws, tune=tune, chains=chains, seed=seed, priors=priors)
+        return self.posterior(found, priors)
 
     def draw(
-        self,
-        *,
-        draws: int = 1000,
-        tune: int = 300,
-        chains: int = 2,
-        seed: int = 1,
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
         priors: Mapping[str, pr.Prior] | None = None,
-    ) -> Draws:
+    ) -> Draws:  # fmt: skip
         """Draw log hazard ratios from their posterior; options are those of `sample`."""
         check_covariates(self.formula, self.design)
         data, stack = self.statistics, self.prior_stack(priors)
@@ -195,19 +185,13 @@ class CoxPH:
             raise EstimationError(
                 f"{self.formula!r} has no covariates, so there is nothing to sample"
             )
-        mode, drawn = sample_posterior(
+        found = sample_posterior(
             added(partial(cox.value_and_gradient, data), stack.value_and_gradient),
-            np.zeros(len(stack.names)),
-            names=stack.names,
+            np.zeros(len(stack.names)), names=stack.names,
             coordinates=cox_priors.climbed_in(self.centred, len(stack.names)),
-            draws=draws,
-            tune=tune,
-            chains=chains,
-            seed=seed,
-        )
-        if drawn is None:
-            raise EstimationError(f"{self.formula!r} cannot be estimated: {mode.status}")
-        return drawn
+            draws=draws, tune=tune, chains=chains, seed=seed,
+        )  # fmt: skip
+        return drawn(self.formula, found)
 
     def posterior(
         self, draws: Draws, priors: Mapping[str, pr.Prior] | None = None
@@ -216,6 +200,6 @@ class CoxPH:
         stack = self.prior_stack(priors)
         return SurvivalPosterior.from_draws(self, self.statistics, stack, draws)
 
-    def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None) -> Any:
+    def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None) -> Model:
         """The same partial likelihood and priors in PyMC, stated over explicit risk sets."""
         return twin(self.design, self.prior_stack(priors), self.ties)

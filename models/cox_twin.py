@@ -7,15 +7,19 @@ and to check the fast kernel; its size is events times rows.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from longsurv.design import SurvivalDesign
 from longsurv.priors import PriorStack
 
+if TYPE_CHECKING:
+    from pymc import Model
+    from pytensor.tensor import TensorVariable
 
-def twin(design: SurvivalDesign, stack: PriorStack, ties: str) -> Any:
+
+def twin(design: SurvivalDesign, stack: PriorStack, ties: str) -> Model:
     """The partial likelihood of a design with the priors of a stack, as a `pymc.Model`."""
     import pymc as pm
 
@@ -40,7 +44,7 @@ def twin(design: SurvivalDesign, stack: PriorStack, ties: str) -> Any:
     return model
 
 
-def coefficients(stack: PriorStack) -> Any:
+def coefficients(stack: PriorStack) -> TensorVariable:
     """Coefficients by name: phi ~ priors, phi = basis beta."""
     import pymc as pm
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -29,24 +29,19 @@ from longsurv.design.centred import CentredDesign, centred, unit_weights
 from longsurv.design.expression import Functions
 from longsurv.design.generalised import GeneralisedDesign, check_options, generalised_design
 from longsurv.design.owned import owned
-from longsurv.design.quadrature import normal_grid
 from longsurv.design.random_columns import RandomColumns
-from longsurv.errors import EstimationError
-from longsurv.inference import Draws, Optimum, maximise, sample_posterior
+from longsurv.inference import Draws, Optimum, drawn, sample_posterior
 from longsurv.inference.specification import holding
 from longsurv.likelihood import glmm
-from longsurv.likelihood.glmm import start
 from longsurv.likelihood.glmm.coordinates import for_climbing
-from longsurv.likelihood.glmm.existence import exhausted
-from longsurv.models.glmm_priors import (
-    columns_of_priors,
-    default_priors,
-    prior_stack,
-    sampling,
-)
+from longsurv.models.glmm_climb import arrays, climb
+from longsurv.models.glmm_priors import columns_of_priors, default_priors, prior_stack, sampling
+from longsurv.models.glmm_twin import twin
 from longsurv.results.generalised.estimate import GeneralisedEstimate
 from longsurv.results.generalised.posterior import GeneralisedPosterior
-from longsurv.results.generalised.undetermined import check_estimable
+
+if TYPE_CHECKING:
+    from pymc import Model
 
 DEFAULT_NODES = {1: 15, 2: 9}
 
@@ -127,13 +122,8 @@ class GLMM:
 
     def arrays_for(self, priors: Mapping[str, pr.Prior] | None = None) -> glmm.GLMMData:
         """Rows sorted by patient, with the quadrature rule, and `random_columns` for Z."""
-        d, effects = self.design, np.linalg.inv(self.random_columns(priors).to)
-        grid = normal_grid(self.quadrature_nodes, len(d.random.names))
-        return glmm.prepare(
-            self.family, d.y, d.fixed.X, d.Z @ effects, d.group, len(d.labels),
-            nodes=grid.nodes[grid.index], log_weights=grid.log_weight, blocks=d.random.blocks,
-            kind=d.kind, df=self.df, effects=effects,
-        )  # fmt: skip
+        effects = np.linalg.inv(self.random_columns(priors).to)
+        return arrays(self.design, effects, self.quadrature_nodes, self.df)
 
     @cached_property
     def arrays(self) -> glmm.GLMMData:
@@ -155,24 +145,12 @@ class GLMM:
 
     def find(self) -> Optimum:
         """Climb the likelihood, in its own coordinates; raises as `fit`."""
-        data, climb = self.arrays, start.climb(self.arrays)
-        check_estimable(self.design, data, climb.coordinates, self.formula)
-        family = data.family.climbed_names(self.design.family_names)
-        parameters = [*self.design.fixed.names, *family, *climb.factor_names]
-        optimum = maximise(climb.log_likelihood, climb.begin, parameters, climb.lower)
-        if not np.isfinite(optimum.value):
-            raise EstimationError(f"{self.formula!r} cannot be fitted: {optimum.status}")
-        if exhausted(data, optimum.x):
-            raise EstimationError(
-                f"{self.formula!r} cannot be fitted: the random effects reproduce every "
-                "measurement, leaving no residual variance"
-            )
-        return optimum
+        return climb(self.formula, self.design, self.arrays)
 
     def estimate(self, optimum: Optimum) -> GeneralisedEstimate:
         """The fitted model where `find` ended."""
-        data, nodes = self.arrays, self.quadrature_nodes
-        return GeneralisedEstimate.at(self, data, optimum, for_climbing(data), nodes)
+        of = for_climbing(self.arrays)
+        return GeneralisedEstimate.at(self, self.arrays, optimum, of, self.quadrature_nodes)
 
     def default_priors(self) -> dict[str, pr.Prior]:
         """Weakly informative priors, which depend on no unit and no origin.
@@ -197,15 +175,9 @@ class GLMM:
         return prior_stack(self.design, self.centred, self.random_columns(given), given, eta)
 
     def sample(
-        self,
-        *,
-        draws: int = 1000,
-        tune: int = 300,
-        chains: int = 2,
-        seed: int = 1,
-        priors: Mapping[str, pr.Prior] | None = None,
-        eta: float = 2.0,
-    ) -> GeneralisedPosterior:
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
+        priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0,
+    ) -> GeneralisedPosterior:  # fmt: skip
         """Draw from the posterior.
 
         Parameters
@@ -219,33 +191,20 @@ class GLMM:
         eta : float
             Of the LKJ prior of the random effects' correlations, at the means of their variables.
         """
-        drawn = self.draw(draws=draws, tune=tune, chains=chains, seed=seed, priors=priors, eta=eta)
-        return self.posterior(drawn, priors, eta)
+        found = self.draw(draws=draws, tune=tune, chains=chains, seed=seed, priors=priors, eta=eta)
+        return self.posterior(found, priors, eta)
 
     def draw(
-        self,
-        *,
-        draws: int = 1000,
-        tune: int = 300,
-        chains: int = 2,
-        seed: int = 1,
-        priors: Mapping[str, pr.Prior] | None = None,
-        eta: float = 2.0,
-    ) -> Draws:
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
+        priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0,
+    ) -> Draws:  # fmt: skip
         """Draw from the posterior of the kernel's parameters; options as for `sample`."""
         posterior = sampling(self.arrays_for(priors), self.prior_stack(priors, eta))
-        mode, drawn = sample_posterior(
-            posterior.density,
-            posterior.begin,
-            deviations=posterior.deviations,
-            draws=draws,
-            tune=tune,
-            chains=chains,
-            seed=seed,
-        )
-        if drawn is None:
-            raise EstimationError(f"{self.formula!r} cannot be sampled: {mode.status}")
-        return posterior.outward(mode, drawn)
+        found = sample_posterior(
+            posterior.density, posterior.begin, deviations=posterior.deviations,
+            draws=draws, tune=tune, chains=chains, seed=seed,
+        )  # fmt: skip
+        return posterior.outward(drawn(self.formula, found))
 
     def posterior(
         self, draws: Draws, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0
@@ -263,9 +222,7 @@ class GLMM:
         """The same specification with another design in place of that of its data."""
         return holding(self, design=design)
 
-    def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0) -> Any:
+    def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0) -> Model:
         """The same model, data and priors in PyMC, with explicit random effects."""
-        from longsurv.models.glmm_twin import twin
-
         random, stack = self.random_columns(priors), self.prior_stack(priors, eta)
         return twin(self.design, self.df, random, stack, eta)

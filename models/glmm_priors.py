@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ from longsurv.design.generalised import GeneralisedDesign
 from longsurv.design.mixed import Grouping
 from longsurv.design.random_columns import RandomColumns, random_columns
 from longsurv.errors import LongsurvError
-from longsurv.inference import Affine, Draws, Optimum, added
+from longsurv.inference import Affine, Draws, added, outward
 from longsurv.inference.density import LogDensity
 from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm.coordinates import for_sampling
@@ -108,10 +108,9 @@ class Sampling:
     deviations: Mapping[int, float]
     scaled: Affine
 
-    def outward(self, mode: Optimum, drawn: Draws) -> Draws:
+    def outward(self, drawn: Draws) -> Draws:
         """Draws and their mode as vectors theta."""
-        mode = replace(mode, x=self.scaled.outward(mode.x))
-        return replace(drawn, theta=self.scaled.outward(drawn.theta), mode=mode)
+        return outward(drawn, self.scaled.outward)
 
 
 def sampling(data: glmm.GLMMData, stack: pr.PriorStack) -> Sampling:

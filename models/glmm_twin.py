@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,13 +10,15 @@ from longsurv.likelihood.glmm.families import FAMILIES
 from longsurv.priors import PriorStack
 
 if TYPE_CHECKING:
+    from pymc import Model
+
     from longsurv.design.generalised import GeneralisedDesign
     from longsurv.design.random_columns import RandomColumns
 
 
 def twin(
     d: GeneralisedDesign, df: float | None, random: RandomColumns, stack: PriorStack, eta: float
-) -> Any:
+) -> Model:
     """A PyMC model of a design and its priors: b ~ N(0, D), y ~ family(X beta + Z b).
 
     df is that of Student's t where it is fixed.

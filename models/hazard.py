@@ -22,9 +22,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
-import numpy as np
 import pandas as pd
 
 from longsurv import priors as pr
@@ -33,14 +32,16 @@ from longsurv.design.centred import CentredDesign
 from longsurv.design.expression import Functions
 from longsurv.design.hazard import HazardDesign, hazard_design
 from longsurv.design.owned import owned
-from longsurv.errors import EstimationError
-from longsurv.inference import Draws, Optimum
+from longsurv.inference import Draws, Optimum, drawn
 from longsurv.inference.specification import holding
 from longsurv.models import hazard_priors, hazard_start
 from longsurv.models.hazard_twin import twin
 from longsurv.results.options import Intervals, Penalty
 from longsurv.results.survival.hazard import HazardEstimate
 from longsurv.results.survival.hazard_posterior import HazardPosterior
+
+if TYPE_CHECKING:
+    from pymc import Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,23 +96,17 @@ class Hazard:
     def design(self) -> SurvivalDesign:
         """Times, events and covariates."""
         return survival_design(
-            self.formula,
-            self.data,
-            weights=self.weights,
-            patient=self.patient,
-            functions=self.functions,
-        )
+            self.formula, self.data,
+            weights=self.weights, patient=self.patient, functions=self.functions,
+        )  # fmt: skip
 
     @cached_property
     def hazard(self) -> HazardDesign:
         """The baseline, and the arrays of the likelihood."""
         return hazard_design(
-            self.design,
-            self.baseline,
-            knots=self.knots,
-            n_knots=self.n_knots,
-            time_varying=self.time_varying,
-        )
+            self.design, self.baseline,
+            knots=self.knots, n_knots=self.n_knots, time_varying=self.time_varying,
+        )  # fmt: skip
 
     def with_data(self, data: pd.DataFrame) -> Self:
         """The same model of other rows, with the columns of the formula."""
@@ -122,11 +117,9 @@ class Hazard:
         return holding(self, design=design)
 
     def fit(
-        self,
-        penalty: Penalty | None = None,
-        intervals: Intervals | None = None,
+        self, penalty: Penalty | None = None, intervals: Intervals | None = None,
         smoothing: float | None = None,
-    ) -> HazardEstimate:
+    ) -> HazardEstimate:  # fmt: skip
         """Maximise the likelihood, that of splines with the penalty of their smoothing.
 
         Where the likelihood has no maximum (a group without events), Firth's penalised one is
@@ -148,10 +141,7 @@ class Hazard:
 
     def find(self, penalty: Penalty | None = None, smoothing: float | None = None) -> Optimum:
         """Climb the (penalised) likelihood; options are those of `fit`."""
-        optimum = hazard_start.maximum(self.hazard, penalty, smoothing)
-        if not np.isfinite(optimum.value):
-            raise EstimationError(f"{self.formula!r} cannot be estimated: {optimum.status}")
-        return optimum
+        return hazard_start.maximum(self.formula, self.hazard, penalty, smoothing)
 
     def estimate(self, optimum: Optimum, intervals: Intervals | None = None) -> HazardEstimate:
         """Put the estimate at an optimum of `find` together; the option is that of `fit`."""
@@ -184,15 +174,9 @@ class Hazard:
         return hazard_priors.prior_stack(self.hazard, self.centred, given, smoothing)
 
     def sample(
-        self,
-        *,
-        draws: int = 1000,
-        tune: int = 300,
-        chains: int = 2,
-        seed: int = 1,
-        priors: Mapping[str, pr.Prior] | None = None,
-        smoothing: float | None = None,
-    ) -> HazardPosterior:
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
+        priors: Mapping[str, pr.Prior] | None = None, smoothing: float | None = None,
+    ) -> HazardPosterior:  # fmt: skip
         """Draw from the posterior.
 
         Parameters
@@ -204,43 +188,33 @@ class Hazard:
         smoothing : float, optional
             Of splines: hold "sd(log hazard)" at this value instead of giving it a prior.
         """
-        drawn = self.draw(
+        found = self.draw(
             draws=draws, tune=tune, chains=chains, seed=seed, priors=priors, smoothing=smoothing
         )
-        return self.posterior(drawn, priors, smoothing)
+        return self.posterior(found, priors, smoothing)
 
     def draw(
-        self,
-        *,
-        draws: int = 1000,
-        tune: int = 300,
-        chains: int = 2,
-        seed: int = 1,
-        priors: Mapping[str, pr.Prior] | None = None,
-        smoothing: float | None = None,
-    ) -> Draws:
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
+        priors: Mapping[str, pr.Prior] | None = None, smoothing: float | None = None,
+    ) -> Draws:  # fmt: skip
         """Draw the parameters from their posterior; options are those of `sample`."""
         stack = self.prior_stack(priors, smoothing)
-        mode, drawn = hazard_start.draw(
+        found = hazard_start.draw(
             self.hazard, stack, self.centred, smoothing,
             draws=draws, tune=tune, chains=chains, seed=seed,
         )  # fmt: skip
-        if drawn is None:
-            raise EstimationError(f"{self.formula!r} cannot be sampled: {mode.status}")
-        return drawn
+        return drawn(self.formula, found)
 
     def posterior(
-        self,
-        draws: Draws,
-        priors: Mapping[str, pr.Prior] | None = None,
+        self, draws: Draws, priors: Mapping[str, pr.Prior] | None = None,
         smoothing: float | None = None,
-    ) -> HazardPosterior:
+    ) -> HazardPosterior:  # fmt: skip
         """Put the posterior of `draw` together; the options are those of the draws."""
         stack = self.prior_stack(priors, smoothing)
         return HazardPosterior.from_draws(self, self.hazard, stack, draws, smoothing)
 
     def to_pymc(
         self, priors: Mapping[str, pr.Prior] | None = None, smoothing: float | None = None
-    ) -> Any:
+    ) -> Model:
         """The same likelihood and priors in PyMC, written out from the times."""
         return twin(self.hazard, self.prior_stack(priors, smoothing), smoothing)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -32,7 +31,9 @@ def start(hazard: HazardDesign) -> np.ndarray:
     return np.concatenate([np.zeros(len(hazard.names)), tail])
 
 
-def maximum(hazard: HazardDesign, penalty: str | None, smoothing: float | None) -> Optimum:
+def maximum(
+    formula: str, hazard: HazardDesign, penalty: str | None, smoothing: float | None
+) -> Optimum:
     """The maximum of the (penalised) likelihood, under the smoothing given or that of largest
     marginal likelihood; of Firth's where asked for or where that has no maximum."""
     check_smoothing(hazard.baseline, smoothing)
@@ -43,6 +44,8 @@ def maximum(hazard: HazardDesign, penalty: str | None, smoothing: float | None) 
         smoothing, optimum = smoothest_likely(hazard, firth)
     else:
         optimum = climb(hazard, smoothing or 0.0, firth, start(hazard))
+    if not np.isfinite(optimum.value):
+        raise EstimationError(f"{formula!r} cannot be estimated: {optimum.status}")
     penalty = "firth" if firth else None
     return replace(optimum, penalty=penalty, separated=separated, smoothing=smoothing)
 
@@ -65,13 +68,14 @@ def smoothest_likely(hazard: HazardDesign, firth: bool) -> tuple[float, Optimum]
     first = len(hazard.names) + 1
     best = climb(hazard, 0.0, firth, start(hazard))
     constant = _marginal(best)
-    last: dict[str, Any] = {"s": 1.0, "x": best.x}
+    last = (1.0, best.x)
 
     def at(s: float) -> Optimum:
-        x = last["x"].copy()
-        x[first:] *= last["s"] / s  # the same shape
+        nonlocal last
+        x = last[1].copy()
+        x[first:] *= last[0] / s  # the same shape
         found = climb(hazard, s, firth, x)
-        last.update(s=s, x=found.x)
+        last = (s, found.x)
         return found
 
     bounds = (math.log(SMOOTHEST), math.log(ROUGHEST))

@@ -5,7 +5,7 @@ Meant to be read and extended, and to check the fast kernel.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,8 +14,12 @@ from longsurv.design.quadrature import time_points
 from longsurv.models.twin_parameters import parameters
 from longsurv.priors import PriorStack
 
+if TYPE_CHECKING:
+    from pymc import Model
+    from pytensor.tensor import TensorVariable
 
-def twin(hazard: HazardDesign, stack: PriorStack, smoothing: float | None) -> Any:
+
+def twin(hazard: HazardDesign, stack: PriorStack, smoothing: float | None) -> Model:
     """The likelihood of a design with the priors of a stack, as a `pymc.Model`."""
     import pymc as pm
 
@@ -28,7 +32,7 @@ def twin(hazard: HazardDesign, stack: PriorStack, smoothing: float | None) -> An
         beta = pm.math.stack(values[:p]) if p else np.zeros(0)
         tail = values[p:]
 
-        def eta(rows: np.ndarray, t: np.ndarray) -> Any:
+        def eta(rows: np.ndarray, t: np.ndarray) -> TensorVariable:
             return hazard.columns(d.fixed.X[rows], t) @ beta + offset[rows]
 
         c = _smoothed(hazard, tail, smoothing) if base.smoothed else base.twin_natural(tail)
@@ -47,7 +51,9 @@ def twin(hazard: HazardDesign, stack: PriorStack, smoothing: float | None) -> An
     return model
 
 
-def _smoothed(hazard: HazardDesign, tail: list[Any], smoothing: float | None) -> Any:
+def _smoothed(
+    hazard: HazardDesign, tail: list[TensorVariable], smoothing: float | None
+) -> TensorVariable:
     """exp(level) v / q'v, where log v is that of a constant hazard and s times a random walk."""
     import pymc as pm
 

@@ -19,10 +19,10 @@ Rizopoulos (2012), Joint Models for Longitudinal and Time-to-Event Data; Henders
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from typing import Annotated, Any, Literal, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -30,24 +30,22 @@ import pandas as pd
 from longsurv import priors as pr
 from longsurv.design.joint import JointDesign
 from longsurv.design.links import Link, Links, Wanted, area, links_of, slope, value
-from longsurv.errors import EstimationError, LongsurvError
-from longsurv.inference import Affine, Draws, Optimum, added, sample_posterior
-from longsurv.inference.density import LogDensity
+from longsurv.errors import LongsurvError
+from longsurv.inference import Affine, Draws, Optimum, drawn, outward
 from longsurv.inference.sample import check_run
 from longsurv.inference.specification import holding
 from longsurv.likelihood import joint
 from longsurv.models.cox import CoxPH
 from longsurv.models.glmm import GLMM
 from longsurv.models.hazard import Hazard
-from longsurv.models.joint_climb import climb, maximum
+from longsurv.models.joint_climb import draw, maximum
 from longsurv.models.joint_parts import (
     build_arrays,
     build_design,
     causes_of,
-    effect_columns,
     formula_of,
     markers_of,
-)
+)  # fmt: skip
 from longsurv.models.joint_priors import JointPriors, joint_priors
 from longsurv.models.joint_smoothing import Smoothing
 from longsurv.models.joint_start import coordinates, link_sd, markers_alone, start
@@ -56,6 +54,9 @@ from longsurv.models.lmm import LMM
 from longsurv.results.joint.estimate import JointEstimate
 from longsurv.results.joint.posterior import JointPosterior
 from longsurv.results.mixed.estimate import MixedEstimate
+
+if TYPE_CHECKING:
+    from pymc import Model
 
 __all__ = ["JointModel", "Link", "Links", "area", "slope", "value"]
 
@@ -154,15 +155,11 @@ class JointModel:
     @cached_property
     def statistics(self) -> joint.JointData:
         """Per-patient sufficient statistics and quadrature points."""
-        return self._arrays(())
+        return build_arrays(self, ())
 
     def arrays(self, given: Mapping[str, pr.Prior] | None) -> joint.JointData:
         """The same, with the random effects that the user's own priors are of."""
-        return self._arrays(given) if given else self.statistics
-
-    def _arrays(self, given: Collection[str]) -> joint.JointData:
-        columns, population = effect_columns(self.design, given), self.entry == "population"
-        return build_arrays(self.design, self.quadrature_nodes, population, columns)
+        return build_arrays(self, given) if given else self.statistics
 
     @cached_property
     def alone(self) -> tuple[MixedEstimate, ...]:
@@ -178,10 +175,6 @@ class JointModel:
     def coordinates(self) -> Affine:
         """Unit-free coordinates to climb and sample in."""
         return coordinates(self.design, self.statistics, self.link_sd)
-
-    def _near(self, data: joint.JointData, psi: np.ndarray) -> LogDensity:
-        """The log-likelihood of the kernel's parameters, fastest close to psi."""
-        return partial(joint.own_loglik, data, near=joint.modes(data, psi))
 
     @cached_property
     def start(self) -> np.ndarray:
@@ -206,9 +199,7 @@ class JointModel:
 
     def find(self) -> Optimum:
         """Climb the likelihood."""
-        data = self.statistics
-        psi = data.own(self.start)
-        return maximum(self._near(data, psi), psi, self.design, data, self.coordinates)
+        return maximum(self.start, self.design, self.statistics, self.coordinates)
 
     def estimate(self, optimum: Optimum) -> JointEstimate:
         """Put the estimate at an optimum of `find` together."""
@@ -222,17 +213,10 @@ class JointModel:
         return joint_priors(self.design, markers, self.link_sd, given, eta, smoothing)
 
     def sample(
-        self,
-        *,
-        draws: int = 1000,
-        tune: int = 300,
-        chains: int = 2,
-        seed: int = 1,
-        target_accept: float = 0.8,
-        priors: Mapping[str, pr.Prior] | None = None,
-        eta: float = 2.0,
-        smoothing: Smoothing | None = USUAL_SMOOTHING,
-    ) -> JointPosterior:
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
+        target_accept: float = 0.8, priors: Mapping[str, pr.Prior] | None = None,
+        eta: float = 2.0, smoothing: Smoothing | None = USUAL_SMOOTHING,
+    ) -> JointPosterior:  # fmt: skip
         """Draw from the posterior.
 
         Parameters
@@ -250,64 +234,39 @@ class JointModel:
         smoothing : Smoothing or None
             Of a spline's second differences.
         """
-        drawn = self.draw(
+        found = self.draw(
             draws=draws, tune=tune, chains=chains, seed=seed, target_accept=target_accept,
             priors=priors, eta=eta, smoothing=smoothing,
         )  # fmt: skip
-        return self.posterior(drawn, priors, eta, smoothing)
+        return self.posterior(found, priors, eta, smoothing)
 
     def draw(
-        self,
-        *,
-        draws: int = 1000,
-        tune: int = 300,
-        chains: int = 2,
-        seed: int = 1,
-        target_accept: float = 0.8,
-        priors: Mapping[str, pr.Prior] | None = None,
-        eta: float = 2.0,
-        smoothing: Smoothing | None = USUAL_SMOOTHING,
-    ) -> Draws:
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
+        target_accept: float = 0.8, priors: Mapping[str, pr.Prior] | None = None,
+        eta: float = 2.0, smoothing: Smoothing | None = USUAL_SMOOTHING,
+    ) -> Draws:  # fmt: skip
         """Draw the parameters from their posterior; options are those of `sample`."""
         check_run(draws=draws, tune=tune, chains=chains, target_accept=target_accept)
         stack, data = self.prior_stack(priors, eta, smoothing), self.arrays(priors)
         at = coordinates(self.design, data, self.link_sd) if priors else self.coordinates
-        psi = data.own(self.start)
-        density = added(self._near(data, psi), stack.of_own)
-        top = climb(density, psi, self.design.theta_names, at).x
-        mode, drawn = sample_posterior(
-            added(self._near(data, top), stack.of_own),
-            top,
-            deviations=stack.marker.deviations,
-            coordinates=at,
-            draws=draws,
-            tune=tune,
-            chains=chains,
-            seed=seed,
-            target_accept=target_accept,
-        )
-        if drawn is None:
-            raise EstimationError(f"{self.formula!r} cannot be sampled: {mode.status}")
-        mode = replace(mode, x=data.plain(mode.x))
-        return replace(drawn, theta=data.plain(drawn.theta), mode=mode)
+        found = draw(
+            self.start, data, stack, at, self.design.theta_names,
+            draws=draws, tune=tune, chains=chains, seed=seed, target_accept=target_accept,
+        )  # fmt: skip
+        return outward(drawn(self.formula, found), data.plain)
 
     def posterior(
-        self,
-        draws: Draws,
-        priors: Mapping[str, pr.Prior] | None = None,
-        eta: float = 2.0,
+        self, draws: Draws, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0,
         smoothing: Smoothing | None = USUAL_SMOOTHING,
-    ) -> JointPosterior:
+    ) -> JointPosterior:  # fmt: skip
         """Put the posterior of `draw` together; the options are those of the draws."""
         stack = self.prior_stack(priors, eta, smoothing)
         return JointPosterior.from_draws(self, self.arrays(priors), stack, draws)
 
     def to_pymc(
-        self,
-        priors: Mapping[str, pr.Prior] | None = None,
-        eta: float = 2.0,
+        self, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0,
         smoothing: Smoothing | None = USUAL_SMOOTHING,
-    ) -> Any:
+    ) -> Model:  # fmt: skip
         """The same model, data, priors and times in PyMC, with explicit random effects."""
         if self.entry == "population" and (self.design.entry > 0).any():
             raise LongsurvError("to_pymc has no entry='population'")

@@ -12,13 +12,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from scipy.optimize import minimize
 
 from longsurv.design.joint import JointDesign
 from longsurv.errors import EstimationError
-from longsurv.inference import Affine, Optimum, hessian, identify, maximise, whiten
+from longsurv.inference import (
+    Affine,
+    Draws,
+    Optimum,
+    added,
+    hessian,
+    identify,
+    maximise,
+    sample_posterior,
+    whiten,
+)
 from longsurv.inference.coordinates import DIFFERENCES
 from longsurv.inference.curvature import rough_hessian
 from longsurv.inference.density import LogDensity, guarded
@@ -28,6 +39,7 @@ from longsurv.likelihood.hazard.separation import recession
 from longsurv.likelihood.joint.coordinates import ENDLESS
 from longsurv.likelihood.joint.loglik import JointData
 from longsurv.likelihood.joint.separable import inseparable
+from longsurv.models.joint_priors import JointPriors
 from longsurv.results.joint.nodes import with_nodes
 
 DEVIATION, CORRELATION = 14.0, 9.0
@@ -98,12 +110,37 @@ def _with_hessian(density: LogDensity) -> SecondOrder:
     return second_order
 
 
-def maximum(
-    of_psi: LogDensity,
-    psi: np.ndarray,
-    design: JointDesign,
+def near(data: JointData, psi: np.ndarray) -> LogDensity:
+    """The log-likelihood of the kernel's parameters, fastest close to psi."""
+    return partial(joint.own_loglik, data, near=joint.modes(data, psi))
+
+
+def draw(
+    start: np.ndarray,
     data: JointData,
+    stack: JointPriors,
     coordinates: Affine,
+    names: Sequence[str],
+    *,
+    draws: int,
+    tune: int,
+    chains: int,
+    seed: int,
+    target_accept: float,
+) -> tuple[Optimum, Draws | None]:
+    """Mode and draws of the kernel's parameters, from a `start` in the user's; None for draws where
+    there is no mode."""
+    psi = data.own(start)
+    top = climb(added(near(data, psi), stack.of_own), psi, names, coordinates).x
+    return sample_posterior(
+        added(near(data, top), stack.of_own), top,
+        deviations=stack.marker.deviations, coordinates=coordinates,
+        draws=draws, tune=tune, chains=chains, seed=seed, target_accept=target_accept,
+    )  # fmt: skip
+
+
+def maximum(
+    start: np.ndarray, design: JointDesign, data: JointData, coordinates: Affine
 ) -> Optimum:
     """The maximum of the likelihood, parameters without one at the end of their line.
 
@@ -114,6 +151,8 @@ def maximum(
     EstimationError
         Where nothing can be estimated by maximum likelihood, with the reason.
     """
+    psi = data.own(start)
+    of_psi = near(data, psi)
     for marker, arrays in zip(design.markers, data.markers, strict=True):
         if lost := inseparable(arrays):
             raise EstimationError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -62,7 +62,9 @@ class JointParts(Protocol):
         """Whom the random effects describe when patients enter late."""
 
 
-def _named(given: Any, kinds: tuple[type, ...], what: str, name_of: Any) -> dict[str, Any]:
+def _named[S](
+    given: object, kinds: tuple[type[S], type[S]], what: str, name_of: Callable[[S], str]
+) -> dict[str, S]:
     """One specification, a sequence or a mapping of them, as a mapping."""
     if isinstance(given, kinds):
         given = [given]
@@ -85,7 +87,7 @@ def _named(given: Any, kinds: tuple[type, ...], what: str, name_of: Any) -> dict
     return out
 
 
-def markers_of(given: Any) -> dict[str, LMM | GLMM]:
+def markers_of(given: object) -> dict[str, LMM | GLMM]:
     """The markers by name."""
 
     def name_of(spec: LMM | GLMM) -> str:
@@ -97,14 +99,14 @@ def markers_of(given: Any) -> dict[str, LMM | GLMM]:
     return _named(given, (LMM, GLMM), "marker", name_of)
 
 
-def causes_of(given: Any) -> dict[str, CoxPH | Hazard]:
+def causes_of(given: object) -> dict[str, CoxPH | Hazard]:
     """The causes of the event by name."""
 
     def name_of(spec: CoxPH | Hazard) -> str:
         surv = re.match(r"\s*Surv\((.*?)\)", spec.formula)
         return unquoted(surv.group(1).split(",")[-1]) if surv else spec.formula
 
-    out = _named(given, (CoxPH, Hazard), "event", name_of)
+    out: dict[str, CoxPH | Hazard] = _named(given, (CoxPH, Hazard), "event", name_of)
     if varying := [v for spec in out.values() for v in getattr(spec, "time_varying", ())]:
         raise LongsurvError(f"a joint model has no time-varying hazard ratios; got {varying}")
     return out
@@ -191,16 +193,28 @@ def effect_columns(design: JointDesign, given: Collection[str] = ()) -> tuple[Ef
     return tuple(out)
 
 
-def build_arrays(
-    design: JointDesign, nodes: int, population: bool, columns: Sequence[EffectColumns]
-) -> joint.JointData:
-    """The arrays of the likelihood."""
-    n = len(design.labels)
+class BuiltParts(JointParts, Protocol):
+    """Those with their design."""
+
+    @property
+    def design(self) -> JointDesign:
+        """The arrays of all parts."""
+
+    @property
+    def quadrature_nodes(self) -> int:
+        """Nodes for each random effect."""
+
+
+def build_arrays(spec: BuiltParts, given: Collection[str]) -> joint.JointData:
+    """The arrays of the likelihood, with the random effects that the priors are of, among them the
+    user's own, which are `given` by name."""
+    design, population = spec.design, spec.entry == "population"
+    n, columns = len(design.labels), effect_columns(design, given)
     markers = tuple(
         joint.marker_data(m.design.fixed.X, m.design.y, m.design.Z, m.group, n, m.kind, of.to)
         for m, of in zip(design.markers, columns, strict=True)
     )
-    grid = vars(normal_grid(nodes, len(design.effect_names)))
+    grid = vars(normal_grid(spec.quadrature_nodes, len(design.effect_names)))
     causes = tuple(
         joint.CauseData(cause.status, cause.covariates, **vars(cause.points))
         for cause in design.causes

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
 
 from longsurv.arguments import checked
+
+if TYPE_CHECKING:
+    from pytensor.tensor import TensorVariable
 
 
 @njit(cache=True, nogil=True)
@@ -54,7 +57,7 @@ class Smoothing:
         """Log density of the second differences of gamma, shape (m,), and its gradient."""
         return _multivariate_t(gamma, self.df, self.scale)
 
-    def to_pymc(self, gamma: Any) -> Any:
+    def to_pymc(self, gamma: TensorVariable) -> TensorVariable:
         """The same log density, of a PyMC vector."""
         import pymc as pm
 

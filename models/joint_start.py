@@ -7,6 +7,7 @@ predicted curves of these stand for the true ones.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 import numpy as np
 from scipy.linalg import block_diag
@@ -16,6 +17,7 @@ from longsurv.inference import Affine, maximise
 from longsurv.likelihood.arithmetic.covariance import covariance, partial_correlations
 from longsurv.likelihood.joint.coordinates import blocks
 from longsurv.likelihood.joint.loglik import JointData
+from longsurv.likelihood.lmm.loglik import LMMData
 from longsurv.likelihood.lmm.patients import random_effects
 from longsurv.models.glmm import GLMM
 from longsurv.models.lmm import LMM
@@ -45,7 +47,7 @@ def predicted(
     for fit, marker in zip(alone, design.markers, strict=True):
         b = np.zeros((len(design.labels), len(marker.design.random.names)))
         at = design.labels.get_indexer(fit.design.labels)
-        b[at] = random_effects(fit.data, fit.lam, fit.sigma, fit.coefficients).mean
+        b[at] = random_effects(cast(LMMData, fit.data), fit.lam, fit.sigma, fit.coefficients).mean
         effects.append(b)
     return [fit.coefficients for fit in alone], effects
 

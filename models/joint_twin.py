@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,8 +10,12 @@ from longsurv.design.joint import JointCause, JointDesign, JointMarker
 from longsurv.models.joint_priors import JointPriors
 from longsurv.models.twin_parameters import parameters
 
+if TYPE_CHECKING:
+    from pymc import Model
+    from pytensor.tensor import TensorVariable
 
-def twin(design: JointDesign, stack: JointPriors, eta: float) -> Any:
+
+def twin(design: JointDesign, stack: JointPriors, eta: float) -> Model:
     """A PyMC model of a design and its priors: y given b, the events given b, and b ~ N(0, D)."""
     import pymc as pm
 
@@ -41,7 +45,9 @@ def twin(design: JointDesign, stack: JointPriors, eta: float) -> Any:
     return model
 
 
-def _values(marker: JointMarker, beta: Any, b: Any, sigma: Any) -> None:
+def _values(
+    marker: JointMarker, beta: TensorVariable, b: TensorVariable, sigma: TensorVariable
+) -> None:
     """The marker's measurements; of some only a limit may be known."""
     import pymc as pm
 
@@ -58,22 +64,27 @@ def _values(marker: JointMarker, beta: Any, b: Any, sigma: Any) -> None:
 
 
 def _events(
-    cause: JointCause, stack: JointPriors, free: dict[str, Any], betas: list[Any], own: list[Any]
+    cause: JointCause,
+    stack: JointPriors,
+    free: dict[str, TensorVariable],
+    betas: list[TensorVariable],
+    own: list[TensorVariable],
 ) -> None:
     """Hazards at the events and their integrals over the time at risk."""
     import pymc as pm
+    import pytensor.tensor as pt
 
-    pt = cause.points
-    owner = np.repeat(np.arange(len(cause.status)), np.diff(pt.start))
+    points = cause.points
+    owner = np.repeat(np.arange(len(cause.status)), np.diff(points.start))
     gamma, omega = (
-        pm.math.stack([free[name] for name in names]) if names else np.zeros(0)
+        pm.math.stack([free[name] for name in names]) if names else pt.zeros(0)
         for names in (cause.baseline_names, cause.covariate_names)
     )
     if stack.smoothing is not None and cause.baseline.smoothed:
         pm.Potential(f"smoothing{cause.suffix}", stack.smoothing.to_pymc(gamma))
-    eta = pt.basis.T @ gamma + (cause.covariates @ omega)[owner]
-    for term, link in zip(cause.association_names, pt.links, strict=True):
+    eta = points.basis.T @ gamma + (cause.covariates @ omega)[owner]
+    for term, link in zip(cause.association_names, points.links, strict=True):
         mine = (link.z.T * own[link.marker][owner]).sum(axis=-1)
         eta += free[term] * (link.x.T @ betas[link.marker] + mine - link.centre)
-    pm.Potential(f"events{cause.suffix}", (cause.status * eta[pt.start[:-1]]).sum())
-    pm.Potential(f"survival{cause.suffix}", -(pt.weight * pm.math.exp(eta)).sum())
+    pm.Potential(f"events{cause.suffix}", (cause.status * eta[points.start[:-1]]).sum())
+    pm.Potential(f"survival{cause.suffix}", -(points.weight * pm.math.exp(eta)).sum())

@@ -13,10 +13,10 @@ Laird & Ware (1982), Biometrics 38:963-974; Bates et al. (2015), J Stat Softw 67
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -26,18 +26,22 @@ from longsurv.design import MixedDesign, Residual, mixed_design
 from longsurv.design.centred import CentredDesign, centred, unit_weights
 from longsurv.design.expression import Functions
 from longsurv.design.owned import owned
-from longsurv.design.random_columns import RandomColumns, random_columns
-from longsurv.errors import EstimationError, LongsurvError
-from longsurv.inference import Affine, Draws, Optimum, added, sample_posterior
+from longsurv.design.random_columns import RandomColumns
+from longsurv.errors import LongsurvError
+from longsurv.inference import Affine, Draws, Optimum, added, drawn, sample_posterior
 from longsurv.inference.specification import holding
 from longsurv.likelihood import lmm
 from longsurv.likelihood.lmm.blocks import BlockKernel
 from longsurv.likelihood.lmm.dense.kernel import DenseKernel
-from longsurv.models.lmm_climb import block_kernel, climb, dense_kernel
-from longsurv.models.lmm_priors import default_priors, prior_stack
+from longsurv.models.lmm_climb import climb, dense_kernel, scaled_kernel
+from longsurv.models.lmm_priors import columns_of_priors, default_priors, prior_stack
+from longsurv.models.lmm_twin import twin
 from longsurv.results.mixed.estimate import MixedEstimate
 from longsurv.results.mixed.posterior import MixedPosterior
 from longsurv.results.mixed.small_sample import DF, Method, check_options
+
+if TYPE_CHECKING:
+    from pymc import Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,30 +105,24 @@ class LMM:
     @cached_property
     def sampled(self) -> BlockKernel | DenseKernel:
         """The likelihood that is sampled under default priors; see `sampled_under`."""
-        return self._scaled(self.columns())
+        return scaled_kernel(self.design, self.columns())
 
     def sampled_under(self, given: Mapping[str, pr.Prior] | None) -> BlockKernel | DenseKernel:
         """The likelihood of the SDs and correlations that have priors: of the effects of centred
         columns, except where the user's own priors leave them as they are written."""
         columns, usual = self.columns(given), self.columns()
         same = all(np.array_equal(a.to, b.to) for a, b in zip(columns, usual, strict=True))
-        return self.sampled if same else self._scaled(columns)
+        return self.sampled if same else scaled_kernel(self.design, columns)
 
     def columns(self, given: Mapping[str, pr.Prior] | None = None) -> tuple[RandomColumns, ...]:
         """The centred columns of the random effects of each grouping that has some."""
-        d, weights = self.design, unit_weights(self.design.group)
-        rows = self.data.iloc[d.rows]
-        return tuple(random_columns(g, rows, weights, given or ()) for g in d.groupings)
+        return columns_of_priors(self.design, self.data, given)
 
     @cached_property
     def centred(self) -> CentredDesign:
         """The fixed effects in centred variables, every patient counting once."""
         d = self.design
         return centred(d.fixed, self.data.iloc[d.rows], unit_weights(d.group))
-
-    def _scaled(self, columns: Sequence[RandomColumns]) -> BlockKernel | DenseKernel:
-        of = dense_kernel if self.design.structured else block_kernel
-        return of(self.design, columns)
 
     def fit(self, method: Method = "REML", df: DF = "auto") -> MixedEstimate:
         """Maximise the restricted likelihood or the likelihood.
@@ -186,15 +184,9 @@ class LMM:
         return self.kernel.interior(fit.coefficients, fit.sigma, fit.optimum.x, kernel.to)
 
     def sample(
-        self,
-        *,
-        draws: int = 1000,
-        tune: int = 300,
-        chains: int = 2,
-        seed: int = 1,
-        priors: Mapping[str, pr.Prior] | None = None,
-        eta: float = 2.0,
-    ) -> MixedPosterior:
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
+        priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0,
+    ) -> MixedPosterior:  # fmt: skip
         """Draw from the posterior.
 
         Parameters
@@ -207,34 +199,21 @@ class LMM:
         eta : float
             Of the LKJ prior of the random effects' correlation.
         """
-        drawn = self.draw(draws=draws, tune=tune, chains=chains, seed=seed, priors=priors, eta=eta)
-        return self.posterior(drawn, priors, eta)
+        found = self.draw(draws=draws, tune=tune, chains=chains, seed=seed, priors=priors, eta=eta)
+        return self.posterior(found, priors, eta)
 
     def draw(
-        self,
-        *,
-        draws: int = 1000,
-        tune: int = 300,
-        chains: int = 2,
-        seed: int = 1,
-        priors: Mapping[str, pr.Prior] | None = None,
-        eta: float = 2.0,
-    ) -> Draws:
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
+        priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0,
+    ) -> Draws:  # fmt: skip
         """Draw from the posterior of the kernel's parameters; options as for `sample`."""
         kernel, stack = self.sampled_under(priors), self.prior_stack(priors, eta)
-        mode, drawn = sample_posterior(
-            added(kernel.loglik, stack.value_and_gradient),
-            self._start(kernel),
-            deviations=stack.deviations,
-            coordinates=Affine(*kernel.coordinates),
-            draws=draws,
-            tune=tune,
-            chains=chains,
-            seed=seed,
-        )
-        if drawn is None:
-            raise EstimationError(f"{self.formula!r} cannot be sampled: {mode.status}")
-        return drawn
+        found = sample_posterior(
+            added(kernel.loglik, stack.value_and_gradient), self._start(kernel),
+            deviations=stack.deviations, coordinates=Affine(*kernel.coordinates),
+            draws=draws, tune=tune, chains=chains, seed=seed,
+        )  # fmt: skip
+        return drawn(self.formula, found)
 
     def posterior(
         self, draws: Draws, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0
@@ -259,8 +238,6 @@ class LMM:
         made = {"design": design} | ({} if statistics is None else {"statistics": statistics})
         return holding(self, **made)
 
-    def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0) -> Any:
+    def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0) -> Model:
         """The same model, data and priors in PyMC, with explicit random effects."""
-        from longsurv.models.lmm_twin import twin
-
         return twin(self.design, self.sampled_under(priors), self.prior_stack(priors, eta), eta)

@@ -40,6 +40,11 @@ def dense_kernel(d: MixedDesign, columns: Sequence[RandomColumns] | None = None)
     )  # fmt: skip
 
 
+def scaled_kernel(d: MixedDesign, columns: Sequence[RandomColumns]) -> BlockKernel | DenseKernel:
+    """The likelihood of a design in centred columns of Z."""
+    return dense_kernel(d, columns) if d.structured else block_kernel(d, columns)
+
+
 def climb(
     formula: str, design: MixedDesign, kernel: BlockKernel | DenseKernel, reml: bool
 ) -> Optimum:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from longsurv import priors as pr
 from longsurv.design import MixedDesign
-from longsurv.design.centred import CentredDesign
-from longsurv.design.random_columns import RandomColumns
+from longsurv.design.centred import CentredDesign, unit_weights
+from longsurv.design.random_columns import RandomColumns, random_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def columns_of_priors(
+    design: MixedDesign, data: pd.DataFrame, given: Mapping[str, pr.Prior] | None
+) -> tuple[RandomColumns, ...]:
+    """The centred columns of each grouping with random effects, whose SDs have the priors."""
+    rows, weights = data.iloc[design.rows], unit_weights(design.group)
+    return tuple(random_columns(g, rows, weights, tuple(given or ())) for g in design.groupings)
 
 
 def default_priors(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,8 +11,12 @@ from longsurv.likelihood.lmm.blocks import BlockKernel
 from longsurv.likelihood.lmm.dense.kernel import DenseKernel
 from longsurv.priors import PriorStack
 
+if TYPE_CHECKING:
+    from pymc import Model
+    from pytensor.tensor import TensorVariable
 
-def twin(d: MixedDesign, kernel: BlockKernel | DenseKernel, stack: PriorStack, eta: float) -> Any:
+
+def twin(d: MixedDesign, kernel: BlockKernel | DenseKernel, stack: PriorStack, eta: float) -> Model:
     """A PyMC model of a design and its priors.
 
     b ~ N(0, D) for each grouping; y ~ N(X beta + Z b, sigma^2), or for each patient a multivariate
@@ -62,7 +66,9 @@ def twin(d: MixedDesign, kernel: BlockKernel | DenseKernel, stack: PriorStack, e
     return model
 
 
-def _correlated(raw: Any, blocks: tuple[int, ...], suffix: str, eta: float) -> tuple[Any, Any]:
+def _correlated(
+    raw: TensorVariable, blocks: tuple[int, ...], suffix: str, eta: float
+) -> tuple[TensorVariable, TensorVariable]:
     """Independent effects made correlated within blocks, and the factor that does it."""
     import pymc as pm
     import pytensor.tensor as pt
@@ -83,7 +89,12 @@ def _correlated(raw: Any, blocks: tuple[int, ...], suffix: str, eta: float) -> t
 
 
 def _residuals(
-    kernel: DenseKernel, mean: Any, sigma: Any, psi: list[Any], y: np.ndarray, eta: float
+    kernel: DenseKernel,
+    mean: TensorVariable,
+    sigma: TensorVariable,
+    psi: list[TensorVariable],
+    y: np.ndarray,
+    eta: float,
 ) -> None:
     """y of all patients with the same number of rows, as multivariate normal."""
     import pymc as pm
@@ -98,7 +109,7 @@ def _residuals(
         pm.MvNormal(f"y_{n}", mean[index], cov=covariance[kind], observed=y[index])
 
 
-def _values(kernel: DenseKernel, psi: list[Any], eta: float) -> Any:
+def _values(kernel: DenseKernel, psi: list[TensorVariable], eta: float) -> TensorVariable:
     """Residual covariance over sigma^2 of each kind of pair of rows, as in `Structure.values`."""
     import pytensor.tensor as pt
 

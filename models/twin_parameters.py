@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from longsurv.priors import PriorStack
+
+if TYPE_CHECKING:
+    from pytensor.tensor import TensorVariable
 
 CENTRED = " (centred)"
 
@@ -25,7 +28,7 @@ def labels(stack: PriorStack, moved: Collection[str] = ()) -> tuple[str, ...]:
     )
 
 
-def parameters(stack: PriorStack, moved: Collection[str] = ()) -> dict[str, Any]:
+def parameters(stack: PriorStack, moved: Collection[str] = ()) -> dict[str, TensorVariable]:
     """The parameters by name, in an open PyMC model: phi ~ priors, phi = basis @ coefficients.
 
     Those among `moved` are as their priors are of them.

@@ -38,6 +38,7 @@ ALLOWED: dict[str, set[str] | None] = {
     "lazy": set(),
     "times": set(),
     "reading": set(),
+    "records": set(),
     "cohort": {"times", "reading"},
     "draft": {"frames", "cohort", "reading"},
     "design": {"times", "likelihood"},  # the kinds that a user names, which see arrays only
@@ -67,7 +68,7 @@ ALLOWED: dict[str, set[str] | None] = {
     "console": set(),
     "__init__": None,
 }
-EVERYWHERE = {"arguments", "errors", "files", "lazy", "words"}
+EVERYWHERE = {"arguments", "errors", "files", "lazy", "records", "words"}
 ARRAYS_ONLY = {"likelihood", "inference"}
 
 # Slow to import: only inside the functions that need them.

@@ -149,3 +149,36 @@ def test_a_public_class_has_a_name_of_its_own(sources: dict[str, str]) -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes.setdefault(node.name, []).append(module)
     assert {name: where for name, where in homes.items() if len(where) > 1} == {}
+
+
+def unknown_types(source: str) -> list[int]:
+    """Lines that say `Any`, but for imports and for those that say why: `# any: ...`."""
+    tree, lines = ast.parse(source), source.splitlines()
+    named = {
+        node.lineno
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Name) and node.id == "Any")
+        or (isinstance(node, ast.Attribute) and node.attr == "Any")
+    }
+    return sorted(line for line in named if not re.search(r"#.*\bany: \w", lines[line - 1]))
+
+
+def test_a_type_is_said_or_why_it_cannot_be(sources: dict[str, str]) -> None:
+    silent = {f"{name}:{line}" for name, text in sources.items() for line in unknown_types(text)}
+    assert silent == set()
+
+
+def test_few_types_cannot_be_said(sources: dict[str, str]) -> None:
+    said = [line for text in sources.values() for line in text.splitlines() if "# any: " in line]
+    assert 0 < len(said) < 40
+
+
+def test_an_unknown_type_is_seen_wherever_it_is() -> None:
+    for text in (
+        "from typing import Any\ndef f(x: Any) -> int: ...",
+        "import typing\nx: dict[str, typing.Any]",
+        "from typing import Any\ntype X = Callable[..., Any]",
+        "from typing import Any\nx: Any  # anything",
+    ):
+        assert unknown_types(text) == [2]
+        assert unknown_types(f"{text.rpartition(chr(35))[0] or text}  # any: JSON") == []

@@ -14,7 +14,6 @@ import sys
 import typing
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from longsurv.errors import ArgumentError, LongsurvError
 from longsurv.frames import as_pandas
@@ -76,7 +75,7 @@ def checked[T](target: T) -> T:
         The class itself, changed; or a function that checks and then calls.
     """
     if not isinstance(target, type):
-        return typing.cast(T, _checking(typing.cast(Callable[..., Any], target)))
+        return typing.cast(T, _checking(typing.cast(Callable[..., object], target)))
     if "__init__" in vars(target):
         # Fields of a dataclass have the hints of the module that each is written in.
         names = ChainMap(*(vars(sys.modules[part.__module__]) for part in target.__mro__))
@@ -94,7 +93,7 @@ def checked_last[C: type](owner: C) -> C:
     hinted.__name__ = owner.__name__
 
     @functools.wraps(make)
-    def made(self: object, *args: Any, **kwargs: Any) -> None:
+    def made(self: object, *args: object, **kwargs: object) -> None:
         try:
             make(self, *args, **kwargs)
         except (AttributeError, TypeError, ValueError) as error:
@@ -135,8 +134,8 @@ def choice(name: str, given: object, allowed: Iterable[str]) -> None:
 
 
 def _checking(
-    function: Callable[..., Any], scope: Mapping[str, Any] | None = None
-) -> Callable[..., Any]:
+    function: Callable[..., object], scope: Mapping[str, object] | None = None
+) -> Callable[..., object]:
     if hasattr(function, "__checked__"):
         return function
     signature = inspect.signature(function)
@@ -163,13 +162,13 @@ def _checking(
         return frozenset(name for name, hint in hints.items() if may_be_frame(hint))
 
     @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> object:
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError:
             _refuse_unknown(call.__name__, signature, kwargs)
             raise
-        made: dict[int, Any] = {}  # one table given twice stays one
+        made: dict[int, object] = {}  # one table given twice stays one
         for name, given in bound.arguments.items():
             if name not in kinds() or kinds()[name][0](given):
                 continue

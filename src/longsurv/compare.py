@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -24,11 +24,20 @@ LEAST_LEFT = 1e-3
 """Of the precision, taken to be the data's where the draws say that there is none."""
 
 
+class SmoothingPrior(Protocol):
+    """A prior of several parameters."""
+
+    def value_and_gradient(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Its logarithm at x, shape (K,), and the slope of that."""
+
+
 @runtime_checkable
 class Smoothed(Protocol):
     """Priors of which one is of several parameters together, as of a spline's coefficients."""
 
-    smoothing: Any
+    @property
+    def smoothing(self) -> SmoothingPrior:
+        """That prior."""
 
     def smoothed_with(self, term: str) -> tuple[str, ...]:
         """The parameters that share such a prior with this one."""
@@ -139,9 +148,9 @@ def _verdict(
     how = (
         f"the centres differ by {abs(shift):.2f} standard errors and the widths by {ratio - 1:+.0%}"
     )
-    stack: Any = post.stack  # of a joint model, `JointPriors`
+    stack = post.stack
     smoothed = stack.smoothed_with(term) if isinstance(stack, Smoothed) else ()
-    if smoothed:
+    if smoothed and isinstance(stack, Smoothed):
         prior = f"the smoothing of the spline, {stack.smoothing},"
         mean, without = _without_smoothing(post, smoothed, smoothed.index(term))
         strong = sd**2 < (1.0 - STRONG) * without**2
@@ -238,7 +247,7 @@ def without_priors(post: Posterior, term: str) -> tuple[float, float, str]:
 
     In a joint model the smoothing of a baseline spline stays.
     """
-    stack: Any = post.stack
+    stack = post.stack
     smoothed = getattr(stack, "smoothed_with", lambda _: ())
     chosen = [j for j, n in enumerate(stack.names) if n in post.names and not smoothed(n)]
     names = [stack.names[j] for j in chosen]
@@ -278,7 +287,7 @@ def _without_smoothing(post: Posterior, names: Sequence[str], k: int) -> tuple[f
     """As `_without_prior`, of the coefficient at k of a spline, less the priors of all of them."""
     draws = np.stack([post.samples[name].ravel() for name in names], axis=-1)
     mean, priors = draws.mean(axis=0), [post.priors[name] for name in names]
-    stack: Any = post.stack
+    stack = cast(Smoothed, post.stack)
 
     def slope(x: np.ndarray) -> np.ndarray:
         own = [log_density(prior, float(v))[1] for prior, v in zip(priors, x, strict=True)]

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 from longsurv.errors import LongsurvError
 from longsurv.words import shortened
@@ -115,7 +115,7 @@ def write_bytes(path: Path, content: bytes) -> Path:
     return path
 
 
-def write_whole(path: Path, write: Callable[[Any], Any]) -> None:
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a binary file so that it appears under its name complete or not at all.
 
     Parameters

@@ -17,6 +17,7 @@ Test = Callable[[object], bool]
 
 
 type Kind = tuple[Test, str]
+type Hint = Any  # any: a class, a form of typing, or None where it cannot be read
 
 
 def _whole(low: int, high: int) -> Kind:
@@ -72,13 +73,13 @@ RANGES: dict[str, Kind] = {
 """Arguments that mean the same wherever they occur."""
 
 
-def read_hint(annotation: Any, scope: Mapping[str, Any]) -> Any:
+def read_hint(annotation: Hint, scope: Mapping[str, object]) -> Hint:
     """The type that an annotation stands for; None if it cannot be said here."""
     if annotation is inspect.Parameter.empty:
         return None
     if not isinstance(annotation, str):
         return annotation
-    known = dict(scope)
+    known: dict[str, object] = dict(scope)
     while True:
         try:
             return eval(annotation, known)  # the package's own source, never data
@@ -111,14 +112,14 @@ def _imported_for_types(module: str) -> dict[str, str]:
     }
 
 
-def is_plain(hint: Any) -> bool:
+def is_plain(hint: Hint) -> bool:
     """Whether a type is that of text or of a number, or either of them and None."""
     union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     parts = typing.get_args(hint) if union else (hint,)
     return all(part in (int, float, str, types.NoneType) for part in parts)
 
 
-def may_be_frame(hint: Any) -> bool:
+def may_be_frame(hint: Hint) -> bool:
     """Whether a type is that of a data frame, or one of several of which that is one."""
     if isinstance(hint, typing.TypeAliasType):
         return may_be_frame(hint.__value__)
@@ -127,22 +128,22 @@ def may_be_frame(hint: Any) -> bool:
     return _is_frame(hint)
 
 
-def _is_frame(hint: Any) -> bool:
+def _is_frame(hint: Hint) -> bool:
     return getattr(hint, "__name__", "") == "DataFrame" and hint.__module__.startswith("pandas")
 
 
-def may_be_none(hint: Any) -> bool:
+def may_be_none(hint: Hint) -> bool:
     """Whether a type is one of several of which None is one."""
     return types.NoneType in typing.get_args(hint)
 
 
-def kind_of(hint: Any) -> Kind | None:
+def kind_of(hint: Hint) -> Kind | None:
     """How to test a value against a type, and what to call such values; None to let all pass."""
     if hint == getattr(sys.modules.get("numpy.typing"), "ArrayLike", NotImplemented):
         return _is_array, "an array of numbers"
     if isinstance(hint, typing.TypeAliasType):
         return kind_of(hint.__value__)
-    if hint is None or hint is Any or isinstance(hint, TypeVar):
+    if hint in (None, Any, object) or isinstance(hint, TypeVar):  # any: none to test
         return None
     if hint is types.NoneType:
         return (lambda v: v is None), "None"
@@ -171,15 +172,18 @@ def kind_of(hint: Any) -> Kind | None:
     return _plain(hint)
 
 
-def _described(hint: Any, words: object, *_: object) -> Kind | None:
+def _described(hint: Hint, words: object, *_: object) -> Kind | None:
     """A type with words of its own, `Annotated[type, "what to give"]`: of a protocol, whether its
     members are there. None for words leaves the value to whoever takes it."""
     if words is None:
         return None
     kind = kind_of(hint)
-    if kind is None and getattr(hint, "_is_protocol", False):
-        members = sorted(hint.__protocol_attrs__)
-        kind = (lambda v: all(_has(v, member) for member in members)), ""
+    if isinstance(hint, typing.TypeAliasType):
+        hint = hint.__value__
+    protocols = [p for p in typing.get_args(hint) or (hint,) if getattr(p, "_is_protocol", False)]
+    if kind is None and protocols:
+        members = [sorted(protocol.__protocol_attrs__) for protocol in protocols]
+        kind = (lambda v: any(all(_has(v, member) for member in of) for of in members)), ""
     return kind and (kind[0], str(words))
 
 
@@ -192,7 +196,7 @@ def _has(value: object, member: str) -> bool:
     return not isinstance(value, type)
 
 
-def _plain(hint: Any) -> Kind | None:
+def _plain(hint: Hint) -> Kind | None:
     if hint is bool:
         return _is_bool, "True or False"
     if hint is int:
@@ -215,7 +219,7 @@ def _plain(hint: Any) -> Kind | None:
     return (lambda v: isinstance(v, hint)), f"{article(name)} {name}"
 
 
-def _several(inner: tuple[Any, ...]) -> Kind:
+def _several(inner: tuple[Hint, ...]) -> Kind:
     """As many values as a tuple has types."""
     kinds = [kind_of(each) for each in inner]
 
@@ -231,7 +235,7 @@ def _several(inner: tuple[Any, ...]) -> Kind:
     return test, f"{len(kinds)} values{of}"
 
 
-def _sequence(inner: tuple[Any, ...], ordered: bool) -> Kind:
+def _sequence(inner: tuple[Hint, ...], ordered: bool) -> Kind:
     of = kind_of(inner[0]) if inner else None
 
     def test(value: object) -> bool:
@@ -246,7 +250,7 @@ def _sequence(inner: tuple[Any, ...], ordered: bool) -> Kind:
     return test, f"a list (each item {of[1]})" if of is not None else "a list"
 
 
-def _mapping(inner: tuple[Any, ...]) -> Kind:
+def _mapping(inner: tuple[Hint, ...]) -> Kind:
     key, of = (kind_of(inner[0]), kind_of(inner[1])) if len(inner) == 2 else (None, None)
     if isinstance(inner[-1], type) and inner[-1].__module__ != "builtins":
         of = None  # whoever takes it says which of them is wrong

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numba import njit
 
 from longsurv.arguments import checked_last
 from longsurv.errors import LongsurvError
+
+if TYPE_CHECKING:
+    from pytensor.tensor import TensorVariable
 
 HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 
@@ -37,7 +40,7 @@ class Prior:
         """Parameters as the compiled log density takes them."""
         raise NotImplementedError
 
-    def to_pymc(self, name: str) -> Any:
+    def to_pymc(self, name: str) -> TensorVariable:
         """The same distribution as a PyMC variable of the model in context."""
         raise NotImplementedError
 
@@ -65,7 +68,7 @@ class Normal(Prior):
     def constants(self) -> tuple[float, float, float]:
         return (self.mean, self.sd, 0.0)
 
-    def to_pymc(self, name: str) -> Any:
+    def to_pymc(self, name: str) -> TensorVariable:
         import pymc as pm
 
         return pm.Normal(name, self.mean, self.sd)
@@ -89,7 +92,7 @@ class StudentT(Prior):
     def constants(self) -> tuple[float, float, float]:
         return (self.mean, self.scale, self.df)
 
-    def to_pymc(self, name: str) -> Any:
+    def to_pymc(self, name: str) -> TensorVariable:
         import pymc as pm
 
         return pm.StudentT(name, nu=self.df, mu=self.mean, sigma=self.scale)
@@ -111,7 +114,7 @@ class HalfNormal(Prior):
     def constants(self) -> tuple[float, float, float]:
         return (self.sd, 0.0, 0.0)
 
-    def to_pymc(self, name: str) -> Any:
+    def to_pymc(self, name: str) -> TensorVariable:
         import pymc as pm
 
         return pm.HalfNormal(name, sigma=self.sd)
@@ -133,7 +136,7 @@ class Exponential(Prior):
     def constants(self) -> tuple[float, float, float]:
         return (self.scale, 0.0, 0.0)
 
-    def to_pymc(self, name: str) -> Any:
+    def to_pymc(self, name: str) -> TensorVariable:
         import pymc as pm
 
         return pm.Exponential(name, scale=self.scale)
@@ -157,7 +160,7 @@ class Gamma(Prior):
         constant = self.shape * math.log(self.rate) - math.lgamma(self.shape)
         return (self.shape, self.rate, constant)
 
-    def to_pymc(self, name: str) -> Any:
+    def to_pymc(self, name: str) -> TensorVariable:
         import pymc as pm
 
         return pm.Gamma(name, alpha=self.shape, beta=self.rate)

@@ -247,6 +247,24 @@ class Stack(Protocol):
         """As of a `PriorStack`."""
         ...
 
+    @property
+    def correlation(self) -> LKJ | None:
+        """Prior of the random effects' correlation matrix."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Dimension of that matrix."""
+        ...
+
+    def log_prior(self, theta: np.ndarray) -> dict[str, np.ndarray]:
+        """Log prior densities of draws of all parameters, by name."""
+        ...
+
+    def describe(self) -> dict[str, str]:
+        """Each prior in words, by parameter name."""
+        ...
+
 
 def apart(stack: Stack) -> np.ndarray:
     """Differences from the references of factors, in centred variables, from what the priors of a

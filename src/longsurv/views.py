@@ -8,21 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 
 class Shows(Protocol):
     """What `longsurv.report` does for the results of a study and for a simulation."""
 
-    def write(self, results: Any, path: str | Path) -> Path:
-        """Write the report of a study's results; returns the file written."""
+    @property
+    def write(self) -> Callable[..., Path]:
+        """Write the report of a study's results to a path; returns the file written."""
         ...
 
-    def answer_html(self, results: Any) -> str:
+    @property
+    def answer_html(self) -> Callable[..., str]:
         """A study's short answer, for a notebook."""
         ...
 
-    def simulation_html(self, simulation: Any) -> str:
+    @property
+    def simulation_html(self) -> Callable[..., str]:
         """A simulation's words and table, for a notebook."""
         ...
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
+import numpy as np
 import openpyxl
 import pytest
 
-from longsurv import LongsurvError
+from longsurv import LongsurvError, read_cohort
 from longsurv.cli import DONE, main
 from longsurv.cohort.lines import key_lines
 from longsurv.draft import Draft, draft_files
@@ -145,3 +147,53 @@ def test_the_end_of_a_stay_is_not_surely_the_end_of_follow_up(left: str, tmp_pat
         time = next(guess for guess in draft.guesses if guess.about == "time")
         assert time.sureness == sureness, str(time)
         assert ("after discharge" in time.reason) == (sureness == "likely")
+
+
+def _serial(stamp: dt.datetime) -> str:
+    return f"{(stamp - dt.datetime(1899, 12, 30)) / dt.timedelta(days=1):.6g}"
+
+
+def test_dates_as_days_of_a_spreadsheet(tmp_path: Path) -> None:
+    first = dt.datetime(2023, 3, 14)
+    rows = [("id", "arm", "admission date", "discharge date", "death date", "crp d0", "crp d2")]
+    for k in range(12):
+        day = first + dt.timedelta(days=3 * k, hours=12 * (k % 2))
+        left = _serial(day + dt.timedelta(days=5 + k))
+        dead = left if k % 3 == 0 else ""
+        rows.append((k + 1, "ab"[k % 2], _serial(day), left, dead, 90 + k, 40 + k))
+    draft = drafted(tmp_path, "\n".join(lines(rows)))
+    assert draft.complete, draft.open
+    assert sureness(draft, "time") == "likely"
+    np.testing.assert_allclose(draft.cohort().survival_data()["exit"], 5 + np.arange(12))
+    (tmp_path / "study.toml").write_text(
+        '[patients]\nfile = "t.csv"\nid = "id"\ntreatment = "arm"\nreference = "a"\n'
+        '[outcome]\ntime = "discharge date"\nstatus = "arm"\nevent = "a"\ncensored = "b"\n'
+        'time_zero = "admission date"\n'
+    )
+    np.testing.assert_allclose(
+        read_cohort(tmp_path / "study.toml").survival_data()["exit"], 5 + np.arange(12)
+    )
+
+
+@pytest.mark.parametrize("name", ["Date of death or discharge", "Todes-/Entlassungsdatum"])
+def test_an_end_of_either_kind_is_no_date_of_death(name: str, tmp_path: Path) -> None:
+    rows = [("id", "arm", "admission", name, "died")]
+    for k in range(20):  # one is still in the ward
+        end = "" if k == 7 else f"2024-03-{10 + k % 15}"
+        rows.append((k + 1, "ab"[k % 2], f"2024-02-{1 + k}", end, int(k % 3 == 0)))
+    draft = drafted(tmp_path, "\n".join(lines(rows)))
+    status = next(g for g in draft.guesses if g.about == "status")
+    assert status.value == "died"
+    assert draft.cohort().survival_data()["event"].sum() == 7
+
+
+def test_last_contact_goes_before_discharge(tmp_path: Path) -> None:
+    rows = [("id", "arm", "admission", "discharge", "last contact", "death date")]
+    for k in range(12):
+        dead = f"2024-05-{10 + k}" if k % 3 == 0 else ""
+        seen = "" if dead else f"2024-06-{10 + k}"
+        rows.append((k + 1, "ab"[k % 2], f"2024-02-{1 + k}", f"2024-03-{1 + k}", seen, dead))
+    draft = drafted(tmp_path, "\n".join(lines(rows)))
+    ends = draft.cohort().survival_data()["exit"]
+    assert min(ends) > 90
+    assert sureness(draft, "time") == "sure"

@@ -103,6 +103,9 @@ def test_a_column_of_dates(form: str, clock: str, stamps: list) -> None:
     stamps = [s.replace(day=min(s.day, 28), month=month or s.month) for s in stamps]
     texts = [s.strftime(form + clock) for s in stamps]
     read = read_dates(texts)
+    if form.startswith("%y"):  # as if the days of a month came first
+        assert not read.sure or max(s.year for s in stamps) > 2026
+        return
     minute, second, fraction = "%M" in clock, "%S" in clock, "%f" in clock
     truth = [
         s.replace(
@@ -124,6 +127,18 @@ def test_a_column_of_dates(form: str, clock: str, stamps: list) -> None:
     np.testing.assert_array_equal(study.values, read.values)
     assert study.unclear is not read.sure
     assert study.zoned is bool(re.search(r"Z$|\+\d", texts[0]))
+
+
+def test_two_digit_years() -> None:
+    """The year may come first unless there are days of the whole month, and few years."""
+    days = pd.date_range("2023-03-01", periods=40, freq="3D")
+    assert read_dates([d.strftime("%d/%m/%y") for d in days]).sure
+    for name, freq in (("%y/%m/%d", "3D"), ("%y/%m/15", "100D"), ("%y/%m/01", "100D")):
+        days = pd.date_range("2001-03-01", periods=80, freq=freq)
+        assert not read_dates([d.strftime(name) for d in days]).sure
+    assert not read_dates(["14/03/23", "20/04/23"]).sure
+    assert read_dates(["14/03/98", "20/04/99"]).sure
+    assert read_dates(["03/14/23", "04/20/23"]).order == "month"
 
 
 @pytest.mark.parametrize("texts", [["13/14/2024"], ["2024-13-05"], ["31.02.2024"], ["2024"],

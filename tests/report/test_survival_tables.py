@@ -4,12 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from longsurv.study.tables.survival import (
-    event_counts,
-    numbers_at_risk,
-    risk_times,
-    survival_curves,
-)
+from longsurv.estimands.survival_by_group import numbers_at_risk, risk_times, survival_curves
+from longsurv.study.tables.survival import event_counts
 
 DATA = pd.DataFrame({
     "arm": ["a"] * 5 + ["b"] * 3,

@@ -57,6 +57,7 @@ NOT_CALLED = {
     "priors.log_density": "of numbers, for the kernels", "priors.prior_of": "of a model's stack",
     "estimands.baseline_adjusted.Adjustment": "one of the ADJUSTMENTS there are",
     "estimands.baseline_adjusted.covariance_of": "of ComparedRows, through BaselineAdjustment",
+    "estimands.survival_by_group": "what is drawn of tables made here, through plot()",
     "estimands.weighting.outcome_of": "of weights, through weighted_difference",
     "priors.Alike": "columns of a model's own factor", "priors.apart": "of a model's stack",
     "priors.choose": "a model's own names, through prior_stack",

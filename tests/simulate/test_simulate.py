@@ -192,6 +192,19 @@ def test_the_hazard_of_simulated_deaths_is_the_one_put_in() -> None:
     assert stats.kstest(probability, "uniform").pvalue > 0.001
 
 
+def test_simulated_deaths_are_analysed_at_their_own_times(worlds: dict) -> None:
+    world, rng = worlds["mortality"], np.random.default_rng(5)
+    d = world.spec.design
+    exit = d.entry + rng.permutation(d.exit - d.entry) * rng.uniform(0.5, 1.0, len(d.exit))
+    died = rng.random(len(exit)) < 0.4
+    *_, time, event = d.formula.surv
+    data = world.spec.data.iloc[d.rows].assign(**{time: exit, event: died.astype(int)})
+    again = world.spec.with_data(data).fit(penalty="firth")
+    found = world._analyse(exit, died)[0::2, 0]
+    np.testing.assert_allclose(found, world.weights @ again.coefficients, rtol=1e-9)
+    assert np.abs(found - world.weights @ world.coefficients).min() > 1e-3
+
+
 def test_neither_jobs_nor_other_markers_nor_their_number_matter(
     study: Study, worlds: dict, simulation: Simulation
 ) -> None:

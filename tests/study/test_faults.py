@@ -95,7 +95,7 @@ def test_an_error_in_every_section(monkeypatch) -> None:
     study = Study.from_toml(ls.example_path("ivig_sepsis") / "study.toml")
     results = study.run(progress=False, stages=broken_stages(EVERY))
 
-    def fail(results) -> None:
+    def fail(*given: object) -> None:
         raise KeyError("thrown in a section")
 
     for module in (page, content):

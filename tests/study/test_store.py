@@ -358,6 +358,22 @@ def test_a_model_nobody_can_put_together_again_is_fitted_every_time(tmp_path: Pa
     assert not list(tmp_path.iterdir())
 
 
+def test_a_model_with_a_design_put_in_its_place_is_not_taken_for_its_original(
+    tmp_path: Path,
+) -> None:
+    data = pd.DataFrame({"t": [1.0, 2, 3, 4, 5, 6], "event": [1, 1, 0, 1, 1, 1],
+                         "x": [0.0, 1, 1, 0, 1, 0]})  # fmt: skip
+    spec, store = CoxPH("Surv(t, event) ~ x", data), FitStore(tmp_path)
+    later = spec.with_design(replace(spec.design, exit=spec.design.exit[[3, 5, 0, 1, 4, 2]]))
+    with pytest.raises(TypeError, match="no key"):
+        fingerprint("fit", later)
+    first, other = (stored_fit(store, one).value.llf for one in (spec, later))
+    assert other == later.fit().llf != first
+    assert stored_fit(store, later).value.llf == other
+    assert len(entries(tmp_path)) == 1
+    assert stored_fit(store, later.with_data(data)).reused  # of data again
+
+
 def test_an_answer_that_fails_is_not_stored(tmp_path: Path) -> None:
     data = FRAME.assign(event=0, t=[1.0, 2.0, 3.0])
     for _ in range(2):

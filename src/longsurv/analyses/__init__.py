@@ -1,8 +1,7 @@
 """Questions asked of a cohort, each answered by fitting several models.
 
-mortality/            who died, by treatment: every method and every prior side by side
-markers/              many markers at once; change from baseline, adjusted in several ways
-joint_association.py  the association of a marker with the event, by several methods
+mortality/  who died, by treatment: every method and every prior side by side
+markers/    many markers at once; change from baseline, adjusted in several ways
 """
 
 from longsurv.analyses.markers.adjustment import BaselineAdjustment, adjusted_changes

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from longsurv.cohort.columns import to_ids
-from longsurv.cohort.dates import Dates, read_dates
+from longsurv.cohort.dates import Dates, is_serial, read_dates
 from longsurv.cohort.problems import Problems, Table, show, show_list
 from longsurv.cohort.schema import Schema
 
@@ -41,8 +41,15 @@ def count_times(
     where measurements have dates only, time zero begins with its day.
     """
     names = [schema.exit, *([schema.entry] if isinstance(schema.entry, str) else [])]
-    ends = _dated(patients, names, schema, problems)
-    visits = {} if measurements is None else _dated(measurements, [schema.time], schema, problems)
+    # Numbers such as 45000.5 are dates of a spreadsheet where time zero is one.
+    begins = patients.frame.get(schema.time_zero)
+    serial = begins is not None and is_serial(begins)
+    ends = _dated(patients, names, schema, problems, serial)
+    visits = (
+        {}
+        if measurements is None
+        else _dated(measurements, [schema.time], schema, problems, serial)
+    )
     if not ends and not visits:
         return Timed(patients, measurements)
     zero = _zero(patients, schema, problems)
@@ -78,12 +85,14 @@ def count_times(
     return Timed(replace(patients, frame=frame), measurements, "; ".join([said, *notes]))
 
 
-def _dated(table: Table, names: list[str], schema: Schema, problems: Problems) -> dict[str, Dates]:
+def _dated(
+    table: Table, names: list[str], schema: Schema, problems: Problems, serial: bool
+) -> dict[str, Dates]:
     """The columns of a table that hold dates, and what is wrong with them."""
     found = {}
     for name in dict.fromkeys(names):
         column = table.frame.get(name)
-        dates = None if column is None else read_dates(column, schema.date_format)
+        dates = None if column is None else read_dates(column, schema.date_format, serial=serial)
         if dates is None:
             continue
         found[name] = dates
@@ -116,7 +125,7 @@ def _refuse(table: Table, name: str, dates: Dates, schema: Schema, problems: Pro
 def _zero(patients: Table, schema: Schema, problems: Problems) -> Dates | None:
     """Each patient's date of time zero."""
     column = patients.frame.get(schema.time_zero)
-    dates = None if column is None else read_dates(column, schema.date_format)
+    dates = None if column is None else read_dates(column, schema.date_format, serial=True)
     if dates is None:
         there = [
             str(name)

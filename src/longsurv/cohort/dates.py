@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from longsurv.reading.dates import DatedTexts, looks_like_a_date, looks_zoned
+from longsurv.reading.dates import DatedTexts, all_serial, looks_like_a_date, looks_zoned, of_serial
 from longsurv.reading.dates import read_dates as texts_as_dates
 
 _LOOKED_AT = 200
@@ -43,7 +43,7 @@ class Dates:
         return bool((known == known.astype("datetime64[D]")).all())
 
 
-def read_dates(column: pd.Series, how: str | None = None) -> Dates | None:
+def read_dates(column: pd.Series, how: str | None = None, *, serial: bool = False) -> Dates | None:
     """Read a column as dates; None if it holds none.
 
     Parameters
@@ -51,9 +51,14 @@ def read_dates(column: pd.Series, how: str | None = None) -> Dates | None:
     column : Series
     how : str, optional
         The format of text, as of `datetime.strptime`.
+    serial : bool
+        Whether numbers are days of a spreadsheet, as 45000.5.
     """
     if pd.api.types.is_datetime64_any_dtype(column):
         return _of_dates(column)
+    if serial and is_serial(column):
+        days = column.to_numpy(dtype=float, na_value=np.nan)
+        return Dates(of_serial(days), np.isnan(days), np.zeros(len(days), bool))
     number = pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)
     if number and not (how and pd.api.types.is_integer_dtype(column)):
         return None
@@ -76,6 +81,13 @@ def read_dates(column: pd.Series, how: str | None = None) -> Dates | None:
     blank = np.array([*(not text for text in texts), True])[codes]
     values = np.append(read.values, np.datetime64("NaT", "ns"))[codes]
     return Dates(values, blank, np.isnat(values) & ~blank, read.zoned, not read.sure)
+
+
+def is_serial(column: pd.Series) -> bool:
+    """Whether a column holds numbers that are all of the size of a spreadsheet's dates."""
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return False
+    return all_serial(column.dropna().to_numpy(dtype=float))
 
 
 def _of_dates(column: pd.Series) -> Dates:

@@ -87,7 +87,8 @@ def read_table(source: Source, problems: Problems) -> Table | None:
     if kind not in (*CSV, *PARQUET, *EXCEL):
         problems.add(
             f"{path.name}: files of type {show(kind)} cannot be read; "
-            f"expected one of {show_list((*CSV, *PARQUET, *EXCEL))}"
+            f"expected one of {show_list((*CSV, *PARQUET, *EXCEL))}. longsurv init reads files of "
+            "Stata, SAS, SPSS and R, and writes a copy that can be read here"
         )
         return None
     try:

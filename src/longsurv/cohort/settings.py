@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from longsurv.arguments import checked
 from longsurv.cohort.cohort import Cohort
@@ -26,6 +25,7 @@ from longsurv.cohort.phases import Phase, parse_interval
 from longsurv.cohort.problems import Problems, show, show_list, suggest
 from longsurv.cohort.schema import Marker, Schema
 from longsurv.errors import DataError
+from longsurv.records import Fields, Record
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def read_study(path: str | Path) -> StudyFile:
     )
 
 
-def _load(path: Path) -> tuple[dict[str, Any], Lines]:
+def _load(path: Path) -> tuple[Fields, Lines]:
     """The tables of a study file, and the lines that their keys are on."""
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -166,12 +166,10 @@ def _load(path: Path) -> tuple[dict[str, Any], Lines]:
         raise DataError(f"{path.name}: not valid TOML: {error}") from None
 
 
-def _check_tables(
-    given: Mapping[str, Any], file: str, lines: Lines, problems: Problems
-) -> dict[str, dict[str, Any]]:
+def _check_tables(given: Record, file: str, lines: Lines, problems: Problems) -> dict[str, Fields]:
     """Check every key and its kind; return all tables in their own words, those not given empty."""
     _refuse_unknown(given, TABLE_DOCS, f"{file}: unknown table", "tables", problems)
-    tables: dict[str, dict[str, Any]] = {}
+    tables: dict[str, Fields] = {}
     for name in TABLE_DOCS:
         table = given.get(name)
         tables[name] = dict(table) if isinstance(table, dict) else {}
@@ -194,14 +192,12 @@ def _check_tables(
     return tables
 
 
-def _in_own_words(
-    table: Mapping[str, Any], name: str, where: str, problems: Problems
-) -> dict[str, Any]:
+def _in_own_words(table: Record, name: str, where: str, problems: Problems) -> Fields:
     """A table whose keys may be called as the fields they become, called as in the reference."""
     known = {field: key for key, field in FIELDS[name].items()}
     if name == "outcome" and ("status" in table or "event_level" not in table):
         known.pop("event")  # a status here, the column in a Schema: event_level tells which
-    own: dict[str, Any] = {}
+    own: Fields = {}
     for key, value in table.items():
         word = known.get(key, key)
         if word in own:
@@ -211,7 +207,7 @@ def _in_own_words(
 
 
 def _check_keys(
-    table: Mapping[str, Any],
+    table: Record,
     keys: Mapping[str, Key],
     where: str,
     problems: Problems,
@@ -236,8 +232,8 @@ def _at(key: str, lines: Mapping[str, str]) -> str:
 
 
 def _refuse_unknown(
-    table: Mapping[str, Any],
-    known: Mapping[str, Any],
+    table: Record,
+    known: Record,
     what: str,
     plural: str,
     problems: Problems,
@@ -249,9 +245,7 @@ def _refuse_unknown(
             problems.add(f"{what} {show(name)}; {hint}{_at(name, lines)}")
 
 
-def _read_markers(
-    table: Mapping[str, Any], file: str, lines: Lines, problems: Problems
-) -> list[Marker]:
+def _read_markers(table: Record, file: str, lines: Lines, problems: Problems) -> list[Marker]:
     markers = []
     for name, given in table.items():
         where = f"{file}, [markers.{name}]"
@@ -263,15 +257,16 @@ def _read_markers(
         _check_keys(given, MARKER_KEYS, where, problems, own)
         if len(problems.texts) > before:
             continue
+        own_fields: Fields = {key: _as_field(v) for key, v in given.items()}
         try:
-            markers.append(Marker(name, **{key: _as_field(v) for key, v in given.items()}))
+            markers.append(Marker(name, **own_fields))
         except DataError as error:
             for text in error.problems:
                 problems.add(f"{file}: {text}")
     return markers
 
 
-def _read_phases(table: Mapping[str, Any], file: str, problems: Problems) -> tuple[Phase, ...]:
+def _read_phases(table: Record, file: str, problems: Problems) -> tuple[Phase, ...]:
     phases = []
     for name, given in table.items():
         if not PHASE.accepts(given):
@@ -286,12 +281,12 @@ def _read_phases(table: Mapping[str, Any], file: str, problems: Problems) -> tup
 
 
 def _read_schema(
-    tables: Mapping[str, Mapping[str, Any]],
+    tables: Mapping[str, Record],
     phases: tuple[Phase, ...],
     file: str,
     problems: Problems,
 ) -> Schema | None:
-    given: dict[str, Any] = {"phases": phases}
+    given: Fields = {"phases": phases}
     for table in ("patients", "outcome", "measurements"):
         for key, value in tables[table].items():
             if key != "file" and key not in SOURCE_KEYS:
@@ -306,13 +301,13 @@ def _read_schema(
         return None
 
 
-def _as_field(value: Any) -> Any:
+def _as_field(value: object) -> object:
     """A value of TOML as a specification holds it: what cannot change."""
     return tuple(value) if isinstance(value, list) else value
 
 
 def _sources(
-    folder: Path, tables: Mapping[str, Mapping[str, Any]], schema: Schema, measured: bool
+    folder: Path, tables: Mapping[str, Record], schema: Schema, measured: bool
 ) -> list[Source]:
     """The patients' file and, where something was measured, that of the measurements."""
     of_patients = _source(folder, tables["patients"], schema.patient)
@@ -324,16 +319,14 @@ def _sources(
     return [of_patients, _source(folder, options, schema.measurement_patient or schema.patient)]
 
 
-def _source(folder: Path, table: Mapping[str, Any], id_column: str) -> Source:
-    options = {key: _as_field(table[key]) for key in SOURCE_KEYS if key in table}
+def _source(folder: Path, table: Record, id_column: str) -> Source:
+    options: Fields = {key: _as_field(table[key]) for key in SOURCE_KEYS if key in table}
     if isinstance(options.get("fill_down"), bool):
         options["fill_down"] = (id_column,) if options["fill_down"] else ()
     return Source(folder / table["file"], id_column, **options)
 
 
-def _check_joint(
-    given: Mapping[str, Any], markers: Sequence[Marker], file: str, problems: Problems
-) -> None:
+def _check_joint(given: Record, markers: Sequence[Marker], file: str, problems: Problems) -> None:
     known = [marker.name for marker in markers]
     names = given.get("joint", ())
     for name in names if isinstance(names, list) else ():
@@ -344,7 +337,7 @@ def _check_joint(
             )
 
 
-def _read_models(given: Mapping[str, Any], schema: Schema) -> ModelSettings:
+def _read_models(given: Record, schema: Schema) -> ModelSettings:
     """Fill in the models a study file leaves out: what differs between the groups over time."""
     patient, treatment = _quote(schema.patient), _quote(schema.treatment)
     over_time = f"{_quote(schema.time)} * {treatment} + ({_quote(schema.time)} | {patient})"
@@ -353,7 +346,8 @@ def _read_models(given: Mapping[str, Any], schema: Schema) -> ModelSettings:
         mortality=treatment,
         joint_trajectory=over_time,
     )
-    return replace(default, **{**given, "joint": tuple(given.get("joint", ()))})
+    said: Fields = {**given, "joint": tuple(given.get("joint", ()))}
+    return replace(default, **said)
 
 
 def _quote(name: str) -> str:

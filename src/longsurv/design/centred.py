@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,9 @@ from longsurv.design.levels import Alike, Coding, Levels, levels_alike
 from longsurv.design.rank import combination
 from longsurv.design.variables import variable
 from longsurv.errors import LongsurvError
+
+if TYPE_CHECKING:
+    from formulaic.parser.types import Factor
 
 SPAN = 1e-7
 """Share of a column that may be left outside the centred columns' span, for rounding."""
@@ -256,7 +259,7 @@ def _movable(term: frozenset[str], terms: set[frozenset[str]]) -> frozenset[str]
     return moved if all(term - s in terms for s in subsets) else frozenset()
 
 
-def _factor(factor: Any, data: pd.DataFrame, functions: Functions | None) -> Coding:
+def _factor(factor: Factor, data: pd.DataFrame, functions: Functions | None) -> Coding:
     """The columns of one factor by name, in both codings of a category."""
     if factor.eval_method.value == "lookup":
         found = variable(data, *factor.columns)
@@ -287,7 +290,7 @@ def _unit(values: np.ndarray, w: np.ndarray) -> float:
 def _map(X: np.ndarray, target: np.ndarray, w: np.ndarray, intercept: bool) -> np.ndarray | None:
     """`to` with target = X @ to, up to a constant without intercept; None if it does not exist."""
     p = X.shape[1]
-    columns: Any = X if intercept else np.column_stack([X, np.ones(len(X))])
+    columns = X if intercept else np.column_stack([X, np.ones(len(X))])
     size = np.sqrt(np.mean(columns**2, axis=0))
     if p == 0 or not (size > 0.0).all():
         return np.eye(p) if p == 0 else None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from longsurv.design.functions import CONSTANTS, check_options, codings, refuse,
 from longsurv.design.variables import Variable, category, column_of, variable
 from longsurv.errors import FormulaError
 
-BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+BINARY: dict[type[ast.operator], np.ufunc] = {
     ast.Add: np.add,
     ast.Sub: np.subtract,
     ast.Mult: np.multiply,
@@ -24,11 +24,11 @@ BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mod: np.mod,
     ast.Pow: np.power,
 }
-LOGICAL: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+LOGICAL: dict[type[ast.operator], np.ufunc] = {
     ast.BitAnd: np.logical_and,
     ast.BitOr: np.logical_or,
 }
-COMPARED: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+COMPARED: dict[type[ast.cmpop], np.ufunc] = {
     ast.Eq: np.equal,
     ast.NotEq: np.not_equal,
     ast.Lt: np.less,
@@ -36,7 +36,7 @@ COMPARED: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Gt: np.greater,
     ast.GtE: np.greater_equal,
 }
-SIGNS: dict[type[ast.unaryop], Callable[[Any], Any]] = {
+SIGNS: dict[type[ast.unaryop], np.ufunc] = {
     ast.USub: np.negative,
     ast.UAdd: np.positive,
 }
@@ -46,8 +46,8 @@ def evaluate(
     read: Expression,
     data: pd.DataFrame,
     functions: Functions | None = None,
-    state: dict[str, Any] | None = None,
-) -> Any:
+    state: dict[str, object] | None = None,
+) -> object:
     """The value of an expression: numbers, truth values, categories or, of a transform, columns.
 
     Parameters
@@ -74,9 +74,9 @@ class _Evaluation:
     whole: Expression
     data: pd.DataFrame
     functions: Functions
-    state: dict[str, Any]
+    state: dict[str, object]
 
-    def of(self, node: ast.expr) -> Any:
+    def of(self, node: ast.expr) -> object:
         """The value of a node: numbers, truth values, categories or, of a transform, columns."""
         match node:
             case ast.Constant():
@@ -110,7 +110,7 @@ class _Evaluation:
             raise FormulaError(f"write True or False in place of {name} in {self.whole.text!r}")
         return variable(self.data, name)
 
-    def number(self, node: ast.expr) -> Any:
+    def number(self, node: ast.expr) -> np.ndarray | np.generic:
         """The value of a node that has to be numbers."""
         value = self.of(node)
         if isinstance(value, bool | int | float):
@@ -122,7 +122,7 @@ class _Evaluation:
             f"{ast.unparse(node)!r} is {what}, with which {self.whole.text!r} cannot compute"
         )
 
-    def truth(self, node: ast.expr) -> Any:
+    def truth(self, node: ast.expr) -> object:
         """The value of a node that has to be true or false."""
         value = self.of(node)
         if _is_truth(value):
@@ -138,13 +138,13 @@ class _Evaluation:
         """A comparison of numbers, or of categories with a level."""
         pair = [self.of(left), self.of(right)]
         if not any(isinstance(v, pd.Categorical | str) for v in pair):
-            return COMPARED[op](self.number(left), self.number(right))
+            return np.asarray(COMPARED[op](self.number(left), self.number(right)))
         try:
             return np.asarray(_SERIES[op](_whole(pair[0]), _whole(pair[1])))
         except (TypeError, ValueError) as error:
             raise FormulaError(f"cannot compare in {self.whole.text!r}: {error}") from error
 
-    def called(self, node: ast.Call) -> Any:
+    def called(self, node: ast.Call) -> object:
         """The value of a call."""
         name = dotted(node.func, self.whole.names) or ""
         if name == "Q":
@@ -187,7 +187,7 @@ class _Evaluation:
             chosen["_state"] = self.state.setdefault(key, {})
         return function.call(*values, **chosen)
 
-    def by_the_user(self, name: str, values: list[Any], named: dict[str, Any]) -> Any:
+    def by_the_user(self, name: str, values: list[object], named: dict[str, object]) -> object:
         """What a function of the user gives: a value for each row, or columns."""
         try:
             found = self.functions[name](*values, **named)
@@ -204,7 +204,7 @@ class _Evaluation:
             )
         return found
 
-    def rows(self, name: str, node: ast.expr) -> Any:
+    def rows(self, name: str, node: ast.expr) -> object:
         """An argument that has a value for each row."""
         if name in ("C", "factor"):
             if isinstance(node, ast.Name | ast.Attribute):
@@ -222,19 +222,19 @@ class _Evaluation:
         return self.number(node)
 
 
-def _is_truth(value: Any) -> bool:
+def _is_truth(value: object) -> bool:
     return isinstance(value, bool) or getattr(value, "dtype", None) == np.dtype(bool)
 
 
-def _whole(value: Any) -> Any:
+def _whole(value: object) -> object:
     return pd.Series(value) if isinstance(value, pd.Categorical) else value
 
 
-_SERIES: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Eq: lambda a, b: a == b,
-    ast.NotEq: lambda a, b: a != b,
-    ast.Lt: lambda a, b: a < b,
-    ast.LtE: lambda a, b: a <= b,
-    ast.Gt: lambda a, b: a > b,
-    ast.GtE: lambda a, b: a >= b,
+_SERIES: dict[type[ast.cmpop], Callable[..., object]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
 }

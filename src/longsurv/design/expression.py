@@ -15,7 +15,8 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
+
+from numpy.typing import ArrayLike
 
 from longsurv.design.functions import CONSTANTS, codings, refuse
 from longsurv.design.names import outside, quoted
@@ -31,7 +32,7 @@ BINARY = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
 LOGICAL = (ast.BitAnd, ast.BitOr)
 COMPARED = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 SIGNS = (ast.USub, ast.UAdd)
-Functions = Mapping[str, Callable[..., Any]]
+Functions = Mapping[str, Callable[..., ArrayLike]]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,10 @@ from longsurv.design.rank import independent_columns
 from longsurv.design.variables import absent, missing, present, variable
 from longsurv.errors import DataError, FormulaError, LongsurvError
 from longsurv.words import plural, shortened
+
+if TYPE_CHECKING:
+    from formulaic import Formula, ModelMatrix, ModelSpec
+    from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class FixedDesign:
     names: tuple[str, ...]
     aliased: tuple[str, ...]
     variables: Mapping[str, tuple[str, ...]]
-    recipe: Any
+    recipe: ModelSpec
 
     def rebuild(self, data: pd.DataFrame) -> np.ndarray:
         """The same columns for new rows, shape (m, p).
@@ -177,7 +181,7 @@ def response(left: str, data: pd.DataFrame, *, functions: Functions | None = Non
     return values
 
 
-def _column_names(left: str, found: Any) -> str:
+def _column_names(left: str, found: ArrayLike | pd.Categorical) -> str:
     """What an expression that is not one numeric column gives instead, in words."""
     if not isinstance(found, pd.Categorical):
         return "a constant" if np.ndim(found) == 0 else "several columns"
@@ -187,7 +191,7 @@ def _column_names(left: str, found: Any) -> str:
 
 def _columns(
     right: str, data: pd.DataFrame, intercept: bool, functions: Functions | None
-) -> tuple[np.ndarray, np.ndarray, Any]:
+) -> tuple[np.ndarray, np.ndarray, ModelSpec]:
     """The columns of the complete rows, which rows those are (n,), and the recipe.
 
     `intercept` False leaves out the intercept's column.
@@ -218,13 +222,13 @@ def _columns(
     return values, complete, recipe
 
 
-def _complete(formula: Any, data: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+def _complete(formula: Formula, data: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
     """Which rows have a value in every variable of one side of a formula, and those rows."""
     complete = present(data, _needed(formula, data, "the formula"))
     return complete, data if complete.all() else data.loc[complete]
 
 
-def _read(side: str, data: pd.DataFrame) -> Any:
+def _read(side: str, data: pd.DataFrame) -> Formula:
     """The terms of one side of a formula, whose columns the data have."""
     from longsurv.design.terms import terms
 
@@ -233,7 +237,7 @@ def _read(side: str, data: pd.DataFrame) -> Any:
     return formula
 
 
-def _needed(formula: Any, data: pd.DataFrame, where: str) -> list[str]:
+def _needed(formula: Formula | ModelSpec, data: pd.DataFrame, where: str) -> list[str]:
     """The columns that terms or a recipe need, once each, which the data have."""
     from longsurv.design.terms import columns_of
 
@@ -250,7 +254,7 @@ def _check_there(columns: Iterable[str], data: pd.DataFrame, where: str) -> None
             raise FormulaError(f"{where!r} needs {name!r}, and the data have two columns of it")
 
 
-def evaluated(right: str, data: pd.DataFrame, functions: Functions | None = None) -> Any:
+def evaluated(right: str, data: pd.DataFrame, functions: Functions | None = None) -> ModelMatrix:
     """The model matrix of a right-hand side, a data frame, with its recipe as `model_spec`."""
     from longsurv.design.terms import Recipe
 
@@ -264,7 +268,7 @@ def evaluated(right: str, data: pd.DataFrame, functions: Functions | None = None
     return _materialised(right, recipe, data)
 
 
-def rebuilt(recipe: Any, data: pd.DataFrame, where: str = "the new data") -> pd.DataFrame:
+def rebuilt(recipe: ModelSpec, data: pd.DataFrame, where: str = "the new data") -> pd.DataFrame:
     """The columns of a recipe for new rows, those left out of the design included.
 
     Raises
@@ -285,7 +289,7 @@ def rebuilt(recipe: Any, data: pd.DataFrame, where: str = "the new data") -> pd.
         ) from warning
 
 
-def _materialised(where: str, recipe: Any, data: pd.DataFrame) -> Any:
+def _materialised(where: str, recipe: ModelSpec, data: pd.DataFrame) -> ModelMatrix:
     from formulaic.errors import FormulaicError
 
     from longsurv.design.terms import plain_message
@@ -324,7 +328,7 @@ def _finite_columns(values: np.ndarray) -> np.ndarray:
     return finite if finite.all() else np.isfinite(values).all(axis=0)
 
 
-def _main_effects(recipe: Any, names: list[str]) -> dict[str, tuple[str, ...]]:
+def _main_effects(recipe: ModelSpec, names: list[str]) -> dict[str, tuple[str, ...]]:
     out: dict[str, tuple[str, ...]] = {}
     for term, where in recipe.term_slices.items():
         used = list(term.factors[0].columns) if len(term.factors) == 1 else []

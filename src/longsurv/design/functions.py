@@ -7,16 +7,21 @@ rows another value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from longsurv.design.splines import natural_spline, restricted_spline
 from longsurv.errors import FormulaError
+
+if TYPE_CHECKING:
+    from formulaic import ModelSpec
+    from formulaic.materializers.types import FactorValues
+    from numpy.typing import ArrayLike
 
 LARGEST_BASIS = 200
 """Columns that one transform may make: also of `poly`, whose cost grows with its square."""
@@ -37,7 +42,7 @@ class Function:
         Whether it takes a dict called _state, filled with the first data.
     """
 
-    call: Callable[..., Any]
+    call: Callable[..., object]
     arguments: tuple[str, ...]
     rows: int = 1
     remembers: bool = False
@@ -141,7 +146,7 @@ def table() -> Mapping[str, Function]:
 
 
 @lru_cache(maxsize=1)
-def codings() -> Mapping[str, Callable[..., Any]]:
+def codings() -> Mapping[str, Callable[..., object]]:
     """Contrasts of C(), by name."""
     from formulaic.transforms import TRANSFORMS, ContrastsRegistry
 
@@ -152,7 +157,7 @@ def codings() -> Mapping[str, Callable[..., Any]]:
     }
 
 
-def check_options(name: str, options: Mapping[str, Any]) -> None:
+def check_options(name: str, options: Mapping[str, object]) -> None:
     """Refuse options whose cost has no bound.
 
     Raises
@@ -162,13 +167,17 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
     for option in ("df", "degree", "knots"):
         value = options.get(option)
         size = len(value) if isinstance(value, list) else value
-        if isinstance(size, str) or (size is not None and not 0 <= float(size) <= LARGEST_BASIS):
+        if isinstance(size, str) or (
+            size is not None and not 0 <= np.asarray(size, dtype=float) <= LARGEST_BASIS
+        ):
             raise FormulaError(
                 f"{name}(..., {option}={value!r}): a number of at most {LARGEST_BASIS} columns"
             )
 
 
-def categories(values: pd.Categorical, contrasts: Any = None, levels: Any = None) -> Any:
+def categories(
+    values: pd.Categorical, contrasts: object = None, levels: Collection[Hashable] | None = None
+) -> FactorValues:
     """Values as a factor with the levels that occur, in the order of `levels` if that is given."""
     from formulaic.materializers.types import FactorValues
     from formulaic.transforms import encode_contrasts
@@ -181,12 +190,12 @@ def categories(values: pd.Categorical, contrasts: Any = None, levels: Any = None
         present = [level for level in levels if level in present]
 
     def encoder(
-        values: Any,
+        values: pd.Categorical | FactorValues,
         reduced_rank: bool,
         drop_rows: list[int],
-        encoder_state: dict[str, Any],
-        model_spec: Any,
-    ) -> Any:
+        encoder_state: dict[str, object],
+        model_spec: ModelSpec,
+    ) -> FactorValues:
         return encode_contrasts(
             pd.Series(values.__wrapped__ if isinstance(values, FactorValues) else values),
             contrasts=contrasts,
@@ -201,11 +210,11 @@ def categories(values: pd.Categorical, contrasts: Any = None, levels: Any = None
     )
 
 
-def _round(x: Any, decimals: Any = 0) -> Any:
+def _round(x: np.ndarray, decimals: float = 0) -> np.ndarray:
     return np.round(x, int(decimals))
 
 
-def _isin(element: Any, test_elements: Any) -> np.ndarray:
+def _isin(element: ArrayLike | pd.Categorical, test_elements: ArrayLike) -> np.ndarray:
     if isinstance(element, pd.Categorical):
         return np.isin(element.astype(object), np.array(test_elements, dtype=object))
     return np.isin(element, test_elements)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,7 +51,7 @@ class CauseInput:
     data: pd.DataFrame
 
 
-def some(values: Iterable[Any]) -> str:
+def some(values: Iterable[object]) -> str:
     """The first of many values, in words."""
     listed = list(dict.fromkeys(values))
     return ", ".join(str(v) for v in listed[:5]) + (", ..." if len(listed) > 5 else "")
@@ -156,7 +155,7 @@ def common_patients(
     return labels, out, flags
 
 
-def _of(name: str, several: Sequence[Any]) -> str:
+def _of(name: str, several: Sequence[object]) -> str:
     return f" of {name!r}" if len(several) > 1 else ""
 
 

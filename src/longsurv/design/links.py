@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -55,7 +55,7 @@ class Links:
         return Links(self.links + as_links(other).links)
 
 
-def as_links(link: Link | Links) -> Links:
+def as_links(link: object) -> Links:
     """One link or several, as several.
 
     Raises
@@ -72,7 +72,7 @@ def as_links(link: Link | Links) -> Links:
     return several
 
 
-Wanted = Link | Links | Sequence[Link | Links | None] | Mapping[str, Any] | None
+Wanted = Link | Links | Sequence[Link | Links | None] | Mapping[str, object] | None
 
 
 def links_of(
@@ -109,7 +109,7 @@ def links_of(
 
 
 def _links_by_marker(
-    wanted: Wanted, markers: Sequence[str], causes: Sequence[str]
+    wanted: object, markers: Sequence[str], causes: Sequence[str]
 ) -> tuple[tuple[Link, ...], ...]:
     if wanted is None:
         return ((),) * len(markers)

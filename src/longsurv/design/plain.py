@@ -7,18 +7,21 @@ that stay in the cache, writes the whole matrix, which is most of the work on a 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from longsurv.design.names import unquoted
 
+if TYPE_CHECKING:
+    from formulaic import Formula
+
 PIECE = 4096
 """Rows written at a time."""
 
 
-def plain_terms(formula: Any, data: pd.DataFrame) -> list[tuple[str, ...]] | None:
+def plain_terms(formula: Formula, data: pd.DataFrame) -> list[tuple[str, ...]] | None:
     """The columns that each term multiplies (none for the intercept), or None.
 
     None where a term is anything but a product of numeric columns without extension types.

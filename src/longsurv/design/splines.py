@@ -12,11 +12,14 @@ Modeling Strategies, 2nd ed., sec. 2.4.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from longsurv.errors import FormulaError
+
+if TYPE_CHECKING:
+    from formulaic.materializers.types import FactorValues
 
 ORDER = 4
 FRACTIED = 0.05
@@ -30,8 +33,8 @@ def natural_spline(
     intercept: bool = False,
     Boundary_knots: Sequence[float] | None = None,
     *,
-    _state: dict[str, Any],
-) -> Any:
+    _state: dict[str, np.ndarray],
+) -> FactorValues:
     """Natural cubic splines as R's ns: df columns, or one more than there are inner knots."""
     from formulaic.materializers.types import FactorValues
 
@@ -70,8 +73,8 @@ def _bsplines(knots: np.ndarray, at: np.ndarray, derivative: int) -> np.ndarray:
 
 
 def restricted_spline(
-    x: np.ndarray, knots: Sequence[float] | float = 5, *, _state: dict[str, Any]
-) -> Any:
+    x: np.ndarray, knots: Sequence[float] | float = 5, *, _state: dict[str, np.ndarray]
+) -> FactorValues:
     """Restricted cubic splines as rms's rcs: x, and a column for each knot but two."""
     from formulaic.materializers.types import FactorValues
 
@@ -141,13 +144,13 @@ def harrell_knots(x: np.ndarray, count: int) -> np.ndarray:
     return found
 
 
-def _checked(name: str, x: Any) -> np.ndarray:
+def _checked(name: str, x: object) -> np.ndarray:
     if not isinstance(x, np.ndarray) or x.ndim != 1:
         raise FormulaError(f"{name}() needs one column of numbers")
     return x.astype(float)
 
 
-def _named(kind: Any, columns: np.ndarray) -> Any:
+def _named(kind: type[FactorValues], columns: np.ndarray) -> FactorValues:
     return kind(
         {str(k + 1): columns[:, k] for k in range(columns.shape[1])},
         kind="numerical",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -60,8 +61,6 @@ class SurvivalDesign:
         What the formula has in offset(); "" without.
     offset_centre : float
         A constant offset changes nothing but the baseline hazard; taking it out keeps that finite.
-    timed : Clock, optional
-        Of `exit` and, where the formula has it, `entry`.
     """
 
     formula: Formula
@@ -80,7 +79,14 @@ class SurvivalDesign:
     offset: np.ndarray | None = None
     offset_term: str = ""
     offset_centre: float = 0.0
-    timed: Clock | None = None
+
+    @cached_property
+    def timed(self) -> Clock:
+        """The places of `exit` and, where the formula has it, `entry` among the times that occur.
+
+        Of a design with other times in their place they are those of the new ones.
+        """
+        return clock(self.exit, self.entry if len(self.formula.surv) == 3 else None)
 
     @property
     def n_events(self) -> int:
@@ -167,15 +173,16 @@ def survival_design(
     times = [numbers_of(data, name) for name in parsed.surv]
     entry = times[0] if len(times) == 3 else np.zeros(len(data))
     exit_, event = times[-2], times[-1]
-    weight = np.ones(len(data)) if weights is None else numbers_of(data, weights)
+    weight = None if weights is None else numbers_of(data, weights)
     offset_term = special["offset"][0] if special["offset"] else ""
-    offset = _offset(data, offset_term, functions) if offset_term else np.zeros(len(data))
+    offset = _offset(data, offset_term, functions) if offset_term else None
 
     fixed, complete = fixed_design(parsed.fixed, data, intercept=False, functions=functions)
     usable = complete & present(data, single)
-    for values in (entry, exit_, event, weight, offset):
-        usable &= ~np.isnan(values)
-    weightless = usable & (weight == 0)
+    for values in (*times, weight, offset):
+        if values is not None:
+            usable &= ~np.isnan(values)
+    weightless = np.zeros(len(data), dtype=bool) if weight is None else usable & (weight == 0)
     usable &= ~weightless
     if not usable.any():
         raise DataError(f"no row of the data has all of the values that {formula!r} needs")
@@ -184,31 +191,35 @@ def survival_design(
         fixed, _ = fixed_design(parsed.fixed, used, intercept=False, functions=functions)
     rows = np.flatnonzero(usable)
     check_fewer(fixed, len(rows), formula)
-    kept = data[single].iloc[rows]
-    entry, exit_, timed = _merged(entry[rows], exit_[rows], len(times) == 3)
+    kept = data[single]
+    if len(rows) < len(data):
+        kept, entry, exit_, event = kept.iloc[rows], entry[rows], exit_[rows], event[rows]
+    entry, exit_, timed = _merged(entry, exit_, len(times) == 3)
     strata, stratum = strata_of(kept, special["strata"])
-    centre = float(np.median(offset[rows]))
+    centre = 0.0 if offset is None else float(np.median(offset[rows]))
     design = SurvivalDesign(
         formula=parsed,
         entry=entry,
         exit=exit_,
-        event=event[rows],
+        event=event,
         fixed=fixed if stratum is None else without_stratum_constants(fixed, stratum),
         rows=rows,
         n_excluded=int((~usable & ~weightless).sum()),
         n_weightless=int(weightless.sum()),
-        weights=None if weights is None else weight[rows],
+        weights=None if weight is None else weight[rows],
         strata=strata,
         stratum=stratum,
         cluster=_codes(kept, special["cluster"][0] if special["cluster"] else None),
         patient=_codes(kept, _patient_column(parsed, special, patient)),
-        offset=offset[rows] - centre if offset_term else None,
+        offset=None if offset is None else offset[rows] - centre,
         offset_term=offset_term,
         offset_centre=centre,
-        timed=timed,
     )
     _check(design, kept, weights, _patient_column(parsed, special, patient), patient is None)
-    return replace(design, event=design.event.astype(np.int64))
+    checked = replace(design, event=design.event.astype(np.int64))
+    if timed is not None:
+        vars(checked)["timed"] = timed  # as the cached property has it, which need not sort again
+    return checked
 
 
 def _merged(
@@ -262,12 +273,14 @@ def _check(
 
     surv = design.formula.surv
     exit_name, event_name = surv[-2], surv[-1]
-    report(~np.isfinite(exit_) | ~np.isfinite(entry), f"{exit_name!r} is not finite")
+    if design.timed is None:
+        report(~np.isfinite(exit_) | ~np.isfinite(entry), f"{exit_name!r} is not finite")
     report(exit_ < 0, f"{exit_name!r} is negative")
     if len(surv) == 3:
         report(exit_ <= entry, f"{exit_name!r} is not after {surv[0]!r}")
-    hint = R_CODES if taken_for_r(event) else ""
-    report(~np.isin(event, (0, 1)), f"{event_name!r} is not 0 or 1{hint}")
+    other = (event != 0) & (event != 1)
+    hint = R_CODES if other.any() and taken_for_r(event) else ""
+    report(other, f"{event_name!r} is not 0 or 1{hint}")
     if design.weights is not None:
         bad = ~np.isfinite(design.weights) | (design.weights < 0)
         report(bad, f"the weight {weights!r} is negative or not finite")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from functools import cached_property, lru_cache, reduce
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,9 @@ from longsurv.design.expression import expression
 from longsurv.design.names import WORDS, quoted, unquoted
 from longsurv.design.variables import category, column_of, variable
 from longsurv.errors import FormulaError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 LONGEST = 200_000
 """Characters of a right-hand side."""
@@ -216,7 +219,7 @@ class Materializer(PandasMaterializer):
     REGISTER_OUTPUTS = ("pandas", "numpy")
 
     @override
-    def _evaluate_factor(self, factor: Factor, spec: ModelSpec, drop_rows: set[int]) -> Any:
+    def _evaluate_factor(self, factor: Factor, spec: ModelSpec, drop_rows: set[int]) -> object:
         self.known = {name: kind for name, (kind, _) in spec.encoder_state.items()}
         found = super()._evaluate_factor(factor, spec, drop_rows)
         values = getattr(found.values, "__wrapped__", None)
@@ -232,17 +235,19 @@ class Materializer(PandasMaterializer):
         return found
 
     @override
-    def _lookup(self, name: str) -> tuple[Any, set[Variable]]:
+    def _lookup(self, name: str) -> tuple[object, set[Variable]]:
         column = unquoted(name)
         if self.known.get(name) is Factor.Kind.CATEGORICAL:
-            found: Any = category(column, column_of(self.data, column))
+            found: object = category(column, column_of(self.data, column))
         else:
             found = variable(self.data, column)
         values = pd.Series(found) if isinstance(found, pd.Categorical) else found
         return values, {Variable(column, roles=("value",), source="data")}
 
     @override
-    def _evaluate(self, expr: str, metadata: Any, spec: ModelSpec) -> tuple[Any, set[Variable]]:
+    def _evaluate(
+        self, expr: str, metadata: object, spec: ModelSpec
+    ) -> tuple[object, set[Variable]]:
         read = expression(expr)
         state = spec.transform_state.setdefault(expr, {})
         found = evaluate(read, self.data, self.params.get("functions"), state)
@@ -250,14 +255,15 @@ class Materializer(PandasMaterializer):
             del spec.transform_state[expr]
         if isinstance(found, pd.Categorical):
             found = pd.Series(found)
-        if np.ndim(getattr(found, "__wrapped__", found)) == 0 and not isinstance(found, dict):
-            found = np.full(len(self.data), float(found))
+        bare = cast("ArrayLike", getattr(found, "__wrapped__", found))
+        if np.ndim(bare) == 0 and not isinstance(found, dict):
+            found = np.full(len(self.data), np.asarray(found, dtype=float))
         return found, {Variable(c, roles=("value",), source="data") for c in read.columns}
 
     @override
     def _get_columns_for_term(
-        self, factors: list[dict[str, Any]], spec: ModelSpec, scale: float = 1
-    ) -> dict[str, Any]:
+        self, factors: list[dict[str, object]], spec: ModelSpec, scale: float = 1
+    ) -> dict[str, object]:
         names = [next(iter(factor), "") for factor in factors]
         self._affordable(":".join(names), reduce(lambda n, f: n * len(f), factors, 1))
         return super()._get_columns_for_term(factors, spec, scale)

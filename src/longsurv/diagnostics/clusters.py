@@ -9,25 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 import pandas as pd
 from scipy.linalg import cholesky, solve_triangular
 
 from longsurv.arguments import checked
+from longsurv.design.mixed import Grouping, MixedDesign
+from longsurv.inference.specification import TableSpecification
 
 
 class FittedMixed(Protocol):
     """What is used of a fitted mixed model, with or without nested groupings."""
 
     @property
-    def spec(self) -> Any:
+    def spec(self) -> TableSpecification[object, object]:
         """The specification, which has the data."""
         ...
 
     @property
-    def design(self) -> Any:
+    def design(self) -> MixedDesign:
         """Arrays of the model."""
         ...
 
@@ -39,6 +41,11 @@ class FittedMixed(Protocol):
     @property
     def sigma(self) -> float:
         """Residual standard deviation."""
+        ...
+
+    @property
+    def residual_cov(self) -> np.ndarray:
+        """Covariance of the residuals for each kind of pair of a patient's rows, shape (K,)."""
         ...
 
     @property
@@ -97,7 +104,7 @@ def clusters(fit: MixedFit) -> Iterator[Cluster]:
 
 
 @checked
-def groupings(fit: MixedFit) -> list[tuple[Any, np.ndarray]]:
+def groupings(fit: MixedFit) -> list[tuple[Grouping, np.ndarray]]:
     """Each grouping of the design with the covariance (q, q) of its random effects."""
     if not fit.design.groupings:
         return []
@@ -117,11 +124,11 @@ def split_rows(group: np.ndarray, n_groups: int) -> list[np.ndarray]:
 
 def _residual_blocks(fit: FittedMixed) -> list[tuple[np.ndarray, np.ndarray]]:
     """Rows of each patient, and the covariance of their residuals."""
-    design: Any = fit.design
+    design = fit.design
     rows = split_rows(design.group, len(design.labels))
     if design.residual is None:
         return [(at, fit.sigma**2 * np.eye(len(at))) for at in rows]
-    values = fit.residual_cov[design.residual.kind]  # type: ignore[attr-defined]
+    values = fit.residual_cov[design.residual.kind]
     sizes = np.array([len(at) for at in rows])
     parts = np.split(values, np.cumsum(sizes**2)[:-1])
     return [(at, part.reshape(len(at), len(at))) for at, part in zip(rows, parts, strict=True)]

@@ -10,13 +10,15 @@ method has one step a tied event) and m_l the mean of the covariates over the ri
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 
 from longsurv.arguments import checked
+from longsurv.design.survival import SurvivalDesign
 from longsurv.inference import Optimum
+from longsurv.inference.specification import TableSpecification
 from longsurv.likelihood.cox.data import CoxData, Floats, Integers, standardise
 from longsurv.likelihood.cox.kernel import event_terms, expected_events
 from longsurv.likelihood.cox.risk_sets import (
@@ -37,12 +39,12 @@ class FittedCox(Protocol):
     """What these functions need of a fitted Cox model."""
 
     @property
-    def spec(self) -> Any:
+    def spec(self) -> TableSpecification[object, object]:
         """The model specification."""
         ...
 
     @property
-    def design(self) -> Any:
+    def design(self) -> SurvivalDesign:
         """Its SurvivalDesign."""
         ...
 

@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 import pandas as pd
 from scipy.linalg import solve_triangular
 
 from longsurv.arguments import checked
+from longsurv.design.mixed import MixedDesign
 from longsurv.design.names import free
 from longsurv.errors import LongsurvError
-from longsurv.inference.specification import AnySpecification
+from longsurv.inference import Optimum
+from longsurv.inference.specification import TableSpecification
 from longsurv.likelihood.lmm.loglik import LMMData
 from longsurv.likelihood.lmm.sums import in_blocks
 
@@ -28,33 +30,65 @@ NEEDED = ("term", "estimate", "std_error", "df", "p_value", "conf_low", "conf_hi
 LOST = "without this patient's measurements the data no longer determine every coefficient"
 
 
+class HasCovariance(Protocol):
+    """What is used of the reference distribution of coefficients."""
+
+    @property
+    def cov(self) -> np.ndarray:
+        """Their covariance, shape (p, p)."""
+
+
 class Fitted(Protocol):
     """What is used of a fit."""
 
     @property
-    def spec(self) -> Any:
+    def spec(self) -> TableSpecification[Fitted, object]:
         """What was fitted."""
 
     @property
-    def design(self) -> Any:
+    def design(self) -> MixedDesign:
         """Its arrays."""
 
     @property
-    def reference(self) -> Any:
+    def reference(self) -> HasCovariance:
         """Covariance of the coefficients."""
 
     @property
     def coefficients(self) -> np.ndarray:
         """Shape (p,)."""
 
-    def again(self, spec: AnySpecification) -> Any:
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Coefficients."""
+
+    @property
+    def converged(self) -> bool:
+        """Whether it can be relied on."""
+
+    @property
+    def optimum(self) -> Optimum:
+        """Where the climb ended."""
+
+    @property
+    def data(self) -> object:
+        """The arrays of the kernel: `LMMData` where they are sums over patients."""
+
+    @property
+    def again(self) -> Callable[..., Fitted]:
         """Another specification fitted as this one was."""
+
+    def tidy(self) -> pd.DataFrame:
+        """One row a term."""
+
+    @property
+    def contrast(self) -> Callable[..., pd.DataFrame]:
+        """Linear combinations of coefficients."""
 
 
 type Refitted = Annotated[Fitted, "a fit of an LMM or a GLMM"]
 type Found = pd.DataFrame | pd.Series | Mapping[str, float] | float
 type Estimand = (
-    Callable[[Any], Found] | str | Mapping[str, float] | Sequence[float] | np.ndarray | pd.DataFrame
+    Callable[..., Found] | str | Mapping[str, float] | Sequence[float] | np.ndarray | pd.DataFrame
 )
 
 
@@ -108,7 +142,7 @@ class Influence:
         return f"{self.words}\nLargest Cook's distances:\n{worst.to_string(index=False)}"
 
 
-def tidy(fit: Any) -> pd.DataFrame:
+def tidy(fit: Fitted) -> pd.DataFrame:
     """The fixed effects, the estimands of `influence` by default."""
     table = fit.tidy()
     return table[table["term"].isin(fit.design.fixed.names)]
@@ -177,7 +211,7 @@ def influence(
     return Influence(patients, terms, level, unit)
 
 
-def _units(design: Any, by: str | None) -> tuple[str, np.ndarray, pd.Index]:
+def _units(design: MixedDesign, by: str | None) -> tuple[str, np.ndarray, pd.Index]:
     """Name, group of each row, and labels of what is left out."""
     if by is None or by == design.group_name:
         return design.group_name, design.group, design.labels
@@ -188,7 +222,7 @@ def _units(design: Any, by: str | None) -> tuple[str, np.ndarray, pd.Index]:
     raise LongsurvError(f"by is one of {known}, not {by!r}")
 
 
-def _table(estimand: Estimand, fit: Any) -> pd.DataFrame:
+def _table(estimand: Estimand, fit: Fitted) -> pd.DataFrame:
     """The estimand of a fit as a table of `NEEDED`, which of a bare number is mostly missing."""
     found = estimand(fit) if callable(estimand) else fit.contrast(estimand)
     if not isinstance(found, pd.DataFrame):
@@ -246,7 +280,7 @@ def _compared(name: str, whole: pd.DataFrame, without: pd.DataFrame, level: floa
     )
 
 
-def _refit(fit: Any, i: int, left_out: np.ndarray) -> Any:
+def _refit(fit: Fitted, i: int, left_out: np.ndarray) -> Fitted:
     """The model without patient i, whose rows are marked in left_out, shape (n,)."""
     kept, design = ~left_out, fit.design
     if not isinstance(fit.data, LMMData):

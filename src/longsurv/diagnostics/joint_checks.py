@@ -25,7 +25,7 @@ Rizopoulos (2012), Joint Models for Longitudinal and Time-to-Event Data, ch. 6; 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -33,7 +33,7 @@ import pandas as pd
 from longsurv.arguments import checked
 from longsurv.diagnostics.joint_innovations import cause_innovations, innovations
 from longsurv.errors import LongsurvError
-from longsurv.estimands.joint_rows import joint_spec
+from longsurv.estimands.joint_rows import JointResult, joint_spec
 from longsurv.likelihood import joint
 from longsurv.likelihood.arithmetic.covariance import covariance
 
@@ -44,7 +44,7 @@ STEP = 1e-4
 
 
 @checked
-def marker_residuals(result: Any) -> pd.DataFrame:
+def marker_residuals(result: JointResult) -> pd.DataFrame:
     """Residuals of every measurement.
 
     Parameters
@@ -86,7 +86,7 @@ def marker_residuals(result: Any) -> pd.DataFrame:
 
 
 @checked
-def event_residuals(result: Any) -> pd.DataFrame:
+def event_residuals(result: JointResult) -> pd.DataFrame:
     """Martingale and Cox-Snell residuals of every patient, and of every cause of several.
 
     Parameters
@@ -192,7 +192,7 @@ def _unit_curve(residuals: pd.DataFrame, level: float) -> pd.DataFrame:
     )
 
 
-def point(result: Any) -> np.ndarray:
+def point(result: JointResult) -> np.ndarray:
     """The estimate's parameter vector, or the mean of a posterior's, shape (d,)."""
     if result.engine == "ml":
         return np.asarray(result.theta)

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
-from longsurv.estimands.joint_rows import engine_of, joint_spec
+from longsurv.estimands.joint_rows import FittedJoint, JointResult, joint_spec
 from longsurv.inference import hessian, maximise
 from longsurv.inference.density import LogDensity
 from longsurv.likelihood import joint
@@ -73,7 +73,7 @@ class JointInfluence:
 
 
 @checked
-def joint_influence(fit: Any, terms: Sequence[str] | None = None) -> JointInfluence:
+def joint_influence(fit: JointResult, terms: Sequence[str] | None = None) -> JointInfluence:
     """Refit a joint model without each patient.
 
     Parameters
@@ -93,7 +93,7 @@ def joint_influence(fit: Any, terms: Sequence[str] | None = None) -> JointInflue
         For a posterior or an unknown term.
     """
     joint_spec(fit, "joint_influence", markers=True, causes=True, limits=True)
-    if engine_of(fit) != "ml":
+    if fit.engine != "ml":
         raise LongsurvError("joint_influence takes a maximum-likelihood fit; use spec.fit()")
     design, names = fit.design, list(fit.design.theta_names)
     chosen = list(design.event_names) if terms is None else list(terms)
@@ -130,7 +130,7 @@ def joint_influence(fit: Any, terms: Sequence[str] | None = None) -> JointInflue
     return JointInfluence(pd.DataFrame(rows, columns=columns), pd.concat(tables, ignore_index=True))
 
 
-def without_patient(fit: Any, i: int) -> tuple[np.ndarray | None, str]:
+def without_patient(fit: FittedJoint, i: int) -> tuple[np.ndarray | None, str]:
     """Maximum of the likelihood without patient i, shape (d,), or why there is none.
 
     Climbed in the kernel's parameters, whose gradients need no change of coordinates.

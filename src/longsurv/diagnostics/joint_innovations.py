@@ -19,11 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from longsurv.design.joint import JointMarker
 from longsurv.design.quadrature import normal_grid, time_points
 from longsurv.likelihood import joint
 
@@ -187,7 +188,7 @@ class _Rows:
     time: np.ndarray
 
     @classmethod
-    def of(cls, design: JointDesign, marker: Any, place: np.ndarray) -> _Rows:
+    def of(cls, design: JointDesign, marker: JointMarker, place: np.ndarray) -> _Rows:
         """Those of the patients with a place, shape (N,), of at least 0."""
         used = marker.measurements.iloc[marker.design.rows]
         time, owner = used[design.time].to_numpy(dtype=float), place[marker.group]

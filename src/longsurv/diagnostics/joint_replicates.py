@@ -17,17 +17,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from longsurv.arguments import checked
+from longsurv.design.joint import JointCause
 from longsurv.diagnostics.joint_checks import places, sds_and_covariance
 from longsurv.errors import LongsurvError
 from longsurv.estimands.competing import cumulative_incidence
 from longsurv.estimands.follow_up import FollowUp
-from longsurv.estimands.joint_rows import engine_of, joint_spec
+from longsurv.estimands.joint_rows import JointResult, joint_spec
 from longsurv.estimands.kaplan_meier import kaplan_meier
 from longsurv.likelihood import joint
 
@@ -40,7 +41,7 @@ PIECES = 24
 
 @checked
 def predictive_checks(
-    posterior: Any, *, draws: int = 200, seed: int = 1, level: float = 0.95
+    posterior: JointResult, *, draws: int = 200, seed: int = 1, level: float = 0.95
 ) -> pd.DataFrame:
     """Statistics of the data against those of data replicated from the posterior.
 
@@ -68,7 +69,7 @@ def predictive_checks(
         For an estimate, or a model with values beyond a limit.
     """
     joint_spec(posterior, "predictive_checks", markers=True, causes=True)
-    if engine_of(posterior) != "bayes":
+    if posterior.engine != "bayes":
         raise LongsurvError("predictive_checks takes a posterior; use spec.sample()")
     if draws < 2 or not 0.0 < level < 1.0:
         raise LongsurvError(f"draws is at least 2 and level within 0 and 1; got {draws}, {level}")
@@ -204,7 +205,11 @@ class _CauseHazard:
 
     @classmethod
     def of(
-        cls, design: JointDesign, cause: Any, where: list[tuple[slice, slice]], edges: np.ndarray
+        cls,
+        design: JointDesign,
+        cause: JointCause,
+        where: list[tuple[slice, slice]],
+        edges: np.ndarray,
     ) -> _CauseHazard:
         """Of the patients of a design, with the edges (N, PIECES + 1) of their pieces."""
         n = len(edges)

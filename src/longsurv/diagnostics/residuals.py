@@ -13,7 +13,7 @@ Assoc 99:383-394, for the scaled ones.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -126,7 +126,7 @@ def qq(
 
 def _effects(
     fit: FittedMixed, white: Whitened, scaled: np.ndarray
-) -> list[tuple[str, Any, np.ndarray]]:
+) -> list[tuple[str, pd.Index, np.ndarray]]:
     """Name, units and D Z' V^-1 (y - X b) of each random effect, from scaled residuals (n, S)."""
     back, found = white.back(scaled), groupings(fit)
     parts = []

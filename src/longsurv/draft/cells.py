@@ -12,9 +12,15 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from longsurv.draft.names import plain
+from longsurv.draft.names import plain, says
 from longsurv.draft.units import tidy_unit
-from longsurv.reading.dates import Order, looks_like_dates, read_dates
+from longsurv.reading.dates import (
+    Order,
+    all_serial,
+    looks_like_dates,
+    of_serial,
+    read_dates,
+)
 from longsurv.reading.numbers import (
     DecimalMark,
     is_grouped,
@@ -84,6 +90,8 @@ class SheetColumn:
         Whether limits are written in words ("LESS THAN 2").
     native : bool
         Whether the cells were numbers or dates already, not text.
+    serial : bool
+        Whether its dates are written as days of a spreadsheet (45000.5).
     """
 
     name: str
@@ -103,6 +111,7 @@ class SheetColumn:
     flags: bool = False
     spoken: bool = False
     native: bool = False
+    serial: bool = False
 
     @property
     def filled(self) -> int:
@@ -152,6 +161,10 @@ def read_column(values: pd.Series, name: str, order: Order = "", decimal: str = 
         lazily = [text_of(v) for v in found] if len(found) < 250_000 else _texts(found)
         kind: Kind = "number" if lazily else "empty"
         none = np.zeros(len(numbers), np.int8)
+        if _is_serial(name, numbers):
+            return SheetColumn(
+                name, codes, lazily, "date", dates=of_serial(numbers), native=True, serial=True
+            )
         return SheetColumn(name, codes, lazily, kind, numbers, none, native=True)
     codes, texts = _factorize(values)
     if not texts:
@@ -189,6 +202,9 @@ def _of_text(column: SheetColumn, order: Order, decimal: str) -> SheetColumn:
         if decimal == "," and _all_thousands(texts):  # "182.000" beside "75,5"
             marked = replace(column, decimal=",", decimal_sure=False, thousands=".")
             return _numbers(marked, texts, counts, np.arange(len(texts)), numbers)
+        if _is_serial(column.name, numbers):
+            dates = np.append(of_serial(numbers), np.datetime64("NaT", "ns"))[column.codes]
+            return replace(column, kind="date", dates=dates, serial=True)
         return _with_numbers(column, numbers, np.zeros(len(texts), np.int8))
     sample = [texts[k] for k in left[:300]]
     if looks_like_dates(sample) and len(left) > 0.5 * len(texts):
@@ -196,6 +212,15 @@ def _of_text(column: SheetColumn, order: Order, decimal: str) -> SheetColumn:
     mark, sure, thousands = _decimal_mark(texts, decimal)
     marked = replace(column, decimal=mark, decimal_sure=sure, thousands=thousands)
     return _numbers(marked, texts, counts, left, numbers)
+
+
+def _is_serial(name: str, numbers: np.ndarray) -> bool:
+    """Whether numbers are days of a spreadsheet: all of the size of dates, in a column of dates."""
+    known = numbers[np.isfinite(numbers)]
+    if not all_serial(known):
+        return False
+    roles = ("zero date", "end date", "death date")
+    return _DATED.search(plain(name)) is not None or any(says(name, role) >= 2 for role in roles)
 
 
 def _all_thousands(texts: Sequence[str]) -> bool:

@@ -149,13 +149,16 @@ def find_episodes(sheets: Sequence[Sheet]) -> tuple[Outcome, list[Guess]] | None
 def _dates(fields: Sequence[Field]) -> tuple[Field | None, Field | None, Field | None]:
     """The dates of time zero, of death and of the end of follow-up, by their names."""
     columns = [f for f in fields if f.column.kind == "date" and not says(f.name, "birth")]
-    death = _best(columns, "death date", ())
+    # "Date of death or discharge" is an end, whichever it was.
+    deaths = [f for f in columns if says(f.name, "end date") < 2]
+    death = _best(deaths, "death date", ())
     # Of those who lived there is none.
     if death is not None and death.column.filled == len(death.column.codes):
         death = None
     rest = [f for f in columns if f is not death]
     zero = _best(rest, "zero date", ("end date",))
-    end = _best([f for f in rest if f is not zero], "end date", ())
+    # Last contact goes before discharge: it is later, and sees what came after.
+    end = _best([f for f in rest if f is not zero], "end date", ("discharge",))
     if zero is None and len(rest) == 1 and end is None and death is not None:
         zero = rest[0]
     return zero, death, end
@@ -178,14 +181,15 @@ def _from_dates(outcome: Outcome, of_status: list[Guess]) -> tuple[Outcome, list
     zero, death, end = outcome.zero, outcome.death, outcome.end
     assert zero is not None
     guesses = []
-    order = all(f.column.order_sure for f in (zero, death, end) if f is not None)
-    sure: Sureness = "sure" if order else "doubtful"
+    dates = [f.column for f in (zero, death, end) if f is not None]
+    order, serial = all(c.order_sure for c in dates), any(c.serial for c in dates)
+    sure: Sureness = "doubtful" if not order else "likely" if serial else "sure"
     asked = () if order else ("day first or month first cannot be told from these dates",)
-    left = ""
+    left = "; dates are written as days of a spreadsheet" if serial else ""
     if end is not None and says(end.name, "discharge"):
         # Who goes home alive is no longer at risk of dying there: that is no censoring by chance.
         sure = "likely" if order else sure
-        left = "; a death after discharge is not seen, and who was discharged counts as censored"
+        left += "; a death after discharge is not seen, and who was discharged counts as censored"
     guesses.append(Guess("time_zero", zero.name, f"{zero.place()} is the date of time zero",
                          sure if says(zero.name, "zero date") >= 2 else "likely"))  # fmt: skip
     if death is not None and end is not None:

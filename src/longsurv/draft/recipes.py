@@ -62,7 +62,11 @@ def when(cells, day_first=True, whole_days=False):  # type: ignore[no-untyped-de
         year = year + 100 * ((year < 100).astype("Int64") * (19 + (year < 50).astype("Int64")))
         text = year.astype("Int64").astype("string") + "-" + month + "-" + day + " " + date[4]
         text = text.mask(pd.to_numeric(month) > 12).str.replace(",", ".", regex=False)
+        days = pd.to_numeric(cells.astype("string").str.replace(",", "."), errors="coerce")
+        days = days.where((days >= 30_000) & (days < 60_000)).astype(float)  # of a spreadsheet
+        serial = pd.Timestamp("1899-12-30", tz="UTC") + pd.to_timedelta(days, "D").dt.round("s")
         cells = pd.to_datetime(text.str.strip(), format="mixed", errors="coerce", utc=True)
+        cells = cells.fillna(serial)
     if isinstance(cells.dtype, pd.DatetimeTZDtype):
         cells = cells.dt.tz_localize(None) if whole_days else cells.dt.tz_convert(None)
     return cells.dt.normalize() if whole_days else cells

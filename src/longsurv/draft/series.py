@@ -154,7 +154,7 @@ def _time(sheet: Sheet) -> tuple[str, list[Guess]]:
     score, name = scored[0]
     column = sheet.columns[name]
     rivals = [n for s, n in scored[1:] if s > score - 0.75]
-    how: Sureness = "sure" if score >= 3 else "likely"
+    how: Sureness = "sure" if score >= 3 and not column.serial else "likely"
     if rivals or score < 1.5 or (column.kind == "date" and not column.order_sure):
         how = "doubtful"
     if (

@@ -6,7 +6,6 @@ import csv
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -16,13 +15,13 @@ from longsurv.cohort.problems import shorten
 from longsurv.draft.header import unique_names
 from longsurv.draft.layout import read_time
 from longsurv.draft.raw import RawTable, of_frame
+from longsurv.draft.statistics_files import STATISTICS, read_statistics
 from longsurv.draft.textfile import read_text
 from longsurv.draft.workbook import read_book
 from longsurv.errors import DataError
 from longsurv.reading.textfile import MISSING
 
 TEXT, EXCEL, PARQUET = (".csv", ".tsv", ".txt", ".dat"), (".xlsx", ".xlsm"), (".parquet", ".pq")
-STATISTICS = (".dta", ".sav", ".zsav", ".sas7bdat", ".xpt", ".rds", ".rda", ".rdata")
 _READ_ERRORS = (ValueError, OSError, LookupError, BadZipFile, csv.Error, pd.errors.ParserWarning)
 _BOOK_ERRORS = (*_READ_ERRORS, TypeError, AttributeError, SyntaxError)
 
@@ -143,41 +142,8 @@ def _read_file(path: Path) -> list[RawTable]:
         indexed = any(name is not None for name in frame.index.names)
         return [of_frame(path, frame, f"pd.read_parquet({path.name!r})", indexed, straight=True)]
     if kind in STATISTICS:
-        return _read_statistics(path, kind)
+        return read_statistics(path)
     if kind == ".xls":
         raise DataError(f"{path.name}: an old Excel file; save it as .xlsx")
     known = ", ".join((*TEXT, *EXCEL, *PARQUET, *STATISTICS))
     raise DataError(f"{path.name}: files of type {kind!r} are not read; expected one of {known}")
-
-
-def _read_statistics(path: Path, kind: str) -> list[RawTable]:
-    shown = repr(path.name)
-    if kind == ".dta":
-        return [of_frame(path, pd.read_stata(path), f"pd.read_stata({shown})")]
-    if kind in (".sas7bdat", ".xpt"):
-        frame = pd.read_sas(path, encoding="latin-1" if kind == ".xpt" else "infer")
-        how = '"latin-1"' if kind == ".xpt" else '"infer"'
-        return [of_frame(path, frame, f"pd.read_sas({shown}, encoding={how})")]
-    if kind in (".sav", ".zsav"):
-        _need("pyreadstat", path)
-        return [of_frame(path, pd.read_spss(path), f"pd.read_spss({shown})")]
-    pyreadr = _need("pyreadr", path)
-    tables = []
-    for name, frame in pyreadr.read_r(str(path)).items():
-        if isinstance(frame, pd.DataFrame):
-            table = of_frame(path, frame, f"pyreadr.read_r({shown})[{name!r}]")
-            shown_as = f"{path.name} [{name}]" if name else path.name
-            lines = ("import pyreadr", *table.lines)
-            tables.append(replace(table, name=shown_as, lines=lines, sheet=str(name or "")))
-    return tables
-
-
-def _need(module: str, path: Path):  # type: ignore[no-untyped-def]
-    """Import an optional library, or say which one is needed."""
-    try:
-        return import_module(module)
-    except ImportError:
-        raise DataError(
-            f"{path.name}: reading such files takes the library {module}, which is not installed:"
-            f" pip install {module}; or save the table as CSV"
-        ) from None

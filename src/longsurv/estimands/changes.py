@@ -11,9 +11,9 @@ exponential is a ratio: the fold change under `level` over the fold change under
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -30,15 +30,24 @@ CORRECTED: dict[str, Correction] = {"p_holm": "holm", "p_fdr": "fdr_bh"}
 """Columns of corrected p-values, and how."""
 
 
+class HasFixed(Protocol):
+    """A design with fixed effects."""
+
+    @property
+    def fixed(self) -> FixedDesign:
+        """Their design."""
+
+
 class Contrasting(Protocol):
     """What an Estimate and a Posterior share."""
 
     @property
-    def design(self) -> Any:
-        """Holds the fixed-effects design as `design.fixed`."""
+    def design(self) -> HasFixed:
+        """The arrays of the model."""
         ...
 
-    def contrast(self, weights: dict[str, float]) -> pd.DataFrame:
+    @property
+    def contrast(self) -> Callable[..., pd.DataFrame]:
         """A linear combination of the fixed effects, one tidy row."""
 
 

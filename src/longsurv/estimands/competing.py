@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -192,7 +192,7 @@ def incidence_table(
                 f"nobody in {' or '.join(map(str, groups))} has an event of any cause: name the "
                 "causes whose incidences, 0 so far, are wanted"
             )
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     column = str(free(group, INCIDENCES))
     for name, follow_up in groups.items():
         for cause in causes:
@@ -269,7 +269,7 @@ def incidence_difference(
     if not start < time:
         raise LongsurvError(f"the horizon ({time:g}) must come after the first entry ({start:g})")
     later = f"counted from {start:g}, the first entry of the group that is observed last"
-    rows: list[dict[str, Any]] = []
+    rows: list[_Row] = []
     for label, whole in ((name, treated), (reference_name, reference)):
         follow_up = whole.since(start)
         if not len(follow_up) or follow_up.entry.min() > start:
@@ -280,69 +280,69 @@ def incidence_difference(
             raise DataError(f"group {label}: {unknown}, so the risk by {time:g} is not known")
         (estimate, error), (low, high) = curve.at(time), curve.interval(time, level)
         notes = [_note(curve, time), later if whole.entry.min() < start else ""]
-        rows.append(
-            {
-                "quantity": f"risk of {label}", "estimate": estimate, "std_error": error,
-                "conf_low": low, "conf_high": high, "note": "; ".join(filter(None, notes)),
-            }
-        )  # fmt: skip
+        note = "; ".join(filter(None, notes))
+        rows.append(_Row(f"risk of {label}", estimate, error, low, high, note))
     z = float(special.ndtri((1 + level) / 2))
-    rows.append({"quantity": "risk difference", **_difference(rows[0], rows[1], interval, z)})
-    rows.append({"quantity": "risk ratio", **_ratio(rows[0], rows[1], z)})
+    one, other = rows
+    rows += [_difference(one, other, interval, z), _ratio(one, other, z)]
     return pd.DataFrame(rows).assign(time=asked)[
         ["quantity", "time", "estimate", "std_error", "conf_low", "conf_high", "note"]
     ]
 
 
-def _difference(
-    group: dict[str, Any], reference: dict[str, Any], interval: Interval, z: float
-) -> dict[str, Any]:
+class _Row(NamedTuple):
+    quantity: str
+    estimate: float
+    std_error: float
+    conf_low: float
+    conf_high: float
+    note: str
+
+    @property
+    def limits(self) -> tuple[float, float, float]:
+        """The estimate and its interval."""
+        return self.estimate, self.conf_low, self.conf_high
+
+
+def _difference(group: _Row, reference: _Row, interval: Interval, z: float) -> _Row:
     """The difference of two risks; its limits lie within -1 and 1 by construction."""
-    p, q = group["estimate"], reference["estimate"]
-    error = float(np.hypot(group["std_error"], reference["std_error"]))
+    p, q = group.estimate, reference.estimate
+    error = float(np.hypot(group.std_error, reference.std_error))
     if interval == "mover":
-        low, high = mover(
-            (p, group["conf_low"], group["conf_high"]),
-            (q, reference["conf_low"], reference["conf_high"]),
-        )
+        low, high = mover(group.limits, reference.limits)
         note = "from the limits of the two risks"
-    elif group["std_error"] == 0 or reference["std_error"] == 0:
+    elif group.std_error == 0 or reference.std_error == 0:
         low = high = np.nan
         note = _unvarying(group, reference)
     else:
         low, high = within(p - q, error, z)
         note = "normal approximation of Fisher's z of the difference"
-    return {
-        "estimate": p - q, "std_error": error, "conf_low": low, "conf_high": high, "note": note,
-    }  # fmt: skip
+    return _Row("risk difference", p - q, error, low, high, note)
 
 
-def _unvarying(group: dict[str, Any], reference: dict[str, Any]) -> str:
+def _unvarying(group: _Row, reference: _Row) -> str:
     """Which risks are 0 or 1, whose variance is not known."""
     said = [
-        f"{'no' if side['estimate'] < 0.5 else 'only'} events of this cause in the "
-        f"{side['quantity'].removeprefix('risk of ')} group"
+        f"{'no' if side.estimate < 0.5 else 'only'} events of this cause in the "
+        f"{side.quantity.removeprefix('risk of ')} group"
         for side in (group, reference)
-        if side["std_error"] == 0
+        if side.std_error == 0
     ]
     return f"{' and '.join(said)}, so no variance to make an interval of"
 
 
-def _ratio(group: dict[str, Any], reference: dict[str, Any], z: float) -> dict[str, Any]:
-    p, q = group["estimate"], reference["estimate"]
+def _ratio(group: _Row, reference: _Row, z: float) -> _Row:
+    p, q = group.estimate, reference.estimate
     estimate = np.nan if q == 0 else p / q
-    if group["std_error"] == 0 or reference["std_error"] == 0:
+    if group.std_error == 0 or reference.std_error == 0:
         note = "no interval with a group without events"
-        return {
-            "estimate": estimate, "std_error": np.nan, "conf_low": np.nan, "conf_high": np.nan,
-            "note": note if p == 0 or q == 0 else _unvarying(group, reference),
-        }  # fmt: skip
-    error = float(np.hypot(group["std_error"] / p, reference["std_error"] / q))
+        if p != 0 and q != 0:
+            note = _unvarying(group, reference)
+        return _Row("risk ratio", estimate, np.nan, np.nan, np.nan, note)
+    error = float(np.hypot(group.std_error / p, reference.std_error / q))
     step = float(np.exp(z * error))
-    return {
-        "estimate": estimate, "std_error": error, "conf_low": estimate / step,
-        "conf_high": estimate * step, "note": "normal approximation of the logarithm",
-    }  # fmt: skip
+    note = "normal approximation of the logarithm"
+    return _Row("risk ratio", estimate, error, estimate / step, estimate * step, note)
 
 
 def _note(curve: CumulativeIncidence, t: float) -> str:

@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -43,7 +43,7 @@ from longsurv.arguments import checked
 from longsurv.design.quadrature import normal_grid
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.joint_incidence import mean_incidence
-from longsurv.estimands.joint_rows import chosen_cause, joint_spec
+from longsurv.estimands.joint_rows import JointResult, chosen_cause, joint_spec
 from longsurv.estimands.standardised import marked, two_levels, with_treatment
 from longsurv.likelihood import joint
 
@@ -119,7 +119,7 @@ class JointEffects:
 
 @checked
 def joint_effects(
-    result: Any,
+    result: JointResult,
     treatment: str,
     horizon: float,
     *,
@@ -181,7 +181,7 @@ def joint_effects(
     levels = two_levels((frames or [design.causes[0].rows])[0], treatment, treated, reference)
     if not _uses(design, treatment):
         raise LongsurvError(f"neither formula has {treatment!r}, so the model gives it no effect")
-    if getattr(result, "undetermined", ()):
+    if result.engine == "ml" and result.undetermined:
         raise EstimationError(
             f"the data do not determine {', '.join(result.undetermined)}, on which the curves of "
             "the cohort under either treatment depend"
@@ -311,7 +311,7 @@ def standardised(data: joint.JointData, thetas: np.ndarray, n: int) -> np.ndarra
     return np.exp(np.minimum(logs, 0.0)).reshape(len(thetas), -1, n).mean(axis=2)
 
 
-def parameter_vectors(result: Any, draws: int, seed: int) -> tuple[np.ndarray, bool]:
+def parameter_vectors(result: JointResult, draws: int, seed: int) -> tuple[np.ndarray, bool]:
     """Parameter vectors (S, d) that carry the uncertainty, and whether they are a posterior's.
 
     Those of an estimate are itself, then draws from its asymptotic normal distribution.
@@ -383,7 +383,7 @@ def _table(
     return pd.DataFrame(rows)
 
 
-def _ratio_row(log_ratio: np.ndarray, level: float, posterior: bool) -> list[Any]:
+def _ratio_row(log_ratio: np.ndarray, level: float, posterior: bool) -> list[str | float]:
     """The hazard ratio at the same marker, its median for a posterior."""
     spread = log_ratio if posterior else log_ratio[1:]
     low, high = np.exp(np.quantile(spread, [0.5 - level / 2, 0.5 + level / 2]))

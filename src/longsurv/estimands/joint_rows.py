@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
 
 from longsurv.design.expression import expression
 from longsurv.errors import LongsurvError
+from longsurv.inference import Draws, Optimum
+from longsurv.likelihood import joint
 
 if TYPE_CHECKING:
-    from longsurv.design.joint import JointDesign
+    from longsurv.design.joint import JointDesign, JointMarker
 
 
 @runtime_checkable
@@ -20,22 +22,104 @@ class JointSpecification(Protocol):
     """A specification of markers and of causes of an event, by name."""
 
     @property
-    def markers(self) -> Mapping[str, Any]:
+    def design(self) -> JointDesign:
+        """The arrays of all its parts."""
+
+    @property
+    def markers(self) -> Mapping[str, HasTable]:
         """The markers' models."""
 
     @property
-    def causes(self) -> Mapping[str, Any]:
+    def causes(self) -> Mapping[str, HasTable]:
         """The models of the event's causes."""
 
+    @property
+    def fit(self) -> Callable[..., JointAnswer]:
+        """The answer by maximum likelihood."""
 
-def engine_of(given: Any) -> Literal["ml", "bayes"] | None:
-    """Which engine a joint model's answer is of; None of a specification, which is no answer."""
-    return None if isinstance(given, JointSpecification) else given.engine
+    @property
+    def with_data(self) -> Callable[..., JointSpecification]:
+        """The same model of other rows of its markers and causes, by name."""
+
+
+class HasTable(Protocol):
+    """A specification of one table."""
+
+    @property
+    def data(self) -> pd.DataFrame:
+        """The table."""
+
+
+class JointAnswer(Protocol):
+    """What is used of an estimate and of a posterior of a joint model."""
+
+    @property
+    def spec(self) -> object:
+        """The joint model."""
+
+    @property
+    def design(self) -> JointDesign:
+        """Its arrays."""
+
+    @property
+    def data(self) -> joint.JointData:
+        """Those of the likelihood."""
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """What is wrong with the answer."""
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What a reader must know."""
+
+    @property
+    def converged(self) -> bool:
+        """Whether it can be relied on."""
+
+
+class FittedJoint(JointAnswer, Protocol):
+    """An estimate."""
+
+    @property
+    def engine(self) -> Literal["ml"]:
+        """By which it is told from a posterior."""
+
+    @property
+    def theta(self) -> np.ndarray:
+        """All parameters, shape (d,)."""
+
+    @property
+    def cov_theta(self) -> np.ndarray:
+        """Their covariance, shape (d, d)."""
+
+    @property
+    def undetermined(self) -> tuple[str, ...]:
+        """Coefficients that the data do not determine."""
+
+    @property
+    def optimum(self) -> Optimum:
+        """Where the climb ended."""
+
+
+class DrawnJoint(JointAnswer, Protocol):
+    """A posterior."""
+
+    @property
+    def engine(self) -> Literal["bayes"]:
+        """By which it is told from an estimate."""
+
+    @property
+    def draws(self) -> Draws:
+        """Of all parameters."""
+
+
+type JointResult = FittedJoint | DrawnJoint
 
 
 def joint_spec(
-    given: Any, what: str, *, markers: bool = False, causes: bool = False, limits: bool = False
-) -> Any:
+    given: object, what: str, *, markers: bool = False, causes: bool = False, limits: bool = False
+) -> JointSpecification:
     """The specification of a joint model, or of its result, if an answer can be had of it.
 
     Parameters
@@ -122,7 +206,7 @@ def histories(design: JointDesign, labels: pd.Index, at: float) -> dict[str, pd.
     return {marker.name: _history(design, marker, labels, at) for marker in design.markers}
 
 
-def _history(design: JointDesign, marker: Any, labels: pd.Index, at: float) -> pd.DataFrame:
+def _history(design: JointDesign, marker: JointMarker, labels: pd.Index, at: float) -> pd.DataFrame:
     name, time = design.group_name, design.time
     rows = marker.measurements.iloc[marker.design.rows]
     rows = rows.loc[rows[name].isin(labels) & (rows[time] <= at)]

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any, Literal, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
-from longsurv.estimands.joint_rows import histories
+from longsurv.estimands.joint_rows import JointSpecification, histories
 from longsurv.estimands.prediction_measures import Outcomes, status_of
 
 POSTERIOR_DRAWS = 200
 
 
-Refit = Callable[[Any], Any]
+type Refit = Callable[..., object]
 
 
 @runtime_checkable
@@ -26,13 +25,18 @@ class PredictingSurvival(Protocol):
     engine: Literal["ml", "bayes"]
 
     def predict_survival(
-        self, newdata: Any, *, at: float, times: Sequence[float], draws: int = 200
+        self,
+        newdata: Mapping[str, pd.DataFrame],
+        *,
+        at: float,
+        times: Sequence[float],
+        draws: int = 200,
     ) -> pd.DataFrame:
         """Survival of patients alive at `at` to each of the times: column "estimate"."""
 
     def predict_incidence(
         self,
-        newdata: Any,
+        newdata: Mapping[str, pd.DataFrame],
         *,
         at: float,
         times: Sequence[float],
@@ -44,7 +48,7 @@ class PredictingSurvival(Protocol):
 
 def predicted_risk(
     result: PredictingSurvival,
-    spec: Any,
+    spec: JointSpecification,
     labels: pd.Index,
     start: float,
     window: float,
@@ -76,7 +80,7 @@ def predicted_risk(
 
 
 def out_of_fold_risks(
-    spec: Any,
+    spec: JointSpecification,
     sets: dict[float, Outcomes],
     window: float,
     folds: int,
@@ -92,16 +96,9 @@ def out_of_fold_risks(
     out = {s: np.full(len(one.labels), np.nan) for s, one in sets.items()}
     for k in range(folds):
         left_out = labels[fold == k]
-        others = replace(
-            spec,
-            marker={
-                called: replace(marker, data=_without(marker.data, name, left_out))
-                for called, marker in spec.markers.items()
-            },
-            event={
-                of: replace(event, data=_without(event.data, name, left_out))
-                for of, event in spec.causes.items()
-            },
+        others = spec.with_data(
+            {of: _without(marker.data, name, left_out) for of, marker in spec.markers.items()},
+            {of: _without(event.data, name, left_out) for of, event in spec.causes.items()},
         )
         result = as_predicting(refit(others))
         for s, one in sets.items():
@@ -115,7 +112,7 @@ def _without(data: pd.DataFrame, name: str, left_out: pd.Index) -> pd.DataFrame:
     return data.loc[~data[name].isin(left_out)]
 
 
-def as_predicting(result: Any) -> PredictingSurvival:
+def as_predicting(result: object) -> PredictingSurvival:
     """A result that predicts; LongsurvError for what a `refit` should not return."""
     if not isinstance(result, PredictingSurvival):
         raise LongsurvError(

@@ -32,14 +32,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
-from longsurv.estimands.joint_rows import chosen_cause, joint_spec
+from longsurv.estimands.joint_rows import JointSpecification, chosen_cause, joint_spec
 from longsurv.estimands.prediction_folds import (
     Refit,
     as_predicting,
@@ -124,14 +124,14 @@ class PredictionQuality:
         return f"{self.words}\n{self.table.to_string(index=False)}"
 
 
-def fitted(spec: Any) -> Any:
+def fitted(spec: JointSpecification) -> object:
     """The maximum-likelihood fit, by which `prediction_quality` predicts unless told otherwise."""
     return spec.fit()
 
 
 @checked
 def prediction_quality(
-    model: Any,
+    model: object,
     landmarks: Sequence[float],
     window: float,
     *,
@@ -184,7 +184,7 @@ def prediction_quality(
     cause = chosen_cause(list(spec.causes), cause, "prediction_quality")
     design = spec.design
     starts = _check(design, landmarks, window, folds, groups, level)
-    apparent = as_predicting(refit(spec)) if model is spec else model
+    apparent = as_predicting(refit(spec) if model is spec else model)
     sets = {s: outcomes(design, s, window, cause) for s in starts}
     _check_sets(sets, window)
     risks = {s: predicted_risk(apparent, spec, sets[s].labels, s, window, cause) for s in starts}

@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -172,7 +171,7 @@ def _named(name: Hashable, follow_up: FollowUp, horizon: float, start: float) ->
         raise EstimationError(f"group {name}: {error}") from error
 
 
-def _row(quantity: str, centre: float, error: float) -> dict[str, Any]:
+def _row(quantity: str, centre: float, error: float) -> dict[str, object]:
     statistic = centre / error
     return {
         "quantity": quantity, "estimate": centre, "std_error": error, "statistic": statistic,

@@ -8,7 +8,7 @@ other" is not a difference between the groups, and nothing is adjusted for.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -65,7 +65,7 @@ def baseline_differences(cohort: Cohort) -> pd.DataFrame:
         values = values[values["occasion"] == first]
         for group in others:
             sides = {"reference": _of(values, reference), "group": _of(values, group)}
-            row: dict[str, Any] = {
+            row: dict[str, object] = {
                 "marker": name, "label": marker.label, "unit": marker.unit, "phase": first,
                 "reference": reference, "group": group,
             }  # fmt: skip

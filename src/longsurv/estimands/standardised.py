@@ -14,16 +14,17 @@ like these, not about a population they were drawn from.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import Annotated, Any, Literal, Protocol
+from collections.abc import Callable, Hashable, Sequence
+from typing import Annotated, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 
 from longsurv.arguments import checked
+from longsurv.design.survival import SurvivalDesign
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.intervals import proportion, within
-from longsurv.inference.specification import AnySpecification
+from longsurv.inference.specification import TableSpecification
 from longsurv.times import snapped
 
 REDUCTIONS = (0.0, 0.01, 0.05)
@@ -35,18 +36,79 @@ COLUMNS = ("term", "estimate", "std_error", "conf_low", "conf_high")
 MEAN_TERMS = ("mean time difference", "mean time ratio")
 
 
-class SurvivalResult(Protocol):
-    """A fitted survival model, with `mean_survival_at`, or a posterior, with `survival_draws`."""
+class Qualified(Protocol):
+    """An answer that says how far it can be relied on."""
 
-    spec: AnySpecification
-    design: Any
-    engine: Literal["ml", "bayes"]
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """What is wrong with it."""
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What a reader must know."""
+
+    @property
+    def converged(self) -> bool:
+        """Whether it can be relied on."""
+
+
+class AnswersSurvival(Qualified, Protocol):
+    """What is used of a fit and of a posterior of a survival model."""
+
+    @property
+    def spec(self) -> TableSpecification[FittedSurvival, object]:
+        """The model."""
+
+    @property
+    def design(self) -> SurvivalDesign:
+        """Its arrays."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Coefficients."""
 
     def area_rule(self, horizon: float) -> tuple[np.ndarray, np.ndarray]:
         """Times and weights, shape (T,) each, with which a weighted sum of survival is its area
         from the first entry to the horizon."""
 
 
+class FittedSurvival(AnswersSurvival, Protocol):
+    """A fit."""
+
+    @property
+    def engine(self) -> Literal["ml"]:
+        """By which it is told from a posterior."""
+
+    @property
+    def undetermined(self) -> tuple[str, ...]:
+        """Coefficients that the data do not determine."""
+
+    @property
+    def mean_survival(self) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+        """Mean survival of each of A frames at a time, shape (A,), and their covariance (A, A)."""
+
+    @property
+    def mean_survival_at(self) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+        """The same at T times: shapes (A, T) and (A, T, A, T)."""
+
+
+class DrawnSurvival(AnswersSurvival, Protocol):
+    """A posterior."""
+
+    @property
+    def engine(self) -> Literal["bayes"]:
+        """By which it is told from a fit."""
+
+    @property
+    def all_prior(self) -> tuple[str, ...]:
+        """Coefficients that the data say as good as nothing about."""
+
+    @property
+    def survival_draws(self) -> Callable[..., np.ndarray]:
+        """Survival of rows at times, for draws of the posterior."""
+
+
+type SurvivalResult = FittedSurvival | DrawnSurvival
 type SurvivalAnswer = Annotated[SurvivalResult, "a fit or posterior of a CoxPH or a Hazard"]
 
 
@@ -101,8 +163,7 @@ def risk_difference(
         alive = [_mean_draws(result, f, np.array([horizon]), np.ones(1)) for f in frames]
         _check_begun(1.0 - np.stack(alive), horizon)
         return marked(_of_draws(1.0 - np.stack(alive), names, level), result)
-    fit: Any = result
-    survival, cov = fit.mean_survival(frames, horizon)
+    survival, cov = result.mean_survival(frames, horizon)
     _check_begun(1.0 - survival, horizon)
     return marked(_of_moments(1.0 - survival, cov, names, level), result)
 
@@ -140,8 +201,7 @@ def restricted_mean_difference(
     if result.engine == "bayes":
         means = np.stack([_mean_draws(result, f, times, weights) for f in frames])
         return marked(_of_drawn_means(means, names, level), result)
-    fit: Any = result
-    survival, cov = fit.mean_survival_at(frames, times)
+    survival, cov = result.mean_survival_at(frames, times)
     _check_begun(1.0 - survival, horizon)
     # Survival has no variance of its own before the first event, and adds none to the area.
     cov = np.einsum("atbs,t,s->ab", np.nan_to_num(cov, nan=0.0), weights, weights)
@@ -149,7 +209,7 @@ def restricted_mean_difference(
     return marked(table, result)
 
 
-def marked(table: pd.DataFrame, result: Any) -> pd.DataFrame:
+def marked(table: pd.DataFrame, result: Qualified) -> pd.DataFrame:
     """A table of an estimand, with what a reader of its numbers must know of the fit: that it did
     not converge, or is nothing but prior."""
     flags = tuple(dict.fromkeys((*result.headings, *result.flags)))
@@ -158,7 +218,7 @@ def marked(table: pd.DataFrame, result: Any) -> pd.DataFrame:
 
 
 def _two_cohorts(
-    result: Any,
+    result: SurvivalResult,
     treatment: str,
     horizon: float,
     treated: Hashable | None,
@@ -176,13 +236,13 @@ def _two_cohorts(
     return low, high, frames
 
 
-def _check_determined(result: Any, frames: Sequence[pd.DataFrame]) -> None:
+def _check_determined(result: SurvivalResult, frames: Sequence[pd.DataFrame]) -> None:
     """Refuse predictions that move along directions the data do not determine."""
     try:
         # What the data do not determine of a posterior is its prior: no other answer than a fit's.
         fit = result.spec.fit() if result.engine == "bayes" else result
     except EstimationError as error:
-        if not result.all_prior:
+        if result.engine == "ml" or not result.all_prior:
             return
         listed = ", ".join(result.all_prior)
         raise EstimationError(f"the posterior of {listed} is the prior: {error}") from None
@@ -208,7 +268,7 @@ def _check_begun(risk: np.ndarray, horizon: float) -> None:
 
 
 def _mean_draws(
-    result: Any, data: pd.DataFrame, times: np.ndarray, weights: np.ndarray
+    result: DrawnSurvival, data: pd.DataFrame, times: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
     """Draws of the weighted sum over times of mean survival over the rows, shape (draws,).
 
@@ -264,7 +324,7 @@ def _of_mean_moments(
     return pd.DataFrame(rows, columns=[*COLUMNS, "p_value"])
 
 
-def check_horizon(design: Any, horizon: float) -> None:
+def check_horizon(design: SurvivalDesign, horizon: float) -> None:
     """Refuse a horizon at which a survival design has nobody left."""
     last = float(design.exit.max())
     if not 0.0 < float(snapped(horizon, design.exit)) <= last:
@@ -354,7 +414,11 @@ def _of_moments(
     rows = []
 
     def add(
-        term: str, value: float, slope: np.ndarray, back: Any = None, test: bool = True
+        term: str,
+        value: float,
+        slope: np.ndarray,
+        back: Callable[[float], float] | None = None,
+        test: bool = True,
     ) -> None:
         se = float(np.sqrt(max(slope @ cov @ slope, 0.0)))
         p = 2.0 * float(ndtr(-abs(value) / se)) if test and se > 0 else np.nan

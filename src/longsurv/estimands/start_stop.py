@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -199,6 +198,6 @@ def _left_out(
     return pd.DataFrame(rows, columns=[patient, "reason", "time", "events", "measurements"])
 
 
-def _some(labels: Iterable[Any]) -> str:
+def _some(labels: Iterable[object]) -> str:
     listed = list(dict.fromkeys(labels))
     return ", ".join(str(v) for v in listed[:5]) + (", ..." if len(listed) > 5 else "")

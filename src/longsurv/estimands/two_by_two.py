@@ -7,7 +7,7 @@ visibly, and none of them is adjusted for anything.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from longsurv.estimands import binomial, log_odds
 from longsurv.estimands.counts import Counts
 from longsurv.estimands.evalues import e_value
 from longsurv.estimands.simple import miettinen_nurminen
+from longsurv.records import Fields
 
 # Beyond this many tables the unconditional exact tests take minutes, and add nothing by then.
 _MOST_TABLES = 40_000
@@ -79,7 +80,7 @@ def two_by_two(
 
 
 @checked
-def two_by_two_rows(counts: Counts, *, level: float = 0.95) -> list[dict[str, Any]]:
+def two_by_two_rows(counts: Counts, *, level: float = 0.95) -> list[Fields]:
     """The rows of `two_by_two`, each with what tells its method apart from the others.
 
     Parameters
@@ -181,7 +182,7 @@ def mid_p(counts: Counts) -> float:
     return float(probability[(probability < observed) & ~tied].sum() + probability[tied].sum() / 2)
 
 
-def _risk_rows(quantity: str, events: int, n: int, level: float) -> list[dict[str, Any]]:
+def _risk_rows(quantity: str, events: int, n: int, level: float) -> list[Fields]:
     result = stats.binomtest(events, n)
     rows = []
     for name, method in (("Wilson", "wilson"), ("Clopper-Pearson", "exact")):
@@ -190,7 +191,7 @@ def _risk_rows(quantity: str, events: int, n: int, level: float) -> list[dict[st
     return rows
 
 
-def _effect_rows(c: Counts, level: float) -> list[dict[str, Any]]:
+def _effect_rows(c: Counts, level: float) -> list[Fields]:
     difference = c.risk - c.reference_risk
     score = miettinen_nurminen(c.events, c.n, c.reference_events, c.reference_n, level=level)
     ratio = _divide(c.risk, c.reference_risk)
@@ -234,7 +235,7 @@ def _conditional(c: Counts, level: float) -> _Interval:
     return _Interval(float(found.statistic), float(limits.low), float(limits.high))
 
 
-def _test_rows(c: Counts) -> list[dict[str, Any]]:
+def _test_rows(c: Counts) -> list[Fields]:
     rows = [
         _row("no difference", "Fisher", p_value=float(stats.fisher_exact(c.table).pvalue)),
         _row("no difference", "Fisher, mid-p", p_value=mid_p(c)),
@@ -252,7 +253,7 @@ def _test_rows(c: Counts) -> list[dict[str, Any]]:
     return rows
 
 
-def _e_value_row(c: Counts, level: float) -> dict[str, Any]:
+def _e_value_row(c: Counts, level: float) -> Fields:
     ratio = _divide(c.risk, c.reference_risk)
     if math.isnan(ratio):
         return _row("E-value", "of the risk ratio", note="no events in either group")
@@ -262,7 +263,7 @@ def _e_value_row(c: Counts, level: float) -> dict[str, Any]:
     return _row("E-value", "of the risk ratio", _Interval(found.point, found.limit), note=note)
 
 
-def _beta_rows(c: Counts, level: float) -> list[dict[str, Any]]:
+def _beta_rows(c: Counts, level: float) -> list[Fields]:
     rows = []
     for name, prior in binomial.PRIORS.items():
         method = f"beta-binomial, {name} prior Beta({prior[0]:g}, {prior[1]:g})"
@@ -274,7 +275,7 @@ def _beta_rows(c: Counts, level: float) -> list[dict[str, Any]]:
     return rows
 
 
-def _normal_rows(c: Counts, level: float) -> list[dict[str, Any]]:
+def _normal_rows(c: Counts, level: float) -> list[Fields]:
     note = "1/2 added to every cell" if log_odds.LogOddsRatio.of(c).corrected else ""
     rows = []
     for found in log_odds.odds_ratio_posteriors(c, level=level).to_dict("records"):
@@ -296,7 +297,7 @@ def _row(
     p_value: float = math.nan,
     prob_benefit: float = math.nan,
     note: str = "",
-) -> dict[str, Any]:
+) -> Fields:
     found = interval or _Interval(math.nan)
     return {
         "quantity": quantity, "method": method, "estimate": float(found.estimate),

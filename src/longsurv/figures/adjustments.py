@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ import pandas as pd
 from longsurv.arguments import choice
 from longsurv.errors import LongsurvError
 from longsurv.figures.axes import padded
+from longsurv.figures.place import Where, legend_above, new_axes, width_in
 from longsurv.figures.rows import Dash, Mark, interval, only_values, sides, value_axis
 from longsurv.figures.style import (
     BAYES,
@@ -20,13 +21,12 @@ from longsurv.figures.style import (
     MUTED,
     PAPER,
     RULE,
-    UNITS_PER_INCH,
     is_wide,
-    new_axes,
     shorten,
     styled,
     text_width,
 )
+from longsurv.records import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,6 +53,7 @@ def adjustments(
     width: float = 760,
     left_label: str = "",
     right_label: str = "",
+    ax: Where = None,
 ) -> Axes:
     """Draw the difference in change of every marker under each adjustment, by both engines.
 
@@ -68,6 +69,8 @@ def adjustments(
         In CSS pixels; the height follows from the rows.
     left_label, right_label : str
         What lies to either side of no difference.
+    ax : Axes or "window", optional
+        Whose place to take; a figure of its own otherwise.
 
     Raises
     ------
@@ -75,6 +78,7 @@ def adjustments(
         If no marker can be drawn on this scale.
     """
     choice("scale", scale, _SCALES)
+    width = width_in(ax, width)
     log = scale == "ratio"
     shown = table[table["scale"] == "ratio"] if log else table
     if shown.empty:
@@ -95,7 +99,9 @@ def adjustments(
     engine_lines = 0 if len(engines) == 1 else 1 if wide else 2
     top = 14 + _KEY * (key_lines + engine_lines)
     height = row * len(markers)
-    ax = new_axes(width, height + top + _BOTTOM, left=left, right=16, top=top, bottom=_BOTTOM)
+    ax = new_axes(
+        width, height + top + _BOTTOM, left=left, right=16, top=top, bottom=_BOTTOM, ax=ax
+    )
     ax.set_ylim(height, 0)
     low, high = _limits(shown, log)
     value_axis(ax, low, high, log=log, ticks=(7, 8) if wide else (4, 4))
@@ -116,7 +122,7 @@ def adjustments(
             _draw(ax, record, k * row + _GAP / 2 + line * _LINE)
     what = "ratio of geometric means" if log else "SD of the first value"
     only_values(ax, f"Difference in change, {what}" if wide else what)
-    _keys(ax, shown, kinds, engines, across, key_lines, 11 if wide else 10.5)
+    _keys(ax, shown, kinds, engines, across, key_lines, 11 if wide else 10.5, left, top)
     sides(ax, left_label, right_label, 10.5 if wide else 9.5)
     return ax
 
@@ -136,7 +142,7 @@ def _limits(table: pd.DataFrame, log: bool) -> tuple[float, float]:
     return padded(np.clip(ends, low, high), log=log, by=0.03)
 
 
-def _draw(ax: Axes, record: Mapping[str, Any], y: float) -> None:
+def _draw(ax: Axes, record: Record, y: float) -> None:
     """One interval and its mark, or that there is none."""
     mark = _mark(record["adjustment"], record["engine"])
     x, start, end = (float(record[name]) for name in ("x", "low", "high"))
@@ -163,6 +169,8 @@ def _keys(
     across: int,
     lines: int,
     size: float,
+    left: float,
+    above: float,
 ) -> None:
     """The adjustments by colour and mark; below, what filled and open marks mean."""
     from matplotlib.lines import Line2D
@@ -180,10 +188,8 @@ def _keys(
     rows = [(colours, 0, across)]
     if len(engines) > 1:
         rows.append(([filled, hollow], lines, across if across == 1 else 2))
-    height = ax.figure.get_figure(root=True).get_figheight() * UNITS_PER_INCH
     for handles, line, columns in rows:
-        ax.figure.legend(
-            handles=handles, loc="upper left", bbox_to_anchor=(0, 1 - line * _KEY / height),
-            ncols=columns, frameon=False, handlelength=2.6, columnspacing=1.6, labelspacing=0.25,
-            borderaxespad=0.1, fontsize=size,
+        legend_above(
+            ax, left, above - line * _KEY, handles=handles, ncols=columns, handlelength=2.6,
+            columnspacing=1.6, labelspacing=0.25, borderaxespad=0.1, fontsize=size,
         )  # fmt: skip

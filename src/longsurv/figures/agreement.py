@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from longsurv.figures.axes import set_log_axis
-from longsurv.figures.style import (
-    BAYES,
-    INK,
-    MUTED,
-    RULE,
-    is_wide,
-    new_axes,
-    shorten,
-    styled,
-)
+from longsurv.figures.place import Where, new_axes, width_in
+from longsurv.figures.style import BAYES, INK, MUTED, RULE, Style, is_wide, shorten, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +18,7 @@ if TYPE_CHECKING:
 HEIGHT = 400.0
 LABELS = 8
 # Every verdict of `longsurv.compare`, with the mark that stands for it.
-VERDICTS: dict[str, dict[str, Any]] = {
+VERDICTS: dict[str, Style] = {
     "agree": {"marker": "o", "facecolor": "none", "edgecolor": MUTED},
     "prior pulls": {"marker": "D", "facecolor": BAYES, "edgecolor": BAYES},
     "asymptotics": {"marker": "s", "facecolor": INK, "edgecolor": INK},
@@ -52,6 +44,7 @@ def agreement(
     shift_limit: float,
     width_limit: float,
     width: float = 760,
+    ax: Where = None,
 ) -> Axes:
     """Draw one point an estimand: how far apart its two answers are.
 
@@ -65,9 +58,12 @@ def agreement(
         Within these the two answers agree; drawn as a box.
     width : float
         In CSS pixels.
+    ax : Axes or "window", optional
+        Whose place to take; a figure of its own otherwise.
     """
+    width = width_in(ax, width)
     shown = table[drawable(table)]
-    ax = new_axes(width, HEIGHT, left=64, right=20, top=34, bottom=52)
+    ax = new_axes(width, HEIGHT, left=64, right=20, top=34, bottom=52, ax=ax)
     far = max(float(shown["shift"].abs().max()) if len(shown) else 0.0, 2.0 * shift_limit)
     wide = max(
         float(np.exp(np.abs(np.log(shown["width_ratio"]))).max()) if len(shown) else 1.0,

@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from longsurv.figures.axes import padded
+from longsurv.figures.place import Where, legend_above, new_axes, width_in
 from longsurv.figures.rows import Mark, interval, only_values, sides, value_axis
 from longsurv.figures.style import (
     BAYES,
@@ -19,12 +20,13 @@ from longsurv.figures.style import (
     MUTED,
     PAPER,
     RULE,
+    Style,
     is_wide,
-    new_axes,
     shorten,
     styled,
     text_width,
 )
+from longsurv.records import Record
 from longsurv.words import NO_ANSWER
 
 if TYPE_CHECKING:
@@ -32,7 +34,11 @@ if TYPE_CHECKING:
 
 _ROW, _SECTION, _TOP, _BOTTOM = 36.0, 30.0, 34.0, 50.0
 _MISSING = "not estimated"
-_BEHIND: Mapping[str, Any] = {"facecolor": PAPER, "linewidth": 0, "pad": 1.0}  # over the null line
+_BEHIND: Style = {
+    "facecolor": PAPER,
+    "linewidth": 0,
+    "pad": 1.0,
+}  # over the null line
 _LINE, _TALL = 24.0, 42.0  # a method's row: label beside its mark, and label above it
 _APART = 13.0  # between the series of a row
 _MARKS = (Mark(INK, INK, "o"), Mark(BAYES, PAPER, "D", size=5.5))
@@ -42,13 +48,15 @@ _MARKS = (Mark(INK, INK, "o"), Mark(BAYES, PAPER, "D", size=5.5))
 class _Frame:
     """Axes with their values and sections, for the rows to be drawn in.
 
-    `rows` has the height of every section and row, `inside` the width of the axes, both in pixels.
+    `rows` has the height of every section and row, `inside` the width of the axes and `left`
+    their left margin, all in pixels.
     """
 
     ax: Axes
     marks: Mapping[str, Mark]
     rows: Mapping[tuple[str, str], float]
     inside: float
+    left: float
 
 
 @styled
@@ -61,6 +69,7 @@ def forest(
     text_heading: str = "",
     left_label: str = "",
     right_label: str = "",
+    ax: Where = None,
 ) -> Axes:
     """Draw estimates with intervals, the series of a row one under the other.
 
@@ -80,7 +89,10 @@ def forest(
         Heading over the numbers.
     left_label, right_label : str
         What lies to either side of no difference.
+    ax : Axes or "window", optional
+        Whose place to take; a figure of its own otherwise.
     """
+    width = width_in(ax, width)
     table = table.assign(section=table.get("section", ""))
     wide = is_wide(width) and "text" in table
     length, size = (34, 11.5) if wide else (20, 10.5)
@@ -88,7 +100,7 @@ def forest(
     beside = [*table["text"], text_heading, _MISSING] if wide else []
     left = 14 + max((text_width(label, size) for label in labels.values()), default=0)
     right = 18 + max((text_width(f"  {text}", 10.5) for text in beside), default=0)
-    frame = _frame(table, log, width, (left, right), row_height=_ROW, edge=left, wide=wide)
+    frame = _frame(table, log, width, (left, right), row_height=_ROW, edge=left, wide=wide, at=ax)
     ax = frame.ax
     axes_x = ax.get_yaxis_transform()  # x in axes fractions, y in data
     step = 0.0 if len(frame.marks) == 1 else _APART
@@ -124,6 +136,7 @@ def method_forest(
     text_heading: str = "",
     left_label: str = "",
     right_label: str = "",
+    ax: Where = None,
 ) -> Axes:
     """Draw one quantity by many methods, a row each, with the numbers beside it.
 
@@ -136,7 +149,10 @@ def method_forest(
         See `forest`.
     width : float
         In CSS pixels. Below 480 a row's label and numbers stand above its mark.
+    ax : Axes or "window", optional
+        Whose place to take; a figure of its own otherwise.
     """
+    width = width_in(ax, width)
     wide = is_wide(width)
     labels = [shorten(row, 44 if wide else 36) for row in table["row"]]
     left = right = 14.0
@@ -147,7 +163,7 @@ def method_forest(
     row_height = _LINE if wide else _TALL
     frame = _frame(
         table, log, width, (left, right), row_height=row_height, edge=left - 6 if wide else 0.0,
-        wide=wide,
+        wide=wide, at=ax,
     )  # fmt: skip
     ax = frame.ax
     axes_x, edge = ax.get_yaxis_transform(), -(left - 6) / frame.inside if wide else 0.0
@@ -183,6 +199,7 @@ def _frame(
     row_height: float,
     edge: float,
     wide: bool,
+    at: Where,
 ) -> _Frame:
     """Axes as high as the rows, with the axis of the values and the names of the sections.
 
@@ -197,11 +214,13 @@ def _frame(
     edge : float
         How far left of the axes a section's name begins, in pixels.
     wide : bool
+    at : Axes or "window", optional
     """
     sections, rows, height = _layout(table, row_height)
     left, right = margins
     ax = new_axes(
-        width, height + _TOP + _BOTTOM, left=left, right=right, top=_TOP, bottom=_BOTTOM
+        width, height + _TOP + _BOTTOM, left=left, right=right, top=_TOP, bottom=_BOTTOM,
+        ax=at,
     )  # fmt: skip
     ax.set_ylim(height, 0)
     value_axis(ax, *_limits(table, log), log=log, ticks=(6, 7) if wide else (4, 4))
@@ -212,7 +231,7 @@ def _frame(
             fontsize=11, color=MUTED, style="italic",
         )  # fmt: skip
     series = list(dict.fromkeys(table["series"]))
-    return _Frame(ax, dict(zip(series, cycle(_MARKS), strict=False)), rows, inside)
+    return _Frame(ax, dict(zip(series, cycle(_MARKS), strict=False)), rows, inside, left)
 
 
 type Sections = list[tuple[str, float]]
@@ -248,7 +267,7 @@ def _limits(table: pd.DataFrame, log: bool) -> tuple[float, float]:
     return padded(values, log=log)
 
 
-def _drawn(ax: Axes, record: Mapping[str, Any], y: float, mark: Mark) -> str:
+def _drawn(ax: Axes, record: Record, y: float, mark: Mark) -> str:
     """Draw what a row of the table has, and return what is written beside it."""
     estimate, low, high = (float(record[name]) for name in ("estimate", "conf_low", "conf_high"))
     if math.isnan(estimate):
@@ -269,9 +288,9 @@ def _headings(frame: _Frame, text_heading: str) -> None:
             )
             for name, mark in frame.marks.items()
         ]  # fmt: skip
-        frame.ax.figure.legend(
-            handles=handles, loc="upper left", ncols=len(handles), frameon=False,
-            handlelength=2.2, columnspacing=1.6, borderaxespad=0.1, fontsize=11,
+        legend_above(
+            frame.ax, frame.left, _TOP, handles=handles, ncols=len(handles), handlelength=2.2,
+            columnspacing=1.6, borderaxespad=0.1, fontsize=11,
         )  # fmt: skip
     if text_heading:
         frame.ax.text(

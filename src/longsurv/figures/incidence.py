@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from longsurv.figures.style import (
-    group_style,
-    is_wide,
-    panels,
-    plain_ticks,
-    shorten,
-    styled,
-)
+from longsurv.figures.place import Where, legend_above, panels, width_in
+from longsurv.figures.style import group_style, is_wide, plain_ticks, shorten, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,6 +26,7 @@ def incidence(
     xlabel: str,
     ticks: Sequence[float],
     width: float = 760,
+    ax: Where = None,
 ) -> Axes:
     """Draw the cumulative incidence of every cause, a panel each, on one scale.
 
@@ -47,32 +42,35 @@ def incidence(
         Of the time axis.
     width : float
         In CSS pixels; below 480 the panels stand one under the other.
+    ax : Axes or "window", optional
+        Whose place to take; a figure of its own otherwise.
 
     Returns
     -------
     Axes
         Of the first cause; the others are in its figure.
     """
+    width = width_in(ax, width)
     causes = list(dict.fromkeys(curves["cause"]))
     across = min(len(causes), 3) if is_wide(width) else 1
     axes = list(panels(
         width, len(causes), across, left=_LEFT, right=_RIGHT, top=_TOP, bottom=_BOTTOM,
-        panel=_PANEL, key=_KEY, gap=_GAP,
+        panel=_PANEL, key=_KEY, gap=_GAP, ax=ax,
     ))  # fmt: skip
     most = float(np.nanmax(np.append(curves["conf_high"].to_numpy(dtype=float), 0.1)))
     top = min(1.0, 0.1 * np.ceil(10 * most))
-    for k, (ax, cause) in enumerate(zip(axes, causes, strict=True)):
-        _draw(ax, curves[curves["cause"] == cause], groups)
+    for k, (panel, cause) in enumerate(zip(axes, causes, strict=True)):
+        _draw(panel, curves[curves["cause"] == cause], groups)
         room = width / across - _LEFT - _RIGHT
-        ax.set_title(shorten(str(cause), 40 if room > 250 else 28))
-        ax.set_xlim(min(ticks), max(max(ticks), float(curves["time"].max())))
-        ax.set_ylim(0, top * 1.02)
-        ax.set_xticks(list(ticks), plain_ticks(ticks))
+        panel.set_title(shorten(str(cause), 40 if room > 250 else 28))
+        panel.set_xlim(min(ticks), max(max(ticks), float(curves["time"].max())))
+        panel.set_ylim(0, top * 1.02)
+        panel.set_xticks(list(ticks), plain_ticks(ticks))
         steps = np.linspace(0, top, 6 if round(10 * top) % 5 == 0 else 5)
-        ax.set_yticks(steps, [f"{100 * s:.3g}" for s in steps])
-        ax.set_xlabel(xlabel, labelpad=4)
+        panel.set_yticks(steps, [f"{100 * s:.3g}" for s in steps])
+        panel.set_xlabel(xlabel, labelpad=4)
         if k % across == 0:
-            ax.set_ylabel("Patients (%)", labelpad=5)
+            panel.set_ylabel("Patients (%)", labelpad=5)
     _key(axes[0], groups, is_wide(width))
     return axes[0]
 
@@ -100,7 +98,7 @@ def _key(ax: Axes, groups: Sequence[str], wide: bool) -> None:
         line = Line2D([], [], color=style["color"], linestyle=style["linestyle"], linewidth=2)
         line.set_label(shorten(group, 44 if wide else 24))
         handles.append(line)
-    ax.figure.legend(
-        handles=handles, loc="upper left", ncols=len(groups) if wide else 2,
-        frameon=False, handlelength=2.6, columnspacing=1.6, borderaxespad=0.1, fontsize=11,
+    legend_above(
+        ax, _LEFT, _TOP + _KEY, handles=handles, ncols=len(groups) if wide else 2,
+        handlelength=2.6, columnspacing=1.6, borderaxespad=0.1, fontsize=11,
     )  # fmt: skip

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from longsurv.figures.place import Where, new_axes, width_in
 from longsurv.figures.style import (
     MUTED,
     group_style,
     is_wide,
-    new_axes,
     plain_ticks,
     shorten,
     styled,
@@ -21,6 +21,7 @@ from longsurv.figures.style import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.transforms import Transform
 
 
 @styled
@@ -32,6 +33,8 @@ def kaplan_meier(
     xlabel: str,
     ylabel: str = "Survival probability",
     width: float = 760,
+    fitted: pd.DataFrame | None = None,
+    ax: Where = None,
 ) -> Axes:
     """Survival by group, 95 % bands, censoring ticks, and numbers at risk under the axis.
 
@@ -44,36 +47,47 @@ def kaplan_meier(
         Columns `group`, `time`, `at_risk`: the numbers printed, at the ticks of the axis.
     groups : sequence of str
         Treatment levels, the reference first.
+    xlabel, ylabel : str
+    width : float
+        In CSS pixels.
+    fitted : DataFrame, optional
+        What a model says: columns `group`, `time`, `estimate`, `conf_low`, `conf_high`. Its curves
+        and bands are then drawn, and those of the data faint, without bands.
+    ax : Axes or "window", optional
+        Whose place to take; a figure of its own otherwise.
     """
+    width = width_in(ax, width)
     narrow = not is_wide(width)
     label_length = 14 if narrow else 24
     names = [shorten(group, label_length) for group in groups]
     left = max(54.0, 12 + max(text_width(name, 10.5) for name in names))
     rows = 18.0 * len(groups)
     bottom, height = 70 + rows, (240 if narrow else 290) + 70 + rows
-    ax = new_axes(width, height, left=left, right=22, top=14, bottom=bottom)
+    ax = new_axes(width, height, left=left, right=22, top=14, bottom=bottom, ax=ax)
     for k, group in enumerate(groups):
         part = curves[curves["group"].astype(str) == str(group)].sort_values("time")
         if part.empty:
             continue
         style = group_style(k)
         time, survival = part["time"].to_numpy(), part["estimate"].to_numpy()
-        ax.fill_between(
-            time,
-            part["conf_low"],
-            part["conf_high"],
-            step="post",
-            color=style["color"],
-            alpha=0.13,
-            linewidth=0,
-        )
+        faint = fitted is not None
+        if fitted is None:
+            _band(ax, part, style["color"], step="post")
+        else:
+            curve = fitted[fitted["group"].astype(str) == str(group)].sort_values("time")
+            _band(ax, curve, style["color"])
+            ax.plot(
+                curve["time"], curve["estimate"], color=style["color"],
+                linestyle=style["linestyle"], linewidth=2,
+            )  # fmt: skip
         ax.step(
             time,
             survival,
             where="post",
             color=style["color"],
-            linestyle=style["linestyle"],
-            linewidth=2,
+            linestyle="-" if faint else style["linestyle"],
+            linewidth=0.9 if faint else 2,
+            alpha=0.6 if faint else 1.0,
         )
         marked = part["censored"].to_numpy() > 0
         ax.plot(
@@ -96,6 +110,13 @@ def kaplan_meier(
     _direct_labels(ax, curves, groups)
     _numbers_at_risk(ax, at_risk, groups, label_length, left / (width - left - 22))
     return ax
+
+
+def _band(ax: Axes, curve: pd.DataFrame, colour: str, step: Literal["post"] | None = None) -> None:
+    ax.fill_between(
+        curve["time"], curve["conf_low"], curve["conf_high"], step=step, color=colour, alpha=0.13,
+        linewidth=0,
+    )  # fmt: skip
 
 
 def _direct_labels(ax: Axes, curves: pd.DataFrame, groups: Sequence[str]) -> None:
@@ -129,7 +150,13 @@ def _numbers_at_risk(
     label_length: int,
     left: float,
 ) -> None:
-    def put(x: float, down: float, text: str, transform: Any, **style: Any) -> None:
+    def put(
+        x: float,
+        down: float,
+        text: str,
+        transform: Transform,
+        **style: Any,  # any: keywords of `Axes.annotate`
+    ) -> None:
         ax.annotate(
             text,
             (x, 0),

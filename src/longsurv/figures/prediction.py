@@ -9,18 +9,8 @@ import numpy as np
 import pandas as pd
 
 from longsurv.figures.axes import padded, set_log_axis
-from longsurv.figures.style import (
-    BAYES,
-    INK,
-    MUTED,
-    RULE,
-    is_wide,
-    new_axes,
-    panels,
-    plain_ticks,
-    shorten,
-    styled,
-)
+from longsurv.figures.place import Where, new_axes, panels, width_in
+from longsurv.figures.style import BAYES, INK, MUTED, RULE, is_wide, plain_ticks, shorten, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,6 +29,7 @@ def prediction(
     log: bool,
     ticks: Sequence[float],
     width: float = 760,
+    ax: Where = None,
 ) -> Axes:
     """Draw one panel a patient: measurements before the landmark, predicted survival after it.
 
@@ -58,25 +49,30 @@ def prediction(
         Of the time axis.
     width : float
         In CSS pixels; below 480 the panels stand one under the other.
+    ax : Axes or "window", optional
+        Whose place to take; a figure of its own otherwise.
 
     Returns
     -------
     Axes
         Of the first patient's marker; the others are in its figure.
     """
+    width = width_in(ax, width)
     patients = list(dict.fromkeys(table["patient"]))
     if not patients:
-        empty = new_axes(width, _PANEL, left=_LEFT, right=_RIGHT, top=_TOP, bottom=_BOTTOM)
+        empty = new_axes(width, _PANEL, left=_LEFT, right=_RIGHT, top=_TOP, bottom=_BOTTOM, ax=ax)
         empty.text(0.5, 0.5, "no patient to show", ha="center", color=MUTED)
         return empty
     across = len(patients) if is_wide(width) else 1
     axes = panels(
         width, len(patients), across, left=_LEFT, right=_RIGHT, top=_TOP, bottom=_BOTTOM,
-        panel=_PANEL,
+        panel=_PANEL, ax=ax,
     )  # fmt: skip
     values = measured["value"].to_numpy(dtype=float)
     span = padded(values, log=log, by=0.12) if len(values) else (0.0, 1.0)
+    drawn = []
     for k, (marker, patient) in enumerate(zip(axes, patients, strict=True)):
+        drawn.append(marker)
         survival = marker.twinx()
         mine = table[table["patient"] == patient]
         points = measured[measured["patient"] == patient]
@@ -104,7 +100,7 @@ def prediction(
         if k % across == across - 1 or across == 1:
             survival.set_ylabel("Survival", color=BAYES)
         marker.set_title(shorten(str(mine["title"].iloc[0]), 34), fontsize=11)
-    return marker.figure.axes[0]
+    return drawn[0]
 
 
 def time_ticks(end: float, most: int = 4) -> list[float]:

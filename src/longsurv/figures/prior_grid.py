@@ -10,15 +10,8 @@ import numpy as np
 import pandas as pd
 
 from longsurv.figures.axes import log_ticks
-from longsurv.figures.style import (
-    BAYES,
-    MUTED,
-    is_wide,
-    panels,
-    plain_ticks,
-    shorten,
-    styled,
-)
+from longsurv.figures.place import Where, legend_above, panels, width_in
+from longsurv.figures.style import BAYES, MUTED, is_wide, plain_ticks, shorten, styled
 from longsurv.words import capital
 
 if TYPE_CHECKING:
@@ -34,52 +27,67 @@ def prior_grid(
     *,
     subtitles: Mapping[str, str] | None = None,
     xlabel: str = "Hazard ratio",
+    log: bool = True,
+    together: bool = True,
     width: float = 760,
+    ax: Where = None,
 ) -> Axes:
-    """Draw the posterior of a log ratio with its prior over it, for every prior, on one scale.
+    """Draw a posterior with its prior over it, a panel each.
 
     Parameters
     ----------
     densities : DataFrame
-        Columns `prior` (its name), `log_ratio`, `prior_density`, `posterior_density`, both per unit
-        of the log ratio.
+        Columns `prior` (the name of the panel), `log_ratio`, `prior_density`, `posterior_density`,
+        both per unit of the log ratio.
     subtitles : mapping of str to str, optional
         Prior to the line under its name.
     xlabel : str
+    log : bool
+        The axis has ratios; without, the numbers as they are.
+    together : bool
+        One scale for all panels, as of one quantity under several priors; else each its own.
     width : float
         In CSS pixels; five panels side by side on a desk, two on a phone.
+    ax : Axes or "window", optional
+        Whose place to take; a figure of its own otherwise.
 
     Returns
     -------
     Axes
         Of the first prior; the others are in its figure.
     """
+    width = width_in(ax, width)
     names = list(dict.fromkeys(densities["prior"]))
     axes = list(panels(
         width, len(names), min(len(names), 5) if is_wide(width) else 2, left=_SIDE, right=_SIDE,
-        top=_TOP, bottom=_BOTTOM, panel=_PANEL, key=_KEY,
+        top=_TOP, bottom=_BOTTOM, panel=_PANEL, key=_KEY, ax=ax,
     ))  # fmt: skip
-    top = 1.05 * float(densities[["prior_density", "posterior_density"]].to_numpy().max())
-    low, high = (float(densities["log_ratio"].agg(f)) for f in ("min", "max"))
-    ticks = log_ticks(math.exp(low), math.exp(high), most=4)
-    for ax, name in zip(axes, names, strict=True):
-        _draw(ax, densities[densities["prior"] == name].sort_values("log_ratio"))
-        ax.set_xlim(low, high)
-        ax.set_ylim(0, top)
-        ax.set_xticks(np.log(ticks), plain_ticks(ticks))
-        ax.set_xlabel(xlabel, labelpad=3)
-        ax.spines["left"].set_visible(False)
-        ax.yaxis.set_visible(False)
+    all_of_them = densities[["log_ratio", "prior_density", "posterior_density"]]
+    for panel, name in zip(axes, names, strict=True):
+        own = densities[densities["prior"] == name].sort_values("log_ratio")
+        _draw(panel, own)
+        scale = all_of_them if together else own
+        low, high = float(scale["log_ratio"].min()), float(scale["log_ratio"].max())
+        panel.set_xlim(low, high)
+        panel.set_ylim(0, 1.05 * float(scale[["prior_density", "posterior_density"]].max().max()))
+        if log:
+            ticks = log_ticks(math.exp(low), math.exp(high), most=4)
+            panel.set_xticks(np.log(ticks), plain_ticks(ticks))
+        else:
+            panel.locator_params(axis="x", nbins=4)
+        panel.set_xlabel(xlabel, labelpad=3)
+        panel.spines["left"].set_visible(False)
+        panel.yaxis.set_visible(False)
         title = shorten(name, 20)
-        ax.text(
-            0, 1.2, capital(title), transform=ax.transAxes, fontweight="bold",
+        panel.text(
+            0, 1.2, capital(title), transform=panel.transAxes, fontweight="bold",
             fontsize=11.5,
         )  # fmt: skip
-        ax.text(
-            0, 1.05, (subtitles or {}).get(name, ""), transform=ax.transAxes, fontsize=10,
+        panel.text(
+            0, 1.05, (subtitles or {}).get(name, ""), transform=panel.transAxes, fontsize=10,
             color=MUTED,
         )  # fmt: skip
-    _key(axes[0])
+    _key(axes[0], log)
     return axes[0]
 
 
@@ -93,16 +101,16 @@ def _draw(ax: Axes, curve: pd.DataFrame) -> None:
     ax.axvline(0.0, color=MUTED, linewidth=0.9, zorder=0)
 
 
-def _key(ax: Axes) -> None:
+def _key(ax: Axes, log: bool) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     handles = [
         Line2D([], [], color=MUTED, linewidth=1.4, linestyle=(0, (4, 2.5)), label="Prior"),
         Line2D([], [], color=BAYES, linewidth=1.7, label="Posterior"),
-        Patch(color=BAYES, alpha=0.34, linewidth=0, label="Ratio below 1"),
+        Patch(color=BAYES, alpha=0.34, linewidth=0, label="Ratio below 1" if log else "Below 0"),
     ]
-    ax.figure.legend(
-        handles=handles, loc="upper left", ncols=3, frameon=False, handlelength=2.2,
+    legend_above(
+        ax, _SIDE, _TOP + _KEY, handles=handles, ncols=3, handlelength=2.2,
         columnspacing=1.4, borderaxespad=0.1, fontsize=11,
     )  # fmt: skip

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from longsurv.figures.place import UNITS_PER_INCH, new_axes
 from longsurv.figures.style import (
     INK,
     MUTED,
     PAPER,
     RULE,
-    UNITS_PER_INCH,
+    Style,
     group_style,
     is_wide,
-    new_axes,
     shorten,
     styled,
 )
@@ -106,7 +106,7 @@ def _key(ax: Axes, groups: Sequence[str], ylabel: str, wide: bool, size: float) 
     for k, group in enumerate(groups):
         style = group_style(k) | {"linestyle": "-"}
         handles.append(Line2D([], [], label=shorten(group, 30), markersize=5.5, **style))
-    common: Any = {"color": MUTED, "marker": "o", "markersize": 5.5}
+    common: Style = {"color": MUTED, "marker": "o", "markersize": 5.5}
     handles.append(Line2D([], [], label="Maximum likelihood", linestyle="none", **common))
     handles.append(
         Line2D([], [], label="Bayes", linestyle="none", markerfacecolor=PAPER, **common)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from longsurv.figures.forest import forest
+from longsurv.figures.place import Where
 from longsurv.numbers import in_sds
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def shrinkage(
     width: float = 760,
     left_label: str = "",
     right_label: str = "",
+    ax: Where = None,
 ) -> Axes:
     """Draw the posterior effects of the markers of each family, and the family's mean below them.
 
@@ -37,6 +39,8 @@ def shrinkage(
         In CSS pixels.
     left_label, right_label : str
         What lies to either side of no difference.
+    ax : Axes or "window", optional
+        Whose place to take; a figure of its own otherwise.
     """
     parts = []
     for family in families.to_dict("records"):
@@ -52,14 +56,15 @@ def shrinkage(
     shown["text"] = [
         in_sds(*row) for row in shown[["estimate", "conf_low", "conf_high"]].itertuples(index=False)
     ]
-    ax = forest(
+    drawn = forest(
         shown,
         xlabel="Difference in change, baseline SD",
         width=width,
         text_heading="SD (95 % interval)",
         left_label=left_label,
         right_label=right_label,
+        ax=ax,
     )
-    low, high = ax.get_xlim()
-    ax.set_xticks([tick for tick in ax.get_xticks() if low <= tick <= high])
-    return ax
+    low, high = drawn.get_xlim()
+    drawn.set_xticks([tick for tick in drawn.get_xticks() if low <= tick <= high])
+    return drawn

@@ -6,27 +6,19 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from longsurv.figures.style import (
-    GROUP_COLOURS,
-    INK,
-    MUTED,
-    PAPER,
-    RULE,
-    new_axes,
-    shorten,
-    styled,
-)
+from longsurv.figures.place import Where, legend_above, new_axes, width_in
+from longsurv.figures.style import GROUP_COLOURS, INK, MUTED, PAPER, RULE, shorten, styled
 from longsurv.words import capital
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MARKS = ("o", "s", "^", "D", "v", "P")
-_ROW = 26.0
+_ROW, _LEFT, _TOP = 26.0, 230.0, 50.0
 
 
 @styled
-def simulation_axes(table: pd.DataFrame, *, width: float = 760.0) -> Axes:
+def simulation_axes(table: pd.DataFrame, *, width: float = 760.0, ax: Where = None) -> Axes:
     """Power of each estimand, one row each, one mark a size of the effect.
 
     Parameters
@@ -35,6 +27,8 @@ def simulation_axes(table: pd.DataFrame, *, width: float = 760.0) -> Axes:
         Of a `longsurv.simulate.simulate.Simulation`.
     width : float
         In CSS pixels.
+    ax : Axes or "window", optional
+        Whose place to take; a figure of its own otherwise.
 
     Returns
     -------
@@ -42,11 +36,12 @@ def simulation_axes(table: pd.DataFrame, *, width: float = 760.0) -> Axes:
     """
     from matplotlib.ticker import PercentFormatter
 
+    width = width_in(ax, width)
     keys = ["name", "label", "estimand", "level"]
     rows = list(table[keys].drop_duplicates().itertuples(index=False, name=None))
     effects = list(dict.fromkeys(table["effect"]))
     height = _ROW * len(rows) + 120
-    ax = new_axes(width, height, left=230, right=25, top=50, bottom=62)
+    ax = new_axes(width, height, left=_LEFT, right=25, top=_TOP, bottom=62, ax=ax)
     several = table["level"].nunique() > 1
     for y, key in enumerate(rows):
         ax.axhline(y, color=RULE, linewidth=0.8, zorder=0)
@@ -87,8 +82,8 @@ def _legend(ax: Axes, table: pd.DataFrame, effects: list[str]) -> None:
             Line2D([], [], linestyle="", marker=_MARKS[k % len(_MARKS)], color=colour,
                    markerfacecolor=PAPER if null else colour, markersize=6.5, label=effect)
         )  # fmt: skip
-    ax.figure.legend(
-        handles=handles, loc="upper left", ncols=len(handles), frameon=False, handlelength=1.2,
+    legend_above(
+        ax, _LEFT, _TOP, handles=handles, ncols=len(handles), handlelength=1.2,
         columnspacing=1.4, borderaxespad=0.3, fontsize=11, title="True effect",
         title_fontsize=11, alignment="left",
     )  # fmt: skip

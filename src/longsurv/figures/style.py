@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from typing import Any
 
 # Okabe and Ito's palette: distinguishable with every common colour-vision deficiency.
 GROUP_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
@@ -25,9 +21,9 @@ BAYES = "#7a4ea3"
 NARROWEST = 480
 """Width in CSS pixels below which a figure is drawn for a phone."""
 
-UNITS_PER_INCH = 72  # one SVG unit is one CSS pixel at full size
+type Style = dict[str, Any]  # any: keywords of matplotlib, each of a type of its own
 
-_SETTINGS: Any = {
+_SETTINGS: Any = {  # any: matplotlib's type of it is a Literal of hundreds of keys
     "font.family": "sans-serif",
     "font.size": 11.5,
     "text.parse_math": False,  # a "$" in a label is a dollar
@@ -65,84 +61,17 @@ _SETTINGS: Any = {
 }
 
 
-def styled[F: Callable[..., Any]](function: F) -> F:
+def styled[**P, T](function: Callable[P, T]) -> Callable[P, T]:
     """Draw with the report's settings, leaving matplotlib's own as they were."""
 
     @wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
         from matplotlib import rc_context
 
         with rc_context(_SETTINGS):
             return function(*args, **kwargs)
 
-    return wrapper  # type: ignore[return-value]
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of a size in CSS pixels, outside pyplot's global list."""
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width / UNITS_PER_INCH, height / UNITS_PER_INCH), dpi=UNITS_PER_INCH)
-    FigureCanvasSVG(figure)
-    return figure
-
-
-def new_axes(
-    width: float,
-    height: float,
-    *,
-    left: float,
-    right: float,
-    top: float,
-    bottom: float,
-) -> Axes:
-    """Axes in a new figure, with margins in CSS pixels."""
-    box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height)
-    return new_figure(width, height).add_axes(box)
-
-
-def panels(
-    width: float,
-    count: int,
-    across: int,
-    *,
-    left: float,
-    right: float,
-    top: float,
-    bottom: float,
-    panel: float,
-    key: float = 0.0,
-    gap: float = 0.0,
-) -> Iterator[Axes]:
-    """Axes side by side in a new figure, row after row, with margins around each in CSS pixels.
-
-    Each is made when it is asked for, so that what is laid over one comes before the next.
-
-    Parameters
-    ----------
-    width : float
-        Of the figure; its height follows.
-    count, across : int
-        How many there are, and how many stand side by side.
-    left, right, top, bottom : float
-        Margins of each.
-    panel : float
-        Height of each between its margins.
-    key : float
-        Room above all of them.
-    gap : float
-        More room between neighbours.
-    """
-    across = max(across, 1)
-    row = top + panel + bottom
-    height = key + row * -(-count // across)
-    figure, box = new_figure(width, height), (width - (across - 1) * gap) / across
-    for k in range(count):
-        down, column = divmod(k, across)
-        x, y = column * (box + gap) + left, height - key - down * row - top - panel
-        inside = (x / width, y / height, (box - left - right) / width, panel / height)
-        yield figure.add_axes(inside)
+    return wrapper
 
 
 def is_wide(width: float) -> bool:
@@ -150,7 +79,7 @@ def is_wide(width: float) -> bool:
     return width >= NARROWEST
 
 
-def group_style(position: int) -> dict[str, Any]:
+def group_style(position: int) -> Style:
     """Colour, line and mark of the group at this position (0 is the reference)."""
     k = position % len(GROUP_COLOURS)
     return {"color": GROUP_COLOURS[k], "linestyle": GROUP_LINES[k], "marker": GROUP_MARKS[k]}

@@ -6,16 +6,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from longsurv.figures.style import (
-    GROUP_COLOURS,
-    INK,
-    MUTED,
-    PAPER,
-    is_wide,
-    new_axes,
-    shorten,
-    styled,
-)
+from longsurv.figures.place import new_axes
+from longsurv.figures.style import GROUP_COLOURS, INK, MUTED, PAPER, is_wide, shorten, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

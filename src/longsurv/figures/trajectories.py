@@ -10,14 +10,8 @@ import numpy as np
 import pandas as pd
 
 from longsurv.figures.axes import group_legend, padded, set_log_axis
-from longsurv.figures.style import (
-    PAPER,
-    group_style,
-    new_axes,
-    new_figure,
-    shorten,
-    styled,
-)
+from longsurv.figures.place import Where, new_axes, new_figure
+from longsurv.figures.style import PAPER, group_style, shorten, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +33,9 @@ def trajectory(
     ticks: Mapping[float, str] | None = None,
     log: bool = False,
     legend: bool = False,
-    ax: Axes | None = None,
+    width: float = PANEL[0],
+    height: float = PANEL[1],
+    ax: Where = None,
 ) -> Axes:
     """One marker: patients, or their quartiles, faint; fitted means with 95 % bands over them.
 
@@ -60,9 +56,16 @@ def trajectory(
         For phases: the places on the axis and their names. Groups are then drawn side by side.
     log : bool
         A logarithmic value axis.
+    legend : bool
+        Name the groups.
+    width, height : float
+        In CSS pixels.
+    ax : Axes or "window", optional
+        Axes to draw in, as they are; a figure of its own otherwise.
     """
-    if ax is None:
-        ax = new_axes(PANEL[0], PANEL[1], left=48, right=6, top=26, bottom=36 if xlabel else 22)
+    if ax is None or isinstance(ax, str):
+        bottom = 36 if xlabel else 22
+        ax = new_axes(width, height, left=48, right=6, top=26, bottom=bottom, ax=ax)
     shift = _shifts(groups) if ticks else dict.fromkeys(groups, 0.0)
     for k, group in enumerate(groups):
         colour = group_style(k)["color"]

@@ -5,7 +5,7 @@ from longsurv.inference.curvature import Whitening, hessian, whiten
 from longsurv.inference.density import added
 from longsurv.inference.identify import Flat, Identified, identify
 from longsurv.inference.maximise import Optimum, maximise
-from longsurv.inference.posterior import sample_posterior
+from longsurv.inference.posterior import drawn, outward, sample_posterior
 from longsurv.inference.sample import Draws, sample
 
 __all__ = [
@@ -16,9 +16,11 @@ __all__ = [
     "Optimum",
     "Whitening",
     "added",
+    "drawn",
     "hessian",
     "identify",
     "maximise",
+    "outward",
     "sample",
     "sample_posterior",
     "whiten",

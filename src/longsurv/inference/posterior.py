@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from longsurv.errors import EstimationError
 from longsurv.inference.coordinates import Affine
 from longsurv.inference.curvature import whiten
 from longsurv.inference.density import LogDensity
@@ -89,3 +90,24 @@ def sample_posterior(
     theta = warp.outward(drawn.theta)
     mode = replace(mode, x=warp.outward(x))
     return mode, replace(drawn, theta=theta, stats=stats, mode=mode)
+
+
+def drawn(formula: str, found: tuple[Optimum, Draws | None]) -> Draws:
+    """The draws of `sample_posterior`.
+
+    Raises
+    ------
+    EstimationError
+        If there are none: why, with the formula of the model.
+    """
+    mode, draws = found
+    if draws is None:
+        raise EstimationError(f"{formula!r} cannot be sampled: {mode.status}")
+    return draws
+
+
+def outward(draws: Draws, to: Callable[[np.ndarray], np.ndarray]) -> Draws:
+    """Draws, and the mode they started from, in other coordinates."""
+    assert draws.mode is not None  # the climb before the draws
+    mode = replace(draws.mode, x=to(draws.mode.x))
+    return replace(draws, theta=to(draws.theta), mode=mode)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from longsurv.errors import LongsurvError
 from longsurv.inference.curvature import Whitening
 from longsurv.inference.density import LogDensity, guarded
 from longsurv.inference.maximise import Optimum
+
+if TYPE_CHECKING:
+    from pyarrow import RecordBatch
 
 # Seconds an evaluation has to take for chains at once to be faster than one after another: they
 # all need Python's one lock at each evaluation.
@@ -35,7 +38,7 @@ STATS = {
 class ArrowTrace(Protocol):
     """What nutpie has drawn, as it has it."""
 
-    def get_arrow_trace(self) -> tuple[list[Any], list[Any]]:
+    def get_arrow_trace(self) -> tuple[list[RecordBatch], list[RecordBatch]]:
         """A record batch of draws, and one of statistics, for each chain."""
 
 

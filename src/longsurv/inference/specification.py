@@ -9,11 +9,17 @@ from which the rest is arithmetic. So a study that was interrupted does not clim
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from longsurv.inference.maximise import Optimum
 from longsurv.inference.sample import Draws
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_HELD = "_held"
 
 
 @runtime_checkable
@@ -35,16 +41,19 @@ class Specification[E, P](Protocol):
         """The model in one line."""
 
     @property
-    def design(self) -> Any:
+    def design(self) -> object:
         """The arrays of the model: covariates X, shape (n, p), responses or times, shape (n,)."""
 
-    def fit(self, *args: Any, **how: Any) -> E:
+    @property
+    def fit(self) -> Callable[..., E]:
         """`estimate(find())`: the answer by maximum likelihood."""
 
-    def sample(self, *args: Any, **how: Any) -> P:
+    @property
+    def sample(self) -> Callable[..., P]:
         """`posterior(draw())`: the answer by Bayes."""
 
-    def find(self, *args: Any, **how: Any) -> Optimum:
+    @property
+    def find(self) -> Callable[..., Optimum]:
         """Climb the (penalised, restricted) likelihood.
 
         Returns
@@ -54,7 +63,8 @@ class Specification[E, P](Protocol):
             the climb left it: of models that cannot be estimated, an error says so.
         """
 
-    def estimate(self, optimum: Optimum, *args: Any, **how: Any) -> E:
+    @property
+    def estimate(self) -> Callable[..., E]:
         """Put an estimate together; nothing is climbed.
 
         Parameters
@@ -63,7 +73,8 @@ class Specification[E, P](Protocol):
             From `find` of this specification.
         """
 
-    def draw(self, *args: Any, **how: Any) -> Draws:
+    @property
+    def draw(self) -> Callable[..., Draws]:
         """Draw from the posterior.
 
         Returns
@@ -72,7 +83,8 @@ class Specification[E, P](Protocol):
             With theta, shape (chains, draws, d), on the scale of the priors, and the mode.
         """
 
-    def posterior(self, draws: Draws, *args: Any, **how: Any) -> P:
+    @property
+    def posterior(self) -> Callable[..., P]:
         """Put a posterior together; nothing is drawn.
 
         Parameters
@@ -81,13 +93,15 @@ class Specification[E, P](Protocol):
             From `draw` of this specification, under the same priors.
         """
 
-    def with_data(self, *args: Any, **how: Any) -> Self:
+    @property
+    def with_data(self) -> Callable[..., Self]:
         """The same specification of other rows: what it computed from its own is forgotten.
 
         It takes one table; a joint model the rows of its markers and those of its causes, by name.
         """
 
-    def with_design(self, design: Any, *args: Any, **how: Any) -> Self:
+    @property
+    def with_design(self) -> Callable[..., Self]:
         """The same specification with another design in place of that of its data.
 
         For data that differ in the responses or times alone, and rows left out, with everything
@@ -107,8 +121,23 @@ def holding[S](spec: S, **made: object) -> S:
     copy = replace(spec)  # type: ignore[type-var]
     for name, value in made.items():
         vars(copy)[name] = value  # where a cached property keeps what it has computed
+    vars(copy)[_HELD] = tuple(made)
     return copy
 
 
-type AnySpecification = Specification[Any, Any]
+def held(value: object) -> tuple[str, ...]:
+    """Names of what a specification was given by `holding`; its fields do not say what it is of."""
+    names: tuple[str, ...] = getattr(value, _HELD, ())
+    return names
+
+
+type AnySpecification = Specification[object, object]
 """One of whatever family, where only what all have is asked of it."""
+
+
+class TableSpecification[E, P](Specification[E, P], Protocol):
+    """One of a single table: all but joint models."""
+
+    @property
+    def data(self) -> pd.DataFrame:
+        """The table."""

@@ -68,6 +68,25 @@ class DatedTexts:
 type _Found = tuple[str, re.Match[str]] | None
 
 
+SERIAL = (30_000, 60_000)
+"""Days of a spreadsheet, 1982 to 2064: its dates where a cell is shown as a number."""
+_SERIAL = re.compile(r"[345]\d{4}(?:[.,]\d+)?")
+_EPOCH = np.datetime64("1899-12-30", "ns")
+
+
+def all_serial(numbers: np.ndarray) -> bool:
+    """Whether all numbers are of the size of a spreadsheet's dates."""
+    return len(numbers) > 0 and bool(np.all((numbers >= SERIAL[0]) & (numbers < SERIAL[1])))
+
+
+def of_serial(days: np.ndarray) -> np.ndarray:
+    """Dates of a spreadsheet's days, to the second; NaT outside those of 1982 to 2064."""
+    inside = (days >= SERIAL[0]) & (days < SERIAL[1])
+    seconds = np.round(np.where(inside, days, 0.0) * 86400).astype("int64")
+    stamps = _EPOCH + seconds.astype("timedelta64[s]").astype("timedelta64[ns]")
+    return np.where(inside, stamps, np.datetime64("NaT", "ns"))
+
+
 def looks_like_a_date(text: str) -> bool:
     """Whether a text has the shape of a date."""
     return _shape(text) is not None
@@ -102,6 +121,10 @@ def read_dates(texts: Sequence[str], order: Order = "") -> DatedTexts:
     if named and "month" in (dots[0], others[0]):
         sure = False
     values[lost] = _iso([_as_iso(f, dots[0], others[0]) for f in found])
+    # Among dates a sheet has some that it kept as numbers.
+    for k in lost:
+        if np.isnat(values[k]) and _SERIAL.fullmatch(texts[k]):
+            values[k] = of_serial(np.array([float(texts[k].replace(",", "."))]))[0]
     return DatedTexts(values, others[0] or dots[0], sure, looks_zoned(texts[:200]))
 
 
@@ -126,10 +149,11 @@ def _order(numeric: Sequence[re.Match[str]], otherwise: Order) -> tuple[Order, b
     twos = [int(m["two"]) for m in numeric]
     day, month = max(ones) > 12, max(twos) > 12
     years = [int(m["year"]) for m in numeric if len(m["year"]) == 2]
-    # "23/04/05" may begin with its year: a study has few of them, and days of the whole month.
+    # "23/04/05" may begin with its year; not where many days run to the end of the month, for a
+    # study has few years, and none to come.
     if years and numeric[0]["mark"] != "." and max(years) <= 31:
-        few, many = max(years) - min(years) <= 10, max(ones) - min(ones) >= 16
-        if not (month or (few and many)):
+        few = max(years) - min(years) <= 10
+        if not (month or (few and max(ones) >= 28 and len(set(ones)) >= 8)):
             return "day" if day else otherwise or "day", False
     if day and month:
         return "day", False

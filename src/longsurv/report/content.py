@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from longsurv.report.sections import SECTIONS, Section
+from longsurv.report.sections import SECTIONS, Builder, Section, builder
 from longsurv.report.sections.common import Line, Picture
 from longsurv.tables.display import DisplayTable
 
@@ -32,25 +32,33 @@ class Heading:
 Item = Heading | str | DisplayTable | Picture
 
 
-def content(results: StudyResults) -> Iterator[Item]:
-    """Headings, paragraphs, tables and figures in the order of the sections."""
+def content(results: StudyResults, build: Builder | None = None) -> Iterator[Item]:
+    """Headings, paragraphs, tables and figures in the order of the sections.
+
+    Parameters
+    ----------
+    results : StudyResults
+    build : callable, optional
+        Of the sections, where other documents show them too.
+    """
+    build = build or builder(results)
     places: dict[str, str] = {}
     for section in SECTIONS:
         if section.id not in ON_THE_PAGE_ONLY:
             yield Heading(section.title, 1)
             found, reason = results.faults.attempt(
-                f"Section {section.title!r}", partial(_made, section, results, places)
+                f"Section {section.title!r}", partial(_made, section, build, places)
             )
             yield from found or [f"This section could not be made. {reason.rstrip('.')}."]
 
 
-def _made(section: Section, results: StudyResults, places: dict[str, str]) -> list[Item]:
-    built = section.build(results, places)
+def _made(section: Section, build: Builder, places: dict[str, str]) -> list[Item]:
+    built = build(section, places)
     places |= shown(section, built)
     return list(_items(built))
 
 
-def shown(section: Section, built: Any) -> dict[str, str]:
+def shown(section: Section, built: object) -> dict[str, str]:
     """What a section as built holds, each with what stands above it.
 
     Parameters
@@ -80,19 +88,15 @@ def shown(section: Section, built: Any) -> dict[str, str]:
     return found
 
 
-def _fields(part: Any) -> dict[str, Any]:
+def _fields(part: object) -> dict[str, object]:
     """The named parts of a mapping or dataclass."""
     if isinstance(part, Mapping):
         return {str(key): value for key, value in part.items()}
+    assert is_dataclass(part)
     return {f.name: getattr(part, f.name) for f in fields(part)}
 
 
-def pictures(results: StudyResults) -> list[Picture]:
-    """Every figure of the report."""
-    return [item for item in content(results) if isinstance(item, Picture)]
-
-
-def _items(part: Any) -> Iterator[Item]:
+def _items(part: object) -> Iterator[Item]:
     """What a section's value holds, its mappings, lists and dataclasses opened in order."""
     if isinstance(part, str):
         if part:

@@ -15,15 +15,16 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from longsurv.errors import LongsurvError
 from longsurv.estimands.changes import baseline_sd, contrast_weights
 from longsurv.priors import Normal, Stack, prior_of
 from longsurv.report.sections.common import change_words, event_name
-from longsurv.study.terms import treatment_terms
+from longsurv.study.terms import fixed_of, treatment_terms
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
@@ -62,7 +63,7 @@ class ExploredEffect:
     prior: Normal
     largest: float
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """For the page; draws are rounded to five significant digits."""
         return {
             "label": self.label,
@@ -165,7 +166,7 @@ def _changes(results: StudyResults) -> list[ExploredEffect]:
             continue
         for change in results.study.contrasts:
             try:
-                weights = contrast_weights(post.design.fixed, change, model.data)
+                weights = contrast_weights(fixed_of(post), change, model.data)
             except LongsurvError:  # the section on markers says why there is no answer
                 continue
             prior = implied_prior(weights, post.stack)
@@ -196,7 +197,7 @@ def implied_prior(weights: Mapping[str, float], stack: Stack) -> Normal | None:
     return found if isinstance(found, Normal) else None
 
 
-def thinned(draws: Any) -> np.ndarray:
+def thinned(draws: ArrayLike) -> np.ndarray:
     """At most `MOST_DRAWS` of them, evenly spaced over all chains."""
     flat = np.asarray(draws, dtype=float).ravel()
     return flat[:: max(1, -(-flat.size // MOST_DRAWS))]

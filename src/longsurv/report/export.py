@@ -6,21 +6,25 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Hashable, Mapping
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from longsurv.files import UNFINISHED, plainly, writable_folder, write_bytes, write_text
-from longsurv.report.content import pictures
+from longsurv.report.content import content
+from longsurv.report.page import render_page
+from longsurv.report.sections import builder
 from longsurv.report.sections.common import Picture
 from longsurv.report.spreadsheet import spreadsheet_csv
 from longsurv.report.word import png, write_word
 
 if TYPE_CHECKING:
+    from xarray import DataTree
+
     from longsurv.study import StudyResults
 
 
@@ -55,12 +59,15 @@ def export(results: StudyResults, folder: str | Path) -> Path:
     for part in ("tables", "figures", "draws"):
         with plainly(target / part):
             (target / part).mkdir(parents=True, exist_ok=True)
-    results.report(target / "report.html")
-    write_word(results, target / "report.docx")
+    build, paint = builder(results), cache(png)  # each section and figure once for all files
+    write_text(target / "report.html", render_page(results, build))
+    items = list(content(results, build))
+    write_word(results, target / "report.docx", items, paint)
     for name, table in results.tables.items():
         write_text(target / "tables" / f"{name}.csv", spreadsheet_csv(table))
-    for picture in pictures(results):
-        drawn, _ = results.faults.attempt(f"Figure {picture.name!r}", partial(_drawn, picture))
+    for picture in [item for item in items if isinstance(item, Picture)]:
+        draw = partial(_drawn, picture, paint)
+        drawn, _ = results.faults.attempt(f"Figure {picture.name!r}", draw)
         if drawn is not None:
             write_text(target / "figures" / f"{picture.name}.svg", drawn[0])
             write_bytes(target / "figures" / f"{picture.name}.png", drawn[1])
@@ -74,7 +81,7 @@ def export(results: StudyResults, folder: str | Path) -> Path:
     return target
 
 
-def nameless(idata: Any) -> Any:
+def nameless(idata: DataTree) -> DataTree:
     """Draws without what was observed, and with patients as numbers in the place of identifiers."""
     groups = {name: group for name, group in idata.children.items() if name != "observed_data"}
     tree = idata.copy()
@@ -89,7 +96,7 @@ def nameless(idata: Any) -> Any:
     return tree.assign({"log_likelihood": type(idata)(plain.assign_coords(units))})
 
 
-def _write_draws(draws: Any, path: Path) -> None:
+def _write_draws(draws: DataTree, path: Path) -> None:
     unfinished = path.with_name(f"{UNFINISHED}{path.name}")
     with plainly(path):
         try:
@@ -99,11 +106,11 @@ def _write_draws(draws: Any, path: Path) -> None:
             unfinished.unlink(missing_ok=True)
 
 
-def _drawn(picture: Picture) -> tuple[str, bytes]:
-    return standalone(str(picture.wide)), png(picture)
+def _drawn(picture: Picture, paint: Callable[[Picture], bytes]) -> tuple[str, bytes]:
+    return standalone(str(picture.wide)), paint(picture)
 
 
-def as_json(results: StudyResults) -> dict[str, Any]:
+def as_json(results: StudyResults) -> dict[str, object]:
     """The tables as records and where they come from; what is missing or infinite is null."""
     return {
         "title": results.cohort.title,
@@ -125,11 +132,11 @@ def as_json(results: StudyResults) -> dict[str, Any]:
     }
 
 
-def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+def _plain(row: Mapping[Hashable, object]) -> dict[str, object]:
     return {str(key): _value(value) for key, value in row.items()}
 
 
-def _value(value: Any) -> Any:
+def _value(value: object) -> object:
     if value is None or value is pd.NA or value is pd.NaT:
         return None
     if isinstance(value, bool | np.bool_):

@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from longsurv.report.content import shown
-from longsurv.report.sections import SECTIONS, Section
+from longsurv.report.sections import SECTIONS, Builder, Section, builder
 from longsurv.report.sections.common import event_name
 from longsurv.report.sections.explorer import script_hash
 from longsurv.tables.escape import printable
@@ -23,8 +23,15 @@ if TYPE_CHECKING:
 _LEGEND_DASHES = ("", "12 5", "2.4 3.6", "14 5 2.4 5")
 
 
-def render_page(results: StudyResults) -> str:
-    """The whole report as one HTML document that needs nothing else."""
+def render_page(results: StudyResults, build: Builder | None = None) -> str:
+    """The whole report as one HTML document that needs nothing else.
+
+    Parameters
+    ----------
+    results : StudyResults
+    build : callable, optional
+        Of the sections, where other documents show them too.
+    """
     from markupsafe import Markup
 
     css = files("longsurv.report").joinpath("templates/page.css").read_text(encoding="utf-8")
@@ -32,13 +39,14 @@ def render_page(results: StudyResults) -> str:
         {"label": str(level), "dash": _LEGEND_DASHES[k % 4]}
         for k, level in enumerate(results.cohort.groups)
     ]
+    build = build or builder(results)
     written = _environment().get_template("section.html.j2")
 
     places: dict[str, str] = {}
 
     def body(section: Section) -> str:
         # Built and drawn in one go: a figure may fail only when it is drawn.
-        built = section.build(results, places)
+        built = build(section, places)
         text = written.render(id=section.id, groups=groups, **{section.id: built})
         places.update(shown(section, built))
         return text

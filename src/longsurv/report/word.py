@@ -3,33 +3,45 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from longsurv.figures.style import styled
 from longsurv.figures.svg import any_glyph
 from longsurv.files import plainly, write_whole
-from longsurv.report.content import Heading, content
+from longsurv.report.content import Heading, Item, content
 from longsurv.report.sections.common import WIDE, Picture
 from longsurv.tables.display import DisplayTable
 from longsurv.tables.escape import printable
 from longsurv.tables.word import TEXT_WIDTH, add_small, add_table, new_document
 
 if TYPE_CHECKING:
+    from docx.document import Document
+
     from longsurv.study import StudyResults
 
 DPI = 200
 PANEL_WIDTH = 5.4
 
 
-def write_word(results: StudyResults, path: str | Path) -> Path:
+def write_word(
+    results: StudyResults,
+    path: str | Path,
+    items: Iterable[Item] | None = None,
+    paint: Callable[[Picture], bytes] | None = None,
+) -> Path:
     """Write the report's text, tables and figures as a .docx file.
 
     Parameters
     ----------
     results : StudyResults
     path : str or Path
+    items : iterable, optional
+        What `content` found, where others use it too.
+    paint : callable, optional
+        From a figure to its PNG, likewise.
 
     Returns
     -------
@@ -42,9 +54,10 @@ def write_word(results: StudyResults, path: str | Path) -> Path:
     document.add_heading(title, 0)
     if results.cohort.note:
         document.add_paragraph().add_run(printable(results.cohort.note)).italic = True
-    for item in content(results):
+    paint = paint or png
+    for item in content(results) if items is None else items:
         if isinstance(item, Picture):
-            image, reason = results.faults.attempt(f"Figure {item.name!r}", partial(png, item))
+            image, reason = results.faults.attempt(f"Figure {item.name!r}", partial(paint, item))
             if image is None:
                 document.add_paragraph(f"This figure could not be drawn. {reason}")
             else:
@@ -56,7 +69,7 @@ def write_word(results: StudyResults, path: str | Path) -> Path:
     return target
 
 
-def _add(document: Any, item: Heading | str | DisplayTable) -> None:
+def _add(document: Document, item: Heading | str | DisplayTable) -> None:
     if isinstance(item, Heading):
         document.add_heading(printable(item.text), item.level)
     elif isinstance(item, DisplayTable):
@@ -65,7 +78,7 @@ def _add(document: Any, item: Heading | str | DisplayTable) -> None:
         document.add_paragraph(printable(item))
 
 
-def _add_picture(document: Any, picture: Picture, image: bytes) -> None:
+def _add_picture(document: Document, picture: Picture, image: bytes) -> None:
     """A figure with its caption; small ones without a caption stand side by side."""
     from docx.shared import Cm
 

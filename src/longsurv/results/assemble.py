@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol
 
+import numpy as np
+
+from longsurv.design.fixed import FixedDesign
 from longsurv.inference import Draws
 from longsurv.words import plural, verb
 
 
-def design_flags(design: Any) -> tuple[str, ...]:
+class TableDesign(Protocol):
+    """The arrays of a model of one table."""
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Positions of the used rows in the data, shape (n,)."""
+
+    @property
+    def n_excluded(self) -> int:
+        """Rows left out for a missing value."""
+
+    @property
+    def fixed(self) -> FixedDesign:
+        """The fixed effects."""
+
+
+def design_flags(design: TableDesign) -> tuple[str, ...]:
     """What the design left out, in words."""
     flags = []
     if design.n_excluded:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ from longsurv.design.names import apart
 from longsurv.results.reference import Reference, estimable, t_quantile
 
 
-def beside(frame: pd.DataFrame, own: Mapping[str, Any]) -> pd.DataFrame:
+def beside(frame: pd.DataFrame, own: Mapping[str, object]) -> pd.DataFrame:
     """The frame with the columns of an answer, its own of those names `apart`."""
     return apart(frame, own).assign(**own)
 
@@ -65,7 +64,7 @@ def draw_columns(values: np.ndarray, level: float) -> dict[str, np.ndarray]:
 
 
 def ranef_table(
-    groups: dict[Any, Any],
+    groups: Mapping[str, str | np.ndarray],
     effects: Sequence[str],
     mean: np.ndarray,
     std_error: np.ndarray,
@@ -81,10 +80,10 @@ def ranef_table(
     mean, std_error : ndarray, shape (N, q)
     level : float
     """
-    table: dict[Any, Any] = {
+    table = {
         column: label if isinstance(label, str) else np.repeat(np.asarray(label), len(effects))
         for column, label in groups.items()
     }
-    named: dict[str, Any] = {"effect": list(effects) * len(mean)}
+    named: dict[str, object] = {"effect": list(effects) * len(mean)}
     named |= normal_columns(mean.ravel(), std_error.ravel(), level)
     return beside_variables(pd.DataFrame(table), pd.DataFrame(named))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from longsurv.arguments import check_methods
 from longsurv.diagnostics.convergence import DECREMENT_LIMIT, headings
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Optimum
-from longsurv.inference.specification import AnySpecification
+from longsurv.inference.specification import AnySpecification, Specification
 from longsurv.results import summaries
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.options import Component
@@ -67,7 +67,7 @@ class Estimate(Result):
     engine: ClassVar[Literal["ml"]] = "ml"
 
     spec: AnySpecification
-    design: Any
+    design: object
     names: tuple[str, ...]
     coefficients: np.ndarray
     reference: Reference
@@ -82,7 +82,7 @@ class Estimate(Result):
         super().__init_subclass__()
         check_methods(cls)
 
-    def again(self, spec: Any) -> Any:
+    def again[S](self, spec: Specification[S, object]) -> S:
         """Another specification of the same family, fitted as this one was.
 
         Parameters
@@ -97,7 +97,7 @@ class Estimate(Result):
         """
         return self._of_family(spec).fit()
 
-    def _of_family(self, spec: Any) -> Any:
+    def _of_family[S](self, spec: S) -> S:
         family = type(self.spec)
         if not isinstance(spec, family):
             raise LongsurvError(

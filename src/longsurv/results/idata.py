@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from longsurv.inference import Draws
+
+if TYPE_CHECKING:
+    from xarray import DataTree
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +31,7 @@ class Pointwise:
 
     values: np.ndarray
     unit: str
-    labels: Sequence[Any]
+    labels: Sequence[object]
     observed: np.ndarray
 
 
@@ -37,7 +40,7 @@ def to_datatree(
     draws: Draws,
     log_prior: Mapping[str, np.ndarray],
     likelihood: Pointwise,
-) -> Any:
+) -> DataTree:
     """Put draws into ArviZ's groups.
 
     Parameters

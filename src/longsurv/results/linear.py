@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -160,7 +160,7 @@ class LinearPosterior:
     engine: ClassVar[Literal["bayes"]] = "bayes"
 
     spec: AnySpecification
-    design: Any
+    design: MixedDesign
     names: tuple[str, ...]
     samples: Mapping[str, np.ndarray]
     priors: Mapping[str, Prior]

@@ -8,11 +8,11 @@ group happens to have, and it is a linear combination of the coefficients, teste
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations, product
-from typing import Any, Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -21,14 +21,71 @@ from longsurv.arguments import check_methods
 from longsurv.design import FixedDesign
 from longsurv.design.expression import logarithm_of
 from longsurv.design.fixed import rebuilt
+from longsurv.design.formula import Formula
 from longsurv.design.rank import combination
 from longsurv.errors import LongsurvError
 from longsurv.estimands.changes import Correction
+from longsurv.inference.specification import TableSpecification
 from longsurv.results.columns import beside_variables
 
 type Kind = Literal["pairwise", "reference", "consecutive"]
 LOG_BASES = {"log": np.e, "log2": 2.0, "log10": 10.0}
 SCALED = ["estimate", "conf_low", "conf_high"]
+
+
+class FixedEffects(Protocol):
+    """Arrays of a model of measurements."""
+
+    @property
+    def formula(self) -> Formula:
+        """The model."""
+
+    @property
+    def fixed(self) -> FixedDesign:
+        """Its fixed effects."""
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Positions of the used rows in the data, shape (n,)."""
+
+
+class Averaged(Protocol):
+    """What means are made of: an answer of a model of measurements."""
+
+    @property
+    def spec(self) -> TableSpecification[object, object]:
+        """The model."""
+
+    @property
+    def design(self) -> FixedEffects:
+        """Its arrays."""
+
+    @property
+    def contrast(self) -> Callable[..., pd.DataFrame]:
+        """Linear combinations of coefficients."""
+
+
+class AveragedFit(Averaged, Protocol):
+    """An estimate."""
+
+    @property
+    def engine(self) -> Literal["ml"]:
+        """By which it is told from a posterior."""
+
+    @property
+    def test(self) -> Callable[..., pd.DataFrame]:
+        """Joint F test."""
+
+
+class AveragedDraws(Averaged, Protocol):
+    """A posterior."""
+
+    @property
+    def engine(self) -> Literal["bayes"]:
+        """By which it is told from an estimate."""
+
+
+type MeansAnswer = AveragedFit | AveragedDraws
 
 
 @check_methods
@@ -51,7 +108,7 @@ class Means:
         The rows averaged over, as many for each cell, cell after cell.
     """
 
-    result: Any
+    result: MeansAnswer
     levels: Mapping[str, list]
     cells: pd.DataFrame
     L: np.ndarray
@@ -227,7 +284,11 @@ class Means:
         return f"Marginal means, 95 % intervals\n{shown}"
 
 
-def means(result: Any, specs: str | Sequence[str], at: Mapping[str, Any] | None = None) -> Means:
+def means(
+    result: MeansAnswer,
+    specs: str | Sequence[str],
+    at: Mapping[str, object] | None = None,
+) -> Means:
     """Estimated marginal means.
 
     Parameters
@@ -288,7 +349,7 @@ def means(result: Any, specs: str | Sequence[str], at: Mapping[str, Any] | None 
     )
 
 
-def _listed(values: Any) -> list:
+def _listed(values: object) -> list:
     if isinstance(values, str) or not isinstance(
         values, Sequence | np.ndarray | pd.Series | pd.Index
     ):
@@ -354,7 +415,7 @@ def _differences(levels: list, kind: str) -> list[tuple[str, np.ndarray]]:
     return [(f"{levels[j]} - {levels[i]}", identity[j] - identity[i]) for i, j in pairs]
 
 
-def _words(levels: Mapping[str, list], steps: Mapping[str, Any], row: tuple) -> str:
+def _words(levels: Mapping[str, list], steps: Collection[str], row: tuple) -> str:
     """As in "after - baseline | group=ivig"."""
     named = dict(zip(levels, row, strict=True))
     differences = ", ".join(str(named[name]) for name in levels if name in steps)
@@ -362,11 +423,11 @@ def _words(levels: Mapping[str, list], steps: Mapping[str, Any], row: tuple) -> 
     return f"{differences} | {within}" if within else differences
 
 
-def _restored(frame: pd.DataFrame, cells: pd.DataFrame, steps: Mapping[str, Any]) -> pd.DataFrame:
+def _restored(frame: pd.DataFrame, cells: pd.DataFrame, steps: Collection[str]) -> pd.DataFrame:
     return frame.astype({name: cells[name].dtype for name in frame.columns if name not in steps})
 
 
-def _log_scale(result: Any, ratio: bool | str) -> float:
+def _log_scale(result: Averaged, ratio: bool | str) -> float:
     """The natural logarithm of the base of the response's logarithm."""
     if isinstance(ratio, str):
         if ratio not in LOG_BASES:

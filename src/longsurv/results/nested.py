@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import singledispatch
-from typing import Any
+from typing import Protocol, cast
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,15 @@ from longsurv.design.joint import JointDesign
 from longsurv.design.rank import combination
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.results.estimate import Estimate
+from longsurv.results.generalised.specification import GeneralisedSpecification
+from longsurv.results.survival.specification import CoxSpecification
+
+
+class Penalised(Protocol):
+    """A fitted survival model, with or without a penalty."""
+
+    penalty: str | None
+    smoothing: float | None
 
 
 @dataclass(frozen=True)
@@ -134,7 +143,7 @@ def _of_mixed(design: MixedDesign, fit: Estimate) -> Nesting:
 @nesting.register
 def _of_generalised(design: GeneralisedDesign, fit: Estimate) -> Nesting:
     plain = _of_mixed(design, fit)
-    spec: Any = fit.spec
+    spec = cast(GeneralisedSpecification, fit.spec)
     X = design.fixed.X
     if design.levels:  # the thresholds absorb what is constant
         X = np.column_stack([X, np.ones(len(X))])
@@ -147,7 +156,7 @@ def _of_generalised(design: GeneralisedDesign, fit: Estimate) -> Nesting:
 
 @nesting.register
 def _of_survival(design: SurvivalDesign, fit: Estimate) -> Nesting:
-    given: Any = fit
+    given = cast(Penalised, fit)
     if given.penalty is not None:
         raise LongsurvError(
             "likelihood-ratio tests need unpenalised fits: of Firth's, the interval and p value of "
@@ -162,7 +171,7 @@ def _of_survival(design: SurvivalDesign, fit: Estimate) -> Nesting:
     X = design.fixed.X
     parts = {"covariate": np.column_stack([X, np.ones(len(X))])}
     if hazard is None:
-        return Nesting(_outcome(design), parts, {"ties": given.spec.ties})
+        return Nesting(_outcome(design), parts, {"ties": cast(CoxSpecification, fit.spec).ties})
     if given.smoothing is not None:
         raise LongsurvError(
             "the likelihood of a smoothed baseline is penalised, each model's by an amount of its "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,9 @@ from longsurv.arguments import check_methods
 from longsurv.diagnostics.convergence import chain_headings
 from longsurv.inference import Draws, Optimum
 from longsurv.inference.specification import AnySpecification
-from longsurv.priors import Prior, PriorStack
+from longsurv.priors import Prior, Stack
 from longsurv.results import summaries
+from longsurv.results.assemble import TableDesign
 from longsurv.results.contrasts import ContrastLike, contrast_matrix, position
 from longsurv.results.estimate import check_level, text_table
 from longsurv.results.idata import Pointwise, to_datatree
@@ -26,6 +27,9 @@ from longsurv.tables.summary import Summary
 from longsurv.words import verb
 
 if TYPE_CHECKING:
+    from arviz_stats.utils import ELPDData
+    from xarray import DataTree
+
     from longsurv.diagnostics import Verdict
 
 TIDY = [
@@ -49,7 +53,7 @@ class Posterior(Result):
     samples : mapping of str to ndarray, shape (chains, draws)
         Draws of every scalar parameter on its natural scale, by term: coefficients first, then
         variance parameters.
-    stack : PriorStack
+    stack : Stack
         The priors.
     draws : Draws
         The sampler's record, with the mode it started from.
@@ -62,10 +66,10 @@ class Posterior(Result):
     engine: ClassVar[Literal["bayes"]] = "bayes"
 
     spec: AnySpecification
-    design: Any
+    design: object
     names: tuple[str, ...]
     samples: Mapping[str, np.ndarray]
-    stack: PriorStack
+    stack: Stack
     draws: Draws
     log_prior: Mapping[str, np.ndarray]
     method: str
@@ -95,7 +99,7 @@ class Posterior(Result):
         return {name: marginal_prior(self.stack, name) for name in self.stack.names}
 
     @cached_property
-    def idata(self) -> Any:
+    def idata(self) -> DataTree:
         """The draws as an ArviZ DataTree, put together when it is first asked for.
 
         Its groups are posterior, sample_stats, log_likelihood, log_prior and observed_data.
@@ -140,7 +144,7 @@ class Posterior(Result):
     @property
     def nobs(self) -> int:
         """Observations used."""
-        return len(self.design.rows)
+        return len(cast(TableDesign, self.design).rows)
 
     def draw(self, term: str) -> np.ndarray:
         """Draws of one parameter, shape (chains, draws)."""
@@ -179,7 +183,7 @@ class Posterior(Result):
             summarise({name: values[..., k] for k, name in enumerate(labels)}, level)
         )
 
-    def loo(self) -> Any:
+    def loo(self) -> ELPDData:
         """Leave-one-out cross-validation by Pareto-smoothed importance sampling (ArviZ)."""
         import arviz as az
 

@@ -7,12 +7,15 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from longsurv.priors import Normal, Prior, Stack, apart, moments, prior_of
 from longsurv.words import listed, verb
+
+if TYPE_CHECKING:
+    from xarray import DataTree
 
 ALL_PRIOR = 0.9
 """Share of the prior's variance that is left, from which on the data say as good as nothing."""
@@ -85,7 +88,28 @@ def marginal_prior(stack: Stack, name: str) -> Prior:
     return Normal(float(row[used] @ mean[used]), float(np.sqrt(variance)))
 
 
-def prior_shares(post: Any, term: str, prior: Prior) -> dict[str, Any]:
+class PriorShare(NamedTuple):
+    """How much of an answer is prior."""
+
+    contraction: float
+    prior_share: float
+    psense_prior: float
+    psense_likelihood: float
+    psense_words: str
+
+
+class Drawn(Protocol):
+    """What is used of a posterior."""
+
+    @property
+    def idata(self) -> DataTree:
+        """For ArviZ."""
+
+    def draw(self, term: str) -> np.ndarray:
+        """Draws of one parameter, shape (chains, draws)."""
+
+
+def prior_shares(post: Drawn, term: str, prior: Prior) -> PriorShare:
     """How much of the answer is prior, by variances and by power scaling."""
     share = float(post.draw(term).var() / moments(prior)[1] ** 2)
     share = 0.0 if math.isinf(moments(prior)[1]) else min(share, 1.0)
@@ -96,13 +120,13 @@ def prior_shares(post: Any, term: str, prior: Prior) -> dict[str, Any]:
         sensitivity = az.psense_summary(post.idata, var_names=[term], prior_var_names=[term]).loc[
             term
         ]
-    return {
-        "contraction": 1.0 - share,
-        "prior_share": share,
-        "psense_prior": float(sensitivity["prior"]),
-        "psense_likelihood": float(sensitivity["likelihood"]),
-        "psense_words": str(sensitivity["diagnosis"]),
-    }
+    return PriorShare(
+        contraction=1.0 - share,
+        prior_share=share,
+        psense_prior=float(sensitivity["prior"]),
+        psense_likelihood=float(sensitivity["likelihood"]),
+        psense_words=str(sensitivity["diagnosis"]),
+    )
 
 
 @contextmanager

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from longsurv.errors import LongsurvError
-from longsurv.inference.specification import AnySpecification
 from longsurv.simulate.worlds import Effect, Estimand, Streams
 
 if TYPE_CHECKING:
+    from longsurv.models import CoxPH
+    from longsurv.results.survival.cox import SurvivalEstimate
     from longsurv.study import Study
 
 
@@ -83,7 +84,7 @@ class SurvivalWorld:
     name: str
     label: str
     estimands: tuple[Estimand, ...]
-    spec: AnySpecification
+    spec: CoxPH
     coefficients: np.ndarray
     weights: np.ndarray
     arm: np.ndarray
@@ -91,7 +92,7 @@ class SurvivalWorld:
     death: tuple[CumulativeHazard, ...]
     leaving: CumulativeHazard
     end: float
-    identity: Any
+    identity: object
 
     @classmethod
     def from_study(cls, study: Study) -> SurvivalWorld:
@@ -207,7 +208,7 @@ class SurvivalWorld:
         return out
 
 
-def _limits(fit: Any, weights: np.ndarray) -> np.ndarray:
+def _limits(fit: SurvivalEstimate, weights: np.ndarray) -> np.ndarray:
     """95 % limits of log hazard ratios: profile likelihood, or Wald's with a robust covariance."""
     if fit.profile is not None:
         return np.array([fit.profile_limits(row) for row in weights])

@@ -22,7 +22,7 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -302,10 +302,11 @@ def _work(
         return
     from joblib import Parallel, delayed, parallel_config
 
-    backend: dict[str, Any] = {"backend": "loky"}
-    if scheduler is not None:
-        backend = {"backend": "dask", "scheduler_host": scheduler}
-    with parallel_config(**backend):
+    if scheduler is None:
+        backend = parallel_config(backend="loky")
+    else:
+        backend = parallel_config(backend="dask", scheduler_host=scheduler)
+    with backend:
         parallel = Parallel(n_jobs=jobs or -1, return_as="generator_unordered")
         yield from parallel(delayed(_piece)(worlds, effects, seed, piece) for piece in todo)
 

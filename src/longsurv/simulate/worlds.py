@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from longsurv.cohort import Marker
 from longsurv.errors import LongsurvError
 
 if TYPE_CHECKING:
+    from longsurv.results.mixed.estimate import MixedEstimate
     from longsurv.study import Study
 
 TIMES_FITTED = {"null": 0.0, "half": 0.5, "fitted": 1.0, "double": 2.0}
@@ -98,7 +99,7 @@ class World(Protocol):
         """What is estimated from each cohort."""
 
     @property
-    def identity(self) -> Any:
+    def identity(self) -> object:
         """Everything its numbers depend on."""
 
     def truth(self, effect: Effect) -> np.ndarray:
@@ -129,11 +130,11 @@ class MarkerWorld:
     name: str
     label: str
     estimands: tuple[Estimand, ...]
-    fit: Any
+    fit: MixedEstimate
     weights: np.ndarray
     spread: float
     limit: float
-    identity: Any
+    identity: object
 
     @classmethod
     def from_study(cls, study: Study, marker: Marker, data: pd.DataFrame) -> MarkerWorld:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from longsurv.faults import Faults
-from longsurv.inference.specification import AnySpecification
-from longsurv.study.model_result import ModelResult
+from longsurv.inference.specification import Specification
+from longsurv.study.model_result import ModelResult, Parts
 from longsurv.study.plan import model_seed
 from longsurv.study.refit import Options, stored_fit, stored_sample
 from longsurv.study.store import FitStore, Kept, environment, fingerprint
 
 if TYPE_CHECKING:
+    from longsurv.results import Estimate, Posterior
     from longsurv.study.plan import Plan
     from longsurv.study.progress import Progress
 
+
+type AnswerSpecification = Specification[Estimate, Posterior]
+type Family = Callable[..., AnswerSpecification]
 
 HOW = {"ml": "maximum likelihood", "bayes": "Bayes"}
 
@@ -50,21 +54,21 @@ class Bench:
         self.study = study
         self.quick = quick
         self.faults = Faults() if faults is None else faults
-        self._parts: dict[str, Any] = {}
+        self._parts: dict[str, Any] = {}  # any: as `Parts`
         self._store = store
         self._progress = progress
         self._computed = store.computed
 
     @property
-    def parts(self) -> Mapping[str, Any]:
+    def parts(self) -> Parts:
         """What the stages before this one returned, by key."""
         return MappingProxyType(self._parts)
 
-    def fit(self, spec: AnySpecification, options: Options | None = None) -> Any:
+    def fit[E](self, spec: Specification[E, object], options: Options | None = None) -> E:
         """`spec.fit(**options)`, or that answer from the store."""
         return stored_fit(self._store, spec, options).value
 
-    def sample(self, spec: AnySpecification, options: Options | None = None) -> Any:
+    def sample[P](self, spec: Specification[object, P], options: Options | None = None) -> P:
         """`spec.sample` with the study's draws and chains, and a seed that depends on the model.
 
         Parameters
@@ -75,7 +79,7 @@ class Bench:
         """
         return stored_sample(self._store, spec, self._sampling(spec.formula, options)).value
 
-    def keep(self, title: str, inputs: Any, compute: Callable[[], Any]) -> Any:
+    def keep[T](self, title: str, inputs: object, compute: Callable[[], T]) -> T:
         """What `compute` returns, from the store where the inputs are the same.
 
         Parameters
@@ -90,37 +94,35 @@ class Bench:
         key = fingerprint("keep", title, inputs, self._settings(), environment())
         return self._store.get_or_compute(key, title, compute).value
 
-    def _settings(self) -> Any:
+    def _settings(self) -> object:
         """All that a study file can say, so that no stage can forget a setting that it reads."""
         study, cohort = self.study, self.study.cohort
         markers = list(cohort.markers.values())
         return [cohort.schema, markers, cohort.randomised, study.models, study.sampling]
 
-    def model(self, name: str, formula: str, data: pd.DataFrame, family: Any) -> ModelResult:
+    def model(self, name: str, formula: str, data: pd.DataFrame, family: Family) -> ModelResult:
         """One model by both engines; what one of them cannot do is a reason, and no error."""
         return self.answers(name, family(formula, data=data), data)
 
-    def answers(self, name: str, spec: AnySpecification, data: pd.DataFrame) -> ModelResult:
+    def answers(self, name: str, spec: AnswerSpecification, data: pd.DataFrame) -> ModelResult:
         """A specification by both engines, as `model` does; `data` are the rows it was given."""
-        answers, reasons, seconds = {}, {}, {}
-        engines: dict[str, Callable[[], Kept]] = {
-            "ml": lambda: stored_fit(self._store, spec),
-            "bayes": lambda: stored_sample(self._store, spec, self._sampling(name)),
-        }
-        for engine, run in engines.items():
+        reasons: dict[str, str] = {}
+        seconds: dict[str, float] = {}
+
+        def tried[T](engine: str, run: Callable[[], Kept[T]]) -> T | None:
             began = time.perf_counter()
             kept, reason = self.faults.attempt(f"{name}, {HOW[engine]}", run)
+            seconds[engine] = time.perf_counter() - began if kept is None else kept.seconds
             if kept is None:
                 reasons[engine] = reason
-                seconds[engine] = time.perf_counter() - began
-            else:
-                answers[engine], seconds[engine] = kept.value, kept.seconds
+            return None if kept is None else kept.value
+
         return ModelResult(
             name,
             spec.formula,
             data,
-            answers.get("ml"),
-            answers.get("bayes"),
+            tried("ml", lambda: stored_fit(self._store, spec)),
+            tried("bayes", lambda: stored_sample(self._store, spec, self._sampling(name))),
             MappingProxyType(reasons),
             MappingProxyType(seconds),
         )
@@ -131,11 +133,11 @@ class Bench:
         self._computed = self._store.computed
         self._progress.step(label, share, reused=reused)
 
-    def finish(self, key: str, value: Any) -> None:
+    def finish(self, key: str, value: object) -> None:
         """Hand what a stage returned to the later ones."""
         self._parts[key] = value
 
-    def _sampling(self, name: str, options: Options | None = None) -> dict[str, Any]:
+    def _sampling(self, name: str, options: Options | None = None) -> Options:
         sampling = self.study.sampling
         usual = {
             "draws": sampling.draws,

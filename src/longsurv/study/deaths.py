@@ -6,13 +6,14 @@ horizon) ends the stage with the reason; a method that cannot answer is a row wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
+from longsurv.records import Record
 from longsurv.study.bench import Bench
 from longsurv.study.model_result import MORTALITY
 from longsurv.study.plan import Plan, model_seed
@@ -27,7 +28,7 @@ CONVINCING = 0.8
 CHAINS = 2
 
 
-def compare_methods(bench: Bench) -> Mapping[str, Any]:
+def compare_methods(bench: Bench) -> Record:
     """Every method's answer about mortality.
 
     Returns
@@ -37,14 +38,14 @@ def compare_methods(bench: Bench) -> Mapping[str, Any]:
         patients of the group, then of the reference), "adjust".
     """
 
-    def compute() -> dict[str, Any]:
+    def compute() -> Record:
         found = question(bench.study).methods(draws=_draws(bench.study), seed=_seed(bench.study))
         return {**_asked(bench.study), "table": found.table}
 
     return _kept(bench, "methods", compute)
 
 
-def compare_priors(bench: Bench) -> Mapping[str, Any]:
+def compare_priors(bench: Bench) -> Record:
     """The treatment's effect under every named prior.
 
     Returns
@@ -54,7 +55,7 @@ def compare_priors(bench: Bench) -> Mapping[str, Any]:
         "group", "reference", "horizon", "counts", "adjust".
     """
 
-    def compute() -> dict[str, Any]:
+    def compute() -> Record:
         grid = question(bench.study).prior_grid(
             draws=_draws(bench.study), chains=CHAINS, seed=_seed(bench.study)
         )
@@ -67,7 +68,7 @@ def compare_priors(bench: Bench) -> Mapping[str, Any]:
     return _kept(bench, "priors", compute)
 
 
-def compare_incidences(bench: Bench) -> Mapping[str, Any]:
+def compare_incidences(bench: Bench) -> Record:
     """The cumulative incidence of every cause.
 
     Returns
@@ -76,14 +77,14 @@ def compare_incidences(bench: Bench) -> Mapping[str, Any]:
         "table" (`CompetingEvents.table`), "group", "reference", "horizon", "counts", "adjust".
     """
 
-    def compute() -> dict[str, Any]:
+    def compute() -> Record:
         found = question(bench.study).competing(seed=_seed(bench.study))
         return {**_asked(bench.study), "table": found.table}
 
     return _kept(bench, "competing", compute)
 
 
-def tip_answer(bench: Bench) -> Mapping[str, Any]:
+def tip_answer(bench: Bench) -> Record:
     """How many unseen deaths, or how strong a confounder, would change the answer.
 
     Returns
@@ -94,7 +95,7 @@ def tip_answer(bench: Bench) -> Mapping[str, Any]:
         not defined), "threshold", "group", "reference", "horizon", "counts", "adjust".
     """
 
-    def compute() -> dict[str, Any]:
+    def compute() -> Record:
         from longsurv.estimands.tipping import tipping_grid, tipping_points
         from longsurv.estimands.two_by_two import two_by_two
 
@@ -161,7 +162,7 @@ def adjustment(study: Plan) -> str:
     return " + ".join(":".join(factor.written for factor in term.factors) for term in others)
 
 
-def _asked(study: Plan) -> dict[str, Any]:
+def _asked(study: Plan) -> Record:
     reference, group = map(str, study.cohort.groups)
     mortality = question(study)
     return {
@@ -174,7 +175,7 @@ def _in_order(counts: Counts) -> tuple[int, int, int, int]:
     return counts.events, counts.n, counts.reference_events, counts.reference_n
 
 
-def _kept(bench: Bench, name: str, compute: Callable[[], dict[str, Any]]) -> Mapping[str, Any]:
+def _kept(bench: Bench, name: str, compute: Callable[[], Record]) -> Record:
     study = bench.study
     asked = question(study)
     inputs = (

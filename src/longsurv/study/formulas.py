@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from longsurv.cohort.covariates import late_covariates
 from longsurv.cohort.problems import show, show_list
 from longsurv.errors import FormulaError
+from longsurv.inference.specification import TableSpecification
 
 if TYPE_CHECKING:
     from longsurv.study.plan import Plan
@@ -102,7 +103,9 @@ def _unreadable(study: Plan) -> list[str]:
     """Formulas of which no design can be made, in words."""
     from longsurv.models import LMM, CoxPH
 
-    specs: list[Any] = [CoxPH(study.mortality_formula, data=study.cohort.survival_data())]
+    specs: list[TableSpecification[object, object]] = [
+        CoxPH(study.mortality_formula, data=study.cohort.survival_data())
+    ]
     for name in list(study.cohort.endpoints)[:1]:  # the formula is the same for all
         specs.append(LMM(study.trajectory_formula, data=study.marker_data(name)))
     for name in study.models.joint[:1]:

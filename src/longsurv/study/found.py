@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import pandas as pd
 
 from longsurv.cohort import Cohort
 from longsurv.faults import Faults
 from longsurv.study.missing import missing
-from longsurv.study.model_result import MORTALITY, ModelResult
+from longsurv.study.model_result import MORTALITY, ModelResult, Parts
 from longsurv.study.plan import Plan
 from longsurv.study.tables.changes import changes_table
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Unasked(Protocol):
     """What a stage leaves where its question does not arise."""
 
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    __dataclass_fields__: ClassVar[dict[str, Field[object]]]
 
     @property
     def reason(self) -> str:
@@ -35,7 +35,7 @@ class Found:
     """What the tables are made of: `StudyResults` without them; its fields are said there."""
 
     study: Plan
-    parts: Mapping[str, Any]
+    parts: Parts
     failures: Mapping[str, str]
     quick: bool
     versions: Mapping[str, str]
@@ -53,12 +53,14 @@ class Found:
     @property
     def markers(self) -> Mapping[str, ModelResult]:
         """The trajectory models by marker."""
-        return self.parts["markers"]
+        markers: Mapping[str, ModelResult] = self.parts["markers"]
+        return markers
 
     @property
     def mortality(self) -> ModelResult:
         """The mortality model."""
-        return self.parts[MORTALITY]
+        model: ModelResult = self.parts[MORTALITY]
+        return model
 
     @property
     def models(self) -> dict[str, ModelResult]:

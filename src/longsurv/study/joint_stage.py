@@ -7,21 +7,24 @@ last value carried forward, two stages.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
+from longsurv.records import Record
 from longsurv.study.bench import Bench
 from longsurv.study.model_result import ModelResult
 
 if TYPE_CHECKING:
     from longsurv.models import JointModel
+    from longsurv.results.joint.estimate import JointEstimate
+    from longsurv.results.joint.posterior import JointPosterior
     from longsurv.study.plan import Plan
 
 JOINT = "joint"
@@ -35,7 +38,7 @@ NONE_ASKED = (
 
 @dataclass(frozen=True)
 class AssociationResults:
-    """The association by several methods (see `longsurv.analyses.joint_association`).
+    """The association by several methods (see `longsurv.results.joint.association_check`).
 
     Attributes
     ----------
@@ -158,7 +161,7 @@ def _result(bench: Bench, name: str) -> JointResult:
     missing: dict[str, str] = {}
     people = study.cohort.survival_data()
 
-    def tried(title: str, work: Any) -> Any:
+    def tried[T](title: str, work: Callable[[], T]) -> T | None:
         kept, reason = bench.faults.attempt(
             f"{name}: {title}", lambda: bench.keep(title, {"joint": spec, "rows": people}, work)
         )
@@ -170,17 +173,23 @@ def _result(bench: Bench, name: str) -> JointResult:
     if model.post is not None:
         kept = tried("association by several methods", partial(_association, spec, model))
         association = AssociationResults(**kept) if kept else None
-        kept = tried("prediction for patients", partial(_prediction, study, name, model.post))
+        kept = tried(
+            "prediction for patients",
+            partial(_prediction, study, name, cast("JointPosterior", model.post)),
+        )
         prediction = _with_patients(study, name, **kept) if kept else None
     return JointResult(
         model, association, _slopes(study, spec, model), prediction, MappingProxyType(missing)
     )
 
 
-def _association(spec: JointModel, model: ModelResult) -> dict[str, Any]:
-    from longsurv.analyses.joint_association import association_check
+def _association(spec: JointModel, model: ModelResult) -> Record:
+    from longsurv.results.joint.association_check import association_check
 
-    found = association_check(model.fit or spec, posterior=model.post)
+    found = association_check(
+        cast("JointEstimate | None", model.fit) or spec,
+        posterior=cast("JointPosterior | None", model.post),
+    )
     return {"table": found.table, "contraction": found.contraction, "words": found.words}
 
 
@@ -191,13 +200,14 @@ def _slopes(study: Plan, spec: JointModel, model: ModelResult) -> pd.DataFrame:
         return pd.DataFrame(
             columns=["term", "estimate", "conf_low", "conf_high", "interaction", "answer", "id"]
         )
-    from longsurv.analyses.joint_association import NAMES
+    from longsurv.results.joint.association_check import NAMES
 
     names: dict[str, str] = {"alone": "mixed model alone", **NAMES}
-    answers: dict[str, Any] = {"alone": spec.alone[0], **model.answers}
+    tables = {"alone": spec.alone[0].tidy()}
+    for engine, result in model.answers.items():
+        tables[engine] = cast("JointEstimate | JointPosterior", result).tidy(component="marker")
     rows = []
-    for key, result in answers.items():
-        tidy = result.tidy() if key == "alone" else result.tidy(component="marker")
+    for key, tidy in tables.items():
         chosen = tidy[tidy["term"].str.contains(f"{treatment}[T.", regex=False)]
         columns = ["term", "estimate", "conf_low", "conf_high"]
         interaction = chosen["term"].str.contains(":", regex=False)
@@ -205,7 +215,7 @@ def _slopes(study: Plan, spec: JointModel, model: ModelResult) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True)
 
 
-def _prediction(study: Plan, name: str, post: Any) -> dict[str, Any]:
+def _prediction(study: Plan, name: str, post: JointPosterior) -> Record:
     """Three patients still at risk at the landmark, from the lowest to the highest survival.
 
     They are given by their rank and their row in the cohort: nothing of a patient is stored.

@@ -13,18 +13,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
 from longsurv.cohort import Marker
 from longsurv.errors import LongsurvError
 from longsurv.estimands.changes import Change
+from longsurv.records import Record
 from longsurv.study.bench import Bench
 from longsurv.study.model_result import ModelResult
 
 if TYPE_CHECKING:
+    from longsurv.analyses.markers.marker import PanelMarker
     from longsurv.analyses.markers.panel import Panel
+    from longsurv.results.generalised.means import GeneralisedAnswer
     from longsurv.study.plan import Plan
 
 ADJUSTMENTS, PANEL, SCORES = "adjustments", "panel", "scores"
@@ -132,7 +135,7 @@ def fit_adjustments(bench: Bench) -> AdjustedPart:
     return AdjustedPart(tuple(found))
 
 
-def _depends_on(study: Plan, change: Change, markers: Iterable[str]) -> dict[str, Any]:
+def _depends_on(study: Plan, change: Change, markers: Iterable[str]) -> Record:
     """All that an adjusted difference in change depends on, for the store to tell apart."""
     cohort = study.cohort
     return {
@@ -194,7 +197,7 @@ def _panel(
     """The markers that both engines answered, and why each other one is left out."""
     from longsurv.analyses.markers.panel import Panel
 
-    members: dict[str, Any] = {}
+    members: dict[str, PanelMarker] = {}
     left_out: dict[str, str] = {}
     for name, model in markers.items():
         if model.fit is None or model.post is None:
@@ -229,7 +232,7 @@ def _unshrunken(family: str, direction: float) -> str:
     return f"its family ({family}) has fewer than {SMALLEST_FAMILY} markers with an answer"
 
 
-def _shrunken(study: Plan, panel: Panel, markers: Mapping[str, ModelResult]) -> dict[str, Any]:
+def _shrunken(study: Plan, panel: Panel, markers: Mapping[str, ModelResult]) -> Record:
     from longsurv.analyses.markers.shrunken import PanelEstimate, PanelPosterior, PanelResults
 
     sampling, shrunken = study.sampling, None
@@ -334,7 +337,9 @@ def _means(
         at_least = None
         if kind == "ordinal" and quantity == "share":
             at_least = float(min(v for v in model.data["value"].dropna() if v >= cutoff))
-        means = response_means(result, [treatment, "phase"], at_least=at_least)
+        means = response_means(
+            cast("GeneralisedAnswer", result), [treatment, "phase"], at_least=at_least
+        )
         differences = means.contrast("phase", treatment, kind="reference")
         return _plain(means.tidy()), _plain(differences)
 

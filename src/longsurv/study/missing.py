@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import pandas as pd
 
 from longsurv.cohort import Cohort
 from longsurv.results import Estimate
+from longsurv.results.posterior import Posterior
 from longsurv.results.prior_share import all_prior_flag
 from longsurv.study.bench import HOW
 from longsurv.study.joint_stage import JOINT, JointPart
 from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart
-from longsurv.study.model_result import ModelResult
+from longsurv.study.model_result import ModelResult, Parts
 
 
 def missing(
     cohort: Cohort,
     models: Iterable[tuple[str, ModelResult]],
     changes: pd.DataFrame,
-    parts: Mapping[str, Any],
+    parts: Parts,
     failures: Mapping[str, str],
 ) -> dict[str, str]:
     """Every answer that was asked for and is none, as a reader would call it, and why.
@@ -49,20 +49,20 @@ def missing(
     return found | adjusted | _joint(cohort, parts.get(JOINT)) | dict(failures)
 
 
-def _no_answer(result: Any) -> str:
+def _no_answer(result: Estimate | Posterior | None) -> str:
     """Why a fit that there is has no answer, or none for some coefficients; empty if it has.
 
     What only shapes a baseline is asked by nobody: it may run away over a stretch of time without
     events, and the page says so beside the answers, which stand.
     """
-    if getattr(result, "all_prior", ()):
+    if isinstance(result, Posterior) and result.all_prior:
         return all_prior_flag(result.stack, result.all_prior)
     if isinstance(result, Estimate) and not (result.arrived and _every_term(result)):
         return "; ".join(result.headings)
     return ""
 
 
-def _every_term(result: Any) -> bool:
+def _every_term(result: Estimate) -> bool:
     """Whether every coefficient that is shown has an estimate."""
     return bool(result.tidy()["estimate"].notna().all())
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 MORTALITY = "mortality"
 
+type Parts = Mapping[str, Any]  # any: what a stage found, by its key, is of a class of its own
+
 
 @dataclass(frozen=True)
 class ModelResult:
@@ -42,7 +44,7 @@ class ModelResult:
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
-    def answers(self) -> dict[str, Any]:
+    def answers(self) -> dict[str, Estimate | Posterior]:
         """Engine to Estimate or Posterior, only those there are."""
-        both = {"ml": self.fit, "bayes": self.post}
+        both: dict[str, Estimate | Posterior | None] = {"ml": self.fit, "bayes": self.post}
         return {engine: result for engine, result in both.items() if result is not None}

@@ -6,7 +6,7 @@ import re
 import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -76,7 +76,7 @@ class Plan:
         reference, *levels = self.cohort.groups
         if self.change_variable == "phase":
             names = [phase.name for phase in schema.phases]
-            ends: list[tuple[Any, Any]] = [(names[0], name) for name in names[1:]]
+            ends: list[tuple[object, object]] = [(names[0], name) for name in names[1:]]
         else:
             ends = [(self.first_time, self.first_time + 1.0)]
         return [

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -74,10 +74,10 @@ class Stage:
 
     key: str
     title: str
-    run: Callable[[Bench], Any]
+    run: Callable[[Bench], object]
     seconds: Callable[[Plan], float]
     quick: bool = True
-    instead: Callable[[Plan, str], Any] = nothing
+    instead: Callable[[Plan, str], object] = nothing
 
 
 def fit_markers(bench: Bench) -> Mapping[str, ModelResult]:

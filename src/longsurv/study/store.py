@@ -22,7 +22,7 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,7 @@ import pandas as pd
 from longsurv.arguments import checked
 from longsurv.files import UNFINISHED, write_whole
 from longsurv.inference import Draws, Optimum, Whitening
+from longsurv.inference.specification import held
 from longsurv.interrupts import insist
 from longsurv.version import __version__
 
@@ -44,15 +45,17 @@ NO_NUMBERS = (
 STALE = 3600.0
 """Seconds after which an unfinished file is what a killed run left."""
 
-RECORDS: dict[str, Any] = {kind.__name__: kind for kind in (Draws, Optimum, Whitening)}
+RECORDS: dict[str, type[Draws | Optimum | Whitening]] = {
+    kind.__name__: kind for kind in (Draws, Optimum, Whitening)
+}
 """The dataclasses an entry may hold."""
 
 
 @dataclass(frozen=True)
-class Kept:
+class Kept[T]:
     """A value with the time it took to compute, and whether it came from the store."""
 
-    value: Any
+    value: T
     seconds: float
     reused: bool
 
@@ -90,7 +93,7 @@ class FitStore:
         self.computed = 0
         self._current: set[str] = set()  # keys this object made, trusted even if `fresh`
 
-    def get_or_compute(self, key: str, title: str, compute: Callable[[], Any]) -> Kept:
+    def get_or_compute[T](self, key: str, title: str, compute: Callable[[], T]) -> Kept[T]:
         """What is stored under `key`, or what `compute` returns, which is then stored.
 
         Parameters
@@ -103,7 +106,7 @@ class FitStore:
             Returns numbers, text, arrays, tables, or tuples and dicts of these, and the dataclasses
             in `RECORDS`. What it raises is passed on, and nothing is stored.
         """
-        found = self.get(key, title)
+        found: Kept[T] | None = self.get(key, title)
         if found is not None:
             return found
         began = time.perf_counter()
@@ -111,7 +114,7 @@ class FitStore:
         insist()  # what an interrupt left may not be whole
         return self.put(key, title, value, time.perf_counter() - began)
 
-    def get(self, key: str, title: str) -> Kept | None:
+    def get(self, key: str, title: str) -> Kept[Any] | None:  # any: whatever was stored
         """What is stored under `key`; None if nothing is, or nothing that can be used."""
         if self.folder is None or (self.fresh and key not in self._current):
             return None
@@ -126,7 +129,7 @@ class FitStore:
         self.reused += 1
         return kept
 
-    def put(self, key: str, title: str, value: Any, seconds: float) -> Kept:
+    def put[T](self, key: str, title: str, value: T, seconds: float) -> Kept[T]:
         """Store `value` under `key`; a folder that cannot be written is told about once."""
         self.computed += 1
         if self.folder is not None:
@@ -159,7 +162,7 @@ class FitStore:
             ignore.write_text("*\n", encoding="utf-8")
 
 
-def fingerprint(*parts: Any) -> str:
+def fingerprint(*parts: object) -> str:
     """SHA-256 of values: text, numbers, arrays, tables, dataclasses, and mappings and sequences.
 
     Two tables have one fingerprint only if their values, columns, types, index and the order of
@@ -168,13 +171,14 @@ def fingerprint(*parts: Any) -> str:
     Raises
     ------
     TypeError
-        For anything that has no value to hash, such as a function.
+        For anything that has no value to hash, such as a function, or a specification whose design
+        was put in the place of that of its data.
     """
     text = json.dumps(_canonical(parts), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _canonical(value: Any) -> Any:
+def _canonical(value: object) -> object:
     """A value as JSON that tells apart whatever differs."""
     if isinstance(value, np.generic):
         value = value.item()
@@ -192,6 +196,8 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, pd.Series):
         return [str(value.dtype), _column(value)]
     if is_dataclass(value) and not isinstance(value, type):
+        if given := held(value):
+            raise TypeError(f"a {type(value).__name__} that was given its {given[0]} has no key")
         name = f"{type(value).__module__}.{type(value).__qualname__}"
         return {name: {f.name: _canonical(getattr(value, f.name)) for f in fields(value) if f.init}}
     if isinstance(value, Mapping):
@@ -201,7 +207,7 @@ def _canonical(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} cannot be part of a stored result's key")
 
 
-def _column(column: pd.Series) -> Any:
+def _column(column: pd.Series) -> object:
     if isinstance(column.dtype, pd.CategoricalDtype):
         levels = [_canonical(level) for level in column.cat.categories]
         return [levels, bool(column.cat.ordered), _canonical(column.cat.codes.to_numpy())]
@@ -235,15 +241,14 @@ def environment() -> dict[str, str]:
     return {**found, "code": code.hexdigest()}
 
 
-def _write(file: Any, key: str, title: str, value: Any, seconds: float) -> None:
+def _write(file: BinaryIO, key: str, title: str, value: object, seconds: float) -> None:
     arrays: dict[str, np.ndarray] = {}
     entry = {"key": key, "title": title, "seconds": seconds, "value": _encode(value, arrays)}
     text = json.dumps(entry, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    everything: dict[str, Any] = {"entry": np.frombuffer(text, dtype=np.uint8), **arrays}
-    np.savez(file, **everything)
+    np.savez(file, allow_pickle=False, entry=np.frombuffer(text, dtype=np.uint8), **arrays)
 
 
-def _read(path: Path, key: str) -> Kept:
+def _read(path: Path, key: str) -> Kept[Any]:  # any: whatever was stored
     # Opened here, as numpy leaves a damaged file open.
     with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
         entry = json.loads(arrays["entry"].tobytes().decode("utf-8", "surrogatepass"))
@@ -252,7 +257,7 @@ def _read(path: Path, key: str) -> Kept:
         return Kept(_decode(entry["value"], arrays), float(entry["seconds"]), reused=True)
 
 
-def _encode(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+def _encode(value: object, arrays: dict[str, np.ndarray]) -> object:
     """A value as JSON with its arrays set aside by name."""
     if isinstance(value, np.generic):
         value = value.item()
@@ -276,7 +281,7 @@ def _encode(value: Any, arrays: dict[str, np.ndarray]) -> Any:
     raise TypeError(f"a {type(value).__name__} cannot be stored")
 
 
-def _plain(column: pd.Series) -> Any:
+def _plain(column: pd.Series) -> object:
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
         return column.to_numpy()
     values = [None if m else v for v, m in zip(column, column.isna(), strict=True)]
@@ -286,7 +291,7 @@ def _plain(column: pd.Series) -> Any:
     raise TypeError(f"a column of {column.dtype} cannot be stored")
 
 
-def _decode(value: Any, arrays: Any) -> Any:
+def _decode(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:  # any: JSON
     if not isinstance(value, dict):
         return value
     if "array" in value:

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 from longsurv.cohort import Cohort
+from longsurv.design import SurvivalDesign
 from longsurv.design.formula import parse
 from longsurv.design.terms import terms
+from longsurv.results.assemble import TableDesign
 from longsurv.study.model_result import ModelResult
+
+if TYPE_CHECKING:
+    from longsurv.design import FixedDesign
+    from longsurv.results import Estimate, Posterior
+
+
+def fixed_of(result: Estimate | Posterior) -> FixedDesign:
+    """The fixed effects of an answer about one table."""
+    return cast(TableDesign, result.design).fixed
 
 
 def treatment_terms(model: ModelResult, cohort: Cohort) -> dict[str, str]:
@@ -13,7 +26,7 @@ def treatment_terms(model: ModelResult, cohort: Cohort) -> dict[str, str]:
     name = cohort.schema.treatment
     columns: tuple[str, ...] = ()
     for result in model.answers.values():
-        columns = tuple(result.design.fixed.variables.get(name, ()))
+        columns = tuple(fixed_of(result).variables.get(name, ()))
     found = {}
     for level in cohort.groups[1:]:
         for column in columns:
@@ -29,8 +42,9 @@ def covariates_of(model: ModelResult, cohort: Cohort) -> list[str]:
     """
     found: dict[str, None] = {}
     for result in model.answers.values():
-        strata = result.design.strata
-        found |= dict.fromkeys(result.design.fixed.variables)
+        design = cast(SurvivalDesign, result.design)
+        strata = design.strata
+        found |= dict.fromkeys(design.fixed.variables)
         found |= dict.fromkeys(strata.columns if strata is not None else ())
     return [name for name in found if name != cohort.schema.treatment]
 

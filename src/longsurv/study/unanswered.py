@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from longsurv.compare import LOST_R_HAT
 
+if TYPE_CHECKING:
+    from longsurv.results import Estimate, Posterior
 
-def unanswered(result: Any, row: pd.Series) -> str:
+
+def unanswered(result: Estimate | Posterior, row: pd.Series) -> str:
     """Why one row of a result's table is no answer; empty if it is one.
 
     Parameters

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from longsurv.tables.display import DisplayTable
 from longsurv.tables.escape import printable
+
+if TYPE_CHECKING:
+    from docx.document import Document as WordDocument
 
 TEXT_WIDTH = 16.5  # cm, of A4 with its margins
 SMALL = 8.5  # points
 LONGEST_TITLE = 255  # characters, of a document's properties
 
 
-def new_document(title: str) -> Any:
+def new_document(title: str) -> WordDocument:
     """An empty document of A4 pages, of python-docx."""
     from docx import Document
     from docx.shared import Cm, Pt
@@ -33,7 +36,7 @@ def new_document(title: str) -> Any:
     return document
 
 
-def add_table(document: Any, table: DisplayTable) -> None:
+def add_table(document: WordDocument, table: DisplayTable) -> None:
     """Add a table under its caption, and its note."""
     from docx.enum.text import WD_ALIGN_PARAGRAPH
     from docx.oxml.ns import qn
@@ -66,7 +69,7 @@ def _column_widths(lines: Sequence[Sequence[str]]) -> list[float]:
     return [TEXT_WIDTH * size / sum(longest) for size in longest]
 
 
-def add_small(document: Any, text: str) -> None:
+def add_small(document: WordDocument, text: str) -> None:
     """Add a paragraph in small letters, if there is a text."""
     from docx.shared import Pt
 
@@ -74,12 +77,12 @@ def add_small(document: Any, text: str) -> None:
         document.add_paragraph().add_run(printable(text)).font.size = Pt(SMALL)
 
 
-def add_text(document: Any, text: str, *, bold: bool = False) -> None:
+def add_text(document: WordDocument, text: str, *, bold: bool = False) -> None:
     """Add a paragraph."""
     document.add_paragraph().add_run(printable(text)).bold = bold
 
 
-def add_facts(document: Any, facts: Sequence[tuple[str, str]]) -> None:
+def add_facts(document: WordDocument, facts: Sequence[tuple[str, str]]) -> None:
     """Add names and values in two columns, if there are any."""
     from docx.shared import Cm, Pt
 

@@ -18,6 +18,7 @@ HOMES = {
     "prediction_quality": "estimands.prediction_quality:prediction_quality",
     "marker_residuals": "diagnostics.joint_checks:marker_residuals",
     "event_residuals": "diagnostics.joint_checks:event_residuals",
+    "association_check": "results.joint.association_check:association_check",
     "influence": "diagnostics.joint_influence:joint_influence",
     "predictive_checks": "diagnostics.joint_replicates:predictive_checks",
 }

@@ -25,11 +25,10 @@ import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from longsurv.analyses.markers.adjustment_parts import model_parts, weighted_parts
+from longsurv.analyses.markers.adjustment_parts import AnswerParts, model_parts, weighted_parts
 from longsurv.analyses.markers.contrasts import (
     AdjustedChange,
     AdjustedChanges,
@@ -202,7 +201,7 @@ class BaselineAdjustment:
     def _answers(
         self,
         engine: str,
-        model: Callable[[str, LMM | Linear], Any],
+        model: Callable[[str, LMM | Linear], Estimate | Posterior | LinearPosterior],
         weighted: Callable[[OverlapWeights, np.ndarray], WeightedContrast],
     ) -> AdjustedChanges:
         """Each adjustment by one engine; one without an answer says why."""
@@ -210,6 +209,7 @@ class BaselineAdjustment:
         data = self.cohort.marker_data(self.marker)
         spread = baseline_sd(data, schema.patient, schema.time)
         answers = []
+        found: AnswerParts
         for name in self.adjustments or ():
             try:
                 if self.compared.problem:

@@ -3,13 +3,14 @@ them."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict, cast
 
 import pandas as pd
 
-from longsurv.analyses.markers.contrasts import ModelContrast, WeightedContrast
+from longsurv.analyses.markers.contrasts import AnswerSource, ModelContrast, WeightedContrast
 from longsurv.estimands.baseline_adjusted import ComparedRows
 from longsurv.estimands.propensity import PRIOR_SD
+from longsurv.results.mixed.rows import PredictedMixed
 from longsurv.words import plural, verb
 
 BOOTSTRAP = (
@@ -18,7 +19,18 @@ BOOTSTRAP = (
 )
 
 
-def model_parts(compared: ComparedRows, source: ModelContrast, patient: str) -> dict[str, Any]:
+class AnswerParts(TypedDict, total=False):
+    """What is said of an answer, or why there is none."""
+
+    source: AnswerSource
+    method: str
+    balanced: str
+    n: int
+    notes: tuple[str, ...]
+    reason: str
+
+
+def model_parts(compared: ComparedRows, source: ModelContrast, patient: str) -> AnswerParts:
     """Source, method, n and notes of an answer read from a mixed model.
 
     Parameters
@@ -34,8 +46,8 @@ def model_parts(compared: ComparedRows, source: ModelContrast, patient: str) -> 
         If the model cannot give the contrast.
     """
     source.row(0.95)  # so that it fails here, where it becomes a reason
-    result = source.result
-    used = result.spec.data[patient].iloc[result.design.rows]
+    result, fitted = source.result, cast(PredictedMixed, source.result)
+    used = fitted.spec.data[patient].iloc[fitted.design.rows]
     own = compared.patients.index
     kept = own[own.isin(used)]
     return {
@@ -46,7 +58,7 @@ def model_parts(compared: ComparedRows, source: ModelContrast, patient: str) -> 
     }
 
 
-def weighted_parts(compared: ComparedRows, source: WeightedContrast) -> dict[str, Any]:
+def weighted_parts(compared: ComparedRows, source: WeightedContrast) -> AnswerParts:
     """The same, and the covariates that are balanced, of an overlap-weighted answer."""
     weights = source.weights
     names = [name.split("[")[0] for name in weights.names if name != "Intercept"]

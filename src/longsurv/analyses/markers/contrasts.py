@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,10 @@ from longsurv.errors import LongsurvError
 from longsurv.estimands.baseline_adjusted import ADJUSTMENTS
 from longsurv.estimands.changes import CORRECTED, Change, adjusted_p_values
 from longsurv.estimands.weighting import OverlapWeights, weighted_difference
+from longsurv.records import Fields, Record
+from longsurv.results import Estimate, Posterior
 from longsurv.results.estimate import check_level, text_table
+from longsurv.results.linear import LinearPosterior
 from longsurv.results.posterior import summarise
 
 INTERVAL = ["estimate", "conf_low", "conf_high"]
@@ -44,7 +47,7 @@ class ModelContrast:
     weights : mapping of str to float
     """
 
-    result: Any
+    result: Estimate | Posterior | LinearPosterior
     weights: Mapping[str, float]
 
     def row(self, level: float) -> pd.DataFrame:
@@ -259,9 +262,9 @@ class AdjustedChanges:
         return [f"{', '.join(where)}: {note}" for note, where in about.items()]
 
 
-def _numbers(answer: AdjustedChange, level: float) -> dict[str, Any]:
+def _numbers(answer: AdjustedChange, level: float) -> Record:
     """One row of `AdjustedChanges.tidy`, without the corrected p-values."""
-    row: dict[str, Any] = {
+    row: Fields = {
         "marker": answer.marker.name, "adjustment": answer.adjustment, "engine": answer.engine,
         "n": answer.n, "n_effective": answer.n_effective,
     }  # fmt: skip

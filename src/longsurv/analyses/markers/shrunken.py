@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 
+from longsurv.analyses.markers.marker import PanelMarker
 from longsurv.arguments import check_methods
 from longsurv.estimands.changes import CORRECTED, adjusted_p_values
 from longsurv.inference import Draws, Optimum
@@ -17,12 +18,29 @@ from longsurv.priors import PriorStack
 from longsurv.results.estimate import Estimate, check_level
 from longsurv.results.posterior import Posterior, summarise
 
+if TYPE_CHECKING:
+    from xarray import DataArray
+
+    from longsurv.diagnostics import Verdict
+
 INTERVAL = ["estimate", "conf_low", "conf_high"]
 STANDARD = {"std_estimate": "estimate", "std_low": "conf_low", "std_high": "conf_high"}
 
 
 type Part = Literal["effects", "hyper"]
 type Scale = Literal["response", "standard"]
+
+
+class ManyMarkers(Protocol):
+    """What is used of a `Panel`."""
+
+    @property
+    def members(self) -> Mapping[str, PanelMarker]:
+        """The markers."""
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """Markers without an answer, and why."""
 
 
 @check_methods
@@ -36,7 +54,7 @@ class PanelEstimate:
     fits : mapping of str to Estimate
     """
 
-    panel: Any
+    panel: ManyMarkers
     fits: Mapping[str, Estimate]
 
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
@@ -67,7 +85,7 @@ class PanelPosterior:
     posteriors : mapping of str to Posterior
     """
 
-    panel: Any
+    panel: ManyMarkers
     posteriors: Mapping[str, Posterior]
 
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
@@ -94,7 +112,7 @@ class ShrunkenEffects:
     draws : Draws
     """
 
-    panel: Any
+    panel: ManyMarkers
     names: tuple[str, ...]
     effects: np.ndarray
     hyper: Mapping[str, np.ndarray]
@@ -103,7 +121,7 @@ class ShrunkenEffects:
 
     @classmethod
     def from_draws(
-        cls, panel: Any, layout: Layout, stack: PriorStack, draws: Draws
+        cls, panel: ManyMarkers, layout: Layout, stack: PriorStack, draws: Draws
     ) -> ShrunkenEffects:
         """Effects and family parameters from draws of the joint vector."""
         natural = stack.constrain(draws.theta)
@@ -142,7 +160,7 @@ class ShrunkenEffects:
         table.insert(1, "family", families)
         return table
 
-    def diagnose(self) -> Any:
+    def diagnose(self) -> Verdict:
         """Whether the chains can be trusted: a `longsurv.diagnostics.Verdict`."""
         from longsurv.diagnostics.convergence import of_posterior
 
@@ -218,7 +236,7 @@ class PanelResults:
             table["prob_benefit_shrunken"] = shrunken.reindex(table.index)
         return _with_left_out(table.reset_index().assign(note=""), self.estimate.panel)
 
-    def to_xarray(self, level: float = 0.95) -> Any:
+    def to_xarray(self, level: float = 0.95) -> DataArray:
         """The effects in baseline SDs towards benefit, as an array with names.
 
         Returns
@@ -272,7 +290,9 @@ class PanelResults:
         return effects
 
 
-def _rows(panel: Any, results: Mapping[str, Any], level: float) -> pd.DataFrame:
+def _rows(
+    panel: ManyMarkers, results: Mapping[str, Estimate | Posterior], level: float
+) -> pd.DataFrame:
     parts = []
     for name, result in results.items():
         member = panel.members[name]
@@ -292,7 +312,7 @@ def _rows(panel: Any, results: Mapping[str, Any], level: float) -> pd.DataFrame:
     return _with_left_out(pd.concat(parts, ignore_index=True), panel)
 
 
-def _with_left_out(table: pd.DataFrame, panel: Any) -> pd.DataFrame:
+def _with_left_out(table: pd.DataFrame, panel: ManyMarkers) -> pd.DataFrame:
     """The table with a row, without numbers, for each marker that has no answer."""
     if not panel.left_out:
         return table

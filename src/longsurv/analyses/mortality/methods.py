@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ from longsurv.arguments import check_methods, choice
 from longsurv.errors import EstimationError
 from longsurv.estimands.counts import Counts
 from longsurv.estimands.follow_up import two_groups
-from longsurv.estimands.standardised import risk_difference
+from longsurv.estimands.standardised import SurvivalResult, risk_difference
 from longsurv.priors import TREATMENT, Prior, moments
 from longsurv.results.estimate import check_level
 
@@ -109,7 +109,7 @@ def mortality_methods(
     horizon: float,
     spec: CoxPH,
     *,
-    adjusted: Any = None,
+    adjusted: CoxPH | None = None,
     adjust: str = "",
     priors: Mapping[str, Prior] = TREATMENT,
     draws: int = 1000,
@@ -255,7 +255,9 @@ def _averaged(ask: Question, blank: Row) -> list[Row]:
     ]  # fmt: skip
 
 
-def _standardised(ask: Question, result: Callable[[], Any], blanks: list[Row]) -> list[Row]:
+def _standardised(
+    ask: Question, result: Callable[[], SurvivalResult], blanks: list[Row]
+) -> list[Row]:
     """Those rows from a fit or a posterior, which `result` makes."""
 
     def made() -> list[Row]:

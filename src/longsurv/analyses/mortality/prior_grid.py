@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from longsurv.estimands.standardised import check_horizon, risk_difference, two_
 from longsurv.priors import TREATMENT, Normal, Prior, StudentT
 from longsurv.results.estimate import check_level
 from longsurv.results.prior_share import prior_shares
+from longsurv.results.survival.cox_posterior import SurvivalPosterior
 
 if TYPE_CHECKING:
     from longsurv.models import CoxPH
@@ -55,7 +56,7 @@ class PriorGrid:
     horizon: float
     baseline_risk: float
     level: float
-    posteriors: Mapping[str, Any]
+    posteriors: Mapping[str, SurvivalPosterior]
 
     def __str__(self) -> str:
         shown = [
@@ -141,7 +142,7 @@ def prior_grid(
             {"prior": name, "density": str(prior)}
             | before[name]
             | _after(post, term, treatment, horizon, level)
-            | prior_shares(post, term, prior)
+            | prior_shares(post, term, prior)._asdict()
         )
     return PriorGrid(
         table=pd.DataFrame(rows),
@@ -205,7 +206,9 @@ def _probability_below_0(prior: Prior) -> float:
     return float(ndtr(-prior.mean / prior.sd))
 
 
-def _after(post: Any, term: str, treatment: str, horizon: float, level: float) -> dict[str, float]:
+def _after(
+    post: SurvivalPosterior, term: str, treatment: str, horizon: float, level: float
+) -> dict[str, float]:
     tails = [0.5, 0.5 - level / 2, 0.5 + level / 2]
     hr = np.exp(np.quantile(post.draw(term), tails))
     risks = risk_difference(post, treatment, horizon, level=level).set_index("term")

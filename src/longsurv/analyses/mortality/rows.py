@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from longsurv.estimands.log_rank import log_rank_table
 from longsurv.estimands.restricted_mean import restricted_mean_table
 from longsurv.estimands.two_by_two import two_by_two_rows
 from longsurv.estimands.weighting import overlap_weights, weighted_difference
+from longsurv.records import Record
 from longsurv.words import NO_ANSWER
 
 type Scale = Literal["ratio", "risk", "time", "test"]
@@ -68,16 +69,16 @@ class Row(NamedTuple):
     scale: Scale = "ratio"
     answered: bool = True
 
-    def filled(self, found: Mapping[str, Any], note: str = "") -> Row:
+    def filled(self, found: Record, note: str = "") -> Row:
         """The row with the numbers of another table's row."""
         names = (*LIMITS, "p_value", "prob_benefit")
-        numbers: dict[str, Any] = {name: float(found[name]) for name in names if name in found}
+        numbers: Record = {name: float(found[name]) for name in names if name in found}
         return self._replace(note=note, **numbers)
 
     def silent(self, why: str) -> Row:
         """The row without numbers and with the reason."""
         names = (*LIMITS, "p_value", "prob_benefit")
-        nothing: dict[str, Any] = dict.fromkeys(names, math.nan)
+        nothing: Record = dict.fromkeys(names, math.nan)
         return self._replace(note=f"{NO_ANSWER}: {why}", answered=False, **nothing)
 
     def checked(self) -> Row:

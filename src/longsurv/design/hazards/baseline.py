@@ -5,11 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
 from longsurv.likelihood.hazard.forms import ADDITIVE, Form
+
+if TYPE_CHECKING:
+    from pytensor.tensor import TensorVariable
 
 
 class Spent(NamedTuple):
@@ -115,16 +118,20 @@ class HazardBaseline(ABC):
 
     # ---- the same in PyMC ----
 
-    @abstractmethod
-    def twin_natural(self, parameters: Sequence[Any]) -> Any:
-        """What the hazard is written in, from the parameters."""
+    def twin_natural(self, parameters: Sequence[TensorVariable]) -> TensorVariable:
+        """What the hazard is written in, from the parameters, which are its logarithms."""
+        import pymc as pm
+
+        return pm.math.exp(pm.math.stack(parameters))
 
     @abstractmethod
-    def twin_hazard(self, natural: Any, t: np.ndarray) -> Any:
+    def twin_hazard(self, natural: TensorVariable, t: np.ndarray) -> TensorVariable:
         """The hazard at times (n,)."""
 
     @abstractmethod
-    def twin_between(self, natural: Any, entry: np.ndarray, exit: np.ndarray) -> Any:
+    def twin_between(
+        self, natural: TensorVariable, entry: np.ndarray, exit: np.ndarray
+    ) -> TensorVariable:
         """The cumulative hazard between times (n,)."""
 
 
@@ -161,16 +168,12 @@ class Additive(HazardBaseline):
         Q = self.cumulative(stop) - self.cumulative(start)
         return Spent(np.arange(len(stop)), np.ones(len(stop)), Q)
 
-    def twin_natural(self, parameters: Sequence[Any]) -> Any:
-        """c in PyMC."""
-        import pymc as pm
-
-        return pm.math.exp(pm.math.stack(parameters))
-
-    def twin_hazard(self, natural: Any, t: np.ndarray) -> Any:
+    def twin_hazard(self, natural: TensorVariable, t: np.ndarray) -> TensorVariable:
         """The hazard at times (n,), in PyMC."""
         return self.hazard(t) @ natural
 
-    def twin_between(self, natural: Any, entry: np.ndarray, exit: np.ndarray) -> Any:
+    def twin_between(
+        self, natural: TensorVariable, entry: np.ndarray, exit: np.ndarray
+    ) -> TensorVariable:
         """The cumulative hazard between times (n,), in PyMC."""
         return (self.cumulative(exit) - self.cumulative(entry)) @ natural

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from longsurv.design.hazards.baseline import HazardBaseline, Spent
 from longsurv.likelihood.hazard.forms import WEIBULL, Form
+
+if TYPE_CHECKING:
+    from pytensor.tensor import TensorVariable
 
 
 @dataclass(frozen=True)
@@ -58,18 +60,14 @@ class WeibullHazard(HazardBaseline):
         t = np.concatenate([stop[since], start[late]])
         return Spent(np.concatenate([since, late]), sign, self.basis(t))
 
-    def twin_natural(self, parameters: Sequence[Any]) -> Any:
-        """exp(a) and k in PyMC."""
-        import pymc as pm
-
-        return pm.math.exp(parameters[0]), pm.math.exp(parameters[1])
-
-    def twin_hazard(self, natural: Any, t: np.ndarray) -> Any:
+    def twin_hazard(self, natural: TensorVariable, t: np.ndarray) -> TensorVariable:
         """The hazard at times (n,), in PyMC."""
-        level, k = natural
+        level, k = natural[0], natural[1]
         return level * k / t * (t / self.unit) ** k
 
-    def twin_between(self, natural: Any, entry: np.ndarray, exit: np.ndarray) -> Any:
+    def twin_between(
+        self, natural: TensorVariable, entry: np.ndarray, exit: np.ndarray
+    ) -> TensorVariable:
         """The cumulative hazard between times (n,), in PyMC."""
-        level, k = natural
+        level, k = natural[0], natural[1]
         return level * ((exit / self.unit) ** k - (entry / self.unit) ** k)

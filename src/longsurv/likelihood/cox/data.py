@@ -22,7 +22,7 @@ from longsurv.likelihood.cox.sorting import (
     entry_indices,
     event_ranges,
     sound,
-    standardised,
+    standardise_rows,
     stratum_means,
     tallies,
 )
@@ -168,8 +168,14 @@ def prepare(
         levels, code = np.unique(labels, return_inverse=True)
     timed = clock(exit, start) if timed is None else timed
     exit_rank, entry_rank = timed.exit, timed.entry
+    # Of tied rows the events come first: the kernels' loops ask each row whether it is one, and a
+    # processor foretells the answer only if there is a pattern in it.
     order: Integers = (
-        counting_sort(exit_rank, np.arange(n), len(timed.times))
+        counting_sort(
+            exit_rank,
+            np.concatenate([np.flatnonzero(died), np.flatnonzero(~died)]),
+            len(timed.times),
+        )
         if timed.by_exit is None
         else timed.by_exit
     )
@@ -177,23 +183,30 @@ def prepare(
         _check_at_risk(exit_rank, entry_rank)
     if len(levels) > 1:
         order = counting_sort(code, order, len(levels))
-    counted = died & (weight > 0)
+    counted = died if weights is None else died & (weight > 0)
     first, last, time_rank, time_stratum, opening = event_ranges(
-        code[order], exit_rank[order], counted[order]
+        order, code, exit_rank, counted, len(levels) > 1
     )
     if entry_rank is not None:
         bounds = np.searchsorted(time_stratum, np.arange(len(levels) + 1))
         first = entry_indices(order, code, entry_rank, time_rank, bounds, last)
-    informative = (first < last) & (weight[order] > 0)
+    informative = first < last
+    if weights is not None:
+        informative &= weight[order] > 0
     if not informative.all():
         order, first, last = order[informative], first[informative], last[informative]
     mean, offset_mean = stratum_means(X, shift, code, len(levels))
     scale = column_scales(X, mean, code)
-    died, weight = died[order], weight[order]
+    died = died[order]
+    weight = np.ones(len(order)) if weights is None else weight[order]
     deaths, death_weight = tallies(last, died, weight, len(time_rank))
+    Z = np.empty((len(order), X.shape[1]))  # NumPy's large arrays come in large pages: much faster
+    standardise_rows(X, mean, scale, code, order, Z)
     arrays = RiskArrays(
-        X=standardised(X, mean, scale, code, order),
-        offset=shift[order] - offset_mean[code[order]],
+        X=Z,
+        offset=(
+            np.zeros(len(order)) if offset is None else shift[order] - offset_mean[code[order]]
+        ),
         weight=weight,
         event=died,
         first=first,

@@ -41,18 +41,26 @@ def event_terms(a: RiskArrays, S: Floats, E: Floats, eS: Integers) -> tuple[Floa
     for k in range(K):
         steps = a.deaths[k] if a.efron else 1
         wbar = a.death_weight[k] / steps
-        total = 0.0
+        total, product = 0.0, 1.0
+        m0 = m1 = m2 = m3 = m4 = 0.0
         for step in range(steps):
             c = step / steps
             phi = S[k, 0] - c * E[k, 0] if step else S[k, 0]
-            total += np.log(phi)
-            term = wbar / phi
-            moments[k, 0] += term
-            moments[k, 1] += c * term
-            moments[k, 2] += term / phi
-            moments[k, 3] += c * term / phi
-            moments[k, 4] += c * c * term / phi
-        mean_log[k] = total / steps + eS[k] * LOG_BASE
+            product *= phi  # one logarithm for many, before the product leaves its range
+            if not 1e-200 < product < 1e200:
+                total += np.log(product)
+                product = 1.0
+            inverse = 1.0 / phi
+            term = wbar * inverse
+            m0 += term
+            m1 += c * term
+            term *= inverse
+            m2 += term
+            m3 += c * term
+            m4 += c * c * term
+        moments[k, 0], moments[k, 1], moments[k, 2] = m0, m1, m2
+        moments[k, 3], moments[k, 4] = m3, m4
+        mean_log[k] = (total + np.log(product)) / steps + eS[k] * LOG_BASE
     return mean_log, moments
 
 

@@ -41,13 +41,18 @@ def counting_sort(key: Integers, order: Integers, n_keys: int) -> Integers:
 
 @njit(cache=True, nogil=True)
 def event_ranges(
-    stratum: Integers, rank: Integers, event: NDArray[np.bool_]
+    order: Integers,
+    code: Integers,
+    rank: Integers,
+    event: NDArray[np.bool_],
+    stratified: bool,
 ) -> tuple[Integers, Integers, Integers, Integers, Integers]:
     """Range of event times of each sorted row when nobody enters late.
 
-    And of each event time its rank, its stratum and the first event time of that stratum.
+    And of each event time its rank, its stratum and the first event time of that stratum. Strata
+    (`code`), ranks and events are those of the rows before they are put in `order`.
     """
-    n = len(rank)
+    n = len(order)
     first = np.empty(n, np.int32)
     last = np.empty(n, np.int32)
     time_rank = np.empty(n, np.int64)
@@ -56,17 +61,23 @@ def event_ranges(
     K = 0
     opening = 0
     i = 0
+    before = -1
     while i < n:
-        if i == 0 or stratum[i - 1] != stratum[i]:
-            opening = K
+        own_rank = rank[order[i]]
+        stratum = code[order[i]] if stratified else 0
+        if stratum != before:
+            opening, before = K, stratum
         j = i
         any_event = False
-        while j < n and rank[j] == rank[i] and stratum[j] == stratum[i]:
-            any_event |= event[j]
+        while j < n:
+            row = order[j]
+            if rank[row] != own_rank or (stratified and code[row] != stratum):
+                break
+            any_event |= event[row]
             j += 1
         if any_event:
-            time_rank[K] = rank[i]
-            time_stratum[K] = stratum[i]
+            time_rank[K] = own_rank
+            time_stratum[K] = stratum
             openings[K] = opening
             K += 1
         while i < j:
@@ -151,17 +162,17 @@ def column_scales(X: Floats, mean: Floats, code: Integers) -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def standardised(X: Floats, mean: Floats, scale: Floats, code: Integers, order: Integers) -> Floats:
-    """Rows of X in the new order, centred within stratum and scaled."""
+def standardise_rows(
+    X: Floats, mean: Floats, scale: Floats, code: Integers, order: Integers, Z: Floats
+) -> None:
+    """Write rows of X into Z in the new order, centred within stratum and scaled."""
     n, p = len(order), X.shape[1]
     place = np.full(len(X), -1)
     for i in range(n):
         place[order[i]] = i
     inverse = 1.0 / scale  # exact: powers of two
-    Z = np.empty((n, p))
     for row in range(len(X)):  # reading in order and writing out of order is the cheaper way
         i = place[row]
         if i >= 0:
             for j in range(p):
                 Z[i, j] = (X[row, j] - mean[code[row], j]) * inverse[j]
-    return Z

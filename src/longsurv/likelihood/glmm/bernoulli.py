@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numba import njit
@@ -14,6 +14,9 @@ from longsurv.likelihood.arithmetic.logistic import logistic
 from longsurv.likelihood.arithmetic.vector_exp import exp
 from longsurv.likelihood.arithmetic.vector_log import log
 from longsurv.likelihood.glmm.family import Family
+
+if TYPE_CHECKING:
+    from pytensor.tensor import TensorVariable
 
 CODE = 0
 
@@ -77,7 +80,12 @@ class Bernoulli(Family):
         return np.eye(X.shape[1]), np.where(outcome > 0.5, 1.0, -1.0)[:, None] * X
 
     def twin(
-        self, mean: Any, own: Sequence[Any], y: np.ndarray, kind: np.ndarray, df: float | None
+        self,
+        mean: TensorVariable,
+        own: Sequence[TensorVariable],
+        y: np.ndarray,
+        kind: np.ndarray,
+        df: float | None,
     ) -> None:
         """State y in the PyMC model in context."""
         import pymc as pm

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numba import njit
@@ -13,6 +13,9 @@ from longsurv.likelihood.arithmetic.normal_cdf import HALF_LOG_2PI, log_normal_c
 from longsurv.likelihood.glmm.family import EXACT, LEFT, RIGHT
 from longsurv.likelihood.glmm.measured import Measured
 from longsurv.likelihood.glmm.spaces import null_space
+
+if TYPE_CHECKING:
+    from pytensor.tensor import TensorVariable
 
 CODE = 2
 
@@ -89,7 +92,12 @@ class Censored(Measured):
         return null_space(X[outcome == 0]), rows
 
     def twin(
-        self, mean: Any, own: Sequence[Any], y: np.ndarray, kind: np.ndarray, df: float | None
+        self,
+        mean: TensorVariable,
+        own: Sequence[TensorVariable],
+        y: np.ndarray,
+        kind: np.ndarray,
+        df: float | None,
     ) -> None:
         """State y in the PyMC model in context."""
         import pymc as pm

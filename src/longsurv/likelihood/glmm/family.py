@@ -21,11 +21,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from pytensor.tensor import TensorVariable
+
     from longsurv.prior_families import Prior
 
 EXACT, LEFT, RIGHT = 0, 1, 2
@@ -151,7 +153,12 @@ class Family(ABC):
 
     @abstractmethod
     def twin(
-        self, mean: Any, own: Sequence[Any], y: np.ndarray, kind: np.ndarray, df: float | None
+        self,
+        mean: TensorVariable,
+        own: Sequence[TensorVariable],
+        y: np.ndarray,
+        kind: np.ndarray,
+        df: float | None,
     ) -> None:
         """State y in the PyMC model in context: `mean` is the predictor, `own` the parameters, each
         as it has a prior."""

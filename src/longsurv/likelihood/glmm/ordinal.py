@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numba import njit
@@ -18,6 +18,8 @@ from longsurv.likelihood.arithmetic.vector_log import log
 from longsurv.likelihood.glmm.family import Family
 
 if TYPE_CHECKING:
+    from pytensor.tensor import TensorVariable
+
     from longsurv.prior_families import Prior
 
 CODE = 1
@@ -166,7 +168,12 @@ class Ordinal(Family):
         return {names[0]: Normal(0.0, 5.0)} | gaps
 
     def twin(
-        self, mean: Any, own: Sequence[Any], y: np.ndarray, kind: np.ndarray, df: float | None
+        self,
+        mean: TensorVariable,
+        own: Sequence[TensorVariable],
+        y: np.ndarray,
+        kind: np.ndarray,
+        df: float | None,
     ) -> None:
         """State y in the PyMC model in context."""
         import pymc as pm

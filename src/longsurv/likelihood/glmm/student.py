@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numba import njit
@@ -20,6 +20,8 @@ from longsurv.likelihood.arithmetic.vector_log import log
 from longsurv.likelihood.glmm.measured import Measured
 
 if TYPE_CHECKING:
+    from pytensor.tensor import TensorVariable
+
     from longsurv.prior_families import Prior
 
 CODE = 3
@@ -172,7 +174,12 @@ class Student(Measured):
         return super().default_priors(names, spread) | nu
 
     def twin(
-        self, mean: Any, own: Sequence[Any], y: np.ndarray, kind: np.ndarray, df: float | None
+        self,
+        mean: TensorVariable,
+        own: Sequence[TensorVariable],
+        y: np.ndarray,
+        kind: np.ndarray,
+        df: float | None,
     ) -> None:
         """State y in the PyMC model in context."""
         import pymc as pm

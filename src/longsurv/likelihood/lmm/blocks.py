@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from longsurv.likelihood import lmm
 from longsurv.likelihood.arithmetic.covariance import covariance, partial_correlations
 from longsurv.likelihood.lmm.curvature import VarianceCurvature, variance_curvature
-from longsurv.likelihood.lmm.kernel import Effects, Peak, Point
+from longsurv.likelihood.lmm.kernel import Effects, MixedData, Peak, Point
 from longsurv.likelihood.lmm.patients import own_effects, pointwise, random_effects
 
 
@@ -51,7 +51,7 @@ def interior(
 
 
 def straightened(
-    data: Any, spread: float, centre: np.ndarray, size: int
+    data: MixedData, spread: float, centre: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Centre (d,) and factor (d, d): coefficients in orthonormal columns per residual SD `spread`,
     scales from `centre`, the rest as it is."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -73,6 +73,26 @@ class Effects:
     cov: np.ndarray
 
 
+class MixedData(Protocol):
+    """What the arrays of every kernel have: those of orthonormal columns Q, X = Q r."""
+
+    @property
+    def nobs(self) -> int:
+        """Rows."""
+
+    @property
+    def p(self) -> int:
+        """Fixed effects."""
+
+    @property
+    def r(self) -> np.ndarray:
+        """Upper triangle, shape (p, p)."""
+
+    @property
+    def beta_ols(self) -> np.ndarray:
+        """Least squares, shape (p,), from which the kernel counts."""
+
+
 class MixedKernel(Protocol):
     """The likelihood of a linear mixed model's arrays, and what follows from them at a point.
 
@@ -81,8 +101,8 @@ class MixedKernel(Protocol):
     """
 
     @property
-    def data(self) -> Any:
-        """The kernel's arrays, among them r (p, p) of X = Q r and beta_ols (p,)."""
+    def data(self) -> MixedData:
+        """The kernel's arrays."""
 
     @property
     def bases(self) -> Sequence[np.ndarray]:

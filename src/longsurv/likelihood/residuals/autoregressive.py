@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from longsurv.likelihood.residuals.correlation import Correlation, Pairs
+
+if TYPE_CHECKING:
+    from pytensor.tensor import TensorVariable
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Autoregressive(Correlation):
         """Correlation of each kind of pair, shape (K,)."""
         return rho[0] ** pairs.lag
 
-    def twin(self, psi: Sequence[Any], pairs: Pairs, eta: float) -> Any:
+    def twin(self, psi: Sequence[TensorVariable], pairs: Pairs, eta: float) -> TensorVariable:
         """`correlation` in PyMC."""
         import pytensor.tensor as pt
 

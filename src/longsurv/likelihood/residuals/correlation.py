@@ -5,9 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from pytensor.tensor import TensorVariable
 
 COMPLEX_STEP = 1e-30
 
@@ -108,7 +111,7 @@ class Correlation(ABC):
         )
 
     @abstractmethod
-    def twin(self, psi: Sequence[Any], pairs: Pairs, eta: float) -> Any:
+    def twin(self, psi: Sequence[TensorVariable], pairs: Pairs, eta: float) -> TensorVariable:
         """`correlation` of `natural` in PyMC: psi are its variables, or, `by_pair`, none, and the
         matrix is LKJ(eta)."""
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from longsurv.likelihood.residuals.correlation import Correlation, Pairs
+
+if TYPE_CHECKING:
+    from pytensor.tensor import TensorVariable
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class ExponentialCorrelation(Correlation):
         """rho per unit of time."""
         return rho ** (1.0 / pairs.shortest)
 
-    def twin(self, psi: Sequence[Any], pairs: Pairs, eta: float) -> Any:
+    def twin(self, psi: Sequence[TensorVariable], pairs: Pairs, eta: float) -> TensorVariable:
         """`correlation` in PyMC."""
         import pymc as pm
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from longsurv.likelihood.residuals.correlation import Correlation, Pairs
+
+if TYPE_CHECKING:
+    from pytensor.tensor import TensorVariable
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,13 @@ class Toeplitz(Correlation):
         """Correlation of each kind of pair, shape (K,)."""
         return np.concatenate([[1.0], rho])[pairs.lag.astype(np.int64)]
 
-    def twin(self, psi: Sequence[Any], pairs: Pairs, eta: float) -> Any:
+    def twin(self, psi: Sequence[TensorVariable], pairs: Pairs, eta: float) -> TensorVariable:
         """`correlation` in PyMC."""
         import pytensor.tensor as pt
 
         # 1 and the autocorrelations at lags 1, 2, ..., as `autocorrelations` has them.
-        rho: list[Any] = [pt.ones(())]
-        phi: list[Any] = []
+        rho: list[TensorVariable] = [pt.ones(())]
+        phi: list[TensorVariable] = []
         for r in (pt.tanh(x) for x in psi):
             past = rho[1:]
             level = sum((a * b for a, b in zip(phi, past[::-1], strict=True)), pt.zeros(()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from longsurv.likelihood.arithmetic.covariance import (
     count_correlations,
 )
 from longsurv.likelihood.residuals.correlation import Correlation, Pairs
+
+if TYPE_CHECKING:
+    from pytensor.tensor import TensorVariable
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Unstructured(Correlation):
         dC = adjoint.reshape(m, m)
         return correlation_pullback(psi, m, np.tril((dC + dC.T) @ K))
 
-    def twin(self, psi: Sequence[Any], pairs: Pairs, eta: float) -> Any:
+    def twin(self, psi: Sequence[TensorVariable], pairs: Pairs, eta: float) -> TensorVariable:
         """`correlation` in PyMC."""
         import pymc as pm
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import longsurv.report.sections.answer as answer
 import longsurv.report.sections.checks as checks
@@ -29,16 +29,16 @@ class Section:
 
     id: str
     title: str
-    build: Callable[[StudyResults, Mapping[str, str]], Any]
+    build: Callable[[StudyResults, Mapping[str, str]], object]
     """From the results, and what the sections before it show (see `content.shown`)."""
 
 
-def _of_results(build: Callable[[StudyResults], Any]) -> Callable[..., Any]:
+def _of_results(build: Callable[[StudyResults], object]) -> Callable[..., object]:
     """A section that does not ask what the others show."""
     return lambda results, _: build(results)
 
 
-_OF_RESULTS: dict[str, Callable[[StudyResults], Any]] = {
+_OF_RESULTS: dict[str, Callable[[StudyResults], object]] = {
     "answer": answer.build,
     "cohort": cohort.build,
     "simple": simple.build,
@@ -52,4 +52,20 @@ _OF_RESULTS: dict[str, Callable[[StudyResults], Any]] = {
 }
 _BUILD = {key: _of_results(build) for key, build in _OF_RESULTS.items()}
 _BUILD["guidelines"] = guidelines.build
+Builder = Callable[[Section, Mapping[str, str]], object]
+"""From a section and what those before it show to what its template shows."""
+
+
+def builder(results: StudyResults) -> Builder:
+    """Builds a section once for all documents that show it, unless it asks what they show."""
+    built: dict[str, object] = {}
+
+    def build(section: Section, places: Mapping[str, str]) -> object:
+        if section.id not in _OF_RESULTS or section.id not in built:
+            built[section.id] = section.build(results, places)
+        return built[section.id]
+
+    return build
+
+
 SECTIONS = tuple(Section(key, title, _BUILD[key]) for key, title in TITLES.items())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from longsurv.figures.adjustments import adjustments
+from longsurv.records import Record
 from longsurv.report import sentences_markers as sentences
 from longsurv.report.sections.common import Picture
 from longsurv.report.sentences import Answer
@@ -17,13 +18,15 @@ from longsurv.study.tables.adjustments import questions_table
 from longsurv.tables.display import EMPTY, Column, DisplayTable, display
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from longsurv.estimands.changes import Change
     from longsurv.study import StudyResults
 
 TITLE = "Adjusted for where the groups began"
 
 
-def build(results: StudyResults) -> dict[str, Any]:
+def build(results: StudyResults) -> dict[str, object]:
     """What the template shows: text, what each adjustment asks, then each comparison."""
     part: AdjustedPart = results.part_of(ADJUSTMENTS, AdjustedPart())
     if part.reason:
@@ -65,13 +68,13 @@ def summary(change: Change, table: pd.DataFrame) -> list[str]:
     return sentences.adjustments_summary(adjusted, str(change.level))
 
 
-def _answer(row: dict[str, Any]) -> Answer | None:
+def _answer(row: Record) -> Answer | None:
     if row["estimate"] != row["estimate"]:
         return None
     return Answer(row["estimate"], row["conf_low"], row["conf_high"], row["scale"] == "ratio")
 
 
-def _comparison(part: AdjustedPart, k: int) -> dict[str, Any]:
+def _comparison(part: AdjustedPart, k: int) -> dict[str, object]:
     change, table = part.tables[k]
     several = len(part.tables) > 1
     which = f": {change.level} against {change.reference}, {change.start} to {change.end}"
@@ -106,7 +109,7 @@ def _picture(change: Change, table: pd.DataFrame, k: int) -> Picture | None:
     return Picture(f"adjustments-{k}", draw, label, caption)
 
 
-def _draw(table: pd.DataFrame, width: float, *, left: str, right: str) -> Any:
+def _draw(table: pd.DataFrame, width: float, *, left: str, right: str) -> Axes:
     return adjustments(table, width=width, left_label=left, right_label=right)
 
 

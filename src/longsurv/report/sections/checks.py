@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from longsurv import numbers
 from longsurv.report import sentences
@@ -55,7 +55,7 @@ class Light(Line):
         return f"{self.label}, {self.engine}: {self.verdict}. {self.words}"
 
 
-def build(results: StudyResults) -> dict[str, Any]:
+def build(results: StudyResults) -> dict[str, object]:
     """What the template of this section shows."""
     table = results.tables["convergence"]
     failed = [

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -32,7 +32,7 @@ class Step(Line):
         )
 
 
-def build(results: StudyResults) -> dict[str, Any]:
+def build(results: StudyResults) -> dict[str, object]:
     """What the template of this section shows."""
     return {
         "flow": flow(results.cohort.flow, results.cohort.n_by_group),
@@ -41,9 +41,9 @@ def build(results: StudyResults) -> dict[str, Any]:
     }
 
 
-def flow(table: pd.DataFrame, groups: dict[Hashable, int]) -> list[dict[str, Any]]:
+def flow(table: pd.DataFrame, groups: dict[Hashable, int]) -> list[Mapping[str, object]]:
     """The ledger of each unit: every step with what it keeps and why it removed something."""
-    units = []
+    units: list[Mapping[str, object]] = []
     for unit, part in table.groupby("unit", sort=False):
         steps: list[Step] = []
         for row in part.to_dict("records"):

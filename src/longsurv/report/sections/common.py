@@ -142,7 +142,7 @@ def hazard_answers(model: ModelResult, term: str) -> dict[str, Answer]:
         tidy = result.tidy().set_index("term", drop=False)
         if term in tidy.index and not unanswered(result, tidy.loc[term]):
             row = tidy.loc[term].copy()
-            if engine == "bayes":
+            if result.engine == "bayes":
                 row["estimate"] = np.median(result.draw(term))
             low, middle, high = (
                 exponential(row[name]) for name in ("conf_low", "estimate", "conf_high")

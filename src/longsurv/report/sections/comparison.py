@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -13,7 +13,7 @@ from longsurv.errors import EstimationError
 from longsurv.estimands.changes import contrast_weights
 from longsurv.figures.agreement import agreement, drawable
 from longsurv.report.sections.common import Picture, change_words
-from longsurv.study.terms import treatment_terms
+from longsurv.study.terms import fixed_of, treatment_terms
 from longsurv.tables.display import EMPTY, Column, display
 from longsurv.words import plural, verb
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from longsurv.study import StudyResults
 
 
-def build(results: StudyResults) -> dict[str, Any]:
+def build(results: StudyResults) -> dict[str, object]:
     """What the template of this section shows."""
     table = results.tables["comparison"]
     if table.empty:
@@ -112,7 +112,7 @@ def _quantities(results: StudyResults) -> dict[tuple[str, str], str]:
             continue
         for change in results.study.contrasts:
             try:
-                weights = contrast_weights(model.fit.design.fixed, change, model.data)
+                weights = contrast_weights(fixed_of(model.fit), change, model.data)
             except EstimationError:
                 continue  # its reason stands among the markers not estimated
             if len(weights) == 1:

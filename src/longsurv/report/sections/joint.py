@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from longsurv.study import StudyResults
 
 
-def build(results: StudyResults) -> dict[str, Any]:
+def build(results: StudyResults) -> dict[str, object]:
     """What the template of this section shows."""
     if JOINT in results.failures:
         return {"text": [results.failures[JOINT]], "parts": []}
@@ -59,7 +59,7 @@ def _opening(results: StudyResults) -> str:
 def _association(results: StudyResults, name: str, result: JointResult, position: int) -> Part:
     label, event = results.cohort.markers[name].label, event_name(results.cohort)
     title = f"{label} and {event}"
-    items: list[Any] = []
+    items: list[str | Picture | DisplayTable] = []
     if result.association is None:
         reasons = [*result.model.reasons.values(), *result.missing.values()]
         items += [f"{label}: {reason}" for reason in dict.fromkeys(reasons)]
@@ -221,5 +221,10 @@ def _prediction(
     return Part(title, (*words, *said, picture))
 
 
-def _draw(table: pd.DataFrame, measured: pd.DataFrame, width: float, **options: Any) -> Axes:
+def _draw(
+    table: pd.DataFrame,
+    measured: pd.DataFrame,
+    width: float,
+    **options: Any,  # any: those of `prediction`
+) -> Axes:
     return prediction(table, measured, width=width, **options)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from longsurv import numbers
+from longsurv.estimands.survival_by_group import numbers_at_risk, risk_times, survival_curves
 from longsurv.figures import forest, kaplan_meier
 from longsurv.report import sentences
 from longsurv.report.sections.common import (
@@ -22,18 +23,15 @@ from longsurv.report.sections.mortality_methods import methods_part
 from longsurv.report.sections.mortality_part import is_penalised, penalty_sentence
 from longsurv.report.sections.mortality_priors import priors_part
 from longsurv.report.sections.mortality_tipping import tipping_part
-from longsurv.study.tables.survival import (
-    event_counts,
-    numbers_at_risk,
-    risk_times,
-    survival_curves,
-)
+from longsurv.study.tables.survival import event_counts
 from longsurv.study.terms import covariates_of, level_of, treatment_terms
 from longsurv.study.unanswered import unanswered
 from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import listed
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from longsurv.study import StudyResults
 
 PARTS = (competing_part, methods_part, priors_part, tipping_part)
@@ -45,7 +43,7 @@ STAGES = {
 }
 
 
-def build(results: StudyResults) -> dict[str, Any]:
+def build(results: StudyResults) -> dict[str, object]:
     """What the template of this section shows."""
     data = results.cohort.survival_data()
     return {
@@ -106,7 +104,7 @@ def _kaplan_meier(results: StudyResults, data: pd.DataFrame) -> Picture:
     unit = schema.time_unit.capitalize()
     alive = "Survival probability" if event_name(results.cohort) == "death" else "Free of the event"
 
-    def draw(width: float) -> Any:
+    def draw(width: float) -> Axes:
         return kaplan_meier(
             curves, at_risk, groups=groups, xlabel=f"{unit}{since}", ylabel=alive, width=width
         )
@@ -200,7 +198,7 @@ def _forest(results: StudyResults) -> Picture | None:
     levels = [str(g) for g in results.cohort.groups[1:]]
     side = f" in {levels[0]}" if len(levels) == 1 and table["row"].nunique() == 1 else ""
 
-    def draw(width: float) -> Any:
+    def draw(width: float) -> Axes:
         return forest(
             table,
             xlabel="Hazard ratio (logarithmic axis)",

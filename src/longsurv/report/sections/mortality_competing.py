@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from longsurv import numbers
+from longsurv.estimands.survival_by_group import risk_times
 from longsurv.figures import incidence
+from longsurv.records import Record
 from longsurv.report import sentences_mortality
 from longsurv.report.sections.common import Picture, event_name
 from longsurv.report.sections.mortality_part import Part, answer_of, comparison
 from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Comparison
-from longsurv.study.tables.survival import incidence_curves, risk_times
+from longsurv.study.tables.survival import incidence_curves
 from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import NO_ANSWER, capital, listed
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from longsurv.study import StudyResults
 
 _ENGINES = {"frequentist": "Aalen-Johansen", "bayes": "Bayes"}
@@ -49,7 +53,7 @@ def difference(table: pd.DataFrame, cause: str, engine: str) -> Answer | None:
     found = rows[rows["quantity"] == "risk difference"]
     if found.empty or math.isnan(found["estimate"].iloc[0]):
         return None
-    row: dict[str, Any] = {str(k): v for k, v in found.iloc[0].items()}
+    row: Record = {str(k): v for k, v in found.iloc[0].items()}
     gray = rows.loc[rows["quantity"] == "no difference", "p_value"]
     return answer_of({**row, "p_value": gray.iloc[0] if len(gray) else math.nan}, ratio=False)
 
@@ -64,7 +68,7 @@ def _picture(results: StudyResults, asked: Comparison, event: str) -> Picture:
     ticks = risk_times(start, end, schema.time_unit, most=5)
     since = f" since {schema.time_zero}" if schema.time_zero else ""
 
-    def draw(width: float) -> Any:
+    def draw(width: float) -> Axes:
         return incidence(
             curves, groups=groups, xlabel=f"{schema.time_unit.capitalize()}{since}", ticks=ticks,
             width=width,

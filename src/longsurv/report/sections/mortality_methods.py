@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from longsurv import numbers
 from longsurv.figures import method_forest
+from longsurv.records import Record
 from longsurv.report import sentences_mortality
 from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, answer_of, comparison, prior_text
@@ -20,6 +21,8 @@ from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import NO_ANSWER, capital, listed
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from longsurv.study import StudyResults
 
 KINDS = ("Simple", "Exact", "From a model", "Bayes")
@@ -60,12 +63,12 @@ def introduction(covariates: Sequence[str]) -> str:
     )
 
 
-def kind(row: Mapping[str, Any]) -> str:
+def kind(row: Record) -> str:
     """Which of `KINDS` the method of a row is."""
     return "Bayes" if row["engine"] == "bayes" else _KINDS[row["approach"]]
 
 
-def short_name(row: Mapping[str, Any]) -> str:
+def short_name(row: Record) -> str:
     """A method's name for a figure: the prior by its name, without what every row shares."""
     if row["prior_id"] and row["approach"] == "model":
         return f"Cox{' adjusted' if row['adjusted_for'] else ''}, {row['prior_id']} prior"
@@ -101,7 +104,7 @@ def _forest(rows: pd.DataFrame, quantity: str, asked: Comparison) -> Picture:
     what = "hazard" if ratio else "risk"
     xlabel = "Hazard ratio (logarithmic axis)" if ratio else "Risk difference (percentage points)"
 
-    def draw(width: float) -> Any:
+    def draw(width: float) -> Axes:
         return method_forest(
             drawn, xlabel=xlabel, log=ratio, width=width,
             text_heading="95 % interval",
@@ -185,7 +188,7 @@ def _is_ratio(rows: pd.DataFrame) -> bool:
     return bool((rows["scale"] == "ratio").all())
 
 
-def _method_text(row: Mapping[str, Any]) -> str:
+def _method_text(row: Record) -> str:
     prior = row["prior"]
     return _typeset(row["method"].replace(prior, prior_text(prior)) if prior else row["method"])
 
@@ -194,7 +197,7 @@ def _typeset(name: str) -> str:
     return capital(name.replace("2 x 2, ", "2 \N{MULTIPLICATION SIGN} 2, "))
 
 
-def _text(row: Mapping[str, Any]) -> str:
+def _text(row: Record) -> str:
     answer: Answer = row["answer"]
     return "" if math.isnan(answer.estimate) else answer.text
 
@@ -207,7 +210,7 @@ def _probability(value: float) -> str:
     return "" if math.isnan(value) else numbers.probability(value)
 
 
-def _note(row: Mapping[str, Any]) -> str:
+def _note(row: Record) -> str:
     if row["method_id"] == "overlap weights" and not row["adjusted_for"]:
         # The note tells a programmer which argument to give.
         return capital(f"{NO_ANSWER}: the mortality model names no covariates")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from longsurv import numbers
+from longsurv.records import Record
 from longsurv.report import sentences
 from longsurv.report.sections.common import Picture, event_name
 from longsurv.report.sentences import Answer
@@ -41,7 +41,7 @@ def prior_text(text: str) -> str:
     return text.replace(", ", ",\N{NO-BREAK SPACE}").replace("(-", f"({numbers.MINUS}")
 
 
-def comparison(results: StudyResults, part: Mapping[str, Any]) -> Comparison:
+def comparison(results: StudyResults, part: Record) -> Comparison:
     """Whom a stage compared, in the report's words."""
     when = sentences.by_when(part["horizon"], results.cohort.schema.time_unit)
     return Comparison(part["group"], part["reference"], event_name(results.cohort), when)
@@ -63,7 +63,7 @@ def penalty_sentence(results: StudyResults) -> str:
     return sentences.penalised(without, event_name(cohort))
 
 
-def answer_of(row: Mapping[str, Any], *, ratio: bool) -> Answer:
+def answer_of(row: Record, *, ratio: bool) -> Answer:
     """The answer in a row of a table of methods; a difference of risks in percentage points."""
     by = 1.0 if ratio else 100.0
     low, high = float(row["conf_low"]), float(row["conf_high"])

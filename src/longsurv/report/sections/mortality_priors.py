@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from longsurv import numbers
 from longsurv.figures import prior_grid
+from longsurv.records import Record
 from longsurv.report import sentences_mortality
 from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, comparison, prior_text
@@ -20,6 +21,8 @@ from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import capital
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from longsurv.priors import Prior
     from longsurv.study import StudyResults
 
@@ -98,7 +101,7 @@ def _picture(
         for name in rows.index
     }
 
-    def draw(width: float) -> Any:
+    def draw(width: float) -> Axes:
         return prior_grid(curves, subtitles=under, width=width)
 
     said = "; ".join(
@@ -203,7 +206,7 @@ def _more_than(percent: int) -> str:
     )
 
 
-def _hr(row: Any, name: str) -> str:
+def _hr(row: Record, name: str) -> str:
     low, high = float(row[f"{name}_low"]), float(row[f"{name}_high"])
     ends = (
         "<0.01" if low < 0.01 else numbers.number(low),
@@ -212,5 +215,5 @@ def _hr(row: Any, name: str) -> str:
     return f"{numbers.number(row[name])} ({ends[0]} to {ends[1]})"
 
 
-def _name(row: Mapping[str, Any]) -> str:
+def _name(row: Record) -> str:
     return capital(str(row["prior"]))

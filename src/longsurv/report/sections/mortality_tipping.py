@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from longsurv import numbers
 from longsurv.figures import tipping
@@ -16,6 +16,7 @@ from longsurv.words import plural
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from longsurv.study import StudyResults
 
@@ -78,7 +79,7 @@ def _why(results: StudyResults, asked: Comparison) -> str:
 
 
 def _picture(grid: pd.DataFrame, asked: Comparison) -> Picture:
-    def draw(width: float) -> Any:
+    def draw(width: float) -> Axes:
         return tipping(
             grid, group=asked.group, reference=asked.reference, event=asked.event, width=width
         )

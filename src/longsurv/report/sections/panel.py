@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -20,6 +20,8 @@ from longsurv.study.marker_stages import PANEL, ShrunkenChange, ShrunkenPart
 from longsurv.study.tables.shrinkage import families_table, shrunken_table
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from longsurv.study import StudyResults
 
 TITLE = "Multiplicity and shrinkage"
@@ -30,7 +32,7 @@ _NO_FAMILY = (
 )
 
 
-def build(results: StudyResults) -> dict[str, Any]:
+def build(results: StudyResults) -> dict[str, object]:
     """What the template shows: text, then figure and tables of each comparison."""
     part: ShrunkenPart = results.part_of(PANEL, ShrunkenPart())
     if part.reason:
@@ -52,7 +54,7 @@ def _opening(results: StudyResults) -> str:
     )
 
 
-def _comparison(results: StudyResults, one: ShrunkenChange, k: int) -> dict[str, Any]:
+def _comparison(results: StudyResults, one: ShrunkenChange, k: int) -> dict[str, object]:
     table = shrunken_table(results, one)
     families = families_table(one, table)
     several = len(results.study.contrasts) > 1
@@ -120,5 +122,5 @@ def _picture(one: ShrunkenChange, table: pd.DataFrame, families: pd.DataFrame, k
 
 def _draw(
     table: pd.DataFrame, families: pd.DataFrame, width: float, *, left: str, right: str
-) -> Any:
+) -> Axes:
     return shrinkage(table, families, width=width, left_label=left, right_label=right)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -22,13 +22,15 @@ from longsurv.study.tables.scores import CHANGE, MEAN, MODELS, scores_table
 from longsurv.tables.display import Column, DisplayTable, display
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from longsurv.estimands.changes import Change
     from longsurv.study import StudyResults
 
 TITLE = "Scores with a cut-off"
 
 
-def build(results: StudyResults) -> dict[str, Any]:
+def build(results: StudyResults) -> dict[str, object]:
     """What the template shows: text, then figure and tables of each score."""
     part: ScorePart = results.part_of(SCORES, ScorePart())
     if part.reason:
@@ -47,7 +49,7 @@ def build(results: StudyResults) -> dict[str, Any]:
     }
 
 
-def _score(results: StudyResults, score: ScoreResult, k: int) -> dict[str, Any]:
+def _score(results: StudyResults, score: ScoreResult, k: int) -> dict[str, object]:
     table = scores_table(results, score)
     marker = score.marker
     share = f"{marker.label} of {numbers.plain(score.cutoff)} or more"
@@ -139,7 +141,7 @@ def _picture(results: StudyResults, table: pd.DataFrame, share: str, k: int) -> 
     return Picture(f"score-{k}", draw, f"Share with {share}: {'; '.join(said)}.", caption)
 
 
-def _draw(shown: pd.DataFrame, groups: tuple[str, ...], ylabel: str, width: float) -> Any:
+def _draw(shown: pd.DataFrame, groups: tuple[str, ...], ylabel: str, width: float) -> Axes:
     return score_shares(shown, groups=groups, ylabel=ylabel, width=min(width, 680.0))
 
 

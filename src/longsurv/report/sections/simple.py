@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from longsurv.study import StudyResults
 
 
-def build(results: StudyResults) -> dict[str, Any]:
+def build(results: StudyResults) -> dict[str, object]:
     """What the template of this section shows."""
     tables = results.tables
     return {

@@ -7,7 +7,7 @@ patients; else quartiles of the values of at least five, as a statistical office
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from longsurv.words import listed
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from longsurv.estimands.changes import Predicting
     from longsurv.study import StudyResults
 
 FEWEST = 5  # patients whose quartiles are shown
@@ -29,7 +30,7 @@ STRETCHES = 6  # of time, where visits are at no common times
 PATIENTS_SHOWN = 60  # of each group; more lines than this are a smear and a heavy page
 
 
-def build(results: StudyResults) -> dict[str, Any]:
+def build(results: StudyResults) -> dict[str, object]:
     """The small multiples and what they show."""
     return {
         "panels": [panel(results, name, k) for k, name in enumerate(results.markers)],
@@ -71,7 +72,9 @@ def trajectory_data(
     values = list(places) if by_phase else list(np.linspace(0, points["x"].max(), 40))
     for engine, result in model.answers.items() if not points.empty else ():
         try:
-            curve = mean_curves(result, data, variable, values, schema.treatment, cohort.groups)
+            curve = mean_curves(
+                cast("Predicting", result), data, variable, values, schema.treatment, cohort.groups
+            )
         except LongsurvError:
             continue  # the reason stands in the table of markers not estimated
         back = np.exp if cohort.markers[name].transform == "log" else np.asarray

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from longsurv import numbers
+from longsurv.records import Record
 from longsurv.study.tables.adjustments import adjustments_table
 from longsurv.tables.display import Column, DisplayTable, display
 
@@ -55,7 +54,7 @@ def adjustments_display(table: pd.DataFrame, caption: str = "") -> DisplayTable:
     return display(rows, caption, columns, note, name="adjustments")
 
 
-def _answer(row: dict[str, Any], engine: str) -> str:
+def _answer(row: Record, engine: str) -> str:
     estimate, low, high = (
         float(row[f"{name}_{engine}"]) for name in ("estimate", "conf_low", "conf_high")
     )
@@ -67,7 +66,7 @@ def _answer(row: dict[str, Any], engine: str) -> str:
     return numbers.difference(estimate, low, high)
 
 
-def _patients(row: dict[str, Any]) -> str:
+def _patients(row: Record) -> str:
     if row["adjustment"] == "overlap" and row["n"]:
         return f"{row['n']:,} ({row['n_effective']:.0f})"
     return f"{row['n']:,}" if row["n"] else numbers.MISSING

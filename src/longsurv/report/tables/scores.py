@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
 from longsurv import numbers
+from longsurv.records import Record
 from longsurv.study.tables.scores import CHANGE, MEAN, MODELS
 from longsurv.tables.display import Column, DisplayTable, display
 
@@ -21,7 +22,7 @@ def shares_display(table: pd.DataFrame, caption: str) -> DisplayTable:
     by = shares.set_index([*keys, "model", "engine"]).sort_index()
 
     def answer(model: str, engine: str) -> Column:
-        def text(row: dict[str, Any]) -> str:
+        def text(row: Record) -> str:
             key = (row["level"], row["phase"], model, engine)
             return percentages(by.loc[key]) if key in by.index else numbers.MISSING
 
@@ -50,15 +51,15 @@ def differences_display(table: pd.DataFrame, unit: str) -> DisplayTable:
     several = rows[["level", "phase"]].drop_duplicates().shape[0] > 1
     by = found.set_index([*keys, "engine"], drop=False).sort_index()
 
-    def of(row: dict[str, Any], engine: str) -> pd.Series | None:
+    def of(row: Record, engine: str) -> pd.Series | None:
         key = (*(row[name] for name in keys), engine)
         return by.loc[key] if key in by.index else None
 
-    def name(row: dict[str, Any]) -> str:
+    def name(row: Record) -> str:
         what = "Share" if row["quantity"] == "share" else "Mean score"
         return what + (f", {row['level']}, to {row['phase']}" if several else "")
 
-    def scale(row: dict[str, Any]) -> str:
+    def scale(row: Record) -> str:
         return "percentage points" if row["quantity"] == "share" else unit or "points"
 
     columns = [
@@ -88,7 +89,7 @@ def points(row: pd.Series) -> tuple[float, float, float]:
     return by * float(row["estimate"]), by * float(row["conf_low"]), by * float(row["conf_high"])
 
 
-def _observed(row: dict[str, Any]) -> str:
+def _observed(row: Record) -> str:
     if not row["n"]:
         return numbers.MISSING
     k, n = round(row["observed"] * row["n"]), int(row["n"])
@@ -102,7 +103,7 @@ def _difference(row: pd.Series | None) -> str:
     return numbers.difference(*values) if np.isfinite(values[0]) else numbers.MISSING
 
 
-def _one(row: pd.Series | None, name: str, text: Any) -> str:
+def _one(row: pd.Series | None, name: str, text: Callable[[float], str]) -> str:
     return numbers.MISSING if row is None else text(float(row[name]))
 
 

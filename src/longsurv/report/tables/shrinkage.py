@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from longsurv import numbers
+from longsurv.records import Record
 from longsurv.tables.display import Column, DisplayTable, display
 
 
@@ -56,11 +55,11 @@ def left_out_display(table: pd.DataFrame) -> DisplayTable:
     return display(table[table["reason"] != ""], "Not shrunken", columns)
 
 
-def _interval(row: dict[str, Any], kind: str) -> str:
+def _interval(row: Record, kind: str) -> str:
     names = (f"{name}_{kind}" for name in ("estimate", "conf_low", "conf_high"))
     estimate, low, high = (float(row[name]) for name in names)
     return numbers.MISSING if estimate != estimate else numbers.in_sds(estimate, low, high)
 
 
-def _of(row: dict[str, Any], what: str) -> str:
+def _of(row: Record, what: str) -> str:
     return numbers.in_sds(*(float(row[name]) for name in (what, f"{what}_low", f"{what}_high")))

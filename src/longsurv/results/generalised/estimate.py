@@ -12,7 +12,6 @@ from scipy.special import expit
 from longsurv.design.random_columns import origin_flags
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Optimum, identify
-from longsurv.inference.specification import AnySpecification
 from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm.coordinates import Coordinates
 from longsurv.results.assemble import design_flags, undetermined_flag
@@ -31,6 +30,7 @@ from longsurv.results.generalised.quantities import (
     variance_parameters,
 )
 from longsurv.results.generalised.rows import by_category, rows_of
+from longsurv.results.generalised.specification import GeneralisedSpecification
 from longsurv.results.generalised.undetermined import undetermined
 from longsurv.results.mixed.rows import patients
 from longsurv.results.mixed.variances import VarianceEstimate
@@ -58,6 +58,7 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
     data : GLMMData
     """
 
+    spec: GeneralisedSpecification
     design: GeneralisedDesign
     variance: VarianceEstimate
     theta: np.ndarray
@@ -67,7 +68,7 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
     @classmethod
     def at(
         cls,
-        spec: AnySpecification,
+        spec: GeneralisedSpecification,
         data: glmm.GLMMData,
         optimum: Optimum,
         coordinates: Coordinates,

@@ -8,9 +8,9 @@ Albert 1988, Biometrics 44:1049-1060), and every table says which it answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 import numpy as np
 import pandas as pd
@@ -21,13 +21,16 @@ from longsurv.errors import LongsurvError
 from longsurv.results.columns import beside_variables
 from longsurv.results.estimate import TIDY, check_level
 from longsurv.results.generalised.quantities import row_means, spread
-from longsurv.results.means import SCALED, Kind, Means
+from longsurv.results.means import SCALED, AveragedDraws, AveragedFit, Kind, Means
 from longsurv.results.means import means as predictor_means
 from longsurv.results.posterior import summarise
 from longsurv.results.reference import t_p_value, t_quantile
 
 if TYPE_CHECKING:
     from longsurv.design.generalised import GeneralisedDesign
+    from longsurv.design.mixed import RandomDesign
+    from longsurv.inference import Draws
+    from longsurv.likelihood.glmm.loglik import GLMMData
 
 type Patients = Literal["population", "typical"]
 type Measure = Literal["difference", "ratio", "odds_ratio"]
@@ -36,6 +39,51 @@ SCALES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "ratio": np.log,
     "odds_ratio": logit,
 }
+
+
+class FittedGeneralised(AveragedFit, Protocol):
+    """An estimate of a generalised mixed model."""
+
+    @property
+    def design(self) -> GeneralisedDesign:
+        """The arrays of the model."""
+
+    @property
+    def data(self) -> GLMMData:
+        """Those of the likelihood."""
+
+    @property
+    def theta(self) -> np.ndarray:
+        """All parameters, shape (d,)."""
+
+    @property
+    def half(self) -> np.ndarray:
+        """A square root of their covariance."""
+
+    def estimable(self, X: np.ndarray, link: bool) -> np.ndarray:
+        """Which rows of X the data determine."""
+
+
+class DrawnGeneralised(AveragedDraws, Protocol):
+    """A posterior of one."""
+
+    @property
+    def design(self) -> GeneralisedDesign:
+        """The arrays of the model."""
+
+    @property
+    def data(self) -> GLMMData:
+        """Those of the likelihood."""
+
+    @property
+    def draws(self) -> Draws:
+        """Of all parameters."""
+
+    def thetas(self) -> Iterator[np.ndarray]:
+        """Every draw of all parameters."""
+
+
+type GeneralisedAnswer = FittedGeneralised | DrawnGeneralised
 
 
 @check_methods
@@ -82,7 +130,7 @@ class ResponseMeans:
         check_level(level)
         k = len(self.means.cells)
         table = self._summary(np.eye(k), self.means.labels, level, "difference")
-        if self._is_fit:
+        if self.result.engine == "ml":
             table[["statistic", "p_value"]] = np.nan
             if self.is_probability:
                 odds = self._summary(np.eye(k), self.means.labels, level, "odds_ratio")
@@ -123,33 +171,34 @@ class ResponseMeans:
             table[SCALED] = np.exp(table[SCALED])
         return self._framed(frame, table, measure)
 
+    @property
+    def result(self) -> GeneralisedAnswer:
+        """Whose means they are."""
+        return cast("GeneralisedAnswer", self.means.result)
+
     def values(self, theta: np.ndarray) -> np.ndarray:
         """The means, shape (k,), at a parameter vector of `likelihood.glmm.loglik_factor`."""
-        result, k = self.means.result, len(self.Z)
+        k = len(self.Z)
         Z = self.Z if self.patients == "population" else np.zeros_like(self.Z)
         rows = (self.means.L, Z, np.full(k, -1))
-        found, _ = row_means(result.data, theta, rows, link=False)
+        found, _ = row_means(self.result.data, theta, rows, link=False)
         return found if self.worth is None else found @ self.worth
-
-    @property
-    def _is_fit(self) -> bool:
-        return bool(self.means.result.engine == "ml")
 
     def _summary(
         self, weights: np.ndarray, labels: list[str], level: float, measure: str
     ) -> pd.DataFrame:
         """Weighted sums of the means on the scale of a measure, in the grammar of `tidy`."""
-        scale, result = SCALES[measure], self.means.result
+        scale, result = SCALES[measure], self.result
 
         def at(theta: np.ndarray) -> np.ndarray:
             return weights @ scale(self.values(theta))
 
-        if self._is_fit:
+        if result.engine == "ml":
             estimate, se = at(result.theta), spread(at, result.theta, result.half)
             with np.errstate(divide="ignore", invalid="ignore"):
                 statistic = np.where(se > 0, estimate / se, np.nan)
             width = t_quantile(level, np.inf) * se
-            columns: list[Any] = [
+            columns = [
                 labels, estimate, se, statistic, np.full(len(se), np.inf),
                 [t_p_value(s, np.inf) for s in statistic], estimate - width, estimate + width,
             ]  # fmt: skip
@@ -180,12 +229,12 @@ class ResponseMeans:
 
 
 def response_means(
-    result: Any,
+    result: GeneralisedAnswer,
     specs: str | Sequence[str],
-    at: Mapping[str, Any] | None = None,
+    at: Mapping[str, object] | None = None,
     *,
     patients: Patients = "population",
-    at_least: Any = None,
+    at_least: Hashable | None = None,
 ) -> ResponseMeans:
     """Estimated marginal means on the scale of the response.
 
@@ -215,7 +264,9 @@ def response_means(
     return ResponseMeans(m, _random_columns(result, m), patients, quantity, worth)
 
 
-def _quantity(design: GeneralisedDesign, at_least: Any) -> tuple[str, np.ndarray | None]:
+def _quantity(
+    design: GeneralisedDesign, at_least: Hashable | None
+) -> tuple[str, np.ndarray | None]:
     """The name of what is averaged, and what each category counts for."""
     name = design.formula.response
     if not design.levels:
@@ -237,7 +288,7 @@ def _quantity(design: GeneralisedDesign, at_least: Any) -> tuple[str, np.ndarray
         ) from None
 
 
-def _random_columns(result: Any, m: Means) -> np.ndarray:
+def _random_columns(result: GeneralisedAnswer, m: Means) -> np.ndarray:
     """Z of each mean, averaged over its rows of the grid as the predictor is, shape (k, q)."""
     random, grid = result.design.random, m.grid.copy()
     data = result.spec.data.iloc[result.design.rows]
@@ -252,6 +303,6 @@ def _random_columns(result: Any, m: Means) -> np.ndarray:
     return Z.reshape(len(m.cells), -1, Z.shape[1]).mean(axis=1)
 
 
-def _variables(random: Any, columns: pd.Index) -> Iterator[str]:
+def _variables(random: RandomDesign, columns: pd.Index) -> Iterator[str]:
     needed = {name for part in random.parts for name in part.recipe.required_variables}
     yield from (name for name in columns if name in needed)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, cast
 
 from longsurv.diagnostics.influence import Fitted
 
 if TYPE_CHECKING:
-    from longsurv.diagnostics.influence import Influence
-    from longsurv.results.generalised.means import Patients, ResponseMeans
+    from longsurv.diagnostics.influence import Found, Influence
+    from longsurv.results.generalised.means import GeneralisedAnswer, Patients, ResponseMeans
     from longsurv.results.means import Means
 
 
 class GeneralisedPosteriorMethods:
     """Methods of posteriors, and of estimates too."""
 
-    def means(self, specs: str | Sequence[str], at: Mapping[str, Any] | None = None) -> Means:
+    def means(self, specs: str | Sequence[str], at: Mapping[str, object] | None = None) -> Means:
         """Marginal means of the linear predictor, of a patient whose random effects are zero.
 
         The means of an ordinal response leave out the thresholds, which differences do not need.
@@ -37,15 +37,15 @@ class GeneralisedPosteriorMethods:
         """
         from longsurv.results.means import means
 
-        return means(self, specs, at)
+        return means(cast("GeneralisedAnswer", self), specs, at)
 
     def response_means(
         self,
         specs: str | Sequence[str],
-        at: Mapping[str, Any] | None = None,
+        at: Mapping[str, object] | None = None,
         *,
         patients: Patients = "population",
-        at_least: Any = None,
+        at_least: Hashable | None = None,
     ) -> ResponseMeans:
         """Marginal probabilities or mean scores, of all patients or a typical one.
 
@@ -71,7 +71,9 @@ class GeneralisedPosteriorMethods:
         """
         from longsurv.results.generalised.means import response_means
 
-        return response_means(self, specs, at, patients=patients, at_least=at_least)
+        return response_means(
+            cast("GeneralisedAnswer", self), specs, at, patients=patients, at_least=at_least
+        )
 
 
 class GeneralisedMethods(GeneralisedPosteriorMethods):
@@ -79,7 +81,7 @@ class GeneralisedMethods(GeneralisedPosteriorMethods):
 
     def influence(
         self: Fitted,
-        estimand: Callable[[Any], Any] | None = None,
+        estimand: Callable[..., Found] | None = None,
         *,
         level: float = 0.95,
     ) -> Influence:

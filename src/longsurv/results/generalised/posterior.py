@@ -11,7 +11,6 @@ import pandas as pd
 
 from longsurv.design.random_columns import origin_flags
 from longsurv.inference import Draws
-from longsurv.inference.specification import AnySpecification
 from longsurv.likelihood import glmm
 from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags, sampling_flags
@@ -28,6 +27,7 @@ from longsurv.results.generalised.quantities import (
     row_means,
 )
 from longsurv.results.generalised.rows import by_category, rows_of
+from longsurv.results.generalised.specification import GeneralisedSpecification
 from longsurv.results.generalised.undetermined import prior_words
 from longsurv.results.idata import Pointwise
 from longsurv.results.mixed.rows import patients
@@ -47,13 +47,14 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Posterior):
     data : GLMMData
     """
 
+    spec: GeneralisedSpecification
     design: GeneralisedDesign
     data: glmm.GLMMData
 
     @classmethod
     def from_draws(
         cls,
-        spec: AnySpecification,
+        spec: GeneralisedSpecification,
         data: glmm.GLMMData,
         stack: PriorStack,
         draws: Draws,

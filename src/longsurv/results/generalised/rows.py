@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from longsurv.results.columns import beside
 from longsurv.results.generalised.quantities import Rows
-from longsurv.results.mixed.rows import fixed_rows, random_rows
+from longsurv.results.mixed.rows import PredictedMixed, fixed_rows, random_rows
 from longsurv.results.options import NewGroups
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def rows_of(
-    result: Any, newdata: pd.DataFrame | None, by_patient: bool, new_groups: NewGroups
+    result: PredictedMixed, newdata: pd.DataFrame | None, by_patient: bool, new_groups: NewGroups
 ) -> tuple[pd.DataFrame, Rows]:
     """The frame, X, Z and patients; without `by_patient` as of patients nobody has seen."""
     frame, X = fixed_rows(result, newdata)

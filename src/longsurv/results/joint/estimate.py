@@ -60,6 +60,7 @@ class JointEstimate(Estimate, JointEstimateQuestions):
         By association parameter, standard deviation of its link across patients at their exit.
     """
 
+    spec: LinkedSpecification
     design: JointDesign
     variance: VarianceEstimate
     theta: np.ndarray

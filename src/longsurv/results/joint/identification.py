@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Protocol
 
 import pandas as pd
 
-from longsurv.results.prior_share import prior_shares
+from longsurv.design.joint import JointDesign
+from longsurv.priors import Prior
+from longsurv.results.prior_share import Drawn, PriorShare, prior_shares
 
 TERM = "assoc.value"
 """The association, where there is one."""
@@ -15,7 +17,19 @@ IDENTIFIED, PARTLY = 0.9, 0.5
 """Contraction from which the data say most, and from which they say something."""
 
 
-def identification(posterior: Any) -> pd.DataFrame:
+class AssociationDraws(Drawn, Protocol):
+    """What is used of a joint model's posterior."""
+
+    @property
+    def design(self) -> JointDesign:
+        """The arrays of the model."""
+
+    @property
+    def priors(self) -> Mapping[str, Prior]:
+        """The prior of each parameter."""
+
+
+def identification(posterior: AssociationDraws) -> pd.DataFrame:
     """How much of each association is data, how much prior.
 
     Parameters
@@ -39,36 +53,36 @@ def identification(posterior: Any) -> pd.DataFrame:
             name = "the association" if term == TERM else term
             rows.append(
                 {"term": term, "events": events, "prior": str(prior)}
-                | shares
+                | shares._asdict()
                 | {"identified": identified,
                    "words": _words(name, identified, shares, events, str(prior))}
             )  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def _identified(shares: Mapping[str, Any]) -> str:
-    if shares["contraction"] < PARTLY or "weak likelihood" in shares["psense_words"]:
+def _identified(shares: PriorShare) -> str:
+    if shares.contraction < PARTLY or "weak likelihood" in shares.psense_words:
         return "no"
-    return "yes" if shares["contraction"] >= IDENTIFIED else "partly"
+    return "yes" if shares.contraction >= IDENTIFIED else "partly"
 
 
-def _words(name: str, identified: str, shares: Mapping[str, Any], events: int, prior: str) -> str:
+def _words(name: str, identified: str, shares: PriorShare, events: int, prior: str) -> str:
     head = {
         "no": f"The data do not identify {name}",
         "partly": f"The data identify {name} in part",
         "yes": f"The data identify {name}",
     }[identified]
-    share, sensitivity = 100 * shares["prior_share"], shares["psense_prior"]
+    share, sensitivity = 100 * shares.prior_share, shares.psense_prior
     count = f"{events} event{'s' if events != 1 else ''}"
     lines = [
         f"{head}: with {count}, its posterior variance is {share:.0f} % of the prior's ({prior})."
     ]
-    if "weak likelihood" in shares["psense_words"]:
+    if "weak likelihood" in shares.psense_words:
         lines.append(
             f"The answer moves with the prior (power-scaling sensitivity {sensitivity:.2f}) more "
             "than with the data: it says mostly what was put in."
         )
-    elif "conflict" in shares["psense_words"]:
+    elif "conflict" in shares.psense_words:
         lines.append(
             f"Prior and data pull in different directions (power-scaling sensitivity "
             f"{sensitivity:.2f}): look at a wider prior."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ import pandas as pd
 from longsurv.design.joint import JointDesign, NewData
 from longsurv.inference import Draws
 from longsurv.likelihood import joint
+from longsurv.priors import Stack
 from longsurv.results.assemble import sampling_flags
 from longsurv.results.columns import beside, draw_columns
 from longsurv.results.estimate import check_level
@@ -41,13 +42,14 @@ class JointPosterior(Posterior, JointPosteriorQuestions):
     link_sd : dict of str to float
     """
 
+    spec: LinkedSpecification
     design: JointDesign
     data: joint.JointData
     link_sd: dict[str, float]
 
     @classmethod
     def from_draws(
-        cls, spec: LinkedSpecification, data: joint.JointData, stack: Any, draws: Draws
+        cls, spec: LinkedSpecification, data: joint.JointData, stack: Stack, draws: Draws
     ) -> JointPosterior:
         """The posterior of JointModel `spec` under the JointPriors `stack`, which the draws are
         from, with the arrays of the random effects that those are of."""

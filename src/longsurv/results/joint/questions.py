@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
 if TYPE_CHECKING:
     from longsurv.diagnostics.joint_influence import JointInfluence
     from longsurv.estimands.joint_effects import JointEffects
+    from longsurv.estimands.joint_rows import DrawnJoint, FittedJoint, JointResult
     from longsurv.estimands.prediction_quality import PredictionQuality
+    from longsurv.priors import Prior
+    from longsurv.results.joint.association_check import AssociationCheck, JointDraws, JointFit
 
 
 class JointQuestions:
@@ -56,8 +59,8 @@ class JointQuestions:
         from longsurv.estimands.joint_effects import joint_effects
 
         return joint_effects(
-            self, treatment, horizon, treated=treated, reference=reference, draws=draws,
-            level=level, seed=seed, cause=cause,
+            cast("JointResult", self), treatment, horizon, treated=treated, reference=reference,
+            draws=draws, level=level, seed=seed, cause=cause,
         )  # fmt: skip
 
     def prediction_quality(
@@ -102,8 +105,52 @@ class JointQuestions:
         from longsurv.estimands.prediction_quality import prediction_quality
 
         return prediction_quality(
-            self, landmarks, window, folds=folds, seed=seed, groups=groups, resamples=resamples,
-            level=level, cause=cause,
+            cast("JointResult", self), landmarks, window, folds=folds, seed=seed, groups=groups,
+            resamples=resamples, level=level, cause=cause,
+        )  # fmt: skip
+
+    def association_check(
+        self,
+        *,
+        posterior: JointDraws | None = None,
+        priors: Mapping[str, Prior] | None = None,
+        draws: int = 1000,
+        chains: int = 2,
+        seed: int = 1,
+        level: float = 0.95,
+    ) -> AssociationCheck:
+        """The association of the marker's current value by four methods.
+
+        By the last value carried forward, in two stages, and jointly by maximum likelihood and from
+        the posterior; and how much of the posterior is prior.
+
+        Parameters
+        ----------
+        posterior : JointPosterior, optional
+            If there is one already; of a posterior this is itself.
+        priors : mapping of str to Prior, optional
+            As for `JointModel.sample`, where the posterior is still to be drawn.
+        draws, chains, seed : int
+            Of that posterior.
+        level : float
+            Of all intervals.
+
+        Returns
+        -------
+        AssociationCheck
+            `table` has the hazard ratios, `words` the finding. See
+            `longsurv.results.joint.association_check`.
+
+        Raises
+        ------
+        LongsurvError
+            For several markers, competing causes, or another link than the current value alone.
+        """
+        from longsurv.results.joint.association_check import association_check
+
+        return association_check(
+            cast("JointFit | JointDraws", self), posterior=posterior, priors=priors, draws=draws,
+            chains=chains, seed=seed, level=level,
         )  # fmt: skip
 
     def marker_residuals(self) -> pd.DataFrame:
@@ -117,7 +164,7 @@ class JointQuestions:
         """
         from longsurv.diagnostics.joint_checks import marker_residuals
 
-        return marker_residuals(self)
+        return marker_residuals(cast("JointResult", self))
 
     def event_residuals(self) -> pd.DataFrame:
         """Martingale, Cox-Snell and deviance residuals; a posterior's are those at its mean.
@@ -130,13 +177,13 @@ class JointQuestions:
         """
         from longsurv.diagnostics.joint_checks import event_residuals
 
-        return event_residuals(self)
+        return event_residuals(cast("JointResult", self))
 
 
 class JointEstimateQuestions(JointQuestions):
     """Those to an estimate alone."""
 
-    def influence(self, terms: Sequence[str] | None = None) -> JointInfluence:
+    def influence(self: FittedJoint, terms: Sequence[str] | None = None) -> JointInfluence:
         """Refit the model without each patient.
 
         Parameters
@@ -158,7 +205,7 @@ class JointPosteriorQuestions(JointQuestions):
     """Those to a posterior alone."""
 
     def predictive_checks(
-        self, *, draws: int = 200, seed: int = 1, level: float = 0.95
+        self: DrawnJoint, *, draws: int = 200, seed: int = 1, level: float = 0.95
     ) -> pd.DataFrame:
         """Statistics of the data against those of data replicated from the posterior.
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
+from longsurv.design.joint import JointDesign
 from longsurv.inference import Affine
 from longsurv.inference.specification import Specification
 
 
-class LinkedSpecification(Specification[Any, Any], Protocol):
+class LinkedSpecification(Specification[object, object], Protocol):
     """A joint model, whose markers are linked to hazards."""
+
+    @property
+    def design(self) -> JointDesign:
+        """Its arrays."""
 
     @property
     def link_sd(self) -> dict[str, float]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from longsurv.arguments import check_methods
+from longsurv.diagnostics.influence import Found
 from longsurv.errors import LongsurvError
 from longsurv.results.estimate import TIDY, check_level
 from longsurv.results.mixed.fitted import FittedLMM
 
-Estimand = Callable[[Any], Any]
+type Estimand = Callable[..., Found]
 type Kind = Literal["percentile", "basic"]
 
 
@@ -189,7 +190,7 @@ def _replicate(
     return out
 
 
-def _named(answer: Any) -> pd.Series:
+def _named(answer: Found) -> pd.Series:
     """The estimand's answer as numbers by term."""
     if isinstance(answer, pd.DataFrame):
         if not {"term", "estimate"} <= set(answer.columns):

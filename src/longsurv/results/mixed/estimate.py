@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,12 @@ from scipy.linalg import block_diag
 from longsurv.design.random_columns import origin_flags
 from longsurv.errors import LongsurvError
 from longsurv.inference import Flat, Optimum
-from longsurv.inference.specification import AnySpecification
-from longsurv.likelihood.lmm.kernel import MixedKernel, Point
+from longsurv.inference.specification import Specification
+from longsurv.likelihood.lmm.kernel import MixedData, MixedKernel, Point
 from longsurv.results.assemble import design_flags
 from longsurv.results.columns import beside, normal_columns, wald_columns
 from longsurv.results.estimate import Estimate, check_level
+from longsurv.results.mixed.fitted import MixedSpecification
 from longsurv.results.mixed.methods import MixedMethods
 from longsurv.results.mixed.rows import (
     check_random,
@@ -55,6 +56,7 @@ class MixedEstimate(MixedMethods, Estimate):
         Where the climb ended, in the kernel's columns of Z.
     """
 
+    spec: MixedSpecification
     design: MixedDesign
     variance: VarianceEstimate
     kernel: MixedKernel
@@ -62,7 +64,7 @@ class MixedEstimate(MixedMethods, Estimate):
 
     @classmethod
     def at(
-        cls, spec: AnySpecification, kernel: MixedKernel, optimum: Optimum, method: str, df: str
+        cls, spec: MixedSpecification, kernel: MixedKernel, optimum: Optimum, method: str, df: str
     ) -> MixedEstimate:
         """The fitted model at an optimum of the kernel's criterion.
 
@@ -133,7 +135,7 @@ class MixedEstimate(MixedMethods, Estimate):
         )
         return replace(fit, flags=(*flags, *lost.flags(fit.undetermined, variance.undetermined)))
 
-    def again(self, spec: Any) -> MixedEstimate:
+    def again[S](self, spec: Specification[S, object]) -> S:
         """Another LMM fitted by the same method, with the same reference distribution.
 
         Parameters
@@ -160,7 +162,7 @@ class MixedEstimate(MixedMethods, Estimate):
         return self.point.lams[0]
 
     @property
-    def data(self) -> Any:
+    def data(self) -> MixedData:
         """The arrays that the kernel works on."""
         return self.kernel.data
 

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Mapping
+from typing import Literal, Protocol
 
 import numpy as np
 import pandas as pd
 
+from longsurv.design.mixed import MixedDesign
 from longsurv.diagnostics.clusters import FittedMixed
-from longsurv.inference import Optimum
+from longsurv.diagnostics.influence import Fitted
+from longsurv.inference.specification import TableSpecification
+from longsurv.likelihood.lmm.blocks import BlockKernel
+from longsurv.likelihood.lmm.dense.kernel import DenseKernel
+from longsurv.likelihood.lmm.kernel import MixedData
 from longsurv.results.contrasts import ContrastLike
 from longsurv.results.mixed.variances import VarianceEstimate
 from longsurv.results.reference import Reference
 
 
-class FittedLMM(FittedMixed, Protocol):
+class MixedSpecification(TableSpecification["FittedLMM", object], Protocol):
+    """A linear mixed model."""
+
+    @property
+    def design(self) -> MixedDesign:
+        """Its arrays."""
+
+    @property
+    def kernel(self) -> BlockKernel | DenseKernel:
+        """Its likelihood."""
+
+
+class FittedLMM(FittedMixed, Fitted, Protocol):
     """An estimate: it can be refitted, simulated from and profiled."""
 
     @property
     def engine(self) -> Literal["ml"]:
         """By which it is told from a posterior."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Coefficients."""
 
     @property
     def llf(self) -> float:
@@ -43,10 +56,6 @@ class FittedLMM(FittedMixed, Protocol):
         """Covariance and reference distribution of the coefficients."""
 
     @property
-    def optimum(self) -> Optimum:
-        """Where the climb ended."""
-
-    @property
     def variance(self) -> VarianceEstimate:
         """The variance parameters."""
 
@@ -55,18 +64,19 @@ class FittedLMM(FittedMixed, Protocol):
         """Coefficients by name."""
 
     @property
-    def converged(self) -> bool:
-        """Whether it can be relied on."""
-
-    @property
     def lam(self) -> np.ndarray:
         """Relative covariance factor of the patients' random effects, shape (q, q)."""
 
     @property
-    def data(self) -> Any:
+    def data(self) -> MixedData:
         """The arrays of the kernel."""
 
-    def again(self, spec: Any) -> FittedLMM:
+    @property
+    def spec(self) -> MixedSpecification:
+        """The model."""
+
+    @property
+    def again(self) -> Callable[..., FittedLMM]:
         """Another specification fitted as this one was."""
 
     def test(self, of: ContrastLike) -> pd.DataFrame:
@@ -81,7 +91,7 @@ class DrawnLMM(Protocol):
         """By which it is told from an estimate."""
 
     @property
-    def design(self) -> Any:
+    def design(self) -> MixedDesign:
         """The arrays of the model."""
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from longsurv.errors import LongsurvError
 from longsurv.results.mixed.fitted import DrawnLMM, FittedLMM
 
 if TYPE_CHECKING:
+    from formulaic import ModelSpec
+
     from longsurv.design.terms import ColumnFactor
 
 
@@ -50,7 +52,7 @@ def anova(fit: FittedLMM) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True)
 
 
-def _sum_coded(recipe: Any, data: pd.DataFrame) -> tuple[np.ndarray, dict[str, slice]]:
+def _sum_coded(recipe: ModelSpec, data: pd.DataFrame) -> tuple[np.ndarray, dict[str, slice]]:
     """The design with factors in sum-to-zero coding, and the columns of each term."""
     kinds = {name: kind.value for name, (kind, _) in recipe.encoder_state.items()}
 

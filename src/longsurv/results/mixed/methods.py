@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
@@ -11,17 +11,17 @@ from longsurv.results.contrasts import ContrastLike
 from longsurv.results.mixed.fitted import FittedLMM
 
 if TYPE_CHECKING:
-    from longsurv.diagnostics.influence import Influence
+    from longsurv.diagnostics.influence import Estimand, Found, Influence
     from longsurv.diagnostics.residuals import Of
-    from longsurv.results.means import Means
+    from longsurv.results.means import Means, MeansAnswer
     from longsurv.results.mixed.bootstrap import Bootstrap
 
 
 class MixedPosteriorMethods:
     """Methods of posteriors of linear mixed models, and of estimates too."""
 
-    def means(self, specs: str | Sequence[str], at: Mapping[str, Any] | None = None) -> Means:
-        """Estimated marginal means, and from them changes and differences.
+    def means(self, specs: str | Sequence[str], at: Mapping[str, object] | None = None) -> Means:
+        """Found marginal means, and from them changes and differences.
 
         Parameters
         ----------
@@ -38,7 +38,7 @@ class MixedPosteriorMethods:
         """
         from longsurv.results.means import means
 
-        return means(self, specs, at)
+        return means(cast("MeansAnswer", self), specs, at)
 
 
 class MixedMethods(MixedPosteriorMethods):
@@ -108,7 +108,7 @@ class MixedMethods(MixedPosteriorMethods):
 
     def bootstrap(
         self: FittedLMM,
-        estimand: Callable[[Any], Any] | None = None,
+        estimand: Callable[..., Found] | None = None,
         *,
         replicates: int = 999,
         seed: int = 1,
@@ -190,7 +190,7 @@ class MixedMethods(MixedPosteriorMethods):
 
     def influence(
         self: FittedLMM,
-        estimand: Any = None,
+        estimand: Estimand | None = None,
         *,
         by: str | None = None,
         level: float = 0.95,

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from longsurv.design.random_columns import origin_flags
 from longsurv.inference import Draws
-from longsurv.inference.specification import AnySpecification
-from longsurv.likelihood.lmm.kernel import MixedKernel, Point
+from longsurv.likelihood.lmm.kernel import MixedData, MixedKernel, Point
 from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.columns import beside, draw_columns
 from longsurv.results.estimate import check_level
 from longsurv.results.idata import Pointwise
+from longsurv.results.mixed.fitted import MixedSpecification
 from longsurv.results.mixed.methods import MixedPosteriorMethods
 from longsurv.results.mixed.rows import (
     check_random,
@@ -42,12 +42,13 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
         The likelihood that was sampled.
     """
 
+    spec: MixedSpecification
     design: MixedDesign
     kernel: MixedKernel
 
     @classmethod
     def from_draws(
-        cls, spec: AnySpecification, kernel: MixedKernel, stack: PriorStack, draws: Draws
+        cls, spec: MixedSpecification, kernel: MixedKernel, stack: PriorStack, draws: Draws
     ) -> MixedPosterior:
         """The posterior from draws of the kernel's parameters.
 
@@ -86,7 +87,7 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
         return Pointwise(values.reshape(chains, kept, -1), unit.name, unit.labels, self.design.y)
 
     @property
-    def data(self) -> Any:
+    def data(self) -> MixedData:
         """The arrays that the kernel works on."""
         return self.kernel.data
 

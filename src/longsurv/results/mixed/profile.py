@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,8 @@ from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import maximise
 from longsurv.likelihood import lmm
 from longsurv.likelihood.lmm.blocks import BlockKernel
+from longsurv.likelihood.lmm.dense.kernel import DenseKernel
+from longsurv.likelihood.lmm.dense.loglik import DenseData
 from longsurv.likelihood.lmm.sums import in_blocks
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.estimate import check_level
@@ -85,6 +87,10 @@ def profile_intervals(
     return pd.DataFrame(rows, columns=["term", "estimate", "conf_low", "conf_high"])
 
 
+type _Held = tuple[Callable[[float], Criterion], np.ndarray, np.ndarray]
+"""How a parameter is held, and the start and lower bounds of the others."""
+
+
 @dataclass(frozen=True)
 class _Path:
     """A parameter that can be held while the others are fitted.
@@ -142,8 +148,7 @@ def _coefficient(best: FittedLMM, weights: np.ndarray) -> _Path:
     kernel = best.spec.kernel
 
     def hold(value: float) -> Criterion:
-        held = replace(kernel, data=_constrained(kernel.data, weights, value))
-        return lambda x: held.criterion(x, False)
+        return partial(_held(kernel, weights, value).criterion, reml=False)
 
     return _Path(
         estimate=float(weights @ best.coefficients),
@@ -155,7 +160,15 @@ def _coefficient(best: FittedLMM, weights: np.ndarray) -> _Path:
     )
 
 
-def _constrained(data: Any, weights: np.ndarray, value: float) -> Any:
+def _held(
+    kernel: BlockKernel | DenseKernel, weights: np.ndarray, value: float
+) -> BlockKernel | DenseKernel:
+    if isinstance(kernel, BlockKernel):
+        return replace(kernel, data=_constrained(kernel.data, weights, value))
+    return replace(kernel, data=_constrained(kernel.data, weights, value))
+
+
+def _constrained[D: (lmm.LMMData, DenseData)](data: D, weights: np.ndarray, value: float) -> D:
     """The kernel's data in a model in which weights' beta is held at a value.
 
     In orthonormal coordinates weights' beta = weights' beta_ols + h' gamma. The columns of Q are
@@ -168,35 +181,37 @@ def _constrained(data: Any, weights: np.ndarray, value: float) -> Any:
     turn[:p, :-1] = rotation[:, 1:]
     turn[:p, -1] = -(value - weights @ data.beta_ols) / (h @ h) * h
     turn[p, -1] = 1.0
-    rest: dict[str, Any] = {"r": np.eye(p - 1), "beta_ols": np.zeros(p - 1)}
+    r, beta = np.eye(p - 1), np.zeros(p - 1)
     if not isinstance(data, lmm.LMMData):
-        return replace(data, W=np.ascontiguousarray(data.W @ turn), **rest)
+        return replace(data, W=np.ascontiguousarray(data.W @ turn), r=r, beta_ols=beta)
     ztw = data.ztw @ turn
     return replace(
         data,
         ztw=ztw,
         blocks=(data.blocks[0], in_blocks(ztw)),
         cross=turn.T @ data.cross @ turn,
-        **rest,
+        r=r,
+        beta_ols=beta,
     )
 
 
 def _variance(best: FittedLMM, index: int) -> _Path:
     """The path of sigma, an SD or a correlation, by its place among the variance parameters."""
-    q = best.data.q
+    data = cast(lmm.LMMData, best.data)  # only coefficients of others have a profile
+    q = data.q
     estimate = float(best.variance.values[index])
     error = float(best.variance.std_error[index])
     effects: list[int] = []
-    make: Callable[..., tuple[Any, np.ndarray, np.ndarray]] = _hold_sigma
+    make: Callable[..., _Held] = _hold_sigma
     bounds = (0.0, np.inf)
     if 0 < index <= q:
         effects = [index - 1]
-        make = partial(_hold_sd, float(np.linalg.norm(np.linalg.inv(best.data.z_basis)[index - 1])))
+        make = partial(_hold_sd, float(np.linalg.norm(np.linalg.inv(data.z_basis)[index - 1])))
     elif index > q:
         i, j = best.design.random.pairs[index - 1 - q]
         effects, make, bounds = [j, i], _hold_correlation, (-1.0, 1.0)
-    turn, sizes = _turn(best, effects)
-    kernel = BlockKernel(_turned(best.data, turn), sizes)
+    turn, sizes = _turn(best.design.random.blocks, data, effects)
+    kernel = BlockKernel(_turned(data, turn), sizes)
     lam = _cholesky(turn @ best.lam @ best.lam.T @ turn.T)
     hold, start, lower = make(kernel, lam, best.sigma)
     if not np.isfinite(error) or error == 0.0:
@@ -204,19 +219,20 @@ def _variance(best: FittedLMM, index: int) -> _Path:
     return _Path(estimate, error, bounds, hold, start, lower)
 
 
-def _turn(best: FittedLMM, effects: list[int]) -> tuple[np.ndarray, tuple[int, ...]]:
+def _turn(
+    sizes: tuple[int, ...], data: lmm.LMMData, effects: list[int]
+) -> tuple[np.ndarray, tuple[int, ...]]:
     """Coordinates c = turn @ (the kernel's random effects) that begin with the user's `effects`.
 
     Of those, scaled, come first, then whatever completes their block orthogonally, then the other
     blocks; with the sizes of the blocks in this order.
     """
-    sizes = best.design.random.blocks
     block = np.repeat(np.arange(len(sizes)), sizes)
     if not effects:
         return np.eye(len(block)), sizes
     own = int(block[effects[0]])
     inside = np.flatnonzero(block == own)
-    user = np.linalg.inv(best.data.z_basis)[effects][:, inside]
+    user = np.linalg.inv(data.z_basis)[effects][:, inside]
     user = user / np.linalg.norm(user, axis=1)[:, None]
     rest = np.linalg.qr(user.T, mode="complete")[0][:, len(effects) :].T
     turn = np.zeros((len(block), len(block)))
@@ -257,9 +273,7 @@ def _slopes(
     return at.deviance(sigma2), 2.0 * at.curvature(sigma2) @ lam, 2.0 * (at.dof - at.quad / sigma2)
 
 
-def _hold_sigma(
-    kernel: BlockKernel, lam: np.ndarray, sigma: float
-) -> tuple[Any, np.ndarray, np.ndarray]:
+def _hold_sigma(kernel: BlockKernel, lam: np.ndarray, sigma: float) -> _Held:
     def hold(value: float) -> Criterion:
         def criterion(x: np.ndarray) -> tuple[float, np.ndarray]:
             deviance, slope, _ = _slopes(kernel.data, kernel.factor(x), value)
@@ -270,9 +284,7 @@ def _hold_sigma(
     return hold, lam[kernel.elements], kernel.lower
 
 
-def _hold_sd(
-    per: float, kernel: BlockKernel, lam: np.ndarray, sigma: float
-) -> tuple[Any, np.ndarray, np.ndarray]:
+def _hold_sd(per: float, kernel: BlockKernel, lam: np.ndarray, sigma: float) -> _Held:
     """An SD of `per` sigma lam[0, 0]. log sigma takes the place of lam[0, 0]."""
 
     def hold(value: float) -> Criterion:
@@ -291,9 +303,7 @@ def _hold_sd(
     return hold, start, np.append(-np.inf, kernel.lower[1:])
 
 
-def _hold_correlation(
-    kernel: BlockKernel, lam: np.ndarray, sigma: float
-) -> tuple[Any, np.ndarray, np.ndarray]:
+def _hold_correlation(kernel: BlockKernel, lam: np.ndarray, sigma: float) -> _Held:
     """The second row of lam is its length times (correlation, sqrt(1 - correlation^2))."""
 
     def hold(value: float) -> Criterion:

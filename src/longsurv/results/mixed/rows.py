@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -11,11 +11,26 @@ import pandas as pd
 from longsurv.design import MixedDesign
 from longsurv.design.mixed import Grouping, combined
 from longsurv.errors import LongsurvError
+from longsurv.inference.specification import TableSpecification
 from longsurv.results.columns import ranef_table
 from longsurv.results.options import NewGroups
 
 
-def fixed_rows(result: Any, newdata: pd.DataFrame | None) -> tuple[pd.DataFrame, np.ndarray]:
+class PredictedMixed(Protocol):
+    """What is used of an answer of any mixed model."""
+
+    @property
+    def spec(self) -> TableSpecification[object, object]:
+        """The model."""
+
+    @property
+    def design(self) -> MixedDesign:
+        """Its arrays."""
+
+
+def fixed_rows(
+    result: PredictedMixed, newdata: pd.DataFrame | None
+) -> tuple[pd.DataFrame, np.ndarray]:
     """The frame and X (m, p) of rows to predict; by default of those of the fit."""
     design = result.design
     if newdata is None:
@@ -79,7 +94,7 @@ def groups_of(frame: pd.DataFrame, name: str) -> pd.Index:
     return pd.Index(frame[name]) if len(columns) == 1 else combined(frame, columns)
 
 
-def patients(design: MixedDesign) -> dict[Any, Any]:
+def patients(design: MixedDesign) -> dict[str, str | np.ndarray]:
     """The patients of a design, as `ranef_table` takes them."""
     return {design.group_name: design.labels.to_numpy()}
 
@@ -97,7 +112,7 @@ def ranef(
     return pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
 
 
-def check_random(result: Any) -> None:
+def check_random(result: PredictedMixed) -> None:
     """Refuse what only random effects can answer, of a model that has none."""
     if not result.design.groupings:
         raise LongsurvError(

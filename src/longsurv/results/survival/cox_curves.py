@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from longsurv.inference import Flat
 from longsurv.likelihood import cox
 from longsurv.likelihood.cox.draws import baseline_jumps
 from longsurv.likelihood.cox.loglik import CoxData
+from longsurv.results.survival.specification import AnsweredSurvival
 from longsurv.times import snapped
 
 type Kind = Literal["log-log", "log", "plain"]
@@ -44,7 +45,7 @@ class People:
         return [(int(s), np.flatnonzero(self.stratum == s)) for s in np.unique(self.stratum)]
 
 
-def people(result: Any, newdata: pd.DataFrame | None) -> People:
+def people(result: AnsweredSurvival, newdata: pd.DataFrame | None) -> People:
     """The rows to predict, or those the model was fitted to."""
     design = result.design
     if newdata is None:

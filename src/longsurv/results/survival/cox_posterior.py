@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,8 @@ from longsurv.results.survival.specification import CoxSpecification
 from longsurv.words import plural
 
 if TYPE_CHECKING:
+    from arviz_stats.utils import ELPDData
+
     from longsurv.design.survival import SurvivalDesign
 
 
@@ -88,7 +90,7 @@ class SurvivalPosterior(RatioPosterior):
             observed=design.exit[events],
         )
 
-    def loo(self) -> Any:
+    def loo(self) -> ELPDData:
         """Leave-one-event-out cross-validation (see `Posterior.loo`).
 
         Raises

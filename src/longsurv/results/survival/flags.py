@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -74,7 +74,30 @@ def separation_flag(
     )
 
 
-def limits_flag(fit: Any) -> tuple[str, ...]:
+class WithLimits(Protocol):
+    """What is used of a fit with profile intervals, or without."""
+
+    @property
+    def design(self) -> SurvivalDesign:
+        """The arrays of the model."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Coefficients."""
+
+    @property
+    def undetermined(self) -> tuple[str, ...]:
+        """Those that the data do not determine."""
+
+    @property
+    def profile(self) -> object | None:
+        """The profile likelihood, where intervals are its."""
+
+    def profile_limits(self, weights: np.ndarray) -> tuple[float, float]:
+        """The 95 % interval of a combination of coefficients, weights (p,)."""
+
+
+def limits_flag(fit: WithLimits) -> tuple[str, ...]:
     """What to say of profile intervals that never end, or else of too few events for others."""
     if fit.profile is None:
         return few_events_flag(fit.design)

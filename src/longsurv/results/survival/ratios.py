@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -175,7 +174,7 @@ class RatioPosterior(Posterior):
         return exponentiated(table, prob_below_1=1.0 - table["prob_positive"])
 
 
-def exponentiated(table: pd.DataFrame, **last: Any) -> pd.DataFrame:
+def exponentiated(table: pd.DataFrame, **last: object) -> pd.DataFrame:
     """Hazard ratios with their limits from a tidy table of logarithms, and what comes last."""
     found = pd.DataFrame(
         {

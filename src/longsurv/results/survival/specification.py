@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
-import pandas as pd
+from longsurv.design.survival import SurvivalDesign
+from longsurv.estimands.standardised import FittedSurvival
+from longsurv.inference.specification import TableSpecification
 
-from longsurv.inference.specification import Specification
 
-
-class SurvivalSpecification(Specification[Any, Any], Protocol):
-    """A model of one table of follow-up: CoxPH or Hazard."""
+class SurvivalSpecification(TableSpecification[FittedSurvival, object], Protocol):
+    """A model of one table of follow-up, a row a stretch of it: CoxPH or Hazard."""
 
     @property
-    def data(self) -> pd.DataFrame:
-        """The table, one row a stretch of follow-up."""
+    def design(self) -> SurvivalDesign:
+        """Its arrays."""
 
 
 class CoxSpecification(SurvivalSpecification, Protocol):
@@ -23,3 +23,15 @@ class CoxSpecification(SurvivalSpecification, Protocol):
     @property
     def ties(self) -> str:
         """How deaths at one time are handled."""
+
+
+class AnsweredSurvival(Protocol):
+    """What is used of a fit and of a posterior."""
+
+    @property
+    def spec(self) -> SurvivalSpecification:
+        """The model."""
+
+    @property
+    def design(self) -> SurvivalDesign:
+        """Its arrays."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from longsurv.numbers import exponential
 from longsurv.study.unanswered import unanswered
 
 if TYPE_CHECKING:
+    from longsurv.estimands.changes import Contrasting
     from longsurv.faults import Faults
     from longsurv.study.model_result import ModelResult
     from longsurv.study.plan import Plan
@@ -49,14 +50,14 @@ def changes_table(study: Plan, markers: Mapping[str, ModelResult], faults: Fault
     return table
 
 
-def _rows(study: Plan, model: ModelResult, faults: Faults) -> list[dict[str, Any]]:
+def _rows(study: Plan, model: ModelResult, faults: Faults) -> list[dict[str, object]]:
     marker, schema = study.cohort.markers[model.name], study.cohort.schema
     spread = baseline_sd(model.data, schema.patient, schema.time)
     log = marker.transform == "log"
     rows = []
     for change in study.contrasts:
         for engine in ("ml", "bayes"):
-            row: dict[str, Any] = {
+            row: dict[str, object] = {
                 "marker": model.name,
                 "label": marker.label,
                 "unit": marker.unit,
@@ -72,7 +73,7 @@ def _rows(study: Plan, model: ModelResult, faults: Faults) -> list[dict[str, Any
             if result is not None:
                 table, reason = faults.attempt(
                     f"{marker.label}, difference in change, {engine}",
-                    partial(difference_in_change, result, change, model.data),
+                    partial(difference_in_change, cast("Contrasting", result), change, model.data),
                 )
                 if table is None:
                     row["reason"] = reason

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
+
+from longsurv.records import Record
 
 if TYPE_CHECKING:
     from longsurv.study.found import Found
@@ -45,7 +48,7 @@ def lost_patients(results: Found) -> int:
     return int(((data["status"] == 0) & (data["exit"] < horizon)).sum())
 
 
-def risk_differences(results: Found) -> tuple[dict[str, dict[str, Any]], Way | None]:
+def risk_differences(results: Found) -> tuple[Mapping[str, Record], Way | None]:
     """The difference of the risks to tell: a row of every method's table by engine.
 
     Standardised over the cohort if the mortality model has covariates. Without them it is crude:

@@ -5,10 +5,12 @@ Averaged over all patients, not those of a typical one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+
+from longsurv.records import Record
 
 if TYPE_CHECKING:
     from longsurv.study.found import Found
@@ -58,6 +60,6 @@ def scores_table(results: Found, score: ScoreResult) -> pd.DataFrame:
     return table.assign(marker=marker.name, label=marker.label, cutoff=float(score.cutoff))
 
 
-def _numbers(row: dict[str, Any]) -> dict[str, float]:
+def _numbers(row: Record) -> dict[str, float]:
     names = ("estimate", "conf_low", "conf_high", "p_value", "prob_positive")
     return {name: float(row.get(name, np.nan)) for name in names}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from longsurv.study.unanswered import unanswered
 from longsurv.words import capital
 
 if TYPE_CHECKING:
+    from longsurv.results import Estimate, Posterior
     from longsurv.study.found import Found
     from longsurv.study.model_result import ModelResult
 
@@ -137,7 +138,7 @@ def _hazard_ratios(model: ModelResult) -> pd.DataFrame:
     parts = []
     for engine, result in model.answers.items():
         tidy = result.tidy()
-        if engine == "bayes":
+        if result.engine == "bayes":
             tidy["estimate"] = [np.median(result.draw(term)) for term in tidy["term"]]
         exponentials = {c: tidy[c].map(exponential) for c in ("estimate", "conf_low", "conf_high")}
         remark = [unanswered(result, row) for _, row in tidy.iterrows()]
@@ -169,7 +170,7 @@ def _comparison(results: Found) -> pd.DataFrame:
 
 
 def _convergence(results: Found) -> pd.DataFrame:
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     for label, model in results.all_models:
         for engine in ("ml", "bayes"):
             row = {
@@ -242,7 +243,7 @@ def _models(results: Found) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "label", "formula", "ml", "bayes"])
 
 
-def _method(result: Any) -> str:
+def _method(result: Estimate | Posterior) -> str:
     """How a fit was made, with its small-sample reference distribution if it has one."""
     small = getattr(getattr(result, "reference", None), "method", "normal")
     plain = small in ("normal", "robust")

@@ -16,24 +16,26 @@ Tsiatis & Davidian (2004), Stat Sinica 14:809-834, for the comparison of methods
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import Field, dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, cast
 
 import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
-from longsurv.estimands.joint_rows import engine_of, joint_spec
+from longsurv.estimands.joint_rows import DrawnJoint, FittedJoint, joint_spec
 from longsurv.estimands.start_stop import start_stop
+from longsurv.inference.specification import Specification
 from longsurv.priors import Prior
-from longsurv.results.estimate import check_level
+from longsurv.records import Record
+from longsurv.results.estimate import Estimate, check_level
 from longsurv.results.joint.association import LinkChange, changes
-from longsurv.results.joint.identification import TERM, identification
+from longsurv.results.joint.identification import TERM, AssociationDraws, identification
+from longsurv.results.mixed.estimate import MixedEstimate
 
 if TYPE_CHECKING:
     from longsurv.design.joint import JointDesign
-    from longsurv.models import JointModel
 
 type Method = Literal["carried forward", "two stages", "ml", "bayes"]
 
@@ -50,6 +52,48 @@ COLUMNS = [
     "method", "change", "hazard_ratio", "conf_low", "conf_high", "method_id", "scale", "size",
 ]  # fmt: skip
 MOST_ROWS = 5_000_000
+
+
+class EventModel(Specification[Estimate, object], Protocol):
+    """The hazard's model, a dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[object]]]
+
+
+class JointFit(FittedJoint, Protocol):
+    """An estimate, with its table."""
+
+    @property
+    def tidy(self) -> Callable[..., pd.DataFrame]:
+        """One row a term."""
+
+
+class JointDraws(DrawnJoint, AssociationDraws, Protocol):
+    """A posterior, with its table."""
+
+    @property
+    def tidy(self) -> Callable[..., pd.DataFrame]:
+        """One row a term."""
+
+
+class JointOfMethods(Specification[JointFit, JointDraws], Protocol):
+    """What is used of a joint model."""
+
+    @property
+    def design(self) -> JointDesign:
+        """Its arrays."""
+
+    @property
+    def causes(self) -> Mapping[str, EventModel]:
+        """The models of the event's causes."""
+
+    @property
+    def alone(self) -> tuple[MixedEstimate, ...]:
+        """Each marker's mixed model."""
+
+    @property
+    def link_sd(self) -> dict[str, float]:
+        """SD across patients of the link behind each association parameter."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -92,8 +136,8 @@ class AssociationCheck:
     prior: str
     identified: str
     words: str
-    estimate: Any
-    posterior: Any
+    estimate: JointFit | None
+    posterior: JointDraws
 
     def __repr__(self) -> str:
         wide = self.table.assign(
@@ -110,9 +154,9 @@ class AssociationCheck:
 
 
 def association_check(
-    model: Any,
+    model: JointOfMethods | JointFit | JointDraws,
     *,
-    posterior: Any = None,
+    posterior: JointDraws | None = None,
     priors: Mapping[str, Prior] | None = None,
     draws: int = 1000,
     chains: int = 2,
@@ -139,7 +183,8 @@ def association_check(
         For several markers, competing causes, or another link.
     """
     check_level(level)
-    spec, engine = joint_spec(model, "association_check"), engine_of(model)
+    spec = cast(JointOfMethods, joint_spec(model, "association_check"))
+    engine = getattr(model, "engine", None)  # a specification has none
     design = spec.design
     if design.event_names[-1] != TERM or len(design.causes[0].associations) > 1:
         found = list(design.causes[0].association_names)
@@ -149,13 +194,13 @@ def association_check(
         )
     if posterior is None:
         posterior = (
-            model if engine == "bayes"
+            cast(JointDraws, model) if engine == "bayes"
             else spec.sample(draws=draws, chains=chains, seed=seed, priors=priors)
         )  # fmt: skip
     estimate, rows = None, [_carried_forward(spec, level), _two_stages(spec, level)]
     events = int(design.status.sum())
     try:
-        estimate = model if engine == "ml" else spec.fit()
+        estimate = cast(JointFit, model) if engine == "ml" else spec.fit()
         rows.append(_row("ml", estimate.tidy(level), TERM, events))
     except LongsurvError as error:
         rows.append(_missing("ml", events, str(error)))
@@ -174,9 +219,7 @@ def association_check(
     )
 
 
-def _row(
-    method: Method, tidy: pd.DataFrame, term: str, events: int, note: str = ""
-) -> dict[str, Any]:
+def _row(method: Method, tidy: pd.DataFrame, term: str, events: int, note: str = "") -> Record:
     row = tidy.set_index("term").loc[term]
     numbers = {
         c: float(row[c]) for c in ("estimate", "std_error", "conf_low", "conf_high")
@@ -184,7 +227,7 @@ def _row(
     return {"method": NAMES[method]} | numbers | {"events": events, "note": note}
 
 
-def _missing(method: Method, events: int, note: str) -> dict[str, Any]:
+def _missing(method: Method, events: int, note: str) -> Record:
     nothing = dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high"), np.nan)
     return {"method": NAMES[method]} | nothing | {"events": events, "note": note}
 
@@ -208,8 +251,8 @@ def _ratios(log_ratios: pd.DataFrame, told: Sequence[LinkChange]) -> pd.DataFram
 
 
 def _cox(
-    spec: JointModel, data: pd.DataFrame, value: str, level: float, method: Method, note: str
-) -> Any:
+    spec: JointOfMethods, data: pd.DataFrame, value: str, level: float, method: Method, note: str
+) -> Record:
     """The event's Cox model with the marker's value in each interval."""
     event, design = next(iter(spec.causes.values())), spec.design
     fixed = design.causes[0].event.formula.fixed
@@ -222,7 +265,7 @@ def _cox(
         return _missing(method, events, f"{note} {error}".strip())
 
 
-def _people(spec: JointModel, value: str) -> pd.DataFrame:
+def _people(spec: JointOfMethods, value: str) -> pd.DataFrame:
     """Patient, entry, exit, event and the hazard's covariates, a row a patient."""
     design = spec.design
     cause = design.causes[0]
@@ -242,7 +285,7 @@ def _people(spec: JointModel, value: str) -> pd.DataFrame:
     )
 
 
-def _carried_forward(spec: JointModel, level: float) -> dict[str, Any]:
+def _carried_forward(spec: JointOfMethods, level: float) -> Record:
     design, value = spec.design, "last_value"
     marker, name, time = design.markers[0], design.group_name, design.time
     used = marker.measurements.iloc[marker.design.rows][[name, time]].reset_index(drop=True)
@@ -263,7 +306,7 @@ def _carried_forward(spec: JointModel, level: float) -> dict[str, Any]:
                 "carried forward", " ".join(notes))  # fmt: skip
 
 
-def _two_stages(spec: JointModel, level: float) -> dict[str, Any]:
+def _two_stages(spec: JointOfMethods, level: float) -> Record:
     """Curves of the mixed model alone, at every time of an event."""
     design, value = spec.design, "predicted_value"
     people = _people(spec, value)
@@ -288,7 +331,7 @@ def _two_stages(spec: JointModel, level: float) -> dict[str, Any]:
                 "The error of the predicted curves is ignored.")  # fmt: skip
 
 
-def predicted_curves(spec: JointModel, owner: np.ndarray, times: np.ndarray) -> np.ndarray:
+def predicted_curves(spec: JointOfMethods, owner: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Values of patients' curves by the mixed model alone, shape (m,).
 
     Parameters

@@ -9,15 +9,15 @@ from joint_cohorts import Truth, joint, simulated
 from scipy.optimize import minimize
 
 from longsurv import priors as pr
-from longsurv.analyses.joint_association import (
+from longsurv.errors import LongsurvError
+from longsurv.models import LMM, CoxPH, JointModel, slope, value
+from longsurv.results.joint.association_check import (
     METHODS,
     _agreement,
     association_check,
     identification,
     predicted_curves,
 )
-from longsurv.errors import LongsurvError
-from longsurv.models import LMM, CoxPH, JointModel, slope, value
 
 TRUTH = Truth(sigma=0.8, sds=(0.5, 0.25), visits=tuple(np.arange(0.0, 8.0, 1.0)))
 
@@ -182,6 +182,7 @@ def test_a_posterior_is_used_as_it_is(few):
     check = association_check(posterior)
     assert check.posterior is posterior
     assert association_check(few, posterior=posterior).table.equals(check.table)
+    assert posterior.association_check().table.equals(check.table)
 
 
 def test_what_it_does_not_compare_is_said(cohort):
