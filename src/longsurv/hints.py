@@ -158,7 +158,12 @@ def kind_of(hint: Hint) -> Kind | None:
         known = [part for part in parts if part is not None]
         if len(known) < len(parts):
             return None
-        return (lambda v: any(test(v) for test, _ in known)), " or ".join(w for _, w in known)
+        tests = [test for test, _ in known]
+        words = " or ".join(words for _, words in known)
+        if len(tests) == 2:
+            first, second = tests
+            return (lambda v: first(v) or second(v)), words
+        return (lambda v: any(test(v) for test in tests)), words
     if origin is tuple and Ellipsis not in inner:
         return _several(inner)
     if origin in (Sequence, list, tuple, Iterable):

@@ -88,7 +88,7 @@ class SurvivalDesign:
         """
         return clock(self.exit, self.entry if len(self.formula.surv) == 3 else None)
 
-    @property
+    @cached_property
     def n_events(self) -> int:
         """Number of events."""
         return int(self.event.sum())

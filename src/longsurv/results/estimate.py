@@ -119,6 +119,8 @@ class Estimate(Result):
     @property
     def undetermined(self) -> tuple[str, ...]:
         """Coefficients that the data do not determine: they have no estimate."""
+        if self.reference.flat is None:
+            return ()
         return tuple(n for n, known in zip(self.names, self._determined, strict=True) if not known)
 
     @property

@@ -133,7 +133,7 @@ class SurvivalEstimate(RatioEstimate):
             *undetermined_flag(lost, why_flat(flat)),
             *limits_flag(fit),
         )
-        return replace(fit, flags=(*fit.flags, *more))
+        return replace(fit, flags=(*fit.flags, *more)) if more else fit
 
     def _profiled(self, row: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(row[self.optimum.free])
