@@ -122,6 +122,18 @@ def test_corrections_by_hand() -> None:
     assert np.isnan(adjusted_p_values([np.nan], "holm")).all()
 
 
+@pytest.mark.parametrize("method", ["holm", "fdr_bh"])
+def test_corrections_are_those_of_statsmodels(method) -> None:
+    from statsmodels.stats.multitest import multipletests
+
+    rng = np.random.default_rng(4)
+    for count in (1, 2, 5, 40):
+        p = rng.choice(rng.random(count) ** 3, count)  # with ties
+        np.testing.assert_array_equal(
+            adjusted_p_values(p, method), multipletests(p, method=method)[1]
+        )
+
+
 @pytest.mark.parametrize(
     ("right", "make"),
     [

@@ -227,16 +227,24 @@ def adjusted_p_values(p_values: Sequence[float] | np.ndarray, method: Correction
     method : {"holm", "fdr_bh"}
         Holm (1979) controls the family-wise error rate, Benjamini and Hochberg (1995) the
         false discovery rate.
-    """
-    from statsmodels.stats.multitest import multipletests
 
+    Notes
+    -----
+    Written out here because statsmodels' own makes Python search its whole memory for what is no
+    longer used, at each call.
+    """
     p = np.asarray(p_values, dtype=float)
     if p.ndim != 1:
         raise LongsurvError(f"p_values is a list of numbers, not a table of shape {p.shape}")
     out = np.full(len(p), np.nan)
     known = np.isfinite(p)
-    if known.any():
-        out[known] = multipletests(p[known], method=method)[1]
+    order = np.flatnonzero(known)[np.argsort(p[known])]
+    ascending, rank = p[order], np.arange(1, len(order) + 1)
+    if method == "holm":  # the k-th smallest of m times m - k + 1, and no less than those before
+        found = np.maximum.accumulate(ascending * rank[::-1])
+    else:  # times m / k, and no more than those after
+        found = np.minimum.accumulate((ascending / (rank / len(order)))[::-1])[::-1]
+    out[order] = np.minimum(found, 1.0)
     return out
 
 

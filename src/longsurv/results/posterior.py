@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
@@ -121,8 +121,16 @@ class Posterior(Result):
 
         told = all_prior_flag(self.stack, self.all_prior)
         flags = (told, *self.flags) if told else self.flags
-        table = summarise(self.samples, 0.95)
+        table = self._summary(list(self.samples), 0.95)
         return of_posterior(table, self.draws.stats, flags, self.all_prior)
+
+    @cached_property
+    def _mixing(self) -> dict[str, tuple[float, float, float]]:
+        return {term: mixing(values) for term, values in self.samples.items()}
+
+    def _summary(self, terms: Sequence[str], level: float) -> pd.DataFrame:
+        """Rows of these parameters; how their chains mix is worked out once for all tables."""
+        return summarise({term: self.samples[term] for term in terms}, level, self._mixing)
 
     @property
     def headings(self) -> tuple[str, ...]:
@@ -171,7 +179,7 @@ class Posterior(Result):
             "variance": [name for name in self.samples if name not in self.names],
             "all": list(self.samples),
         }[component]
-        return self._marked(summarise({name: self.samples[name] for name in wanted}, level))
+        return self._marked(self._summary(wanted, level))
 
     def contrast(self, of: ContrastLike, level: float = 0.95) -> pd.DataFrame:
         """Linear combinations of coefficients, in the grammar of `tidy` (see
@@ -275,21 +283,40 @@ class Posterior(Result):
         )
 
 
-def summarise(samples: Mapping[str, np.ndarray], level: float) -> pd.DataFrame:
-    """Summary rows in the grammar of `Posterior.tidy` of draws of shape (chains, draws) each."""
-    from arviz_stats.base import array_stats
+def summarise(
+    samples: Mapping[str, np.ndarray],
+    level: float,
+    known: Mapping[str, tuple[float, float, float]] | None = None,
+) -> pd.DataFrame:
+    """Summary rows in the grammar of `Posterior.tidy`.
 
+    Parameters
+    ----------
+    samples : mapping of str to ndarray, shape (chains, draws)
+    level : float
+        Of the intervals.
+    known : mapping of str to tuple, optional
+        What `mixing` says of each, where that has been asked before.
+    """
     rows = []
     for term, values in samples.items():
         low, high = np.quantile(values, [0.5 - level / 2.0, 0.5 + level / 2.0])
         mean, sd, positive = values.mean(), values.std(ddof=1), (values > 0).mean()
-        if np.ptp(values) > 0:
-            r_hat = array_stats.rhat(values, chain_axis=0, draw_axis=1)
-            bulk = array_stats.ess(values, chain_axis=0, draw_axis=1, method="bulk")
-            tail = array_stats.ess(
-                values, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95)
-            )
-        else:
-            r_hat = bulk = tail = np.nan
-        rows.append((term, mean, sd, low, high, positive, float(r_hat), float(bulk), float(tail)))
+        mixed = mixing(values) if known is None else known[term]
+        rows.append((term, mean, sd, low, high, positive, *mixed))
     return pd.DataFrame(rows, columns=TIDY)
+
+
+def mixing(values: np.ndarray) -> tuple[float, float, float]:
+    """R-hat and the effective sample sizes of bulk and tails, of draws of shape (chains, draws);
+    NaN where all are equal."""
+    from arviz_stats.base import array_stats
+
+    if not np.ptp(values) > 0:
+        return np.nan, np.nan, np.nan
+    axes = {"chain_axis": 0, "draw_axis": 1}
+    return (
+        float(array_stats.rhat(values, **axes)),
+        float(array_stats.ess(values, **axes, method="bulk")),
+        float(array_stats.ess(values, **axes, method="tail", prob=(0.05, 0.95))),
+    )

@@ -26,7 +26,7 @@ from longsurv.results.joint.questions import JointPosteriorQuestions
 from longsurv.results.joint.specification import LinkedSpecification
 from longsurv.results.joint.terms import Component, coefficients_of, component_terms, marker_rows
 from longsurv.results.joint.variances import natural_variances
-from longsurv.results.posterior import Posterior, summarise
+from longsurv.results.posterior import Posterior
 
 if TYPE_CHECKING:
     from longsurv.diagnostics import Verdict
@@ -104,7 +104,7 @@ class JointPosterior(Posterior, JointPosteriorQuestions):
         """
         check_level(level)
         wanted = component_terms(self.design)[component]
-        return self._marked(summarise({name: self.samples[name] for name in wanted}, level))
+        return self._marked(self._summary(wanted, level))
 
     def association(self, level: float = 0.95) -> pd.DataFrame:
         """Hazard ratios of the links per unit, per SD and, for a logged marker, per doubling.
