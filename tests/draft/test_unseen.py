@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import openpyxl
+import pandas as pd
 import pytest
 
 from longsurv import LongsurvError, read_cohort
@@ -197,3 +198,31 @@ def test_last_contact_goes_before_discharge(tmp_path: Path) -> None:
     ends = draft.cohort().survival_data()["exit"]
     assert min(ends) > 90
     assert sureness(draft, "time") == "sure"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_long_table_of_one_marker(suffix: str, tmp_path: Path) -> None:
+    people = pd.DataFrame(
+        {"id": range(1, 25), "arm": ["a", "b"] * 12, "days": range(5, 29), "died": [1, 0, 0] * 8}
+    )
+    visits = pd.DataFrame(
+        {"id": np.repeat(people["id"], 2), "day": [0, 3] * 24, "marker": "crp",
+         "value": np.arange(48) + 20.5}
+    )  # fmt: skip
+    files = [tmp_path / f"people.{suffix}", tmp_path / f"visits.{suffix}"]
+    for frame, path in zip((people, visits), files, strict=True):
+        frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    drafted = draft_files(files)
+    assert drafted.complete and not drafted.reshaped
+    assert list(drafted.cohort().measurements["value"]) == list(visits["value"])
+
+
+def test_columns_called_as_those_of_a_tidy_copy(tmp_path: Path) -> None:
+    rows = [("id", "arm", "days", "died", "date", "value", "marker")]
+    for k in range(20):
+        rows += [
+            (k, "ab"[k % 2], 9 + k, k % 2, f"2024-01-0{v}", 20 + k + v, 5 * v + k) for v in (1, 4)
+        ]
+    cohort = drafted(tmp_path, "\n".join(lines(rows))).cohort()
+    assert set(cohort.markers) == {"value", "marker"}
+    assert len(cohort.measurements) == 80

@@ -27,6 +27,9 @@ from longsurv.draft.tidy import (
 from longsurv.draft.understanding import Understanding
 from longsurv.words import plural
 
+# What a melted table calls its columns for a moment: names that no column of a file has.
+_COLUMN, _CELL = "column of the table", "cell of the table"
+
 
 def measured(
     found: Understanding,
@@ -96,15 +99,17 @@ def _melt_places(
                    round(p.time * scale, 6))
         for p in part.places
     }  # fmt: skip
-    long = frame.melt([ident], columns, var_name="column", value_name=VALUE)
-    long[MARKER] = long["column"].map({c: m for c, (m, _) in where.items()})
-    long[TIME] = long["column"].map({c: t for c, (_, t) in where.items()})
+    long = frame[[ident, *columns]].melt([ident], columns, var_name=_COLUMN, value_name=_CELL)
+    long[MARKER] = long[_COLUMN].map({c: m for c, (m, _) in where.items()})
+    long[TIME] = long[_COLUMN].map({c: t for c, (_, t) in where.items()})
+    long = long.rename(columns={_CELL: VALUE})
     tidy.lines += [
         f"places = {where!r}",
-        f'{name} = {variable}.melt([{ident!r}], list(places), var_name="column",'
-        f" value_name={VALUE!r})",
-        f'{name}[{MARKER!r}] = {name}["column"].map({{c: m for c, (m, _) in places.items()}})',
-        f'{name}[{TIME!r}] = {name}["column"].map({{c: t for c, (_, t) in places.items()}})',
+        f"{name} = {variable}[[{ident!r}, *places]].melt([{ident!r}], list(places),"
+        f" var_name={_COLUMN!r}, value_name={_CELL!r})",
+        f"{name}[{MARKER!r}] = {name}[{_COLUMN!r}].map({{c: m for c, (m, _) in places.items()}})",
+        f"{name}[{TIME!r}] = {name}[{_COLUMN!r}].map({{c: t for c, (_, t) in places.items()}})",
+        f"{name} = {name}.rename(columns={{{_CELL!r}: {VALUE!r}}})",
         f"{name} = {name}[[{ident!r}, {TIME!r}, {MARKER!r}, {VALUE!r}]]",
     ]
     return long[[ident, TIME, MARKER, VALUE]]
@@ -118,13 +123,13 @@ def _melt_visits(
     frame = _clean_markers(part, part.columns, frame, tidy, codes)
     ident, variable = part.sheet.patient, part.sheet.raw.variable
     keep = [ident, TIME + "_"]
-    long = frame.melt(keep, part.columns, var_name=MARKER, value_name=VALUE)
-    long[MARKER] = long[MARKER].map(bare)
+    long = frame.melt(keep, part.columns, var_name=_COLUMN, value_name=_CELL)
+    long[_COLUMN] = long[_COLUMN].map(bare)
     long.columns = pd.Index([ident, TIME, MARKER, VALUE])
     tidy.lines += [
-        f"{name} = {variable}.melt({keep!r}, {part.columns!r}, var_name={MARKER!r},"
-        f" value_name={VALUE!r})",
-        f"{name}[{MARKER!r}] = {name}[{MARKER!r}].map({bare!r})",
+        f"{name} = {variable}.melt({keep!r}, {part.columns!r}, var_name={_COLUMN!r},"
+        f" value_name={_CELL!r})",
+        f"{name}[{_COLUMN!r}] = {name}[{_COLUMN!r}].map({bare!r})",
         f"{name}.columns = {[ident, TIME, MARKER, VALUE]!r}",
     ]
     return long

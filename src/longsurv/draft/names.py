@@ -46,7 +46,7 @@ WORDS: dict[str, tuple[str, ...]] = {
         "observation", "beobachtung*", "nachbeobachtung*", "uberleben*", "suivi", "survie",
         "duree", "観察期間", "生存期間", "追跡", "生存日数", "観察日数", "time", "zeit", "temps",
         "days", "tage", "jours", "months", "years", "censor time", "end time", "days followed",
-        "verweildauer", "os", "pfs", "dauer", "follow", "ttd", "tte", "在院日数", "delai",
+        "verweildauer", "os", "pfs", "dauer", "follow", "ttd", "tte", "在院日数", "delai", "dtime",
     ),
     "status": (
         "status", "death", "died", "dead", "event", "deceased", "mortality", "outcome", "vital",
@@ -55,6 +55,7 @@ WORDS: dict[str, tuple[str, ...]] = {
         "statut", "evenement", "devenir", "死亡", "転帰", "生死", "生存", "expire flag", "cens",
         "censor", "censored", "cens ind", "alive", "survived", "survivor", "uberlebt", "fate",
         "ausgang", "hospital expire flag", "censoring", "vivant", "last status", "28d mortality",
+        "fustat",
     ),
     "death date": (
         "death", "died", "dod", "date of death", "deathtime", "*tod", "todesdatum", "tod*",

@@ -196,9 +196,12 @@ def _long(sheet: Sheet, time: str) -> tuple[str, str, str] | None:
     for name, column in sheet.columns.items():
         if name in (sheet.patient, time) or column.kind != "text" or column.distinct > 2000:
             continue
-        if not sheet.varies(name) or says(name, "unit"):
+        if says(name, "unit"):
             continue
         known = [markers.find(name_and_unit(t)[0]) is not None for t in column.texts]
+        # A table of one marker names it in each row.
+        if not sheet.varies(name) and (np.mean(known) < 1 or says(name, "marker") < 2):
+            continue
         score = 4.0 * float(np.mean(known)) + says(name, "marker")
         if score > best and (np.mean(known) >= 0.3 or says(name, "marker") >= 2):
             best, chosen = score, name
