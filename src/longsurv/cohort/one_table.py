@@ -87,7 +87,8 @@ def melted(
     note = ", ".join(
         f"{marker} ({plural(other.count(marker), 'column')})" for marker in dict.fromkeys(other)
     )
-    return Table(rows, table.name, table.row, cells=np.repeat(columns, n)), long, note
+    made = Table(rows, table.name, table.row, cells=np.repeat(columns, n), named=table.named)
+    return made, long, note
 
 
 def patients_of(
@@ -146,7 +147,7 @@ def patients_of(
     note = f"{plural(len(table.frame), 'row')} of {plural(len(people), 'patient')}"
     if varying:
         note += f"; left out, for they vary within a patient: {show_list(varying)}"
-    return Table(people, table.name, table.row), note
+    return Table(people, table.name, table.row, named=table.named), note
 
 
 def _varies(column: pd.Series, patient: np.ndarray) -> np.ndarray:

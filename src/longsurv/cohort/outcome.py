@@ -68,8 +68,8 @@ def check_status(table: Table, schema: Schema, problems: Problems) -> np.ndarray
         problems.add(
             f"{table.name}, column {show(schema.event)}: nobody is censored "
             f"({show_list(censored)}). Are these R's codes, 1 = alive and 2 = dead? Then write "
-            "event = 2 and censored = 1. If nobody was censored, say so with censored = [] "
-            "(censored_level=() of a Schema)"
+            "event = 2 and censored = 1. If nobody was censored, say so with "
+            + ("censored = []" if table.row == "row" else "censored_level=()")
         )
     problems.rows(
         table,

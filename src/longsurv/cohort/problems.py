@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,8 @@ class Table:
         Whose each row is, once that has been read.
     cells : array of str (rows,), optional
         The column that each row was in, if it was one cell of a wider row.
+    named : mapping of str to str
+        Where a study file names a column: "study.toml, line 12".
     """
 
     frame: pd.DataFrame
@@ -39,6 +41,12 @@ class Table:
     row: str = "index"
     ids: Ids | None = None
     cells: np.ndarray | None = None
+    named: Mapping[str, str] = field(default_factory=dict)
+
+    def naming(self, columns: Sequence[str]) -> str:
+        """Where a study file names these columns, for the end of a message."""
+        places = dict.fromkeys(self.named[name] for name in columns if name in self.named)
+        return f" ({'; '.join(places)})" if places else ""
 
     def place(self, at: int) -> str:
         """Return the patient and row at a position, in words."""
@@ -59,6 +67,7 @@ class Table:
             self.row,
             ids,
             cells,
+            self.named,
         )
 
 
@@ -141,7 +150,8 @@ class Problems:
         more = f" and {n - SHOWN:,} more" if n > SHOWN else ""
         columns = [column] if isinstance(column, str) else list(column)
         head = f"{table.name}, {'column' if len(columns) == 1 else 'columns'} {show_list(columns)}"
-        self.add(f"{head}: {what} in {plural(n, 'row')}: {', '.join(examples)}{more}. {todo}")
+        said = f"{what} in {plural(n, 'row')}: {', '.join(examples)}{more}. {todo}"
+        self.add(f"{head}: {said}{table.naming(columns)}")
 
     def column(self, table: Table, name: str, role: str) -> pd.Series | None:
         """Return a column, or record that it is missing and return None."""
@@ -152,6 +162,7 @@ class Problems:
         self.add(
             f"{table.name}: column {show(name)} ({role}) is missing; {near or there}"
             + ("" if near else ".")
+            + table.naming([name])
         )
         return None
 

@@ -20,7 +20,7 @@ from longsurv.cohort.keys import (
     Key,
 )
 from longsurv.cohort.kinds import LEVEL_OR_LEVELS, PHASE
-from longsurv.cohort.lines import Lines, key_lines
+from longsurv.cohort.lines import Lines, key_lines, naming_columns
 from longsurv.cohort.phases import Phase, parse_interval
 from longsurv.cohort.problems import Problems, show, show_list, suggest
 from longsurv.cohort.schema import Marker, Schema
@@ -136,6 +136,11 @@ def read_study(path: str | Path) -> StudyFile:
         measurements = patients if same else read_table(sources[1], problems)
     problems.raise_if_any()
     assert patients is not None
+    of_patients, of_measurements = naming_columns(tables, lines, path.name)
+    if measurements is patients:
+        of_patients = of_measurements = {**of_measurements, **of_patients}
+    patients = replace(patients, named=of_patients)
+    measurements = measurements and replace(measurements, named=of_measurements)
     cohort = Cohort(patients, measurements, schema, markers, **tables["study"])
     return StudyFile(
         path,

@@ -76,7 +76,7 @@ INSTEAD = {
     "tt": "for an effect that changes with time use Hazard(..., time_varying=['x'])",
     "ordered": "make the column an ordered pandas Categorical",
     "relevel": "name the reference as C(x, contr.treatment('b'))",
-    "cut": "cut the column in the data first, with pd.cut",
+    "cut": "cut the column in the data first, in the file or with pd.cut",
     "cluster": "cluster() is a term of its own, of survival models",
     "strata": "strata() is a term of its own, of survival models",
     "offset": "an offset is a term of CoxPH and Hazard, as in '+ offset(z)'; of measurements "

@@ -189,7 +189,8 @@ def refuse_dates(name: str, column: pd.Series) -> None:
         what = "dates"
         how = f"(pd.to_datetime(data[{name!r}]) - start).dt.days, with the date that counts as 0"
     raise DataError(
-        f"column {name!r} holds {what}, and a formula needs numbers: compute them first, as {how}"
+        f"column {name!r} holds {what}, and a formula needs numbers: compute them first, in the "
+        f"file or as {how}"
     )
 
 
@@ -214,8 +215,8 @@ def _refuse_numbers_as_text(name: str, texts: Sequence[str]) -> None:
     but = f" (but for {', '.join(map(repr, others[:3]))})" if others else ""
     raise DataError(
         f"column {name!r} holds numbers as text, such as {like[0]!r}{but}; as they are, they would "
-        f"be {len(texts)} categories. Make them numbers with pd.to_numeric(data[{name!r}]), or "
-        f"write C({name}) in the formula if they are categories"
+        f"be {len(texts)} categories. Make them numbers in the file, or with "
+        f"pd.to_numeric(data[{name!r}]); or write C({name}) in the formula if they are categories"
     )
 
 
