@@ -14,6 +14,7 @@ from longsurv.analyses.mortality.rows import IDS, row_of
 from longsurv.cohort import Cohort, Schema
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.estimands.competing import incidence_difference
+from longsurv.estimands.densities import ratio_densities
 from longsurv.numbers import MINUS
 from longsurv.priors import TREATMENT, Normal, StudentT
 from longsurv.report.content import content
@@ -30,7 +31,6 @@ from longsurv.report.sections.mortality_methods import (
 )
 from longsurv.report.sections.mortality_part import Part
 from longsurv.report.sections.mortality_priors import (
-    densities,
     priors_part,
     probability_reduction,
 )
@@ -227,7 +227,7 @@ def test_methods_stand_by_kind_and_a_method_without_an_answer_says_why(results) 
 def test_densities_are_those_of_the_draws_and_the_prior() -> None:
     rng = np.random.default_rng(1)
     draws = pd.DataFrame({"weak": rng.normal(-0.5, 0.3, 4000)})
-    curve = densities(draws, TREATMENT)
+    curve = ratio_densities(draws, TREATMENT)
     step = float(curve["log_ratio"].diff().median())
     assert step * curve["posterior_density"].sum() == pytest.approx(1.0, abs=0.01)
     middle = float((curve["log_ratio"] * curve["posterior_density"]).sum() * step)

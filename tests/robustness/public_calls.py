@@ -29,6 +29,7 @@ from longsurv.study.store import FitStore
 
 NOT_CALLED = {
     "estimands.changes.contrast_weights": "of a design, through difference_in_change",
+    "estimands.densities": "of a posterior's draws and priors, through plot_priors",
     "estimands.dynamic": "of the arrays of a joint model, through its predict_survival",
     "estimands.incidence_posterior.hazard_draws": "draws of a generator, of incidence_posterior",
     "estimands.intervals": "of numbers from tables that are made here",

@@ -63,7 +63,9 @@ def kaplan_meier(
     left = max(54.0, 12 + max(text_width(name, 10.5) for name in names))
     rows = 18.0 * len(groups)
     bottom, height = 70 + rows, (240 if narrow else 290) + 70 + rows
-    ax = new_axes(width, height, left=left, right=22, top=14, bottom=bottom, ax=ax)
+    ax = new_axes(
+        width, height, left=left, right=22, top=14 if fitted is None else 26, bottom=bottom, ax=ax
+    )
     for k, group in enumerate(groups):
         part = curves[curves["group"].astype(str) == str(group)].sort_values("time")
         if part.empty:

@@ -6,8 +6,11 @@ the size of the figure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from longsurv.errors import ArgumentError
+from longsurv.figures.style import ALARM, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,6 +61,7 @@ def new_axes(
     if ax is not None and not isinstance(ax, str):
         wide, high = _size(ax)
         ax.set_position(_within(_box(ax), wide, high, left, right, top, bottom))
+        ax.spines[["top", "right"]].set_visible(False)  # as in a figure of its own
         return ax
     whole = (0.0, 0.0, 1.0, 1.0)
     inside = _within(whole, width, height, left, right, top, bottom)
@@ -120,6 +124,7 @@ def panels(
         inside = _within(cell, box, row, left, right, top, bottom)
         if k == 0 and ax is not None and not isinstance(ax, str):
             ax.set_position(inside)
+            ax.spines[["top", "right"]].set_visible(False)
             yield ax
         else:
             yield figure.add_axes(inside)
@@ -145,6 +150,41 @@ def legend_above(
         loc="upper left", bbox_to_anchor=(0.0, 0.0), bbox_transform=_corner(ax, left, above),
         frameon=False, **how,
     )  # fmt: skip
+
+
+def place_of(ax: object) -> Where:
+    """Where `plot(ax=...)` draws: in the axes given, or for a window.
+
+    Raises
+    ------
+    ArgumentError
+        If it is neither Axes of matplotlib nor None.
+    """
+    if ax is None:
+        return "window"
+    if any(not hasattr(type(ax), name) for name in ("get_position", "set_position", "get_xlim")):
+        raise ArgumentError(f"ax is Axes of matplotlib, not {type(ax).__name__}")
+    return cast("Axes", ax)
+
+
+def warned(ax: Axes, warnings: Sequence[str], above: float = 5.0, width: float = 0.0) -> None:
+    """Say over the axes what is wrong with the answer, if anything is.
+
+    Parameters
+    ----------
+    ax : Axes
+    warnings : sequence of str
+    above : float
+        Distance from the axes in CSS pixels.
+    width : float
+        That there is for it; by default that of the axes.
+    """
+    if warnings:
+        text = shorten("; ".join(warnings), max(30, int((width or _size(ax)[0]) / 6)))
+        ax.annotate(
+            text, (0.0, 1.0), (0.0, above), "axes fraction", "offset points", color=ALARM,
+            fontsize=10, annotation_clip=False,
+        )  # fmt: skip
 
 
 def described(ax: Axes, text: str) -> Axes:

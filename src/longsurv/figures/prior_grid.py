@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from longsurv.figures.axes import log_ticks
-from longsurv.figures.place import Where, legend_above, panels, width_in
+from longsurv.figures.place import Where, legend_above, panels, warned, width_in
 from longsurv.figures.style import BAYES, MUTED, is_wide, plain_ticks, shorten, styled
 from longsurv.words import capital
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_SIDE, _TOP, _BOTTOM, _KEY = 17.0, 52.0, 44.0, 28.0
+_SIDE, _TOP, _BOTTOM, _KEY, _LINE = 17.0, 52.0, 44.0, 28.0, 16.0
 _PANEL = 110.0
 
 
@@ -29,6 +29,7 @@ def prior_grid(
     xlabel: str = "Hazard ratio",
     log: bool = True,
     together: bool = True,
+    warnings: Sequence[str] = (),
     width: float = 760,
     ax: Where = None,
 ) -> Axes:
@@ -46,6 +47,8 @@ def prior_grid(
         The axis has ratios; without, the numbers as they are.
     together : bool
         One scale for all panels, as of one quantity under several priors; else each its own.
+    warnings : sequence of str
+        What is wrong with the posteriors.
     width : float
         In CSS pixels; five panels side by side on a desk, two on a phone.
     ax : Axes or "window", optional
@@ -57,10 +60,11 @@ def prior_grid(
         Of the first prior; the others are in its figure.
     """
     width = width_in(ax, width)
+    key = _KEY + (_LINE if warnings else 0.0)
     names = list(dict.fromkeys(densities["prior"]))
     axes = list(panels(
         width, len(names), min(len(names), 5) if is_wide(width) else 2, left=_SIDE, right=_SIDE,
-        top=_TOP, bottom=_BOTTOM, panel=_PANEL, key=_KEY, ax=ax,
+        top=_TOP, bottom=_BOTTOM, panel=_PANEL, key=key, ax=ax,
     ))  # fmt: skip
     all_of_them = densities[["log_ratio", "prior_density", "posterior_density"]]
     for panel, name in zip(axes, names, strict=True):
@@ -78,16 +82,17 @@ def prior_grid(
         panel.set_xlabel(xlabel, labelpad=3)
         panel.spines["left"].set_visible(False)
         panel.yaxis.set_visible(False)
-        title = shorten(name, 20)
+        title = capital(shorten(name, 20)) if together else shorten(name, 22)
         panel.text(
-            0, 1.2, capital(title), transform=panel.transAxes, fontweight="bold",
+            0, 1.2, title, transform=panel.transAxes, fontweight="bold",
             fontsize=11.5,
         )  # fmt: skip
         panel.text(
             0, 1.05, (subtitles or {}).get(name, ""), transform=panel.transAxes, fontsize=10,
             color=MUTED,
         )  # fmt: skip
-    _key(axes[0], log)
+    _key(axes[0], log, _TOP + key)
+    warned(axes[0], warnings, _TOP + 4.0, width)
     return axes[0]
 
 
@@ -101,7 +106,7 @@ def _draw(ax: Axes, curve: pd.DataFrame) -> None:
     ax.axvline(0.0, color=MUTED, linewidth=0.9, zorder=0)
 
 
-def _key(ax: Axes, log: bool) -> None:
+def _key(ax: Axes, log: bool, above: float) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -111,6 +116,6 @@ def _key(ax: Axes, log: bool) -> None:
         Patch(color=BAYES, alpha=0.34, linewidth=0, label="Ratio below 1" if log else "Below 0"),
     ]
     legend_above(
-        ax, _SIDE, _TOP + _KEY, handles=handles, ncols=3, handlelength=2.2,
+        ax, _SIDE, above, handles=handles, ncols=3, handlelength=2.2,
         columnspacing=1.4, borderaxespad=0.1, fontsize=11,
     )  # fmt: skip

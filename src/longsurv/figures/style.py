@@ -17,6 +17,7 @@ MUTED = "#667079"
 RULE = "#cfd5da"
 PAPER = "#fffffe"  # its own shade, so that the page can tell it from any other white
 BAYES = "#7a4ea3"
+ALARM = "#b00020"
 
 NARROWEST = 480
 """Width in CSS pixels below which a figure is drawn for a phone."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 PANEL = (226.0, 190.0)  # CSS pixels: four side by side on a desk, two on a phone
+PATIENTS_SHOWN = 60  # of each group; more lines than this are a smear and a heavy page
 BESIDE = 0.07  # how far outside the mark of the other engine, where a phase is 1 from the next
 
 
@@ -98,7 +99,7 @@ def trajectory(
         ax.set_title(
             shorten(title, 30),
             loc="left",
-            x=0.0 if ax.figure.axes[1:] else -0.16,
+            x=0.0 if ax.figure.axes[1:] or width > PANEL[0] else -0.16,
             pad=8,
             fontsize=11,
         )
@@ -230,3 +231,22 @@ def _draw_band(ax: Axes, curve: pd.DataFrame, k: int, shift: float, *, thin: boo
     else:
         ax.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0, zorder=2)
         ax.plot(x, y, color=colour, linestyle=line, linewidth=1.9, zorder=3)
+
+
+def where_measured(curve: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+    """The curve of each group only between its first and last measured place."""
+    reach = points.groupby("group")["x"].agg(["min", "max"])
+    first, last = curve["group"].map(reach["min"]), curve["group"].map(reach["max"])
+    return curve[(curve["x"] >= first) & (curve["x"] <= last)].reset_index(drop=True)
+
+
+def sampled(points: pd.DataFrame) -> pd.DataFrame:
+    """Evenly chosen patients of each group, all of them when there are few."""
+    kept = []
+    for _, part in points.groupby("group", sort=False):
+        patients = part["patient"].unique()
+        if len(patients) > PATIENTS_SHOWN:
+            chosen = np.linspace(0, len(patients) - 1, PATIENTS_SHOWN).round().astype(int)
+            part = part[part["patient"].isin(patients[chosen])]
+        kept.append(part)
+    return pd.concat(kept, ignore_index=True) if kept else points

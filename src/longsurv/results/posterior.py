@@ -15,7 +15,7 @@ from longsurv.diagnostics.convergence import chain_headings
 from longsurv.inference import Draws, Optimum
 from longsurv.inference.specification import AnySpecification
 from longsurv.priors import Prior, Stack
-from longsurv.results import summaries
+from longsurv.results import plots, summaries
 from longsurv.results.assemble import TableDesign
 from longsurv.results.contrasts import ContrastLike, contrast_matrix, position
 from longsurv.results.estimate import check_level, text_table
@@ -28,6 +28,7 @@ from longsurv.words import verb
 
 if TYPE_CHECKING:
     from arviz_stats.utils import ELPDData
+    from matplotlib.axes import Axes
     from xarray import DataTree
 
     from longsurv.diagnostics import Verdict
@@ -281,6 +282,59 @@ class Posterior(Result):
             warnings=self.headings,
             notes=self.flags,
         )
+
+    def plot(
+        self,
+        terms: Sequence[str] | None = None,
+        *,
+        level: float = 0.95,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw the coefficients with their intervals; hazard ratios, if they are logarithms of it.
+
+        Parameters
+        ----------
+        terms : sequence of str, optional
+            Which ones; by default all but the intercept.
+        level : float
+            Of the intervals, between 0 and 1.
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+
+        Raises
+        ------
+        LongsurvError
+            For a term that there is not.
+        """
+        check_level(level)
+        return plots.coefficients(self, terms, level, ax)
+
+    def plot_priors(self, terms: Sequence[str] | None = None, *, ax: Axes | None = None) -> Axes:
+        """Draw the posterior of each parameter with its prior over it.
+
+        Parameters
+        ----------
+        terms : sequence of str, optional
+            Which ones; by default the first ten that have a prior of their own.
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Of the first parameter. Its label (`get_label`) says in a sentence what is shown.
+
+        Raises
+        ------
+        LongsurvError
+            For a term that there is not.
+        """
+        return plots.priors(self, terms, ax)
 
 
 def summarise(

@@ -32,7 +32,7 @@ class Result:
         Parameters
         ----------
         path : str or Path
-            A file of that name is replaced.
+            With the ending .docx; a file of that name is replaced.
 
         Returns
         -------
@@ -42,7 +42,7 @@ class Result:
         Raises
         ------
         LongsurvError
-            If it cannot be written there.
+            For another ending, or if it cannot be written there.
         """
         return self.summary().to_docx(path)
 

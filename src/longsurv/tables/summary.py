@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from longsurv.errors import ArgumentError
 from longsurv.files import plainly, writable, write_whole
 from longsurv.tables import escape
 from longsurv.tables.display import DisplayTable
@@ -115,7 +116,7 @@ class Summary:
         Parameters
         ----------
         path : str or Path
-            A file of that name is replaced.
+            With the ending .docx; a file of that name is replaced.
 
         Returns
         -------
@@ -125,10 +126,12 @@ class Summary:
         Raises
         ------
         LongsurvError
-            If it cannot be written there.
+            For another ending, or if it cannot be written there.
         """
         from longsurv.tables.word import add_facts, add_small, add_table, add_text, new_document
 
+        if Path(path).suffix.lower() != ".docx":
+            raise ArgumentError(f"path is the name of a .docx file, not {str(path)!r}")
         target = writable(path)
         document = new_document(self.title)
         add_text(document, self.title, bold=True)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv import numbers
+from longsurv.estimands.densities import ratio_densities
 from longsurv.figures import prior_grid
 from longsurv.records import Record
 from longsurv.report import sentences_mortality
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from longsurv.study import StudyResults
 
 REDUCTIONS = (0.01, 0.05)
-_POINTS = 181
 
 
 def priors_part(results: StudyResults) -> Part | None:
@@ -55,46 +55,10 @@ def priors_part(results: StudyResults) -> Part | None:
     )
 
 
-def densities(draws: pd.DataFrame, priors: Mapping[str, Prior]) -> pd.DataFrame:
-    """Prior and posterior density of the log hazard ratio, on one grid for every prior.
-
-    Parameters
-    ----------
-    draws : DataFrame
-        Posterior draws, a column a prior.
-    priors : mapping of str to Prior
-
-    Returns
-    -------
-    DataFrame
-        Columns `prior`, `log_ratio`, `prior_density`, `posterior_density`.
-    """
-    from scipy.stats import gaussian_kde
-
-    from longsurv.priors import log_density
-
-    ends = draws.quantile([0.01, 0.995]).to_numpy()
-    low = max(min(float(ends.min()), math.log(0.25)), math.log(0.02))
-    high = min(max(float(ends.max()), math.log(4.0)), math.log(50.0))
-    x = np.linspace(low, high, _POINTS)
-    parts = [
-        pd.DataFrame(
-            {
-                "prior": name,
-                "log_ratio": x,
-                "prior_density": [math.exp(log_density(priors[name], at)[0]) for at in x],
-                "posterior_density": gaussian_kde(draws[name].to_numpy())(x),
-            }
-        )
-        for name in draws.columns
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
 def _picture(
     table: pd.DataFrame, draws: pd.DataFrame, priors: Mapping[str, Prior], asked: Comparison
 ) -> Picture:
-    curves = densities(draws, priors)
+    curves = ratio_densities({str(name): draws[name].to_numpy() for name in draws}, priors)
     rows = table.set_index("prior")
     under = {
         name: f"P(HR < 1) = {numbers.probability(rows.loc[name, 'prob_below_1'])}"

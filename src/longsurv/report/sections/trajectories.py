@@ -16,6 +16,7 @@ from longsurv import numbers
 from longsurv.errors import LongsurvError
 from longsurv.estimands.changes import mean_curves
 from longsurv.figures import trajectory
+from longsurv.figures.trajectories import PATIENTS_SHOWN, sampled, where_measured
 from longsurv.report.sections.common import Picture, with_unit
 from longsurv.words import listed
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 FEWEST = 5  # patients whose quartiles are shown
 STRETCHES = 6  # of time, where visits are at no common times
-PATIENTS_SHOWN = 60  # of each group; more lines than this are a smear and a heavy page
 
 
 def build(results: StudyResults) -> dict[str, object]:
@@ -85,16 +85,9 @@ def trajectory_data(
         }
         group = np.repeat([str(g) for g in cohort.groups], len(at))
         curve = pd.DataFrame({"group": group, "x": np.tile(at, len(cohort.groups)), **shown})
-        curves.append(_where_measured(curve, points).assign(engine=engine))
+        curves.append(where_measured(curve, points).assign(engine=engine))
     ticks = {k: name for name, k in places.items()} or None
     return points, pd.concat(curves, ignore_index=True) if curves else None, ticks
-
-
-def _where_measured(curve: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
-    """The curve of each group only between its first and last measured place."""
-    reach = points.groupby("group")["x"].agg(["min", "max"])
-    first, last = curve["group"].map(reach["min"]), curve["group"].map(reach["max"])
-    return curve[(curve["x"] >= first) & (curve["x"] <= last)].reset_index(drop=True)
 
 
 def panel(results: StudyResults, name: str, position: int) -> Picture:
@@ -103,7 +96,7 @@ def panel(results: StudyResults, name: str, position: int) -> Picture:
     marker = cohort.markers[name]
     points, curve, ticks = trajectory_data(results, name)
     groups = [str(g) for g in cohort.groups]
-    shown = _sample(points) if results.study.show_patients else quartiles(points)
+    shown = sampled(points) if results.study.show_patients else quartiles(points)
 
     def draw(_width: float) -> Axes:
         return trajectory(
@@ -160,18 +153,6 @@ def quartiles(points: pd.DataFrame) -> pd.DataFrame:
     table = of_each["value"].quantile([0.25, 0.5, 0.75]).unstack()
     table = table.set_axis(["low", "value", "high"], axis=1).assign(x=of_each["x"].mean())
     return table[of_each.size() >= FEWEST].reset_index()
-
-
-def _sample(points: pd.DataFrame) -> pd.DataFrame:
-    """Evenly chosen patients of each group, all of them when there are few."""
-    kept = []
-    for _, part in points.groupby("group", sort=False):
-        patients = part["patient"].unique()
-        if len(patients) > PATIENTS_SHOWN:
-            chosen = np.linspace(0, len(patients) - 1, PATIENTS_SHOWN).round().astype(int)
-            part = part[part["patient"].isin(patients[chosen])]
-        kept.append(part)
-    return pd.concat(kept, ignore_index=True) if kept else points
 
 
 def _caption(results: StudyResults) -> str:

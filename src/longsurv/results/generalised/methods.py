@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, cast
 from longsurv.diagnostics.influence import Fitted
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from longsurv.diagnostics.influence import Found, Influence
     from longsurv.results.generalised.means import GeneralisedAnswer, Patients, ResponseMeans
     from longsurv.results.means import Means
+    from longsurv.results.trajectories import WithProbabilities
 
 
 class GeneralisedPosteriorMethods:
@@ -38,6 +41,46 @@ class GeneralisedPosteriorMethods:
         from longsurv.results.means import means
 
         return means(cast("GeneralisedAnswer", self), specs, at)
+
+    def plot_trajectories(
+        self: WithProbabilities,
+        along: str | None = None,
+        by: str | None = None,
+        *,
+        level: float = 0.95,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw the mean curves with their bands, over the measurements where they are numbers.
+
+        Of a binary or ordinal response the curves are of the probability or the mean score over all
+        patients, without the measurements.
+
+        Parameters
+        ----------
+        along : str, optional
+            Variable of the fixed effects that the curves are along; by default the only one that
+            changes within patients.
+        by : str, optional
+            Variable of the fixed effects whose values have a curve each; by default the only one
+            with a few values. Others are averaged over, as in `means`.
+        level : float
+            Of the pointwise intervals, between 0 and 1.
+        ax : matplotlib Axes, optional
+            To draw in; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+
+        Raises
+        ------
+        LongsurvError
+            For a variable that the fixed effects do not have, or if none of its own is plain.
+        """
+        from longsurv.results import trajectories
+
+        return trajectories.generalised(self, along, by, level, ax)
 
     def response_means(
         self,

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, cast
 import pandas as pd
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from longsurv.diagnostics.joint_influence import JointInfluence
     from longsurv.estimands.joint_effects import JointEffects
     from longsurv.estimands.joint_rows import DrawnJoint, FittedJoint, JointResult
     from longsurv.estimands.prediction_quality import PredictionQuality
     from longsurv.priors import Prior
     from longsurv.results.joint.association_check import AssociationCheck, JointDraws, JointFit
+    from longsurv.results.joint.plots import Predicts
 
 
 class JointQuestions:
@@ -152,6 +155,48 @@ class JointQuestions:
             cast("JointFit | JointDraws", self), posterior=posterior, priors=priors, draws=draws,
             chains=chains, seed=seed, level=level,
         )  # fmt: skip
+
+    def plot_prediction(
+        self: Predicts,
+        newdata: pd.DataFrame,
+        *,
+        at: float,
+        horizon: float | None = None,
+        marker: str | None = None,
+        level: float = 0.95,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw what was measured of patients until a time, and their predicted survival after it.
+
+        Parameters
+        ----------
+        newdata : DataFrame
+            Measurements with the columns of all formulas, of one to four patients; they need not be
+            among those of the fit.
+        at : float
+            Time until which the patients are known to be alive and were measured.
+        horizon : float, optional
+            Where the prediction ends; by default the last exit.
+        marker : str, optional
+            Which one to draw, if there are several; by default the first.
+        level : float
+            Of the bands, between 0 and 1.
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Of the first patient. Its label (`get_label`) says in a sentence what is shown.
+
+        Raises
+        ------
+        LongsurvError
+            For more patients than can be drawn, or a horizon that nobody reached.
+        """
+        from longsurv.results.joint.plots import dynamic_prediction
+
+        return dynamic_prediction(self, newdata, at, horizon, marker, level, ax)
 
     def marker_residuals(self) -> pd.DataFrame:
         """Residuals of every measurement; a posterior's are those at its mean.

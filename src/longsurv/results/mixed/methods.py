@@ -11,10 +11,13 @@ from longsurv.results.contrasts import ContrastLike
 from longsurv.results.mixed.fitted import FittedLMM
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from longsurv.diagnostics.influence import Estimand, Found, Influence
     from longsurv.diagnostics.residuals import Of
     from longsurv.results.means import Means, MeansAnswer
     from longsurv.results.mixed.bootstrap import Bootstrap
+    from longsurv.results.trajectories import WithMeans
 
 
 class MixedPosteriorMethods:
@@ -39,6 +42,45 @@ class MixedPosteriorMethods:
         from longsurv.results.means import means
 
         return means(cast("MeansAnswer", self), specs, at)
+
+    def plot_trajectories(
+        self: WithMeans,
+        along: str | None = None,
+        by: str | None = None,
+        *,
+        level: float = 0.95,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw the measurements, a line a patient, with the mean curves and their bands over them.
+
+        On the scale of the formula's left-hand side. Of each group 60 patients at most are drawn.
+
+        Parameters
+        ----------
+        along : str, optional
+            Variable of the fixed effects that the curves are along; by default the only one that
+            changes within patients.
+        by : str, optional
+            Variable of the fixed effects whose values have a curve each; by default the only one
+            with a few values. Others are averaged over, as in `means`.
+        level : float
+            Of the pointwise intervals, between 0 and 1.
+        ax : matplotlib Axes, optional
+            To draw in; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+
+        Raises
+        ------
+        LongsurvError
+            For a variable that the fixed effects do not have, or if none of its own is plain.
+        """
+        from longsurv.results import trajectories
+
+        return trajectories.linear(self, along, by, level, ax)
 
 
 class MixedMethods(MixedPosteriorMethods):

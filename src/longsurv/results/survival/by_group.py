@@ -20,35 +20,37 @@ AT_ONCE = 20_000_000
 POINTS = 60
 
 
-def levels_of(column: pd.Series) -> list[Hashable]:
-    """The values of a group in the data, the reference first."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return [level for level in column.cat.categories if (column == level).any()]
-    return sorted(column.dropna().unique())
-
-
 def follow_up_of(design: SurvivalDesign, data: pd.DataFrame, by: str | None) -> pd.DataFrame:
-    """Follow-up of the rows of a fit with their group: "entry", "exit", "event" and "group"."""
+    """Follow-up of the patients of a fit with their group: "entry", "exit", "event" and "group".
+
+    The rows of a patient who has several are one stay, of the group of the first.
+    """
     used = data.iloc[design.rows]
-    group = pd.Series("all", index=used.index) if by is None else used[by]
-    return pd.DataFrame(
+    patient = np.arange(len(used)) if design.patient is None else design.patient
+    frame = pd.DataFrame(
         {
             "entry": design.entry, "exit": design.exit, "event": design.event.astype(int),
-            "group": group.astype(str).to_numpy(),
+            "group": "all" if by is None else used[by].astype(str).to_numpy(),
         }
     )  # fmt: skip
+    how = {"entry": "min", "exit": "max", "event": "max", "group": "first"}
+    return frame.assign(patient=patient).sort_values("entry").groupby("patient").agg(how)
 
 
 def standardised_curves(
-    result: SurvivalResult, by: str, levels: Sequence[Hashable], times: np.ndarray, level: float
+    result: SurvivalResult,
+    by: str | None,
+    levels: Sequence[Hashable],
+    times: np.ndarray,
+    level: float,
 ) -> pd.DataFrame:
     """Mean survival over the patients of the fit, were all of them of one group, then of another.
 
     Parameters
     ----------
     result : SurvivalEstimate, SurvivalPosterior, HazardEstimate or HazardPosterior
-    by : str
-        Column of the group.
+    by : str, optional
+        Column of the group; without, all patients are as they are.
     levels : sequence
         Its values.
     times : ndarray, shape (T,)
@@ -62,7 +64,7 @@ def standardised_curves(
     """
     design = result.design
     patients = result.spec.data.iloc[design.rows[design.first_rows]]
-    frames = [with_treatment(patients, by, one) for one in levels]
+    frames = [patients if by is None else with_treatment(patients, by, one) for one in levels]
     parts = []
     if result.engine == "bayes":
         for one, frame in zip(levels, frames, strict=True):

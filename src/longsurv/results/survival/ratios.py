@@ -5,15 +5,21 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
 from longsurv.inference.profile import Profile
-from longsurv.results.estimate import Estimate
+from longsurv.results.estimate import Estimate, check_level
 from longsurv.results.posterior import Posterior
 from longsurv.results.reference import estimable, t_quantile
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from longsurv.estimands.standardised import SurvivalResult
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -58,6 +64,45 @@ class RatioEstimate(Estimate):
         """
         table = self.tidy(level)
         return exponentiated(table, p_value=table["p_value"])
+
+    def plot_survival(
+        self,
+        by: str | None = None,
+        *,
+        horizon: float | None = None,
+        level: float = 0.95,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw the model's survival over Kaplan and Meier's curves, with the numbers at risk.
+
+        Each curve is the mean over all patients of the fit, were all of them of one group.
+
+        Parameters
+        ----------
+        by : str, optional
+            Variable of the formula whose values have a curve each; by default the only one with a
+            few values.
+        horizon : float, optional
+            Time at which the curves end; by default the last exit.
+        level : float
+            Of the pointwise bands, between 0 and 1.
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+
+        Raises
+        ------
+        LongsurvError
+            For a variable that the formula does not have, or what the data do not determine.
+        """
+        from longsurv.results.survival.plots import survival
+
+        check_level(level)
+        return survival(cast("SurvivalResult", self), by, horizon, level, ax)
 
     @abstractmethod
     def _profiled(self, row: np.ndarray) -> np.ndarray:
@@ -172,6 +217,45 @@ class RatioPosterior(Posterior):
         """
         table = self.tidy(level)
         return exponentiated(table, prob_below_1=1.0 - table["prob_positive"])
+
+    def plot_survival(
+        self,
+        by: str | None = None,
+        *,
+        horizon: float | None = None,
+        level: float = 0.95,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw the model's survival over Kaplan and Meier's curves, with the numbers at risk.
+
+        Each curve is the mean over all patients of the fit, were all of them of one group.
+
+        Parameters
+        ----------
+        by : str, optional
+            Variable of the formula whose values have a curve each; by default the only one with a
+            few values.
+        horizon : float, optional
+            Time at which the curves end; by default the last exit.
+        level : float
+            Of the pointwise bands, between 0 and 1.
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+
+        Raises
+        ------
+        LongsurvError
+            For a variable that the formula does not have, or what the data do not determine.
+        """
+        from longsurv.results.survival.plots import survival
+
+        check_level(level)
+        return survival(cast("SurvivalResult", self), by, horizon, level, ax)
 
 
 def exponentiated(table: pd.DataFrame, **last: object) -> pd.DataFrame:

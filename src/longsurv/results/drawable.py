@@ -1,0 +1,46 @@
+"""What is used of any answer of a model by what shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import pandas as pd
+
+from longsurv.priors import Prior
+
+
+class Drawable(Protocol):
+    """A fit or a posterior."""
+
+    @property
+    def engine(self) -> Literal["ml", "bayes"]:
+        """How one is told from the other."""
+
+    @property
+    def spec(self) -> Any:
+        """The model and its data."""
+
+    @property
+    def design(self) -> Any:
+        """The arrays it was fitted to."""
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """What is wrong with the answer, to stand before its numbers."""
+
+    def tidy(self, level: float = 0.95) -> pd.DataFrame:
+        """One row a coefficient."""
+
+
+class DrawablePosterior(Drawable, Protocol):
+    """A posterior."""
+
+    @property
+    def samples(self) -> Mapping[str, np.ndarray]:
+        """Draws of every scalar parameter, by term."""
+
+    @property
+    def priors(self) -> Mapping[str, Prior]:
+        """The prior of each that has one of its own."""

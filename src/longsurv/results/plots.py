@@ -1,0 +1,93 @@
+"""Figures of fits and posteriors: their coefficients, and priors with what the data make of them.
+
+The drawings are the report's (`longsurv.figures`); here are the tables they are made from, and what
+they show in a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from longsurv import numbers
+from longsurv.errors import LongsurvError
+from longsurv.estimands.densities import densities
+from longsurv.figures import forest, prior_grid
+from longsurv.figures.place import described, place_of, warned
+from longsurv.figures.style import shorten
+from longsurv.results.contrasts import position
+from longsurv.results.drawable import Drawable, DrawablePosterior
+from longsurv.results.summaries import OfHazards
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SERIES = {"ml": "Maximum likelihood", "bayes": "Bayes"}
+INTERCEPT = "Intercept"
+TOLD = 12
+"""Terms that a sentence names."""
+PANELS = 10
+"""Priors in one figure, unless they are chosen."""
+
+
+def coefficients(result: Drawable, terms: Sequence[str] | None, level: float, ax: object) -> Axes:
+    """Coefficients with their intervals, as ratios if they are logarithms of hazard ratios."""
+    ratio = isinstance(result, OfHazards)
+    table = result.hazard_ratios(level) if isinstance(result, OfHazards) else result.tidy(level)
+    table = table.rename(columns={"hazard_ratio": "estimate"})
+    table = table[table["term"].isin(_chosen(list(table["term"]), terms))]
+    shown = numbers.ratio if ratio else numbers.difference
+    limits = ["estimate", "conf_low", "conf_high"]
+    text = [shown(*row) for row in table[limits].itertuples(index=False)]
+    rows = table[limits].assign(row=table["term"], series=SERIES[result.engine], text=text)
+    what = "Hazard ratio (logarithmic axis)" if ratio else "Coefficient"
+    drawn = forest(
+        rows, xlabel=what, log=ratio, text_heading=f"Estimate ({100 * level:g} % interval)",
+        ax=place_of(ax),
+    )  # fmt: skip
+    warned(drawn, result.headings)
+    said = [f"{name} {words}" for name, words in zip(table["term"], text, strict=True)]
+    return described(drawn, _sentence(f"{what} with {100 * level:g} % intervals", said, result))
+
+
+def priors(result: DrawablePosterior, terms: Sequence[str] | None, ax: object) -> Axes:
+    """The posterior of each parameter with its prior over it."""
+    known = result.priors
+    have = [name for name in result.samples if name in known]
+    if not have:
+        raise LongsurvError("this posterior has no parameter with a prior of its own to draw")
+    chosen = _chosen(have, terms) if terms is not None else have[:PANELS]
+    table = densities({name: result.samples[name] for name in chosen}, known)
+    drawn = prior_grid(
+        table, subtitles={name: shorten(str(known[name]), 26) for name in chosen}, xlabel="",
+        log=False, together=False, warnings=result.headings, ax=place_of(ax),
+        width=_width(len(chosen)),
+    )  # fmt: skip
+    said = []
+    for name in chosen:
+        mean, sd = result.samples[name].mean(), result.samples[name].std()
+        said.append(f"{name} {known[name]} before, mean {mean:.3g} and SD {sd:.2g} after")
+    left = len(have) - len(chosen) if terms is None else 0
+    more = f" {left} more parameters are not drawn; name them with terms=." if left else ""
+    return described(drawn, _sentence("Priors and posterior densities", said, result) + more)
+
+
+def _width(count: int) -> float:
+    """Room for names under panels, in CSS pixels."""
+    return max(300.0, 190.0 * min(count, 5))
+
+
+def _chosen(have: Sequence[str], terms: Sequence[str] | None) -> list[str]:
+    """The terms asked for; by default all but the intercept, unless there is nothing else."""
+    if terms is None:
+        return [name for name in have if name != INTERCEPT] or list(have)
+    if not len(terms):
+        raise LongsurvError(f"terms is one or more of {list(have)}")
+    return [have[position(name, have)] for name in dict.fromkeys(terms)]
+
+
+def _sentence(what: str, said: Sequence[str], result: Drawable) -> str:
+    """The text alternative of a figure."""
+    told = "; ".join(said[:TOLD]) + (f"; and {len(said) - TOLD} more" if len(said) > TOLD else "")
+    warnings = "".join(f" {text}." for text in result.headings)
+    return f"{what}: {told}.{warnings}"
