@@ -33,7 +33,6 @@ def has(kind: type, name: str) -> bool:
 
 @pytest.fixture(scope="module")
 def results() -> list[type]:
-    import longsurv.analyses.joint_association
     import longsurv.simulate.simulate  # noqa: F401
 
     for name in ls.models.__all__:

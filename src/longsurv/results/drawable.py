@@ -1,9 +1,9 @@
-"""What is used of any answer of a model by what shows it."""
+"""What is used of any answer of a model by what draws it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -11,24 +11,20 @@ import pandas as pd
 from longsurv.priors import Prior
 
 
-class Drawable(Protocol):
+class Headed(Protocol):
+    """An answer that can be wrong, and says so."""
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """What is wrong with the answer, to stand before its numbers."""
+
+
+class Drawable(Headed, Protocol):
     """A fit or a posterior."""
 
     @property
     def engine(self) -> Literal["ml", "bayes"]:
         """How one is told from the other."""
-
-    @property
-    def spec(self) -> Any:
-        """The model and its data."""
-
-    @property
-    def design(self) -> Any:
-        """The arrays it was fitted to."""
-
-    @property
-    def headings(self) -> tuple[str, ...]:
-        """What is wrong with the answer, to stand before its numbers."""
 
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
         """One row a coefficient."""

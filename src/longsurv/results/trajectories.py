@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 import pandas as pd
@@ -14,13 +14,16 @@ from longsurv.errors import LongsurvError
 from longsurv.figures import trajectory
 from longsurv.figures.place import described, place_of, warned
 from longsurv.figures.trajectories import sampled, where_measured
-from longsurv.results.drawable import Drawable
+from longsurv.results.drawable import Headed
 from longsurv.results.estimate import check_level
 from longsurv.results.groupings import group_variable, levels_of, time_variable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from longsurv.design import MixedDesign
+    from longsurv.design.generalised import GeneralisedDesign
+    from longsurv.inference.specification import TableSpecification
     from longsurv.results.generalised.means import ResponseMeans
     from longsurv.results.means import Means
 
@@ -28,10 +31,22 @@ PLACES = 40
 WIDTH, HEIGHT = 560.0, 360.0
 
 
-class WithMeans(Drawable, Protocol):
+class OfVisits(Headed, Protocol):
+    """An answer of a mixed model, of repeated measurements of patients."""
+
+    @property
+    def spec(self) -> TableSpecification[object, object]:
+        """The model and its data."""
+
+    @property
+    def design(self) -> MixedDesign:
+        """The arrays it was fitted to."""
+
+
+class WithMeans(OfVisits, Protocol):
     """An answer of a linear mixed model."""
 
-    def means(self, specs: str | Sequence[str], at: Mapping[str, Any] | None = None) -> Means:
+    def means(self, specs: str | Sequence[str], at: Mapping[str, object] | None = None) -> Means:
         """Marginal means on the scale of the response."""
 
 
@@ -39,7 +54,7 @@ class WithProbabilities(WithMeans, Protocol):
     """An answer of a generalised mixed model."""
 
     def response_means(
-        self, specs: str | Sequence[str], at: Mapping[str, Any] | None = None
+        self, specs: str | Sequence[str], at: Mapping[str, object] | None = None
     ) -> ResponseMeans:
         """Means of the response itself: probabilities, or mean scores."""
 
@@ -59,7 +74,7 @@ class _Grid:
     number: bool
 
     @classmethod
-    def of(cls, result: Drawable, along: str | None, by: str | None) -> _Grid:
+    def of(cls, result: OfVisits, along: str | None, by: str | None) -> _Grid:
         design = result.design
         used = result.spec.data.iloc[design.rows]
         along = time_variable(along, design.fixed, used, design.group)
@@ -104,7 +119,7 @@ def generalised(
     result: WithProbabilities, along: str | None, by: str | None, level: float, ax: object
 ) -> Axes:
     """The same; of a binary or ordinal response its mean, without the measurements."""
-    if not result.design.family_is_logit:
+    if not cast("GeneralisedDesign", result.design).family_is_logit:
         return linear(result, along, by, level, ax)
     check_level(level)
     grid = _Grid.of(result, along, by)
@@ -113,7 +128,7 @@ def generalised(
 
 
 def _drawn(
-    result: Drawable,
+    result: OfVisits,
     grid: _Grid,
     cells: pd.DataFrame,
     table: pd.DataFrame,

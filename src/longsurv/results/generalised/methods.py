@@ -43,7 +43,7 @@ class GeneralisedPosteriorMethods:
         return means(cast("GeneralisedAnswer", self), specs, at)
 
     def plot_trajectories(
-        self: WithProbabilities,
+        self,
         along: str | None = None,
         by: str | None = None,
         *,
@@ -80,7 +80,8 @@ class GeneralisedPosteriorMethods:
         """
         from longsurv.results import trajectories
 
-        return trajectories.generalised(self, along, by, level, ax)
+        answer = cast("WithProbabilities", self)
+        return trajectories.generalised(answer, along, by, level, ax)
 
     def response_means(
         self,

@@ -13,17 +13,23 @@ from longsurv.design.expression import logarithm_of
 from longsurv.errors import LongsurvError
 from longsurv.figures.place import described, place_of, warned
 from longsurv.figures.prediction import prediction, time_ticks
-from longsurv.results.drawable import Drawable
+from longsurv.results.drawable import Headed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from longsurv.design.joint import JointDesign
 
 MOST = 4
 STEPS = 30
 
 
-class Predicts(Drawable, Protocol):
+class Predicts(Headed, Protocol):
     """An answer of a joint model."""
+
+    @property
+    def design(self) -> JointDesign:
+        """The arrays it was fitted to."""
 
     def predict_survival(
         self, newdata: pd.DataFrame, *, at: float, times: Sequence[float], level: float = 0.95
@@ -81,9 +87,9 @@ def dynamic_prediction(
     )
 
 
-def _measured_column(design: object, marker: str | None) -> tuple[str, bool]:
+def _measured_column(design: JointDesign, marker: str | None) -> tuple[str, bool]:
     """The column of a marker, and whether the model has its logarithm."""
-    markers = {m.name: m for m in design.markers}  # type: ignore[attr-defined]
+    markers = {m.name: m for m in design.markers}
     if marker is not None and marker not in markers:
         raise LongsurvError(f"marker is one of {list(markers)}, not {marker!r}")
     chosen = markers[marker] if marker is not None else next(iter(markers.values()))

@@ -157,7 +157,7 @@ class JointQuestions:
         )  # fmt: skip
 
     def plot_prediction(
-        self: Predicts,
+        self,
         newdata: pd.DataFrame,
         *,
         at: float,
@@ -196,7 +196,8 @@ class JointQuestions:
         """
         from longsurv.results.joint.plots import dynamic_prediction
 
-        return dynamic_prediction(self, newdata, at, horizon, marker, level, ax)
+        answer = cast("Predicts", self)
+        return dynamic_prediction(answer, newdata, at, horizon, marker, level, ax)
 
     def marker_residuals(self) -> pd.DataFrame:
         """Residuals of every measurement; a posterior's are those at its mean.

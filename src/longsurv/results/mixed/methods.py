@@ -24,7 +24,7 @@ class MixedPosteriorMethods:
     """Methods of posteriors of linear mixed models, and of estimates too."""
 
     def means(self, specs: str | Sequence[str], at: Mapping[str, object] | None = None) -> Means:
-        """Found marginal means, and from them changes and differences.
+        """Estimated marginal means, and from them changes and differences.
 
         Parameters
         ----------
@@ -44,7 +44,7 @@ class MixedPosteriorMethods:
         return means(cast("MeansAnswer", self), specs, at)
 
     def plot_trajectories(
-        self: WithMeans,
+        self,
         along: str | None = None,
         by: str | None = None,
         *,
@@ -80,7 +80,7 @@ class MixedPosteriorMethods:
         """
         from longsurv.results import trajectories
 
-        return trajectories.linear(self, along, by, level, ax)
+        return trajectories.linear(cast("WithMeans", self), along, by, level, ax)
 
 
 class MixedMethods(MixedPosteriorMethods):
