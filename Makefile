@@ -11,6 +11,8 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export MPLBACKEND := Agg
+# Keep compiled modules beside the code, as kernels are: starting a process takes half as long.
+export PYTHONDONTWRITEBYTECODE :=
 
 # pytest's own options, e.g. make test ARGS="tests/cohort -k wide"
 ARGS ?=
