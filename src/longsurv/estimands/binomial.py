@@ -223,4 +223,7 @@ def _beta_cdf(shapes: tuple[float, float], p: np.ndarray, complement: np.ndarray
     """Distribution function of a Beta at p, exact where p is near 1."""
     a, b = shapes
     p, complement = np.clip(p, 0, 1), np.clip(complement, 0, 1)
-    return np.where(p < 0.5, special.betainc(a, b, p), 1 - special.betainc(b, a, complement))
+    below, found = p < 0.5, np.empty_like(p)
+    found[below] = special.betainc(a, b, p[below])
+    found[~below] = 1 - special.betainc(b, a, complement[~below])
+    return found
