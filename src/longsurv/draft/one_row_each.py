@@ -13,6 +13,7 @@ from longsurv.draft.sheet import Sheet
 from longsurv.draft.tidy import (
     DIED,
     EXIT,
+    HAD_EVENT,
     TO_DAYS,
     Tidy,
     cleaned,
@@ -160,8 +161,8 @@ def _add_outcome(
 ) -> None:
     outcome, patients, lines = found.outcome, tidy.patients, tidy.lines
     exit_name, died_name = _free(EXIT, patients), _free(DIED, patients)
-    if outcome.stop is not None:
-        _first_events(tidy, outcome.stop, frames, (exit_name, died_name))
+    if outcome.stop is not None:  # of what kind nothing says
+        _first_events(tidy, outcome.stop, frames, (exit_name, _free(HAD_EVENT, patients)))
         return
     if outcome.exit is not None:
         tidy.names["exit"] = outcome.exit.name

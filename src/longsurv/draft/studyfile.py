@@ -153,9 +153,9 @@ def _patients(
         lines += _guessed(second, [f"reference = {choice}" for choice in options])
     else:
         levels = [_level(text) for text in found.treatment.levels]
-        held = found.doubts("treatment")
         lines += _guessed(guess, [f"treatment = {_quote(found.treatment.field.name)}"])
-        lines += _guessed(found.guess("reference"), [f"reference = {_quote(levels[0])}"], held=held)
+        # Of another column this is no level, and `check` says so.
+        lines += _guessed(found.guess("reference"), [f"reference = {_quote(levels[0])}"])
         if len(levels) > 2:
             lines += [f"levels = {_quote(levels)}"]
     chosen = [one.name for one in covariates(found)]
@@ -266,6 +266,8 @@ def _status(found: Understanding, tidy: Tidy) -> list[str]:
     ]
     for label, levels in outcome.competing.items():
         lines.append(f"competing.{_key(label)} = {_quote([_level(t) for t in levels])}")
+    if (event, censored) == ([1], [0]) and found.doubts("status"):
+        lines = [lines[0], *lines[3:]]  # as a study takes it without being told
     return _guessed(guess, lines)
 
 

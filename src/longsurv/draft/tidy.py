@@ -15,7 +15,8 @@ from longsurv.draft.understanding import Understanding
 from longsurv.draft.workbook import SHEET_FUNCTION
 
 # Not "time", which a study takes without being told: a doubtful time must be named.
-TIME, MARKER, VALUE, EXIT, DIED = "measurement_time", "marker", "value", "exit", "died"
+TIME, MARKER, VALUE, EXIT = "measurement_time", "marker", "value", "exit"
+DIED, HAD_EVENT = "died", "had_event"
 
 
 @dataclass
