@@ -94,11 +94,22 @@ class CoxPH:
         return statistics(self.formula, self.design, self.ties)
 
     def with_data(self, data: pd.DataFrame) -> Self:
-        """The same model of other rows, with the columns of the formula."""
+        """The same model of other rows, with the columns of the formula.
+
+        Parameters
+        ----------
+        data : DataFrame
+            One row a patient, or a row an interval.
+        """
         return replace(self, data=data)
 
     def with_design(self, design: SurvivalDesign) -> Self:
-        """The same model of the arrays given, such as other times, in place of those of `data`."""
+        """The same model of the arrays given, such as other times, in place of those of `data`.
+
+        Parameters
+        ----------
+        design : SurvivalDesign
+        """
         return holding(self, design=design)
 
     def fit(
@@ -121,12 +132,26 @@ class CoxPH:
         return self.estimate(self.find(penalty), intervals)
 
     def find(self, penalty: Penalty | None = None) -> Optimum:
-        """Climb the (penalised) likelihood; the option is that of `fit`."""
+        """Climb the (penalised) likelihood; the option is that of `fit`.
+
+        Parameters
+        ----------
+        penalty : "firth", optional
+            As for `fit`.
+        """
         check_covariates(self.formula, self.design)
         return maximum(self.formula, self.design, self.statistics, penalty)
 
     def estimate(self, optimum: Optimum, intervals: Intervals | None = None) -> SurvivalEstimate:
-        """Put the estimate at an optimum of `find` together; the option is that of `fit`."""
+        """Put the estimate at an optimum of `find` together; the option is that of `fit`.
+
+        Parameters
+        ----------
+        optimum : Optimum
+            From `find`.
+        intervals : {"wald", "profile"}, optional
+            As for `fit`.
+        """
         return SurvivalEstimate.at(self, self.statistics, optimum, intervals)
 
     @cached_property
@@ -155,6 +180,11 @@ class CoxPH:
 
         A default is of a coefficient in centred variables, the user's of the coefficient as named:
         where the variables that it is multiplied with are 0.
+
+        Parameters
+        ----------
+        given : mapping of str to Prior, optional
+            By term or variable.
         """
         return cox_priors.prior_stack(self.design, self.centred, given)
 
@@ -178,7 +208,15 @@ class CoxPH:
         self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
         priors: Mapping[str, pr.Prior] | None = None,
     ) -> Draws:  # fmt: skip
-        """Draw log hazard ratios from their posterior; options are those of `sample`."""
+        """Draw log hazard ratios from their posterior; options are those of `sample`.
+
+        Parameters
+        ----------
+        draws, tune, chains, seed : int
+            Kept and warm-up iterations a chain, number of chains, one seed for all.
+        priors : mapping of str to Prior, optional
+            By term or variable.
+        """
         check_covariates(self.formula, self.design)
         data, stack = self.statistics, self.prior_stack(priors)
         if not stack.names:
@@ -196,10 +234,24 @@ class CoxPH:
     def posterior(
         self, draws: Draws, priors: Mapping[str, pr.Prior] | None = None
     ) -> SurvivalPosterior:
-        """Put the posterior of `draw` together; the priors are those of the draws."""
+        """Put the posterior of `draw` together; the priors are those of the draws.
+
+        Parameters
+        ----------
+        draws : Draws
+            From `draw`.
+        priors : mapping of str to Prior, optional
+            Those of the draws.
+        """
         stack = self.prior_stack(priors)
         return SurvivalPosterior.from_draws(self, self.statistics, stack, draws)
 
     def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None) -> Model:
-        """The same partial likelihood and priors in PyMC, stated over explicit risk sets."""
+        """The same partial likelihood and priors in PyMC, stated over explicit risk sets.
+
+        Parameters
+        ----------
+        priors : mapping of str to Prior, optional
+            By term or variable.
+        """
         return twin(self.design, self.prior_stack(priors), self.ties)

@@ -117,11 +117,24 @@ class GLMM:
         return self.data.iloc[self.design.rows].reset_index(drop=True)
 
     def random_columns(self, priors: Mapping[str, pr.Prior] | None = None) -> RandomColumns:
-        """The columns whose standard deviations and correlations have the priors."""
+        """The columns whose standard deviations and correlations have the priors.
+
+        Parameters
+        ----------
+        priors : mapping of str to Prior, optional
+            Of the user's own: where one is of a random effect that moves, all stay as they are
+            written.
+        """
         return columns_of_priors(self.design, self._rows, priors)
 
     def arrays_for(self, priors: Mapping[str, pr.Prior] | None = None) -> glmm.GLMMData:
-        """Rows sorted by patient, with the quadrature rule, and `random_columns` for Z."""
+        """Rows sorted by patient, with the quadrature rule, and `random_columns` for Z.
+
+        Parameters
+        ----------
+        priors : mapping of str to Prior, optional
+            As for `random_columns`.
+        """
         effects = np.linalg.inv(self.random_columns(priors).to)
         return arrays(self.design, effects, self.quadrature_nodes, self.df)
 
@@ -148,7 +161,13 @@ class GLMM:
         return climb(self.formula, self.design, self.arrays)
 
     def estimate(self, optimum: Optimum) -> GeneralisedEstimate:
-        """The fitted model where `find` ended."""
+        """The fitted model where `find` ended.
+
+        Parameters
+        ----------
+        optimum : Optimum
+            From `find`.
+        """
         of = for_climbing(self.arrays)
         return GeneralisedEstimate.at(self, self.arrays, optimum, of, self.quadrature_nodes)
 
@@ -171,7 +190,15 @@ class GLMM:
         return default_priors(self.design, self.centred, self.random_columns())
 
     def prior_stack(self, given: Mapping[str, pr.Prior] | None, eta: float = 2.0) -> pr.PriorStack:
-        """The priors in the order of the parameter vector, the user's in place of the defaults."""
+        """The priors in the order of the parameter vector, the user's in place of the defaults.
+
+        Parameters
+        ----------
+        given : mapping of str to Prior or None
+            By term or variable.
+        eta : float
+            Of the LKJ prior of the random effects' correlations.
+        """
         return prior_stack(self.design, self.centred, self.random_columns(given), given, eta)
 
     def sample(
@@ -198,7 +225,17 @@ class GLMM:
         self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
         priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0,
     ) -> Draws:  # fmt: skip
-        """Draw from the posterior of the kernel's parameters; options as for `sample`."""
+        """Draw from the posterior of the kernel's parameters; options as for `sample`.
+
+        Parameters
+        ----------
+        draws, tune, chains, seed : int
+            Kept and warm-up iterations a chain, number of chains, one seed for all.
+        priors : mapping of str to Prior, optional
+            By term or variable.
+        eta : float
+            Of the LKJ prior of the random effects' correlations.
+        """
         posterior = sampling(self.arrays_for(priors), self.prior_stack(priors, eta))
         found = sample_posterior(
             posterior.density, posterior.begin, deviations=posterior.deviations,
@@ -209,20 +246,48 @@ class GLMM:
     def posterior(
         self, draws: Draws, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0
     ) -> GeneralisedPosterior:
-        """The posterior from what `draw` returned under these priors; options as for `sample`."""
+        """The posterior from what `draw` returned under these priors; options as for `sample`.
+
+        Parameters
+        ----------
+        draws : Draws
+            From `draw`.
+        priors : mapping of str to Prior, optional
+        eta : float
+            Those of the draws.
+        """
         data, stack = self.arrays_for(priors), self.prior_stack(priors, eta)
         nodes = self.quadrature_nodes
         return GeneralisedPosterior.from_draws(self, data, stack, draws, nodes)
 
     def with_data(self, data: pd.DataFrame) -> GLMM:
-        """The same specification of other rows."""
+        """The same specification of other rows.
+
+        Parameters
+        ----------
+        data : DataFrame
+            One row a measurement.
+        """
         return replace(self, data=data)
 
     def with_design(self, design: GeneralisedDesign) -> GLMM:
-        """The same specification with another design in place of that of its data."""
+        """The same specification with another design in place of that of its data.
+
+        Parameters
+        ----------
+        design : GeneralisedDesign
+        """
         return holding(self, design=design)
 
     def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0) -> Model:
-        """The same model, data and priors in PyMC, with explicit random effects."""
+        """The same model, data and priors in PyMC, with explicit random effects.
+
+        Parameters
+        ----------
+        priors : mapping of str to Prior, optional
+            By term or variable.
+        eta : float
+            Of the LKJ prior of the random effects' correlations.
+        """
         random, stack = self.random_columns(priors), self.prior_stack(priors, eta)
         return twin(self.design, self.df, random, stack, eta)

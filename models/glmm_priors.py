@@ -109,7 +109,13 @@ class Sampling:
     scaled: Affine
 
     def outward(self, drawn: Draws) -> Draws:
-        """Draws and their mode as vectors theta."""
+        """Draws and their mode as vectors theta.
+
+        Parameters
+        ----------
+        drawn : Draws
+            In the coordinates without units.
+        """
         return outward(drawn, self.scaled.outward)
 
 

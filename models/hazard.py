@@ -109,11 +109,22 @@ class Hazard:
         )  # fmt: skip
 
     def with_data(self, data: pd.DataFrame) -> Self:
-        """The same model of other rows, with the columns of the formula."""
+        """The same model of other rows, with the columns of the formula.
+
+        Parameters
+        ----------
+        data : DataFrame
+            One row a patient, or a row an interval.
+        """
         return replace(self, data=data)
 
     def with_design(self, design: SurvivalDesign) -> Self:
-        """The same model of the arrays given, such as other times, in place of those of `data`."""
+        """The same model of the arrays given, such as other times, in place of those of `data`.
+
+        Parameters
+        ----------
+        design : SurvivalDesign
+        """
         return holding(self, design=design)
 
     def fit(
@@ -140,11 +151,26 @@ class Hazard:
         return self.estimate(self.find(penalty, smoothing), intervals)
 
     def find(self, penalty: Penalty | None = None, smoothing: float | None = None) -> Optimum:
-        """Climb the (penalised) likelihood; options are those of `fit`."""
+        """Climb the (penalised) likelihood; options are those of `fit`.
+
+        Parameters
+        ----------
+        penalty : "firth", optional
+        smoothing : float, optional
+            As for `fit`.
+        """
         return hazard_start.maximum(self.formula, self.hazard, penalty, smoothing)
 
     def estimate(self, optimum: Optimum, intervals: Intervals | None = None) -> HazardEstimate:
-        """Put the estimate at an optimum of `find` together; the option is that of `fit`."""
+        """Put the estimate at an optimum of `find` together; the option is that of `fit`.
+
+        Parameters
+        ----------
+        optimum : Optimum
+            From `find`.
+        intervals : {"wald", "profile"}, optional
+            As for `fit`.
+        """
         return HazardEstimate.at(self, self.hazard, optimum, intervals)
 
     def default_priors(self) -> dict[str, pr.Prior]:
@@ -170,6 +196,13 @@ class Hazard:
         """The priors in the order of the parameters, the user's in place of the defaults.
 
         The user's are of the coefficients as named.
+
+        Parameters
+        ----------
+        given : mapping of str to Prior, optional
+            By term or variable.
+        smoothing : float, optional
+            Of splines: in place of a prior of "sd(log hazard)".
         """
         return hazard_priors.prior_stack(self.hazard, self.centred, given, smoothing)
 
@@ -197,7 +230,17 @@ class Hazard:
         self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
         priors: Mapping[str, pr.Prior] | None = None, smoothing: float | None = None,
     ) -> Draws:  # fmt: skip
-        """Draw the parameters from their posterior; options are those of `sample`."""
+        """Draw the parameters from their posterior; options are those of `sample`.
+
+        Parameters
+        ----------
+        draws, tune, chains, seed : int
+            Kept and warm-up iterations a chain, number of chains, one seed for all.
+        priors : mapping of str to Prior, optional
+            By term or variable.
+        smoothing : float, optional
+            Of splines: hold "sd(log hazard)" at this value.
+        """
         stack = self.prior_stack(priors, smoothing)
         found = hazard_start.draw(
             self.hazard, stack, self.centred, smoothing,
@@ -209,12 +252,29 @@ class Hazard:
         self, draws: Draws, priors: Mapping[str, pr.Prior] | None = None,
         smoothing: float | None = None,
     ) -> HazardPosterior:  # fmt: skip
-        """Put the posterior of `draw` together; the options are those of the draws."""
+        """Put the posterior of `draw` together; the options are those of the draws.
+
+        Parameters
+        ----------
+        draws : Draws
+            From `draw`.
+        priors : mapping of str to Prior, optional
+        smoothing : float, optional
+            Those of the draws.
+        """
         stack = self.prior_stack(priors, smoothing)
         return HazardPosterior.from_draws(self, self.hazard, stack, draws, smoothing)
 
     def to_pymc(
         self, priors: Mapping[str, pr.Prior] | None = None, smoothing: float | None = None
     ) -> Model:
-        """The same likelihood and priors in PyMC, written out from the times."""
+        """The same likelihood and priors in PyMC, written out from the times.
+
+        Parameters
+        ----------
+        priors : mapping of str to Prior, optional
+            By term or variable.
+        smoothing : float, optional
+            Of splines: in place of a prior of "sd(log hazard)".
+        """
         return twin(self.hazard, self.prior_stack(priors, smoothing), smoothing)

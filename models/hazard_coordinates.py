@@ -29,7 +29,12 @@ class ShapeCoordinates:
     information: np.ndarray
 
     def outward(self, y: np.ndarray) -> np.ndarray:
-        """The parameter vector, shape (..., d), from the one with y."""
+        """The parameter vector, shape (..., d), from the one with y.
+
+        Parameters
+        ----------
+        y : ndarray, shape (..., d)
+        """
         theta = np.array(y, dtype=float)
         theta[..., -len(self.information) - 1 : -1] *= np.exp(self._log_scale(y)[0])
         return theta
@@ -40,7 +45,13 @@ class ShapeCoordinates:
         return -0.5 * np.log1p(told), told / (1.0 + told)
 
     def density(self, density: LogDensity) -> LogDensity:
-        """The log density of the vector with y, the Jacobian included."""
+        """The log density of the vector with y, the Jacobian included.
+
+        Parameters
+        ----------
+        density : callable
+            Of the parameter vector: its logarithm and gradient.
+        """
         size = len(self.information)
 
         def rescaled(y: np.ndarray) -> tuple[float, np.ndarray]:
@@ -58,7 +69,13 @@ class ShapeCoordinates:
         return rescaled
 
     def drawn(self, draws: Draws) -> Draws:
-        """The same draws, of the parameter vector itself."""
+        """The same draws, of the parameter vector itself.
+
+        Parameters
+        ----------
+        draws : Draws
+            Of the vector with y.
+        """
         log_jacobian = self._log_scale(draws.theta)[0].sum(axis=-1)
         stats = draws.stats | {"lp": draws.stats["lp"] - log_jacobian}
         return replace(draws, theta=self.outward(draws.theta), stats=stats)

@@ -158,7 +158,13 @@ class JointModel:
         return build_arrays(self, ())
 
     def arrays(self, given: Mapping[str, pr.Prior] | None) -> joint.JointData:
-        """The same, with the random effects that the user's own priors are of."""
+        """The same, with the random effects that the user's own priors are of.
+
+        Parameters
+        ----------
+        given : mapping of str to Prior or None
+            The user's own, by name.
+        """
         return build_arrays(self, given) if given else self.statistics
 
     @cached_property
@@ -184,13 +190,26 @@ class JointModel:
     def with_data(
         self, measurements: Mapping[str, pd.DataFrame], events: Mapping[str, pd.DataFrame]
     ) -> Self:
-        """The same model of other rows: those of each marker and those of each cause, by name."""
+        """The same model of other rows: those of each marker and those of each cause, by name.
+
+        Parameters
+        ----------
+        measurements : mapping of str to DataFrame
+            By marker.
+        events : mapping of str to DataFrame
+            By cause.
+        """
         markers = {k: one.with_data(measurements[k]) for k, one in self.markers.items()}
         causes = {k: one.with_data(events[k]) for k, one in self.causes.items()}
         return replace(self, marker=markers, event=causes)
 
     def with_design(self, design: JointDesign) -> Self:
-        """The same model of the arrays given in place of those of the data."""
+        """The same model of the arrays given in place of those of the data.
+
+        Parameters
+        ----------
+        design : JointDesign
+        """
         return holding(self, design=design)
 
     def fit(self) -> JointEstimate:
@@ -202,13 +221,29 @@ class JointModel:
         return maximum(self.start, self.design, self.statistics, self.coordinates)
 
     def estimate(self, optimum: Optimum) -> JointEstimate:
-        """Put the estimate at an optimum of `find` together."""
+        """Put the estimate at an optimum of `find` together.
+
+        Parameters
+        ----------
+        optimum : Optimum
+            From `find`.
+        """
         return JointEstimate.at(self, self.statistics, optimum)
 
     def prior_stack(
         self, given: Mapping[str, pr.Prior] | None, eta: float, smoothing: Smoothing | None
     ) -> JointPriors:
-        """The priors in the order of the parameter vector, the user's in place of the defaults."""
+        """The priors in the order of the parameter vector, the user's in place of the defaults.
+
+        Parameters
+        ----------
+        given : mapping of str to Prior or None
+            By name as in `tidy`.
+        eta : float
+            Of the LKJ prior of the random effects' correlation.
+        smoothing : Smoothing or None
+            Of a spline's second differences.
+        """
         markers = self.markers.values()
         return joint_priors(self.design, markers, self.link_sd, given, eta, smoothing)
 
@@ -245,7 +280,19 @@ class JointModel:
         target_accept: float = 0.8, priors: Mapping[str, pr.Prior] | None = None,
         eta: float = 2.0, smoothing: Smoothing | None = USUAL_SMOOTHING,
     ) -> Draws:  # fmt: skip
-        """Draw the parameters from their posterior; options are those of `sample`."""
+        """Draw the parameters from their posterior; options are those of `sample`.
+
+        Parameters
+        ----------
+        draws, tune, chains, seed : int
+            Kept and warm-up iterations a chain, number of chains, one seed for all.
+        target_accept : float
+            Acceptance probability that the step size is adapted to.
+        priors : mapping of str to Prior, optional
+        eta : float
+        smoothing : Smoothing or None
+            As for `sample`.
+        """
         check_run(draws=draws, tune=tune, chains=chains, target_accept=target_accept)
         stack, data = self.prior_stack(priors, eta, smoothing), self.arrays(priors)
         at = coordinates(self.design, data, self.link_sd) if priors else self.coordinates
@@ -259,7 +306,17 @@ class JointModel:
         self, draws: Draws, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0,
         smoothing: Smoothing | None = USUAL_SMOOTHING,
     ) -> JointPosterior:  # fmt: skip
-        """Put the posterior of `draw` together; the options are those of the draws."""
+        """Put the posterior of `draw` together; the options are those of the draws.
+
+        Parameters
+        ----------
+        draws : Draws
+            From `draw`.
+        priors : mapping of str to Prior, optional
+        eta : float
+        smoothing : Smoothing or None
+            Those of the draws.
+        """
         stack = self.prior_stack(priors, eta, smoothing)
         return JointPosterior.from_draws(self, self.arrays(priors), stack, draws)
 
@@ -267,7 +324,15 @@ class JointModel:
         self, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0,
         smoothing: Smoothing | None = USUAL_SMOOTHING,
     ) -> Model:  # fmt: skip
-        """The same model, data, priors and times in PyMC, with explicit random effects."""
+        """The same model, data, priors and times in PyMC, with explicit random effects.
+
+        Parameters
+        ----------
+        priors : mapping of str to Prior, optional
+        eta : float
+        smoothing : Smoothing or None
+            As for `sample`.
+        """
         if self.entry == "population" and (self.design.entry > 0).any():
             raise LongsurvError("to_pymc has no entry='population'")
         return twin(self.design, self.prior_stack(priors, eta, smoothing), eta)

@@ -90,7 +90,12 @@ class JointPriors:
         return self.marker.size
 
     def smoothed_with(self, term: str) -> tuple[str, ...]:
-        """The spline coefficients that share one prior of second differences with this one."""
+        """The spline coefficients that share one prior of second differences with this one.
+
+        Parameters
+        ----------
+        term : str
+        """
         blocks = [self.hazard.names[spline] for spline in self.splines]
         return next((names for names in blocks if self.smoothing and term in names), ())
 
@@ -108,21 +113,39 @@ class JointPriors:
         return tuple(name for name, m in zip(sds, several, strict=True) if m)
 
     def own(self, theta: np.ndarray) -> np.ndarray:
-        """The vector that the priors are of, shape (..., d), from the user's parameters."""
+        """The vector that the priors are of, shape (..., d), from the user's parameters.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (..., d)
+            The user's parameters.
+        """
         out = np.array(theta, dtype=float)
         out[..., self.effects] = mapped(out[..., self.effects], self.to)
         return out
 
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """Log density at the user's theta, shape (d,), and its gradient: without the Jacobian of
-        `own`, which is the same for likelihood and prior."""
+        `own`, which is the same for likelihood and prior.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (d,)
+            The user's parameters.
+        """
         value, gradient = self.of_own(self.own(theta))
         jacobian = derivative(theta[self.effects], self.to)
         gradient[self.effects] = jacobian.T @ gradient[self.effects]
         return value, gradient
 
     def of_own(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
-        """Log prior density of the vector the priors are of, shape (d,), and its gradient."""
+        """Log prior density of the vector the priors are of, shape (d,), and its gradient.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (d,)
+            The vector that the priors are of.
+        """
         end = len(theta) - len(self.hazard.names)
         one, slope_one = self.marker.value_and_gradient(theta[:end])
         two, slope_two = self.hazard.value_and_gradient(theta[end:])
@@ -135,7 +158,12 @@ class JointPriors:
         return value, np.concatenate([slope_one, slope_two])
 
     def log_prior(self, theta: np.ndarray) -> dict[str, np.ndarray]:
-        """Log prior of each parameter on its natural scale, by name; theta (chains, draws, d)."""
+        """Log prior of each parameter on its natural scale, by name; theta (chains, draws, d).
+
+        Parameters
+        ----------
+        theta : ndarray, shape (chains, draws, d)
+        """
         theta = self.own(theta)
         end = theta.shape[-1] - len(self.hazard.names)
         out = self.marker.log_prior(theta[..., :end]) | self.hazard.log_prior(theta[..., end:])

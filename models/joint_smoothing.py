@@ -54,11 +54,23 @@ class Smoothing:
     scale: float = 0.5
 
     def value_and_gradient(self, gamma: np.ndarray) -> tuple[float, np.ndarray]:
-        """Log density of the second differences of gamma, shape (m,), and its gradient."""
+        """Log density of the second differences of gamma, shape (m,), and its gradient.
+
+        Parameters
+        ----------
+        gamma : ndarray, shape (m,)
+            Coefficients of the spline.
+        """
         return _multivariate_t(gamma, self.df, self.scale)
 
     def to_pymc(self, gamma: TensorVariable) -> TensorVariable:
-        """The same log density, of a PyMC vector."""
+        """The same log density, of a PyMC vector.
+
+        Parameters
+        ----------
+        gamma : TensorVariable
+            Coefficients of the spline.
+        """
         import pymc as pm
 
         d = gamma[2:] - 2.0 * gamma[1:-1] + gamma[:-2]

@@ -106,15 +106,33 @@ class Linear:
         return least_squares(self.formula, self.design)
 
     def estimate(self, optimum: Optimum) -> LinearEstimate:
-        """The fitted model at what `find` returned."""
+        """The fitted model at what `find` returned.
+
+        Parameters
+        ----------
+        optimum : Optimum
+            From `find`.
+        """
         return LinearEstimate.at(self, self.design, optimum)
 
     def sample(self, *, draws: int = 1000, chains: int = 2, seed: int = 1) -> LinearPosterior:
-        """Independent draws from the posterior, in as many parts as there would be chains."""
+        """Independent draws from the posterior, in as many parts as there would be chains.
+
+        Parameters
+        ----------
+        draws, chains, seed : int
+            Draws of each part, their number, one seed for all.
+        """
         return self.posterior(self.draw(draws=draws, chains=chains, seed=seed))
 
     def draw(self, *, draws: int = 1000, chains: int = 2, seed: int = 1) -> Draws:
-        """Coefficients and sigma drawn independently; options as for `sample`."""
+        """Coefficients and sigma drawn independently; options as for `sample`.
+
+        Parameters
+        ----------
+        draws, chains, seed : int
+            Draws of each part, their number, one seed for all.
+        """
         d, priors = self.design, self.default_priors()
         normal = [prior for prior in priors.values() if isinstance(prior, pr.Normal)]
 
@@ -135,7 +153,13 @@ class Linear:
         return Draws(theta, {}, seconds, tune=0, whitening=None, seed=seed)
 
     def posterior(self, draws: Draws) -> LinearPosterior:
-        """The posterior from what `draw` returned."""
+        """The posterior from what `draw` returned.
+
+        Parameters
+        ----------
+        draws : Draws
+            From `draw`.
+        """
         priors = self.default_priors()
         samples = {name: draws.theta[..., j] for j, name in enumerate(priors)}
         return LinearPosterior(
@@ -145,9 +169,20 @@ class Linear:
         )  # fmt: skip
 
     def with_data(self, data: pd.DataFrame) -> Linear:
-        """The same specification of other rows."""
+        """The same specification of other rows.
+
+        Parameters
+        ----------
+        data : DataFrame
+            One row a patient.
+        """
         return replace(self, data=data)
 
     def with_design(self, design: MixedDesign) -> Linear:
-        """The same specification with another design in place of that of its data."""
+        """The same specification with another design in place of that of its data.
+
+        Parameters
+        ----------
+        design : MixedDesign
+        """
         return holding(self, design=design)

@@ -109,13 +109,26 @@ class LMM:
 
     def sampled_under(self, given: Mapping[str, pr.Prior] | None) -> BlockKernel | DenseKernel:
         """The likelihood of the SDs and correlations that have priors: of the effects of centred
-        columns, except where the user's own priors leave them as they are written."""
+        columns, except where the user's own priors leave them as they are written.
+
+        Parameters
+        ----------
+        given : mapping of str to Prior or None
+            The user's own, by name.
+        """
         columns, usual = self.columns(given), self.columns()
         same = all(np.array_equal(a.to, b.to) for a, b in zip(columns, usual, strict=True))
         return self.sampled if same else scaled_kernel(self.design, columns)
 
     def columns(self, given: Mapping[str, pr.Prior] | None = None) -> tuple[RandomColumns, ...]:
-        """The centred columns of the random effects of each grouping that has some."""
+        """The centred columns of the random effects of each grouping that has some.
+
+        Parameters
+        ----------
+        given : mapping of str to Prior, optional
+            Of the user's own: where one is of an effect that moves, those of its grouping stay as
+            written.
+        """
         return columns_of_priors(self.design, self.data, given)
 
     @cached_property
@@ -140,11 +153,25 @@ class LMM:
         return self.estimate(self.find(method), method, df)
 
     def find(self, method: Method = "REML") -> Optimum:
-        """Climb the restricted likelihood or the likelihood; `method` as for `fit`."""
+        """Climb the restricted likelihood or the likelihood; `method` as for `fit`.
+
+        Parameters
+        ----------
+        method : {"REML", "ML"}
+        """
         return climb(self.formula, self.design, self.kernel, method == "REML")
 
     def estimate(self, optimum: Optimum, method: Method = "REML", df: DF = "auto") -> MixedEstimate:
-        """The fitted model where `find` ended, under the same method; options as for `fit`."""
+        """The fitted model where `find` ended, under the same method; options as for `fit`.
+
+        Parameters
+        ----------
+        optimum : Optimum
+            From `find` under the same method.
+        method : {"REML", "ML"}
+        df : {"auto", "kenward-roger", "kenward-roger-linear", "satterthwaite", "normal"}
+            As for `fit`.
+        """
         check_options(method, df)
         return MixedEstimate.at(self, self.kernel, optimum, method, df)
 
@@ -168,7 +195,15 @@ class LMM:
         return default_priors(self.design, self.centred, self.columns(), names)
 
     def prior_stack(self, given: Mapping[str, pr.Prior] | None, eta: float = 2.0) -> pr.PriorStack:
-        """The priors in the order of the parameter vector, the user's in place of the defaults."""
+        """The priors in the order of the parameter vector, the user's in place of the defaults.
+
+        Parameters
+        ----------
+        given : mapping of str to Prior or None
+            By term or variable.
+        eta : float
+            Of the LKJ prior of the random effects' correlation.
+        """
         return prior_stack(
             self.design, self.centred, self.columns(given), self.default_priors(), given,
             pr.LKJ(eta), self.sampled.correlated,
@@ -206,7 +241,17 @@ class LMM:
         self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
         priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0,
     ) -> Draws:  # fmt: skip
-        """Draw from the posterior of the kernel's parameters; options as for `sample`."""
+        """Draw from the posterior of the kernel's parameters; options as for `sample`.
+
+        Parameters
+        ----------
+        draws, tune, chains, seed : int
+            Kept and warm-up iterations a chain, number of chains, one seed for all.
+        priors : mapping of str to Prior, optional
+            By term or variable.
+        eta : float
+            Of the LKJ prior of the random effects' correlation.
+        """
         kernel, stack = self.sampled_under(priors), self.prior_stack(priors, eta)
         found = sample_posterior(
             added(kernel.loglik, stack.value_and_gradient), self._start(kernel),
@@ -218,12 +263,27 @@ class LMM:
     def posterior(
         self, draws: Draws, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0
     ) -> MixedPosterior:
-        """The posterior from what `draw` returned under these priors; options as for `sample`."""
+        """The posterior from what `draw` returned under these priors; options as for `sample`.
+
+        Parameters
+        ----------
+        draws : Draws
+            From `draw`.
+        priors : mapping of str to Prior, optional
+        eta : float
+            Those of the draws.
+        """
         kernel, stack = self.sampled_under(priors), self.prior_stack(priors, eta)
         return MixedPosterior.from_draws(self, kernel, stack, draws)
 
     def with_data(self, data: pd.DataFrame) -> LMM:
-        """The same specification of other rows."""
+        """The same specification of other rows.
+
+        Parameters
+        ----------
+        data : DataFrame
+            One row a measurement.
+        """
         return replace(self, data=data)
 
     def with_design(self, design: MixedDesign, statistics: lmm.LMMData | None = None) -> LMM:
@@ -239,5 +299,13 @@ class LMM:
         return holding(self, **made)
 
     def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0) -> Model:
-        """The same model, data and priors in PyMC, with explicit random effects."""
+        """The same model, data and priors in PyMC, with explicit random effects.
+
+        Parameters
+        ----------
+        priors : mapping of str to Prior, optional
+            By term or variable.
+        eta : float
+            Of the LKJ prior of the random effects' correlation.
+        """
         return twin(self.design, self.sampled_under(priors), self.prior_stack(priors, eta), eta)

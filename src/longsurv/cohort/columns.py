@@ -168,7 +168,16 @@ class Ids:
         return counts[self.codes] > 1
 
     def locate(self, wanted: Ids) -> np.ndarray:
-        """Return the first row that holds each of the wanted identifiers, -1 if none does."""
+        """Return the first row that holds each of the wanted identifiers, -1 if none does.
+
+        Parameters
+        ----------
+        wanted : Ids
+
+        Returns
+        -------
+        ndarray of int
+        """
         mine, theirs = self.levels, wanted.levels
         if mine.dtype.kind != theirs.dtype.kind:  # numbers in one table, text in the other
             mine, theirs = mine.astype(str), theirs.astype(str)

@@ -30,18 +30,45 @@ class Ledger:
         return self.entries[-1][1] if self.entries else 0
 
     def start(self, step: str, n: int, reason: str) -> None:
-        """Open the ledger with everything that was read, unless it is open."""
+        """Open the ledger with everything that was read, unless it is open.
+
+        Parameters
+        ----------
+        step : str
+            What has been done.
+        n : int
+            Units that were read.
+        reason : str
+        """
         if self.entries:
             return
         self.entries.append((step, int(n), 0, reason))
 
     def keep(self, step: str, mask: np.ndarray, reason: str) -> None:
-        """Record a step that leaves the units flagged in ``mask``."""
+        """Record a step that leaves the units flagged in ``mask``.
+
+        Parameters
+        ----------
+        step : str
+            What has been done.
+        mask : ndarray of bool
+            One of each unit still there.
+        reason : str
+            Why the others go.
+        """
         kept = int(np.count_nonzero(mask))
         self.entries.append((step, kept, self.kept - kept, reason))
 
     def note(self, step: str, reason: str) -> None:
-        """Record a fact that removes nobody but that a reader should know."""
+        """Record a fact that removes nobody but that a reader should know.
+
+        Parameters
+        ----------
+        step : str
+            What has been done.
+        reason : str
+            The fact.
+        """
         self.entries.append((step, self.kept, 0, reason))
 
 

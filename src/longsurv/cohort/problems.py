@@ -49,7 +49,16 @@ class Table:
         return f" ({'; '.join(places)})" if places else ""
 
     def place(self, at: int) -> str:
-        """Return the patient and row at a position, in words."""
+        """Return the patient and row at a position, in words.
+
+        Parameters
+        ----------
+        at : int
+
+        Returns
+        -------
+        str
+        """
         row = f"{self.row} {self.frame.index[at]}"
         if self.cells is not None:
             row = f"{row}, column {show(self.cells[at])}"
@@ -58,7 +67,16 @@ class Table:
         return f"patient {self.ids.levels[self.ids.codes[at]]}, {row}"
 
     def take(self, rows: np.ndarray) -> Table:
-        """The table of the rows flagged (bool) or in the order named (int)."""
+        """The table of the rows flagged (bool) or in the order named (int).
+
+        Parameters
+        ----------
+        rows : ndarray
+
+        Returns
+        -------
+        Table
+        """
         ids = self.ids and Ids(self.ids.codes[rows], self.ids.levels)
         cells = None if self.cells is None else self.cells[rows]
         return Table(
@@ -109,7 +127,12 @@ class Problems:
         self.texts: list[str] = []
 
     def add(self, text: str) -> None:
-        """Add one problem in words."""
+        """Add one problem in words.
+
+        Parameters
+        ----------
+        text : str
+        """
         self.texts.append(text)
 
     def rows(
@@ -154,7 +177,20 @@ class Problems:
         self.add(f"{head}: {said}{table.naming(columns)}")
 
     def column(self, table: Table, name: str, role: str) -> pd.Series | None:
-        """Return a column, or record that it is missing and return None."""
+        """Return a column, or record that it is missing and return None.
+
+        Parameters
+        ----------
+        table : Table
+        name : str
+            Of the column.
+        role : str
+            What it is needed for.
+
+        Returns
+        -------
+        Series or None
+        """
         if name in table.frame.columns:
             return table.frame[name]
         near = suggest(name, table.frame.columns)

@@ -50,7 +50,16 @@ class Readings:
         return len(self.row)
 
     def select(self, mask: np.ndarray) -> Self:
-        """Return the readings that are flagged (bool) or in the order named (int)."""
+        """Return the readings that are flagged (bool) or in the order named (int).
+
+        Parameters
+        ----------
+        mask : ndarray
+
+        Returns
+        -------
+        Readings
+        """
         if mask.dtype == bool and mask.all():
             return self
         return type(self)(*(getattr(self, part.name)[mask] for part in fields(self)))

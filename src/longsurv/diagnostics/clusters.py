@@ -152,11 +152,29 @@ class Whitened:
     basis: np.ndarray
 
     def forth(self, values: np.ndarray) -> np.ndarray:
-        """L^-1 values, shape (n, ...)."""
+        """L^-1 values, shape (n, ...).
+
+        Parameters
+        ----------
+        values : ndarray, shape (n, ...)
+
+        Returns
+        -------
+        ndarray, shape (n, ...)
+        """
         return self._solved(values, "N")
 
     def back(self, values: np.ndarray) -> np.ndarray:
-        """L'^-1 values, shape (n, ...)."""
+        """L'^-1 values, shape (n, ...).
+
+        Parameters
+        ----------
+        values : ndarray, shape (n, ...)
+
+        Returns
+        -------
+        ndarray, shape (n, ...)
+        """
         return self._solved(values, "T")
 
     def _solved(self, values: np.ndarray, trans: str) -> np.ndarray:
@@ -166,7 +184,16 @@ class Whitened:
         return out
 
     def residual(self, values: np.ndarray) -> np.ndarray:
-        """R values, shape (n, ...): conditional residuals from V^-1 (y - X b)."""
+        """R values, shape (n, ...): conditional residuals from V^-1 (y - X b).
+
+        Parameters
+        ----------
+        values : ndarray, shape (n, ...)
+
+        Returns
+        -------
+        ndarray, shape (n, ...)
+        """
         out = np.empty(values.shape)
         for cluster in self.clusters:
             out[cluster.rows] = cluster.R @ values[cluster.rows]

@@ -154,7 +154,17 @@ class SurvivalReplicates:
     def replicate(
         self, theta: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Exit and event, (N,) each, of one replicate: 0, or 1 and up for the causes in order."""
+        """Exit and event, (N,) each, of one replicate: 0, or 1 and up for the causes in order.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (d,)
+        rng : Generator
+
+        Returns
+        -------
+        tuple of ndarray, shape (N,)
+        """
         _, D = sds_and_covariance(self.data, theta)
         b = rng.multivariate_normal(np.zeros(len(D)), D, len(self.until), method="eigh")
         pieces = np.array([hazard.pieces(theta, b) for hazard in self.hazards])

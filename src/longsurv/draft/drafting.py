@@ -101,11 +101,31 @@ class Draft:
         return study_toml(self._found, self._tidy, self.reshaped, stem, Path(folder))
 
     def to_script(self, stem: str = "study") -> str:
-        """Return the pandas lines that make the tidy tables from the files."""
+        """Return the pandas lines that make the tidy tables from the files.
+
+        Parameters
+        ----------
+        stem : str
+            Of the study file's name.
+
+        Returns
+        -------
+        str
+        """
         return script(self._found, self._tidy, stem)
 
     def files(self, path: str | Path) -> list[Path]:
-        """Return what `write` would write for a study file of this name, that file first."""
+        """Return what `write` would write for a study file of this name, that file first.
+
+        Parameters
+        ----------
+        path : str or Path
+            Of the study file.
+
+        Returns
+        -------
+        list of Path
+        """
         path = Path(path)
         beside = []
         if self.reshaped:

@@ -42,7 +42,17 @@ class Known:
     source: str
 
     def factor(self, unit: str) -> float | None:
-        """What a number in `unit` is multiplied by to be in the table's unit."""
+        """What a number in `unit` is multiplied by to be in the table's unit.
+
+        Parameters
+        ----------
+        unit : str
+
+        Returns
+        -------
+        float or None
+            None for a unit that is not known.
+        """
         said = tidy_unit(unit)
         counted = self.unit.startswith("10^") or self.unit.startswith("/")
         if counted and said == "g/L":  # "g/l" written for giga per litre
@@ -67,7 +77,17 @@ class Known:
         return [self.unit, *self.conversions, *_SIBLINGS.get(self.unit, ())]
 
     def possible(self, values: np.ndarray, unit: str) -> float:
-        """Share of the values that can be measured, in this unit; NaN where nothing is known."""
+        """Share of the values that can be measured, in this unit; NaN where nothing is known.
+
+        Parameters
+        ----------
+        values : ndarray
+        unit : str
+
+        Returns
+        -------
+        float
+        """
         size = self.factor(unit)
         if size is None or not np.isfinite(self.high) or not len(values):
             return float("nan")

@@ -78,7 +78,17 @@ class Sheet:
         return len(pd.unique(pairs)) == len(pd.unique(owner[there]))
 
     def varies(self, name: str) -> bool:
-        """Whether a column takes several values within some patient."""
+        """Whether a column takes several values within some patient.
+
+        Parameters
+        ----------
+        name : str
+            Of the column.
+
+        Returns
+        -------
+        bool
+        """
         return name not in self.constant
 
 

@@ -48,16 +48,44 @@ class Understanding:
     guesses: list[Guess] = field(default_factory=list)
 
     def guess(self, about: str) -> Guess | None:
-        """The guess about something, None if there is none."""
+        """The guess about something, None if there is none.
+
+        Parameters
+        ----------
+        about : str
+
+        Returns
+        -------
+        Guess or None
+        """
         return next((g for g in self.guesses if g.about == about), None)
 
     def doubts(self, about: str) -> bool:
-        """Whether something is doubtful or was not found."""
+        """Whether something is doubtful or was not found.
+
+        Parameters
+        ----------
+        about : str
+
+        Returns
+        -------
+        bool
+        """
         guess = self.guess(about)
         return guess is None or guess.sureness == "doubtful" or not guess.value
 
     def doubting(self, about: str, why: str) -> Understanding:
-        """The same with one guess made doubtful."""
+        """The same with one guess made doubtful.
+
+        Parameters
+        ----------
+        about : str
+        why : str
+
+        Returns
+        -------
+        Understanding
+        """
         guesses = [
             replace(g, sureness="doubtful", choices=(*g.choices, why)) if g.about == about else g
             for g in self.guesses

@@ -101,6 +101,16 @@ class ComparedRows:
     def of(cls, cohort: Cohort, marker: str, change: Change) -> ComparedRows:
         """The rows of one marker of a cohort.
 
+        Parameters
+        ----------
+        cohort : Cohort
+        marker : str
+        change : Change
+
+        Returns
+        -------
+        ComparedRows
+
         Raises
         ------
         LongsurvError
@@ -155,7 +165,17 @@ class ComparedRows:
         return ""
 
     def left_out(self, kept: pd.Index) -> str:
-        """How many patients with any value are not among those kept, and why, in words."""
+        """How many patients with any value are not among those kept, and why, in words.
+
+        Parameters
+        ----------
+        kept : Index
+            Of patients.
+
+        Returns
+        -------
+        str
+        """
         gone = self.patients[~self.patients.index.isin(kept)]
         no_start = int(gone["start"].isna().sum())
         rest = len(gone) - no_start

@@ -89,7 +89,18 @@ class BetaBinomial:
         return self._odds_ratio_below(value)
 
     def quantile(self, p: float, effect: Annotated[Effect, None] = "risk difference") -> float:
-        """Return the value an effect is below with probability p."""
+        """Return the value an effect is below with probability p.
+
+        Parameters
+        ----------
+        p : float
+            Between 0 and 1.
+        effect : {"risk difference", "risk ratio", "odds ratio"}
+
+        Returns
+        -------
+        float
+        """
         if not 0 < p < 1:
             raise LongsurvError(f"a probability must be between 0 and 1, not {p}")
         if effect == "risk difference":

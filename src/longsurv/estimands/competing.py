@@ -74,6 +74,14 @@ class CumulativeIncidence:
         With the binomial variances and covariances of events among those at risk at each time
         (the delta method; Marubini and Valsecchi 1995, section 10.2). Without censoring it is the
         binomial standard error of a proportion.
+
+        Parameters
+        ----------
+        t : float
+
+        Returns
+        -------
+        tuple of float
         """
         t = float(self.follow_up.on_clock(np.array(t)))
         if not self.extent.known(np.array(t)):
@@ -100,6 +108,15 @@ class CumulativeIncidence:
         At an incidence of 0 or 1, where that has no value, the other limit is exact (Clopper and
         Pearson's) for as many patients as are known to be with or without the event by t; who
         entered late counts in part.
+
+        Parameters
+        ----------
+        t : float
+        level : float
+
+        Returns
+        -------
+        tuple of float
         """
         estimate, error = self.at(t)
         if np.isnan(estimate):

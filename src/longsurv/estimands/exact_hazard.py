@@ -53,7 +53,16 @@ class EventDistribution:
     probability: np.ndarray
 
     def tilted(self, log_ratio: float) -> np.ndarray:
-        """Probabilities of the counts under another hazard ratio."""
+        """Probabilities of the counts under another hazard ratio.
+
+        Parameters
+        ----------
+        log_ratio : float
+
+        Returns
+        -------
+        ndarray
+        """
         with np.errstate(divide="ignore"):
             logs = np.log(self.probability) + log_ratio * (self.count - self.observed)
         weights = np.exp(logs - logs.max())

@@ -45,14 +45,34 @@ class Extent:
     gap: tuple[float, float] | None
 
     def known(self, times: np.ndarray) -> np.ndarray:
-        """Whether the curve is known at each of the times."""
+        """Whether the curve is known at each of the times.
+
+        Parameters
+        ----------
+        times : ndarray
+
+        Returns
+        -------
+        ndarray of bool
+        """
         known = (times >= self.first) & ((times <= self.last) | (self.emptied <= self.last))
         if self.emptied < self.last:
             known &= times < self.emptied
         return known if self.gap is None else known & (times <= self.gap[0])
 
     def why(self, t: float, there: str = "at risk") -> str:
-        """Say why the curve is not known at a time; "" if it is. `there`: those who remain."""
+        """Say why the curve is not known at a time; "" if it is. `there`: those who remain.
+
+        Parameters
+        ----------
+        t : float
+        there : str
+            What those who remain are called.
+
+        Returns
+        -------
+        str
+        """
         if t < self.first:
             return f"nobody is under observation before {self.first:g}"
         if self.emptied < self.last and t >= self.emptied:
@@ -93,35 +113,90 @@ class FollowUp:
 
         Call it on a horizon, a landmark or times to report before comparing them with `entry` and
         `exit`; `at_risk`, `happening` and `since` do so themselves.
+
+        Parameters
+        ----------
+        times : ndarray
+
+        Returns
+        -------
+        ndarray
         """
         known = np.concatenate([self.entry, self.exit])
         return snapped(times, known, float(self.entry.min(initial=np.inf)))
 
     def of(self, chosen: np.ndarray) -> FollowUp:
-        """Return the follow-up of some of the patients."""
+        """Return the follow-up of some of the patients.
+
+        Parameters
+        ----------
+        chosen : ndarray
+            Of bool, or positions.
+
+        Returns
+        -------
+        FollowUp
+        """
         return FollowUp(self.entry[chosen], self.exit[chosen], self.status[chosen])
 
     def since(self, start: float) -> FollowUp:
-        """Return the follow-up after a time, of the patients who are at risk after it."""
+        """Return the follow-up after a time, of the patients who are at risk after it.
+
+        Parameters
+        ----------
+        start : float
+
+        Returns
+        -------
+        FollowUp
+        """
         start = float(self.on_clock(np.array(start)))
         later = self.of(self.exit > start)
         return FollowUp(np.maximum(later.entry, start), later.exit, later.status)
 
     def at_risk(self, times: np.ndarray) -> np.ndarray:
-        """Count the patients with entry < t <= exit."""
+        """Count the patients with entry < t <= exit.
+
+        Parameters
+        ----------
+        times : ndarray
+
+        Returns
+        -------
+        ndarray of int
+        """
         times = self.on_clock(times)
         entered = np.searchsorted(np.sort(self.entry), times, side="left")
         left = np.searchsorted(np.sort(self.exit), times, side="left")
         return entered - left
 
     def happening(self, times: np.ndarray, *status: int) -> np.ndarray:
-        """Count the patients who leave with one of these statuses at each of the times."""
+        """Count the patients who leave with one of these statuses at each of the times.
+
+        Parameters
+        ----------
+        times : ndarray
+        *status : int
+
+        Returns
+        -------
+        ndarray of int
+        """
         times = self.on_clock(times)
         chosen = np.sort(self.exit[np.isin(self.status, status)])
         return np.searchsorted(chosen, times, "right") - np.searchsorted(chosen, times, "left")
 
     def times(self, *status: int) -> np.ndarray:
-        """Distinct times at which someone leaves with one of these statuses."""
+        """Distinct times at which someone leaves with one of these statuses.
+
+        Parameters
+        ----------
+        *status : int
+
+        Returns
+        -------
+        ndarray
+        """
         return np.unique(self.exit[np.isin(self.status, status)])
 
     @property
@@ -137,13 +212,30 @@ class FollowUp:
         """The first time at which all at risk leave with one of these statuses; infinite if none.
 
         With delayed entry that can be before others enter, of whom it says nothing.
+
+        Parameters
+        ----------
+        *status : int
+
+        Returns
+        -------
+        float
         """
         times = self.times(*status)
         all_left = times[self.happening(times, *status) == self.at_risk(times)]
         return float(all_left[0]) if len(all_left) else np.inf
 
     def extent(self, *status: int) -> Extent:
-        """Return up to when it is known who is free of these statuses; others are censoring."""
+        """Return up to when it is known who is free of these statuses; others are censoring.
+
+        Parameters
+        ----------
+        *status : int
+
+        Returns
+        -------
+        Extent
+        """
         return Extent(
             float(self.entry.min()), float(self.exit.max()), self.emptied(*status), self.gap
         )

@@ -63,7 +63,16 @@ class HazardDraws:
         return total, within, np.exp(-(np.cumsum(within, axis=1) - within))
 
     def incidence(self, cause: int) -> np.ndarray:
-        """Draws of the probability to leave by a cause by the horizon, shape (draws,)."""
+        """Draws of the probability to leave by a cause by the horizon, shape (draws,).
+
+        Parameters
+        ----------
+        cause : int
+
+        Returns
+        -------
+        ndarray, shape (draws,)
+        """
         total, within, start = self._pieces
         gone = start * -np.expm1(-within)
         mine = self.hazard[:, :, self.causes.index(cause)]

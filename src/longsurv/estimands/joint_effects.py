@@ -156,13 +156,6 @@ def joint_effects(
     -------
     JointEffects
 
-    Notes
-    -----
-    Where a cause has few events, a spline's coefficients before the first of them are hardly known
-    to maximum likelihood, and some vectors of the normal distribution have everyone taken by that
-    cause at once: the interval of an incidence is then useless. A posterior, whose prior smooths
-    the spline, or a Weibull baseline does not do so.
-
     Raises
     ------
     LongsurvError
@@ -170,6 +163,13 @@ def joint_effects(
         no cause is named of several.
     EstimationError
         If the data do not determine what it depends on.
+
+    Notes
+    -----
+    Where a cause has few events, a spline's coefficients before the first of them are hardly known
+    to maximum likelihood, and some vectors of the normal distribution have everyone taken by that
+    cause at once: the interval of an incidence is then useless. A posterior, whose prior smooths
+    the spline, or a Weibull baseline does not do so.
     """
     joint_spec(result, "joint_effects", markers=True, causes=True, limits=True)
     design = result.design

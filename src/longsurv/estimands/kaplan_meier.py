@@ -61,6 +61,14 @@ class SurvivalCurve:
         """Return the survival and Greenwood's standard error; NaN where it is not known.
 
         The standard error is NaN where survival is 0 and the formula has no value.
+
+        Parameters
+        ----------
+        times : ndarray
+
+        Returns
+        -------
+        tuple of ndarray
         """
         times = self.follow_up.on_clock(times)
         survival = self._step(self.survival, times, 1.0)
@@ -72,7 +80,18 @@ class SurvivalCurve:
     def interval(
         self, times: np.ndarray, kind: Interval = "log-log", level: float = 0.95
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return pointwise limits at the times; NaN where the method has none."""
+        """Return pointwise limits at the times; NaN where the method has none.
+
+        Parameters
+        ----------
+        times : ndarray
+        kind : {"log-log", "log", "plain", "beta-product"}
+        level : float
+
+        Returns
+        -------
+        tuple of ndarray
+        """
         if not 0 < level < 1:
             raise LongsurvError(f"level must be between 0 and 1, not {level}")
         times = self.follow_up.on_clock(times)

@@ -57,6 +57,14 @@ class LogOddsRatio:
     def of(cls, counts: Counts) -> LogOddsRatio:
         """Estimate it from a two-by-two table.
 
+        Parameters
+        ----------
+        counts : Counts
+
+        Returns
+        -------
+        LogOddsRatio
+
         References
         ----------
         Woolf B. On estimating the relation between blood group and disease. Ann Hum Genet
@@ -70,7 +78,16 @@ class LogOddsRatio:
         return cls(math.log(a * d / (b * c)), error, corrected)
 
     def posterior(self, prior: pr.Normal) -> pr.Normal:
-        """Combine with a normal prior of the log odds ratio."""
+        """Combine with a normal prior of the log odds ratio.
+
+        Parameters
+        ----------
+        prior : Normal
+
+        Returns
+        -------
+        Normal
+        """
         data, before = 1 / self.std_error**2, 1 / prior.sd**2
         mean = (data * self.estimate + before * prior.mean) / (data + before)
         return pr.Normal(mean, 1 / math.sqrt(data + before))

@@ -61,7 +61,17 @@ class Outcomes:
     several: bool = False
 
     def of(self, some: np.ndarray) -> Outcomes:
-        """Chosen patients, repeats allowed, with weights of their own."""
+        """Chosen patients, repeats allowed, with weights of their own.
+
+        Parameters
+        ----------
+        some : ndarray of int
+            Positions, repeats allowed.
+
+        Returns
+        -------
+        Outcomes
+        """
         exit, status = self.exit[some], self.status[some]
         event, weight = _event_and_weight(exit, status, self.horizon)
         return replace(

@@ -41,7 +41,18 @@ class Unseen:
             raise LongsurvError("the number of unseen survivors cannot be negative")
 
     def added(self, counts: Counts, deaths: int, reference_deaths: int) -> Counts:
-        """Return the table with the unseen patients in it."""
+        """Return the table with the unseen patients in it.
+
+        Parameters
+        ----------
+        counts : Counts
+        deaths, reference_deaths : int
+            Of the unseen patients of the group and of the reference.
+
+        Returns
+        -------
+        Counts
+        """
         return Counts(
             counts.events + deaths,
             counts.n + deaths + self.survivors,

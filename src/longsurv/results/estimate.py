@@ -158,7 +158,18 @@ class Estimate(Result):
         return pd.DataFrame(cov, index=list(self.names), columns=list(self.names))
 
     def conf_int(self, level: float = 0.95) -> pd.DataFrame:
-        """Wald intervals of the coefficients: columns conf_low, conf_high."""
+        """Wald intervals of the coefficients: columns conf_low, conf_high.
+
+        Parameters
+        ----------
+        level : float
+            Of the two-sided intervals.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by term; NaN where the data do not determine a coefficient.
+        """
         return self.tidy(level).set_index("term")[["conf_low", "conf_high"]]
 
     @property
@@ -221,7 +232,17 @@ class Estimate(Result):
         return table
 
     def variance_table(self, level: float = 0.95) -> pd.DataFrame:
-        """Variance parameters in the grammar of `tidy`; none by default."""
+        """Variance parameters in the grammar of `tidy`; none by default.
+
+        Parameters
+        ----------
+        level : float
+            Of the two-sided intervals.
+
+        Returns
+        -------
+        DataFrame
+        """
         return pd.DataFrame(columns=TIDY)
 
     def contrast(self, of: ContrastLike, level: float = 0.95) -> pd.DataFrame:
@@ -242,7 +263,23 @@ class Estimate(Result):
         return self._marked(self._rows(L, labels, level), more)
 
     def test(self, of: ContrastLike) -> pd.DataFrame:
-        """Joint F test that all the combinations are zero: statistic, df_num, df_den, p_value."""
+        """Joint F test that all the combinations are zero: statistic, df_num, df_den, p_value.
+
+        Parameters
+        ----------
+        of : str, mapping, array or DataFrame
+            Coefficients or combinations of them, as for `contrast`.
+
+        Returns
+        -------
+        DataFrame
+            One row; method says how df_den was found.
+
+        Raises
+        ------
+        EstimationError
+            If the data do not determine one of the combinations.
+        """
         from scipy.stats import chi2, f
 
         L, labels = contrast_matrix(of, self.names)

@@ -39,11 +39,31 @@ class StudentReference:
     root: np.ndarray | None = None
 
     def df(self, row: np.ndarray) -> float:
-        """The residual degrees of freedom."""
+        """The residual degrees of freedom.
+
+        Parameters
+        ----------
+        row : ndarray, shape (p,)
+            Weights of the coefficients.
+
+        Returns
+        -------
+        float
+        """
         return self.residual_df
 
     def f_test(self, params: np.ndarray, L: np.ndarray) -> tuple[float, float, float]:
-        """F statistic, numerator and denominator degrees of freedom of L params = 0."""
+        """F statistic, numerator and denominator degrees of freedom of L params = 0.
+
+        Parameters
+        ----------
+        params : ndarray, shape (p,)
+        L : ndarray, shape (r, p)
+
+        Returns
+        -------
+        tuple of float
+        """
         statistic, rank = wald_f(L @ params, covariance_of(self, L))
         return statistic, rank, self.residual_df
 
@@ -62,7 +82,18 @@ class LinearEstimate(Estimate):
 
     @classmethod
     def at(cls, spec: AnySpecification, design: MixedDesign, optimum: Optimum) -> LinearEstimate:
-        """The fitted model at what `least_squares` found."""
+        """The fitted model at what `least_squares` found.
+
+        Parameters
+        ----------
+        spec : Linear
+        design : MixedDesign
+        optimum : Optimum
+
+        Returns
+        -------
+        LinearEstimate
+        """
         n, p = design.fixed.X.shape
         variance = _squares(design, optimum.x) / (n - p)
         _, R, scale = _factored(design.fixed.X)
@@ -82,7 +113,17 @@ class LinearEstimate(Estimate):
         )  # fmt: skip
 
     def variance_table(self, level: float = 0.95) -> pd.DataFrame:
-        """The residual SD, with its exact interval from the chi-squared distribution."""
+        """The residual SD, with its exact interval from the chi-squared distribution.
+
+        Parameters
+        ----------
+        level : float
+            Of the interval.
+
+        Returns
+        -------
+        DataFrame
+        """
         from scipy.stats import chi2
 
         df = self.reference.df(np.empty(0))
@@ -169,12 +210,36 @@ class LinearPosterior:
     flags: tuple[str, ...]
 
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
-        """Coefficients and sigma in the grammar of `Posterior.tidy`."""
+        """Coefficients and sigma in the grammar of `Posterior.tidy`.
+
+        Parameters
+        ----------
+        level : float
+            Of the equal-tailed intervals.
+
+        Returns
+        -------
+        DataFrame
+        """
         check_level(level)
         return summarise(self.samples, level)
 
     def contrast(self, of: ContrastLike, level: float = 0.95) -> pd.DataFrame:
-        """Linear combinations of coefficients (see `Estimate.contrast`)."""
+        """Linear combinations of coefficients (see `Estimate.contrast`).
+
+        Parameters
+        ----------
+        of : str, mapping, array or DataFrame
+            A coefficient's name, weights by name, an array of shape (p,) or (r, p), or a table with
+            labelled rows.
+        level : float
+            Of the equal-tailed intervals.
+
+        Returns
+        -------
+        DataFrame
+            One row a combination, in the grammar of `tidy`.
+        """
         check_level(level)
         L, labels = contrast_matrix(of, self.names)
         values = np.stack([self.samples[name] for name in self.names], axis=-1) @ L.T

@@ -187,7 +187,18 @@ class Means:
     def differences(
         self, along: tuple[str, ...], kind: Kind
     ) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
-        """The variables, weights of the means (rows, k) and words of the rows of `contrast`."""
+        """The variables, weights of the means (rows, k) and words of the rows of `contrast`.
+
+        Parameters
+        ----------
+        along : tuple of str
+        kind : {"pairwise", "reference", "consecutive"}
+            As for `contrast`.
+
+        Returns
+        -------
+        tuple of DataFrame, ndarray and list of str
+        """
         steps = self._steps(along, kind)
         parts = [
             [(label, row) for label, row in steps[name]]
@@ -207,6 +218,11 @@ class Means:
         """Joint F test of all differences along the variables, in each combination of the others.
 
         Along all variables it is the test of their interaction.
+
+        Parameters
+        ----------
+        *along : str
+            Variables of the means.
 
         Returns
         -------
@@ -276,7 +292,16 @@ class Means:
         return pd.DataFrame(weights @ self.L, index=labels, columns=columns)
 
     def undetermined(self, weights: np.ndarray) -> np.ndarray:
-        """Which combinations of the means, weights (rows, k), the data do not determine."""
+        """Which combinations of the means, weights (rows, k), the data do not determine.
+
+        Parameters
+        ----------
+        weights : ndarray, shape (rows, k)
+
+        Returns
+        -------
+        ndarray of bool, shape (rows,)
+        """
         return (np.abs(weights @ self.lost) > 1e-8).any(axis=1)
 
     def __repr__(self) -> str:

@@ -156,7 +156,17 @@ class Posterior(Result):
         return len(cast(TableDesign, self.design).rows)
 
     def draw(self, term: str) -> np.ndarray:
-        """Draws of one parameter, shape (chains, draws)."""
+        """Draws of one parameter, shape (chains, draws).
+
+        Parameters
+        ----------
+        term : str
+            As in `tidy`.
+
+        Returns
+        -------
+        ndarray, shape (chains, draws)
+        """
         return self.samples[list(self.samples)[position(term, list(self.samples))]]
 
     def tidy(self, level: float = 0.95, component: Component = "fixed") -> pd.DataFrame:
@@ -184,7 +194,21 @@ class Posterior(Result):
 
     def contrast(self, of: ContrastLike, level: float = 0.95) -> pd.DataFrame:
         """Linear combinations of coefficients, in the grammar of `tidy` (see
-        `Estimate.contrast`)."""
+        `Estimate.contrast`).
+
+        Parameters
+        ----------
+        of : str, mapping, array or DataFrame
+            A coefficient's name; weights by name; an array of shape (p,) or (r, p); or a DataFrame
+            with labelled rows.
+        level : float
+            Of the equal-tailed intervals.
+
+        Returns
+        -------
+        DataFrame
+            One row a combination.
+        """
         check_level(level)
         L, labels = contrast_matrix(of, self.names)
         values = self.coefficients @ L.T

@@ -63,11 +63,31 @@ class NormalReference:
     root: np.ndarray | None = None
 
     def df(self, row: np.ndarray) -> float:
-        """Infinite."""
+        """Infinite.
+
+        Parameters
+        ----------
+        row : ndarray, shape (p,)
+            Weights of the coefficients.
+
+        Returns
+        -------
+        float
+        """
         return np.inf
 
     def f_test(self, params: np.ndarray, L: np.ndarray) -> tuple[float, float, float]:
-        """Wald chi-squared divided by its degrees of freedom, on infinite denominator df."""
+        """Wald chi-squared divided by its degrees of freedom, on infinite denominator df.
+
+        Parameters
+        ----------
+        params : ndarray, shape (p,)
+        L : ndarray, shape (r, p)
+
+        Returns
+        -------
+        tuple of float
+        """
         statistic, rank = wald_f(L @ params, covariance_of(self, L))
         return statistic, rank, np.inf
 

@@ -35,7 +35,17 @@ class CumulativeHazard:
     def of(
         cls, entry: np.ndarray, exit: np.ndarray, event: np.ndarray, risk: np.ndarray
     ) -> CumulativeHazard:
-        """Breslow's estimate, with relative risks of shape (n,), its steps made slopes."""
+        """Breslow's estimate, with relative risks of shape (n,), its steps made slopes.
+
+        Parameters
+        ----------
+        entry, exit, event : ndarray, shape (n,)
+        risk : ndarray, shape (n,)
+
+        Returns
+        -------
+        CumulativeHazard
+        """
         times = np.unique(exit[event])
         at_risk = (entry[None, :] < times[:, None]) & (exit[None, :] >= times[:, None])
         deaths = ((exit[None, :] == times[:, None]) & event[None, :]).sum(axis=1)
@@ -44,11 +54,29 @@ class CumulativeHazard:
         return cls(np.append(start, times), np.append(0.0, total))
 
     def at(self, t: np.ndarray) -> np.ndarray:
-        """Cumulative hazard at times t."""
+        """Cumulative hazard at times t.
+
+        Parameters
+        ----------
+        t : ndarray
+
+        Returns
+        -------
+        ndarray
+        """
         return np.interp(t, self.time, self.total)
 
     def reached(self, total: np.ndarray) -> np.ndarray:
-        """Times at which it reaches `total`; infinite where it never does."""
+        """Times at which it reaches `total`; infinite where it never does.
+
+        Parameters
+        ----------
+        total : ndarray
+
+        Returns
+        -------
+        ndarray
+        """
         where = np.interp(total, self.total, self.time)
         return np.where(total > self.total[-1], np.inf, where)
 
@@ -96,7 +124,16 @@ class SurvivalWorld:
 
     @classmethod
     def from_study(cls, study: Study) -> SurvivalWorld:
-        """Fit the mortality of a study."""
+        """Fit the mortality of a study.
+
+        Parameters
+        ----------
+        study : Study
+
+        Returns
+        -------
+        SurvivalWorld
+        """
         from longsurv.estimands.standardised import with_treatment
         from longsurv.models import CoxPH
 
@@ -147,7 +184,16 @@ class SurvivalWorld:
         return np.exp(d.fixed.X @ (b + change) + (0.0 if d.offset is None else d.offset))
 
     def truth(self, effect: Effect) -> np.ndarray:
-        """True log hazard ratios and differences of the risk of being seen to die."""
+        """True log hazard ratios and differences of the risk of being seen to die.
+
+        Parameters
+        ----------
+        effect : Effect
+
+        Returns
+        -------
+        ndarray, shape (estimands,)
+        """
         log_ratios = self._log_ratios(effect)
         if np.isnan(log_ratios).any():
             return np.full(len(self.estimands), np.nan)
@@ -167,7 +213,17 @@ class SurvivalWorld:
         return np.column_stack([log_ratios, differences]).ravel()
 
     def replicates(self, rngs: Streams, effects: Sequence[Effect]) -> np.ndarray:
-        """A cohort a stream: the same patients, entering when they did."""
+        """A cohort a stream: the same patients, entering when they did.
+
+        Parameters
+        ----------
+        rngs : sequence of Generator
+        effects : sequence of Effect
+
+        Returns
+        -------
+        ndarray, shape (cohorts, effects, estimands, 3)
+        """
         risks = [self._risk(self._log_ratios(effect)) for effect in effects]
         return np.array([self._replicate(rng, risks) for rng in rngs])
 

@@ -46,6 +46,14 @@ class Effect:
     def parse(cls, text: str) -> Effect:
         """Read "null", "half", "fitted", "double", "1.5", "hr=0.5" or "sd=0.8".
 
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        Effect
+
         Raises
         ------
         LongsurvError
@@ -138,7 +146,19 @@ class MarkerWorld:
 
     @classmethod
     def from_study(cls, study: Study, marker: Marker, data: pd.DataFrame) -> MarkerWorld:
-        """Fit a marker of a study."""
+        """Fit a marker of a study.
+
+        Parameters
+        ----------
+        study : Study
+        marker : Marker
+        data : DataFrame
+            Its measurements.
+
+        Returns
+        -------
+        MarkerWorld
+        """
         from longsurv.estimands.changes import baseline_sd, contrast_weights
         from longsurv.models import LMM
 
@@ -164,7 +184,16 @@ class MarkerWorld:
         )
 
     def truth(self, effect: Effect) -> np.ndarray:
-        """True differences in change."""
+        """True differences in change.
+
+        Parameters
+        ----------
+        effect : Effect
+
+        Returns
+        -------
+        ndarray, shape (estimands,)
+        """
         fitted = self.weights @ self.fit.coefficients
         if effect.kind == "hr":
             return np.full(len(fitted), np.nan)
@@ -177,6 +206,15 @@ class MarkerWorld:
 
         The estimates follow a shift of the mean exactly and their standard errors not at all, so
         one fit serves every effect, unless a detection limit cuts the values.
+
+        Parameters
+        ----------
+        rngs : sequence of Generator
+        effects : sequence of Effect
+
+        Returns
+        -------
+        ndarray, shape (cohorts, effects, estimands, 3)
         """
         from longsurv.results.mixed.bootstrap import simulator
 

@@ -65,7 +65,18 @@ class Bench:
         return MappingProxyType(self._parts)
 
     def fit[E](self, spec: Specification[E, object], options: Options | None = None) -> E:
-        """`spec.fit(**options)`, or that answer from the store."""
+        """`spec.fit(**options)`, or that answer from the store.
+
+        Parameters
+        ----------
+        spec : Specification
+        options : mapping of str to object, optional
+            Arguments of `fit`.
+
+        Returns
+        -------
+        Estimate
+        """
         return stored_fit(self._store, spec, options).value
 
     def sample[P](self, spec: Specification[object, P], options: Options | None = None) -> P:
@@ -101,11 +112,35 @@ class Bench:
         return [cohort.schema, markers, cohort.randomised, study.models, study.sampling]
 
     def model(self, name: str, formula: str, data: pd.DataFrame, family: Family) -> ModelResult:
-        """One model by both engines; what one of them cannot do is a reason, and no error."""
+        """One model by both engines; what one of them cannot do is a reason, and no error.
+
+        Parameters
+        ----------
+        name, formula : str
+        data : DataFrame
+            The rows it is given.
+        family : class of the specification, such as LMM
+
+        Returns
+        -------
+        ModelResult
+        """
         return self.answers(name, family(formula, data=data), data)
 
     def answers(self, name: str, spec: AnswerSpecification, data: pd.DataFrame) -> ModelResult:
-        """A specification by both engines, as `model` does; `data` are the rows it was given."""
+        """A specification by both engines, as `model` does; `data` are the rows it was given.
+
+        Parameters
+        ----------
+        name : str
+        spec : Specification
+        data : DataFrame
+            The rows it was given.
+
+        Returns
+        -------
+        ModelResult
+        """
         reasons: dict[str, str] = {}
         seconds: dict[str, float] = {}
 
@@ -128,13 +163,28 @@ class Bench:
         )
 
     def step(self, label: str, share: float) -> None:
-        """Say that a part of the stage is done: which, and what share of the stage it was."""
+        """Say that a part of the stage is done: which, and what share of the stage it was.
+
+        Parameters
+        ----------
+        label : str
+        share : float
+            Of the stage, between 0 and 1.
+        """
         reused = self._store.computed == self._computed
         self._computed = self._store.computed
         self._progress.step(label, share, reused=reused)
 
     def finish(self, key: str, value: object) -> None:
-        """Hand what a stage returned to the later ones."""
+        """Hand what a stage returned to the later ones.
+
+        Parameters
+        ----------
+        key : str
+            Of the stage.
+        value : object
+            What it found.
+        """
         self._parts[key] = value
 
     def _sampling(self, name: str, options: Options | None = None) -> Options:

@@ -29,7 +29,16 @@ class Plan:
     show_patients: bool = False
 
     def with_seed(self, seed: int) -> Self:
-        """The same study with another seed."""
+        """The same study with another seed.
+
+        Parameters
+        ----------
+        seed : int
+
+        Returns
+        -------
+        Plan
+        """
         return replace(self, sampling=replace(self.sampling, seed=seed))
 
     def quickened(self) -> Self:
@@ -48,7 +57,17 @@ class Plan:
         return f"Surv(entry, exit, event) ~ {self.models.mortality}"
 
     def marker_data(self, name: str) -> pd.DataFrame:
-        """The rows a marker's model is given: with phases, those inside one."""
+        """The rows a marker's model is given: with phases, those inside one.
+
+        Parameters
+        ----------
+        name : str
+            Of the marker.
+
+        Returns
+        -------
+        DataFrame
+        """
         data = self.cohort.marker_data(name)
         if self.change_variable == "phase":
             data = data[data["phase"].notna()].reset_index(drop=True)

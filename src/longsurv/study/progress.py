@@ -46,7 +46,13 @@ class Progress:
         self._worked, self._cost_done = 0.0, 0.0  # seconds, and what they were thought to cost
 
     def expect(self, plan: Sequence[tuple[str, float]]) -> None:
-        """Stages to come before those already planned, none of which has begun."""
+        """Stages to come before those already planned, none of which has begun.
+
+        Parameters
+        ----------
+        plan : sequence of (str, float)
+            Stages and the seconds they are expected to take.
+        """
         self.plan[:0] = plan
         self._cost_left += sum(cost for _, cost in plan)
 
@@ -73,7 +79,14 @@ class Progress:
         self._show(self._line(label, self.left))
 
     def end(self, note: str = "", *, reused: bool = False) -> None:
-        """The stage is done; `note` is added to its line."""
+        """The stage is done; `note` is added to its line.
+
+        Parameters
+        ----------
+        note : str
+        reused : bool
+            Whether all of it came from the store.
+        """
         self._account(self._stage_cost, reused)
         took = clock(time.perf_counter() - self._began)
         last = self._at == len(self.plan) - 1
@@ -82,7 +95,12 @@ class Progress:
         self._print(f"{self._head} {took}{f' ({note})' if note else ''}{left}")
 
     def say(self, text: str) -> None:
-        """A sentence on a line of its own."""
+        """A sentence on a line of its own.
+
+        Parameters
+        ----------
+        text : str
+        """
         self._clear()
         self._print(text)
 

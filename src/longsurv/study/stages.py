@@ -47,7 +47,14 @@ if TYPE_CHECKING:
 
 
 def nothing(study: Plan, reason: str) -> None:
-    """What most stages leave behind where they failed."""
+    """What most stages leave behind where they failed.
+
+    Parameters
+    ----------
+    study : Plan
+    reason : str
+        Why the stage failed.
+    """
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,19 @@ class FitStore:
         return self.put(key, title, value, time.perf_counter() - began)
 
     def get(self, key: str, title: str) -> Kept[Any] | None:  # any: whatever was stored
-        """What is stored under `key`; None if nothing is, or nothing that can be used."""
+        """What is stored under `key`; None if nothing is, or nothing that can be used.
+
+        Parameters
+        ----------
+        key : str
+            From `fingerprint`.
+        title : str
+            What it is, for people.
+
+        Returns
+        -------
+        Kept or None
+        """
         if self.folder is None or (self.fresh and key not in self._current):
             return None
         path = self._path(key)
@@ -130,7 +142,23 @@ class FitStore:
         return kept
 
     def put[T](self, key: str, title: str, value: T, seconds: float) -> Kept[T]:
-        """Store `value` under `key`; a folder that cannot be written is told about once."""
+        """Store `value` under `key`; a folder that cannot be written is told about once.
+
+        Parameters
+        ----------
+        key : str
+            From `fingerprint`.
+        title : str
+            What it is, for people.
+        value : object
+            As `get_or_compute` takes it.
+        seconds : float
+            That it took.
+
+        Returns
+        -------
+        Kept
+        """
         self.computed += 1
         if self.folder is not None:
             try:

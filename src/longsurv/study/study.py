@@ -49,6 +49,14 @@ class Study(Plan):
     def from_toml(cls, path: str | Path) -> Study:
         """Read a study file and its tables.
 
+        Parameters
+        ----------
+        path : str or Path
+
+        Returns
+        -------
+        Study
+
         Raises
         ------
         DataError

@@ -30,7 +30,16 @@ class Column:
     prose: bool = False
 
     def of(self, row: dict) -> str:
-        """The cell's text in this row."""
+        """The cell's text in this row.
+
+        Parameters
+        ----------
+        row : dict of str to object
+
+        Returns
+        -------
+        str
+        """
         value = row[self.text] if isinstance(self.text, str) else self.text(row)
         return "" if value is None or (isinstance(value, float) and value != value) else str(value)
 

@@ -119,7 +119,17 @@ class BaselineAdjustment:
         return ComparedRows.of(self.cohort, self.marker, self.change)
 
     def spec(self, adjustment: str) -> tuple[LMM | Linear, dict[str, float]]:
-        """The model of an adjustment, and its answer as weights of the coefficients."""
+        """The model of an adjustment, and its answer as weights of the coefficients.
+
+        Parameters
+        ----------
+        adjustment : str
+            One of `adjustments`, but for "overlap", which is no model.
+
+        Returns
+        -------
+        tuple of LMM or Linear, and dict of str to float
+        """
         if adjustment == "unadjusted":
             schema, data = self.cohort.schema, self.cohort.marker_data(self.marker)
             data = data[data["phase"].notna()].reset_index(drop=True)

@@ -51,7 +51,17 @@ class ModelContrast:
     weights: Mapping[str, float]
 
     def row(self, level: float) -> pd.DataFrame:
-        """One row of the result's table."""
+        """One row of the result's table.
+
+        Parameters
+        ----------
+        level : float
+            Of the interval.
+
+        Returns
+        -------
+        DataFrame
+        """
         return self.result.contrast(dict(self.weights), level)
 
 
@@ -73,7 +83,17 @@ class WeightedContrast:
     draws: np.ndarray | None = None
 
     def row(self, level: float) -> pd.DataFrame:
-        """One row in the grammar of `tidy`."""
+        """One row in the grammar of `tidy`.
+
+        Parameters
+        ----------
+        level : float
+            Of the interval.
+
+        Returns
+        -------
+        DataFrame
+        """
         if self.draws is not None:
             return summarise({"difference in change": self.draws}, level)
         return weighted_difference(self.weights, self.outcome, level=level).iloc[[2]]
@@ -151,7 +171,16 @@ class AdjustedChanges:
 
     @classmethod
     def joined(cls, parts: Iterable[AdjustedChanges]) -> AdjustedChanges:
-        """All answers of several, those of a marker and adjustment together."""
+        """All answers of several, those of a marker and adjustment together.
+
+        Parameters
+        ----------
+        parts : iterable of AdjustedChanges
+
+        Returns
+        -------
+        AdjustedChanges
+        """
         answers = [answer for part in parts for answer in part.answers]
         markers = list(dict.fromkeys(answer.marker.name for answer in answers))
         kinds, engines = list(ADJUSTMENTS), ["ml", "bayes"]
@@ -165,6 +194,11 @@ class AdjustedChanges:
 
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
         """The answers on the analysis scale (the logarithm, for markers analysed as such).
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals.
 
         Returns
         -------

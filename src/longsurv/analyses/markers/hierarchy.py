@@ -60,7 +60,17 @@ class HierarchyPriors(pr.PriorStack):
         return pr.PriorStack(names, priors, *correlations, basis=block_diag(*bases))
 
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
-        """Log prior density of the joint vector, but for the pivots, and its gradient."""
+        """Log prior density of the joint vector, but for the pivots, and its gradient.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (d,)
+            The joint vector.
+
+        Returns
+        -------
+        tuple of float and ndarray, shape (d,)
+        """
         value, slopes = self.together.value_and_gradient(theta[self.order])
         gradient = np.zeros(len(theta))
         gradient[self.order] = slopes

@@ -129,7 +129,17 @@ class Panel:
     def sample(
         self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1
     ) -> PanelPosterior:
-        """Every marker's posterior on its own."""
+        """Every marker's posterior on its own.
+
+        Parameters
+        ----------
+        draws, tune, chains, seed : int
+            Kept and warm-up iterations a chain, number of chains, one seed for all.
+
+        Returns
+        -------
+        PanelPosterior
+        """
         seeds = np.random.SeedSequence(seed).generate_state(len(self.members)) >> 1
         posteriors = {
             name: member.spec.sample(draws=draws, tune=tune, chains=chains, seed=int(s))
@@ -152,6 +162,15 @@ class Panel:
         self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1
     ) -> ShrunkenEffects:
         """One posterior of all markers, each family's effects drawn towards their common mean.
+
+        Parameters
+        ----------
+        draws, tune, chains, seed : int
+            Kept and warm-up iterations a chain, number of chains, one seed for all.
+
+        Returns
+        -------
+        ShrunkenEffects
 
         Raises
         ------
@@ -184,7 +203,17 @@ class Panel:
     def run(
         self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1
     ) -> PanelResults:
-        """`fit`, `sample` and, where there is a family to shrink, `shrink`."""
+        """`fit`, `sample` and, where there is a family to shrink, `shrink`.
+
+        Parameters
+        ----------
+        draws, tune, chains, seed : int
+            Kept and warm-up iterations a chain, number of chains, one seed for all.
+
+        Returns
+        -------
+        PanelResults
+        """
         sampling = {"draws": draws, "tune": tune, "chains": chains, "seed": seed}
         return PanelResults(
             estimate=self.fit(),

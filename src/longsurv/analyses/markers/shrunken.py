@@ -60,6 +60,11 @@ class PanelEstimate:
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
         """The difference in change of each marker.
 
+        Parameters
+        ----------
+        level : float
+            Of the intervals.
+
         Returns
         -------
         DataFrame
@@ -89,7 +94,17 @@ class PanelPosterior:
     posteriors: Mapping[str, Posterior]
 
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
-        """The difference in change of each marker, in the grammar of `Posterior.tidy`."""
+        """The difference in change of each marker, in the grammar of `Posterior.tidy`.
+
+        Parameters
+        ----------
+        level : float
+            Of the equal-tailed intervals.
+
+        Returns
+        -------
+        DataFrame
+        """
         check_level(level)
         return _rows(self.panel, self.posteriors, level)
 
@@ -123,7 +138,19 @@ class ShrunkenEffects:
     def from_draws(
         cls, panel: ManyMarkers, layout: Layout, stack: PriorStack, draws: Draws
     ) -> ShrunkenEffects:
-        """Effects and family parameters from draws of the joint vector."""
+        """Effects and family parameters from draws of the joint vector.
+
+        Parameters
+        ----------
+        panel : Panel
+        layout : Layout
+        stack : PriorStack
+        draws : Draws
+
+        Returns
+        -------
+        ShrunkenEffects
+        """
         natural = stack.constrain(draws.theta)
         hyper = stack.names[: 2 * layout.n_families]
         return cls(
@@ -144,6 +171,12 @@ class ShrunkenEffects:
         self, level: float = 0.95, component: Literal["effects", "hyper"] = "effects"
     ) -> pd.DataFrame:
         """Effects by marker ("effects"), or the families' mean and spread ("hyper").
+
+        Parameters
+        ----------
+        level : float
+            Of the equal-tailed intervals.
+        component : {"effects", "hyper"}
 
         Returns
         -------
@@ -238,6 +271,11 @@ class PanelResults:
 
     def to_xarray(self, level: float = 0.95) -> DataArray:
         """The effects in baseline SDs towards benefit, as an array with names.
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals.
 
         Returns
         -------

@@ -82,7 +82,17 @@ class MortalityMethods:
     counts: Counts
 
     def of(self, quantity: str) -> pd.DataFrame:
-        """The rows of one quantity."""
+        """The rows of one quantity.
+
+        Parameters
+        ----------
+        quantity : str
+            As in the table's column.
+
+        Returns
+        -------
+        DataFrame
+        """
         choice("quantity", quantity, QUANTITIES)
         return self.table[self.table["quantity"] == quantity].reset_index(drop=True)
 

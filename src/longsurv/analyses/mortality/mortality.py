@@ -144,7 +144,22 @@ class Mortality:
         seed: int = 1,
         level: float = 0.95,
     ) -> MortalityMethods:
-        """Every method's answer side by side; see `results.mortality_methods`."""
+        """Every method's answer side by side; see
+        `longsurv.analyses.mortality.methods.mortality_methods`.
+
+        Parameters
+        ----------
+        priors : mapping of str to Prior
+            Of the log hazard ratio, by name.
+        draws, seed : int
+            Of the posteriors.
+        level : float
+            Of all intervals.
+
+        Returns
+        -------
+        MortalityMethods
+        """
         return mortality_methods(
             self.data, self._treatment, self._horizon, self.cox, adjusted=self.cox_adjusted,
             adjust=self.adjust, priors=priors, draws=draws, seed=seed, level=level,
@@ -160,7 +175,25 @@ class Mortality:
         seed: int = 1,
         level: float = 0.95,
     ) -> PriorGrid:
-        """Posteriors under named priors, adjusted if there is `adjust`; see `prior_grid`."""
+        """Posteriors under named priors, adjusted if there is `adjust`; see
+        `longsurv.analyses.mortality.prior_grid`.
+
+        Parameters
+        ----------
+        priors : mapping of str to Prior
+            Of the log hazard ratio, by name.
+        baseline_risk : float, optional
+            Risk of the reference at which the priors' risk differences are told; by default that of
+            the cohort.
+        draws, chains, seed : int
+            Of the posteriors.
+        level : float
+            Of the intervals.
+
+        Returns
+        -------
+        PriorGrid
+        """
         return prior_grid(
             self.cox_adjusted or self.cox, self._treatment, priors, horizon=self._horizon,
             baseline_risk=baseline_risk, draws=draws, chains=chains, seed=seed, level=level,
@@ -169,13 +202,39 @@ class Mortality:
     def tipping(
         self, most: int = 8, *, threshold: float = 0.8, unseen: Unseen | None = None
     ) -> pd.DataFrame:
-        """The fewest unseen deaths that change the answer; see `estimands.tipping`."""
+        """The fewest unseen deaths that change the answer; see `estimands.tipping`.
+
+        Parameters
+        ----------
+        most : int
+            Unseen deaths in the other arm that are tried: 0 to this many.
+        threshold : float
+            Probability below which the observed direction of the effect no longer convinces.
+        unseen : Unseen, optional
+            Patients outside the cohort, whose deaths are not known.
+
+        Returns
+        -------
+        DataFrame
+        """
         return tipping_points(self.counts, most, threshold=threshold, unseen=unseen)
 
     def competing(
         self, *, level: float = 0.95, draws: int = 20_000, seed: int = 1
     ) -> CompetingEvents:
-        """Cumulative incidence of every cause by both engines, with Gray's test."""
+        """Cumulative incidence of every cause by both engines, with Gray's test.
+
+        Parameters
+        ----------
+        level : float
+            Of all intervals.
+        draws, seed : int
+            Of the posterior.
+
+        Returns
+        -------
+        CompetingEvents
+        """
         return competing_events(
             self.data, self._treatment, self._horizon, self._causes(),
             level=level, draws=draws, seed=seed,
@@ -184,7 +243,21 @@ class Mortality:
     def landmark(
         self, day: float, *, markers: Sequence[str] | None = None, since: float | None = None
     ) -> Landmark:
-        """Who is still at risk at a day, with the markers known by then; see `landmark`."""
+        """Who is still at risk at a day, with the markers known by then; see `landmark`.
+
+        Parameters
+        ----------
+        day : float
+            On the clock of the event.
+        markers : sequence of str, optional
+            By default all of the cohort.
+        since : float, optional
+            Leave out values measured before this time.
+
+        Returns
+        -------
+        Landmark
+        """
         if not isinstance(self.source, Cohort):
             raise LongsurvError("a landmark data set needs a cohort with its measurements")
         return landmark(self.source, day, markers=markers, since=since)

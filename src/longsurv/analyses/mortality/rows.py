@@ -70,13 +70,33 @@ class Row(NamedTuple):
     answered: bool = True
 
     def filled(self, found: Record, note: str = "") -> Row:
-        """The row with the numbers of another table's row."""
+        """The row with the numbers of another table's row.
+
+        Parameters
+        ----------
+        found : mapping of str to float
+            The other row.
+        note : str
+
+        Returns
+        -------
+        Row
+        """
         names = (*LIMITS, "p_value", "prob_benefit")
         numbers: Record = {name: float(found[name]) for name in names if name in found}
         return self._replace(note=note, **numbers)
 
     def silent(self, why: str) -> Row:
-        """The row without numbers and with the reason."""
+        """The row without numbers and with the reason.
+
+        Parameters
+        ----------
+        why : str
+
+        Returns
+        -------
+        Row
+        """
         names = (*LIMITS, "p_value", "prob_benefit")
         nothing: Record = dict.fromkeys(names, math.nan)
         return self._replace(note=f"{NO_ANSWER}: {why}", answered=False, **nothing)
@@ -149,12 +169,32 @@ class Question:
         return f"{n} entered after {first:g} and count as if from then on" if n else ""
 
     def hazards(self, more: str = "") -> str:
-        """The comparison of hazards in words."""
+        """The comparison of hazards in words.
+
+        Parameters
+        ----------
+        more : str
+            What follows the sentence.
+
+        Returns
+        -------
+        str
+        """
         cause = ", competing events as censoring" if self.competing else ""
         return f"hazard of the event, {self.group} relative to {self.reference}{more}{cause}"
 
     def risks(self, more: str = "") -> str:
-        """The comparison of risks in words."""
+        """The comparison of risks in words.
+
+        Parameters
+        ----------
+        more : str
+            What follows the sentence.
+
+        Returns
+        -------
+        str
+        """
         return f"event by {self.horizon:g}, {self.group} against {self.reference}{more}"
 
     def nobody(self) -> str:

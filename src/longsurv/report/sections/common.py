@@ -106,7 +106,19 @@ class Picture:
         return self.svg(NARROW, "narrow")
 
     def svg(self, width: float, suffix: str) -> Markup:
-        """As an SVG element for the page, whose ids begin with the name and the suffix."""
+        """As an SVG element for the page, whose ids begin with the name and the suffix.
+
+        Parameters
+        ----------
+        width : float
+            In CSS pixels.
+        suffix : str
+            Tells two drawings of one picture apart.
+
+        Returns
+        -------
+        Markup
+        """
         return Markup(to_svg(self.draw(width).figure, f"{self.name}-{suffix}", self.label))
 
 

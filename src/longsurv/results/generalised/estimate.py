@@ -147,7 +147,18 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
 
     def estimable(self, X: np.ndarray, link: bool = True) -> np.ndarray:
         """Whether the data determine the predictor of each row of X, shape (m, p), or its mean
-        response, which has thresholds too where the response is ordinal."""
+        response, which has thresholds too where the response is ordinal.
+
+        Parameters
+        ----------
+        X : ndarray, shape (m, p)
+        link : bool
+            Of the predictor, or else of the mean response.
+
+        Returns
+        -------
+        ndarray of bool, shape (m,)
+        """
         X = np.atleast_2d(np.asarray(X, dtype=float))
         if X.shape[1] != len(self.design.fixed.names):
             raise LongsurvError(

@@ -126,6 +126,15 @@ class ResponseMeans:
         `tidy`.
 
         The interval of a probability from a fit is made on the logit scale. There is no test.
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals.
+
+        Returns
+        -------
+        DataFrame
         """
         check_level(level)
         k = len(self.means.cells)
@@ -177,7 +186,16 @@ class ResponseMeans:
         return cast("GeneralisedAnswer", self.means.result)
 
     def values(self, theta: np.ndarray) -> np.ndarray:
-        """The means, shape (k,), at a parameter vector of `likelihood.glmm.loglik_factor`."""
+        """The means, shape (k,), at a parameter vector of `likelihood.glmm.loglik_factor`.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (d,)
+
+        Returns
+        -------
+        ndarray, shape (k,)
+        """
         k = len(self.Z)
         Z = self.Z if self.patients == "population" else np.zeros_like(self.Z)
         rows = (self.means.L, Z, np.full(k, -1))

@@ -54,7 +54,17 @@ class Undetermined:
         return bool(self.names)
 
     def record(self, optimum: Optimum) -> Optimum:
-        """The optimiser's record, which does not call what is left of a ridge a maximum."""
+        """The optimiser's record, which does not call what is left of a ridge a maximum.
+
+        Parameters
+        ----------
+        optimum : Optimum
+            Of the climb.
+
+        Returns
+        -------
+        Optimum
+        """
         if not self:
             return optimum
         return replace(optimum, status=f"the data do not determine {', '.join(self.names)}")

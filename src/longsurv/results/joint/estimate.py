@@ -208,6 +208,11 @@ class JointEstimate(Estimate, JointEstimateQuestions):
     def ranef(self, level: float = 0.95) -> pd.DataFrame:
         """Random effects given a patient's measurements and survival, at the estimate.
 
+        Parameters
+        ----------
+        level : float
+            Of the intervals.
+
         Returns
         -------
         DataFrame

@@ -52,7 +52,19 @@ class JointPosterior(Posterior, JointPosteriorQuestions):
         cls, spec: LinkedSpecification, data: joint.JointData, stack: Stack, draws: Draws
     ) -> JointPosterior:
         """The posterior of JointModel `spec` under the JointPriors `stack`, which the draws are
-        from, with the arrays of the random effects that those are of."""
+        from, with the arrays of the random effects that those are of.
+
+        Parameters
+        ----------
+        spec : JointModel
+        data : JointData
+        stack : JointPriors
+        draws : Draws
+
+        Returns
+        -------
+        JointPosterior
+        """
         design, mode = spec.design, draws.mode
         assert mode is not None  # the climb before the draws
         chains, kept, d = draws.theta.shape

@@ -64,7 +64,16 @@ class KenwardRoger:
     flat: Flat | None = None
 
     def df(self, row: np.ndarray) -> float:
-        """Denominator degrees of freedom of one combination, weights of shape (p,)."""
+        """Denominator degrees of freedom of one combination, weights of shape (p,).
+
+        Parameters
+        ----------
+        row : ndarray, shape (p,)
+
+        Returns
+        -------
+        float
+        """
         if not np.any(row):
             return np.nan
         row = row @ self.to
@@ -73,7 +82,17 @@ class KenwardRoger:
         return 2.0 * float(row @ self.unadjusted @ row) ** 2 / variance if variance > 0 else np.nan
 
     def f_test(self, params: np.ndarray, L: np.ndarray) -> tuple[float, float, float]:
-        """Scaled F statistic, numerator and denominator degrees of freedom of L params = 0."""
+        """Scaled F statistic, numerator and denominator degrees of freedom of L params = 0.
+
+        Parameters
+        ----------
+        params : ndarray, shape (p,)
+        L : ndarray, shape (r, p)
+
+        Returns
+        -------
+        tuple of float
+        """
         statistic, _ = wald_f(L @ params, covariance_of(self, L))
         L = independent_rows(L @ self.to)
         q = len(L)
@@ -126,14 +145,33 @@ class Satterthwaite:
     flat: Flat | None = None
 
     def df(self, row: np.ndarray) -> float:
-        """Denominator degrees of freedom of one combination, weights of shape (p,)."""
+        """Denominator degrees of freedom of one combination, weights of shape (p,).
+
+        Parameters
+        ----------
+        row : ndarray, shape (p,)
+
+        Returns
+        -------
+        float
+        """
         inner = row @ self.to
         slope = np.einsum("j,rjk,k->r", inner, self.sensitivity, inner)
         variance, own = float(slope @ self.W @ slope), row @ self.root
         return 2.0 * float(own @ own) ** 2 / variance if variance > 0 else np.nan
 
     def f_test(self, params: np.ndarray, L: np.ndarray) -> tuple[float, float, float]:
-        """F statistic, numerator and denominator degrees of freedom of L params = 0."""
+        """F statistic, numerator and denominator degrees of freedom of L params = 0.
+
+        Parameters
+        ----------
+        params : ndarray, shape (p,)
+        L : ndarray, shape (r, p)
+
+        Returns
+        -------
+        tuple of float
+        """
         values, vectors = np.linalg.eigh(covariance_of(self, L))
         keep = values > 1e-8 * values[-1]
         rows = vectors[:, keep].T @ L

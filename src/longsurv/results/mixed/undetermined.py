@@ -41,14 +41,35 @@ class FlatDirections:
     coefficients: Flat | None
 
     def optimum(self, found: Optimum, names: Sequence[str]) -> Optimum:
-        """The record of the climb, which ended on a ridge if a variance is not determined."""
+        """The record of the climb, which ended on a ridge if a variance is not determined.
+
+        Parameters
+        ----------
+        found : Optimum
+            As the climb left it.
+        names : sequence of str
+            Variance parameters that are not determined.
+
+        Returns
+        -------
+        Optimum
+        """
         if not self.variances:
             return found
         listed = ", ".join(names) or "the variances"
         return replace(found, status=f"the data do not determine {listed}")
 
     def flags(self, coefficients: Sequence[str], variances: Sequence[str]) -> tuple[str, ...]:
-        """In words: `coefficients` and `variances` by name, those without an answer."""
+        """In words: `coefficients` and `variances` by name, those without an answer.
+
+        Parameters
+        ----------
+        coefficients, variances : sequence of str
+
+        Returns
+        -------
+        tuple of str
+        """
         out = []
         if self.variances:
             lost = ", ".join(variances) or "a combination of variances"

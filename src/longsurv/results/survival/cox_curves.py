@@ -91,7 +91,16 @@ class Hazards:
     tilt: np.ndarray
 
     def total_variance(self, cov: np.ndarray) -> np.ndarray:
-        """Variance of `value` with coefficients of covariance `cov` (p, p), shape (m, T)."""
+        """Variance of `value` with coefficients of covariance `cov` (p, p), shape (m, T).
+
+        Parameters
+        ----------
+        cov : ndarray, shape (p, p)
+
+        Returns
+        -------
+        ndarray, shape (m, T)
+        """
         # the derivative is -relative (tilt - shift H), a quadratic form taken apart
         crossed = (self.shift @ cov) @ self.tilt.T
         own = np.einsum("ij,jk,ik->i", self.shift, cov, self.shift)[:, None]
@@ -101,7 +110,17 @@ class Hazards:
         return self.relative[:, None] ** 2 * np.maximum(total, 0.0)
 
     def derivative(self, t: int) -> np.ndarray:
-        """Derivative of the values at the t-th time by the coefficients, shape (m, p)."""
+        """Derivative of the values at the t-th time by the coefficients, shape (m, p).
+
+        Parameters
+        ----------
+        t : int
+            Position of the time.
+
+        Returns
+        -------
+        ndarray, shape (m, p)
+        """
         return self.relative[:, None] * (self.shift * self.centre[t] - self.tilt[t])
 
 

@@ -55,7 +55,19 @@ class SurvivalPosterior(RatioPosterior):
     def from_draws(
         cls, spec: CoxSpecification, data: cox.CoxData, stack: PriorStack, draws: Draws
     ) -> SurvivalPosterior:
-        """The posterior of CoxPH `spec` under the priors of `stack`, which the draws are from."""
+        """The posterior of CoxPH `spec` under the priors of `stack`, which the draws are from.
+
+        Parameters
+        ----------
+        spec : CoxPH
+        data : CoxData
+        stack : PriorStack
+        draws : Draws
+
+        Returns
+        -------
+        SurvivalPosterior
+        """
         design = spec.design
         samples = {name: draws.theta[..., j] for j, name in enumerate(stack.names)}
         return cls(

@@ -56,7 +56,20 @@ class HazardPosterior(RatioPosterior):
         smoothing: float | None = None,
     ) -> HazardPosterior:
         """The posterior of Hazard `spec` under the priors of `stack`, which the draws are from;
-        `smoothing` where it was given."""
+        `smoothing` where it was given.
+
+        Parameters
+        ----------
+        spec : Hazard
+        hazard : HazardDesign
+        stack : PriorStack
+        draws : Draws
+        smoothing : float, optional
+
+        Returns
+        -------
+        HazardPosterior
+        """
         design, data, theta = spec.design, hazard.data, draws.theta
         chains, kept, d = theta.shape
         values, p = stack.constrain(theta), len(hazard.names)
