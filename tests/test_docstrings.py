@@ -8,7 +8,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
+
+from longsurv.tables.notebook import Readable
 
 ROOT = Path(__file__).resolve().parents[1]
 # Kernels, climbs, designs and the distributions, whose base class says what each method is for.
@@ -38,6 +41,17 @@ def methods(module: str) -> dict[str, object]:
     return found
 
 
+def answers(module: str) -> Iterator[type]:
+    """The classes of a module that say something as a table or, at the end, in words."""
+    for owner in vars(importlib.import_module(module)).values():
+        if not inspect.isclass(owner) or owner.__module__ != module or owner.__name__[0] == "_":
+            continue
+        fields = {name for base in owner.__mro__ for name in getattr(base, "__annotations__", {})}
+        table = {"tidy", "table"} & (fields | set(dir(owner)))
+        if table and not getattr(owner, "_is_protocol", False):
+            yield owner
+
+
 def unsaid(method: object) -> list[str]:
     """The parameters of a method that its docstring does not describe."""
     names = [name for name in inspect.signature(method).parameters if name not in ("self", "cls")]
@@ -59,6 +73,29 @@ def test_every_public_method_says_what_it_takes(public: dict[str, object]) -> No
 
 def test_every_public_method_says_what_it_is(public: dict[str, object]) -> None:
     assert [name for name, method in public.items() if not inspect.getdoc(method)] == []
+
+
+def test_every_answer_is_shown_in_a_notebook() -> None:
+    rooms = tuple(
+        f"longsurv.{room}" for room in ("results", "analyses", "estimands", "diagnostics")
+    )
+    found = [owner for name in modules() if name.startswith(rooms) for owner in answers(name)]
+    plain = {owner.__name__ for owner in found if not hasattr(owner, "_repr_html_")}
+    assert len(found) > 25
+    assert plain == {"Counts"}  # four numbers, given by the user
+
+
+def test_a_notebook_shows_sentences_and_tables_and_no_markup_of_names() -> None:
+    class Answer(Readable):
+        read_as = ("words", "tidy")
+        words = "a < b"
+
+        def tidy(self) -> pd.DataFrame:
+            return pd.DataFrame({"term": ["<b>"], "estimate": [0.123456]})
+
+    page = Answer()._repr_html_()
+    assert page.startswith("<p>a &lt; b</p><table")
+    assert "&lt;b&gt;" in page and "<b>" not in page and "<td>0.1235</td>" in page
 
 
 def test_a_parameter_that_is_not_said_is_seen() -> None:

@@ -44,7 +44,16 @@ class Table:
     named: Mapping[str, str] = field(default_factory=dict)
 
     def naming(self, columns: Sequence[str]) -> str:
-        """Where a study file names these columns, for the end of a message."""
+        """Where a study file names these columns, for the end of a message.
+
+        Parameters
+        ----------
+        columns : sequence of str
+
+        Returns
+        -------
+        str
+        """
         places = dict.fromkeys(self.named[name] for name in columns if name in self.named)
         return f" ({'; '.join(places)})" if places else ""
 

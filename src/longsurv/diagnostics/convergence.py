@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
 from longsurv.inference import Optimum
+from longsurv.tables.notebook import Readable
 from longsurv.words import listed, plural, verb
 
 R_HAT_LIMIT = 1.01
@@ -20,7 +22,7 @@ NO_DATA = "coefficients that are all prior"
 
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
+class Verdict(Readable):
     """A verdict on one result.
 
     Attributes
@@ -32,6 +34,8 @@ class Verdict:
     checks : DataFrame
         check, value, limit, ok: the numbers behind it.
     """
+
+    read_as: ClassVar[tuple[str, ...]] = ("words",)
 
     ok: bool
     words: str

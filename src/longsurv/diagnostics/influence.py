@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Annotated, Protocol
+from typing import Annotated, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from longsurv.inference import Optimum
 from longsurv.inference.specification import TableSpecification
 from longsurv.likelihood.lmm.loglik import LMMData
 from longsurv.likelihood.lmm.sums import in_blocks
+from longsurv.tables.notebook import Readable
 
 NEEDED = ("term", "estimate", "std_error", "df", "p_value", "conf_low", "conf_high")
 
@@ -93,7 +94,7 @@ type Estimand = (
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Influence:
+class Influence(Readable):
     """What leaving out each patient does.
 
     Attributes
@@ -112,6 +113,8 @@ class Influence:
     unit : str
         What was left out: "patient", or the name of an outer grouping.
     """
+
+    read_as: ClassVar[tuple[str, ...]] = ("words", "patients")
 
     patients: pd.DataFrame
     terms: pd.DataFrame

@@ -196,7 +196,7 @@ def point(result: JointResult) -> np.ndarray:
     """The estimate's parameter vector, or the mean of a posterior's, shape (d,)."""
     if result.engine == "ml":
         return np.asarray(result.theta)
-    return np.asarray(result.draws.theta.reshape(-1, result.draws.theta.shape[-1]).mean(axis=0))
+    return np.asarray(result.draws.flat.mean(axis=0))
 
 
 def places(data: joint.JointData) -> list[tuple[slice, slice]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from longsurv.estimands.joint_rows import FittedJoint, JointResult, joint_spec
 from longsurv.inference import hessian, maximise
 from longsurv.inference.density import LogDensity
 from longsurv.likelihood import joint
+from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
     from longsurv.design.joint import JointDesign
@@ -30,7 +31,7 @@ SMALL_DECREMENT = 1e-10
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class JointInfluence:
+class JointInfluence(Readable):
     """What leaving out each patient does to a joint model.
 
     Attributes
@@ -42,6 +43,8 @@ class JointInfluence:
         The patient; term; estimate (without the patient); change (from all patients); dfbetas (the
         change over the standard error with all patients); sign_changes.
     """
+
+    read_as: ClassVar[tuple[str, ...]] = ("words", "patients")
 
     patients: pd.DataFrame
     terms: pd.DataFrame

@@ -74,8 +74,7 @@ def predictive_checks(
     if draws < 2 or not 0.0 < level < 1.0:
         raise LongsurvError(f"draws is at least 2 and level within 0 and 1; got {draws}, {level}")
     design, data = posterior.design, posterior.data
-    flat = posterior.draws.theta.reshape(-1, posterior.draws.theta.shape[-1])
-    thetas = flat[np.linspace(0, len(flat) - 1, min(draws, len(flat))).astype(int)]
+    thetas = posterior.draws.spread(draws)
     rng = np.random.default_rng(seed)
     survival = SurvivalReplicates(design, data, rng)
     cuts = _cuts(design)

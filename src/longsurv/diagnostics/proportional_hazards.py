@@ -12,7 +12,7 @@ event time k to score and information,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from longsurv.errors import LongsurvError
 from longsurv.inference import identify
 from longsurv.likelihood.cox.data import CoxData
 from longsurv.likelihood.cox.kernel import cross_product, expected_events, mirror, subtract_means
+from longsurv.tables.notebook import Readable
 from longsurv.words import plural
 
 type Transform = Literal["km", "identity", "log", "rank"]
@@ -30,7 +31,7 @@ ALPHA = 0.05
 
 
 @dataclass(frozen=True, eq=False)
-class ProportionalHazards:
+class ProportionalHazards(Readable):
     """Tests of proportional hazards.
 
     Attributes
@@ -44,6 +45,8 @@ class ProportionalHazards:
         One row an event, by stratum and time: time, g (g(t) centred), and for each coefficient the
         scaled Schoenfeld residual, whose smooth over g shows the log hazard ratio over time.
     """
+
+    read_as: ClassVar[tuple[str, ...]] = ("words", "table")
 
     table: pd.DataFrame
     transform: str

@@ -11,7 +11,7 @@ over the posterior of the reference's risk, F being the group's distribution fun
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from scipy import optimize, special, stats
 from longsurv.arguments import check_methods, checked
 from longsurv.errors import LongsurvError
 from longsurv.estimands.counts import Counts
+from longsurv.tables.notebook import Readable
 
 Effect = Literal["risk difference", "risk ratio", "odds ratio"]
 
@@ -32,7 +33,7 @@ _TAIL = 1e-17  # probability left out at either end of the integral
 
 @check_methods
 @dataclass(frozen=True)
-class BetaBinomial:
+class BetaBinomial(Readable):
     """Posterior of two risks and of their effects.
 
     Parameters
@@ -46,6 +47,8 @@ class BetaBinomial:
     LongsurvError
         If a or b is not above zero.
     """
+
+    read_as: ClassVar[tuple[str, ...]] = ("table",)
 
     counts: Counts
     prior: tuple[float, float] = (0.5, 0.5)

@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -46,6 +46,7 @@ from longsurv.estimands.joint_incidence import mean_incidence
 from longsurv.estimands.joint_rows import JointResult, chosen_cause, joint_spec
 from longsurv.estimands.standardised import marked, two_levels, with_treatment
 from longsurv.likelihood import joint
+from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
     from longsurv.design.joint import JointDesign
@@ -56,7 +57,7 @@ FEWER_NODES, MOST_POINTS = 7, 2500
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class JointEffects:
+class JointEffects(Readable):
     """Effects of treatment on survival, or on the incidence of a cause, by what they go through.
 
     Attributes
@@ -83,6 +84,8 @@ class JointEffects:
     cause : str or None
         Whose incidence it is, of several causes.
     """
+
+    read_as: ClassVar[tuple[str, ...]] = ("words", "table")
 
     table: pd.DataFrame
     draws: pd.DataFrame
@@ -321,9 +324,7 @@ def parameter_vectors(result: JointResult, draws: int, seed: int) -> tuple[np.nd
         half = vectors * np.sqrt(np.maximum(values, 0.0))
         z = np.random.default_rng(seed).standard_normal((draws, len(values)))
         return np.vstack([result.theta, result.theta + z @ half.T]), False
-    flat = result.draws.theta.reshape(-1, result.draws.theta.shape[-1])
-    some = np.unique(np.linspace(0, len(flat) - 1, min(draws, len(flat))).astype(int))
-    return flat[some], True
+    return result.draws.spread(draws), True
 
 
 def log_ratios(

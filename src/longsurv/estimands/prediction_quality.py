@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -53,6 +53,7 @@ from longsurv.estimands.prediction_measures import (
     measures,
     outcomes,
 )
+from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
     from longsurv.design.joint import JointDesign
@@ -61,7 +62,7 @@ FEWEST = 10
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PredictionQuality:
+class PredictionQuality(Readable):
     """Quality of a model's predictions.
 
     Attributes
@@ -91,6 +92,8 @@ class PredictionQuality:
         The cause judged, of several; then every table begins with a column "outcome" that says
         "incidence of" and its name.
     """
+
+    read_as: ClassVar[tuple[str, ...]] = ("words", "table")
 
     table: pd.DataFrame
     risk_sets: pd.DataFrame

@@ -72,6 +72,16 @@ class Draws:
     seed: int
     mode: Optimum | None = None
 
+    @property
+    def flat(self) -> np.ndarray:
+        """The vectors of all chains, one chain after another, shape (chains * draws, d)."""
+        return self.theta.reshape(-1, self.theta.shape[-1])
+
+    def spread(self, count: int) -> np.ndarray:
+        """So many of those vectors, or all if there are no more, evenly spaced: shape (n, d)."""
+        flat = self.flat
+        return flat[np.linspace(0, len(flat) - 1, min(count, len(flat))).astype(int)]
+
 
 def sample(
     density: LogDensity,

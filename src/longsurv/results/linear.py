@@ -19,6 +19,7 @@ from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.estimate import TIDY, Estimate, check_level
 from longsurv.results.posterior import summarise
 from longsurv.results.reference import covariance_of, wald_f
+from longsurv.tables.notebook import Readable
 from longsurv.words import plural, verb
 
 
@@ -180,7 +181,7 @@ def _squares(design: MixedDesign, beta: np.ndarray) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class LinearPosterior:
+class LinearPosterior(Readable):
     """Independent draws from the posterior of a linear model.
 
     Attributes

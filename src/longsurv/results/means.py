@@ -27,6 +27,7 @@ from longsurv.errors import LongsurvError
 from longsurv.estimands.changes import Correction
 from longsurv.inference.specification import TableSpecification
 from longsurv.results.columns import beside_variables
+from longsurv.tables.notebook import Readable
 
 type Kind = Literal["pairwise", "reference", "consecutive"]
 LOG_BASES = {"log": np.e, "log2": 2.0, "log10": 10.0}
@@ -90,7 +91,7 @@ type MeansAnswer = AveragedFit | AveragedDraws
 
 @check_methods
 @dataclass(frozen=True, eq=False, repr=False)
-class Means:
+class Means(Readable):
     """Marginal means of a fitted model.
 
     Attributes

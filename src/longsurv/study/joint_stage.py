@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from longsurv.errors import LongsurvError
 from longsurv.records import Record
 from longsurv.study.bench import Bench
 from longsurv.study.model_result import ModelResult
+from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
     from longsurv.models import JointModel
@@ -37,7 +38,7 @@ NONE_ASKED = (
 
 
 @dataclass(frozen=True)
-class AssociationResults:
+class AssociationResults(Readable):
     """The association by several methods (see `longsurv.results.joint.association_check`).
 
     Attributes
@@ -47,6 +48,8 @@ class AssociationResults:
     contraction : float
     words : str
     """
+
+    read_as: ClassVar[tuple[str, ...]] = ("words", "table")
 
     table: pd.DataFrame
     contraction: float

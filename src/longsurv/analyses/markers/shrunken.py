@@ -17,6 +17,7 @@ from longsurv.likelihood.panel.loglik import Layout
 from longsurv.priors import PriorStack
 from longsurv.results.estimate import Estimate, check_level
 from longsurv.results.posterior import Posterior, summarise
+from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
     from xarray import DataArray
@@ -45,7 +46,7 @@ class ManyMarkers(Protocol):
 
 @check_methods
 @dataclass(frozen=True, eq=False)
-class PanelEstimate:
+class PanelEstimate(Readable):
     """Every marker's fit.
 
     Attributes
@@ -81,7 +82,7 @@ class PanelEstimate:
 
 @check_methods
 @dataclass(frozen=True, eq=False)
-class PanelPosterior:
+class PanelPosterior(Readable):
     """Every marker's posterior, each on its own.
 
     Attributes
@@ -111,7 +112,7 @@ class PanelPosterior:
 
 @check_methods
 @dataclass(frozen=True, eq=False)
-class ShrunkenEffects:
+class ShrunkenEffects(Readable):
     """Posterior of all markers' effects in baseline SDs; above 0 is benefit.
 
     Attributes
@@ -203,7 +204,7 @@ class ShrunkenEffects:
 
 @check_methods
 @dataclass(frozen=True, eq=False)
-class PanelResults:
+class PanelResults(Readable):
     """Every marker by both engines, and shrunken towards its family.
 
     Attributes

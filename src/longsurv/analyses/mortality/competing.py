@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import pandas as pd
 
@@ -12,6 +13,7 @@ from longsurv.estimands.competing import incidence_difference
 from longsurv.estimands.gray import gray_test
 from longsurv.estimands.incidence_posterior import incidence_posterior
 from longsurv.results.estimate import check_level
+from longsurv.tables.notebook import Readable
 from longsurv.words import NO_ANSWER
 
 COLUMNS = [
@@ -23,7 +25,7 @@ IDS = ("answered",)
 
 
 @dataclass(frozen=True, eq=False)
-class CompetingEvents:
+class CompetingEvents(Readable):
     """Cumulative incidence of every cause in two groups by a horizon, by both engines.
 
     Attributes
@@ -36,6 +38,8 @@ class CompetingEvents:
         benefit for death, not for discharge alive), note; for programs, whether it is answered.
     horizon, level : float
     """
+
+    read_as: ClassVar[tuple[str, ...]] = ("table",)
 
     table: pd.DataFrame = field(repr=False)
     horizon: float

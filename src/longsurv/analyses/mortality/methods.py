@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,7 @@ from longsurv.estimands.follow_up import two_groups
 from longsurv.estimands.standardised import SurvivalResult, risk_difference
 from longsurv.priors import TREATMENT, Prior, moments
 from longsurv.results.estimate import check_level
+from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
     from longsurv.models import CoxPH
@@ -53,7 +54,7 @@ STANDARDISED = ("risk difference", "risk ratio", "odds ratio")
 
 @check_methods
 @dataclass(frozen=True, eq=False)
-class MortalityMethods:
+class MortalityMethods(Readable):
     """Every method's answer to one question.
 
     Attributes
@@ -72,6 +73,8 @@ class MortalityMethods:
     counts : Counts
         Events and patients of both groups.
     """
+
+    read_as: ClassVar[tuple[str, ...]] = ("table",)
 
     table: pd.DataFrame = field(repr=False)
     treatment: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,14 @@ from longsurv.priors import TREATMENT, Normal, Prior, StudentT
 from longsurv.results.estimate import check_level
 from longsurv.results.prior_share import prior_shares
 from longsurv.results.survival.cox_posterior import SurvivalPosterior
+from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
     from longsurv.models import CoxPH
 
 
 @dataclass(frozen=True, eq=False)
-class PriorGrid:
+class PriorGrid(Readable):
     """Posteriors of a hazard ratio and a risk difference under named priors.
 
     Attributes
@@ -49,6 +50,8 @@ class PriorGrid:
     posteriors : mapping of str to SurvivalPosterior
         By the name of the prior.
     """
+
+    read_as: ClassVar[tuple[str, ...]] = ("table",)
 
     table: pd.DataFrame
     treatment: str

@@ -25,6 +25,7 @@ from longsurv.results.means import SCALED, AveragedDraws, AveragedFit, Kind, Mea
 from longsurv.results.means import means as predictor_means
 from longsurv.results.posterior import summarise
 from longsurv.results.reference import t_p_value, t_quantile
+from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
     from longsurv.design.generalised import GeneralisedDesign
@@ -88,7 +89,7 @@ type GeneralisedAnswer = FittedGeneralised | DrawnGeneralised
 
 @check_methods
 @dataclass(frozen=True, eq=False, repr=False)
-class ResponseMeans:
+class ResponseMeans(Readable):
     """Marginal means on the scale of the response.
 
     Attributes

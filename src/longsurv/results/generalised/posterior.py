@@ -73,8 +73,8 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Posterior):
             Quadrature nodes for each random effect.
         """
         design = spec.design
-        chains, kept, d = draws.theta.shape
-        flat = draws.theta.reshape(-1, d)
+        chains, kept, _ = draws.theta.shape
+        flat = draws.flat
         natural = natural_draws(data, flat)
         names = (*design.coefficient_names, *design.variance_names)
         samples = {name: natural[:, j].reshape(chains, kept) for j, name in enumerate(names)}
@@ -102,15 +102,15 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Posterior):
         )
 
     def _pointwise(self) -> Pointwise:
-        design, (chains, kept, d) = self.design, self.draws.theta.shape
-        values = glmm.pointwise(self.data, self.draws.theta.reshape(-1, d))
+        design, (chains, kept, _) = self.design, self.draws.theta.shape
+        values = glmm.pointwise(self.data, self.draws.flat)
         return Pointwise(
             values.reshape(chains, kept, -1), design.group_name, design.labels, design.y
         )
 
     def thetas(self) -> Iterator[np.ndarray]:
         """The draws as vectors of `likelihood.glmm.loglik_factor`, chain after chain."""
-        for theta in self.draws.theta.reshape(-1, self.draws.theta.shape[-1]):
+        for theta in self.draws.flat:
             yield glmm.to_factor(self.data, theta)
 
     def ranef(self, level: float = 0.95) -> pd.DataFrame:

@@ -33,6 +33,7 @@ from longsurv.results.estimate import Estimate, check_level
 from longsurv.results.joint.association import LinkChange, changes
 from longsurv.results.joint.identification import TERM, AssociationDraws, identification
 from longsurv.results.mixed.estimate import MixedEstimate
+from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
     from longsurv.design.joint import JointDesign
@@ -97,7 +98,7 @@ class JointOfMethods(Specification[JointFit, JointDraws], Protocol):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AssociationCheck:
+class AssociationCheck(Readable):
     """The association by several methods, and how much of it the data say.
 
     Attributes
@@ -125,6 +126,8 @@ class AssociationCheck:
         The verdict in plain words.
     estimate, posterior : JointEstimate or None, JointPosterior
     """
+
+    read_as: ClassVar[tuple[str, ...]] = ("words", "table")
 
     table: pd.DataFrame
     log_ratios: pd.DataFrame

@@ -67,8 +67,8 @@ class JointPosterior(Posterior, JointPosteriorQuestions):
         """
         design, mode = spec.design, draws.mode
         assert mode is not None  # the climb before the draws
-        chains, kept, d = draws.theta.shape
-        flat = draws.theta.reshape(-1, d)
+        chains, kept, _ = draws.theta.shape
+        flat = draws.flat
         names, at = coefficients_of(design)
         samples = {name: draws.theta[..., j] for name, j in zip(names, at, strict=True)}
         natural = [natural_variances(row, data) for row in flat[:, data.p : data.n_marker]]
@@ -89,8 +89,8 @@ class JointPosterior(Posterior, JointPosteriorQuestions):
         )
 
     def _pointwise(self) -> Pointwise:
-        chains, kept, d = self.draws.theta.shape
-        values = log_likelihoods(self.design, self.data, self.draws.theta.reshape(-1, d))
+        chains, kept, _ = self.draws.theta.shape
+        values = log_likelihoods(self.design, self.data, self.draws.flat)
         return Pointwise(
             values.reshape(chains, kept, -1),
             self.design.group_name,
@@ -166,7 +166,7 @@ class JointPosterior(Posterior, JointPosteriorQuestions):
         """
         check_level(level)
         frame, X, at = marker_rows(self.design, newdata, marker)
-        beta = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])[:, at]
+        beta = self.draws.flat[:, at]
         return beside(frame, draw_columns(beta @ X.T, level))
 
     def diagnose(self) -> Verdict:
@@ -174,11 +174,6 @@ class JointPosterior(Posterior, JointPosteriorQuestions):
         verdict, found = super().diagnose(), identification(self)
         more = found.loc[found["identified"] != "yes", "words"]
         return replace(verdict, words=" ".join([verdict.words, *more]))
-
-    def _thetas(self, draws: int) -> np.ndarray:
-        thetas = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])
-        chosen = np.linspace(0, len(thetas) - 1, min(draws, len(thetas))).astype(int)
-        return thetas[np.unique(chosen)]
 
     def predict_survival(
         self,
@@ -215,7 +210,7 @@ class JointPosterior(Posterior, JointPosteriorQuestions):
         from longsurv.estimands.dynamic import conditional_survival
 
         check_level(level)
-        thetas = self._thetas(draws)
+        thetas = self.draws.spread(draws)
         frame, S = conditional_survival(self.design, self.data, newdata, at, times, thetas)
         return beside(frame, draw_columns(S, level))
 
@@ -246,7 +241,7 @@ class JointPosterior(Posterior, JointPosteriorQuestions):
         from longsurv.estimands.dynamic import conditional_incidence
 
         check_level(level)
-        thetas = self._thetas(draws)
+        thetas = self.draws.spread(draws)
         frame, F = conditional_incidence(self.design, self.data, newdata, at, times, thetas, cause)
         return beside(frame, draw_columns(F, level))
 

@@ -14,6 +14,7 @@ from longsurv.diagnostics.influence import Found
 from longsurv.errors import LongsurvError
 from longsurv.results.estimate import TIDY, check_level
 from longsurv.results.mixed.fitted import FittedLMM
+from longsurv.tables.notebook import Readable
 
 type Estimand = Callable[..., Found]
 type Kind = Literal["percentile", "basic"]
@@ -21,7 +22,7 @@ type Kind = Literal["percentile", "basic"]
 
 @check_methods
 @dataclass(frozen=True, eq=False, repr=False)
-class Bootstrap:
+class Bootstrap(Readable):
     """Estimates from data simulated under a fitted model.
 
     Attributes

@@ -62,8 +62,8 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
         """
         design, log_prior = spec.design, stack.log_prior(draws.theta)
         draws = replace(draws, theta=kernel.expand(draws.theta))
-        chains, kept, d = draws.theta.shape
-        thetas = draws.theta.reshape(-1, d)
+        chains, kept, _ = draws.theta.shape
+        thetas = draws.flat
         samples = {name: draws.theta[..., j] for j, name in enumerate(design.fixed.names)}
         natural = kernel.natural(thetas)
         for j, name in enumerate(design.variance_names):
@@ -82,8 +82,8 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
         )
 
     def _pointwise(self) -> Pointwise:
-        unit, (chains, kept, d) = self.design.terms[-1], self.draws.theta.shape
-        values = self.kernel.pointwise(self.draws.theta.reshape(-1, d))
+        unit, (chains, kept, _) = self.design.terms[-1], self.draws.theta.shape
+        values = self.kernel.pointwise(self.draws.flat)
         return Pointwise(values.reshape(chains, kept, -1), unit.name, unit.labels, self.design.y)
 
     @property

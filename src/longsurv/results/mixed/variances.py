@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,10 +15,11 @@ from longsurv.likelihood.lmm.blocks import element_map
 from longsurv.likelihood.residuals.correlation import complex_step
 from longsurv.results.estimate import TIDY
 from longsurv.results.reference import t_quantile
+from longsurv.tables.notebook import Readable
 
 
 @dataclass(frozen=True)
-class VarianceEstimate:
+class VarianceEstimate(Readable):
     """Variance parameters of a fitted mixed model.
 
     Attributes
@@ -33,12 +34,14 @@ class VarianceEstimate:
         Parameters that the data do not determine: their values are NaN.
     """
 
+    read_as: ClassVar[tuple[str, ...]] = ("table",)
+
     names: tuple[str, ...]
     values: np.ndarray
     std_error: np.ndarray
     undetermined: tuple[str, ...] = ()
 
-    def table(self, level: float) -> pd.DataFrame:
+    def table(self, level: float = 0.95) -> pd.DataFrame:
         """In the grammar of `tidy`.
 
         Parameters

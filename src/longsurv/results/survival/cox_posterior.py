@@ -92,9 +92,9 @@ class SurvivalPosterior(RatioPosterior):
         )
 
     def _pointwise(self) -> Pointwise:
-        design, (chains, kept, d) = self.design, self.draws.theta.shape
+        design, (chains, kept, _) = self.design, self.draws.theta.shape
         events = np.flatnonzero(design.event)
-        values = event_logliks(self.data, self.draws.theta.reshape(-1, d), events)
+        values = event_logliks(self.data, self.draws.flat, events)
         return Pointwise(
             values.reshape(chains, kept, -1),
             "event",

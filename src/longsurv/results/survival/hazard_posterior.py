@@ -117,7 +117,7 @@ class HazardPosterior(RatioPosterior):
     @cached_property
     def natural(self) -> np.ndarray:
         """Draws of coefficients and baseline in the kernel's coordinates, shape (draws, d)."""
-        theta = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])
+        theta = self.draws.flat
         return hz.natural(self.hazard.data, theta, self.smoothing)
 
     def hazard_ratio(self, times: Sequence[float], level: float = 0.95) -> pd.DataFrame:
