@@ -17,7 +17,7 @@ import pytest
 import longsurv as ls
 from longsurv import cli
 from longsurv.cli import main, running
-from longsurv.simulate import simulate
+from longsurv.simulate import characteristics
 from longsurv.study import MORTALITY, STAGES, Study
 
 
@@ -322,4 +322,4 @@ def test_simulate_refuses_in_words(
 
 
 def test_the_command_line_and_the_function_have_the_same_defaults() -> None:
-    assert (cli.COHORTS, cli.EFFECTS) == (simulate.COHORTS, simulate.STANDARD_EFFECTS)
+    assert (cli.COHORTS, cli.EFFECTS) == (characteristics.COHORTS, characteristics.STANDARD_EFFECTS)

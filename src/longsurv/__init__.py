@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from longsurv.errors import DataError, EstimationError, FormulaError, LongsurvError
     from longsurv.results import Estimate, Posterior
     from longsurv.results.nested import lrt
+    from longsurv.simulate.characteristics import operating_characteristics
     from longsurv.study import Study
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "example_path",
     "lrt",
     "models",
+    "operating_characteristics",
     "priors",
     "read_cohort",
     "read_study",
@@ -76,6 +78,7 @@ _HOMES = {
     "example_path": "longsurv.cohort.examples:example_path",
     "lrt": "longsurv.results.nested:lrt",
     "models": "longsurv.models",
+    "operating_characteristics": "longsurv.simulate.characteristics:operating_characteristics",
     "priors": "longsurv.priors",
     "read_cohort": "longsurv.cohort:read_cohort",
     "read_study": "longsurv.cohort:read_study",

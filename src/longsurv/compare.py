@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 import pandas as pd
 
 from longsurv.arguments import checked
-from longsurv.errors import LongsurvError
+from longsurv.errors import ArgumentError, LongsurvError
 from longsurv.priors import LKJ, apart, log_density
 from longsurv.results import Estimate, Posterior
+from longsurv.results.against import against
+from longsurv.results.comparison import (
+    SHIFT_LIMIT,
+    WIDTH_LIMIT,
+    Comparison,
+    close,
+    distance,
+    side_by_side,
+)
 
-SHIFT_LIMIT = 0.25
-WIDTH_LIMIT = 1.25
+__all__ = ["LOST_R_HAT", "SHIFT_LIMIT", "WIDTH_LIMIT", "compare", "without_priors"]
+
 STRONG = 0.5
 """Share of the posterior's precision that comes from the prior."""
 LOST_R_HAT = 1.1
@@ -44,27 +53,43 @@ class Smoothed(Protocol):
 
 
 @checked
-def compare(fit: Estimate, post: Posterior, level: float = 0.95) -> pd.DataFrame:
-    """Compare a maximum-likelihood fit with a posterior of the same model.
+def compare(
+    fit: object,
+    post: object,
+    level: float = 0.95,
+    *,
+    names: Mapping[str, str] | None = None,
+) -> Comparison:
+    """Compare two answers to one question: a fit and a posterior, or one of them and another's.
 
     Parameters
     ----------
-    fit : Estimate
-    post : Posterior
+    fit : Estimate or Posterior
+    post : Posterior, or a fit of another library
+        Of the same model as `fit`. Or a CoxPHFitter of lifelines, results of statsmodels (MixedLM,
+        OLS, GLM, GEE, Logit, PHReg), or draws for ArviZ, as of PyMC and bambi: these are held
+        against `fit` term by term, whatever model they are of.
     level : float
-        Of both intervals; the Bayesian one is equal-tailed.
+        Of both intervals; a posterior's is equal-tailed.
+    names : mapping of str to str, optional
+        Of another library's fit: names of its terms to names of ours, where they differ by more
+        than notation.
 
     Returns
     -------
     DataFrame
         One row a term: term, estimate_ml, conf_low_ml, conf_high_ml, estimate_bayes,
         conf_low_bayes, conf_high_bayes, overlap, shift (of the centres, in standard errors of
-        maximum likelihood), width_ratio (Bayes over maximum likelihood), verdict, reason.
+        maximum likelihood), width_ratio (Bayes over maximum likelihood), verdict, reason. Against
+        another library the endings are "longsurv" and its name, and the verdict is "agree",
+        "differ" or "no answer"; `attrs["not_compared"]` has those of its terms that nothing here is
+        called like. The table has `summary()` and `plot()`.
 
     Raises
     ------
     LongsurvError
-        If the two are not of the same formula.
+        If the two are not of the same formula; of another library's fit, if it cannot be read, is
+        of another quantity or no term is called alike.
 
     Notes
     -----
@@ -85,6 +110,16 @@ def compare(fit: Estimate, post: Posterior, level: float = 0.95) -> pd.DataFrame
 
     Both use one likelihood, so there is no other cause.
     """
+    if isinstance(post, Estimate) or not isinstance(fit, (Estimate, Posterior)):
+        fit, post = post, fit  # in whichever order they are given
+    if not isinstance(fit, (Estimate, Posterior)):
+        raise ArgumentError("compare: one of the two is an Estimate or a Posterior of longsurv")
+    if isinstance(post, Estimate) or (isinstance(post, Posterior) and isinstance(fit, Posterior)):
+        raise ArgumentError("compare: a fit is compared with a posterior, not with another fit")
+    if not isinstance(post, Posterior):
+        return against(fit, post, level, names)
+    if not isinstance(fit, Estimate):
+        raise ArgumentError("compare: a posterior is compared with a fit")
     if fit.spec.formula != post.spec.formula or type(fit.spec) is not type(post.spec):
         raise LongsurvError(
             f"compare needs two answers to one question; these are {type(fit.spec).__name__} "
@@ -97,33 +132,9 @@ def compare(fit: Estimate, post: Posterior, level: float = 0.95) -> pd.DataFrame
     for term in shared:
         a, b = ml.loc[term], bayes.loc[term]
         verdict, reason = _verdict(fit, post, term, a, b)
-        shift, ratio = _distance(a, b)
-        rows.append(
-            {
-                "term": term,
-                "estimate_ml": a["estimate"],
-                "conf_low_ml": a["conf_low"],
-                "conf_high_ml": a["conf_high"],
-                "estimate_bayes": b["estimate"],
-                "conf_low_bayes": b["conf_low"],
-                "conf_high_bayes": b["conf_high"],
-                "overlap": _overlap(a, b),
-                "shift": shift,
-                "width_ratio": ratio,
-                "verdict": verdict,
-                "reason": reason,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _overlap(a: pd.Series, b: pd.Series) -> float:
-    ends = [a["conf_low"], a["conf_high"], b["conf_low"], b["conf_high"]]
-    if not np.isfinite(ends).all():
-        return math.nan
-    shared = max(0.0, min(ends[1], ends[3]) - max(ends[0], ends[2]))
-    covered = max(ends[1], ends[3]) - min(ends[0], ends[2])
-    return shared / covered if covered > 0 else 1.0
+        row = side_by_side(term, a, b, "ml", "bayes")
+        rows.append(row | {"verdict": verdict, "reason": reason})
+    return Comparison(rows)
 
 
 def _verdict(
@@ -131,7 +142,7 @@ def _verdict(
 ) -> tuple[str, str]:
     se, sd = float(a["std_error"]), float(b["std_error"])
     on_boundary = bool(fit.optimum.at_boundary)
-    shift, ratio = _distance(a, b)
+    shift, ratio = distance(a, b)
     reason = _no_answer(fit, post, term, a, b)
     if reason:
         return "no answer", reason
@@ -140,7 +151,7 @@ def _verdict(
             "maximum likelihood puts a variance on its boundary, where it has no standard error"
         )
         return "boundary", reason
-    if _close(shift, ratio):
+    if close(shift, ratio):
         return (
             "agree",
             f"centres differ by {abs(shift):.2f} standard errors, widths by {ratio - 1:+.0%}",
@@ -204,17 +215,6 @@ def _no_answer(fit: Estimate, post: Posterior, term: str, a: pd.Series, b: pd.Se
     if not float(b["r_hat"]) < LOST_R_HAT:
         return f"the chains do not agree: R-hat is {float(b['r_hat']):.3g}"
     return ""
-
-
-def _distance(a: pd.Series, b: pd.Series) -> tuple[float, float]:
-    """Difference of the centres in standard errors, and ratio of the intervals' widths."""
-    shift = (b["estimate"] - a["estimate"]) / max(float(a["std_error"]), 1e-300)
-    width = max(float(a["conf_high"] - a["conf_low"]), 1e-300)
-    return shift, float(b["conf_high"] - b["conf_low"]) / width
-
-
-def _close(shift: float, ratio: float) -> bool:
-    return abs(shift) < SHIFT_LIMIT and 1.0 / WIDTH_LIMIT < ratio < WIDTH_LIMIT
 
 
 def _misfit(shift: float, ratio: float) -> float:

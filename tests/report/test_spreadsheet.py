@@ -18,7 +18,7 @@ import longsurv as ls
 from longsurv.report.export import export
 from longsurv.report.simulation import write_simulation
 from longsurv.report.spreadsheet import plain_text, spreadsheet_csv
-from longsurv.simulate.simulate import Effect, simulate
+from longsurv.simulate.characteristics import Effect, operating_characteristics
 from longsurv.study import STAGES
 
 HOSTILE = (
@@ -99,7 +99,9 @@ def test_no_exported_table_has_a_formula(tmp_path: Path) -> None:
     study = ls.Study.from_toml(hostile_study(tmp_path))
     stages = tuple(replace(stage) for stage in STAGES if stage.key in ("markers", "mortality"))
     folder = export(study.run(progress=False, quick=True, stages=stages), tmp_path / "all")
-    simulation = simulate(study, [Effect.parse("null")], cohorts=2, jobs=1, progress=False)
+    simulation = operating_characteristics(
+        study, [Effect.parse("null")], cohorts=2, jobs=1, progress=False
+    )
     written = [*(folder / "tables").glob("*.csv"), write_simulation(simulation, tmp_path / "s.csv")]
     everything = [row for path in written for row in cells(path.read_text(encoding="utf-8"))]
     seen = {cell for row in everything for cell in row}

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from invariance import families_cohort, families_groups
+from matplotlib.figure import Figure
 
 import longsurv as ls
 from longsurv import analyses, diagnostics, estimands, models, priors
@@ -23,7 +24,6 @@ from longsurv.estimands.follow_up import two_groups
 from longsurv.estimands.log_odds import LogOddsRatio
 from longsurv.estimands.tipping import Unseen
 from longsurv.models.joint_smoothing import Smoothing
-from longsurv.simulate.simulate import simulate
 from longsurv.simulate.worlds import Effect
 from longsurv.study.store import FitStore
 
@@ -167,7 +167,8 @@ def value_of(parameter: str) -> Any:
         "reference_n": lambda: 20, "draws": lambda: 20, "tune": lambda: 20, "chains": lambda: 1,
         "simulations": lambda: 19, "replicates": lambda: 3, "study": sepsis, "jobs": lambda: 1,
         "estimate": lambda: 0.5, "day": lambda: 4.0, "path": lambda: "nowhere.toml",
-        "of": lambda: {}, "covariates": lambda: "age", "marker": lambda: "crp",
+        "ax": lambda: Figure().add_subplot(), "of": lambda: {}, "covariates": lambda: "age",
+        "marker": lambda: "crp",
     }  # fmt: skip
     return good[parameter]() if parameter in good else inspect.Parameter.empty
 
@@ -239,7 +240,7 @@ def own_of(name: str) -> dict[str, Any]:
         "analyses.BaselineAdjustment": built("BaselineAdjustment"),
         "analyses.Mortality": built("Mortality"), "analyses.Panel.from_cohort": {
             "trajectory": lambda: "phase * arm + (1 | id)", "markers": lambda: ["crp"]},
-        "simulate.simulate": {"effects": lambda: ["null"], "cohorts": lambda: 2},
+        "operating_characteristics": {"effects": lambda: ["null"], "cohorts": lambda: 2},
         "simulate.Effect": {"label": lambda: "x", "kind": lambda: "hr", "size": lambda: 0.5},
         "diagnostics.residuals.qq": {"of": lambda: "scaled"},
         "simulate.Effect.parse": {"text": lambda: "hr=0.5"},
@@ -309,7 +310,7 @@ def arguments_of(name: str, function: Callable[..., Any]) -> dict[str, Any]:
     return found
 
 
-EXTRA = {"simulate.simulate": simulate, "simulate.Effect.parse": Effect.parse,
+EXTRA = {"simulate.Effect.parse": Effect.parse,
          "simulate.Effect": Effect, "store.FitStore": FitStore,
          "models.Smoothing": Smoothing}  # fmt: skip
 """Public, and in no list of names."""

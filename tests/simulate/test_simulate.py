@@ -21,8 +21,14 @@ from longsurv.report.simulation import (
     write_simulation,
 )
 from longsurv.results.mixed.bootstrap import simulator
+from longsurv.simulate.characteristics import (
+    Simulation,
+    operating_characteristics,
+    outcomes_of,
+    performance,
+    study_worlds,
+)
 from longsurv.simulate.deaths import CumulativeHazard, SurvivalWorld
-from longsurv.simulate.simulate import Simulation, outcomes_of, performance, simulate, study_worlds
 from longsurv.simulate.worlds import Effect, MarkerWorld
 from longsurv.study import Study
 from longsurv.study.store import FitStore
@@ -50,7 +56,7 @@ def worlds(study: Study) -> dict:
 
 @pytest.fixture(scope="module")
 def simulation(study: Study) -> Simulation:
-    return simulate(study, EFFECTS, cohorts=40)
+    return operating_characteristics(study, EFFECTS, cohorts=40)
 
 
 @pytest.mark.parametrize(
@@ -208,19 +214,19 @@ def test_simulated_deaths_are_analysed_at_their_own_times(worlds: dict) -> None:
 def test_neither_jobs_nor_other_markers_nor_their_number_matter(
     study: Study, worlds: dict, simulation: Simulation
 ) -> None:
-    two = simulate(study, EFFECTS, cohorts=40, jobs=2)
+    two = operating_characteristics(study, EFFECTS, cohorts=40, jobs=2)
     pd.testing.assert_frame_equal(two.table, simulation.table, check_exact=True)
     alone = outcomes_of([worlds["crp"]], EFFECTS, 1, 10, 12)["crp"]
     beside = outcomes_of(list(worlds.values())[::-1], EFFECTS, 1, 0, 12)["crp"]
     np.testing.assert_array_equal(alone, beside[10:12])
-    other = simulate(study.with_seed(2), EFFECTS, cohorts=40)
+    other = operating_characteristics(study.with_seed(2), EFFECTS, cohorts=40)
     assert not np.allclose(other.table["bias"], simulation.table["bias"])
 
 
 def test_an_interrupted_simulation_goes_on(study: Study, simulation: Simulation, tmp_path) -> None:
-    simulate(study, EFFECTS, cohorts=25, store=FitStore(tmp_path))
+    operating_characteristics(study, EFFECTS, cohorts=25, store=FitStore(tmp_path))
     store = FitStore(tmp_path)
-    whole = simulate(study, EFFECTS, cohorts=40, store=store)
+    whole = operating_characteristics(study, EFFECTS, cohorts=40, store=store)
     assert (store.reused, store.computed) == (1, 1), "the first 25 cohorts are the same"
     pd.testing.assert_frame_equal(whole.table, simulation.table, check_exact=True)
 
@@ -267,11 +273,11 @@ def test_names_do_no_harm_in_the_page(simulation: Simulation) -> None:
 
 def test_what_cannot_be_simulated_is_said(study: Study) -> None:
     none = replace(study, models=ModelSettings("phase * treatment + (1 | patient)", "age"))
-    found = simulate(none, EFFECTS[:2], cohorts=2)
+    found = operating_characteristics(none, EFFECTS[:2], cohorts=2)
     assert "does not have 'treatment'" in found.failures["Mortality"]
     assert "Mortality was not simulated" in simulation_sentences(found)[-1]
     nothing = replace(study, models=ModelSettings("nobody + (1 | patient)", "nobody"))
     with pytest.raises(LongsurvError, match="nothing can be simulated"):
-        simulate(nothing, EFFECTS, cohorts=2)
+        operating_characteristics(nothing, EFFECTS, cohorts=2)
     with pytest.raises(LongsurvError, match="at least 2 cohorts"):
-        simulate(study, EFFECTS, cohorts=1)
+        operating_characteristics(study, EFFECTS, cohorts=1)

@@ -33,7 +33,7 @@ def has(kind: type, name: str) -> bool:
 
 @pytest.fixture(scope="module")
 def results() -> list[type]:
-    import longsurv.simulate.simulate  # noqa: F401
+    import longsurv.simulate.characteristics  # noqa: F401
 
     for name in ls.models.__all__:
         getattr(ls.models, name)

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Simulate cohorts like a study's and say what they could show."""
     from longsurv.files import writable
     from longsurv.report.simulation import simulation_lines, write_simulation
-    from longsurv.simulate.simulate import Effect, simulate
+    from longsurv.simulate.characteristics import Effect, operating_characteristics
     from longsurv.study import Study
 
     target = None
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         study = study.with_seed(arguments.seed)
     running.spare_inputs(study, [target] if target else [])
     store = running.open_store(arguments, target.parent if target else Path())
-    simulation = simulate(
+    simulation = operating_characteristics(
         study,
         effects,
         cohorts=arguments.cohorts,

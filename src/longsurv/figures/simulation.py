@@ -24,7 +24,7 @@ def simulation_axes(table: pd.DataFrame, *, width: float = 760.0, ax: Where = No
     Parameters
     ----------
     table : DataFrame
-        Of a `longsurv.simulate.simulate.Simulation`.
+        Of a `longsurv.simulate.characteristics.Simulation`.
     width : float
         In CSS pixels.
     ax : Axes or "window", optional

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from longsurv.simulate.simulate import Simulation
+    from longsurv.simulate.characteristics import Simulation
     from longsurv.study import StudyResults
 
 

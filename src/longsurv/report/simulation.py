@@ -18,7 +18,7 @@ from longsurv.study import MORTALITY
 from longsurv.words import listed, plural
 
 if TYPE_CHECKING:
-    from longsurv.simulate.simulate import Simulation
+    from longsurv.simulate.characteristics import Simulation
 
 ENOUGH_POWER = 0.8
 KEYS = ["label", "estimand", "level"]

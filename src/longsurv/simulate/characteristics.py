@@ -33,8 +33,13 @@ from longsurv.errors import LongsurvError
 from longsurv.simulate.deaths import SurvivalWorld
 from longsurv.simulate.worlds import Effect, MarkerWorld, World
 from longsurv.study.store import FitStore, environment, fingerprint
+from longsurv.tables.frame import framed
+from longsurv.tables.result import Result
+from longsurv.tables.summary import Summary
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from longsurv.study import Study
 
 COHORTS = 500
@@ -48,9 +53,14 @@ COLUMNS = [
     "type_s", "type_m",
 ]  # fmt: skip
 
+SHOWN = (
+    "effect", "truth", "power", "power_mcse", "coverage", "bias", "spread", "type_s", "type_m",
+)  # fmt: skip
+"""Columns of a summary."""
 
-@dataclass(frozen=True, eq=False)
-class Simulation:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Simulation(Result):
     """What cohorts like this one showed.
 
     Attributes
@@ -77,12 +87,59 @@ class Simulation:
     failures: Mapping[str, str]
     seconds: float = 0.0
 
+    def __repr__(self) -> str:
+        return str(self.summary())
+
+    def summary(self) -> Summary:
+        """Power, coverage, bias and the errors of sign and size, one row an estimand and effect."""
+        several = self.table["level"].nunique() > 1
+        table = self.table.assign(label=self.table["label"] + ": " + self.table["estimand"])
+        shown = ["label", *(["level"] if several else []), *SHOWN]
+        facts = (
+            ("Cohorts", f"{self.cohorts:,}"), ("Seed", str(self.seed)),
+            ("Analysed as", "the study was"),
+        )  # fmt: skip
+        return Summary(
+            title=self.title or "Simulated cohorts",
+            tables=(framed(table[shown], headers={"label": "", "level": "group"}),),
+            facts=facts,
+            notes=(
+                *([self.note] if self.note else []),
+                "Power is the share of cohorts whose 95 % interval is clear of no effect; where the"
+                " truth is none, these are false alarms.",
+                *(f"{what} was not simulated: {why}" for what, why in self.failures.items()),
+            ),
+        )
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draw the power of each estimand, one mark a size of the true effect.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+        """
+        from longsurv.figures.place import described, place_of
+        from longsurv.figures.simulation import simulation_axes
+
+        said = "; ".join(
+            f"{row['label']}, {row['estimand']}, {row['effect']} {100 * row['power']:.0f} %"
+            for row in self.table.to_dict("records")
+        )
+        drawn = simulation_axes(self.table, ax=place_of(ax))
+        return described(drawn, f"Power by the size of the true effect: {said}.")
+
     def _repr_html_(self) -> str:
         return views.report().simulation_html(self)
 
 
 @checked
-def simulate(
+def operating_characteristics(
     study: Study,
     effects: Sequence[Effect | str] = STANDARD_EFFECTS,
     *,
@@ -92,7 +149,10 @@ def simulate(
     store: FitStore | None = None,
     progress: bool = False,
 ) -> Simulation:
-    """Simulate cohorts like the study's and analyse each as the study was.
+    """Power, coverage and errors of sign and size of a study, from cohorts simulated like its own.
+
+    Cohorts are simulated under the models fitted to the study, for several sizes of the true
+    effect, and each is analysed as the study was. It is what ``longsurv simulate`` calls.
 
     Parameters
     ----------
