@@ -47,11 +47,9 @@ def record() -> None:
         if any(name in path.read_text(encoding="utf-8") for name in ("r_results", "reference"))
     ]  # fmt: skip
     RECORDED.unlink(missing_ok=True)
-    paths = os.pathsep.join([str(DOCS / "site"), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-m", "pytest", "-q", "-p", "recorder", "--record", str(RECORDED)]
     done = subprocess.run(
-        [*command, *looks_up], cwd=ROOT, env=os.environ | {"PYTHONPATH": paths},
-        capture_output=True, text=True, check=False,
+        [*command, *looks_up], cwd=ROOT, capture_output=True, text=True, check=False
     )  # fmt: skip
     if done.returncode:
         raise SystemExit(f"a test that compares with R fails:\n{done.stdout[-4000:]}")
@@ -105,6 +103,10 @@ def prepare() -> None:
         "IPYTHONDIR": str(BUILD / "ipython"),
         "PYTHONWARNINGS": "ignore::DeprecationWarning:traitlets",
     }
+    paths = [str(DOCS / "site"), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))  # `beside` for the pages
+    os.environ["LONGSURV_REFERENCE"] = str(ROOT / "tests" / "reference")
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     os.environ.pop("MPLBACKEND", None)  # figures in pages are the kernel's own to show
 
 

@@ -14,7 +14,7 @@ from browser import Browser, find_browser
 
 WIDTHS = (390, 1200)
 PAGES = (
-    "index.html", "start/five_minutes.html", "small_mortality.html",
+    "index.html", "start/five_minutes.html", "tutorials/trajectories.html",
     "validation/references.html", "api/models/LMM.html",
 )  # fmt: skip
 SOUGHT = "Kenward-Roger"
