@@ -26,7 +26,15 @@ from longsurv.design.centred import CentredDesign
 from longsurv.design.expression import Functions
 from longsurv.design.owned import owned
 from longsurv.errors import EstimationError
-from longsurv.inference import Draws, Optimum, added, drawn, sample_posterior
+from longsurv.inference import (
+    MOST_PARAMETERS,
+    Draws,
+    Optimum,
+    added,
+    draw_by_quadrature,
+    drawn,
+    sample_posterior,
+)
 from longsurv.inference.specification import holding
 from longsurv.likelihood import cox
 from longsurv.models import cox_priors
@@ -194,6 +202,10 @@ class CoxPH:
     ) -> SurvivalPosterior:  # fmt: skip
         """Draw from the posterior.
 
+        With one or two coefficients the posterior is known by quadrature: its draws are points of
+        equal probability in random order, exact up to about one over their number, and no chain has
+        to converge (`tune` is not used). With more, the no-U-turn sampler draws.
+
         Parameters
         ----------
         draws, tune, chains, seed : int
@@ -223,11 +235,13 @@ class CoxPH:
             raise EstimationError(
                 f"{self.formula!r} has no covariates, so there is nothing to sample"
             )
-        found = sample_posterior(
+        d = len(stack.names)
+        draw = draw_by_quadrature if d <= MOST_PARAMETERS else partial(sample_posterior, tune=tune)
+        found = draw(
             added(partial(cox.value_and_gradient, data), stack.value_and_gradient),
-            np.zeros(len(stack.names)), names=stack.names,
-            coordinates=cox_priors.climbed_in(self.centred, len(stack.names)),
-            draws=draws, tune=tune, chains=chains, seed=seed,
+            np.zeros(d), names=stack.names,
+            coordinates=cox_priors.climbed_in(self.centred, d),
+            draws=draws, chains=chains, seed=seed,
         )  # fmt: skip
         return drawn(self.formula, found)
 

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numba import njit
 
-from longsurv.arguments import checked_last
+from longsurv.arguments import checked, checked_last
 from longsurv.errors import LongsurvError
 
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
 
 HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
+MOSTLY_PRIOR = 0.5
+"""Posterior over prior variance from which on an answer is called mostly its prior's."""
 
 
 class Prior:
@@ -240,3 +242,60 @@ def moments(prior: Prior) -> tuple[float, float]:
     if isinstance(prior, Gamma):
         return prior.shape / prior.rate, math.sqrt(prior.shape) / prior.rate
     raise LongsurvError(f"{type(prior).__name__} has no scalar moments")
+
+
+@checked
+def distribution(prior: Prior, x: np.ndarray) -> np.ndarray:
+    """Distribution function of a Normal or a StudentT prior.
+
+    Parameters
+    ----------
+    prior : Normal or StudentT
+    x : ndarray, any shape
+
+    Returns
+    -------
+    ndarray
+        Of the shape of `x`.
+
+    Raises
+    ------
+    LongsurvError
+        For a prior of another family.
+    """
+    from scipy.special import ndtr, stdtr
+
+    if isinstance(prior, Normal):
+        return ndtr((np.asarray(x) - prior.mean) / prior.sd)
+    if isinstance(prior, StudentT):
+        return stdtr(prior.df, (np.asarray(x) - prior.mean) / prior.scale)
+    raise LongsurvError(f"a treatment effect takes a Normal or StudentT prior, not {prior}")
+
+
+@checked
+def quantiles(prior: Prior, p: np.ndarray) -> np.ndarray:
+    """Quantiles of a Normal or a StudentT prior.
+
+    Parameters
+    ----------
+    prior : Normal or StudentT
+    p : ndarray, any shape
+        Between 0 and 1.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of `p`.
+
+    Raises
+    ------
+    LongsurvError
+        For a prior of another family.
+    """
+    from scipy.special import ndtri, stdtrit
+
+    if isinstance(prior, Normal):
+        return prior.mean + prior.sd * ndtri(p)
+    if isinstance(prior, StudentT):
+        return prior.mean + prior.scale * stdtrit(prior.df, p)
+    raise LongsurvError(f"a treatment effect takes a Normal or StudentT prior, not {prior}")

@@ -11,19 +11,23 @@ from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 from longsurv.prior_families import (
     LKJ,
+    MOSTLY_PRIOR,
     Exponential,
     Gamma,
     HalfNormal,
     Normal,
     Prior,
     StudentT,
+    distribution,
     log_density,
     moments,
+    quantiles,
 )
 from longsurv.prior_stack import Alike, PriorStack, Stack, apart
 
 __all__ = [
     "LKJ",
+    "MOSTLY_PRIOR",
     "TREATMENT",
     "Exponential",
     "Gamma",
@@ -35,10 +39,12 @@ __all__ = [
     "StudentT",
     "apart",
     "choose",
+    "distribution",
     "from_interval",
     "log_density",
     "moments",
     "prior_of",
+    "quantiles",
 ]
 
 

@@ -18,6 +18,7 @@ ESS_LIMIT = 400.0
 BFMI_LIMIT = 0.3
 CONDITION_LIMIT = 1e8
 DECREMENT_LIMIT = 1e-6
+QUADRATURE_LIMIT = 1e-4
 NO_DATA = "coefficients that are all prior"
 
 
@@ -114,6 +115,33 @@ def of_estimate(
     return _verdict(rows, good, flags)
 
 
+def of_quadrature(
+    draws: int, error: float, flags: Sequence[str] = (), all_prior: Sequence[str] = ()
+) -> Verdict:
+    """Verdict on points of equal probability that quadrature found: there are no chains.
+
+    Parameters
+    ----------
+    draws : int
+        All of them.
+    error : float
+        How far the logarithm of the integral moves with half of the grid.
+    flags, all_prior
+        See `of_posterior`.
+    """
+    rows = [
+        ("points of equal probability", float(draws), f"> {ESS_LIMIT:.0f}", draws > ESS_LIMIT),
+        ("error of the quadrature", error, f"< {QUADRATURE_LIMIT:g}", error < QUADRATURE_LIMIT),
+    ]
+    if all_prior:
+        rows.append((NO_DATA, float(len(all_prior)), "0", False))
+    good = (
+        f"Exact: the posterior was integrated by quadrature, and its {plural(draws, 'draw')} are"
+        " points of equal probability; no chain had to converge."
+    )
+    return _verdict(rows, good, flags)
+
+
 def of_posterior(
     table: pd.DataFrame,
     stats: Mapping[str, np.ndarray],
@@ -160,7 +188,7 @@ def of_posterior(
 def chain_headings(verdict: Verdict) -> tuple[str, ...]:
     """What is wrong with draws, to stand before their numbers; nothing if the verdict is good."""
     failed = set(verdict.checks.loc[~verdict.checks["ok"], "check"])
-    few = {"smallest effective sample size"}
+    few = {"smallest effective sample size", "points of equal probability"}
     said = {
         row["check"]: f"{row['check']} {row['value']:.4g} (expected {row['limit']})"
         for row in verdict.checks.to_dict("records")
@@ -171,5 +199,5 @@ def chain_headings(verdict: Verdict) -> tuple[str, ...]:
     if chains:
         found.append(f"CHAINS NOT CONVERGED: {'; '.join(chains)}")
     elif failed & few:
-        found.append(f"TOO FEW DRAWS: {said[next(iter(few))]}")
+        found.append(f"TOO FEW DRAWS: {said[next(iter(failed & few))]}")
     return tuple(found)

@@ -6,9 +6,11 @@ from longsurv.inference.density import added
 from longsurv.inference.identify import Flat, Identified, identify
 from longsurv.inference.maximise import Optimum, maximise
 from longsurv.inference.posterior import drawn, outward, sample_posterior
+from longsurv.inference.quadrature import MOST_PARAMETERS, draw_by_quadrature
 from longsurv.inference.sample import Draws, sample
 
 __all__ = [
+    "MOST_PARAMETERS",
     "Affine",
     "Draws",
     "Flat",
@@ -16,6 +18,7 @@ __all__ = [
     "Optimum",
     "Whitening",
     "added",
+    "draw_by_quadrature",
     "drawn",
     "hessian",
     "identify",

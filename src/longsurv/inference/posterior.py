@@ -9,7 +9,7 @@ import numpy as np
 
 from longsurv.errors import EstimationError
 from longsurv.inference.coordinates import Affine
-from longsurv.inference.curvature import whiten
+from longsurv.inference.curvature import Whitening, whiten
 from longsurv.inference.density import LogDensity
 from longsurv.inference.maximise import Optimum, maximise
 from longsurv.inference.sample import Draws, check_run, sample
@@ -62,20 +62,11 @@ def sample_posterior(
     log_means = np.log(np.array(list(deviations.values()), dtype=float))
     warp = Warp(index, log_means)
     warped, start = (warp.density(density) if deviations else density), warp.inward(start)
-    if coordinates is None:
-        mode = maximise(warped, start, names=names)
-    else:
-        # Warped is what is left when a deviation's origin has been moved back: a straight map.
-        straight = coordinates.without_shift(index)
-        unitless = straight.density(warped, straight.log_jacobian)
-        mode = maximise(unitless, straight.inward(start), names=names)
-    if not np.isfinite(mode.value):
+    # Warped is what is left when a deviation's origin has been moved back: a straight map.
+    straight = None if coordinates is None else coordinates.without_shift(index)
+    mode, whitening = climb(warped, start, names=names, coordinates=straight)
+    if whitening is None:
         return mode, None
-    whitening = whiten(mode.x, mode.hessian)
-    x = mode.x
-    if coordinates is not None:
-        x = straight.outward(x)
-        whitening = replace(whitening, centre=x, factor=straight.factor @ whitening.factor)
     drawn = sample(
         warped,
         whitening,
@@ -88,7 +79,7 @@ def sample_posterior(
     )
     stats = drawn.stats | {"lp": drawn.stats["lp"] - warp.log_jacobian(drawn.theta)}
     theta = warp.outward(drawn.theta)
-    mode = replace(mode, x=warp.outward(x))
+    mode = replace(mode, x=warp.outward(whitening.centre))
     return mode, replace(drawn, theta=theta, stats=stats, mode=mode)
 
 
@@ -111,3 +102,41 @@ def outward(draws: Draws, to: Callable[[np.ndarray], np.ndarray]) -> Draws:
     assert draws.mode is not None  # the climb before the draws
     mode = replace(draws.mode, x=to(draws.mode.x))
     return replace(draws, theta=to(draws.theta), mode=mode)
+
+
+def climb(
+    density: LogDensity,
+    start: np.ndarray,
+    *,
+    names: Sequence[str] | None = None,
+    coordinates: Affine | None = None,
+) -> tuple[Optimum, Whitening | None]:
+    """Climb to the mode, and whiten by the curvature there.
+
+    Parameters
+    ----------
+    density, start, names, coordinates
+        See `sample_posterior`.
+
+    Returns
+    -------
+    mode : Optimum
+        In `coordinates`.
+    whitening : Whitening or None
+        Of theta as `density` takes it, around the mode; None if there is no finite mode.
+    """
+    if coordinates is None:
+        mode = maximise(density, start, names=names)
+    else:
+        unitless = coordinates.density(density, coordinates.log_jacobian)
+        mode = maximise(unitless, coordinates.inward(start), names=names)
+    if not np.isfinite(mode.value):
+        return mode, None
+    whitening = whiten(mode.x, mode.hessian)
+    if coordinates is not None:
+        whitening = replace(
+            whitening,
+            centre=coordinates.outward(mode.x),
+            factor=coordinates.factor @ whitening.factor,
+        )
+    return mode, whitening

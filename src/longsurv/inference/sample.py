@@ -62,6 +62,9 @@ class Draws:
     mode : Optimum, optional
         Where the climb ended that the chains start from, with x on the scale of theta; None of
         draws that no climb came before.
+    quadrature_error : float, optional
+        Of points of equal probability, not of a chain: how far the logarithm of the integral moves
+        with every second point of its grid left out. None of other draws.
     """
 
     theta: np.ndarray
@@ -71,6 +74,12 @@ class Draws:
     whitening: Whitening | None
     seed: int
     mode: Optimum | None = None
+    quadrature_error: float | None = None
+
+    @property
+    def way(self) -> str:
+        """How they were made, for the name of a method."""
+        return "NUTS" if self.quadrature_error is None else "quadrature"
 
     @property
     def flat(self) -> np.ndarray:

@@ -11,11 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from longsurv import numbers
+from longsurv.priors import MOSTLY_PRIOR
 from longsurv.report.sentences import Answer
 from longsurv.words import listed, plural
-
-POWER_SCALED = 0.05  # change in the posterior from which power scaling calls it sensitive
-MOSTLY_PRIOR = 0.5
 
 
 @dataclass(frozen=True)
@@ -198,26 +196,9 @@ def prior_shares(shares: Mapping[str, float], events: int) -> str:
     span = f"{few} %" if few == many else f"{few} to {many} %"
     return (
         f"{seen} the posterior variance of the log hazard ratio is still {span} of the prior's"
-        f" under the {listed(list(mostly))} prior{'s' * (len(mostly) > 1)}: strong prior, weak"
-        " likelihood. There the answer is mostly the prior's."
+        f" under the {listed(list(mostly))} prior{'s' * (len(mostly) > 1)}. There the answer is"
+        " mostly the prior's."
     )
-
-
-def power_scaling(prior: float, likelihood: float) -> str:
-    """What happens to the posterior when the prior, or the likelihood, is made a little stronger.
-
-    Parameters
-    ----------
-    prior, likelihood : float
-        Power-scaling sensitivities (Kallioinen and others 2024).
-    """
-    if math.isnan(prior) or math.isnan(likelihood):
-        return "not computed"
-    if prior < POWER_SCALED:
-        return "not sensitive to the prior"
-    if likelihood < POWER_SCALED:
-        return "sensitive to the prior, not to the data: strong prior, weak likelihood"
-    return "sensitive to the prior and to the data, which may be in conflict"
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from longsurv.results.options import Component
 from longsurv.results.prior_share import all_prior, all_prior_flag, marginal_prior
 from longsurv.tables.result import Result
 from longsurv.tables.summary import Summary
-from longsurv.words import verb
+from longsurv.words import plural, verb
 
 if TYPE_CHECKING:
     from arviz_stats.utils import ELPDData
@@ -118,10 +118,13 @@ class Posterior(Result):
 
     @cached_property
     def _verdict(self) -> Verdict:
-        from longsurv.diagnostics.convergence import of_posterior
+        from longsurv.diagnostics.convergence import of_posterior, of_quadrature
 
         told = all_prior_flag(self.stack, self.all_prior)
         flags = (told, *self.flags) if told else self.flags
+        error = self.draws.quadrature_error
+        if error is not None:
+            return of_quadrature(self.draws.theta[..., 0].size, error, flags, self.all_prior)
         table = self._summary(list(self.samples), 0.95)
         return of_posterior(table, self.draws.stats, flags, self.all_prior)
 
@@ -255,13 +258,20 @@ class Posterior(Result):
         """Whether the chains can be trusted: a `longsurv.diagnostics.Verdict`."""
         return self._verdict
 
-    def __repr__(self) -> str:
+    def _run(self) -> str:
         chains, draws = self.draws.theta.shape[:2]
+        if self.draws.quadrature_error is not None:
+            return f"{plural(chains * draws, 'point')} of equal probability"
+        return (
+            f"{chains} {verb(chains, 'chain', 'chains')} x {draws}"
+            f" {verb(draws, 'draw', 'draws')} after {self.draws.tune}"
+        )
+
+    def __repr__(self) -> str:
         lines = [
             f"{type(self.spec).__name__}: {self.spec.formula}",
             *self.headings,
-            f"{self.method}; {chains} {verb(chains, 'chain', 'chains')} x {draws}"
-            f" {verb(draws, 'draw', 'draws')} after {self.draws.tune}; seed {self.draws.seed}",
+            f"{self.method}; {self._run()}; seed {self.draws.seed}",
             "posterior means, 95 % equal-tailed intervals",
             "",
             text_table(self.tidy(component="all")),
@@ -284,13 +294,12 @@ class Posterior(Result):
             write it for elsewhere.
         """
         check_level(level)
-        chains, draws = self.draws.theta.shape[:2]
         facts = [
             ("Model", type(self.spec).__name__),
             ("Method", self.method),
             ("Intervals", f"{100 * level:g} %, equal-tailed"),
             *summaries.data_facts(self.design, self.nobs),
-            ("Draws", f"{chains} x {draws:,} after {self.draws.tune:,}"),
+            ("Draws", self._run()),
             ("Seed", f"{self.draws.seed}"),
             ("Divergences", f"{int(np.sum(self.draws.stats['diverging'])):,}"),
             ("Converged", "yes" if self.converged else "no"),

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from longsurv.priors import Normal, Prior, Stack, apart, moments, prior_of
+from longsurv.priors import (
+    MOSTLY_PRIOR,
+    Normal,
+    Prior,
+    Stack,
+    apart,
+    distribution,
+    moments,
+    prior_of,
+)
 from longsurv.words import listed, verb
 
 if TYPE_CHECKING:
@@ -19,6 +28,8 @@ if TYPE_CHECKING:
 
 ALL_PRIOR = 0.9
 """Share of the prior's variance that is left, from which on the data say as good as nothing."""
+CONFLICT = 0.05
+"""Prior-predictive tail probability below which prior and data are said to be in conflict."""
 PART_OF = 0.1
 """Share of a direction from which on a coefficient is named as part of it."""
 
@@ -89,13 +100,26 @@ def marginal_prior(stack: Stack, name: str) -> Prior:
 
 
 class PriorShare(NamedTuple):
-    """How much of an answer is prior."""
+    """How much of an answer is prior, by variances and by power scaling, and whether they agree.
+
+    Attributes
+    ----------
+    contraction, prior_share : float
+        1 - posterior variance / prior variance, and the rest.
+    psense_prior, psense_likelihood : float
+        Power-scaling sensitivities (Kallioinen and others 2024).
+    conflict_p : float
+        `predictive_tail` of what the data alone say.
+    diagnosis : str
+        See `diagnosis`.
+    """
 
     contraction: float
     prior_share: float
     psense_prior: float
     psense_likelihood: float
-    psense_words: str
+    conflict_p: float
+    diagnosis: str
 
 
 class Drawn(Protocol):
@@ -110,23 +134,84 @@ class Drawn(Protocol):
 
 
 def prior_shares(post: Drawn, term: str, prior: Prior) -> PriorShare:
-    """How much of the answer is prior, by variances and by power scaling."""
-    share = float(post.draw(term).var() / moments(prior)[1] ** 2)
-    share = 0.0 if math.isinf(moments(prior)[1]) else min(share, 1.0)
+    """How much of the answer is prior."""
     import arviz as az
 
+    draws = post.draw(term)
+    mean, sd = moments(prior)
+    share = 0.0 if math.isinf(sd) else min(float(draws.var() / sd**2), 1.0)
     with _silenced("arviz_stats"), warnings.catch_warnings():  # its verdict is in the table
         warnings.simplefilter("ignore", UserWarning)
         sensitivity = az.psense_summary(post.idata, var_names=[term], prior_var_names=[term]).loc[
             term
         ]
+    tail = predictive_tail(prior, *_without_prior(float(draws.mean()), share, mean, sd, draws))
     return PriorShare(
         contraction=1.0 - share,
         prior_share=share,
         psense_prior=float(sensitivity["prior"]),
         psense_likelihood=float(sensitivity["likelihood"]),
-        psense_words=str(sensitivity["diagnosis"]),
+        conflict_p=tail,
+        diagnosis=diagnosis(share, tail),
     )
+
+
+def diagnosis(share: float, tail: float) -> str:
+    """Prior against data in a word or two: the one verdict there is on them.
+
+    Parameters
+    ----------
+    share : float
+        Posterior over prior variance.
+    tail : float
+        Prior-predictive tail probability; NaN where it is not known.
+    """
+    if tail < CONFLICT:
+        return "in conflict"
+    if share >= MOSTLY_PRIOR:
+        return "mostly prior"
+    return "prior and data" if share >= 1.0 - ALL_PRIOR else "mostly data"
+
+
+def predictive_tail(prior: Prior, estimate: float, std_error: float) -> float:
+    """How far out the data lie for someone who believed the prior (Box 1980; Evans & Moshonov
+    2006).
+
+    Twice the smaller tail probability, under the prior predictive distribution, of an estimate that
+    is normal around the true value; the prior is integrated out by quadrature.
+
+    Parameters
+    ----------
+    prior : Normal or StudentT
+        Of the parameter.
+    estimate, std_error : float
+        Of the parameter without the prior.
+
+    Returns
+    -------
+    float
+        NaN where there is no estimate without the prior.
+    """
+    if not (math.isfinite(estimate) and math.isfinite(std_error) and std_error > 0):
+        return math.nan
+    # Over the estimate's error, by the trapezoidal rule.
+    z = np.linspace(-9.0, 9.0, 6001)
+    weight = np.exp(-0.5 * z**2)
+    chance = distribution(prior, estimate - std_error * z)
+    below, above = (float(weight @ side / weight.sum()) for side in (chance, 1.0 - chance))
+    return 2.0 * min(below, above)
+
+
+def _without_prior(
+    mean: float, share: float, prior_mean: float, prior_sd: float, draws: np.ndarray
+) -> tuple[float, float]:
+    """Estimate and standard error that give such a posterior under such a normal prior."""
+    if math.isinf(prior_sd):
+        return mean, float(draws.std())
+    if share >= ALL_PRIOR:  # nearly all of it is prior: what is left is simulation error
+        return math.nan, math.nan
+    left = 1.0 - share
+    return prior_mean + (mean - prior_mean) / left, prior_sd * math.sqrt(share / left)
 
 
 @contextmanager

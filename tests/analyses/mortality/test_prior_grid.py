@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from math import comb
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from scipy.stats import norm, t
 
 import longsurv as ls
 from longsurv import priors as pr
-from longsurv.analyses.mortality.prior_grid import prior_grid
+from longsurv.analyses.mortality.prior_grid import conflict, prior_grid
 from longsurv.errors import LongsurvError
 from longsurv.models import CoxPH
 
@@ -221,3 +222,54 @@ class TestRefused:
     def test_a_horizon_beyond_the_data(self, patients):
         with pytest.raises(LongsurvError, match="up to the last exit, 28; got 90"):
             prior_grid(CoxPH(FORMULA, data=patients), "treatment", FEW, horizon=90)
+
+
+class TestConflict:
+    """The prior-predictive tail of the events in the treated group."""
+
+    def test_is_that_of_a_simulation(self, patients):
+        """Hazard ratios from the prior, then events one by one from the risk sets as they were."""
+        rng = np.random.default_rng(2)
+        prior = pr.TREATMENT["pessimistic"]
+        ratios = np.exp(rng.normal(prior.mean, prior.sd, 200_000))
+        treated = (patients["treatment"] == "ivig").to_numpy()
+        entry, exit_, event = (patients[c].to_numpy() for c in ("entry", "exit", "event"))
+        count = np.zeros(len(ratios))
+        for moment, deaths in zip(*np.unique(exit_[event == 1], return_counts=True), strict=True):
+            at_risk = (entry < moment) & (exit_ >= moment)
+            mine, others = (at_risk & treated).sum(), (at_risk & ~treated).sum()
+            chance = np.cumsum(
+                [comb(mine, k) * comb(others, deaths - k) * ratios**k for k in range(deaths + 1)],
+                axis=0,
+            )
+            count += (rng.random(len(ratios)) > chance / chance[-1]).sum(axis=0)
+        seen = (treated & (event == 1)).sum()
+        half = 0.5 * (count == seen).mean()
+        tail = 2 * min((count < seen).mean() + half, (count > seen).mean() + half)
+        spec = CoxPH(FORMULA, data=patients)
+        found = conflict(spec, "treatment", "treatment[T.ivig]", prior)
+        assert found == pytest.approx(tail, abs=4e-3)
+
+    def test_a_prior_that_the_data_contradict_is_in_conflict(self, patients):
+        spec = CoxPH(FORMULA, data=patients)
+        priors = {"harm": pr.Normal(2.0, 0.3), **FEW}
+        found = prior_grid(spec, "treatment", priors, horizon=HORIZON, draws=300).table
+        assert list(found["diagnosis"]) == ["in conflict", "mostly prior"]
+        assert found["conflict_p"].iloc[0] < 0.02 < 0.2 < found["conflict_p"].iloc[1]
+
+    def test_does_not_depend_on_the_coding(self, patients):
+        coded = patients.assign(x=np.where(patients["treatment"] == "ivig", 12.0, 10.0))
+        spec = CoxPH("Surv(entry, exit, event) ~ x", data=coded)
+        half = conflict(spec, "x", "x", pr.Normal(0.2, 0.15))
+        plain = CoxPH(FORMULA, data=patients)
+        whole = conflict(plain, "treatment", "treatment[T.ivig]", pr.Normal(0.4, 0.3))
+        assert half == pytest.approx(whole, rel=1e-9)
+
+    def test_covariates_leave_it_to_the_normal(self, patients):
+        """A covariate without effect moves it little from the exact one."""
+        noise = patients.assign(noise=np.random.default_rng(4).normal(size=len(patients)))
+        spec = CoxPH(f"{FORMULA} + noise", data=noise)
+        prior = pr.Normal(2.0, 0.3)
+        found = conflict(spec, "treatment", "treatment[T.ivig]", prior)
+        exact = conflict(CoxPH(FORMULA, data=patients), "treatment", "treatment[T.ivig]", prior)
+        assert found < 0.05 and exact < 0.05

@@ -11,15 +11,20 @@ import pandas as pd
 
 from longsurv.analyses.mortality.effect import coefficient, undetermined
 from longsurv.errors import EstimationError, LongsurvError
+from longsurv.estimands.exact_hazard import EventDistribution, event_distribution
+from longsurv.estimands.follow_up import FollowUp
 from longsurv.estimands.standardised import check_horizon, risk_difference, two_levels
-from longsurv.priors import TREATMENT, Normal, Prior, StudentT
+from longsurv.priors import TREATMENT, Prior, distribution, quantiles
 from longsurv.results.estimate import check_level
-from longsurv.results.prior_share import prior_shares
+from longsurv.results.prior_share import diagnosis, predictive_tail, prior_shares
 from longsurv.results.survival.cox_posterior import SurvivalPosterior
 from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
     from longsurv.models import CoxPH
+
+FEW = 200
+"""Events up to which their exact distribution is used."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +42,11 @@ class PriorGrid(Readable):
         than 1 and 5 %). How much is prior: `contraction` (1 - posterior variance / prior variance
         of the log hazard ratio: the share of what is known that comes from the data; kept within 0
         and 1, which simulation error or a Student-t prior in conflict with the data could leave),
-        `prior_share` (the rest), `psense_prior`, `psense_likelihood`, `psense_words`
+        `prior_share` (the rest), `psense_prior`, `psense_likelihood`
         (power-scaling sensitivity to this prior, the other coefficients' left alone, and to the
-        likelihood). `r_hat` and `ess` of the log hazard ratio.
+        likelihood), `conflict_p` (prior-predictive tail probability of what was observed: see
+        `conflict`), `diagnosis` ("mostly data", "prior and data", "mostly prior", "in conflict").
+        `r_hat` and `ess` of the log hazard ratio.
     treatment, term : str
         The column and its coefficient.
     horizon : float
@@ -145,7 +152,7 @@ def prior_grid(
             {"prior": name, "density": str(prior)}
             | before[name]
             | _after(post, term, treatment, horizon, level)
-            | prior_shares(post, term, prior)._asdict()
+            | _shares(spec, post, treatment, term, prior)
         )
     return PriorGrid(
         table=pd.DataFrame(rows),
@@ -158,9 +165,65 @@ def prior_grid(
     )
 
 
+def _shares(
+    spec: CoxPH, post: SurvivalPosterior, treatment: str, term: str, prior: Prior
+) -> dict[str, float | str]:
+    found, tail = prior_shares(post, term, prior), conflict(spec, treatment, term, prior)
+    judged = found._replace(conflict_p=tail, diagnosis=diagnosis(found.prior_share, tail))
+    return judged._asdict()
+
+
+def conflict(spec: CoxPH, treatment: str, term: str, prior: Prior) -> float:
+    """How far out the data lie for someone who believed the prior of the treatment's effect.
+
+    Twice the smaller tail probability (mid-p) of the events in the treated group under the prior
+    predictive distribution, from their exact distribution given the risk sets and the prior by
+    quadrature. With covariates or strata, or with many events, of Firth's estimate taken for normal
+    (`predictive_tail`).
+
+    Parameters
+    ----------
+    spec : CoxPH
+    treatment, term : str
+        The column and its coefficient.
+    prior : Normal or StudentT
+        Of the log hazard ratio.
+
+    Returns
+    -------
+    float
+    """
+    counted = _counts(spec, treatment)
+    if counted is None:
+        row = spec.fit(penalty="firth").tidy().set_index("term").loc[term]
+        return predictive_tail(prior, float(row["estimate"]), float(row["std_error"]))
+    events, apart = counted
+    log_ratios = apart * quantiles(prior, (np.arange(400) + 0.5) / 400)
+    below, above = np.mean([events.tails(float(b), mid=True) for b in log_ratios], axis=0)
+    return 2.0 * float(min(below, above))
+
+
+def _counts(spec: CoxPH, treatment: str) -> tuple[EventDistribution, float] | None:
+    """Distribution of the events in the treated group, and how far apart the groups are coded.
+
+    None where the two groups are not all there is in the model, or the events are many.
+    """
+    d = spec.design
+    plain = d.strata is None and d.weights is None and d.offset is None
+    if len(d.fixed.names) > 1 or not plain or d.n_events > FEW:
+        return None
+    used = spec.data.iloc[d.rows]
+    reference, group = two_levels(used, treatment, None, None)
+    of, since = ((used[treatment] == level).to_numpy() for level in (group, reference))
+    events = event_distribution(
+        FollowUp(d.entry[of], d.exit[of], d.event[of]),
+        FollowUp(d.entry[since], d.exit[since], d.event[since]),
+    )
+    return events, float(d.fixed.X[of, 0].mean() - d.fixed.X[since, 0].mean())
+
+
 def _baseline_risk(spec: CoxPH, treatment: str, horizon: float) -> float:
     """Kaplan-Meier risk of the reference group, or of all if nobody there had the event."""
-    from longsurv.estimands.follow_up import FollowUp
     from longsurv.estimands.kaplan_meier import kaplan_meier
 
     d = spec.design
@@ -177,7 +240,7 @@ def _baseline_risk(spec: CoxPH, treatment: str, horizon: float) -> float:
 def _before(prior: Prior, risk: float, level: float) -> dict[str, float]:
     """Hazard ratio, risk ratio and risk difference under the prior alone."""
     tail = 0.5 - level / 2
-    hr = np.exp([_quantile(prior, p) for p in (0.5, tail, 1 - tail)])
+    hr = np.exp(quantiles(prior, np.array([0.5, tail, 1 - tail])))
     with np.errstate(over="ignore"):
         treated = 1.0 - (1.0 - risk) ** hr
     out: dict[str, float] = {}
@@ -187,26 +250,7 @@ def _before(prior: Prior, risk: float, level: float) -> dict[str, float]:
         ("prior_risk_difference", treated - risk),
     ):
         out |= dict(zip((name, f"{name}_low", f"{name}_high"), map(float, values), strict=True))
-    return out | {"prior_prob_below_1": _probability_below_0(prior)}
-
-
-def _quantile(prior: Prior, p: float) -> float:
-    from scipy.special import ndtri, stdtrit
-
-    if isinstance(prior, Normal):
-        return prior.mean + prior.sd * float(ndtri(p))
-    if isinstance(prior, StudentT):
-        return prior.mean + prior.scale * float(stdtrit(prior.df, p))
-    raise LongsurvError(f"a treatment effect takes a Normal or StudentT prior, not {prior}")
-
-
-def _probability_below_0(prior: Prior) -> float:
-    from scipy.special import ndtr, stdtr
-
-    if isinstance(prior, StudentT):
-        return float(stdtr(prior.df, -prior.mean / prior.scale))
-    assert isinstance(prior, Normal)
-    return float(ndtr(-prior.mean / prior.sd))
+    return out | {"prior_prob_below_1": float(distribution(prior, np.zeros(1))[0])}
 
 
 def _after(

@@ -11,6 +11,8 @@ from longsurv.report.sections.common import ENGINE_NAMES, Line
 from longsurv.tables.display import Column, DisplayTable, display
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from longsurv.study import StudyResults
 
 # A light is never colour alone: each has its sign and its word.
@@ -112,7 +114,7 @@ def _summary(results: StudyResults, found: list[Light]) -> DisplayTable:
         Column("Model", "label", numeric=False),
         Column("Maximum likelihood", lambda row: verdict(row, "ml"), numeric=False),
         Column("Bayes", lambda row: verdict(row, "bayes"), numeric=False),
-        Column("Largest R-hat", lambda row: _fixed(bayes.loc[row["model"], "r_hat"], 3)),
+        Column("Largest R-hat", lambda row: r_hat(bayes.loc[row["model"]])),
         Column("Smallest ESS", lambda row: _fixed(bayes.loc[row["model"], "ess"], 0)),
         Column(
             "Time, both",
@@ -122,11 +124,17 @@ def _summary(results: StudyResults, found: list[Light]) -> DisplayTable:
         ),
     ]
     note = (
-        "R-hat compares chains (1 is perfect, below 1.01 wanted); ESS is the smallest effective"
+        "R-hat compares chains (1 is perfect, below 1.01 wanted; exact: integrated by quadrature,"
+        " without chains); ESS is the smallest effective"
         " number of independent draws (above 400 wanted); divergences and E-BFMI are checked too."
         " Maximum likelihood is judged by its gradient and curvature."
     )
     return display(ml.reset_index(), "Verdict on every fit", columns, note, name="verdicts")
+
+
+def r_hat(row: pd.Series) -> str:
+    """Of a fit's row; "exact" where draws come from no chain."""
+    return "exact" if row["exact"] else _fixed(row["r_hat"], 3)
 
 
 def _fixed(value: float, places: int) -> str:

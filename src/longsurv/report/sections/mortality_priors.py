@@ -90,19 +90,15 @@ def _after(table: pd.DataFrame, asked: Comparison) -> DisplayTable:
         Column(_more_than(1), lambda row: numbers.probability(row["prob_reduction_1"])),
         Column(_more_than(5), lambda row: numbers.probability(row["prob_reduction_5"])),
         Column("Prior's share", lambda row: f"{100 * row['prior_share']:.0f} %"),
-        Column(
-            "Power scaling",
-            lambda row: sentences_mortality.power_scaling(
-                row["psense_prior"], row["psense_likelihood"]
-            ),
-            numeric=False, prose=True,
-        ),
+        Column("Prior-predictive p", lambda row: numbers.p_value(row["conflict_p"])),
+        Column("Prior against data", "diagnosis", numeric=False),
     ]  # fmt: skip
     note = (
         f"Of {asked.group} against {asked.reference}. Risk lower: {asked.risk}, standardised over"
         " the cohort; by more than 1 and 5 percentage points. Prior's share: posterior variance of"
-        " the log hazard ratio over the prior's. Power scaling: whether the posterior moves when"
-        " the prior, or the likelihood, is made a little stronger or weaker."
+        " the log hazard ratio over the prior's, mostly prior from half on. Prior-predictive p: for"
+        " someone who believed the prior, the probability of events as unevenly spread or more,"
+        " twice the smaller tail; below 0.05 prior and data are called in conflict."
     )
     return display(table, "After the data, under each prior", columns, note, name="priors_after")
 
@@ -151,17 +147,12 @@ def probability_reduction(prior: Prior, risk: float, by: float) -> float:
     by : float
         As a proportion.
     """
-    from scipy.special import ndtr, stdtr
-
-    from longsurv.priors import StudentT
+    from longsurv.priors import distribution
 
     if by >= risk:
         return 0.0
     log_ratio = math.log(math.log1p(by - risk) / math.log1p(-risk))
-    if isinstance(prior, StudentT):
-        return float(stdtr(prior.df, (log_ratio - prior.mean) / prior.scale))
-    mean, sd = prior.constants[:2]
-    return float(ndtr((log_ratio - mean) / sd))
+    return float(distribution(prior, np.array([log_ratio]))[0])
 
 
 def _more_than(percent: int) -> str:

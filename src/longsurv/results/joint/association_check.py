@@ -118,7 +118,11 @@ class AssociationCheck(Readable):
         The rest.
     psense_prior, psense_likelihood : float
         Power-scaling sensitivity to the association's prior, and to the likelihood.
-    psense_words : str
+    conflict_p : float
+        Twice the smaller prior-predictive tail probability of what the data alone say; NaN where
+        nearly all of the answer is prior.
+    diagnosis : {"mostly data", "prior and data", "mostly prior", "in conflict"}
+        Prior against data; in conflict where the prior-predictive tail probability is below 0.05.
     prior : str
         Of the association.
     identified : {"yes", "partly", "no"}
@@ -135,7 +139,8 @@ class AssociationCheck(Readable):
     prior_share: float
     psense_prior: float
     psense_likelihood: float
-    psense_words: str
+    conflict_p: float
+    diagnosis: str
     prior: str
     identified: str
     words: str

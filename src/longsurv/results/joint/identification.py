@@ -9,10 +9,12 @@ import pandas as pd
 
 from longsurv.design.joint import JointDesign
 from longsurv.priors import Prior
-from longsurv.results.prior_share import Drawn, PriorShare, prior_shares
+from longsurv.results.prior_share import CONFLICT, Drawn, PriorShare, prior_shares
 
 TERM = "assoc.value"
 """The association, where there is one."""
+SENSITIVE = 0.05
+"""Power-scaling sensitivity from which on a posterior is said to move."""
 IDENTIFIED, PARTLY = 0.9, 0.5
 """Contraction from which the data say most, and from which they say something."""
 
@@ -41,7 +43,7 @@ def identification(posterior: AssociationDraws) -> pd.DataFrame:
     -------
     DataFrame
         term, events (of its cause), prior, contraction, prior_share, psense_prior,
-        psense_likelihood, psense_words, identified ("yes", "partly", "no"), words.
+        psense_likelihood, conflict_p, diagnosis, identified ("yes", "partly", "no"), words.
     """
     rows = []
     for cause in posterior.design.causes:
@@ -61,9 +63,14 @@ def identification(posterior: AssociationDraws) -> pd.DataFrame:
 
 
 def _identified(shares: PriorShare) -> str:
-    if shares.contraction < PARTLY or "weak likelihood" in shares.psense_words:
+    if shares.contraction < PARTLY or _moves_with_prior_alone(shares):
         return "no"
     return "yes" if shares.contraction >= IDENTIFIED else "partly"
+
+
+def _moves_with_prior_alone(shares: PriorShare) -> bool:
+    """Strong prior, weak likelihood, by power scaling."""
+    return shares.psense_prior >= SENSITIVE > shares.psense_likelihood
 
 
 def _words(name: str, identified: str, shares: PriorShare, events: int, prior: str) -> str:
@@ -77,14 +84,14 @@ def _words(name: str, identified: str, shares: PriorShare, events: int, prior: s
     lines = [
         f"{head}: with {count}, its posterior variance is {share:.0f} % of the prior's ({prior})."
     ]
-    if "weak likelihood" in shares.psense_words:
+    if _moves_with_prior_alone(shares):
         lines.append(
             f"The answer moves with the prior (power-scaling sensitivity {sensitivity:.2f}) more "
             "than with the data: it says mostly what was put in."
         )
-    elif "conflict" in shares.psense_words:
+    elif shares.conflict_p < CONFLICT:
         lines.append(
-            f"Prior and data pull in different directions (power-scaling sensitivity "
-            f"{sensitivity:.2f}): look at a wider prior."
+            f"Prior and data are in conflict: for someone who believed the prior, data as far out"
+            f" have probability {shares.conflict_p:.2g}. Ask which of the two is wrong."
         )
     return " ".join(lines)

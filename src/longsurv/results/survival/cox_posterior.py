@@ -78,7 +78,7 @@ class SurvivalPosterior(RatioPosterior):
             stack=stack,
             draws=draws,
             log_prior=stack.log_prior(draws.theta),
-            method=f"NUTS on the partial likelihood, {spec.ties.capitalize()} ties, "
+            method=f"{draws.way} on the partial likelihood, {spec.ties.capitalize()} ties, "
             f"{plural(design.n_events, 'event')}",
             flags=(
                 *design_flags(design),

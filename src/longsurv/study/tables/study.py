@@ -196,10 +196,14 @@ def _convergence(results: Found) -> pd.DataFrame:
                     "remarked": bool(result.flags),
                     "r_hat": values.get("largest R-hat", np.nan),
                     "ess": values.get("smallest effective sample size", np.nan),
+                    "exact": "error of the quadrature" in values.index,
                 }
             )
-    columns = ["model", "label", "engine", "ok", "words", "remarked", "r_hat", "ess", "seconds"]
-    return pd.DataFrame(rows, columns=columns)
+    columns = [
+        "model", "label", "engine", "ok", "words", "remarked", "r_hat", "ess", "exact", "seconds",
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(exact=table["exact"].eq(True))
 
 
 def _checks(results: Found) -> pd.DataFrame:
