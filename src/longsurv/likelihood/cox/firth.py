@@ -186,8 +186,9 @@ def _time_terms(
             if step:
                 phi -= c * E[k, 0]
                 mean_h -= c * ET[k, 0]
-            spread = (ss - 2 * c * se + c * c * ee) / (phi * phi)
-            term = wbar * (2 * spread - mean_h / phi) / phi
+            inverse = 1.0 / phi
+            spread = (ss - 2 * c * se + c * c * ee) * inverse * inverse
+            term = wbar * (2 * spread - mean_h * inverse) * inverse
             for_S += term
             for_E += c * term
         for j in range(p):

@@ -110,12 +110,9 @@ def cross_product(X: Floats, u: Floats) -> Floats:
 def subtract_means(a: RiskArrays, S: Floats, E: Floats, moments: Floats, product: Floats) -> None:
     """Lower triangle of product -= sum over k, l of wbar (S1 - c E1)(S1 - c E1)' / phi^2."""
     p = product.shape[0]
-    for k in range(len(a.deaths)):
-        for j in range(1, p + 1):
-            term = moments[k, 2] * S[k, j]
-            for m in range(1, j + 1):
-                product[j - 1, m - 1] -= term * S[k, m]
-        if a.efron and a.deaths[k] > 1:
+    product -= cross_product(S, moments[:, 2])[1:, 1:]
+    for k in range(len(a.deaths) if a.efron else 0):
+        if a.deaths[k] > 1:
             for j in range(1, p + 1):
                 with_S = moments[k, 3] * E[k, j]
                 with_E = moments[k, 3] * S[k, j] - moments[k, 4] * E[k, j]

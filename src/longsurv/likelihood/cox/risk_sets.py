@@ -22,7 +22,7 @@ LOG_BASE = 256 * np.log(2.0)
 NO_TERMS = -(2**30)  # exponent of an empty sum
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def scaled(gap: int) -> float:
     """2^(256 gap) for gap <= 0, to 0 when the term cannot matter beside one of gap 0."""
     if gap == 0:
@@ -56,7 +56,7 @@ def relative_risks(a: RiskArrays, eta: Floats) -> tuple[Floats, Integers]:
     return v, e
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _aligned(S: Floats, eS: Integers, k: int, exponent: int) -> float:
     """Factor by which a term of this exponent enters S[k]; S[k] is rescaled if it is larger."""
     gap = exponent - eS[k]
@@ -69,7 +69,7 @@ def _aligned(S: Floats, eS: Integers, k: int, exponent: int) -> float:
     return scaled(gap)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def _add_sum(S: Floats, eS: Integers, into: int, source: int) -> None:
     """S[into] += S[source]."""
     factor = _aligned(S, eS, into, eS[source])
