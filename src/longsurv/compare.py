@@ -17,7 +17,7 @@ from longsurv.results.against import against
 from longsurv.results.comparison import (
     SHIFT_LIMIT,
     WIDTH_LIMIT,
-    Comparison,
+    ComparedAnswers,
     close,
     distance,
     side_by_side,
@@ -59,7 +59,7 @@ def compare(
     level: float = 0.95,
     *,
     names: Mapping[str, str] | None = None,
-) -> Comparison:
+) -> ComparedAnswers:
     """Compare two answers to one question: a fit and a posterior, or one of them and another's.
 
     Parameters
@@ -134,7 +134,7 @@ def compare(
         verdict, reason = _verdict(fit, post, term, a, b)
         row = side_by_side(term, a, b, "ml", "bayes")
         rows.append(row | {"verdict": verdict, "reason": reason})
-    return Comparison(rows)
+    return ComparedAnswers(rows)
 
 
 def _verdict(

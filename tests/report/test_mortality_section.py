@@ -15,6 +15,7 @@ from longsurv.cohort import Cohort, Schema
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.estimands.competing import incidence_difference
 from longsurv.estimands.densities import ratio_densities
+from longsurv.estimands.survival_by_group import incidence_curves
 from longsurv.numbers import MINUS
 from longsurv.priors import TREATMENT, Normal, StudentT
 from longsurv.report.content import content
@@ -36,7 +37,6 @@ from longsurv.report.sections.mortality_priors import (
 )
 from longsurv.report.sections.mortality_tipping import tipping_part
 from longsurv.study import STAGES, Study, StudyResults
-from longsurv.study.tables.survival import incidence_curves
 from longsurv.tables.display import DisplayTable
 
 TIMES = "\N{MULTIPLICATION SIGN}"

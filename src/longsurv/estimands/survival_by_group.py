@@ -1,8 +1,8 @@
-"""Kaplan and Meier's curves and numbers at risk by group, as they are drawn."""
+"""Survival and incidence by group, and numbers at risk, as they are drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -93,3 +93,42 @@ def risk_times(start: float, end: float, unit: str, most: int = 7) -> list[float
     first = step * np.ceil(start / step - 1e-9)
     times = [float(t) + 0.0 for t in np.arange(first, end + step * 1e-6, step)]
     return times if times and times[0] == start else [float(start), *times]
+
+
+def incidence_curves(
+    data: pd.DataFrame, group: str, groups: Sequence[str], causes: Mapping[str, int]
+) -> pd.DataFrame:
+    """Aalen-Johansen estimates of every cause by group, entry times respected.
+
+    Parameters
+    ----------
+    data : DataFrame
+        As `Cohort.survival_data()`: `entry`, `exit`, `status` and the group.
+    group : str
+    groups : sequence of str
+        Its levels, the reference first.
+    causes : mapping of str to int
+        Label and status of each cause.
+
+    Returns
+    -------
+    DataFrame
+        Columns `cause`, `group`, `time`, `estimate`, `conf_low`, `conf_high` (pointwise 95 %
+        limits); each curve begins at the earliest entry with 0 and ends with its follow-up.
+    """
+    from longsurv.estimands.competing import cumulative_incidence
+    from longsurv.estimands.follow_up import by_group
+
+    start, parts = float(data["entry"].min()), []
+    sides = {str(level): side for level, side in by_group(data, group).items()}
+    for label, cause in causes.items():
+        for level in groups:
+            side = sides[str(level)]
+            curve = cumulative_incidence(side, cause)
+            times = np.unique(np.append(curve.time, side.exit.max()))
+            values = [(start, 0.0, 0.0, 0.0)]
+            values += [(t, curve.at(t)[0], *curve.interval(t)) for t in map(float, times)]
+            table = pd.DataFrame(values, columns=["time", "estimate", "conf_low", "conf_high"])
+            parts.append(table.assign(cause=label, group=str(level)))
+    columns = ["cause", "group", "time", "estimate", "conf_low", "conf_high"]
+    return pd.concat(parts, ignore_index=True)[columns]

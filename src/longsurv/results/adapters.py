@@ -9,12 +9,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, cast
 
 import numpy as np
 import pandas as pd
 
 from longsurv.errors import ArgumentError, LongsurvError
+from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,7 +32,7 @@ type Kind = Literal["hazard", "response", ""]
 
 
 @dataclass(frozen=True, eq=False)
-class OtherFit:
+class OtherFit(Readable):
     """What a fit of another library says.
 
     Attributes
@@ -44,6 +45,8 @@ class OtherFit:
     table : DataFrame
         term, estimate, std_error, conf_low, conf_high.
     """
+
+    read_as: ClassVar[tuple[str, ...]] = ("name", "table")
 
     library: str
     name: str

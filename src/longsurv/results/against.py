@@ -10,7 +10,7 @@ import pandas as pd
 
 from longsurv.errors import ArgumentError, LongsurvError
 from longsurv.results.adapters import READABLE, OtherFit, matched, read
-from longsurv.results.comparison import Comparison, close, distance, side_by_side
+from longsurv.results.comparison import ComparedAnswers, close, distance, side_by_side
 from longsurv.results.drawable import Drawable
 from longsurv.results.summaries import OfHazards
 
@@ -20,7 +20,7 @@ NONE = dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high"), math.na
 
 def against(
     own: Drawable, other: object, level: float, names: Mapping[str, str] | None = None
-) -> Comparison:
+) -> ComparedAnswers:
     """Compare an answer with a fit of another library, term by term.
 
     Parameters
@@ -35,7 +35,7 @@ def against(
 
     Returns
     -------
-    Comparison
+    ComparedAnswers
         As `longsurv.compare` gives it.
 
     Raises
@@ -66,7 +66,7 @@ def against(
         verdict, reason = _verdict(a, b, found, term in pairs)
         row = side_by_side(term, a, b, OURS, found.library)
         rows.append(row | {"verdict": verdict, "reason": reason})
-    table = Comparison(rows)
+    table = ComparedAnswers(rows)
     alone = tuple(name for name in theirs.index if name not in pairs.values())
     table.attrs["not_compared"] = alone
     return table

@@ -59,7 +59,7 @@ def side_by_side(
     return row | {"overlap": overlap(a, b), "shift": shift, "width_ratio": ratio}
 
 
-class Comparison(pd.DataFrame):
+class ComparedAnswers(pd.DataFrame):
     """Two answers side by side, one row a term: a DataFrame that can be read and drawn.
 
     Parts of it are plain data frames.
@@ -115,7 +115,18 @@ class Comparison(pd.DataFrame):
         return self.summary().to_latex()
 
     def to_docx(self, path: str | Path) -> Path:
-        """Write the summary as a Word document, with the ending .docx."""
+        """Write the summary as a Word document.
+
+        Parameters
+        ----------
+        path : str or Path
+            With the ending .docx; a file of that name is replaced.
+
+        Returns
+        -------
+        Path
+            Of the file written.
+        """
         return self.summary().to_docx(path)
 
     def _answers(self) -> tuple[str, str]:

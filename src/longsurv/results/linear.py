@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,12 +15,16 @@ from longsurv.errors import EstimationError
 from longsurv.inference import Draws, Flat, Optimum
 from longsurv.inference.specification import AnySpecification
 from longsurv.priors import Prior
+from longsurv.results import plots
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.estimate import TIDY, Estimate, check_level
 from longsurv.results.posterior import summarise
 from longsurv.results.reference import covariance_of, wald_f
 from longsurv.tables.notebook import Readable
 from longsurv.words import plural, verb
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -224,6 +228,23 @@ class LinearPosterior(Readable):
         """
         check_level(level)
         return summarise(self.samples, level)
+
+    def plot(self, *, level: float = 0.95, ax: Axes | None = None) -> Axes:
+        """Draw the parameters with their intervals.
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals, between 0 and 1.
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+        """
+        return plots.rows(list(self.samples), self.tidy(level), "Coefficient", level, ax)
 
     def contrast(self, of: ContrastLike, level: float = 0.95) -> pd.DataFrame:
         """Linear combinations of coefficients (see `Estimate.contrast`).

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations, product
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -26,8 +26,14 @@ from longsurv.design.rank import combination
 from longsurv.errors import LongsurvError
 from longsurv.estimands.changes import Correction
 from longsurv.inference.specification import TableSpecification
+from longsurv.results import plots
 from longsurv.results.columns import beside_variables
+from longsurv.tables.frame import framed
 from longsurv.tables.notebook import Readable
+from longsurv.tables.summary import Summary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 type Kind = Literal["pairwise", "reference", "consecutive"]
 LOG_BASES = {"log": np.e, "log2": 2.0, "log10": 10.0}
@@ -304,6 +310,33 @@ class Means(Readable):
         ndarray of bool, shape (rows,)
         """
         return (np.abs(weights @ self.lost) > 1e-8).any(axis=1)
+
+    def summary(self) -> Summary:
+        """The means as a reader sees them, with 95 % intervals.
+
+        Returns
+        -------
+        Summary
+            Prints as text and shows itself in a notebook.
+        """
+        return Summary("Marginal means", (framed(self.table.drop(columns="term")),))
+
+    def plot(self, *, level: float = 0.95, ax: Axes | None = None) -> Axes:
+        """Draw the means with their intervals.
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals, between 0 and 1.
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+        """
+        return plots.rows(self.labels, self.tidy(level), "Marginal mean", level, ax)
 
     def __repr__(self) -> str:
         shown = self.table.drop(columns="term").to_string(index=False)

@@ -20,6 +20,7 @@ from longsurv.results.drawable import Drawable, DrawablePosterior
 from longsurv.results.summaries import OfHazards
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
 SERIES = {"ml": "Maximum likelihood", "bayes": "Bayes"}
@@ -48,6 +49,19 @@ def coefficients(result: Drawable, terms: Sequence[str] | None, level: float, ax
     warned(drawn, result.headings)
     said = [f"{name} {words}" for name, words in zip(table["term"], text, strict=True)]
     return described(drawn, _sentence(f"{what} with {100 * level:g} % intervals", said, result))
+
+
+def rows(labels: Sequence[str], table: pd.DataFrame, xlabel: str, level: float, ax: object) -> Axes:
+    """Estimates with their intervals, a row each, of a table in the grammar of `tidy`."""
+    limits = ["estimate", "conf_low", "conf_high"]
+    text = [numbers.difference(*row) for row in table[limits].itertuples(index=False)]
+    shown = table[limits].assign(row=list(labels), series="", text=text)
+    drawn = forest(
+        shown, xlabel=xlabel, text_heading=f"Estimate ({100 * level:g} % interval)",
+        ax=place_of(ax),
+    )  # fmt: skip
+    said = "; ".join(f"{name} {words}" for name, words in zip(labels, text, strict=True))
+    return described(drawn, f"{xlabel} with {100 * level:g} % intervals: {said}.")
 
 
 def priors(result: DrawablePosterior, terms: Sequence[str] | None, ax: object) -> Axes:

@@ -1,18 +1,23 @@
-"""Answers as a notebook shows them."""
+"""Answers of sentences and tables, and how they are read."""
 
 from __future__ import annotations
 
-import html
+import re
 from collections.abc import Callable
 from typing import ClassVar
 
 import pandas as pd
 
+from longsurv.tables.display import DisplayTable
+from longsurv.tables.frame import framed
+from longsurv.tables.result import Result
+from longsurv.tables.summary import Summary
+
 MOST_ROWS = 60
 
 
-class Readable:
-    """An answer that a notebook shows as its sentences and tables.
+class Readable(Result):
+    """An answer that is read as its sentences and tables.
 
     Attributes
     ----------
@@ -22,12 +27,38 @@ class Readable:
 
     read_as: ClassVar[tuple[str, ...]] = ("tidy",)
 
-    def _repr_html_(self) -> str:
-        return "".join(map(_shown, (getattr(self, name) for name in self.read_as)))
+    def summary(self) -> Summary:
+        """The answer as a reader sees it: its sentences and tables.
+
+        Returns
+        -------
+        Summary
+            Prints as text and shows itself in a notebook; `to_markdown`, `to_latex` and `to_docx`
+            write it for elsewhere. A table of more than 60 rows is shortened, and says so.
+        """
+        parts = [getattr(self, name) for name in self.read_as]
+        return Summary(
+            title=in_words(type(self).__name__),
+            words=tuple(part for part in parts if isinstance(part, str)),
+            tables=tuple(_shown(part) for part in parts if not isinstance(part, str)),
+        )
 
 
-def _shown(part: str | pd.DataFrame | Callable[[], pd.DataFrame]) -> str:
-    if isinstance(part, str):
-        return f"<p>{html.escape(part)}</p>"
+def in_words(name: str) -> str:
+    """The name of a class as words: "Mortality methods"."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+    return words[:1].upper() + words[1:]
+
+
+def shortened_table(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The first rows of a table, and what is left out in words."""
+    left = len(table) - MOST_ROWS
+    if left <= 0:
+        return table, ""
+    return table.head(MOST_ROWS), f"{left:,} more rows are not shown."
+
+
+def _shown(part: pd.DataFrame | Callable[[], pd.DataFrame]) -> DisplayTable:
     table = part if isinstance(part, pd.DataFrame) else part()
-    return table.to_html(index=False, max_rows=MOST_ROWS, float_format=lambda v: f"{v:.4g}")
+    shown, note = shortened_table(table)
+    return framed(shown, note=note)

@@ -36,6 +36,8 @@ class Summary:
         What is wrong with the answer; it stands before the numbers.
     notes : tuple of str
         What else a reader must know.
+    words : tuple of str
+        The answer in sentences, before the tables.
     """
 
     title: str
@@ -43,6 +45,7 @@ class Summary:
     facts: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return self.to_text()
@@ -65,6 +68,8 @@ class Summary:
         lines.append("=" * width)
         if facts:
             lines += [*_two_columns(facts, width), "-" * width]
+        for text in self.words:
+            lines += _wrapped(text, width)
         for k, (table, block) in enumerate(
             zip((t for t in self.tables if t.rows), blocks, strict=True)
         ):
@@ -86,6 +91,7 @@ class Summary:
         parts += [f"**{escape.markdown(text)}**" for text in self.warnings]
         if self.facts:
             parts.append(_pipes(("", ""), self.facts, (False, False)))
+        parts += [escape.markdown(text) for text in self.words]
         for table in self.tables:
             if table.rows:
                 parts += [escape.markdown(table.caption)] if table.caption else []
@@ -101,6 +107,7 @@ class Summary:
         parts += [f"\\textbf{{{escape.latex(text)}}}" for text in self.warnings]
         if self.facts:
             parts.append(_tabular((), self.facts, (False, False)))
+        parts += [escape.latex(text) for text in self.words]
         for table in self.tables:
             if table.rows:
                 parts += [escape.latex(table.caption)] if table.caption else []
@@ -138,6 +145,8 @@ class Summary:
         for text in self.warnings:
             add_text(document, text, bold=True)
         add_facts(document, self.facts)
+        for text in self.words:
+            add_text(document, text)
         for table in self.tables:
             if table.rows:
                 add_table(document, table)
@@ -199,6 +208,8 @@ def _html(summary: Summary) -> Iterator[str]:
     if summary.facts:
         rows = (f"<tr><th>{text(n)}</th><td>{text(v)}</td></tr>" for n, v in summary.facts)
         yield f"<table>{''.join(rows)}</table>"
+    for words in summary.words:
+        yield f"<p>{text(words)}</p>"
     for table in summary.tables:
         if not table.rows:
             continue

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 
+from longsurv.analyses import plots
 from longsurv.arguments import check_methods
 from longsurv.cohort import Marker
 from longsurv.errors import LongsurvError
@@ -22,6 +22,12 @@ from longsurv.results import Estimate, Posterior
 from longsurv.results.estimate import check_level, text_table
 from longsurv.results.linear import LinearPosterior
 from longsurv.results.posterior import summarise
+from longsurv.tables.frame import framed
+from longsurv.tables.result import Result
+from longsurv.tables.summary import Summary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 INTERVAL = ["estimate", "conf_low", "conf_high"]
 NUMBERS = [
@@ -159,7 +165,7 @@ class AdjustedChange:
 
 @check_methods
 @dataclass(frozen=True, repr=False, eq=False)
-class AdjustedChanges:
+class AdjustedChanges(Result):
     """Differences in change of one or more markers: one row a marker, adjustment and engine.
 
     Attributes
@@ -281,11 +287,36 @@ class AdjustedChanges:
         lines = ["Differences in change, 95 % intervals", "", text_table(self.table[columns])]
         return "\n".join(lines + [f"Note: {note}" for note in self._notes()])
 
-    def _repr_html_(self) -> str:
+    def summary(self) -> Summary:
+        """The answers as a reader sees them, one row a marker, adjustment and engine.
+
+        Returns
+        -------
+        Summary
+            Prints as text and shows itself in a notebook.
+        """
         columns = ["label", "adjustment_label", "engine", "scale", *INTERVAL, "n", "n_effective"]
-        table = self.table[columns].to_html(index=False, float_format=lambda v: f"{v:.4g}")
-        notes = "".join(f"<p>Note: {html.escape(note)}</p>" for note in self._notes())
-        return f"<p>Differences in change, 95 % intervals</p>{table}{notes}"
+        headers = {"label": "", "adjustment_label": "adjustment", "n_effective": "effective n"}
+        table = framed(self.table[columns], headers=headers)
+        return Summary("Differences in change", (table,), notes=tuple(self._notes()))
+
+    def plot(self, scale: Literal["sd", "ratio"] = "sd", *, ax: Axes | None = None) -> Axes:
+        """Draw the difference in change of every marker under each adjustment, by both engines.
+
+        Parameters
+        ----------
+        scale : {"sd", "ratio"}
+            Standard deviations of the first value, which every marker has; or ratios of geometric
+            means, for the markers analysed as logarithms.
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+        """
+        return plots.adjusted_changes(self.table, scale, ax)
 
     def _notes(self) -> list[str]:
         """Notes and reasons, each once, with the markers and adjustments they are about."""

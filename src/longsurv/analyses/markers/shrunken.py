@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 
+from longsurv.analyses import plots
 from longsurv.analyses.markers.marker import PanelMarker
 from longsurv.arguments import check_methods
 from longsurv.estimands.changes import CORRECTED, adjusted_p_values
@@ -20,6 +21,7 @@ from longsurv.results.posterior import Posterior, summarise
 from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from xarray import DataArray
 
     from longsurv.diagnostics import Verdict
@@ -79,6 +81,22 @@ class PanelEstimate(Readable):
             table[column] = adjusted_p_values(table["p_value"].tolist(), method)
         return table
 
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draw each marker's effect in baseline SDs, above 0 benefit.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+        """
+        table = self.tidy().set_index("marker")[list(STANDARD)].rename(columns=STANDARD)
+        return plots.markers({"ml": table}, _families(self.panel, table.index), ax)
+
 
 @check_methods
 @dataclass(frozen=True, eq=False)
@@ -108,6 +126,22 @@ class PanelPosterior(Readable):
         """
         check_level(level)
         return _rows(self.panel, self.posteriors, level)
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draw each marker's effect in baseline SDs, above 0 benefit.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+        """
+        table = self.tidy().set_index("marker")[list(STANDARD)].rename(columns=STANDARD)
+        return plots.markers({"bayes": table}, _families(self.panel, table.index), ax)
 
 
 @check_methods
@@ -200,6 +234,22 @@ class ShrunkenEffects(Readable):
 
         table = pd.concat([self.tidy(), self.tidy(component="hyper")])
         return of_posterior(table, self.draws.stats)
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draw each marker's effect in baseline SDs, above 0 benefit, drawn towards its family.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+        """
+        table = self.tidy().set_index("marker")[INTERVAL]
+        return plots.markers({"shrunken": table}, _families(self.panel, table.index), ax)
 
 
 @check_methods
@@ -312,6 +362,23 @@ class PanelResults(Readable):
         rows = [(marker, engine, v.ok, v.words) for marker, engine, v in verdicts]
         return pd.DataFrame(rows, columns=["marker", "engine", "ok", "words"])
 
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draw each marker's effect in baseline SDs, above 0 benefit, by both engines.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+        """
+        effects = self._effects(0.95)
+        shown = {engine: effects[engine] for engine in ("ml", "bayes")}
+        return plots.markers(shown, _families(self.estimate.panel, effects["ml"].index), ax)
+
     def _effects(self, level: float) -> dict[str, pd.DataFrame]:
         """Estimates and intervals in baseline SDs, by engine, with a row a marker."""
         markers = list(self.estimate.panel.members)
@@ -327,6 +394,11 @@ class PanelResults(Readable):
             shrunken = self.shrunken.tidy(level).set_index("marker")[INTERVAL]
             effects["shrunken"] = shrunken.reindex(markers)
         return effects
+
+
+def _families(panel: ManyMarkers, names: Iterable[str]) -> dict[str, str]:
+    """The family of each marker; of one that was left out none."""
+    return {n: str(panel.members[n].family or "") if n in panel.members else "" for n in names}
 
 
 def _rows(

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
 
+from longsurv.analyses import plots
 from longsurv.errors import LongsurvError
 from longsurv.estimands.competing import incidence_difference
+from longsurv.estimands.follow_up import by_group
 from longsurv.estimands.gray import gray_test
 from longsurv.estimands.incidence_posterior import incidence_posterior
+from longsurv.estimands.survival_by_group import incidence_curves, risk_times
 from longsurv.results.estimate import check_level
+from longsurv.tables.frame import framed
 from longsurv.tables.notebook import Readable
+from longsurv.tables.summary import Summary
 from longsurv.words import NO_ANSWER
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 COLUMNS = [
     "cause", "quantity", "engine", "estimate", "conf_low", "conf_high", "p_value", "prob_lower",
@@ -37,6 +45,11 @@ class CompetingEvents(Readable):
         p_value (Gray's), prob_lower (posterior probability that the group's risk is the lower:
         benefit for death, not for discharge alive), note; for programs, whether it is answered.
     horizon, level : float
+    data : DataFrame
+        Follow-up, as `Cohort.survival_data()`.
+    treatment : str
+    causes : mapping of str to int
+        Label and status of each.
     """
 
     read_as: ClassVar[tuple[str, ...]] = ("table",)
@@ -44,6 +57,43 @@ class CompetingEvents(Readable):
     table: pd.DataFrame = field(repr=False)
     horizon: float
     level: float
+    data: pd.DataFrame = field(repr=False)
+    treatment: str
+    causes: Mapping[str, int]
+
+    def summary(self) -> Summary:
+        """The incidences as a reader sees them, and why some have no answer.
+
+        Returns
+        -------
+        Summary
+            Prints as text and shows itself in a notebook.
+        """
+        answered = self.table["answered"].astype(bool)
+        why = self.table[~answered]
+        return Summary(
+            title=f"Cumulative incidence by {self.horizon:g}",
+            tables=(framed(self.table[answered].drop(columns=["note", *IDS]), level=self.level),),
+            notes=tuple(f"{r['cause']}, {r['engine']}: {r['note']}" for _, r in why.iterrows()),
+        )
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draw the cumulative incidence of every cause by group (Aalen and Johansen).
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+        """
+        groups = [str(level) for level in by_group(self.data, self.treatment)]
+        curves = incidence_curves(self.data, self.treatment, groups, self.causes)
+        ticks = risk_times(float(curves["time"].min()), self.horizon, "", most=5)
+        return plots.incidences(curves, groups, ticks, "time", ax)
 
     def __str__(self) -> str:
         head = f"cumulative incidence by {self.horizon:g}; {100 * self.level:g} % intervals"
@@ -106,7 +156,8 @@ def competing_events(
             for part, engine in ((curves, "frequentist"), (gray, "frequentist"), (drawn, "bayes"))
         ]
     rows = [row for part in parts for row in part.to_dict("records")]
-    return CompetingEvents(pd.DataFrame(rows, columns=COLUMNS), float(horizon), level)
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return CompetingEvents(table, float(horizon), level, data, treatment, dict(causes))
 
 
 def _nothing(error: LongsurvError, quantity: str = "risk difference") -> pd.DataFrame:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 import pandas as pd
 
+from longsurv.analyses import plots
 from longsurv.analyses.mortality.effect import coefficient, undetermined
 from longsurv.analyses.mortality.rows import (
     IDS,
@@ -34,9 +35,13 @@ from longsurv.estimands.follow_up import two_groups
 from longsurv.estimands.standardised import SurvivalResult, risk_difference
 from longsurv.priors import TREATMENT, Prior, moments
 from longsurv.results.estimate import check_level
+from longsurv.tables.frame import framed
 from longsurv.tables.notebook import Readable
+from longsurv.tables.summary import Summary
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from longsurv.models import CoxPH
 
 type Penalty = Literal["firth"] | None
@@ -104,6 +109,45 @@ class MortalityMethods(Readable):
         """The methods without a usable answer, and why: quantity, method, note."""
         chosen = ~self.table["answered"]
         return self.table.loc[chosen, ["quantity", "method", "note"]].reset_index(drop=True)
+
+    def summary(self) -> Summary:
+        """Every method's answer as a reader sees it, and why some have none.
+
+        Returns
+        -------
+        Summary
+            Prints as text and shows itself in a notebook.
+        """
+        c = self.counts
+        shown = self.table[self.table["answered"]].drop(columns=["estimand", "note", *IDS])
+        without = self.unanswered.to_dict("records")
+        why = [f"{row['quantity']}, {row['method']}: {row['note']}" for row in without]
+        return Summary(
+            title=f"{self.group} against {self.reference} by {self.horizon:g}",
+            tables=(framed(shown, level=self.level),),
+            facts=(
+                (f"Events, {self.group}", f"{c.events} of {c.n}"),
+                (f"Events, {self.reference}", f"{c.reference_events} of {c.reference_n}"),
+            ),
+            notes=tuple(why),
+        )
+
+    def plot(self, quantity: str = "hazard ratio", *, ax: Axes | None = None) -> Axes:
+        """Draw one quantity by every method that answers it.
+
+        Parameters
+        ----------
+        quantity : str
+            One of `QUANTITIES` of this module, as "risk difference".
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+        """
+        return plots.methods(self.of(quantity), quantity, self.level, ax)
 
     def __str__(self) -> str:
         c = self.counts

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pandas as pd
 
+from longsurv.analyses import plots
 from longsurv.analyses.mortality.effect import coefficient, undetermined
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.exact_hazard import EventDistribution, event_distribution
@@ -18,13 +19,22 @@ from longsurv.priors import TREATMENT, Prior, distribution, quantiles
 from longsurv.results.estimate import check_level
 from longsurv.results.prior_share import diagnosis, predictive_tail, prior_shares
 from longsurv.results.survival.cox_posterior import SurvivalPosterior
+from longsurv.tables.frame import framed
 from longsurv.tables.notebook import Readable
+from longsurv.tables.summary import Summary
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from longsurv.models import CoxPH
 
 FEW = 200
 """Events up to which their exact distribution is used."""
+SHOWN = [
+    "prior", "prior_hr_low", "prior_hr_high", "hr", "hr_low", "hr_high", "prob_below_1",
+    "risk_difference", "prob_reduction", "prob_reduction_1", "prob_reduction_5", "prior_share",
+]  # fmt: skip
+"""Columns of a print."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,17 +78,46 @@ class PriorGrid(Readable):
     level: float
     posteriors: Mapping[str, SurvivalPosterior]
 
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draw the posterior under every prior, with the prior over it.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+        """
+        draws = {name: post.draw(self.term) for name, post in self.posteriors.items()}
+        known = {name: post.priors[self.term] for name, post in self.posteriors.items()}
+        return plots.hazard_ratio_under(self.table, draws, known, ax)
+
+    def summary(self) -> Summary:
+        """What each prior says, and what the data make of it, as a reader sees it.
+
+        Returns
+        -------
+        Summary
+            Prints as text and shows itself in a notebook.
+        """
+        headers = {
+            "hr": "HR", "hr_low": "low", "hr_high": "high", "prior_hr_low": "prior low",
+            "prior_hr_high": "prior high", "prob_reduction": "P(lower risk)",
+            "prob_reduction_1": "P(by > 1 %)", "prob_reduction_5": "P(by > 5 %)",
+        }  # fmt: skip
+        table = framed(self.table[SHOWN], headers=headers)
+        title = f"{self.term} under {len(self.table)} priors, risks at {self.horizon:g}"
+        return Summary(title, (table,), words=(f"{100 * self.level:g} % equal-tailed intervals.",))
+
     def __str__(self) -> str:
-        shown = [
-            "prior", "prior_hr_low", "prior_hr_high", "hr", "hr_low", "hr_high", "prob_below_1",
-            "risk_difference", "prob_reduction", "prob_reduction_1", "prob_reduction_5",
-            "prior_share",
-        ]  # fmt: skip
         head = (
             f"{self.term} under {len(self.table)} priors; risks at {self.horizon:g}; "
             f"{100 * self.level:g} % equal-tailed intervals"
         )
-        text = self.table[shown].to_string(index=False, float_format=lambda v: f"{v:.3g}")
+        text = self.table[SHOWN].to_string(index=False, float_format=lambda v: f"{v:.3g}")
         return f"{head}\n{text}"
 
 

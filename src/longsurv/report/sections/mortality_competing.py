@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from longsurv import numbers
-from longsurv.estimands.survival_by_group import risk_times
+from longsurv.estimands.survival_by_group import incidence_curves, risk_times
 from longsurv.figures import incidence
 from longsurv.records import Record
 from longsurv.report import sentences_mortality
@@ -16,7 +16,6 @@ from longsurv.report.sections.common import Picture, event_name
 from longsurv.report.sections.mortality_part import Part, answer_of, comparison
 from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Comparison
-from longsurv.study.tables.survival import incidence_curves
 from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import NO_ANSWER, capital, listed
 

@@ -18,6 +18,7 @@ from scipy.special import expit, logit
 
 from longsurv.arguments import check_methods
 from longsurv.errors import LongsurvError
+from longsurv.results import plots
 from longsurv.results.columns import beside_variables
 from longsurv.results.estimate import TIDY, check_level
 from longsurv.results.generalised.quantities import row_means, spread
@@ -28,6 +29,8 @@ from longsurv.results.reference import t_p_value, t_quantile
 from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from longsurv.design.generalised import GeneralisedDesign
     from longsurv.design.mixed import RandomDesign
     from longsurv.inference import Draws
@@ -240,6 +243,23 @@ class ResponseMeans(Readable):
         for place, (name, value) in enumerate(said.items()):
             table.insert(place, name, value)
         return beside_variables(frame.reset_index(drop=True), table)
+
+    def plot(self, *, level: float = 0.95, ax: Axes | None = None) -> Axes:
+        """Draw the means with their intervals.
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals, between 0 and 1.
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+        """
+        return plots.rows(self.means.labels, self.tidy(level), self.quantity, level, ax)
 
     def __repr__(self) -> str:
         who = "all patients" if self.patients == "population" else "a patient with b = 0"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,13 @@ import pandas as pd
 from longsurv.arguments import check_methods
 from longsurv.diagnostics.influence import Found
 from longsurv.errors import LongsurvError
+from longsurv.results import plots
 from longsurv.results.estimate import TIDY, check_level
 from longsurv.results.mixed.fitted import FittedLMM
 from longsurv.tables.notebook import Readable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 type Estimand = Callable[..., Found]
 type Kind = Literal["percentile", "basic"]
@@ -80,6 +84,23 @@ class Bootstrap(Readable):
     def bias(self) -> pd.Series:
         """Mean of the draws less the estimate they were simulated from, by term."""
         return self.draws.mean() - self.estimate
+
+    def plot(self, *, level: float = 0.95, ax: Axes | None = None) -> Axes:
+        """Draw the estimates with their intervals.
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals, between 0 and 1.
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+        """
+        return plots.rows(list(self.estimate.index), self.tidy(level), "Estimate", level, ax)
 
     def __repr__(self) -> str:
         failed = f", {len(self.failures)} of which could not be fitted" if self.failures else ""
