@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 from zipfile import BadZipFile
 
 import numpy as np
@@ -25,6 +26,9 @@ from longsurv.reading.textfile import (
 )
 
 CSV, PARQUET, EXCEL = (".csv", ".tsv", ".txt"), (".parquet", ".pq"), (".xlsx", ".xlsm")
+# Before pandas 3 the other parsers lose the last digit, and end the process at an absurd exponent.
+_OLD = int(pd.__version__.partition(".")[0]) < 3
+_EXACTLY: dict[str, Literal["round_trip"]] = {"float_precision": "round_trip"} if _OLD else {}
 # The errors of pandas' parser and of pyarrow are ValueErrors.
 _UNREADABLE = (ValueError, OSError, LookupError, BadZipFile, csv.Error, pd.errors.ParserWarning)
 
@@ -129,7 +133,7 @@ def _with_points(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
     texts = [
         k
         for k, name in enumerate(frame.columns)
-        if name != source.id and pd.api.types.is_object_dtype(frame.dtypes.iloc[k])
+        if name != source.id and _is_text(frame.dtypes.iloc[k])
     ]
     comma = source.decimal == ","
     if source.decimal is None and source.separator not in (None, ","):
@@ -139,6 +143,11 @@ def _with_points(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
     columns = {k: frame.iloc[:, k] for k in range(frame.shape[1])}
     columns |= {k: with_point(columns[k]) for k in texts}
     return pd.DataFrame(columns, index=frame.index).set_axis(frame.columns, axis=1)
+
+
+def _is_text(dtype: object) -> bool:
+    """Whether a column may hold text: of any values, or of strings as pandas 3 keeps them."""
+    return pd.api.types.is_object_dtype(dtype) or isinstance(dtype, pd.StringDtype)
 
 
 def _commas_are_decimal(texts: Sequence[pd.Series], frame: pd.DataFrame) -> bool:
@@ -220,8 +229,7 @@ def _read_csv(source: Source) -> pd.DataFrame:
             dtype={k: str for k, name in enumerate(names) if name == source.id},
             keep_default_na=False,
             na_values=[*MISSING, *source.missing],
-            # The other parsers lose the last digit, and end the process at an absurd exponent.
-            float_precision="round_trip",
+            **_EXACTLY,
         )
     # Given afterwards, so that a name used twice stays visible as such.
     return frame.set_axis(names, axis=1)

@@ -54,8 +54,8 @@ def when(cells, day_first=True, whole_days=False):  # type: ignore[no-untyped-de
             named = rf"(?i)^(\d+)[-. ]*{name}[^\W\d_]*\.?[-, ]*(\d+)"
             text = text.str.replace(named, rf"\1~{month}~\2", regex=True)
         date = text.str.extract(r"^(\d+)([-/.~])(\d+)\2(\d+)\s*(.*)$")
-        year_first = date[0].str.len() == 4
-        first = year_first | day_first | (date[1] == "~")
+        year_first = (date[0].str.len() == 4).fillna(False).astype(bool)
+        first = year_first | day_first | (date[1] == "~").fillna(False).astype(bool)
         day = date[0].mask(year_first, date[3]).mask(~first, date[2])
         month = date[2].mask(~first, date[0])
         year = pd.to_numeric(date[3].mask(year_first, date[0]), errors="coerce")

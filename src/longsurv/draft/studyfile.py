@@ -158,6 +158,10 @@ def _patients(
         lines += _guessed(found.guess("reference"), [f"reference = {_quote(levels[0])}"])
         if len(levels) > 2:
             lines += [f"levels = {_quote(levels)}"]
+            lines += _note(
+                "To compare two of them, and leave the others out and counted, in place of levels:"
+            )
+            lines += [f"# arms = {_quote(levels[:2])}"]
     chosen = [one.name for one in covariates(found)]
     more = [
         f.name for f in found.fields

@@ -75,7 +75,7 @@ def normal(text: object) -> str:
 def plain_numbers(column: pd.Series) -> np.ndarray:
     """Numbers of a column of any values, NaN where a value is none, shape (rows,)."""
     odd = np.array([isinstance(v, str) and _ODD.search(v) is not None for v in column], dtype=bool)
-    return pd.to_numeric(column.mask(odd), errors="coerce").to_numpy(dtype=float)
+    return np.array(pd.to_numeric(column.mask(odd), errors="coerce"), dtype=float)
 
 
 def read_number(text: object, decimal: str = ".", thousands: str = "") -> Reading | None:
