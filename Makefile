@@ -20,10 +20,10 @@ WORKERS ?= 2
 # Whole files to each worker, the slowest first: tests/conftest.py has the order.
 parallel := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test check format bench studies docs lock clean
+.PHONY: help setup demo test test-pandas3 check format bench studies docs lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## make .venv with the pinned packages; the other targets do it by themselves
 	@bash tools/setup.sh
@@ -33,6 +33,9 @@ demo: setup ## run the two example studies and say where their reports are
 
 test: setup ## run the tests
 	@$(python) -m pytest $(parallel) $(ARGS)
+
+test-pandas3: setup ## run the tests under pandas 3, where lifelines is not installed
+	@bash tools/pandas3.sh $(parallel) $(ARGS)
 
 check: setup ## lint, formatting, types and the directions of imports
 	@status=0; \
@@ -59,5 +62,5 @@ lock: setup ## pin the packages anew, after a change of pyproject.toml
 	@bash tools/lock.sh
 
 clean: ## remove everything that was made here, .venv included
-	@rm -rf .venv build dist docs/_build longsurv-demo .pytest_cache .ruff_cache .mypy_cache .hypothesis src/*.egg-info
+	@rm -rf .venv .venv-pandas3 build dist docs/_build longsurv-demo .pytest_cache .ruff_cache .mypy_cache .hypothesis src/*.egg-info
 	@find src models tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
