@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from longsurv.figures import forest, kaplan_meier, to_svg, trajectories, trajectory
+from longsurv.figures import forest, kaplan_meier, to_svg, trajectory
 from longsurv.figures.axes import log_ticks, padded
 
 GROUPS = ["control", "active"]
@@ -129,13 +129,6 @@ def test_patients_are_drawn_as_separate_lines() -> None:
     x, y = ax.lines[0].get_data()
     assert np.isnan(y).sum() == 1, "one gap between two patients"
     assert len(x) == 5
-
-
-def test_small_multiples_have_a_panel_a_marker_and_hide_the_rest() -> None:
-    panels = {f"marker {k}": (POINTS, CURVE) for k in range(5)}
-    figure = trajectories(panels, groups=GROUPS, logs=dict.fromkeys(panels, True), columns=3)
-    assert [ax.get_visible() for ax in figure.axes] == [True] * 5 + [False]
-    assert [ax.get_title(loc="left") for ax in figure.axes[:5]] == list(panels)
 
 
 @pytest.mark.parametrize("label", ["<script>", "$\\frac{1$", "検査値", "نتيجة", "x" * 300])

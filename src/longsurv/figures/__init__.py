@@ -6,7 +6,7 @@ from longsurv.figures.kaplan_meier import kaplan_meier
 from longsurv.figures.prior_grid import prior_grid
 from longsurv.figures.svg import to_svg
 from longsurv.figures.tipping import tipping
-from longsurv.figures.trajectories import trajectories, trajectory
+from longsurv.figures.trajectories import trajectory
 
 __all__ = [
     "forest",
@@ -16,6 +16,5 @@ __all__ = [
     "prior_grid",
     "tipping",
     "to_svg",
-    "trajectories",
     "trajectory",
 ]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from longsurv.figures.style import group_style, plain_ticks
+from longsurv.figures.style import group_style, plain_ticks, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 
 def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
@@ -59,12 +60,19 @@ def padded(
     return (math.exp(low), math.exp(high)) if log else (low, high)
 
 
-def group_legend(ax: Axes, groups: Sequence[str]) -> None:
-    """A frameless legend with each group's colour, line and mark."""
+def group_handles(
+    groups: Sequence[str], length: int = 30, **how: Any
+) -> list[Line2D]:  # any: Line2D's
+    """Legend entries with each group's colour, line and mark; `how` goes before these."""
     from matplotlib.lines import Line2D
 
-    handles = [
-        Line2D([], [], label=str(group), linewidth=1.8, markersize=5, **group_style(k))
+    return [
+        Line2D([], [], label=shorten(str(group), length), **(group_style(k) | how))
         for k, group in enumerate(groups)
     ]
+
+
+def group_legend(ax: Axes, groups: Sequence[str]) -> None:
+    """A frameless legend with each group's colour, line and mark."""
+    handles = group_handles(groups, 300, linewidth=1.8, markersize=5)
     ax.legend(handles=handles, frameon=False, loc="best", handlelength=2.6, fontsize=10.5)

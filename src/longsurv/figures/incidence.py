@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from longsurv.figures.axes import group_handles
 from longsurv.figures.place import Where, legend_above, panels, width_in
 from longsurv.figures.style import group_style, is_wide, plain_ticks, shorten, styled
 
@@ -90,14 +91,7 @@ def _draw(ax: Axes, curves: pd.DataFrame, groups: Sequence[str]) -> None:
 
 
 def _key(ax: Axes, groups: Sequence[str], wide: bool) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = []
-    for k, group in enumerate(groups):
-        style = group_style(k)
-        line = Line2D([], [], color=style["color"], linestyle=style["linestyle"], linewidth=2)
-        line.set_label(shorten(group, 44 if wide else 24))
-        handles.append(line)
+    handles = group_handles(groups, 44 if wide else 24, linewidth=2, marker="")
     legend_above(
         ax, _LEFT, _TOP + _KEY, handles=handles, ncols=len(groups) if wide else 2,
         handlelength=2.6, columnspacing=1.6, borderaxespad=0.1, fontsize=11,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from longsurv.figures.place import UNITS_PER_INCH, new_axes
+from longsurv.figures.axes import group_handles
+from longsurv.figures.place import legend_above, new_axes
 from longsurv.figures.style import (
     INK,
     MUTED,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _APART = 0.16  # between the groups of a phase, where a phase is 1 from the next
 _BESIDE = 0.07  # between the engines
+
+_LEFT = 46.0
 
 
 @styled
@@ -52,7 +55,7 @@ def score_shares(
     size = 11 if wide else 10
     lines = 2 if wide else 2 + len(groups)
     top = 32 + 17 * lines
-    ax = new_axes(width, 260 + top, left=46, right=8, top=top, bottom=32)
+    ax = new_axes(width, 260 + top, left=_LEFT, right=8, top=top, bottom=32)
     ax.set_ylim(0, 1)
     ax.set_yticks(np.linspace(0, 1, 6), [f"{tick:.0f} %" for tick in range(0, 101, 20)])
     ax.grid(axis="y", color=RULE, linewidth=0.5)
@@ -75,7 +78,7 @@ def score_shares(
             ax.axvline(first - 0.7, color=RULE, linewidth=0.8)
     ax.set_xlim(-0.5, places[-1] + 0.5)
     ax.set_xticks(places, names)
-    _key(ax, groups, ylabel, wide, size)
+    _key(ax, groups, ylabel, wide, size, top)
     return ax
 
 
@@ -99,27 +102,19 @@ def _draw(ax: Axes, part: pd.DataFrame, x: float, k: int) -> None:
         ax.plot((x - 0.15, x + 0.15), (y, y), color=INK, linewidth=1.0, zorder=1)
 
 
-def _key(ax: Axes, groups: Sequence[str], ylabel: str, wide: bool, size: float) -> None:
+def _key(ax: Axes, groups: Sequence[str], ylabel: str, wide: bool, size: float, top: float) -> None:
     from matplotlib.lines import Line2D
 
-    handles = []
-    for k, group in enumerate(groups):
-        style = group_style(k) | {"linestyle": "-"}
-        handles.append(Line2D([], [], label=shorten(group, 30), markersize=5.5, **style))
-    common: Style = {"color": MUTED, "marker": "o", "markersize": 5.5}
-    handles.append(Line2D([], [], label="Maximum likelihood", linestyle="none", **common))
-    handles.append(
-        Line2D([], [], label="Bayes", linestyle="none", markerfacecolor=PAPER, **common)
-    )  # fmt: skip
+    handles = group_handles(groups, linestyle="-", markersize=5.5)
+    common: Style = {"color": MUTED, "marker": "o", "markersize": 5.5, "linestyle": "none"}
+    handles.append(Line2D([], [], label="Maximum likelihood", **common))
+    handles.append(Line2D([], [], label="Bayes", markerfacecolor=PAPER, **common))
     handles.append(Line2D([], [], label="observed", color=INK, linewidth=1.0))
-    figure = ax.figure.get_figure(root=True)
-    height = figure.get_figheight() * UNITS_PER_INCH
-    figure.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(0, 1 - 20 / height),
-        ncols=len(handles) if wide else 2, frameon=False, handlelength=2.0, columnspacing=1.2,
-        labelspacing=0.3, borderaxespad=0.1, fontsize=size,
+    legend_above(
+        ax, _LEFT, top - 20, handles=handles, ncols=len(handles) if wide else 2, handlelength=2.0,
+        columnspacing=1.2, labelspacing=0.3, borderaxespad=0.1, fontsize=size,
     )  # fmt: skip
-    figure.text(
-        4 / (figure.get_figwidth() * UNITS_PER_INCH), 1 - 14 / height,
-        shorten(ylabel, 80 if wide else 46), fontsize=size,
+    ax.annotate(
+        shorten(ylabel, 80 if wide else 46), (0, 1), (4 - _LEFT, top - 14), "axes fraction",
+        "offset points", fontsize=size,
     )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from longsurv.figures.place import new_axes
+from longsurv.figures.place import legend_above, new_axes
 from longsurv.figures.style import GROUP_COLOURS, INK, MUTED, PAPER, is_wide, shorten, styled
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ def _key(ax: Axes, group: str, reference: str, narrow: bool) -> None:
                markersize=9, markeredgewidth=1.6, label="observed"),
         Line2D([], [], color=INK, linewidth=2, label="sign changes"),
     ]  # fmt: skip
-    ax.figure.legend(
-        handles=handles, loc="upper left", ncols=2, frameon=False, handlelength=1.6,
+    legend_above(
+        ax, _LEFT, _TOP, handles=handles, ncols=2, handlelength=1.6,
         columnspacing=1.2 if narrow else 2.0, borderaxespad=0.2, fontsize=10 if narrow else 11,
         labelcolor=MUTED,
     )  # fmt: skip

@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 
 from longsurv.figures.axes import group_legend, padded, set_log_axis
-from longsurv.figures.place import Where, new_axes, new_figure
+from longsurv.figures.place import Where, new_axes
 from longsurv.figures.style import PAPER, group_style, shorten, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 PANEL = (226.0, 190.0)  # CSS pixels: four side by side on a desk, two on a phone
@@ -106,49 +105,6 @@ def trajectory(
     if legend:
         group_legend(ax, groups)
     return ax
-
-
-@styled
-def trajectories(
-    panels: Mapping[str, tuple[pd.DataFrame, pd.DataFrame | None]],
-    *,
-    groups: Sequence[str],
-    logs: Mapping[str, bool],
-    xlabel: str = "",
-    ticks: Mapping[float, str] | None = None,
-    columns: int = 4,
-) -> Figure:
-    """Small multiples: one `trajectory` a marker, in the order of `panels`.
-
-    Parameters
-    ----------
-    panels : mapping
-        Title to (points, curve), as in `trajectory`.
-    logs : mapping
-        Title to whether its value axis is logarithmic.
-    """
-    columns = max(1, min(columns, len(panels)))
-    rows = max(1, math.ceil(len(panels) / columns))
-    figure = new_figure(columns * PANEL[0], rows * PANEL[1])
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for ax in grid.flat[len(panels) :]:
-        ax.set_visible(False)
-    for k, (ax, (title, (points, curve))) in enumerate(
-        zip(grid.flat, panels.items(), strict=False)
-    ):
-        trajectory(
-            points,
-            curve,
-            groups=groups,
-            title=title,
-            xlabel=xlabel,
-            ticks=ticks,
-            log=logs[title],
-            legend=k == 0,
-            ax=ax,
-        )
-    figure.tight_layout()
-    return figure
 
 
 def _shifts(groups: Sequence[str]) -> dict[str, float]:
