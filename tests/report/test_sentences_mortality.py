@@ -7,10 +7,10 @@ import math
 from longsurv.numbers import MINUS
 from longsurv.report import sentences_mortality as said
 from longsurv.report.sentences import Answer
-from longsurv.report.sentences_mortality import Comparison, Tipping
+from longsurv.report.sentences_mortality import Compared, Tipping
 
-ASKED = Comparison("drug", "placebo", "death", "by 28 days")
-OTHER = Comparison("placebo", "drug", "death", "by 28 days")
+ASKED = Compared("drug", "placebo", "death", "by 28 days")
+OTHER = Compared("placebo", "drug", "death", "by 28 days")
 ML = Answer(-12.9, -34.7, 9.5)
 BAYES = Answer(-11.8, -32.3, 7.4, prob_positive=0.102)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
 
 from longsurv.design.expression import expression
 from longsurv.errors import LongsurvError
+from longsurv.estimands.answered import ByBayes, ByLikelihood, Qualified
 from longsurv.inference import Draws, Optimum
 from longsurv.likelihood import joint
 
@@ -50,7 +51,7 @@ class HasTable(Protocol):
         """The table."""
 
 
-class JointAnswer(Protocol):
+class JointAnswer(Qualified, Protocol):
     """What is used of an estimate and of a posterior of a joint model."""
 
     @property
@@ -65,25 +66,9 @@ class JointAnswer(Protocol):
     def data(self) -> joint.JointData:
         """Those of the likelihood."""
 
-    @property
-    def headings(self) -> tuple[str, ...]:
-        """What is wrong with the answer."""
 
-    @property
-    def flags(self) -> tuple[str, ...]:
-        """What a reader must know."""
-
-    @property
-    def converged(self) -> bool:
-        """Whether it can be relied on."""
-
-
-class FittedJoint(JointAnswer, Protocol):
+class FittedJoint(JointAnswer, ByLikelihood, Protocol):
     """An estimate."""
-
-    @property
-    def engine(self) -> Literal["ml"]:
-        """By which it is told from a posterior."""
 
     @property
     def theta(self) -> np.ndarray:
@@ -102,12 +87,8 @@ class FittedJoint(JointAnswer, Protocol):
         """Where the climb ended."""
 
 
-class DrawnJoint(JointAnswer, Protocol):
+class DrawnJoint(JointAnswer, ByBayes, Protocol):
     """A posterior."""
-
-    @property
-    def engine(self) -> Literal["bayes"]:
-        """By which it is told from an estimate."""
 
     @property
     def draws(self) -> Draws:

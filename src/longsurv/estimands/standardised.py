@@ -15,7 +15,7 @@ like these, not about a population they were drawn from.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ import pandas as pd
 from longsurv.arguments import checked
 from longsurv.design.survival import SurvivalDesign
 from longsurv.errors import EstimationError, LongsurvError
+from longsurv.estimands.answered import ByBayes, ByLikelihood, Qualified
 from longsurv.estimands.intervals import proportion, within
 from longsurv.inference.specification import TableSpecification
 from longsurv.times import snapped
@@ -34,22 +35,6 @@ DRAWS_AT_ONCE = 20_000_000
 
 COLUMNS = ("term", "estimate", "std_error", "conf_low", "conf_high")
 MEAN_TERMS = ("mean time difference", "mean time ratio")
-
-
-class Qualified(Protocol):
-    """An answer that says how far it can be relied on."""
-
-    @property
-    def headings(self) -> tuple[str, ...]:
-        """What is wrong with it."""
-
-    @property
-    def flags(self) -> tuple[str, ...]:
-        """What a reader must know."""
-
-    @property
-    def converged(self) -> bool:
-        """Whether it can be relied on."""
 
 
 class AnswersSurvival(Qualified, Protocol):
@@ -72,12 +57,8 @@ class AnswersSurvival(Qualified, Protocol):
         from the first entry to the horizon."""
 
 
-class FittedSurvival(AnswersSurvival, Protocol):
+class FittedSurvival(AnswersSurvival, ByLikelihood, Protocol):
     """A fit."""
-
-    @property
-    def engine(self) -> Literal["ml"]:
-        """By which it is told from a posterior."""
 
     @property
     def undetermined(self) -> tuple[str, ...]:
@@ -92,12 +73,8 @@ class FittedSurvival(AnswersSurvival, Protocol):
         """The same at T times: shapes (A, T) and (A, T, A, T)."""
 
 
-class DrawnSurvival(AnswersSurvival, Protocol):
+class DrawnSurvival(AnswersSurvival, ByBayes, Protocol):
     """A posterior."""
-
-    @property
-    def engine(self) -> Literal["bayes"]:
-        """By which it is told from a fit."""
 
     @property
     def all_prior(self) -> tuple[str, ...]:

@@ -61,8 +61,10 @@ def padded(
 
 
 def group_handles(
-    groups: Sequence[str], length: int = 30, **how: Any
-) -> list[Line2D]:  # any: Line2D's
+    groups: Sequence[str],
+    length: int = 30,
+    **how: Any,  # any: keywords of Line2D
+) -> list[Line2D]:
     """Legend entries with each group's colour, line and mark; `how` goes before these."""
     from matplotlib.lines import Line2D
 

@@ -17,7 +17,7 @@ from longsurv.words import listed, plural
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Compared:
     """Who is compared, in the words of the report.
 
     Parameters
@@ -40,14 +40,12 @@ class Comparison:
         return f"risk of {self.event} {self.when}".strip()
 
 
-def risk_difference(
-    asked: Comparison, ml: Answer | None, bayes: Answer | None, of: str = ""
-) -> str:
+def risk_difference(asked: Compared, ml: Answer | None, bayes: Answer | None, of: str = "") -> str:
     """The difference of two risks by both engines, in percentage points.
 
     Parameters
     ----------
-    asked : Comparison
+    asked : Compared
     ml, bayes : Answer or None
         Differences in percentage points.
     of : str
@@ -94,7 +92,7 @@ def _known(answer: Answer) -> bool:
 
 
 def methods_range(
-    quantity: str, answers: Sequence[Answer], unanswered: int, asked: Comparison
+    quantity: str, answers: Sequence[Answer], unanswered: int, asked: Compared
 ) -> str:
     """The answers of all methods about one quantity, from the least to the greatest.
 
@@ -106,7 +104,7 @@ def methods_range(
         Of the methods that have one.
     unanswered : int
         How many have none.
-    asked : Comparison
+    asked : Compared
     """
     without = f"{plural(unanswered, 'method')} had no usable answer." if unanswered else ""
     if not answers:
@@ -148,7 +146,7 @@ def _counted(ways: Sequence[str], before: str) -> str:
     return listed([f"{way} by {ways.count(way)}" for way in order])
 
 
-def prior_range(below: Mapping[str, float], flattest: str, asked: Comparison) -> str:
+def prior_range(below: Mapping[str, float], flattest: str, asked: Compared) -> str:
     """How far the probability of a direction depends on the prior.
 
     Parameters
@@ -157,7 +155,7 @@ def prior_range(below: Mapping[str, float], flattest: str, asked: Comparison) ->
         Prior to the posterior probability of a hazard ratio below 1.
     flattest : str
         The prior that says least; the direction is the one it leaves the more probable.
-    asked : Comparison
+    asked : Compared
     """
     way = "lower" if below[flattest] >= 0.5 else "higher"
     of = {name: p if way == "lower" else 1 - p for name, p in below.items()}
@@ -224,7 +222,7 @@ class Tipping:
     further: tuple[int, int] | None = None
 
 
-def tipping(asked: Comparison, found: Tipping | None) -> str:
+def tipping(asked: Compared, found: Tipping | None) -> str:
     """How many unseen deaths would change the answer."""
     if found is None:
         return (
@@ -254,12 +252,12 @@ def tipping(asked: Comparison, found: Tipping | None) -> str:
     return "".join(parts)
 
 
-def e_value(asked: Comparison, ratio: float, point: float, limit: float) -> str:
+def e_value(asked: Compared, ratio: float, point: float, limit: float) -> str:
     """How strong an unmeasured confounder would have to be; empty if there is no risk ratio.
 
     Parameters
     ----------
-    asked : Comparison
+    asked : Compared
     ratio : float
         Observed risk ratio of the group against the reference.
     point, limit : float

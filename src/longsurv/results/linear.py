@@ -12,65 +12,19 @@ import pandas as pd
 from longsurv.arguments import check_methods
 from longsurv.design import MixedDesign
 from longsurv.errors import EstimationError
-from longsurv.inference import Draws, Flat, Optimum
+from longsurv.inference import Draws, Optimum
 from longsurv.inference.specification import AnySpecification
 from longsurv.priors import Prior
 from longsurv.results import plots
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.estimate import TIDY, Estimate, check_level
 from longsurv.results.posterior import summarise
-from longsurv.results.reference import covariance_of, wald_f
+from longsurv.results.reference import NormalReference
 from longsurv.tables.notebook import Readable
 from longsurv.words import plural, verb
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-
-@dataclass(frozen=True)
-class StudentReference:
-    """Student's t, and F for several combinations, on the residual degrees of freedom.
-
-    Attributes
-    ----------
-    cov : ndarray, shape (p, p)
-    residual_df : float
-    """
-
-    cov: np.ndarray
-    residual_df: float
-    method: str = "exact"
-    flat: Flat | None = None
-    root: np.ndarray | None = None
-
-    def df(self, row: np.ndarray) -> float:
-        """The residual degrees of freedom.
-
-        Parameters
-        ----------
-        row : ndarray, shape (p,)
-            Weights of the coefficients.
-
-        Returns
-        -------
-        float
-        """
-        return self.residual_df
-
-    def f_test(self, params: np.ndarray, L: np.ndarray) -> tuple[float, float, float]:
-        """F statistic, numerator and denominator degrees of freedom of L params = 0.
-
-        Parameters
-        ----------
-        params : ndarray, shape (p,)
-        L : ndarray, shape (r, p)
-
-        Returns
-        -------
-        tuple of float
-        """
-        statistic, rank = wald_f(L @ params, covariance_of(self, L))
-        return statistic, rank, self.residual_df
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -112,7 +66,9 @@ class LinearEstimate(Estimate):
             )
         return cls(
             spec=spec, design=design, names=design.fixed.names, coefficients=optimum.x,
-            reference=StudentReference(cov, float(n - p), root=np.sqrt(variance) * inverse),
+            reference=NormalReference(
+                cov, "exact", root=np.sqrt(variance) * inverse, residual_df=float(n - p)
+            ),
             llf=optimum.value, nobs=n, n_params=p + 1, optimum=optimum, method="least squares",
             flags=tuple(flags), sigma=float(np.sqrt(variance)),
         )  # fmt: skip

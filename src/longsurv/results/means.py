@@ -24,6 +24,7 @@ from longsurv.design.fixed import rebuilt
 from longsurv.design.formula import Formula
 from longsurv.design.rank import combination
 from longsurv.errors import LongsurvError
+from longsurv.estimands.answered import ByBayes, ByLikelihood
 from longsurv.estimands.changes import Correction
 from longsurv.inference.specification import TableSpecification
 from longsurv.results import plots
@@ -72,24 +73,16 @@ class Averaged(Protocol):
         """Linear combinations of coefficients."""
 
 
-class AveragedFit(Averaged, Protocol):
+class AveragedFit(Averaged, ByLikelihood, Protocol):
     """An estimate."""
-
-    @property
-    def engine(self) -> Literal["ml"]:
-        """By which it is told from a posterior."""
 
     @property
     def test(self) -> Callable[..., pd.DataFrame]:
         """Joint F test."""
 
 
-class AveragedDraws(Averaged, Protocol):
+class AveragedDraws(Averaged, ByBayes, Protocol):
     """A posterior."""
-
-    @property
-    def engine(self) -> Literal["bayes"]:
-        """By which it is told from an estimate."""
 
 
 type MeansAnswer = AveragedFit | AveragedDraws

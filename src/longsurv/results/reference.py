@@ -47,6 +47,8 @@ class Reference(Protocol):
 class NormalReference:
     """Large-sample reference: z for one combination, chi-squared over its rank for several.
 
+    With residual degrees of freedom it is the exact one of least squares: Student's t, and F.
+
     Attributes
     ----------
     cov : ndarray, shape (p, p)
@@ -55,15 +57,17 @@ class NormalReference:
     root : ndarray, shape (p, k), optional
         With cov = root @ root.T, of the coordinates in which the model was fitted; see
         `combination_variances`.
+    residual_df : float
     """
 
     cov: np.ndarray
     method: str = "normal"
     flat: Flat | None = None
     root: np.ndarray | None = None
+    residual_df: float = np.inf
 
     def df(self, row: np.ndarray) -> float:
-        """Infinite.
+        """The residual degrees of freedom, which are infinite in large samples.
 
         Parameters
         ----------
@@ -74,10 +78,10 @@ class NormalReference:
         -------
         float
         """
-        return np.inf
+        return self.residual_df
 
     def f_test(self, params: np.ndarray, L: np.ndarray) -> tuple[float, float, float]:
-        """Wald chi-squared divided by its degrees of freedom, on infinite denominator df.
+        """F statistic, numerator and denominator degrees of freedom of L params = 0.
 
         Parameters
         ----------
@@ -89,7 +93,7 @@ class NormalReference:
         tuple of float
         """
         statistic, rank = wald_f(L @ params, covariance_of(self, L))
-        return statistic, rank, np.inf
+        return statistic, rank, self.residual_df
 
 
 def normal_reference(inner: np.ndarray, to: np.ndarray) -> NormalReference:

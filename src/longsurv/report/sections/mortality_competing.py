@@ -15,7 +15,7 @@ from longsurv.report import sentences_mortality
 from longsurv.report.sections.common import Picture, event_name
 from longsurv.report.sections.mortality_part import Part, answer_of, comparison
 from longsurv.report.sentences import Answer
-from longsurv.report.sentences_mortality import Comparison
+from longsurv.report.sentences_mortality import Compared
 from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import NO_ANSWER, capital, listed
 
@@ -57,7 +57,7 @@ def difference(table: pd.DataFrame, cause: str, engine: str) -> Answer | None:
     return answer_of({**row, "p_value": gray.iloc[0] if len(gray) else math.nan}, ratio=False)
 
 
-def _picture(results: StudyResults, asked: Comparison, event: str) -> Picture:
+def _picture(results: StudyResults, asked: Compared, event: str) -> Picture:
     schema, data = results.cohort.schema, results.cohort.survival_data()
     groups = [asked.reference, asked.group]
     causes = {event: 1, **{label: code for code, label in enumerate(schema.competing, 2)}}
@@ -85,7 +85,7 @@ def _picture(results: StudyResults, asked: Comparison, event: str) -> Picture:
     return Picture("incidence", draw, f"Cumulative incidence at the end: {ends}.", caption)
 
 
-def _table(table: pd.DataFrame, asked: Comparison) -> DisplayTable:
+def _table(table: pd.DataFrame, asked: Compared) -> DisplayTable:
     rows = []
     for cause in table["cause"].unique():
         for engine, name in _ENGINES.items():

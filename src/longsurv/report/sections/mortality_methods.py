@@ -15,7 +15,7 @@ from longsurv.report import sentences_mortality
 from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, answer_of, comparison, prior_text
 from longsurv.report.sentences import Answer
-from longsurv.report.sentences_mortality import Comparison
+from longsurv.report.sentences_mortality import Compared
 from longsurv.study.terms import covariates_of
 from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import NO_ANSWER, capital, listed
@@ -92,7 +92,7 @@ def arranged(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
     return rows.reset_index(drop=True)
 
 
-def _forest(rows: pd.DataFrame, quantity: str, asked: Comparison) -> Picture:
+def _forest(rows: pd.DataFrame, quantity: str, asked: Compared) -> Picture:
     ratio = _is_ratio(rows)
     answers: list[Answer] = rows["answer"].tolist()
     drawn = rows[["section", "row", "series"]].assign(
@@ -128,7 +128,7 @@ def _short(name: str) -> str:
     return name if len(name) <= 16 else name[:15].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def _table(rows: pd.DataFrame, quantity: str, asked: Comparison) -> DisplayTable:
+def _table(rows: pd.DataFrame, quantity: str, asked: Compared) -> DisplayTable:
     unit = "" if _is_ratio(rows) else ", percentage points"
     columns = [
         Column("Method", _method_text, numeric=False),
@@ -151,7 +151,7 @@ def _table(rows: pd.DataFrame, quantity: str, asked: Comparison) -> DisplayTable
     return display(rows, caption, columns, note, name=name)
 
 
-def _others(table: pd.DataFrame, asked: Comparison) -> DisplayTable:
+def _others(table: pd.DataFrame, asked: Compared) -> DisplayTable:
     """The quantities that are not in the two figures, and the tests."""
     rest = table[~table["quantity"].isin(["hazard ratio", "risk difference"])]
     parts = [arranged(rest, quantity) for quantity in rest["quantity"].unique()]

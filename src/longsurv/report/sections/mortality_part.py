@@ -11,7 +11,7 @@ from longsurv.records import Record
 from longsurv.report import sentences
 from longsurv.report.sections.common import Picture, event_name
 from longsurv.report.sentences import Answer
-from longsurv.report.sentences_mortality import Comparison
+from longsurv.report.sentences_mortality import Compared
 from longsurv.study.tables.survival import event_counts
 from longsurv.tables.display import DisplayTable
 
@@ -41,10 +41,10 @@ def prior_text(text: str) -> str:
     return text.replace(", ", ",\N{NO-BREAK SPACE}").replace("(-", f"({numbers.MINUS}")
 
 
-def comparison(results: StudyResults, part: Record) -> Comparison:
+def comparison(results: StudyResults, part: Record) -> Compared:
     """Whom a stage compared, in the report's words."""
     when = sentences.by_when(part["horizon"], results.cohort.schema.time_unit)
-    return Comparison(part["group"], part["reference"], event_name(results.cohort), when)
+    return Compared(part["group"], part["reference"], event_name(results.cohort), when)
 
 
 def is_penalised(results: StudyResults) -> bool:

@@ -17,7 +17,7 @@ from longsurv.records import Record
 from longsurv.report import sentences_mortality
 from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, comparison, prior_text
-from longsurv.report.sentences_mortality import Comparison
+from longsurv.report.sentences_mortality import Compared
 from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import capital
 
@@ -56,7 +56,7 @@ def priors_part(results: StudyResults) -> Part | None:
 
 
 def _picture(
-    table: pd.DataFrame, draws: pd.DataFrame, priors: Mapping[str, Prior], asked: Comparison
+    table: pd.DataFrame, draws: pd.DataFrame, priors: Mapping[str, Prior], asked: Compared
 ) -> Picture:
     curves = ratio_densities({str(name): draws[name].to_numpy() for name in draws}, priors)
     rows = table.set_index("prior")
@@ -81,7 +81,7 @@ def _picture(
     return Picture("prior-grid", draw, label, caption)
 
 
-def _after(table: pd.DataFrame, asked: Comparison) -> DisplayTable:
+def _after(table: pd.DataFrame, asked: Compared) -> DisplayTable:
     columns = [
         Column("Prior", _name, numeric=False),
         Column("Hazard ratio (95 % CrI)", lambda row: _hr(row, "hr")),
@@ -104,7 +104,7 @@ def _after(table: pd.DataFrame, asked: Comparison) -> DisplayTable:
 
 
 def _before(
-    table: pd.DataFrame, risk: float, priors: Mapping[str, Prior], asked: Comparison
+    table: pd.DataFrame, risk: float, priors: Mapping[str, Prior], asked: Compared
 ) -> DisplayTable:
     def treated(row: dict) -> str:
         ends = [100 * (risk + row[f"prior_risk_difference{end}"]) for end in ("", "_low", "_high")]

@@ -10,7 +10,7 @@ from longsurv.figures import tipping
 from longsurv.report import sentences_mortality
 from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, comparison
-from longsurv.report.sentences_mortality import Comparison, Tipping
+from longsurv.report.sentences_mortality import Compared, Tipping
 from longsurv.study.tables.mortality import lost_patients
 from longsurv.words import plural
 
@@ -64,7 +64,7 @@ def tipping_of(points: pd.DataFrame, threshold: float) -> Tipping | None:
     )  # fmt: skip
 
 
-def _why(results: StudyResults, asked: Comparison) -> str:
+def _why(results: StudyResults, asked: Compared) -> str:
     schema = results.cohort.schema
     entry = float(results.cohort.survival_data()["entry"].min())
     if entry > 0:
@@ -78,7 +78,7 @@ def _why(results: StudyResults, asked: Comparison) -> str:
     )
 
 
-def _picture(grid: pd.DataFrame, asked: Comparison) -> Picture:
+def _picture(grid: pd.DataFrame, asked: Compared) -> Picture:
     def draw(width: float) -> Axes:
         return tipping(
             grid, group=asked.group, reference=asked.reference, event=asked.event, width=width

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import pandas as pd
 from longsurv.design.mixed import MixedDesign
 from longsurv.diagnostics.clusters import FittedMixed
 from longsurv.diagnostics.influence import Fitted
+from longsurv.estimands.answered import ByBayes, ByLikelihood
 from longsurv.inference.specification import TableSpecification
 from longsurv.likelihood.lmm.blocks import BlockKernel
 from longsurv.likelihood.lmm.dense.kernel import DenseKernel
@@ -32,12 +33,8 @@ class MixedSpecification(TableSpecification["FittedLMM", object], Protocol):
         """Its likelihood."""
 
 
-class FittedLMM(FittedMixed, Fitted, Protocol):
+class FittedLMM(FittedMixed, Fitted, ByLikelihood, Protocol):
     """An estimate: it can be refitted, simulated from and profiled."""
-
-    @property
-    def engine(self) -> Literal["ml"]:
-        """By which it is told from a posterior."""
 
     @property
     def llf(self) -> float:
@@ -83,12 +80,8 @@ class FittedLMM(FittedMixed, Fitted, Protocol):
         """Joint F test."""
 
 
-class DrawnLMM(Protocol):
+class DrawnLMM(ByBayes, Protocol):
     """A posterior."""
-
-    @property
-    def engine(self) -> Literal["bayes"]:
-        """By which it is told from an estimate."""
 
     @property
     def design(self) -> MixedDesign:
