@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 MINUS = "\N{MINUS SIGN}"
 MISSING = "\N{EN DASH}"
+SIGNIFICANT = 0.05
+"""What readers hold p-values against."""
 
 
 def exponential(value: float) -> float:
@@ -98,12 +100,22 @@ def ratio(estimate: float, low: float, high: float) -> str:
 
 
 def p_value(value: float) -> str:
-    """A p-value to three decimals, "<0.001" below that, a dash when there is none."""
+    """A p-value to three decimals, "<0.001" below that, a dash when there is none.
+
+    With more decimals where three would put it on the other side of 0.05: 0.0499, not 0.050.
+    """
     if value is None or math.isnan(value):
         return MISSING
     if value < 0.001:
         return "<0.001"
-    return ">0.999" if value > 0.999 else f"{value:.3f}"
+    if value > 0.999:
+        return ">0.999"
+    text = f"{value:.3f}"
+    places = 4
+    while value < SIGNIFICANT <= float(text) and places < 17:
+        text = f"{value:.{places}f}"
+        places += 1
+    return text
 
 
 def probability(value: float) -> str:

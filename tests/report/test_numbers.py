@@ -30,9 +30,25 @@ def test_number_reads_back_within_half_a_unit_of_the_third_digit(value: float) -
     assert float(text) == pytest.approx(value, rel=0.00501)
 
 
+@given(st.floats(min_value=0.001, max_value=0.999))
+def test_a_p_value_stands_on_its_own_side_of_0_05(value: float) -> None:
+    assert (float(numbers.p_value(value)) < 0.05) == (value < 0.05)
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0004, "<0.001"), (0.0314, "0.031"), (0.9996, ">0.999"), (1.0, ">0.999"), (math.nan, "–")],
+    [
+        (0.0004, "<0.001"),
+        (0.0314, "0.031"),
+        (0.9996, ">0.999"),
+        (1.0, ">0.999"),
+        (math.nan, "–"),
+        (0.0499, "0.0499"),
+        (0.04999, "0.04999"),
+        (0.05, "0.050"),
+        (0.0501, "0.050"),
+        (0.0494, "0.049"),
+    ],
 )
 def test_p_values(value: float, text: str) -> None:
     assert numbers.p_value(value) == text

@@ -49,6 +49,12 @@ SLOW = {
 """Values that are right, and take their time."""
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch) -> None:
+    """What is written to a wrong path is not written into the project."""
+    monkeypatch.chdir(tmp_path)
+
+
 def faults(function: Callable[..., Any], good: dict[str, Any], kinds: Iterable[str]) -> list[str]:
     """Calls with one wrong argument that raise what no user should see, or do not say of what."""
     out, word = [], getattr(function, "__name__", "")

@@ -162,11 +162,12 @@ def _result(bench: Bench, name: str) -> JointResult:
     spec = association_model(study, name)
     model = bench.answers(f"{JOINT}: {name}", spec, study.cohort.marker_data(name, followed=True))
     missing: dict[str, str] = {}
-    people = study.cohort.survival_data()
+    people, unit = study.cohort.survival_data(), study.cohort.schema.time_unit
 
     def tried[T](title: str, work: Callable[[], T]) -> T | None:
         kept, reason = bench.faults.attempt(
-            f"{name}: {title}", lambda: bench.keep(title, {"joint": spec, "rows": people}, work)
+            f"{name}: {title}",
+            lambda: bench.keep(title, {"joint": spec, "rows": people, "unit": unit}, work),
         )
         if reason:
             missing[title] = reason
@@ -174,7 +175,7 @@ def _result(bench: Bench, name: str) -> JointResult:
 
     association = prediction = None
     if model.post is not None:
-        kept = tried("association by several methods", partial(_association, spec, model))
+        kept = tried("association by several methods", partial(_association, spec, model, unit))
         association = AssociationResults(**kept) if kept else None
         kept = tried(
             "prediction for patients",
@@ -186,12 +187,13 @@ def _result(bench: Bench, name: str) -> JointResult:
     )
 
 
-def _association(spec: JointModel, model: ModelResult) -> Record:
+def _association(spec: JointModel, model: ModelResult, unit: str) -> Record:
     from longsurv.results.joint.association_check import association_check
 
     found = association_check(
         cast("JointEstimate | None", model.fit) or spec,
         posterior=cast("JointPosterior | None", model.post),
+        unit=unit,
     )
     return {"table": found.table, "contraction": found.contraction, "words": found.words}
 

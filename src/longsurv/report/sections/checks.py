@@ -92,9 +92,15 @@ def lights(results: StudyResults) -> list[Light]:
     return found
 
 
+def _value(row: dict) -> str:
+    """R-hat to three decimals: its limit is 1.01."""
+    value = float(row["value"])
+    return _fixed(value, 3) if row["check"] == "largest R-hat" else numbers.number(value)
+
+
 _EVIDENCE = (
     Column("Check", "check", numeric=False),
-    Column("Value", lambda row: numbers.number(float(row["value"]))),
+    Column("Value", lambda row: _value(row)),
     Column("Wanted", "limit", numeric=False),
     Column("", lambda row: "ok" if row["ok"] else "NOT ok", numeric=False),
 )

@@ -11,10 +11,17 @@ from longsurv import numbers
 from longsurv.figures import forest
 from longsurv.figures.prediction import prediction, time_ticks
 from longsurv.report import sentences_joint
-from longsurv.report.sections.common import ENGINE_NAMES, Picture, event_name, with_unit
+from longsurv.report.sections.common import (
+    ENGINE_NAMES,
+    Picture,
+    event_name,
+    unit_one,
+    with_unit,
+)
 from longsurv.report.sections.mortality_part import Part
 from longsurv.report.sentences import Answer
 from longsurv.study.joint_stage import JOINT, NONE_ASKED, SHOWN, JointResult
+from longsurv.study.terms import level_of
 from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import capital
 
@@ -137,18 +144,36 @@ def _methods(table: pd.DataFrame, change: str) -> DisplayTable:
 def _ignoring(results: StudyResults, name: str, result: JointResult) -> list[str]:
     """The interaction of time and treatment, with and without the hazard."""
     marker, slopes = results.cohort.markers[name], result.slopes
-    scale = ", on the logarithm" if marker.transform == "log" else ""
+    logarithm = " of its logarithm" if marker.transform == "log" else ""
     found = []
-    for term, rows in slopes[slopes["interaction"].astype(bool)].groupby("term", sort=False):
+    crossed = slopes[slopes["interaction"].astype(bool)].groupby("term", sort=False)
+    for term, rows in crossed:
         answers = {
             row["id"]: Answer(row["estimate"], row["conf_low"], row["conf_high"])
             for row in rows.to_dict("records")
         }
         if "alone" in answers and "ml" in answers:
-            what = f"Difference in the course of {marker.label} ({term}{scale})"
+            course = f"Difference in the course{logarithm} of {marker.label}"
+            what = f"{course}, {_compared(str(term), results, crossed.ngroups)}"
             event = event_name(results.cohort)
             found.append(sentences_joint.ignoring(what, answers["alone"], answers["ml"], event))
     return found
+
+
+def _compared(term: str, results: StudyResults, several: int) -> str:
+    """Who is compared, and over what time: an interaction of time and treatment in words."""
+    schema, reference = results.cohort.schema, results.cohort.groups[0]
+    of_time, _, crossed = term.rpartition(":")
+    level = level_of(crossed) or level_of(of_time)
+    group = level[1] if level else results.cohort.groups[-1]
+    per = (
+        f"per {unit_one(schema.time_unit)}"
+        if schema.time in (of_time, crossed)
+        else "in the time that the formula makes of it"
+    )
+    # A course of several pieces has a coefficient for each.
+    part = f", {term}" if several > len(results.cohort.groups) - 1 else ""
+    return f"{group} against {reference}, {per}{part}"
 
 
 def _remarks(results: StudyResults, result: JointResult) -> DisplayTable:

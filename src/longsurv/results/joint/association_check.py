@@ -170,6 +170,7 @@ def association_check(
     chains: int = 2,
     seed: int = 1,
     level: float = 0.95,
+    unit: str = "",
 ) -> AssociationCheck:
     """The association of the marker's current value by four methods, and how much of it is prior.
 
@@ -184,6 +185,8 @@ def association_check(
     draws, chains, seed : int
     level : float
         Of all intervals.
+    unit : str
+        Of time, as "days", for the words.
 
     Raises
     ------
@@ -199,6 +202,11 @@ def association_check(
         raise LongsurvError(
             "association_check compares methods for the marker's current value, link=value(); this "
             f"model has {found}"
+        )
+    if posterior is not None and getattr(posterior, "engine", None) != "bayes":
+        raise LongsurvError(
+            "association_check: posterior is what the same JointModel's sample() gave, not a"
+            f" {type(posterior).__name__}"
         )
     if posterior is None:
         posterior = (
@@ -219,7 +227,9 @@ def association_check(
         table=_ratios(log_ratios, changes(design, spec.link_sd)),
         log_ratios=log_ratios,
         words=" ".join(
-            filter(None, (found["words"], _agreement(log_ratios, level), _extrapolation(design)))
+            filter(
+                None, (found["words"], _agreement(log_ratios, level), _extrapolation(design, unit))
+            )
         ),
         estimate=estimate,
         posterior=posterior,
@@ -383,7 +393,7 @@ def _agreement(log_ratios: pd.DataFrame, level: float) -> str:
     return " ".join(lines)
 
 
-def _extrapolation(design: JointDesign) -> str:
+def _extrapolation(design: JointDesign, unit: str) -> str:
     """Whether events come later than measurements reach, so that curves there are extrapolated."""
     marker = design.markers[0]
     used = marker.measurements.iloc[marker.design.rows]
@@ -393,8 +403,10 @@ def _extrapolation(design: JointDesign) -> str:
     middle, span = float(np.nanmedian(gap)), float((times["max"] - times["min"]).median())
     if not middle > span:
         return ""
+    of_time = f" {unit}" if unit else ""
     return (
-        f"Half of the events come {middle:.3g} or more after the patient's last measurement, and "
-        f"measurements span {span:.3g}: there the curves of the joint model and of the two stages "
-        "are extrapolated by the marker's formula, and the association rests on it."
+        f"Half of the events come {middle:.3g}{of_time} or more after the patient's last"
+        f" measurement, and measurements span {span:.3g}{of_time}: there the curves of the joint"
+        " model and of the two stages are extrapolated by the marker's formula, and the"
+        " association rests on it."
     )
