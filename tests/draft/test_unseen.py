@@ -226,3 +226,25 @@ def test_columns_called_as_those_of_a_tidy_copy(tmp_path: Path) -> None:
     cohort = drafted(tmp_path, "\n".join(lines(rows))).cohort()
     assert set(cohort.markers) == {"value", "marker"}
     assert len(cohort.measurements) == 80
+
+
+def test_an_outcome_without_a_time_says_what_is_missing(tmp_path: Path) -> None:
+    rows = [("id", "arm", "died"), *((k, "ab"[k % 2], int(k % 3 == 0)) for k in range(20))]
+    draft = drafted(tmp_path, "\n".join(lines(rows)))
+    time = next(g for g in draft.guesses if g.about == "time")
+    assert not draft.complete and time.sureness == "doubtful"
+    assert "no column says when" in time.reason and "two_by_two" in time.reason
+
+
+def test_what_is_no_number_is_not_taken_for_missing_in_silence(tmp_path: Path) -> None:
+    rows = [("id", "arm", "days", "died", "day", "crp")]
+    for k in range(40):
+        value = {3: "n.d.", 7: "see below", 11: "12..5"}.get(k, 20.5 + k)
+        rows += [
+            (k, "ab"[k % 2], 9 + k, k % 2, 0, value),
+            (k, "ab"[k % 2], 9 + k, k % 2, 4, 30 + k),
+        ]
+    draft = drafted(tmp_path, "\n".join(lines(rows)))
+    (said,) = [text for text in draft.warnings if "taken for missing" in text]
+    assert '"see below" (1)' in said and '"12..5" (1)' in said and "n.d." not in said
+    assert "taken for missing" in draft.to_toml()

@@ -17,7 +17,7 @@ from longsurv.cohort import Cohort, read_cohort
 from longsurv.draft.guess import Guess
 from longsurv.draft.one_row_each import make_tidy
 from longsurv.draft.raw import RawTable
-from longsurv.draft.straight import reasons
+from longsurv.draft.straight import reasons, taken_for_missing
 from longsurv.draft.studyfile import study_toml
 from longsurv.draft.tables import read_files, read_frames
 from longsurv.draft.tidy import TIME, Tidy, script
@@ -289,6 +289,7 @@ def draft_files(paths: Iterable[Path]) -> Draft:
 def _draft(tables: Sequence[RawTable]) -> Draft:
     found = understand(tables)
     tidy = make_tidy(found)
+    tidy.notes += taken_for_missing(found)
     found = _cross_checked(found, tidy)
     return Draft(tuple(found.guesses), tuple(reasons(found, tidy)), found, tidy)
 

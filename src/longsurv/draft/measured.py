@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from longsurv.cohort.problems import show, show_list
+from longsurv.cohort.problems import show_list
 from longsurv.draft import markers
 from longsurv.draft.cells import CODES, SheetColumn
 from longsurv.draft.guess import Sureness
@@ -302,8 +302,3 @@ def _skew(values: np.ndarray) -> float:
     if spread == 0:
         return 0.0
     return float(np.mean(((values - values.mean()) / spread) ** 3))
-
-
-def quoted(words: Sequence[str]) -> str:
-    """Words in quotes with commas between."""
-    return ", ".join(show(w) for w in words)

@@ -115,7 +115,19 @@ def find_outcome(fields: Sequence[Field], used: Sequence[str]) -> tuple[Outcome,
         return outcome, [*of_exit, *guesses]
     if by_date:
         return _from_dates(outcome, guesses)
+    if exit_ is None and status.status is not None:
+        of_exit = [_without_time(status.status)]
     return outcome, [*of_exit, *guesses]
+
+
+def _without_time(status: Field) -> Guess:
+    """An outcome of yes and no, of which nothing says when."""
+    return Guess(
+        "time", "", f"{status.place()} says whether, and no column says when or how long each"
+        " patient was followed; a study takes times to an event. Add the day of the event, or of"
+        " the last contact; yes and no alone are compared by longsurv.estimands.two_by_two",
+        "doubtful",
+    )  # fmt: skip
 
 
 def find_episodes(sheets: Sequence[Sheet]) -> tuple[Outcome, list[Guess]] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from longsurv.cohort.problems import show
-from longsurv.draft.cells import SheetColumn
+from longsurv.draft.cells import NOT_MEASURED, SheetColumn
 from longsurv.draft.series import Series
 from longsurv.draft.sheet import Sheet
 from longsurv.draft.tidy import Tidy
@@ -182,10 +182,31 @@ def file_keys(sheet: Sheet, words: list[str]) -> dict[str, object]:
     return keys
 
 
+def taken_for_missing(found: Understanding) -> list[str]:
+    """What stands among numbers, is none, and is no usual word for a missing one either."""
+    said = []
+    for sheet in found.sheets:
+        for column in _columns_used(sheet, found):
+            odd = {w: n for w, n in column.words.items() if w.casefold() not in NOT_MEASURED}
+            if column.kind == "number" and odd:
+                shown = [f"{show(word)} ({count:,})" for word, count in list(odd.items())[:5]]
+                more = f" and {len(odd) - 5} more" if len(odd) > 5 else ""
+                said.append(
+                    f"{column.name} of {sheet.name}: {', '.join(shown)}{more} are no numbers and"
+                    " are taken for missing; correct them if they are values"
+                )
+    return said
+
+
 def words_of(sheet: Sheet, found: Understanding) -> list[str]:
     """What stands for a missing value in the columns that are used."""
+    columns = _columns_used(sheet, found)
+    return sorted({w for c in columns if c.kind == "number" for w in c.words})
+
+
+def _columns_used(sheet: Sheet, found: Understanding) -> list[SheetColumn]:
     columns = [f.column for f in _used(found) if f.sheet is sheet]
     for part in found.series:
         if part.sheet is sheet:
             columns += [sheet.columns[n] for n in _numeric(part)]
-    return sorted({w for c in columns if c.kind == "number" for w in c.words})
+    return columns
