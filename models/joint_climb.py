@@ -10,6 +10,7 @@ there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -32,8 +33,8 @@ from longsurv.inference import (
 )
 from longsurv.inference.coordinates import DIFFERENCES
 from longsurv.inference.curvature import rough_hessian
-from longsurv.inference.density import LogDensity, guarded
-from longsurv.inference.maximise import SecondOrder
+from longsurv.inference.density import LogDensity, guarded, remembered
+from longsurv.inference.maximise import DECREMENT_TOLERANCE, SecondOrder
 from longsurv.likelihood import joint
 from longsurv.likelihood.hazard.separation import recession
 from longsurv.likelihood.joint.coordinates import ENDLESS
@@ -88,7 +89,7 @@ def climb(
 
 
 def _climb(density: LogDensity, start: np.ndarray, names: Sequence[str]) -> Optimum:
-    safe, x = guarded(density), start
+    safe, x = remembered(guarded(density)), start
     if np.isfinite(safe(start)[0]):
         at = whiten(start, rough_hessian(safe, start))
 
@@ -96,7 +97,9 @@ def _climb(density: LogDensity, start: np.ndarray, names: Sequence[str]) -> Opti
             value, gradient = safe(at.centre + at.factor @ z)
             return (-value, -at.factor.T @ gradient) if np.isfinite(value) else (1e300, 0.0 * z)
 
-        options = {"maxiter": 200, "ftol": 1e-15, "gtol": 1e-5}
+        # So far that the first Newton step finds nothing more to gain: another takes a Hessian.
+        enough = math.sqrt(DECREMENT_TOLERANCE / len(start))
+        options = {"maxiter": 200, "ftol": 1e-15, "gtol": enough}
         found = minimize(negative, 0.0 * start, jac=True, method="L-BFGS-B", options=options)
         x = at.centre + at.factor @ found.x
     return maximise(safe, x, names, second_order=_with_hessian(safe))

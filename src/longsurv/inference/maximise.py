@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from longsurv.inference.curvature import hessian, positive_definite
-from longsurv.inference.density import LogDensity, guarded
+from longsurv.inference.density import LogDensity, guarded, remembered
 
 DECREMENT_TOLERANCE = 1e-10
 SNAP_TOLERANCE = 1e-8
@@ -78,15 +78,18 @@ SecondOrder = Callable[[np.ndarray], tuple[float, np.ndarray, np.ndarray]]
 
 
 class _Counted:
-    """A guarded density that counts its calls."""
+    """A guarded density that counts how often it is computed."""
 
     def __init__(self, density: LogDensity, second_order: SecondOrder | None) -> None:
-        self.density = guarded(density)
+        def counted(x: np.ndarray) -> tuple[float, np.ndarray]:
+            self.calls += 1
+            return density(x)
+
+        self.density = remembered(guarded(counted))
         self.second_order = second_order
         self.calls = 0
 
     def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
-        self.calls += 1
         return self.density(x)
 
     def full(self, x: np.ndarray) -> tuple[float, np.ndarray, np.ndarray | None]:
