@@ -23,7 +23,7 @@ BUILD = DOCS / "_build"
 SOURCE, HTML, RECORDED = BUILD / "source", BUILD / "html", BUILD / "compared.csv"
 NOTEBOOKS = ROOT / "examples" / "notebooks"
 NO_PAGES = {"_build", "site", "__pycache__"}
-PAGE_KINDS = {".md", ".ipynb", ".svg", ".png", ".css"}
+PAGE_KINDS = {".md", ".ipynb", ".svg", ".png", ".css", ".csv"}
 
 KERNEL = """\
 c.InlineBackend.figure_formats = {"svg"}
@@ -67,6 +67,18 @@ def gather() -> None:
     for path in NOTEBOOKS.glob("*.ipynb"):
         shutil.copy(path, SOURCE / "tutorials" / path.name)
     shutil.copy(ROOT / "CHANGELOG.md", SOURCE / "changelog.md")
+    shutil.copy(ROOT / "CITATION.cff", SOURCE)
+    shutil.copy(ROOT / "tests" / "invariance" / "table.txt", SOURCE / "validation")
+    (SOURCE / "validation" / "benchmarks.md").write_text(benchmarks(), encoding="utf-8")
+
+
+def benchmarks() -> str:
+    """The page of what was measured: the README's own section."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    _, found, rest = readme.partition("\n## How it compares\n")
+    table, ends, _ = rest.partition("\n**")
+    assert found and ends, "README.md has no section 'How it compares'"
+    return f"# Benchmarks\n{table}"
 
 
 def generate() -> str:

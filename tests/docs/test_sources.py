@@ -16,7 +16,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-MADE = ("api/", "validation/references", "reference/command_line", "changelog")
+MADE = (
+    "api/", "validation/references", "validation/benchmarks", "reference/command_line", "changelog",
+)  # fmt: skip
 """Pages that the build writes."""
 
 
