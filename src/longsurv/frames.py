@@ -30,7 +30,7 @@ def as_pandas(table: object) -> pd.DataFrame | None:
         return table
     if isinstance(table, Mapping):
         return _of_columns(table)
-    if isinstance(table, (str, bytes, Sequence, type)) or table is None:
+    if isinstance(table, (str, bytes, Sequence, type, pd.Series, pd.Index)) or table is None:
         return None
     import narwhals as nw
 

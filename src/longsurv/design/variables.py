@@ -76,8 +76,7 @@ def category(name: str, column: pd.Series) -> pd.Categorical:
         values = pd.Categorical(column)
         if len(used := np.unique(values.codes[values.codes >= 0])) == len(values.categories):
             return values
-        kept = values.categories[used]
-        return pd.Categorical(values, categories=kept, ordered=values.ordered)
+        return values.set_categories(values.categories[used])
     refuse_dates(name, column)
     values = column.astype(object).where(column.notna(), None).to_numpy(dtype=object)
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iufb":
