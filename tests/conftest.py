@@ -20,8 +20,10 @@ EXAMPLES = TESTS.parent / "examples"
 TOGETHER = "tests/report"
 """A folder whose files share studies that were run: one worker has them all."""
 SLOWEST = (
-    TOGETHER, "tests/test_cli.py", "tests/invariance/test_invariance.py",
-    "tests/invariance/test_undetermined.py", "tests/study/test_study.py",
+    TOGETHER, "tests/invariance/test_invariance.py", "tests/test_cli.py",
+    "tests/invariance/test_undetermined.py", "tests/studies/test_glmm_calibration.py",
+    "tests/test_compare_joint.py", "tests/models/test_joint_posterior.py",
+    "tests/study/test_study.py", "tests/study/test_deaths.py",
     "tests/models/test_lmm_posterior.py", "tests/examples/test_scripts.py",
     "tests/test_packaging.py", "tests/simulate/test_simulate.py",
     "tests/robustness/test_wrong_arguments.py", "tests/analyses/markers/test_adjustment.py",

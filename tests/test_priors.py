@@ -131,6 +131,9 @@ def test_lkj_log_prior_is_a_power_of_the_determinant():
         for s in range(5):
             K = correlation_cholesky(z[c, s], 3)
             assert found[c, s] == pytest.approx(1.5 * np.linalg.slogdet(K @ K.T)[1])
+    # Where the correlation rounds to one: 1 - tanh(z)^2 is 4 exp(-2 z).
+    far = stack_of(2, 2.5).log_prior(np.full((1, 1, 1), -30.0))["correlation"]
+    assert far == pytest.approx(1.5 * (math.log(4.0) - 60.0))
 
 
 class TestStack:

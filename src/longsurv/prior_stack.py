@@ -179,13 +179,16 @@ class PriorStack:
             for j, (name, p) in enumerate(zip(self.names, self.priors, strict=True))
         }
         if self.correlation is not None and self.size > 1:
-            out["correlation"] = self._lkj(np.tanh(theta[..., len(self.priors) :]))
+            out["correlation"] = self._lkj(theta[..., len(self.priors) :])
         return out
 
-    def _lkj(self, r: np.ndarray) -> np.ndarray:
-        """Density of the correlation matrix, up to its constant."""
+    def _lkj(self, z: np.ndarray) -> np.ndarray:
+        """Density of the correlation matrix, up to its constant, at partial correlations tanh z."""
         pairs = sum(q * (q - 1) // 2 for q in self.blocks)
-        return (self._eta - 1.0) * np.log1p(-(r[..., :pairs] ** 2)).sum(axis=-1)  # type: ignore[attr-defined]
+        size = np.abs(z[..., :pairs])
+        # log(1 - tanh(z)^2), also where the correlation rounds to one.
+        log_rest = 2.0 * (np.log(2.0) - size - np.log1p(np.exp(-2.0 * size)))
+        return (self._eta - 1.0) * log_rest.sum(axis=-1)  # type: ignore[attr-defined]
 
     @property
     def labels(self) -> tuple[str, ...]:

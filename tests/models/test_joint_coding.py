@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from longsurv import priors as pr
+from longsurv.errors import EstimationError
 from longsurv.likelihood import joint as likelihood
 from longsurv.likelihood.joint.effects import derivative, factor, mapped, unconstrained
 from longsurv.models import LMM, CoxPH, Hazard, JointModel, slope, value
@@ -174,6 +175,11 @@ def test_the_clock_of_a_hazard(baseline, origin, unit):
         llf = fit.llf + patients["event"].sum() * np.log(k)
         found.append((llf, fit.params["treated"], fit.bse["treated"]))
     np.testing.assert_allclose(found[1], found[0], rtol=1e-7)
+
+
+def test_effects_that_are_one_at_time_zero_are_refused():
+    with pytest.raises(EstimationError, match="Count time from a moment among them"):
+        unconstrained(np.array([[1.0, 0.0], [1.0, 0.0]]))
 
 
 def test_cutting_follow_up_changes_no_prior():

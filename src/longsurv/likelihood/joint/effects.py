@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from longsurv.errors import EstimationError
 from longsurv.likelihood.arithmetic.covariance import count_correlations
 
 
@@ -50,14 +51,27 @@ def _triangular(F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def unconstrained(F: np.ndarray) -> np.ndarray:
-    """The inverse of `factor`, for any square root F of D."""
+    """The inverse of `factor`, for any square root F of D.
+
+    Raises
+    ------
+    EstimationError
+        If a correlation rounds to one, as those of a level and a slope do far from the data.
+    """
     L, _ = _triangular(F)
     q = len(F)
     z = np.empty(count_correlations(q))
     m = 0
     for i in range(1, q):
         for j in range(i):
-            z[m] = np.arcsinh(L[i, j] / np.linalg.norm(L[i, j + 1 : i + 1]))
+            rest = np.linalg.norm(L[i, j + 1 : i + 1])
+            if rest == 0.0:
+                raise EstimationError(
+                    "two random effects cannot be told apart at time 0, their correlation rounds to"
+                    " one there: it is too far from the measurements. Count time from a moment"
+                    " among them, such as a patient's first visit"
+                )
+            z[m] = np.arcsinh(L[i, j] / rest)
             m += 1
     return np.concatenate([0.5 * np.log((L**2).sum(axis=1)), z])
 
