@@ -83,6 +83,13 @@ def test_a_column_of_numbers(cells: list[str]) -> None:
         np.testing.assert_array_equal(censored, column.censored[there])
 
 
+def test_a_thousand_beside_a_tenth() -> None:
+    cells = pd.Series(["1.000", "0,1", "12", "2.500,5"], dtype=object)
+    column = read_column(cells, "crp")
+    assert list(column.numbers) == [1000, 0.1, 12, 2500.5]
+    assert list(as_a_study(cleaned(cells, column).astype(object), ".")[0]) == list(column.numbers)
+
+
 FORMS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y",
          "%m/%d/%y", "%y/%m/%d", "%d-%b-%Y", "%d %B %Y", "%d%b%y", "%Y年%m月%d日", "%Y%m%d",
          "%d. Mai %Y", "%d-Okt-%y", "%d. Dezember %Y", "%d déc %Y")  # fmt: skip

@@ -211,6 +211,9 @@ def _of_text(column: SheetColumn, order: Order, decimal: str) -> SheetColumn:
         return _dates(column, order, counts)
     mark, sure, thousands = _decimal_mark(texts, decimal)
     marked = replace(column, decimal=mark, decimal_sure=sure, thousands=thousands)
+    if mark == ",":  # "1.000" beside "0,1" is a thousand
+        pointed = np.array(["." in text for text in texts], bool)
+        left = np.flatnonzero(~np.isfinite(numbers) | pointed)
     return _numbers(marked, texts, counts, left, numbers)
 
 

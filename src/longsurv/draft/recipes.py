@@ -64,9 +64,10 @@ def when(cells, day_first=True, whole_days=False):  # type: ignore[no-untyped-de
         text = text.mask(pd.to_numeric(month) > 12).str.replace(",", ".", regex=False)
         days = pd.to_numeric(cells.astype("string").str.replace(",", "."), errors="coerce")
         days = days.where((days >= 30_000) & (days < 60_000)).astype(float)  # of a spreadsheet
-        serial = pd.Timestamp("1899-12-30", tz="UTC") + pd.to_timedelta(days, "D").dt.round("s")
+        seconds = (days * 86400).round().fillna(0).astype("int64")
+        serial = pd.Timestamp("1899-12-30", tz="UTC") + pd.to_timedelta(seconds, unit="s")
         cells = pd.to_datetime(text.str.strip(), format="mixed", errors="coerce", utc=True)
-        cells = cells.fillna(serial)
+        cells = cells.fillna(serial.where(days.notna()))
     if isinstance(cells.dtype, pd.DatetimeTZDtype):
         cells = cells.dt.tz_localize(None) if whole_days else cells.dt.tz_convert(None)
     return cells.dt.normalize() if whole_days else cells
