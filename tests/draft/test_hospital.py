@@ -88,3 +88,18 @@ def test_a_sheet_of_in_patients(tmp_path: Path, end: End, how: str) -> None:
     alone = {name: marker for name, marker in names.items() if name in SHEET_LABS}
     assert len(alone) > 66
     held_to(cohort, truth, alone)
+
+
+def test_several_stays_of_a_patient_are_named(tmp_path: Path) -> None:
+    files, _ = database(tmp_path, seed=5)
+    stays = pd.read_csv(tmp_path / "admissions.csv", dtype=str)
+    later = stays.head(9).assign(
+        hadm_id=[str(900_000 + k) for k in range(9)], admittime="2024-01-02",
+        dischtime="2024-01-09", deathtime=None, hospital_expire_flag="0",
+    )  # fmt: skip
+    pd.concat([stays, later]).to_csv(tmp_path / "admissions.csv", index=False)
+    draft = draft_files(files)
+    assert not draft.complete
+    time = next(g for g in draft.guesses if g.about == "time")
+    assert time.sureness == "doubtful" and '"admittime", "dischtime"' in time.reason
+    assert "such as the first stay" in time.reason

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from longsurv.cohort.problems import show_list
 from longsurv.draft.guess import Guess
 from longsurv.draft.links import linked
 from longsurv.draft.measured import FoundMarker, find_markers
@@ -19,7 +20,7 @@ from longsurv.draft.series import Series, find_series
 from longsurv.draft.sheet import Sheet, read_sheets
 from longsurv.draft.treatment import Treatment, find_treatment
 from longsurv.errors import DataError
-from longsurv.words import plural
+from longsurv.words import plural, verb
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def understand(tables: Sequence[RawTable]) -> Understanding:
         episodes = find_episodes(sheets)
         if episodes is not None:
             outcome, of_outcome = episodes
-    guesses += [*of_treatment, *of_outcome, *of_series]
+    guesses += [*of_treatment, *_with_stays(of_outcome, varying), *of_series]
     found = find_markers(series)
     guesses += [
         Guess(f"unit of {m.name}", m.unit, m.unit_reason, "doubtful", m.unit_choices)
@@ -146,6 +147,27 @@ def understand(tables: Sequence[RawTable]) -> Understanding:
         if m.mixed
     ]
     return Understanding(sheets, fields, treatment, outcome, series, found, guesses)
+
+
+def _with_stays(guesses: Sequence[Guess], varying: Sequence[str]) -> list[Guess]:
+    """Say, of what was not found, which columns could be it but for several values a patient."""
+    roles = {
+        "time": ("exit", "zero date", "end date", "death date"),
+        "status": ("status", "death date"),
+    }
+    told = []
+    for guess in guesses:
+        words = roles.get(guess.about, ())
+        several = [name for name in varying if any(says(name, role) >= 2 for role in words)]
+        if not guess.value and several:
+            has = verb(len(several), "has", "have")
+            reason = (
+                f"{guess.reason}; {show_list(several, 5)} may, but {has} several values in some"
+                " patients: keep one row of each, such as the first stay"
+            )
+            guess = replace(guess, reason=reason)
+        told.append(guess)
+    return told
 
 
 def covariates(found: Understanding) -> list[Field]:
