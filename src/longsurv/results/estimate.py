@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -14,9 +13,10 @@ from longsurv.diagnostics.convergence import DECREMENT_LIMIT, headings
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Optimum
 from longsurv.inference.specification import AnySpecification, Specification
-from longsurv.results import plots, summaries
+from longsurv.results import summaries
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.options import Component
+from longsurv.results.plots import Plotted
 from longsurv.results.reference import (
     Reference,
     combination_variances,
@@ -29,15 +29,13 @@ from longsurv.tables.summary import Summary
 from longsurv.words import verb
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from longsurv.diagnostics import Verdict
 
 TIDY = ["term", "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high"]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Estimate(Result):
+class Estimate(Plotted, Result):
     """A fitted model.
 
     Attributes
@@ -397,37 +395,6 @@ class Estimate(Result):
             warnings=self.headings,
             notes=self.flags,
         )
-
-    def plot(
-        self,
-        terms: Sequence[str] | None = None,
-        *,
-        level: float = 0.95,
-        ax: Axes | None = None,
-    ) -> Axes:
-        """Draw the coefficients with their intervals; hazard ratios, if they are logarithms of it.
-
-        Parameters
-        ----------
-        terms : sequence of str, optional
-            Which ones; by default all but the intercept.
-        level : float
-            Of the intervals, between 0 and 1.
-        ax : matplotlib Axes, optional
-            Whose place to take; by default those of a new figure of pyplot.
-
-        Returns
-        -------
-        matplotlib Axes
-            Its label (`get_label`) says in a sentence what it shows.
-
-        Raises
-        ------
-        LongsurvError
-            For a term that there is not.
-        """
-        check_level(level)
-        return plots.coefficients(self, terms, level, ax)
 
 
 def check_level(level: float) -> None:

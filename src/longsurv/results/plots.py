@@ -7,7 +7,7 @@ they show in a sentence.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from longsurv import numbers
 from longsurv.errors import LongsurvError
@@ -29,6 +29,40 @@ TOLD = 12
 """Terms that a sentence names."""
 PANELS = 10
 """Priors in one figure, unless they are chosen."""
+
+
+class Plotted:
+    """A fit or a posterior, whose coefficients can be drawn."""
+
+    def plot(
+        self,
+        terms: Sequence[str] | None = None,
+        *,
+        level: float = 0.95,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw the coefficients with their intervals; hazard ratios, if they are logarithms of it.
+
+        Parameters
+        ----------
+        terms : sequence of str, optional
+            Which ones; by default all but the intercept.
+        level : float
+            Of the intervals, between 0 and 1.
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+
+        Raises
+        ------
+        LongsurvError
+            For a term that there is not.
+        """
+        return coefficients(cast("Drawable", self), terms, level, ax)
 
 
 def coefficients(result: Drawable, terms: Sequence[str] | None, level: float, ax: object) -> Axes:

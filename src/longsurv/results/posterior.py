@@ -21,6 +21,7 @@ from longsurv.results.contrasts import ContrastLike, contrast_matrix, position
 from longsurv.results.estimate import check_level, text_table
 from longsurv.results.idata import Pointwise, to_datatree
 from longsurv.results.options import Component
+from longsurv.results.plots import Plotted
 from longsurv.results.prior_share import all_prior, all_prior_flag, marginal_prior
 from longsurv.tables.result import Result
 from longsurv.tables.summary import Summary
@@ -40,7 +41,7 @@ TIDY = [
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Posterior(Result):
+class Posterior(Plotted, Result):
     """Draws from the posterior of a model.
 
     Attributes
@@ -315,37 +316,6 @@ class Posterior(Result):
             warnings=self.headings,
             notes=self.flags,
         )
-
-    def plot(
-        self,
-        terms: Sequence[str] | None = None,
-        *,
-        level: float = 0.95,
-        ax: Axes | None = None,
-    ) -> Axes:
-        """Draw the coefficients with their intervals; hazard ratios, if they are logarithms of it.
-
-        Parameters
-        ----------
-        terms : sequence of str, optional
-            Which ones; by default all but the intercept.
-        level : float
-            Of the intervals, between 0 and 1.
-        ax : matplotlib Axes, optional
-            Whose place to take; by default those of a new figure of pyplot.
-
-        Returns
-        -------
-        matplotlib Axes
-            Its label (`get_label`) says in a sentence what it shows.
-
-        Raises
-        ------
-        LongsurvError
-            For a term that there is not.
-        """
-        check_level(level)
-        return plots.coefficients(self, terms, level, ax)
 
     def plot_priors(self, terms: Sequence[str] | None = None, *, ax: Axes | None = None) -> Axes:
         """Draw the posterior of each parameter with its prior over it.

@@ -2,53 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
 from longsurv.analyses import plots
-from longsurv.analyses.markers.marker import PanelMarker
+from longsurv.analyses.markers.of_markers import (
+    INTERVAL,
+    STANDARD,
+    Drawn,
+    ManyMarkers,
+    OfMarkers,
+    families_of,
+    standard,
+)
 from longsurv.arguments import check_methods
 from longsurv.estimands.changes import CORRECTED, adjusted_p_values
 from longsurv.inference import Draws, Optimum
 from longsurv.likelihood.panel.loglik import Layout
+from longsurv.numbers import difference
 from longsurv.priors import PriorStack
 from longsurv.results.estimate import Estimate, check_level
 from longsurv.results.posterior import Posterior, summarise
-from longsurv.tables.notebook import Readable
+from longsurv.tables.frame import framed
+from longsurv.tables.summary import Summary
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from xarray import DataArray
 
     from longsurv.diagnostics import Verdict
-
-INTERVAL = ["estimate", "conf_low", "conf_high"]
-STANDARD = {"std_estimate": "estimate", "std_low": "conf_low", "std_high": "conf_high"}
 
 
 type Part = Literal["effects", "hyper"]
 type Scale = Literal["response", "standard"]
 
 
-class ManyMarkers(Protocol):
-    """What is used of a `Panel`."""
-
-    @property
-    def members(self) -> Mapping[str, PanelMarker]:
-        """The markers."""
-
-    @property
-    def left_out(self) -> Mapping[str, str]:
-        """Markers without an answer, and why."""
-
-
 @check_methods
 @dataclass(frozen=True, eq=False)
-class PanelEstimate(Readable):
+class PanelEstimate(OfMarkers):
     """Every marker's fit.
 
     Attributes
@@ -81,26 +75,13 @@ class PanelEstimate(Readable):
             table[column] = adjusted_p_values(table["p_value"].tolist(), method)
         return table
 
-    def plot(self, *, ax: Axes | None = None) -> Axes:
-        """Draw each marker's effect in baseline SDs, above 0 benefit.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Whose place to take; by default those of a new figure of pyplot.
-
-        Returns
-        -------
-        matplotlib Axes
-            Its label (`get_label`) says in a sentence what it shows.
-        """
-        table = self.tidy().set_index("marker")[list(STANDARD)].rename(columns=STANDARD)
-        return plots.markers({"ml": table}, _families(self.panel, table.index), ax)
+    def _drawn(self) -> Drawn:
+        return {"ml": standard(self.tidy())}, families_of(self.panel)
 
 
 @check_methods
 @dataclass(frozen=True, eq=False)
-class PanelPosterior(Readable):
+class PanelPosterior(OfMarkers):
     """Every marker's posterior, each on its own.
 
     Attributes
@@ -127,26 +108,13 @@ class PanelPosterior(Readable):
         check_level(level)
         return _rows(self.panel, self.posteriors, level)
 
-    def plot(self, *, ax: Axes | None = None) -> Axes:
-        """Draw each marker's effect in baseline SDs, above 0 benefit.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Whose place to take; by default those of a new figure of pyplot.
-
-        Returns
-        -------
-        matplotlib Axes
-            Its label (`get_label`) says in a sentence what it shows.
-        """
-        table = self.tidy().set_index("marker")[list(STANDARD)].rename(columns=STANDARD)
-        return plots.markers({"bayes": table}, _families(self.panel, table.index), ax)
+    def _drawn(self) -> Drawn:
+        return {"bayes": standard(self.tidy())}, families_of(self.panel)
 
 
 @check_methods
 @dataclass(frozen=True, eq=False)
-class ShrunkenEffects(Readable):
+class ShrunkenEffects(OfMarkers):
     """Posterior of all markers' effects in baseline SDs; above 0 is benefit.
 
     Attributes
@@ -235,26 +203,13 @@ class ShrunkenEffects(Readable):
         table = pd.concat([self.tidy(), self.tidy(component="hyper")])
         return of_posterior(table, self.draws.stats)
 
-    def plot(self, *, ax: Axes | None = None) -> Axes:
-        """Draw each marker's effect in baseline SDs, above 0 benefit, drawn towards its family.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Whose place to take; by default those of a new figure of pyplot.
-
-        Returns
-        -------
-        matplotlib Axes
-            Its label (`get_label`) says in a sentence what it shows.
-        """
-        table = self.tidy().set_index("marker")[INTERVAL]
-        return plots.markers({"shrunken": table}, _families(self.panel, table.index), ax)
+    def _drawn(self) -> Drawn:
+        return {"shrunken": self.tidy().set_index("marker")[INTERVAL]}, families_of(self.panel)
 
 
 @check_methods
 @dataclass(frozen=True, eq=False)
-class PanelResults(Readable):
+class PanelResults(OfMarkers):
     """Every marker by both engines, and shrunken towards its family.
 
     Attributes
@@ -362,22 +317,29 @@ class PanelResults(Readable):
         rows = [(marker, engine, v.ok, v.words) for marker, engine, v in verdicts]
         return pd.DataFrame(rows, columns=["marker", "engine", "ok", "words"])
 
-    def plot(self, *, ax: Axes | None = None) -> Axes:
-        """Draw each marker's effect in baseline SDs, above 0 benefit, by both engines.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Whose place to take; by default those of a new figure of pyplot.
+    def summary(self) -> Summary:
+        """The effects of every marker by each engine, as a reader sees them.
 
         Returns
         -------
-        matplotlib Axes
-            Its label (`get_label`) says in a sentence what it shows.
+        Summary
+            Prints as text and shows itself in a notebook.
         """
+        table = self.tidy()
+        shown = table[["marker", "family", "better"]].copy()
+        for engine, name in plots.ENGINES.items():
+            if f"estimate_{engine}" in table:
+                limits = table[[f"{column}_{engine}" for column in INTERVAL]]
+                shown[name] = [difference(*row) for row in limits.itertuples(index=False)]
+        shown = shown.join(table[["p_value", "p_fdr", "prob_benefit_bayes", "note"]])
+        headers = {"prob_benefit_bayes": "P(benefit), Bayes"}
+        words = "Differences in change on the scale of the model, with 95 % intervals."
+        return Summary("Many markers", (framed(shown, headers=headers),), words=(words,))
+
+    def _drawn(self) -> Drawn:
         effects = self._effects(0.95)
         shown = {engine: effects[engine] for engine in ("ml", "bayes")}
-        return plots.markers(shown, _families(self.estimate.panel, effects["ml"].index), ax)
+        return shown, families_of(self.estimate.panel)
 
     def _effects(self, level: float) -> dict[str, pd.DataFrame]:
         """Estimates and intervals in baseline SDs, by engine, with a row a marker."""
@@ -394,11 +356,6 @@ class PanelResults(Readable):
             shrunken = self.shrunken.tidy(level).set_index("marker")[INTERVAL]
             effects["shrunken"] = shrunken.reindex(markers)
         return effects
-
-
-def _families(panel: ManyMarkers, names: Iterable[str]) -> dict[str, str]:
-    """The family of each marker; of one that was left out none."""
-    return {n: str(panel.members[n].family or "") if n in panel.members else "" for n in names}
 
 
 def _rows(
