@@ -44,13 +44,14 @@ def owned(data: pd.DataFrame, formula: str, *columns: str | None) -> pd.DataFram
     *columns : str, optional
         Needed besides those of the formula.
     """
-    wanted = needed(formula) | {c for c in columns if c is not None}
-    if isinstance(data, OwnedFrame) and data.owns(wanted):
-        return data
-    if data.size <= SMALL:
+    mine = isinstance(data, OwnedFrame)
+    if not mine and data.size <= SMALL:
         own = OwnedFrame(data.copy())
         own._owned = None
         return own
+    wanted = needed(formula) | {c for c in columns if c is not None}
+    if mine and data.owns(wanted):
+        return data
     own = OwnedFrame(data.copy(deep=False))
     unique = {str(c) for c in data.columns[~data.columns.duplicated(keep=False)]}
     for name in wanted & unique:

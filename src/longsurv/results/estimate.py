@@ -220,6 +220,8 @@ class Estimate(Plotted, Result):
         if component != "fixed":
             parts.append(self.variance_table(level))
         parts = [part for part in parts if len(part)]
+        if len(parts) == 1:
+            return self._marked(parts[0])
         table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=TIDY)
         return self._marked(table)
 

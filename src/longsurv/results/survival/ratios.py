@@ -119,12 +119,14 @@ class RatioEstimate(Estimate):
         for i in np.flatnonzero(known):
             fall[i] = self.profile.fall(self._profiled(L[i]))
             limits[i] = self.profile_limits(L[i], level)
-        return table.assign(
-            statistic=np.sign(table["estimate"]) * np.sqrt(fall),
-            p_value=chdtrc(1.0, fall),
-            conf_low=limits[:, 0],
-            conf_high=limits[:, 1],
-        )
+        columns = {name: table[name].to_numpy() for name in table}
+        columns |= {
+            "statistic": np.sign(columns["estimate"]) * np.sqrt(fall),
+            "p_value": chdtrc(1.0, fall),
+            "conf_low": limits[:, 0],
+            "conf_high": limits[:, 1],
+        }
+        return pd.DataFrame(columns)
 
     def profile_limits(self, row: np.ndarray, level: float = 0.95) -> tuple[float, float]:
         """Profile-likelihood limits of one combination of coefficients.
