@@ -14,7 +14,7 @@ from longsurv.figures.prediction import prediction, time_ticks
 from longsurv.numbers import MINUS
 from longsurv.report import sentences_joint
 from longsurv.report.sections import joint
-from longsurv.report.sections.common import Picture
+from longsurv.report.sections.common import ENGINE_NAMES, Picture
 from longsurv.report.sentences import Answer
 from longsurv.study import Study, StudyResults
 from longsurv.study.joint_stage import NONE_ASKED, SHOWN, landmark_of
@@ -78,8 +78,9 @@ def test_the_association_is_the_posteriors(results: StudyResults, found: dict) -
     assert result.model.reasons == {}
     mean = float(result.model.post.draw("assoc.value").mean())
     expected = f"{np.exp(mean * np.log(2)):#.3g}"
-    assert "A doubling of Viral load goes with a hazard of death" in texts(found["parts"][0])[0]
-    assert f"{expected} times as high by Bayes" in texts(found["parts"][0])[0]
+    (said,) = [text for text in texts(found["parts"][0]) if text.startswith("A doubling of")]
+    assert "A doubling of Viral load goes with a hazard of death" in said
+    assert f"{expected} times as high by Bayes" in said
     alone = result.association.table
     assert set(alone["method"]) >= {"last value carried forward", "two stages"}
 
@@ -171,6 +172,21 @@ def test_ignoring_names_the_direction() -> None:
     assert "nearly the same" in sentences_joint.ignoring("d", alone, alone, "death")
     assert ", higher by" in sentences_joint.ignoring("d", alone, Answer(1.0, 0, 2), "death")
     assert ", lower by" in sentences_joint.ignoring("d", alone, Answer(-1.0, -2, 0), "death")
+
+
+def test_a_fit_that_failed_is_named_before_its_numbers(results: StudyResults) -> None:
+    """Whichever engine it is of; nothing is said where both can be relied on."""
+    fits = results.parts["joint"].results["load"].model
+    for bad in ([], ["bayes"], ["ml", "bayes"]):
+        verdicts = results.verdicts | {
+            (fits.name, e): replace(results.verdicts[fits.name, e], ok=e not in bad)
+            for e in fits.answers
+        }
+        judged = replace(results)
+        judged.__dict__["verdicts"] = verdicts
+        first = joint.build(judged)["parts"][0].items[0]
+        assert first.startswith("Not to be relied on") == bool(bad)
+        assert all(ENGINE_NAMES[engine] in first for engine in bad)
 
 
 def test_a_prediction_is_not_more_exact_than_its_draws() -> None:

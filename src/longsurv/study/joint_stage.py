@@ -20,6 +20,7 @@ from longsurv.errors import LongsurvError
 from longsurv.records import Record
 from longsurv.study.bench import Bench
 from longsurv.study.model_result import ModelResult
+from longsurv.study.terms import crossed_with
 from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
@@ -202,9 +203,8 @@ def _slopes(study: Plan, spec: JointModel, model: ModelResult) -> pd.DataFrame:
     """What the marker does in the treated, with and without the hazard in the likelihood."""
     treatment = study.cohort.schema.treatment
     if not model.answers:
-        return pd.DataFrame(
-            columns=["term", "estimate", "conf_low", "conf_high", "interaction", "answer", "id"]
-        )
+        columns = ["term", "estimate", "conf_low", "conf_high", "interaction", "answer", "id"]
+        return pd.DataFrame(columns=[*columns, "level", "own_time"])
     from longsurv.results.joint.association_check import NAMES
 
     names: dict[str, str] = {"alone": "mixed model alone", **NAMES}
@@ -217,7 +217,12 @@ def _slopes(study: Plan, spec: JointModel, model: ModelResult) -> pd.DataFrame:
         columns = ["term", "estimate", "conf_low", "conf_high"]
         interaction = chosen["term"].str.contains(":", regex=False)
         rows.append(chosen[columns].assign(interaction=interaction, answer=names[key], id=key))
-    return pd.concat(rows, ignore_index=True)
+    table = pd.concat(rows, ignore_index=True)
+    pairs = [crossed_with(term, study.cohort) for term in table["term"]]
+    return table.assign(
+        level=[level for level, _ in pairs],
+        own_time=[time == study.cohort.schema.time for _, time in pairs],
+    )
 
 
 def _prediction(study: Plan, name: str, post: JointPosterior) -> Record:

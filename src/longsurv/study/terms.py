@@ -60,6 +60,19 @@ def modifiers_of(model: ModelResult, cohort: Cohort) -> list[str]:
     return [name for name in found if name != treatment]
 
 
+def crossed_with(term: str, cohort: Cohort) -> tuple[str, str]:
+    """Treatment level in a coefficient's name, and what it is multiplied with; "" for nothing."""
+    for level in map(str, cohort.groups[1:]):
+        name = f"{cohort.schema.treatment}[T.{level}]"
+        if term.endswith(f":{name}"):
+            return level, term.removesuffix(f":{name}")
+        if term.startswith(f"{name}:"):
+            return level, term.removeprefix(f"{name}:")
+        if term == name:
+            return level, ""
+    return str(cohort.groups[-1]), ""
+
+
 def level_of(term: str) -> tuple[str, str] | None:
     """Variable and level of a coefficient that compares a level with the first; else None."""
     variable, bracket, level = term.partition("[T.")

@@ -54,17 +54,17 @@ class ShortAnswer:
     """What the reader learns first."""
 
     question: str
+    caution: tuple[str, ...]
     estimand: str
     mortality_title: str
     mortality: tuple[str, ...]
     markers: tuple[str, ...]
-    caution: tuple[str, ...]
     table: DisplayTable
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """All of it, in order."""
-        return (self.estimand, *self.mortality, *self.markers, *self.caution)
+        return (*self.caution, self.estimand, *self.mortality, *self.markers)
 
 
 def build(results: StudyResults) -> ShortAnswer:

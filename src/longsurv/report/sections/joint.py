@@ -21,9 +21,8 @@ from longsurv.report.sections.common import (
 from longsurv.report.sections.mortality_part import Part
 from longsurv.report.sentences import Answer
 from longsurv.study.joint_stage import JOINT, NONE_ASKED, SHOWN, JointResult
-from longsurv.study.terms import level_of
 from longsurv.tables.display import Column, DisplayTable, display
-from longsurv.words import capital
+from longsurv.words import capital, listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,7 +65,7 @@ def _opening(results: StudyResults) -> str:
 def _association(results: StudyResults, name: str, result: JointResult, position: int) -> Part:
     label, event = results.cohort.markers[name].label, event_name(results.cohort)
     title = f"{label} and {event}"
-    items: list[str | Picture | DisplayTable] = []
+    items: list[str | Picture | DisplayTable] = [_verdict(results, result)]
     if result.association is None:
         reasons = [*result.model.reasons.values(), *result.missing.values()]
         items += [f"{label}: {reason}" for reason in dict.fromkeys(reasons)]
@@ -83,6 +82,21 @@ def _association(results: StudyResults, name: str, result: JointResult, position
     items += _ignoring(results, name, result)
     items.append(_remarks(results, result))
     return Part(title, tuple(item for item in items if item))
+
+
+def _verdict(results: StudyResults, result: JointResult) -> str:
+    """Which of its fits cannot be relied on, to stand before their numbers; empty if all can."""
+    failed = [
+        ENGINE_NAMES[engine]
+        for engine in result.model.answers
+        if not results.verdicts[result.model.name, engine].ok
+    ]
+    return (
+        f"Not to be relied on as they stand: the numbers by {listed(failed)}, for the reasons in"
+        " the table of fits below."
+        if failed
+        else ""
+    )
 
 
 def told(table: pd.DataFrame, label: str) -> tuple[pd.DataFrame, str]:
@@ -144,36 +158,34 @@ def _methods(table: pd.DataFrame, change: str) -> DisplayTable:
 def _ignoring(results: StudyResults, name: str, result: JointResult) -> list[str]:
     """The interaction of time and treatment, with and without the hazard."""
     marker, slopes = results.cohort.markers[name], result.slopes
-    logarithm = " of its logarithm" if marker.transform == "log" else ""
+    scale = ", on the logarithm" if marker.transform == "log" else ""
     found = []
-    crossed = slopes[slopes["interaction"].astype(bool)].groupby("term", sort=False)
-    for term, rows in crossed:
+    crossed = slopes[slopes["interaction"].astype(bool)]
+    several = crossed["term"].nunique() > crossed["level"].nunique()
+    for _, rows in crossed.groupby("term", sort=False):
         answers = {
             row["id"]: Answer(row["estimate"], row["conf_low"], row["conf_high"])
             for row in rows.to_dict("records")
         }
         if "alone" in answers and "ml" in answers:
-            course = f"Difference in the course{logarithm} of {marker.label}"
-            what = f"{course}, {_compared(str(term), results, crossed.ngroups)}"
+            course = f"Difference in the course of {marker.label}{scale}"
+            what = f"{course}, {_compared(rows.iloc[0], results, several)}"
             event = event_name(results.cohort)
             found.append(sentences_joint.ignoring(what, answers["alone"], answers["ml"], event))
     return found
 
 
-def _compared(term: str, results: StudyResults, several: int) -> str:
-    """Who is compared, and over what time: an interaction of time and treatment in words."""
+def _compared(row: pd.Series, results: StudyResults, several: bool) -> str:
+    """Who is compared, and over what time."""
     schema, reference = results.cohort.schema, results.cohort.groups[0]
-    of_time, _, crossed = term.rpartition(":")
-    level = level_of(crossed) or level_of(of_time)
-    group = level[1] if level else results.cohort.groups[-1]
     per = (
         f"per {unit_one(schema.time_unit)}"
-        if schema.time in (of_time, crossed)
+        if row["own_time"]
         else "in the time that the formula makes of it"
     )
     # A course of several pieces has a coefficient for each.
-    part = f", {term}" if several > len(results.cohort.groups) - 1 else ""
-    return f"{group} against {reference}, {per}{part}"
+    part = f", {row['term']}" if several else ""
+    return f"{row['level']} against {reference}, {per}{part}"
 
 
 def _remarks(results: StudyResults, result: JointResult) -> DisplayTable:

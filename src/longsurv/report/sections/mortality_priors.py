@@ -89,7 +89,7 @@ def _after(table: pd.DataFrame, asked: Compared) -> DisplayTable:
         Column("P(risk lower)", lambda row: numbers.probability(row["prob_reduction"])),
         Column(_more_than(1), lambda row: numbers.probability(row["prob_reduction_1"])),
         Column(_more_than(5), lambda row: numbers.probability(row["prob_reduction_5"])),
-        Column("Prior's share", lambda row: f"{100 * row['prior_share']:.0f} %"),
+        Column("Prior's share", lambda row: f"{100 * row['prior_share']:.1f} %"),
         Column("Prior-predictive p", lambda row: numbers.p_value(row["conflict_p"])),
         Column("Prior against data", "diagnosis", numeric=False),
     ]  # fmt: skip
