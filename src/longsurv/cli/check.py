@@ -9,7 +9,7 @@ from longsurv.console import say
 from longsurv.errors import DataError
 
 
-def add(commands: argparse._SubParsersAction) -> None:
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
     command = add_command(
         commands,

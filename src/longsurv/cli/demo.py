@@ -12,7 +12,7 @@ from longsurv.errors import LongsurvError
 DEMO_FOLDER = "longsurv-demo"
 
 
-def add(commands: argparse._SubParsersAction) -> None:
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
     command = add_command(
         commands,

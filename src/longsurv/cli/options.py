@@ -20,7 +20,10 @@ exit codes:
 
 
 def add_command(
-    commands: argparse._SubParsersAction, name: str, summary: str, *examples: str
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    summary: str,
+    *examples: str,
 ) -> argparse.ArgumentParser:
     """Add a command with what it does and examples of it."""
     listed = "\n".join(f"  {example}" for example in examples)

@@ -9,7 +9,7 @@ from longsurv.cli import running
 from longsurv.cli.options import add_command, add_quick, add_run_options, add_study, whole
 
 
-def add(commands: argparse._SubParsersAction) -> None:
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
     command = add_command(
         commands,

@@ -28,12 +28,13 @@ def open_store(arguments: argparse.Namespace, beside: Path) -> FitStore:
         there = folder.exists()
     if there and not folder.is_dir():
         raise LongsurvError(f"{folder} is a file; give --store a folder")
-    arguments.opened = FitStore(
+    store = FitStore(
         None if arguments.no_store else folder,
         fresh=arguments.fresh,
         tell=complain,
     )
-    return arguments.opened
+    arguments.opened = store
+    return store
 
 
 def run_study(study: Study, target: Path, store: FitStore, arguments: argparse.Namespace) -> int:

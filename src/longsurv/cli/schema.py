@@ -8,7 +8,7 @@ from longsurv.cli.options import DONE, add_command
 from longsurv.console import say
 
 
-def add(commands: argparse._SubParsersAction) -> None:
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
     command = add_command(
         commands,

@@ -14,7 +14,7 @@ COHORTS = 500
 EFFECTS = ("null", "half", "fitted", "double", "hr=0.5")
 
 
-def add(commands: argparse._SubParsersAction) -> None:
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
     command = add_command(
         commands,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 from longsurv.draft import recipes
 from longsurv.draft.layout import read_time
 from longsurv.draft.markers import name_and_unit
+from longsurv.draft.measured import FoundMarker
 from longsurv.draft.names import DAYS, plain
 from longsurv.draft.series import Series
 from longsurv.draft.tidy import (
@@ -86,7 +87,7 @@ def _clean_markers(
 
 
 def _melt_places(
-    part: Series, frame: pd.DataFrame, tidy: Tidy, name: str, spell: dict
+    part: Series, frame: pd.DataFrame, tidy: Tidy, name: str, spell: Mapping[str, FoundMarker]
 ) -> pd.DataFrame:
     columns = [p.column for p in part.places]
     codes = {p.column: list(spell[_key(p.marker)].codes) for p in part.places
@@ -116,7 +117,7 @@ def _melt_places(
 
 
 def _melt_visits(
-    part: Series, frame: pd.DataFrame, tidy: Tidy, name: str, spell: dict
+    part: Series, frame: pd.DataFrame, tidy: Tidy, name: str, spell: Mapping[str, FoundMarker]
 ) -> pd.DataFrame:
     bare = {c: _spelled(c, spell) for c in part.columns}
     codes = {c: list(spell[_key(b)].codes) for c, b in bare.items() if _key(b) in spell}
@@ -169,7 +170,7 @@ def _key(marker: str) -> str:
     return plain(marker).replace(" ", "")
 
 
-def _spelled(column: str, spell: dict) -> str:
+def _spelled(column: str, spell: Mapping[str, FoundMarker]) -> str:
     bare = name_and_unit(column)[0]
     return spell[_key(bare)].name if _key(bare) in spell else bare
 

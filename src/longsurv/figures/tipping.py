@@ -8,6 +8,7 @@ import pandas as pd
 
 from longsurv.figures.place import legend_above, new_axes
 from longsurv.figures.style import GROUP_COLOURS, INK, MUTED, PAPER, is_wide, shorten, styled
+from longsurv.records import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,7 +72,7 @@ def tipping(
     return ax
 
 
-def _cell(ax: Axes, row: dict, printed: bool, size: float) -> None:
+def _cell(ax: Axes, row: Record, printed: bool, size: float) -> None:
     from matplotlib.patches import Rectangle
 
     x, y, probability = row["extra"], row["extra_reference"], float(row["prob_benefit"])

@@ -43,7 +43,7 @@ class Profile:
     density: Scored
     top: Optimum
     lacking: np.ndarray
-    _known: dict[tuple, float] = field(default_factory=dict, repr=False)
+    _known: dict[tuple[object, ...], float] = field(default_factory=dict, repr=False)
 
     def fall(self, c: np.ndarray, v: float = 0.0) -> float:
         """Twice the log density lost by holding c'b at v: the likelihood-ratio chi-squared."""

@@ -12,6 +12,7 @@ import pandas as pd
 
 from longsurv.files import write_text
 from longsurv.numbers import number
+from longsurv.records import Record
 from longsurv.report.spreadsheet import spreadsheet_csv
 from longsurv.simulate.worlds import Effect
 from longsurv.study import MORTALITY
@@ -90,7 +91,7 @@ def _of_markers(rows: pd.DataFrame, effect: str) -> str:
     return words
 
 
-def _of_hazard(row: dict) -> str:
+def _of_hazard(row: Record) -> str:
     words = (
         f"Were the hazard ratio of {row['level']} {number(row['truth'])}, it would be found in"
         f" {_percent(row['power'])} of such cohorts."

@@ -43,4 +43,4 @@ def spreadsheet_csv(table: pd.DataFrame) -> str:
     }
     safe = pd.DataFrame(shown, index=table.index)
     headers = [plain_text(str(name)) for name in table.columns]
-    return safe.to_csv(index=False, header=headers, lineterminator="\n")
+    return str(safe.to_csv(index=False, header=headers, lineterminator="\n"))

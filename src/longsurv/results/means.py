@@ -8,7 +8,7 @@ group happens to have, and it is a linear combination of the coefficients, teste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations, product
@@ -109,7 +109,7 @@ class Means(Readable):
     """
 
     result: MeansAnswer
-    levels: Mapping[str, list]
+    levels: Mapping[str, list[Hashable]]
     cells: pd.DataFrame
     L: np.ndarray
     lost: np.ndarray
@@ -370,8 +370,8 @@ def means(
     unknown = [name for name in by if name not in variables]
     if unknown:
         raise LongsurvError(f"the fixed effects have no variable {unknown}; they have {variables}")
-    levels: dict[str, list] = {}
-    others: dict[str, list] = {}
+    levels: dict[str, list[Hashable]] = {}
+    others: dict[str, list[Hashable]] = {}
     for name in variables:
         found = _levels(name, data[name], design)
         if name in fixed:
@@ -401,7 +401,7 @@ def means(
     )
 
 
-def _listed(values: object) -> list:
+def _listed(values: object) -> list[Hashable]:
     if isinstance(values, str) or not isinstance(
         values, Sequence | np.ndarray | pd.Series | pd.Index
     ):
@@ -409,7 +409,7 @@ def _listed(values: object) -> list:
     return list(values)
 
 
-def _levels(name: str, column: pd.Series, design: FixedDesign) -> list | None:
+def _levels(name: str, column: pd.Series, design: FixedDesign) -> list[Hashable] | None:
     """The values of a factor in the data, in order; None for a numeric variable."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return [level for level in column.cat.categories if (column == level).any()]
@@ -423,16 +423,16 @@ def _levels(name: str, column: pd.Series, design: FixedDesign) -> list | None:
     return None
 
 
-def _check_values(name: str, values: list, known: list | None) -> None:
+def _check_values(name: str, values: list[Hashable], known: list[Hashable] | None) -> None:
     if known is not None and not set(values) <= set(known):
         raise LongsurvError(
-            f"at: {name!r} has the levels {known}, not {sorted(set(values) - set(known))}"
+            f"at: {name!r} has the levels {known}, not {[v for v in values if v not in known]}"
         )
     if not values or len(set(values)) < len(values):
         raise LongsurvError(f"at: give {name!r} one or more different values, got {values}")
 
 
-def _grid(levels: Mapping[str, list], data: pd.DataFrame) -> pd.DataFrame:
+def _grid(levels: Mapping[str, list[Hashable]], data: pd.DataFrame) -> pd.DataFrame:
     """Every combination of the levels, the last varying fastest, in the data's own types."""
     frame = pd.DataFrame(list(product(*levels.values())), columns=list(levels))
     return frame.astype(
@@ -451,7 +451,7 @@ def _lost(design: FixedDesign, data: pd.DataFrame, rows: pd.DataFrame) -> np.nda
     return rows[gone].to_numpy(float) - rows[kept].to_numpy(float) @ depends
 
 
-def _differences(levels: list, kind: str) -> list[tuple[str, np.ndarray]]:
+def _differences(levels: list[Hashable], kind: str) -> list[tuple[str, np.ndarray]]:
     """Differences between levels, as (words, weights); none where there is one level."""
     positions = range(len(levels))
     pairs = {
@@ -467,7 +467,9 @@ def _differences(levels: list, kind: str) -> list[tuple[str, np.ndarray]]:
     return [(f"{levels[j]} - {levels[i]}", identity[j] - identity[i]) for i, j in pairs]
 
 
-def _words(levels: Mapping[str, list], steps: Collection[str], row: tuple) -> str:
+def _words(
+    levels: Mapping[str, list[Hashable]], steps: Collection[str], row: tuple[Hashable, ...]
+) -> str:
     """As in "after - baseline | group=ivig"."""
     named = dict(zip(levels, row, strict=True))
     differences = ", ".join(str(named[name]) for name in levels if name in steps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -69,8 +69,8 @@ class _Grid:
     used: pd.DataFrame
     along: str
     by: str | None
-    levels: list
-    groups: list
+    levels: list[Hashable]
+    groups: list[Hashable]
     number: bool
 
     @classmethod
@@ -86,7 +86,7 @@ class _Grid:
         return cls(used, along, by, levels, ["all"] if by is None else levels_of(used[by]), number)
 
     @property
-    def asked(self) -> dict[str, list]:
+    def asked(self) -> dict[str, list[Hashable]]:
         """Values of the variables at which means are wanted."""
         ends = np.array([self.levels[0], self.levels[-1]], dtype=float) if self.number else None
         places = self.levels if ends is None else list(np.linspace(ends[0], ends[1], PLACES))

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from longsurv.records import Record
+
 
 @dataclass(frozen=True)
 class Column:
@@ -25,11 +27,11 @@ class Column:
     """
 
     header: str
-    text: str | Callable[[dict], str]
+    text: str | Callable[[Record], str]
     numeric: bool = True
     prose: bool = False
 
-    def of(self, row: dict) -> str:
+    def of(self, row: Record) -> str:
         """The cell's text in this row.
 
         Parameters

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from longsurv import numbers
+from longsurv.records import Record
 from longsurv.tables.display import Column, DisplayTable, display
 
 TOGETHER = ("estimate", "std_error", "conf_low", "conf_high")
@@ -83,7 +84,7 @@ class _Cell:
         one = name in TOGETHER and "estimate" in columns
         self.beside = [other for other in TOGETHER if other in columns] if one else []
 
-    def __call__(self, row: dict) -> str:
+    def __call__(self, row: Record) -> str:
         value = row[self.name]
         if not isinstance(value, kinds.Number) or isinstance(value, bool):
             return _word(value)

@@ -98,7 +98,7 @@ class CompetingEvents(Readable):
     def __str__(self) -> str:
         head = f"cumulative incidence by {self.horizon:g}; {100 * self.level:g} % intervals"
         shown = self.table.drop(columns=["note", *IDS])
-        return head + "\n" + shown.to_string(index=False, float_format=lambda v: f"{v:.3g}")
+        return f"{head}\n{shown.to_string(index=False, float_format=lambda v: f'{v:.3g}')}"
 
 
 def competing_events(

@@ -157,7 +157,7 @@ class MortalityMethods(Readable):
             f"{100 * self.level:g} % intervals"
         )
         shown = self.table.drop(columns=["estimand", "note", *IDS])
-        return head + "\n" + shown.to_string(index=False, float_format=lambda v: f"{v:.3g}")
+        return f"{head}\n{shown.to_string(index=False, float_format=lambda v: f'{v:.3g}')}"
 
 
 def mortality_methods(

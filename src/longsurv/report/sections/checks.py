@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from longsurv import numbers
+from longsurv.records import Record
 from longsurv.report import sentences
 from longsurv.report.sections.common import ENGINE_NAMES, Line
 from longsurv.tables.display import Column, DisplayTable, display
@@ -113,7 +114,7 @@ def _summary(results: StudyResults, found: list[Light]) -> DisplayTable:
     ml = table[table["engine"] == "ml"].set_index("model")
     bayes = table[table["engine"] == "bayes"].set_index("model")
 
-    def verdict(row: dict, engine: str) -> str:
+    def verdict(row: Record, engine: str) -> str:
         return light[row["model"], engine].verdict
 
     columns = [

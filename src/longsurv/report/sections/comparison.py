@@ -12,6 +12,7 @@ from longsurv.compare import SHIFT_LIMIT, WIDTH_LIMIT
 from longsurv.errors import EstimationError
 from longsurv.estimands.changes import contrast_weights
 from longsurv.figures.agreement import agreement, drawable
+from longsurv.records import Record
 from longsurv.report.sections.common import Picture, change_words
 from longsurv.study.terms import fixed_of, treatment_terms
 from longsurv.tables.display import EMPTY, Column, display
@@ -126,6 +127,6 @@ def _quantities(results: StudyResults) -> dict[tuple[str, str], str]:
     return found
 
 
-def _interval(row: dict, engine: str) -> str:
+def _interval(row: Record, engine: str) -> str:
     values = (row[f"{part}_{engine}"] for part in ("estimate", "conf_low", "conf_high"))
     return numbers.difference(*(float(v) for v in values))

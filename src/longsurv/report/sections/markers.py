@@ -10,6 +10,7 @@ import pandas as pd
 
 from longsurv import numbers
 from longsurv.figures import forest
+from longsurv.records import Record
 from longsurv.report.sections import adjustments, panel, scores, trajectories
 from longsurv.report.sections.common import (
     ENGINE_NAMES,
@@ -157,7 +158,7 @@ def changes(results: StudyResults) -> DisplayTable:
     bayes = table[table["engine"] == "bayes"].set_index(keys, drop=False)
     rows = ml[keys].reset_index(drop=True)
 
-    def of(part: pd.DataFrame, row: dict) -> pd.Series:
+    def of(part: pd.DataFrame, row: Record) -> pd.Series:
         return part.loc[tuple(row[k] for k in keys)]
 
     columns = [

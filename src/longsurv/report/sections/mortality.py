@@ -10,6 +10,7 @@ import pandas as pd
 from longsurv import numbers
 from longsurv.estimands.survival_by_group import numbers_at_risk, risk_times, survival_curves
 from longsurv.figures import forest, kaplan_meier
+from longsurv.records import Record
 from longsurv.report import sentences
 from longsurv.report.sections.common import (
     ENGINE_NAMES,
@@ -158,7 +159,7 @@ def _counts(results: StudyResults, data: pd.DataFrame) -> DisplayTable:
     return display(table, "Events and time at risk", columns, note, name="counts")
 
 
-def _rate(row: dict, per: float) -> str:
+def _rate(row: Record, per: float) -> str:
     return (
         numbers.number(per * row["events"] / row["time_at_risk"]) if row["time_at_risk"] > 0 else ""
     )

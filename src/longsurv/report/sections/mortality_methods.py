@@ -157,7 +157,7 @@ def _others(table: pd.DataFrame, asked: Compared) -> DisplayTable:
     parts = [arranged(rest, quantity) for quantity in rest["quantity"].unique()]
     rows = pd.concat(parts, ignore_index=True) if parts else rest
 
-    def text(row: dict) -> str:
+    def text(row: Record) -> str:
         if row["scale"] == "test":
             return ""
         if row["scale"] == "ratio":

@@ -106,11 +106,11 @@ def _after(table: pd.DataFrame, asked: Compared) -> DisplayTable:
 def _before(
     table: pd.DataFrame, risk: float, priors: Mapping[str, Prior], asked: Compared
 ) -> DisplayTable:
-    def treated(row: dict) -> str:
+    def treated(row: Record) -> str:
         ends = [100 * (risk + row[f"prior_risk_difference{end}"]) for end in ("", "_low", "_high")]
         return numbers.difference(*ends)
 
-    def reduced(by: float, row: dict) -> str:
+    def reduced(by: float, row: Record) -> str:
         return numbers.probability(probability_reduction(priors[row["prior"]], risk, by))
 
     columns = [

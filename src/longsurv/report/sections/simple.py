@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv import numbers
+from longsurv.records import Record
 from longsurv.report import sentences
 from longsurv.report.sections.common import event_name, with_unit
 from longsurv.tables.display import Column, DisplayTable, display
@@ -71,7 +72,7 @@ def one_sided(results: StudyResults) -> list[str]:
 
 def _significant(table: pd.DataFrame, group: str) -> list[str]:
     part = table[(table["group"].astype(str) == group) & (table["p_value"] < 0.05)]
-    return part["label"].drop_duplicates().tolist()
+    return list(part["label"].drop_duplicates())
 
 
 def _within(table: pd.DataFrame) -> list[DisplayTable]:
@@ -101,7 +102,7 @@ def _within(table: pd.DataFrame) -> list[DisplayTable]:
     return found
 
 
-def _cell(cells: pd.DataFrame, text: Callable[[pd.Series], str], row: dict) -> str:
+def _cell(cells: pd.DataFrame, text: Callable[[pd.Series], str], row: Record) -> str:
     """What one group's cell says about the marker of this row."""
     return text(cells.loc[row["marker"]])
 
@@ -142,7 +143,7 @@ def _between(table: pd.DataFrame) -> DisplayTable:
     )
 
 
-def _quartiles(row: dict, side: str) -> str:
+def _quartiles(row: Record, side: str) -> str:
     if not row[f"n_{side}"]:
         return numbers.MISSING
     low, middle, high = (numbers.datum(row[f"{q}_{side}"]) for q in ("q1", "median", "q3"))
@@ -152,7 +153,7 @@ def _quartiles(row: dict, side: str) -> str:
 def _mortality(table: pd.DataFrame, results: StudyResults) -> DisplayTable:
     schema, event = results.cohort.schema, event_name(results.cohort)
 
-    def interval(row: dict, columns: tuple[str, str, str]) -> str:
+    def interval(row: Record, columns: tuple[str, str, str]) -> str:
         estimate, low, high = (100 * row[c] for c in columns)
         return "" if np.isnan(estimate) else numbers.difference(estimate, low, high)
 
