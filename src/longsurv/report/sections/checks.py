@@ -93,7 +93,7 @@ def lights(results: StudyResults) -> list[Light]:
     return found
 
 
-def _value(row: dict) -> str:
+def _value(row: Record) -> str:
     """R-hat to three decimals: its limit is 1.01."""
     value = float(row["value"])
     return _fixed(value, 3) if row["check"] == "largest R-hat" else numbers.number(value)
