@@ -191,3 +191,11 @@ def test_dynamic_prediction_is_drawn_of_who_is_asked(
         joint.plot_prediction(visits, at=2.0)
     with pytest.raises(LongsurvError, match="after 2 and up to the last exit"):
         joint.plot_prediction(two, at=2.0, horizon=1.0)
+    effects = joint.joint_effects("arm", 12.0, draws=20)
+    parts = effects.table.set_index("term").loc[["direct", "through the marker", "overall"]]
+    ax = effects.plot()
+    assert all(holds(ax, number) for number in parts["estimate"])
+    assert "through the marker" in ax.get_label() and "differs by" in str(effects.summary())
+    check = joint.association_check(draws=20, chains=1)
+    ratios = check.table.query("scale == 'doubling'")["hazard_ratio"]
+    assert all(holds(check.plot(), number) for number in ratios.dropna())

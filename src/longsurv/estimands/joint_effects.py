@@ -45,15 +45,23 @@ from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.joint_incidence import mean_incidence
 from longsurv.estimands.joint_rows import JointResult, chosen_cause, joint_spec
 from longsurv.estimands.standardised import marked, two_levels, with_treatment
+from longsurv.figures import forest
+from longsurv.figures.place import described, place_of
 from longsurv.likelihood import joint
+from longsurv.numbers import difference
 from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from longsurv.design.joint import JointDesign
 
 WORLDS = ((0, 0), (1, 0), (1, 1))  # treatment of the hazard, of the marker
 MOST_NODES = {1: 15, 2: 13}
 FEWER_NODES, MOST_POINTS = 7, 2500
+
+PARTS = ["direct", "through the marker", "overall"]
+"""Terms that are differences, as they are drawn."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -115,6 +123,30 @@ class JointEffects(Readable):
             f"{said('through the marker')} through it. The parts are associations unless nothing "
             "unmeasured moves both the marker and the event."
         )
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draw the direct effect, that through the marker and both together.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+        """
+        shown = self.table.set_index("term").loc[PARTS, ["estimate", "conf_low", "conf_high"]]
+        text = [difference(*row) for row in shown.itertuples(index=False)]
+        of = "survival" if self.cause is None else f"incidence of {self.cause}"
+        what = f"Difference in {of} by {self.horizon:g}"
+        drawn = forest(
+            shown.assign(row=PARTS, series="", text=text), xlabel=what,
+            text_heading=f"Estimate ({100 * self.level:g} % interval)", ax=place_of(ax),
+        )  # fmt: skip
+        said = "; ".join(f"{part} {words}" for part, words in zip(PARTS, text, strict=True))
+        return described(drawn, f"{what}: {said}.")
 
     def __repr__(self) -> str:
         return f"{self.words}\n{self.table.to_string(index=False)}"

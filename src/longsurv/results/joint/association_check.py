@@ -30,12 +30,15 @@ from longsurv.inference.specification import Specification
 from longsurv.priors import Prior
 from longsurv.records import Record
 from longsurv.results.estimate import Estimate, check_level
+from longsurv.results.joint import plots
 from longsurv.results.joint.association import LinkChange, changes
 from longsurv.results.joint.identification import TERM, AssociationDraws, identification
 from longsurv.results.mixed.estimate import MixedEstimate
 from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from longsurv.design.joint import JointDesign
 
 type Method = Literal["carried forward", "two stages", "ml", "bayes"]
@@ -146,6 +149,21 @@ class AssociationCheck(Readable):
     words: str
     estimate: JointFit | None
     posterior: JointDraws
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draw the hazard ratio by every method, for a doubling or one SD of the marker.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+        """
+        return plots.association(self.table, ax)
 
     def __repr__(self) -> str:
         wide = self.table.assign(

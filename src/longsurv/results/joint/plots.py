@@ -11,9 +11,11 @@ import pandas as pd
 from longsurv import numbers
 from longsurv.design.expression import logarithm_of
 from longsurv.errors import LongsurvError
+from longsurv.figures import forest
 from longsurv.figures.place import described, place_of, warned
 from longsurv.figures.prediction import prediction, time_ticks
 from longsurv.results.drawable import Headed
+from longsurv.words import capital
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,6 +87,32 @@ def dynamic_prediction(
     return described(
         drawn, f"Predicted survival to {end:g} of patients alive at {at:g}: {said}.{warnings}"
     )
+
+
+def association(table: pd.DataFrame, ax: object) -> Axes:
+    """The hazard ratio of the change a reader understands best, by every method.
+
+    Parameters
+    ----------
+    table : DataFrame
+        method, method_id, change, scale, hazard_ratio, conf_low, conf_high.
+    ax : Axes, optional
+    """
+    scale = next(one for one in ("doubling", "sd", "unit") if one in set(table["scale"]))
+    rows = table[table["scale"] == scale]
+    limits = rows[["hazard_ratio", "conf_low", "conf_high"]]
+    text = [numbers.ratio(*row) for row in limits.itertuples(index=False)]
+    engine = rows["method_id"].eq("bayes").map({True: "Bayes", False: "Frequentist"})
+    shown = limits.rename(columns={"hazard_ratio": "estimate"}).assign(
+        row=rows["method"].map(capital), series=engine, text=text
+    )
+    change = str(rows["change"].iloc[0])
+    drawn = forest(
+        shown, xlabel=f"Hazard ratio for {change} (logarithmic axis)", log=True,
+        text_heading="Hazard ratio (interval)", ax=place_of(ax),
+    )  # fmt: skip
+    said = "; ".join(f"{name} {words}" for name, words in zip(shown["row"], text, strict=True))
+    return described(drawn, f"Hazard ratio for {change}: {said}.")
 
 
 def _measured_column(design: JointDesign, marker: str | None) -> tuple[str, bool]:
