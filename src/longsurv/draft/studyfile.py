@@ -156,6 +156,9 @@ def _patients(
         lines += _guessed(guess, [f"treatment = {_quote(found.treatment.field.name)}"])
         # Of another column this is no level, and `check` says so.
         lines += _guessed(found.guess("reference"), [f"reference = {_quote(levels[0])}"])
+        if not any(isinstance(level, str) for level in levels):
+            said = " and ".join(map(_quote, levels))
+            lines += _note(f"Reports will call the groups {said}; names in the file read better.")
         if len(levels) > 2:
             lines += [f"levels = {_quote(levels)}"]
             lines += _note(
