@@ -204,6 +204,11 @@ class TestOfHazardModels:
     def hazard_fit(hazard_spec):
         return hazard_spec.fit()
 
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def drawn(hazard_spec):
+        return hazard_spec.sample(draws=300, seed=4)
+
     @staticmethod
     def survival(fit, arrays, natural, times):
         """Mean survival of all untreated and all treated from the model's formula, (2, T)."""
@@ -263,11 +268,10 @@ class TestOfHazardModels:
             found[["conf_low", "conf_high"]].astype(float), limits, rtol=1e-4
         )
 
-    def test_draws(self, hazard_spec, arrays):
-        post = hazard_spec.sample(draws=300, seed=4)
+    def test_draws(self, drawn, arrays):
         times = np.linspace(0.0, HORIZON, 401)
-        S = np.array([self.survival(post, arrays, n, times) for n in post.natural])
-        risks = risk_difference(post, "arm", HORIZON).set_index("term")
+        S = np.array([self.survival(drawn, arrays, n, times) for n in drawn.natural])
+        risks = risk_difference(drawn, "arm", HORIZON).set_index("term")
         p0, p1 = 1 - S[:, 0, -1], 1 - S[:, 1, -1]
         row = risks.loc["risk difference"]
         assert row["estimate"] == pytest.approx((p1 - p0).mean(), rel=1e-8)
@@ -275,7 +279,7 @@ class TestOfHazardModels:
         assert risks.loc["odds ratio", "estimate"] == pytest.approx(
             np.median(p1 / (1 - p1) * (1 - p0) / p0), rel=1e-8
         )
-        means = restricted_mean_difference(post, "arm", HORIZON).set_index("term")
+        means = restricted_mean_difference(drawn, "arm", HORIZON).set_index("term")
         area = np.trapezoid(S, times, axis=2)
         gain = area[:, 1] - area[:, 0]
         row = means.loc["mean time difference"]
@@ -288,15 +292,14 @@ class TestOfHazardModels:
             low, high = np.quantile(values, [0.025, 0.975])
             limits = means.loc[term, ["conf_low", "conf_high"]].astype(float)
             np.testing.assert_allclose(limits, [low, high], rtol=1e-3, err_msg=term)
-        half = restricted_mean_difference(post, "arm", HORIZON, level=0.5).set_index("term")
+        half = restricted_mean_difference(drawn, "arm", HORIZON, level=0.5).set_index("term")
         limits = half.loc[MEANS[2], ["conf_low", "conf_high"]].astype(float)
         np.testing.assert_allclose(limits, np.quantile(gain, [0.25, 0.75]), rtol=1e-3)
         ratio = np.median(area[:, 1] / area[:, 0])
         assert means.loc["mean time ratio", "estimate"] == pytest.approx(ratio, rel=1e-6)
 
-    def test_engines_and_models_agree(self, hazard_spec, hazard_fit, posterior):
+    def test_engines_and_models_agree(self, hazard_fit, drawn, posterior):
         """Both engines the same mean time gained; a Cox model, which smooths nothing, about it."""
-        drawn = hazard_spec.sample(draws=500)
         gains = [
             restricted_mean_difference(r, "arm", HORIZON).set_index("term")
             for r in (hazard_fit, drawn, posterior)
