@@ -236,10 +236,15 @@ def prepare(
 
 def standardise(data: CoxData, beta: ArrayLike) -> Floats:
     """Coefficients of the standardised columns, checked for shape."""
-    b = np.asarray(beta, dtype=float)
+    return shaped(data, beta) * data.scale
+
+
+def shaped(data: CoxData, beta: ArrayLike) -> Floats:
+    """A copy of coefficients, checked for shape."""
+    b = np.array(beta, dtype=float)
     if b.shape != data.scale.shape:
         raise ValueError(f"beta has shape {b.shape}, but there are {len(data.scale)} columns")
-    return b * data.scale
+    return b
 
 
 def _reals(values: ArrayLike) -> Floats:

@@ -23,7 +23,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike
 
-from longsurv.likelihood.cox.data import CoxData, Floats, Integers, RiskArrays, standardise
+from longsurv.likelihood.cox.data import CoxData, Floats, Integers, RiskArrays, shaped
 from longsurv.likelihood.cox.kernel import (
     cross_product,
     event_contributions,
@@ -72,8 +72,8 @@ def firth_value_gradient_information(
     That information is the Newton matrix and the covariance customary for Firth's estimate; it is
     not the Hessian of the penalised likelihood.
     """
-    value, gradient, information = _evaluate(data.arrays, standardise(data, beta))
-    return value + data.log_scale, gradient * data.scale, information * data.scale_products
+    value, gradient, information = _on_own_scale(data.arrays, shaped(data, beta), data.scale)
+    return value + data.log_scale, gradient, information
 
 
 def firth_start(data: CoxData, max_steps: int = 50) -> tuple[Floats, int]:
@@ -259,6 +259,16 @@ def _evaluate(a: RiskArrays, b: Floats) -> tuple[float, Floats, Floats]:
     _add_row_terms(a, e, eS, 0.5 * expected * h, v, drifts, drift_tied, gradient)
     value = event_contributions(a, eta, mean_log).sum() + 0.5 * log_det
     return value, gradient, information
+
+
+@njit(cache=True, nogil=True)
+def _on_own_scale(a: RiskArrays, beta: Floats, scale: Floats) -> tuple[float, Floats, Floats]:
+    """The same of the caller's coefficients, but for a constant of the value."""
+    value, gradient, information = _evaluate(a, beta * scale)
+    for j in range(len(scale)):
+        for m in range(len(scale)):
+            information[j, m] *= scale[j] * scale[m]
+    return value, gradient * scale, information
 
 
 @njit(cache=True, nogil=True)
