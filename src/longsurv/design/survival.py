@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,14 @@ from longsurv.design.variables import numbers_of, present
 from longsurv.errors import DataError, FormulaError
 from longsurv.times import Clock, clock
 from longsurv.words import plural
+
+
+class PlacedTimes(NamedTuple):
+    """Times, and their places among those that occur: of these very arrays and of no others."""
+
+    entry: np.ndarray
+    exit: np.ndarray
+    timed: Clock
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,8 @@ class SurvivalDesign:
         What the formula has in offset(); "" without.
     offset_centre : float
         A constant offset changes nothing but the baseline hazard; taking it out keeps that finite.
+    placed : PlacedTimes, optional
+        What `timed` is of `entry` and `exit`, where it is known already.
     """
 
     formula: Formula
@@ -79,6 +90,7 @@ class SurvivalDesign:
     offset: np.ndarray | None = None
     offset_term: str = ""
     offset_centre: float = 0.0
+    placed: PlacedTimes | None = None
 
     @cached_property
     def timed(self) -> Clock:
@@ -86,6 +98,9 @@ class SurvivalDesign:
 
         Of a design with other times in their place they are those of the new ones.
         """
+        known = self.placed
+        if known is not None and known.exit is self.exit and known.entry is self.entry:
+            return known.timed
         return clock(self.exit, self.entry if len(self.formula.surv) == 3 else None)
 
     @cached_property
@@ -216,10 +231,8 @@ def survival_design(
         offset_centre=centre,
     )
     _check(design, kept, weights, _patient_column(parsed, special, patient), patient is None)
-    checked = replace(design, event=design.event.astype(np.int64))
-    if timed is not None:
-        vars(checked)["timed"] = timed  # as the cached property has it, which need not sort again
-    return checked
+    placed = None if timed is None else PlacedTimes(entry, exit_, timed)
+    return replace(design, event=design.event.astype(np.int64), placed=placed)
 
 
 def _merged(

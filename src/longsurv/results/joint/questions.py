@@ -121,6 +121,7 @@ class JointQuestions:
         chains: int = 2,
         seed: int = 1,
         level: float = 0.95,
+        unit: str = "",
     ) -> AssociationCheck:
         """The association of the marker's current value by four methods.
 
@@ -137,6 +138,8 @@ class JointQuestions:
             Of that posterior.
         level : float
             Of all intervals.
+        unit : str
+            Of time, as in "days", for the sentences.
 
         Returns
         -------
@@ -153,7 +156,7 @@ class JointQuestions:
 
         return association_check(
             cast("JointFit | JointDraws", self), posterior=posterior, priors=priors, draws=draws,
-            chains=chains, seed=seed, level=level,
+            chains=chains, seed=seed, level=level, unit=unit,
         )  # fmt: skip
 
     def plot_prediction(
