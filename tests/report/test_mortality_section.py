@@ -226,7 +226,7 @@ def test_methods_stand_by_kind_and_a_method_without_an_answer_says_why(results) 
 
 def test_densities_are_those_of_the_draws_and_the_prior() -> None:
     rng = np.random.default_rng(1)
-    draws = pd.DataFrame({"weak": rng.normal(-0.5, 0.3, 4000)})
+    draws = {"weak": rng.normal(-0.5, 0.3, 4000)}
     curve = ratio_densities(draws, TREATMENT)
     step = float(curve["log_ratio"].diff().median())
     assert step * curve["posterior_density"].sum() == pytest.approx(1.0, abs=0.01)
