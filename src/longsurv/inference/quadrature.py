@@ -28,9 +28,9 @@ Value = Callable[[np.ndarray], float]
 MOST_PARAMETERS = 2
 DROP = 35.0
 """Below the maximum of a log density from which on nothing counts: exp(-35) is 6e-16."""
-_COARSE = {1: 129, 2: 41}  # points an axis where the box is looked for
-_FINE = {1: 513, 2: 97}  # where the density is evaluated
-_DENSE = {1: 20001, 2: 1201}  # where its spline is
+_COARSE = {1: 129, 2: 25}  # points an axis where the box is looked for
+_FINE = {1: 513, 2: 65}  # where the density is evaluated
+_DENSE = {1: 20001, 2: 601}  # where its spline is
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 _MOST_BOXES = 200
 
