@@ -36,7 +36,6 @@ NOT_MOVED = {
     "estimands.prediction_measures.*": "of predicted risks and outcomes, without units",
     "estimands.prediction_folds.*": "of refitted joint models, which are here",
     "estimands.prediction_quality.*": "of refitted joint models, which are here",
-    "estimands.densities.*": "of draws and priors, to be drawn",
     "estimands.survival_by_group.*": "what is drawn of kaplan_meier, which is here",
     "estimands.tipping.tipping_grid": "of four counts, as tipping_points",
     "diagnostics.convergence.headings": "words",

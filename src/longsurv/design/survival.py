@@ -286,8 +286,7 @@ def _check(
 
     surv = design.formula.surv
     exit_name, event_name = surv[-2], surv[-1]
-    if design.timed is None:
-        report(~np.isfinite(exit_) | ~np.isfinite(entry), f"{exit_name!r} is not finite")
+    report(~np.isfinite(exit_) | ~np.isfinite(entry), f"{exit_name!r} is not finite")
     report(exit_ < 0, f"{exit_name!r} is negative")
     if len(surv) == 3:
         report(exit_ <= entry, f"{exit_name!r} is not after {surv[0]!r}")
