@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, TracebackType
 
 _asked = threading.Event()
 
@@ -30,20 +30,27 @@ def interruptible() -> Iterator[None]:
     if not ours:
         yield
         return
-    unraisable = sys.unraisablehook
+    unraisable, uncaught = sys.unraisablehook, sys.excepthook
 
     def hook(what: sys.UnraisableHookArgs) -> None:
         if not _asked.is_set():  # else it is the interrupt, or what came of it
             unraisable(what)
 
+    def print_hook(
+        kind: type[BaseException], error: BaseException, where: TracebackType | None
+    ) -> None:
+        # Compiled code that cannot raise (Cython's) prints what it swallows before it says so.
+        if not _asked.is_set():
+            uncaught(kind, error, where)
+
     _asked.clear()
     signal.signal(signal.SIGINT, _remember)
-    sys.unraisablehook = hook
+    sys.unraisablehook, sys.excepthook = hook, print_hook
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        sys.unraisablehook = unraisable
+        sys.unraisablehook, sys.excepthook = unraisable, uncaught
         _asked.clear()
 
 

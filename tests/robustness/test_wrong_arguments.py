@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -77,6 +78,8 @@ def faults(function: Callable[..., Any], good: dict[str, Any], kinds: Iterable[s
                     out.append(f"{name}={label}: TypeError: {error}")
             except Exception as error:  # noqa: BLE001 - all of them are what this looks for
                 out.append(f"{name}={label}: {type(error).__name__}: {error}")
+            finally:
+                plt.close("all")  # of a call that was right after all, which has drawn
     return out
 
 
