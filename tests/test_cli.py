@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from support.terminal import as_in_a_terminal
 
 import longsurv as ls
 from longsurv import cli
@@ -281,8 +282,9 @@ def test_a_killed_run_goes_on_where_it_stopped(
 def test_control_c_while_fitting(small: Path, tmp_path: Path) -> None:
     command = ["report", str(small), "-o", str(tmp_path / "r.html")]
     process = subprocess.Popen(
-        [sys.executable, "-m", "longsurv.cli", *command], stderr=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-m", "longsurv.cli", *command], stderr=subprocess.PIPE, text=True,
+        preexec_fn=as_in_a_terminal,
+    )  # fmt: skip
     while not list((tmp_path / ".longsurv").glob("*.npz")):
         assert process.poll() is None, "it ended before it could be interrupted"
         time.sleep(0.01)

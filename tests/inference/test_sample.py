@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 from scipy.stats import gamma
+from support.terminal import as_in_a_terminal
 
 from longsurv.inference import sample, whiten
 from longsurv.inference.sample import WORTH_A_THREAD, _Chain, _cores
@@ -163,6 +164,7 @@ except KeyboardInterrupt:
     os._exit(0)
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False,
+        preexec_fn=as_in_a_terminal,
+    )  # fmt: skip
     assert done.stdout == "interrupted\n", done.stderr

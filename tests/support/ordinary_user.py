@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from support.terminal import as_in_a_terminal
 
 PROGRAM = (
     "from longsurv.cli import process; import sys; print('started', flush=True); "
@@ -25,7 +26,7 @@ def _become() -> None:
     On Linux root keeps the files it owns, and nothing else: permissions hold for it as for anybody.
     Elsewhere it becomes "nobody".
     """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored by what a shell starts with "&"
+    as_in_a_terminal()
     if os.geteuid():
         return
     if _LIBC is not None:
