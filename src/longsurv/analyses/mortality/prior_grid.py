@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -181,6 +181,7 @@ def prior_grid(
             f"the baseline risk is {risk:g}: name one between 0 and 1 with baseline_risk="
         )
     before = {name: _before(prior, risk, level) for name, prior in priors.items()}
+    tail = _tail(spec, treatment, term)
     posteriors, rows = {}, []
     for name, prior in priors.items():
         post = spec.sample(
@@ -191,7 +192,7 @@ def prior_grid(
             {"prior": name, "density": str(prior)}
             | before[name]
             | _after(post, term, treatment, horizon, level)
-            | _shares(spec, post, treatment, term, prior)
+            | _shares(post, term, prior, tail(prior))
         )
     return PriorGrid(
         table=pd.DataFrame(rows),
@@ -205,9 +206,9 @@ def prior_grid(
 
 
 def _shares(
-    spec: CoxPH, post: SurvivalPosterior, treatment: str, term: str, prior: Prior
+    post: SurvivalPosterior, term: str, prior: Prior, tail: float
 ) -> dict[str, float | str]:
-    found, tail = prior_shares(post, term, prior), conflict(spec, treatment, term, prior)
+    found = prior_shares(post, term, prior)
     judged = found._replace(conflict_p=tail, diagnosis=diagnosis(found.prior_share, tail))
     return judged._asdict()
 
@@ -232,14 +233,24 @@ def conflict(spec: CoxPH, treatment: str, term: str, prior: Prior) -> float:
     -------
     float
     """
+    return _tail(spec, treatment, term)(prior)
+
+
+def _tail(spec: CoxPH, treatment: str, term: str) -> Callable[[Prior], float]:
+    """`conflict` of any prior, with what the data say worked out once."""
     counted = _counts(spec, treatment)
     if counted is None:
         row = spec.fit(penalty="firth").tidy().set_index("term").loc[term]
-        return predictive_tail(prior, float(row["estimate"]), float(row["std_error"]))
+        estimate, std_error = float(row["estimate"]), float(row["std_error"])
+        return lambda prior: predictive_tail(prior, estimate, std_error)
     events, apart = counted
-    log_ratios = apart * quantiles(prior, (np.arange(400) + 0.5) / 400)
-    below, above = np.mean([events.tails(float(b), mid=True) for b in log_ratios], axis=0)
-    return 2.0 * float(min(below, above))
+
+    def of_counts(prior: Prior) -> float:
+        log_ratios = apart * quantiles(prior, (np.arange(400) + 0.5) / 400)
+        below, above = np.mean([events.tails(float(b), mid=True) for b in log_ratios], axis=0)
+        return 2.0 * float(min(below, above))
+
+    return of_counts
 
 
 def _counts(spec: CoxPH, treatment: str) -> tuple[EventDistribution, float] | None:
