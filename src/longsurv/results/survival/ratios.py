@@ -22,8 +22,51 @@ if TYPE_CHECKING:
     from longsurv.estimands.standardised import SurvivalResult
 
 
+class SurvivalCurves:
+    """What estimates and posteriors of survival draw alike."""
+
+    def plot_survival(
+        self,
+        by: str | None = None,
+        *,
+        horizon: float | None = None,
+        level: float = 0.95,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw the model's survival over Kaplan and Meier's curves, with the numbers at risk.
+
+        Each curve is the mean over all patients of the fit, were all of them of one group.
+
+        Parameters
+        ----------
+        by : str, optional
+            Variable of the formula whose values have a curve each; by default the only one with a
+            few values.
+        horizon : float, optional
+            Time at which the curves end; by default the last exit.
+        level : float
+            Of the pointwise bands, between 0 and 1.
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+
+        Raises
+        ------
+        LongsurvError
+            For a variable that the formula does not have, or what the data do not determine.
+        """
+        from longsurv.results.survival.plots import survival
+
+        check_level(level)
+        return survival(cast("SurvivalResult", self), by, horizon, level, ax)
+
+
 @dataclass(frozen=True, repr=False, eq=False)
-class RatioEstimate(Estimate):
+class RatioEstimate(SurvivalCurves, Estimate):
     """A fitted model (see `Estimate`) whose coefficients are log hazard ratios.
 
     Attributes
@@ -64,45 +107,6 @@ class RatioEstimate(Estimate):
         """
         table = self.tidy(level)
         return exponentiated(table, p_value=table["p_value"])
-
-    def plot_survival(
-        self,
-        by: str | None = None,
-        *,
-        horizon: float | None = None,
-        level: float = 0.95,
-        ax: Axes | None = None,
-    ) -> Axes:
-        """Draw the model's survival over Kaplan and Meier's curves, with the numbers at risk.
-
-        Each curve is the mean over all patients of the fit, were all of them of one group.
-
-        Parameters
-        ----------
-        by : str, optional
-            Variable of the formula whose values have a curve each; by default the only one with a
-            few values.
-        horizon : float, optional
-            Time at which the curves end; by default the last exit.
-        level : float
-            Of the pointwise bands, between 0 and 1.
-        ax : matplotlib Axes, optional
-            Whose place to take; by default those of a new figure of pyplot.
-
-        Returns
-        -------
-        matplotlib Axes
-            Its label (`get_label`) says in a sentence what it shows.
-
-        Raises
-        ------
-        LongsurvError
-            For a variable that the formula does not have, or what the data do not determine.
-        """
-        from longsurv.results.survival.plots import survival
-
-        check_level(level)
-        return survival(cast("SurvivalResult", self), by, horizon, level, ax)
 
     @abstractmethod
     def _profiled(self, row: np.ndarray) -> np.ndarray:
@@ -200,7 +204,7 @@ class RatioEstimate(Estimate):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class RatioPosterior(Posterior):
+class RatioPosterior(SurvivalCurves, Posterior):
     """Posterior of a model (see `Posterior`) whose coefficients are log hazard ratios."""
 
     def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
@@ -219,45 +223,6 @@ class RatioPosterior(Posterior):
         """
         table = self.tidy(level)
         return exponentiated(table, prob_below_1=1.0 - table["prob_positive"])
-
-    def plot_survival(
-        self,
-        by: str | None = None,
-        *,
-        horizon: float | None = None,
-        level: float = 0.95,
-        ax: Axes | None = None,
-    ) -> Axes:
-        """Draw the model's survival over Kaplan and Meier's curves, with the numbers at risk.
-
-        Each curve is the mean over all patients of the fit, were all of them of one group.
-
-        Parameters
-        ----------
-        by : str, optional
-            Variable of the formula whose values have a curve each; by default the only one with a
-            few values.
-        horizon : float, optional
-            Time at which the curves end; by default the last exit.
-        level : float
-            Of the pointwise bands, between 0 and 1.
-        ax : matplotlib Axes, optional
-            Whose place to take; by default those of a new figure of pyplot.
-
-        Returns
-        -------
-        matplotlib Axes
-            Its label (`get_label`) says in a sentence what it shows.
-
-        Raises
-        ------
-        LongsurvError
-            For a variable that the formula does not have, or what the data do not determine.
-        """
-        from longsurv.results.survival.plots import survival
-
-        check_level(level)
-        return survival(cast("SurvivalResult", self), by, horizon, level, ax)
 
 
 def exponentiated(table: pd.DataFrame, **last: object) -> pd.DataFrame:
