@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +14,7 @@ from longsurv.errors import ArgumentError
 from longsurv.figures import forest
 from longsurv.figures.place import described, place_of
 from longsurv.tables.frame import framed
+from longsurv.tables.result import Written
 from longsurv.tables.summary import Summary
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def side_by_side(
     return row | {"overlap": overlap(a, b), "shift": shift, "width_ratio": ratio}
 
 
-class ComparedAnswers(pd.DataFrame):
+class ComparedAnswers(Written, pd.DataFrame):
     """Two answers side by side, one row a term: a DataFrame that can be read and drawn.
 
     Parts of it are plain data frames.
@@ -105,29 +105,6 @@ class ComparedAnswers(pd.DataFrame):
             table, xlabel="Coefficient", text_heading="Estimate and interval", ax=place_of(ax)
         )
         return described(drawn, f"Two answers to every term: {'; '.join(said)}.")
-
-    def to_markdown(self) -> str:
-        """The summary in Markdown, with pipe tables; nothing in a name is markup."""
-        return self.summary().to_markdown()
-
-    def to_latex(self) -> str:
-        """The summary in LaTeX: tables that need no package, every special character escaped."""
-        return self.summary().to_latex()
-
-    def to_docx(self, path: str | Path) -> Path:
-        """Write the summary as a Word document.
-
-        Parameters
-        ----------
-        path : str or Path
-            With the ending .docx; a file of that name is replaced.
-
-        Returns
-        -------
-        Path
-            Of the file written.
-        """
-        return self.summary().to_docx(path)
 
     def _answers(self) -> tuple[str, str]:
         """What the columns of the two answers end with."""

@@ -11,8 +11,8 @@ from longsurv.tables.elsewhere import advice
 from longsurv.tables.summary import Summary
 
 
-class Result:
-    """A result that can be read, written down and asked for by the names of other programs."""
+class Written:
+    """Something with a summary, which can be written down for elsewhere."""
 
     @abstractmethod
     def summary(self) -> Summary:
@@ -45,6 +45,10 @@ class Result:
             For another ending, or if it cannot be written there.
         """
         return self.summary().to_docx(path)
+
+
+class Result(Written):
+    """A result that can be read, written down and asked for by the names of other programs."""
 
     def _repr_html_(self) -> str:
         return self.summary().to_html()
