@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from longsurv.cohort import ModelSettings, SamplingSettings, kinds, read_cohort, read_study
+from longsurv.cohort import Aims, ModelSettings, SamplingSettings, kinds, read_cohort, read_study
 from longsurv.errors import DataError
 
 STUDY = """
@@ -328,6 +328,7 @@ KINDS = (
     (kinds.PAIR, [[0, 1], [2.5, -1]], [[0], [0, 1, 2], [0, True], 1]),
     (kinds.PHASE, [1, [4, 7], "[1, 4)"], [[4], [4, True], True, "4"]),
     (kinds.SKIPPED, [0, 3], [-1, 0.0, True]),
+    (kinds.LABELS, [{}, {"a": "b"}], [[], "a", {"a": 1}]),
     (kinds.COMPETING, [{}, {"a": 1}], [[], "a"]),
 )
 
@@ -370,3 +371,74 @@ def test_patients_are_shown_only_when_the_file_says_so(study: Path) -> None:
     assert read_study(study).show_patients is False
     edit(study, "[study]", "[report]\nshow_patients = true\n[study]")
     assert read_study(study).show_patients is True
+
+
+def test_the_aims_of_a_study(study: Path) -> None:
+    assert read_study(study).aims == Aims()
+    edit(study, "[study]", '[study]\nprimary = "death"\nsecondary = ["crp"]\nprespecified = true')
+    aims = read_study(study).aims
+    assert aims == Aims("death", ("crp",), True)
+    assert [aims.role(n) for n in ("death", "crp", "PT-INR")] == [
+        "primary", "secondary", "exploratory",
+    ]  # fmt: skip
+    assert Aims().role("crp") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        (
+            'primary = "crpp"',
+            '[study]: primary names "crpp", no outcome of the study; did',
+        ),
+        (
+            'primary = "dead"',
+            '"dead", no outcome of the study; did you mean "death"?',
+        ),
+        ('secondary = ["zzz"]', 'it may be "crp", "PT-INR", "death"'),
+        ('primary = "crp"\nsecondary = ["crp"]', "is both primary and secondary"),
+        ('secondary = ["crp", "crp"]', 'secondary names "crp" twice'),
+        ("prespecified = true", "prespecified is said of the outcomes named"),
+        ('labels = {treatd = "T"}', 'labels names "treatd", no group and no covariate'),
+        ('labels = {treated = "control"}', 'two groups would be called "control"'),
+        ('labels = {treated = ""}', 'the label of "treated" is empty'),
+        ("labels = {treated = 1}", "labels must be a table of texts"),
+        ("primary = 3", "primary must be text"),
+    ],
+)
+def test_what_cannot_be_an_aim_or_a_label(study: Path, said: str, problem: str) -> None:
+    found = problems_of(edit(study, "[study]", f"[study]\n{said}"))
+    assert any(problem in text for text in found), found
+
+
+def test_labels_are_what_groups_and_covariates_go_by(study: Path) -> None:
+    plain = read_cohort(study)
+    said = 'labels = {treated = "Immunoglobulin", control = "Usual care", age = "Age at entry"}'
+    edit(study, "[study]", f"[study]\n{said}")
+    cohort = read_cohort(study)
+    assert cohort.groups == ["Usual care", "Immunoglobulin"]
+    assert cohort.schema.reference == "Usual care"
+    assert list(cohort.n_by_group.values()) == list(plain.n_by_group.values())
+    for data in (cohort.patients, cohort.survival_data(), cohort.marker_data("crp")):
+        assert list(data["arm"].cat.categories) == ["Usual care", "Immunoglobulin"]
+    was, now = plain.patients["arm"].cat.codes, cohort.patients["arm"].cat.codes
+    assert (was == now).all()
+    assert (cohort.label("age"), plain.label("age")) == ("Age at entry", "Age")
+    edit(study, "[study]", "[models]\nmortality = \"arm == 'treated'\"\n[study]")
+    assert any("goes by its label; write" in text for text in problems_of(study))
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("0", "relevant must be a number above 0"),
+        ("-2", "relevant must be a number above 0"),
+        ("1", "relevant is a ratio"),
+        ('"a"', "relevant must be a number"),
+    ],
+)
+def test_a_relevant_difference_is_a_size(study: Path, value: str, problem: str) -> None:
+    edit(study, "lower_limit = 0.1", "lower_limit = 0.1\nrelevant = 0.7")
+    assert read_cohort(study).markers["crp"].relevant == 0.7
+    found = problems_of(edit(study, "relevant = 0.7", f"relevant = {value}"))
+    assert any(problem in text for text in found), found

@@ -26,8 +26,8 @@ ALLOWED = {
     # how a number, a unit, a label too long or a bracket is set
     "figures/style.py": {"shorten"},
     "figures/tipping.py": {"_cell"},
-    # and what a person called the outcome
-    "report/sections/common.py": {"event_name", "unit_one", "unit_text"},
+    # and a unit
+    "report/sections/common.py": {"unit_one", "unit_text"},
     "report/sections/mortality.py": {"_counts"},
     "report/simulation.py": {"simulation_page"},
     "tables/display.py": {"tied"},

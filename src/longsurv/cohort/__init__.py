@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from longsurv.cohort.aims import Aims
 from longsurv.cohort.cohort import Cohort
 from longsurv.cohort.phases import Phase
 from longsurv.cohort.schema import Marker, Schema
@@ -14,6 +15,7 @@ from longsurv.cohort.settings import (
 )
 
 __all__ = [
+    "Aims",
     "Cohort",
     "Marker",
     "ModelSettings",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Annotated
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 
 from longsurv.arguments import checked
 from longsurv.cohort.assemble import check_markers, check_tables
+from longsurv.cohort.labels import column_label, event_name, relabelled
 from longsurv.cohort.patients import covariate_columns
 from longsurv.cohort.problems import Table, show, show_list
 from longsurv.cohort.schema import Marker, Schema
@@ -45,6 +47,9 @@ class Cohort:
         The data were simulated from published summaries; a note says so.
     randomised : bool
         Treatment was allocated at random.
+    labels : mapping of str to str
+        What readers call a group or a covariate, as ``{"ivig": "Immunoglobulin"}``. A group goes by
+        its label from here on, in the tables that the cohort hands out and in every answer.
 
     Raises
     ------
@@ -78,10 +83,11 @@ class Cohort:
         note: str = "",
         reconstructed: bool = False,
         randomised: bool = False,
+        labels: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._markers = check_markers(markers, schema)
         # The schema describes the tables the cohort hands out, which are long.
-        self._schema = replace(
+        long = replace(
             schema,
             wide=False,
             measurement_patient=None,
@@ -93,12 +99,16 @@ class Cohort:
         self.note = note or (RECONSTRUCTED if reconstructed else "")
         self.reconstructed = reconstructed
         self.randomised = randomised
-        self._tables = check_tables(
+        tables = check_tables(
             _as_table(patients, "the patient table"),
             None if measurements is None else _as_table(measurements, "the measurement table"),
             schema,
             list(self._markers.values()),
         )
+        self._labels = dict(labels)
+        covariates = [c for c in covariate_columns(tables.patients, long) if c != long.treatment]
+        tables, self._schema = relabelled(tables, long, labels, covariates)
+        self._tables = tables
 
     def __setattr__(self, name: str, value: object) -> None:
         if "_tables" in self.__dict__:
@@ -141,6 +151,30 @@ class Cohort:
     def groups(self) -> list[Hashable]:
         """Treatment levels, the reference first."""
         return list(self._tables.groups)
+
+    @property
+    def event_name(self) -> str:
+        """What the event is called: "death" if its level says so, else the level, or "event"."""
+        return event_name(self._schema)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What readers call groups and covariates, as the cohort was told."""
+        return dict(self._labels)
+
+    def label(self, column: str) -> str:
+        """What readers call a covariate.
+
+        Parameters
+        ----------
+        column : str
+
+        Returns
+        -------
+        str
+            Its label, or the column's name as a phrase.
+        """
+        return column_label(column, self._labels)
 
     @property
     def endpoints(self) -> dict[str, Marker]:

@@ -16,6 +16,7 @@ from longsurv.cohort.kinds import (
     ENTRY,
     FILL_DOWN,
     FLAG,
+    LABELS,
     LEVEL,
     LEVEL_OR_LEVELS,
     LEVELS,
@@ -113,6 +114,20 @@ TABLES: dict[str, dict[str, Key]] = {
             FLAG, "The data were simulated from published summaries.", default="false"
         ),
         "randomised": Key(FLAG, "Treatment was allocated at random.", default="false"),
+        "primary": Key(
+            TEXT,
+            'The outcome the study was made for: a marker, or the event by what it is, "death". '
+            "The report then says primary, secondary and exploratory.",
+            default="none is named",
+        ),
+        "secondary": Key(TEXTS, "The outcomes named beside it.", default="none"),
+        "prespecified": Key(FLAG, "These were chosen before the data were seen.", default="false"),
+        "labels": Key(
+            LABELS,
+            'What readers call groups and covariates: labels = {ivig = "Immunoglobulin"}. A group '
+            "goes by its label in every answer, and in formulas that name a group.",
+            default="as in the table of patients",
+        ),
     },
     "patients": {
         "file": Key(
@@ -310,6 +325,12 @@ MARKER_KEYS: dict[str, Key] = {
         "for a score and is no outcome of its own.",
     ),
     "positive": Key(NUMBER, "The cut-off of a score: at or above it a patient is positive."),
+    "relevant": Key(
+        NUMBER,
+        "The smallest difference in change between the groups that matters to a patient: in the "
+        "marker's unit, or a ratio (0.7) for a marker on the log scale.",
+        default="none is named",
+    ),
     "range": Key(
         PAIR,
         "What can be measured at all: a value outside is refused as a mistake, or as a code for a "

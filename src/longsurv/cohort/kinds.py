@@ -98,6 +98,11 @@ COMPETING = Kind(
     lambda v: isinstance(v, dict),
     {"type": "object", "additionalProperties": LEVEL_OR_LEVELS.schema},
 )
+LABELS = Kind(
+    "a table of texts",
+    lambda v: isinstance(v, dict) and all(map(_is_text, v.values())),
+    {"type": "object", "additionalProperties": _S},
+)
 COUNT = Kind(
     "a whole number, 1 or more",
     lambda v: _is_whole(v, 1, LARGEST),

@@ -55,6 +55,10 @@ class Marker:
         for a missing one, and is refused.
     within_phase, duplicates : str, optional
         As in the Schema, for this marker alone.
+    relevant : float, optional
+        The smallest difference in change between groups that matters to a patient: a difference in
+        the marker's unit, or for a marker on the log scale a ratio (0.7: 30 % further down; 1/0.7
+        says the same). Never negative; its direction is the marker's.
     """
 
     name: str
@@ -68,6 +72,7 @@ class Marker:
     range: tuple[float, float] | None = None
     within_phase: WithinPhase | None = None
     duplicates: Repeats | None = None
+    relevant: float | None = None
 
     def __post_init__(self) -> None:
         problems = []
@@ -83,6 +88,7 @@ class Marker:
             elif self.transform == "log" and self.lower_limit <= 0:
                 problems.append("lower_limit must be above 0 for a marker on the log scale")
         problems += self._cutoff_problems()
+        problems += self._relevant_problems()
         if self.range is not None:
             object.__setattr__(self, "range", as_levels(self.range))
         problems += self._rule_problems()
@@ -102,6 +108,15 @@ class Marker:
                 f"positive is {self.positive:g}, below lower_limit ({limit:g}): of a value below"
                 " the detection limit nobody can say whether it is positive"
             ]
+        return []
+
+    def _relevant_problems(self) -> list[str]:
+        if self.relevant is None:
+            return []
+        if not is_number(self.relevant) or not self.relevant > 0:
+            return [f"relevant must be a number above 0, not {show(self.relevant)}"]
+        if self.transform == "log" and self.relevant == 1:
+            return ["relevant is a ratio for a marker on the log scale, and 1 is no difference"]
         return []
 
     def _rule_problems(self) -> list[str]:

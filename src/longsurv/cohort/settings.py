@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from longsurv.arguments import checked
+from longsurv.cohort.aims import Aims
 from longsurv.cohort.cohort import Cohort
 from longsurv.cohort.files import Source, read_table
 from longsurv.cohort.keys import (
@@ -20,6 +21,7 @@ from longsurv.cohort.keys import (
     Key,
 )
 from longsurv.cohort.kinds import LEVEL_OR_LEVELS, PHASE
+from longsurv.cohort.labels import event_name
 from longsurv.cohort.lines import Lines, key_lines, naming_columns
 from longsurv.cohort.phases import Phase, parse_interval
 from longsurv.cohort.problems import Problems, show, show_list, suggest
@@ -74,6 +76,8 @@ class StudyFile:
         The study file and the tables it names: what nobody wants overwritten.
     show_patients : bool
         Whether the report may show single patients.
+    aims : Aims
+        Its primary and secondary outcomes.
     """
 
     path: Path
@@ -82,6 +86,7 @@ class StudyFile:
     sampling: SamplingSettings
     files: tuple[Path, ...] = ()
     show_patients: bool = False
+    aims: Aims = field(default_factory=Aims)
 
 
 @checked
@@ -124,6 +129,11 @@ def read_study(path: str | Path) -> StudyFile:
     _check_joint(tables["models"], markers, path.name, problems)
     # With a key missing or mistyped the schema would only repeat it in other words.
     schema = None if problems.texts else _read_schema(tables, phases, path.name, problems)
+    aims = _read_aims(tables["study"])
+    if schema is not None:
+        for text in aims.problems([*(marker.name for marker in markers), event_name(schema)]):
+            problems.add(f"{path.name}, [study]: {text}")
+        _check_formulas(tables, path.name, problems)
     problems.raise_if_any()
     assert schema is not None
 
@@ -141,7 +151,8 @@ def read_study(path: str | Path) -> StudyFile:
         of_patients = of_measurements = {**of_measurements, **of_patients}
     patients = replace(patients, named=of_patients)
     measurements = measurements and replace(measurements, named=of_measurements)
-    cohort = Cohort(patients, measurements, schema, markers, **tables["study"])
+    of_cohort = {k: v for k, v in tables["study"].items() if k not in _OF_AIMS}
+    cohort = Cohort(patients, measurements, schema, markers, **of_cohort)
     return StudyFile(
         path,
         cohort,
@@ -149,6 +160,7 @@ def read_study(path: str | Path) -> StudyFile:
         SamplingSettings(**tables["sampling"]),
         (path, *dict.fromkeys(source.path for source in sources)),
         **tables["report"],
+        aims=aims,
     )
 
 
@@ -340,6 +352,26 @@ def _check_joint(given: Record, markers: Sequence[Marker], file: str, problems: 
             problems.add(
                 f"{file}: [models] joint names {show(name)}, no marker of the study; {near}"
             )
+
+
+_OF_AIMS = frozenset(f.name for f in fields(Aims))
+
+
+def _read_aims(given: Record) -> Aims:
+    own: Fields = {key: _as_field(value) for key, value in given.items() if key in _OF_AIMS}
+    return Aims(**own)
+
+
+def _check_formulas(tables: Mapping[str, Record], file: str, problems: Problems) -> None:
+    """Refuse a formula that names a group by what it no longer is called."""
+    for key, formula in tables["models"].items():
+        for name, label in tables["study"].get("labels", {}).items():
+            quoted = (f'"{name}"', f"'{name}'")
+            if isinstance(formula, str) and any(text in formula for text in quoted):
+                problems.add(
+                    f"{file}, [models]: {key} names {show(name)}, which goes by its label; write"
+                    f" {show(label)}"
+                )
 
 
 def _read_models(given: Record, schema: Schema) -> ModelSettings:

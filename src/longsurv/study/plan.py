@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.cohort import Cohort
+from longsurv.cohort.aims import Aims
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.estimands.changes import Change
 
@@ -27,6 +28,7 @@ class Plan:
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
     files: tuple[Path, ...] = ()
     show_patients: bool = False
+    aims: Aims = field(default_factory=Aims)
 
     def with_seed(self, seed: int) -> Self:
         """The same study with another seed.

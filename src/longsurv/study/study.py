@@ -43,7 +43,14 @@ class Study(Plan):
         Let the report show single patients: identifiers, and what was measured of each. Without
         it a report holds groups only (counts, quartiles of five patients or more, survival curves)
         and answers, so that it can be handed on; `check` always names patients to who has the data.
+    aims : Aims
+        The primary and secondary outcomes; the report calls every other exploratory.
     """
+
+    def __post_init__(self) -> None:
+        problems = self.aims.problems([*self.cohort.markers, self.cohort.event_name])
+        if problems:
+            raise DataError(problems)
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Study:
@@ -63,7 +70,9 @@ class Study(Plan):
             Listing everything wrong with the file or the data.
         """
         read = read_study(path)
-        return cls(read.cohort, read.models, read.sampling, read.files, read.show_patients)
+        return cls(
+            read.cohort, read.models, read.sampling, read.files, read.show_patients, read.aims
+        )
 
     def formula_problems(self) -> list[str]:
         """What is wrong with the formulas, held against the data but without fitting."""

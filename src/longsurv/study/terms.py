@@ -38,7 +38,8 @@ def treatment_terms(model: ModelResult, cohort: Cohort) -> dict[str, str]:
 def covariates_of(model: ModelResult, cohort: Cohort) -> list[str]:
     """What the mortality model's answer about the treatment is adjusted for: its other columns.
 
-    Columns of its strata among them, and each by its own name, whatever its transformation.
+    Columns of its strata among them, and each by its label or its own name, whatever its
+    transformation.
     """
     found: dict[str, None] = {}
     for result in model.answers.values():
@@ -46,7 +47,7 @@ def covariates_of(model: ModelResult, cohort: Cohort) -> list[str]:
         strata = design.strata
         found |= dict.fromkeys(design.fixed.variables)
         found |= dict.fromkeys(strata.columns if strata is not None else ())
-    return [name for name in found if name != cohort.schema.treatment]
+    return [cohort.labels.get(c, c) for c in found if c != cohort.schema.treatment]
 
 
 def modifiers_of(model: ModelResult, cohort: Cohort) -> list[str]:

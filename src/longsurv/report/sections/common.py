@@ -27,30 +27,6 @@ if TYPE_CHECKING:
 WIDE, NARROW = 860.0, 358.0
 ENGINE_NAMES = {"ml": "Maximum likelihood", "bayes": "Bayes"}
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_DEATH = {"dead", "death", "died", "deceased"}
-# Levels that say nothing of what happened; the name of their column may.
-_BARE = {
-    "1",
-    "true",
-    "yes",
-    "y",
-    "t",
-    "ja",
-    "oui",
-    "0",
-    "false",
-    "no",
-    "n",
-    "f",
-    "nein",
-    "non",
-    "2",
-}
-_OF_DEATH = re.compile(
-    r"dead|death|died?\b|deceas|mort|exitus|expire|verstorben|gestorben|\btod|deces|décès|surviv|alive"
-    r"|lebt|vivant|死亡|生存",
-    re.IGNORECASE,
-)
 
 
 class Line:
@@ -123,15 +99,8 @@ class Picture:
 
 
 def event_name(cohort: Cohort) -> str:
-    """ "death" when the event's level says so, or its column where the level is a mere yes or 1.
-
-    Else the level itself, or "event": a 1 in a column of relapses is no death.
-    """
-    levels = cohort.schema.statuses[1][1]
-    text = str(levels[0]).lower()
-    if text in _BARE:
-        return "death" if _OF_DEATH.search(cohort.schema.event) else "event"
-    return "death" if text in _DEATH else text
+    """What the event is called in the report."""
+    return cohort.event_name
 
 
 def unit_one(unit: str) -> str:

@@ -14,7 +14,6 @@ from longsurv.study.tables import markers
 from longsurv.study.tables.baseline import baseline_table
 from longsurv.study.tables.mortality import stage_table
 from longsurv.study.unanswered import unanswered
-from longsurv.words import capital
 
 if TYPE_CHECKING:
     from longsurv.results import Estimate, Posterior
@@ -96,7 +95,7 @@ def _baseline(results: Found) -> pd.DataFrame:
         units[column] = marker.unit
         if marker.transform == "log":
             logarithmic.append(column)
-    labels |= {name: _sentence_case(name) for name in schema.baseline_covariates}
+    labels |= {name: cohort.label(name) for name in schema.baseline_covariates}
     return baseline_table(
         patients,
         schema.treatment,
@@ -106,10 +105,6 @@ def _baseline(results: Found) -> pd.DataFrame:
         units=units,
         logarithmic=logarithmic,
     )
-
-
-def _sentence_case(name: str) -> str:
-    return capital(name.replace("_", " "))
 
 
 def _measurements(results: Found) -> pd.DataFrame:
