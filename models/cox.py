@@ -236,9 +236,14 @@ class CoxPH:
                 f"{self.formula!r} has no covariates, so there is nothing to sample"
             )
         d = len(stack.names)
-        draw = draw_by_quadrature if d <= MOST_PARAMETERS else partial(sample_posterior, tune=tune)
+        likelihood = partial(cox.value_and_gradient, data)
+        if d <= MOST_PARAMETERS:
+            parts = [added(likelihood, part) for part in stack.unmixed()]
+            draw = partial(draw_by_quadrature, parts=parts)
+        else:
+            draw = partial(sample_posterior, tune=tune)
         found = draw(
-            added(partial(cox.value_and_gradient, data), stack.value_and_gradient),
+            added(likelihood, stack.value_and_gradient),
             np.zeros(d), names=stack.names,
             coordinates=cox_priors.climbed_in(self.centred, d),
             draws=draws, chains=chains, seed=seed,

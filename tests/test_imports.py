@@ -45,8 +45,9 @@ ALLOWED: dict[str, set[str] | None] = {
     "likelihood": {"times", "prior_families"},  # default priors of a family's parameters
     "inference": set(),
     "prior_families": set(),
-    "prior_stack": {"prior_families"},
-    "priors": {"prior_families", "prior_stack"},
+    "prior_mixture": {"prior_families"},
+    "prior_stack": {"prior_families", "prior_mixture"},
+    "priors": {"prior_families", "prior_mixture", "prior_stack"},
     "diagnostics": FOUNDATION | SHOWN | {"estimands"},
     "estimands": FOUNDATION | SHOWN,
     "results": ANSWERS,

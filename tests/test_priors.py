@@ -18,12 +18,41 @@ FAMILIES = [
     pr.Exponential(0.4),
     pr.Gamma(2.5, 0.8),
 ]
+MIXTURE = pr.Mixture((pr.Normal(-0.4, 0.3), pr.StudentT(5.0, 1.0, 2.0)), (0.7, 0.3))
+HALVES = pr.Mixture((pr.HalfNormal(1.3), pr.Exponential(0.4)), (0.25, 0.75))
+ALL = [*FAMILIES, MIXTURE, HALVES]
+
+
+class Mixed:
+    """A mixture of SciPy's distributions."""
+
+    def __init__(self, prior: pr.Mixture) -> None:
+        self.parts = [SCIPY[family(part)](part) for part in prior.parts]
+        self.weights = np.array(prior.weights)
+
+    def logpdf(self, x):
+        return np.log(sum(w * p.pdf(x) for w, p in zip(self.weights, self.parts, strict=True)))
+
+    def cdf(self, x):
+        return sum(w * p.cdf(x) for w, p in zip(self.weights, self.parts, strict=True))
+
+    def _moment(self, k):
+        return sum(w * p.moment(k) for w, p in zip(self.weights, self.parts, strict=True))
+
+    def mean(self):
+        return self._moment(1)
+
+    def std(self):
+        return math.sqrt(self._moment(2) - self._moment(1) ** 2)
+
+
 SCIPY = {
     "Normal": lambda p: stats.norm(p.mean, p.sd),
     "StudentT": lambda p: stats.t(p.df, p.mean, p.scale),
     "HalfNormal": lambda p: stats.halfnorm(scale=p.sd),
     "Exponential": lambda p: stats.expon(scale=p.scale),
     "Gamma": lambda p: stats.gamma(p.shape, scale=1 / p.rate),
+    "Mixture": Mixed,
 }
 
 
@@ -39,7 +68,7 @@ def places(prior):
     )
 
 
-@pytest.mark.parametrize("prior", FAMILIES, ids=family)
+@pytest.mark.parametrize("prior", ALL, ids=family)
 def test_density(prior, numeric_gradient):
     for x in places(prior):
         value, slope = pr.log_density(prior, x)
@@ -48,7 +77,7 @@ def test_density(prior, numeric_gradient):
         assert slope == pytest.approx(expected[0], rel=1e-6, abs=1e-8)
 
 
-@pytest.mark.parametrize("prior", FAMILIES, ids=family)
+@pytest.mark.parametrize("prior", ALL, ids=family)
 def test_density_is_pymc_s(prior):
     import pymc as pm
 
@@ -61,7 +90,7 @@ def test_density_is_pymc_s(prior):
     )
 
 
-@pytest.mark.parametrize("prior", FAMILIES, ids=family)
+@pytest.mark.parametrize("prior", ALL, ids=family)
 def test_moments(prior):
     frozen = SCIPY[family(prior)](prior)
     np.testing.assert_allclose(pr.moments(prior), [frozen.mean(), frozen.std()], rtol=1e-12)
@@ -73,7 +102,7 @@ def test_moments_that_do_not_exist():
         pr.moments(pr.LKJ(2.0))
 
 
-@pytest.mark.parametrize("prior", FAMILIES, ids=family)
+@pytest.mark.parametrize("prior", ALL, ids=family)
 def test_scaled(prior):
     """If x has the prior, 3 x has the scaled one."""
     for x in places(prior):
@@ -202,6 +231,79 @@ class TestStack:
 def test_impossible_parameters(make, message):
     with pytest.raises(LongsurvError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("parts", "weights", "message"),
+    [
+        ((pr.Normal(),), (1.0,), "two parts or more"),
+        ((pr.Normal(), pr.Normal(1.0)), (1.0,), "got 2 and 1"),
+        ((pr.Normal(), pr.Normal(1.0)), (0.5, 0.4), "add up to 0.9, not to 1"),
+        ((pr.Normal(), pr.Normal(1.0)), (1.5, -0.5), "a weight is between 0 and 1, not 1.5"),
+        ((pr.Normal(), pr.HalfNormal()), (0.5, 0.5), "some parts are of a positive parameter"),
+        ((pr.Normal(), pr.LKJ()), (0.5, 0.5), "a prior of one parameter, not LKJ"),
+        ((pr.Normal(), 3.0), (0.5, 0.5), "a prior of one parameter, not 3.0"),
+    ],
+)
+def test_impossible_mixtures(parts, weights, message):
+    with pytest.raises(LongsurvError, match=message):
+        pr.Mixture(parts, weights)
+
+
+class TestMixture:
+    def test_one_of_mixtures_is_taken_apart(self):
+        found = pr.Mixture((MIXTURE, pr.Normal(3.0, 1.0)), (0.4, 0.6))
+        assert found.parts == (*MIXTURE.parts, pr.Normal(3.0, 1.0))
+        np.testing.assert_allclose(found.weights, [0.28, 0.12, 0.6])
+        assert str(found).startswith("0.28 Normal(-0.4, 0.3) + 0.12 Student")
+
+    def test_quantiles_are_those_of_its_distribution(self):
+        p = np.array([0.001, 0.025, 0.5, 0.9, 0.999])
+        found = pr.quantiles(MIXTURE, p)
+        np.testing.assert_allclose(Mixed(MIXTURE).cdf(found), p, rtol=1e-10)
+        np.testing.assert_allclose(pr.distribution(MIXTURE, found), p, rtol=1e-10)
+
+    def test_far_out_nothing_underflows(self):
+        narrow = pr.Mixture((pr.Normal(0.0, 1e-3), pr.Normal(50.0, 1e-3)), (0.5, 0.5))
+        value, slope = pr.log_density(narrow, 20.0)
+        alone, only = pr.log_density(pr.Normal(0.0, 1e-3), 20.0)
+        assert value == pytest.approx(alone + math.log(0.5)) and slope == pytest.approx(only)
+
+    @pytest.mark.parametrize("prior", [pr.Normal(0.3, 2.0), pr.StudentT(3.0, 1.0, 0.5), MIXTURE])
+    def test_information_is_the_curvature(self, prior, numeric_gradient):
+        from longsurv.prior_mixture import local_information, score
+
+        x = np.array([-2.0, -0.4, 0.0, 0.7, 5.0])
+        slopes = [pr.log_density(prior, v)[1] for v in x]
+        np.testing.assert_allclose(score(prior, x), slopes, rtol=1e-12)
+        curvature = [
+            -numeric_gradient(lambda v: pr.log_density(prior, v[0])[1], np.array([a]), 1e-4)[0]
+            for a in x
+        ]
+        np.testing.assert_allclose(local_information(prior, x), curvature, rtol=1e-6)
+
+    def test_in_a_stack(self, numeric_gradient):
+        priors = (MIXTURE, pr.Normal(), HALVES)
+        stack = pr.PriorStack(("a", "b", "s"), priors, basis=np.array([[1.0, 0.5], [0.0, 1.0]]))
+        theta = np.array([0.3, -0.7, 0.2])
+        value, gradient = stack.value_and_gradient(theta)
+        x = [0.3 - 0.35, -0.7, math.exp(0.2)]
+        logs = [SCIPY[family(p)](p).logpdf(v) for p, v in zip(priors, x, strict=True)]
+        assert value == pytest.approx(sum(logs) + 0.2, rel=1e-12)
+        slope = numeric_gradient(lambda v: stack.value_and_gradient(v)[0], theta)
+        np.testing.assert_allclose(gradient, slope, rtol=1e-7)
+        parts = [part(theta) for part in stack.unmixed()]
+        assert len(parts) == 4
+        assert math.log(sum(math.exp(v) for v, _ in parts)) == pytest.approx(value, rel=1e-12)
+
+    def test_the_prior_of_a_multiple(self):
+        stack = pr.PriorStack(("a", "b"), (MIXTURE, pr.Normal()))
+        assert pr.prior_of(stack, {"a": 1.0}) == MIXTURE
+        turned = pr.prior_of(stack, {"a": -2.0})
+        for x in (-3.0, 0.1, 2.0):
+            expected = pr.log_density(MIXTURE, -x / 2)[0] - math.log(2.0)
+            assert pr.log_density(turned, x)[0] == pytest.approx(expected)
+        assert pr.prior_of(stack, {"a": 1.0, "b": 1.0}) is None
 
 
 def test_numpy_numbers_are_numbers():

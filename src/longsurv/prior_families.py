@@ -4,8 +4,9 @@ them."""
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -19,6 +20,17 @@ if TYPE_CHECKING:
 HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 MOSTLY_PRIOR = 0.5
 """Posterior over prior variance from which on an answer is called mostly its prior's."""
+
+
+_NO_EFFECT = "a treatment effect takes a Normal or StudentT prior, or a Mixture of them, not {}"
+
+
+class Component(NamedTuple):
+    """One part of a scalar prior, as the compiled log density takes it."""
+
+    log_weight: float
+    code: int
+    constants: tuple[float, float, float]
 
 
 class Prior:
@@ -50,6 +62,23 @@ class Prior:
         """The distribution of factor times the parameter, factor > 0."""
         raise NotImplementedError
 
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """What the compiled log density adds up: itself alone, unless it is a mixture."""
+        return (Component(0.0, self.code, self.constants),)
+
+    def moments(self) -> tuple[float, float]:
+        """Mean and standard deviation (infinite where there is none)."""
+        raise LongsurvError(f"{type(self).__name__} has no scalar moments")
+
+    def distribution(self, x: np.ndarray) -> np.ndarray:
+        """Distribution function at x."""
+        raise LongsurvError(_NO_EFFECT.format(self))
+
+    def quantiles(self, p: np.ndarray) -> np.ndarray:
+        """Quantiles at p."""
+        raise LongsurvError(_NO_EFFECT.format(self))
+
     def __str__(self) -> str:
         inside = ", ".join(f"{getattr(self, f.name):.4g}" for f in fields(self))  # type: ignore[arg-type]
         return f"{type(self).__name__}({inside})"
@@ -78,6 +107,19 @@ class Normal(Prior):
     def scaled(self, factor: float) -> Normal:
         return Normal(self.mean * factor, self.sd * factor)
 
+    def moments(self) -> tuple[float, float]:
+        return self.mean, self.sd
+
+    def distribution(self, x: np.ndarray) -> np.ndarray:
+        from scipy.special import ndtr
+
+        return ndtr((np.asarray(x) - self.mean) / self.sd)
+
+    def quantiles(self, p: np.ndarray) -> np.ndarray:
+        from scipy.special import ndtri
+
+        return self.mean + self.sd * ndtri(p)
+
 
 @checked_last
 @dataclass(frozen=True)
@@ -102,6 +144,20 @@ class StudentT(Prior):
     def scaled(self, factor: float) -> StudentT:
         return StudentT(self.df, self.mean * factor, self.scale * factor)
 
+    def moments(self) -> tuple[float, float]:
+        wide = self.df <= 2.0
+        return self.mean, math.inf if wide else self.scale * math.sqrt(self.df / (self.df - 2))
+
+    def distribution(self, x: np.ndarray) -> np.ndarray:
+        from scipy.special import stdtr
+
+        return stdtr(self.df, (np.asarray(x) - self.mean) / self.scale)
+
+    def quantiles(self, p: np.ndarray) -> np.ndarray:
+        from scipy.special import stdtrit
+
+        return self.mean + self.scale * stdtrit(self.df, p)
+
 
 @checked_last
 @dataclass(frozen=True)
@@ -124,6 +180,9 @@ class HalfNormal(Prior):
     def scaled(self, factor: float) -> HalfNormal:
         return HalfNormal(self.sd * factor)
 
+    def moments(self) -> tuple[float, float]:
+        return self.sd * math.sqrt(2 / math.pi), self.sd * math.sqrt(1 - 2 / math.pi)
+
 
 @checked_last
 @dataclass(frozen=True)
@@ -145,6 +204,9 @@ class Exponential(Prior):
 
     def scaled(self, factor: float) -> Exponential:
         return Exponential(self.scale * factor)
+
+    def moments(self) -> tuple[float, float]:
+        return self.scale, self.scale
 
 
 @checked_last
@@ -169,6 +231,9 @@ class Gamma(Prior):
 
     def scaled(self, factor: float) -> Gamma:
         return Gamma(self.shape, self.rate / factor)
+
+    def moments(self) -> tuple[float, float]:
+        return self.shape / self.rate, math.sqrt(self.shape) / self.rate
 
 
 @checked_last
@@ -207,50 +272,103 @@ def scalar_log_density(code: int, a: float, b: float, c: float, x: float) -> tup
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _each_flat(code: int, a: float, b: float, c: float, x: np.ndarray) -> np.ndarray:
+def mixed_log_density(
+    first: int,
+    last: int,
+    log_weights: np.ndarray,
+    codes: np.ndarray,
+    constants: np.ndarray,
+    x: float,
+) -> tuple[float, float]:
+    """Log density and derivative at x of the components from `first` up to `last`."""
+    top, slope = scalar_log_density(
+        codes[first], constants[first, 0], constants[first, 1], constants[first, 2], x
+    )
+    if last == first + 1:
+        return top, slope
+    # Relative to the largest so far, as densities far out underflow.
+    top += log_weights[first]
+    total, slopes = 1.0, slope
+    for j in range(first + 1, last):
+        value, slope = scalar_log_density(
+            codes[j], constants[j, 0], constants[j, 1], constants[j, 2], x
+        )
+        value += log_weights[j]
+        if value > top:
+            shrunk = math.exp(top - value)
+            total, slopes, top = total * shrunk + 1.0, slopes * shrunk + slope, value
+        else:
+            part = math.exp(value - top)
+            total, slopes = total + part, slopes + part * slope
+    return top + math.log(total), slopes / total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _each_flat(
+    log_weights: np.ndarray, codes: np.ndarray, constants: np.ndarray, x: np.ndarray
+) -> np.ndarray:
     out = np.empty(x.shape[0])
     for i in range(x.shape[0]):
-        out[i] = scalar_log_density(code, a, b, c, x[i])[0]
+        out[i] = mixed_log_density(0, codes.shape[0], log_weights, codes, constants, x[i])[0]
     return out
+
+
+class Packed(NamedTuple):
+    """Components of several priors as arrays, those of prior j from `first[j]` to `first[j + 1]`.
+
+    Attributes
+    ----------
+    first : ndarray of int, shape (m + 1,)
+    log_weights : ndarray, shape (c,)
+    codes : ndarray of int, shape (c,)
+    constants : ndarray, shape (c, 3)
+    """
+
+    first: np.ndarray
+    log_weights: np.ndarray
+    codes: np.ndarray
+    constants: np.ndarray
+
+
+def packed(priors: Sequence[Prior]) -> Packed:
+    """Scalar priors as the compiled log density takes them."""
+    parts = [prior.components for prior in priors]
+    every = [component for some in parts for component in some]
+    return Packed(
+        np.concatenate([[0], np.cumsum([len(some) for some in parts])]).astype(np.int64),
+        np.array([component.log_weight for component in every], dtype=float),
+        np.array([component.code for component in every], dtype=np.int64),
+        np.array([component.constants for component in every], dtype=float).reshape(-1, 3),
+    )
 
 
 def log_densities(prior: Prior, x: np.ndarray) -> np.ndarray:
     """Log density of a scalar prior at each x, of any shape."""
-    return _each_flat(prior.code, *prior.constants, np.ascontiguousarray(x).ravel()).reshape(
-        x.shape
-    )
+    one, flat = packed((prior,)), np.ascontiguousarray(x, dtype=float).ravel()
+    return _each_flat(one.log_weights, one.codes, one.constants, flat).reshape(x.shape)
 
 
 def log_density(prior: Prior, x: float) -> tuple[float, float]:
     """Log density of a scalar prior at x, and its derivative."""
-    value, slope = scalar_log_density(prior.code, *prior.constants, float(x))
+    one = packed((prior,))
+    value, slope = mixed_log_density(
+        0, len(one.codes), one.log_weights, one.codes, one.constants, float(x)
+    )
     return float(value), float(slope)
 
 
 def moments(prior: Prior) -> tuple[float, float]:
     """Mean and standard deviation of a prior (infinite where it has none)."""
-    if isinstance(prior, Normal):
-        return prior.mean, prior.sd
-    if isinstance(prior, StudentT):
-        return prior.mean, prior.scale * math.sqrt(
-            prior.df / (prior.df - 2)
-        ) if prior.df > 2 else math.inf
-    if isinstance(prior, HalfNormal):
-        return prior.sd * math.sqrt(2 / math.pi), prior.sd * math.sqrt(1 - 2 / math.pi)
-    if isinstance(prior, Exponential):
-        return prior.scale, prior.scale
-    if isinstance(prior, Gamma):
-        return prior.shape / prior.rate, math.sqrt(prior.shape) / prior.rate
-    raise LongsurvError(f"{type(prior).__name__} has no scalar moments")
+    return prior.moments()
 
 
 @checked
 def distribution(prior: Prior, x: np.ndarray) -> np.ndarray:
-    """Distribution function of a Normal or a StudentT prior.
+    """Distribution function of a prior of an effect: Normal, StudentT or a Mixture of them.
 
     Parameters
     ----------
-    prior : Normal or StudentT
+    prior : Prior
     x : ndarray, any shape
 
     Returns
@@ -263,22 +381,16 @@ def distribution(prior: Prior, x: np.ndarray) -> np.ndarray:
     LongsurvError
         For a prior of another family.
     """
-    from scipy.special import ndtr, stdtr
-
-    if isinstance(prior, Normal):
-        return ndtr((np.asarray(x) - prior.mean) / prior.sd)
-    if isinstance(prior, StudentT):
-        return stdtr(prior.df, (np.asarray(x) - prior.mean) / prior.scale)
-    raise LongsurvError(f"a treatment effect takes a Normal or StudentT prior, not {prior}")
+    return prior.distribution(x)
 
 
 @checked
 def quantiles(prior: Prior, p: np.ndarray) -> np.ndarray:
-    """Quantiles of a Normal or a StudentT prior.
+    """Quantiles of a prior of an effect: Normal, StudentT or a Mixture of them.
 
     Parameters
     ----------
-    prior : Normal or StudentT
+    prior : Prior
     p : ndarray, any shape
         Between 0 and 1.
 
@@ -292,10 +404,4 @@ def quantiles(prior: Prior, p: np.ndarray) -> np.ndarray:
     LongsurvError
         For a prior of another family.
     """
-    from scipy.special import ndtri, stdtrit
-
-    if isinstance(prior, Normal):
-        return prior.mean + prior.sd * ndtri(p)
-    if isinstance(prior, StudentT):
-        return prior.mean + prior.scale * stdtrit(prior.df, p)
-    raise LongsurvError(f"a treatment effect takes a Normal or StudentT prior, not {prior}")
+    return prior.quantiles(p)

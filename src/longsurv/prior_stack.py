@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Protocol
 
 import numpy as np
 from numba import njit
 
-from longsurv.prior_families import LKJ, Prior, log_densities, moments, scalar_log_density
+from longsurv.prior_families import (
+    LKJ,
+    Packed,
+    Prior,
+    log_densities,
+    mixed_log_density,
+    moments,
+    packed,
+)
+from longsurv.prior_mixture import Mixture
+
+type Density = Callable[[np.ndarray], tuple[float, np.ndarray]]
+"""A log density with its gradient."""
 
 type Alike = tuple[tuple[int, ...], np.ndarray]
 """Positions of a factor's coefficients, and L, shape (k, k)."""
@@ -24,6 +38,8 @@ def _lkj_shape(eta: float, q: int, j: int) -> float:
 @njit(cache=True, nogil=True, error_model="numpy")
 def _stack(
     theta: np.ndarray,
+    first: np.ndarray,
+    log_weights: np.ndarray,
     codes: np.ndarray,
     constants: np.ndarray,
     logged: np.ndarray,
@@ -38,7 +54,7 @@ def _stack(
     """
     value = 0.0
     gradient = np.zeros(theta.shape[0])
-    m = codes.shape[0]
+    m = logged.shape[0]
     k, p = basis.shape
     for j in range(m):
         x, at = 0.0, j + p - k
@@ -47,7 +63,7 @@ def _stack(
                 x += basis[j, i] * theta[i]
         else:
             x = math.exp(theta[at]) if logged[j] else theta[at]
-        v, g = scalar_log_density(codes[j], constants[j, 0], constants[j, 1], constants[j, 2], x)
+        v, g = mixed_log_density(first[j], first[j + 1], log_weights, codes, constants, x)
         if logged[j]:
             v += theta[at]
             g = g * x + 1.0
@@ -68,6 +84,17 @@ def _stack(
                 gradient[k] = -2.0 * shape * r
                 k += 1
     return value, gradient
+
+
+def _weighted(weight: float, density: Density) -> Density:
+    """The log of `weight` times a density."""
+    more = math.log(weight)
+
+    def evaluate(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = density(theta)
+        return value + more, gradient
+
+    return evaluate
 
 
 @dataclass(frozen=True)
@@ -118,23 +145,41 @@ class PriorStack:
         if not self.blocks:
             object.__setattr__(self, "blocks", (self.size,))
         object.__setattr__(self, "_blocks", np.array(self.blocks, dtype=np.int64))
-        object.__setattr__(self, "_codes", np.array([p.code for p in self.priors], dtype=np.int64))
-        constants = np.array([p.constants for p in self.priors], dtype=float).reshape(-1, 3)
-        object.__setattr__(self, "_constants", constants)
+        object.__setattr__(self, "_packed", packed(self.priors))
         object.__setattr__(self, "_logged", np.array([p.positive for p in self.priors], dtype=bool))
         eta = self.correlation.eta if self.correlation is not None else 1.0
         object.__setattr__(self, "_eta", float(eta))
 
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """Log prior density of the unconstrained vector theta, shape (d,), and its gradient."""
+        one: Packed = self._packed  # type: ignore[attr-defined]
         return _stack(
             theta,
-            self._codes,  # type: ignore[attr-defined]
-            self._constants,  # type: ignore[attr-defined]
+            one.first,
+            one.log_weights,
+            one.codes,
+            one.constants,
             self._logged,  # type: ignore[attr-defined]
             self._eta,  # type: ignore[attr-defined]
             self._blocks,  # type: ignore[attr-defined]
             self._basis,  # type: ignore[attr-defined]
+        )
+
+    def unmixed(self) -> tuple[Density, ...]:
+        """Log densities without mixtures whose densities add up to this stack's: one for every
+        choice of a part of each."""
+        choices = [
+            tuple(zip(prior.weights, prior.parts, strict=True))
+            if isinstance(prior, Mixture)
+            else ((1.0, prior),)
+            for prior in self.priors
+        ]
+        return tuple(
+            _weighted(
+                math.prod(weight for weight, _ in chosen),
+                replace(self, priors=tuple(prior for _, prior in chosen)).value_and_gradient,
+            )
+            for chosen in product(*choices)
         )
 
     def coordinates(self, theta: np.ndarray) -> np.ndarray:

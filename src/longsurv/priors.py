@@ -23,6 +23,7 @@ from longsurv.prior_families import (
     moments,
     quantiles,
 )
+from longsurv.prior_mixture import Mixture, as_normal, local_information, moved
 from longsurv.prior_stack import Alike, PriorStack, Stack, apart
 
 __all__ = [
@@ -32,15 +33,18 @@ __all__ = [
     "Exponential",
     "Gamma",
     "HalfNormal",
+    "Mixture",
     "Normal",
     "Prior",
     "PriorStack",
     "Stack",
     "StudentT",
     "apart",
+    "as_normal",
     "choose",
     "distribution",
     "from_interval",
+    "local_information",
     "log_density",
     "moments",
     "prior_of",
@@ -76,10 +80,8 @@ def prior_of(stack: Stack, weights: Mapping[str, float]) -> Prior | None:
     found = [(float(row[j]), stack.priors[j]) for j in used]
     if len(found) == 1 and found[0][0] == 1.0:
         return found[0][1]
-    only = found[0][1] if len(found) == 1 else None
-    if isinstance(only, StudentT):
-        weight = found[0][0]
-        return StudentT(only.df, weight * only.mean, abs(weight) * only.scale)
+    if len(found) == 1:
+        return moved(found[0][1], found[0][0])
     normal = [(weight, prior) for weight, prior in found if isinstance(prior, Normal)]
     if not found or len(normal) < len(found):
         return None

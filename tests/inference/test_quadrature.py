@@ -155,3 +155,60 @@ def test_nothing_is_cut_off_that_counts():
     expected = stats.norm.ppf((np.arange(100_000) + 0.5) / 100_000)
     np.testing.assert_allclose(np.sort(drawn.theta, axis=None), expected, atol=2e-3)
     assert DROP > 30
+
+
+def test_a_narrow_part_beside_a_wide_one():
+    """A spike that no grid over the wide part would meet has its share of the points."""
+    weights = np.log([0.3, 0.7])
+    spike, wide = normal(2.0, 1e-4), normal(-1.0, 8.0)
+    sizes = np.log([1e-4, 8.0])
+
+    def part(k, density):
+        def evaluate(x):
+            value, slope = density(x)
+            return value + weights[k] - sizes[k], slope
+
+        return evaluate
+
+    parts = [part(0, spike), part(1, wide)]
+
+    def both(x):
+        (first, a), (second, b) = parts[0](x), parts[1](x)
+        value = np.logaddexp(first, second)
+        return value, np.exp(first - value) * a + np.exp(second - value) * b
+
+    mode, drawn = draw_by_quadrature(both, np.zeros(1), parts=parts, draws=1000, chains=2)
+    near = np.abs(drawn.theta - 2.0) < 5e-4
+    expected = 0.3 + 0.7 * np.diff(stats.norm(-1.0, 8.0).cdf([2.0 - 5e-4, 2.0 + 5e-4]))[0]
+    assert near.mean() == pytest.approx(expected, abs=1e-3)
+    assert mode.x[0] == pytest.approx(2.0, abs=1e-6) and drawn.quadrature_error < 1e-6
+    far = drawn.theta[~near]
+    assert far.mean() == pytest.approx(-1.0, abs=0.05)
+    assert far.std() == pytest.approx(8.0, rel=0.01)
+
+
+def test_parts_in_the_plane_are_their_sum():
+    """Moments of a mixture of two correlated normals, from its parts."""
+    means = np.array([[0.0, 0.0], [6.0, -3.0]])
+    S = np.array([[1.0, 0.6], [0.6, 2.0]])
+    P = np.linalg.inv(S)
+
+    def part(k, weight):
+        def evaluate(x):
+            off = x - means[k]
+            return np.log(weight) - 0.5 * off @ P @ off, -P @ off
+
+        return evaluate
+
+    parts = [part(0, 0.25), part(1, 0.75)]
+
+    def both(x):
+        (first, a), (second, b) = parts[0](x), parts[1](x)
+        value = np.logaddexp(first, second)
+        return value, np.exp(first - value) * a + np.exp(second - value) * b
+
+    _, drawn = draw_by_quadrature(both, np.zeros(2), parts=parts, draws=2000, chains=2)
+    theta = drawn.theta.reshape(-1, 2)
+    np.testing.assert_allclose(theta.mean(axis=0), 0.75 * means[1], atol=0.02)
+    between = 0.25 * 0.75 * np.outer(means[1], means[1])
+    np.testing.assert_allclose(np.cov(theta.T), S + between, rtol=0.02)

@@ -13,11 +13,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from longsurv.inference.coordinates import Affine
+from longsurv.inference.curvature import Whitening
 from longsurv.inference.density import LogDensity, guarded
 from longsurv.inference.maximise import Optimum
 from longsurv.inference.posterior import climb
@@ -39,6 +40,7 @@ def draw_by_quadrature(
     density: LogDensity,
     start: np.ndarray,
     *,
+    parts: Sequence[LogDensity] = (),
     names: Sequence[str] | None = None,
     coordinates: Affine | None = None,
     draws: int = 1000,
@@ -52,6 +54,9 @@ def draw_by_quadrature(
     density : callable
         Returns (log density up to a constant, gradient) at theta, shape (d,).
     start : ndarray, shape (d,)
+    parts : sequence of callable
+        Log densities whose densities add up to it, as under a mixture of priors. Each has a grid of
+        its own, so that a narrow one is seen beside a wide one, and its share of the points.
     names, coordinates
         See `sample_posterior`.
     draws, chains : int
@@ -67,24 +72,32 @@ def draw_by_quadrature(
     """
     check_run(draws=draws, chains=chains)
     began = time.perf_counter()
-    mode, whitening = climb(density, start, names=names, coordinates=coordinates)
-    if whitening is None:
-        return mode, None
-    safe, d = guarded(density), len(start)
-
-    def value(z: np.ndarray) -> float:
-        return safe(whitening.centre + whitening.factor @ z)[0]
-
-    axes = [np.linspace(*side, _FINE[d]) for side in _box(value, d)]
-    fine = _values(value, axes)
-    n = chains * draws
-    z = (_points_on_a_line if d == 1 else _points_in_a_plane)(axes, fine, n)
-    z = z[np.random.default_rng(seed).permutation(n)]
-    theta = whitening.centre + z @ whitening.factor.T
+    n, d = chains * draws, len(start)
+    regions = []
+    for part in parts or (density,):
+        mode, whitening = climb(part, start, names=names, coordinates=coordinates)
+        if whitening is None:
+            return mode, None
+        regions.append(_region(part, whitening))
+    if len(parts) > 1:
+        highest = max(regions, key=lambda region: density(region.whitening.centre)[0])
+        at = highest.whitening.centre
+        mode, whitening = climb(density, at, names=names, coordinates=coordinates)
+        if whitening is None:
+            return mode, None
+    assert whitening is not None
+    logs = np.array([region.log_integral for region in regions])
+    share = np.exp(logs - logs.max())
+    share /= share.sum()
+    theta = np.concatenate([
+        region.points(count) for region, count in zip(regions, _dealt(share, n), strict=True)
+    ])  # fmt: skip
+    theta = theta[np.random.default_rng(seed).permutation(n)]
+    safe = guarded(density)
     return mode, Draws(
         theta=theta.reshape(chains, draws, d),
         stats={
-            "lp": np.array([value(point) for point in z]).reshape(chains, draws),
+            "lp": np.array([safe(point)[0] for point in theta]).reshape(chains, draws),
             "diverging": np.zeros((chains, draws), dtype=bool),
         },
         seconds=time.perf_counter() - began,
@@ -92,8 +105,65 @@ def draw_by_quadrature(
         whitening=None,
         seed=seed,
         mode=replace(mode, x=whitening.centre),
-        quadrature_error=_error(axes, fine),
+        quadrature_error=float(share @ [region.error for region in regions]),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Region:
+    """A density on its grid.
+
+    Attributes
+    ----------
+    whitening : Whitening
+        Of the coordinates of the grid.
+    axes : list of ndarray
+    values : ndarray
+        The log density there.
+    """
+
+    whitening: Whitening
+    axes: list[np.ndarray]
+    values: np.ndarray
+
+    @property
+    def log_integral(self) -> float:
+        """Of the density over theta."""
+        _, stretch = np.linalg.slogdet(self.whitening.factor)
+        return _log_integral(self.axes, self.values) + float(stretch)
+
+    @property
+    def error(self) -> float:
+        """How far the logarithm of the integral moves with every second point left out."""
+        half = tuple(slice(None, None, 2) for _ in self.axes)
+        fewer = _log_integral([axis[::2] for axis in self.axes], self.values[half])
+        return abs(_log_integral(self.axes, self.values) - fewer)
+
+    def points(self, n: int) -> np.ndarray:
+        """n points of equal probability, shape (n, d), in order of the first coordinate."""
+        d = len(self.axes)
+        if n == 0:
+            return np.empty((0, d))
+        z = (_points_on_a_line if d == 1 else _points_in_a_plane)(self.axes, self.values, n)
+        return self.whitening.centre + z @ self.whitening.factor.T
+
+
+def _region(density: LogDensity, whitening: Whitening) -> _Region:
+    safe, d = guarded(density), len(whitening.centre)
+
+    def value(z: np.ndarray) -> float:
+        return safe(whitening.centre + whitening.factor @ z)[0]
+
+    axes = [np.linspace(*side, _FINE[d]) for side in _box(value, d)]
+    return _Region(whitening, axes, _values(value, axes))
+
+
+def _dealt(share: np.ndarray, n: int) -> np.ndarray:
+    """n points in whole numbers by their shares, what is left over to the largest remainders."""
+    count = np.floor(share * n).astype(np.int64)
+    left = np.argsort(count - share * n, kind="stable")[: n - count.sum()]
+    count[left] += 1
+    return count
 
 
 def _box(value: Value, d: int) -> list[tuple[float, float]]:
@@ -170,14 +240,11 @@ def _distribution(x: np.ndarray, density: np.ndarray) -> np.ndarray:
     return total / total[-1]
 
 
-def _error(axes: Sequence[np.ndarray], values: np.ndarray) -> float:
-    """How far the logarithm of the integral moves with every second point left out."""
-    half = tuple(slice(None, None, 2) for _ in axes)
-    logs = []
-    for some, grid in ((axes, values), ([axis[::2] for axis in axes], values[half])):
-        many, log = _dense(some, grid)
-        mass = np.exp(log - values.max())
-        for axis in reversed(many):
-            mass = np.trapezoid(mass, axis, axis=-1)
-        logs.append(float(np.log(mass)))
-    return abs(logs[0] - logs[1])
+def _log_integral(axes: Sequence[np.ndarray], values: np.ndarray) -> float:
+    """Of the density over the grid."""
+    many, log = _dense(axes, values)
+    top = values.max()
+    mass = np.exp(log - top)
+    for axis in reversed(many):
+        mass = np.trapezoid(mass, axis, axis=-1)
+    return float(top + np.log(mass))

@@ -17,6 +17,7 @@ from longsurv.priors import (
     Prior,
     Stack,
     apart,
+    as_normal,
     distribution,
     moments,
     prior_of,
@@ -105,7 +106,8 @@ class PriorShare(NamedTuple):
     Attributes
     ----------
     contraction, prior_share : float
-        1 - posterior variance / prior variance, and the rest.
+        1 - posterior variance / prior variance, and the rest. Of a mixture the variance is that of
+        the normal prior with the same information, on average over the posterior.
     psense_prior, psense_likelihood : float
         Power-scaling sensitivities (Kallioinen and others 2024).
     conflict_p : float
@@ -138,7 +140,7 @@ def prior_shares(post: Drawn, term: str, prior: Prior) -> PriorShare:
     import arviz as az
 
     draws = post.draw(term)
-    mean, sd = moments(prior)
+    mean, sd = as_normal(prior, draws)
     share = 0.0 if math.isinf(sd) else min(float(draws.var() / sd**2), 1.0)
     with _silenced("arviz_stats"), warnings.catch_warnings():  # its verdict is in the table
         warnings.simplefilter("ignore", UserWarning)

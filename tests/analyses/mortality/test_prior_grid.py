@@ -97,6 +97,45 @@ def test_posterior_is_that_of_quadrature(table, exact, name):
     assert np.log(row["hr_high"]) == pytest.approx(high, abs=15 * error)
 
 
+ROBUST = pr.Mixture((pr.from_interval(0.97, 0.81, 1.15), pr.Normal(0.0, 1.0)), (0.8, 0.2))
+SPIKE = pr.Mixture((pr.Normal(0.0, 0.002), pr.Normal(-1.0, 5.0)), (0.5, 0.5))
+
+
+@pytest.mark.parametrize("prior", [ROBUST, SPIKE])
+def test_posterior_under_a_mixture_is_that_of_quadrature(patients, likelihood, prior):
+    """Brute force on a grid fine enough for the narrowest part."""
+    b = np.concatenate([np.linspace(-30.0, 12.0, 20001), np.linspace(-0.5, 0.5, 40001)])
+    b = np.unique(b)
+    log = likelihood(b) + np.log(
+        sum(w * norm.pdf(b, p.mean, p.sd) for w, p in zip(prior.weights, prior.parts, strict=True))
+    )
+    mass = np.exp(log - log.max())
+    steps = 0.5 * (mass[1:] + mass[:-1]) * np.diff(b)
+    below = steps[b[1:] <= 0.0].sum() / steps.sum()
+    middle = 0.5 * (b[1:] + b[:-1])
+    near = steps[np.abs(middle) < 0.006].sum() / steps.sum()
+    mean = middle @ steps / steps.sum()
+    post = CoxPH(FORMULA, data=patients).sample(priors={"treatment": prior}, draws=2000)
+    drawn = post.draw("treatment[T.ivig]")
+    assert (drawn < 0).mean() == pytest.approx(below, abs=2e-3)
+    assert (np.abs(drawn) < 0.006).mean() == pytest.approx(near, abs=2e-3)
+    assert drawn.mean() == pytest.approx(mean, abs=5e-3)
+
+
+def test_a_mixture_counts_by_its_information(patients):
+    """Its variance is that of its vague part; the share of the posterior is not."""
+    mostly = pr.Mixture((pr.Normal(0.0, 0.1), pr.Normal(0.0, 3.0)), (0.99, 0.01))
+    row = prior_grid(
+        CoxPH(FORMULA, data=patients), "treatment", {"robust": mostly}, horizon=HORIZON, draws=1000
+    ).table.iloc[0]
+    narrow = prior_grid(
+        CoxPH(FORMULA, data=patients), "treatment", {"narrow": pr.Normal(0.0, 0.1)},
+        horizon=HORIZON, draws=1000,
+    ).table.iloc[0]  # fmt: skip
+    assert row["diagnosis"] == narrow["diagnosis"] == "mostly prior"
+    assert row["prior_hr_low"] == pytest.approx(np.exp(pr.quantiles(mostly, np.array([0.025]))[0]))
+
+
 def test_belief_follows_the_prior(table):
     ordered = ["pessimistic", "sceptical", "enthusiastic"]
     for column in ("prior_prob_below_1", "prob_below_1", "prob_reduction", "prob_reduction_1"):

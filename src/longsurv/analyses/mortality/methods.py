@@ -33,7 +33,7 @@ from longsurv.errors import EstimationError
 from longsurv.estimands.counts import Counts
 from longsurv.estimands.follow_up import two_groups
 from longsurv.estimands.standardised import SurvivalResult, risk_difference
-from longsurv.priors import TREATMENT, Prior, moments
+from longsurv.priors import TREATMENT, Prior, as_normal
 from longsurv.results.estimate import check_level
 from longsurv.tables.frame import framed
 from longsurv.tables.notebook import Readable
@@ -192,7 +192,7 @@ def mortality_methods(
         Model with the treatment, first, and covariates.
     adjust : str
         The covariates of `adjusted`, a right-hand side; also of the overlap weights.
-    priors : mapping of str to Normal or StudentT
+    priors : mapping of str to Normal, StudentT or Mixture
         Of the treatment's log hazard ratio, by name.
     draws, seed : int
         Of the posteriors and of the tests by random permutation.
@@ -289,7 +289,7 @@ def _posterior_rows(ask: Question, spec: CoxPH, blank: Row, prior: Prior) -> lis
         log_hr = post.draw(term)
         tail = 0.5 - ask.level / 2
         low, middle, high = np.exp(np.quantile(log_hr, [tail, 0.5, 1 - tail]))
-        share = min(float(log_hr.var() / moments(prior)[1] ** 2), 1.0)
+        share = min(float(log_hr.var() / as_normal(prior, log_hr)[1] ** 2), 1.0)
         row = blank._replace(
             estimate=float(middle), conf_low=float(low), conf_high=float(high),
             prob_benefit=float((log_hr < 0).mean()),

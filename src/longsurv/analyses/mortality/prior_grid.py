@@ -51,7 +51,8 @@ class PriorGrid(Readable):
         `_high`, `prob_reduction` (of any size), `prob_reduction_1` and `prob_reduction_5` (of more
         than 1 and 5 %). How much is prior: `contraction` (1 - posterior variance / prior variance
         of the log hazard ratio: the share of what is known that comes from the data; kept within 0
-        and 1, which simulation error or a Student-t prior in conflict with the data could leave),
+        and 1, which simulation error or a Student-t prior in conflict with the data could leave; a
+        mixture counts as the normal prior with its information at the posterior),
         `prior_share` (the rest), `psense_prior`, `psense_likelihood`
         (power-scaling sensitivity to this prior, the other coefficients' left alone, and to the
         likelihood), `conflict_p` (prior-predictive tail probability of what was observed: see
@@ -141,7 +142,7 @@ def prior_grid(
     spec : CoxPH
     treatment : str
         Column of the treatment; it must have one coefficient, of two levels.
-    priors : mapping of str to Normal or StudentT
+    priors : mapping of str to Normal, StudentT or Mixture
         Of the log hazard ratio, by name.
     horizon : float
         Time of the risks, in the unit of the data.
@@ -226,7 +227,7 @@ def conflict(spec: CoxPH, treatment: str, term: str, prior: Prior) -> float:
     spec : CoxPH
     treatment, term : str
         The column and its coefficient.
-    prior : Normal or StudentT
+    prior : Normal, StudentT or Mixture
         Of the log hazard ratio.
 
     Returns

@@ -140,7 +140,7 @@ def probability_reduction(prior: Prior, risk: float, by: float) -> float:
 
     Parameters
     ----------
-    prior : Normal or StudentT
+    prior : Normal, StudentT or Mixture
         Of the log hazard ratio.
     risk : float
         Of the reference group.
