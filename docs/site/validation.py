@@ -20,6 +20,7 @@ TITLES = {
     "cox_small": "Small samples: survival, cmprsk, coin, Firth",
     "gray": "Gray's test: cmprsk",
     "hazard": "Parametric and piecewise hazards: survival, glm",
+    "mortality_times": "Quantiles of survival, analyses of deviance: survival, prodlim",
     "near_ties": "Times that differ by rounding: survival",
     "prediction_quality": "Dynamic predictions judged: riskRegression",
     "two_by_two": "Two risks compared",

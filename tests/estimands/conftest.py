@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -27,7 +28,7 @@ def reference() -> Callable[[str, str, str, str], float]:
             (table["model"] == model) & (table["quantity"] == quantity) & (table["term"] == term)
         ]
         (value,) = row["value"]
-        return float(value)
+        return math.nan if value == "NA" else float(value)
 
     return look_up
 

@@ -24,6 +24,7 @@ from longsurv.estimands.incidence_posterior import incidence_posterior
 from longsurv.estimands.kaplan_meier import survival_table
 from longsurv.estimands.log_rank import log_rank_table
 from longsurv.estimands.restricted_mean import restricted_mean_table
+from longsurv.estimands.survival_times import follow_up_quantiles, survival_quantiles
 from longsurv.models import Hazard
 
 
@@ -192,6 +193,10 @@ ANALYSES = (
              ("estimands.competing.incidence_table",)),
     Analysis("survival_table", _group_case, _on_groups(survival_table, (6.0, 14.0)),
              ("estimands.kaplan_meier",)),
+    Analysis("survival_quantiles", _group_case, _on_groups(survival_quantiles, (0.1,)),
+             ("estimands.survival_times",)),
+    Analysis("follow_up_quantiles", _group_case, _on_groups(follow_up_quantiles, (0.5,)),
+             ("estimands.survival_times",)),
     Analysis("log_rank_table", _group_case, _on_groups(log_rank_table, draws=50),
              ("estimands.log_rank",)),
     Analysis("restricted_mean_table", _group_case,

@@ -37,10 +37,13 @@ from longsurv.estimands.propensity import fit_propensity, propensity_draws
 concordance, influence = map(
     import_module, ("longsurv.diagnostics.concordance", "longsurv.diagnostics.influence")
 )
-follow_up, incidence_posterior, kaplan_meier, log_rank, restricted_mean, start_stop = (
+(
+    follow_up, incidence_posterior, kaplan_meier, log_rank, restricted_mean, start_stop,
+    survival_times,
+) = (
     import_module(f"longsurv.estimands.{name}")
     for name in ("follow_up", "incidence_posterior", "kaplan_meier", "log_rank", "restricted_mean",
-                 "start_stop")
+                 "start_stop", "survival_times")
 )  # fmt: skip
 
 FIXED = ("entry", "exit", "event", "status")
@@ -130,6 +133,22 @@ def survival_table(case: Case) -> Answer:
         curve = kaplan_meier.kaplan_meier(side)
         out[f"{case.group(value)}: steps"] = Output(float(len(curve.time)))
         out[f"{case.group(value)}: last"] = Output(float(curve.time[-1]), time=1, origin="time")
+    return out
+
+
+def quantiles_answer(case: Case) -> Answer:
+    rows, arm, out = case["rows"], case.columns["arm"], {}
+    for name, function in (
+        ("event", survival_times.survival_quantiles), ("end", survival_times.follow_up_quantiles),
+    ):  # fmt: skip
+        table = function(rows, arm, (0.1, 0.25, 0.5))
+        column = next(c for c in table.columns if str(c).startswith(arm))
+        for _, row in table.iterrows():
+            label = f"{name} {case.group(row[column])} {row['share']}"
+            for limit in ("estimate", "conf_low", "conf_high"):
+                value = float(row[limit])
+                moved = {"time": 1, "origin": "time"} if math.isfinite(value) else {}
+                out[f"{label}: {limit}"] = Output(value, rtol=1e-9, **moved)
     return out
 
 
@@ -355,6 +374,7 @@ FEW_JOINT = ("scale time", "scale response", "permute rows", "recode", "swap gro
 GROUPS = (
     _estimand("survival_table", survival_table, "estimands.kaplan_meier", "estimands.follow_up",
               late=True),
+    _estimand("survival_quantiles", quantiles_answer, "estimands.survival_times", late=True),
     _estimand("incidence_table", incidence_table, "estimands.competing.incidence_table",
               "estimands.competing.cumulative_incidence", late=True),
     _estimand("incidence_difference", difference_answer, "estimands.competing", late=True),

@@ -33,6 +33,7 @@ REASONS = {
 }  # fmt: skip
 NOT_MOVED = {
     "estimands.joint_rows.histories": "rows of a joint model's design, for predictions",
+    "estimands.number_needed.number_needed_to_treat": "of a difference and its limits",
     "estimands.prediction_measures.*": "of predicted risks and outcomes, without units",
     "estimands.prediction_folds.*": "of refitted joint models, which are here",
     "estimands.prediction_quality.*": "of refitted joint models, which are here",

@@ -45,6 +45,8 @@ EXPECTED = {
     "difference_in_change":       "R R R R | R A A A | R  | . . . .  | . .",
     "incidence_table":            "R R . A | . . . . | .  | R A A A  | . .",
     "survival_table":             "R R . A | . . . . | .  | A A A A  | . .",
+    "survival_quantiles":         "R R . A | . . . . | .  | U U U U  | . .",
+    "follow_up_quantiles":        "R R . A | . . . . | .  | A A A A  | . .",
     "log_rank_table":             "R R . R | . . . . | .  | R A A R  | . .",
     "restricted_mean_table":      "R R . R | . . . . | .  | V A A V  | . .",
     "incidence_difference":       "R R . R | . . . . | .  | U U AU U | . .",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 from longsurv.errors import DataError, FormulaError, LongsurvError
 from longsurv.likelihood import cox
 from longsurv.models import CoxPH
+from longsurv.results.nested import lrt
 
 HEART = "Surv(start, stop, event) ~ age + year + transplant"
 LUNG = "Surv(time, status) ~ age + sex + ecog"
@@ -330,3 +332,50 @@ class TestRefused:
         new = pd.DataFrame({"trt": [1], "karno": 60, "age": 60, "celltype": "oat"})
         with pytest.raises(FormulaError, match="celltype=oat"):
             model("veteran_strata", "efron").fit().predict(new, times=[30.0])
+
+
+SEQUENCE = "Surv(time, status) ~ sex + age * ecog + strata(late)"
+
+
+@pytest.mark.parametrize("ties", BOTH)
+def test_an_analysis_of_deviance_is_rs(table, r_results, ties):
+    lung = table("lung").assign(late=lambda d: (d["inst"] > 5) * 1)
+    found = CoxPH(SEQUENCE, data=lung, ties=ties).fit().anova()
+    assert found["term"].tolist() == ["(no covariates)", "sex", "age", "ecog", "age:ecog"]
+    names = {"loglik": "loglik", "statistic": "Chisq", "p_value": "Pr(>|Chi|)"}
+    for ours, theirs in names.items():
+        expected = r_results("mortality_times", f"lung sequence {ties}", theirs)
+        for k, value in enumerate(found[ours]):
+            assert value == pytest.approx(expected[str(k)], rel=1e-6, nan_ok=True)
+    assert found["df"].tolist() == [0, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("ties", BOTH)
+def test_likelihood_ratios_of_nested_cox_models_are_rs(table, r_results, ties):
+    fits = [
+        CoxPH(f"Surv(time, status) ~ {right}", data=table("lung"), ties=ties).fit()
+        for right in ("sex", "sex + age", "sex + age * ecog")
+    ]
+    for k, (smaller, larger) in enumerate(pairwise(fits), 1):
+        row = lrt(smaller, larger).iloc[0]
+        for ours, theirs in (("statistic", "Chisq"), ("df", "Df"), ("p_value", "Pr(>|Chi|)")):
+            expected = r_results("mortality_times", f"lung models {ties}", theirs)[str(k)]
+            assert row[ours] == pytest.approx(expected, rel=1e-6)
+
+
+def test_an_analysis_of_deviance_of_what_is_no_likelihood_is_refused(table):
+    data = table("lung")
+    with pytest.raises(LongsurvError, match="unpenalised"):
+        CoxPH(LUNG, data=data).fit(penalty="firth").anova()
+    with pytest.raises(LongsurvError, match="robust covariance"):
+        CoxPH(f"{LUNG} + cluster(inst)", data=data).fit().anova()
+
+
+def test_a_factor_is_one_term_and_a_column_that_others_determine_adds_nothing(table):
+    data = table("veteran").assign(twice=lambda d: 2 * d["karno"] + 1)
+    found = CoxPH("Surv(time, status) ~ karno + celltype + twice", data=data).fit().anova()
+    row = found.set_index("term")
+    assert row.loc["celltype", "df"] == 3
+    assert row.loc["twice", "df"] == 0 and np.isnan(row.loc["twice", "p_value"])
+    last = CoxPH("Surv(time, status) ~ karno", data=data).fit()
+    assert row.loc["karno", "loglik"] == pytest.approx(last.llf, abs=1e-10)

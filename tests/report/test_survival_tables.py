@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from longsurv.estimands.survival_by_group import numbers_at_risk, risk_times, survival_curves
-from longsurv.study.tables.survival import event_counts
+from longsurv.study.tables.survival import event_counts, median_times
 
 DATA = pd.DataFrame({
     "arm": ["a"] * 5 + ["b"] * 3,
@@ -41,6 +41,14 @@ def test_counts_and_time_at_risk() -> None:
     table = event_counts(DATA, "arm", ["a", "b"]).set_index("group")
     assert table.loc["a"].tolist() == [5, 2, 1, 20.0]
     assert table.loc["b", "events"] == 0
+
+
+def test_median_times_are_of_the_curves_and_in_the_order_of_the_groups() -> None:
+    table = median_times(DATA, "arm", ["b", "a"]).set_index("group")
+    assert table.loc["a", "median"] == 8  # 2/3 from 5 on, 4/9 from 8 on
+    assert table.loc["a", "follow_up"] == 10 and table.loc["b", "follow_up"] == 10
+    assert np.isnan(table.loc["b", "median"])
+    assert list(table.index) == ["b", "a"]
 
 
 @pytest.mark.parametrize(

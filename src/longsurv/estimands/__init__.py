@@ -16,10 +16,13 @@ Two risks
     two_by_two                  difference, ratio and odds ratio of two risks by every method
     BetaBinomial                posterior of two risks
     odds_ratio_posteriors       the odds ratio under each of several priors
+    number_needed_to_treat      of any difference of risks, its interval through infinity
 
 Survival of two groups
     kaplan_meier                survival of one group
     survival_table              survival of every group at some times
+    survival_quantiles          median survival and other quantiles
+    follow_up_quantiles         median follow-up (reverse Kaplan-Meier)
     restricted_mean             mean time alive to a horizon, one group
     restricted_mean_table       and two groups compared
     log_rank                    the test and its parts
@@ -92,6 +95,7 @@ if TYPE_CHECKING:
     from longsurv.estimands.landmark import landmark
     from longsurv.estimands.log_odds import odds_ratio_posteriors
     from longsurv.estimands.log_rank import log_rank, log_rank_table, permutation_test
+    from longsurv.estimands.number_needed import number_needed_to_treat
     from longsurv.estimands.prediction_quality import prediction_quality
     from longsurv.estimands.restricted_mean import restricted_mean, restricted_mean_table
     from longsurv.estimands.simple import (
@@ -101,6 +105,7 @@ if TYPE_CHECKING:
     )
     from longsurv.estimands.standardised import restricted_mean_difference, risk_difference
     from longsurv.estimands.start_stop import start_stop
+    from longsurv.estimands.survival_times import follow_up_quantiles, survival_quantiles
     from longsurv.estimands.tipping import Unseen, tipping_grid, tipping_points
     from longsurv.estimands.two_by_two import two_by_two
     from longsurv.estimands.weighting import overlap_weights, weighted_difference
@@ -119,6 +124,7 @@ __all__ = [
     "e_value",
     "exact_hazard_ratio",
     "follow_up",
+    "follow_up_quantiles",
     "gray_test",
     "incidence_difference",
     "incidence_posterior",
@@ -130,6 +136,7 @@ __all__ = [
     "log_rank_table",
     "mean_curves",
     "mortality_table",
+    "number_needed_to_treat",
     "odds_ratio_posteriors",
     "overlap_weights",
     "permutation_test",
@@ -139,6 +146,7 @@ __all__ = [
     "restricted_mean_table",
     "risk_difference",
     "start_stop",
+    "survival_quantiles",
     "survival_table",
     "tipping_grid",
     "tipping_points",
@@ -164,11 +172,13 @@ _MODULES = {
     "landmark": ("landmark",),
     "log_odds": ("odds_ratio_posteriors",),
     "log_rank": ("log_rank", "log_rank_table", "permutation_test"),
+    "number_needed": ("number_needed_to_treat",),
     "prediction_quality": ("prediction_quality",),
     "restricted_mean": ("restricted_mean", "restricted_mean_table"),
     "simple": ("baseline_differences", "mortality_table", "within_group_changes"),
     "standardised": ("restricted_mean_difference", "risk_difference"),
     "start_stop": ("start_stop",),
+    "survival_times": ("follow_up_quantiles", "survival_quantiles"),
     "tipping": ("Unseen", "tipping_grid", "tipping_points"),
     "two_by_two": ("two_by_two",),
     "weighting": ("overlap_weights", "weighted_difference"),

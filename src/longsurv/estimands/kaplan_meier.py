@@ -21,6 +21,7 @@ from longsurv.design.names import free
 from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.follow_up import Extent, FollowUp, by_group
 
+SurvivalInterval = Literal["log-log", "log", "plain"]
 Interval = Literal["log-log", "log", "plain", "beta-product"]
 SURVIVALS = (
     "time", "n_risk", "events", "survival", "std_error", "conf_low", "conf_high", "note",

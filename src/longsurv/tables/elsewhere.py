@@ -80,7 +80,7 @@ ELSEWHERE: dict[str, tuple[tuple[str, str], ...]] = {
     **dict.fromkeys(("check_assumptions", "cox_zph", "zph"),
                     (("proportional_hazards", "proportional_hazards()"),)),
     **dict.fromkeys(("t_test", "f_test", "wald_test", "glht", "linear_hypothesis"), _HYPOTHESIS),
-    **dict.fromkeys(("compare_lr_test", "lrt"),
+    **dict.fromkeys(("compare_lr_test", "lrt", "anova"),
                     (("llf", "longsurv.lrt(smaller, larger)"), ("loo", "loo() of both"))),
     **dict.fromkeys(("posterior", "trace", "as_draws", "as_draws_df", "inference_data",
                      "to_inference_data"), _DRAWS),

@@ -24,7 +24,7 @@ from longsurv.report.sections.mortality_methods import methods_part
 from longsurv.report.sections.mortality_part import is_penalised, penalty_sentence
 from longsurv.report.sections.mortality_priors import priors_part
 from longsurv.report.sections.mortality_tipping import tipping_part
-from longsurv.study.tables.survival import event_counts
+from longsurv.study.tables.survival import event_counts, median_times
 from longsurv.study.terms import covariates_of, level_of, treatment_terms
 from longsurv.study.unanswered import unanswered
 from longsurv.tables.display import Column, DisplayTable, display
@@ -129,7 +129,10 @@ def _kaplan_meier(results: StudyResults, data: pd.DataFrame) -> Picture:
 def _counts(results: StudyResults, data: pd.DataFrame) -> DisplayTable:
     cohort = results.cohort
     event, unit = event_name(cohort), cohort.schema.time_unit
-    table = event_counts(data, cohort.schema.treatment, [str(g) for g in cohort.groups])
+    groups = [str(g) for g in cohort.groups]
+    table = event_counts(data, cohort.schema.treatment, groups)
+    table = table.merge(median_times(data, cohort.schema.treatment, groups), on="group")
+    reached, since = bool(table["median"].notna().any()), float(data["entry"].min())
     competing = ", ".join(cohort.schema.competing)
     columns = [
         Column("Group", "group", numeric=False),
@@ -149,14 +152,35 @@ def _counts(results: StudyResults, data: pd.DataFrame) -> DisplayTable:
             f"Per 1,000 {unit}" if unit.startswith("day") else f"Per 100 {unit}",
             lambda row: _rate(row, 1000 if unit.startswith("day") else 100),
         ),
+        Column(f"Median follow-up, {unit}", lambda row: _time(row["follow_up"])),
+        *([Column(f"Median time to {event}, {unit} (95 % interval)", _median)] if reached else []),
     ]
     note = (
         f"Rate: {event}s per time at risk; one patient for one {unit_one(unit)} is one"
-        f" {unit_one(unit)} at risk."
+        f" {unit_one(unit)} at risk. "
         if event == "death"
         else ""
     )
+    note += "Median follow-up by the reverse Kaplan-Meier method"
+    note += f", counted from {unit_one(unit)} 0 as all times are." if since > 0 else "."
+    if not reached:
+        note += f" No group's curve came down to a half, so there is no median time to {event}."
+    else:
+        note += f" Median time to {event} from the Kaplan-Meier curve, limits by Brookmeyer and"
+        note += " Crowley's method (log-log)."
     return display(table, "Events and time at risk", columns, note, name="counts")
+
+
+def _time(value: float) -> str:
+    return "not reached" if np.isnan(value) else numbers.number(value)
+
+
+def _median(row: Record) -> str:
+    low, high = row["median_low"], row["median_high"]
+    if np.isnan(row["median"]):
+        return "not reached"
+    ends = f"{_time(low)} to {'not reached' if np.isinf(high) else _time(high)}"
+    return f"{_time(row['median'])} ({ends})"
 
 
 def _rate(row: Record, per: float) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from longsurv import numbers
+from longsurv.estimands.number_needed import number_needed_to_treat
 from longsurv.figures import method_forest
 from longsurv.records import Record
 from longsurv.report import sentences_mortality
@@ -136,6 +137,7 @@ def _table(rows: pd.DataFrame, quantity: str, asked: Compared) -> DisplayTable:
         Column(f"{quantity.capitalize()} (95 % interval)", _text),
         Column("p", lambda row: _p(row["p_value"])),
         Column("P(lower)", lambda row: _probability(row["prob_benefit"])),
+        *([Column("Number needed to treat (95 % interval)", _needed)] if unit else []),
         Column("Remark", _note, numeric=False, prose=True),
     ]
     note = (
@@ -144,6 +146,12 @@ def _table(rows: pd.DataFrame, quantity: str, asked: Compared) -> DisplayTable:
     )
     if not unit:
         note += " Bayes: the posterior median of the hazard ratio."
+    else:
+        note += (
+            " Number needed to treat: one over the difference, for one patient to benefit (NNTB) or"
+            " to be harmed (NNTH). Where the interval of the difference holds 0, that of the number"
+            " passes through infinity, at which nobody benefits and nobody is harmed (Altman)."
+        )
     caption = (
         f"{quantity.capitalize()} of {asked.group} against {asked.reference}{unit}, every method"
     )
@@ -200,6 +208,15 @@ def _typeset(name: str) -> str:
 def _text(row: Record) -> str:
     answer: Answer = row["answer"]
     return "" if math.isnan(answer.estimate) else answer.text
+
+
+def _needed(row: Record) -> str:
+    limits = (row["estimate"], row["conf_low"], row["conf_high"])
+    if math.isnan(limits[0]):
+        return ""
+    # a posterior's mean can lie outside its equal-tailed interval, which then says nothing of it
+    inside = limits[1] <= limits[0] <= limits[2]
+    return str(number_needed_to_treat(*(limits if inside else limits[:1])))
 
 
 def _p(value: float) -> str:

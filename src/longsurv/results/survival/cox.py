@@ -180,6 +180,29 @@ class SurvivalEstimate(RatioEstimate):
             {"test": tests, "statistic": statistics, "df": p, "p_value": chi2.sf(statistics, p)}
         )
 
+    def anova(self) -> pd.DataFrame:
+        """Likelihood-ratio test of every term, given the terms before it in the formula.
+
+        The order matters: to test one term given all others, put it last, or compare two fits by
+        `longsurv.lrt`.
+
+        Returns
+        -------
+        DataFrame
+            One row a term, after that of the model without covariates: term, loglik (with it and
+            all before it), statistic (chi-squared), df, p_value.
+
+        Raises
+        ------
+        LongsurvError
+            For a penalised fit or one with a robust covariance.
+        EstimationError
+            If the data do not determine a coefficient.
+        """
+        from longsurv.results.survival.deviance import anova
+
+        return anova(self)
+
     def concordance(self) -> Concordance:
         """Harrell's C: how often, of two patients, the one of higher hazard has the event first.
 
