@@ -59,7 +59,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cohort_of_any_tables(kind):
     schema = Schema(
-        patient="id", treatment="arm", reference="a", exit="days", event="died", time="day",
+        patient="id", treatment="arm", reference="a", exit="days", status="died", time="day",
         wide=True,
     )  # fmt: skip
     plain = Cohort(PATIENTS, VISITS, schema, [Marker("crp")])
@@ -80,7 +80,7 @@ def test_a_model_of_any_table_and_its_prediction(kind):
 def test_one_table_given_twice_is_one(kind):
     both = KINDS[kind](PATIENTS.merge(VISITS, on="id"))
     schema = Schema(
-        patient="id", treatment="arm", reference="a", exit="days", event="died", time="day",
+        patient="id", treatment="arm", reference="a", exit="days", status="died", time="day",
         wide=True,
     )  # fmt: skip
     cohort = Cohort(both, both, schema, [Marker("crp")])

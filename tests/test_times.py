@@ -172,7 +172,7 @@ def test_an_event_at_the_horizon_counts_however_it_was_computed():
         }
     )
     schema = Schema(
-        patient="id", treatment="arm", reference="a", exit="exit", event="died", time="t",
+        patient="id", treatment="arm", reference="a", exit="exit", status="died", time="t",
         horizon=0.3,
     )  # fmt: skip
     cohort = Cohort(people, None, schema)

@@ -68,5 +68,9 @@ class ArgumentError(LongsurvError, TypeError):
     """An argument that a function does not have, or of a kind it cannot take."""
 
 
+class FormerWord(FutureWarning):
+    """A word of a study file or of a Schema that is called otherwise now; it is still read."""
+
+
 class MissingNameError(LongsurvError, AttributeError):
     """A name that an object does not have; the message says what to use instead."""

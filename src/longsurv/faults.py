@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from longsurv.errors import LongsurvError
+from longsurv.errors import FormerWord, LongsurvError
 from longsurv.interrupts import insist
 
 HEAD = "longsurv: what went wrong unexpectedly, for whoever mends it\n"
@@ -88,11 +88,22 @@ class Faults:
 
 
 @contextmanager
-def libraries_silenced() -> Iterator[None]:
-    """What libraries warn of is for who writes programs: nothing of it on a user's console."""
+def libraries_silenced(tell: Callable[[str], None]) -> Iterator[None]:
+    """What libraries warn of is for who writes programs: nothing of it on a user's console.
+
+    Parameters
+    ----------
+    tell : callable
+        Is told what we ourselves say of a study file's words.
+    """
     shown = warnings.showwarning
     root, handler = logging.getLogger(), logging.NullHandler()
-    warnings.showwarning = lambda *_, **__: None
+
+    def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+        if issubclass(category, FormerWord):
+            tell(str(message))
+
+    warnings.showwarning = show
     root.addHandler(handler)
     try:
         yield

@@ -19,9 +19,9 @@ SCHEMA = Schema(
     treatment="arm",
     reference="control",
     exit="days",
-    event="died",
+    status="died",
     time="day",
-    baseline_covariates=("age",),
+    covariates=("age",),
 )
 
 
@@ -330,7 +330,7 @@ def test_tolerance_after_follow_up() -> None:
 def test_a_categorical_covariate_may_look_like_numbers() -> None:
     patients, visits = good()
     patients["site"] = ["1", "2", "3A", "2", "1"]
-    schema = replace(SCHEMA, baseline_covariates=("age", "site"))
+    schema = replace(SCHEMA, covariates=("age", "site"))
     assert '"3A" (patient 13, row 4)' in problems_of(patients, visits, schema)[0]
     cohort = build(patients, visits, replace(schema, categorical=("site",)))
     assert list(cohort.patients["site"]) == ["1", "2", "3A", "2", "1"]
@@ -349,7 +349,7 @@ def test_no_patients() -> None:
         ({"entry": -1.0}, "entry must be"),
         ({"tolerance": -1.0}, "tolerance must be"),
         ({"levels": ("a", "b")}, 'reference "control" is not among'),
-        ({"censored_level": 1}, "cannot mean both"),
+        ({"censored": 1}, "cannot mean both"),
         ({"competing": {"discharged": 0}}, "cannot mean both censored and discharged"),
         ({"phases": (Phase("a", 1, 4), Phase("b", 4, 7))}, "overlap at time 4"),
         ({"phases": (Phase("a", 1, 1), Phase("a", 4, 7))}, "given twice"),
@@ -394,12 +394,12 @@ def test_codes_of_r_are_not_taken_for_event_and_competing() -> None:
         assert "censored = []" in text
     # who calls 2 a competing event says what the codes are
     labelled = replace(SCHEMA, competing={"discharge": 2})
-    for said in (labelled, replace(labelled, censored_level=())):
+    for said in (labelled, replace(labelled, censored=())):
         assert build(coded, visits, said).survival_data()["status"].tolist() == [1, 2, 1, 1, 2]
-    meant = replace(SCHEMA, event_level=2, censored_level=1)
+    meant = replace(SCHEMA, event=2, censored=1)
     assert build(coded, visits, meant).survival_data()["event"].tolist() == [0, 1, 0, 0, 1]
-    named = replace(labelled, event_level="d", censored_level="alive", competing={"home": "h"})
+    named = replace(labelled, event="d", censored="alive", competing={"home": "h"})
     texts = coded.assign(died=coded["died"].map({1: "d", 2: "h"}))
     assert build(texts, visits, named).survival_data()["status"].tolist() == [1, 2, 1, 1, 2]
-    with pytest.raises(DataError, match="event_level names no status"):
-        replace(SCHEMA, event_level=())
+    with pytest.raises(DataError, match="event names no status"):
+        replace(SCHEMA, event=())

@@ -20,7 +20,7 @@ SCHEMA = Schema(
     treatment="arm",
     reference=0,
     exit="days",
-    event="status",
+    status="status",
     horizon=20,
     competing={"home": 2},
     time="day",
@@ -32,12 +32,12 @@ SCHEMA = Schema(
 STUDY = """
 [patients]
 file = "patients{suffix}"
-id = "id"
+patient = "id"
 treatment = "arm"
 reference = 0
 exclude_incomplete = true
 [outcome]
-time = "days"
+exit = "days"
 status = "status"
 entry = 1
 horizon = 20

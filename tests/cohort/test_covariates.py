@@ -27,7 +27,7 @@ def make(visits=VISITS, entry=0.0, **columns) -> Cohort:
         }
     )  # fmt: skip
     schema = Schema(
-        patient="id", treatment="arm", reference="a", exit="days", event="died", time="day",
+        patient="id", treatment="arm", reference="a", exit="days", status="died", time="day",
         entry="late", phases=(Phase("baseline", 0, 1), Phase("after", 4, 7)), time_unit="day",
         exclude_before_entry=True,
     )  # fmt: skip

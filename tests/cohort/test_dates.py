@@ -36,7 +36,7 @@ WAYS = ["%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d", "%d-%b-%Y", "%d %B %Y", "%d/%m/%Y", 
 @pytest.fixture
 def folder(tmp_path):
     folder = Folder(tmp_path).write("patients.csv", PATIENTS).write("visits.csv", VISITS)
-    folder.change("study.toml", ('time = "days"', 'time = "last_seen"\ntime_zero = "admitted_at"'))
+    folder.change("study.toml", ('exit = "days"', 'exit = "last_seen"\ntime_zero = "admitted_at"'))
     return folder
 
 
@@ -87,13 +87,15 @@ def test_day_and_month_that_could_be_exchanged(folder):
     ("unit", "length"), [("hours", 24), ("weeks", 1 / 7), ("years", 1 / 365.25), ("minutes", 1440)]
 )
 def test_units(folder, unit, length):
-    cohort = folder.keys("outcome", f'unit = "{unit}"').cohort()
+    cohort = folder.keys("outcome", f'time_unit = "{unit}"').cohort()
     assert [row[1] for row in values(cohort)] == pytest.approx([t * length for _, t, _ in TIMES])
 
 
 def test_a_unit_that_no_date_has(folder):
-    folder.keys("outcome", 'unit = "visits"')
-    assert 'dates cannot be counted in "visits"; unit must be minutes, hours' in folder.problems()
+    folder.keys("outcome", 'time_unit = "visits"')
+    assert (
+        'dates cannot be counted in "visits"; time_unit must be minutes, hours' in folder.problems()
+    )
 
 
 @pytest.mark.parametrize("how", ["%Q", "day", "", "%d %d", "%Y %Y", "%Y %"])
@@ -181,7 +183,7 @@ def test_columns_of_dates(kind):
             else:
                 frame[name] = column.dt.date if kind == "object" else column.astype(kind)
     schema = Schema(
-        patient="id", treatment="arm", reference="a", exit="last_seen", event="died", time="day",
+        patient="id", treatment="arm", reference="a", exit="last_seen", status="died", time="day",
         time_zero="admitted_at",
     )  # fmt: skip
     cohort = Cohort(patients, visits, schema, [Marker("crp")])

@@ -22,12 +22,12 @@ def line(text: str, start: str) -> int:
     "name, old, new, key",
     [
         ("patients.csv", "id,arm", "id,group", "treatment ="),
-        ("patients.csv", "\n3,a,28", "\n3,a,soon", "time ="),
+        ("patients.csv", "\n3,a,28", "\n3,a,soon", "exit ="),
         ("patients.csv", "\n3,a,28,0", "\n3,a,28,maybe", "status ="),
-        ("patients.csv", "\n3,", "\n1,", "id ="),
+        ("patients.csv", "\n3,", "\n1,", "patient ="),
         ("visits.csv", "\n3,1,", "\n3,late,", 'time = "day"'),
-        ("visits.csv", "\n3,1,", "\n33,1,", "id ="),
-        ("visits.csv", "id,day", "who,day", "id ="),
+        ("visits.csv", "\n3,1,", "\n33,1,", "patient ="),
+        ("visits.csv", "id,day", "who,day", "patient ="),
     ],
 )
 def test_the_line_that_names_a_column(folder, name, old, new, key):

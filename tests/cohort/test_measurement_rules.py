@@ -80,7 +80,7 @@ class TestPhases:
         assert phases == ["early", "late", "early", "late", "middle", "middle"]
 
     def test_closed_phases_that_touch_overlap(self):
-        given = {"treatment": "arm", "reference": "a", "exit": "days", "event": "died"}
+        given = {"treatment": "arm", "reference": "a", "exit": "days", "status": "died"}
         with pytest.raises(DataError, match=r'overlap at time 1; write "\[0, 1\)" to end before'):
             Schema(phases=(Phase("a", 0, 1), Phase("b", 1, 2)), **given)
         Schema(phases=(Phase("a", 0, 1, "left"), Phase("b", 1, 2)), **given)

@@ -12,8 +12,8 @@ from longsurv.cohort.problems import Problems, Table
 from longsurv.cohort.readings import Readings, read_wide
 
 SCHEMA = Schema(
-    patient="id", treatment="arm", reference="control", exit="days", event="status",
-    event_level="dead", censored_level="alive", time="day", wide=True,
+    patient="id", treatment="arm", reference="control", exit="days", status="status",
+    event="dead", censored="alive", time="day", wide=True,
 )  # fmt: skip
 WIDE = Table(
     pd.DataFrame({"id": [1, 2], "day": [0, 0], "crp": ["<3", "5"], "plt": [7, 8]}), "w.csv"

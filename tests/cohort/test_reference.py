@@ -14,8 +14,10 @@ from small_studies import STUDY, Folder
 from longsurv.cli import DONE, main
 from longsurv.cohort import Marker, Phase, Schema
 from longsurv.cohort.files import Source
-from longsurv.cohort.keys import FIELDS, MARKER_KEYS, SOURCE_KEYS, TABLE_DOCS, TABLES
+from longsurv.cohort.former import SCHEMA_WORDS
+from longsurv.cohort.keys import FIELDS, FORMER, MARKER_KEYS, SOURCE_KEYS, TABLE_DOCS, TABLES
 from longsurv.cohort.reference import json_schema, reference_page
+from longsurv.errors import ArgumentError, FormerWord
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "study_file.md"
@@ -102,9 +104,9 @@ def test_the_examples_validate(path):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('id = "id"', 'idd = "id"', "unknown idd"),
+        ('patient = "id"', 'idd = "id"', "unknown idd"),
         ('treatment = "arm"\n', "", "treatment is missing"),
-        ('time = "days"', "", "none of 2 kinds"),
+        ('exit = "days"', "", "none of 2 kinds"),
         ('unit = "mg/L"', "unit = 3", "3 is not"),
         ('unit = "mg/L"', 'transform = "ln"', "'ln' is not one of"),
         ("[markers.crp]", "[phases]\na = '[0, 1}'\n[markers.crp]", "none of 3 kinds"),
@@ -118,19 +120,89 @@ def test_what_is_wrong_does_not_validate(old, new, said):
     assert any(said in text for text in found)
 
 
-def test_keys_may_be_called_as_the_fields_they_become(tmp_path):
+def test_one_word_for_one_thing():
+    assert FIELDS == {
+        "study": {}, "patients": {}, "outcome": {}, "models": {}, "sampling": {}, "report": {},
+        "measurements": {"patient": "measurement_patient"},  # a Schema has no tables
+    }  # fmt: skip
+    known = fields(Schema) | fields(Marker)
+    assert not {old for words in FORMER.values() for old in words} & (known - {"time", "unit"})
+    assert set(SCHEMA_WORDS) <= {old for words in FORMER.values() for old in words}
+    assert set(SCHEMA_WORDS.values()) <= fields(Schema)
+
+
+OLD_KEYS = {
+    "patients": {"patient": "id", "covariates": "baseline_covariates"},
+    "outcome": {
+        "exit": "time", "time_unit": "unit", "event": "event_level", "censored": "censored_level"
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("table", "new", "old"), [(t, n, o) for t, words in OLD_KEYS.items() for n, o in words.items()]
+)
+def test_former_keys_are_read_and_answered(table, new, old, tmp_path):
     folder = Folder(tmp_path)
+    folder.keys("patients", 'covariates = ["age"]')
+    folder.keys("outcome", 'time_unit = "days"\nevent = 1\ncensored = 0')
+    folder.write("patients.csv", "id,arm,days,died,age\n1,a,28,0,50\n2,b,9,1,60\n3,a,28,0,70\n"
+                 "4,b,12,1,80\n")  # fmt: skip
     plain = folder.cohort()
-    folder.change(
-        "study.toml",
-        ('id = "id"', 'patient = "id"\nbaseline_covariates = []'),
-        ('time = "days"\nstatus = "died"', 'exit = "days"\nevent = "died"\nevent_level = 1\n'
-         'censored_level = 0\ntime_unit = "days"'),
-    )  # fmt: skip
+    before, middle, after = (tmp_path / "study.toml").read_text().partition(f"[{table}]")
+    assert f"\n{new} = " in after
+    (tmp_path / "study.toml").write_text(
+        before + middle + after.replace(f"\n{new} = ", f"\n{old} = ", 1), encoding="utf-8"
+    )
     assert errors(tomllib.loads((tmp_path / "study.toml").read_text()), json_schema()) == []
-    assert folder.cohort().schema == plain.schema
-    folder.keys("outcome", 'time = "days"')
-    assert 'study.toml, [outcome]: "exit" and "time" are one; write "time"' in folder.problems()
+    with pytest.warns(FormerWord) as told:
+        assert folder.cohort().schema == plain.schema
+    assert [str(one.message) for one in told] == [
+        f'study.toml, [{table}]: "{old}" is now called "{new}"; the old word is still read.'
+    ]
+    assert main(["check", str(tmp_path / "study.toml")]) == DONE
+    folder.keys(table, f"{new} = 1")
+    with pytest.warns(FormerWord):
+        assert f'[{table}]: "{old}" and "{new}" are one; write "{new}"' in folder.problems()
+
+
+def test_the_program_answers_former_keys_in_one_sentence(tmp_path, capsys):
+    folder = Folder(tmp_path).change("study.toml", ('exit = "days"', 'time = "days"'))
+    assert main(["check", str(tmp_path / "study.toml")]) == DONE
+    assert capsys.readouterr().err == (
+        'longsurv: study.toml, [outcome]: "time" is now called "exit"; the old word is still'
+        " read.\n"
+    )
+    folder.change("patients.csv", ("3,a,28", "3,a,soon"))
+    with pytest.warns(FormerWord):
+        assert "(study.toml, line " in folder.problems()
+
+
+SAID = {"patient": "id", "treatment": "arm", "reference": "a", "exit": "days"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"event": "died"}, {"status": "died"}),
+        ({"event": "died", "event_level": 2, "censored_level": (0, 1)},
+         {"status": "died", "event": 2, "censored": (0, 1)}),
+        ({"status": "died", "event_level": "yes"}, {"status": "died", "event": "yes"}),
+        ({"status": "died", "baseline_covariates": ["age"]},
+         {"status": "died", "covariates": ("age",)}),
+    ],
+)  # fmt: skip
+def test_a_schema_is_made_with_former_words(old, new):
+    with pytest.warns(FormerWord, match=r"Schema: .* is now called .*; the old words? "):
+        found = Schema(**SAID, **old)
+    assert found == Schema(**SAID, **new)
+
+
+def test_a_schema_with_both_words_is_refused():
+    with pytest.raises(ArgumentError, match="event_level= and event= are one; write event="):
+        Schema(**SAID, status="died", event=1, event_level=1)
+    with pytest.raises(ArgumentError, match="event_level= and event= are one; write event="):
+        dataclasses.replace(Schema(**SAID, status="died"), event_level=2)
 
 
 def test_a_bad_interval_is_named(tmp_path):

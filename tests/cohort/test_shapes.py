@@ -132,7 +132,7 @@ class TestOneTable:
     def test_one_frame(self, both, tmp_path):
         frame = pd.read_csv(tmp_path / "patients.csv")
         schema = Schema(
-            patient="id", treatment="arm", reference="a", exit="days", event="died", time="day"
+            patient="id", treatment="arm", reference="a", exit="days", status="died", time="day"
         )
         cohort = Cohort(frame, frame, schema, [Marker("crp")])
         assert values(cohort) == values(both.cohort())

@@ -15,19 +15,19 @@ randomised = true
 
 [patients]
 file = "patients.csv"
-id = "id"
+patient = "id"
 treatment = "arm"
 reference = "control"
 covariates = ["age"]
 
 [outcome]
-time = "days"
+exit = "days"
 status = "status"
 event = "dead"
 censored = ["alive", "lost"]
 entry = 0
 horizon = 28
-unit = "days"
+time_unit = "days"
 time_zero = "ICU admission"
 
 [outcome.competing]

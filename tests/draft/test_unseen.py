@@ -120,11 +120,11 @@ def test_check_names_the_line_to_choose_in(tmp_path: Path, capsys) -> None:
         capsys.readouterr().err
     )
     text = "\n".join(rows).replace("# treatment =", "treatmnt =")
-    study.write_text(text.replace('unit = "days"', "unit = 3"), encoding="utf-8")
+    study.write_text(text.replace('time_unit = "days"', "time_unit = 3"), encoding="utf-8")
     assert main(["check", str(study)]) != DONE
     said = capsys.readouterr().err
     assert f'did you mean "treatment"? (line {at})' in said
-    at = next(k for k, row in enumerate(rows, 1) if row.startswith("unit ="))
+    at = next(k for k, row in enumerate(rows, 1) if row.startswith("time_unit ="))
     assert f"unit must be text, not 3 (line {at})" in said
 
 
@@ -167,8 +167,8 @@ def test_dates_as_days_of_a_spreadsheet(tmp_path: Path) -> None:
     assert sureness(draft, "time") == "likely"
     np.testing.assert_allclose(draft.cohort().survival_data()["exit"], 5 + np.arange(12))
     (tmp_path / "study.toml").write_text(
-        '[patients]\nfile = "t.csv"\nid = "id"\ntreatment = "arm"\nreference = "a"\n'
-        '[outcome]\ntime = "discharge date"\nstatus = "arm"\nevent = "a"\ncensored = "b"\n'
+        '[patients]\nfile = "t.csv"\npatient = "id"\ntreatment = "arm"\nreference = "a"\n'
+        '[outcome]\nexit = "discharge date"\nstatus = "arm"\nevent = "a"\ncensored = "b"\n'
         'time_zero = "admission date"\n'
     )
     np.testing.assert_allclose(

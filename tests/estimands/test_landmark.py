@@ -26,8 +26,8 @@ def make_cohort(visits, days=(3.0, 28.0, 5.0, 28.0, 12.0, 20.0), entry=None):
         }
     )
     schema = Schema(
-        patient="id", treatment="arm", reference="a", exit="days", event="status",
-        event_level="dead", censored_level="alive", competing={"discharge": "home"},
+        patient="id", treatment="arm", reference="a", exit="days", status="status",
+        event="dead", censored="alive", competing={"discharge": "home"},
         time="day", horizon=28.0, entry="late",
     )  # fmt: skip
     long = pd.DataFrame(visits, columns=["id", "day", "value"]).assign(marker="crp")

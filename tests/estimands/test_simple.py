@@ -36,8 +36,8 @@ def make_cohort(
         }
     )
     schema = Schema(
-        patient="id", treatment="arm", reference="a", exit="days", event="status",
-        event_level="dead", censored_level="alive", time="day", phases=phases, horizon=horizon,
+        patient="id", treatment="arm", reference="a", exit="days", status="status",
+        event="dead", censored="alive", time="day", phases=phases, horizon=horizon,
         competing={"discharge": "home"} if "home" in status else {},
     )  # fmt: skip
     rows = [(*visit, "crp") for visit in visits] + list(extra)

@@ -57,8 +57,8 @@ def cohort_of(case: Case) -> Cohort:
     first, later, last, _ = case.moments
     schema = Schema(
         patient=names["patient"], treatment=names["arm"], reference=case.order[0],
-        levels=tuple(case.order), exit=names["exit"], event=names["event"], time=names["time"],
-        value=names["response"], baseline_covariates=(names["age"],),
+        levels=tuple(case.order), exit=names["exit"], status=names["event"], time=names["time"],
+        value=names["response"], covariates=(names["age"],),
         phases=(Phase("before", first, first), Phase("after", later, last)),
     )  # fmt: skip
     markers = [Marker(m, direction="lower", family="inflammation") for m in MARKERS]

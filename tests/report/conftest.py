@@ -52,9 +52,9 @@ def make_cohort(*, swap: bool = False, by_phase: bool = True, randomised: bool =
     measurements = pd.DataFrame(rows, columns=["k", "day", "marker", "value"])
     measurements["id"] = [f"P{k:02d}" for k in measurements["k"]]
     schema = Schema(
-        patient="id", treatment="arm", reference="control", exit="days", event="status",
-        event_level="dead", censored_level="alive", horizon=28.0, time="day", entry=3,
-        baseline_covariates=("age", "sex"),
+        patient="id", treatment="arm", reference="control", exit="days", status="status",
+        event="dead", censored="alive", horizon=28.0, time="day", entry=3,
+        covariates=("age", "sex"),
         phases=(Phase("before", 1, 1), Phase("after", 4, 7)) if by_phase else (),
     )  # fmt: skip
     markers = [

@@ -33,7 +33,7 @@ def test_the_event_is_called_what_the_data_call_it(
          column: [event, event, censored, censored]}
     )  # fmt: skip
     schema = Schema(
-        patient="id", treatment="arm", reference="a", exit="days", event=column,
-        event_level=event, censored_level=censored,
+        patient="id", treatment="arm", reference="a", exit="days", status=column,
+        event=event, censored=censored,
     )  # fmt: skip
     assert event_name(Cohort(frame, None, schema, [])) == name

@@ -72,9 +72,9 @@ def make_markers(names: Sequence[str]) -> list[Marker]:
 
 
 SCHEMA = Schema(
-    patient="id", treatment="arm", reference="control", exit="days", event="status",
-    event_level="dead", censored_level="alive", horizon=28.0, time="day", phases=PHASES,
-    baseline_covariates=("age",),
+    patient="id", treatment="arm", reference="control", exit="days", status="status",
+    event="dead", censored="alive", horizon=28.0, time="day", phases=PHASES,
+    covariates=("age",),
 )  # fmt: skip
 
 
@@ -287,11 +287,11 @@ def hostile() -> StudyResults:
     study = make_study(
         patients, make_values(patients, names), markers, note=f"{ATTACK} {{{{ note }}}} \x01 %s $",
         title=f"{ATTACK} {LONG}\x0b", reference=JAPANESE, levels=(JAPANESE, ARABIC),
-        event_level=BREAKOUT, competing={f"discharge {{% raw %}} {ATTACK}": "home <script>"},
+        event=BREAKOUT, competing={f"discharge {{% raw %}} {ATTACK}": "home <script>"},
         phases=(
             Phase("before <base href=//x>", 1, 1), Phase("after {{ 1/0 }} %(x)s $\\frac{$", 4, 7),
         ),
-        baseline_covariates=(COVARIATE,),
+        covariates=(COVARIATE,),
     )  # fmt: skip
     return run(study)
 
@@ -346,12 +346,12 @@ title = "From a file"
 
 [patients]
 file = "patients.csv"
-id = "id"
+patient = "id"
 treatment = "arm"
 reference = "control"
 
 [outcome]
-time = "days"
+exit = "days"
 status = "status"
 event = "dead"
 censored = "alive"

@@ -45,8 +45,8 @@ def make_study(joint_markers: tuple[str, ...] = ("load",)) -> Study:
     ]
     measurements = pd.DataFrame(rows, columns=["id", "day", "marker", "value"])
     schema = Schema(
-        patient="id", treatment="arm", reference="control", exit="days", event="status",
-        event_level="dead", censored_level="alive", horizon=28.0, time="day",
+        patient="id", treatment="arm", reference="control", exit="days", status="status",
+        event="dead", censored="alive", horizon=28.0, time="day",
     )  # fmt: skip
     markers = [Marker("load", "Viral load", "copies", transform="log", direction="lower")]
     models = ModelSettings("day * arm + (1 | id)", "arm", joint_markers, "day * arm + (1 | id)")

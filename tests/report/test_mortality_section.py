@@ -287,7 +287,7 @@ def hard(
             rows.append((f"{'abc'[k]}{i}", "abc"[k], day, status, 50.0 + (7 * i + k) % 11))
     schema = Schema(
         patient="id", treatment="arm", reference="a", levels=tuple("abc"[: len(deaths)]),
-        exit="days", event="status", event_level="dead", censored_level="alive",
+        exit="days", status="status", event="dead", censored="alive",
         competing={"discharge": "home"}, horizon=horizon, entry=7,
     )  # fmt: skip
     cohort = Cohort(

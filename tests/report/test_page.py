@@ -110,7 +110,7 @@ def test_a_study_without_markers_is_still_a_report() -> None:
         "d": ([1, 0, 0] * 19 + [0, 0, 0]),
     })  # fmt: skip
     schema = Schema(
-        patient="id", treatment="arm", reference="a", levels=("a", "b", "c"), exit="t", event="d"
+        patient="id", treatment="arm", reference="a", levels=("a", "b", "c"), exit="t", status="d"
     )
     study = Study(Cohort(patients, None, schema), ModelSettings("", "arm"), SamplingSettings(200))
     results = study.run(progress=False)

@@ -52,7 +52,7 @@ def commas(f: Files) -> Files:
     rows = [line.split(",") for line in f.patients.strip().split("\n")]
     rows = [rows[0], *([*row[:4], f"{row[4]},5", row[5]] for row in rows[1:])]
     spoilt = dataclasses.replace(f, patients="\n".join(map(";".join, rows)) + "\n")
-    return spoilt.toml('id = "patient"', 'id = "patient"\nseparator = ";"')
+    return spoilt.toml('patient = "patient"', 'patient = "patient"\nseparator = ";"')
 
 
 REFUSED: dict[str, tuple[Change, list[str]]] = {
@@ -99,7 +99,7 @@ REFUSED: dict[str, tuple[Change, list[str]]] = {
         ["joint_trajectory", "use the time"],
     ),
     "decimal commas": (
-        lambda f: commas(f).toml('id = "patient"', 'id = "patient"\ndecimal = "."'),
+        lambda f: commas(f).toml('patient = "patient"', 'patient = "patient"\ndecimal = "."'),
         ['"51,5" (patient 1, row 2)', 'decimal = ","'],
     ),
     "nested brackets": (lambda f: f.toml("seed = 1", "seed = " + "[" * 5000), ["too deep"]),
@@ -138,7 +138,7 @@ def test_what_is_wrong_is_said_before_anything_is_fitted(case, tmp_path, capsys)
 
 
 def test_the_decimal_mark_can_be_a_comma(tmp_path, capsys):
-    files = commas(good()).toml('id = "patient"', 'id = "patient"\ndecimal = ","')
+    files = commas(good()).toml('patient = "patient"', 'patient = "patient"\ndecimal = ","')
     files = files.toml('value = "value"', 'value = "value"\nseparator = ";"\ndecimal = ","')
     values = files.measurements.replace(",crp,9", ",crp,<0.3").replace(",", ";").replace(".", ",")
     assert (

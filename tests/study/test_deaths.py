@@ -37,8 +37,8 @@ def study(
 ) -> Study:
     schema = Schema(
         patient="id", treatment="arm", reference="a", levels=tuple("abc"[: len(deaths)]),
-        exit="days", event="status", event_level="dead", censored_level="alive",
-        competing={"discharge": "home"}, horizon=horizon, baseline_covariates=("age",),
+        exit="days", status="status", event="dead", censored="alive",
+        competing={"discharge": "home"}, horizon=horizon, covariates=("age",),
     )  # fmt: skip
     cohort = Cohort(patients(deaths), None, schema)
     return Study(cohort, ModelSettings("", mortality), SamplingSettings(100, 2, 1))
@@ -182,8 +182,8 @@ def marker_study(mortality: str) -> Study:
     measured = pd.DataFrame(rows, columns=["id", "day", "marker", "value"])
     late = measured[measured["day"] == 5].set_index("id")["value"]
     schema = Schema(
-        patient="id", treatment="arm", reference="a", exit="days", event="status",
-        event_level="dead", censored_level="alive", competing={"discharge": "home"},
+        patient="id", treatment="arm", reference="a", exit="days", status="status",
+        event="dead", censored="alive", competing={"discharge": "home"},
         horizon=28.0, time="day", entry=2, phases=(Phase("before", 1, 1), Phase("after", 4, 7)),
     )  # fmt: skip
     table = table.assign(crp_after=table["id"].map(late), crp_day5=table["id"].map(late))
@@ -208,8 +208,8 @@ def test_a_study_file_with_such_a_formula_is_refused(tmp_path) -> None:
         tmp_path / "m.csv", index=False
     )
     (tmp_path / "study.toml").write_text(
-        '[patients]\nfile = "p.csv"\nid = "id"\ntreatment = "arm"\nreference = "a"\n'
-        '[outcome]\ntime = "days"\nstatus = "status"\nevent = "dead"\ncensored = "alive"\n'
+        '[patients]\nfile = "p.csv"\npatient = "id"\ntreatment = "arm"\nreference = "a"\n'
+        '[outcome]\nexit = "days"\nstatus = "status"\nevent = "dead"\ncensored = "alive"\n'
         'entry = 2\nhorizon = 28\n[outcome.competing]\ndischarge = "home"\n'
         '[measurements]\nfile = "m.csv"\npatient = "id"\ntime = "day"\nmarker = "marker"\n'
         'value = "value"\n[phases]\nbefore = [1, 1]\nafter = [4, 7]\n[markers.crp]\nlabel = "CRP"\n'

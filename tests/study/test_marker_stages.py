@@ -36,8 +36,8 @@ def make_study(markers: list[Marker], *, seed: int = 4) -> Study:
                 rows.append((k, day, marker.name, np.clip(round(value), 0, 8)))
     measured = pd.DataFrame(rows, columns=["id", "time", "marker", "value"])
     schema = Schema(
-        patient="id", treatment="arm", reference="a", exit="days", event="dead", event_level=True,
-        censored_level=False, baseline_covariates=("age",),
+        patient="id", treatment="arm", reference="a", exit="days", status="dead", event=True,
+        censored=False, covariates=("age",),
         phases=(Phase("first", 1, 1), Phase("second", 4, 4)), levels=("a", "b", "c"),
     )  # fmt: skip
     cohort = ls.Cohort(patients, measured, schema, markers)

@@ -12,18 +12,18 @@ title = "A study"
 randomised = false
 [patients]
 file = "patients.csv"
-id = "patient"
+patient = "patient"
 treatment = "treatment"
 reference = "control"
 covariates = ["age", "sex"]
 [outcome]
-time = "days"
+exit = "days"
 status = "status"
 event = "dead"
 censored = "alive"
 entry = 0
 horizon = 28
-unit = "days"
+time_unit = "days"
 [outcome.competing]
 "discharge alive" = "discharged"
 [measurements]

@@ -26,12 +26,12 @@ VISITS = """id,day,marker,value
 STUDY = """
 [patients]
 file = "patients.csv"
-id = "id"
+patient = "id"
 treatment = "arm"
 reference = "a"
 
 [outcome]
-time = "days"
+exit = "days"
 status = "died"
 
 [measurements]

@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with interruptible():
         try:
             arguments = parser().parse_args(argv)
-            with libraries_silenced():
+            with libraries_silenced(complain):
                 code: int = arguments.run(arguments)
             return code
         except BaseException as error:  # noqa: BLE001 - the last place that makes words of it

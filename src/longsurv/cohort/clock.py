@@ -75,7 +75,7 @@ def count_times(
             notes.append(f"{show(schema.exit)} has no time of day: follow-up ends with the day")
     timed = {name: _since(d.values, origin, unit) for name, d in ends.items()}
     frame = patients.frame.assign(**timed)
-    if schema.time_zero not in (*schema.outcome_columns, *schema.baseline_covariates):
+    if schema.time_zero not in (*schema.outcome_columns, *schema.covariates):
         frame = frame.drop(columns=schema.time_zero)
     if visits:
         assert measurements is not None
@@ -157,8 +157,8 @@ def _seconds(patients: Table, schema: Schema, problems: Problems) -> float | Non
     seconds = SECONDS.get(word, SECONDS.get(word.removesuffix("s")))
     if seconds is None:
         problems.add(
-            f"{patients.name}: dates cannot be counted in {show(schema.time_unit)}; unit must be "
-            "minutes, hours, days, weeks, months or years"
+            f"{patients.name}: dates cannot be counted in {show(schema.time_unit)}; time_unit must "
+            "be minutes, hours, days, weeks, months or years"
         )
     return seconds
 

@@ -64,7 +64,7 @@ class Cohort:
     ... )
     >>> visits = pd.DataFrame({"id": [1, 1, 2], "day": [1, 4, 1], "crp": ["12", "<0.1", "30"]})
     >>> schema = Schema(
-    ...     patient="id", treatment="arm", reference="a", exit="days", event="died", time="day",
+    ...     patient="id", treatment="arm", reference="a", exit="days", status="died", time="day",
     ...     wide=True,
     ... )
     >>> cohort = Cohort(patients, visits, schema, [Marker("crp", transform="log")])

@@ -47,8 +47,10 @@ class Key:
     default : str
         What holds without it, in words.
     field : str
-        The name of the field of `Schema`, `Marker` or another specification, where it differs;
-        a study file may use that name as well.
+        The name of the field of the `Schema` where it differs, since that has no tables; a study
+        file may use that name as well.
+    was : tuple of str
+        What it was once called; still read, with a word about it.
     """
 
     kind: Kind
@@ -56,6 +58,7 @@ class Key:
     required: bool = False
     default: str = ""
     field: str = ""
+    was: tuple[str, ...] = ()
 
 
 _FILE = {
@@ -137,7 +140,7 @@ TABLES: dict[str, dict[str, Key]] = {
             "the measurements, if [measurements] has the same file or none.",
             required=True,
         ),
-        "id": Key(TEXT, "Column that identifies a patient.", required=True, field="patient"),
+        "patient": Key(TEXT, "Column that identifies a patient.", required=True, was=("id",)),
         "treatment": Key(TEXT, "Column of the treatment (or exposure) group.", required=True),
         "reference": Key(LEVEL, "The group that others are compared with.", required=True),
         "levels": Key(
@@ -154,7 +157,7 @@ TABLES: dict[str, dict[str, Key]] = {
             TEXTS,
             "Columns for the table of baseline characteristics.",
             default="none",
-            field="baseline_covariates",
+            was=("baseline_covariates",),
         ),
         "categorical": Key(
             TEXTS, 'Covariates whose text may look like numbers (site "1", "2", "3A").'
@@ -167,31 +170,30 @@ TABLES: dict[str, dict[str, Key]] = {
         **_FILE,
     },
     "outcome": {
-        "time": Key(
+        "exit": Key(
             TEXT,
             "Column of the follow-up time, to the event or to its end: a number, or a date if "
             "time_zero is a column.",
             required=True,
-            field="exit",
+            was=("time",),
         ),
         "status": Key(
             TEXT,
             "Column of the status at that time.",
             required=True,
-            field="event",
         ),
         "event": Key(
             LEVEL_OR_LEVELS,
             "The status, or statuses, of the event of interest. 1 is also written true or yes.",
             default="1",
-            field="event_level",
+            was=("event_level",),
         ),
         "censored": Key(
             LEVELS_OR_NONE,
             "The status, or statuses, of an end of follow-up without any event; [] if nobody was "
             "censored. 0 is also written false or no.",
             default="0",
-            field="censored_level",
+            was=("censored_level",),
         ),
         "competing": Key(
             COMPETING,
@@ -205,11 +207,11 @@ TABLES: dict[str, dict[str, Key]] = {
             default="0",
         ),
         "horizon": Key(NUMBER, "Follow-up ends here, and so do measurements.", default="none"),
-        "unit": Key(
+        "time_unit": Key(
             TEXT,
             "Unit of all times. Dates are counted in minutes, hours, days, weeks, months or years.",
             default='"days"',
-            field="time_unit",
+            was=("unit",),
         ),
         "time_zero": Key(
             TEXT,
@@ -364,4 +366,9 @@ FIELDS: dict[str, dict[str, str]] = {
     for table, keys in TABLES.items()
 }
 """By table: where the study file's words differ from those of the specifications."""
+FORMER: dict[str, dict[str, str]] = {
+    table: {old: name for name, key in keys.items() for old in key.was}
+    for table, keys in TABLES.items()
+}
+"""By table: words that were renamed, and what they are called now."""
 SOURCE_KEYS = frozenset(_FILE)

@@ -33,7 +33,7 @@ def event_name(schema: Schema) -> str:
     """
     text = str(schema.statuses[1][1][0]).lower()
     if text in _BARE:
-        return "death" if _OF_DEATH.search(schema.event) else "event"
+        return "death" if _OF_DEATH.search(schema.status) else "event"
     return "death" if text in _DEATH else text
 
 

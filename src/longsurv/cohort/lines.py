@@ -5,16 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from longsurv.cohort.keys import FIELDS, FORMER
+
 _HEADING = re.compile(r"\s*(?:#\s*)?\[\s*(?P<table>[^\[\]]+?)\s*\]\s*(?:#.*)?")
 _KEY = re.compile(r"\s*(?P<off>#\s*)?(?P<key>[A-Za-z0-9_-]+|\"[^\"]+\")\s*=.*")
 
 type Lines = dict[str, dict[str, str]]
 # The keys that name columns, by the table of data that the columns are of.
 _OF_PATIENTS = {
-    "patients": ("id", "treatment", "covariates", "categorical"),
-    "outcome": ("time", "status", "entry", "time_zero"),
+    "patients": ("patient", "treatment", "covariates", "categorical"),
+    "outcome": ("exit", "status", "entry", "time_zero"),
 }
 _OF_MEASUREMENTS = {"measurements": ("patient", "time", "marker", "value")}
+_CALLED = {
+    table: FORMER[table] | {field: key for key, field in fields.items()}
+    for table, fields in FIELDS.items()
+}
+"""By table: other words for keys, and the keys."""
 
 
 def key_lines(text: str) -> Lines:
@@ -35,7 +42,8 @@ def key_lines(text: str) -> Lines:
                 side, words = off, f"line {number} has it behind #"
             else:
                 side, words = found, f"line {number}"
-            side.setdefault(table, {}).setdefault(written["key"].strip('"'), words)
+            key = written["key"].strip('"')
+            side.setdefault(table, {}).setdefault(_CALLED.get(table, {}).get(key, key), words)
     return {name: off.get(name, {}) | found.get(name, {}) for name in off | found}
 
 
@@ -49,7 +57,7 @@ def naming_columns(
     people = _naming(tables, lines, file, _OF_PATIENTS)
     values = _naming(tables, lines, file, _OF_MEASUREMENTS)
     if "patient" not in tables.get("measurements", {}):
-        own = tables.get("patients", {}).get("id")
+        own = tables.get("patients", {}).get("patient")
         values = {str(own): people[str(own)], **values} if str(own) in people else values
     for name in tables.get("markers", {}):
         # Under the heading of a marker stands its first key.

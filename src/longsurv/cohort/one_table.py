@@ -116,7 +116,7 @@ def patients_of(
         schema.treatment,
         *schema.outcome_columns,
         schema.time_zero,
-        *schema.baseline_covariates,
+        *schema.covariates,
         *schema.categorical,
     }
     frame = frame.drop(columns=[c for c in frame.columns if c in measured and c not in named])

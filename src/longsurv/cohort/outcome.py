@@ -44,7 +44,7 @@ def check_time(
 
 def check_status(table: Table, schema: Schema, problems: Problems) -> np.ndarray | None:
     """Return the status of each row: 0 censored, 1 event, 2.. competing, -1 missing."""
-    column = problems.column(table, schema.event, "the status at the end of follow-up")
+    column = problems.column(table, schema.status, "the status at the end of follow-up")
     if column is None:
         return None
     codes, found = encode(column)
@@ -56,7 +56,7 @@ def check_status(table: Table, schema: Schema, problems: Problems) -> np.ndarray
                 status[positions] = code
             elif label not in ("censored", "event") and len(found):
                 problems.add(
-                    f"{table.name}, column {show(schema.event)}: no patient has {show(level)}, "
+                    f"{table.name}, column {show(schema.status)}: no patient has {show(level)}, "
                     f"the competing event {show(label)}; the statuses there are "
                     f"{show_list(found)}. Correct the level or leave the competing event out."
                 )
@@ -66,14 +66,14 @@ def check_status(table: Table, schema: Schema, problems: Problems) -> np.ndarray
     alone = not named and censored and not (status[:-1] == 0).any()
     if "2" in texts and texts <= {"1", "2"} and alone:
         problems.add(
-            f"{table.name}, column {show(schema.event)}: nobody is censored "
+            f"{table.name}, column {show(schema.status)}: nobody is censored "
             f"({show_list(censored)}). Are these R's codes, 1 = alive and 2 = dead? Then write "
             "event = 2 and censored = 1. If nobody was censored, say so with "
-            + ("censored = []" if table.row == "row" else "censored_level=()")
+            + ("censored = []" if table.row == "row" else "censored=()")
         )
     problems.rows(
         table,
-        schema.event,
+        schema.status,
         (codes >= 0) & (status[codes] < 0),
         "unknown status",
         f"Expected one of {show_list(known)}; name other statuses as censored or competing.",
@@ -151,7 +151,7 @@ def check_events(
     if not (died & ~past).any():
         later = f" ({plural(int(died.sum()), 'event')} after it)" if died.any() else ""
         problems.add(
-            f"{table.name}, column {show(schema.event)}: no events: no patient has the status "
+            f"{table.name}, column {show(schema.status)}: no events: no patient has the status "
             f"{show_list(schema.statuses[1][1])}{until}{later}. A mortality model needs at least "
             "one; check the status and the horizon"
         )

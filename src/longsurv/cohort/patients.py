@@ -95,7 +95,7 @@ def check_patients(
     gaps = {
         schema.treatment: np.zeros(n, bool) if treatment is None else treatment == -1,
         schema.exit: exit_missing,
-        schema.event: np.zeros(n, bool) if status is None else status == -1,
+        schema.status: np.zeros(n, bool) if status is None else status == -1,
     }
     if isinstance(schema.entry, str):
         gaps[schema.entry] = entry_missing
@@ -161,7 +161,7 @@ def _check_complete(
 
 def _check_covariates(table: Table, schema: Schema, problems: Problems) -> None:
     """Find listed columns that are missing, names in use, and text among numbers."""
-    for name in dict.fromkeys((*schema.baseline_covariates, *schema.categorical)):
+    for name in dict.fromkeys((*schema.covariates, *schema.categorical)):
         problems.column(table, name, "a covariate")
     carried = covariate_columns(table.frame, schema)
     for name in carried:
@@ -170,7 +170,7 @@ def _check_covariates(table: Table, schema: Schema, problems: Problems) -> None:
                 f"{table.name}: a covariate is called {show(name)}, which longsurv uses for a "
                 "column of its own; rename it"
             )
-    for name in schema.baseline_covariates or carried:
+    for name in schema.covariates or carried:
         column = table.frame.get(name)
         if column is None or name in (*schema.categorical, schema.treatment):
             continue
@@ -233,7 +233,7 @@ def covariate_columns(frame: pd.DataFrame, schema: Schema) -> list[str]:
 def tidy_covariates(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     """Return the patient table with text columns of numbers made numbers."""
     changed = {}
-    for name in schema.baseline_covariates or covariate_columns(frame, schema):
+    for name in schema.covariates or covariate_columns(frame, schema):
         column = frame[name]
         textual = pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)
         if textual and name not in (*schema.categorical, schema.treatment):

@@ -11,7 +11,8 @@ _HEAD = """# The study file
 
 A study file is TOML: tables in brackets, `key = value` below them. Paths are relative to it. Every
 key there is stands here; what is not required may be left out. `longsurv schema` prints the same
-as a JSON schema, with which an editor completes and checks a study file.
+as a JSON schema, with which an editor completes and checks a study file. In Python a `Schema` has
+the same words.
 
 This page is made from the code that reads study files (`longsurv schema --page`); change it there.
 """
@@ -23,7 +24,7 @@ def json_schema() -> dict[str, object]:
     Returns
     -------
     dict
-        Draft 2020-12. A key may also be called as the field of the specification it becomes.
+        Draft 2020-12. What a key was once called is marked as deprecated.
     """
     tables = {name: _object(keys) for name, keys in TABLES.items()}
     markers, phases = _object(MARKER_KEYS), dict(PHASE.schema)
@@ -48,15 +49,18 @@ def _object(keys: Mapping[str, Key]) -> dict[str, object]:
     properties: dict[str, object] = {}
     for name, key in keys.items():
         properties[name] = {"description": _sentence(key), **key.kind.schema}
-    for name, key in keys.items():  # the fields of a Schema are read, too
+    for name, key in keys.items():  # the field of a Schema is read, too, and former words are
         if key.field:
             properties.setdefault(key.field, {"description": f"{name}.", **key.kind.schema})
+        for old in key.was:
+            said = {"description": f"Now called {name}.", "deprecated": True}
+            properties.setdefault(old, {**said, **key.kind.schema})
     required = [
-        {"anyOf": [{"required": [name]}, {"required": [key.field]}]}
+        {"anyOf": [{"required": [word]} for word in (name, *key.was)]}
         for name, key in keys.items()
-        if key.required and key.field
+        if key.required and key.was
     ]
-    plain = [name for name, key in keys.items() if key.required and not key.field]
+    plain = [name for name, key in keys.items() if key.required and not key.was]
     return {
         "type": "object",
         "additionalProperties": False,
@@ -85,6 +89,7 @@ def _table(keys: Mapping[str, Key]) -> str:
     rows = ["| key | value | meaning | without it |", "|---|---|---|---|"]
     for name, key in keys.items():
         also = f" In a `Schema`: `{key.field}`." if key.field else ""
+        also += f" Once called {' or '.join(f'`{old}`' for old in key.was)}." if key.was else ""
         default = "**required**" if key.required else key.default
         cells = (f"`{name}`", str(key.kind), key.doc + also, default)
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")

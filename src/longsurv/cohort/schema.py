@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from longsurv.arguments import checked_last
+from longsurv.cohort.former import reads_former_words
 from longsurv.cohort.phases import Phase, is_number, phase_problems
 from longsurv.cohort.problems import show
 from longsurv.errors import DataError
@@ -133,15 +134,14 @@ class Marker:
         return problems
 
 
+@reads_former_words
 @checked_last
 @dataclass(frozen=True, kw_only=True)
 class Schema:
     """The columns of the patient and measurement tables, and the rules of the study.
 
-    All times share one clock, which starts at time zero, and one unit. A study file may use these
-    names; its own are `id` for `patient`, `covariates` for `baseline_covariates`, and in [outcome]
-    `time` for `exit`, `status` for `event`, `event` for `event_level`, `censored` for
-    `censored_level` and `unit` for `time_unit`.
+    All times share one clock, which starts at time zero, and one unit. The keys of a study file
+    have these names, too; only `measurement_patient` is `patient` of its table [measurements].
 
     Parameters
     ----------
@@ -158,11 +158,11 @@ class Schema:
         The treatment levels to keep; patients of every other are excluded and counted.
     exit : str
         Column of the follow-up time of each patient: to the event, or to its end.
-    event : str
+    status : str
         Column of the status at that time.
-    event_level, censored_level : hashable or tuple of hashables
+    event, censored : hashable or tuple of hashables
         The statuses that mean the event of interest, and the end of follow-up without any event.
-        Nothing, (), for `censored_level` says that nobody was censored; codes 1 and 2 without a 0
+        Nothing, (), for `censored` says that nobody was censored; codes 1 and 2 without a 0
         are refused without it, since they may be R's 1 = alive and 2 = dead, unless `competing`
         says what one of them is.
     competing : mapping of str to hashable or tuple
@@ -200,7 +200,7 @@ class Schema:
         Which of a patient's values of a marker inside one phase are kept; "worst" by the marker's
         direction.
     phases : tuple of Phase
-    baseline_covariates : tuple of str
+    covariates : tuple of str
         Columns of the patient table for the table of baseline characteristics.
     categorical : tuple of str
         Covariates whose text may look like numbers (site "1", "2", "3A").
@@ -220,9 +220,9 @@ class Schema:
     levels: tuple[Level, ...] = ()
     arms: tuple[Level, ...] = ()
     exit: str
-    event: str
-    event_level: Level | tuple[Level, ...] = 1
-    censored_level: Level | tuple[Level, ...] = 0
+    status: str
+    event: Level | tuple[Level, ...] = 1
+    censored: Level | tuple[Level, ...] = 0
     competing: Mapping[str, Level | tuple[Level, ...]] = field(default_factory=dict)
     entry: float | str | None = None
     horizon: float | None = None
@@ -240,7 +240,7 @@ class Schema:
     duplicates: Repeats = "error"
     within_phase: WithinPhase = "all"
     phases: tuple[Phase, ...] = ()
-    baseline_covariates: tuple[str, ...] = ()
+    covariates: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
     exclude_incomplete: bool = False
     exclude_before_entry: bool = False
@@ -248,7 +248,7 @@ class Schema:
     exclude_other_patients: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("levels", "arms", "phases", "baseline_covariates", "categorical"):
+        for name in ("levels", "arms", "phases", "covariates", "categorical"):
             object.__setattr__(self, name, as_levels(getattr(self, name)))
         object.__setattr__(self, "competing", dict(self.competing))
         if self.baseline_window is not None:
@@ -267,15 +267,15 @@ class Schema:
     def statuses(self) -> list[tuple[str, tuple[Level, ...]]]:
         """Label and levels of each status, in the order of its code: 0, 1, 2, ..."""
         return [
-            ("censored", as_levels(self.censored_level)),
-            ("event", as_levels(self.event_level)),
+            ("censored", as_levels(self.censored)),
+            ("event", as_levels(self.event)),
             *((label, as_levels(level)) for label, level in self.competing.items()),
         ]
 
     @property
     def outcome_columns(self) -> list[str]:
         """Columns of the patient table that hold the outcome."""
-        return [self.exit, self.event, *([self.entry] if isinstance(self.entry, str) else [])]
+        return [self.exit, self.status, *([self.entry] if isinstance(self.entry, str) else [])]
 
     def _name_problems(self) -> list[str]:
         taken = ("marker", "value", "y", "censored", "phase")
@@ -304,7 +304,7 @@ class Schema:
     def _level_problems(self) -> list[str]:
         problems = []
         if not self.statuses[1][1]:
-            problems.append("event_level names no status: say which one means the event")
+            problems.append("event names no status: say which one means the event")
         if self.levels and self.reference not in self.levels:
             problems.append(
                 f"reference {show(self.reference)} is not among the treatment levels "

@@ -12,8 +12,10 @@ from longsurv.arguments import checked
 from longsurv.cohort.aims import Aims
 from longsurv.cohort.cohort import Cohort
 from longsurv.cohort.files import Source, read_table
+from longsurv.cohort.former import tell
 from longsurv.cohort.keys import (
     FIELDS,
+    FORMER,
     MARKER_KEYS,
     SOURCE_KEYS,
     TABLE_DOCS,
@@ -210,10 +212,12 @@ def _check_tables(given: Record, file: str, lines: Lines, problems: Problems) ->
 
 
 def _in_own_words(table: Record, name: str, where: str, problems: Problems) -> Fields:
-    """A table whose keys may be called as the fields they become, called as in the reference."""
-    known = {field: key for key, field in FIELDS[name].items()}
-    if name == "outcome" and ("status" in table or "event_level" not in table):
-        known.pop("event")  # a status here, the column in a Schema: event_level tells which
+    """A table whose keys may be called as they once were, or as fields, as the reference does."""
+    former = dict(FORMER[name])
+    if name == "outcome" and "event_level" in table and "status" not in table:
+        former["event"] = "status"  # as a Schema once called the column; event_level says which
+    known = former | {field: key for key, field in FIELDS[name].items()}
+    tell(where, {show(old): show(new) for old, new in former.items() if old in table})
     own: Fields = {}
     for key, value in table.items():
         word = known.get(key, key)

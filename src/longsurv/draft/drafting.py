@@ -244,7 +244,7 @@ def draft(
     ...     "followup_days": [28, 28, 9, 9, 28], "died": [0, 0, 1, 1, 0],
     ... })
     >>> print(draft(visits).to_toml().split("[outcome]")[1].splitlines()[2])
-    time = "followup_days"
+    exit = "followup_days"
     """
     if isinstance(frames, pd.DataFrame):
         named = {"data": frames}

@@ -143,7 +143,7 @@ def _patients(
         lines.append(f"file = {_quote(_file(sheet.raw.path, folder))}")
         for key, value in file_keys(sheet, words_of(sheet, found)).items():
             lines.append(f"{key} = {_quote(value)}")
-    lines += _guessed(found.guess("patient"), [f"id = {_quote(tidy.names['id'])}"])
+    lines += _guessed(found.guess("patient"), [f"patient = {_quote(tidy.names['id'])}"])
     guess = found.guess("treatment")
     if found.treatment is None:
         choices = guess.choices if guess is not None else ()
@@ -203,19 +203,19 @@ def _outcome(found: Understanding, tidy: Tidy) -> list[str]:
     guess = found.guess("time")
     if time is None:
         choices = guess.choices if guess is not None else ()
-        options = [f"time = {c}" for c in choices] or ['time = "days_followed"']
+        options = [f"exit = {c}" for c in choices] or ['exit = "days_followed"']
         lines += _guessed(guess, options, held=True)
     else:
-        lines += _guessed(guess, [f"time = {_quote(time)}"])
+        lines += _guessed(guess, [f"exit = {_quote(time)}"])
     lines += _status(found, tidy)
     if tidy.unit:
-        lines.append(f"unit = {_quote(tidy.unit)}")
+        lines.append(f"time_unit = {_quote(tidy.unit)}")
     else:
         lines += _note(
             "doubtful: nothing says the unit of the times; tables and axes will say just that."
             ' Write "days", "months", "years", ...:'
         )
-        lines.append(f"unit = {_quote(NO_UNIT)}")
+        lines.append(f"time_unit = {_quote(NO_UNIT)}")
     lines += _note(
         "Risks are counted by a time, and a report asks for it. Choose, and take the # away:"
     )

@@ -310,7 +310,7 @@ def propensity_table(
     table[change.treatment] = pd.Categorical(arm, [change.reference, change.level])
     table["baseline"] = pairs["start"].to_numpy()
     table["change"] = (pairs["end"] - pairs["start"]).to_numpy()
-    names = [*schema.baseline_covariates, "baseline"]
+    names = [*schema.covariates, "baseline"]
     return table, covariates or " + ".join(_quoted(str(name)) for name in names)
 
 

@@ -36,8 +36,8 @@ def make_cohort(
 ) -> Cohort:
     """A cohort of one marker "m": visits have id, day, value; patients id, arm, covariates."""
     schema = Schema(
-        patient="id", treatment="arm", reference="control", exit="exit", event="died", time="day",
-        baseline_covariates=covariates, phases=phases, levels=levels,
+        patient="id", treatment="arm", reference="control", exit="exit", status="died", time="day",
+        covariates=covariates, phases=phases, levels=levels,
     )  # fmt: skip
     marker = Marker("m", "Marker", "U/L", transform="log" if log else "identity",
                     direction=direction)  # fmt: skip

@@ -256,7 +256,7 @@ def test_markers_as_covariates_must_be_known_at_entry(cohort):
     schema = cohort.schema
     early = ls.Schema(
         **{name: getattr(schema, name) for name in
-           ("patient", "treatment", "reference", "exit", "event", "event_level", "censored_level",
+           ("patient", "treatment", "reference", "exit", "status", "event", "censored",
             "competing", "horizon", "time", "phases")}
     )  # fmt: skip
     after = measurements.query("marker == 'il6' and phase == 'after'").set_index("patient")["value"]

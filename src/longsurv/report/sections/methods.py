@@ -137,7 +137,7 @@ def further(results: StudyResults) -> list[str]:
         for key, part in parts.items()
         if key not in results.failures and not getattr(part, "reason", "")
     }
-    covariates = listed(list(cohort.schema.baseline_covariates)) or "no covariate"
+    covariates = listed(list(cohort.schema.covariates)) or "no covariate"
     found = {
         "adjustments": "Differences in change were also estimated by analysis of covariance on the"
         f" baseline value, and with overlap weights from a propensity model in {covariates} and the"

@@ -77,7 +77,7 @@ def _baseline(results: Found) -> pd.DataFrame:
     cohort = results.cohort
     schema = cohort.schema
     patients = cohort.patients
-    names, logarithmic = list(schema.baseline_covariates), []
+    names, logarithmic = list(schema.covariates), []
     labels: dict[str, str] = {}
     units: dict[str, str] = {}
     for name, marker in cohort.markers.items():
@@ -95,7 +95,7 @@ def _baseline(results: Found) -> pd.DataFrame:
         units[column] = marker.unit
         if marker.transform == "log":
             logarithmic.append(column)
-    labels |= {name: cohort.label(name) for name in schema.baseline_covariates}
+    labels |= {name: cohort.label(name) for name in schema.covariates}
     return baseline_table(
         patients,
         schema.treatment,
