@@ -214,7 +214,7 @@ def test_replicates_are_the_models():
 
 def test_replicates_have_the_incidences_of_the_model(cohort, fit):
     """By Aalen and Johansen and by the integral of `joint_effects`."""
-    from longsurv.estimands.joint_effects import incidences
+    from longsurv.estimands.joint_worlds import incidences
 
     rng = np.random.default_rng(5)
     drawn = [SurvivalReplicates(fit.design, fit.data, rng).replicate(fit.theta, rng)

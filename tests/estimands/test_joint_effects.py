@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import numpy as np
 import pytest
 from joint_cohorts import Truth, joint, simulated, two_markers, with_second_marker
@@ -116,15 +114,14 @@ def test_both_engines_agree(cohort, fit):
 
 def test_more_nodes_change_nothing(fit):
     from longsurv.design.quadrature import normal_grid
-
-    module = import_module("longsurv.estimands.joint_effects")
+    from longsurv.estimands.joint_worlds import standardised, worlds
     from longsurv.likelihood.joint.loglik import JointData
 
-    data = module.worlds(fit.data, fit.design, "treated", (0, 1), HORIZON)
+    data = worlds(fit.data, fit.design, "treated", (0, 1), HORIZON)
     fine = JointData(data.markers, data.causes, **vars(normal_grid(31, 2)))
     n = len(fit.design.labels)
-    coarse = module.standardised(data, fit.theta[None], n)
-    assert coarse == pytest.approx(module.standardised(fine, fit.theta[None], n), abs=2e-5)
+    coarse = standardised(data, fit.theta[None], n)
+    assert coarse == pytest.approx(standardised(fine, fit.theta[None], n), abs=2e-5)
 
 
 def test_two_markers_against_monte_carlo(cohort):

@@ -9,12 +9,8 @@ import pytest
 from joint_cohorts import CausesByHand, competing, joint, of_causes
 
 from longsurv.errors import LongsurvError
-from longsurv.estimands.joint_effects import (
-    _in_worlds,
-    incidences,
-    joint_effects,
-    standardised,
-)
+from longsurv.estimands.joint_effects import joint_effects
+from longsurv.estimands.joint_worlds import in_worlds, incidences, standardised
 from longsurv.models import CoxPH, value
 
 HORIZON = 4.0
@@ -80,7 +76,7 @@ def test_incidences_and_survival_add_up_to_one(cohort, baseline, error):
 
     fit = of_causes(*cohort, baseline).fit()
     design, n = fit.design, 3 * len(fit.design.labels)
-    hazards, curves, entry = _in_worlds(design, "treated", (0, 1))
+    hazards, curves, entry = in_worlds(design, "treated", (0, 1))
     causes = tuple(
         kernel.CauseData(
             np.zeros(n),

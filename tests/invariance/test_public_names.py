@@ -55,6 +55,7 @@ NOT_SPOILED = NOT_MOVED | {
     "estimands.changes.mean_curves": "contrasts of a mixed model, whose fits are here",
     "estimands.joint_effects.*": "of a joint model's fit, and those are here",
     "estimands.joint_incidence.*": "of a joint model's fit, through joint_effects",
+    "estimands.joint_worlds.*": "of a joint model's fit, through joint_effects",
     "estimands.joint_rows.*": "rows of a joint model's design",
     "estimands.simple.*": "medians, ranks and counts, defined wherever a group has rows",
     "estimands.standardised.restricted_mean_difference": "as risk_difference, which is here",

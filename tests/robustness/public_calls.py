@@ -35,6 +35,7 @@ NOT_CALLED = {
     "estimands.intervals": "of numbers from tables that are made here",
     "estimands.joint_effects": "of the arrays of a joint model, through joint_effects itself",
     "estimands.joint_incidence": "of the arrays of a joint model, through joint_effects",
+    "estimands.joint_worlds": "of the arrays of a joint model, through joint_effects",
     "estimands.joint_rows": "of the rows of a joint model, through joint_effects",
     "estimands.prediction_folds": "of a refitted joint model, through prediction_quality",
     "estimands.prediction_measures": "of the arrays of a joint model, through prediction_quality",

@@ -40,14 +40,12 @@ import numpy as np
 import pandas as pd
 
 from longsurv.arguments import checked
-from longsurv.design.quadrature import normal_grid
 from longsurv.errors import EstimationError, LongsurvError
-from longsurv.estimands.joint_incidence import mean_incidence
 from longsurv.estimands.joint_rows import JointResult, chosen_cause, joint_spec
+from longsurv.estimands.joint_worlds import WORLDS, incidences, standardised, worlds
 from longsurv.estimands.standardised import marked, two_levels, with_treatment
 from longsurv.figures import forest
 from longsurv.figures.place import described, place_of
-from longsurv.likelihood import joint
 from longsurv.numbers import difference
 from longsurv.tables.notebook import Readable
 
@@ -55,10 +53,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from longsurv.design.joint import JointDesign
-
-WORLDS = ((0, 0), (1, 0), (1, 1))  # treatment of the hazard, of the marker
-MOST_NODES = {1: 15, 2: 13}
-FEWER_NODES, MOST_POINTS = 7, 2500
 
 PARTS = ["direct", "through the marker", "overall"]
 """Terms that are differences, as they are drawn."""
@@ -265,85 +259,6 @@ def _uses(design: JointDesign, treatment: str) -> bool:
     fixed = [one.event.fixed for one in design.causes] + [m.design.fixed for m in design.markers]
     used = any(treatment in {str(v) for v in f.recipe.required_variables} for f in fixed)
     return used or any(link.by == treatment for one in design.causes for _, link, _ in one.links)
-
-
-def worlds(
-    data: joint.JointData,
-    design: JointDesign,
-    treatment: str,
-    levels: tuple[Hashable, Hashable],
-    horizon: float,
-) -> joint.JointData:
-    """The cohort in each of the three worlds, unmeasured and followed to the horizon: 3 N patients.
-
-    Parameters
-    ----------
-    data : JointData
-        Of the fit.
-    design : JointDesign
-    treatment : str
-    levels : tuple
-        Reference and treated.
-    horizon : float
-    """
-    cause, n = design.causes[0], len(WORLDS) * len(design.labels)
-    (hazard,), curves, entry = _in_worlds(design, treatment, levels)
-    points = design.points(cause, curves, hazard, entry, np.full(n, float(horizon)))
-    covariates = cause.event.fixed.rebuild(hazard) - cause.covariate_means
-    return joint.JointData(
-        tuple(marker.without_values(n) for marker in data.markers),
-        (joint.CauseData(np.zeros(n), covariates, **vars(points)),),
-        **vars(normal_grid(_nodes(data), data.q)),
-    )
-
-
-def _in_worlds(
-    design: JointDesign, treatment: str, levels: tuple[Hashable, Hashable]
-) -> tuple[list[pd.DataFrame], list[pd.DataFrame], np.ndarray]:
-    """Event data by cause, covariates by marker, and entries of the patients of all worlds."""
-
-    def under(frame: pd.DataFrame, which: int) -> pd.DataFrame:
-        return with_treatment(frame, treatment, levels[which]) if treatment in frame else frame
-
-    hazards = [
-        pd.concat([under(cause.rows, d) for d, _ in WORLDS], ignore_index=True)
-        for cause in design.causes
-    ]
-    curves = [
-        pd.concat([under(marker.curve.patients, m) for _, m in WORLDS], ignore_index=True)
-        for marker in design.markers
-    ]
-    entry = np.zeros(len(design.labels)) if design.from_zero else design.entry
-    return hazards, curves, np.tile(entry, len(WORLDS))
-
-
-def incidences(
-    data: joint.JointData,
-    design: JointDesign,
-    cause: int,
-    treatment: str,
-    levels: tuple[Hashable, Hashable],
-    horizon: float,
-    thetas: np.ndarray,
-) -> np.ndarray:
-    """Mean incidence of a cause in each world at each parameter vector (S, d): (S, worlds)."""
-    people = _in_worlds(design, treatment, levels)
-    grid = normal_grid(_nodes(data), data.q)
-    return mean_incidence(data, design, cause, *people, horizon, thetas, grid, len(WORLDS))
-
-
-def _nodes(data: joint.JointData) -> int:
-    """Nodes for random effects of which nothing is known, as many as are needed or affordable."""
-    nodes = max(MOST_NODES.get(data.q, FEWER_NODES), len(data.nodes))
-    while nodes > len(data.nodes) and nodes**data.q > MOST_POINTS:
-        nodes -= 2
-    return nodes
-
-
-def standardised(data: joint.JointData, thetas: np.ndarray, n: int) -> np.ndarray:
-    """Mean survival in each world at each parameter vector (S, d): shape (S, worlds)."""
-    logs = np.array([joint.log_survival_factors(data, theta) for theta in thetas])
-    return np.exp(np.minimum(logs, 0.0)).reshape(len(thetas), -1, n).mean(axis=2)
 
 
 def parameter_vectors(result: JointResult, draws: int, seed: int) -> tuple[np.ndarray, bool]:
