@@ -8,11 +8,9 @@ group happens to have, and it is a linear combination of the coefficients, teste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from itertools import combinations, product
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
@@ -20,15 +18,15 @@ import pandas as pd
 from longsurv.arguments import check_methods
 from longsurv.design import FixedDesign
 from longsurv.design.expression import logarithm_of
-from longsurv.design.fixed import rebuilt
 from longsurv.design.formula import Formula
-from longsurv.design.rank import combination
 from longsurv.errors import LongsurvError
 from longsurv.estimands.answered import ByBayes, ByLikelihood
 from longsurv.estimands.changes import Correction
 from longsurv.inference.specification import TableSpecification
 from longsurv.results import plots
 from longsurv.results.columns import beside_variables
+from longsurv.results.differences import Kind, each_difference, steps_along, together
+from longsurv.results.reference_grid import reference_grid
 from longsurv.tables.frame import framed
 from longsurv.tables.notebook import Readable
 from longsurv.tables.summary import Summary
@@ -36,7 +34,6 @@ from longsurv.tables.summary import Summary
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-type Kind = Literal["pairwise", "reference", "consecutive"]
 LOG_BASES = {"log": np.e, "log2": 2.0, "log10": 10.0}
 SCALED = ["estimate", "conf_low", "conf_high"]
 
@@ -199,20 +196,7 @@ class Means(Readable):
         -------
         tuple of DataFrame, ndarray and list of str
         """
-        steps = self._steps(along, kind)
-        parts = [
-            [(label, row) for label, row in steps[name]]
-            if name in steps
-            else [(value, row) for value, row in zip(values, np.eye(len(values)), strict=True)]
-            for name, values in self.levels.items()
-        ]
-        chosen = list(product(*parts))
-        weights = np.array([reduce(np.kron, [row for _, row in cell]) for cell in chosen])
-        frame = pd.DataFrame(
-            [[value for value, _ in cell] for cell in chosen], columns=list(self.levels)
-        )
-        labels = [_words(self.levels, steps, row) for row in frame.itertuples(index=False)]
-        return _restored(frame, self.cells, steps), weights, labels
+        return each_difference(self.levels, self.cells, steps_along(self.levels, along, kind))
 
     def test(self, *along: str) -> pd.DataFrame:
         """Joint F test of all differences along the variables, in each combination of the others.
@@ -232,34 +216,15 @@ class Means(Readable):
         """
         if self.result.engine == "bayes":
             raise LongsurvError("a posterior has no F test; look at the intervals of contrast()")
-        steps = self._steps(along, "consecutive")
-        others = [name for name in self.levels if name not in steps]
         rows = []
-        for place in product(*[range(len(self.levels[name])) for name in others]):
-            where = dict(zip(others, place, strict=True))
-            weights = reduce(
-                np.kron,
-                [
-                    np.array([row for _, row in steps[name]])
-                    if name in steps
-                    else np.eye(len(values))[[where[name]]]
-                    for name, values in self.levels.items()
-                ],
-            )
+        for values, weights in together(
+            self.levels, steps_along(self.levels, along, "consecutive")
+        ):
             row = self.result.test(self._of_coefficients(weights)).drop(columns="term")
             if self.undetermined(weights).any():
                 row[["statistic", "df_num", "df_den", "p_value"]] = np.nan
-            values = {name: self.levels[name][i] for name, i in where.items()}
             rows.append(values | row.iloc[0].to_dict())
         return pd.DataFrame(rows)
-
-    def _steps(self, along: tuple[str, ...], kind: str) -> dict[str, list[tuple[str, np.ndarray]]]:
-        unknown = [name for name in along if name not in self.levels]
-        if unknown or not along or len(set(along)) < len(along):
-            raise LongsurvError(
-                f"name one or more of {list(self.levels)} to take differences along, got {along}"
-            )
-        return {name: _differences(self.levels[name], kind) for name in along}
 
     def _rows(
         self,
@@ -361,124 +326,8 @@ def means(
     LongsurvError
         For a variable the fixed effects do not have, or a numeric one without values.
     """
-    design: FixedDesign = result.design.fixed
-    data = result.spec.data.iloc[result.design.rows]
-    variables = [name for name in data.columns if name in design.recipe.required_variables]
-    asked = [specs] if isinstance(specs, str) else list(specs)
-    fixed = {name: _listed(values) for name, values in (at or {}).items()}
-    by = list(dict.fromkeys([*asked, *fixed]))
-    unknown = [name for name in by if name not in variables]
-    if unknown:
-        raise LongsurvError(f"the fixed effects have no variable {unknown}; they have {variables}")
-    levels: dict[str, list[Hashable]] = {}
-    others: dict[str, list[Hashable]] = {}
-    for name in variables:
-        found = _levels(name, data[name], design)
-        if name in fixed:
-            _check_values(name, fixed[name], found)
-            levels[name] = fixed[name]
-        elif name not in by:
-            others[name] = [float(data[name].mean())] if found is None else found
-        elif found is None:
-            raise LongsurvError(
-                f"{name!r} is a number: say at which values, as "
-                f"at={{{name!r}: [{data[name].min():g}, {data[name].max():g}]}}"
-            )
-        else:
-            levels[name] = found
-    levels = {name: levels[name] for name in by}
-    cells = _grid(levels, data)
-    grid = _grid({**levels, **others}, data)
-    rows = np.repeat(np.arange(len(cells)), len(grid) // len(cells))
-    each = rebuilt(design.recipe, grid, "the grid of means").groupby(rows).mean()
-    return Means(
-        result,
-        levels,
-        cells,
-        each[list(design.names)].to_numpy(dtype=float),
-        _lost(design, data, each),
-        grid,
-    )
-
-
-def _listed(values: object) -> list[Hashable]:
-    if isinstance(values, str) or not isinstance(
-        values, Sequence | np.ndarray | pd.Series | pd.Index
-    ):
-        return [values]
-    return list(values)
-
-
-def _levels(name: str, column: pd.Series, design: FixedDesign) -> list[Hashable] | None:
-    """The values of a factor in the data, in order; None for a numeric variable."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return [level for level in column.cat.categories if (column == level).any()]
-    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-        return sorted(column.unique())
-    values = set(column.unique())
-    for factor, used in design.recipe.factor_variables.items():
-        _, state = design.recipe.encoder_state.get(str(factor), (None, {}))
-        if name in used and values <= set(state.get("categories", ())):
-            return sorted(values)
-    return None
-
-
-def _check_values(name: str, values: list[Hashable], known: list[Hashable] | None) -> None:
-    if known is not None and not set(values) <= set(known):
-        raise LongsurvError(
-            f"at: {name!r} has the levels {known}, not {[v for v in values if v not in known]}"
-        )
-    if not values or len(set(values)) < len(values):
-        raise LongsurvError(f"at: give {name!r} one or more different values, got {values}")
-
-
-def _grid(levels: Mapping[str, list[Hashable]], data: pd.DataFrame) -> pd.DataFrame:
-    """Every combination of the levels, the last varying fastest, in the data's own types."""
-    frame = pd.DataFrame(list(product(*levels.values())), columns=list(levels))
-    return frame.astype(
-        {n: data[n].dtype for n in levels if isinstance(data[n].dtype, pd.CategoricalDtype)}
-    )
-
-
-def _lost(design: FixedDesign, data: pd.DataFrame, rows: pd.DataFrame) -> np.ndarray:
-    """How far each row departs from the dependences that hold among the columns in the data."""
-    if not design.aliased:
-        return np.zeros((len(rows), 0))
-    seen = rebuilt(design.recipe, data, "the data")
-    gone = list(design.aliased)
-    kept = [name for name in seen.columns if name not in gone]
-    depends = combination(seen[kept].to_numpy(float), seen[gone].to_numpy(float))
-    return rows[gone].to_numpy(float) - rows[kept].to_numpy(float) @ depends
-
-
-def _differences(levels: list[Hashable], kind: str) -> list[tuple[str, np.ndarray]]:
-    """Differences between levels, as (words, weights); none where there is one level."""
-    positions = range(len(levels))
-    pairs = {
-        "pairwise": list(combinations(positions, 2)),
-        "reference": [(0, j) for j in positions[1:]],
-        "consecutive": [(j - 1, j) for j in positions[1:]],
-    }[kind]
-    if not pairs:
-        raise LongsurvError(
-            f"there is no difference to take along a variable with the one value {levels[0]!r}"
-        )
-    identity = np.eye(len(levels))
-    return [(f"{levels[j]} - {levels[i]}", identity[j] - identity[i]) for i, j in pairs]
-
-
-def _words(
-    levels: Mapping[str, list[Hashable]], steps: Collection[str], row: tuple[Hashable, ...]
-) -> str:
-    """As in "after - baseline | group=ivig"."""
-    named = dict(zip(levels, row, strict=True))
-    differences = ", ".join(str(named[name]) for name in levels if name in steps)
-    within = ", ".join(f"{name}={named[name]}" for name in levels if name not in steps)
-    return f"{differences} | {within}" if within else differences
-
-
-def _restored(frame: pd.DataFrame, cells: pd.DataFrame, steps: Collection[str]) -> pd.DataFrame:
-    return frame.astype({name: cells[name].dtype for name in frame.columns if name not in steps})
+    grid = reference_grid(result.design.fixed, result.spec.data.iloc[result.design.rows], specs, at)
+    return Means(result, grid.levels, grid.cells, grid.L, grid.lost, grid.rows)
 
 
 def _log_scale(result: Averaged, ratio: bool | str) -> float:

@@ -20,9 +20,10 @@ from longsurv.arguments import check_methods
 from longsurv.errors import LongsurvError
 from longsurv.results import plots
 from longsurv.results.columns import beside_variables
+from longsurv.results.differences import Kind
 from longsurv.results.estimate import TIDY, check_level
 from longsurv.results.generalised.quantities import row_means, spread
-from longsurv.results.means import SCALED, AveragedDraws, AveragedFit, Kind, Means
+from longsurv.results.means import SCALED, AveragedDraws, AveragedFit, Means
 from longsurv.results.means import means as predictor_means
 from longsurv.results.posterior import summarise
 from longsurv.results.reference import t_p_value, t_quantile
