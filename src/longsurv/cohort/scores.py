@@ -8,42 +8,12 @@ count that must be in another unit) is an error naming the row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 
 from longsurv.arguments import checked
+from longsurv.cohort.score_components import Component, FloatArray, components_of, points_of, scored
 from longsurv.errors import DataError
-from longsurv.reading.numbers import plain_numbers
-
-type Component = str | pd.Series | np.ndarray | Sequence[float]
-type FloatArray = np.ndarray[tuple[int], np.dtype[np.float64]]
-
-
-class _Range(NamedTuple):
-    """What a component may be: its unit, its lowest and highest possible value, whole or not."""
-
-    unit: str
-    low: float
-    high: float
-    whole: bool = False
-
-
-# The upper ends are there to catch a wrong unit (platelets per mm3, fibrinogen in mg/dL).
-_RANGES = {
-    "sirs": _Range("criteria met", 0, 4, whole=True),
-    "platelets": _Range("10^9/L", 0, 5000),
-    "platelet_fall": _Range("% within 24 h, negative for a rise", -np.inf, 100),
-    "pt_ratio": _Range("patient / control", 0, 100),
-    "pt_inr": _Range("INR", 0, 100),
-    "pt_prolongation": _Range("s over the control", -20, 300),
-    "fdp": _Range("ug/mL", 0, np.inf),
-    "d_dimer": _Range("unit of the cut-offs", 0, np.inf),
-    "fibrinogen": _Range("g/L", 0, 30),
-    "sofa4": _Range("sum of four items", 0, 16, whole=True),
-}
 
 
 @checked
@@ -104,7 +74,7 @@ def jaam_dic(
     diagnostic criteria for critically ill patients. Crit Care Med 2006;34:625-631.
     """
     fibrin = _fibrin_source(fdp, d_dimer, d_dimer_cutoffs, "d_dimer_cutoffs")
-    values = _components(
+    values = components_of(
         table,
         sirs=sirs,
         platelets=platelets,
@@ -112,9 +82,9 @@ def jaam_dic(
         pt_ratio=pt_ratio,
         **fibrin,
     ).pipe(_needless_fall)
-    points = {"sirs_points": _classes(values["sirs"], (values["sirs"] >= 3, 1))}
+    points = {"sirs_points": points_of(values["sirs"], (values["sirs"] >= 3, 1))}
     points |= _jaam_coagulation(values, d_dimer_cutoffs)
-    return _result(values, points, lambda score: score >= 4)
+    return scored(values, points, lambda score: score >= 4)
 
 
 @checked
@@ -143,10 +113,10 @@ def jaam2(
         As `jaam_dic`.
     """
     fibrin = _fibrin_source(fdp, d_dimer, d_dimer_cutoffs, "d_dimer_cutoffs")
-    values = _components(
+    values = components_of(
         table, platelets=platelets, platelet_fall=platelet_fall, pt_ratio=pt_ratio, **fibrin
     ).pipe(_needless_fall)
-    return _result(values, _jaam_coagulation(values, d_dimer_cutoffs), lambda score: score >= 3)
+    return scored(values, _jaam_coagulation(values, d_dimer_cutoffs), lambda score: score >= 3)
 
 
 @checked
@@ -201,7 +171,7 @@ def isth_overt_dic(
     limit = d_dimer_upper_limit
     cutoffs = None if limit is None else (2 * limit, 4 * limit)
     fibrin = _fibrin_source(fdp, d_dimer, cutoffs, "d_dimer_upper_limit")
-    values = _components(
+    values = components_of(
         table,
         platelets=platelets,
         pt_prolongation=pt_prolongation,
@@ -211,12 +181,12 @@ def isth_overt_dic(
     plt, pt, fib = values["platelets"], values["pt_prolongation"], values["fibrinogen"]
     marker, (low, high) = _fibrin_marker(values, cutoffs, (10.0, 25.0))
     points = {
-        "platelet_points": _classes(plt, (plt < 50, 2), (plt < 100, 1)),
-        "fibrin_points": _classes(marker, (marker > high, 3), (marker >= low, 2)),
-        "pt_points": _classes(pt, (pt >= 6, 2), (pt >= 3, 1)),
-        "fibrinogen_points": _classes(fib, (fib < 1, 1)),
+        "platelet_points": points_of(plt, (plt < 50, 2), (plt < 100, 1)),
+        "fibrin_points": points_of(marker, (marker > high, 3), (marker >= low, 2)),
+        "pt_points": points_of(pt, (pt >= 6, 2), (pt >= 3, 1)),
+        "fibrinogen_points": points_of(fib, (fib < 1, 1)),
     }
-    return _result(values, points, lambda score: score >= 5)
+    return scored(values, points, lambda score: score >= 5)
 
 
 @checked
@@ -260,15 +230,15 @@ def sic(
     Iba T et al. New criteria for sepsis-induced coagulopathy (SIC) following the revised sepsis
     definition. BMJ Open 2017;7:e017046.
     """
-    values = _components(table, pt_inr=pt_inr, platelets=platelets, sofa4=sofa4)
+    values = components_of(table, pt_inr=pt_inr, platelets=platelets, sofa4=sofa4)
     inr, plt, sofa = values["pt_inr"], values["platelets"], values["sofa4"]
     points = {
-        "inr_points": _classes(inr, (inr > 1.4, 2), (inr > 1.2, 1)),
-        "platelet_points": _classes(plt, (plt < 100, 2), (plt < 150, 1)),
-        "sofa_points": _classes(sofa, (sofa >= 2, 2), (sofa >= 1, 1)),
+        "inr_points": points_of(inr, (inr > 1.4, 2), (inr > 1.2, 1)),
+        "platelet_points": points_of(plt, (plt < 100, 2), (plt < 150, 1)),
+        "sofa_points": points_of(sofa, (sofa >= 2, 2), (sofa >= 1, 1)),
     }
     coagulation = points["inr_points"] + points["platelet_points"]
-    return _result(values, points, lambda score: (score >= 4) & (coagulation > 2))
+    return scored(values, points, lambda score: (score >= 4) & (coagulation > 2))
 
 
 def _jaam_coagulation(
@@ -276,16 +246,16 @@ def _jaam_coagulation(
 ) -> dict[str, FloatArray]:
     """Points for platelets, prothrombin time and fibrin, as JAAM and JAAM-2 share them."""
     plt, pt = values["platelets"], values["pt_ratio"]
-    platelet_points = _classes(plt, (plt < 80, 3), (plt < 120, 1))
+    platelet_points = points_of(plt, (plt < 80, 3), (plt < 120, 1))
     if "platelet_fall" in values:
         fall = values["platelet_fall"]
-        by_fall = _classes(fall, (fall > 50, 3), (fall >= 30, 1))
+        by_fall = points_of(fall, (fall > 50, 3), (fall >= 30, 1))
         platelet_points = np.maximum(platelet_points, by_fall)
     marker, (low, high) = _fibrin_marker(values, d_dimer_cutoffs, (10.0, 25.0))
     return {
         "platelet_points": platelet_points,
-        "pt_points": _classes(pt, (pt >= 1.2, 1)),
-        "fibrin_points": _classes(marker, (marker >= high, 3), (marker >= low, 1)),
+        "pt_points": points_of(pt, (pt >= 1.2, 1)),
+        "fibrin_points": points_of(marker, (marker >= high, 3), (marker >= low, 1)),
     }
 
 
@@ -295,12 +265,6 @@ def _needless_fall(values: pd.DataFrame) -> pd.DataFrame:
         return values
     known = values["platelet_fall"].isna() & (values["platelets"] < 80)
     return values.assign(platelet_fall=values["platelet_fall"].mask(known, 0.0))
-
-
-def _classes(value: pd.Series, *classes: tuple[pd.Series, int]) -> FloatArray:
-    """Points of the first class a value falls into, 0 in none, NaN where the value is missing."""
-    conditions = [value.isna(), *(condition for condition, _ in classes)]
-    return np.select(conditions, [np.nan, *(float(points) for _, points in classes)], 0.0)
 
 
 def _fibrin_marker(
@@ -337,71 +301,3 @@ def _fibrin_source(
     if problems:
         raise DataError(problems)
     return {"d_dimer": d_dimer} if fdp is None else {"fdp": fdp}
-
-
-def _components(table: pd.DataFrame | None, **components: Component | None) -> pd.DataFrame:
-    """Components side by side as numbers, after every check; a component of None is left out."""
-    problems: list[str] = []
-    columns: dict[str, pd.Series] = {}
-    for name, given in components.items():
-        if given is None:
-            continue
-        if not isinstance(given, str):
-            if np.ndim(given) != 1:
-                problems.append(f"{name} is one value a row, not {np.ndim(given)}-dimensional")
-                continue
-            columns[name] = given if isinstance(given, pd.Series) else pd.Series(np.asarray(given))
-        elif table is not None and given in table.columns:
-            columns[name] = table[given]
-        else:
-            where = "there is no table" if table is None else f"the table has {list(table.columns)}"
-            problems.append(f"{name}: no column '{given}' ({where}); name it: {name}=\"...\"")
-    indexes = [column.index for column in columns.values()]
-    if any(not index.equals(indexes[0]) for index in indexes[1:]):
-        lengths = ", ".join(f"{name} ({len(column)})" for name, column in columns.items())
-        problems.append(f"the components' rows are not the same: {lengths}; align them first")
-    numbers = {name: _numbers(name, column, problems) for name, column in columns.items()}
-    if problems:
-        raise DataError(problems)
-    return pd.DataFrame(numbers)
-
-
-def _numbers(name: str, column: pd.Series, problems: list[str]) -> pd.Series:
-    """The column as floats; what is not possible is added to the problems, row by row."""
-    possible = _RANGES[name]
-    number = pd.Series(plain_numbers(column), index=column.index)
-    bad = number.isna() & column.notna()
-    bad |= (number < possible.low) | (number > possible.high) | np.isinf(number)
-    if possible.whole:
-        bad |= number.notna() & (number % 1 != 0)
-    kind = "a whole number" if possible.whole else "a number"
-    if np.isfinite(possible.low):
-        kind += f" from {possible.low:g}"
-    if np.isfinite(possible.high):
-        kind += f" to {possible.high:g}"
-    problems += [
-        f"{name}, row {row}: {value!r} is not {kind} ({possible.unit}); correct it or leave it out"
-        for row, value in column[bad].items()
-    ]
-    return number
-
-
-def _result(
-    values: pd.DataFrame,
-    points: dict[str, FloatArray],
-    verdict: Callable[[FloatArray], np.ndarray],
-) -> pd.DataFrame:
-    """Points, score, verdict and reason, a row a row of the components."""
-    result = pd.DataFrame(points, index=values.index)
-    score = result.sum(axis=1, skipna=False)
-    missing = values.isna()
-    reason = [
-        "missing: " + ", ".join(values.columns[row]) if row.any() else ""
-        for row in missing.to_numpy()
-    ]
-    positive = pd.Series(verdict(score.to_numpy()), values.index, dtype="boolean")
-    return result.assign(
-        score=score,
-        positive=positive.mask(missing.any(axis=1)),
-        reason=pd.Series(reason, values.index, dtype="string"),
-    )

@@ -43,7 +43,8 @@ from longsurv.arguments import checked
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.joint_rows import JointResult, chosen_cause, joint_spec
 from longsurv.estimands.joint_worlds import WORLDS, incidences, standardised, worlds
-from longsurv.estimands.standardised import marked, two_levels, with_treatment
+from longsurv.estimands.standardised import marked
+from longsurv.estimands.treatments import two_levels, with_treatment
 from longsurv.figures import forest
 from longsurv.figures.place import described, place_of
 from longsurv.numbers import difference

@@ -15,7 +15,7 @@ import pandas as pd
 
 from longsurv.design.quadrature import normal_grid
 from longsurv.estimands.joint_incidence import mean_incidence
-from longsurv.estimands.standardised import with_treatment
+from longsurv.estimands.treatments import with_treatment
 from longsurv.likelihood import joint
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ from longsurv.design.survival import SurvivalDesign
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.answered import ByBayes, ByLikelihood, Qualified
 from longsurv.estimands.intervals import proportion, within
+from longsurv.estimands.treatments import two_levels, with_treatment
 from longsurv.inference.specification import TableSpecification
 from longsurv.times import snapped
 
@@ -306,42 +307,6 @@ def check_horizon(design: SurvivalDesign, horizon: float) -> None:
     last = float(design.exit.max())
     if not 0.0 < float(snapped(horizon, design.exit)) <= last:
         raise LongsurvError(f"the horizon is a time up to the last exit, {last:g}; got {horizon!r}")
-
-
-def two_levels(
-    data: pd.DataFrame,
-    treatment: str,
-    treated: Hashable | None,
-    reference: Hashable | None,
-) -> tuple[Hashable, Hashable]:
-    """The reference level and the treated one."""
-    if treatment not in data:
-        raise LongsurvError(f"there is no column {treatment!r}; the data have {list(data.columns)}")
-    column = data[treatment]
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        levels = [v for v in column.cat.categories if (column == v).any()]
-    else:
-        levels = sorted(column.unique())
-    for chosen in (treated, reference):
-        if chosen is not None and chosen not in levels:
-            raise LongsurvError(f"{treatment!r} has no level {chosen!r}; it has {levels[:10]}")
-    others = [v for v in levels if v not in (treated, reference)]
-    if reference is None and (treated is None or len(others) == 1):
-        reference = others.pop(0) if others else None
-    if treated is None and len(others) == 1:
-        treated = others[0]
-    if treated is None or reference is None or treated == reference:
-        raise LongsurvError(
-            f"name treated= and reference=: the levels of {treatment!r} are {levels[:10]}"
-        )
-    return reference, treated
-
-
-def with_treatment(data: pd.DataFrame, treatment: str, chosen: Hashable) -> pd.DataFrame:
-    """The data with one treatment for all, as a column of the same type."""
-    column = data[treatment]
-    values = pd.Series([chosen] * len(data), index=data.index).astype(column.dtype)
-    return data.assign(**{treatment: values})
 
 
 def _of_draws(risks: np.ndarray, names: Sequence[str], level: float) -> pd.DataFrame:

@@ -134,7 +134,7 @@ class SurvivalWorld:
         -------
         SurvivalWorld
         """
-        from longsurv.estimands.standardised import with_treatment
+        from longsurv.estimands.treatments import with_treatment
         from longsurv.models import CoxPH
 
         cohort, data = study.cohort, study.cohort.survival_data()

@@ -205,7 +205,7 @@ def _slopes(study: Plan, spec: JointModel, model: ModelResult) -> pd.DataFrame:
     if not model.answers:
         columns = ["term", "estimate", "conf_low", "conf_high", "interaction", "answer", "id"]
         return pd.DataFrame(columns=[*columns, "level", "own_time"])
-    from longsurv.results.joint.association_check import NAMES
+    from longsurv.results.joint.association_methods import NAMES
 
     names: dict[str, str] = {"alone": "mixed model alone", **NAMES}
     tables = {"alone": spec.alone[0].tidy()}

@@ -16,8 +16,8 @@ from longsurv.results.joint.association_check import (
     _agreement,
     association_check,
     identification,
-    predicted_curves,
 )
+from longsurv.results.joint.association_methods import predicted_curves
 
 TRUTH = Truth(sigma=0.8, sds=(0.5, 0.25), visits=tuple(np.arange(0.0, 8.0, 1.0)))
 

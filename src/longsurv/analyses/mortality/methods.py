@@ -18,6 +18,7 @@ import pandas as pd
 
 from longsurv.analyses import plots
 from longsurv.analyses.mortality.effect import coefficient, undetermined
+from longsurv.analyses.mortality.model_free import model_free_rows
 from longsurv.analyses.mortality.rows import (
     IDS,
     LIMITS,
@@ -25,7 +26,6 @@ from longsurv.analyses.mortality.rows import (
     Question,
     Row,
     attempt,
-    model_free_rows,
     row_of,
 )
 from longsurv.arguments import check_methods, choice

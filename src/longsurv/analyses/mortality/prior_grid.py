@@ -14,7 +14,8 @@ from longsurv.analyses.mortality.effect import coefficient, undetermined
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.exact_hazard import EventDistribution, event_distribution
 from longsurv.estimands.follow_up import FollowUp
-from longsurv.estimands.standardised import check_horizon, risk_difference, two_levels
+from longsurv.estimands.standardised import check_horizon, risk_difference
+from longsurv.estimands.treatments import two_levels
 from longsurv.priors import TREATMENT, Prior, distribution, quantiles
 from longsurv.results.estimate import check_level
 from longsurv.results.prior_share import diagnosis, predictive_tail, prior_shares

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from longsurv.estimands.joint_rows import DrawnJoint, FittedJoint, JointResult
     from longsurv.estimands.prediction_quality import PredictionQuality
     from longsurv.priors import Prior
-    from longsurv.results.joint.association_check import AssociationCheck, JointDraws, JointFit
+    from longsurv.results.joint.association_check import AssociationCheck
+    from longsurv.results.joint.association_methods import JointDraws, JointFit
     from longsurv.results.joint.plots import Predicts
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 
 from longsurv.errors import LongsurvError
 from longsurv.estimands.intervals import proportion
-from longsurv.estimands.standardised import DrawnSurvival, SurvivalResult, with_treatment
+from longsurv.estimands.standardised import DrawnSurvival, SurvivalResult
+from longsurv.estimands.treatments import with_treatment
 from longsurv.results.reference import t_quantile
 
 if TYPE_CHECKING:
