@@ -109,8 +109,6 @@ def from_interval(ratio: float, low: float, high: float, level: float = 0.95) ->
 
     if not 0 < low < ratio < high:
         raise LongsurvError(f"expected 0 < low < ratio < high, got {low}, {ratio}, {high}")
-    if not 0.0 < level < 1.0:
-        raise LongsurvError(f"level is a probability between 0 and 1, such as 0.95; got {level!r}")
     width = 2.0 * float(ndtri(0.5 + level / 2.0))
     return Normal(math.log(ratio), (math.log(high) - math.log(low)) / width)
 

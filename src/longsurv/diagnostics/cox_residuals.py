@@ -221,12 +221,22 @@ def robust_covariance(
     -------
     ndarray, shape (p, p)
     """
-    D = dfbeta(data, beta, cov, weights)
+    return crossed(dfbeta(data, beta, cov, weights), cluster)
+
+
+def crossed(score: np.ndarray, cluster: np.ndarray | None) -> np.ndarray:
+    """Cross product, shape (d, d), of the rows of score (n, d), those of a cluster added up first.
+
+    Parameters
+    ----------
+    score : ndarray, shape (n, d)
+    cluster : ndarray of int, shape (n,), optional
+    """
     if cluster is not None:
-        sums = np.zeros((int(cluster.max()) + 1, D.shape[1]))
-        np.add.at(sums, cluster, D)
-        D = sums
-    return D.T @ D
+        total = np.zeros((int(cluster.max()) + 1, score.shape[1]))
+        np.add.at(total, cluster, score)
+        score = total
+    return score.T @ score
 
 
 @checked

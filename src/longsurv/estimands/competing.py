@@ -200,7 +200,6 @@ def incidence_table(
     DataError
         For data that cannot be follow-up.
     """
-    _check_level(level)
     groups = by_group(data, group)
     if causes is None:
         causes = sorted({cause for f in groups.values() for cause in f.causes})
@@ -279,7 +278,6 @@ def incidence_difference(
     Zou GY, Donner A. Construction of confidence limits about effect measures: a general approach.
     Stat Med 2008;27:1693-1702.
     """
-    _check_level(level)
     name, treated, reference_name, reference = two_groups(data, group)
     start = float(max(treated.entry.min(), reference.entry.min()))
     asked, time = time, float(reference.on_clock(treated.on_clock(np.array(time))))
@@ -373,8 +371,3 @@ def _note(curve: CumulativeIncidence, t: float) -> str:
         which = "no" if estimate < 0.5 else "only"
         return f"{which} events of this cause; the limit is Clopper and Pearson's"
     return ""
-
-
-def _check_level(level: float) -> None:
-    if not 0 < level < 1:
-        raise LongsurvError(f"level must be between 0 and 1, not {level}")

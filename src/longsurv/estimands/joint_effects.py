@@ -206,7 +206,7 @@ def joint_effects(
     names = [one.name for one in design.causes]
     cause = chosen_cause(names, cause, "joint_effects")
     which = 0 if cause is None else names.index(cause)
-    _check(design, horizon, draws, level)
+    _check(design, horizon, draws)
     frames = [one.rows for one in design.causes if treatment in one.rows]
     levels = two_levels((frames or [design.causes[0].rows])[0], treatment, treated, reference)
     if not _uses(design, treatment):
@@ -241,7 +241,7 @@ def joint_effects(
     )
 
 
-def _check(design: JointDesign, horizon: float, draws: int, level: float) -> None:
+def _check(design: JointDesign, horizon: float, draws: int) -> None:
     problems = []
     first, last = float(design.entry.max()), float(design.exit.max())
     if not first < horizon <= last:
@@ -250,8 +250,6 @@ def _check(design: JointDesign, horizon: float, draws: int, level: float) -> Non
                         f"got {horizon!r}")  # fmt: skip
     if draws < 2:
         problems.append(f"draws is at least 2, not {draws!r}")
-    if not 0.0 < level < 1.0:
-        problems.append(f"level is a probability between 0 and 1, such as 0.95; got {level!r}")
     if problems:
         raise LongsurvError("; ".join(problems))
 

@@ -186,7 +186,7 @@ def prediction_quality(
     spec = joint_spec(model, "prediction_quality", markers=True, causes=True, limits=True)
     cause = chosen_cause(list(spec.causes), cause, "prediction_quality")
     design = spec.design
-    starts = _check(design, landmarks, window, folds, groups, level)
+    starts = _check(design, landmarks, window, folds, groups)
     apparent = as_predicting(refit(spec) if model is spec else model)
     sets = {s: outcomes(design, s, window, cause) for s in starts}
     _check_sets(sets, window)
@@ -230,7 +230,6 @@ def _check(
     window: float,
     folds: int,
     groups: int,
-    level: float,
 ) -> list[float]:
     starts = [float(s) for s in landmarks]
     problems = []
@@ -249,8 +248,6 @@ def _check(
         problems.append(f"folds is 0 or from 2 to the number of patients, not {folds!r}")
     if groups < 2:
         problems.append(f"groups is at least 2, not {groups!r}")
-    if not 0.0 < level < 1.0:
-        problems.append(f"level is a probability between 0 and 1, such as 0.95; got {level!r}")
     if problems:
         raise LongsurvError("; ".join(problems))
     return starts

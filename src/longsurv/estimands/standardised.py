@@ -135,7 +135,7 @@ def risk_difference(
     EstimationError
         If the data do not determine the effect, or no event happened by the horizon.
     """
-    low, high, frames = _two_cohorts(result, treatment, horizon, treated, reference, level)
+    low, high, frames = _two_cohorts(result, treatment, horizon, treated, reference)
     names = [f"risk ({low})", f"risk ({high})"]
     if result.engine == "bayes":
         alive = [_mean_draws(result, f, np.array([horizon]), np.ones(1)) for f in frames]
@@ -170,7 +170,7 @@ def restricted_mean_difference(
         posterior prob_longer, the probability that the treated live longer up to the horizon. A
         posterior's estimate is its mean, of the ratio its median.
     """
-    low, high, frames = _two_cohorts(result, treatment, horizon, treated, reference, level)
+    low, high, frames = _two_cohorts(result, treatment, horizon, treated, reference)
     first = float(result.design.entry.min())
     if not horizon > first:
         raise LongsurvError(f"nobody is at risk before {first:g}; the horizon is {horizon:g}")
@@ -201,11 +201,8 @@ def _two_cohorts(
     horizon: float,
     treated: Hashable | None,
     reference: Hashable | None,
-    level: float,
 ) -> tuple[Hashable, Hashable, list[pd.DataFrame]]:
     """The two levels, and the cohort with either for everybody."""
-    if not 0.0 < level < 1.0:
-        raise LongsurvError(f"level is a probability between 0 and 1, such as 0.95; got {level!r}")
     check_horizon(result.design, horizon)
     cohort = result.spec.data.iloc[result.design.rows[result.design.first_rows]]
     low, high = two_levels(cohort, treatment, treated, reference)

@@ -213,7 +213,6 @@ class Estimate(Plotted, Result):
             term, estimate, std_error, statistic, df, p_value, conf_low, conf_high. Its `attrs`
             have "converged" and "flags".
         """
-        check_level(level)
         parts = []
         if component != "variance":
             parts.append(self._rows(np.eye(len(self.names)), list(self.names), level))
@@ -255,7 +254,6 @@ class Estimate(Plotted, Result):
             array of shape (p,) or (r, p); or a DataFrame with labelled rows.
         level : float
         """
-        check_level(level)
         L, labels = contrast_matrix(of, self.names)
         known = estimable(self.reference, L)
         lost = [name for name, there in zip(labels, known, strict=True) if not there]
@@ -360,7 +358,7 @@ class Estimate(Plotted, Result):
         head = f"{self.method}; {self.nobs} {verb(self.nobs, 'observation', 'observations')}"
         lines = [name, *self.headings, f"{head}; log-likelihood {self.llf:.4f}"]
         lines += ["95 % intervals", ""]
-        lines.append(text_table(self.tidy(component="all")))
+        lines.append(summaries.text_table(self.tidy(component="all")))
         lines += [f"Note: {flag}" for flag in self.flags]
         return "\n".join(lines)
 
@@ -378,7 +376,6 @@ class Estimate(Plotted, Result):
             Prints as text and shows itself in a notebook; `to_markdown`, `to_latex` and `to_docx`
             write it for elsewhere.
         """
-        check_level(level)
         facts = [
             ("Model", type(self.spec).__name__),
             ("Method", self.method),
@@ -397,14 +394,3 @@ class Estimate(Plotted, Result):
             warnings=self.headings,
             notes=self.flags,
         )
-
-
-def check_level(level: float) -> None:
-    """Refuse a level that is not a probability between 0 and 1."""
-    if not 0.0 < level < 1.0:
-        raise LongsurvError(f"level is a probability between 0 and 1, such as 0.95; got {level!r}")
-
-
-def text_table(table: pd.DataFrame) -> str:
-    """A table as plain text, numbers to four significant digits."""
-    return table.to_string(index=False, float_format=lambda v: f"{v:.4g}")

@@ -17,7 +17,7 @@ from longsurv.inference.specification import AnySpecification
 from longsurv.priors import Prior
 from longsurv.results import plots
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
-from longsurv.results.estimate import TIDY, Estimate, check_level
+from longsurv.results.estimate import TIDY, Estimate
 from longsurv.results.posterior import summarise
 from longsurv.results.reference import NormalReference
 from longsurv.tables.notebook import Readable
@@ -140,6 +140,7 @@ def _squares(design: MixedDesign, beta: np.ndarray) -> float:
     return float(((design.y - design.fixed.X @ beta) ** 2).sum())
 
 
+@check_methods
 @dataclass(frozen=True, eq=False)
 class LinearPosterior(Readable):
     """Independent draws from the posterior of a linear model.
@@ -182,7 +183,6 @@ class LinearPosterior(Readable):
         -------
         DataFrame
         """
-        check_level(level)
         return summarise(self.samples, level)
 
     def plot(self, *, level: float = 0.95, ax: Axes | None = None) -> Axes:
@@ -218,7 +218,6 @@ class LinearPosterior(Readable):
         DataFrame
             One row a combination, in the grammar of `tidy`.
         """
-        check_level(level)
         L, labels = contrast_matrix(of, self.names)
         values = np.stack([self.samples[name] for name in self.names], axis=-1) @ L.T
         return summarise({name: values[..., k] for k, name in enumerate(labels)}, level)

@@ -18,7 +18,6 @@ from longsurv.priors import Prior, Stack
 from longsurv.results import plots, summaries
 from longsurv.results.assemble import TableDesign
 from longsurv.results.contrasts import ContrastLike, contrast_matrix, position
-from longsurv.results.estimate import check_level, text_table
 from longsurv.results.idata import Pointwise, to_datatree
 from longsurv.results.options import Component
 from longsurv.results.plots import Plotted
@@ -188,7 +187,6 @@ class Posterior(Plotted, Result):
             term, estimate, std_error, conf_low, conf_high, prob_positive, r_hat, ess_bulk,
             ess_tail. Its `attrs` have "converged" and "flags".
         """
-        check_level(level)
         wanted = {
             "fixed": list(self.names),
             "variance": [name for name in self.samples if name not in self.names],
@@ -213,7 +211,6 @@ class Posterior(Plotted, Result):
         DataFrame
             One row a combination.
         """
-        check_level(level)
         L, labels = contrast_matrix(of, self.names)
         values = self.coefficients @ L.T
         return self._marked(
@@ -275,7 +272,7 @@ class Posterior(Plotted, Result):
             f"{self.method}; {self._run()}; seed {self.draws.seed}",
             "posterior means, 95 % equal-tailed intervals",
             "",
-            text_table(self.tidy(component="all")),
+            summaries.text_table(self.tidy(component="all")),
             "Priors: " + "; ".join(f"{k} ~ {v}" for k, v in self.stack.describe().items()),
         ]
         return "\n".join(lines + [f"Note: {flag}" for flag in self.flags])
@@ -294,7 +291,6 @@ class Posterior(Plotted, Result):
             Prints as text and shows itself in a notebook; `to_markdown`, `to_latex` and `to_docx`
             write it for elsewhere.
         """
-        check_level(level)
         facts = [
             ("Model", type(self.spec).__name__),
             ("Method", self.method),

@@ -72,3 +72,8 @@ def priors(described: Mapping[str, str]) -> DisplayTable:
     """The prior of each parameter."""
     table = pd.DataFrame(described.items(), columns=["term", "prior"])
     return framed(table, "Priors", headers={"prior": ""})
+
+
+def text_table(table: pd.DataFrame) -> str:
+    """A table as plain text, numbers to four significant digits."""
+    return table.to_string(index=False, float_format=lambda v: f"{v:.4g}")

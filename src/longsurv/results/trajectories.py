@@ -15,7 +15,6 @@ from longsurv.figures import trajectory
 from longsurv.figures.place import described, place_of, warned
 from longsurv.figures.trajectories import sampled, where_measured
 from longsurv.results.drawable import Headed
-from longsurv.results.estimate import check_level
 from longsurv.results.groupings import group_variable, levels_of, time_variable
 
 if TYPE_CHECKING:
@@ -108,7 +107,6 @@ class _Grid:
 
 def linear(result: WithMeans, along: str | None, by: str | None, level: float, ax: object) -> Axes:
     """Measurements and mean curves on the scale of the formula's left-hand side."""
-    check_level(level)
     grid = _Grid.of(result, along, by)
     means = result.means(list(grid.asked), grid.asked)
     response = str(result.design.formula.response)
@@ -121,7 +119,6 @@ def generalised(
     """The same; of a binary or ordinal response its mean, without the measurements."""
     if not cast("GeneralisedDesign", result.design).family_is_logit:
         return linear(result, along, by, level, ax)
-    check_level(level)
     grid = _Grid.of(result, along, by)
     found = result.response_means(list(grid.asked), grid.asked)
     return _drawn(result, grid, found.means.cells, found.tidy(level), found.quantity, False, ax)

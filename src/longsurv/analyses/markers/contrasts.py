@@ -19,9 +19,9 @@ from longsurv.estimands.changes import CORRECTED, Change, adjusted_p_values
 from longsurv.estimands.weighting import OverlapWeights, weighted_difference
 from longsurv.records import Fields, Record
 from longsurv.results import Estimate, Posterior
-from longsurv.results.estimate import check_level, text_table
 from longsurv.results.linear import LinearPosterior
 from longsurv.results.posterior import summarise
+from longsurv.results.summaries import text_table
 from longsurv.tables.frame import framed
 from longsurv.tables.result import Result
 from longsurv.tables.summary import Summary
@@ -215,7 +215,6 @@ class AdjustedChanges(Result):
             SDs (std_estimate, std_low, std_high) and, for logarithms, as a ratio of geometric means
             (ratio, ratio_low, ratio_high).
         """
-        check_level(level)
         table = pd.DataFrame([_numbers(answer, level) for answer in self.answers])
         for column, method in CORRECTED.items():
             table[column] = table["p_value"]

@@ -25,7 +25,7 @@ from longsurv.inference import Draws, Optimum
 from longsurv.likelihood.panel.loglik import Layout
 from longsurv.numbers import difference
 from longsurv.priors import PriorStack
-from longsurv.results.estimate import Estimate, check_level
+from longsurv.results.estimate import Estimate
 from longsurv.results.posterior import Posterior, summarise
 from longsurv.tables.frame import framed
 from longsurv.tables.summary import Summary
@@ -69,7 +69,6 @@ class PanelEstimate(OfMarkers):
             baseline SDs towards benefit (std_estimate, std_low, std_high), note (why a marker has
             no answer), p_holm and p_fdr.
         """
-        check_level(level)
         table = _rows(self.panel, self.fits, level)
         for column, method in CORRECTED.items():
             table[column] = adjusted_p_values(table["p_value"].tolist(), method)
@@ -105,7 +104,6 @@ class PanelPosterior(OfMarkers):
         -------
         DataFrame
         """
-        check_level(level)
         return _rows(self.panel, self.posteriors, level)
 
     def _drawn(self) -> Drawn:
@@ -187,7 +185,6 @@ class ShrunkenEffects(OfMarkers):
             marker and family (or term), estimate, std_error, conf_low, conf_high, prob_positive (of
             benefit), r_hat, ess_bulk, ess_tail; all in baseline SDs.
         """
-        check_level(level)
         if component == "hyper":
             return summarise(self.hyper, level)
         named = {name: self.effects[..., k] for k, name in enumerate(self.names)}

@@ -15,7 +15,6 @@ from longsurv.estimands.follow_up import by_group
 from longsurv.estimands.gray import gray_test
 from longsurv.estimands.incidence_posterior import incidence_posterior
 from longsurv.estimands.survival_by_group import incidence_curves, risk_times
-from longsurv.results.estimate import check_level
 from longsurv.tables.frame import framed
 from longsurv.tables.notebook import Readable
 from longsurv.tables.summary import Summary
@@ -130,7 +129,6 @@ def competing_events(
     CompetingEvents
         An engine that cannot answer has a row with the reason.
     """
-    check_level(level)
     parts = []
     for label, cause in causes.items():
         try:

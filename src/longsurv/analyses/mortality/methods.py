@@ -34,7 +34,6 @@ from longsurv.estimands.counts import Counts
 from longsurv.estimands.follow_up import two_groups
 from longsurv.estimands.standardised import SurvivalResult, risk_difference
 from longsurv.priors import TREATMENT, Prior, as_normal
-from longsurv.results.estimate import check_level
 from longsurv.tables.frame import framed
 from longsurv.tables.notebook import Readable
 from longsurv.tables.summary import Summary
@@ -207,7 +206,6 @@ def mortality_methods(
     DataError
         If the data are not the follow-up of two groups. A method that fails on them does not raise.
     """
-    check_level(level)
     group, mine, reference, others = two_groups(data, treatment)
     dead = (int((side.status == 1).sum()) for side in (mine, others))
     counts = Counts(next(dead), len(mine), next(dead), len(others))

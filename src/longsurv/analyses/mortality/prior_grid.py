@@ -17,7 +17,6 @@ from longsurv.estimands.follow_up import FollowUp
 from longsurv.estimands.standardised import check_horizon, risk_difference
 from longsurv.estimands.treatments import two_levels
 from longsurv.priors import TREATMENT, Prior, distribution, quantiles
-from longsurv.results.estimate import check_level
 from longsurv.results.prior_share import diagnosis, predictive_tail, prior_shares
 from longsurv.results.survival.cox_posterior import SurvivalPosterior
 from longsurv.tables.frame import framed
@@ -169,7 +168,6 @@ def prior_grid(
     EstimationError
         If the likelihood does not depend on the treatment's coefficient.
     """
-    check_level(level)
     check_horizon(spec.design, horizon)
     if not priors:
         raise LongsurvError("give at least one prior")

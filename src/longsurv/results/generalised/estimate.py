@@ -16,7 +16,7 @@ from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm.coordinates import Coordinates
 from longsurv.results.assemble import design_flags, undetermined_flag
 from longsurv.results.columns import normal_columns, ranef_table
-from longsurv.results.estimate import Estimate, check_level
+from longsurv.results.estimate import Estimate
 from longsurv.results.generalised.flags import boundaries, quadrature_flags, quadrature_name
 from longsurv.results.generalised.methods import GeneralisedMethods
 from longsurv.results.generalised.quantities import (
@@ -202,7 +202,6 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
             error is the conditional one, given the coefficients and the variances. NaN where the
             data do not determine the variances.
         """
-        check_level(level)
         mean, cov = node_moments(*conditional(self.data, self.theta))
         se = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
         if np.isnan(self._deviations).any():
@@ -241,7 +240,6 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
         DataFrame
             `newdata` with estimate, std_error, conf_low, conf_high.
         """
-        check_level(level)
         frame, rows = rows_of(self, newdata, by_patient, new_groups)
         data, link = self.data, type == "link"
         estimate, extra = row_means(data, self.theta, rows, link)

@@ -21,7 +21,7 @@ from longsurv.errors import LongsurvError
 from longsurv.results import plots
 from longsurv.results.columns import beside_variables
 from longsurv.results.differences import Kind
-from longsurv.results.estimate import TIDY, check_level
+from longsurv.results.estimate import TIDY
 from longsurv.results.generalised.quantities import row_means, spread
 from longsurv.results.means import SCALED, AveragedDraws, AveragedFit, Means
 from longsurv.results.means import means as predictor_means
@@ -141,7 +141,6 @@ class ResponseMeans(Readable):
         -------
         DataFrame
         """
-        check_level(level)
         k = len(self.means.cells)
         table = self._summary(np.eye(k), self.means.labels, level, "difference")
         if self.result.engine == "ml":
@@ -176,7 +175,6 @@ class ResponseMeans(Readable):
             From a posterior a ratio's estimate is the exponential of the mean logarithm, and
             prob_positive the probability of a ratio above 1.
         """
-        check_level(level)
         if measure == "odds_ratio" and not self.is_probability:
             raise LongsurvError(f"odds are made of probabilities, not of the {self.quantity}")
         frame, weights, labels = self.means.differences(along, kind)

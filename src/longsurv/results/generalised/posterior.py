@@ -15,7 +15,6 @@ from longsurv.likelihood import glmm
 from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.columns import draw_columns, ranef_table
-from longsurv.results.estimate import check_level
 from longsurv.results.generalised.flags import quadrature_flags, quadrature_name
 from longsurv.results.generalised.methods import GeneralisedPosteriorMethods
 from longsurv.results.generalised.quantities import (
@@ -126,7 +125,6 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Posterior):
         DataFrame
             The patient's column, effect, estimate, std_error, conf_low, conf_high.
         """
-        check_level(level)
         each = [node_moments(*conditional(self.data, theta)) for theta in self.thetas()]
         centre = np.stack([mean for mean, _ in each])
         within = np.mean([np.diagonal(cov, axis1=1, axis2=2) for _, cov in each], axis=0)
@@ -166,7 +164,6 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Posterior):
         DataFrame
             `newdata` with estimate (the mean), std_error (the SD), conf_low, conf_high.
         """
-        check_level(level)
         frame, (X, Z, group) = rows_of(self, newdata, by_patient, new_groups)
         data, link, rng = self.data, type == "link", np.random.default_rng(self.draws.seed)
         known = np.flatnonzero(group >= 0)

@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, ClassVar, cast
 import numpy as np
 import pandas as pd
 
+from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 from longsurv.estimands.joint_rows import joint_spec
 from longsurv.priors import Prior
-from longsurv.results.estimate import check_level
 from longsurv.results.joint import plots
 from longsurv.results.joint.association import LinkChange, changes
 from longsurv.results.joint.association_methods import (
@@ -133,6 +133,7 @@ class AssociationCheck(Readable):
         return f"{self.words}\n{wide.to_string()}"
 
 
+@checked
 def association_check(
     model: JointOfMethods | JointFit | JointDraws,
     *,
@@ -165,7 +166,6 @@ def association_check(
     LongsurvError
         For several markers, competing causes, or another link.
     """
-    check_level(level)
     spec = cast(JointOfMethods, joint_spec(model, "association_check"))
     engine = getattr(model, "engine", None)  # a specification has none
     design = spec.design

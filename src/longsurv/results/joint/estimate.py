@@ -14,7 +14,7 @@ from longsurv.inference import Affine, Optimum
 from longsurv.likelihood import joint
 from longsurv.results.assemble import undetermined_flag
 from longsurv.results.columns import beside, draw_columns, normal_columns, ranef_table
-from longsurv.results.estimate import Estimate, check_level
+from longsurv.results.estimate import Estimate
 from longsurv.results.joint.association import OfTerm, association_table, changes
 from longsurv.results.joint.flags import (
     boundary_flag,
@@ -218,7 +218,6 @@ class JointEstimate(Estimate, JointEstimateQuestions):
         DataFrame
             The patient's column, effect, estimate, std_error, conf_low, conf_high.
         """
-        check_level(level)
         mean, cov = joint.random_effects(self.data, self.theta)
         se = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
         design = self.design
@@ -246,7 +245,6 @@ class JointEstimate(Estimate, JointEstimateQuestions):
         DataFrame
             `newdata` with estimate, std_error, conf_low, conf_high, on the scale of the response.
         """
-        check_level(level)
         frame, X, at = marker_rows(self.design, newdata, marker)
         estimate = X @ self.theta[at]
         se = np.sqrt(np.einsum("ip,pr,ir->i", X, self.cov_theta[at, at], X))
@@ -296,7 +294,6 @@ class JointEstimate(Estimate, JointEstimateQuestions):
         """
         from longsurv.estimands.dynamic import conditional_survival
 
-        check_level(level)
         thetas = self._thetas(draws, seed)
         frame, S = conditional_survival(self.design, self.data, newdata, at, times, thetas)
         return beside(frame, draw_columns(S[1:], level) | {"estimate": S[0]})
@@ -327,7 +324,6 @@ class JointEstimate(Estimate, JointEstimateQuestions):
         """
         from longsurv.estimands.dynamic import conditional_incidence
 
-        check_level(level)
         thetas = self._thetas(draws, seed)
         frame, F = conditional_incidence(self.design, self.data, newdata, at, times, thetas, cause)
         return beside(frame, draw_columns(F[1:], level) | {"estimate": F[0]})

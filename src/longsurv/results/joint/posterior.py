@@ -16,7 +16,6 @@ from longsurv.likelihood import joint
 from longsurv.priors import Stack
 from longsurv.results.assemble import sampling_flags
 from longsurv.results.columns import beside, draw_columns
-from longsurv.results.estimate import check_level
 from longsurv.results.idata import Pointwise
 from longsurv.results.joint.association import OfTerm, association_table, changes
 from longsurv.results.joint.flags import joint_flags, method_words
@@ -114,7 +113,6 @@ class JointPosterior(Posterior, JointPosteriorQuestions):
             term, estimate, std_error, conf_low, conf_high, prob_positive, r_hat, ess_bulk,
             ess_tail.
         """
-        check_level(level)
         wanted = component_terms(self.design)[component]
         return self._marked(self._summary(wanted, level))
 
@@ -131,7 +129,6 @@ class JointPosterior(Posterior, JointPosteriorQuestions):
         DataFrame
             term, change (of the link, in words), hazard_ratio, conf_low, conf_high, words.
         """
-        check_level(level)
         told = changes(self.design, self.link_sd)
 
         def quantile(p: float) -> OfTerm:
@@ -164,7 +161,6 @@ class JointPosterior(Posterior, JointPosteriorQuestions):
         DataFrame
             `newdata` with estimate, std_error, conf_low, conf_high, on the scale of the response.
         """
-        check_level(level)
         frame, X, at = marker_rows(self.design, newdata, marker)
         beta = self.draws.flat[:, at]
         return beside(frame, draw_columns(beta @ X.T, level))
@@ -209,7 +205,6 @@ class JointPosterior(Posterior, JointPosteriorQuestions):
         """
         from longsurv.estimands.dynamic import conditional_survival
 
-        check_level(level)
         thetas = self.draws.spread(draws)
         frame, S = conditional_survival(self.design, self.data, newdata, at, times, thetas)
         return beside(frame, draw_columns(S, level))
@@ -240,7 +235,6 @@ class JointPosterior(Posterior, JointPosteriorQuestions):
         """
         from longsurv.estimands.dynamic import conditional_incidence
 
-        check_level(level)
         thetas = self.draws.spread(draws)
         frame, F = conditional_incidence(self.design, self.data, newdata, at, times, thetas, cause)
         return beside(frame, draw_columns(F, level))

@@ -13,7 +13,7 @@ from longsurv.arguments import check_methods
 from longsurv.diagnostics.influence import Found
 from longsurv.errors import LongsurvError
 from longsurv.results import plots
-from longsurv.results.estimate import TIDY, check_level
+from longsurv.results.estimate import TIDY
 from longsurv.results.mixed.fitted import FittedLMM
 from longsurv.tables.notebook import Readable
 
@@ -64,7 +64,6 @@ class Bootstrap(Readable):
         DataFrame
             std_error is the standard deviation of the draws; statistic, df and p_value are NaN.
         """
-        check_level(level)
         values, estimate = self.draws.to_numpy(), self.estimate.to_numpy()
         low, high = np.nanquantile(values, [0.5 - level / 2, 0.5 + level / 2], axis=0)
         if kind == "basic":

@@ -16,7 +16,7 @@ from longsurv.inference.specification import Specification
 from longsurv.likelihood.lmm.kernel import MixedData, MixedKernel, Point
 from longsurv.results.assemble import design_flags
 from longsurv.results.columns import beside, normal_columns, wald_columns
-from longsurv.results.estimate import Estimate, check_level
+from longsurv.results.estimate import Estimate
 from longsurv.results.mixed.fitted import MixedSpecification
 from longsurv.results.mixed.methods import MixedMethods
 from longsurv.results.mixed.rows import (
@@ -244,7 +244,6 @@ class MixedEstimate(MixedMethods, Estimate):
         LongsurvError
             If the model has no random effects.
         """
-        check_level(level)
         check_random(self)
         lost = np.nan if self.variance.undetermined else 0.0
         found = []
@@ -288,7 +287,6 @@ class MixedEstimate(MixedMethods, Estimate):
             If the model has no random effects and `by_patient` asks for them, or for an unseen
             group.
         """
-        check_level(level)
         frame, X = fixed_rows(self, newdata)
         estimate, variance = X @ self.coefficients, np.zeros(len(X))
         if by_patient:

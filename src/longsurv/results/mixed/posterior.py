@@ -15,7 +15,6 @@ from longsurv.likelihood.lmm.kernel import MixedData, MixedKernel, Point
 from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.columns import beside, draw_columns
-from longsurv.results.estimate import check_level
 from longsurv.results.idata import Pointwise
 from longsurv.results.mixed.fitted import MixedSpecification
 from longsurv.results.mixed.methods import MixedPosteriorMethods
@@ -115,7 +114,6 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
         LongsurvError
             If the model has no random effects.
         """
-        check_level(level)
         check_random(self)
         count = self.samples[self.names[0]].size
         totals = [np.zeros((3, len(g.labels), len(g.random.names))) for g in self.design.groupings]
@@ -162,7 +160,6 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
             If the model has no random effects and `by_patient` asks for them, or for an unseen
             group.
         """
-        check_level(level)
         frame, X = fixed_rows(self, newdata)
         values = self.coefficients.reshape(-1, len(self.names)) @ X.T
         if by_patient:

@@ -29,7 +29,6 @@ from longsurv.likelihood.lmm.dense.kernel import DenseKernel
 from longsurv.likelihood.lmm.dense.loglik import DenseData
 from longsurv.likelihood.lmm.sums import in_blocks
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
-from longsurv.results.estimate import check_level
 from longsurv.results.mixed.fitted import FittedLMM
 
 Criterion = Callable[[np.ndarray], tuple[float, np.ndarray]]
@@ -63,7 +62,6 @@ def profile_intervals(
     EstimationError
         If the likelihood does not fall far enough to give a limit.
     """
-    check_level(level)
     best = fit if fit.method == "ML" else fit.spec.fit("ML")
     paths: list[tuple[str, _Path]] = []
     variances = best.variance.names

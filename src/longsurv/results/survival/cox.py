@@ -17,7 +17,6 @@ from longsurv.likelihood import cox
 from longsurv.likelihood.cox.existence import columns
 from longsurv.results.assemble import design_flags, undetermined_flag
 from longsurv.results.columns import beside, normal_columns
-from longsurv.results.estimate import check_level
 from longsurv.results.reference import NormalReference, estimable, t_quantile
 from longsurv.results.survival.covariances import among_all, inverse, quadratic_form
 from longsurv.results.survival.cox_curves import (
@@ -351,7 +350,6 @@ class SurvivalEstimate(RatioEstimate):
         EstimationError
             For rows whose answer depends on coefficients that the data do not determine.
         """
-        check_level(level)
         if times is not None:
             grid = check_times(times)
             return self._curves(newdata, lambda _: grid, level, kind)
@@ -387,7 +385,6 @@ class SurvivalEstimate(RatioEstimate):
         DataFrame
             `newdata` repeated for each time, with time, estimate, std_error, conf_low, conf_high.
         """
-        check_level(level)
         return self._curves(newdata, lambda s: event_times(self.data, s), level, kind)
 
     def _curves(

@@ -16,7 +16,6 @@ from longsurv.likelihood.cox.draws import event_logliks
 from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.columns import beside, draw_columns
-from longsurv.results.estimate import check_level
 from longsurv.results.idata import Pointwise
 from longsurv.results.survival.cox_curves import (
     area_rule,
@@ -184,7 +183,6 @@ class SurvivalPosterior(RatioPosterior):
             std_error (its SD), conf_low, conf_high. Without times it is x'b (plus the offset, less
             its median), the log hazard relative to covariates of 0.
         """
-        check_level(level)
         if times is None:
             who = people(self, newdata)
             beta = self.coefficients.reshape(-1, len(self.names))
@@ -206,7 +204,6 @@ class SurvivalPosterior(RatioPosterior):
         DataFrame
             `newdata` repeated for each time, with time, estimate, std_error, conf_low, conf_high.
         """
-        check_level(level)
         return self._curves(newdata, np.unique(self.data.times), level)
 
     def _curves(

@@ -152,3 +152,18 @@ def changing_flag(hazard: HazardDesign) -> tuple[str, ...]:
         f"The log hazard ratio of {terms} changes with log time: the coefficient is that at time "
         f"{hazard.baseline.unit:g}; hazard_ratio(times) gives others.",
     )
+
+
+def smoothing_flag(smoothing: float | None) -> tuple[str, ...]:
+    """What to say of a spline whose smoothing was estimated."""
+    if smoothing is None:
+        return ()
+    if smoothing == 0.0:
+        return (
+            "The smoothing left nothing of the spline: the data do not tell the baseline hazard "
+            "from a constant one.",
+        )
+    return (
+        "Standard errors take the smoothing of the baseline (SD of the change of the log hazard "
+        f"over follow-up {smoothing:.3g}) as given.",
+    )

@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 
 from longsurv.design.hazard import HazardDesign
+from longsurv.diagnostics.cox_residuals import crossed
 from longsurv.errors import EstimationError
 from longsurv.inference import Optimum, identify
 from longsurv.likelihood import hazard as hz
 from longsurv.results.assemble import design_flags, undetermined_flag
 from longsurv.results.columns import beside, normal_columns
-from longsurv.results.estimate import TIDY, check_level
+from longsurv.results.estimate import TIDY
 from longsurv.results.reference import NormalReference
 from longsurv.results.survival import hazard_curves as curves
 from longsurv.results.survival.cox_curves import check_times, people
@@ -27,6 +28,7 @@ from longsurv.results.survival.flags import (
     needs_robust,
     profile_of,
     separation_flag,
+    smoothing_flag,
     weightless_flag,
 )
 from longsurv.results.survival.ratios import RatioEstimate, exponentiated
@@ -104,7 +106,7 @@ class HazardEstimate(RatioEstimate):
             edf -= float(np.trace(inverse[p + 1 :, p + 1 :]))  # what the penalty alone would hold
         if robust:
             score = hz.scores(data, natural) @ jacobian @ inverse
-            inverse = _crossed(score, design.cluster)
+            inverse = crossed(score, design.cluster)
         profile = None
         if interval_kind(intervals, optimum.penalty, robust) == "profile" and p:
             climbed = partial(hz.value_gradient_information, data, smoothing=s, firth=firth)
@@ -133,7 +135,7 @@ class HazardEstimate(RatioEstimate):
                 *weightless_flag(design),
                 *separation_flag(hazard.names, optimum.separated, "likelihood"),
                 *changing_flag(hazard),
-                *_smoothing_flag(smoothing),
+                *smoothing_flag(smoothing),
             ),
             hazard=hazard,
             natural=natural,
@@ -180,7 +182,6 @@ class HazardEstimate(RatioEstimate):
         DataFrame
             term, time, hazard_ratio, conf_low, conf_high, p_value.
         """
-        check_level(level)
         L, labels, grid = curves.ratio_rows(self.hazard, times)
         table = self._rows(L, labels, level)
         found = exponentiated(table, p_value=table["p_value"])
@@ -232,7 +233,6 @@ class HazardEstimate(RatioEstimate):
         DataFrame
             time; hazard and cumulative_hazard (from the first entry on), each with _low and _high.
         """
-        check_level(level)
         self._refuse_undetermined()
         grid, who = curves.baseline_grid(self.hazard, times), curves.typical(self.hazard)
         return curves.hazard_table(
@@ -341,7 +341,6 @@ class HazardEstimate(RatioEstimate):
             conf_low, conf_high. Without times the estimate is x'b (plus the offset, less its
             median), the log hazard relative to covariates of 0.
         """
-        check_level(level)
         self._refuse_undetermined()
         who = people(self, newdata)
         if times is None:
@@ -381,26 +380,3 @@ class HazardEstimate(RatioEstimate):
         """
         times = np.unique(self.design.exit[self.design.event == 1])
         return self.predict(newdata, times=list(times), level=level)
-
-
-def _crossed(score: np.ndarray, cluster: np.ndarray | None) -> np.ndarray:
-    """Sum of the squares of the rows of score (n, d), those of one cluster added up first."""
-    if cluster is not None:
-        total = np.zeros((cluster.max() + 1, score.shape[1]))
-        np.add.at(total, cluster, score)
-        score = total
-    return score.T @ score
-
-
-def _smoothing_flag(smoothing: float | None) -> tuple[str, ...]:
-    if smoothing is None:
-        return ()
-    if smoothing == 0.0:
-        return (
-            "The smoothing left nothing of the spline: the data do not tell the baseline hazard "
-            "from a constant one.",
-        )
-    return (
-        "Standard errors take the smoothing of the baseline (SD of the change of the log hazard "
-        f"over follow-up {smoothing:.3g}) as given.",
-    )

@@ -16,7 +16,6 @@ from longsurv.likelihood import hazard as hz
 from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.columns import beside, draw_columns
-from longsurv.results.estimate import check_level
 from longsurv.results.idata import Pointwise
 from longsurv.results.survival import hazard_curves as curves
 from longsurv.results.survival.cox_curves import check_times, people
@@ -135,7 +134,6 @@ class HazardPosterior(RatioPosterior):
         DataFrame
             term, time, hazard_ratio (exp of the posterior mean), conf_low, conf_high, prob_below_1.
         """
-        check_level(level)
         L, labels, grid = curves.ratio_rows(self.hazard, times)
         values = self.natural[:, : len(self.names)] @ L.T
         table = pd.DataFrame({"term": labels, **draw_columns(values, level)})
@@ -190,7 +188,6 @@ class HazardPosterior(RatioPosterior):
         DataFrame
             time; hazard and cumulative_hazard (from the first entry on), each with _low and _high.
         """
-        check_level(level)
         grid, who = curves.baseline_grid(self.hazard, times), curves.typical(self.hazard)
         return curves.hazard_table(
             grid,
@@ -228,7 +225,6 @@ class HazardPosterior(RatioPosterior):
             std_error (its SD), conf_low, conf_high. Without times it is x'b (plus the offset, less
             its median), the log hazard relative to covariates of 0.
         """
-        check_level(level)
         who = people(self, newdata)
         if times is None:
             beta = self.natural[:, : len(self.names)]

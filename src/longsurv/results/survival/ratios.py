@@ -12,7 +12,7 @@ import pandas as pd
 
 from longsurv.errors import LongsurvError
 from longsurv.inference.profile import Profile
-from longsurv.results.estimate import Estimate, check_level
+from longsurv.results.estimate import Estimate
 from longsurv.results.posterior import Posterior
 from longsurv.results.reference import estimable, t_quantile
 
@@ -61,7 +61,6 @@ class SurvivalCurves:
         """
         from longsurv.results.survival.plots import survival
 
-        check_level(level)
         return survival(cast("SurvivalResult", self), by, horizon, level, ax)
 
 
