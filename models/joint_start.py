@@ -17,8 +17,8 @@ from longsurv.inference import Affine, maximise
 from longsurv.likelihood.arithmetic.covariance import covariance, partial_correlations
 from longsurv.likelihood.joint.coordinates import blocks
 from longsurv.likelihood.joint.loglik import JointData
-from longsurv.likelihood.lmm.loglik import LMMData
 from longsurv.likelihood.lmm.patients import random_effects
+from longsurv.likelihood.lmm.statistics import LMMData
 from longsurv.models.glmm import GLMM
 from longsurv.models.lmm import LMM
 from longsurv.results.mixed.estimate import MixedEstimate

@@ -22,7 +22,7 @@ from longsurv.design.names import free
 from longsurv.errors import LongsurvError
 from longsurv.inference import Optimum
 from longsurv.inference.specification import TableSpecification
-from longsurv.likelihood.lmm.loglik import LMMData
+from longsurv.likelihood.lmm.statistics import LMMData
 from longsurv.likelihood.lmm.sums import in_blocks
 from longsurv.tables.notebook import Readable
 

@@ -1,14 +1,13 @@
 """Linear mixed models, random effects integrated out."""
 
 from longsurv.likelihood.lmm.loglik import (
-    LMMData,
     coefficients,
     loglik,
-    prepare,
     profile,
     profiled_deviance,
     relative_factor,
 )
+from longsurv.likelihood.lmm.statistics import LMMData, prepare
 
 __all__ = [
     "LMMData",

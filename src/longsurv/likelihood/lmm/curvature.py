@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 
 from longsurv.likelihood.arithmetic.covariance import lower_cholesky
-from longsurv.likelihood.lmm.loglik import LMMData
+from longsurv.likelihood.lmm.statistics import LMMData
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from numba import njit
 
 from longsurv.likelihood.arithmetic.covariance import lower_cholesky
 from longsurv.likelihood.lmm.kernel import Effects
-from longsurv.likelihood.lmm.loglik import LOG_2PI, LMMData, relative_factor
+from longsurv.likelihood.lmm.loglik import LOG_2PI, relative_factor
+from longsurv.likelihood.lmm.statistics import LMMData
 
 
 @dataclass(frozen=True)

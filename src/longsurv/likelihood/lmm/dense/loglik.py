@@ -20,7 +20,8 @@ from scipy.linalg import solve_triangular
 
 from longsurv.likelihood.lmm.dense.residual import Structure
 from longsurv.likelihood.lmm.dense.sums import adjoint, forward
-from longsurv.likelihood.lmm.loglik import LOG_2PI, random_basis, triangle
+from longsurv.likelihood.lmm.loglik import LOG_2PI
+from longsurv.likelihood.lmm.statistics import random_basis, triangle
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,206 @@
+"""Sufficient statistics of each patient, in the kernel's own columns.
+
+X is orthonormalised (X = Q R), y is replaced by its least-squares residual, and the columns of Z
+are orthogonalised within each block of correlated effects and scaled to unit root mean square, so
+that neither units nor the origin of time cost digits: with calendar years an intercept is the
+patient's level two thousand years ago, and D all but singular. The model is the same in any columns
+that span the same space; D = B^-1 D* B^-T where Z = Z* B.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numba import njit
+from scipy.linalg import solve_triangular
+
+from longsurv.likelihood.lmm.sums import in_blocks
+
+
+@dataclass(frozen=True)
+class LMMData:
+    """Per-patient sufficient statistics.
+
+    Attributes
+    ----------
+    ztz : ndarray, shape (N, q, q)
+        Z'Z of each patient, in the kernel's own columns of Z.
+    ztw : ndarray, shape (N, q, p + 1)
+        Z'(Q, y - Q Q'y) of each patient.
+    blocks : tuple of ndarray
+        `ztz` and `ztw` laid out for `longsurv.likelihood.lmm.sums`.
+    cross : ndarray, shape (p + 1, p + 1)
+        Pooled cross products of (Q, y - Q Q'y).
+    r : ndarray, shape (p, p)
+        Upper triangle with X = Q r.
+    beta_ols : ndarray, shape (p,)
+        Least-squares coefficients.
+    z_basis : ndarray, shape (q, q)
+        Z is the kernel's columns times this B; the random effects b of Z are B b there.
+    z_scale : ndarray, shape (q,)
+        The SDs of `loglik` are of the effects of the kernel's columns over this.
+    nobs : int
+        Number of observations.
+    """
+
+    ztz: np.ndarray
+    ztw: np.ndarray
+    blocks: tuple[np.ndarray, np.ndarray]
+    cross: np.ndarray
+    r: np.ndarray
+    beta_ols: np.ndarray
+    z_basis: np.ndarray
+    z_scale: np.ndarray
+    nobs: int
+
+    @property
+    def p(self) -> int:
+        """Number of fixed-effects coefficients."""
+        return self.r.shape[0]
+
+    @property
+    def q(self) -> int:
+        """Number of random effects a patient."""
+        return self.ztz.shape[1]
+
+    @cached_property
+    def log_det_r(self) -> float:
+        """log |det R|."""
+        return float(np.log(np.abs(np.diag(self.r))).sum())
+
+
+def prepare(
+    X: np.ndarray,
+    y: np.ndarray,
+    Z: np.ndarray,
+    group: np.ndarray,
+    n_groups: int,
+    blocks: tuple[int, ...] | None = None,
+    to: np.ndarray | None = None,
+) -> LMMData:
+    """Reduce the rows to sufficient statistics.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, p)
+        Fixed-effects design of full column rank.
+    y : ndarray, shape (n,)
+        Response.
+    Z : ndarray, shape (n, q)
+        Random-effects design.
+    group : ndarray of int, shape (n,)
+        Patient of each row, 0 to n_groups - 1; rows may be in any order.
+    n_groups : int
+        Number of patients.
+    blocks : tuple of int, optional
+        How many neighbouring columns of Z each block of correlated effects has; they are
+        orthogonalised. By default columns are scaled only.
+    to : ndarray, shape (q, q), optional
+        Instead, the kernel's columns are those of Z to^-1, scaled: the SDs and correlations of
+        `loglik` are of the effects `to` @ b.
+
+    Returns
+    -------
+    LMMData
+    """
+    r = triangle(X)
+    W = _orthonormal(np.ascontiguousarray(X, dtype=float), r)
+    Q = W[:, :-1]
+    # A second pass removes what rounding left of the columns' dependence.
+    fit = Q.T @ y
+    fit += Q.T @ (y - Q @ fit)
+    W[:, -1] = y - Q @ fit
+    z_basis, z_scale = random_basis(Z, blocks, to)
+    to_own = np.linalg.inv(z_basis)
+    ztz, ztw = _patient_sums(np.ascontiguousarray(Z, dtype=float), to_own, W, group, n_groups)
+    return LMMData(
+        ztz=ztz,
+        ztw=ztw,
+        blocks=(in_blocks(ztz), in_blocks(ztw)),
+        cross=W.T @ W,
+        r=r,
+        beta_ols=solve_triangular(r, fit, lower=False),
+        z_basis=z_basis,
+        z_scale=z_scale,
+        nobs=len(y),
+    )
+
+
+def random_basis(
+    Z: np.ndarray, blocks: tuple[int, ...] | None = None, to: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """B, shape (q, q), for which the columns of Z B^-1 have unit root mean square; their scales.
+
+    Z has shape (n, q). Within blocks, if given, those columns are also orthogonal and B an upper
+    triangle; a block of dependent columns is scaled only. With `to`, they are those of Z to^-1.
+    """
+    columns = Z if to is None else Z @ np.linalg.inv(to)
+    size = np.sqrt(np.diag(columns.T @ columns) / len(Z))
+    basis = np.diag(np.where(size > 0.0, size, 1.0))
+    if to is not None:
+        return basis @ to, np.diag(basis).copy()
+    start = 0
+    for count in blocks or ():
+        at, start = slice(start, start + count), start + count
+        if count > 1 and (size[at] > 0.0).all():
+            r = triangle(Z[:, at]) / math.sqrt(len(Z))
+            if (np.diag(r) > 1e-13 * size[at]).all():
+                basis[at, at] = r
+    return basis, np.diag(basis).copy()
+
+
+def triangle(X: np.ndarray) -> np.ndarray:
+    """Upper triangle r with a positive diagonal for which the columns of X r^-1 are orthonormal,
+    nearly if not to rounding.
+
+    Nothing after it takes them for exactly so, and the root of X'X is the faster way to r; columns
+    close to dependence need the other one.
+    """
+    products = X.T @ X
+    size = np.sqrt(np.diag(products))
+    scaled = products / np.outer(size, size)  # of full column rank, so no size is 0
+    if np.linalg.eigvalsh(scaled).min(initial=1.0) > 1e-6:
+        return np.linalg.cholesky(products).T
+    r = np.linalg.qr(X, mode="r")
+    return r * np.where(np.diag(r) < 0.0, -1.0, 1.0)[:, None]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _orthonormal(X, r):
+    """X r^-1, shape (n, p), and room for one more column."""
+    n, p = X.shape
+    W = np.empty((n, p + 1))
+    for i in range(n):
+        for j in range(p):
+            s = X[i, j]
+            for k in range(j):
+                s -= W[i, k] * r[k, j]
+            W[i, j] = s / r[j, j]
+    return W
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _patient_sums(Z, to_own, W, group, n_groups):
+    """Sums over patients of the products of the columns of Z @ to_own."""
+    n, q = Z.shape
+    k = W.shape[1]
+    ztz = np.zeros((n_groups, q, q))
+    ztw = np.zeros((n_groups, q, k))
+    own = np.empty(q)
+    for i in range(n):
+        g = group[i]
+        for a in range(q):
+            s = 0.0
+            for b in range(q):
+                s += Z[i, b] * to_own[b, a]
+            own[a] = s
+        for a in range(q):
+            z = own[a]
+            for b in range(q):
+                ztz[g, a, b] += z * own[b]
+            for b in range(k):
+                ztw[g, a, b] += z * W[i, b]
+    return ztz, ztw
