@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parents[1] / "draft"))
 from exports import RECIPES
 
-from longsurv.cohort.columns import to_readings, with_point
+from longsurv.cohort.columns import to_readings
 from longsurv.cohort.dates import read_dates as dates_of_a_study
 from longsurv.cohort.files import Source, read_table
-from longsurv.cohort.problems import Problems
+from longsurv.cohort.marks import unmarked
+from longsurv.cohort.problems import Problems, Table
 from longsurv.draft import draft_files, recipes
 from longsurv.draft.cells import SheetColumn, read_column
 from longsurv.draft.straight import file_keys
@@ -54,7 +55,8 @@ def columns(draw: st.DrawFn) -> list[str]:
 
 def as_a_study(cells: pd.Series, decimal: str) -> tuple[np.ndarray, np.ndarray]:
     """Values and limits of a column as `check` reads it."""
-    numbers, _, _ = to_readings(with_point(cells) if decimal == "," else cells)
+    table = unmarked(Table(cells.to_frame("crp"), "t"), [], decimal if decimal == "," else None)
+    numbers, _, _ = to_readings(table.frame["crp"])
     return numbers.values, numbers.censored
 
 

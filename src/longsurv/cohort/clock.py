@@ -10,16 +10,8 @@ from longsurv.cohort.columns import to_ids
 from longsurv.cohort.dates import Dates, is_serial, read_dates
 from longsurv.cohort.problems import Problems, Table, show, show_list
 from longsurv.cohort.schema import Schema
+from longsurv.reading.durations import SECONDS, unit_of_time
 
-SECONDS = {
-    "second": 1.0,
-    "minute": 60.0,
-    "hour": 3600.0,
-    "day": 86400.0,
-    "week": 7 * 86400.0,
-    "month": 30.4375 * 86400.0,
-    "year": 365.25 * 86400.0,
-}
 _DAY = np.timedelta64(1, "D")
 
 
@@ -153,8 +145,7 @@ def _zero(patients: Table, schema: Schema, problems: Problems) -> Dates | None:
 
 def _seconds(patients: Table, schema: Schema, problems: Problems) -> float | None:
     """Seconds in the time unit."""
-    word = schema.time_unit.strip().lower()
-    seconds = SECONDS.get(word, SECONDS.get(word.removesuffix("s")))
+    seconds = SECONDS.get(unit_of_time(schema.time_unit))
     if seconds is None:
         problems.add(
             f"{patients.name}: dates cannot be counted in {show(schema.time_unit)}; time_unit must "

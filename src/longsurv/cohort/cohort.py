@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated
@@ -14,6 +14,7 @@ import pandas as pd
 from longsurv.arguments import checked
 from longsurv.cohort.assemble import check_markers, check_tables
 from longsurv.cohort.labels import column_label, event_name, relabelled
+from longsurv.cohort.marks import unmarked
 from longsurv.cohort.patients import covariate_columns
 from longsurv.cohort.problems import Table, show, show_list
 from longsurv.cohort.schema import Marker, Schema
@@ -99,9 +100,17 @@ class Cohort:
         self.note = note or (RECONSTRUCTED if reconstructed else "")
         self.reconstructed = reconstructed
         self.randomised = randomised
+        keep = (schema.patient, schema.measurement_patient or schema.patient)
+        people = _as_table(patients, "the patient table", keep)
+        if measurements is None or isinstance(measurements, Table):
+            values = measurements
+        elif measurements is patients:  # one frame, which the checks know by that
+            values = replace(people, name="the measurement table")
+        else:
+            values = _as_table(measurements, "the measurement table", keep)
         tables = check_tables(
-            _as_table(patients, "the patient table"),
-            None if measurements is None else _as_table(measurements, "the measurement table"),
+            people,
+            values,
             schema,
             list(self._markers.values()),
         )
@@ -313,5 +322,5 @@ class Cohort:
         return lines + ([self.note] if self.note else [])
 
 
-def _as_table(data: pd.DataFrame | Table, name: str) -> Table:
-    return data if isinstance(data, Table) else Table(data, name)
+def _as_table(data: pd.DataFrame | Table, name: str, keep: Sequence[str]) -> Table:
+    return data if isinstance(data, Table) else unmarked(Table(data, name), keep)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from longsurv.reading.numbers import normal, number_in, plain_numbers, read_number
+from longsurv.reading.durations import in_unit
+from longsurv.reading.numbers import (
+    FLAGS,
+    Reading,
+    normal,
+    number_in,
+    plain_numbers,
+    read_number,
+)
 
 CENSORED = np.array(["none", "left", "right"], dtype=object)  # by code; see Numbers.censored
 _NAN = float("nan")
@@ -46,9 +54,14 @@ def parse_reading(text: object) -> tuple[float, int, str] | None:
     signs, as East Asian laboratory systems export them, are accepted.
     """
     found = read_number(text)
-    if found is None or (found.tail and _UNIT.fullmatch(found.tail) is None):
-        return None
-    return found.value, found.code, found.tail
+    return (
+        (found.value, found.code, found.tail) if found is not None and is_reading(found) else None
+    )
+
+
+def is_reading(found: Reading) -> bool:
+    """Whether nothing but a unit, or a mark such as "H", stands behind a number."""
+    return not found.tail or found.tail in FLAGS or _UNIT.fullmatch(found.tail) is not None
 
 
 def same_unit(one: str, other: str) -> bool:
@@ -67,8 +80,27 @@ def to_numbers(column: pd.Series) -> Numbers:
     return to_readings(column, units=False)[0]
 
 
-def to_readings(column: pd.Series, *, units: bool = True) -> tuple[Numbers, np.ndarray, list[str]]:
+def to_times(column: pd.Series, unit: str) -> Numbers:
+    """Read a column of times, whose unit may stand behind each: "12 h" is half of a day."""
+    numbers, codes, units = to_readings(column, flags=False)  # 36 H is no high 36
+    factors = [1.0, *(in_unit(word, unit) or _NAN for word in units[1:])]
+    factor = np.array(factors)[codes]
+    values = numbers.values if len(units) == 1 else numbers.values * factor
+    return replace(numbers, values=values, bad=numbers.bad | np.isnan(factor))
+
+
+def to_readings(
+    column: pd.Series, *, units: bool = True, flags: bool = True
+) -> tuple[Numbers, np.ndarray, list[str]]:
     """Read a column of measured values, which may name their units.
+
+    Parameters
+    ----------
+    column : Series
+    units : bool
+        Whether a unit may stand behind a number.
+    flags : bool
+        Whether a mark such as "H", for a high one, may.
 
     Returns
     -------
@@ -88,16 +120,25 @@ def to_readings(column: pd.Series, *, units: bool = True) -> tuple[Numbers, np.n
     value = np.append(plain_numbers(pd.Series(texts, dtype=object)), _NAN)
     censored, unit = np.zeros(len(value), dtype=np.int8), np.zeros(len(value), dtype=np.int64)
     wrong, blank = np.zeros(len(value), dtype=bool), np.append(np.zeros(len(texts), bool), True)
-    found = {"": 0}
+    tails: dict[int, str] = {}
     for k in np.flatnonzero(np.isnan(value[:-1])):
         reading = parse_reading(texts[k])
         if reading is not None and (units or not reading[2]):
             value[k], censored[k] = reading[:2]
-            unit[k] = found.setdefault(reading[2], len(found))
+            tails[k] = reading[2]
         else:
             blank[k] = not str(texts[k]).strip()
             wrong[k] = not blank[k]
+    found = {"": 0}
+    marks = _flags(set(tails.values())) if flags else frozenset()
+    for k, tail in tails.items():
+        unit[k] = 0 if tail in marks else found.setdefault(tail, len(found))
     return Numbers(value[codes], censored[codes], blank[codes], wrong[codes]), unit[codes], [*found]
+
+
+def _flags(tails: set[str]) -> frozenset[str]:
+    """Which tails say that a value is high or low. A litre is an L, too, where nothing is an H."""
+    return FLAGS - {"A"} if tails & {"H", "HH"} else FLAGS - {"A", "L"}
 
 
 _SINGLE = ("string", "empty", "floating", "integer", "boolean", "decimal")
@@ -117,23 +158,12 @@ def several_in_a_cell(column: pd.Series) -> np.ndarray:
     return np.fromiter((isinstance(v, _SEVERAL) for v in column), bool, len(column))
 
 
-def with_point(column: pd.Series) -> pd.Series:
-    """A column whose decimal commas are points: numbers if all of it then are, else text."""
-    codes, found = pd.factorize(column, use_na_sentinel=True)
-    texts = [v.replace(",", ".", 1) if _has_comma(v) else v for v in found]
-    numbers = np.append(plain_numbers(pd.Series(texts, dtype=object)), _NAN)
-    if np.isnan(numbers[:-1]).any():
-        texts.append(None)
-        return pd.Series(texts, dtype=object).take(codes).set_axis(column.index)
-    return pd.Series(numbers[codes], index=column.index)
-
-
 def _has_comma(value: object) -> bool:
     """Whether a value is text such as "75,5" or "<0,02 mg/L"."""
     if not isinstance(value, str) or "," not in value or number_in(value).count(",") != 1:
         return False
     found = read_number(value, ",")
-    return found is not None and (not found.tail or _UNIT.fullmatch(found.tail) is not None)
+    return found is not None and is_reading(found)
 
 
 def has_decimal_commas(column: pd.Series) -> np.ndarray:

@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
-from longsurv.cohort.columns import with_point
+from longsurv.cohort.marks import is_text, unmarked
 from longsurv.cohort.problems import Problems, Table, shorten, show, show_list, suggest
 from longsurv.reading.numbers import decimals
 from longsurv.reading.textfile import (
@@ -50,6 +50,8 @@ class Source:
         Codes for a missing value besides the usual ones (an empty cell, NA, NaN, NULL and a dot).
     decimal : {".", ","}, optional
         The decimal mark; with a comma, "75,5" and "<0,02" are numbers. Found if not given.
+    thousands : {".", ","}, optional
+        The mark between thousands. Found where numbers can be read in one way only.
     skip_rows : int
         Rows above the row of column names.
     fill_down : tuple of str
@@ -63,6 +65,7 @@ class Source:
     encoding: str | None = None
     missing: tuple[str, ...] = ()
     decimal: str | None = None
+    thousands: str | None = None
     skip_rows: int = 0
     fill_down: tuple[str, ...] = ()
 
@@ -96,6 +99,7 @@ def read_table(source: Source, problems: Problems) -> Table | None:
         )
         return None
     try:
+        decimal = source.decimal or ("," if source.thousands == "." else None)
         if kind in PARQUET:
             frame = _read_parquet(path)
         elif kind in EXCEL:
@@ -103,6 +107,9 @@ def read_table(source: Source, problems: Problems) -> Table | None:
         else:
             source = _found_out(source)
             frame = _read_csv(source)
+            decimal = _decimal_of(frame, source)
+            if decimal == ",":  # again, so that no point is taken for a decimal one
+                frame = _read_csv(source, decimal)
     except UnicodeDecodeError:
         problems.add(
             f"{path.name}: the text is not in the encoding {source.encoding or 'UTF-8'}; save it "
@@ -118,36 +125,29 @@ def read_table(source: Source, problems: Problems) -> Table | None:
         return None
     # Row 1 of a spreadsheet is the header, unless rows are skipped above it.
     frame.index = pd.RangeIndex(2 + source.skip_rows, len(frame) + 2 + source.skip_rows)
-    if kind not in PARQUET:
-        frame = _with_points(frame, source)
     frame = _name_columns(frame)
     if kind not in PARQUET:
         empty = frame.isna().all(axis=1)
         frame = frame.loc[~empty] if empty.any() else frame
     frame = _filled_down(frame, source, problems)
-    return Table(frame, path.name, "row")
+    table = Table(frame, path.name, "row")
+    return table if kind in PARQUET else unmarked(table, [source.id], decimal, source.thousands)
 
 
-def _with_points(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
-    """The columns, but for identifiers, with decimal commas read as points where they are some."""
+def _decimal_of(frame: pd.DataFrame, source: Source) -> str | None:
+    """The decimal mark of a file as said, or as it can only be; None where neither."""
+    if source.decimal is not None:
+        return source.decimal
+    if source.thousands is not None:
+        return "," if source.thousands == "." else "."
+    if source.separator in (None, ","):
+        return None
     texts = [
-        k
+        frame.iloc[:, k]
         for k, name in enumerate(frame.columns)
-        if name != source.id and _is_text(frame.dtypes.iloc[k])
+        if name != source.id and is_text(frame.dtypes.iloc[k])
     ]
-    comma = source.decimal == ","
-    if source.decimal is None and source.separator not in (None, ","):
-        comma = _commas_are_decimal([frame.iloc[:, k] for k in texts], frame)
-    if not comma:
-        return frame
-    columns = {k: frame.iloc[:, k] for k in range(frame.shape[1])}
-    columns |= {k: with_point(columns[k]) for k in texts}
-    return pd.DataFrame(columns, index=frame.index).set_axis(frame.columns, axis=1)
-
-
-def _is_text(dtype: object) -> bool:
-    """Whether a column may hold text: of any values, or of strings as pandas 3 keeps them."""
-    return pd.api.types.is_object_dtype(dtype) or isinstance(dtype, pd.StringDtype)
+    return "," if _commas_are_decimal(texts, frame) else None
 
 
 def _commas_are_decimal(texts: Sequence[pd.Series], frame: pd.DataFrame) -> bool:
@@ -202,7 +202,7 @@ def _head(source: Source) -> list[str]:
         return list(itertools.islice(file, source.skip_rows, source.skip_rows + LOOKED_AT))
 
 
-def _read_csv(source: Source) -> pd.DataFrame:
+def _read_csv(source: Source, decimal: str = ".") -> pd.DataFrame:
     separator = source.separator or ","
     header = next(csv.reader(_head(source), delimiter=separator), None)
     if not header:
@@ -220,6 +220,7 @@ def _read_csv(source: Source) -> pd.DataFrame:
             source.path,
             sep=separator,
             encoding=source.encoding,
+            decimal=decimal,
             header=None,
             skiprows=source.skip_rows + 1,
             names=range(len(names)),

@@ -27,6 +27,7 @@ from longsurv.cohort.kinds import (
     SKIPPED,
     TEXT,
     TEXTS,
+    THOUSANDS,
     WIDE,
     Kind,
     choice,
@@ -78,6 +79,13 @@ _FILE = {
         'The decimal mark; with a comma, "75,5" and "<0,02" are numbers.',
         default="a point, or a comma where the columns are separated by something else and every "
         "number with a mark has one",
+    ),
+    "thousands": Key(
+        THOUSANDS,
+        'The mark between thousands: "," where "1,234" is above a thousand, "." where "1.234" is '
+        "(the decimal mark then is a comma).",
+        default="found where numbers can be read in one way only (1,234.5); blanks and apostrophes "
+        "always are such marks",
     ),
     "skip_rows": Key(SKIPPED, "Rows above the row of column names.", default="0"),
     "missing": Key(

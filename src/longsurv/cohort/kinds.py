@@ -129,6 +129,7 @@ CHARACTER = Kind(
     {"type": "string", "minLength": 1, "maxLength": 1},
 )
 DECIMAL = Kind('"." or ","', lambda v: v in (".", ","), {"enum": [".", ","]})
+THOUSANDS = Kind('"," or "."', lambda v: v in (".", ","), {"enum": [",", "."]})
 WIDE = Kind(
     'true, false or a pattern such as "{marker}_d{time}"',
     lambda v: isinstance(v, (bool, str)),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.cohort.codes import code_advice, note_codes
-from longsurv.cohort.columns import CENSORED, LARGEST, to_ids, to_numbers
+from longsurv.cohort.columns import CENSORED, LARGEST, to_ids, to_times
 from longsurv.cohort.flow import Ledger
 from longsurv.cohort.patients import NO_ID, CheckedPatients
 from longsurv.cohort.problems import Problems, Table, show, show_list
@@ -220,7 +220,8 @@ def _check_times(
     table: Table, schema: Schema, column: pd.Series, readings: Readings, problems: Problems
 ) -> np.ndarray:
     """Return the time of each row of the table, 0 where it is wrong or nothing was measured."""
-    numbers = to_numbers(column)
+    problems.numeric(table, schema.time)
+    numbers = to_times(column, schema.time_unit)
     used = _has_reading(table, readings)
     bad = numbers.bad | (numbers.censored != 0)
     problems.rows(
@@ -228,7 +229,8 @@ def _check_times(
         schema.time,
         used & bad,
         "not a number",
-        "Expected the measurement time as a number.",
+        f"Expected the measurement time as a number, in {schema.time_unit}; a unit of time behind"
+        " it must be one that can be counted in these.",
         values=column,
     )
     problems.rows(

@@ -87,7 +87,15 @@ def melted(
     note = ", ".join(
         f"{marker} ({plural(other.count(marker), 'column')})" for marker in dict.fromkeys(other)
     )
-    made = Table(rows, table.name, table.row, cells=np.repeat(columns, n), named=table.named)
+    doubts = [said for column, said in table.unclear.items() if column in set(columns)]
+    made = Table(
+        rows,
+        table.name,
+        table.row,
+        cells=np.repeat(columns, n),
+        named=table.named,
+        unclear={"value": doubts[0]} if doubts else {},
+    )
     return made, long, note
 
 
@@ -147,7 +155,7 @@ def patients_of(
     note = f"{plural(len(table.frame), 'row')} of {plural(len(people), 'patient')}"
     if varying:
         note += f"; left out, for they vary within a patient: {show_list(varying)}"
-    return Table(people, table.name, table.row, named=table.named), note
+    return Table(people, table.name, table.row, named=table.named, unclear=table.unclear), note
 
 
 def _varies(column: pd.Series, patient: np.ndarray) -> np.ndarray:

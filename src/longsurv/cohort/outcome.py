@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from longsurv.cohort.columns import LARGEST, encode, find_statuses, to_numbers
+from longsurv.cohort.columns import LARGEST, encode, find_statuses, to_times
 from longsurv.cohort.flow import Ledger
 from longsurv.cohort.problems import Problems, Table, show, show_list
 from longsurv.cohort.schema import Schema
@@ -13,20 +13,22 @@ from longsurv.words import plural
 
 
 def check_time(
-    table: Table, name: str, role: str, problems: Problems
+    table: Table, name: str, role: str, schema: Schema, problems: Problems
 ) -> tuple[np.ndarray | None, np.ndarray]:
     """Return times with NaN where missing or wrong, and which are missing."""
     column = problems.column(table, name, f"the {role}")
     if column is None:
         return None, np.zeros(len(table.frame), bool)
-    numbers = to_numbers(column)
+    problems.numeric(table, name)
+    numbers = to_times(column, schema.time_unit)
     bad = numbers.bad | (numbers.censored != 0)
     problems.rows(
         table,
         name,
         bad,
         "not a number",
-        f"Expected the {role} as a number.",
+        f"Expected the {role} as a number, in {schema.time_unit}; a unit of time behind it must be "
+        "one that can be counted in these.",
         values=column,
     )
     with np.errstate(invalid="ignore"):

@@ -84,9 +84,9 @@ def check_patients(
         problems.add(f"{table.name}: there are no patients; expected one row a patient")
 
     table = _check_ids(table, schema, problems)
-    exit_, exit_missing = check_time(table, schema.exit, "follow-up time", problems)
+    exit_, exit_missing = check_time(table, schema.exit, "follow-up time", schema, problems)
     if isinstance(schema.entry, str):
-        entry, entry_missing = check_time(table, schema.entry, "entry time", problems)
+        entry, entry_missing = check_time(table, schema.entry, "entry time", schema, problems)
     else:
         entry, entry_missing = np.full(n, float(schema.entry or 0)), np.zeros(n, bool)
     treatment, groups, in_arms = check_treatment(table, schema, problems, ledger)
@@ -174,6 +174,7 @@ def _check_covariates(table: Table, schema: Schema, problems: Problems) -> None:
         column = table.frame.get(name)
         if column is None or name in (*schema.categorical, schema.treatment):
             continue
+        problems.numeric(table, name)
         if pd.api.types.is_numeric_dtype(column):
             problems.rows(
                 table,

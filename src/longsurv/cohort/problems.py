@@ -34,6 +34,8 @@ class Table:
         The column that each row was in, if it was one cell of a wider row.
     named : mapping of str to str
         Where a study file names a column: "study.toml, line 12".
+    unclear : mapping of str to str
+        Of a column, why its numbers can be read in more than one way.
     """
 
     frame: pd.DataFrame
@@ -42,6 +44,7 @@ class Table:
     ids: Ids | None = None
     cells: np.ndarray | None = None
     named: Mapping[str, str] = field(default_factory=dict)
+    unclear: Mapping[str, str] = field(default_factory=dict)
 
     def naming(self, columns: Sequence[str]) -> str:
         """Where a study file names these columns, for the end of a message.
@@ -95,6 +98,7 @@ class Table:
             ids,
             cells,
             self.named,
+            self.unclear,
         )
 
 
@@ -184,6 +188,20 @@ class Problems:
         head = f"{table.name}, {'column' if len(columns) == 1 else 'columns'} {show_list(columns)}"
         said = f"{what} in {plural(n, 'row')}: {', '.join(examples)}{more}. {todo}"
         self.add(f"{head}: {said}{table.naming(columns)}")
+
+    def numeric(self, table: Table, name: str) -> None:
+        """Record where a column that is needed as numbers can be read in more than one way.
+
+        Parameters
+        ----------
+        table : Table
+        name : str
+            Of the column.
+        """
+        if name in table.unclear:
+            self.add(
+                f"{table.name}, column {show(name)}: {table.unclear[name]}{table.naming([name])}"
+            )
 
     def column(self, table: Table, name: str, role: str) -> pd.Series | None:
         """Return a column, or record that it is missing and return None.

@@ -23,6 +23,7 @@ from longsurv.cohort.columns import (
 from longsurv.cohort.flow import Ledger
 from longsurv.cohort.problems import Problems, Table, show, show_list, suggest
 from longsurv.cohort.schema import Marker, Schema
+from longsurv.reading.numbers import is_grouped, number_in
 from longsurv.words import plural
 
 
@@ -93,6 +94,7 @@ def read_long(
     codes, found = encode(name_column)
     position = {marker.name: k for k, marker in enumerate(markers)}
     marker = np.array([position.get(str(level), -1) for level in found] + [-1])[codes]
+    problems.numeric(table, schema.value)
     numbers, unit, units = to_readings(value_column)
     problems.rows(
         table,
@@ -145,6 +147,7 @@ def read_wide(
         column = problems.column(table, marker.name, "a marker")
         if column is None:
             continue
+        problems.numeric(table, marker.name)
         numbers, unit, units = to_readings(column)
         foreign = (unit > 0) & ~_has_own_unit(np.full(n, k), unit, units, markers)
         about = [marker] if foreign.any() else []
@@ -216,7 +219,11 @@ def _comma_advice(column: pd.Series, wrong: np.ndarray) -> str:
     """The key to set if the decimal mark is a comma."""
     if not has_decimal_commas(column[wrong]).any():
         return ""
-    return ' If a comma is the decimal mark, set decimal = ",".'
+    said = ' If a comma is the decimal mark, set decimal = ",".'
+    numbers = [number_in(str(v)) for v in column[wrong]]
+    return said + ' If it stands between thousands, set thousands = ",".' * all(
+        is_grouped(n) for n in numbers if "," in n
+    )
 
 
 def _refuse_infinite(

@@ -21,10 +21,11 @@ from longsurv.reading.dates import (
     of_serial,
     read_dates,
 )
+from longsurv.reading.marks import find_marks
 from longsurv.reading.numbers import (
+    FLAGS,
     DecimalMark,
     is_grouped,
-    number_in,
     plain_numbers,
     read_number,
 )
@@ -50,8 +51,6 @@ NOT_MEASURED = {
 }  # fmt: skip
 CODES = {-1.0, -7.0, -8.0, -9.0, -77.0, -88.0, -99.0, -999.0, -9999.0, -99999.0,
          99.0, 777.0, 888.0, 999.0, 9999.0, 99999.0, 999999.0}  # fmt: skip
-_FLAGS = {"H", "L", "HH", "LL", "*", "**", "+", "-", "(H)", "(L)", "high", "low", "High", "Low",
-          "HIGH", "LOW", "↑", "↓", "(+)", "(-)", "!", "A"}  # fmt: skip
 _DATED = re.compile(r"dat|dt\b|日|time|tod|death|deces")
 _COMPACT = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 
@@ -209,7 +208,7 @@ def _of_text(column: SheetColumn, order: Order, decimal: str) -> SheetColumn:
     sample = [texts[k] for k in left[:300]]
     if looks_like_dates(sample) and len(left) > 0.5 * len(texts):
         return _dates(column, order, counts)
-    mark, sure, thousands = _decimal_mark(texts, decimal)
+    mark, sure, thousands = find_marks(texts, decimal)
     marked = replace(column, decimal=mark, decimal_sure=sure, thousands=thousands)
     if mark == ",":  # "1.000" beside "0,1" is a thousand
         pointed = np.array(["." in text for text in texts], bool)
@@ -228,28 +227,6 @@ def _is_serial(name: str, numbers: np.ndarray) -> bool:
 
 def _all_thousands(texts: Sequence[str]) -> bool:
     return all(is_grouped(t) for t in texts if "." in t) and any("." in t for t in texts)
-
-
-def _decimal_mark(texts: Sequence[str], table: str) -> tuple[DecimalMark, bool, str]:
-    """The decimal mark, whether only that reading is possible, and the mark of thousands."""
-    found = [number_in(text) for text in texts]
-    commas, points = [n for n in found if "," in n], [n for n in found if "." in n]
-    both = [n for n in commas if "." in n]
-    if both:
-        comma_last = all(n.rfind(",") > n.rfind(".") for n in both)
-        return (",", True, ".") if comma_last else (".", True, ",")
-    if not commas:
-        if table == "," and points and all(map(is_grouped, points)):
-            return ",", False, "."
-        return ".", True, ""
-    if not all(map(is_grouped, commas)):
-        # "75,5" beside "182.000"; beside "1.5" one of them is a mistake, and nothing says which.
-        return ",", all(map(is_grouped, points)), "." if points else ""
-    if points:  # "182,000" beside "75.5"
-        return ".", True, ","
-    if table == ",":
-        return ",", True, ""
-    return ".", False, ","  # every comma has three figures after it
 
 
 def _numbers(
@@ -298,10 +275,10 @@ def _parse(text: str, decimal: str, thousands: str) -> tuple[float, int, str, bo
     if found is None:
         return None
     value, code, tail, spoken = found
-    if not tail or tail in _FLAGS:
+    if not tail or tail in FLAGS:
         return value, code, "", bool(tail), spoken
     unit, _, last = tail.rpartition(" ")
-    if last in _FLAGS and tidy_unit(unit):
+    if last in FLAGS and tidy_unit(unit):
         return value, code, unit, True, spoken
     return (value, code, tail, False, spoken) if tidy_unit(tail) else None
 

@@ -44,6 +44,11 @@ _RAISED = re.compile("[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+")
 _ODD = re.compile(r"_|[eE][+-]?[0-9]{4}|0[xX]")
 
 
+FLAGS = frozenset({"H", "L", "HH", "LL", "*", "**", "+", "-", "(H)", "(L)", "high", "low", "High",
+                   "Low", "HIGH", "LOW", "↑", "↓", "(+)", "(-)", "!", "A"})  # fmt: skip
+"""What laboratories write behind a number outside its usual range."""
+
+
 class Reading(NamedTuple):
     """A number as a cell says it.
 
