@@ -9,6 +9,7 @@ import numpy as np
 
 from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
+from longsurv.prior_evidence import TrialsPrior, from_interval, from_trials
 from longsurv.prior_families import (
     LKJ,
     MOSTLY_PRIOR,
@@ -25,6 +26,7 @@ from longsurv.prior_families import (
 )
 from longsurv.prior_mixture import Mixture, as_normal, local_information, moved
 from longsurv.prior_stack import Alike, PriorStack, Stack, apart
+from longsurv.prior_trials import effective_events, mixture_of
 
 __all__ = [
     "LKJ",
@@ -39,13 +41,17 @@ __all__ = [
     "PriorStack",
     "Stack",
     "StudentT",
+    "TrialsPrior",
     "apart",
     "as_normal",
     "choose",
     "distribution",
+    "effective_events",
     "from_interval",
+    "from_trials",
     "local_information",
     "log_density",
+    "mixture_of",
     "moments",
     "prior_of",
     "quantiles",
@@ -87,30 +93,6 @@ def prior_of(stack: Stack, weights: Mapping[str, float]) -> Prior | None:
         return None
     mean = sum(weight * prior.mean for weight, prior in normal)
     return Normal(mean, math.sqrt(sum((weight * prior.sd) ** 2 for weight, prior in normal)))
-
-
-@checked
-def from_interval(ratio: float, low: float, high: float, level: float = 0.95) -> Normal:
-    """Normal prior on a log ratio from a published ratio with its interval.
-
-    Parameters
-    ----------
-    ratio, low, high : float
-        Point estimate and interval of a hazard, odds or risk ratio.
-    level : float
-        Of the interval.
-
-    Raises
-    ------
-    LongsurvError
-        Unless 0 < low < ratio < high and 0 < level < 1.
-    """
-    from scipy.special import ndtri
-
-    if not 0 < low < ratio < high:
-        raise LongsurvError(f"expected 0 < low < ratio < high, got {low}, {ratio}, {high}")
-    width = 2.0 * float(ndtri(0.5 + level / 2.0))
-    return Normal(math.log(ratio), (math.log(high) - math.log(low)) / width)
 
 
 # An effect of two thirds with a 15 % chance of none or the opposite: SD = log(1.5) / 1.036.

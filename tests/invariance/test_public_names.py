@@ -30,6 +30,10 @@ REASONS = {
     "compare": "sets two results side by side", "lrt": "twice a difference of log-likelihoods",
     "Study": "runs the analyses that are here", "read_cohort": "reads files; Cohort is here",
     "read_study": "reads files; Cohort is here",
+    **dict.fromkeys(
+        ("analyses.power_prior", "analyses.commensurate_prior", "analyses.HistoricalPrior"),
+        "of draws of a Cox posterior, which is here",
+    ),
 }  # fmt: skip
 NOT_MOVED = {
     "estimands.joint_rows.histories": "rows of a joint model's design, for predictions",

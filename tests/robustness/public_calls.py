@@ -236,6 +236,11 @@ def own_of(name: str) -> dict[str, Any]:
             ("platelets", "fdp", "fibrinogen", "pt_prolongation"), lambda: [1.0]),
         "priors.from_interval": {"ratio": lambda: 1.0, "low": lambda: 0.5, "high": lambda: 2.0},
         "analyses.adjusted_changes": {"markers": lambda: ["crp"], "engines": lambda: ["ml"]},
+        "analyses.power_prior": {"history": lambda: specs()[cox], "power": lambda: 0.5},
+        "analyses.commensurate_prior": {"history": lambda: specs()[cox]},
+        "analyses.HistoricalPrior": {
+            "prior": lambda: priors.Normal(0, 1), "fit_error": lambda: 0.0,
+            "effective_events": lambda: 4.0},
         "models.LMM": built(mixed), "models.GLMM": built("GLMM"), "models.CoxPH": built(cox),
         "models.Hazard": built("Hazard"), "models.Linear": built("Linear"),
         "models.JointModel": built(joint), "analyses.Panel": built("Panel"),

@@ -6,10 +6,19 @@ markers/    many markers at once; change from baseline, adjusted in several ways
 
 from longsurv.analyses.markers.adjustment import BaselineAdjustment, adjusted_changes
 from longsurv.analyses.markers.panel import Panel
+from longsurv.analyses.mortality.history import HistoricalPrior, commensurate_prior, power_prior
 from longsurv.analyses.mortality.mortality import Mortality
 from longsurv.arguments import checked
 
-__all__ = ["BaselineAdjustment", "Mortality", "Panel", "adjusted_changes"]
+__all__ = [
+    "BaselineAdjustment",
+    "HistoricalPrior",
+    "Mortality",
+    "Panel",
+    "adjusted_changes",
+    "commensurate_prior",
+    "power_prior",
+]
 
 for _spec in (Panel, BaselineAdjustment, Mortality):
     checked(_spec)
