@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -42,11 +43,16 @@ SPECS = {
 }
 
 
+# pandas before 3 warns of writing to what may be a copy, which is what this wants to know.
+_CHAINED = getattr(pd.errors, "SettingWithCopyWarning", UserWarning)
+
+
 def spoil(frame: pd.DataFrame) -> None:
     """Change everything, in place and by new columns."""
     for column in frame.columns:
         values = frame[column].to_numpy()
-        with pd.option_context("mode.chained_assignment", None):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", _CHAINED)
             frame.loc[frame.index, column] = values[::-1].copy()
     frame["arm"] = "z"
     del frame["y"]

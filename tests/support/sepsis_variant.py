@@ -33,8 +33,8 @@ def write_variant(folder: Path, *, deaths: int = 1) -> Path:
     patients = pd.read_csv(source / "patients.csv")
     treated = (patients["treatment"] == "ivig").to_numpy()
     last = pd.read_csv(source / "measurements.csv").groupby("patient")["day"].max()
-    day = patients["followup_day"].to_numpy(dtype=float)
-    status = patients["status"].astype(object).to_numpy()
+    day = np.array(patients["followup_day"], dtype=float)
+    status = np.array(patients["status"], dtype=object)
     status[status == "dead"] = "alive"
     spread = np.arange((~treated).sum()) % 14
     day[~treated], status[~treated] = HOME - spread, "discharged"

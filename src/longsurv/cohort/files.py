@@ -213,12 +213,25 @@ def _read_csv(source: Source, decimal: str = ".") -> pd.DataFrame:
             'columns, name it, e.g. separator = ";"'
         )
     names = [name.strip() for name in header]
+    frame = _parsed(source, decimal, names, {k for k, n in enumerate(names) if n == source.id})
+    if not _OLD:  # an absurd exponent is infinite there, and its cell is to be shown
+        floats = [k for k in frame.columns if pd.api.types.is_float_dtype(frame[k].dtype)]
+        endless = {k for k in floats if np.isinf(frame[k]).any()}
+        if endless:
+            as_text = endless | {k for k, n in enumerate(names) if n == source.id}
+            frame = _parsed(source, decimal, names, as_text)
+    # Given afterwards, so that a name used twice stays visible as such.
+    return frame.set_axis(names, axis=1)
+
+
+def _parsed(source: Source, decimal: str, names: list[str], texts: set[int]) -> pd.DataFrame:
+    """The rows below the header, the columns numbered, some of them kept as text."""
     with warnings.catch_warnings():
         # Rows longer than the header would lose their last cells with a mere warning.
         warnings.simplefilter("error", pd.errors.ParserWarning)
-        frame = pd.read_csv(
+        return pd.read_csv(
             source.path,
-            sep=separator,
+            sep=source.separator or ",",
             encoding=source.encoding,
             decimal=decimal,
             header=None,
@@ -227,13 +240,11 @@ def _read_csv(source: Source, decimal: str = ".") -> pd.DataFrame:
             index_col=False,
             skip_blank_lines=False,
             low_memory=False,
-            dtype={k: str for k, name in enumerate(names) if name == source.id},
+            dtype=dict.fromkeys(texts, str),
             keep_default_na=False,
             na_values=[*MISSING, *source.missing],
             **_EXACTLY,
         )
-    # Given afterwards, so that a name used twice stays visible as such.
-    return frame.set_axis(names, axis=1)
 
 
 def _read_excel(source: Source) -> pd.DataFrame:

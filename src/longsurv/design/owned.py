@@ -14,6 +14,9 @@ SMALL = 2_000_000
 """Cells up to which copying a whole table takes less time than choosing its columns."""
 
 
+_LAZY = int(pd.__version__.partition(".")[0]) >= 3  # pandas copies at the first change
+
+
 class OwnedFrame(pd.DataFrame):
     """A table some of whose columns nobody else can change."""
 
@@ -55,7 +58,7 @@ def owned(data: pd.DataFrame, formula: str, *columns: str | None) -> pd.DataFram
     own = OwnedFrame(data.copy(deep=False))
     unique = {str(c) for c in data.columns[~data.columns.duplicated(keep=False)]}
     for name in wanted & unique:
-        own[name] = data[name]  # which copies it
+        own[name] = data[name].copy() if _LAZY else data[name]  # which copies it
     own._owned = wanted
     return own
 

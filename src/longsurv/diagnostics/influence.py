@@ -207,7 +207,7 @@ def influence(
     terms = _compared(name, whole, pd.concat(tables, ignore_index=True), level)
     patients = pd.DataFrame(rows, columns=[name, "rows", "cooks_distance", "sigma", "note"])
     turns = terms[terms["verdict_changes"]].groupby(name, sort=False)["term"].agg("; ".join)
-    patients.insert(4, "turns", patients[name].map(turns).fillna("").astype(str))
+    patients.insert(4, "turns", [str(turns.get(label, "")) for label in patients[name]])
     if getattr(fit, "sigma", None) is None:  # no residual of its own
         patients = patients.drop(columns="sigma")
     unit = "patient" if grouping == fit.design.group_name else grouping

@@ -262,13 +262,11 @@ def _rows(data: pd.DataFrame, cells: Sequence[dict[str, Hashable]]) -> pd.DataFr
     """Rows of a typical patient with some columns set, every column keeping its type."""
     typical = {name: _typical(column) for name, column in data.items()}
     frame = pd.DataFrame([{**typical, **cell} for cell in cells], columns=list(data.columns))
-    return frame.astype(
-        {
-            name: column.dtype
-            for name, column in data.items()
-            if isinstance(column.dtype, pd.CategoricalDtype)
-        }
-    )
+    for name, column in data.items():
+        if isinstance(column.dtype, pd.CategoricalDtype):  # what is none of its levels is missing
+            known = frame[name].where(frame[name].isin(column.cat.categories))
+            frame[name] = known.astype(column.dtype)
+    return frame
 
 
 def _typical(column: pd.Series) -> object:

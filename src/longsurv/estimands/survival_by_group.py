@@ -28,37 +28,32 @@ def survival_curves(data: pd.DataFrame, group: str, groups: Sequence[str]) -> pd
         Columns `group`, `time`, `estimate`, `conf_low`, `conf_high`, `censored`; it begins
         at the earliest entry with an estimate of 1.
     """
-    from lifelines import KaplanMeierFitter
+    from longsurv.estimands.follow_up import by_group
+    from longsurv.estimands.kaplan_meier import kaplan_meier
 
     start = float(data["entry"].min())
+    sides = {str(level): side for level, side in by_group(data, group).items()}
     parts = []
-    for level in groups:
-        rows = data[data[group].astype(str) == str(level)]
-        entry = rows["entry"] if (rows["entry"] > 0).any() else None
-        fitter = KaplanMeierFitter().fit(rows["exit"], rows["event"], entry=entry)
-        interval = fitter.confidence_interval_survival_function_
+    for level in map(str, groups):
+        side = sides[level]
+        curve = kaplan_meier(side)
+        times = np.unique(side.exit[side.exit > start])
+        estimate, _ = curve.at(times)
+        low, high = curve.interval(times)
+        sure = (estimate == 0) | (estimate == 1)  # where there is no interval by this method
         table = pd.DataFrame(
             {
-                "group": str(level),
-                "time": fitter.survival_function_.index.to_numpy(dtype=float),
-                "estimate": fitter.survival_function_.iloc[:, 0].to_numpy(),
-                "conf_low": interval.iloc[:, 0].to_numpy(),
-                "conf_high": interval.iloc[:, 1].to_numpy(),
-                "censored": fitter.event_table["censored"].to_numpy(),
+                "group": level,
+                "time": times,
+                "estimate": estimate,
+                "conf_low": np.where(sure, estimate, low),
+                "conf_high": np.where(sure, estimate, high),
+                "censored": [int(np.sum(side.status[side.exit == t] != 1)) for t in times],
             }
         )
-        table = table[table["time"] > start]
-        first = pd.DataFrame(
-            {
-                "group": [str(level)],
-                "time": [start],
-                "estimate": [1.0],
-                "conf_low": [1.0],
-                "conf_high": [1.0],
-                "censored": [0],
-            }
-        )
-        parts.append(pd.concat([first, table], ignore_index=True))
+        first = {"group": level, "time": start, "estimate": 1.0, "conf_low": 1.0,
+                 "conf_high": 1.0, "censored": 0}  # fmt: skip
+        parts.append(pd.concat([pd.DataFrame([first]), table], ignore_index=True))
     return pd.concat(parts, ignore_index=True)
 
 

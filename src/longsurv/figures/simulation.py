@@ -45,7 +45,7 @@ def simulation_axes(table: pd.DataFrame, *, width: float = 760.0, ax: Where = No
     several = table["level"].nunique() > 1
     for y, key in enumerate(rows):
         ax.axhline(y, color=RULE, linewidth=0.8, zorder=0)
-        part = table[(table[keys] == key).all(axis=1)]
+        part = table[(table[keys] == pd.Series(key, index=keys)).all(axis=1)]
         for record in part.to_dict("records"):
             k = effects.index(record["effect"])
             colour = MUTED if record["truth_is_null"] else GROUP_COLOURS[k % len(GROUP_COLOURS)]

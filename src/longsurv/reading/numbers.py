@@ -41,7 +41,7 @@ _POINT = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
 
 _RAISED = re.compile("[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+")
 # What a parser may read as a number though no person would, or end the process at.
-_ODD = re.compile(r"_|[eE][+-]?[0-9]{4}|0[xX]")
+_ODD = re.compile(r"_|[eE][+-]?[0-9]{4}|0[xX]|[0-9]{300}")
 
 
 FLAGS = frozenset({"H", "L", "HH", "LL", "*", "**", "+", "-", "(H)", "(L)", "high", "low", "High",
