@@ -28,6 +28,9 @@ type Density = Callable[[np.ndarray], tuple[float, np.ndarray]]
 type Alike = tuple[tuple[int, ...], np.ndarray]
 """Positions of a factor's coefficients, and L, shape (k, k)."""
 
+AT_MEANS = " with the other variables at their means"
+"""What a prior is of, where columns were centred before their products were formed."""
+
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _lkj_shape(eta: float, q: int, j: int) -> float:
@@ -268,7 +271,7 @@ class PriorStack:
             for j in columns:
                 out[self.names[j]] += " between any two levels"
         for name in (*self.moved, *(("correlation",) if self.centred and self.size > 1 else ())):
-            out[name] += " with the other variables at their means"
+            out[name] += AT_MEANS
         return out
 
 

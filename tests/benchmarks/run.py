@@ -2,7 +2,7 @@
 
 Figures of one run can be compared with each other only. `make bench ARGS=mixed` runs one part, and
 `make bench ARGS="million twin"` those that take too long to run unasked; R is measured too where
-Rscript is on the path.
+Rscript is on the path. `report` times nothing: it counts what the example reports show.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 import cox
 import joint
 import mixed
+import report
 from timing import Row
 
 PARTS: dict[str, tuple[Callable[[Path], Iterator[Row]], ...]] = {
@@ -23,6 +24,7 @@ PARTS: dict[str, tuple[Callable[[Path], Iterator[Row]], ...]] = {
     "joint": (joint.fits, joint.growth, joint.panel),
     "million": (mixed.million, joint.hundred_thousand),
     "twin": (joint.twin,),
+    "report": (report.reports,),
 }
 UNASKED = ("mixed", "cox", "joint")
 

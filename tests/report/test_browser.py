@@ -1,4 +1,4 @@
-"""The page in a real browser, at the width of a desk and of a phone."""
+"""The page in a real browser, from the width of a phone to that of a large screen."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from browser import Browser, find_browser
+from fits import misfits
 
 from longsurv import numbers
 from longsurv.priors import Normal
@@ -16,6 +17,7 @@ from longsurv.study import StudyResults
 pytestmark = pytest.mark.skipif(find_browser() is None, reason="needs Chromium (apt: chromium)")
 
 DESK, PHONE = 1100, 390
+WIDTHS = (320, 390, 768, 1200, 1920)
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +33,64 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield started
 
 
-@pytest.mark.parametrize("width", [DESK, PHONE])
-@pytest.mark.parametrize("dark", [False, True])
-def test_loads_quietly_and_fits(browser: Browser, file: Path, width: int, dark: bool) -> None:
+def test_loads_quietly_and_nothing_is_cut_at_any_width(browser: Browser, file: Path) -> None:
+    """Every fold open, light and dark: one page, resized as a reader would."""
     browser.requests.clear()
-    browser.open(file, width, dark=dark)
+    browser.open(file, WIDTHS[0])
+    browser.run("document.querySelectorAll('details').forEach(fold => fold.open = true)")
+    found = {}
+    for dark in (False, True):
+        for width in WIDTHS:
+            browser.resize(width, dark=dark)
+            found[width, dark] = misfits(browser, width)
+            paper = browser.run("getComputedStyle(document.body).backgroundColor")
+            assert (paper == "rgb(21, 25, 29)") == dark
+    assert {k: v for k, v in found.items() if v} == {}
     assert browser.problems == []
     assert browser.requests == [file.resolve().as_uri()]
-    assert browser.run("document.documentElement.scrollWidth") <= width
-    paper = browser.run("getComputedStyle(document.body).backgroundColor")
-    assert (paper == "rgb(21, 25, 29)") == dark
+
+
+def test_what_is_cut_is_found(browser: Browser, file: Path) -> None:
+    """Else the test above could not fail."""
+    browser.open(file, DESK)
+    assert misfits(browser, DESK) == []
+    for spoilt in (
+        "document.querySelector('.table:not(.stacked)').style.overflow = 'hidden'",
+        "document.querySelector('svg.figure').setAttribute('viewBox', '60 0 300 400')",
+        "document.querySelector('p').style.cssText = 'width: 2rem; white-space: nowrap'",
+    ):
+        browser.open(file, PHONE)
+        browser.run(spoilt)
+        assert misfits(browser, PHONE), spoilt
+
+
+def test_contents_stay_in_sight_on_a_wide_screen_only(browser: Browser, file: Path) -> None:
+    browser.open(file, 1300)
+    top = "document.querySelector('nav').getBoundingClientRect().top"
+    for width, there in ((1300, True), (PHONE, False)):
+        browser.resize(width)
+        browser.run("scrollTo({top: document.body.scrollHeight / 2, behavior: 'instant'})")
+        assert (0 <= browser.run(top) < 200) == there
+
+
+def test_on_a_phone_row_names_stay_and_short_tables_stack(browser: Browser, file: Path) -> None:
+    browser.open(file, PHONE)
+    browser.run("document.querySelectorAll('details').forEach(fold => fold.open = true)")
+    moved = browser.run("""(() => {
+      const wide = [...document.querySelectorAll('.table:not(.stacked)')]
+        .filter(box => box.scrollWidth > box.clientWidth + 40);
+      return wide.map(box => {
+        const name = box.querySelector('tbody th'), before = name.getBoundingClientRect().left;
+        box.scrollLeft = 40;
+        return Math.abs(name.getBoundingClientRect().left - before);
+      });
+    })()""")
+    assert len(moved) > 3
+    assert max(moved) <= 1
+    stacked = browser.run("""[...document.querySelectorAll('.stacked')].map(box =>
+      box.scrollWidth <= box.clientWidth + 1 && box.querySelector('tbody td').clientWidth > 250)""")
+    assert len(stacked) > 3
+    assert all(stacked)
 
 
 def slide(browser: Browser, name: str, value: int) -> None:

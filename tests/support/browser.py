@@ -131,17 +131,20 @@ class Browser:
 
     def open(self, page: Path, width: int, height: int = 900, *, dark: bool = False) -> None:
         """Load a file at this width in CSS pixels."""
-        mobile = width < 600
-        self.send(
-            "Emulation.setDeviceMetricsOverride",
-            width=width, height=height, deviceScaleFactor=1, mobile=mobile,
-        )  # fmt: skip
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.send("Emulation.setEmulatedMedia", features=[scheme])
+        self.resize(width, height, dark=dark)
         self.send("Page.navigate", url=page.resolve().as_uri())
         end = time.monotonic() + WAIT
         while self.run("document.readyState") != "complete" and time.monotonic() < end:
             time.sleep(0.02)
+
+    def resize(self, width: int, height: int = 900, *, dark: bool = False) -> None:
+        """Give the window another width, and the light another colour."""
+        self.send(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
+        )  # fmt: skip
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.send("Emulation.setEmulatedMedia", features=[scheme])
 
     def run(self, script: str) -> Any:
         """Evaluate JavaScript in the page and return its value."""

@@ -10,6 +10,7 @@ import pandas as pd
 
 from longsurv.figures.axes import set_log_axis
 from longsurv.figures.place import Where, new_axes, width_in
+from longsurv.figures.rows import label_values
 from longsurv.figures.style import BAYES, INK, MUTED, RULE, Style, is_wide, shorten, styled
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def agreement(
                 part["width_ratio"], part["shift"], s=42, linewidths=1.2, label=verdict, **mark
             )
     _name_outliers(ax, shown, width)
-    ax.set_xlabel("Width of the interval, Bayes over maximum likelihood (log axis)")
+    label_values(ax, "Width of the interval, Bayes over maximum likelihood (log axis)")
     ax.set_ylabel("Shift, standard errors")
     if len(shown):
         ax.legend(

@@ -21,6 +21,7 @@ from longsurv.figures.style import (
     PAPER,
     RULE,
     Style,
+    in_two_lines,
     is_wide,
     shorten,
     styled,
@@ -95,10 +96,13 @@ def forest(
     width = width_in(ax, width)
     table = table.assign(section=table.get("section", ""))
     wide = is_wide(width) and "text" in table
-    length, size = (34, 11.5) if wide else (20, 10.5)
-    labels = {row: shorten(row, length) for row in table["row"].unique()}
+    size = 11.5 if wide else 10.5
+    labels = {
+        row: [shorten(row, 34)] if wide else in_two_lines(row, 20) for row in table["row"].unique()
+    }
     beside = [*table["text"], text_heading, _MISSING] if wide else []
-    left = 14 + max((text_width(label, size) for label in labels.values()), default=0)
+    lines = [line for label in labels.values() for line in label]
+    left = 18 + max((text_width(line, size) for line in lines), default=0)
     right = 18 + max((text_width(f"  {text}", 10.5) for text in beside), default=0)
     frame = _frame(table, log, width, (left, right), row_height=_ROW, edge=left, wide=wide, at=ax)
     ax = frame.ax
@@ -108,7 +112,7 @@ def forest(
     for (section, row), y in frame.rows.items():
         ax.axhline(y - _ROW / 2, color=RULE, linewidth=0.5, zorder=0)
         ax.text(
-            -10 / frame.inside, y, labels[row], transform=axes_x, ha="right", va="center",
+            -10 / frame.inside, y, "\n".join(labels[row]), transform=axes_x, ha="right", va="center",
             fontsize=size,
         )  # fmt: skip
         part = table[(table["row"] == row) & (table["section"] == section)]

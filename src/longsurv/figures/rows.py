@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from longsurv.figures.axes import set_log_axis
-from longsurv.figures.style import MUTED
+from longsurv.figures.place import UNITS_PER_INCH
+from longsurv.figures.style import LABEL_SIZE, MUTED, in_two_lines, text_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,7 +89,19 @@ def only_values(ax: Axes, xlabel: str) -> None:
     """Leave the axis of the values and take the other away."""
     ax.spines["left"].set_visible(False)
     ax.yaxis.set_visible(False)
-    ax.set_xlabel(xlabel, labelpad=6)
+    label_values(ax, xlabel)
+
+
+def label_values(ax: Axes, xlabel: str) -> None:
+    """Name the axis of the values under its middle, or, of a long name, within the figure."""
+    figure, place = ax.get_figure(root=True), ax.get_position()
+    assert figure is not None
+    width, needed = UNITS_PER_INCH * figure.get_figwidth(), text_width(xlabel, LABEL_SIZE)
+    if needed <= width * (place.width + 2 * min(place.x0, 1.0 - place.x1)):
+        ax.set_xlabel(xlabel, labelpad=6)
+    else:
+        length = int(len(xlabel) * width * place.x1 / needed)
+        ax.set_xlabel("\n".join(in_two_lines(xlabel, length)), labelpad=2, loc="right")
 
 
 def sides(ax: Axes, left: str, right: str, size: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -22,6 +23,9 @@ ALARM = "#b00020"
 NARROWEST = 480
 """Width in CSS pixels below which a figure is drawn for a phone."""
 
+LABEL_SIZE = 11.5
+"""Of the names of axes, in CSS pixels."""
+
 type Style = dict[str, Any]  # any: keywords of matplotlib, each of a type of its own
 
 _SETTINGS: Any = {  # any: matplotlib's type of it is a Literal of hundreds of keys
@@ -31,7 +35,7 @@ _SETTINGS: Any = {  # any: matplotlib's type of it is a Literal of hundreds of k
     "text.color": INK,
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
-    "axes.labelsize": 11.5,
+    "axes.labelsize": LABEL_SIZE,
     "axes.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -94,6 +98,12 @@ def shorten(label: str, length: int) -> str:
         if len(label) <= length
         else label[: max(1, length - 1)].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
     )
+
+
+def in_two_lines(label: str, length: int) -> list[str]:
+    """`label` in one or two lines of at most `length` characters, the second cut to that."""
+    first, *rest = textwrap.wrap(" ".join(str(label).split()), length) or [""]
+    return [first, shorten(" ".join(rest), length)] if rest else [first]
 
 
 def text_width(text: str, size: float) -> float:

@@ -10,6 +10,12 @@ import pandas as pd
 
 from longsurv.records import Record
 
+PAGE = 100
+"""Characters that a line of a table has room for on a page of A4 on end."""
+MARGIN = 2
+"""Characters between two columns."""
+MOST_CELLS = 40
+
 
 @dataclass(frozen=True)
 class Column:
@@ -65,6 +71,36 @@ class DisplayTable:
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
     name: str = ""
+
+    @property
+    def narrowest(self) -> tuple[int, ...]:
+        """Characters that each column needs at least: numbers stay on one line, text may wrap.
+
+        Returns
+        -------
+        tuple of int
+        """
+        return tuple(
+            max([_longest(c.header), *(map(len if c.numeric else _longest, cells))])
+            for c, *cells in zip(self.columns, *self.rows, strict=True)
+        )
+
+    @property
+    def is_broad(self) -> bool:
+        """Whether a page on end is too narrow for it."""
+        room = sum(MARGIN + max(n, 24 * c.prose) for n, c in zip(
+            self.narrowest, self.columns, strict=True))  # fmt: skip
+        return room > PAGE
+
+    @property
+    def is_short(self) -> bool:
+        """Whether few enough cells stand in it to be read one under the other, as on a phone."""
+        return len(self.columns) > 2 and len(self.columns) * len(self.rows) <= MOST_CELLS
+
+
+def _longest(text: str) -> int:
+    """Characters of the longest word."""
+    return max(map(len, text.split(" ")), default=0)
 
 
 def display(

@@ -16,6 +16,7 @@ from longsurv.report.tables.adjustments import adjustments_display
 from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart
 from longsurv.study.tables.adjustments import questions_table
 from longsurv.tables.display import EMPTY, Column, DisplayTable, display
+from longsurv.words import listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -131,11 +132,11 @@ def _remarks(table: pd.DataFrame) -> DisplayTable:
             if note:
                 kinds = about.setdefault(note, {})
                 kinds.setdefault(row["adjustment_label"], {})[row["label"]] = None
-    rows = [
-        (kind, ", ".join(labels), note)
-        for note, kinds in about.items()
-        for kind, labels in kinds.items()
-    ]
+    together: dict[tuple[str, str], list[str]] = {}  # adjustments of which the same is said
+    for note, kinds in about.items():
+        for kind, labels in kinds.items():
+            together.setdefault((", ".join(labels), note), []).append(kind)
+    rows = [(listed(kinds), labels, note) for (labels, note), kinds in together.items()]
     columns = [
         Column("Adjustment", "adjustment", numeric=False),
         Column("Markers", "markers", numeric=False, prose=True),

@@ -69,8 +69,9 @@ def build(results: StudyResults) -> dict[str, object]:
     found = lights(results)
     return {
         "text": [sentences.convergence(failed, len(table))],
-        "lights": found,
+        "failed": [light for light in found if light.colour == "red"],
         "summary": _summary(results, found),
+        "remarked": [light for light in found if light.colour == "amber"],
     }
 
 

@@ -64,12 +64,15 @@ class Picture:
     label : str
         The text alternative: what the figure shows, in a sentence.
     caption : str
+    title : str
+        What its fold is called, where it stands behind one.
     """
 
     name: str
     draw: Callable[[float], Axes]
     label: str
     caption: str = ""
+    title: str = ""
 
     @cached_property
     def wide(self) -> Markup:

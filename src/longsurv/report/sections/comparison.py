@@ -15,7 +15,7 @@ from longsurv.figures.agreement import agreement, drawable
 from longsurv.records import Record
 from longsurv.report.sections.common import Picture, change_words
 from longsurv.study.terms import fixed_of, treatment_terms
-from longsurv.tables.display import EMPTY, Column, display
+from longsurv.tables.display import EMPTY, Column, DisplayTable, display
 from longsurv.words import plural, verb
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ def build(results: StudyResults) -> dict[str, object]:
     ]
     why = Column("Why", "reason", numeric=False, prose=True)
     if_not = replace(why, text=lambda row: "" if row["verdict"] == "agree" else row["reason"])
-    term = [Column("Model", "label", numeric=False), Column("Term", "term", numeric=False)]
     note = (
         "On the scale of the model: logarithms for hazards and for markers analysed as"
         " logarithms. Overlap: the part the two intervals share of what they cover together."
@@ -55,15 +54,31 @@ def build(results: StudyResults) -> dict[str, object]:
     )
     return {
         "text": [summary(table)],
-        "agreement": _agreement(table.assign(quantity=names)),
         "main": display(
             main,
             "Differences in change of the markers, and the log hazard ratio",
             [Column("Quantity", "quantity", numeric=False), *answers, if_not],
             note,
+            name="comparison",
         ),
-        "all": display(table, "Every coefficient", [*term, *answers, why]),
+        "agreement": _agreement(table.assign(quantity=names)),
+        "all": _others(table[[name is None for name in names]], answers),
     }
+
+
+def _others(table: pd.DataFrame, answers: list[Column]) -> DisplayTable:
+    """Every coefficient that the table of quantities leaves out; a model is named once."""
+    rows = table.assign(
+        label=table["label"].where(~table["label"].duplicated(), ""),
+        verdict=table["verdict"].replace("agree", ""),
+    )
+    columns = [Column("Model", "label", numeric=False), Column("Term", "term", numeric=False)]
+    note = (
+        "Scale, overlap and verdicts as in the table of the differences in change; no verdict where"
+        " the two agree. The reasons are in comparison.csv, which longsurv report --folder writes."
+    )
+    caption = "Every other coefficient of every model"
+    return display(rows, caption, [*columns, *answers], note, name="coefficients")
 
 
 def _agreement(table: pd.DataFrame) -> Picture:
@@ -90,7 +105,8 @@ def _agreement(table: pd.DataFrame) -> Picture:
             else ""
         )
     )
-    return Picture("agreement", draw, f"{alternative}.", caption)
+    title = "Agreement of the two engines, every coefficient"
+    return Picture("agreement", draw, f"{alternative}.", caption, title)
 
 
 def summary(table: pd.DataFrame) -> str:

@@ -255,7 +255,7 @@ def _prediction(
     )
     picture = Picture(f"prediction-{position}", draw, " ".join(words), caption)
     said = (found.note,) if found.note else ()
-    return Part(title, (*words, *said, picture))
+    return Part(title, (*words, *said, picture), aside=True)
 
 
 def _draw(

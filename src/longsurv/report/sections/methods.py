@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from longsurv import numbers
+from longsurv.prior_stack import AT_MEANS
 from longsurv.priors import TREATMENT
 from longsurv.report.sections.common import Fact, event_name
 from longsurv.study.marker_stages import ScorePart
@@ -15,6 +16,8 @@ from longsurv.words import capital, listed, plural
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
+
+DAGGER = "\N{DAGGER}"
 
 
 def build(results: StudyResults) -> dict[str, object]:
@@ -170,33 +173,27 @@ def _priors(results: StudyResults) -> list[DisplayTable]:
     table = results.tables["priors"]
     if table.empty:
         return []
+    brief = table["prior"].str.replace(AT_MEANS, DAGGER, regex=False)
+    marked = brief != table["prior"]
+    table = table.assign(prior=brief)
     parameters = table.groupby("label", sort=False)["parameter"].agg(tuple)
     found = []
     for names in dict.fromkeys(parameters):
         labels = parameters.index[[p == names for p in parameters]]
-        wide = (
-            table[table["label"].isin(labels)]
-            .pivot(index="label", columns="parameter", values="prior")
-            .loc[labels]
-            .reset_index()
-        )
-        columns = [
-            Column("Model", "label", numeric=False),
-            *(Column(name, name, numeric=False) for name in names),
-        ]
-        found.append(
-            display(
-                wide,
-                f"Priors: {', '.join(labels)}"
-                if len(labels) == 1
-                else "Priors of the marker models",
-                columns,
-                "Scaled to each marker's standard deviation unless stated otherwise."
-                if len(labels) > 1
-                else "",
-                name="priors",
-            )
-        )
+        rows = table[table["label"].isin(labels)]
+        notes = [f"{DAGGER}:{AT_MEANS}."] if marked[rows.index].any() else []
+        if len(labels) == 1:
+            columns = [Column("Parameter", "parameter", numeric=False)]
+            columns += [Column("Prior", "prior", numeric=False)]
+            caption = f"Priors: {labels[0]}"
+        else:
+            rows = rows.pivot(index="label", columns="parameter", values="prior")
+            rows = rows.loc[labels].reset_index()
+            columns = [Column(name, name, numeric=False) for name in names]
+            columns = [Column("Model", "label", numeric=False), *columns]
+            caption = "Priors of the marker models"
+            notes.append("Scaled to each marker's standard deviation.")
+        found.append(display(rows, caption, columns, " ".join(notes), name="priors"))
     return found
 
 

@@ -240,7 +240,7 @@ def _forest(results: StudyResults) -> Picture | None:
         + (" An arrow means that the interval goes on." if _cut(table) else "")
     )
     label = "; ".join(f"{row}, {series}: hazard ratio {a.text}" for row, series, a in answers) + "."
-    return Picture("forest-hazards", draw, label, caption)
+    return Picture("forest-hazards", draw, label, caption, "Hazard ratios, drawn")
 
 
 def _interval(results: StudyResults) -> str:

@@ -27,13 +27,16 @@ class Part:
     ----------
     title : str
     items : tuple of str, Picture or DisplayTable
-    more : tuple of DisplayTable
+    more : tuple of Picture or DisplayTable
         Behind a fold on the page.
+    aside : bool
+        Whether all of it stands behind one there, by its title.
     """
 
     title: str
     items: tuple[str | Picture | DisplayTable, ...]
-    more: tuple[DisplayTable, ...] = ()
+    more: tuple[Picture | DisplayTable, ...] = ()
+    aside: bool = False
 
 
 def prior_text(text: str) -> str:

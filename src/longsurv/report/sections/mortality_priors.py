@@ -50,8 +50,8 @@ def priors_part(results: StudyResults) -> Part | None:
             sentences_mortality.prior_shares(shares, events),
             _picture(table, part["draws"], TREATMENT, asked),
             _after(table, asked),
-            _before(table, float(part["baseline_risk"]), TREATMENT, asked),
         ),
+        (_before(table, float(part["baseline_risk"]), TREATMENT, asked),),
     )
 
 

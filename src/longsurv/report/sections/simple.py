@@ -27,16 +27,15 @@ def build(results: StudyResults) -> dict[str, object]:
         "tables": [
             _mortality(tables["simple_mortality"], results),
             *_within(tables["simple_changes"]),
-            _between(tables["simple_baseline"]),
         ],
     }
 
 
 def _opening(results: StudyResults) -> str:
     return (
-        "These are the tests an abstract reports: within each group, before against after;"
-        " between the groups at the start; crude proportions. They are here because readers look"
-        " for them, not because they answer the question."
+        "These are the tests an abstract reports: within each group, before against after; crude"
+        " proportions. They are here because readers look for them, not because they answer the"
+        " question."
     )
 
 
@@ -120,34 +119,6 @@ def _before_after(cell: pd.Series) -> str:
         return numbers.MISSING
     before, after = numbers.datum(cell["median_from"]), numbers.datum(cell["median_to"])
     return f"{before} \N{RIGHTWARDS ARROW} {after}"
-
-
-def _between(table: pd.DataFrame) -> DisplayTable:
-    if table.empty:
-        return display(table, "", [])
-    reference, phase = table["reference"].iloc[0], table["phase"].iloc[0]
-    several = table["group"].nunique() > 1
-    columns = [
-        Column("Marker", lambda row: with_unit(row["label"], row["unit"]), numeric=False),
-        *([Column("Group", lambda row: str(row["group"]), numeric=False)] if several else []),
-        Column(f"{reference}: median [quartiles]", lambda row: _quartiles(row, "reference")),
-        Column(
-            ("Group" if several else str(table["group"].iloc[0])) + ": median [quartiles]",
-            lambda row: _quartiles(row, "group"),
-        ),
-        Column("p", lambda row: numbers.p_value(row["p_value"])),
-    ]
-    where = f"at {phase}" if phase != "first" else "at the first measurement"
-    return display(
-        table, f"Between the groups {where}", columns, "p: Mann-Whitney, two-sided, uncorrected."
-    )
-
-
-def _quartiles(row: Record, side: str) -> str:
-    if not row[f"n_{side}"]:
-        return numbers.MISSING
-    low, middle, high = (numbers.datum(row[f"{q}_{side}"]) for q in ("q1", "median", "q3"))
-    return f"{middle} [{low} to {high}]"
 
 
 def _mortality(table: pd.DataFrame, results: StudyResults) -> DisplayTable:
