@@ -25,6 +25,7 @@ from longsurv.prior_families import (
     quantiles,
 )
 from longsurv.prior_mixture import Mixture, as_normal, local_information, moved
+from longsurv.prior_stack import AT_MEANS as AT_MEANS
 from longsurv.prior_stack import Alike, PriorStack, Stack, apart
 from longsurv.prior_trials import effective_events, mixture_of
 

@@ -112,8 +112,8 @@ def forest(
     for (section, row), y in frame.rows.items():
         ax.axhline(y - _ROW / 2, color=RULE, linewidth=0.5, zorder=0)
         ax.text(
-            -10 / frame.inside, y, "\n".join(labels[row]), transform=axes_x, ha="right", va="center",
-            fontsize=size,
+            -10 / frame.inside, y, "\n".join(labels[row]), transform=axes_x, ha="right",
+            va="center", fontsize=size,
         )  # fmt: skip
         part = table[(table["row"] == row) & (table["section"] == section)]
         for record in part.to_dict("records"):

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from longsurv import numbers
-from longsurv.prior_stack import AT_MEANS
-from longsurv.priors import TREATMENT
+from longsurv.priors import AT_MEANS, TREATMENT
 from longsurv.report.sections.common import Fact, event_name
 from longsurv.study.marker_stages import ScorePart
 from longsurv.tables.display import Column, DisplayTable, display
