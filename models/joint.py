@@ -48,7 +48,7 @@ from longsurv.models.joint_parts import (
 )  # fmt: skip
 from longsurv.models.joint_priors import JointPriors, joint_priors
 from longsurv.models.joint_smoothing import Smoothing
-from longsurv.models.joint_start import coordinates, link_sd, markers_alone, start
+from longsurv.models.joint_start import coordinates, expected_events, link_sd, markers_alone, start
 from longsurv.models.joint_twin import twin
 from longsurv.models.lmm import LMM
 from longsurv.results.joint.estimate import JointEstimate
@@ -296,8 +296,9 @@ class JointModel:
         check_run(draws=draws, tune=tune, chains=chains, target_accept=target_accept)
         stack, data = self.prior_stack(priors, eta, smoothing), self.arrays(priors)
         at = coordinates(self.design, data, self.link_sd) if priors else self.coordinates
+        expected = expected_events(self.alone, self.design, data)
         found = draw(
-            self.start, data, stack, at, self.design.theta_names,
+            self.start, data, stack, at, expected, self.design.theta_names,
             draws=draws, tune=tune, chains=chains, seed=seed, target_accept=target_accept,
         )  # fmt: skip
         return outward(drawn(self.formula, found), data.plain)

@@ -28,6 +28,7 @@ from longsurv.inference import (
     hessian,
     identify,
     maximise,
+    outward,
     sample_posterior,
     whiten,
 )
@@ -40,6 +41,7 @@ from longsurv.likelihood.hazard.separation import recession
 from longsurv.likelihood.joint.coordinates import ENDLESS
 from longsurv.likelihood.joint.loglik import JointData
 from longsurv.likelihood.joint.separable import inseparable
+from longsurv.models.joint_expected import ExpectedEvents
 from longsurv.models.joint_priors import JointPriors
 from longsurv.results.joint.nodes import with_nodes
 
@@ -123,6 +125,7 @@ def draw(
     data: JointData,
     stack: JointPriors,
     coordinates: Affine,
+    expected: ExpectedEvents,
     names: Sequence[str],
     *,
     draws: int,
@@ -135,11 +138,12 @@ def draw(
     there is no mode."""
     psi = data.own(start)
     top = climb(added(near(data, psi), stack.of_own), psi, names, coordinates).x
-    return sample_posterior(
-        added(near(data, top), stack.of_own), top,
+    mode, drawn = sample_posterior(
+        expected.density(added(near(data, top), stack.of_own)), expected.inward(top),
         deviations=stack.marker.deviations, coordinates=coordinates,
         draws=draws, tune=tune, chains=chains, seed=seed, target_accept=target_accept,
     )  # fmt: skip
+    return mode, drawn if drawn is None else outward(drawn, expected.outward)
 
 
 def maximum(

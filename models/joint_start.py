@@ -20,6 +20,7 @@ from longsurv.likelihood.joint.loglik import JointData
 from longsurv.likelihood.lmm.patients import random_effects
 from longsurv.likelihood.lmm.statistics import LMMData
 from longsurv.models.glmm import GLMM
+from longsurv.models.joint_expected import ExpectedEvents, HazardColumns
 from longsurv.models.lmm import LMM
 from longsurv.results.mixed.estimate import MixedEstimate
 
@@ -27,6 +28,8 @@ SAME = 1e-6
 """Of a marker's SD: links that differ less between patients are the same."""
 LOOSE = 5.0
 """SD, per SD of a column, that keeps the second stage finite where the data do not."""
+FEW_EVENTS = 30
+"""Of a cause: with more, its hazard's posterior is near normal without `ExpectedEvents`."""
 
 
 def markers_alone(specs: Iterable[LMM | GLMM], design: JointDesign) -> tuple[MixedEstimate, ...]:
@@ -97,10 +100,7 @@ def start(alone: tuple[MixedEstimate, ...], design: JointDesign, data: JointData
 
 def _second_stage(cause: JointCause, links: list[np.ndarray]) -> np.ndarray:
     """Parameters of a cause's hazard where the links, (G,) each, are known."""
-    pt = cause.points
-    owner = np.repeat(np.arange(len(cause.status)), np.diff(pt.start))
-    own = [*cause.covariates.T[:, owner], *links]
-    A = np.column_stack([pt.basis.T, *own])
+    pt, A = cause.points, _columns(cause, links)
     events = cause.status @ A[pt.start[:-1]]
     first = np.zeros(A.shape[1])
     first[: len(pt.basis)] = cause.constant(np.log(cause.rate))
@@ -117,3 +117,28 @@ def _second_stage(cause: JointCause, links: list[np.ndarray]) -> np.ndarray:
         return second_order(x)[:2]
 
     return maximise(density, first, second_order=second_order).x
+
+
+def _columns(cause: JointCause, links: list[np.ndarray]) -> np.ndarray:
+    """Baseline, covariates and links at every point, shape (G, k)."""
+    pt = cause.points
+    owner = np.repeat(np.arange(len(cause.status)), np.diff(pt.start))
+    return np.column_stack([pt.basis.T, *cause.covariates.T[:, owner], *links])
+
+
+def expected_events(
+    alone: tuple[MixedEstimate, ...], design: JointDesign, data: JointData
+) -> ExpectedEvents:
+    """Coordinates for the chains in which the hazards of few events do not bend; those of causes
+    with many are near normal as they are."""
+    curves, causes, start = predicted(alone, design), [], data.n_marker
+    for cause in design.causes:
+        columns = _columns(cause, cause.link_values(*curves))
+        inside = cause.points.weight > 0.0
+        level = np.zeros(columns.shape[1])
+        level[: len(cause.points.basis)] = cause.constant(1.0) - cause.constant(0.0)
+        if cause.status.sum() < FEW_EVENTS:
+            within = np.ascontiguousarray(columns[inside])
+            causes.append(HazardColumns(within, cause.points.weight[inside], level, start))
+        start += columns.shape[1]
+    return ExpectedEvents(tuple(causes))

@@ -12,8 +12,9 @@ import pytest
 from scipy.stats import gamma
 from support.terminal import as_in_a_terminal
 
+from longsurv.diagnostics.convergence import told_again
 from longsurv.inference import sample, whiten
-from longsurv.inference.sample import WORTH_A_THREAD, _Chain, _cores
+from longsurv.inference.sample import WORTH_A_THREAD, _Chain, _cores, sample_again
 
 MEAN = np.array([1.0, -20.0, 0.003])
 SD = np.array([1.0, 50.0, 1e-3])
@@ -88,6 +89,32 @@ def test_record(draws):
     # lp is the density at each draw (the whitening's Jacobian is a constant)
     lp = np.array([[normal(x)[0] for x in chain] for chain in draws.theta])
     np.testing.assert_allclose(draws.stats["lp"] - lp, (draws.stats["lp"] - lp)[0, 0], atol=1e-8)
+
+
+def funnel(x):
+    """Neal's: x[1] has the SD exp(x[0] / 2), which no one step size suits."""
+    tight = np.exp(-x[0]) * x[1]
+    value = -x[0] * x[0] / 18 - 0.5 * (x[0] + tight * x[1])
+    return value, np.array([-x[0] / 9 - 0.5 + 0.5 * tight * x[1], -tight])
+
+
+def test_chains_that_diverge_are_run_once_more_with_shorter_steps(draws):
+    where = whiten(np.zeros(2), -np.diag([1 / 9, 1.0]))
+    run = {"draws": 300, "chains": 2, "seed": 1}
+    first = sample(funnel, where, **run)
+    diverged = int(first.stats["diverging"].sum())
+    assert diverged and first.target_accept == 0.8 and not told_again(first)
+    kept = sample_again(funnel, where, **run)
+    assert kept.target_accept == 0.9 and kept.diverged_before == diverged
+    np.testing.assert_array_equal(kept.theta, sample(funnel, where, **run, target_accept=0.9).theta)
+    assert kept.seconds > first.seconds / 2
+    assert told_again(kept) == (
+        "Sampled a second time, at an acceptance of 0.9, because"
+        f" {diverged} draws diverged at 0.8.",
+    )
+    once = sample_again(normal, draws.whitening, draws=1000, chains=2, seed=3)
+    np.testing.assert_array_equal(once.theta, draws.theta)
+    assert not once.diverged_before and not told_again(once)
 
 
 @pytest.mark.parametrize(("chains", "cores"), [(2, 2), (3, 1)])

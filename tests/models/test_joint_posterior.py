@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from longsurv.likelihood import joint
-from longsurv.models import GLMM, LMM, CoxPH, JointModel, area, slope, value
+from longsurv.models import GLMM, LMM, CoxPH, JointModel, area, joint_start, slope, value
 from longsurv.models.joint_smoothing import Smoothing
 from longsurv.models.twin_parameters import at
 
@@ -198,3 +198,27 @@ def test_posterior_of_two_markers_and_two_causes():
     survival = post.predict_survival(rows[rows["id"] < 2], at=0.5, times=[2.0], draws=30)
     total = incidence.groupby("id")["estimate"].sum().to_numpy() + survival["estimate"]
     assert total.to_numpy() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_the_level_of_few_events_is_sampled_as_the_log_of_those_expected(monkeypatch):
+    """Against the sum written out; with many events the coordinates are the parameters."""
+    spec = tiny(n=8, several=True, baseline="exponential")
+    of = joint_start.expected_events(spec.alone, spec.design, spec.statistics)
+    names, theta = list(spec.design.theta_names), spec.start
+    x, curves = of.inward(theta), joint_start.predicted(spec.alone, spec.design)
+    for cause in spec.design.causes:
+        at = dict(zip(names, theta, strict=True))
+        eta = sum(
+            at[term] * values
+            for term, values in zip(
+                cause.association_names, cause.link_values(*curves), strict=True
+            )
+        )
+        who = np.repeat(np.arange(8), np.diff(cause.points.start))
+        for term, column in zip(cause.covariate_names, cause.covariates.T, strict=True):
+            eta = eta + at[term] * column[who]
+        (level,) = cause.baseline_names
+        expected = cause.points.weight @ np.exp(at[level] + eta)
+        np.testing.assert_allclose(x[names.index(level)], np.log(expected), rtol=1e-12)
+    monkeypatch.setattr(joint_start, "FEW_EVENTS", 4)  # as many as there are of each cause
+    assert not joint_start.expected_events(spec.alone, spec.design, spec.statistics).causes

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from longsurv.inference import Optimum
+from longsurv.inference import Draws, Optimum
 from longsurv.tables.notebook import Readable
 from longsurv.words import listed, plural, verb
 
@@ -183,6 +183,17 @@ def of_posterior(
         "and no divergences."
     )
     return _verdict(rows, good, flags)
+
+
+def told_again(draws: Draws) -> tuple[str, ...]:
+    """That chains were run twice, for the words of a verdict; nothing if they were not."""
+    before, target = draws.diverged_before, draws.target_accept
+    if not before or target is None:
+        return ()
+    return (
+        f"Sampled a second time, at an acceptance of {target:g}, because {plural(before, 'draw')}"
+        f" diverged at {2.0 * target - 1.0:g}.",
+    )
 
 
 def chain_headings(verdict: Verdict) -> tuple[str, ...]:

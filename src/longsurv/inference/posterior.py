@@ -12,7 +12,7 @@ from longsurv.inference.coordinates import Affine
 from longsurv.inference.curvature import Whitening, whiten
 from longsurv.inference.density import LogDensity
 from longsurv.inference.maximise import Optimum, maximise
-from longsurv.inference.sample import Draws, check_run, sample
+from longsurv.inference.sample import Draws, check_run, sample_again
 from longsurv.inference.warp import Warp
 
 
@@ -45,7 +45,7 @@ def sample_posterior(
     coordinates : Affine, optional
         Unit-free ones to climb and draw in; of a deviation's log they may only move the origin.
     draws, tune, chains, seed, target_accept, cores
-        See `sample`.
+        See `sample_again`.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def sample_posterior(
     mode, whitening = climb(warped, start, names=names, coordinates=straight)
     if whitening is None:
         return mode, None
-    drawn = sample(
+    drawn = sample_again(
         warped,
         whitening,
         draws=draws,

@@ -118,7 +118,7 @@ class Posterior(Plotted, Result):
 
     @cached_property
     def _verdict(self) -> Verdict:
-        from longsurv.diagnostics.convergence import of_posterior, of_quadrature
+        from longsurv.diagnostics.convergence import of_posterior, of_quadrature, told_again
 
         told = all_prior_flag(self.stack, self.all_prior)
         flags = (told, *self.flags) if told else self.flags
@@ -126,7 +126,8 @@ class Posterior(Plotted, Result):
         if error is not None:
             return of_quadrature(self.draws.theta[..., 0].size, error, flags, self.all_prior)
         table = self._summary(list(self.samples), 0.95)
-        return of_posterior(table, self.draws.stats, flags, self.all_prior)
+        told_twice = (*told_again(self.draws), *flags)
+        return of_posterior(table, self.draws.stats, told_twice, self.all_prior)
 
     @cached_property
     def _mixing(self) -> dict[str, tuple[float, float, float]]:

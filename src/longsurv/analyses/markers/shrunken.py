@@ -195,10 +195,10 @@ class ShrunkenEffects(OfMarkers):
 
     def diagnose(self) -> Verdict:
         """Whether the chains can be trusted: a `longsurv.diagnostics.Verdict`."""
-        from longsurv.diagnostics.convergence import of_posterior
+        from longsurv.diagnostics.convergence import of_posterior, told_again
 
         table = pd.concat([self.tidy(), self.tidy(component="hyper")])
-        return of_posterior(table, self.draws.stats)
+        return of_posterior(table, self.draws.stats, told_again(self.draws))
 
     def _drawn(self) -> Drawn:
         return {"shrunken": self.tidy().set_index("marker")[INTERVAL]}, families_of(self.panel)
