@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ from longsurv.inference import Draws, Optimum
 from longsurv.inference.linear import sample_linear
 from longsurv.inference.specification import holding
 from longsurv.models.lmm import LMM
+from longsurv.prior_families import log_densities
 from longsurv.results.linear import LinearEstimate, LinearPosterior, least_squares
 
 
@@ -136,9 +137,6 @@ class Linear:
         d, priors = self.design, self.default_priors()
         normal = [prior for prior in priors.values() if isinstance(prior, pr.Normal)]
 
-        def log_prior(sigma: np.ndarray) -> np.ndarray:
-            return np.array([pr.log_density(priors["sigma"], float(s))[0] for s in sigma])
-
         # The priors are of coefficients in centred variables, the levels of factors alike.
         p, basis = len(d.fixed.names), self._mixed.prior_stack(None).basis
         back = np.eye(p) if basis is None else np.linalg.inv(basis)
@@ -146,7 +144,13 @@ class Linear:
         sds = np.array([p.sd for p in normal])
         began = time.perf_counter()
         phi, sigma = sample_linear(
-            d.fixed.X @ back, d.y, means, sds, log_prior, draws=draws * chains, seed=seed
+            d.fixed.X @ back,
+            d.y,
+            means,
+            sds,
+            partial(log_densities, priors["sigma"]),
+            draws=draws * chains,
+            seed=seed,
         )
         theta = np.column_stack([phi @ back.T, sigma]).reshape(chains, draws, p + 1)
         seconds = time.perf_counter() - began

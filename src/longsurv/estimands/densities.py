@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from longsurv.priors import Prior, log_density
+from longsurv.prior_families import log_densities
+from longsurv.priors import Prior
 
 POINTS = 181
 CUT = 0.002
@@ -44,7 +45,7 @@ def densities(
         flat = np.ravel(values)
         x = _grid(flat) if grids is None else grids[name]
         known = gaussian_kde(flat)(x) if np.ptp(flat) > 0.0 else np.full(len(x), np.nan)
-        prior = [math.exp(log_density(priors[name], float(at))[0]) for at in x]
+        prior = np.exp(log_densities(priors[name], np.asarray(x)))
         parts.append(
             pd.DataFrame(
                 {"prior": name, "log_ratio": x, "prior_density": prior, "posterior_density": known}
