@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pandas as pd
 
 from longsurv.analyses import plots
+from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 from longsurv.estimands.competing import incidence_difference
 from longsurv.estimands.follow_up import by_group
@@ -100,6 +101,7 @@ class CompetingEvents(Readable):
         return f"{head}\n{shown.to_string(index=False, float_format=lambda v: f'{v:.3g}')}"
 
 
+@checked
 def competing_events(
     data: pd.DataFrame,
     treatment: str,

@@ -28,7 +28,7 @@ from longsurv.analyses.mortality.rows import (
     attempt,
     row_of,
 )
-from longsurv.arguments import check_methods, choice
+from longsurv.arguments import check_methods, checked, choice
 from longsurv.errors import EstimationError
 from longsurv.estimands.counts import Counts
 from longsurv.estimands.follow_up import two_groups
@@ -159,6 +159,7 @@ class MortalityMethods(Readable):
         return f"{head}\n{shown.to_string(index=False, float_format=lambda v: f'{v:.3g}')}"
 
 
+@checked
 def mortality_methods(
     data: pd.DataFrame,
     treatment: str,

@@ -11,6 +11,7 @@ import pandas as pd
 
 from longsurv.analyses import plots
 from longsurv.analyses.mortality.effect import coefficient, undetermined
+from longsurv.arguments import checked
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.exact_hazard import EventDistribution, event_distribution
 from longsurv.estimands.follow_up import FollowUp
@@ -122,6 +123,7 @@ class PriorGrid(Readable):
         return f"{head}\n{text}"
 
 
+@checked
 def prior_grid(
     spec: CoxPH,
     treatment: str,
