@@ -24,6 +24,7 @@ TITLES = {
     "near_ties": "Times that differ by rounding: survival",
     "prediction_quality": "Dynamic predictions judged: riskRegression",
     "two_by_two": "Two risks compared",
+    "weighted_curves": "Weighted curves and doubly robust risks: survival, mets, own jackknife",
 }
 
 

@@ -19,11 +19,18 @@ from invariance.case import Case, Terms
 from longsurv import priors as pr
 from longsurv.analyses import BaselineAdjustment, Mortality, Panel
 from longsurv.estimands import competing, exact_hazard, standardised, weighting
+from longsurv.estimands.adjusted_curves import (
+    weighted_comparison,
+    weighted_incidence,
+    weighted_survival,
+)
 from longsurv.estimands.changes import Change, difference_in_change
+from longsurv.estimands.doubly_robust import doubly_robust_risk
 from longsurv.estimands.incidence_posterior import incidence_posterior
 from longsurv.estimands.kaplan_meier import survival_table
 from longsurv.estimands.log_rank import log_rank_table
 from longsurv.estimands.restricted_mean import restricted_mean_table
+from longsurv.estimands.standardised_curves import standardised_survival
 from longsurv.estimands.survival_times import follow_up_quantiles, survival_quantiles
 from longsurv.models import Hazard
 
@@ -89,6 +96,11 @@ def _weighted(case: Case) -> Any:
     return weighting.weighted_difference(weights, case["rows"][names["response"]])
 
 
+def _weights(case: Case) -> Any:
+    names = case.columns
+    return weighting.propensity_weights(case["rows"], names["arm"], names["age"])
+
+
 def _weighted_case() -> Case:
     return replace(families_groups.weighted_case(1), formulas={})
 
@@ -96,6 +108,11 @@ def _weighted_case() -> Case:
 def _standardised(case: Case) -> Any:
     fit = families_survival._cox(case).fit()
     return standardised.risk_difference(fit, case.columns["arm"], 14.0, treated=1, reference=0)
+
+
+def _standardised_curve(case: Case) -> Any:
+    fit, arm = families_survival._cox(case).fit(), case.columns["arm"]
+    return standardised_survival(fit, arm, [8.0, 14.0], treated=1, reference=0)
 
 
 def _without_points(make: Callable[[int], Case]) -> Case:
@@ -210,6 +227,20 @@ ANALYSES = (
     Analysis("exact_hazard_ratio", _group_case, _on_groups(exact_hazard.exact_hazard_ratio),
              ("estimands.exact_hazard",)),
     Analysis("weighted_difference", _weighted_case, _weighted, ("estimands.weighting",)),
+    Analysis("weighted_comparison", _group_case,
+             lambda case: weighted_comparison(_weights(case), case["rows"], 14.0),
+             ("estimands.adjusted_curves",)),
+    Analysis("weighted_incidence", _group_case,
+             lambda case: weighted_incidence(_weights(case), case["rows"], (6.0, 14.0)),
+             ("estimands.adjusted_curves",)),
+    Analysis("weighted_survival", _group_case,
+             lambda case: weighted_survival(_weights(case), case["rows"], (6.0, 14.0)),
+             ("estimands.adjusted_curves",)),
+    Analysis("doubly_robust_risk", _group_case,
+             lambda case: doubly_robust_risk(_weights(case), case["rows"], 14.0),
+             ("estimands.doubly_robust",)),
+    Analysis("standardised_survival", _survival_case, _standardised_curve,
+             ("estimands.standardised_curves",)),
     Analysis("risk_difference", _survival_case, _standardised, ("estimands.standardised",)),
     Analysis("Panel", _cohort_case, _panel, ("analyses.Panel",)),
     Analysis("BaselineAdjustment", _cohort_case, _adjusted, ("analyses.BaselineAdjustment",)),

@@ -27,11 +27,20 @@ from invariance.families_survival import (
 from longsurv.diagnostics import cox_residuals, joint_checks, residuals
 from longsurv.diagnostics.joint_influence import joint_influence
 from longsurv.diagnostics.proportional_hazards import cox_zph
-from longsurv.estimands import competing, exact_hazard, gray, standardised, weighting
+from longsurv.estimands import (
+    adjusted_curves,
+    competing,
+    doubly_robust,
+    exact_hazard,
+    gray,
+    standardised,
+    weighting,
+)
 from longsurv.estimands.bayesian_bootstrap import bayesian_bootstrap
 from longsurv.estimands.changes import Change, difference_in_change, mean_curves
 from longsurv.estimands.joint_effects import joint_effects
 from longsurv.estimands.propensity import fit_propensity, propensity_draws
+from longsurv.estimands.standardised_curves import standardised_survival
 
 # Modules that hold a public function of the same name.
 concordance, influence = map(
@@ -229,6 +238,45 @@ def weighted_answer(case: Case) -> Answer:
     return out
 
 
+def curves_answer(case: Case) -> Answer:
+    rows, arm, horizon = case["rows"], case.columns["arm"], case.moments[1]
+    right = case.formula().split("~")[1]
+    out: Answer = {}
+    for target in ("ATE", "overlap", "matching"):
+        weights = weighting.propensity_weights(rows, arm, right, target=target)
+        table = adjusted_curves.weighted_comparison(weights, rows, horizon)
+        time = table["quantity"].str.startswith("mean")
+        for part, power in ((table[~time], 0), (table[time], 1)):
+            found = comparison(part.drop(columns="note"), case, time=power)
+            out |= {
+                f"{target}, {name}": replace(
+                    one, rtol=1e-5, swaps=one.swaps and f"{target}, {one.swaps}"
+                )
+                for name, one in found.items()
+            }
+        for name, function in (
+            ("survival", adjusted_curves.weighted_survival),
+            ("incidence", adjusted_curves.weighted_incidence),
+        ):
+            curve = function(weights, rows, case.moments)
+            found = by_group(curve, case, ("n_risk", "estimate", "std_error"), "group")
+            out |= {f"{target}, {name}, {k}": replace(v, rtol=1e-5) for k, v in found.items()}
+    if "entry" not in case.columns:
+        whole = weighting.propensity_weights(rows, arm, right)
+        table = doubly_robust.doubly_robust_risk(whole, rows, horizon)
+        found = comparison(table.drop(columns="note"), case)
+        out |= {
+            f"robust, {k}": replace(v, rtol=1e-5, swaps=v.swaps and f"robust, {v.swaps}")
+            for k, v in found.items()
+        }
+    return out
+
+
+def curves_case(seed: int, late: bool = False) -> Case:
+    case = group_case(seed, late=late)
+    return replace(case, formulas={"model": Terms("1", ("{age}", "{stage}"))})
+
+
 def weighted_case(seed: int) -> Case:
     case = group_case(seed)
     rows = case["rows"].drop(columns=["exit", "status"])
@@ -247,7 +295,12 @@ def standardised_answer(case: Case, baseline: str) -> Answer:
     levels = {"treated": case.order[1], "reference": case.order[0]}
     risk = standardised.risk_difference(fit, arm, horizon, **levels)
     mean = standardised.restricted_mean_difference(fit, arm, horizon, **levels)
-    return comparison(risk, case, "term") | comparison(mean, case, "term", time=1)
+    curve = standardised_survival(fit, arm, case.moments, **levels)
+    return (
+        comparison(risk, case, "term")
+        | comparison(mean, case, "term", time=1)
+        | by_group(curve, case, ("estimate", "conf_low", "conf_high"), "group")
+    )
 
 
 def change_answer(case: Case) -> Answer:
@@ -386,6 +439,11 @@ GROUPS = (
     _estimand("concordance", concordance_answer, "diagnostics.concordance"),
     Family("overlap weights", weighted_case, weighted_answer,
            ("estimands.weighting", "estimands.bayesian_bootstrap", "estimands.propensity")),
+    Family("weighted curves", curves_case, curves_answer,
+           ("estimands.adjusted_curves", "estimands.doubly_robust", "estimands.weighted_risks",
+            "estimands.weighted_influence", "estimands.weighted_sample")),
+    Family("weighted curves, delayed entry", partial(curves_case, late=True), curves_answer,
+           ("estimands.adjusted_curves",)),
     *(
         Family(f"standardised, {kind}",
                partial(survival_case, left=FROM_ZERO, without=("site", "entry")),

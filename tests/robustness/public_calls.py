@@ -41,6 +41,13 @@ NOT_CALLED = {
     "estimands.prediction_measures": "of the arrays of a joint model, through prediction_quality",
     "estimands.prediction_quality": "of a refitted joint model, through prediction_quality itself",
     "estimands.propensity": "of arrays, through overlap_weights",
+    "estimands.weighted_influence": "of weights and derivatives, through weighted_comparison",
+    "estimands.weighted_sample": "of weights and follow-up, through weighted_comparison",
+    "estimands.propensity_weights.patients": "a number in words",
+    "estimands.standardised_curves.averaged_survival": "part of standardised_survival",
+    "estimands.standardised.check_begun": "part of risk_difference",
+    "estimands.standardised.both_treatments": "part of risk_difference",
+    "estimands.weighting.full_rank": "of columns, through weighted_difference",
     "estimands.standardised.check_horizon": "of a design, through risk_difference",
     "estimands.standardised.marked": "part of risk_difference",
     "estimands.treatments": "part of risk_difference",
@@ -197,6 +204,13 @@ def weights() -> Any:
     return weights_of("age")
 
 
+@cache
+def all_weights() -> Any:
+    from longsurv.estimands.weighting import propensity_weights
+
+    return propensity_weights(people(), "arm", "age")
+
+
 def weights_of(covariates: Any) -> Any:
     from longsurv.estimands.weighting import overlap_weights
 
@@ -286,6 +300,16 @@ def own_of(name: str) -> dict[str, Any]:
             "measurements": seen, "values": lambda: ["y"], "patient": lambda: "id",
             "time": lambda: "t", "exit": lambda: "days", "event": lambda: "died",
             "survival": lambda: specs()[cox].data},
+        **{
+            f"estimands.{name}": {"weights": all_weights, "data": people, "horizon": lambda: 14.0,
+                                  "times": lambda: [8.0, 14.0], "bootstrap": lambda: 3}
+            for name in ("adjusted_curves.weighted_survival", "adjusted_curves.weighted_incidence",
+                         "adjusted_curves.weighted_comparison", "doubly_robust.doubly_robust_risk")
+        },
+        "estimands.number_needed.number_needed_to_treat": {
+            "difference": lambda: -0.1, "conf_low": lambda: -0.2, "conf_high": lambda: 0.1},
+        "estimands.standardised_curves.standardised_survival": {
+            "result": lambda: fit(cox), "times": lambda: [8.0, 14.0]},
         "estimands.weighting.weighted_difference": {
             "weights": weights, "outcome": lambda: people()["crp"]},
         "estimands.log_odds.LogOddsRatio.posterior": {"prior": lambda: priors.Normal(0, 1)},
@@ -385,7 +409,7 @@ def objects() -> dict[str, Callable[[], Any]]:
         "ShrunkenEffects": lambda: shrunken(),
         "MortalityMethods": lambda: specs()["Mortality"].methods(draws=20),
         "Cohort": lambda: sepsis().cohort, "Study": sepsis,
-        "OverlapWeights": weights,
+        "PropensityWeights": weights,
         "SurvivalCurve": lambda: kaplan_meier(sides()),
         "CumulativeIncidence": lambda: cumulative_incidence(sides()),
         "BetaBinomial": lambda: BetaBinomial(Counts(3, 20, 6, 20)),

@@ -40,14 +40,20 @@ Competing events
 From a fitted survival model
     risk_difference             standardised risks under two treatments
     restricted_mean_difference  standardised mean times alive under two treatments
+    standardised_survival       standardised curves under two treatments
 
 From a fitted joint model
     joint_effects               treatment's effect direct, by way of the markers, and overall
     prediction_quality          AUC, Brier score, calibration of dynamic predictions
 
 Groups that differ
-    overlap_weights             weights that balance two groups
+    propensity_weights          weights that make two groups like one population
+    overlap_weights             those that balance them exactly
     weighted_difference         weighted means of two groups compared
+    weighted_survival           weighted Kaplan-Meier curves
+    weighted_incidence          weighted cumulative incidence, others competing
+    weighted_comparison         weighted risks and mean times by a horizon
+    doubly_robust_risk          risks right if either of two models is
     bayesian_bootstrap          and their posterior
     e_value                     the confounding that would explain an answer away
 
@@ -71,6 +77,11 @@ from typing import TYPE_CHECKING
 from longsurv.lazy import lazily
 
 if TYPE_CHECKING:
+    from longsurv.estimands.adjusted_curves import (
+        weighted_comparison,
+        weighted_incidence,
+        weighted_survival,
+    )
     from longsurv.estimands.bayesian_bootstrap import bayesian_bootstrap
     from longsurv.estimands.binomial import BetaBinomial
     from longsurv.estimands.changes import (
@@ -85,6 +96,7 @@ if TYPE_CHECKING:
         incidence_table,
     )
     from longsurv.estimands.counts import Counts
+    from longsurv.estimands.doubly_robust import doubly_robust_risk
     from longsurv.estimands.evalues import e_value
     from longsurv.estimands.exact_hazard import exact_hazard_ratio
     from longsurv.estimands.follow_up import FollowUp, follow_up, two_groups
@@ -104,11 +116,16 @@ if TYPE_CHECKING:
         within_group_changes,
     )
     from longsurv.estimands.standardised import restricted_mean_difference, risk_difference
+    from longsurv.estimands.standardised_curves import standardised_survival
     from longsurv.estimands.start_stop import start_stop
     from longsurv.estimands.survival_times import follow_up_quantiles, survival_quantiles
     from longsurv.estimands.tipping import Unseen, tipping_grid, tipping_points
     from longsurv.estimands.two_by_two import two_by_two
-    from longsurv.estimands.weighting import overlap_weights, weighted_difference
+    from longsurv.estimands.weighting import (
+        overlap_weights,
+        propensity_weights,
+        weighted_difference,
+    )
 
 __all__ = [
     "BetaBinomial",
@@ -121,6 +138,7 @@ __all__ = [
     "bayesian_bootstrap",
     "cumulative_incidence",
     "difference_in_change",
+    "doubly_robust_risk",
     "e_value",
     "exact_hazard_ratio",
     "follow_up",
@@ -141,10 +159,12 @@ __all__ = [
     "overlap_weights",
     "permutation_test",
     "prediction_quality",
+    "propensity_weights",
     "restricted_mean",
     "restricted_mean_difference",
     "restricted_mean_table",
     "risk_difference",
+    "standardised_survival",
     "start_stop",
     "survival_quantiles",
     "survival_table",
@@ -152,16 +172,21 @@ __all__ = [
     "tipping_points",
     "two_by_two",
     "two_groups",
+    "weighted_comparison",
     "weighted_difference",
+    "weighted_incidence",
+    "weighted_survival",
     "within_group_changes",
 ]
 
 _MODULES = {
+    "adjusted_curves": ("weighted_comparison", "weighted_incidence", "weighted_survival"),
     "bayesian_bootstrap": ("bayesian_bootstrap",),
     "binomial": ("BetaBinomial",),
     "changes": ("Change", "adjusted_p_values", "difference_in_change", "mean_curves"),
     "competing": ("cumulative_incidence", "incidence_difference", "incidence_table"),
     "counts": ("Counts",),
+    "doubly_robust": ("doubly_robust_risk",),
     "evalues": ("e_value",),
     "exact_hazard": ("exact_hazard_ratio",),
     "follow_up": ("FollowUp", "follow_up", "two_groups"),
@@ -177,11 +202,12 @@ _MODULES = {
     "restricted_mean": ("restricted_mean", "restricted_mean_table"),
     "simple": ("baseline_differences", "mortality_table", "within_group_changes"),
     "standardised": ("restricted_mean_difference", "risk_difference"),
+    "standardised_curves": ("standardised_survival",),
     "start_stop": ("start_stop",),
     "survival_times": ("follow_up_quantiles", "survival_quantiles"),
     "tipping": ("Unseen", "tipping_grid", "tipping_points"),
     "two_by_two": ("two_by_two",),
-    "weighting": ("overlap_weights", "weighted_difference"),
+    "weighting": ("overlap_weights", "propensity_weights", "weighted_difference"),
 }
 """The public names of each module."""
 

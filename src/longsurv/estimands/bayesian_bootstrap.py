@@ -1,4 +1,4 @@
-"""The posterior of an overlap-weighted difference, without a model of the outcome.
+"""The posterior of a weighted difference, without a model of the outcome.
 
 The Bayesian bootstrap: the joint distribution of covariates, treatment and outcome is unknown and
 sits on the patients observed, with probabilities pi_i. Each draw gives the patients Dirichlet
@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from longsurv.arguments import checked
-from longsurv.errors import DataError
+from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.propensity import propensity_draws
-from longsurv.estimands.weighting import OverlapWeights, outcome_of
+from longsurv.estimands.propensity_weights import PropensityWeights
+from longsurv.estimands.weighting import outcome_of
 from longsurv.words import plural, verb
 
 _CELLS = 4_000_000  # draws x patients held at once
@@ -31,13 +32,13 @@ _CELLS = 4_000_000  # draws x patients held at once
 
 @checked
 def bayesian_bootstrap(
-    weights: OverlapWeights, outcome: ArrayLike, *, draws: int = 2000, seed: int = 1
+    weights: PropensityWeights, outcome: ArrayLike, *, draws: int = 2000, seed: int = 1
 ) -> np.ndarray:
-    """Draw the overlap-weighted difference in means from its posterior.
+    """Draw the weighted difference in means from its posterior.
 
     Parameters
     ----------
-    weights : OverlapWeights
+    weights : PropensityWeights
     outcome : array_like
         A value for every row of the table the weights were made from, none missing in the rows
         used.
@@ -52,7 +53,11 @@ def bayesian_bootstrap(
     ------
     DataError
         If an outcome is missing.
+    LongsurvError
+        If the weights are cut off.
     """
+    if weights.truncated is not None:
+        raise LongsurvError("draws are of whole weights; make the weights without truncate=")
     y = outcome_of(weights, outcome)
     if not np.isfinite(y).all():
         absent = int((~np.isfinite(y)).sum())
@@ -66,7 +71,8 @@ def bayesian_bootstrap(
         mass = rng.standard_gamma((n - p) / n, size=(size, n))
         mass *= n / mass.sum(axis=1, keepdims=True)
         e = propensity_draws(weights.centred, weights.treated, mass)
-        one, zero = mass * weights.treated * (1 - e), mass * ~weights.treated * e
+        mass = mass * weights.target.weights(weights.treated, e)
+        one, zero = mass * weights.treated, mass * ~weights.treated
         difference[done : done + size] = one @ y / one.sum(axis=1) - zero @ y / zero.sum(axis=1)
         done += size
     return difference

@@ -35,7 +35,9 @@ class Propensity:
     reason: str = ""
 
 
-def fit_propensity(X: np.ndarray, treated: np.ndarray) -> Propensity:
+def fit_propensity(
+    X: np.ndarray, treated: np.ndarray, case: np.ndarray | None = None
+) -> Propensity:
     """Regress treatment on covariates; Firth's penalised likelihood if they (nearly) separate it.
 
     Parameters
@@ -43,6 +45,8 @@ def fit_propensity(X: np.ndarray, treated: np.ndarray) -> Propensity:
     X : ndarray, shape (n, p)
         Of full column rank, with the intercept.
     treated : ndarray of bool, shape (n,)
+    case : ndarray, shape (n,), optional
+        Positive case weights.
 
     References
     ----------
@@ -51,10 +55,11 @@ def fit_propensity(X: np.ndarray, treated: np.ndarray) -> Propensity:
     """
     Q, R = np.linalg.qr(X)  # neither the origin nor the unit of a covariate matters to the climb
     Q, R = Q * np.sqrt(len(X)), R / np.sqrt(len(X))
-    gamma, reason = _maximum_likelihood(Q, treated)
+    gamma, reason = _maximum_likelihood(Q, treated, case)
     method = "logistic"
     if gamma is None:
-        gamma, method = _firth(Q, treated.astype(float)), "firth"
+        count = np.ones(len(X)) if case is None else case
+        gamma, method = _firth(Q, treated.astype(float), count), "firth"
     return Propensity(np.linalg.solve(R, gamma), special.expit(Q @ gamma), method, reason)
 
 
@@ -102,42 +107,53 @@ def propensity_draws(X: np.ndarray, treated: np.ndarray, weights: np.ndarray) ->
     raise EstimationError(f"the propensity score did not converge in {len(active)} draws")
 
 
-def _maximum_likelihood(X: np.ndarray, treated: np.ndarray) -> tuple[np.ndarray | None, str]:
+def _maximum_likelihood(
+    X: np.ndarray, treated: np.ndarray, case: np.ndarray | None
+) -> tuple[np.ndarray | None, str]:
     from statsmodels.discrete.discrete_model import Logit
+    from statsmodels.genmod.families import Binomial
+    from statsmodels.genmod.generalized_linear_model import GLM
     from statsmodels.tools.sm_exceptions import PerfectSeparationError
+
+    z = treated.astype(float)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they say is checked below
         try:
-            fit = Logit(treated.astype(float), X).fit(disp=0, method="newton", maxiter=50)
+            if case is None:
+                fit = Logit(z, X).fit(disp=0, method="newton", maxiter=50)
+                converged = fit.mle_retvals["converged"]
+            else:
+                fit = GLM(z, X, family=Binomial(), freq_weights=case).fit(maxiter=50, tol=1e-14)
+                converged = fit.converged
         except (np.linalg.LinAlgError, PerfectSeparationError):
             return None, "the covariates separate the groups"
     coefficients = np.asarray(fit.params, dtype=float)
-    if not fit.mle_retvals["converged"] or not np.isfinite(coefficients).all():
+    if not converged or not np.isfinite(coefficients).all():
         return None, "maximum likelihood did not converge"
     if np.abs(X @ coefficients).max() > _FARTHEST:
         return None, "the covariates (nearly) separate the groups: probabilities reach 0 or 1"
     return coefficients, ""
 
 
-def _firth(X: np.ndarray, z: np.ndarray) -> np.ndarray:
+def _firth(X: np.ndarray, z: np.ndarray, case: np.ndarray) -> np.ndarray:
     """Newton's method on the log-likelihood plus half the log determinant of the information."""
     beta = np.zeros(X.shape[1])
 
     def value(b: np.ndarray) -> float:
         eta = X @ b
-        w = special.expit(eta) * special.expit(-eta)
+        w = case * special.expit(eta) * special.expit(-eta)
         sign, log_det = np.linalg.slogdet((X * w[:, None]).T @ X)
-        likelihood = z @ eta - np.logaddexp(0, eta).sum()
+        likelihood = case @ (z * eta - np.logaddexp(0, eta))
         return float(likelihood + 0.5 * log_det) if sign > 0 else -np.inf
 
     current = value(beta)
     for _ in range(200):
         p = special.expit(X @ beta)
-        w = p * (1 - p)
+        w = case * p * (1 - p)
         inverse = np.linalg.inv((X * w[:, None]).T @ X)
         leverage = w * np.einsum("ij,jk,ik->i", X, inverse, X)
-        step = inverse @ (X.T @ (z - p + leverage * (0.5 - p)))
+        step = inverse @ (X.T @ (case * (z - p) + leverage * (0.5 - p)))
         for _ in range(30):
             new = value(beta + step)
             if new >= current - 1e-12:

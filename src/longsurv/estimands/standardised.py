@@ -135,14 +135,14 @@ def risk_difference(
     EstimationError
         If the data do not determine the effect, or no event happened by the horizon.
     """
-    low, high, frames = _two_cohorts(result, treatment, horizon, treated, reference)
+    low, high, frames = both_treatments(result, treatment, horizon, treated, reference)
     names = [f"risk ({low})", f"risk ({high})"]
     if result.engine == "bayes":
         alive = [_mean_draws(result, f, np.array([horizon]), np.ones(1)) for f in frames]
-        _check_begun(1.0 - np.stack(alive), horizon)
+        check_begun(1.0 - np.stack(alive), horizon)
         return marked(_of_draws(1.0 - np.stack(alive), names, level), result)
     survival, cov = result.mean_survival(frames, horizon)
-    _check_begun(1.0 - survival, horizon)
+    check_begun(1.0 - survival, horizon)
     return marked(_of_moments(1.0 - survival, cov, names, level), result)
 
 
@@ -170,7 +170,7 @@ def restricted_mean_difference(
         posterior prob_longer, the probability that the treated live longer up to the horizon. A
         posterior's estimate is its mean, of the ratio its median.
     """
-    low, high, frames = _two_cohorts(result, treatment, horizon, treated, reference)
+    low, high, frames = both_treatments(result, treatment, horizon, treated, reference)
     first = float(result.design.entry.min())
     if not horizon > first:
         raise LongsurvError(f"nobody is at risk before {first:g}; the horizon is {horizon:g}")
@@ -178,9 +178,9 @@ def restricted_mean_difference(
     names = [f"mean time ({low})", f"mean time ({high})"]
     if result.engine == "bayes":
         means = np.stack([_mean_draws(result, f, times, weights) for f in frames])
-        return marked(_of_drawn_means(means, names, level), result)
+        return marked(_of__mean_draws(means, names, level), result)
     survival, cov = result.mean_survival_at(frames, times)
-    _check_begun(1.0 - survival, horizon)
+    check_begun(1.0 - survival, horizon)
     # Survival has no variance of its own before the first event, and adds none to the area.
     cov = np.einsum("atbs,t,s->ab", np.nan_to_num(cov, nan=0.0), weights, weights)
     table = _of_mean_moments(survival @ weights, cov, names, level, longest=horizon - first)
@@ -195,7 +195,7 @@ def marked(table: pd.DataFrame, result: Qualified) -> pd.DataFrame:
     return table
 
 
-def _two_cohorts(
+def both_treatments(
     result: SurvivalResult,
     treatment: str,
     horizon: float,
@@ -234,7 +234,7 @@ def _check_determined(result: SurvivalResult, frames: Sequence[pd.DataFrame]) ->
         )
 
 
-def _check_begun(risk: np.ndarray, horizon: float) -> None:
+def check_begun(risk: np.ndarray, horizon: float) -> None:
     """Refuse a horizon before the first event, up to which a curve in steps says only 0."""
     if not (risk > 0).any():
         raise EstimationError(
@@ -258,7 +258,7 @@ def _mean_draws(
     return np.asarray(total) / len(data)
 
 
-def _of_drawn_means(means: np.ndarray, names: Sequence[str], level: float) -> pd.DataFrame:
+def _of__mean_draws(means: np.ndarray, names: Sequence[str], level: float) -> pd.DataFrame:
     """Table from posterior draws of the two mean times, shape (2, draws)."""
     rows = []
     for term, values in zip(

@@ -73,7 +73,7 @@ def survival_quantiles(
     Brookmeyer R, Crowley J. A confidence interval for the median survival time. Biometrics
     1982;38:29-41.
     """
-    _check(shares, level)
+    _check(shares)
     curves = {name: kaplan_meier(side) for name, side in by_group(data, group).items()}
     return _table(curves, group, shares, interval, level, "of the event")
 
@@ -111,7 +111,7 @@ def follow_up_quantiles(
     Schemper M, Smith TL. A note on quantifying follow-up in studies of failure time. Control Clin
     Trials 1996;17:343-346.
     """
-    _check(shares, level)
+    _check(shares)
     curves = {name: reverse_kaplan_meier(side) for name, side in by_group(data, group).items()}
     return _table(curves, group, shares, interval, level, "of follow-up")
 
@@ -133,9 +133,7 @@ def reverse_kaplan_meier(follow_up: FollowUp) -> SurvivalCurve:
     return SurvivalCurve(reverse, time, there, ended, np.cumprod(1 - ended / there), greenwood)
 
 
-def _check(shares: Sequence[float], level: float) -> None:
-    if not 0 < level < 1:
-        raise LongsurvError(f"level must be between 0 and 1, not {level}")
+def _check(shares: Sequence[float]) -> None:
     wrong = [share for share in shares if not 0 < share < 1]
     if wrong or not len(shares):
         raise LongsurvError(

@@ -11,8 +11,14 @@ from longsurv import priors as pr
 from longsurv.analyses.mortality.methods import QUANTITIES
 from longsurv.analyses.mortality.mortality import Mortality
 from longsurv.errors import DataError, LongsurvError
+from longsurv.estimands.adjusted_curves import weighted_comparison
 from longsurv.estimands.competing import incidence_difference
-from longsurv.estimands.weighting import overlap_weights, weighted_difference
+from longsurv.estimands.doubly_robust import doubly_robust_risk
+from longsurv.estimands.weighting import (
+    overlap_weights,
+    propensity_weights,
+    weighted_difference,
+)
 from longsurv.models import CoxPH
 
 ONE = {"weak": pr.TREATMENT["weak"]}
@@ -182,6 +188,26 @@ def test_delayed_entry_at_different_times_leaves_out_what_is_not_defined_for_it(
     assert set(none.index) == {"overlap weights", "log-rank, imputation", "Gray"}
     assert "one entry time" in none["Gray"]
     assert "adjust=" in none["overlap weights"]
+
+
+def test_weighted_methods_are_the_estimands_own():
+    rng = np.random.default_rng(4)
+    data = follow_up(5, 8).assign(age=lambda d: rng.normal(60, 10, len(d)).round())
+    found = Mortality(data, "arm", 28, adjust="age").methods(priors=ONE, draws=100).table
+    rows = found[found["adjusted_for"] == "age"].set_index(["quantity", "method"])
+    weights = propensity_weights(data, "arm", "age")
+    curves = weighted_comparison(weights, data, 28.0).set_index("quantity")
+    both = doubly_robust_risk(weights, data, 28.0).set_index("quantity")
+    overlap = propensity_weights(data, "arm", "age", target="overlap")
+    means = weighted_comparison(overlap, data, 28.0).set_index("quantity")
+    for key, expected in (
+        (("risk difference", "inverse probability weights"), curves.loc["risk difference"]),
+        (("risk difference", "doubly robust (AIPW)"), both.loc["risk difference"]),
+        (("restricted mean difference", "overlap weights, Kaplan-Meier"),
+         means.loc["mean time difference"]),
+    ):  # fmt: skip
+        for name in ("estimate", "conf_low", "conf_high", "p_value"):
+            assert rows.loc[key, name] == pytest.approx(expected[name])
 
 
 def test_many_patients_leave_the_exact_methods_out_with_the_reason():

@@ -50,7 +50,8 @@ from longsurv.estimands.baseline_adjusted import (
 )
 from longsurv.estimands.bayesian_bootstrap import bayesian_bootstrap
 from longsurv.estimands.changes import Change, baseline_sd, contrast_weights
-from longsurv.estimands.weighting import OverlapWeights, overlap_weights
+from longsurv.estimands.propensity_weights import PropensityWeights
+from longsurv.estimands.weighting import overlap_weights
 from longsurv.models.linear import Linear
 from longsurv.models.lmm import LMM
 from longsurv.results.estimate import Estimate
@@ -145,7 +146,7 @@ class BaselineAdjustment:
         return LMM(formula + term, rows, residual), {TREATED: 1.0}
 
     @cached_property
-    def weighting(self) -> tuple[OverlapWeights, np.ndarray]:
+    def weighting(self) -> tuple[PropensityWeights, np.ndarray]:
         """Overlap weights of the patients with both values, and their changes."""
         table, right = propensity_table(self.cohort, self.compared, self.covariates)
         weights = overlap_weights(table, self.change.treatment, right, functions=self.functions)
@@ -200,7 +201,7 @@ class BaselineAdjustment:
                 return spec.sample(draws=draws, chains=chains, seed=seeds[name])
             return spec.sample(draws=draws, tune=tune, chains=chains, seed=seeds[name])
 
-        def weighted(weights: OverlapWeights, outcome: np.ndarray) -> WeightedContrast:
+        def weighted(weights: PropensityWeights, outcome: np.ndarray) -> WeightedContrast:
             drawn = bayesian_bootstrap(
                 weights, outcome, draws=draws * chains, seed=seeds["overlap"]
             )
@@ -212,7 +213,7 @@ class BaselineAdjustment:
         self,
         engine: str,
         model: Callable[[str, LMM | Linear], Estimate | Posterior | LinearPosterior],
-        weighted: Callable[[OverlapWeights, np.ndarray], WeightedContrast],
+        weighted: Callable[[PropensityWeights, np.ndarray], WeightedContrast],
     ) -> AdjustedChanges:
         """Each adjustment by one engine; one without an answer says why."""
         schema, marker = self.cohort.schema, self.cohort.markers[self.marker]

@@ -16,7 +16,8 @@ from longsurv.cohort import Marker
 from longsurv.errors import LongsurvError
 from longsurv.estimands.baseline_adjusted import ADJUSTMENTS
 from longsurv.estimands.changes import CORRECTED, Change, adjusted_p_values
-from longsurv.estimands.weighting import OverlapWeights, weighted_difference
+from longsurv.estimands.propensity_weights import PropensityWeights
+from longsurv.estimands.weighting import weighted_difference
 from longsurv.records import Fields, Record
 from longsurv.results import Estimate, Posterior
 from longsurv.results.linear import LinearPosterior
@@ -77,14 +78,14 @@ class WeightedContrast:
 
     Attributes
     ----------
-    weights : OverlapWeights
+    weights : PropensityWeights
     outcome : ndarray, shape (patients,)
         The change of each patient of the table the weights were made from.
     draws : ndarray, shape (chains, draws), or None
         Of the posterior; None for the sandwich.
     """
 
-    weights: OverlapWeights
+    weights: PropensityWeights
     outcome: np.ndarray
     draws: np.ndarray | None = None
 
@@ -268,7 +269,7 @@ class AdjustedChanges(Result):
         return self._of_weights("effective_sample_size")
 
     def _of_weights(self, what: str) -> pd.DataFrame:
-        found: dict[str, OverlapWeights] = {
+        found: dict[str, PropensityWeights] = {
             a.marker.name: a.source.weights
             for a in self.answers
             if isinstance(a.source, WeightedContrast)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 
 from longsurv.analyses.mortality.rows import SCALES, Question, Row, attempt, row_of
-from longsurv.errors import LongsurvError
+from longsurv.analyses.mortality.weighted import weighted_rows
 from longsurv.estimands.competing import incidence_difference
 from longsurv.estimands.exact_hazard import exact_hazard_ratio
 from longsurv.estimands.gray import gray_test
@@ -17,7 +16,6 @@ from longsurv.estimands.incidence_posterior import incidence_posterior
 from longsurv.estimands.log_rank import log_rank_table
 from longsurv.estimands.restricted_mean import restricted_mean_table
 from longsurv.estimands.two_by_two import two_by_two_rows
-from longsurv.estimands.weighting import overlap_weights, weighted_difference
 
 type Interval = Literal["fisher-z", "mover"]
 
@@ -25,7 +23,7 @@ type Interval = Literal["fisher-z", "mover"]
 def model_free_rows(ask: Question, adjust: str) -> list[Row]:
     """Rows of every method without a fitted model."""
     return [
-        *_exact(ask), *_weighted(ask, adjust), *_two_by_two(ask), *_curves(ask), *_means(ask),
+        *_exact(ask), *weighted_rows(ask, adjust), *_two_by_two(ask), *_curves(ask), *_means(ask),
         *_tests(ask),
     ]  # fmt: skip
 
@@ -49,27 +47,6 @@ def _exact(ask: Question) -> list[Row]:
         return [blanks[row["method"]].filled(row, row["note"]) for row in found.to_dict("records")]
 
     return attempt(made, *blanks.values())
-
-
-def _weighted(ask: Question, adjust: str) -> list[Row]:
-    more = ", among patients who might have been in either group"
-    blank = row_of(
-        "risk difference", "overlap weights", "frequentist", ask.risks(more),
-        approach="model", adjusted_for=adjust,
-    )  # fmt: skip
-
-    def made() -> list[Row]:
-        if not adjust:
-            raise LongsurvError("name the covariates that decided treatment with adjust=")
-        died = (ask.data["status"] == 1).to_numpy(dtype=float)
-        died[((ask.data["status"] == 0) & (ask.data["exit"] < ask.horizon)).to_numpy()] = np.nan
-        weights = overlap_weights(ask.data, ask.treatment, adjust)
-        found = weighted_difference(weights, died, level=ask.level).set_index("quantity")
-        row = found.loc["difference"]
-        notes = [part for part in (str(row["note"]), ask.late) if part]
-        return [blank.filled(row.to_dict(), "; ".join(notes))]
-
-    return attempt(made, blank)
 
 
 def _two_by_two(ask: Question) -> list[Row]:

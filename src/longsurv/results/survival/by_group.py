@@ -9,15 +9,13 @@ import numpy as np
 import pandas as pd
 
 from longsurv.errors import LongsurvError
-from longsurv.estimands.intervals import proportion
-from longsurv.estimands.standardised import DrawnSurvival, SurvivalResult
+from longsurv.estimands.standardised import SurvivalResult
+from longsurv.estimands.standardised_curves import averaged_survival
 from longsurv.estimands.treatments import with_treatment
-from longsurv.results.reference import t_quantile
 
 if TYPE_CHECKING:
     from longsurv.design.survival import SurvivalDesign
 
-AT_ONCE = 20_000_000
 POINTS = 60
 
 
@@ -61,27 +59,13 @@ def standardised_curves(
     Returns
     -------
     DataFrame
-        group, time, estimate, conf_low, conf_high.
+        group, time, estimate, std_error, conf_low, conf_high.
     """
     design = result.design
     patients = result.spec.data.iloc[design.rows[design.first_rows]]
     frames = [patients if by is None else with_treatment(patients, by, one) for one in levels]
-    parts = []
-    if result.engine == "bayes":
-        for one, frame in zip(levels, frames, strict=True):
-            draws = _mean_draws(result, frame, times)
-            low, high = np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2], axis=0)
-            parts.append(_curve(one, times, draws.mean(axis=0), low, high))
-    else:
-        mean, cov = result.mean_survival_at(frames, list(times))
-        z = t_quantile(level, np.inf)
-        for a, one in enumerate(levels):
-            error = np.sqrt(np.maximum(np.einsum("tt->t", cov[a, :, a, :]), 0.0))
-            low, high = np.transpose(
-                [proportion(float(m), float(e), z) for m, e in zip(mean[a], error, strict=True)]
-            )
-            parts.append(_curve(one, times, mean[a], low, high))
-    return pd.concat(parts, ignore_index=True)
+    labels = [str(one) for one in levels]
+    return averaged_survival(result, labels, frames, times, level)
 
 
 def times_of(design: SurvivalDesign, horizon: float | None) -> np.ndarray:
@@ -100,20 +84,3 @@ def times_of(design: SurvivalDesign, horizon: float | None) -> np.ndarray:
     if len(steps) > POINTS:
         steps = np.quantile(steps, np.linspace(0.0, 1.0, POINTS), method="nearest")
     return np.unique([*steps, *np.linspace(start, end, POINTS)[1:]])
-
-
-def _mean_draws(result: DrawnSurvival, data: pd.DataFrame, times: np.ndarray) -> np.ndarray:
-    """Draws of mean survival over the rows, shape (draws, T), as many rows at a time as fit."""
-    total, start, size = np.zeros(()), 0, max(1, 2000 // len(times))
-    while start < len(data):
-        drawn = result.survival_draws(data.iloc[start : start + size], list(times))
-        total = total + drawn.sum(axis=1)
-        start, size = start + size, max(1, AT_ONCE // (len(drawn) * len(times)))
-    return np.asarray(total) / len(data)
-
-
-def _curve(
-    one: Hashable, times: np.ndarray, mean: np.ndarray, low: np.ndarray, high: np.ndarray
-) -> pd.DataFrame:
-    values = {"time": times, "estimate": mean, "conf_low": low, "conf_high": high}
-    return pd.DataFrame({"group": str(one)} | values)

@@ -1,0 +1,80 @@
+"""Rows of the methods that weight patients by their propensity for treatment."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from longsurv.analyses.mortality.rows import Question, Row, attempt, row_of
+from longsurv.estimands.adjusted_curves import weighted_comparison
+from longsurv.estimands.doubly_robust import doubly_robust_risk
+from longsurv.estimands.targets import ATE, OVERLAP
+from longsurv.estimands.weighting import (
+    TargetName,
+    overlap_weights,
+    propensity_weights,
+    weighted_difference,
+)
+
+
+def weighted_rows(ask: Question, adjust: str) -> list[Row]:
+    """Rows of weighted risks and mean times; without covariates one, which says why."""
+    among = f", among {OVERLAP.who}"
+    whole = f", among {ATE.who}"
+    left = ", others having left by competing events" if ask.competing else ""
+    mean = f"mean time alive to {ask.horizon:g}, {ask.group} less {ask.reference}{among}"
+    if ask.competing:
+        mean += ", were there no competing events"
+
+    def blank(quantity: str, method_id: str, method: str, estimand: str) -> Row:
+        return row_of(
+            quantity, method, "frequentist", estimand, method_id=method_id, approach="model",
+            adjusted_for=adjust,
+        )  # fmt: skip
+
+    risk, time = "risk difference", "restricted mean difference"
+    proportions, curves, robust, means = (
+        blank(risk, "overlap weights", "overlap weights", ask.risks(among)),
+        blank(
+            risk,
+            "inverse probability weights",
+            "inverse probability weights",
+            ask.risks(f"{left}{whole}"),
+        ),
+        blank(risk, "doubly robust", "doubly robust (AIPW)", ask.risks(f"{left}{whole}")),
+        blank(time, "overlap weights, mean time", "overlap weights, Kaplan-Meier", mean),
+    )
+    if not adjust:
+        # One row says it of all of them.
+        return [proportions.silent("name the covariates that decided treatment with adjust=")]
+
+    def by_curves(row: Row, target: TargetName, quantity: str) -> list[Row]:
+        weights = propensity_weights(ask.data, ask.treatment, adjust, target=target)
+        found = weighted_comparison(weights, ask.data, ask.horizon, level=ask.level)
+        return [_filled(row, found, quantity)]
+
+    def by_both() -> list[Row]:
+        weights = propensity_weights(ask.data, ask.treatment, adjust)
+        found = doubly_robust_risk(weights, ask.data, ask.horizon, level=ask.level)
+        return [_filled(robust, found, "risk difference")]
+
+    return [
+        *attempt(lambda: _of_proportions(ask, proportions, adjust), proportions),
+        *attempt(lambda: by_curves(curves, "ATE", "risk difference"), curves),
+        *attempt(by_both, robust),
+        *attempt(lambda: by_curves(means, "overlap", "mean time difference"), means),
+    ]
+
+
+def _of_proportions(ask: Question, row: Row, adjust: str) -> list[Row]:
+    died = (ask.data["status"] == 1).to_numpy(dtype=float)
+    died[((ask.data["status"] == 0) & (ask.data["exit"] < ask.horizon)).to_numpy()] = np.nan
+    weights = overlap_weights(ask.data, ask.treatment, adjust)
+    found = weighted_difference(weights, died, level=ask.level)
+    return [_filled(row, found, "difference", ask.late)]
+
+
+def _filled(row: Row, table: pd.DataFrame, quantity: str, more: str = "") -> Row:
+    found = table.set_index("quantity").loc[quantity]
+    note = "; ".join(part for part in (str(found["note"]), more) if part)
+    return row.filled({str(k): v for k, v in found.items() if k != "note"}, note)
