@@ -3,10 +3,11 @@
     y_i = X_i beta + Z_i b_i + e_i,    b_i ~ N(0, D),    e_i ~ N(0, sigma^2 R_i)
 
 y_i are the measurements of patient i, X_i beta the mean curve of the patient's group, Z_i b_i the
-patient's own departure from it, and that of the site the patient is nested in; R_i, the identity
-unless a residual structure says otherwise, correlates what is left over. `fit` maximises the
-(restricted) likelihood, `sample` draws from the posterior; both use the likelihood with the b_i
-integrated out (`longsurv.likelihood.lmm`, its `dense` room for nesting and correlated residuals).
+patient's own departure from it, and that of the site, rater or device that a row belongs to besides
+(nested or crossed); R_i, the identity unless a residual structure says otherwise, correlates what
+is left over. `fit` maximises the (restricted) likelihood, `sample` draws from the posterior; both
+use the likelihood with the b_i integrated out (`longsurv.likelihood.lmm`, its rooms `crossed` for
+several groupings and `dense` for correlated residuals).
 
 Laird & Ware (1982), Biometrics 38:963-974; Bates et al. (2015), J Stat Softw 67(1).
 """
@@ -32,8 +33,7 @@ from longsurv.inference import Affine, Draws, Optimum, added, drawn, sample_post
 from longsurv.inference.specification import holding
 from longsurv.likelihood import lmm
 from longsurv.likelihood.lmm.blocks import BlockKernel
-from longsurv.likelihood.lmm.dense.kernel import DenseKernel
-from longsurv.models.lmm_climb import climb, dense_kernel, scaled_kernel
+from longsurv.models.lmm_climb import LMMKernel, climb, scaled_kernel, term_kernel
 from longsurv.models.lmm_priors import columns_of_priors, default_priors, prior_stack
 from longsurv.models.lmm_twin import twin
 from longsurv.results.mixed.estimate import MixedEstimate
@@ -52,7 +52,8 @@ class LMM:
     ----------
     formula : str
         As in ``"log(bili) ~ year * drug + (year | id)"``; ``(year || id)`` for uncorrelated random
-        effects, ``(1 | site/id)`` for patients within sites.
+        effects, ``(1 | site/id)`` for patients within sites, ``(1 | id) + (1 | rater)`` for
+        groupings that cross.
     data : DataFrame
         One row a measurement. Rows with a missing value in a column of the formula are left out,
         and the result says how many.
@@ -89,25 +90,25 @@ class LMM:
 
     @cached_property
     def statistics(self) -> lmm.LMMData:
-        """Per-patient sufficient statistics (of a model without nesting and residual structure)."""
+        """Per-patient sufficient statistics (of one grouping and independent residuals)."""
         d = self.design
         if d.structured:
-            raise LongsurvError(f"{self.formula!r} has nested groups or correlated residuals")
+            raise LongsurvError(f"{self.formula!r} has several groupings or correlated residuals")
         return lmm.prepare(d.fixed.X, d.y, d.Z, d.group, len(d.labels), d.random.blocks)
 
     @cached_property
-    def kernel(self) -> BlockKernel | DenseKernel:
+    def kernel(self) -> LMMKernel:
         """The likelihood that is climbed, in orthogonal columns of Z."""
         if self.design.structured:
-            return dense_kernel(self.design)
+            return term_kernel(self.design)
         return BlockKernel(self.statistics, self.design.random.blocks)
 
     @cached_property
-    def sampled(self) -> BlockKernel | DenseKernel:
+    def sampled(self) -> LMMKernel:
         """The likelihood that is sampled under default priors; see `sampled_under`."""
         return scaled_kernel(self.design, self.columns())
 
-    def sampled_under(self, given: Mapping[str, pr.Prior] | None) -> BlockKernel | DenseKernel:
+    def sampled_under(self, given: Mapping[str, pr.Prior] | None) -> LMMKernel:
         """The likelihood of the SDs and correlations that have priors: of the effects of centred
         columns, except where the user's own priors leave them as they are written.
 
@@ -144,8 +145,9 @@ class LMM:
         ----------
         method : {"REML", "ML"}
         df : {"auto", "kenward-roger", "kenward-roger-linear", "satterthwaite", "normal"}
-            Reference distribution of the coefficients. "auto" is Kenward-Roger below 200 patients,
-            Satterthwaite from there on, and normal for ML. Kenward-Roger keeps the second
+            Reference distribution of the coefficients. "auto" is Kenward-Roger below 200 patients
+            (or fewer than 200 groups of any other grouping), Satterthwaite from there on, and
+            normal for ML. Kenward-Roger keeps the second
             derivatives of a covariance that is not linear in its parameters, as SAS does;
             "kenward-roger-linear" drops them.
         """
@@ -214,7 +216,7 @@ class LMM:
         """Vector of `sampled` near the REML estimate, away from any boundary."""
         return self._start(self.sampled)
 
-    def _start(self, kernel: BlockKernel | DenseKernel) -> np.ndarray:
+    def _start(self, kernel: LMMKernel) -> np.ndarray:
         fit = self.fit(df="normal")
         return self.kernel.interior(fit.coefficients, fit.sigma, fit.optimum.x, kernel.to)
 

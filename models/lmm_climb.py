@@ -11,11 +11,14 @@ from longsurv.design.random_columns import RandomColumns
 from longsurv.errors import EstimationError
 from longsurv.inference import Optimum, maximise
 from longsurv.likelihood import lmm
-from longsurv.likelihood.lmm import dense
+from longsurv.likelihood.lmm import crossed, dense
 from longsurv.likelihood.lmm.blocks import BlockKernel, Rows
+from longsurv.likelihood.lmm.crossed.kernel import CrossedKernel
 from longsurv.likelihood.lmm.dense.kernel import DenseKernel
 from longsurv.likelihood.lmm.dense.residual import Structure
 from longsurv.results.mixed.undetermined import degenerate
+
+type LMMKernel = BlockKernel | DenseKernel | CrossedKernel
 
 LARGEST_RATIO = 1e6
 """Of a random effect's SD to the residual one: beyond, rounding is all there is of a residual."""
@@ -27,11 +30,14 @@ def block_kernel(d: MixedDesign, columns: Sequence[RandomColumns]) -> BlockKerne
     return BlockKernel(lmm.prepare(*rows, to=columns[0].to), d.random.blocks, rows)
 
 
-def dense_kernel(d: MixedDesign, columns: Sequence[RandomColumns] | None = None) -> DenseKernel:
+def term_kernel(
+    d: MixedDesign, columns: Sequence[RandomColumns] | None = None
+) -> DenseKernel | CrossedKernel:
     """The likelihood of a structured design, in centred columns of Z, or in orthogonal ones."""
-    assert d.row_pairs is not None  # of a structured design
     to = {g.name: c.to for g, c in zip(d.groupings, columns or (), strict=bool(columns))}
     terms = [dense.Term(g.random.X, g.group, g.random.blocks, to.get(g.name)) for g in d.terms]
+    if d.row_pairs is None:
+        return CrossedKernel(crossed.prepare(d.fixed.X, d.y, terms, orthogonal=columns is None))
     return DenseKernel(
         dense.prepare(
             d.fixed.X, d.y, d.group, terms, Structure(*d.row_pairs.structure),
@@ -40,14 +46,12 @@ def dense_kernel(d: MixedDesign, columns: Sequence[RandomColumns] | None = None)
     )  # fmt: skip
 
 
-def scaled_kernel(d: MixedDesign, columns: Sequence[RandomColumns]) -> BlockKernel | DenseKernel:
+def scaled_kernel(d: MixedDesign, columns: Sequence[RandomColumns]) -> LMMKernel:
     """The likelihood of a design in centred columns of Z."""
-    return dense_kernel(d, columns) if d.structured else block_kernel(d, columns)
+    return term_kernel(d, columns) if d.structured else block_kernel(d, columns)
 
 
-def climb(
-    formula: str, design: MixedDesign, kernel: BlockKernel | DenseKernel, reml: bool
-) -> Optimum:
+def climb(formula: str, design: MixedDesign, kernel: LMMKernel, reml: bool) -> Optimum:
     """The maximum of a kernel's criterion.
 
     Raises

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from longsurv.design import MixedDesign
-from longsurv.likelihood.lmm.blocks import BlockKernel
 from longsurv.likelihood.lmm.dense.kernel import DenseKernel
+from longsurv.models.lmm_climb import LMMKernel
 from longsurv.priors import PriorStack
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
 
 
-def twin(d: MixedDesign, kernel: BlockKernel | DenseKernel, stack: PriorStack, eta: float) -> Model:
+def twin(d: MixedDesign, kernel: LMMKernel, stack: PriorStack, eta: float) -> Model:
     """A PyMC model of a design and its priors.
 
     b ~ N(0, D) for each grouping; y ~ N(X beta + Z b, sigma^2), or for each patient a multivariate
@@ -58,7 +58,7 @@ def twin(d: MixedDesign, kernel: BlockKernel | DenseKernel, stack: PriorStack, e
                 if label[name] != name:
                     pm.Deterministic(name, pm.math.sqrt((half[j] ** 2).sum()))
             mean = mean + ((g.random.X @ back) * own[g.group]).sum(axis=-1)
-        if isinstance(kernel, BlockKernel) or d.residual is None:
+        if d.residual is None or not isinstance(kernel, DenseKernel):
             pm.Normal("y", mean, sigma, observed=d.y, dims="row")
         else:
             psi = [by_name[name].to_pymc(name) for name in kernel.residual_names]

@@ -10,6 +10,7 @@ REFERENCE = Path(__file__).resolve().parents[2] / "tests" / "reference"
 COLUMNS = ["model", "term", "quantity", "value"]
 TITLES = {
     "lmm_basic": "Linear mixed models: lme4",
+    "lmm_crossed": "Several groupings, crossed and nested: lme4, pbkrtest, lmerTest",
     "lmm_kr": "Kenward-Roger, Satterthwaite, marginal means, profiles: pbkrtest, lmerTest, emmeans",
     "lmm_residual": "Residual structures and MMRM",
     "lmm_origin": "Another origin of time",

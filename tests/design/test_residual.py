@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from longsurv.design import Residual, mixed_design
+from longsurv.design.mixed import crossing
 from longsurv.errors import DataError, FormulaError, LongsurvError
 
 
@@ -137,8 +138,14 @@ class TestNested:
     def test_the_same_label_in_two_sites_is_two_patients(self, visits):
         visits["id"] = visits["id"].replace({"c": "a"})
         assert len(mixed_design("y ~ 1 + (1 | site/id)", visits, structured=True).labels) == 4
+        design = mixed_design("y ~ 1 + (1 | site) + (1 | id)", visits, structured=True)
+        assert design.crossed and len(design.labels) == 3
+        assert crossing(design.terms).words == (
+            "1 of 3 values of id are found with several values of site"
+        )
+        visit = Residual("ar1", "visit", "id")
         with pytest.raises(DataError, match=r"id a belongs to several .*\(1 \| site/id\)"):
-            mixed_design("y ~ 1 + (1 | site) + (1 | id)", visits, structured=True)
+            mixed_design("y ~ 1 + (1 | site) + (1 | id)", visits, visit, structured=True)
 
     def test_residual_patients_without_random_effects(self, visits):
         d = mixed_design(

@@ -163,7 +163,7 @@ def _censored_terms(case: Case) -> Case:
 ANALYSES = (
     *(
         Analysis(f"LMM{name}", _mixed_case(name), _mixed(name), ("models.LMM",))
-        for name in ("", ", nested", ", cs", ", unstructured")
+        for name in ("", ", nested", ", crossed", ", cs", ", unstructured")
     ),
     *(
         Analysis(

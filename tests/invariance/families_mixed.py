@@ -20,21 +20,24 @@ COLUMNS = {
 STAGES = np.array(["I", "II", "III"])
 
 
-def visits(seed: int, n: int = 21, irregular: bool = True) -> pd.DataFrame:
-    """Four visits of each patient; every number is one of single precision too."""
+def visits(seed: int, n: int = 21, irregular: bool = True, crossed: bool = False) -> pd.DataFrame:
+    """Four visits of each patient, if crossed at another site each; every number is one of single
+    precision too."""
     rng = np.random.default_rng(seed)
     patient, nr = np.repeat(np.arange(n), 4), np.tile(np.arange(4), n)
     week = np.array([0.0, 1.0, 2.0, 4.0])[nr] + irregular * rng.integers(0, 32, 4 * n) / 64
     arm, age = np.arange(n) % 2, np.round(rng.normal(60, 9, n))
     stage, site = STAGES[rng.permutation(n) % 3], rng.permutation(n) % 5
     own = rng.normal(size=(2, n)) * [[1.0], [0.4]]
-    mean = 3.0 + 0.05 * (age - 60) + 0.4 * (stage == "II") + own[0] + 0.5 * rng.normal(size=5)[site]
+    at = (site[patient] + nr * crossed) % 5
+    mean = 3.0 + 0.05 * (age - 60) + 0.4 * (stage == "II") + own[0]
     slope = -0.3 + 0.5 * arm + own[1]
-    crp = mean[patient] + slope[patient] * week + 0.5 * rng.normal(size=4 * n)
+    crp = mean[patient] + (0.5 * rng.normal(size=5))[at] + slope[patient] * week
+    crp += 0.5 * rng.normal(size=4 * n)
     return pd.DataFrame(
         {
             "id": patient + 11, "week": week, "nr": nr, "arm": arm[patient], "age": age[patient],
-            "stage": stage[patient], "site": site[patient], "crp": np.round(crp * 64) / 64,
+            "stage": stage[patient], "site": at, "crp": np.round(crp * 64) / 64,
         }
     )  # fmt: skip
 
@@ -195,6 +198,8 @@ STRUCTURES: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
     "": ({}, {"without": ("visit", "site")}),
     ", nested": ({}, {"special": ("({time} | {site}/{patient})",), "right": SHORT,
                       "without": ("visit", "stage")}),
+    ", crossed": ({}, {"special": ("({time} | {patient})", "(1 | {site})"), "right": SHORT,
+                       "without": ("visit", "stage"), "crossed": True}),
     ", cs": ({"kind": "cs", "patient": "patient"},
              SMALL | {"special": (), "without": ("visit", "site", "stage")}),
     ", ar1": ({"kind": "ar1"} | BY_VISIT, SMALL | {"special": (), "without": ("site", "stage")}),

@@ -21,6 +21,7 @@ EXPECTED = {
     # limit, one group below the limit
     "LMM":                        "R R R L | R L L L | UVR | . . . .  | . .",
     "LMM, nested":                "R R R L | R L L L | VR | . . . .  | . .",
+    "LMM, crossed":               "R R R L | R L L L | VR | . . . .  | . .",
     "LMM, cs":                    "R R R L | R L L L | VR | . . . .  | . .",
     "LMM, unstructured":          "R R R L | R L L L | R  | . . . .  | . .",
     "GLMM, bernoulli":            "R R R L | R L L L | R  | . . R .  | . .",

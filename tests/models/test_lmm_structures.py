@@ -341,7 +341,7 @@ def test_large_clusters_get_normal_tests(fits, data, monkeypatch):
 
 
 def test_statistics_are_the_fast_kernel_s_only(data):
-    with pytest.raises(LongsurvError, match="nested groups"):
+    with pytest.raises(LongsurvError, match="several groupings"):
         _ = LMM(NESTED["sites_nested"], data["sites"]).statistics
     with pytest.raises(FormulaError, match="no random term"):
         _ = LMM("y ~ time", data["sites"]).design

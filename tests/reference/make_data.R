@@ -1,5 +1,5 @@
 # The made-up data sets of the mixed-model references (seeded, rounded): sine, twoarm, visits,
-# sites.
+# sites, raters; and Penicillin and Pastes as lme4 has them.
 source("tests/reference/common.R")
 RNGversion("4.0.0")
 
@@ -68,3 +68,20 @@ subject <- as.character(sleepstudy$Subject)
 keep <- !(row %% 7 == 3 | row %% 11 == 5) & !(subject == "370" & sleepstudy$Days != 4) &
   !(subject == "309" & !sleepstudy$Days %in% c(1, 8))
 write_data(sleepstudy[keep, ], "sleepstudy_gaps")
+
+# 30 patients, each measured by the same 8 raters; some measurements are missing.
+set.seed(308)
+raters <- expand.grid(rater = paste0("r", 1:8), patient = 1:30)
+raters$treated <- raters$patient %% 2
+raters$dose <- round(runif(240, 0, 2), 2)
+of_patient <- matrix(rnorm(60), 30) %*% chol(matrix(c(1, 0.2, 0.2, 0.3), 2))
+of_rater <- rnorm(8, 0, 0.6)
+raters$y <- round(4 + 0.5 * raters$treated + 0.3 * raters$dose + of_patient[raters$patient, 1] +
+                    of_patient[raters$patient, 2] * raters$dose + of_rater[as.integer(raters$rater)]
+                  + rnorm(240, 0, 0.8), 3)
+write_data(raters[seq_len(240) %% 13 != 5, ], "raters")
+
+# Davies and Goldsmith's assays of penicillin (24 plates x 6 samples) and of paste (casks in
+# batches), of the package lme4.
+write_data(lme4::Penicillin, "penicillin")
+write_data(lme4::Pastes, "pastes")

@@ -17,6 +17,16 @@ from longsurv.design.variables import absent, present
 from longsurv.errors import DataError, EstimationError, FormulaError
 from longsurv.words import plural, shortened
 
+FEW_ROWS, MANY_NESTED = 500, 1000
+"""Nested groups are taken cluster by cluster, row by row, if no cluster has more rows or they have
+more effects; otherwise by sums over patients, all clusters together."""
+MOST_CROSSED = 3000
+"""Effects of all groupings but the one with the most groups, if they cross."""
+NEST = (
+    "If one label stands for different patients, write the nesting out: (1 | site/id), or "
+    "patient='site:id' of a residual structure"
+)
+
 
 @dataclass(frozen=True)
 class RandomDesign:
@@ -58,7 +68,7 @@ class RandomDesign:
 
 @dataclass(frozen=True)
 class Grouping:
-    """A grouping of patients, such as their site, with its own random effects.
+    """A grouping of rows, such as their patients or sites, with its own random effects.
 
     Attributes
     ----------
@@ -73,6 +83,39 @@ class Grouping:
     random: RandomDesign
     group: np.ndarray
     labels: pd.Index
+
+
+@dataclass(frozen=True, eq=False)
+class Crossing:
+    """Groups that have rows in several groups of a coarser grouping.
+
+    Attributes
+    ----------
+    fine, coarse : str
+        The two groupings.
+    torn : Index
+        Groups of the first that are in several of the second.
+    count : int
+        Groups of the first.
+    """
+
+    fine: str
+    coarse: str
+    torn: pd.Index
+    count: int
+
+    @property
+    def words(self) -> str:
+        """How many; it names nobody."""
+        return (
+            f"{len(self.torn)} of {self.count} values of {self.fine} are found with several values "
+            f"of {self.coarse}"
+        )
+
+    @property
+    def example(self) -> str:
+        """One of them, for whoever has the data."""
+        return f"{self.fine} {self.torn[0]!s} belongs to several values of {self.coarse}"
 
 
 @dataclass(frozen=True)
@@ -98,12 +141,15 @@ class MixedDesign:
     n_excluded : int
         Rows left out for a missing value.
     outer : tuple of Grouping
-        Groupings that patients are nested in, the finest first.
+        All other groupings, those with the most groups first.
     residual : ResidualDesign, optional
         Correlation of the residuals of a patient; None for independent ones.
     row_pairs : ResidualDesign, optional
-        Kinds of pairs of a patient's rows, independent residuals included; None for a design with
-        one grouping and independent residuals, which needs none.
+        Kinds of pairs of a patient's rows, where the likelihood is of patients row by row; None
+        where sums over their rows are enough.
+    crossed : bool
+        Whether some group has rows in several groups of a coarser grouping; otherwise patients are
+        nested in the other groupings, each in the next.
     """
 
     formula: Formula
@@ -118,6 +164,7 @@ class MixedDesign:
     outer: tuple[Grouping, ...] = ()
     residual: ResidualDesign | None = None
     row_pairs: ResidualDesign | None = None
+    crossed: bool = False
 
     @property
     def Z(self) -> np.ndarray:
@@ -127,17 +174,16 @@ class MixedDesign:
     @property
     def structured(self) -> bool:
         """Whether there is more than independent residuals and the random effects of patients."""
-        return self.row_pairs is not None
+        return bool(self.outer) or self.row_pairs is not None
 
     @property
     def groupings(self) -> tuple[Grouping, ...]:
-        """Patients and what they are nested in, the finest first, where they have random
-        effects."""
+        """Patients and all other groupings where they have random effects."""
         return self.terms if self.random.names else self.outer
 
     @property
     def terms(self) -> tuple[Grouping, ...]:
-        """Patients, even without random effects, and what they are nested in, the finest first."""
+        """Patients, even without random effects, and all other groupings."""
         patients = Grouping(self.group_name, self.random, self.group, self.labels)
         return (patients, *self.outer)
 
@@ -186,7 +232,7 @@ def mixed_design(
     residual : Residual, optional
         Correlation of the residuals; only with `structured`.
     structured : bool
-        Whether nested groupings and correlated residuals are welcome.
+        Whether several groupings and correlated residuals are welcome.
     functions : mapping of str to callable, optional
         The user's own, which the formula may call.
 
@@ -196,8 +242,9 @@ def mixed_design(
         For a formula that cannot be read, names a column the data do not have, or has random terms
         that the model cannot take.
     DataError
-        If no complete row is left, there are not more rows than coefficients, groups are not
-        nested, or a patient has two residuals at one visit.
+        If no complete row is left, there are not more rows than coefficients, groups cross where
+        residuals are correlated or have too many effects, or a patient has two residuals at one
+        visit.
     """
     parsed = parse(formula, functions)
     correlated = residual is not None and not residual.trivial
@@ -253,12 +300,26 @@ def mixed_design(
     if residual is not None and residual.patient:
         groupings = _with_patients(groupings, residual, used)
     groupings.sort(key=lambda g: len(g.labels), reverse=True)
-    _check_nested(groupings, formula)
     patients, *outer = groupings
+    crossed = crossing(groupings)
     if residual is not None and residual.patient:
         _check_finest(patients, residual, used)
-    pairs = None
-    if outer or correlated or not terms:
+    pairs, by_row = None, correlated or not patients.random.names
+    if crossed and by_row:
+        raise DataError(
+            f"{formula!r}: {crossed.example}. Correlated residuals need nested groups. {NEST}"
+        )
+    effects = sum(len(g.labels) * len(g.random.names) for g in outer)
+    if crossed and effects > MOST_CROSSED:
+        raise DataError(
+            f"{formula!r}: {crossed.example}. The groupings beside {patients.name} have {effects} "
+            f"random effects; where groups cross, {MOST_CROSSED} are the most that can be fitted. "
+            f"{NEST}"
+        )
+    if outer and not crossed:
+        largest = int(np.bincount(outer[-1].group).max())
+        by_row = by_row or largest <= FEW_ROWS or effects > MANY_NESTED
+    if by_row:
         pairs = (residual or Residual()).design(used, patients.group)
     return MixedDesign(
         formula=parsed,
@@ -273,6 +334,7 @@ def mixed_design(
         outer=tuple(outer),
         residual=pairs if correlated else None,
         row_pairs=pairs,
+        crossed=crossed is not None,
     )
 
 
@@ -365,15 +427,13 @@ def _check_finest(finest: Grouping, residual: Residual, data: pd.DataFrame) -> N
         )
 
 
-def _check_nested(groupings: Sequence[Grouping], formula: str) -> None:
+def crossing(groupings: Sequence[Grouping]) -> Crossing | None:
+    """The first grouping whose groups do not each lie within one group of the next."""
     for fine, coarse in pairwise(groupings):
-        pairs = np.unique(np.column_stack([fine.group, coarse.group]), axis=0)
-        values, counts = np.unique(pairs[:, 0], return_counts=True)
-        if (counts > 1).any():
-            torn = fine.labels[values[counts > 1][0]]
-            raise DataError(
-                f"{formula!r}: {fine.name} {torn!s} belongs to several values of {coarse.name}. "
-                "Only nested groups can be fitted; if one label stands for different patients, "
-                "write the nesting out: (1 | site/id), or patient='site:id' of a residual "
-                "structure"
-            )
+        home = np.empty(len(fine.labels), dtype=np.int64)
+        home[fine.group] = coarse.group
+        torn = np.zeros(len(home), dtype=bool)
+        torn[fine.group[home[fine.group] != coarse.group]] = True
+        if torn.any():
+            return Crossing(fine.name, coarse.name, fine.labels[torn], len(home))
+    return None

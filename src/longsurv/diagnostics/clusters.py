@@ -1,8 +1,8 @@
 """The covariance of a mixed model's measurements, one independent cluster of rows at a time.
 
-A cluster is a patient or, when patients are nested in something, a group of the coarsest grouping.
-Its rows have the covariance V = R + sum over groupings of Z D Z', with R the covariance of the
-residuals.
+A cluster is a patient or, when patients are nested in something, a group of the coarsest grouping;
+where groupings cross, all rows are one. Its rows have the covariance V = R + sum over groupings of
+Z D Z', with R the covariance of the residuals.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ from scipy.linalg import cholesky, solve_triangular
 
 from longsurv.arguments import checked
 from longsurv.design.mixed import Grouping, MixedDesign
+from longsurv.errors import LongsurvError
 from longsurv.inference.specification import TableSpecification
+
+LARGEST = 6000
+"""Rows whose covariance matrix is held as a whole."""
 
 
 class FittedMixed(Protocol):
@@ -83,15 +87,30 @@ class Cluster:
 
 @checked
 def clusters(fit: MixedFit) -> Iterator[Cluster]:
-    """The clusters of a fitted model."""
+    """The clusters of a fitted model.
+
+    Raises
+    ------
+    LongsurvError
+        If one has too many rows.
+    """
     design = fit.design
     coarsest = design.outer[-1] if design.outer else design
+    apart, count = coarsest.group, len(coarsest.labels)
+    if design.crossed:
+        apart, count = np.zeros_like(design.group), 1
+    largest = int(np.bincount(apart).max())
+    if largest > LARGEST:
+        raise LongsurvError(
+            f"{largest} rows depend on one another through their random effects; this question "
+            f"needs the covariance of all of them at once, which is held for {LARGEST} at most"
+        )
     # In the kernel's columns: far from the origin of time Z D Z' is a difference of large numbers.
     own = zip(design.groupings, fit.own_covariances, strict=True)
     terms = [(g.group, g.random.X @ np.linalg.inv(basis), D) for g, (D, basis) in own]
     place = np.empty(len(design.y), dtype=np.int64)
-    residuals = _residual_blocks(fit)
-    for rows in split_rows(coarsest.group, len(coarsest.labels)):
+    residuals = residual_blocks(fit)
+    for rows in split_rows(apart, count):
         place[rows] = np.arange(len(rows))
         R = np.zeros((len(rows), len(rows)))
         for patient in np.unique(design.group[rows]):
@@ -122,7 +141,7 @@ def split_rows(group: np.ndarray, n_groups: int) -> list[np.ndarray]:
     return np.split(order, np.cumsum(np.bincount(group, minlength=n_groups))[:-1])
 
 
-def _residual_blocks(fit: FittedMixed) -> list[tuple[np.ndarray, np.ndarray]]:
+def residual_blocks(fit: FittedMixed) -> list[tuple[np.ndarray, np.ndarray]]:
     """Rows of each patient, and the covariance of their residuals."""
     design = fit.design
     rows = split_rows(design.group, len(design.labels))

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from longsurv.design.fixed import FixedDesign
+from longsurv.design.mixed import MixedDesign, crossing
 from longsurv.inference import Draws
 from longsurv.words import plural, verb
 
@@ -43,6 +44,17 @@ def design_flags(design: TableDesign) -> tuple[str, ...]:
             f"Left out because other columns determine them: {', '.join(design.fixed.aliased)}."
         )
     return tuple(flags)
+
+
+def crossing_flags(design: MixedDesign) -> tuple[str, ...]:
+    """That groupings cross, which labels that stand for different patients do by mistake."""
+    found = crossing(design.terms) if design.crossed else None
+    if found is None:
+        return ()
+    return (
+        f"Crossed groupings, whose effects are added: {found.words}. If one label stands for "
+        "different patients, write the nesting out, as in (1 | site/id).",
+    )
 
 
 def sampling_flags(draws: Draws) -> tuple[str, ...]:

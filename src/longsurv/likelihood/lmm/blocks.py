@@ -8,9 +8,9 @@ move. In canonical partial correlations that means z = 0 between blocks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -124,6 +124,10 @@ class BlockKernel:
         """Positions of the free parameters in the parameter vector of `lmm.loglik`."""
         first = self.data.p + 1 + self.data.q
         return np.concatenate([np.arange(first), first + packed(*self.elements)])
+
+    def turned(self, turn: np.ndarray, r: np.ndarray, beta_ols: np.ndarray) -> Self:
+        """The likelihood of (Q, y - Q Q'y) @ turn in their place."""
+        return replace(self, data=self.data.turned(turn, r, beta_ols))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -129,7 +129,27 @@ def variance_curvature(
     trace[:-1, -1] = trace[-1, :-1] = E @ G2.ravel()
     trace[-1, -1] = (data.nobs - 2.0 * traces[0] + traces[1]) / sigma2**2
 
-    phi = np.linalg.inv(W1[:p, :p])
+    return assembled(W1, P, Q, trace, reml)
+
+
+def assembled(
+    information: np.ndarray, P: np.ndarray, Q: np.ndarray, trace: np.ndarray, reml: bool
+) -> VarianceCurvature:
+    """The curvature from products with W = (X, y - Xb), where V is linear in eta.
+
+    Parameters
+    ----------
+    information : ndarray, shape (k, k)
+        W'V^-1 W.
+    P, Q : ndarray, shapes (m, k, k) and (m, m, k, k)
+        As in the head of this file.
+    trace : ndarray, shape (m, m)
+        tr(V^-1 V_r V^-1 V_s).
+    reml : bool
+        Whether `observed` is of the restricted likelihood.
+    """
+    p = len(information) - 1
+    phi = np.linalg.inv(information[:p, :p])
     PX, QX = P[:, :p, :p], Q[:, :, :p, :p]
     phi_P = phi @ PX
     projected = (

@@ -10,8 +10,9 @@ that span the same space; D = B^-1 D* B^-T where Z = Z* B.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numba import njit
@@ -65,6 +66,12 @@ class LMMData:
     def q(self) -> int:
         """Number of random effects a patient."""
         return self.ztz.shape[1]
+
+    def turned(self, turn: np.ndarray, r: np.ndarray, beta_ols: np.ndarray) -> Self:
+        """The same with (Q, y - Q Q'y) @ turn in their place, for turn of shape (p + 1, p)."""
+        ztw, cross = self.ztw @ turn, turn.T @ self.cross @ turn
+        blocks = (self.blocks[0], in_blocks(ztw))
+        return replace(self, ztw=ztw, blocks=blocks, cross=cross, r=r, beta_ols=beta_ols)
 
     @cached_property
     def log_det_r(self) -> float:

@@ -14,7 +14,7 @@ from longsurv.errors import LongsurvError
 from longsurv.inference import Flat, Optimum
 from longsurv.inference.specification import Specification
 from longsurv.likelihood.lmm.kernel import MixedData, MixedKernel, Point
-from longsurv.results.assemble import design_flags
+from longsurv.results.assemble import crossing_flags, design_flags
 from longsurv.results.columns import beside, normal_columns, wald_columns
 from longsurv.results.estimate import Estimate
 from longsurv.results.mixed.fitted import MixedSpecification
@@ -83,7 +83,8 @@ class MixedEstimate(MixedMethods, Estimate):
         """
         reml, design = method == "REML", spec.design
         peak = kernel.peak(optimum.x, reml)
-        flags = [*design_flags(design), *origin_flags(design), *constant_rows(design)]
+        flags = [*design_flags(design), *crossing_flags(design), *origin_flags(design)]
+        flags += constant_rows(design)
         to_beta = np.linalg.inv(kernel.data.r)
         terms = [
             RandomCovariance(peak.sigma2 * lam @ lam.T, basis, free)
@@ -97,7 +98,7 @@ class MixedEstimate(MixedMethods, Estimate):
         if kernel.largest_cluster <= LARGEST_CLUSTER:
             curvature = kernel.curvature(peak, reml)
             lost = undetermined(curvature, to_beta)
-            df = resolve_df(df, reml, len(design.labels))
+            df = resolve_df(df, reml, min(len(grouping.labels) for grouping in design.terms))
             reference = small_sample(df, curvature, to_beta)
             # On a boundary only structured models have standard errors, of what is away from it.
             if design.structured or all(term.inner.all() for term in terms):
@@ -179,7 +180,7 @@ class MixedEstimate(MixedMethods, Estimate):
 
     @property
     def random_cov(self) -> pd.DataFrame:
-        """D, the covariance matrix of the random effects, shape (q, q); with nested groups or
+        """D, the covariance matrix of the random effects, shape (q, q); with several groupings or
         correlated residuals by grouping and effect, and 0 between groupings."""
         pairs = zip(self.point.lams, self.kernel.bases, strict=True)
         halves = [self.sigma * np.linalg.solve(basis, lam) for lam, basis in pairs if len(lam)]
@@ -234,10 +235,10 @@ class MixedEstimate(MixedMethods, Estimate):
         Returns
         -------
         DataFrame
-            The patient's column (with nested groups or correlated residuals: grouping and group),
-            effect, estimate, std_error, conf_low, conf_high; the standard error is the conditional
-            one, given the coefficients and the variances. NaN where the data do not determine the
-            variances.
+            The patient's column (with several groupings or correlated residuals: grouping and
+            group), effect, estimate, std_error, conf_low, conf_high; the standard error is the
+            conditional one, given the coefficients and the variances. NaN where the data do not
+            determine the variances.
 
         Raises
         ------

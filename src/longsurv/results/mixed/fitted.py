@@ -14,6 +14,7 @@ from longsurv.diagnostics.influence import Fitted
 from longsurv.estimands.answered import ByBayes, ByLikelihood
 from longsurv.inference.specification import TableSpecification
 from longsurv.likelihood.lmm.blocks import BlockKernel
+from longsurv.likelihood.lmm.crossed.kernel import CrossedKernel
 from longsurv.likelihood.lmm.dense.kernel import DenseKernel
 from longsurv.likelihood.lmm.kernel import MixedData
 from longsurv.results.contrasts import ContrastLike
@@ -29,7 +30,7 @@ class MixedSpecification(TableSpecification["FittedLMM", object], Protocol):
         """Its arrays."""
 
     @property
-    def kernel(self) -> BlockKernel | DenseKernel:
+    def kernel(self) -> BlockKernel | DenseKernel | CrossedKernel:
         """Its likelihood."""
 
 

@@ -85,7 +85,7 @@ def r2(fit: FittedLMM | DrawnLMM, level: float = 0.95) -> pd.DataFrame:
     Raises
     ------
     LongsurvError
-        For a posterior with nested groups or correlated residuals.
+        For a posterior with several groupings or correlated residuals.
     """
     from longsurv.results.posterior import summarise
 
@@ -111,12 +111,12 @@ def r2(fit: FittedLMM | DrawnLMM, level: float = 0.95) -> pd.DataFrame:
 
 def _mean_variances(fit: FittedLMM) -> tuple[float, float]:
     """Variance of the residuals, and of residuals and random effects, averaged over the rows."""
-    from longsurv.diagnostics.clusters import clusters
+    from longsurv.diagnostics.clusters import residual_blocks
 
-    residual = total = 0.0
-    for cluster in clusters(fit):
-        residual += float(np.trace(cluster.R))
-        total += float(np.trace(cluster.V))
+    residual = total = sum(float(np.trace(R)) for _, R in residual_blocks(fit))
+    for grouping, (D, basis) in zip(fit.design.groupings, fit.own_covariances, strict=True):
+        Z = grouping.random.X @ np.linalg.inv(basis)
+        total += float(np.vdot(Z.T @ Z, D))
     return residual / fit.nobs, total / fit.nobs
 
 

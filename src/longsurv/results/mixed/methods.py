@@ -128,8 +128,8 @@ class MixedMethods(MixedPosteriorMethods):
         ----------
         of : str, mapping, array or DataFrame, optional
             A coefficient or variance parameter by name, or linear combinations of coefficients as
-            for `contrast`. By default all parameters; with nested groups or correlated residuals,
-            all coefficients.
+            for `contrast`. By default all parameters; with several groupings or correlated
+            residuals, all coefficients.
         level : float
 
         Returns
@@ -140,7 +140,7 @@ class MixedMethods(MixedPosteriorMethods):
         Raises
         ------
         LongsurvError
-            For a variance parameter of a model with nested groups or correlated residuals.
+            For a variance parameter of a model with several groupings or correlated residuals.
         EstimationError
             If the likelihood does not fall far enough to give a limit.
         """

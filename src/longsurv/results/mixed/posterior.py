@@ -11,11 +11,12 @@ import pandas as pd
 
 from longsurv.design.random_columns import origin_flags
 from longsurv.inference import Draws
+from longsurv.likelihood.lmm.crossed.kernel import CrossedKernel
 from longsurv.likelihood.lmm.kernel import MixedData, MixedKernel, Point
 from longsurv.priors import PriorStack
-from longsurv.results.assemble import design_flags, sampling_flags
+from longsurv.results.assemble import crossing_flags, design_flags, sampling_flags
 from longsurv.results.columns import beside, draw_columns
-from longsurv.results.idata import Pointwise
+from longsurv.results.idata import Pointwise, to_datatree
 from longsurv.results.mixed.fitted import MixedSpecification
 from longsurv.results.mixed.methods import MixedPosteriorMethods
 from longsurv.results.mixed.rows import (
@@ -28,6 +29,8 @@ from longsurv.results.options import NewGroups
 from longsurv.results.posterior import Posterior
 
 if TYPE_CHECKING:
+    from arviz_stats.utils import ELPDData
+
     from longsurv.design.mixed import MixedDesign
 
 
@@ -76,14 +79,40 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
             draws=draws,
             log_prior=log_prior,
             method="NUTS on the marginal likelihood",
-            flags=(*design_flags(design), *origin_flags(design), *sampling_flags(draws)),
+            flags=(
+                *design_flags(design),
+                *crossing_flags(design),
+                *origin_flags(design),
+                *sampling_flags(draws),
+            ),
             kernel=kernel,
         )
 
     def _pointwise(self) -> Pointwise:
-        unit, (chains, kept, _) = self.design.terms[-1], self.draws.theta.shape
-        values = self.kernel.pointwise(self.draws.flat)
-        return Pointwise(values.reshape(chains, kept, -1), unit.name, unit.labels, self.design.y)
+        design, (chains, kept, _) = self.design, self.draws.theta.shape
+        values = self.kernel.pointwise(self.draws.flat).reshape(chains, kept, -1)
+        if design.crossed:  # no rows are independent of the others
+            name = ":".join(grouping.name for grouping in design.terms)
+            return Pointwise(values, name, ["all"], design.y)
+        unit = design.terms[-1]
+        return Pointwise(values, unit.name, unit.labels, design.y)
+
+    def loo(self) -> ELPDData:
+        """Leave-one-out cross-validation by Pareto-smoothed importance sampling (ArviZ).
+
+        What is left out are all rows of a patient, or of a group of the coarsest grouping that
+        patients are nested in. Where groupings cross it is the density of a patient's rows given
+        all other rows (Buerkner, Gabry & Vehtari 2021, Comput Stat 36:1243-1261).
+        """
+        kernel, design = self.kernel, self.design
+        if not design.crossed or not isinstance(kernel, CrossedKernel):
+            return super().loo()
+        import arviz as az
+
+        chains, kept, _ = self.draws.theta.shape
+        values = kernel.left_out(self.draws.flat).reshape(chains, kept, -1)
+        units = Pointwise(values, design.group_name, design.labels, design.y)
+        return az.loo(to_datatree(self.samples, self.draws, self.log_prior, units))
 
     @property
     def data(self) -> MixedData:
@@ -106,8 +135,8 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
         Returns
         -------
         DataFrame
-            The patient's column (with nested groups or correlated residuals: grouping and group),
-            effect, estimate, std_error, conf_low, conf_high.
+            The patient's column (with several groupings or correlated residuals: grouping and
+            group), effect, estimate, std_error, conf_low, conf_high.
 
         Raises
         ------
@@ -186,7 +215,7 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
         Raises
         ------
         LongsurvError
-            With nested groups or correlated residuals.
+            With several groupings or correlated residuals.
         """
         from longsurv.results.mixed.measures import r2
 

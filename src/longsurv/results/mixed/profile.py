@@ -25,8 +25,8 @@ from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import maximise
 from longsurv.likelihood import lmm
 from longsurv.likelihood.lmm.blocks import BlockKernel
+from longsurv.likelihood.lmm.crossed.kernel import CrossedKernel
 from longsurv.likelihood.lmm.dense.kernel import DenseKernel
-from longsurv.likelihood.lmm.dense.loglik import DenseData
 from longsurv.likelihood.lmm.sums import in_blocks
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.mixed.fitted import FittedLMM
@@ -45,7 +45,7 @@ def profile_intervals(
         By REML or ML; the profile is of the full likelihood either way.
     of : str, mapping, array or DataFrame, optional
         A coefficient or variance parameter by name, or linear combinations of coefficients as for
-        `contrast`. By default all parameters; with nested groups or correlated residuals, all
+        `contrast`. By default all parameters; with several groupings or correlated residuals, all
         coefficients.
     level : float
 
@@ -58,7 +58,7 @@ def profile_intervals(
     Raises
     ------
     LongsurvError
-        For a variance parameter of a model with nested groups or correlated residuals.
+        For a variance parameter of a model with several groupings or correlated residuals.
     EstimationError
         If the likelihood does not fall far enough to give a limit.
     """
@@ -73,8 +73,8 @@ def profile_intervals(
         chosen = (of,)
     if chosen and fit.design.structured:
         raise LongsurvError(
-            "with nested groups or correlated residuals only coefficients have a profile interval; "
-            f"bootstrap() gives one for {of!r}"
+            "with several groupings or correlated residuals only coefficients have a profile "
+            f"interval; bootstrap() gives one for {of!r}"
         )
     paths += [(name, _variance(best, variances.index(name))) for name in chosen]
     cut = float(chdtri(1, 1.0 - level))
@@ -159,19 +159,14 @@ def _coefficient(best: FittedLMM, weights: np.ndarray) -> _Path:
 
 
 def _held(
-    kernel: BlockKernel | DenseKernel, weights: np.ndarray, value: float
-) -> BlockKernel | DenseKernel:
-    if isinstance(kernel, BlockKernel):
-        return replace(kernel, data=_constrained(kernel.data, weights, value))
-    return replace(kernel, data=_constrained(kernel.data, weights, value))
-
-
-def _constrained[D: (lmm.LMMData, DenseData)](data: D, weights: np.ndarray, value: float) -> D:
-    """The kernel's data in a model in which weights' beta is held at a value.
+    kernel: BlockKernel | DenseKernel | CrossedKernel, weights: np.ndarray, value: float
+) -> BlockKernel | DenseKernel | CrossedKernel:
+    """The kernel of a model in which weights' beta is held at a value.
 
     In orthonormal coordinates weights' beta = weights' beta_ols + h' gamma. The columns of Q are
     turned so that one lies along h; its part of the mean moves over to the response.
     """
+    data = kernel.data
     h = solve_triangular(data.r, weights, trans="T")
     rotation, _ = np.linalg.qr(h[:, None], mode="complete")
     p = data.p
@@ -180,17 +175,7 @@ def _constrained[D: (lmm.LMMData, DenseData)](data: D, weights: np.ndarray, valu
     turn[:p, -1] = -(value - weights @ data.beta_ols) / (h @ h) * h
     turn[p, -1] = 1.0
     r, beta = np.eye(p - 1), np.zeros(p - 1)
-    if not isinstance(data, lmm.LMMData):
-        return replace(data, W=np.ascontiguousarray(data.W @ turn), r=r, beta_ols=beta)
-    ztw = data.ztw @ turn
-    return replace(
-        data,
-        ztw=ztw,
-        blocks=(data.blocks[0], in_blocks(ztw)),
-        cross=turn.T @ data.cross @ turn,
-        r=r,
-        beta_ols=beta,
-    )
+    return kernel.turned(turn, r, beta)
 
 
 def _variance(best: FittedLMM, index: int) -> _Path:

@@ -19,7 +19,7 @@ from longsurv.results.reference import (
 )
 
 SMALL_SAMPLE = 200
-"""Below this many patients "auto" means Kenward-Roger."""
+"""Below this many patients, or groups of another grouping, "auto" means Kenward-Roger."""
 
 type Method = Literal["REML", "ML"]
 type DF = Literal["auto", "kenward-roger", "kenward-roger-linear", "satterthwaite", "normal"]
@@ -195,13 +195,13 @@ def independent_rows(L: np.ndarray) -> np.ndarray:
 type MixedReference = NormalReference | KenwardRoger | Satterthwaite
 
 
-def resolve_df(df: str, reml: bool, patients: int) -> str:
-    """What "auto" means for a fit."""
+def resolve_df(df: str, reml: bool, fewest: int) -> str:
+    """What "auto" means for a fit whose grouping with the fewest groups has so many."""
     if df != "auto":
         return df
     if not reml:
         return "normal"
-    return "kenward-roger" if patients < SMALL_SAMPLE else "satterthwaite"
+    return "kenward-roger" if fewest < SMALL_SAMPLE else "satterthwaite"
 
 
 def small_sample(df: str, curvature: VarianceCurvature, to_beta: np.ndarray) -> MixedReference:

@@ -17,9 +17,9 @@ import numpy as np
 
 from longsurv.design import MixedDesign
 from longsurv.inference import Flat, Optimum, identify
-from longsurv.likelihood.lmm.blocks import BlockKernel
 from longsurv.likelihood.lmm.curvature import VarianceCurvature
 from longsurv.likelihood.lmm.dense.kernel import DenseKernel
+from longsurv.likelihood.lmm.kernel import MixedKernel
 
 MOVES = 1e-6
 """Relative change of a coefficient's variance along a direction, from which on it depends on it."""
@@ -124,7 +124,7 @@ SINGULAR = 1e-7
 """Of the least eigenvalue of a patient's residual correlations: then some determine others."""
 
 
-def degenerate(design: MixedDesign, kernel: BlockKernel | DenseKernel, x: np.ndarray) -> str | None:
+def degenerate(design: MixedDesign, kernel: MixedKernel, x: np.ndarray) -> str | None:
     """Why the likelihood has no maximum, in words, where a climb to x ran into a singular residual
     covariance: there the density of the data is infinite."""
     if design.residual is None or not isinstance(kernel, DenseKernel):

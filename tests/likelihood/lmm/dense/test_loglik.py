@@ -13,7 +13,7 @@ from longsurv.likelihood import lmm
 from longsurv.likelihood.lmm.blocks import BlockKernel
 from longsurv.likelihood.lmm.dense.curvature import dense_curvature, second_derivatives
 from longsurv.likelihood.lmm.dense.kernel import DenseKernel
-from longsurv.likelihood.lmm.dense.loglik import Term, prepare, profile
+from longsurv.likelihood.lmm.dense.loglik import Term, prepare
 from longsurv.likelihood.lmm.dense.patients import group_effects, predict_rows
 from longsurv.likelihood.lmm.dense.residual import Structure
 from longsurv.likelihood.residuals import CORRELATIONS
@@ -172,7 +172,7 @@ def test_criterion(kind, het, random, reml, numeric_gradient):
         x = 0.6 * rng.normal(size=len(kernel.names))
         value, gradient = kernel.criterion(x, reml)
         factors, psi = kernel.split(x)
-        at = profile(kernel.data, factors, psi, reml)
+        at = kernel.profile(factors, psi, reml)
         sigma = np.sqrt(at.sigma2)
         D = [
             at.sigma2 * lam @ lam.T / np.outer(scale, scale)
@@ -188,7 +188,7 @@ def test_criterion(kind, het, random, reml, numeric_gradient):
         expected = np.linalg.slogdet(V)[1] + r @ W @ r + (n - p * reml) * np.log(2 * np.pi)
         expected += np.linalg.slogdet(information)[1] if reml else 0.0
         assert value == pytest.approx(-0.5 * expected, rel=1e-10)
-        np.testing.assert_allclose(kernel.data.coefficients(at.gamma), beta, rtol=1e-8)
+        np.testing.assert_allclose(kernel.coefficients(at.gamma), beta, rtol=1e-8)
         slope = numeric_gradient(lambda v: kernel.criterion(v, reml)[0], x)
         size = np.abs(gradient).max()
         np.testing.assert_allclose(gradient / size, slope / size, rtol=1e-6, atol=1e-8)

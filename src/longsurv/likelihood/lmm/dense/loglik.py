@@ -10,17 +10,16 @@ within blocks) are used here too.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 from scipy.linalg import solve_triangular
 
 from longsurv.likelihood.lmm.dense.residual import Structure
 from longsurv.likelihood.lmm.dense.sums import adjoint, forward
-from longsurv.likelihood.lmm.loglik import LOG_2PI
 from longsurv.likelihood.lmm.statistics import random_basis, triangle
 
 
@@ -95,14 +94,14 @@ class DenseData:
         """Number of fixed-effects coefficients."""
         return self.r.shape[0]
 
-    def coefficients(self, gamma: np.ndarray) -> np.ndarray:
-        """Coefficients of X (p,) from those of the orthonormal coordinates."""
-        return self.beta_ols + solve_triangular(self.r, gamma, lower=False)
-
     @property
-    def log_det_r(self) -> float:
-        """log |det r|."""
-        return float(np.log(np.abs(np.diag(self.r))).sum())
+    def spread(self) -> float:
+        """Root mean square of what least squares leaves."""
+        return float(np.sqrt(np.mean(self.W[:, -1] ** 2)))
+
+    def turned(self, turn: np.ndarray, r: np.ndarray, beta_ols: np.ndarray) -> Self:
+        """The same of W @ turn, for turn of shape (k, k - 1)."""
+        return replace(self, W=np.ascontiguousarray(self.W @ turn), r=r, beta_ols=beta_ols)
 
 
 def prepare(
@@ -217,75 +216,8 @@ def _effects(
     return slots, clusters, sizes
 
 
-@dataclass(frozen=True)
-class DenseProfile:
-    """The likelihood at one point, with beta (and sigma) at its optimum.
-
-    Attributes
-    ----------
-    log_det, quad, dof, gamma, spread
-        As for `longsurv.likelihood.lmm.loglik.ProfiledLikelihood`.
-    own : ndarray, shape (q, q)
-        Derivative of the deviance in D / sigma^2 of the patients.
-    outer : ndarray, shape (qo, qo)
-        The same for the outer groupings, in diagonal blocks.
-    by_kind : ndarray, shape (K,)
-        Derivative of the deviance in the residual covariance over sigma^2 of each kind of pair.
-    """
-
-    log_det: float
-    quad: float
-    dof: int
-    gamma: np.ndarray
-    spread: np.ndarray
-    own: np.ndarray
-    outer: np.ndarray
-    by_kind: np.ndarray
-
-    @property
-    def sigma2(self) -> float:
-        """Residual variance that maximises the likelihood here."""
-        return self.quad / self.dof
-
-    def deviance(self, sigma2: float) -> float:
-        """-2 log-likelihood (the REML criterion for REML) at a residual variance."""
-        return self.log_det + self.dof * (LOG_2PI + math.log(sigma2)) + self.quad / sigma2
-
-
-def profile(
-    data: DenseData, factors: Sequence[np.ndarray], psi: np.ndarray, reml: bool
-) -> DenseProfile:
-    """Solve for beta at relative covariance factors of each term and residual parameters psi.
-
-    Raises
-    ------
-    numpy.linalg.LinAlgError
-        If V or X' V^-1 X is not positive definite.
-    """
-    p = data.p
-    values = data.structure.values(psi)
-    state = forward_state(data, values, factors)
-    log_det, T = state.log_det, state.T
-    try:
-        chol = np.linalg.cholesky(T[:p, :p])
-    except np.linalg.LinAlgError:
-        raise np.linalg.LinAlgError("X' V^-1 X is not positive definite") from None
-    spread = solve_triangular(chol, np.eye(p), lower=True).T
-    half = spread.T @ T[:p, p]
-    gamma = spread @ half
-    quad = max(float(T[p, p] - half @ half), 1e-300)
-    dof = data.nobs - (p if reml else 0)
-    residual = np.append(-gamma, 1.0)[:, None] / np.sqrt(quad / dof)
-    columns = [residual]
-    if reml:
-        log_det += 2.0 * (float(np.log(np.diag(chol)).sum()) + data.log_det_r)
-        columns.append(np.vstack([spread, np.zeros((1, p))]))
-    own, outer, by_kind = pull(data, np.hstack(columns), len(values), state)
-    return DenseProfile(log_det, quad, dof, gamma, spread, own, outer, by_kind)
-
-
 @dataclass(frozen=True, eq=False)
-class State:
+class DenseState:
     """What `lmm.dense.sums.forward` found: running totals, T, and the rest for `adjoint`."""
 
     running: np.ndarray
@@ -298,7 +230,7 @@ class State:
         return float(self.running[-1, 0])
 
 
-def forward_state(data: DenseData, values: np.ndarray, factors: Sequence[np.ndarray]) -> State:
+def forward_state(data: DenseData, values: np.ndarray, factors: Sequence[np.ndarray]) -> DenseState:
     """Factor V / sigma^2 at values (K,) of the residual covariance and Lam of each term.
 
     Raises
@@ -317,11 +249,11 @@ def forward_state(data: DenseData, values: np.ndarray, factors: Sequence[np.ndar
     )
     if not definite:
         raise np.linalg.LinAlgError("V is not positive definite")
-    return State(running, T, tuple(rest))
+    return DenseState(running, T, tuple(rest))
 
 
 def pull(
-    data: DenseData, spread: np.ndarray, n_kinds: int, state: State
+    data: DenseData, spread: np.ndarray, n_kinds: int, state: DenseState
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The sums `lmm.dense.sums.adjoint` returns, for columns `spread` of shape (p + 1, r)."""
     return adjoint(np.ascontiguousarray(spread), n_kinds, data.Z, *data.indices, *state.rest)

@@ -1,0 +1,433 @@
+"""The mixed model of several groupings as functions of parameter vectors, whatever its arrays are.
+
+A kernel of this family has random effects of several terms and a structure of the residuals. What
+differs between its kinds is how V / sigma^2 is factored and what is summed over it: a `State`, and
+`pulled`, which goes back from sums to slopes.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Protocol, Self
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from longsurv.likelihood.arithmetic.covariance import (
+    correlation_cholesky,
+    correlation_pullback,
+    covariance,
+)
+from longsurv.likelihood.lmm.blocks import carried, free_elements, interior, packed, straightened
+from longsurv.likelihood.lmm.dense.residual import Structure
+from longsurv.likelihood.lmm.kernel import Peak, Point
+from longsurv.likelihood.lmm.loglik import LOG_2PI, SMALLEST_QUAD
+
+
+class TermData(Protocol):
+    """What the arrays of these kernels have; see `MixedData` for the first ones."""
+
+    @property
+    def nobs(self) -> int:
+        """Rows."""
+
+    @property
+    def p(self) -> int:
+        """Fixed effects."""
+
+    @property
+    def r(self) -> np.ndarray:
+        """Upper triangle, shape (p, p)."""
+
+    @property
+    def beta_ols(self) -> np.ndarray:
+        """Least squares, shape (p,)."""
+
+    @property
+    def spread(self) -> float:
+        """Root mean square of what least squares leaves."""
+
+    @property
+    def blocks(self) -> tuple[tuple[int, ...], ...]:
+        """Sizes of the blocks of correlated effects of each term, the patients' first."""
+
+    @property
+    def bases(self) -> tuple[np.ndarray, ...]:
+        """Of each term B with (its columns) = (the kernel's columns) B."""
+
+    @property
+    def scales(self) -> tuple[np.ndarray, ...]:
+        """As `LMMData.z_scale`, of each term."""
+
+    @property
+    def structure(self) -> Structure:
+        """Of the residuals."""
+
+    def turned(self, turn: np.ndarray, r: np.ndarray, beta_ols: np.ndarray) -> Self:
+        """The same of W @ turn, for turn of shape (k, k - 1)."""
+
+
+class State(Protocol):
+    """V / sigma^2 factored, at one point."""
+
+    @property
+    def log_det(self) -> float:
+        """log |V / sigma^2|."""
+
+    @property
+    def T(self) -> np.ndarray:
+        """W' (V / sigma^2)^-1 W, shape (p + 1, p + 1)."""
+
+
+@dataclass(frozen=True)
+class Profiled:
+    """The likelihood at one point, with beta (and sigma) at its optimum.
+
+    Attributes
+    ----------
+    log_det, quad, dof, gamma, spread
+        As for `longsurv.likelihood.lmm.loglik.ProfiledLikelihood`.
+    slopes : tuple of ndarray, shape (q_t, q_t)
+        Derivative of the deviance in D / sigma^2 of each term.
+    by_kind : ndarray, shape (K,)
+        Derivative of the deviance in the residual covariance over sigma^2 of each kind of pair.
+    """
+
+    log_det: float
+    quad: float
+    dof: int
+    gamma: np.ndarray
+    spread: np.ndarray
+    slopes: tuple[np.ndarray, ...]
+    by_kind: np.ndarray
+
+    @property
+    def sigma2(self) -> float:
+        """Residual variance that maximises the likelihood here."""
+        return self.quad / self.dof
+
+    def deviance(self, sigma2: float) -> float:
+        """-2 log-likelihood (the REML criterion for REML) at a residual variance."""
+        return self.log_det + self.dof * (LOG_2PI + math.log(sigma2)) + self.quad / sigma2
+
+
+@dataclass(frozen=True, eq=False)
+class TermKernel[D: TermData, S: State](ABC):
+    """Likelihoods of vectors of free parameters, as `longsurv.likelihood.lmm.blocks.BlockKernel`.
+
+    For the profiled criterion they are the free elements of each term's Lam, then psi. For `loglik`
+    they are beta; log sigma; log SDs of each term; the scalars of psi; unconstrained correlations
+    of each term, and of an unstructured residual.
+    """
+
+    data: D
+
+    @abstractmethod
+    def state(self, values: np.ndarray, lams: Sequence[np.ndarray]) -> S:
+        """V / sigma^2 at values (K,) of the residual covariance and Lam of each term.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If it is not positive definite.
+        """
+
+    @abstractmethod
+    def pulled(self, spread: np.ndarray, state: S) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+        """Sums over all groups of Z'V^-1 Z - (Z'V^-1 W spread)(...)' of each term, and the same
+        over the pairs of rows of each kind, with V over sigma^2 and spread of shape (p + 1, r)."""
+
+    def profile(self, lams: Sequence[np.ndarray], psi: np.ndarray, reml: bool) -> Profiled:
+        """Solve for beta at relative covariance factors of each term and residual parameters psi.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If V or X' V^-1 X is not positive definite.
+        """
+        data = self.data
+        p = data.p
+        state = self.state(data.structure.values(psi), lams)
+        log_det, T = state.log_det, state.T
+        try:
+            chol = np.linalg.cholesky(T[:p, :p])
+        except np.linalg.LinAlgError:
+            raise np.linalg.LinAlgError("X' V^-1 X is not positive definite") from None
+        spread = solve_triangular(chol, np.eye(p), lower=True).T
+        half = spread.T @ T[:p, p]
+        gamma = spread @ half
+        quad = max(float(T[p, p] - half @ half), SMALLEST_QUAD)
+        dof = data.nobs - (p if reml else 0)
+        columns = [np.append(-gamma, 1.0)[:, None] / np.sqrt(quad / dof)]
+        if reml:
+            log_det += 2.0 * float((np.log(np.diag(chol)) + np.log(np.abs(np.diag(data.r)))).sum())
+            columns.append(np.vstack([spread, np.zeros((1, p))]))
+        slopes, by_kind = self.pulled(np.hstack(columns), state)
+        return Profiled(log_det, quad, dof, gamma, spread, slopes, by_kind)
+
+    def turned(self, turn: np.ndarray, r: np.ndarray, beta_ols: np.ndarray) -> Self:
+        """The likelihood of W @ turn in place of W."""
+        return replace(self, data=self.data.turned(turn, r, beta_ols))
+
+    @cached_property
+    def elements(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Rows and columns of the free elements of each Lam."""
+        return [free_elements(blocks) for blocks in self.data.blocks]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the parameters of the criterion."""
+        lams = tuple(
+            f"Lam{t}[{a},{b}]"
+            for t, (rows, columns) in enumerate(self.elements)
+            for a, b in zip(rows, columns, strict=True)
+        )
+        return (*lams, *self.data.structure.names)
+
+    @property
+    def lower(self) -> np.ndarray:
+        """Their lower bounds."""
+        bounds = [np.where(r == c, 0.0, -np.inf) for r, c in self.elements]
+        return np.concatenate([*bounds, self.data.structure.lower])
+
+    @property
+    def starts(self) -> list[np.ndarray]:
+        """Points to start a climb from, one of which is near."""
+        psi = self.data.structure.start
+        correlated = (psi, np.zeros_like(psi)) if psi.any() else (psi,)
+        identity = [(r == c).astype(float) for r, c in self.elements]
+        sizes = (0.1, 0.3, 1.0, 3.0) if any(len(part) for part in identity) else (1.0,)
+        return [
+            np.concatenate([*(size * part for part in identity), start])
+            for size in sizes
+            for start in correlated
+        ]
+
+    def split(self, x: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+        """Lam of each term, and psi."""
+        factors, at = [], 0
+        for (rows, columns), blocks in zip(self.elements, self.data.blocks, strict=True):
+            lam = np.zeros((sum(blocks), sum(blocks)))
+            lam[rows, columns] = x[at : at + len(rows)]
+            factors.append(lam)
+            at += len(rows)
+        return factors, x[at:]
+
+    def criterion(self, x: np.ndarray, reml: bool) -> tuple[float, np.ndarray]:
+        """Profiled (restricted) log-likelihood and its gradient."""
+        factors, psi = self.split(x)
+        at = self.profile(factors, psi, reml)
+        parts = [
+            -(S @ lam)[where]
+            for S, lam, where in zip(at.slopes, factors, self.elements, strict=True)
+        ]
+        slope = -0.5 * self.data.structure.pullback(psi, at.by_kind)
+        return -0.5 * at.deviance(at.sigma2), np.concatenate([*parts, slope])
+
+    # ---- unprofiled, for Bayes ----
+
+    @cached_property
+    def n_scalars(self) -> int:
+        """Number of residual parameters other than those of a whole correlation matrix."""
+        return self.data.structure.n_scalars
+
+    def unpack(
+        self, theta: np.ndarray
+    ) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray], np.ndarray]:
+        """beta, log SDs and all partial correlations of each term, and psi."""
+        p, at = self.data.p, self.data.p + 1
+        log_tau = []
+        for blocks in self.data.blocks:
+            log_tau.append(theta[at : at + sum(blocks)])
+            at += sum(blocks)
+        scalars = theta[at : at + self.n_scalars]
+        at += self.n_scalars
+        z = []
+        for (rows, columns), tau in zip(self.elements, log_tau, strict=True):
+            below = rows > columns
+            full = np.zeros(len(tau) * (len(tau) - 1) // 2)
+            full[packed(rows, columns)] = theta[at : at + below.sum()]
+            z.append(full)
+            at += int(below.sum())
+        return theta[:p], log_tau, z, np.concatenate([scalars, theta[at:]])
+
+    def factors(self, theta: np.ndarray) -> list[np.ndarray]:
+        """Lam of each term, in the kernel's columns of Z."""
+        _, log_tau, z, _ = self.unpack(theta)
+        log_sigma = theta[self.data.p]
+        return [
+            (np.exp(tau - log_sigma) * scale)[:, None] * _cholesky(zt, len(tau))
+            for tau, zt, scale in zip(log_tau, z, self.data.scales, strict=True)
+        ]
+
+    @property
+    def residual_names(self) -> tuple[str, ...]:
+        """Names of the residual's scalars, all on unconstrained scales."""
+        return self.data.structure.names[: self.n_scalars]
+
+    @property
+    def correlated(self) -> tuple[int, ...]:
+        """Sizes of the correlation matrices of theta."""
+        residual = self.data.structure.matrices
+        return (*(size for blocks in self.data.blocks for size in blocks), *residual)
+
+    @property
+    def to(self) -> tuple[np.ndarray, ...]:
+        """The SDs and correlations of each term of `loglik` are of the effects to @ b."""
+        pairs = zip(self.data.bases, self.data.scales, strict=True)
+        return tuple(basis / scale[:, None] for basis, scale in pairs)
+
+    @property
+    def coordinates(self) -> tuple[np.ndarray, np.ndarray]:
+        """As those of `BlockKernel`."""
+        data = self.data
+        spread = data.spread
+        centre = np.log(spread / np.concatenate([[1.0], *data.scales]))
+        below = sum(int((rows > columns).sum()) for rows, columns in self.elements)
+        size = data.p + len(centre) + data.structure.size + below
+        return straightened(data, spread, centre, size)
+
+    def interior(
+        self, beta: np.ndarray, sigma: float, x: np.ndarray, to: Sequence[np.ndarray] | None = None
+    ) -> np.ndarray:
+        """As `BlockKernel.interior`, with `to` of each term."""
+        lams, psi = self.split(x)
+        bases = self.data.bases
+        if to is not None:
+            bases = tuple(b @ np.linalg.inv(t) for b, t in zip(bases, to, strict=True))
+        pairs = [
+            interior(lam, sigma, basis, elements)
+            for lam, basis, elements in zip(lams, bases, self.elements, strict=True)
+        ]
+        psi = np.clip(psi, -3.0, 3.0)
+        return np.concatenate(
+            [
+                beta,
+                [np.log(sigma)],
+                *(tau for tau, _ in pairs),
+                psi[: self.n_scalars],
+                *(z for _, z in pairs),
+                psi[self.n_scalars :],
+            ]
+        )
+
+    def loglik(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """Marginal log-likelihood and its gradient.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If V is not positive definite to working precision.
+        """
+        data, p = self.data, self.data.p
+        beta, log_tau, z, psi = self.unpack(theta)
+        log_sigma = theta[p]
+        lams = self.factors(theta)
+        state = self.state(data.structure.values(psi), lams)
+        T = state.T
+        u = np.append(-data.r @ (beta - data.beta_ols), 1.0)
+        precision = np.exp(-2.0 * log_sigma)
+        quad = u @ T @ u
+        value = -0.5 * (data.nobs * (LOG_2PI + 2.0 * log_sigma) + state.log_det + quad * precision)
+        slopes, by_kind = self.pulled((u * np.exp(-log_sigma))[:, None], state)
+        taus, zs, total = [], [], 0.0
+        for S, lam, lt, zt, size, (rows, columns) in zip(
+            slopes, lams, log_tau, z, data.scales, self.elements, strict=True
+        ):
+            d = -np.tril(S @ lam)
+            by_row = (d * lam).sum(axis=1)
+            taus.append(by_row)
+            total += by_row.sum()
+            if len(zt):
+                dK = d * (np.exp(lt - log_sigma) * size)[:, None]
+                zs.append(correlation_pullback(zt, len(lt), dK)[packed(rows, columns)])
+        slope = -0.5 * data.structure.pullback(psi, by_kind)
+        gradient = np.concatenate(
+            [
+                (data.r.T @ (T @ u)[:p]) * precision,
+                [-data.nobs + quad * precision - total],
+                *taus,
+                slope[: self.n_scalars],
+                *zs,
+                slope[self.n_scalars :],
+            ]
+        )
+        return value, gradient
+
+    # ---- what a fitted model asks: see `MixedKernel` ----
+
+    @property
+    def bases(self) -> tuple[np.ndarray, ...]:
+        """Of each term."""
+        return self.data.bases
+
+    @property
+    def free_elements(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Of each term."""
+        return self.elements
+
+    def coefficients(self, gamma: np.ndarray) -> np.ndarray:
+        """beta (p,) from gamma (p,), its orthonormal coordinates."""
+        return self.data.beta_ols + solve_triangular(self.data.r, gamma, lower=False)
+
+    def peak(self, x: np.ndarray, reml: bool) -> Peak:
+        """Everything at the x a climb ended at."""
+        lams, psi = self.split(x)
+        at = self.profile(lams, psi, reml)
+        sigma = float(np.sqrt(at.sigma2))
+        D = tuple(at.sigma2 * lam @ lam.T for lam in lams)
+        return Peak(
+            point=Point(self.coefficients(at.gamma), sigma, tuple(lams), D, psi),
+            sigma2=at.sigma2,
+            gamma=at.gamma,
+            eta=self.data.structure.covariance_parameters(sigma, psi),
+            llf=-0.5 * at.deviance(at.sigma2),
+            phi=at.spread @ at.spread.T * at.sigma2,
+        )
+
+    def shown(self, eta: np.ndarray) -> np.ndarray:
+        """What is reported of the residual covariance; eta may be complex."""
+        return self.data.structure.shown(eta)
+
+    def flags(self, point: Point) -> tuple[str, ...]:
+        """What a reader must know of the residual covariance."""
+        return self.data.structure.flags(point.psi)
+
+    def residual_cov(self, point: Point) -> np.ndarray:
+        """Residual covariance of each kind of pair of rows, shape (K,)."""
+        structure = self.data.structure
+        return structure.covariance(structure.covariance_parameters(point.sigma, point.psi))
+
+    def expand(self, theta: np.ndarray) -> np.ndarray:
+        """theta itself: zeros are put in by `unpack`."""
+        return theta
+
+    def point(self, theta: np.ndarray) -> Point:
+        """The values that theta stands for."""
+        beta, _, _, psi = self.unpack(theta)
+        sigma, lams = float(np.exp(theta[self.data.p])), tuple(self.factors(theta))
+        return Point(beta, sigma, lams, tuple(sigma**2 * lam @ lam.T for lam in lams), psi)
+
+    def natural(self, thetas: np.ndarray) -> np.ndarray:
+        """Residual parameters, then SDs and free correlations of every term, shape (S, m)."""
+        return np.array([self._natural(theta) for theta in thetas])
+
+    def _natural(self, theta: np.ndarray) -> np.ndarray:
+        _, log_tau, z, psi = self.unpack(theta)
+        parts = [self.data.structure.report(float(np.exp(theta[self.data.p])), psi)]
+        for log_sd, zt, (rows, columns), to in zip(log_tau, z, self.elements, self.to, strict=True):
+            tau, below = np.exp(log_sd), rows > columns
+            if below.any():
+                tau, C = carried(tau, covariance(np.ones(len(tau)), zt), to)
+                parts += [tau, C[rows[below], columns[below]]]
+            else:
+                parts.append(tau)
+        return np.concatenate(parts)
+
+
+def _cholesky(z: np.ndarray, q: int) -> np.ndarray:
+    return correlation_cholesky(np.ascontiguousarray(z), q) if q else np.empty((0, 0))
