@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from browser import NO_BROWSER
 
 from longsurv.models import LMM, CoxPH
 
@@ -52,6 +53,19 @@ def pytest_runtest_call() -> Generator[None, object, object]:
         if error.name != "lifelines" or int(pd.__version__.partition(".")[0]) < 3:
             raise
         pytest.skip("needs lifelines, which does not work with pandas 3")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Say in the last line what was skipped because there is no browser."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(config, "workerinput"):
+        return
+    unseen = [
+        report for report in reporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple) and NO_BROWSER in report.longrepr[2]
+    ]  # fmt: skip
+    if unseen:
+        reporter.write_line(f"{len(unseen)} tests of the report were skipped: {NO_BROWSER}")
 
 
 def part_of(nodeid: str) -> str:

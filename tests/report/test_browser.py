@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import Browser, find_browser
-from fits import misfits
+from browser import NO_BROWSER, Browser, find_browser
+from fits import faint, misfits
 
 from longsurv import numbers
 from longsurv.priors import Normal
 from longsurv.report.explorer import effects, reweighted
 from longsurv.study import StudyResults
 
-pytestmark = pytest.mark.skipif(find_browser() is None, reason="needs Chromium (apt: chromium)")
+pytestmark = pytest.mark.skipif(find_browser() is None, reason=NO_BROWSER)
 
 DESK, PHONE = 1100, 390
 WIDTHS = (320, 390, 768, 1200, 1920)
@@ -43,6 +43,8 @@ def test_loads_quietly_and_nothing_is_cut_at_any_width(browser: Browser, file: P
         for width in WIDTHS:
             browser.resize(width, dark=dark)
             found[width, dark] = misfits(browser, width)
+            if width == WIDTHS[0]:
+                assert faint(browser) == []
             paper = browser.run("getComputedStyle(document.body).backgroundColor")
             assert (paper == "rgb(21, 25, 29)") == dark
     assert {k: v for k, v in found.items() if v} == {}
@@ -62,6 +64,30 @@ def test_what_is_cut_is_found(browser: Browser, file: Path) -> None:
         browser.open(file, PHONE)
         browser.run(spoilt)
         assert misfits(browser, PHONE), spoilt
+
+
+def test_what_is_faint_is_found(browser: Browser, file: Path) -> None:
+    browser.open(file, DESK)
+    browser.run("document.querySelector('h1').style.color = '#aaa'")
+    browser.run("document.querySelector('svg.figure text').style.fill = '#999'")
+    assert len(faint(browser)) == 2
+
+
+def test_keyboard_goes_past_the_head_and_everything_has_a_name(
+    browser: Browser, file: Path
+) -> None:
+    browser.open(file, DESK)
+    press = {"key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9}
+    browser.send("Input.dispatchKeyEvent", type="keyDown", **press)
+    focused = browser.run("document.activeElement.className")
+    assert focused == "skip"
+    assert browser.run("document.activeElement.getBoundingClientRect().left") >= 0
+    target = browser.run("document.activeElement.hash.slice(1)")
+    assert browser.run(f"document.getElementById({target!r}) !== null")
+    names = browser.run("""[...document.querySelectorAll(
+      'input, select, button, [tabindex="0"], svg[role=img], nav, table')].filter(e =>
+      !(e.ariaLabel || e.labels?.length || e.textContent.trim())).map(e => e.outerHTML)""")
+    assert names == []
 
 
 def test_contents_stay_in_sight_on_a_wide_screen_only(browser: Browser, file: Path) -> None:

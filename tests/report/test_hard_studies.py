@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from browser import Browser, find_browser
+from browser import NO_BROWSER, Browser, find_browser
 from outline import Outline
 
 from longsurv import cli
@@ -328,7 +328,7 @@ def test_hostile_labels_leave_documents_and_file_names_whole(folder: Path) -> No
     assert ARABIC in said
 
 
-@pytest.mark.skipif(find_browser() is None, reason="needs Chromium (apt: chromium)")
+@pytest.mark.skipif(find_browser() is None, reason=NO_BROWSER)
 @pytest.mark.parametrize("width", [1100, 390])
 def test_hostile_labels_in_a_browser(folder: Path, tmp_path: Path, width: int) -> None:
     file = folder / "report.html"

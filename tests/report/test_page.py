@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 
 import numpy as np
 import pandas as pd
 import pytest
+from browser import NO_BROWSER, find_browser
 from outline import Outline
 
 from longsurv.cohort import Cohort, Schema
@@ -133,13 +133,8 @@ def test_where_the_report_cannot_go_is_said_plainly(tmp_path) -> None:
     assert writable(tmp_path / "report.html") == tmp_path / "report.html"
 
 
-BROWSER = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
+@pytest.mark.skipif(find_browser() is None, reason=NO_BROWSER)
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_browser_shows_it_without_sideways_scrolling(page: str, tmp_path, width: int) -> None:
     """The page sits in a frame of the given width; a script beside it measures the overflow."""
@@ -152,7 +147,8 @@ def test_a_browser_shows_it_without_sideways_scrolling(page: str, tmp_path, widt
         encoding="utf-8",
     )
     found = subprocess.run(
-        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        [find_browser(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+         "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync",
          "--allow-file-access-from-files", f"--user-data-dir={tmp_path / 'profile'}",
          "--window-size=1400,1000", "--virtual-time-budget=5000", "--dump-dom",

@@ -25,6 +25,8 @@ FLAGS = (
     "--remote-debugging-pipe",
 )  # fmt: skip
 WAIT = 60.0
+NO_BROWSER = "no browser to see it in (Debian: apt install chromium)"
+"""Why a test is skipped, and what to do."""
 
 
 def find_browser() -> str | None:

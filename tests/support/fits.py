@@ -1,4 +1,4 @@
-"""What a page in a browser cuts off."""
+"""What a page in a browser cuts off, and what is too faint to be read."""
 
 from __future__ import annotations
 
@@ -40,4 +40,52 @@ _MISFITS = """((width) => {
 def misfits(browser: Browser, width: int) -> list[str]:
     """Every text of the open page that lies outside its place, in words."""
     found: list[str] = browser.run(f"{_MISFITS}({width})")
+    return found
+
+
+# WCAG 2: contrast of relative luminances. What lies under a text is the nearest ground that is
+# painted; a text of a figure lies on the paper, or on what is drawn at its place.
+_FAINT = """((least) => {
+  const pixel = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  const rgba = (colour) => {
+    pixel.clearRect(0, 0, 1, 1);
+    pixel.fillStyle = colour;
+    pixel.fillRect(0, 0, 1, 1);
+    return [...pixel.getImageData(0, 0, 1, 1).data];
+  };
+  const light = (colour) => {
+    const [r, g, b] = rgba(colour).slice(0, 3).map((value) => {
+      const x = value / 255;
+      return x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (element) => {
+    for (let e = element; e; e = e.parentElement) {
+      const colour = getComputedStyle(e).backgroundColor;
+      if (rgba(colour)[3] === 255) return colour;
+    }
+    return 'white';
+  };
+  const out = new Map();
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    const text = walker.currentNode.textContent.trim();
+    if (!text || !element.getClientRects().length) continue;
+    if (element.closest('title, script, style, noscript')) continue;
+    const style = getComputedStyle(element), drawn = element.closest('svg');
+    const colour = drawn ? style.fill : style.color;
+    const [a, b] = [light(colour), light(ground(element))].sort((x, y) => y - x);
+    const contrast = (a + 0.05) / (b + 0.05);
+    const where = `${colour} on ${ground(element)}`;
+    if (contrast < least) out.set(where, `${contrast.toFixed(2)}: ${text}`);
+  }
+  return [...out].map(([where, text]) => `${where}, ${text}`);
+})"""
+
+
+def faint(browser: Browser, least: float = 4.5) -> list[str]:
+    """Every pair of colours of a text and its ground with less contrast than that, in words."""
+    found: list[str] = browser.run(f"{_FAINT}({least})")
     return found

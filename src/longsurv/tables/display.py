@@ -10,7 +10,7 @@ import pandas as pd
 
 from longsurv.records import Record
 
-PAGE = 100
+PAGE = 122
 """Characters that a line of a table has room for on a page of A4 on end."""
 MARGIN = 2
 """Characters between two columns."""
@@ -88,8 +88,9 @@ class DisplayTable:
     @property
     def is_broad(self) -> bool:
         """Whether a page on end is too narrow for it."""
-        room = sum(MARGIN + max(n, 24 * c.prose) for n, c in zip(
-            self.narrowest, self.columns, strict=True))  # fmt: skip
+        room = sum(
+            MARGIN + max(n, 14 * c.prose) for n, c in zip(self.narrowest, self.columns, strict=True)
+        )
         return room > PAGE
 
     @property
