@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class Shows(Protocol):
@@ -22,6 +25,16 @@ class Shows(Protocol):
     @property
     def answer_html(self) -> Callable[..., str]:
         """A study's short answer, for a notebook."""
+        ...
+
+    @property
+    def answer_summary(self) -> Callable[..., object]:
+        """A study's short answer, a `Summary`."""
+        ...
+
+    @property
+    def answer_plot(self) -> Callable[..., Axes]:
+        """Every marker's difference in change, drawn; or survival where there is no marker."""
         ...
 
     @property

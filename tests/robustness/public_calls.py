@@ -68,6 +68,7 @@ NOT_CALLED = {
     "estimands.baseline_adjusted.Adjustment": "one of the ADJUSTMENTS there are",
     "estimands.baseline_adjusted.covariance_of": "of ComparedRows, through BaselineAdjustment",
     "estimands.survival_by_group": "what is drawn of tables made here, through plot()",
+    "estimands.curve_plots": "what is drawn of a curve, through its plot()",
     "estimands.weighting.outcome_of": "of weights, through weighted_difference",
     "priors.Alike": "columns of a model's own factor", "priors.apart": "of a model's stack",
     "priors.choose": "a model's own names, through prior_stack",
@@ -239,7 +240,7 @@ def own_of(name: str) -> dict[str, Any]:
         "Phase": {"name": lambda: "before", "first": lambda: 1, "last": lambda: 2},
         "Schema": {
             "patient": lambda: "id", "treatment": lambda: "arm", "reference": lambda: 0,
-            "exit": lambda: "days", "event": lambda: "died", "time": lambda: "day",
+            "exit": lambda: "days", "status": lambda: "died", "time": lambda: "day",
         },
         "draft": {"frames": lambda: {"patients": people(), "visits": visits()}},
         "Residual": {"kind": lambda: "cs", "visit": lambda: "day", "patient": lambda: "id"},

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import io
 import re
 from dataclasses import replace
@@ -7,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 
 import longsurv as ls
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
@@ -293,6 +295,20 @@ def test_the_report_is_written_and_a_notebook_shows_the_answer(
     shown = results._repr_html_()
     assert "control 4 of 22" in shown and "ivig 1 of 19" in shown
     assert "2 markers and mortality" in repr(results)
+
+
+def test_the_answer_is_summarised_and_drawn_as_in_the_report(results: StudyResults) -> None:
+    page, shown = results._repr_html_(), results.summary()
+    for sentence in shown.words[1:]:
+        assert html.escape(sentence) in page
+    assert "Hazard ratio of death" in str(shown) and "Hazard ratio of death" in results.to_latex()
+    figure, place = plt.subplots()
+    drawn = results.plot(ax=place)
+    assert drawn is place and "2 markers by both engines" in drawn.get_label()
+    assert results.tables["changes"]["label"].iloc[0] in {t.get_text() for t in drawn.texts} | {
+        t.get_text() for t in drawn.get_yticklabels()
+    }
+    plt.close(figure)
 
 
 def test_versions_name_python_and_this_package() -> None:

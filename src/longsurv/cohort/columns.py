@@ -121,7 +121,7 @@ def to_readings(
     censored, unit = np.zeros(len(value), dtype=np.int8), np.zeros(len(value), dtype=np.int64)
     wrong, blank = np.zeros(len(value), dtype=bool), np.append(np.zeros(len(texts), bool), True)
     tails: dict[int, str] = {}
-    for k in np.flatnonzero(np.isnan(value[:-1])):
+    for k in np.flatnonzero(np.isnan(value[:-1])).tolist():
         reading = parse_reading(texts[k])
         if reading is not None and (units or not reading[2]):
             value[k], censored[k] = reading[:2]

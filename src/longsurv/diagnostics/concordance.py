@@ -16,11 +16,12 @@ from numba import njit
 
 from longsurv.arguments import checked
 from longsurv.errors import DataError
+from longsurv.tables.notebook import Quantities
 from longsurv.times import merged
 
 
 @dataclass(frozen=True)
-class Concordance:
+class Concordance(Quantities):
     """Harrell's C of a fitted model.
 
     Attributes

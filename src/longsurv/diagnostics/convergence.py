@@ -38,6 +38,8 @@ class Verdict(Readable):
 
     read_as: ClassVar[tuple[str, ...]] = ("words",)
 
+    no_plot: ClassVar[str] = "a verdict is sentences; summary() shows them"
+
     ok: bool
     words: str
     checks: pd.DataFrame

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
-from typing import Annotated, ClassVar, Protocol
+from typing import TYPE_CHECKING, Annotated, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
@@ -20,11 +20,16 @@ from longsurv.arguments import checked
 from longsurv.design.mixed import MixedDesign
 from longsurv.design.names import free
 from longsurv.errors import LongsurvError
+from longsurv.figures.checks import ranked
+from longsurv.figures.place import described, place_of
 from longsurv.inference import Optimum
 from longsurv.inference.specification import TableSpecification
 from longsurv.likelihood.lmm.statistics import LMMData
 from longsurv.likelihood.lmm.sums import in_blocks
 from longsurv.tables.notebook import Readable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 NEEDED = ("term", "estimate", "std_error", "df", "p_value", "conf_low", "conf_high")
 
@@ -139,6 +144,26 @@ class Influence(Readable):
             for term, rows in turning.groupby("term", sort=False)
         ]
         return f"Conclusions that rest on one {self.unit}: {'; '.join(parts)}.{tail}"
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draw the twenty who matter most, by how far the answers move without them.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Whose place to take; a new figure otherwise.
+
+        Returns
+        -------
+        Axes
+            Its label says in words what it shows.
+        """
+        worst = self.patients.sort_values("cooks_distance", ascending=False).head(20)
+        drawn = ranked(
+            [str(label) for label in worst.iloc[:, 0]], {"": list(worst["cooks_distance"])},
+            xlabel="Cook's distance", ax=place_of(ax),
+        )  # fmt: skip
+        return described(drawn, f"Cook's distance without each patient. {self.words}")
 
     def __repr__(self) -> str:
         worst = self.patients.sort_values("cooks_distance", ascending=False).head(5)

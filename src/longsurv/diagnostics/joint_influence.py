@@ -18,12 +18,16 @@ import pandas as pd
 from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 from longsurv.estimands.joint_rows import FittedJoint, JointResult, joint_spec
+from longsurv.figures.checks import ranked
+from longsurv.figures.place import described, place_of
 from longsurv.inference import hessian, maximise
 from longsurv.inference.density import LogDensity
 from longsurv.likelihood import joint
 from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from longsurv.design.joint import JointDesign
 
 MOST_STEPS = 12
@@ -69,6 +73,26 @@ class JointInfluence(Readable):
         if failed:
             lines.append(f"The model could not be fitted without {failed} of the patients.")
         return " ".join(lines)
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draw the twenty who matter most, by how far the answers move without them.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Whose place to take; a new figure otherwise.
+
+        Returns
+        -------
+        Axes
+            Its label says in words what it shows.
+        """
+        worst = self.patients.sort_values("displacement", ascending=False).head(20)
+        drawn = ranked(
+            [str(label) for label in worst.iloc[:, 0]], {"": list(worst["displacement"])},
+            xlabel="Likelihood displacement", ax=place_of(ax),
+        )  # fmt: skip
+        return described(drawn, f"Likelihood displacement without each patient. {self.words}")
 
     def __repr__(self) -> str:
         worst = self.patients.sort_values("displacement", ascending=False).head(5)

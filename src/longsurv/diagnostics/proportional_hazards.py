@@ -12,7 +12,7 @@ event time k to score and information,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,14 +20,20 @@ import pandas as pd
 from longsurv.arguments import checked
 from longsurv.diagnostics.cox_residuals import CoxFit, residuals, risk_sums_at
 from longsurv.errors import LongsurvError
+from longsurv.figures.checks import residuals_over_time
+from longsurv.figures.place import described, place_of
 from longsurv.inference import identify
 from longsurv.likelihood.cox.data import CoxData
 from longsurv.likelihood.cox.kernel import cross_product, expected_events, mirror, subtract_means
 from longsurv.tables.notebook import Readable
 from longsurv.words import plural
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 type Transform = Literal["km", "identity", "log", "rank"]
 ALPHA = 0.05
+_NOT_TERMS = ("stratum", "time", "g")
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +78,27 @@ class ProportionalHazards(Readable):
         if events < 10 * (len(self.table) - 1):
             return f"{verdict}; with {plural(events, 'event')} the test can hardly see a change."
         return f"{verdict}; no sign that a hazard ratio changes over time."
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draw the scaled Schoenfeld residuals of each coefficient over time.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Whose place to take; a new figure otherwise.
+
+        Returns
+        -------
+        Axes
+            Its label says in words what it shows.
+        """
+        terms = [name for name in self.trend.columns if name not in _NOT_TERMS]
+        drawn = residuals_over_time(
+            self.trend["time"].to_numpy(dtype=float),
+            {name: self.trend[name].to_numpy(dtype=float) for name in terms},
+            xlabel="Time", ax=place_of(ax),
+        )  # fmt: skip
+        return described(drawn, f"Scaled Schoenfeld residuals over time. {self.words}")
 
     def __str__(self) -> str:
         return f"{self.words}\n{self.table.to_string(index=False)}"

@@ -11,7 +11,7 @@ over the posterior of the reference's risk, F being the group's distribution fun
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,12 @@ from scipy import optimize, special, stats
 from longsurv.arguments import check_methods, checked
 from longsurv.errors import LongsurvError
 from longsurv.estimands.counts import Counts
+from longsurv.figures.checks import densities
+from longsurv.figures.place import described, place_of
 from longsurv.tables.notebook import Readable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Effect = Literal["risk difference", "risk ratio", "odds ratio"]
 
@@ -119,6 +124,34 @@ class BetaBinomial(Readable):
             return self.probability_below(float(scale(x)), effect) - p
 
         return float(scale(optimize.brentq(excess, low, high, xtol=1e-12, rtol=1e-12)))
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draw the posterior densities of both risks.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Whose place to take; a new figure otherwise.
+
+        Returns
+        -------
+        Axes
+            Its label says in words what it shows.
+        """
+        from scipy import stats
+
+        x = np.linspace(0.0, 1.0, 401)[1:-1]
+        shapes = {"group": self.shapes, "reference": self.reference_shapes}
+        drawn = densities(
+            x, {name: stats.beta.pdf(x, *ab) for name, ab in shapes.items()}, xlabel="Risk",
+            ax=place_of(ax),
+        )  # fmt: skip
+        mean = {name: a / (a + b) for name, (a, b) in shapes.items()}
+        return described(
+            drawn,
+            f"Posterior densities of two risks, with means {mean['group']:.3g} in the group and"
+            f" {mean['reference']:.3g} in the reference.",
+        )
 
     def table(self, *, level: float = 0.95) -> pd.DataFrame:
         """Return the posterior of the risks and of every effect, a row each.

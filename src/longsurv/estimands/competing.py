@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,9 +22,14 @@ from scipy import special
 from longsurv.arguments import check_methods, checked
 from longsurv.design.names import free
 from longsurv.errors import DataError, LongsurvError
+from longsurv.estimands import curve_plots
 from longsurv.estimands.follow_up import Extent, FollowUp, by_group, two_groups
 from longsurv.estimands.intervals import mover, within
 from longsurv.estimands.kaplan_meier import kaplan_meier
+from longsurv.tables.notebook import Readable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Interval = Literal["mover", "fisher-z"]
 INCIDENCES = (
@@ -36,7 +41,7 @@ INCIDENCES = (
 
 @check_methods
 @dataclass(frozen=True, eq=False)
-class CumulativeIncidence:
+class CumulativeIncidence(Readable):
     """The cumulative incidence of one cause in one group, with steps at the times of any event.
 
     Attributes
@@ -53,6 +58,8 @@ class CumulativeIncidence:
     incidence : ndarray, shape (m,)
         Just after each time.
     """
+
+    read_as: ClassVar[tuple[str, ...]] = ("table",)
 
     follow_up: FollowUp
     cause: int
@@ -128,6 +135,41 @@ class CumulativeIncidence:
         n = self._known(t)
         edge = tail ** (1 / n) if n > 0 else 0.0
         return (0.0, float(1 - edge)) if estimate < 0.5 else (float(edge), 1.0)
+
+    def table(self, level: float = 0.95) -> pd.DataFrame:
+        """The curve at its steps and at the end of follow-up, with its limits.
+
+        Parameters
+        ----------
+        level : float
+
+        Returns
+        -------
+        DataFrame
+            time, estimate, conf_low, conf_high; it begins at the earliest entry with 0.
+        """
+        start = float(self.follow_up.entry.min())
+        rows = [(start, 0.0, 0.0, 0.0)]
+        for t in np.unique(np.append(self.time, self.follow_up.exit.max())):
+            rows.append((float(t), self.at(float(t))[0], *self.interval(float(t), level)))
+        return pd.DataFrame(rows, columns=["time", "estimate", "conf_low", "conf_high"])
+
+    def plot(self, *, level: float = 0.95, ax: Axes | None = None) -> Axes:
+        """Draw the curve with its band.
+
+        Parameters
+        ----------
+        level : float
+            Of the band.
+        ax : matplotlib Axes, optional
+            Whose place to take; a new figure otherwise.
+
+        Returns
+        -------
+        Axes
+            Its label says in words what it shows.
+        """
+        return curve_plots.cumulative_incidence(self.table(level), self.cause, level, ax)
 
     def _known(self, t: float) -> float:
         """Patients whose status at t is known: at risk after it, or with any event by it.

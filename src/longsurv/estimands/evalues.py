@@ -8,12 +8,13 @@ from typing import Literal
 
 from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
+from longsurv.tables.notebook import Quantities
 
 Measure = Literal["risk ratio", "odds ratio", "hazard ratio"]
 
 
 @dataclass(frozen=True)
-class EValue:
+class EValue(Quantities):
     """The E-value of an estimate and of the limit of its interval nearer to no effect.
 
     Attributes

@@ -18,10 +18,11 @@ from longsurv.arguments import checked
 from longsurv.errors import DataError, EstimationError
 from longsurv.estimands.competing import cumulative_incidence
 from longsurv.estimands.follow_up import FollowUp, by_group
+from longsurv.tables.notebook import Quantities
 
 
 @dataclass(frozen=True)
-class GrayTest:
+class GrayTest(Quantities):
     """Gray's test of equal cumulative incidence.
 
     Attributes

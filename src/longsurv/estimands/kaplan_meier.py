@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,12 @@ from scipy import special
 from longsurv.arguments import check_methods, checked
 from longsurv.design.names import free
 from longsurv.errors import DataError, LongsurvError
+from longsurv.estimands import curve_plots
 from longsurv.estimands.follow_up import Extent, FollowUp, by_group
+from longsurv.tables.notebook import Readable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SurvivalInterval = Literal["log-log", "log", "plain"]
 Interval = Literal["log-log", "log", "plain", "beta-product"]
@@ -31,7 +36,7 @@ SURVIVALS = (
 
 @check_methods
 @dataclass(frozen=True, eq=False)
-class SurvivalCurve:
+class SurvivalCurve(Readable):
     """A Kaplan-Meier curve, with steps at the event times.
 
     Attributes
@@ -45,6 +50,8 @@ class SurvivalCurve:
     greenwood : ndarray, shape (m,)
         Cumulative sum d / (Y (Y - d)): the variance of log S, infinite once S is 0.
     """
+
+    read_as: ClassVar[tuple[str, ...]] = ("table",)
 
     follow_up: FollowUp
     time: np.ndarray
@@ -109,6 +116,49 @@ class SurvivalCurve:
         inner = np.where(survival < 1, survival, np.nan)
         step = np.exp(z * error / (inner * -np.log(inner)))
         return inner**step, inner ** (1 / step)
+
+    def table(self, level: float = 0.95) -> pd.DataFrame:
+        """The curve at its steps and at the end of follow-up, with log-log limits.
+
+        Parameters
+        ----------
+        level : float
+
+        Returns
+        -------
+        DataFrame
+            time, n_risk (just before it), estimate, conf_low, conf_high; it begins at the earliest
+            entry with 1.
+        """
+        follow_up = self.follow_up
+        times = np.unique(np.append(follow_up.exit, follow_up.entry.min()))
+        estimate, _ = self.at(times)
+        low, high = self.interval(times, level=level)
+        sure = (estimate == 0) | (estimate == 1)  # where there is no interval by this method
+        return pd.DataFrame(
+            {
+                "time": times, "n_risk": follow_up.at_risk(times), "estimate": estimate,
+                "conf_low": np.where(sure, estimate, low),
+                "conf_high": np.where(sure, estimate, high),
+            }
+        )  # fmt: skip
+
+    def plot(self, *, level: float = 0.95, ax: Axes | None = None) -> Axes:
+        """Draw the curve with its band, what was censored and the numbers at risk.
+
+        Parameters
+        ----------
+        level : float
+            Of the band.
+        ax : matplotlib Axes, optional
+            Whose place to take; a new figure otherwise.
+
+        Returns
+        -------
+        Axes
+            Its label says in words what it shows.
+        """
+        return curve_plots.survival(self.table(level), self.follow_up, level, ax)
 
     def _beta_product(self, times: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
         """Limits by the beta product, method of moments; at most 1 and at least 0 by construction.

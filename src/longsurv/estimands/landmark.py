@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from longsurv.arguments import checked
 from longsurv.errors import DataError, LongsurvError
+from longsurv.tables.notebook import Readable
 from longsurv.times import snapped
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Landmark:
+class Landmark(Readable):
     """Patients at risk at a day, with what was known of them.
 
     Attributes
@@ -38,6 +39,9 @@ class Landmark:
         group, reason, n: why patients are not in it, and how many have no value of each marker
         ("no <marker> by <day>"; these are in `data`, and a model that uses it leaves them out).
     """
+
+    read_as: ClassVar[tuple[str, ...]] = ("left_out",)
+    no_plot: ClassVar[str] = "its data are for a model, whose answers have plot()"
 
     day: float
     data: pd.DataFrame = field(repr=False)

@@ -31,6 +31,7 @@ from longsurv.arguments import checked
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.exact_hazard import NOTHING_VARIES, event_distribution
 from longsurv.estimands.follow_up import FollowUp, on_one_clock, two_groups
+from longsurv.tables.notebook import Quantities
 
 # An exact permutation distribution with more distinct values than this is drawn from instead.
 _MOST_STATES = 100_000
@@ -38,12 +39,14 @@ _MOST_PATIENTS = 1000
 _ROUNDING = 1e-10
 
 
-class LogRank(NamedTuple):
-    """Events in a group, the number expected under equal hazards, and its variance."""
-
+class _LogRank(NamedTuple):
     observed: float
     expected: float
     variance: float
+
+
+class LogRank(_LogRank, Quantities):
+    """Events in a group, the number expected under equal hazards, and its variance."""
 
     @property
     def statistic(self) -> float:
@@ -54,7 +57,7 @@ class LogRank(NamedTuple):
 
 
 @dataclass(frozen=True)
-class PermutationTest:
+class PermutationTest(Quantities):
     """A permutation test of two groups.
 
     Attributes

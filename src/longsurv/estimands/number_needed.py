@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from longsurv import numbers
 from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
+from longsurv.tables.notebook import Quantities
 
 INFINITE = "\N{INFINITY}"
 
 
 @dataclass(frozen=True)
-class NumberNeeded:
+class NumberNeeded(Quantities):
     """How many have to be treated for one event to be prevented, or caused.
 
     Attributes

@@ -53,9 +53,13 @@ from longsurv.estimands.prediction_measures import (
     measures,
     outcomes,
 )
+from longsurv.figures.checks import calibration
+from longsurv.figures.place import described, place_of
 from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from longsurv.design.joint import JointDesign
 
 FEWEST = 10
@@ -122,6 +126,22 @@ class PredictionQuality(Readable):
                 f"than one risk for all), calibration slope {row['calibration slope']:.2f}."
             )
         return " ".join([*lines, f"By {how}."])
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draw observed against predicted risk from each landmark.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Whose place to take; a new figure otherwise.
+
+        Returns
+        -------
+        Axes
+            Its label says in words what it shows.
+        """
+        drawn = calibration(self.calibration, ax=place_of(ax))
+        return described(drawn, f"Observed against predicted risk. {self.words}")
 
     def __repr__(self) -> str:
         return f"{self.words}\n{self.table.to_string(index=False)}"

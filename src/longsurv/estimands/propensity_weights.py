@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ import pandas as pd
 from longsurv.arguments import check_methods
 from longsurv.estimands.propensity import Propensity
 from longsurv.estimands.targets import ATE, MATCHING, OVERLAP, Target
+from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +23,7 @@ HARDLY = 0.05
 
 @check_methods
 @dataclass(frozen=True, eq=False)
-class PropensityWeights:
+class PropensityWeights(Readable):
     """Weights of the patients of a table that make two groups like one population.
 
     Attributes
@@ -55,6 +56,8 @@ class PropensityWeights:
     Li F, Morgan KL, Zaslavsky AM. Balancing covariates via propensity score weighting. J Am Stat
     Assoc 2018;113:390-400.
     """
+
+    read_as: ClassVar[tuple[str, ...]] = ("note", "effective_sample_size", "balance")
 
     group: Hashable
     reference: Hashable

@@ -23,6 +23,7 @@ from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.follow_up import FollowUp, two_groups
 from longsurv.estimands.intervals import mover, proportion
 from longsurv.estimands.kaplan_meier import kaplan_meier
+from longsurv.tables.notebook import Quantities
 
 _COLUMNS = [
     "quantity", "estimate", "std_error", "statistic", "p_value", "conf_low", "conf_high", "note",
@@ -30,7 +31,7 @@ _COLUMNS = [
 
 
 @dataclass(frozen=True)
-class RestrictedMean:
+class RestrictedMean(Quantities):
     """Mean time alive between two times, with its standard error."""
 
     estimate: float

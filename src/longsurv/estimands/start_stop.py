@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -17,12 +18,13 @@ import pandas as pd
 from longsurv.arguments import checked
 from longsurv.design.outcome import event_problem, read_numbers
 from longsurv.errors import DataError
+from longsurv.tables.notebook import Readable
 
 TIMES = ("start", "stop", "event")
 
 
 @dataclass(frozen=True, eq=False)
-class StartStop:
+class StartStop(Readable):
     """Follow-up in intervals.
 
     Attributes
@@ -34,6 +36,9 @@ class StartStop:
         The patient, reason, time (at risk that is not in `data`), events (not in `data`),
         measurements (not used).
     """
+
+    read_as: ClassVar[tuple[str, ...]] = ("left_out",)
+    no_plot: ClassVar[str] = "its data are for a model, whose answers have plot()"
 
     data: pd.DataFrame = field(repr=False)
     left_out: pd.DataFrame

@@ -7,6 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from longsurv.figures.axes import risk_times
+
+__all__ = ["incidence_curves", "numbers_at_risk", "risk_times", "survival_curves"]
+
 
 def survival_curves(data: pd.DataFrame, group: str, groups: Sequence[str]) -> pd.DataFrame:
     """Kaplan-Meier estimates by group, entry times respected, with log-log 95 % intervals.
@@ -78,16 +82,6 @@ def numbers_at_risk(
             left = np.searchsorted(leave, t, side="left")
             rows.append((str(level), float(t), int(entered - left)))
     return pd.DataFrame(rows, columns=["group", "time", "at_risk"])
-
-
-def risk_times(start: float, end: float, unit: str, most: int = 7) -> list[float]:
-    """Round times for the axis between `start` and `end`; whole weeks when the unit is days."""
-    weeks = unit.startswith("day") and end - start >= 14
-    steps = (7, 14, 28, 91, 182, 364) if weeks else (0.25, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
-    step = next((s for s in steps if (end - start) / s <= most), (end - start) / most)
-    first = step * np.ceil(start / step - 1e-9)
-    times = [float(t) + 0.0 for t in np.arange(first, end + step * 1e-6, step)]
-    return times if times and times[0] == start else [float(start), *times]
 
 
 def incidence_curves(

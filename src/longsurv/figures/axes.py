@@ -60,6 +60,16 @@ def padded(
     return (math.exp(low), math.exp(high)) if log else (low, high)
 
 
+def risk_times(start: float, end: float, unit: str, most: int = 7) -> list[float]:
+    """Round times for the axis between `start` and `end`; whole weeks when the unit is days."""
+    weeks = unit.startswith("day") and end - start >= 14
+    steps = (7, 14, 28, 91, 182, 364) if weeks else (0.25, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
+    step = next((s for s in steps if (end - start) / s <= most), (end - start) / most)
+    first = step * np.ceil(start / step - 1e-9)
+    times = [float(t) + 0.0 for t in np.arange(first, end + step * 1e-6, step)]
+    return times if times and times[0] == start else [float(start), *times]
+
+
 def group_handles(
     groups: Sequence[str],
     length: int = 30,

@@ -49,6 +49,9 @@ FLAGS = frozenset({"H", "L", "HH", "LL", "*", "**", "+", "-", "(H)", "(L)", "hig
 """What laboratories write behind a number outside its usual range."""
 
 
+_LARGEST = 10**300
+
+
 class Reading(NamedTuple):
     """A number as a cell says it.
 
@@ -79,8 +82,14 @@ def normal(text: object) -> str:
 
 def plain_numbers(column: pd.Series) -> np.ndarray:
     """Numbers of a column of any values, NaN where a value is none, shape (rows,)."""
-    odd = np.array([isinstance(v, str) and _ODD.search(v) is not None for v in column], dtype=bool)
+    odd = np.fromiter(map(_is_odd, column), bool, len(column))
     return np.array(pd.to_numeric(column.mask(odd), errors="coerce"), dtype=float)
+
+
+def _is_odd(value: object) -> bool:
+    if isinstance(value, str):
+        return _ODD.search(value) is not None
+    return type(value) is int and abs(value) > _LARGEST  # pandas 3 reads one of any length
 
 
 def read_number(text: object, decimal: str = ".", thousands: str = "") -> Reading | None:

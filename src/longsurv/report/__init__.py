@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from longsurv.simulate.characteristics import Simulation
     from longsurv.study import StudyResults
+    from longsurv.tables.summary import Summary
 
 
 def write(results: StudyResults, path: str | Path = "report.html") -> Path:
@@ -49,6 +52,35 @@ def answer_html(results: StudyResults) -> str:
     answer = short_answer(results)
     items = "".join(f"<li>{html.escape(s)}</li>" for s in answer.sentences if s)
     return f"<div><strong>{html.escape(answer.question)}</strong><ul>{items}</ul></div>"
+
+
+def answer_summary(results: StudyResults) -> Summary:
+    """The short answer of a study as a summary: question, sentences and the table of both."""
+    from longsurv.report.sections.answer import short_answer
+    from longsurv.tables.summary import Summary
+
+    answer = short_answer(results)
+    return Summary(
+        title=results.cohort.title or "A study",
+        words=(answer.question, *(s for s in answer.sentences if s)),
+        tables=(answer.table,),
+    )
+
+
+def answer_plot(results: StudyResults, ax: object) -> Axes:
+    """The report's first figure: every marker's difference in change, or else survival."""
+    from longsurv.figures.place import described, place_of
+    from longsurv.report.sections import markers, mortality
+
+    where = place_of(ax)
+    forest = markers.forest_picture(results, where) if results.markers else None
+    picture = forest or mortality.survival_picture(results, where)
+    from longsurv.report.sections.answer import short_answer
+
+    answer = short_answer(results)
+    said = answer.markers if forest else answer.mortality
+    label = picture.label.removesuffix("; the table below has every number.").removesuffix(".")
+    return described(picture.draw(760), " ".join((f"{label}.", *said)))
 
 
 def simulation_html(simulation: Simulation) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
@@ -12,11 +13,17 @@ from longsurv import views
 from longsurv.arguments import check_methods
 from longsurv.study.found import Found
 from longsurv.study.tables.study import study_tables
+from longsurv.tables.result import Written
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from longsurv.tables.summary import Summary
 
 
 @check_methods
 @dataclass(frozen=True)
-class StudyResults(Found):
+class StudyResults(Found, Written):
     """Everything a study found.
 
     Attributes
@@ -65,6 +72,32 @@ class StudyResults(Found):
             If the file cannot be written there.
         """
         return views.report().write(self, path)
+
+    def summary(self) -> Summary:
+        """The short answer: the question, the sentences and the table of both engines.
+
+        Returns
+        -------
+        Summary
+            Prints as text and shows itself in a notebook; `to_markdown`, `to_latex` and `to_docx`
+            write it for elsewhere. The whole is what `report` writes.
+        """
+        return cast("Summary", views.report().answer_summary(self))
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Draw the report's first figure: the change of every marker, or survival without markers.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Whose place to take; a new figure otherwise.
+
+        Returns
+        -------
+        Axes
+            Its label says in words what it shows.
+        """
+        return views.report().answer_plot(self, ax)
 
     def __repr__(self) -> str:
         failed = [name for name, model in self.models.items() if model.reasons]

@@ -112,6 +112,8 @@ def advice(owner: type, name: str) -> str:
         Of the object.
     name : str
     """
+    if name == "plot" and hasattr(owner, "no_plot"):
+        return str(owner.no_plot)
     fields = getattr(owner, "__dataclass_fields__", {})
     for attribute, words in ELSEWHERE.get(name, ()):
         if attribute != name and (hasattr(owner, attribute) or attribute in fields):

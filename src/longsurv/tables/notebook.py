@@ -44,6 +44,27 @@ class Readable(Result):
         )
 
 
+class Quantities(Readable):
+    """An answer of single numbers, which is read as their table."""
+
+    read_as: ClassVar[tuple[str, ...]] = ("quantities",)
+    no_plot: ClassVar[str] = "single numbers have no figure; summary() shows them"
+
+    @property
+    def quantities(self) -> pd.DataFrame:
+        """Name and value of each."""
+        names = getattr(self, "_fields", None) or tuple(getattr(self, "__dataclass_fields__", ()))
+        values = {name.replace("_", " "): getattr(self, name) for name in names}
+        return pd.DataFrame({"quantity": list(values), "value": list(map(_said, values.values()))})
+
+
+def _said(value: object) -> object:
+    """A number as it is; of several, each."""
+    if isinstance(value, (tuple, list)):
+        return ", ".join(f"{one:.6g}" if isinstance(one, float) else str(one) for one in value)
+    return "none" if value is None else value
+
+
 def in_words(name: str) -> str:
     """The name of a class as words: "Mortality methods"."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()

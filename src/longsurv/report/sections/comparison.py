@@ -61,7 +61,7 @@ def build(results: StudyResults) -> dict[str, object]:
             note,
             name="comparison",
         ),
-        "agreement": _agreement(table.assign(quantity=names)),
+        "agreement": _agreement(table, names),
         "all": _others(table[[name is None for name in names]], answers),
     }
 
@@ -81,9 +81,10 @@ def _others(table: pd.DataFrame, answers: list[Column]) -> DisplayTable:
     return display(rows, caption, [*columns, *answers], note, name="coefficients")
 
 
-def _agreement(table: pd.DataFrame) -> Picture:
+def _agreement(table: pd.DataFrame, names: list[str | None]) -> Picture:
     label = [
-        row["quantity"] or f"{row['label']}: {row['term']}" for row in table.to_dict("records")
+        name or f"{row['label']}: {row['term']}"
+        for name, row in zip(names, table.to_dict("records"), strict=True)
     ]
     points = table.assign(label=label)
 

@@ -26,6 +26,7 @@ from longsurv.tables.display import Column, DisplayTable, display
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from longsurv.figures.place import Where
     from longsurv.study import StudyResults
 
 _SECTIONS = {
@@ -42,7 +43,7 @@ def build(results: StudyResults) -> dict[str, object]:
     change = {
         "title": "Difference in change",
         "text": [_meaning(results)],
-        "forest": _forest(results),
+        "forest": forest_picture(results),
         "changes": changes(results),
         "failed": failed(results),
     }
@@ -91,7 +92,7 @@ def _row_label(row: pd.Series, results: StudyResults, *, unit: bool = False) -> 
     return label + (f", {', '.join(extra)}" if extra else "")
 
 
-def changes_forest(results: StudyResults, width: float = 760) -> Axes:
+def changes_forest(results: StudyResults, width: float = 760, ax: Where = None) -> Axes:
     """Forest plot of every marker's difference in change by both engines, in baseline SDs."""
     changes, cohort = results.changes, results.cohort
     table = pd.DataFrame(
@@ -118,10 +119,12 @@ def changes_forest(results: StudyResults, width: float = 760) -> Axes:
         text_heading="As measured (95 % interval)",
         left_label=f"lower in {group}",
         right_label=f"higher in {group}",
+        ax=ax,
     )
 
 
-def _forest(results: StudyResults) -> Picture | None:
+def forest_picture(results: StudyResults, ax: Where = None) -> Picture | None:
+    """The forest of every marker's difference in change; None where there is none."""
     changes = results.changes
     if changes.empty or changes["std_estimate"].isna().all():
         return None
@@ -138,7 +141,7 @@ def _forest(results: StudyResults) -> Picture | None:
         f"Forest plot of the difference in change of {len(results.markers)} markers by both"
         " engines; the table below has every number."
     )
-    return Picture("forest-changes", partial(changes_forest, results), label, caption)
+    return Picture("forest-changes", partial(changes_forest, results, ax=ax), label, caption)
 
 
 def _natural(row: pd.Series, *, with_scale: bool = False) -> str:

@@ -33,6 +33,7 @@ from longsurv.words import listed
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from longsurv.figures.place import Where
     from longsurv.study import StudyResults
 
 PARTS = (competing_part, methods_part, priors_part, tipping_part)
@@ -49,7 +50,7 @@ def build(results: StudyResults) -> dict[str, object]:
     data = results.cohort.survival_data()
     return {
         "text": text(results, data),
-        "kaplan_meier": _kaplan_meier(results, data),
+        "kaplan_meier": survival_picture(results),
         "counts": _counts(results, data),
         "penalty": penalty_sentence(results),
         "warning": sentences.few_events(int(data["event"].sum()), event_name(results.cohort)),
@@ -93,7 +94,9 @@ def text(results: StudyResults, data: pd.DataFrame) -> list[str]:
     return [sentence for sentence in found if sentence]
 
 
-def _kaplan_meier(results: StudyResults, data: pd.DataFrame) -> Picture:
+def survival_picture(results: StudyResults, ax: Where = None) -> Picture:
+    """Kaplan and Meier's curves of the groups."""
+    data = results.cohort.survival_data()
     schema = results.cohort.schema
     groups = [str(g) for g in results.cohort.groups]
     curves = survival_curves(data, schema.treatment, groups)
@@ -107,7 +110,13 @@ def _kaplan_meier(results: StudyResults, data: pd.DataFrame) -> Picture:
 
     def draw(width: float) -> Axes:
         return kaplan_meier(
-            curves, at_risk, groups=groups, xlabel=f"{unit}{since}", ylabel=alive, width=width
+            curves,
+            at_risk,
+            groups=groups,
+            xlabel=f"{unit}{since}",
+            ylabel=alive,
+            width=width,
+            ax=ax,
         )
 
     last = curves.sort_values("time").groupby("group", sort=False).last()
