@@ -25,7 +25,6 @@ from longsurv.inference import Draws, Optimum
 from longsurv.inference.linear import sample_linear
 from longsurv.inference.specification import holding
 from longsurv.models.lmm import LMM
-from longsurv.prior_families import log_densities
 from longsurv.results.linear import LinearEstimate, LinearPosterior, least_squares
 
 
@@ -148,7 +147,7 @@ class Linear:
             d.y,
             means,
             sds,
-            partial(log_densities, priors["sigma"]),
+            partial(pr.log_densities, priors["sigma"]),
             draws=draws * chains,
             seed=seed,
         )

@@ -24,6 +24,7 @@ from longsurv.prior_families import (
     moments,
     quantiles,
 )
+from longsurv.prior_families import log_densities as log_densities
 from longsurv.prior_mixture import Mixture, as_normal, local_information, moved
 from longsurv.prior_stack import AT_MEANS as AT_MEANS
 from longsurv.prior_stack import Alike, PriorStack, Stack, apart

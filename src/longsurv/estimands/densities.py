@@ -8,8 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from longsurv.prior_families import log_densities
-from longsurv.priors import Prior
+from longsurv.priors import Prior, log_densities
 
 POINTS = 181
 CUT = 0.002
