@@ -28,6 +28,8 @@ from longsurv.simulate.worlds import Effect
 from longsurv.study.store import FitStore
 
 NOT_CALLED = {
+    "analyses.TargetTrialAnswer": "a result, which TargetTrial makes",
+    "estimands.cloning": "of arrays, through TargetTrial",
     "estimands.changes.contrast_weights": "of a design, through difference_in_change",
     "estimands.densities": "of a posterior's draws and priors, through plot_priors",
     "estimands.dynamic": "of the arrays of a joint model, through its predict_survival",
@@ -253,6 +255,9 @@ def own_of(name: str) -> dict[str, Any]:
         "analyses.adjusted_changes": {"markers": lambda: ["crp"], "engines": lambda: ["ml"]},
         "analyses.power_prior": {"history": lambda: specs()[cox], "power": lambda: 0.5},
         "analyses.commensurate_prior": {"history": lambda: specs()[cox]},
+        "analyses.TargetTrial": {
+            "source": lambda: people().assign(begun=None), "begun": lambda: "begun",
+            "grace": lambda: 1.0, "horizon": lambda: 5.0},
         "analyses.HistoricalPrior": {
             "prior": lambda: priors.Normal(0, 1), "fit_error": lambda: 0.0,
             "effective_events": lambda: 4.0},

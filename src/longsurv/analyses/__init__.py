@@ -8,6 +8,8 @@ from longsurv.analyses.markers.adjustment import BaselineAdjustment, adjusted_ch
 from longsurv.analyses.markers.panel import Panel
 from longsurv.analyses.mortality.history import HistoricalPrior, commensurate_prior, power_prior
 from longsurv.analyses.mortality.mortality import Mortality
+from longsurv.analyses.mortality.target_answer import TargetTrialAnswer
+from longsurv.analyses.mortality.target_trial import TargetTrial
 from longsurv.arguments import checked
 
 __all__ = [
@@ -15,6 +17,8 @@ __all__ = [
     "HistoricalPrior",
     "Mortality",
     "Panel",
+    "TargetTrial",
+    "TargetTrialAnswer",
     "adjusted_changes",
     "commensurate_prior",
     "power_prior",

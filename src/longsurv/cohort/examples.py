@@ -9,7 +9,7 @@ from pathlib import Path
 from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 
-EXAMPLES = ("ivig_sepsis", "pbc")
+EXAMPLES = ("icu_admissions", "ivig_sepsis", "pbc")
 
 
 @checked
@@ -19,9 +19,10 @@ def example_path(name: str) -> Path:
     Parameters
     ----------
     name : str
-        "ivig_sepsis", a *reconstructed* cohort of 41 patients with sepsis, treated with
-        intravenous immunoglobulin or not; or "pbc", 312 patients of a trial in primary biliary
-        cirrhosis.
+        "icu_admissions", 400 *simulated* admissions with a treatment that begins after admission
+        and does nothing; "ivig_sepsis", a *reconstructed* cohort of 41 patients with sepsis,
+        treated with intravenous immunoglobulin or not; or "pbc", 312 patients of a trial in primary
+        biliary cirrhosis.
 
     Returns
     -------

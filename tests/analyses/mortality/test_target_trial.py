@@ -1,0 +1,282 @@
+"""Emulated trials against weights by hand, simulated truth, and data they cannot be made of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from support.admissions import GRACE, HORIZON, admissions
+
+import longsurv as ls
+from longsurv.analyses import TargetTrial
+from longsurv.analyses.mortality.target_answer import METHOD, NAIVE, VARYING
+from longsurv.errors import DataError, EstimationError, LongsurvError
+from longsurv.estimands.cloning import Histories, beginning_model, cloned_curves
+
+EFFECT = "risk difference"
+
+
+def trial(people, rows, **more):
+    options = {"markers": ["severity"], "measurements": rows, "intervals": 8} | more
+    return TargetTrial(people, "begun", GRACE, HORIZON, **options)
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    return admissions(400, np.random.default_rng(5))
+
+
+@pytest.fixture(scope="module")
+def found(cohort):
+    return trial(*cohort).estimate(resamples=100)
+
+
+def by_hand(at: Histories, chance: np.ndarray, horizon: float) -> np.ndarray:
+    """Risks of both arms, patient by patient and time by time."""
+    patient, period, began = at.periods
+    h = {(int(i), int(k)): float(c) for i, k, c in zip(patient, period, chance, strict=True)}
+    K = len(at.edges) - 1
+    all_of_them = [began[period == k].mean() for k in range(K)]
+    usual = [all_of_them[k] / (1.0 - np.prod([1.0 - v for v in all_of_them[k:]])) for k in range(K)]
+
+    def weight(i: int, t: float) -> tuple[float, float]:
+        one = zero = 1.0
+        for k in range(K):
+            low, high = at.edges[k], at.edges[k + 1]
+            if at.begun[i] < t and low < at.begun[i] <= high:
+                return one * usual[k] / h[i, k], 0.0
+            if t <= high:
+                f = (t - low) / (high - low)
+                return one * (1 - usual[k] * f) / (1 - h[i, k] * f), zero / (1 - h[i, k] * f)
+            one *= (1 - usual[k]) / (1 - h[i, k])
+            zero /= 1 - h[i, k]
+        return one, zero
+
+    risk, free = np.zeros(2), np.ones(2)
+    for t in np.unique(at.exit[(at.status > 0) & (at.exit <= horizon)]):
+        here = [i for i in range(len(at.exit)) if at.exit[i] >= t]
+        w = {i: np.array(weight(i, t)) for i in here}
+        total = sum(w.values())
+        dead = sum((w[i] for i in here if at.exit[i] == t and at.status[i] == 1), np.zeros(2))
+        gone = sum((w[i] for i in here if at.exit[i] == t and at.status[i] > 0), np.zeros(2))
+        risk += free * dead / total
+        free *= 1.0 - gone / total
+    return risk
+
+
+def test_weights_and_curves_are_those_by_hand():
+    people, _ = admissions(60, np.random.default_rng(2))
+    people.loc[3, ["exit", "status"]] = [1.3, 0]  # lost within the grace period
+    people.loc[3, "begun"] = np.nan
+    at = Histories(
+        people["begun"].fillna(np.inf).to_numpy(), people["exit"].to_numpy(),
+        people["status"].to_numpy(), np.linspace(0.0, GRACE, 4),
+    )  # fmt: skip
+    rng = np.random.default_rng(1)
+    chance = rng.uniform(0.05, 0.6, len(at.periods[0]))
+    curves, final = cloned_curves(at, chance[None, :], np.ones((1, 60)), HORIZON)
+    np.testing.assert_allclose(curves.risk()[:, 0], by_hand(at, chance, HORIZON), rtol=1e-10)
+    # Copies that are left have a weight, the others none; nobody is in both arms after grace.
+    late = at.exit > GRACE
+    assert ((final[:, 0, late] > 0.0).sum(axis=0) == 1).all()
+    area = sum(
+        (HORIZON - t) * step
+        for t, step in zip(curves.time[1:], np.diff(curves.incidence[0, 0]), strict=True)
+    )
+    assert curves.mean_without(HORIZON)[0, 0] == pytest.approx(HORIZON - area)
+
+
+def test_patients_of_weight_two_are_two_patients(cohort):
+    people, rows = cohort
+    rng = np.random.default_rng(3)
+    twice = rng.random(len(people)) < 0.4
+    one = trial(people, rows)
+    at, X = one.histories, one._covariates
+    mass = (1.0 + twice)[None, :]
+    risk = cloned_curves(at, beginning_model(at, X, mass), mass, HORIZON)[0].risk()
+    again = people[twice].assign(patient=lambda d: d["patient"] + 1000)
+    more = rows[rows["patient"].isin(people["patient"][twice])]
+    double = trial(
+        pd.concat([people, again], ignore_index=True),
+        pd.concat([rows, more.assign(patient=lambda d: d["patient"] + 1000)], ignore_index=True),
+    )
+    at, X = double.histories, double._covariates
+    ones = np.ones((1, len(at.exit)))
+    both = cloned_curves(at, beginning_model(at, X, ones), ones, HORIZON)[0].risk()
+    np.testing.assert_allclose(risk, both, atol=2e-3)  # priors weigh rows, which are more
+
+
+class TestTruth:
+    def test_no_effect_where_the_naive_analysis_shows_one(self):
+        people, rows = admissions(20_000, np.random.default_rng(11))
+        people["exit"] = np.ceil(people["exit"] * 100) / 100  # fewer distinct times
+        found = trial(people, rows).estimate(resamples=20)
+        truth = (people["status"] == 1).mean()
+        for name in ("risk if begun", "risk if not"):
+            assert found.of(METHOD, name)["estimate"] == pytest.approx(truth, abs=0.012)
+        assert found.of(METHOD, EFFECT)["estimate"] == pytest.approx(0.0, abs=0.015)
+        assert found.of(NAIVE, EFFECT)["estimate"] < -0.04
+        assert found.of(NAIVE, EFFECT)["conf_high"] < -0.02
+        time = found.of(METHOD, "difference in mean time without the event")
+        assert time["estimate"] == pytest.approx(0.0, abs=0.35)
+
+    @pytest.mark.slow
+    def test_an_effect_is_that_of_the_strategies(self):
+        """Both strategies simulated: beginning on the usual days, and not beginning."""
+        effect = np.log(0.5)
+        people, rows = admissions(30_000, np.random.default_rng(12), effect)
+        people["exit"] = np.ceil(people["exit"] * 100) / 100
+        found = trial(people, rows, intervals=4).estimate(resamples=10)
+        at = trial(people, rows, intervals=4).histories
+        _, period, began = at.periods
+        h = np.array([began[period == k].mean() for k in range(4)])
+        usual = [h[k] / (1.0 - np.prod(1.0 - h[k:])) for k in range(4)]
+        rng = np.random.default_rng(13)
+        one, _ = admissions(100_000, rng, effect, lambda k, severity: np.array(usual[k]))
+        zero, _ = admissions(100_000, rng, effect, lambda k, severity: np.array(0.0))
+        truth = [(side["status"] == 1).mean() for side in (one, zero)]
+        assert truth[0] - truth[1] < -0.08
+        assert found.of(METHOD, "risk if begun")["estimate"] == pytest.approx(truth[0], abs=0.012)
+        assert found.of(METHOD, "risk if not")["estimate"] == pytest.approx(truth[1], abs=0.012)
+
+    @pytest.mark.study
+    def test_bias_and_coverage(self):
+        """1,000 cohorts of 400 without effect: bias under 0.01, coverage of 93 to 97 %."""
+        rows = []
+        for seed in range(1000):
+            one = trial(*admissions(400, np.random.default_rng(seed)))
+            rows.append(one.estimate(resamples=200, seed=seed).of(METHOD, EFFECT))
+        table = pd.DataFrame(rows)
+        assert abs(table["estimate"].mean()) < 0.01
+        covered = (table["conf_low"] < 0.0) & (table["conf_high"] > 0.0)
+        assert 0.93 <= covered.mean() <= 0.97
+
+
+class TestWhatDoesNotMatter:
+    def estimates(self, one):
+        table = one.estimate(resamples=2).table
+        return table.set_index(["method", "quantity"])["estimate"]
+
+    @pytest.fixture
+    def usual(self, cohort):
+        return self.estimates(trial(*cohort))
+
+    def test_order_of_rows(self, cohort, usual):
+        people, rows = cohort
+        again = trial(people.sample(frac=1, random_state=1), rows.sample(frac=1, random_state=2))
+        np.testing.assert_allclose(self.estimates(again), usual, rtol=1e-7)
+
+    def test_origin_and_unit_of_a_marker(self, cohort, usual):
+        people, rows = cohort
+        again = trial(people, rows.assign(severity=1e4 - 37.0 * rows["severity"]))
+        np.testing.assert_allclose(self.estimates(again), usual, rtol=1e-6)
+
+    def test_unit_of_time(self, cohort, usual):
+        people, rows = cohort
+        hours = people.assign(exit=24 * people["exit"], begun=24 * people["begun"])
+        again = TargetTrial(
+            hours, "begun", 48.0, 672.0, markers=["severity"],
+            measurements=rows.assign(time=24 * rows["time"]), intervals=8,
+        )  # fmt: skip
+        time = usual.index.get_level_values(1).str.startswith("difference in mean")
+        expected = np.where(time, 24.0 * usual, usual)
+        np.testing.assert_allclose(self.estimates(again), expected, rtol=1e-7)
+
+    def test_what_happens_after_the_horizon(self, cohort, usual):
+        people, rows = cohort
+        alive = people["exit"] >= HORIZON
+        again = trial(
+            people.assign(exit=people["exit"] + 5.0 * alive, status=people["status"] + alive), rows
+        )
+        np.testing.assert_allclose(self.estimates(again), usual, rtol=1e-7)
+
+
+def test_answer_in_words(found):
+    assert "immortal" in found.words and "could have had the event before" in found.words
+    assert found.of(VARYING, "hazard ratio")["conf_low"] > 0.0
+    assert set(found.protocol["component"]) >= {"Eligibility", "Time zero and follow-up"}
+    assert list(found.curves["group"].unique()) == ["begin", "do not begin"]
+    assert (found.weights["effective_n"] < found.weights["n"]).all()
+    assert "immortal" in str(found) and "risk difference" in str(found.summary())
+    with pytest.raises(LongsurvError, match="the table has no"):
+        found.of(METHOD, "odds")
+
+
+def test_the_same_seed_is_the_same_answer(cohort, found):
+    again = trial(*cohort).estimate(resamples=100)
+    pd.testing.assert_frame_equal(found.table, again.table)
+
+
+def test_hardly_anybody_who_began_is_a_warning():
+    people, rows = admissions(400, np.random.default_rng(6))
+    sick = rows.groupby("patient")["severity"].first().to_numpy()
+    healthy = np.flatnonzero(sick < 0.8)[2:]
+    people.loc[people["patient"].isin(healthy), "begun"] = np.nan
+    found = trial(people, rows).estimate(resamples=2)
+    assert any("Positivity" in text for text in found.warnings)
+
+
+class TestRefused:
+    def test_the_sepsis_cohort(self):
+        """Treatment began by day 2, risk begins at day 7: nothing to emulate."""
+        people = ls.read_cohort(ls.example_path("ivig_sepsis") / "study.toml").survival_data()
+        people = people.assign(begun=np.where(people["treatment"] == "ivig", 1.0, np.nan))
+        with pytest.raises(DataError, match=r"risk begins after time zero.*never enrolled"):
+            TargetTrial(people, "begun", 2.0, 28.0).estimate()
+
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            ({"begun": 27.9}, "began treatment after the end of follow-up"),
+            ({"begun": np.nan}, "0 began by 2 and 400 did not"),
+            ({"exit": 0.0}, "exit must come after entry"),
+            ({"begun": "soon"}, "begun"),
+        ],
+    )
+    def test_data(self, cohort, change, words):
+        people, rows = cohort
+        with pytest.raises(DataError, match=words):
+            trial(people.assign(**change), rows).estimate()
+
+    def test_a_marker_without_a_value_at_time_zero(self, cohort):
+        people, rows = cohort
+        with pytest.raises(DataError, match=r"7 patients .* no value of severity at time zero"):
+            trial(people, rows[~((rows["patient"] < 7) & (rows["time"] == 0.0))]).estimate()
+
+    def test_a_missing_covariate(self, cohort):
+        people, rows = cohort
+        people = people.assign(
+            age=np.where(people["patient"] < 3, np.nan, 60.0 + people["patient"] % 7)
+        )
+        with pytest.raises(DataError, match="3 patients lack a covariate of 'age'"):
+            trial(people, rows, adjust="age").estimate()
+
+    def test_nobody_left(self):
+        people, rows = admissions(60, np.random.default_rng(1))
+        people["begun"] = np.where(people["exit"] > 1.9, 1.0 + people["patient"] / 100, np.nan)
+        with pytest.raises(EstimationError, match=r"nobody is left at .* who did what the arm"):
+            trial(people, rows).estimate(resamples=2)
+
+    @pytest.mark.parametrize(
+        ("more", "words"),
+        [
+            ({"grace": 30.0}, "grace .30. is a time after 0 and before the horizon"),
+            ({"horizon": None}, "name horizon="),
+            ({"intervals": 0}, "intervals is a number from 1 to 200"),
+            ({"measurements": None}, "are columns of measurements="),
+            ({"begun": "start"}, "no column 'start'"),
+        ],
+    )
+    def test_arguments(self, cohort, more, words):
+        people, rows = cohort
+        options = {"begun": "begun", "grace": GRACE, "horizon": HORIZON, "markers": ["severity"],
+                   "measurements": rows}  # fmt: skip
+        with pytest.raises(LongsurvError, match=words):
+            TargetTrial(people, **{**options, **more}).estimate()
+
+    def test_who_is_not_eligible_is_counted(self, cohort):
+        people, rows = cohort
+        people = people.assign(adult=people["patient"] >= 20)
+        people.loc[30, "begun"] = -1.0
+        flow = trial(people, rows, eligible="adult").flow.set_index("reason")["n"]
+        assert flow["not eligible"] == 20 and flow["had begun before time zero"] == 1
