@@ -23,7 +23,7 @@ CENSORED = np.array(["none", "left", "right"], dtype=object)  # by code; see Num
 _NAN = float("nan")
 SMALLEST, LARGEST = 1e-100, 1e100
 """Sizes of numbers whose squares can still be computed with."""
-_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")  # "007" is a name, not a number
+_WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,14})(?:\.0)?")  # "007" is a name, "7.0" once had gaps
 _UNIT = re.compile(r"[^\s,;]+(?: [^\s\d,;]+)?")
 
 
@@ -239,7 +239,7 @@ def _tidy_ids(levels: pd.Index) -> pd.Index:
             return levels.astype("int64")
     texts = [str(level).strip() for level in levels]
     if texts and all(_WHOLE.fullmatch(text) for text in texts):  # stops at the first that is not
-        return pd.Index(np.array(texts).astype("int64"))
+        return pd.Index(np.array([text.removesuffix(".0") for text in texts]).astype("int64"))
     return pd.Index(texts, dtype=object)
 
 

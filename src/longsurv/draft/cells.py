@@ -16,6 +16,7 @@ from longsurv.draft.names import plain, says
 from longsurv.draft.units import tidy_unit
 from longsurv.reading.dates import (
     Order,
+    all_compact,
     all_serial,
     looks_like_dates,
     of_serial,
@@ -161,8 +162,9 @@ def read_column(values: pd.Series, name: str, order: Order = "", decimal: str = 
         kind: Kind = "number" if lazily else "empty"
         none = np.zeros(len(numbers), np.int8)
         if _is_serial(name, numbers):
+            counted = not all_compact(numbers[np.isfinite(numbers)])
             return SheetColumn(
-                name, codes, lazily, "date", dates=of_serial(numbers), native=True, serial=True
+                name, codes, lazily, "date", dates=of_serial(numbers), native=True, serial=counted
             )
         return SheetColumn(name, codes, lazily, kind, numbers, none, native=True)
     codes, texts = _factorize(values)

@@ -15,11 +15,13 @@ from longsurv.draft.header import LOOK, Header, find_header, unique_names
 from longsurv.draft.names import plain
 from longsurv.draft.raw import RawTable
 from longsurv.errors import DataError
+from longsurv.reading.numbers import number_in
 from longsurv.words import plural, verb
 
 _SUMS = re.compile(
-    r"(grand |sub ?)?totals?( general)?|sums?|mean|average|median|sd|minimum|maximum"
-    r"|summe|gesamt\w*|mittelwert|durchschnitt|somme|moyenne|mediane|ecart type|合計|総計|平均"
+    r"(grand |sub ?)?totals?( general)?|sums?|mean|average|median|sd|se|iqr|min|max|minimum|maximum"
+    r"|n|count|anzahl|summe|gesamt\w*|mittelwert|durchschnitt|standardabweichung|stabw|somme|moyenne"
+    r"|mediane|ecart type|effectif|合計|総計|平均|標準偏差|件数"
 )
 
 
@@ -51,6 +53,13 @@ def from_grid(name: str, grid: pd.DataFrame, call: str) -> tuple[RawTable, bool]
         frame = frame[~repeated]
         first = frame.columns[0]
         lines.append(f"TABLE = TABLE[TABLE[{first!r}] != {rows[header.first - 1][0]!r}]")
+    apart = _apart(frame)
+    if apart:
+        notes.append(
+            f"{plural(apart, 'line')} below an empty row, which hold another table, were left out"
+        )
+        frame = frame.iloc[:-apart]
+        lines.append(f"TABLE = TABLE.iloc[:-{apart}]")
     if len(frame) and frame.isna().all(axis=1).any():
         frame = frame.dropna(how="all")
         lines.append('TABLE = TABLE.dropna(how="all")')
@@ -66,7 +75,7 @@ def from_grid(name: str, grid: pd.DataFrame, call: str) -> tuple[RawTable, bool]
     frame = frame.infer_objects().reset_index(drop=True)
     simple = (
         not header.groups
-        and not (repeated.any() or feet or units)
+        and not (repeated.any() or feet or units or apart)
         and names == [n.strip() for n in header.names[: len(names)]]
     )
     skip = header.first - 1
@@ -93,6 +102,28 @@ def _repeats(frame: pd.DataFrame, grid: pd.DataFrame, header: Header) -> np.ndar
     if pd.isna(first):
         return np.zeros(len(frame), bool)
     return (frame.iloc[:, 0] == first).to_numpy(dtype=bool)
+
+
+def _apart(frame: pd.DataFrame) -> int:
+    """How many last rows hold another table: below an empty row, with names of its own.
+
+    Its first row is text that none of the columns above has, in at most half of them.
+    """
+    empty = np.flatnonzero(frame.isna().all(axis=1).to_numpy())
+    if not len(empty):
+        return 0
+    ends = np.flatnonzero(np.diff(np.append(empty, len(frame))) > 1)
+    for k in empty[ends]:
+        above, below = frame.iloc[:k], frame.iloc[k + 1 :]
+        head = below.iloc[0].dropna()
+        wide = above.notna().sum(axis=1).median() if len(above) else 0
+        own = all(
+            isinstance(cell, str) and number_in(cell) == "" and not (above[name] == cell).any()
+            for name, cell in head.items()
+        )
+        if own and 2 <= len(head) <= wide / 2 and below.notna().sum(axis=1).max() <= wide / 2:
+            return len(below)
+    return 0
 
 
 def _footers(frame: pd.DataFrame) -> int:

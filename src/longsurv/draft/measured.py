@@ -107,7 +107,10 @@ Part = tuple[str, np.ndarray, np.ndarray, Mapping[str, int]]
 def _parts(part: Series) -> list[Part]:
     columns = part.sheet.columns
     if part.shape == "visits":
-        return [_of_column(columns[n], part.sheet.raw.units.get(n, "")) for n in part.columns]
+        return [
+            _of_column(columns[n], part.sheet.raw.units.get(n, ""), _beside(columns, n))
+            for n in part.columns
+        ]
     if part.shape == "columns":
         found = []
         for place in part.places:
@@ -145,13 +148,26 @@ def _units_in_cells(value: SheetColumn, rows: np.ndarray) -> Counter[str]:
     return counts
 
 
-def _of_column(column: SheetColumn, stated: str) -> Part:
+_UNIT_COLUMN = ("unit", "units", "uom", "einheit", "unité", "unite", "単位")
+
+
+def _beside(columns: Mapping[str, SheetColumn], name: str) -> dict[str, int]:
+    """The units in a column that is called after a marker's, such as "CRP unit"."""
+    words = {plain(f"{name} {word}") for word in _UNIT_COLUMN}
+    found = next((c for n, c in columns.items() if plain(n) in words and c.kind == "text"), None)
+    if found is None or not all(tidy_unit(text) for text in found.texts):
+        return {}
+    counts = np.bincount(found.codes[found.codes >= 0], minlength=found.distinct)
+    return {text: int(n) for text, n in zip(found.texts, counts, strict=True)}
+
+
+def _of_column(column: SheetColumn, stated: str, beside: Mapping[str, int] | None = None) -> Part:
     bare, inner = name_and_unit(column.name)
     said = stated or inner
     if column.kind != "number":
         nothing = np.full(len(column.codes), np.nan)
         return bare, nothing, np.zeros(len(nothing), np.int8), {}
-    units = dict(column.units) or ({said: column.filled} if said else {})
+    units = dict(column.units) or ({said: column.filled} if said else dict(beside or {}))
     return bare, column.numbers, column.censored, units
 
 

@@ -281,10 +281,21 @@ def _word(text: str) -> str:
     return plain(re.sub(r"^\d+[_. :=-]+", "", text))
 
 
+_CODE = re.compile(r"(?<![\w.])(\d)\s*[=:]\s*([^\W\d_][^\d,;/|()\[\]]*)")
+
+
+def _legend(name: str) -> tuple[dict[str, str], str]:
+    """What a name says of codes, "status (1 = dead, 0 = alive)", and the name without it."""
+    found = {code: word.strip() for code, word in _CODE.findall(name)}
+    return found, _CODE.sub(" ", name) if found else name
+
+
 def _levels(f: Field) -> tuple[Outcome, Guess]:
     """What each level of a status means."""
-    texts, name = sorted(f.column.texts), plain(f.name)
-    words = {t: _word(t) for t in texts}
+    legend, bare = _legend(f.name)
+    texts, name = sorted(f.column.texts), plain(bare)
+    means = {t: legend.get(t, t) for t in texts}  # what a code is said to mean, in the name
+    words = {t: _word(means[t]) for t in texts}
     outcome = Outcome(status=f)
     dead = [t for t in texts if words[t] in _DEAD]
     alive = [t for t in texts if words[t] in _ALIVE]
@@ -295,8 +306,12 @@ def _levels(f: Field) -> tuple[Outcome, Guess]:
         competing = {words[t]: [t] for t in away}
         done = replace(outcome, event=dead, censored=[*alive, *lost], competing=competing)
         return done, Guess("status", f.name, said, "sure" if not away else "likely")
-    yes = [t for t in texts if t.casefold() in _YES or words[t] in _YES]
-    no = [t for t in texts if t.casefold() in _NO or words[t] in _NO]
+    if legend and len(texts) == 2 and len(dead) + len(alive) == 1:
+        event = dead or [t for t in texts if t not in alive]
+        done = replace(outcome, event=event, censored=[t for t in texts if t not in event])
+        return done, Guess("status", f.name, said, "likely")
+    yes = [t for t in texts if means[t].casefold() in _YES or words[t] in _YES]
+    no = [t for t in texts if means[t].casefold() in _NO or words[t] in _NO]
     if len(yes) + len(no) == len(texts) and len(yes) <= 1 and len(no) <= 1:
         return _yes_or_no(replace(outcome), f, name, yes, no, said)
     if texts == ["1", "2"]:

@@ -43,6 +43,7 @@ def when(cells, day_first=True, whole_days=False):  # type: ignore[no-untyped-de
     if not pd.api.types.is_datetime64_any_dtype(cells):
         text = cells.astype("string").str.normalize("NFKC").str.strip()
         zone = r"(:\d\d(?:[.,]\d+)?)\s*(?:Z|UTC|[+-]\d\d(?::?\d\d)?)$"
+        text = text.str.replace(r"^(\d{8})\.0$", r"\1", regex=True)
         if whole_days:  # the day where it was
             text = text.str.replace(zone, r"\1", regex=True)
         text = text.str.replace(r"^(\d{4})年(\d+)月(\d+)日", r"\1-\2-\3", regex=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,11 +59,21 @@ def find_treatment(
     reason = f"{field.place()} has {plural(len(levels), 'level')}: {show_list(levels, 6)}"
     if len(levels) > 2:
         reason += "; all are kept, but the comparisons of longsurv are of two"
+    again = _spelt_twice(levels)
+    if again:
+        sureness = "doubtful"
+        reason += f"; {show_list(again)} may be one group: write it in one way in the file"
     guesses = [
         Guess("treatment", field.name, reason, sureness, tuple(show(f.name) for f in rivals[:4])),
         Guess("reference", levels[0], why, how, tuple(show(v) for v in levels[1:])),
     ]
     return Treatment(field, levels), guesses
+
+
+def _spelt_twice(levels: Sequence[str]) -> list[str]:
+    """Levels that differ in capitals or blanks only."""
+    spelt = ["".join(level.casefold().split()) for level in levels]
+    return [v for v, word in zip(levels, spelt, strict=True) if Counter(spelt)[word] > 1]
 
 
 def _score(field: Field) -> float:

@@ -75,16 +75,39 @@ _EPOCH = np.datetime64("1899-12-30", "ns")
 
 
 def all_serial(numbers: np.ndarray) -> bool:
-    """Whether all numbers are of the size of a spreadsheet's dates."""
-    return len(numbers) > 0 and bool(np.all((numbers >= SERIAL[0]) & (numbers < SERIAL[1])))
+    """Whether all numbers are of the size of a spreadsheet's dates, or are such as 20240131."""
+    if not len(numbers):
+        return False
+    inside = bool(np.all((numbers >= SERIAL[0]) & (numbers < SERIAL[1])))
+    return inside or all_compact(numbers)
+
+
+def all_compact(numbers: np.ndarray) -> bool:
+    """Whether all numbers are year, month and day in one, as 20240131."""
+    return len(numbers) > 0 and not bool(np.isnat(_of_compact(numbers)).any())
 
 
 def of_serial(days: np.ndarray) -> np.ndarray:
-    """Dates of a spreadsheet's days, to the second; NaT outside those of 1982 to 2064."""
+    """Dates of a spreadsheet's days, to the second, or of year, month and day in one number.
+
+    NaT outside the days of 1982 to 2064.
+    """
+    if all_compact(days[np.isfinite(days)]):
+        return _of_compact(days)
     inside = (days >= SERIAL[0]) & (days < SERIAL[1])
     seconds = np.round(np.where(inside, days, 0.0) * 86400).astype("int64")
     stamps = _EPOCH + seconds.astype("timedelta64[s]").astype("timedelta64[ns]")
     return np.where(inside, stamps, np.datetime64("NaT", "ns"))
+
+
+def _of_compact(numbers: np.ndarray) -> np.ndarray:
+    whole = np.isfinite(numbers) & (numbers >= 19_000_101) & (numbers < 21_000_000)
+    whole &= np.where(whole, numbers, 0.0) == np.floor(np.where(whole, numbers, 0.0))
+    parts = np.where(whole, numbers, 19_000_101).astype("int64")
+    texts = pd.Series([f"{p // 10000:04d}-{p // 100 % 100:02d}-{p % 100:02d}" for p in parts])
+    found = pd.to_datetime(texts, format="%Y-%m-%d", errors="coerce")
+    stamps = found.to_numpy(dtype="datetime64[ns]")
+    return np.where(whole, stamps, np.datetime64("NaT", "ns"))
 
 
 def looks_like_a_date(text: str) -> bool:
