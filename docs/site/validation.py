@@ -15,6 +15,7 @@ TITLES = {
     "lmm_residual": "Residual structures and MMRM",
     "lmm_origin": "Another origin of time",
     "adjustment": "Baseline adjustment",
+    "demos": "Every number of both demo reports: survival, lme4, pbkrtest",
     "glmm": "Generalised mixed models: lme4, ordinal, brute-force integration",
     "glmm_means": "Marginal means of generalised mixed models: emmeans",
     "cox_basic": "Cox models: survival",

@@ -55,8 +55,10 @@ def assert_said(report: Path, out: str) -> None:
     assert "Traceback" not in out and not report.with_suffix(".log").exists()
     text = text_of(report)
     assert "could not be made" not in text and not NO_VALUE.search(text)
-    answer = text.partition("The question and the short answer Do the groups")[2]
-    answer = answer.partition("The two answers in brief")[0]
+    answer = text.partition("The question and the short answer")[2]
+    answer = answer.partition("Patients, from file to model")[0]
+    first = answer.partition("The two answers in brief")[0]
+    assert "no usable hazard ratio" in first
     assert "The hazard ratio of ivig against control could not be estimated." in answer
     assert "By maximum likelihood the hazard" not in text
     assert "By Bayes the hazard ratio" not in text

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 
+import numpy as np
 import pandas as pd
 
 from longsurv.arguments import check_methods, checked
@@ -79,6 +80,21 @@ ADJUSTMENTS: Mapping[str, Adjustment] = MappingProxyType(
 
 
 @check_methods
+@dataclass(frozen=True)
+class Regression:
+    """change = level + difference (in the group) + slope x first value, on the scale of analysis.
+
+    A slope of -1 means that nothing of the first value is left in the later one, of 0 that those
+    who began further off did not fall back further.
+    """
+
+    level: float
+    difference: float
+    slope: float
+    ends: tuple[float, float]
+    """The least and the greatest first value."""
+
+
 @dataclass(frozen=True, eq=False)
 class ComparedRows:
     """Values of one marker in the two groups, from the start of the change on.
@@ -209,6 +225,29 @@ class ComparedRows:
         rows["phase"] = rows["phase"].cat.set_categories(order)
         several = len(order) > 1
         return f"y ~ {'phase * (treated + baseline)' if several else 'treated + baseline'}", rows
+
+    def regression(self) -> Regression:
+        """The line of the change on the first value, one slope for both groups.
+
+        By least squares over the patients with both values; with one value a patient and phase its
+        `difference` is the estimate adjusted for the baseline value.
+
+        Raises
+        ------
+        LongsurvError
+            If the first values do not differ.
+        """
+        pairs = self.pairs
+        first = pairs["start"].to_numpy(dtype=float)
+        if len(pairs) < 3 or np.ptp(first) == 0:
+            raise LongsurvError("the first values do not differ: there is no line through them")
+        X = np.column_stack([np.ones(len(pairs)), pairs[TREATED], first - first.mean()])
+        change = pairs["end"].to_numpy(dtype=float) - first
+        level, difference, slope = np.linalg.lstsq(X, change, rcond=None)[0]
+        return Regression(
+            float(level - slope * first.mean()), float(difference), float(slope),
+            (float(first.min()), float(first.max())),
+        )  # fmt: skip
 
     def constrained(self) -> tuple[str, pd.DataFrame]:
         """Formula and rows of the model in which the groups share their mean at the start.

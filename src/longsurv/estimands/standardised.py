@@ -140,10 +140,10 @@ def risk_difference(
     if result.engine == "bayes":
         alive = [_mean_draws(result, f, np.array([horizon]), np.ones(1)) for f in frames]
         check_begun(1.0 - np.stack(alive), horizon)
-        return marked(_of_draws(1.0 - np.stack(alive), names, level), result)
+        return marked(of_draws(1.0 - np.stack(alive), names, level), result)
     survival, cov = result.mean_survival(frames, horizon)
     check_begun(1.0 - survival, horizon)
-    return marked(_of_moments(1.0 - survival, cov, names, level), result)
+    return marked(of_moments(1.0 - survival, cov, names, level), result)
 
 
 @checked
@@ -306,7 +306,7 @@ def check_horizon(design: SurvivalDesign, horizon: float) -> None:
         raise LongsurvError(f"the horizon is a time up to the last exit, {last:g}; got {horizon!r}")
 
 
-def _of_draws(risks: np.ndarray, names: Sequence[str], level: float) -> pd.DataFrame:
+def of_draws(risks: np.ndarray, names: Sequence[str], level: float) -> pd.DataFrame:
     """Table from posterior draws of the two risks, shape (2, draws)."""
     p0, p1 = risks
     difference = p1 - p0
@@ -337,7 +337,7 @@ def _of_draws(risks: np.ndarray, names: Sequence[str], level: float) -> pd.DataF
     return table
 
 
-def _of_moments(
+def of_moments(
     risk: np.ndarray, cov: np.ndarray, names: Sequence[str], level: float
 ) -> pd.DataFrame:
     """Table from two risks and their covariance.

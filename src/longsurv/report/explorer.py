@@ -27,6 +27,7 @@ from longsurv.report.sections.common import change_words, event_name
 from longsurv.study.terms import fixed_of, treatment_terms
 
 if TYPE_CHECKING:
+    from longsurv.cohort import Marker
     from longsurv.study import StudyResults
 
 SMALLEST_ESS = 100.0
@@ -53,6 +54,8 @@ class ExploredEffect:
         That they were drawn under, of this effect.
     largest : float
         The largest clinically relevant effect offered, on the scale of the model.
+    relevant : float
+        The smallest that matters, as the study file says: where the slider begins; 0 without one.
     """
 
     label: str
@@ -62,6 +65,7 @@ class ExploredEffect:
     draws: np.ndarray
     prior: Normal
     largest: float
+    relevant: float = 0.0
 
     def as_json(self) -> dict[str, object]:
         """For the page; draws are rounded to five significant digits."""
@@ -74,6 +78,7 @@ class ExploredEffect:
             "centre": self.prior.mean,
             "sd": self.prior.sd,
             "largest": self.largest,
+            "relevant": self.relevant,
         }
 
 
@@ -173,6 +178,7 @@ def _changes(results: StudyResults) -> list[ExploredEffect]:
             if prior is None:
                 continue
             ratio = marker.transform == "log"
+            smallest = relevant_on_scale(marker)
             spread = baseline_sd(model.data, schema.patient, schema.time)
             what = "ratio of changes" if ratio else "difference in change"
             words = change_words(change.start, change.end, schema.time_unit)
@@ -185,10 +191,19 @@ def _changes(results: StudyResults) -> list[ExploredEffect]:
                     unit="" if ratio else marker.unit,
                     draws=thinned(sum(w * post.draw(term) for term, w in weights.items())),
                     prior=prior,
-                    largest=math.log(2.0) if ratio else (spread if spread > 0 else prior.sd),
+                    # Twice what matters, so that the slider begins exactly at it.
+                    largest=2.0 * smallest or (math.log(2.0) if ratio else spread or prior.sd),
+                    relevant=smallest,
                 )
             )
     return found
+
+
+def relevant_on_scale(marker: Marker) -> float:
+    """Size of the smallest difference that matters, on the scale of analysis; 0 without one."""
+    if marker.relevant is None:
+        return 0.0
+    return abs(math.log(marker.relevant)) if marker.transform == "log" else marker.relevant
 
 
 def implied_prior(weights: Mapping[str, float], stack: Stack) -> Normal | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from longsurv.report.content import shown
 from longsurv.report.sections import SECTIONS, Builder, Section, builder
 from longsurv.report.sections.common import event_name
-from longsurv.report.sections.explorer import script_hash
+from longsurv.report.sections.explorer import script, script_hash
 from longsurv.tables.escape import printable
 from longsurv.words import plural
 
@@ -60,13 +60,19 @@ def render_page(results: StudyResults, build: Builder | None = None) -> str:
         .get_template("page.html.j2")
         .render(
             css=Markup(css),
-            script_hash=script_hash(),
+            copying=Markup(copying()),
+            script_hashes=[script_hash(text) for text in (script(), copying())],
             page=_head(results),
             sections=SECTIONS,
             bodies=bodies,
         )
     )
     return printable(page).replace("95 %", "95\N{NO-BREAK SPACE}%")
+
+
+def copying() -> str:
+    """The script of the buttons that copy."""
+    return files("longsurv.report").joinpath("templates/copy.js").read_text(encoding="utf-8")
 
 
 def not_made(reason: str) -> Markup:

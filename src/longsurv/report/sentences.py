@@ -278,6 +278,11 @@ def estimand(event: str, horizon: float | None, entry: float | None, unit: str) 
     return f"The outcome is {event} {by_when(horizon, unit)}{given}."
 
 
+def still_observed(entry: float, unit: str) -> str:
+    """ "if still observed at 7 days": what everything is conditional on; empty if on nothing."""
+    return f"if still observed at {numbers.plain(entry)} {unit}" if entry else ""
+
+
 def competing(label: str, count: int, event: str) -> str:
     """What a competing event does to the mortality figures; empty when there was none."""
     if count == 0:

@@ -47,6 +47,28 @@ def regression_to_the_mean(
     return f"{text} In these data no marker began apart with p < 0.05 (at {start}, rank test)."
 
 
+def regression_line(label: str, slope: float, start: str) -> str:
+    """What the slope of the change on the first value says.
+
+    Parameters
+    ----------
+    label : str
+    slope : float
+    start : str
+    """
+    size = numbers.number(abs(slope))
+    if slope < 0:
+        return (
+            f"{label}, in which the groups began furthest apart: for every unit that a patient was"
+            f" higher at {start}, the change was {size} lower, in either group. That is regression"
+            " to the mean, and an unadjusted difference takes it for an effect."
+        )
+    return (
+        f"{label}, in which the groups began furthest apart: a patient who was higher at {start}"
+        f" did not fall back further (slope {size}); there is no regression to the mean to see."
+    )
+
+
 def adjustments_summary(adjusted: Mapping[str, Answers], level: str) -> list[str]:
     """How many intervals are clear under each adjustment, and which under all of them.
 

@@ -284,3 +284,53 @@ def e_value(asked: Compared, ratio: float, point: float, limit: float) -> str:
         f" {numbers.number(point)} with both treatment and {asked.event} (E-value);"
         f" {interval}."
     )
+
+
+def not_carried(reason: str) -> str:
+    """Why the hazard ratio is not adjusted.
+
+    Parameters
+    ----------
+    reason : str
+    """
+    return f"The hazard ratio is not adjusted for anything. Reason: {reason.rstrip('.')}."
+
+
+def carried(
+    level: str,
+    reference: str,
+    event: str,
+    covariates: Sequence[str],
+    left_out: Sequence[str],
+    events: int,
+    answers: Mapping[str, Answer],
+) -> str:
+    """The hazard ratio adjusted for as many covariates as the events carry.
+
+    Parameters
+    ----------
+    level, reference, event : str
+    covariates, left_out : sequence of str
+        Adjusted for, and named after them.
+    events : int
+    answers : mapping of str to Answer
+        "ml", "firth" and "bayes" (the median of the posterior).
+    """
+    kinds = {
+        "ml": ("maximum likelihood", "confidence interval"),
+        "firth": ("Firth's penalised likelihood", "profile interval"),
+        "bayes": ("Bayes (posterior median)", "credible interval"),
+    }
+    parts = [
+        f"{answers[kind].point} by {by} (95 % {interval} {answers[kind].interval}"
+        f"{_tested(answers[kind].p_value)})"
+        for kind, (by, interval) in kinds.items()
+        if kind in answers and _known(answers[kind])
+    ]
+    others = f" {listed(list(left_out))} would be more than they carry." if left_out else ""
+    return (
+        f"Adjusted for {listed(list(covariates))}, in the order of the study file and as many as"
+        f" {plural(events, 'event')} carry, the hazard ratio of {event}, {level} against"
+        f" {reference}, is {listed(parts) or 'not estimated'}.{others} It is another quantity"
+        " than the unadjusted one, and never the answer told first."
+    )

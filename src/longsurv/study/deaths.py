@@ -7,6 +7,7 @@ horizon) ends the stage with the reason; a method that cannot answer is a row wi
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from longsurv.analyses import Mortality
     from longsurv.estimands.counts import Counts
 
+CARRIED = "carried"  # the stage that adjusts for what the events carry
 TIPPING = 8  # unseen deaths in either arm that are always tried
 MOST_TIPPING = 24  # and at most, where it takes more to reverse the difference
 CONVINCING = 0.8
@@ -34,13 +36,19 @@ def compare_methods(bench: Bench) -> Record:
     Returns
     -------
     mapping
-        "table" (`MortalityMethods.table`), "group", "reference", "horizon", "counts" (events and
-        patients of the group, then of the reference), "adjust".
+        "table" (`MortalityMethods.table`), "standardised" (`Mortality.standardised`; empty where
+        the mortality model names no covariates), "group", "reference", "horizon", "counts" (events
+        and patients of the group, then of the reference), "adjust".
     """
 
     def compute() -> Record:
-        found = question(bench.study).methods(draws=_draws(bench.study), seed=_seed(bench.study))
-        return {**_asked(bench.study), "table": found.table}
+        asked = question(bench.study)
+        draws, seed = _draws(bench.study), _seed(bench.study)
+        found = asked.methods(draws=draws, seed=seed)
+        standardised = pd.DataFrame()
+        if asked.adjust:
+            standardised = asked.standardised(draws=draws, seed=seed)
+        return {**_asked(bench.study), "table": found.table, "standardised": standardised}
 
     return _kept(bench, "methods", compute)
 
@@ -112,6 +120,39 @@ def tip_answer(bench: Bench) -> Record:
         }  # fmt: skip
 
     return _kept(bench, "tipping", compute)
+
+
+def adjust_for_what_is_carried(bench: Bench) -> Record:
+    """The hazard ratio adjusted for the covariates of the study, as many as the events carry.
+
+    Returns
+    -------
+    mapping
+        "covariates", "left_out", "events", "patients", "table", "reason", as in `Carried`; the
+        names as readers know them.
+    """
+    from longsurv.analyses.mortality.carried import Carried, adjusted_for_what_is_carried
+
+    study = bench.study
+    schema, called = study.cohort.schema, study.cohort.labels
+    data, names = study.cohort.survival_data(), list(schema.baseline_covariates)
+
+    def compute() -> Record:
+        if adjustment(study):
+            found = Carried(reason="the mortality model of the study is adjusted already")
+        else:
+            found = adjusted_for_what_is_carried(
+                data, schema.treatment, names, draws=_draws(study), seed=_seed(study)
+            )
+        return {f.name: getattr(found, f.name) for f in fields(found)}
+
+    kept = bench.keep(
+        "mortality: carried",
+        (data, names, schema.treatment, study.models.mortality, _draws(study), _seed(study)),
+        compute,
+    )
+    named = {k: tuple(called.get(c, c) for c in kept[k]) for k in ("covariates", "left_out")}
+    return {**kept, **named}
 
 
 def question(study: Plan) -> Mortality:
@@ -213,3 +254,8 @@ def seconds_of_incidences(study: Plan) -> float:
 def seconds_of_tipping(study: Plan) -> float:
     """What `tip_answer` takes."""
     return 0.4
+
+
+def seconds_of_carried(study: Plan) -> float:
+    """What `adjust_for_what_is_carried` takes."""
+    return 0.3 + 2e-4 * study.sampling.draws * study.sampling.chains

@@ -30,14 +30,22 @@ import pandas as pd
 from longsurv.study import marker_stages as asked
 from longsurv.study.bench import Bench
 from longsurv.study.deaths import (
+    CARRIED,
+    adjust_for_what_is_carried,
     compare_incidences,
     compare_methods,
     compare_priors,
+    seconds_of_carried,
     seconds_of_incidences,
     seconds_of_methods,
     seconds_of_priors,
     seconds_of_tipping,
     tip_answer,
+)
+from longsurv.study.independent import (
+    INDEPENDENT,
+    check_independently,
+    seconds_of_independent,
 )
 from longsurv.study.joint_stage import JOINT, fit_joint, seconds_of_joint
 from longsurv.study.model_result import MORTALITY, ModelResult
@@ -179,9 +187,23 @@ STAGES: tuple[Stage, ...] = (
         quick=False,
     ),
     Stage(MORTALITY, "Mortality", fit_mortality, _of_mortality, instead=no_mortality),
+    Stage(
+        CARRIED,
+        "Mortality adjusted for what its events carry",
+        adjust_for_what_is_carried,
+        seconds_of_carried,
+        quick=False,
+    ),
     Stage("methods", "Mortality by every method", compare_methods, seconds_of_methods),
     Stage("priors", "Mortality under several priors", compare_priors, seconds_of_priors),
     Stage("competing", "Competing events", compare_incidences, seconds_of_incidences),
     Stage("tipping", "Unseen deaths", tip_answer, seconds_of_tipping),
+    Stage(
+        INDEPENDENT,
+        "The same by other libraries",
+        check_independently,
+        seconds_of_independent,
+        quick=False,
+    ),
     Stage(JOINT, "Markers and outcome together", fit_joint, seconds_of_joint, quick=False),
 )

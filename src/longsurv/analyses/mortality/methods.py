@@ -69,7 +69,8 @@ class MortalityMethods(Readable):
         (two-sided), prob_benefit (posterior probability that the group fares better), note. An
         infinite limit means that the data set none on that side. For programs: method_id,
         approach ("simple", "exact" or "model"), prior_id, prior (density, of the effect),
-        adjusted_for (covariates), scale ("ratio", "risk", "time" or "test"), answered.
+        adjusted_for (covariates), scale ("ratio", "risk", "time" or "test"), answered, world
+        ("", "net": without competing events, "overlap": patients who might be in either group).
     treatment : str
     group, reference : hashable
         The level compared, and what it is compared with.
@@ -305,7 +306,11 @@ def _averaged(ask: Question, blank: Row) -> list[Row]:
         blank._replace(
             quantity=quantity, scale=SCALES[quantity],
             method=f"{blank.method}, standardised", method_id=f"{blank.method_id}, standardised",
-            estimand=ask.risks(", predicted for every patient under either and averaged"),
+            estimand=ask.risks(
+                ", predicted for every patient under either and averaged"
+                + (", were there no competing events" if ask.competing else "")
+            ),
+            world=ask.without_competing,
         )
         for quantity in STANDARDISED
     ]  # fmt: skip

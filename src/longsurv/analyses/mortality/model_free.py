@@ -104,7 +104,14 @@ def _incidence(
     method = f"{curve}, {'limits of the two risks' if both else 'Greenwood'}"
     method_id = f"{curve}, {interval}"
     blanks = [
-        row_of(quantity, method, "frequentist", estimand, method_id=method_id)
+        row_of(
+            quantity,
+            method,
+            "frequentist",
+            estimand,
+            method_id=method_id,
+            world=ask.without_competing if data is not ask.data else "",
+        )
         for quantity in quantities
     ]
 
@@ -125,8 +132,9 @@ def _means(ask: Question) -> list[Row]:
     cause = ", were there no competing events" if ask.competing else ""
     estimand = f"mean time alive to {ask.horizon:g}, {ask.group} less {ask.reference}{cause}"
     quantity = "restricted mean difference"
-    plain = row_of(quantity, "Kaplan-Meier, Greenwood-type", "frequentist", estimand)
-    bayes = row_of(quantity, "posterior of the hazard", "bayes", estimand)
+    world = ask.without_competing
+    plain = row_of(quantity, "Kaplan-Meier, Greenwood-type", "frequentist", estimand, world=world)
+    bayes = row_of(quantity, "posterior of the hazard", "bayes", estimand, world=world)
 
     def frequentist() -> list[Row]:
         found = restricted_mean_table(ask.single, ask.treatment, ask.horizon, level=ask.level)

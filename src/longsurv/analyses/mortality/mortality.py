@@ -165,6 +165,39 @@ class Mortality:
             adjust=self.adjust, priors=priors, draws=draws, seed=seed, level=level,
         )  # fmt: skip
 
+    def standardised(
+        self, prior: pr.Prior | None = None, *, draws: int = 1000, seed: int = 1,
+        level: float = 0.95,
+    ) -> pd.DataFrame:  # fmt: skip
+        """Risks standardised over the cohort, competing events taken into account; see
+        `longsurv.analyses.mortality.standardised_incidence`.
+
+        Parameters
+        ----------
+        prior : Prior, optional
+            Of the treatment's log hazard ratio; the weak one by default.
+        draws, seed : int
+            Of the posteriors.
+        level : float
+            Of the intervals.
+
+        Returns
+        -------
+        DataFrame
+            A row an engine and quantity, with its estimate, interval and, where there is none, the
+            reason.
+        """
+        from longsurv.analyses.mortality.standardised_incidence import standardised_risks
+
+        right = f" + {self.adjust}" if self.adjust else ""
+        happened = [
+            k for k in self._causes().values() if k == 1 or (self.data["status"] == k).any()
+        ]
+        return standardised_risks(
+            [self._cox(right, cause=k) for k in happened], self._treatment, self._horizon,
+            pr.TREATMENT["weak"] if prior is None else prior, draws=draws, seed=seed, level=level,
+        )  # fmt: skip
+
     def prior_grid(
         self,
         priors: Mapping[str, pr.Prior] = pr.TREATMENT,
@@ -272,10 +305,12 @@ class Mortality:
         assert self.horizon is not None
         return float(self.horizon)
 
-    def _cox(self, more: str) -> CoxPH:
+    def _cox(self, more: str, cause: int = 1) -> CoxPH:
         formula = f"Surv(entry, exit, event) ~ {quoted(self._treatment)}{more}"
-        functions = self.functions
-        return CoxPH(formula, data=self.data, ties=self.ties, functions=functions)
+        data = self.data
+        if cause != 1:
+            data = data.assign(event=(data["status"] == cause).astype(np.int64))
+        return CoxPH(formula, data=data, ties=self.ties, functions=self.functions)
 
     def _causes(self) -> dict[str, int]:
         labels = list(self.source.schema.competing) if isinstance(self.source, Cohort) else []

@@ -16,6 +16,7 @@ from longsurv.words import NO_ANSWER
 
 type Scale = Literal["ratio", "risk", "time", "test"]
 type Approach = Literal["simple", "exact", "model"]
+type World = Literal["", "net", "overlap"]
 
 SCALES: Mapping[str, Scale] = {
     "hazard ratio": "ratio",
@@ -27,7 +28,9 @@ SCALES: Mapping[str, Scale] = {
 }
 """Every quantity, in the order of the table, and what its estimate is."""
 
-IDS = ("method_id", "approach", "prior_id", "prior", "adjusted_for", "scale", "answered")
+IDS = (
+    "method_id", "approach", "prior_id", "prior", "adjusted_for", "scale", "answered", "world",
+)  # fmt: skip
 """Columns that tell rows apart for a program; no table shows them."""
 
 LIMITS = ("estimate", "conf_low", "conf_high")
@@ -38,7 +41,9 @@ class Row(NamedTuple):
 
     The fields from `method_id` on (`IDS`) say what `method` and `note` say in words: the method
     but for its prior, covariates and quantity; what it rests on; the name of a prior, and its
-    density if it is of the effect; the covariates; what the estimate is; whether there is one.
+    density if it is of the effect; the covariates; what the estimate is; whether there is one; and
+    what it is about: the patients as they are (""), a world without competing events ("net"), or
+    patients who might have been in either group ("overlap").
     """
 
     quantity: str
@@ -58,6 +63,7 @@ class Row(NamedTuple):
     adjusted_for: str = ""
     scale: Scale = "ratio"
     answered: bool = True
+    world: World = ""
 
     def filled(self, found: Record, note: str = "") -> Row:
         """The row with the numbers of another table's row.
@@ -147,6 +153,11 @@ class Question:
         return bool((self.data["status"] > 1).any())
 
     @property
+    def without_competing(self) -> World:
+        """The world of a method that takes competing events for censoring."""
+        return "net" if self.competing else ""
+
+    @property
     def lost(self) -> int:
         """Patients censored before the horizon."""
         return int(((self.data["status"] == 0) & (self.data["exit"] < self.horizon)).sum())
@@ -198,11 +209,13 @@ class Question:
 def row_of(
     quantity: str, method: str, engine: str, estimand: str, *, method_id: str = "",
     approach: Approach = "simple", prior_id: str = "", prior: str = "", adjusted_for: str = "",
+    world: World = "",
 ) -> Row:  # fmt: skip
     """A row without numbers yet; a method goes by its name unless it has a shorter one."""
     return Row(
         quantity, method, engine, estimand, method_id=method_id or method, approach=approach,
         prior_id=prior_id, prior=prior, adjusted_for=adjusted_for, scale=SCALES[quantity],
+        world=world,
     )  # fmt: skip
 
 

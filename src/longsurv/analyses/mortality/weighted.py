@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from longsurv.analyses.mortality.rows import Question, Row, attempt, row_of
+from longsurv.analyses.mortality.rows import Question, Row, World, attempt, row_of
 from longsurv.estimands.adjusted_curves import weighted_comparison
 from longsurv.estimands.doubly_robust import doubly_robust_risk
 from longsurv.estimands.targets import ATE, OVERLAP
@@ -26,15 +26,15 @@ def weighted_rows(ask: Question, adjust: str) -> list[Row]:
     if ask.competing:
         mean += ", were there no competing events"
 
-    def blank(quantity: str, method_id: str, method: str, estimand: str) -> Row:
+    def blank(quantity: str, method_id: str, method: str, estimand: str, world: World = "") -> Row:
         return row_of(
             quantity, method, "frequentist", estimand, method_id=method_id, approach="model",
-            adjusted_for=adjust,
+            adjusted_for=adjust, world=world,
         )  # fmt: skip
 
     risk, time = "risk difference", "restricted mean difference"
     proportions, curves, robust, means = (
-        blank(risk, "overlap weights", "overlap weights", ask.risks(among)),
+        blank(risk, "overlap weights", "overlap weights", ask.risks(among), "overlap"),
         blank(
             risk,
             "inverse probability weights",
@@ -42,7 +42,7 @@ def weighted_rows(ask: Question, adjust: str) -> list[Row]:
             ask.risks(f"{left}{whole}"),
         ),
         blank(risk, "doubly robust", "doubly robust (AIPW)", ask.risks(f"{left}{whole}")),
-        blank(time, "overlap weights, mean time", "overlap weights, Kaplan-Meier", mean),
+        blank(time, "overlap weights, mean time", "overlap weights, Kaplan-Meier", mean, "overlap"),
     )
     if not adjust:
         # One row says it of all of them.

@@ -10,9 +10,11 @@ import pandas as pd
 from longsurv.figures.adjustments import adjustments
 from longsurv.records import Record
 from longsurv.report import sentences_markers as sentences
-from longsurv.report.sections.common import Picture
+from longsurv.report.sections import regression
+from longsurv.report.sections.common import Picture, role_column
 from longsurv.report.sentences import Answer
 from longsurv.report.tables.adjustments import adjustments_display
+from longsurv.study import lead
 from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart
 from longsurv.study.tables.adjustments import questions_table
 from longsurv.tables.display import EMPTY, Column, DisplayTable, display
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from longsurv.estimands.changes import Change
     from longsurv.study import StudyResults
 
-TITLE = "Adjusted for where the groups began"
+TITLE = "Difference in change, adjusted for where the groups began"
 
 
 def build(results: StudyResults) -> dict[str, object]:
@@ -41,19 +43,14 @@ def build(results: StudyResults) -> dict[str, object]:
     return {
         "title": TITLE,
         "text": [began_apart(results, change)],
+        "comparisons": [_comparison(results, part, k) for k in range(len(part.tables))],
         "questions": _questions(table),
-        "comparisons": [_comparison(part, k) for k in range(len(part.tables))],
     }
 
 
 def began_apart(results: StudyResults, change: Change) -> str:
     """The paragraph on regression to the mean, with the markers that began apart."""
-    table = results.tables["simple_baseline"]
-    table = table[(table["group"].astype(str) == str(change.level)) & (table["p_value"] < 0.05)]
-    # By the means of the ranks, as the test is: medians of coarse values are often equal.
-    middle = table["n_group"] * table["n_reference"] / 2
-    higher = table.loc[table["statistic"] > middle, "label"].tolist()
-    lower = table.loc[table["statistic"] < middle, "label"].tolist()
+    higher, lower = lead.began_apart(results.tables["simple_baseline"], change)
     return sentences.regression_to_the_mean(
         str(change.level), str(change.reference), str(change.start), higher, lower
     )
@@ -75,15 +72,19 @@ def _answer(row: Record) -> Answer | None:
     return Answer(row["estimate"], row["conf_low"], row["conf_high"], row["scale"] == "ratio")
 
 
-def _comparison(part: AdjustedPart, k: int) -> dict[str, object]:
+def _comparison(results: StudyResults, part: AdjustedPart, k: int) -> dict[str, object]:
     change, table = part.tables[k]
+    line = regression.build(results, change, k)
     several = len(part.tables) > 1
     which = f": {change.level} against {change.reference}, {change.start} to {change.end}"
     return {
-        "text": summary(change, table),
+        "text": [*summary(change, table), *([line[0]] if line else [])],
+        "line": line[1] if line else None,
         "picture": _picture(change, table, k),
         "table": adjustments_display(
-            table, "Difference in change under each adjustment" + (which if several else "")
+            table,
+            "Difference in change under each adjustment" + (which if several else ""),
+            role_column(results),
         ),
         "remarks": _remarks(table),
     }

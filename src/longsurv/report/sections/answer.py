@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from longsurv import numbers
-from longsurv.report import sentences, sentences_mortality
+from longsurv.report import sentences, sentences_answer, sentences_mortality
 from longsurv.report.sections.adjustments import summary as adjusted_summary
 from longsurv.report.sections.common import (
     change_answer,
@@ -16,13 +16,16 @@ from longsurv.report.sections.common import (
     event_name,
     hazard_answers,
 )
+from longsurv.report.sections.headline import Headline, began, headline
 from longsurv.report.sections.mortality import reasons
 from longsurv.report.sections.mortality_part import (
     answer_of,
     comparison,
     penalty_sentence,
 )
+from longsurv.report.sections.paragraph import paragraph
 from longsurv.report.sentences import Answer
+from longsurv.study.lead import Lead, clear_of_none, leads
 from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart
 from longsurv.study.tables import mortality as tables
 from longsurv.study.tables.survival import event_counts
@@ -35,36 +38,62 @@ if TYPE_CHECKING:
 
 RISK_NOTES = {
     "crude": (
-        "crude, by Miettinen and Nurminen's interval, and by independent beta-binomial posteriors"
-        " under Jeffreys' prior"
+        "of the cumulative incidence, crude, by Miettinen and Nurminen's interval, and by"
+        " independent beta-binomial posteriors under Jeffreys' prior"
     ),
     "incidence": (
-        "crude, from the Aalen-Johansen cumulative incidences, and from the posterior of"
+        "of the cumulative incidence, crude, by Aalen and Johansen, and from the posterior of"
         " piecewise-constant hazards"
     ),
     "standardised": (
-        "predicted by the Cox model for every patient under either treatment and averaged, by"
-        " Firth's penalty, and under the weak prior"
+        "of the cumulative incidence, predicted by a Cox model of every kind of event for every"
+        " patient under either treatment and averaged, by Firth's penalty, and under the weak prior"
     ),
 }
 
 
 @dataclass(frozen=True)
 class ShortAnswer:
-    """What the reader learns first."""
+    """What the reader learns first: a few words, three rows, a paragraph; then the same at length.
 
-    question: str
+    Attributes
+    ----------
+    question : str
+    caution : tuple of str
+        What the comparison cannot show.
+    headline : Headline
+    table : DisplayTable
+    paragraph_title, paragraph : str
+        In the style of a manuscript's results, to be pasted.
+    estimand : str
+    mortality_title : str
+    mortality : tuple of str
+        The answer about the outcome in full sentences.
+    leading, markers : tuple of str
+        About the markers: why the adjusted difference leads and what it changes, where it does;
+        and what the trajectories say.
+    """
+
     caution: tuple[str, ...]
+    headline: Headline
+    table: DisplayTable
+    paragraph_title: str
+    paragraph: str
+    question: str
     estimand: str
     mortality_title: str
     mortality: tuple[str, ...]
+    markers_title: str
+    leading: tuple[str, ...]
     markers: tuple[str, ...]
-    table: DisplayTable
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """All of it, in order."""
-        return (*self.caution, self.estimand, *self.mortality, *self.markers)
+        return (
+            *self.caution, *self.headline.sentences, self.estimand, *self.mortality, *self.leading,
+            *self.markers,
+        )  # fmt: skip
 
 
 def build(results: StudyResults) -> ShortAnswer:
@@ -85,13 +114,18 @@ def short_answer(results: StudyResults) -> ShortAnswer:
     )
     question = f"Do the groups {reference} and {group} differ in {event}{changes}?"
     return ShortAnswer(
+        caution=(caution(results),),
+        headline=headline(results),
+        table=summary_table(results),
+        paragraph_title="To paste into a manuscript",
+        paragraph=paragraph(results),
         question=question,
         estimand=estimand(results),
         mortality_title="Mortality" if event == "death" else event.capitalize(),
         mortality=tuple(mortality_sentences(results)),
+        markers_title="Markers",
+        leading=tuple(t for lead in leads(results) for t in leading_sentences(results, lead)),
         markers=tuple(marker_sentences(results)),
-        caution=(caution(results),),
-        table=summary_table(results),
     )
 
 
@@ -112,7 +146,7 @@ def risk_differences(results: StudyResults) -> tuple[dict[str, Answer], str]:
 
 def summary_table(results: StudyResults) -> DisplayTable:
     """Both answers to both questions, in as many rows as there are comparisons."""
-    cohort, changes = results.cohort, results.changes
+    cohort = results.cohort
     rows: list[dict[str, str]] = []
     modifiers = modifiers_of(results.mortality, cohort)
     adjusted = sentences.adjusted_for(covariates_of(results.mortality, cohort))
@@ -144,21 +178,7 @@ def summary_table(results: StudyResults) -> DisplayTable:
                 "lower": numbers.probability(1 - bayes.prob_positive) if bayes else "",
             }
         )
-    for level, part in changes.groupby("level", sort=False):
-        counts = {}
-        for engine, answers_ in part.groupby("engine"):
-            found = [a for _, row in answers_.iterrows() if (a := change_answer(row)) is not None]
-            counts[engine] = f"{sum(a.excludes_null for a in found)} of {len(found)}"
-        several = f" ({level})" if changes["level"].nunique() > 1 else ""
-        rows.append(
-            {
-                "what": f"Differences in change with an interval clear of no difference{several}",
-                "ml": counts.get("ml", ""),
-                "p": "",
-                "bayes": counts.get("bayes", ""),
-                "lower": "",
-            }
-        )
+    rows += _marker_rows(results)
     columns = [
         Column("", "what", numeric=False),
         Column("Maximum likelihood (95 % CI)", "ml"),
@@ -168,7 +188,8 @@ def summary_table(results: StudyResults) -> DisplayTable:
     ]
     note = (
         "CI: confidence interval. CrI: equal-tailed credible interval. P(lower): posterior"
-        " probability of a ratio below 1 or a difference below 0."
+        " probability of a ratio below 1 or a difference below 0. After correction: p < 0.05 by the"
+        " false discovery rate over the markers."
     )
     if "methods" in results.parts:
         note += f" Difference of risks: {RISK_NOTES[risk_differences(results)[1]]}."
@@ -178,6 +199,33 @@ def summary_table(results: StudyResults) -> DisplayTable:
         columns,
         note,
     )
+
+
+def _marker_rows(results: StudyResults) -> list[dict[str, str]]:
+    """Of each comparison: how many markers the analysis that leads tells apart."""
+    found, several = [], len(leads(results)) > 1
+    for lead in leads(results):
+        counts = {}
+        for engine, part in lead.table.groupby("engine"):
+            answered = part[part["estimate"].notna()]
+            counts[engine] = f"{int(clear_of_none(answered).sum())} of {len(answered)}"
+        left = len(lead.surviving(lead.kind))
+        if lead.answered(lead.kind) > 1:
+            counts["ml"] += f" ({left or 'none'} after correction)"
+        words = change_words(lead.change.start, lead.change.end, results.cohort.schema.time_unit)
+        which = f" ({lead.change.level}, {words})" if several else ""
+        how = ", adjusted for the baseline value" if lead.adjusted else ""
+        found.append(
+            {
+                "what": "Differences in change with an interval clear of no difference"
+                f"{how}{which}",
+                "ml": counts.get("ml", ""),
+                "p": "",
+                "bayes": counts.get("bayes", ""),
+                "lower": "",
+            }
+        )
+    return found
 
 
 def mortality_sentences(results: StudyResults) -> list[str]:
@@ -226,6 +274,20 @@ def mortality_sentences(results: StudyResults) -> list[str]:
     return [sentence for sentence in found if sentence]
 
 
+def leading_sentences(results: StudyResults, lead: Lead) -> list[str]:
+    """Why the adjusted difference leads, and what it changes; nothing where none leads."""
+    if lead.reason:
+        return [f"The difference in change is not adjusted for the baseline value. {lead.reason}"]
+    if not lead.adjusted:
+        return []
+    return [
+        sentences_answer.leads_because(str(lead.change.start)),
+        sentences_answer.sides(lead.dropped, lead.gained, began(results, lead)),
+        sentences_answer.ERROR_IN_BASELINE,
+        _adjusted(results),
+    ]
+
+
 def marker_sentences(results: StudyResults) -> list[str]:
     """How many markers changed differently, for each comparison of groups."""
     changes, unit = results.changes, results.cohort.schema.time_unit
@@ -249,13 +311,13 @@ def marker_sentences(results: StudyResults) -> list[str]:
                 str(level),
             )
         )
-    return [*found, *_adjusted(results)] or ["The study has no markers."]
+    return found or ["The study has no markers."]
 
 
-def _adjusted(results: StudyResults) -> list[str]:
-    """What is left of the differences when the groups' beginnings are allowed for."""
+def _adjusted(results: StudyResults) -> str:
+    """How many intervals are clear under each adjustment."""
     part: AdjustedPart = results.part_of(ADJUSTMENTS, AdjustedPart())
-    return [adjusted_summary(change, table)[0] for change, table in part.tables]
+    return " ".join(adjusted_summary(change, table)[0] for change, table in part.tables)
 
 
 def caution(results: StudyResults) -> str:

@@ -17,12 +17,13 @@ from longsurv.figures.svg import to_svg
 from longsurv.numbers import exponential
 from longsurv.report.sentences import Answer
 from longsurv.study.unanswered import unanswered
+from longsurv.tables.display import Column
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from longsurv.cohort import Cohort
-    from longsurv.study import ModelResult
+    from longsurv.study import ModelResult, StudyResults
 
 WIDE, NARROW = 860.0, 358.0
 ENGINE_NAMES = {"ml": "Maximum likelihood", "bayes": "Bayes"}
@@ -104,6 +105,14 @@ class Picture:
 def event_name(cohort: Cohort) -> str:
     """What the event is called in the report."""
     return cohort.event_name
+
+
+def role_column(results: StudyResults) -> list[Column]:
+    """What each marker is to the study, by its name in "marker"; nothing in one that names none."""
+    aims = results.study.aims
+    return [
+        Column("Outcome", lambda row: aims.role(row["marker"]) or "", numeric=False)
+    ] * aims.named
 
 
 def unit_one(unit: str) -> str:

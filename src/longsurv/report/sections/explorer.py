@@ -36,11 +36,17 @@ def build(results: StudyResults) -> Explorer:
 
 @lru_cache(maxsize=1)
 def script() -> str:
-    """The page's only script."""
+    """The script that redraws the effects."""
     return files("longsurv.report").joinpath("templates/explorer.js").read_text(encoding="utf-8")
 
 
-def script_hash() -> str:
-    """Its hash, which the page's content security policy allows and nothing else."""
-    digest = hashlib.sha256(script().encode("utf-8")).digest()
+def script_hash(text: str) -> str:
+    """A script's hash, which the page's content security policy allows and nothing else.
+
+    Parameters
+    ----------
+    text : str
+        The script.
+    """
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
     return f"sha256-{base64.b64encode(digest).decode('ascii')}"

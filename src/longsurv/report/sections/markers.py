@@ -17,10 +17,11 @@ from longsurv.report.sections.common import (
     Picture,
     change_answer,
     change_words,
+    role_column,
     unit_one,
     with_unit,
 )
-from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart
+from longsurv.study.lead import leads
 from longsurv.tables.display import Column, DisplayTable, display
 
 if TYPE_CHECKING:
@@ -40,18 +41,21 @@ def build(results: StudyResults) -> dict[str, object]:
     """What the template of this section shows."""
     if not results.markers:
         return {"none": "The study has no markers.", "parts": []}
+    adjusted = any(one.adjusted for one in leads(results))
+    first = ("adjustments", "change") if adjusted else ("change", "adjustments")
     change = {
-        "title": "Difference in change",
+        "title": "Difference in change, not adjusted" if adjusted else "Difference in change",
         "text": [_meaning(results)],
         "forest": forest_picture(results),
         "changes": changes(results),
         "failed": failed(results),
     }
+    parts = {"change": change, "adjustments": adjustments.build(results)}
     return {
         "none": "",
+        "adjusted_first": adjusted,  # the analysis that answers the question leads
         "trajectories": {"title": "Trajectories", **trajectories.build(results)},
-        "change": change,
-        "adjustments": adjustments.build(results),
+        **{name: parts[name] for name in first},
         "panel": panel.build(results),
         "scores": scores.build(results),
     }
@@ -71,14 +75,8 @@ def _meaning(results: StudyResults) -> str:
         f"The difference in change ({against}; change {words}) asks whether the groups moved"
         " differently, which a test within each group cannot say. For markers analysed as"
         " logarithms it is a ratio: 0.5 means that the fold change in one group is half that in"
-        f" the other. It is not adjusted for where the groups started{_adjusted_below(results)}."
+        " the other. It is not adjusted for where the groups started."
     )
-
-
-def _adjusted_below(results: StudyResults) -> str:
-    """Whether the part that follows adjusts."""
-    part: AdjustedPart = results.part_of(ADJUSTMENTS, AdjustedPart())
-    return "; the next part is" if part.tables else ""
 
 
 def _row_label(row: pd.Series, results: StudyResults, *, unit: bool = False) -> str:
@@ -166,6 +164,7 @@ def changes(results: StudyResults) -> DisplayTable:
 
     columns = [
         Column("Marker", lambda row: _row_label(of(ml, row), results, unit=True), numeric=False),
+        *role_column(results),
         Column("Effect", lambda row: of(ml, row)["scale"], numeric=False),
         Column("Maximum likelihood (95 % CI)", lambda row: _natural(of(ml, row))),
         Column("p", lambda row: numbers.p_value(of(ml, row)["p_value"])),

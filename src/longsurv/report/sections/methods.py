@@ -8,6 +8,7 @@ import pandas as pd
 
 from longsurv import numbers
 from longsurv.priors import AT_MEANS, TREATMENT
+from longsurv.report import sentences_answer
 from longsurv.report.sections.common import Fact, event_name
 from longsurv.study.marker_stages import ScorePart
 from longsurv.tables.display import Column, DisplayTable, display
@@ -30,13 +31,20 @@ def build(results: StudyResults) -> dict[str, object]:
     ]
     rows = _grouped(models, ["formula", "ml", "bayes"])
     return {
-        "text": [text(results), likelihoods(results), *further(results)],
+        "text": [aims(results), text(results), likelihoods(results), *further(results)],
         "missing": missing(results),
         "models": display(rows, "Models fitted", columns, name="models"),
         "priors": _priors(results),
         "facts": facts(results),
         "references": references(results),
     }
+
+
+def aims(results: StudyResults) -> str:
+    """Which outcomes the study was made for."""
+    named, markers = results.study.aims, results.cohort.markers
+    labels = [markers[n].label if n in markers else n for n in (named.primary, *named.secondary)]
+    return sentences_answer.aims(labels[0], labels[1:], named.prespecified)
 
 
 def text(results: StudyResults) -> str:

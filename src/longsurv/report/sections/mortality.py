@@ -19,6 +19,7 @@ from longsurv.report.sections.common import (
     hazard_answers,
     unit_one,
 )
+from longsurv.report.sections.mortality_carried import carried_part
 from longsurv.report.sections.mortality_competing import competing_part
 from longsurv.report.sections.mortality_methods import methods_part
 from longsurv.report.sections.mortality_part import is_penalised, penalty_sentence
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
     from longsurv.figures.place import Where
     from longsurv.study import StudyResults
 
-PARTS = (competing_part, methods_part, priors_part, tipping_part)
+PARTS = (carried_part, competing_part, methods_part, priors_part, tipping_part)
 STAGES = {
+    "carried": "the hazard ratio adjusted for what the events carry",
     "competing": "the cumulative incidences",
     "methods": "the answers of every method",
     "priors": "the answers under several priors",

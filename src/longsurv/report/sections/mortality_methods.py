@@ -17,6 +17,7 @@ from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, answer_of, comparison, prior_text
 from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Compared
+from longsurv.study.tables.mortality import beside_headline, headline_methods
 from longsurv.study.terms import covariates_of
 from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import NO_ANSWER, capital, listed
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 KINDS = ("Simple", "Exact", "From a model", "Bayes")
 _KINDS = {"simple": "Simple", "exact": "Exact", "model": "From a model"}
 _ENGINES = {"frequentist": "Frequentist", "bayes": "Bayes"}
+TOLD_FIRST = ("weak", "Jeffreys")
 _FROM_BOTH = {  # short enough for a figure
     f"{curve}, mover": f"{curve}, from both risks" for curve in ("Kaplan-Meier", "Aalen-Johansen")
 }
@@ -45,7 +47,13 @@ def methods_part(results: StudyResults) -> Part | None:
     tables = []
     for quantity in ("hazard ratio", "risk difference"):
         rows = arranged(table, quantity)
-        answers = [answer for answer in rows["answer"] if not math.isnan(answer.estimate)]
+        headline = headline_methods(results, quantity)
+        rows = rows.assign(
+            beside=[
+                beside_headline(row, headline, part["adjust"]) for row in rows.to_dict("records")
+            ]
+        )
+        answers = [answer for answer in _voting(rows)["answer"] if not math.isnan(answer.estimate)]
         unanswered = int((~rows["answered"]).sum())
         items.append(sentences_mortality.methods_range(quantity, answers, unanswered, asked))
         if answers:
@@ -54,12 +62,22 @@ def methods_part(results: StudyResults) -> Part | None:
     return Part("Every method", tuple(items), (*tables, _others(table, asked)))
 
 
+def _voting(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row a method: priors are none, so a posterior counts once, under the prior told first."""
+    first = rows["prior_id"].isin(["", *TOLD_FIRST])
+    named = rows.loc[first, "method_id"]
+    others = ~first & ~rows["method_id"].isin(named)
+    return rows[first | (others & ~rows["method_id"].duplicated())]
+
+
 def introduction(covariates: Sequence[str]) -> str:
     """Why there are so many answers."""
     adjusted = f" Those called adjusted are so for {listed(covariates)}." if covariates else ""
     return (
-        "The same question put to every method. They differ in what they compare and in what they"
-        " assume; where they disagree, the answer rests on the assumption, not on the data."
+        "The same question put to every method. Where one differs from the answer told first, the"
+        " table says why: it is about another quantity (other covariates, a world without competing"
+        " events, other patients), or rests on another assumption. Priors are no methods: of"
+        " several the first told counts."
         f"{adjusted}"
     )
 
@@ -138,6 +156,7 @@ def _table(rows: pd.DataFrame, quantity: str, asked: Compared) -> DisplayTable:
         Column("p", lambda row: _p(row["p_value"])),
         Column("P(lower)", lambda row: _probability(row["prob_benefit"])),
         *([Column("Number needed to treat (95 % interval)", _needed)] if unit else []),
+        Column("Beside the first answer", "beside", numeric=False),
         Column("Remark", _note, numeric=False, prose=True),
     ]
     note = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from longsurv import numbers
@@ -21,7 +23,9 @@ _SHORT = {  # on one line each, or a table of many markers has three times their
 _TIMES = "\N{MULTIPLICATION SIGN}"
 
 
-def adjustments_display(table: pd.DataFrame, caption: str = "") -> DisplayTable:
+def adjustments_display(
+    table: pd.DataFrame, caption: str = "", more: Sequence[Column] = ()
+) -> DisplayTable:
     """Lay out `adjustments_table` for the page.
 
     Parameters
@@ -29,11 +33,14 @@ def adjustments_display(table: pd.DataFrame, caption: str = "") -> DisplayTable:
     table : DataFrame
         `AdjustedChanges.table`.
     caption : str, optional
+    more : sequence of Column
+        After the marker's name.
     """
     rows = adjustments_table(table)
     rows["first"] = ~rows["marker"].duplicated()
     columns = [
         Column("Marker", lambda row: row["label"] if row["first"] else "", numeric=False),
+        *more,
         Column("Adjusted by", lambda row: _SHORT[row["adjustment"]], numeric=False),
         Column("Maximum likelihood (95 % CI)", lambda row: _answer(row, "ml")),
         Column("p", lambda row: numbers.p_value(row["p_value"])),

@@ -171,7 +171,7 @@
   function reset() {
     at("centre").value = effect.startCentre;
     at("sd").value = 200;
-    at("relevant").value = 15;
+    at("relevant").value = effect.relevant ? (100 * effect.relevant) / effect.largest : 15;
     update();
   }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
@@ -40,6 +41,46 @@ def stage_table(results: Found, stage: str, name: str) -> pd.DataFrame:
     return pd.DataFrame({"reason": [results.failures.get(stage, "not part of this run")]})
 
 
+type Beside = Literal["the headline", "another quantity", "another assumption"]
+
+
+def headline_methods(results: Found, quantity: str) -> frozenset[tuple[str, str]]:
+    """`method_id` and `prior_id` of the answers that are told first.
+
+    Parameters
+    ----------
+    results : Found
+    quantity : {"hazard ratio", "risk difference"}
+    """
+    if quantity == "hazard ratio":
+        firth = getattr(results.mortality.fit, "penalty", None) == "firth"
+        own = "Cox, Firth, profile" if firth else "Cox, Wald"
+        return frozenset({(own, ""), ("Cox posterior", "weak")})
+    _, way = risk_differences(results)
+    return frozenset(_TOLD[way].values()) if way else frozenset()
+
+
+def beside_headline(row: Record, headline: frozenset[tuple[str, str]], adjusted_for: str) -> Beside:
+    """Where a method's answer differs from the headline's, why it may.
+
+    Another quantity: conditional on other covariates, in a world without competing events, or about
+    other patients. Another assumption: of the interval, the model or the prior.
+
+    Parameters
+    ----------
+    row : mapping
+        Of the table of every method.
+    headline : set of (str, str)
+        Of `headline_methods`.
+    adjusted_for : str
+        The covariates of the mortality model, as in that column.
+    """
+    if row["world"] or row["adjusted_for"] != adjusted_for:
+        return "another quantity"
+    first = (row["method_id"], row["prior_id"]) in headline
+    return "the headline" if first else "another assumption"
+
+
 def lost_patients(results: Found) -> int:
     """Patients whose follow-up ended before the horizon, without any event."""
     data, horizon = results.cohort.survival_data(), results.cohort.schema.horizon
@@ -51,9 +92,11 @@ def lost_patients(results: Found) -> int:
 def risk_differences(results: Found) -> tuple[Mapping[str, Record], Way | None]:
     """The difference of the risks to tell: a row of every method's table by engine.
 
-    Standardised over the cohort if the mortality model has covariates. Without them it is crude:
-    Miettinen and Nurminen's interval and independent beta-binomials; where follow-up of some ended
-    before the horizon, which these cannot take in, the difference of cumulative incidences.
+    Always of the cumulative incidence: the probability of the event by the horizon in a world where
+    competing events happen as they do. Standardised over the cohort if the mortality model has
+    covariates. Without them it is crude, which is the same where everybody is followed to the
+    horizon or to an event: Miettinen and Nurminen's interval and independent beta-binomials; where
+    follow-up of some ended before, it is read off the curves.
 
     Returns
     -------
@@ -67,6 +110,8 @@ def risk_differences(results: Found) -> tuple[Mapping[str, Record], Way | None]:
         return {}, None
     adjusted = bool(part["adjust"])
     way: Way = "standardised" if adjusted else "incidence" if lost_patients(results) else "crude"
+    if adjusted and _compete(results):
+        return _standardised(part), way
     table = part["table"]
     table = table[(table["quantity"] == "risk difference")]
     table = table[(table["adjusted_for"] != "") == adjusted]
@@ -76,3 +121,89 @@ def risk_differences(results: Found) -> tuple[Mapping[str, Record], Way | None]:
         if len(rows) and math.isfinite(rows["estimate"].iloc[0]):
             found[engine] = {str(k): v for k, v in rows.iloc[0].items()}
     return found, way
+
+
+def _compete(results: Found) -> bool:
+    return bool((results.cohort.survival_data()["status"] > 1).any())
+
+
+def _standardised(part: Record) -> dict[str, Record]:
+    """The difference of the standardised cumulative incidences by engine."""
+    table = part["standardised"]
+    rows = table[(table["quantity"] == "risk difference") & table["estimate"].notna()]
+    return {row["engine"]: row for row in rows.to_dict("records")}
+
+
+@dataclass(frozen=True)
+class ToldRisks:
+    """The risks to tell: of either group, by maximum likelihood, between 0 and 1.
+
+    Attributes
+    ----------
+    group, reference : str
+    horizon : float
+    risk, reference_risk : float
+    difference : mapping
+        The row of their difference, by the same method.
+    events : int
+        Of both groups together.
+    way : {"crude", "incidence", "standardised"}
+    """
+
+    group: str
+    reference: str
+    horizon: float
+    risk: float
+    reference_risk: float
+    difference: Record
+    events: int
+    way: Way
+
+
+def told_risks(results: Found) -> ToldRisks | None:
+    """The risks that belong to `risk_differences`; None where there are none."""
+    rows, way = risk_differences(results)
+    if way is None or "ml" not in rows:
+        return None
+    part = results.parts["methods"]
+    events, n, reference_events, reference_n = part["counts"]
+    risks = (events / n, reference_events / reference_n)
+    if way == "incidence":
+        risks = _incidences(results, part["group"], part["reference"])
+    elif way == "standardised":
+        risks = _of_groups(part["standardised"], "ml", part["group"], part["reference"])
+    if not all(map(math.isfinite, risks)):
+        return None
+    return ToldRisks(
+        part["group"], part["reference"], part["horizon"], *risks, rows["ml"],
+        events + reference_events, way,
+    )  # fmt: skip
+
+
+def crude_difference(results: Found) -> float:
+    """The difference of the crude cumulative incidences, group minus reference; NaN without one."""
+    part = results.parts["methods"]
+    risk, reference = _incidences(results, part["group"], part["reference"])
+    return risk - reference
+
+
+def _incidences(results: Found, *groups: str) -> tuple[float, float]:
+    """The event's cumulative incidence in two groups; NaN without an answer."""
+    part = results.parts.get("competing")
+    if part is None:
+        return math.nan, math.nan
+    table = part["table"]
+    table = table[table["cause"] == table["cause"].iloc[0]]
+    return _of_groups(table, "frequentist", *groups)
+
+
+def _of_groups(table: pd.DataFrame, engine: str, *groups: str) -> tuple[float, float]:
+    """The risks of two groups in a table of risks; NaN without an answer."""
+    if table.empty:
+        return math.nan, math.nan
+    table = table[table["engine"] == engine]
+    risk, reference = (
+        float(next(iter(table.loc[table["quantity"] == f"risk of {g}", "estimate"]), math.nan))
+        for g in groups
+    )
+    return risk, reference

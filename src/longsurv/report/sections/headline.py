@@ -1,0 +1,194 @@
+"""The answer before all else: risks, what would change them, what is left, why to doubt it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from longsurv.priors import MOSTLY_PRIOR
+from longsurv.report import sentences, sentences_answer
+from longsurv.report.sections.common import change_answer, change_words, event_name, hazard_answers
+from longsurv.report.sections.mortality_part import answer_of
+from longsurv.report.sentences_answer import Risks
+from longsurv.study.lead import Lead, began_apart, leads
+from longsurv.study.tables.mortality import crude_difference, told_risks
+from longsurv.study.terms import covariates_of, treatment_terms
+from longsurv.words import capital
+
+if TYPE_CHECKING:
+    from longsurv.study import StudyResults
+
+ENOUGH = 10  # events, from which on few are no reason for doubt
+IMBALANCE = 0.1  # standardised difference beyond which groups are often called unlike
+BESIDE = {"unadjusted": "unadjusted", "baseline": "adjusted for baseline",
+          "overlap": "overlap-weighted", "clda": "common baseline"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What stands first, in at most some ninety words.
+
+    Attributes
+    ----------
+    risks : str
+        Of both groups, per 100.
+    change : str
+        What would change the answer.
+    markers : tuple of str
+        A sentence a comparison.
+    conclusion : str
+    doubts : str
+    """
+
+    risks: str
+    change: str
+    markers: tuple[str, ...]
+    conclusion: str
+    doubts: str
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """All of it, in order."""
+        found = (self.risks, self.change, *self.markers, self.conclusion, self.doubts)
+        return tuple(text for text in found if text)
+
+    @property
+    def paragraphs(self) -> tuple[str, ...]:
+        """The same in three: the outcome, the markers, and what to make of them."""
+        parts = ((self.risks, self.change), self.markers, (self.conclusion, self.doubts))
+        joined = (" ".join(text for text in part if text) for part in parts)
+        return tuple(text for text in joined if text)
+
+
+def headline(results: StudyResults) -> Headline:
+    """What the results say in a few words.
+
+    Parameters
+    ----------
+    results : StudyResults
+    """
+    risks = told(results)
+    randomised = results.cohort.randomised
+    return Headline(
+        risks=_risks(results, risks),
+        change=_change(results, risks),
+        markers=tuple(_markers(results)),
+        conclusion=sentences_answer.conclusion(risks, randomised),
+        doubts=sentences_answer.doubts(doubts(results)),
+    )
+
+
+def told(results: StudyResults) -> Risks | None:
+    """The risks by maximum likelihood in the report's words; None where there are none."""
+    found = told_risks(results)
+    if found is None:
+        return None
+    unit = results.cohort.schema.time_unit
+    return Risks(
+        found.group, found.reference, event_name(results.cohort),
+        sentences.by_when(found.horizon, unit), given(results), found.risk, found.reference_risk,
+        answer_of(found.difference, ratio=False), found.events,
+    )  # fmt: skip
+
+
+def given(results: StudyResults) -> str:
+    """What the risks are conditional on: "still observed at 7 days"; empty if on nothing."""
+    entry = float(results.cohort.survival_data()["entry"].min())
+    return sentences.still_observed(entry, results.cohort.schema.time_unit)
+
+
+def _risks(results: StudyResults, risks: Risks | None) -> str:
+    if risks is None:
+        return ""
+    text = sentences_answer.absolute(risks)
+    role = results.study.aims.role(risks.event)
+    return f"{capital(role)} outcome: {text[:1].lower()}{text[1:]}" if role == "primary" else text
+
+
+def _change(results: StudyResults, risks: Risks | None) -> str:
+    """What would turn the difference: the fewest unseen events, or leaving out the adjustment.
+
+    Unseen events are counted in the crude table, so they speak of a crude difference only.
+    """
+    found, part = told_risks(results), results.parts.get("tipping")
+    if found is None or risks is None:
+        return ""
+    if found.way == "standardised":
+        crude = crude_difference(results)
+        if crude * risks.difference.estimate < 0:
+            covariates = covariates_of(results.mortality, results.cohort)
+            return sentences_answer.turns(sentences.adjusted_for(covariates))
+        return ""
+    if found.way != "crude" or part is None or part["points"].empty:
+        return ""
+    row = part["points"].iloc[0]
+    better = part["group"] if row["better_arm"] == "group" else part["reference"]
+    return sentences_answer.reversing(int(row["to_reverse"]), risks.event, better)
+
+
+def _markers(results: StudyResults) -> list[str]:
+    found, several = [], len(leads(results)) > 1
+    for lead in leads(results):
+        beside = [kind for kind in lead.tables if kind != lead.kind]
+        text = sentences_answer.surviving(
+            len(lead.surviving(lead.kind)), lead.answered(lead.kind), lead.adjusted,
+            [(BESIDE[kind], len(lead.surviving(kind))) for kind in beside], lead.reason,
+        )  # fmt: skip
+        where = change_words(lead.change.start, lead.change.end, results.cohort.schema.time_unit)
+        found.append(f"{lead.change.level}, {where}: {text}" if several else text)
+        found += _primary(results, lead)
+    return found
+
+
+def _primary(results: StudyResults, lead: Lead) -> list[str]:
+    """The primary outcome, where it is a marker."""
+    name = results.study.aims.primary
+    rows = lead.table[(lead.table["marker"] == name) & (lead.table["engine"] == "ml")]
+    found = []
+    for _, row in rows.iterrows():
+        answer = change_answer(row)
+        if answer is not None:
+            told = sentences_answer.marker_answer(
+                row["label"], answer, str(lead.change.level), str(lead.change.reference),
+                row["unit"],
+            )  # fmt: skip
+            found.append(f"Primary outcome: {told}.")
+    return found
+
+
+def doubts(results: StudyResults) -> list[str]:
+    """Reasons to doubt the answer, each from the results."""
+    cohort, found = results.cohort, []
+    events = int(cohort.survival_data()["event"].sum())
+    if events < ENOUGH:
+        found.append("few events")
+    terms = treatment_terms(results.mortality, cohort).values()
+    if not any(hazard_answers(results.mortality, term) for term in terms):
+        found.append("no usable hazard ratio")
+    if not cohort.randomised:
+        found.append("groups not formed at random")
+        apart = _apart(results)
+        if apart:
+            found.append(f"imbalance ({sentences_answer.apart(apart)})")
+    priors = results.parts.get("priors")
+    if priors is not None:
+        table = priors["table"]
+        below = table["prob_below_1"]
+        if (table["prior_share"] >= MOSTLY_PRIOR).any() or below.min() <= 0.5 <= below.max():
+            found.append("an answer that leans on the prior")
+    return found
+
+
+def _apart(results: StudyResults) -> list[str]:
+    """Markers and covariates whose groups began apart, the widest first."""
+    table = results.tables["baseline"]
+    if "std_difference" not in table:
+        return []
+    far = table[table["std_difference"].abs() > IMBALANCE]
+    return [str(v) for v in far.sort_values("std_difference", key=abs)["variable"][::-1]]
+
+
+def began(results: StudyResults, lead: Lead) -> list[str]:
+    """Markers that began apart in one comparison, higher or lower."""
+    higher, lower = began_apart(results.tables["simple_baseline"], lead.change)
+    return [*higher, *lower]

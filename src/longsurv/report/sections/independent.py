@@ -1,0 +1,69 @@
+"""The same answers by other libraries, side by side."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from longsurv import numbers
+from longsurv.records import Record
+from longsurv.report import sentences_checks
+from longsurv.study.independent import INDEPENDENT, worst
+from longsurv.tables.display import EMPTY, Column, display
+
+if TYPE_CHECKING:
+    from longsurv.study import StudyResults
+
+TITLE = "The same by other libraries"
+
+
+def build(results: StudyResults) -> dict[str, object]:
+    """A sentence, and the table behind a fold."""
+    table = results.parts.get(INDEPENDENT)
+    if table is None:
+        why = results.failures.get(INDEPENDENT, "")
+        text = sentences_checks.no_independent_check(why) if why else ""
+        return {"title": TITLE, "text": [text] if text else [], "table": EMPTY}
+    compared = table[table["theirs"].notna()]
+    text = sentences_checks.independent(
+        len(compared), int((~compared["within"]).sum()), worst(table), len(table) - len(compared)
+    )
+    return {"title": TITLE, "text": [text], "table": _table(table)}
+
+
+def _table(table: pd.DataFrame) -> object:
+    columns = [
+        Column("Of", "what", numeric=False),
+        Column("Quantity", "quantity", numeric=False),
+        Column("longsurv", lambda row: _number(row["ours"])),
+        Column("Other", lambda row: _number(row["theirs"])),
+        Column("Library", "library", numeric=False),
+        Column("Relative difference", lambda row: _difference(row["difference"])),
+        Column("Within", _within),
+        Column("Why they may differ", "reason", numeric=False, prose=True),
+    ]
+    note = (
+        "Relative difference: to the other library's number, or to its standard error where that is"
+        " larger. Within: at most 1e-8 where both use one formula, 1e-4 where both search for a"
+        " maximum (1e-3 for a standard deviation, and where ties are broken at random)."
+    )
+    return display(table, "Answers beside those of other libraries", columns, note,
+                   name="independent")  # fmt: skip
+
+
+def _number(value: float) -> str:
+    return numbers.MISSING if math.isnan(value) else numbers.number(value, 6)
+
+
+def _difference(value: float) -> str:
+    if math.isnan(value):
+        return numbers.MISSING
+    return "none" if value == 0 else f"{value:.0e}"
+
+
+def _within(row: Record) -> str:
+    if math.isnan(row["theirs"]):
+        return "not compared"
+    return "yes" if row["within"] else "NO"

@@ -1,0 +1,270 @@
+"""The first screen in words: absolute risks, what would change them, what is left, and why doubt.
+
+Every number is written from the results; a direction is that of the estimate it stands beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from longsurv.report.sentences import Answer
+from longsurv.words import capital, listed, plural
+
+RARE = 0.02  # below it risks are told per 1,000
+NAMED = 2  # of what the groups began apart in, by name
+NOT_BELOW = "\N{GREATER-THAN OR EQUAL TO}"
+_COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+@dataclass(frozen=True)
+class Risks:
+    """The risks of two groups by the horizon, and their difference.
+
+    Parameters
+    ----------
+    group, reference : str
+    event, when : str
+        "death", "by 28 days".
+    given : str
+        On what they are conditional: "observed at 7 days"; empty if on nothing.
+    risk, reference_risk : float
+        Between 0 and 1.
+    difference : Answer
+        The group's minus the reference's, in percentage points.
+    events : int
+        Of both groups together.
+    """
+
+    group: str
+    reference: str
+    event: str
+    when: str
+    given: str
+    risk: float
+    reference_risk: float
+    difference: Answer
+    events: int
+
+
+def count(number: int) -> str:
+    """A count in prose: "five", "12"."""
+    return _COUNTS[number] if 0 <= number < len(_COUNTS) else f"{number:,}"
+
+
+def absolute(risks: Risks) -> str:
+    """The risks of both groups and their difference, per 100 patients.
+
+    Parameters
+    ----------
+    risks : Risks
+    """
+    per = 1000 if max(risks.risk, risks.reference_risk) < RARE else 100
+    first, second = (f"{per * p:.0f}" for p in (risks.reference_risk, risks.risk))
+    by = per / 100
+    d = risks.difference
+    low, high = (_more(by * value) for value in (d.low, d.high))
+    given = f", {risks.given}" if risks.given else ""
+    return (
+        f"{capital(risks.event)} {risks.when}{given}, per {per:,}: {first} in {risks.reference},"
+        f" {second} in {risks.group}; {_more(by * d.estimate)} (from {low} to {high});"
+        f" {_events(risks.events, risks.event)}."
+    )
+
+
+def _events(number: int, event: str) -> str:
+    one = event if event in ("death", "event") else "event"
+    return plural(number, one).replace(f"{number:,}", count(number), 1)
+
+
+def _more(points: float) -> str:
+    size = f"{abs(points):.0f}"
+    if size == "0":
+        return "no difference"
+    return f"{size} {'more' if points > 0 else 'fewer'}"
+
+
+def reversing(deaths: int, event: str, better: str) -> str:
+    """How many unseen events in the group with the lower risk would take away the difference.
+
+    Parameters
+    ----------
+    deaths : int
+    event : str
+    better : str
+        The group with the lower observed risk.
+    """
+    one = event if event in ("death", "event") else "event"
+    return f"{capital(_events(deaths, one))} unseen in {better} would reverse that."
+
+
+def surviving(
+    found: int, total: int, adjusted: bool, beside: Sequence[tuple[str, int]], reason: str = ""
+) -> str:
+    """How many differences in change are left in the analysis that leads, and in those beside it.
+
+    Parameters
+    ----------
+    found, total : int
+        Markers that keep p < 0.05 by the false discovery rate, of those with an answer.
+    adjusted : bool
+        Whether the analysis that leads is adjusted for the baseline value.
+    beside : sequence of (str, int)
+        The others' names and how many they leave.
+    reason : str
+        Why it is not adjusted although the groups were not formed at random.
+    """
+    if total == 0:
+        return "No difference in change could be estimated."
+    how = "Adjusted for baseline" if adjusted else "Not adjusted for baseline" if reason else ""
+    kinds = plural(total, "difference in change", "differences in change")
+    what = f"{count(found) if found else 'none'} of {kinds}"
+    kept = f"{what} {'survives' if found == 1 else 'survive'} correction"
+    if total == 1:  # nothing to correct for
+        kept = f"the difference in change has p {'<' if found else NOT_BELOW} 0.05"
+    text = f"{how}, {kept}" if how else capital(kept)
+    others = "; ".join(f"{name} {number}" for name, number in beside)
+    return f"{text}{f' ({others})' if others else ''}."
+
+
+def conclusion(risks: Risks | None, randomised: bool) -> str:
+    """What the data say about the event, plainly.
+
+    Parameters
+    ----------
+    risks : Risks or None
+    randomised : bool
+    """
+    if risks is None:
+        return "About the outcome these data give no usable answer."
+    d = risks.difference
+    if not d.excludes_null:
+        return (
+            f"Whether {risks.group} lowers or raises the risk is not settled."
+            if randomised
+            else f"Whether {risks.event} is rarer or commoner in {risks.group} is not settled."
+        )
+    way = "lower" if d.estimate < 0 else "higher"
+    return f"The risk is {way} in {risks.group}, beyond what chance explains easily."
+
+
+def turns(adjusted_for: str) -> str:
+    """That the crude difference points the other way.
+
+    Parameters
+    ----------
+    adjusted_for : str
+        "adjusted for age".
+    """
+    return f"Not {adjusted_for}, the difference points the other way."
+
+
+def doubts(reasons: Sequence[str]) -> str:
+    """Why to doubt it; empty if there is no reason."""
+    return f"Reasons for doubt: {listed(list(reasons))}." if reasons else ""
+
+
+def apart(labels: Sequence[str]) -> str:
+    """What the groups began apart in, the widest first: two by name, and how many others."""
+    named, others = list(labels[:NAMED]), len(labels) - NAMED
+    return listed([*named, f"{others} more"]) if others > 0 else listed(named)
+
+
+def aims(primary: str, secondary: Sequence[str], prespecified: bool) -> str:
+    """What the study was made to find out, and whether it said so beforehand.
+
+    Parameters
+    ----------
+    primary : str
+        Empty where none is named.
+    secondary : sequence of str
+    prespecified : bool
+    """
+    if not primary and not secondary:
+        return (
+            "The study file names no primary outcome: every comparison here is exploratory, and the"
+            " corrections over all markers are the ones to read."
+        )
+    parts = [f"The primary outcome is {primary}" if primary else "No primary outcome is named"]
+    if secondary:
+        plural_ = "s are" if len(secondary) > 1 else " is"
+        parts.append(f"the secondary outcome{plural_} {listed(list(secondary))}")
+    when = (
+        "chosen before the data were seen" if prespecified
+        else "not said to have been chosen before the data were seen"
+    )  # fmt: skip
+    return f"{'; '.join(parts)} ({when}). All others are exploratory."
+
+
+def sides(dropped: Sequence[str], gained: Sequence[str], began: Sequence[str]) -> str:
+    """Which markers the adjustment moves across, and whether they are those that began apart.
+
+    Parameters
+    ----------
+    dropped, gained : sequence of str
+        Clear of no difference unadjusted only; adjusted only.
+    began : sequence of str
+        Those that began apart.
+    """
+    parts = []
+    if dropped:
+        apart_ = [label for label in dropped if label in set(began)]
+        which = (
+            " (which began apart)" if len(apart_) == len(dropped)
+            else f" ({listed(apart_)} began apart)" if apart_ else ""
+        )  # fmt: skip
+        parts.append(
+            f"{listed(list(dropped))}{which} {'is' if len(dropped) == 1 else 'are'} clear of no"
+            " difference only without the adjustment"
+        )
+    if gained:
+        parts.append(
+            f"{listed(list(gained))} {'is' if len(gained) == 1 else 'are'} clear of it only with it"
+        )
+    if not parts:
+        return "The adjustment moves no interval across no difference."
+    return f"{capital('; '.join(parts))}."
+
+
+def leads_because(start: str) -> str:
+    """Why the adjusted difference leads.
+
+    Parameters
+    ----------
+    start : str
+        The phase whose value is adjusted for.
+    """
+    return (
+        "The groups were not formed at random, so the difference in change adjusted for the value"
+        f" at {start} leads: a group that began further off falls back further, whatever is done to"
+        " it. That was settled beforehand, and no test of these data chose it."
+    )
+
+
+ERROR_IN_BASELINE = (
+    "The baseline is adjusted for as it was measured: where it was measured with error, or varies"
+    " from day to day, part of an imbalance is left in the adjusted difference."
+)
+
+
+def marker_answer(label: str, answer: Answer, level: str, reference: str, unit: str) -> str:
+    """One marker's difference in change as one phrase.
+
+    Parameters
+    ----------
+    label : str
+    answer : Answer
+        A ratio of fold changes, or a difference.
+    level, reference : str
+    unit : str
+    """
+    if answer.ratio:
+        return (
+            f"{label}: the fold change in {level} is {answer.point} times that in {reference} (95 %"
+            f" interval {answer.interval})"
+        )
+    unit = f" {unit}" if unit else ""
+    return (
+        f"{label}: the change in {level} minus that in {reference} is {answer.point}{unit} (95 %"
+        f" interval {answer.interval})"
+    )

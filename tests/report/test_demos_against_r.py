@@ -1,0 +1,149 @@
+"""The numbers of both demo reports against R, one by one (tests/reference/demos.R)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from support.demos import demo
+
+from longsurv import numbers
+from longsurv.report.sections import headline
+
+GROUPS = {"sepsis": ("control", "ivig"), "pbc": ("placebo", "D-penicillamine")}
+FILES = {"sepsis": "ivig_sepsis", "pbc": "pbc"}
+ARMS = ("control", "treated")
+STUDIES = pytest.mark.parametrize("study", ["sepsis", "pbc"])
+
+
+@pytest.fixture
+def of_r(r_results):
+    """R's numbers of one model and quantity, by term."""
+    return lambda *names: r_results("demos", *names)
+
+
+@STUDIES
+def test_every_number_of_the_table_of_patients(study: str, of_r) -> None:
+    results = demo(FILES[study])
+    table, cohort = results.tables["baseline"], results.cohort
+    columns = {column: (column, False) for column in cohort.schema.baseline_covariates}
+    columns |= {name: (m.label, m.transform == "log") for name, m in cohort.markers.items()}
+    seen = 0
+    for name in columns:
+        label = cohort.label(name) if name not in cohort.markers else cohort.markers[name].label
+        rows = table[table["variable"] == label]
+        if rows.empty:
+            continue
+        row, model = rows.iloc[0], f"{study}, {name}"
+        if row["summary"] == "mean (SD)":
+            mean, sd = (of_r(model, quantity) for quantity in ("mean", "sd"))
+            for group, arm in zip(GROUPS[study], ARMS, strict=True):
+                assert (
+                    row[group]
+                    == f"{_like(row[group], 0, mean[arm])} ({_like(row[group], 1, sd[arm])})"
+                )
+        else:
+            quartiles = of_r(model, "quartiles")
+            for group, arm in zip(GROUPS[study], ARMS, strict=True):
+                q1, middle, q3 = (numbers.datum(quartiles[f"{arm} {k}"]) for k in (1, 2, 3))
+                assert row[group] == f"{middle} [{q1} to {q3}]"
+        (difference,) = of_r(model, "std_difference").values()
+        assert row["std_difference"] == pytest.approx(difference, rel=1e-8)
+        (missing,) = of_r(model, "missing").values()
+        assert row["missing"] == missing
+        seen += 1
+    assert seen == {"sepsis": 16, "pbc": 5}[study]
+
+
+def _like(cell: str, place: int, value: float) -> str:
+    """R's number with as many decimals as the cell's number in that place."""
+    text = cell.replace("(", " ").replace(")", "").replace(",", "").split()[place]
+    return f"{value:.{len(text.partition('.')[2])}f}"
+
+
+@STUDIES
+def test_every_count_of_the_table_of_patients(study: str, of_r) -> None:
+    results = demo(FILES[study])
+    table = results.tables["baseline"]
+    for column in ("sex", "infection") if study == "sepsis" else ("sex",):
+        counts = of_r(f"{study}, {column}", "counts")
+        totals = {arm: sum(v for k, v in counts.items() if k.endswith(arm)) for arm in ARMS}
+        label = results.cohort.label(column)
+        rows = table[table["variable"].str.startswith(f"{label}: ")]
+        assert len(rows)
+        for row in rows.to_dict("records"):
+            level = row["variable"].removeprefix(f"{label}: ")
+            for group, arm in zip(GROUPS[study], ARMS, strict=True):
+                n = int(counts[f"{level} | {arm}"])
+                assert row[group] == f"{n} ({numbers.percent(n, totals[arm])})"
+        (difference,) = of_r(f"{study}, {column}", "std_difference").values()
+        ours = rows["std_difference"].dropna().iloc[0]
+        assert abs(ours) == pytest.approx(difference, rel=1e-8)
+
+
+@STUDIES
+def test_every_number_about_mortality(study: str, of_r) -> None:
+    results = demo(FILES[study])
+    simple = results.tables["simple_mortality"].set_index("group")
+    risk = of_r(study, "risk")
+    for group, arm in zip(GROUPS[study], ARMS, strict=True):
+        row = simple.loc[group]
+        assert (row["deaths"], row["n"]) == (risk[f"{arm} x"], risk[f"{arm} n"])
+        for ours, theirs in (("risk", "risk"), ("conf_low", "low"), ("conf_high", "high")):
+            assert row[ours] == pytest.approx(risk[f"{arm} {theirs}"], rel=1e-8)
+    row, newcombe = simple.loc[GROUPS[study][1]], of_r(study, "newcombe")
+    assert row["difference"] == pytest.approx(newcombe["estimate"], rel=1e-8)
+    assert row["difference_low"] == pytest.approx(newcombe["conf_low"], rel=1e-8)
+    assert row["difference_high"] == pytest.approx(newcombe["conf_high"], rel=1e-8)
+    (fisher,) = of_r(study, "fisher").values()
+    assert row["p_value"] == pytest.approx(fisher, rel=1e-6)
+
+    model = "sepsis" if study == "sepsis" else "pbc, adjusted for age"
+    expected, hazards = of_r(model, "cox"), results.tables["hazard_ratios"]
+    row = hazards[(hazards["engine"] == "ml") & hazards["term"].str.contains(r"\[T", regex=True)]
+    for name in ("estimate", "conf_low", "conf_high", "p_value"):
+        assert row[name].iloc[0] == pytest.approx(expected[name], rel=1e-6)
+
+    incidence = results.tables["cumulative_incidence"]
+    event = incidence[incidence["cause"] == incidence["cause"].iloc[0]]
+    for group, arm in zip(GROUPS[study], ARMS, strict=True):
+        chosen = (event["quantity"] == f"risk of {group}") & (event["engine"] == "frequentist")
+        expected = of_r(study, "incidence")[arm]
+        assert event.loc[chosen, "estimate"].iloc[0] == pytest.approx(expected, rel=1e-8)
+
+
+@STUDIES
+def test_the_risks_told_first(study: str, of_r) -> None:
+    told = headline.told(demo(FILES[study]))
+    risks = of_r("pbc, standardised", "incidence") if study == "pbc" else of_r(study, "incidence")
+    assert told.reference_risk == pytest.approx(risks["control"], rel=2e-3)  # Firth's, for pbc
+    assert told.risk == pytest.approx(risks["treated"], rel=2e-3)
+
+
+def test_every_difference_in_change_of_the_sepsis_study(of_r) -> None:
+    results = demo("ivig_sepsis")
+    changes, adjusted = results.changes, results.tables["adjustments"]
+    unadjusted = changes[changes["engine"] == "ml"].set_index("marker")
+    baseline = adjusted[(adjusted["engine"] == "ml") & (adjusted["adjustment"] == "baseline")]
+    assert len(unadjusted) == 14
+    for kind, table in (("unadjusted", unadjusted), ("adjusted", baseline.set_index("marker"))):
+        fdr = of_r(f"sepsis, {kind}", "p_fdr")
+        for name, row in table.iterrows():
+            expected = of_r(f"sepsis, {name} {kind}", "change")
+            back = np.exp if row["scale"] == "ratio" else float
+            for column in ("estimate", "conf_low", "conf_high"):
+                assert row[column] == pytest.approx(back(expected[column]), rel=2e-5), (name, kind)
+            assert row["p_value"] == pytest.approx(expected["p_value"], rel=2e-4)
+            assert row["p_fdr"] == pytest.approx(fdr[name], rel=2e-4)
+
+
+def test_every_difference_in_change_of_the_pbc_study(of_r) -> None:
+    changes = demo("pbc").changes
+    table = changes[changes["engine"] == "ml"]
+    assert len(table) == 4
+    for row in table.to_dict("records"):
+        (estimate,) = of_r(f"pbc, {row['marker']} unadjusted", "change_estimate").values()
+        (se,) = of_r(f"pbc, {row['marker']} unadjusted", "change_se").values()
+        ours = math.log(row["estimate"]) if row["scale"] == "ratio" else row["estimate"]
+        assert ours == pytest.approx(estimate, abs=2e-3 * se)

@@ -1,0 +1,60 @@
+"""Both demos' answers beside those of lifelines, statsmodels and SciPy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from support.demos import demo
+
+from longsurv.report.page import render_page
+from longsurv.report.sections import independent
+from longsurv.study.independent import INDEPENDENT, check_independently
+
+WANTED = {
+    "ivig_sepsis": {"lifelines": 6, "SciPy": 5, "statsmodels": 28},
+    "pbc": {"lifelines": 8, "SciPy": 5, "statsmodels": 8},
+}
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_every_row_is_there_and_within_its_tolerance(name: str) -> None:
+    table = demo(name).parts[INDEPENDENT]
+    assert table["library"].value_counts().to_dict() == WANTED[name]
+    assert table["theirs"].notna().all()
+    assert table["within"].all(), table[~table["within"]]
+    assert table["tolerance"].max() <= 1e-3
+    said = independent.build(demo(name))["text"][0]
+    assert f"{sum(WANTED[name].values())} numbers" in said and "all agree" in said
+
+
+@pytest.mark.parametrize("what", ["Cox model", "Bilirubin"])
+def test_a_wrong_answer_is_found(what: str) -> None:
+    results = demo("pbc")
+    model = results.mortality if what == "Cox model" else results.markers["bili"]
+    changed = replace(model, fit=replace(model.fit, coefficients=model.fit.coefficients * 1.01))
+    parts = {**results.parts}
+    if what == "Cox model":
+        parts["mortality"] = changed
+    else:
+        parts["markers"] = {**parts["markers"], "bili": changed}
+    table = check_independently(SimpleNamespace(study=results.study, parts=parts))
+    assert not table[table["what"] == what]["within"].all()
+    assert table[table["what"] != what]["within"].all()
+    shown = replace(results, parts={**results.parts, INDEPENDENT: table})
+    assert "not agree" in independent.build(shown)["text"][0]
+
+
+def test_what_has_no_counterpart_says_why() -> None:
+    results = demo("pbc")
+    none = replace(results.mortality, fit=None)
+    parts = {**results.parts, "mortality": none}
+    table = check_independently(SimpleNamespace(study=results.study, parts=parts))
+    (row,) = table[table["what"] == "Cox model"].to_dict("records")
+    assert "no maximum likelihood estimate" in row["reason"] and not row["within"]
+
+
+def test_the_page_folds_the_table() -> None:
+    page = render_page(demo("pbc"))
+    assert "<details><summary>Answers beside those of other libraries</summary>" in page
