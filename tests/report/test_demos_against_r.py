@@ -27,7 +27,7 @@ def of_r(r_results):
 def test_every_number_of_the_table_of_patients(study: str, of_r) -> None:
     results = demo(FILES[study])
     table, cohort = results.tables["baseline"], results.cohort
-    columns = {column: (column, False) for column in cohort.schema.baseline_covariates}
+    columns = {column: (column, False) for column in cohort.schema.covariates}
     columns |= {name: (m.label, m.transform == "log") for name, m in cohort.markers.items()}
     seen = 0
     for name in columns:

@@ -135,7 +135,7 @@ def adjust_for_what_is_carried(bench: Bench) -> Record:
 
     study = bench.study
     schema, called = study.cohort.schema, study.cohort.labels
-    data, names = study.cohort.survival_data(), list(schema.baseline_covariates)
+    data, names = study.cohort.survival_data(), list(schema.covariates)
 
     def compute() -> Record:
         if adjustment(study):

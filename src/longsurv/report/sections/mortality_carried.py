@@ -22,7 +22,7 @@ def carried_part(results: StudyResults) -> Part | None:
 
     None if that stage did not run, the model is adjusted, or the study names no covariates.
     """
-    part, named = results.parts.get(CARRIED), results.cohort.schema.baseline_covariates
+    part, named = results.parts.get(CARRIED), results.cohort.schema.covariates
     if part is None or not named or covariates_of(results.mortality, results.cohort):
         return None
     if part["reason"]:
