@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from longsurv.results import Estimate, Posterior
     from longsurv.results.nested import lrt
     from longsurv.simulate.characteristics import operating_characteristics
+    from longsurv.simulate.next_trial import next_trial
     from longsurv.study import Study
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "example_path",
     "lrt",
     "models",
+    "next_trial",
     "operating_characteristics",
     "priors",
     "read_cohort",
@@ -78,6 +80,7 @@ _HOMES = {
     "example_path": "longsurv.cohort.examples:example_path",
     "lrt": "longsurv.results.nested:lrt",
     "models": "longsurv.models",
+    "next_trial": "longsurv.simulate.next_trial:next_trial",
     "operating_characteristics": "longsurv.simulate.characteristics:operating_characteristics",
     "priors": "longsurv.priors",
     "read_cohort": "longsurv.cohort:read_cohort",

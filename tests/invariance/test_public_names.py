@@ -27,6 +27,7 @@ REASONS = {
     "scores": "sums of points with cut-offs in fixed units", "example_path": "a path",
     "draft": "drafts a study file, and estimates nothing",
     "operating_characteristics": "simulates the analyses that are here",
+    "next_trial": "simulates trials from a Cox posterior, which is here",
     "compare": "sets two results side by side", "lrt": "twice a difference of log-likelihoods",
     "Study": "runs the analyses that are here", "read_cohort": "reads files; Cohort is here",
     "read_study": "reads files; Cohort is here",

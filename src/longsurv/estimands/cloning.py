@@ -191,13 +191,13 @@ class _Weighing:
             np.concatenate([ones, np.cumprod((1.0 - usual) * stayed, axis=2)], axis=2),
             np.concatenate([ones, np.cumprod(stayed, axis=2)], axis=2),
         ])  # fmt: skip
-        j, everyone = at.interval, np.arange(n)
-        first = np.minimum(j, k - 1)
+        when, everyone = at.interval, np.arange(n)
+        first = np.minimum(when, k - 1)
         began_in = np.where(dense[:, everyone, first] > 0.0, dense[:, everyone, first], 1.0)
         treated = before[0][:, everyone, first] * usual[:, 0, first] / began_in
         final = np.stack([
-            np.where(j < k, treated, 0.0),
-            np.where(j < k, 0.0, before[1][:, :, k]),
+            np.where(when < k, treated, 0.0),
+            np.where(when < k, 0.0, before[1][:, :, k]),
         ])  # fmt: skip
         return cls(at, dense, usual, before, final)
 
