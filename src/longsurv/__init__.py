@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from longsurv.draft import draft
     from longsurv.errors import DataError, EstimationError, FormulaError, LongsurvError
     from longsurv.results import Estimate, Posterior
+    from longsurv.results.criteria import information_criteria
     from longsurv.results.nested import lrt
     from longsurv.simulate.characteristics import operating_characteristics
     from longsurv.simulate.next_trial import next_trial
@@ -48,6 +49,7 @@ __all__ = [
     "draft",
     "estimands",
     "example_path",
+    "information_criteria",
     "lrt",
     "models",
     "next_trial",
@@ -78,6 +80,7 @@ _HOMES = {
     "draft": "longsurv.draft:draft",
     "estimands": "longsurv.estimands",
     "example_path": "longsurv.cohort.examples:example_path",
+    "information_criteria": "longsurv.results.criteria:information_criteria",
     "lrt": "longsurv.results.nested:lrt",
     "models": "longsurv.models",
     "next_trial": "longsurv.simulate.next_trial:next_trial",

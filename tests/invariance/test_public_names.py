@@ -29,6 +29,7 @@ REASONS = {
     "operating_characteristics": "simulates the analyses that are here",
     "next_trial": "simulates trials from a Cox posterior, which is here",
     "compare": "sets two results side by side", "lrt": "twice a difference of log-likelihoods",
+    "information_criteria": "log-likelihoods, and densities of units left out, of results",
     "Study": "runs the analyses that are here", "read_cohort": "reads files; Cohort is here",
     "read_study": "reads files; Cohort is here",
     **dict.fromkeys(

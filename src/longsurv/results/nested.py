@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import Protocol, cast
 
@@ -16,6 +16,7 @@ from longsurv.design.generalised import GeneralisedDesign
 from longsurv.design.joint import JointDesign
 from longsurv.design.rank import combination
 from longsurv.errors import EstimationError, LongsurvError
+from longsurv.likelihood.glmm.families import FAMILIES
 from longsurv.results.estimate import Estimate
 from longsurv.results.generalised.specification import GeneralisedSpecification
 from longsurv.results.survival.specification import CoxSpecification
@@ -39,12 +40,15 @@ class Nesting:
     parts : mapping of str to ndarray
         Columns of each linear part; those of the smaller model lie in the span of the larger's.
     alike : mapping of str to object
-        Choices that change the likelihood itself.
+        Choices that a model and one nested in it share.
+    measure : mapping of str to object
+        Choices without which two likelihoods are not of the same thing, nested or not.
     """
 
     answers: Mapping[str, np.ndarray]
     parts: Mapping[str, np.ndarray]
-    alike: Mapping[str, object]
+    alike: Mapping[str, object] = field(default_factory=dict)
+    measure: Mapping[str, object] = field(default_factory=dict)
 
 
 @checked
@@ -137,7 +141,7 @@ def _of_mixed(design: MixedDesign, fit: Estimate) -> Nesting:
         )
     parts = {"fixed": design.fixed.X}
     parts |= {f"{g.name}'s random": g.random.X for g in design.groupings}
-    return Nesting({"response": design.y}, parts, {"method": criterion(fit)})
+    return Nesting(answers(design), parts, measure={"method": criterion(fit)})
 
 
 @nesting.register
@@ -147,10 +151,15 @@ def _of_generalised(design: GeneralisedDesign, fit: Estimate) -> Nesting:
     X = design.fixed.X
     if design.levels:  # the thresholds absorb what is constant
         X = np.column_stack([X, np.ones(len(X))])
+    measured = FAMILIES[design.family].measured
     return Nesting(
-        {**plain.answers, "censoring": design.kind},
+        plain.answers,
         {**plain.parts, "fixed": X},
-        {"family": design.family, "nodes": spec.quadrature_nodes, "df": spec.df},
+        {"family": design.family, "df": spec.df},
+        {
+            "nodes": spec.quadrature_nodes,
+            "response": "measurements" if measured else "categories",
+        },
     )
 
 
@@ -171,7 +180,8 @@ def _of_survival(design: SurvivalDesign, fit: Estimate) -> Nesting:
     X = design.fixed.X
     parts = {"covariate": np.column_stack([X, np.ones(len(X))])}
     if hazard is None:
-        return Nesting(_outcome(design), parts, {"ties": cast(CoxSpecification, fit.spec).ties})
+        ties = {"ties": cast(CoxSpecification, fit.spec).ties}
+        return Nesting(answers(design), parts, measure=ties)
     if given.smoothing is not None:
         raise LongsurvError(
             "the likelihood of a smoothed baseline is penalised, each model's by an amount of its "
@@ -179,27 +189,51 @@ def _of_survival(design: SurvivalDesign, fit: Estimate) -> Nesting:
         )
     t = design.exit
     parts["covariate"] = np.column_stack([hazard.columns(X, t), np.ones(len(X))])
-    return Nesting(_outcome(design), parts, {"baseline": hazard.baseline.kind})
+    return Nesting(answers(design), parts, {"baseline": hazard.baseline.kind})
 
 
 @nesting.register
 def _of_joint(design: JointDesign, fit: Estimate) -> Nesting:
-    answers = {"exit": design.exit, "entry": design.entry}
     parts: dict[str, np.ndarray] = {}
-    alike: dict[str, object] = {"nodes": len(fit.data.nodes)}  # type: ignore[attr-defined]
+    alike: dict[str, object] = {}
+    measure = {"nodes": len(fit.data.nodes)}  # type: ignore[attr-defined]
     for marker in design.markers:
-        answers[marker.name] = marker.design.y
         parts[f"{marker.name}'s fixed"] = marker.design.fixed.X
         parts[f"{marker.name}'s random"] = marker.design.Z
     for cause in design.causes:
-        answers[f"event {cause.name}"] = cause.status
         ones = np.ones((len(cause.status), 1))
         parts[f"{cause.name}'s covariate"] = np.hstack([cause.covariates, ones])
         alike[f"baseline {cause.name}"] = (cause.baseline.kind, len(cause.baseline_names))
-    return Nesting(answers, parts, alike)
+    return Nesting(answers(design), parts, alike, measure)
 
 
-def _outcome(design: SurvivalDesign) -> dict[str, np.ndarray]:
+@singledispatch
+def answers(design: object) -> dict[str, np.ndarray]:
+    """The response of a design and all that is conditioned on; a function a kind of design."""
+    raise LongsurvError(
+        f"{type(design).__name__} has no response that could be compared with another's"
+    )
+
+
+@answers.register
+def _measurements(design: MixedDesign) -> dict[str, np.ndarray]:
+    return {"response": design.y}
+
+
+@answers.register
+def _responses(design: GeneralisedDesign) -> dict[str, np.ndarray]:
+    return {"response": design.y, "censoring": design.kind}
+
+
+@answers.register
+def _markers_and_events(design: JointDesign) -> dict[str, np.ndarray]:
+    out = {"exit": design.exit, "entry": design.entry}
+    out |= {marker.name: marker.design.y for marker in design.markers}
+    return out | {f"event {cause.name}": cause.status for cause in design.causes}
+
+
+@answers.register
+def _events(design: SurvivalDesign) -> dict[str, np.ndarray]:
     n = len(design.exit)
     return {
         "entry": design.entry,
@@ -209,6 +243,11 @@ def _outcome(design: SurvivalDesign) -> dict[str, np.ndarray]:
         "offset": np.zeros(n) if design.offset is None else design.offset,
         "strata": np.zeros(n) if design.stratum is None else design.stratum,
     }
+
+
+def same_answers(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> bool:
+    """Whether two designs have the same response."""
+    return a.keys() == b.keys() and all(np.array_equal(mine, b[what]) for what, mine in a.items())
 
 
 def _check_comparable(smaller: Estimate, larger: Estimate) -> None:
@@ -222,15 +261,14 @@ def _check_comparable(smaller: Estimate, larger: Estimate) -> None:
         kinds = f"{type(smaller.spec).__name__} and {type(larger.spec).__name__}"
         raise LongsurvError(f"lrt compares two models of one kind, not {kinds}")
     a, b = nesting(smaller.design, smaller), nesting(larger.design, larger)
-    for what, choice in a.alike.items():
-        if b.alike.get(what, choice) != choice:
+    other = {**b.alike, **b.measure}
+    for what, choice in {**a.alike, **a.measure}.items():
+        if other.get(what, choice) != choice:
             raise LongsurvError(
-                f"one model was fitted by {choice} ({what}), the other by {b.alike[what]}; fit "
+                f"one model was fitted by {choice} ({what}), the other by {other[what]}; fit "
                 "both alike"
             )
-    if a.answers.keys() != b.answers.keys() or any(
-        not np.array_equal(mine, b.answers[what]) for what, mine in a.answers.items()
-    ):
+    if not same_answers(a.answers, b.answers):
         raise LongsurvError(
             f"the models are of different data ({smaller.nobs} and {larger.nobs} rows): a "
             "likelihood-ratio test needs the same response of the same rows; leave out rows with "
@@ -242,19 +280,19 @@ def _check_comparable(smaller: Estimate, larger: Estimate) -> None:
             "the smaller model first"
         )
     for what, columns in a.parts.items():
-        if not _within(columns, b.parts.get(what, np.empty((len(columns), 0)))):
+        if not within(columns, b.parts.get(what, np.empty((len(columns), 0)))):
             raise LongsurvError(
                 f"the {what} effects of {smaller.spec.formula!r} are not a part of those of "
                 f"{larger.spec.formula!r}: the models are not nested"
             )
-    if a.alike.get("method") == "REML" and not _within(b.parts["fixed"], a.parts["fixed"]):
+    if a.measure.get("method") == "REML" and not within(b.parts["fixed"], a.parts["fixed"]):
         raise LongsurvError(
             "REML likelihoods of different fixed effects cannot be compared, as each is of other "
             "contrasts of the data; fit both with method='ML', or test the coefficients with test()"
         )
 
 
-def _within(A: np.ndarray, B: np.ndarray) -> bool:
+def within(A: np.ndarray, B: np.ndarray) -> bool:
     """Whether the columns of B span those of A."""
     if B.shape[1] == 0:
         return A.shape[1] == 0

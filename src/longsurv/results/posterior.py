@@ -218,11 +218,17 @@ class Posterior(Plotted, Result):
             summarise({name: values[..., k] for k, name in enumerate(labels)}, level)
         )
 
-    def loo(self) -> ELPDData:
-        """Leave-one-out cross-validation by Pareto-smoothed importance sampling (ArviZ)."""
+    def loo(self, *, pointwise: bool = False) -> ELPDData:
+        """Leave-one-out cross-validation by Pareto-smoothed importance sampling (ArviZ).
+
+        Parameters
+        ----------
+        pointwise : bool
+            Whether to keep what each unit that is left out adds, and its Pareto k.
+        """
         import arviz as az
 
-        return az.loo(self.idata)
+        return az.loo(self.idata, pointwise=pointwise)
 
     def prior_sensitivity(self) -> pd.DataFrame:
         """Power-scaling sensitivity of each parameter to prior and likelihood (ArviZ; Kallioinen et

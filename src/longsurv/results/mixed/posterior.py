@@ -97,22 +97,28 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
         unit = design.terms[-1]
         return Pointwise(values, unit.name, unit.labels, design.y)
 
-    def loo(self) -> ELPDData:
+    def loo(self, *, pointwise: bool = False) -> ELPDData:
         """Leave-one-out cross-validation by Pareto-smoothed importance sampling (ArviZ).
 
         What is left out are all rows of a patient, or of a group of the coarsest grouping that
         patients are nested in. Where groupings cross it is the density of a patient's rows given
         all other rows (Buerkner, Gabry & Vehtari 2021, Comput Stat 36:1243-1261).
+
+        Parameters
+        ----------
+        pointwise : bool
+            Whether to keep what each unit that is left out adds, and its Pareto k.
         """
         kernel, design = self.kernel, self.design
         if not design.crossed or not isinstance(kernel, CrossedKernel):
-            return super().loo()
+            return super().loo(pointwise=pointwise)
         import arviz as az
 
         chains, kept, _ = self.draws.theta.shape
         values = kernel.left_out(self.draws.flat).reshape(chains, kept, -1)
         units = Pointwise(values, design.group_name, design.labels, design.y)
-        return az.loo(to_datatree(self.samples, self.draws, self.log_prior, units))
+        tree = to_datatree(self.samples, self.draws, self.log_prior, units)
+        return az.loo(tree, pointwise=pointwise)
 
     @property
     def data(self) -> MixedData:

@@ -101,8 +101,13 @@ class SurvivalPosterior(RatioPosterior):
             observed=design.exit[events],
         )
 
-    def loo(self) -> ELPDData:
+    def loo(self, *, pointwise: bool = False) -> ELPDData:
         """Leave-one-event-out cross-validation (see `Posterior.loo`).
+
+        Parameters
+        ----------
+        pointwise : bool
+            Whether to keep what each unit that is left out adds, and its Pareto k.
 
         Raises
         ------
@@ -111,7 +116,7 @@ class SurvivalPosterior(RatioPosterior):
         """
         if self.design.n_events < 2:
             raise EstimationError("there is one event: leaving it out leaves nothing to compare")
-        return super().loo()
+        return super().loo(pointwise=pointwise)
 
     def survival_draws(
         self,
