@@ -1,4 +1,7 @@
-"""Data, reference results and fits that many tests share; each is made once a session."""
+"""Data, reference results and fits that many tests share; each is made once a session.
+
+Libraries are imported where they are used: the process that only hands out tests needs none.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,20 @@ from collections import Counter
 from collections.abc import Generator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
 import pytest
 from browser import NO_BROWSER
 
-from longsurv.models import LMM, CoxPH
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from longsurv.models import LMM, CoxPH
+
+# Look for circles of objects more seldom, and begin with that before libraries make many objects:
+# at Python's own pace it is 5 % of the time.
+gc.set_threshold(200_000, 20, 20)
 
 TESTS = Path(__file__).parent
 EXAMPLES = TESTS.parent / "examples"
@@ -33,11 +42,6 @@ SLOWEST = (
 """What several workers begin with, so that none is left with a long one when the others are done"""
 
 
-def pytest_configure() -> None:
-    """Look for circles of objects more seldom: at Python's own pace it is 5 % of the time."""
-    gc.set_threshold(50_000, 20, 20)
-
-
 def pytest_collection_finish() -> None:
     """Leave what has been imported and collected out of every later search."""
     gc.collect()
@@ -50,7 +54,9 @@ def pytest_runtest_call() -> Generator[None, object, object]:
     try:
         return (yield)
     except ModuleNotFoundError as error:
-        if error.name != "lifelines" or int(pd.__version__.partition(".")[0]) < 3:
+        from pandas import __version__ as version
+
+        if error.name != "lifelines" or int(version.partition(".")[0]) < 3:
             raise
         pytest.skip("needs lifelines, which does not work with pandas 3")
 
@@ -103,6 +109,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @cache
 def _table(name: str) -> pd.DataFrame:
+    import pandas as pd
+
     if name == "pbc":
         patients = pd.read_csv(EXAMPLES / "pbc" / "patients.csv")
         drug = pd.Categorical(patients["drug"], categories=["placebo", "D-penicillamine"])
@@ -114,6 +122,8 @@ def _table(name: str) -> pd.DataFrame:
 
 @cache
 def _results(topic: str) -> dict[tuple[str, str], dict[str, float]]:
+    import pandas as pd
+
     rows = pd.read_csv(TESTS / "reference" / f"{topic}.csv", keep_default_na=False)
     values = pd.to_numeric(rows["value"], errors="coerce")
     out: dict[tuple[str, str], dict[str, float]] = {}
@@ -141,6 +151,8 @@ class Fits:
 
     @staticmethod
     def _spec(name: str) -> LMM | CoxPH:
+        from longsurv.models import LMM, CoxPH
+
         rossi = "Surv(week, arrest) ~ fin + age + race + wexp + mar + paro + prio"
         heart = "Surv(start, stop, event) ~ age + year + surgery + transplant"
         days = "Reaction ~ Days + "
@@ -188,6 +200,7 @@ def fits() -> Fits:
 @pytest.fixture(scope="session")
 def numeric_gradient():
     """Fourth-order central differences of a scalar function."""
+    import numpy as np
 
     def gradient(f, x: np.ndarray, h: float = 1e-3) -> np.ndarray:
         out = np.empty(len(x))

@@ -79,7 +79,7 @@ def test_residuals_against_a_dense_grid_of_effects(cohort, fit):
     for who in (100, 103, 107):
         person, mine = patients.set_index("id").loc[who], rows[rows["id"] == who]
         visits, y = mine["t"].to_numpy(), mine["y"].to_numpy()
-        hand = CausesByHand(fit, np.linspace(1e-9, person["stop"], 1501))
+        hand = CausesByHand(fit, np.linspace(1e-9, person["stop"], 801))
         t = hand.grid
         b, prior = grid_of_effects(hand)
         error = (y - hand.curve(b, visits, person["treated"])) ** 2 / (2 * hand.sigma**2)

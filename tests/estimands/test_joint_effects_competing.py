@@ -30,7 +30,7 @@ def fit(cohort):
 def by_simulation(fit, entry, n=20_000):
     """Incidence of each cause in the three worlds at the estimates, shape (2, 3)."""
     rng = np.random.default_rng(1)
-    hand = CausesByHand(fit, np.linspace(1e-8, HORIZON, 401))
+    hand = CausesByHand(fit, np.linspace(1e-8, HORIZON, 201))
     b = rng.multivariate_normal([0, 0], hand.D, n)
     begin, step = rng.choice(entry, n)[:, None], np.diff(hand.grid)
     out = []

@@ -66,6 +66,7 @@ NOT_CALLED = {
     "priors.moments": "of a model's priors",
     "priors.distribution": "of numbers, through prior_grid",
     "priors.quantiles": "of numbers, through prior_grid",
+    "priors.log_densities": "of arrays, for posteriors",
     "priors.log_density": "of numbers, for the kernels", "priors.prior_of": "of a model's stack",
     "estimands.baseline_adjusted.Adjustment": "one of the ADJUSTMENTS there are",
     "estimands.baseline_adjusted.covariance_of": "of ComparedRows, through BaselineAdjustment",
