@@ -20,6 +20,7 @@ TITLES = {
     "glmm_means": "Marginal means of generalised mixed models: emmeans",
     "cox_basic": "Cox models: survival",
     "cox_small": "Small samples: survival, cmprsk, coin, Firth",
+    "fine_gray": "Fine and Gray's model: survival, cmprsk",
     "gray": "Gray's test: cmprsk",
     "hazard": "Parametric and piecewise hazards: survival, glm",
     "mortality_times": "Quantiles of survival, analyses of deviance: survival, prodlim",

@@ -77,6 +77,12 @@ def _survival_case() -> Case:
     return replace(case, tables={"rows": case["rows"].dropna()})
 
 
+def _competing_case() -> Case:
+    case = families_survival.competing_case(1)
+    formulas = {"model": replace(case.formulas["model"], right=("{arm}", "{age}"))}
+    return replace(case, tables={"rows": case["rows"].dropna()}, formulas=formulas)
+
+
 def _joint_case() -> Case:
     case = families_survival.joint_case(1)
     return replace(case, tables={k: t for k, t in case.tables.items() if k != "points"})
@@ -179,6 +185,9 @@ ANALYSES = (
                                                 case.columns["patient"]).fit(), ("models.Linear",)),
     Analysis("CoxPH", _survival_case, lambda case: families_survival._cox(case).fit(),
              ("models.CoxPH",)),
+    Analysis("FineGray", _competing_case,
+             lambda case: families_survival.FineGray(case.formula(), case["rows"]).fit(),
+             ("models.FineGray",)),
     *(
         Analysis(f"Hazard, {kind}", _survival_case,
                  partial(lambda k, case: families_survival._hazard(case, k).fit(), kind),

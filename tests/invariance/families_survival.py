@@ -12,7 +12,7 @@ from invariance.families_mixed import PRIOR, STAGES
 from invariance.reading import contrasts, posterior_at, verdicts, weights_at
 from joint_cohorts import Truth, simulated
 
-from longsurv.models import LMM, CoxPH, Hazard, JointModel, area, slope, value
+from longsurv.models import LMM, CoxPH, FineGray, Hazard, JointModel, area, slope, value
 
 COLUMNS = {
     "patient": "id", "entry": "start", "exit": "stop", "event": "died", "arm": "arm", "age": "age",
@@ -38,6 +38,35 @@ def patients(seed: int, n: int = 60) -> pd.DataFrame:
             "site": site,
         }
     )  # fmt: skip
+
+
+def competing_case(seed: int, late: bool = False) -> Case:
+    """As `survival_case`, some of those without the event having left by another."""
+    left = FROM_ENTRY if late else FROM_ZERO
+    case = survival_case(seed, left=left, without=("site",) if late else ("site", "entry"))
+    rng = np.random.default_rng(seed + 1)
+
+    def other(table: pd.DataFrame) -> pd.DataFrame:
+        home = (table["died"] == 0) & (rng.random(len(table)) < 0.5)
+        table = table.assign(died=np.where(home, 2, table["died"]))
+        return table if late else table.assign(stop=table["stop"] + 1.0)
+
+    return case.with_tables(other)
+
+
+def fine_gray_answer(case: Case, **how: Any) -> Answer:
+    spec = FineGray(case.formula(), case["rows"], **how)
+    fit = spec.fit()
+    fixed = spec.design.fixed
+    weights = weights_at(fixed.names, fixed.rebuild(case["points"]))
+    del weights["at 0"]
+    out = contrasts(fit, weights)
+    out["pseudo-llf"] = Output(fit.llf, rtol=1e-8, atol=1e-6)
+    curve = fit.incidence(case["points"], list(case.moments))
+    for k, (_, row) in enumerate(curve.iterrows()):
+        for column in ("estimate", "std_error", "conf_low", "conf_high"):
+            out[f"F {k}: {column}"] = Output(float(row[column]), rtol=1e-5, atol=1e-6)
+    return out | verdicts(fit)
 
 
 def survival_case(
@@ -206,6 +235,9 @@ SURVIVAL = (
            cox_answer, ("models.CoxPH",), CLOCK),
     Family("CoxPH, start-stop", partial(survival_case, **SEVERAL), partial(cox_answer, split=True),
            ("models.CoxPH",), CLOCK),
+    Family("FineGray", competing_case, fine_gray_answer, ("models.FineGray",)),
+    Family("FineGray, delayed entry", partial(competing_case, late=True),
+           partial(fine_gray_answer, ties="breslow"), ("models.FineGray",), CLOCK),
     Family("CoxPH, posterior", survival_case, cox_posterior, ("models.CoxPH",), SURVIVAL_PRIOR),
     *(
         Family(f"Hazard, {baseline}", partial(survival_case, **SEVERAL),

@@ -54,6 +54,7 @@ NOT_CALLED = {
     "estimands.standardised.marked": "part of risk_difference",
     "estimands.treatments": "part of risk_difference",
     "diagnostics.clusters.split_rows": "of arrays, through residuals",
+    "diagnostics.censoring_influence": "of a kernel's arrays, through a fit of FineGray",
     "diagnostics.convergence": "of an optimum or draws, through diagnose()",
     "diagnostics.cox_residuals": "of a kernel's arrays, through residuals itself",
     "diagnostics.influence": "of a kernel's sums, through influence itself",
@@ -149,6 +150,7 @@ def specs() -> dict[str, Any]:
         "structured": models.LMM("y ~ t * arm", visits, ls.Residual("cs", "t", "id")),
         "GLMM": models.GLMM("positive ~ t + (1 | id)", data=visits),
         "CoxPH": models.CoxPH("Surv(days, died) ~ arm", data=people),
+        "FineGray": models.FineGray("Surv(days, died) ~ arm", data=people),
         "Hazard": models.Hazard("Surv(days, died) ~ arm", **hazard),
         "Linear": models.Linear("age ~ arm", data=people, patient="id"),
         "JointModel": models.JointModel(
@@ -263,6 +265,7 @@ def own_of(name: str) -> dict[str, Any]:
             "prior": lambda: priors.Normal(0, 1), "fit_error": lambda: 0.0,
             "effective_events": lambda: 4.0},
         "models.LMM": built(mixed), "models.GLMM": built("GLMM"), "models.CoxPH": built(cox),
+        "models.FineGray": built("FineGray"),
         "models.Hazard": built("Hazard"), "models.Linear": built("Linear"),
         "models.JointModel": built(joint), "analyses.Panel": built("Panel"),
         "analyses.BaselineAdjustment": built("BaselineAdjustment"),
@@ -408,6 +411,7 @@ def objects() -> dict[str, Callable[[], Any]]:
     for name in specs():
         if name != "Mortality":
             found[f"{name} fit"] = lambda name=name: fit(name)
+        if hasattr(specs()[name], "sample"):
             found[f"{name} posterior"] = lambda name=name: posterior(name)
     return found | {
         "Means": lambda: fit("LMM").means(["arm"], at={"arm": [0, 1]}),

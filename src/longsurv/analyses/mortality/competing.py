@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pandas as pd
 
 from longsurv.analyses import plots
+from longsurv.analyses.mortality.hazards import QUESTIONS, hazard_rows
 from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 from longsurv.estimands.competing import incidence_difference
@@ -39,8 +40,9 @@ class CompetingEvents(Readable):
     Attributes
     ----------
     table : DataFrame
-        cause, quantity ("risk of" each group, "risk difference", "risk ratio" and, for Gray's test,
-        "no difference"), engine ("frequentist": Aalen-Johansen with limits from those of the two
+        cause, quantity ("risk of" each group, "risk difference", "risk ratio"; "cause-specific
+        hazard ratio" and Fine and Gray's "subdistribution hazard ratio"; for Gray's test "no
+        difference"), engine ("frequentist": Aalen-Johansen with limits from those of the two
         risks; "bayes": piecewise-constant hazards of all causes), estimate, conf_low, conf_high,
         p_value (Gray's), prob_lower (posterior probability that the group's risk is the lower:
         benefit for death, not for discharge alive), note; for programs, whether it is answered.
@@ -61,6 +63,11 @@ class CompetingEvents(Readable):
     treatment: str
     causes: Mapping[str, int]
 
+    @property
+    def questions(self) -> pd.DataFrame:
+        """Which question each kind of answer is to: quantity, question."""
+        return pd.DataFrame(list(QUESTIONS.items()), columns=["quantity", "question"])
+
     def summary(self) -> Summary:
         """The incidences as a reader sees them, and why some have no answer.
 
@@ -74,7 +81,10 @@ class CompetingEvents(Readable):
         return Summary(
             title=f"Cumulative incidence by {self.horizon:g}",
             tables=(framed(self.table[answered].drop(columns=["note", *IDS]), level=self.level),),
-            notes=tuple(f"{r['cause']}, {r['engine']}: {r['note']}" for _, r in why.iterrows()),
+            notes=(
+                *(f"{r['cause']}, {r['engine']}: {r['note']}" for _, r in why.iterrows()),
+                *(f"{quantity}: {question}" for quantity, question in QUESTIONS.items()),
+            ),
         )
 
     def plot(self, *, ax: Axes | None = None) -> Axes:
@@ -108,6 +118,7 @@ def competing_events(
     horizon: float,
     causes: Mapping[str, int],
     *,
+    adjust: str = "",
     level: float = 0.95,
     draws: int = 20_000,
     seed: int = 1,
@@ -122,6 +133,9 @@ def competing_events(
     horizon : float
     causes : mapping of str to int
         Label and status of each cause.
+    adjust : str
+        Covariates of the hazard ratios, a right-hand side; the incidences are of the groups as
+        they are.
     level : float
     draws, seed : int
         Of the posterior.
@@ -153,7 +167,12 @@ def competing_events(
             part.assign(cause=label, engine=engine, answered=part.get("answered", True)).reindex(
                 columns=COLUMNS
             )
-            for part, engine in ((curves, "frequentist"), (gray, "frequentist"), (drawn, "bayes"))
+            for part, engine in (
+                (curves, "frequentist"),
+                (hazard_rows(data, treatment, cause, adjust, level), "frequentist"),
+                (gray, "frequentist"),
+                (drawn, "bayes"),
+            )
         ]
     rows = [row for part in parts for row in part.to_dict("records")]
     table = pd.DataFrame(rows, columns=COLUMNS)

@@ -255,7 +255,8 @@ class Mortality:
     def competing(
         self, *, level: float = 0.95, draws: int = 20_000, seed: int = 1
     ) -> CompetingEvents:
-        """Cumulative incidence of every cause by both engines, with Gray's test.
+        """Cumulative incidence of every cause by both engines, with Gray's test, beside its
+        cause-specific and subdistribution (Fine and Gray's) hazard ratios.
 
         Parameters
         ----------
@@ -270,7 +271,7 @@ class Mortality:
         """
         return competing_events(
             self.data, self._treatment, self._horizon, self._causes(),
-            level=level, draws=draws, seed=seed,
+            adjust=self.adjust, level=level, draws=draws, seed=seed,
         )  # fmt: skip
 
     def landmark(

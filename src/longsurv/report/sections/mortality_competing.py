@@ -43,7 +43,12 @@ def competing_part(results: StudyResults) -> Part | None:
         )
         for cause in table["cause"].unique()
     ]
-    return Part("Competing events", (*said, _picture(results, asked, event), _table(table, asked)))
+    items: tuple[str | Picture | DisplayTable, ...] = (
+        *said,
+        _picture(results, asked, event),
+        _table(table, asked),
+    )
+    return Part("Competing events", items, (_hazards(table, asked),))
 
 
 def difference(table: pd.DataFrame, cause: str, engine: str) -> Answer | None:
@@ -121,6 +126,36 @@ def _table(table: pd.DataFrame, asked: Compared) -> DisplayTable:
         f" lower incidence in {asked.group}; whether lower is better depends on the outcome."
     )
     return display(found, f"Cumulative incidence {asked.when}", columns, note)
+
+
+def _hazards(table: pd.DataFrame, asked: Compared) -> DisplayTable:
+    """Both hazard ratios of every cause."""
+    rows = table[table["quantity"].str.endswith("hazard ratio")].assign(
+        outcome=lambda d: d["cause"].map(capital)
+    )
+    columns = [
+        Column("Outcome", "outcome", numeric=False),
+        Column("Hazard ratio", lambda row: capital(row["quantity"].removesuffix(" hazard ratio")),
+               numeric=False),
+        Column(
+            "Estimate (95 % interval)",
+            lambda row: (
+                numbers.ratio(*(float(row[c]) for c in ("estimate", "conf_low", "conf_high")))
+                if row["answered"]
+                else NO_ANSWER
+            ),
+        ),
+        Column("p", lambda row: numbers.p_value(row["p_value"]) if row["answered"] else ""),
+        Column("Remark", "note", numeric=False, prose=True),
+    ]  # fmt: skip
+    note = (
+        f"Of {asked.group} against {asked.reference}. Cause-specific: the rate among those to whom"
+        " nothing has happened yet, for what causes an outcome. Subdistribution (Fine and Gray):"
+        " which way the cumulative incidence moves, for what to expect; it also moves where only a"
+        " competing outcome's rate does."
+    )
+    caption = "Hazard ratios of every outcome: two questions"
+    return display(rows, caption, columns, note, name="competing_hazards")
 
 
 def _risk(rows: pd.DataFrame, group: str) -> str:

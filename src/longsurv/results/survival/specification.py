@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from longsurv.design.survival import SurvivalDesign
 from longsurv.estimands.standardised import FittedSurvival
 from longsurv.inference.specification import TableSpecification
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class SurvivalSpecification(TableSpecification[FittedSurvival, object], Protocol):
@@ -25,11 +28,19 @@ class CoxSpecification(SurvivalSpecification, Protocol):
         """How deaths at one time are handled."""
 
 
+class OfTable(Protocol):
+    """A model of one table."""
+
+    @property
+    def data(self) -> pd.DataFrame:
+        """The table."""
+
+
 class AnsweredSurvival(Protocol):
     """What is used of a fit and of a posterior."""
 
     @property
-    def spec(self) -> SurvivalSpecification:
+    def spec(self) -> OfTable:
         """The model."""
 
     @property
