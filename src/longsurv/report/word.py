@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from longsurv.study import StudyResults
 
 DPI = 200
-PANEL_WIDTH = 5.4
+PANEL_WIDTH = 4.0
+HIGHEST = 12.0  # cm, of a figure
+APPENDIX = frozenset((
+    "adjustments", "agreement", "coefficients", "comparison", "families", "forest-hazards",
+    "guideline", "measurements", "methods_hazard_ratio", "methods_others",
+    "methods_risk_difference", "models", "priors", "priors_before", "remarks", "score_changes",
+    "shrunken", "within",
+))  # fmt: skip
+"""Tables and figures by their names that stand at the end: the rest can be read in one go."""
 
 
 def write_word(
@@ -55,22 +63,35 @@ def write_word(
     if results.cohort.note:
         document.add_paragraph().add_run(printable(results.cohort.note)).italic = True
     paint = paint or png
+    add = partial(_add, document, results, paint)
+    later: list[Picture | DisplayTable] = []
     for item in content(results) if items is None else items:
-        if isinstance(item, Picture):
-            image, reason = results.faults.attempt(f"Figure {item.name!r}", partial(paint, item))
-            if image is None:
-                document.add_paragraph(f"This figure could not be drawn. {reason}")
-            else:
-                _add_picture(document, item, image)
+        if isinstance(item, Picture | DisplayTable) and item.name in APPENDIX:
+            later.append(item)
+            what = item.caption if isinstance(item, DisplayTable) else item.title
+            add_small(document, f"In the appendix: {what}.")
         else:
-            _add(document, item)
+            add(item)
+    if later:
+        document.add_page_break()
+        document.add_heading("Appendix", 1)
+    for item in later:
+        add(item)
     with plainly(target):
         write_whole(target, document.save)
     return target
 
 
-def _add(document: Document, item: Heading | str | DisplayTable) -> None:
-    if isinstance(item, Heading):
+def _add(
+    document: Document, results: StudyResults, paint: Callable[[Picture], bytes], item: Item
+) -> None:
+    if isinstance(item, Picture):
+        image, reason = results.faults.attempt(f"Figure {item.name!r}", partial(paint, item))
+        if image is None:
+            document.add_paragraph(f"This figure could not be drawn. {reason}")
+        else:
+            _add_picture(document, item, image)
+    elif isinstance(item, Heading):
         document.add_heading(printable(item.text), item.level)
     elif isinstance(item, DisplayTable):
         add_table(document, item)
@@ -88,6 +109,10 @@ def _add_picture(document: Document, picture: Picture, image: bytes) -> None:
     paragraph = last if beside else document.add_paragraph()
     width = Cm(PANEL_WIDTH if small else TEXT_WIDTH)
     shape = paragraph.add_run().add_picture(io.BytesIO(image), width=width)
+    if shape.height > Cm(HIGHEST):
+        shape.width = round(shape.width * Cm(HIGHEST) / shape.height)
+        shape.height = Cm(HIGHEST)
+    paragraph.paragraph_format.keep_with_next = bool(picture.caption)
     # What a screen reader says.
     shape._inline.docPr.set("descr", printable(picture.label))
     add_small(document, picture.caption)

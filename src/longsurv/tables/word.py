@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from docx.document import Document as WordDocument
 
 TEXT_WIDTH = 16.5  # cm, of A4 with its margins
-SMALL = 8.5  # points
+BROAD_WIDTH = 25.2  # cm, of A4 on its side
+SMALL, SMALLEST = 8.0, 7.0  # points
+WIDTH_OF_A_LETTER = 0.0205  # cm a point of its size, of Arial's figures with some room
+CELL_MARGINS = 0.4  # cm
+LONGEST_LINE = 40  # characters after which a text may as well go on below
+PAGES = ((TEXT_WIDTH, SMALL), (TEXT_WIDTH, SMALLEST), (BROAD_WIDTH, SMALL), (BROAD_WIDTH, SMALLEST))
+TOGETHER = 12  # rows of a table that is not broken
 LONGEST_TITLE = 255  # characters, of a document's properties
 
 
@@ -27,8 +33,15 @@ def new_document(title: str) -> WordDocument:
         page.page_width, page.page_height = Cm(21.0), Cm(29.7)
         page.left_margin = page.right_margin = Cm(2.25)
         page.top_margin = page.bottom_margin = Cm(2.0)
-    document.styles["Normal"].font.name = "Calibri"
-    document.styles["Normal"].font.size = Pt(10.5)
+    normal = document.styles["Normal"]
+    # A font that every office program has, or one of the same widths: columns are made to measure.
+    normal.font.name, normal.font.size = "Arial", Pt(9.5)
+    normal.paragraph_format.space_after, normal.paragraph_format.line_spacing = Pt(4), 1.0
+    for name in ("Title", "Heading 1", "Heading 2", "Caption"):
+        style = document.styles[name]
+        style.font.name = "Arial"
+        for key in [key for key in style.element.rPr.rFonts.attrib if "Theme" in key]:
+            del style.element.rPr.rFonts.attrib[key]
     document.core_properties.title = printable(title)[:LONGEST_TITLE]
     document.core_properties.author = "longsurv"
     # The file's own date would make two runs of one study differ.
@@ -37,36 +50,140 @@ def new_document(title: str) -> WordDocument:
 
 
 def add_table(document: WordDocument, table: DisplayTable) -> None:
-    """Add a table under its caption, and its note."""
+    """Add a table under its numbered caption, and its note.
+
+    The header is repeated on every page, no row is broken between two, no word within itself; a
+    table too broad for the page has one of its own that lies on its side.
+
+    Parameters
+    ----------
+    document : Document
+    table : DisplayTable
+    """
+    lines = [tuple(column.header for column in table.columns), *table.rows]
+    width, size = page_for(table)
+    if width > TEXT_WIDTH:
+        _turn(document)
+    widths = column_widths(table, width, size)
+    _add_caption(document, table.caption)
+    _add_grid(document, table, lines, widths, size)
+    add_small(document, table.note)
+    if width > TEXT_WIDTH:
+        _turn(document)
+
+
+def page_for(table: DisplayTable) -> tuple[float, float]:
+    """Width of a page in cm, and size of letters in points, with which no word is broken.
+
+    Parameters
+    ----------
+    table : DisplayTable
+
+    Returns
+    -------
+    (float, float)
+        Letters become smaller before the page is turned; the last pair where none is enough.
+    """
+    for width, size in PAGES:
+        if sum(column_widths(table, width, size)) <= width:
+            break
+    return width, size
+
+
+def _add_caption(document: WordDocument, text: str) -> None:
+    """ "Table 3. What it shows", of which Word counts the number anew where tables come and go."""
+    from docx.oxml import OxmlElement
+    from docx.oxml.ns import qn
+
+    caption = document.add_paragraph("Table ", style="Caption")
+    caption.paragraph_format.keep_with_next = True
+    begin, code, middle, end = (caption.add_run() for _ in range(4))
+    for run, kind in ((begin, "begin"), (middle, "separate")):
+        mark = OxmlElement("w:fldChar")
+        mark.set(qn("w:fldCharType"), kind)
+        run._r.append(mark)
+    instruction = OxmlElement("w:instrText")
+    instruction.text = r" SEQ Table \* ARABIC "
+    code._r.append(instruction)
+    end.text = str(len(document.tables) + 1)
+    mark = OxmlElement("w:fldChar")
+    mark.set(qn("w:fldCharType"), "end")
+    caption.add_run()._r.append(mark)
+    caption.add_run(f". {printable(text)}")
+
+
+def _add_grid(
+    document: WordDocument,
+    table: DisplayTable,
+    lines: Sequence[Sequence[str]],
+    widths: Sequence[float],
+    size: float,
+) -> None:
     from docx.enum.text import WD_ALIGN_PARAGRAPH
+    from docx.oxml import OxmlElement
     from docx.oxml.ns import qn
     from docx.shared import Cm, Pt
 
-    caption = document.add_paragraph(printable(table.caption), style="Caption")
-    caption.paragraph_format.keep_with_next = True
-    lines = [tuple(column.header for column in table.columns), *table.rows]
     grid = document.add_table(rows=len(lines), cols=len(table.columns), style="Light Shading")
     look = grid._tbl.tblPr.find(qn("w:tblLook"))
     look.set(qn("w:noHBand"), "1")  # lines, not grey bands
     look.set(qn("w:val"), "06A0")
     grid.autofit = False
-    widths = [Cm(width) for width in _column_widths(lines)]
     for column, width in zip(grid.columns, widths, strict=True):
-        column.width = width
-    for row, line in zip(grid.rows, lines, strict=True):
+        column.width = Cm(width)
+    for k, (row, line) in enumerate(zip(grid.rows, lines, strict=True)):
+        properties = row._tr.get_or_add_trPr()
+        properties.append(OxmlElement("w:cantSplit"))
+        if k == 0:
+            properties.append(OxmlElement("w:tblHeader"))
         for shown, cell, width, text in zip(table.columns, row.cells, widths, line, strict=True):
-            cell.width = width
+            cell.width = Cm(width)
             paragraph = cell.paragraphs[0]
-            paragraph.add_run(printable(text)).font.size = Pt(SMALL)
+            paragraph.add_run(printable(text)).font.size = Pt(size)
+            paragraph.paragraph_format.space_after = Pt(0)
+            # The header stays with the first row, and of a short table all rows together.
+            paragraph.paragraph_format.keep_with_next = k < len(lines) - 1 and (
+                k == 0 or len(lines) <= TOGETHER
+            )
             if shown.numeric:
                 paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
-    add_small(document, table.note)
 
 
-def _column_widths(lines: Sequence[Sequence[str]]) -> list[float]:
-    """Centimetres for each column, shared out by the longest text in it."""
-    longest = [min(max(map(len, column), default=1), 32) + 6 for column in zip(*lines, strict=True)]
-    return [TEXT_WIDTH * size / sum(longest) for size in longest]
+def _turn(document: WordDocument) -> None:
+    """Go on, on a new page, with paper that lies the other way."""
+    from docx.enum.section import WD_ORIENT, WD_SECTION
+
+    section = document.add_section(WD_SECTION.NEW_PAGE)
+    section.page_width, section.page_height = section.page_height, section.page_width
+    across = section.page_width > section.page_height
+    section.orientation = WD_ORIENT.LANDSCAPE if across else WD_ORIENT.PORTRAIT
+
+
+def column_widths(table: DisplayTable, width: float, size: float) -> list[float]:
+    """Centimetres for each column: its longest word, and a share of what is left by its texts.
+
+    Parameters
+    ----------
+    table : DisplayTable
+    width : float
+        Of the page's text, in cm; the columns take more where their words need it.
+    size : float
+        Of the letters, in points.
+
+    Returns
+    -------
+    list of float
+    """
+    letter = WIDTH_OF_A_LETTER * size
+    least = [letter * n + CELL_MARGINS for n in table.narrowest]
+    texts = zip(*[[c.header for c in table.columns], *table.rows], strict=True)
+    wanted = [
+        max(0.0, letter * min(max(map(len, column)), LONGEST_LINE) + CELL_MARGINS - needed)
+        for column, needed in zip(texts, least, strict=True)
+    ]
+    left = width - sum(least)
+    share = max(0.0, min(1.0, left / sum(wanted))) if sum(wanted) else 0.0
+    return [needed + share * more for needed, more in zip(least, wanted, strict=True)]
 
 
 def add_small(document: WordDocument, text: str) -> None:

@@ -144,4 +144,4 @@ def _remarks(table: pd.DataFrame) -> DisplayTable:
         Column("Remark", "note", numeric=False, prose=True),
     ]
     frame = pd.DataFrame(rows, columns=["adjustment", "markers", "note"])
-    return display(frame, "Remarks on the adjusted answers", columns)
+    return display(frame, "Remarks on the adjusted answers", columns, name="remarks")

@@ -44,4 +44,4 @@ def _table(name: str, items: Sequence[Item], shown: Mapping[str, str]) -> Displa
         Column("Where", "places", numeric=False, prose=True),
         Column("What is there", "what", numeric=False, prose=True),
     ]
-    return display(rows, f"{name}: where each item is answered", columns)
+    return display(rows, f"{name}: where each item is answered", columns, name="guideline")

@@ -54,6 +54,7 @@ def build(results: StudyResults) -> dict[str, object]:
         "text": text(results, data),
         "kaplan_meier": survival_picture(results),
         "counts": _counts(results, data),
+        "hazards_title": "Hazard ratios",
         "penalty": penalty_sentence(results),
         "warning": sentences.few_events(int(data["event"].sum()), event_name(results.cohort)),
         "forest": _forest(results),

@@ -97,7 +97,9 @@ def _within(table: pd.DataFrame) -> list[DisplayTable]:
             "n: patients with both values. p: Wilcoxon's signed ranks, two-sided, uncorrected. A"
             " value beyond a detection limit stands at the limit."
         )
-        found.append(display(rows, f"Within each group, {start} against {end}", columns, note))
+        found.append(
+            display(rows, f"Within each group, {start} against {end}", columns, note, "within")
+        )
     return found
 
 

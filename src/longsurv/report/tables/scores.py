@@ -71,7 +71,7 @@ def differences_display(table: pd.DataFrame, unit: str) -> DisplayTable:
         Column("Bayes (95 % CrI)", lambda row: _difference(of(row, "bayes"))),
         Column("P(lower)", lambda row: _one(of(row, "bayes"), "prob_positive", _lower)),
     ]
-    return display(rows, "Difference in change of the score", columns)
+    return display(rows, "Difference in change of the score", columns, name="score_changes")
 
 
 def percentages(row: pd.Series) -> str:

@@ -30,7 +30,7 @@ def shrunken_display(table: pd.DataFrame) -> DisplayTable:
         " marker's better direction. FDR: Benjamini and Hochberg, as in the table of differences in"
         " change."
     )
-    return display(shown, "Difference in change, alone and shrunken", columns, note)
+    return display(shown, "Difference in change, alone and shrunken", columns, note, "shrunken")
 
 
 def families_display(families: pd.DataFrame) -> DisplayTable:
@@ -43,7 +43,9 @@ def families_display(families: pd.DataFrame) -> DisplayTable:
         Column("Spread between markers, SD (95 % CrI)", lambda row: _of(row, "spread")),
     ]
     note = "Priors: mean Normal(0, 1), spread half-normal (0.5), in baseline SDs."
-    return display(families, "What the markers of a family have in common", columns, note)
+    return display(
+        families, "What the markers of a family have in common", columns, note, "families"
+    )
 
 
 def left_out_display(table: pd.DataFrame) -> DisplayTable:

@@ -1,0 +1,83 @@
+"""Tables in a Word document: their pages, their rows and their words stay whole."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from docx import Document
+from docx.enum.section import WD_ORIENT
+from docx.oxml.ns import qn
+from docx.shared import Cm
+
+from longsurv.tables.display import Column, DisplayTable, display
+from longsurv.tables.word import (
+    BROAD_WIDTH,
+    CELL_MARGINS,
+    TEXT_WIDTH,
+    WIDTH_OF_A_LETTER,
+    add_table,
+    column_widths,
+    new_document,
+    page_for,
+)
+
+CELL = "\N{MINUS SIGN}12.9 (\N{MINUS SIGN}34.7 to 9.5)"
+
+
+def table(columns: int, rows: int = 30) -> DisplayTable:
+    frame = pd.DataFrame({f"c{k}": [CELL] * rows for k in range(columns)})
+    shown = [Column("Overlap weights", "c0", numeric=False)]
+    shown += [Column(f"Number {k}", f"c{k}") for k in range(1, columns)]
+    return display(frame, f"Of {columns} columns", shown, "A note.")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Document:
+    document = new_document("Tables")
+    for columns in (3, 8, 4):
+        add_table(document, table(columns))
+    path = tmp_path_factory.mktemp("word") / "tables.docx"
+    document.save(path)
+    return Document(str(path))
+
+
+def test_headers_are_repeated_and_rows_not_broken(written: Document) -> None:
+    for grid in written.tables:
+        assert all(row._tr.trPr.find(qn("w:cantSplit")) is not None for row in grid.rows)
+        repeated = [row._tr.trPr.find(qn("w:tblHeader")) is not None for row in grid.rows]
+        assert repeated == [True] + [False] * 30
+        assert grid.rows[0].cells[0].paragraphs[0].paragraph_format.keep_with_next
+
+
+def test_captions_count_and_word_can_count_them_anew(written: Document) -> None:
+    captions = [p for p in written.paragraphs if p.style.name == "Caption"]
+    assert [p.text for p in captions] == [
+        "Table 1. Of 3 columns", "Table 2. Of 8 columns", "Table 3. Of 4 columns",
+    ]  # fmt: skip
+    codes = [p._p.xpath("string(.//w:instrText)") for p in captions]
+    assert all("SEQ Table" in code for code in codes)
+
+
+def test_a_broad_table_has_a_page_on_its_side_to_itself(written: Document) -> None:
+    assert [page_for(table(n))[0] > TEXT_WIDTH for n in (3, 8, 4)] == [False, True, False]
+    sides = [section.orientation for section in written.sections]
+    assert sides == [WD_ORIENT.PORTRAIT, WD_ORIENT.LANDSCAPE, WD_ORIENT.PORTRAIT]
+    body = [e.tag for e in written.element.body if e.tag == qn("w:tbl") or e.xpath(".//w:sectPr")]
+    assert body.index(qn("w:tbl")) == 0 and len(body) >= 5
+
+
+@pytest.mark.parametrize("columns", [2, 3, 5, 6, 8])
+def test_no_word_is_broken_and_the_page_is_not_left(columns: int) -> None:
+    shown = table(columns)
+    width, size = page_for(shown)
+    widths = column_widths(shown, width, size)
+    assert sum(widths) <= width + 1e-9
+    for of, characters in zip(widths, shown.narrowest, strict=True):
+        assert of >= characters * WIDTH_OF_A_LETTER * size + CELL_MARGINS - 1e-9
+    assert shown.narrowest[0] == len("weights") < shown.narrowest[1] == 20
+
+
+def test_columns_of_the_file_have_these_widths(written: Document) -> None:
+    for grid, columns in zip(written.tables, (3, 8, 4), strict=True):
+        total = sum(cell.width for cell in grid.rows[0].cells)
+        assert total <= Cm(BROAD_WIDTH if columns == 8 else TEXT_WIDTH) + 2000
