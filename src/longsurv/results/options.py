@@ -8,6 +8,8 @@ type Component = Literal["fixed", "variance", "all"]
 """Which terms a table has: coefficients, variance parameters, or both."""
 type NewGroups = Literal["error", "population"]
 """What to do with patients that a model has not seen: refuse, or predict their population mean."""
+type Interval = Literal["mean", "prediction"]
+"""Of the mean of many measurements, or of one new measurement."""
 type Ties = Literal["efron", "breslow"]
 """How tied times of events enter a partial likelihood."""
 type Penalty = Literal["firth"]

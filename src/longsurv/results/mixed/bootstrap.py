@@ -19,6 +19,7 @@ from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
 
 type Estimand = Callable[..., Found]
 type Kind = Literal["percentile", "basic"]
@@ -188,6 +189,42 @@ def simulator(fit: FittedLMM) -> Callable[[np.random.Generator], np.ndarray]:
         return y
 
     return draw
+
+
+def simulate(fit: FittedLMM, n: int, seed: int) -> pd.DataFrame:
+    """See `MixedMethods.simulate`."""
+    if n < 1:
+        raise LongsurvError(f"n is the number of data sets, at least 1, not {n}")
+    lost = (*fit.variance.undetermined, *(() if fit.converged else ("what has not converged",)))
+    if lost:
+        raise LongsurvError(
+            f"{fit.spec.formula!r} cannot be simulated from: there is no estimate of "
+            f"{', '.join(lost)}"
+        )
+    draw, rows = simulator(fit), fit.spec.data.index[fit.design.rows]
+    streams = np.random.SeedSequence(seed).spawn(n)
+    values = [draw(np.random.default_rng(stream)) for stream in streams]
+    names = [f"simulation_{k}" for k in range(1, n + 1)]
+    return pd.DataFrame(np.column_stack(values), index=rows, columns=names)
+
+
+def measured(fit: FittedLMM, new_y: ArrayLike | pd.Series) -> np.ndarray:
+    """Measurements to put in place of those of a fit, shape (n,), checked."""
+    index = fit.spec.data.index[fit.design.rows]
+    if isinstance(new_y, pd.Series) and not new_y.index.equals(index):
+        raise LongsurvError(
+            "new_y is indexed otherwise than the rows of the fit; simulate() gives columns that "
+            "are indexed as they are, and an array is taken in their order"
+        )
+    y = np.asarray(new_y, dtype=float)
+    if y.shape != (len(index),):
+        raise LongsurvError(
+            f"new_y has the shape {y.shape}, but the fit has {len(index)} measurements"
+        )
+    if not np.isfinite(y).all():
+        where = index[int(np.flatnonzero(~np.isfinite(y))[0])]
+        raise LongsurvError(f"new_y is missing or not finite at index {where!r}")
+    return y
 
 
 def refit(fit: FittedLMM, y: np.ndarray) -> FittedLMM:

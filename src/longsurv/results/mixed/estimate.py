@@ -20,10 +20,12 @@ from longsurv.results.estimate import Estimate
 from longsurv.results.mixed.fitted import MixedSpecification
 from longsurv.results.mixed.methods import MixedMethods
 from longsurv.results.mixed.rows import (
+    check_prediction,
     check_random,
     fixed_rows,
     random_rows,
     ranef,
+    unseen_rows,
 )
 from longsurv.results.mixed.small_sample import MixedReference, resolve_df, small_sample
 from longsurv.results.mixed.undetermined import FlatDirections, constant_rows, undetermined
@@ -33,7 +35,7 @@ from longsurv.results.mixed.variances import (
     boundary_flags,
     variance_estimate,
 )
-from longsurv.results.options import NewGroups
+from longsurv.results.options import Interval, NewGroups
 from longsurv.results.reference import combination_variances, estimable, normal_reference
 
 if TYPE_CHECKING:
@@ -260,6 +262,7 @@ class MixedEstimate(MixedMethods, Estimate):
         level: float = 0.95,
         by_patient: bool = False,
         new_groups: NewGroups = "error",
+        interval: Interval = "mean",
     ) -> pd.DataFrame:
         """Mean response on the scale of the formula's left-hand side.
 
@@ -268,25 +271,30 @@ class MixedEstimate(MixedMethods, Estimate):
         newdata : DataFrame, optional
             Rows to predict; by default the rows the model was fitted to.
         level : float
-            Of the interval of the mean (not of a new measurement): Student's t on the degrees of
-            freedom of the fit's reference, as in `means`; with `by_patient` normal.
+            Of the interval: Student's t on the degrees of freedom of the fit's reference, as in
+            `means`; with `by_patient`, and of a new measurement, normal.
         by_patient : bool
             Add the random effects of the row's patient and of all it is nested in.
         new_groups : {"error", "population"}
             What to do for a patient, or another group, the model has not seen: refuse, or leave its
             effects at their mean of 0 with their full variance. A new patient of a known site has
             the site's effects.
+        interval : {"mean", "prediction"}
+            Of the mean, or of one new measurement: with `by_patient` of the row's own patient,
+            otherwise of a patient (and a group of every other grouping) that nobody has seen. It
+            takes the estimated variances as known.
 
         Returns
         -------
         DataFrame
-            `newdata` with estimate, std_error, conf_low, conf_high.
+            `newdata` with estimate, std_error (of a new measurement its standard deviation about
+            the estimate), conf_low, conf_high.
 
         Raises
         ------
         LongsurvError
-            If the model has no random effects and `by_patient` asks for them, or for an unseen
-            group.
+            If the model has no random effects and `by_patient` asks for them, for an unseen group,
+            or for a new measurement where residuals have a structure.
         """
         frame, X = fixed_rows(self, newdata)
         estimate, variance = X @ self.coefficients, np.zeros(len(X))
@@ -295,8 +303,15 @@ class MixedEstimate(MixedMethods, Estimate):
             rows = random_rows(self.design, newdata, new_groups)
             mean, variance, coupling = self.kernel.predict_rows(self.point, *rows)
             estimate, X = estimate + mean, X - coupling
+        if interval == "prediction":
+            check_prediction(self)
+            if not by_patient:
+                _, variance, _ = self.kernel.predict_rows(
+                    self.point, *unseen_rows(self.design, newdata)
+                )
+            variance = variance + self.sigma**2
         se = np.sqrt(combination_variances(self.reference, X) + variance)
-        if not by_patient:
+        if not by_patient and interval == "mean":
             return beside(frame, wald_columns(X, estimate, se, self.reference, level))
         known = estimable(self.reference, X) & (not self.variance.undetermined)
         lost = np.where(known, 0.0, np.nan)

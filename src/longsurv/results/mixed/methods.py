@@ -12,6 +12,7 @@ from longsurv.results.mixed.fitted import FittedLMM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
 
     from longsurv.diagnostics.influence import Estimand, Found, Influence
     from longsurv.diagnostics.residuals import Of
@@ -184,6 +185,53 @@ class MixedMethods(MixedPosteriorMethods):
 
         chosen = parameters if estimand is None else estimand
         return bootstrap(self, chosen, replicates=replicates, seed=seed, n_jobs=n_jobs)
+
+    def simulate(self: FittedLMM, n: int = 1, seed: int = 1) -> pd.DataFrame:
+        """Draw measurements of the same patients at the same times from the fitted model.
+
+        Random effects and residuals are both drawn anew.
+
+        Parameters
+        ----------
+        n : int
+            Data sets.
+        seed : int
+
+        Returns
+        -------
+        DataFrame
+            Indexed as the rows of the fit; one column a data set, simulation_1 and so on, on the
+            scale of the formula's left-hand side.
+
+        Raises
+        ------
+        LongsurvError
+            If there is no estimate of some variance, or the fit has not converged.
+        """
+        from longsurv.results.mixed.bootstrap import simulate
+
+        return simulate(self, n, seed)
+
+    def refit(self: FittedLMM, new_y: ArrayLike | pd.Series) -> FittedLMM:
+        """Fit the same model to other measurements of the same rows, by the same method.
+
+        Parameters
+        ----------
+        new_y : array-like or Series, shape (n,)
+            On the scale of the formula's left-hand side, as a column of `simulate`.
+
+        Returns
+        -------
+        MixedEstimate
+
+        Raises
+        ------
+        LongsurvError
+            For another number of measurements, other rows, or a missing one.
+        """
+        from longsurv.results.mixed.bootstrap import measured, refit
+
+        return refit(self, measured(self, new_y))
 
     def residuals(self: FittedLMM) -> pd.DataFrame:
         """Residuals of every measurement.

@@ -20,12 +20,14 @@ from longsurv.results.idata import Pointwise, to_datatree
 from longsurv.results.mixed.fitted import MixedSpecification
 from longsurv.results.mixed.methods import MixedPosteriorMethods
 from longsurv.results.mixed.rows import (
+    check_prediction,
     check_random,
     fixed_rows,
     random_rows,
     ranef,
+    unseen_rows,
 )
-from longsurv.results.options import NewGroups
+from longsurv.results.options import Interval, NewGroups
 from longsurv.results.posterior import Posterior
 
 if TYPE_CHECKING:
@@ -168,6 +170,7 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
         level: float = 0.95,
         by_patient: bool = False,
         new_groups: NewGroups = "error",
+        interval: Interval = "mean",
     ) -> pd.DataFrame:
         """Posterior of the mean response on the scale of the formula's left-hand side.
 
@@ -176,13 +179,16 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
         newdata : DataFrame, optional
             Rows to predict; by default the rows the model was fitted to.
         level : float
-            Of the equal-tailed interval of the mean (not of a new measurement).
+            Of the equal-tailed interval.
         by_patient : bool
             Add the random effects of the row's patient and of all it is nested in, at each draw
             drawn from their distribution given the data.
         new_groups : {"error", "population"}
             What to do for a patient, or another group, the model has not seen: refuse, or draw its
             effects from the distribution of the population.
+        interval : {"mean", "prediction"}
+            Of the mean, or of one new measurement: with `by_patient` of the row's own patient,
+            otherwise of a patient (and a group of every other grouping) that nobody has seen.
 
         Returns
         -------
@@ -192,17 +198,25 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
         Raises
         ------
         LongsurvError
-            If the model has no random effects and `by_patient` asks for them, or for an unseen
-            group.
+            If the model has no random effects and `by_patient` asks for them, for an unseen group,
+            or for a new measurement where residuals have a structure.
         """
         frame, X = fixed_rows(self, newdata)
         values = self.coefficients.reshape(-1, len(self.names)) @ X.T
+        new = interval == "prediction"
+        if new:
+            check_prediction(self)
         if by_patient:
             check_random(self)
             rows = random_rows(self.design, newdata, new_groups)
+        elif new:
+            rows = unseen_rows(self.design, newdata)
+        if by_patient or new:
             rng = np.random.default_rng(self.draws.seed)
             for value, point in zip(values, self._points(), strict=True):
                 value += self.kernel.draw_rows(point, *rows, rng)
+                if new:
+                    value += point.sigma * rng.standard_normal(len(value))
         return beside(frame, draw_columns(values, level))
 
     def r2(self, level: float = 0.95) -> pd.DataFrame:

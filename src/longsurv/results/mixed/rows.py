@@ -60,6 +60,26 @@ def random_rows(
     return Z, group
 
 
+def unseen_rows(
+    design: MixedDesign, newdata: pd.DataFrame | None
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """As `random_rows`, each row being of a patient of its own in groups that were not seen."""
+    Z = [
+        term.random.X if newdata is None else term.random.rebuild(newdata) for term in design.terms
+    ]
+    return Z, [-1 - np.arange(len(Z[0]))] * len(Z)
+
+
+def check_prediction(result: PredictedMixed) -> None:
+    """Refuse the interval of a new measurement where its residual depends on the visit."""
+    if result.design.residual is not None:
+        raise LongsurvError(
+            f"{result.spec.formula!r} has a residual structure, under which a new measurement "
+            "depends on its visit and on those before; interval='prediction' needs independent "
+            "residuals"
+        )
+
+
 def _codes(
     design: MixedDesign, term: Grouping, newdata: pd.DataFrame, new_groups: NewGroups
 ) -> np.ndarray:
