@@ -34,6 +34,9 @@ c.InteractiveShellApp.exec_lines = [
 """
 """Figures as vectors, numbers to four decimals."""
 
+QUIET = 'c.IPKernelApp.log_level = "ERROR"\n'
+"""A kernel would warn that it listens on this machine's own ports; no page is about that."""
+
 
 def say(text: str) -> None:
     """Tell how far it is."""
@@ -111,6 +114,7 @@ def prepare() -> None:
     profile = BUILD / "ipython" / "profile_default"
     profile.mkdir(parents=True, exist_ok=True)
     (profile / "ipython_config.py").write_text(KERNEL, encoding="utf-8")
+    (profile / "ipython_kernel_config.py").write_text(QUIET, encoding="utf-8")
     os.environ |= {
         "IPYTHONDIR": str(BUILD / "ipython"),
         "PYTHONWARNINGS": "ignore::DeprecationWarning:traitlets",
