@@ -15,7 +15,16 @@ from longsurv.cli import DONE, main
 from longsurv.cohort import Marker, Phase, Schema
 from longsurv.cohort.files import Source
 from longsurv.cohort.former import SCHEMA_WORDS
-from longsurv.cohort.keys import FIELDS, FORMER, MARKER_KEYS, SOURCE_KEYS, TABLE_DOCS, TABLES
+from longsurv.cohort.keys import (
+    FIELDS,
+    FORMER,
+    MARKER_KEYS,
+    PRIOR_KEYS,
+    SOURCE_KEYS,
+    TABLE_DOCS,
+    TABLES,
+)
+from longsurv.cohort.questions import PublishedRatio, TrialSettings
 from longsurv.cohort.reference import json_schema, reference_page
 from longsurv.errors import ArgumentError, FormerWord
 
@@ -70,7 +79,9 @@ def test_every_field_has_a_key_and_every_key_a_field():
     assert of_schema - {"file", *SOURCE_KEYS} == fields(Schema) - {"phases"}
     assert set(MARKER_KEYS) == fields(Marker) - {"name"}
     assert set(SOURCE_KEYS) == fields(Source) - {"path", "id"}
-    assert set(TABLES) == set(TABLE_DOCS) - {"phases", "markers"}
+    assert set(TABLES) == set(TABLE_DOCS) - {"phases", "markers", "priors"}
+    assert set(PRIOR_KEYS) - {"interval"} == fields(PublishedRatio) - {"name", "low", "high"}
+    assert set(TABLES["target_trial"]) == fields(TrialSettings)
     assert fields(Phase) == {"name", "first", "last", "closed"}
 
 
@@ -123,6 +134,7 @@ def test_what_is_wrong_does_not_validate(old, new, said):
 def test_one_word_for_one_thing():
     assert FIELDS == {
         "study": {}, "patients": {}, "outcome": {}, "models": {}, "sampling": {}, "report": {},
+        "target_trial": {},
         "measurements": {"patient": "measurement_patient"},  # a Schema has no tables
     }  # fmt: skip
     known = fields(Schema) | fields(Marker)

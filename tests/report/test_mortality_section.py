@@ -329,6 +329,7 @@ def test_a_group_without_deaths_is_still_a_section(nobody_died) -> None:
     built = mortality.build(nobody_died)
     assert [part.title for part in built["parts"]] == [
         "Competing events", "Every method", "How much is the prior's", "What was not seen",
+        "A trial emulated",
     ]  # fmt: skip
     assert built["missing"] == []
     assert "No confounder, however strong" in texts(tipping_part(nobody_died))[-1]

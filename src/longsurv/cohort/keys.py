@@ -311,6 +311,18 @@ TABLES: dict[str, dict[str, Key]] = {
             default="the groups over time",
         ),
     },
+    "target_trial": {
+        "begun": Key(
+            TEXT,
+            "Column of the patients with the time at which treatment began, from time zero; empty"
+            " if it never did.",
+            required=True,
+        ),
+        "grace": Key(NUMBER, "The strategies are: begin by this time, and do not.", required=True),
+        "adjust": Key(TEXT, "Covariates known at time zero, as a formula.", default="none"),
+        "markers": Key(TEXTS, "Markers on whose last value beginning may depend.", default="none"),
+        "eligible": Key(TEXT, "Column that is true of who is eligible.", default="everybody"),
+    },
     "sampling": {
         "draws": Key(COUNT, "Posterior draws of a chain.", default="1000"),
         "chains": Key(COUNT, "Chains.", default="2"),
@@ -353,6 +365,25 @@ MARKER_KEYS: dict[str, Key] = {
     },
 }
 
+PRIOR_KEYS: dict[str, Key] = {
+    "ratio": Key(NUMBER, "The published ratio of treatment against reference.", required=True),
+    "interval": Key(PAIR, "Its 95 % interval.", required=True),
+    "source": Key(TEXT, "Where these numbers are from.", required=True),
+    "outcome": Key(
+        choice("hazard_ratio", "odds_ratio", "risk_ratio"), "Of what.", default='"hazard_ratio"'
+    ),
+    "baseline_risk": Key(
+        NUMBER,
+        "Risk of the reference group by the horizon, at which an odds or a risk ratio is made a"
+        " hazard ratio; they need it.",
+    ),
+    "robust": Key(
+        NUMBER,
+        "Probability that it does not apply to this study: so much of the prior is Normal(0, 1).",
+        default="0.2",
+    ),
+}
+
 TABLE_DOCS: dict[str, str] = {
     "study": "What the study is.",
     "patients": "The table of patients, and what its columns mean.",
@@ -364,6 +395,11 @@ TABLE_DOCS: dict[str, str] = {
     ),
     "markers": "One table a marker, `[markers.crp]`, called as the measurement table calls it.",
     "models": "Right-hand sides of the models' formulas.",
+    "priors": (
+        "Published effects as priors of the treatment's hazard ratio, beside the usual ones, one"
+        ' table each: `[priors."trials at low risk of bias"]`.'
+    ),
+    "target_trial": "A trial to emulate, of a treatment that begins after time zero.",
     "sampling": "How the posterior is sampled.",
     "report": "What the report shows.",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from longsurv.cohort.keys import MARKER_KEYS, TABLE_DOCS, TABLES, Key
+from longsurv.cohort.keys import MARKER_KEYS, PRIOR_KEYS, TABLE_DOCS, TABLES, Key
 from longsurv.cohort.kinds import PHASE
 
 _HEAD = """# The study file
@@ -27,10 +27,10 @@ def json_schema() -> dict[str, object]:
         Draft 2020-12. What a key was once called is marked as deprecated.
     """
     tables = {name: _object(keys) for name, keys in TABLES.items()}
-    markers, phases = _object(MARKER_KEYS), dict(PHASE.schema)
+    named = {"markers": _object(MARKER_KEYS), "priors": _object(PRIOR_KEYS)}
+    named["phases"] = dict(PHASE.schema)
     properties = {
-        name: tables.get(name)
-        or {"type": "object", "additionalProperties": phases if name == "phases" else markers}
+        name: tables.get(name) or {"type": "object", "additionalProperties": named[name]}
         for name in TABLE_DOCS
     }
     for name, text in TABLE_DOCS.items():
@@ -79,7 +79,7 @@ def reference_page() -> str:
     parts = [_HEAD]
     for name, text in TABLE_DOCS.items():
         parts.append(f"## [{name}]\n\n{text}\n")
-        keys = MARKER_KEYS if name == "markers" else TABLES.get(name)
+        keys = {"markers": MARKER_KEYS, "priors": PRIOR_KEYS}.get(name, TABLES.get(name))
         if keys is not None:
             parts.append(_table(keys))
     return "\n".join(parts)

@@ -17,6 +17,7 @@ from longsurv.cohort.keys import (
     FIELDS,
     FORMER,
     MARKER_KEYS,
+    PRIOR_KEYS,
     SOURCE_KEYS,
     TABLE_DOCS,
     TABLES,
@@ -27,6 +28,7 @@ from longsurv.cohort.labels import event_name
 from longsurv.cohort.lines import Lines, key_lines, naming_columns
 from longsurv.cohort.phases import Phase, parse_interval
 from longsurv.cohort.problems import Problems, show, show_list, suggest
+from longsurv.cohort.questions import PublishedRatio, TrialSettings
 from longsurv.cohort.schema import Marker, Schema
 from longsurv.errors import DataError
 from longsurv.records import Fields, Record
@@ -89,6 +91,8 @@ class StudyFile:
     files: tuple[Path, ...] = ()
     show_patients: bool = False
     aims: Aims = field(default_factory=Aims)
+    priors: tuple[PublishedRatio, ...] = ()
+    target_trial: TrialSettings | None = None
 
 
 @checked
@@ -129,6 +133,7 @@ def read_study(path: str | Path) -> StudyFile:
     markers = _read_markers(tables["markers"], path.name, lines, problems)
     phases = _read_phases(tables["phases"], path.name, problems)
     _check_joint(tables["models"], markers, path.name, problems)
+    published = _read_priors(tables["priors"], path.name, lines, problems)
     # With a key missing or mistyped the schema would only repeat it in other words.
     schema = None if problems.texts else _read_schema(tables, phases, path.name, problems)
     aims = _read_aims(tables["study"])
@@ -163,6 +168,8 @@ def read_study(path: str | Path) -> StudyFile:
         (path, *dict.fromkeys(source.path for source in sources)),
         **tables["report"],
         aims=aims,
+        priors=published,
+        target_trial=_read_trial(tables["target_trial"]),
     )
 
 
@@ -285,6 +292,32 @@ def _read_markers(table: Record, file: str, lines: Lines, problems: Problems) ->
             for text in error.problems:
                 problems.add(f"{file}: {text}")
     return markers
+
+
+def _read_priors(
+    table: Record, file: str, lines: Lines, problems: Problems
+) -> tuple[PublishedRatio, ...]:
+    found = []
+    for name, given in table.items():
+        where = f"{file}, [priors.{name}]"
+        if not isinstance(given, dict):
+            problems.add(f"{where}: must be a table of its own, not {show(given)}")
+            continue
+        before = len(problems.texts)
+        _check_keys(given, PRIOR_KEYS, where, problems, lines.get(f"priors.{name}", {}))
+        if len(problems.texts) > before:
+            continue
+        try:
+            found.append(PublishedRatio.of(name, given))
+        except DataError as error:
+            for text in error.problems:
+                problems.add(f"{file}: {text}")
+    return tuple(found)
+
+
+def _read_trial(given: Record) -> TrialSettings | None:
+    own: Fields = {key: _as_field(value) for key, value in given.items()}
+    return TrialSettings(**own) if own else None
 
 
 def _read_phases(table: Record, file: str, problems: Problems) -> tuple[Phase, ...]:

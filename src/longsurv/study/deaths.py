@@ -22,6 +22,7 @@ from longsurv.study.plan import Plan, model_seed
 if TYPE_CHECKING:
     from longsurv.analyses import Mortality
     from longsurv.estimands.counts import Counts
+    from longsurv.priors import Prior
 
 CARRIED = "carried"  # the stage that adjusts for what the events carry
 TIPPING = 8  # unseen deaths in either arm that are always tried
@@ -65,7 +66,10 @@ def compare_priors(bench: Bench) -> Record:
 
     def compute() -> Record:
         grid = question(bench.study).prior_grid(
-            draws=_draws(bench.study), chains=CHAINS, seed=_seed(bench.study)
+            named_priors(bench.study),
+            draws=_draws(bench.study),
+            chains=CHAINS,
+            seed=_seed(bench.study),
         )
         draws = {name: np.ravel(post.draw(grid.term)) for name, post in grid.posteriors.items()}
         return {
@@ -73,7 +77,22 @@ def compare_priors(bench: Bench) -> Record:
             "baseline_risk": grid.baseline_risk,
         }  # fmt: skip
 
-    return _kept(bench, "priors", compute)
+    return _kept(bench, "priors", compute, *map(str, named_priors(bench.study).values()))
+
+
+def named_priors(study: Plan) -> dict[str, Prior]:
+    """The usual priors of the treatment's log hazard ratio, and those that the study names."""
+    from longsurv.priors import TREATMENT, Mixture, Normal, from_interval
+
+    found: dict[str, Prior] = dict(TREATMENT)
+    for one in study.priors:
+        trials = from_interval(
+            one.ratio, one.low, one.high, outcome=one.outcome, baseline_risk=one.baseline_risk
+        )
+        vague = Normal(0.0, 1.0)
+        weights = (1.0 - one.robust, one.robust)
+        found[one.name] = Mixture((trials, vague), weights) if one.robust else trials
+    return found
 
 
 def compare_incidences(bench: Bench) -> Record:
@@ -216,12 +235,12 @@ def _in_order(counts: Counts) -> tuple[int, int, int, int]:
     return counts.events, counts.n, counts.reference_events, counts.reference_n
 
 
-def _kept(bench: Bench, name: str, compute: Callable[[], Record]) -> Record:
+def _kept(bench: Bench, name: str, compute: Callable[[], Record], *more: str) -> Record:
     study = bench.study
     asked = question(study)
     inputs = (
         study.cohort.survival_data(), list(study.cohort.schema.competing), asked.treatment,
-        asked.horizon, asked.adjust, _draws(study), _seed(study),
+        asked.horizon, asked.adjust, _draws(study), _seed(study), *more,
     )  # fmt: skip
     return bench.keep(f"mortality: {name}", inputs, compute)
 

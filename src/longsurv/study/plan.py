@@ -13,6 +13,7 @@ import pandas as pd
 
 from longsurv.cohort import Cohort
 from longsurv.cohort.aims import Aims
+from longsurv.cohort.questions import PublishedRatio, TrialSettings
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.estimands.changes import Change
 
@@ -29,6 +30,8 @@ class Plan:
     files: tuple[Path, ...] = ()
     show_patients: bool = False
     aims: Aims = field(default_factory=Aims)
+    priors: tuple[PublishedRatio, ...] = ()
+    target_trial: TrialSettings | None = None
 
     def with_seed(self, seed: int) -> Self:
         """The same study with another seed.

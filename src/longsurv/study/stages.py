@@ -49,6 +49,7 @@ from longsurv.study.independent import (
 )
 from longsurv.study.joint_stage import JOINT, fit_joint, seconds_of_joint
 from longsurv.study.model_result import MORTALITY, ModelResult
+from longsurv.study.target_stage import emulate_trial, seconds_of_target
 
 if TYPE_CHECKING:
     from longsurv.study.plan import Plan
@@ -198,6 +199,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("priors", "Mortality under several priors", compare_priors, seconds_of_priors),
     Stage("competing", "Competing events", compare_incidences, seconds_of_incidences),
     Stage("tipping", "Unseen deaths", tip_answer, seconds_of_tipping),
+    Stage("target", "A trial emulated", emulate_trial, seconds_of_target, quick=False),
     Stage(
         INDEPENDENT,
         "The same by other libraries",

@@ -45,6 +45,10 @@ class Study(Plan):
         and answers, so that it can be handed on; `check` always names patients to who has the data.
     aims : Aims
         The primary and secondary outcomes; the report calls every other exploratory.
+    priors : tuple of PublishedRatio
+        Published effects of the treatment, as priors of its hazard ratio beside the usual ones.
+    target_trial : TrialSettings, optional
+        A trial to emulate, of a treatment that begins after time zero.
     """
 
     def __post_init__(self) -> None:
@@ -71,7 +75,14 @@ class Study(Plan):
         """
         read = read_study(path)
         return cls(
-            read.cohort, read.models, read.sampling, read.files, read.show_patients, read.aims
+            read.cohort,
+            read.models,
+            read.sampling,
+            read.files,
+            read.show_patients,
+            read.aims,
+            read.priors,
+            read.target_trial,
         )
 
     def formula_problems(self) -> list[str]:

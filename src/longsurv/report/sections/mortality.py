@@ -24,6 +24,7 @@ from longsurv.report.sections.mortality_competing import competing_part
 from longsurv.report.sections.mortality_methods import methods_part
 from longsurv.report.sections.mortality_part import is_penalised, penalty_sentence
 from longsurv.report.sections.mortality_priors import priors_part
+from longsurv.report.sections.mortality_target import target_part
 from longsurv.report.sections.mortality_tipping import tipping_part
 from longsurv.study.tables.survival import event_counts, median_times
 from longsurv.study.terms import covariates_of, level_of, treatment_terms
@@ -37,13 +38,14 @@ if TYPE_CHECKING:
     from longsurv.figures.place import Where
     from longsurv.study import StudyResults
 
-PARTS = (carried_part, competing_part, methods_part, priors_part, tipping_part)
+PARTS = (carried_part, competing_part, methods_part, priors_part, tipping_part, target_part)
 STAGES = {
     "carried": "the hazard ratio adjusted for what the events carry",
     "competing": "the cumulative incidences",
     "methods": "the answers of every method",
     "priors": "the answers under several priors",
     "tipping": "what unseen deaths would change",
+    "target": "the emulated trial",
 }
 
 

@@ -18,6 +18,7 @@ from longsurv.report import sentences_mortality
 from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, comparison, prior_text
 from longsurv.report.sentences_mortality import Compared
+from longsurv.study.deaths import named_priors
 from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import capital
 
@@ -35,9 +36,7 @@ def priors_part(results: StudyResults) -> Part | None:
     part = results.parts.get("priors")
     if part is None:
         return None
-    from longsurv.priors import TREATMENT
-
-    table, asked = part["table"], comparison(results, part)
+    table, asked, known = part["table"], comparison(results, part), named_priors(results.study)
     below = dict(zip(table["prior"], table["prob_below_1"], strict=True))
     widths = np.log(table["prior_hr_high"]) - np.log(table["prior_hr_low"])
     flattest = str(table["prior"].iloc[int(np.argmax(widths))])
@@ -48,10 +47,10 @@ def priors_part(results: StudyResults) -> Part | None:
         (
             sentences_mortality.prior_range(below, flattest, asked),
             sentences_mortality.prior_shares(shares, events),
-            _picture(table, part["draws"], TREATMENT, asked),
+            _picture(table, part["draws"], known, asked),
             _after(table, asked),
         ),
-        (_before(table, float(part["baseline_risk"]), TREATMENT, asked),),
+        (_before(table, float(part["baseline_risk"]), known, asked),),
     )
 
 

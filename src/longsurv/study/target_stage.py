@@ -1,0 +1,74 @@
+"""The stage of a run that emulates the trial of a treatment which begins after time zero."""
+
+from __future__ import annotations
+
+from longsurv.numbers import plain
+from longsurv.records import Record
+from longsurv.study.bench import Bench
+from longsurv.study.plan import Plan
+
+RESAMPLES = 300
+
+
+def emulate_trial(bench: Bench) -> Record | None:
+    """The two strategies compared from time zero, beside other analyses.
+
+    Returns
+    -------
+    mapping or None
+        "table", "curves", "weights", "protocol", "flow" (`TargetTrialAnswer`), "words",
+        "warnings", "horizon"; only "reason" where there is nothing to emulate; None where the
+        study file asks for no such trial.
+    """
+    study = bench.study
+    settings = study.target_trial
+    entry = float(study.cohort.survival_data()["entry"].max())
+    if settings is None:
+        late = entry > 0.0 and not study.cohort.randomised and _compares(study)
+        return {"reason": nothing(study, entry)} if late else None
+    from longsurv.analyses import TargetTrial
+
+    trial = TargetTrial(
+        study.cohort, settings.begun, settings.grace, adjust=settings.adjust,
+        markers=settings.markers, eligible=settings.eligible,
+    )  # fmt: skip
+
+    def compute() -> Record:
+        found = trial.estimate(resamples=RESAMPLES, seed=study.sampling.seed)
+        return {
+            "table": found.table, "curves": found.curves, "weights": found.weights,
+            "protocol": found.protocol, "flow": found.flow, "words": found.words,
+            "warnings": tuple(found.warnings), "horizon": float(found.horizon),
+        }  # fmt: skip
+
+    measured = {name: study.cohort.marker_data(name) for name in settings.markers}
+    inputs = (
+        study.cohort.survival_data(), *measured.values(), settings.begun, settings.grace,
+        settings.adjust, list(settings.markers), settings.eligible or "", trial.horizon,
+        study.sampling.seed,
+    )  # fmt: skip
+    return bench.keep("mortality: emulated trial", inputs, compute)
+
+
+def _compares(study: Plan) -> bool:
+    """Whether the study compares the mortality of two groups at all."""
+    return len(study.cohort.groups) == 2 and study.cohort.schema.horizon is not None
+
+
+def nothing(study: Plan, entry: float) -> str:
+    """Why no trial from time zero can be emulated of a study with delayed entry."""
+    schema = study.cohort.schema
+    since = f" after {schema.time_zero}" if schema.time_zero else ""
+    return (
+        f"Risk begins at {plain(entry)} {schema.time_unit}{since}: who had the event, or left,"
+        " before then was never enrolled. A trial assigns treatment when it is decided on, and"
+        " follows everybody from there, so where treatment began before that time no such trial can"
+        " be emulated with these data: there is nobody in them whom treatment, begun early, could"
+        " have saved or harmed by then. What is compared here is the outcome given survival to"
+        " that time."
+    )
+
+
+def seconds_of_target(study: Plan) -> float:
+    """What `emulate_trial` takes on an ordinary computer."""
+    return 0.1 if study.target_trial is None else 1.0 + 6e-3 * len(study.cohort.patients)
