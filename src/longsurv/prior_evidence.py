@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -111,7 +111,7 @@ def from_interval(
     return Normal(float(logs[0]), float(logs[2] - logs[1]) / width)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TrialsPrior(Readable):
     """What published trials say of a treatment's effect in the next study.
 
@@ -145,7 +145,7 @@ class TrialsPrior(Readable):
     prior: Prior
     predictive: Prior
     table: pd.DataFrame
-    trials: pd.DataFrame = field(repr=False)
+    trials: pd.DataFrame
     outcome: Ratio
     baseline_risk: float | None
     robust: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 import sys
@@ -19,6 +20,7 @@ from longsurv.diagnostics import concordance
 from longsurv.errors import MissingNameError
 from longsurv.estimands.follow_up import by_group
 from longsurv.estimands.kaplan_meier import kaplan_meier
+from longsurv.tables.result import Result
 from longsurv.tables.summary import Summary
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "site"))
@@ -163,6 +165,29 @@ def test_each_is_read_and_drawn(name, asked):
         figure.canvas.draw()
     finally:
         plt.close("all")
+
+
+def fields_printed(owner: type) -> list[str]:
+    """Fields that the `repr` which dataclasses make would print, and that may be tables."""
+    made = getattr(owner.__repr__, "__wrapped__", None) is not None
+    return [
+        field.name
+        for field in (dataclasses.fields(owner) if made and dataclasses.is_dataclass(owner) else ())
+        if field.repr and "DataFrame" in str(field.type)
+    ]
+
+
+def test_no_answer_and_no_question_prints_a_whole_table_as_a_field(asked):
+    """Answers print their words, or a table as a table; specifications do not print their data."""
+    from longsurv import analyses, models
+
+    specifications = [getattr(of, name) for of in (models, analyses) for name in of.__all__]
+    shown = [*(found for found in classes().values() if issubclass(found, Result)), *specifications]
+    owners = [owner for owner in shown if not owner.__module__.startswith("longsurv.study.")]
+    assert {owner.__name__: f for owner in owners if (f := fields_printed(owner))} == {}
+    made = dataclasses.make_dataclass("Made", [("table", pd.DataFrame)])
+    assert fields_printed(made) == ["table"]
+    assert str(asked["verdict"]) == repr(asked["verdict"]) == asked["verdict"].words
 
 
 def test_what_curves_say(asked):

@@ -44,7 +44,7 @@ class Verdict(Readable):
     words: str
     checks: pd.DataFrame
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.words
 
 

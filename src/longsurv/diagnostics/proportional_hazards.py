@@ -100,7 +100,7 @@ class ProportionalHazards(Readable):
         )  # fmt: skip
         return described(drawn, f"Scaled Schoenfeld residuals over time. {self.words}")
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return f"{self.words}\n{self.table.to_string(index=False)}"
 
 

@@ -8,7 +8,7 @@ had been measured by that day, does not (Anderson, Cain and Gelber 1983, J Clin 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from longsurv.cohort import Cohort
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Landmark(Readable):
     """Patients at risk at a day, with what was known of them.
 
@@ -44,7 +44,7 @@ class Landmark(Readable):
     no_plot: ClassVar[str] = "its data are for a model, whose answers have plot()"
 
     day: float
-    data: pd.DataFrame = field(repr=False)
+    data: pd.DataFrame
     left_out: pd.DataFrame
 
 

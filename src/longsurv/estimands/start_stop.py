@@ -9,7 +9,7 @@ association to 0 (Prentice 1982, Biometrika 69:331-342).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -23,7 +23,7 @@ from longsurv.tables.notebook import Readable
 TIMES = ("start", "stop", "event")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class StartStop(Readable):
     """Follow-up in intervals.
 
@@ -40,7 +40,7 @@ class StartStop(Readable):
     read_as: ClassVar[tuple[str, ...]] = ("left_out",)
     no_plot: ClassVar[str] = "its data are for a model, whose answers have plot()"
 
-    data: pd.DataFrame = field(repr=False)
+    data: pd.DataFrame
     left_out: pd.DataFrame
 
 

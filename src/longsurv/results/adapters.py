@@ -31,7 +31,7 @@ type Kind = Literal["hazard", "response", ""]
 """What coefficients are of: a log hazard, the response, or what nobody can tell."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class OtherFit(Readable):
     """What a fit of another library says.
 

@@ -43,6 +43,9 @@ class Readable(Result):
             tables=tuple(_shown(part) for part in parts if not isinstance(part, str)),
         )
 
+    def __repr__(self) -> str:
+        return str(self.summary())
+
 
 class Quantities(Readable):
     """An answer of single numbers, which is read as their table."""

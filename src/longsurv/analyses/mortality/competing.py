@@ -105,7 +105,7 @@ class CompetingEvents(Readable):
         ticks = risk_times(float(curves["time"].min()), self.horizon, "", most=5)
         return plots.incidences(curves, groups, ticks, "time", ax)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         head = f"cumulative incidence by {self.horizon:g}; {100 * self.level:g} % intervals"
         shown = self.table.drop(columns=["note", *IDS])
         return f"{head}\n{shown.to_string(index=False, float_format=lambda v: f'{v:.3g}')}"

@@ -149,7 +149,7 @@ class MortalityMethods(Readable):
         """
         return plots.methods(self.of(quantity), quantity, self.level, ax)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         c = self.counts
         head = (
             f"{self.group} ({c.events}/{c.n}) against {self.reference} "

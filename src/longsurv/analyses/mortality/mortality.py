@@ -66,7 +66,7 @@ class Mortality:
         only patients who lived until then can have; the message says what to do instead.
     """
 
-    source: Cohort | pd.DataFrame
+    source: Cohort | pd.DataFrame = field(repr=False)
     treatment: str | None = None
     horizon: float | None = None
     adjust: str = ""

@@ -114,7 +114,7 @@ class PriorGrid(Readable):
         title = f"{self.term} under {len(self.table)} priors, risks at {self.horizon:g}"
         return Summary(title, (table,), words=(f"{100 * self.level:g} % equal-tailed intervals.",))
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         head = (
             f"{self.term} under {len(self.table)} priors; risks at {self.horizon:g}; "
             f"{100 * self.level:g} % equal-tailed intervals"

@@ -112,7 +112,7 @@ class TargetTrialAnswer(Readable):
         curves = self.curves.assign(cause="event")
         return plots.incidences(curves, list(STRATEGIES[::-1]), ticks, "time", ax)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         shown = self.table.to_string(index=False, float_format="{:.3f}".format)
         return "\n".join([self.words, *self.warnings, shown])
 

@@ -73,7 +73,7 @@ class TargetTrial:
         emulate; for times that are impossible or covariates that are missing.
     """
 
-    source: Cohort | pd.DataFrame
+    source: Cohort | pd.DataFrame = field(repr=False)
     begun: str
     grace: float
     horizon: float | None = None
