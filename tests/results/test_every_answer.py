@@ -8,6 +8,7 @@ import re
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import is_protocol
 
 import numpy as np
 import pandas as pd
@@ -37,10 +38,10 @@ ANSWERS = (
 )
 """Where answers live; models, designs, priors and schemas are what is put in."""
 INPUTS = {
-    "BaselineAdjustment", "Panel", "Mortality",  # specifications
-    "Change", "Counts", "FollowUp", "Extent", "Unseen",  # what an estimand is asked of
+    "BaselineAdjustment", "Panel", "Mortality", "TargetTrial",  # specifications
+    "Change", "Counts", "FollowUp", "Extent", "Histories", "Unseen",  # what estimands are asked of
     "HistoricalPrior",  # a prior
-    "ComparedRows",  # the rows two models share
+    "ComparedRows", "Regression",  # the rows two models share, and the line through them
 }  # fmt: skip
 
 
@@ -59,7 +60,8 @@ def returned(function: object) -> list[type]:
     """The classes of longsurv that a function says it returns."""
     hint = getattr(inspect.unwrap(function), "__annotations__", {}).get("return", "")
     words = re.findall(r"\w+", hint if isinstance(hint, str) else str(hint))
-    return [KNOWN[word] for word in words if word in KNOWN]
+    found = [KNOWN[word] for word in words if word in KNOWN]
+    return [kind for kind in found if not is_protocol(kind)]  # that only says what is used
 
 
 def answers() -> dict[str, type]:
