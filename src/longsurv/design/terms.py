@@ -78,7 +78,7 @@ class Recipe(ModelSpec):
         return {Variable(name, source="data") for name in columns_of(self)}
 
 
-def columns_of(formula: SimpleFormula | ModelSpec) -> list[str]:
+def columns_of(formula: Iterable[Term] | ModelSpec) -> list[str]:
     """The columns of the data that terms or a recipe need, once each."""
     made = formula.formula if isinstance(formula, ModelSpec) else formula
     return sorted({name for term in made for f in term.factors for name in f.columns})

@@ -206,12 +206,12 @@ def adjustment(study: Plan) -> str:
     """
     from longsurv.design.formula import parse
     from longsurv.design.names import quoted
-    from longsurv.design.terms import terms
+    from longsurv.design.terms import columns_of, terms
 
     text, treatment = study.mortality_formula, study.cohort.schema.treatment
     others = []
     for term in terms(parse(text).fixed):
-        used = {column for factor in term.factors for column in factor.columns}
+        used = columns_of((term,))
         if treatment not in used:
             others += [term] if used else []
         elif [factor.written for factor in term.factors] != [quoted(treatment)]:
