@@ -26,6 +26,7 @@ TITLES = {
     "mortality_times": "Quantiles of survival, analyses of deviance: survival, prodlim",
     "near_ties": "Times that differ by rounding: survival",
     "prediction_quality": "Dynamic predictions judged: riskRegression",
+    "simultaneous": "Simultaneous comparisons of means: emmeans, mvtnorm",
     "two_by_two": "Two risks compared",
     "weighted_curves": "Weighted curves and doubly robust risks: survival, mets, own jackknife",
 }

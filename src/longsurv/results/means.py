@@ -21,12 +21,18 @@ from longsurv.design.expression import logarithm_of
 from longsurv.design.formula import Formula
 from longsurv.errors import LongsurvError
 from longsurv.estimands.answered import ByBayes, ByLikelihood
-from longsurv.estimands.changes import Correction
+from longsurv.estimands.changes import Correction, adjusted_p_values
 from longsurv.inference.specification import TableSpecification
 from longsurv.results import plots
 from longsurv.results.columns import beside_variables
 from longsurv.results.differences import Kind, each_difference, steps_along, together
 from longsurv.results.reference_grid import reference_grid
+from longsurv.results.simultaneous import (
+    Simultaneous,
+    families_of,
+    hold_together,
+    insert_adjusted,
+)
 from longsurv.tables.frame import framed
 from longsurv.tables.notebook import Readable
 from longsurv.tables.summary import Summary
@@ -72,6 +78,10 @@ class Averaged(Protocol):
 
 class AveragedFit(Averaged, ByLikelihood, Protocol):
     """An estimate."""
+
+    @property
+    def cov_params(self) -> Callable[..., pd.DataFrame]:
+        """Covariance of the coefficients."""
 
     @property
     def test(self) -> Callable[..., pd.DataFrame]:
@@ -131,7 +141,7 @@ class Means(Readable):
         DataFrame
             NaN where the data do not determine a mean (an empty cell).
         """
-        return self._rows(self.cells, np.eye(len(self.cells)), self.labels, level, None, ratio)
+        return self._rows(self.cells, np.eye(len(self.cells)), self.labels, level, ratio)
 
     @property
     def labels(self) -> list[str]:
@@ -146,7 +156,7 @@ class Means(Readable):
         *along: str,
         kind: Kind = "pairwise",
         level: float = 0.95,
-        adjust: Correction | None = None,
+        adjust: Correction | Simultaneous | None = None,
         ratio: bool | str = False,
     ) -> pd.DataFrame:
         """Differences along one variable, or differences of differences along several.
@@ -163,9 +173,14 @@ class Means(Readable):
             Every later value minus every earlier one; each minus the first; each minus the one
             before.
         level : float
-            Of the intervals, which are not adjusted for multiplicity.
-        adjust : {"holm", "fdr_bh"}, optional
-            Add the column p_adjusted, with all rows of the table as one family. Estimates only.
+            Of the intervals: of each by itself, or of a family of them together, see `adjust`.
+        adjust : {"holm", "fdr_bh", "bonferroni", "tukey", "mvt"}, optional
+            Add the column p_adjusted. With the first two all rows of the table are one family, and
+            the intervals stay as they are. The others adjust the intervals too, in families of the
+            rows that share the values of the variables not named: "tukey" for all pairs along one
+            variable, "mvt" (multivariate t, with the correlations of the estimates; its
+            integral has an error below about 1e-4) for any comparisons; with kind="reference" it is
+            Dunnett's. Estimates only.
         ratio : bool or {"log", "log2", "log10"}
             Report ratios of geometric means: estimate and interval are exponentiated, std_error
             stays that of the logarithm. True needs a response written as a logarithm in the
@@ -179,7 +194,20 @@ class Means(Readable):
             posterior is the exponential of the posterior mean; prob_positive is then the
             probability of a ratio above 1.
         """
-        return self._rows(*self.differences(along, kind), level, adjust, ratio)
+        frame, weights, labels = self.differences(along, kind)
+        result, table = self.result, self._plain(weights, labels, level)
+        if adjust is not None:
+            if result.engine == "bayes":
+                raise LongsurvError("adjust corrects p values, and a posterior has none")
+            if adjust == "holm" or adjust == "fdr_bh":
+                insert_adjusted(table, adjusted_p_values(table["p_value"], adjust))
+            else:
+                means = len(self.levels[along[0]]) if len(along) == 1 and kind == "pairwise" else 0
+                families = families_of(frame, [name for name in self.levels if name not in along])
+                cov = self._of_coefficients(weights)
+                cov = cov @ result.cov_params().loc[cov.columns, cov.columns] @ cov.T
+                hold_together(table, cov.to_numpy(), families, means, adjust, level)
+        return self._shown(frame, table, ratio)
 
     def differences(
         self, along: tuple[str, ...], kind: Kind
@@ -232,21 +260,19 @@ class Means(Readable):
         weights: np.ndarray,
         labels: list[str],
         level: float,
-        adjust: Correction | None,
         ratio: bool | str,
     ) -> pd.DataFrame:
-        if adjust is not None and self.result.engine == "bayes":
-            raise LongsurvError("adjust corrects p values, and a posterior has none")
-        scale = _log_scale(self.result, ratio) if ratio else None
+        return self._shown(frame, self._plain(weights, labels, level), ratio)
+
+    def _plain(self, weights: np.ndarray, labels: list[str], level: float) -> pd.DataFrame:
+        """Combinations of the means, in the grammar of `tidy`."""
         table = self.result.contrast(self._of_coefficients(weights, labels), level)
         table.loc[self.undetermined(weights), [c for c in table.columns if c != "term"]] = np.nan
-        if adjust is not None:
-            from longsurv.estimands.changes import adjusted_p_values
+        return table
 
-            after = list(table.columns).index("p_value") + 1
-            table.insert(after, "p_adjusted", adjusted_p_values(table["p_value"], adjust))
-        if scale is not None:
-            table[SCALED] = np.exp(table[SCALED] * scale)
+    def _shown(self, frame: pd.DataFrame, table: pd.DataFrame, ratio: bool | str) -> pd.DataFrame:
+        if ratio:
+            table[SCALED] = np.exp(table[SCALED] * _log_scale(self.result, ratio))
         return beside_variables(frame.reset_index(drop=True), table)
 
     def _of_coefficients(
