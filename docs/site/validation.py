@@ -22,6 +22,7 @@ TITLES = {
     "cox_small": "Small samples: survival, cmprsk, coin, Firth",
     "fine_gray": "Fine and Gray's model: survival, cmprsk",
     "gray": "Gray's test: cmprsk",
+    "pool": "Pooled imputations: mice",
     "hazard": "Parametric and piecewise hazards: survival, glm",
     "mortality_times": "Quantiles of survival, analyses of deviance: survival, prodlim",
     "near_ties": "Times that differ by rounding: survival",

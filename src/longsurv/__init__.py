@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from longsurv.results import Estimate, Posterior
     from longsurv.results.criteria import information_criteria
     from longsurv.results.nested import lrt
+    from longsurv.results.pooled import pool
     from longsurv.simulate.characteristics import operating_characteristics
     from longsurv.simulate.next_trial import next_trial
     from longsurv.study import Study
@@ -54,6 +55,7 @@ __all__ = [
     "models",
     "next_trial",
     "operating_characteristics",
+    "pool",
     "priors",
     "read_cohort",
     "read_study",
@@ -85,6 +87,7 @@ _HOMES = {
     "models": "longsurv.models",
     "next_trial": "longsurv.simulate.next_trial:next_trial",
     "operating_characteristics": "longsurv.simulate.characteristics:operating_characteristics",
+    "pool": "longsurv.results.pooled:pool",
     "priors": "longsurv.priors",
     "read_cohort": "longsurv.cohort:read_cohort",
     "read_study": "longsurv.cohort:read_study",

@@ -27,6 +27,7 @@ REASONS = {
     "scores": "sums of points with cut-offs in fixed units", "example_path": "a path",
     "draft": "drafts a study file, and estimates nothing",
     "operating_characteristics": "simulates the analyses that are here",
+    "pool": "of tables of estimates, in the units they have",
     "next_trial": "simulates trials from a Cox posterior, which is here",
     "compare": "sets two results side by side", "lrt": "twice a difference of log-likelihoods",
     "information_criteria": "log-likelihoods, and densities of units left out, of results",

@@ -271,6 +271,7 @@ def own_of(name: str) -> dict[str, Any]:
         "analyses.BaselineAdjustment": built("BaselineAdjustment"),
         "analyses.Mortality": built("Mortality"), "analyses.Panel.from_cohort": {
             "trajectory": lambda: "phase * arm + (1 | id)", "markers": lambda: ["crp"]},
+        "pool": {"answers": lambda: [fit(cox), fit(cox)]},
         "next_trial": {"sizes": lambda: [20], "trials": lambda: 5},
         "operating_characteristics": {"effects": lambda: ["null"], "cohorts": lambda: 2},
         "simulate.Effect": {"label": lambda: "x", "kind": lambda: "hr", "size": lambda: 0.5},
