@@ -197,7 +197,7 @@ class CoxPH:
         return cox_priors.prior_stack(self.design, self.centred, given)
 
     def sample(
-        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 4, seed: int = 1,
         priors: Mapping[str, pr.Prior] | None = None,
     ) -> SurvivalPosterior:  # fmt: skip
         """Draw from the posterior.
@@ -217,7 +217,7 @@ class CoxPH:
         return self.posterior(found, priors)
 
     def draw(
-        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 4, seed: int = 1,
         priors: Mapping[str, pr.Prior] | None = None,
     ) -> Draws:  # fmt: skip
         """Draw log hazard ratios from their posterior; options are those of `sample`.

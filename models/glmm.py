@@ -202,7 +202,7 @@ class GLMM:
         return prior_stack(self.design, self.centred, self.random_columns(given), given, eta)
 
     def sample(
-        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 4, seed: int = 1,
         priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0,
     ) -> GeneralisedPosterior:  # fmt: skip
         """Draw from the posterior.
@@ -222,7 +222,7 @@ class GLMM:
         return self.posterior(found, priors, eta)
 
     def draw(
-        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 4, seed: int = 1,
         priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0,
     ) -> Draws:  # fmt: skip
         """Draw from the posterior of the kernel's parameters; options as for `sample`.

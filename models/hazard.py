@@ -207,7 +207,7 @@ class Hazard:
         return hazard_priors.prior_stack(self.hazard, self.centred, given, smoothing)
 
     def sample(
-        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 4, seed: int = 1,
         priors: Mapping[str, pr.Prior] | None = None, smoothing: float | None = None,
     ) -> HazardPosterior:  # fmt: skip
         """Draw from the posterior.
@@ -227,7 +227,7 @@ class Hazard:
         return self.posterior(found, priors, smoothing)
 
     def draw(
-        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 4, seed: int = 1,
         priors: Mapping[str, pr.Prior] | None = None, smoothing: float | None = None,
     ) -> Draws:  # fmt: skip
         """Draw the parameters from their posterior; options are those of `sample`.

@@ -248,7 +248,7 @@ class JointModel:
         return joint_priors(self.design, markers, self.link_sd, given, eta, smoothing)
 
     def sample(
-        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 4, seed: int = 1,
         target_accept: float = 0.8, priors: Mapping[str, pr.Prior] | None = None,
         eta: float = 2.0, smoothing: Smoothing | None = USUAL_SMOOTHING,
     ) -> JointPosterior:  # fmt: skip
@@ -276,7 +276,7 @@ class JointModel:
         return self.posterior(found, priors, eta, smoothing)
 
     def draw(
-        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 4, seed: int = 1,
         target_accept: float = 0.8, priors: Mapping[str, pr.Prior] | None = None,
         eta: float = 2.0, smoothing: Smoothing | None = USUAL_SMOOTHING,
     ) -> Draws:  # fmt: skip

@@ -115,7 +115,7 @@ class Linear:
         """
         return LinearEstimate.at(self, self.design, optimum)
 
-    def sample(self, *, draws: int = 1000, chains: int = 2, seed: int = 1) -> LinearPosterior:
+    def sample(self, *, draws: int = 1000, chains: int = 4, seed: int = 1) -> LinearPosterior:
         """Independent draws from the posterior, in as many parts as there would be chains.
 
         Parameters
@@ -125,7 +125,7 @@ class Linear:
         """
         return self.posterior(self.draw(draws=draws, chains=chains, seed=seed))
 
-    def draw(self, *, draws: int = 1000, chains: int = 2, seed: int = 1) -> Draws:
+    def draw(self, *, draws: int = 1000, chains: int = 4, seed: int = 1) -> Draws:
         """Coefficients and sigma drawn independently; options as for `sample`.
 
         Parameters

@@ -221,7 +221,7 @@ class LMM:
         return self.kernel.interior(fit.coefficients, fit.sigma, fit.optimum.x, kernel.to)
 
     def sample(
-        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 4, seed: int = 1,
         priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0,
     ) -> MixedPosterior:  # fmt: skip
         """Draw from the posterior.
@@ -240,7 +240,7 @@ class LMM:
         return self.posterior(found, priors, eta)
 
     def draw(
-        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1,
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 4, seed: int = 1,
         priors: Mapping[str, pr.Prior] | None = None, eta: float = 2.0,
     ) -> Draws:  # fmt: skip
         """Draw from the posterior of the kernel's parameters; options as for `sample`.

@@ -18,9 +18,15 @@ FAMILIES = [
     pr.Exponential(0.4),
     pr.Gamma(2.5, 0.8),
 ]
+HEAVY = [
+    pr.Cauchy(-0.5, 1.2),
+    pr.Laplace(0.7, 0.6),
+    pr.HalfCauchy(1.4),
+    pr.InverseGamma(2.5, 2.0),
+]
 MIXTURE = pr.Mixture((pr.Normal(-0.4, 0.3), pr.StudentT(5.0, 1.0, 2.0)), (0.7, 0.3))
 HALVES = pr.Mixture((pr.HalfNormal(1.3), pr.Exponential(0.4)), (0.25, 0.75))
-ALL = [*FAMILIES, MIXTURE, HALVES]
+ALL = [*FAMILIES, *HEAVY, MIXTURE, HALVES]
 
 
 class Mixed:
@@ -52,8 +58,13 @@ SCIPY = {
     "HalfNormal": lambda p: stats.halfnorm(scale=p.sd),
     "Exponential": lambda p: stats.expon(scale=p.scale),
     "Gamma": lambda p: stats.gamma(p.shape, scale=1 / p.rate),
+    "Cauchy": lambda p: stats.cauchy(p.location, p.scale),
+    "Laplace": lambda p: stats.laplace(p.mean, p.scale),
+    "HalfCauchy": lambda p: stats.halfcauchy(scale=p.scale),
+    "InverseGamma": lambda p: stats.invgamma(p.shape, scale=p.scale),
     "Mixture": Mixed,
 }
+NO_MEAN = {"Cauchy", "HalfCauchy"}
 
 
 def family(prior):
@@ -90,13 +101,17 @@ def test_density_is_pymc_s(prior):
     )
 
 
-@pytest.mark.parametrize("prior", ALL, ids=family)
+@pytest.mark.parametrize("prior", [p for p in ALL if family(p) not in NO_MEAN], ids=family)
 def test_moments(prior):
     frozen = SCIPY[family(prior)](prior)
     np.testing.assert_allclose(pr.moments(prior), [frozen.mean(), frozen.std()], rtol=1e-12)
 
 
 def test_moments_that_do_not_exist():
+    assert pr.moments(pr.Cauchy(1.0, 3.0)) == (1.0, math.inf)
+    assert pr.moments(pr.HalfCauchy(2.0)) == (math.inf, math.inf)
+    assert pr.moments(pr.InverseGamma(1.0, 2.0)) == (math.inf, math.inf)
+    assert pr.moments(pr.InverseGamma(1.5, 2.0)) == (4.0, math.inf)
     assert pr.moments(pr.StudentT(2.0, 1.0, 3.0)) == (1.0, math.inf)
     with pytest.raises(LongsurvError, match="LKJ"):
         pr.moments(pr.LKJ(2.0))
@@ -108,6 +123,22 @@ def test_scaled(prior):
     for x in places(prior):
         expected = pr.log_density(prior, x)[0] - math.log(3.0)
         assert pr.log_density(prior.scaled(3.0), 3.0 * x)[0] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "prior", [pr.HalfCauchy(1.4), pr.InverseGamma(0.8, 2.0), pr.Exponential(0.4)], ids=family
+)
+def test_a_typical_size_is_finite(prior):
+    frozen = SCIPY[family(prior)](prior)
+    expected = frozen.mean() if math.isfinite(frozen.mean()) else frozen.median()
+    assert prior.typical == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("prior", [pr.Cauchy(-0.5, 1.2), pr.Laplace(0.7, 0.6)], ids=family)
+def test_distribution_functions(prior):
+    frozen, p = SCIPY[family(prior)](prior), np.array([0.001, 0.2, 0.5, 0.9, 0.999])
+    np.testing.assert_allclose(pr.quantiles(prior, p), frozen.ppf(p), rtol=1e-9)
+    np.testing.assert_allclose(pr.distribution(prior, frozen.ppf(p)), p, rtol=1e-9)
 
 
 def pymc_lkj(K: np.ndarray, eta: float) -> float:

@@ -25,6 +25,14 @@ def decimals_for(values: Sequence[float], digits: int = 3) -> int:
     return min(8, max(0, digits - 1 - math.floor(math.log10(max(finite)))))
 
 
+def decimals_within(error: float) -> int:
+    """Decimal places of which the last is worth at least `error`, a Monte Carlo standard error; as
+    many as are ever shown where there is none."""
+    if not (math.isfinite(error) and error > 0.0):
+        return 8
+    return min(8, max(0, -math.ceil(math.log10(error))))
+
+
 def fixed(value: float, decimals: int) -> str:
     """Fixed decimals with a true minus sign, thousands separated; no "-0.00"."""
     if math.isnan(value):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
 
 HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
+LOG_2 = math.log(2.0)
 MOSTLY_PRIOR = 0.5
 """Posterior over prior variance from which on an answer is called mostly its prior's."""
 
@@ -44,7 +45,7 @@ class Prior:
             value = getattr(self, field.name)
             if not (isinstance(value, int | float) and math.isfinite(value)):
                 raise LongsurvError(f"{type(self).__name__}: {field.name} must be a finite number")
-            if field.name != "mean" and value <= 0:
+            if field.name not in ("mean", "location") and value <= 0:
                 raise LongsurvError(
                     f"{type(self).__name__}: {field.name} must be greater than 0, got {value}"
                 )
@@ -70,6 +71,11 @@ class Prior:
     def moments(self) -> tuple[float, float]:
         """Mean and standard deviation (infinite where there is none)."""
         raise LongsurvError(f"{type(self).__name__} has no scalar moments")
+
+    @property
+    def typical(self) -> float:
+        """A size to scale by: the mean or, where that is infinite, the median."""
+        return self.moments()[0]
 
     def distribution(self, x: np.ndarray) -> np.ndarray:
         """Distribution function at x."""
@@ -238,6 +244,138 @@ class Gamma(Prior):
 
 @checked_last
 @dataclass(frozen=True)
+class Cauchy(Prior):
+    """Cauchy with a location (its median) and a scale; it has no mean."""
+
+    location: float = 0.0
+    scale: float = 1.0
+    code: ClassVar[int] = 6
+    positive: ClassVar[bool] = False
+
+    @property
+    def constants(self) -> tuple[float, float, float]:
+        return (self.location, self.scale, 0.0)
+
+    def to_pymc(self, name: str) -> TensorVariable:
+        import pymc as pm
+
+        return pm.Cauchy(name, alpha=self.location, beta=self.scale)
+
+    def scaled(self, factor: float) -> Cauchy:
+        return Cauchy(self.location * factor, self.scale * factor)
+
+    def moments(self) -> tuple[float, float]:
+        return self.location, math.inf
+
+    def distribution(self, x: np.ndarray) -> np.ndarray:
+        return 0.5 + np.arctan((np.asarray(x) - self.location) / self.scale) / math.pi
+
+    def quantiles(self, p: np.ndarray) -> np.ndarray:
+        return self.location + self.scale * np.tan(math.pi * (np.asarray(p) - 0.5))
+
+
+@checked_last
+@dataclass(frozen=True)
+class Laplace(Prior):
+    """Laplace (double exponential) with a mean and a scale."""
+
+    mean: float = 0.0
+    scale: float = 1.0
+    code: ClassVar[int] = 7
+    positive: ClassVar[bool] = False
+
+    @property
+    def constants(self) -> tuple[float, float, float]:
+        return (self.mean, self.scale, 0.0)
+
+    def to_pymc(self, name: str) -> TensorVariable:
+        import pymc as pm
+
+        return pm.Laplace(name, mu=self.mean, b=self.scale)
+
+    def scaled(self, factor: float) -> Laplace:
+        return Laplace(self.mean * factor, self.scale * factor)
+
+    def moments(self) -> tuple[float, float]:
+        return self.mean, math.sqrt(2.0) * self.scale
+
+    def distribution(self, x: np.ndarray) -> np.ndarray:
+        u = (np.asarray(x) - self.mean) / self.scale
+        tail = 0.5 * np.exp(-np.abs(u))
+        return np.where(u < 0.0, tail, 1.0 - tail)
+
+    def quantiles(self, p: np.ndarray) -> np.ndarray:
+        away = np.asarray(p) - 0.5
+        return self.mean - self.scale * np.sign(away) * np.log1p(-2.0 * np.abs(away))
+
+
+@checked_last
+@dataclass(frozen=True)
+class HalfCauchy(Prior):
+    """Cauchy around 0 kept above zero, with a scale (its median); it has no mean."""
+
+    scale: float = 1.0
+    code: ClassVar[int] = 8
+    positive: ClassVar[bool] = True
+
+    @property
+    def constants(self) -> tuple[float, float, float]:
+        return (self.scale, 0.0, 0.0)
+
+    def to_pymc(self, name: str) -> TensorVariable:
+        import pymc as pm
+
+        return pm.HalfCauchy(name, beta=self.scale)
+
+    def scaled(self, factor: float) -> HalfCauchy:
+        return HalfCauchy(self.scale * factor)
+
+    def moments(self) -> tuple[float, float]:
+        return math.inf, math.inf
+
+    @property
+    def typical(self) -> float:
+        return self.scale
+
+
+@checked_last
+@dataclass(frozen=True)
+class InverseGamma(Prior):
+    """Inverse gamma with a shape and a scale: 1 / x is Gamma(shape, rate=scale)."""
+
+    shape: float = 3.0
+    scale: float = 1.0
+    code: ClassVar[int] = 9
+    positive: ClassVar[bool] = True
+
+    @property
+    def constants(self) -> tuple[float, float, float]:
+        constant = self.shape * math.log(self.scale) - math.lgamma(self.shape)
+        return (self.shape, self.scale, constant)
+
+    def to_pymc(self, name: str) -> TensorVariable:
+        import pymc as pm
+
+        return pm.InverseGamma(name, alpha=self.shape, beta=self.scale)
+
+    def scaled(self, factor: float) -> InverseGamma:
+        return InverseGamma(self.shape, self.scale * factor)
+
+    def moments(self) -> tuple[float, float]:
+        a, b = self.shape, self.scale
+        mean = b / (a - 1.0) if a > 1.0 else math.inf
+        return mean, mean / math.sqrt(a - 2.0) if a > 2.0 else math.inf
+
+    @property
+    def typical(self) -> float:
+        from scipy.special import gammainccinv
+
+        mean = self.moments()[0]
+        return mean if math.isfinite(mean) else self.scale / float(gammainccinv(self.shape, 0.5))
+
+
+@checked_last
+@dataclass(frozen=True)
 class LKJ(Prior):
     """LKJ distribution of a correlation matrix: density proportional to det(C)^(eta - 1).
 
@@ -268,6 +406,16 @@ def scalar_log_density(code: int, a: float, b: float, c: float, x: float) -> tup
         return -0.5 * (x / a) ** 2 - math.log(a) - HALF_LOG_2PI + math.log(2.0), -x / (a * a)
     if code == 3:
         return -x / a - math.log(a), -1.0 / a
+    if code == 6 or code == 8:
+        u = (x - a) / b if code == 6 else x / a
+        size = b if code == 6 else a
+        value = -math.log(math.pi * size) - math.log1p(u * u) + (0.0 if code == 6 else LOG_2)
+        return value, -2.0 * u / (1.0 + u * u) / size
+    if code == 7:
+        u = (x - a) / b
+        return -abs(u) - math.log(2.0 * b), -np.sign(u) / b
+    if code == 9:
+        return c - (a + 1.0) * math.log(x) - b / x, (b / x - (a + 1.0)) / x
     return c + (a - 1.0) * math.log(x) - b * x, (a - 1.0) / x - b
 
 

@@ -121,7 +121,14 @@ class Mixture(Prior):
         means, sds = np.array([part.moments() for part in self.parts]).T
         weights = np.array(self.weights)
         mean = float(weights @ means)
+        if not math.isfinite(mean):
+            return mean, math.inf
         return mean, math.sqrt(float(weights @ (sds**2 + (means - mean) ** 2)))
+
+    @property
+    def typical(self) -> float:
+        """A size to scale by: of the parts' sizes the mean."""
+        return sum(w * part.typical for w, part in zip(self.weights, self.parts, strict=True))
 
     def distribution(self, x: np.ndarray) -> np.ndarray:
         """Distribution function.

@@ -17,7 +17,6 @@ from longsurv.prior_families import (
     Prior,
     log_densities,
     mixed_log_density,
-    moments,
     packed,
 )
 from longsurv.prior_mixture import Mixture
@@ -204,9 +203,9 @@ class PriorStack:
 
     @property
     def deviations(self) -> dict[int, float]:
-        """Positions of the random effects' standard deviations, and their prior means."""
+        """Positions of the random effects' standard deviations, and what the prior expects."""
         return {
-            j: moments(prior)[0]
+            j: prior.typical
             for j, (name, prior) in enumerate(zip(self.names, self.priors, strict=True))
             if name.startswith("sd(")
         }

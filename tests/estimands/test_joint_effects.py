@@ -99,7 +99,7 @@ def test_nothing_goes_through_a_marker_that_treatment_leaves_alone(cohort):
 
 
 def test_both_engines_agree(cohort, fit):
-    posterior = joint(*cohort).sample(draws=400, tune=200, seed=2)
+    posterior = joint(*cohort).sample(draws=400, tune=200, seed=2, chains=2)
     one = joint_effects(fit, "treated", HORIZON).table.set_index("term")
     two = joint_effects(posterior, "treated", HORIZON).table.set_index("term")
     assert one.index.tolist() == two.index.tolist()

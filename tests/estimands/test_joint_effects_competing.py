@@ -133,7 +133,7 @@ def test_treatment_acts_on_every_cause(cohort, fit):
 
 
 def test_benefit_is_less_of_it_and_posteriors_agree(cohort, fit):
-    posterior = of_causes(*cohort).sample(draws=300, tune=200, seed=2)
+    posterior = of_causes(*cohort).sample(draws=300, tune=200, seed=2, chains=2)
     one = joint_effects(fit, "treated", HORIZON, cause="dead", draws=60).table.set_index("term")
     said = joint_effects(posterior, "treated", HORIZON, cause="dead", draws=60)
     two = said.table.set_index("term")

@@ -207,7 +207,7 @@ class TestOfHazardModels:
     @pytest.fixture(scope="class")
     @staticmethod
     def drawn(hazard_spec):
-        return hazard_spec.sample(draws=300, seed=4)
+        return hazard_spec.sample(draws=300, seed=4, chains=2)
 
     @staticmethod
     def survival(fit, arrays, natural, times):

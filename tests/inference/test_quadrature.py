@@ -138,13 +138,13 @@ def test_two_skew_parameters_are_their_integral():
 
 def test_units_change_nothing_and_the_seed_only_the_order():
     scaled = Affine(np.array([0.0]), np.array([[1e6]]))
-    one = draw_by_quadrature(separated, np.zeros(1), draws=500, seed=1)[1]
-    two = draw_by_quadrature(separated, np.zeros(1), draws=500, seed=2)[1]
+    one = draw_by_quadrature(separated, np.zeros(1), draws=500, seed=1, chains=2)[1]
+    two = draw_by_quadrature(separated, np.zeros(1), draws=500, seed=2, chains=2)[1]
     assert not np.array_equal(one.theta, two.theta)
     np.testing.assert_array_equal(np.sort(one.theta, axis=None), np.sort(two.theta, axis=None))
     wide = draw_by_quadrature(
         lambda x: (separated(x / 1e6)[0], separated(x / 1e6)[1] / 1e6),
-        np.zeros(1), coordinates=scaled, draws=500, seed=1,
+        np.zeros(1), coordinates=scaled, draws=500, seed=1, chains=2,
     )[1]  # fmt: skip
     np.testing.assert_allclose(wide.theta / 1e6, one.theta, rtol=1e-6, atol=1e-8)
 

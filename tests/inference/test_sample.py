@@ -185,7 +185,7 @@ def density(theta):
 
 threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
-    sample(density, whiten(np.zeros(2), -np.eye(2)), draws=20_000)
+    sample(density, whiten(np.zeros(2), -np.eye(2)), draws=20_000, chains=2)
 except KeyboardInterrupt:
     print("interrupted", flush=True)
     os._exit(0)

@@ -62,7 +62,7 @@ def test_far_out_it_is_guarded_without_a_warning() -> None:
 
 def test_draws_come_back_in_the_density_s_own_coordinates() -> None:
     mode, drawn = sample_posterior(
-        exponentials, np.zeros(3), deviations={1: 2.0, 2: 0.5}, draws=2000, seed=4
+        exponentials, np.zeros(3), deviations={1: 2.0, 2: 0.5}, draws=2000, seed=4, chains=2
     )
     assert drawn is not None
     # In the warp's coordinates the mode is the origin, where tau is its prior's median.

@@ -166,7 +166,7 @@ def posterior_at(
     holds the log density at the mode and the Hessian's determinant.
     """
     if DRAWS.get():
-        return _of_draws(spec.sample(draws=DRAWS.get()), weights, response, level)
+        return _of_draws(spec.sample(draws=DRAWS.get(), chains=2), weights, response, level)
     with around_the_mode():
         post = spec.sample(draws=1, tune=1, chains=2)
     ahead, back = post.draws.theta

@@ -206,7 +206,7 @@ def test_draws_of_a_calendar_are_those_of_the_clock():
     """Within Monte Carlo error, as rounding sends chains different ways."""
     clock, years = (
         model("bernoulli", move, "y ~ t * arm + (1 | id)")
-        .sample(draws=250, tune=150, seed=4)
+        .sample(draws=250, tune=150, seed=4, chains=2)
         .tidy()
         for move in (Move(), MOVES["calendar years"])
     )

@@ -148,7 +148,7 @@ class TestGroupWhollyBelowItsLimit:
         assert fit.converged and fit.bse["arm"] < 5.0
 
     def test_its_posterior_says_how_much_is_prior(self, below):
-        post = GLMM("y ~ arm + t + (1 | id)", below, **CENSORED).sample(draws=80, tune=80)
+        post = GLMM("y ~ arm + t + (1 | id)", below, **CENSORED).sample(draws=80, tune=80, chains=2)
         (flag,) = (f for f in post.flags if "the prior's doing" in f)
         prior = post.priors["arm"]
         share = 100 * post.samples["arm"].var() / prior.sd**2

@@ -271,7 +271,9 @@ class TestSeparated:
             assert 2 * (top - profile(side)) == pytest.approx(3.841458820694124, rel=1e-4)
 
     def test_the_posterior_works(self, separated):
-        post = Hazard("Surv(entry, exit, event) ~ group", data=separated).sample(draws=500, seed=3)
+        post = Hazard("Surv(entry, exit, event) ~ group", data=separated).sample(
+            draws=500, seed=3, chains=2
+        )
         assert post.tidy()["estimate"].abs().max() < 3
         assert post.tidy()["r_hat"].max() < 1.02
 

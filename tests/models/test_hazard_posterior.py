@@ -55,7 +55,7 @@ def test_density_is_the_twin_s(few, kind, varying, smoothing):
 def test_moments_by_quadrature(few):
     """Two parameters: posterior means and SDs by sums over a grid."""
     spec = Hazard("Surv(entry, week, status) ~ trt", data=few, baseline="exponential")
-    post = spec.sample(draws=2000, seed=1, priors={"trt": pr.TREATMENT["sceptical"]})
+    post = spec.sample(draws=2000, seed=1, priors={"trt": pr.TREATMENT["sceptical"]}, chains=2)
     b, a = np.meshgrid(np.linspace(-2, 2, 161), np.linspace(-5, -1, 161), indexing="ij")
     time, arm = (few["week"] - few["entry"]).to_numpy(), (few["trt"] - few["trt"].mean()).to_numpy()
     events = few["status"].to_numpy()
@@ -97,7 +97,7 @@ def test_shape_coordinates_change_the_density_consistently(numeric_gradient):
 
 @pytest.fixture(scope="module")
 def post(few):
-    return Hazard(WHOLE, data=few).sample(draws=1000, seed=2)
+    return Hazard(WHOLE, data=few).sample(draws=1000, seed=2, chains=2)
 
 
 # One of 28 weighted rows has a Pareto k just above 0.7, which is no matter here.
@@ -156,7 +156,7 @@ def test_tables(post, few):
 def test_priors_are_used(few):
     """Priors far tighter than the data are the posterior, of a coefficient and of the smoothing."""
     spec = Hazard(WHOLE, data=few)
-    post = spec.sample(draws=500, priors={"trt": pr.Normal(2.0, 0.01)}, smoothing=0.0)
+    post = spec.sample(draws=500, priors={"trt": pr.Normal(2.0, 0.01)}, smoothing=0.0, chains=2)
     assert post.tidy()["estimate"][0] == pytest.approx(2.0, abs=0.005)
     assert "sd(log hazard)" not in post.samples
     h = post.hazard.data
@@ -168,7 +168,7 @@ def test_a_vague_posterior_is_the_likelihood(table):
     """432 patients and a flat prior: mean and SD are those of maximum likelihood."""
     spec = Hazard("Surv(week, arrest) ~ fin + prio", data=table("rossi"), baseline="weibull")
     fit = spec.fit()
-    post = spec.sample(draws=1000, priors={"log_shape": pr.Normal(0.0, 10.0)})
+    post = spec.sample(draws=1000, priors={"log_shape": pr.Normal(0.0, 10.0)}, chains=2)
     tidy = post.tidy()
     assert (np.abs(tidy["estimate"] - fit.params.to_numpy()) < 0.1 * fit.bse.to_numpy()).all()
     np.testing.assert_allclose(tidy["std_error"], fit.bse, rtol=0.06)
@@ -176,7 +176,7 @@ def test_a_vague_posterior_is_the_likelihood(table):
 
 def test_five_deaths(table):
     """41 patients: no divergences, and the interval is that of few events."""
-    post = Hazard("Surv(entry, exit, event) ~ group", data=table("icu")).sample(seed=5)
+    post = Hazard("Surv(entry, exit, event) ~ group", data=table("icu")).sample(seed=5, chains=2)
     assert post.diagnose().ok
     assert np.ptp(np.log(post.hazard_ratios().loc[0, ["conf_low", "conf_high"]].astype(float))) > 2
 

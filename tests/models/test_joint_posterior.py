@@ -134,7 +134,7 @@ def pbc_posterior(table):
         "log(bili) ~ year * drug + (year | id)", data=visits[["id", "year", "bili", "drug"]]
     )
     death = CoxPH("Surv(years, event) ~ drug + age", data=patients)
-    return JointModel(growth, death, time="year").sample(draws=500, tune=200, seed=1)
+    return JointModel(growth, death, time="year").sample(draws=500, tune=200, seed=1, chains=2)
 
 
 @pytest.mark.slow
@@ -198,7 +198,7 @@ def test_posterior_of_two_markers_and_two_causes():
         time="t",
         baseline="exponential",
     )
-    post, fit = spec.sample(draws=1000, tune=200, seed=1), spec.fit()
+    post, fit = spec.sample(draws=1000, tune=200, seed=1, chains=2), spec.fit()
     table, exact = post.tidy(component="all").set_index("term"), fit.tidy(component="all")
     assert table["r_hat"].max() < 1.02 and not post.draws.stats["diverging"].any()
     exact = exact.set_index("term")

@@ -351,7 +351,7 @@ class TestBayes:
     def test_uncorrelated_effects(self, data):
         """The posterior of (t || id) has the correlated model's kernel with z = 0 behind it."""
         spec = LMM(NESTED["sleepstudy_uncorrelated"], data["sleepstudy"])
-        post = spec.sample(draws=500, seed=3)
+        post = spec.sample(draws=500, seed=3, chains=2)
         assert post.draws.theta.shape[-1] == 6 and not post.draws.theta[..., -1].any()
         assert list(post.samples)[2:] == ["sigma", "sd(Intercept|Subject)", "sd(Days|Subject)"]
         fit = spec.fit()
@@ -392,7 +392,7 @@ class TestBayes:
 
     def test_a_structured_posterior(self, data):
         spec = LMM(DAY, data["visits"], Residual("ar1", "visit", "patient"))
-        post, fit = spec.sample(draws=500, seed=2), spec.fit()
+        post, fit = spec.sample(draws=500, seed=2, chains=2), spec.fit()
         table = post.tidy(component="all").set_index("term")
         assert (np.abs(table["estimate"][:4] - fit.params) < 0.3 * fit.bse).all()
         assert abs(table["estimate"]["rho"] - fit.variance.values[1]) < 0.05
@@ -403,7 +403,7 @@ class TestBayes:
 
     def test_nested_posteriors(self, data):
         spec = LMM(NESTED["sites_nested"], data["sites"])
-        post = spec.sample(draws=300, seed=4)
+        post = spec.sample(draws=300, seed=4, chains=2)
         assert post.idata["log_likelihood"]["y"].shape == (2, 300, 8)
         assert {"sd(Intercept|site:id)", "sd(Intercept|site)"} <= set(post.samples)
         assert {"b_0", "b_1"} <= set(spec.to_pymc().named_vars)

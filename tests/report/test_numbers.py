@@ -3,11 +3,13 @@ from __future__ import annotations
 
 import math
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longsurv import numbers
+from longsurv.tables.frame import framed
 
 
 @pytest.mark.parametrize(
@@ -79,3 +81,25 @@ def test_percent_plain_and_seconds() -> None:
     assert [numbers.seconds(v) for v in (0.04, 0.42, 12.3, 185, math.nan)] == [
         "40 ms", "0.4 s", "12 s", "3 min 5 s", "–",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("error", "places"),
+    [(0.02, 1), (0.01, 2), (0.0099, 2), (0.3, 0), (4.0, 0), (0.0, 8), (math.nan, 8), (1e-12, 8)],
+)
+def test_the_last_decimal_is_worth_the_monte_carlo_error(error: float, places: int) -> None:
+    assert numbers.decimals_within(error) == places
+    assert not 0.0 < error <= 1.0 or error <= 10.0**-places or places == 8
+
+
+def test_a_posterior_is_printed_to_what_its_draws_tell() -> None:
+    row = {
+        "term": "x",
+        "estimate": 1.23456,
+        "std_error": 0.0812,
+        "conf_low": 1.08,
+        "conf_high": 1.4,
+    }
+    found = [row, row | {"mcse_mean": 0.002}, row | {"mcse_mean": 0.03}]
+    cells = [framed(pd.DataFrame([one])).rows[0] for one in found]
+    assert [texts[1] for texts in cells] == ["1.2346", "1.23", "1.2"]

@@ -14,7 +14,7 @@ from longsurv.models import LMM, CoxPH
 
 TIDY = [
     "term", "estimate", "std_error", "conf_low", "conf_high", "prob_positive", "r_hat", "ess_bulk",
-    "ess_tail",
+    "ess_tail", "mcse_mean",
 ]  # fmt: skip
 
 
@@ -39,7 +39,9 @@ class TestTidy:
 
         post = fits.posterior("sleepstudy")
         table = post.tidy(component="all").set_index("term")
-        for measure, function in (("r_hat", az.rhat), ("ess_bulk", az.ess)):
+        for measure, function in (
+            ("r_hat", az.rhat), ("ess_bulk", az.ess), ("mcse_mean", az.mcse),
+        ):  # fmt: skip
             found = function(post.idata)
             tree = found.get("posterior", found)
             for term in post.samples:

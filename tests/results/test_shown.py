@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from longsurv import compare
 from longsurv import priors as pr
@@ -193,6 +194,20 @@ def test_the_prior_of_a_coefficient_as_named(seed):
     found = pr.prior_of(stack, {"a": 2.0, "c": -1.0})
     assert found.sd == pytest.approx((2 * beta[:, 0] - beta[:, 2]).std(), rel=0.01)
     assert pr.prior_of(stack, {"absent": 1.0}) is None
+
+
+def test_a_prior_without_a_variance_stays_without_one():
+    """A sum of Cauchys is a Cauchy; beside one, a normal adds its half interquartile range."""
+    basis = np.array([[1.0, 0.0, 2.0], [0.0, 1.0, -3.0], [0.0, 0.0, 1.0]])
+    parts = (pr.Cauchy(1.0, 2.0), pr.Normal(0.0, 1.0), pr.StudentT(1.0, -1.0, 0.5))
+    stack = pr.PriorStack(("a", "b", "c"), parts, basis=basis)
+    first = marginal_prior(stack, "a")  # a + 2 c has the first part, so a is that less 2 c
+    assert isinstance(first, pr.Cauchy)
+    assert (first.location, first.scale) == pytest.approx((3.0, 3.0))
+    second = marginal_prior(stack, "b")
+    assert second.location == pytest.approx(-3.0)
+    assert second.scale == pytest.approx(1.5 + stats.norm.ppf(0.75))
+    assert marginal_prior(stack, "c") == parts[2]
 
 
 def test_hazard_ratios_carry_what_is_wrong(fits):

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from longsurv.cli import running
-from longsurv.cli.options import add_command, add_quick, add_run_options
+from longsurv.cli.options import add_command, add_jobs, add_quick, add_run_options
 from longsurv.errors import LongsurvError
 
 DEMO_FOLDER = "longsurv-demo"
@@ -29,6 +29,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help=f"folder for the reports, made if needed (default: {DEMO_FOLDER})",
     )
     add_quick(command)
+    add_jobs(command)
     add_run_options(command, "the reports")
     command.set_defaults(run=run, folder=None)
 

@@ -53,6 +53,17 @@ def add_run_options(command: argparse.ArgumentParser, beside: str) -> None:
     )
 
 
+def add_jobs(command: argparse.ArgumentParser) -> None:
+    """Add --jobs."""
+    command.add_argument(
+        "--jobs",
+        type=whole(1),
+        default=-1,
+        metavar="N",
+        help="processes to work in, at most (default: one a processor); no number depends on it",
+    )
+
+
 def add_study(command: argparse.ArgumentParser) -> None:
     """Add the study file, an argument without a name."""
     command.add_argument("study", type=Path, metavar="STUDY.toml", help="the study file")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from longsurv.cli import running
-from longsurv.cli.options import add_command, add_quick, add_run_options, add_study, whole
+from longsurv.cli.options import add_command, add_jobs, add_quick, add_run_options, add_study, whole
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,6 +42,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="seed of the samplers, in place of the study file's",
     )
     add_quick(command)
+    add_jobs(command)
     add_run_options(command, "the report")
     command.set_defaults(run=run)
 

@@ -43,7 +43,7 @@ def run_study(study: Study, target: Path, store: FitStore, arguments: argparse.N
     from longsurv.study import Progress
 
     shown = Progress([("Report", REPORT_SECONDS)], quiet=arguments.quiet)
-    results = study.run(progress=shown, quick=arguments.quick, store=store)
+    results = study.run(progress=shown, quick=arguments.quick, store=store, n_jobs=arguments.jobs)
     shown.begin()
     path = results.report(target)
     if arguments.folder is not None:

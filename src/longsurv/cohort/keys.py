@@ -325,7 +325,7 @@ TABLES: dict[str, dict[str, Key]] = {
     },
     "sampling": {
         "draws": Key(COUNT, "Posterior draws of a chain.", default="1000"),
-        "chains": Key(COUNT, "Chains.", default="2"),
+        "chains": Key(COUNT, "Chains.", default="4"),
         "seed": Key(SEED, "Of the random numbers.", default="1"),
     },
     "report": {

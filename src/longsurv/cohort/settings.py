@@ -62,7 +62,7 @@ class SamplingSettings:
     """How the posterior is sampled: draws per chain, chains, and the seed of them all."""
 
     draws: int = 1000
-    chains: int = 2
+    chains: int = 4
     seed: int = 1
 
 

@@ -25,7 +25,7 @@ def sample_posterior(
     coordinates: Affine | None = None,
     draws: int = 1000,
     tune: int = 300,
-    chains: int = 2,
+    chains: int = 4,
     seed: int = 1,
     target_accept: float = 0.8,
     cores: int | None = None,

@@ -44,7 +44,7 @@ def draw_by_quadrature(
     names: Sequence[str] | None = None,
     coordinates: Affine | None = None,
     draws: int = 1000,
-    chains: int = 2,
+    chains: int = 4,
     seed: int = 1,
 ) -> tuple[Optimum, Draws | None]:
     """Draw from a log density of at most `MOST_PARAMETERS` parameters.

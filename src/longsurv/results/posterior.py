@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 
 TIDY = [
     "term", "estimate", "std_error", "conf_low", "conf_high",
-    "prob_positive", "r_hat", "ess_bulk", "ess_tail",
+    "prob_positive", "r_hat", "ess_bulk", "ess_tail", "mcse_mean",
 ]  # fmt: skip
+
+type Mixing = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -130,7 +132,7 @@ class Posterior(Plotted, Result):
         return of_posterior(table, self.draws.stats, told_twice, self.all_prior)
 
     @cached_property
-    def _mixing(self) -> dict[str, tuple[float, float, float]]:
+    def _mixing(self) -> dict[str, Mixing]:
         return {term: mixing(values) for term, values in self.samples.items()}
 
     def _summary(self, terms: Sequence[str], level: float) -> pd.DataFrame:
@@ -186,7 +188,8 @@ class Posterior(Plotted, Result):
         -------
         DataFrame
             term, estimate, std_error, conf_low, conf_high, prob_positive, r_hat, ess_bulk,
-            ess_tail. Its `attrs` have "converged" and "flags".
+            ess_tail, mcse_mean (the Monte Carlo standard error of `estimate`). Its `attrs` have
+            "converged" and "flags".
         """
         wanted = {
             "fixed": list(self.names),
@@ -346,7 +349,7 @@ class Posterior(Plotted, Result):
 def summarise(
     samples: Mapping[str, np.ndarray],
     level: float,
-    known: Mapping[str, tuple[float, float, float]] | None = None,
+    known: Mapping[str, Mixing] | None = None,
 ) -> pd.DataFrame:
     """Summary rows in the grammar of `Posterior.tidy`.
 
@@ -367,16 +370,17 @@ def summarise(
     return pd.DataFrame(rows, columns=TIDY)
 
 
-def mixing(values: np.ndarray) -> tuple[float, float, float]:
-    """R-hat and the effective sample sizes of bulk and tails, of draws of shape (chains, draws);
-    NaN where all are equal."""
+def mixing(values: np.ndarray) -> Mixing:
+    """R-hat, the effective sample sizes of bulk and tails and the Monte Carlo standard error of the
+    mean, of draws of shape (chains, draws); NaN where all are equal."""
     from arviz_stats.base import array_stats
 
     if not np.ptp(values) > 0:
-        return np.nan, np.nan, np.nan
+        return np.nan, np.nan, np.nan, np.nan
     axes = {"chain_axis": 0, "draw_axis": 1}
     return (
         float(array_stats.rhat(values, **axes)),
         float(array_stats.ess(values, **axes, method="bulk")),
         float(array_stats.ess(values, **axes, method="tail", prob=(0.05, 0.95))),
+        float(array_stats.mcse(values, **axes, method="mean")),
     )

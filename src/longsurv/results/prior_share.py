@@ -13,6 +13,7 @@ import numpy as np
 
 from longsurv.priors import (
     MOSTLY_PRIOR,
+    Cauchy,
     Normal,
     Prior,
     Stack,
@@ -27,6 +28,8 @@ from longsurv.words import listed, verb
 if TYPE_CHECKING:
     from xarray import DataTree
 
+QUARTILES, HALF_RANGE = np.array([0.25, 0.75]), 0.6744897501960817
+"""And half the distance between those of a standard normal."""
 ALL_PRIOR = 0.9
 """Share of the prior's variance that is left, from which on the data say as good as nothing."""
 CONFLICT = 0.05
@@ -87,7 +90,9 @@ def all_prior_flag(stack: Stack, names: Sequence[str]) -> str:
 
 
 def marginal_prior(stack: Stack, name: str) -> Prior:
-    """The prior of one parameter as named; a normal of its mean and SD if it is of no family."""
+    """The prior of one parameter as named; if it is of no family a normal of its mean and SD, or,
+    where it has none, a Cauchy: its parts' half interquartile ranges add up, as those of Cauchys
+    do."""
     found = prior_of(stack, {name: 1.0})
     if found is not None:
         return found
@@ -95,9 +100,14 @@ def marginal_prior(stack: Stack, name: str) -> Prior:
     unit[stack.names.index(name)] = 1.0
     row = np.linalg.solve(stack.whole_basis.T, unit)
     mean, sd = np.array([moments(prior) for prior in stack.priors]).T
-    used = row != 0.0
-    variance = float((row[used] * sd[used]) @ (row[used] * sd[used]))
-    return Normal(float(row[used] @ mean[used]), float(np.sqrt(variance)))
+    used = np.flatnonzero(row)
+    middle, spread = float(row[used] @ mean[used]), np.abs(row[used]) * sd[used]
+    heavy = used[np.isinf(spread)]
+    rest = float(np.sqrt(np.square(spread[np.isfinite(spread)]).sum()))
+    if not len(heavy):
+        return Normal(middle, rest)
+    quarters = [float(np.diff(stack.priors[j].quantiles(QUARTILES))[0]) / 2.0 for j in heavy]
+    return Cauchy(middle, float(np.abs(row[heavy]) @ quarters) + rest * HALF_RANGE)
 
 
 class PriorShare(NamedTuple):

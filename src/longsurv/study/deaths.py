@@ -28,7 +28,7 @@ CARRIED = "carried"  # the stage that adjusts for what the events carry
 TIPPING = 8  # unseen deaths in either arm that are always tried
 MOST_TIPPING = 24  # and at most, where it takes more to reverse the difference
 CONVINCING = 0.8
-CHAINS = 2
+CHAINS = 4
 
 
 def compare_methods(bench: Bench) -> Record:
@@ -246,7 +246,7 @@ def _kept(bench: Bench, name: str, compute: Callable[[], Record], *more: str) ->
 
 
 def _draws(study: Plan) -> int:
-    """Of each of two chains, so that all of them are as many as the study's."""
+    """Of each of four chains, so that all of them are as many as the study's."""
     return -(-study.sampling.draws * study.sampling.chains // CHAINS)
 
 

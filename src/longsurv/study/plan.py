@@ -17,7 +17,7 @@ from longsurv.cohort.questions import PublishedRatio, TrialSettings
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.estimands.changes import Change
 
-QUICK_DRAWS = 500
+QUICK_DRAWS = 250
 
 
 @dataclass(frozen=True)

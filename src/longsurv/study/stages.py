@@ -86,6 +86,9 @@ class Stage:
     instead : callable
         Takes the study and the reason, and returns what later stages and the report are given where
         this one failed; None where they do without.
+    needs : bool
+        Whether it reads what stages before it returned. One that does not may be run by another
+        process (`longsurv.study.helpers`).
     """
 
     key: str
@@ -94,6 +97,7 @@ class Stage:
     seconds: Callable[[Plan], float]
     quick: bool = True
     instead: Callable[[Plan, str], object] = nothing
+    needs: bool = False
 
 
 def fit_markers(bench: Bench) -> Mapping[str, ModelResult]:
@@ -172,6 +176,7 @@ STAGES: tuple[Stage, ...] = (
         "Markers adjusted for where the groups began",
         asked.fit_adjustments,
         asked.seconds_of_adjustments,
+        needs=True,
     ),
     Stage(
         asked.PANEL,
@@ -179,6 +184,7 @@ STAGES: tuple[Stage, ...] = (
         asked.shrink_effects,
         asked.seconds_of_panel,
         quick=False,
+        needs=True,
     ),
     Stage(
         asked.SCORES,

@@ -14,8 +14,8 @@ import json
 import platform
 import time
 import zipfile
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from fnmatch import fnmatch
 from functools import lru_cache
@@ -37,8 +37,8 @@ from longsurv.version import __version__
 FORMAT = 1
 NUMERICAL = ("numpy", "scipy", "pandas", "numba", "formulaic", "nutpie")
 NO_NUMBERS = (
-    "cli/*", "examples/*", "figures/*", "files.py", "report/*", "study/store.py", "tables/*",
-    "views.py",
+    "cli/*", "examples/*", "figures/*", "files.py", "report/*", "study/helpers.py",
+    "study/store.py", "tables/*", "views.py",
 )  # fmt: skip
 """Parts of this package that compute nothing an entry holds; a change elsewhere makes all stale."""
 
@@ -91,7 +91,41 @@ class FitStore:
         self.tell = tell or (lambda _: None)
         self.reused = 0
         self.computed = 0
-        self._current: set[str] = set()  # keys this object made, trusted even if `fresh`
+        self._current: set[str] = set()  # keys made in this run, trusted even if `fresh`
+        self._adopted: set[str] = set()  # those of them that other processes made
+
+    @property
+    def made(self) -> frozenset[str]:
+        """Keys of the entries made since this object was made."""
+        return frozenset(self._current)
+
+    def adopt(self, keys: frozenset[str]) -> None:
+        """Count entries that another process has made in this folder as made by this object.
+
+        Parameters
+        ----------
+        keys : frozenset of str
+        """
+        new = keys - self._current
+        self._current |= new
+        self._adopted |= new
+        self.computed += len(new)
+
+    @contextmanager
+    def lent(self, folder: Path) -> Iterator[None]:
+        """A folder to write to for the time being, for a store that has none.
+
+        Parameters
+        ----------
+        folder : Path
+        """
+        own = self.folder
+        self.folder = folder if own is None else own
+        try:
+            yield
+        finally:
+            if own is None:
+                self.folder = None
 
     def get_or_compute[T](self, key: str, title: str, compute: Callable[[], T]) -> Kept[T]:
         """What is stored under `key`, or what `compute` returns, which is then stored.
@@ -138,7 +172,7 @@ class FitStore:
         except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             self.tell(f"{title}: the stored result {path} cannot be read ({error}); it is redone")
             return None
-        self.reused += 1
+        self.reused += key not in self._adopted
         return kept
 
     def put[T](self, key: str, title: str, value: T, seconds: float) -> Kept[T]:

@@ -17,6 +17,7 @@ from longsurv.cohort.settings import read_study
 from longsurv.errors import DataError
 from longsurv.study.bench import Bench
 from longsurv.study.formulas import covariate_problems, formula_problems
+from longsurv.study.helpers import helping, processes
 from longsurv.study.plan import Plan
 from longsurv.study.progress import Progress
 from longsurv.study.provenance import data_hash, software_versions
@@ -96,6 +97,7 @@ class Study(Plan):
         quick: bool = False,
         store: FitStore | None = None,
         stages: tuple[Stage, ...] = STAGES,
+        n_jobs: int = 1,
     ) -> StudyResults:
         """Fit every model by both engines.
 
@@ -110,6 +112,9 @@ class Study(Plan):
             it stopped; none by default.
         stages : tuple of Stage
             What to do, in order.
+        n_jobs : int
+            Processes to run stages in, at most; -1 for one a processor. The numbers do not depend
+            on it. A study of a few seconds has one.
 
         Returns
         -------
@@ -135,18 +140,20 @@ class Study(Plan):
         bench = Bench(study, store, shown, quick=quick)
         failures: dict[str, str] = {}
         before = store.computed, store.reused
-        for stage in chosen:
-            computed, reused = store.computed, store.reused
-            shown.begin()
-            value, reason = bench.faults.attempt(stage.title, partial(stage.run, bench))
-            if reason:
-                failures[stage.key] = reason
-                value = stage.instead(study, reason)
-            if value is not None:
-                bench.finish(stage.key, value)
-            computed, reused = store.computed - computed, store.reused - reused
-            note = f"{reused} of {computed + reused} results reused" if reused else ""
-            shown.end(note, reused=bool(reused and not computed))
+        with helping(study, store, chosen, processes(n_jobs), quick=quick) as helpers:
+            for stage in chosen:
+                computed, reused = store.computed, store.reused
+                shown.begin()
+                helpers.take(stage)
+                value, reason = bench.faults.attempt(stage.title, partial(stage.run, bench))
+                if reason:
+                    failures[stage.key] = reason
+                    value = stage.instead(study, reason)
+                if value is not None:
+                    bench.finish(stage.key, value)
+                computed, reused = store.computed - computed, store.reused - reused
+                note = f"{reused} of {computed + reused} results reused" if reused else ""
+                shown.end(note, reused=bool(reused and not computed))
         return StudyResults(
             study=study,
             parts=bench.parts,

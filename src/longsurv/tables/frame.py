@@ -1,7 +1,8 @@
 """A table of numbers as it is printed: headers in words, every row to decimals that mean something.
 
 An estimate, its standard error and its limits have the same decimals, three significant digits of
-the standard error; more say nothing, and fewer do not let a reader compute with them.
+the standard error; more say nothing, and fewer do not let a reader compute with them. Of draws, no
+digit is shown that others would change: one less than the Monte Carlo standard error.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from longsurv.tables.display import Column, DisplayTable, display
 
 TOGETHER = ("estimate", "std_error", "conf_low", "conf_high")
 """Columns of one unit, which share their decimals."""
-IF_ANY = ("std_error", "statistic", "df", "p_value", "r_hat", "ess_bulk", "ess_tail", "note")
+IF_ANY = (
+    "std_error", "statistic", "df", "p_value", "r_hat", "ess_bulk", "ess_tail",
+    "mcse_mean", "note",
+)  # fmt: skip
 """Columns that are left out where they have nothing to say."""
 HEADERS = {
     "term": "", "std_error": "std. error", "p_value": "p", "prob_positive": "P(> 0)",
-    "r_hat": "R-hat", "ess_bulk": "ESS bulk", "ess_tail": "ESS tail",
+    "r_hat": "R-hat", "ess_bulk": "ESS bulk", "ess_tail": "ESS tail", "mcse_mean": "MCSE",
     "prob_below_1": "P(< 1)", "prob_benefit": "P(benefit)", "p_holm": "p (Holm)",
     "p_fdr": "p (FDR)", "hazard_ratio": "hazard ratio",
 }  # fmt: skip
@@ -90,7 +94,8 @@ class _Cell:
             return _word(value)
         number = float(value)  # type: ignore[arg-type]
         if self.beside:
-            return _of_one_unit(number, {name: float(row[name]) for name in self.beside})
+            beside = {name: float(row[name]) for name in self.beside}
+            return _of_one_unit(number, beside, float(row.get("mcse_mean", math.nan)))
         if self.name.startswith("p_"):
             return numbers.p_value(number)
         if self.name.startswith("prob_"):
@@ -108,11 +113,13 @@ def _word(value: object) -> str:
     return "" if value is None or value != value else str(value)
 
 
-def _of_one_unit(value: float, row: Mapping[str, float]) -> str:
-    """To three digits of the standard error or, without one, four of the largest."""
+def _of_one_unit(value: float, row: Mapping[str, float], by_chance: float) -> str:
+    """To three digits of the standard error or, without one, four of the largest; of draws, as many
+    as their Monte Carlo standard error allows."""
     error = row.get("std_error", math.nan)
     told = [error] if math.isfinite(error) and error > 0.0 else [abs(v) for v in row.values()]
     largest = max((v for v in told if math.isfinite(v)), default=0.0)
     if largest >= 1e7 or 0.0 < largest < 1e-5:
         return numbers.number(value, 4)
-    return numbers.fixed(value, numbers.decimals_for(told, 3 if told == [error] else 4))
+    places = numbers.decimals_for(told, 3 if told == [error] else 4)
+    return numbers.fixed(value, min(places, numbers.decimals_within(by_chance)))

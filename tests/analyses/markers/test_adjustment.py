@@ -291,13 +291,13 @@ class TestPosterior:
     def test_a_model_already_fitted_is_not_fitted_again(self, twoarm: Cohort) -> None:
         study = BaselineAdjustment(twoarm, "m", CHANGE, adjustments=("unadjusted",))
         spec, _ = study.spec("unadjusted")
-        fit, post = spec.fit(), spec.sample(draws=100, tune=100)
+        fit, post = spec.fit(), spec.sample(draws=100, tune=100, chains=2)
         assert study.fit(unadjusted=fit).answers[0].source.result is fit
         assert study.sample(unadjusted=post).answers[0].source.result is post
 
     def test_draws_depend_on_the_seed_alone(self, twoarm: Cohort) -> None:
         study = BaselineAdjustment(twoarm, "m", CHANGE, adjustments=("baseline", "overlap"))
-        a, b, c = (study.sample(draws=200, seed=s).tidy() for s in (1, 1, 2))
+        a, b, c = (study.sample(draws=200, seed=s, chains=2).tidy() for s in (1, 1, 2))
         pd.testing.assert_frame_equal(a, b)
         assert (a["estimate"] != c["estimate"]).all()
 

@@ -143,7 +143,7 @@ def test_shrinkage_is_that_of_the_normal_hierarchy(panel: Panel) -> None:
     The stand-in ignores what the variances' uncertainty does to the tails, so the tolerance is
     a fifth of a posterior standard deviation.
     """
-    shrunken = panel.shrink(draws=1000, seed=2)
+    shrunken = panel.shrink(draws=1000, seed=2, chains=2)
     effects = shrunken.tidy()
     assert (effects["r_hat"] < 1.02).all()
     assert (effects["ess_bulk"] > 200).all()
@@ -179,7 +179,7 @@ def test_treatment_relabelled_flips_every_effect(cohort: ls.Cohort, panel: Panel
 def results(cohort: ls.Cohort) -> PanelResults:
     """Three markers of a family, and the JAAM score, which has none."""
     names = ["crp", "pct", "il6", "jaam"]
-    return Panel.from_cohort(cohort, TRAJECTORY, CHANGE, names).run(draws=300, seed=3)
+    return Panel.from_cohort(cohort, TRAJECTORY, CHANGE, names).run(draws=300, chains=2, seed=3)
 
 
 def test_one_table_of_both_engines(results: PanelResults) -> None:
@@ -240,12 +240,14 @@ def test_the_shrunken_draws_are_of_the_joint_density(results: PanelResults) -> N
     assert layout.effects(shrunken.mode.x) == pytest.approx(
         shrunken.tidy()["estimate"].to_numpy(), abs=0.2
     )
-    again = panel.shrink(draws=300, tune=300, seed=3)
+    again = panel.shrink(draws=300, tune=300, seed=3, chains=2)
     np.testing.assert_array_equal(again.effects, shrunken.effects)
 
 
 def test_without_a_family_the_shrunken_columns_are_empty(cohort: ls.Cohort) -> None:
-    results = Panel.from_cohort(cohort, TRAJECTORY, CHANGE, ["crp"]).run(draws=100, tune=100)
+    results = Panel.from_cohort(cohort, TRAJECTORY, CHANGE, ["crp"]).run(
+        draws=100, tune=100, chains=2
+    )
     assert results.shrunken is None
     assert results.tidy()["estimate_shrunken"].isna().all()
     assert np.isnan(results.to_xarray().sel(engine="shrunken")).all()

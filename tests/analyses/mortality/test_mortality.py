@@ -94,7 +94,7 @@ def test_model_rows_are_those_of_the_models(cohort, found):
     expected = adjusted.fit(penalty="firth").hazard_ratios().iloc[0]
     assert got["estimate"] == pytest.approx(expected["hazard_ratio"])
     assert "adjusted for age + apache2" in got["estimand"]
-    post = adjusted.sample(draws=500, seed=1, priors={"treatment": ONE["weak"]})
+    post = adjusted.sample(draws=500, seed=1, priors={"treatment": ONE["weak"]}, chains=2)
     got = row(found, "hazard ratio", f"Cox adjusted posterior, weak {ONE['weak']}")
     assert got["estimate"] == pytest.approx(np.exp(np.median(post.draw("treatment[T.ivig]"))))
     weights = overlap_weights(data, "treatment", "age + apache2")
@@ -264,7 +264,7 @@ def test_the_other_questions_are_passed_on(cohort):
     mortality = Mortality(cohort)
     tipping = mortality.tipping(2)
     assert tipping["to_reverse"].tolist() == [3, 4, 5]
-    grid = mortality.prior_grid(ONE, draws=300)
+    grid = mortality.prior_grid(ONE, draws=300, chains=2)
     assert grid.horizon == 28
     assert list(grid.table["prior"]) == ["weak"]
     later = mortality.landmark(14, markers=["crp"])

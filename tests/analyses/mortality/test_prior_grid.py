@@ -115,7 +115,7 @@ def test_posterior_under_a_mixture_is_that_of_quadrature(patients, likelihood, p
     middle = 0.5 * (b[1:] + b[:-1])
     near = steps[np.abs(middle) < 0.006].sum() / steps.sum()
     mean = middle @ steps / steps.sum()
-    post = CoxPH(FORMULA, data=patients).sample(priors={"treatment": prior}, draws=2000)
+    post = CoxPH(FORMULA, data=patients).sample(priors={"treatment": prior}, draws=2000, chains=2)
     drawn = post.draw("treatment[T.ivig]")
     assert (drawn < 0).mean() == pytest.approx(below, abs=2e-3)
     assert (np.abs(drawn) < 0.006).mean() == pytest.approx(near, abs=2e-3)

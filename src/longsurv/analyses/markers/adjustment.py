@@ -177,7 +177,7 @@ class BaselineAdjustment:
         *,
         draws: int = 1000,
         tune: int = 300,
-        chains: int = 2,
+        chains: int = 4,
         seed: int = 1,
         unadjusted: Posterior | None = None,
     ) -> AdjustedChanges:
@@ -250,7 +250,7 @@ def adjusted_changes(
     engines: Iterable[str] = ("ml", "bayes"),
     draws: int = 1000,
     tune: int = 300,
-    chains: int = 2,
+    chains: int = 4,
     seed: int = 1,
 ) -> AdjustedChanges:
     """Every adjustment of every marker's difference in change, by both engines.

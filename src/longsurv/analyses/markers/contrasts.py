@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 INTERVAL = ["estimate", "conf_low", "conf_high"]
 NUMBERS = [
     "estimate", "std_error", "statistic", "df", "p_value", "conf_low", "conf_high",
-    "prob_positive", "r_hat", "ess_bulk", "ess_tail",
+    "prob_positive", "r_hat", "ess_bulk", "ess_tail", "mcse_mean",
 ]  # fmt: skip
 
 

@@ -127,7 +127,7 @@ class Panel:
         return PanelEstimate(self, {name: m.spec.fit() for name, m in self.members.items()})
 
     def sample(
-        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 4, seed: int = 1
     ) -> PanelPosterior:
         """Every marker's posterior on its own.
 
@@ -159,7 +159,7 @@ class Panel:
         return {family: tuple(names) for family, names in large.items()}
 
     def shrink(
-        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 4, seed: int = 1
     ) -> ShrunkenEffects:
         """One posterior of all markers, each family's effects drawn towards their common mean.
 
@@ -201,7 +201,7 @@ class Panel:
         return ShrunkenEffects.from_draws(self, layout, stack, drawn)
 
     def run(
-        self, *, draws: int = 1000, tune: int = 300, chains: int = 2, seed: int = 1
+        self, *, draws: int = 1000, tune: int = 300, chains: int = 4, seed: int = 1
     ) -> PanelResults:
         """`fit`, `sample` and, where there is a family to shrink, `shrink`.
 

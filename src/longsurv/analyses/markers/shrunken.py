@@ -183,7 +183,7 @@ class ShrunkenEffects(OfMarkers):
         -------
         DataFrame
             marker and family (or term), estimate, std_error, conf_low, conf_high, prob_positive (of
-            benefit), r_hat, ess_bulk, ess_tail; all in baseline SDs.
+            benefit), r_hat, ess_bulk, ess_tail, mcse_mean; all in baseline SDs.
         """
         if component == "hyper":
             return summarise(self.hyper, level)

@@ -204,7 +204,7 @@ class Mortality:
         *,
         baseline_risk: float | None = None,
         draws: int = 1000,
-        chains: int = 2,
+        chains: int = 4,
         seed: int = 1,
         level: float = 0.95,
     ) -> PriorGrid:

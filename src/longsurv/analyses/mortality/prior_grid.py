@@ -133,7 +133,7 @@ def prior_grid(
     baseline_risk: float | None = None,
     others: Mapping[str, Prior] | None = None,
     draws: int = 1000,
-    chains: int = 2,
+    chains: int = 4,
     seed: int = 1,
     level: float = 0.95,
 ) -> PriorGrid:

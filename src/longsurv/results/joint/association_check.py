@@ -140,7 +140,7 @@ def association_check(
     posterior: JointDraws | None = None,
     priors: Mapping[str, Prior] | None = None,
     draws: int = 1000,
-    chains: int = 2,
+    chains: int = 4,
     seed: int = 1,
     level: float = 0.95,
     unit: str = "",

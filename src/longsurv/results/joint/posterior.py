@@ -111,7 +111,7 @@ class JointPosterior(Posterior, JointPosteriorQuestions):
         -------
         DataFrame
             term, estimate, std_error, conf_low, conf_high, prob_positive, r_hat, ess_bulk,
-            ess_tail.
+            ess_tail, mcse_mean.
         """
         wanted = component_terms(self.design)[component]
         return self._marked(self._summary(wanted, level))

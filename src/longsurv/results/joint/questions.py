@@ -119,7 +119,7 @@ class JointQuestions:
         posterior: JointDraws | None = None,
         priors: Mapping[str, Prior] | None = None,
         draws: int = 1000,
-        chains: int = 2,
+        chains: int = 4,
         seed: int = 1,
         level: float = 0.95,
         unit: str = "",
