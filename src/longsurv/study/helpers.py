@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from longsurv.faults import libraries_silenced
 from longsurv.interrupts import insist
 from longsurv.study.bench import Bench
 from longsurv.study.plan import Plan
@@ -124,5 +125,6 @@ def _ahead(study: Plan, stage: Stage, *, folder: Path, fresh: bool, quick: bool)
     shown = Progress([(stage.title, stage.seconds(study))], quiet=True)
     shown.begin()
     bench = Bench(study, store, shown, quick=quick)
-    bench.faults.attempt(stage.title, partial(stage.run, bench))
+    with libraries_silenced(lambda _: None):  # a process that nobody sees
+        bench.faults.attempt(stage.title, partial(stage.run, bench))
     return store.made
