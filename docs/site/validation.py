@@ -24,6 +24,7 @@ TITLES = {
     "gray": "Gray's test: cmprsk",
     "pool": "Pooled imputations: mice",
     "hazard": "Parametric and piecewise hazards: survival, glm",
+    "mixed_posterior": "Posteriors of a mixed model by integration: base R",
     "mortality_times": "Quantiles of survival, analyses of deviance: survival, prodlim",
     "near_ties": "Times that differ by rounding: survival",
     "prediction_quality": "Dynamic predictions judged: riskRegression",

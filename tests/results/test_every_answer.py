@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 import re
 import sys
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import is_protocol
@@ -27,6 +29,7 @@ from longsurv.tables.summary import Summary
 sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "site"))
 from public import ROOMS, names
 
+ROOT = Path(__file__).parents[2]
 ANSWERS = (
     "analyses",
     "compare",
@@ -205,3 +208,75 @@ def _label(answer: object) -> str:
     label: str = answer.plot().get_label()
     plt.close("all")
     return label
+
+
+SOURCES = [*(ROOT / "src" / "longsurv").rglob("*.py"), *(ROOT / "models").glob("*.py")]
+DRAWS = {"axhline", "axvline", "barh", "errorbar", "fill_between", "scatter", "set_xlim"}
+
+
+def test_one_code_path_draws_for_the_report_and_for_plot():
+    """Whatever is drawn is drawn in longsurv/figures, from plain tables, for whoever asks."""
+    for path in SOURCES:
+        if "figures" in path.parts:
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        called = {n.func.attr for n in ast.walk(tree)
+                  if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)}  # fmt: skip
+        assert not called & DRAWS, path
+        typed = {
+            inner for node in ast.walk(tree)
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+            for inner in ast.walk(node)
+        }  # fmt: skip
+        modules = {
+            node.module or "" for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node not in typed
+        }  # fmt: skip
+        assert not any(name.startswith("matplotlib") for name in modules - ALLOWED), path
+
+
+ALLOWED = {"matplotlib"}
+"""`from matplotlib import ...` of what closes or saves figures, such as pyplot."""
+
+
+@cache
+def plots() -> dict[str, ast.FunctionDef]:
+    """Every public method that draws, by class."""
+    found = {}
+    for path in SOURCES:
+        for kind in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(kind, ast.ClassDef):
+                for part in kind.body:
+                    if isinstance(part, ast.FunctionDef) and re.fullmatch(
+                        r"plot(_\w+)?", part.name
+                    ):
+                        found[f"{path.stem}.{kind.name}.{part.name}"] = part
+    return found
+
+
+@pytest.fixture(scope="module")
+def calls() -> dict[str, set[str]]:
+    """By the name of a function: the names of what it calls, in all that are called so."""
+    found: dict[str, set[str]] = {}
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                found.setdefault(node.name, set()).update(_called(node))
+    return found
+
+
+def _called(function: ast.FunctionDef) -> set[str]:
+    return {
+        n.func.attr if isinstance(n.func, ast.Attribute) else getattr(n.func, "id", "")
+        for n in ast.walk(function) if isinstance(n, ast.Call)
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(plots()))
+def test_every_figure_of_plot_has_a_text_alternative(name, calls):
+    """`described` puts it into the label, in the method or in what that calls to draw."""
+    reached = level = _called(plots()[name])
+    for _ in range(3):
+        level = {n for one in level - {"plot", "summary"} for n in calls.get(one, ())}
+        reached = reached | level
+    assert "described" in reached
