@@ -10,7 +10,7 @@ from browser import NO_BROWSER, Browser, find_browser
 from fits import faint, misfits
 
 from longsurv import numbers
-from longsurv.priors import Normal
+from longsurv.priors import TREATMENT, Normal
 from longsurv.report.explorer import effects, reweighted
 from longsurv.study import StudyResults
 
@@ -154,6 +154,25 @@ def test_the_explorer_gives_what_python_gives(
 
     browser.run("document.getElementById('explorer-reset').click()")
     assert text(browser, "benefit") == fitted
+    assert browser.problems == []
+
+
+def test_named_priors_are_buttons_and_sliders_say_their_values(
+    browser: Browser, file: Path, results: StudyResults
+) -> None:
+    browser.open(file, DESK)
+    effect = effects(results)[0]
+    offered = {name: prior for name, prior in TREATMENT.items() if prior.sd <= effect.prior.sd}
+    labels = "[...document.querySelectorAll('#explorer-named button')].map(b => b.textContent)"
+    assert browser.run(labels) == list(offered) and len(offered) == 4
+    for k, prior in enumerate(offered.values()):
+        browser.run(f"document.querySelectorAll('#explorer-named button')[{k}].click()")
+        expected = reweighted(effect, prior)
+        assert expected.trusted
+        assert text(browser, "benefit") == numbers.probability(expected.prob_benefit)
+        for name in ("centre", "sd", "relevant"):
+            said = f"document.getElementById('explorer-{name}').getAttribute('aria-valuetext')"
+            assert browser.run(said) == text(browser, f"{name}-text") != ""
     assert browser.problems == []
 
 

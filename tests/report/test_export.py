@@ -16,8 +16,10 @@ import pytest
 from longsurv.errors import LongsurvError
 from longsurv.report.content import Heading, content
 from longsurv.report.export import export, file_name
+from longsurv.report.folder import LONGER, dictionary, folder_tables
 from longsurv.report.sections import SECTIONS
 from longsurv.report.word import png
+from longsurv.report.words_of_columns import WORDS
 from longsurv.study import StudyResults
 from longsurv.tables.display import DisplayTable
 from longsurv.tables.escape import printable
@@ -38,13 +40,60 @@ def folder(results: StudyResults, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 def test_every_table_comes_back_from_its_csv(folder: Path, results: StudyResults) -> None:
-    for name, table in results.tables.items():
+    tables = folder_tables(results)
+    assert set(results.tables) < set(tables)
+    for name, table in tables.items():
         path = folder / "tables" / f"{name}.csv"
         again = pd.read_csv(path, keep_default_na=False) if len(table.columns) else table
         assert list(again.columns) == [str(c) for c in table.columns]
         assert len(again) == len(table)
     changes = pd.read_csv(folder / "tables" / "changes.csv")
     np.testing.assert_allclose(changes["estimate"], results.changes["estimate"])
+
+
+def test_every_column_of_every_table_is_in_the_dictionary(
+    folder: Path, results: StudyResults, over_time: StudyResults
+) -> None:
+    read = pd.read_csv(folder / "dictionary.csv")
+    assert read["words"].str.len().min() > 5
+    files = {path.stem for path in (folder / "tables").iterdir()}
+    assert set(read["table"]) == {n for n in files if len(folder_tables(results)[n].columns)}
+    for one in (results, over_time):
+        tables = folder_tables(one)
+        words = dictionary(tables, [str(group) for group in one.cohort.groups])
+        assert len(words) == sum(len(table.columns) for table in tables.values())
+        assert words.loc[words["words"] == "", ["table", "column"]].to_numpy().tolist() == []
+    unused = set(WORDS) - {c for t in folder_tables(results).values() for c in t.columns}
+    assert len(unused) < 40, "words of columns that no table has"
+
+
+def test_a_probability_has_one_of_two_names(results: StudyResults) -> None:
+    """And the complement of what the analysis calls lower, or below 1."""
+    tables = folder_tables(results)
+    names = {
+        str(column) for table in tables.values() for column in table.columns
+        if str(column).startswith(("prob_", "prior_prob_"))
+    }  # fmt: skip
+    assert names <= {
+        "prob_positive", "prior_prob_positive", "prob_benefit", "prob_benefit_bayes",
+        "prob_benefit_shrunken", "prob_reduction", "prob_reduction_1", "prob_reduction_5",
+    }  # fmt: skip
+    old, new = results.tables["mortality_methods"], tables["mortality_methods"]
+    longer = old["quantity"] == LONGER
+    np.testing.assert_allclose(new["prob_positive"][~longer], 1 - old["prob_benefit"][~longer])
+    np.testing.assert_allclose(new["prob_positive"][longer], old["prob_benefit"][longer])
+    bayes = new[new["prob_positive"].notna() & new["quantity"].isin(["risk difference", LONGER])]
+    above = bayes["estimate"] > 0
+    sure = (bayes["prob_positive"] - 0.5).abs() > 0.1
+    assert len(bayes[sure]) > 3
+    assert ((bayes["prob_positive"] > 0.5) == above)[sure].all()
+    for name, column, was in (
+        ("cumulative_incidence", "prob_positive", "prob_lower"),
+        ("prior_grid", "prob_positive", "prob_below_1"),
+        ("prior_grid", "prior_prob_positive", "prior_prob_below_1"),
+        ("tipping", "prob_positive", "prob_benefit"),
+    ):
+        np.testing.assert_allclose(tables[name][column], 1 - results.tables[name][was])
 
 
 def test_json_holds_the_tables_and_where_they_come_from(
@@ -63,7 +112,11 @@ def test_draws_come_back(folder: Path, results: StudyResults) -> None:
     import xarray as xr
 
     names = json.loads((folder / "results.json").read_text(encoding="utf-8"))["draws"]
-    assert set(names.values()) == {n for n, m in results.models.items() if m.post is not None}
+    drawn = [model for _, model in results.all_models if model.post is not None]
+    assert sorted(names.values()) == sorted(model.name for model in drawn)
+    own = [model for model in results.models.values() if model.post is not None]
+    assert len(drawn) == len(own) + 2, "the score has a binary and an ordinal model"
+    assert {path.stem for path in (folder / "draws").iterdir()} == set(names)
     path = next(k for k, name in names.items() if name == "crp")
     with xr.open_datatree(folder / "draws" / f"{path}.nc", engine="h5netcdf") as tree:
         post = results.markers["crp"].post

@@ -15,6 +15,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,7 @@ from numpy.typing import ArrayLike
 
 from longsurv.errors import LongsurvError
 from longsurv.estimands.changes import baseline_sd, contrast_weights
-from longsurv.priors import Normal, Stack, prior_of
+from longsurv.priors import TREATMENT, Normal, Stack, prior_of
 from longsurv.report.sections.common import change_words, event_name
 from longsurv.study.terms import fixed_of, treatment_terms
 
@@ -34,6 +35,7 @@ SMALLEST_ESS = 100.0
 ROUGH_ESS = 400.0
 MOST_DRAWS = 2000
 DIGITS = 5
+NO_NAMES: Mapping[str, Normal] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,9 @@ class ExploredEffect:
         The largest clinically relevant effect offered, on the scale of the model.
     relevant : float
         The smallest that matters, as the study file says: where the slider begins; 0 without one.
+    named : mapping of str to Normal
+        Priors with a name; those wider than `prior` are not offered, as its draws do not reach
+        into their tails (the table of named priors has their answers).
     """
 
     label: str
@@ -66,6 +71,7 @@ class ExploredEffect:
     prior: Normal
     largest: float
     relevant: float = 0.0
+    named: Mapping[str, Normal] = NO_NAMES
 
     def as_json(self) -> dict[str, object]:
         """For the page; draws are rounded to five significant digits."""
@@ -75,6 +81,11 @@ class ExploredEffect:
             "better": self.better,
             "unit": self.unit,
             "draws": [float(f"{x:.{DIGITS}g}") for x in self.draws],
+            "priors": [
+                {"name": name, "centre": prior.mean, "sd": prior.sd}
+                for name, prior in self.named.items()
+                if prior.sd <= self.prior.sd
+            ],
             "centre": self.prior.mean,
             "sd": self.prior.sd,
             "largest": self.largest,
@@ -157,7 +168,11 @@ def _mortality(results: StudyResults) -> list[ExploredEffect]:
         prior = implied_prior({term: 1.0}, post.stack)
         if prior is not None:
             draws = thinned(post.draw(term))
-            found.append(ExploredEffect(label, True, "lower", "", draws, prior, math.log(2.0)))
+            found.append(
+                ExploredEffect(
+                    label, True, "lower", "", draws, prior, math.log(2.0), named=TREATMENT
+                )
+            )
     return found
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from longsurv.files import UNFINISHED, plainly, writable_folder, write_bytes, write_text
 from longsurv.report.content import content
+from longsurv.report.folder import dictionary, folder_tables
 from longsurv.report.page import render_page
 from longsurv.report.sections import builder
 from longsurv.report.sections.common import Picture
@@ -25,7 +26,7 @@ from longsurv.report.word import png, write_word
 if TYPE_CHECKING:
     from xarray import DataTree
 
-    from longsurv.study import StudyResults
+    from longsurv.study import ModelResult, StudyResults
 
 
 def export(results: StudyResults, folder: str | Path) -> Path:
@@ -33,8 +34,9 @@ def export(results: StudyResults, folder: str | Path) -> Path:
 
     The folder gets ``report.html``, ``report.docx``, ``results.json`` (every table with its types,
     versions, seed and the hash of the data), ``tables/NAME.csv`` (in which a spreadsheet finds no
-    formula), ``figures/NAME.svg`` and ``.png``, and ``draws/MODEL.nc``, which
-    ``arviz.from_netcdf`` reads. Files of the same names are replaced, others are left alone.
+    formula), ``dictionary.csv`` (each column of each in words), ``figures/NAME.svg`` and ``.png``,
+    and ``draws/MODEL.nc``, which ``arviz.from_netcdf`` reads. Files of the same names are replaced,
+    others are left alone.
 
     Unless the study shows patients, nothing has an identifier or a value measured of a patient; the
     log-likelihood of each, which ``arviz.loo`` needs, has numbers in place of names.
@@ -63,19 +65,22 @@ def export(results: StudyResults, folder: str | Path) -> Path:
     write_text(target / "report.html", render_page(results, build))
     items = list(content(results, build))
     write_word(results, target / "report.docx", items, paint)
-    for name, table in results.tables.items():
+    tables = folder_tables(results)
+    for name, table in tables.items():
         write_text(target / "tables" / f"{name}.csv", spreadsheet_csv(table))
+    words = dictionary(tables, [str(group) for group in results.cohort.groups])
+    write_text(target / "dictionary.csv", spreadsheet_csv(words))
     for picture in [item for item in items if isinstance(item, Picture)]:
         draw = partial(_drawn, picture, paint)
         drawn, _ = results.faults.attempt(f"Figure {picture.name!r}", draw)
         if drawn is not None:
             write_text(target / "figures" / f"{picture.name}.svg", drawn[0])
             write_bytes(target / "figures" / f"{picture.name}.png", drawn[1])
-    for k, (name, model) in enumerate(results.models.items()):
-        if model.post is not None:
-            draws = model.post.idata if results.study.show_patients else nameless(model.post.idata)
-            _write_draws(draws, target / "draws" / f"{file_name(name, k)}.nc")
-    text = json.dumps(as_json(results), indent=1, ensure_ascii=False, allow_nan=False)
+    for name, model in drawn_models(results).items():
+        assert model.post is not None
+        draws = model.post.idata if results.study.show_patients else nameless(model.post.idata)
+        _write_draws(draws, target / "draws" / f"{name}.nc")
+    text = json.dumps(as_json(results, tables), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(target / "results.json", text + "\n")
     results.faults.write_log(target / "report.log")
     return target
@@ -110,7 +115,19 @@ def _drawn(picture: Picture, paint: Callable[[Picture], bytes]) -> tuple[str, by
     return standalone(str(picture.wide)), paint(picture)
 
 
-def as_json(results: StudyResults) -> dict[str, object]:
+def drawn_models(results: StudyResults) -> dict[str, ModelResult]:
+    """Every model with draws by the name of its file: markers, mortality, scores, joint models."""
+    names = {id(model): name for name, model in results.models.items()}
+    order = [*results.models.values(), *(model for _, model in results.all_models)]
+    models = {id(model): model for model in order}
+    return {
+        file_name(names.get(key, model.name), k): model
+        for k, (key, model) in enumerate(models.items())
+        if model.post is not None
+    }
+
+
+def as_json(results: StudyResults, tables: Mapping[str, pd.DataFrame]) -> dict[str, object]:
     """The tables as records and where they come from; what is missing or infinite is null."""
     return {
         "title": results.cohort.title,
@@ -120,14 +137,10 @@ def as_json(results: StudyResults) -> dict[str, object]:
         "seed": results.study.sampling.seed,
         "data_sha256": results.data_hash,
         "versions": dict(results.versions),
-        "draws": {
-            file_name(name, k): name
-            for k, (name, model) in enumerate(results.models.items())
-            if model.post is not None
-        },
+        "draws": {file: model.name for file, model in drawn_models(results).items()},
         "tables": {
             name: [_plain(row) for row in table.to_dict("records")]
-            for name, table in results.tables.items()
+            for name, table in tables.items()
         },
     }
 

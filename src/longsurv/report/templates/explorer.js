@@ -6,7 +6,7 @@
   const at = (name) => document.getElementById("explorer-" + name);
   const box = { left: 14, right: 506, top: 12, bottom: 214 };
   const POINTS = 161;
-  let effect, range;
+  let effect, range, named = null;
 
   function reweight(e, centre, sd, relevant) {
     const n = e.draws.length, weight = new Float64Array(n);
@@ -71,6 +71,7 @@
     const sd = effect.sd * Math.pow(0.02, 1 - Number(at("sd").value) / 200);
     const relevant = (effect.largest * Number(at("relevant").value)) / 100;
     const fitted = Number(at("centre").value) === effect.startCentre;
+    if (named) return { centre: named.centre, sd: named.sd, relevant };
     return { centre: fitted ? effect.centre : centre, sd, relevant };
   }
 
@@ -153,6 +154,7 @@
     at("warning").textContent = trusted
       ? "Rough: few draws carry the weight under this prior, so the numbers are uncertain in the last digit."
       : "This prior is too far from the fitted one for the draws to be re-used; fit the study with it.";
+    for (const name of ["centre", "sd", "relevant"]) at(name).setAttribute("aria-valuetext", at(name + "-text").textContent);
     draw(chosen, found, trusted);
   }
 
@@ -165,10 +167,29 @@
     range = [Math.min(low - pad, -pad), Math.max(high + pad, pad)];
     effect.reach = Math.max(Math.abs(range[0]), Math.abs(range[1]), Math.abs(effect.centre));
     effect.startCentre = Math.round(100 * (effect.centre / effect.reach + 1));
+    offer();
     reset();
   }
 
+  // Priors with a name that are no wider than the fitted one: its draws do not reach farther.
+  function offer() {
+    at("named").replaceChildren(...effect.priors.map((prior) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = prior.name;
+      button.addEventListener("click", () => {
+        named = prior;
+        at("centre").value = Math.round(100 * (prior.centre / effect.reach + 1));
+        at("sd").value = Math.round(200 * (1 - Math.log(prior.sd / effect.sd) / Math.log(0.02)));
+        update();
+      });
+      return button;
+    }));
+    at("named-name").hidden = at("named").hidden = !effect.priors.length;
+  }
+
   function reset() {
+    named = null;
     at("centre").value = effect.startCentre;
     at("sd").value = 200;
     at("relevant").value = effect.relevant ? (100 * effect.relevant) / effect.largest : 15;
@@ -177,7 +198,12 @@
 
   at("effect").addEventListener("change", choose);
   at("reset").addEventListener("click", reset);
-  for (const name of ["centre", "sd", "relevant"]) at(name).addEventListener("input", update);
+  for (const name of ["centre", "sd", "relevant"]) {
+    at(name).addEventListener("input", () => {
+      if (name !== "relevant") named = null;
+      update();
+    });
+  }
   at("panel").hidden = false;
   choose();
 })();
