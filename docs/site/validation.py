@@ -31,6 +31,7 @@ TITLES = {
     "simultaneous": "Simultaneous comparisons of means: emmeans, mvtnorm",
     "two_by_two": "Two risks compared",
     "weighted_curves": "Weighted curves and doubly robust risks: survival, mets, own jackknife",
+    "weighted_log_rank": "Weighted log-rank tests, hazard ratios over time: survival, mvtnorm",
 }
 
 

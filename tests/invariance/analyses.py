@@ -32,6 +32,7 @@ from longsurv.estimands.log_rank import log_rank_table
 from longsurv.estimands.restricted_mean import restricted_mean_table
 from longsurv.estimands.standardised_curves import standardised_survival
 from longsurv.estimands.survival_times import follow_up_quantiles, survival_quantiles
+from longsurv.estimands.weighted_log_rank import weighted_log_rank
 from longsurv.models import Hazard
 
 
@@ -225,6 +226,8 @@ ANALYSES = (
              ("estimands.survival_times",)),
     Analysis("log_rank_table", _group_case, _on_groups(log_rank_table, draws=50),
              ("estimands.log_rank",)),
+    Analysis("weighted_log_rank", _group_case, _on_groups(weighted_log_rank, draws=50),
+             ("estimands.weighted_log_rank",)),
     Analysis("restricted_mean_table", _group_case,
              _on_groups(restricted_mean_table, 14.0),
              ("estimands.restricted_mean",)),

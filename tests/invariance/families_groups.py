@@ -41,6 +41,7 @@ from longsurv.estimands.changes import Change, difference_in_change, mean_curves
 from longsurv.estimands.joint_effects import joint_effects
 from longsurv.estimands.propensity import fit_propensity, propensity_draws
 from longsurv.estimands.standardised_curves import standardised_survival
+from longsurv.estimands.weighted_log_rank import weighted_log_rank
 
 # Modules that hold a public function of the same name.
 concordance, influence = map(
@@ -184,6 +185,18 @@ def log_rank_answer(case: Case) -> Answer:
     _, mine, _, others = follow_up.two_groups(case["rows"], case.columns["arm"])
     direct = log_rank.log_rank(mine, others)
     out["variance"] = Output(direct.variance, rtol=1e-8)
+    return out
+
+
+def weighted_log_rank_answer(case: Case) -> Answer:
+    rows, arm = case["rows"], case.columns["arm"]
+    out: Answer = {}
+    for strata in (None, case.columns["stage"]):
+        table = weighted_log_rank(rows, arm, strata=strata, draws=100)
+        for _, row in table.iterrows():
+            label = f"{row['method']}{' in strata' * (strata is not None)}"
+            out[f"{label}: z"] = Output(float(row["statistic"]), swaps=f"{label}: z", rtol=1e-7)
+            out[f"{label}: p"] = Output(float(row["p_value"]), rtol=1e-5, atol=1e-6)
     return out
 
 
@@ -433,6 +446,7 @@ GROUPS = (
     _estimand("incidence_difference", difference_answer, "estimands.competing", late=True),
     _estimand("incidence_posterior", incidence_draws, "estimands.incidence_posterior", late=True),
     _estimand("log_rank_table", log_rank_answer, "estimands.log_rank"),
+    _estimand("weighted_log_rank", weighted_log_rank_answer, "estimands.weighted_log_rank"),
     _estimand("gray_test", gray_answer, "estimands.gray"),
     _estimand("exact_hazard_ratio", exact_answer, "estimands.exact_hazard", late=True),
     _estimand("restricted_mean_table", restricted_answer, "estimands.restricted_mean", late=True),

@@ -50,6 +50,7 @@ EXPECTED = {
     "survival_quantiles":         "R R . A | . . . . | .  | U U U U  | . .",
     "follow_up_quantiles":        "R R . A | . . . . | .  | A A A A  | . .",
     "log_rank_table":             "R R . R | . . . . | .  | R A A R  | . .",
+    "weighted_log_rank":          "R R . R | . . . . | .  | R UA A R  | . .",
     "restricted_mean_table":      "R R . R | . . . . | .  | V A A V  | . .",
     "incidence_difference":       "R R . R | . . . . | .  | U U AU U | . .",
     "incidence_posterior":        "R R . R | . . . . | .  | A A A A  | . .",

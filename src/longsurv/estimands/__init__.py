@@ -27,6 +27,7 @@ Survival of two groups
     restricted_mean_table       and two groups compared
     log_rank                    the test and its parts
     log_rank_table              every version of the test, permutation and exact among them
+    weighted_log_rank           early or late differences, in strata, and the largest
     permutation_test            two groups, exact where that is possible
     exact_hazard_ratio          hazard ratio with exact limits
 
@@ -121,6 +122,7 @@ if TYPE_CHECKING:
     from longsurv.estimands.survival_times import follow_up_quantiles, survival_quantiles
     from longsurv.estimands.tipping import Unseen, tipping_grid, tipping_points
     from longsurv.estimands.two_by_two import two_by_two
+    from longsurv.estimands.weighted_log_rank import weighted_log_rank
     from longsurv.estimands.weighting import (
         overlap_weights,
         propensity_weights,
@@ -175,6 +177,7 @@ __all__ = [
     "weighted_comparison",
     "weighted_difference",
     "weighted_incidence",
+    "weighted_log_rank",
     "weighted_survival",
     "within_group_changes",
 ]
@@ -207,6 +210,7 @@ _MODULES = {
     "survival_times": ("follow_up_quantiles", "survival_quantiles"),
     "tipping": ("Unseen", "tipping_grid", "tipping_points"),
     "two_by_two": ("two_by_two",),
+    "weighted_log_rank": ("weighted_log_rank",),
     "weighting": ("overlap_weights", "propensity_weights", "weighted_difference"),
 }
 """The public names of each module."""

@@ -8,6 +8,7 @@ import pytest
 
 import longsurv as ls
 from longsurv import priors as pr
+from longsurv.analyses.mortality.failure_times import time_ratio
 from longsurv.analyses.mortality.methods import QUANTITIES
 from longsurv.analyses.mortality.mortality import Mortality
 from longsurv.errors import DataError, LongsurvError
@@ -303,3 +304,31 @@ def test_what_is_missing_is_asked_for(cohort):
         Mortality(follow_up(1, 1), "drug", 28).methods()
     with pytest.raises(LongsurvError, match="quantity is one of"):
         Mortality(follow_up(1, 1), "arm", 28).methods(priors=ONE, draws=100).of("hr")
+
+
+@pytest.mark.parametrize(
+    ("kind", "dist"),
+    [("Weibull", "weibull"), ("log-normal", "lognormal"), ("log-logistic", "loglogistic")],
+)
+def test_accelerated_failure_times_are_survregs(table, r_results, kind, dist):
+    spec = CoxPH("Surv(time, status) ~ sex + age", data=table("lung"))
+    ratio, low, high, _ = time_ratio(spec, "sex", kind)
+    coef, se = (r_results("weighted_log_rank", f"lung {dist}", w)["sex"] for w in ("coef", "se"))
+    assert np.log(ratio) == pytest.approx(coef, rel=1e-5)
+    assert np.log(high / low) / (2 * 1.959963984540054) == pytest.approx(se, rel=1e-5)
+
+
+def test_failure_times_are_counted_from_the_first_entry(table):
+    lung = table("lung").assign(entry=100.0, exit=lambda d: d["time"] + 100)
+    late = CoxPH("Surv(entry, exit, status) ~ sex + age", data=lung)
+    plain = CoxPH("Surv(time, status) ~ sex + age", data=table("lung"))
+    assert time_ratio(late, "sex", "Weibull")[:3] == pytest.approx(
+        time_ratio(plain, "sex", "Weibull")[:3], rel=1e-6
+    )
+
+
+def test_a_group_without_deaths_has_no_time_ratio():
+    found = Mortality(follow_up(0, 4), "arm", 28).methods(priors=ONE, draws=100)
+    rows = found.of("time ratio")
+    assert len(rows) == 3 and not rows["answered"].any()
+    assert rows["note"].str.contains("no event in b").all()

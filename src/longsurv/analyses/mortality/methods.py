@@ -18,6 +18,7 @@ import pandas as pd
 
 from longsurv.analyses import plots
 from longsurv.analyses.mortality.effect import coefficient, undetermined
+from longsurv.analyses.mortality.failure_times import failure_time_rows
 from longsurv.analyses.mortality.model_free import model_free_rows
 from longsurv.analyses.mortality.rows import (
     IDS,
@@ -216,6 +217,9 @@ def mortality_methods(
     if adjusted is not None:
         rows += _cox_rows(ask, adjusted, adjust, priors)
     rows += model_free_rows(ask, adjust)
+    rows += failure_time_rows(ask, spec, "")
+    if adjusted is not None:
+        rows += failure_time_rows(ask, adjusted, adjust)
     rows = sorted((row.checked() for row in rows), key=lambda row: QUANTITIES.index(row.quantity))
     return MortalityMethods(
         pd.DataFrame(rows), treatment, group, reference, float(horizon), level, counts

@@ -16,6 +16,7 @@ from longsurv.estimands.incidence_posterior import incidence_posterior
 from longsurv.estimands.log_rank import log_rank_table
 from longsurv.estimands.restricted_mean import restricted_mean_table
 from longsurv.estimands.two_by_two import two_by_two_rows
+from longsurv.estimands.weighted_log_rank import weighted_log_rank
 
 type Interval = Literal["fisher-z", "mover"]
 
@@ -152,7 +153,7 @@ def _means(ask: Question) -> list[Row]:
 
 
 def _tests(ask: Question) -> list[Row]:
-    """Log-rank tests and Gray's; those of the 2 x 2 table are with the table."""
+    """Log-rank tests, weighted ones and Gray's; those of the 2 x 2 table are with the table."""
 
     def blank(method: str) -> Row:
         cause = ", competing events as censoring" if ask.competing else ""
@@ -172,6 +173,16 @@ def _tests(ask: Question) -> list[Row]:
             for name, blank in blanks.items()
         ]
 
+    largest, shuffled = blank("max-combo, asymptotic"), blank("max-combo, permutation")
+
+    def combined() -> list[Row]:
+        row = weighted_log_rank(ask.data, ask.treatment, draws=2000, seed=ask.seed).iloc[-1]
+        how = "needs the same entry and censoring in both groups"
+        return [
+            largest.filled({"p_value": row["p_value"]}, str(row["note"]).partition(";")[0]),
+            shuffled.filled({"p_value": row["p_permutation"]}, f"2,000 random allocations; {how}"),
+        ]
+
     gray = row_of(
         "no difference", "Gray", "frequentist", f"equal cumulative incidences up to {ask.horizon:g}"
     )
@@ -181,4 +192,7 @@ def _tests(ask: Question) -> list[Row]:
         none = "" if ask.competing else "no competing events: nearly the log-rank test"
         return [gray._replace(p_value=found.p_value, note=none)]
 
-    return [*attempt(made, *blanks.values()), *attempt(incidences, gray)]
+    return [
+        *attempt(made, *blanks.values()), *attempt(combined, largest, shuffled),
+        *attempt(incidences, gray),
+    ]  # fmt: skip

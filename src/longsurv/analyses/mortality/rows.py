@@ -24,6 +24,7 @@ SCALES: Mapping[str, Scale] = {
     "risk ratio": "ratio",
     "odds ratio": "ratio",
     "restricted mean difference": "time",
+    "time ratio": "ratio",
     "no difference": "test",
 }
 """Every quantity, in the order of the table, and what its estimate is."""

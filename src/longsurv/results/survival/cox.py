@@ -202,6 +202,47 @@ class SurvivalEstimate(RatioEstimate):
 
         return anova(self)
 
+    def hazard_ratio_over_time(
+        self,
+        term: str,
+        *,
+        cuts: Sequence[float] | None = None,
+        times: Sequence[float] | None = None,
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Let the hazard ratio of a term change over time, and test whether it does.
+
+        With `cuts` it is constant between them; with `times` its logarithm is linear in that of
+        time, and it is told at those times. All other terms stay as they are.
+
+        Parameters
+        ----------
+        term : str
+            A coefficient.
+        cuts, times : sequence of float
+            One of them.
+        level : float
+            Of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            start, end, events (or time), hazard_ratio, conf_low, conf_high, p_value (Wald). Its
+            `attrs` have the test of no change: "statistic" (chi-squared of the likelihood ratio, or
+            Wald's with a robust covariance), "df", "p_value"; and "coefficients", those that
+            change first.
+
+        Raises
+        ------
+        LongsurvError
+            For a term that there is not, or cuts beyond the events.
+        EstimationError
+            If a stretch says nothing of the ratio: nobody of one group has the event in it.
+        """
+        from longsurv.results.survival.over_time import over_time
+
+        return over_time(self, term, cuts, times, level)
+
     def concordance(self) -> Concordance:
         """Harrell's C: how often, of two patients, the one of higher hazard has the event first.
 

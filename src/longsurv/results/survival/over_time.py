@@ -1,0 +1,163 @@
+"""A hazard ratio that changes over time: in pieces, or with the logarithm of time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol, cast
+
+import numpy as np
+import pandas as pd
+from scipy.stats import chi2
+
+from longsurv.arguments import choice
+from longsurv.errors import EstimationError, LongsurvError
+from longsurv.results.reference import t_quantile
+
+if TYPE_CHECKING:
+    from longsurv.design.survival import SurvivalDesign
+    from longsurv.results.estimate import Estimate
+    from longsurv.results.survival.specification import OfTable
+
+CONSTANT = "no change over time"
+
+
+class ChangingCox(Protocol):
+    """What is used of a fitted Cox model."""
+
+    @property
+    def spec(self) -> OfTable:
+        """The model."""
+
+    @property
+    def design(self) -> SurvivalDesign:
+        """Its arrays."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Coefficients."""
+
+    @property
+    def llf(self) -> float:
+        """The maximum."""
+
+    @property
+    def penalty(self) -> str | None:
+        """The penalty of its likelihood."""
+
+
+def over_time(
+    fit: ChangingCox, term: str, cuts: Sequence[float] | None, times: Sequence[float] | None,
+    level: float,
+) -> pd.DataFrame:  # fmt: skip
+    """The table of `SurvivalEstimate.hazard_ratio_over_time`."""
+    choice("term", term, fit.names)
+    if (cuts is None) == (times is None):
+        raise LongsurvError(
+            "give cuts=, the times at which the ratio may change, or times=, at which a ratio that"
+            " changes with log time is wanted"
+        )
+    if fit.penalty is not None:
+        raise EstimationError(
+            "the groups are separated, so one hazard ratio is all, and more than, the data have"
+        )
+    d = fit.design
+    last = float(d.exit[d.event == 1].max())
+    if cuts is not None:
+        at = np.unique(np.asarray(cuts, dtype=float))
+        first = float(d.exit[d.event == 1].min())
+        if not len(at) or at[0] < first or at[-1] >= last:
+            raise LongsurvError(
+                f"events are from {first:g} to {last:g}: cut from the first on, and before the last"
+            )
+        rows = _cut(d, at)
+        piece = np.searchsorted(at, rows["exit"].to_numpy(), "left")
+        columns = np.eye(len(at) + 1)[piece]
+    else:
+        steps = np.unique(d.exit[d.event == 1])
+        if steps[0] <= 0 or min(times or (0.0,)) <= 0:
+            raise LongsurvError("the logarithm of time needs times after 0")
+        rows = _cut(d, steps)
+        columns = np.column_stack([np.ones(len(rows)), np.log(rows["exit"])])
+    changing = _fitted(fit, rows, columns, term)
+    k, z = columns.shape[1], t_quantile(level, np.inf)
+    beta, cov = changing.coefficients[:k], changing.reference.cov[:k, :k]
+    if cuts is not None:
+        ends = np.append(at, last)
+        starts = np.append(float(d.entry.min()), at)
+        table = pd.DataFrame({"start": starts, "end": ends})
+        weights = np.eye(k)
+        died = rows.loc[rows["event"] == 1, "exit"].to_numpy()
+        table["events"] = [
+            int(((died > a) & (died <= b)).sum()) for a, b in zip(starts, ends, strict=True)
+        ]
+    else:
+        assert times is not None
+        table = pd.DataFrame({"time": np.asarray(times, dtype=float)})
+        weights = np.column_stack([np.ones(len(table)), np.log(table["time"])])
+    log_ratio, error = weights @ beta, np.sqrt(np.einsum("ij,jk,ik->i", weights, cov, weights))
+    table["hazard_ratio"] = np.exp(log_ratio)
+    table["conf_low"], table["conf_high"] = (np.exp(log_ratio + s * z * error) for s in (-1, 1))
+    table["p_value"] = chi2.sf((log_ratio / error) ** 2, 1)
+    statistic, how = _change(fit, changing, k, beta, cov)
+    table.attrs |= {
+        "statistic": statistic, "df": k - 1, "p_value": float(chi2.sf(statistic, k - 1)),
+        "test": f"{CONSTANT}, {how}", "coefficients": changing.tidy(level),
+    }  # fmt: skip
+    return table
+
+
+def _change(
+    fit: ChangingCox, changing: Estimate, k: int, beta: np.ndarray, cov: np.ndarray
+) -> tuple[float, str]:
+    """Chi-squared of no change: of the likelihood ratio, or Wald's where the rows are dependent."""
+    if changing.reference.method != "robust":
+        return max(2.0 * (changing.llf - fit.llf), 0.0), "likelihood ratio"
+    L = np.array([[0.0, 1.0]]) if k == 2 and cov.shape == (2, 2) else np.diff(np.eye(k), axis=0)
+    moved = L @ beta
+    return float(moved @ np.linalg.solve(L @ cov @ L.T, moved)), "Wald"
+
+
+def _cut(d: SurvivalDesign, at: np.ndarray) -> pd.DataFrame:
+    """Rows of the design, `source`, cut at some times."""
+    first, last = np.searchsorted(at, d.entry, "right"), np.searchsorted(at, d.exit, "left")
+    count = last - first + 1
+    source = np.repeat(np.arange(len(d.exit)), count)
+    step = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    edges = np.append(at, np.inf)
+    place = first[source] + step
+    entry = np.where(step == 0, d.entry[source], edges[np.maximum(place - 1, 0)])
+    exit = np.minimum(edges[place], d.exit[source])
+    event = np.where(exit == d.exit[source], d.event[source], 0)
+    return pd.DataFrame({"source": source, "entry": entry, "exit": exit, "event": event})
+
+
+def _fitted(fit: ChangingCox, rows: pd.DataFrame, columns: np.ndarray, term: str) -> Estimate:
+    """The same model with these columns times the term's in place of it, and first."""
+    d, source = fit.design, rows["source"].to_numpy()
+    j, k = fit.names.index(term), columns.shape[1]
+    X = d.fixed.X[source]
+    values = np.column_stack([columns * X[:, [j]], np.delete(X, j, axis=1)])
+    frame = rows.assign(**{f"x{i}": column for i, column in enumerate(values.T)})
+    right = [f"x{i}" for i in range(values.shape[1])]
+    special = {"strata": d.stratum, "cluster": d.cluster, "offset": d.offset}
+    for name, given in special.items():
+        if given is not None:
+            frame[name] = given[source]
+            right.append(f"{name}({name})")
+    weights = None
+    if d.weights is not None:
+        frame["weight"], weights = d.weights[source], "weight"
+        if d.cluster is None:  # the pieces of a row are one
+            right.append("cluster(source)")
+    formula = f"Surv(entry, exit, event) ~ {' + '.join(right)}"
+    spec = replace(  # type: ignore[type-var]
+        fit.spec, formula=formula, data=frame, weights=weights, patient="source", functions=None
+    )
+    found = cast("Estimate", spec.fit())  # type: ignore[attr-defined]
+    if getattr(found, "penalty", None) is not None or found.undetermined or len(found.names) < k:
+        raise EstimationError(
+            f"the data do not determine a hazard ratio of {term} that changes so: in some stretch"
+            " nobody of one group has the event; use fewer cuts"
+        )
+    return found
