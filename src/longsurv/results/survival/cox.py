@@ -20,18 +20,21 @@ from longsurv.results.columns import beside, normal_columns
 from longsurv.results.reference import NormalReference, estimable, t_quantile
 from longsurv.results.survival.covariances import among_all, inverse, quadratic_form
 from longsurv.results.survival.cox_curves import (
+    CoxKnown,
     Kind,
     area_rule,
     check_known,
     check_times,
     event_times,
     hazards,
+    mean_survival,
     people,
     repeated,
     survival_limits,
 )
 from longsurv.results.survival.determined import flat_directions, why_flat
 from longsurv.results.survival.flags import (
+    fitted_by,
     interval_kind,
     limits_flag,
     needs_robust,
@@ -120,7 +123,7 @@ class SurvivalEstimate(RatioEstimate):
             nobs=len(design.rows),
             n_params=len(kept),
             optimum=optimum,
-            method=_method(design, spec.ties, firth, profile is not None, robust),
+            method=fitted_by(design, spec.ties, firth, profile is not None, robust),
             flags=(*design_flags(design), *weightless_flag(design)),
             data=data,
             naive_cov=among_all(naive, kept, p),
@@ -315,30 +318,9 @@ class SurvivalEstimate(RatioEstimate):
         cov : ndarray, shape (A, T, A, T)
             Of the means, by the delta method; the rows themselves count as given.
         """
-        sizes = [len(frame) for frame in frames]
-        who, at = people(self, pd.concat(frames, ignore_index=True)), check_times(times)
-        share = np.zeros((len(frames), sum(sizes)))
-        share[np.repeat(np.arange(len(frames)), sizes), np.arange(sum(sizes))] = 1.0
-        share /= share.sum(axis=1, keepdims=True)
-        A, T = len(frames), len(at)
-        mean, slope = np.zeros((A, T)), np.zeros((A, T, len(self.names)))
-        cov, moved = np.zeros((A, T, A, T)), np.zeros((A, T))
-        for stratum, rows in who.of_stratum():
-            found = hazards(self.data, self.coefficients, who, rows, stratum, at)
-            check_known(found, self.data, self.reference.flat, self.undetermined)
-            S = np.exp(-found.value)
-            mean += share[:, rows] @ S
-            moved += share[:, rows] @ (found.value > 0.0)
-            for t in range(T):
-                slope[:, t] -= share[:, rows] @ (S[:, t, None] * found.derivative(t))
-            baseline = share[:, rows] @ (S * found.relative[:, None])
-            # increments of the baseline are independent: two times share the earlier's variance
-            common = np.minimum.outer(found.variance, found.variance)
-            cov += np.einsum("at,ts,bs->atbs", baseline, common, baseline)
-        cov += np.einsum("atj,jk,bsk->atbs", slope, self.reference.cov, slope)
-        unseen = (moved == 0.0).ravel()  # before the first event: nothing to take a variance from
-        cov.reshape(A * T, A * T)[np.logical_or.outer(unseen, unseen)] = np.nan
-        return mean, cov
+        known = CoxKnown(self.data, self.coefficients, self.reference, self.undetermined)
+        who = people(self, pd.concat(frames, ignore_index=True))
+        return mean_survival(known, who, [len(frame) for frame in frames], check_times(times))
 
     def area_rule(self, horizon: float) -> tuple[np.ndarray, np.ndarray]:
         """Times and weights with which a weighted sum of survival is its area to a horizon.
@@ -454,11 +436,3 @@ class SurvivalEstimate(RatioEstimate):
                 own = {"estimate": S, "std_error": S * se, "conf_low": low, "conf_high": high}
                 parts[i] = beside(repeated(who.frame, i, times), own)
         return pd.concat(parts, ignore_index=True)
-
-
-def _method(design: SurvivalDesign, ties: str, firth: bool, profile: bool, robust: bool) -> str:
-    """How a model was fitted, in words."""
-    words = f"partial likelihood, {ties.capitalize()} ties, {plural(design.n_events, 'event')}"
-    if firth:
-        words = "Firth's penalised " + words
-    return words + ", profile intervals" * profile + ", robust covariance" * robust

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from longsurv.inference import Flat
 from longsurv.likelihood import cox
 from longsurv.likelihood.cox.draws import baseline_jumps
 from longsurv.likelihood.cox.loglik import CoxData
+from longsurv.results.reference import Reference
 from longsurv.results.survival.specification import AnsweredSurvival
 from longsurv.times import snapped
 
@@ -178,6 +179,61 @@ def check_known(
                 f"{', '.join(undetermined)}, which the data do not determine; fit.flags "
                 "says why"
             )
+
+
+class CoxKnown(NamedTuple):
+    """What a Cox model knows of its coefficients.
+
+    Attributes
+    ----------
+    data : CoxData
+    coefficients : ndarray, shape (p,)
+    reference : Reference
+        Their covariance, and the directions that the data do not determine.
+    undetermined : tuple of str
+    """
+
+    data: CoxData
+    coefficients: np.ndarray
+    reference: Reference
+    undetermined: tuple[str, ...]
+
+
+def mean_survival(
+    known: CoxKnown, who: People, sizes: Sequence[int], at: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean survival of so many rows each to T times, shape (A, T), and covariance (A, T, A, T).
+
+    Parameters
+    ----------
+    known : CoxKnown
+    who : People
+        The rows, those of one mean after those of another.
+    sizes : sequence of int, length A
+    at : ndarray, shape (T,)
+    """
+    share = np.zeros((len(sizes), sum(sizes)))
+    share[np.repeat(np.arange(len(sizes)), sizes), np.arange(sum(sizes))] = 1.0
+    share /= share.sum(axis=1, keepdims=True)
+    A, T = len(sizes), len(at)
+    mean, slope = np.zeros((A, T)), np.zeros((A, T, len(known.coefficients)))
+    cov, moved = np.zeros((A, T, A, T)), np.zeros((A, T))
+    for stratum, rows in who.of_stratum():
+        found = hazards(known.data, known.coefficients, who, rows, stratum, at)
+        check_known(found, known.data, known.reference.flat, known.undetermined)
+        S = np.exp(-found.value)
+        mean += share[:, rows] @ S
+        moved += share[:, rows] @ (found.value > 0.0)
+        for t in range(T):
+            slope[:, t] -= share[:, rows] @ (S[:, t, None] * found.derivative(t))
+        baseline = share[:, rows] @ (S * found.relative[:, None])
+        # increments of the baseline are independent: two times share the earlier's variance
+        common = np.minimum.outer(found.variance, found.variance)
+        cov += np.einsum("at,ts,bs->atbs", baseline, common, baseline)
+    cov += np.einsum("atj,jk,bsk->atbs", slope, known.reference.cov, slope)
+    unseen = (moved == 0.0).ravel()  # before the first event: nothing to take a variance from
+    cov.reshape(A * T, A * T)[np.logical_or.outer(unseen, unseen)] = np.nan
+    return mean, cov
 
 
 def event_times(data: CoxData, stratum: int) -> np.ndarray:

@@ -167,3 +167,11 @@ def smoothing_flag(smoothing: float | None) -> tuple[str, ...]:
         "Standard errors take the smoothing of the baseline (SD of the change of the log hazard "
         f"over follow-up {smoothing:.3g}) as given.",
     )
+
+
+def fitted_by(design: SurvivalDesign, ties: str, firth: bool, profile: bool, robust: bool) -> str:
+    """How a model was fitted, in words."""
+    words = f"partial likelihood, {ties.capitalize()} ties, {plural(design.n_events, 'event')}"
+    if firth:
+        words = "Firth's penalised " + words
+    return words + ", profile intervals" * profile + ", robust covariance" * robust
