@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from types import MappingProxyType
 
 from longsurv.arguments import checked
 from longsurv.cohort.aims import Aims
 from longsurv.cohort.cohort import Cohort
 from longsurv.cohort.files import Source, read_table
-from longsurv.cohort.former import tell
-from longsurv.cohort.keys import (
-    FIELDS,
-    FORMER,
-    MARKER_KEYS,
-    PRIOR_KEYS,
-    SOURCE_KEYS,
-    TABLE_DOCS,
-    TABLES,
-    Key,
-)
-from longsurv.cohort.kinds import LEVEL_OR_LEVELS, PHASE
+from longsurv.cohort.keys import FIELDS, MARKER_KEYS, PRIOR_KEYS, SOURCE_KEYS
+from longsurv.cohort.kinds import PHASE
 from longsurv.cohort.labels import event_name
-from longsurv.cohort.lines import Lines, key_lines, naming_columns
+from longsurv.cohort.lines import Lines, naming_columns
 from longsurv.cohort.phases import Phase, parse_interval
 from longsurv.cohort.problems import Problems, show, show_list, suggest
 from longsurv.cohort.questions import PublishedRatio, TrialSettings
 from longsurv.cohort.schema import Marker, Schema
+from longsurv.cohort.study_tables import check_keys, check_tables, load
 from longsurv.errors import DataError
 from longsurv.records import Fields, Record
 
@@ -127,9 +116,9 @@ def read_study(path: str | Path) -> StudyFile:
         Listing every problem of the study file, or of the data.
     """
     path = Path(path)
-    given, lines = _load(path)
+    given, lines = load(path)
     problems = Problems()
-    tables = _check_tables(given, path.name, lines, problems)
+    tables = check_tables(given, path.name, lines, problems)
     markers = _read_markers(tables["markers"], path.name, lines, problems)
     phases = _read_phases(tables["phases"], path.name, problems)
     _check_joint(tables["models"], markers, path.name, problems)
@@ -173,106 +162,6 @@ def read_study(path: str | Path) -> StudyFile:
     )
 
 
-def _load(path: Path) -> tuple[Fields, Lines]:
-    """The tables of a study file, and the lines that their keys are on."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        return tomllib.loads(text), key_lines(text)
-    except FileNotFoundError:
-        raise DataError(f"there is no study file {path}") from None
-    except IsADirectoryError:
-        raise DataError(f"{path} is a folder; name the study file in it") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path.name}: a study file must be UTF-8 text") from None
-    except RecursionError:
-        raise DataError(f"{path.name}: not a study file: brackets are nested too deep") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError as error:  # TOML's own, and Python's of a whole number without end
-        raise DataError(f"{path.name}: not valid TOML: {error}") from None
-
-
-def _check_tables(given: Record, file: str, lines: Lines, problems: Problems) -> dict[str, Fields]:
-    """Check every key and its kind; return all tables in their own words, those not given empty."""
-    _refuse_unknown(given, TABLE_DOCS, f"{file}: unknown table", "tables", problems)
-    tables: dict[str, Fields] = {}
-    for name in TABLE_DOCS:
-        table = given.get(name)
-        tables[name] = dict(table) if isinstance(table, dict) else {}
-        if table is None and name in ("patients", "outcome"):
-            problems.add(f"{file}: the table [{name}] is missing")
-        elif table is not None and not isinstance(table, dict):
-            problems.add(f"{file}: {name} must be a table, written [{name}]")
-        elif table is not None and name in TABLES:
-            tables[name] = _in_own_words(table, name, f"{file}, [{name}]", problems)
-            where = f"{file}, [{name}]"
-            _check_keys(tables[name], TABLES[name], where, problems, lines.get(name, {}))
-    visits = tables["measurements"]
-    if "measurements" in given and "time" not in visits and not isinstance(visits.get("wide"), str):
-        at = _at("time", lines.get("measurements", {}))
-        problems.add(f'{file}, [measurements]: the key "time" is missing; expected text{at}')
-    levels = tables["outcome"].get("competing")
-    if isinstance(levels, dict):
-        key = Key(LEVEL_OR_LEVELS, "")
-        _check_keys(levels, dict.fromkeys(levels, key), f"{file}, [outcome.competing]", problems)
-    return tables
-
-
-def _in_own_words(table: Record, name: str, where: str, problems: Problems) -> Fields:
-    """A table whose keys may be called as they once were, or as fields, as the reference does."""
-    former = dict(FORMER[name])
-    if name == "outcome" and "event_level" in table and "status" not in table:
-        former["event"] = "status"  # as a Schema once called the column; event_level says which
-    known = former | {field: key for key, field in FIELDS[name].items()}
-    tell(where, {show(old): show(new) for old, new in former.items() if old in table})
-    own: Fields = {}
-    for key, value in table.items():
-        word = known.get(key, key)
-        if word in own:
-            problems.add(f"{where}: {show(key)} and {show(word)} are one; write {show(word)}")
-        own[word] = value
-    return own
-
-
-def _check_keys(
-    table: Record,
-    keys: Mapping[str, Key],
-    where: str,
-    problems: Problems,
-    lines: Mapping[str, str] = MappingProxyType({}),
-) -> None:
-    _refuse_unknown(table, keys, f"{where}: unknown key", "keys", problems, lines)
-    for name, key in keys.items():
-        if name not in table:
-            if key.required:
-                problems.add(
-                    f"{where}: the key {show(name)} is missing; expected {key.kind}"
-                    f"{_at(name, lines)}"
-                )
-        elif not key.kind.accepts(table[name]):
-            problems.add(
-                f"{where}: {name} must be {key.kind}, not {show(table[name])}{_at(name, lines)}"
-            )
-
-
-def _at(key: str, lines: Mapping[str, str]) -> str:
-    return f" ({lines[key]})" if key in lines else ""
-
-
-def _refuse_unknown(
-    table: Record,
-    known: Record,
-    what: str,
-    plural: str,
-    problems: Problems,
-    lines: Mapping[str, str] = MappingProxyType({}),
-) -> None:
-    for name in table:
-        if name not in known:
-            hint = suggest(name, known) or f"the {plural} are {show_list(known, 40)}"
-            problems.add(f"{what} {show(name)}; {hint}{_at(name, lines)}")
-
-
 def _read_markers(table: Record, file: str, lines: Lines, problems: Problems) -> list[Marker]:
     markers = []
     for name, given in table.items():
@@ -282,7 +171,7 @@ def _read_markers(table: Record, file: str, lines: Lines, problems: Problems) ->
             continue
         before = len(problems.texts)
         own = lines.get(f"markers.{name}", {})
-        _check_keys(given, MARKER_KEYS, where, problems, own)
+        check_keys(given, MARKER_KEYS, where, problems, own)
         if len(problems.texts) > before:
             continue
         own_fields: Fields = {key: _as_field(v) for key, v in given.items()}
@@ -304,7 +193,7 @@ def _read_priors(
             problems.add(f"{where}: must be a table of its own, not {show(given)}")
             continue
         before = len(problems.texts)
-        _check_keys(given, PRIOR_KEYS, where, problems, lines.get(f"priors.{name}", {}))
+        check_keys(given, PRIOR_KEYS, where, problems, lines.get(f"priors.{name}", {}))
         if len(problems.texts) > before:
             continue
         try:
