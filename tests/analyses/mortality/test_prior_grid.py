@@ -122,6 +122,19 @@ def test_posterior_under_a_mixture_is_that_of_quadrature(patients, likelihood, p
     assert drawn.mean() == pytest.approx(mean, abs=5e-3)
 
 
+def test_a_mixture_in_the_twin(patients):
+    from longsurv.likelihood import cox
+
+    spec = CoxPH(FORMULA, data=patients)
+    twin = spec.to_pymc(priors={"treatment": ROBUST})
+    density = twin.compile_logp(mode="FAST_COMPILE")
+    stack = spec.prior_stack({"treatment": ROBUST})
+    for b in (-1.4, 0.0, 0.3):
+        at = np.array([b])
+        ours = cox.value_and_gradient(spec.statistics, at)[0] + stack.value_and_gradient(at)[0]
+        assert density({twin.free_RVs[0].name: np.array(b)}) == pytest.approx(ours, abs=1e-9)
+
+
 def test_a_mixture_counts_by_its_information(patients):
     """Its variance is that of its vague part; the share of the posterior is not."""
     mostly = pr.Mixture((pr.Normal(0.0, 0.1), pr.Normal(0.0, 3.0)), (0.99, 0.01))
