@@ -26,6 +26,13 @@ MIXED_PRIORS: dict[str, pr.Prior] = {
     "sd(Intercept|id)": pr.Exponential(0.8),
     "sd(time|id)": pr.Exponential(0.4),
 }
+CROSSED_PRIORS: dict[str, pr.Prior] = {
+    "Intercept": pr.Normal(1.0, 1.0),
+    "treated": pr.Normal(0.0, 1.0),
+    "sigma": pr.Exponential(0.7),
+    "sd(Intercept|id)": pr.Exponential(0.8),
+    "sd(Intercept|rater)": pr.Exponential(0.5),
+}
 COX_PRIORS: dict[str, pr.Prior] = {"treated": pr.Normal(0.0, 1.0), "age": pr.Normal(0.0, 0.5)}
 
 
@@ -56,6 +63,22 @@ def mixed_ranks(rng: np.random.Generator, seed: int) -> dict[str, float]:
     spec = LMM("y ~ time * treated + (time | id)", frame)
     post = spec.sample(draws=250, tune=250, chains=2, seed=seed, priors=MIXED_PRIORS)
     return ranks(post.samples, truth | {"cor(Intercept,time|id)": r})
+
+
+def crossed_ranks(rng: np.random.Generator, seed: int) -> dict[str, float]:
+    """Ranks of one cohort of 16 patients, each seen by four of six raters."""
+    truth = {name: draw(prior, rng) for name, prior in CROSSED_PRIORS.items()}
+    patient = np.repeat(np.arange(16), 4)
+    rater = np.concatenate([rng.permutation(6)[:4] for _ in range(16)])
+    treated = (patient % 2).astype(float)
+    y = truth["Intercept"] + truth["treated"] * treated
+    y = y + truth["sd(Intercept|id)"] * rng.normal(size=16)[patient]
+    y = y + truth["sd(Intercept|rater)"] * rng.normal(size=6)[rater]
+    y = y + truth["sigma"] * rng.normal(size=64)
+    frame = pd.DataFrame({"id": patient, "rater": rater, "treated": treated, "y": y})
+    spec = LMM("y ~ treated + (1 | id) + (1 | rater)", frame)
+    post = spec.sample(draws=250, tune=250, chains=2, seed=seed, priors=CROSSED_PRIORS)
+    return ranks(post.samples, truth)
 
 
 def cox_ranks(rng: np.random.Generator, seed: int) -> dict[str, float]:
@@ -118,3 +141,8 @@ def test_short_calibration(make) -> None:
 @pytest.mark.parametrize("make", [mixed_ranks, cox_ranks])
 def test_calibration(make) -> None:
     check(make, 500, seed=4, level=0.99)
+
+
+@pytest.mark.study
+def test_calibration_of_crossed_groups() -> None:
+    check(crossed_ranks, 200, seed=5, level=0.99)
