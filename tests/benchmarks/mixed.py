@@ -79,6 +79,28 @@ def reml(folder: Path) -> Iterator[Row]:
         yield Row(work, "R lme4", found[1])
 
 
+def crossed(folder: Path) -> Iterator[Row]:
+    """REML of 5,000 patients seen 40 times each at any of 60 sites, and of the penicillin assays
+    with Kenward-Roger's degrees of freedom."""
+    work, formula = "REML, 200,000 rows, 5,000 x 60", "y ~ time * arm + (1 | id) + (1 | site)"
+    rng, data = np.random.default_rng(2), simulated_visits(5_000, 40)
+    data["site"] = rng.integers(0, 60, len(data))
+    data["y"] += 0.5 * rng.normal(size=60)[data["site"]]
+    table = seconds(lambda: LMM(formula, data).fit().tidy(), 3)
+    yield Row(work, "longsurv, formula to table", table, note="Kenward-Roger df of every row")
+    found = r_seconds("bench_lme4", data, folder, formula, "1")
+    if found:
+        yield Row(work, "R lme4", found[1])
+
+    work, data = "REML + Kenward-Roger, penicillin", pd.read_csv(REFERENCE / "penicillin.csv")
+    formula = "diameter ~ 1 + (1 | plate) + (1 | sample)"
+    table = seconds(lambda: LMM(formula, data).fit().tidy(), 20)
+    yield Row(work, "longsurv, formula to table", table)
+    found = r_seconds("bench_lme4", data, folder, formula, "5", "TRUE", "(Intercept)")
+    if found and len(found) > 3:
+        yield Row(work, "R lme4 + pbkrtest", found[3])
+
+
 def million(folder: Path) -> Iterator[Row]:
     """A million patients with five visits each, whose labels are text."""
     data = simulated_visits(1_000_000, 5)

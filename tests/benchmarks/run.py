@@ -19,7 +19,7 @@ import report
 from timing import Row
 
 PARTS: dict[str, tuple[Callable[[Path], Iterator[Row]], ...]] = {
-    "mixed": (mixed.reml, mixed.kenward_roger, mixed.posterior),
+    "mixed": (mixed.reml, mixed.crossed, mixed.kenward_roger, mixed.posterior),
     "cox": (cox.fits, cox.firth, cox.priors),
     "joint": (joint.fits, joint.growth, joint.panel),
     "million": (mixed.million, joint.hundred_thousand),
