@@ -217,6 +217,12 @@ def test_a_schema_with_both_words_is_refused():
         dataclasses.replace(Schema(**SAID, status="died"), event_level=2)
 
 
+def test_an_outcome_without_a_time_is_told_where_to_go(tmp_path):
+    said = Folder(tmp_path).change("study.toml", ('exit = "days"\n', "")).problems()
+    assert 'the key "exit" is missing; expected text; an outcome of which nothing says when' in said
+    assert "longsurv.estimands.two_by_two" in said
+
+
 def test_a_bad_interval_is_named(tmp_path):
     folder = Folder(tmp_path).change("study.toml", ("[markers", "[phases]\na = '[0, 1'\n[markers"))
     assert "[phases]: a must be a time, [first, last] or half open as text" in folder.problems()

@@ -52,6 +52,8 @@ class Key:
         file may use that name as well.
     was : tuple of str
         What it was once called; still read, with a word about it.
+    lacking : str
+        What can be done by whoever has nothing to name here.
     """
 
     kind: Kind
@@ -60,6 +62,7 @@ class Key:
     default: str = ""
     field: str = ""
     was: tuple[str, ...] = ()
+    lacking: str = ""
 
 
 _FILE = {
@@ -184,6 +187,9 @@ TABLES: dict[str, dict[str, Key]] = {
             "time_zero is a column.",
             required=True,
             was=("time",),
+            lacking="an outcome of which nothing says when, yes or no alone, is compared by "
+            "longsurv.estimands.two_by_two; models of survival need the time of the event or of the"
+            " last contact, also of those followed to one day",
         ),
         "status": Key(
             TEXT,

@@ -89,9 +89,10 @@ def check_keys(
     for name, key in keys.items():
         if name not in table:
             if key.required:
+                advice = f"; {key.lacking}" if key.lacking else ""
                 problems.add(
                     f"{where}: the key {show(name)} is missing; expected {key.kind}"
-                    f"{_at(name, lines)}"
+                    f"{_at(name, lines)}{advice}"
                 )
         elif not key.kind.accepts(table[name]):
             problems.add(
