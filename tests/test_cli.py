@@ -33,7 +33,9 @@ def small_study(folder: Path) -> Path:
     text = (folder / "study.toml").read_text(encoding="utf-8")
     head, *markers = re.split(r"(?=^\[markers\.)", text, flags=re.M)
     kept = [m for m in markers if m.startswith(("[markers.crp]", "[markers.il6]"))]
-    tail = "[models]" + text.partition("[models]")[2].replace("draws = 2000", "draws = 60")
+    tail = "[models]" + text.partition("[models]")[2].replace(
+        "draws = 1000\nchains = 4", "draws = 60\nchains = 2"
+    )
     tail = re.sub(r"^joint.*\n", "", tail, flags=re.M)
     head = head.replace('value = "value"', 'value = "value"\nexclude_other_markers = true')
     (folder / "study.toml").write_text(head + "".join(kept) + tail, encoding="utf-8")

@@ -88,7 +88,9 @@ def hostile_study(folder: Path) -> Path:
     one = next(part for part in parts if part.startswith("[markers.pct]"))
     one = re.sub('label = "', 'label = "=1+', one)
     one = re.sub('unit = "', 'unit = "-', one)
-    tail = "[models]" + text.partition("[models]")[2].replace("draws = 2000", "draws = 60")
+    tail = "[models]" + text.partition("[models]")[2].replace(
+        "draws = 1000\nchains = 4", "draws = 60\nchains = 2"
+    )
     head = head.replace('value = "value"', 'value = "value"\nexclude_other_markers = true')
     head = re.sub('title = "', 'title = "+', head).replace('"control"', '"@control"')
     (folder / "study.toml").write_text(head + one + tail, encoding="utf-8")

@@ -47,7 +47,9 @@ def small(tmp_path: Path) -> Path:
     text = (folder / "study.toml").read_text(encoding="utf-8")
     head, *markers = re.split(r"(?=^\[markers\.)", text, flags=re.M)
     kept = [m for m in markers if m.startswith("[markers.pct]")]
-    tail = "[models]" + text.partition("[models]")[2].replace("draws = 2000", "draws = 60")
+    tail = "[models]" + text.partition("[models]")[2].replace(
+        "draws = 1000\nchains = 4", "draws = 60\nchains = 2"
+    )
     head = head.replace('value = "value"', 'value = "value"\nexclude_other_markers = true')
     (folder / "study.toml").write_text(head + "".join(kept) + tail, encoding="utf-8")
     return folder / "study.toml"

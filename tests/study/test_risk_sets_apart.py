@@ -37,7 +37,9 @@ def apart(folder: Path, markers: tuple[str, ...], draws: int) -> Path:
     text = (folder / "study.toml").read_text(encoding="utf-8")
     head, *parts = re.split(r"(?=^\[markers\.)", text, flags=re.M)
     kept = [part for part in parts if part.startswith(tuple(f"[markers.{m}]" for m in markers))]
-    tail = "[models]" + text.partition("[models]")[2].replace("draws = 2000", f"draws = {draws}")
+    tail = "[models]" + text.partition("[models]")[2].replace(
+        "draws = 1000\nchains = 4", f"draws = {draws}\nchains = 2"
+    )
     head = head.replace('value = "value"', 'value = "value"\nexclude_other_markers = true')
     (folder / "study.toml").write_text(head + "".join(kept) + tail, encoding="utf-8")
     return folder / "study.toml"
