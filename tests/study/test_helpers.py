@@ -129,6 +129,20 @@ def test_a_killed_helper_costs_its_time_only(study, tmp_path):
     assert time.perf_counter() - began < 120
 
 
+def test_what_reads_other_stages_is_never_made_without_them(study, tmp_path):
+    """By a stage that forgets to say so, too: what it keeps would be found by its name later."""
+    begun = tmp_path / "begun"
+
+    def forgetful(bench):
+        begun.touch()
+        before = bench.parts.get("first", "nothing")
+        return bench.keep("of the first", {}, lambda: {"first": before})
+
+    stages = (of("first", until(begun)), of("forgetful", forgetful))
+    results = study.run(progress=False, stages=stages, store=FitStore(tmp_path / "s"), n_jobs=2)
+    assert results.parts["forgetful"] == {"first": "there"} and not results.failures
+
+
 def test_what_fails_in_a_helper_is_a_failure_of_the_study(study, tmp_path):
     def fails(bench):
         from longsurv.errors import LongsurvError

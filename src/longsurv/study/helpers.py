@@ -17,9 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from longsurv.errors import LongsurvError
 from longsurv.faults import libraries_silenced
 from longsurv.interrupts import insist
 from longsurv.study.bench import Bench
+from longsurv.study.model_result import Parts
 from longsurv.study.plan import Plan
 from longsurv.study.progress import Progress
 from longsurv.study.store import FitStore
@@ -114,6 +116,16 @@ def helping(
             pool.shutdown(wait=True, kill_workers=True)
 
 
+class _Alone(Bench):
+    """A bench of a stage that stands alone: what came before is nowhere to be read, so that nothing
+    made without it can be stored in the place of what is made with it."""
+
+    @property
+    def parts(self) -> Parts:
+        """Not here."""
+        raise LongsurvError("a stage that reads what others returned is marked `needs`")
+
+
 def _deaf() -> None:
     """Ctrl-C is for the study, which ends its helpers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -124,7 +136,7 @@ def _ahead(study: Plan, stage: Stage, *, folder: Path, fresh: bool, quick: bool)
     store = FitStore(folder, fresh=fresh)
     shown = Progress([(stage.title, stage.seconds(study))], quiet=True)
     shown.begin()
-    bench = Bench(study, store, shown, quick=quick)
+    bench = _Alone(study, store, shown, quick=quick)
     with libraries_silenced(lambda _: None):  # a process that nobody sees
         bench.faults.attempt(stage.title, partial(stage.run, bench))
     return store.made

@@ -212,6 +212,7 @@ STAGES: tuple[Stage, ...] = (
         check_independently,
         seconds_of_independent,
         quick=False,
+        needs=True,
     ),
     Stage(JOINT, "Markers and outcome together", fit_joint, seconds_of_joint, quick=False),
 )

@@ -139,14 +139,16 @@ def _lacking(results: StudyResults) -> str:
     )
 
 
+def _reason(part: object) -> str:
+    """Why a part has no answer; a table, which may have a column of that name, has one."""
+    reason = getattr(part, "reason", "")
+    return reason if isinstance(reason, str) else ""
+
+
 def further(results: StudyResults) -> list[str]:
     """What else was done, a sentence for each part of the run that has an answer."""
     cohort, parts = results.cohort, results.parts
-    done = {
-        key
-        for key, part in parts.items()
-        if key not in results.failures and not getattr(part, "reason", "")
-    }
+    done = {key for key, part in parts.items() if key not in results.failures and not _reason(part)}
     covariates = listed(list(cohort.schema.covariates)) or "no covariate"
     found = {
         "adjustments": "Differences in change were also estimated by analysis of covariance on the"
