@@ -164,3 +164,39 @@ def test_the_whole_study_again(study, published):
     for name in ("Cox, Firth, profile", "exact given the risk sets", "log-rank, permutation",
                  "2 x 2, Fisher", "2 x 2, Boschloo"):  # fmt: skip
         assert level[name] < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 500)
+
+
+@pytest.fixture(scope="module")
+def risks() -> ModuleType:
+    path = DOCS / "small_mortality_risks.py"
+    spec = importlib.util.spec_from_file_location("small_mortality_risks", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_shows_the_table_of_risks(risks):
+    page = (DOCS / "small_mortality.md").read_text(encoding="utf-8")
+    published = pd.read_csv(DOCS / "small_mortality_risks.csv")
+    between = page.split(risks.BEGIN)[1].split(risks.END)[0]
+    assert between.strip() == risks.markdown(published).strip()
+    assert set(published["method"]) == set(risks.METHODS)
+
+
+def test_true_risk_differences_are_those_of_many_patients(risks):
+    rng = np.random.default_rng(1)
+    severity = rng.normal(size=200_000)
+    hazard = risks.control_hazard(0.3)
+    difference = risks.risk(hazard, 0.3, severity, 1.0) - risks.risk(hazard, 0.3, severity, 0.0)
+    e = risks.chance(severity)
+    assert risks.truth(hazard, 0.3, overlap=False) == pytest.approx(difference.mean(), abs=5e-4)
+    expected = np.average(difference, weights=e * (1 - e))
+    assert risks.truth(hazard, 0.3, overlap=True) == pytest.approx(expected, abs=5e-4)
+
+
+def test_a_few_cohorts_again_are_answered_by_every_method(risks):
+    table = risks.summary(risks.simulate(4))
+    assert len(table) == 2 * len(risks.METHODS)
+    always = table[table["method"].isin(["crude", "Cox, Firth, standardised"])]
+    assert (always["no_estimate"] == 0).all() and (always["no_interval"] == 0).all()
