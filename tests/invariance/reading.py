@@ -99,8 +99,8 @@ STEP = 1e-3
 
 @contextmanager
 def around_the_mode() -> Iterator[None]:
-    """Let `sample` return, in place of draws, points a small step from the mode along each column
-    of the whitening: one chain ahead, one back.
+    """Let `sample_again` return, in place of draws, points a small step from the mode along each
+    column of the whitening: one chain ahead, one back.
 
     Their mean is the mode, and their differences are the columns of a root of the covariance that
     the sampler starts from: mode and Hessian without Monte Carlo error.
@@ -116,7 +116,7 @@ def around_the_mode() -> Iterator[None]:
         return Draws(theta, stats, 0.0, 0, whitening, 1)
 
     # ArviZ's containers take longer than all the rest, and nothing is read from them.
-    with mock.patch.object(inference, "sample", sample), mock.patch("arviz_base.from_dict"):
+    with mock.patch.object(inference, "sample_again", sample), mock.patch("arviz_base.from_dict"):
         yield
 
 
