@@ -283,6 +283,23 @@ def still_observed(entry: float, unit: str) -> str:
     return f"if still observed at {numbers.plain(entry)} {unit}" if entry else ""
 
 
+def markers_of(entry: float, unit: str) -> str:
+    """Of whom the markers are said; empty if of everybody.
+
+    Parameters
+    ----------
+    entry : float
+        When patients enter the risk set.
+    unit : str
+    """
+    if not entry:
+        return ""
+    return (
+        f"All of it is said of patients still observed at {numbers.plain(entry)} {unit}, as the"
+        " risks are: of those who died or left before, the study has no values."
+    )
+
+
 def competing(label: str, count: int, event: str) -> str:
     """What a competing event does to the mortality figures; empty when there was none."""
     if count == 0:

@@ -69,6 +69,37 @@ def regression_line(label: str, slope: float, start: str) -> str:
     )
 
 
+def beyond(
+    label: str, censored: int, values: int, main: Answer | None, counted: Answer | None, level: str
+) -> str:
+    """What the censored likelihood makes of the marker with the most values beyond a limit.
+
+    Parameters
+    ----------
+    label : str
+    censored, values : int
+        How many lie beyond a limit, of how many.
+    main, counted : Answer or None
+        With these at the limit, and counted as beyond it.
+    level : str
+        The group compared with the reference.
+    """
+    opening = (
+        "A value beyond a detection limit is taken at the limit above; the censored likelihood"
+        " counts it as lying beyond."
+    )
+    if main is None or counted is None:
+        return f"{opening} For {label} that could not be compared."
+    kept = main.excludes_null == counted.excludes_null and main.higher == counted.higher
+    verdict = "" if kept else " That changes which side of no difference the interval is on."
+    what = "ratio" if counted.ratio else "difference"
+    return (
+        f"{opening} {label}, with {censored:,} of {plural(values, 'value')} beyond a limit, has"
+        f" the most of them: its {what} in {level} goes from {main.point} to {counted.point} (95"
+        f" % confidence interval {counted.interval}).{verdict}"
+    )
+
+
 def adjustments_summary(adjusted: Mapping[str, Answers], level: str) -> list[str]:
     """How many intervals are clear under each adjustment, and which under all of them.
 

@@ -29,6 +29,7 @@ import pandas as pd
 
 from longsurv.study import marker_stages as asked
 from longsurv.study.bench import Bench
+from longsurv.study.beyond import BEYOND, fit_beyond, seconds_of_beyond
 from longsurv.study.deaths import (
     CARRIED,
     adjust_for_what_is_carried,
@@ -178,6 +179,7 @@ STAGES: tuple[Stage, ...] = (
         asked.seconds_of_adjustments,
         needs=True,
     ),
+    Stage(BEYOND, "Values beyond a limit", fit_beyond, seconds_of_beyond, quick=False),
     Stage(
         asked.PANEL,
         "All markers together",

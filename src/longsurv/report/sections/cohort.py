@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from longsurv import numbers
 from longsurv.report.sections.common import Line, unit_text, with_unit
 from longsurv.study.tables.baseline import std_difference_text
 from longsurv.tables.display import Column, DisplayTable, display
@@ -35,17 +36,39 @@ class Step(Line):
 def build(results: StudyResults) -> dict[str, object]:
     """What the template of this section shows."""
     return {
-        "flow": flow(results.cohort.flow, results.cohort.n_by_group),
+        "flow": flow(results.cohort.flow, results.cohort.n_by_group, _before(results)),
         "baseline": baseline(results),
         "measurements": measurements(results),
     }
 
 
-def flow(table: pd.DataFrame, groups: dict[Hashable, int]) -> list[Mapping[str, object]]:
-    """The ledger of each unit: every step with what it keeps and why it removed something."""
+def _before(results: StudyResults) -> str:
+    """What became of the time before patients are at risk; empty where there was none."""
+    schema = results.cohort.schema
+    entry = float(results.cohort.survival_data()["entry"].min())
+    if not entry or schema.exclude_before_entry:  # those are counted in the flow
+        return ""
+    return f"who died or left before {numbers.plain(entry)} {schema.time_unit}"
+
+
+def flow(
+    table: pd.DataFrame, groups: dict[Hashable, int], before: str = ""
+) -> list[Mapping[str, object]]:
+    """The ledger of each unit: every step with what it keeps and why it removed something.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `Cohort.flow`.
+    groups : dict of level to int
+    before : str
+        Patients of whom the tables have nothing, in words.
+    """
     units: list[Mapping[str, object]] = []
     for unit, part in table.groupby("unit", sort=False):
         steps: list[Step] = []
+        if unit == "patients" and before:
+            steps.append(Step("Not recorded:", before))
         for row in part.to_dict("records"):
             text = str(row["reason"])
             if row["removed"]:

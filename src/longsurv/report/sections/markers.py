@@ -11,7 +11,8 @@ import pandas as pd
 from longsurv import numbers
 from longsurv.figures import forest
 from longsurv.records import Record
-from longsurv.report.sections import adjustments, panel, scores, trajectories
+from longsurv.report import sentences
+from longsurv.report.sections import adjustments, beyond, panel, scores, trajectories
 from longsurv.report.sections.common import (
     ENGINE_NAMES,
     Picture,
@@ -45,7 +46,7 @@ def build(results: StudyResults) -> dict[str, object]:
     first = ("adjustments", "change") if adjusted else ("change", "adjustments")
     change = {
         "title": "Difference in change, not adjusted" if adjusted else "Difference in change",
-        "text": [_meaning(results)],
+        "text": [_meaning(results), _of_whom(results)],
         "forest": forest_picture(results),
         "changes": changes(results),
         "failed": failed(results),
@@ -56,6 +57,7 @@ def build(results: StudyResults) -> dict[str, object]:
         "adjusted_first": adjusted,  # the analysis that answers the question leads
         "trajectories": {"title": "Trajectories", **trajectories.build(results)},
         **{name: parts[name] for name in first},
+        "beyond": beyond.build(results),
         "panel": panel.build(results),
         "scores": scores.build(results),
     }
@@ -77,6 +79,12 @@ def _meaning(results: StudyResults) -> str:
         " logarithms it is a ratio: 0.5 means that the fold change in one group is half that in"
         " the other. It is not adjusted for where the groups started."
     )
+
+
+def _of_whom(results: StudyResults) -> str:
+    """What the answers about markers are conditional on."""
+    entry = float(results.cohort.survival_data()["entry"].min())
+    return sentences.markers_of(entry, results.cohort.schema.time_unit)
 
 
 def _row_label(row: pd.Series, results: StudyResults, *, unit: bool = False) -> str:

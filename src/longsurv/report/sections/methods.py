@@ -9,7 +9,9 @@ import pandas as pd
 from longsurv import numbers
 from longsurv.priors import AT_MEANS, TREATMENT
 from longsurv.report import sentences_answer
+from longsurv.report.sections import equations
 from longsurv.report.sections.common import Fact, event_name
+from longsurv.study.lead import leads
 from longsurv.study.marker_stages import ScorePart
 from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import capital, listed, plural
@@ -33,6 +35,7 @@ def build(results: StudyResults) -> dict[str, object]:
     return {
         "text": [aims(results), text(results), likelihoods(results), *further(results)],
         "missing": missing(results),
+        "equations": equations.build(results),
         "models": display(rows, "Models fitted", columns, name="models"),
         "priors": _priors(results),
         "facts": facts(results),
@@ -227,8 +230,18 @@ def references(results: StudyResults) -> list[str]:
     """The papers behind what was fitted, in alphabetical order."""
     methods = " ".join(results.tables["models"][["ml", "bayes"]].to_numpy().ravel())
     design = "randomised" if results.cohort.randomised else "observational"
-    words = f"{methods} {_ALWAYS} {' '.join(results.parts)} {design}"
+    parts = [key for key, part in results.parts.items() if _says_something(part)]
+    if any(lead.adjusted for lead in leads(results)):
+        parts.append("regression to the mean")
+    if results.parts.get("methods", {}).get("adjust"):
+        parts.append("standardised")
+    words = f"{methods} {_ALWAYS} {' '.join(parts)} {design}"
     return sorted(text for key, text in _REFERENCES.items() if key in words)
+
+
+def _says_something(part: object) -> bool:
+    """Whether what a stage left behind has an answer in it."""
+    return not (isinstance(part, pd.DataFrame) and part.empty)
 
 
 _ALWAYS = "guidelines multiplicity proportions"
@@ -249,6 +262,17 @@ _REFERENCES = {
     " Hall/CRC.",
     "adjustments": "Li F, Morgan KL, Zaslavsky AM (2018). Balancing covariates via propensity score"
     " weighting. J Am Stat Assoc 113:390-400.",
+    "beyond": "Hughes JP (1999). Mixed effects models with censored data with application to HIV"
+    " RNA levels. Biometrics 55:625-629.",
+    "regression to the mean": "Bland JM, Altman DG (1994). Regression towards the mean. BMJ"
+    " 308:1499.",
+    "carried": "Vittinghoff E, McCulloch CE (2007). Relaxing the rule of ten events per variable in"
+    " logistic and Cox regression. Am J Epidemiol 165:710-718.",
+    "independent": "Davidson-Pilon C (2019). lifelines: survival analysis in Python. J Open Source"
+    " Softw 4:1317. Seabold S, Perktold J (2010). statsmodels: econometric and statistical modeling"
+    " with Python. Proc 9th Python Sci Conf.",
+    "standardised": "Cheng SC, Fine JP, Wei LJ (1998). Prediction of cumulative incidence function"
+    " under the proportional hazards model. Biometrics 54:219-228.",
     "panel": "Gelman A, Hill J, Yajima M (2012). Why we (usually) don't have to worry about"
     " multiple comparisons. J Res Educ Eff 5:189-211.",
     "competing": "Gray RJ (1988). A class of K-sample tests for comparing the cumulative incidence"

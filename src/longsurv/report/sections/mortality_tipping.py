@@ -68,10 +68,11 @@ def _why(results: StudyResults, asked: Compared) -> str:
     schema = results.cohort.schema
     entry = float(results.cohort.survival_data()["entry"].min())
     if entry > 0:
+        others = "".join(f" and patients gone by {label}" for label in schema.competing)
         return (
             f"Nobody was at risk before {numbers.plain(entry)} {schema.time_unit}: earlier"
-            f" {asked.event}s are in neither group, and how many there were in each is not known."
-            " The figure adds them back, so many to either group."
+            f" {asked.event}s{others} are in neither group, and how many there were in each is not"
+            f" known. The figure adds the {asked.event}s back, so many to either group."
         )
     return (
         f"The figure adds {asked.event}s that the study may not have seen, so many to either group."

@@ -1,0 +1,78 @@
+"""What counting values beyond a limit as beyond it, and not at it, does to the answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from longsurv import numbers
+from longsurv.records import Record
+from longsurv.report import sentences_markers
+from longsurv.report.sections.common import with_unit
+from longsurv.report.sentences import Answer
+from longsurv.study.beyond import BEYOND
+from longsurv.tables.display import EMPTY, Column, display
+
+if TYPE_CHECKING:
+    from longsurv.study import StudyResults
+    from longsurv.tables.display import DisplayTable
+
+TITLE = "Values beyond a limit of detection"
+
+
+def build(results: StudyResults) -> dict[str, object]:
+    """A sentence and a table; both empty where no value lies beyond a limit."""
+    table = results.parts.get(BEYOND)
+    if table is None or table.empty:
+        return {"title": TITLE, "text": [], "table": EMPTY}
+    most = table.sort_values("censored", kind="stable").iloc[-1].to_dict()
+    main = _main(results, most)
+    text = sentences_markers.beyond(
+        most["label"], most["censored"], most["values"], main, _answer(most), most["level"]
+    )
+    return {"title": TITLE, "text": [text], "table": _table(results, table)}
+
+
+def _main(results: StudyResults, row: Record) -> Answer | None:
+    """The main analysis's answer by maximum likelihood to what a row asks."""
+    changes = results.changes
+    chosen = (
+        (changes["marker"] == row["marker"]) & (changes["engine"] == "ml")
+        & (changes["level"] == row["level"]) & (changes["end"].astype(str) == row["end"])
+    )  # fmt: skip
+    return _answer(changes[chosen].iloc[0].to_dict())
+
+
+def _answer(row: Record) -> Answer | None:
+    if row["estimate"] != row["estimate"]:
+        return None
+    return Answer(
+        row["estimate"], row["conf_low"], row["conf_high"], row["scale"] == "ratio", row["p_value"]
+    )
+
+
+def _table(results: StudyResults, table: pd.DataFrame) -> DisplayTable:
+    def text(answer: Answer | None) -> str:
+        return "not estimated" if answer is None else answer.text
+
+    several = table.duplicated("marker").any()
+    columns = [
+        Column("Marker", lambda row: with_unit(row["label"], row["unit"]), numeric=False),
+        *(
+            [Column("Comparison", lambda r: f"{r['level']}, {r['end']}", numeric=False)]
+            if several
+            else []
+        ),
+        Column("Beyond a limit", lambda row: f"{row['censored']:,} of {row['values']:,}"),
+        Column("Taken at the limit (95 % CI)", lambda row: text(_main(results, row))),
+        Column("Counted as beyond it (95 % CI)", lambda row: text(_answer(row))),
+        Column("p", lambda row: numbers.p_value(row["p_value"])),
+        Column("Remark", "reason", numeric=False, prose=True),
+    ]
+    note = (
+        "Difference in change, not adjusted, by maximum likelihood; a ratio for markers analysed as"
+        " logarithms. p: of the censored likelihood, normal."
+    )
+    caption = "Values beyond a limit: taken at the limit, and counted as beyond it"
+    return display(table, caption, columns, note, name="beyond")

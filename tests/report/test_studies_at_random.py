@@ -1,0 +1,193 @@
+"""Sentences held against the data of whole studies drawn at random, worked out again from these.
+
+`test_sentences_at_random.py` draws answers; here everything is drawn, so that a sentence that is
+given the wrong answer, group or unit is found, too.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+from support.lengths import lengths
+from support.random_studies import Drawn, draw_study
+
+from longsurv import numbers
+from longsurv.report.sections.answer import short_answer
+
+WORDS = [
+    "no",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "none",
+]
+
+
+def incidence(drawn: Drawn, group: str) -> float:
+    """The event's cumulative incidence in one group, patient by patient (Aalen and Johansen)."""
+    data = drawn.results.cohort.survival_data()
+    rows = data[data["arm"] == group]
+    alive, risk = 1.0, 0.0
+    for t in np.unique(rows.loc[rows["status"] > 0, "exit"]):
+        at_risk = ((rows["entry"] < t) & (rows["exit"] >= t)).sum()
+        now = rows[rows["exit"] == t]["status"]
+        risk += alive * (now == 1).sum() / at_risk
+        alive *= 1 - (now > 0).sum() / at_risk
+    return risk
+
+
+def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
+    order = np.argsort(p)
+    scaled = p[order] * len(p) / np.arange(1, len(p) + 1)
+    found = np.empty(len(p))
+    found[order] = np.minimum.accumulate(scaled[::-1])[::-1].clip(max=1.0)
+    return found
+
+
+def check_risks(drawn: Drawn, text: str) -> None:
+    reference, group = drawn.groups
+    found = re.search(
+        r"^(?P<event>\w+) by 28 (?P<unit>\w+)(?P<given>, if still observed at [^,]+)?, per"
+        r" (?P<per>[\d,]+): (?P<first>\d+) in (?P<ref>.+), (?P<second>\d+) in (?P<grp>.+?);"
+        r" (?P<by>.+) \(from (?P<low>.+) to (?P<high>.+)\); (?P<n>\w+) \w+\.$",
+        text.removeprefix("Primary outcome: "),
+    )
+    assert found, text
+    assert (found["ref"], found["grp"], found["unit"]) == (reference, group, drawn.unit)
+    assert found["event"].lower() == drawn.event
+    assert bool(found["given"]) == (drawn.entry > 0)
+    if drawn.entry:
+        assert f"at {drawn.entry:g} {drawn.unit}" in found["given"]
+    data = drawn.results.cohort.survival_data()
+    events = int(data["event"].sum())
+    assert found["n"] == (WORDS[events] if events <= 10 else str(events))
+    per = float(found["per"].replace(",", ""))
+    if drawn.adjusted:
+        table = drawn.results.parts["methods"]["standardised"].query("engine == 'ml'")
+        of = table.set_index("quantity")["estimate"]
+        risks = [of[f"risk of {name}"] for name in (reference, group)]
+    else:
+        risks = [incidence(drawn, name) for name in (reference, group)]
+    for said, risk in zip((found["first"], found["second"]), risks, strict=True):
+        assert abs(float(said) - per * risk) <= 0.5 + 1e-6, (text, risks)
+    gap = per * (risks[1] - risks[0])
+    if abs(gap) >= 0.5:
+        assert found["by"].split()[1] == ("more" if gap > 0 else "fewer"), (text, gap)
+        assert abs(float(found["by"].split()[0]) - abs(gap)) <= 0.5 + 1e-6
+
+
+def check_change(drawn: Drawn, text: str) -> None:
+    if not text or "the other way" in text:
+        crude = [incidence(drawn, name) for name in drawn.groups]
+        if text:
+            assert drawn.adjusted and text.startswith("Not adjusted for age,")
+            of = drawn.results.parts["methods"]["standardised"].query("engine == 'ml'")
+            told = of.set_index("quantity")["estimate"]["risk difference"]
+            assert (crude[1] - crude[0]) * told < 0
+        return
+    assert not drawn.adjusted and not drawn.lost
+    count, better = re.match(r"(\w+) \w+ unseen in (.+) would reverse that\.", text).groups()
+    risks = {name: incidence(drawn, name) for name in drawn.groups}
+    assert better == min(risks, key=lambda name: risks[name])
+    data = drawn.results.cohort.survival_data()
+    dead, n = data.groupby("arm", observed=True)["event"].agg(["sum", "count"]).loc[better]
+    (worse,) = (risks[name] for name in drawn.groups if name != better)
+    number = WORDS.index(count.lower()) if count.lower() in WORDS else int(count)
+    # So many more patients who died, or so many fewer: the risk no longer is the lower one.
+    assert (dead + number) / (n + number) >= worse - 1e-9
+    assert (dead + number - 1) / (n + number - 1) < worse + 1e-9
+
+
+def check_markers(drawn: Drawn, text: str) -> None:
+    results, randomised = drawn.results, drawn.results.cohort.randomised
+    table = results.tables["adjustments"].query("engine == 'ml'")
+    kinds = {kind: part.dropna(subset=["p_value"]) for kind, part in table.groupby("adjustment")}
+    lead = "unadjusted" if randomised else "baseline"
+    kept = {
+        kind: int((benjamini_hochberg(part["p_value"].to_numpy()) < 0.05).sum())
+        for kind, part in kinds.items()
+    }
+    assert text.startswith("Adjusted for baseline") == (not randomised), text
+    word = re.search(r"(\w+) of 3 differences in change", text).group(1).lower()
+    assert word == (WORDS[kept[lead]] if kept[lead] else "none"), (text, kept)
+    names = {"unadjusted": "unadjusted", "baseline": "adjusted for baseline",
+             "overlap": "overlap-weighted", "clda": "common baseline"}  # fmt: skip
+    for kind, number in kept.items():
+        if kind != lead:
+            assert f"{names[kind]} {number}" in text
+
+
+def check_conclusion(drawn: Drawn, conclusion: str, doubts: str) -> None:
+    cohort = drawn.results.cohort
+    events = int(cohort.survival_data()["event"].sum())
+    assert ("few events" in doubts) == (events < 10)
+    assert ("not formed at random" in doubts) == (not cohort.randomised)
+    table = short_answer(drawn.results).table
+    (cells,) = (row for row in table.rows if row[0].startswith("Difference in the risk"))
+    low, high = re.search(r"\((.+) to (.+)\)", cells[1]).groups()
+    low, high = (float(x.replace(numbers.MINUS, "-")) for x in (low, high))
+    if low * high < -1e-9:
+        assert "not settled" in conclusion
+    elif low * high > 1e-9:
+        assert ("lower" if high < 0 else "higher") in conclusion
+
+
+def check_everywhere(drawn: Drawn) -> None:
+    answer, cohort = short_answer(drawn.results), drawn.results.cohort
+    whole = " ".join((*answer.sentences, answer.paragraph))
+    assert bool(answer.caution[0]) == (not cohort.randomised)
+    assert not re.search(r"benefit|favour|\bnan\b|None|`", whole), whole
+    assert ("adjusted for age" in whole) == drawn.adjusted
+    wrong = [u for u in ("days", "weeks", "years") if u != drawn.unit and f"28 {u}" in whole]
+    assert not wrong
+    assert ("discharge" in whole) <= drawn.competing
+    hazards = drawn.results.tables["hazard_ratios"]
+    rows = hazards[hazards["term"].str.startswith("arm[")].set_index("engine")
+    for engine, words in (("ml", "estimated {} in"), ("bayes", "the hazard is {} in")):
+        row = rows.loc[engine]
+        if math.isfinite(row["estimate"]) and row["conf_high"] < 1e8 and row["conf_low"] > 1e-8:
+            way = "lower" if row["estimate"] < 1 else "higher"
+            assert f"{words.format(way)} {drawn.groups[1]}" in whole, (whole, row)
+            assert numbers.number(row["estimate"]) in answer.paragraph
+    roles = drawn.results.study.aims
+    assert ("Primary outcome" in whole) == bool(roles.primary)
+
+
+def check_failures(drawn: Drawn) -> None:
+    """Nothing fails but what cannot be asked: where all died no unseen death changes that."""
+    failures = dict(drawn.results.failures)
+    if "tipping" in failures:
+        assert "unseen deaths in one arm change the answer" in failures.pop("tipping")
+        data = drawn.results.cohort.survival_data()
+        assert data.groupby("arm", observed=True)["event"].mean().max() == 1.0
+    assert not failures
+
+
+def check(seed: int) -> None:
+    drawn = draw_study(seed)
+    check_failures(drawn)
+    headline = short_answer(drawn.results).headline
+    check_risks(drawn, headline.risks)
+    check_change(drawn, headline.change)
+    check_markers(drawn, headline.markers[0])
+    check_conclusion(drawn, headline.conclusion, headline.doubts)
+    check_everywhere(drawn)
+    assert len(" ".join(headline.sentences).split()) <= 90
+
+
+@lengths("studies", 3, 500)
+def test_every_sentence_of_a_study_drawn_at_random(studies: int) -> None:
+    for seed in range(studies):
+        try:
+            check(seed)
+        except AssertionError as error:
+            raise AssertionError(f"study {seed}: {error}") from error
