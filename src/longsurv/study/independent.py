@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 INDEPENDENT = "independent"
 EXACT, SEARCHED, JITTERED = 1e-8, 1e-4, 1e-3
 """Relative differences of one formula; of two searches for a maximum; with ties shaken apart."""
+PERCENT = 0.01  # of a probability, to which a smaller one's difference is relative
 MOST_ROWS = 20_000  # of a marker, beyond which statsmodels would take minutes
 COLUMNS = ["what", "quantity", "library", "ours", "theirs", "difference", "tolerance", "reason"]
 
@@ -56,8 +57,8 @@ class SideBySide(NamedTuple):
     def row(self) -> tuple[object, ...]:
         """As a row of `COLUMNS`."""
         gap = abs(self.ours - self.theirs)
-        size = max(abs(self.theirs), self.scale)
-        difference = 0.0 if gap == 0 else gap / size if size > 0 else math.inf
+        size = max(abs(self.theirs), self.scale) or abs(self.ours)
+        difference = 0.0 if gap == 0 else gap / size
         return (
             self.what, self.quantity, self.library, self.ours, self.theirs, difference,
             self.tolerance, self.reason,
@@ -168,7 +169,7 @@ def _curves(cohort: Cohort) -> Iterator[SideBySide]:
         fitted = KaplanMeierFitter().fit(rows["exit"], rows["event"], entry=rows["entry"])
         yield SideBySide(
             "Curves", f"survival at {horizon:g}, {group}", "lifelines", survival[k],
-            float(fitted.predict(horizon)), EXACT,
+            float(fitted.predict(horizon)), EXACT, scale=PERCENT,
         )  # fmt: skip
         if compete:
             other = AalenJohansenFitter(calculate_variance=False, seed=1).fit(
@@ -177,7 +178,7 @@ def _curves(cohort: Cohort) -> Iterator[SideBySide]:
             yield SideBySide(
                 "Curves", f"cumulative incidence at {horizon:g}, {group}", "lifelines",
                 incidence[k], float(other.cumulative_density_.iloc[-1, 0]), JITTERED,
-                "lifelines moves tied times apart at random",
+                "lifelines moves tied times apart at random", PERCENT,
             )  # fmt: skip
 
 
@@ -195,7 +196,7 @@ def _two_by_two(cohort: Cohort) -> Iterator[SideBySide]:
         ):  # fmt: skip
             yield SideBySide(
                 "2 x 2 table", f"Wilson's {name} limit, {row['group']}", "SciPy", float(ours),
-                float(other), EXACT,
+                float(other), EXACT, scale=PERCENT,
             )  # fmt: skip
     first = table.iloc[0]
     for row in table.iloc[1:].to_dict("records"):

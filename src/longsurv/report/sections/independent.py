@@ -45,9 +45,10 @@ def _table(table: pd.DataFrame) -> object:
         Column("Why they may differ", "reason", numeric=False, prose=True),
     ]
     note = (
-        "Relative difference: to the other library's number, or to its standard error where that is"
-        " larger. Within: at most 1e-8 where both use one formula, 1e-4 where both search for a"
-        " maximum (1e-3 for a standard deviation, and where ties are broken at random)."
+        "Relative difference: to the other library's number, or to its standard error (of a"
+        " probability 0.01) where that is larger. Within: at most 1e-8 where both use one formula,"
+        " 1e-4 where both search for a maximum (1e-3 for a standard deviation, and where ties are"
+        " broken at random)."
     )
     return display(table, "Answers beside those of other libraries", columns, note,
                    name="independent")  # fmt: skip
