@@ -29,6 +29,7 @@ ALLOWED = {
     # and a unit
     "report/sections/common.py": {"unit_one", "unit_text"},
     "report/sections/mortality.py": {"_counts"},
+    "report/next_trial.py": {"next_trial_page"},
     "report/simulation.py": {"simulation_page"},
     "tables/display.py": {"_longest", "tied"},
     "tables/escape.py": {"_one_line", "printable"},
