@@ -117,7 +117,7 @@ def test_a_study_is_read(study: Path) -> None:
     assert read.models == ModelSettings(
         "phase * arm + (1 | id)", "arm", joint_trajectory="day * arm + (day | id)"
     )
-    assert read.sampling == SamplingSettings(1000, 2, 1)
+    assert read.sampling == SamplingSettings(1000, 4, 1)
     assert read.path == study
     assert len(read_cohort(study).patients) == 4
 
@@ -128,7 +128,7 @@ def test_settings_of_models_and_sampling(study: Path) -> None:
     read = read_study(study)
     over_time = "day * arm + (day | id)"
     assert read.models == ModelSettings(over_time, "arm + age", joint_trajectory=over_time)
-    assert read.sampling == SamplingSettings(1000, 2, 7)
+    assert read.sampling == SamplingSettings(1000, 4, 7)
 
 
 def test_markers_of_joint_models_are_the_studys(study: Path) -> None:
