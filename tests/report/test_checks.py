@@ -84,6 +84,12 @@ def test_and_in_the_word_file(results: StudyResults, tmp_path: Path) -> None:
         assert not any("Another prior" in cell for cell in cells)
 
 
+def test_a_part_that_is_a_table_of_reasons_has_its_sentence(results: StudyResults) -> None:
+    parts = {**results.parts, "tipping": pd.DataFrame({"reason": ["", "another definition"]})}
+    assert further(replace(results, parts=parts)) == further(results)
+    assert any("Unseen deaths" in sentence for sentence in further(results))
+
+
 def test_what_is_not_made_is_named_by_no_guideline(results: StudyResults) -> None:
     """A stage that failed takes its tables with it."""
     whole = {place for table in guideline_tables(results) for place in named(table)}

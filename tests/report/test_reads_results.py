@@ -22,7 +22,7 @@ ALLOWED = {
     "report/export.py": {"file_name", "nameless", "standalone"},
     "figures/svg.py": {"to_svg"},
     "report/spreadsheet.py": {"plain_text"},
-    "tables/word.py": {"add_table"},
+    "tables/word.py": {"_add_grid"},
     # how a number, a unit, a label too long or a bracket is set
     "figures/style.py": {"in_two_lines", "shorten"},
     "figures/tipping.py": {"_cell"},
