@@ -37,6 +37,10 @@ class Target:
     weights: OfScore = field(repr=False)
     slope: OfScore = field(repr=False)
 
+    def __reduce__(self) -> tuple[Callable[[str], Target], tuple[str]]:
+        """An answer that is stored has its target by name: the functions here have none."""
+        return _named, (self.name,)
+
 
 ATE = Target(
     "ATE", "all patients",
@@ -60,3 +64,7 @@ MATCHING = Target(
 )  # fmt: skip
 TARGETS = {target.name: target for target in (ATE, ATT, OVERLAP, MATCHING)}
 """Every target, by name."""
+
+
+def _named(name: str) -> Target:
+    return TARGETS[name]
