@@ -269,7 +269,7 @@ class TestInvariance:
 
 @pytest.fixture(scope="module")
 def both(twoarm: Cohort) -> pd.DataFrame:
-    result = adjusted_changes(twoarm, CHANGE, draws=1000, seed=4)
+    result = adjusted_changes(twoarm, CHANGE, draws=1000, chains=2, seed=4)
     assert len(result.answers) == 8
     return result.tidy().set_index(["adjustment", "engine"])
 
