@@ -41,6 +41,7 @@ class Pooled(Readable):
     """
 
     read_as: ClassVar[tuple[str, ...]] = ("words", "table")
+    no_plot: ClassVar[str] = "each completed fit has plot(); what is pooled is its table, summary()"
 
     table: pd.DataFrame = field(repr=False)
     imputations: int
