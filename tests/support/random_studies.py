@@ -69,8 +69,8 @@ def draw_study(seed: int) -> Drawn:
     ended = patients.set_index("id")["time"]
     long = long[long["day"] <= long["id"].map(ended)]
     schema = Schema(
-        patient="id", treatment="arm", reference=reference, exit="time", event="status",
-        event_level=level, censored_level="alive", horizon=28.0, time="day", entry=entry,
+        patient="id", treatment="arm", reference=reference, exit="time", status="status",
+        event=level, censored="alive", horizon=28.0, time="day", entry=entry,
         time_unit=unit, covariates=("age",), competing={"discharge": "home"} if competing else {},
         phases=(Phase("before", 0, 0), Phase("after", entry + 1, entry + 1)),
     )  # fmt: skip
