@@ -27,6 +27,7 @@ ALLOWED = {
     "figures/style.py": {"in_two_lines", "shorten"},
     "figures/tipping.py": {"_cell"},
     # and a unit
+    "figures/axes.py": {"risk_times"},
     "report/sections/common.py": {"unit_one", "unit_text"},
     "report/sections/mortality.py": {"_counts"},
     "report/next_trial.py": {"next_trial_page"},

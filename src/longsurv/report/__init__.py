@@ -79,8 +79,7 @@ def answer_plot(results: StudyResults, ax: object) -> Axes:
 
     answer = short_answer(results)
     said = answer.markers if forest else answer.mortality
-    label = picture.label.removesuffix("; the table below has every number.").removesuffix(".")
-    return described(picture.draw(760), " ".join((f"{label}.", *said)))
+    return described(picture.draw(760), " ".join((picture.label, *said)))
 
 
 def simulation_html(simulation: Simulation) -> str:

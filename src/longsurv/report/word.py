@@ -114,7 +114,7 @@ def _add_picture(document: Document, picture: Picture, image: bytes) -> None:
         shape.height = Cm(HIGHEST)
     paragraph.paragraph_format.keep_with_next = bool(picture.caption)
     # What a screen reader says.
-    shape._inline.docPr.set("descr", printable(picture.label))
+    shape._inline.docPr.set("descr", printable(picture.alternative))
     add_small(document, picture.caption)
 
 

@@ -52,6 +52,9 @@ class Fact(Line):
         return f"{self.name}: {self.value}"
 
 
+NUMBERS_BELOW = "The table below has every number."
+
+
 @dataclass(frozen=True, eq=False)
 class Picture:
     """A figure, drawn when it is asked for.
@@ -67,6 +70,8 @@ class Picture:
     caption : str
     title : str
         What its fold is called, where it stands behind one.
+    beside : str
+        What a page adds to the text alternative: where the numbers stand.
     """
 
     name: str
@@ -74,6 +79,12 @@ class Picture:
     label: str
     caption: str = ""
     title: str = ""
+    beside: str = ""
+
+    @property
+    def alternative(self) -> str:
+        """The text alternative on a page."""
+        return f"{self.label} {self.beside}".rstrip()
 
     @cached_property
     def wide(self) -> Markup:
@@ -99,7 +110,7 @@ class Picture:
         -------
         Markup
         """
-        return Markup(to_svg(self.draw(width).figure, f"{self.name}-{suffix}", self.label))
+        return Markup(to_svg(self.draw(width).figure, f"{self.name}-{suffix}", self.alternative))
 
 
 def event_name(cohort: Cohort) -> str:

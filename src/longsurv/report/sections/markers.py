@@ -15,6 +15,7 @@ from longsurv.report import sentences
 from longsurv.report.sections import adjustments, beyond, panel, scores, trajectories
 from longsurv.report.sections.common import (
     ENGINE_NAMES,
+    NUMBERS_BELOW,
     Picture,
     change_answer,
     change_words,
@@ -145,9 +146,10 @@ def forest_picture(results: StudyResults, ax: Where = None) -> Picture | None:
     )
     label = (
         f"Forest plot of the difference in change of {len(results.markers)} markers by both"
-        " engines; the table below has every number."
+        " engines."
     )
-    return Picture("forest-changes", partial(changes_forest, results, ax=ax), label, caption)
+    draw = partial(changes_forest, results, ax=ax)
+    return Picture("forest-changes", draw, label, caption, beside=NUMBERS_BELOW)
 
 
 def _natural(row: pd.Series, *, with_scale: bool = False) -> str:

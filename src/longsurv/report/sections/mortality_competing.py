@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from longsurv.study import StudyResults
 
 _ENGINES = {"frequentist": "Aalen-Johansen", "bayes": "Bayes"}
+_HAZARD_RATIOS = {
+    "cause-specific hazard ratio": "Cause-specific",
+    "subdistribution hazard ratio": "Subdistribution",
+}
+"""What each is called in a table of hazard ratios."""
 
 
 def competing_part(results: StudyResults) -> Part | None:
@@ -130,13 +135,12 @@ def _table(table: pd.DataFrame, asked: Compared) -> DisplayTable:
 
 def _hazards(table: pd.DataFrame, asked: Compared) -> DisplayTable:
     """Both hazard ratios of every cause."""
-    rows = table[table["quantity"].str.endswith("hazard ratio")].assign(
+    rows = table[table["quantity"].isin(_HAZARD_RATIOS)].assign(
         outcome=lambda d: d["cause"].map(capital)
     )
     columns = [
         Column("Outcome", "outcome", numeric=False),
-        Column("Hazard ratio", lambda row: capital(row["quantity"].removesuffix(" hazard ratio")),
-               numeric=False),
+        Column("Hazard ratio", lambda row: _HAZARD_RATIOS[row["quantity"]], numeric=False),
         Column(
             "Estimate (95 % interval)",
             lambda row: (

@@ -9,7 +9,7 @@ import pandas as pd
 
 from longsurv.figures.shrinkage import shrinkage
 from longsurv.report import sentences_markers as sentences
-from longsurv.report.sections.common import Picture
+from longsurv.report.sections.common import NUMBERS_BELOW, Picture
 from longsurv.report.sentences import Answer
 from longsurv.report.tables.shrinkage import (
     families_display,
@@ -111,13 +111,13 @@ def _picture(one: ShrunkenChange, table: pd.DataFrame, families: pd.DataFrame, k
     )
     label = (
         f"Effects of {int(table['estimate_shrunken'].notna().sum())} markers on their own and"
-        f" shrunken by family ({means}); the table below has every number."
+        f" shrunken by family ({means})."
     )
     draw = partial(
         _draw, table, families, left=f"better in {change.reference}",
         right=f"better in {change.level}",
     )  # fmt: skip
-    return Picture(f"shrinkage-{k}", draw, label, caption)
+    return Picture(f"shrinkage-{k}", draw, label, caption, beside=NUMBERS_BELOW)
 
 
 def _draw(
