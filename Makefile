@@ -28,7 +28,7 @@ help: ## list the targets
 setup: ## make .venv with the pinned packages; the other targets do it by themselves
 	@bash tools/setup.sh
 
-demo: setup ## run the two example studies and say where their reports are
+demo: setup ## run the example studies and say where their reports are
 	@.venv/bin/longsurv demo
 
 test: setup ## run the tests

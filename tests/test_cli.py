@@ -153,7 +153,7 @@ def test_report_asks_where_before_it_works(
     assert "is a folder" in err or "does not exist" in err
 
 
-def test_demo_runs_both_examples(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_demo_runs_every_example(tmp_path: Path, monkeypatch, capsys) -> None:
     done = []
     monkeypatch.setattr(
         running, "run_study", lambda study, target, *_: done.append((study, target)) or 0
@@ -161,8 +161,10 @@ def test_demo_runs_both_examples(tmp_path: Path, monkeypatch, capsys) -> None:
     folder = tmp_path / "deep" / "reports"
     assert main(["demo", "--quick", "--out", str(folder)]) == 0
     assert folder.is_dir()
-    assert [target.name for _, target in done] == ["ivig_sepsis.html", "pbc.html"]
-    assert [len(study.cohort.patients) for study, _ in done] == [41, 312]
+    assert [target.name for _, target in done] == [
+        "ivig_sepsis.html", "pbc.html", "icu_admissions.html"
+    ]  # fmt: skip
+    assert [len(study.cohort.patients) for study, _ in done] == [41, 312, 400]
 
 
 def test_demo_into_a_file_is_refused(tmp_path: Path, capsys) -> None:

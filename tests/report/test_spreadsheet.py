@@ -31,9 +31,11 @@ HARMLESS = ("-1", "-0.5e-3", "+7", "control", "", "95 %", "a=b", "\u22121", "1-2
 def runs(cell: str) -> bool:
     """Whether a spreadsheet would run the cell: by its first sign, unless it is a number."""
     try:
-        return not np.isfinite(float(cell))
+        if np.isfinite(float(cell)):
+            return False
     except ValueError:
-        return cell[:1] in ("\t", "\r", "\n") or cell.strip()[:1] in tuple("=+-@\uff1d")
+        pass
+    return cell[:1] in ("\t", "\r", "\n") or cell.strip()[:1] in tuple("=+-@\uff1d")
 
 
 def cells(text: str) -> list[list[str]]:

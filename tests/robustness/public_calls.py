@@ -52,8 +52,11 @@ NOT_CALLED = {
     "estimands.weighting.full_rank": "of columns, through weighted_difference",
     "estimands.standardised.check_horizon": "of a design, through risk_difference",
     "estimands.standardised.marked": "part of risk_difference",
+    "estimands.standardised.of_draws": "of risks, through risk_difference",
+    "estimands.standardised.of_moments": "of risks, through risk_difference",
     "estimands.treatments": "part of risk_difference",
     "diagnostics.clusters.split_rows": "of arrays, through residuals",
+    "diagnostics.clusters.residual_blocks": "of a fit's kernel, through residuals",
     "diagnostics.censoring_influence": "of a kernel's arrays, through a fit of FineGray",
     "diagnostics.convergence": "of an optimum or draws, through diagnose()",
     "diagnostics.cox_residuals": "of a kernel's arrays, through residuals itself",
@@ -233,6 +236,7 @@ def own_of(name: str) -> dict[str, Any]:
     own: dict[str, dict[str, Any]] = {
         "compare": {"fit": lambda: fit(mixed), "post": lambda: posterior(mixed)},
         "lrt": {"smaller": lambda: smaller(), "larger": lambda: fit(mixed)},
+        "information_criteria": {"fits": lambda: [smaller(), fit(mixed)]},
         "example_path": {"name": lambda: "pbc"},
         "Study": {"models": lambda: sepsis().models},
         "Cohort": {

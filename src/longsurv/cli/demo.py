@@ -1,4 +1,4 @@
-"""`longsurv demo`: the two example studies."""
+"""`longsurv demo`: the example studies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = add_command(
         commands,
         "demo",
-        "run the two example studies and write their reports",
+        "run the example studies and write their reports",
         "longsurv demo",
         "longsurv demo --quick --out reports",
     )
@@ -35,7 +35,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the two example studies and write their reports."""
+    """Run the example studies and write their reports."""
     from longsurv.cohort.examples import EXAMPLES, example_path
     from longsurv.files import plainly, writable_folder
     from longsurv.study import Study

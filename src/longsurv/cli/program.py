@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _OVERVIEW = f"""\
 examples:
-  longsurv demo                              both example studies, reports in ./longsurv-demo
+  longsurv demo                              the example studies, reports in ./longsurv-demo
   longsurv init patients.xlsx                draft a study from somebody's tables
   longsurv check study.toml                  read and validate; show what would be analysed
   longsurv report study.toml -o report.html  fit every model by both engines, write the report

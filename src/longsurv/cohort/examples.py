@@ -9,7 +9,7 @@ from pathlib import Path
 from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 
-EXAMPLES = ("icu_admissions", "ivig_sepsis", "pbc")
+EXAMPLES = ("ivig_sepsis", "pbc", "icu_admissions")
 
 
 @checked

@@ -69,6 +69,16 @@ def regression_line(label: str, slope: float, start: str) -> str:
     )
 
 
+def beyond_not_counted(reason: str) -> str:
+    """Why values beyond a limit were taken at the limit only.
+
+    Parameters
+    ----------
+    reason : str
+    """
+    return f"Values beyond a limit are taken at the limit only. {reason.rstrip('.')}."
+
+
 def beyond(
     label: str, censored: int, values: int, main: Answer | None, counted: Answer | None, level: str
 ) -> str:

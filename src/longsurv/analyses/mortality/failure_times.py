@@ -17,6 +17,7 @@ from longsurv.analyses.mortality.effect import coefficient, undetermined
 from longsurv.analyses.mortality.rows import Question, Row, attempt, row_of
 from longsurv.errors import EstimationError
 from longsurv.inference import identify
+from longsurv.words import plural
 
 if TYPE_CHECKING:
     from longsurv.models import CoxPH
@@ -48,6 +49,12 @@ def _fitted(ask: Question, spec: CoxPH, kind: str, blank: Row) -> list[Row]:
     nothing = undetermined(spec, term) or ask.nobody()
     if nothing:
         raise EstimationError(nothing)
+    events, parameters = int(spec.design.event.sum()), len(spec.design.fixed.names) + 2
+    if events <= parameters:  # Wald's limits take the scale, which is theirs, for known
+        raise EstimationError(
+            f"{plural(events, 'event')} for {parameters} parameters (level, scale and"
+            f" {plural(parameters - 2, 'coefficient')}): nothing is left to estimate the scale from"
+        )
     estimate, low, high, p = time_ratio(spec, term, kind, ask.level)
     first = float(spec.design.entry.min())
     note = f"time counted from {first:g}" if first > 0 else ""

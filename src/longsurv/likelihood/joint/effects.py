@@ -13,17 +13,23 @@ from longsurv.errors import EstimationError
 from longsurv.likelihood.arithmetic.covariance import count_correlations
 
 
+def _sech(z: np.ndarray) -> np.ndarray:
+    """1 / cosh, which does not overflow where cosh would: it underflows to 0."""
+    e = np.exp(-np.abs(z))
+    return 2.0 * e / (1.0 + e * e)
+
+
 def factor(phi: np.ndarray, q: int) -> np.ndarray:
     """Lower triangle F with D = F F', shape (q, q), from log SDs and unconstrained correlations.
 
-    Precise where a correlation is all but 1: cosh takes the place of 1 - tanh^2.
+    Precise where a correlation is all but 1: 1 / cosh^2 takes the place of 1 - tanh^2.
     """
     F, m = np.zeros((q, q)), q
     for i in range(q):
         rest = float(np.exp(phi[i]))
         for j in range(i):
             F[i, j] = rest * np.tanh(phi[m])
-            rest /= np.cosh(phi[m])
+            rest *= float(_sech(phi[m]))
             m += 1
         F[i, i] = rest
     return F
@@ -36,8 +42,9 @@ def _factor_slopes(phi: np.ndarray, F: np.ndarray) -> np.ndarray:
     for i in range(q):
         out[i, i] = F[i]  # in its log SD
         for j in range(i):
-            # F_ij has tanh z_j, what follows in the row 1 / cosh z_j
-            out[m, i, j] = F[i, i] * np.prod(np.cosh(phi[m : m + i - j])) / np.cosh(phi[m]) ** 2
+            # F_ij has tanh z_j, what follows in the row 1 / cosh z_j; what is before both
+            before = np.exp(phi[i]) * np.prod(_sech(phi[m - j : m]))
+            out[m, i, j] = before * _sech(phi[m]) ** 2
             out[m, i, j + 1 :] = -np.tanh(phi[m]) * F[i, j + 1 :]
             m += 1
     return out

@@ -22,8 +22,11 @@ TITLE = "Values beyond a limit of detection"
 
 
 def build(results: StudyResults) -> dict[str, object]:
-    """A sentence and a table; both empty where no value lies beyond a limit."""
+    """A sentence and a table, both empty where no value lies beyond a limit; or what failed."""
     table = results.parts.get(BEYOND)
+    if why := results.failures.get(BEYOND):
+        text = sentences_markers.beyond_not_counted(why)
+        return {"title": TITLE, "text": [text], "table": EMPTY}
     if table is None or table.empty:
         return {"title": TITLE, "text": [], "table": EMPTY}
     most = table.sort_values("censored", kind="stable").iloc[-1].to_dict()

@@ -216,7 +216,13 @@ def measured(fit: FittedLMM, new_y: ArrayLike | pd.Series) -> np.ndarray:
             "new_y is indexed otherwise than the rows of the fit; simulate() gives columns that "
             "are indexed as they are, and an array is taken in their order"
         )
-    y = np.asarray(new_y, dtype=float)
+    try:
+        y = np.asarray(new_y, dtype=float)
+    except (TypeError, ValueError):
+        raise LongsurvError(
+            "new_y is one number a measurement, as a column of simulate(); got "
+            f"{type(new_y).__name__}"
+        ) from None
     if y.shape != (len(index),):
         raise LongsurvError(
             f"new_y has the shape {y.shape}, but the fit has {len(index)} measurements"
