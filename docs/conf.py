@@ -28,6 +28,7 @@ default_role = "code"
 # Pages with code are executed whenever the site is built; those of the API are executed, all in one
 # process, before (docs/site/api.py). A page that fails, or that warns, fails the build.
 nb_execution_mode = "force"
+nb_execution_in_temp = True  # each page in a folder of its own, as two may write one file
 nb_execution_excludepatterns = ["api/*/*"]
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True

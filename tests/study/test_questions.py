@@ -10,8 +10,11 @@ import pytest
 import longsurv as ls
 from longsurv import priors as pr
 from longsurv.errors import DataError
+from longsurv.report.sections.answer import caution
+from longsurv.report.sections.headline import headline
 from longsurv.report.sections.mortality_priors import priors_part
 from longsurv.report.sections.mortality_target import target_part
+from longsurv.report.sections.paragraph import paragraph
 from longsurv.study import Study, stages
 from longsurv.study.deaths import named_priors
 
@@ -66,6 +69,23 @@ def test_the_trial_that_the_file_names(admissions):
     assert answers.rows[0][0] == "Clones, censored and weighted" and len(answers.rows) == 7
     assert np.isfinite(found["curves"]["estimate"]).all()
     assert part.more[0].rows[0][0] == "Eligibility"
+
+
+def test_the_first_screen_concludes_by_the_trial_and_says_what_time_did(admissions):
+    """The groups as they turned out differ beyond chance; that is not what may be concluded."""
+    rest = tuple(stage for stage in stages.STAGES if stage.key in ("mortality", "methods"))
+    ran = admissions.study.quickened().run(progress=False, stages=rest)
+    plain = replace(ran, parts={**ran.parts, "markers": {}})
+    results = replace(plain, parts={**plain.parts, **admissions.parts})
+    said = headline(results)
+    assert "12 fewer (from 21 fewer to 2 fewer)" in said.risks
+    assert "beyond what chance explains" not in " ".join(said.sentences)
+    assert said.conclusion.startswith("From time zero, by an emulated trial, beginning within 2")
+    assert "per 100: 1 fewer (from 10 fewer to 7 more)" in said.conclusion
+    assert "treatment begun after time zero" in said.doubts
+    assert "makes begun look better whatever treatment does" in caution(results)
+    assert said.conclusion in paragraph(results)
+    assert "no trial from time zero was emulated" in headline(plain).conclusion
 
 
 def test_a_study_that_asks_for_none_has_none(admissions):

@@ -148,6 +148,46 @@ def conclusion(risks: Risks | None, randomised: bool) -> str:
     return f"The risk is {way} in {risks.group}, beyond what chance explains easily."
 
 
+def begun_late(group: str, reference: str, event: str, since: str) -> str:
+    """That treatment began after time zero, and what that does to a comparison as it turned out.
+
+    Parameters
+    ----------
+    group, reference : str
+    event : str
+    since : str
+        What time zero is.
+    """
+    return (
+        f"Treatment began after {since}: whoever had the event ({event}) before it could begin"
+        f" counts in {reference}, which makes {group} look better whatever treatment does."
+    )
+
+
+def emulated(difference: Answer | None, event: str, when: str, grace: str) -> str:
+    """The answer of the emulated trial, in place of that of the groups as they turned out.
+
+    Parameters
+    ----------
+    difference : Answer or None
+        Beginning minus not beginning, in percentage points; None where no trial was emulated.
+    event, when : str
+        "death", "by 28 days".
+    grace : str
+        Within how long treatment begins, as "2 days".
+    """
+    if difference is None:
+        return (
+            "What treatment does is not answered by groups as they turned out, and no trial from"
+            " time zero was emulated in this run."
+        )
+    low, high = _more(difference.low), _more(difference.high)
+    return (
+        f"From time zero, by an emulated trial, beginning within {grace} against not beginning:"
+        f" {event} {when}, per 100: {_more(difference.estimate)} (from {low} to {high})."
+    )
+
+
 def turns(adjusted_for: str) -> str:
     """That the crude difference points the other way.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from longsurv.numbers import plain
 from longsurv.records import Record
 from longsurv.study.bench import Bench
@@ -17,8 +19,8 @@ def emulate_trial(bench: Bench) -> Record | None:
     -------
     mapping or None
         "table", "curves", "weights", "protocol", "flow" (`TargetTrialAnswer`), "words",
-        "warnings", "horizon"; only "reason" where there is nothing to emulate; None where the
-        study file asks for no such trial.
+        "warnings", "horizon", "answer" (its difference of risks); only "reason" where there is
+        nothing to emulate; None where the study file asks for no such trial.
     """
     study = bench.study
     settings = study.target_trial
@@ -47,7 +49,17 @@ def emulate_trial(bench: Bench) -> Record | None:
         settings.adjust, list(settings.markers), settings.eligible or "", trial.horizon,
         study.sampling.seed,
     )  # fmt: skip
-    return bench.keep("mortality: emulated trial", inputs, compute)
+    kept = bench.keep("mortality: emulated trial", inputs, compute)
+    return {**kept, "answer": _difference(kept["table"])}
+
+
+def _difference(table: pd.DataFrame) -> Record:
+    """Estimate and limits of the emulated trial's difference of risks."""
+    from longsurv.analyses.mortality.target_answer import METHOD
+
+    chosen = (table["method"] == METHOD) & (table["quantity"] == "risk difference")
+    row = table[chosen].iloc[0]
+    return {name: float(row[name]) for name in ("estimate", "conf_low", "conf_high")}
 
 
 def _compares(study: Plan) -> bool:

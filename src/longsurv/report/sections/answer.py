@@ -23,6 +23,7 @@ from longsurv.report.sections.mortality_part import (
     comparison,
     penalty_sentence,
 )
+from longsurv.report.sections.mortality_target import begun_late
 from longsurv.report.sections.paragraph import paragraph
 from longsurv.report.sentences import Answer
 from longsurv.study.lead import Lead, clear_of_none, leads
@@ -323,8 +324,9 @@ def _adjusted(results: StudyResults) -> str:
 def caution(results: StudyResults) -> str:
     """What the comparison cannot show."""
     if results.cohort.randomised:
-        return ""
-    return (
+        return begun_late(results)
+    chosen = (
         "The groups were not formed at random. A difference between them is an association: it"
         " may come from what made clinicians treat some patients and not others."
     )
+    return f"{chosen} {begun_late(results)}".rstrip()

@@ -9,6 +9,7 @@ from longsurv.priors import MOSTLY_PRIOR
 from longsurv.report import sentences, sentences_answer
 from longsurv.report.sections.common import change_answer, change_words, event_name, hazard_answers
 from longsurv.report.sections.mortality_part import answer_of
+from longsurv.report.sections.mortality_target import emulated
 from longsurv.report.sentences_answer import Risks
 from longsurv.study.lead import Lead, began_apart, leads
 from longsurv.study.tables.mortality import crude_difference, told_risks
@@ -73,7 +74,7 @@ def headline(results: StudyResults) -> Headline:
         risks=_risks(results, risks),
         change=_change(results, risks),
         markers=tuple(_markers(results)),
-        conclusion=sentences_answer.conclusion(risks, randomised),
+        conclusion=emulated(results) or sentences_answer.conclusion(risks, randomised),
         doubts=sentences_answer.doubts(doubts(results)),
     )
 
@@ -165,6 +166,8 @@ def doubts(results: StudyResults) -> list[str]:
     terms = treatment_terms(results.mortality, cohort).values()
     if not any(hazard_answers(results.mortality, term) for term in terms):
         found.append("no usable hazard ratio")
+    if results.study.target_trial is not None:
+        found.append("treatment begun after time zero")
     if not cohort.randomised:
         found.append("groups not formed at random")
         apart = _apart(results)

@@ -10,10 +10,12 @@ from longsurv import numbers
 from longsurv.estimands.survival_by_group import risk_times
 from longsurv.figures import incidence
 from longsurv.records import Record
+from longsurv.report import sentences, sentences_answer
 from longsurv.report.sections.common import Picture, event_name
 from longsurv.report.sections.mortality_part import Part
+from longsurv.report.sentences import Answer
 from longsurv.tables.display import Column, DisplayTable, display
-from longsurv.words import capital
+from longsurv.words import capital, listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,6 +42,30 @@ def target_part(results: StudyResults) -> Part | None:
         ),
         more=(_protocol(part["protocol"]),),
     )  # fmt: skip
+
+
+def begun_late(results: StudyResults) -> str:
+    """What a treatment that begins after time zero does to the groups; empty if it is none."""
+    if results.study.target_trial is None:
+        return ""
+    cohort = results.cohort
+    reference, *levels = map(str, cohort.groups)
+    since = cohort.schema.time_zero or "time zero"
+    return sentences_answer.begun_late(listed(levels), reference, event_name(cohort), since)
+
+
+def emulated(results: StudyResults) -> str:
+    """The answer of the emulated trial in a sentence; that there is none where there is none."""
+    settings, part = results.study.target_trial, results.parts.get("target") or {}
+    if settings is None:
+        return ""
+    schema, event = results.cohort.schema, event_name(results.cohort)
+    when, found = sentences.by_when(schema.horizon, schema.time_unit), None
+    if "answer" in part:
+        found = Answer(*(100.0 * part["answer"][n] for n in ("estimate", "conf_low", "conf_high")))
+        when = sentences.by_when(part["horizon"], schema.time_unit)
+    grace = f"{numbers.plain(settings.grace)} {schema.time_unit}"
+    return sentences_answer.emulated(found, event, when, grace)
 
 
 def _answers(table: pd.DataFrame, event: str, horizon: float, unit: str) -> DisplayTable:

@@ -8,6 +8,7 @@ from longsurv import numbers
 from longsurv.report import sentences, sentences_answer
 from longsurv.report.sections.common import change_words, event_name, hazard_answers
 from longsurv.report.sections.headline import BESIDE, given, told
+from longsurv.report.sections.mortality_target import begun_late, emulated
 from longsurv.study.lead import Lead, leads
 from longsurv.study.tables.survival import event_counts
 from longsurv.study.terms import covariates_of, modifiers_of, treatment_terms
@@ -127,5 +128,6 @@ def _changes(lead: Lead, unit: str) -> str:
 
 def _limits(results: StudyResults) -> str:
     if results.cohort.randomised:
-        return ""
-    return "The groups were not formed at random, and the differences are associations."
+        return begun_late(results)
+    limits = "The groups were not formed at random, and the differences are associations."
+    return " ".join(text for text in (limits, begun_late(results), emulated(results)) if text)
