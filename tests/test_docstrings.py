@@ -15,14 +15,17 @@ from longsurv.tables.notebook import Readable
 
 ROOT = Path(__file__).resolve().parents[1]
 # Kernels, climbs, designs and the distributions, whose base class says what each method is for.
-WITHIN = {"inference", "likelihood", "design", "prior_families", "prior_stack", "faults", "cli"}
+WITHIN = {
+    "inference", "likelihood", "design", "priors.density", "priors.families", "priors.stack",
+    "faults", "cli",
+}  # fmt: skip
 
 
 def modules() -> Iterator[str]:
     for folder, name in ((ROOT / "src/longsurv", "longsurv"), (ROOT / "models", "longsurv.models")):
         for path in sorted(folder.rglob("*.py")):
             parts = path.relative_to(folder).with_suffix("").parts
-            if parts[0] not in WITHIN and not parts[-1].startswith("__main"):
+            if not WITHIN & {parts[0], ".".join(parts[:2])} and not parts[-1].startswith("__main"):
                 yield ".".join((name, *parts)).removesuffix(".__init__")
 
 

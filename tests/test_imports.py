@@ -42,14 +42,9 @@ ALLOWED: dict[str, set[str] | None] = {
     "cohort": {"times", "reading"},
     "draft": {"frames", "cohort", "reading"},
     "design": {"times", "likelihood"},  # the kinds that a user names, which see arrays only
-    "likelihood": {"times", "prior_families"},  # default priors of a family's parameters
+    "likelihood": {"times", "priors"},  # default priors of a family's parameters
     "inference": set(),
-    "prior_families": set(),
-    "prior_mixture": {"prior_families"},
-    "prior_stack": {"prior_families", "prior_mixture"},
-    "prior_trials": {"prior_families", "prior_mixture"},
-    "prior_evidence": {"prior_families", "prior_mixture", "prior_trials", "tables"},
-    "priors": {"prior_families", "prior_mixture", "prior_stack", "prior_trials", "prior_evidence"},
+    "priors": {"tables"},
     "diagnostics": FOUNDATION | SHOWN | {"estimands"},
     "estimands": FOUNDATION | SHOWN,
     "results": ANSWERS,

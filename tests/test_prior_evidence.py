@@ -14,7 +14,7 @@ from longsurv import priors as pr
 from longsurv.analyses import commensurate_prior, power_prior
 from longsurv.errors import DataError, EstimationError, LongsurvError
 from longsurv.models import CoxPH
-from longsurv.prior_trials import (
+from longsurv.priors.trials import (
     conditional_trial,
     likelihood_trial,
     normal_trial,

@@ -302,7 +302,7 @@ class TestMixture:
 
     @pytest.mark.parametrize("prior", [pr.Normal(0.3, 2.0), pr.StudentT(3.0, 1.0, 0.5), MIXTURE])
     def test_information_is_the_curvature(self, prior, numeric_gradient):
-        from longsurv.prior_mixture import local_information, score
+        from longsurv.priors.mixture import local_information, score
 
         x = np.array([-2.0, -0.4, 0.0, 0.7, 5.0])
         slopes = [pr.log_density(prior, v)[1] for v in x]

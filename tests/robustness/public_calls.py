@@ -78,6 +78,9 @@ NOT_CALLED = {
     "estimands.curve_plots": "what is drawn of a curve, through its plot()",
     "estimands.weighting.outcome_of": "of weights, through weighted_difference",
     "priors.Alike": "columns of a model's own factor", "priors.apart": "of a model's stack",
+    "priors.TrialsPrior": "a result, of from_trials",
+    "priors.as_normal": "of a posterior's draws, for prior shares",
+    "priors.local_information": "of numbers, for as_normal",
     "priors.choose": "a model's own names, through prior_stack",
     "priors.PriorStack": "made by a model, of its own names", "priors.Stack": "a protocol",
     "priors.Prior": "the kind that the families are of", "DataError": "an error",
@@ -102,6 +105,13 @@ ENTRANCES = (
     "diagnostics.joint_replicates.predictive_checks",
 )  # fmt: skip
 """Functions that are called, of modules whose others have a reason not to be."""
+
+
+def trials() -> pd.DataFrame:
+    """Two trials that nobody made."""
+    return pd.DataFrame(
+        {"source": ["one", "two"], "ratio": [0.8, 1.1], "low": [0.5, 0.7], "high": [1.28, 1.73]}
+    )
 
 
 @cache
@@ -258,6 +268,12 @@ def own_of(name: str) -> dict[str, Any]:
         "scores.sic": dict.fromkeys(("pt_inr", "platelets", "sofa4"), lambda: [1.0]),
         "scores.isth_overt_dic": dict.fromkeys(
             ("platelets", "fdp", "fibrinogen", "pt_prolongation"), lambda: [1.0]),
+        "priors.Mixture": {
+            "parts": lambda: [priors.Normal(0, 1), priors.Normal(0, 5)],
+            "weights": lambda: [0.5, 0.5]},
+        "priors.effective_events": {"prior": lambda: priors.Normal(0, 1)},
+        "priors.from_trials": {
+            "table": trials, "outcome": lambda: "hazard_ratio", "baseline_risk": lambda: None},
         "priors.from_interval": {"ratio": lambda: 1.0, "low": lambda: 0.5, "high": lambda: 2.0},
         "analyses.adjusted_changes": {"markers": lambda: ["crp"], "engines": lambda: ["ml"]},
         "analyses.power_prior": {"history": lambda: specs()[cox], "power": lambda: 0.5},
@@ -382,11 +398,7 @@ def functions() -> dict[str, Callable[..., Any]]:
 
 def is_own(module: Any, name: str) -> bool:
     home = getattr(getattr(module, name), "__module__", "")
-    return not name.startswith("_") and home in (
-        "longsurv.priors",
-        "longsurv.prior_families",
-        "longsurv.prior_stack",
-    )
+    return not name.startswith("_") and home.startswith("longsurv.priors.")
 
 
 def of_module(module: Any) -> Iterator[tuple[str, Any]]:

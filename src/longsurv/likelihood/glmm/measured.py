@@ -13,7 +13,7 @@ from numba import njit
 from longsurv.likelihood.glmm.family import Family
 
 if TYPE_CHECKING:
-    from longsurv.prior_families import Prior
+    from longsurv.priors.families import Prior
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -56,6 +56,6 @@ class Measured(Family):
 
     def default_priors(self, names: Sequence[str], spread: float) -> dict[str, Prior]:
         """Of sigma."""
-        from longsurv.prior_families import Exponential
+        from longsurv.priors.families import Exponential
 
         return {"sigma": Exponential(spread)}

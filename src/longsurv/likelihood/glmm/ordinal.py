@@ -20,7 +20,7 @@ from longsurv.likelihood.glmm.family import Family
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
 
-    from longsurv.prior_families import Prior
+    from longsurv.priors.families import Prior
 
 CODE = 1
 
@@ -162,7 +162,7 @@ class Ordinal(Family):
 
     def default_priors(self, names: Sequence[str], spread: float) -> dict[str, Prior]:
         """Of the first threshold, and of the gap below each other one."""
-        from longsurv.prior_families import Exponential, Normal
+        from longsurv.priors.families import Exponential, Normal
 
         gaps: dict[str, Prior] = {f"gap({name})": Exponential(2.0) for name in names[1:]}
         return {names[0]: Normal(0.0, 5.0)} | gaps

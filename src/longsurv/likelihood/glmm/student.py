@@ -22,7 +22,7 @@ from longsurv.likelihood.glmm.measured import Measured
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
 
-    from longsurv.prior_families import Prior
+    from longsurv.priors.families import Prior
 
 CODE = 3
 
@@ -168,7 +168,7 @@ class Student(Measured):
 
     def default_priors(self, names: Sequence[str], spread: float) -> dict[str, Prior]:
         """Of sigma and nu."""
-        from longsurv.prior_families import Gamma
+        from longsurv.priors.families import Gamma
 
         nu: dict[str, Prior] = {"nu": Gamma(2.0, 0.1)} if "nu" in names else {}
         return super().default_priors(names, spread) | nu

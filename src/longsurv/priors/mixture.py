@@ -10,7 +10,8 @@ import numpy as np
 
 from longsurv.arguments import checked_last
 from longsurv.errors import LongsurvError
-from longsurv.prior_families import LKJ, Component, Normal, Prior, StudentT, log_densities
+from longsurv.priors.density import log_densities
+from longsurv.priors.families import LKJ, Component, Normal, Prior, StudentT
 
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable

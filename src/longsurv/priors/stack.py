@@ -11,15 +11,9 @@ from typing import Protocol
 import numpy as np
 from numba import njit
 
-from longsurv.prior_families import (
-    LKJ,
-    Packed,
-    Prior,
-    log_densities,
-    mixed_log_density,
-    packed,
-)
-from longsurv.prior_mixture import Mixture
+from longsurv.priors.density import Packed, log_densities, mixed_log_density, packed
+from longsurv.priors.families import LKJ, Prior
+from longsurv.priors.mixture import Mixture
 
 type Density = Callable[[np.ndarray], tuple[float, np.ndarray]]
 """A log density with its gradient."""

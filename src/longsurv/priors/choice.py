@@ -1,4 +1,4 @@
-"""Prior distributions of a model's parameters, and the named sets for treatment effects."""
+"""Which prior each coefficient of a model has: the defaults with the user's in their places."""
 
 from __future__ import annotations
 
@@ -9,63 +9,9 @@ import numpy as np
 
 from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
-from longsurv.prior_evidence import TrialsPrior, from_interval, from_trials
-from longsurv.prior_families import (
-    LKJ,
-    MOSTLY_PRIOR,
-    Cauchy,
-    Exponential,
-    Gamma,
-    HalfCauchy,
-    HalfNormal,
-    InverseGamma,
-    Laplace,
-    Normal,
-    Prior,
-    StudentT,
-    distribution,
-    log_density,
-    moments,
-    quantiles,
-)
-from longsurv.prior_families import log_densities as log_densities
-from longsurv.prior_mixture import Mixture, as_normal, local_information, moved
-from longsurv.prior_stack import AT_MEANS as AT_MEANS
-from longsurv.prior_stack import Alike, PriorStack, Stack, apart
-from longsurv.prior_trials import effective_events, mixture_of
-
-__all__ = [
-    "LKJ",
-    "MOSTLY_PRIOR",
-    "TREATMENT",
-    "Cauchy",
-    "Exponential",
-    "Gamma",
-    "HalfCauchy",
-    "HalfNormal",
-    "InverseGamma",
-    "Laplace",
-    "Mixture",
-    "Normal",
-    "Prior",
-    "PriorStack",
-    "Stack",
-    "StudentT",
-    "TrialsPrior",
-    "apart",
-    "as_normal",
-    "choose",
-    "distribution",
-    "effective_events",
-    "from_interval",
-    "from_trials",
-    "local_information",
-    "log_density",
-    "mixture_of",
-    "moments",
-    "prior_of",
-    "quantiles",
-]
+from longsurv.priors.families import LKJ, Normal, Prior
+from longsurv.priors.mixture import moved
+from longsurv.priors.stack import Alike, Stack
 
 
 @checked
@@ -103,23 +49,6 @@ def prior_of(stack: Stack, weights: Mapping[str, float]) -> Prior | None:
         return None
     mean = sum(weight * prior.mean for weight, prior in normal)
     return Normal(mean, math.sqrt(sum((weight * prior.sd) ** 2 for weight, prior in normal)))
-
-
-# An effect of two thirds with a 15 % chance of none or the opposite: SD = log(1.5) / 1.036.
-_ENTHUSIASM = Normal(-math.log(1.5), math.log(1.5) / 1.0364334)
-
-TREATMENT: Mapping[str, Normal] = {
-    "flat-ish": Normal(0.0, 5.0),
-    "weak": Normal(0.0, 1.0),
-    "sceptical": Normal(0.0, 0.355),
-    "enthusiastic": _ENTHUSIASM,
-    "pessimistic": Normal(-_ENTHUSIASM.mean, _ENTHUSIASM.sd),
-}
-"""Named priors for a treatment's log hazard ratio or log odds ratio.
-
-"sceptical" puts 95 % of its mass between ratios of 0.5 and 2; "enthusiastic" is centred at 2/3 and
-leaves 15 % to harm; "pessimistic" is its mirror image.
-"""
 
 
 def centred_basis(

@@ -11,9 +11,9 @@ import pandas as pd
 
 from longsurv.arguments import checked
 from longsurv.errors import DataError, LongsurvError
-from longsurv.prior_families import HalfNormal, Normal, Prior
-from longsurv.prior_mixture import Mixture
-from longsurv.prior_trials import (
+from longsurv.priors.families import HalfNormal, Normal, Prior
+from longsurv.priors.mixture import Mixture
+from longsurv.priors.trials import (
     Marginal,
     conditional_trial,
     effective_events,
