@@ -167,9 +167,10 @@ def _table(rows: pd.DataFrame, quantity: str, asked: Compared) -> DisplayTable:
         note += " Bayes: the posterior median of the hazard ratio."
     else:
         note += (
-            " Number needed to treat: one over the difference, for one patient to benefit (NNTB) or"
-            " to be harmed (NNTH). Where the interval of the difference holds 0, that of the number"
-            " passes through infinity, at which nobody benefits and nobody is harmed (Altman)."
+            " Number needed to treat: one over the difference, were it treatment's doing, for one"
+            " patient to benefit (NNTB) or to be harmed (NNTH). Where the interval of the"
+            " difference holds 0, that of the number passes through infinity, at which nobody"
+            " benefits and nobody is harmed (Altman)."
         )
     caption = (
         f"{quantity.capitalize()} of {asked.group} against {asked.reference}{unit}, every method"

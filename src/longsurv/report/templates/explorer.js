@@ -146,6 +146,7 @@
     at("sd-text").textContent = effect.ratio ? number(chosen.sd) + " (95\u00a0% of the prior " + shown(chosen.centre - 1.96 * chosen.sd) + " to " + shown(chosen.centre + 1.96 * chosen.sd) + ")" : withUnit(number(chosen.sd));
     at("relevant-text").textContent = side + withUnit(shown(size));
     at("relevant-name").textContent = "P(" + side + withUnit(shown(size)) + ")";
+    at("benefit-name").textContent = "P(" + side + withUnit(shown(0)) + ")";
     at("benefit").textContent = trusted ? probability(found.benefit) : "not shown";
     at("relevant-probability").textContent = trusted ? probability(found.large) : "not shown";
     at("interval").textContent = trusted ? withUnit(shown(found.mean) + " (" + shown(found.low) + " to " + shown(found.high) + ")") : "not shown";
