@@ -98,6 +98,8 @@ def _attempted(
             return [compared.row for compared in make()]
     except LongsurvError as error:
         why = str(error)
+    except ImportError:
+        why = f"{library} is not installed"
     except (ArithmeticError, ValueError, np.linalg.LinAlgError, RuntimeError) as error:
         why = f"{library} could not: {error}"
     return [(what, "", library, math.nan, math.nan, math.nan, math.nan, why)]

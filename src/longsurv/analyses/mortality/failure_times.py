@@ -76,8 +76,11 @@ def time_ratio(
     kind : {"Weibull", "log-normal", "log-logistic"}
     level : float
     """
-    from lifelines import LogLogisticAFTFitter, LogNormalAFTFitter, WeibullAFTFitter
-    from lifelines.exceptions import ConvergenceError, StatError
+    try:
+        from lifelines import LogLogisticAFTFitter, LogNormalAFTFitter, WeibullAFTFitter
+        from lifelines.exceptions import ConvergenceError, StatError
+    except ModuleNotFoundError as error:
+        raise EstimationError("it is fitted by lifelines, which is not installed") from error
 
     fitters = {
         "Weibull": (WeibullAFTFitter, "lambda_"), "log-normal": (LogNormalAFTFitter, "mu_"),

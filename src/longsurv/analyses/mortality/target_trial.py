@@ -225,7 +225,7 @@ class TargetTrial:
             rows.append(("not eligible", int((~chosen).sum())))
         before = chosen & (begun < 0.0)
         rows.append(("had begun before time zero", int(before.sum())))
-        chosen &= ~before
+        chosen = chosen & ~before
         over = whole.exit > self._horizon
         data = people.assign(
             exit=np.minimum(whole.exit, self._horizon),
