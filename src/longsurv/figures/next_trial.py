@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from longsurv.figures.place import Where, legend_above, new_axes, width_in
-from longsurv.figures.style import GROUP_COLOURS, INK, MUTED, styled
+from longsurv.figures.style import GROUP_COLOURS, INK, MARKS, MUTED, styled
 from longsurv.words import capital
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LEFT, _TOP = 60.0, 58.0
-_MARKS = ("o", "s", "^", "D", "v", "P")
 
 
 @styled
@@ -42,7 +41,7 @@ def next_trial_axes(table: pd.DataFrame, *, width: float = 760.0, ax: Where = No
         colour = GROUP_COLOURS[k % len(GROUP_COLOURS)]
         shown = part.sort_values("n")
         ax.plot(
-            shown["n"], shown["assurance"], color=colour, marker=_MARKS[k % len(_MARKS)],
+            shown["n"], shown["assurance"], color=colour, marker=MARKS[k % len(MARKS)],
             markersize=6, linewidth=1.6, label=capital(str(name)),
         )  # fmt: skip
     sizes = sorted(set(table["n"]))

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from longsurv.figures.place import Where, legend_above, new_axes, width_in
-from longsurv.figures.style import GROUP_COLOURS, MUTED, is_wide, styled
+from longsurv.figures.style import GROUP_COLOURS, GROUP_MARKS, MUTED, is_wide, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _HEIGHT = 330.0
-_MARKS = ("o", "s", "^", "D")
 
 
 @styled
@@ -48,7 +47,7 @@ def regression(
     ax = new_axes(width, _HEIGHT, left=64, right=12, top=30, bottom=44, ax=ax)
     ax.axhline(0.0, color=MUTED, linewidth=0.8)
     for k, group in enumerate(groups):
-        colour, mark = GROUP_COLOURS[k % len(GROUP_COLOURS)], _MARKS[k % len(_MARKS)]
+        colour, mark = GROUP_COLOURS[k % len(GROUP_COLOURS)], GROUP_MARKS[k % len(GROUP_MARKS)]
         mine, line = (table[table["group"] == group] for table in (points, lines))
         ax.plot(mine["first"], mine["change"], mark, color=colour, markersize=5, label=group)
         ax.plot(line["first"], line["change"], "-", color=colour, linewidth=1.6)

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from longsurv.figures.place import Where, legend_above, new_axes, width_in
-from longsurv.figures.style import GROUP_COLOURS, INK, MUTED, PAPER, RULE, shorten, styled
+from longsurv.figures.style import GROUP_COLOURS, INK, MARKS, MUTED, PAPER, RULE, shorten, styled
 from longsurv.words import capital
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MARKS = ("o", "s", "^", "D", "v", "P")
 _ROW, _LEFT, _TOP = 26.0, 230.0, 50.0
 
 
@@ -50,7 +49,7 @@ def simulation_axes(table: pd.DataFrame, *, width: float = 760.0, ax: Where = No
             k = effects.index(record["effect"])
             colour = MUTED if record["truth_is_null"] else GROUP_COLOURS[k % len(GROUP_COLOURS)]
             ax.plot(
-                record["power"], y, linestyle="", marker=_MARKS[k % len(_MARKS)], markersize=6.5,
+                record["power"], y, linestyle="", marker=MARKS[k % len(MARKS)], markersize=6.5,
                 color=colour, markerfacecolor=PAPER if record["truth_is_null"] else colour,
             )  # fmt: skip
     asked = table.groupby("name")["estimand"].nunique()
@@ -79,7 +78,7 @@ def _legend(ax: Axes, table: pd.DataFrame, effects: list[str]) -> None:
         null = bool(table.loc[table["effect"] == effect, "truth_is_null"].all())
         colour = MUTED if null else GROUP_COLOURS[k % len(GROUP_COLOURS)]
         handles.append(
-            Line2D([], [], linestyle="", marker=_MARKS[k % len(_MARKS)], color=colour,
+            Line2D([], [], linestyle="", marker=MARKS[k % len(MARKS)], color=colour,
                    markerfacecolor=PAPER if null else colour, markersize=6.5, label=effect)
         )  # fmt: skip
     legend_above(

@@ -12,6 +12,8 @@ from typing import Any
 GROUP_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 GROUP_LINES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 GROUP_MARKS = ("o", "s", "^", "D")
+MARKS = (*GROUP_MARKS, "v", "P")
+"""Of more kinds than groups."""
 
 INK = "#1f2429"
 MUTED = "#667079"

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numba import njit
 
-from longsurv.likelihood.arithmetic.covariance import lower_cholesky
+from longsurv.likelihood.arithmetic.shrinkage import shrunken_root
 from longsurv.likelihood.lmm.statistics import LMMData
 
 
@@ -190,32 +190,8 @@ def _of_patients(lam, sigma2, gamma, ztz, ztw):
                 N[a, j] = ztw[i, a, j]
                 last -= ztw[i, a, j] * gamma[j]
             N[a, p] = last
-        # L L' = I + lam' A lam, B = S S' with S = lam L'^-1
-        for a in range(q):
-            for b in range(q):
-                s = 0.0
-                for c in range(b, q):
-                    s += A[a, c] * lam[c, b]
-                AK[a, b] = s
-        for a in range(q):
-            for b in range(a + 1):
-                s = 1.0 if a == b else 0.0
-                for c in range(a, q):
-                    s += lam[c, a] * AK[c, b]
-                M[a, b] = s
-        lower_cholesky(M, L)
-        for a in range(q):
-            for b in range(q):
-                s = lam[a, b]
-                for c in range(b):
-                    s -= S[a, c] * L[b, c]
-                S[a, b] = s / L[b, b]
-        for a in range(q):
-            for b in range(q):
-                s = 0.0
-                for c in range(q):
-                    s += S[a, c] * S[b, c]
-                B[a, b] = s
+        # B = S S' with S = lam L'^-1, L L' = I + lam' A lam
+        shrunken_root(A, lam, M, L, AK, S, B)
         for a in range(q):
             for b in range(q):
                 s = 0.0

@@ -9,12 +9,10 @@ are kept.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numba import njit
 
-from longsurv.likelihood.arithmetic.covariance import lower_cholesky
+from longsurv.likelihood.arithmetic.shrinkage import shrunken_root
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -84,36 +82,7 @@ def eliminated(lam, ztz, ztw, first, columns, ztu, utu, utw, cross):
     M, L, half = np.empty((q, q)), np.zeros((q, q)), np.empty((q, q))
     AL, BW, BU = np.empty((q, q)), np.empty((q, k)), np.empty((most, q))
     for i in range(patients):
-        A = ztz[i]
-        for a in range(q):
-            for b in range(q):
-                value = 0.0
-                for c in range(b, q):
-                    value += A[a, c] * lam[c, b]
-                AL[a, b] = value
-        for a in range(q):
-            for b in range(a + 1):
-                value = 1.0 if a == b else 0.0
-                for c in range(a, q):
-                    value += lam[c, a] * AL[c, b]
-                M[a, b] = value
-        lower_cholesky(M, L)
-        # half = lam L'^-1, so that G = half half'
-        log_det = 0.0
-        for b in range(q):
-            log_det += 2.0 * math.log(L[b, b])
-            for a in range(q):
-                value = lam[a, b]
-                for c in range(b):
-                    value -= half[a, c] * L[b, c]
-                half[a, b] = value / L[b, b]
-        log_dets[i] = log_det
-        for a in range(q):
-            for b in range(q):
-                value = 0.0
-                for c in range(q):
-                    value += half[a, c] * half[b, c]
-                G[i, a, b] = value
+        log_dets[i] = shrunken_root(ztz[i], lam, M, L, AL, half, G[i])
         for a in range(q):
             for b in range(k):
                 value = 0.0
