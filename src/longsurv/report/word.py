@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 from longsurv.figures.style import styled
 from longsurv.figures.svg import any_glyph
-from longsurv.files import plainly, write_whole
 from longsurv.report.content import Heading, Item, content
 from longsurv.report.sections.common import WIDE, Picture
 from longsurv.tables.display import DisplayTable
 from longsurv.tables.escape import printable
-from longsurv.tables.word import TEXT_WIDTH, add_small, add_table, new_document
+from longsurv.tables.word import TEXT_WIDTH, add_small, add_table, new_document, save
 
 if TYPE_CHECKING:
     from docx.document import Document
@@ -77,9 +76,7 @@ def write_word(
         document.add_heading("Appendix", 1)
     for item in later:
         add(item)
-    with plainly(target):
-        write_whole(target, document.save)
-    return target
+    return save(document, target)
 
 
 def _add(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from longsurv.errors import ArgumentError
-from longsurv.files import plainly, writable, write_whole
+from longsurv.files import writable
 from longsurv.tables import escape
 from longsurv.tables.display import DisplayTable
 
@@ -135,26 +135,24 @@ class Summary:
         LongsurvError
             For another ending, or if it cannot be written there.
         """
-        from longsurv.tables.word import add_facts, add_small, add_table, add_text, new_document
+        from longsurv.tables import word
 
         if Path(path).suffix.lower() != ".docx":
             raise ArgumentError(f"path is the name of a .docx file, not {str(path)!r}")
         target = writable(path)
-        document = new_document(self.title)
-        add_text(document, self.title, bold=True)
+        document = word.new_document(self.title)
+        word.add_text(document, self.title, bold=True)
         for text in self.warnings:
-            add_text(document, text, bold=True)
-        add_facts(document, self.facts)
+            word.add_text(document, text, bold=True)
+        word.add_facts(document, self.facts)
         for text in self.words:
-            add_text(document, text)
+            word.add_text(document, text)
         for table in self.tables:
             if table.rows:
-                add_table(document, table)
+                word.add_table(document, table)
         for note in self.notes:
-            add_small(document, f"Note: {note}")
-        with plainly(target):
-            write_whole(target, document.save)
-        return target
+            word.add_small(document, f"Note: {note}")
+        return word.save(document, target)
 
 
 def _plain(facts: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

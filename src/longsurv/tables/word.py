@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from longsurv.files import plainly, write_whole
 from longsurv.tables.display import DisplayTable
 from longsurv.tables.escape import printable
 
@@ -21,6 +25,8 @@ LONGEST_LINE = 40  # characters after which a text may as well go on below
 PAGES = ((TEXT_WIDTH, SMALL), (TEXT_WIDTH, SMALLEST), (BROAD_WIDTH, SMALL), (BROAD_WIDTH, SMALLEST))
 TOGETHER = 12  # rows of a table that is not broken
 LONGEST_TITLE = 255  # characters, of a document's properties
+WRITTEN = (2000, 1, 1, 0, 0, 0)
+"""The date of a file and of its parts: the true one would make two runs of one study differ."""
 
 
 def new_document(title: str) -> WordDocument:
@@ -44,9 +50,40 @@ def new_document(title: str) -> WordDocument:
             del style.element.rPr.rFonts.attrib[key]
     document.core_properties.title = printable(title)[:LONGEST_TITLE]
     document.core_properties.author = "longsurv"
-    # The file's own date would make two runs of one study differ.
-    document.core_properties.created = datetime(2000, 1, 1, tzinfo=UTC)
+    document.core_properties.created = datetime(*WRITTEN, tzinfo=UTC)
     return document
+
+
+def save(document: WordDocument, path: Path) -> Path:
+    """Write a document whole or not at all, the same bytes whenever it is written.
+
+    A .docx is a zip archive, whose parts bear the time at which they were packed.
+
+    Parameters
+    ----------
+    document : Document
+    path : Path
+
+    Returns
+    -------
+    Path
+        Of the file written.
+
+    Raises
+    ------
+    LongsurvError
+        If it cannot be written there.
+    """
+    packed, again = io.BytesIO(), io.BytesIO()
+    document.save(packed)
+    with zipfile.ZipFile(packed) as parts, zipfile.ZipFile(again, "w") as dated:
+        for part in parts.namelist():
+            named = zipfile.ZipInfo(part, WRITTEN)
+            named.compress_type = zipfile.ZIP_DEFLATED
+            dated.writestr(named, parts.read(part))
+    with plainly(path):
+        write_whole(path, lambda file: file.write(again.getvalue()))
+    return path
 
 
 def add_table(document: WordDocument, table: DisplayTable) -> None:
