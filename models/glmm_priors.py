@@ -11,7 +11,7 @@ import numpy as np
 from longsurv import priors as pr
 from longsurv.design.centred import CentredDesign, unit_weights
 from longsurv.design.generalised import GeneralisedDesign
-from longsurv.design.mixed import Grouping
+from longsurv.design.groupings import Grouping
 from longsurv.design.random_columns import RandomColumns, random_columns
 from longsurv.errors import LongsurvError
 from longsurv.inference import Affine, Draws, added, outward

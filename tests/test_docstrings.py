@@ -16,8 +16,8 @@ from longsurv.tables.notebook import Readable
 ROOT = Path(__file__).resolve().parents[1]
 # Kernels, climbs, designs and the distributions, whose base class says what each method is for.
 WITHIN = {
-    "inference", "likelihood", "design", "priors.density", "priors.families", "priors.stack",
-    "faults", "cli",
+    "inference", "likelihood", "design", "priors.density", "priors.families", "priors.prior",
+    "priors.stack", "faults", "cli",
 }  # fmt: skip
 
 

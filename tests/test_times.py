@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from longsurv import Cohort, Schema
 from longsurv.diagnostics.concordance import concordance
 from longsurv.errors import EstimationError
-from longsurv.estimands.competing import cumulative_incidence, incidence_table
+from longsurv.estimands.aalen_johansen import cumulative_incidence
+from longsurv.estimands.competing import incidence_table
 from longsurv.estimands.exact_hazard import event_distribution
 from longsurv.estimands.follow_up import FollowUp, two_groups
 from longsurv.estimands.gray import gray_test

@@ -18,12 +18,11 @@ from longsurv.cohort.former import SCHEMA_WORDS
 from longsurv.cohort.keys import (
     FIELDS,
     FORMER,
-    MARKER_KEYS,
-    PRIOR_KEYS,
-    SOURCE_KEYS,
     TABLE_DOCS,
     TABLES,
 )
+from longsurv.cohort.keys_of_analyses import PRIOR_KEYS
+from longsurv.cohort.keys_of_data import FILE_KEYS, MARKER_KEYS
 from longsurv.cohort.questions import PublishedRatio, TrialSettings
 from longsurv.cohort.reference import json_schema, reference_page
 from longsurv.errors import ArgumentError, FormerWord
@@ -76,9 +75,9 @@ def errors(given: object, schema: dict) -> list[str]:
 def test_every_field_has_a_key_and_every_key_a_field():
     tables = ("patients", "outcome", "measurements")
     of_schema = {FIELDS[table].get(key, key) for table in tables for key in TABLES[table]}
-    assert of_schema - {"file", *SOURCE_KEYS} == fields(Schema) - {"phases"}
+    assert of_schema - {"file", *FILE_KEYS} == fields(Schema) - {"phases"}
     assert set(MARKER_KEYS) == fields(Marker) - {"name"}
-    assert set(SOURCE_KEYS) == fields(Source) - {"path", "id"}
+    assert set(FILE_KEYS) == fields(Source) - {"path", "id"}
     assert set(TABLES) == set(TABLE_DOCS) - {"phases", "markers", "priors"}
     assert set(PRIOR_KEYS) - {"interval"} == fields(PublishedRatio) - {"name", "low", "high"}
     assert set(TABLES["target_trial"]) == fields(TrialSettings)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from longsurv.design import Residual, mixed_design
-from longsurv.design.mixed import crossing
+from longsurv.design.groupings import crossing
 from longsurv.errors import DataError, FormulaError, LongsurvError
 
 

@@ -19,7 +19,7 @@ from longsurv.diagnostics.joint_replicates import (
     which_cause,
 )
 from longsurv.errors import LongsurvError
-from longsurv.estimands.competing import cumulative_incidence
+from longsurv.estimands.aalen_johansen import cumulative_incidence
 from longsurv.estimands.follow_up import FollowUp
 
 

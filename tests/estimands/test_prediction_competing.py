@@ -11,7 +11,7 @@ import pytest
 from joint_cohorts import CausesByHand, competing, of_causes, two_markers, with_second_marker
 
 from longsurv.errors import LongsurvError
-from longsurv.estimands.competing import cumulative_incidence
+from longsurv.estimands.aalen_johansen import cumulative_incidence
 from longsurv.estimands.follow_up import FollowUp
 from longsurv.estimands.joint_rows import histories
 from longsurv.estimands.prediction_folds import fold_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from longsurv.estimands.competing import cumulative_incidence
+from longsurv.estimands.aalen_johansen import cumulative_incidence
 from longsurv.estimands.follow_up import FollowUp
 from longsurv.estimands.kaplan_meier import kaplan_meier
 from longsurv.estimands.weighted_risks import WeightedRisks

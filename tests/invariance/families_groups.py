@@ -36,6 +36,7 @@ from longsurv.estimands import (
     standardised,
     weighting,
 )
+from longsurv.estimands.aalen_johansen import cumulative_incidence
 from longsurv.estimands.bayesian_bootstrap import bayesian_bootstrap
 from longsurv.estimands.changes import Change, difference_in_change, mean_curves
 from longsurv.estimands.joint_effects import joint_effects
@@ -166,7 +167,7 @@ def incidence_table(case: Case) -> Answer:
     rows, arm = case["rows"], case.columns["arm"]
     out = by_group(competing.incidence_table(rows, arm, case.moments), case, CIF)
     for value, side in follow_up.by_group(rows, arm).items():
-        curve = competing.cumulative_incidence(side)
+        curve = cumulative_incidence(side)
         out[f"{case.group(value)}: incidence"] = Output(
             float(np.ravel(curve.at(case.moments[1]))[0])
         )
@@ -442,7 +443,7 @@ GROUPS = (
               late=True),
     _estimand("survival_quantiles", quantiles_answer, "estimands.survival_times", late=True),
     _estimand("incidence_table", incidence_table, "estimands.competing.incidence_table",
-              "estimands.competing.cumulative_incidence", late=True),
+              "estimands.aalen_johansen.cumulative_incidence", late=True),
     _estimand("incidence_difference", difference_answer, "estimands.competing", late=True),
     _estimand("incidence_posterior", incidence_draws, "estimands.incidence_posterior", late=True),
     _estimand("log_rank_table", log_rank_answer, "estimands.log_rank"),

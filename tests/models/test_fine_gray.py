@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from longsurv.errors import DataError, LongsurvError
-from longsurv.estimands.competing import cumulative_incidence
+from longsurv.estimands.aalen_johansen import cumulative_incidence
 from longsurv.estimands.follow_up import FollowUp
 from longsurv.models import CoxPH, FineGray
 from longsurv.results.nested import lrt

@@ -418,8 +418,8 @@ def of_module(module: Any) -> Iterator[tuple[str, Any]]:
 
 def objects() -> dict[str, Callable[[], Any]]:
     """What models and functions give, by name."""
+    from longsurv.estimands.aalen_johansen import cumulative_incidence
     from longsurv.estimands.binomial import BetaBinomial
-    from longsurv.estimands.competing import cumulative_incidence
     from longsurv.estimands.kaplan_meier import kaplan_meier
 
     found: dict[str, Callable[[], Any]] = {

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from longsurv.cohort.keys import MARKER_KEYS, PRIOR_KEYS, TABLE_DOCS, TABLES, Key
+from longsurv.cohort.key import Key
+from longsurv.cohort.keys import TABLE_DOCS, TABLES
+from longsurv.cohort.keys_of_analyses import PRIOR_KEYS
+from longsurv.cohort.keys_of_data import MARKER_KEYS
 from longsurv.cohort.kinds import PHASE
 
 _HEAD = """# The study file

@@ -10,7 +10,9 @@ from longsurv.arguments import checked
 from longsurv.cohort.aims import Aims
 from longsurv.cohort.cohort import Cohort
 from longsurv.cohort.files import Source, read_table
-from longsurv.cohort.keys import FIELDS, MARKER_KEYS, PRIOR_KEYS, SOURCE_KEYS
+from longsurv.cohort.keys import FIELDS
+from longsurv.cohort.keys_of_analyses import PRIOR_KEYS
+from longsurv.cohort.keys_of_data import FILE_KEYS, MARKER_KEYS
 from longsurv.cohort.kinds import PHASE
 from longsurv.cohort.labels import event_name
 from longsurv.cohort.lines import Lines, naming_columns
@@ -232,7 +234,7 @@ def _read_schema(
     given: Fields = {"phases": phases}
     for table in ("patients", "outcome", "measurements"):
         for key, value in tables[table].items():
-            if key != "file" and key not in SOURCE_KEYS:
+            if key != "file" and key not in FILE_KEYS:
                 given[FIELDS[table].get(key, key)] = _as_field(value)
     if "competing" in given:
         given["competing"] = {k: _as_field(level) for k, level in given["competing"].items()}
@@ -263,7 +265,7 @@ def _sources(
 
 
 def _source(folder: Path, table: Record, id_column: str) -> Source:
-    options: Fields = {key: _as_field(table[key]) for key in SOURCE_KEYS if key in table}
+    options: Fields = {key: _as_field(table[key]) for key in FILE_KEYS if key in table}
     if isinstance(options.get("fill_down"), bool):
         options["fill_down"] = (id_column,) if options["fill_down"] else ()
     return Source(folder / table["file"], id_column, **options)

@@ -8,7 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from longsurv.cohort.former import tell
-from longsurv.cohort.keys import FIELDS, FORMER, TABLE_DOCS, TABLES, Key
+from longsurv.cohort.key import Key
+from longsurv.cohort.keys import FIELDS, FORMER, TABLE_DOCS, TABLES
 from longsurv.cohort.kinds import LEVEL_OR_LEVELS
 from longsurv.cohort.lines import Lines, key_lines
 from longsurv.cohort.problems import Problems, show, show_list, suggest

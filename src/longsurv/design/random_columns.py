@@ -16,7 +16,8 @@ import pandas as pd
 from scipy.linalg import block_diag
 
 from longsurv.design.centred import centred
-from longsurv.design.mixed import Grouping, MixedDesign
+from longsurv.design.groupings import Grouping
+from longsurv.design.mixed import MixedDesign
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,8 @@ import pandas as pd
 from scipy.linalg import cholesky, solve_triangular
 
 from longsurv.arguments import checked
-from longsurv.design.mixed import Grouping, MixedDesign
+from longsurv.design.groupings import Grouping
+from longsurv.design.mixed import MixedDesign
 from longsurv.errors import LongsurvError
 from longsurv.inference.specification import TableSpecification
 

@@ -26,7 +26,7 @@ from longsurv.arguments import checked
 from longsurv.design.joint import JointCause
 from longsurv.diagnostics.joint_checks import places, sds_and_covariance
 from longsurv.errors import LongsurvError
-from longsurv.estimands.competing import cumulative_incidence
+from longsurv.estimands.aalen_johansen import cumulative_incidence
 from longsurv.estimands.follow_up import FollowUp
 from longsurv.estimands.joint_rows import JointResult, joint_spec
 from longsurv.estimands.kaplan_meier import kaplan_meier

@@ -12,12 +12,13 @@ from longsurv.draft.guess import Guess
 from longsurv.draft.links import linked
 from longsurv.draft.measured import FoundMarker, find_markers
 from longsurv.draft.names import says
-from longsurv.draft.outcome import Outcome, find_episodes, find_outcome
+from longsurv.draft.outcome import find_episodes, find_outcome
 from longsurv.draft.patient import find_patients
 from longsurv.draft.people import Field, patient_fields
 from longsurv.draft.raw import RawTable
 from longsurv.draft.series import Series, find_series
 from longsurv.draft.sheet import Sheet, read_sheets
+from longsurv.draft.status import Outcome
 from longsurv.draft.treatment import Treatment, find_treatment
 from longsurv.errors import DataError
 from longsurv.words import plural, verb

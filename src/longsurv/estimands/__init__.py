@@ -78,6 +78,7 @@ from typing import TYPE_CHECKING
 from longsurv.lazy import lazily
 
 if TYPE_CHECKING:
+    from longsurv.estimands.aalen_johansen import cumulative_incidence
     from longsurv.estimands.adjusted_curves import (
         weighted_comparison,
         weighted_incidence,
@@ -91,11 +92,7 @@ if TYPE_CHECKING:
         difference_in_change,
         mean_curves,
     )
-    from longsurv.estimands.competing import (
-        cumulative_incidence,
-        incidence_difference,
-        incidence_table,
-    )
+    from longsurv.estimands.competing import incidence_difference, incidence_table
     from longsurv.estimands.counts import Counts
     from longsurv.estimands.doubly_robust import doubly_robust_risk
     from longsurv.estimands.evalues import e_value

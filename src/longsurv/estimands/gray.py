@@ -16,7 +16,7 @@ import pandas as pd
 
 from longsurv.arguments import checked
 from longsurv.errors import DataError, EstimationError
-from longsurv.estimands.competing import cumulative_incidence
+from longsurv.estimands.aalen_johansen import cumulative_incidence
 from longsurv.estimands.follow_up import FollowUp, by_group
 from longsurv.tables.notebook import Quantities
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from longsurv.estimands.competing import CumulativeIncidence, cumulative_incidence
+from longsurv.estimands.aalen_johansen import CumulativeIncidence, cumulative_incidence
 from longsurv.estimands.follow_up import FollowUp
 from longsurv.estimands.kaplan_meier import kaplan_meier
 

@@ -105,7 +105,7 @@ def incidence_curves(
         Columns `cause`, `group`, `time`, `estimate`, `conf_low`, `conf_high` (pointwise 95 %
         limits); each curve begins at the earliest entry with 0 and ends with its follow-up.
     """
-    from longsurv.estimands.competing import cumulative_incidence
+    from longsurv.estimands.aalen_johansen import cumulative_incidence
     from longsurv.estimands.follow_up import by_group
 
     start, parts = float(data["entry"].min()), []

@@ -6,10 +6,9 @@ from longsurv.priors.choice import centred_basis as centred_basis
 from longsurv.priors.choice import choose, prior_of
 from longsurv.priors.density import log_densities as log_densities
 from longsurv.priors.density import log_density
-from longsurv.priors.evidence import TrialsPrior, from_interval, from_trials
+from longsurv.priors.evidence import TrialsPrior, from_trials
 from longsurv.priors.families import (
     LKJ,
-    MOSTLY_PRIOR,
     Cauchy,
     Exponential,
     Gamma,
@@ -18,14 +17,12 @@ from longsurv.priors.families import (
     InverseGamma,
     Laplace,
     Normal,
-    Prior,
     StudentT,
-    distribution,
-    moments,
-    quantiles,
 )
 from longsurv.priors.mixture import Mixture, as_normal, local_information
 from longsurv.priors.named import TREATMENT
+from longsurv.priors.prior import MOSTLY_PRIOR, Prior, distribution, moments, quantiles
+from longsurv.priors.published import from_interval
 from longsurv.priors.stack import AT_MEANS as AT_MEANS
 from longsurv.priors.stack import Alike as Alike
 from longsurv.priors.stack import PriorStack, Stack, apart

@@ -9,8 +9,9 @@ import numpy as np
 
 from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
-from longsurv.priors.families import LKJ, Normal, Prior
+from longsurv.priors.families import LKJ, Normal
 from longsurv.priors.mixture import moved
+from longsurv.priors.prior import Prior
 from longsurv.priors.stack import Alike, Stack
 
 

@@ -9,7 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from longsurv.priors.families import HALF_LOG_2PI, LOG_2, Prior
+from longsurv.priors.prior import Prior
+
+HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
+LOG_2 = math.log(2.0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

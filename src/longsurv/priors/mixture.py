@@ -11,7 +11,8 @@ import numpy as np
 from longsurv.arguments import checked_last
 from longsurv.errors import LongsurvError
 from longsurv.priors.density import log_densities
-from longsurv.priors.families import LKJ, Component, Normal, Prior, StudentT
+from longsurv.priors.families import LKJ, Normal, StudentT
+from longsurv.priors.prior import Component, Prior
 
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable

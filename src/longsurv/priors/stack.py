@@ -12,8 +12,9 @@ import numpy as np
 from numba import njit
 
 from longsurv.priors.density import Packed, log_densities, mixed_log_density, packed
-from longsurv.priors.families import LKJ, Prior
+from longsurv.priors.families import LKJ
 from longsurv.priors.mixture import Mixture
+from longsurv.priors.prior import Prior
 
 type Density = Callable[[np.ndarray], tuple[float, np.ndarray]]
 """A log density with its gradient."""

@@ -20,8 +20,9 @@ import numpy as np
 from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 from longsurv.priors.density import log_densities
-from longsurv.priors.families import Normal, Prior
+from longsurv.priors.families import Normal
 from longsurv.priors.mixture import Mixture, local_information
+from longsurv.priors.prior import Prior
 
 Marginal = Callable[[np.ndarray, float], np.ndarray]
 """Log likelihood of a trial at (mu, of any shape; tau), its own effect integrated out."""

@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy as np
 
 from longsurv.design.fixed import FixedDesign
-from longsurv.design.mixed import MixedDesign, crossing
+from longsurv.design.groupings import crossing
+from longsurv.design.mixed import MixedDesign
 from longsurv.inference import Draws
 from longsurv.words import plural, verb
 

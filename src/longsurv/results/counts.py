@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import pandas as pd
 
+    from longsurv.design.groupings import Grouping
     from longsurv.design.joint import JointCause
-    from longsurv.design.mixed import Grouping
 
 
 @runtime_checkable

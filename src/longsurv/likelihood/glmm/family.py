@@ -28,7 +28,7 @@ import numpy as np
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
 
-    from longsurv.priors.families import Prior
+    from longsurv.priors.prior import Prior
 
 EXACT, LEFT, RIGHT = 0, 1, 2
 

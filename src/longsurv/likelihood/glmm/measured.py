@@ -13,7 +13,7 @@ from numba import njit
 from longsurv.likelihood.glmm.family import Family
 
 if TYPE_CHECKING:
-    from longsurv.priors.families import Prior
+    from longsurv.priors.prior import Prior
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -20,7 +20,7 @@ from longsurv.likelihood.glmm.family import Family
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
 
-    from longsurv.priors.families import Prior
+    from longsurv.priors.prior import Prior
 
 CODE = 1
 

@@ -22,7 +22,7 @@ from longsurv.likelihood.glmm.measured import Measured
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
 
-    from longsurv.priors.families import Prior
+    from longsurv.priors.prior import Prior
 
 CODE = 3
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from longsurv.design.generalised import GeneralisedDesign
-    from longsurv.design.mixed import RandomDesign
+    from longsurv.design.groupings import RandomDesign
     from longsurv.inference import Draws
     from longsurv.likelihood.glmm.loglik import GLMMData
 

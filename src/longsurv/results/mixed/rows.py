@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.design import MixedDesign
-from longsurv.design.mixed import Grouping, combined
+from longsurv.design.groupings import Grouping, combined
 from longsurv.errors import LongsurvError
 from longsurv.inference.specification import TableSpecification
 from longsurv.results.columns import ranef_table

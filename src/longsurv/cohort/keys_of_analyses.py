@@ -1,0 +1,74 @@
+"""The keys of the study file that say what is done with the data."""
+
+from __future__ import annotations
+
+from longsurv.cohort.key import Key
+from longsurv.cohort.kinds import (
+    COUNT,
+    FLAG,
+    NUMBER,
+    PAIR,
+    SEED,
+    TEXT,
+    TEXTS,
+    choice,
+)
+
+ANALYSIS_TABLES: dict[str, dict[str, Key]] = {
+    "models": {
+        "trajectory": Key(
+            TEXT,
+            'Of each marker: the right-hand side of a formula, e.g. "phase * treatment + (1 | '
+            'patient)".',
+            default="the groups over the phases, or over time",
+        ),
+        "mortality": Key(TEXT, "Of the hazard of the event.", default="the treatment"),
+        "joint": Key(
+            TEXTS, "Markers to be modelled together with the outcome, each in its own joint model."
+        ),
+        "joint_trajectory": Key(
+            TEXT,
+            "Of a marker in its joint model, in the measurement time.",
+            default="the groups over time",
+        ),
+    },
+    "target_trial": {
+        "begun": Key(
+            TEXT,
+            "Column of the patients with the time at which treatment began, from time zero; empty"
+            " if it never did.",
+            required=True,
+        ),
+        "grace": Key(NUMBER, "The strategies are: begin by this time, and do not.", required=True),
+        "adjust": Key(TEXT, "Covariates known at time zero, as a formula.", default="none"),
+        "markers": Key(TEXTS, "Markers on whose last value beginning may depend.", default="none"),
+        "eligible": Key(TEXT, "Column that is true of who is eligible.", default="everybody"),
+    },
+    "sampling": {
+        "draws": Key(COUNT, "Posterior draws of a chain.", default="1000"),
+        "chains": Key(COUNT, "Chains.", default="4"),
+        "seed": Key(SEED, "Of the random numbers.", default="1"),
+    },
+    "report": {
+        "show_patients": Key(FLAG, "Whether the report may show single patients.", default="false"),
+    },
+}
+
+PRIOR_KEYS: dict[str, Key] = {
+    "ratio": Key(NUMBER, "The published ratio of treatment against reference.", required=True),
+    "interval": Key(PAIR, "Its 95 % interval.", required=True),
+    "source": Key(TEXT, "Where these numbers are from.", required=True),
+    "outcome": Key(
+        choice("hazard_ratio", "odds_ratio", "risk_ratio"), "Of what.", default='"hazard_ratio"'
+    ),
+    "baseline_risk": Key(
+        NUMBER,
+        "Risk of the reference group by the horizon, at which an odds or a risk ratio is made a"
+        " hazard ratio; they need it.",
+    ),
+    "robust": Key(
+        NUMBER,
+        "Probability that it does not apply to this study: so much of the prior is Normal(0, 1).",
+        default="0.2",
+    ),
+}
