@@ -33,7 +33,7 @@ from longsurv.inference import Affine, Draws, Optimum, added, drawn, sample_post
 from longsurv.inference.specification import holding
 from longsurv.likelihood import lmm
 from longsurv.likelihood.lmm.blocks import BlockKernel
-from longsurv.models.lmm_climb import LMMKernel, climb, scaled_kernel, term_kernel
+from longsurv.models.lmm_climb import LMMKernel, climb, scaled_kernel, statistics, term_kernel
 from longsurv.models.lmm_priors import columns_of_priors, default_priors, prior_stack
 from longsurv.models.lmm_twin import twin
 from longsurv.results.mixed.estimate import MixedEstimate
@@ -58,12 +58,17 @@ class LMM:
         One row a measurement. Rows with a missing value in a column of the formula are left out,
         and the result says how many.
     residual : Residual, optional
-        Correlation of a patient's residuals; independent by default. With one, the formula needs no
-        random term: Residual("unstructured", "visit", "id") makes a mixed model for repeated
-        measures (MMRM).
+        Correlation of a patient's residuals, and their spread by visit or by group; independent of
+        one spread by default. With one, the formula needs no random term: Residual("unstructured",
+        "visit", "id") makes a mixed model for repeated measures (MMRM).
     functions : mapping of str to callable, optional
         Functions of your own that the formula may call by name, as ``{"f": f}`` for ``f(age)``;
         each row's value may depend on that row only.
+    weights : str, optional
+        Column of precision weights w, such as the number of readings that a value is the mean of:
+        the residual variance of a row is sigma^2 / w, as with ``weights`` of lme4 and the inverse
+        of the variance covariate of nlme's ``varFixed``. sigma is of a row of weight 1. They are
+        neither frequency nor sampling weights.
 
     Raises
     ------
@@ -75,18 +80,19 @@ class LMM:
     data: pd.DataFrame = field(repr=False)
     residual: Residual = field(default_factory=Residual)
     functions: Functions | None = None
+    weights: str | None = None
 
     def __post_init__(self) -> None:
-        of = self.residual
-        own = owned(self.data, self.formula, *of.patient_columns, of.visit)
+        own = owned(self.data, self.formula, *self.residual.columns, self.weights)
         object.__setattr__(self, "data", own)
 
     @cached_property
     def design(self) -> MixedDesign:
         """The arrays of the model."""
         return mixed_design(
-            self.formula, self.data, self.residual, structured=True, functions=self.functions
-        )
+            self.formula, self.data, self.residual, structured=True, functions=self.functions,
+            weights=self.weights,
+        )  # fmt: skip
 
     @cached_property
     def statistics(self) -> lmm.LMMData:
@@ -94,7 +100,7 @@ class LMM:
         d = self.design
         if d.structured:
             raise LongsurvError(f"{self.formula!r} has several groupings or correlated residuals")
-        return lmm.prepare(d.fixed.X, d.y, d.Z, d.group, len(d.labels), d.random.blocks)
+        return statistics(d)
 
     @cached_property
     def kernel(self) -> LMMKernel:

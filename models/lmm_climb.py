@@ -15,7 +15,6 @@ from longsurv.likelihood.lmm import crossed, dense
 from longsurv.likelihood.lmm.blocks import BlockKernel, Rows
 from longsurv.likelihood.lmm.crossed.kernel import CrossedKernel
 from longsurv.likelihood.lmm.dense.kernel import DenseKernel
-from longsurv.likelihood.lmm.dense.residual import Structure
 from longsurv.results.mixed.undetermined import degenerate
 
 type LMMKernel = BlockKernel | DenseKernel | CrossedKernel
@@ -24,10 +23,31 @@ LARGEST_RATIO = 1e6
 """Of a random effect's SD to the residual one: beyond, rounding is all there is of a residual."""
 
 
+def weighted(d: MixedDesign, *columns: np.ndarray) -> list[np.ndarray]:
+    """Columns (n,) or (n, k) of a design in which the residuals have no weights any more."""
+    if d.weights is None:
+        return list(columns)
+    root = d.weights.root
+    return [column * (root if column.ndim == 1 else root[:, None]) for column in columns]
+
+
+def log_weights(d: MixedDesign) -> np.ndarray | None:
+    """What each row adds to the log-determinant there, shape (n,)."""
+    return None if d.weights is None else np.log(d.weights.values)
+
+
+def statistics(d: MixedDesign, to: np.ndarray | None = None) -> lmm.LMMData:
+    """Sums over the rows of each patient, of a design without structure."""
+    X, y, Z = weighted(d, d.fixed.X, d.y, d.Z)
+    blocks = d.random.blocks if to is None else None
+    return lmm.prepare(X, y, Z, d.group, len(d.labels), blocks, to=to, log_weights=log_weights(d))
+
+
 def block_kernel(d: MixedDesign, columns: Sequence[RandomColumns]) -> BlockKernel:
     """The likelihood of a design without structure, in centred columns of Z."""
-    rows = Rows(d.fixed.X, d.y, d.Z, d.group, len(d.labels))
-    return BlockKernel(lmm.prepare(*rows, to=columns[0].to), d.random.blocks, rows)
+    X, y, Z = weighted(d, d.fixed.X, d.y, d.Z)
+    rows = Rows(X, y, Z, d.group, len(d.labels))
+    return BlockKernel(statistics(d, columns[0].to), d.random.blocks, rows)
 
 
 def term_kernel(
@@ -35,13 +55,19 @@ def term_kernel(
 ) -> DenseKernel | CrossedKernel:
     """The likelihood of a structured design, in centred columns of Z, or in orthogonal ones."""
     to = {g.name: c.to for g, c in zip(d.groupings, columns or (), strict=bool(columns))}
-    terms = [dense.Term(g.random.X, g.group, g.random.blocks, to.get(g.name)) for g in d.terms]
+    own = weighted(d, *(g.random.X for g in d.terms))
+    terms = [
+        dense.Term(Z, g.group, g.random.blocks, to.get(g.name))
+        for Z, g in zip(own, d.terms, strict=True)
+    ]
+    X, y = weighted(d, d.fixed.X, d.y)
+    orthogonal, added = columns is None, log_weights(d)
     if d.row_pairs is None:
-        return CrossedKernel(crossed.prepare(d.fixed.X, d.y, terms, orthogonal=columns is None))
+        return CrossedKernel(crossed.prepare(X, y, terms, orthogonal=orthogonal, log_weights=added))
     return DenseKernel(
         dense.prepare(
-            d.fixed.X, d.y, d.group, terms, Structure(*d.row_pairs.structure),
-            d.row_pairs.order, d.row_pairs.kind, orthogonal=columns is None,
+            X, y, d.group, terms, d.row_pairs.structure, d.row_pairs.order, d.row_pairs.kind,
+            orthogonal=orthogonal, log_weights=added,
         )
     )  # fmt: skip
 
@@ -70,7 +96,7 @@ def climb(formula: str, design: MixedDesign, kernel: LMMKernel, reml: bool) -> O
         optimum = maximise(criterion, start, names=kernel.names, lower=kernel.lower)
     except np.linalg.LinAlgError:
         raise EstimationError(f"{formula!r} cannot be fitted: {singular}") from None
-    if why := degenerate(design, kernel, optimum.x):
+    if why := degenerate(design, kernel, optimum, reml):
         raise EstimationError(f"{formula!r} cannot be fitted: {why}")
     exhausted = np.abs(optimum.x).max(initial=0.0) > LARGEST_RATIO
     if exhausted or not np.isfinite(optimum.value):

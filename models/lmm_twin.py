@@ -59,10 +59,11 @@ def twin(d: MixedDesign, kernel: LMMKernel, stack: PriorStack, eta: float) -> Mo
                     pm.Deterministic(name, pm.math.sqrt((half[j] ** 2).sum()))
             mean = mean + ((g.random.X @ back) * own[g.group]).sum(axis=-1)
         if d.residual is None or not isinstance(kernel, DenseKernel):
-            pm.Normal("y", mean, sigma, observed=d.y, dims="row")
+            spread = sigma if d.weights is None else sigma / d.weights.root
+            pm.Normal("y", mean, spread, observed=d.y, dims="row")
         else:
             psi = [by_name[name].to_pymc(name) for name in kernel.residual_names]
-            _residuals(kernel, mean, sigma, psi, d.y, eta)
+            _residuals(kernel, mean, sigma, psi, d, eta)
     return model
 
 
@@ -93,7 +94,7 @@ def _residuals(
     mean: TensorVariable,
     sigma: TensorVariable,
     psi: list[TensorVariable],
-    y: np.ndarray,
+    d: MixedDesign,
     eta: float,
 ) -> None:
     """y of all patients with the same number of rows, as multivariate normal."""
@@ -106,17 +107,32 @@ def _residuals(
         chosen = np.flatnonzero(counts == n)
         index = kernel.data.order[rows[chosen][:, None] + np.arange(n)]
         kind = kinds[first_kind[chosen][:, None] + np.arange(n * n)].reshape(-1, n, n)
-        pm.MvNormal(f"y_{n}", mean[index], cov=covariance[kind], observed=y[index])
+        cov = covariance[kind]
+        if d.weights is not None:
+            root = d.weights.root[index]
+            cov = cov / (root[:, :, None] * root[:, None, :])
+        pm.MvNormal(f"y_{n}", mean[index], cov=cov, observed=d.y[index])
 
 
 def _values(kernel: DenseKernel, psi: list[TensorVariable], eta: float) -> TensorVariable:
     """Residual covariance over sigma^2 of each kind of pair of rows, as in `Structure.values`."""
+    import pymc as pm
     import pytensor.tensor as pt
 
     s = kernel.data.structure
     ratios, rest = psi[: s.n_ratios], psi[s.n_ratios :]
-    correlation = s.kind.twin(rest, s, eta)
-    if not s.heterogeneous:
+    size = len(rest) // s.n_blocks
+    if s.n_blocks == 1:
+        correlation = s.kind.twin(rest, s, eta)
+    else:
+        parts = []
+        for b in range(s.n_blocks):
+            with pm.Model(name=f"group_{b}"):  # so that each matrix has a name of its own
+                own = s.kind.twin(rest[b * size : (b + 1) * size], s, eta)
+            parts.append(own * s.chosen(b))
+        correlation = sum(parts[1:], parts[0])
+    if not s.n_ratios:
         return correlation
+    first, second = s.cells
     sd = pt.exp(pt.stack([pt.zeros(()), *ratios]))
-    return correlation * (sd[s.first] * sd[s.second])
+    return correlation * (sd[first] * sd[second])

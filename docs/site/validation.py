@@ -13,6 +13,7 @@ TITLES = {
     "lmm_crossed": "Several groupings, crossed and nested: lme4, pbkrtest, lmerTest",
     "lmm_kr": "Kenward-Roger, Satterthwaite, marginal means, profiles: pbkrtest, lmerTest, emmeans",
     "lmm_residual": "Residual structures and MMRM",
+    "lmm_heteroscedastic": "Residual variances by group and weights",
     "lmm_origin": "Another origin of time",
     "adjustment": "Baseline adjustment",
     "demos": "Every number of both demo reports: survival, lme4, pbkrtest",

@@ -15,7 +15,7 @@ from longsurv.models import GLMM, LMM, Linear
 
 COLUMNS = {
     "patient": "id", "time": "week", "visit": "nr", "arm": "arm", "age": "age", "stage": "stage",
-    "site": "site", "response": "crp",
+    "site": "site", "weight": "readings", "response": "crp",
 }  # fmt: skip
 STAGES = np.array(["I", "II", "III"])
 
@@ -29,7 +29,7 @@ def visits(seed: int, n: int = 21, irregular: bool = True, crossed: bool = False
     arm, age = np.arange(n) % 2, np.round(rng.normal(60, 9, n))
     stage, site = STAGES[rng.permutation(n) % 3], rng.permutation(n) % 5
     own = rng.normal(size=(2, n)) * [[1.0], [0.4]]
-    at = (site[patient] + nr * crossed) % 5
+    at, readings = (site[patient] + nr * crossed) % 5, 1.0 + (3 * patient + nr) % 4
     mean = 3.0 + 0.05 * (age - 60) + 0.4 * (stage == "II") + own[0]
     slope = -0.3 + 0.5 * arm + own[1]
     crp = mean[patient] + (0.5 * rng.normal(size=5))[at] + slope[patient] * week
@@ -37,7 +37,8 @@ def visits(seed: int, n: int = 21, irregular: bool = True, crossed: bool = False
     return pd.DataFrame(
         {
             "id": patient + 11, "week": week, "nr": nr, "arm": arm[patient], "age": age[patient],
-            "stage": stage[patient], "site": at, "crp": np.round(crp * 64) / 64,
+            "stage": stage[patient], "site": at, "readings": readings,
+            "crp": np.round(crp * 64) / 64,
         }
     )  # fmt: skip
 
@@ -53,10 +54,12 @@ def mixed_case(
     right: tuple[str, ...] = ("{time} * {arm}", "{age}", "{stage}"),
     special: tuple[str, ...] = ("({time} | {patient})",),
     without: tuple[str, ...] = (),
+    weighted: bool = False,
     **more: Any,
 ) -> Case:
     rows = visits(seed, **more)
     rows.loc[3, "crp"] = np.nan
+    without = without if weighted else (*without, "weight")
     columns = {r: c for r, c in COLUMNS.items() if r not in without}
     drop = [COLUMNS[r] for r in without]
     tables = {"rows": rows.drop(columns=drop), "points": places(rows).drop(columns=drop)}
@@ -65,7 +68,8 @@ def mixed_case(
 
 def mixed_spec(case: Case, residual: dict[str, str] | None = None) -> LMM:
     described = {k: case.columns.get(v, v) for k, v in (residual or {}).items()}
-    return LMM(case.formula(), case["rows"], Residual(**described))
+    weights = case.columns.get("weight")
+    return LMM(case.formula(), case["rows"], Residual(**described), weights=weights)
 
 
 def mixed_answer(case: Case, residual: dict[str, str] | None = None, how: str = "REML") -> Answer:
@@ -209,6 +213,12 @@ STRUCTURES: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
                    SMALL | {"special": (), "without": ("site", "stage")}),
     ", unstructured": ({"kind": "unstructured"} | BY_VISIT,
                        SMALL | {"special": (), "without": ("site", "stage")}),
+    ", by group": ({"by": "arm"}, {"special": PATIENT, "right": SHORT,
+                                   "without": ("visit", "site", "stage")}),
+    ", ar1 by group": ({"kind": "ar1", "by": "arm"} | BY_VISIT,
+                       {"special": (), "right": SHORT, "without": ("site", "stage")}),
+    ", weighted": ({}, {"special": PATIENT, "right": SHORT, "weighted": True,
+                        "without": ("visit", "site", "stage")}),
 }  # fmt: skip
 KINDS = ("bernoulli", "ordinal", "censored", "student")
 

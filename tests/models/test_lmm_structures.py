@@ -11,7 +11,6 @@ from longsurv.errors import FormulaError, LongsurvError
 from longsurv.inference import maximise
 from longsurv.likelihood.lmm.dense.kernel import DenseKernel
 from longsurv.likelihood.lmm.dense.loglik import Term, prepare
-from longsurv.likelihood.lmm.dense.residual import Structure
 from longsurv.models import LMM
 from longsurv.results.mixed.estimate import MixedEstimate
 
@@ -246,9 +245,8 @@ def test_the_dense_path_is_the_fast_one(data, random, df):
     fast, d = spec.fit(df=df), spec.design
     pairs = Residual().design(data["visits"], d.group)
     terms = [Term(d.Z, d.group, d.random.blocks)]
-    structure = Structure(*pairs.structure)
     kernel = DenseKernel(
-        prepare(d.fixed.X, d.y, d.group, terms, structure, pairs.order, pairs.kind)
+        prepare(d.fixed.X, d.y, d.group, terms, pairs.structure, pairs.order, pairs.kind)
     )
     optimum = maximise(lambda x: kernel.criterion(x, True), kernel.starts[2], lower=kernel.lower)
     dense = MixedEstimate.at(spec, kernel, optimum, "REML", df)

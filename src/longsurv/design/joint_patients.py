@@ -78,6 +78,11 @@ def check_formulas(markers: Sequence[MarkerInput], causes: Sequence[CauseInput],
                 "a joint model needs one random term with correlated effects and independent "
                 "residuals, as in (time | id)"
             )
+        if isinstance(design, MixedDesign) and design.weights is not None:
+            raise FormulaError(
+                f"a joint model has no precision weights; {marker.name} is weighted by "
+                f"{design.weights.column!r}"
+            )
         if isinstance(design, GeneralisedDesign) and not FAMILIES[design.family].takes_censored:
             raise FormulaError(
                 "a marker of a joint model is an LMM or a GLMM of family 'censored', not of family "

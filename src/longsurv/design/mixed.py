@@ -21,6 +21,7 @@ from longsurv.design.groupings import (
 )
 from longsurv.design.residual import Residual, ResidualDesign
 from longsurv.design.variables import absent, present
+from longsurv.design.weights import Weights
 from longsurv.errors import DataError, EstimationError, FormulaError
 from longsurv.words import plural, shortened
 
@@ -67,6 +68,8 @@ class MixedDesign:
     crossed : bool
         Whether some group has rows in several groups of a coarser grouping; otherwise patients are
         nested in the other groupings, each in the next.
+    weights : Weights, optional
+        Precision weights of the rows, where they differ.
     """
 
     formula: Formula
@@ -82,6 +85,7 @@ class MixedDesign:
     residual: ResidualDesign | None = None
     row_pairs: ResidualDesign | None = None
     crossed: bool = False
+    weights: Weights | None = None
 
     @property
     def Z(self) -> np.ndarray:
@@ -139,6 +143,7 @@ def mixed_design(
     *,
     structured: bool = False,
     functions: Functions | None = None,
+    weights: str | None = None,
 ) -> MixedDesign:
     """Build the design of ``y ~ fixed + (effects | group)``.
 
@@ -152,6 +157,8 @@ def mixed_design(
         Whether several groupings and correlated residuals are welcome.
     functions : mapping of str to callable, optional
         The user's own, which the formula may call.
+    weights : str, optional
+        Column of precision weights.
 
     Raises
     ------
@@ -160,11 +167,11 @@ def mixed_design(
         that the model cannot take.
     DataError
         If no complete row is left, there are not more rows than coefficients, groups cross where
-        residuals are correlated or have too many effects, or a patient has two residuals at one
-        visit.
+        residuals are correlated or have too many effects, a patient has two residuals at one visit,
+        or a weight is not a number above 0.
     """
     parsed = parse(formula, functions)
-    correlated = residual is not None and not residual.trivial
+    structure = residual is not None and not residual.trivial
     terms: dict[str, list[RandomTerm]] = {}
     for term in parsed.random:
         terms.setdefault(term.group, []).append(term)
@@ -181,7 +188,7 @@ def mixed_design(
         )
     columns = [c for term in parsed.random for c in term.columns]
     if residual is not None:
-        columns += [*residual.patient_columns, *([residual.visit] if residual.visit else [])]
+        columns += residual.columns
     missing = [c for c in dict.fromkeys(columns) if c not in data]
     if missing:
         raise FormulaError(
@@ -221,10 +228,11 @@ def mixed_design(
     crossed = crossing(groupings)
     if residual is not None and residual.patient:
         check_finest(patients, residual, used)
-    pairs, by_row = None, correlated or not patients.random.names
+    pairs, by_row = None, structure or not patients.random.names
     if crossed and by_row:
         raise DataError(
-            f"{formula!r}: {crossed.example}. Correlated residuals need nested groups. {NEST}"
+            f"{formula!r}: {crossed.example}. Residuals that are correlated or differ in spread "
+            f"need nested groups. {NEST}"
         )
     effects = sum(len(g.labels) * len(g.random.names) for g in outer)
     if crossed and effects > MOST_CROSSED:
@@ -249,7 +257,8 @@ def mixed_design(
         rows=np.flatnonzero(complete),
         n_excluded=int((~complete).sum()),
         outer=tuple(outer),
-        residual=pairs if correlated else None,
+        residual=pairs if structure else None,
         row_pairs=pairs,
         crossed=crossed is not None,
+        weights=None if weights is None else Weights.of(weights, used),
     )

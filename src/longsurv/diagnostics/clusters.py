@@ -147,11 +147,15 @@ def residual_blocks(fit: FittedMixed) -> list[tuple[np.ndarray, np.ndarray]]:
     design = fit.design
     rows = split_rows(design.group, len(design.labels))
     if design.residual is None:
-        return [(at, fit.sigma**2 * np.eye(len(at))) for at in rows]
-    values = fit.residual_cov[design.residual.kind]
-    sizes = np.array([len(at) for at in rows])
-    parts = np.split(values, np.cumsum(sizes**2)[:-1])
-    return [(at, part.reshape(len(at), len(at))) for at, part in zip(rows, parts, strict=True)]
+        blocks = [fit.sigma**2 * np.eye(len(at)) for at in rows]
+    else:
+        sizes = np.array([len(at) for at in rows])
+        parts = np.split(fit.residual_cov[design.residual.kind], np.cumsum(sizes**2)[:-1])
+        blocks = [part.reshape(n, n) for part, n in zip(parts, sizes, strict=True)]
+    if design.weights is not None:
+        root = design.weights.root
+        blocks = [R / np.outer(root[at], root[at]) for R, at in zip(blocks, rows, strict=True)]
+    return list(zip(rows, blocks, strict=True))
 
 
 @dataclass(frozen=True)

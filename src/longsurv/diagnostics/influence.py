@@ -318,7 +318,13 @@ def _refit(fit: Fitted, i: int, left_out: np.ndarray) -> Fitted:
         if without.names != fit.names:
             raise LongsurvError(LOST)
         return without
-    statistics = without_patient(fit.data, i, design.fixed.X[left_out], design.y[left_out])
+    X, y = design.fixed.X[left_out], design.y[left_out]
+    weights = design.weights
+    if weights is not None:
+        root = weights.root[left_out]
+        X, y = X * root[:, None], y * root
+        weights = replace(weights, values=weights.values[kept])
+    statistics = without_patient(fit.data, i, X, y)
     # Q was orthonormal with all patients in.
     if np.linalg.eigvalsh(statistics.cross[:-1, :-1]).min(initial=1.0) < 1e-10:
         raise LongsurvError(LOST)
@@ -331,12 +337,14 @@ def _refit(fit: Fitted, i: int, left_out: np.ndarray) -> Fitted:
         group=group - (group > i),
         labels=design.labels.delete(i),
         rows=design.rows[kept],
+        weights=weights,
     )
     return fit.again(fit.spec.with_design(smaller, statistics))
 
 
 def without_patient(data: LMMData, i: int, X: np.ndarray, y: np.ndarray) -> LMMData:
-    """Sufficient statistics less those of patient i, whose rows are X (n_i, p) and y (n_i,).
+    """Sufficient statistics less those of patient i, whose rows, times the roots of their weights,
+    are X (n_i, p) and y (n_i,).
 
     The coordinates stay those of all patients: nothing in the likelihood needs Q to be orthonormal,
     and log |X' V^-1 X| is the same in any.
@@ -351,4 +359,5 @@ def without_patient(data: LMMData, i: int, X: np.ndarray, y: np.ndarray) -> LMMD
         blocks=(in_blocks(ztz), in_blocks(ztw)),
         cross=data.cross - W.T @ W,
         nobs=data.nobs - len(y),
+        log_weights=np.delete(data.log_weights, i),
     )

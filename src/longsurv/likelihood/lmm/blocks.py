@@ -88,7 +88,8 @@ def carried(tau: np.ndarray, C: np.ndarray, to: np.ndarray) -> tuple[np.ndarray,
 
 
 class Rows(NamedTuple):
-    """The measurements: X (n, p), y (n,), Z (n, q), patient (n,) and number of patients."""
+    """The measurements, times the roots of their weights: X (n, p), y (n,), Z (n, q), patient (n,)
+    and number of patients."""
 
     X: np.ndarray
     y: np.ndarray
@@ -256,6 +257,10 @@ class BlockKernel:
         """sigma^2 of a row with itself, the only kind of pair."""
         return np.array([point.sigma**2])
 
+    def cell_variances(self, point: Point) -> np.ndarray:
+        """sigma^2 of all rows."""
+        return np.array([point.sigma**2])
+
     def point(self, theta: np.ndarray) -> Point:
         """The values that theta stands for."""
         p, end = self.data.p, self.data.p + 1 + self.data.q
@@ -278,7 +283,7 @@ class BlockKernel:
         assert self.rows is not None  # of a kernel to be sampled
         X, y, Z, group, n_groups = self.rows
         Z = Z @ np.linalg.inv(self.to[0])  # the columns whose SDs are in theta
-        return pointwise(thetas, X, y, Z, group, n_groups)
+        return pointwise(thetas, X, y, Z, group, n_groups) + 0.5 * self.data.log_weights
 
     def effects(self, point: Point) -> list[Effects]:
         """Random effects of the patients, those of Z itself."""

@@ -18,7 +18,8 @@ class Point(NamedTuple):
     ----------
     beta : ndarray, shape (p,)
     sigma : float
-        Residual standard deviation; at the first visit if each has its own.
+        Residual standard deviation; at the first visit, or of the first group, if each has its
+        own.
     lams : tuple of ndarray, shape (q_t, q_t)
         Relative covariance factor of each term, in the kernel's columns of Z.
     D : tuple of ndarray, shape (q_t, q_t)
@@ -133,6 +134,9 @@ class MixedKernel(Protocol):
 
     def residual_cov(self, point: Point) -> np.ndarray:
         """Residual covariance of each kind of pair of rows, shape (K,)."""
+
+    def cell_variances(self, point: Point) -> np.ndarray:
+        """Residual variances of what has one of its own: all rows, a visit, a group of rows."""
 
     def interior(
         self, beta: np.ndarray, sigma: float, x: np.ndarray, to: Sequence[np.ndarray] | None = None

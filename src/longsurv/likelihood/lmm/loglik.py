@@ -126,6 +126,7 @@ def profile(data: LMMData, lam: np.ndarray, reml: bool) -> ProfiledLikelihood:
     )
     if not definite:
         raise np.linalg.LinAlgError("X' V^-1 X is not positive definite")
+    log_det -= data.log_weight
     if reml:
         log_det += 2.0 * data.log_det_r
     dof = data.nobs - (data.p if reml else 0)
@@ -177,7 +178,7 @@ def profiled_deviance(
     )
     if not definite:
         raise np.linalg.LinAlgError("X' V^-1 X is not positive definite")
-    return deviance + (2.0 * data.log_det_r if reml else 0.0), gradient
+    return deviance - data.log_weight + (2.0 * data.log_det_r if reml else 0.0), gradient
 
 
 def coefficients(data: LMMData, gamma: np.ndarray) -> np.ndarray:
@@ -261,6 +262,7 @@ def loglik(data: LMMData, theta: np.ndarray) -> tuple[float, np.ndarray]:
     value : float
     gradient : ndarray, same shape as theta
     """
-    return _value_and_gradient(
+    value, gradient = _value_and_gradient(
         theta, *data.blocks, data.cross, data.r, data.beta_ols, data.z_scale, data.nobs
     )
+    return value + 0.5 * data.log_weight, gradient

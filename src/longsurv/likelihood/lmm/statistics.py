@@ -45,6 +45,9 @@ class LMMData:
         The SDs of `loglik` are of the effects of the kernel's columns over this.
     nobs : int
         Number of observations.
+    log_weights : ndarray, shape (N,)
+        Sum of the log weights of each patient's rows, which are those rows times the roots of their
+        weights: |V| is that of these rows over the weights' product.
     """
 
     ztz: np.ndarray
@@ -56,6 +59,7 @@ class LMMData:
     z_basis: np.ndarray
     z_scale: np.ndarray
     nobs: int
+    log_weights: np.ndarray
 
     @property
     def p(self) -> int:
@@ -74,6 +78,11 @@ class LMMData:
         return replace(self, ztw=ztw, blocks=blocks, cross=cross, r=r, beta_ols=beta_ols)
 
     @cached_property
+    def log_weight(self) -> float:
+        """Of all rows together."""
+        return float(self.log_weights.sum())
+
+    @cached_property
     def log_det_r(self) -> float:
         """log |det R|."""
         return float(np.log(np.abs(np.diag(self.r))).sum())
@@ -87,6 +96,7 @@ def prepare(
     n_groups: int,
     blocks: tuple[int, ...] | None = None,
     to: np.ndarray | None = None,
+    log_weights: np.ndarray | None = None,
 ) -> LMMData:
     """Reduce the rows to sufficient statistics.
 
@@ -108,6 +118,8 @@ def prepare(
     to : ndarray, shape (q, q), optional
         Instead, the kernel's columns are those of Z to^-1, scaled: the SDs and correlations of
         `loglik` are of the effects `to` @ b.
+    log_weights : ndarray, shape (n,), optional
+        Log of each row's precision weight, by whose root X, y and Z were multiplied.
 
     Returns
     -------
@@ -133,6 +145,9 @@ def prepare(
         z_basis=z_basis,
         z_scale=z_scale,
         nobs=len(y),
+        log_weights=np.bincount(group, log_weights, n_groups)
+        if log_weights is not None
+        else np.zeros(n_groups),
     )
 
 

@@ -402,6 +402,11 @@ class TermKernel[D: TermData, S: State](ABC):
         structure = self.data.structure
         return structure.covariance(structure.covariance_parameters(point.sigma, point.psi))
 
+    def cell_variances(self, point: Point) -> np.ndarray:
+        """Of each cell of the structure."""
+        structure = self.data.structure
+        return structure.covariance_parameters(point.sigma, point.psi)[: structure.n_cells]
+
     def expand(self, theta: np.ndarray) -> np.ndarray:
         """theta itself: zeros are put in by `unpack`."""
         return theta

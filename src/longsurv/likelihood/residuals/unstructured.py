@@ -54,7 +54,7 @@ class Unstructured(Correlation):
         """Gradient in psi of a function of gradient `adjoint`, shape (K,), in the correlations."""
         m = pairs.n_visits
         K = correlation_cholesky(np.ascontiguousarray(psi), m)
-        dC = adjoint.reshape(m, m)
+        dC = np.bincount(pairs.first * m + pairs.second, adjoint, m * m).reshape(m, m)
         return correlation_pullback(psi, m, np.tril((dC + dC.T) @ K))
 
     def twin(self, psi: Sequence[TensorVariable], pairs: Pairs, eta: float) -> TensorVariable:

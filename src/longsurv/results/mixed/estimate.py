@@ -20,11 +20,11 @@ from longsurv.results.estimate import Estimate
 from longsurv.results.mixed.fitted import MixedSpecification
 from longsurv.results.mixed.methods import MixedMethods
 from longsurv.results.mixed.rows import (
-    check_prediction,
     check_random,
     fixed_rows,
     random_rows,
     ranef,
+    spread_of_new,
     unseen_rows,
 )
 from longsurv.results.mixed.small_sample import MixedReference, resolve_df, small_sample
@@ -155,7 +155,8 @@ class MixedEstimate(MixedMethods, Estimate):
 
     @property
     def sigma(self) -> float:
-        """Residual standard deviation; at the first visit if each has its own."""
+        """Residual standard deviation, of a row of weight 1; at the first visit, or of the first
+        group, if each has its own."""
         return self.point.sigma
 
     @property
@@ -195,7 +196,8 @@ class MixedEstimate(MixedMethods, Estimate):
 
     @property
     def visit_cov(self) -> pd.DataFrame:
-        """Covariance matrix of one patient's residuals over the visits, shape (M, M).
+        """Covariance matrix of one patient's residuals over the visits, shape (M, M), of a row of
+        weight 1; where groups have their own, of each group, one below the other.
 
         Raises
         ------
@@ -204,11 +206,15 @@ class MixedEstimate(MixedMethods, Estimate):
         """
         residual = self.design.residual
         size = 0 if residual is None else len(residual.levels)
-        if residual is None or len(residual.lag) != size**2:
+        if residual is None or residual.spec.visit is None or residual.times:
             raise LongsurvError("visit_cov needs a residual structure over visits")
-        return pd.DataFrame(
-            self.residual_cov.reshape(size, size), index=residual.levels, columns=residual.levels
-        )
+        count, levels = len(residual.names_of_groups), residual.levels
+        own = self.residual_cov[: count * size**2].reshape(-1, size)
+        if residual.groups is None:
+            return pd.DataFrame(own, index=levels, columns=levels)
+        names = [residual.spec.by, residual.spec.visit]
+        index = pd.MultiIndex.from_product([residual.names_of_groups, levels], names=names)
+        return pd.DataFrame(own, index=index, columns=levels)
 
     def variance_table(self, level: float = 0.95) -> pd.DataFrame:
         """Residual SD, random-effects SDs and correlations, with intervals.
@@ -294,7 +300,7 @@ class MixedEstimate(MixedMethods, Estimate):
         ------
         LongsurvError
             If the model has no random effects and `by_patient` asks for them, for an unseen group,
-            or for a new measurement where residuals have a structure.
+            or for a new measurement where residuals are correlated.
         """
         frame, X = fixed_rows(self, newdata)
         estimate, variance = X @ self.coefficients, np.zeros(len(X))
@@ -304,12 +310,12 @@ class MixedEstimate(MixedMethods, Estimate):
             mean, variance, coupling = self.kernel.predict_rows(self.point, *rows)
             estimate, X = estimate + mean, X - coupling
         if interval == "prediction":
-            check_prediction(self)
+            residual = spread_of_new(self, newdata, self.kernel)(self.point)
             if not by_patient:
                 _, variance, _ = self.kernel.predict_rows(
                     self.point, *unseen_rows(self.design, newdata)
                 )
-            variance = variance + self.sigma**2
+            variance = variance + residual
         se = np.sqrt(combination_variances(self.reference, X) + variance)
         if not by_patient and interval == "mean":
             return beside(frame, wald_columns(X, estimate, se, self.reference, level))

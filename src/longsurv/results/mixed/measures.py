@@ -99,7 +99,9 @@ def r2(fit: FittedLMM | DrawnLMM, level: float = 0.95) -> pd.DataFrame:
             )
         Z = fit.design.Z
         random = np.einsum("...ab,ab->...", _drawn_covariance(fit), Z.T @ Z / len(Z))
-        total = fixed + random + fit.samples["sigma"] ** 2
+        weights = fit.design.weights
+        over = 1.0 if weights is None else float(np.mean(1.0 / weights.values))
+        total = fixed + random + over * fit.samples["sigma"] ** 2
         return summarise(
             {"marginal": fixed / total, "conditional": (fixed + random) / total}, level
         )

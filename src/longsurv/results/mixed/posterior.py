@@ -20,11 +20,11 @@ from longsurv.results.idata import Pointwise, to_datatree
 from longsurv.results.mixed.fitted import MixedSpecification
 from longsurv.results.mixed.methods import MixedPosteriorMethods
 from longsurv.results.mixed.rows import (
-    check_prediction,
     check_random,
     fixed_rows,
     random_rows,
     ranef,
+    spread_of_new,
     unseen_rows,
 )
 from longsurv.results.options import Interval, NewGroups
@@ -199,13 +199,12 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
         ------
         LongsurvError
             If the model has no random effects and `by_patient` asks for them, for an unseen group,
-            or for a new measurement where residuals have a structure.
+            or for a new measurement where residuals are correlated.
         """
         frame, X = fixed_rows(self, newdata)
         values = self.coefficients.reshape(-1, len(self.names)) @ X.T
         new = interval == "prediction"
-        if new:
-            check_prediction(self)
+        spread = spread_of_new(self, newdata, self.kernel) if new else None
         if by_patient:
             check_random(self)
             rows = random_rows(self.design, newdata, new_groups)
@@ -215,8 +214,8 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
             rng = np.random.default_rng(self.draws.seed)
             for value, point in zip(values, self._points(), strict=True):
                 value += self.kernel.draw_rows(point, *rows, rng)
-                if new:
-                    value += point.sigma * rng.standard_normal(len(value))
+                if spread is not None:
+                    value += np.sqrt(spread(point)) * rng.standard_normal(len(value))
         return beside(frame, draw_columns(values, level))
 
     def r2(self, level: float = 0.95) -> pd.DataFrame:

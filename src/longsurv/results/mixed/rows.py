@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -10,8 +10,10 @@ import pandas as pd
 
 from longsurv.design import MixedDesign
 from longsurv.design.groupings import Grouping, combined
+from longsurv.design.weights import Weights
 from longsurv.errors import LongsurvError
 from longsurv.inference.specification import TableSpecification
+from longsurv.likelihood.lmm.kernel import MixedKernel, Point
 from longsurv.results.columns import ranef_table
 from longsurv.results.options import NewGroups
 
@@ -70,14 +72,30 @@ def unseen_rows(
     return Z, [-1 - np.arange(len(Z[0]))] * len(Z)
 
 
-def check_prediction(result: PredictedMixed) -> None:
-    """Refuse the interval of a new measurement where its residual depends on the visit."""
-    if result.design.residual is not None:
+def spread_of_new(
+    result: PredictedMixed, newdata: pd.DataFrame | None, kernel: MixedKernel
+) -> Callable[[Point], np.ndarray]:
+    """Residual variances (m,) of new measurements at the values of a model's parameters.
+
+    Raises
+    ------
+    LongsurvError
+        Where residuals of a patient are correlated, and a new measurement depends on those before.
+    DataError
+        For rows of a group or a visit that has no spread in the model, or without a weight.
+    """
+    design = result.design
+    residual, weights = design.residual, design.weights
+    if residual is not None and residual.spec.correlated:
         raise LongsurvError(
             f"{result.spec.formula!r} has a residual structure, under which a new measurement "
             "depends on its visit and on those before; interval='prediction' needs independent "
             "residuals"
         )
+    frame = result.spec.data.iloc[design.rows] if newdata is None else newdata
+    cell = np.zeros(len(frame), dtype=np.int64) if residual is None else residual.cell_of(frame)
+    over = 1.0 if weights is None else Weights.of(weights.column, frame).values
+    return lambda point: kernel.cell_variances(point)[cell] / over
 
 
 def _codes(

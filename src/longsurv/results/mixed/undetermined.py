@@ -124,21 +124,27 @@ SINGULAR = 1e-7
 """Of the least eigenvalue of a patient's residual correlations: then some determine others."""
 
 
-def degenerate(design: MixedDesign, kernel: MixedKernel, x: np.ndarray) -> str | None:
-    """Why the likelihood has no maximum, in words, where a climb to x ran into a singular residual
+def degenerate(
+    design: MixedDesign, kernel: MixedKernel, optimum: Optimum, reml: bool
+) -> str | None:
+    """Why the likelihood has no maximum, in words, where a climb ran into a singular residual
     covariance: there the density of the data is infinite."""
     if design.residual is None or not isinstance(kernel, DenseKernel):
         return None
-    _, psi = kernel.split(x)
+    _, psi = kernel.split(optimum.x)
     structure, levels = kernel.data.structure, design.residual.levels
     log_sd = np.concatenate([[0.0], psi[: structure.n_ratios]])
     small = log_sd < log_sd.max() + np.log(SMALLEST_SD)
+    if not optimum.converged and not small.any():
+        small = _vanishing(kernel, optimum.x, reml)
     if small.any() and not small.all():
-        visits = ", ".join(str(level) for level, s in zip(levels, small, strict=True) if s)
+        cells = ", ".join(c for c, s in zip(design.residual.cells, small, strict=True) if s)
+        by = design.residual.spec.by
+        where = f"at visit {cells}" if by is None else f"of {by} {cells}"
         return (
-            f"the model reproduces every measurement at visit {visits}, whose residual variance is "
-            "then 0 (as at the baseline of a change from baseline): leave those rows out, or give "
-            "all visits one variance"
+            f"the model reproduces every measurement {where}, whose residual variance is then 0 "
+            "(as at the baseline of a change from baseline): leave those rows out, or give all "
+            f"{'visits' if by is None else 'groups'} one variance"
         )
     if not np.isfinite(psi).all() or _singular(
         structure.natural(psi[structure.n_ratios :]), kernel
@@ -152,14 +158,40 @@ def degenerate(design: MixedDesign, kernel: MixedKernel, x: np.ndarray) -> str |
     return None
 
 
+def _vanishing(kernel: DenseKernel, x: np.ndarray, reml: bool) -> np.ndarray:
+    """Which residual SDs the likelihood draws to 0, one at a time, from x, shape (cells,): it rises
+    and goes on rising as one of them is divided by e^4 and by e^8."""
+    structure = kernel.data.structure
+    first = len(x) - structure.size
+    ratios = slice(first, first + structure.n_ratios)
+    heights = np.empty((structure.n_cells, 3))
+    for cell in range(structure.n_cells):
+        for k, down in enumerate((0.0, 4.0, 8.0)):
+            log_sd = np.concatenate([[0.0], x[ratios]])
+            log_sd[cell] -= down
+            moved = x.copy()
+            moved[ratios] = log_sd[1:] - log_sd[0]
+            try:
+                heights[cell, k] = kernel.criterion(moved, reml)[0]
+            except np.linalg.LinAlgError:
+                heights[cell, k] = -np.inf
+    return (np.diff(heights, axis=1) > 1.0).all(axis=1)
+
+
 def _singular(rho: np.ndarray, kernel: DenseKernel) -> bool:
-    """Whether the residuals of the patient with the most rows determine one another."""
-    correlation = kernel.data.structure.correlation(rho)
+    """Whether the residuals of a patient with the most rows determine one another, of those who
+    share their correlations."""
+    structure = kernel.data.structure
+    correlation = structure.correlation(rho)
     kind, rows, first, *_ = kernel.data.indices
     sizes = np.diff(rows)
-    most = int(sizes.argmax())
-    C = correlation[kind[first[most] : first[most + 1]]].reshape(sizes[most], sizes[most])
-    return bool(np.linalg.eigvalsh(C)[0] < SINGULAR)
+    for block in range(structure.n_blocks):
+        mine = np.broadcast_to(structure.chosen(block), correlation.shape)[kind[first[:-1]]] > 0.0
+        most = int(np.where(mine, sizes, 0).argmax())
+        C = correlation[kind[first[most] : first[most + 1]]].reshape(sizes[most], sizes[most])
+        if np.linalg.eigvalsh(C)[0] < SINGULAR:
+            return True
+    return False
 
 
 def _may_repeat(values: np.ndarray, times: int) -> bool:

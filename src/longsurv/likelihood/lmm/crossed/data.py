@@ -55,6 +55,8 @@ class CrossedData:
         First column of U of each term but the first, and m.
     blocks, bases, scales, structure, r, beta_ols
         As for `DenseData`.
+    log_weights : ndarray, shape (N,)
+        As for `LMMData`.
     """
 
     W: np.ndarray
@@ -76,6 +78,7 @@ class CrossedData:
     scales: tuple[np.ndarray, ...]
     r: np.ndarray
     beta_ols: np.ndarray
+    log_weights: np.ndarray
 
     @property
     def nobs(self) -> int:
@@ -145,7 +148,12 @@ class CrossedData:
 
 
 def prepare(
-    X: np.ndarray, y: np.ndarray, terms: Sequence[Term], *, orthogonal: bool = False
+    X: np.ndarray,
+    y: np.ndarray,
+    terms: Sequence[Term],
+    *,
+    orthogonal: bool = False,
+    log_weights: np.ndarray | None = None,
 ) -> CrossedData:
     """Reduce the rows to sums.
 
@@ -158,6 +166,8 @@ def prepare(
         The one with the most groups first; each has columns.
     orthogonal : bool
         Whether columns of a block of correlated effects are orthogonalised; scaled only by default.
+    log_weights : ndarray, shape (n,), optional
+        As for `lmm.prepare`.
     """
     r = triangle(X)
     Q = solve_triangular(r, X.T, trans="T", lower=False).T
@@ -201,6 +211,9 @@ def prepare(
         scales=tuple(scales),
         r=r,
         beta_ols=solve_triangular(r, fit, lower=False),
+        log_weights=np.zeros(patients)
+        if log_weights is None
+        else np.bincount(patient, log_weights, patients),
     )
 
 
@@ -211,7 +224,7 @@ class CrossedState:
     Attributes
     ----------
     log_dets : ndarray, shape (N,)
-        Of V1, patient by patient.
+        Of V1 over the weights, patient by patient.
     root : ndarray, shape (m, m)
         Lower triangle, K = root root'.
     half : ndarray, shape (m, m)
@@ -267,4 +280,5 @@ def factored(data: CrossedData, lams: Sequence[np.ndarray]) -> CrossedState:
     root = np.linalg.cholesky(np.eye(m) + factor.T @ scaled)
     half = solve_triangular(root, factor.T, lower=True)
     explained = half @ SW
+    log_dets -= data.log_weights
     return CrossedState(log_dets, root, half, half.T @ half, G, S, SW, T - explained.T @ explained)

@@ -200,7 +200,8 @@ def left_out(data: CrossedData, state: CrossedState, u: np.ndarray, log_sigma: f
         data.Z, data.U, data.columns, *data.sums[2:],
     )  # fmt: skip
     rows = np.diff(begin)
-    return -0.5 * (rows * (LOG_2PI + 2.0 * log_sigma) - log_dets + quads * np.exp(-2.0 * log_sigma))
+    quads = quads * np.exp(-2.0 * log_sigma) - data.log_weights
+    return -0.5 * (rows * (LOG_2PI + 2.0 * log_sigma) - log_dets + quads)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

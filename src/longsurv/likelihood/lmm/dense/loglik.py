@@ -69,6 +69,8 @@ class DenseData:
         Of the residuals.
     r : ndarray, shape (p, p)
     beta_ols : ndarray, shape (p,)
+    log_weights : ndarray, shape (C,)
+        As for `LMMData`, of each cluster and those before it.
     """
 
     order: np.ndarray
@@ -83,6 +85,7 @@ class DenseData:
     structure: Structure
     r: np.ndarray
     beta_ols: np.ndarray
+    log_weights: np.ndarray
 
     @property
     def nobs(self) -> int:
@@ -114,6 +117,7 @@ def prepare(
     kind: np.ndarray,
     *,
     orthogonal: bool = False,
+    log_weights: np.ndarray | None = None,
 ) -> DenseData:
     """Sort the rows and index the groups.
 
@@ -131,6 +135,8 @@ def prepare(
         Rows sorted by patient, and the kind of each ordered pair of a patient's rows in that order.
     orthogonal : bool
         Whether columns of a block of correlated effects are orthogonalised; scaled only by default.
+    log_weights : ndarray, shape (n,), optional
+        As for `lmm.prepare`.
 
     Returns
     -------
@@ -166,6 +172,7 @@ def prepare(
     slots, clusters, sizes = _effects(
         [(t.group[units], t.Z.shape[1]) for t in terms[1:]], len(units)
     )
+    added = np.zeros(len(y)) if log_weights is None else log_weights[order]
     return DenseData(
         order=order,
         W=np.ascontiguousarray(W),
@@ -187,6 +194,7 @@ def prepare(
         structure=structure,
         r=r,
         beta_ols=solve_triangular(r, fit, lower=False),
+        log_weights=np.cumsum(added)[starts[clusters[1:]] - 1],
     )
 
 
@@ -249,6 +257,7 @@ def forward_state(data: DenseData, values: np.ndarray, factors: Sequence[np.ndar
     )
     if not definite:
         raise np.linalg.LinAlgError("V is not positive definite")
+    running[:, 0] -= data.log_weights
     return DenseState(running, T, tuple(rest))
 
 
