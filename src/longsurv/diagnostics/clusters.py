@@ -188,6 +188,22 @@ class Whitened:
         """
         return self._solved(values, "N")
 
+    def unscaled(self, values: np.ndarray) -> np.ndarray:
+        """L values, shape (n, ...): marginal residuals from scaled ones.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n, ...)
+
+        Returns
+        -------
+        ndarray, shape (n, ...)
+        """
+        out = np.empty(values.shape)
+        for cluster, L in zip(self.clusters, self.L, strict=True):
+            out[cluster.rows] = L @ values[cluster.rows]
+        return out
+
     def back(self, values: np.ndarray) -> np.ndarray:
         """L'^-1 values, shape (n, ...).
 

@@ -25,6 +25,7 @@ import pandas as pd
 from longsurv.arguments import checked
 from longsurv.design.joint import JointCause
 from longsurv.diagnostics.joint_checks import places, sds_and_covariance
+from longsurv.diagnostics.replicates import check_options, compared, course_statistics
 from longsurv.errors import LongsurvError
 from longsurv.estimands.aalen_johansen import cumulative_incidence
 from longsurv.estimands.follow_up import FollowUp
@@ -71,11 +72,9 @@ def predictive_checks(
     joint_spec(posterior, "predictive_checks", markers=True, causes=True)
     if posterior.engine != "bayes":
         raise LongsurvError("predictive_checks takes a posterior; use spec.sample()")
-    if draws < 2 or not 0.0 < level < 1.0:
-        raise LongsurvError(f"draws is at least 2 and level within 0 and 1; got {draws}, {level}")
+    rng = check_options(draws, seed, level)
     design, data = posterior.design, posterior.data
     thetas = posterior.draws.spread(draws)
-    rng = np.random.default_rng(seed)
     survival = SurvivalReplicates(design, data, rng)
     cuts = _cuts(design)
     parts = [marker.name if marker.prefix else "marker" for marker in design.markers]
@@ -94,18 +93,7 @@ def predictive_checks(
         one = of_markers(replicate_markers(design, data, theta, rng))
         one |= event_statistics(names, design.entry, *survival.replicate(theta, rng), cuts)
         drawn.append(one)
-    rows = []
-    for part, statistics in observed.items():
-        for name, value in statistics.items():
-            values = np.array([one[part][name] for one in drawn])
-            values = values[np.isfinite(values)]
-            if len(values) < 2 or not np.isfinite(value):
-                continue
-            low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
-            p = float(np.mean(values > value) + 0.5 * np.mean(values == value))
-            rows.append((part, name, value, float(values.mean()), float(low), float(high), p))
-    columns = ["part", "statistic", "observed", "replicated", "conf_low", "conf_high", "p_value"]
-    return pd.DataFrame(rows, columns=columns)
+    return compared(observed, drawn, level)
 
 
 def replicate_markers(
@@ -340,54 +328,17 @@ def survival_statistics(
 
 
 def marker_statistics(design: JointDesign, k: int, y: np.ndarray) -> dict[str, float]:
-    """Level, spread, course, shape and link to the event of values y, (n,), of marker k.
-
-    Changes are between successive visits of a patient; "within" is after taking off each patient's
-    mean.
-    """
+    """Level, spread, course, shape and link to the event of values y, (n,), of marker k."""
     marker = design.markers[k]
     used = marker.measurements.iloc[marker.design.rows]
     time = used[design.time].to_numpy(dtype=float)
+    out = course_statistics(y, marker.group, time)
     order = np.lexsort((time, marker.group))
-    y, group, time = y[order], marker.group[order], time[order]
-    count = np.bincount(group, minlength=len(design.labels))
-    known = count > 0
-    mean = np.bincount(group, weights=y, minlength=len(count))[known] / count[known]
-    place = np.cumsum(known) - 1
-    within = y - mean[place[group]]
-    same = group[1:] == group[:-1]
-    early, late = time <= np.quantile(time, 1 / 3), time > np.quantile(time, 2 / 3)
-    last = np.r_[~same, True]
+    group = marker.group[order]
+    last = np.r_[group[1:] != group[:-1], True]
     event = design.status[group[last]] == 1
-    steps = np.diff(y)[same]
-    out = {
-        "mean": float(y.mean()),
-        "mean, first third of times": float(y[early].mean()) if early.any() else np.nan,
-        "mean, last third of times": float(y[late].mean()) if late.any() else np.nan,
-        "SD between patients": float(mean.std()),
-        "SD within patients": float(np.sqrt(np.mean(within**2))),
-        "largest change": float(np.abs(steps).max()) if len(steps) else np.nan,
-        "skewness within patients": _moment(within, 3) if count.max() > 2 else np.nan,
-        "kurtosis within patients": _moment(within, 4),
-        "correlation of successive changes": _successive(y, group),
-    }
     if 0 < event.sum() < len(event):
-        gap = y[last][event].mean() - y[last][~event].mean()
+        value = y[order][last]
+        gap = value[event].mean() - value[~event].mean()
         out["last value, with event less without"] = float(gap)
     return out
-
-
-def _moment(x: np.ndarray, k: int) -> float:
-    """Standardised central moment."""
-    sd = x.std()
-    return float(np.mean((x - x.mean()) ** k) / sd**k) if sd > 0 else np.nan
-
-
-def _successive(y: np.ndarray, group: np.ndarray) -> float:
-    """Correlation of a change with the one before it; -1/2 for noise alone."""
-    steps, same = np.diff(y), group[1:] == group[:-1]
-    both = same[1:] & same[:-1]
-    first, second = steps[:-1][both], steps[1:][both]
-    if len(first) < 3 or first.std() == 0 or second.std() == 0:
-        return np.nan
-    return float(np.corrcoef(first, second)[0, 1])

@@ -103,18 +103,9 @@ def qq(
         of (the effect's name for random effects), unit (index of the measurement, or the patient),
         theoretical (standard normal quantile), observed, low, high; ordered by observed.
     """
-    if not 0.0 < level < 1.0 or simulations * (1.0 - level) < 2.0:
-        raise LongsurvError(
-            "level is between 0 and 1 and simulations enough for its tails, got "
-            f"{level!r}, {simulations!r}"
-        )
+    _check_band(level, simulations)
     design, white = fit.design, whiten(fit)
-    rng = np.random.default_rng(seed)
-    observed = white.forth(design.y - design.fixed.X @ fit.coefficients)
-    noise = rng.standard_normal((len(observed), simulations))
-    noise -= white.basis @ (white.basis.T @ noise)
-    noise *= np.sqrt((observed @ observed) / (noise**2).sum(axis=0))
-    both = np.column_stack([observed, noise])
+    both = _simulated(fit, white, simulations, seed)
     if of == "random effects":
         parts = _effects(fit, white, both)
     else:
@@ -122,6 +113,95 @@ def qq(
             both = white.residual(white.back(both)) / white.residual_sd()[:, None]
         parts = [(of, fit.spec.data.index[design.rows], both)]
     return pd.concat([_ordered(*part, level) for part in parts], ignore_index=True)
+
+
+@checked
+def residual_bands(
+    fit: MixedFit,
+    *,
+    bins: int | None = None,
+    level: float = 0.95,
+    simulations: int = 999,
+    seed: int = 1,
+) -> pd.DataFrame:
+    """Mean and spread of the studentised residuals over the fitted values, with bands.
+
+    The measurements are cut into bins of equal size by the fitted value, with the patient's own
+    random effects. Shrinkage alone tilts conditional residuals over these, so that no line is level
+    if the model is right: the bands are those of data simulated from the fit as for `qq`, each
+    binned by fitted values of its own, and hold both curves whole with probability `level`.
+
+    Parameters
+    ----------
+    fit : MixedEstimate
+    bins : int, optional
+        By default one for every ten measurements, from three to ten.
+    level : float
+    simulations, seed : int
+        Of the simulated samples.
+
+    Returns
+    -------
+    DataFrame
+        of ("mean", "spread": the root mean square), fitted (mean of the bin), n (measurements),
+        observed, low, high.
+
+    Raises
+    ------
+    LongsurvError
+        For fewer than two bins, or with fewer than two measurements each.
+    """
+    _check_band(level, simulations)
+    design, white = fit.design, whiten(fit)
+    n = len(design.y)
+    count = min(10, max(3, n // 10)) if bins is None else bins
+    if count < 2 or n < 2 * count:
+        raise LongsurvError(
+            f"bins are at least two of two measurements each; got {count} of {n} measurements"
+        )
+    both = _simulated(fit, white, simulations, seed)
+    conditional = white.residual(white.back(both))
+    fitted = (design.fixed.X @ fit.coefficients)[:, None] + white.unscaled(both) - conditional
+    sd = white.residual_sd()
+    known = sd > 1e-10 * sd.max()
+    studentised = np.where(known[:, None], conditional / np.where(known, sd, 1.0)[:, None], 0.0)
+    order = np.argsort(fitted, axis=0, kind="stable")
+    sizes = np.diff(np.linspace(0, n, count + 1).astype(int))
+    edges = np.append(0, np.cumsum(sizes)[:-1])
+    values = np.take_along_axis(studentised, order, axis=0)
+    mean = np.add.reduceat(values, edges, axis=0) / sizes[:, None]
+    spread = np.sqrt(np.add.reduceat(values**2, edges, axis=0) / sizes[:, None])
+    curves = np.vstack([mean, spread])
+    low, high = simultaneous_band(curves[:, 1:], level)
+    place = np.add.reduceat(np.sort(fitted[:, 0]), edges) / sizes
+    return pd.DataFrame(
+        {
+            "of": np.repeat(["mean", "spread"], count),
+            "fitted": np.tile(place, 2),
+            "n": np.tile(sizes, 2),
+            "observed": curves[:, 0],
+            "low": low,
+            "high": high,
+        }
+    )
+
+
+def _check_band(level: float, simulations: int) -> None:
+    if not 0.0 < level < 1.0 or simulations * (1.0 - level) < 2.0:
+        raise LongsurvError(
+            "level is between 0 and 1 and simulations enough for its tails, got "
+            f"{level!r}, {simulations!r}"
+        )
+
+
+def _simulated(fit: FittedMixed, white: Whitened, simulations: int, seed: int) -> np.ndarray:
+    """Scaled residuals of the data, then of so many samples from the fit: (n, 1 + simulations)."""
+    design, rng = fit.design, np.random.default_rng(seed)
+    observed = white.forth(design.y - design.fixed.X @ fit.coefficients)
+    noise = rng.standard_normal((len(observed), simulations))
+    noise -= white.basis @ (white.basis.T @ noise)
+    noise *= np.sqrt((observed @ observed) / (noise**2).sum(axis=0))
+    return np.column_stack([observed, noise])
 
 
 def _effects(

@@ -10,7 +10,16 @@ import pandas as pd
 
 from longsurv.figures.axes import group_handles, group_legend, padded
 from longsurv.figures.place import Where, legend_above, new_axes, panels, width_in
-from longsurv.figures.style import GROUP_COLOURS, INK, MUTED, RULE, group_style, shorten, styled
+from longsurv.figures.style import (
+    GROUP_COLOURS,
+    INK,
+    MUTED,
+    NARROWEST,
+    RULE,
+    group_style,
+    shorten,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +65,13 @@ def calibration(table: pd.DataFrame, *, ax: Where = None) -> Axes:
 
 @styled
 def residuals_over_time(
-    time: np.ndarray, residuals: Mapping[str, np.ndarray], *, xlabel: str, ax: Where = None
+    time: np.ndarray,
+    residuals: Mapping[str, np.ndarray],
+    *,
+    xlabel: str,
+    points: bool = True,
+    width: float = _WIDTH,
+    ax: Where = None,
 ) -> Axes:
     """Scaled Schoenfeld residuals of each coefficient, with the running mean of a quarter of them.
 
@@ -66,16 +81,22 @@ def residuals_over_time(
     residuals : mapping of str to ndarray
         By term; level where the hazard ratio is the same at all times.
     xlabel : str
+    points : bool
+        Whether each residual has a mark.
+    width : float
+        In CSS pixels, of a figure of its own.
     ax : Axes or "window", optional
         Whose place to take; a figure of its own otherwise.
     """
-    width = width_in(ax, _WIDTH)
-    axes = list(panels(width, len(residuals), min(len(residuals), 3), left=52, right=12, top=30,
+    width = width_in(ax, width)
+    across = min(len(residuals), 1 if width < NARROWEST else 3)
+    axes = list(panels(width, len(residuals), across, left=52, right=12, top=30,
                        bottom=46, panel=_PANEL, gap=10, ax=ax))  # fmt: skip
     order = np.argsort(time, kind="stable")
     window = max(1, len(time) // 4)
     for place, (term, values) in zip(axes, residuals.items(), strict=True):
-        place.plot(time, values, "o", color=MUTED, markersize=3.5, alpha=0.6)
+        if points:
+            place.plot(time, values, "o", color=MUTED, markersize=3.5, alpha=0.6)
         if len(time) >= 2 * window:
             mean = np.convolve(values[order], np.ones(window) / window, mode="valid")
             middle = np.convolve(time[order], np.ones(window) / window, mode="valid")

@@ -86,6 +86,13 @@ _FLOW = Evidence(
     "cohort.flow", "patients and measurements from the files to the models, with reasons"
 )
 _BASELINE = Evidence("baseline", "by group, with the number of missing values")
+_FIT = (
+    Evidence("quantiles", "quantiles of the markers' residuals"),
+    Evidence("residual-bands", "their mean and spread over the fitted values"),
+    Evidence("hazards-over-time", "proportional hazards, drawn"),
+    Evidence("proportional", "and tested"),
+    Evidence("linearity", "straight lines against bends"),
+)
 _MODELS = Evidence("models", "formula and method of every model")
 _CHANGES = Evidence("changes", "differences in change with 95 % intervals")
 _HAZARDS = Evidence("hazards", "hazard ratios with 95 % intervals")
@@ -117,7 +124,10 @@ BARG = (
         Evidence("verdicts", "R-hat, divergences and E-BFMI of every fit"),
     )),
     Item("2.C", "Resolution of the chains", (Evidence("verdicts", "effective sample sizes"),)),
-    Item("3.A", "Posterior predictive check"),
+    Item("3.A", "Posterior predictive check", (
+        Evidence("replicates", "statistics of replicated data around those of the data"),
+        Evidence("replicated", "the same in numbers"),
+    )),
     Item("3.B", "Summary of the posterior", (_CHANGES, _HAZARDS)),
     Item("4", "Decisions", (
         Evidence("priors_after", "probabilities of effects of stated sizes, without a rule"),
@@ -148,7 +158,7 @@ STROBE = (
         Evidence("measurements", "the scale on which each marker was analysed"),
     )),
     Item("12", "Statistical methods", (
-        _MODELS, Evidence("priors", "priors"),
+        _MODELS, *_FIT, Evidence("priors", "priors"),
         Evidence("methods.missing", "how missing values were handled, and what that assumes"),
     )),
     Item("13", "Participants, numbers", (_FLOW,)),
@@ -172,7 +182,7 @@ CONSORT = (
     Item("7", "Sample size"),
     Item("8-11", "Randomisation, concealment, blinding"),
     Item("12", "Statistical methods", (
-        _MODELS, Evidence("priors", "priors"),
+        _MODELS, *_FIT, Evidence("priors", "priors"),
         Evidence("methods.missing", "how missing values were handled, and what that assumes"),
     )),
     Item("13", "Participant flow", (

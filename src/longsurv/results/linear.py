@@ -17,6 +17,7 @@ from longsurv.inference.specification import AnySpecification
 from longsurv.priors import Prior
 from longsurv.results import plots
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
+from longsurv.results.criticism import StraightLines
 from longsurv.results.estimate import TIDY, Estimate
 from longsurv.results.posterior import summarise
 from longsurv.results.reference import NormalReference
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class LinearEstimate(Estimate):
+class LinearEstimate(StraightLines, Estimate):
     """A linear model fitted by least squares (see `Estimate`).
 
     Attributes

@@ -6,18 +6,27 @@ they show in a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
+
+import numpy as np
 
 from longsurv import numbers
 from longsurv.errors import LongsurvError
 from longsurv.estimands.densities import densities
 from longsurv.figures import forest, prior_grid
+from longsurv.figures.model_checks import (
+    positions,
+    quantile_panels,
+    replicated,
+    residual_panels,
+)
 from longsurv.figures.place import described, place_of, warned
 from longsurv.figures.style import shorten
 from longsurv.results.contrasts import position
-from longsurv.results.drawable import Drawable, DrawablePosterior
+from longsurv.results.drawable import Drawable, DrawablePosterior, Headed
 from longsurv.results.summaries import OfHazards
+from longsurv.words import capital
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,3 +148,45 @@ def _sentence(what: str, said: Sequence[str], result: Drawable) -> str:
     told = "; ".join(said[:TOLD]) + (f"; and {len(said) - TOLD} more" if len(said) > TOLD else "")
     warnings = "".join(f" {text}." for text in result.headings)
     return f"{what}: {told}.{warnings}"
+
+
+def replicates(result: Headed, table: pd.DataFrame, ax: object) -> Axes:
+    """Where the data lie among their replicates, of a table of `predictive_checks`."""
+    shown = table.rename(columns={"part": "panel", "statistic": "row"})
+    drawn = replicated(shown, ax=place_of(ax))
+    warned(drawn, result.headings, above=20.0)
+    out = table[np.abs(positions(table)) > 1]
+    said = [
+        f"{row['statistic']} of {row['part']} {numbers.number(row['observed'])}, replicates"
+        f" {numbers.number(row['conf_low'])} to {numbers.number(row['conf_high'])}"
+        for row in out.to_dict("records")
+    ]
+    whole = f"{len(table) - len(out)} of {len(table)} statistics lie within their replicates"
+    text = f"{whole}; outside: {'; '.join(said)}." if said else f"{whole}."
+    warnings = "".join(f" {one}." for one in result.headings)
+    return described(drawn, text + warnings)
+
+
+def quantiles(result: Headed, table: pd.DataFrame, ax: object) -> Axes:
+    """Ordered residuals or effects against normal quantiles, of a table of `qq`."""
+    parts = {str(of): part for of, part in table.groupby("of", sort=False)}
+    drawn = quantile_panels(parts, ax=place_of(ax))
+    warned(drawn, result.headings, above=38.0)
+    return described(drawn, _outside(parts) + "".join(f" {one}." for one in result.headings))
+
+
+def bands(result: Headed, table: pd.DataFrame, ax: object) -> Axes:
+    """Mean and spread of residuals over fitted values, of a table of `residual_bands`."""
+    drawn = residual_panels({"Studentised residuals": table}, ax=place_of(ax))
+    warned(drawn, result.headings, above=38.0)
+    parts = {str(of): part for of, part in table.groupby("of", sort=False)}
+    return described(drawn, _outside(parts) + "".join(f" {one}." for one in result.headings))
+
+
+def _outside(parts: Mapping[str, pd.DataFrame]) -> str:
+    """How many of the values of each part leave its band."""
+    said = []
+    for of, part in parts.items():
+        out = int(((part["observed"] < part["low"]) | (part["observed"] > part["high"])).sum())
+        said.append(f"{of}: {out} of {len(part)} outside the band" if out else f"{of}: within it")
+    return f"Residuals with their simultaneous band. {capital('; '.join(said))}."

@@ -30,6 +30,7 @@ import pandas as pd
 from longsurv.study import marker_stages as asked
 from longsurv.study.bench import Bench
 from longsurv.study.beyond import BEYOND, fit_beyond, seconds_of_beyond
+from longsurv.study.criticism import CRITICISM, criticise, seconds_of_criticism
 from longsurv.study.deaths import (
     CARRIED,
     adjust_for_what_is_carried,
@@ -217,4 +218,12 @@ STAGES: tuple[Stage, ...] = (
         needs=True,
     ),
     Stage(JOINT, "Markers and outcome together", fit_joint, seconds_of_joint, quick=False),
+    Stage(
+        CRITICISM,
+        "Whether the models describe the data",
+        criticise,
+        seconds_of_criticism,
+        quick=False,
+        needs=True,
+    ),
 )

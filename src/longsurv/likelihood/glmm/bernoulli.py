@@ -73,6 +73,12 @@ class Bernoulli(Family):
         """P(y = 1) at predictors of any shape."""
         return expit(eta)
 
+    def draw(
+        self, eta: np.ndarray, phi: np.ndarray, kappa: float, rng: np.random.Generator
+    ) -> np.ndarray:
+        """0 or 1 at predictors (n,)."""
+        return (rng.random(len(eta)) < expit(eta)).astype(float)
+
     def rising(
         self, X: np.ndarray, outcome: np.ndarray, levels: int
     ) -> tuple[np.ndarray, np.ndarray]:

@@ -133,6 +133,13 @@ class Family(ABC):
         """Mean response at predictors of any shape; of one with thresholds the probabilities of the
         categories, in a last axis."""
 
+    @abstractmethod
+    def draw(
+        self, eta: np.ndarray, phi: np.ndarray, kappa: float, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Responses drawn at predictors (n,), shape (n,); `kappa` is 1 / df of a response whose
+        degrees of freedom are given, else NaN."""
+
     def outcome(self, y: np.ndarray, kind: np.ndarray) -> np.ndarray:
         """What of each row says where its predictor may go, shape (n,)."""
         return y

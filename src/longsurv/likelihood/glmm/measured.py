@@ -54,6 +54,12 @@ class Measured(Family):
         """eta itself."""
         return eta
 
+    def draw(
+        self, eta: np.ndarray, phi: np.ndarray, kappa: float, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Measurements at predictors (n,), with normal noise."""
+        return eta + math.exp(phi[0]) * rng.standard_normal(len(eta))
+
     def default_priors(self, names: Sequence[str], spread: float) -> dict[str, Prior]:
         """Of sigma."""
         from longsurv.priors.families import Exponential

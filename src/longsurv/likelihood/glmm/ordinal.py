@@ -149,6 +149,13 @@ class Ordinal(Family):
         ends = (np.zeros_like(eta)[..., None], np.ones_like(eta)[..., None])
         return np.diff(np.concatenate([ends[0], below, ends[1]], axis=-1), axis=-1)
 
+    def draw(
+        self, eta: np.ndarray, phi: np.ndarray, kappa: float, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Categories at predictors (n,)."""
+        at = eta + rng.logistic(size=len(eta))
+        return (at[:, None] > self.coefficients(phi)).sum(axis=1).astype(float)
+
     def rising(
         self, X: np.ndarray, outcome: np.ndarray, levels: int
     ) -> tuple[np.ndarray, np.ndarray]:

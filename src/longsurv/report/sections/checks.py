@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from longsurv import numbers
 from longsurv.records import Record
 from longsurv.report import sentences
-from longsurv.report.sections import independent
+from longsurv.report.sections import criticism, independent
 from longsurv.report.sections.common import ENGINE_NAMES, Line
 from longsurv.tables.display import Column, DisplayTable, display
 
@@ -72,6 +72,7 @@ def build(results: StudyResults) -> dict[str, object]:
         "text": [sentences.convergence(failed, len(table))],
         "failed": [light for light in found if light.colour == "red"],
         "summary": _summary(results, found),
+        "criticism": criticism.build(results),
         "remarked": [light for light in found if light.colour == "amber"],
         "independent": independent.build(results),
     }

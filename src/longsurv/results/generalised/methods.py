@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from longsurv.diagnostics.influence import Fitted
+from longsurv.results.criticism import StraightLines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,7 +121,7 @@ class GeneralisedPosteriorMethods:
         )
 
 
-class GeneralisedMethods(GeneralisedPosteriorMethods):
+class GeneralisedMethods(GeneralisedPosteriorMethods, StraightLines):
     """Methods of estimates."""
 
     def influence(

@@ -15,6 +15,7 @@ from longsurv.likelihood import glmm
 from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.columns import draw_columns, ranef_table
+from longsurv.results.criticism import Replicated
 from longsurv.results.generalised.flags import quadrature_flags, quadrature_name
 from longsurv.results.generalised.methods import GeneralisedPosteriorMethods
 from longsurv.results.generalised.quantities import (
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class GeneralisedPosterior(GeneralisedPosteriorMethods, Posterior):
+class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Posterior):
     """Posterior of a generalised mixed model (see `Posterior`).
 
     Attributes
@@ -183,6 +184,39 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Posterior):
             values.append(value)
         columns = draw_columns(np.stack(values), level)
         return by_category(frame, self.design, columns)
+
+    def predictive_checks(
+        self, *, draws: int = 200, seed: int = 1, level: float = 0.95
+    ) -> pd.DataFrame:
+        """Statistics of the data against those of data replicated from the posterior.
+
+        Replicates are the same patients measured again at the same visits, with random effects
+        drawn given their data.
+
+        Parameters
+        ----------
+        draws : int
+            Replicates, one for each of so many evenly spaced draws.
+        seed : int
+            Of the replicates.
+        level : float
+            Of the equal-tailed intervals of the replicates.
+
+        Returns
+        -------
+        DataFrame
+            part, statistic, observed, replicated (mean), conf_low, conf_high, p_value (share of
+            replicates with at least the observed statistic, ties counted half: near 0 or 1 where
+            the model misses something).
+
+        Raises
+        ------
+        LongsurvError
+            Where values are known only to be beyond a limit.
+        """
+        from longsurv.diagnostics.replicates import generalised_checks
+
+        return generalised_checks(self, draws, seed, level)
 
     def _own_effects(self, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Random effects of the patients given their data, shape (N, q)."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
+from longsurv.results.criticism import Replicated
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -251,7 +253,7 @@ class JointEstimateQuestions(JointQuestions):
         return joint_influence(self, terms)
 
 
-class JointPosteriorQuestions(JointQuestions):
+class JointPosteriorQuestions(JointQuestions, Replicated):
     """Those to a posterior alone."""
 
     def predictive_checks(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import pandas as pd
 
 from longsurv.results.contrasts import ContrastLike
+from longsurv.results.criticism import StraightLines
 from longsurv.results.mixed.fitted import FittedLMM
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from longsurv.diagnostics.influence import Estimand, Found, Influence
     from longsurv.diagnostics.residuals import Of
+    from longsurv.results.drawable import Headed
     from longsurv.results.means import Means, MeansAnswer
     from longsurv.results.mixed.bootstrap import Bootstrap
     from longsurv.results.trajectories import WithMeans
@@ -84,7 +86,7 @@ class MixedPosteriorMethods:
         return trajectories.linear(cast("WithMeans", self), along, by, level, ax)
 
 
-class MixedMethods(MixedPosteriorMethods):
+class MixedMethods(MixedPosteriorMethods, StraightLines):
     """Methods of estimates of linear mixed models."""
 
     def anova(self: FittedLMM) -> pd.DataFrame:
@@ -277,6 +279,93 @@ class MixedMethods(MixedPosteriorMethods):
         from longsurv.diagnostics.residuals import qq
 
         return qq(self, of, level=level, simulations=simulations, seed=seed)
+
+    def plot_qq(
+        self: FittedLMM,
+        of: Of = "scaled",
+        *,
+        level: float = 0.95,
+        simulations: int = 999,
+        seed: int = 1,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw residuals or random effects against normal quantiles, with a simultaneous band.
+
+        Parameters
+        ----------
+        of, level, simulations, seed
+            As for `qq`.
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+        """
+        from longsurv.diagnostics.residuals import qq
+        from longsurv.results.plots import quantiles
+
+        table = qq(self, of, level=level, simulations=simulations, seed=seed)
+        return quantiles(cast("Headed", self), table, ax)
+
+    def residual_bands(
+        self: FittedLMM,
+        *,
+        bins: int | None = None,
+        level: float = 0.95,
+        simulations: int = 999,
+        seed: int = 1,
+    ) -> pd.DataFrame:
+        """Mean and spread of the studentised residuals over the fitted values, with bands.
+
+        Parameters
+        ----------
+        bins : int, optional
+            Of the fitted values; by default one for every ten measurements, from three to ten.
+        level : float
+            With which the bands hold both curves whole if the model is right.
+        simulations, seed : int
+            Number of samples simulated for the bands.
+
+        Returns
+        -------
+        DataFrame
+            of ("mean", "spread": the root mean square), fitted (mean of the bin), n, observed, low,
+            high.
+        """
+        from longsurv.diagnostics.residuals import residual_bands
+
+        return residual_bands(self, bins=bins, level=level, simulations=simulations, seed=seed)
+
+    def plot_residuals(
+        self: FittedLMM,
+        *,
+        bins: int | None = None,
+        level: float = 0.95,
+        simulations: int = 999,
+        seed: int = 1,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw mean and spread of the residuals over the fitted values, with their bands.
+
+        Parameters
+        ----------
+        bins, level, simulations, seed
+            As for `residual_bands`.
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+        """
+        from longsurv.diagnostics.residuals import residual_bands
+        from longsurv.results.plots import bands
+
+        table = residual_bands(self, bins=bins, level=level, simulations=simulations, seed=seed)
+        return bands(cast("Headed", self), table, ax)
 
     def influence(
         self: FittedLMM,

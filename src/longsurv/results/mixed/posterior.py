@@ -16,6 +16,7 @@ from longsurv.likelihood.lmm.kernel import MixedData, MixedKernel, Point
 from longsurv.priors import PriorStack
 from longsurv.results.assemble import crossing_flags, design_flags, sampling_flags
 from longsurv.results.columns import beside, draw_columns
+from longsurv.results.criticism import Replicated
 from longsurv.results.idata import Pointwise, to_datatree
 from longsurv.results.mixed.fitted import MixedSpecification
 from longsurv.results.mixed.methods import MixedPosteriorMethods
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class MixedPosterior(MixedPosteriorMethods, Posterior):
+class MixedPosterior(MixedPosteriorMethods, Replicated, Posterior):
     """Posterior of a mixed-effects model (see `Posterior`).
 
     Attributes
@@ -217,6 +218,34 @@ class MixedPosterior(MixedPosteriorMethods, Posterior):
                 if spread is not None:
                     value += np.sqrt(spread(point)) * rng.standard_normal(len(value))
         return beside(frame, draw_columns(values, level))
+
+    def predictive_checks(
+        self, *, draws: int = 200, seed: int = 1, level: float = 0.95
+    ) -> pd.DataFrame:
+        """Statistics of the data against those of data replicated from the posterior.
+
+        Replicates are the same patients measured again at the same visits, with random effects
+        drawn given their data.
+
+        Parameters
+        ----------
+        draws : int
+            Replicates, one for each of so many evenly spaced draws.
+        seed : int
+            Of the replicates.
+        level : float
+            Of the equal-tailed intervals of the replicates.
+
+        Returns
+        -------
+        DataFrame
+            part, statistic, observed, replicated (mean), conf_low, conf_high, p_value (share of
+            replicates with at least the observed statistic, ties counted half: near 0 or 1 where
+            the model misses something).
+        """
+        from longsurv.diagnostics.replicates import mixed_checks
+
+        return mixed_checks(self, draws, seed, level)
 
     def r2(self, level: float = 0.95) -> pd.DataFrame:
         """Share of the variance explained by the fixed effects, and by all effects together.

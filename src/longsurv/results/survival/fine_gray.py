@@ -17,6 +17,7 @@ from longsurv.inference import Optimum
 from longsurv.likelihood import cox
 from longsurv.results.assemble import design_flags, undetermined_flag
 from longsurv.results.columns import beside
+from longsurv.results.criticism import StraightLines
 from longsurv.results.estimate import Estimate
 from longsurv.results.reference import NormalReference, t_quantile
 from longsurv.results.survival.covariances import among_all, inverse
@@ -73,7 +74,7 @@ class FineGraySpecification(Protocol):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class FineGrayEstimate(Estimate):
+class FineGrayEstimate(StraightLines, Estimate):
     """A fitted model of Fine and Gray (see `Estimate`).
 
     Coefficients are logs of subdistribution hazard ratios: positive where the cumulative incidence

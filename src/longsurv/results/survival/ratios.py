@@ -12,6 +12,7 @@ import pandas as pd
 
 from longsurv.errors import LongsurvError
 from longsurv.inference.profile import Profile
+from longsurv.results.criticism import StraightLines
 from longsurv.results.estimate import Estimate
 from longsurv.results.posterior import Posterior
 from longsurv.results.reference import estimable, t_quantile
@@ -65,7 +66,7 @@ class SurvivalCurves:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class RatioEstimate(SurvivalCurves, Estimate):
+class RatioEstimate(SurvivalCurves, StraightLines, Estimate):
     """A fitted model (see `Estimate`) whose coefficients are log hazard ratios.
 
     Attributes

@@ -1,0 +1,279 @@
+"""Data replicated from a posterior beside the data: would the model produce data like these?
+
+For each of so many draws of the parameters the same patients are measured again at the same visits,
+with random effects drawn from their distribution given all of the patient's data. So the replicates
+have the dropout of the data, which may depend on what was measured before, and what could be wrong
+is the shape of the curves and of the noise. What is compared are statistics of the values alone:
+how far patients differ, how a patient's values scatter, skew and jump.
+
+Gelman, Meng & Stern (1996), Stat Sinica 6:733-807.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from longsurv.design.mixed import MixedDesign
+from longsurv.diagnostics.clusters import split_rows
+from longsurv.errors import LongsurvError
+from longsurv.inference.sample import Draws
+from longsurv.likelihood import glmm
+from longsurv.likelihood.lmm.kernel import MixedKernel, Point
+
+type Statistics = Mapping[str, Mapping[str, float]]
+"""By part and name."""
+
+COLUMNS = ["part", "statistic", "observed", "replicated", "conf_low", "conf_high", "p_value"]
+FEWEST = 2  # draws
+
+
+class DrawnMixed(Protocol):
+    """What is used of the posterior of a linear mixed model."""
+
+    @property
+    def design(self) -> MixedDesign:
+        """Arrays of the model."""
+
+    @property
+    def kernel(self) -> MixedKernel:
+        """The likelihood that was sampled."""
+
+    @property
+    def draws(self) -> Draws:
+        """Of its parameters."""
+
+
+class DrawnGeneralised(Protocol):
+    """What is used of the posterior of a generalised mixed model."""
+
+    @property
+    def data(self) -> glmm.GLMMData:
+        """Its rows, sorted by patient."""
+
+    @property
+    def draws(self) -> Draws:
+        """Of its parameters."""
+
+
+def mixed_checks(posterior: DrawnMixed, draws: int, seed: int, level: float) -> pd.DataFrame:
+    """Statistics of a measured response against those of replicates; see `compared`."""
+    design, kernel = posterior.design, posterior.kernel
+    rng = check_options(draws, seed, level)
+
+    def statistics(y: np.ndarray) -> Statistics:
+        return {"marker": course_statistics(y, design.group)}
+
+    thetas = posterior.draws.spread(draws)
+    drawn = [statistics(replicate(design, kernel, kernel.point(t), rng)) for t in thetas]
+    return compared(statistics(design.y), drawn, level)
+
+
+def replicate(
+    design: MixedDesign, kernel: MixedKernel, point: Point, rng: np.random.Generator
+) -> np.ndarray:
+    """New values of the rows, of the same groups: shape (n,)."""
+    y = design.fixed.X @ point.beta
+    noise = rng.standard_normal(len(y))
+    if design.residual is None:
+        if design.groupings:
+            terms = design.terms
+            y = y + kernel.draw_rows(
+                point, [t.random.X for t in terms], [t.group for t in terms], rng
+            )
+        return y + point.sigma * noise
+    # Effects of nested groupings are drawn apart from one another: each as it is by itself.
+    for grouping, found in zip(design.groupings, kernel.effects(point), strict=True):
+        half = np.stack([root(cov) for cov in found.cov])
+        drawn = rng.standard_normal(found.mean.shape)
+        b = found.mean + np.einsum("gqr,gr->gq", half, drawn)
+        y = y + np.einsum("nq,nq->n", grouping.random.X, b[grouping.group])
+    values = kernel.residual_cov(point)[design.residual.kind]
+    start = 0
+    for at in split_rows(design.group, len(design.labels)):
+        end = start + len(at) ** 2
+        y[at] += root(values[start:end].reshape(len(at), len(at))) @ noise[at]
+        start = end
+    return y
+
+
+def root(cov: np.ndarray) -> np.ndarray:
+    """A matrix whose product with its transpose is a covariance, singular or not."""
+    values, vectors = np.linalg.eigh(cov)
+    return vectors * np.sqrt(np.maximum(values, 0.0))
+
+
+def generalised_checks(
+    posterior: DrawnGeneralised, draws: int, seed: int, level: float
+) -> pd.DataFrame:
+    """The same of a binary, ordinal or measured response."""
+    data = posterior.data
+    if (data.kind != 0).any():
+        raise LongsurvError(
+            "predictive_checks compares values with replicated ones, and some of these are known"
+            " only to be beyond a limit"
+        )
+    rng = check_options(draws, seed, level)
+    group = np.repeat(np.arange(len(data.first) - 1), np.diff(data.first))
+    of = course_statistics if data.family.measured else category_statistics
+
+    def statistics(y: np.ndarray) -> Statistics:
+        return {"marker": of(y, group)}
+
+    drawn = []
+    for theta in posterior.draws.spread(draws):
+        at = glmm.to_factor(data, theta)
+        b = _effects(data, at, rng)
+        eta = data.X @ at[: data.p] + np.einsum("nq,nq->n", data.Z, b[group])
+        own = at[data.p : data.p + data.n_family]
+        drawn.append(statistics(data.family.draw(eta, own, data.kappa, rng)))
+    return compared(statistics(data.y), drawn, level)
+
+
+def _effects(data: glmm.GLMMData, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Random effects of the patients given their data, normal with their mean and covariance."""
+    if not data.q:
+        return np.empty((len(data.first) - 1, 0))
+    nodes, weights = glmm.conditional(data, theta)
+    mean = np.einsum("nm,nmq->nq", weights, nodes)
+    away = nodes - mean[:, None, :]
+    cov = np.einsum("nm,nmq,nmr->nqr", weights, away, away)
+    half = np.stack([root(one) for one in cov])
+    return mean + np.einsum("nqr,nr->nq", half, rng.standard_normal(mean.shape))
+
+
+def check_options(draws: int, seed: int, level: float) -> np.random.Generator:
+    """The generator of the replicates.
+
+    Raises
+    ------
+    LongsurvError
+        For fewer than two draws, or a level that is none.
+    """
+    if draws < FEWEST or not 0.0 < level < 1.0:
+        raise LongsurvError(
+            f"draws is at least {FEWEST} and level within 0 and 1; got {draws}, {level}"
+        )
+    return np.random.default_rng(seed)
+
+
+def compared(observed: Statistics, drawn: Sequence[Statistics], level: float) -> pd.DataFrame:
+    """The observed statistics beside those of replicates.
+
+    Parameters
+    ----------
+    observed : mapping of part to statistics
+    drawn : sequence of such mappings
+        Of the replicates. A statistic that is not finite in a replicate is left out of it.
+    level : float
+        Of the equal-tailed intervals.
+
+    Returns
+    -------
+    DataFrame
+        `COLUMNS`: replicated is the mean; p_value the share of replicates with at least the
+        observed statistic, ties counted half.
+    """
+    rows = []
+    for part, statistics in observed.items():
+        for name, value in statistics.items():
+            values = np.array([one[part][name] for one in drawn])
+            values = values[np.isfinite(values)]
+            if len(values) < FEWEST or not np.isfinite(value):
+                continue
+            low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
+            p = float(np.mean(values > value) + 0.5 * np.mean(values == value))
+            rows.append((part, name, value, float(values.mean()), float(low), float(high), p))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def course_statistics(
+    y: np.ndarray, group: np.ndarray, time: np.ndarray | None = None
+) -> dict[str, float]:
+    """Level, spread, course and shape of values.
+
+    Changes are between successive visits of a patient; "within" is after taking off each patient's
+    mean.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n,)
+    group : ndarray of int, shape (n,)
+        Patients, from 0 on.
+    time : ndarray, shape (n,), optional
+        Of each; by default visits are in the order of the rows, and nothing depends on time.
+    """
+    order = np.argsort(group, kind="stable") if time is None else np.lexsort((time, group))
+    y, group = y[order], group[order]
+    mean, own = _patients(y, group)
+    within = y - own
+    same = group[1:] == group[:-1]
+    steps = np.diff(y)[same]
+    out = {"mean": float(y.mean())}
+    if time is not None:
+        time = time[order]
+        early, late = time <= np.quantile(time, 1 / 3), time > np.quantile(time, 2 / 3)
+        out["mean, first third of times"] = float(y[early].mean()) if early.any() else np.nan
+        out["mean, last third of times"] = float(y[late].mean()) if late.any() else np.nan
+    out |= {
+        "SD between patients": float(mean.std()),
+        "SD within patients": float(np.sqrt(np.mean(within**2))),
+        "largest change": float(np.abs(steps).max()) if len(steps) else np.nan,
+        "skewness within patients": (
+            _moment(within, 3) if np.bincount(group).max() > 2 else np.nan
+        ),
+        "kurtosis within patients": _moment(within, 4),
+    }
+    if time is not None:
+        out["correlation of successive changes"] = _successive(y, group)
+    return out
+
+
+def category_statistics(y: np.ndarray, group: np.ndarray) -> dict[str, float]:
+    """Level and spread of 0 and 1, or of categories 0, 1, ... in order.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n,)
+    group : ndarray of int, shape (n,)
+        Patients, from 0 on.
+    """
+    mean, own = _patients(y, group)
+    moved = np.bincount(group, weights=np.abs(y - own))
+    several = np.bincount(group) > 1
+    return {
+        "mean": float(y.mean()),
+        "SD between patients": float(mean.std()),
+        "SD within patients": float(np.sqrt(np.mean((y - own) ** 2))),
+        "patients who never change": (
+            float((moved[several] < 1e-9).mean()) if several.any() else np.nan
+        ),
+    }
+
+
+def _patients(y: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of each patient with a value, and of each row's patient."""
+    count = np.bincount(group)
+    sums = np.bincount(group, weights=y)
+    with np.errstate(invalid="ignore"):
+        means = sums / count
+    return means[count > 0], means[group]
+
+
+def _moment(x: np.ndarray, k: int) -> float:
+    """Standardised central moment."""
+    sd = x.std()
+    return float(np.mean((x - x.mean()) ** k) / sd**k) if sd > 0 else np.nan
+
+
+def _successive(y: np.ndarray, group: np.ndarray) -> float:
+    """Correlation of a change with the one before it; -1/2 for noise alone."""
+    steps, same = np.diff(y), group[1:] == group[:-1]
+    both = same[1:] & same[:-1]
+    first, second = steps[:-1][both], steps[1:][both]
+    if len(first) < 3 or first.std() == 0 or second.std() == 0:
+        return np.nan
+    return float(np.corrcoef(first, second)[0, 1])

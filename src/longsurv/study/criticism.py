@@ -1,0 +1,224 @@
+"""Whether the models of a study describe its data: what a reviewer asks to see of every fit.
+
+Residuals and their quantiles of every marker's model, data replicated from every posterior, the
+test of proportional hazards, and of each straight line against a bend. The tables are what
+`longsurv.report` draws; a fit's own methods (`residual_bands`, `qq`, `predictive_checks`,
+`proportional_hazards`, `linearity`) give the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pandas as pd
+
+from longsurv.errors import LongsurvError
+from longsurv.records import Record
+from longsurv.study.bench import Bench
+from longsurv.study.joint_stage import JOINT, JointPart
+from longsurv.study.marker_stages import SCORES, ScorePart
+from longsurv.study.model_result import MORTALITY, ModelResult
+
+if TYPE_CHECKING:
+    from longsurv.analyses import BaselineAdjustment
+    from longsurv.diagnostics.linearity import Linearity
+    from longsurv.results.criticism import Replicated, StraightLines
+    from longsurv.results.mixed.estimate import MixedEstimate
+    from longsurv.results.survival.cox import SurvivalEstimate
+    from longsurv.study.plan import Plan
+
+CRITICISM = "criticism"
+DRAWS = 200  # replicates
+CELLS = 20_000_000  # of simulated residuals, at most
+LEAST = 99  # samples behind a band
+MOST_POINTS = 240  # of a curve that is drawn
+BASELINE = "baseline value"
+
+
+@dataclass(frozen=True)
+class Criticism:
+    """What was found, each table with `label`, the model in words.
+
+    Attributes
+    ----------
+    quantiles : DataFrame
+        theoretical, observed, low, high, out (whether the model's curve leaves its band): scaled
+        residuals of the marker models, in order.
+    residuals : DataFrame
+        of, fitted, n, observed, low, high: `residual_bands` of the same.
+    replicates : DataFrame
+        part, statistic, observed, replicated, conf_low, conf_high, p_value.
+    hazards : DataFrame
+        term, statistic, df, p_value, and "GLOBAL" last: the test of proportional hazards.
+    trend : DataFrame
+        time, and scaled Schoenfeld residuals by coefficient; a row an event.
+    lines : DataFrame
+        covariate, statistic, df, p_value, reason: the square of each straight line.
+    curves : DataFrame
+        covariate, x, straight, bent, conf_low, conf_high.
+    missing : DataFrame
+        check, reason: what could not be done.
+    """
+
+    quantiles: pd.DataFrame = field(default_factory=pd.DataFrame)
+    residuals: pd.DataFrame = field(default_factory=pd.DataFrame)
+    replicates: pd.DataFrame = field(default_factory=pd.DataFrame)
+    hazards: pd.DataFrame = field(default_factory=pd.DataFrame)
+    trend: pd.DataFrame = field(default_factory=pd.DataFrame)
+    lines: pd.DataFrame = field(default_factory=pd.DataFrame)
+    curves: pd.DataFrame = field(default_factory=pd.DataFrame)
+    missing: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+type Tables = Mapping[str, pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One model's checks: `of` is what the store tells it from others by."""
+
+    label: str
+    check: str
+    of: object
+    run: Callable[[], Tables]
+
+
+def criticise(bench: Bench) -> Criticism:
+    """All checks of all models; what cannot be done is a row of `missing`."""
+    found: dict[str, list[pd.DataFrame]] = {f.name: [] for f in fields(Criticism)}
+    tasks = list(_tasks(bench))
+    for task in tasks:
+        kept, reason = bench.faults.attempt(
+            f"{task.label}: {task.check}",
+            partial(bench.keep, f"checks: {task.check}", (task.label, task.of), task.run),
+        )
+        for name, table in (kept or {}).items():
+            found[name].append(table.assign(label=task.label))
+        if reason:
+            row = {"label": task.label, "check": task.check, "reason": reason}
+            found["missing"].append(pd.DataFrame([row]))
+        bench.step(f"{task.label}: {task.check}", 1 / len(tasks))
+    joined = {
+        name: pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+        for name, tables in found.items()
+    }
+    return Criticism(**joined)
+
+
+def seconds_of_criticism(study: Plan) -> float:
+    """Seconds on an ordinary computer."""
+    rows = len(study.cohort.measurements)
+    return 1.0 + 0.3 * len(study.cohort.endpoints) + 1e-3 * rows
+
+
+def _tasks(bench: Bench) -> Iterator[_Task]:
+    study, parts = bench.study, bench.parts
+    markers = study.cohort.markers
+    for name, model in parts.get("markers", {}).items():
+        label = markers[name].label
+        yield from _of_marker(label, model)
+    scores: ScorePart = parts.get(SCORES) or ScorePart()
+    for score in scores.scores:
+        for kind, model in score.models.items():
+            yield from _replicated(f"{score.marker.label}, {kind}", model)
+    joint: JointPart = parts.get(JOINT) or JointPart({})
+    for name, result in joint.results.items():
+        yield from _replicated(f"{markers[name].label}, joint", result.model)
+    yield from _of_mortality(parts.get(MORTALITY))
+    yield from _adjusted(study, list(parts.get("markers", {})))
+
+
+def _of_marker(label: str, model: ModelResult) -> Iterator[_Task]:
+    of = (model.formula, model.data)
+    if model.fit is not None:
+        fit = cast("MixedEstimate", model.fit)
+        yield _Task(label, "residuals", of, lambda: _residuals(fit))
+        yield _Task(label, "straight lines", of, lambda: _lines(fit))
+    yield from _replicated(label, model)
+
+
+def _replicated(label: str, model: ModelResult) -> Iterator[_Task]:
+    if model.post is None:
+        return
+    post = cast("Replicated", model.post)
+    of = (model.formula, model.data)
+    yield _Task(
+        label, "replicated data", of,
+        lambda: {"replicates": post.predictive_checks(draws=DRAWS)},
+    )  # fmt: skip
+
+
+def _of_mortality(model: ModelResult | None) -> Iterator[_Task]:
+    if model is None or model.fit is None:
+        return
+    fit = cast("SurvivalEstimate", model.fit)
+    of = (model.formula, model.data)
+    yield _Task("Mortality", "proportional hazards", of, lambda: _hazards(fit))
+    yield _Task("Mortality", "straight lines", of, lambda: _lines(fit))
+
+
+def _adjusted(study: Plan, names: list[str]) -> Iterator[_Task]:
+    """The line in the baseline value, of every marker whose change is adjusted for it."""
+    from longsurv.analyses import BaselineAdjustment
+
+    if study.change_variable != "phase":
+        return
+    several = len(study.contrasts) > 1
+    for change in study.contrasts:
+        more = f" ({change.level}, {change.end})" if several else ""
+        for name in names:
+            asked = BaselineAdjustment(study.cohort, name, change)
+            if asked.compared.problem:
+                continue
+            label = f"{study.cohort.markers[name].label}{more}"
+            yield _Task(
+                label, BASELINE, (name, study.cohort.marker_data(name), str(change)),
+                partial(_in_baseline, asked),
+            )  # fmt: skip
+
+
+def _in_baseline(asked: BaselineAdjustment) -> Tables:
+    spec, _ = asked.spec("baseline")
+    return _lines(spec.fit(), BASELINE)
+
+
+def _residuals(fit: MixedEstimate) -> Tables:
+    n = len(fit.design.y)
+    if n * LEAST > CELLS:
+        raise LongsurvError(f"{n:,} measurements are more than bands are simulated for")
+    simulations = int(min(999, CELLS // n))
+    bands = fit.residual_bands(simulations=simulations)
+    quantiles = fit.qq(simulations=simulations)
+    out = bool(
+        ((quantiles["observed"] < quantiles["low"]) | (quantiles["observed"] > quantiles["high"]))
+        .any()
+    )  # fmt: skip
+    kept = quantiles[["theoretical", "observed", "low", "high"]].iloc[_thinned(n)]
+    return {"residuals": bands, "quantiles": kept.reset_index(drop=True).assign(out=out)}
+
+
+def _thinned(n: int) -> np.ndarray:
+    """Places of so many ordered values as are drawn: the outer ones all, others evenly."""
+    if n <= MOST_POINTS:
+        return np.arange(n)
+    tail = MOST_POINTS // 8
+    inner = np.linspace(tail, n - 1 - tail, MOST_POINTS - 2 * tail).round().astype(int)
+    return np.unique(np.concatenate([np.arange(tail), inner, np.arange(n - tail, n)]))
+
+
+def _hazards(fit: SurvivalEstimate) -> Tables:
+    found = fit.proportional_hazards()
+    terms = [name for name in found.trend if name in fit.names]
+    return {"hazards": found.table, "trend": found.trend[["time", *terms]]}
+
+
+def _lines(fit: StraightLines, name: str = "") -> Tables:
+    found: Linearity = fit.linearity()
+    named: Record = {"covariate": name} if name else {}
+    lines = found.table.rename(columns={"term": "covariate"}).assign(**cast("Any", named))
+    curves = found.curves.rename(columns={"term": "covariate"}).assign(**cast("Any", named))
+    return {"lines": lines, "curves": curves} if len(lines) else {}
