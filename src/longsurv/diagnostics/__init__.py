@@ -3,6 +3,9 @@
 Every fit
     Verdict            whether to trust an answer, in words, with numbers
 
+Models of one table
+    linearity          tests of straight lines against a bend
+
 Mixed models
     influence          what each patient does to a mixed model
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from longsurv.diagnostics.joint_checks import event_residuals, marker_residuals
     from longsurv.diagnostics.joint_influence import joint_influence
     from longsurv.diagnostics.joint_replicates import predictive_checks
+    from longsurv.diagnostics.linearity import linearity
     from longsurv.diagnostics.proportional_hazards import cox_zph
 
 __all__ = [
@@ -39,6 +43,7 @@ __all__ = [
     "event_residuals",
     "influence",
     "joint_influence",
+    "linearity",
     "marker_residuals",
     "predictive_checks",
 ]
@@ -50,6 +55,7 @@ _MODULES = {
     "joint_checks": ("event_residuals", "marker_residuals"),
     "joint_influence": ("joint_influence",),
     "joint_replicates": ("predictive_checks",),
+    "linearity": ("linearity",),
     "proportional_hazards": ("cox_zph",),
 }
 """The public names of each module."""

@@ -123,13 +123,13 @@ def generalised_checks(
     def statistics(y: np.ndarray) -> Statistics:
         return {"marker": of(y, group)}
 
-    drawn = []
+    shift, drawn = getattr(data, "offset", 0.0), []
     for theta in posterior.draws.spread(draws):
         at = glmm.to_factor(data, theta)
         b = _effects(data, at, rng)
-        eta = data.X @ at[: data.p] + np.einsum("nq,nq->n", data.Z, b[group])
+        eta = shift + data.X @ at[: data.p] + np.einsum("nq,nq->n", data.Z, b[group])
         own = at[data.p : data.p + data.n_family]
-        drawn.append(statistics(data.family.draw(eta, own, data.kappa, rng)))
+        drawn.append(statistics(data.family.replicate(eta, own, data.kappa, rng)))
     return compared(statistics(data.y), drawn, level)
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from longsurv.report.words_of_columns import GROUP, OF_TABLES, WORDS
+from longsurv.study.adjusted_curves import CURVES
+from longsurv.study.criticism import CRITICISM, Criticism
 from longsurv.study.joint_stage import JointPart
 from longsurv.study.marker_stages import PANEL, ShrunkenPart
 from longsurv.study.tables.shrinkage import FAMILIES, families_table, shrunken_table
@@ -44,7 +46,9 @@ def folder_tables(results: StudyResults) -> dict[str, pd.DataFrame]:
     dict of str to DataFrame
     """
     found = {name: renamed(name, table) for name, table in results.tables.items()}
-    return {**found, **_of_joint_models(results), "families": _families(results)}
+    return {
+        **found, **_of_joint_models(results), **_of_checks(results), "families": _families(results),
+    }  # fmt: skip
 
 
 def renamed(name: str, table: pd.DataFrame) -> pd.DataFrame:
@@ -84,6 +88,19 @@ def _of_joint_models(results: StudyResults) -> dict[str, pd.DataFrame]:
         name: pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["marker"])
         for name, tables in parts.items()
     }
+
+
+def _of_checks(results: StudyResults) -> dict[str, pd.DataFrame]:
+    """What models were held against, and the curves of groups made alike."""
+    found: Criticism = results.part_of(CRITICISM, Criticism())
+    tables = {
+        "predictive_checks": found.replicates, "residual_bands": found.residuals,
+        "proportional_hazards": found.hazards, "linearity": found.lines,
+    }  # fmt: skip
+    curves = results.parts.get(CURVES)
+    if curves is not None:
+        tables["adjusted_curves"] = curves["table"]
+    return {name: table for name, table in tables.items() if len(table)}
 
 
 def _families(results: StudyResults) -> pd.DataFrame:

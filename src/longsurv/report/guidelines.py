@@ -152,7 +152,9 @@ STROBE = (
         Evidence("baseline", "covariates"),
     )),
     Item("8", "Sources and measurement"),
-    Item("9", "Bias", (_ADJUSTED,)),
+    Item("9", "Bias", (
+        _ADJUSTED, Evidence("adjusted-curves", "survival of groups made alike"),
+    )),
     Item("10", "Study size"),
     Item("11", "Quantitative variables", (
         Evidence("measurements", "the scale on which each marker was analysed"),

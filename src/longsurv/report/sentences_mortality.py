@@ -222,6 +222,22 @@ class Tipping:
     further: tuple[int, int] | None = None
 
 
+def left_early(count: int, label: str, asked: Compared) -> str:
+    """How many left by a competing event, and what is not known of them.
+
+    Parameters
+    ----------
+    count : int
+    label : str
+        Of the competing event, as "discharge alive".
+    asked : Compared
+    """
+    return (
+        f"{plural(count, 'patient')} left by {label} {asked.when.replace('by ', 'before ', 1)}: a"
+        f" later {asked.event} of theirs is not counted."
+    )
+
+
 def tipping(asked: Compared, found: Tipping | None) -> str:
     """How many unseen deaths would change the answer."""
     if found is None:

@@ -25,10 +25,10 @@ DPI = 200
 PANEL_WIDTH = 4.0
 HIGHEST = 12.0  # cm, of a figure
 APPENDIX = frozenset((
-    "adjustments", "agreement", "bends", "coefficients", "comparison", "families", "forest-
-    hazards", "guideline", "hazards-over-time", "linearity", "measurements",
-    "methods_hazard_ratio", "methods_others", "methods_risk_difference", "models", "priors",
-    "priors_before", "proportional", "quantiles", "remarks", "replicated", "replicates",
+    "adjusted-curves", "adjustments", "agreement", "bends", "coefficients", "comparison",
+    "families", "forest-     hazards", "guideline", "hazards-over-time", "linearity",
+    "measurements", "methods_hazard_ratio", "methods_others", "methods_risk_difference", "models",
+    "priors", "priors_before", "proportional", "quantiles", "remarks", "replicated", "replicates",
     "residual-bands", "score_changes", "shrunken", "unchecked", "within",
 ))  # fmt: skip
 """Tables and figures by their names that stand at the end: the rest can be read in one go."""

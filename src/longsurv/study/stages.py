@@ -28,6 +28,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from longsurv.study import marker_stages as asked
+from longsurv.study.adjusted_curves import (
+    CURVES,
+    draw_adjusted_curves,
+    seconds_of_adjusted_curves,
+)
 from longsurv.study.bench import Bench
 from longsurv.study.beyond import BEYOND, fit_beyond, seconds_of_beyond
 from longsurv.study.criticism import CRITICISM, criticise, seconds_of_criticism
@@ -202,6 +207,13 @@ STAGES: tuple[Stage, ...] = (
         "Mortality adjusted for what its events carry",
         adjust_for_what_is_carried,
         seconds_of_carried,
+        quick=False,
+    ),
+    Stage(
+        CURVES,
+        "Curves of groups made alike",
+        draw_adjusted_curves,
+        seconds_of_adjusted_curves,
         quick=False,
     ),
     Stage("methods", "Mortality by every method", compare_methods, seconds_of_methods),

@@ -73,7 +73,7 @@ class Bernoulli(Family):
         """P(y = 1) at predictors of any shape."""
         return expit(eta)
 
-    def draw(
+    def replicate(
         self, eta: np.ndarray, phi: np.ndarray, kappa: float, rng: np.random.Generator
     ) -> np.ndarray:
         """0 or 1 at predictors (n,)."""

@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
+from longsurv.errors import LongsurvError
+
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
 
@@ -133,12 +135,18 @@ class Family(ABC):
         """Mean response at predictors of any shape; of one with thresholds the probabilities of the
         categories, in a last axis."""
 
-    @abstractmethod
-    def draw(
+    def replicate(
         self, eta: np.ndarray, phi: np.ndarray, kappa: float, rng: np.random.Generator
     ) -> np.ndarray:
         """Responses drawn at predictors (n,), shape (n,); `kappa` is 1 / df of a response whose
-        degrees of freedom are given, else NaN."""
+        degrees of freedom are given, else NaN.
+
+        Raises
+        ------
+        LongsurvError
+            Of a family that does not say how.
+        """
+        raise LongsurvError(f"values of the family {self.name!r} cannot be replicated yet")
 
     def outcome(self, y: np.ndarray, kind: np.ndarray) -> np.ndarray:
         """What of each row says where its predictor may go, shape (n,)."""

@@ -54,7 +54,7 @@ class Measured(Family):
         """eta itself."""
         return eta
 
-    def draw(
+    def replicate(
         self, eta: np.ndarray, phi: np.ndarray, kappa: float, rng: np.random.Generator
     ) -> np.ndarray:
         """Measurements at predictors (n,), with normal noise."""

@@ -149,7 +149,7 @@ class Ordinal(Family):
         ends = (np.zeros_like(eta)[..., None], np.ones_like(eta)[..., None])
         return np.diff(np.concatenate([ends[0], below, ends[1]], axis=-1), axis=-1)
 
-    def draw(
+    def replicate(
         self, eta: np.ndarray, phi: np.ndarray, kappa: float, rng: np.random.Generator
     ) -> np.ndarray:
         """Categories at predictors (n,)."""

@@ -166,13 +166,13 @@ class Student(Measured):
         """sigma and nu."""
         return np.append(np.exp(phi[0]), [1.0 / k if k > 0 else np.inf for k in phi[1:]])
 
-    def draw(
+    def replicate(
         self, eta: np.ndarray, phi: np.ndarray, kappa: float, rng: np.random.Generator
     ) -> np.ndarray:
         """Measurements at predictors (n,), with noise of heavy tails."""
         slack = float(phi[1]) if len(phi) > 1 else kappa
         if slack <= 0.0:
-            return super().draw(eta, phi, kappa, rng)
+            return super().replicate(eta, phi, kappa, rng)
         return eta + math.exp(phi[0]) * rng.standard_t(1.0 / slack, len(eta))
 
     def default_priors(self, names: Sequence[str], spread: float) -> dict[str, Prior]:

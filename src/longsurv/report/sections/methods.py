@@ -253,6 +253,11 @@ _REFERENCES = {
     " restricted maximum likelihood. Biometrics 53:983-997.",
     "partial likelihood": "Cox DR (1972). Regression models and life-tables. J R Stat Soc B"
     " 34:187-220.",
+    "criticism": "Grambsch PM, Therneau TM (1994). Proportional hazards tests and diagnostics based"
+    " on weighted residuals. Biometrika 81:515-526. Gelman A, Meng XL, Stern H (1996). Posterior"
+    " predictive assessment of model fitness via realized discrepancies. Stat Sinica 6:733-807.",
+    "adjusted_curves": "Cole SR, Hernan MA (2004). Adjusted survival curves with inverse"
+    " probability weights. Comput Methods Programs Biomed 75:45-49.",
     "Efron": "Efron B (1977). The efficiency of Cox's likelihood function for censored data. J Am"
     " Stat Assoc 72:557-565.",
     "Firth": "Heinze G, Schemper M (2001). A solution to the problem of monotone likelihood in Cox"

@@ -19,6 +19,7 @@ from longsurv.report.sections.common import (
     hazard_answers,
     unit_one,
 )
+from longsurv.report.sections.mortality_adjusted import adjusted_part
 from longsurv.report.sections.mortality_carried import carried_part
 from longsurv.report.sections.mortality_competing import competing_part
 from longsurv.report.sections.mortality_methods import methods_part
@@ -38,7 +39,10 @@ if TYPE_CHECKING:
     from longsurv.figures.place import Where
     from longsurv.study import StudyResults
 
-PARTS = (carried_part, competing_part, methods_part, priors_part, tipping_part, target_part)
+PARTS = (
+    carried_part, adjusted_part, competing_part, methods_part, priors_part, tipping_part,
+    target_part,
+)  # fmt: skip
 STAGES = {
     "carried": "the hazard ratio adjusted for what the events carry",
     "competing": "the cumulative incidences",

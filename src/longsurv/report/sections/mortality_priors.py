@@ -14,7 +14,7 @@ from longsurv import numbers
 from longsurv.estimands.densities import ratio_densities
 from longsurv.figures import prior_grid
 from longsurv.records import Record
-from longsurv.report import sentences_mortality
+from longsurv.report import sentences_adjusted, sentences_mortality
 from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, comparison, prior_text
 from longsurv.report.sentences_mortality import Compared
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from longsurv.study import StudyResults
 
 REDUCTIONS = (0.01, 0.05)
+PERCENTILES = (2.5, 25.0, 50.0, 75.0, 97.5)
 
 
 def priors_part(results: StudyResults) -> Part | None:
@@ -42,15 +43,21 @@ def priors_part(results: StudyResults) -> Part | None:
     flattest = str(table["prior"].iloc[int(np.argmax(widths))])
     events = part["counts"][0] + part["counts"][2]
     shares = dict(zip(table["prior"], table["prior_share"], strict=True))
+    risk = float(part["baseline_risk"])
+    spans = {
+        name: (treated_risk(known[name], risk, 0.025), treated_risk(known[name], risk, 0.975))
+        for name in table["prior"]
+    }
     return Part(
         "How much is the prior's",
         (
             sentences_mortality.prior_range(below, flattest, asked),
             sentences_mortality.prior_shares(shares, events),
+            sentences_adjusted.prior_predictive(spans, risk, asked),
             _picture(table, part["draws"], known, asked),
             _after(table, asked),
         ),
-        (_before(table, float(part["baseline_risk"]), known, asked),),
+        (_before(table, risk, known, asked),),
     )
 
 
@@ -105,9 +112,8 @@ def _after(table: pd.DataFrame, asked: Compared) -> DisplayTable:
 def _before(
     table: pd.DataFrame, risk: float, priors: Mapping[str, Prior], asked: Compared
 ) -> DisplayTable:
-    def treated(row: Record) -> str:
-        ends = [100 * (risk + row[f"prior_risk_difference{end}"]) for end in ("", "_low", "_high")]
-        return numbers.difference(*ends)
+    def treated(percentile: float, row: Record) -> str:
+        return f"{100 * treated_risk(priors[row['prior']], risk, percentile / 100):.1f}"
 
     def reduced(by: float, row: Record) -> str:
         return numbers.probability(probability_reduction(priors[row["prior"]], risk, by))
@@ -116,7 +122,15 @@ def _before(
         Column("Prior", _name, numeric=False),
         Column("Log hazard ratio", lambda row: prior_text(row["density"]), numeric=False),
         Column("Hazard ratio (95 %)", lambda row: _hr(row, "prior_hr")),
-        Column(f"Risk in {asked.group}, % (95 %)", treated),
+        *(
+            Column(
+                f"Risk in {asked.group}, %: percentile {percentile:g}"
+                if not k
+                else f"{percentile:g}",
+                partial(treated, percentile),
+            )
+            for k, percentile in enumerate(PERCENTILES)
+        ),
         Column("P(HR < 1)", lambda row: numbers.probability(row["prior_prob_below_1"])),
         *(
             Column(f"P(risk lower {_more_than(round(100 * d))})", partial(reduced, d))
@@ -126,10 +140,32 @@ def _before(
     note = (
         f"What each prior says of the {asked.risk} if it is {100 * risk:.1f} % in"
         f" {asked.reference}: the Kaplan-Meier estimate there (of all patients, if nobody there had"
-        " the event)."
+        " the event). Percentiles of the prior predictive distribution, exact for proportional"
+        " hazards."
     )
     caption = "Before the data: what each prior says"
     return display(table, caption, columns, note, name="priors_before")
+
+
+def treated_risk(prior: Prior, risk: float, p: float) -> float:
+    """The p-quantile of the treated risk that a prior of the log hazard ratio implies.
+
+    With proportional hazards the treated risk is 1 - (1 - risk)^HR, which rises with HR: its
+    quantiles are those of the prior.
+
+    Parameters
+    ----------
+    prior : Normal, StudentT or Mixture
+        Of the log hazard ratio.
+    risk : float
+        Of the reference group.
+    p : float
+        Between 0 and 1.
+    """
+    from longsurv.priors import quantiles
+
+    ratio = np.exp(float(quantiles(prior, np.array([p]))[0]))
+    return float(-np.expm1(ratio * math.log1p(-risk)))
 
 
 def probability_reduction(prior: Prior, risk: float, by: float) -> float:

@@ -39,6 +39,11 @@ def tipping_part(results: StudyResults) -> Part | None:
         else ""
     )
     ratio = _ratio(events / n, reference_events / reference_n)
+    left = "".join(
+        f" {sentences_mortality.left_early(count, label, asked)}"
+        for label, count in _left(results, float(part["horizon"])).items()
+    )
+    counted = f"{counted}{left}".strip()
     texts = [
         _why(results, asked),
         sentences_mortality.tipping(asked, tipping_of(part["points"], part["threshold"])),
@@ -62,6 +67,17 @@ def tipping_of(points: pd.DataFrame, threshold: float) -> Tipping | None:
         first["better_arm"] == "group", int(first["to_reverse"]), int(first["to_unconvince"]),
         threshold, further,
     )  # fmt: skip
+
+
+def _left(results: StudyResults, horizon: float) -> dict[str, int]:
+    """Patients who left by each competing event before the horizon."""
+    data, schema = results.cohort.survival_data(), results.cohort.schema
+    early = data["exit"] < horizon
+    found = {
+        label: int((early & (data["status"] == code)).sum())
+        for code, label in enumerate(schema.competing, 2)
+    }
+    return {label: count for label, count in found.items() if count}
 
 
 def _why(results: StudyResults, asked: Compared) -> str:
