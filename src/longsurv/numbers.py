@@ -45,8 +45,9 @@ def fixed(value: float, decimals: int) -> str:
     return text.replace("-", MINUS)
 
 
-def number(value: float, digits: int = 3) -> str:
-    """`value` to `digits` significant digits: 0.123, 12.3, 123, 10,900."""
+def number(value: float, digits: int = 3, error: float = math.nan) -> str:
+    """`value` to `digits` significant digits: 0.123, 12.3, 123, 10,900; with no decimal smaller
+    than `error`, a Monte Carlo standard error."""
     value = float(value)
     if not math.isfinite(value) or value == 0:
         return fixed(value, 0)
@@ -54,7 +55,9 @@ def number(value: float, digits: int = 3) -> str:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
         return f"{mantissa}\N{MULTIPLICATION SIGN}10^{int(exponent)}".replace("-", MINUS)
     rounded = float(f"{value:.{digits - 1}e}")
-    return fixed(rounded, decimals_for([rounded], digits))
+    places = decimals_for([rounded], digits)
+    within = decimals_within(error)
+    return fixed(rounded if within >= places else value, min(places, within))
 
 
 def plain(value: float) -> str:
@@ -80,16 +83,21 @@ class Shown(NamedTuple):
         return f"{self.point} ({self.interval})"
 
 
-def shown_difference(estimate: float, low: float, high: float, places: int | None = None) -> Shown:
-    """A difference and its interval, all three to the same decimals."""
+def shown_difference(
+    estimate: float, low: float, high: float, places: int | None = None, error: float = math.nan
+) -> Shown:
+    """A difference and its interval, all three to the same decimals, none of which is smaller than
+    `error`, a Monte Carlo standard error."""
     if places is None:
-        places = decimals_for([estimate, low, high])
+        places = min(decimals_for([estimate, low, high]), decimals_within(error))
     return Shown(fixed(estimate, places), f"{fixed(low, places)} to {fixed(high, places)}")
 
 
-def shown_ratio(estimate: float, low: float, high: float) -> Shown:
-    """A ratio and its interval, each number to three significant digits."""
-    return Shown(number(estimate), f"{number(low)} to {number(high)}")
+def shown_ratio(estimate: float, low: float, high: float, error: float = math.nan) -> Shown:
+    """A ratio and its interval, each number to three significant digits, with no decimal smaller
+    than `error`, a Monte Carlo standard error."""
+    point, *ends = (number(value, error=error) for value in (estimate, low, high))
+    return Shown(point, " to ".join(ends))
 
 
 def difference(estimate: float, low: float, high: float) -> str:

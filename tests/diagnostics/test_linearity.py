@@ -63,8 +63,11 @@ def test_what_is_bent_or_has_two_values_is_no_straight_line() -> None:
 
 
 def test_a_square_that_the_data_do_not_determine_has_no_test() -> None:
-    data = pd.DataFrame({"y": [1.0, 2.0, 4.0, 3.0, 5.0, 4.5, 2.2, 1.7, 3.3, 3.9],
-                         "x": [0.0, 1.0] * 5, "id": np.repeat(np.arange(5), 2)})  # fmt: skip
-    data.loc[0, "x"] = 1e-9  # three values, and two of them one to rounding
-    table = linearity(LMM("y ~ x + (1 | id)", data).fit()).table
-    assert table["p_value"].isna().all() and table["reason"].ne("").all()
+    rng = np.random.default_rng(8)
+    x = np.tile([0.0, 1.0, 2.0], 10)  # with an indicator of the middle every function of x is there
+    data = pd.DataFrame({"y": rng.normal(0, 1, 30), "x": x, "z": (x == 1) * 1.0,
+                         "id": np.repeat(np.arange(10), 3)})  # fmt: skip
+    found = linearity(LMM("y ~ x + z + (1 | id)", data).fit())
+    assert found.table["term"].tolist() == ["x"]
+    assert found.table["p_value"].isna().all() and found.curves.empty
+    assert found.table["reason"].iloc[0] in found.words

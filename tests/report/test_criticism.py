@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from longsurv import numbers
 from longsurv.estimands import propensity_weights, risk_difference, weighted_comparison
 from longsurv.figures.model_checks import positions
 from longsurv.models import CoxPH
@@ -20,6 +21,7 @@ from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_adjusted import adjusted_part, risks_at_end
 from longsurv.report.sections.mortality_priors import PERCENTILES, treated_risk
 from longsurv.report.sections.trajectories import FEWEST
+from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Compared, left_early
 from longsurv.study import StudyResults
 from longsurv.study.adjusted_curves import CURVES
@@ -151,3 +153,22 @@ def test_who_left_by_a_competing_event_is_counted() -> None:
         "1 patient left by discharge alive before 28 days: a later death of theirs is not counted."
     )
     assert left_early(9, "transplantation", ASKED).startswith("9 patients left by transplantation")
+
+
+def test_no_decimal_is_smaller_than_what_chance_would_change() -> None:
+    answer = Answer(0.4621, 0.1186, 1.8712, True, mcse=0.0041)
+    assert (answer.point, answer.interval) == ("0.46", "0.12 to 1.87")
+    assert replace(answer, mcse=math.nan).text == "0.462 (0.119 to 1.87)"
+    exact = Answer(-12.34, -30.2, 5.6, mcse=0.2)
+    assert exact.text == numbers.difference(-12, -30, 6).replace(".0", "")
+
+
+def test_tables_of_changes_have_the_monte_carlo_error(results: StudyResults) -> None:
+    table = results.changes
+    bayes = table[(table["engine"] == "bayes") & table["estimate"].notna()]
+    assert (bayes["mcse"] > 0).all() and table.loc[table["engine"] == "ml", "mcse"].isna().all()
+    crp = bayes[bayes["marker"] == "crp"].iloc[0]  # a ratio
+    post = results.markers["crp"].post
+    term = next(name for name in post.names if ":" in name)  # type: ignore[union-attr]
+    row = post.tidy().set_index("term").loc[term]  # type: ignore[union-attr]
+    assert crp["mcse"] == pytest.approx(row["mcse_mean"] * crp["estimate"], rel=1e-6)

@@ -31,6 +31,8 @@ class Answer:
         Two-sided; missing for a posterior.
     prob_positive : float
         Posterior probability that the contrast lies above no difference.
+    mcse : float
+        Monte Carlo standard error of a posterior's estimate: no smaller decimal is printed.
     """
 
     estimate: float
@@ -39,6 +41,7 @@ class Answer:
     ratio: bool = False
     p_value: float = math.nan
     prob_positive: float = math.nan
+    mcse: float = math.nan
 
     @property
     def null(self) -> float:
@@ -88,7 +91,7 @@ class Answer:
     @property
     def _shown(self) -> numbers.Shown:
         shown = numbers.shown_ratio if self.ratio else numbers.shown_difference
-        return shown(self.estimate, self.low, self.high)
+        return shown(self.estimate, self.low, self.high, error=self.mcse)
 
 
 def counts(rows: Sequence[tuple[str, int, int]], when: str, event: str) -> str:

@@ -59,6 +59,7 @@ WORDS = {
     "limit": "what is wanted of the check",
     "marker": "name of the marker in the study file",
     "markers": "number of markers",
+    "mcse": "Monte Carlo standard error of the estimate, of a posterior",
     "mean": "mean of the family's effects, in baseline standard deviations, better above 0",
     "mean_high": _HIGH,
     "mean_low": _LOW,

@@ -22,13 +22,13 @@ MOST_TIMES = 200
 COLUMNS = ["way", "group", "time", "estimate", "conf_low", "conf_high"]
 
 
-def draw_adjusted_curves(bench: Bench) -> Record:
+def draw_adjusted_curves(bench: Bench) -> Record | None:
     """Curves of the two groups in three ways.
 
     Returns
     -------
-    mapping
-        "table" (`COLUMNS`; survival, competing events censored; way is "observed", "weighted" or
+    mapping or None
+        None without covariates. "table" (`COLUMNS`; survival, competing events censored; way is "observed", "weighted" or
         "standardised"), "weighted_for" and "standardised_for" (covariates by their labels),
         "effective" (group to effective number of patients), "reasons" (way to why it is missing),
         "group", "reference", "horizon".
@@ -36,14 +36,14 @@ def draw_adjusted_curves(bench: Bench) -> Record:
     Raises
     ------
     LongsurvError
-        Without covariates, or where two groups are not compared by a horizon.
+        Where two groups are not compared by a horizon.
     """
     study = bench.study
-    asked = question(study)  # two groups and a horizon
     schema, called = study.cohort.schema, study.cohort.labels
     names = list(schema.covariates)
     if not names:
-        raise LongsurvError("the study names no covariates of the patients")
+        return None  # the question does not arise
+    asked = question(study)  # two groups and a horizon
     data = study.cohort.survival_data()
     reference, group = map(str, study.cohort.groups)
     horizon = float(asked.horizon or 0.0)

@@ -161,6 +161,7 @@ def change_answer(row: pd.Series) -> Answer | None:
         row["scale"] == "ratio",
         row["p_value"],
         row["prob_positive"],
+        row["mcse"],
     )
 
 

@@ -41,7 +41,8 @@ def build(results: StudyResults) -> Part:
     if found is None:
         why = results.failures.get(CRITICISM, "")
         return Part(TITLE, (sentences_checks.not_criticised(why),) if why else ())
-    lines, more = [], []
+    lines: list[str] = []
+    more: list[Picture | DisplayTable] = []
     for make in (_residuals, _replicates, _hazards, _lines):
         line, folded = make(results, found)
         lines += [line] if line else []

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 COLUMNS = [
     "marker", "label", "unit", "direction", "level", "start", "end", "engine", "scale", "estimate",
     "conf_low", "conf_high", "std_estimate", "std_low", "std_high", "p_value", "p_holm", "p_fdr",
-    "prob_positive", "reason",
+    "prob_positive", "mcse", "reason",
 ]  # fmt: skip
 
 
@@ -98,4 +98,6 @@ def _values(tidy: pd.Series, spread: float, log: bool) -> dict[str, float]:
         **standard,
         "p_value": float(tidy.get("p_value", np.nan)),
         "prob_positive": float(tidy.get("prob_positive", np.nan)),
+        # Of a ratio, by the delta method.
+        "mcse": float(tidy.get("mcse_mean", np.nan)) * (shown["estimate"] if log else 1.0),
     }
