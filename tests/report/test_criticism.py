@@ -11,7 +11,9 @@ import pytest
 from scipy import stats
 
 from longsurv import numbers
-from longsurv.estimands import propensity_weights, risk_difference, weighted_comparison
+from longsurv.estimands.adjusted_curves import weighted_comparison
+from longsurv.estimands.standardised import risk_difference
+from longsurv.estimands.weighting import propensity_weights
 from longsurv.figures.model_checks import positions
 from longsurv.models import CoxPH
 from longsurv.priors import Mixture, Normal

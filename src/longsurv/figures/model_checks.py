@@ -57,7 +57,7 @@ def quantile_panels(
     """
     width = width_in(ax, width)
     across = _across(width, len(tables))
-    axes = list(panels(width, len(tables), across, left=34, right=6, top=22, bottom=24,
+    axes = list(panels(width, len(tables), across, left=40, right=12, top=22, bottom=24,
                        panel=110 if len(tables) > 1 else 240, gap=4, key=16, ax=ax))  # fmt: skip
     for place, (title, table) in zip(axes, tables.items(), strict=True):
         x = table["theoretical"].to_numpy(dtype=float)
@@ -69,10 +69,10 @@ def quantile_panels(
         else:
             place.plot(x, y, color=INK, linewidth=1.3)
         place.plot(x[out], y[out], "s", color=ALARM, markersize=3.2)
-        place.set_title(shorten(title, 20), loc="left", fontsize=LABEL_SIZE)
+        place.set_title(shorten(title, int(width / across / 8)), loc="left", fontsize=LABEL_SIZE)
         _few_ticks(place)
     axes[0].annotate(
-        "Residual in SDs, against the normal quantile", (0, 1), (-30, 24), "axes fraction",
+        "Residuals in SDs by normal quantile", (0, 1), (-36, 24), "axes fraction",
         "offset points", color=MUTED, annotation_clip=False,
     )  # fmt: skip
     return axes[0]
@@ -95,7 +95,7 @@ def residual_panels(
     """
     width = width_in(ax, width)
     across = _across(width, len(tables))
-    axes = list(panels(width, len(tables), across, left=34, right=6, top=22, bottom=24,
+    axes = list(panels(width, len(tables), across, left=40, right=12, top=22, bottom=24,
                        panel=110 if len(tables) > 1 else 240, gap=4, key=16, ax=ax))  # fmt: skip
     for place, (title, table) in zip(axes, tables.items(), strict=True):
         for colour, mark, of in (
@@ -105,11 +105,11 @@ def residual_panels(
             x = part["fitted"].to_numpy(dtype=float)
             place.fill_between(x, part["low"], part["high"], **_BAND)
             place.plot(x, part["observed"], color=colour, marker=mark, markersize=3, linewidth=1.2)
-        place.set_title(shorten(title, 20), loc="left", fontsize=LABEL_SIZE)
+        place.set_title(shorten(title, int(width / across / 8)), loc="left", fontsize=LABEL_SIZE)
         _few_ticks(place)
     axes[0].annotate(
-        "Residual in SDs, against the fitted value: mean (dots), spread (squares)", (0, 1),
-        (-30, 24), "axes fraction", "offset points", color=MUTED, annotation_clip=False,
+        "Mean (dots) and spread (squares) by fitted value", (0, 1),
+        (-36, 24), "axes fraction", "offset points", color=MUTED, annotation_clip=False,
     )  # fmt: skip
     return axes[0]
 
@@ -191,7 +191,7 @@ def bends(curves: pd.DataFrame, *, width: float = _WIDTH, ax: Where = None) -> A
     width = width_in(ax, width)
     parts: Sequence[tuple[object, pd.DataFrame]] = list(curves.groupby("term", sort=False))
     across = _across(width, len(parts))
-    axes = list(panels(width, len(parts), across, left=38, right=6, top=22, bottom=24,
+    axes = list(panels(width, len(parts), across, left=42, right=12, top=22, bottom=24,
                        panel=110 if len(parts) > 1 else 240, gap=4, key=16,
                        ax=ax))  # fmt: skip
     for place, (term, part) in zip(axes, parts, strict=True):
@@ -201,10 +201,12 @@ def bends(curves: pd.DataFrame, *, width: float = _WIDTH, ax: Where = None) -> A
         place.plot(x, part["bent"], color=GROUP_COLOURS[1], linewidth=1.6, linestyle=(0, (5, 2)))
         shown = part[["straight", "bent", "conf_low", "conf_high"]].to_numpy(dtype=float)
         place.set_ylim(*padded(shown.ravel()))
-        place.set_title(shorten(str(term), 20), loc="left", fontsize=LABEL_SIZE)
+        place.set_title(
+            shorten(str(term), int(width / across / 8)), loc="left", fontsize=LABEL_SIZE
+        )
         _few_ticks(place)
     axes[0].annotate(
-        "Effect against that in the middle: straight (full), bent (dashed)", (0, 1), (-34, 24),
+        "Effect: straight (full) and bent (dashed)", (0, 1), (-38, 24),
         "axes fraction", "offset points", color=MUTED, annotation_clip=False,
     )  # fmt: skip
     return axes[0]

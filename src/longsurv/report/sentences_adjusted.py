@@ -17,6 +17,7 @@ def adjusted_risks(
     weighted_for: Sequence[str],
     standardised_for: Sequence[str],
     effective: Mapping[str, float],
+    competing: bool,
 ) -> str:
     """The risks in groups made alike, in either way.
 
@@ -29,6 +30,8 @@ def adjusted_risks(
         Covariates.
     effective : mapping of str to float
         Group to the effective number of patients after weighting.
+    competing : bool
+        Whether patients may leave by another event, which is censored here.
     """
     found = []
     if "weighted" in risks:
@@ -47,7 +50,8 @@ def adjusted_risks(
     if not found:
         return ""
     risk = f"{asked.risk[:1].upper()}{asked.risk[1:]}"
-    return f"{risk}, were nobody to leave by another way: {'; '.join(found)}."
+    alone = ", were nobody to leave by another way" if competing else ""
+    return f"{risk}{alone}: {'; '.join(found)}."
 
 
 def prior_predictive(spans: Mapping[str, tuple[float, float]], risk: float, asked: Compared) -> str:

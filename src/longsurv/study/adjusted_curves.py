@@ -28,10 +28,10 @@ def draw_adjusted_curves(bench: Bench) -> Record | None:
     Returns
     -------
     mapping or None
-        None without covariates. "table" (`COLUMNS`; survival, competing events censored; way is "observed", "weighted" or
-        "standardised"), "weighted_for" and "standardised_for" (covariates by their labels),
-        "effective" (group to effective number of patients), "reasons" (way to why it is missing),
-        "group", "reference", "horizon".
+        None without covariates. "table" (`COLUMNS`; survival, competing events censored; way is
+        "observed", "weighted" or "standardised"), "weighted_for" and "standardised_for" (covariates
+        by their labels), "effective" (group to effective number of patients), "reasons" (way to why
+        it is missing), "group", "reference", "horizon".
 
     Raises
     ------
@@ -76,7 +76,8 @@ def _curves(data: pd.DataFrame, treatment: str, names: list[str], horizon: float
 
     def weighted() -> pd.DataFrame:
         from longsurv.design.names import quoted
-        from longsurv.estimands import propensity_weights, weighted_survival
+        from longsurv.estimands.adjusted_curves import weighted_survival
+        from longsurv.estimands.weighting import propensity_weights
 
         whole = data.dropna(subset=names).reset_index(drop=True)
         right = " + ".join(map(quoted, names))
@@ -88,7 +89,7 @@ def _curves(data: pd.DataFrame, treatment: str, names: list[str], horizon: float
     def standardised() -> pd.DataFrame:
         from longsurv.analyses.mortality.carried import carried_covariates
         from longsurv.design.names import quoted
-        from longsurv.estimands import standardised_survival
+        from longsurv.estimands.standardised_curves import standardised_survival
         from longsurv.models import CoxPH
 
         chosen, _ = carried_covariates(data, names, int(data["event"].sum()))

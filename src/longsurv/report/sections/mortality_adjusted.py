@@ -38,8 +38,9 @@ def adjusted_part(results: StudyResults) -> Part | None:
     asked = Compared(part["group"], part["reference"], event_name(results.cohort), when)
     risks = risks_at_end(part)
     text = sentences_adjusted.adjusted_risks(
-        asked, risks, part["weighted_for"], part["standardised_for"], part["effective"]
-    )
+        asked, risks, part["weighted_for"], part["standardised_for"], part["effective"],
+        bool(results.cohort.schema.competing),
+    )  # fmt: skip
     missing = [
         f"{WAYS[way]}: not estimated. {reason.rstrip('.')}."
         for way, reason in part["reasons"].items()
