@@ -34,6 +34,7 @@ ASKED = Compared("active", "control", "death", "by 28 days")
 
 def test_lines_count_what_the_tables_hold(results: StudyResults) -> None:
     found, part = results.parts[CRITICISM], criticism.build(results)
+    assert part is not None
     lines = {text.split()[0]: text for text in part.items if isinstance(text, str)}
     fit = results.markers["crp"].fit
     assert fit is not None
@@ -53,8 +54,19 @@ def test_lines_count_what_the_tables_hold(results: StudyResults) -> None:
     assert set(found.lines["covariate"]) == {"baseline value"}  # phases, arms: factors
 
 
+def drawings(results: StudyResults) -> dict[str, Picture]:
+    part = criticism.build(results)
+    assert part is not None
+    return {p.name: p for p in part.more if isinstance(p, Picture)}
+
+
+def test_a_run_without_checks_has_no_heading_of_them(results: StudyResults) -> None:
+    left = {key: part for key, part in results.parts.items() if key != CRITICISM}
+    assert criticism.build(replace(results, parts=left)) is None
+
+
 def test_figures_hold_no_single_residual_unless_patients_are_shown(results: StudyResults) -> None:
-    pictures = {p.name: p for p in criticism.build(results).more if isinstance(p, Picture)}
+    pictures = drawings(results)
     quantiles = results.parts[CRITICISM].quantiles
     values = quantiles["observed"].to_numpy()
 
@@ -65,8 +77,7 @@ def test_figures_hold_no_single_residual_unless_patients_are_shown(results: Stud
 
     assert not np.isin(drawn(pictures["quantiles"]), values).any()
     shown = replace(results, study=replace(results.study, show_patients=True))
-    named = {p.name: p for p in criticism.build(shown).more if isinstance(p, Picture)}
-    assert np.isin(values, drawn(named["quantiles"])).all()
+    assert np.isin(values, drawn(drawings(shown)["quantiles"])).all()
 
 
 @pytest.mark.parametrize("n", [1, 4, 5, 9, 10, 23])

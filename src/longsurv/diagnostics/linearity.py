@@ -37,7 +37,7 @@ COLUMNS = ["term", "statistic", "df", "p_value", "reason"]
 CURVES = ["term", "x", "straight", "bent", "conf_low", "conf_high"]
 
 
-class OfTable(Protocol):
+class LinesDesign(Protocol):
     """The design of a model of one table."""
 
     @property
@@ -53,7 +53,7 @@ class FittedLines(Protocol):
         """The model and its data."""
 
     @property
-    def design(self) -> OfTable:
+    def design(self) -> LinesDesign:
         """Its arrays."""
 
     @property

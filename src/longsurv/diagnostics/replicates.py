@@ -47,7 +47,7 @@ class DrawnMixed(Protocol):
         """Of its parameters."""
 
 
-class DrawnGeneralised(Protocol):
+class DrawnResponses(Protocol):
     """What is used of the posterior of a generalised mixed model."""
 
     @property
@@ -107,7 +107,7 @@ def root(cov: np.ndarray) -> np.ndarray:
 
 
 def generalised_checks(
-    posterior: DrawnGeneralised, draws: int, seed: int, level: float
+    posterior: DrawnResponses, draws: int, seed: int, level: float
 ) -> pd.DataFrame:
     """The same of a binary, ordinal or measured response."""
     data = posterior.data

@@ -35,12 +35,12 @@ MOST_TOLD = 4
 BANDED = ["theoretical", "observed", "low", "high"]
 
 
-def build(results: StudyResults) -> Part:
-    """The lines, and figures and tables behind folds; without items where nothing was checked."""
+def build(results: StudyResults) -> Part | None:
+    """The lines, and figures and tables behind folds; None where nothing was checked."""
     found: Criticism | None = results.parts.get(CRITICISM)
     if found is None:
         why = results.failures.get(CRITICISM, "")
-        return Part(TITLE, (sentences_checks.not_criticised(why),) if why else ())
+        return Part(TITLE, (sentences_checks.not_criticised(why),)) if why else None
     lines: list[str] = []
     more: list[Picture | DisplayTable] = []
     for make in (_residuals, _replicates, _hazards, _lines):
