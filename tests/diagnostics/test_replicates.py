@@ -49,6 +49,20 @@ def test_replicates_of_correlated_residuals_are_correlated(fits) -> None:
     np.testing.assert_allclose(found, rho**lags, atol=0.1)
 
 
+def test_replicates_of_weighted_rows_scatter_by_their_weights(fits) -> None:
+    data = fits("sleepstudy").spec.data
+    data = data.assign(w=np.where(data["Days"] > 4, 4.0, 1.0))
+    fit = LMM("Reaction ~ Days + (1 | Subject)", data, weights="w").fit()
+    rng = np.random.default_rng(5)
+    many = np.array([replicate(fit.design, fit.kernel, fit.point, rng) for _ in range(2000)])
+    within = (
+        np.diag(np.cov((many - many.mean(axis=0)).T))
+        - fit.kernel.effects(fit.point)[0].cov[fit.design.group, 0, 0]
+    )
+    heavy = data["w"].to_numpy() > 1
+    assert within[~heavy].mean() / within[heavy].mean() == pytest.approx(4.0, rel=0.1)
+
+
 @pytest.mark.parametrize("name", ["bernoulli", "ordinal", "censored", "student"])
 def test_families_draw_what_their_mean_says(name: str) -> None:
     family, rng = FAMILIES[name], np.random.default_rng(3)

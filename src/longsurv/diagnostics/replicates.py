@@ -76,7 +76,7 @@ def replicate(
     design: MixedDesign, kernel: MixedKernel, point: Point, rng: np.random.Generator
 ) -> np.ndarray:
     """New values of the rows, of the same groups: shape (n,)."""
-    y = design.fixed.X @ point.beta
+    y, weights = design.fixed.X @ point.beta, design.weights
     noise = rng.standard_normal(len(y))
     if design.residual is None:
         if design.groupings:
@@ -84,7 +84,7 @@ def replicate(
             y = y + kernel.draw_rows(
                 point, [t.random.X for t in terms], [t.group for t in terms], rng
             )
-        return y + point.sigma * noise
+        return y + point.sigma * noise / (1.0 if weights is None else weights.root)
     # Effects of nested groupings are drawn apart from one another: each as it is by itself.
     for grouping, found in zip(design.groupings, kernel.effects(point), strict=True):
         half = np.stack([root(cov) for cov in found.cov])
@@ -95,7 +95,8 @@ def replicate(
     start = 0
     for at in split_rows(design.group, len(design.labels)):
         end = start + len(at) ** 2
-        y[at] += root(values[start:end].reshape(len(at), len(at))) @ noise[at]
+        R = values[start:end].reshape(len(at), len(at))
+        y[at] += root(R) @ noise[at] / (1.0 if weights is None else weights.root[at])
         start = end
     return y
 
