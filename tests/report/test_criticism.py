@@ -108,10 +108,10 @@ def test_sentences_say_which_and_how_many() -> None:
     assert "p <0.001" in moving and "of age seems to change" in moving
     assert "cannot be tested" in sentences_checks.proportional(math.nan, 1, 1, [])
     tests = [("CRP, baseline value", 0.02, 0.28), ("age", 0.5, 0.5)]
-    assert "1 fits better bent at p < 0.05, most CRP, baseline value (lowest p: 0.02, 0.28" in (
+    assert "1 fits better bent at p < 0.05, most CRP, baseline value (lowest p: 0.020, 0.280" in (
         sentences_checks.straight(tests)
     )
-    assert "none is better bent (p: 0.5)" in sentences_checks.straight(tests[1:])
+    assert "none is better bent (p: 0.500)" in sentences_checks.straight(tests[1:])
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_adjusted_curves_end_where_the_comparisons_say(results: StudyResults) ->
     )
     (name,) = part["standardised_for"]
     fit = CoxPH(f"Surv(entry, exit, event) ~ arm + {name}", data).fit(penalty="firth")
-    risks = risk_difference(fit, "arm", 28.0).set_index("quantity")["estimate"]
+    risks = risk_difference(fit, "arm", 28.0).set_index("term")["estimate"]
     np.testing.assert_allclose(
         found["standardised"], [risks["risk (active)"], risks["risk (control)"]], atol=1e-9
     )

@@ -122,7 +122,8 @@ def proportional(p_value: float, events: int, terms: int, changing: Sequence[str
             " too few times."
         )
     p = numbers.p_value(p_value)
-    text = f"Proportional hazards: p {p if p.startswith('<') else f'= {p}'} (Schoenfeld residuals)"
+    equals = p if p[0] in "<>" else f"= {p}"
+    text = f"Proportional hazards: p {equals} (Schoenfeld residuals)"
     if changing:
         return f"{text}; the hazard ratio of {listed(changing)} seems to change over time."
     if events < PER_TERM * terms:
