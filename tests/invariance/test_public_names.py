@@ -59,7 +59,6 @@ NOT_MOVED = {
     "diagnostics.joint_checks.cox_snell_curve": "Kaplan-Meier of residuals, which are here",
     "diagnostics.joint_replicates.*": "random replicates of a joint model's design",
     "diagnostics.linearity.*": "refits of the families, which are here, with a square besides",
-    "diagnostics.replicates.*": "random replicates of a posterior's design",
     "diagnostics.residuals.residual_bands": "means of scaled residuals, which are here",
     "diagnostics.residuals.qq": "quantiles of scaled residuals, which are here",
     "diagnostics.residuals.simultaneous_band": "of a number of rows only",
