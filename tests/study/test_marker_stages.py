@@ -9,10 +9,13 @@ import pandas as pd
 import pytest
 
 import longsurv as ls
+from longsurv.analyses import Panel
 from longsurv.cohort import Marker, Phase, Schema
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.errors import DataError
+from longsurv.report.terminal import checked
 from longsurv.study import STAGES, Study, StudyResults
+from longsurv.study.formulas import formula_problems
 from longsurv.study.store import FitStore
 
 KEYS = ("markers", "adjustments", "panel", "scores", "mortality")
@@ -147,3 +150,22 @@ def test_the_cut_off_is_a_key_of_the_study_file(tmp_path) -> None:
     file.write_text(text.replace("positive = 4", 'positive = "4"'), encoding="utf-8")
     with pytest.raises(DataError, match="positive must be a number"):
         ls.read_cohort(file)
+
+
+def test_groups_may_have_a_residual_spread_each() -> None:
+    """`residual_by` of the study file reaches the trajectories, the panel and the terminal."""
+    plain = make_study([Marker("x", direction="lower")])
+    study = replace(plain, models=replace(plain.models, residual_by="arm"))
+    assert not formula_problems(study)
+    wrong = replace(plain, models=replace(plain.models, residual_by="ward"))
+    assert any(says.startswith("[models] residual_by") for says in formula_problems(wrong))
+    data = study.marker_data("x")
+    fit = study.trajectory_model(data).fit()
+    names = [f"sigma({arm})" for arm in "abc"]
+    assert list(fit.variance.names[:3]) == names
+    change = study.contrasts[0]
+    trajectory = study.models.trajectory
+    alone = Panel.from_cohort(study.cohort, trajectory, change, ["x"], residual=study.residual)
+    own = alone.fit().fits["x"]
+    assert own.llf == pytest.approx(fit.llf, rel=1e-10)
+    assert any("standard deviation by arm" in line for line in checked(study))

@@ -22,6 +22,12 @@ ANALYSIS_TABLES: dict[str, dict[str, Key]] = {
             'patient)".',
             default="the groups over the phases, or over time",
         ),
+        "residual_by": Key(
+            TEXT,
+            "Column whose groups differ in how much their measurements scatter: each has a residual"
+            " standard deviation of its own in the markers' models, e.g. the treatment.",
+            default="one for all",
+        ),
         "mortality": Key(TEXT, "Of the hazard of the event.", default="the treatment"),
         "joint": Key(
             TEXTS, "Markers to be modelled together with the outcome, each in its own joint model."

@@ -40,12 +40,16 @@ class ModelSettings:
     joint_trajectory : str
         Of a marker in its joint model, in the measurement time: the hazard depends on the curve
         between measurements, so a phase will not do.
+    residual_by : str
+        Column whose groups have a residual standard deviation each in the markers' models; empty
+        for one that all share.
     """
 
     trajectory: str
     mortality: str
     joint: tuple[str, ...] = ()
     joint_trajectory: str = ""
+    residual_by: str = ""
 
 
 @dataclass(frozen=True)

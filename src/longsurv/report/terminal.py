@@ -32,6 +32,8 @@ def checked(study: Study) -> Iterator[str]:
     for name, kind in covariate_kinds(study.cohort).items():
         yield f"  {printable(name)}: {printable(kind)}"
     yield f"\nModels\n  each marker:  {study.trajectory_formula}"
+    if study.models.residual_by:
+        yield f"                with a residual standard deviation by {study.models.residual_by}"
     yield f"  mortality:    {study.mortality_formula}"
 
 

@@ -160,9 +160,8 @@ class MarkerWorld:
         MarkerWorld
         """
         from longsurv.estimands.changes import baseline_sd, contrast_weights
-        from longsurv.models import LMM
 
-        spec, schema = LMM(study.trajectory_formula, data=data), study.cohort.schema
+        spec, schema = study.trajectory_model(data), study.cohort.schema
         names = list(spec.design.fixed.names)
         log = marker.transform == "log"
         weights, estimands = [], []

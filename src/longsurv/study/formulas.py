@@ -54,6 +54,12 @@ def formula_problems(study: Plan) -> list[str]:
                 f"{show(schema.treatment)}: there would be no difference between the groups to "
                 "estimate. Add it"
             )
+    by = models.residual_by
+    if by and by not in study.cohort.covariates:
+        problems.append(
+            f"[models] residual_by = {show(by)} is no column of the patients that the study reads; "
+            f"it has {show_list(study.cohort.covariates)}"
+        )
     if study.change_variable == "phase" and len(schema.phases) < 2:
         problems.append(
             f"[models] trajectory = {show(models.trajectory)} compares phases, and the study has "
@@ -107,7 +113,7 @@ def _unreadable(study: Plan) -> list[str]:
         CoxPH(study.mortality_formula, data=study.cohort.survival_data())
     ]
     for name in list(study.cohort.endpoints)[:1]:  # the formula is the same for all
-        specs.append(LMM(study.trajectory_formula, data=study.marker_data(name)))
+        specs.append(study.trajectory_model(study.marker_data(name)))
     for name in study.models.joint[:1]:
         formula = f"y ~ {study.models.joint_trajectory}"
         specs.append(LMM(formula, data=study.cohort.marker_data(name)))

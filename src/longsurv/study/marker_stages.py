@@ -145,6 +145,7 @@ def _depends_on(study: Plan, change: Change, markers: Iterable[str]) -> Record:
         "randomised": cohort.randomised,
         "change": change,
         "trajectory": study.models.trajectory,
+        "residual_by": study.models.residual_by,
         "sampling": study.sampling,
     }
 
@@ -204,7 +205,9 @@ def _panel(
             left_out[name] = next(iter(model.reasons.values()))
             continue
         try:
-            alone = Panel.from_cohort(study.cohort, study.models.trajectory, change, [name])
+            alone = Panel.from_cohort(
+                study.cohort, study.models.trajectory, change, [name], residual=study.residual
+            )
         except LongsurvError as error:
             left_out[name] = str(error)
             continue

@@ -6,7 +6,7 @@ import re
 import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,10 @@ from longsurv.cohort.aims import Aims
 from longsurv.cohort.questions import PublishedRatio, TrialSettings
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.estimands.changes import Change
+
+if TYPE_CHECKING:
+    from longsurv.design import Residual
+    from longsurv.models import LMM
 
 QUICK_DRAWS = 250
 
@@ -55,6 +59,29 @@ class Plan:
     def trajectory_formula(self) -> str:
         """Of every marker's model; `y` is the marker, transformed as its settings say."""
         return f"y ~ {self.models.trajectory}"
+
+    def trajectory_model(self, data: pd.DataFrame) -> LMM:
+        """A marker's mixed model.
+
+        Parameters
+        ----------
+        data : DataFrame
+            Its rows, as `marker_data` gives them.
+
+        Returns
+        -------
+        LMM
+        """
+        from longsurv.models import LMM
+
+        return LMM(self.trajectory_formula, data, self.residual)
+
+    @property
+    def residual(self) -> Residual:
+        """How the residuals of the markers' mixed models spread."""
+        from longsurv.design import Residual
+
+        return Residual(by=self.models.residual_by or None)
 
     @property
     def mortality_formula(self) -> str:

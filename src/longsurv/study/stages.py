@@ -109,8 +109,6 @@ class Stage:
 
 def fit_markers(bench: Bench) -> Mapping[str, ModelResult]:
     """The trajectory of every marker that is an endpoint, by name."""
-    from longsurv.models import LMM
-
     study, found = bench.study, {}
     endpoints = study.cohort.endpoints
     for k, (name, marker) in enumerate(endpoints.items(), 1):
@@ -119,7 +117,7 @@ def fit_markers(bench: Bench) -> Mapping[str, ModelResult]:
         if reason:
             found[name] = ModelResult(name, formula, data, reasons={"ml": reason, "bayes": reason})
         else:
-            found[name] = bench.model(name, formula, data, LMM)
+            found[name] = bench.answers(name, study.trajectory_model(data), data)
         bench.step(f"{k} of {len(endpoints)}: {marker.label}", 1 / len(endpoints))
     return MappingProxyType(found)
 

@@ -33,6 +33,7 @@ from longsurv.analyses.markers.shrunken import (
     ShrunkenEffects,
 )
 from longsurv.cohort import Cohort
+from longsurv.design import Residual
 from longsurv.design.expression import Functions
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.changes import Change, baseline_sd, contrast_weights
@@ -72,6 +73,7 @@ class Panel:
         markers: Iterable[str] | None = None,
         *,
         functions: Functions | None = None,
+        residual: Residual | None = None,
     ) -> Panel:
         """A panel of a cohort's markers.
 
@@ -85,6 +87,9 @@ class Panel:
             All of the cohort's except the components of scores, unless given.
         functions : mapping of str to callable, optional
             Functions of your own that the trajectory may call by name (see `LMM`).
+        residual : Residual, optional
+            Of every marker's model, as ``Residual(by="treatment")``; independent and of one spread
+            by default.
 
         Raises
         ------
@@ -104,7 +109,7 @@ class Panel:
             marker, data = cohort.markers[name], cohort.marker_data(name)
             if change.variable == "phase":
                 data = data[data["phase"].notna()].reset_index(drop=True)
-            spec = LMM(f"y ~ {trajectory}", data, functions=functions)
+            spec = LMM(f"y ~ {trajectory}", data, residual or Residual(), functions=functions)
             try:
                 weights = contrast_weights(spec.design.fixed, change, data)
             except EstimationError as error:
