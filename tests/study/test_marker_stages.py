@@ -16,6 +16,7 @@ from longsurv.errors import DataError
 from longsurv.report.terminal import checked
 from longsurv.study import STAGES, Study, StudyResults
 from longsurv.study.formulas import formula_problems
+from longsurv.study.sites import site_words
 from longsurv.study.store import FitStore
 
 KEYS = ("markers", "adjustments", "panel", "scores", "mortality")
@@ -169,3 +170,47 @@ def test_groups_may_have_a_residual_spread_each() -> None:
     own = alone.fit().fits["x"]
     assert own.llf == pytest.approx(fit.llf, rel=1e-10)
     assert any("standard deviation by arm" in line for line in checked(study))
+
+
+def with_sites(count: int) -> Study:
+    """A study whose patients are of so many wards."""
+    plain = make_study([Marker("x", direction="lower"), SCORE])
+    own = plain.cohort
+    patients = own.patients.assign(ward=[f"w{k % count}" for k in range(len(own.patients))])
+    measured = own.measurements[["id", "time", "marker", "value"]]
+    schema = replace(own.schema, site="ward", event="event", censored="censored")
+    patients["dead"] = np.where(np.arange(len(patients)) % 7 == 0, "event", "censored")
+    cohort = ls.Cohort(patients, measured, schema, list(own.markers.values()))
+    return replace(plain, cohort=cohort)
+
+
+def test_sites_have_a_random_effect_in_the_trajectories() -> None:
+    """As the same formula written out; scores leave the site out; few sites are called few."""
+    study = with_sites(6)
+    assert study.trajectory_formula == "y ~ phase * arm + (1 | id) + (1 | ward)"
+    own = replace(study, models=replace(study.models, trajectory="phase * arm + (1 | ward/id)"))
+    assert own.trajectory_formula == "y ~ phase * arm + (1 | ward/id)"
+    data = study.marker_data("x")
+    fit, nested = study.trajectory_model(data).fit(), own.trajectory_model(data).fit()
+    assert fit.llf == pytest.approx(nested.llf, abs=1e-6)
+    assert "sd(Intercept|ward)" in fit.variance.names
+    text = site_words(study.cohort, "arm")
+    stratified = site_words(study.cohort, "arm + strata(ward)")
+    assert "mortality" not in stratified and "joint models" in stratified
+    assert "6 sites" in text and "6 sites are few" in text and "mortality" in text
+    assert text in "\n".join(checked(study))
+    assert "few" not in site_words(with_sites(12).cohort, "arm")
+    assert not site_words(make_study([SCORE]).cohort, "arm")
+
+
+def test_one_site_is_none() -> None:
+    assert any("one value only" in says for says in formula_problems(with_sites(1)))
+
+
+def test_the_site_is_a_column_of_the_patients() -> None:
+    own = make_study([SCORE]).cohort
+    measured = own.measurements[["id", "time", "marker", "value"]]
+    with pytest.raises(DataError, match="ward"):
+        ls.Cohort(
+            own.patients, measured, replace(own.schema, site="ward"), list(own.markers.values())
+        )

@@ -125,6 +125,14 @@ DATA_TABLES: dict[str, dict[str, Key]] = {
             "The treatment groups to keep; patients of every other are excluded and counted.",
             default="all",
         ),
+        "site": Key(
+            TEXT,
+            "Column of the site that a patient belongs to, as the hospital: the markers' mixed"
+            " models have a random effect of it. Analyses adjusted for the baseline value, scores,"
+            " values beyond a limit, mortality and joint models leave it out, and the report says"
+            " so.",
+            default="all patients are of one site",
+        ),
         "covariates": Key(
             TEXTS,
             "Columns for the table of baseline characteristics.",

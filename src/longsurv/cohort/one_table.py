@@ -124,6 +124,7 @@ def patients_of(
         schema.treatment,
         *schema.outcome_columns,
         schema.time_zero,
+        schema.site,
         *schema.covariates,
         *schema.categorical,
     }

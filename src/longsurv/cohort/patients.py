@@ -163,6 +163,8 @@ def _check_covariates(table: Table, schema: Schema, problems: Problems) -> None:
     """Find listed columns that are missing, names in use, and text among numbers."""
     for name in dict.fromkeys((*schema.covariates, *schema.categorical)):
         problems.column(table, name, "a covariate")
+    if schema.site is not None:
+        problems.column(table, schema.site, "the site")
     carried = covariate_columns(table.frame, schema)
     for name in carried:
         if name in RESERVED or name == schema.time:
@@ -172,7 +174,7 @@ def _check_covariates(table: Table, schema: Schema, problems: Problems) -> None:
             )
     for name in schema.covariates or carried:
         column = table.frame.get(name)
-        if column is None or name in (*schema.categorical, schema.treatment):
+        if column is None or name in (*schema.categorical, schema.treatment, schema.site):
             continue
         problems.numeric(table, name)
         if pd.api.types.is_numeric_dtype(column):
@@ -237,7 +239,7 @@ def tidy_covariates(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     for name in schema.covariates or covariate_columns(frame, schema):
         column = frame[name]
         textual = pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)
-        if textual and name not in (*schema.categorical, schema.treatment):
+        if textual and name not in (*schema.categorical, schema.treatment, schema.site):
             numbers = to_numbers(column)
             if not numbers.bad.any() and not numbers.missing.all() and not numbers.censored.any():
                 changed[name] = numbers.values

@@ -200,6 +200,9 @@ class Schema:
         Which of a patient's values of a marker inside one phase are kept; "worst" by the marker's
         direction.
     phases : tuple of Phase
+    site : str, optional
+        Column of the patient table with the site that a patient belongs to, as the hospital. The
+        markers' mixed models of a study then have a random effect of the site.
     covariates : tuple of str
         Columns of the patient table for the table of baseline characteristics.
     categorical : tuple of str
@@ -240,6 +243,7 @@ class Schema:
     duplicates: Repeats = "error"
     within_phase: WithinPhase = "all"
     phases: tuple[Phase, ...] = ()
+    site: str | None = None
     covariates: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
     exclude_incomplete: bool = False

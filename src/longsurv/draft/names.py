@@ -111,7 +111,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "row": ("rownames", "row", "rowid", "row id", "index", "unnamed*", "line", "zeile", "ligne",
             "lfd nr", "^no", "^nr", "^x", "obs no", "行", "no", "seqnum", "seq", "number"),
     "site": ("site", "center", "centre", "zentrum", "hospital", "clinic", "klinik", "ward",
-             "station", "施設", "病棟", "hopital", "service"),
+             "station", "施設", "病棟", "hopital", "service", "hospital id", "site id", "病院"),
     "entry": ("entry", "tstart", "start", "left truncation", "delayed entry"),
     "stop": ("stop", "tstop", "end"),
 }  # fmt: skip

@@ -14,6 +14,7 @@ import numpy as np
 
 from longsurv.draft.guess import Guess
 from longsurv.draft.measured import FoundMarker, marker_name
+from longsurv.draft.names import says
 from longsurv.draft.straight import file_keys, patient_tables, wide_pattern, words_of
 from longsurv.draft.tidy import MARKER, TIME, VALUE, Tidy
 from longsurv.draft.understanding import Understanding, covariates
@@ -178,6 +179,9 @@ def _patients(
         lines.append(f"covariates = {_quote(chosen)}")
     if more:
         lines += _note(f"Also there: {', '.join(more[:30])}")
+    sites = [f.name for f in found.fields if says(f.name, "site") > 2 and f.column.distinct > 1]
+    if sites:
+        lines += [*_note("If patients of a site are more alike:"), f"# site = {_quote(sites[0])}"]
     if _incomplete(found, tidy):
         lines += _note("Some patients have no treatment or outcome; they are left out and counted.")
         lines.append("exclude_incomplete = true")

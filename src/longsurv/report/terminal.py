@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from longsurv.cohort.covariates import covariate_kinds
 from longsurv.cohort.problems import show_list
 from longsurv.numbers import seconds
+from longsurv.study.sites import site_words
 from longsurv.tables.escape import printable
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def checked(study: Study) -> Iterator[str]:
     for name, kind in covariate_kinds(study.cohort).items():
         yield f"  {printable(name)}: {printable(kind)}"
     yield f"\nModels\n  each marker:  {study.trajectory_formula}"
+    if words := site_words(study.cohort, study.models.mortality):
+        yield f"  {words}"
     if study.models.residual_by:
         yield f"                with a residual standard deviation by {study.models.residual_by}"
     yield f"  mortality:    {study.mortality_formula}"

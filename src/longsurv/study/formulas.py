@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,8 @@ from longsurv.cohort.covariates import late_covariates
 from longsurv.cohort.problems import show, show_list
 from longsurv.errors import FormulaError
 from longsurv.inference.specification import TableSpecification
+from longsurv.study.sites import named_in as has_name
+from longsurv.study.sites import site_problems
 
 if TYPE_CHECKING:
     from longsurv.study.plan import Plan
@@ -43,6 +44,8 @@ def formula_problems(study: Plan) -> list[str]:
     """Everything wrong with the formulas, held against the data but without fitting."""
     problems = covariate_problems(study)
     if problems:
+        return problems
+    if problems := site_problems(study.cohort):
         return problems
     models, schema = study.models, study.cohort.schema
     given = [("mortality", models.mortality), ("trajectory", models.trajectory)]
@@ -98,11 +101,7 @@ def _nothing_seen(study: Plan) -> list[str]:
 
 def named_in(formula: str, names: Iterable[str]) -> list[str]:
     """Which of some names a formula's text has, as whole words or between back-quotes."""
-    return [
-        name
-        for name in sorted(set(names))
-        if re.search(rf"(?<![\w`]){re.escape(name)}(?![\w`])|`{re.escape(name)}`", formula)
-    ]
+    return [name for name in sorted(set(names)) if has_name(formula, name)]
 
 
 def _unreadable(study: Plan) -> list[str]:

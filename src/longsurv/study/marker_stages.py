@@ -144,7 +144,7 @@ def _depends_on(study: Plan, change: Change, markers: Iterable[str]) -> Record:
         "schema": cohort.schema,
         "randomised": cohort.randomised,
         "change": change,
-        "trajectory": study.models.trajectory,
+        "trajectory": study.trajectory,
         "residual_by": study.models.residual_by,
         "sampling": study.sampling,
     }
@@ -206,7 +206,7 @@ def _panel(
             continue
         try:
             alone = Panel.from_cohort(
-                study.cohort, study.models.trajectory, change, [name], residual=study.residual
+                study.cohort, study.trajectory, change, [name], residual=study.residual
             )
         except LongsurvError as error:
             left_out[name] = str(error)

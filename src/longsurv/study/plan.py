@@ -16,6 +16,7 @@ from longsurv.cohort.aims import Aims
 from longsurv.cohort.questions import PublishedRatio, TrialSettings
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.estimands.changes import Change
+from longsurv.study.sites import with_site
 
 if TYPE_CHECKING:
     from longsurv.design import Residual
@@ -58,7 +59,12 @@ class Plan:
     @property
     def trajectory_formula(self) -> str:
         """Of every marker's model; `y` is the marker, transformed as its settings say."""
-        return f"y ~ {self.models.trajectory}"
+        return f"y ~ {self.trajectory}"
+
+    @property
+    def trajectory(self) -> str:
+        """Right-hand side of the markers' mixed models, with a random effect of the site."""
+        return with_site(self.models.trajectory, self.cohort)
 
     def trajectory_model(self, data: pd.DataFrame) -> LMM:
         """A marker's mixed model.

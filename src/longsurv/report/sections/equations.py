@@ -57,6 +57,16 @@ EQUATIONS = {
 }
 
 
+def _mixed(results: StudyResults) -> str:
+    """What is what in the mixed model of this study's markers."""
+    words = EQUATIONS["mixed"][2]
+    if results.cohort.schema.site is not None:
+        words = words.replace("one a patient", "one a patient, and one a site")
+    if results.study.models.residual_by:
+        words = words.replace("with variance σ²", "with a variance σ² for each group")
+    return words
+
+
 def build(results: StudyResults) -> DisplayTable:
     """Those that were fitted."""
     scores = results.part_of("scores", ScorePart()).scores
@@ -67,6 +77,8 @@ def build(results: StudyResults) -> DisplayTable:
     there |= {BEYOND} if beyond is not None and not beyond.empty else set()
     there |= {"joint"} if getattr(results.parts.get("joint"), "results", None) else set()
     rows = [text for kind, text in EQUATIONS.items() if kind in there]
+    if "mixed" in there:
+        rows[0] = (*EQUATIONS["mixed"][:2], _mixed(results))
     columns = [
         Column("Model", "model", numeric=False),
         Column("Equation", "equation", numeric=False),

@@ -13,6 +13,7 @@ from longsurv.report.sections import equations
 from longsurv.report.sections.common import Fact, event_name
 from longsurv.study.lead import leads
 from longsurv.study.marker_stages import ScorePart
+from longsurv.study.sites import site_words
 from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import capital, listed, plural
 
@@ -69,6 +70,7 @@ def likelihoods(results: StudyResults) -> str:
         found.append(
             "a marker, on the scale given in the table of measurements, is normal around its mean,"
             " with normal random effects of the patient"
+            + (" and of the site" if results.cohort.schema.site is not None else "")
         )
     kinds = {
         kind for score in results.part_of("scores", ScorePart()).scores for kind in score.models
@@ -172,7 +174,15 @@ def further(results: StudyResults) -> list[str]:
         "joint": "Joint models: the hazard depends on the current value of the marker's curve;"
         " random effects integrated out by adaptive Gauss-Hermite quadrature.",
     }
-    return [text for key, text in found.items() if key in done]
+    out = [text for key, text in found.items() if key in done]
+    if words := site_words(cohort, results.study.models.mortality):
+        out.append(words)
+    if by := results.study.models.residual_by:
+        out.append(
+            f"In the markers' trajectories each group of {cohort.label(by)} has a residual standard"
+            " deviation of its own; the model of values beyond a limit has one for all."
+        )
+    return out
 
 
 def _grouped(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
