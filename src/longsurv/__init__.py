@@ -16,6 +16,7 @@ from longsurv.version import __version__
 
 if TYPE_CHECKING:
     from longsurv import analyses, diagnostics, estimands, models, priors
+    from longsurv.analyses.imputation.imputation import Imputation
     from longsurv.cohort import Cohort, Marker, Phase, Schema, read_cohort, read_study, scores
     from longsurv.cohort.examples import example_path
     from longsurv.compare import compare
@@ -36,6 +37,7 @@ __all__ = [
     "Estimate",
     "EstimationError",
     "FormulaError",
+    "Imputation",
     "LongsurvError",
     "Marker",
     "Phase",
@@ -69,6 +71,7 @@ _HOMES = {
     "EstimationError": "longsurv.errors:EstimationError",
     "Estimate": "longsurv.results:Estimate",
     "FormulaError": "longsurv.errors:FormulaError",
+    "Imputation": "longsurv.analyses.imputation.imputation:Imputation",
     "LongsurvError": "longsurv.errors:LongsurvError",
     "Marker": "longsurv.cohort:Marker",
     "Phase": "longsurv.cohort:Phase",

@@ -10,6 +10,7 @@ from typing import Any
 from invariance import (
     families_cohort,
     families_groups,
+    families_imputed,
     families_mixed,
     families_survival,
     families_variants,
@@ -257,4 +258,6 @@ ANALYSES = (
     Analysis("Panel", _cohort_case, _panel, ("analyses.Panel",)),
     Analysis("BaselineAdjustment", _cohort_case, _adjusted, ("analyses.BaselineAdjustment",)),
     Analysis("Mortality", _group_case, _mortality, ("analyses.Mortality",)),
+    Analysis("Imputation", lambda: families_imputed.imputed_case(1),
+             families_imputed.imputed_means, ("Imputation",)),
 )  # fmt: skip

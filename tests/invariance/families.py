@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from invariance.families_cohort import COHORT
 from invariance.families_groups import GROUPS
+from invariance.families_imputed import IMPUTED
 from invariance.families_mixed import MIXED
 from invariance.families_survival import SURVIVAL
 from invariance.families_variants import VARIANTS
 
-FAMILIES = (*MIXED, *SURVIVAL, *VARIANTS, *GROUPS, *COHORT)
+FAMILIES = (*MIXED, *IMPUTED, *SURVIVAL, *VARIANTS, *GROUPS, *COHORT)
 NAMED = {family.name: family for family in FAMILIES}
 assert len(NAMED) == len(FAMILIES)

@@ -1,6 +1,7 @@
 """Questions asked of a cohort, each answered by fitting several models.
 
 mortality/  who died, by treatment: every method and every prior side by side
+imputation/ missing visits and covariates, imputed; answers pooled
 markers/    many markers at once; change from baseline, adjusted in several ways
 """
 

@@ -191,7 +191,7 @@ class MixedEstimate(MixedMethods, Estimate):
         labels = pd.Index([name for _, name in names])
         if self.design.structured:
             labels = pd.MultiIndex.from_tuples(names, names=["grouping", "effect"])
-        D = block_diag(*(half @ half.T for half in halves))
+        D = block_diag(*(half @ half.T for half in halves)) if halves else np.empty((0, 0))
         return pd.DataFrame(D, index=labels, columns=labels)
 
     @property

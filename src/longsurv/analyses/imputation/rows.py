@@ -1,0 +1,418 @@
+"""The rows of a mixed model's data: seen, to be imputed, and none because the patient had died."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from longsurv.design.fixed import rebuilt
+from longsurv.design.mixed import MixedDesign, combined
+from longsurv.design.names import is_name, unquoted
+from longsurv.design.residual import ResidualDesign
+from longsurv.design.variables import missing, present
+from longsurv.errors import DataError, LongsurvError
+from longsurv.likelihood.lmm.dense.residual import Structure
+from longsurv.models.lmm import LMM
+from longsurv.words import plural, verb
+
+ALIKE = 1e-7
+"""Share of a row's columns outside those of the rows that were seen, from which on its mean is not
+determined."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of the data besides those of the model mean.
+
+    Parameters
+    ----------
+    visit : str, optional
+        The order of a patient's rows; by default the visits of the residual structure.
+    dead : str, optional
+        True where the patient had died before the visit.
+    treatment : str, optional
+    """
+
+    visit: str | None = None
+    dead: str | None = None
+    treatment: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ImputedRows:
+    """Rows that were seen or are to be imputed, by patient and visit.
+
+    Attributes
+    ----------
+    response : str
+        Column of the data.
+    at : ndarray of int, shape (k,)
+        Their positions in the data.
+    frame : DataFrame
+        They themselves.
+    y : ndarray, shape (k,)
+        NaN where there is no value.
+    unit, patient : ndarray of int, shape (k,)
+        Independent of all other rows; and of one patient. Both are sorted.
+    after : ndarray of bool, shape (k,)
+        After the patient's last value; all False where the order of visits is not known.
+    ordered : bool
+        Whether it is known.
+    dead : int
+        Rows without a value since the patient had died.
+    """
+
+    response: str
+    at: np.ndarray
+    frame: pd.DataFrame
+    y: np.ndarray
+    unit: np.ndarray
+    patient: np.ndarray
+    after: np.ndarray
+    ordered: bool
+    dead: int
+
+    @property
+    def asked(self) -> np.ndarray:
+        """Rows to impute, shape (k,) of bool."""
+        return np.isnan(self.y)
+
+    @cached_property
+    def units(self) -> tuple[np.ndarray, ...]:
+        """Rows of each unit in which something is to be imputed."""
+        cuts = np.flatnonzero(np.diff(self.unit)) + 1
+        return tuple(of for of in np.split(np.arange(len(self.unit)), cuts) if self.asked[of].any())
+
+    @property
+    def words(self) -> str:
+        """How many values, of how many patients, in which pattern; it names nobody."""
+        asked, patient = self.asked, self.patient
+        count, total = int(asked.sum()), len(asked)
+        text = (
+            f"{count:,} of {plural(total, 'value')} of {self.response} {verb(count, 'is', 'are')}"
+            f" imputed, of {plural(len(np.unique(patient[asked])), 'patient')}"
+        )
+        if self.ordered:
+            seen = np.bincount(patient, ~asked) > 0
+            never = int((asked & ~seen[patient]).sum())
+            late = int((asked & self.after).sum()) - never
+            text += (
+                f" ({late:,} after a patient's last value, {count - late - never:,} before it,"
+                f" {never:,} of patients without any)"
+            )
+        if self.dead:
+            text += (
+                f"; {plural(self.dead, 'value')} after death {verb(self.dead, 'is', 'are')} none,"
+                " and not imputed"
+            )
+        return f"{text}."
+
+
+def imputed_rows(model: LMM, columns: Columns) -> ImputedRows:
+    """Sort the rows of a model's data into those seen, to be imputed, and after death.
+
+    Raises
+    ------
+    LongsurvError
+        For a response that is no column, groupings that cross, or a column that is not there.
+    DataError
+        Where nothing is missing, a row to impute lacks something else, or one after death has a
+        value.
+    """
+    design, data = model.design, model.data
+    response = unquoted(design.formula.response)
+    if not is_name(design.formula.response) or response not in data:
+        raise LongsurvError(
+            f"imputed values are of a column, and {design.formula.response!r} is computed of one;"
+            " put what is modelled into a column of its own, as data.assign(y=np.log(data.crp))"
+        )
+    if design.crossed:
+        raise LongsurvError(
+            f"{model.formula!r} has groupings that cross, so that no patient is independent of the"
+            " others; impute from a model in which patients are nested"
+        )
+    visit = columns.visit or model.residual.visit
+    for name in (visit, columns.dead, columns.treatment):
+        if name is not None and name not in data:
+            raise LongsurvError(f"the data have no column {name!r}")
+    empty = missing(data[response])
+    dead = np.zeros(len(data), dtype=bool)
+    if columns.dead is not None:
+        dead = _truths(data[columns.dead], columns.dead)
+        _check_no_value_after_death(data, dead & ~empty, response)
+    asked = empty & ~dead
+    if not asked.any():
+        raise DataError(
+            f"no value of {response!r} is missing{' but after death' if dead.any() else ''}: there"
+            " is nothing to impute. A visit that did not take place needs a row of its own, with"
+            " the covariates and without a value"
+        )
+    kept = asked.copy()
+    kept[design.rows] = True
+    at = np.flatnonzero(kept)
+    whole = _complete(model, data, visit)
+    if not whole[asked].all():
+        lacking = int((asked & ~whole).sum())
+        raise DataError(
+            f"{plural(lacking, 'row')} without a value of {response!r}"
+            f" {verb(lacking, 'lacks', 'lack')} something else that the model needs, as at index"
+            f" {list(data.index[asked & ~whole][:5])}: complete the covariates first"
+            " (longsurv.analyses.CovariateImputation)"
+        )
+    frame = data.iloc[at]
+    keys = [_labels(frame, term.name) for term in reversed(design.terms)]
+    if design.crossed or not design.outer:
+        keys = keys[-1:]
+    order = np.arange(len(frame))
+    if visit is not None:
+        order = np.argsort(pd.factorize(frame[visit], sort=True)[0], kind="stable")
+    for key in reversed(keys):
+        order = order[np.argsort(key[order], kind="stable")]
+    frame, at = frame.iloc[order], at[order]
+    ranked = [key[order] for key in keys]
+    unit, patient = _ranks(ranked[:1]), _ranks(ranked)
+    y = frame[response].to_numpy(dtype=float, na_value=np.nan)
+    y = np.where(missing(frame[response]), np.nan, y)
+    after = _after(patient, y) if visit is not None else np.zeros(len(y), dtype=bool)
+    rows = ImputedRows(
+        response, at, frame.reset_index(drop=True), y, unit, patient, after, visit is not None,
+        int((dead & empty).sum()),
+    )  # fmt: skip
+    return rows
+
+
+def _complete(model: LMM, data: pd.DataFrame, visit: str | None) -> np.ndarray:
+    """Rows with everything but a response."""
+    from longsurv.design.terms import columns_of, terms
+
+    parsed, residual = model.design.formula, model.residual
+    needed = [*columns_of(terms(parsed.fixed)), *residual.patient_columns]
+    for term in parsed.random:
+        needed += [*columns_of(terms(term.effects)), *term.columns]
+    return present(data, [*needed, *([visit] if visit else [])])
+
+
+def _truths(column: pd.Series, name: str) -> np.ndarray:
+    values = column.to_numpy(dtype=object)
+    if not all(value in (True, False, 0, 1) for value in values):
+        raise DataError(
+            f"column {name!r} says whether the patient had died before the visit, and is true or"
+            " false in every row"
+        )
+    return values.astype(bool)
+
+
+def _check_no_value_after_death(data: pd.DataFrame, wrong: np.ndarray, response: str) -> None:
+    if wrong.any():
+        count = int(wrong.sum())
+        raise DataError(
+            f"{plural(count, 'row')} after death {verb(count, 'has', 'have')} a value of"
+            f" {response!r}, as at index {list(data.index[wrong][:5])}"
+        )
+
+
+def _labels(frame: pd.DataFrame, name: str) -> np.ndarray:
+    """Codes of the groups of a grouping, in the order of their labels."""
+    columns = [name] if name in frame else name.split(":")
+    labels = frame[name] if len(columns) == 1 else combined(frame, columns)
+    return pd.factorize(pd.Index(labels), sort=True)[0]
+
+
+def _ranks(keys: Sequence[np.ndarray]) -> np.ndarray:
+    """Codes of the combinations of some sorted keys, in their order."""
+    moved = np.zeros(len(keys[0]), dtype=bool)
+    for key in keys:
+        moved[1:] |= key[1:] != key[:-1]
+    return np.cumsum(moved)
+
+
+def _after(patient: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Rows after the patient's last value."""
+    last = np.full(int(patient.max()) + 1, -1)
+    seen = np.flatnonzero(~np.isnan(y))
+    last[patient[seen]] = seen  # ascending: the last one stays
+    return np.arange(len(y)) > last[patient]
+
+
+@dataclass(frozen=True, eq=False)
+class RowArrays:
+    """What a mixed model has of some rows: means and covariances at values of its parameters.
+
+    Attributes
+    ----------
+    X : ndarray, shape (k, p)
+    Z : tuple of ndarray, shape (k, q_t)
+        Of each term, as the user has them.
+    groups : tuple of ndarray of int, shape (k,)
+    patient : ndarray of int, shape (k,)
+    residual : ResidualDesign or None
+        Of these rows; None for independent residuals.
+    """
+
+    X: np.ndarray
+    Z: tuple[np.ndarray, ...]
+    groups: tuple[np.ndarray, ...]
+    patient: np.ndarray
+    residual: ResidualDesign | None
+
+    @cached_property
+    def kinds(self) -> tuple[np.ndarray, ...]:
+        """Kind of each pair of rows of every patient, patient by patient, shape (c, c) each."""
+        assert self.residual is not None
+        counts = np.bincount(self.patient)
+        ends = np.cumsum(counts**2)
+        parts = np.split(self.residual.kind, ends[:-1])
+        return tuple(part.reshape(c, c) for part, c in zip(parts, counts, strict=True))
+
+    def of_residuals(self, structure: Structure) -> Structure:
+        """The structure of the fitted rows for the kinds of pairs of these."""
+        from longsurv.inference.specification import holding
+
+        if self.residual is None:
+            return structure
+        lag, first, second = self.residual.lag, self.residual.first, self.residual.second
+        made = Structure(
+            structure.kind, structure.heterogeneous, lag, first, second, structure.n_visits,
+            structure.most,
+        )  # fmt: skip
+        return holding(made, shortest=structure.shortest)  # rho is the one across that lag
+
+    def covariance(
+        self, of: np.ndarray, D: Sequence[np.ndarray], by_kind: np.ndarray
+    ) -> np.ndarray:
+        """Covariance of some rows, which hold all of their patients', shape (S, m, m).
+
+        Parameters
+        ----------
+        of : ndarray of int, shape (m,)
+        D : sequence of ndarray, shape (S, q_t, q_t)
+            Of each term.
+        by_kind : ndarray, shape (S, K)
+            Residual covariance of each kind of pair; of a row with itself where K is 1 and
+            residuals are independent.
+        """
+        V = np.zeros((len(by_kind), len(of), len(of)))
+        for Z, group, D_t in zip(self.Z, self.groups, D, strict=True):
+            if Z.shape[1]:
+                own = group[of]
+                V += (Z[of] @ D_t @ Z[of].T) * (own[:, None] == own)
+        if self.residual is None:
+            return V + by_kind[:, :1, None] * np.eye(len(of))
+        for patient, rows in by_patient(self.patient[of]):
+            V[:, rows[:, None], rows] += by_kind[:, self.kinds[patient]]
+        return V
+
+
+def by_patient(patient: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Each patient of some sorted rows, and where their rows are."""
+    for one in np.unique(patient):
+        yield int(one), np.flatnonzero(patient == one)
+
+
+def row_arrays(model: LMM, rows: ImputedRows) -> RowArrays:
+    """The arrays of the rows under a model.
+
+    Raises
+    ------
+    DataError
+        If the rows that were seen do not determine the mean of one to impute.
+    """
+    design, frame = model.design, rows.frame
+    X = design.fixed.rebuild(frame)
+    _check_means(design, frame, rows)
+    residual = None
+    if design.residual is not None:
+        residual = model.residual.design(frame, rows.patient)
+        by_visit = len(design.residual.lag) == len(design.residual.levels) ** 2
+        if by_visit and model.residual.visit and not residual.levels.equals(design.residual.levels):
+            unseen = residual.levels.difference(design.residual.levels)
+            raise DataError(
+                f"nobody has a value of {rows.response!r} at {model.residual.visit} "
+                f"{', '.join(map(str, unseen))}: its variance is not determined, and no value can"
+                " be imputed there"
+            )
+    return RowArrays(
+        X,
+        tuple(term.random.rebuild(frame) for term in design.terms),
+        tuple(_labels(frame, term.name) for term in design.terms),
+        rows.patient,
+        residual,
+    )
+
+
+def _check_means(design: MixedDesign, frame: pd.DataFrame, rows: ImputedRows) -> None:
+    """Refuse rows to impute with a column that others determine only among those seen."""
+    if not design.fixed.aliased:
+        return
+    every = rebuilt(design.fixed.recipe, frame).to_numpy(dtype=float)
+    size = np.abs(every).max(axis=0)
+    every = every / np.where(size > 0.0, size, 1.0)
+    seen = every[~rows.asked]
+    _, values, right = np.linalg.svd(seen, full_matrices=True)
+    rank = int((values > ALIKE * values.max(initial=1.0)).sum())
+    outside = np.linalg.norm(every[rows.asked] @ right[rank:].T, axis=1)
+    wrong = outside > ALIKE * np.linalg.norm(every[rows.asked], axis=1)
+    if wrong.any():
+        count = int(wrong.sum())
+        raise DataError(
+            f"the mean of {plural(count, 'value')} to impute is not determined: nobody like them"
+            f" has a value of {rows.response!r} ({', '.join(design.fixed.aliased[:3])})"
+        )
+
+
+def under_reference(
+    model: LMM, rows: ImputedRows, treatment: str, reference: Hashable
+) -> tuple[np.ndarray, np.ndarray]:
+    """X (k, p) with everybody in the reference group, and who is in another, shape (k,) of bool.
+
+    Raises
+    ------
+    DataError
+        If the reference is no group of the data, or the treatment is not in the model.
+    """
+    group = rows.frame[treatment]
+    known = group.dropna().unique().tolist()
+    if reference not in known:
+        raise DataError(
+            f"{treatment!r} has no group {reference!r}; it has {', '.join(map(str, known))}"
+        )
+    all_reference = pd.Series([reference] * len(group), index=group.index)
+    X = model.design.fixed.rebuild(
+        rows.frame.assign(**{treatment: all_reference.astype(group.dtype)})
+    )
+    other = (group != reference).to_numpy(dtype=bool)
+    if not (X[other] != model.design.fixed.rebuild(rows.frame)[other]).any():
+        raise DataError(
+            f"the means of {model.formula!r} do not depend on {treatment!r}: there is no reference"
+            " to take values from"
+        )
+    return X, other
+
+
+def moved_by(
+    rows: ImputedRows, treatment: str | None, delta: float | Mapping[Hashable, float]
+) -> np.ndarray:
+    """What is added to each row that is imputed, shape (k,).
+
+    Raises
+    ------
+    LongsurvError
+        For groups without a treatment column, or of no patient.
+    """
+    if not isinstance(delta, Mapping):
+        return np.full(len(rows.y), float(delta))
+    if treatment is None:
+        raise LongsurvError("a delta by group needs the column of the groups: treatment=")
+    group = rows.frame[treatment]
+    unknown = [name for name in delta if not (group == name).any()]
+    if unknown:
+        known = ", ".join(map(str, group.dropna().unique()))
+        raise LongsurvError(f"{treatment!r} has no group {unknown[0]!r}; it has {known}")
+    found = np.zeros(len(rows.y))
+    for name, value in delta.items():
+        found[(group == name).to_numpy(dtype=bool)] = float(value)
+    return found
