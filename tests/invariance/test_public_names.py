@@ -31,6 +31,7 @@ REASONS = {
     "next_trial": "simulates trials from a Cox posterior, which is here",
     "compare": "sets two results side by side", "lrt": "twice a difference of log-likelihoods",
     "information_criteria": "log-likelihoods, and densities of units left out, of results",
+    "analyses.CovariateImputation": "its own test moves and spoils its data",
     "Study": "runs the analyses that are here", "read_cohort": "reads files; Cohort is here",
     "read_study": "reads files; Cohort is here",
     **dict.fromkeys(

@@ -5,6 +5,7 @@ imputation/ missing visits and covariates, imputed; answers pooled
 markers/    many markers at once; change from baseline, adjusted in several ways
 """
 
+from longsurv.analyses.imputation.covariates import CovariateImputation
 from longsurv.analyses.markers.adjustment import BaselineAdjustment, adjusted_changes
 from longsurv.analyses.markers.panel import Panel
 from longsurv.analyses.mortality.history import HistoricalPrior, commensurate_prior, power_prior
@@ -15,6 +16,7 @@ from longsurv.arguments import checked
 
 __all__ = [
     "BaselineAdjustment",
+    "CovariateImputation",
     "HistoricalPrior",
     "Mortality",
     "Panel",

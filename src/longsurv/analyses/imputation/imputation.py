@@ -162,13 +162,13 @@ class Imputation(Readable):
 
     def _check_determined(self) -> None:
         """Refuse what would be drawn from priors alone."""
+        X = self.arrays.X if self._reference is None else self._reference[0]
         fit = self.estimate
         if lost := fit.variance.undetermined:
             raise EstimationError(
                 f"the data do not determine {', '.join(lost)}, on which the imputed values depend;"
                 " a simpler random part or residual structure is needed"
             )
-        X = self.arrays.X if self._reference is None else self._reference[0]
         if not estimable(fit.reference, np.vstack([self.arrays.X, X])).all():
             raise EstimationError("the data do not determine the means of the values to impute")
 
