@@ -151,6 +151,7 @@ STRUCTURES = {
         "y ~ visit * arm", ls.Residual("exponential", visit="week", patient="id")
     ),
     "compound symmetry": ("y ~ visit * arm", ls.Residual("cs", patient="id")),
+    "a spread by group": ("y ~ visit * arm + (1 | id)", ls.Residual(by="arm")),
     "both": ("y ~ visit * arm + (1 | id)", ls.Residual("ar1", visit="visit")),
 }  # fmt: skip
 
@@ -171,6 +172,9 @@ def dense(fit, frame: pd.DataFrame) -> np.ndarray:
         step = np.abs(frame["visit"].to_numpy()[:, None] - frame["visit"].to_numpy())
         rho = variances[[t for t in variances.index if "rho" in t]].iloc[0]
         R = one**2 * rho**step
+    elif fit.spec.residual.by:
+        sd = frame["arm"].map({g: variances[f"sigma({g})"] for g in ("old", "new")}).astype(float)
+        R = np.diag(sd.to_numpy() ** 2)
     else:
         R = one**2 * np.eye(len(frame))
     V = R * same
@@ -328,6 +332,11 @@ class TestRefused:
     def test_options(self, data, options, words):
         with pytest.raises(LongsurvError, match=words):
             _ = ls.Imputation(mmrm(data), **options).moved
+
+    def test_precision_weights(self, data):
+        model = LMM("y ~ occasion * arm", data.assign(w=2.0), WITHIN, weights="w")
+        with pytest.raises(LongsurvError, match="has no precision"):
+            ls.Imputation(model)
 
     def test_too_many_for_the_posterior(self, posterior):
         with pytest.raises(LongsurvError, match="120 draws, fewer than n = 121"):

@@ -135,6 +135,11 @@ def imputed_rows(model: LMM, columns: Columns) -> ImputedRows:
             f"{model.formula!r} has groupings that cross, so that no patient is independent of the"
             " others; impute from a model in which patients are nested"
         )
+    if model.weights is not None:
+        raise LongsurvError(
+            f"{model.formula!r} has precision weights, and a value that was never measured has no"
+            " precision; impute from a model without weights"
+        )
     visit = columns.visit or model.residual.visit
     for name in (visit, columns.dead, columns.treatment):
         if name is not None and name not in data:
@@ -190,7 +195,7 @@ def _complete(model: LMM, data: pd.DataFrame, visit: str | None) -> np.ndarray:
     from longsurv.design.terms import columns_of, terms
 
     parsed, residual = model.design.formula, model.residual
-    needed = [*columns_of(terms(parsed.fixed)), *residual.patient_columns]
+    needed = [*columns_of(terms(parsed.fixed)), *residual.columns]
     for term in parsed.random:
         needed += [*columns_of(terms(term.effects)), *term.columns]
     return present(data, [*needed, *([visit] if visit else [])])
@@ -274,12 +279,8 @@ class RowArrays:
 
         if self.residual is None:
             return structure
-        lag, first, second = self.residual.lag, self.residual.first, self.residual.second
-        made = Structure(
-            structure.kind, structure.heterogeneous, lag, first, second, structure.n_visits,
-            structure.most,
-        )  # fmt: skip
-        return holding(made, shortest=structure.shortest)  # rho is the one across that lag
+        # rho of continuous time is the correlation across the shortest lag of the fitted rows
+        return holding(self.residual.structure, shortest=structure.shortest)
 
     def covariance(
         self, of: np.ndarray, D: Sequence[np.ndarray], by_kind: np.ndarray
@@ -327,13 +328,18 @@ def row_arrays(model: LMM, rows: ImputedRows) -> RowArrays:
     residual = None
     if design.residual is not None:
         residual = model.residual.design(frame, rows.patient)
-        by_visit = len(design.residual.lag) == len(design.residual.levels) ** 2
-        if by_visit and model.residual.visit and not residual.levels.equals(design.residual.levels):
+        by_visit = model.residual.visit is not None and not design.residual.times
+        if by_visit and not residual.levels.equals(design.residual.levels):
             unseen = residual.levels.difference(design.residual.levels)
             raise DataError(
                 f"nobody has a value of {rows.response!r} at {model.residual.visit} "
                 f"{', '.join(map(str, unseen))}: its variance is not determined, and no value can"
                 " be imputed there"
+            )
+        if not residual.names_of_groups.equals(design.residual.names_of_groups):
+            raise DataError(
+                f"a group of {model.residual.by!r} has no value of {rows.response!r}: its variance"
+                " is not determined, and no value can be imputed there"
             )
     return RowArrays(
         X,
