@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from longsurv.design.fixed import rebuilt
-from longsurv.design.mixed import MixedDesign, combined
+from longsurv.design.groupings import combined
+from longsurv.design.mixed import MixedDesign
 from longsurv.design.names import is_name, unquoted
 from longsurv.design.residual import ResidualDesign
 from longsurv.design.variables import missing, present
