@@ -92,7 +92,7 @@ def _of_joint_models(results: StudyResults) -> dict[str, pd.DataFrame]:
 
 def _of_checks(results: StudyResults) -> dict[str, pd.DataFrame]:
     """What models were held against, and the curves of groups made alike."""
-    found: Criticism = results.part_of(CRITICISM, Criticism())
+    found: Criticism = results.parts.get(CRITICISM) or Criticism()
     tables = {
         "predictive_checks": found.replicates, "residual_bands": found.residuals,
         "proportional_hazards": found.hazards, "linearity": found.lines,
