@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv import priors as pr
+from longsurv.arguments import choice
 from longsurv.design import SurvivalDesign, survival_design
 from longsurv.design.centred import CentredDesign
 from longsurv.design.expression import Functions
@@ -37,12 +38,15 @@ from longsurv.inference import (
 )
 from longsurv.inference.specification import holding
 from longsurv.likelihood import cox
-from longsurv.models import cox_priors
+from longsurv.likelihood.cox.frailty import SITE_EFFECTS, SiteData, SiteEffects
+from longsurv.models import cox_priors, cox_sites
 from longsurv.models.cox_climb import check_covariates, maximum, statistics
 from longsurv.models.cox_twin import twin
-from longsurv.results.options import Intervals, Penalty, Ties
+from longsurv.results.options import Intervals, Penalty, SiteDistribution, Ties
 from longsurv.results.survival.cox import SurvivalEstimate
 from longsurv.results.survival.cox_posterior import SurvivalPosterior
+from longsurv.results.survival.cox_sites import SitesEstimate
+from longsurv.results.survival.cox_sites_posterior import SitesPosterior
 
 if TYPE_CHECKING:
     from pymc import Model
@@ -58,7 +62,9 @@ class CoxPH:
         As in ``"Surv(time, event) ~ drug + age"`` or ``"Surv(entry, exit, event) ~ drug"``; at risk
         over (entry, exit]. ``strata(site)`` gives every site a baseline hazard of its own,
         ``cluster(id)`` a covariance robust to dependence within id, ``offset(z)`` a known part of
-        the log hazard.
+        the log hazard. ``(1 | site)``, or ``frailty(site)``, gives every site an effect of its own
+        on the log hazard, of a common distribution; the answers are then a `SitesEstimate` and a
+        `SitesPosterior`.
     data : DataFrame
         One row a patient (or a row an interval). Rows with a missing value in a column of the
         formula are left out, and the result says how many.
@@ -70,6 +76,9 @@ class CoxPH:
     functions : mapping of str to callable, optional
         Functions of your own that the formula may call by name, as ``{"f": f}`` for ``f(age)``;
         each row's value may depend on that row only.
+    frailty : {"gaussian", "gamma"}
+        Distribution of site effects: normal on the log hazard, or gamma on the hazard. `sample` has
+        the first.
 
     Raises
     ------
@@ -83,6 +92,7 @@ class CoxPH:
     weights: str | None = None
     patient: str | None = None
     functions: Functions | None = None
+    frailty: SiteDistribution = "gaussian"
 
     def __post_init__(self) -> None:
         own = owned(self.data, self.formula, self.weights, self.patient)
@@ -93,13 +103,23 @@ class CoxPH:
         """The arrays of the model."""
         return survival_design(
             self.formula, self.data,
-            weights=self.weights, patient=self.patient, functions=self.functions,
+            weights=self.weights, patient=self.patient, functions=self.functions, sites=True,
         )  # fmt: skip
 
     @cached_property
     def statistics(self) -> cox.CoxData:
         """Sorted arrays of the partial likelihood."""
         return statistics(self.formula, self.design, self.ties)
+
+    @property
+    def _effects(self) -> SiteEffects:
+        choice("frailty", self.frailty, SITE_EFFECTS)
+        return SITE_EFFECTS[self.frailty]
+
+    @cached_property
+    def _sites(self) -> SiteData:
+        """The same with a column for each site of ``(1 | site)``."""
+        return cox_sites.site_data(self.formula, self.design, self.ties)
 
     def with_data(self, data: pd.DataFrame) -> Self:
         """The same model of other rows, with the columns of the formula.
@@ -122,11 +142,12 @@ class CoxPH:
 
     def fit(
         self, penalty: Penalty | None = None, intervals: Intervals | None = None
-    ) -> SurvivalEstimate:
+    ) -> SurvivalEstimate | SitesEstimate:
         """Maximise the partial likelihood, or Firth's penalised one.
 
         Where the partial likelihood has no maximum (separated groups), Firth's is maximised and the
-        result says so.
+        result says so. With site effects it is the partial likelihood penalised by their
+        distribution, whose variance maximises the likelihood that has them integrated out.
 
         Parameters
         ----------
@@ -148,9 +169,16 @@ class CoxPH:
             As for `fit`.
         """
         check_covariates(self.formula, self.design)
+        if self.design.sites is not None:
+            cox_sites.check_plain(self.formula, penalty)
+            return cox_sites.maximum(
+                self.formula, self.design, self._sites, self._effects, self.ties
+            )
         return maximum(self.formula, self.design, self.statistics, penalty)
 
-    def estimate(self, optimum: Optimum, intervals: Intervals | None = None) -> SurvivalEstimate:
+    def estimate(
+        self, optimum: Optimum, intervals: Intervals | None = None
+    ) -> SurvivalEstimate | SitesEstimate:
         """Put the estimate at an optimum of `find` together; the option is that of `fit`.
 
         Parameters
@@ -160,6 +188,9 @@ class CoxPH:
         intervals : {"wald", "profile"}, optional
             As for `fit`.
         """
+        if self.design.sites is not None:
+            cox_sites.check_plain(self.formula, intervals)
+            return SitesEstimate.at(self, self._sites, self._effects, optimum, self.statistics)
         return SurvivalEstimate.at(self, self.statistics, optimum, intervals)
 
     @cached_property
@@ -180,6 +211,7 @@ class CoxPH:
         95 % of that prior is on hazard ratios between 0.14 and 7.1. Beside products it is that of
         the effect where the other variables are at their means. Of a factor with three or more
         levels it is the prior of the difference between any two, whichever is the reference.
+        The standard deviation of site effects: HalfNormal(0.5).
         """
         return cox_priors.default_priors(self.design, self.centred)
 
@@ -199,7 +231,7 @@ class CoxPH:
     def sample(
         self, *, draws: int = 1000, tune: int = 300, chains: int = 4, seed: int = 1,
         priors: Mapping[str, pr.Prior] | None = None,
-    ) -> SurvivalPosterior:  # fmt: skip
+    ) -> SurvivalPosterior | SitesPosterior:  # fmt: skip
         """Draw from the posterior.
 
         With one or two coefficients the posterior is known by quadrature: its draws are points of
@@ -231,6 +263,11 @@ class CoxPH:
         """
         check_covariates(self.formula, self.design)
         data, stack = self.statistics, self.prior_stack(priors)
+        if self.design.sites is not None:
+            return cox_sites.draw(
+                self.formula, self._sites, self._effects, stack, self.centred,
+                draws=draws, tune=tune, chains=chains, seed=seed,
+            )  # fmt: skip
         if not stack.names:
             raise EstimationError(
                 f"{self.formula!r} has no covariates, so there is nothing to sample"
@@ -252,7 +289,7 @@ class CoxPH:
 
     def posterior(
         self, draws: Draws, priors: Mapping[str, pr.Prior] | None = None
-    ) -> SurvivalPosterior:
+    ) -> SurvivalPosterior | SitesPosterior:
         """Put the posterior of `draw` together; the priors are those of the draws.
 
         Parameters
@@ -263,6 +300,8 @@ class CoxPH:
             Those of the draws.
         """
         stack = self.prior_stack(priors)
+        if self.design.sites is not None:
+            return SitesPosterior.from_draws(self, self._sites, self._effects, stack, draws)
         return SurvivalPosterior.from_draws(self, self.statistics, stack, draws)
 
     def to_pymc(self, priors: Mapping[str, pr.Prior] | None = None) -> Model:

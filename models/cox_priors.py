@@ -16,6 +16,9 @@ from longsurv.design.fixed import fixed_design
 from longsurv.inference import Affine
 from longsurv.likelihood.cox.loglik import CoxData
 
+SITE_SD = 0.5
+"""Scale of the half-normal prior of the standard deviation of site effects."""
+
 
 def centred_covariates(
     design: SurvivalDesign,
@@ -56,10 +59,13 @@ def centred_covariates(
 
 def default_priors(design: SurvivalDesign, centred: CentredDesign) -> dict[str, pr.Prior]:
     """Default priors in the order of the coefficients; see `CoxPH.default_priors`."""
-    return {
+    priors: dict[str, pr.Prior] = {
         name: pr.Normal(0.0, float(1.0 / unit))
         for name, unit in zip(design.fixed.names, centred.unit, strict=True)
     }
+    if design.sites is not None:
+        priors[design.sites.deviation] = pr.HalfNormal(SITE_SD)
+    return priors
 
 
 def prior_stack(
@@ -68,7 +74,8 @@ def prior_stack(
     """The priors in the order of the coefficients; see `CoxPH.prior_stack`."""
     defaults, aliases = default_priors(design, centred), design.fixed.variables
     chosen = pr.choose(tuple(defaults), defaults, given, aliases)
-    basis, alike = pr.centred_basis(centred.to, tuple(defaults), given, aliases, centred.alike)
+    names = design.fixed.names
+    basis, alike = pr.centred_basis(centred.to, names, given, aliases, centred.alike)
     return pr.PriorStack(tuple(defaults), chosen, basis=basis, alike=alike)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from longsurv.design import SurvivalDesign
+from longsurv.design.sites import Sites
 from longsurv.priors import PriorStack
 
 if TYPE_CHECKING:
@@ -38,20 +39,34 @@ def twin(design: SurvivalDesign, stack: PriorStack, ties: str) -> Model:
     with pm.Model(coords={"term": d.fixed.names}) as model:
         beta = coefficients(stack)
         eta = (X - X.mean(axis=0)) @ beta + (0.0 if d.offset is None else d.offset)
+        if d.sites is not None:
+            eta += site_effects(d.sites, stack)[d.sites.group]
         totals = pm.math.dot(np.array(risk_sets), pm.math.exp(eta))
         value = (weight * d.event * eta).sum() - (np.array(powers) * pm.math.log(totals)).sum()
         pm.Potential("partial_likelihood", value)
     return model
 
 
-def coefficients(stack: PriorStack) -> TensorVariable:
+def coefficients(stack: PriorStack) -> TensorVariable | np.ndarray:
     """Coefficients by name: phi ~ priors, phi = basis beta."""
     import pymc as pm
 
-    basis = np.eye(len(stack.names)) if stack.basis is None else stack.basis
-    phi = [p.to_pymc(label) for label, p in zip(stack.labels, stack.priors, strict=True)]
+    k = sum(not name.startswith("sd(") for name in stack.names)
+    if k == 0:
+        return np.zeros(0)
+    basis = np.eye(k) if stack.basis is None else stack.basis
+    phi = [p.to_pymc(label) for label, p in zip(stack.labels[:k], stack.priors[:k], strict=True)]
     beta = pm.math.dot(np.linalg.inv(basis), pm.math.stack(phi))
-    for j, (name, label) in enumerate(zip(stack.names, stack.labels, strict=True)):
+    for j, (name, label) in enumerate(zip(stack.names[:k], stack.labels[:k], strict=True)):
         if label != name:
             pm.Deterministic(name, beta[j])
     return beta
+
+
+def site_effects(sites: Sites, stack: PriorStack) -> TensorVariable:
+    """Effects of the sites on the log hazard, shape (J,)."""
+    import pymc as pm
+
+    s = stack.priors[stack.names.index(sites.deviation)].to_pymc(sites.deviation)
+    z = pm.Normal("z", shape=len(sites.labels))
+    return pm.Deterministic(f"effect of {sites.name}", s * z)

@@ -155,7 +155,7 @@ class TestSurvival:
         ("formula", "message"),
         [
             ("age ~ arm", "starts with Surv"),
-            ("Surv(exit, died) ~ (1 | arm)", "no place in a survival formula"),
+            ("Surv(exit, died) ~ (1 | arm)", "no place in this model"),
             ("Surv(exit, dead) ~ age", r"have no columns \['dead'\]"),
             ("Surv(exit, died) ~ agee", "Did you mean 'age'"),
         ],

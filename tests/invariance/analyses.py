@@ -79,6 +79,13 @@ def _survival_case() -> Case:
     return replace(case, tables={"rows": case["rows"].dropna()})
 
 
+def _sites_case() -> Case:
+    case = families_survival.sites_case(1, right=("{arm}", "{age}"))
+    rows = case["rows"].dropna().drop(columns="stage")
+    columns = {role: name for role, name in case.columns.items() if role != "stage"}
+    return replace(case, tables={"rows": rows}, columns=columns)
+
+
 def _competing_case() -> Case:
     case = families_survival.competing_case(1)
     formulas = {"model": replace(case.formulas["model"], right=("{arm}", "{age}"))}
@@ -186,6 +193,8 @@ ANALYSES = (
              lambda case: families_mixed.Linear(case.formula(), case["rows"],
                                                 case.columns["patient"]).fit(), ("models.Linear",)),
     Analysis("CoxPH", _survival_case, lambda case: families_survival._cox(case).fit(),
+             ("models.CoxPH",)),
+    Analysis("CoxPH, sites", _sites_case, lambda case: families_survival._cox(case).fit(),
              ("models.CoxPH",)),
     Analysis("FineGray", _competing_case,
              lambda case: families_survival.FineGray(case.formula(), case["rows"]).fit(),

@@ -124,6 +124,33 @@ def cox_answer(case: Case, penalty: str | None = None, **how: Any) -> Answer:
     return out
 
 
+def sites_case(seed: int, right: tuple[str, ...] = ("{arm} * {age}", "{stage}")) -> Case:
+    """As `survival_case`, with sites that differ: patients are at one with others who stay as
+    long, more or less."""
+    rng = np.random.default_rng(seed + 2)
+    case = survival_case(seed, right=right, special=("(1 | {site})",), without=())
+
+    def apart(table: pd.DataFrame) -> pd.DataFrame:
+        place = (table["stop"] - table["start"] + rng.normal(0.0, 7.0, len(table))).rank()
+        return table.assign(site=place // 10)
+
+    return case.with_tables(apart)
+
+
+def sites_answer(case: Case) -> Answer:
+    spec = _cox(case)
+    fit = spec.fit()
+    out = _survival(contrasts(fit, _weights(spec, case)), fit, case)
+    out["llf"] = Output(fit.llf, rtol=1e-8, atol=1e-6)
+    row = fit.variance_table().iloc[0]
+    for column in ("estimate", "std_error", "statistic", "p_value", "conf_low", "conf_high"):
+        out[f"SD of sites: {column}"] = Output(float(row[column]), rtol=1e-4)
+    effects = fit.ranef().set_index(case.columns["site"])
+    for site, effect in effects["estimate"].items():
+        out[f"site {site}"] = Output(float(effect), rtol=1e-5, atol=1e-6)
+    return out
+
+
 def cox_posterior(case: Case, **how: Any) -> Answer:
     spec = _cox(case, **how)
     return posterior_at(spec, _weights(spec, case))
@@ -235,6 +262,9 @@ SURVIVAL = (
            cox_answer, ("models.CoxPH",), CLOCK),
     Family("CoxPH, start-stop", partial(survival_case, **SEVERAL), partial(cox_answer, split=True),
            ("models.CoxPH",), CLOCK),
+    Family("CoxPH, sites", sites_case, sites_answer, ("models.CoxPH",), SURVIVAL_PRIOR),
+    Family("CoxPH, sites, posterior", sites_case, cox_posterior, ("models.CoxPH",),
+           SURVIVAL_PRIOR),
     Family("FineGray", competing_case, fine_gray_answer, ("models.FineGray",)),
     Family("FineGray, delayed entry", partial(competing_case, late=True),
            partial(fine_gray_answer, ties="breslow"), ("models.FineGray",), CLOCK),

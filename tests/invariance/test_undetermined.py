@@ -30,6 +30,7 @@ EXPECTED = {
     "GLMM, student":              "R R R L | R L L L | V  | . . . .  | . .",
     "Linear":                     "R R R L | R L L L | A  | . . . .  | . .",
     "CoxPH":                      "R R . L | . L L L | .  | R F F UR | . .",
+    "CoxPH, sites":               "R R . L | . L L L | .  | R R R R  | . .",
     "FineGray":                   "R R . L | . L L L | .  | R F F UR | . .",
     "Hazard, exponential":        "R R . L | . L L L | .  | R F F F  | . .",
     "Hazard, weibull":            "R R . L | . L L L | .  | R F F F  | . .",

@@ -104,6 +104,8 @@ def check_formulas(markers: Sequence[MarkerInput], causes: Sequence[CauseInput],
                 f"{d.formula.text!r}: the hazard of a joint model has no strata(), offset(), "
                 "cluster() or weights"
             )
+        if d.sites is not None:
+            raise FormulaError(f"{d.formula.text!r}: a joint model has no site effects")
     return name
 
 

@@ -1,19 +1,22 @@
-"""Terms of a survival formula that are no covariates: strata(), cluster() and offset()."""
+"""Terms of a survival formula that are no covariates: strata(), cluster(), offset(), frailty()."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
 
-from longsurv.design.formula import Formula, top_level_terms
+from longsurv.design.formula import Formula, RandomTerm, top_level_terms
 from longsurv.design.names import is_name, split, unquoted
 from longsurv.errors import FormulaError
 
-SPECIALS = ("strata", "cluster", "offset")
+SPECIALS = ("strata", "cluster", "offset", "frailty")
 
 
 def take_out_specials(parsed: Formula) -> tuple[Formula, dict[str, list[str]]]:
-    """The formula without strata(), cluster() and offset(), and what was in them."""
+    """The formula without strata(), cluster() and offset(), and what was in them.
+
+    ``frailty(site)`` is read as the random term ``(1 | site)``.
+    """
     special: dict[str, list[str]] = {name: [] for name in SPECIALS}
     rest = []
     for sign, term in top_level_terms(parsed.fixed, parsed.text):
@@ -39,8 +42,9 @@ def take_out_specials(parsed: Formula) -> tuple[Formula, dict[str, list[str]]]:
         if name != "offset":
             parts = [unquoted(part) for part in parts]
         special[name] += parts
-    for name in ("cluster", "offset"):
+    for name in ("cluster", "offset", "frailty"):
         if len(special[name]) > 1:
             raise FormulaError(f"a formula has one {name}() of one column; got {parsed.text!r}")
     fixed = " ".join(f"{sign} {term}" for sign, term in rest).removeprefix("+ ") or "1"
-    return replace(parsed, fixed=fixed), special
+    shared = tuple(RandomTerm("1", f"`{group}`") for group in special.pop("frailty"))
+    return replace(parsed, fixed=fixed, random=(*parsed.random, *shared)), special

@@ -19,6 +19,7 @@ from longsurv.design.fixed import (
 from longsurv.design.formula import Formula, parse
 from longsurv.design.names import is_name, unquoted
 from longsurv.design.outcome import R_CODES, taken_for_r
+from longsurv.design.sites import Sites, site_column, sites_of
 from longsurv.design.specials import take_out_specials
 from longsurv.design.strata import Strata, strata_of, without_stratum_constants
 from longsurv.design.variables import numbers_of, present
@@ -70,6 +71,8 @@ class SurvivalDesign:
         What the formula has in offset(); "" without.
     offset_centre : float
         A constant offset changes nothing but the baseline hazard; taking it out keeps that finite.
+    sites : Sites, optional
+        Those of ``(1 | site)``.
     placed : PlacedTimes, optional
         What `timed` is of `entry` and `exit`, where it is known already.
     """
@@ -90,6 +93,7 @@ class SurvivalDesign:
     offset: np.ndarray | None = None
     offset_term: str = ""
     offset_centre: float = 0.0
+    sites: Sites | None = None
     placed: PlacedTimes | None = None
 
     @cached_property
@@ -148,6 +152,7 @@ def survival_design(
     weights: str | None = None,
     patient: str | None = None,
     functions: Functions | None = None,
+    sites: bool = False,
 ) -> SurvivalDesign:
     """Build the design of ``Surv(time, event) ~ ...`` or ``Surv(entry, exit, event) ~ ...``.
 
@@ -164,6 +169,8 @@ def survival_design(
         are entry times.
     functions : mapping of str to callable, optional
         The user's own, which the formula may call.
+    sites : bool
+        Whether the model can have a random effect, ``(1 | site)`` or ``frailty(site)``.
 
     Raises
     ------
@@ -177,9 +184,13 @@ def survival_design(
     parsed, special = take_out_specials(parse(formula, functions))
     if not parsed.surv:
         raise FormulaError(f"a survival formula starts with Surv(time, event); got {formula!r}")
-    if parsed.random:
-        raise FormulaError(f"a random term has no place in a survival formula: {formula!r}")
-    single = [n for n in (weights, patient, *special["cluster"], *special["strata"]) if n]
+    if parsed.random and not sites:
+        raise FormulaError(
+            f"a random term has no place in this model; CoxPH can have one: {formula!r}"
+        )
+    site = site_column(parsed.random, formula)
+    named = (weights, patient, site, *special["cluster"], *special["strata"])
+    single = list(dict.fromkeys(name for name in named if name))
     missing = [name for name in dict.fromkeys((*parsed.surv, *single)) if name not in data]
     if missing:
         raise FormulaError(
@@ -231,6 +242,8 @@ def survival_design(
         offset_centre=centre,
     )
     _check(design, kept, weights, _patient_column(parsed, special, patient), patient is None)
+    if site is not None:
+        design = replace(design, sites=sites_of(kept[site], design.event, stratum))
     placed = None if timed is None else PlacedTimes(entry, exit_, timed)
     return replace(design, event=design.event.astype(np.int64), placed=placed)
 

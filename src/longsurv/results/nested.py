@@ -180,8 +180,10 @@ def _of_survival(design: SurvivalDesign, fit: Estimate) -> Nesting:
     X = design.fixed.X
     parts = {"covariate": np.column_stack([X, np.ones(len(X))])}
     if hazard is None:
-        ties = {"ties": cast(CoxSpecification, fit.spec).ties}
-        return Nesting(answers(design), parts, measure=ties)
+        spec = cast(CoxSpecification, fit.spec)
+        sites = design.sites
+        alike = {} if sites is None else {"site effects": f"{spec.frailty} ones of {sites.name}"}
+        return Nesting(answers(design), parts, alike, {"ties": spec.ties})
     if given.smoothing is not None:
         raise LongsurvError(
             "the likelihood of a smoothed baseline is penalised, each model's by an amount of its "
@@ -303,5 +305,7 @@ def within(A: np.ndarray, B: np.ndarray) -> bool:
 
 
 def _count_sds(fit: Estimate) -> int:
-    variance = getattr(fit, "variance", None)  # models of survival alone have none
+    if isinstance(fit.design, SurvivalDesign):
+        return int(fit.design.sites is not None)
+    variance = getattr(fit, "variance", None)
     return 0 if variance is None else sum(name.startswith("sd(") for name in variance.names)

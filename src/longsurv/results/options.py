@@ -16,3 +16,5 @@ type Penalty = Literal["firth"]
 """Half the log determinant of the information, added to a log-likelihood."""
 type Intervals = Literal["wald", "profile"]
 """By the standard error, or by the (penalised) likelihood's profile."""
+type SiteDistribution = Literal["gaussian", "gamma"]
+"""Of the effects of sites: normal on the log hazard, or gamma on the hazard."""

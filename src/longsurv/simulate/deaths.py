@@ -14,7 +14,7 @@ from longsurv.simulate.worlds import Effect, Estimand, Streams
 
 if TYPE_CHECKING:
     from longsurv.models import CoxPH
-    from longsurv.results.survival.cox import SurvivalEstimate
+    from longsurv.results.survival.ratios import RatioEstimate
     from longsurv.study import Study
 
 
@@ -264,7 +264,7 @@ class SurvivalWorld:
         return out
 
 
-def _limits(fit: SurvivalEstimate, weights: np.ndarray) -> np.ndarray:
+def _limits(fit: RatioEstimate, weights: np.ndarray) -> np.ndarray:
     """95 % limits of log hazard ratios: profile likelihood, or Wald's with a robust covariance."""
     if fit.profile is not None:
         return np.array([fit.profile_limits(row) for row in weights])

@@ -20,6 +20,7 @@ from longsurv.estimands.treatments import two_levels
 from longsurv.priors import TREATMENT, Prior, distribution, quantiles
 from longsurv.results.prior_share import diagnosis, predictive_tail, prior_shares
 from longsurv.results.survival.cox_posterior import SurvivalPosterior
+from longsurv.results.survival.cox_sites_posterior import SitesPosterior
 from longsurv.tables.frame import framed
 from longsurv.tables.notebook import Readable
 from longsurv.tables.summary import Summary
@@ -66,7 +67,7 @@ class PriorGrid(Readable):
         Risk of the reference group at the horizon, at which the priors' risks are given.
     level : float
         Of the intervals.
-    posteriors : mapping of str to SurvivalPosterior
+    posteriors : mapping of str to SurvivalPosterior or SitesPosterior
         By the name of the prior.
     """
 
@@ -78,7 +79,7 @@ class PriorGrid(Readable):
     horizon: float
     baseline_risk: float
     level: float
-    posteriors: Mapping[str, SurvivalPosterior]
+    posteriors: Mapping[str, SurvivalPosterior | SitesPosterior]
 
     def plot(self, *, ax: Axes | None = None) -> Axes:
         """Draw the posterior under every prior, with the prior over it.
@@ -208,7 +209,7 @@ def prior_grid(
 
 
 def _shares(
-    post: SurvivalPosterior, term: str, prior: Prior, tail: float
+    post: SurvivalPosterior | SitesPosterior, term: str, prior: Prior, tail: float
 ) -> dict[str, float | str]:
     found = prior_shares(post, term, prior)
     judged = found._replace(conflict_p=tail, diagnosis=diagnosis(found.prior_share, tail))
@@ -306,7 +307,11 @@ def _before(prior: Prior, risk: float, level: float) -> dict[str, float]:
 
 
 def _after(
-    post: SurvivalPosterior, term: str, treatment: str, horizon: float, level: float
+    post: SurvivalPosterior | SitesPosterior,
+    term: str,
+    treatment: str,
+    horizon: float,
+    level: float,
 ) -> dict[str, float]:
     tails = [0.5, 0.5 - level / 2, 0.5 + level / 2]
     hr = np.exp(np.quantile(post.draw(term), tails))

@@ -14,7 +14,7 @@ that of a posterior is both of them drawn. Cheng, Fine and Wei (1998), Biometric
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -197,6 +197,11 @@ def _cohorts(
     result: SurvivalEstimate | SurvivalPosterior, treatment: str, horizon: float
 ) -> tuple[list[str], list[pd.DataFrame]]:
     check_horizon(result.design, horizon)
+    if result.design.sites is not None:
+        raise LongsurvError(
+            "incidences of competing events are not averaged over sites: leave "
+            f"(1 | {result.design.sites.name}) out"
+        )
     cohort = result.spec.data.iloc[result.design.rows[result.design.first_rows]]
     low, high = two_levels(cohort, treatment, None, None)
     frames = [with_treatment(cohort, treatment, chosen) for chosen in (low, high)]
@@ -268,14 +273,18 @@ def standardised_risks(
         try:
             if engine == "ml":
                 fits = [spec.fit(penalty="firth") for spec in causes]
-                table = standardised_incidence(fits, treatment, horizon, level=level)
+                table = standardised_incidence(
+                    cast("list[SurvivalEstimate]", fits), treatment, horizon, level=level
+                )
             else:
                 term = coefficient(causes[0], treatment)
                 posts = [
                     spec.sample(draws=draws, seed=seed, priors={term: prior} if k == 0 else {})
                     for k, spec in enumerate(causes)
                 ]
-                table = drawn_incidence(posts, treatment, horizon, level=level)
+                table = drawn_incidence(
+                    cast("list[SurvivalPosterior]", posts), treatment, horizon, level=level
+                )
         except LongsurvError as error:
             table = pd.DataFrame([{"term": "risk difference", "reason": str(error)}])
         parts.append(table[~table["term"].str.contains("ratio")].assign(engine=engine))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -199,8 +199,22 @@ class CoxKnown(NamedTuple):
     undetermined: tuple[str, ...]
 
 
+type Survival = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Survival at cumulative hazards H, and minus its derivative by them."""
+
+
+def alone(H: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Survival exp(-H), and minus its derivative, which is the same."""
+    S = np.exp(-H)
+    return S, S
+
+
 def mean_survival(
-    known: CoxKnown, who: People, sizes: Sequence[int], at: np.ndarray
+    known: CoxKnown,
+    who: People,
+    sizes: Sequence[int],
+    at: np.ndarray,
+    survival: Survival = alone,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean survival of so many rows each to T times, shape (A, T), and covariance (A, T, A, T).
 
@@ -211,6 +225,8 @@ def mean_survival(
         The rows, those of one mean after those of another.
     sizes : sequence of int, length A
     at : ndarray, shape (T,)
+    survival : callable
+        From cumulative hazards to survival, where sites are averaged over.
     """
     share = np.zeros((len(sizes), sum(sizes)))
     share[np.repeat(np.arange(len(sizes)), sizes), np.arange(sum(sizes))] = 1.0
@@ -221,12 +237,12 @@ def mean_survival(
     for stratum, rows in who.of_stratum():
         found = hazards(known.data, known.coefficients, who, rows, stratum, at)
         check_known(found, known.data, known.reference.flat, known.undetermined)
-        S = np.exp(-found.value)
+        S, falling = survival(found.value)
         mean += share[:, rows] @ S
         moved += share[:, rows] @ (found.value > 0.0)
         for t in range(T):
-            slope[:, t] -= share[:, rows] @ (S[:, t, None] * found.derivative(t))
-        baseline = share[:, rows] @ (S * found.relative[:, None])
+            slope[:, t] -= share[:, rows] @ (falling[:, t, None] * found.derivative(t))
+        baseline = share[:, rows] @ (falling * found.relative[:, None])
         # increments of the baseline are independent: two times share the earlier's variance
         common = np.minimum.outer(found.variance, found.variance)
         cov += np.einsum("at,ts,bs->atbs", baseline, common, baseline)

@@ -27,6 +27,10 @@ class CoxSpecification(SurvivalSpecification, Protocol):
     def ties(self) -> str:
         """How deaths at one time are handled."""
 
+    @property
+    def frailty(self) -> str:
+        """The distribution of site effects, where there are any."""
+
 
 class OfTable(Protocol):
     """A model of one table."""

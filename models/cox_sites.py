@@ -1,0 +1,178 @@
+"""Cox's model with site effects: its maximum, and its posterior.
+
+    h_ij(t) = h_0(t) exp(x_ij' beta + b_j),    b_j ~ N(0, s^2)
+
+for patient i of site j. As in R's coxme: given s, coefficients and effects maximise the penalised
+partial likelihood together; s maximises the likelihood with the effects integrated out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from longsurv import priors as pr
+from longsurv.design import SurvivalDesign
+from longsurv.design.centred import CentredDesign
+from longsurv.errors import EstimationError, LongsurvError
+from longsurv.inference import Draws, Optimum, drawn, sample_posterior
+from longsurv.likelihood import cox
+from longsurv.likelihood.cox.frailty import SiteData, SiteEffects, effects_of
+from longsurv.models.cox_climb import climb, statistics
+from longsurv.models.cox_priors import climbed_in
+from longsurv.results.survival.site_climb import SiteClimb
+
+GRID = (0.03, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
+"""Standard deviations among which the largest likelihood is looked for first."""
+NO_GAIN = 1e-7
+"""Log-likelihood by which sites have to be likelier than none."""
+
+
+def site_data(formula: str, design: SurvivalDesign, ties: str) -> SiteData:
+    """Arrays of the partial likelihood with a column for each site.
+
+    Raises
+    ------
+    LongsurvError
+        For weights or clusters that would need a robust covariance.
+    """
+    sites = design.sites
+    assert sites is not None
+    weights = np.ones(len(design.event)) if design.weights is None else design.weights
+    if design.cluster is not None or (weights != np.round(weights)).any():
+        raise LongsurvError(
+            f"{formula!r}: beside site effects there is no robust covariance, as cluster() and "
+            "weights that are not whole numbers need; leave one of the two out"
+        )
+    X = np.hstack([design.fixed.X, sites.indicators])
+    data = statistics(formula, replace(design, fixed=replace(design.fixed, X=X)), ties)
+    return SiteData(data, design.fixed.X.shape[1], sites.sums(weights * design.event))
+
+
+def check_plain(formula: str, asked: str | None) -> None:
+    """Refuse Firth's penalty and profile intervals of coefficients."""
+    if asked not in (None, "wald"):
+        raise LongsurvError(
+            f"{formula!r}: with site effects there is no {asked!r}; coefficients have Wald "
+            "intervals, the variance between sites one by its profile"
+        )
+
+
+def maximum(
+    formula: str, design: SurvivalDesign, sites: SiteData, effects: SiteEffects, ties: str
+) -> Optimum:
+    """The maximum over the effects' standard deviation, which may be 0.
+
+    Returns
+    -------
+    Optimum
+        Of coefficients, site effects and their standard deviation, in that order.
+
+    Raises
+    ------
+    EstimationError
+        If the data do not determine a coefficient, the groups are separated, or the likelihood
+        still increases as sites differ more and more.
+    """
+    assert design.sites is not None
+    without = _without(formula, design, ties)
+    found = SiteClimb(sites, effects)
+    values = [found.value(GRID[0])]
+    for s in GRID[1:]:
+        values.append(found.value(s))
+        if values[-1] < max(values) - 10.0:
+            break
+    best, p = int(np.argmax(values)), sites.p
+    if best == len(GRID) - 1:
+        raise EstimationError(
+            f"{formula!r} cannot be estimated: the likelihood still increases as the "
+            f"{design.sites.name} differ more and more; sample() puts a prior on how much they do"
+        )
+    s = 0.0
+    if best > 0 or found.slope(GRID[0]) > 0.0:
+        s = _top(found, GRID[max(best - 1, 0)], GRID[best + 1])
+    x = np.zeros(len(found.at(GRID[0]).x) + 1)
+    evaluations = without.evaluations + len(found._found)
+    if s == 0.0 or found.value(s) <= without.value + NO_GAIN:
+        x[:p] = without.x
+        return replace(
+            without, x=x, gradient=np.zeros(len(x)), at_boundary=(design.sites.deviation,),
+            evaluations=evaluations,
+        )  # fmt: skip
+    peak, step = found.at(s), 1e-3 * s
+    curvature = (found.slope(s + step) - found.slope(s - step)) / (2.0 * step)
+    x[:-1], x[-1] = peak.x, s
+    hessian = np.zeros((len(x), len(x)))
+    hessian[:-1, :-1], hessian[-1, -1] = -peak.information, curvature
+    gradient = np.zeros(len(x))
+    gradient[-1] = found.slope(s)
+    return replace(
+        without, x=x, value=found.value(s), gradient=gradient, hessian=hessian,
+        free=np.arange(len(x)), evaluations=evaluations,
+        newton_decrement=0.5 * gradient[-1] ** 2 / abs(curvature),
+    )  # fmt: skip
+
+
+def _top(found: SiteClimb, low: float, high: float) -> float:
+    """Where the slope changes its sign between two standard deviations, or the best between."""
+    from scipy.optimize import brentq, minimize_scalar
+
+    if found.slope(low) > 0.0 > found.slope(high):
+        return float(brentq(found.slope, low, high, xtol=1e-12, rtol=1e-12))
+    best = minimize_scalar(lambda s: -found.value(s), bounds=(low, high), method="bounded")
+    return float(best.x)
+
+
+def _without(formula: str, design: SurvivalDesign, ties: str) -> Optimum:
+    """The maximum of the partial likelihood without site effects.
+
+    Where that has none, or none of some coefficients, there is none with site effects either.
+    """
+    names = design.fixed.names
+    top = climb(statistics(formula, design, ties), names, None)
+    if len(top.free) < len(names):
+        raise EstimationError(f"{formula!r} cannot be estimated: {top.status}")
+    if top.separated is not None:
+        moving = ", ".join(names[j] for j in np.flatnonzero(top.separated))
+        raise EstimationError(
+            f"{formula!r} cannot be estimated: separated groups, the likelihood increases with "
+            f"{moving} without end, and Firth's penalty is not for models with site effects; "
+            "leave the sites out, or sample"
+        )
+    if not np.isfinite(top.value):
+        raise EstimationError(f"{formula!r} cannot be estimated: {top.status}")
+    return top
+
+
+def draw(
+    formula: str, sites: SiteData, effects: SiteEffects, stack: pr.PriorStack,
+    centred: CentredDesign, *, draws: int, tune: int, chains: int, seed: int,
+) -> Draws:  # fmt: skip
+    """Draws of coefficients, the log standard deviation, and the effects in units of it.
+
+    The effects are drawn with the rest and not integrated out: nothing is approximated.
+    """
+    if effects.kind != "gaussian":
+        raise LongsurvError("sample() has normal site effects; frailty='gamma' is for fit()")
+    p, J = sites.p, len(sites.events)
+
+    def density(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        s, z = np.exp(theta[p]), theta[p + 1 :]
+        value, slope = cox.value_and_gradient(sites.data, effects_of(sites, theta))
+        prior, gradient = stack.value_and_gradient(theta)
+        gradient[:p] += slope[:p]
+        gradient[p] += s * float(slope[p:] @ z)
+        gradient[p + 1 :] += s * slope[p:] - z
+        return value + prior - 0.5 * float(z @ z), gradient
+
+    start = np.zeros(p + 1 + J)
+    start[p] = np.log(0.3)
+    names: Sequence[str] = (*stack.names, *(f"effect[{j + 1}]" for j in range(J)))
+    found = sample_posterior(
+        density, start, names=names, deviations=stack.deviations,
+        coordinates=climbed_in(centred, len(start)),
+        draws=draws, tune=tune, chains=chains, seed=seed,
+    )  # fmt: skip
+    return drawn(formula, found)

@@ -1,0 +1,389 @@
+"""The answer of a Cox model with site effects by maximum likelihood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import pandas as pd
+
+from longsurv.inference import Optimum
+from longsurv.inference.scoring import ascend
+from longsurv.likelihood.cox.frailty import SiteData, SiteEffects
+from longsurv.likelihood.cox.loglik import CoxData, value_gradient_information
+from longsurv.results.assemble import design_flags
+from longsurv.results.columns import beside, normal_columns
+from longsurv.results.estimate import TIDY
+from longsurv.results.reference import NormalReference, t_quantile
+from longsurv.results.survival.covariances import inverse
+from longsurv.results.survival.cox_curves import (
+    CoxKnown,
+    People,
+    area_rule,
+    check_times,
+    event_times,
+    hazards,
+    mean_survival,
+    people,
+    repeated,
+    survival_limits,
+)
+from longsurv.results.survival.flags import few_events_flag, weightless_flag
+from longsurv.results.survival.ratios import RatioEstimate
+from longsurv.results.survival.site_climb import SiteClimb
+from longsurv.results.survival.sites import effects_table, plot_effects, site_flags
+from longsurv.results.survival.specification import CoxSpecification
+from longsurv.words import plural
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from longsurv.design.survival import SurvivalDesign
+
+FARTHEST = 50.0
+"""Standard deviation of site effects beyond which a limit counts as infinite."""
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class SitesEstimate(RatioEstimate):
+    """A fitted Cox model with site effects (see `Estimate`); coefficients are log hazard ratios
+    between patients of one site.
+
+    `llf` is the partial likelihood with the effects integrated out.
+
+    Attributes
+    ----------
+    sites : SiteData
+        Sorted arrays of the partial likelihood, with a column for each site.
+    effects : SiteEffects
+        Their distribution.
+    sd : float
+        Standard deviation of the effects on the log hazard; of gamma effects that of the factor on
+        the hazard.
+    whole : ndarray, shape (p + J,)
+        Coefficients, then site effects.
+    whole_cov : ndarray, shape (p + J, p + J)
+        Their covariance, given `sd`.
+    null_loglik : float
+        Log-likelihood without site effects.
+    climb : SiteClimb
+        The penalised maximum for any standard deviation.
+    """
+
+    spec: CoxSpecification
+    design: SurvivalDesign
+    sites: SiteData
+    effects: SiteEffects
+    sd: float
+    whole: np.ndarray
+    whole_cov: np.ndarray
+    null_loglik: float
+    climb: SiteClimb
+
+    @classmethod
+    def at(
+        cls,
+        spec: CoxSpecification,
+        sites: SiteData,
+        effects: SiteEffects,
+        optimum: Optimum,
+        plain: CoxData,
+    ) -> SitesEstimate:
+        """The fitted model where its climb ended.
+
+        Parameters
+        ----------
+        spec : CoxPH
+        sites : SiteData
+        effects : SiteEffects
+        optimum : Optimum
+            Of coefficients, site effects and their standard deviation.
+        plain : CoxData
+            Of the covariates alone.
+        """
+        design, p, s = spec.design, sites.p, float(optimum.x[-1])
+        assert design.sites is not None
+        cov = np.zeros((len(optimum.x) - 1, len(optimum.x) - 1))
+        known = p if s == 0.0 else len(cov)
+        cov[:known, :known] = inverse(-optimum.hessian[:known, :known])
+        return cls(
+            spec=spec,
+            design=design,
+            names=design.fixed.names,
+            coefficients=optimum.x[:p],
+            reference=NormalReference(cov[:p, :p]),
+            llf=optimum.value,
+            nobs=len(design.rows),
+            n_params=p + 1,
+            optimum=optimum,
+            method=f"partial likelihood, {spec.ties.capitalize()} ties, {effects.words}, "
+            f"{plural(design.n_events, 'event')}",
+            flags=(
+                *design_flags(design),
+                *weightless_flag(design),
+                *few_events_flag(design),
+                *site_flags(design.sites, s),
+            ),
+            profile=None,
+            sites=sites,
+            effects=effects,
+            sd=s,
+            whole=optimum.x[:-1],
+            whole_cov=cov,
+            null_loglik=ascend(
+                partial(value_gradient_information, plain), np.zeros(p), exact=True
+            ).value,
+            climb=SiteClimb(sites, effects),
+        )
+
+    def _profiled(self, row: np.ndarray) -> np.ndarray:
+        return row
+
+    @property
+    def bic(self) -> float:
+        """Bayesian criterion; it counts events, which a partial likelihood is made of."""
+        return -2.0 * self.llf + float(np.log(self.design.n_events)) * self.n_params
+
+    def variance_test(self) -> pd.DataFrame:
+        """Test of no variance between sites, by the ratio of the integrated likelihoods.
+
+        0 is the least a variance can be, so the p value is half that of chi-squared on one degree
+        of freedom (Self & Liang 1987, J Am Stat Assoc 82:605-610).
+
+        Returns
+        -------
+        DataFrame
+            One row: term, statistic, p_value (1 where the estimate is 0), method.
+        """
+        from scipy.special import chdtrc
+
+        assert self.design.sites is not None
+        statistic = max(2.0 * (self.llf - self.null_loglik), 0.0)
+        p = 1.0 if self.sd == 0.0 else 0.5 * float(chdtrc(1.0, statistic))
+        row = {"term": self.design.sites.deviation, "statistic": statistic, "p_value": p}
+        return pd.DataFrame([row | {"method": "0.5 chi-squared(0) + 0.5 chi-squared(1)"}])
+
+    def variance_limits(self, level: float = 0.95) -> tuple[float, float]:
+        """Limits of the standard deviation by the profile of the integrated likelihood.
+
+        Parameters
+        ----------
+        level : float
+            Of the interval, between 0 and 1.
+
+        Returns
+        -------
+        low, high : float
+            0 where the profile does not fall far enough above it, infinite where it never does.
+        """
+        from scipy.optimize import brentq
+
+        floor = self.llf - 0.5 * t_quantile(level, np.inf) ** 2
+
+        def excess(s: float) -> float:
+            return (self.climb.value(s) if s > 0.0 else self.null_loglik) - floor
+
+        low = 0.0
+        if self.sd > 0.0 and excess(0.0) < 0.0:
+            low = float(brentq(excess, 0.0, self.sd, xtol=1e-9))
+        high = max(2.0 * self.sd, 0.2)
+        while excess(high) > 0.0:
+            high *= 2.0
+            if high > FARTHEST:
+                return low, np.inf
+        return low, float(brentq(excess, max(self.sd, 1e-3), high, xtol=1e-9))
+
+    def variance_table(self, level: float = 0.95) -> pd.DataFrame:
+        """The standard deviation of the site effects, with its test and its profile interval.
+
+        Parameters
+        ----------
+        level : float
+            Of the interval, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            In the columns of `tidy`; statistic and p_value are those of `variance_test`.
+        """
+        test, (low, high) = self.variance_test().iloc[0], self.variance_limits(level)
+        se = np.nan if self.sd == 0.0 else float(-self.optimum.hessian[-1, -1]) ** -0.5
+        p, statistic = test["p_value"], test["statistic"]
+        row = (test["term"], self.sd, se, statistic, np.nan, p, low, high)
+        return pd.DataFrame([row], columns=TIDY)
+
+    def ranef(self, level: float = 0.95) -> pd.DataFrame:
+        """Best predictions of the site effects on the log hazard.
+
+        Parameters
+        ----------
+        level : float
+            Of the normal intervals.
+
+        Returns
+        -------
+        DataFrame
+            The site's column, estimate, std_error (of the coefficients too, given the standard
+            deviation), conf_low, conf_high. All 0 where that is 0.
+        """
+        assert self.design.sites is not None
+        b, p = self.whole[self.sites.p :], self.sites.p
+        columns = normal_columns(b, np.sqrt(np.diag(self.whole_cov)[p:]), level)
+        return effects_table(self.design.sites, *columns.values())
+
+    def plot_ranef(self, *, level: float = 0.95, ax: Axes | None = None) -> Axes:
+        """Draw the site effects with their intervals.
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals, between 0 and 1.
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+        """
+        assert self.design.sites is not None
+        return plot_effects(self.design.sites, self.ranef(level), level, ax)
+
+    @cached_property
+    def _known(self) -> CoxKnown:
+        return CoxKnown(self.sites.data, self.whole, NormalReference(self.whole_cov), ())
+
+    def _people(self, newdata: pd.DataFrame | None, by_site: bool) -> People:
+        """Rows with a column for each site: their own, or none, which is the median one."""
+        who, sites = people(self, newdata), self.design.sites
+        assert sites is not None
+        own = np.zeros((len(who.X), len(sites.labels)))
+        if by_site:
+            own[np.arange(len(own)), sites.codes(who.frame)] = 1.0
+        return replace(who, X=np.hstack([who.X, own]))
+
+    def _averaged(self, H: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Survival averaged over sites, and minus its derivative by the median site's hazard."""
+        if self.sd == 0.0:
+            return np.exp(-H), np.exp(-H)
+        return self.effects.survival(H, self.sd)
+
+    def mean_survival_at(
+        self, frames: Sequence[pd.DataFrame], times: Sequence[float]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Survival to each of several times, averaged over sites and over the rows of each frame.
+
+        Parameters
+        ----------
+        frames : sequence of DataFrame, length A
+            Rows with the columns of the formula.
+        times : sequence of float, length T
+
+        Returns
+        -------
+        mean : ndarray, shape (A, T)
+        cov : ndarray, shape (A, T, A, T)
+            Of the means, by the delta method; the rows themselves and the standard deviation of
+            the site effects count as given.
+        """
+        who = self._people(pd.concat(frames, ignore_index=True), by_site=False)
+        sizes = [len(frame) for frame in frames]
+        return mean_survival(self._known, who, sizes, check_times(times), self._averaged)
+
+    def area_rule(self, horizon: float) -> tuple[np.ndarray, np.ndarray]:
+        """Times and weights with which a weighted sum of survival is its area to a horizon.
+
+        Parameters
+        ----------
+        horizon : float
+
+        Returns
+        -------
+        times, weights : ndarray, shape (T,)
+            From the first entry on.
+        """
+        return area_rule(self.sites.data, float(self.design.entry.min()), horizon)
+
+    def predict(
+        self,
+        newdata: pd.DataFrame | None = None,
+        *,
+        times: Annotated[Sequence[float] | None, None] = None,
+        level: float = 0.95,
+        by_site: bool = False,
+    ) -> pd.DataFrame:
+        """Log relative hazard or, with `times`, survival probabilities.
+
+        Parameters
+        ----------
+        newdata : DataFrame, optional
+            Rows to predict; by default the rows the model was fitted to.
+        times : sequence of float, optional
+            Give survival to each of these times.
+        level : float
+            Of the intervals, between 0 and 1: of survival on the scale of log(-log S).
+        by_site : bool
+            Of the row's own site; otherwise survival is averaged over the distribution of sites,
+            and the relative hazard is that of the median one.
+
+        Returns
+        -------
+        DataFrame
+            `newdata` (repeated for each time, with a column "time") with estimate, std_error,
+            conf_low, conf_high. The standard deviation of the site effects counts as given.
+        """
+        if times is not None:
+            grid = check_times(times)
+            return self._curves(newdata, lambda _: grid, level, by_site)
+        who = self._people(newdata, by_site)
+        estimate = who.X @ self.whole + who.offset
+        se = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", who.X, self.whole_cov, who.X), 0.0))
+        return beside(who.frame, normal_columns(estimate, se, level))
+
+    def survival_curve(
+        self, newdata: pd.DataFrame, *, level: float = 0.95, by_site: bool = False
+    ) -> pd.DataFrame:
+        """Survival at every event time of each row's stratum.
+
+        Parameters
+        ----------
+        newdata : DataFrame
+            Rows to predict, with the columns of the formula.
+        level : float
+            Of the intervals, between 0 and 1.
+        by_site : bool
+            As for `predict`.
+
+        Returns
+        -------
+        DataFrame
+            `newdata` repeated for each time, with time, estimate, std_error, conf_low, conf_high.
+        """
+        return self._curves(newdata, lambda s: event_times(self.sites.data, s), level, by_site)
+
+    def _curves(
+        self,
+        newdata: pd.DataFrame | None,
+        times_of: Callable[[int], np.ndarray],
+        level: float,
+        by_site: bool,
+    ) -> pd.DataFrame:
+        who, z = self._people(newdata, by_site), t_quantile(level, np.inf)
+        parts: list[pd.DataFrame] = [pd.DataFrame()] * len(who.frame)
+        for stratum, rows in who.of_stratum():
+            times = times_of(stratum)
+            found = hazards(self.sites.data, self.whole, who, rows, stratum, times)
+            S, slope = self._averaged(found.value) if not by_site else (np.exp(-found.value),) * 2
+            se = slope * np.sqrt(found.total_variance(self.whole_cov))
+            # before the first event no interval is known, but for the start itself
+            se[(found.value == 0.0) & (times > self.design.entry.min())] = np.nan
+            low, high = survival_limits(-np.log(S), se / S, z, "log-log")
+            low, high = (np.where(np.isnan(se), np.nan, limit) for limit in (low, high))
+            for k, i in enumerate(rows):
+                own = {"estimate": S[k], "std_error": se[k], "conf_low": low[k],
+                       "conf_high": high[k]}  # fmt: skip
+                parts[i] = beside(repeated(who.frame, i, times), own)
+        return pd.concat(parts, ignore_index=True)
