@@ -26,6 +26,7 @@ from longsurv.design import SurvivalDesign, survival_design
 from longsurv.design.centred import CentredDesign
 from longsurv.design.expression import Functions
 from longsurv.design.owned import owned
+from longsurv.design.statement import of_table
 from longsurv.errors import EstimationError
 from longsurv.inference import (
     MOST_PARAMETERS,
@@ -97,6 +98,9 @@ class CoxPH:
     def __post_init__(self) -> None:
         own = owned(self.data, self.formula, self.weights, self.patient)
         object.__setattr__(self, "data", own)
+
+    def __repr__(self) -> str:
+        return of_table(self, (self.patient,))
 
     @cached_property
     def design(self) -> SurvivalDesign:

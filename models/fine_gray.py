@@ -25,6 +25,7 @@ from longsurv.design.expression import Functions
 from longsurv.design.formula import parse
 from longsurv.design.outcome import read_numbers, status_problem
 from longsurv.design.owned import owned
+from longsurv.design.statement import of_table
 from longsurv.design.subdistribution import Subdistribution, subdistribution
 from longsurv.errors import DataError
 from longsurv.inference import Optimum
@@ -76,6 +77,9 @@ class FineGray:
     def __post_init__(self) -> None:
         own = owned(self.data, self.formula, self.weights, None)
         object.__setattr__(self, "data", own)
+
+    def __repr__(self) -> str:
+        return of_table(self)
 
     @cached_property
     def design(self) -> SurvivalDesign:

@@ -30,6 +30,7 @@ from longsurv.design.expression import Functions
 from longsurv.design.generalised import GeneralisedDesign, check_options, generalised_design
 from longsurv.design.owned import owned
 from longsurv.design.random_columns import RandomColumns
+from longsurv.design.statement import of_table
 from longsurv.inference import Draws, Optimum, drawn, sample_posterior
 from longsurv.inference.specification import holding
 from longsurv.likelihood import glmm
@@ -92,6 +93,9 @@ class GLMM:
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", owned(self.data, self.formula, self.censored))
         check_options(self.family, self.censored, self.df, self.nodes)
+
+    def __repr__(self) -> str:
+        return of_table(self)
 
     @cached_property
     def design(self) -> GeneralisedDesign:

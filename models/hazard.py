@@ -32,6 +32,7 @@ from longsurv.design.centred import CentredDesign
 from longsurv.design.expression import Functions
 from longsurv.design.hazard import HazardDesign, hazard_design
 from longsurv.design.owned import owned
+from longsurv.design.statement import of_table
 from longsurv.inference import Draws, Optimum, drawn
 from longsurv.inference.specification import holding
 from longsurv.models import hazard_priors, hazard_start
@@ -91,6 +92,9 @@ class Hazard:
     def __post_init__(self) -> None:
         own = owned(self.data, self.formula, self.weights, self.patient)
         object.__setattr__(self, "data", own)
+
+    def __repr__(self) -> str:
+        return of_table(self, (self.patient,))
 
     @cached_property
     def design(self) -> SurvivalDesign:

@@ -30,6 +30,7 @@ import pandas as pd
 from longsurv import priors as pr
 from longsurv.design.joint import JointDesign
 from longsurv.design.links import Link, Links, Wanted, area, links_of, slope, value
+from longsurv.design.statement import group_counts, statement
 from longsurv.errors import LongsurvError
 from longsurv.inference import Affine, Draws, Optimum, drawn, outward
 from longsurv.inference.sample import check_run
@@ -125,6 +126,14 @@ class JointModel:
         links_of(self.link, list(self.markers), list(self.causes))
         if self.nodes is not None and (not isinstance(self.nodes, int) or self.nodes < 1):
             raise LongsurvError(f"nodes is an integer of at least 1, not {self.nodes!r}")
+
+    def __repr__(self) -> str:
+        parts = {**self.markers, **self.causes}
+        counts = [group_counts(one.formula, one.data) for one in parts.values()]
+        rows = {name: len(one.data) for name, one in parts.items()}
+        groups = {name: n for found in reversed(counts) for name, n in found.items()}
+        told = ("marker", "event", "link", "baseline")
+        return statement(self, self.formula, rows, groups, told)
 
     @cached_property
     def markers(self) -> dict[str, LMM | GLMM]:

@@ -20,6 +20,7 @@ from longsurv.design import MixedDesign, Residual, mixed_design
 from longsurv.design.expression import Functions
 from longsurv.design.names import quoted
 from longsurv.design.owned import owned
+from longsurv.design.statement import of_table
 from longsurv.errors import DataError
 from longsurv.inference import Draws, Optimum
 from longsurv.inference.linear import sample_linear
@@ -58,6 +59,9 @@ class Linear:
     def __post_init__(self) -> None:
         own = owned(self.data, self.formula, *self._alone.patient_columns)
         object.__setattr__(self, "data", own)
+
+    def __repr__(self) -> str:
+        return of_table(self, (self.patient,))
 
     @property
     def _alone(self) -> Residual:

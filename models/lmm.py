@@ -28,6 +28,7 @@ from longsurv.design.centred import CentredDesign, centred, unit_weights
 from longsurv.design.expression import Functions
 from longsurv.design.owned import owned
 from longsurv.design.random_columns import RandomColumns
+from longsurv.design.statement import of_table
 from longsurv.errors import LongsurvError
 from longsurv.inference import Affine, Draws, Optimum, added, drawn, sample_posterior
 from longsurv.inference.specification import holding
@@ -85,6 +86,9 @@ class LMM:
     def __post_init__(self) -> None:
         own = owned(self.data, self.formula, *self.residual.columns, self.weights)
         object.__setattr__(self, "data", own)
+
+    def __repr__(self) -> str:
+        return of_table(self, self.residual.patient_columns)
 
     @cached_property
     def design(self) -> MixedDesign:

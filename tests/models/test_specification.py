@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from longsurv.design.residual import Residual
 from longsurv.inference.specification import Specification
-from longsurv.models import GLMM, LMM, CoxPH, Hazard, JointModel, Linear
+from longsurv.models import GLMM, LMM, CoxPH, FineGray, Hazard, JointModel, Linear
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECIFICATIONS = (LMM, GLMM, Linear, CoxPH, Hazard, JointModel)
@@ -115,3 +116,57 @@ def test_which_engine_an_answer_is_of_is_asked_of_the_answer() -> None:
     at_the_door = {"arguments.py", "frames.py", "hints.py", "adapters.py", "place.py"}
     of_names = {"elsewhere.py", "result.py"}  # which answer for names that a class has not
     assert {file.name for file in asking} <= at_the_door | of_names
+
+
+VISITS = pd.DataFrame({
+    "id": np.repeat(np.arange(8), 2), "time": np.tile([0.0, 1.0], 8), "y": np.arange(16.0) % 5 + 1,
+    "site": np.repeat([0, 0, 1, 1, 2, 2, 3, 3], 2), "high": np.tile([0, 1], 8),
+})  # fmt: skip
+MARKER = LMM("log(y) ~ time + (1 | id)", VISITS)
+EVENT = PATIENTS.assign(id=np.arange(8), site=[0, 0, 1, 1, 2, 2, 3, 3])
+STATED = [
+    (MARKER, "LMM('log(y) ~ time + (1 | id)', rows=16, groups={'id': 8})"),
+    (
+        LMM("y ~ time + (1 | site/id)", VISITS),
+        "LMM('y ~ time + (1 | site/id)', rows=16, groups={'site': 4, 'site:id': 8})",
+    ),
+    (
+        LMM("y ~ time", VISITS, Residual("unstructured", visit="time", patient="site:id")),
+        "rows=16, groups={'site:id': 8})",
+    ),
+    (
+        GLMM("high ~ time + (1 | id)", VISITS, nodes=5),
+        "GLMM('high ~ time + (1 | id)', nodes=5, rows=16, groups={'id': 8})",
+    ),
+    (
+        Linear("y ~ time", VISITS, "id"),
+        "Linear('y ~ time', patient='id', rows=16, groups={'id': 8})",
+    ),
+    (CoxPH("Surv(t, event) ~ z", PATIENTS), "CoxPH('Surv(t, event) ~ z', rows=8)"),
+    (
+        CoxPH("Surv(t, event) ~ f(z) + strata(site)", EVENT, "breslow", functions={"f": np.tanh}),
+        "CoxPH('Surv(t, event) ~ f(z) + strata(site)', ties='breslow', functions=['f'], rows=8, "
+        "groups={'site': 4})",
+    ),
+    (
+        Hazard("Surv(t, event) ~ z", EVENT, "weibull", patient="id"),
+        "Hazard('Surv(t, event) ~ z', baseline='weibull', patient='id', rows=8, groups={'id': 8})",
+    ),
+    (
+        JointModel(MARKER, CoxPH("Surv(t, event) ~ z", EVENT), time="time"),
+        "time='time', rows={'y': 16, 'event': 8}, groups={'id': 8})",
+    ),
+    (CoxPH("Surv(t ~ z", PATIENTS), "CoxPH('Surv(t ~ z', rows=8)"),
+]
+
+
+@pytest.mark.parametrize(("spec", "end"), STATED)
+def test_it_is_shown_by_formula_rows_and_groups(spec, end) -> None:
+    assert repr(spec).endswith(end)
+    assert repr(spec).startswith(f"{type(spec).__name__}({spec.formula!r}, ")
+    assert "\n" not in repr(spec)
+
+
+def test_every_specification_is_shown_so() -> None:
+    assert {type(spec) for spec, _ in STATED} == set(SPECIFICATIONS)
+    assert all("__repr__" in vars(family) for family in (*SPECIFICATIONS, FineGray))

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 from longsurv.errors import LongsurvError
 from longsurv.estimands.changes import baseline_sd, contrast_weights
 from longsurv.priors import TREATMENT, Normal, Stack, prior_of
-from longsurv.report.sections.common import change_words, event_name
+from longsurv.report.sections.common import change_words
 from longsurv.study.terms import fixed_of, treatment_terms
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _mortality(results: StudyResults) -> list[ExploredEffect]:
     cohort, post = results.cohort, results.mortality.post
     if post is None:
         return []
-    event = event_name(cohort)
+    event = cohort.event_name
     found = []
     for level, term in treatment_terms(results.mortality, cohort).items():
         label = f"Hazard ratio of {event}, {level} against {cohort.groups[0]}"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from longsurv.report.content import shown
 from longsurv.report.sections import SECTIONS, Builder, Section, builder
-from longsurv.report.sections.common import event_name
 from longsurv.report.sections.explorer import script, script_hash
 from longsurv.tables.escape import printable
 from longsurv.words import plural
@@ -95,7 +94,7 @@ def _head(results: StudyResults) -> dict[str, str]:
     )
     lead = (
         f"{plural(len(cohort.patients), 'patient')} ({groups}),{measured}"
-        f" {plural(events, event_name(cohort))}. Every"
+        f" {plural(events, cohort.event_name)}. Every"
         " model is fitted by maximum likelihood and by Bayes; intervals are 95 %."
     )
     unsaid = cohort.reconstructed and not cohort.note.lower().startswith("reconstructed")

@@ -13,7 +13,6 @@ from longsurv.report.sections.adjustments import summary as adjusted_summary
 from longsurv.report.sections.common import (
     change_answer,
     change_words,
-    event_name,
     hazard_answers,
 )
 from longsurv.report.sections.headline import Headline, began, headline
@@ -106,7 +105,7 @@ def short_answer(results: StudyResults) -> ShortAnswer:
     """The question and the short answer, from the results."""
     cohort = results.cohort
     reference, *levels = map(str, cohort.groups)
-    event = event_name(cohort)
+    event = cohort.event_name
     group = listed(levels)
     changes = (
         f", and in the change over time of {plural(len(results.markers), 'marker')}"
@@ -135,7 +134,7 @@ def estimand(results: StudyResults) -> str:
     schema = results.cohort.schema
     entry = float(results.cohort.survival_data()["entry"].min())
     return sentences.estimand(
-        event_name(results.cohort), schema.horizon, entry or None, schema.time_unit
+        results.cohort.event_name, schema.horizon, entry or None, schema.time_unit
     )
 
 
@@ -157,7 +156,7 @@ def summary_table(results: StudyResults) -> DisplayTable:
         ml, bayes = answers.get("ml"), answers.get("bayes")
         rows.append(
             {
-                "what": f"Hazard ratio of {event_name(cohort)}, {level} against {cohort.groups[0]}"
+                "what": f"Hazard ratio of {cohort.event_name}, {level} against {cohort.groups[0]}"
                 + f", {adjusted}" * bool(adjusted),
                 "ml": ml.text if ml else "not estimated",
                 "p": numbers.p_value(ml.p_value) if ml else "",
@@ -238,14 +237,14 @@ def mortality_sentences(results: StudyResults) -> list[str]:
     rows = [(r["group"], r["events"], r["patients"]) for r in counts.to_dict("records")]
     found = [
         sentences.counts(
-            rows, sentences.by_when(schema.horizon, schema.time_unit), event_name(cohort)
+            rows, sentences.by_when(schema.horizon, schema.time_unit), cohort.event_name
         )
     ]
     terms = treatment_terms(model, cohort)
     if not terms:
         why = " ".join(dict.fromkeys(model.reasons.values()))
         found.append(f"The hazard ratio could not be estimated. {why}".strip())
-    modifiers, event = modifiers_of(model, cohort), event_name(cohort)
+    modifiers, event = modifiers_of(model, cohort), cohort.event_name
     covariates = covariates_of(model, cohort)
     for level, term in terms.items():
         if modifiers:
@@ -271,7 +270,7 @@ def mortality_sentences(results: StudyResults) -> list[str]:
                 asked, differences.get("ml"), differences.get("bayes"), of=adjusted
             )
         )
-    found.append(sentences.few_events(int(data["event"].sum()), event_name(cohort)))
+    found.append(sentences.few_events(int(data["event"].sum()), cohort.event_name))
     return [sentence for sentence in found if sentence]
 
 

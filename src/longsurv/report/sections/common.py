@@ -22,7 +22,6 @@ from longsurv.tables.display import Column
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from longsurv.cohort import Cohort
     from longsurv.study import ModelResult, StudyResults
 
 WIDE, NARROW = 860.0, 358.0
@@ -111,11 +110,6 @@ class Picture:
         Markup
         """
         return Markup(to_svg(self.draw(width).figure, f"{self.name}-{suffix}", self.alternative))
-
-
-def event_name(cohort: Cohort) -> str:
-    """What the event is called in the report."""
-    return cohort.event_name
 
 
 def role_column(results: StudyResults) -> list[Column]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from longsurv.priors import MOSTLY_PRIOR
 from longsurv.report import sentences, sentences_answer
-from longsurv.report.sections.common import change_answer, change_words, event_name, hazard_answers
+from longsurv.report.sections.common import change_answer, change_words, hazard_answers
 from longsurv.report.sections.mortality_part import answer_of
 from longsurv.report.sections.mortality_target import emulated
 from longsurv.report.sentences_answer import Risks
@@ -86,7 +86,7 @@ def told(results: StudyResults) -> Risks | None:
         return None
     unit = results.cohort.schema.time_unit
     return Risks(
-        found.group, found.reference, event_name(results.cohort),
+        found.group, found.reference, results.cohort.event_name,
         sentences.by_when(found.horizon, unit), given(results), found.risk, found.reference_risk,
         answer_of(found.difference, ratio=False), found.events,
     )  # fmt: skip

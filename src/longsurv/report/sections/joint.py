@@ -14,7 +14,6 @@ from longsurv.report import sentences_joint
 from longsurv.report.sections.common import (
     ENGINE_NAMES,
     Picture,
-    event_name,
     unit_one,
     with_unit,
 )
@@ -49,7 +48,7 @@ def build(results: StudyResults) -> dict[str, object]:
 
 
 def _opening(results: StudyResults) -> str:
-    event = event_name(results.cohort)
+    event = results.cohort.event_name
     competing = (
         " Competing events are taken as censoring." if results.cohort.schema.competing else ""
     )
@@ -63,7 +62,7 @@ def _opening(results: StudyResults) -> str:
 
 
 def _association(results: StudyResults, name: str, result: JointResult, position: int) -> Part:
-    label, event = results.cohort.markers[name].label, event_name(results.cohort)
+    label, event = results.cohort.markers[name].label, results.cohort.event_name
     title = f"{label} and {event}"
     items: list[str | Picture | DisplayTable] = [_verdict(results, result)]
     if result.association is None:
@@ -170,7 +169,7 @@ def _ignoring(results: StudyResults, name: str, result: JointResult) -> list[str
         if "alone" in answers and "ml" in answers:
             course = f"Difference in the course of {marker.label}{scale}"
             what = f"{course}, {_compared(rows.iloc[0], results, several)}"
-            event = event_name(results.cohort)
+            event = results.cohort.event_name
             found.append(sentences_joint.ignoring(what, answers["alone"], answers["ml"], event))
     return found
 

@@ -10,7 +10,7 @@ from longsurv import numbers
 from longsurv.priors import AT_MEANS, TREATMENT
 from longsurv.report import sentences_answer
 from longsurv.report.sections import equations
-from longsurv.report.sections.common import Fact, event_name
+from longsurv.report.sections.common import Fact
 from longsurv.study.lead import leads
 from longsurv.study.marker_stages import ScorePart
 from longsurv.study.sites import site_words
@@ -80,7 +80,7 @@ def likelihoods(results: StudyResults) -> str:
         "ordinal": "a score's categories are cumulative on the logit scale (proportional odds)",
     }
     found += [text for kind, text in words.items() if kind in kinds]
-    event = event_name(results.cohort)
+    event = results.cohort.event_name
     found.append(
         f"the hazard of {event} is proportional between patients and otherwise left free (partial"
         " likelihood)"
@@ -104,7 +104,7 @@ def missing(results: StudyResults) -> str:
         " model (missing at random), and wrong if it depends on the value itself; the data cannot"
         " tell which.",
     ]
-    if event_name(results.cohort) == "death":
+    if results.cohort.event_name == "death":
         parts.append(
             "A value after death does not exist: what is estimated is the course while patients"
             " were alive and followed."

@@ -15,7 +15,6 @@ from longsurv.report import sentences
 from longsurv.report.sections.common import (
     ENGINE_NAMES,
     Picture,
-    event_name,
     hazard_answers,
     unit_one,
 )
@@ -62,7 +61,7 @@ def build(results: StudyResults) -> dict[str, object]:
         "counts": _counts(results, data),
         "hazards_title": "Hazard ratios",
         "penalty": penalty_sentence(results),
-        "warning": sentences.few_events(int(data["event"].sum()), event_name(results.cohort)),
+        "warning": sentences.few_events(int(data["event"].sum()), results.cohort.event_name),
         "forest": _forest(results),
         "hazards": hazards(results),
         "reason": " ".join(reasons(results)),
@@ -94,7 +93,7 @@ def missing(results: StudyResults) -> list[str]:
 
 def text(results: StudyResults, data: pd.DataFrame) -> list[str]:
     """What is estimated, and what competing events do to it."""
-    schema, event = results.cohort.schema, event_name(results.cohort)
+    schema, event = results.cohort.schema, results.cohort.event_name
     entry = float(data["entry"].min())
     found = [sentences.estimand(event, schema.horizon, entry or None, schema.time_unit)]
     for code, label in enumerate(schema.competing, 2):
@@ -115,7 +114,7 @@ def survival_picture(results: StudyResults, ax: Where = None) -> Picture:
     )
     since = f" since {schema.time_zero}" if schema.time_zero else ""
     unit = schema.time_unit.capitalize()
-    alive = "Survival probability" if event_name(results.cohort) == "death" else "Free of the event"
+    alive = "Survival probability" if results.cohort.event_name == "death" else "Free of the event"
 
     def draw(width: float) -> Axes:
         return kaplan_meier(
@@ -146,7 +145,7 @@ def survival_picture(results: StudyResults, ax: Where = None) -> Picture:
 
 def _counts(results: StudyResults, data: pd.DataFrame) -> DisplayTable:
     cohort = results.cohort
-    event, unit = event_name(cohort), cohort.schema.time_unit
+    event, unit = cohort.event_name, cohort.schema.time_unit
     groups = [str(g) for g in cohort.groups]
     table = event_counts(data, cohort.schema.treatment, groups)
     table = table.merge(median_times(data, cohort.schema.treatment, groups), on="group")

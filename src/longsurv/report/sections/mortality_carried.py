@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from longsurv.report import sentences_mortality
-from longsurv.report.sections.common import event_name
 from longsurv.report.sections.mortality_part import Part
 from longsurv.report.sentences import Answer
 from longsurv.study.deaths import CARRIED
@@ -39,7 +38,7 @@ def carried_part(results: StudyResults) -> Part | None:
         }  # fmt: skip
         items.append(
             sentences_mortality.carried(
-                level, str(cohort.groups[0]), event_name(cohort), part["covariates"],
+                level, str(cohort.groups[0]), cohort.event_name, part["covariates"],
                 part["left_out"], part["events"], answers,
             )
         )  # fmt: skip

@@ -12,7 +12,7 @@ from longsurv.estimands.survival_by_group import incidence_curves, risk_times
 from longsurv.figures import incidence
 from longsurv.records import Record
 from longsurv.report import sentences_mortality
-from longsurv.report.sections.common import Picture, event_name
+from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, answer_of, comparison
 from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Compared
@@ -37,7 +37,7 @@ def competing_part(results: StudyResults) -> Part | None:
     part = results.parts.get("competing")
     if part is None or not results.cohort.schema.competing:
         return None
-    asked, event = comparison(results, part), event_name(results.cohort)
+    asked, event = comparison(results, part), results.cohort.event_name
     table = part["table"].assign(cause=part["table"]["cause"].replace("event", event))
     said = [
         sentences_mortality.risk_difference(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from longsurv import numbers
 from longsurv.records import Record
 from longsurv.report import sentences
-from longsurv.report.sections.common import Picture, event_name
+from longsurv.report.sections.common import Picture
 from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Compared
 from longsurv.study.tables.survival import event_counts
@@ -47,7 +47,7 @@ def prior_text(text: str) -> str:
 def comparison(results: StudyResults, part: Record) -> Compared:
     """Whom a stage compared, in the report's words."""
     when = sentences.by_when(part["horizon"], results.cohort.schema.time_unit)
-    return Compared(part["group"], part["reference"], event_name(results.cohort), when)
+    return Compared(part["group"], part["reference"], results.cohort.event_name, when)
 
 
 def is_penalised(results: StudyResults) -> bool:
@@ -63,7 +63,7 @@ def penalty_sentence(results: StudyResults) -> str:
     groups = [str(g) for g in cohort.groups]
     counts = event_counts(cohort.survival_data(), cohort.schema.treatment, groups)
     without = counts.loc[counts["events"] == 0, "group"].tolist()
-    return sentences.penalised(without, event_name(cohort))
+    return sentences.penalised(without, cohort.event_name)
 
 
 def answer_of(row: Record, *, ratio: bool) -> Answer:

@@ -11,7 +11,7 @@ from longsurv.estimands.survival_by_group import risk_times
 from longsurv.figures import incidence
 from longsurv.records import Record
 from longsurv.report import sentences, sentences_answer
-from longsurv.report.sections.common import Picture, event_name
+from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part
 from longsurv.report.sentences import Answer
 from longsurv.tables.display import Column, DisplayTable, display
@@ -38,7 +38,7 @@ def target_part(results: StudyResults) -> Part | None:
         TITLE,
         (
             part["words"], *part["warnings"], _picture(results, part),
-            _answers(part["table"], event_name(results.cohort), part["horizon"], unit),
+            _answers(part["table"], results.cohort.event_name, part["horizon"], unit),
         ),
         more=(_protocol(part["protocol"]),),
     )  # fmt: skip
@@ -51,7 +51,7 @@ def begun_late(results: StudyResults) -> str:
     cohort = results.cohort
     reference, *levels = map(str, cohort.groups)
     since = cohort.schema.time_zero or "time zero"
-    return sentences_answer.begun_late(listed(levels), reference, event_name(cohort), since)
+    return sentences_answer.begun_late(listed(levels), reference, cohort.event_name, since)
 
 
 def emulated(results: StudyResults) -> str:
@@ -59,7 +59,7 @@ def emulated(results: StudyResults) -> str:
     settings, part = results.study.target_trial, results.parts.get("target") or {}
     if settings is None:
         return ""
-    schema, event = results.cohort.schema, event_name(results.cohort)
+    schema, event = results.cohort.schema, results.cohort.event_name
     when, found = sentences.by_when(schema.horizon, schema.time_unit), None
     if "answer" in part:
         found = Answer(*(100.0 * part["answer"][n] for n in ("estimate", "conf_low", "conf_high")))
@@ -107,7 +107,7 @@ def _protocol(table: pd.DataFrame) -> DisplayTable:
 
 
 def _picture(results: StudyResults, part: Record) -> Picture:
-    event, unit = event_name(results.cohort), results.cohort.schema.time_unit
+    event, unit = results.cohort.event_name, results.cohort.schema.time_unit
     curves, horizon = part["curves"].assign(cause=event), float(part["horizon"])
     ticks = risk_times(0.0, horizon, unit)
 

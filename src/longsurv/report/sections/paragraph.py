@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from longsurv import numbers
 from longsurv.report import sentences, sentences_answer
-from longsurv.report.sections.common import change_words, event_name, hazard_answers
+from longsurv.report.sections.common import change_words, hazard_answers
 from longsurv.report.sections.headline import BESIDE, given, told
 from longsurv.report.sections.mortality_target import begun_late, emulated
 from longsurv.study.lead import Lead, leads
@@ -43,7 +43,7 @@ def _patients(results: StudyResults) -> str:
 
 
 def _outcome(results: StudyResults) -> str:
-    cohort, event = results.cohort, event_name(results.cohort)
+    cohort, event = results.cohort, results.cohort.event_name
     schema = cohort.schema
     counts = event_counts(cohort.survival_data(), schema.treatment, list(map(str, cohort.groups)))
     parts = [
@@ -81,7 +81,7 @@ def _hazards(results: StudyResults) -> list[str]:
         parts = [*_likelihood(answers.get("ml")), *_posterior(answers.get("bayes"), results, term)]
         if parts:
             found.append(
-                f"The hazard ratio of {event_name(cohort)}, {level} against"
+                f"The hazard ratio of {cohort.event_name}, {level} against"
                 f" {cohort.groups[0]}{qualified}, was {'; '.join(parts)}."
             )
     return found

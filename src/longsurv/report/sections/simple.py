@@ -12,7 +12,7 @@ import pandas as pd
 from longsurv import numbers
 from longsurv.records import Record
 from longsurv.report import sentences
-from longsurv.report.sections.common import event_name, with_unit
+from longsurv.report.sections.common import with_unit
 from longsurv.tables.display import Column, DisplayTable, display
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _before_after(cell: pd.Series) -> str:
 
 
 def _mortality(table: pd.DataFrame, results: StudyResults) -> DisplayTable:
-    schema, event = results.cohort.schema, event_name(results.cohort)
+    schema, event = results.cohort.schema, results.cohort.event_name
 
     def interval(row: Record, columns: tuple[str, str, str]) -> str:
         estimate, low, high = (100 * row[c] for c in columns)

@@ -1,4 +1,4 @@
-"""What the report calls the event: a death only where the data say so."""
+"""What the event is called: a death only where the data say so."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from longsurv import Cohort, Schema
-from longsurv.report.sections.common import event_name
 
 
 @pytest.mark.parametrize(
@@ -36,4 +35,4 @@ def test_the_event_is_called_what_the_data_call_it(
         patient="id", treatment="arm", reference="a", exit="days", status=column,
         event=event, censored=censored,
     )  # fmt: skip
-    assert event_name(Cohort(frame, None, schema, [])) == name
+    assert Cohort(frame, None, schema, []).event_name == name
