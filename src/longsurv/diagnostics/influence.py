@@ -21,7 +21,7 @@ from longsurv.design.mixed import MixedDesign
 from longsurv.design.names import free
 from longsurv.errors import LongsurvError
 from longsurv.figures.checks import ranked
-from longsurv.figures.place import described, place_of
+from longsurv.figures.place import place_of
 from longsurv.inference import Optimum
 from longsurv.inference.specification import TableSpecification
 from longsurv.likelihood.lmm.statistics import LMMData
@@ -158,12 +158,13 @@ class Influence(Readable):
         Axes
             Its label says in words what it shows.
         """
-        worst = self.patients.sort_values("cooks_distance", ascending=False).head(20)
-        drawn = ranked(
-            [str(label) for label in worst.iloc[:, 0]], {"": list(worst["cooks_distance"])},
-            xlabel="Cook's distance", ax=place_of(ax),
-        )  # fmt: skip
-        return described(drawn, f"Cook's distance without each patient. {self.words}")
+        return ranked(
+            self.patients,
+            "cooks_distance",
+            xlabel="Cook's distance",
+            words=self.words,
+            ax=place_of(ax),
+        )
 
     def __repr__(self) -> str:
         worst = self.patients.sort_values("cooks_distance", ascending=False).head(5)

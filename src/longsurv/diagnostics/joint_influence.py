@@ -19,7 +19,7 @@ from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 from longsurv.estimands.joint_rows import FittedJoint, JointResult, joint_spec
 from longsurv.figures.checks import ranked
-from longsurv.figures.place import described, place_of
+from longsurv.figures.place import place_of
 from longsurv.inference import hessian, maximise
 from longsurv.inference.density import LogDensity
 from longsurv.likelihood import joint
@@ -87,12 +87,13 @@ class JointInfluence(Readable):
         Axes
             Its label says in words what it shows.
         """
-        worst = self.patients.sort_values("displacement", ascending=False).head(20)
-        drawn = ranked(
-            [str(label) for label in worst.iloc[:, 0]], {"": list(worst["displacement"])},
-            xlabel="Likelihood displacement", ax=place_of(ax),
-        )  # fmt: skip
-        return described(drawn, f"Likelihood displacement without each patient. {self.words}")
+        return ranked(
+            self.patients,
+            "displacement",
+            xlabel="Likelihood displacement",
+            words=self.words,
+            ax=place_of(ax),
+        )
 
     def __repr__(self) -> str:
         worst = self.patients.sort_values("displacement", ascending=False).head(5)

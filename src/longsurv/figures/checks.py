@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from longsurv.figures.axes import group_handles, group_legend, padded
-from longsurv.figures.place import Where, legend_above, new_axes, panels, width_in
+from longsurv.figures.axes import group_legend, padded
+from longsurv.figures.place import Where, described, new_axes, panels, width_in
 from longsurv.figures.style import (
     GROUP_COLOURS,
     INK,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 560.0
 _PANEL = 190.0
-_KEY = 26.0
+_MOST = 20
 
 
 @styled
@@ -109,36 +109,35 @@ def residuals_over_time(
 
 @styled
 def ranked(
-    labels: Sequence[str], series: Mapping[str, Sequence[float]], *, xlabel: str, ax: Where = None
+    patients: pd.DataFrame, measure: str, *, xlabel: str, words: str, ax: Where = None
 ) -> Axes:
-    """Values as marks in rows, one a label, of one or several series.
+    """The patients without whom most changes, as marks in rows, and in words.
 
     Parameters
     ----------
-    labels : sequence of str
-        From the top.
-    series : mapping of str to sequence of float
-        By name; a legend says which is which where there are several.
+    patients : DataFrame
+        Who they are, in the first column, and how much changes.
+    measure : str
+        The column of how much.
     xlabel : str
+        What it is called.
+    words : str
+        What it comes to.
     ax : Axes or "window", optional
         Whose place to take; a figure of its own otherwise.
     """
-    top = 12.0 + _KEY * (len(series) > 1)
-    height = 22.0 * len(labels) + top + 56
-    ax = new_axes(width_in(ax, _WIDTH), height, left=150, right=20, top=top, bottom=50, ax=ax)
-    rows = np.arange(len(labels))
-    for y in range(len(labels)):
+    worst = patients.sort_values(measure, ascending=False).head(_MOST)
+    rows = np.arange(len(worst))
+    height = 22.0 * len(worst) + 68
+    ax = new_axes(width_in(ax, _WIDTH), height, left=150, right=20, top=12, bottom=50, ax=ax)
+    for y in rows:
         ax.axhline(y, color=RULE, linewidth=0.8, zorder=0)
     ax.axvline(0.0, color=INK, linewidth=0.8)
-    for k, values in enumerate(series.values()):
-        ax.plot(values, rows, markersize=6, **{**group_style(k), "linestyle": ""})
-    ax.set_yticks(rows, [shorten(label, 24) for label in labels])
-    ax.set_ylim(len(labels) - 0.5, -0.5)
+    ax.plot(worst[measure], rows, markersize=6, **{**group_style(0), "linestyle": ""})
+    ax.set_yticks(rows, [shorten(str(label), 24) for label in worst.iloc[:, 0]])
+    ax.set_ylim(len(worst) - 0.5, -0.5)
     ax.set_xlabel(xlabel)
-    if len(series) > 1:
-        handles = group_handles(list(series), linestyle="", markersize=6)
-        legend_above(ax, 0.0, _KEY - 4, handles=handles, ncols=len(series), borderaxespad=0.0)
-    return ax
+    return described(ax, f"{xlabel} without each patient. {words}")
 
 
 @styled
