@@ -10,7 +10,7 @@ import pandas as pd
 from longsurv.estimands.survival_by_group import risk_times
 from longsurv.figures import incidence
 from longsurv.report import sentences, sentences_adjusted
-from longsurv.report.sections.common import Picture, event_name
+from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part
 from longsurv.report.sentences_mortality import Compared
 from longsurv.study.adjusted_curves import CURVES
@@ -35,7 +35,7 @@ def adjusted_part(results: StudyResults) -> Part | None:
         return None
     unit = results.cohort.schema.time_unit
     when = sentences.by_when(part["horizon"], unit)
-    asked = Compared(part["group"], part["reference"], event_name(results.cohort), when)
+    asked = Compared(part["group"], part["reference"], results.cohort.event_name, when)
     risks = risks_at_end(part)
     text = sentences_adjusted.adjusted_risks(
         asked, risks, part["weighted_for"], part["standardised_for"], part["effective"],
