@@ -201,7 +201,8 @@ class LMM:
         there, in which case the SDs and correlations of that random term are all left at the user's
         origin, or of one level's difference from the reference, beside which those of the factor's
         other levels are independent. Parameters of a residual structure are Normal(0, 1) on their
-        unconstrained scales.
+        unconstrained scales; where groups of rows have residual SDs, that of sigma is of their
+        geometric mean, and of two groups neither is the first.
         """
         names = self.sampled.residual_names
         return default_priors(self.design, self.centred, self.columns(), names)

@@ -134,5 +134,6 @@ def _values(kernel: DenseKernel, psi: list[TensorVariable], eta: float) -> Tenso
     if not s.n_ratios:
         return correlation
     first, second = s.cells
-    sd = pt.exp(pt.stack([pt.zeros(()), *ratios]))
+    log_sd = pt.stack([pt.zeros(()), *ratios])
+    sd = pt.exp(log_sd if s.groups is None else log_sd - log_sd.mean())
     return correlation * (sd[first] * sd[second])

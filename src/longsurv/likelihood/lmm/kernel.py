@@ -18,8 +18,8 @@ class Point(NamedTuple):
     ----------
     beta : ndarray, shape (p,)
     sigma : float
-        Residual standard deviation; at the first visit, or of the first group, if each has its
-        own.
+        Residual standard deviation; at the first visit if each has its own, the geometric mean of
+        all where groups have.
     lams : tuple of ndarray, shape (q_t, q_t)
         Relative covariance factor of each term, in the kernel's columns of Z.
     D : tuple of ndarray, shape (q_t, q_t)

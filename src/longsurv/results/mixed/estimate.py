@@ -155,8 +155,8 @@ class MixedEstimate(MixedMethods, Estimate):
 
     @property
     def sigma(self) -> float:
-        """Residual standard deviation, of a row of weight 1; at the first visit, or of the first
-        group, if each has its own."""
+        """Residual standard deviation, of a row of weight 1; at the first visit if each has its
+        own, the geometric mean of all where groups have."""
         return self.point.sigma
 
     @property

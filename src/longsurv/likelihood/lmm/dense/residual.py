@@ -170,10 +170,16 @@ class Structure:
         """Covariance over sigma^2 of each kind of pair, shape (K,)."""
         return self.correlation(self.natural(psi[self.n_ratios :])) * self._scales(psi)
 
+    def log_sds(self, psi: np.ndarray) -> np.ndarray:
+        """Log of the cells' standard deviations over sigma, shape (cells,): sigma is the first
+        visit's, or the geometric mean of all where there are groups, none of which is the first."""
+        found = np.concatenate([[0.0], psi[: self.n_ratios]])
+        return found if self.groups is None else found - found.mean()
+
     def _scales(self, psi: np.ndarray) -> np.ndarray | float:
         if not self.n_ratios:
             return 1.0
-        sd, (first, second) = np.exp(np.concatenate([[0.0], psi[: self.n_ratios]])), self.cells
+        sd, (first, second) = np.exp(self.log_sds(psi)), self.cells
         return sd[first] * sd[second]
 
     def pullback(self, psi: np.ndarray, adjoint: np.ndarray) -> np.ndarray:
@@ -184,6 +190,8 @@ class Structure:
         if self.n_ratios:
             moved = adjoint * self.correlation(self.natural(phi)) * scales
             by_cell = sum(np.bincount(cells, moved, self.n_cells) for cells in self.cells)
+            if self.groups is not None:
+                by_cell = by_cell - by_cell.mean()
             out[: self.n_ratios] = by_cell[1:]
         adjoint = adjoint * scales
         out[self.n_ratios :] = np.concatenate(
@@ -217,7 +225,7 @@ class Structure:
         Variances and covariances where the covariance is linear in those; otherwise variances and
         natural correlation parameters.
         """
-        sd = sigma * np.exp(np.concatenate([[0.0], psi[: self.n_ratios]]))
+        sd = sigma * np.exp(self.log_sds(psi))
         rho = self.natural(psi[self.n_ratios :])
         if self.linear:
             i, j = self._cells_of(rho)
