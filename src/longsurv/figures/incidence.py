@@ -15,7 +15,7 @@ from longsurv.figures.style import group_style, is_wide, plain_ticks, shorten, s
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LEFT, _RIGHT, _TOP, _BOTTOM, _GAP = 46.0, 14.0, 34.0, 46.0, 17.0
+_LEFT, _RIGHT, _TOP, _BOTTOM, _GAP = 54.0, 14.0, 34.0, 46.0, 17.0
 _KEY, _PANEL = 26.0, 190.0
 
 

@@ -26,6 +26,7 @@ from longsurv.report.sections.mortality_part import is_penalised, penalty_senten
 from longsurv.report.sections.mortality_priors import priors_part
 from longsurv.report.sections.mortality_target import target_part
 from longsurv.report.sections.mortality_tipping import tipping_part
+from longsurv.study.adjusted_curves import CURVES
 from longsurv.study.tables.survival import event_counts, median_times
 from longsurv.study.terms import covariates_of, level_of, treatment_terms
 from longsurv.study.unanswered import unanswered
@@ -43,6 +44,7 @@ PARTS = (
     target_part,
 )  # fmt: skip
 STAGES = {
+    CURVES: "the curves of groups made alike",
     "carried": "the hazard ratio adjusted for what the events carry",
     "competing": "the cumulative incidences",
     "methods": "the answers of every method",
