@@ -11,7 +11,7 @@ from fits import faint, misfits
 
 from longsurv import numbers
 from longsurv.priors import TREATMENT, Normal
-from longsurv.report.explorer import effects, reweighted
+from longsurv.report.explorer import effects, reweighted, risk_difference
 from longsurv.study import StudyResults
 
 pytestmark = pytest.mark.skipif(find_browser() is None, reason=NO_BROWSER)
@@ -140,15 +140,16 @@ def test_the_explorer_gives_what_python_gives(
     assert fitted == numbers.probability(reweighted(effect, effect.prior).prob_benefit)
 
     slide(browser, "sd", 160)
-    sceptical = Normal(effect.prior.mean, effect.prior.sd * 0.02**0.2)
-    expected = reweighted(effect, sceptical, 0.15 * effect.largest)
+    widest = effect.drawn_under.sd
+    narrower = Normal(effect.prior.mean, widest * (effect.narrowest / widest) ** 0.2)
+    expected = reweighted(effect, narrower, 0.15 * effect.largest)
     assert expected.trusted
     assert text(browser, "benefit") == numbers.probability(expected.prob_benefit)
     assert text(browser, "relevant-probability") == numbers.probability(expected.prob_relevant)
     assert text(browser, "benefit") != fitted
 
     slide(browser, "sd", 0)
-    slide(browser, "centre", 0)
+    slide(browser, "centre", 200)
     assert text(browser, "benefit") == "not shown"
     assert browser.run("document.getElementById('explorer-warning').hidden") is False
 
@@ -162,14 +163,20 @@ def test_named_priors_are_buttons_and_sliders_say_their_values(
 ) -> None:
     browser.open(file, DESK)
     effect = effects(results)[0]
-    offered = {name: prior for name, prior in TREATMENT.items() if prior.sd <= effect.prior.sd}
+    offered = {n: prior for n, prior in TREATMENT.items() if prior.sd <= effect.drawn_under.sd}
     labels = "[...document.querySelectorAll('#explorer-named button')].map(b => b.textContent)"
-    assert browser.run(labels) == list(offered) and len(offered) == 4
+    assert browser.run(labels) == list(offered) == list(TREATMENT)
     for k, prior in enumerate(offered.values()):
         browser.run(f"document.querySelectorAll('#explorer-named button')[{k}].click()")
         expected = reweighted(effect, prior)
         assert expected.trusted
         assert text(browser, "benefit") == numbers.probability(expected.prob_benefit)
+        point, *ends = (
+            numbers.fixed(risk_difference(x, effect.risk), 1)
+            for x in (expected.median, expected.low, expected.high)
+        )
+        assert text(browser, "risk") == f"{point} ({ends[0]} to {ends[1]})"
+        assert f"{100 * effect.risk:.1f}" in text(browser, "risk-name")
         for name in ("centre", "sd", "relevant"):
             said = f"document.getElementById('explorer-{name}').getAttribute('aria-valuetext')"
             assert browser.run(said) == text(browser, f"{name}-text") != ""

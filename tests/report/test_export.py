@@ -60,7 +60,7 @@ def test_every_column_of_every_table_is_in_the_dictionary(
     assert set(read["table"]) == {n for n in files if len(folder_tables(results)[n].columns)}
     for one in (results, over_time):
         tables = folder_tables(one)
-        words = dictionary(tables, [str(group) for group in one.cohort.groups])
+        words = dictionary(tables)
         assert len(words) == sum(len(table.columns) for table in tables.values())
         assert words.loc[words["words"] == "", ["table", "column"]].to_numpy().tolist() == []
     unused = set(WORDS) - {c for t in folder_tables(results).values() for c in t.columns}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from longsurv.cli import running
 from longsurv.cli.options import add_command, add_jobs, add_quick, add_run_options, add_study, whole
+from longsurv.tables.styles import STYLES
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,6 +43,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="N",
         help="seed of the samplers, in place of the study file's",
     )
+    command.add_argument(
+        "--style",
+        choices=sorted(STYLES),
+        help="how the table of patients at baseline is written (default: as the study file says)",
+    )
     add_quick(command)
     add_jobs(command)
     add_run_options(command, "the report")
@@ -59,4 +66,6 @@ def run(arguments: argparse.Namespace) -> int:
     running.spare_inputs(study, [target, target.with_suffix(".log")], arguments.folder)
     if arguments.seed is not None:
         study = study.with_seed(arguments.seed)
+    if arguments.style is not None:
+        study = replace(study, style=arguments.style)
     return running.run_study(study, target, running.open_store(arguments, target.parent), arguments)

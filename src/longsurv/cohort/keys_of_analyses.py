@@ -12,6 +12,7 @@ from longsurv.cohort.kinds import (
     TEXT,
     TEXTS,
     choice,
+    one_of,
 )
 
 ANALYSIS_TABLES: dict[str, dict[str, Key]] = {
@@ -57,6 +58,12 @@ ANALYSIS_TABLES: dict[str, dict[str, Key]] = {
     },
     "report": {
         "show_patients": Key(FLAG, "Whether the report may show single patients.", default="false"),
+        "style": Key(
+            one_of("plain", "nejm", "jama"),
+            "How the table of patients at baseline is written: as the journals write dashes, signs"
+            " and percentages, or plainly.",
+            default='"plain"',
+        ),
     },
 }
 

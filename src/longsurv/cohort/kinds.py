@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from longsurv.cohort.phases import parse_interval
 
@@ -67,6 +67,11 @@ def choice(*options: str) -> Kind:
     """One of several words; of any other text the specification says which they are."""
     said = ", ".join(f'"{option}"' for option in options[:-1]) + f' or "{options[-1]}"'
     return Kind(said, _is_text, {"enum": list(options)})
+
+
+def one_of(*options: str) -> Kind:
+    """One of several words, where no specification refuses another text."""
+    return replace(choice(*options), accepts=lambda value: value in options)
 
 
 _S: dict[str, object] = {"type": "string"}

@@ -77,6 +77,8 @@ class StudyFile:
         Whether the report may show single patients.
     aims : Aims
         Its primary and secondary outcomes.
+    style : {"plain", "nejm", "jama"}
+        How the report writes the table of patients at baseline.
     """
 
     path: Path
@@ -88,6 +90,7 @@ class StudyFile:
     aims: Aims = field(default_factory=Aims)
     priors: tuple[PublishedRatio, ...] = ()
     target_trial: TrialSettings | None = None
+    style: str = "plain"
 
 
 @checked

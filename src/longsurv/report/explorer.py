@@ -2,11 +2,14 @@
 
 The posterior under another normal prior of an effect needs no new fit: draw i gets the weight
 
-    w_i = N(theta_i; centre, sd) / N(theta_i; fitted centre, fitted sd)
+    w_i = N(theta_i; centre, sd) / N(theta_i; centre it was drawn under, sd likewise)
 
 (importance sampling; Gelman et al. 2013, Bayesian Data Analysis, section 10.4). It is only as good
 as the draws that carry the weight: their number is (sum w)^2 / sum w^2, and below `SMALLEST_ESS`
-the page shows no answer. `templates/explorer.js` does the same arithmetic as `reweighted`.
+the page shows no answer. Weights lead from a wide prior to a narrow one, not back. So the draws of
+the hazard ratio are those under the widest prior that has a name, which the study has sampled (by
+quadrature where the model has one or two coefficients); other effects have theirs under the one
+prior that was fitted. `templates/explorer.js` does the same arithmetic as `reweighted`.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -25,6 +28,7 @@ from longsurv.errors import LongsurvError
 from longsurv.estimands.changes import baseline_sd, contrast_weights
 from longsurv.priors import TREATMENT, Normal, Stack, prior_of
 from longsurv.report.sections.common import change_words
+from longsurv.study.deaths import named_priors
 from longsurv.study.terms import fixed_of, treatment_terms
 
 if TYPE_CHECKING:
@@ -35,6 +39,8 @@ SMALLEST_ESS = 100.0
 ROUGH_ESS = 400.0
 MOST_DRAWS = 2000
 DIGITS = 5
+NARROWEST = 0.05
+"""Of the fitted standard deviation."""
 NO_NAMES: Mapping[str, Normal] = MappingProxyType({})
 
 
@@ -53,14 +59,18 @@ class ExploredEffect:
     draws : ndarray, shape (n,)
         Of the posterior, on the scale of the model.
     prior : Normal
-        That they were drawn under, of this effect.
+        The one that the study fitted, of this effect: where the page begins.
     largest : float
         The largest clinically relevant effect offered, on the scale of the model.
     relevant : float
         The smallest that matters, as the study file says: where the slider begins; 0 without one.
     named : mapping of str to Normal
-        Priors with a name; those wider than `prior` are not offered, as its draws do not reach
-        into their tails (the table of named priors has their answers).
+        Priors with a name; those wider than the draws' own are not offered, as the draws do not
+        reach into their tails (the table of named priors has their answers).
+    under : Normal, optional
+        The prior that they were drawn under, if not `prior`.
+    risk : float, optional
+        Risk of the reference group, at which a hazard ratio is also told as a difference of risks.
     """
 
     label: str
@@ -72,6 +82,24 @@ class ExploredEffect:
     largest: float
     relevant: float = 0.0
     named: Mapping[str, Normal] = NO_NAMES
+    under: Normal | None = None
+    risk: float | None = None
+
+    @property
+    def drawn_under(self) -> Normal:
+        """The prior that the draws are from, the widest that can be chosen."""
+        return self.under or self.prior
+
+    @property
+    def narrowest(self) -> float:
+        """The smallest standard deviation offered: narrower priors say what they are to find."""
+        return NARROWEST * self.prior.sd
+
+    @property
+    def farthest(self) -> float:
+        """How far from no effect a prior's centre is offered."""
+        centres = [self.prior.mean, *(prior.mean for prior in self.named.values())]
+        return max(2.0 * self.largest, *map(abs, centres))
 
     def as_json(self) -> dict[str, object]:
         """For the page; draws are rounded to five significant digits."""
@@ -84,10 +112,14 @@ class ExploredEffect:
             "priors": [
                 {"name": name, "centre": prior.mean, "sd": prior.sd}
                 for name, prior in self.named.items()
-                if prior.sd <= self.prior.sd
+                if prior.sd <= self.drawn_under.sd
             ],
             "centre": self.prior.mean,
             "sd": self.prior.sd,
+            "under": {"centre": self.drawn_under.mean, "sd": self.drawn_under.sd},
+            "narrowest": self.narrowest,
+            "farthest": self.farthest,
+            "risk": self.risk,
             "largest": self.largest,
             "relevant": self.relevant,
         }
@@ -101,14 +133,14 @@ class Reweighted:
     ----------
     ess : float
         Number of draws that carry the weight.
-    mean, low, high : float
-        Weighted mean and 95 % equal-tailed interval, on the scale of the model.
+    median, low, high : float
+        Weighted median and 95 % equal-tailed interval, on the scale of the model.
     prob_benefit, prob_relevant : float
         Probability of any benefit, and of one larger than the clinically relevant effect.
     """
 
     ess: float
-    mean: float
+    median: float
     low: float
     high: float
     prob_benefit: float
@@ -130,26 +162,38 @@ def reweighted(effect: ExploredEffect, prior: Normal, relevant: float = 0.0) -> 
     relevant : float
         Size of the smallest relevant effect, not negative, on the scale of the model.
     """
-    x = effect.draws
-    log_weight = (
-        0.5 * ((x - effect.prior.mean) / effect.prior.sd) ** 2
-        - 0.5 * ((x - prior.mean) / prior.sd) ** 2
-    )
+    x, drawn = effect.draws, effect.drawn_under
+    log_weight = 0.5 * ((x - drawn.mean) / drawn.sd) ** 2 - 0.5 * ((x - prior.mean) / prior.sd) ** 2
     weight = np.exp(log_weight - log_weight.max())
     weight /= weight.sum()
     order = np.argsort(x, kind="stable")
     total = np.cumsum(weight[order])
-    ends = np.minimum(np.searchsorted(total, (0.025, 0.975)), len(x) - 1)
-    low, high = (float(value) for value in x[order][ends])
+    ends = np.minimum(np.searchsorted(total, (0.025, 0.5, 0.975)), len(x) - 1)
+    low, median, high = (float(value) for value in x[order][ends])
     gain = -x if effect.better == "lower" else x
     return Reweighted(
         ess=float(1.0 / np.sum(weight**2)),
-        mean=float(weight @ x),
+        median=median,
         low=low,
         high=high,
         prob_benefit=float(weight[gain > 0].sum()),
         prob_relevant=float(weight[gain > relevant].sum()),
     )
+
+
+def risk_difference(log_ratio: float, risk: float) -> float:
+    """The difference of risks, in percentage points, that a hazard ratio makes of one risk.
+
+    With proportional hazards the other group's risk is 1 - (1 - risk)^HR.
+
+    Parameters
+    ----------
+    log_ratio : float
+        Log hazard ratio.
+    risk : float
+        Of the reference group, between 0 and 1.
+    """
+    return 100.0 * ((1.0 - risk) - math.exp(math.exp(log_ratio) * math.log1p(-risk)))
 
 
 def effects(results: StudyResults) -> list[ExploredEffect]:
@@ -161,19 +205,37 @@ def _mortality(results: StudyResults) -> list[ExploredEffect]:
     cohort, post = results.cohort, results.mortality.post
     if post is None:
         return []
-    event = cohort.event_name
+    event, terms = cohort.event_name, treatment_terms(results.mortality, cohort)
     found = []
-    for level, term in treatment_terms(results.mortality, cohort).items():
+    for level, term in terms.items():
         label = f"Hazard ratio of {event}, {level} against {cohort.groups[0]}"
         prior = implied_prior({term: 1.0}, post.stack)
-        if prior is not None:
-            draws = thinned(post.draw(term))
-            found.append(
-                ExploredEffect(
-                    label, True, "lower", "", draws, prior, math.log(2.0), named=TREATMENT
-                )
-            )
+        if prior is None:
+            continue
+        effect = ExploredEffect(
+            label, True, "lower", "", thinned(post.draw(term)), prior, math.log(2.0),
+            named=TREATMENT,
+        )  # fmt: skip
+        found.append(_from_the_widest(effect, results) if len(terms) == 1 else effect)
     return found
+
+
+def _from_the_widest(effect: ExploredEffect, results: StudyResults) -> ExploredEffect:
+    """The same with the draws under the widest normal prior that the study has sampled."""
+    part = results.parts.get("priors")
+    if part is None:
+        return effect
+    known = named_priors(results.study)
+    normal = {
+        name: prior for name, prior in known.items()
+        if isinstance(prior, Normal) and name in part["draws"]
+    }  # fmt: skip
+    widest = max(normal, key=lambda name: normal[name].sd, default="")
+    effect = replace(effect, risk=float(part["baseline_risk"]), named=normal or effect.named)
+    if not widest or normal[widest].sd <= effect.prior.sd:
+        return effect
+    draws = thinned(part["draws"][widest], 2 * MOST_DRAWS)
+    return replace(effect, draws=draws, under=normal[widest])
 
 
 def _changes(results: StudyResults) -> list[ExploredEffect]:
@@ -227,10 +289,18 @@ def implied_prior(weights: Mapping[str, float], stack: Stack) -> Normal | None:
     return found if isinstance(found, Normal) else None
 
 
-def thinned(draws: ArrayLike) -> np.ndarray:
-    """At most `MOST_DRAWS` of them, evenly spaced over all chains."""
-    flat = np.asarray(draws, dtype=float).ravel()
-    return flat[:: max(1, -(-flat.size // MOST_DRAWS))]
+def thinned(draws: ArrayLike, most: int = MOST_DRAWS) -> np.ndarray:
+    """At most so many of them, in order of size and evenly spaced: the same distribution.
+
+    Parameters
+    ----------
+    draws : array
+    most : int
+    """
+    flat = np.sort(np.asarray(draws, dtype=float).ravel())
+    if flat.size <= most:
+        return flat
+    return flat[((np.arange(most) + 0.5) * flat.size / most).astype(int)]
 
 
 def script_data(found: list[ExploredEffect]) -> str:

@@ -68,8 +68,7 @@ def export(results: StudyResults, folder: str | Path) -> Path:
     tables = folder_tables(results)
     for name, table in tables.items():
         write_text(target / "tables" / f"{name}.csv", spreadsheet_csv(table))
-    words = dictionary(tables, [str(group) for group in results.cohort.groups])
-    write_text(target / "dictionary.csv", spreadsheet_csv(words))
+    write_text(target / "dictionary.csv", spreadsheet_csv(dictionary(tables)))
     for picture in [item for item in items if isinstance(item, Picture)]:
         draw = partial(_drawn, picture, paint)
         drawn, _ = results.faults.attempt(f"Figure {picture.name!r}", draw)

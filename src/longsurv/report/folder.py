@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from longsurv.report.words_of_columns import GROUP, OF_TABLES, WORDS
+from longsurv.report.words_of_columns import OF_TABLES, WORDS
 from longsurv.study.adjusted_curves import CURVES
 from longsurv.study.criticism import CRITICISM, Criticism
 from longsurv.study.joint_stage import JointPart
@@ -111,14 +111,12 @@ def _families(results: StudyResults) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=FAMILIES)
 
 
-def dictionary(tables: Mapping[str, pd.DataFrame], groups: list[str]) -> pd.DataFrame:
+def dictionary(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Each column of each table in words.
 
     Parameters
     ----------
     tables : mapping of str to DataFrame
-    groups : list of str
-        Names of the groups, which are columns of the baseline table.
 
     Returns
     -------
@@ -129,8 +127,5 @@ def dictionary(tables: Mapping[str, pd.DataFrame], groups: list[str]) -> pd.Data
     for name, table in tables.items():
         own = OF_TABLES.get(name, {})
         for column in map(str, table.columns):
-            words = own.get(column) or WORDS.get(column, "")
-            if not words and name == "baseline" and column in groups:
-                words = GROUP
-            rows.append((name, column, words))
+            rows.append((name, column, own.get(column) or WORDS.get(column, "")))
     return pd.DataFrame(rows, columns=["table", "column", "words"])

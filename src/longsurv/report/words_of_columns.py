@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-GROUP = "what the row's summary says, of the patients of this group, as it is printed"
-
 _LOW, _HIGH = "lower end of its 95 % interval", "upper end of its 95 % interval"
 
 WORDS = {
@@ -24,6 +22,7 @@ WORDS = {
     "conf_low": _LOW,
     "conflict_p": "prior-predictive probability of data as far from the prior as these",
     "contraction": "posterior variance over prior variance",
+    "count": "patients at this level",
     "cutoff": "value of the score from which a patient counts",
     "covariate": "covariate that enters as a straight line",
     "deaths": "patients with the event",
@@ -63,6 +62,7 @@ WORDS = {
     "mean": "mean of the family's effects, in baseline standard deviations, better above 0",
     "mean_high": _HIGH,
     "mean_low": _LOW,
+    "median": "median",
     "median_change": "median of the differences within patients",
     "median_from": "median before",
     "median_group": "median of the group",
@@ -118,10 +118,13 @@ WORDS = {
     "prob_reduction": "posterior probability of a lower risk",
     "prob_reduction_1": "posterior probability of a risk lower by more than 1 percentage point",
     "prob_reduction_5": "posterior probability of a risk lower by more than 5 percentage points",
+    "proportion": "the count over n",
     "psense_likelihood": "sensitivity of the posterior to powers of the likelihood",
     "psense_prior": "sensitivity of the posterior to powers of the prior",
+    "q1": "lower quartile",
     "q1_group": "lower quartile of the group",
     "q1_reference": "lower quartile of the reference group",
+    "q3": "upper quartile",
     "q3_group": "upper quartile of the group",
     "q3_reference": "upper quartile of the reference group",
     "quantity": "what is estimated",
@@ -155,7 +158,8 @@ WORDS = {
     "std_high": "upper end of the 95 % interval in these",
     "std_low": "lower end of the 95 % interval in these",
     "step": "step from the files to the models",
-    "summary": "how the variable is summarised",
+    "sd": "standard deviation",
+    "summary": "how the variable is best described: mean, median, or count of a level",
     "table": "a table of this folder",
     "term": "coefficient of the model",
     "time": "time, in the unit of the study",
@@ -203,6 +207,11 @@ OF_TABLES = {
         "n": "measurements of the bin",
         "low": "lower end of the simultaneous 95 % band",
         "observed": "of the data",
+    },
+    "baseline": {
+        "level": "level of a categorical variable; empty for numbers",
+        "mean": "mean of the group's values",
+        "n": "patients of the group with a value",
     },
     "flow": {"reason": "why they were left out"},
 }

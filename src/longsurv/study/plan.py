@@ -37,6 +37,7 @@ class Plan:
     aims: Aims = field(default_factory=Aims)
     priors: tuple[PublishedRatio, ...] = ()
     target_trial: TrialSettings | None = None
+    style: str = "plain"
 
     def with_seed(self, seed: int) -> Self:
         """The same study with another seed.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -18,6 +18,7 @@ from longsurv.tables.result import Written
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from longsurv.tables.styles import StyleName
     from longsurv.tables.summary import Summary
 
 
@@ -52,13 +53,15 @@ class StudyResults(Found, Written):
         """Every table of the report as a DataFrame."""
         return study_tables(self)
 
-    def report(self, path: str | Path = "report.html") -> Path:
+    def report(self, path: str | Path = "report.html", *, style: StyleName | None = None) -> Path:
         """Write the report, one self-contained HTML file.
 
         Parameters
         ----------
         path : str or Path
             The file to write; its folder must exist.
+        style : {"plain", "nejm", "jama"}, optional
+            How the table of patients at baseline is written; as the study says by default.
 
         Returns
         -------
@@ -71,7 +74,20 @@ class StudyResults(Found, Written):
         LongsurvError
             If the file cannot be written there.
         """
-        return views.report().write(self, path)
+        return views.report().write(self if style is None else self.in_style(style), path)
+
+    def in_style(self, style: StyleName) -> StudyResults:
+        """The same results, with another style of the table of patients at baseline.
+
+        Parameters
+        ----------
+        style : {"plain", "nejm", "jama"}
+
+        Returns
+        -------
+        StudyResults
+        """
+        return replace(self, study=replace(self.study, style=style))
 
     def summary(self) -> Summary:
         """The short answer: the question, the sentences and the table of both engines.

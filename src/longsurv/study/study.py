@@ -24,6 +24,7 @@ from longsurv.study.provenance import data_hash, software_versions
 from longsurv.study.results import StudyResults
 from longsurv.study.stages import STAGES, Stage
 from longsurv.study.store import FitStore
+from longsurv.tables.styles import style_of
 
 
 @checked
@@ -50,9 +51,12 @@ class Study(Plan):
         Published effects of the treatment, as priors of its hazard ratio beside the usual ones.
     target_trial : TrialSettings, optional
         A trial to emulate, of a treatment that begins after time zero.
+    style : {"plain", "nejm", "jama"}
+        How the report writes the table of patients at baseline.
     """
 
     def __post_init__(self) -> None:
+        style_of(self.style)  # refuses an unknown one
         problems = self.aims.problems([*self.cohort.markers, self.cohort.event_name])
         if problems:
             raise DataError(problems)
@@ -84,6 +88,7 @@ class Study(Plan):
             read.aims,
             read.priors,
             read.target_trial,
+            read.style,
         )
 
     def formula_problems(self) -> list[str]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from longsurv import numbers
 from longsurv.report.sections.common import Line, unit_text, with_unit
-from longsurv.study.tables.baseline import std_difference_text
+from longsurv.study.tables.baseline import COUNT, MEAN, named, std_difference_text
 from longsurv.tables.display import Column, DisplayTable, display
+from longsurv.tables.styles import Style, style_of
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
@@ -83,15 +84,15 @@ def flow(
 
 
 def baseline(results: StudyResults) -> DisplayTable:
-    """The baseline table as shown."""
-    cohort = results.cohort
+    """The baseline table as shown, in the style of the journal that the study names."""
+    cohort, style = results.cohort, style_of(results.study.style)
     counts = cohort.n_by_group
     columns = [
-        Column("", lambda row: with_unit(row["variable"], row["unit"]), numeric=False),
-        Column("", "summary", numeric=False),
-        *(Column(f"{level} (n = {counts[level]:,})", str(level)) for level in cohort.groups),
+        Column("", "what", numeric=False),
+        Column("", "how", numeric=False),
+        *(Column(f"{level} (n = {counts[level]:,})", f"of {level}") for level in cohort.groups),
         Column("Standardised difference", lambda row: std_difference_text(row["std_difference"])),
-        Column("Missing", lambda row: f"{row['missing']:,}" if row["missing"] else "0"),
+        Column("Missing", lambda row: f"{row['missing']:,}"),
     ]
     names = [str(g) for g in cohort.groups]
     sign = (
@@ -104,8 +105,48 @@ def baseline(results: StudyResults) -> DisplayTable:
         f" scale) or proportions, in pooled standard deviations; {sign}. Beyond 0.1 in size is"
         " often called an imbalance; no test is made of it."
     )
-    table = results.tables["baseline"]
+    table = side_by_side(results.tables["baseline"], style)
     return display(table, "Patients at baseline, by group", columns, note, name="baseline")
+
+
+def side_by_side(table: pd.DataFrame, style: Style) -> pd.DataFrame:
+    """The groups of the baseline table as columns, each cell as a journal writes it.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `study.tables.baseline.baseline_table`.
+    style : Style
+
+    Returns
+    -------
+    DataFrame
+        Columns what (variable and unit, or level), how (summary), "of GROUP" for each group,
+        std_difference, missing (in all groups).
+    """
+    called = {MEAN: style.mean, COUNT: style.count}
+    rows: dict[tuple[object, object], dict[str, object]] = {}
+    for found in table.to_dict("records"):
+        row = rows.setdefault(
+            (found["variable"], found["level"]),
+            {
+                "what": with_unit(named(found), found["unit"]),
+                "how": called.get(found["summary"], style.median),
+                "std_difference": found["std_difference"],
+                "missing": 0,
+            },
+        )
+        row[f"of {found['group']}"] = _summary(found, style)
+        row["missing"] = int(str(row["missing"])) + found["missing"]
+    return pd.DataFrame(list(rows.values()))
+
+
+def _summary(row: Mapping[Hashable, Any], style: Style) -> str:  # any: a row of a table
+    if row["summary"] == COUNT:
+        return style.of_count(row["count"], row["n"])
+    if row["summary"] == MEAN:
+        return style.of_mean(row["mean"], row["sd"])
+    return style.of_median(row["median"], row["q1"], row["q3"])
 
 
 def measurements(results: StudyResults) -> DisplayTable:

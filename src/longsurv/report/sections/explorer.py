@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from longsurv.report import explorer
+from longsurv.words import capital
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
@@ -22,6 +24,7 @@ class Explorer:
     """What the template of this section shows."""
 
     labels: tuple[str, ...]
+    reach: str
     data: Markup
     script: Markup
 
@@ -31,7 +34,24 @@ def build(results: StudyResults) -> Explorer:
     found = explorer.effects(results)
     # Every "<" in the data is escaped, and the script is our own file: neither can break out.
     data, code = Markup(explorer.script_data(found)), Markup(script())
-    return Explorer(tuple(effect.label for effect in found), data, code)
+    return Explorer(tuple(effect.label for effect in found), reach(found), data, code)
+
+
+def reach(found: Sequence[explorer.ExploredEffect]) -> str:
+    """How wide a prior can be chosen, and why.
+
+    Parameters
+    ----------
+    found : sequence of ExploredEffect
+    """
+    wide = any(effect.under is not None for effect in found)
+    others = "other effects" if wide else "effects"
+    first = (
+        "Draws of the hazard ratio are those under the widest prior with a name, so all of these"
+        " can be chosen; " if wide else ""
+    )  # fmt: skip
+    last = f"{others} have draws under the fitted prior alone, which do not reach into a wider one."
+    return capital(f"{first}{last}") if not wide or len(found) > 1 else f"{first.rstrip('; ')}."
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ from longsurv.report.sections.mortality_part import answer_of
 from longsurv.report.sections.mortality_target import emulated
 from longsurv.report.sentences_answer import Risks
 from longsurv.study.lead import Lead, began_apart, leads
+from longsurv.study.tables.baseline import named
 from longsurv.study.tables.mortality import crude_difference, told_risks
 from longsurv.study.terms import covariates_of, treatment_terms
 from longsurv.words import capital
@@ -184,11 +185,10 @@ def doubts(results: StudyResults) -> list[str]:
 
 def _apart(results: StudyResults) -> list[str]:
     """Markers and covariates whose groups began apart, the widest first."""
-    table = results.tables["baseline"]
-    if "std_difference" not in table:
-        return []
+    table = results.tables["baseline"].drop_duplicates(["variable", "level"])
     far = table[table["std_difference"].abs() > IMBALANCE]
-    return [str(v) for v in far.sort_values("std_difference", key=abs)["variable"][::-1]]
+    order = far.sort_values("std_difference", key=abs)[::-1]
+    return [named(row) for row in order.to_dict("records")]
 
 
 def began(results: StudyResults, lead: Lead) -> list[str]:

@@ -12,7 +12,7 @@
     const n = e.draws.length, weight = new Float64Array(n);
     let top = -Infinity;
     for (let i = 0; i < n; i++) {
-      const fitted = (e.draws[i] - e.centre) / e.sd, chosen = (e.draws[i] - centre) / sd;
+      const fitted = (e.draws[i] - e.under.centre) / e.under.sd, chosen = (e.draws[i] - centre) / sd;
       weight[i] = 0.5 * (fitted * fitted - chosen * chosen);
       top = Math.max(top, weight[i]);
     }
@@ -33,8 +33,9 @@
       return e.draws[e.order[n - 1]];
     };
     return {
-      ess: 1 / squares, mean, spread: Math.sqrt(spread), benefit, large, weight,
-      low: quantile(0.025), high: quantile(0.975),
+      ess: 1 / squares, spread: Math.sqrt(spread), benefit, large, weight,
+      low: quantile(0.025), median: quantile(0.5), high: quantile(0.975),
+      first: quantile(0.001), last: quantile(0.999),
     };
   }
 
@@ -67,12 +68,28 @@
   const withUnit = (text) => (effect.unit ? text + " " + effect.unit : text);
 
   function settings() {
-    const centre = effect.reach * (Number(at("centre").value) / 100 - 1);
-    const sd = effect.sd * Math.pow(0.02, 1 - Number(at("sd").value) / 200);
+    const centre = effect.farthest * (Number(at("centre").value) / 100 - 1);
+    const sd = widths(effect, Number(at("sd").value));
     const relevant = (effect.largest * Number(at("relevant").value)) / 100;
     const fitted = Number(at("centre").value) === effect.startCentre;
     if (named) return { centre: named.centre, sd: named.sd, relevant };
-    return { centre: fitted ? effect.centre : centre, sd, relevant };
+    const own = Number(at("sd").value) === effect.startSd;
+    return { centre: fitted ? effect.centre : centre, sd: own ? effect.sd : sd, relevant };
+  }
+
+  // The slider's 0 to 200 as a standard deviation, from the narrowest to that of the draws' prior.
+  function widths(e, value) {
+    return e.under.sd * Math.pow(e.narrowest / e.under.sd, 1 - value / 200);
+  }
+
+  function widthAt(e, sd) {
+    return Math.round(200 * (1 - Math.log(sd / e.under.sd) / Math.log(e.narrowest / e.under.sd)));
+  }
+
+  // With proportional hazards: of the other group's risk, in percentage points.
+  function difference(x) {
+    const points = 100 * (1 - effect.risk - Math.exp(Math.exp(x) * Math.log1p(-effect.risk)));
+    return points.toFixed(1).replace(/^-0\.0$/, "0.0").replace("-", "\u2212");
   }
 
   function path(grid, heights, scale, close) {
@@ -149,12 +166,17 @@
     at("benefit-name").textContent = "P(" + side + withUnit(shown(0)) + ")";
     at("benefit").textContent = trusted ? probability(found.benefit) : "not shown";
     at("relevant-probability").textContent = trusted ? probability(found.large) : "not shown";
-    at("interval").textContent = trusted ? withUnit(shown(found.mean) + " (" + shown(found.low) + " to " + shown(found.high) + ")") : "not shown";
+    at("interval").textContent = trusted ? withUnit(shown(found.median) + " (" + shown(found.low) + " to " + shown(found.high) + ")") : "not shown";
+    at("risk-name").hidden = at("risk").hidden = effect.risk === null;
+    if (effect.risk !== null) {
+      at("risk-name").textContent = "Risk difference, points, at a risk of " + (100 * effect.risk).toFixed(1) + "\u00a0% in the reference group";
+      at("risk").textContent = trusted ? difference(found.median) + " (" + difference(found.low) + " to " + difference(found.high) + ")" : "not shown";
+    }
     at("ess").textContent = Math.round(found.ess) + " of " + effect.draws.length;
     at("warning").hidden = found.ess >= data.roughEss;
     at("warning").textContent = trusted
       ? "Rough: few draws carry the weight under this prior, so the numbers are uncertain in the last digit."
-      : "This prior is too far from the fitted one for the draws to be re-used; fit the study with it.";
+      : "This prior is too far from the one that the draws are from for them to be re-used; fit the study with it.";
     for (const name of ["centre", "sd", "relevant"]) at(name).setAttribute("aria-valuetext", at(name + "-text").textContent);
     draw(chosen, found, trusted);
   }
@@ -162,17 +184,16 @@
   function choose() {
     effect = data.effects[Number(at("effect").value)];
     effect.order = effect.order || Array.from(effect.draws.keys()).sort((i, j) => effect.draws[i] - effect.draws[j]);
-    const n = effect.draws.length;
-    const low = effect.draws[effect.order[Math.floor(0.001 * n)]], high = effect.draws[effect.order[Math.ceil(0.999 * n) - 1]];
-    const pad = 0.35 * (high - low);
-    range = [Math.min(low - pad, -pad), Math.max(high + pad, pad)];
-    effect.reach = Math.max(Math.abs(range[0]), Math.abs(range[1]), Math.abs(effect.centre));
-    effect.startCentre = Math.round(100 * (effect.centre / effect.reach + 1));
+    // As far as the posterior under the fitted prior goes, and to no effect.
+    const own = reweight(effect, effect.centre, effect.sd, 0), pad = 0.35 * (own.last - own.first);
+    range = [Math.min(own.first - pad, -pad), Math.max(own.last + pad, pad)];
+    effect.startCentre = Math.round(100 * (effect.centre / effect.farthest + 1));
+    effect.startSd = widthAt(effect, effect.sd);
     offer();
     reset();
   }
 
-  // Priors with a name that are no wider than the fitted one: its draws do not reach farther.
+  // Priors with a name that are no wider than that of the draws, which do not reach farther.
   function offer() {
     at("named").replaceChildren(...effect.priors.map((prior) => {
       const button = document.createElement("button");
@@ -180,8 +201,8 @@
       button.textContent = prior.name;
       button.addEventListener("click", () => {
         named = prior;
-        at("centre").value = Math.round(100 * (prior.centre / effect.reach + 1));
-        at("sd").value = Math.round(200 * (1 - Math.log(prior.sd / effect.sd) / Math.log(0.02)));
+        at("centre").value = Math.round(100 * (prior.centre / effect.farthest + 1));
+        at("sd").value = widthAt(effect, prior.sd);
         update();
       });
       return button;
@@ -192,7 +213,7 @@
   function reset() {
     named = null;
     at("centre").value = effect.startCentre;
-    at("sd").value = 200;
+    at("sd").value = effect.startSd;
     at("relevant").value = effect.relevant ? (100 * effect.relevant) / effect.largest : 15;
     update();
   }

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from longsurv.numbers import MISSING, datum, fixed, number, percent
+from longsurv.numbers import fixed
+
+MEAN, MEDIAN, COUNT = "mean", "median", "count"
+COLUMNS = [
+    "variable", "level", "unit", "summary", "group", "n", "missing", "mean", "sd", "median", "q1",
+    "q3", "count", "proportion", "std_difference",
+]  # fmt: skip
 
 
 def baseline_table(
@@ -24,11 +30,11 @@ def baseline_table(
 ) -> pd.DataFrame:
     """Describe patients by group, with standardised differences.
 
-    Numeric columns are given as mean (SD); those named in `logarithmic`, and those that are
-    skewed, as median [quartiles]. The standardised difference divides the difference of means
-    (of logarithms for `logarithmic`) by the root of the mean of the two variances; for a
-    categorical variable it is the Mahalanobis distance between the two sets of proportions
-    (Yang and Dalton, 2012). With more than two groups it is the largest of any pair.
+    Numeric columns are summarised by their mean; those named in `logarithmic`, and those that are
+    skewed, by their median. The standardised difference divides the difference of means (of
+    logarithms for `logarithmic`) by the root of the mean of the two variances; for a categorical
+    variable it is the Mahalanobis distance between the two sets of proportions (Yang and Dalton,
+    2012). With more than two groups it is the largest of any pair.
 
     Parameters
     ----------
@@ -50,81 +56,65 @@ def baseline_table(
     Returns
     -------
     DataFrame
-        Columns `variable`, `unit`, `summary`, one per group, `std_difference` (standard deviations;
-        NaN on the levels of a categorical variable after its first row), `missing`.
+        A row for each variable, or level of a categorical one, and group, with `COLUMNS`: variable,
+        level (empty for a numeric variable; of two levels the second alone, as the other is the
+        rest), unit, summary ("mean", "median" or "count": how it is best described), group, n
+        (patients with a value), missing, mean, sd, median, q1, q3 (of numbers), count and
+        proportion (of a level), std_difference (the same in every group; NaN on the levels of a
+        categorical variable after its first).
     """
     labels, units = labels or {}, units or {}
     member = data[group].astype(str)
     rows: list[dict[str, object]] = []
     for name in covariates:
         column = data[name]
-        parts = [column[member == str(level)] for level in groups]
+        parts = {str(level): column[member == str(level)] for level in groups}
         label = labels.get(name, name)
         if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
             log = name in logarithmic
             skewed = log or abs(_skewness(column)) > 1
-            texts = [_median(p) if skewed else _mean(p) for p in parts]
-            summary = "median [quartiles]" if skewed else "mean (SD)"
-            shift = _largest(parts, partial(_numeric_difference, log=log))
-            rows.append(_row(label, summary, groups, texts, shift, column, units.get(name, "")))
+            shift = _largest(list(parts.values()), partial(_numeric_difference, log=log))
+            fixed_ = {"variable": label, "level": "", "unit": units.get(name, ""),
+                      "summary": MEDIAN if skewed else MEAN, "std_difference": shift}  # fmt: skip
+            rows += [{**fixed_, "group": g, **_numbers(part)} for g, part in parts.items()]
         else:
-            rows.extend(_categorical_rows(label, column.astype("string"), parts, groups))
-    return pd.DataFrame(
-        rows,
-        columns=["variable", "unit", "summary", *map(str, groups), "std_difference", "missing"],
-    )
+            rows += _categorical_rows(label, column.astype("string"), parts)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _row(
-    label: str,
-    summary: str,
-    groups: Sequence[str],
-    texts: Sequence[str],
-    shift: float,
-    column: pd.Series,
-    unit: str = "",
-) -> dict[str, object]:
+def _numbers(part: pd.Series) -> dict[str, object]:
+    """Of one group: how many values, mean and standard deviation, median and quartiles."""
+    values = part.dropna().astype(float)
+    low, middle, high = values.quantile([0.25, 0.5, 0.75])
     return {
-        "variable": label,
-        "unit": unit,
-        "summary": summary,
-        **dict(zip(map(str, groups), texts, strict=True)),
-        "std_difference": shift,
-        "missing": int(column.isna().sum()),
-    }
+        "n": len(values), "missing": len(part) - len(values), "mean": values.mean(),
+        "sd": values.std(), "median": middle, "q1": low, "q3": high,
+    }  # fmt: skip
 
 
 def _categorical_rows(
-    label: str, column: pd.Series, parts: Sequence[pd.Series], groups: Sequence[str]
+    label: str, column: pd.Series, parts: Mapping[str, pd.Series]
 ) -> list[dict[str, object]]:
     levels = sorted(column.dropna().unique())
-    texts = [p.astype("string").dropna() for p in parts]
-    shift = _largest(texts, partial(_categorical_difference, levels=levels))
+    texts = {group: part.astype("string").dropna() for group, part in parts.items()}
+    shift = _largest(list(texts.values()), partial(_categorical_difference, levels=levels))
     shown = levels[1:] if len(levels) == 2 else levels  # the other level is the rest
-    rows = []
+    rows: list[dict[str, object]] = []
     for k, level in enumerate(shown):
-        cells = [
-            f"{int((t == level).sum()):,} ({percent(int((t == level).sum()), len(t))})"
-            for t in texts
-        ]
-        row = _row(f"{label}: {level}", "n (%)", groups, cells, shift if k == 0 else np.nan, column)
-        rows.append(row)
+        for group, text in texts.items():
+            count = int((text == level).sum())
+            rows.append({
+                "variable": label, "level": level, "unit": "", "summary": COUNT, "group": group,
+                "n": len(text), "missing": len(parts[group]) - len(text), "count": count,
+                "proportion": count / len(text) if len(text) else np.nan,
+                "std_difference": shift if k == 0 else np.nan,
+            })  # fmt: skip
     return rows
 
 
-def _mean(values: pd.Series) -> str:
-    values = values.dropna()
-    if values.empty:
-        return MISSING
-    return number(values.mean()) + (f" ({number(values.std())})" if len(values) > 1 else "")
-
-
-def _median(values: pd.Series) -> str:
-    values = values.dropna()
-    if values.empty:
-        return MISSING
-    low, middle, high = values.quantile([0.25, 0.5, 0.75])
-    return f"{datum(middle)} [{datum(low)} to {datum(high)}]"
+def named(row: Mapping[str, object]) -> str:
+    """What a row is about: the variable, and its level if it has one."""
+    return f"{row['variable']}: {row['level']}" if row["level"] else str(row["variable"])
 
 
 def _skewness(values: pd.Series) -> float:
