@@ -160,13 +160,6 @@ def test_the_association_sentence_flips() -> None:
     assert "could not be estimated" in sentences_joint.association("x", "death", None, None)
 
 
-@pytest.mark.parametrize(
-    ("contraction", "words"), [(0.95, "most"), (0.6, "part"), (0.1, "mostly prior")]
-)
-def test_how_much_is_prior(contraction: float, words: str) -> None:
-    assert words in sentences_joint.share_of_prior(contraction)
-
-
 def test_ignoring_names_the_direction() -> None:
     alone = Answer(0.0, -1.0, 1.0)
     assert "nearly the same" in sentences_joint.ignoring("d", alone, alone, "death")

@@ -101,9 +101,9 @@ def test_markers_without_an_answer_are_named() -> None:
 def test_significance_in_one_group_is_held_against_the_difference() -> None:
     text = sentences.one_sided_significance("drug", "placebo", ["A", "B"], ["C"], ["A"])
     assert "only in drug: A and B; only in placebo: C" in text
-    assert "clear of no difference for A, not for B and C" in text
+    assert "clear of no difference for all of them but B and C" in text
     none = sentences.one_sided_significance("drug", "placebo", ["A"], [], [])
-    assert "it is not clear of no difference for A" in none
+    assert "it is not clear of no difference." in none
     assert "No marker" in sentences.one_sided_significance("drug", "placebo", [], [], ["A"])
 
 
@@ -170,7 +170,7 @@ def test_every_sentence_flips_with_the_groups(results, swapped) -> None:
 def test_the_simple_comparison_flips_with_the_groups(results, swapped) -> None:
     assert "only in active: CRP and Platelets" in one_sided(results)[0]
     assert "only in control: CRP and Platelets" in one_sided(swapped)[0]
-    assert "clear of no difference for CRP and Platelets" in one_sided(results)[0]
+    assert "clear of no difference for all of them" in one_sided(results)[0]
 
 
 def test_a_missing_maximum_likelihood_answer_is_left_out() -> None:
@@ -217,9 +217,13 @@ def test_p_values_are_said_to_equal_or_to_be_below() -> None:
 
 def test_significance_that_the_difference_bears_out_is_all_that_is_said() -> None:
     text = sentences.one_sided_significance("drug", "placebo", ["A"], ["C"], ["A", "C"])
-    assert text.endswith("that interval is clear of no difference for A and C.")
+    assert text.endswith("(below) answers: it is clear of no difference for all of them.")
+    some = sentences.one_sided_significance("drug", "placebo", ["A", "B"], ["C"], ["A", "C"])
+    assert some.endswith("it is clear of no difference for all of them but B.")
+    none = sentences.one_sided_significance("drug", "placebo", ["A", "B"], [], [])
+    assert none.endswith("it is clear of no difference for none of them.")
     lost = sentences.one_sided_significance("drug", "placebo", ["A"], [], ["B"])
-    assert lost.endswith("(below) answers: it is not clear of no difference for A.")
+    assert lost.endswith("(below) answers: it is not clear of no difference.")
 
 
 def test_a_penalised_answer_names_the_groups_without_events() -> None:

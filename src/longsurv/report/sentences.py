@@ -257,16 +257,19 @@ def one_sided_significance(
         for group, markers in ((level, only_level), (reference, only_reference))
         if markers
     ]
-    held = [m for m in either if m in set(differing)]
     lost = [m for m in either if m not in set(differing)]
-    judged = [f"that interval is clear of no difference for {listed(held)}"] if held else []
-    if lost:
-        opening = "not" if held else "it is not clear of no difference"
-        judged.append(f"{opening} for {listed(lost)}")
+    if len(lost) == len(either):
+        judged = "it is clear of no difference for none of them"
+    elif lost:
+        judged = f"it is clear of no difference for all of them but {listed(lost)}"
+    else:
+        judged = "it is clear of no difference for all of them"
+    if len(either) == 1:
+        judged = f"it is {'not ' * bool(lost)}clear of no difference"
     return (
         f"Changed with p < 0.05 {'; '.join(parts)}. That is not yet a difference between the"
         " groups, which the 95 % confidence interval of the difference in change (below) answers:"
-        f" {', '.join(judged)}."
+        f" {judged}."
     )
 
 
@@ -297,10 +300,7 @@ def markers_of(entry: float, unit: str) -> str:
     """
     if not entry:
         return ""
-    return (
-        f"All of it is said of patients still observed at {numbers.plain(entry)} {unit}, as the"
-        " risks are: of those who died or left before, the study has no values."
-    )
+    return f"As the risks are, this is of patients still observed at {numbers.plain(entry)} {unit}."
 
 
 def competing(label: str, count: int, event: str) -> str:

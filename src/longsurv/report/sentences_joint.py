@@ -6,7 +6,6 @@ from longsurv import numbers
 from longsurv.report.sentences import Answer
 from longsurv.words import capital
 
-FIRM, SOME = 0.9, 0.5
 RISKS = {"lowest": " (highest risk)", "middle": "", "highest": " (lowest risk)"}
 
 
@@ -34,19 +33,6 @@ def association(change: str, event: str, ml: Answer | None, bayes: Answer | None
     if all(not answer.excludes_null for answer in answers):
         return f"{text} The {'interval includes' if len(answers) == 1 else 'intervals include'} 1."
     return text
-
-
-def share_of_prior(contraction: float) -> str:
-    """How much of the association the data say."""
-    share = numbers.percent(1 - contraction, 1)
-    if contraction >= FIRM:
-        return f"The data say most of it: {share} of the prior's variance is left."
-    if contraction >= SOME:
-        return f"The data say part of it: {share} of the prior's variance is left."
-    return (
-        f"The answer is mostly prior: {share} of the prior's variance is left, so another prior"
-        " would give another answer."
-    )
 
 
 def ignoring(label: str, alone: Answer, joint: Answer, event: str) -> str:

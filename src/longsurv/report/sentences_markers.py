@@ -34,16 +34,12 @@ def regression_to_the_mean(
         if markers
     ]
     text = (
-        "Each adjustment answers a question of its own (the table below says which), so they need"
-        " not agree, and none of them is the right one by itself. What they differ in is what they"
-        " make of regression to the mean: a group that began higher partly by chance falls back"
-        " towards its own level, whatever is done to it."
+        "Each adjustment answers a question of its own (a table below says which), so they need not"
+        " agree. They differ in what they make of regression to the mean: a group that began higher"
+        " partly by chance falls back, whatever is done to it."
     )
     if began:
-        return (
-            f"{text} In these data {'; '.join(began)} (at {start}, rank test p < 0.05); there the"
-            " unadjusted difference in change may owe the most to it."
-        )
+        return f"{text} In these data {'; '.join(began)} (at {start}, rank test p < 0.05)."
     return f"{text} In these data no marker began apart with p < 0.05 (at {start}, rank test)."
 
 
@@ -60,8 +56,8 @@ def regression_line(label: str, slope: float, start: str) -> str:
     if slope < 0:
         return (
             f"{label}, in which the groups began furthest apart: for every unit that a patient was"
-            f" higher at {start}, the change was {size} lower, in either group. That is regression"
-            " to the mean, and an unadjusted difference takes it for an effect."
+            f" higher at {start}, the change was {size} lower, in either group. An unadjusted"
+            " difference takes that for an effect."
         )
     return (
         f"{label}, in which the groups began furthest apart: a patient who was higher at {start}"

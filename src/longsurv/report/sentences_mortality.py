@@ -348,5 +348,5 @@ def carried(
         f"Adjusted for {listed(list(covariates))}, in the order of the study file and as many as"
         f" {plural(events, 'event')} carry, the hazard ratio of {event}, {level} against"
         f" {reference}, is {listed(parts) or 'not estimated'}.{others} It is another quantity"
-        " than the unadjusted one, and never the answer told first."
+        " than the unadjusted one."
     )

@@ -72,12 +72,10 @@ def nothing(study: Plan, entry: float) -> str:
     schema = study.cohort.schema
     since = f" after {schema.time_zero}" if schema.time_zero else ""
     return (
-        f"Risk begins at {plain(entry)} {schema.time_unit}{since}: who had the event, or left,"
-        " before then was never enrolled. A trial assigns treatment when it is decided on, and"
-        " follows everybody from there, so where treatment began before that time no such trial can"
-        " be emulated with these data: there is nobody in them whom treatment, begun early, could"
-        " have saved or harmed by then. What is compared here is the outcome given survival to"
-        " that time."
+        "A trial assigns treatment when it is decided on, and follows everybody from there. Here"
+        f" risk begins at {plain(entry)} {schema.time_unit}{since}, so where treatment began"
+        " earlier no such trial can be emulated: whom it could have saved or harmed by then was"
+        " never enrolled."
     )
 
 

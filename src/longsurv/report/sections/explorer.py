@@ -47,10 +47,10 @@ def reach(found: Sequence[explorer.ExploredEffect]) -> str:
     wide = any(effect.under is not None for effect in found)
     others = "other effects" if wide else "effects"
     first = (
-        "Draws of the hazard ratio are those under the widest prior with a name, so all of these"
-        " can be chosen; " if wide else ""
+        "The hazard ratio has draws under the widest named prior, so all of these can be chosen; "
+        if wide else ""
     )  # fmt: skip
-    last = f"{others} have draws under the fitted prior alone, which do not reach into a wider one."
+    last = f"{others} have draws under the fitted prior, which reach no wider one."
     return capital(f"{first}{last}") if not wide or len(found) > 1 else f"{first.rstrip('; ')}."
 
 

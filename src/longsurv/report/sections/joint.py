@@ -54,9 +54,8 @@ def _opening(results: StudyResults) -> str:
     )
     return (
         f"A marker is not measured after {event}, and those who die may have had another course:"
-        f" the joint model estimates the marker's curve and the hazard of {event} from one"
-        " likelihood, with the hazard depending on the current value of the curve, not on the last"
-        " measurement."
+        f" the joint model estimates the marker's curve and the hazard of {event}, which depends on"
+        " the curve's current value, from one likelihood."
         f"{competing} The association describes; it does not say what changing the marker would do."
     )
 
@@ -73,7 +72,6 @@ def _association(results: StudyResults, name: str, result: JointResult, position
         answers = {m: _answer(row) for m, row in table.set_index("method_id").iterrows()}
         items += [
             sentences_joint.association(change, event, answers.get("ml"), answers.get("bayes")),
-            sentences_joint.share_of_prior(result.association.contraction),
             result.association.words,
             _forest(label, change, table, position),
             _methods(table, change),

@@ -75,10 +75,9 @@ def _meaning(results: StudyResults) -> str:
         change_words(change["start"].iloc[0], change["end"].iloc[0], unit) if len(change) else ""
     )
     return (
-        f"The difference in change ({against}; change {words}) asks whether the groups moved"
-        " differently, which a test within each group cannot say. For markers analysed as"
-        " logarithms it is a ratio: 0.5 means that the fold change in one group is half that in"
-        " the other. It is not adjusted for where the groups started."
+        f"The difference in change ({against}; change {words}), not adjusted for where the groups"
+        " started. For markers analysed as logarithms it is a ratio: 0.5 means that the fold change"
+        " in one group is half that in the other."
     )
 
 

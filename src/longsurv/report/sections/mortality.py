@@ -137,10 +137,9 @@ def survival_picture(results: StudyResults, ax: Where = None) -> Picture:
         if start > 0
         else ""
     )
-    competing = " Competing events end time at risk as censoring does." if schema.competing else ""
     caption = (
         "Kaplan-Meier estimate by group with pointwise 95 % confidence bands (log-log); upright"
-        f" ticks mark censoring; numbers at risk below.{delayed}{competing}"
+        f" ticks mark censoring; numbers at risk below.{delayed}"
     )
     return Picture("kaplan-meier", draw, f"Kaplan-Meier curves; at the end {ends}.", caption)
 

@@ -39,17 +39,14 @@ def competing_part(results: StudyResults) -> Part | None:
         return None
     asked, event = comparison(results, part), results.cohort.event_name
     table = part["table"].assign(cause=part["table"]["cause"].replace("event", event))
-    said = [
-        sentences_mortality.risk_difference(
-            asked,
-            difference(table, cause, "frequentist"),
-            difference(table, cause, "bayes"),
-            of=f"cumulative incidence of {cause} {asked.when}",
-        )
-        for cause in table["cause"].unique()
-    ]
+    said = sentences_mortality.risk_difference(
+        asked,
+        difference(table, event, "frequentist"),
+        difference(table, event, "bayes"),
+        of=f"cumulative incidence of {event} {asked.when}",
+    )
     items: tuple[str | Picture | DisplayTable, ...] = (
-        *said,
+        said,  # of the other causes the table below says the same
         _picture(results, asked, event),
         _table(table, asked),
     )
@@ -89,8 +86,7 @@ def _picture(results: StudyResults, asked: Compared, event: str) -> Picture:
     )
     caption = (
         "Cumulative incidence by group (Aalen-Johansen) with pointwise 95 % bands: the percentage"
-        f" of patients with {listed([event, *schema.competing])} as their first event. Unlike one"
-        " minus Kaplan-Meier, it does not take those who left for people who may still die here."
+        f" of patients with {listed([event, *schema.competing])} as their first event."
     )
     return Picture("incidence", draw, f"Cumulative incidence at the end: {ends}.", caption)
 

@@ -74,10 +74,9 @@ def introduction(covariates: Sequence[str]) -> str:
     """Why there are so many answers."""
     adjusted = f" Those called adjusted are so for {listed(covariates)}." if covariates else ""
     return (
-        "The same question put to every method. Where one differs from the answer told first, the"
-        " table says why: it is about another quantity (other covariates, a world without competing"
-        " events, other patients), or rests on another assumption. Priors are no methods: of"
-        " several the first told counts."
+        "Where a method differs from the answer told first, the table says why: another quantity"
+        " (other covariates, a world without competing events, other patients) or another"
+        " assumption. Priors are no methods: of several the first told counts."
         f"{adjusted}"
     )
 
@@ -138,7 +137,7 @@ def _forest(rows: pd.DataFrame, quantity: str, asked: Compared) -> Picture:
     label = f"{quantity.capitalize()} of {asked.group} against {asked.reference} by {len(rows)} methods: {said}."  # noqa: E501
     caption = (
         f"{quantity.capitalize()} of {asked.group} against {asked.reference} by every method, with"
-        " 95 % intervals: frequentist filled, Bayes open. An arrow means that the interval goes on."
+        " 95 % intervals: frequentist filled, Bayes open. At an arrow the interval goes on."
     )
     return Picture(f"methods-{quantity.replace(' ', '-')}", draw, label, caption)
 

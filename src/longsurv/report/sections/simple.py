@@ -33,9 +33,8 @@ def build(results: StudyResults) -> dict[str, object]:
 
 def _opening(results: StudyResults) -> str:
     return (
-        "These are the tests an abstract reports: within each group, before against after; crude"
-        " proportions. They are here because readers look for them, not because they answer the"
-        " question."
+        "The tests an abstract reports, within each group and of crude proportions, for readers who"
+        " look for them: they do not answer the question."
     )
 
 
