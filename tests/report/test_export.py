@@ -67,6 +67,13 @@ def test_every_column_of_every_table_is_in_the_dictionary(
     assert len(unused) < 40, "words of columns that no table has"
 
 
+def test_a_run_without_a_stage_has_a_folder_too(results: StudyResults) -> None:
+    """As a quick one is."""
+    needed = {name: results.parts[name] for name in ("markers", "mortality")}
+    tables = folder_tables(replace(results, parts=needed))
+    assert "predictive_checks" not in tables and len(tables["changes"])
+
+
 def test_a_probability_has_one_of_two_names(results: StudyResults) -> None:
     """And the complement of what the analysis calls lower, or below 1."""
     tables = folder_tables(results)

@@ -273,11 +273,21 @@ def one_sided_significance(
     )
 
 
+def gone(event: str) -> str:
+    """What became of patients before they could be at risk: "died or left", "had it or left".
+
+    Parameters
+    ----------
+    event : str
+    """
+    return "died or left" if event == "death" else f"had the event ({event}) or left"
+
+
 def estimand(event: str, horizon: float | None, entry: float | None, unit: str) -> str:
     """What the mortality figures are about: the event, by when, given what."""
     given = (
         f", given still under observation at {numbers.plain(entry)} {unit}: patients enter the"
-        " risk set then, and nothing is said about those who died or left before"
+        f" risk set then, and nothing is said about those who {gone(event)} before"
         if entry
         else ""
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from longsurv import numbers
+from longsurv.report import sentences
 from longsurv.report.sections.common import Line, unit_text, with_unit
 from longsurv.study.tables.baseline import COUNT, MEAN, named, std_difference_text
 from longsurv.tables.display import Column, DisplayTable, display
@@ -49,7 +50,8 @@ def _before(results: StudyResults) -> str:
     entry = float(results.cohort.survival_data()["entry"].min())
     if not entry or schema.exclude_before_entry:  # those are counted in the flow
         return ""
-    return f"who died or left before {numbers.plain(entry)} {schema.time_unit}"
+    gone = sentences.gone(results.cohort.event_name)
+    return f"who {gone} before {numbers.plain(entry)} {schema.time_unit}"
 
 
 def flow(
