@@ -275,7 +275,13 @@ class RowArrays:
         return tuple(part.reshape(c, c) for part, c in zip(parts, counts, strict=True))
 
     def of_residuals(self, structure: Structure) -> Structure:
-        """The structure of the fitted rows for the kinds of pairs of these."""
+        """The structure of the fitted rows for the kinds of pairs of these.
+
+        Parameters
+        ----------
+        structure : Structure
+            Of the fitted rows.
+        """
         from longsurv.inference.specification import holding
 
         if self.residual is None:

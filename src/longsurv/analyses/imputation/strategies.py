@@ -51,7 +51,13 @@ class MissingAtRandom(Strategy):
     needs_reference: ClassVar[bool] = False
 
     def mean(self, own: np.ndarray, reference: np.ndarray, after: np.ndarray) -> np.ndarray:
-        """That of the own group."""
+        """That of the own group.
+
+        Parameters
+        ----------
+        own, reference : ndarray, shape (..., k)
+        after : ndarray of bool, shape (k,)
+        """
         return own
 
 
@@ -64,7 +70,13 @@ class JumpToReference(Strategy):
     )
 
     def mean(self, own: np.ndarray, reference: np.ndarray, after: np.ndarray) -> np.ndarray:
-        """That of the reference group after the last value."""
+        """That of the reference group after the last value.
+
+        Parameters
+        ----------
+        own, reference : ndarray, shape (..., k)
+        after : ndarray of bool, shape (k,)
+        """
         return np.where(after, reference, own)
 
 
@@ -78,7 +90,13 @@ class CopyIncrements(Strategy):
     )
 
     def mean(self, own: np.ndarray, reference: np.ndarray, after: np.ndarray) -> np.ndarray:
-        """The steps of the reference group, from where the own group was."""
+        """The steps of the reference group, from where the own group was.
+
+        Parameters
+        ----------
+        own, reference : ndarray, shape (..., k)
+        after : ndarray of bool, shape (k,)
+        """
         if after.all():
             return reference
         last = int(np.flatnonzero(~after)[-1])
@@ -96,7 +114,13 @@ class CopyReference(Strategy):
     )
 
     def mean(self, own: np.ndarray, reference: np.ndarray, after: np.ndarray) -> np.ndarray:
-        """That of the reference group, the visits that were seen included."""
+        """That of the reference group, the visits that were seen included.
+
+        Parameters
+        ----------
+        own, reference : ndarray, shape (..., k)
+        after : ndarray of bool, shape (k,)
+        """
         return reference if after.any() else own
 
 

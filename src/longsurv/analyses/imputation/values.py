@@ -87,11 +87,22 @@ class Conditional:
         return np.flatnonzero(self.rows.asked)
 
     def means(self, given: GivenValues) -> np.ndarray:
-        """Conditional means, shape (S, a)."""
+        """Conditional means, shape (S, a).
+
+        Parameters
+        ----------
+        given : GivenValues
+        """
         return self._values(given, None)
 
     def draws(self, given: GivenValues, rng: np.random.Generator) -> np.ndarray:
-        """A draw at each value of the parameters, shape (S, a)."""
+        """A draw at each value of the parameters, shape (S, a).
+
+        Parameters
+        ----------
+        given : GivenValues
+        rng : numpy.random.Generator
+        """
         return self._values(given, rng.standard_normal((len(given.beta), len(self.places))))
 
     def _values(self, given: GivenValues, noise: np.ndarray | None) -> np.ndarray:
