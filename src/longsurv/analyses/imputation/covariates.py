@@ -201,7 +201,8 @@ def cumulative_hazard(entry: np.ndarray, exit: np.ndarray, event: np.ndarray) ->
     deaths = np.array([((exit == t) & (event > 0)).sum() for t in times], dtype=float)
     at_risk = np.array([((entry < t) & (exit >= t)).sum() for t in times], dtype=float)
     hazard = np.concatenate([[0.0], np.cumsum(deaths / at_risk)])
-    return hazard[np.searchsorted(times, exit, side="right")]
+    found: np.ndarray = hazard[np.searchsorted(times, exit, side="right")]
+    return found
 
 
 def _columns(column: pd.Series, name: str) -> list[np.ndarray]:
@@ -234,4 +235,5 @@ def _varies(column: np.ndarray) -> bool:
 
 
 def _standard(column: np.ndarray) -> np.ndarray:
-    return (column - np.nanmean(column)) / np.nanstd(column)
+    found: np.ndarray = (column - np.nanmean(column)) / np.nanstd(column)
+    return found

@@ -238,12 +238,15 @@ class Imputation(Readable):
     @cached_property
     def moved(self) -> np.ndarray:
         """What delta adds to each imputed value, shape (a,)."""
-        return moved_by(self.rows, self.treatment, self.delta)[self.conditional.places]
+        added: np.ndarray = moved_by(self.rows, self.treatment, self.delta)
+        found: np.ndarray = added[self.conditional.places]
+        return found
 
     @property
     def values(self) -> np.ndarray:
         """Imputed values, shape (n, a)."""
-        return self.drawn + self.moved
+        found: np.ndarray = self.drawn + self.moved
+        return found
 
     def completed(self) -> Iterator[pd.DataFrame]:
         """The completed data sets, one after the other.

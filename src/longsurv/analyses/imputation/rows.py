@@ -80,7 +80,8 @@ class ImputedRows:
     @property
     def asked(self) -> np.ndarray:
         """Rows to impute, shape (k,) of bool."""
-        return np.isnan(self.y)
+        found: np.ndarray = np.isnan(self.y)
+        return found
 
     @cached_property
     def units(self) -> tuple[np.ndarray, ...]:
@@ -209,7 +210,8 @@ def _truths(column: pd.Series, name: str) -> np.ndarray:
             f"column {name!r} says whether the patient had died before the visit, and is true or"
             " false in every row"
         )
-    return values.astype(bool)
+    found: np.ndarray = values.astype(bool)
+    return found
 
 
 def _check_no_value_after_death(data: pd.DataFrame, wrong: np.ndarray, response: str) -> None:
@@ -225,7 +227,8 @@ def _labels(frame: pd.DataFrame, name: str) -> np.ndarray:
     """Codes of the groups of a grouping, in the order of their labels."""
     columns = [name] if name in frame else name.split(":")
     labels = frame[name] if len(columns) == 1 else combined(frame, columns)
-    return pd.factorize(pd.Index(labels), sort=True)[0]
+    codes: np.ndarray = pd.factorize(pd.Index(labels), sort=True)[0]
+    return codes
 
 
 def _ranks(keys: Sequence[np.ndarray]) -> np.ndarray:
@@ -233,7 +236,8 @@ def _ranks(keys: Sequence[np.ndarray]) -> np.ndarray:
     moved = np.zeros(len(keys[0]), dtype=bool)
     for key in keys:
         moved[1:] |= key[1:] != key[:-1]
-    return np.cumsum(moved)
+    found: np.ndarray = np.cumsum(moved)
+    return found
 
 
 def _after(patient: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -241,7 +245,8 @@ def _after(patient: np.ndarray, y: np.ndarray) -> np.ndarray:
     last = np.full(int(patient.max()) + 1, -1)
     seen = np.flatnonzero(~np.isnan(y))
     last[patient[seen]] = seen  # ascending: the last one stays
-    return np.arange(len(y)) > last[patient]
+    after: np.ndarray = np.arange(len(y)) > last[patient]
+    return after
 
 
 @dataclass(frozen=True, eq=False)

@@ -128,7 +128,7 @@ class Conditional:
 
     def _mean(self, of: np.ndarray, beta: np.ndarray) -> np.ndarray:
         """Means of the rows of a unit, shape (S, m)."""
-        mean = beta @ self.arrays.X[of].T
+        mean: np.ndarray = beta @ self.arrays.X[of].T
         if self.reference is None:
             return mean
         reference = beta @ self.reference[of].T
