@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str] | None] = {
     "errors": set(),
     "words": set(),
     "compiled": set(),
+    "compiling": set(),
     "faults": {"interrupts"},
     "interrupts": set(),
     "lazy": set(),
@@ -42,8 +43,8 @@ ALLOWED: dict[str, set[str] | None] = {
     "cohort": {"times", "reading"},
     "draft": {"frames", "cohort", "reading"},
     "design": {"times", "likelihood"},  # the kinds that a user names, which see arrays only
-    "likelihood": {"times", "priors"},  # default priors of a family's parameters
-    "inference": set(),
+    "likelihood": {"compiling", "times", "priors"},  # default priors of a family's parameters
+    "inference": {"compiling"},
     "priors": {"tables"},
     "diagnostics": FOUNDATION | SHOWN | {"estimands"},
     "estimands": FOUNDATION | SHOWN,

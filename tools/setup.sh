@@ -103,4 +103,6 @@ say "Installing the pinned packages into .venv (a minute or two, once)"
 pip install --require-hashes --only-binary :all: -r tools/build.lock
 pip install --require-hashes --no-build-isolation -r tools/dev.lock
 pip install --no-deps --no-build-isolation --editable .
+say "Compiling the kernels (a minute or two, once)"
+.venv/bin/longsurv warm --quiet >/dev/null || say "They could not all be compiled now; they will be when they are used."
 fingerprint >"$stamp"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cox
+import first
 import joint
 import mixed
 import report
@@ -24,6 +25,7 @@ PARTS: dict[str, tuple[Callable[[Path], Iterator[Row]], ...]] = {
     "joint": (joint.fits, joint.growth, joint.panel),
     "million": (mixed.million, joint.hundred_thousand),
     "twin": (joint.twin,),
+    "first": (first.uses,),
     "report": (report.reports,),
 }
 UNASKED = ("mixed", "cox", "joint")

@@ -7,7 +7,7 @@ import gc
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from longsurv.cli import check, demo, init, report, schema, simulate
+from longsurv.cli import check, demo, init, report, schema, simulate, warm
 from longsurv.cli.options import BAD_DATA, BAD_USAGE, EXIT_CODES, INTERRUPTED
 from longsurv.console import complain, report_fault, say, survive_narrow_consoles
 from longsurv.errors import LongsurvError
@@ -100,6 +100,6 @@ def parser() -> argparse.ArgumentParser:
     )
     root.add_argument("--version", action="version", version=f"longsurv {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for verb in (demo, report, init, check, simulate, schema):
+    for verb in (demo, report, init, check, simulate, schema, warm):
         verb.add(commands)
     return root

@@ -1,5 +1,6 @@
 """Climb, curve and sample a log density. Nothing here knows what the density is of."""
 
+from longsurv.compiling import compile_lightly
 from longsurv.inference.coordinates import Affine
 from longsurv.inference.curvature import Whitening, hessian, whiten
 from longsurv.inference.density import added
@@ -28,3 +29,5 @@ __all__ = [
     "sample_posterior",
     "whiten",
 ]
+
+compile_lightly()  # before the first kernel is
