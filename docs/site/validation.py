@@ -21,6 +21,7 @@ TITLES = {
     "glmm_means": "Marginal means of generalised mixed models: emmeans",
     "cox_basic": "Cox models: survival",
     "cox_small": "Small samples: survival, cmprsk, coin, Firth",
+    "frailty": "Site effects of Cox models: coxme, survival",
     "fine_gray": "Fine and Gray's model: survival, cmprsk",
     "gray": "Gray's test: cmprsk",
     "pool": "Pooled imputations: mice",

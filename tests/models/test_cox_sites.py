@@ -186,7 +186,10 @@ def test_risks_standardised_over_patients_and_sites(patients, fit, posterior):
 
 def test_both_engines_agree(fit, posterior):
     assert posterior.diagnose().ok
-    assert (ls.compare(fit, posterior)["verdict"] == "agree").all()
+    verdicts = ls.compare(fit, posterior).set_index("term")["verdict"]
+    assert verdicts["arm"] == verdicts["age"] == "agree"
+    # a spread's posterior is skewed: no more is said than that a normal interval is off
+    assert verdicts["sd(Intercept|site)"] in ("agree", "asymptotics")
     ml, bayes = fit.ranef(), posterior.ranef()
     assert list(ml.columns) == list(bayes.columns)
     assert (abs(ml["estimate"] - bayes["estimate"]) < 0.4 * ml["std_error"]).all()
