@@ -42,6 +42,7 @@ from longsurv.analyses.imputation.strategies import STRATEGIES, Method, Strategy
 from longsurv.analyses.imputation.values import Conditional, GivenValues
 from longsurv.arguments import checked
 from longsurv.errors import EstimationError, LongsurvError
+from longsurv.inference.specification import holding
 from longsurv.models.lmm import LMM
 from longsurv.results.estimate import Estimate
 from longsurv.results.mixed.estimate import MixedEstimate
@@ -319,9 +320,7 @@ class Imputation(Readable):
 
     def _keeping(self, *names: str, **changes: object) -> Imputation:
         made = replace(self, **changes)  # type: ignore[arg-type]
-        for name in names:
-            vars(made)[name] = getattr(self, name)
-        return made
+        return holding(made, **{name: getattr(self, name) for name in names})
 
     def analyse(self, analysis: Analysis, *, level: float = 0.95) -> ImputedAnswer:
         """Analyse every completed data set, and pool the answers by Rubin's rules.
