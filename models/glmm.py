@@ -1,17 +1,21 @@
-"""Generalised mixed-effects model: binary, ordinal, censored or heavy-tailed measurements.
+"""Generalised mixed-effects model: binary, ordinal, counted, censored or heavy-tailed responses.
 
-    eta_ij = x_ij' beta + z_ij' b_i,    b_i ~ N(0, D)
+    eta_ij = o_ij + x_ij' beta + z_ij' b_i,    b_i ~ N(0, D)
 
     bernoulli   P(y = 1) = F(eta), F(x) = 1 / (1 + exp(-x))
     ordinal     P(y <= k) = F(c_k - eta), thresholds c_1 < c_2 < ...
     censored    y ~ N(eta, sigma^2); rows count as P(y < limit) below it, P(y > limit) above
     student     y = eta + sigma t_nu
+    poisson     y ~ Poisson(mu), mu = exp(eta)
+    negative_binomial, nbinom1
+                counts of mean mu and variance mu + mu^2 / theta, and mu (1 + phi)
 
 `fit` maximises the likelihood, `sample` draws from the posterior; both use the likelihood with the
 b_i integrated out by adaptive Gauss-Hermite quadrature (`longsurv.likelihood.glmm`).
 
 McCulloch & Searle (2001), Generalized, Linear, and Mixed Models; Hughes (1999), Biometrics 55:625
-(censoring); Lange, Little & Taylor (1989), JASA 84:881 (t).
+(censoring); Lange, Little & Taylor (1989), JASA 84:881 (t); Hardin & Hilbe (2018), Generalized
+Linear Models and Extensions (the two negative binomials).
 """
 
 from __future__ import annotations
@@ -54,13 +58,23 @@ class GLMM:
     Parameters
     ----------
     formula : str
-        As in ``"positive ~ phase * treatment + (1 | patient)"``.
+        As in ``"positive ~ phase * treatment + (1 | patient)"``. ``offset(log(days))`` adds its
+        values to the predictor as they are: of counts over unequal times it makes a model of the
+        count per day. Rows to predict need that column too, and predictions are of the count over
+        the days that they say; means and `response_means` are per one day, the offset being 0.
     data : DataFrame
         One row a measurement. Rows with a missing value in a column of the formula are left out,
         and the result says how many.
-    family : {"bernoulli", "ordinal", "censored", "student"}
+    family : str
+        "bernoulli", "ordinal", "censored", "student", "poisson", "negative_binomial" or "nbinom1".
         "bernoulli" needs a response of 0/1 or True/False, "ordinal" numbers or an ordered
-        categorical.
+        categorical, the last three counts. "negative_binomial" has the variance mu + mu^2 / theta
+        (glmmTMB's nbinom2, and the theta of glmer.nb and MASS), "nbinom1" the variance
+        mu (1 + phi) (glmmTMB's nbinom1). Where every mean is the same mu they are one model, with
+        phi = mu / theta; otherwise large counts vary more by the first. Both are Poisson's where
+        theta is infinite or phi is 0; an estimate there is flagged as on its boundary. Counts in
+        the millions are for the first: phi, which grows with them, is then refused. A count that
+        is bounded, as days alive of 28, is none of these: take "ordinal", with death the worst.
     nodes : int, optional
         Quadrature nodes for each random effect; 1 is Laplace's approximation. By default 15 for one
         random effect, 9 for two and 1 for more. Few measurements a patient, a large spread between
@@ -154,7 +168,8 @@ class GLMM:
         ------
         EstimationError
             If the likelihood has no maximum because covariates or patients separate the values of
-            a binary or ordinal response, or a group is wholly beyond its detection limit; `sample`
+            a binary or ordinal response, or a group is wholly beyond its detection limit or has
+            only counts of 0; `sample`
             has an answer even then, through its priors. If the response does not vary, or the data
             determine no coefficient.
         """
@@ -178,16 +193,17 @@ class GLMM:
     def default_priors(self) -> dict[str, pr.Prior]:
         """Weakly informative priors, which depend on no unit and no origin.
 
-        Slopes are Normal(0, 2.5 s / SD(x)), with s = 1 on the logit scale and SD(y) for
+        Slopes are Normal(0, 2.5 s / SD(x)), with s = 1 on the logit and the log scale and SD(y) for
         measurements, of variables centred at their means (every patient counting once) before their
         products are formed: the prior of ``treated`` in ``time * treated`` is one of its effect at
         the mean time. Any two levels of a factor with three or more differ by the same normal, its
         SD(x) the root mean square of the levels'. The intercept (for an ordinal response the first
-        threshold), of a patient at those means, is Normal with an SD of 5 s around 0 or the mean of
-        y; gaps between thresholds are Exponential with mean 2. Random-effects SDs are Exponential
-        with mean s over the root mean square of their column, sigma Exponential with mean SD(y), nu
-        Gamma(2, 0.1); SDs and correlations of correlated random effects are those at the means of
-        their variables.
+        threshold), of a patient at those means, is Normal with an SD of 5 s around 0, the mean of y
+        or, of counts, the logarithm of their sum over that of exp(offset); gaps between thresholds
+        are Exponential with mean 2. Random-effects SDs are Exponential with mean s over the root
+        mean square of their column, sigma Exponential with mean SD(y), nu and theta Gamma(2, 0.1),
+        phi Exponential with mean 1; SDs and correlations of correlated random effects are those at
+        the means of their variables.
 
         A prior that you give is of the coefficient or SD as it is named, in your own coordinates.
         """
@@ -216,9 +232,10 @@ class GLMM:
         draws, tune, chains, seed : int
             Kept and warm-up iterations a chain, number of chains, one seed for all.
         priors : mapping of str to Prior, optional
-            By term ("phase[T.after]", "1|2", "gap(2|3)", "sigma", "nu", "sd(Intercept|id)") or
-            variable ("phase"), of the parameter as it is named: that of ``treated`` in
-            ``time * treated`` is of its effect at time 0. See `default_priors` for the others.
+            By term ("phase[T.after]", "1|2", "gap(2|3)", "sigma", "nu", "theta", "phi",
+            "sd(Intercept|id)") or variable ("phase"), of the parameter as it is named: that of
+            ``treated`` in ``time * treated`` is of its effect at time 0. See `default_priors` for
+            the others.
         eta : float
             Of the LKJ prior of the random effects' correlations, at the means of their variables.
         """

@@ -50,10 +50,12 @@ def default_priors(
 ) -> dict[str, pr.Prior]:
     """Weakly informative priors; see `GLMM.default_priors`."""
     d, family = design, FAMILIES[design.family]
-    spread = (float(np.std(d.y, ddof=1)) or 1.0) if family.measured else 1.0
-    mean = np.zeros(len(found.sd))
-    if family.measured:
-        mean = found.level * float(d.y.mean()) + 0.0
+    spread = family.spread(d.y, d.offsets)
+    mean = (
+        found.level * family.level(d.y, d.offsets) + 0.0
+        if not d.levels
+        else np.zeros(len(found.sd))
+    )
     out: dict[str, pr.Prior] = {}
     for name, sd, at in zip(d.fixed.names, found.sd, mean, strict=True):
         out[name] = pr.Normal(float(at), 2.5 * spread / float(sd) if sd else 5.0 * spread)

@@ -62,7 +62,7 @@ def twin(
         for j, (name, label) in enumerate(zip(stack.names[-q:], stack.labels[-q:], strict=True)):
             if name != label:
                 pm.Deterministic(name, spreads[j])
-        mean = ((d.Z @ effects) * centred[d.group]).sum(axis=-1)
+        mean = d.offsets + ((d.Z @ effects) * centred[d.group]).sum(axis=-1)
         for j, name in enumerate(d.fixed.names):
             mean = mean + own[name] * d.fixed.X[:, j]
         parameters = [own[name] for name in stack.names[p:-q]]

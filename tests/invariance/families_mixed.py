@@ -17,6 +17,7 @@ COLUMNS = {
     "patient": "id", "time": "week", "visit": "nr", "arm": "arm", "age": "age", "stage": "stage",
     "site": "site", "weight": "readings", "response": "crp",
 }  # fmt: skip
+COUNTED = ("poisson", "negative_binomial", "nbinom1")
 STAGES = np.array(["I", "II", "III"])
 
 
@@ -105,10 +106,16 @@ def generalised_case(seed: int, family: str) -> Case:
     elif family == "censored":
         rows["crp"] = y.fillna(3.0).clip(lower=1.5)
         rows["limit"] = np.where(rows["crp"] == 1.5, "left", "none")
+    elif family in COUNTED:
+        rows["crp"] = np.floor(np.exp(y.fillna(3.0) / 2.0)).astype(int)
+        rows["days"] = 1 + np.arange(len(rows)) % 5
+        special = (*special, "offset(log({exposure}))")
     columns = dict(case.columns)
     if family == "censored":
         columns["limit"] = "limit"
-    if family in ("bernoulli", "ordinal"):
+    if family in COUNTED:
+        columns["exposure"] = "days"
+    if family in ("bernoulli", "ordinal", *COUNTED):
         columns["value"] = columns.pop("response")
         case = Case(
             case.tables, columns, {"model": Terms("{value}", case.formulas["model"].right, special)}
@@ -128,7 +135,7 @@ def generalised_parts(
     if family == "ordinal":  # only the thresholds less the predictor mean something
         weights["at 0"] = {n: -float(w) for n, w in zip(fixed.names, X[0], strict=True)}
         weights["at 0"][spec.design.family_names[0]] = 1.0
-    if family in ("bernoulli", "ordinal"):
+    if family in ("bernoulli", "ordinal", *COUNTED):
         return spec, weights, {"response": 0, "level": False}, 0
     seen = len(spec.design.y)
     seen -= int((case["rows"][censored] != "none").sum()) if censored else 0
@@ -220,7 +227,7 @@ STRUCTURES: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
     ", weighted": ({}, {"special": PATIENT, "right": SHORT, "weighted": True,
                         "without": ("visit", "site", "stage")}),
 }  # fmt: skip
-KINDS = ("bernoulli", "ordinal", "censored", "student")
+KINDS = ("bernoulli", "ordinal", "censored", "student", *COUNTED)
 
 MIXED = (
     *(

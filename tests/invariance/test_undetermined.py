@@ -28,6 +28,11 @@ EXPECTED = {
     "GLMM, ordinal":              "R R R L | R L L L | R  | . . R .  | . .",
     "GLMM, censored":             "R R R L | R L L L | V  | . . . .  | R R",
     "GLMM, student":              "R R R L | R L L L | V  | . . . .  | . .",
+    # Counts that are all alike are a maximum, with no spread at all; a row alone shows the spread
+    # between Poisson counts, and no two spreads.
+    "GLMM, poisson":              "R R R L | A L L L | A  | . . R .  | . .",
+    "GLMM, negative_binomial":    "R R R L | A L L L | R  | . . R .  | . .",
+    "GLMM, nbinom1":              "R R R L | A L L L | R  | . . R .  | . .",
     "Linear":                     "R R R L | R L L L | A  | . . . .  | . .",
     "CoxPH":                      "R R . L | . L L L | .  | R F F UR | . .",
     "CoxPH, sites":               "R R . L | . L L L | .  | R R R R  | . .",

@@ -20,7 +20,8 @@ from longsurv.results.generalised.quantities import (
 )
 
 GRID = np.arange(-9.0, 9.01, 0.1)
-FAMILIES = ["bernoulli", "ordinal", "censored", "student", "student4"]
+COUNTED = ["poisson", "negative_binomial", "nbinom1"]
+FAMILIES = ["bernoulli", "ordinal", "censored", "student", "student4", *COUNTED]
 
 
 def tiny(family: str, random: str = "1") -> GLMM:
@@ -38,6 +39,10 @@ def tiny(family: str, random: str = "1") -> GLMM:
     if family == "ordinal":
         data["y"] = np.searchsorted([-0.5, 0.7], eta + rng.logistic(size=n))
         return GLMM(formula, data, family="ordinal", nodes=41)
+    if family in COUNTED:
+        data = data.assign(y=rng.poisson(np.exp(eta) * rng.gamma(2.0, 0.5, n)), days=2.0 + t)
+        formula = f"y ~ t + offset(log(days)) + ({random} | id)"
+        return GLMM(formula, data, family=family, nodes=41)
     y = eta + 0.6 * rng.standard_t(4, size=n)
     if family == "censored":
         kind = np.where(y < -0.3, "left", np.where(y > 1.0, "right", "none"))

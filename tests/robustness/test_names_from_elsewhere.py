@@ -53,10 +53,10 @@ def cox(right: str) -> CoxPH:
         (lambda: lmm("when", visits(when=pd.Period("2020-01", "M"))).fit(), "'when'"),
         (lambda: lmm("t + s(age)").fit(), "ns(x, df=4)"),
         (lambda: lmm("t + mean(age)").fit(), "center(x)"),
-        # An offset of measurements stands left of '~'; where none can be had, it says so.
+        # An offset of measurements stands left of '~', and of a GLMM it is a term.
         (lambda: lmm("t + offset(age)").fit(), "y - z ~ x"),
         (lambda: Linear("age ~ arm + offset(days)", surviving(), "id").fit(), "y - z ~ x"),
-        (lambda: GLMM("positive ~ t + offset(age) + (1 | id)", visits()).fit(), "has none"),
+        (lambda: GLMM("positive ~ t + log(offset(age)) + (1 | id)", visits()).fit(), "of its own"),
         (lambda: joint_with_offset().fit(), "offset()"),
     ],
 )

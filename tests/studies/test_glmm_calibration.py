@@ -37,14 +37,23 @@ PRIORS: dict[str, dict[str, pr.Prior]] = {
         "sigma": pr.Exponential(0.8),
         **SPREAD,
     },
-}
-STUDY = {"bernoulli": 200, "ordinal": 150, "censored": 150}
+    "poisson": {"Intercept": pr.Normal(0.0, 1.0), **SLOPES, **SPREAD},
+    "negative_binomial": {
+        "Intercept": pr.Normal(0.0, 1.0), **SLOPES, "theta": pr.Gamma(2.0, 0.5), **SPREAD,
+    },
+    "nbinom1": {"Intercept": pr.Normal(0.0, 1.0), **SLOPES, "phi": pr.Exponential(1.0), **SPREAD},
+}  # fmt: skip
+STUDY = {"bernoulli": 200, "ordinal": 150, "censored": 150} | dict.fromkeys(
+    ("poisson", "negative_binomial", "nbinom1"), 200
+)
 
 
 def draw(prior: pr.Prior, rng: np.random.Generator) -> float:
     """One draw from a prior."""
     if isinstance(prior, pr.Normal):
         return float(rng.normal(prior.mean, prior.sd))
+    if isinstance(prior, pr.Gamma):
+        return float(rng.gamma(prior.shape, 1.0 / prior.rate))
     assert isinstance(prior, pr.Exponential)
     return float(rng.exponential(prior.scale))
 
@@ -70,6 +79,18 @@ def cohort(family: str, rng: np.random.Generator) -> tuple[GLMM, dict[str, float
             y = np.searchsorted(cuts, eta + rng.logistic(size=len(eta)))
             if len(np.unique(y)) == 4:
                 return GLMM(formula, frame.assign(y=y), family="ordinal"), truth
+            continue
+        if family in ("poisson", "negative_binomial", "nbinom1"):
+            # Unequal times: the truth is of one day.
+            days = rng.integers(1, 8, size=len(eta))
+            mu = np.exp(eta + np.log(days))
+            if family == "negative_binomial":
+                mu = mu * rng.gamma(truth["theta"], 1.0 / truth["theta"], size=len(mu))
+            if family == "nbinom1":
+                mu = truth["phi"] * rng.gamma(mu / truth["phi"])
+            if mu.max() < 1e9:
+                data = frame.assign(y=rng.poisson(mu), days=days)
+                return GLMM(f"{formula} + offset(log(days))", data, family=family), truth
             continue
         limit = rng.uniform(0.0, 1.0, size=len(eta))  # every row has its own
         y = eta + truth["sigma"] * rng.normal(size=len(eta))

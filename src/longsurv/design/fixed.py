@@ -74,6 +74,9 @@ class FixedDesign:
         return values
 
 
+RESPONSE = "response"
+
+
 def fixed_design(
     right: str,
     data: pd.DataFrame,
@@ -145,8 +148,14 @@ def check_fewer(fixed: FixedDesign, rows: int, formula: str) -> None:
         )
 
 
-def response(left: str, data: pd.DataFrame, *, functions: Functions | None = None) -> np.ndarray:
-    """Evaluate a left-hand side, shape (n,); missing values stay NaN.
+def response(
+    left: str,
+    data: pd.DataFrame,
+    *,
+    functions: Functions | None = None,
+    what: str = RESPONSE,
+) -> np.ndarray:
+    """Evaluate a left-hand side, shape (n,); missing values stay NaN. `what` it is, for messages.
 
     It is arithmetic: ``y - base`` is a difference, where it would be two terms on the right.
 
@@ -161,22 +170,25 @@ def response(left: str, data: pd.DataFrame, *, functions: Functions | None = Non
     _check_there(read.columns, data, left)
     complete = present(data, read.columns)
     if not complete.any():
-        raise DataError(f"the response {left!r} is missing in every row")
+        raise DataError(f"the {what} {left!r} is missing in every row")
     used = data if complete.all() else data.loc[complete]
     found = evaluate(read, used, functions)
     if not isinstance(found, np.ndarray) or found.ndim != 1 or found.dtype.kind not in "fiub":
         columns = _column_names(left, found)
-        raise FormulaError(f"the response {left!r} must be one numeric column; it gives {columns}")
+        raise FormulaError(f"the {what} {left!r} must be one numeric column; it gives {columns}")
     values = np.full(len(data), np.nan)
     values[complete] = found
     bad = np.flatnonzero(complete & ~np.isfinite(values))
     if len(bad):
         rows = ", ".join(str(data.index[i]) for i in bad[:5]) + (", ..." if len(bad) > 5 else "")
         raise DataError(
-            f"the response {left!r} is infinite or undefined in {plural(len(bad), 'row')} "
-            f"(index {rows}): "
-            "is there a zero or a negative number under a logarithm? A value below the detection "
-            "limit is censored, not zero"
+            f"the {what} {left!r} is infinite or undefined in {plural(len(bad), 'row')} "
+            f"(index {rows}): is there a zero or a negative number under a logarithm?"
+            + (
+                " A value below the detection limit is censored, not zero"
+                if what == RESPONSE
+                else ""
+            )
         )
     return values
 

@@ -77,8 +77,8 @@ INSTEAD = {
     "cut": "cut the column in the data first, in the file or with pd.cut",
     "cluster": "cluster() is a term of its own, of survival models",
     "strata": "strata() is a term of its own, of survival models",
-    "offset": "an offset is a term of CoxPH and Hazard, as in '+ offset(z)'; of measurements "
-    "subtract it on the left, as in y - z ~ x; a model of binary or ordinal responses has none",
+    "offset": "an offset is a term of GLMM, CoxPH and Hazard, as in '+ offset(z)'; of measurements "
+    "subtract it on the left, as in y - z ~ x",
     "Surv": "Surv() stands left of '~', and only there",
     **dict.fromkeys(
         ("mean", "std", "var", "sd", "median", "sum", "min", "max", "quantile", "rank", "cumsum",

@@ -12,9 +12,11 @@ from longsurv.design.expression import Functions
 from longsurv.design.formula import parse
 from longsurv.design.mixed import MixedDesign, mixed_design
 from longsurv.design.names import is_name, unquoted
+from longsurv.design.offset import offset_of_new
 from longsurv.design.variables import variable
 from longsurv.errors import DataError, FormulaError, LongsurvError
 from longsurv.likelihood.glmm.families import FAMILIES
+from longsurv.likelihood.glmm.family import Family
 from longsurv.words import plural, verb
 
 CENSORING = ("none", "left", "right")
@@ -33,7 +35,7 @@ class GeneralisedDesign(MixedDesign):
     levels : tuple of str
         Categories of an ordinal response that occur, in order; empty otherwise.
     family_names : tuple of str
-        Thresholds ("1|2", ...); or sigma and, if it is estimated, nu.
+        Thresholds ("1|2", ...); or sigma and, if it is estimated, nu; or theta or phi of counts.
     notes : tuple of str
         What a reader should know about the response, in sentences.
     """
@@ -46,9 +48,31 @@ class GeneralisedDesign(MixedDesign):
 
     @property
     def variance_names(self) -> tuple[str, ...]:
-        """sigma and nu where the family has them, random-effects SDs, their correlations."""
+        """The family's own where they are no thresholds, random-effects SDs, their correlations."""
         own = () if self.levels else self.family_names
         return (*own, *super().variance_names[1:])
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """What the predictor has besides coefficients and random effects, shape (n,)."""
+        return np.zeros(len(self.y)) if self.offset is None else self.offset
+
+    def offset_of(self, data: pd.DataFrame) -> np.ndarray:
+        """The same of new rows, shape (m,).
+
+        Raises
+        ------
+        FormulaError
+            If it is missing or cannot be computed.
+        """
+        if not self.offset_term:
+            return np.zeros(len(data))
+        return offset_of_new(data, self.offset_term, self.formula.functions)
+
+    @property
+    def family_is_log(self) -> bool:
+        """Whether the predictor is the logarithm of the mean response."""
+        return FAMILIES[self.family].log
 
     @property
     def family_is_logit(self) -> bool:
@@ -95,11 +119,10 @@ def generalised_design(
     if name in data and own.response in CODED:
         coded, labels = CODED[own.response](data[name])
         data = data.assign(**{name: coded})
-    base = mixed_design(formula, data, functions=functions)
+    base = mixed_design(formula, data, functions=functions, offsets=True)
     y, kind = base.y, np.zeros(len(base.y), dtype=np.int64)
     notes: list[str] = []
-    if why := own.refused(y, name):
-        raise DataError(why)
+    _check_values(own, y, name, data.index[base.rows])
     if own.thresholds:
         y, labels, notes = _observed_levels(name, y, labels)
         base = _without_intercept(base, formula)
@@ -113,6 +136,21 @@ def generalised_design(
         levels=labels,
         family_names=own.names(labels, df),
         notes=tuple(notes),
+    )
+
+
+def _check_values(family: Family, y: np.ndarray, name: str, index: pd.Index) -> None:
+    """Refuse values that the family cannot have, with their rows."""
+    wrong = family.refused(y)
+    if not wrong.any():
+        return
+    values = ", ".join(f"{v:g}" for v in sorted(set(y[wrong]))[:5])
+    rows = ", ".join(str(label) for label in index[wrong][:5]) + (
+        ", ..." if wrong.sum() > 5 else ""
+    )
+    raise DataError(
+        f"{family.wanted}; {name!r} also has {values}, in {plural(int(wrong.sum()), 'row')} "
+        f"(index {rows})"
     )
 
 

@@ -83,6 +83,11 @@ def check_formulas(markers: Sequence[MarkerInput], causes: Sequence[CauseInput],
                 f"a joint model has no precision weights; {marker.name} is weighted by "
                 f"{design.weights.column!r}"
             )
+        if design.offset is not None:
+            raise FormulaError(
+                f"{design.formula.text!r}: a marker of a joint model has no offset(); subtract it "
+                "from the response"
+            )
         if isinstance(design, GeneralisedDesign) and not FAMILIES[design.family].takes_censored:
             raise FormulaError(
                 "a marker of a joint model is an LMM or a GLMM of family 'censored', not of family "

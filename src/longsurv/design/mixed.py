@@ -19,7 +19,9 @@ from longsurv.design.groupings import (
     random_design,
     with_patients,
 )
+from longsurv.design.offset import offset_values
 from longsurv.design.residual import Residual, ResidualDesign
+from longsurv.design.specials import take_out_specials
 from longsurv.design.variables import absent, present
 from longsurv.design.weights import Weights
 from longsurv.errors import DataError, EstimationError, FormulaError
@@ -70,6 +72,10 @@ class MixedDesign:
         nested in the other groupings, each in the next.
     weights : Weights, optional
         Precision weights of the rows, where they differ.
+    offset : ndarray, shape (n,), optional
+        Added to the linear predictor.
+    offset_term : str
+        What the formula has in offset(); "" without.
     """
 
     formula: Formula
@@ -86,6 +92,8 @@ class MixedDesign:
     row_pairs: ResidualDesign | None = None
     crossed: bool = False
     weights: Weights | None = None
+    offset: np.ndarray | None = None
+    offset_term: str = ""
 
     @property
     def Z(self) -> np.ndarray:
@@ -144,6 +152,7 @@ def mixed_design(
     structured: bool = False,
     functions: Functions | None = None,
     weights: str | None = None,
+    offsets: bool = False,
 ) -> MixedDesign:
     """Build the design of ``y ~ fixed + (effects | group)``.
 
@@ -159,6 +168,8 @@ def mixed_design(
         The user's own, which the formula may call.
     weights : str, optional
         Column of precision weights.
+    offsets : bool
+        Whether ``offset(column or expression)`` is welcome, as a term of its own.
 
     Raises
     ------
@@ -170,7 +181,10 @@ def mixed_design(
         residuals are correlated or have too many effects, a patient has two residuals at one visit,
         or a weight is not a number above 0.
     """
-    parsed = parse(formula, functions)
+    parsed, offset_term = parse(formula, functions), ""
+    if offsets:
+        parsed, special = take_out_specials(parsed, ("offset",))
+        offset_term = "".join(special["offset"])
     structure = residual is not None and not residual.trivial
     terms: dict[str, list[RandomTerm]] = {}
     for term in parsed.random:
@@ -196,8 +210,11 @@ def mixed_design(
             f"{absent(missing[0], data)}"
         )
     y = response(parsed.response, data, functions=functions)
+    offset = offset_values(data, offset_term, functions) if offset_term else None
     fixed, complete = fixed_design(parsed.fixed, data, functions=functions)
     complete = complete & ~np.isnan(y) & present(data, columns)
+    if offset is not None:
+        complete &= ~np.isnan(offset)
     random = {}
     for name, of_group in terms.items():
         random[name], known = random_design(of_group, data, parsed)
@@ -261,4 +278,6 @@ def mixed_design(
         row_pairs=pairs,
         crossed=crossed is not None,
         weights=None if weights is None else Weights.of(weights, used),
+        offset=None if offset is None else offset[complete],
+        offset_term=offset_term,
     )

@@ -1,8 +1,10 @@
-"""Terms of a survival formula that are no covariates: strata(), cluster(), offset(), frailty()."""
+"""Terms of a formula that are no covariates: offset(), and of survival strata(), cluster() and
+frailty()."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from longsurv.design.formula import Formula, RandomTerm, top_level_terms
@@ -12,18 +14,21 @@ from longsurv.errors import FormulaError
 SPECIALS = ("strata", "cluster", "offset", "frailty")
 
 
-def take_out_specials(parsed: Formula) -> tuple[Formula, dict[str, list[str]]]:
-    """The formula without strata(), cluster() and offset(), and what was in them.
+def take_out_specials(
+    parsed: Formula, names: Sequence[str] = SPECIALS
+) -> tuple[Formula, dict[str, list[str]]]:
+    """The formula without those of strata(), cluster() and offset() that are named, and what was
+    in them.
 
     ``frailty(site)`` is read as the random term ``(1 | site)``.
     """
-    special: dict[str, list[str]] = {name: [] for name in SPECIALS}
+    special: dict[str, list[str]] = {name: [] for name in names}
     rest = []
     for sign, term in top_level_terms(parsed.fixed, parsed.text):
-        found = re.fullmatch(rf"({'|'.join(SPECIALS)})\s*\((.*)\)", term, flags=re.DOTALL)
+        found = re.fullmatch(rf"({'|'.join(names)})\s*\((.*)\)", term, flags=re.DOTALL)
         if found is None:
             bare = re.sub(r"`[^`]*`", "", term)
-            inside = re.search(rf"\b({'|'.join(SPECIALS)})\s*\(", bare)
+            inside = re.search(rf"\b({'|'.join(names)})\s*\(", bare)
             if inside:
                 name = inside.group(1)
                 raise FormulaError(
@@ -43,8 +48,8 @@ def take_out_specials(parsed: Formula) -> tuple[Formula, dict[str, list[str]]]:
             parts = [unquoted(part) for part in parts]
         special[name] += parts
     for name in ("cluster", "offset", "frailty"):
-        if len(special[name]) > 1:
+        if len(special.get(name, ())) > 1:
             raise FormulaError(f"a formula has one {name}() of one column; got {parsed.text!r}")
     fixed = " ".join(f"{sign} {term}" for sign, term in rest).removeprefix("+ ") or "1"
-    shared = tuple(RandomTerm("1", f"`{group}`") for group in special.pop("frailty"))
+    shared = tuple(RandomTerm("1", f"`{group}`") for group in special.pop("frailty", ()))
     return replace(parsed, fixed=fixed, random=(*parsed.random, *shared)), special

@@ -10,14 +10,9 @@ import numpy as np
 import pandas as pd
 
 from longsurv.design.expression import Functions
-from longsurv.design.fixed import (
-    FixedDesign,
-    check_fewer,
-    fixed_design,
-    response,
-)
+from longsurv.design.fixed import FixedDesign, check_fewer, fixed_design
 from longsurv.design.formula import Formula, parse
-from longsurv.design.names import is_name, unquoted
+from longsurv.design.offset import offset_of_new, offset_values
 from longsurv.design.outcome import R_CODES, taken_for_r
 from longsurv.design.sites import Sites, site_column, sites_of
 from longsurv.design.specials import take_out_specials
@@ -134,14 +129,7 @@ class SurvivalDesign:
         """
         if not self.offset_term:
             return np.zeros(len(data))
-        name = unquoted(self.offset_term)
-        if is_name(self.offset_term) and name not in data:
-            raise FormulaError(f"the new data need the column {name!r}, the offset")
-        values = _offset(data, self.offset_term, self.formula.functions)
-        if np.isnan(values).any():
-            raise FormulaError(
-                f"the offset {self.offset_term!r} is missing in some of the new rows"
-            )
+        values = offset_of_new(data, self.offset_term, self.formula.functions)
         return values - self.offset_centre
 
 
@@ -201,7 +189,7 @@ def survival_design(
     exit_, event = times[-2], times[-1]
     weight = None if weights is None else numbers_of(data, weights)
     offset_term = special["offset"][0] if special["offset"] else ""
-    offset = _offset(data, offset_term, functions) if offset_term else None
+    offset = offset_values(data, offset_term, functions) if offset_term else None
 
     fixed, complete = fixed_design(parsed.fixed, data, intercept=False, functions=functions)
     usable = complete & present(data, single)
@@ -272,13 +260,6 @@ def _patient_column(
 
 def _codes(data: pd.DataFrame, column: str | None) -> np.ndarray | None:
     return None if column is None else pd.factorize(data[column])[0]
-
-
-def _offset(data: pd.DataFrame, term: str, functions: Functions | None) -> np.ndarray:
-    name = unquoted(term)
-    if is_name(term) and name in data:
-        return numbers_of(data, name)
-    return response(term, data, functions=functions)
 
 
 def _check(

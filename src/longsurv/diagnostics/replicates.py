@@ -110,7 +110,7 @@ def root(cov: np.ndarray) -> np.ndarray:
 def generalised_checks(
     posterior: DrawnResponses, draws: int, seed: int, level: float
 ) -> pd.DataFrame:
-    """The same of a binary, ordinal or measured response."""
+    """The same of a binary, ordinal, counted or measured response."""
     data = posterior.data
     if (data.kind != 0).any():
         raise LongsurvError(
@@ -119,16 +119,17 @@ def generalised_checks(
         )
     rng = check_options(draws, seed, level)
     group = np.repeat(np.arange(len(data.first) - 1), np.diff(data.first))
-    of = course_statistics if data.family.measured else category_statistics
+    numbers = data.family.measured or data.family.log
+    of = course_statistics if numbers else category_statistics
 
     def statistics(y: np.ndarray) -> Statistics:
         return {"marker": of(y, group)}
 
-    shift, drawn = getattr(data, "offset", 0.0), []
+    drawn = []
     for theta in posterior.draws.spread(draws):
         at = glmm.to_factor(data, theta)
         b = _effects(data, at, rng)
-        eta = shift + data.X @ at[: data.p] + np.einsum("nq,nq->n", data.Z, b[group])
+        eta = data.offset + data.X @ at[: data.p] + np.einsum("nq,nq->n", data.Z, b[group])
         own = at[data.p : data.p + data.n_family]
         drawn.append(statistics(data.family.replicate(eta, own, data.kappa, rng)))
     return compared(statistics(data.y), drawn, level)

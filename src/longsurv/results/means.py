@@ -362,7 +362,7 @@ def _log_scale(result: Averaged, ratio: bool | str) -> float:
         if ratio not in LOG_BASES:
             raise LongsurvError(f"ratio is True, False or one of {list(LOG_BASES)}, not {ratio!r}")
         return float(np.log(LOG_BASES[ratio]))
-    if getattr(result.design, "family_is_logit", False):
+    if any(getattr(result.design, f"family_is_{link}", False) for link in ("logit", "log")):
         return 1.0
     response = result.design.formula.response
     logarithm = logarithm_of(response)

@@ -151,14 +151,15 @@ def _of_generalised(design: GeneralisedDesign, fit: Estimate) -> Nesting:
     X = design.fixed.X
     if design.levels:  # the thresholds absorb what is constant
         X = np.column_stack([X, np.ones(len(X))])
-    measured = FAMILIES[design.family].measured
+    family = FAMILIES[design.family]
+    kind = "measurements" if family.measured else "counts" if family.log else "categories"
     return Nesting(
         plain.answers,
         {**plain.parts, "fixed": X},
         {"family": design.family, "df": spec.df},
         {
             "nodes": spec.quadrature_nodes,
-            "response": "measurements" if measured else "categories",
+            "response": kind,
         },
     )
 
@@ -224,7 +225,7 @@ def _measurements(design: MixedDesign) -> dict[str, np.ndarray]:
 
 @answers.register
 def _responses(design: GeneralisedDesign) -> dict[str, np.ndarray]:
-    return {"response": design.y, "censoring": design.kind}
+    return {"response": design.y, "censoring": design.kind, "offset": design.offsets}
 
 
 @answers.register

@@ -116,8 +116,9 @@ def linear(result: WithMeans, along: str | None, by: str | None, level: float, a
 def generalised(
     result: WithProbabilities, along: str | None, by: str | None, level: float, ax: object
 ) -> Axes:
-    """The same; of a binary or ordinal response its mean, without the measurements."""
-    if not cast("GeneralisedDesign", result.design).family_is_logit:
+    """The same; of a binary or ordinal response or a count its mean, without the measurements."""
+    design = cast("GeneralisedDesign", result.design)
+    if not (design.family_is_logit or design.family_is_log):
         return linear(result, along, by, level, ax)
     grid = _Grid.of(result, along, by)
     found = result.response_means(list(grid.asked), grid.asked)

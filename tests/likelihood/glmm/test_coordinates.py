@@ -12,7 +12,8 @@ from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm.coordinates import Coordinates, for_climbing, for_sampling
 from longsurv.likelihood.glmm.existence import absorbed, separation, unseen_variances
 
-FAMILIES = ["bernoulli", "ordinal", "censored", "student"]
+COUNTED = ["poisson", "negative_binomial", "nbinom1"]
+FAMILIES = ["bernoulli", "ordinal", "censored", "student", *COUNTED]
 
 
 def simulated(family: str, *, visits: int = 4, shift: float = 0.0, **options) -> glmm.GLMMData:
@@ -24,10 +25,13 @@ def simulated(family: str, *, visits: int = 4, shift: float = 0.0, **options) ->
     kind = (y < 999.0).astype(int) if family == "censored" else None
     if family in ("bernoulli", "ordinal"):
         y = np.digitize(y, [1000.0] if family == "bernoulli" else [999.5, 1000.5]).astype(float)
+    if family in COUNTED:
+        y = np.floor(np.exp(0.5 * (y - 1000.0) + 1.0))
     grid = normal_grid(4, 2)
     return glmm.prepare(
         family, y, X[:, 1:] if family == "ordinal" else X, X[:, :2], group, 12, kind=kind,
-        nodes=grid.nodes[grid.index], log_weights=grid.log_weight, **options,
+        nodes=grid.nodes[grid.index], log_weights=grid.log_weight,
+        offset=0.3 * np.sin(np.arange(len(t))), **options,
     )  # fmt: skip
 
 
@@ -42,6 +46,8 @@ def test_the_likelihood_is_the_same(family, blocks):
         if make is for_climbing:
             x[-len(data.entries[0]) :][data.entries[0] == data.entries[1]] = 0.6
             x[data.p + 1 if family == "student" else data.p] += 0.3
+            if family in ("negative_binomial", "nbinom1"):
+                x[data.p] = 0.4
         value, gradient = density(coordinates.data, x)
         other, slope = density(data, coordinates.outward(x))
         assert other == pytest.approx(value + coordinates.constant, abs=1e-7)
@@ -62,13 +68,14 @@ def test_columns_have_no_origin_and_no_unit(family):
     np.testing.assert_allclose(here.Z.T @ here.Z, n * np.eye(2), atol=1e-9 * n)
 
 
-def dense_null(Z: np.ndarray, group: np.ndarray, residual: bool) -> int:
+def dense_null(Z: np.ndarray, group: np.ndarray, family: str) -> int:
     """Dimension of what no covariance of two rows of a patient shows, by all pairs at once."""
+    residual, alone = family in ("student", "nbinom1"), family != "bernoulli"
     rows = []
     for g in np.unique(group):
         z = Z[group == g]
         for j in range(len(z)):
-            for k in range(j + (0 if residual else 1), len(z)):
+            for k in range(j + (0 if alone else 1), len(z)):
                 D = np.outer(z[j], z[k]) + np.outer(z[k], z[j])
                 shown = [D[0, 0] / 2, D[0, 1], D[1, 1] / 2]
                 rows.append([*shown, float(j == k)] if residual else shown)
@@ -76,7 +83,7 @@ def dense_null(Z: np.ndarray, group: np.ndarray, residual: bool) -> int:
     return size - (np.linalg.matrix_rank(np.array(rows)) if rows else 0)
 
 
-@pytest.mark.parametrize("family", ["bernoulli", "student"])
+@pytest.mark.parametrize("family", ["bernoulli", "student", "poisson", "nbinom1"])
 @pytest.mark.parametrize("visits", [1, 2, 3, 4])
 @pytest.mark.parametrize("gaps", [False, True])
 def test_variances_that_no_pair_of_rows_shows(family, visits, gaps):
@@ -86,7 +93,7 @@ def test_variances_that_no_pair_of_rows_shows(family, visits, gaps):
         data = replace(data, Z=np.column_stack([data.Z[:, 0], data.Z[:, 1] * own]))
     found = unseen_variances(data, for_climbing(data))
     group = np.repeat(np.arange(12), visits)
-    expected = dense_null(data.Z, group, family == "student")
+    expected = dense_null(data.Z, group, family)
     assert bool(found) == (expected > 0)
     # With a first visit at 0, each later pair shows D_00 + t D_01, and nothing D_11.
     if family == "bernoulli" and visits == 2:

@@ -24,6 +24,19 @@ ROWS = [
     pytest.param(2, 0.4, 2, [-0.3], (0,), id="right"),
     pytest.param(3, 0.4, 0, [-0.3, 0.2], (0, 1), id="student"),
     pytest.param(3, 0.4, 0, [-0.3, 0.001], (0, 1), id="student-nearly-normal"),
+    pytest.param(4, 0.0, 0, [], (), id="poisson-0"),
+    pytest.param(4, 3.0, 0, [], (), id="poisson-few"),
+    pytest.param(4, 40.0, 0, [], (), id="poisson"),
+    pytest.param(5, 0.0, 0, [0.4], (0,), id="nbinom2-0"),
+    pytest.param(5, 3.0, 0, [0.4], (0,), id="nbinom2-few"),
+    pytest.param(5, 40.0, 0, [0.4], (0,), id="nbinom2"),
+    pytest.param(5, 40.0, 0, [7.0], (0,), id="nbinom2-wide"),
+    pytest.param(5, 40.0, 0, [0.01], (0,), id="nbinom2-nearly-poisson"),
+    pytest.param(6, 0.0, 0, [0.4], (0,), id="nbinom1-0"),
+    pytest.param(6, 3.0, 0, [0.4], (0,), id="nbinom1-few"),
+    pytest.param(6, 40.0, 0, [0.4], (0,), id="nbinom1"),
+    pytest.param(6, 40.0, 0, [7.0], (0,), id="nbinom1-wide"),
+    pytest.param(6, 40.0, 0, [0.05], (0,), id="nbinom1-nearly-poisson"),
 ]
 ETAS = [-7.0, -1.3, 0.1, 0.9, 6.0]
 
@@ -45,7 +58,7 @@ def test_derivatives(
     _, l1, l2, w, w1, *rest = row(code, y, kind, eta, phi)
     in_eta = slope(lambda x: row(code, y, kind, x, phi), eta)
     np.testing.assert_allclose([l1, l2, w1], in_eta[[0, 1, 3]], rtol=1e-7, atol=1e-9)
-    if code != families.STUDENT:
+    if code not in (families.STUDENT, families.NBINOM1):
         assert w == pytest.approx(-l2, rel=1e-14)
     assert w > 0
     for place, k in enumerate(own):

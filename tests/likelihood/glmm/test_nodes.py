@@ -23,6 +23,16 @@ ROWS = [
     pytest.param(3, 0.4, 0, [-0.3, 0.2], id="student"),
     pytest.param(3, 0.4, 0, [-0.3, 1e-9], id="student-nearly-normal"),
     pytest.param(3, 0.4, 0, [-0.3, 0.0], id="student-normal"),
+    pytest.param(4, 0.0, 0, [], id="poisson-0"),
+    pytest.param(4, 7.0, 0, [], id="poisson-few"),
+    pytest.param(4, 700.0, 0, [], id="poisson"),
+    pytest.param(5, 0.0, 0, [0.4], id="nbinom2-0"),
+    pytest.param(5, 7.0, 0, [0.4], id="nbinom2-few"),
+    pytest.param(5, 700.0, 0, [0.4], id="nbinom2"),
+    pytest.param(5, 700.0, 0, [0.0], id="nbinom2-poisson"),
+    pytest.param(6, 0.0, 0, [0.4], id="nbinom1-0"),
+    pytest.param(6, 7.0, 0, [0.4], id="nbinom1-few"),
+    pytest.param(6, 700.0, 0, [0.4], id="nbinom1"),
 ]
 
 

@@ -52,22 +52,22 @@ class Bernoulli(Family):
     code: ClassVar[int] = CODE
     response: ClassVar[Literal["binary", "ordered", "number"]] = "binary"
     logit: ClassVar[bool] = True
+    wanted: ClassVar[str] = "a binary response is 0 or 1"
     separated: ClassVar[str] = (
         "{terms} separate its values: for some combination of them only one outcome occurs"
     )
 
     def start(
-        self, X: np.ndarray, y: np.ndarray, levels: int, size: int
+        self, X: np.ndarray, y: np.ndarray, levels: int, size: int, offset: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """beta of one step from the share of ones."""
         n = len(y)
         share = float(np.clip(y.mean(), 0.5 / n, 1.0 - 0.5 / n))
-        return X.T @ (logit(share) + 4.0 * (y - share)) / n, np.zeros(0)
+        return X.T @ (logit(share) + 4.0 * (y - share) - offset) / n, np.zeros(0)
 
-    def refused(self, y: np.ndarray, name: str) -> str | None:
-        """Why the values y of a response of that name cannot be, in words, or None."""
-        wrong = sorted(set(y[(y != 0.0) & (y != 1.0)]))
-        return f"a binary response is 0 or 1; {name!r} also has {wrong[:5]}" if wrong else None
+    def refused(self, y: np.ndarray) -> np.ndarray:
+        """Which values are neither."""
+        return (y != 0.0) & (y != 1.0)
 
     def mean(self, eta: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         """P(y = 1) at predictors of any shape."""

@@ -106,8 +106,9 @@ def _scaled(data: GLMMData, orthogonal: bool) -> tuple[GLMMData, np.ndarray, np.
     n, p = data.X.shape
     mean = data.X.mean(axis=0) if data.family.thresholds else np.zeros(p)
     X, B = _orthonormal(data.X - mean)
-    base, y = _Base(np.zeros(p), 1.0, mean), data.y
+    base, y, offset = _Base(np.zeros(p), 1.0, mean), data.y, data.offset
     if data.family.measured:
+        y, offset = y - offset, np.zeros(n)
         fit = X.T @ y / n
         fit += X.T @ (y - X @ fit) / n
         residual = y - X @ fit
@@ -115,7 +116,12 @@ def _scaled(data: GLMMData, orthogonal: bool) -> tuple[GLMMData, np.ndarray, np.
         base, y = _Base(B @ fit, unit, mean), residual / unit
     V = random_basis(data.Z, data.blocks if orthogonal else ())
     Z = np.ascontiguousarray(data.Z @ V)
-    return replace(data, y=y, X=X, Z=Z, effects=np.eye(data.q)), B, base.unit * V, base
+    return (
+        replace(data, y=y, X=X, Z=Z, effects=np.eye(data.q), offset=offset),
+        B,
+        base.unit * V,
+        base,
+    )
 
 
 def _orthonormal(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -161,14 +161,14 @@ def unseen_variances(data: GLMMData, coordinates: Coordinates) -> Undeterminable
 
     A covariance D of random effects shows in the covariances z_j' D z_k of a patient's rows j and
     k. A measurement's own variance is z_j' D z_j + sigma^2; that of a binary or ordinal response is
-    not free, so only pairs of different rows count. What no pair shows is not determined: one row a
+    not free, so only pairs of different rows count; that of a count is known from its mean, or has
+    a parameter of its own as a measurement's. What no pair shows is not determined: one row a
     patient, a random slope with the same two visits for everybody, a random effect for each visit.
     (Student's t could tell it by the shape of its tails alone, which is no ground to stand on.)
     """
     inner = coordinates.data
-    residual = data.family.measured
     rows, columns = inner.entries
-    null = _unseen_space(inner, residual)
+    null = _unseen_space(inner)
     # In the formula's random effects: D = back D_x back'.
     back = data.effects @ _basis(data, coordinates)
     moved = np.zeros((data.q, data.q), dtype=bool)
@@ -180,7 +180,8 @@ def unseen_variances(data: GLMMData, coordinates: Coordinates) -> Undeterminable
     sd = np.diag(moved).copy()
     below = rows > columns
     i, j = rows[below], columns[below]
-    family = residual and bool((np.abs(null[-1:]) > MOVES).any())
+    free = data.family.row_variance == "free"
+    family = free and bool((np.abs(null[-1:]) > MOVES).any())
     nothing = np.empty((data.p + max(data.levels - 1, 0), 0))
     return Undeterminable(sd, moved[i, j] | sd[i] | sd[j], family, nothing)
 
@@ -197,10 +198,11 @@ def _basis(data: GLMMData, coordinates: Coordinates) -> np.ndarray:
     return V
 
 
-def _unseen_space(data: GLMMData, residual: bool) -> np.ndarray:
+def _unseen_space(data: GLMMData) -> np.ndarray:
     """Null space of (D, sigma^2) as the pairs of rows show them, in columns."""
     rows, columns = data.entries
-    size = len(rows) + residual
+    free = int(data.family.row_variance == "free")
+    size = len(rows) + free
     gram = np.zeros((size, size))
     check = 4
     for g in range(len(data.first) - 1):
@@ -211,9 +213,9 @@ def _unseen_space(data: GLMMData, residual: bool) -> np.ndarray:
         j, k = np.triu_indices(len(Z))
         shown = _products(Z[j], Z[k], rows, columns)
         # Different rows: those that differ, and repeats of one.
-        parts = [np.pad(shown[(j < k) | (count[j] > 1)], ((0, 0), (0, int(residual))))]
-        if residual:
-            parts.append(np.pad(shown[j == k], ((0, 0), (0, 1)), constant_values=1.0))
+        parts = [np.pad(shown[(j < k) | (count[j] > 1)], ((0, 0), (0, free)))]
+        if data.family.row_variance != "none":
+            parts.append(np.pad(shown[j == k], ((0, 0), (0, free)), constant_values=1.0))
         for part in parts:
             gram += part.T @ part
         if g + 1 == check:

@@ -52,12 +52,21 @@ class Family(ABC):
         How a column is read.
     logit : bool
         Whether the predictor is a log odds, and so its mean a probability.
+    log : bool
+        Whether the predictor is the logarithm of the mean.
+    wanted : str
+        What a value is, where not every number is one.
+    row_variance : {"none", "known", "free"}
+        What one row by itself says of random effects: nothing; their variance, as the response's
+        own is known; their variance and a parameter of the response together.
     measured : bool
         Whether the response is a measurement in some unit, with a residual spread.
     thresholds : bool
         Whether thresholds stand in place of the intercept.
     takes_censored, takes_df : bool
         Whether it has these options.
+    wider : str
+        The family that this one is the edge of, where its one parameter is 0; empty if none is.
     separated : str
         Why there is no maximum where covariates, the `{terms}`, separate the values; empty where
         they cannot.
@@ -67,10 +76,14 @@ class Family(ABC):
     code: ClassVar[int]
     response: ClassVar[Literal["binary", "ordered", "number"]] = "number"
     logit: ClassVar[bool] = False
+    log: ClassVar[bool] = False
+    wanted: ClassVar[str] = ""
+    row_variance: ClassVar[Literal["none", "known", "free"]] = "none"
     measured: ClassVar[bool] = False
     thresholds: ClassVar[bool] = False
     takes_censored: ClassVar[bool] = False
     takes_df: ClassVar[bool] = False
+    wider: ClassVar[str] = ""
     separated: ClassVar[str] = ""
 
     # ---- parameters ----
@@ -94,10 +107,10 @@ class Family(ABC):
 
     @abstractmethod
     def start(
-        self, X: np.ndarray, y: np.ndarray, levels: int, size: int
+        self, X: np.ndarray, y: np.ndarray, levels: int, size: int, offset: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """beta (p,) and phi (size,) to start a climb from, X being orthogonal columns of unit
-        size."""
+        size, beside which the predictor has an offset (n,)."""
 
     def lower(self, size: int) -> np.ndarray:
         """Lower bounds of phi, shape (size,)."""
@@ -116,6 +129,10 @@ class Family(ABC):
         `glmm.loglik`."""
         return np.exp(own)
 
+    def boundary(self, name: str, value: float) -> str | None:
+        """What to say of a parameter whose estimate is on its boundary, or None where it is not."""
+        return None
+
     def coefficients(self, phi: np.ndarray) -> np.ndarray:
         """The parameters that are reported beside coefficients, shape (k,)."""
         return np.empty(0)
@@ -126,9 +143,17 @@ class Family(ABC):
 
     # ---- responses ----
 
-    def refused(self, y: np.ndarray, name: str) -> str | None:
-        """Why the values y of a response of that name cannot be, in words, or None."""
-        return None
+    def refused(self, y: np.ndarray) -> np.ndarray:
+        """Which values cannot be, shape (n,)."""
+        return np.zeros(len(y), dtype=bool)
+
+    def level(self, y: np.ndarray, offset: np.ndarray) -> float:
+        """About where the predictor is without its offset: the mean of the intercept's prior."""
+        return 0.0
+
+    def spread(self, y: np.ndarray, offset: np.ndarray) -> float:
+        """A unit of the predictor, in which priors are wide or narrow."""
+        return 1.0
 
     @abstractmethod
     def mean(self, eta: np.ndarray, coefficients: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Marginal likelihood of generalised mixed models, random effects integrated out.
 
-    y_ij | b_i ~ family(eta_ij = x_ij' beta + z_ij' b_i),   b_i = Lam u_i,   u_i ~ N(0, I)
+    y_ij | b_i ~ family(eta_ij = o_ij + x_ij' beta + z_ij' b_i),   b_i = Lam u_i,   u_i ~ N(0, I)
 
 by adaptive Gauss-Hermite quadrature in u_i, where the likelihood is smooth even if a variance is
 zero. The gradient is that of the quadrature itself, the movement of the nodes with the parameters
@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 
 from longsurv.likelihood.arithmetic.covariance import correlation_cholesky, correlation_pullback
-from longsurv.likelihood.glmm.families import FAMILIES, STUDENT
+from longsurv.likelihood.glmm.families import FAMILIES, STUDENT, from_climbed, to_climbed
 from longsurv.likelihood.glmm.family import Family
 from longsurv.likelihood.glmm.quadrature import marginal, posterior_nodes
 
@@ -49,6 +49,8 @@ class GLMMData:
         How many neighbouring columns of Z each block of correlated random effects has.
     effects : ndarray, shape (q, q)
         The formula's random effects are effects @ b, b those of the columns of Z.
+    offset : ndarray, shape (n,)
+        What the predictor has besides.
     """
 
     family: Family
@@ -63,6 +65,7 @@ class GLMMData:
     log_weights: np.ndarray
     blocks: tuple[int, ...]
     effects: np.ndarray
+    offset: np.ndarray
 
     @property
     def code(self) -> int:
@@ -121,6 +124,7 @@ def prepare(
     kind: np.ndarray | None = None,
     df: float | None = None,
     effects: np.ndarray | None = None,
+    offset: np.ndarray | None = None,
 ) -> GLMMData:
     """Sort the rows by patient.
 
@@ -145,6 +149,8 @@ def prepare(
         Fixed degrees of freedom of a Student response.
     effects : ndarray, shape (q, q), optional
         See `GLMMData`; the identity by default.
+    offset : ndarray, shape (n,), optional
+        See `GLMMData`; 0 by default.
     """
     order = np.argsort(group, kind="stable")
     counts = np.bincount(group, minlength=n_groups)
@@ -162,6 +168,7 @@ def prepare(
         log_weights=np.ascontiguousarray(log_weights),
         blocks=blocks or (Z.shape[1],),
         effects=np.eye(Z.shape[1]) if effects is None else effects,
+        offset=np.zeros(len(y)) if offset is None else offset[order].astype(float),
     )
 
 
@@ -174,7 +181,7 @@ def _full_phi(phi, code, kappa):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _in_factor(theta, m, kappa, code, Y, kind, X, Z, first, levels, nodes, log_weights):
+def _in_factor(theta, m, kappa, code, Y, kind, offset, X, Z, first, levels, nodes, log_weights):
     p, q = X.shape[1], Z.shape[1]
     values = np.empty(first.shape[0] - 1)
     Lam = np.zeros((q, q))
@@ -185,8 +192,9 @@ def _in_factor(theta, m, kappa, code, Y, kind, X, Z, first, levels, nodes, log_w
             k += 1
     phi = _full_phi(theta[p : p + m], code, kappa)
     d_beta, d_phi, d_Lam = marginal(
-        theta[:p], phi, Lam, code, Y, kind, X, Z, first, levels, nodes, log_weights, values, True
-    )
+        theta[:p], phi, Lam, code, Y, kind, offset, X, Z, first, levels, nodes, log_weights,
+        values, True,
+    )  # fmt: skip
     gradient = np.empty(theta.shape[0])
     gradient[:p] = d_beta
     gradient[p : p + m] = d_phi[:m]
@@ -202,8 +210,7 @@ def _in_factor(theta, m, kappa, code, Y, kind, X, Z, first, levels, nodes, log_w
 def _natural(theta, p, q, m, kappa, code):
     """Family parameters, Lam and the correlation factor of an unconstrained vector."""
     phi = _full_phi(theta[p : p + m], code, kappa)
-    if code == STUDENT and m == 2:
-        phi[1] = math.exp(-phi[1])
+    to_climbed(code, phi, m)
     K = correlation_cholesky(theta[p + m + q :], q)
     Lam = np.empty((q, q))
     for a in range(q):
@@ -214,18 +221,18 @@ def _natural(theta, p, q, m, kappa, code):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _unconstrained(theta, m, kappa, code, Y, kind, X, Z, first, levels, nodes, log_weights):
+def _unconstrained(theta, m, kappa, code, Y, kind, offset, X, Z, first, levels, nodes, log_weights):
     p, q = X.shape[1], Z.shape[1]
     values = np.empty(first.shape[0] - 1)
     phi, Lam = _natural(theta, p, q, m, kappa, code)
     d_beta, d_phi, d_Lam = marginal(
-        theta[:p], phi, Lam, code, Y, kind, X, Z, first, levels, nodes, log_weights, values, True
-    )
+        theta[:p], phi, Lam, code, Y, kind, offset, X, Z, first, levels, nodes, log_weights,
+        values, True,
+    )  # fmt: skip
     gradient = np.zeros(theta.shape[0])
     gradient[:p] = d_beta
     gradient[p : p + m] = d_phi[:m]
-    if code == STUDENT and m == 2:
-        gradient[p + 1] *= -phi[1]
+    from_climbed(code, phi, m, gradient[p : p + m])
     dK = np.zeros((q, q))
     for a in range(q):
         tau = math.exp(theta[p + m + a])
@@ -237,22 +244,22 @@ def _unconstrained(theta, m, kappa, code, Y, kind, X, Z, first, levels, nodes, l
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _pointwise(thetas, m, kappa, code, Y, kind, X, Z, first, levels, nodes, log_weights):
+def _pointwise(thetas, m, kappa, code, Y, kind, offset, X, Z, first, levels, nodes, log_weights):
     p, q = X.shape[1], Z.shape[1]
     out = np.empty((thetas.shape[0], first.shape[0] - 1))
     for s in range(thetas.shape[0]):
         phi, Lam = _natural(thetas[s], p, q, m, kappa, code)
         marginal(
-            thetas[s, :p], phi, Lam, code, Y, kind, X, Z, first, levels, nodes, log_weights,
-            out[s], False,
+            thetas[s, :p], phi, Lam, code, Y, kind, offset, X, Z, first, levels, nodes,
+            log_weights, out[s], False,
         )  # fmt: skip
     return out
 
 
 def _arrays(data: GLMMData) -> tuple:
     return (
-        data.n_family, data.kappa, data.code, data.y, data.kind, data.X, data.Z, data.first,
-        data.levels, data.nodes, data.log_weights,
+        data.n_family, data.kappa, data.code, data.y, data.kind, data.offset, data.X, data.Z,
+        data.first, data.levels, data.nodes, data.log_weights,
     )  # fmt: skip
 
 
@@ -272,7 +279,8 @@ def loglik(data: GLMMData, theta: np.ndarray) -> tuple[float, np.ndarray]:
     data : GLMMData
     theta : ndarray, shape (d,)
         beta; the family parameters (ordinal: first cut and log increments; censored: log sigma;
-        student: log sigma, and log df unless it is fixed); log standard deviations of the random
+        student: log sigma, and log df unless it is fixed; negative_binomial: log theta; nbinom1:
+        log phi); log standard deviations of the random
         effects; unconstrained correlations (see `longsurv.likelihood.arithmetic.covariance`).
 
     Returns
@@ -290,8 +298,9 @@ def loglik(data: GLMMData, theta: np.ndarray) -> tuple[float, np.ndarray]:
 def loglik_factor(data: GLMMData, theta: np.ndarray) -> tuple[float, np.ndarray]:
     """The same in the factor Lam, for a maximum that may lie on a boundary.
 
-    theta is beta; the family parameters, with kappa = 1 / df >= 0 in place of log df; and the
-    elements of Lam (D = Lam Lam') in the order of `GLMMData.entries`. Returns as `loglik`.
+    theta is beta; the family parameters, with kappa = 1 / df >= 0 in place of log df, 1 / theta
+    and phi, neither below 0, in place of logarithms; and the elements of Lam (D = Lam Lam') in the
+    order of `GLMMData.entries`. Returns as `loglik`.
     """
     free, q = data.free_factor, data.q
     size = data.p + data.n_family + q * (q + 1) // 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numba import njit
@@ -29,6 +29,7 @@ class Measured(Family):
     """A measurement around eta, with phi = (log sigma, ...)."""
 
     measured: ClassVar[bool] = True
+    row_variance: ClassVar[Literal["none", "known", "free"]] = "free"
 
     def names(self, labels: Sequence[str], df: float | None) -> tuple[str, ...]:
         """sigma."""
@@ -39,7 +40,7 @@ class Measured(Family):
         return 1
 
     def start(
-        self, X: np.ndarray, y: np.ndarray, levels: int, size: int
+        self, X: np.ndarray, y: np.ndarray, levels: int, size: int, offset: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """No effects on a response whose spread is 1."""
         phi = np.zeros(size)
@@ -49,6 +50,14 @@ class Measured(Family):
     def natural(self, phi: np.ndarray) -> np.ndarray:
         """sigma."""
         return np.exp(phi)
+
+    def level(self, y: np.ndarray, offset: np.ndarray) -> float:
+        """The mean."""
+        return float((y - offset).mean())
+
+    def spread(self, y: np.ndarray, offset: np.ndarray) -> float:
+        """The standard deviation."""
+        return float(np.std(y - offset, ddof=1)) or 1.0
 
     def mean(self, eta: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         """eta itself."""

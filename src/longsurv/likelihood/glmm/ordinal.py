@@ -118,7 +118,7 @@ class Ordinal(Family):
         return levels - 1
 
     def start(
-        self, X: np.ndarray, y: np.ndarray, levels: int, size: int
+        self, X: np.ndarray, y: np.ndarray, levels: int, size: int, offset: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """No effects, and the thresholds of the shares of the categories."""
         n, phi = len(y), np.zeros(size)

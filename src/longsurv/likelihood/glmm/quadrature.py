@@ -20,7 +20,6 @@ from numba import njit
 from longsurv.likelihood.arithmetic.covariance import lower_cholesky
 from longsurv.likelihood.arithmetic.vector_exp import exp
 from longsurv.likelihood.glmm.families import (
-    BERNOULLI,
     ORDINAL,
     at_nodes,
     constants,
@@ -261,18 +260,18 @@ def _add_gradient(code, y, V, X, Z, work, P, e, d_beta, raw, d_Lam):
             g = _dot(weighted, work.U[b]) + at_mode * work.u[b] + f[1] * e[b] - 2.0 * f[3] * t[b]
             for a in range(b, q):
                 d_Lam[a, b] += Z[j, a] * g
-        if code != BERNOULLI:
+        if raw.shape[0]:
             first, second = (int(y[j]) + 1, int(y[j])) if code == ORDINAL else (0, 1)
             raw[first] += _dot(weight, work.la[j]) - r * f[7] + ve * f[6]
             raw[second] += _dot(weight, work.lb[j]) - r * f[10] + ve * f[9]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def _patient(beta, Lam, X, Z, eta, V):
+def _patient(beta, Lam, offset, X, Z, eta, V):
     """Linear predictor at u = 0 and V = Z Lam of a patient's rows."""
     q = Z.shape[1]
     for j in range(X.shape[0]):
-        s = 0.0
+        s = offset[j]
         for b in range(X.shape[1]):
             s += X[j, b] * beta[b]
         eta[j] = s
@@ -285,15 +284,16 @@ def _patient(beta, Lam, X, Z, eta, V):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def marginal(
-    beta, phi, Lam, code, Y, kind, X, Z, first, levels, nodes, log_weights, values, want_gradient
-):
+    beta, phi, Lam, code, Y, kind, offset, X, Z, first, levels, nodes, log_weights, values,
+    want_gradient,
+):  # fmt: skip
     """Log-likelihood of each patient into `values`, and the gradient of their sum.
 
     Parameters
     ----------
     beta, phi, Lam : ndarray, shape (p,), (m,), (q, q)
         Coefficients, family parameters (see `constants`), lower factor of the random effects.
-    code, Y, kind, X, Z, first, levels, nodes, log_weights
+    code, Y, kind, offset, X, Z, first, levels, nodes, log_weights
         See `longsurv.likelihood.glmm.GLMMData`.
     values : ndarray, shape (N,)
         Written; -inf where a mode cannot be found.
@@ -307,7 +307,7 @@ def marginal(
     q = Z.shape[1]
     n_max = np.diff(first).max()
     par = constants(code, phi, levels)
-    raw = np.zeros(max(levels + 1, 2))
+    raw = np.zeros(max(levels + 1, 2) if phi.shape[0] else 0)
     d_beta, d_Lam = np.zeros(X.shape[1]), np.zeros((q, q))
     P, e = np.zeros((q, q)), np.zeros(q)
     eta_all, V_all = np.zeros(n_max), np.zeros((n_max, q))
@@ -321,7 +321,7 @@ def marginal(
             Y[start:end],
             kind[start:end],
         )
-        _patient(beta, Lam, X[start:end], Z[start:end], eta, V)
+        _patient(beta, Lam, offset[start:end], X[start:end], Z[start:end], eta, V)
         values[i] = _integrate(code, y, kinds, eta, V, par, across, log_weights, work)
         if not want_gradient or values[i] == -math.inf:
             continue
@@ -333,7 +333,7 @@ def marginal(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def posterior_nodes(beta, phi, Lam, code, Y, kind, X, Z, first, levels, nodes, log_weights):
+def posterior_nodes(beta, phi, Lam, code, Y, kind, offset, X, Z, first, levels, nodes, log_weights):
     """Nodes (N, M, q) of u and their weights (N, M) in each patient's conditional distribution."""
     q, M, N = Z.shape[1], nodes.shape[0], first.shape[0] - 1
     n_max = np.diff(first).max()
@@ -345,7 +345,7 @@ def posterior_nodes(beta, phi, Lam, code, Y, kind, X, Z, first, levels, nodes, l
     for i in range(N):
         start, end = first[i], first[i + 1]
         eta, V = eta_all[: end - start], V_all[: end - start]
-        _patient(beta, Lam, X[start:end], Z[start:end], eta, V)
+        _patient(beta, Lam, offset[start:end], X[start:end], Z[start:end], eta, V)
         _integrate(code, Y[start:end], kind[start:end], eta, V, par, across, log_weights, work)
         at[i] = work.U[:, :M].T
         weight[i] = work.weight[:M]

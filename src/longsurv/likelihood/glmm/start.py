@@ -14,7 +14,7 @@ def starting_point(data: GLMMData) -> np.ndarray:
     """Where to start in scaled columns: a vector of `longsurv.likelihood.glmm.loglik_factor`."""
     p, m = data.p, data.n_family
     theta = np.zeros(len(data.free_factor))
-    theta[:p], theta[p : p + m] = data.family.start(data.X, data.y, data.levels, m)
+    theta[:p], theta[p : p + m] = data.family.start(data.X, data.y, data.levels, m, data.offset)
     rows, columns = data.entries
     theta[p + m :] = np.where(rows == columns, 0.7, 0.0)
     return theta

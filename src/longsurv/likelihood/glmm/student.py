@@ -147,10 +147,10 @@ class Student(Measured):
         return 2 if math.isnan(kappa) else 1
 
     def start(
-        self, X: np.ndarray, y: np.ndarray, levels: int, size: int
+        self, X: np.ndarray, y: np.ndarray, levels: int, size: int, offset: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """No effects on a response whose spread is 1."""
-        beta, phi = super().start(X, y, levels, size)
+        beta, phi = super().start(X, y, levels, size, offset)
         phi[1:] = 0.1
         return beta, phi
 
@@ -174,6 +174,12 @@ class Student(Measured):
         if slack <= 0.0:
             return super().replicate(eta, phi, kappa, rng)
         return eta + math.exp(phi[0]) * rng.standard_t(1.0 / slack, len(eta))
+
+    def boundary(self, name: str, value: float) -> str | None:
+        """What to say of degrees of freedom without end."""
+        if name != "nu" or np.isfinite(value):
+            return None
+        return "nu is estimated as infinite; the residuals' tails are no heavier than normal."
 
     def default_priors(self, names: Sequence[str], spread: float) -> dict[str, Prior]:
         """Of sigma and nu."""

@@ -17,7 +17,12 @@ from longsurv.likelihood.glmm.coordinates import Coordinates
 from longsurv.results.assemble import design_flags, undetermined_flag
 from longsurv.results.columns import normal_columns, ranef_table
 from longsurv.results.estimate import Estimate
-from longsurv.results.generalised.flags import boundaries, quadrature_flags, quadrature_name
+from longsurv.results.generalised.flags import (
+    boundaries,
+    dispersion_flags,
+    quadrature_flags,
+    quadrature_name,
+)
 from longsurv.results.generalised.methods import GeneralisedMethods
 from longsurv.results.generalised.quantities import (
     coefficient_jacobian,
@@ -124,6 +129,7 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
                 *undetermined_flag(lost.names, lost.why),
                 *(words for name, words in boundary.items() if name not in lost.names),
                 *quadrature_flags(data, theta, optimum.value, nodes),
+                *dispersion_flags(data, theta),
             ),
             variance=VarianceEstimate(design.variance_names, shown, np.where(inside, se, np.nan)),
             theta=theta,
@@ -224,13 +230,15 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
         newdata : DataFrame, optional
             Rows to predict; by default the rows the model was fitted to.
         level : float
-            Of the interval of the mean; for probabilities it is made on the logit scale.
+            Of the interval of the mean; for probabilities it is made on the logit scale, for
+            expected counts on the logarithmic one.
         by_patient : bool
             Use the patient's own random effects.
         new_groups : {"error", "population"}
             What to do for a patient the model has not seen.
         type : {"link", "response"}
-            "link" is x'beta (without the thresholds of an ordinal response). "response" is the mean
+            "link" is x'beta and the offset (without the thresholds of an ordinal response).
+            "response" is the mean
             over the distribution of the random effects: the share of patients expected to be
             positive, which is nearer to one half than the probability of a patient whose random
             effects are zero. For an ordinal response it has one row a category.
@@ -256,6 +264,10 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
                 centre = np.log(estimate) - np.log1p(-estimate)
                 width = t_quantile(level, np.inf) * se / (estimate * (1.0 - estimate))
             columns |= {"conf_low": expit(centre - width), "conf_high": expit(centre + width)}
+        elif self.design.family_is_log and not link:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                times = np.exp(t_quantile(level, np.inf) * se / estimate)
+            columns |= {"conf_low": estimate / times, "conf_high": estimate * times}
         return by_category(frame, self.design, columns)
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from longsurv.design.generalised import GeneralisedDesign
 from longsurv.likelihood import glmm
+from longsurv.likelihood.glmm.families import FAMILIES
+from longsurv.likelihood.glmm.family import Family
 from longsurv.results.generalised.quantities import with_rule
 
+DISPERSION_LEVEL = 0.05
+"""p value of the test for overdispersion below which the result speaks of it."""
 QUADRATURE_TOLERANCE = 0.01
 """Log-likelihood by which a finer rule may differ before the result says so."""
 
@@ -45,11 +51,8 @@ def boundaries(
                     f"Boundary: {name} is estimated as {value:+.0f}; the random effects have fewer "
                     "dimensions than the formula gives them."
                 )
-        elif name == "nu" and np.isinf(value):
-            out[name] = (
-                "Boundary: nu is estimated as infinite; the residuals' tails are no heavier than "
-                "normal."
-            )
+        elif (said := data.family.boundary(name, value)) is not None:
+            out[name] = f"Boundary: {said}"
     return out
 
 
@@ -67,3 +70,45 @@ def quadrature_flags(
         f"With {finer} quadrature nodes a dimension instead of {nodes} the log-likelihood here is "
         f"{change:+.2g} different: raise nodes.",
     )
+
+
+def dispersion_flags(data: glmm.GLMMData, theta: np.ndarray) -> tuple[str, ...]:
+    """Whether the counts vary more than the family has them vary, at the same coefficients.
+
+    Twice what the log-likelihood gains by the one parameter of the wider family, whose 0 is this
+    family and the edge of what is possible: half a chi-squared with one degree of freedom. The
+    coefficients stay as they are, so the test says too little rather than too much.
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.stats import chi2
+
+    if not data.family.wider:
+        return ()
+    wider, p = replace(data, family=FAMILIES[data.family.wider]), data.p
+
+    def gain(own: float) -> tuple[float, float]:
+        value, slope = glmm.loglik_factor(wider, np.insert(theta, p, own))
+        return value, slope[p]
+
+    here, slope = gain(0.0)
+    if not slope > 0.0:
+        return ()
+    found = minimize_scalar(
+        lambda root: -gain(root * root)[0], bounds=(0.0, 3.0), method="bounded",
+        options={"xatol": 1e-3, "maxiter": 25},
+    )  # fmt: skip
+    own, more = float(found.x) ** 2, -float(found.fun) - here
+    p_value = 0.5 * float(chi2.sf(2.0 * more, 1)) if more > 0.0 else 1.0
+    if p_value > DISPERSION_LEVEL:
+        return ()
+    name, value = _own_parameter(wider.family, own)
+    shown = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+    return (
+        f"Overdispersion: the counts vary more than family={data.family.name!r} lets them, so "
+        f"intervals are too narrow. family={data.family.wider!r} ({name} about {value:.2g}) raises "
+        f"the log-likelihood by {more:.3g} at the same coefficients ({shown}).",
+    )
+
+
+def _own_parameter(family: Family, phi: float) -> tuple[str, float]:
+    return family.names((), None)[0], float(family.natural(np.array([phi]))[0])

@@ -17,12 +17,13 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from longsurv.arguments import check_methods
+from longsurv.design.expression import logarithm_of
 from longsurv.errors import LongsurvError
 from longsurv.results import plots
 from longsurv.results.columns import beside_variables
 from longsurv.results.differences import Kind
 from longsurv.results.estimate import TIDY
-from longsurv.results.generalised.quantities import row_means, spread
+from longsurv.results.generalised.quantities import AskedRows, row_means, spread
 from longsurv.results.means import SCALED, AveragedDraws, AveragedFit, Means
 from longsurv.results.means import means as predictor_means
 from longsurv.results.posterior import summarise
@@ -130,7 +131,8 @@ class ResponseMeans(Readable):
         """One row a mean: the variables, quantity, patients, then the columns of the result's
         `tidy`.
 
-        The interval of a probability from a fit is made on the logit scale. There is no test.
+        The interval of a probability from a fit is made on the logit scale, that of an expected
+        count on the logarithmic one. There is no test.
 
         Parameters
         ----------
@@ -145,9 +147,13 @@ class ResponseMeans(Readable):
         table = self._summary(np.eye(k), self.means.labels, level, "difference")
         if self.result.engine == "ml":
             table[["statistic", "p_value"]] = np.nan
+            limits = ["conf_low", "conf_high"]
             if self.is_probability:
                 odds = self._summary(np.eye(k), self.means.labels, level, "odds_ratio")
-                table[["conf_low", "conf_high"]] = expit(odds[["conf_low", "conf_high"]])
+                table[limits] = expit(odds[limits])
+            elif self.result.design.family_is_log:
+                logs = self._summary(np.eye(k), self.means.labels, level, "ratio")
+                table[limits] = np.exp(logs[limits])
         return self._framed(self.means.cells, table)
 
     def contrast(
@@ -201,7 +207,7 @@ class ResponseMeans(Readable):
         """
         k = len(self.Z)
         Z = self.Z if self.patients == "population" else np.zeros_like(self.Z)
-        rows = (self.means.L, Z, np.full(k, -1))
+        rows = AskedRows(self.means.L, Z, np.full(k, -1), np.zeros(k))
         found, _ = row_means(self.result.data, theta, rows, link=False)
         return found if self.worth is None else found @ self.worth
 
@@ -310,7 +316,7 @@ def _quantity(
     if not design.levels:
         if at_least is not None:
             raise LongsurvError(f"at_least={at_least!r} is for an ordinal response")
-        return (f"P({name} = 1)" if design.family_is_logit else f"mean {name}"), None
+        return (f"P({name} = 1)" if design.family_is_logit else f"mean {name}{_unit(design)}"), None
     if at_least is not None:
         label = f"{at_least:g}" if isinstance(at_least, int | float) else str(at_least)
         if label not in design.levels:
@@ -324,6 +330,17 @@ def _quantity(
             f"the categories {list(design.levels)} are not numbers, so {name} has no mean; "
             "at_least='category' gives the probability of one or a higher one"
         ) from None
+
+
+def _unit(design: GeneralisedDesign) -> str:
+    """What a mean is per, where the model has an offset: it is taken as 0."""
+    term = design.offset_term
+    if not term:
+        return ""
+    found = logarithm_of(term)
+    if design.family_is_log and found is not None and found[0] == "log":
+        return f" per 1 {found[1]}"
+    return f" at {term} = 0"
 
 
 def _random_columns(result: GeneralisedAnswer, m: Means) -> np.ndarray:

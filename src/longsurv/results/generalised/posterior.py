@@ -16,7 +16,11 @@ from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags, sampling_flags
 from longsurv.results.columns import draw_columns, ranef_table
 from longsurv.results.criticism import Replicated
-from longsurv.results.generalised.flags import quadrature_flags, quadrature_name
+from longsurv.results.generalised.flags import (
+    dispersion_flags,
+    quadrature_flags,
+    quadrature_name,
+)
 from longsurv.results.generalised.methods import GeneralisedPosteriorMethods
 from longsurv.results.generalised.quantities import (
     conditional,
@@ -87,7 +91,9 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Posterior):
         flags += prior_words(design, data, stack, flat)
         assert draws.mode is not None  # NUTS starts from one
         top = draws.mode.x
-        flags += quadrature_flags(data, glmm.to_factor(data, top), glmm.loglik(data, top)[0], nodes)
+        at = glmm.to_factor(data, top)
+        flags += quadrature_flags(data, at, glmm.loglik(data, top)[0], nodes)
+        flags += dispersion_flags(data, at)
         return cls(
             spec=spec,
             design=design,
@@ -165,22 +171,24 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Posterior):
         DataFrame
             `newdata` with estimate (the mean), std_error (the SD), conf_low, conf_high.
         """
-        frame, (X, Z, group) = rows_of(self, newdata, by_patient, new_groups)
+        frame, rows = rows_of(self, newdata, by_patient, new_groups)
+        X, Z, group, offset = rows
+        over_all = rows._replace(group=np.full(len(X), -1))
         data, link, rng = self.data, type == "link", np.random.default_rng(self.draws.seed)
         known = np.flatnonzero(group >= 0)
         unseen = np.flatnonzero(group < 0) if by_patient else np.empty(0, dtype=np.int64)
         person = -1 - group[unseen]
         values = []
         for theta in self.thetas():
-            value, _ = row_means(data, theta, (X, Z, np.full(len(X), -1)), link)
+            value, _ = row_means(data, theta, over_all, link)
             parts = []
             if len(known):
                 parts.append((known, self._own_effects(theta, rng)[group[known]]))
             if len(unseen):
                 parts.append((unseen, self._new_effects(theta, rng, person)[person]))
-            for rows, b in parts:
-                eta = X[rows] @ theta[: data.p] + np.einsum("mq,mq->m", Z[rows], b)
-                value[rows] = eta if link else mean_response(data, theta, eta)
+            for own, b in parts:
+                eta = X[own] @ theta[: data.p] + np.einsum("mq,mq->m", Z[own], b) + offset[own]
+                value[own] = eta if link else mean_response(data, theta, eta)
             values.append(value)
         columns = draw_columns(np.stack(values), level)
         return by_category(frame, self.design, columns)

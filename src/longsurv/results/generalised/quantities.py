@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,12 +15,28 @@ from longsurv.design.quadrature import normal_grid
 from longsurv.likelihood import glmm
 from longsurv.likelihood.arithmetic.covariance import covariance
 
-STANDARD_NORMAL = np.arange(-34, 35) / 4.0
+STANDARD_NORMAL = np.arange(-60, 61) / 4.0
 """Where a response is averaged over patients: the trapezoid rule, whose error for a logit model
-with random effects of SD s is about exp(-8 pi^2 / s), below 1e-8 for s up to 4."""
+with random effects of SD s is about exp(-8 pi^2 / s), below 1e-8 for s up to 4; for the exponential
+of a predictor it is that of ending 15 - s standard deviations from the middle."""
 
-Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""X (m, p), Z (m, q) and patient (m,), -1 for one to be averaged over."""
+
+class AskedRows(NamedTuple):
+    """Rows to predict.
+
+    Attributes
+    ----------
+    X : ndarray, shape (m, p)
+    Z : ndarray, shape (m, q)
+    group : ndarray of int, shape (m,)
+        Patient, or -1 for one to be averaged over.
+    offset : ndarray, shape (m,)
+    """
+
+    X: np.ndarray
+    Z: np.ndarray
+    group: np.ndarray
+    offset: np.ndarray
 
 
 def natural_coefficients(data: glmm.GLMMData, theta: np.ndarray) -> np.ndarray:
@@ -100,15 +117,15 @@ def mean_response(data: glmm.GLMMData, theta: np.ndarray, eta: np.ndarray) -> np
 
 
 def row_means(
-    data: glmm.GLMMData, theta: np.ndarray, rows: Rows, link: bool
+    data: glmm.GLMMData, theta: np.ndarray, rows: AskedRows, link: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean over the random effects of the predictor or the response of each row, and its variance.
 
     A patient the model knows has the distribution given the data, another one that of the
     population. Shapes (m,), or (m, levels) for an ordinal response.
     """
-    X, Z, group = rows
-    eta = X @ theta[: data.p]
+    X, Z, group, offset = rows
+    eta = offset + X @ theta[: data.p]
     sd = np.sqrt(((Z @ factor(data, theta)) ** 2).sum(axis=1))
     normal = np.exp(-0.5 * STANDARD_NORMAL**2)
     normal /= normal.sum()

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.results.columns import beside
-from longsurv.results.generalised.quantities import Rows
+from longsurv.results.generalised.quantities import AskedRows
 from longsurv.results.mixed.rows import PredictedMixed, fixed_rows, random_rows
 from longsurv.results.options import NewGroups
 
@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 
 def rows_of(
     result: PredictedMixed, newdata: pd.DataFrame | None, by_patient: bool, new_groups: NewGroups
-) -> tuple[pd.DataFrame, Rows]:
-    """The frame, X, Z and patients; without `by_patient` as of patients nobody has seen."""
+) -> tuple[pd.DataFrame, AskedRows]:
+    """The frame and its rows; without `by_patient` as of patients nobody has seen."""
     frame, X = fixed_rows(result, newdata)
     if by_patient:
         (Z,), (group,) = random_rows(result.design, newdata, new_groups)
     else:
         design, group = result.design, np.full(len(X), -1)
         Z = design.Z if newdata is None else design.random.rebuild(newdata)
-    return frame, (X, Z, group)
+    offset = result.design.offsets if newdata is None else result.design.offset_of(newdata)
+    return frame, AskedRows(X, Z, group, offset)
 
 
 def by_category(

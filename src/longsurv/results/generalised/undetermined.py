@@ -80,7 +80,8 @@ def check_estimable(
     EstimationError
     """
     if data.family.measured:
-        check_variation(design, np.linalg.lstsq(design.fixed.X, design.y, rcond=None)[0])
+        rest = replace(design, y=design.y - design.offsets)
+        check_variation(rest, np.linalg.lstsq(rest.fixed.X, rest.y, rcond=None)[0])
     lost = unseen_in(design, data, coordinates)
     # On the logit scale every coefficient grows with the spread between patients.
     if (data.family.logit and unseen_variances(data, coordinates)) or (
@@ -89,6 +90,13 @@ def check_estimable(
         raise EstimationError(
             f"{formula!r} determines none of its coefficients: the data do not determine "
             f"{', '.join(lost.names)}. {lost.why} Leave out random effects."
+        )
+    # The mean of a count depends on the intercept and on variances.
+    if data.family.log and lost:
+        raise EstimationError(
+            f"{formula!r} cannot be fitted: the data do not determine {', '.join(lost.names)}, "
+            f"on which the intercept depends. {lost.why} Leave out random effects, or take "
+            "family='poisson', whose spread between rows they then are."
         )
     if why := no_maximum(data, coordinates, design.coefficient_names):
         answer = "sample() has an answer, as its priors keep the estimates finite"
