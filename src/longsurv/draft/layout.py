@@ -35,8 +35,10 @@ _AFTER = [
     re.compile(rf"(?P<marker>.+?){_SOME}{_BASE}", re.I),
     re.compile(rf"(?P<marker>.*[^\W\d_]){_GAP}\(?(?P<word>day|tag|jour|week|visit){_GAP}{_NUMBER}\)?",
                re.I),
-    re.compile(rf"(?P<marker>[A-Za-z]+?)(?P<word>d|h|t|w){_NUMBER}"),
+    re.compile(rf"(?P<marker>[A-Za-z]*[A-Z])(?P<word>d|h|t|w){_NUMBER}"),
+    re.compile(rf"(?P<marker>[A-Za-z]*[a-z])(?P<word>D|H|T|W){_NUMBER}"),
 ]  # fmt: skip
+_JOINED = re.compile(rf"(?P<marker>[A-Za-z][A-Za-z0-9]*?)(?P<word>d|h|t|w){_NUMBER}", re.I)
 _BEFORE = [
     re.compile(rf"(?P<word>{_WORD}){_GAP}{_NUMBER}{_SOME}(?P<marker>\D.*)", re.I),
     re.compile(rf"第?{_NUMBER}(?P<word>病日|日目|日|時間|週){_GAP}(?P<marker>\D.*)", re.I),
@@ -63,18 +65,30 @@ def split_name(name: str) -> list[Place]:
     if markers.find(bare) is not None:
         return []
     found = []
-    for pattern in (*_AFTER, *_BEFORE):
+    for pattern in (*_AFTER, *_BEFORE, _JOINED):
         match = pattern.fullmatch(bare)
-        if match is None:
+        if match is None or (pattern is _JOINED and not _is_joined(match)):
             continue
         groups = match.groupdict()
+        word = groups.get("word") or ""
+        known = markers.find(groups["marker"]) is not None
+        if markers.find(f"{groups['marker']} {word}") is not None and (len(word) > 1 or not known):
+            continue  # "Prothrombin time 1" and "factor_v1" have one word of the marker
         base = groups.get("base")
+        if base and markers.find(bare.rstrip("0123456789 ._-")) is not None:
+            continue  # "base_excess1"
         when = 0.0 if base else float(groups["time"].replace(",", "."))
-        word = "base" if base else _UNIT_OF.get((groups.get("word") or "").casefold(), "")
+        word = "base" if base else _UNIT_OF.get(word.casefold(), "")
         marker, inner = name_and_unit(groups["marker"].strip(" ._-/:|"))
         if marker:
             found.append(Place(name, marker, when, word, unit or inner))
     return found
+
+
+def _is_joined(match: re.Match[str]) -> bool:
+    """Whether a letter before a number is a word of time: in "crpt1", not "ptt1" or "weight1"."""
+    known = markers.find(match["marker"]) is not None
+    return known and markers.find(match["marker"] + match["word"]) is None
 
 
 def read_time(text: str) -> tuple[float, str] | None:

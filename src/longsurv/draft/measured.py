@@ -237,7 +237,13 @@ def _unit_from_size(
     if len(able) == 1:
         return able[0], "the file does not say; of its usual units only this one fits", "likely", ()
     usual = able or known.units()
-    return usual[0], "the file does not say its unit", "doubtful", tuple(usual[1:])
+    why = "the file does not say its unit"
+    if not able and np.isfinite(known.high):
+        low, high = float(np.min(numbers)), float(np.max(numbers))
+        why += (
+            f"; values of {low:.4g} to {high:.4g} fit none of the usual ones, as of a root or log"
+        )
+    return usual[0], why, "doubtful", tuple(usual[1:])
 
 
 def _fits(known: Known, numbers: np.ndarray, unit: str) -> bool:

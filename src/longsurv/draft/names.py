@@ -55,7 +55,7 @@ WORDS: dict[str, tuple[str, ...]] = {
         "statut", "evenement", "devenir", "死亡", "転帰", "生死", "生存", "expire flag", "cens",
         "censor", "censored", "cens ind", "alive", "survived", "survivor", "uberlebt", "fate",
         "ausgang", "hospital expire flag", "censoring", "vivant", "last status", "28d mortality",
-        "fustat",
+        "fustat", "^delta",
     ),
     "death date": (
         "death", "died", "dod", "date of death", "deathtime", "*tod", "todesdatum", "tod*",
@@ -111,7 +111,8 @@ WORDS: dict[str, tuple[str, ...]] = {
     "row": ("rownames", "row", "rowid", "row id", "index", "unnamed*", "line", "zeile", "ligne",
             "lfd nr", "^no", "^nr", "^x", "obs no", "行", "no", "seqnum", "seq", "number"),
     "site": ("site", "center", "centre", "zentrum", "hospital", "clinic", "klinik", "ward",
-             "station", "施設", "病棟", "hopital", "service", "hospital id", "site id", "病院"),
+             "station", "施設", "病棟", "hopital", "service", "hospital id", "site id", "病院",
+             "inst", "instit", "institution"),
     "entry": ("entry", "tstart", "start", "left truncation", "delayed entry"),
     "stop": ("stop", "tstop", "end"),
 }  # fmt: skip

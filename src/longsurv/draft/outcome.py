@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from longsurv.cohort.problems import show
-from longsurv.draft import markers
+from longsurv.cohort.problems import show, show_list
+from longsurv.draft.follow_up import find_entry, find_exit
 from longsurv.draft.guess import Guess, Sureness
 from longsurv.draft.names import plain, says, time_unit
 from longsurv.draft.people import Field
@@ -22,7 +22,7 @@ def find_outcome(fields: Sequence[Field], used: Sequence[str]) -> tuple[Outcome,
     free = [f for f in fields if f.name not in used]
     dates = _dates(free)
     status, guesses = find_status(free)
-    exit_, of_exit = _exit(free)
+    exit_, of_exit = find_exit(free)
     zero, death, end = dates
     outcome = replace(status, zero=zero, death=death, end=end)
     # A time that is there is taken as it is, unless dates alone are named like an outcome.
@@ -32,7 +32,8 @@ def find_outcome(fields: Sequence[Field], used: Sequence[str]) -> tuple[Outcome,
         if outcome.status is None and death is not None:
             outcome = replace(outcome, death=death)
             guesses = [_by_death(death)]
-        return outcome, [*of_exit, *guesses]
+        entry, of_entry = find_entry(free, exit_)
+        return replace(outcome, entry=entry), [*of_exit, *guesses, *of_entry]
     if by_date:
         return _from_dates(outcome, guesses)
     if exit_ is None and status.status is not None:
@@ -68,11 +69,41 @@ def find_episodes(sheets: Sequence[Sheet]) -> tuple[Outcome, list[Guess]] | None
             )
             where = (sheet.raw.variable, stops[0], status[0])
             said = f"1 in {show(status[0])} usually means the event; later ones are left out"
+            time: Sureness = "likely"
+            if _begins_late(sheet):
+                reason += "; some begin after time zero, from when alone they are at risk"
+                time = "doubtful"
+            how: Sureness = "likely"
+            kinds = _kinds_of_event(sheet)
+            if kinds:
+                said += f"; {show_list(kinds)} may tell events of several kinds apart"
+                how = "doubtful"
             return (
                 Outcome(stop=where, event=["1"], censored=["0"], unit=time_unit(stops[0])),
-                [Guess("time", "exit", reason, "likely"), Guess("status", "event", said, "likely")],
+                [Guess("time", "exit", reason, time), Guess("status", "event", said, how)],
             )
     return None
+
+
+_KIND = re.compile(
+    r"\b(from|to|trans|transition|state|states|cause|(?:e|event|end ?point) ?type)\b"
+)
+
+
+def _kinds_of_event(sheet: Sheet) -> list[str]:
+    """Columns that may say from which state to which a row goes, or what kind its event is."""
+    return [name for name in sheet.columns if sheet.varies(name) and _KIND.search(plain(name))]
+
+
+def _begins_late(sheet: Sheet) -> bool:
+    """Whether the first of some patient's rows begins after time zero."""
+    for name, column in sheet.columns.items():
+        if says(name, "entry") == 3 and column.kind == "number":
+            known = np.isfinite(column.numbers) & (sheet.owner >= 0)
+            first = np.full(len(sheet.people), np.inf)
+            np.minimum.at(first, sheet.owner[known], column.numbers[known])
+            return bool(np.any((first > 0) & np.isfinite(first)))
+    return False
 
 
 # Dates -------------------------------------------------------------------------------------------
@@ -158,52 +189,3 @@ def _disagrees(outcome: Outcome) -> bool:
     column = outcome.status.column
     dead = np.array([t in outcome.event for t in column.texts] + [False])[column.codes]
     return bool(np.any(dead != ~np.isnat(outcome.death.column.dates)))
-
-
-# A time ------------------------------------------------------------------------------------------
-
-
-def _exit(fields: Sequence[Field]) -> tuple[Field | None, list[Guess]]:
-    scored = sorted(((s, f) for f in fields if (s := _exit_score(f)) > 0), key=lambda x: -x[0])
-    if not scored:
-        return None, [
-            Guess("time", "", "no column says how long each patient was followed", "doubtful")
-        ]
-    score, f = scored[0]
-    rivals = [g.name for s, g in scored[1:] if s > score - 0.75]
-    values = f.column.numbers
-    span = f"{np.nanmin(values):g} to {np.nanmax(values):g}"
-    sureness: Sureness = "doubtful" if rivals else "sure" if score >= 3 else "likely"
-    if re.search(r"\b(los|length of stay|verweildauer)\b", plain(f.name)):
-        sureness = "doubtful"
-    reason = f"{f.place()} is a time of each patient, {span}"
-    return f, [Guess("time", f.name, reason, sureness, tuple(map(show, rivals[:4])))]
-
-
-def _exit_score(f: Field) -> float:
-    column = f.column
-    if column.kind != "number" or (column.words and len(column.words) > 2):
-        return 0.0
-    values = column.numbers[np.isfinite(column.numbers)]
-    if not len(values) or values.min() < 0 or column.distinct < 2:
-        return 0.0
-    if says(f.name, "age") or says(f.name, "sex") or markers.find(f.name) is not None:
-        return 0.0
-    named = says(f.name, "exit")
-    if column.distinct < 4 and named < 3:
-        return 0.0
-    score = float(named)
-    text = plain(f.name)
-    if named and says(f.name, "status") and re.search(r"time|days|zeit|temps|delai|日数", text):
-        score += 0.5  # "days to death"
-    elif says(f.name, "status") >= 2 and column.distinct <= 3:
-        return 0.0
-    if re.search(
-        r"\b(vent|ventilation|dose|icu days|stay|symptom\w*|onset|since|diagnos\w*)\b", text
-    ):
-        score -= 1.0
-    if re.search(r"\b(day|days|time|months?|years?|tage|zeit|jours)\b|日", text) and named == 2:
-        score += 0.5
-    if re.search(r"follow|surv|fu\b|beobacht|suivi|観察|生存|uberleb|futime|exit", text):
-        score += 0.6
-    return score

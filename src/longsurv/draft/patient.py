@@ -10,11 +10,12 @@ import numpy as np
 
 from longsurv.cohort.problems import show
 from longsurv.draft import markers
-from longsurv.draft.cells import SheetColumn
+from longsurv.draft.cells import SheetColumn, read_column
 from longsurv.draft.guess import Guess
 from longsurv.draft.names import says
 from longsurv.draft.sheet import Sheet
 
+_OF_PATIENTS = ("exit", "status", "visit", "value", "site")
 _PERSON = re.compile(r"[^\W\d_][^\d_]*[\s,]+[^\W\d_][^\d_]*")
 
 
@@ -32,6 +33,11 @@ def find_patients(sheets: Sequence[Sheet]) -> tuple[list[Sheet], list[Guess]]:
     pools = [_candidates(sheet, sheets) for sheet in sheets]
     guesses, found = [], []
     for sheet, pool in zip(sheets, pools, strict=True):
+        if not pool and len(sheets) == 1 and sheet.rows > 1:
+            done, guess = _numbered(sheet)
+            found.append(done)
+            guesses.append(guess)
+            continue
         if not pool:
             guesses.append(
                 Guess(
@@ -63,6 +69,25 @@ def find_patients(sheets: Sequence[Sheet]) -> tuple[list[Sheet], list[Guess]]:
             )
         )  # fmt: skip
     return found, guesses
+
+
+def _numbered(sheet: Sheet) -> tuple[Sheet, Guess]:
+    """The table with its rows numbered, each of them a patient's."""
+    name = "row_number"
+    while name in sheet.columns:
+        name += "_"
+    raw = sheet.raw
+    frame = raw.frame.copy(deep=False)
+    frame[name] = np.arange(1, sheet.rows + 1)
+    line = f"{raw.variable}[{name!r}] = range(1, len({raw.variable}) + 1)"
+    numbered = replace(raw, frame=frame, lines=(*raw.lines, line), straight=False)
+    columns = {**sheet.columns, name: read_column(frame[name], name)}
+    reason = (
+        f"{sheet.name} has no column that could identify patients; if each of its"
+        f" {sheet.rows:,} rows is another patient, they can be numbered as they stand"
+    )
+    done = replace(sheet, raw=numbered, columns=columns, patient=name)
+    return done, Guess("patient", name, reason, "doubtful")
 
 
 def _filled_down(column: SheetColumn) -> bool:
@@ -98,7 +123,8 @@ def _candidates(sheet: Sheet, sheets: Sequence[Sheet]) -> list[Candidate]:
             score -= 3
         if column.kind == "text" and max(map(len, column.texts[:50])) > 40:
             score -= 3
-        if score > 0 or (place == 0 and column.distinct > 4):
+        first = place == 0 and column.distinct > 4
+        if score > 0 or (first and not any(says(name, role) >= 2 for role in _OF_PATIENTS)):
             found.append(Candidate(name, score, named))
     return sorted(found, key=lambda c: -c.score)
 

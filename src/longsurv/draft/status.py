@@ -68,8 +68,8 @@ class Outcome:
 
     Attributes
     ----------
-    exit, status : Field or None
-        Columns of a time and of a status.
+    exit, status, entry : Field or None
+        Columns of a time, of a status, and of a time from which a patient is at risk.
     zero, death, end : Field or None
         Columns of dates.
     event, censored : list of str
@@ -83,6 +83,7 @@ class Outcome:
 
     exit: Field | None = None
     status: Field | None = None
+    entry: Field | None = None
     zero: Field | None = None
     death: Field | None = None
     end: Field | None = None
@@ -151,11 +152,15 @@ def _levels(f: Field) -> tuple[Outcome, Guess]:
     means = {t: legend.get(t, t) for t in texts}  # what a code is said to mean, in the name
     words = {t: _word(means[t]) for t in texts}
     outcome = Outcome(status=f)
+    said = f"{f.place()} has the levels {show_list(texts, 6)}"
     dead = [t for t in texts if words[t] in _DEAD]
     alive = [t for t in texts if words[t] in _ALIVE]
     away = [t for t in texts if words[t] in _AWAY]
     lost = [t for t in texts if words[t] in _LOST]
-    said = f"{f.place()} has the levels {show_list(texts, 6)}"
+    if sorted(words.values()) == ["a", "d"]:  # letters of their own mean nothing
+        dead, alive = ([t for t in texts if words[t] == letter] for letter in "da")
+        done = replace(outcome, event=dead, censored=alive)
+        return done, Guess("status", f.name, f"{said}, as of dead and alive", "likely")
     if dead and len(dead) + len(alive) + len(away) + len(lost) == len(texts):
         competing = {words[t]: [t] for t in away}
         done = replace(outcome, event=dead, censored=[*alive, *lost], competing=competing)

@@ -71,7 +71,7 @@ def wide_pattern(part: Series) -> str:
 
 def _used(found: Understanding):  # type: ignore[no-untyped-def]
     one = found.outcome
-    fields = [one.exit, one.status, *(covariates(found))]
+    fields = [one.exit, one.status, one.entry, *(covariates(found))]
     if found.treatment is not None:
         fields.append(found.treatment.field)
     return [f for f in fields if f is not None]

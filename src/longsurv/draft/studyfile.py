@@ -170,7 +170,7 @@ def _patients(
     more = [
         f.name for f in found.fields
         if f.name not in chosen and f.column.kind in ("number", "text") and f.column.distinct >= 2
-        and f not in (found.outcome.exit, found.outcome.status)
+        and f not in (found.outcome.exit, found.outcome.status, found.outcome.entry)
         and (found.treatment is None or f.name != found.treatment.field.name)
         and (f.column.kind == "number" or f.column.distinct <= 8)
     ]  # fmt: skip
@@ -212,6 +212,11 @@ def _outcome(found: Understanding, tidy: Tidy) -> list[str]:
     else:
         lines += _guessed(guess, [f"exit = {_quote(time)}"])
     lines += _status(found, tidy)
+    if found.outcome.entry is not None:
+        held = found.doubts("time")
+        lines += _guessed(
+            found.guess("entry"), [f"entry = {_quote(found.outcome.entry.name)}"], held=held
+        )
     if tidy.unit:
         lines.append(f"time_unit = {_quote(tidy.unit)}")
     else:

@@ -87,17 +87,19 @@ def _score(field: Field) -> float:
         return 0.0
     if column.kind == "number" and column.native and named == 0:
         return 0.0
-    controlled = sum(_is_control(text) for text in column.texts)
+    controlled = sum(_is_control(text) for text in column.texts) if named else sum(
+        _is_control(text) and not _is_denied(text, column.texts) for text in column.texts
+    )  # fmt: skip
     score = {3: 6.0, 2: 3.5, 1: 1.0, 0: 0.0}[named]
-    if controlled == 1 and not _yes_no(column.texts):
+    if controlled == 1 and not yes_no(column.texts):
         score += 2.5
     if column.distinct == 2:
-        score += 1.0 if column.kind == "text" and not _yes_no(column.texts) else 0.2
+        score += 1.0 if column.kind == "text" and not yes_no(column.texts) else 0.2
     elif column.distinct > 3:
         score -= 1.0
     if re.search(r"\b(age|risk|blood|diagnos\w*|ethnic|race|prior|prev\w*)\b", plain(field.name)):
         score -= 3.0
-    if named == 0 and (column.kind != "text" or _yes_no(column.texts)):
+    if named == 0 and (column.kind != "text" or yes_no(column.texts)):
         return 0.0
     return score
 
@@ -112,11 +114,18 @@ def _is_control(text: str) -> bool:
     return _CONTROL.search(plain(re.sub(r"^\d+[_. -]", "", text))) is not None
 
 
+def _is_denied(text: str, texts: Sequence[str]) -> bool:
+    """Whether a level is another with a "no" before it: a finding that a patient has or has not."""
+    said = re.sub(r"^(no|non|not|kein|keine|ohne|sans|without) ", "", plain(text))
+    return said != plain(text) and said in map(plain, texts)
+
+
 _YES_NO = {"yes", "no", "y", "n", "ja", "nein", "j", "oui", "non", "o", "true", "false", "0", "1",
            "t", "f", "あり", "なし", "有", "無", "はい", "いいえ"}  # fmt: skip
 
 
-def _yes_no(texts: Sequence[str]) -> bool:
+def yes_no(texts: Sequence[str]) -> bool:
+    """Whether all texts are yes or no, in one of four languages, or 1 or 0."""
     return all(text.casefold() in _YES_NO for text in texts)
 
 
@@ -128,7 +137,7 @@ def _reference(field: Field) -> tuple[list[str], str, Sureness]:
         t for t in texts if t.casefold() in ("0", "no", "n", "nein", "non", "false", "なし", "無")
     ]
     how: Sureness = "likely"
-    if len(controls) == 1 and not _yes_no(texts):
+    if len(controls) == 1 and not yes_no(texts):
         first, why, how = controls[0], f"{show(controls[0])} names a control group", "sure"
     elif len(zero) == 1:
         first, why, how = zero[0], f"{show(zero[0])} usually means not treated", "likely"

@@ -140,7 +140,9 @@ def understand(tables: Sequence[RawTable]) -> Understanding:
         episodes = find_episodes(sheets)
         if episodes is not None:
             outcome, of_outcome = episodes
-    guesses += [*of_treatment, *_with_stays(of_outcome, varying), *of_series]
+    if outcome.status is None and outcome.death is None:
+        of_series = _of_several_ends(of_series, varying)
+    guesses = _resting_on(guesses, [*of_treatment, *_with_stays(of_outcome, varying), *of_series])
     found = find_markers(series)
     guesses += [
         Guess(f"unit of {m.name}", m.unit, m.unit_reason, "doubtful", m.unit_choices)
@@ -148,6 +150,31 @@ def understand(tables: Sequence[RawTable]) -> Understanding:
         if m.mixed
     ]
     return Understanding(sheets, fields, treatment, outcome, series, found, guesses)
+
+
+def _resting_on(patient: Sequence[Guess], others: Sequence[Guess]) -> list[Guess]:
+    """All guesses; none of them is surer than who the patients are."""
+    if any(guess.value and guess.sureness == "doubtful" for guess in patient):
+        others = [
+            replace(guess, sureness="likely") if guess.sureness == "sure" else guess
+            for guess in others
+        ]
+    return [*patient, *others]
+
+
+def _of_several_ends(guesses: Sequence[Guess], varying: Sequence[str]) -> list[Guess]:
+    """Doubt a time of measurements that may be that of several ends: of two eyes, of relapses."""
+    ends = [name for name in varying if says(name, "status") >= 2]
+    return [
+        replace(
+            guess,
+            sureness="doubtful",
+            choices=(*guess.choices, f"the time of {show_list(ends, 3)}, which varies beside it"),
+        )
+        if ends and guess.about == "measurement time" and says(guess.value, "exit") == 3
+        else guess
+        for guess in guesses
+    ]
 
 
 def _with_stays(guesses: Sequence[Guess], varying: Sequence[str]) -> list[Guess]:
@@ -164,7 +191,7 @@ def _with_stays(guesses: Sequence[Guess], varying: Sequence[str]) -> list[Guess]
             has = verb(len(several), "has", "have")
             reason = (
                 f"{guess.reason}; {show_list(several, 5)} may, but {has} several values in some"
-                " patients: keep one row of each, such as the first stay"
+                " patients: keep one row of each, such as the first stay or the rows of one event"
             )
             guess = replace(guess, reason=reason)
         told.append(guess)
