@@ -50,13 +50,15 @@ def find_exit(fields: Sequence[Field]) -> tuple[Field | None, list[Guess]]:
             Guess("time", "", "no column says how long each patient was followed", "doubtful")
         ]
     score, f = scored[0]
-    rivals = [show(g.name) for s, g in scored[1:] if s > score - 0.75][:4]
+    another = _is_another_time(f, fields)
+    near = [g for s, g in scored[1:] if s > score - 0.75]
+    rivals = [show(g.name) for g in near if another or not _is_another_time(g, fields)][:4]
     values = f.column.numbers
     span = f"{np.nanmin(values):g} to {np.nanmax(values):g}"
     sureness: Sureness = "doubtful" if rivals else "sure" if score >= 3 else "likely"
     if _STAY.search(plain(f.name)):
         sureness = "doubtful"
-    if _is_another_time(f, fields):
+    if another:
         sureness = "doubtful"
         rivals.append("the time of something else than the end of follow-up")
     reason = f"{f.place()} is a time of each patient, {span}"

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.draft.cells import SheetColumn, read_column
+from longsurv.draft.clocks import date_of, with_clock
 from longsurv.draft.raw import RawTable
 from longsurv.reading.dates import Order
 
@@ -94,7 +95,7 @@ class Sheet:
 
 def read_sheets(tables: Sequence[RawTable]) -> list[Sheet]:
     """Profile every column, letting each table's other columns say decimal mark and date order."""
-    first = [_profiled(table) for table in tables]
+    first = [_with_clocks(_profiled(table)) for table in tables]
     order = _order([column for sheet in first for column in sheet.columns.values()])
     return [_again(sheet, order) for sheet in first]
 
@@ -104,6 +105,18 @@ def _profiled(table: RawTable) -> Sheet:
     votes = Counter(c.decimal for c in columns.values() if _votes(c))
     decimal = votes.most_common(1)[0][0] if votes else "."
     return Sheet(table, columns, decimal)
+
+
+def _with_clocks(sheet: Sheet) -> Sheet:
+    """Put the time of day that has a column of its own behind its date."""
+    for name in sheet.columns:
+        date = date_of(name, sheet.columns)
+        if date is not None:
+            raw = with_clock(sheet.raw, date, name)
+            columns = {**sheet.columns, date: read_column(raw.frame[date], date)}
+            del columns[name]
+            sheet = replace(sheet, raw=raw, columns=columns)
+    return sheet
 
 
 def _votes(column: SheetColumn) -> bool:

@@ -28,7 +28,7 @@ def read_text(path: Path) -> RawTable:
         raise DataError(f"{path.name}: the file is empty")
     usual = "\t" if path.suffix.lower() == ".tsv" else ","
     separator = find_separator([*islice(io.StringIO(head, newline=""), LOOKED_AT)], usual)
-    rows = list(csv.reader(io.StringIO(head), delimiter=separator))[: 2 * LOOK + 150]
+    rows = list(csv.reader(io.StringIO(head, newline=""), delimiter=separator))[: 2 * LOOK + 150]
     width = max(map(len, rows))
     call = (
         f"pd.read_csv({path.name!r}, sep={separator!r}, encoding={encoding!r}, header=None,"
