@@ -84,7 +84,9 @@ def all_serial(numbers: np.ndarray) -> bool:
 
 def all_compact(numbers: np.ndarray) -> bool:
     """Whether all numbers are year, month and day in one, as 20240131."""
-    return len(numbers) > 0 and not bool(np.isnat(_of_compact(numbers)).any())
+    if not len(numbers) or not bool(np.all(_have_eight_figures(numbers))):
+        return False  # of a million measurements none is made a date to see that
+    return not bool(np.isnat(_of_compact(numbers)).any())
 
 
 def of_serial(days: np.ndarray) -> np.ndarray:
@@ -100,13 +102,20 @@ def of_serial(days: np.ndarray) -> np.ndarray:
     return np.where(inside, stamps, np.datetime64("NaT", "ns"))
 
 
+def _have_eight_figures(numbers: np.ndarray) -> np.ndarray:
+    """Which numbers are whole and of the size of 19000101 to 20991231, shape (n,)."""
+    size = np.isfinite(numbers) & (numbers >= 19_000_101) & (numbers < 21_000_000)
+    return size & (np.where(size, numbers, 0.5) == np.floor(np.where(size, numbers, 0.0)))
+
+
 def _of_compact(numbers: np.ndarray) -> np.ndarray:
-    whole = np.isfinite(numbers) & (numbers >= 19_000_101) & (numbers < 21_000_000)
-    whole &= np.where(whole, numbers, 0.0) == np.floor(np.where(whole, numbers, 0.0))
-    parts = np.where(whole, numbers, 19_000_101).astype("int64")
+    whole = _have_eight_figures(numbers)
+    parts, place = np.unique(
+        np.where(whole, numbers, 19_000_101).astype("int64"), return_inverse=True
+    )
     texts = pd.Series([f"{p // 10000:04d}-{p // 100 % 100:02d}-{p % 100:02d}" for p in parts])
     found = pd.to_datetime(texts, format="%Y-%m-%d", errors="coerce")
-    stamps = found.to_numpy(dtype="datetime64[ns]")
+    stamps = found.to_numpy(dtype="datetime64[ns]")[place]
     return np.where(whole, stamps, np.datetime64("NaT", "ns"))
 
 
