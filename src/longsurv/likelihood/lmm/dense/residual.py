@@ -189,7 +189,9 @@ class Structure:
         out = np.empty(self.size)
         if self.n_ratios:
             moved = adjoint * self.correlation(self.natural(phi)) * scales
-            by_cell = sum(np.bincount(cells, moved, self.n_cells) for cells in self.cells)
+            first, second = self.cells
+            by_cell = np.bincount(first, moved, self.n_cells)
+            by_cell += np.bincount(second, moved, self.n_cells)
             if self.groups is not None:
                 by_cell = by_cell - by_cell.mean()
             out[: self.n_ratios] = by_cell[1:]
