@@ -14,6 +14,7 @@ from numba.core import config, event
 
 LEVEL = "NUMBA_OPT"
 """The variable in which a user may have said how hard; then that holds."""
+_OPT = "OPT"  # of numba's configuration, which makes its names as it reads the environment
 
 
 @cache
@@ -23,21 +24,22 @@ def compile_lightly() -> None:
         event.register("numba:compile", _LightCompilation())
 
 
-class _LightCompilation(event.Listener):  # type: ignore[misc]  # numba has no types
+class _LightCompilation(event.Listener):
     """Told when a function's compiling begins and ends; those of its callees come in between."""
 
     def __init__(self) -> None:
         self._under_way: list[bool] = []  # whether each of the functions under way is ours
-        self._usual = config.OPT
+        self._usual = vars(config)[_OPT]
 
     def on_start(self, event: event.Event) -> None:
         """Set the level at the outermost of our kernels."""
         ours = event.data["dispatcher"].py_func.__module__.partition(".")[0] == "longsurv"
         if ours and True not in self._under_way:
-            self._usual, config.OPT = config.OPT, type(config.OPT)(1)
+            self._usual = vars(config)[_OPT]
+            vars(config)[_OPT] = type(self._usual)(1)
         self._under_way.append(ours)
 
     def on_end(self, event: event.Event) -> None:
         """Put the level back after it."""
         if self._under_way.pop() and True not in self._under_way:
-            config.OPT = self._usual
+            vars(config)[_OPT] = self._usual

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 import pandas as pd
@@ -58,6 +58,19 @@ def test_the_largest_of_correlated_deviates(k):
     cov /= np.sqrt(np.outer(np.diag(cov), np.diag(cov)))
     drawn = np.abs(rng.multivariate_normal(np.zeros(k), cov, 400_000)).max(axis=1)
     assert _beyond(value, cov) == pytest.approx((drawn > value).mean(), abs=0.003)
+
+
+def test_the_order_of_weights_does_not_change_the_largest():
+    """Nor does their rounding, which decides over ties when independent ones are looked for."""
+    rng = np.random.default_rng(3)
+    for k in (2, 3):
+        shared = rng.normal(size=(k, k + 2))
+        rows = np.vstack([shared, shared[:2].sum(axis=0)])
+        cov = rows @ rows.T
+        cov /= np.sqrt(np.outer(np.diag(cov), np.diag(cov)))
+        for value in (0.9, 2.1):
+            found = [_beyond(value, cov[np.ix_(p, p)]) for p in permutations(range(k + 1))]
+            assert np.ptp(found) < 1e-6
 
 
 def test_without_weights_and_strata_it_is_the_log_rank_test(data):

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -31,8 +32,10 @@ from longsurv.estimands.follow_up import FollowUp, follow_up, two_groups
 
 STANDARD = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0))
 _ROUNDING = 1e-10
-_NODES = {1: 1, 2: 400, 3: 120, 4: 40}
+_FAR = 38.0  # standard deviations: of no probability in double precision
+_NODES = {1: 1, 2: 24, 3: 24, 4: 8}  # between corners, by the number of independent deviates
 _MOST_INDEPENDENT = max(_NODES)
+_OUTER_NODES = 12  # of the first of four
 _AT_ONCE = 2_000_000
 
 
@@ -204,7 +207,8 @@ def _beyond(value: float, correlation: np.ndarray) -> float:
 
     The deviates are combinations of a few independent ones (of the standard weights three, as those
     of (1, 0) and (0, 1) add up to the log-rank test's). All but the last are integrated over in
-    turn, each within what its own deviate leaves it, and the last one within what all of them do.
+    turn, each within what its own deviate leaves it, and the last one within what all of them do:
+    between planes, so each is integrated over from corner to corner of what they enclose.
     """
     factor = _pivoted(correlation)
     rank = factor.shape[1]
@@ -212,16 +216,70 @@ def _beyond(value: float, correlation: np.ndarray) -> float:
         raise LongsurvError(
             f"max-combo takes up to {_MOST_INDEPENDENT} independent weights; these have {rank}"
         )
-    nodes, weight = np.polynomial.legendre.leggauss(_NODES[rank])
-    share, mass = (nodes + 1) / 2, weight / 2
     u, inside = np.zeros((1, 0)), np.ones(1)
     for j in range(rank - 1):
         centre, scale = u @ factor[j, :j], factor[j, j]
         low, high = special.ndtr((-value - centre) / scale), special.ndtr((value - centre) / scale)
         width = high - low
-        drawn = special.ndtri(low[:, None] + width[:, None] * share)
+        bends = _crossings(value, factor, u) if j == rank - 2 else _corners(value, factor, j, u)
+        with np.errstate(divide="ignore", invalid="ignore"):  # no width: of no mass either
+            crossed = (special.ndtr(bends) - low[:, None]) / width[:, None]
+        ends = np.clip(np.nan_to_num(crossed, nan=0.0), 0.0, 1.0)
+        edges = np.column_stack([np.zeros(len(u)), np.sort(ends, axis=1), np.ones(len(u))])
+        share, mass = _legendre(edges, _NODES[rank] if j >= rank - 3 else _OUTER_NODES)
+        drawn = special.ndtri(low[:, None] + width[:, None] * share).clip(-_FAR, _FAR)
         inside = ((inside * width)[:, None] * mass).ravel()
-        u = np.column_stack([np.repeat(u, len(share), axis=0), drawn.ravel()])
+        u = np.column_stack([np.repeat(u, share.shape[1], axis=0), drawn.ravel()])
+    final = np.maximum(_mass_of_the_last(value, factor, u), 0.0)
+    return float(np.clip(1 - inside @ final, 2 * special.ndtr(-value), 1.0))
+
+
+def _legendre(edges: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of a rule within every two neighbouring edges of each row."""
+    nodes, weight = np.polynomial.legendre.leggauss(n)
+    half = np.diff(edges, axis=1)[:, :, None] / 2
+    share = edges[:, :-1, None] + half * (nodes + 1)
+    return share.reshape(len(edges), -1), (half * weight).reshape(len(edges), -1)
+
+
+def _crossings(value: float, factor: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """Where, in the last variable but one, another deviate begins to bound the last variable.
+
+    A deviate bounds it by two lines, (+-value - centre) / last; one that it has no part in, by
+    none, but has to be within the value by itself.
+    """
+    j = factor.shape[1] - 2
+    slope, last = factor[j + 1 :, j], factor[j + 1 :, j + 1]
+    room = np.array([-value, value])[:, None, None] - u @ factor[j + 1 :, :j].T
+    free = np.abs(last) < _ROUNDING
+    with np.errstate(divide="ignore", invalid="ignore"):
+        at_zero = np.concatenate(list(room[:, :, ~free] / last[~free]), axis=1)
+        steep = np.tile(-slope[~free] / last[~free], 2)
+        one, other = np.triu_indices(len(steep), 1)
+        met = (at_zero[:, other] - at_zero[:, one]) / (steep[one] - steep[other])
+        alone = np.concatenate(list(room[:, :, free] / slope[free]), axis=1)
+    return np.concatenate([met, alone], axis=1)
+
+
+def _corners(value: float, factor: np.ndarray, j: int, u: np.ndarray) -> np.ndarray:
+    """Where, in the last variable but two, the bounds of those after it change; none before."""
+    k, rank = factor.shape
+    if j != rank - 3:
+        return np.empty((len(u), 0))
+    found = []
+    for three in combinations(range(j, k), 3):
+        planes = factor[list(three)]
+        if abs(np.linalg.det(planes[:, j:])) < _ROUNDING:
+            continue
+        of_first = np.linalg.inv(planes[:, j:])[0]
+        for signs in product((-value, value), repeat=3):
+            found.append((np.array(signs) - u @ planes[:, :j].T) @ of_first)
+    return np.array(found).reshape(-1, len(u)).T
+
+
+def _mass_of_the_last(value: float, factor: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """Probability, given the others, that the last variable leaves all deviates within."""
+    rank = factor.shape[1]
     last = factor[rank - 1 :, rank - 1]
     centre = u @ factor[rank - 1 :, : rank - 1].T
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -230,8 +288,8 @@ def _beyond(value: float, correlation: np.ndarray) -> float:
     fine = (np.abs(centre[:, free]) < value).all(axis=1)
     low = np.where(free, -np.inf, ends.min(axis=0)).max(axis=1)
     high = np.where(free, np.inf, ends.max(axis=0)).min(axis=1)
-    final = np.maximum(special.ndtr(high) - special.ndtr(low), 0.0) * fine
-    return float(np.clip(1 - inside @ final, 2 * special.ndtr(-value), 1.0))
+    mass: np.ndarray = (special.ndtr(high) - special.ndtr(low)) * fine
+    return mass
 
 
 def _pivoted(correlation: np.ndarray) -> np.ndarray:

@@ -130,7 +130,7 @@ def ranked(
     rows = np.arange(len(worst))
     height = 22.0 * len(worst) + 68
     ax = new_axes(width_in(ax, _WIDTH), height, left=150, right=20, top=12, bottom=50, ax=ax)
-    for y in rows:
+    for y in range(len(rows)):
         ax.axhline(y, color=RULE, linewidth=0.8, zorder=0)
     ax.axvline(0.0, color=INK, linewidth=0.8)
     ax.plot(worst[measure], rows, markersize=6, **{**group_style(0), "linestyle": ""})

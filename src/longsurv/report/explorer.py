@@ -297,10 +297,11 @@ def thinned(draws: ArrayLike, most: int = MOST_DRAWS) -> np.ndarray:
     draws : array
     most : int
     """
-    flat = np.sort(np.asarray(draws, dtype=float).ravel())
+    flat: np.ndarray = np.sort(np.asarray(draws, dtype=float).ravel())
     if flat.size <= most:
         return flat
-    return flat[((np.arange(most) + 0.5) * flat.size / most).astype(int)]
+    evenly: np.ndarray = flat[((np.arange(most) + 0.5) * flat.size / most).astype(int)]
+    return evenly
 
 
 def script_data(found: list[ExploredEffect]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from longsurv.study.plan import Plan
 
 CURVES = "adjusted_curves"
-TARGET = "overlap"
+TARGET: Final = "overlap"
 MOST_TIMES = 200
 COLUMNS = ["way", "group", "time", "estimate", "conf_low", "conf_high"]
 

@@ -50,13 +50,25 @@ class Style:
     percent: Callable[[float, float], str]
 
     def of_mean(self, mean: float, sd: float) -> str:
-        """A mean with its standard deviation; alone where there is none."""
+        """A mean with its standard deviation; alone where there is none.
+
+        Parameters
+        ----------
+        mean, sd : float
+            In the unit of the variable; NaN where there is none.
+        """
         if mean != mean:
             return numbers.MISSING
         return numbers.number(mean) + ("" if sd != sd else self.spread.format(numbers.number(sd)))
 
     def of_median(self, median: float, low: float, high: float) -> str:
-        """A median with its quartiles."""
+        """A median with its quartiles.
+
+        Parameters
+        ----------
+        median, low, high : float
+            The median, the first and the third quartile.
+        """
         if median != median:
             return numbers.MISSING
         ends = {"low": numbers.datum(low), "high": numbers.datum(high)}
@@ -64,7 +76,13 @@ class Style:
         return numbers.datum(median) + between.format(**ends)
 
     def of_count(self, count: float, whole: float) -> str:
-        """A count with its percentage."""
+        """A count with its percentage.
+
+        Parameters
+        ----------
+        count, whole : float
+            How many, and of how many.
+        """
         return f"{int(count):,} ({self.percent(count, whole)})"
 
 

@@ -226,7 +226,7 @@ def _columns(column: pd.Series, name: str) -> list[np.ndarray]:
 def _complete(column: pd.Series, name: str) -> np.ndarray:
     if missing(column).any():
         raise DataError(f"column {name!r} of the outcome has missing values")
-    return column.to_numpy(dtype=float)
+    return np.asarray(column, dtype=float)
 
 
 def _varies(column: np.ndarray) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,19 @@ if TYPE_CHECKING:
     from longsurv.design.generalised import GeneralisedDesign
 
 
+class PredictedGeneralised(PredictedMixed, Protocol):
+    """What is used of an answer of a GLMM."""
+
+    @property
+    def design(self) -> GeneralisedDesign:
+        """Its arrays."""
+
+
 def rows_of(
-    result: PredictedMixed, newdata: pd.DataFrame | None, by_patient: bool, new_groups: NewGroups
+    result: PredictedGeneralised,
+    newdata: pd.DataFrame | None,
+    by_patient: bool,
+    new_groups: NewGroups,
 ) -> tuple[pd.DataFrame, AskedRows]:
     """The frame and its rows; without `by_patient` as of patients nobody has seen."""
     frame, X = fixed_rows(result, newdata)
