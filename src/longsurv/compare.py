@@ -212,8 +212,11 @@ def _no_answer(fit: Estimate, post: Posterior, term: str, a: pd.Series, b: pd.Se
         return "maximum likelihood has no estimate"
     if not fit.optimum.at_boundary and not math.isfinite(float(a["std_error"])):
         return "maximum likelihood has no standard error"
-    if not float(b["r_hat"]) < LOST_R_HAT:
-        return f"the chains do not agree: R-hat is {float(b['r_hat']):.3g}"
+    r_hat = float(b["r_hat"])
+    if math.isnan(r_hat):
+        return "whether chains agree is not known: R-hat cannot be computed"
+    if not r_hat < LOST_R_HAT:
+        return f"the chains do not agree: R-hat is {r_hat:.3g}"
     return ""
 
 

@@ -106,6 +106,7 @@ def test_energy_that_wanders():
 def test_one_chain_has_no_r_hat():
     """What cannot be checked has not passed."""
     assert "largest R-hat" in failed(judge(chains()[:1]))
+    assert "largest R-hat cannot be computed (expected < 1.01)" in judge(chains()[:1]).words
 
 
 def test_a_chain_that_never_moved():

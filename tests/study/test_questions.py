@@ -53,7 +53,7 @@ def test_without_robustness_it_is_the_interval(sepsis):
 def test_nothing_to_emulate_where_risk_begins_late(sepsis):
     part = target_part(sepsis)
     assert part.title == "A trial emulated"
-    assert "Risk begins at 7 days after ICU admission" in part.items[0]
+    assert "risk begins at 7 days after ICU admission" in part.items[0]
     assert "never enrolled" in part.items[0]
 
 

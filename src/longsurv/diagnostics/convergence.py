@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -55,13 +56,18 @@ def _verdict(rows: list[tuple[str, float, str, bool]], good: str, flags: Sequenc
         words = good
     else:
         listed = "; ".join(
-            f"{check} is {value:.4g} (expected {limit})"
+            f"{check} {_found(value, 'is ')} (expected {limit})"
             for check, value, limit in zip(
                 failed["check"], failed["value"], failed["limit"], strict=True
             )
         )
         words = f"Not to be relied on as it stands: {listed}."
     return Verdict(bool(failed.empty), " ".join([words, *flags]), checks)
+
+
+def _found(value: float, verb: str = "") -> str:
+    """A check's value in words; R-hat of one chain, or of one that never moved, is none."""
+    return "cannot be computed" if math.isnan(value) else f"{verb}{value:.4g}"
 
 
 def headings(
@@ -203,7 +209,7 @@ def chain_headings(verdict: Verdict) -> tuple[str, ...]:
     failed = set(verdict.checks.loc[~verdict.checks["ok"], "check"])
     few = {"smallest effective sample size", "points of equal probability"}
     said = {
-        row["check"]: f"{row['check']} {row['value']:.4g} (expected {row['limit']})"
+        row["check"]: f"{row['check']} {_found(row['value'])} (expected {row['limit']})"
         for row in verdict.checks.to_dict("records")
         if not row["ok"]
     }

@@ -118,6 +118,13 @@ def _changes(lead: Lead, unit: str) -> str:
         f" {change_words(lead.change.start, lead.change.end, unit)} between {lead.change.level} and"
         f" {lead.change.reference} kept p < 0.05 by the false discovery rate"
     )
+    if total == 1:  # nothing to correct for
+        sign = "<" if kept else sentences_answer.NOT_BELOW
+        where = change_words(lead.change.start, lead.change.end, unit)
+        text = (
+            f"the difference in change {where} between {lead.change.level} and"
+            f" {lead.change.reference} had p {sign} 0.05"
+        )
     which = f" ({listed(kept)})" if kept else ""
     beside = [
         f"{BESIDE[kind]} {len(lead.surviving(kind))}" for kind in lead.tables if kind != lead.kind
