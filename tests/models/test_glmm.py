@@ -249,7 +249,7 @@ class TestNoMaximum:
 class TestInput:
     def test_only_some_families(self, table):
         with pytest.raises(LongsurvError, match="family is one of"):
-            GLMM("y ~ 1 + (1 | id)", table("dic"), family="poisson")
+            GLMM("y ~ 1 + (1 | id)", table("dic"), family="inverse_gaussian")
 
     def test_options_of_other_families(self, table):
         with pytest.raises(LongsurvError, match="needs family='censored'"):
@@ -261,7 +261,7 @@ class TestInput:
 
     def test_binary_response(self, table):
         data = table("dic")
-        with pytest.raises(DataError, match=r"0 or 1.*2\.0"):
+        with pytest.raises(DataError, match=r"0 or 1.*has 2, in"):
             _ = GLMM(FORMULAS["dic"], data.assign(positive=data["positive"] + 1)).design
         with pytest.raises(DataError, match="Say which one counts"):
             words = data["positive"].map({0: "no", 1: "yes"})

@@ -44,6 +44,7 @@ INPUTS = {
     "BaselineAdjustment", "Panel", "Mortality", "TargetTrial",  # specifications
     "Change", "Counts", "FollowUp", "Extent", "Histories", "Unseen",  # what estimands are asked of
     "HistoricalPrior",  # a prior
+    "Conditional", "ImputedRows", "RowArrays", "Strategy",  # what an imputation is made of
     "ComparedRows", "Regression",  # the rows two models share, and the line through them
 }  # fmt: skip
 

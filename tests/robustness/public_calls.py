@@ -250,6 +250,7 @@ def own_of(name: str) -> dict[str, Any]:
         "lrt": {"smaller": lambda: smaller(), "larger": lambda: fit(mixed)},
         "information_criteria": {"fits": lambda: [smaller(), fit(mixed)]},
         "example_path": {"name": lambda: "pbc"},
+        "Imputation": {"model": lambda: specs()["LMM"]},
         "Study": {"models": lambda: sepsis().models},
         "Cohort": {
             "patients": lambda: sepsis().cohort.patients,

@@ -64,7 +64,7 @@ CONSTANTS = {"pi": np.pi, "e": np.e, "euler_gamma": np.euler_gamma}
 """Of NumPy, as in np.pi."""
 
 INSTEAD = {
-    "frailty": "a frailty is a random effect, (1 | site)",
+    "frailty": "a frailty is a random effect, (1 | site); for standard errors alone, cluster(site)",
     "lag": "a lag would cross from one patient into the next; compute it within patients, as "
     "data.groupby('id')['x'].shift()",
     "hashed": "a column of hashed levels has no meaning of its own; use the levels",

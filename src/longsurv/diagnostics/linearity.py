@@ -78,7 +78,7 @@ class FittedLines(Protocol):
 type LineFit = Annotated[FittedLines, "a fitted LMM, GLMM, CoxPH or Hazard, as of .fit()"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Linearity(Readable):
     """Tests of straight lines against a bend.
 

@@ -69,7 +69,7 @@ def quantile_panels(
         else:
             place.plot(x, y, color=INK, linewidth=1.3)
         place.plot(x[out], y[out], "s", color=ALARM, markersize=3.2)
-        place.set_title(shorten(title, int(width / across / 8)), loc="left", fontsize=LABEL_SIZE)
+        place.set_title(shorten(title, int(width / across / 9)), loc="left", fontsize=LABEL_SIZE)
         _few_ticks(place)
     axes[0].annotate(
         "Residuals in SDs by normal quantile", (0, 1), (-36, 24), "axes fraction",
@@ -105,7 +105,7 @@ def residual_panels(
             x = part["fitted"].to_numpy(dtype=float)
             place.fill_between(x, part["low"], part["high"], **_BAND)
             place.plot(x, part["observed"], color=colour, marker=mark, markersize=3, linewidth=1.2)
-        place.set_title(shorten(title, int(width / across / 8)), loc="left", fontsize=LABEL_SIZE)
+        place.set_title(shorten(title, int(width / across / 9)), loc="left", fontsize=LABEL_SIZE)
         _few_ticks(place)
     axes[0].annotate(
         "Mean (dots) and spread (squares) by fitted value", (0, 1),
@@ -202,7 +202,7 @@ def bends(curves: pd.DataFrame, *, width: float = _WIDTH, ax: Where = None) -> A
         shown = part[["straight", "bent", "conf_low", "conf_high"]].to_numpy(dtype=float)
         place.set_ylim(*padded(shown.ravel()))
         place.set_title(
-            shorten(str(term), int(width / across / 8)), loc="left", fontsize=LABEL_SIZE
+            shorten(str(term), int(width / across / 9)), loc="left", fontsize=LABEL_SIZE
         )
         _few_ticks(place)
     axes[0].annotate(

@@ -92,7 +92,7 @@ class FitStore:
         self.reused = 0
         self.computed = 0
         self._current: set[str] = set()  # keys made in this run, trusted even if `fresh`
-        self._adopted: set[str] = set()  # those of them that other processes made
+        self._taken: set[str] = set()  # keys made in an earlier one, and taken in this
 
     @property
     def made(self) -> frozenset[str]:
@@ -108,7 +108,6 @@ class FitStore:
         """
         new = keys - self._current
         self._current |= new
-        self._adopted |= new
         self.computed += len(new)
 
     @contextmanager
@@ -172,7 +171,8 @@ class FitStore:
         except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             self.tell(f"{title}: the stored result {path} cannot be read ({error}); it is redone")
             return None
-        self.reused += key not in self._adopted
+        self.reused += key not in self._current | self._taken
+        self._taken.add(key)
         return kept
 
     def put[T](self, key: str, title: str, value: T, seconds: float) -> Kept[T]:
