@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from longsurv.cohort import Aims
 from longsurv.report import sentences_markers as sentences
 from longsurv.report.sections import adjustments, panel, scores
+from longsurv.report.sections.headline import headline
 from longsurv.report.sentences import Answer
 from longsurv.study import StudyResults
 from longsurv.study.tables.shrinkage import families_table, shrunken_table
@@ -134,3 +137,11 @@ def test_score_sentences_flip_with_the_groups(results, swapped) -> None:
     ends = [re.search(r"from (\d+ % to \d+ %) in active", texts[0]) for texts in (here, there)]
     assert all(ends) and ends[0][1] != ends[1][1]
     assert f"from {ends[0][1]} in control" in there[0]
+
+
+def test_a_marker_that_is_the_primary_outcome_is_told_first(results: StudyResults) -> None:
+    """Its adjusted difference, from a table without Monte Carlo errors."""
+    asked = replace(results, study=replace(results.study, aims=Aims("crp")))
+    told = [text for text in headline(asked).markers if text.startswith("Primary outcome: CRP")]
+    assert len(told) == 1
+    assert "the fold change in active is" in told[0]

@@ -155,7 +155,7 @@ def change_answer(row: pd.Series) -> Answer | None:
         row["scale"] == "ratio",
         row["p_value"],
         row["prob_positive"],
-        row["mcse"],
+        float(row.get("mcse", math.nan)),  # which adjusted differences do not have
     )
 
 

@@ -169,7 +169,7 @@ def further(results: StudyResults) -> list[str]:
         + ".",
         "competing": "Cumulative incidence: Aalen-Johansen with Gray's test; its posterior from"
         " independent gamma-process hazards of every cause.",
-        "tipping": "Unseen deaths: the two risks are independent, each with Jeffreys' prior"
+        "tipping": "Unseen events: the two risks are independent, each with Jeffreys' prior"
         " Beta(0.5, 0.5).",
         "joint": "Joint models: the hazard depends on the current value of the marker's curve;"
         " random effects integrated out by adaptive Gauss-Hermite quadrature.",
