@@ -8,6 +8,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -292,6 +293,15 @@ import longsurv.estimands.landmark, longsurv.diagnostics.concordance
 ls.estimands.landmark.__code__, ls.diagnostics.concordance.__code__
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda p: p.__name__)
+def test_a_module_called_like_a_public_name_is_where_it_lives(package: ModuleType) -> None:
+    """Otherwise importing that module first would import the other one, half made."""
+    for name, home in package._homes.items():
+        module, _, attribute = home.partition(":")
+        called = f"{package.__name__}.{name}"
+        assert not attribute or module == called or find_spec(called) is None, name
 
 
 @pytest.mark.parametrize("name", longsurv.__all__)

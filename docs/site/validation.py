@@ -18,6 +18,7 @@ TITLES = {
     "adjustment": "Baseline adjustment",
     "demos": "Every number of both demo reports: survival, lme4, pbkrtest",
     "glmm": "Generalised mixed models: lme4, ordinal, brute-force integration",
+    "glmm_counts": "Counts by mixed models: lme4, glmmTMB",
     "glmm_means": "Marginal means of generalised mixed models: emmeans",
     "cox_basic": "Cox models: survival",
     "cox_small": "Small samples: survival, cmprsk, coin, Firth",

@@ -52,6 +52,7 @@ def reached(begin: Iterable[Callable[..., Any]]) -> set[str]:
         found += [import_module(n) for n in names if n.startswith("longsurv.")]
         found += [cell.cell_contents for cell in function.__closure__ or ()]
         modules = [m for m in found if isinstance(m, ModuleType) and m.__name__.startswith(OURS)]
-        found += [vars(m)[n] for m in modules for n in names if n in vars(m)]
+        # Asked for, not looked up: a package that is lazy has no name until somebody used it.
+        found += [getattr(m, n) for m in modules for n in names if n in dir(m)]
         waiting += [f for one in found for f in _functions(one)]
     return {f"{f.__module__}.{f.__name__}" for f in seen}

@@ -53,8 +53,6 @@ NOT_MOVED = {
     "estimands.survival_by_group.*": "what is drawn of kaplan_meier, which is here",
     "estimands.tipping.tipping_grid": "of four counts, as tipping_points",
     "diagnostics.convergence.headings": "words",
-    "diagnostics.convergence.chain_headings": "words",
-    "diagnostics.convergence.of_quadrature": "of draws, read by `diagnose` of a Cox posterior",
     "diagnostics.convergence.of_estimate": "of an optimum, read by every family's `diagnose`",
     "diagnostics.influence.tidy": "puts what `influence` found into a table",
     "diagnostics.joint_checks.cox_snell_curve": "Kaplan-Meier of residuals, which are here",

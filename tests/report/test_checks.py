@@ -87,7 +87,7 @@ def test_and_in_the_word_file(results: StudyResults, tmp_path: Path) -> None:
 def test_a_part_that_is_a_table_of_reasons_has_its_sentence(results: StudyResults) -> None:
     parts = {**results.parts, "tipping": pd.DataFrame({"reason": ["", "another definition"]})}
     assert further(replace(results, parts=parts)) == further(results)
-    assert any("Unseen deaths" in sentence for sentence in further(results))
+    assert any("Unseen events" in sentence for sentence in further(results))
 
 
 def test_what_is_not_made_is_named_by_no_guideline(results: StudyResults) -> None:

@@ -45,7 +45,7 @@ NOT_CALLED = {
     "estimands.propensity": "of arrays, through overlap_weights",
     "estimands.weighted_influence": "of weights and derivatives, through weighted_comparison",
     "estimands.weighted_sample": "of weights and follow-up, through weighted_comparison",
-    "estimands.propensity_weights.patients": "a number in words",
+    "estimands.propensity_result.patients": "a number in words",
     "estimands.standardised_curves.averaged_survival": "part of standardised_survival",
     "estimands.standardised.check_begun": "part of risk_difference",
     "estimands.standardised.both_treatments": "part of risk_difference",

@@ -22,7 +22,7 @@ from longsurv.arguments import checked
 from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.follow_up import FollowUp
 from longsurv.estimands.intervals import proportion, within
-from longsurv.estimands.propensity_weights import PropensityWeights
+from longsurv.estimands.propensity_result import PropensityWeights
 from longsurv.estimands.weighted_influence import check_spare, covariance
 from longsurv.estimands.weighted_risks import WeightedRisks
 from longsurv.estimands.weighted_sample import Moved, WeightedSample, estimates, resampled

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 from longsurv.arguments import checked
 from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.propensity import propensity_draws
-from longsurv.estimands.propensity_weights import PropensityWeights
+from longsurv.estimands.propensity_result import PropensityWeights
 from longsurv.estimands.weighting import outcome_of
 from longsurv.words import plural, verb
 

@@ -25,7 +25,7 @@ from longsurv.arguments import checked
 from longsurv.errors import DataError, EstimationError, LongsurvError
 from longsurv.estimands.intervals import proportion, within
 from longsurv.estimands.propensity import fit_propensity
-from longsurv.estimands.propensity_weights import PropensityWeights, patients
+from longsurv.estimands.propensity_result import PropensityWeights, patients
 from longsurv.estimands.targets import ATE
 from longsurv.estimands.weighted_influence import score_influence
 from longsurv.estimands.weighted_sample import WeightedSample

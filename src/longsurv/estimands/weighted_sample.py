@@ -11,7 +11,7 @@ import pandas as pd
 from longsurv.errors import DataError
 from longsurv.estimands.follow_up import FollowUp, follow_up
 from longsurv.estimands.propensity import fit_propensity
-from longsurv.estimands.propensity_weights import PropensityWeights, patients
+from longsurv.estimands.propensity_result import PropensityWeights, patients
 from longsurv.estimands.weighting import full_rank
 
 type Moved = tuple[float, np.ndarray]

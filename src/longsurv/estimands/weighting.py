@@ -25,7 +25,7 @@ from longsurv.design.rank import independent_columns
 from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.intervals import proportion, within
 from longsurv.estimands.propensity import fit_propensity
-from longsurv.estimands.propensity_weights import PropensityWeights, patients
+from longsurv.estimands.propensity_result import PropensityWeights, patients
 from longsurv.estimands.targets import TARGETS
 from longsurv.estimands.weighted_influence import check_spare, covariance
 

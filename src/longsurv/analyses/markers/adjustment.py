@@ -50,7 +50,7 @@ from longsurv.estimands.baseline_adjusted import (
 )
 from longsurv.estimands.bayesian_bootstrap import bayesian_bootstrap
 from longsurv.estimands.changes import Change, baseline_sd, contrast_weights
-from longsurv.estimands.propensity_weights import PropensityWeights
+from longsurv.estimands.propensity_result import PropensityWeights
 from longsurv.estimands.weighting import overlap_weights
 from longsurv.models.linear import Linear
 from longsurv.models.lmm import LMM

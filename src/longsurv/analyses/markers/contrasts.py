@@ -16,7 +16,7 @@ from longsurv.cohort import Marker
 from longsurv.errors import LongsurvError
 from longsurv.estimands.baseline_adjusted import ADJUSTMENTS
 from longsurv.estimands.changes import CORRECTED, Change, adjusted_p_values
-from longsurv.estimands.propensity_weights import PropensityWeights
+from longsurv.estimands.propensity_result import PropensityWeights
 from longsurv.estimands.weighting import weighted_difference
 from longsurv.records import Fields, Record
 from longsurv.results import Estimate, Posterior
