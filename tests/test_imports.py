@@ -260,7 +260,7 @@ print(*{name.split(".")[0] for name in sys.modules})
     assert not set(modules.split()) & {"pymc", "pytensor", "arviz", "nutpie", "matplotlib"}
 
 
-PACKAGES = [longsurv, longsurv.estimands, longsurv.diagnostics]
+PACKAGES = [longsurv, longsurv.estimands, longsurv.diagnostics, longsurv.study]
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda p: p.__name__)

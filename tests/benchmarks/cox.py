@@ -12,7 +12,7 @@ import pandas as pd
 from timing import REFERENCE, Row, once, r_seconds, seconds
 
 from longsurv.analyses.mortality.prior_grid import prior_grid
-from longsurv.models import CoxPH
+from longsurv.models import CoxPH, FineGray
 
 COLUMNS = [f"x{j}" for j in range(10)]
 FORMULA = "Surv(time, event) ~ " + " + ".join(COLUMNS)
@@ -122,3 +122,53 @@ def priors(folder: Path) -> Iterator[Row]:
     yield Row("five priors, 41 patients", "longsurv", spent, note="2 x 1000 draws each")
     least = float(grid.table["ess"].min())
     yield Row("five priors, 41 patients", "longsurv", least, "smallest ESS")
+
+
+def patients_of_sites(n: int, k: int, seed: int = 1) -> pd.DataFrame:
+    """Patients of k sites, whose log hazards have standard deviation 0.5; two thirds events."""
+    rng = np.random.default_rng(seed)
+    site, arm, age = rng.integers(k, size=n), rng.integers(2, size=n), rng.normal(size=n)
+    rates = 0.05 * np.exp(rng.normal(0, 0.5, k)[site] - 0.5 * arm + 0.3 * age)
+    times, censored = rng.exponential(size=n) / rates, rng.uniform(5.0, 40.0, n)
+    data = pd.DataFrame({"site": site, "arm": arm, "age": age})
+    return data.assign(time=np.minimum(times, censored), event=(times <= censored) * 1)
+
+
+def sites(folder: Path) -> Iterator[Row]:
+    """Site effects beside R's coxme (normal) and survival (gamma), whose search is let arrive."""
+    for n, k in ((400, 20), (5_000, 50), (20_000, 100)):
+        data = patients_of_sites(n, k)
+        for kind, peer in (("gaussian", "R coxme"), ("gamma", "R survival, arrived")):
+            work = f"Cox, {n:,} of {k} sites, {kind}"
+
+            def fit(data: pd.DataFrame = data, kind: str = kind) -> object:
+                formula = "Surv(time, event) ~ arm + age + (1 | site)"
+                return CoxPH(formula, data, frailty=kind).fit().tidy()
+
+            yield Row(work, "longsurv", seconds(fit, 3), note="formula to table")
+            found = r_seconds("bench_frailty", data, folder, kind, "3" if n < 20_000 else "1")
+            if found:
+                yield Row(work, peer, found[1])
+
+
+def fine_gray(folder: Path) -> Iterator[Row]:
+    """Fine and Gray's model with robust standard errors, beside R's survival and cmprsk."""
+    columns = COLUMNS[:5]
+    for n in (400, 4_000):
+        rng = np.random.default_rng(2)
+        X = rng.normal(size=(n, 5))
+        times = rng.exponential(size=(n, 2)) * 30.0 / np.exp(np.c_[0.3 * X[:, 0], -0.3 * X[:, 1]])
+        censored = rng.uniform(10.0, 60.0, n)
+        status = np.where(times.min(axis=1) <= censored, 1 + times.argmin(axis=1), 0)
+        time = np.minimum(times.min(axis=1), censored)
+        data = pd.DataFrame(X, columns=columns).assign(time=time, status=status)
+        formula, work = f"Surv(time, status) ~ {' + '.join(columns)}", f"Fine-Gray, {n:,} x 5"
+
+        def fit(data: pd.DataFrame = data, formula: str = formula) -> object:
+            return FineGray(formula, data).fit().tidy()
+
+        yield Row(work, "longsurv", seconds(fit, 5), note="formula to table")
+        for peer in ("survival", "cmprsk"):
+            found = r_seconds("bench_fine_gray", data, folder, peer, "3")
+            if found:
+                yield Row(work, f"R {peer}", found[1])

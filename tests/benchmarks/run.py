@@ -21,7 +21,7 @@ from timing import Row
 
 PARTS: dict[str, tuple[Callable[[Path], Iterator[Row]], ...]] = {
     "mixed": (mixed.reml, mixed.crossed, mixed.kenward_roger, mixed.posterior),
-    "cox": (cox.fits, cox.firth, cox.priors),
+    "cox": (cox.fits, cox.firth, cox.priors, cox.sites, cox.fine_gray),
     "joint": (joint.fits, joint.growth, joint.panel),
     "million": (mixed.million, joint.hundred_thousand),
     "twin": (joint.twin,),

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from longsurv.cohort.covariates import late_covariates
 from longsurv.cohort.problems import show, show_list
 from longsurv.errors import FormulaError
-from longsurv.inference.specification import TableSpecification
 from longsurv.study.sites import named_in as has_name
 from longsurv.study.sites import site_problems
 
 if TYPE_CHECKING:
+    from longsurv.inference.specification import TableSpecification
     from longsurv.study.plan import Plan
 
 OUTCOME = ("entry", "exit", "event", "status")

@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from longsurv.arguments import checked
 from longsurv.cohort.settings import read_study
 from longsurv.errors import DataError
-from longsurv.study.bench import Bench
 from longsurv.study.formulas import covariate_problems, formula_problems
-from longsurv.study.helpers import helping, processes
 from longsurv.study.plan import Plan
-from longsurv.study.progress import Progress
-from longsurv.study.provenance import data_hash, software_versions
-from longsurv.study.results import StudyResults
-from longsurv.study.stages import STAGES, Stage
-from longsurv.study.store import FitStore
 from longsurv.tables.styles import style_of
+
+if TYPE_CHECKING:
+    from longsurv.study.progress import Progress
+    from longsurv.study.results import StudyResults
+    from longsurv.study.stages import Stage
+    from longsurv.study.store import FitStore
 
 
 @checked
@@ -101,7 +101,7 @@ class Study(Plan):
         progress: bool | Progress = True,
         quick: bool = False,
         store: FitStore | None = None,
-        stages: tuple[Stage, ...] = STAGES,
+        stages: tuple[Stage, ...] | None = None,
         n_jobs: int = 1,
     ) -> StudyResults:
         """Fit every model by both engines.
@@ -115,8 +115,8 @@ class Study(Plan):
         store : FitStore, optional
             Where finished fits are kept and taken from, so that an interrupted run goes on where
             it stopped; none by default.
-        stages : tuple of Stage
-            What to do, in order.
+        stages : tuple of Stage, optional
+            What to do, in order; all of `longsurv.study.STAGES` by default.
         n_jobs : int
             Processes to run stages in, at most; -1 for one a processor. The numbers do not depend
             on it. A study of a few seconds has one.
@@ -131,13 +131,22 @@ class Study(Plan):
             If a formula has the outcome, or the mortality formula a marker measured after patients
             entered, as a covariate; the message says what to do instead.
         """
+        # A study that is only read and checked needs nothing of what fits and draws.
+        from longsurv.study.bench import Bench
+        from longsurv.study.helpers import helping, processes
+        from longsurv.study.progress import Progress
+        from longsurv.study.provenance import data_hash, software_versions
+        from longsurv.study.results import StudyResults
+        from longsurv.study.stages import STAGES
+        from longsurv.study.store import FitStore
+
         problems = covariate_problems(self)
         if problems:
             raise DataError(problems)
 
         began = time.perf_counter()
         study = self.quickened() if quick else self
-        chosen = [stage for stage in stages if stage.quick or not quick]
+        chosen = [s for s in (STAGES if stages is None else stages) if s.quick or not quick]
         plan = [(stage.title, stage.seconds(study)) for stage in chosen]
         shown = progress if isinstance(progress, Progress) else Progress(quiet=not progress)
         shown.expect(plan)
