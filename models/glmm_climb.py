@@ -40,7 +40,7 @@ def climb(formula: str, design: GeneralisedDesign, data: glmm.GLMMData) -> Optim
     parameters = [*design.fixed.names, *family, *to.factor_names]
     optimum = maximise(to.log_likelihood, to.begin, parameters, to.lower)
     if not np.isfinite(optimum.value):
-        raise EstimationError(f"{formula!r} cannot be fitted: {optimum.status}")
+        raise EstimationError(cannot_be_fitted(formula, optimum.status))
     if exhausted(data, optimum.x):
         raise EstimationError(
             f"{formula!r} cannot be fitted: the random effects reproduce every measurement, "

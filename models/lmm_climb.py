@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from longsurv.design import MixedDesign, check_variation
 from longsurv.design.random_columns import RandomColumns
 from longsurv.errors import EstimationError
-from longsurv.inference import Optimum, maximise
+from longsurv.inference import Optimum, hessian, maximise
+from longsurv.inference.density import LogDensity
 from longsurv.likelihood import lmm
 from longsurv.likelihood.lmm import crossed, dense
 from longsurv.likelihood.lmm.blocks import BlockKernel, Rows
 from longsurv.likelihood.lmm.crossed.kernel import CrossedKernel
 from longsurv.likelihood.lmm.dense.kernel import DenseKernel
 from longsurv.results.mixed.undetermined import degenerate
+from longsurv.words import cannot_be_fitted
 
 type LMMKernel = BlockKernel | DenseKernel | CrossedKernel
 
 LARGEST_RATIO = 1e6
 """Of a random effect's SD to the residual one: beyond, rounding is all there is of a residual."""
+LEVEL = 1e-3
+"""Log-likelihood that a climb to `LARGEST_RATIO` must have gained half of the way, where its digits
+are still good: a criterion that gained less is the same everywhere."""
 
 
 def weighted(d: MixedDesign, *columns: np.ndarray) -> list[np.ndarray]:
@@ -91,17 +97,34 @@ def climb(formula: str, design: MixedDesign, kernel: LMMKernel, reml: bool) -> O
         return kernel.criterion(x, reml)
 
     start = max(kernel.starts, key=lambda x: criterion(x)[0])
-    singular = "the covariance of the measurements becomes singular"
     try:
         optimum = maximise(criterion, start, names=kernel.names, lower=kernel.lower)
     except np.linalg.LinAlgError:
-        raise EstimationError(f"{formula!r} cannot be fitted: {singular}") from None
+        why = "the covariance of the measurements becomes singular"
+        raise EstimationError(cannot_be_fitted(formula, why)) from None
     if why := degenerate(design, kernel, optimum, reml):
-        raise EstimationError(f"{formula!r} cannot be fitted: {why}")
+        raise EstimationError(cannot_be_fitted(formula, why))
     exhausted = np.abs(optimum.x).max(initial=0.0) > LARGEST_RATIO
+    half_way = np.clip(optimum.x, -LARGEST_RATIO**0.5, LARGEST_RATIO**0.5)
+    if exhausted and criterion(half_way)[0] - criterion(start)[0] < LEVEL:
+        return _stayed(criterion, start, optimum)
     if exhausted or not np.isfinite(optimum.value):
         why = optimum.status
         if exhausted or optimum.converged:
             why = "the random effects reproduce every measurement, leaving no residual variance"
-        raise EstimationError(f"{formula!r} cannot be fitted: {why}")
+        raise EstimationError(cannot_be_fitted(formula, why))
     return optimum
+
+
+def _stayed(criterion: LogDensity, start: np.ndarray, led: Optimum) -> Optimum:
+    """The start, of a climb that rounding led far along a ridge without a rise.
+
+    So it is where the covariates tell all patients apart, so that nothing is left to estimate the
+    patients' variance from. Which variances, and what depends on them, `undetermined` finds.
+    """
+    value, gradient = criterion(start)
+    free = np.arange(len(start))
+    curved = hessian(criterion, start, free)
+    return replace(
+        led, x=start, value=value, gradient=gradient, hessian=curved, free=free, at_boundary=()
+    )

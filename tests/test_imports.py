@@ -15,6 +15,7 @@ from types import ModuleType
 import pytest
 
 import longsurv
+import longsurv.study
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -33,6 +33,11 @@ def shortened(text: str, most: int = 300) -> str:
     return text if len(text) <= most else f"{text[: most // 2]} [...] {text[-most // 2 :]}"
 
 
+def cannot_be_fitted(formula: str, why: str) -> str:
+    """That a model has no estimate, and why; of a formula of a thousand terms its two ends."""
+    return f"{shortened(formula)!r} cannot be fitted: {why}"
+
+
 def listed(items: Sequence[str]) -> str:
     """ "A", "A and B", "A, B and C"."""
     items = list(items)

@@ -25,7 +25,7 @@ from longsurv.design.specials import take_out_specials
 from longsurv.design.variables import absent, present
 from longsurv.design.weights import Weights
 from longsurv.errors import DataError, EstimationError, FormulaError
-from longsurv.words import plural, shortened
+from longsurv.words import cannot_be_fitted, plural, shortened
 
 FEW_ROWS, MANY_NESTED = 500, 1000
 """Nested groups are taken cluster by cluster, row by row, if no cluster has more rows or they have
@@ -141,7 +141,7 @@ def check_variation(design: MixedDesign, beta: np.ndarray) -> None:
     what = "the fixed effects reproduce every measurement exactly, so no variance is left over"
     if (y == y[0]).all():
         what = f"the response is {y[0]:g} in every row, so there is no variation to model"
-    raise EstimationError(f"{design.formula.text!r} cannot be fitted: {what}")
+    raise EstimationError(cannot_be_fitted(design.formula.text, what))
 
 
 def mixed_design(

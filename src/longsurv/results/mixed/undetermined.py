@@ -175,7 +175,7 @@ def _vanishing(kernel: DenseKernel, x: np.ndarray, reml: bool) -> np.ndarray:
                 heights[cell, k] = kernel.criterion(moved, reml)[0]
             except np.linalg.LinAlgError:
                 heights[cell, k] = -np.inf
-    return (np.diff(heights, axis=1) > 1.0).all(axis=1)
+    return (heights[:, 1:] > heights[:, :-1] + 1.0).all(axis=1)
 
 
 def _singular(rho: np.ndarray, kernel: DenseKernel) -> bool:
