@@ -12,6 +12,7 @@ from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm import start
 from longsurv.likelihood.glmm.existence import exhausted
 from longsurv.results.generalised.undetermined import check_estimable
+from longsurv.words import cannot_be_fitted
 
 
 def arrays(

@@ -105,7 +105,7 @@ def climb(formula: str, design: MixedDesign, kernel: LMMKernel, reml: bool) -> O
     if why := degenerate(design, kernel, optimum, reml):
         raise EstimationError(cannot_be_fitted(formula, why))
     exhausted = np.abs(optimum.x).max(initial=0.0) > LARGEST_RATIO
-    half_way = np.clip(optimum.x, -LARGEST_RATIO**0.5, LARGEST_RATIO**0.5)
+    half_way = np.clip(optimum.x, -(LARGEST_RATIO**0.5), LARGEST_RATIO**0.5)
     if exhausted and criterion(half_way)[0] - criterion(start)[0] < LEVEL:
         return _stayed(criterion, start, optimum)
     if exhausted or not np.isfinite(optimum.value):
