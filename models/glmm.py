@@ -4,7 +4,8 @@
 
     bernoulli   P(y = 1) = F(eta), F(x) = 1 / (1 + exp(-x))
     ordinal     P(y <= k) = F(c_k - eta), thresholds c_1 < c_2 < ...
-    censored    y ~ N(eta, sigma^2); rows count as P(y < limit) below it, P(y > limit) above
+    censored    y ~ N(eta, sigma^2); rows count as P(y < limit) below it, P(y > limit) above, and
+                P(lower < y < upper) between two
     student     y = eta + sigma t_nu
     poisson     y ~ Poisson(mu), mu = exp(eta)
     negative_binomial, nbinom1
@@ -80,13 +81,18 @@ class GLMM:
         random effect, 9 for two and 1 for more. Few measurements a patient, a large spread between
         patients, much censoring or several outliers in one patient need more; the result says so.
     censored : str, optional
-        For family "censored": the column that says of each row "none", "left" or "right". Where it
-        is not "none", the response holds the limit, transformed as the values are.
+        For family "censored": the column that says of each row "none", "left" (below its limit),
+        "right" (above it) or "interval" (between two). Where it is not "none", the response holds
+        the limit, of an interval the lower one, transformed as the values are.
     df : float, optional
         For family "student": fixed degrees of freedom; estimated if not given.
     functions : mapping of str to callable, optional
         Functions of your own that the formula may call by name, as ``{"f": f}`` for ``f(age)``;
         each row's value may depend on that row only.
+    upper : str, optional
+        For rows that say "interval": the column of their upper limits, in the unit of the
+        response's column; whatever the formula does to that is done to them. An infinite one is
+        that of a value above the lower limit.
 
     Raises
     ------
@@ -103,10 +109,11 @@ class GLMM:
     censored: str | None = None
     df: float | None = None
     functions: Functions | None = None
+    upper: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "data", owned(self.data, self.formula, self.censored))
-        check_options(self.family, self.censored, self.df, self.nodes)
+        object.__setattr__(self, "data", owned(self.data, self.formula, self.censored, self.upper))
+        check_options(self.family, self.censored, self.df, self.nodes, self.upper)
 
     def __repr__(self) -> str:
         return of_table(self)
@@ -115,7 +122,7 @@ class GLMM:
     def design(self) -> GeneralisedDesign:
         """The arrays of the model."""
         return generalised_design(
-            self.formula, self.data, self.family, self.censored, self.df, self.functions
+            self.formula, self.data, self.family, self.censored, self.df, self.functions, self.upper
         )
 
     @property

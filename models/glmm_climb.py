@@ -23,7 +23,7 @@ def arrays(
     return glmm.prepare(
         d.family, d.y, d.fixed.X, d.Z @ effects, d.group, len(d.labels),
         nodes=grid.nodes[grid.index], log_weights=grid.log_weight, blocks=d.random.blocks,
-        kind=d.kind, df=df, effects=effects, offset=d.offset,
+        extent=d.extent, df=df, effects=effects, offset=d.offset,
     )  # fmt: skip
 
 

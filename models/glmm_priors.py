@@ -50,9 +50,9 @@ def default_priors(
 ) -> dict[str, pr.Prior]:
     """Weakly informative priors; see `GLMM.default_priors`."""
     d, family = design, FAMILIES[design.family]
-    spread = family.spread(d.y, d.offsets)
+    spread = family.spread(d.middle, d.offsets)
     mean = (
-        found.level * family.level(d.y, d.offsets) + 0.0
+        found.level * family.level(d.middle, d.offsets) + 0.0
         if not d.levels
         else np.zeros(len(found.sd))
     )

@@ -66,5 +66,5 @@ def twin(
         for j, name in enumerate(d.fixed.names):
             mean = mean + own[name] * d.fixed.X[:, j]
         parameters = [own[name] for name in stack.names[p:-q]]
-        FAMILIES[d.family].twin(mean, parameters, d.y, d.kind, df)
+        FAMILIES[d.family].twin(mean, parameters, d.y, d.extent, df)
     return model

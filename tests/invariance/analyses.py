@@ -71,7 +71,8 @@ def _generalised(kind: str, case: Case) -> Any:
     from longsurv.models import GLMM
 
     censored = case.columns["limit"] if kind == "censored" else None
-    return GLMM(case.formula(), case["rows"], kind, censored=censored, nodes=7).fit()
+    upper = case.columns["upper"] if kind == "censored" else None
+    return GLMM(case.formula(), case["rows"], kind, censored=censored, nodes=7, upper=upper).fit()
 
 
 def _survival_case() -> Case:

@@ -106,13 +106,16 @@ def generalised_case(seed: int, family: str) -> Case:
     elif family == "censored":
         rows["crp"] = y.fillna(3.0).clip(lower=1.5)
         rows["limit"] = np.where(rows["crp"] == 1.5, "left", "none")
+        between = rows["crp"].between(3.0, 3.5)
+        rows["limit"] = rows["limit"].mask(between, "interval")
+        rows = rows.assign(crp=rows["crp"].mask(between, 3.0), highest=3.5)
     elif family in COUNTED:
         rows["crp"] = np.floor(np.exp(y.fillna(3.0) / 2.0)).astype(int)
         rows["days"] = 1 + np.arange(len(rows)) % 5
         special = (*special, "offset(log({exposure}))")
     columns = dict(case.columns)
     if family == "censored":
-        columns["limit"] = "limit"
+        columns |= {"limit": "limit", "upper": "highest"}
     if family in COUNTED:
         columns["exposure"] = "days"
     if family in ("bernoulli", "ordinal", *COUNTED):
@@ -128,7 +131,8 @@ def generalised_parts(
 ) -> tuple[GLMM, dict[str, dict[str, float]], dict[str, int | bool], int]:
     """Specification, what to read, in which units, and how many measurements have a density."""
     censored = case.columns["limit"] if family == "censored" else None
-    spec = GLMM(case.formula(), case["rows"], family, censored=censored, nodes=7)
+    upper = case.columns["upper"] if family == "censored" else None
+    spec = GLMM(case.formula(), case["rows"], family, censored=censored, nodes=7, upper=upper)
     fixed = spec.design.fixed
     X = fixed.rebuild(case["points"])
     weights = weights_at(fixed.names, X)

@@ -53,6 +53,14 @@ def _clocks(case: Case, change: Callable[[pd.Series], pd.Series]) -> Case:
     return case
 
 
+def _responses(case: Case, change: Callable[[pd.Series], pd.Series]) -> Case:
+    """The response, and the upper bounds of values that lie between two."""
+    for role in ("response", "upper"):
+        if role in case.columns:
+            case = case.changed(role, change)
+    return case
+
+
 def shift_time(case: Case, by: float) -> Case:
     moved = _clocks(case, lambda t: t + by)
     return replace(moved, moments=tuple(m + by for m in case.moments))
@@ -153,19 +161,19 @@ AWKWARD = (
         "stage": "stage of disease", "response": "CRP mg/dL", "site": "the site",
         "exit": "last day", "entry": "first day", "event": "died?", "visit": "visit no.",
         "limit": "below limit", "weight": "how often", "known": "known part", "other": "PCT ng/mL",
-        "rival": "went home?",
+        "rival": "went home?", "upper": "at most",
     },
     {
         "patient": "patient", "time": "time", "arm": "treatment", "age": "Intercept",
         "stage": "phase", "response": "y", "site": "group", "exit": "stop", "entry": "start",
         "event": "event", "visit": "x", "limit": "kind",
-        "weight": "weight", "known": "offset", "other": "z", "rival": "cause",
+        "weight": "weight", "known": "offset", "other": "z", "rival": "cause", "upper": "limit",
     },
     {
         "patient": "y", "time": "t", "arm": "estimate", "age": "patient", "stage": "term",
         "response": "sigma", "site": "status", "exit": "T", "entry": "weights",
         "event": "C", "visit": "Q", "limit": "log",
-        "weight": "cluster", "known": "strata", "other": "value", "rival": "Surv",
+        "weight": "cluster", "known": "strata", "other": "value", "rival": "Surv", "upper": "exp",
     },
 )  # fmt: skip
 
@@ -279,13 +287,13 @@ TRANSFORMATIONS = (
     ),
     Transformation(
         "shift response", ("response",), st.sampled_from([100.0, -2000.0]) | st.floats(-2e3, 2e3),
-        lambda case, by: case.changed("response", lambda y: y + by),
+        lambda case, by: _responses(case, lambda y: y + by),
         lambda by: Units(response_shift=by),
     ),
     Transformation(
         "scale response", ("response",),
         st.sampled_from([1e-3, 5e4, 1e5, 1e-4]) | st.floats(-9, 9).map(np.exp),
-        lambda case, by: case.changed("response", lambda y: y * by),
+        lambda case, by: _responses(case, lambda y: y * by),
         lambda by: Units(response_scale=float(by)),
     ),
     Transformation("permute rows", (), seeds, permute_rows),

@@ -306,11 +306,46 @@ class TestInput:
         formula = FORMULAS["detection_limit"]
         with pytest.raises(FormulaError, match="censored='column'"):
             _ = GLMM(formula, data, family="censored").design
-        with pytest.raises(DataError, match="none, left or right; 79 rows do not"):
+        with pytest.raises(DataError, match="none, left, right or interval; 79 rows do not"):
             bad = data.assign(kind=data["kind"].replace("none", "no"))
             _ = GLMM(formula, bad, family="censored", censored="kind").design
         with pytest.raises(DataError, match="every value of 'y' is censored"):
             _ = GLMM(formula, data.assign(kind="left"), family="censored", censored="kind").design
+
+    def test_upper_bounds(self, model):
+        data = model("detection_limit").data.assign(u=100.0)
+        formula, options = FORMULAS["detection_limit"], {"family": "censored", "censored": "kind"}
+        with pytest.raises(LongsurvError, match="give its name, as in censored='censored'"):
+            GLMM(formula, data, upper="u")
+        some = data.assign(kind=data["kind"].where(data.index != 7, "interval"))
+        with pytest.raises(FormulaError, match="1 row says interval, and upper"):
+            _ = GLMM(formula, some, **options).design
+        with pytest.raises(FormulaError, match="is 'w'"):
+            _ = GLMM(formula, some, **options, upper="w").design
+        for u in (-100.0, some.loc[7, "y"]):
+            with pytest.raises(DataError, match=r"not above the lower one, 'y' \(index 7\)"):
+                _ = GLMM(formula, some.assign(u=u), **options, upper="u").design
+        with pytest.raises(DataError, match=r"no upper bound in 'u' \(index 7\)"):
+            _ = GLMM(formula, some.assign(u=np.nan), **options, upper="u").design
+        with pytest.raises(FormulaError, match="compute the response and its upper bound"):
+            left = formula.replace("y ~", "y - time ~")
+            _ = GLMM(left, some, **options, upper="u").design
+        # An endless interval is a limit, and only rows that say interval have an upper bound.
+        endless = GLMM(formula, some.assign(u=np.inf), **options, upper="u").design
+        right = data.assign(kind=data["kind"].where(data.index != 7, "right"))
+        limit = GLMM(formula, right, **options).design
+        assert np.array_equal(endless.extent, limit.extent) and endless.notes == limit.notes
+
+    def test_upper_bounds_are_transformed_as_the_response_is(self, model):
+        data = model("detection_limit").data
+        data = data.assign(value=np.exp(data["y"]), u=np.exp(data["y"] + 0.4), v=data["y"] + 0.4)
+        some = data.assign(kind=data["kind"].where(data.index % 5 > 0, "interval"))
+        options = {"family": "censored", "censored": "kind"}
+        right = FORMULAS["detection_limit"].removeprefix("y")
+        ours = GLMM(f"log(value){right}", some, **options, upper="u").fit()
+        same = GLMM(f"y{right}", some, **options, upper="v").fit()
+        assert ours.llf == pytest.approx(same.llf, rel=1e-10)
+        np.testing.assert_allclose(ours.params, same.params, rtol=1e-6)
 
     def test_one_grouping_only(self, table):
         with pytest.raises(FormulaError, match="one random term"):

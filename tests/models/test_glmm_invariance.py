@@ -34,7 +34,9 @@ def simulated(family: str) -> pd.DataFrame:
         return data.assign(y=np.searchsorted([0.0, 1.0, 2.5], eta + rng.logistic(size=200)))
     y = 1.0 + eta + 0.5 * rng.standard_t(4, size=200)
     if family == "censored":
-        return data.assign(y=y.clip(0.0), kind=np.where(y < 0.0, "left", "none"))
+        between = (y > 1.0) & (y < 1.5)
+        kind = np.where(y < 0.0, "left", np.where(between, "interval", "none"))
+        return data.assign(y=np.where(between, 1.0, y.clip(0.0)), kind=kind, upper=1.5)
     return data.assign(y=y)
 
 
@@ -53,6 +55,7 @@ class Move:
         moved = {"t": self.t, "arm": self.arm, "age": self.age} | (
             {"y": self.y} if measured else {}
         )
+        moved |= {"upper": self.y} if family == "censored" else {}
         return data.assign(**{name: a + k * data[name] for name, (a, k) in moved.items()})
 
 
@@ -68,9 +71,8 @@ MOVES = {
 
 def model(family: str, move: Move | None = None, formula: str = FORMULA) -> GLMM:
     data = (move or Move()).data(family)
-    return GLMM(
-        formula, data, family=family, nodes=3, censored="kind" if family == "censored" else None
-    )
+    limits = {"censored": "kind", "upper": "upper"} if family == "censored" else {}
+    return GLMM(formula, data, family=family, nodes=3, **limits)
 
 
 @cache

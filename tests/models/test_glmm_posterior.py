@@ -46,8 +46,14 @@ def tiny(family: str, random: str = "1") -> GLMM:
     y = eta + 0.6 * rng.standard_t(4, size=n)
     if family == "censored":
         kind = np.where(y < -0.3, "left", np.where(y > 1.0, "right", "none"))
-        data = data.assign(y=y.clip(-0.3, 1.0), kind=kind)
-        return GLMM(formula, data, family="censored", censored="kind", nodes=41)
+        between = (y > 0.3) & (y < 0.9)
+        data = data.assign(
+            y=np.where(between, 0.3, y.clip(-0.3, 1.0)),
+            kind=np.where(between, "interval", kind),
+            upper=np.where(between, 0.9, np.nan),
+        )
+        assert set(data["kind"]) == {"none", "left", "right", "interval"}
+        return GLMM(formula, data, family="censored", censored="kind", nodes=41, upper="upper")
     df = 4.0 if family == "student4" else None
     return GLMM(formula, data.assign(y=y), family="student", df=df, nodes=41)
 

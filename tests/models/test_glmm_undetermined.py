@@ -132,6 +132,18 @@ def below() -> pd.DataFrame:
     return data.assign(y=data["y"].where(~low, 0.5), kind=np.where(low, "left", "none"))
 
 
+def test_intervals_alone_hold_every_coefficient():
+    """Values rounded down to whole numbers, as grouped data: near the values' own fit."""
+    data = rows(60, 5)
+    whole = data.assign(y=np.floor(data["y"]), u=np.floor(data["y"]) + 1.0, kind="interval")
+    ours = GLMM("y ~ t + x + (1 | id)", whole, **CENSORED, upper="u").fit()
+    known = GLMM("y ~ t + x + (1 | id)", data, **CENSORED).fit()
+    assert ours.converged and not ours.undetermined
+    assert (abs(ours.params - known.params) < known.bse).all()
+    assert (ours.bse > known.bse).all()
+    assert "300 of 300 values are between their two limits and enter as such." in ours.flags
+
+
 class TestGroupWhollyBelowItsLimit:
     @pytest.mark.parametrize("shift", [0.0, 2015.0])
     def test_is_named(self, below, shift):
@@ -167,6 +179,9 @@ def test_a_response_without_variation():
         low = data["t"] > 1
         some = data.assign(y=np.where(low, 5.0, 3.0), kind=np.where(low, "left", "none"))
         GLMM("y ~ t + (1 | id)", some, **CENSORED).fit()
+    with pytest.raises(EstimationError, match="pass through every interval"):
+        within = data.assign(y=data["t"] - 0.5 + 0.1 * data["x"].clip(-1, 1), u=data["t"] + 0.7)
+        GLMM("y ~ t + (1 | id)", within.assign(kind="interval"), **CENSORED, upper="u").fit()
     with pytest.raises(DataError, match="every value of 'y' is censored"):
         GLMM("y ~ t + (1 | id)", data.assign(kind="left"), **CENSORED).fit()
     with pytest.raises(DataError, match="one category only"):

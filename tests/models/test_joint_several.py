@@ -366,6 +366,9 @@ def test_what_is_wrong_is_said_with_the_patient():
         design(causes=[CoxPH("Surv(stop, dead) ~ strata(treated)", patients)])
     with pytest.raises(FormulaError, match="family 'censored', not of family 'student'"):
         design([GLMM(bili.formula, one, family="student")])
+    between = one.assign(seen="interval", most=1e9)
+    with pytest.raises(FormulaError, match="bili has values between two limits"):
+        design([GLMM(bili.formula, between, "censored", censored="seen", upper="most")])
     renamed = LMM("albumin ~ t + (1 | who)", two.rename(columns={"id": "who"}))
     with pytest.raises(FormulaError, match="bili is by 'id', albumin by 'who'"):
         design([bili, renamed])

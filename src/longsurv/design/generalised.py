@@ -8,18 +8,26 @@ import numpy as np
 import pandas as pd
 
 from longsurv.arguments import choice
-from longsurv.design.expression import Functions
+from longsurv.design.expression import Functions, expression
+from longsurv.design.fixed import response
 from longsurv.design.formula import parse
 from longsurv.design.mixed import MixedDesign, mixed_design
 from longsurv.design.names import is_name, unquoted
 from longsurv.design.offset import offset_of_new
-from longsurv.design.variables import variable
+from longsurv.design.variables import numbers_of, variable
 from longsurv.errors import DataError, FormulaError, LongsurvError
 from longsurv.likelihood.glmm.families import FAMILIES
-from longsurv.likelihood.glmm.family import Family
+from longsurv.likelihood.glmm.family import (
+    INTERVAL,
+    LEFT,
+    RIGHT,
+    Family,
+    kinds_of,
+    middle_of,
+)
 from longsurv.words import plural, verb
 
-CENSORING = ("none", "left", "right")
+CENSORING = ("none", "left", "right", "interval")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +38,9 @@ class GeneralisedDesign(MixedDesign):
     ----------
     family : str
         One of `FAMILIES`.
-    kind : ndarray of int, shape (n,)
-        Censoring of each row: index into none, left, right.
+    extent : ndarray, shape (n,)
+        A value lies between y and y + extent: 0 where it is measured, -inf below a limit, inf
+        above one.
     levels : tuple of str
         Categories of an ordinal response that occur, in order; empty otherwise.
     family_names : tuple of str
@@ -41,7 +50,7 @@ class GeneralisedDesign(MixedDesign):
     """
 
     family: str
-    kind: np.ndarray
+    extent: np.ndarray
     levels: tuple[str, ...]
     family_names: tuple[str, ...]
     notes: tuple[str, ...]
@@ -51,6 +60,16 @@ class GeneralisedDesign(MixedDesign):
         """The family's own where they are no thresholds, random-effects SDs, their correlations."""
         own = () if self.levels else self.family_names
         return (*own, *super().variance_names[1:])
+
+    @property
+    def kind(self) -> np.ndarray:
+        """Censoring of each row, shape (n,): index into none, left, right, interval."""
+        return kinds_of(self.extent)
+
+    @property
+    def middle(self) -> np.ndarray:
+        """The measured value, the limit, or the middle between two, shape (n,)."""
+        return middle_of(self.y, self.extent)
 
     @property
     def offsets(self) -> np.ndarray:
@@ -85,12 +104,23 @@ class GeneralisedDesign(MixedDesign):
         return (*self.fixed.names, *(self.family_names if self.levels else ()))
 
 
-def check_options(family: str, censored: str | None, df: float | None, nodes: int | None) -> None:
+def check_options(
+    family: str,
+    censored: str | None,
+    df: float | None,
+    nodes: int | None,
+    upper: str | None = None,
+) -> None:
     """Refuse a family that does not exist, and options that are not the family's."""
     choice("family", family, FAMILIES)
     own = FAMILIES[family]
     if censored is not None and not own.takes_censored:
         raise LongsurvError(f"censored={censored!r} needs family='censored'")
+    if upper is not None and censored is None:
+        raise LongsurvError(
+            f"upper={upper!r} is of the rows that a column says are known between two bounds only: "
+            "give its name, as in censored='censored', beside it"
+        )
     if df is not None and not (own.takes_df and df > 0):
         raise LongsurvError(f"df={df!r}: positive degrees of freedom, for family 'student' only")
     if nodes is not None and (not isinstance(nodes, int) or nodes < 1):
@@ -104,6 +134,7 @@ def generalised_design(
     censored: str | None = None,
     df: float | None = None,
     functions: Functions | None = None,
+    upper: str | None = None,
 ) -> GeneralisedDesign:
     """Build the design of ``y ~ fixed + (effects | group)`` for a family.
 
@@ -120,7 +151,7 @@ def generalised_design(
         coded, labels = CODED[own.response](data[name])
         data = data.assign(**{name: coded})
     base = mixed_design(formula, data, functions=functions, offsets=True)
-    y, kind = base.y, np.zeros(len(base.y), dtype=np.int64)
+    y, extent = base.y, np.zeros(len(base.y))
     notes: list[str] = []
     _check_values(own, y, name, data.index[base.rows])
     if own.thresholds:
@@ -128,11 +159,18 @@ def generalised_design(
         base = _without_intercept(base, formula)
     if own.takes_censored:
         kind, notes = _censoring(data, name, censored, base.rows)
+        extent = np.array([0.0, -np.inf, np.inf, np.nan])[kind]
+        between = kind == INTERVAL
+        if between.any():
+            table = data.iloc[base.rows[between]]
+            extent[between] = _upper_bounds(table, base, upper, functions) - y[between]
+            # an interval without an end is a value above a limit
+            notes = _censored_notes(kinds_of(extent))
     inherited = {f.name: getattr(base, f.name) for f in fields(base)}
     return GeneralisedDesign(
         **(inherited | {"y": y}),
         family=family,
-        kind=kind,
+        extent=extent,
         levels=labels,
         family_names=own.names(labels, df),
         notes=tuple(notes),
@@ -225,28 +263,85 @@ def _censoring(
 ) -> tuple[np.ndarray, list[str]]:
     if column is None or column not in data:
         raise FormulaError(
-            "family 'censored' needs censored='column', the column that says none, left or right; "
+            "family 'censored' needs censored='column', the column that says none, left, right or "
+            "interval; "
             f"got {column!r}, and the data have {[str(c) for c in data.columns]}"
         )
     words = data[column].iloc[rows].astype(object)
-    kind = words.map(dict(zip(CENSORING, range(3), strict=True)))
+    kind = words.map({word: code for code, word in enumerate(CENSORING)})
     if kind.isna().any():
         bad = words[kind.isna()]
         shown = ", ".join(f"{v!r} (index {i})" for i, v in bad.head(5).items())
         raise DataError(
-            f"column {column!r} must hold none, left or right; {plural(len(bad), 'row')} "
+            f"column {column!r} must hold none, left, right or interval; {plural(len(bad), 'row')} "
             f"{verb(len(bad), 'does', 'do')} not: {shown}"
         )
     out = kind.to_numpy(dtype=np.int64)
-    if (out > 0).all():
+    if ((out == LEFT) | (out == RIGHT)).all():
         raise DataError(
             f"every value of {response!r} is censored ({column!r} never says none): nothing was "
             "measured, so no model of its level can be fitted"
         )
-    notes = [
-        f"{count} of {plural(len(out), 'value')} {verb(count, 'is', 'are')} {where} "
-        f"{verb(count, 'its', 'their')} limit and {verb(count, 'enters', 'enter')} as such."
-        for count, where in ((int((out == 1).sum()), "below"), (int((out == 2).sum()), "above"))
-        if count
-    ]
-    return out, notes
+    return out, _censored_notes(out)
+
+
+def _censored_notes(kind: np.ndarray) -> list[str]:
+    """How many values are known by limits only."""
+    notes = []
+    for code, where, limit in (
+        (LEFT, "below", "limit"), (RIGHT, "above", "limit"), (INTERVAL, "between", "two limits"),
+    ):  # fmt: skip
+        count = int((kind == code).sum())
+        if count:
+            notes.append(
+                f"{count} of {plural(len(kind), 'value')} {verb(count, 'is', 'are')} {where} "
+                f"{verb(count, 'its', 'their')} {limit} and {verb(count, 'enters', 'enter')} as "
+                "such."
+            )
+    return notes
+
+
+def _upper_bounds(
+    table: pd.DataFrame, base: MixedDesign, upper: str | None, functions: Functions | None
+) -> np.ndarray:
+    """Upper bounds of the rows that lie between two, shape (m,), on the scale of the response."""
+    text = base.formula.response
+    columns = expression(text).columns
+    if upper is None or upper not in table:
+        raise FormulaError(
+            f"{plural(len(table), 'row')} {verb(len(table), 'says', 'say')} interval, and upper, "
+            f"the column of the upper bounds, is {upper!r}: give its name, as in upper='upper'"
+        )
+    if len(columns) != 1:
+        raise FormulaError(
+            f"upper={upper!r} cannot be put in place of the response {text!r}, which is of several "
+            "columns: compute the response and its upper bound as columns of the data first"
+        )
+    bound, (name,) = numbers_of(table, upper), columns
+    if np.isnan(bound).any():
+        _refuse_bounds(table, np.isnan(bound), f"have no upper bound in {upper!r}")
+    ends = np.full(len(bound), np.inf)
+    there = np.isfinite(bound)
+    if there.any():
+        ends[there] = response(
+            text, table.loc[there].assign(**{name: bound[there]}), functions=functions
+        )
+    lower = response(text, table, functions=functions)
+    if (wrong := ~(ends > lower)).any():
+        _refuse_bounds(
+            table,
+            wrong,
+            f"have an upper bound in {upper!r} that is not above the lower one, {name!r}",
+        )
+    return ends
+
+
+def _refuse_bounds(table: pd.DataFrame, wrong: np.ndarray, what: str) -> None:
+    """Say which rows have no interval."""
+    count = int(wrong.sum())
+    rows = ", ".join(str(label) for label in table.index[wrong][:5]) + (
+        ", ..." if count > 5 else ""
+    )
+    raise DataError(
+        f"{plural(count, 'row')} that {verb(count, 'says', 'say')} interval {what} (index {rows})"
+    )

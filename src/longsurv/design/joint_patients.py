@@ -13,6 +13,7 @@ from longsurv.design.mixed import MixedDesign
 from longsurv.design.survival import SurvivalDesign, survival_design
 from longsurv.errors import DataError, FormulaError
 from longsurv.likelihood.glmm.families import FAMILIES
+from longsurv.likelihood.glmm.family import INTERVAL
 from longsurv.words import plural, verb
 
 ROUNDING = 1e-9
@@ -92,6 +93,11 @@ def check_formulas(markers: Sequence[MarkerInput], causes: Sequence[CauseInput],
             raise FormulaError(
                 "a marker of a joint model is an LMM or a GLMM of family 'censored', not of family "
                 f"{design.family!r}"
+            )
+        if isinstance(design, GeneralisedDesign) and (design.kind == INTERVAL).any():
+            raise FormulaError(
+                f"{marker.name} has values between two limits; a joint model takes values below a "
+                "limit and above one"
             )
     for column, frame, what in [
         *((name, cause.data, "event data") for cause in causes),

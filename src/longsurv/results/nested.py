@@ -225,7 +225,7 @@ def _measurements(design: MixedDesign) -> dict[str, np.ndarray]:
 
 @answers.register
 def _responses(design: GeneralisedDesign) -> dict[str, np.ndarray]:
-    return {"response": design.y, "censoring": design.kind, "offset": design.offsets}
+    return {"response": design.y, "censoring": design.extent, "offset": design.offsets}
 
 
 @answers.register

@@ -22,14 +22,16 @@ def simulated(family: str, *, visits: int = 4, shift: float = 0.0, **options) ->
     t += group if visits == 1 else 0
     X = np.column_stack([np.ones(len(t)), t, 50.0 + 9.0 * rng.normal(size=len(t))])
     y = 1000.0 + 0.2 * (t - shift) + rng.normal(size=12)[group] + rng.normal(size=len(t))
-    kind = (y < 999.0).astype(int) if family == "censored" else None
+    extent = None
+    if family == "censored":
+        extent = np.where(y < 999.0, -np.inf, np.where(y > 1001.0, 0.7, 0.0))
     if family in ("bernoulli", "ordinal"):
         y = np.digitize(y, [1000.0] if family == "bernoulli" else [999.5, 1000.5]).astype(float)
     if family in COUNTED:
         y = np.floor(np.exp(0.5 * (y - 1000.0) + 1.0))
     grid = normal_grid(4, 2)
     return glmm.prepare(
-        family, y, X[:, 1:] if family == "ordinal" else X, X[:, :2], group, 12, kind=kind,
+        family, y, X[:, 1:] if family == "ordinal" else X, X[:, :2], group, 12, extent=extent,
         nodes=grid.nodes[grid.index], log_weights=grid.log_weight,
         offset=0.3 * np.sin(np.arange(len(t))), **options,
     )  # fmt: skip
@@ -112,16 +114,17 @@ def test_one_group_in_each_arm_is_absorbed_and_two_are_not():
     assert not absorbed(pairs, for_climbing(pairs))
 
 
+@pytest.mark.parametrize("held", [0.0, 0.5])
 @pytest.mark.parametrize("shift", [0.0, 2015.0])
-def test_a_recession_direction_of_a_censored_response_is_found(shift):
+def test_a_recession_direction_of_a_censored_response_is_found(shift, held):
     data = simulated("censored", shift=shift)
     arm = (np.repeat(np.arange(12), 4) % 2).astype(float)
     data = replace(data, X=np.column_stack([data.X, arm, arm * data.X[:, 1]]))
     assert separation(data, for_climbing(data)) is None
-    low = replace(data, kind=np.where(arm == 1.0, 1, data.kind))
+    low = replace(data, extent=np.where(arm == 1.0, -np.inf, data.extent))
     direction = separation(low, for_climbing(low))
     assert (direction != 0.0).tolist() == [False, False, False, True, True]
     assert (low.X @ direction <= 1e-9 * np.abs(direction).max()).all()
-    # One value that was measured leaves the slope of its group free to fall.
-    low.kind[np.flatnonzero((arm == 1.0) & (low.X[:, 1] == shift))[0]] = 0
+    # One value measured, or between two limits, leaves the slope of its group free to fall.
+    low.extent[np.flatnonzero((arm == 1.0) & (low.X[:, 1] == shift))[0]] = held
     assert (separation(low, for_climbing(low)) != 0.0).tolist()[3:] == [shift != 0.0, True]

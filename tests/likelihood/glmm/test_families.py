@@ -12,7 +12,7 @@ from longsurv.likelihood.arithmetic.normal_cdf import log_normal_cdf
 from longsurv.likelihood.glmm import families
 from longsurv.likelihood.glmm.student import student_constant
 
-# Family, response, censoring, parameters, and which two parameters the row depends on.
+# Family, response, extent, parameters, and which two parameters the row depends on.
 ROWS = [
     pytest.param(0, 1.0, 0, [], (), id="bernoulli-1"),
     pytest.param(0, 0.0, 0, [], (), id="bernoulli-0"),
@@ -20,8 +20,11 @@ ROWS = [
     pytest.param(1, 2.0, 0, [-1.0, 0.3, -0.5], (), id="ordinal-middle"),
     pytest.param(1, 3.0, 0, [-1.0, 0.3, -0.5], (), id="ordinal-highest"),
     pytest.param(2, 0.4, 0, [-0.3], (0,), id="exact"),
-    pytest.param(2, 0.4, 1, [-0.3], (0,), id="left"),
-    pytest.param(2, 0.4, 2, [-0.3], (0,), id="right"),
+    pytest.param(2, 0.4, -np.inf, [-0.3], (0,), id="left"),
+    pytest.param(2, 0.4, np.inf, [-0.3], (0,), id="right"),
+    pytest.param(2, 0.4, 0.9, [-0.3], (0,), id="interval"),
+    pytest.param(2, 0.4, 0.02, [-0.3], (0,), id="interval-narrow"),
+    pytest.param(2, -1.4, 8.0, [-0.3], (0,), id="interval-wide"),
     pytest.param(3, 0.4, 0, [-0.3, 0.2], (0, 1), id="student"),
     pytest.param(3, 0.4, 0, [-0.3, 0.001], (0, 1), id="student-nearly-normal"),
     pytest.param(4, 0.0, 0, [], (), id="poisson-0"),
@@ -41,9 +44,9 @@ ROWS = [
 ETAS = [-7.0, -1.3, 0.1, 0.9, 6.0]
 
 
-def row(code: int, y: float, kind: int, eta: float, phi: list[float]) -> np.ndarray:
+def row(code: int, y: float, extent: float, eta: float, phi: list[float]) -> np.ndarray:
     par = families.constants(code, np.array(phi), 4 if code == families.ORDINAL else 0)
-    return np.array(families.row(code, y, kind, eta, par))
+    return np.array(families.row(code, y, extent, eta, par))
 
 
 def slope(f, x: float, h: float = 1e-4) -> np.ndarray:
@@ -51,12 +54,12 @@ def slope(f, x: float, h: float = 1e-4) -> np.ndarray:
 
 
 @pytest.mark.parametrize("eta", ETAS)
-@pytest.mark.parametrize(("code", "y", "kind", "phi", "own"), ROWS)
+@pytest.mark.parametrize(("code", "y", "extent", "phi", "own"), ROWS)
 def test_derivatives(
-    code: int, y: float, kind: int, phi: list[float], own: tuple[int, ...], eta: float
+    code: int, y: float, extent: float, phi: list[float], own: tuple[int, ...], eta: float
 ) -> None:
-    _, l1, l2, w, w1, *rest = row(code, y, kind, eta, phi)
-    in_eta = slope(lambda x: row(code, y, kind, x, phi), eta)
+    _, l1, l2, w, w1, *rest = row(code, y, extent, eta, phi)
+    in_eta = slope(lambda x: row(code, y, extent, x, phi), eta)
     np.testing.assert_allclose([l1, l2, w1], in_eta[[0, 1, 3]], rtol=1e-7, atol=1e-9)
     if code not in (families.STUDENT, families.NBINOM1):
         assert w == pytest.approx(-l2, rel=1e-14)
@@ -64,7 +67,7 @@ def test_derivatives(
     for place, k in enumerate(own):
 
         def moved(x: float, k: int = k) -> np.ndarray:
-            return row(code, y, kind, eta, [*phi[:k], x, *phi[k + 1 :]])
+            return row(code, y, extent, eta, [*phi[:k], x, *phi[k + 1 :]])
 
         in_phi = slope(moved, phi[k])
         np.testing.assert_allclose(

@@ -28,7 +28,7 @@ class Rows:
 
     family: str
     y: np.ndarray
-    kind: np.ndarray
+    extent: np.ndarray
     X: np.ndarray
     Z: np.ndarray
     group: np.ndarray
@@ -38,13 +38,13 @@ class Rows:
     def data(self, nodes: int, **options) -> glmm.GLMMData:
         return glmm.prepare(
             self.family, self.y, self.X, self.Z, self.group, self.n_groups,
-            kind=self.kind, offset=self.offset, **rule(nodes, self.Z.shape[1]), **options,
+            extent=self.extent, offset=self.offset, **rule(nodes, self.Z.shape[1]), **options,
         )  # fmt: skip
 
     def take(self, order: np.ndarray) -> Rows:
-        of_rows = (self.y, self.kind, self.X, self.Z, self.group, self.offset)
-        y, kind, X, Z, group, offset = (a[order] for a in of_rows)
-        return Rows(self.family, y, kind, X, Z, group, self.n_groups, offset)
+        of_rows = (self.y, self.extent, self.X, self.Z, self.group, self.offset)
+        y, extent, X, Z, group, offset = (a[order] for a in of_rows)
+        return Rows(self.family, y, extent, X, Z, group, self.n_groups, offset)
 
 
 def rule(nodes: int, q: int) -> dict[str, np.ndarray]:
@@ -60,7 +60,7 @@ def simulate(family: str, q: int, n_groups: int = 8, seed: int = 0) -> Rows:
     X = np.column_stack([np.ones(n), t, rng.normal(size=n)])
     Z = np.column_stack([np.ones(n), t, rng.normal(size=n)])[:, :q]
     eta = X @ [0.2, 0.5, -0.4] + (Z * rng.normal(size=(n_groups, q))[group]).sum(axis=1)
-    kind, offset = np.zeros(n, dtype=np.int64), rng.normal(0.0, 0.5, n)
+    extent, offset = np.zeros(n), rng.normal(0.0, 0.5, n)
     eta = eta + offset
     if family == "bernoulli":
         y = (rng.random(n) < expit(eta)).astype(float)
@@ -73,9 +73,10 @@ def simulate(family: str, q: int, n_groups: int = 8, seed: int = 0) -> Rows:
     else:
         y = eta + 0.5 * rng.standard_t(3, size=n)
     if family == "censored":
-        kind = np.where(y < -0.7, 1, np.where(y > 1.2, 2, 0))
-        y = np.clip(y, -0.7, 1.2)
-    return Rows(family, y, kind, X, Z, group, n_groups, offset).take(rng.permutation(n))
+        between = (y > 0.0) & (y < 0.5)
+        extent = np.where(y < -0.7, -np.inf, np.where(y > 1.2, np.inf, np.where(between, 0.5, 0.0)))
+        y = np.where(between, 0.0, np.clip(y, -0.7, 1.2))
+    return Rows(family, y, extent, X, Z, group, n_groups, offset).take(rng.permutation(n))
 
 
 def random_point(data: glmm.GLMMData, rng: np.random.Generator) -> np.ndarray:
@@ -110,7 +111,7 @@ def points(data: glmm.GLMMData, count: int) -> list[np.ndarray]:
 def log_density(rows: Rows, phi: np.ndarray, eta: np.ndarray) -> np.ndarray:
     """Log density of each row (first axis) at predictors of any further axes, by scipy."""
     y = rows.y.reshape(-1, *[1] * (eta.ndim - 1))
-    kind = rows.kind.reshape(y.shape)
+    extent = rows.extent.reshape(y.shape)
     if rows.family == "bernoulli":
         return log_expit(np.where(y == 1, eta, -eta))
     if rows.family == "ordinal":
@@ -128,7 +129,13 @@ def log_density(rows: Rows, phi: np.ndarray, eta: np.ndarray) -> np.ndarray:
         return student_t.logpdf(y, np.exp(phi[1]), eta, sigma)
     r = (y - eta) / sigma
     exact = norm.logpdf(y, eta, sigma)
-    return np.where(kind == 0, exact, log_ndtr(np.where(kind == 1, r, -r)))
+    beyond = log_ndtr(np.where(extent < 0, r, -r))
+    wide = np.where(np.isfinite(extent) & (extent > 0), extent, 1.0)
+    end = r + wide / sigma
+    near, far = np.where(r + end > 0, [-r, -end], [end, r])
+    between = log_ndtr(near) + np.log1p(-np.exp(log_ndtr(far) - log_ndtr(near)))
+    unmeasured = np.where(np.isinf(extent), beyond, between)
+    return np.where(extent == 0, exact, unmeasured)
 
 
 def brute_force(rows: Rows, theta: np.ndarray, step: float, half: float) -> np.ndarray:
@@ -289,13 +296,40 @@ def test_two_ordinal_categories_are_a_binary_outcome() -> None:
 
 def test_a_limit_above_mirrors_a_limit_below() -> None:
     rows = simulate("censored", 2)
-    mirror = replace(rows, y=-rows.y, offset=-rows.offset, kind=np.array([0, 2, 1])[rows.kind])
+    beyond = np.isinf(rows.extent)
+    mirror = replace(
+        rows,
+        y=-(rows.y + np.where(beyond, 0.0, rows.extent)),
+        offset=-rows.offset,
+        extent=np.where(beyond, -rows.extent, rows.extent),
+    )
     data = rows.data(5)
     theta = points(data, 1)[0]
     mirrored = theta.copy()
     mirrored[: data.p] *= -1.0
     value = glmm.loglik(data, theta)[0]
     assert glmm.loglik(mirror.data(5), mirrored)[0] == pytest.approx(value, rel=1e-13)
+
+
+def test_a_narrow_interval_is_a_measurement_and_an_endless_one_a_limit() -> None:
+    rows = simulate("censored", 2)
+    data = rows.data(5)
+    theta = points(data, 1)[0]
+    measured = rows.extent == 0.0
+    value, gradient = glmm.loglik(data, theta)
+    width = 1e-7
+    narrow = replace(
+        rows,
+        y=np.where(measured, rows.y - width / 2, rows.y),
+        extent=np.where(measured, width, rows.extent),
+    ).data(5)
+    other, slope = glmm.loglik(narrow, theta)
+    assert other - measured.sum() * np.log(width) == pytest.approx(value, rel=1e-9)
+    np.testing.assert_allclose(slope, gradient, rtol=1e-7, atol=1e-7)
+    wide = replace(rows, extent=np.where(rows.extent == np.inf, 1e9, rows.extent)).data(5)
+    other, slope = glmm.loglik(wide, theta)
+    assert other == pytest.approx(value, rel=1e-13)
+    np.testing.assert_allclose(slope, gradient, rtol=1e-12)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -18,8 +18,11 @@ ROWS = [
     pytest.param(1, 3.0, 0, [-1.0, 0.3, -0.5], id="ordinal-highest"),
     pytest.param(1, 1.0, 0, [0.3, -40.0, -0.5], id="ordinal-squeezed"),
     pytest.param(2, 0.4, 0, [-0.3], id="exact"),
-    pytest.param(2, 0.4, 1, [-0.3], id="left"),
-    pytest.param(2, 0.4, 2, [-0.3], id="right"),
+    pytest.param(2, 0.4, -np.inf, [-0.3], id="left"),
+    pytest.param(2, 0.4, np.inf, [-0.3], id="right"),
+    pytest.param(2, 0.4, 0.9, [-0.3], id="interval"),
+    pytest.param(2, 0.4, 0.02, [-0.3], id="interval-narrow"),
+    pytest.param(2, -1.4, 8.0, [-0.3], id="interval-wide"),
     pytest.param(3, 0.4, 0, [-0.3, 0.2], id="student"),
     pytest.param(3, 0.4, 0, [-0.3, 1e-9], id="student-nearly-normal"),
     pytest.param(3, 0.4, 0, [-0.3, 0.0], id="student-normal"),
@@ -36,14 +39,14 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("code", "y", "kind", "phi"), ROWS)
-def test_nodes_have_the_numbers_of_the_rows(code: int, y: float, kind: int, phi: list) -> None:
+@pytest.mark.parametrize(("code", "y", "extent", "phi"), ROWS)
+def test_nodes_have_the_numbers_of_the_rows(code: int, y: float, extent: float, phi: list) -> None:
     par = families.constants(code, np.array(phi), 4 if code == families.ORDINAL else 0)
     at = np.concatenate([np.linspace(-9, 9, 37), [-300.0, 300.0]])
     h, l1, la, lb = np.zeros((4, len(at)))
     h += 1.5
-    at_nodes(code, y, kind, at, par, h, l1, la, lb)
-    expected = np.array([families.row(code, y, kind, eta, par) for eta in at])
+    at_nodes(code, y, extent, at, par, h, l1, la, lb)
+    expected = np.array([families.row(code, y, extent, eta, par) for eta in at])
     np.testing.assert_allclose(h, 1.5 + expected[:, 0], rtol=1e-13)
     for ours, column in ((l1, 1), (la, 5), (lb, 8)):
         np.testing.assert_allclose(ours, expected[:, column], rtol=1e-9, atol=1e-13)

@@ -90,7 +90,7 @@ class Bernoulli(Family):
         mean: TensorVariable,
         own: Sequence[TensorVariable],
         y: np.ndarray,
-        kind: np.ndarray,
+        extent: np.ndarray,
         df: float | None,
     ) -> None:
         """State y in the PyMC model in context."""

@@ -106,18 +106,20 @@ def _scaled(data: GLMMData, orthogonal: bool) -> tuple[GLMMData, np.ndarray, np.
     n, p = data.X.shape
     mean = data.X.mean(axis=0) if data.family.thresholds else np.zeros(p)
     X, B = _orthonormal(data.X - mean)
-    base, y, offset = _Base(np.zeros(p), 1.0, mean), data.y, data.offset
+    base, y, offset, extent = _Base(np.zeros(p), 1.0, mean), data.y, data.offset, data.extent
     if data.family.measured:
-        y, offset = y - offset, np.zeros(n)
-        fit = X.T @ y / n
-        fit += X.T @ (y - X @ fit) / n
-        residual = y - X @ fit
+        about, offset = data.middle - offset, np.zeros(n)
+        fit = X.T @ about / n
+        fit += X.T @ (about - X @ fit) / n
+        residual = about - X @ fit
         unit = float(np.sqrt(np.mean(residual**2))) or 1.0
-        base, y = _Base(B @ fit, unit, mean), residual / unit
+        # the lower bound, half an interval below its middle
+        lower = residual - (data.middle - data.y)
+        base, y, extent = _Base(B @ fit, unit, mean), lower / unit, extent / unit
     V = random_basis(data.Z, data.blocks if orthogonal else ())
     Z = np.ascontiguousarray(data.Z @ V)
     return (
-        replace(data, y=y, X=X, Z=Z, effects=np.eye(data.q), offset=offset),
+        replace(data, y=y, extent=extent, X=X, Z=Z, effects=np.eye(data.q), offset=offset),
         B,
         base.unit * V,
         base,

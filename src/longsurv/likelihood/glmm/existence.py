@@ -16,7 +16,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from longsurv.likelihood.glmm.coordinates import Coordinates
-from longsurv.likelihood.glmm.family import LEFT
+from longsurv.likelihood.glmm.family import EXACT, INTERVAL, LEFT, RIGHT
 from longsurv.likelihood.glmm.loglik import GLMMData
 from longsurv.likelihood.glmm.spaces import ROUNDING, null_space
 
@@ -38,8 +38,10 @@ def no_maximum(data: GLMMData, coordinates: Coordinates, names: Sequence[str]) -
     """
     family = data.family
     if family.measured and _reproduced(coordinates.data):
+        between = " and pass through every interval" if INTERVAL in data.kind else ""
         return (
-            "the fixed effects reproduce every measured value exactly, so no variance is left over"
+            f"the fixed effects reproduce every measured value exactly{between}, so no variance is "
+            "left over"
         )
     if family.logit and np.ptp(data.y) == 0.0:
         return "the response is the same in every row"
@@ -112,7 +114,8 @@ def exhausted(data: GLMMData, x: np.ndarray) -> bool:
 
 def _reproduced(data: GLMMData) -> bool:
     """Whether some beta gives all measured values, and none beyond a limit speaks against it."""
-    exact = data.kind == 0
+    kind = data.kind
+    exact = kind == EXACT
     X, y = data.X[exact], data.y[exact]
     beta = np.linalg.lstsq(X, y, rcond=ROUNDING)[0]
     if np.abs(y - X @ beta).max(initial=0.0) > ROUNDING * np.abs(y).max(initial=0.0):
@@ -120,11 +123,15 @@ def _reproduced(data: GLMMData) -> bool:
     if exact.all():
         return True
     free = null_space(X)
-    sign = np.where(data.kind[~exact] == LEFT, 1.0, -1.0)
-    slack = sign * (data.y - data.X @ beta)[~exact]
+    below, above = kind == LEFT, (kind == RIGHT) | (kind == INTERVAL)
+    upper = below | (kind == INTERVAL)
+    sign = np.repeat([1.0, -1.0], [upper.sum(), above.sum()])
+    bounded = np.concatenate([np.flatnonzero(upper), np.flatnonzero(above)])
+    limit = np.concatenate([np.where(below, data.y, data.y + data.extent)[upper], data.y[above]])
+    slack = sign * (limit - data.X[bounded] @ beta)
     if free.shape[1] == 0:
         return bool((slack >= 0.0).all())
-    rising = sign[:, None] * (data.X[~exact] @ free)
+    rising = sign[:, None] * (data.X[bounded] @ free)
     found = linprog(np.zeros(free.shape[1]), A_ub=rising, b_ub=slack, bounds=(None, None))
     return bool(found.status == 0)
 

@@ -45,14 +45,14 @@ FAMILIES: dict[str, Family] = {
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def row(code, y, kind, eta, par):
+def row(code, y, extent, eta, par):
     """The eleven numbers of one row."""
     if code == BERNOULLI:
         return bernoulli.row(y, eta)
     if code == ORDINAL:
         return ordinal.row(y, eta, par)
     if code == CENSORED:
-        return censored.row(y, kind, eta, par)
+        return censored.row(y, extent, eta, par)
     if code == POISSON:
         return poisson.row(y, eta)
     if code == NEGATIVE_BINOMIAL:
@@ -63,14 +63,14 @@ def row(code, y, kind, eta, par):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def at_nodes(code, y, kind, at, par, h, l1, la, lb):
+def at_nodes(code, y, extent, at, par, h, l1, la, lb):
     """The row at every node."""
     if code == BERNOULLI:
         bernoulli.at_nodes(y, at, h, l1)
     elif code == ORDINAL:
         ordinal.at_nodes(y, at, par, h, l1, la, lb)
     elif code == CENSORED:
-        censored.at_nodes(y, kind, at, par, h, l1, la)
+        censored.at_nodes(y, extent, at, par, h, l1, la)
     elif code == POISSON:
         poisson.at_nodes(y, at, h, l1)
     elif code == NEGATIVE_BINOMIAL:

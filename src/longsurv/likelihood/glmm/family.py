@@ -32,7 +32,18 @@ if TYPE_CHECKING:
 
     from longsurv.priors.prior import Prior
 
-EXACT, LEFT, RIGHT = 0, 1, 2
+EXACT, LEFT, RIGHT, INTERVAL = 0, 1, 2, 3
+
+
+def kinds_of(extent: np.ndarray) -> np.ndarray:
+    """EXACT, LEFT, RIGHT or INTERVAL of values known to lie between y and y + extent, (n,)."""
+    beyond = np.where(extent < 0.0, LEFT, RIGHT)
+    return np.where(extent == 0.0, EXACT, np.where(np.isinf(extent), beyond, INTERVAL))
+
+
+def middle_of(y: np.ndarray, extent: np.ndarray) -> np.ndarray:
+    """The value, its limit or the middle between two, (n,)."""
+    return y + np.where(np.isinf(extent), 0.0, 0.5 * extent)
 
 
 @dataclass(frozen=True)
@@ -174,7 +185,8 @@ class Family(ABC):
         raise LongsurvError(f"values of the family {self.name!r} cannot be replicated yet")
 
     def outcome(self, y: np.ndarray, kind: np.ndarray) -> np.ndarray:
-        """What of each row says where its predictor may go, shape (n,)."""
+        """What of each row, of a kind as in `kinds_of`, says where its predictor may go, shape
+        (n,)."""
         return y
 
     def rising(
@@ -197,8 +209,8 @@ class Family(ABC):
         mean: TensorVariable,
         own: Sequence[TensorVariable],
         y: np.ndarray,
-        kind: np.ndarray,
+        extent: np.ndarray,
         df: float | None,
     ) -> None:
         """State y in the PyMC model in context: `mean` is the predictor, `own` the parameters, each
-        as it has a prior."""
+        as it has a prior; a row lies between y and y + extent."""

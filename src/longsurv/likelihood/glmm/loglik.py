@@ -18,7 +18,7 @@ from numba import njit
 
 from longsurv.likelihood.arithmetic.covariance import correlation_cholesky, correlation_pullback
 from longsurv.likelihood.glmm.families import FAMILIES, STUDENT, from_climbed, to_climbed
-from longsurv.likelihood.glmm.family import Family
+from longsurv.likelihood.glmm.family import Family, kinds_of, middle_of
 from longsurv.likelihood.glmm.quadrature import marginal, posterior_nodes
 
 
@@ -30,9 +30,10 @@ class GLMMData:
     ----------
     family : Family
     y : ndarray, shape (n,)
-        0/1, category 0 to levels - 1, or a number (the limit where censored).
-    kind : ndarray of int, shape (n,)
-        Exact 0, left-censored 1, right-censored 2.
+        0/1, category 0 to levels - 1, or a number (the limit where censored, the lower of two).
+    extent : ndarray, shape (n,)
+        The value lies between y and y + extent: 0 where it is measured, -inf below a limit, inf
+        above one.
     X : ndarray, shape (n, p)
     Z : ndarray, shape (n, q)
     first : ndarray of int, shape (N + 1,)
@@ -55,7 +56,7 @@ class GLMMData:
 
     family: Family
     y: np.ndarray
-    kind: np.ndarray
+    extent: np.ndarray
     X: np.ndarray
     Z: np.ndarray
     first: np.ndarray
@@ -66,6 +67,16 @@ class GLMMData:
     blocks: tuple[int, ...]
     effects: np.ndarray
     offset: np.ndarray
+
+    @property
+    def kind(self) -> np.ndarray:
+        """Measured, or below, above or between limits: see `family.kinds_of`, shape (n,)."""
+        return kinds_of(self.extent)
+
+    @property
+    def middle(self) -> np.ndarray:
+        """The measured value, the limit, or the middle between two, shape (n,)."""
+        return middle_of(self.y, self.extent)
 
     @property
     def code(self) -> int:
@@ -121,7 +132,7 @@ def prepare(
     nodes: np.ndarray,
     log_weights: np.ndarray,
     blocks: tuple[int, ...] = (),
-    kind: np.ndarray | None = None,
+    extent: np.ndarray | None = None,
     df: float | None = None,
     effects: np.ndarray | None = None,
     offset: np.ndarray | None = None,
@@ -143,8 +154,8 @@ def prepare(
         Quadrature rule, see `GLMMData`.
     blocks : tuple of int
         See `GLMMData`; by default one block.
-    kind : ndarray of int, shape (n,), optional
-        Censoring of each row; all exact by default.
+    extent : ndarray, shape (n,), optional
+        See `GLMMData`; all measured by default.
     df : float, optional
         Fixed degrees of freedom of a Student response.
     effects : ndarray, shape (q, q), optional
@@ -158,7 +169,7 @@ def prepare(
     return GLMMData(
         family=own,
         y=np.ascontiguousarray(y[order], dtype=float),
-        kind=np.zeros(len(y), dtype=np.int64) if kind is None else kind[order].astype(np.int64),
+        extent=np.zeros(len(y)) if extent is None else extent[order].astype(float),
         X=np.ascontiguousarray(X[order], dtype=float),
         Z=np.ascontiguousarray(Z[order], dtype=float),
         first=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
@@ -181,7 +192,7 @@ def _full_phi(phi, code, kappa):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _in_factor(theta, m, kappa, code, Y, kind, offset, X, Z, first, levels, nodes, log_weights):
+def _in_factor(theta, m, kappa, code, Y, extent, offset, X, Z, first, levels, nodes, log_weights):
     p, q = X.shape[1], Z.shape[1]
     values = np.empty(first.shape[0] - 1)
     Lam = np.zeros((q, q))
@@ -192,7 +203,7 @@ def _in_factor(theta, m, kappa, code, Y, kind, offset, X, Z, first, levels, node
             k += 1
     phi = _full_phi(theta[p : p + m], code, kappa)
     d_beta, d_phi, d_Lam = marginal(
-        theta[:p], phi, Lam, code, Y, kind, offset, X, Z, first, levels, nodes, log_weights,
+        theta[:p], phi, Lam, code, Y, extent, offset, X, Z, first, levels, nodes, log_weights,
         values, True,
     )  # fmt: skip
     gradient = np.empty(theta.shape[0])
@@ -221,12 +232,14 @@ def _natural(theta, p, q, m, kappa, code):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _unconstrained(theta, m, kappa, code, Y, kind, offset, X, Z, first, levels, nodes, log_weights):
+def _unconstrained(
+    theta, m, kappa, code, Y, extent, offset, X, Z, first, levels, nodes, log_weights
+):
     p, q = X.shape[1], Z.shape[1]
     values = np.empty(first.shape[0] - 1)
     phi, Lam = _natural(theta, p, q, m, kappa, code)
     d_beta, d_phi, d_Lam = marginal(
-        theta[:p], phi, Lam, code, Y, kind, offset, X, Z, first, levels, nodes, log_weights,
+        theta[:p], phi, Lam, code, Y, extent, offset, X, Z, first, levels, nodes, log_weights,
         values, True,
     )  # fmt: skip
     gradient = np.zeros(theta.shape[0])
@@ -244,13 +257,13 @@ def _unconstrained(theta, m, kappa, code, Y, kind, offset, X, Z, first, levels, 
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _pointwise(thetas, m, kappa, code, Y, kind, offset, X, Z, first, levels, nodes, log_weights):
+def _pointwise(thetas, m, kappa, code, Y, extent, offset, X, Z, first, levels, nodes, log_weights):
     p, q = X.shape[1], Z.shape[1]
     out = np.empty((thetas.shape[0], first.shape[0] - 1))
     for s in range(thetas.shape[0]):
         phi, Lam = _natural(thetas[s], p, q, m, kappa, code)
         marginal(
-            thetas[s, :p], phi, Lam, code, Y, kind, offset, X, Z, first, levels, nodes,
+            thetas[s, :p], phi, Lam, code, Y, extent, offset, X, Z, first, levels, nodes,
             log_weights, out[s], False,
         )  # fmt: skip
     return out
@@ -258,7 +271,7 @@ def _pointwise(thetas, m, kappa, code, Y, kind, offset, X, Z, first, levels, nod
 
 def _arrays(data: GLMMData) -> tuple:
     return (
-        data.n_family, data.kappa, data.code, data.y, data.kind, data.offset, data.X, data.Z,
+        data.n_family, data.kappa, data.code, data.y, data.extent, data.offset, data.X, data.Z,
         data.first, data.levels, data.nodes, data.log_weights,
     )  # fmt: skip
 

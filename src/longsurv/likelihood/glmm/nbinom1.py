@@ -199,7 +199,7 @@ class NegativeBinomial1(Counted):
         mean: TensorVariable,
         own: Sequence[TensorVariable],
         y: np.ndarray,
-        kind: np.ndarray,
+        extent: np.ndarray,
         df: float | None,
     ) -> None:
         """State y in the PyMC model in context."""

@@ -179,7 +179,7 @@ class Ordinal(Family):
         mean: TensorVariable,
         own: Sequence[TensorVariable],
         y: np.ndarray,
-        kind: np.ndarray,
+        extent: np.ndarray,
         df: float | None,
     ) -> None:
         """State y in the PyMC model in context."""

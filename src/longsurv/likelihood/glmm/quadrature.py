@@ -82,7 +82,7 @@ def _solve(L, b, out):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def _curve(u, code, y, kind, eta, V, par, slope, J, H, rows):
+def _curve(u, code, y, extent, eta, V, par, slope, J, H, rows):
     """h(u); writes its gradient, its negative Hessian J, the curvature H of the nodes, the rows."""
     q = u.shape[0]
     h = 0.0
@@ -96,7 +96,7 @@ def _curve(u, code, y, kind, eta, V, par, slope, J, H, rows):
         s = eta[j]
         for a in range(q):
             s += V[j, a] * u[a]
-        f = row(code, y[j], kind[j], s, par)
+        f = row(code, y[j], extent[j], s, par)
         for c in range(11):
             rows[j, c] = f[c]
         h += f[0]
@@ -111,14 +111,14 @@ def _curve(u, code, y, kind, eta, V, par, slope, J, H, rows):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
-def _find_mode(code, y, kind, eta, V, par, work):
+def _find_mode(code, y, extent, eta, V, par, work):
     """Damped Newton from u = 0; False if the mode was not reached."""
     u, slope, step, trial, J, H, L = (
         work.u, work.slope, work.step, work.trial, work.J, work.H, work.L
     )  # fmt: skip
     q = u.shape[0]
     u[:] = 0.0
-    h = _curve(u, code, y, kind, eta, V, par, slope, J, H, work.rows)
+    h = _curve(u, code, y, extent, eta, V, par, slope, J, H, work.rows)
     for _ in range(200):
         # The nodes' curvature is positive where the density is not concave.
         if not lower_cholesky(J, L) and not lower_cholesky(H, L):
@@ -135,7 +135,7 @@ def _find_mode(code, y, kind, eta, V, par, work):
         while True:
             for a in range(q):
                 trial[a] = u[a] + size * step[a]
-            new = _curve(trial, code, y, kind, eta, V, par, slope, J, H, work.rows)
+            new = _curve(trial, code, y, extent, eta, V, par, slope, J, H, work.rows)
             # Close to the mode the gain drowns in rounding, and full steps are safe.
             if new >= h + 1e-4 * size * decrement or decrement < 1e-8 or size < 1e-10:
                 break
@@ -149,9 +149,9 @@ def _find_mode(code, y, kind, eta, V, par, work):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
-def _integrate(code, y, kind, eta, V, par, nodes, log_weights, work):
+def _integrate(code, y, extent, eta, V, par, nodes, log_weights, work):
     """Log of the patient's integral; leaves the mode, the nodes and their posterior weights."""
-    if not _find_mode(code, y, kind, eta, V, par, work) or not lower_cholesky(work.H, work.L):
+    if not _find_mode(code, y, extent, eta, V, par, work) or not lower_cholesky(work.H, work.L):
         return -math.inf
     L, A, U, u, h, at = work.L, work.A, work.U, work.u, work.weight, work.at
     q, M = U.shape
@@ -179,7 +179,7 @@ def _integrate(code, y, kind, eta, V, par, nodes, log_weights, work):
         for a in range(q):
             for k in range(M):
                 at[k] += V[j, a] * U[a, k]
-        at_nodes(code, y[j], kind[j], at, par, h, work.l1[j], work.la[j], work.lb[j])
+        at_nodes(code, y[j], extent[j], at, par, h, work.l1[j], work.la[j], work.lb[j])
     top = h.max()
     total = 0.0
     for k in range(M):
@@ -284,7 +284,7 @@ def _patient(beta, Lam, offset, X, Z, eta, V):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def marginal(
-    beta, phi, Lam, code, Y, kind, offset, X, Z, first, levels, nodes, log_weights, values,
+    beta, phi, Lam, code, Y, extent, offset, X, Z, first, levels, nodes, log_weights, values,
     want_gradient,
 ):  # fmt: skip
     """Log-likelihood of each patient into `values`, and the gradient of their sum.
@@ -293,7 +293,7 @@ def marginal(
     ----------
     beta, phi, Lam : ndarray, shape (p,), (m,), (q, q)
         Coefficients, family parameters (see `constants`), lower factor of the random effects.
-    code, Y, kind, offset, X, Z, first, levels, nodes, log_weights
+    code, Y, extent, offset, X, Z, first, levels, nodes, log_weights
         See `longsurv.likelihood.glmm.GLMMData`.
     values : ndarray, shape (N,)
         Written; -inf where a mode cannot be found.
@@ -315,14 +315,14 @@ def marginal(
     work = _work(q, across.shape[1], n_max)
     for i in range(first.shape[0] - 1):
         start, end = first[i], first[i + 1]
-        eta, V, y, kinds = (
+        eta, V, y, extents = (
             eta_all[: end - start],
             V_all[: end - start],
             Y[start:end],
-            kind[start:end],
+            extent[start:end],
         )
         _patient(beta, Lam, offset[start:end], X[start:end], Z[start:end], eta, V)
-        values[i] = _integrate(code, y, kinds, eta, V, par, across, log_weights, work)
+        values[i] = _integrate(code, y, extents, eta, V, par, across, log_weights, work)
         if not want_gradient or values[i] == -math.inf:
             continue
         if not _nodes_move(y, V, across, work, P, e):
@@ -333,7 +333,9 @@ def marginal(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def posterior_nodes(beta, phi, Lam, code, Y, kind, offset, X, Z, first, levels, nodes, log_weights):
+def posterior_nodes(
+    beta, phi, Lam, code, Y, extent, offset, X, Z, first, levels, nodes, log_weights
+):
     """Nodes (N, M, q) of u and their weights (N, M) in each patient's conditional distribution."""
     q, M, N = Z.shape[1], nodes.shape[0], first.shape[0] - 1
     n_max = np.diff(first).max()
@@ -346,7 +348,7 @@ def posterior_nodes(beta, phi, Lam, code, Y, kind, offset, X, Z, first, levels, 
         start, end = first[i], first[i + 1]
         eta, V = eta_all[: end - start], V_all[: end - start]
         _patient(beta, Lam, offset[start:end], X[start:end], Z[start:end], eta, V)
-        _integrate(code, Y[start:end], kind[start:end], eta, V, par, across, log_weights, work)
+        _integrate(code, Y[start:end], extent[start:end], eta, V, par, across, log_weights, work)
         at[i] = work.U[:, :M].T
         weight[i] = work.weight[:M]
     return at, weight

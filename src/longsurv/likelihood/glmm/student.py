@@ -193,7 +193,7 @@ class Student(Measured):
         mean: TensorVariable,
         own: Sequence[TensorVariable],
         y: np.ndarray,
-        kind: np.ndarray,
+        extent: np.ndarray,
         df: float | None,
     ) -> None:
         """State y in the PyMC model in context."""

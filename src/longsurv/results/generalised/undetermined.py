@@ -80,7 +80,7 @@ def check_estimable(
     EstimationError
     """
     if data.family.measured:
-        rest = replace(design, y=design.y - design.offsets)
+        rest = replace(design, y=design.middle - design.offsets)
         check_variation(rest, np.linalg.lstsq(rest.fixed.X, rest.y, rcond=None)[0])
     lost = unseen_in(design, data, coordinates)
     # On the logit scale every coefficient grows with the spread between patients.
