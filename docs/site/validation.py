@@ -35,6 +35,7 @@ TITLES = {
     "two_by_two": "Two risks compared",
     "weighted_curves": "Weighted curves and doubly robust risks: survival, mets, own jackknife",
     "weighted_log_rank": "Weighted log-rank tests, hazard ratios over time: survival, mvtnorm",
+    "worst_rank": "A marker ranked with death as the worst: stats, survival, MASS, ordinal",
 }
 
 

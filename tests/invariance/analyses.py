@@ -163,6 +163,11 @@ def _adjusted(case: Case) -> Any:
     return BaselineAdjustment(cohort, "crp", change).fit().table
 
 
+def _death(case: Case) -> Any:
+    table = families_cohort.death_in(case).fit().table
+    return table[table["estimand"] != "joint"]  # which needs another model's answer
+
+
 def _mortality(case: Case) -> Any:
     study = Mortality(case["rows"], case.columns["arm"], 14.0)
     with families_cohort.around_the_mode():
@@ -267,6 +272,7 @@ ANALYSES = (
     Analysis("risk_difference", _survival_case, _standardised, ("estimands.standardised",)),
     Analysis("Panel", _cohort_case, _panel, ("analyses.Panel",)),
     Analysis("BaselineAdjustment", _cohort_case, _adjusted, ("analyses.BaselineAdjustment",)),
+    Analysis("DeathInMarkers", _cohort_case, _death, ("analyses.DeathInMarkers",)),
     Analysis("Mortality", _group_case, _mortality, ("analyses.Mortality",)),
     Analysis("Imputation", lambda: families_imputed.imputed_case(1),
              families_imputed.imputed_means, ("Imputation",)),

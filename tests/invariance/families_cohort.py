@@ -15,7 +15,13 @@ from invariance.reading import around_the_mode
 
 from longsurv import Cohort, Marker, Phase, Schema
 from longsurv import priors as pr
-from longsurv.analyses import BaselineAdjustment, Mortality, Panel, adjusted_changes
+from longsurv.analyses import (
+    BaselineAdjustment,
+    DeathInMarkers,
+    Mortality,
+    Panel,
+    adjusted_changes,
+)
 from longsurv.estimands import baseline_adjusted, simple
 from longsurv.estimands.changes import Change
 from longsurv.estimands.counts import Counts
@@ -117,6 +123,39 @@ def adjusted_answer(case: Case) -> Answer:
     }
 
 
+def death_in(case: Case) -> DeathInMarkers:
+    """Deaths after the last phase count too: in it nobody dies."""
+    return DeathInMarkers(cohort_of(case), "crp", change_of(case), until=case.moments[3])
+
+
+def death_answer(case: Case) -> Answer:
+    spec = death_in(case)
+    with around_the_mode():
+        both = spec.fit().and_also(spec.sample(draws=500, chains=2))
+    out: Answer = {"deaths": Output(float(spec.composite.deaths))}
+    for _, row in both.table.iterrows():
+        quantity, engine = row["quantity"], row["engine"]
+        label = f"{row['estimand']}, {quantity}, {engine}"
+        drawn = engine == "bayes" and quantity != "odds ratio"
+        bound = "bound" in quantity
+        mirror = {"lower bound": "upper bound", "upper bound": "lower bound"}.get(quantity)
+        for name, other in MIRROR.items():
+            value, to = float(row[name]), label.replace(quantity, mirror or quantity)
+            if quantity == "probability index":
+                value = math.log(value / (1 - value))
+            elif quantity == "odds ratio":
+                value = math.log(value)
+            if bound and name != "estimate":  # resampled patients, in the order of their labels
+                continue
+            out[f"{label}: {name}"] = Output(
+                value, int(bound or row["estimand"] == "alive"), swaps=f"{to}: {other}",
+                rtol=1e-5, atol=0.15 if drawn else 1e-4,
+            )  # fmt: skip
+        if engine == "ml" and not bound:
+            out[f"{label}: p"] = Output(float(row["p_value"]), rtol=1e-4, atol=1e-7)
+    return out
+
+
 def simple_answer(case: Case) -> Answer:
     cohort, out = cohort_of(case), {}
     first = simple.baseline_differences(cohort)
@@ -213,6 +252,8 @@ COHORT = (
     _of("Panel", panel_answer, "analyses.Panel", "estimands.changes"),
     _of("BaselineAdjustment", adjusted_answer, "analyses.BaselineAdjustment",
         "analyses.adjusted_changes", "estimands.baseline_adjusted"),
+    _of("DeathInMarkers", death_answer, "analyses.DeathInMarkers", "estimands.truncation",
+        "estimands.worst_rank", "estimands.proportional_odds"),
     _of("baseline_differences", simple_answer, "estimands.simple", "Cohort", "Schema", "Marker",
         "Phase"),
     _of("two_by_two", counts_answer, "estimands.two_by_two", "estimands.counts",

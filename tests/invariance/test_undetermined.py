@@ -70,6 +70,7 @@ EXPECTED = {
     "risk_difference":            "R R . R | . A A A | .  | R UR A UR | . .",
     "Panel":                      "R R R R | R . . . | R  | R A A A  | . .",
     "BaselineAdjustment":         "R R R R | U . . . | R  | R A A A  | . .",
+    "DeathInMarkers":             "R R R R | U . . . | R  | R A A A  | . .",
     "Mortality":                  "R R . R | . . . . | .  | U U U U  | . .",
     "Imputation":                 "R R R A | R A A A | R  | . . . .  | . .",
 }  # fmt: skip

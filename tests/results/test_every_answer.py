@@ -41,11 +41,12 @@ ANSWERS = (
 )
 """Where answers live; models, designs, priors and schemas are what is put in."""
 INPUTS = {
-    "BaselineAdjustment", "Panel", "Mortality", "TargetTrial",  # specifications
+    "BaselineAdjustment", "DeathInMarkers", "Panel", "Mortality", "TargetTrial",  # specifications
     "Change", "Counts", "FollowUp", "Extent", "Histories", "Unseen",  # what estimands are asked of
     "HistoricalPrior",  # a prior
     "Conditional", "ImputedRows", "RowArrays", "Strategy",  # what an imputation is made of
     "ComparedRows", "Regression",  # the rows two models share, and the line through them
+    "Composite",  # a marker and death as one outcome
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import pkgutil
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -49,6 +50,9 @@ NOT_CALLED = {
     "estimands.standardised_curves.averaged_survival": "part of standardised_survival",
     "estimands.standardised.check_begun": "part of risk_difference",
     "estimands.standardised.both_treatments": "part of risk_difference",
+    "estimands.truncation.DeathEstimand": "words, of DeathInMarkers",
+    "estimands.truncation.survivor_bounds": "of arrays of weights, through DeathInMarkers",
+    "estimands.worst_rank.two_groups_ranked": "part of rank_comparison",
     "estimands.weighting.full_rank": "of columns, through weighted_difference",
     "estimands.standardised.check_horizon": "of a design, through risk_difference",
     "estimands.standardised.marked": "part of risk_difference",
@@ -243,6 +247,7 @@ def own_of(name: str) -> dict[str, Any]:
     joint, cox, mixed = "JointModel", "CoxPH", "LMM"
     visits = lambda: specs()["LMM"].data  # noqa: E731
     tests = {"group": lambda: sides(1), "reference": lambda: sides(2)}
+    ranked = {"outcome": lambda: [1, 2, 3, 2, 4], "treated": lambda: [False, True] * 2 + [True]}
     seen = lambda: visits()[visits()["t"] <= visits()["days"]]  # noqa: E731
     counts = {"sirs": [3], "platelets": [50.0], "pt_ratio": [1.3], "fdp": [30.0]}
     own: dict[str, dict[str, Any]] = {
@@ -322,6 +327,13 @@ def own_of(name: str) -> dict[str, Any]:
         "estimands.changes.baseline_sd": {
             "data": visits, "patient": lambda: "id", "time": lambda: "t"},
         "estimands.counts.Counts.of": {"group": lambda: None},
+        "estimands.truncation.deaths_of": {"deaths": lambda: None},
+        **{f"estimands.{home}": ranked for home in (
+            "proportional_odds.proportional_odds", "proportional_odds.odds_posterior",
+            "worst_rank.rank_comparison", "worst_rank.index_draws")},
+        "estimands.worst_rank.worst_ranks": {
+            "value": lambda: [3.0, 8.0], "died": lambda: [math.nan, math.nan],
+            "better": lambda: "lower"},
         "estimands.exact_hazard.event_distribution": tests,
         "estimands.log_rank.log_rank": tests, "estimands.log_rank.permutation_test": tests,
         "estimands.log_rank.imputation_test": tests,

@@ -2,11 +2,13 @@
 
 mortality/  who died, by treatment: every method and every prior side by side
 imputation/ missing visits and covariates, imputed; answers pooled
-markers/    many markers at once; change from baseline, adjusted in several ways
+markers/    many markers at once; change from baseline, adjusted in several ways;
+            markers that deaths cut short
 """
 
 from longsurv.analyses.imputation.covariates import CovariateImputation
 from longsurv.analyses.markers.adjustment import BaselineAdjustment, adjusted_changes
+from longsurv.analyses.markers.death import DeathInMarkers
 from longsurv.analyses.markers.panel import Panel
 from longsurv.analyses.mortality.history import HistoricalPrior, commensurate_prior, power_prior
 from longsurv.analyses.mortality.mortality import Mortality
@@ -17,6 +19,7 @@ from longsurv.arguments import checked
 __all__ = [
     "BaselineAdjustment",
     "CovariateImputation",
+    "DeathInMarkers",
     "HistoricalPrior",
     "Mortality",
     "Panel",
@@ -27,5 +30,5 @@ __all__ = [
     "power_prior",
 ]
 
-for _spec in (Panel, BaselineAdjustment, Mortality):
+for _spec in (Panel, BaselineAdjustment, DeathInMarkers, Mortality):
     checked(_spec)

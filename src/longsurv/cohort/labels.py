@@ -37,6 +37,12 @@ def event_name(schema: Schema) -> str:
     return "death" if text in _DEATH else text
 
 
+def death_codes(schema: Schema) -> tuple[int, ...]:
+    """Codes of the statuses that are death by their names: the event, a competing event or both."""
+    named = [k for k, label in enumerate(schema.competing, 2) if str(label).lower() in _DEATH]
+    return (*([1] if event_name(schema) == "death" else []), *named)
+
+
 def relabelled(
     tables: Tables, schema: Schema, labels: Mapping[str, str], covariates: Sequence[str]
 ) -> tuple[Tables, Schema]:

@@ -6,6 +6,12 @@ A marker's change
     mean_curves                 fitted mean curves of the groups
     adjusted_p_values           Holm, FDR and others over many markers
 
+Markers that deaths cut short
+    worst_ranks                 a marker and death in one order, death the worst
+    rank_comparison             probability index of two groups, and the rank test
+    proportional_odds           odds of a better outcome, by likelihood
+    odds_posterior              and its posterior
+
 As published: tests without a model
     baseline_differences        groups compared at the first phase
     within_group_changes        each phase against the first, group by group
@@ -107,6 +113,7 @@ if TYPE_CHECKING:
     from longsurv.estimands.log_rank import log_rank, log_rank_table, permutation_test
     from longsurv.estimands.number_needed import number_needed_to_treat
     from longsurv.estimands.prediction_quality import prediction_quality
+    from longsurv.estimands.proportional_odds import odds_posterior, proportional_odds
     from longsurv.estimands.restricted_mean import restricted_mean, restricted_mean_table
     from longsurv.estimands.simple import (
         baseline_differences,
@@ -125,6 +132,7 @@ if TYPE_CHECKING:
         propensity_weights,
         weighted_difference,
     )
+    from longsurv.estimands.worst_rank import rank_comparison, worst_ranks
 
 __all__ = [
     "BetaBinomial",
@@ -154,11 +162,14 @@ __all__ = [
     "mean_curves",
     "mortality_table",
     "number_needed_to_treat",
+    "odds_posterior",
     "odds_ratio_posteriors",
     "overlap_weights",
     "permutation_test",
     "prediction_quality",
     "propensity_weights",
+    "proportional_odds",
+    "rank_comparison",
     "restricted_mean",
     "restricted_mean_difference",
     "restricted_mean_table",
@@ -177,6 +188,7 @@ __all__ = [
     "weighted_log_rank",
     "weighted_survival",
     "within_group_changes",
+    "worst_ranks",
 ]
 
 _MODULES = {
@@ -199,6 +211,7 @@ _MODULES = {
     "log_rank": ("log_rank", "log_rank_table", "permutation_test"),
     "number_needed": ("number_needed_to_treat",),
     "prediction_quality": ("prediction_quality",),
+    "proportional_odds": ("odds_posterior", "proportional_odds"),
     "restricted_mean": ("restricted_mean", "restricted_mean_table"),
     "simple": ("baseline_differences", "mortality_table", "within_group_changes"),
     "standardised": ("restricted_mean_difference", "risk_difference"),
@@ -209,6 +222,7 @@ _MODULES = {
     "two_by_two": ("two_by_two",),
     "weighted_log_rank": ("weighted_log_rank",),
     "weighting": ("overlap_weights", "propensity_weights", "weighted_difference"),
+    "worst_rank": ("rank_comparison", "worst_ranks"),
 }
 """The public names of each module."""
 
