@@ -9,10 +9,13 @@ from longsurv.diagnostics.influence import Fitted
 from longsurv.results.criticism import StraightLines
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
     from longsurv.diagnostics.influence import Found, Influence
+    from longsurv.results.contrasts import ContrastLike
     from longsurv.results.generalised.means import GeneralisedAnswer, Patients, ResponseMeans
+    from longsurv.results.generalised.profile import ProfiledGeneralised
     from longsurv.results.means import Means
     from longsurv.results.trajectories import WithProbabilities
 
@@ -148,3 +151,31 @@ class GeneralisedMethods(GeneralisedPosteriorMethods, StraightLines):
         from longsurv.diagnostics.influence import influence, tidy
 
         return influence(self, tidy if estimand is None else estimand, level=level)
+
+    def profile(
+        self: ProfiledGeneralised, of: ContrastLike | None = None, level: float = 0.95
+    ) -> pd.DataFrame:
+        """Profile-likelihood intervals of fixed effects.
+
+        Parameters
+        ----------
+        of : str, mapping, array or DataFrame, optional
+            A coefficient by name, or linear combinations as for `contrast`. By default all fixed
+            effects; thresholds have none.
+        level : float
+
+        Returns
+        -------
+        DataFrame
+            term, estimate, conf_low, conf_high; NaN where the data do not determine one.
+
+        Raises
+        ------
+        LongsurvError
+            For a threshold of an ordinal response.
+        EstimationError
+            If the likelihood does not fall far enough to give a limit.
+        """
+        from longsurv.results.generalised.profile import profile_intervals
+
+        return profile_intervals(self, of, level)

@@ -11,18 +11,16 @@ Softw 67(1), section 5.1).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import cast
 
 import numpy as np
 import pandas as pd
 from scipy.linalg import solve_triangular
-from scipy.optimize import brentq
 from scipy.special import chdtri
 
-from longsurv.errors import EstimationError, LongsurvError
-from longsurv.inference import maximise
+from longsurv.errors import LongsurvError
 from longsurv.likelihood import lmm
 from longsurv.likelihood.lmm.blocks import BlockKernel
 from longsurv.likelihood.lmm.crossed.kernel import CrossedKernel
@@ -30,8 +28,7 @@ from longsurv.likelihood.lmm.dense.kernel import DenseKernel
 from longsurv.likelihood.lmm.sums import in_blocks
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.mixed.fitted import FittedLMM
-
-Criterion = Callable[[np.ndarray], tuple[float, np.ndarray]]
+from longsurv.results.profiled import Criterion, Path, limit_of
 
 
 def profile_intervals(
@@ -63,7 +60,7 @@ def profile_intervals(
         If the likelihood does not fall far enough to give a limit.
     """
     best = fit if fit.method == "ML" else fit.spec.fit("ML")
-    paths: list[tuple[str, _Path]] = []
+    paths: list[tuple[str, Path]] = []
     variances = best.variance.names
     if of is None or not (isinstance(of, str) and of in variances):
         L, labels = contrast_matrix(np.eye(len(fit.names)) if of is None else of, fit.names)
@@ -80,7 +77,7 @@ def profile_intervals(
     cut = float(chdtri(1, 1.0 - level))
     rows = []
     for name, path in paths:
-        low, high = (_limit(path, -2.0 * best.llf, cut, side, name) for side in (-1, 1))
+        low, high = (limit_of(path, -2.0 * best.llf, cut, side, name) for side in (-1, 1))
         rows.append((name, path.estimate, low, high))
     return pd.DataFrame(rows, columns=["term", "estimate", "conf_low", "conf_high"])
 
@@ -89,66 +86,13 @@ type _Held = tuple[Callable[[float], Criterion], np.ndarray, np.ndarray]
 """How a parameter is held, and the start and lower bounds of the others."""
 
 
-@dataclass(frozen=True)
-class _Path:
-    """A parameter that can be held while the others are fitted.
-
-    Attributes
-    ----------
-    estimate, scale : float
-        Where the parameter is best, and roughly how uncertain it is.
-    bounds : tuple of float
-        Between which it is possible.
-    hold : callable
-        Value to (log-likelihood criterion of the other parameters).
-    start, lower : ndarray
-        The other parameters at the best fit, and their lower bounds.
-    """
-
-    estimate: float
-    scale: float
-    bounds: tuple[float, float]
-    hold: Callable[[float], Criterion]
-    start: np.ndarray
-    lower: np.ndarray
-
-
-def _limit(path: _Path, minimum: float, cut: float, side: int, name: str) -> float:
-    """Where the root of the deviance's rise crosses the root of the quantile."""
-    if np.isnan(path.estimate):
-        return np.nan
-    bound = path.bounds[(side + 1) // 2]
-    start = [path.start]
-
-    def excess(value: float) -> float:
-        found = maximise(path.hold(value), start[0], lower=path.lower)
-        if not np.isfinite(found.value):
-            raise EstimationError(
-                f"the profile of {name} cannot be computed at {value:.6g}: {found.status}"
-            )
-        start[0] = found.x
-        return float(np.sqrt(max(-2.0 * found.value - minimum, 0.0)) - np.sqrt(cut))
-
-    inside, step = path.estimate, side * path.scale * np.sqrt(cut)
-    for _ in range(40):
-        beyond = inside + step
-        if side * (beyond - bound) >= 0:
-            if inside == bound or excess(bound) <= 0.0:
-                return bound
-            beyond = bound
-        if excess(beyond) > 0.0:
-            return float(brentq(excess, inside, beyond, xtol=1e-8 * path.scale, rtol=1e-12))
-        inside, step = beyond, 2.0 * step
-    raise EstimationError(f"the likelihood does not bound {name} on one side")
-
-
-def _coefficient(best: FittedLMM, weights: np.ndarray) -> _Path:
+def _coefficient(best: FittedLMM, weights: np.ndarray) -> Path:
     kernel = best.spec.kernel
 
     def hold(value: float) -> Criterion:
         return partial(_held(kernel, weights, value).criterion, reml=False)
 
-    return _Path(
+    return Path(
         estimate=float(weights @ best.coefficients),
         scale=float(np.sqrt(weights @ best.reference.cov @ weights)),
         bounds=(-np.inf, np.inf),
@@ -178,7 +122,7 @@ def _held(
     return kernel.turned(turn, r, beta)
 
 
-def _variance(best: FittedLMM, index: int) -> _Path:
+def _variance(best: FittedLMM, index: int) -> Path:
     """The path of sigma, an SD or a correlation, by its place among the variance parameters."""
     data = cast(lmm.LMMData, best.data)  # only coefficients of others have a profile
     q = data.q
@@ -199,7 +143,7 @@ def _variance(best: FittedLMM, index: int) -> _Path:
     hold, start, lower = make(kernel, lam, best.sigma)
     if not np.isfinite(error) or error == 0.0:
         error = 0.3 if len(bounds) and bounds[1] == 1.0 else max(0.3 * estimate, 0.1 * best.sigma)
-    return _Path(estimate, error, bounds, hold, start, lower)
+    return Path(estimate, error, bounds, hold, start, lower)
 
 
 def _turn(
