@@ -42,9 +42,11 @@ def checked(study: Study) -> Iterator[str]:
 
 def unmeasured(cohort: Cohort) -> list[str]:
     """Patients of whom nothing was measured, where markers are; the report only counts them."""
-    name = cohort.schema.patient
-    measured = set(cohort.measurements[name])
-    return [p for p in cohort.patients[name] if p not in measured] if cohort.markers else []
+    if not cohort.markers:
+        return []
+    patients = cohort.patients[cohort.schema.patient]
+    measured = cohort.measurements[cohort.schema.patient].unique()
+    return list(patients[~patients.isin(measured)])
 
 
 def unestimated(results: StudyResults) -> dict[str, str]:

@@ -81,14 +81,14 @@ def formula_problems(study: Plan) -> list[str]:
 def _nothing_seen(study: Plan) -> list[str]:
     """Markers without a single value seen, and phases in which nothing was measured."""
     rows = study.cohort.measurements
-    seen = set(rows.loc[rows["censored"] == "none", "marker"])
+    seen = set(rows["marker"][(rows["censored"] == "none").to_numpy()].unique())
     problems = [
         f"every value of the marker {show(name)} is beyond a limit, so nothing is known of it; "
         "check its lower_limit and unit, or leave it out"
         for name in study.cohort.markers
         if name not in seen and (rows["marker"] == name).any()
     ]
-    measured, time = set(rows["phase"].dropna()), rows[study.cohort.schema.time]
+    measured, time = set(rows["phase"].unique()), rows[study.cohort.schema.time]
     problems += [
         f"nothing was measured in the phase {show(phase.name)} ({phase.first:g} to "
         f"{phase.last:g}); the times go from {time.min():g} to {time.max():g}. Correct the phase "
