@@ -48,7 +48,8 @@ def site_data(formula: str, design: SurvivalDesign, ties: str) -> SiteData:
         )
     X = np.hstack([design.fixed.X, sites.indicators])
     data = statistics(formula, replace(design, fixed=replace(design.fixed, X=X)), ties)
-    return SiteData(data, design.fixed.X.shape[1], sites.sums(weights * design.event))
+    p, events = design.fixed.X.shape[1], sites.sums(weights * design.event)
+    return SiteData(data, p, sites.group[data.order], events)
 
 
 def check_plain(formula: str, asked: str | None) -> None:

@@ -29,7 +29,8 @@ def data(ties="efron", n=60):
     X, site, stop, died = rows(n)
     both = np.hstack([X, np.eye(SITES)[site]])
     prepared = cox.prepare(both, stop, died, ties=ties)
-    return SiteData(prepared, X.shape[1], np.bincount(site, weights=died, minlength=SITES))
+    events = np.bincount(site, weights=died, minlength=SITES)
+    return SiteData(prepared, X.shape[1], site[prepared.order], events)
 
 
 def peak(sites, effects, s):
@@ -37,6 +38,29 @@ def peak(sites, effects, s):
     top = ascend(lambda x: effects.penalised(sites, s, x), start, exact=True)
     assert top.converged
     return SitesPeak(s, top.x, top.value, -top.hessian)
+
+
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("strata", [None, "other", "sites"])
+@pytest.mark.parametrize("far", [0.0, 300.0])
+def test_summed_by_site_is_the_information_of_all_columns(ties, late, strata, far):
+    """Also where a stratum is a site, and where hazards are e^300 apart."""
+    X, site, stop, died = rows(200)
+    rng = np.random.default_rng(1)
+    entry = np.where(rng.random(200) < 0.5, rng.integers(0, 6, 200), 0) * late
+    X, site, stop, died, entry = (z[stop > entry] for z in (X, site, stop, died, entry))
+    both = np.hstack([X, np.eye(SITES)[site]])
+    weight = rng.integers(1, 4, len(site)).astype(float)
+    stratum = {None: None, "other": X[:, 0], "sites": site}[strata]
+    prepared = cox.prepare(
+        both, stop, died, entry=entry, weights=weight, strata=stratum, ties=ties
+    )
+    sites = SiteData(prepared, 2, site[prepared.order], np.ones(SITES))
+    x = np.array([-0.4, 0.02, 0.3, far, 0.1])
+    dense = cox.value_gradient_information(prepared, x)
+    for mine, whole in zip(sites.value_gradient_information(x), dense, strict=True):
+        np.testing.assert_allclose(mine, whole, rtol=1e-10, atol=1e-10 * np.abs(whole).max())
 
 
 @pytest.mark.parametrize("kind", SITE_EFFECTS)

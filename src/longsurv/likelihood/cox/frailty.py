@@ -16,8 +16,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from longsurv.likelihood.cox.data import CoxData, Floats
-from longsurv.likelihood.cox.loglik import value_gradient_information
+from longsurv.likelihood.cox.data import CoxData, Floats, Integers
+from longsurv.likelihood.cox.site_sums import value_gradient_information
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +30,20 @@ class SiteData:
         Of the covariates and then an indicator of each site.
     p : int
         Covariates.
+    site : ndarray of int, shape (n,)
+        Site of each row of `data.arrays`.
     events : ndarray, shape (J,)
         Weighted events of each site.
     """
 
     data: CoxData
     p: int
+    site: Integers
     events: Floats
+
+    def value_gradient_information(self, x: Floats) -> tuple[float, Floats, Floats]:
+        """Log partial likelihood at x (p + J,), its gradient and minus its Hessian."""
+        return value_gradient_information(self.data, self.site, self.p, x)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +91,7 @@ class SiteEffects(ABC):
 
     def penalised(self, sites: SiteData, s: float, x: Floats) -> tuple[float, Floats, Floats]:
         """Penalised log partial likelihood at x (p + J,), its gradient and information."""
-        value, gradient, information = value_gradient_information(sites.data, x)
+        value, gradient, information = sites.value_gradient_information(x)
         added, slope, curvature = self.penalty(x[sites.p :], s)
         gradient, information = gradient.copy(), information.copy()
         gradient[sites.p :] += slope
@@ -120,7 +127,7 @@ class NormalSites(SiteEffects):
         path = np.linalg.solve(peak.information, right)
         step = 1e-4 / max(np.abs(path).max(), 1e-8)
         ahead, behind = (
-            value_gradient_information(sites.data, x + sign * step * path)[2] for sign in (1, -1)
+            sites.value_gradient_information(x + sign * step * path)[2] for sign in (1, -1)
         )
         moved = ((ahead - behind) / (2.0 * step))[p:, p:] - 2.0 / s**3 * np.eye(J)
         by_curvature = np.trace(np.linalg.solve(peak.information[p:, p:], moved))
