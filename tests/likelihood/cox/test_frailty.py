@@ -11,6 +11,7 @@ from scipy.stats import gamma
 from longsurv.inference.scoring import ascend
 from longsurv.likelihood import cox
 from longsurv.likelihood.cox.frailty import SITE_EFFECTS, SiteData, SitesPeak, effects_of
+from longsurv.likelihood.cox.site_sums import _evaluate
 
 SITES = 3
 
@@ -53,14 +54,14 @@ def test_summed_by_site_is_the_information_of_all_columns(ties, late, strata, fa
     both = np.hstack([X, np.eye(SITES)[site]])
     weight = rng.integers(1, 4, len(site)).astype(float)
     stratum = {None: None, "other": X[:, 0], "sites": site}[strata]
-    prepared = cox.prepare(
-        both, stop, died, entry=entry, weights=weight, strata=stratum, ties=ties
-    )
+    prepared = cox.prepare(both, stop, died, entry=entry, weights=weight, strata=stratum, ties=ties)
     sites = SiteData(prepared, 2, site[prepared.order], np.ones(SITES))
     x = np.array([-0.4, 0.02, 0.3, far, 0.1])
     dense = cox.value_gradient_information(prepared, x)
     for mine, whole in zip(sites.value_gradient_information(x), dense, strict=True):
         np.testing.assert_allclose(mine, whole, rtol=1e-10, atol=1e-10 * np.abs(whole).max())
+    if not late:  # otherwise it is the information of all columns
+        assert _evaluate(prepared.arrays, x, sites.site, 2)[0] == (far == 0.0)
 
 
 @pytest.mark.parametrize("kind", SITE_EFFECTS)
