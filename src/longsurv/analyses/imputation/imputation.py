@@ -28,16 +28,9 @@ from longsurv.analyses.imputation.answers import (
     TippingPoint,
     tipping,
 )
+from longsurv.analyses.imputation.arrays import RowArrays, row_arrays, under_reference
 from longsurv.analyses.imputation.jackknife import jackknifed
-from longsurv.analyses.imputation.rows import (
-    Columns,
-    ImputedRows,
-    RowArrays,
-    imputed_rows,
-    moved_by,
-    row_arrays,
-    under_reference,
-)
+from longsurv.analyses.imputation.rows import Columns, ImputedRows, imputed_rows, moved_by
 from longsurv.analyses.imputation.strategies import STRATEGIES, Method, Strategy
 from longsurv.analyses.imputation.values import Conditional, GivenValues
 from longsurv.arguments import checked

@@ -13,7 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
-from longsurv.analyses.imputation.rows import ImputedRows, RowArrays, by_patient
+from longsurv.analyses.imputation.arrays import RowArrays, by_patient
+from longsurv.analyses.imputation.rows import ImputedRows
 from longsurv.analyses.imputation.strategies import Strategy
 from longsurv.likelihood.lmm.kernel import MixedKernel, Point
 
