@@ -174,6 +174,11 @@ def _mortality(case: Case) -> Any:
         return study.methods(priors={"weak": pr.TREATMENT["weak"]}, draws=50).table
 
 
+def _subgroups(case: Case) -> Any:
+    study = Mortality(case["rows"], case.columns["arm"], 14.0)
+    return study.subgroups([case.columns["stage"]], draws=50, chains=2).table
+
+
 def _censored_terms(case: Case) -> Case:
     return replace(case, tables={"rows": case["rows"]}, formulas={
         "model": Terms(case.formulas["model"].left, ("{time} * {arm}", "{age}"),
@@ -274,6 +279,7 @@ ANALYSES = (
     Analysis("BaselineAdjustment", _cohort_case, _adjusted, ("analyses.BaselineAdjustment",)),
     Analysis("DeathInMarkers", _cohort_case, _death, ("analyses.DeathInMarkers",)),
     Analysis("Mortality", _group_case, _mortality, ("analyses.Mortality",)),
+    Analysis("Mortality, subgroups", _group_case, _subgroups, ("analyses.Mortality",)),
     Analysis("Imputation", lambda: families_imputed.imputed_case(1),
              families_imputed.imputed_means, ("Imputation",)),
 )  # fmt: skip

@@ -234,6 +234,28 @@ def mortality_answer(case: Case) -> Answer:
     return out
 
 
+def subgroups_answer(case: Case) -> Answer:
+    """Every level by both engines, and the test that all are alike."""
+    names = case.columns
+    study = Mortality(case["rows"], names["arm"], case.moments[1], adjust=_q(case, "age"))
+    with around_the_mode():
+        found = study.subgroups([names["stage"]], draws=500, chains=2)
+    out: Answer = {}
+    for _, row in found.table.iterrows():
+        label = f"{row['level']}, {row['quantity']}, {row['engine']}"
+        drawn, ratio = row["engine"] == "bayes", row["quantity"] == "hazard ratio"
+        for name, mirror in MIRROR.items():
+            value = math.log(row[name]) if ratio else float(row[name])
+            out[f"{label}: {name}"] = Output(
+                value, swaps=f"{label}: {mirror}", rtol=1e-5, atol=0.1 if drawn else 1e-6
+            )
+    (test,) = found.tests.to_dict("records")
+    return out | {
+        "statistic": Output(test["statistic"], rtol=1e-5, atol=1e-7),
+        "df": Output(float(test["df"])),
+    }
+
+
 FEW = ("scale response", "permute rows", "recode", "swap groups")
 
 
@@ -261,4 +283,6 @@ COHORT = (
     _of("landmark", landmark_answer, "estimands.landmark"),
     Family("Mortality", mortality_case, mortality_answer, ("analyses.Mortality",),
            ("round times", "swap groups")),
+    Family("Subgroups", group_case, subgroups_answer, ("analyses.Mortality",),
+           ("permute rows", "swap groups")),
 )  # fmt: skip

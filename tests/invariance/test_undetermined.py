@@ -72,6 +72,7 @@ EXPECTED = {
     "BaselineAdjustment":         "R R R R | U . . . | R  | R A A A  | . .",
     "DeathInMarkers":             "R R R R | U . . . | R  | R A A A  | . .",
     "Mortality":                  "R R . R | . . . . | .  | U U U U  | . .",
+    "Mortality, subgroups":       "R R . R | . . . . | .  | R U A R  | . .",
     "Imputation":                 "R R R A | R A A A | R  | . . . .  | . .",
 }  # fmt: skip
 

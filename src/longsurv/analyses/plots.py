@@ -14,6 +14,7 @@ from longsurv.estimands.densities import ratio_densities
 from longsurv.figures import forest, incidence, method_forest, prior_grid
 from longsurv.figures.adjustments import adjustments
 from longsurv.figures.place import described, place_of
+from longsurv.figures.subgroups import subgroup_forest, subgroup_rows
 from longsurv.priors import Prior
 from longsurv.words import capital
 
@@ -76,6 +77,18 @@ def incidences(
     last = curves.sort_values("time").groupby(["cause", "group"], sort=False)["estimate"].last()
     said = [f"{cause}, {group}: {100 * v:.1f} %" for (cause, group), v in last.items()]
     return described(drawn, f"Cumulative incidence at the end: {'; '.join(said)}.")
+
+
+def subgroups(table: pd.DataFrame, quantity: str, level: float, ax: object) -> Axes:
+    """The effect in every subgroup, alone and shrunken, over that in all patients."""
+    drawn = subgroup_forest(
+        table, quantity, text_heading=f"Estimate ({100 * level:g} % interval)", ax=place_of(ax)
+    )
+    said = [
+        f"{row['section']} {row['level']}, {row['series'].lower()} {row['text']}".strip()
+        for row in subgroup_rows(table, quantity).to_dict("records")
+    ]
+    return described(drawn, f"{capital(quantity)} in subgroups: {'; '.join(said)}.")
 
 
 def markers(effects: Mapping[str, pd.DataFrame], families: Mapping[str, str], ax: object) -> Axes:

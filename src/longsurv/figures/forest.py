@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING
@@ -70,6 +70,8 @@ def forest(
     text_heading: str = "",
     left_label: str = "",
     right_label: str = "",
+    marks: Sequence[Mark] = _MARKS,
+    band: Sequence[float] | None = None,
     ax: Where = None,
 ) -> Axes:
     """Draw estimates with intervals, the series of a row one under the other.
@@ -90,6 +92,10 @@ def forest(
         Heading over the numbers.
     left_label, right_label : str
         What lies to either side of no difference.
+    marks : sequence of Mark
+        Of the series.
+    band : sequence of float, optional
+        An estimate and its limits that all rows are to be read against: a line and a band.
     ax : Axes or "window", optional
         Whose place to take; a figure of its own otherwise.
     """
@@ -104,8 +110,14 @@ def forest(
     lines = [line for label in labels.values() for line in label]
     left = 18 + max((text_width(line, size) for line in lines), default=0)
     right = 18 + max((text_width(f"  {text}", 10.5) for text in beside), default=0)
-    frame = _frame(table, log, width, (left, right), row_height=_ROW, edge=left, wide=wide, at=ax)
+    frame = _frame(
+        table, log, width, (left, right), row_height=_ROW, edge=left, wide=wide, marks=marks, at=ax
+    )
     ax = frame.ax
+    if band is not None and not any(map(math.isnan, band)):
+        first, last = ax.get_xlim()
+        ax.axvspan(max(band[1], first), min(band[2], last), color=RULE, alpha=0.5, lw=0, zorder=-1)
+        ax.axvline(band[0], color=INK, linewidth=1.6, zorder=1)
     axes_x = ax.get_yaxis_transform()  # x in axes fractions, y in data
     step = 0.0 if len(frame.marks) == 1 else _APART
     places = {name: step * (k - (len(frame.marks) - 1) / 2) for k, name in enumerate(frame.marks)}
@@ -204,6 +216,7 @@ def _frame(
     edge: float,
     wide: bool,
     at: Where,
+    marks: Sequence[Mark] = _MARKS,
 ) -> _Frame:
     """Axes as high as the rows, with the axis of the values and the names of the sections.
 
@@ -219,6 +232,7 @@ def _frame(
         How far left of the axes a section's name begins, in pixels.
     wide : bool
     at : Axes or "window", optional
+    marks : sequence of Mark
     """
     sections, rows, height = _layout(table, row_height)
     left, right = margins
@@ -235,7 +249,7 @@ def _frame(
             fontsize=11, color=MUTED, style="italic",
         )  # fmt: skip
     series = list(dict.fromkeys(table["series"]))
-    return _Frame(ax, dict(zip(series, cycle(_MARKS), strict=False)), rows, inside, left)
+    return _Frame(ax, dict(zip(series, cycle(marks), strict=False)), rows, inside, left)
 
 
 type Sections = list[tuple[str, float]]

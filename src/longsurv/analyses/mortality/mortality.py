@@ -23,6 +23,8 @@ from longsurv import priors as pr
 from longsurv.analyses.mortality.competing import CompetingEvents, competing_events
 from longsurv.analyses.mortality.methods import MortalityMethods, mortality_methods
 from longsurv.analyses.mortality.prior_grid import PriorGrid, prior_grid
+from longsurv.analyses.mortality.subgroup_split import Trial
+from longsurv.analyses.mortality.subgroups import SubgroupEffects, subgroup_effects
 from longsurv.cohort import Cohort
 from longsurv.cohort.covariates import late_covariates
 from longsurv.design.expression import Functions
@@ -190,11 +192,8 @@ class Mortality:
         from longsurv.analyses.mortality.standardised_incidence import standardised_risks
 
         right = f" + {self.adjust}" if self.adjust else ""
-        happened = [
-            k for k in self._causes().values() if k == 1 or (self.data["status"] == k).any()
-        ]
         return standardised_risks(
-            [self._cox(right, cause=k) for k in happened], self._treatment, self._horizon,
+            [self._cox(right, cause=k) for k in self._happened()], self._treatment, self._horizon,
             pr.TREATMENT["weak"] if prior is None else prior, draws=draws, seed=seed, level=level,
         )  # fmt: skip
 
@@ -274,6 +273,50 @@ class Mortality:
             adjust=self.adjust, level=level, draws=draws, seed=seed,
         )  # fmt: skip
 
+    def subgroups(
+        self,
+        columns: Sequence[str],
+        *,
+        draws: int = 1000,
+        chains: int = 4,
+        seed: int = 1,
+        level: float = 0.95,
+    ) -> SubgroupEffects:
+        """Whether the effect differs between subgroups: hazard ratios and risk differences of each
+        level of each column, the test of no difference between levels, and the same shrunken.
+
+        With fewer than five events a coefficient the model of a column has Firth's penalty. A level
+        without an answer has the reason. See `longsurv.analyses.mortality.subgroups`.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            Of at most ten levels each; what is continuous has to be cut beforehand.
+        draws, chains, seed : int
+            Of the posteriors.
+        level : float
+            Of all intervals.
+
+        Returns
+        -------
+        SubgroupEffects
+
+        Raises
+        ------
+        DataError
+            For a column that there is not, or that has no subgroups.
+        """
+        group, _, reference, _ = two_groups(self.data, self._treatment)
+        rows = (self.cox_adjusted or self.cox).design.rows
+        trial = Trial(
+            self.data.iloc[rows], self._treatment, reference, group, self._horizon, self.adjust,
+            self._happened(), self.ties, self.functions,
+        )  # fmt: skip
+        return subgroup_effects(
+            trial, columns, draws=draws, chains=chains, seed=seed, level=level,
+            excluded=len(self.data) - len(rows),
+        )  # fmt: skip
+
     def landmark(
         self, day: float, *, markers: Sequence[str] | None = None, since: float | None = None
     ) -> Landmark:
@@ -319,3 +362,8 @@ class Mortality:
         named = {label: k for k, label in enumerate(labels, 2)}
         extra = {f"cause {s}": s for s in seen if s not in named.values()}
         return {"event": 1, **named, **extra}
+
+    def _happened(self) -> tuple[int, ...]:
+        """Statuses of the event and of what else happened."""
+        happened = set(self.data["status"])
+        return tuple(k for k in self._causes().values() if k == 1 or k in happened)

@@ -14,7 +14,7 @@ that of a posterior is both of them drawn. Cheng, Fine and Wei (1998), Biometric
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 import pandas as pd
@@ -32,10 +32,35 @@ from longsurv.estimands.treatments import two_levels, with_treatment
 from longsurv.results.survival.cox_curves import Hazards, check_known, hazards, people
 
 if TYPE_CHECKING:
+    from longsurv.design import SurvivalDesign
     from longsurv.models import CoxPH
     from longsurv.priors import Prior
     from longsurv.results.survival.cox import SurvivalEstimate
     from longsurv.results.survival.cox_posterior import SurvivalPosterior
+
+
+class KnowsEvents(Protocol):
+    """A result that knows when events were."""
+
+    @property
+    def design(self) -> SurvivalDesign:
+        """The arrays of the model."""
+
+
+class DrawnHazard(KnowsEvents, Protocol):
+    """What is used of draws of a hazard."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Coefficients."""
+
+    @property
+    def coefficients(self) -> np.ndarray:
+        """Draws of them, shape (chains, draws, p)."""
+
+    def survival_draws(self, newdata: pd.DataFrame | None, times: Sequence[float]) -> np.ndarray:
+        """Draws of survival, shape (draws of all chains, rows, times)."""
+
 
 COLUMNS = [
     "quantity", "engine", "estimate", "conf_low", "conf_high", "p_value", "prob_benefit", "reason",
@@ -114,6 +139,37 @@ def standardised_incidence(
         As that of `longsurv.estimands.standardised.risk_difference`.
     """
     names, frames = _cohorts(fits[0], treatment, horizon)
+    return incidence_under(fits, frames, names, horizon, level=level)
+
+
+def incidence_under(
+    fits: Sequence[SurvivalEstimate],
+    frames: Sequence[pd.DataFrame],
+    names: Sequence[str],
+    horizon: float,
+    *,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Risks of the first cause by the horizon, averaged over the rows of two frames.
+
+    Parameters
+    ----------
+    fits : sequence of SurvivalEstimate
+        Of the hazard of the event, then of every competing event, from the same rows.
+    frames : sequence of DataFrame, length 2
+        Rows with the columns of the formulas: the reference, and what is compared with it.
+    names : sequence of str, length 2
+        What their risks are called.
+    horizon : float
+    level : float
+        Of the intervals.
+
+    Returns
+    -------
+    DataFrame
+        As that of `longsurv.estimands.standardised.risk_difference`.
+    """
+    _check(fits[0].design, horizon)
     times = _times(fits, horizon, MOST_TIMES)
     value, cov = np.zeros(2), np.zeros((2, 2))
     # Of each cause: derivatives by the baseline's increments, each times its standard error (the
@@ -175,6 +231,35 @@ def drawn_incidence(
         As that of `longsurv.estimands.standardised.risk_difference`.
     """
     names, frames = _cohorts(posts[0], treatment, horizon)
+    risks = drawn_under(posts, frames, horizon, most=most, times=times)
+    return marked(of_draws(risks, names, level), posts[0])
+
+
+def drawn_under(
+    posts: Sequence[DrawnHazard],
+    frames: Sequence[pd.DataFrame],
+    horizon: float,
+    *,
+    most: int = 500,
+    times: int = 60,
+) -> np.ndarray:
+    """Draws of the risk of the first cause by the horizon, averaged over the rows of two frames.
+
+    Parameters
+    ----------
+    posts : sequence of DrawnHazard
+        Of the hazard of the event, then of every competing event.
+    frames : sequence of DataFrame, length 2
+        Rows with the columns of the formulas.
+    horizon : float
+    most, times : int
+        Draws and times used at most.
+
+    Returns
+    -------
+    ndarray, shape (2, draws)
+    """
+    _check(posts[0].design, horizon)
     at = _times(posts, horizon, times)
     draws = min(most, *(post.coefficients.reshape(-1, len(post.names)).shape[0] for post in posts))
     risks = np.zeros((2, draws))
@@ -190,27 +275,29 @@ def drawn_incidence(
                 steps.append(np.diff(hazard, axis=-1, prepend=0.0))
             risks[arm] += incidence(np.stack(steps)).sum(axis=1) / len(frame)
     check_begun(risks, horizon)
-    return marked(of_draws(risks, names, level), posts[0])
+    return risks
 
 
 def _cohorts(
     result: SurvivalEstimate | SurvivalPosterior, treatment: str, horizon: float
 ) -> tuple[list[str], list[pd.DataFrame]]:
-    check_horizon(result.design, horizon)
-    if result.design.sites is not None:
-        raise LongsurvError(
-            "incidences of competing events are not averaged over sites: leave "
-            f"(1 | {result.design.sites.name}) out"
-        )
     cohort = result.spec.data.iloc[result.design.rows[result.design.first_rows]]
     low, high = two_levels(cohort, treatment, None, None)
     frames = [with_treatment(cohort, treatment, chosen) for chosen in (low, high)]
     return [f"risk ({low})", f"risk ({high})"], frames
 
 
-def _times(
-    results: Sequence[SurvivalEstimate | SurvivalPosterior], horizon: float, most: int
-) -> np.ndarray:
+def _check(design: SurvivalDesign, horizon: float) -> None:
+    """Refuse a horizon beyond follow-up, and site effects."""
+    check_horizon(design, horizon)
+    if design.sites is not None:
+        raise LongsurvError(
+            "incidences of competing events are not averaged over sites: leave "
+            f"(1 | {design.sites.name}) out"
+        )
+
+
+def _times(results: Sequence[KnowsEvents], horizon: float, most: int) -> np.ndarray:
     """Times of any event up to the horizon, which is the last; at most so many of them."""
     found = np.unique(np.concatenate([_event_times(result) for result in results]))
     found = np.unique(np.append(found[found < horizon], horizon))
@@ -219,7 +306,7 @@ def _times(
     return np.unique(found[np.linspace(0, len(found) - 1, most).round().astype(int)])
 
 
-def _event_times(result: SurvivalEstimate | SurvivalPosterior) -> np.ndarray:
+def _event_times(result: KnowsEvents) -> np.ndarray:
     design = result.design
     return np.asarray(design.exit[design.event > 0])
 
