@@ -229,7 +229,9 @@ def shrink(
     indicators = split.data[terms].to_numpy(float)[spec.design.rows]
     X = np.hstack([spec.design.fixed.X, indicators])
     design = replace(spec.design, fixed=replace(spec.design.fixed, X=X))
-    sites = SiteData(statistics(spec.formula, design, spec.ties), p, np.zeros(len(terms)))
+    data = statistics(spec.formula, design, spec.ties)
+    level = np.abs(indicators).argmax(axis=1)[data.order]
+    sites = SiteData(data, p, level, np.zeros(len(terms)))
     own = spec.prior_stack({overall: MEAN})
     stack = replace(own, names=(*own.names, "sd"), priors=(*own.priors, SPREAD))
     found = cox_sites.draw(
