@@ -63,8 +63,10 @@ def _with_names(tables: list[RawTable]) -> list[RawTable]:
     used: set[int] = set()
     made = list(tables)
     for at, book in enumerate(tables):
+        if len(tables) == 1 or any(says(c, "patient") >= 2 for c in book.frame.columns):
+            continue
         name = _name_column(book)
-        if not name or any(says(c, "patient") >= 2 for c in book.frame.columns):
+        if not name:
             continue
         for k, table in enumerate(made):
             key = _code(table, book) if k != at else ""

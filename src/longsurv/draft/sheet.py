@@ -75,8 +75,10 @@ class Sheet:
     def _is_constant(self, name: str) -> bool:
         codes, owner = self.columns[name].codes, self.owner
         there = (codes >= 0) & (owner >= 0)
-        pairs = owner[there].astype(np.int64) * (self.columns[name].distinct + 1) + codes[there]
-        return len(pd.unique(pairs)) == len(pd.unique(owner[there]))
+        codes, owner = codes[there], owner[there]
+        one = np.zeros(owner.max(initial=-1) + 1, dtype=codes.dtype)
+        one[owner] = codes
+        return bool((codes == one[owner]).all())
 
     def varies(self, name: str) -> bool:
         """Whether a column takes several values within some patient.
