@@ -29,6 +29,13 @@ ANALYSIS_TABLES: dict[str, dict[str, Key]] = {
             " standard deviation of its own in the markers' models, e.g. the treatment.",
             default="one for all",
         ),
+        "death_in_markers": Key(
+            one_of("while alive", "worst"),
+            "What the report says first of a marker of which some patients died before it could be"
+            " measured: how it moved while patients were alive, or who fares better with death as"
+            " the worst outcome of all. The other stands beside it.",
+            default='"while alive"',
+        ),
         "mortality": Key(TEXT, "Of the hazard of the event.", default="the treatment"),
         "joint": Key(
             TEXTS, "Markers to be modelled together with the outcome, each in its own joint model."

@@ -43,6 +43,8 @@ class ModelSettings:
     residual_by : str
         Column whose groups have a residual standard deviation each in the markers' models; empty
         for one that all share.
+    death_in_markers : {"while alive", "worst"}
+        Which question about markers that deaths cut short the report answers first.
     """
 
     trajectory: str
@@ -50,6 +52,7 @@ class ModelSettings:
     joint: tuple[str, ...] = ()
     joint_trajectory: str = ""
     residual_by: str = ""
+    death_in_markers: str = "while alive"
 
 
 @dataclass(frozen=True)

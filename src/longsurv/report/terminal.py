@@ -37,6 +37,8 @@ def checked(study: Study) -> Iterator[str]:
         yield f"  {words}"
     if study.models.residual_by:
         yield f"                with a residual standard deviation by {study.models.residual_by}"
+    if study.models.death_in_markers == "worst":
+        yield "                with death as the worst outcome first"
     yield f"  mortality:    {study.mortality_formula}"
 
 

@@ -29,7 +29,8 @@ APPENDIX = frozenset((
     "families", "forest-     hazards", "guideline", "hazards-over-time", "linearity",
     "measurements", "methods_hazard_ratio", "methods_others", "methods_risk_difference", "models",
     "priors", "priors_before", "proportional", "quantiles", "remarks", "replicated", "replicates",
-    "residual-bands", "score_changes", "shrunken", "unchecked", "within",
+    "residual-bands", "score_changes", "shrunken", "unchecked", "truncated",
+    "truncated_questions", "within",
 ))  # fmt: skip
 """Tables and figures by their names that stand at the end: the rest can be read in one go."""
 

@@ -38,6 +38,7 @@ WORDS = {
     "ess": "smallest effective number of independent draws",
     "estimand": "what is compared",
     "estimate": "the estimate; of a posterior its mean, of a hazard ratio its median",
+    "estimand_label": "what is asked, in a few words",
     "events": "patients of the group with the event",
     "exact": "whether the posterior was integrated without chains",
     "extra": "deaths in the group that nobody saw, supposed",
@@ -193,6 +194,11 @@ OF_TABLES = {
     "predictions": {
         "estimate": "predicted survival to that time",
         "patient": "number of the patient, or the identifier where the study shows patients",
+    },
+    "truncated": {
+        "deaths": "of these who had died",
+        "estimand": "what is asked, as the program calls it",
+        "n": "patients used",
     },
     "tipping": {"n": "patients of the group"},
     "adjusted_curves": {"estimate": "survival to that time, competing events censored"},

@@ -63,6 +63,11 @@ def formula_problems(study: Plan) -> list[str]:
             f"[models] residual_by = {show(by)} is no column of the patients that the study reads; "
             f"it has {show_list(study.cohort.covariates)}"
         )
+    if models.death_in_markers == "worst" and study.change_variable != "phase":
+        problems.append(
+            '[models] death_in_markers = "worst" compares patients by the end of a phase, and the'
+            f" trajectory {show(models.trajectory)} has none: describe [phases] and use phase in it"
+        )
     if study.change_variable == "phase" and len(schema.phases) < 2:
         problems.append(
             f"[models] trajectory = {show(models.trajectory)} compares phases, and the study has "

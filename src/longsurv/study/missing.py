@@ -14,6 +14,7 @@ from longsurv.study.bench import HOW
 from longsurv.study.joint_stage import JOINT, JointPart
 from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart
 from longsurv.study.model_result import ModelResult, Parts
+from longsurv.study.truncated_stage import TRUNCATED, WORST, TruncatedPart
 
 
 def missing(
@@ -46,7 +47,8 @@ def missing(
     for row in changes[changes["reason"] != ""].to_dict("records"):
         found.setdefault(f"{row['label']}, {HOW[row['engine']]}", row["reason"])
     adjusted = _adjusted(cohort, parts.get(ADJUSTMENTS))
-    return found | adjusted | _joint(cohort, parts.get(JOINT)) | dict(failures)
+    worst = _worst(parts.get(TRUNCATED))
+    return found | adjusted | _joint(cohort, parts.get(JOINT)) | worst | dict(failures)
 
 
 def _no_answer(result: Estimate | Posterior | None) -> str:
@@ -77,6 +79,16 @@ def _adjusted(cohort: Cohort, part: AdjustedPart | None) -> dict[str, str]:
             label = cohort.markers[row["marker"]].label
             found.setdefault(f"{label}, adjusted for the baseline value", str(row["reason"]))
     return found
+
+
+def _worst(part: TruncatedPart | None) -> dict[str, str]:
+    """Markers that could not be compared with death as the worst outcome."""
+    table = TruncatedPart().table if part is None else part.table
+    rows = table[table["estimate"].isna() & (table["estimand"] == WORST)]
+    return {
+        f"{row['label']}, {row['quantity']}, {HOW[row['engine']]}": str(row["reason"])
+        for row in rows.to_dict("records")
+    }
 
 
 def _joint(cohort: Cohort, part: JointPart | None) -> dict[str, str]:

@@ -57,6 +57,11 @@ from longsurv.study.independent import (
 from longsurv.study.joint_stage import JOINT, fit_joint, seconds_of_joint
 from longsurv.study.model_result import MORTALITY, ModelResult
 from longsurv.study.target_stage import emulate_trial, seconds_of_target
+from longsurv.study.truncated_stage import (
+    TRUNCATED,
+    compare_truncated,
+    seconds_of_truncated,
+)
 
 if TYPE_CHECKING:
     from longsurv.study.plan import Plan
@@ -228,6 +233,14 @@ STAGES: tuple[Stage, ...] = (
         needs=True,
     ),
     Stage(JOINT, "Markers and outcome together", fit_joint, seconds_of_joint, quick=False),
+    Stage(
+        TRUNCATED,
+        "Deaths and the markers",
+        compare_truncated,
+        seconds_of_truncated,
+        quick=False,
+        needs=True,
+    ),
     Stage(
         CRITICISM,
         "Whether the models describe the data",

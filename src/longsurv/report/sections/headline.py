@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from longsurv.priors import MOSTLY_PRIOR
 from longsurv.report import sentences, sentences_answer
+from longsurv.report.sections import truncated
 from longsurv.report.sections.common import change_answer, change_words, hazard_answers
 from longsurv.report.sections.mortality_part import answer_of
 from longsurv.report.sections.mortality_target import emulated
@@ -74,7 +75,7 @@ def headline(results: StudyResults) -> Headline:
     return Headline(
         risks=_risks(results, risks),
         change=_change(results, risks),
-        markers=tuple(_markers(results)),
+        markers=(*truncated.headlines(results), *_markers(results)),
         conclusion=emulated(results) or sentences_answer.conclusion(risks, randomised),
         doubts=sentences_answer.doubts(doubts(results)),
     )

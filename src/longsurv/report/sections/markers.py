@@ -12,7 +12,7 @@ from longsurv import numbers
 from longsurv.figures import forest
 from longsurv.records import Record
 from longsurv.report import sentences
-from longsurv.report.sections import adjustments, beyond, panel, scores, trajectories
+from longsurv.report.sections import adjustments, beyond, panel, scores, trajectories, truncated
 from longsurv.report.sections.common import (
     ENGINE_NAMES,
     NUMBERS_BELOW,
@@ -53,12 +53,15 @@ def build(results: StudyResults) -> dict[str, object]:
         "failed": failed(results),
     }
     parts = {"change": change, "adjustments": adjustments.build(results)}
+    deaths = {"truncated": truncated.build(results)}
     return {
         "none": "",
         "adjusted_first": adjusted,  # the analysis that answers the question leads
+        **(deaths if deaths["truncated"]["leads"] else {}),
         "trajectories": {"title": "Trajectories", **trajectories.build(results)},
         **{name: parts[name] for name in first},
         "beyond": beyond.build(results),
+        **deaths,
         "panel": panel.build(results),
         "scores": scores.build(results),
     }

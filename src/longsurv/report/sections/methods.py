@@ -14,6 +14,7 @@ from longsurv.report.sections.common import Fact
 from longsurv.study.lead import leads
 from longsurv.study.marker_stages import ScorePart
 from longsurv.study.sites import site_words
+from longsurv.study.truncated_stage import TRUNCATED, TruncatedPart
 from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import capital, listed, plural
 
@@ -108,8 +109,15 @@ def missing(results: StudyResults) -> str:
         parts.append(
             "A value after death does not exist: what is estimated is the course while patients"
             " were alive and followed."
+            + (" What other questions answer stands beside it." if _cut_short(results) else "")
         )
     return " ".join(part for part in parts if part)
+
+
+def _cut_short(results: StudyResults) -> bool:
+    """Whether markers were also compared with death as an outcome."""
+    part: TruncatedPart | None = results.parts.get(TRUNCATED)
+    return part is not None and not part.table.empty
 
 
 def _lacking(results: StudyResults) -> str:
@@ -171,6 +179,8 @@ def further(results: StudyResults) -> list[str]:
         " independent gamma-process hazards of every cause.",
         "tipping": "Unseen events: the two risks are independent, each with Jeffreys' prior"
         " Beta(0.5, 0.5).",
+        "truncated": "Deaths and the markers: Wilcoxon's rank sum test, the probability index with"
+        " Brunner and Munzel's interval, and proportional odds, death being the worst outcome.",
         "joint": "Joint models: the hazard depends on the current value of the marker's curve;"
         " random effects integrated out by adaptive Gauss-Hermite quadrature.",
     }
@@ -277,6 +287,8 @@ _REFERENCES = {
     " Hall/CRC.",
     "adjustments": "Li F, Morgan KL, Zaslavsky AM (2018). Balancing covariates via propensity score"
     " weighting. J Am Stat Assoc 113:390-400.",
+    "truncated": "Lachin JM (1999). Worst-rank score analysis with informatively missing"
+    " observations in clinical trials. Control Clin Trials 20:408-422.",
     "beyond": "Hughes JP (1999). Mixed effects models with censored data with application to HIV"
     " RNA levels. Biometrics 55:625-629.",
     "regression to the mean": "Bland JM, Altman DG (1994). Regression towards the mean. BMJ"

@@ -18,6 +18,7 @@ from longsurv.study.tables.scores import COLUMNS as SCORE_COLUMNS
 from longsurv.study.tables.scores import scores_table
 from longsurv.study.tables.shrinkage import COLUMNS as SHRUNKEN_COLUMNS
 from longsurv.study.tables.shrinkage import shrunken_table
+from longsurv.study.truncated_stage import TRUNCATED, TruncatedPart
 
 if TYPE_CHECKING:
     from longsurv.study.found import Found
@@ -45,6 +46,12 @@ def all_scores_table(results: Found) -> pd.DataFrame:
     """`scores_table` of every score."""
     part: ScorePart = results.part_of(SCORES, ScorePart())
     return _joined([scores_table(results, score) for score in part.scores], SCORE_COLUMNS)
+
+
+def truncated_table(results: Found) -> pd.DataFrame:
+    """`TruncatedPart.table`: every marker by every estimand, where patients died."""
+    part: TruncatedPart = results.part_of(TRUNCATED, TruncatedPart())
+    return part.table
 
 
 def _joined(tables: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:

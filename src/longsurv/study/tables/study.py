@@ -35,6 +35,7 @@ def study_tables(results: Found) -> dict[str, pd.DataFrame]:
         "adjustments": lambda: markers.adjusted_changes_table(results),
         "shrunken": lambda: markers.shrunken_effects_table(results),
         "scores": lambda: markers.all_scores_table(results),
+        "truncated": lambda: markers.truncated_table(results),
         "hazard_ratios": lambda: _hazard_ratios(results.mortality),
         "mortality_methods": lambda: stage_table(results, "methods", "table"),
         "prior_grid": lambda: stage_table(results, "priors", "table"),
