@@ -13,6 +13,7 @@ import pytest
 from rank_bands import ecdf_counts, simultaneous_bands
 
 from longsurv import priors as pr
+from longsurv.design import Residual
 from longsurv.models import LMM, CoxPH
 
 KEPT = 99  # draws kept of each posterior, so that ranks run from 0 to 99
@@ -32,6 +33,14 @@ CROSSED_PRIORS: dict[str, pr.Prior] = {
     "sigma": pr.Exponential(0.7),
     "sd(Intercept|id)": pr.Exponential(0.8),
     "sd(Intercept|rater)": pr.Exponential(0.5),
+}
+SPLIT_PRIORS: dict[str, pr.Prior] = {
+    "Intercept": pr.Normal(1.0, 1.0),
+    "time": pr.Normal(0.0, 0.5),
+    "treated": pr.Normal(0.0, 1.0),
+    "sigma": pr.Exponential(0.7),  # of the first group; then the log of the other's to it
+    "log_ratio[1]": pr.Normal(0.0, 0.5),
+    "sd(Intercept|id)": pr.Exponential(0.8),
 }
 COX_PRIORS: dict[str, pr.Prior] = {"treated": pr.Normal(0.0, 1.0), "age": pr.Normal(0.0, 0.5)}
 
@@ -79,6 +88,24 @@ def crossed_ranks(rng: np.random.Generator, seed: int) -> dict[str, float]:
     spec = LMM("y ~ treated + (1 | id) + (1 | rater)", frame)
     post = spec.sample(draws=250, tune=250, chains=2, seed=seed, priors=CROSSED_PRIORS)
     return ranks(post.samples, truth)
+
+
+def split_ranks(rng: np.random.Generator, seed: int) -> dict[str, float]:
+    """Ranks of one cohort of 20 patients in two groups, each with a residual SD of its own."""
+    truth = {name: draw(prior, rng) for name, prior in SPLIT_PRIORS.items()}
+    n = 20
+    frame = pd.DataFrame({"id": np.repeat(np.arange(n), 4), "time": np.tile(np.arange(4.0), n)})
+    frame["treated"] = np.repeat((np.arange(n) % 2).astype(float), 4)
+    frame["group"] = np.where(frame["treated"] > 0, "b", "a")
+    mean = truth["Intercept"] + truth["time"] * frame["time"] + truth["treated"] * frame["treated"]
+    own = np.repeat(truth["sd(Intercept|id)"] * rng.normal(size=n), 4)
+    sds = {"sigma(a)": truth.pop("sigma")}
+    sds["sigma(b)"] = sds["sigma(a)"] * np.exp(truth.pop("log_ratio[1]"))
+    sigma = np.where(frame["group"] == "a", sds["sigma(a)"], sds["sigma(b)"])
+    frame["y"] = mean + own + sigma * rng.normal(size=len(frame))
+    spec = LMM("y ~ time + treated + (1 | id)", frame, Residual(by="group"))
+    post = spec.sample(draws=250, tune=250, chains=2, seed=seed, priors=SPLIT_PRIORS)
+    return ranks(post.samples, truth | sds)
 
 
 def cox_ranks(rng: np.random.Generator, seed: int) -> dict[str, float]:
@@ -144,5 +171,6 @@ def test_calibration(make) -> None:
 
 
 @pytest.mark.study
-def test_calibration_of_crossed_groups() -> None:
-    check(crossed_ranks, 200, seed=5, level=0.99)
+@pytest.mark.parametrize("make", [crossed_ranks, split_ranks])
+def test_calibration_of_several_spreads(make) -> None:
+    check(make, 200, seed=5, level=0.99)
