@@ -32,6 +32,7 @@ TITLES = {
     "near_ties": "Times that differ by rounding: survival",
     "prediction_quality": "Dynamic predictions judged: riskRegression",
     "simultaneous": "Simultaneous comparisons of means: emmeans, mvtnorm",
+    "subgroups": "Effects in subgroups: survival",
     "two_by_two": "Two risks compared",
     "weighted_curves": "Weighted curves and doubly robust risks: survival, mets, own jackknife",
     "weighted_log_rank": "Weighted log-rank tests, hazard ratios over time: survival, mvtnorm",
