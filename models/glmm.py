@@ -41,6 +41,7 @@ from longsurv.inference.specification import holding
 from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm.coordinates import for_climbing
 from longsurv.models.glmm_climb import arrays, climb
+from longsurv.models.glmm_degrees import degrees_of
 from longsurv.models.glmm_priors import columns_of_priors, default_priors, prior_stack, sampling
 from longsurv.models.glmm_twin import twin
 from longsurv.results.generalised.estimate import GeneralisedEstimate
@@ -171,6 +172,11 @@ class GLMM:
     def fit(self) -> GeneralisedEstimate:
         """Maximise the likelihood.
 
+        Intervals and tests of coefficients are normal, but for the family "censored" below 200
+        patients: there Student's t on the degrees of freedom that Kenward and Roger give the
+        linear mixed model with limits in place of values, whose coverage was simulated
+        (docs/detection_limits_coverage.md).
+
         Raises
         ------
         EstimationError
@@ -195,7 +201,9 @@ class GLMM:
             From `find`.
         """
         of = for_climbing(self.arrays)
-        return GeneralisedEstimate.at(self, self.arrays, optimum, of, self.quadrature_nodes)
+        degrees = degrees_of(self.formula, self.data, self.design)
+        nodes = self.quadrature_nodes
+        return GeneralisedEstimate.at(self, self.arrays, optimum, of, nodes, degrees)
 
     def default_priors(self) -> dict[str, pr.Prior]:
         """Weakly informative priors, which depend on no unit and no origin.

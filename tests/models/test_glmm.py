@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import expit
+from scipy.stats import t as student_t
 
 from longsurv import compare
 from longsurv.errors import DataError, EstimationError, FormulaError, LongsurvError
@@ -160,6 +161,28 @@ def test_independent_random_effects(table):
     assert ours.llf == pytest.approx(linear.llf, abs=1e-8)
     assert ours.variance.names == linear.variance.names
     np.testing.assert_allclose(ours.variance.values, linear.variance.values, rtol=1e-6)
+
+
+def test_a_censored_fit_has_the_degrees_of_freedom_of_the_linear_model(table, model):
+    """With limits in place of values: the paired design's 39 of 41 patients, say."""
+    data, formula = model("detection_limit").data, FORMULAS["detection_limit"]
+    fit, linear = model("detection_limit").fit(), LMM(formula, data).fit(df="kenward-roger")
+    ours, theirs = fit.tidy(), linear.tidy()
+    np.testing.assert_allclose(ours["df"], theirs["df"], rtol=1e-8)
+    width = ours["conf_high"] - ours["estimate"]
+    expected = student_t.ppf(0.975, theirs["df"]) * ours["std_error"]
+    np.testing.assert_allclose(width, expected, rtol=1e-8)
+    pair = ["time", "time:treated"]
+    L = pd.DataFrame(np.eye(4), index=fit.names, columns=fit.names).loc[pair]
+    assert fit.test(L)["df_den"].item() == pytest.approx(linear.test(L)["df_den"].item())
+    shown = fit.predict(data.iloc[[0]]).iloc[0]
+    row = fit.contrast(fit.design.fixed.rebuild(data.iloc[[0]])).iloc[0]
+    assert shown["conf_low"] == pytest.approx(row["conf_low"])
+    assert "Kenward-Roger" in fit.interval_method and "Kenward-Roger" in repr(fit.summary())
+    # Where the linear model has no fit, or patients are many, none are needed or known.
+    many = pd.concat([data.assign(patient=data["patient"] + 1000 * k) for k in range(8)])
+    fit = GLMM(formula, many, family="censored", censored="kind", nodes=3).fit()
+    assert fit.interval_method == "normal" and np.isinf(fit.tidy()["df"]).all()
 
 
 def test_light_tails_make_student_normal():

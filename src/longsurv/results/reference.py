@@ -96,6 +96,100 @@ class NormalReference:
         return statistic, rank, self.residual_df
 
 
+@dataclass(frozen=True)
+class DegreesOf:
+    """The degrees of freedom of another model of the same rows and columns.
+
+    Attributes
+    ----------
+    reference : Reference
+        Of that model.
+    least : float
+        Degrees of freedom where it has none.
+    """
+
+    reference: Reference
+    least: float
+
+    def df(self, row: np.ndarray) -> float:
+        """Of one combination, weights of shape (p,).
+
+        Parameters
+        ----------
+        row : ndarray, shape (p,)
+
+        Returns
+        -------
+        float
+        """
+        return self._or_least(self.reference.df(row))
+
+    def joint(self, L: np.ndarray) -> float:
+        """Denominator degrees of freedom of several, rows of L with shape (r, p).
+
+        Parameters
+        ----------
+        L : ndarray, shape (r, p)
+
+        Returns
+        -------
+        float
+        """
+        return self._or_least(self.reference.f_test(np.zeros(L.shape[1]), L)[2])
+
+    def _or_least(self, found: float) -> float:
+        return found if np.isfinite(found) and found > 0.0 else self.least
+
+
+@dataclass(frozen=True)
+class StudentReference:
+    """Student's t and F on the degrees of freedom of another model.
+
+    Attributes
+    ----------
+    cov : ndarray, shape (p, p)
+    degrees : DegreesOf
+    flat : Flat, optional
+    method : str
+    root : ndarray, optional
+        See `NormalReference`.
+    """
+
+    cov: np.ndarray
+    degrees: DegreesOf
+    flat: Flat | None = None
+    method: str = "t, Kenward-Roger degrees of freedom of the linear mixed model"
+    root: np.ndarray | None = None
+
+    def df(self, row: np.ndarray) -> float:
+        """Degrees of freedom of one combination, weights of shape (p,).
+
+        Parameters
+        ----------
+        row : ndarray, shape (p,)
+
+        Returns
+        -------
+        float
+        """
+        return self.degrees.df(row) if np.any(row) else np.nan
+
+    def f_test(self, params: np.ndarray, L: np.ndarray) -> tuple[float, float, float]:
+        """F statistic, numerator and denominator degrees of freedom of L params = 0.
+
+        Parameters
+        ----------
+        params : ndarray, shape (p,)
+        L : ndarray, shape (r, p)
+
+        Returns
+        -------
+        tuple of float
+        """
+        statistic, rank = wald_f(L @ params, covariance_of(self, L))
+        return statistic, rank, self.degrees.joint(L)
+
+
 def normal_reference(inner: np.ndarray, to: np.ndarray) -> NormalReference:
     """Of coefficients `to` (p, k) times those with covariance `inner` (k, k)."""
     root = root_of(inner, to)

@@ -75,7 +75,7 @@ def _table(results: StudyResults, table: pd.DataFrame) -> DisplayTable:
     ]
     note = (
         "Difference in change, not adjusted, by maximum likelihood; a ratio for markers analysed as"
-        " logarithms. p: of the censored likelihood, normal."
+        " logarithms. p: of the censored likelihood, by Student's t."
     )
     caption = "Values beyond a limit: taken at the limit, and counted as beyond it"
     return display(table, caption, columns, note, name="beyond")

@@ -15,7 +15,7 @@ from longsurv.inference import Optimum, identify
 from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm.coordinates import Coordinates
 from longsurv.results.assemble import design_flags, undetermined_flag
-from longsurv.results.columns import normal_columns, ranef_table
+from longsurv.results.columns import normal_columns, ranef_table, wald_columns
 from longsurv.results.estimate import Estimate
 from longsurv.results.generalised.flags import (
     boundaries,
@@ -40,7 +40,13 @@ from longsurv.results.generalised.undetermined import undetermined
 from longsurv.results.mixed.rows import patients
 from longsurv.results.mixed.variances import VarianceEstimate
 from longsurv.results.options import NewGroups
-from longsurv.results.reference import NormalReference, estimable, t_quantile
+from longsurv.results.reference import (
+    DegreesOf,
+    NormalReference,
+    StudentReference,
+    estimable,
+    t_quantile,
+)
 
 if TYPE_CHECKING:
     from longsurv.design.generalised import GeneralisedDesign
@@ -78,6 +84,7 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
         optimum: Optimum,
         coordinates: Coordinates,
         nodes: int,
+        degrees: DegreesOf | None = None,
     ) -> GeneralisedEstimate:
         """The fitted model of `data` where its climb, in `coordinates`, ended.
 
@@ -89,6 +96,8 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
         coordinates : Coordinates
         nodes : int
             Quadrature nodes for each random effect.
+        degrees : DegreesOf, optional
+            Of freedom, for tests and intervals by Student's t; normal ones by default.
 
         Raises
         ------
@@ -111,12 +120,17 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
         # Nothing is known about the precision of a parameter on its boundary.
         inside = [name not in boundary for name in design.variance_names] & ~lost.variances
         shown = np.where(lost.variances, np.nan, variances)
+        cov, flat = jacobian @ jacobian.T, lost.flat if lost.flat else None
         return cls(
             spec=spec,
             design=design,
             names=names,
             coefficients=natural_coefficients(data, theta),
-            reference=NormalReference(jacobian @ jacobian.T, flat=lost.flat if lost.flat else None),
+            reference=(
+                NormalReference(cov, flat=flat)
+                if degrees is None
+                else StudentReference(cov, degrees, flat)
+            ),
             llf=optimum.value,
             nobs=len(data.y),
             n_params=len(theta),
@@ -258,6 +272,9 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
         if by_patient and np.isnan(self._deviations).any():
             known[:] = False
         estimate[~known], se[~known] = np.nan, np.nan
+        if link and not by_patient and not self.design.levels:
+            columns = wald_columns(rows[0], estimate, se, self.reference, level)
+            return by_category(frame, self.design, columns)
         columns = normal_columns(estimate, se, level)
         if self.design.family_is_logit and not link:
             with np.errstate(divide="ignore", invalid="ignore"):
