@@ -100,8 +100,8 @@ def climb(formula: str, design: MixedDesign, kernel: LMMKernel, reml: bool) -> O
     try:
         optimum = maximise(criterion, start, names=kernel.names, lower=kernel.lower)
     except np.linalg.LinAlgError:
-        why = "the covariance of the measurements becomes singular"
-        raise EstimationError(cannot_be_fitted(formula, why)) from None
+        singular = "the covariance of the measurements becomes singular"
+        raise EstimationError(cannot_be_fitted(formula, singular)) from None
     if why := degenerate(design, kernel, optimum, reml):
         raise EstimationError(cannot_be_fitted(formula, why))
     exhausted = np.abs(optimum.x).max(initial=0.0) > LARGEST_RATIO
