@@ -154,10 +154,12 @@ def _verdict(
     if close(shift, ratio):
         return (
             "agree",
-            f"centres differ by {abs(shift):.2f} standard errors, widths by {ratio - 1:+.0%}",
+            f"centres differ by {abs(shift):.2f} standard errors; the Bayesian interval is"
+            f" {ratio:.2f} times as wide",
         )
     how = (
-        f"the centres differ by {abs(shift):.2f} standard errors and the widths by {ratio - 1:+.0%}"
+        f"the centres differ by {abs(shift):.2f} standard errors and the Bayesian interval is"
+        f" {ratio:.2f} times as wide"
     )
     stack = post.stack
     smoothed = stack.smoothed_with(term) if isinstance(stack, Smoothed) else ()

@@ -98,8 +98,8 @@ def test_comparison_by_hand() -> None:
     drawn = [{"marker": {"a": float(k), "b": np.nan}} for k in range(5)]
     table = compared({"marker": {"a": 3.0, "b": 1.0}}, drawn, 0.5)
     assert table.to_dict("records") == [
-        {"part": "marker", "statistic": "a", "observed": 3.0, "replicated": 2.0, "conf_low": 1.0,
-         "conf_high": 3.0, "p_value": pytest.approx(0.3)}
+        {"part": "marker", "of": "values", "statistic": "a", "observed": 3.0,
+         "replicated": 2.0, "conf_low": 1.0, "conf_high": 3.0, "p_value": pytest.approx(0.3)}
     ]  # fmt: skip
 
 

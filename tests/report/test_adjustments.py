@@ -109,4 +109,4 @@ def test_questions_say_what_differs(table) -> None:
     questions = questions_table(table)
     assert list(questions["adjustment"]) == ["unadjusted", "baseline", "overlap"]
     assert questions["question"].is_unique
-    assert "apache2" in questions["question"][2]
+    assert "APACHE II" in questions["question"][2]

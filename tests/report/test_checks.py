@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from longsurv.compare import SHIFT_LIMIT, WIDTH_LIMIT
 from longsurv.figures.agreement import VERDICTS, agreement
-from longsurv.report.content import UNDER, content
-from longsurv.report.guidelines import BARG, CONSORT, STROBE, YOURS
+from longsurv.report.content import content
+from longsurv.report.guidelines import BARG, CONSORT, STROBE, UNDER
+from longsurv.report.sections import priors
 from longsurv.report.sections.checks import LIGHTS, SIGNS, lights
 from longsurv.report.sections.methods import further, missing, references
 from longsurv.report.word import write_word
@@ -53,7 +55,7 @@ def guideline_tables(results: StudyResults) -> list[DisplayTable]:
 
 def named(table: DisplayTable) -> set[str]:
     """Headings and captions a guideline's table points to."""
-    return {place for row in table.rows if row[2] != YOURS for place in row[2].split("; ")}
+    return {place for row in table.rows for place in row[2].split("; ")}
 
 
 def test_every_place_a_guideline_names_is_on_the_page(results: StudyResults, page: str) -> None:
@@ -76,12 +78,21 @@ def test_and_in_the_word_file(results: StudyResults, tmp_path: Path) -> None:
     tables = [table for table in written.tables if table.cell(0, 2).text == "Where"]
     assert len(tables) == 2
     for table in tables:
-        cells = {row.cells[2].text for row in table.rows[1:]} - {YOURS}
+        cells = {row.cells[2].text for row in table.rows[1:]}
         for place in {place for cell in cells for place in cell.split("; ")}:
             heading, _, caption = place.partition(UNDER)
             assert place in lines or {heading, caption} <= lines, place
         # Only the page has it.
         assert not any("Another prior" in cell for cell in cells)
+
+
+def test_what_is_not_there_is_left_to_the_authors_by_number(results: StudyResults) -> None:
+    _, strobe = guideline_tables(results)
+    told = {row[0] for row in strobe.rows}
+    left = {item.number for item in STROBE} - told
+    assert {item.number for item in STROBE if not item.evidence} <= left
+    assert all(f"{number} (" in strobe.note for number in left)
+    assert not any(f" {number} (" in strobe.note for number in told)
 
 
 def test_a_part_that_is_a_table_of_reasons_has_its_sentence(results: StudyResults) -> None:
@@ -111,6 +122,22 @@ def test_items_are_named_once() -> None:
     for items in (STROBE, CONSORT):
         assert any(not item.evidence for item in items)
     assert "yours to write" in BARG[0].evidence[0].what
+
+
+def test_priors_in_the_markers_units_are_those_of_the_models(results: StudyResults) -> None:
+    first, own, *_ = priors.build(results)
+    cells = {row[0].removesuffix("\N{DAGGER}"): row[1:] for row in first.rows}
+    assert cells["sigma"] == ("Exponential", "1.00", "1.00")
+    assert cells["Intercept, less the marker's mean"] == ("Normal", "0.00", "2.50")
+    shown = {label: float(sd.replace(",", "")) for label, _, sd in own.rows}
+    assert len(shown) > 1
+    for name, model in results.markers.items():
+        if model.post is not None:
+            stack = model.post.stack  # sigma has the marker's own SD for its scale
+            scale = dict(zip(stack.names, stack.priors, strict=True))["sigma"].scale
+            assert shown[results.cohort.markers[name].label] == pytest.approx(scale, rel=0.006)
+    said = {row[0] for table in priors.build(results) for row in table.rows}
+    assert any("sd(Intercept|id)" in name for name in said)
 
 
 def test_missing_values_are_counted(results: StudyResults) -> None:
@@ -167,7 +194,7 @@ def test_agreement_of_nothing() -> None:
 
 def test_the_methods_tell_only_what_was_done(results: StudyResults) -> None:
     said = " ".join(further(results))
-    assert "sceptical Normal(0, 0.355)" in said
+    assert "sceptical Normal(0,\N{NO-BREAK SPACE}0.355)" in said
     assert "Joint models" not in said, "none was asked for"
     nothing = replace(results, parts={k: results.parts[k] for k in ("markers", "mortality")})
     assert further(nothing) == []

@@ -90,6 +90,22 @@ def test_means_are_of_five_neighbours_or_more(n: int) -> None:
     assert len(table) / len(found) >= min(FEWEST, n)
 
 
+def test_of_each_statistic_the_furthest_is_told_and_all_that_lie_outside() -> None:
+    rows = [("a", "mean", 0.2), ("b", "mean", -0.9), ("c", "mean", 0.1), ("a", "SD", 1.5),
+            ("b", "SD", -2.0), ("c", "SD", 0.9), ("a", "events", 0.0)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["label", "statistic", "observed"], index=range(3, 10))
+    found = criticism.furthest(table.assign(conf_low=-1.0, conf_high=1.0))
+    told = list(zip(found["label"], found["statistic"], found["models"], strict=True))
+    assert told == [("b", "mean", 3), ("b", "SD", 3), ("a", "SD", 3), ("a", "events", 1)]
+
+
+def test_events_are_no_measured_values(results: StudyResults) -> None:
+    found = results.parts[CRITICISM]
+    events = found.replicates.assign(of="events", label="CRP, joint", part="survival")
+    both = replace(found, replicates=pd.concat([found.replicates, events], ignore_index=True))
+    pd.testing.assert_frame_equal(both.measured, found.replicates)
+
+
 def test_sentences_say_which_and_how_many() -> None:
     said = sentences_checks.residuals(14, ["CRP"], [], 4)
     assert (

@@ -13,16 +13,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import longsurv
 from longsurv.errors import LongsurvError
 from longsurv.report.content import Heading, content
 from longsurv.report.export import export, file_name
 from longsurv.report.folder import LONGER, dictionary, folder_tables
 from longsurv.report.sections import SECTIONS
-from longsurv.report.word import png
+from longsurv.report.word import APPENDIX, png
 from longsurv.report.words_of_columns import WORDS
 from longsurv.study import StudyResults
 from longsurv.tables.display import DisplayTable
 from longsurv.tables.escape import printable
+
+SOURCE = Path(longsurv.__file__).parent
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -200,6 +203,16 @@ def test_the_document_says_what_the_page_says(folder: Path, results: StudyResult
         described = inside.read("word/document.xml").decode("utf-8").count("descr=")
     assert len(pictures) >= 5
     assert described >= len(pictures)
+
+
+def test_what_the_appendix_holds_is_named_as_it_is_elsewhere() -> None:
+    """A name with a slip of the pen would leave its table in the text."""
+    written = "".join(
+        path.read_text(encoding="utf-8") for path in (SOURCE / "report").rglob("*.py")
+        if path.name != "word.py"
+    )  # fmt: skip
+    made = {"methods_hazard_ratio", "methods_risk_difference"}  # by quantity
+    assert [name for name in APPENDIX - made if f'"{name}"' not in written] == []
 
 
 def test_control_characters_do_not_break_the_document() -> None:

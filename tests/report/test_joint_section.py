@@ -14,7 +14,7 @@ from longsurv.figures.prediction import prediction, time_ticks
 from longsurv.numbers import MINUS
 from longsurv.report import sentences_joint
 from longsurv.report.sections import joint
-from longsurv.report.sections.common import ENGINE_NAMES, Picture
+from longsurv.report.sections.common import Picture
 from longsurv.report.sentences import Answer
 from longsurv.study import Study, StudyResults
 from longsurv.study.joint_stage import NONE_ASKED, SHOWN, landmark_of
@@ -179,7 +179,7 @@ def test_a_fit_that_failed_is_named_before_its_numbers(results: StudyResults) ->
         judged.__dict__["verdicts"] = verdicts
         first = joint.build(judged)["parts"][0].items[0]
         assert first.startswith("Not to be relied on") == bool(bad)
-        assert all(ENGINE_NAMES[engine] in first for engine in bad)
+        assert all(joint.METHODS[engine] in first for engine in bad)
 
 
 def test_a_prediction_is_not_more_exact_than_its_draws() -> None:

@@ -29,6 +29,7 @@ from longsurv.report.sections.mortality_methods import (
     kind,
     methods_part,
     short_name,
+    voting,
 )
 from longsurv.report.sections.mortality_part import Part
 from longsurv.report.sections.mortality_priors import (
@@ -101,7 +102,8 @@ def test_unseen_deaths_and_confounding_turn_with_the_groups(results, swapped) ->
 
 def test_the_short_answer_has_the_difference_of_risks(results, swapped) -> None:
     one, other = answer.short_answer(results), answer.short_answer(swapped)
-    assert "given still under observation at 3 days" in one.estimand
+    said = mortality.text(results, results.cohort.survival_data())
+    assert "given still under observation at 3 days" in said[0]
     assert "15.0 percentage points lower in active than in control" in one.mortality[2]
     assert "15.0 percentage points higher in active than in control" in other.mortality[2]
     said = "the probability that it is {} in active is 0.93"
@@ -155,17 +157,26 @@ def test_randomised_groups_have_no_e_value(results) -> None:
 
 
 def test_every_method_of_the_table_is_in_the_figure_and_in_the_fold(results) -> None:
-    part = methods_part(results)
-    assert part is not None
+    """Those under other priors than the one told first stand where the priors are told."""
+    part, told = methods_part(results), priors_part(results)
+    assert part is not None and told is not None
     table = results.parts["methods"]["table"]
     for quantity in ("hazard ratio", "risk difference"):
-        rows = table[table["quantity"] == quantity]
+        every = table[table["quantity"] == quantity]
+        rows = voting(every)
+        (after,) = (item for item in told.items if isinstance(item, DisplayTable))
+        others = set(every["prior_id"]) - set(rows["prior_id"]) - {"uniform"}
+        assert others and {name.capitalize() for name in others} <= {row[0] for row in after.rows}
         names = {short_name(row) for row in rows.to_dict("records")}
         picture = pictures(part)[f"methods-{quantity.replace(' ', '-')}"]
         drawn = {text.get_text() for text in picture.draw(900).texts}
         assert names <= drawn
         assert len(names) == len(rows)
-    assert sum(len(folded.rows) for folded in part.more) == len(table)
+    kept = pd.concat([voting(rows) for _, rows in table.groupby("quantity")])
+    assert sum(len(folded.rows) for folded in part.more) == len(kept)
+    quick = replace(results, parts={k: v for k, v in results.parts.items() if k != "priors"})
+    alone = methods_part(quick)
+    assert alone is not None and sum(len(folded.rows) for folded in alone.more) == len(table)
 
 
 @pytest.mark.parametrize(

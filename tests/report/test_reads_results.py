@@ -26,8 +26,6 @@ ALLOWED = {
     # how a number, a unit, a label too long or a bracket is set
     "figures/style.py": {"in_two_lines", "shorten"},
     "figures/tipping.py": {"_cell"},
-    # curves, which a figure of markers leaves out
-    "report/sections/criticism.py": {"_replicates"},
     # and a unit
     "figures/axes.py": {"risk_times"},
     "report/sections/common.py": {"unit_one", "unit_text"},

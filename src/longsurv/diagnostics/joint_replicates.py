@@ -60,7 +60,7 @@ def predictive_checks(
     DataFrame
         part ("marker", or the name of each, and "survival", which is free of any event; with
         competing causes "incidence of" each with its events, their mean time and Aalen-Johansen
-        incidences), statistic, observed, replicated
+        incidences), of ("values" or "events"), statistic, observed, replicated
         (mean), conf_low, conf_high, p_value (share of replicates with at least the observed
         statistic, ties counted half: near 0 or 1 where the model misses something).
 
@@ -87,13 +87,14 @@ def predictive_checks(
 
     observed = of_markers([marker.design.y for marker in design.markers])
     names = [cause.name for cause in design.causes]
-    observed |= event_statistics(names, design.entry, design.exit, which_cause(design), cuts)
+    events = event_statistics(names, design.entry, design.exit, which_cause(design), cuts)
+    observed |= events
     drawn = []
     for theta in thetas:
         one = of_markers(replicate_markers(design, data, theta, rng))
         one |= event_statistics(names, design.entry, *survival.replicate(theta, rng), cuts)
         drawn.append(one)
-    return compared(observed, drawn, level)
+    return compared(observed, drawn, level, events.keys())
 
 
 def replicate_markers(

@@ -11,7 +11,7 @@ Gelman, Meng & Stern (1996), Stat Sinica 6:733-807.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -27,7 +27,10 @@ from longsurv.likelihood.lmm.kernel import MixedKernel, Point
 type Statistics = Mapping[str, Mapping[str, float]]
 """By part and name."""
 
-COLUMNS = ["part", "statistic", "observed", "replicated", "conf_low", "conf_high", "p_value"]
+VALUES, EVENTS = "values", "events"
+COLUMNS = [
+    "part", "of", "statistic", "observed", "replicated", "conf_low", "conf_high", "p_value",
+]  # fmt: skip
 FEWEST = 2  # draws
 
 
@@ -162,7 +165,12 @@ def check_options(draws: int, seed: int, level: float) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def compared(observed: Statistics, drawn: Sequence[Statistics], level: float) -> pd.DataFrame:
+def compared(
+    observed: Statistics,
+    drawn: Sequence[Statistics],
+    level: float,
+    events: Collection[str] = (),
+) -> pd.DataFrame:
     """The observed statistics beside those of replicates.
 
     Parameters
@@ -172,15 +180,18 @@ def compared(observed: Statistics, drawn: Sequence[Statistics], level: float) ->
         Of the replicates. A statistic that is not finite in a replicate is left out of it.
     level : float
         Of the equal-tailed intervals.
+    events : collection of str
+        The parts that are about events; the others are about measured values.
 
     Returns
     -------
     DataFrame
-        `COLUMNS`: replicated is the mean; p_value the share of replicates with at least the
-        observed statistic, ties counted half.
+        `COLUMNS`: of is "values" or "events"; replicated is the mean; p_value the share of
+        replicates with at least the observed statistic, ties counted half.
     """
     rows = []
     for part, statistics in observed.items():
+        of = EVENTS if part in events else VALUES
         for name, value in statistics.items():
             values = np.array([one[part][name] for one in drawn])
             values = values[np.isfinite(values)]
@@ -188,7 +199,7 @@ def compared(observed: Statistics, drawn: Sequence[Statistics], level: float) ->
                 continue
             low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
             p = float(np.mean(values > value) + 0.5 * np.mean(values == value))
-            rows.append((part, name, value, float(values.mean()), float(low), float(high), p))
+            rows.append((part, of, name, value, float(values.mean()), float(low), float(high), p))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

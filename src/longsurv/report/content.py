@@ -7,15 +7,13 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from longsurv.report.guidelines import Place
 from longsurv.report.sections import SECTIONS, Builder, Section, builder
 from longsurv.report.sections.common import Line, Picture
 from longsurv.tables.display import DisplayTable
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
-
-# Between a heading and what stands under it.
-UNDER = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
 
 # Parts of a section that only a page can use, by the section's id.
 ON_THE_PAGE_ONLY = {"explorer"}
@@ -42,7 +40,7 @@ def content(results: StudyResults, build: Builder | None = None) -> Iterator[Ite
         Of the sections, where other documents show them too.
     """
     build = build or builder(results)
-    places: dict[str, str] = {}
+    places: dict[str, Place] = {}
     for section in SECTIONS:
         if section.id not in ON_THE_PAGE_ONLY:
             yield Heading(section.title, 1)
@@ -52,14 +50,14 @@ def content(results: StudyResults, build: Builder | None = None) -> Iterator[Ite
             yield from found or [f"This section could not be made. {reason.rstrip('.')}."]
 
 
-def _made(section: Section, build: Builder, places: dict[str, str]) -> list[Item]:
+def _made(section: Section, build: Builder, places: dict[str, Place]) -> list[Item]:
     built = build(section, places)
     places |= shown(section, built)
     return list(_items(built))
 
 
-def shown(section: Section, built: object) -> dict[str, str]:
-    """What a section as built holds, each with what stands above it.
+def shown(section: Section, built: object) -> dict[str, Place]:
+    """What a section as built holds, each with where it stands.
 
     Parameters
     ----------
@@ -69,22 +67,22 @@ def shown(section: Section, built: object) -> dict[str, str]:
 
     Returns
     -------
-    dict of str to str
+    dict of str to Place
         The section by its id; each of its fields that is not empty by "id.field"; its tables and
         figures by their names.
     """
-    found = {section.id: section.title}
+    found = {section.id: Place(section.title)}
     for name, value in _fields(built).items():
         if any(True for _ in _items(value)):
-            found[f"{section.id}.{name}"] = section.title
+            found[f"{section.id}.{name}"] = Place(section.title)
     part = ""
     for item in _items(built):
         if isinstance(item, Heading):
             part = item.text
         elif isinstance(item, DisplayTable) and item.name:
-            found.setdefault(item.name, f"{section.title}{UNDER}{item.caption}")
+            found.setdefault(item.name, Place(section.title, item.caption))
         elif isinstance(item, Picture):
-            found.setdefault(item.name, f"{section.title}{UNDER}{part}" if part else section.title)
+            found.setdefault(item.name, Place(section.title, part))
     return found
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 from longsurv.report.words_of_columns import OF_TABLES, WORDS
 from longsurv.study.adjusted_curves import CURVES
 from longsurv.study.criticism import CRITICISM, Criticism
+from longsurv.study.independent import INDEPENDENT
 from longsurv.study.joint_stage import JointPart
 from longsurv.study.marker_stages import PANEL, ShrunkenPart
 from longsurv.study.tables.shrinkage import FAMILIES, families_table, shrunken_table
@@ -91,12 +92,14 @@ def _of_joint_models(results: StudyResults) -> dict[str, pd.DataFrame]:
 
 
 def _of_checks(results: StudyResults) -> dict[str, pd.DataFrame]:
-    """What models were held against, and the curves of groups made alike."""
+    """What models and answers were held against, and the curves of groups made alike."""
     found: Criticism = results.parts.get(CRITICISM) or Criticism()
     tables = {
         "predictive_checks": found.replicates, "residual_bands": found.residuals,
         "proportional_hazards": found.hazards, "linearity": found.lines,
     }  # fmt: skip
+    if INDEPENDENT in results.parts:
+        tables[INDEPENDENT] = results.parts[INDEPENDENT]
     curves = results.parts.get(CURVES)
     if curves is not None:
         tables["adjusted_curves"] = curves["table"]

@@ -10,8 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-YOURS = "not in this report: yours to write"
+# Between a heading and what stands under it.
+UNDER = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
+
+
+class Place(NamedTuple):
+    """Where something of an output stands: its section, and what names it there."""
+
+    section: str
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -23,11 +32,11 @@ class Evidence:
     place : str
         Name of a table or figure, id of a section, or "section.field" for one thing in it.
     what : str
-        What is found there.
+        What is found there; empty where its heading says it.
     """
 
     place: str
-    what: str
+    what: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,86 +64,89 @@ class Answered:
     Attributes
     ----------
     item : Item
-    places : tuple of str
-        Headings and captions of this output; none where the item is the authors' to write.
+    places : tuple of Place
+        Of this output; none where the item is the authors' to write.
     what : str
     """
 
     item: Item
-    places: tuple[str, ...]
+    places: tuple[Place, ...]
     what: str
 
+    @property
+    def where(self) -> str:
+        """Headings and captions, a section's together after its title."""
+        parts: dict[str, list[str]] = {}
+        for place in self.places:
+            parts.setdefault(place.section, []).extend([place.part] if place.part else [])
+        return "; ".join(
+            f"{section}{UNDER}{'; '.join(named)}" if named else section
+            for section, named in parts.items()
+        )
 
-def answered(items: Sequence[Item], shown: Mapping[str, str]) -> list[Answered]:
+
+def answered(items: Sequence[Item], shown: Mapping[str, Place]) -> list[Answered]:
     """Each item with the places of this output that answer it.
 
     Parameters
     ----------
     items : sequence of Item
-    shown : mapping of str to str
-        Every place of this output to what stands above it: see `content.shown`.
+    shown : mapping of str to Place
+        Of everything in this output: see `content.shown`.
     """
     found = []
     for item in items:
         there = [evidence for evidence in item.evidence if evidence.place in shown]
         places = tuple(dict.fromkeys(shown[evidence.place] for evidence in there))
-        found.append(Answered(item, places, "; ".join(evidence.what for evidence in there)))
+        what = "; ".join(dict.fromkeys(evidence.what for evidence in there if evidence.what))
+        found.append(Answered(item, places, what))
     return found
 
 
-_FLOW = Evidence(
-    "cohort.flow", "patients and measurements from the files to the models, with reasons"
-)
-_BASELINE = Evidence("baseline", "by group, with the number of missing values")
+_FLOW = Evidence("cohort.flow", "from the files to the models")
+_BASELINE = Evidence("baseline")
 _FIT = (
-    Evidence("quantiles", "quantiles of the markers' residuals"),
-    Evidence("residual-bands", "their mean and spread over the fitted values"),
-    Evidence("hazards-over-time", "proportional hazards, drawn"),
-    Evidence("proportional", "and tested"),
-    Evidence("linearity", "straight lines against bends"),
-)
-_MODELS = Evidence("models", "formula and method of every model")
-_CHANGES = Evidence("changes", "differences in change with 95 % intervals")
-_HAZARDS = Evidence("hazards", "hazard ratios with 95 % intervals")
+    Evidence("quantiles", "residuals of the markers' models"), Evidence("residual-bands"),
+    Evidence("hazards-over-time"), Evidence("proportional"), Evidence("linearity"),
+)  # fmt: skip
+_MODELS = Evidence("models")
+_CHANGES = Evidence("changes")
+_HAZARDS = Evidence("hazards")
 _ADJUSTED = Evidence("adjustments", "unadjusted and adjusted side by side")
-_METHODS = Evidence("methods_risk_difference", "the same question by every method")
-_COUNTS = Evidence("counts", "events and time at risk by group")
-_PRIORS_AFTER = Evidence("priors_after", "the treatment's effect on mortality under named priors")
-_UNSEEN = Evidence("tipping", "deaths that nobody saw")
-_ANSWER = Evidence("answer", "question, data and answers in short")
+_METHODS = Evidence("methods_risk_difference")
+_COUNTS = Evidence("counts")
+_PRIORS_AFTER = Evidence("priors_after")
+_UNSEEN = Evidence("tipping", "unseen events")
+_ANSWER = Evidence("answer")
 _CAUTION = Evidence("answer.caution", "what the groups' assignment does not allow")
 
 BARG = (
     Item("Preamble", "Why Bayesian, and the question", (
-        Evidence("answer", "the question and both answers; why Bayesian is yours to write"),
+        Evidence("answer", "the question; why Bayesian is yours to write"),
     )),
-    Item("1.A", "Variables", (
-        Evidence("measurements", "markers, units and scales"),
-        Evidence("baseline", "covariates"),
-    )),
+    Item("1.A", "Variables", (Evidence("measurements"), _BASELINE)),
     Item("1.B", "Likelihood and parameters", (
         Evidence("methods.text", "what each kind of model takes its response for"), _MODELS,
     )),
-    Item("1.C", "Prior distributions", (Evidence("priors", "every prior, model by model"),)),
+    Item("1.C", "Prior distributions", (Evidence("priors"),)),
     Item("1.D", "Prior predictive check", (
         Evidence("priors_before", "of the treatment's effect on mortality only"),
     )),
-    Item("2.A", "Software", (Evidence("methods.facts", "versions of all packages"),)),
+    Item("2.A", "Software", (Evidence("methods.facts", "versions"),)),
     Item("2.B", "Convergence of the chains", (
-        Evidence("verdicts", "R-hat, divergences and E-BFMI of every fit"),
+        Evidence("verdicts", "R-hat; divergences and E-BFMI are in the verdict"),
     )),
     Item("2.C", "Resolution of the chains", (Evidence("verdicts", "effective sample sizes"),)),
     Item("3.A", "Posterior predictive check", (
-        Evidence("replicates", "statistics of replicated data around those of the data"),
-        Evidence("replicated", "the same in numbers"),
+        Evidence("replicates", "data replicated from every posterior"), Evidence("replicated"),
     )),
-    Item("3.B", "Summary of the posterior", (_CHANGES, _HAZARDS)),
+    Item("3.B", "Summary of the posterior", (_CHANGES, Evidence("adjustments"), _HAZARDS)),
     Item("4", "Decisions", (
         Evidence("priors_after", "probabilities of effects of stated sizes, without a rule"),
     )),
     Item("5.A", "Sensitivity to vague priors", (
         Evidence("explorer", "any normal prior, by the reader"),
-        Evidence("priors_after", "a nearly flat prior among those named"),
+        Evidence("priors_after", "a nearly flat one among those named"),
     )),
     Item("5.B", "Sensitivity to informed priors", (_PRIORS_AFTER,)),
     Item("6", "Reproducibility", (Evidence("methods.facts", "seed, hash of the data, versions"),)),
@@ -147,21 +159,14 @@ STROBE = (
     Item("2-3", "Background and objectives"),
     Item("4-5", "Design, setting, dates"),
     Item("6", "Participants", (_FLOW,)),
-    Item("7", "Variables", (
-        Evidence("measurements", "markers and units"),
-        Evidence("baseline", "covariates"),
-    )),
+    Item("7", "Variables", (Evidence("measurements"), _BASELINE)),
     Item("8", "Sources and measurement"),
-    Item("9", "Bias", (
-        _ADJUSTED, Evidence("adjusted-curves", "survival of groups made alike"),
-    )),
+    Item("9", "Bias", (_ADJUSTED, Evidence("adjusted-curves"))),
     Item("10", "Study size"),
-    Item("11", "Quantitative variables", (
-        Evidence("measurements", "the scale on which each marker was analysed"),
-    )),
+    Item("11", "Quantitative variables", (Evidence("measurements", "scales of analysis"),)),
     Item("12", "Statistical methods", (
-        _MODELS, *_FIT, Evidence("priors", "priors"),
-        Evidence("methods.missing", "how missing values were handled, and what that assumes"),
+        _MODELS, *_FIT, Evidence("priors"),
+        Evidence("methods.missing", "how missing values were handled"),
     )),
     Item("13", "Participants, numbers", (_FLOW,)),
     Item("14", "Descriptive data", (_BASELINE,)),
@@ -184,19 +189,18 @@ CONSORT = (
     Item("7", "Sample size"),
     Item("8-11", "Randomisation, concealment, blinding"),
     Item("12", "Statistical methods", (
-        _MODELS, *_FIT, Evidence("priors", "priors"),
-        Evidence("methods.missing", "how missing values were handled, and what that assumes"),
+        _MODELS, *_FIT, Evidence("priors"),
+        Evidence("methods.missing", "how missing values were handled"),
     )),
     Item("13", "Participant flow", (
         Evidence("cohort.flow", "from the files to the models; screening is yours to write"),
     )),
     Item("14", "Recruitment"),
     Item("15", "Baseline data", (_BASELINE,)),
-    Item("16", "Numbers analysed", (_COUNTS, Evidence("measurements", "values in each model"))),
+    Item("16", "Numbers analysed", (_COUNTS, Evidence("measurements"))),
     Item("17", "Outcomes and estimation", (
         _CHANGES, _HAZARDS,
-        Evidence("methods_risk_difference", "absolute differences"),
-        Evidence("methods_others", "relative ones"),
+        Evidence("methods_risk_difference"), Evidence("methods_others"),
     )),
     Item("18", "Ancillary analyses", (_METHODS, _PRIORS_AFTER, _UNSEEN, _ADJUSTED)),
     Item("19", "Harms"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from longsurv.report.content import shown
+from longsurv.report.guidelines import Place
 from longsurv.report.sections import SECTIONS, Builder, Section, builder
 from longsurv.report.sections.explorer import script, script_hash
 from longsurv.tables.escape import printable
@@ -41,7 +43,7 @@ def render_page(results: StudyResults, build: Builder | None = None) -> str:
     build = build or builder(results)
     written = _environment().get_template("section.html.j2")
 
-    places: dict[str, str] = {}
+    places: dict[str, Place] = {}
 
     def body(section: Section) -> str:
         # Built and drawn in one go: a figure may fail only when it is drawn.
@@ -66,7 +68,13 @@ def render_page(results: StudyResults, build: Builder | None = None) -> str:
             bodies=bodies,
         )
     )
-    return printable(page).replace("95 %", "95\N{NO-BREAK SPACE}%")
+    return _unbroken(printable(page))
+
+
+def _unbroken(page: str) -> str:
+    """A number and its sign are not parted at the end of a line, nor is an equation of p."""
+    page = re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", page)
+    return re.sub(r"\bp = (?=\d)", "p\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}", page)
 
 
 def copying() -> str:

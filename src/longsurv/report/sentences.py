@@ -202,10 +202,14 @@ def changes_summary(
     if len(missing) == len(labels):
         return ["The difference in change could not be estimated for any marker."]
 
-    sentences = [
-        f"By maximum likelihood {_clear(labels, ml, 'confidence', level)}",
-        f"By Bayes {_clear(labels, bayes, 'credible', level)}",
-    ]
+    by_ml, by_bayes = (_clear(labels, answers, level) for answers in (ml, bayes))
+    if by_ml == by_bayes:
+        sentences = [f"By maximum likelihood, and by Bayes alike, {' '.join(by_ml)}"]
+    else:
+        sentences = [
+            f"By maximum likelihood {' confidence '.join(by_ml)}",
+            f"By Bayes {' credible '.join(by_bayes)}",
+        ]
     comparisons = sum(not math.isnan(p) for p in holm)
     if comparisons > 1:
         sentences.append(
@@ -218,8 +222,11 @@ def changes_summary(
     return sentences
 
 
-def _clear(labels: Sequence[str], answers: Sequence[Answer | None], kind: str, level: str) -> str:
-    """How many intervals of one engine are clear of no difference, and which, by direction."""
+def _clear(labels: Sequence[str], answers: Sequence[Answer | None], level: str) -> tuple[str, str]:
+    """How many intervals of one engine are clear of no difference, and which, by direction.
+
+    The kind of interval goes between the two.
+    """
     found: dict[str, list[str]] = {}
     for label, answer in zip(labels, answers, strict=True):
         if answer is not None and answer.excludes_null:
@@ -228,8 +235,8 @@ def _clear(labels: Sequence[str], answers: Sequence[Answer | None], kind: str, l
     which = "; ".join(f"{way} in {level}: {listed(names)}" for way, names in found.items())
     return (
         f"{count or 'none'} of {plural(total, 'difference in change', 'differences in change')}"
-        f" {_has(count)} a 95 % {kind} interval clear of no"
-        f" difference{f' ({which})' if which else ''}."
+        f" {_has(count)} a 95 %",
+        f"interval clear of no difference{f' ({which})' if which else ''}.",
     )
 
 

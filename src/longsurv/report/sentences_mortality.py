@@ -343,7 +343,7 @@ def carried(
         for kind, (by, interval) in kinds.items()
         if kind in answers and _known(answers[kind])
     ]
-    others = f" {listed(list(left_out))} would be more than they carry." if left_out else ""
+    others = f" They would not carry {listed(list(left_out))} besides." if left_out else ""
     return (
         f"Adjusted for {listed(list(covariates))}, in the order of the study file and as many as"
         f" {plural(events, 'event')} carry, the hazard ratio of {event}, {level} against"

@@ -21,16 +21,17 @@ if TYPE_CHECKING:
 
     from longsurv.study import StudyResults
 
-DPI = 200
+DPI = 300.0  # of a figure across the page
+INCH = 2.54  # cm
 PANEL_WIDTH = 4.0
 HIGHEST = 12.0  # cm, of a figure
 APPENDIX = frozenset((
     "adjusted-curves", "adjustments", "agreement", "bends", "coefficients", "comparison",
-    "families", "forest-     hazards", "guideline", "hazards-over-time", "linearity",
-    "measurements", "methods_hazard_ratio", "methods_others", "methods_risk_difference", "models",
-    "priors", "priors_before", "proportional", "quantiles", "remarks", "replicated", "replicates",
-    "residual-bands", "score_changes", "shrunken", "unchecked", "truncated",
-    "truncated_questions", "within",
+    "differing", "families", "forest-hazards", "guideline", "hazards-over-time", "independent",
+    "linearity", "measurements", "methods_hazard_ratio", "methods_others",
+    "methods_risk_difference", "models", "priors", "priors_before", "proportional", "quantiles",
+    "remarks", "replicated", "replicates", "residual-bands", "scales", "score_changes", "shrunken",
+    "truncated", "truncated_questions", "unchecked", "within",
 ))  # fmt: skip
 """Tables and figures by their names that stand at the end: the rest can be read in one go."""
 
@@ -118,10 +119,19 @@ def _add_picture(document: Document, picture: Picture, image: bytes) -> None:
 
 
 @styled
-def png(picture: Picture, dpi: float = DPI) -> bytes:
-    """The figure at its wide size on white, as PNG."""
+def png(picture: Picture, dpi: float | None = None) -> bytes:
+    """The figure at its wide size on white, as PNG.
+
+    Parameters
+    ----------
+    picture : Picture
+    dpi : float, optional
+        Of the figure as drawn; by default so many that it has `DPI` across the text of a page,
+        a small one, too.
+    """
     buffer = io.BytesIO()
     figure = picture.draw(WIDE).figure.figure
+    dpi = dpi or DPI * TEXT_WIDTH / INCH / figure.get_figwidth()
     with any_glyph():
         figure.savefig(
             buffer, format="png", dpi=dpi, facecolor="white", metadata={"Software": None}

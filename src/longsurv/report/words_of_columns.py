@@ -33,6 +33,7 @@ WORDS = {
     "difference_low": "lower end of the 95 % interval of the difference",
     "df": "degrees of freedom of the test",
     "direction": "which way the study calls better",
+    "effective": "effective numbers of patients of weighted groups, in words",
     "end": "phase at which the change ends",
     "engine": "ml or frequentist: maximum likelihood and its kin; bayes: a posterior",
     "ess": "smallest effective number of independent draws",
@@ -55,6 +56,7 @@ WORDS = {
     "interaction": "whether the term is of treatment and time",
     "kept": "patients or measurements that remain",
     "label": "what the report calls it",
+    "library": "the library compared with",
     "level": "the group compared with the reference",
     "limit": "what is wanted of the check",
     "marker": "name of the marker in the study file",
@@ -91,6 +93,7 @@ WORDS = {
     "p_fdr": "p value corrected by Benjamini and Hochberg's method",
     "p_holm": "p value corrected by Holm's method",
     "p_value": "two-sided p value",
+    "ours": "the number of this report",
     "package": "name of the software",
     "parameter": "parameter of the model",
     "part": "marker, or survival",
@@ -152,6 +155,7 @@ WORDS = {
     "spread": "standard deviation between the effects of a family's markers",
     "spread_high": _HIGH,
     "spread_low": _LOW,
+    "spread_mcse": "Monte Carlo standard error of the spread",
     "start": "phase, or time, at which the change begins",
     "statistic": "the test's statistic",
     "std_difference": "standardised difference between the groups, in standard deviations",
@@ -163,7 +167,9 @@ WORDS = {
     "summary": "how the variable is best described: mean, median, or count of a level",
     "table": "a table of this folder",
     "term": "coefficient of the model",
+    "theirs": "the number of the other library",
     "time": "time, in the unit of the study",
+    "tolerance": "how far apart the two may be",
     "unconvincing": "whether the probability of a lower risk would fall below 0.8",
     "unit": "unit of the marker, or what is counted",
     "value": "what was found",
@@ -174,6 +180,7 @@ WORDS = {
     "way": "observed, weighted, or standardised",
     "what": "what was asked for",
     "width_ratio": "width of the credible over that of the confidence interval",
+    "within": "whether the difference is within that",
     "words": "verdict, or meaning, in words",
 }
 """By column, where all tables mean the same by it."""
@@ -190,6 +197,12 @@ WORDS |= {
 
 OF_TABLES = {
     "not_estimated": {"what": "the answer that is missing"},
+    "families": {"mcse": "Monte Carlo standard error of the mean"},
+    "independent": {
+        "what": "model, curve or table that is compared",
+        "difference": "relative difference, to theirs or to what else says how large it is",
+        "reason": "why the two may differ, or were not compared",
+    },
     "scores": {"what": "share at the cut-off or beyond, or mean score", "n": "measurements"},
     "predictions": {
         "estimate": "predicted survival to that time",
@@ -204,6 +217,7 @@ OF_TABLES = {
     "adjusted_curves": {"estimate": "survival to that time, competing events censored"},
     "linearity": {"statistic": "of the test of its square"},
     "predictive_checks": {
+        "of": "values (measured) or events",
         "p_value": "share of replicates with at least the observed value",
         "statistic": "what is compared",
         "observed": "the statistic of the data",

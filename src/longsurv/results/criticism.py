@@ -57,8 +57,8 @@ class Replicated:
         Returns
         -------
         DataFrame
-            part, statistic, observed, replicated (mean), conf_low, conf_high, p_value (near 0 or 1
-            where the model misses something).
+            part, of ("values" or "events"), statistic, observed, replicated (mean), conf_low,
+            conf_high, p_value (near 0 or 1 where the model misses something).
         """
 
     def plot_predictive_checks(

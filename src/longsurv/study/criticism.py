@@ -51,7 +51,7 @@ class Criticism:
     residuals : DataFrame
         of, fitted, n, observed, low, high: `residual_bands` of the same.
     replicates : DataFrame
-        part, statistic, observed, replicated, conf_low, conf_high, p_value.
+        part, of, statistic, observed, replicated, conf_low, conf_high, p_value.
     hazards : DataFrame
         term, statistic, df, p_value, and "GLOBAL" last: the test of proportional hazards.
     trend : DataFrame
@@ -72,6 +72,13 @@ class Criticism:
     lines: pd.DataFrame = field(default_factory=pd.DataFrame)
     curves: pd.DataFrame = field(default_factory=pd.DataFrame)
     missing: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def measured(self) -> pd.DataFrame:
+        """The rows of `replicates` that are about measured values, not about events."""
+        from longsurv.diagnostics.replicates import VALUES
+
+        return self.replicates[self.replicates["of"] == VALUES]
 
 
 type Tables = Mapping[str, pd.DataFrame]

@@ -158,6 +158,7 @@ def _curves(cohort: Cohort) -> Iterator[SideBySide]:
 
     data, schema = cohort.survival_data(), cohort.schema
     horizon = schema.horizon or float(data["exit"].max())
+    when = f"{horizon:g} {schema.time_unit}"
     single = data.assign(status=data["event"])
     survival = survival_table(single, schema.treatment, [horizon])["survival"].tolist()
     compete = bool((data["status"] > 1).any())
@@ -170,7 +171,7 @@ def _curves(cohort: Cohort) -> Iterator[SideBySide]:
         rows = data[data[schema.treatment] == group]
         fitted = KaplanMeierFitter().fit(rows["exit"], rows["event"], entry=rows["entry"])
         yield SideBySide(
-            "Curves", f"survival at {horizon:g}, {group}", "lifelines", survival[k],
+            "Curves", f"survival at {when}, {group}", "lifelines", survival[k],
             float(fitted.predict(horizon)), EXACT, scale=PERCENT,
         )  # fmt: skip
         if compete:
@@ -178,7 +179,7 @@ def _curves(cohort: Cohort) -> Iterator[SideBySide]:
                 rows["exit"], rows["status"], event_of_interest=1, entry=rows["entry"]
             )
             yield SideBySide(
-                "Curves", f"cumulative incidence at {horizon:g}, {group}", "lifelines",
+                "Curves", f"cumulative incidence at {when}, {group}", "lifelines",
                 incidence[k], float(other.cumulative_density_.iloc[-1, 0]), JITTERED,
                 "lifelines moves tied times apart at random", PERCENT,
             )  # fmt: skip
@@ -244,7 +245,7 @@ def _mixed(study: Plan, model: ModelResult) -> Iterator[SideBySide]:
             row[names.index(term)] = weight
         error = float(np.sqrt(row @ found.cov_params()[: len(row), : len(row)] @ row))
         yield SideBySide(
-            label, _change_label(change), "statsmodels", float(row @ estimates),
+            label, _change_label(change, study), "statsmodels", float(row @ estimates),
             float(row @ found.fe_params), SEARCHED,
             "both search for the maximum; its intervals are normal, ours Kenward and Roger's",
             error,
@@ -255,8 +256,10 @@ def _mixed(study: Plan, model: ModelResult) -> Iterator[SideBySide]:
     )  # fmt: skip
 
 
-def _change_label(change: Change) -> str:
-    return f"difference in change, {change.level}, {change.start} to {change.end}"
+def _change_label(change: Change, study: Plan) -> str:
+    """Of one of several comparisons: which."""
+    which = f", {change.level}, {change.start} to {change.end}" * (len(study.contrasts) > 1)
+    return f"difference in change{which}"
 
 
 def seconds_of_independent(study: Plan) -> float:

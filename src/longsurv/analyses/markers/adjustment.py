@@ -226,12 +226,13 @@ class BaselineAdjustment:
                 if self.compared.problem:
                     raise EstimationError(self.compared.problem)
                 if name == "overlap":
-                    found = weighted_parts(self.compared, weighted(*self.weighting))
+                    source = weighted(*self.weighting)
+                    found = weighted_parts(self.compared, source, self.cohort.labels)
                 else:
                     spec, weights = self.spec(name)
-                    source = ModelContrast(model(name, spec), weights)
+                    contrast = ModelContrast(model(name, spec), weights)
                     column = schema.patient if name == "unadjusted" else "patient"
-                    found = model_parts(self.compared, source, column)
+                    found = model_parts(self.compared, contrast, column)
             except LongsurvError as error:
                 found = {"reason": str(error)}
             answers.append(AdjustedChange(marker, self.change, spread, name, engine, **found))

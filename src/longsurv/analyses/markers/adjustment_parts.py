@@ -3,6 +3,7 @@ them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypedDict, cast
 
 import pandas as pd
@@ -25,6 +26,7 @@ class AnswerParts(TypedDict, total=False):
     source: AnswerSource
     method: str
     balanced: str
+    effective: str
     n: int
     notes: tuple[str, ...]
     reason: str
@@ -58,11 +60,23 @@ def model_parts(compared: ComparedRows, source: ModelContrast, patient: str) -> 
     }
 
 
-def weighted_parts(compared: ComparedRows, source: WeightedContrast) -> AnswerParts:
-    """The same, and the covariates that are balanced, of an overlap-weighted answer."""
+def weighted_parts(
+    compared: ComparedRows, source: WeightedContrast, labels: Mapping[str, str]
+) -> AnswerParts:
+    """The same, the covariates that are balanced and the sizes that weights leave, of an
+    overlap-weighted answer.
+
+    Parameters
+    ----------
+    compared : ComparedRows
+    source : WeightedContrast
+    labels : mapping of str to str
+        Covariate to what readers call it, of those that have a label.
+    """
     weights = source.weights
     names = [name.split("[")[0] for name in weights.names if name != "Intercept"]
-    names = ["the first value" if name == "baseline" else name for name in names]
+    labels = {"baseline": "the first value", **labels}
+    names = [labels.get(name, name) for name in names]
     balanced = ", ".join(dict.fromkeys(names))  # "infection" once, not its levels
     score = "Firth's logistic" if weights.propensity.method == "firth" else "logistic"
     engine = "sandwich variance" if source.draws is None else BOOTSTRAP
@@ -70,11 +84,12 @@ def weighted_parts(compared: ComparedRows, source: WeightedContrast) -> AnswerPa
         f"{row['effective_n']:.1f} of {row['n']} in {row['group']}"
         for row in weights.effective_sample_size().to_dict("records")
     )
-    notes = [*_notes(compared, compared.pairs.index), f"effective sample size {sizes}"]
+    notes = _notes(compared, compared.pairs.index)
     return {
         "source": source,
         "method": f"{score} regression of treatment on {balanced}; {engine}",
         "balanced": balanced,
+        "effective": sizes,
         "n": len(weights.rows),
         "notes": (*notes, weights.note) if weights.note else tuple(notes),
     }
@@ -87,6 +102,6 @@ def _notes(compared: ComparedRows, kept: pd.Index) -> list[str]:
         notes.append(
             f"{compared.censored} of {plural(len(compared.rows), 'value')} "
             f"{verb(compared.censored, 'lies', 'lie')} beyond the detection limit and"
-            " are taken at it"
+            f" {verb(compared.censored, 'is', 'are')} taken at it"
         )
     return [note for note in notes if note]

@@ -123,6 +123,8 @@ class AdjustedChange:
         How it was estimated; for Bayes with the prior.
     balanced : str
         Covariates of the propensity model; empty for the other adjustments.
+    effective : str
+        Its effective sample sizes by group, in words; likewise.
     source : ModelContrast, WeightedContrast or None
         None if there is no answer.
     n : int
@@ -140,6 +142,7 @@ class AdjustedChange:
     engine: str
     method: str = ""
     balanced: str = ""
+    effective: str = ""
     source: AnswerSource | None = None
     n: int = 0
     notes: tuple[str, ...] = ()
@@ -235,7 +238,9 @@ class AdjustedChanges(Result):
             marker, label, unit, direction, adjustment, adjustment_label, question, assumes, engine,
             method, scale ("ratio" of geometric means, or "difference" in the unit), estimate,
             conf_low, conf_high on that scale, std_estimate, std_low, std_high, p_value, p_holm,
-            p_fdr, prob_positive, prob_benefit, n, n_effective, notes, reason.
+            p_fdr, prob_positive, prob_benefit, mcse (Monte Carlo standard error of a posterior's
+            estimate; of a ratio, by the delta method), n, n_effective, effective (sample sizes of
+            weighted groups, in words), notes, reason.
         """
         tidy, rows = self.tidy(), []
         for answer, row in zip(self.answers, tidy.to_dict("records"), strict=True):
@@ -255,6 +260,8 @@ class AdjustedChanges(Result):
                     "scale": "ratio" if ratio else "difference",
                     **{to: row[name] for to, name in zip(INTERVAL, shown, strict=True)},
                     **{name: row[name] for name in copied},
+                    "mcse": row["mcse_mean"] * (row["ratio"] if ratio else 1.0),
+                    "effective": answer.effective,
                     "notes": "; ".join(answer.notes), "reason": answer.reason,
                 }
             )  # fmt: skip
@@ -322,7 +329,8 @@ class AdjustedChanges(Result):
         """Notes and reasons, each once, with the markers and adjustments they are about."""
         about: dict[str, dict[str, None]] = {}
         for answer in self.answers:
-            for note in (*answer.notes, *([answer.reason] if answer.reason else [])):
+            sizes = f"effective sample size {answer.effective}" if answer.effective else ""
+            for note in filter(None, (*answer.notes, sizes, answer.reason)):
                 about.setdefault(note, {})[f"{answer.marker.name} {answer.adjustment}"] = None
         return [f"{', '.join(where)}: {note}" for note, where in about.items()]
 

@@ -29,8 +29,15 @@ if TYPE_CHECKING:
 TITLE = "Difference in change, adjusted for where the groups began"
 
 
-def build(results: StudyResults) -> dict[str, object]:
-    """What the template shows: text, what each adjustment asks, then each comparison."""
+def build(results: StudyResults, more: tuple[str, ...] = ()) -> dict[str, object]:
+    """What the template shows: text, what each adjustment asks, then each comparison.
+
+    Parameters
+    ----------
+    results : StudyResults
+    more : tuple of str
+        Sentences after the first.
+    """
     part: AdjustedPart = results.part_of(ADJUSTMENTS, AdjustedPart())
     if part.reason:
         return {
@@ -42,7 +49,7 @@ def build(results: StudyResults) -> dict[str, object]:
     change, table = part.tables[0]
     return {
         "title": TITLE,
-        "text": [began_apart(results, change)],
+        "text": [began_apart(results, change), *more],
         "comparisons": [_comparison(results, part, k) for k in range(len(part.tables))],
         "questions": _questions(table),
     }
@@ -137,7 +144,11 @@ def _remarks(table: pd.DataFrame) -> DisplayTable:
     for note, kinds in about.items():
         for kind, labels in kinds.items():
             together.setdefault((", ".join(labels), note), []).append(kind)
-    rows = [(listed(kinds), labels, note) for (labels, note), kinds in together.items()]
+    every = table["adjustment_label"].nunique()
+    rows = [
+        ("All" if len(kinds) == every else listed(kinds), labels, note)
+        for (labels, note), kinds in together.items()
+    ]
     columns = [
         Column("Adjustment", "adjustment", numeric=False),
         Column("Markers", "markers", numeric=False, prose=True),

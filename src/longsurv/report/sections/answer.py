@@ -9,7 +9,6 @@ import pandas as pd
 
 from longsurv import numbers
 from longsurv.report import sentences, sentences_answer, sentences_mortality
-from longsurv.report.sections.adjustments import summary as adjusted_summary
 from longsurv.report.sections.common import (
     change_answer,
     change_words,
@@ -26,7 +25,6 @@ from longsurv.report.sections.mortality_target import begun_late
 from longsurv.report.sections.paragraph import paragraph
 from longsurv.report.sentences import Answer
 from longsurv.study.lead import Lead, clear_of_none, leads
-from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart
 from longsurv.study.tables import mortality as tables
 from longsurv.study.tables.survival import event_counts
 from longsurv.study.terms import covariates_of, modifiers_of, treatment_terms
@@ -65,7 +63,6 @@ class ShortAnswer:
     table : DisplayTable
     paragraph_title, paragraph : str
         In the style of a manuscript's results, to be pasted.
-    estimand : str
     mortality_title : str
     mortality : tuple of str
         The answer about the outcome in full sentences.
@@ -80,7 +77,6 @@ class ShortAnswer:
     paragraph_title: str
     paragraph: str
     question: str
-    estimand: str
     mortality_title: str
     mortality: tuple[str, ...]
     markers_title: str
@@ -91,7 +87,7 @@ class ShortAnswer:
     def sentences(self) -> tuple[str, ...]:
         """All of it, in order."""
         return (
-            *self.caution, *self.headline.sentences, self.estimand, *self.mortality, *self.leading,
+            *self.caution, *self.headline.sentences, *self.mortality, *self.leading,
             *self.markers,
         )  # fmt: skip
 
@@ -120,21 +116,11 @@ def short_answer(results: StudyResults) -> ShortAnswer:
         paragraph_title="To paste into a manuscript",
         paragraph=paragraph(results),
         question=question,
-        estimand=estimand(results),
         mortality_title="Mortality" if event == "death" else event.capitalize(),
         mortality=tuple(mortality_sentences(results)),
         markers_title="Markers",
         leading=tuple(t for lead in leads(results) for t in leading_sentences(results, lead)),
         markers=tuple(marker_sentences(results)),
-    )
-
-
-def estimand(results: StudyResults) -> str:
-    """What the mortality figures are about: the event, by when, given what."""
-    schema = results.cohort.schema
-    entry = float(results.cohort.survival_data()["entry"].min())
-    return sentences.estimand(
-        results.cohort.event_name, schema.horizon, entry or None, schema.time_unit
     )
 
 
@@ -270,7 +256,6 @@ def mortality_sentences(results: StudyResults) -> list[str]:
                 asked, differences.get("ml"), differences.get("bayes"), of=adjusted
             )
         )
-    found.append(sentences.few_events(int(data["event"].sum()), cohort.event_name))
     return [sentence for sentence in found if sentence]
 
 
@@ -284,7 +269,6 @@ def leading_sentences(results: StudyResults, lead: Lead) -> list[str]:
         sentences_answer.leads_because(str(lead.change.start)),
         sentences_answer.sides(lead.dropped, lead.gained, began(results, lead)),
         sentences_answer.ERROR_IN_BASELINE,
-        _adjusted(results),
     ]
 
 
@@ -312,12 +296,6 @@ def marker_sentences(results: StudyResults) -> list[str]:
             )
         )
     return found or ["The study has no markers."]
-
-
-def _adjusted(results: StudyResults) -> str:
-    """How many intervals are clear under each adjustment."""
-    part: AdjustedPart = results.part_of(ADJUSTMENTS, AdjustedPart())
-    return " ".join(adjusted_summary(change, table)[0] for change, table in part.tables)
 
 
 def caution(results: StudyResults) -> str:

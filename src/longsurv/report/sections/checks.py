@@ -125,7 +125,7 @@ def _summary(results: StudyResults, found: list[Light]) -> DisplayTable:
         Column("Model", "label", numeric=False),
         Column("Maximum likelihood", lambda row: verdict(row, "ml"), numeric=False),
         Column("Bayes", lambda row: verdict(row, "bayes"), numeric=False),
-        Column("Largest R-hat", lambda row: r_hat(bayes.loc[row["model"]])),
+        Column("Largest R\N{NON-BREAKING HYPHEN}hat", lambda row: r_hat(bayes.loc[row["model"]])),
         Column("Smallest ESS", lambda row: _fixed(bayes.loc[row["model"], "ess"], 0)),
         Column(
             "Time, both",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -24,6 +23,13 @@ if TYPE_CHECKING:
     from longsurv.study import StudyResults
 
 
+AGREE = "agree"
+BOTH = "Maximum likelihood; Bayes"
+_WHY = Column(
+    "Why", lambda row: "" if row["verdict"] == AGREE else row["reason"], numeric=False, prose=True
+)
+
+
 def build(results: StudyResults) -> dict[str, object]:
     """What the template of this section shows."""
     table = results.tables["comparison"]
@@ -32,22 +38,20 @@ def build(results: StudyResults) -> dict[str, object]:
             "text": ["No model has an answer from both engines."],
             "agreement": None,
             "main": EMPTY,
-            "all": EMPTY,
+            "differing": EMPTY,
+            "all": [],
         }
     quantities = _quantities(results)
     names = [quantities.get((row["model"], row["term"])) for row in table.to_dict("records")]
     main = table.assign(quantity=names)[[name is not None for name in names]]
-    answers = [
-        Column("Maximum likelihood (95 % CI)", lambda row: _interval(row, "ml")),
-        Column("Bayes (95 % CrI)", lambda row: _interval(row, "bayes")),
+    others = table[[name is None for name in names]]
+    verdict = [
         Column("Overlap", lambda row: numbers.fixed(row["overlap"], 2)),
         Column("Verdict", "verdict", numeric=False),
     ]
-    why = Column("Why", "reason", numeric=False, prose=True)
-    if_not = replace(why, text=lambda row: "" if row["verdict"] == "agree" else row["reason"])
     note = (
-        "On the scale of the model: logarithms for hazards and for markers analysed as"
-        " logarithms. Overlap: the part the two intervals share of what they cover together."
+        "The answers themselves stand in the tables of differences in change and of hazard ratios."
+        " Overlap: the part the two intervals share of what they cover together."
         " Verdicts: agree; prior pulls (taking the prior out removes most of the difference);"
         " boundary (a variance estimated as zero); asymptotics (the likelihood is not normal"
         " around its maximum); no answer (one of the two has none, or none that can be relied on)."
@@ -57,28 +61,63 @@ def build(results: StudyResults) -> dict[str, object]:
         "main": display(
             main,
             "Differences in change of the markers, and the log hazard ratio",
-            [Column("Quantity", "quantity", numeric=False), *answers, if_not],
+            [Column("Quantity", "quantity", numeric=False), *verdict, _WHY],
             note,
             name="comparison",
         ),
         "agreement": _agreement(table, names),
-        "all": _others(table[[name is None for name in names]], answers),
+        "differing": _differing(others, verdict),
+        "all": _others(others),
     }
 
 
-def _others(table: pd.DataFrame, answers: list[Column]) -> DisplayTable:
-    """Every coefficient that the table of quantities leaves out; a model is named once."""
-    rows = table.assign(
-        label=table["label"].where(~table["label"].duplicated(), ""),
-        verdict=table["verdict"].replace("agree", ""),
-    )
-    columns = [Column("Model", "label", numeric=False), Column("Term", "term", numeric=False)]
+def _differing(table: pd.DataFrame, verdict: list[Column]) -> DisplayTable:
+    """The other coefficients on which the engines do not agree; a model is named once."""
+    rows = table[table["verdict"] != AGREE]
+    rows = rows.assign(label=rows["label"].where(~rows["label"].duplicated(), ""))
+    columns = [
+        Column("Model", "label", numeric=False),
+        Column("Term", "term", numeric=False),
+        Column("Maximum likelihood (95 % CI)", lambda row: _shown(row, "ml").text),
+        Column("Bayes (95 % CrI)", lambda row: _shown(row, "bayes").text),
+        *verdict,
+    ]
     note = (
-        "Scale, overlap and verdicts as in the table of the differences in change; no verdict where"
-        " the two agree. The reasons are in comparison.csv, which longsurv report --folder writes."
+        "On the scale of the model: logarithms for hazards and for markers analysed as logarithms."
+        " The reasons are in comparison.csv, which longsurv report --folder writes."
     )
-    caption = "Every other coefficient of every model"
-    return display(rows, caption, [*columns, *answers], note, name="coefficients")
+    caption = "Other coefficients on which the two differ"
+    return display(rows, caption, columns, note, name="differing")
+
+
+def _others(table: pd.DataFrame) -> list[DisplayTable]:
+    """Every coefficient that the table of quantities leaves out, without its intervals.
+
+    A table for the models that share their terms: a row a model, a column a term.
+    """
+    terms = table.groupby("label", sort=False)["term"].agg(tuple)
+    found = []
+    for names in dict.fromkeys(terms):
+        labels = list(terms.index[[own == names for own in terms]])
+        rows = table[table["label"].isin(labels)]
+        rows = rows.assign(
+            both=[
+                f"{_shown(row, 'ml').point}; {_shown(row, 'bayes').point}"
+                for row in rows.to_dict("records")
+            ]
+        )
+        if len(labels) == 1:
+            columns = [Column("Term", "term", numeric=False), Column(BOTH, "both")]
+            caption = f"Every other coefficient: {labels[0]}"
+        else:
+            rows = rows.pivot(index="label", columns="term", values="both")
+            rows = rows.loc[labels].reset_index()
+            columns = [Column("Model", "label", numeric=False)]
+            columns += [Column(name, name) for name in names]
+            caption = "Every other coefficient of the marker models"
+        note = f"{BOTH}, on the scale of the model. Intervals are in comparison.csv."
+        found.append(display(rows, caption, columns, note, name="coefficients"))
+    return found
 
 
 def _agreement(table: pd.DataFrame, names: list[str | None]) -> Picture:
@@ -113,8 +152,8 @@ def _agreement(table: pd.DataFrame, names: list[str | None]) -> Picture:
 def summary(table: pd.DataFrame) -> str:
     """How many coefficients the engines agree on, and how many of each disagreement."""
     counts = table["verdict"].value_counts()
-    agree = int(counts.get("agree", 0))
-    others = [f"{verdict}: {n}" for verdict, n in counts.items() if verdict != "agree"]
+    agree = int(counts.get(AGREE, 0))
+    others = [f"{verdict}: {n}" for verdict, n in counts.items() if verdict != AGREE]
     text = f"The two engines agree on {agree} of {plural(len(table), 'coefficient')}"
     return text + (f" ({'; '.join(others)})." if others else ".")
 
@@ -144,6 +183,6 @@ def _quantities(results: StudyResults) -> dict[tuple[str, str], str]:
     return found
 
 
-def _interval(row: Record, engine: str) -> str:
-    values = (row[f"{part}_{engine}"] for part in ("estimate", "conf_low", "conf_high"))
-    return numbers.difference(*(float(v) for v in values))
+def _shown(row: Record, engine: str) -> numbers.Shown:
+    values = (float(row[f"{part}_{engine}"]) for part in ("estimate", "conf_low", "conf_high"))
+    return numbers.shown_difference(*values)

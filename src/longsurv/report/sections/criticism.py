@@ -127,17 +127,16 @@ def _replicates(results: StudyResults, found: Criticism) -> Made:
     out = table[np.abs(positions(table)) > 1]
     names = [f"{row['label']}: {row['statistic']}" for row in out.to_dict("records")]
     text = sentences_checks.replicates(table["label"].nunique(), len(table), names, MOST_TOLD)
-    markers = table[~table["part"].str.contains("survival|incidence of")]
-    shown = markers.assign(row=markers["label"], panel=markers["statistic"])
+    measured = _of_many(found.measured)
+    shown = measured.assign(row=measured["label"], panel=measured["statistic"])
 
     def draw(width: float) -> Axes:
         return replicated(shown, width=width)
 
-    rows = table.assign(inside=np.abs(positions(table)) <= 1)
     columns = [
-        Column("Model", "label", numeric=False),
-        Column("Part", "part", numeric=False),
         Column("Statistic", "statistic", numeric=False),
+        Column("Models", "models"),
+        Column("Furthest out in", "label", numeric=False),
         Column("Observed", lambda row: numbers.number(row["observed"])),
         Column(
             "Replicated (95 %)",
@@ -146,20 +145,52 @@ def _replicates(results: StudyResults, found: Criticism) -> Made:
         Column("p", lambda row: numbers.probability(row["p_value"])),
     ]
     note = (
-        "On the scale of analysis. p: share of replicates with at least the observed value; near 0"
-        " or 1 where the model misses something."
+        "A row for each statistic, of the model whose data lie furthest from the middle of their"
+        " replicates, and for every other that lies outside; on the scale of analysis. p: share of"
+        " replicates with at least the observed value; near 0 or 1 where the model misses"
+        " something."
     )
-    caption = "Data replicated from every posterior, in numbers"
+    caption = "Data replicated from every posterior, the furthest"
     return text, [
         Picture(
             "replicates", draw, text,
             "Statistics of the data among those of replicates (posterior predictive check). Grey:"
             " where 95 % of the replicates lie; dot: the data; red: outside. Replicates are the"
-            " same patients measured again at the same times.",
+            " same patients measured again at the same times. Statistics of few models are in the"
+            " table only.",
             "Data replicated from every posterior",
         ),
-        display(rows, caption, columns, note, name="replicated"),
+        display(furthest(table), caption, columns, note, name="replicated"),
     ]  # fmt: skip
+
+
+def _of_many(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of statistics that at least half as many models have as of any other."""
+    models = table.groupby("statistic")["statistic"].transform("size")
+    return table[2 * models >= models.max()]
+
+
+def furthest(table: pd.DataFrame) -> pd.DataFrame:
+    """Of each statistic the row furthest out, and all others outside their interval.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `Criticism.replicates`.
+
+    Returns
+    -------
+    DataFrame
+        Its rows and columns, with `models`: of how many rows the statistic is.
+    """
+    away = np.abs(positions(table))
+    by = table.groupby("statistic", sort=False)["statistic"]
+    ranked = table.assign(away=away, models=by.transform("size"), order=by.ngroup())
+    first = ~ranked.sort_values("away", ascending=False, kind="stable").duplicated("statistic")
+    chosen = ranked[first.sort_index() | (away > 1)]
+    return chosen.sort_values(["order", "away"], ascending=[True, False], kind="stable").drop(
+        columns=["away", "order"]
+    )
 
 
 def _hazards(results: StudyResults, found: Criticism) -> Made:
@@ -214,7 +245,9 @@ def _lines(results: StudyResults, found: Criticism) -> Made:
     )
     curves = found.curves
     if len(curves):
-        curves = curves.assign(term=curves["label"] + ", " + curves["covariate"])
+        one = curves["covariate"].nunique() == 1 and not curves.duplicated(["label", "x"]).any()
+        named = curves["label"] if one else curves["label"] + ", " + curves["covariate"]
+        curves = curves.assign(term=named)
 
     def draw(width: float) -> Axes:
         return bends(curves, width=width)

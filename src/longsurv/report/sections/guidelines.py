@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from longsurv.report.guidelines import BARG, CONSORT, STROBE, YOURS, Item, answered
+from longsurv.report.guidelines import BARG, CONSORT, STROBE, Item, Place, answered
 from longsurv.tables.display import Column, DisplayTable, display
+from longsurv.words import listed
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
 
 
-def build(results: StudyResults, shown: Mapping[str, str]) -> dict[str, object]:
+def build(results: StudyResults, shown: Mapping[str, Place]) -> dict[str, object]:
     """What the template of this section shows."""
     name, items = (
         ("CONSORT 2010 (randomised trials)", CONSORT)
@@ -30,18 +31,18 @@ def build(results: StudyResults, shown: Mapping[str, str]) -> dict[str, object]:
     }
 
 
-def _table(name: str, items: Sequence[Item], shown: Mapping[str, str]) -> DisplayTable:
+def _table(name: str, items: Sequence[Item], shown: Mapping[str, Place]) -> DisplayTable:
+    found = answered(items, shown)
     rows = pd.DataFrame(
-        [
-            (found.item.number, found.item.name, "; ".join(found.places) or YOURS, found.what)
-            for found in answered(items, shown)
-        ],
+        [(one.item.number, one.item.name, one.where, one.what) for one in found if one.places],
         columns=["number", "name", "places", "what"],
     )
+    yours = [f"{one.item.number} ({one.item.name.lower()})" for one in found if not one.places]
+    note = f"Not in this report, and yours to write: {listed(yours)}." if yours else ""
     columns = [
         Column("Item", "number", numeric=False),
         Column("About", "name", numeric=False),
         Column("Where", "places", numeric=False, prose=True),
         Column("What is there", "what", numeric=False, prose=True),
     ]
-    return display(rows, f"{name}: where each item is answered", columns, name="guideline")
+    return display(rows, f"{name}: where each item is answered", columns, note, "guideline")

@@ -35,22 +35,33 @@ def build(results: StudyResults) -> dict[str, object]:
 
 def _table(table: pd.DataFrame) -> object:
     columns = [
-        Column("Of", "what", numeric=False),
+        Column("Of", "of", numeric=False),
         Column("Quantity", "quantity", numeric=False),
         Column("longsurv", lambda row: _number(row["ours"])),
         Column("Other", lambda row: _number(row["theirs"])),
-        Column("Library", "library", numeric=False),
         Column("Relative difference", lambda row: _difference(row["difference"])),
-        Column("Within", _within),
-        Column("Why they may differ", "reason", numeric=False, prose=True),
+    ]
+    compared = table["theirs"].notna()
+    if not table["within"].all():
+        columns.append(Column("Remark", _remark, numeric=False, prose=True))
+    # What holds of every row of a library is said once, below.
+    reasons = table[compared & (table["reason"] != "")]
+    why = [
+        f"{library}: {'; '.join(dict.fromkeys(part))}"
+        for library, part in reasons.groupby("library", sort=False)["reason"]
     ]
     note = (
         "Relative difference: to the other library's number, or to its standard error (of a"
-        " probability 0.01) where that is larger. Within: at most 1e-8 where both use one formula,"
+        " probability 0.01) where that is larger; at most 1e-8 where both use one formula,"
         " 1e-4 where both search for a maximum (1e-3 for a standard deviation, and where ties are"
         " broken at random)."
     )
-    return display(table, "Answers beside those of other libraries", columns, note,
+    note += f" Why they may differ: {'. '.join(why)}." if why else ""
+    # Each model, and its library, once.
+    named = [f"{what} ({library})" for what, library in zip(table["what"], table["library"],
+                                                            strict=True)]  # fmt: skip
+    rows = table.assign(of=pd.Series(named, table.index).where(~table["what"].duplicated(), ""))
+    return display(rows, "Answers beside those of other libraries", columns, note,
                    name="independent")  # fmt: skip
 
 
@@ -64,7 +75,8 @@ def _difference(value: float) -> str:
     return "none" if value == 0 else f"{value:.0e}"
 
 
-def _within(row: Record) -> str:
+def _remark(row: Record) -> str:
+    """What is wrong with a comparison; nothing where the two agree."""
     if math.isnan(row["theirs"]):
-        return "not compared"
-    return "yes" if row["within"] else "NO"
+        return f"not compared: {row['reason']}"
+    return "" if row["within"] else "NOT within its tolerance"

@@ -18,6 +18,7 @@ from longsurv.report.sections.common import (
     with_unit,
 )
 from longsurv.report.sections.mortality_part import Part
+from longsurv.report.sections.titles import TITLES
 from longsurv.report.sentences import Answer
 from longsurv.study.joint_stage import JOINT, NONE_ASKED, SHOWN, JointResult
 from longsurv.tables.display import Column, DisplayTable, display
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from longsurv.study import StudyResults
+
+
+METHODS = {"ml": "maximum likelihood", "bayes": "Bayes"}
 
 
 def build(results: StudyResults) -> dict[str, object]:
@@ -64,33 +68,34 @@ def _association(results: StudyResults, name: str, result: JointResult, position
     label, event = results.cohort.markers[name].label, results.cohort.event_name
     title = f"{label} and {event}"
     items: list[str | Picture | DisplayTable] = [_verdict(results, result)]
+    more: tuple[DisplayTable, ...] = ()
     if result.association is None:
         reasons = [*result.model.reasons.values(), *result.missing.values()]
         items += [f"{label}: {reason}" for reason in dict.fromkeys(reasons)]
     else:
         table, change = told(result.association.table, label)
         answers = {m: _answer(row) for m, row in table.set_index("method_id").iterrows()}
+        items += [f"{ENGINE_NAMES[e]}: not estimated. {r}" for e, r in result.model.reasons.items()]
         items += [
             sentences_joint.association(change, event, answers.get("ml"), answers.get("bayes")),
             result.association.words,
             _forest(label, change, table, position),
-            _methods(table, change),
         ]
+        more = (_methods(table, change),)
     items += _ignoring(results, name, result)
-    items.append(_remarks(results, result))
-    return Part(title, tuple(item for item in items if item))
+    return Part(title, tuple(item for item in items if item), more)
 
 
 def _verdict(results: StudyResults, result: JointResult) -> str:
     """Which of its fits cannot be relied on, to stand before their numbers; empty if all can."""
     failed = [
-        ENGINE_NAMES[engine]
+        METHODS[engine]
         for engine in result.model.answers
         if not results.verdicts[result.model.name, engine].ok
     ]
     return (
-        f"Not to be relied on as they stand: the numbers by {listed(failed)}, for the reasons in"
-        " the table of fits below."
+        f"Not to be relied on as they stand: the numbers by {listed(failed)}, for the reasons"
+        f" under \N{LEFT DOUBLE QUOTATION MARK}{TITLES['checks']}\N{RIGHT DOUBLE QUOTATION MARK}."
         if failed
         else ""
     )
@@ -183,22 +188,6 @@ def _compared(row: pd.Series, results: StudyResults, several: bool) -> str:
     # A course of several pieces has a coefficient for each.
     part = f", {row['term']}" if several else ""
     return f"{row['level']} against {reference}, {per}{part}"
-
-
-def _remarks(results: StudyResults, result: JointResult) -> DisplayTable:
-    rows = pd.DataFrame(
-        [
-            (ENGINE_NAMES[engine], results.verdicts[result.model.name, engine].words)
-            for engine in result.model.answers
-        ]
-        + [(ENGINE_NAMES[e], f"Not estimated: {r}") for e, r in result.model.reasons.items()],
-        columns=["engine", "words"],
-    )
-    columns = [
-        Column("Engine", "engine", numeric=False),
-        Column("Can it be trusted?", "words", numeric=False, prose=True),
-    ]
-    return display(rows, "The fits of this joint model", columns)
 
 
 def _prediction(

@@ -15,7 +15,6 @@ from longsurv.report import sentences
 from longsurv.report.sections import adjustments, beyond, panel, scores, trajectories, truncated
 from longsurv.report.sections.common import (
     ENGINE_NAMES,
-    NUMBERS_BELOW,
     Picture,
     change_answer,
     change_words,
@@ -24,7 +23,7 @@ from longsurv.report.sections.common import (
     with_unit,
 )
 from longsurv.study.lead import leads
-from longsurv.tables.display import Column, DisplayTable, display
+from longsurv.tables.display import EMPTY, Column, DisplayTable, display
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from longsurv.figures.place import Where
     from longsurv.study import StudyResults
 
+IN_TABLE = "The table of differences in change has every number."
 _SECTIONS = {
     "lower": "Lower is better",
     "higher": "Higher is better",
@@ -47,12 +47,13 @@ def build(results: StudyResults) -> dict[str, object]:
     first = ("adjustments", "change") if adjusted else ("change", "adjustments")
     change = {
         "title": "Difference in change, not adjusted" if adjusted else "Difference in change",
-        "text": [_meaning(results), _of_whom(results)],
+        "text": [_meaning(results)] if adjusted else [_meaning(results), _of_whom(results)],
         "forest": forest_picture(results),
-        "changes": changes(results),
+        "changes": EMPTY if adjusted and _repeated(results) else changes(results),
         "failed": failed(results),
     }
-    parts = {"change": change, "adjustments": adjustments.build(results)}
+    more = (_of_whom(results),) if adjusted else ()
+    parts = {"change": change, "adjustments": adjustments.build(results, more)}
     deaths = {"truncated": truncated.build(results)}
     return {
         "none": "",
@@ -65,6 +66,14 @@ def build(results: StudyResults) -> dict[str, object]:
         "panel": panel.build(results),
         "scores": scores.build(results),
     }
+
+
+def _repeated(results: StudyResults) -> bool:
+    """Whether the table of adjustments, which has the same answers, leaves none of them out.
+
+    Its probabilities are those of the better direction, which not every marker need have.
+    """
+    return bool(results.changes["direction"].notna().all())
 
 
 def _meaning(results: StudyResults) -> str:
@@ -151,7 +160,7 @@ def forest_picture(results: StudyResults, ax: Where = None) -> Picture | None:
         " engines."
     )
     draw = partial(changes_forest, results, ax=ax)
-    return Picture("forest-changes", draw, label, caption, beside=NUMBERS_BELOW)
+    return Picture("forest-changes", draw, label, caption, beside=IN_TABLE)
 
 
 def _natural(row: pd.Series, *, with_scale: bool = False) -> str:

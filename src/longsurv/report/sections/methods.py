@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from longsurv import numbers
-from longsurv.priors import AT_MEANS, TREATMENT
+from longsurv.priors import TREATMENT
 from longsurv.report import sentences_answer
-from longsurv.report.sections import equations
+from longsurv.report.sections import equations, priors
 from longsurv.report.sections.common import Fact
+from longsurv.report.sections.mortality_part import prior_text
 from longsurv.study.lead import leads
 from longsurv.study.marker_stages import ScorePart
 from longsurv.study.sites import site_words
 from longsurv.study.truncated_stage import TRUNCATED, TruncatedPart
-from longsurv.tables.display import Column, DisplayTable, display
+from longsurv.tables.display import Column, display
 from longsurv.words import capital, listed, plural
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
-
-DAGGER = "\N{DAGGER}"
 
 
 def build(results: StudyResults) -> dict[str, object]:
@@ -39,7 +38,7 @@ def build(results: StudyResults) -> dict[str, object]:
         "missing": missing(results),
         "equations": equations.build(results),
         "models": display(rows, "Models fitted", columns, name="models"),
-        "priors": _priors(results),
+        "priors": priors.build(results),
         "facts": facts(results),
         "references": references(results),
     }
@@ -162,7 +161,8 @@ def further(results: StudyResults) -> list[str]:
     """What else was done, a sentence for each part of the run that has an answer."""
     cohort, parts = results.cohort, results.parts
     done = {key for key, part in parts.items() if key not in results.failures and not _reason(part)}
-    covariates = listed(list(cohort.schema.covariates)) or "no covariate"
+    named = [cohort.labels.get(name, name) for name in cohort.schema.covariates]
+    covariates = listed(named) or "no covariate"
     found = {
         "adjustments": "Differences in change were also estimated by analysis of covariance on the"
         f" baseline value, and with overlap weights from a propensity model in {covariates} and the"
@@ -173,7 +173,7 @@ def further(results: StudyResults) -> list[str]:
         "scores": "Scores with a cut-off: logistic and cumulative-logit mixed models by adaptive"
         " quadrature, averaged over patients.",
         "priors": "The log hazard ratio was also given the priors "
-        + listed([f"{name} {prior}" for name, prior in TREATMENT.items()])
+        + listed([f"{name} {prior_text(str(prior))}" for name, prior in TREATMENT.items()])
         + ".",
         "competing": "Cumulative incidence: Aalen-Johansen with Gray's test; its posterior from"
         " independent gamma-process hazards of every cause.",
@@ -198,35 +198,6 @@ def further(results: StudyResults) -> list[str]:
 def _grouped(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Rows that say the same, once, with the labels of all."""
     return table.groupby(by, sort=False, as_index=False)["label"].agg(", ".join)
-
-
-def _priors(results: StudyResults) -> list[DisplayTable]:
-    """One table for the models that share their parameters: a row a model, a column a parameter."""
-    table = results.tables["priors"]
-    if table.empty:
-        return []
-    brief = table["prior"].str.replace(AT_MEANS, DAGGER, regex=False)
-    marked = brief != table["prior"]
-    table = table.assign(prior=brief)
-    parameters = table.groupby("label", sort=False)["parameter"].agg(tuple)
-    found = []
-    for names in dict.fromkeys(parameters):
-        labels = parameters.index[[p == names for p in parameters]]
-        rows = table[table["label"].isin(labels)]
-        notes = [f"{DAGGER}:{AT_MEANS}."] if marked[rows.index].any() else []
-        if len(labels) == 1:
-            columns = [Column("Parameter", "parameter", numeric=False)]
-            columns += [Column("Prior", "prior", numeric=False)]
-            caption = f"Priors: {labels[0]}"
-        else:
-            rows = rows.pivot(index="label", columns="parameter", values="prior")
-            rows = rows.loc[labels].reset_index()
-            columns = [Column(name, name, numeric=False) for name in names]
-            columns = [Column("Model", "label", numeric=False), *columns]
-            caption = "Priors of the marker models"
-            notes.append("Scaled to each marker's standard deviation.")
-        found.append(display(rows, caption, columns, " ".join(notes), name="priors"))
-    return found
 
 
 def facts(results: StudyResults) -> list[Fact]:

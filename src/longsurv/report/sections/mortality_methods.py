@@ -42,43 +42,52 @@ def methods_part(results: StudyResults) -> Part | None:
     if part is None:
         return None
     table, asked = part["table"], comparison(results, part)
+    # Answers under the other priors stand together, in the part that is about priors.
+    elsewhere = "priors" in results.parts
     covariates = covariates_of(results.mortality, results.cohort) if part["adjust"] else []
-    items: list[str | Picture | DisplayTable] = [introduction(covariates)]
+    items: list[str | Picture | DisplayTable] = [introduction(covariates, elsewhere)]
     tables = []
     for quantity in ("hazard ratio", "risk difference"):
         rows = arranged(table, quantity)
+        rows = voting(rows) if elsewhere else rows
         headline = headline_methods(results, quantity)
         rows = rows.assign(
             beside=[
                 beside_headline(row, headline, part["adjust"]) for row in rows.to_dict("records")
             ]
         )
-        answers = [answer for answer in _voting(rows)["answer"] if not math.isnan(answer.estimate)]
+        answers = [answer for answer in voting(rows)["answer"] if not math.isnan(answer.estimate)]
         unanswered = int((~rows["answered"]).sum())
         items.append(sentences_mortality.methods_range(quantity, answers, unanswered, asked))
         if answers:
             items.append(_forest(rows, quantity, asked))
         tables.append(_table(rows, quantity, asked))
-    return Part("Every method", tuple(items), (*tables, _others(table, asked)))
+    return Part("Every method", tuple(items), (*tables, _others(table, asked, elsewhere)))
 
 
-def _voting(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row a method: priors are none, so a posterior counts once, under the prior told first."""
+def voting(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row a method: priors are none, so a posterior counts once, under the prior told first.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of the table of every method, those of one quantity.
+
+    Returns
+    -------
+    DataFrame
+    """
     first = rows["prior_id"].isin(["", *TOLD_FIRST])
     named = rows.loc[first, "method_id"]
     others = ~first & ~rows["method_id"].isin(named)
     return rows[first | (others & ~rows["method_id"].duplicated())]
 
 
-def introduction(covariates: Sequence[str]) -> str:
-    """Why there are so many answers."""
+def introduction(covariates: Sequence[str], elsewhere: bool) -> str:
+    """What counts as a method."""
+    others = ", and what the others do stands below" if elsewhere else ""
     adjusted = f" Those called adjusted are so for {listed(covariates)}." if covariates else ""
-    return (
-        "Where a method differs from the answer told first, the table says why: another quantity"
-        " (other covariates, a world without competing events, other patients) or another"
-        " assumption. Priors are no methods: of several the first told counts."
-        f"{adjusted}"
-    )
+    return f"Priors are no methods: of several the first told counts{others}.{adjusted}"
 
 
 def kind(row: Record) -> str:
@@ -135,10 +144,9 @@ def _forest(rows: pd.DataFrame, quantity: str, asked: Compared) -> Picture:
         for row, answer in zip(drawn["row"], answers, strict=True)
     )
     label = f"{quantity.capitalize()} of {asked.group} against {asked.reference} by {len(rows)} methods: {said}."  # noqa: E501
-    caption = (
-        f"{quantity.capitalize()} of {asked.group} against {asked.reference} by every method, with"
-        " 95 % intervals: frequentist filled, Bayes open. At an arrow the interval goes on."
-    )
+    caption = f"{quantity.capitalize()} of {asked.group} against {asked.reference} by every method"
+    caption += ", with 95 % intervals: frequentist filled, Bayes open."
+    caption += " At an arrow the interval goes on." * ratio
     return Picture(f"methods-{quantity.replace(' ', '-')}", draw, label, caption)
 
 
@@ -160,7 +168,8 @@ def _table(rows: pd.DataFrame, quantity: str, asked: Compared) -> DisplayTable:
     ]
     note = (
         f"P(lower): posterior probability that the {'hazard' if not unit else 'risk'} of"
-        f" {asked.event} is lower in {asked.group}."
+        f" {asked.event} is lower in {asked.group}. Beside the first answer: another quantity"
+        " (other covariates, a world without competing events, other patients) or assumption."
     )
     if not unit:
         note += " Bayes: the posterior median of the hazard ratio."
@@ -178,11 +187,14 @@ def _table(rows: pd.DataFrame, quantity: str, asked: Compared) -> DisplayTable:
     return display(rows, caption, columns, note, name=name)
 
 
-def _others(table: pd.DataFrame, asked: Compared) -> DisplayTable:
+def _others(table: pd.DataFrame, asked: Compared, elsewhere: bool) -> DisplayTable:
     """The quantities that are not in the two figures, and the tests."""
     rest = table[~table["quantity"].isin(["hazard ratio", "risk difference"])]
     parts = [arranged(rest, quantity) for quantity in rest["quantity"].unique()]
+    parts = [voting(part) for part in parts] if elsewhere else parts
     rows = pd.concat(parts, ignore_index=True) if parts else rest
+    named = rows["quantity"].map(_quantity)
+    rows = rows.assign(first=named.where(~named.duplicated(), ""))
 
     def text(row: Record) -> str:
         if row["scale"] == "test":
@@ -193,7 +205,7 @@ def _others(table: pd.DataFrame, asked: Compared) -> DisplayTable:
         return "" if math.isnan(values[0]) else numbers.difference(*values)
 
     columns = [
-        Column("Quantity", lambda row: _quantity(row["quantity"]), numeric=False),
+        Column("Quantity", "first", numeric=False),
         Column("Method", _method_text, numeric=False),
         Column("Estimate (95 % interval)", text),
         Column("p", lambda row: _p(row["p_value"])),
@@ -204,6 +216,8 @@ def _others(table: pd.DataFrame, asked: Compared) -> DisplayTable:
         f"Of {asked.group} against {asked.reference}. P(better): posterior probability of a lower"
         f" risk, or a longer time, in {asked.group}."
     )
+    if elsewhere:
+        note += " Under other priors: mortality_methods.csv of longsurv report --folder."
     return display(rows, "Other quantities and tests", columns, note, name="methods_others")
 
 
@@ -230,6 +244,9 @@ def _text(row: Record) -> str:
 
 
 def _needed(row: Record) -> str:
+    """Of the answers that are told first; any other's is one over its difference, too."""
+    if row["beside"] != "the headline":
+        return ""
     limits = (row["estimate"], row["conf_low"], row["conf_high"])
     if math.isnan(limits[0]):
         return ""

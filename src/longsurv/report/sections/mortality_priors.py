@@ -88,23 +88,33 @@ def _picture(
 
 
 def _after(table: pd.DataFrame, asked: Compared) -> DisplayTable:
+    # Where the hazards are proportional a lower hazard is a lower risk, whatever the draw.
+    alike = bool((table["prob_reduction"] - table["prob_below_1"]).abs().lt(0.005).all())
+    lower = Column("P(risk lower)", lambda row: numbers.probability(row["prob_reduction"]))
     columns = [
         Column("Prior", _name, numeric=False),
         Column("Hazard ratio (95 % CrI)", lambda row: _hr(row, "hr")),
+        Column("Risk difference, points (95 % CrI)", _risk_difference),
         Column("P(HR < 1)", lambda row: numbers.probability(row["prob_below_1"])),
-        Column("P(risk lower)", lambda row: numbers.probability(row["prob_reduction"])),
-        Column(_more_than(1), lambda row: numbers.probability(row["prob_reduction_1"])),
-        Column(_more_than(5), lambda row: numbers.probability(row["prob_reduction_5"])),
+        *([] if alike else [lower]),
+        *(
+            Column(
+                f"P(risk lower {_more_than(by)})",
+                partial(_reduced, by),
+            )
+            for by in (1, 5)
+        ),
         Column("Prior's share", lambda row: f"{100 * row['prior_share']:.1f} %"),
-        Column("Prior-predictive p", lambda row: numbers.p_value(row["conflict_p"])),
+        Column("Prior predictive p", lambda row: numbers.p_value(row["conflict_p"])),
         Column("Prior against data", "diagnosis", numeric=False),
     ]  # fmt: skip
     note = (
-        f"Of {asked.group} against {asked.reference}. Risk lower: {asked.risk}, standardised over"
-        " the cohort; by more than 1 and 5 percentage points. Prior's share: posterior variance of"
-        " the log hazard ratio over the prior's, mostly prior from half on. Prior-predictive p: for"
-        " someone who believed the prior, the probability of events as unevenly spread or more,"
-        " twice the smaller tail; below 0.05 prior and data are called in conflict."
+        f"Of {asked.group} against {asked.reference}. Risk: {asked.risk}, standardised over the"
+        f" cohort{', as probably lower as the hazard' * alike}; by > 1 %: by more than one"
+        " percentage point. Prior's share: posterior variance of the log hazard ratio over the"
+        " prior's, mostly prior from half on. Prior predictive p: for someone who believed the"
+        " prior, the probability of events as unevenly spread or more, twice the smaller tail;"
+        " below 0.05 prior and data are called in conflict."
     )
     return display(table, "After the data, under each prior", columns, note, name="priors_after")
 
@@ -203,6 +213,16 @@ def _hr(row: Record, name: str) -> str:
         ">100" if high > 100 else numbers.number(high),
     )
     return f"{numbers.number(row[name])} ({ends[0]} to {ends[1]})"
+
+
+def _reduced(by: int, row: Record) -> str:
+    return numbers.probability(float(row[f"prob_reduction_{by}"]))
+
+
+def _risk_difference(row: Record) -> str:
+    names = (f"risk_difference{end}" for end in ("", "_low", "_high"))
+    values = [100 * float(row[name]) for name in names]
+    return numbers.MISSING if math.isnan(values[0]) else numbers.difference(*values)
 
 
 def _name(row: Record) -> str:

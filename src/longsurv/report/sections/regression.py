@@ -105,7 +105,8 @@ def _picture(
         f" of {groups[1]} {numbers.number(abs(line.difference))}"
         f" {'above' if line.difference > 0 else 'below'} that of {groups[0]}."
     )
-    return Picture(f"regression-{k}", partial(draw), said, caption)
+    title = f"Regression to the mean in {marker.label}, drawn"
+    return Picture(f"regression-{k}", partial(draw), said, caption, title)
 
 
 def _means(values: pd.DataFrame) -> pd.DataFrame:

@@ -54,8 +54,10 @@ def _score(results: StudyResults, score: ScoreResult, k: int) -> dict[str, objec
     marker = score.marker
     share = f"{marker.label} of {numbers.plain(score.cutoff)} or more"
     several = len(results.parts[SCORES].scores) > 1
+    first, *more = summary(results, score, table) or [""]
     return {
-        "text": ([f"{marker.label}."] if several else []) + summary(results, score, table),
+        "text": ([f"{marker.label}."] if several else []) + [first],
+        "more": more,
         "picture": _picture(results, table, share, k),
         "shares": shares_display(table, f"Share with {share}"),
         "changes": differences_display(table, marker.unit),

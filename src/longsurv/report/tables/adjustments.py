@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -68,9 +69,10 @@ def _answer(row: Record, engine: str) -> str:
     if estimate != estimate:
         reason = row[f"reason_{engine}"]
         return "not estimated" if isinstance(reason, str) else numbers.MISSING
+    error = float(row["mcse"]) if engine == "bayes" else math.nan
     if row["scale"] == "ratio":
-        return _TIMES + numbers.ratio(estimate, low, high)
-    return numbers.difference(estimate, low, high)
+        return _TIMES + numbers.shown_ratio(estimate, low, high, error=error).text
+    return numbers.shown_difference(estimate, low, high, error=error).text
 
 
 def _patients(row: Record) -> str:

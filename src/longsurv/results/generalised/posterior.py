@@ -213,9 +213,9 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Posterior):
         Returns
         -------
         DataFrame
-            part, statistic, observed, replicated (mean), conf_low, conf_high, p_value (share of
-            replicates with at least the observed statistic, ties counted half: near 0 or 1 where
-            the model misses something).
+            part, of ("values"), statistic, observed, replicated (mean), conf_low, conf_high,
+            p_value (share of replicates with at least the observed statistic, ties counted half:
+            near 0 or 1 where the model misses something).
 
         Raises
         ------

@@ -273,8 +273,8 @@ class JointPosteriorQuestions(JointQuestions, Replicated):
         Returns
         -------
         DataFrame
-            part, statistic, observed, replicated (mean), conf_low, conf_high, p_value (near 0 or 1
-            where the model misses something).
+            part, of ("values" or "events"), statistic, observed, replicated (mean), conf_low,
+            conf_high, p_value (near 0 or 1 where the model misses something).
         """
         from longsurv.diagnostics.joint_replicates import predictive_checks
 

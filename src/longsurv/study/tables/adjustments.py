@@ -20,7 +20,7 @@ def adjustments_table(table: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         marker, label, unit, adjustment, adjustment_label, scale, n, n_effective; estimate,
         conf_low, conf_high, reason of each engine with _ml and _bayes; p_value, p_fdr,
-        prob_benefit, notes. An engine that was not run gives missing values.
+        prob_benefit, mcse, notes. An engine that was not run gives missing values.
     """
     shared = ["label", "unit", "adjustment_label", "scale", "n", "n_effective"]
     numeric = ["estimate", "conf_low", "conf_high"]
@@ -28,7 +28,7 @@ def adjustments_table(table: pd.DataFrame) -> pd.DataFrame:
     # An engine without an answer has used no patients: take the numbers from the one that has.
     best = table.sort_values("n", ascending=False, kind="stable").drop_duplicates(_KEYS)
     rows = rows.merge(best[[*_KEYS, *shared, "notes"]], on=_KEYS, how="left")
-    own = {"ml": ["p_value", "p_fdr"], "bayes": ["prob_benefit"]}
+    own = {"ml": ["p_value", "p_fdr"], "bayes": ["prob_benefit", "mcse"]}
     for engine, extra in own.items():
         part = table.loc[table["engine"] == engine, [*_KEYS, *numeric, "reason", *extra]]
         part = part.rename(columns={name: f"{name}_{engine}" for name in [*numeric, "reason"]})

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 MEAN, CHANGE = "mean", "difference in change"
 COLUMNS = [
     "marker", "label", "cutoff", "model", "quantity", "what", "level", "phase", "engine",
-    "estimate", "conf_low", "conf_high", "p_value", "prob_positive", "observed", "n",
+    "estimate", "conf_low", "conf_high", "p_value", "prob_positive", "mcse", "observed",
+    "n",
 ]  # fmt: skip
 MODELS = {"binary": "binary", "ordinal": "ordinal"}
 
@@ -62,4 +63,5 @@ def scores_table(results: Found, score: ScoreResult) -> pd.DataFrame:
 
 def _numbers(row: Record) -> dict[str, float]:
     names = ("estimate", "conf_low", "conf_high", "p_value", "prob_positive")
-    return {name: float(row.get(name, np.nan)) for name in names}
+    found = {name: float(row.get(name, np.nan)) for name in names}
+    return found | {"mcse": float(row.get("mcse_mean", np.nan))}

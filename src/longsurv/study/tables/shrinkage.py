@@ -18,7 +18,8 @@ COLUMNS = [
     "p_value", "p_holm", "p_fdr", "prob_benefit_bayes", "prob_benefit_shrunken", "reason",
 ]  # fmt: skip
 FAMILIES = ["level", "start", "end", "family", "markers", "mean", "mean_low", "mean_high",
-            "prob_benefit", "spread", "spread_low", "spread_high"]  # fmt: skip
+            "prob_benefit", "mcse", "spread", "spread_low", "spread_high",
+            "spread_mcse"]  # fmt: skip
 
 
 def shrunken_table(results: Found, one: ShrunkenChange) -> pd.DataFrame:
@@ -65,8 +66,8 @@ def families_table(one: ShrunkenChange, table: pd.DataFrame) -> pd.DataFrame:
             (
                 str(one.change.level), str(one.change.start), str(one.change.end), family,
                 len(part), mean["estimate"], mean["conf_low"], mean["conf_high"],
-                mean["prob_positive"], spread["estimate"], spread["conf_low"],
-                spread["conf_high"],
+                mean["prob_positive"], mean["mcse_mean"], spread["estimate"], spread["conf_low"],
+                spread["conf_high"], spread["mcse_mean"],
             )
         )  # fmt: skip
     return pd.DataFrame(rows, columns=FAMILIES)
