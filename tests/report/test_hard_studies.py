@@ -188,7 +188,7 @@ TWO_GROUPS = "these methods compare two groups, and this study has control, low,
 STUDIES: dict[str, tuple[Callable[[], Study], Sequence[str], tuple[str, ...]]] = {
     "a marker that does not vary": (flat_among_five, OF_MARKERS, (
         "every value is the same: nothing varies that a model could explain",
-        "the 4 comparisons in this table",
+        "After correction for 4 comparisons",
     )),
     "a single visit": (single_visit, OF_MARKERS, (
         "The difference in change could not be estimated for any marker.", NO_SECOND,

@@ -40,7 +40,7 @@ ALLOWED = {
     "tables/notebook.py": {"in_words"},
     "tables/result.py": {"__getattr__"},
     # what a person wrote in the study file
-    "report/page.py": {"_head"},
+    "report/page.py": {"_head", "_unbroken"},
     # the names of a section's own parts
     "report/content.py": {"_items"},
     # several notes of one answer, joined in its table, each said once

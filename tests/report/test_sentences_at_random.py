@@ -126,7 +126,8 @@ def test_changes_summary(examples: int) -> None:
     def check(names: list[str], found: list[tuple[Answer, float]]) -> None:
         labels = [f"Marker{k}" for k in range(len(found))]
         answers, adjusted = [a for a, _ in found], [p for _, p in found]
-        ml, _, *rest = sentences.changes_summary(
+        # Both engines have the same answers here, which is said once.
+        ml, *rest = sentences.changes_summary(
             labels, answers, answers, adjusted, adjusted, names[0]
         )
         told = {"lower": set(), "higher": set()}
@@ -139,10 +140,32 @@ def test_changes_summary(examples: int) -> None:
             }  # fmt: skip
             assert named == wanted
         count = sum(map(clear, answers))
-        assert ml.startswith(f"By maximum likelihood {count or 'none'} of {len(found)} ")
+        alike = "By maximum likelihood, and by Bayes alike, "
+        assert ml.startswith(f"{alike}{count or 'none'} of {len(found)} ")
         if len(found) > 1:
             below = sum(p < 0.05 for p in adjusted) or "none"
             assert f"comparisons {below} keep" in rest[0]
+
+    check()
+
+
+@cases
+def test_changes_summary_of_engines_that_differ(examples: int) -> None:
+    @settings(max_examples=examples, deadline=None, derandomize=True, database=None)
+    @given(NAMES, st.lists(st.tuples(ratios(), ratios()), min_size=1, max_size=9))
+    def check(names: list[str], found: list[tuple[Answer, Answer]]) -> None:
+        labels, nobody = [f"Marker{k}" for k in range(len(found))], [math.nan] * len(found)
+        engines = [list(answers) for answers in zip(*found, strict=True)]
+        said = sentences.changes_summary(labels, *engines, nobody, nobody, names[0])
+        counts = [sum(map(clear, answers)) or "none" for answers in engines]
+        sides = [[way(a) if clear(a) else "" for a in answers] for answers in engines]
+        if sides[0] == sides[1]:
+            assert len(said) == 1 and f"and by Bayes alike, {counts[0]} of {len(found)} " in said[0]
+            return
+        ml, bayes = said
+        assert ml.startswith(f"By maximum likelihood {counts[0]} of {len(found)} ")
+        assert bayes.startswith(f"By Bayes {counts[1]} of {len(found)} ")
+        assert "confidence interval" in ml and "credible interval" in bayes
 
     check()
 

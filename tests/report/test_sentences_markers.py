@@ -96,8 +96,10 @@ def test_shares_are_named_by_group_and_phase() -> None:
 
 
 def written(results: StudyResults, section: Any, parts: str) -> list[str]:
-    """The sentences of a part of the markers' section about its first comparison or score."""
-    return section.build(results)[parts][0]["text"]
+    """The sentences of a part of the markers' section about its first comparison or score, those
+    behind its fold last."""
+    first = section.build(results)[parts][0]
+    return [*first["text"], *first.get("more", [])]
 
 
 def test_adjusted_sentences_flip_with_the_groups(results, swapped) -> None:
