@@ -10,6 +10,7 @@ from numba.core import config, event
 
 import longsurv.likelihood  # noqa: F401 - whose import asks for the lighter level
 from longsurv.cli.program import main
+from longsurv.compiling import _LightCompilation
 from longsurv.study import Study
 from longsurv.study.store import FitStore
 
@@ -54,6 +55,14 @@ def test_a_kernel_and_what_it_calls_are_compiled_lightly() -> None:
 
 def test_what_others_compile_is_as_it_was() -> None:
     assert compiled("somebody.elses") == {"outer": 3, "inner": 3}
+
+
+def test_what_began_before_anybody_listened_may_end() -> None:
+    """As where a function is being compiled while this package is imported."""
+    before = int(config.OPT)
+    listener = _LightCompilation()
+    listener.on_end(event.Event("numba:compile", event.EventStatus.END))
+    assert int(config.OPT) == before
 
 
 def test_the_level_is_put_back_where_compiling_fails() -> None:

@@ -40,6 +40,6 @@ class _LightCompilation(event.Listener):
         self._under_way.append(ours)
 
     def on_end(self, event: event.Event) -> None:
-        """Put the level back after it."""
-        if self._under_way.pop() and True not in self._under_way:
+        """Put the level back after it; of what began before anybody listened there is nothing."""
+        if self._under_way and self._under_way.pop() and True not in self._under_way:
             vars(config)[_OPT] = self._usual
