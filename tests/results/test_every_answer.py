@@ -47,6 +47,7 @@ INPUTS = {
     "Conditional", "ImputedRows", "RowArrays", "Strategy",  # what an imputation is made of
     "ComparedRows", "Regression",  # the rows two models share, and the line through them
     "Composite",  # a marker and death as one outcome
+    "ProfilePath",  # what a profile walks along
 }  # fmt: skip
 
 

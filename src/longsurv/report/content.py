@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from longsurv.report.guidelines import Place
+from longsurv.report.guidelines import Location
 from longsurv.report.sections import SECTIONS, Builder, Section, builder
 from longsurv.report.sections.common import Line, Picture
 from longsurv.tables.display import DisplayTable
@@ -40,7 +40,7 @@ def content(results: StudyResults, build: Builder | None = None) -> Iterator[Ite
         Of the sections, where other documents show them too.
     """
     build = build or builder(results)
-    places: dict[str, Place] = {}
+    places: dict[str, Location] = {}
     for section in SECTIONS:
         if section.id not in ON_THE_PAGE_ONLY:
             yield Heading(section.title, 1)
@@ -50,13 +50,13 @@ def content(results: StudyResults, build: Builder | None = None) -> Iterator[Ite
             yield from found or [f"This section could not be made. {reason.rstrip('.')}."]
 
 
-def _made(section: Section, build: Builder, places: dict[str, Place]) -> list[Item]:
+def _made(section: Section, build: Builder, places: dict[str, Location]) -> list[Item]:
     built = build(section, places)
     places |= shown(section, built)
     return list(_items(built))
 
 
-def shown(section: Section, built: object) -> dict[str, Place]:
+def shown(section: Section, built: object) -> dict[str, Location]:
     """What a section as built holds, each with where it stands.
 
     Parameters
@@ -67,22 +67,22 @@ def shown(section: Section, built: object) -> dict[str, Place]:
 
     Returns
     -------
-    dict of str to Place
+    dict of str to Location
         The section by its id; each of its fields that is not empty by "id.field"; its tables and
         figures by their names.
     """
-    found = {section.id: Place(section.title)}
+    found = {section.id: Location(section.title)}
     for name, value in _fields(built).items():
         if any(True for _ in _items(value)):
-            found[f"{section.id}.{name}"] = Place(section.title)
+            found[f"{section.id}.{name}"] = Location(section.title)
     part = ""
     for item in _items(built):
         if isinstance(item, Heading):
             part = item.text
         elif isinstance(item, DisplayTable) and item.name:
-            found.setdefault(item.name, Place(section.title, item.caption))
+            found.setdefault(item.name, Location(section.title, item.caption))
         elif isinstance(item, Picture):
-            found.setdefault(item.name, Place(section.title, part))
+            found.setdefault(item.name, Location(section.title, part))
     return found
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 UNDER = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """Where something of an output stands: its section, and what names it there."""
 
     section: str
@@ -64,13 +64,13 @@ class Answered:
     Attributes
     ----------
     item : Item
-    places : tuple of Place
+    places : tuple of Location
         Of this output; none where the item is the authors' to write.
     what : str
     """
 
     item: Item
-    places: tuple[Place, ...]
+    places: tuple[Location, ...]
     what: str
 
     @property
@@ -85,13 +85,13 @@ class Answered:
         )
 
 
-def answered(items: Sequence[Item], shown: Mapping[str, Place]) -> list[Answered]:
+def answered(items: Sequence[Item], shown: Mapping[str, Location]) -> list[Answered]:
     """Each item with the places of this output that answer it.
 
     Parameters
     ----------
     items : sequence of Item
-    shown : mapping of str to Place
+    shown : mapping of str to Location
         Of everything in this output: see `content.shown`.
     """
     found = []

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from longsurv.report.content import shown
-from longsurv.report.guidelines import Place
+from longsurv.report.guidelines import Location
 from longsurv.report.sections import SECTIONS, Builder, Section, builder
 from longsurv.report.sections.explorer import script, script_hash
 from longsurv.tables.escape import printable
@@ -43,7 +43,7 @@ def render_page(results: StudyResults, build: Builder | None = None) -> str:
     build = build or builder(results)
     written = _environment().get_template("section.html.j2")
 
-    places: dict[str, Place] = {}
+    places: dict[str, Location] = {}
 
     def body(section: Section) -> str:
         # Built and drawn in one go: a figure may fail only when it is drawn.

@@ -16,7 +16,7 @@ type Criterion = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
 @dataclass(frozen=True)
-class Path:
+class ProfilePath:
     """A parameter that can be held while the others are fitted.
 
     Attributes
@@ -39,12 +39,12 @@ class Path:
     lower: np.ndarray
 
 
-def limit_of(path: Path, minimum: float, cut: float, side: int, name: str) -> float:
+def limit_of(path: ProfilePath, minimum: float, cut: float, side: int, name: str) -> float:
     """Where the root of the deviance's rise crosses the root of a quantile of it.
 
     Parameters
     ----------
-    path : Path
+    path : ProfilePath
     minimum : float
         The deviance at the best fit.
     cut : float

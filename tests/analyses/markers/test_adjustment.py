@@ -310,7 +310,7 @@ class TestWords:
         expected = "left out: 1 without a value at baseline and 2 without a later value"
         assert table.loc["baseline", "notes"] == expected
         assert table.loc["overlap", "notes"].startswith(expected)
-        assert " in ivig, " in table.loc["overlap", "effective"]
+        assert " in active, " in table.loc["overlap", "effective"]
         assert table.loc["unadjusted", "notes"] == ""
 
     def test_a_patient_with_another_later_value_is_missing_at_the_end_only(self) -> None:

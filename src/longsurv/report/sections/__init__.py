@@ -17,7 +17,7 @@ import longsurv.report.sections.markers as markers
 import longsurv.report.sections.methods as methods
 import longsurv.report.sections.mortality as mortality
 import longsurv.report.sections.simple as simple
-from longsurv.report.guidelines import Place
+from longsurv.report.guidelines import Location
 from longsurv.report.sections.titles import TITLES
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Section:
 
     id: str
     title: str
-    build: Callable[[StudyResults, Mapping[str, Place]], object]
+    build: Callable[[StudyResults, Mapping[str, Location]], object]
     """From the results, and what the sections before it show (see `content.shown`)."""
 
 
@@ -53,7 +53,7 @@ _OF_RESULTS: dict[str, Callable[[StudyResults], object]] = {
 }
 _BUILD = {key: _of_results(build) for key, build in _OF_RESULTS.items()}
 _BUILD["guidelines"] = guidelines.build
-Builder = Callable[[Section, Mapping[str, Place]], object]
+Builder = Callable[[Section, Mapping[str, Location]], object]
 """From a section and what those before it show to what its template shows."""
 
 
@@ -61,7 +61,7 @@ def builder(results: StudyResults) -> Builder:
     """Builds a section once for all documents that show it, unless it asks what they show."""
     built: dict[str, object] = {}
 
-    def build(section: Section, places: Mapping[str, Place]) -> object:
+    def build(section: Section, places: Mapping[str, Location]) -> object:
         if section.id not in _OF_RESULTS or section.id not in built:
             built[section.id] = section.build(results, places)
         return built[section.id]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from longsurv.report.guidelines import BARG, CONSORT, STROBE, Item, Place, answered
+from longsurv.report.guidelines import BARG, CONSORT, STROBE, Item, Location, answered
 from longsurv.tables.display import Column, DisplayTable, display
 from longsurv.words import listed
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from longsurv.study import StudyResults
 
 
-def build(results: StudyResults, shown: Mapping[str, Place]) -> dict[str, object]:
+def build(results: StudyResults, shown: Mapping[str, Location]) -> dict[str, object]:
     """What the template of this section shows."""
     name, items = (
         ("CONSORT 2010 (randomised trials)", CONSORT)
@@ -31,7 +31,7 @@ def build(results: StudyResults, shown: Mapping[str, Place]) -> dict[str, object
     }
 
 
-def _table(name: str, items: Sequence[Item], shown: Mapping[str, Place]) -> DisplayTable:
+def _table(name: str, items: Sequence[Item], shown: Mapping[str, Location]) -> DisplayTable:
     found = answered(items, shown)
     rows = pd.DataFrame(
         [(one.item.number, one.item.name, one.where, one.what) for one in found if one.places],

@@ -19,7 +19,7 @@ from longsurv.inference import maximise
 from longsurv.likelihood.glmm.loglik import GLMMData
 from longsurv.likelihood.glmm.start import Climb, climb
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
-from longsurv.results.profiled import Criterion, Path, limit_of
+from longsurv.results.profiled import Criterion, ProfilePath, limit_of
 from longsurv.results.reference import Reference, estimable
 
 
@@ -107,7 +107,7 @@ def fall(fit: ProfiledGeneralised, of: ContrastLike, value: float) -> float:
     return max(2.0 * (fit.llf - held.value), 0.0)
 
 
-def _path(fit: ProfiledGeneralised, to: Climb, weights: np.ndarray) -> Path:
+def _path(fit: ProfiledGeneralised, to: Climb, weights: np.ndarray) -> ProfilePath:
     """Of weights' beta, weights of shape (p,)."""
     p, inner = len(weights), to.coordinates
     h = inner.T[:p, :p].T @ weights
@@ -127,7 +127,7 @@ def _path(fit: ProfiledGeneralised, to: Climb, weights: np.ndarray) -> Path:
         return criterion
 
     cov = fit.reference.cov[:p, :p]
-    return Path(
+    return ProfilePath(
         estimate=float(weights @ fit.theta[:p]),
         scale=float(np.sqrt(weights @ cov @ weights)),
         bounds=(-np.inf, np.inf),

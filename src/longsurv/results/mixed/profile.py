@@ -28,7 +28,7 @@ from longsurv.likelihood.lmm.dense.kernel import DenseKernel
 from longsurv.likelihood.lmm.sums import in_blocks
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.mixed.fitted import FittedLMM
-from longsurv.results.profiled import Criterion, Path, limit_of
+from longsurv.results.profiled import Criterion, ProfilePath, limit_of
 
 
 def profile_intervals(
@@ -60,7 +60,7 @@ def profile_intervals(
         If the likelihood does not fall far enough to give a limit.
     """
     best = fit if fit.method == "ML" else fit.spec.fit("ML")
-    paths: list[tuple[str, Path]] = []
+    paths: list[tuple[str, ProfilePath]] = []
     variances = best.variance.names
     if of is None or not (isinstance(of, str) and of in variances):
         L, labels = contrast_matrix(np.eye(len(fit.names)) if of is None else of, fit.names)
@@ -86,13 +86,13 @@ type _Held = tuple[Callable[[float], Criterion], np.ndarray, np.ndarray]
 """How a parameter is held, and the start and lower bounds of the others."""
 
 
-def _coefficient(best: FittedLMM, weights: np.ndarray) -> Path:
+def _coefficient(best: FittedLMM, weights: np.ndarray) -> ProfilePath:
     kernel = best.spec.kernel
 
     def hold(value: float) -> Criterion:
         return partial(_held(kernel, weights, value).criterion, reml=False)
 
-    return Path(
+    return ProfilePath(
         estimate=float(weights @ best.coefficients),
         scale=float(np.sqrt(weights @ best.reference.cov @ weights)),
         bounds=(-np.inf, np.inf),
@@ -122,7 +122,7 @@ def _held(
     return kernel.turned(turn, r, beta)
 
 
-def _variance(best: FittedLMM, index: int) -> Path:
+def _variance(best: FittedLMM, index: int) -> ProfilePath:
     """The path of sigma, an SD or a correlation, by its place among the variance parameters."""
     data = cast(lmm.LMMData, best.data)  # only coefficients of others have a profile
     q = data.q
@@ -143,7 +143,7 @@ def _variance(best: FittedLMM, index: int) -> Path:
     hold, start, lower = make(kernel, lam, best.sigma)
     if not np.isfinite(error) or error == 0.0:
         error = 0.3 if len(bounds) and bounds[1] == 1.0 else max(0.3 * estimate, 0.1 * best.sigma)
-    return Path(estimate, error, bounds, hold, start, lower)
+    return ProfilePath(estimate, error, bounds, hold, start, lower)
 
 
 def _turn(
