@@ -184,5 +184,7 @@ def _quantities(results: StudyResults) -> dict[tuple[str, str], str]:
 
 
 def _shown(row: Record, engine: str) -> numbers.Shown:
-    values = (float(row[f"{part}_{engine}"]) for part in ("estimate", "conf_low", "conf_high"))
-    return numbers.shown_difference(*values)
+    point, low, high = (
+        float(row[f"{part}_{engine}"]) for part in ("estimate", "conf_low", "conf_high")
+    )
+    return numbers.shown_difference(point, low, high)

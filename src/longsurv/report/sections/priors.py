@@ -52,7 +52,7 @@ def build(results: StudyResults) -> list[DisplayTable]:
     measured = {
         results.cohort.markers[name].label: model for name, model in results.markers.items()
     }
-    found = []
+    found: list[DisplayTable] = []
     for names in dict.fromkeys(parameters):
         labels = list(parameters.index[[p == names for p in parameters]])
         rows = table[table["label"].isin(labels)]
