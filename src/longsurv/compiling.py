@@ -33,7 +33,8 @@ class _LightCompilation(event.Listener):
 
     def on_start(self, event: event.Event) -> None:
         """Set the level at the outermost of our kernels."""
-        ours = event.data["dispatcher"].py_func.__module__.partition(".")[0] == "longsurv"
+        home = event.data["dispatcher"].py_func.__module__ or ""  # a generated function has none
+        ours = home.partition(".")[0] == "longsurv"
         if ours and True not in self._under_way:
             self._usual = vars(config)[_OPT]
             vars(config)[_OPT] = type(self._usual)(1)
