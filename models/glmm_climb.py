@@ -43,8 +43,6 @@ def climb(formula: str, design: GeneralisedDesign, data: glmm.GLMMData) -> Optim
     if not np.isfinite(optimum.value):
         raise EstimationError(cannot_be_fitted(formula, optimum.status))
     if exhausted(data, optimum.x):
-        raise EstimationError(
-            f"{formula!r} cannot be fitted: the random effects reproduce every measurement, "
-            "leaving no residual variance"
-        )
+        why = "the random effects reproduce every measurement, leaving no residual variance"
+        raise EstimationError(cannot_be_fitted(formula, why))
     return optimum

@@ -15,7 +15,7 @@ from longsurv.draft.measured import FoundMarker, marker_name
 from longsurv.draft.names import says
 from longsurv.draft.straight import file_keys, patient_tables, wide_pattern, words_of
 from longsurv.draft.tidy import MARKER, TIME, VALUE, Tidy
-from longsurv.draft.toml import comment, level_of, quoted, toml_key
+from longsurv.draft.toml import toml_comment, toml_key, toml_level, toml_value
 from longsurv.draft.understanding import Understanding, covariates
 from longsurv.words import plural
 
@@ -63,7 +63,7 @@ def _guessed(guess: Guess | None, lines: Sequence[str], *, held: bool = False) -
     if guess is None:
         return list(lines)
     doubtful = held or guess.sureness == "doubtful"
-    said = comment(f"{guess.sentence()}.")
+    said = toml_comment(f"{guess.sentence()}.")
     if doubtful:
         said += ["# Choose, and take the # away:"] if lines else []
         return [*said, *(f"# {line}" for line in lines)]
@@ -71,18 +71,18 @@ def _guessed(guess: Guess | None, lines: Sequence[str], *, held: bool = False) -
 
 
 def _head(found: Understanding, tidy: Tidy, reshaped: Sequence[str], stem: str) -> list[str]:
-    lines = comment(
+    lines = toml_comment(
         "Drafted by longsurv init. Above each line stands why it says what it says and how sure"
         " that is; what is doubtful is commented out, with the choice to make. Then run longsurv"
         " check on this file."
     )
     if reshaped:
-        lines += comment(
+        lines += toml_comment(
             f"The data were copied into tidy tables beside this file: {'; '.join(reshaped)}."
             f" {stem}_tidy.py has the pandas lines that made them; your files are unchanged."
         )
     for note in tidy.notes:
-        lines += comment(f"- {note}")
+        lines += toml_comment(f"- {note}")
     return lines
 
 
@@ -91,7 +91,7 @@ def _study(found: Understanding) -> list[str]:
     title = name.stem if name is not None else found.sheets[0].name
     return [
         "[study]",
-        f"title = {quoted(title)}",
+        f"title = {toml_value(title)}",
         "# Was the treatment allocated at random?",
         "# randomised = true",
     ]
@@ -112,12 +112,12 @@ def _patients(
     lines = ["[patients]"]
     sheet = patient_tables(found)[0]
     if reshaped:
-        lines.append(f"file = {quoted(f'{stem}_patients.csv')}")
+        lines.append(f"file = {toml_value(f'{stem}_patients.csv')}")
     else:
-        lines.append(f"file = {quoted(_file(sheet.raw.path, folder))}")
+        lines.append(f"file = {toml_value(_file(sheet.raw.path, folder))}")
         for key, value in file_keys(sheet, words_of(sheet, found)).items():
-            lines.append(f"{key} = {quoted(value)}")
-    lines += _guessed(found.guess("patient"), [f"patient = {quoted(tidy.names['id'])}"])
+            lines.append(f"{key} = {toml_value(value)}")
+    lines += _guessed(found.guess("patient"), [f"patient = {toml_value(tidy.names['id'])}"])
     guess = found.guess("treatment")
     if found.treatment is None:
         choices = guess.choices if guess is not None else ()
@@ -126,19 +126,21 @@ def _patients(
         options = second.choices if second is not None else ()
         lines += _guessed(second, [f"reference = {choice}" for choice in options])
     else:
-        levels = [level_of(text) for text in found.treatment.levels]
-        lines += _guessed(guess, [f"treatment = {quoted(found.treatment.field.name)}"])
+        levels = [toml_level(text) for text in found.treatment.levels]
+        lines += _guessed(guess, [f"treatment = {toml_value(found.treatment.field.name)}"])
         # Of another column this is no level, and `check` says so.
-        lines += _guessed(found.guess("reference"), [f"reference = {quoted(levels[0])}"])
+        lines += _guessed(found.guess("reference"), [f"reference = {toml_value(levels[0])}"])
         if not any(isinstance(level, str) for level in levels):
-            said = " and ".join(map(quoted, levels))
-            lines += comment(f"Reports will call the groups {said}; names in the file read better.")
+            said = " and ".join(map(toml_value, levels))
+            lines += toml_comment(
+                f"Reports will call the groups {said}; names in the file read better."
+            )
         if len(levels) > 2:
-            lines += [f"levels = {quoted(levels)}"]
-            lines += comment(
+            lines += [f"levels = {toml_value(levels)}"]
+            lines += toml_comment(
                 "To compare two of them, and leave the others out and counted, in place of levels:"
             )
-            lines += [f"# arms = {quoted(levels[:2])}"]
+            lines += [f"# arms = {toml_value(levels[:2])}"]
     chosen = [one.name for one in covariates(found)]
     more = [
         f.name for f in found.fields
@@ -149,14 +151,17 @@ def _patients(
     ]  # fmt: skip
     if chosen:
         lines.append("# For the table of baseline characteristics:")
-        lines.append(f"covariates = {quoted(chosen)}")
+        lines.append(f"covariates = {toml_value(chosen)}")
     if more:
-        lines += comment(f"Also there: {', '.join(more[:30])}")
+        lines += toml_comment(f"Also there: {', '.join(more[:30])}")
     sites = [f.name for f in found.fields if says(f.name, "site") > 2 and f.column.distinct > 1]
     if sites:
-        lines += [*comment("If patients of a site are more alike:"), f"# site = {quoted(sites[0])}"]
+        lines += [
+            *toml_comment("If patients of a site are more alike:"),
+            f"# site = {toml_value(sites[0])}",
+        ]
     if _incomplete(found, tidy):
-        lines += comment(
+        lines += toml_comment(
             "Some patients have no treatment or outcome; they are left out and counted."
         )
         lines.append("exclude_incomplete = true")
@@ -185,30 +190,30 @@ def _outcome(found: Understanding, tidy: Tidy) -> list[str]:
         options = [f"exit = {c}" for c in choices] or ['exit = "days_followed"']
         lines += _guessed(guess, options, held=True)
     else:
-        lines += _guessed(guess, [f"exit = {quoted(time)}"])
+        lines += _guessed(guess, [f"exit = {toml_value(time)}"])
     lines += _status(found, tidy)
     if found.outcome.entry is not None:
         held = found.doubts("time")
         lines += _guessed(
-            found.guess("entry"), [f"entry = {quoted(found.outcome.entry.name)}"], held=held
+            found.guess("entry"), [f"entry = {toml_value(found.outcome.entry.name)}"], held=held
         )
     if tidy.unit:
-        lines.append(f"time_unit = {quoted(tidy.unit)}")
+        lines.append(f"time_unit = {toml_value(tidy.unit)}")
     else:
-        lines += comment(
+        lines += toml_comment(
             "doubtful: nothing says the unit of the times; tables and axes will say just that."
             ' Write "days", "months", "years", ...:'
         )
-        lines.append(f"time_unit = {quoted(NO_UNIT)}")
-    lines += comment(
+        lines.append(f"time_unit = {toml_value(NO_UNIT)}")
+    lines += toml_comment(
         "Risks are counted by a time, and a report asks for it. Choose, and take the # away:"
     )
     lines.append(f"# horizon = {_horizon(tidy, time)}")
     zero = found.guess("time_zero")
     if found.outcome.zero is not None and zero is not None:
-        lines += [*comment(f"{zero.sentence()}."), f"time_zero = {quoted(zero.value)}"]
+        lines += [*toml_comment(f"{zero.sentence()}."), f"time_zero = {toml_value(zero.value)}"]
     if time is not None and _at_zero(tidy, time):
-        lines += comment(
+        lines += toml_comment(
             "Some patients are followed for no time at all (they left at time zero); they are left"
             " out and counted."
         )
@@ -247,16 +252,16 @@ def _status(found: Understanding, tidy: Tidy) -> list[str]:
         choices = guess.choices if guess is not None else ()
         return _guessed(guess, [f"status = {c}" for c in choices] or ['status = "died"'], held=True)
     if outcome.stop is not None or outcome.status is None:
-        return _guessed(guess, [f"status = {quoted(name)}", "event = 1", "censored = 0"])
-    event = [level_of(t) for t in outcome.event]
-    censored = [level_of(t) for t in outcome.censored]
+        return _guessed(guess, [f"status = {toml_value(name)}", "event = 1", "censored = 0"])
+    event = [toml_level(t) for t in outcome.event]
+    censored = [toml_level(t) for t in outcome.censored]
     lines = [
-        f"status = {quoted(name)}",
-        f"event = {quoted(event[0] if len(event) == 1 else event)}",
-        f"censored = {quoted(censored[0] if len(censored) == 1 else censored)}",
+        f"status = {toml_value(name)}",
+        f"event = {toml_value(event[0] if len(event) == 1 else event)}",
+        f"censored = {toml_value(censored[0] if len(censored) == 1 else censored)}",
     ]
     for label, levels in outcome.competing.items():
-        lines.append(f"competing.{toml_key(label)} = {quoted([level_of(t) for t in levels])}")
+        lines.append(f"competing.{toml_key(label)} = {toml_value([toml_level(t) for t in levels])}")
     if (event, censored) == ([1], [0]) and found.doubts("status"):
         lines = [lines[0], *lines[3:]]  # as a study takes it without being told
     return _guessed(guess, lines)
@@ -269,31 +274,31 @@ def _measurements(
     part, time = found.series[0], found.guess("measurement time")
     first = found.guess("measurements")
     if reshaped:
-        lines.append(f"file = {quoted(f'{stem}_measurements.csv')}")
-        lines.append(f"patient = {quoted(tidy.names['id'])}")
-        lines += _guessed(first, [f"time = {quoted(TIME)}"]) if time is None else [
-            *(comment(f"{first.sentence()}.") if first is not None else []),
-            *_guessed(time, [f"time = {quoted(TIME)}"]),
+        lines.append(f"file = {toml_value(f'{stem}_measurements.csv')}")
+        lines.append(f"patient = {toml_value(tidy.names['id'])}")
+        lines += _guessed(first, [f"time = {toml_value(TIME)}"]) if time is None else [
+            *(toml_comment(f"{first.sentence()}.") if first is not None else []),
+            *_guessed(time, [f"time = {toml_value(TIME)}"]),
         ]  # fmt: skip
-        lines += [f"marker = {quoted(MARKER)}", f"value = {quoted(VALUE)}"]
+        lines += [f"marker = {toml_value(MARKER)}", f"value = {toml_value(VALUE)}"]
         return [*lines, *_rules(tidy)]
     sheet = part.sheet
     if patient_tables(found) == [sheet]:
-        lines += comment("The same file as that of the patients.")
+        lines += toml_comment("The same file as that of the patients.")
     else:
-        lines.append(f"file = {quoted(_file(sheet.raw.path, folder))}")
+        lines.append(f"file = {toml_value(_file(sheet.raw.path, folder))}")
         for key, value in file_keys(sheet, words_of(sheet, found)).items():
-            lines.append(f"{key} = {quoted(value)}")
-        lines.append(f"patient = {quoted(sheet.patient)}")
+            lines.append(f"{key} = {toml_value(value)}")
+        lines.append(f"patient = {toml_value(sheet.patient)}")
     if part.shape == "columns":
-        lines += _guessed(first, [f"wide = {quoted(wide_pattern(part))}"])
+        lines += _guessed(first, [f"wide = {toml_value(wide_pattern(part))}"])
     else:
-        lines += comment(f"{first.sentence()}.") if first is not None else []
-        lines += _guessed(time, [f"time = {quoted(part.time)}"])
+        lines += toml_comment(f"{first.sentence()}.") if first is not None else []
+        lines += _guessed(time, [f"time = {toml_value(part.time)}"])
     if part.shape == "visits":
         lines.append("wide = true")
     elif part.shape == "long":
-        lines += [f"marker = {quoted(part.marker)}", f"value = {quoted(part.value)}"]
+        lines += [f"marker = {toml_value(part.marker)}", f"value = {toml_value(part.value)}"]
     return [*lines, *_rules(tidy)]
 
 
@@ -306,19 +311,19 @@ def _rules(tidy: Tidy) -> list[str]:
         if count
     ]
     if outside:
-        lines += comment(f"{' and '.join(outside)} of follow-up are left out and counted.")
+        lines += toml_comment(f"{' and '.join(outside)} of follow-up are left out and counted.")
         lines.append('outside = "exclude"')
     if tidy.early:
-        lines += comment("A baseline measured shortly before time zero can be kept:")
+        lines += toml_comment("A baseline measured shortly before time zero can be kept:")
         lines.append("# baseline_window = [-1, 0]")
     if tidy.twice:
-        lines += comment(
+        lines += toml_comment(
             f"likely: {plural(tidy.twice, 'value')} at a time that has one already; the first is"
             ' kept; or "last", "mean".'
         )
         lines.append('duplicates = "first"')
     if tidy.strangers:
-        lines += comment(
+        lines += toml_comment(
             f"{plural(tidy.strangers, 'measurement')} of patients who are not in the patient table"
             " are left out and counted."
         )
@@ -335,8 +340,10 @@ def _phases(tidy: Tidy) -> list[str]:
     first, last = float(np.nanmin(times)), float(np.nanmax(times))
     common = float(np.median(times[times > first])) if np.any(times > first) else last
     return [
-        *comment("Without phases each marker is followed over time. To compare a baseline with what"
-               " came after, take the # away and set the times:"),
+        *toml_comment(
+            "Without phases each marker is followed over time. To compare a baseline with what came"
+            " after, take the # away and set the times:"
+        ),
         "# [phases]",
         f"# baseline = [{first:g}, {first:g}]",
         f"# after = [{common:g}, {last:g}]",
@@ -353,29 +360,29 @@ def _labels(found: Sequence[FoundMarker]) -> dict[str, str]:
 def _marker(marker: FoundMarker, name: str, label: str) -> list[str]:
     lines = [f"[markers.{toml_key(name)}]"]
     for warning in marker.warnings:
-        lines += comment(f"LOOK: {warning}.")
+        lines += toml_comment(f"LOOK: {warning}.")
     if marker.doubtful_codes:
-        lines += comment(
+        lines += toml_comment(
             f"LOOK: {', '.join(marker.doubtful_codes)} may stand for a missing value; if so, name"
             " it under [measurements]: missing = [...]"
         )
     known = marker.known
-    lines.append(f"label = {quoted(label)}")
+    lines.append(f"label = {toml_value(label)}")
     if marker.unit and marker.unit_sureness == "doubtful":
-        lines += comment(f"doubtful: {marker.unit_reason}. Choose, and take the # away:")
-        lines += [f"# unit = {quoted(u)}" for u in (marker.unit, *marker.unit_choices)]
+        lines += toml_comment(f"doubtful: {marker.unit_reason}. Choose, and take the # away:")
+        lines += [f"# unit = {toml_value(u)}" for u in (marker.unit, *marker.unit_choices)]
     elif marker.unit:
         if marker.unit_sureness == "likely":
-            lines += comment(f"likely: {marker.unit_reason}.")
-        lines.append(f"unit = {quoted(marker.unit)}")
+            lines += toml_comment(f"likely: {marker.unit_reason}.")
+        lines.append(f"unit = {toml_value(marker.unit)}")
     if marker.transform_reason:
-        lines += comment(f"likely: {marker.transform_reason}.")
-    lines.append(f"transform = {quoted(marker.transform)}")
+        lines += toml_comment(f"likely: {marker.transform_reason}.")
+    lines.append(f"transform = {toml_value(marker.transform)}")
     if marker.limit is not None:
-        lines += comment("sure: every value below detection is written with this limit.")
-        lines.append(f"lower_limit = {quoted(marker.limit)}")
+        lines += toml_comment("sure: every value below detection is written with this limit.")
+        lines.append(f"lower_limit = {toml_value(marker.limit)}")
     if known is not None and known.direction:
-        lines.append(f"direction = {quoted(known.direction)}")
+        lines.append(f"direction = {toml_value(known.direction)}")
     if known is not None and known.family:
-        lines.append(f"family = {quoted(known.family)}")
+        lines.append(f"family = {toml_value(known.family)}")
     return lines

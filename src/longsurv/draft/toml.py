@@ -9,17 +9,17 @@ import textwrap
 WIDTH = 96
 
 
-def comment(text: str) -> list[str]:
+def toml_comment(text: str) -> list[str]:
     """A comment, in lines of a width."""
     return [f"# {line}" for line in textwrap.wrap(" ".join(text.split()), WIDTH - 2)]
 
 
-def quoted(value: object) -> str:
+def toml_value(value: object) -> str:
     """A value as TOML writes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(quoted, value)) + "]"
+        return "[" + ", ".join(map(toml_value, value)) + "]"
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return f"{value:.12g}" if isinstance(value, float) else str(value)
@@ -27,10 +27,10 @@ def quoted(value: object) -> str:
 
 def toml_key(name: str) -> str:
     """A key as TOML writes it."""
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else quoted(name)
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml_value(name)
 
 
-def level_of(text: str) -> object:
+def toml_level(text: str) -> object:
     """A level as a study file says it: whole numbers and truth values as such."""
     if text in ("true", "True", "TRUE", "false", "False", "FALSE"):  # as pandas reads them
         return text.lower() == "true"

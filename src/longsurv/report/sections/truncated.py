@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -45,22 +46,39 @@ def build(results: StudyResults) -> dict[str, object]:
     }
 
 
+@dataclass(frozen=True)
+class _Told:
+    """The marker that is told of a comparison, why it is that one, and how many are clear."""
+
+    row: pd.Series
+    why: str
+    counts: tuple[int, int]
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """Marker, group and reference."""
+        return self.row["label"], self.row["level"], self.row["reference"]
+
+    @property
+    def shown(self) -> numbers.Shown:
+        """The probability index and its interval."""
+        row = self.row
+        return numbers.shown_difference(row["estimate"], row["conf_low"], row["conf_high"], 2)
+
+
 def _worst(results: StudyResults, table: pd.DataFrame) -> list[str]:
     """What the study asked first: who fares better, death being the worst."""
     found = []
     for rows in _compared(table):
-        known = rows[rows["estimate"].notna()]
-        if known.empty:
+        told = _told(results, rows)
+        if told is None:
             found.append(sentences.not_compared(str(rows["reason"].iloc[0])))
             continue
-        row, why = _told(results, known)
-        shown = numbers.shown_difference(row["estimate"], row["conf_low"], row["conf_high"], 2)
         found.append(
             sentences.fares_better(
-                row["label"], row["level"], row["reference"], shown, row["p_value"],
-                (_clear(known), len(known)), why,
+                *told.names, told.shown, told.row["p_value"], told.counts, told.why
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -74,17 +92,8 @@ def headlines(results: StudyResults) -> list[str]:
     part: TruncatedPart | None = results.parts.get(TRUNCATED)
     if leading(results.study) != "worst" or part is None:
         return []
-    found = []
-    for rows in _compared(part.table):
-        known = rows[rows["estimate"].notna()]
-        if len(known):
-            row, _ = _told(results, known)
-            shown = numbers.shown_difference(row["estimate"], row["conf_low"], row["conf_high"], 2)
-            counts = (_clear(known), len(known))
-            found.append(
-                sentences.in_brief(row["label"], row["level"], row["reference"], shown, counts)
-            )
-    return found
+    every = (_told(results, rows) for rows in _compared(part.table))
+    return [sentences.in_brief(*t.names, t.shown, t.counts) for t in every if t is not None]
 
 
 def _compared(table: pd.DataFrame) -> list[pd.DataFrame]:
@@ -98,13 +107,17 @@ def _clear(rows: pd.DataFrame) -> int:
     return int(((rows["conf_low"] > 0.5) | (rows["conf_high"] < 0.5)).sum())
 
 
-def _told(results: StudyResults, rows: pd.DataFrame) -> tuple[pd.Series, str]:
-    """The marker to tell of: the primary outcome, or that with the smallest p; and which it is."""
+def _told(results: StudyResults, rows: pd.DataFrame) -> _Told | None:
+    """Of the primary outcome, or of the marker with the smallest p; None where none is known."""
+    rows = rows[rows["estimate"].notna()]
+    if rows.empty:
+        return None
+    counts = (_clear(rows), len(rows))
     primary = rows[rows["marker"] == results.study.aims.primary]
     if len(primary):
-        return primary.iloc[0], "the primary outcome"
+        return _Told(primary.iloc[0], "the primary outcome", counts)
     ordered = rows.assign(p=rows["p_value"].fillna(1.0)).sort_values("p", kind="stable")
-    return ordered.iloc[0], "which has the smallest p"
+    return _Told(ordered.iloc[0], "which has the smallest p", counts)
 
 
 def _table(results: StudyResults, table: pd.DataFrame) -> DisplayTable:

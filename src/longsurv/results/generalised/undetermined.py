@@ -22,6 +22,7 @@ from longsurv.likelihood.glmm.existence import (
 )
 from longsurv.priors import PriorStack, apart, moments
 from longsurv.results.generalised.quantities import coefficient_jacobian, variance_parameters
+from longsurv.words import cannot_be_fitted, shortened
 
 if TYPE_CHECKING:
     from longsurv.design.generalised import GeneralisedDesign
@@ -88,19 +89,22 @@ def check_estimable(
         lost and not lost.flat.determined.any()
     ):
         raise EstimationError(
-            f"{formula!r} determines none of its coefficients: the data do not determine "
-            f"{', '.join(lost.names)}. {lost.why} Leave out random effects."
+            f"{shortened(formula)!r} determines none of its coefficients: the data do not "
+            f"determine {', '.join(lost.names)}. {lost.why} Leave out random effects."
         )
     # The mean of a count depends on the intercept and on variances.
     if data.family.log and lost:
-        raise EstimationError(
-            f"{formula!r} cannot be fitted: the data do not determine {', '.join(lost.names)}, "
-            f"on which the intercept depends. {lost.why} Leave out random effects, or take "
-            "family='poisson', whose spread between rows they then are."
+        unseen = (
+            f"the data do not determine {', '.join(lost.names)}, on which the intercept depends."
+            f" {lost.why} Leave out random effects, or take family='poisson', whose spread between"
+            " rows they then are."
         )
+        raise EstimationError(cannot_be_fitted(formula, unseen))
     if why := no_maximum(data, coordinates, design.coefficient_names):
         answer = "sample() has an answer, as its priors keep the estimates finite"
-        raise EstimationError(f"{formula!r} has no maximum-likelihood estimate: {why}. {answer}")
+        raise EstimationError(
+            f"{shortened(formula)!r} has no maximum-likelihood estimate: {why}. {answer}"
+        )
 
 
 def undetermined(
