@@ -83,8 +83,10 @@ class GLMM:
         patients, much censoring or several outliers in one patient need more; the result says so.
     censored : str, optional
         For family "censored": the column that says of each row "none", "left" (below its limit),
-        "right" (above it) or "interval" (between two). Where it is not "none", the response holds
-        the limit, of an interval the lower one, transformed as the values are.
+        "right" (above it) or "interval" (between two). Where it is not "none", the response's
+        column holds the limit, of an interval the lower one, and the formula transforms it as the
+        values. Under ``-y`` or ``1 / y``, which fall where the column rises, sides change places;
+        what both rises and falls, or is of several columns, is refused.
     df : float, optional
         For family "student": fixed degrees of freedom; estimated if not given.
     functions : mapping of str to callable, optional

@@ -8,26 +8,17 @@ import numpy as np
 import pandas as pd
 
 from longsurv.arguments import choice
-from longsurv.design.expression import Functions, expression
-from longsurv.design.fixed import response
+from longsurv.design.expression import Functions
 from longsurv.design.formula import parse
+from longsurv.design.limits import limits_of
 from longsurv.design.mixed import MixedDesign, mixed_design
 from longsurv.design.names import is_name, unquoted
 from longsurv.design.offset import offset_of_new
-from longsurv.design.variables import numbers_of, variable
+from longsurv.design.variables import variable
 from longsurv.errors import DataError, FormulaError, LongsurvError
 from longsurv.likelihood.glmm.families import FAMILIES
-from longsurv.likelihood.glmm.family import (
-    INTERVAL,
-    LEFT,
-    RIGHT,
-    Family,
-    kinds_of,
-    middle_of,
-)
-from longsurv.words import plural, verb
-
-CENSORING = ("none", "left", "right", "interval")
+from longsurv.likelihood.glmm.family import Family, kinds_of, middle_of
+from longsurv.words import plural
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +38,9 @@ class GeneralisedDesign(MixedDesign):
         Thresholds ("1|2", ...); or sigma and, if it is estimated, nu; or theta or phi of counts.
     notes : tuple of str
         What a reader should know about the response, in sentences.
+    falling : bool
+        Whether the response has limits and falls where its column rises, as ``-y`` does: what is
+        below a limit of the column is above one here.
     """
 
     family: str
@@ -54,6 +48,7 @@ class GeneralisedDesign(MixedDesign):
     levels: tuple[str, ...]
     family_names: tuple[str, ...]
     notes: tuple[str, ...]
+    falling: bool = False
 
     @property
     def variance_names(self) -> tuple[str, ...]:
@@ -153,19 +148,14 @@ def generalised_design(
     base = mixed_design(formula, data, functions=functions, offsets=True)
     y, extent = base.y, np.zeros(len(base.y))
     notes: list[str] = []
+    falling = False
     _check_values(own, y, name, data.index[base.rows])
     if own.thresholds:
         y, labels, notes = _observed_levels(name, y, labels)
         base = _without_intercept(base, formula)
     if own.takes_censored:
-        kind, notes = _censoring(data, name, censored, base.rows)
-        extent = np.array([0.0, -np.inf, np.inf, np.nan])[kind]
-        between = kind == INTERVAL
-        if between.any():
-            table = data.iloc[base.rows[between]]
-            extent[between] = _upper_bounds(table, base, upper, functions) - y[between]
-            # an interval without an end is a value above a limit
-            notes = _censored_notes(kinds_of(extent))
+        known = limits_of(data, name, base, censored, upper, functions)
+        y, extent, notes, falling = known.y, known.extent, known.notes, known.falling
     inherited = {f.name: getattr(base, f.name) for f in fields(base)}
     return GeneralisedDesign(
         **(inherited | {"y": y}),
@@ -174,6 +164,7 @@ def generalised_design(
         levels=labels,
         family_names=own.names(labels, df),
         notes=tuple(notes),
+        falling=falling,
     )
 
 
@@ -256,92 +247,3 @@ def _without_intercept(base: MixedDesign, formula: str) -> MixedDesign:
         names=tuple(n for n in base.fixed.names if n != "Intercept"),
     )
     return replace(base, fixed=fixed)
-
-
-def _censoring(
-    data: pd.DataFrame, response: str, column: str | None, rows: np.ndarray
-) -> tuple[np.ndarray, list[str]]:
-    if column is None or column not in data:
-        raise FormulaError(
-            "family 'censored' needs censored='column', the column that says none, left, right or "
-            "interval; "
-            f"got {column!r}, and the data have {[str(c) for c in data.columns]}"
-        )
-    words = data[column].iloc[rows].astype(object)
-    kind = words.map({word: code for code, word in enumerate(CENSORING)})
-    if kind.isna().any():
-        bad = words[kind.isna()]
-        shown = ", ".join(f"{v!r} (index {i})" for i, v in bad.head(5).items())
-        raise DataError(
-            f"column {column!r} must hold none, left, right or interval; {plural(len(bad), 'row')} "
-            f"{verb(len(bad), 'does', 'do')} not: {shown}"
-        )
-    out = kind.to_numpy(dtype=np.int64)
-    if ((out == LEFT) | (out == RIGHT)).all():
-        raise DataError(
-            f"every value of {response!r} is censored ({column!r} never says none): nothing was "
-            "measured, so no model of its level can be fitted"
-        )
-    return out, _censored_notes(out)
-
-
-def _censored_notes(kind: np.ndarray) -> list[str]:
-    """How many values are known by limits only."""
-    notes = []
-    for code, where, limit in (
-        (LEFT, "below", "limit"), (RIGHT, "above", "limit"), (INTERVAL, "between", "two limits"),
-    ):  # fmt: skip
-        count = int((kind == code).sum())
-        if count:
-            notes.append(
-                f"{count} of {plural(len(kind), 'value')} {verb(count, 'is', 'are')} {where} "
-                f"{verb(count, 'its', 'their')} {limit} and {verb(count, 'enters', 'enter')} as "
-                "such."
-            )
-    return notes
-
-
-def _upper_bounds(
-    table: pd.DataFrame, base: MixedDesign, upper: str | None, functions: Functions | None
-) -> np.ndarray:
-    """Upper bounds of the rows that lie between two, shape (m,), on the scale of the response."""
-    text = base.formula.response
-    columns = expression(text).columns
-    if upper is None or upper not in table:
-        raise FormulaError(
-            f"{plural(len(table), 'row')} {verb(len(table), 'says', 'say')} interval, and upper, "
-            f"the column of the upper bounds, is {upper!r}: give its name, as in upper='upper'"
-        )
-    if len(columns) != 1:
-        raise FormulaError(
-            f"upper={upper!r} cannot be put in place of the response {text!r}, which is of several "
-            "columns: compute the response and its upper bound as columns of the data first"
-        )
-    bound, (name,) = numbers_of(table, upper), columns
-    if np.isnan(bound).any():
-        _refuse_bounds(table, np.isnan(bound), f"have no upper bound in {upper!r}")
-    ends = np.full(len(bound), np.inf)
-    there = np.isfinite(bound)
-    if there.any():
-        ends[there] = response(
-            text, table.loc[there].assign(**{name: bound[there]}), functions=functions
-        )
-    lower = response(text, table, functions=functions)
-    if (wrong := ~(ends > lower)).any():
-        _refuse_bounds(
-            table,
-            wrong,
-            f"have an upper bound in {upper!r} that is not above the lower one, {name!r}",
-        )
-    return ends
-
-
-def _refuse_bounds(table: pd.DataFrame, wrong: np.ndarray, what: str) -> None:
-    """Say which rows have no interval."""
-    count = int(wrong.sum())
-    rows = ", ".join(str(label) for label in table.index[wrong][:5]) + (
-        ", ..." if count > 5 else ""
-    )
-    raise DataError(
-        f"{plural(count, 'row')} that {verb(count, 'says', 'say')} interval {what} (index {rows})"
-    )

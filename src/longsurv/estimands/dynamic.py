@@ -20,8 +20,9 @@ import pandas as pd
 
 from longsurv.design.expression import expression
 from longsurv.design.fixed import response
-from longsurv.design.generalised import CENSORING
+from longsurv.design.generalised import GeneralisedDesign
 from longsurv.design.joint import JointDesign, JointMarker, NewData
+from longsurv.design.limits import ONE_SIDED, mirrored
 from longsurv.design.quadrature import normal_grid, time_points
 from longsurv.errors import DataError, FormulaError, LongsurvError
 from longsurv.likelihood import joint
@@ -315,7 +316,9 @@ def _kind(marker: JointMarker, rows: pd.DataFrame) -> np.ndarray:
         return np.zeros(len(rows), dtype=np.int64)
     if column not in rows:
         raise FormulaError(f"the new data need the column {column!r}: none, left or right")
-    kind = pd.Index(CENSORING).get_indexer(rows[column].astype(object))
+    kind = pd.Index(ONE_SIDED).get_indexer(rows[column].astype(object))
     if (kind < 0).any():
         raise DataError(f"column {column!r} of the new data must hold none, left or right")
-    return kind
+    design = marker.design
+    falling = isinstance(design, GeneralisedDesign) and design.falling
+    return mirrored(kind) if falling else kind
