@@ -69,6 +69,7 @@ NOT_CALLED = {
     "diagnostics.joint_innovations": "of a joint model's arrays, through marker_residuals",
     "diagnostics.joint_replicates": "of a joint model's arrays, through predictive_checks",
     "diagnostics.linearity.straight_lines": "of a fit's design, through linearity",
+    "diagnostics.quantile_residuals": "of a kernel's arrays, through residuals",
     "diagnostics.replicates": "of a posterior's kernel and draws, through predictive_checks",
     "diagnostics.residuals.simultaneous_band": "of curves, through qq",
     "priors.centred_basis": "of a design's columns, through prior_stack",

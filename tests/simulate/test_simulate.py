@@ -20,7 +20,7 @@ from longsurv.report.simulation import (
     simulation_sentences,
     write_simulation,
 )
-from longsurv.results.mixed.bootstrap import simulator
+from longsurv.results.simulated import simulator
 from longsurv.simulate.characteristics import (
     Simulation,
     operating_characteristics,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pandas as pd
 from longsurv.arguments import choice
 from longsurv.design.expression import Functions
 from longsurv.design.formula import parse
-from longsurv.design.limits import limits_of
+from longsurv.design.limits import beyond_alike, limits_of, notes_of
 from longsurv.design.mixed import MixedDesign, mixed_design
 from longsurv.design.names import is_name, unquoted
 from longsurv.design.offset import offset_of_new
@@ -49,6 +50,38 @@ class GeneralisedDesign(MixedDesign):
     family_names: tuple[str, ...]
     notes: tuple[str, ...]
     falling: bool = False
+
+    def with_values(self, y: np.ndarray) -> Self:
+        """The same design of other responses, with the limits of these.
+
+        Parameters
+        ----------
+        y : ndarray, shape (n,)
+            Categories of an ordinal response by number.
+
+        Raises
+        ------
+        LongsurvError
+            If a category does not occur, or nothing says which of the values are beyond a limit.
+        """
+        if np.array_equal(y, self.y):
+            return self
+        absent = [label for k, label in enumerate(self.levels) if not (y == k).any()]
+        if absent:
+            raise LongsurvError(
+                f"no response is {', '.join(absent)}, and the thresholds of the fit are between "
+                f"{', '.join(self.levels)}"
+            )
+        if not (self.extent != 0.0).any():
+            return replace(self, y=y)
+        seen, extent = beyond_alike(y, self.y, self.extent)
+        return replace(self, y=seen, extent=extent, notes=tuple(notes_of(kinds_of(extent))))
+
+    @property
+    def response_column(self) -> str:
+        """The column that the response is, or its expression."""
+        text = self.formula.response
+        return unquoted(text) if is_name(text) else text
 
     @property
     def variance_names(self) -> tuple[str, ...]:
@@ -149,7 +182,7 @@ def generalised_design(
     y, extent = base.y, np.zeros(len(base.y))
     notes: list[str] = []
     falling = False
-    _check_values(own, y, name, data.index[base.rows])
+    check_values(own, y, name, data.index[base.rows])
     if own.thresholds:
         y, labels, notes = _observed_levels(name, y, labels)
         base = _without_intercept(base, formula)
@@ -168,7 +201,7 @@ def generalised_design(
     )
 
 
-def _check_values(family: Family, y: np.ndarray, name: str, index: pd.Index) -> None:
+def check_values(family: Family, y: np.ndarray, name: str, index: pd.Index) -> None:
     """Refuse values that the family cannot have, with their rows."""
     wrong = family.refused(y)
     if not wrong.any():

@@ -17,7 +17,7 @@ from longsurv.design.fixed import response
 from longsurv.design.mixed import MixedDesign
 from longsurv.design.names import is_name
 from longsurv.design.variables import numbers_of
-from longsurv.errors import DataError, FormulaError
+from longsurv.errors import DataError, FormulaError, LongsurvError
 from longsurv.likelihood.glmm.family import EXACT, INTERVAL, LEFT, RIGHT, kinds_of
 from longsurv.words import plural, verb
 
@@ -93,12 +93,57 @@ def limits_of(
         # An interval without an end is a value beyond a limit.
         y[between] = np.where(np.isinf(ends), start, np.minimum(start, ends))
         extent[between] = np.where(np.isinf(ends), ends, np.abs(ends - start))
-    return Limits(y, extent, falling, _notes(kinds_of(extent)))
+    return Limits(y, extent, falling, notes_of(kinds_of(extent)))
 
 
 def mirrored(kind: np.ndarray) -> np.ndarray:
     """EXACT, LEFT, RIGHT or INTERVAL of a response that falls as its column rises, (n,)."""
     return np.array([EXACT, RIGHT, LEFT, INTERVAL])[kind]
+
+
+def beyond_alike(
+    values: np.ndarray, y: np.ndarray, extent: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What would have been seen of other values, if the limits are those of these.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+    y, extent : ndarray, shape (n,)
+        As in `Limits`, not all of them measured.
+
+    Returns
+    -------
+    y, extent : ndarray, shape (n,)
+
+    Raises
+    ------
+    LongsurvError
+        Unless there is one limit below, and one above, of all rows.
+    """
+    kind = kinds_of(extent)
+    if (kind == INTERVAL).any():
+        raise LongsurvError(
+            "some values of the fit lie between two limits: nothing says between which limits "
+            "other values would have been seen"
+        )
+    seen, beyond = values.copy(), np.zeros(len(values))
+    for code, sign in ((LEFT, -1.0), (RIGHT, 1.0)):
+        limits = np.unique(y[kind == code])
+        if not len(limits):
+            continue
+        exact = y[kind == EXACT]
+        if len(limits) > 1 or (sign * (exact - limits[0]) > 0.0).any():
+            raise LongsurvError(
+                "the values of the fit have more than one limit on a side: nothing says which is "
+                "that of a row whose value was measured"
+            )
+        # At the limit itself a row is what it was.
+        out = (sign * (values - limits[0]) > 0.0) | ((values == limits[0]) & (kind == code))
+        seen[out], beyond[out] = limits[0], sign * np.inf
+    if (beyond != 0.0).all():
+        raise LongsurvError("every value is beyond a limit, so no model of its level can be fitted")
+    return seen, beyond
 
 
 def _censoring(table: pd.DataFrame, response: str, column: str | None) -> np.ndarray:
@@ -127,7 +172,7 @@ def _censoring(table: pd.DataFrame, response: str, column: str | None) -> np.nda
     return out
 
 
-def _notes(kind: np.ndarray) -> list[str]:
+def notes_of(kind: np.ndarray) -> list[str]:
     """How many values are known by limits only."""
     notes = []
     for code, where, limit in (

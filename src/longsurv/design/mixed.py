@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -94,6 +95,15 @@ class MixedDesign:
     weights: Weights | None = None
     offset: np.ndarray | None = None
     offset_term: str = ""
+
+    def with_values(self, y: np.ndarray) -> Self:
+        """The same design of other responses.
+
+        Parameters
+        ----------
+        y : ndarray, shape (n,)
+        """
+        return replace(self, y=y)
 
     @property
     def Z(self) -> np.ndarray:

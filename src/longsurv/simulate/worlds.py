@@ -215,7 +215,7 @@ class MarkerWorld:
         -------
         ndarray, shape (cohorts, effects, estimands, 3)
         """
-        from longsurv.results.mixed.bootstrap import simulator
+        from longsurv.results.simulated import simulator
 
         draw = simulator(self.fit)
         shift = np.array([self.truth(e) for e in effects]) - self.weights @ self.fit.coefficients
@@ -237,8 +237,8 @@ class MarkerWorld:
 
     def _analyse(self, y: np.ndarray) -> np.ndarray:
         """Estimate and limits of each difference in change, shape (estimands, 3)."""
-        from longsurv.results.mixed.bootstrap import refit
         from longsurv.results.reference import t_quantile
+        from longsurv.results.simulated import refit
 
         try:
             again = refit(self.fit, y)

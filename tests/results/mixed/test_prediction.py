@@ -9,7 +9,7 @@ import pytest
 from longsurv.design import Residual
 from longsurv.errors import LongsurvError
 from longsurv.models import LMM
-from longsurv.results.mixed.bootstrap import parameters
+from longsurv.results.bootstrap import parameters
 
 CROSSED = "y ~ treated * dose + (dose | patient) + (1 | rater)"
 

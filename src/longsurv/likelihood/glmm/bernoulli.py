@@ -73,6 +73,14 @@ class Bernoulli(Family):
         """P(y = 1) at predictors of any shape."""
         return expit(eta)
 
+    def cumulative(
+        self, y: np.ndarray, eta: np.ndarray, phi: np.ndarray, kappa: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """P(Y <= y) and P(Y > y)."""
+        below = np.where(y < 0.0, 0.0, np.where(y < 1.0, expit(-eta), 1.0))
+        above = np.where(y < 0.0, 1.0, np.where(y < 1.0, expit(eta), 0.0))
+        return below, above
+
     def replicate(
         self, eta: np.ndarray, phi: np.ndarray, kappa: float, rng: np.random.Generator
     ) -> np.ndarray:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from scipy.special import betainc, gammainc, gammaincc
 
 from longsurv.likelihood.glmm.family import Family
 from longsurv.likelihood.glmm.spaces import null_space
@@ -21,6 +22,20 @@ def counts(mu: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Poisson counts with means mu; beyond what an integer holds the means themselves."""
     few = rng.poisson(np.minimum(mu, 1e15)).astype(float)
     return np.where(mu > 1e15, np.round(mu), few)
+
+
+def tails(
+    y: np.ndarray, mu: np.ndarray, size: np.ndarray | float | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """P(Y <= y) and P(Y > y), shape (n,), of Poisson counts of mean mu, or of negative binomial
+    ones of this size and variance mu + mu^2 / size."""
+    more = np.maximum(y + 1.0, 1.0)  # any number where y is below the first
+    if size is None:
+        at_most, above = gammaincc(more, mu), gammainc(more, mu)
+    else:
+        at_most = betainc(size, more, size / (size + mu))
+        above = betainc(more, size, mu / (size + mu))
+    return np.where(y < 0.0, 0.0, at_most), np.where(y < 0.0, 1.0, above)
 
 
 @dataclass(frozen=True)

@@ -171,6 +171,13 @@ class Family(ABC):
         """Mean response at predictors of any shape; of one with thresholds the probabilities of the
         categories, in a last axis."""
 
+    @abstractmethod
+    def cumulative(
+        self, y: np.ndarray, eta: np.ndarray, phi: np.ndarray, kappa: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """P(Y <= y) and P(Y > y) at predictors, each (n,), exact in its own tail; `phi` and `kappa`
+        as for `replicate`. A discrete response has y = -1 below its first value."""
+
     def replicate(
         self, eta: np.ndarray, phi: np.ndarray, kappa: float, rng: np.random.Generator
     ) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numba import njit
+from scipy.special import ndtr
 
 from longsurv.likelihood.glmm.family import Family
 
@@ -62,6 +63,13 @@ class Measured(Family):
     def mean(self, eta: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         """eta itself."""
         return eta
+
+    def cumulative(
+        self, y: np.ndarray, eta: np.ndarray, phi: np.ndarray, kappa: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """P(Y <= y) and P(Y > y), of normal noise."""
+        at = (y - eta) / math.exp(phi[0])
+        return ndtr(at), ndtr(-at)
 
     def replicate(
         self, eta: np.ndarray, phi: np.ndarray, kappa: float, rng: np.random.Generator

@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 
 from longsurv.likelihood.arithmetic.stirling import FEW, log_parts, stirling
-from longsurv.likelihood.glmm.counted import HIGHEST, Counted, counts
+from longsurv.likelihood.glmm.counted import HIGHEST, Counted, counts, tails
 from longsurv.likelihood.glmm.negative_binomial import about_its_mean, at_its_mean
 
 if TYPE_CHECKING:
@@ -183,6 +183,13 @@ class NegativeBinomial1(Counted):
         from longsurv.priors.families import Exponential
 
         return {"phi": Exponential(1.0)}
+
+    def cumulative(
+        self, y: np.ndarray, eta: np.ndarray, phi: np.ndarray, kappa: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """P(Y <= y) and P(Y > y)."""
+        mu = np.exp(eta)
+        return tails(y, mu, mu / phi[0]) if phi[0] > 0.0 else tails(y, mu)
 
     def replicate(
         self, eta: np.ndarray, phi: np.ndarray, kappa: float, rng: np.random.Generator

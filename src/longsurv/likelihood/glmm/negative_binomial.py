@@ -21,7 +21,7 @@ from longsurv.likelihood.arithmetic.stirling import (
     saturated,
     stirling,
 )
-from longsurv.likelihood.glmm.counted import HIGHEST, Counted, counts
+from longsurv.likelihood.glmm.counted import HIGHEST, Counted, counts, tails
 
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
@@ -173,6 +173,13 @@ class NegativeBinomial(Counted):
         from longsurv.priors.families import Gamma
 
         return {"theta": Gamma(2.0, 0.1)}
+
+    def cumulative(
+        self, y: np.ndarray, eta: np.ndarray, phi: np.ndarray, kappa: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """P(Y <= y) and P(Y > y)."""
+        mu = np.exp(eta)
+        return tails(y, mu, 1.0 / phi[0]) if phi[0] > 0.0 else tails(y, mu)
 
     def replicate(
         self, eta: np.ndarray, phi: np.ndarray, kappa: float, rng: np.random.Generator

@@ -149,6 +149,14 @@ class Ordinal(Family):
         ends = (np.zeros_like(eta)[..., None], np.ones_like(eta)[..., None])
         return np.diff(np.concatenate([ends[0], below, ends[1]], axis=-1), axis=-1)
 
+    def cumulative(
+        self, y: np.ndarray, eta: np.ndarray, phi: np.ndarray, kappa: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """P(Y <= y) and P(Y > y)."""
+        cuts = np.concatenate([[-np.inf], self.coefficients(phi), [np.inf]])
+        at = cuts[y.astype(np.int64) + 1] - eta
+        return expit(at), expit(-at)
+
     def replicate(
         self, eta: np.ndarray, phi: np.ndarray, kappa: float, rng: np.random.Generator
     ) -> np.ndarray:

@@ -12,7 +12,7 @@ from numba import njit
 
 from longsurv.likelihood.arithmetic.stirling import excess, saturated
 from longsurv.likelihood.arithmetic.vector_exp import exp
-from longsurv.likelihood.glmm.counted import HIGHEST, Counted, counts
+from longsurv.likelihood.glmm.counted import HIGHEST, Counted, counts, tails
 
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
@@ -63,6 +63,12 @@ class Poisson(Counted):
     code: ClassVar[int] = CODE
     wider: ClassVar[str] = "negative_binomial"
     row_variance: ClassVar[Literal["none", "known", "free"]] = "known"
+
+    def cumulative(
+        self, y: np.ndarray, eta: np.ndarray, phi: np.ndarray, kappa: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """P(Y <= y) and P(Y > y)."""
+        return tails(y, np.exp(eta))
 
     def replicate(
         self, eta: np.ndarray, phi: np.ndarray, kappa: float, rng: np.random.Generator

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numba import njit
+from scipy.special import stdtr
 
 from longsurv.likelihood.arithmetic.normal_cdf import HALF_LOG_2PI
 from longsurv.likelihood.arithmetic.vector_log import log
@@ -165,6 +166,16 @@ class Student(Measured):
     def natural(self, phi: np.ndarray) -> np.ndarray:
         """sigma and nu."""
         return np.append(np.exp(phi[0]), [1.0 / k if k > 0 else np.inf for k in phi[1:]])
+
+    def cumulative(
+        self, y: np.ndarray, eta: np.ndarray, phi: np.ndarray, kappa: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """P(Y <= y) and P(Y > y)."""
+        slack = float(phi[1]) if len(phi) > 1 else kappa
+        if slack <= 0.0:
+            return super().cumulative(y, eta, phi, kappa)
+        at = (y - eta) / math.exp(phi[0])
+        return stdtr(1.0 / slack, at), stdtr(1.0 / slack, -at)
 
     def replicate(
         self, eta: np.ndarray, phi: np.ndarray, kappa: float, rng: np.random.Generator

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from longsurv.diagnostics.influence import Fitted
 from longsurv.results.criticism import StraightLines
+from longsurv.results.simulating import Simulating
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from longsurv.results.generalised.means import GeneralisedAnswer, Patients, ResponseMeans
     from longsurv.results.generalised.profile import ProfiledGeneralised
     from longsurv.results.means import Means
+    from longsurv.results.simulated import SimulatedGLMM
     from longsurv.results.trajectories import WithProbabilities
 
 
@@ -124,7 +126,7 @@ class GeneralisedPosteriorMethods:
         )
 
 
-class GeneralisedMethods(GeneralisedPosteriorMethods, StraightLines):
+class GeneralisedMethods(GeneralisedPosteriorMethods, StraightLines, Simulating):
     """Methods of estimates."""
 
     def influence(
@@ -179,3 +181,29 @@ class GeneralisedMethods(GeneralisedPosteriorMethods, StraightLines):
         from longsurv.results.generalised.profile import profile_intervals
 
         return profile_intervals(self, of, level)
+
+    def residuals(self: SimulatedGLMM, *, seed: int = 1) -> pd.DataFrame:
+        """Residuals of every response.
+
+        Parameters
+        ----------
+        seed : int
+            Of the random effects and of the place within a step, which quantile residuals take.
+
+        Returns
+        -------
+        DataFrame
+            One row a response used, indexed as the data: the patient; fitted (the mean response
+            given the patient's data) and residual (the response less that), neither of an ordinal
+            response, and no residual of a value known by limits only; quantile (randomised
+            quantile residual: standard normal and independent of the others if the model is right,
+            whatever its family).
+
+        Raises
+        ------
+        LongsurvError
+            If there is no estimate of some variance, or the fit has not converged.
+        """
+        from longsurv.results.generalised.residuals import residuals
+
+        return residuals(self, seed)

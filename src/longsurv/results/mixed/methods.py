@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 import pandas as pd
@@ -10,16 +10,15 @@ import pandas as pd
 from longsurv.results.contrasts import ContrastLike
 from longsurv.results.criticism import StraightLines
 from longsurv.results.mixed.fitted import FittedLMM
+from longsurv.results.simulating import Simulating
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from numpy.typing import ArrayLike
 
-    from longsurv.diagnostics.influence import Estimand, Found, Influence
+    from longsurv.diagnostics.influence import Estimand, Influence
     from longsurv.diagnostics.residuals import Of
     from longsurv.results.drawable import Headed
     from longsurv.results.means import Means, MeansAnswer
-    from longsurv.results.mixed.bootstrap import Bootstrap
     from longsurv.results.trajectories import WithMeans
 
 
@@ -86,7 +85,7 @@ class MixedPosteriorMethods:
         return trajectories.linear(cast("WithMeans", self), along, by, level, ax)
 
 
-class MixedMethods(MixedPosteriorMethods, StraightLines):
+class MixedMethods(MixedPosteriorMethods, StraightLines, Simulating):
     """Methods of estimates of linear mixed models."""
 
     def anova(self: FittedLMM) -> pd.DataFrame:
@@ -150,90 +149,6 @@ class MixedMethods(MixedPosteriorMethods, StraightLines):
         from longsurv.results.mixed.profile import profile_intervals
 
         return profile_intervals(self, of, level)
-
-    def bootstrap(
-        self: FittedLMM,
-        estimand: Callable[..., Found] | None = None,
-        *,
-        replicates: int = 999,
-        seed: int = 1,
-        n_jobs: int = 1,
-    ) -> Bootstrap:
-        """Parametric bootstrap: simulate data from the fit, refit, compute the estimand again.
-
-        Parameters
-        ----------
-        estimand : callable, optional
-            Takes a fit and returns a number, a Series or mapping of numbers by term, or a table
-            with columns term and estimate. Coefficients and variance parameters by default.
-        replicates : int
-            At least 2.
-        seed : int
-            The draws are the same whatever n_jobs is.
-        n_jobs : int
-            Processes; -1 for one a processor.
-
-        Returns
-        -------
-        Bootstrap
-            With `tidy` for intervals, `draws`, `bias` and `failures`.
-
-        Raises
-        ------
-        LongsurvError
-            If fewer than half of the replicates can be fitted.
-        """
-        from longsurv.results.mixed.bootstrap import bootstrap, parameters
-
-        chosen = parameters if estimand is None else estimand
-        return bootstrap(self, chosen, replicates=replicates, seed=seed, n_jobs=n_jobs)
-
-    def simulate(self: FittedLMM, n: int = 1, seed: int = 1) -> pd.DataFrame:
-        """Draw measurements of the same patients at the same times from the fitted model.
-
-        Random effects and residuals are both drawn anew.
-
-        Parameters
-        ----------
-        n : int
-            Data sets.
-        seed : int
-
-        Returns
-        -------
-        DataFrame
-            Indexed as the rows of the fit; one column a data set, simulation_1 and so on, on the
-            scale of the formula's left-hand side.
-
-        Raises
-        ------
-        LongsurvError
-            If there is no estimate of some variance, or the fit has not converged.
-        """
-        from longsurv.results.mixed.bootstrap import simulate
-
-        return simulate(self, n, seed)
-
-    def refit(self: FittedLMM, new_y: ArrayLike | pd.Series) -> FittedLMM:
-        """Fit the same model to other measurements of the same rows, by the same method.
-
-        Parameters
-        ----------
-        new_y : array-like or Series, shape (n,)
-            On the scale of the formula's left-hand side, as a column of `simulate`.
-
-        Returns
-        -------
-        MixedEstimate
-
-        Raises
-        ------
-        LongsurvError
-            For another number of measurements, other rows, or a missing one.
-        """
-        from longsurv.results.mixed.bootstrap import measured, refit
-
-        return refit(self, measured(self, new_y))
 
     def residuals(self: FittedLMM) -> pd.DataFrame:
         """Residuals of every measurement.

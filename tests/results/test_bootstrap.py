@@ -11,8 +11,9 @@ import pytest
 from longsurv.design import Residual
 from longsurv.errors import LongsurvError
 from longsurv.models import LMM
-from longsurv.results.mixed import bootstrap as module
-from longsurv.results.mixed.bootstrap import bootstrap, parameters, refit, simulator
+from longsurv.results import bootstrap as module
+from longsurv.results.bootstrap import bootstrap, parameters
+from longsurv.results.simulated import refit, simulator
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -14,12 +14,11 @@ from longsurv.diagnostics.influence import Found
 from longsurv.errors import LongsurvError
 from longsurv.results import plots
 from longsurv.results.estimate import TIDY
-from longsurv.results.mixed.fitted import FittedLMM
+from longsurv.results.simulated import Simulated, check_determined, refit, simulator
 from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from numpy.typing import ArrayLike
 
 type Estimand = Callable[..., Found]
 type Kind = Literal["percentile", "basic"]
@@ -108,13 +107,13 @@ class Bootstrap(Readable):
         return f"{head}\n95 % percentile intervals\n{self.tidy().to_string(index=False)}"
 
 
-def parameters(fit: FittedLMM) -> pd.Series:
+def parameters(fit: Simulated) -> pd.Series:
     """Coefficients and variance parameters: the estimand of `bootstrap` by default."""
     return pd.concat([fit.params, pd.Series(fit.variance.values, index=list(fit.variance.names))])
 
 
 def bootstrap(
-    fit: FittedLMM,
+    fit: Simulated,
     estimand: Estimand = parameters,
     *,
     replicates: int = 999,
@@ -125,7 +124,7 @@ def bootstrap(
 
     Parameters
     ----------
-    fit : MixedEstimate
+    fit : MixedEstimate or GeneralisedEstimate
     estimand : callable
         Takes a fit and returns a number, a Series or mapping of numbers by term, or a table with
         columns term and estimate.
@@ -143,12 +142,14 @@ def bootstrap(
     Raises
     ------
     LongsurvError
-        If fewer than half of the replicates can be fitted.
+        If fewer than half of the replicates can be fitted, or there is no estimate of some
+        variance.
     """
     from joblib import Parallel, delayed
 
     if replicates < 2:
         raise LongsurvError(f"replicates is at least 2, got {replicates}")
+    check_determined(fit, "simulated from")
     estimate = _named(estimand(fit))
     seeds = np.random.SeedSequence(seed).spawn(replicates)
     # A few batches a process: the fit is sent to each once.
@@ -175,71 +176,8 @@ def bootstrap(
     return Bootstrap(estimate, table, failures, seed)
 
 
-def simulator(fit: FittedLMM) -> Callable[[np.random.Generator], np.ndarray]:
-    """Draws new measurements of the same patients from the fitted model, shape (n,)."""
-    from longsurv.diagnostics.clusters import whiten
-
-    mean, white = fit.design.fixed.X @ fit.coefficients, whiten(fit)
-
-    def draw(rng: np.random.Generator) -> np.ndarray:
-        noise = rng.standard_normal(len(mean))
-        y = mean.copy()
-        for cluster, L in zip(white.clusters, white.L, strict=True):
-            y[cluster.rows] += L @ noise[cluster.rows]
-        return y
-
-    return draw
-
-
-def simulate(fit: FittedLMM, n: int, seed: int) -> pd.DataFrame:
-    """See `MixedMethods.simulate`."""
-    if n < 1:
-        raise LongsurvError(f"n is the number of data sets, at least 1, not {n}")
-    lost = (*fit.variance.undetermined, *(() if fit.converged else ("what has not converged",)))
-    if lost:
-        raise LongsurvError(
-            f"{fit.spec.formula!r} cannot be simulated from: there is no estimate of "
-            f"{', '.join(lost)}"
-        )
-    draw, rows = simulator(fit), fit.spec.data.index[fit.design.rows]
-    streams = np.random.SeedSequence(seed).spawn(n)
-    values = [draw(np.random.default_rng(stream)) for stream in streams]
-    names = [f"simulation_{k}" for k in range(1, n + 1)]
-    return pd.DataFrame(np.column_stack(values), index=rows, columns=names)
-
-
-def measured(fit: FittedLMM, new_y: ArrayLike | pd.Series) -> np.ndarray:
-    """Measurements to put in place of those of a fit, shape (n,), checked."""
-    index = fit.spec.data.index[fit.design.rows]
-    if isinstance(new_y, pd.Series) and not new_y.index.equals(index):
-        raise LongsurvError(
-            "new_y is indexed otherwise than the rows of the fit; simulate() gives columns that "
-            "are indexed as they are, and an array is taken in their order"
-        )
-    try:
-        y = np.asarray(new_y, dtype=float)
-    except (TypeError, ValueError):
-        raise LongsurvError(
-            "new_y is one number a measurement, as a column of simulate(); got "
-            f"{type(new_y).__name__}"
-        ) from None
-    if y.shape != (len(index),):
-        raise LongsurvError(
-            f"new_y has the shape {y.shape}, but the fit has {len(index)} measurements"
-        )
-    if not np.isfinite(y).all():
-        where = index[int(np.flatnonzero(~np.isfinite(y))[0])]
-        raise LongsurvError(f"new_y is missing or not finite at index {where!r}")
-    return y
-
-
-def refit(fit: FittedLMM, y: np.ndarray) -> FittedLMM:
-    """The same model of other measurements y (n,) on the same design."""
-    return fit.again(fit.spec.with_design(replace(fit.design, y=y)))
-
-
 def _replicate(
-    fit: FittedLMM, estimand: Estimand, seeds: list[np.random.SeedSequence]
+    fit: Simulated, estimand: Estimand, seeds: list[np.random.SeedSequence]
 ) -> list[pd.Series | str]:
     """The estimand of one simulated data set a seed, or what went wrong."""
     draw = simulator(fit)
