@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -202,6 +203,21 @@ def test_its_summary_names_groups_and_is_escaped_in_html(cohort: Cohort) -> None
     html = cohort._repr_html_()
     assert "&lt;b&gt;Trial&lt;/b&gt;" in html
     assert "<b>" not in html
+
+
+def test_the_flow_calls_markers_as_a_reader_does(
+    patients: pd.DataFrame, visits: pd.DataFrame
+) -> None:
+    named = [replace(marker, label=f"Marker number {k}") for k, marker in enumerate(MARKERS)]
+    for schema in (_wide(SCHEMA), replace(_wide(SCHEMA), duplicates="last")):
+        doubled = (
+            pd.concat([visits, visits], ignore_index=True)
+            if schema.duplicates == "last"
+            else visits
+        )
+        reasons = Cohort(patients, doubled, schema, named).flow["reason"].str.cat(sep="; ")
+        assert "Marker number 0" in reasons
+        assert not any(re.search(rf"\b{marker.name}\b", reasons) for marker in MARKERS)
 
 
 def test_reconstructed_data_say_so(patients: pd.DataFrame, visits: pd.DataFrame) -> None:

@@ -144,7 +144,7 @@ def test_markers_of_joint_models_are_the_studys(study: Path) -> None:
 def test_a_missing_code_and_an_empty_row_are_no_data(study: Path) -> None:
     flow = read_cohort(study).flow.set_index("step")
     assert flow.loc["in the patient table", "kept"] == 4
-    assert flow.loc["value recorded", "reason"] == "missing crp: 1"
+    assert flow.loc["value recorded", "reason"] == "missing CRP: 1"
 
 
 def test_rows_are_numbered_as_in_a_spreadsheet(study: Path) -> None:
@@ -237,7 +237,7 @@ def test_options_of_a_text_file(study: Path) -> None:
         'patient = "pid"\nseparator = ";"\nencoding = "cp932"\nmissing = ["ND"]',
     )
     flow = read_cohort(study).flow.set_index("step")
-    assert flow.loc["value recorded", "reason"] == "missing crp: 1, PT-INR: 1"
+    assert flow.loc["value recorded", "reason"] == "missing CRP: 1, PT-INR: 1"
 
 
 def test_identifiers_keep_leading_zeros(study: Path) -> None:

@@ -73,16 +73,16 @@ def test_without_competing_events_the_mean_agrees_with_the_area_under_the_curve(
     assert row["std_error"] == pytest.approx(area["std_error"], rel=0.12)
 
 
-def test_a_group_without_deaths_has_a_posterior_and_benefit_goes_with_the_sign():
+def test_a_group_without_deaths_has_a_posterior_and_probability_goes_with_the_sign():
     table = incidence_posterior(arms(22, [9.0, 12.0, 20.0, 27.0], 19, []), "arm", 28)
     rows = table.set_index("quantity")
     risk = rows.loc["risk of b"]
     assert 0 < risk["conf_low"] < risk["estimate"] < risk["conf_high"] < 0.2
     assert rows.loc["risk difference", "estimate"] < 0
-    assert rows.loc["risk difference", "prob_benefit"] > 0.95
-    assert rows.loc["restricted mean difference", "prob_benefit"] > 0.9
+    assert rows.loc["risk difference", "prob_positive"] < 0.05
+    assert rows.loc["restricted mean difference", "prob_positive"] > 0.9
     back = incidence_posterior(arms(19, [], 22, [9.0, 12.0, 20.0, 27.0]), "arm", 28)
-    assert back.set_index("quantity").loc["risk difference", "prob_benefit"] < 0.05
+    assert back.set_index("quantity").loc["risk difference", "prob_positive"] > 0.95
 
 
 def test_it_is_near_the_beta_posterior_of_a_proportion():

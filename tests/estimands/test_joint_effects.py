@@ -109,7 +109,7 @@ def test_both_engines_agree(cohort, fit):
     assert (two["conf_low"] <= two["estimate"]).all()
     overall = two.loc["overall"]
     draws = joint_effects(posterior, "treated", HORIZON).draws
-    assert overall["prob_benefit"] == (draws["S(1,1)"] > draws["S(0,0)"]).mean()
+    assert overall["prob_positive"] == (draws["S(1,1)"] > draws["S(0,0)"]).mean()
 
 
 def test_more_nodes_change_nothing(fit):

@@ -144,8 +144,8 @@ def test_of_a_posterior(posterior, arrays):
         assert found.loc[term, "conf_high"] == pytest.approx(high, abs=12 * error)
     for least, column in ((0, ""), (0.01, "_1"), (0.05, "_5")):
         chance = (p1 - p0 < -least).mean()
-        assert found.loc[TERMS[2], f"prob_reduction{column}"] == pytest.approx(chance, abs=0.03)
-        assert found.drop(index=TERMS[2])[f"prob_reduction{column}"].isna().all()
+        assert found.loc[TERMS[2], f"prob_benefit{column}"] == pytest.approx(chance, abs=0.03)
+        assert found.drop(index=TERMS[2])[f"prob_benefit{column}"].isna().all()
 
 
 def test_engines_agree(fit, posterior):
@@ -275,7 +275,7 @@ class TestOfHazardModels:
         p0, p1 = 1 - S[:, 0, -1], 1 - S[:, 1, -1]
         row = risks.loc["risk difference"]
         assert row["estimate"] == pytest.approx((p1 - p0).mean(), rel=1e-8)
-        assert row["prob_reduction_1"] == pytest.approx((p1 - p0 < -0.01).mean())
+        assert row["prob_benefit_1"] == pytest.approx((p1 - p0 < -0.01).mean())
         assert risks.loc["odds ratio", "estimate"] == pytest.approx(
             np.median(p1 / (1 - p1) * (1 - p0) / p0), rel=1e-8
         )
@@ -285,7 +285,7 @@ class TestOfHazardModels:
         row = means.loc["mean time difference"]
         assert row["estimate"] == pytest.approx(gain.mean(), rel=1e-4)
         assert row["std_error"] == pytest.approx(gain.std(ddof=1), rel=1e-4)
-        assert row["prob_longer"] == pytest.approx((gain > 0).mean(), abs=0.004)
+        assert row["prob_benefit"] == pytest.approx((gain > 0).mean(), abs=0.004)
         for term, values in zip(
             MEANS, [area[:, 0], area[:, 1], gain, area[:, 1] / area[:, 0]], strict=True
         ):

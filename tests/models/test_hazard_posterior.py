@@ -136,7 +136,13 @@ def test_tables(post, few):
     weights = np.stack([post.draw(n) for n in post.samples if n.startswith("weight[")])
     np.testing.assert_allclose(weights.sum(axis=0), 1.0)
     ratios = post.hazard_ratios()
-    assert list(ratios.columns) == ["term", "hazard_ratio", "conf_low", "conf_high", "prob_below_1"]
+    assert list(ratios.columns) == [
+        "term",
+        "hazard_ratio",
+        "conf_low",
+        "conf_high",
+        "prob_positive",
+    ]
     at = post.hazard_ratio([5.0, 20.0])
     assert list(at["term"]) == ["trt", "trt", "karno", "karno"]
     np.testing.assert_allclose(at["hazard_ratio"][[0, 2]], ratios["hazard_ratio"])

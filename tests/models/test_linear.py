@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from longsurv.errors import EstimationError
+from longsurv.errors import EstimationError, LongsurvError
 from longsurv.models import LMM
 from longsurv.models.linear import Linear
 
@@ -49,6 +49,23 @@ def test_variance_and_restricted_likelihood(spec: Linear) -> None:
     assert joint["statistic"][0] == pytest.approx(ols.fvalue)
     assert joint["p_value"][0] == pytest.approx(ols.f_pvalue)
     assert fit.diagnose().ok
+
+
+def test_residuals_are_those_of_least_squares(spec: Linear) -> None:
+    """Standardised and studentised by the leverage; few of many samples leave their bands."""
+    import statsmodels.formula.api as smf
+
+    fit, ols = spec.fit(), smf.ols("y ~ z + x", spec.data).fit()
+    found = fit.residuals()
+    assert found["scaled"].to_numpy() == pytest.approx(ols.resid.to_numpy() / np.sqrt(ols.scale))
+    inside = ols.get_influence().resid_studentized_internal
+    assert found["studentised"].to_numpy() == pytest.approx(np.asarray(inside))
+    curve, bands = fit.qq(), fit.residual_bands()
+    assert curve["observed"].tolist() == sorted(found["scaled"])
+    for table in (curve, bands):
+        assert ((table["low"] < table["observed"]) & (table["observed"] < table["high"])).all()
+    with pytest.raises(LongsurvError, match="no random effects"):
+        fit.qq("random effects")
 
 
 def test_priors_are_those_of_the_mixed_model(spec: Linear) -> None:

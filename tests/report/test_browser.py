@@ -185,11 +185,15 @@ def test_named_priors_are_buttons_and_sliders_say_their_values(
     assert browser.problems == []
 
 
-def test_every_effect_can_be_chosen(browser: Browser, file: Path, results: StudyResults) -> None:
-    browser.open(file, DESK)
+@pytest.mark.parametrize("width", [DESK, PHONE])
+def test_every_effect_can_be_chosen(
+    browser: Browser, file: Path, results: StudyResults, width: int
+) -> None:
+    browser.open(file, width)
     for k, effect in enumerate(effects(results)):
         slide(browser, "effect", k)
         found = reweighted(effect, effect.prior)
         assert text(browser, "benefit") == numbers.probability(found.prob_benefit)
         assert browser.run("document.querySelectorAll('#explorer-plot text').length") >= 3
+        assert misfits(browser, width) == []
     assert browser.problems == []

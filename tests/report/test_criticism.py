@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from longsurv import numbers
+from longsurv.analyses import BaselineAdjustment
 from longsurv.estimands.adjusted_curves import weighted_comparison
 from longsurv.estimands.standardised import risk_difference
 from longsurv.estimands.weighting import propensity_weights
@@ -27,7 +28,7 @@ from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Compared, left_early
 from longsurv.study import StudyResults
 from longsurv.study.adjusted_curves import CURVES
-from longsurv.study.criticism import CRITICISM
+from longsurv.study.criticism import ADJUSTED, CRITICISM, TRAJECTORY, Criticism
 
 ASKED = Compared("active", "control", "death", "by 28 days")
 
@@ -39,9 +40,10 @@ def test_lines_count_what_the_tables_hold(results: StudyResults) -> None:
     fit = results.markers["crp"].fit
     assert fit is not None
     bands = fit.residual_bands()
-    own = found.residuals[found.residuals["label"] == "CRP"]
+    kinds = found.residuals.groupby(["label", "model"])
+    own = kinds.get_group(("CRP", TRAJECTORY))
     np.testing.assert_allclose(own["observed"], bands["observed"])
-    models = found.residuals["label"].nunique()
+    models = len(kinds)
     assert f"{models} marker models" in lines["Residuals"]
     out = int((np.abs(positions(found.replicates)) > 1).sum())
     total = len(found.replicates)
@@ -52,6 +54,27 @@ def test_lines_count_what_the_tables_hold(results: StudyResults) -> None:
     tested = int(found.lines["p_value"].notna().sum())
     assert f"{tested} straight line" in lines["Linearity:"]
     assert set(found.lines["covariate"]) == {"baseline value"}  # phases, arms: factors
+
+
+def test_changes_adjusted_for_the_baseline_have_residuals_of_their_own(
+    results: StudyResults,
+) -> None:
+    found: Criticism = results.parts[CRITICISM]
+    asked = BaselineAdjustment(results.cohort, "crp", results.study.contrasts[0])
+    fit = asked.spec("baseline")[0].fit()
+    expected = [fit.residual_bands(), fit.qq()]
+    for table, other in zip((found.residuals, found.quantiles), expected, strict=True):
+        own = table[(table["label"] == "CRP") & (table["model"] == ADJUSTED)]
+        np.testing.assert_allclose(own["observed"], other["observed"])
+    shown = drawings(results)
+    assert {"residual-bands", "residual-bands-adjusted", "quantiles-adjusted"} <= set(shown)
+    assert "adjusted for its baseline value" in shown["quantiles-adjusted"].caption
+    both = found.quantiles.assign(out=found.quantiles["model"] == ADJUSTED)
+    part = criticism.build(
+        replace(results, parts={**results.parts, CRITICISM: replace(found, quantiles=both)})
+    )
+    assert part is not None
+    assert "leave theirs in CRP, adjusted" in str(part.items[0])
 
 
 def drawings(results: StudyResults) -> dict[str, Picture]:
@@ -75,9 +98,11 @@ def test_figures_hold_no_single_residual_unless_patients_are_shown(results: Stud
         lines = [line for ax in figure.axes for line in ax.get_lines()]
         return np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in lines])
 
-    assert not np.isin(drawn(pictures["quantiles"]), values).any()
-    shown = replace(results, study=replace(results.study, show_patients=True))
-    assert np.isin(values, drawn(drawings(shown)["quantiles"])).all()
+    names = ["quantiles", "quantiles-adjusted"]
+    for name in names:
+        assert not np.isin(drawn(pictures[name]), values).any()
+    shown = drawings(replace(results, study=replace(results.study, show_patients=True)))
+    assert np.isin(values, np.concatenate([drawn(shown[name]) for name in names])).all()
 
 
 @pytest.mark.parametrize("n", [1, 4, 5, 9, 10, 23])

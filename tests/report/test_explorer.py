@@ -110,7 +110,9 @@ def test_the_hazard_ratio_has_the_widest_draws_and_keeps_its_answer(results: Stu
         found = reweighted(effect, prior)
         trusted += found.trusted
         if found.trusted:
-            assert found.prob_benefit == pytest.approx(known.loc[name, "prob_below_1"], abs=0.03)
+            assert found.prob_benefit == pytest.approx(
+                1 - known.loc[name, "prob_positive"], abs=0.03
+            )
     assert trusted >= 4, "of few draws, not all reach a prior on the other side"
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import json
 import re
 import zipfile
@@ -17,7 +18,7 @@ import longsurv
 from longsurv.errors import LongsurvError
 from longsurv.report.content import Heading, content
 from longsurv.report.export import export, file_name
-from longsurv.report.folder import LONGER, dictionary, folder_tables
+from longsurv.report.folder import dictionary, folder_tables
 from longsurv.report.sections import SECTIONS
 from longsurv.report.word import APPENDIX, png
 from longsurv.report.words_of_columns import WORDS
@@ -26,6 +27,12 @@ from longsurv.tables.display import DisplayTable
 from longsurv.tables.escape import printable
 
 SOURCE = Path(longsurv.__file__).parent
+LONGER = "restricted mean difference"
+PROBABILITIES = {
+    "prob_positive", "prior_prob_positive", "prob_benefit", "prior_prob_benefit", "prob_benefit_1",
+    "prob_benefit_5", "prob_benefit_bayes", "prob_benefit_shrunken",
+    "prob_relevant",  # the explorer's, of a difference that matters
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -78,32 +85,39 @@ def test_a_run_without_a_stage_has_a_folder_too(results: StudyResults) -> None:
 
 
 def test_a_probability_has_one_of_two_names(results: StudyResults) -> None:
-    """And the complement of what the analysis calls lower, or below 1."""
-    tables = folder_tables(results)
+    """In the tables of a study, and wherever the package writes of a column."""
     names = {
-        str(column) for table in tables.values() for column in table.columns
-        if str(column).startswith(("prob_", "prior_prob_"))
+        str(column) for table in folder_tables(results).values() for column in table.columns
+        if "prob_" in str(column)
     }  # fmt: skip
-    assert names <= {
-        "prob_positive", "prior_prob_positive", "prob_benefit", "prob_benefit_bayes",
-        "prob_benefit_shrunken", "prob_reduction", "prob_reduction_1", "prob_reduction_5",
-    }  # fmt: skip
-    old, new = results.tables["mortality_methods"], tables["mortality_methods"]
-    longer = old["quantity"] == LONGER
-    np.testing.assert_allclose(new["prob_positive"][~longer], 1 - old["prob_benefit"][~longer])
-    np.testing.assert_allclose(new["prob_positive"][longer], old["prob_benefit"][longer])
-    bayes = new[new["prob_positive"].notna() & new["quantity"].isin(["risk difference", LONGER])]
-    above = bayes["estimate"] > 0
-    sure = (bayes["prob_positive"] - 0.5).abs() > 0.1
-    assert len(bayes[sure]) > 3
-    assert ((bayes["prob_positive"] > 0.5) == above)[sure].all()
-    for name, column, was in (
-        ("cumulative_incidence", "prob_positive", "prob_lower"),
-        ("prior_grid", "prob_positive", "prob_below_1"),
-        ("prior_grid", "prior_prob_positive", "prior_prob_below_1"),
-        ("tipping", "prob_positive", "prob_benefit"),
-    ):
-        np.testing.assert_allclose(tables[name][column], 1 - results.tables[name][was])
+    assert {"prob_positive", "prob_benefit"} <= names <= PROBABILITIES
+    for file in sorted(SOURCE.rglob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+        written = re.findall(r"\b(?:prior_)?prob_\w*[a-z0-9]", "\n".join(map(str, texts)))
+        assert set(written) <= PROBABILITIES, file
+
+
+def test_a_probability_goes_with_its_estimate(results: StudyResults) -> None:
+    """Benefit is a lower risk, or more time alive; positive is more of whatever it is."""
+    tables = folder_tables(results)
+    table = tables["mortality_methods"]
+    table = table[table["quantity"].isin(["risk difference", LONGER])]
+    more = table["prob_benefit"].where(table["quantity"] == LONGER, 1 - table["prob_benefit"])
+    assert _with_the_sign(table["estimate"], more) > 3
+    found = tables["cumulative_incidence"]
+    found = found[found["quantity"] == "risk difference"]
+    assert _with_the_sign(found["estimate"], found["prob_positive"]) > 0
+    grid = tables["prior_grid"]
+    assert _with_the_sign(np.log(grid["hr"]), grid["prob_positive"]) > 3
+    assert _with_the_sign(-grid["risk_difference"], grid["prob_benefit"]) > 3
+
+
+def _with_the_sign(estimate: pd.Series, probability: pd.Series) -> int:
+    """How many probabilities are far enough from a half to know the sign; all have it right."""
+    sure = (probability - 0.5).abs() > 0.1
+    assert ((probability > 0.5) == (estimate > 0))[sure].all()
+    return int(sure.sum())
 
 
 def test_json_holds_the_tables_and_where_they_come_from(

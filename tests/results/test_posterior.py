@@ -221,7 +221,7 @@ class TestPredictions:
         assert (table.loc["fin", "conf_low"], table.loc["fin", "conf_high"]) == pytest.approx(
             tuple(np.quantile(x, [0.05, 0.95])), rel=1e-3
         )
-        assert table.loc["fin", "prob_below_1"] == pytest.approx(np.mean(x < 1))
+        assert table.loc["fin", "prob_positive"] == pytest.approx(np.mean(x > 1))
 
 
 @pytest.mark.parametrize("kind", ["mixed", "survival"])

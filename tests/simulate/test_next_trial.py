@@ -62,7 +62,7 @@ def test_every_trial_is_what_cox_and_log_rank_say_of_it():
         p = float(test.loc[test["method"].str.contains("asymptotic|normal"), "p_value"].iloc[0])
         assert row["p"] == pytest.approx(p, rel=1e-6)
         post = spec.sample(draws=2000, priors={"group": module.ANALYSIS}).draw("group")
-        assert row["prob_below_1"] == pytest.approx((post < 0).mean(), abs=2e-3)
+        assert row["prob_positive"] == pytest.approx((post > 0).mean(), abs=2e-3)
         assert row["low"] == pytest.approx(np.quantile(post, 0.025), abs=0.02)
         assert row["high"] == pytest.approx(np.quantile(post, 0.975), abs=0.02)
 
@@ -71,7 +71,7 @@ def test_no_effect_is_found_as_often_as_it_should_be():
     rng = np.random.default_rng(1)
     trials = module.two_group_trials(np.zeros(2000), np.full(2000, 0.4), 200, rng)
     assert (trials["p"] < 0.05).mean() == pytest.approx(0.05, abs=4 * np.sqrt(0.05 * 0.95 / 2000))
-    assert (trials["prob_below_1"] > 0.95).mean() == pytest.approx(0.05, abs=0.02)
+    assert (trials["prob_positive"] < 0.05).mean() == pytest.approx(0.05, abs=0.02)
 
 
 def test_power_is_schoenfeld_s():
@@ -92,7 +92,7 @@ def test_assurance_grows_towards_what_is_believed(found):
         small, large = part.sort_values("n").to_dict("records")
         error = 4 * np.hypot(small["assurance_mcse"], large["assurance_mcse"])
         assert large["assurance"] > small["assurance"] - error
-        assert large["assurance"] < large["prob_effect"] + error + 0.05
+        assert large["assurance"] < large["prob_benefit"] + error + 0.05
         assert large["interval"] < small["interval"]
         assert large["events"] == pytest.approx(4 * small["events"], rel=0.1)
     rows = found.table.set_index(["prior", "n"])

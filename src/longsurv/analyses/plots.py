@@ -57,7 +57,7 @@ def hazard_ratio_under(
     table: pd.DataFrame, draws: Mapping[str, np.ndarray], priors: Mapping[str, Prior], ax: object
 ) -> Axes:
     """The posterior of a hazard ratio under every prior, with the prior over it."""
-    below = table.set_index("prior")["prob_below_1"]
+    below = 1.0 - table.set_index("prior")["prob_positive"]
     under = {name: f"P(HR < 1) = {numbers.probability(below[name])}" for name in draws}
     drawn = prior_grid(ratio_densities(draws, priors), subtitles=under, ax=place_of(ax))
     said = [

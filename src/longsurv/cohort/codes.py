@@ -42,7 +42,7 @@ def note_codes(readings: Readings, markers: Sequence[Marker], ledger: Ledger) ->
         values = readings.value[readings.marker == k]
         codes = [] if marker.range is not None else likely_codes(values)
         counts = [f"{code:g} ({np.count_nonzero(values == code):,})" for code in codes]
-        said += [f"{marker.name}: {', '.join(counts)}"] if counts else []
+        said += [f"{marker.label}: {', '.join(counts)}"] if counts else []
     if said:
         advice = 'kept; if they are, set missing = ["-1"], say, or a range of the marker'
         ledger.note("perhaps codes for a missing value", f"{'; '.join(said)}; {advice}")

@@ -266,7 +266,7 @@ def _note(readings: Readings, markers: Sequence[Marker], ledger: Ledger) -> None
     for code, words in ((1, "below a detection limit"), (2, "above a measuring range")):
         beyond = readings.marker[(readings.censored == code) & (readings.marker >= 0)]
         counts = np.bincount(beyond, minlength=len(markers))
-        said = [f"{m.name}: {c:,}" for m, c in zip(markers, counts, strict=True) if c]
+        said = [f"{m.label}: {c:,}" for m, c in zip(markers, counts, strict=True) if c]
         if said:
             ledger.note(
                 f"of which {counts.sum():,} {words}",

@@ -252,7 +252,7 @@ def drop_missing(readings: Readings, markers: Sequence[Marker], ledger: Ledger) 
     measured = ~np.isnan(readings.value)
     gaps = readings.marker[~measured]
     counts = np.bincount(gaps[gaps >= 0], minlength=len(markers))
-    said = [f"{m.name}: {c:,}" for m, c in zip(markers, counts, strict=True) if c]
+    said = [f"{m.label}: {c:,}" for m, c in zip(markers, counts, strict=True) if c]
     reason = "missing " + ", ".join(said) if said else "none missing"
     ledger.keep("value recorded", measured, reason)
     return readings.select(measured)

@@ -124,7 +124,7 @@ def _merge(
     for k, m in enumerate(markers):
         lost = int(np.count_nonzero(~kept & (readings.marker == k)))
         if lost:
-            said.append(f"{m.name}, {rules[k]}: {lost:,}")
+            said.append(f"{m.label}, {rules[k]}: {lost:,}")
     ledger.keep(step, kept, "; ".join(said) or "no marker had several")
     return readings.select(kept)
 

@@ -162,8 +162,8 @@ def incidence_posterior(
         Rows "risk of" each group, "risk difference" (group minus reference), "risk ratio" and,
         without competing events, "restricted mean difference" (time alive from the first entry to
         the horizon). Columns quantity, time, estimate (median), std_error (of the ratio: of its
-        logarithm), conf_low, conf_high, prob_benefit (that the group's risk is the lower, or its
-        mean time the longer), note.
+        logarithm), conf_low, conf_high, prob_positive (that the group's risk is the higher, or
+        its mean time the longer), note.
 
     Raises
     ------
@@ -193,19 +193,19 @@ def incidence_posterior(
         sides.append(hazard_draws(follow_up, edges, causes, draws, rng))
     a, b = sides
     p, q = a.incidence(cause), b.incidence(cause)
-    lower = float((p < q).mean())
+    higher = float((p > q).mean())
     note = "gamma-process prior worth half a patient and half an event of each cause"
     rows = [
         _row(f"risk of {name}", p, level),
         _row(f"risk of {reference_name}", q, level),
-        _row("risk difference", p - q, level, lower),
-        _row("risk ratio", np.log(p) - np.log(q), level, lower, back=True),
+        _row("risk difference", p - q, level, higher),
+        _row("risk ratio", np.log(p) - np.log(q), level, higher, back=True),
     ]
     if len(causes) == 1:
         longer = a.restricted_mean() - b.restricted_mean()
         rows.append(_row("restricted mean difference", longer, level, float((longer > 0).mean())))
     return pd.DataFrame(rows).assign(time=float(asked), note=note)[
-        ["quantity", "time", "estimate", "std_error", "conf_low", "conf_high", "prob_benefit",
+        ["quantity", "time", "estimate", "std_error", "conf_low", "conf_high", "prob_positive",
          "note"]
     ]  # fmt: skip
 
@@ -236,11 +236,11 @@ def _time_at_risk(follow_up: FollowUp, edges: np.ndarray) -> np.ndarray:
 
 
 def _row(
-    quantity: str, drawn: np.ndarray, level: float, benefit: float = np.nan, *, back: bool = False
+    quantity: str, drawn: np.ndarray, level: float, positive: float = np.nan, *, back: bool = False
 ) -> dict[str, object]:
     low, middle, high = np.quantile(drawn, [0.5 - level / 2, 0.5, 0.5 + level / 2])
     turn = np.exp if back else float
     return {
         "quantity": quantity, "estimate": float(turn(middle)), "std_error": float(drawn.std()),
-        "conf_low": float(turn(low)), "conf_high": float(turn(high)), "prob_benefit": benefit,
+        "conf_low": float(turn(low)), "conf_high": float(turn(high)), "prob_positive": positive,
     }  # fmt: skip

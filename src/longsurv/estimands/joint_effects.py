@@ -66,16 +66,15 @@ class JointEffects(Readable):
     Attributes
     ----------
     table : DataFrame
-        term, estimate, std_error, conf_low, conf_high, prob_benefit. Terms: "direct", "through the
+        term, estimate, std_error, conf_low, conf_high, prob_positive. Terms: "direct", "through the
         marker" and "overall" (differences of survival; above 0 is benefit), "survival (reference)",
         "survival (treated, marker as under reference)" and "survival (treated)" with the names of
         the levels, and "hazard ratio at the same marker" (its std_error on the log scale; below 1
         is benefit), missing where the hazard has treatment in several coefficients or none.
-        prob_benefit is a posterior probability; for an estimate, the share of parameters drawn from
-        its normal distribution, which is one minus a one-sided p value. Of a cause of several the
-        terms are "incidence (reference)" and so on, differences are of its incidence, and
-        prob_benefit is that they are below 0: for a cause that is wanted, such as discharge, one
-        minus that is the probability of benefit.
+        prob_positive (that a difference is above 0, the ratio above 1) is a posterior probability;
+        for an estimate, the share of parameters drawn from its normal distribution, which is one
+        minus a one-sided p value. Of a cause of several the terms are "incidence (reference)" and
+        so on, and differences are of its incidence.
     draws : DataFrame
         Survival S(d,m), or incidence F(d,m), in the three worlds, one row a parameter vector.
     horizon : float
@@ -223,7 +222,7 @@ def joint_effects(
         table = _table(values, levels, level, posterior)
     else:
         values = incidences(result.data, design, which, treatment, levels, horizon, thetas)
-        table = _table(values, levels, level, posterior, what="incidence", better=-1.0)
+        table = _table(values, levels, level, posterior, what="incidence")
     ratios = log_ratios(design, treatment, levels, which, thetas)
     table.loc[len(table)] = _ratio_row(ratios, level, posterior)
     marked(table, result)
@@ -299,9 +298,8 @@ def _table(
     level: float,
     posterior: bool,
     what: str = "survival",
-    better: float = 1.0,
 ) -> pd.DataFrame:
-    """Differences of survival, of which more is better, or incidence, of which less is."""
+    """Differences of survival, or of incidence, and each alone."""
     s00, s10, s11 = values.T
     parts = {
         "direct": s10 - s00,
@@ -322,9 +320,7 @@ def _table(
                 "std_error": float(spread.std(ddof=1)),
                 "conf_low": float(low),
                 "conf_high": float(high),
-                "prob_benefit": np.nan
-                if term.startswith(what)
-                else float((better * spread > 0).mean()),
+                "prob_positive": np.nan if term.startswith(what) else float((spread > 0).mean()),
             }
         )
     return pd.DataFrame(rows)
@@ -342,5 +338,5 @@ def _ratio_row(log_ratio: np.ndarray, level: float, posterior: bool) -> list[str
         float(spread.std(ddof=1)),
         float(low),
         float(high),
-        float((spread < 0).mean()) if known else np.nan,
+        float((spread > 0).mean()) if known else np.nan,
     ]

@@ -122,7 +122,7 @@ def risk_difference(
         Rows "risk (reference)", "risk (treated)" with the names of the levels, "risk difference"
         (treated minus reference), "risk ratio", "odds ratio". Columns term, estimate, std_error (of
         the logarithm for ratios), conf_low, conf_high; p_value (Wald) for an estimate; for a
-        posterior prob_reduction, prob_reduction_1 and prob_reduction_5: the probability that
+        posterior prob_benefit, prob_benefit_1 and prob_benefit_5: the probability that
         treatment lowers the risk at all, by more than 1 % and by more than 5 %. A posterior's
         estimate is its mean, of ratios its median. Its `attrs` have "converged" and "flags", those
         of the result.
@@ -167,7 +167,7 @@ def restricted_mean_difference(
         Rows "mean time (reference)", "mean time (treated)" with the names of the levels, "mean time
         difference" (treated minus reference), "mean time ratio". Columns term, estimate, std_error
         (of the logarithm for the ratio), conf_low, conf_high; p_value (Wald) for an estimate; for a
-        posterior prob_longer, the probability that the treated live longer up to the horizon. A
+        posterior prob_benefit, the probability that the treated live longer up to the horizon. A
         posterior's estimate is its mean, of the ratio its median.
     """
     low, high, frames = both_treatments(result, treatment, horizon, treated, reference)
@@ -270,7 +270,7 @@ def _of__mean_draws(means: np.ndarray, names: Sequence[str], level: float) -> pd
         spread = float((np.log(values) if relative else values).std(ddof=1))
         longer = float((values > 0).mean()) if "difference" in term else np.nan
         rows.append((term, middle, spread, float(low), float(high), longer))
-    return pd.DataFrame(rows, columns=[*COLUMNS, "prob_longer"])
+    return pd.DataFrame(rows, columns=[*COLUMNS, "prob_benefit"])
 
 
 def _of_mean_moments(
@@ -331,7 +331,7 @@ def of_draws(risks: np.ndarray, names: Sequence[str], level: float) -> pd.DataFr
         )
     table = pd.DataFrame(rows)
     for least in REDUCTIONS:
-        name = "prob_reduction" + (f"_{100 * least:.0f}" if least else "")
+        name = "prob_benefit" + (f"_{100 * least:.0f}" if least else "")
         probability = float((difference < -least).mean())
         table[name] = np.where(table["term"] == "risk difference", probability, np.nan)
     return table

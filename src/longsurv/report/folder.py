@@ -1,8 +1,8 @@
 """The tables of the folder: everything found as raw numbers, one name for one thing, each in words.
 
-`results.tables` keep the names of the analyses they come from. Here a probability has one of two
-names: `prob_positive`, of a quantity above no difference (0, or a ratio of 1), and `prob_benefit`,
-of a difference in the direction that the study calls better.
+A probability has one of two names, here as in every table of the package: `prob_positive`, of a
+quantity above no difference (0, or a ratio of 1), and `prob_benefit`, of a difference in the better
+direction: that of a marker, or fewer or later deaths.
 """
 
 from __future__ import annotations
@@ -24,15 +24,6 @@ if TYPE_CHECKING:
     from longsurv.study import StudyResults
 
 JOINT = "joint"
-BELOW = {
-    "cumulative_incidence": {"prob_lower": "prob_positive"},
-    "mortality_methods": {"prob_benefit": "prob_positive"},
-    "prior_grid": {"prob_below_1": "prob_positive", "prior_prob_below_1": "prior_prob_positive"},
-    "tipping": {"prob_benefit": "prob_positive"},
-}
-"""By table the columns that hold the probability of *less*, and what their complement is called."""
-LONGER = "restricted mean difference"
-"""The one quantity of the methods that is more where a group fares better."""
 
 
 def folder_tables(results: StudyResults) -> dict[str, pd.DataFrame]:
@@ -46,30 +37,10 @@ def folder_tables(results: StudyResults) -> dict[str, pd.DataFrame]:
     -------
     dict of str to DataFrame
     """
-    found = {name: renamed(name, table) for name, table in results.tables.items()}
     return {
-        **found, **_of_joint_models(results), **_of_checks(results), "families": _families(results),
+        **results.tables, **_of_joint_models(results), **_of_checks(results),
+        "families": _families(results),
     }  # fmt: skip
-
-
-def renamed(name: str, table: pd.DataFrame) -> pd.DataFrame:
-    """A table in which a probability of less is the complementary one, of more.
-
-    Parameters
-    ----------
-    name : str
-    table : DataFrame
-
-    Returns
-    -------
-    DataFrame
-    """
-    columns = {old: new for old, new in BELOW.get(name, {}).items() if old in table}
-    more = {old: 1.0 - table[old] for old in columns}
-    if name == "mortality_methods" and "prob_benefit" in table:
-        longer = table["quantity"] == LONGER
-        more["prob_benefit"] = more["prob_benefit"].where(~longer, table["prob_benefit"])
-    return table.assign(**more).rename(columns=columns)
 
 
 def _of_joint_models(results: StudyResults) -> dict[str, pd.DataFrame]:

@@ -35,7 +35,7 @@ def next_trial_sentences(found: NextTrial) -> list[str]:
         enough = part.loc[part["assurance"] >= ENOUGH, "n"]
         largest = part.sort_values("n").iloc[-1]
         ceiling = (
-            f"the more patients, the nearer it comes to {_percent(largest['prob_effect'])}, the"
+            f"the more patients, the nearer it comes to {_percent(largest['prob_benefit'])}, the"
             " probability of a hazard ratio below 1 after this study"
         )
         reached = (
@@ -64,7 +64,7 @@ def next_trial_table(found: NextTrial) -> pd.DataFrame:
     table = found.table
     return pd.DataFrame({
         "prior": table["prior"], "patients": table["n"], "deaths": table["events"].round(1),
-        "P(HR < 1) believed, %": (100 * table["prob_effect"]).round(0),
+        "P(HR < 1) believed, %": (100 * table["prob_benefit"]).round(0),
         "assurance, %": _with_error(table["assurance"], table["assurance_mcse"]),
         "assurance by p, %": _with_error(table["assurance_p"], table["assurance_p_mcse"]),
         "upper / lower limit": table["interval"].map(lambda v: number(v, 2)),

@@ -30,7 +30,8 @@ APPENDIX = frozenset((
     "differing", "families", "forest-hazards", "guideline", "hazards-over-time", "independent",
     "linearity", "measurements", "methods_hazard_ratio", "methods_others",
     "methods_risk_difference", "models", "priors", "priors_before", "proportional", "quantiles",
-    "remarks", "replicated", "replicates", "residual-bands", "scales", "score_changes", "shrunken",
+    "remarks", "replicated", "replicates", "residual-bands", "quantiles-adjusted",
+    "residual-bands-adjusted", "scales", "score_changes", "shrunken",
     "truncated", "truncated_questions", "unchecked", "within",
 ))  # fmt: skip
 """Tables and figures by their names that stand at the end: the rest can be read in one go."""

@@ -10,7 +10,9 @@ import pandas as pd
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from longsurv.diagnostics.clusters import FittedMixed
     from longsurv.diagnostics.linearity import Linearity, LineFit
+    from longsurv.diagnostics.residuals import Of
     from longsurv.results.drawable import Headed
 
 
@@ -34,6 +36,142 @@ class StraightLines:
         from longsurv.diagnostics.linearity import linearity
 
         return linearity(cast("LineFit", self), level)
+
+
+class WithResiduals:
+    """An estimate of measurements whose residuals are normal if the model is right."""
+
+    def residuals(self) -> pd.DataFrame:
+        """Residuals of every measurement.
+
+        Returns
+        -------
+        DataFrame
+            One row a measurement used, indexed as the data: the patient; fitted (with the patient's
+            own random effects); residual (conditional); standardised (over sigma); studentised
+            (over its own standard deviation); marginal; scaled (marginal, uncorrelated and of unit
+            variance).
+        """
+        from longsurv.diagnostics.residuals import residuals
+
+        return residuals(cast("FittedMixed", self))
+
+    def qq(
+        self,
+        of: Of = "scaled",
+        *,
+        level: float = 0.95,
+        simulations: int = 999,
+        seed: int = 1,
+    ) -> pd.DataFrame:
+        """Quantile-quantile data with a simultaneous band.
+
+        Parameters
+        ----------
+        of : {"studentised", "scaled", "random effects"}
+            Conditional residuals over their standard deviation; scaled marginal residuals; or
+            predictions of the random effects.
+        level : float
+            With which the band holds the whole ordered sample if the model is right.
+        simulations, seed : int
+            Number of samples simulated for the band.
+
+        Returns
+        -------
+        DataFrame
+            of (the effect's name for random effects), unit (index of the measurement, or the
+            patient), theoretical (standard normal quantile), observed, low, high.
+        """
+        from longsurv.diagnostics.residuals import qq
+
+        return qq(cast("FittedMixed", self), of, level=level, simulations=simulations, seed=seed)
+
+    def plot_qq(
+        self,
+        of: Of = "scaled",
+        *,
+        level: float = 0.95,
+        simulations: int = 999,
+        seed: int = 1,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw residuals or random effects against normal quantiles, with a simultaneous band.
+
+        Parameters
+        ----------
+        of, level, simulations, seed
+            As for `qq`.
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+        """
+        from longsurv.results.plots import quantiles
+
+        table = self.qq(of, level=level, simulations=simulations, seed=seed)
+        return quantiles(cast("Headed", self), table, ax)
+
+    def residual_bands(
+        self,
+        *,
+        bins: int | None = None,
+        level: float = 0.95,
+        simulations: int = 999,
+        seed: int = 1,
+    ) -> pd.DataFrame:
+        """Mean and spread of the studentised residuals over the fitted values, with bands.
+
+        Parameters
+        ----------
+        bins : int, optional
+            Of the fitted values; by default one for every ten measurements, from three to ten.
+        level : float
+            With which the bands hold both curves whole if the model is right.
+        simulations, seed : int
+            Number of samples simulated for the bands.
+
+        Returns
+        -------
+        DataFrame
+            of ("mean", "spread": the root mean square), fitted (mean of the bin), n, observed, low,
+            high.
+        """
+        from longsurv.diagnostics.residuals import residual_bands
+
+        return residual_bands(
+            cast("FittedMixed", self), bins=bins, level=level, simulations=simulations, seed=seed
+        )
+
+    def plot_residuals(
+        self,
+        *,
+        bins: int | None = None,
+        level: float = 0.95,
+        simulations: int = 999,
+        seed: int = 1,
+        ax: Axes | None = None,
+    ) -> Axes:
+        """Draw mean and spread of the residuals over the fitted values, with their bands.
+
+        Parameters
+        ----------
+        bins, level, simulations, seed
+            As for `residual_bands`.
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+        """
+        from longsurv.results.plots import bands
+
+        table = self.residual_bands(bins=bins, level=level, simulations=simulations, seed=seed)
+        return bands(cast("Headed", self), table, ax)
 
 
 class Replicated:

@@ -17,7 +17,7 @@ from longsurv.inference.specification import AnySpecification
 from longsurv.priors import Prior
 from longsurv.results import plots
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
-from longsurv.results.criticism import StraightLines
+from longsurv.results.criticism import StraightLines, WithResiduals
 from longsurv.results.estimate import TIDY, Estimate
 from longsurv.results.posterior import summarise
 from longsurv.results.reference import NormalReference
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class LinearEstimate(StraightLines, Estimate):
+class LinearEstimate(WithResiduals, StraightLines, Estimate):
     """A linear model fitted by least squares (see `Estimate`).
 
     Attributes
@@ -73,6 +73,21 @@ class LinearEstimate(StraightLines, Estimate):
             llf=optimum.value, nobs=n, n_params=p + 1, optimum=optimum, method="least squares",
             flags=tuple(flags), sigma=float(np.sqrt(variance)),
         )  # fmt: skip
+
+    @property
+    def residual_cov(self) -> np.ndarray:
+        """Variance of the residuals, shape (1,)."""
+        return np.array([self.sigma**2])
+
+    @property
+    def random_cov(self) -> pd.DataFrame:
+        """Covariance of the random effects, of which there are none."""
+        return pd.DataFrame()
+
+    @property
+    def own_covariances(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Of each grouping of random effects, of which there are none."""
+        return []
 
     def variance_table(self, level: float = 0.95) -> pd.DataFrame:
         """The residual SD, with its exact interval from the chi-squared distribution.

@@ -47,7 +47,7 @@ class NextTrial(Readable):
     ----------
     table : DataFrame
         A row a prior and size: prior (of this study's effect), n, trials (simulated), events (mean
-        of a trial), prob_effect (that the true hazard ratio is below 1), assurance (of P(hazard
+        of a trial), prob_benefit (that the true hazard ratio is below 1), assurance (of P(hazard
         ratio < 1) > 0.95 with `ANALYSIS`), assurance_p (of p < 0.05 by the log-rank test, with the
         group faring better), each with `_mcse`; interval (median ratio of the upper to the lower
         95 % limit of the hazard ratio), type_s (of the trials with p < 0.05, how many have the
@@ -204,14 +204,14 @@ def _row(piece: Piece) -> dict[str, object]:
     found = pd.concat(parts, ignore_index=True)
     m = len(found)
     better = (found["p"] < SIGNIFICANT) & (found["score"] < 0.0)
-    convinced = found["prob_below_1"] > CONVINCED
+    convinced = found["prob_positive"] < 1.0 - CONVINCED
     clear = found[found["p"] < SIGNIFICANT]
     finite = clear[np.isfinite(clear["estimate"])]
     size = float(finite["truth"].abs().mean()) if len(finite) else np.nan
     wrong = np.sign(clear["score"]) != np.sign(clear["truth"])
     return {
         "prior": name, "n": n, "trials": m, "events": float(found["events"].mean()),
-        "prob_effect": float((truth < 0.0).mean()),
+        "prob_benefit": float((truth < 0.0).mean()),
         "assurance": float(convinced.mean()), "assurance_mcse": _mcse(convinced),
         "assurance_p": float(better.mean()), "assurance_p_mcse": _mcse(better),
         "interval": float(np.exp((found["high"] - found["low"]).median())),
@@ -245,7 +245,7 @@ def two_group_trials(
     -------
     DataFrame
         truth, events, score and p (log-rank test), estimate (log hazard ratio by maximum partial
-        likelihood; infinite or NaN where deaths are in one group only or none), prob_below_1, low,
+        likelihood; infinite or NaN where deaths are in one group only or none), prob_positive, low,
         high (95 %, posterior under `ANALYSIS`).
     """
     treated = np.arange(n) < n // 2
@@ -277,7 +277,7 @@ def two_group_trials(
     return pd.DataFrame({
         "truth": log_ratio, "events": events, "score": z, "p": 2.0 * special.ndtr(-np.abs(z)),
         "estimate": estimate,
-        "prob_below_1": [np.interp(0.0, grid[i], below[i]) for i in range(len(grid))],
+        "prob_positive": [1.0 - np.interp(0.0, grid[i], below[i]) for i in range(len(grid))],
         "low": [low for low, _ in ends], "high": [high for _, high in ends],
     })  # fmt: skip
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from longsurv.analyses import BaselineAdjustment
     from longsurv.diagnostics.linearity import Linearity
     from longsurv.results.criticism import Replicated, StraightLines
+    from longsurv.results.linear import LinearEstimate
     from longsurv.results.mixed.estimate import MixedEstimate
     from longsurv.results.survival.cox import SurvivalEstimate
     from longsurv.study.plan import Plan
@@ -37,6 +38,7 @@ CELLS = 20_000_000  # of simulated residuals, at most
 LEAST = 99  # samples behind a band
 MOST_POINTS = 240  # of a curve that is drawn
 BASELINE = "baseline value"
+TRAJECTORY, ADJUSTED = "trajectory", "change adjusted for the baseline value"
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,10 @@ class Criticism:
     Attributes
     ----------
     quantiles : DataFrame
-        theoretical, observed, low, high, out (whether the model's curve leaves its band): scaled
-        residuals of the marker models, in order.
+        model (`TRAJECTORY` or `ADJUSTED`), theoretical, observed, low, high, out (whether the
+        model's curve leaves its band): scaled residuals of the marker models, in order.
     residuals : DataFrame
-        of, fitted, n, observed, low, high: `residual_bands` of the same.
+        model, of, fitted, n, observed, low, high: `residual_bands` of the same.
     replicates : DataFrame
         part, of, statistic, observed, replicated, conf_low, conf_high, p_value.
     hazards : DataFrame
@@ -143,7 +145,7 @@ def _of_marker(label: str, model: ModelResult) -> Iterator[_Task]:
     of = (model.formula, model.data)
     if model.fit is not None:
         fit = cast("MixedEstimate", model.fit)
-        yield _Task(label, "residuals", of, lambda: _residuals(fit))
+        yield _Task(label, "residuals", of, lambda: _residuals(fit, TRAJECTORY))
         yield _Task(label, "straight lines", of, lambda: _lines(fit))
     yield from _replicated(label, model)
 
@@ -182,19 +184,21 @@ def _adjusted(study: Plan, names: list[str]) -> Iterator[_Task]:
             if asked.compared.problem:
                 continue
             label = f"{study.cohort.markers[name].label}{more}"
-            yield _Task(
-                label, BASELINE, (name, study.cohort.marker_data(name), str(change)),
-                partial(_in_baseline, asked),
-            )  # fmt: skip
+            of = (name, study.cohort.marker_data(name), str(change))
+            yield _Task(label, BASELINE, of, partial(_in_baseline, asked))
+            yield _Task(label, ADJUSTED, of, partial(_residuals_adjusted, asked))
 
 
 def _in_baseline(asked: BaselineAdjustment) -> Tables:
-    spec, _ = asked.spec("baseline")
-    return _lines(spec.fit(), BASELINE)
+    return _lines(asked.spec("baseline")[0].fit(), BASELINE)
 
 
-def _residuals(fit: MixedEstimate) -> Tables:
-    n = len(fit.design.y)
+def _residuals_adjusted(asked: BaselineAdjustment) -> Tables:
+    return _residuals(asked.spec("baseline")[0].fit(), ADJUSTED)
+
+
+def _residuals(fit: MixedEstimate | LinearEstimate, model: str) -> Tables:
+    n = fit.nobs
     if n * LEAST > CELLS:
         raise LongsurvError(f"{n:,} measurements are more than bands are simulated for")
     simulations = int(min(999, CELLS // n))
@@ -205,7 +209,8 @@ def _residuals(fit: MixedEstimate) -> Tables:
         .any()
     )  # fmt: skip
     kept = quantiles[["theoretical", "observed", "low", "high"]].iloc[_thinned(n)]
-    return {"residuals": bands, "quantiles": kept.reset_index(drop=True).assign(out=out)}
+    kept = kept.reset_index(drop=True).assign(out=out)
+    return {"residuals": bands.assign(model=model), "quantiles": kept.assign(model=model)}
 
 
 def _thinned(n: int) -> np.ndarray:

@@ -45,7 +45,7 @@ class AssociationResults(Readable):
     Attributes
     ----------
     table : DataFrame
-        method, change, hazard_ratio, conf_low, conf_high, method_id, scale, size.
+        method, change, hazard_ratio, conf_low, conf_high, mcse, method_id, scale, size.
     contraction : float
     words : str
     """
@@ -94,7 +94,7 @@ class JointResult:
     slopes : DataFrame
         The marker's terms with the treatment, alone and jointly: answer ("mixed model alone",
         "joint model, maximum likelihood", "joint model, posterior"), its id ("alone", "ml",
-        "bayes"), term, whether it is an interaction, estimate, conf_low, conf_high.
+        "bayes"), term, whether it is an interaction, estimate, conf_low, conf_high, mcse.
     prediction : Prediction or None
     missing : mapping of str to str
         What could not be done, and why.
@@ -203,7 +203,16 @@ def _slopes(study: Plan, spec: JointModel, model: ModelResult) -> pd.DataFrame:
     """What the marker does in the treated, with and without the hazard in the likelihood."""
     treatment = study.cohort.schema.treatment
     if not model.answers:
-        columns = ["term", "estimate", "conf_low", "conf_high", "interaction", "answer", "id"]
+        columns = [
+            "term",
+            "estimate",
+            "conf_low",
+            "conf_high",
+            "mcse",
+            "interaction",
+            "answer",
+            "id",
+        ]
         return pd.DataFrame(columns=[*columns, "level", "own_time"])
     from longsurv.results.joint.association_methods import NAMES
 
@@ -214,7 +223,8 @@ def _slopes(study: Plan, spec: JointModel, model: ModelResult) -> pd.DataFrame:
     rows = []
     for key, tidy in tables.items():
         chosen = tidy[tidy["term"].str.contains(f"{treatment}[T.", regex=False)]
-        columns = ["term", "estimate", "conf_low", "conf_high"]
+        chosen = chosen.assign(mcse=chosen.get("mcse_mean", np.nan))
+        columns = ["term", "estimate", "conf_low", "conf_high", "mcse"]
         interaction = chosen["term"].str.contains(":", regex=False)
         rows.append(chosen[columns].assign(interaction=interaction, answer=names[key], id=key))
     table = pd.concat(rows, ignore_index=True)

@@ -27,7 +27,7 @@ IF_ANY = (
 HEADERS = {
     "term": "", "std_error": "std. error", "p_value": "p", "prob_positive": "P(> 0)",
     "r_hat": "R-hat", "ess_bulk": "ESS bulk", "ess_tail": "ESS tail", "mcse_mean": "MCSE",
-    "prob_below_1": "P(< 1)", "prob_benefit": "P(benefit)", "p_holm": "p (Holm)",
+    "prob_benefit": "P(benefit)", "p_holm": "p (Holm)",
     "p_fdr": "p (FDR)", "hazard_ratio": "hazard ratio",
 }  # fmt: skip
 

@@ -185,6 +185,14 @@ def test_follow_up_that_ends_early_leaves_only_what_can_be_said():
     assert np.isfinite(row(found, "hazard ratio", "Cox, Wald")["estimate"])
 
 
+def test_times_have_the_unit_that_the_cohort_gives_them(found):
+    """In every sentence of every method."""
+    texts = found.table["estimand"].str.cat(found.table["note"], sep=" | ")
+    assert texts.str.contains(r"\bby 28 days\b").any()
+    assert texts.str.contains("time counted from 7 days").any()
+    assert not texts.str.contains(r"\b(?:by|to|after|from|before) \d+\b(?! days)").any()
+
+
 def test_delayed_entry_at_different_times_leaves_out_what_is_not_defined_for_it():
     data = follow_up(3, 4, entry=np.arange(19) % 3 * 0.5)
     found = Mortality(data, "arm", 28).methods(priors=ONE, draws=200)
@@ -252,7 +260,7 @@ def test_competing_events_by_both_engines(cohort):
         bayes = rows.loc[(cause, "risk difference", "bayes")]
         other = rows.loc[(cause, "risk difference", "frequentist")]
         assert bayes["estimate"] == pytest.approx(other["estimate"], abs=0.04)
-        assert bayes["prob_lower"] > 0.5  # fewer of the treated died, and fewer went home
+        assert bayes["prob_positive"] < 0.5  # fewer of the treated died, and fewer went home
         assert 0 < rows.loc[(cause, "no difference", "frequentist"), "p_value"] < 1
     assert "discharge alive" in str(found)
 

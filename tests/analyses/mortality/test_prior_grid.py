@@ -88,7 +88,7 @@ def test_posterior_is_that_of_quadrature(table, exact, name):
     variance = (b - mean) ** 2 @ mass
     below = mass[b < 0].sum()
     error = np.sqrt(variance / row["ess"])
-    assert row["prob_below_1"] == pytest.approx(below, abs=4 * np.sqrt(0.25 / row["ess"]))
+    assert 1 - row["prob_positive"] == pytest.approx(below, abs=4 * np.sqrt(0.25 / row["ess"]))
     # a variance of 8000 draws varies by 2.5 % from seed to seed
     assert row["prior_share"] == pytest.approx(variance / prior.sd**2, rel=0.1)
     median, low, high = np.interp([0.5, 0.025, 0.975], cumulative, b)
@@ -151,10 +151,12 @@ def test_a_mixture_counts_by_its_information(patients):
 
 def test_belief_follows_the_prior(table):
     ordered = ["pessimistic", "sceptical", "enthusiastic"]
-    for column in ("prior_prob_below_1", "prob_below_1", "prob_reduction", "prob_reduction_1"):
+    for column in ("prob_benefit", "prob_benefit_1"):
         assert table.loc[ordered, column].is_monotonic_increasing
         assert table.loc[ordered, column].is_unique
-    for column in ("hr", "hr_low", "hr_high", "risk_difference"):
+    for column in (
+        "prior_prob_positive", "prob_positive", "hr", "hr_low", "hr_high", "risk_difference",
+    ):  # fmt: skip
         assert table.loc[ordered, column].is_monotonic_decreasing
 
 
@@ -167,9 +169,9 @@ def test_wider_priors_leave_more_to_the_data(table):
 
 def test_risks(table):
     """With one covariate a lower hazard is a lower risk, and small reductions are likelier."""
-    np.testing.assert_array_equal(table["prob_reduction"], table["prob_below_1"])
-    assert (table["prob_reduction"] >= table["prob_reduction_1"]).all()
-    assert (table["prob_reduction_1"] >= table["prob_reduction_5"]).all()
+    np.testing.assert_allclose(table["prob_benefit"], 1 - table["prob_positive"], atol=1e-12)
+    assert (table["prob_benefit"] >= table["prob_benefit_1"]).all()
+    assert (table["prob_benefit_1"] >= table["prob_benefit_5"]).all()
     assert (table["risk_difference_low"] < table["risk_difference"]).all()
     assert (table["risk_difference"] < table["risk_difference_high"]).all()
 
@@ -195,9 +197,9 @@ def test_priors_on_the_risk_scale(patients):
     assert harm["prior_risk_ratio"] == pytest.approx(1.8)
     assert harm["prior_risk_difference"] == pytest.approx(0.16)
     assert harm["prior_hr_low"] == pytest.approx(2 * np.exp(0.5 * norm.ppf(0.05)))
-    assert harm["prior_prob_below_1"] == pytest.approx(norm.cdf(-np.log(2) / 0.5))
+    assert 1 - harm["prior_prob_positive"] == pytest.approx(norm.cdf(-np.log(2) / 0.5))
     assert heavy["prior_hr_high"] == pytest.approx(np.exp(-0.2 + 0.3 * t.ppf(0.95, 4)))
-    assert heavy["prior_prob_below_1"] == pytest.approx(t.cdf(0.2 / 0.3, 4))
+    assert 1 - heavy["prior_prob_positive"] == pytest.approx(t.cdf(0.2 / 0.3, 4))
 
 
 def test_relabelling_the_treatment_mirrors(table, patients):
@@ -208,7 +210,7 @@ def test_relabelling_the_treatment_mirrors(table, patients):
         CoxPH(FORMULA, data=other), "treatment", mirrored, horizon=HORIZON, draws=4000, seed=2
     ).table.set_index("prior")
     chance = 0.04  # four simulation errors of a difference of two probabilities
-    np.testing.assert_allclose(found["prob_below_1"], 1 - table["prob_below_1"], atol=chance)
+    np.testing.assert_allclose(found["prob_positive"], 1 - table["prob_positive"], atol=chance)
     np.testing.assert_allclose(found["contraction"], table["contraction"], atol=0.08)
     np.testing.assert_allclose(found["risk_difference"], -table["risk_difference"], atol=0.01)
     informative = ["weak", "sceptical", "enthusiastic", "pessimistic"]

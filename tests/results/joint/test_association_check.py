@@ -119,6 +119,15 @@ def test_sizes_of_change(many):
     assert METHODS[0] in repr(many) and "one unit" in repr(many)
 
 
+def test_only_what_is_drawn_has_a_monte_carlo_error(many):
+    """Of a hazard ratio by the delta method: so many times that of its logarithm per unit."""
+    known = many.table["method_id"] == "bayes"
+    assert many.table["mcse"].notna().tolist() == known.tolist()
+    error = many.posterior.tidy().set_index("term").loc["assoc.value", "mcse_mean"]
+    rows = many.table[known]
+    assert rows["mcse"].to_numpy() == pytest.approx(error * rows["size"] * rows["hazard_ratio"])
+
+
 def test_a_logged_marker_is_told_per_doubling(cohort):
     rows = cohort[0].assign(y=np.exp(cohort[0]["y"]))
     check = association_check(

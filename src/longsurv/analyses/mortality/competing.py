@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLUMNS = [
-    "cause", "quantity", "engine", "estimate", "conf_low", "conf_high", "p_value", "prob_lower",
+    "cause", "quantity", "engine", "estimate", "conf_low", "conf_high", "p_value", "prob_positive",
     "note", "answered",
 ]  # fmt: skip
 IDS = ("answered",)
@@ -44,8 +44,8 @@ class CompetingEvents(Readable):
         hazard ratio" and Fine and Gray's "subdistribution hazard ratio"; for Gray's test "no
         difference"), engine ("frequentist": Aalen-Johansen with limits from those of the two
         risks; "bayes": piecewise-constant hazards of all causes), estimate, conf_low, conf_high,
-        p_value (Gray's), prob_lower (posterior probability that the group's risk is the lower:
-        benefit for death, not for discharge alive), note; for programs, whether it is answered.
+        p_value (Gray's), prob_positive (posterior probability that the group's risk is the higher),
+        note; for programs, whether it is answered.
     horizon, level : float
     data : DataFrame
         Follow-up, as `Cohort.survival_data()`.
@@ -154,7 +154,7 @@ def competing_events(
         try:
             drawn = incidence_posterior(
                 data, treatment, horizon, cause=cause, level=level, draws=draws, seed=seed
-            ).rename(columns={"prob_benefit": "prob_lower"})
+            )
             drawn = drawn[drawn["quantity"].str.startswith("risk")]
         except LongsurvError as error:
             drawn = _nothing(error)

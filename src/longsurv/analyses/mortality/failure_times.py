@@ -57,7 +57,7 @@ def _fitted(ask: Question, spec: CoxPH, kind: str, blank: Row) -> list[Row]:
         )
     estimate, low, high, p = time_ratio(spec, term, kind, ask.level)
     first = float(spec.design.entry.min())
-    note = f"time counted from {first:g}" if first > 0 else ""
+    note = f"time counted from {ask.when(first)}" if first > 0 else ""
     return [blank._replace(estimate=estimate, conf_low=low, conf_high=high, p_value=p, note=note)]
 
 

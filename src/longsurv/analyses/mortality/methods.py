@@ -174,6 +174,7 @@ def mortality_methods(
     draws: int = 1000,
     seed: int = 1,
     level: float = 0.95,
+    unit: str = "",
 ) -> MortalityMethods:
     """Compare the mortality of two groups by every method there is.
 
@@ -199,6 +200,8 @@ def mortality_methods(
     draws, seed : int
         Of the posteriors and of the tests by random permutation.
     level : float
+    unit : str
+        Of the times, for the sentences.
 
     Returns
     -------
@@ -212,7 +215,9 @@ def mortality_methods(
     group, mine, reference, others = two_groups(data, treatment)
     dead = (int((side.status == 1).sum()) for side in (mine, others))
     counts = Counts(next(dead), len(mine), next(dead), len(others))
-    ask = Question(data, treatment, float(horizon), group, reference, counts, draws, seed, level)
+    ask = Question(
+        data, treatment, float(horizon), group, reference, counts, draws, seed, level, unit
+    )
     rows = _cox_rows(ask, spec, "", priors)
     if adjusted is not None:
         rows += _cox_rows(ask, adjusted, adjust, priors)
@@ -329,8 +334,8 @@ def _standardised(
         found = risk_difference(result(), ask.treatment, ask.horizon, level=ask.level)
         found = found.set_index("term")
         benefit = {}
-        if "prob_reduction" in found:
-            benefit["prob_benefit"] = found.loc["risk difference", "prob_reduction"]
+        if "prob_benefit" in found:
+            benefit["prob_benefit"] = found.loc["risk difference", "prob_benefit"]
         return [blank.filled({**found.loc[blank.quantity], **benefit}) for blank in blanks]
 
     return attempt(made, *blanks)

@@ -52,7 +52,7 @@ def _exact(ask: Question) -> list[Row]:
 
 def _two_by_two(ask: Question) -> list[Row]:
     c = ask.counts
-    taken = f"{ask.lost} censored before {ask.horizon:g} count as alive" if ask.lost else ""
+    taken = f"{ask.lost} censored before {ask.end} count as alive" if ask.lost else ""
     rows = []
     for row in two_by_two_rows(c, level=ask.level):
         quantity, method = row["quantity"], row["method"]
@@ -62,7 +62,7 @@ def _two_by_two(ask: Question) -> list[Row]:
         test = quantity == "no difference"
         blank = row_of(
             quantity, f"2 x 2, {method}", "bayes" if bayes else "frequentist",
-            f"equal risks by {ask.horizon:g}" if test else ask.risks(),
+            f"equal risks by {ask.end}" if test else ask.risks(),
             method_id=f"2 x 2, {row['method_id']}", prior_id=row["prior_id"], prior=row["prior"],
         )  # fmt: skip
         notes = [part for part in (row["note"], taken, ask.late) if part]
@@ -88,6 +88,7 @@ def _curves(ask: Question) -> list[Row]:
         found = incidence_posterior(
             ask.data, ask.treatment, ask.horizon, level=ask.level, seed=ask.seed
         ).set_index("quantity")
+        found["prob_benefit"] = 1.0 - found["prob_positive"]
         return [
             blank.filled(row.to_dict(), str(row["note"]))
             for blank in blanks
@@ -131,7 +132,7 @@ def _incidence(
 
 def _means(ask: Question) -> list[Row]:
     cause = ", were there no competing events" if ask.competing else ""
-    estimand = f"mean time alive to {ask.horizon:g}, {ask.group} less {ask.reference}{cause}"
+    estimand = f"mean time alive to {ask.end}, {ask.group} less {ask.reference}{cause}"
     quantity = "restricted mean difference"
     world = ask.without_competing
     plain = row_of(quantity, "Kaplan-Meier, Greenwood-type", "frequentist", estimand, world=world)
@@ -147,7 +148,8 @@ def _means(ask: Question) -> list[Row]:
             ask.single, ask.treatment, ask.horizon, level=ask.level, seed=ask.seed
         )
         row = found.set_index("quantity").loc[quantity]
-        return [bayes.filled(row.to_dict(), str(row["note"]))]
+        longer = {"prob_benefit": row["prob_positive"]}
+        return [bayes.filled({**row, **longer}, str(row["note"]))]
 
     return [*attempt(frequentist, plain), *attempt(posterior, bayes)]
 
@@ -184,7 +186,7 @@ def _tests(ask: Question) -> list[Row]:
         ]
 
     gray = row_of(
-        "no difference", "Gray", "frequentist", f"equal cumulative incidences up to {ask.horizon:g}"
+        "no difference", "Gray", "frequentist", f"equal cumulative incidences up to {ask.end}"
     )
 
     def incidences() -> list[Row]:

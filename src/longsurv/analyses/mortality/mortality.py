@@ -165,6 +165,7 @@ class Mortality:
         return mortality_methods(
             self.data, self._treatment, self._horizon, self.cox, adjusted=self.cox_adjusted,
             adjust=self.adjust, priors=priors, draws=draws, seed=seed, level=level,
+            unit=self._unit,
         )  # fmt: skip
 
     def standardised(
@@ -343,6 +344,10 @@ class Mortality:
     def _treatment(self) -> str:
         assert self.treatment is not None
         return self.treatment
+
+    @property
+    def _unit(self) -> str:
+        return self.source.schema.time_unit if isinstance(self.source, Cohort) else ""
 
     @property
     def _horizon(self) -> float:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 FEW = 200
 """Events up to which their exact distribution is used."""
 SHOWN = [
-    "prior", "prior_hr_low", "prior_hr_high", "hr", "hr_low", "hr_high", "prob_below_1",
-    "risk_difference", "prob_reduction", "prob_reduction_1", "prob_reduction_5", "prior_share",
+    "prior", "prior_hr_low", "prior_hr_high", "hr", "hr_low", "hr_high", "prob_positive",
+    "risk_difference", "prob_benefit", "prob_benefit_1", "prob_benefit_5", "prior_share",
 ]  # fmt: skip
 """Columns of a print."""
 
@@ -47,10 +47,10 @@ class PriorGrid(Readable):
     ----------
     table : DataFrame
         One row a prior. Before the data: `prior`, `density`, `prior_hr`, `prior_hr_low`,
-        `prior_hr_high`, `prior_prob_below_1` and, at the baseline risk, `prior_risk_ratio` and
+        `prior_hr_high`, `prior_prob_positive` and, at the baseline risk, `prior_risk_ratio` and
         `prior_risk_difference`, each with `_low` and `_high`. After: `hr` (median), `hr_low`,
-        `hr_high`, `prob_below_1`; `risk_difference` (mean, standardised over the cohort), `_low`,
-        `_high`, `prob_reduction` (of any size), `prob_reduction_1` and `prob_reduction_5` (of more
+        `hr_high`, `prob_positive`; `risk_difference` (mean, standardised over the cohort), `_low`,
+        `_high`, `prob_benefit` (of any size), `prob_benefit_1` and `prob_benefit_5` (of more
         than 1 and 5 %). How much is prior: `contraction` (1 - posterior variance / prior variance
         of the log hazard ratio: the share of what is known that comes from the data; kept within 0
         and 1, which simulation error or a Student-t prior in conflict with the data could leave; a
@@ -108,8 +108,9 @@ class PriorGrid(Readable):
         """
         headers = {
             "hr": "HR", "hr_low": "low", "hr_high": "high", "prior_hr_low": "prior low",
-            "prior_hr_high": "prior high", "prob_reduction": "P(lower risk)",
-            "prob_reduction_1": "P(by > 1 %)", "prob_reduction_5": "P(by > 5 %)",
+            "prior_hr_high": "prior high", "prob_positive": "P(HR > 1)",
+            "prob_benefit": "P(lower risk)",
+            "prob_benefit_1": "P(by > 1 %)", "prob_benefit_5": "P(by > 5 %)",
         }  # fmt: skip
         table = framed(self.table[SHOWN], headers=headers)
         title = f"{self.term} under {len(self.table)} priors, risks at {self.horizon:g}"
@@ -303,7 +304,7 @@ def _before(prior: Prior, risk: float, level: float) -> dict[str, float]:
         ("prior_risk_difference", treated - risk),
     ):
         out |= dict(zip((name, f"{name}_low", f"{name}_high"), map(float, values), strict=True))
-    return out | {"prior_prob_below_1": float(distribution(prior, np.zeros(1))[0])}
+    return out | {"prior_prob_positive": 1.0 - float(distribution(prior, np.zeros(1))[0])}
 
 
 def _after(
@@ -322,7 +323,7 @@ def _after(
         "hr": float(hr[0]),
         "hr_low": float(hr[1]),
         "hr_high": float(hr[2]),
-        "prob_below_1": float((post.draw(term) < 0).mean()),
+        "prob_positive": float((post.draw(term) > 0).mean()),
         "risk_difference": float(row["estimate"]),
         "risk_difference_low": float(row["conf_low"]),
         "risk_difference_high": float(row["conf_high"]),

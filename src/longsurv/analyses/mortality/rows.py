@@ -131,6 +131,8 @@ class Question:
     counts : Counts
     draws, seed : int
     level : float
+    unit : str
+        Of the times, in words; empty if it is not known.
     """
 
     data: pd.DataFrame
@@ -142,6 +144,21 @@ class Question:
     draws: int
     seed: int
     level: float
+    unit: str = ""
+
+    def when(self, time: float) -> str:
+        """A time with its unit, where that is known.
+
+        Parameters
+        ----------
+        time : float
+        """
+        return f"{time:g} {self.unit}".rstrip()
+
+    @property
+    def end(self) -> str:
+        """The horizon in words."""
+        return self.when(self.horizon)
 
     @property
     def single(self) -> pd.DataFrame:
@@ -168,7 +185,7 @@ class Question:
         """Who entered late, whom a proportion counts as if seen from the first entry on."""
         entry = self.data["entry"].to_numpy(dtype=float)
         n, first = int((entry > entry.min()).sum()), float(entry.min())
-        return f"{n} entered after {first:g} and count as if from then on" if n else ""
+        return f"{n} entered after {self.when(first)} and count as if from then on" if n else ""
 
     def hazards(self, more: str = "") -> str:
         """The comparison of hazards in words.
@@ -197,7 +214,7 @@ class Question:
         -------
         str
         """
-        return f"event by {self.horizon:g}, {self.group} against {self.reference}{more}"
+        return f"event by {self.end}, {self.group} against {self.reference}{more}"
 
     def nobody(self) -> str:
         """The groups without an event, in words; empty if both have some."""

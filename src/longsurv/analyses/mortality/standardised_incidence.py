@@ -375,9 +375,7 @@ def standardised_risks(
         except LongsurvError as error:
             table = pd.DataFrame([{"term": "risk difference", "reason": str(error)}])
         parts.append(table[~table["term"].str.contains("ratio")].assign(engine=engine))
-    table = pd.concat(parts, ignore_index=True).rename(
-        columns={"term": "quantity", "prob_reduction": "prob_benefit"}
-    )
+    table = pd.concat(parts, ignore_index=True).rename(columns={"term": "quantity"})
     table["quantity"] = table["quantity"].str.replace(r"^risk \((.*)\)$", r"risk of \1", regex=True)
     return (
         table.reindex(columns=COLUMNS).assign(reason=table.get("reason", "")).fillna({"reason": ""})

@@ -168,7 +168,7 @@ class Answers:
         risks = drawn_under(posts, frames, self.trial.horizon)
         table = of_draws(risks, ARMS, self.level).set_index("term")
         found = table.loc["risk difference"]
-        return [blank.filled({**found, "prob_benefit": found["prob_reduction"]})]
+        return [blank.filled(found)]
 
 
 def _why(split: Split, name: str) -> str:

@@ -22,7 +22,7 @@ def weighted_rows(ask: Question, adjust: str) -> list[Row]:
     among = f", among {OVERLAP.who}"
     whole = f", among {ATE.who}"
     left = ", others having left by competing events" if ask.competing else ""
-    mean = f"mean time alive to {ask.horizon:g}, {ask.group} less {ask.reference}{among}"
+    mean = f"mean time alive to {ask.end}, {ask.group} less {ask.reference}{among}"
     if ask.competing:
         mean += ", were there no competing events"
 

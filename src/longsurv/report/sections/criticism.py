@@ -21,7 +21,7 @@ from longsurv.report import sentences_checks
 from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part
 from longsurv.report.sections.trajectories import FEWEST
-from longsurv.study.criticism import CRITICISM, Criticism
+from longsurv.study.criticism import CRITICISM, TRAJECTORY, Criticism
 from longsurv.study.terms import level_of, treatment_terms
 from longsurv.tables.display import Column, DisplayTable, display
 
@@ -57,23 +57,36 @@ type Made = tuple[str, list[Picture | DisplayTable]]
 def _residuals(results: StudyResults, found: Criticism) -> Made:
     if found.residuals.empty:
         return "", []
-    out = {
-        label: bool(part["out"].any())
-        for label, part in found.quantiles.groupby("label", sort=False)
-    }
     bands = found.residuals
-    apart = {
-        label: bool(((part["observed"] < part["low"]) | (part["observed"] > part["high"])).any())
-        for label, part in bands.groupby("label", sort=False)
-    }
+    out = (bands["observed"] < bands["low"]) | (bands["observed"] > bands["high"])
     text = sentences_checks.residuals(
-        len(apart), [str(label) for label in out if out[label]],
-        [str(label) for label in apart if apart[label]], MOST_TOLD,
+        len(bands.groupby(["model", "label"])), _of_models(found.quantiles["out"], found.quantiles),
+        _of_models(out, bands), MOST_TOLD,
     )  # fmt: skip
+    pictures: list[Picture | DisplayTable] = []
+    for model, part in bands.groupby("model", sort=False):
+        quantiles = found.quantiles[found.quantiles["model"] == model]
+        pictures += _drawn_residuals(results, str(model), quantiles, part, text)
+    return text, pictures
+
+
+def _of_models(out: pd.Series, table: pd.DataFrame) -> list[str]:
+    """Models of which anything is out, in words."""
+    return [
+        label if model == TRAJECTORY else f"{label}, adjusted"
+        for (model, label), part in out.groupby([table["model"], table["label"]], sort=False)
+        if part.any()
+    ]
+
+
+def _drawn_residuals(
+    results: StudyResults, model: str, quantiles: pd.DataFrame, bands: pd.DataFrame, text: str
+) -> list[Picture]:
+    """Both figures of one kind of model, a panel a marker."""
     named = results.study.show_patients
     curves = {
         str(label): part if named else averaged(part)
-        for label, part in found.quantiles.groupby("label", sort=False)
+        for label, part in quantiles.groupby("label", sort=False)
     }
     spread = {str(label): part for label, part in bands.groupby("label", sort=False)}
 
@@ -84,20 +97,27 @@ def _residuals(results: StudyResults, found: Criticism) -> Made:
         return residual_panels(spread, width=width)
 
     each = "" if named else f" Each point is the mean of {FEWEST} neighbours."
-    return text, [
+    if model == TRAJECTORY:
+        names, whose, more = ("quantiles", "residual-bands"), "model by maximum likelihood", ""
+        inside = " right, shrinkage included."
+    else:
+        names = ("quantiles-adjusted", "residual-bands-adjusted")
+        whose, more = "change adjusted for its baseline value", ", adjusted"
+        inside = " right."
+    return [
         Picture(
-            "quantiles", draw_quantiles, f"Quantiles of scaled residuals. {text}",
-            "Scaled residuals of each marker's model by maximum likelihood, in order, against"
+            names[0], draw_quantiles, f"Quantiles of scaled residuals{more}. {text}",
+            f"Scaled residuals of each marker's {whose}, in order, against"
             " normal quantiles. Grey: the band that holds all of them with probability 95 % if the"
             f" model is right; red: outside it.{each}",
-            "Residuals: quantiles of every marker",
+            f"Residuals: quantiles of every marker{more}",
         ),
         Picture(
-            "residual-bands", draw_residuals, f"Mean and spread of residuals. {text}",
-            "Studentised residuals over the fitted values, in bins: their mean (dots) and spread"
-            " (squares). Grey: bands that hold both curves with probability 95 % if the model is"
-            " right, shrinkage included.",
-            "Residuals: mean and spread over the fitted values",
+            names[1], draw_residuals, f"Mean and spread of residuals{more}. {text}",
+            f"Studentised residuals of each marker's {whose} over the fitted values, in bins: their"
+            " mean (dots) and spread (squares). Grey: bands that hold both curves with probability"
+            f" 95 % if the model is{inside}",
+            f"Residuals: mean and spread over the fitted values{more}",
         ),
     ]  # fmt: skip
 

@@ -178,8 +178,8 @@ def doubts(results: StudyResults) -> list[str]:
     priors = results.parts.get("priors")
     if priors is not None:
         table = priors["table"]
-        below = table["prob_below_1"]
-        if (table["prior_share"] >= MOSTLY_PRIOR).any() or below.min() <= 0.5 <= below.max():
+        above = table["prob_positive"]
+        if (table["prior_share"] >= MOSTLY_PRIOR).any() or above.min() <= 0.5 <= above.max():
             found.append("an answer that leans on the prior")
     return found
 

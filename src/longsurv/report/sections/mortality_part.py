@@ -70,8 +70,8 @@ def answer_of(row: Record, *, ratio: bool) -> Answer:
     """The answer in a row of a table of methods; a difference of risks in percentage points."""
     by = 1.0 if ratio else 100.0
     low, high = float(row["conf_low"]), float(row["conf_high"])
-    lower = float(row.get("prob_benefit", row.get("prob_lower", math.nan)))
+    higher = 1.0 - row["prob_benefit"] if "prob_benefit" in row else row.get("prob_positive")
     return Answer(
         by * float(row["estimate"]), by * low, by * high, ratio,
-        float(row.get("p_value", math.nan)), 1 - lower,
+        float(row.get("p_value", math.nan)), math.nan if higher is None else float(higher),
     )  # fmt: skip

@@ -38,7 +38,7 @@ def priors_part(results: StudyResults) -> Part | None:
     if part is None:
         return None
     table, asked, known = part["table"], comparison(results, part), named_priors(results.study)
-    below = dict(zip(table["prior"], table["prob_below_1"], strict=True))
+    below = dict(zip(table["prior"], 1.0 - table["prob_positive"], strict=True))
     widths = np.log(table["prior_hr_high"]) - np.log(table["prior_hr_low"])
     flattest = str(table["prior"].iloc[int(np.argmax(widths))])
     events = part["counts"][0] + part["counts"][2]
@@ -67,7 +67,7 @@ def _picture(
     curves = ratio_densities({str(name): draws[name].to_numpy() for name in draws}, priors)
     rows = table.set_index("prior")
     under = {
-        name: f"P(HR < 1) = {numbers.probability(rows.loc[name, 'prob_below_1'])}"
+        name: f"P(HR < 1) = {numbers.probability(1.0 - rows.loc[name, 'prob_positive'])}"
         for name in rows.index
     }
 
@@ -89,13 +89,13 @@ def _picture(
 
 def _after(table: pd.DataFrame, asked: Compared) -> DisplayTable:
     # Where the hazards are proportional a lower hazard is a lower risk, whatever the draw.
-    alike = bool((table["prob_reduction"] - table["prob_below_1"]).abs().lt(0.005).all())
-    lower = Column("P(risk lower)", lambda row: numbers.probability(row["prob_reduction"]))
+    alike = bool((table["prob_benefit"] + table["prob_positive"] - 1.0).abs().lt(0.005).all())
+    lower = Column("P(risk lower)", lambda row: numbers.probability(row["prob_benefit"]))
     columns = [
         Column("Prior", _name, numeric=False),
         Column("Hazard ratio (95 % CrI)", lambda row: _hr(row, "hr")),
         Column("Risk difference, points (95 % CrI)", _risk_difference),
-        Column("P(HR < 1)", lambda row: numbers.probability(row["prob_below_1"])),
+        Column("P(HR < 1)", lambda row: numbers.probability(1.0 - row["prob_positive"])),
         *([] if alike else [lower]),
         *(
             Column(
@@ -141,7 +141,7 @@ def _before(
             )
             for k, percentile in enumerate(PERCENTILES)
         ),
-        Column("P(HR < 1)", lambda row: numbers.probability(row["prior_prob_below_1"])),
+        Column("P(HR < 1)", lambda row: numbers.probability(1.0 - row["prior_prob_positive"])),
         *(
             Column(f"P(risk lower {_more_than(round(100 * d))})", partial(reduced, d))
             for d in REDUCTIONS
@@ -216,7 +216,7 @@ def _hr(row: Record, name: str) -> str:
 
 
 def _reduced(by: int, row: Record) -> str:
-    return numbers.probability(float(row[f"prob_reduction_{by}"]))
+    return numbers.probability(float(row[f"prob_benefit_{by}"]))
 
 
 def _risk_difference(row: Record) -> str:

@@ -126,6 +126,14 @@
     for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
     if (text !== undefined) element.textContent = text;
     at("plot").append(element);
+    return element;
+  }
+
+  // Under its place on the axis, or as near to it as the figure is wide.
+  function label(x, text) {
+    const element = add("text", { x, y: box.bottom + 18, "text-anchor": "middle" }, text);
+    const half = element.getComputedTextLength() / 2, whole = at("plot").viewBox.baseVal.width;
+    element.setAttribute("x", Math.min(Math.max(x, half), whole - half));
   }
 
   function draw(chosen, found, trusted) {
@@ -147,7 +155,7 @@
     if (range[0] < 0 && range[1] > 0) add("line", { x1: place(0), x2: place(0), y1: box.top, y2: box.bottom, class: "null" });
     for (const tick of ticks()) {
       add("line", { x1: place(tick), x2: place(tick), y1: box.bottom, y2: box.bottom + 4, class: "axis" });
-      add("text", { x: place(tick), y: box.bottom + 18, "text-anchor": "middle" }, shown(tick));
+      label(place(tick), shown(tick));
     }
     const scaleName = effect.ratio ? "ratio, logarithmic axis" : "difference" + (effect.unit ? ", " + effect.unit : "");
     add("text", { x: (box.left + box.right) / 2, y: box.bottom + 34, "text-anchor": "middle", class: "label" }, scaleName);

@@ -50,7 +50,8 @@ if TYPE_CHECKING:
 
 METHODS = tuple(NAMES.values())
 COLUMNS = [
-    "method", "change", "hazard_ratio", "conf_low", "conf_high", "method_id", "scale", "size",
+    "method", "change", "hazard_ratio", "conf_low", "conf_high", "mcse", "method_id", "scale",
+    "size",
 ]  # fmt: skip
 
 
@@ -62,12 +63,13 @@ class AssociationCheck(Readable):
     ----------
     table : DataFrame
         method, change ("one unit more of the current value", "one SD (...) more of ...", "a
-        doubling of ..."), hazard_ratio, conf_low, conf_high. A posterior's is exp of its mean log
-        hazard ratio. For programs: method_id ("carried forward", "two stages", "ml", "bayes"),
-        scale of the change ("unit", "sd", "doubling") and its size.
+        doubling of ..."), hazard_ratio, conf_low, conf_high, mcse. A posterior's is exp of its mean
+        log hazard ratio, with its Monte Carlo standard error. For programs: method_id ("carried
+        forward", "two stages", "ml", "bayes"), scale of the change ("unit", "sd", "doubling") and
+        its size.
     log_ratios : DataFrame
         method, estimate, std_error (of the log hazard ratio of one unit), conf_low, conf_high,
-        events, note (what a method could not do or left out).
+        mcse (of a posterior's mean), events, note (what a method could not do or left out).
     contraction : float
         1 - posterior variance / prior variance of the association: the share of what is known that
         comes from the data.
@@ -214,6 +216,7 @@ def _ratios(log_ratios: pd.DataFrame, told: Sequence[LinkChange]) -> pd.DataFram
     for change in told:
         ratios = np.exp(change.size * log_ratios[["estimate", "conf_low", "conf_high"]].to_numpy())
         columns = pd.DataFrame(ratios, columns=["hazard_ratio", "conf_low", "conf_high"])
+        columns["mcse"] = change.size * log_ratios["mcse"] * columns["hazard_ratio"]
         parts.append(
             columns.assign(
                 method=log_ratios["method"], change=change.words,

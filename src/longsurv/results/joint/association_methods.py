@@ -83,12 +83,13 @@ def answered(method: Method, tidy: pd.DataFrame, term: str, events: int, note: s
     numbers = {
         c: float(row[c]) for c in ("estimate", "std_error", "conf_low", "conf_high")
     }  # fmt: skip
-    return {"method": NAMES[method]} | numbers | {"events": events, "note": note}
+    mcse = float(row.get("mcse_mean", np.nan))
+    return {"method": NAMES[method]} | numbers | {"mcse": mcse, "events": events, "note": note}
 
 
 def missing(method: Method, events: int, note: str) -> Record:
     """Why a method has none."""
-    nothing = dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high"), np.nan)
+    nothing = dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high", "mcse"), np.nan)
     return {"method": NAMES[method]} | nothing | {"events": events, "note": note}
 
 

@@ -132,12 +132,13 @@ class HazardPosterior(RatioPosterior):
         Returns
         -------
         DataFrame
-            term, time, hazard_ratio (exp of the posterior mean), conf_low, conf_high, prob_below_1.
+            term, time, hazard_ratio (exp of the posterior mean), conf_low, conf_high,
+            prob_positive (that it is above 1).
         """
         L, labels, grid = curves.ratio_rows(self.hazard, times)
         values = self.natural[:, : len(self.names)] @ L.T
         table = pd.DataFrame({"term": labels, **draw_columns(values, level)})
-        found = exponentiated(table, prob_below_1=(values < 0).mean(axis=0))
+        found = exponentiated(table, prob_positive=(values > 0).mean(axis=0))
         found.insert(1, "time", grid)
         return found
 

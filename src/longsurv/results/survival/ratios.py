@@ -219,10 +219,10 @@ class RatioPosterior(SurvivalCurves, Posterior):
         -------
         DataFrame
             One row a coefficient: term, hazard_ratio (exponential of the posterior mean), conf_low,
-            conf_high, prob_below_1.
+            conf_high, prob_positive (that it is above 1).
         """
         table = self.tidy(level)
-        return exponentiated(table, prob_below_1=1.0 - table["prob_positive"])
+        return exponentiated(table, prob_positive=table["prob_positive"])
 
 
 def exponentiated(table: pd.DataFrame, **last: object) -> pd.DataFrame:
