@@ -8,7 +8,8 @@ import pytest
 
 from longsurv.errors import LongsurvError
 from longsurv.models import LMM
-from longsurv.results.mixed.measures import anova, r2
+from longsurv.results.mixed.measures import r2
+from longsurv.results.terms import anova
 
 
 def test_interaction_and_single_column_terms_are_those_of_pbkrtest(table, r_results):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -72,6 +73,10 @@ class Bernoulli(Family):
     def mean(self, eta: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         """P(y = 1) at predictors of any shape."""
         return expit(eta)
+
+    def variance_around(self, mean: float, phi: np.ndarray, kappa: float) -> float:
+        """Of a standard logistic variable."""
+        return math.pi**2 / 3.0
 
     def cumulative(
         self, y: np.ndarray, eta: np.ndarray, phi: np.ndarray, kappa: float

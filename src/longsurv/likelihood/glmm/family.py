@@ -172,6 +172,11 @@ class Family(ABC):
         categories, in a last axis."""
 
     @abstractmethod
+    def variance_around(self, mean: float, phi: np.ndarray, kappa: float) -> float:
+        """Variance of responses around the predictor, on its scale, where `mean` is a count's
+        expected value; `phi` and `kappa` as for `replicate`."""
+
+    @abstractmethod
     def cumulative(
         self, y: np.ndarray, eta: np.ndarray, phi: np.ndarray, kappa: float
     ) -> tuple[np.ndarray, np.ndarray]:

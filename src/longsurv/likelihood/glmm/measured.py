@@ -64,6 +64,10 @@ class Measured(Family):
         """eta itself."""
         return eta
 
+    def variance_around(self, mean: float, phi: np.ndarray, kappa: float) -> float:
+        """sigma^2."""
+        return math.exp(2.0 * phi[0])
+
     def cumulative(
         self, y: np.ndarray, eta: np.ndarray, phi: np.ndarray, kappa: float
     ) -> tuple[np.ndarray, np.ndarray]:

@@ -184,6 +184,10 @@ class NegativeBinomial1(Counted):
 
         return {"phi": Exponential(1.0)}
 
+    def variance_around(self, mean: float, phi: np.ndarray, kappa: float) -> float:
+        """Of the logarithm of a lognormal variable with the count's moments."""
+        return math.log1p((1.0 + phi[0]) / mean)
+
     def cumulative(
         self, y: np.ndarray, eta: np.ndarray, phi: np.ndarray, kappa: float
     ) -> tuple[np.ndarray, np.ndarray]:

@@ -174,6 +174,10 @@ class NegativeBinomial(Counted):
 
         return {"theta": Gamma(2.0, 0.1)}
 
+    def variance_around(self, mean: float, phi: np.ndarray, kappa: float) -> float:
+        """Of the logarithm of a lognormal variable with the count's moments."""
+        return math.log1p(1.0 / mean + phi[0])
+
     def cumulative(
         self, y: np.ndarray, eta: np.ndarray, phi: np.ndarray, kappa: float
     ) -> tuple[np.ndarray, np.ndarray]:

@@ -149,6 +149,10 @@ class Ordinal(Family):
         ends = (np.zeros_like(eta)[..., None], np.ones_like(eta)[..., None])
         return np.diff(np.concatenate([ends[0], below, ends[1]], axis=-1), axis=-1)
 
+    def variance_around(self, mean: float, phi: np.ndarray, kappa: float) -> float:
+        """Of a standard logistic variable."""
+        return math.pi**2 / 3.0
+
     def cumulative(
         self, y: np.ndarray, eta: np.ndarray, phi: np.ndarray, kappa: float
     ) -> tuple[np.ndarray, np.ndarray]:

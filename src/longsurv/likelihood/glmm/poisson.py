@@ -64,6 +64,10 @@ class Poisson(Counted):
     wider: ClassVar[str] = "negative_binomial"
     row_variance: ClassVar[Literal["none", "known", "free"]] = "known"
 
+    def variance_around(self, mean: float, phi: np.ndarray, kappa: float) -> float:
+        """Of the logarithm of a lognormal variable with the count's moments."""
+        return math.log1p(1.0 / mean)
+
     def cumulative(
         self, y: np.ndarray, eta: np.ndarray, phi: np.ndarray, kappa: float
     ) -> tuple[np.ndarray, np.ndarray]:

@@ -167,6 +167,11 @@ class Student(Measured):
         """sigma and nu."""
         return np.append(np.exp(phi[0]), [1.0 / k if k > 0 else np.inf for k in phi[1:]])
 
+    def variance_around(self, mean: float, phi: np.ndarray, kappa: float) -> float:
+        """sigma^2 nu / (nu - 2), infinite where nu is 2 or less."""
+        slack = float(phi[1]) if len(phi) > 1 else kappa
+        return math.exp(2.0 * phi[0]) / (1.0 - 2.0 * slack) if slack < 0.5 else math.inf
+
     def cumulative(
         self, y: np.ndarray, eta: np.ndarray, phi: np.ndarray, kappa: float
     ) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from longsurv.diagnostics.influence import Fitted
 from longsurv.results.criticism import StraightLines
 from longsurv.results.simulating import Simulating
+from longsurv.results.terms import TermTests
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,7 +127,7 @@ class GeneralisedPosteriorMethods:
         )
 
 
-class GeneralisedMethods(GeneralisedPosteriorMethods, StraightLines, Simulating):
+class GeneralisedMethods(GeneralisedPosteriorMethods, StraightLines, Simulating, TermTests):
     """Methods of estimates."""
 
     def influence(
@@ -207,3 +208,26 @@ class GeneralisedMethods(GeneralisedPosteriorMethods, StraightLines, Simulating)
         from longsurv.results.generalised.residuals import residuals
 
         return residuals(self, seed)
+
+    def r2(self: SimulatedGLMM) -> pd.DataFrame:
+        """Share of the variance explained by the fixed effects, and by all effects together.
+
+        On the scale of the predictor. A response varies around it by pi^2 / 3 on the logit scale; a
+        count by log(1 + 1 / m), log(1 + 1 / m + 1 / theta) or log(1 + (1 + phi) / m), m being the
+        expected count of the same model without fixed effects but an intercept, which is fitted for
+        it, over all patients (at the mean of an offset); a measurement by its residual variance.
+
+        Returns
+        -------
+        DataFrame
+            Rows "marginal" and "conditional" (Nakagawa, Johnson & Schielzeth 2017, J R Soc
+            Interface 14:20170213): term, estimate. NaN of Student residuals of infinite variance.
+
+        Raises
+        ------
+        LongsurvError
+            If there is no estimate of some variance, or the fit has not converged.
+        """
+        from longsurv.results.generalised.measures import r2
+
+        return r2(self)

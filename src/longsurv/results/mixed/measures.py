@@ -1,72 +1,12 @@
-"""Mixed models summed up: F tests by term, R squared."""
+"""Mixed models summed up: R squared."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from longsurv.design.expression import categorised
-from longsurv.design.fixed import evaluated
-from longsurv.design.rank import combination
 from longsurv.errors import LongsurvError
 from longsurv.results.mixed.fitted import DrawnLMM, FittedLMM
-
-if TYPE_CHECKING:
-    from formulaic import ModelSpec
-
-    from longsurv.design.terms import ColumnFactor
-
-
-def anova(fit: FittedLMM) -> pd.DataFrame:
-    """F test of each term of the fixed effects given all others.
-
-    The hypotheses are those of "type III" sums of squares: with sum-to-zero coding of every factor,
-    the term's coefficients are zero. A main effect is thus tested at equal weights of the levels of
-    the other factors (and where numeric variables it interacts with are zero), however factors are
-    coded in the model.
-
-    Returns
-    -------
-    DataFrame
-        term, statistic, df_num, df_den, p_value, method.
-
-    Raises
-    ------
-    LongsurvError
-        If the design had to leave out columns (an empty cell).
-    """
-    design = fit.design.fixed
-    if design.aliased:
-        raise LongsurvError(
-            f"columns {list(design.aliased)} are determined by others, so effects of whole terms "
-            "are not determined by the data; ask for the differences you want with means()"
-        )
-    data = fit.spec.data.iloc[fit.design.rows]
-    coded, slices = _sum_coded(design.recipe, data)
-    to_coded = combination(coded, design.X)
-    rows = [
-        fit.test(to_coded[where]).assign(term=term) for term, where in slices.items() if term != "1"
-    ]
-    return pd.concat(rows, ignore_index=True)
-
-
-def _sum_coded(recipe: ModelSpec, data: pd.DataFrame) -> tuple[np.ndarray, dict[str, slice]]:
-    """The design with factors in sum-to-zero coding, and the columns of each term."""
-    kinds = {name: kind.value for name, (kind, _) in recipe.encoder_state.items()}
-
-    def coded(factor: ColumnFactor) -> str:
-        if kinds.get(factor.expr) != "categorical":
-            return factor.written
-        return f"C({categorised(factor.written)}, contr.sum)"
-
-    terms = {str(term): ":".join(map(coded, term.factors)) for term in recipe.term_slices}
-    right = " + ".join(t for t in terms.values() if t != "1")
-    right = right if "1" in terms else f"0 + {right}"
-    matrix = evaluated(right or "1", data, (recipe.materializer_params or {}).get("functions"))
-    slices = matrix.model_spec.term_slices.values()
-    return matrix.to_numpy(dtype=float), dict(zip(terms, slices, strict=True))
 
 
 def r2(fit: FittedLMM | DrawnLMM, level: float = 0.95) -> pd.DataFrame:

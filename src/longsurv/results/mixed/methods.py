@@ -11,6 +11,7 @@ from longsurv.results.contrasts import ContrastLike
 from longsurv.results.criticism import StraightLines, WithResiduals
 from longsurv.results.mixed.fitted import FittedLMM
 from longsurv.results.simulating import Simulating
+from longsurv.results.terms import TermTests
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,29 +84,8 @@ class MixedPosteriorMethods:
         return trajectories.linear(cast("WithMeans", self), along, by, level, ax)
 
 
-class MixedMethods(MixedPosteriorMethods, WithResiduals, StraightLines, Simulating):
+class MixedMethods(MixedPosteriorMethods, WithResiduals, StraightLines, Simulating, TermTests):
     """Methods of estimates of linear mixed models."""
-
-    def anova(self: FittedLMM) -> pd.DataFrame:
-        """F test of each term of the fixed effects given all others ("type III").
-
-        With sum-to-zero coding of every factor, the term's coefficients are zero: a main effect is
-        tested at equal weights of the levels of the other factors, and where numeric variables it
-        interacts with are zero.
-
-        Returns
-        -------
-        DataFrame
-            term, statistic, df_num, df_den, p_value, method.
-
-        Raises
-        ------
-        LongsurvError
-            If the design had to leave out columns (an empty cell).
-        """
-        from longsurv.results.mixed.measures import anova
-
-        return anova(self)
 
     def r2(self: FittedLMM) -> pd.DataFrame:
         """Share of the variance explained by the fixed effects, and by all effects together.
