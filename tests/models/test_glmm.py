@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from functools import cache
 
 import numpy as np
@@ -183,6 +184,25 @@ def test_a_censored_fit_has_the_degrees_of_freedom_of_the_linear_model(table, mo
     many = pd.concat([data.assign(patient=data["patient"] + 1000 * k) for k in range(8)])
     fit = GLMM(formula, many, family="censored", censored="kind", nodes=3).fit()
     assert fit.interval_method == "normal" and np.isinf(fit.tidy()["df"]).all()
+
+
+def test_degrees_of_freedom_are_worked_out_when_they_are_asked_for(model, monkeypatch):
+    fit = model("detection_limit").fit()
+    assert fit.bse.notna().all() and fit.llf < 0.0
+    assert "found" not in vars(fit.reference.degrees)
+    sent = pickle.loads(pickle.dumps(fit.reference))
+    assert fit.interval_method == sent.method
+    assert "found" in vars(fit.reference.degrees)
+    assert sent.df(np.eye(4)[1]) == fit.tidy()["df"][1]
+    assert np.isnan(sent.df(np.zeros(4)))
+    # Where the linear model has no fit, tests are normal.
+    other = model("detection_limit").fit()
+
+    def fails(*_: object) -> None:
+        raise EstimationError("no fit")
+
+    monkeypatch.setattr(LMM, "fit", fails)
+    assert other.interval_method == "normal" and np.isinf(other.tidy()["df"]).all()
 
 
 def test_light_tails_make_student_normal():

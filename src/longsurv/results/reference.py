@@ -122,7 +122,7 @@ class DegreesOf:
         -------
         float
         """
-        return self._or_least(self.reference.df(row))
+        return self._or_least(self.reference.df(row)) if np.any(row) else np.nan
 
     def joint(self, L: np.ndarray) -> float:
         """Denominator degrees of freedom of several, rows of L with shape (r, p).
@@ -141,6 +141,20 @@ class DegreesOf:
         return found if np.isfinite(found) and found > 0.0 else self.least
 
 
+class Degrees(Protocol):
+    """Degrees of freedom, which may be worked out when they are first asked for."""
+
+    @property
+    def method(self) -> str:
+        """What they are, in words."""
+
+    def df(self, row: np.ndarray) -> float:
+        """Of one combination, weights of shape (p,)."""
+
+    def joint(self, L: np.ndarray) -> float:
+        """Denominator degrees of freedom of several, rows of L with shape (r, p)."""
+
+
 @dataclass(frozen=True)
 class StudentReference:
     """Student's t and F on the degrees of freedom of another model.
@@ -148,18 +162,21 @@ class StudentReference:
     Attributes
     ----------
     cov : ndarray, shape (p, p)
-    degrees : DegreesOf
+    degrees : Degrees
     flat : Flat, optional
-    method : str
     root : ndarray, optional
         See `NormalReference`.
     """
 
     cov: np.ndarray
-    degrees: DegreesOf
+    degrees: Degrees
     flat: Flat | None = None
-    method: str = "t, Kenward-Roger degrees of freedom of the linear mixed model"
     root: np.ndarray | None = None
+
+    @property
+    def method(self) -> str:
+        """What the degrees of freedom are, in words."""
+        return self.degrees.method
 
     def df(self, row: np.ndarray) -> float:
         """Degrees of freedom of one combination, weights of shape (p,).
@@ -172,7 +189,7 @@ class StudentReference:
         -------
         float
         """
-        return self.degrees.df(row) if np.any(row) else np.nan
+        return self.degrees.df(row)
 
     def f_test(self, params: np.ndarray, L: np.ndarray) -> tuple[float, float, float]:
         """F statistic, numerator and denominator degrees of freedom of L params = 0.

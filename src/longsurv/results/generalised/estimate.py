@@ -41,7 +41,7 @@ from longsurv.results.mixed.rows import patients
 from longsurv.results.mixed.variances import VarianceEstimate
 from longsurv.results.options import NewGroups
 from longsurv.results.reference import (
-    DegreesOf,
+    Degrees,
     NormalReference,
     StudentReference,
     estimable,
@@ -84,7 +84,7 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
         optimum: Optimum,
         coordinates: Coordinates,
         nodes: int,
-        degrees: DegreesOf | None = None,
+        degrees: Degrees | None = None,
     ) -> GeneralisedEstimate:
         """The fitted model of `data` where its climb, in `coordinates`, ended.
 
@@ -96,7 +96,7 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
         coordinates : Coordinates
         nodes : int
             Quadrature nodes for each random effect.
-        degrees : DegreesOf, optional
+        degrees : Degrees, optional
             Of freedom, for tests and intervals by Student's t; normal ones by default.
 
         Raises
