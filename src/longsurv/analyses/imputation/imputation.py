@@ -29,7 +29,9 @@ from longsurv.analyses.imputation.answers import (
     tipping,
 )
 from longsurv.analyses.imputation.arrays import RowArrays, row_arrays, under_reference
-from longsurv.analyses.imputation.jackknife import jackknifed
+from longsurv.analyses.imputation.checks import check_determined, check_reference
+from longsurv.analyses.imputation.jackknife import jackknifed, without_each
+from longsurv.analyses.imputation.means import means_by
 from longsurv.analyses.imputation.rows import Columns, ImputedRows, imputed_rows, moved_by
 from longsurv.analyses.imputation.strategies import STRATEGIES, Method, Strategy
 from longsurv.analyses.imputation.values import Conditional, GivenValues
@@ -43,7 +45,6 @@ from longsurv.results.mixed.posterior import MixedPosterior
 from longsurv.results.pooled import pool
 from longsurv.results.posterior import Posterior
 from longsurv.results.prior_share import all_prior_flag
-from longsurv.results.reference import estimable
 from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
@@ -134,37 +135,9 @@ class Imputation(Readable):
             count = self.model.draws.flat.shape[0]
             raise LongsurvError(f"the posterior has {count:,} draws, fewer than n = {self.n:,}")
         if self.strategy.needs_reference:
-            self._check_reference()
-        self._check_determined()
-
-    def _check_reference(self) -> None:
-        if not self.randomised:
-            raise LongsurvError(
-                f"method={self.method!r} takes values from the reference group, which only"
-                " allocation at random makes comparable: say randomised=True if it was, or use"
-                " method='mar' with delta="
-            )
-        if self.treatment is None or self.reference is None:
-            raise LongsurvError(
-                f"method={self.method!r} needs the groups: treatment= (their column) and reference="
-            )
-        if not self.rows.ordered:
-            raise LongsurvError(
-                f"method={self.method!r} depends on which value was a patient's last: visit= names"
-                " the column with the order of the visits"
-            )
-
-    def _check_determined(self) -> None:
-        """Refuse what would be drawn from priors alone."""
-        X = self.arrays.X if self._reference is None else self._reference[0]
-        fit = self.estimate
-        if lost := fit.variance.undetermined:
-            raise EstimationError(
-                f"the data do not determine {', '.join(lost)}, on which the imputed values depend;"
-                " a simpler random part or residual structure is needed"
-            )
-        if not estimable(fit.reference, np.vstack([self.arrays.X, X])).all():
-            raise EstimationError("the data do not determine the means of the values to impute")
+            check_reference(self.method, self.treatment, self.reference, self.randomised, self.rows)
+        other = None if self._reference is None else self._reference[0]
+        check_determined(self.estimate, self.arrays.X, other)
 
     @property
     def strategy(self) -> Strategy:
@@ -364,21 +337,13 @@ class Imputation(Readable):
         -------
         ImputedAnswer
         """
-        pooled = jackknifed(self.expected(), self._without_each(), analysis, level)
+        others = without_each(self.spec.data, self.rows)
+        expected = (
+            part if nothing else replace(self, model=self.spec.with_data(part)).expected()
+            for part, nothing in others
+        )  # fmt: skip
+        pooled = jackknifed(self.expected(), expected, analysis, level)
         return ImputedAnswer(pooled, self.words, self.strategy.needs_reference, JACKKNIFE)
-
-    def _without_each(self) -> Iterator[pd.DataFrame]:
-        """`expected` of all patients but one, each in turn."""
-        data, rows = self.spec.data, self.rows
-        patient = np.full(len(data), -1)
-        patient[rows.at] = rows.patient
-        lacking = np.unique(rows.patient[rows.asked])
-        for one in range(int(rows.patient.max()) + 1):
-            part = data[patient != one].reset_index(drop=True)
-            if (lacking == one).all():
-                yield part
-            else:
-                yield replace(self, model=self.spec.with_data(part)).expected()
 
     def tipping_point(
         self,
@@ -441,28 +406,11 @@ class Imputation(Readable):
             visit, group (if there is a treatment), seen, imputed (counts), mean_seen,
             mean_imputed, mean_all.
         """
-        rows, visit = self.rows, self.visit or self.spec.residual.visit
-        by = [c for c in (visit, self.treatment) if c is not None]
-        average = rows.y.copy()
+        visit = self.visit or self.spec.residual.visit
+        by = [name for name in (visit, self.treatment) if name is not None]
+        average = self.rows.y.copy()
         average[self.conditional.places] = self.values.mean(axis=0)
-        table = rows.frame[by].assign(_asked=rows.asked, _y=average)
-        groups = table.groupby(by, observed=True, sort=True) if by else [("all", table)]
-        found = []
-        for key, part in groups:
-            asked, y = part["_asked"].to_numpy(), part["_y"].to_numpy()
-            names = (
-                dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True)) if by else {}
-            )
-            found.append(
-                names
-                | {
-                    "seen": int((~asked).sum()), "imputed": int(asked.sum()),
-                    "mean_seen": y[~asked].mean() if (~asked).any() else np.nan,
-                    "mean_imputed": y[asked].mean() if asked.any() else np.nan,
-                    "mean_all": y.mean(),
-                }
-            )  # fmt: skip
-        return pd.DataFrame(found)
+        return means_by(self.rows, by, average)
 
     def plot(self, *, ax: object = None) -> Axes:
         """Draw the means of the values seen and of all, by visit and group.

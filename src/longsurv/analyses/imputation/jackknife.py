@@ -7,12 +7,13 @@ analysis without each of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
 
 from longsurv.analyses.imputation.answers import Analysis
+from longsurv.analyses.imputation.rows import ImputedRows
 from longsurv.errors import LongsurvError
 from longsurv.results.pooled import NEEDED, Pooled
 from longsurv.results.reference import t_p_value, t_quantile
@@ -53,6 +54,15 @@ def jackknifed(
         }
     )  # fmt: skip
     return Pooled(table, 1, METHOD, level)
+
+
+def without_each(data: pd.DataFrame, rows: ImputedRows) -> Iterator[tuple[pd.DataFrame, bool]]:
+    """The data of all patients but one, each in turn, and whether nothing is left to impute."""
+    patient = np.full(len(data), -1)
+    patient[rows.at] = rows.patient
+    lacking = np.unique(rows.patient[rows.asked])
+    for one in range(int(rows.patient.max()) + 1):
+        yield data[patient != one].reset_index(drop=True), bool((lacking == one).all())
 
 
 def _estimates(analysis: Analysis, data: pd.DataFrame) -> pd.DataFrame:

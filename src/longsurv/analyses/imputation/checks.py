@@ -1,0 +1,59 @@
+"""What an imputation is refused for."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import numpy as np
+
+from longsurv.analyses.imputation.rows import ImputedRows
+from longsurv.analyses.imputation.strategies import Method
+from longsurv.errors import EstimationError, LongsurvError
+from longsurv.results.mixed.estimate import MixedEstimate
+from longsurv.results.reference import estimable
+
+
+def check_reference(
+    method: Method,
+    treatment: str | None,
+    reference: Hashable,
+    randomised: bool,
+    rows: ImputedRows,
+) -> None:
+    """Refuse values from a reference group that is not comparable, or not named."""
+    if not randomised:
+        raise LongsurvError(
+            f"method={method!r} takes values from the reference group, which only allocation at"
+            " random makes comparable: say randomised=True if it was, or use method='mar' with"
+            " delta="
+        )
+    if treatment is None or reference is None:
+        raise LongsurvError(
+            f"method={method!r} needs the groups: treatment= (their column) and reference="
+        )
+    if not rows.ordered:
+        raise LongsurvError(
+            f"method={method!r} depends on which value was a patient's last: visit= names the"
+            " column with the order of the visits"
+        )
+
+
+def check_determined(fit: MixedEstimate, X: np.ndarray, reference: np.ndarray | None) -> None:
+    """Refuse what would be drawn from priors alone.
+
+    Parameters
+    ----------
+    fit : MixedEstimate
+    X : ndarray, shape (n, p)
+        Fixed effects of the rows.
+    reference : ndarray, shape (n, p), optional
+        The same as if everybody were of the reference group.
+    """
+    if lost := fit.variance.undetermined:
+        raise EstimationError(
+            f"the data do not determine {', '.join(lost)}, on which the imputed values depend;"
+            " a simpler random part or residual structure is needed"
+        )
+    needed = X if reference is None else np.vstack([X, reference])
+    if not estimable(fit.reference, needed).all():
+        raise EstimationError("the data do not determine the means of the values to impute")
