@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import pytest
 from support.browser import Browser, find_browser
-from support.demos import demo
+from support.demos import demo, demo_page
 
-from longsurv.report.page import render_page
 from longsurv.report.sections.answer import short_answer
 from longsurv.study.lead import leads
 
@@ -72,7 +71,7 @@ def _randomised(cohort):
 
 @DEMOS
 def test_the_paragraph_can_be_copied_and_is_there_without_a_script(name: str) -> None:
-    page = render_page(demo(name))
+    page = demo_page(name)
     assert short_answer(demo(name)).paragraph.split(". ")[0][:40] in page
     assert '<button type="button" data-copies="paragraph" hidden>' in page
 
@@ -81,7 +80,7 @@ def test_the_paragraph_can_be_copied_and_is_there_without_a_script(name: str) ->
 @DEMOS
 def test_the_first_screen_holds_the_answer(name: str, tmp_path) -> None:
     file = tmp_path / "report.html"
-    file.write_text(render_page(demo(name)), encoding="utf-8")
+    file.write_text(demo_page(name), encoding="utf-8")
     bottom = "document.querySelector('{}').getBoundingClientRect().bottom + scrollY"
     with Browser(tmp_path / "profile") as browser:
         browser.open(file, 1200)

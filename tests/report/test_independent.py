@@ -7,9 +7,8 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from support.demos import demo
+from support.demos import demo, demo_page
 
-from longsurv.report.page import render_page
 from longsurv.report.sections import independent
 from longsurv.study.independent import INDEPENDENT, check_independently
 
@@ -62,5 +61,5 @@ def test_what_has_no_counterpart_says_why() -> None:
 
 
 def test_the_page_folds_the_table() -> None:
-    page = render_page(demo("pbc"))
+    page = demo_page("pbc")
     assert "<details><summary>Answers beside those of other libraries</summary>" in page

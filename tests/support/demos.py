@@ -1,4 +1,4 @@
-"""Both studies of the examples, run once, with few draws: nothing here needs more."""
+"""Both studies of the examples, run once, with few draws, and their pages, drawn once."""
 
 from __future__ import annotations
 
@@ -18,3 +18,11 @@ def demo(name: str) -> StudyResults:
     study = Study.from_toml(EXAMPLES / name / "study.toml")
     study = replace(study, sampling=replace(study.sampling, draws=60, chains=2))
     return study.run(progress=False, stages=tuple(s for s in STAGES if s.key not in LEFT_OUT))
+
+
+@cache
+def demo_page(name: str) -> str:
+    """The page of that study."""
+    from longsurv.report.page import render_page
+
+    return render_page(demo(name))
