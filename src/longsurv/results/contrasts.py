@@ -13,7 +13,9 @@ from longsurv.errors import LongsurvError
 type ContrastLike = str | Mapping[str, float] | Sequence[float] | np.ndarray | pd.DataFrame
 
 
-def contrast_matrix(asked: ContrastLike, names: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+def contrast_matrix(
+    asked: ContrastLike, names: Sequence[str], of: str = "the model has no coefficient"
+) -> tuple[np.ndarray, list[str]]:
     """Rows of weights over the coefficients.
 
     Parameters
@@ -23,6 +25,8 @@ def contrast_matrix(asked: ContrastLike, names: Sequence[str]) -> tuple[np.ndarr
         coefficients as columns and one labelled row a contrast.
     names : sequence of str
         The coefficients, in order.
+    of : str
+        What is said of a name that is none of them.
 
     Returns
     -------
@@ -34,7 +38,7 @@ def contrast_matrix(asked: ContrastLike, names: Sequence[str]) -> tuple[np.ndarr
     LongsurvError
         For a name the model does not have, or weights of the wrong length or not finite.
     """
-    L, labels = _rows(asked, names)
+    L, labels = _rows(asked, names, of)
     if not np.isfinite(L).all():
         raise LongsurvError(f"the weights of a contrast must be finite numbers, got {asked!r}")
     if not len(L):
@@ -42,7 +46,7 @@ def contrast_matrix(asked: ContrastLike, names: Sequence[str]) -> tuple[np.ndarr
     return L, labels
 
 
-def _rows(asked: ContrastLike, names: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+def _rows(asked: ContrastLike, names: Sequence[str], of: str) -> tuple[np.ndarray, list[str]]:
     if isinstance(asked, str):
         asked = {asked: 1.0}
     if isinstance(asked, pd.DataFrame):
@@ -51,12 +55,12 @@ def _rows(asked: ContrastLike, names: Sequence[str]) -> tuple[np.ndarray, list[s
             raise LongsurvError(f"the table of weights has two columns of {twice[0]!r}")
         L = np.zeros((len(asked), len(names)))
         for column in asked.columns:
-            L[:, position(str(column), names)] = asked[column].to_numpy(dtype=float)
+            L[:, position(str(column), names, of)] = asked[column].to_numpy(dtype=float)
         return L, [str(label) for label in asked.index]
     if isinstance(asked, Mapping):
         row = np.zeros(len(names))
         for name, weight in asked.items():
-            row[position(name, names)] = float(weight)
+            row[position(name, names, of)] = float(weight)
         return row[None, :], [label(row, names)]
     try:
         L = np.atleast_2d(np.asarray(asked, dtype=float))
@@ -67,12 +71,12 @@ def _rows(asked: ContrastLike, names: Sequence[str]) -> tuple[np.ndarray, list[s
     return L, [label(row, names) for row in L]
 
 
-def position(name: str, names: Sequence[str]) -> int:
+def position(name: str, names: Sequence[str], of: str = "the model has no coefficient") -> int:
     """Index of a coefficient, with the nearest name in the error if there is none."""
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise LongsurvError(f"the model has no coefficient {name!r}; it has {list(names)}.{hint}")
+        raise LongsurvError(f"{of} {name!r}; it has {list(names)}.{hint}")
     return list(names).index(name)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from longsurv.inference import Optimum
 from longsurv.inference.specification import AnySpecification, Specification
 from longsurv.results import summaries
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
+from longsurv.results.log_scale import Logarithm, OnAScale, log_base, only_coefficients, ratios
 from longsurv.results.options import Component
 from longsurv.results.plots import Plotted
 from longsurv.results.reference import (
@@ -197,7 +198,13 @@ class Estimate(Plotted, Result):
         """What is wrong with the answer, to stand before its numbers; nothing if nothing is."""
         return headings(self.optimum, self.undetermined, arrived=self.arrived)
 
-    def tidy(self, level: float = 0.95, component: Component = "fixed") -> pd.DataFrame:
+    def tidy(
+        self,
+        level: float = 0.95,
+        component: Component = "fixed",
+        *,
+        exponentiate: bool | Logarithm = False,
+    ) -> pd.DataFrame:
         """One row a term.
 
         Parameters
@@ -206,6 +213,11 @@ class Estimate(Plotted, Result):
             Of the two-sided intervals.
         component : {"fixed", "variance", "all"}
             Coefficients, variance parameters, or both.
+        exponentiate : bool or {"log", "log2", "log10"}
+            Ratios in place of differences on a log scale: estimate and limits are exponentiated,
+            std_error stays that of the logarithm. True needs a model whose coefficients are
+            logarithms (of odds, rates, hazards, or of a response that the formula takes the
+            logarithm of); name the logarithm if the column holds values already transformed.
 
         Returns
         -------
@@ -213,6 +225,8 @@ class Estimate(Plotted, Result):
             term, estimate, std_error, statistic, df, p_value, conf_low, conf_high. Its `attrs`
             have "converged" and "flags".
         """
+        if exponentiate:
+            return ratios(self.tidy(level), self._log_base(component, exponentiate))
         parts = []
         if component != "variance":
             parts.append(self._rows(np.eye(len(self.names)), list(self.names), level))
@@ -223,6 +237,10 @@ class Estimate(Plotted, Result):
             return self._marked(parts[0])
         table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=TIDY)
         return self._marked(table)
+
+    def _log_base(self, component: str, exponentiate: bool | Logarithm) -> float:
+        only_coefficients(component)
+        return log_base(cast("OnAScale", self.design), exponentiate)
 
     def _marked(self, table: pd.DataFrame, more: tuple[str, ...] = ()) -> pd.DataFrame:
         """The table, with what a reader of its numbers must know among its attributes."""

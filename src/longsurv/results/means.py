@@ -8,25 +8,23 @@ group happens to have, and it is a linear combination of the coefficients, teste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
 from longsurv.arguments import check_methods
-from longsurv.design import FixedDesign
-from longsurv.design.expression import logarithm_of
-from longsurv.design.formula import Formula
 from longsurv.errors import LongsurvError
-from longsurv.estimands.answered import ByBayes, ByLikelihood
 from longsurv.estimands.changes import Correction, adjusted_p_values
-from longsurv.inference.specification import TableSpecification
 from longsurv.results import plots
+from longsurv.results.averaged import MeansAnswer
 from longsurv.results.columns import beside_variables
+from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.differences import Kind, each_difference, steps_along, together
-from longsurv.results.reference_grid import reference_grid
+from longsurv.results.log_scale import log_base, ratios
+from longsurv.results.reference_grid import ReferenceGrid, Weights, reference_grid, slope_grid
 from longsurv.results.simultaneous import (
     Simultaneous,
     families_of,
@@ -40,59 +38,7 @@ from longsurv.tables.summary import Summary
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LOG_BASES = {"log": np.e, "log2": 2.0, "log10": 10.0}
-SCALED = ["estimate", "conf_low", "conf_high"]
-
-
-class FixedEffects(Protocol):
-    """Arrays of a model of measurements."""
-
-    @property
-    def formula(self) -> Formula:
-        """The model."""
-
-    @property
-    def fixed(self) -> FixedDesign:
-        """Its fixed effects."""
-
-    @property
-    def rows(self) -> np.ndarray:
-        """Positions of the used rows in the data, shape (n,)."""
-
-
-class Averaged(Protocol):
-    """What means are made of: an answer of a model of measurements."""
-
-    @property
-    def spec(self) -> TableSpecification[object, object]:
-        """The model."""
-
-    @property
-    def design(self) -> FixedEffects:
-        """Its arrays."""
-
-    @property
-    def contrast(self) -> Callable[..., pd.DataFrame]:
-        """Linear combinations of coefficients."""
-
-
-class AveragedFit(Averaged, ByLikelihood, Protocol):
-    """An estimate."""
-
-    @property
-    def cov_params(self) -> Callable[..., pd.DataFrame]:
-        """Covariance of the coefficients."""
-
-    @property
-    def test(self) -> Callable[..., pd.DataFrame]:
-        """Joint F test."""
-
-
-class AveragedDraws(Averaged, ByBayes, Protocol):
-    """A posterior."""
-
-
-type MeansAnswer = AveragedFit | AveragedDraws
+MEAN = "Marginal mean"
 
 
 @check_methods
@@ -110,9 +56,13 @@ class Means(Readable):
     L : ndarray, shape (k, p)
         Weights of the coefficients in each mean.
     lost : ndarray, shape (k, a)
-        Zero where the data determine the combination; a is the number of aliased columns.
+        Zero where the data determine the combination.
     grid : DataFrame
         The rows averaged over, as many for each cell, cell after cell.
+    weights : ndarray, shape (k, rows of each cell)
+        What each of them counts for.
+    what : str
+        What they are means of: "Marginal mean", or "Slope of day".
     """
 
     result: MeansAnswer
@@ -121,6 +71,8 @@ class Means(Readable):
     L: np.ndarray
     lost: np.ndarray
     grid: pd.DataFrame
+    weights: np.ndarray
+    what: str = MEAN
 
     @property
     def table(self) -> pd.DataFrame:
@@ -144,8 +96,15 @@ class Means(Readable):
         return self._rows(self.cells, np.eye(len(self.cells)), self.labels, level, ratio)
 
     @property
+    def heading(self) -> str:
+        """What the table is of."""
+        return f"{MEAN}s" if self.what == MEAN else self.what
+
+    @property
     def labels(self) -> list[str]:
         """The cells in words."""
+        if not self.levels:
+            return [self.what]
         return [
             ", ".join(f"{name}={value}" for name, value in zip(self.levels, row, strict=True))
             for row in self.cells.itertuples(index=False)
@@ -195,19 +154,71 @@ class Means(Readable):
             probability of a ratio above 1.
         """
         frame, weights, labels = self.differences(along, kind)
-        result, table = self.result, self._plain(weights, labels, level)
-        if adjust is not None:
-            if result.engine == "bayes":
-                raise LongsurvError("adjust corrects p values, and a posterior has none")
-            if adjust == "holm" or adjust == "fdr_bh":
-                insert_adjusted(table, adjusted_p_values(table["p_value"], adjust))
-            else:
-                means = len(self.levels[along[0]]) if len(along) == 1 and kind == "pairwise" else 0
-                families = families_of(frame, [name for name in self.levels if name not in along])
-                cov = self._of_coefficients(weights)
-                cov = cov @ result.cov_params().loc[cov.columns, cov.columns] @ cov.T
-                hold_together(table, cov.to_numpy(), families, means, adjust, level)
+        pairs = len(self.levels[along[0]]) if len(along) == 1 and kind == "pairwise" else 0
+        others = frame[[name for name in self.levels if name not in along]]
+        table = self._corrected(others, weights, labels, pairs, adjust, level)
         return self._shown(frame, table, ratio)
+
+    def _corrected(
+        self,
+        others: pd.DataFrame,
+        weights: np.ndarray,
+        labels: list[str],
+        pairs: int,
+        adjust: Correction | Simultaneous | None,
+        level: float,
+    ) -> pd.DataFrame:
+        """Combinations of the means; families share a row of `others`, and are all pairs of as many
+        means (or of none)."""
+        result, table = self.result, self._plain(weights, labels, level)
+        if adjust is None:
+            return table
+        if result.engine == "bayes":
+            raise LongsurvError("adjust corrects p values, and a posterior has none")
+        if adjust == "holm" or adjust == "fdr_bh":
+            insert_adjusted(table, adjusted_p_values(table["p_value"], adjust))
+            return table
+        cov = self._of_coefficients(weights)
+        cov = cov @ result.cov_params().loc[cov.columns, cov.columns] @ cov.T
+        families = families_of(others, list(others.columns))
+        hold_together(table, cov.to_numpy(), families, pairs, adjust, level)
+        return table
+
+    def combination(
+        self,
+        of: ContrastLike,
+        *,
+        level: float = 0.95,
+        adjust: Correction | Literal["bonferroni", "mvt"] | None = None,
+        ratio: bool | str = False,
+    ) -> pd.DataFrame:
+        """Weighted sums of the means, as asked.
+
+        Parameters
+        ----------
+        of : mapping, array or DataFrame
+            Weights by mean (see `labels`; one not named has 0), as
+            ``{"visit=3, arm=active": 1, "visit=1, arm=active": -1}``; an array of shape (k,) or
+            (r, k); or a DataFrame with a column a mean and a labelled row a combination.
+        level, ratio
+            As for `contrast`.
+        adjust : {"holm", "fdr_bh", "bonferroni", "mvt"}, optional
+            As for `contrast`; all rows are one family.
+
+        Returns
+        -------
+        DataFrame
+            The columns of the result's `tidy`.
+
+        Raises
+        ------
+        LongsurvError
+            For a mean there is not, or weights that are not finite.
+        """
+        weights, labels = contrast_matrix(of, self.labels, "there is no mean")
+        nothing = pd.DataFrame(index=range(len(labels)))
+        table = self._corrected(nothing, weights, labels, 0, adjust, level)
+        return self._shown(nothing, table, ratio)
 
     def differences(
         self, along: tuple[str, ...], kind: Kind
@@ -272,7 +283,7 @@ class Means(Readable):
 
     def _shown(self, frame: pd.DataFrame, table: pd.DataFrame, ratio: bool | str) -> pd.DataFrame:
         if ratio:
-            table[SCALED] = np.exp(table[SCALED] * _log_scale(self.result, ratio))
+            table = ratios(table, log_base(self.result.design, ratio))
         return beside_variables(frame.reset_index(drop=True), table)
 
     def _of_coefficients(
@@ -303,7 +314,7 @@ class Means(Readable):
         Summary
             Prints as text and shows itself in a notebook.
         """
-        return Summary("Marginal means", (framed(self.table.drop(columns="term")),))
+        return Summary(self.heading, (framed(self.table.drop(columns="term")),))
 
     def plot(self, *, level: float = 0.95, ax: Axes | None = None) -> Axes:
         """Draw the means with their intervals.
@@ -320,17 +331,18 @@ class Means(Readable):
         matplotlib Axes
             Its label (`get_label`) says in a sentence what it shows.
         """
-        return plots.rows(self.labels, self.tidy(level), "Marginal mean", level, ax)
+        return plots.rows(self.labels, self.tidy(level), self.what, level, ax)
 
     def __repr__(self) -> str:
         shown = self.table.drop(columns="term").to_string(index=False)
-        return f"Marginal means, 95 % intervals\n{shown}"
+        return f"{self.heading}, 95 % intervals\n{shown}"
 
 
 def means(
     result: MeansAnswer,
     specs: str | Sequence[str],
     at: Mapping[str, object] | None = None,
+    weights: Weights = "equal",
 ) -> Means:
     """Estimated marginal means.
 
@@ -342,6 +354,10 @@ def means(
     at : mapping of str to value or sequence of values, optional
         Hold a variable at a value, or give the means at several. Numeric variables are otherwise
         held at their mean over the rows used, and factors averaged over their levels.
+    weights : {"equal", "proportional", "cells"}
+        What the levels of the factors averaged over count for: the same; as often as they (and
+        their combinations) occur in the rows used; or as often as they occur in each mean's own
+        cell, as the averages of the data do.
 
     Returns
     -------
@@ -352,23 +368,44 @@ def means(
     LongsurvError
         For a variable the fixed effects do not have, or a numeric one without values.
     """
-    grid = reference_grid(result.design.fixed, result.spec.data.iloc[result.design.rows], specs, at)
-    return Means(result, grid.levels, grid.cells, grid.L, grid.lost, grid.rows)
+    used = result.spec.data.iloc[result.design.rows]
+    grid = reference_grid(result.design.fixed, used, specs, at, weights)
+    return _made(result, grid, MEAN)
 
 
-def _log_scale(result: Averaged, ratio: bool | str) -> float:
-    """The natural logarithm of the base of the response's logarithm."""
-    if isinstance(ratio, str):
-        if ratio not in LOG_BASES:
-            raise LongsurvError(f"ratio is True, False or one of {list(LOG_BASES)}, not {ratio!r}")
-        return float(np.log(LOG_BASES[ratio]))
-    if any(getattr(result.design, f"family_is_{link}", False) for link in ("logit", "log")):
-        return 1.0
-    response = result.design.formula.response
-    logarithm = logarithm_of(response)
-    if logarithm is not None:
-        return float(np.log(LOG_BASES[logarithm[0]]))
-    raise LongsurvError(
-        "ratios need a response on a log scale, the logarithm of a column, and the formula's is "
-        f"{response!r}; if that holds logarithms already, say ratio='log' (or 'log2', 'log10')"
-    )
+def slopes(
+    result: MeansAnswer,
+    variable: str,
+    by: str | Sequence[str] = (),
+    at: Mapping[str, object] | None = None,
+    weights: Weights = "equal",
+) -> Means:
+    """Slopes of the marginal mean along a numeric variable.
+
+    Parameters
+    ----------
+    result : Estimate or Posterior
+    variable : str
+        Along which; where the mean is not a straight line the slope is that at a value of it (in
+        `at`, otherwise its mean over the rows used), by central differences.
+    by, at, weights
+        As `specs`, `at` and `weights` for `means`: a slope for each value of these variables.
+
+    Returns
+    -------
+    Means
+
+    Raises
+    ------
+    LongsurvError
+        For a variable the fixed effects do not have, or one that is a factor.
+    """
+    used = result.spec.data.iloc[result.design.rows]
+    grid = slope_grid(result.design.fixed, used, variable, by, at, weights)
+    return _made(result, grid, f"Slope of {variable}")
+
+
+def _made(result: MeansAnswer, grid: ReferenceGrid, what: str) -> Means:
+    return Means(
+        result, grid.levels, grid.cells, grid.L, grid.lost, grid.rows, grid.weights, what
+    )  # fmt: skip

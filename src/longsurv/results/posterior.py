@@ -19,6 +19,7 @@ from longsurv.results import plots, summaries
 from longsurv.results.assemble import TableDesign
 from longsurv.results.contrasts import ContrastLike, contrast_matrix, position
 from longsurv.results.idata import Pointwise, to_datatree
+from longsurv.results.log_scale import Logarithm, OnAScale, log_base, only_coefficients, ratios
 from longsurv.results.options import Component
 from longsurv.results.plots import Plotted
 from longsurv.results.prior_share import all_prior, all_prior_flag, marginal_prior
@@ -175,7 +176,13 @@ class Posterior(Plotted, Result):
         """
         return self.samples[list(self.samples)[position(term, list(self.samples))]]
 
-    def tidy(self, level: float = 0.95, component: Component = "fixed") -> pd.DataFrame:
+    def tidy(
+        self,
+        level: float = 0.95,
+        component: Component = "fixed",
+        *,
+        exponentiate: bool | Logarithm = False,
+    ) -> pd.DataFrame:
         """One row a term: posterior mean, SD and equal-tailed interval, with convergence measures.
 
         Parameters
@@ -183,6 +190,11 @@ class Posterior(Plotted, Result):
         level : float
             Of the equal-tailed interval.
         component : {"fixed", "variance", "all"}
+        exponentiate : bool or {"log", "log2", "log10"}
+            Ratios in place of differences on a log scale: estimate and limits are exponentiated,
+            std_error stays that of the logarithm. True needs a model whose coefficients are
+            logarithms (of odds, rates, hazards, or of a response that the formula takes the
+            logarithm of); name the logarithm if the column holds values already transformed.
 
         Returns
         -------
@@ -191,12 +203,18 @@ class Posterior(Plotted, Result):
             ess_tail, mcse_mean (the Monte Carlo standard error of `estimate`). Its `attrs` have
             "converged" and "flags".
         """
+        if exponentiate:
+            return ratios(self.tidy(level), self._log_base(component, exponentiate))
         wanted = {
             "fixed": list(self.names),
             "variance": [name for name in self.samples if name not in self.names],
             "all": list(self.samples),
         }[component]
         return self._marked(self._summary(wanted, level))
+
+    def _log_base(self, component: str, exponentiate: bool | Logarithm) -> float:
+        only_coefficients(component)
+        return log_base(cast("OnAScale", self.design), exponentiate)
 
     def contrast(self, of: ContrastLike, level: float = 0.95) -> pd.DataFrame:
         """Linear combinations of coefficients, in the grammar of `tidy` (see

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,14 @@ from longsurv.design import FixedDesign
 from longsurv.design.fixed import rebuilt
 from longsurv.design.rank import combination
 from longsurv.errors import LongsurvError
+
+type Weights = Literal["equal", "proportional", "cells"]
+"""What a level of a factor that is averaged over counts for."""
+
+STEP = 1e-4
+"""Of the central difference that a slope is, as a share of the range of the variable."""
+ROUNDING = 1e-9
+"""Share of what is added up below which a sum is zero."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +36,13 @@ class ReferenceGrid:
         Every combination of them, the last varying fastest.
     L : ndarray, shape (k, p)
         Weights of the coefficients in each cell.
-    lost : ndarray, shape (k, a)
-        Zero where the data determine the combination; a is the number of aliased columns.
+    lost : ndarray, shape (k, a + 1)
+        Zero where the data determine the combination; a is the number of aliased columns, and the
+        last one is of cells without a weight.
     rows : DataFrame
         The rows averaged over, as many for each cell, cell after cell.
+    weights : ndarray, shape (k, rows of each cell)
+        What each row counts for in its cell; they sum to 1.
     """
 
     levels: Mapping[str, list[Hashable]]
@@ -38,6 +50,13 @@ class ReferenceGrid:
     L: np.ndarray
     lost: np.ndarray
     rows: pd.DataFrame
+    weights: np.ndarray
+
+
+def averaged(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted means of values (k r, c) of r rows each for k cells, by weights (k, r)."""
+    found: np.ndarray = np.einsum("kr,krc->kc", weights, values.reshape(*weights.shape, -1))
+    return found
 
 
 def reference_grid(
@@ -45,6 +64,7 @@ def reference_grid(
     data: pd.DataFrame,
     specs: str | Sequence[str],
     at: Mapping[str, object] | None,
+    weights: Weights = "equal",
 ) -> ReferenceGrid:
     """Cells by some variables, averaged over the others, as `results.means.means` says.
 
@@ -55,6 +75,7 @@ def reference_grid(
         The rows used.
     specs : str or sequence of str
     at : mapping of str to value or sequence of values, optional
+    weights : {"equal", "proportional", "cells"}
     """
     variables = [name for name in data.columns if name in design.recipe.required_variables]
     asked = [specs] if isinstance(specs, str) else list(specs)
@@ -82,10 +103,105 @@ def reference_grid(
     levels = {name: levels[name] for name in by}
     cells = _grid(levels, data)
     rows = _grid({**levels, **others}, data)
-    cell = np.repeat(np.arange(len(cells)), len(rows) // len(cells))
-    each = rebuilt(design.recipe, rows, "the grid of means").groupby(cell).mean()
-    L = each[list(design.names)].to_numpy(dtype=float)
-    return ReferenceGrid(levels, cells, L, _lost(design, data, each), rows)
+    factors = [name for name in rows if _levels(name, data[name], design) is not None]
+    shares = _shares(rows, data, factors, [name for name in factors if name in others], weights)
+    shares = shares.reshape(len(cells), -1)
+    total = shares.sum(axis=1, keepdims=True)
+    empty = total[:, 0] == 0.0  # weights by cells, and no patient is in this one
+    shares = shares / np.where(total > 0.0, total, 1.0)
+    columns = rebuilt(design.recipe, rows, "the grid of means")
+    L = averaged(columns[list(design.names)].to_numpy(dtype=float), shares)
+    lost = averaged(_lost(design, data, columns), shares)
+    return ReferenceGrid(levels, cells, L, np.column_stack([lost, empty]), rows, shares)
+
+
+def slope_grid(
+    design: FixedDesign,
+    data: pd.DataFrame,
+    variable: str,
+    by: str | Sequence[str],
+    at: Mapping[str, object] | None,
+    weights: Weights = "equal",
+) -> ReferenceGrid:
+    """The same of slopes along a numeric variable: central differences of the columns.
+
+    Parameters
+    ----------
+    design, data, at, weights
+        As for `reference_grid`; the variable stands at the values in `at`, or at its mean.
+    variable : str
+    by : str or sequence of str
+        Variables to have a slope for each value of.
+    """
+    known = [name for name in data.columns if name in design.recipe.required_variables]
+    if variable not in known:
+        raise LongsurvError(f"the fixed effects have no variable {variable!r}; they have {known}")
+    if _levels(variable, data[variable], design) is not None:
+        raise LongsurvError(f"{variable!r} is a factor here, and a slope is along a number")
+    asked = [by] if isinstance(by, str) else list(by)
+    held = dict(at or {})
+    values = _numbers(variable, _listed(held.pop(variable, data[variable].mean())))
+    step = STEP * float(np.ptp(data[variable].to_numpy(dtype=float)))
+    if step == 0.0:
+        raise LongsurvError(f"{variable!r} has one value in the data: there is no slope along it")
+
+    def aside(sign: float) -> ReferenceGrid:
+        """The grid with the variable a step to one side of each of its values."""
+        beside = {variable: [value + sign * step for value in values]}
+        return reference_grid(design, data, [*asked, variable], held | beside, weights)
+
+    low, high = aside(-1.0), aside(1.0)
+    levels = {**low.levels, variable: [*values]}
+    if len(values) == 1 and variable not in asked:
+        del levels[variable]
+    L = (high.L - low.L) / (2.0 * step)
+    lost = np.where(
+        np.abs(high.lost - low.lost) > ROUNDING * (np.abs(high.lost) + np.abs(low.lost)),
+        (high.lost - low.lost) / (2.0 * step), 0.0,
+    )  # fmt: skip
+    lost[:, -1] = low.lost[:, -1]  # a cell that no patient is in stays empty
+    return ReferenceGrid(levels, _grid(levels, data), L, lost, low.rows, low.weights)
+
+
+def _numbers(name: str, values: list[Hashable]) -> list[float]:
+    try:
+        found = [float(value) for value in values]  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        found = [np.nan]
+    if not np.isfinite(found).all():
+        raise LongsurvError(f"at: {name!r} is a number, and is to stand at finite ones: {values}")
+    return found
+
+
+def _shares(
+    rows: pd.DataFrame,
+    data: pd.DataFrame,
+    factors: list[str],
+    others: list[str],
+    weights: Weights,
+) -> np.ndarray:
+    """What each row of the grid counts for, shape (rows,), before its cell's sum is made 1.
+
+    Parameters
+    ----------
+    rows, data : DataFrame
+    factors, others : list of str
+        All factors of the grid, and those that are averaged over.
+    weights : {"equal", "proportional", "cells"}
+    """
+    names = {"equal": [], "proportional": others, "cells": factors}[weights]
+    if not names:
+        return np.ones(len(rows))
+    counted = data.groupby(names, observed=True).size().rename("_n").reset_index()
+    keys = [rows[name].astype(object) for name in names]
+    found = dict(
+        zip(
+            zip(*[counted[n].astype(object) for n in names], strict=True),
+            counted["_n"],
+            strict=True,
+        )
+    )
+    return np.array([float(found.get(key, 0)) for key in zip(*keys, strict=True)])
 
 
 def _listed(values: object) -> list[Hashable]:
@@ -135,4 +251,7 @@ def _lost(design: FixedDesign, data: pd.DataFrame, rows: pd.DataFrame) -> np.nda
     gone = list(design.aliased)
     kept = [name for name in seen.columns if name not in gone]
     depends = combination(seen[kept].to_numpy(float), seen[gone].to_numpy(float))
-    return rows[gone].to_numpy(float) - rows[kept].to_numpy(float) @ depends
+    theirs, ours = rows[gone].to_numpy(float), rows[kept].to_numpy(float)
+    found = theirs - ours @ depends
+    size = np.abs(theirs) + np.abs(ours) @ np.abs(depends)
+    return np.where(np.abs(found) > ROUNDING * size, found, 0.0)

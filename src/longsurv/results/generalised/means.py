@@ -20,14 +20,17 @@ from longsurv.arguments import check_methods
 from longsurv.design.expression import logarithm_of
 from longsurv.errors import LongsurvError
 from longsurv.results import plots
+from longsurv.results.averaged import AveragedDraws, AveragedFit
 from longsurv.results.columns import beside_variables
 from longsurv.results.differences import Kind
 from longsurv.results.estimate import TIDY
 from longsurv.results.generalised.quantities import AskedRows, row_means, spread
-from longsurv.results.means import SCALED, AveragedDraws, AveragedFit, Means
+from longsurv.results.log_scale import SCALED
+from longsurv.results.means import Means
 from longsurv.results.means import means as predictor_means
 from longsurv.results.posterior import summarise
 from longsurv.results.reference import t_p_value, t_quantile
+from longsurv.results.reference_grid import Weights, averaged
 from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
@@ -279,13 +282,14 @@ def response_means(
     *,
     patients: Patients = "population",
     at_least: Hashable | None = None,
+    weights: Weights = "equal",
 ) -> ResponseMeans:
     """Estimated marginal means on the scale of the response.
 
     Parameters
     ----------
     result : GeneralisedEstimate or GeneralisedPosterior
-    specs, at
+    specs, at, weights
         As for `results.means.means`. Factors not named are averaged over on the scale of the
         predictor.
     patients : {"population", "typical"}
@@ -303,7 +307,7 @@ def response_means(
     LongsurvError
         For a category that does not occur, or one asked of another family.
     """
-    design, m = result.design, predictor_means(result, specs, at)
+    design, m = result.design, predictor_means(result, specs, at, weights)
     quantity, worth = _quantity(design, at_least)
     return ResponseMeans(m, _random_columns(result, m), patients, quantity, worth)
 
@@ -355,7 +359,7 @@ def _random_columns(result: GeneralisedAnswer, m: Means) -> np.ndarray:
                 )
             grid[name] = float(data[name].mean())
     Z = random.rebuild(grid)
-    return Z.reshape(len(m.cells), -1, Z.shape[1]).mean(axis=1)
+    return averaged(Z, m.weights)
 
 
 def _variables(random: RandomDesign, columns: pd.Index) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from longsurv.diagnostics.influence import Fitted
+from longsurv.results.averaging import AveragingMethods
 from longsurv.results.criticism import StraightLines
 from longsurv.results.simulating import Simulating
 from longsurv.results.terms import TermTests
@@ -18,36 +19,13 @@ if TYPE_CHECKING:
     from longsurv.results.contrasts import ContrastLike
     from longsurv.results.generalised.means import GeneralisedAnswer, Patients, ResponseMeans
     from longsurv.results.generalised.profile import ProfiledGeneralised
-    from longsurv.results.means import Means
+    from longsurv.results.reference_grid import Weights
     from longsurv.results.simulated import SimulatedGLMM
     from longsurv.results.trajectories import WithProbabilities
 
 
-class GeneralisedPosteriorMethods:
+class GeneralisedPosteriorMethods(AveragingMethods):
     """Methods of posteriors, and of estimates too."""
-
-    def means(self, specs: str | Sequence[str], at: Mapping[str, object] | None = None) -> Means:
-        """Marginal means of the linear predictor, of a patient whose random effects are zero.
-
-        The means of an ordinal response leave out the thresholds, which differences do not need.
-
-        Parameters
-        ----------
-        specs : str or sequence of str
-            Variables of the fixed effects to have a mean for each value of.
-        at : mapping of str to value or sequence of values, optional
-            Hold a variable at a value, or give the means at several. Numeric variables are
-            otherwise held at their mean over the rows used, and factors averaged over their levels.
-
-        Returns
-        -------
-        Means
-            Its ``contrast(..., ratio=True)`` gives odds ratios for a binary or ordinal response,
-            and ``ratio="log"`` ratios of geometric means for a marker on a log scale.
-        """
-        from longsurv.results.means import means
-
-        return means(cast("GeneralisedAnswer", self), specs, at)
 
     def plot_trajectories(
         self,
@@ -97,12 +75,13 @@ class GeneralisedPosteriorMethods:
         *,
         patients: Patients = "population",
         at_least: Hashable | None = None,
+        weights: Weights = "equal",
     ) -> ResponseMeans:
         """Marginal probabilities or mean scores, of all patients or a typical one.
 
         Parameters
         ----------
-        specs, at
+        specs, at, weights
             As for `means`. Factors not named are averaged over on the scale of the predictor.
         patients : {"population", "typical"}
             Average over the distribution of the random effects, or set them to zero.
@@ -122,8 +101,9 @@ class GeneralisedPosteriorMethods:
         """
         from longsurv.results.generalised.means import response_means
 
+        answer = cast("GeneralisedAnswer", self)
         return response_means(
-            cast("GeneralisedAnswer", self), specs, at, patients=patients, at_least=at_least
+            answer, specs, at, patients=patients, at_least=at_least, weights=weights
         )
 
 

@@ -27,8 +27,15 @@ from longsurv.results.joint.flags import (
 from longsurv.results.joint.nodes import laplace_flag, with_nodes
 from longsurv.results.joint.questions import JointEstimateQuestions
 from longsurv.results.joint.specification import LinkedSpecification
-from longsurv.results.joint.terms import Component, coefficients_of, component_terms, marker_rows
+from longsurv.results.joint.terms import (
+    Component,
+    coefficients_of,
+    component_terms,
+    hazard_base,
+    marker_rows,
+)
 from longsurv.results.joint.variances import variances
+from longsurv.results.log_scale import Logarithm, ratios
 from longsurv.results.mixed.variances import VarianceEstimate
 from longsurv.results.reference import NormalReference
 
@@ -128,7 +135,13 @@ class JointEstimate(Estimate, JointEstimateQuestions):
             link_sd=spec.link_sd,
         )
 
-    def tidy(self, level: float = 0.95, component: Component = "fixed") -> pd.DataFrame:
+    def tidy(
+        self,
+        level: float = 0.95,
+        component: Component = "fixed",
+        *,
+        exponentiate: bool | Logarithm = False,
+    ) -> pd.DataFrame:
         """One row a term, in blocks (see `Estimate.tidy`).
 
         Parameters
@@ -136,7 +149,11 @@ class JointEstimate(Estimate, JointEstimateQuestions):
         level : float
         component : {"fixed", "marker", "event", "baseline", "variance", "all"}
             Coefficients of the marker and the hazard ("fixed"), one of the blocks, or everything.
+        exponentiate : bool
+            Of the block "event" only: hazard ratios, std_error that of the logarithm.
         """
+        if exponentiate:
+            return ratios(self.tidy(level, component), hazard_base(component, exponentiate))
         wanted = component_terms(self.design)[component]
         table = super().tidy(level, "all")
         return table.set_index("term").loc[list(wanted)].reset_index()

@@ -23,8 +23,15 @@ from longsurv.results.joint.identification import identification
 from longsurv.results.joint.nodes import laplace_flag
 from longsurv.results.joint.questions import JointPosteriorQuestions
 from longsurv.results.joint.specification import LinkedSpecification
-from longsurv.results.joint.terms import Component, coefficients_of, component_terms, marker_rows
+from longsurv.results.joint.terms import (
+    Component,
+    coefficients_of,
+    component_terms,
+    hazard_base,
+    marker_rows,
+)
 from longsurv.results.joint.variances import natural_variances
+from longsurv.results.log_scale import Logarithm, ratios
 from longsurv.results.posterior import Posterior
 
 if TYPE_CHECKING:
@@ -97,7 +104,13 @@ class JointPosterior(Posterior, JointPosteriorQuestions):
             observed=np.concatenate([marker.design.y for marker in self.design.markers]),
         )
 
-    def tidy(self, level: float = 0.95, component: Component = "fixed") -> pd.DataFrame:
+    def tidy(
+        self,
+        level: float = 0.95,
+        component: Component = "fixed",
+        *,
+        exponentiate: bool | Logarithm = False,
+    ) -> pd.DataFrame:
         """One row a term, in blocks (see `Posterior.tidy`).
 
         Parameters
@@ -106,6 +119,8 @@ class JointPosterior(Posterior, JointPosteriorQuestions):
             Of the intervals, between 0 and 1.
         component : {"fixed", "marker", "event", "baseline", "variance", "all"}
             Coefficients of the marker and the hazard ("fixed"), one of the blocks, or everything.
+        exponentiate : bool
+            Of the block "event" only: hazard ratios, std_error that of the logarithm.
 
         Returns
         -------
@@ -113,6 +128,8 @@ class JointPosterior(Posterior, JointPosteriorQuestions):
             term, estimate, std_error, conf_low, conf_high, prob_positive, r_hat, ess_bulk,
             ess_tail, mcse_mean.
         """
+        if exponentiate:
+            return ratios(self.tidy(level, component), hazard_base(component, exponentiate))
         wanted = component_terms(self.design)[component]
         return self._marked(self._summary(wanted, level))
 

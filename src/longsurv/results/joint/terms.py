@@ -9,6 +9,7 @@ import pandas as pd
 
 from longsurv.design.joint import JointDesign
 from longsurv.errors import LongsurvError
+from longsurv.results.log_scale import Logarithm
 
 type Component = Literal["fixed", "marker", "event", "baseline", "variance", "all"]
 
@@ -25,6 +26,16 @@ def component_terms(design: JointDesign) -> dict[str, tuple[str, ...]]:
         "variance": variance,
         "all": marker + event + baseline + variance,
     }
+
+
+def hazard_base(component: Component, exponentiate: bool | Logarithm) -> float:
+    """The natural logarithm of the base that a block's coefficients are logarithms to."""
+    if component != "event" or exponentiate is not True:
+        raise LongsurvError(
+            "the coefficients of a joint model are on different scales; exponentiate=True is for"
+            " component='event', whose are logarithms of hazard ratios"
+        )
+    return 1.0
 
 
 def coefficients_of(design: JointDesign) -> tuple[tuple[str, ...], np.ndarray]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
+from longsurv.results.averaging import AveragingMethods
 from longsurv.results.contrasts import ContrastLike
 from longsurv.results.criticism import StraightLines, WithResiduals
 from longsurv.results.mixed.fitted import FittedLMM
@@ -17,32 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from longsurv.diagnostics.influence import Estimand, Influence
-    from longsurv.results.means import Means, MeansAnswer
     from longsurv.results.trajectories import WithMeans
 
 
-class MixedPosteriorMethods:
+class MixedPosteriorMethods(AveragingMethods):
     """Methods of posteriors of linear mixed models, and of estimates too."""
-
-    def means(self, specs: str | Sequence[str], at: Mapping[str, object] | None = None) -> Means:
-        """Estimated marginal means, and from them changes and differences.
-
-        Parameters
-        ----------
-        specs : str or sequence of str
-            Variables of the fixed effects to have a mean for each value of.
-        at : mapping of str to value or sequence of values, optional
-            Hold a variable at a value, or give the means at several. Numeric variables are
-            otherwise held at their mean over the rows used, and factors averaged over their levels.
-
-        Returns
-        -------
-        Means
-            With `table`, `contrast`, `test`.
-        """
-        from longsurv.results.means import means
-
-        return means(cast("MeansAnswer", self), specs, at)
 
     def plot_trajectories(
         self,

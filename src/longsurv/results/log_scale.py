@@ -1,0 +1,80 @@
+"""Whether an answer is on a log scale, and of which base."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import numpy as np
+import pandas as pd
+
+from longsurv.design.expression import logarithm_of
+from longsurv.design.formula import Formula
+from longsurv.errors import LongsurvError
+
+type Logarithm = Literal["log", "log2", "log10"]
+
+LOG_BASES = {"log": np.e, "log2": 2.0, "log10": 10.0}
+SCALED = ["estimate", "conf_low", "conf_high"]
+
+
+class OnAScale(Protocol):
+    """The arrays of a model of a response."""
+
+    @property
+    def formula(self) -> Formula:
+        """The model."""
+
+
+def log_base(design: OnAScale, ratio: bool | str = True) -> float:
+    """The natural logarithm of the base of the response's logarithm.
+
+    Parameters
+    ----------
+    design : OnAScale
+        The arrays of the model.
+    ratio : True or {"log", "log2", "log10"}
+        True reads it off the formula or the link.
+
+    Raises
+    ------
+    LongsurvError
+        If the response is not on a log scale, or the logarithm is another word.
+    """
+    if isinstance(ratio, str):
+        if ratio not in LOG_BASES:
+            raise LongsurvError(f"ratio is True, False or one of {list(LOG_BASES)}, not {ratio!r}")
+        return float(np.log(LOG_BASES[ratio]))
+    if any(getattr(design, f"family_is_{link}", False) for link in ("logit", "log")):
+        return 1.0
+    response = design.formula.response
+    logarithm = logarithm_of(response)
+    if logarithm is not None:
+        return float(np.log(LOG_BASES[logarithm[0]]))
+    raise LongsurvError(
+        "ratios need a response on a log scale, the logarithm of a column, and the formula's is "
+        f"{response!r}; if that holds logarithms already, say ratio='log' (or 'log2', 'log10')"
+    )
+
+
+def only_coefficients(component: str) -> None:
+    """Refuse to exponentiate what is no difference."""
+    if component != "fixed":
+        raise LongsurvError(
+            "exponentiate= is for coefficients; ask for component='fixed', and for the others"
+            " in a table of their own"
+        )
+
+
+def ratios(table: pd.DataFrame, base: float) -> pd.DataFrame:
+    """A tidy table with estimates and limits exponentiated; std_error stays the logarithm's.
+
+    Parameters
+    ----------
+    table : DataFrame
+    base : float
+        Natural logarithm of the base (`log_base`).
+    """
+    found = table.copy()
+    found[SCALED] = np.exp(found[SCALED] * base)
+    found.attrs |= table.attrs
+    return found
