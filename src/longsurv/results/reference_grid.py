@@ -151,7 +151,8 @@ def slope_grid(
         return reference_grid(design, data, [*asked, variable], held | beside, weights)
 
     low, high = aside(-1.0), aside(1.0)
-    levels = {**low.levels, variable: [*values]}
+    levels: dict[str, list[Hashable]] = {**low.levels}
+    levels[variable] = [*values]
     if len(values) == 1 and variable not in asked:
         del levels[variable]
     L = (high.L - low.L) / (2.0 * step)
