@@ -75,6 +75,10 @@ class GeneralisedDesign(MixedDesign):
         if not (self.extent != 0.0).any():
             return replace(self, y=y)
         seen, extent = beyond_alike(y, self.y, self.extent)
+        if (extent != 0.0).all():
+            raise LongsurvError(
+                "every value is beyond a limit, so no model of its level can be fitted"
+            )
         return replace(self, y=seen, extent=extent, notes=tuple(notes_of(kinds_of(extent))))
 
     @property

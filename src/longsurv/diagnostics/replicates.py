@@ -22,6 +22,7 @@ from longsurv.diagnostics.clusters import split_rows
 from longsurv.errors import LongsurvError
 from longsurv.inference.sample import Draws
 from longsurv.likelihood import glmm
+from longsurv.likelihood.glmm.counted import HIGHEST
 from longsurv.likelihood.lmm.kernel import MixedKernel, Point
 
 type Statistics = Mapping[str, Mapping[str, float]]
@@ -76,12 +77,21 @@ def mixed_checks(posterior: DrawnMixed, draws: int, seed: int, level: float) -> 
 
 
 def replicate(
-    design: MixedDesign, kernel: MixedKernel, point: Point, rng: np.random.Generator
+    design: MixedDesign,
+    kernel: MixedKernel,
+    point: Point,
+    rng: np.random.Generator,
+    *,
+    new: bool = False,
 ) -> np.ndarray:
-    """New values of the rows, of the same groups: shape (n,)."""
+    """New values of the rows, shape (n,): of the same groups, or of `new` ones in their places."""
     y, weights = design.fixed.X @ point.beta, design.weights
     noise = rng.standard_normal(len(y))
+    if new:
+        y = y + _unseen(design, kernel, point, rng)
     if design.residual is None:
+        if new:
+            return y + point.sigma * noise / (1.0 if weights is None else weights.root)
         if design.groupings:
             terms = design.terms
             y = y + kernel.draw_rows(
@@ -89,7 +99,8 @@ def replicate(
             )
         return y + point.sigma * noise / (1.0 if weights is None else weights.root)
     # Effects of nested groupings are drawn apart from one another: each as it is by itself.
-    for grouping, found in zip(design.groupings, kernel.effects(point), strict=True):
+    own = () if new else kernel.effects(point)
+    for grouping, found in zip(design.groupings, own, strict=not new):
         half = np.stack([root(cov) for cov in found.cov])
         drawn = rng.standard_normal(found.mean.shape)
         b = found.mean + np.einsum("gqr,gr->gq", half, drawn)
@@ -102,6 +113,19 @@ def replicate(
         y[at] += root(R) @ noise[at] / (1.0 if weights is None else weights.root[at])
         start = end
     return y
+
+
+def _unseen(
+    design: MixedDesign, kernel: MixedKernel, point: Point, rng: np.random.Generator
+) -> np.ndarray:
+    """The random part of the rows of groups that nobody has seen, shape (n,)."""
+    own = [(D, basis) for D, basis in zip(point.D, kernel.bases, strict=True) if len(D)]
+    out = np.zeros(len(design.y))
+    for grouping, (D, basis) in zip(design.groupings, own, strict=True):
+        Z = grouping.random.X @ np.linalg.inv(basis)
+        b = rng.standard_normal((len(grouping.labels), len(D))) @ root(D).T
+        out += np.einsum("nq,nq->n", Z, b[grouping.group])
+    return out
 
 
 def root(cov: np.ndarray) -> np.ndarray:
@@ -130,12 +154,25 @@ def generalised_checks(
 
     drawn = []
     for theta in posterior.draws.spread(draws):
-        at = glmm.to_factor(data, theta)
-        b = _effects(data, at, rng)
-        eta = data.offset + data.X @ at[: data.p] + np.einsum("nq,nq->n", data.Z, b[group])
-        own = at[data.p : data.p + data.n_family]
-        drawn.append(statistics(data.family.replicate(eta, own, data.kappa, rng)))
+        drawn.append(statistics(replicate_responses(data, theta, rng)))
     return compared(statistics(data.y), drawn, level)
+
+
+def replicate_responses(
+    data: glmm.GLMMData, theta: np.ndarray, rng: np.random.Generator, *, new: bool = False
+) -> np.ndarray:
+    """New responses of the rows of `data` at theta (d,) as in `glmm.loglik`, shape (n,): of the
+    same patients, or of `new` ones in their places."""
+    at, patients = glmm.to_factor(data, theta), len(data.first) - 1
+    group = np.repeat(np.arange(patients), np.diff(data.first))
+    if new:
+        b = rng.standard_normal((patients, data.q)) @ glmm.random_factor(data, at).T
+    else:
+        b = _effects(data, at, rng)
+    eta = data.offset + data.X @ at[: data.p] + np.einsum("nq,nq->n", data.Z, b[group])
+    if data.family.log:  # wide priors go where no count is
+        eta = np.minimum(eta, HIGHEST)
+    return data.family.replicate(eta, at[data.p : data.p + data.n_family], data.kappa, rng)
 
 
 def _effects(data: glmm.GLMMData, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:

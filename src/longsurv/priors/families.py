@@ -111,6 +111,9 @@ class HalfNormal(Prior):
     def scaled(self, factor: float) -> HalfNormal:
         return HalfNormal(self.sd * factor)
 
+    def drawn(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        return self.sd * np.abs(rng.standard_normal(count))
+
     def moments(self) -> tuple[float, float]:
         return self.sd * math.sqrt(2 / math.pi), self.sd * math.sqrt(1 - 2 / math.pi)
 
@@ -135,6 +138,9 @@ class Exponential(Prior):
 
     def scaled(self, factor: float) -> Exponential:
         return Exponential(self.scale * factor)
+
+    def drawn(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        return rng.exponential(self.scale, count)
 
     def moments(self) -> tuple[float, float]:
         return self.scale, self.scale
@@ -162,6 +168,9 @@ class Gamma(Prior):
 
     def scaled(self, factor: float) -> Gamma:
         return Gamma(self.shape, self.rate / factor)
+
+    def drawn(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        return rng.gamma(self.shape, 1.0 / self.rate, count)
 
     def moments(self) -> tuple[float, float]:
         return self.shape / self.rate, math.sqrt(self.shape) / self.rate
@@ -255,6 +264,9 @@ class HalfCauchy(Prior):
     def scaled(self, factor: float) -> HalfCauchy:
         return HalfCauchy(self.scale * factor)
 
+    def drawn(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        return self.scale * np.abs(rng.standard_cauchy(count))
+
     def moments(self) -> tuple[float, float]:
         return math.inf, math.inf
 
@@ -285,6 +297,9 @@ class InverseGamma(Prior):
 
     def scaled(self, factor: float) -> InverseGamma:
         return InverseGamma(self.shape, self.scale * factor)
+
+    def drawn(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        return self.scale / rng.gamma(self.shape, 1.0, count)
 
     def moments(self) -> tuple[float, float]:
         a, b = self.shape, self.scale

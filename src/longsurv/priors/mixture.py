@@ -132,6 +132,12 @@ class Mixture(Prior):
         """A size to scale by: of the parts' sizes the mean."""
         return sum(w * part.typical for w, part in zip(self.weights, self.parts, strict=True))
 
+    def drawn(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Values drawn from it, shape (count,)."""
+        part = rng.choice(len(self.parts), count, p=self.weights)
+        values = np.stack([one.drawn(count, rng) for one in self.parts])
+        return np.asarray(values[part, np.arange(count)])
+
     def distribution(self, x: np.ndarray) -> np.ndarray:
         """Distribution function.
 

@@ -79,6 +79,10 @@ class Prior:
         """Quantiles at p."""
         raise LongsurvError(_NO_EFFECT.format(self))
 
+    def drawn(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Values drawn from it, shape (count,)."""
+        return self.quantiles(rng.random(count))
+
     def __str__(self) -> str:
         inside = ", ".join(f"{getattr(self, f.name):.4g}" for f in fields(self))  # type: ignore[arg-type]
         return f"{type(self).__name__}({inside})"

@@ -210,6 +210,25 @@ class PriorStack:
         scalars = theta[..., : len(self.priors)]
         return np.where(self._logged, np.exp(np.where(self._logged, scalars, 0.0)), scalars)  # type: ignore[attr-defined]
 
+    def drawn(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Unconstrained vectors drawn from the priors, shape (count, d)."""
+        values = np.column_stack(
+            [np.empty((count, 0)), *(prior.drawn(count, rng) for prior in self.priors)]
+        )
+        k = len(self._basis)  # type: ignore[attr-defined]
+        values[:, :k] = np.linalg.solve(self._basis, values[:, :k].T).T  # type: ignore[attr-defined]
+        logged: np.ndarray = self._logged  # type: ignore[attr-defined]
+        values[:, logged] = np.log(values[:, logged])
+        shapes = [
+            _lkj_shape(self._eta, q, j)  # type: ignore[attr-defined]
+            for q in self.blocks
+            for i in range(1, q)
+            for j in range(i)
+        ]
+        # Of partial correlations 2 Beta - 1 the inverse hyperbolic tangents.
+        partial = [np.log(rng.gamma(a, size=(2, count))) for a in shapes]
+        return np.column_stack([values, *(0.5 * (up - down) for up, down in partial)])
+
     def log_prior(self, theta: np.ndarray) -> dict[str, np.ndarray]:
         """Log prior density of each parameter on its natural scale (no Jacobian), by name.
 

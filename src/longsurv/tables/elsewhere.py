@@ -45,6 +45,10 @@ _CRITICISM = (
     ("idata", "idata, with ArviZ"),
     ("diagnose", "diagnose()"),
 )
+_PREDICTED = (
+    ("predictive", "predictive(), responses drawn from posterior and priors for ArviZ"),
+    *_CRITICISM,
+)
 _MODEL = (("spec", "spec, the model and its data; spec.with_data(frame).fit() fits it to others"),)
 _FREEDOM = (("params", "tidy(), column df: each coefficient has degrees of freedom of its own"),)
 _BRIEF = (("summary", "summary()"),)
@@ -85,7 +89,9 @@ ELSEWHERE: dict[str, tuple[tuple[str, str], ...]] = {
     **dict.fromkeys(("posterior", "trace", "as_draws", "as_draws_df", "inference_data",
                      "to_inference_data"), _DRAWS),
     **dict.fromkeys(("rhat", "r_hat", "ess", "neff"), _CHAINS),
-    **dict.fromkeys(("ppc", "pp_check", "posterior_predictive", "posterior_predict"), _CRITICISM),
+    **dict.fromkeys(("ppc", "pp_check"), _CRITICISM),
+    **dict.fromkeys(("posterior_predictive", "prior_predictive", "posterior_predict",
+                     "sample_posterior_predictive", "sample_prior_predictive"), _PREDICTED),
     "prior_summary": (("priors", "priors"),),
     **dict.fromkeys(("rsquared", "r2", "r_squared"),
                     (("r2", "r2()"), ("glance", "glance(), which has no share of variance"))),

@@ -37,13 +37,14 @@ from longsurv.results.idata import Pointwise
 from longsurv.results.mixed.rows import patients
 from longsurv.results.options import NewGroups
 from longsurv.results.posterior import Posterior
+from longsurv.results.predictive import Predictive
 
 if TYPE_CHECKING:
     from longsurv.design.generalised import GeneralisedDesign
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Posterior):
+class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, Posterior):
     """Posterior of a generalised mixed model (see `Posterior`).
 
     Attributes

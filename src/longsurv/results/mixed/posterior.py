@@ -30,6 +30,7 @@ from longsurv.results.mixed.rows import (
 )
 from longsurv.results.options import Interval, NewGroups
 from longsurv.results.posterior import Posterior
+from longsurv.results.predictive import Predictive
 
 if TYPE_CHECKING:
     from arviz_stats.utils import ELPDData
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class MixedPosterior(MixedPosteriorMethods, Replicated, Posterior):
+class MixedPosterior(MixedPosteriorMethods, Replicated, Predictive, Posterior):
     """Posterior of a mixed-effects model (see `Posterior`).
 
     Attributes
