@@ -18,6 +18,7 @@ DAYS_PER_YEAR = 365.25
 MARKERS = ("bili", "albumin", "platelet", "protime")
 # R's help page says 2 for placebo; pbcseq itself holds 0 there (pbc, the same patients, holds 2).
 DRUG = {1: "D-penicillamine", 0: "placebo"}
+STAGE = {1: "I", 2: "II", 3: "III", 4: "IV"}
 STATUS = {0: "censored", 1: "transplant", 2: "dead"}
 
 
@@ -31,20 +32,23 @@ def tables(pbcseq: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     Returns
     -------
-    patients : DataFrame, shape (312, 6)
-        id, drug, age (years), sex, years (of follow-up), status.
+    patients : DataFrame, shape (312, 7)
+        id, drug, age (years), sex, stage (histologic, I to IV), years (of follow-up), status.
     measurements : DataFrame, shape (7780, 4)
         id, year (since registration), marker, value; in the order of the visits.
     """
     first = pbcseq.drop_duplicates("id")
-    if not (first["trt"].isin(DRUG).all() and first["status"].isin(STATUS).all()):
-        raise ValueError("pbcseq has a code of trt or status that make_data.py does not know")
+    known = {"trt": DRUG, "stage": STAGE, "status": STATUS}
+    for name, codes in known.items():
+        if not first[name].isin(codes).all():
+            raise ValueError(f"pbcseq has a code of {name} that make_data.py does not know")
     patients = pd.DataFrame(
         {
             "id": first["id"],
             "drug": first["trt"].map(DRUG),
             "age": first["age"],
             "sex": first["sex"],
+            "stage": first["stage"].map(STAGE),
             "years": first["futime"] / DAYS_PER_YEAR,
             "status": first["status"].map(STATUS),
         }

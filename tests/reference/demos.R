@@ -117,6 +117,7 @@ people <- examples("pbc", "patients.csv")
 treated <- people$drug != "placebo"
 describe("pbc", "age", people$age, treated)
 tally("pbc", "sex", people$sex, treated)
+tally("pbc", "stage", people$stage, treated)
 status <- ifelse(people$status == "dead", 1, ifelse(people$status == "transplant", 2, 0))
 status <- ifelse(people$years > 10, 0, status)
 end <- pmin(people$years, 10)

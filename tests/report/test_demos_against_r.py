@@ -58,7 +58,7 @@ def test_every_number_of_the_table_of_patients(study: str, of_r) -> None:
 def test_every_count_of_the_table_of_patients(study: str, of_r) -> None:
     results = demo(FILES[study])
     table = results.tables["baseline"]
-    for column in ("sex", "infection") if study == "sepsis" else ("sex",):
+    for column in ("sex", "infection") if study == "sepsis" else ("sex", "stage"):
         counts = of_r(f"{study}, {column}", "counts")
         totals = {arm: sum(v for k, v in counts.items() if k.endswith(arm)) for arm in ARMS}
         label = results.cohort.label(column)

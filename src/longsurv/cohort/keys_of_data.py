@@ -97,6 +97,13 @@ DATA_TABLES: dict[str, dict[str, Key]] = {
         ),
         "secondary": Key(TEXTS, "The outcomes named beside it.", default="none"),
         "prespecified": Key(FLAG, "These were chosen before the data were seen.", default="false"),
+        "subgroups": Key(
+            TEXTS,
+            "Columns of the patients, among the covariates, in whose levels the report tells the"
+            " treatment's effect on the event: at most ten levels each, and chosen before the data"
+            " were seen. What is continuous has to be cut beforehand.",
+            default="none",
+        ),
         "labels": Key(
             LABELS,
             'What readers call groups and covariates: labels = {ivig = "Immunoglobulin"}. A group '

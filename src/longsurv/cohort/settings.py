@@ -21,6 +21,7 @@ from longsurv.cohort.problems import Problems, show, show_list, suggest
 from longsurv.cohort.questions import PublishedRatio, TrialSettings
 from longsurv.cohort.schema import Marker, Schema
 from longsurv.cohort.study_tables import check_keys, check_tables, load
+from longsurv.cohort.subgroups import subgroup_problem
 from longsurv.errors import DataError
 from longsurv.records import Fields, Record
 
@@ -82,6 +83,8 @@ class StudyFile:
         Its primary and secondary outcomes.
     style : {"plain", "nejm", "jama"}
         How the report writes the table of patients at baseline.
+    subgroups : tuple of str
+        Covariates in whose levels the treatment's effect on the event is told.
     """
 
     path: Path
@@ -94,6 +97,7 @@ class StudyFile:
     priors: tuple[PublishedRatio, ...] = ()
     target_trial: TrialSettings | None = None
     style: str = "plain"
+    subgroups: tuple[str, ...] = ()
 
 
 @checked
@@ -141,6 +145,7 @@ def read_study(path: str | Path) -> StudyFile:
     if schema is not None:
         for text in aims.problems([*(marker.name for marker in markers), event_name(schema)]):
             problems.add(f"{path.name}, [study]: {text}")
+        _check_subgroups(tables["study"], schema, path.name, problems)
         _check_formulas(tables, path.name, problems)
     problems.raise_if_any()
     assert schema is not None
@@ -160,7 +165,13 @@ def read_study(path: str | Path) -> StudyFile:
     patients = replace(patients, named=of_patients)
     measurements = measurements and replace(measurements, named=of_measurements)
     of_cohort = {k: v for k, v in tables["study"].items() if k not in _OF_AIMS}
+    subgroups = tuple(dict.fromkeys(of_cohort.pop("subgroups", ())))
     cohort = Cohort(patients, measurements, schema, markers, **of_cohort)
+    for name in subgroups:
+        text = subgroup_problem(cohort.patients, name, schema.treatment)
+        if text:
+            problems.add(f"{path.name}, [study], subgroups: {text}")
+    problems.raise_if_any()
     return StudyFile(
         path,
         cohort,
@@ -171,6 +182,7 @@ def read_study(path: str | Path) -> StudyFile:
         aims=aims,
         priors=published,
         target_trial=_read_trial(tables["target_trial"]),
+        subgroups=subgroups,
     )
 
 
@@ -289,6 +301,17 @@ def _check_joint(given: Record, markers: Sequence[Marker], file: str, problems: 
             near = suggest(name, known) or f"its markers are {show_list(known)}"
             problems.add(
                 f"{file}: [models] joint names {show(name)}, no marker of the study; {near}"
+            )
+
+
+def _check_subgroups(given: Record, schema: Schema, file: str, problems: Problems) -> None:
+    for name in given.get("subgroups", ()):
+        if name not in schema.covariates:
+            known = list(schema.covariates)
+            near = suggest(name, known) or f"they are {show_list(known)}"
+            problems.add(
+                f"{file}, [study]: subgroups names {show(name)}, none of the covariates of"
+                f" [patients]; {near}"
             )
 
 

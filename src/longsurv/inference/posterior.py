@@ -97,11 +97,26 @@ def drawn(formula: str, found: tuple[Optimum, Draws | None]) -> Draws:
     return draws
 
 
-def outward(draws: Draws, to: Callable[[np.ndarray], np.ndarray]) -> Draws:
-    """Draws, and the mode they started from, in other coordinates."""
+def outward(
+    draws: Draws,
+    to: Callable[[np.ndarray], np.ndarray],
+    log_jacobian: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> Draws:
+    """Draws, and the mode they started from, in other coordinates.
+
+    Parameters
+    ----------
+    draws : Draws
+    to : callable
+        From vectors (..., d) to those of the other coordinates.
+    log_jacobian : callable, optional
+        Log of its determinant at vectors (..., d), by default a constant.
+    """
     assert draws.mode is not None  # the climb before the draws
-    mode = replace(draws.mode, x=to(draws.mode.x))
-    return replace(draws, theta=to(draws.theta), mode=mode)
+    mode, stats = replace(draws.mode, x=to(draws.mode.x)), draws.stats
+    if log_jacobian is not None:
+        stats = stats | {"lp": stats["lp"] - log_jacobian(draws.theta)}
+    return replace(draws, theta=to(draws.theta), mode=mode, stats=stats)
 
 
 def climb(

@@ -18,6 +18,7 @@ from longsurv.study.criticism import CRITICISM, Criticism
 from longsurv.study.independent import INDEPENDENT
 from longsurv.study.joint_stage import JointPart
 from longsurv.study.marker_stages import PANEL, ShrunkenPart
+from longsurv.study.subgroup_stage import SUBGROUPS
 from longsurv.study.tables.shrinkage import FAMILIES, families_table, shrunken_table
 
 if TYPE_CHECKING:
@@ -38,9 +39,16 @@ def folder_tables(results: StudyResults) -> dict[str, pd.DataFrame]:
     dict of str to DataFrame
     """
     return {
-        **results.tables, **_of_joint_models(results), **_of_checks(results),
-        "families": _families(results),
+        **results.tables, **_of_subgroups(results), **_of_joint_models(results),
+        **_of_checks(results), "families": _families(results),
     }  # fmt: skip
+
+
+def _of_subgroups(results: StudyResults) -> dict[str, pd.DataFrame]:
+    """The effect in subgroups, its tests and its counts, where the study names any."""
+    part = results.parts.get(SUBGROUPS) or {}
+    tables = {"subgroups": "table", "subgroup_tests": "tests", "subgroup_counts": "counts"}
+    return {name: part[key] for name, key in tables.items() if key in part}
 
 
 def _of_joint_models(results: StudyResults) -> dict[str, pd.DataFrame]:

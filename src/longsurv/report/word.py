@@ -30,9 +30,9 @@ APPENDIX = frozenset((
     "differing", "families", "forest-hazards", "guideline", "hazards-over-time", "independent",
     "linearity", "measurements", "methods_hazard_ratio", "methods_others",
     "methods_risk_difference", "models", "priors", "priors_before", "proportional", "quantiles",
-    "remarks", "replicated", "replicates", "residual-bands", "quantiles-adjusted",
-    "residual-bands-adjusted", "scales", "score_changes", "shrunken",
-    "truncated", "truncated_questions", "unchecked", "within",
+    "quantiles-adjusted", "remarks", "replicated", "replicates", "residual-bands",
+    "residual-bands-adjusted", "scales", "score_changes", "shrunken", "subgroups", "truncated",
+    "truncated_questions", "unchecked", "within",
 ))  # fmt: skip
 """Tables and figures by their names that stand at the end: the rest can be read in one go."""
 

@@ -44,14 +44,14 @@ def compare_methods(bench: Bench) -> Record:
 
     def compute() -> Record:
         asked = question(bench.study)
-        draws, seed = _draws(bench.study), _seed(bench.study)
+        draws, seed = draws_of(bench.study), seed_of(bench.study)
         found = asked.methods(draws=draws, seed=seed)
         standardised = pd.DataFrame()
         if asked.adjust:
             standardised = asked.standardised(draws=draws, seed=seed)
         return {**_asked(bench.study), "table": found.table, "standardised": standardised}
 
-    return _kept(bench, "methods", compute)
+    return kept_of(bench, "methods", compute)
 
 
 def compare_priors(bench: Bench) -> Record:
@@ -67,9 +67,9 @@ def compare_priors(bench: Bench) -> Record:
     def compute() -> Record:
         grid = question(bench.study).prior_grid(
             named_priors(bench.study),
-            draws=_draws(bench.study),
+            draws=draws_of(bench.study),
             chains=CHAINS,
-            seed=_seed(bench.study),
+            seed=seed_of(bench.study),
         )
         draws = {name: np.ravel(post.draw(grid.term)) for name, post in grid.posteriors.items()}
         return {
@@ -77,7 +77,7 @@ def compare_priors(bench: Bench) -> Record:
             "baseline_risk": grid.baseline_risk,
         }  # fmt: skip
 
-    return _kept(bench, "priors", compute, *map(str, named_priors(bench.study).values()))
+    return kept_of(bench, "priors", compute, *map(str, named_priors(bench.study).values()))
 
 
 def named_priors(study: Plan) -> dict[str, Prior]:
@@ -105,10 +105,10 @@ def compare_incidences(bench: Bench) -> Record:
     """
 
     def compute() -> Record:
-        found = question(bench.study).competing(seed=_seed(bench.study))
+        found = question(bench.study).competing(seed=seed_of(bench.study))
         return {**_asked(bench.study), "table": found.table}
 
-    return _kept(bench, "competing", compute)
+    return kept_of(bench, "competing", compute)
 
 
 def tip_answer(bench: Bench) -> Record:
@@ -138,7 +138,7 @@ def tip_answer(bench: Bench) -> Record:
             "e_limit": float(compared.loc["E-value", "conf_low"]),
         }  # fmt: skip
 
-    return _kept(bench, "tipping", compute)
+    return kept_of(bench, "tipping", compute)
 
 
 def adjust_for_what_is_carried(bench: Bench) -> Record:
@@ -161,13 +161,13 @@ def adjust_for_what_is_carried(bench: Bench) -> Record:
             found = Carried(reason="the mortality model of the study is adjusted already")
         else:
             found = adjusted_for_what_is_carried(
-                data, schema.treatment, names, draws=_draws(study), seed=_seed(study)
+                data, schema.treatment, names, draws=draws_of(study), seed=seed_of(study)
             )
         return {f.name: getattr(found, f.name) for f in fields(found)}
 
     kept = bench.keep(
         "mortality: carried",
-        (data, names, schema.treatment, study.models.mortality, _draws(study), _seed(study)),
+        (data, names, schema.treatment, study.models.mortality, draws_of(study), seed_of(study)),
         compute,
     )
     named = {k: tuple(called.get(c, c) for c in kept[k]) for k in ("covariates", "left_out")}
@@ -235,22 +235,37 @@ def _in_order(counts: Counts) -> tuple[int, int, int, int]:
     return counts.events, counts.n, counts.reference_events, counts.reference_n
 
 
-def _kept(bench: Bench, name: str, compute: Callable[[], Record], *more: str) -> Record:
+def kept_of(bench: Bench, name: str, compute: Callable[[], Record], *more: str) -> Record:
+    """What a stage about mortality computes, from the store where it is there.
+
+    Parameters
+    ----------
+    bench : Bench
+    name : str
+        Of the stage.
+    compute : callable
+    more : str
+        What else the answer depends on.
+
+    Returns
+    -------
+    mapping
+    """
     study = bench.study
     asked = question(study)
     inputs = (
         study.cohort.survival_data(), list(study.cohort.schema.competing), asked.treatment,
-        asked.horizon, asked.adjust, _draws(study), _seed(study), *more,
+        asked.horizon, asked.adjust, draws_of(study), seed_of(study), *more,
     )  # fmt: skip
     return bench.keep(f"mortality: {name}", inputs, compute)
 
 
-def _draws(study: Plan) -> int:
+def draws_of(study: Plan) -> int:
     """Of each of four chains, so that all of them are as many as the study's."""
     return -(-study.sampling.draws * study.sampling.chains // CHAINS)
 
 
-def _seed(study: Plan) -> int:
+def seed_of(study: Plan) -> int:
     """That of the mortality model: one posterior under one prior has one set of draws."""
     return model_seed(study.sampling.seed, MORTALITY)
 

@@ -38,6 +38,7 @@ class Plan:
     priors: tuple[PublishedRatio, ...] = ()
     target_trial: TrialSettings | None = None
     style: str = "plain"
+    subgroups: tuple[str, ...] = ()
 
     def with_seed(self, seed: int) -> Self:
         """The same study with another seed.

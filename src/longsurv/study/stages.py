@@ -56,6 +56,7 @@ from longsurv.study.independent import (
 )
 from longsurv.study.joint_stage import JOINT, fit_joint, seconds_of_joint
 from longsurv.study.model_result import MORTALITY, ModelResult
+from longsurv.study.subgroup_stage import SUBGROUPS, compare_subgroups, seconds_of_subgroups
 from longsurv.study.target_stage import emulate_trial, seconds_of_target
 from longsurv.study.truncated_stage import (
     TRUNCATED,
@@ -223,6 +224,13 @@ STAGES: tuple[Stage, ...] = (
     Stage("priors", "Mortality under several priors", compare_priors, seconds_of_priors),
     Stage("competing", "Competing events", compare_incidences, seconds_of_incidences),
     Stage("tipping", "Unseen deaths", tip_answer, seconds_of_tipping),
+    Stage(
+        SUBGROUPS,
+        "Subgroups",
+        compare_subgroups,
+        seconds_of_subgroups,
+        quick=False,
+    ),
     Stage("target", "A trial emulated", emulate_trial, seconds_of_target, quick=False),
     Stage(
         INDEPENDENT,

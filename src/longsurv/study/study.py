@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from longsurv.arguments import checked
 from longsurv.cohort.settings import read_study
+from longsurv.cohort.subgroups import subgroup_problem
 from longsurv.errors import DataError
 from longsurv.study.formulas import covariate_problems, formula_problems
 from longsurv.study.plan import Plan
@@ -53,11 +54,19 @@ class Study(Plan):
         A trial to emulate, of a treatment that begins after time zero.
     style : {"plain", "nejm", "jama"}
         How the report writes the table of patients at baseline.
+    subgroups : tuple of str
+        Covariates in whose levels the treatment's effect on the event is told.
     """
 
     def __post_init__(self) -> None:
         style_of(self.style)  # refuses an unknown one
         problems = self.aims.problems([*self.cohort.markers, self.cohort.event_name])
+        treatment = self.cohort.schema.treatment
+        problems += [
+            text
+            for name in self.subgroups
+            if (text := subgroup_problem(self.cohort.patients, name, treatment))
+        ]
         if problems:
             raise DataError(problems)
 
@@ -89,6 +98,7 @@ class Study(Plan):
             read.priors,
             read.target_trial,
             read.style,
+            read.subgroups,
         )
 
     def formula_problems(self) -> list[str]:

@@ -65,7 +65,7 @@ def test_shrinking_needs_a_family(cohort: ls.Cohort) -> None:
 
 def test_gradient_of_the_joint_density(panel: Panel, numeric_gradient) -> None:
     layout, stack = hierarchy(panel.members, panel.families, FAMILY_PRIORS)
-    coordinates = Recentred(layout)
+    coordinates = Recentred.of(layout)
     joint = added(partial(log_density, layout), stack.value_and_gradient)
     rng = np.random.default_rng(5)
     for density in (joint, coordinates.density(joint)):
@@ -107,7 +107,7 @@ def test_the_joint_density_is_the_sum_of_its_parts(panel: Panel) -> None:
 def test_coordinates_change_variables_exactly(panel: Panel) -> None:
     """The Jacobian against the determinant of finite differences, up to its one constant."""
     layout, _ = hierarchy(panel.members, panel.families, FAMILY_PRIORS)
-    coordinates = Recentred(layout)
+    coordinates = Recentred.of(layout)
     rng = np.random.default_rng(8)
     steps, offsets = 1e-6 * np.eye(layout.size), []
     for _ in range(4):

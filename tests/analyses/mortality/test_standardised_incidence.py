@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import longsurv as ls
+from longsurv.analyses.mortality.drawn_incidence import CoxDraws, mean_risks
 from longsurv.analyses.mortality.standardised_incidence import (
     drawn_incidence,
     incidence,
@@ -17,6 +18,7 @@ from longsurv.analyses.mortality.standardised_incidence import (
 )
 from longsurv.estimands.competing import incidence_difference
 from longsurv.estimands.standardised import risk_difference
+from longsurv.likelihood.cox.draws import mean_incidence
 from longsurv.models import CoxPH
 
 ROOT = Path(__file__).parents[3]
@@ -46,6 +48,34 @@ def steps():
 
 def test_the_incidence_is_that_of_the_chain(steps) -> None:
     np.testing.assert_allclose(incidence(steps), written_out(steps), rtol=1e-12)
+
+
+def test_the_mean_over_rows_is_that_of_their_products(steps) -> None:
+    """The compiled sum over draws, rows and times beside the incidence of each row."""
+    relative = np.random.default_rng(6).exponential(1.0, (3, 5, 4))
+    for causes in ([0], [0, 1], [1, 0, 0]):
+        own, base = relative[: len(causes)], steps[causes]
+        each = incidence(own[..., None] * base[:, :, None])
+        np.testing.assert_allclose(mean_incidence(own, base), each.mean(axis=1), rtol=1e-13)
+
+
+def test_drawn_risks_are_those_of_the_draws_of_survival() -> None:
+    """In strata and with an offset, against the product of the causes' survival written out."""
+    cohort = ls.read_cohort(ls.example_path("pbc") / "study.toml")
+    data = cohort.survival_data().assign(more=lambda d: 0.1 * (d["age"] > 50))
+    posts = []
+    for cause in (1, 2):
+        formula = "Surv(entry, exit, event) ~ drug + strata(sex) + offset(more)"
+        spec = CoxPH(formula, data.assign(event=(data["status"] == cause).astype(int)))
+        posts.append(spec.sample(draws=20, chains=1, seed=cause))
+    times = np.linspace(0.5, 10.0, 25)
+    frame = data.sample(40, random_state=1)
+    H = [-np.log(post.survival_draws(frame, times)) for post in posts]
+    each = incidence(np.diff(np.stack(H), prepend=0.0))
+    found = mean_risks([CoxDraws.of(post) for post in posts], frame, times, 20)
+    np.testing.assert_allclose(found, each.mean(axis=1), rtol=1e-10)
+    few = mean_risks([CoxDraws.of(post) for post in posts], frame, times, 5)
+    np.testing.assert_allclose(few, found[np.linspace(0, 19, 5).astype(int)], rtol=1e-12)
 
 
 def test_its_derivatives_are_those_of_finite_differences(steps) -> None:

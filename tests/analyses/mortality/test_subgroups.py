@@ -14,7 +14,8 @@ from invariance.reading import around_the_mode
 import longsurv as ls
 from longsurv.analyses import Mortality
 from longsurv.analyses.mortality.standardised_incidence import standardised_incidence
-from longsurv.analyses.mortality.subgroup_shrinkage import shrink
+from longsurv.analyses.mortality.subgroup_shrinkage import Shrinkage, shrink
+from longsurv.analyses.mortality.subgroup_split import Split, Trial
 from longsurv.analyses.mortality.subgroups import SubgroupEffects
 from longsurv.errors import DataError, LongsurvError
 from longsurv.models import CoxPH
@@ -117,6 +118,12 @@ def log_partial(data: pd.DataFrame, X: np.ndarray, beta: np.ndarray) -> np.ndarr
     return total
 
 
+def split_of(data: pd.DataFrame) -> Split:
+    """The patients by their level, as `Mortality.subgroups` splits them."""
+    data = Mortality(data.assign(status=data["event"]), "arm", 100.0).data
+    return Trial(data, "arm", 0, 1, 100.0, "", (1,), "efron", None).split("level")
+
+
 def columns_of(data: pd.DataFrame) -> np.ndarray:
     """The level's own hazard, and the arm (minus or plus a half) in either level."""
     half, second = data["arm"].to_numpy() - 0.5, (data["level"] == "b").to_numpy()
@@ -155,6 +162,48 @@ def test_the_hierarchical_posterior_against_dense_quadrature() -> None:
         assert table["estimate"] == pytest.approx(mean, abs=4.0 * table["mcse_mean"])
         assert table["std_error"] == pytest.approx(sd, rel=0.08)
         assert table["prob_positive"] == pytest.approx(float(mass[values > 0].sum()), abs=0.04)
+
+
+def test_its_density_against_the_definition_and_its_gradients(numeric_gradient) -> None:
+    from scipy.stats import halfnorm, norm
+
+    data = small()
+    split = split_of(data)
+    shrinkage = Shrinkage.of(split, 1)
+    names, effects = shrinkage.each.design.fixed.names, list(split.effects.values())
+    (own,) = set(names) - set(effects)  # the level's own hazard
+    place = [names.index(name) for name in (own, *effects)]
+
+    def definition(theta: np.ndarray) -> float:
+        mean, log_sd, beta = theta[0], theta[1], theta[2:][place]
+        likelihood = log_partial(data, columns_of(data), beta[:, None])[0]
+        effects = norm.logpdf(beta[1:], mean, np.exp(log_sd)).sum()
+        prior = norm.logpdf(beta[0]) + norm.logpdf(mean)
+        return likelihood + effects + prior + halfnorm.logpdf(np.exp(log_sd), scale=0.5) + log_sd
+
+    coordinates = shrinkage.coordinates
+    rng, constants = np.random.default_rng(4), []
+    for _ in range(4):
+        x = coordinates.start() + rng.normal(size=5)
+        theta = coordinates.outward(x)
+        constants.append(shrinkage.density(theta)[0] - definition(theta))
+        recentred = coordinates.density(shrinkage.density)
+        jacobian = recentred(x)[0] - shrinkage.density(theta)[0]
+        assert jacobian == pytest.approx(coordinates.log_jacobian(x))
+        for density, at in ((shrinkage.density, theta), (recentred, x)):
+            numeric = numeric_gradient(lambda v, f=density: f(v)[0], at)
+            assert density(at)[1] == pytest.approx(numeric, rel=1e-5, abs=1e-5)
+    assert constants == pytest.approx([constants[0]] * 4, abs=1e-8)
+
+
+@pytest.mark.parametrize("n", [26, 200])
+def test_its_chains_agree_whatever_the_levels_say(n: int) -> None:
+    """Few patients, whose levels say little, and many: the same steps do for both."""
+    data = small(7, n).assign(level=lambda d: np.arange(len(d)) % 4)
+    drawn = shrink(split_of(data), draws=400, chains=4, seed=2)
+    assert drawn.diagnose().ok
+    assert not drawn.draws.stats["diverging"].any()
+    assert drawn.draws.stats["n_steps"].mean() < 9.0
 
 
 def firth(data: pd.DataFrame, X: np.ndarray, beta: np.ndarray) -> float:
@@ -334,10 +383,7 @@ def test_the_same_seed_gives_the_same_draws() -> None:
 
 
 def test_shrinking_needs_two_levels() -> None:
-    from longsurv.analyses.mortality.subgroup_split import Trial
-
-    data = Mortality(small().assign(status=lambda d: d["event"]), "arm", 100.0).data
-    trial = Trial(data.assign(level="a"), "arm", 0, 1, 100.0, "", (1,), "efron", None)
+    split = split_of(small().assign(level="a"))
     with pytest.raises(LongsurvError, match="1 level of level can have an effect"):
-        shrink(trial.split("level"), draws=10, seed=1)
-    assert isinstance(trial.split("level").separate[0], CoxPH)
+        shrink(split, draws=10, seed=1)
+    assert isinstance(split.separate[0], CoxPH)

@@ -18,7 +18,7 @@ Efron & Morris (1975), J Am Stat Assoc 70:311-319; Gelman, Hill & Yajima (2012),
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 import numpy as np
@@ -37,7 +37,7 @@ from longsurv.design import Residual
 from longsurv.design.expression import Functions
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.changes import Change, baseline_sd, contrast_weights
-from longsurv.inference import added, sample_posterior
+from longsurv.inference import added, outward, sample_posterior
 from longsurv.likelihood.panel.coordinates import Recentred
 from longsurv.likelihood.panel.loglik import log_density
 from longsurv.models.lmm import LMM
@@ -188,7 +188,7 @@ class Panel:
                 "direction is better; set `family` and `direction` of the markers"
             )
         layout, stack = hierarchy(self.members, self.families, FAMILY_PRIORS)
-        coordinates = Recentred(layout)
+        coordinates = Recentred.of(layout)
         mode, drawn = sample_posterior(
             coordinates.density(added(partial(log_density, layout), stack.value_and_gradient)),
             coordinates.start(),
@@ -200,9 +200,7 @@ class Panel:
         )
         if drawn is None:
             raise EstimationError(f"the panel cannot be sampled: {mode.status}")
-        stats = drawn.stats | {"lp": drawn.stats["lp"] - coordinates.log_jacobian(drawn.theta)}
-        mode = replace(mode, x=coordinates.outward(mode.x))
-        drawn = replace(drawn, theta=coordinates.outward(drawn.theta), stats=stats, mode=mode)
+        drawn = outward(drawn, coordinates.outward, coordinates.log_jacobian)
         return ShrunkenEffects.from_draws(self, layout, stack, drawn)
 
     def run(

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import numpy as np
 import pandas as pd
 
+from longsurv.analyses.mortality.drawn_incidence import CoxDraws, mean_risks
 from longsurv.analyses.mortality.effect import coefficient
 from longsurv.errors import LongsurvError
 from longsurv.estimands.standardised import (
@@ -45,21 +46,6 @@ class KnowsEvents(Protocol):
     @property
     def design(self) -> SurvivalDesign:
         """The arrays of the model."""
-
-
-class DrawnHazard(KnowsEvents, Protocol):
-    """What is used of draws of a hazard."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Coefficients."""
-
-    @property
-    def coefficients(self) -> np.ndarray:
-        """Draws of them, shape (chains, draws, p)."""
-
-    def survival_draws(self, newdata: pd.DataFrame | None, times: Sequence[float]) -> np.ndarray:
-        """Draws of survival, shape (draws of all chains, rows, times)."""
 
 
 COLUMNS = [
@@ -231,12 +217,13 @@ def drawn_incidence(
         As that of `longsurv.estimands.standardised.risk_difference`.
     """
     names, frames = _cohorts(posts[0], treatment, horizon)
-    risks = drawn_under(posts, frames, horizon, most=most, times=times)
+    drawn = [CoxDraws.of(post) for post in posts]
+    risks = drawn_under(drawn, frames, horizon, most=most, times=times)
     return marked(of_draws(risks, names, level), posts[0])
 
 
 def drawn_under(
-    posts: Sequence[DrawnHazard],
+    posts: Sequence[CoxDraws],
     frames: Sequence[pd.DataFrame],
     horizon: float,
     *,
@@ -247,8 +234,8 @@ def drawn_under(
 
     Parameters
     ----------
-    posts : sequence of DrawnHazard
-        Of the hazard of the event, then of every competing event.
+    posts : sequence of CoxDraws
+        Of the hazard of the event, then of every competing event, of the same rows.
     frames : sequence of DataFrame, length 2
         Rows with the columns of the formulas.
     horizon : float
@@ -261,19 +248,8 @@ def drawn_under(
     """
     _check(posts[0].design, horizon)
     at = _times(posts, horizon, times)
-    draws = min(most, *(post.coefficients.reshape(-1, len(post.names)).shape[0] for post in posts))
-    risks = np.zeros((2, draws))
-    for arm, frame in enumerate(frames):
-        size = max(1, AT_ONCE // (draws * len(at)))
-        for start in range(0, len(frame), size):
-            some = frame.iloc[start : start + size]
-            steps = []
-            for post in posts:
-                alive = post.survival_draws(some, at.tolist())
-                alive = alive[np.linspace(0, len(alive) - 1, draws).astype(int)]
-                hazard = -np.log(np.maximum(alive, 1e-300))
-                steps.append(np.diff(hazard, axis=-1, prepend=0.0))
-            risks[arm] += incidence(np.stack(steps)).sum(axis=1) / len(frame)
+    draws = min(most, *(len(post.coefficients) for post in posts))
+    risks = np.stack([mean_risks(posts, frame, at, draws) for frame in frames])
     check_begun(risks, horizon)
     return risks
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
+from longsurv.analyses.mortality.drawn_incidence import CoxDraws
 from longsurv.analyses.mortality.effect import undetermined
 from longsurv.analyses.mortality.rows import LIMITS, Row, attempt, row_of
 from longsurv.analyses.mortality.standardised_incidence import (
@@ -17,10 +18,8 @@ from longsurv.analyses.mortality.standardised_incidence import (
     incidence_under,
 )
 from longsurv.analyses.mortality.subgroup_shrinkage import (
-    FOR_RISKS,
     MEAN,
     SPREAD,
-    CoxDraws,
     ShrunkenSubgroups,
     shrink,
     tails,
@@ -37,6 +36,9 @@ from longsurv.words import plural
 if TYPE_CHECKING:
     from longsurv.results.survival.cox import SurvivalEstimate
     from longsurv.results.survival.cox_posterior import SurvivalPosterior
+
+FOR_RISKS = 500
+"""Draws that risks are averaged over: more take time and add no digit."""
 
 type Quantity = Literal["hazard ratio", "risk difference"]
 
@@ -131,7 +133,7 @@ class Answers:
                     "effect: there is no other to draw it towards"
                 )
             posts = [self._posterior(split, cause) for cause in split.causes]
-            some = [CoxDraws.of(post) for post in posts]
+            some = [CoxDraws.of(post).thinned(FOR_RISKS) for post in posts]
         except LongsurvError as error:
             return _all_silent(rows, split, blanks, str(error)), None
         for name, term in split.effects.items():

@@ -3,102 +3,45 @@
     theta_g = mu + sd z_g,   z_g ~ N(0, 1),   mu ~ N(0, 1),   sd ~ HalfNormal(0.5)
 
 of the levels g of one column, on Cox's partial likelihood (`subgroup_split`), with the default
-priors of the levels' own hazards and of what is adjusted for. It is the posterior of site effects
-(`models.cox_sites`) with the arm in each level in the place of the sites.
+priors of the levels' own hazards and of what is adjusted for. It is drawn in the coordinates of
+`likelihood.panel.coordinates`, in which no spread between levels bends it.
 
 Jones, Ohlssen, Neuenschwander, Racine and Branson (2011), Clin Trials 8:129-143.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
 
 from longsurv import priors as pr
 from longsurv.errors import EstimationError
-from longsurv.likelihood.cox.frailty import SITE_EFFECTS, SiteData
-from longsurv.models import cox_sites
-from longsurv.models.cox_climb import statistics
+from longsurv.inference import Affine, drawn, outward, sample_posterior
+from longsurv.inference.scoring import ascend
+from longsurv.likelihood import cox
+from longsurv.likelihood.panel.coordinates import Recentred
+from longsurv.likelihood.panel.loglik import hierarchy_density
 from longsurv.records import Record
 from longsurv.results.posterior import summarise
-from longsurv.results.survival.cox_curves import check_times, drawn_hazards, people
 from longsurv.tables.notebook import Readable
 from longsurv.words import plural
 
 if TYPE_CHECKING:
     from longsurv.analyses.mortality.subgroup_split import Split
-    from longsurv.design import SurvivalDesign
+    from longsurv.design.centred import CentredDesign
     from longsurv.diagnostics import Verdict
     from longsurv.inference import Draws
+    from longsurv.likelihood.cox import CoxData
     from longsurv.models import CoxPH
-    from longsurv.results.survival.cox_posterior import SurvivalPosterior
 
-FOR_RISKS = 500
-"""Draws that risks are averaged over: more take time and add no digit."""
 MEAN = pr.TREATMENT["weak"]
 SPREAD = pr.HalfNormal(0.5)
 """Priors of the mean log hazard ratio and of the standard deviation between subgroups."""
-
-
-@dataclass(frozen=True, eq=False)
-class CoxDraws:
-    """Some draws of a Cox model's coefficients, as many as its risks are averaged over.
-
-    Attributes
-    ----------
-    spec : CoxPH
-    names : tuple of str
-    coefficients : ndarray, shape (draws, p)
-    seed : int
-        Of the baseline hazard's draws.
-    """
-
-    spec: CoxPH
-    names: tuple[str, ...]
-    coefficients: np.ndarray
-    seed: int
-
-    @classmethod
-    def of(
-        cls, posterior: ShrunkenSubgroups | SurvivalPosterior, most: int = FOR_RISKS
-    ) -> CoxDraws:
-        """At most so many draws of a posterior, evenly spaced.
-
-        Parameters
-        ----------
-        posterior : ShrunkenSubgroups or SurvivalPosterior
-        most : int
-        """
-        whole = posterior.coefficients.reshape(-1, len(posterior.names))
-        chosen = np.linspace(0, len(whole) - 1, min(most, len(whole))).astype(int)
-        return cls(
-            cast("CoxPH", posterior.spec), posterior.names, whole[chosen], posterior.draws.seed
-        )
-
-    @property
-    def design(self) -> SurvivalDesign:
-        """The arrays of the model."""
-        return self.spec.design
-
-    def survival_draws(self, newdata: pd.DataFrame | None, times: Sequence[float]) -> np.ndarray:
-        """Draws of survival, the baseline hazard drawn too; see `SurvivalPosterior`.
-
-        Parameters
-        ----------
-        newdata : DataFrame, optional
-        times : sequence of float
-
-        Returns
-        -------
-        ndarray, shape (draws, rows, times)
-        """
-        rng, who = np.random.default_rng([self.seed, 1]), people(self, newdata)
-        H = drawn_hazards(self.spec.statistics, self.coefficients, who, check_times(times), rng)
-        return np.exp(-H)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -126,6 +69,11 @@ class ShrunkenSubgroups(Readable):
     mean: np.ndarray
     spread: np.ndarray
     draws: Draws
+
+    @property
+    def data(self) -> CoxData:
+        """The partial likelihood."""
+        return self.spec.statistics
 
     def log_ratios(self, label: str) -> np.ndarray:
         """Draws of a level's log hazard ratio, shape (chains, draws).
@@ -183,6 +131,108 @@ class ShrunkenSubgroups(Readable):
         return of_posterior(self.tidy(), self.draws.stats, told_again(self.draws))
 
 
+MU, SD, OTHERS = 0, 1, 2
+"""Places in the vector that is drawn: mean, log standard deviation, and coefficients."""
+VAGUE = 3.0
+"""Standard deviation of coefficients in the estimates that coordinates are made of."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shrinkage:
+    """The posterior of one column's levels, of (mean, log standard deviation, coefficients).
+
+    Attributes
+    ----------
+    each : CoxPH
+        With a coefficient for each level.
+    data : CoxData
+    effects : ndarray of int, shape (G,)
+        Places of the levels' coefficients in the vector.
+    stack : PriorStack
+        Of the mean, the standard deviation and the other coefficients.
+    places : ndarray of int
+        What the stack is of.
+    centred : CentredDesign
+        The variables that the stack's default priors are of.
+    """
+
+    each: CoxPH
+    data: CoxData
+    effects: np.ndarray
+    stack: pr.PriorStack
+    places: np.ndarray
+    centred: CentredDesign
+
+    @classmethod
+    def of(cls, split: Split, cause: int) -> Self:
+        """That of the hazard of one cause.
+
+        Parameters
+        ----------
+        split : Split
+        cause : int
+        """
+        each = split.separate[split.causes.index(cause)]
+        spec, overall = split.common(cause)
+        own = spec.prior_stack({overall: MEAN})
+        named = {name: OTHERS + j for j, name in enumerate(each.design.fixed.names)}
+        effects = np.array([named[term] for term in split.effects.values()])
+        places = [MU if name == overall else named[name] for name in own.names]
+        stack = replace(own, names=(*own.names, "sd"), priors=(*own.priors, SPREAD))
+        return cls(each, each.statistics, effects, stack, np.array([*places, SD]), spec.centred)
+
+    def density(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """The log posterior density up to a constant, and its gradient.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (2 + p,)
+        """
+        value, gradient = hierarchy_density(theta, self.effects, *self._contrasts)
+        likelihood, slope = cox.value_and_gradient(self.data, theta[OTHERS:])
+        prior, pull = self.stack.value_and_gradient(theta[self.places])
+        gradient[OTHERS:] += slope
+        gradient[self.places] += pull
+        return value + likelihood + prior, gradient
+
+    @cached_property
+    def coordinates(self) -> Recentred:
+        """Coordinates near a normal distribution whatever the standard deviation is."""
+        size = np.where(self._is_effect, 1.0, self.data.scale)
+        ridge = np.diag((size / VAGUE) ** 2)
+
+        def penalised(beta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+            value, gradient, information = cox.value_gradient_information(self.data, beta)
+            pulled = ridge @ beta
+            return value - 0.5 * float(beta @ pulled), gradient - pulled, information + ridge
+
+        top = ascend(penalised, np.zeros(len(ridge)), exact=True)
+        error = np.sqrt(np.diag(np.linalg.inv(-top.hessian))[self._is_effect])
+        mean = float(np.average(top.x[self._is_effect], weights=error**-2.0))
+        theta = np.array([mean, np.log(SPREAD.typical), *top.x])
+        return Recentred.of_effects(self.effects, error, theta)
+
+    @cached_property
+    def _contrasts(self) -> tuple[np.ndarray, ...]:
+        """As `Layout.contrasts`: each effect is a coefficient, and all are of one family."""
+        G = np.arange(len(self.effects))
+        return G, np.ones(len(G)), np.zeros_like(G)
+
+    @property
+    def _is_effect(self) -> np.ndarray:
+        return np.isin(np.arange(self.data.n_columns) + OTHERS, self.effects)
+
+    @property
+    def climbed_in(self) -> Affine | None:
+        """Coordinates to climb in: coefficients become those of centred variables."""
+        k, size = len(self.centred.to), OTHERS + self.data.n_columns
+        if np.array_equal(self.centred.to, np.eye(k)):
+            return None
+        factor, at = np.eye(size), self.places[:k]
+        factor[np.ix_(at, at)] = np.linalg.inv(self.centred.to)
+        return Affine(np.zeros(size), factor)
+
+
 def tails(level: float) -> list[float]:
     """Probabilities of the lower limit, the median and the upper limit.
 
@@ -222,26 +272,19 @@ def shrink(
             f"{plural(len(split.effects), 'level')} of {split.column} can have an effect: there "
             "is no other to draw it towards"
         )
-    spec, overall = split.common(cause)
-    each = split.separate[split.causes.index(cause)]
-    names, terms = spec.design.fixed.names, list(split.effects.values())
-    p = len(names)
-    indicators = split.data[terms].to_numpy(float)[spec.design.rows]
-    X = np.hstack([spec.design.fixed.X, indicators])
-    design = replace(spec.design, fixed=replace(spec.design.fixed, X=X))
-    data = statistics(spec.formula, design, spec.ties)
-    level = np.abs(indicators).argmax(axis=1)[data.order]
-    sites = SiteData(data, p, level, np.zeros(len(terms)))
-    own = spec.prior_stack({overall: MEAN})
-    stack = replace(own, names=(*own.names, "sd"), priors=(*own.priors, SPREAD))
-    found = cox_sites.draw(
-        spec.formula, sites, SITE_EFFECTS["gaussian"], stack, spec.centred,
+    shrinkage = Shrinkage.of(split, cause)
+    names = shrinkage.each.design.fixed.names
+    coordinates = shrinkage.coordinates
+    mode, found = sample_posterior(
+        coordinates.density(shrinkage.density), coordinates.start(),
+        names=("mean", "log sd", *names), deviations={SD: SPREAD.typical},
+        coordinates=shrinkage.climbed_in,
         draws=draws, tune=tune, chains=chains, seed=seed,
     )  # fmt: skip
+    found = drawn(shrinkage.each.formula, (mode, found))
+    found = outward(found, coordinates.outward, coordinates.log_jacobian)
     theta = found.theta
-    mean, spread = theta[..., names.index(overall)], np.exp(theta[..., p])
-    known = {name: theta[..., j] for j, name in enumerate(names)}
-    known |= {term: mean + spread * theta[..., p + 1 + k] for k, term in enumerate(terms)}
-    chosen = each.design.fixed.names
-    coefficients = np.stack([known[name] for name in chosen], axis=-1)
-    return ShrunkenSubgroups(each, chosen, coefficients, split.effects, mean, spread, found)
+    return ShrunkenSubgroups(
+        shrinkage.each, names, theta[..., OTHERS:], split.effects, theta[..., MU],
+        np.exp(theta[..., SD]), found,
+    )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike
@@ -46,6 +48,22 @@ def baseline_jumps(data: CoxData, betas: ArrayLike, at: ArrayLike) -> Floats:
         )
 
 
+def mean_incidence(relative: Floats, steps: Floats) -> Floats:
+    """Cumulative incidence of the first cause, averaged over rows, shape (draws,).
+
+    That of `longsurv.analyses.mortality.standardised_incidence.incidence` with the steps
+    relative[k, s, i] * steps[k, s, t] of cause k, draw s, row i and stretch of time t.
+
+    Parameters
+    ----------
+    relative : ndarray, shape (K, draws, rows)
+        Hazards relative to the baseline's.
+    steps : ndarray, shape (K, draws, T)
+        By how much each cause's cumulative baseline hazard rises in each stretch of time.
+    """
+    return _mean_incidence(np.ascontiguousarray(relative), np.ascontiguousarray(steps))
+
+
 def _scaled(data: CoxData, betas: ArrayLike) -> Floats:
     return np.ascontiguousarray(np.asarray(betas, dtype=float) * data.scale)
 
@@ -77,3 +95,23 @@ def _jumps(a: RiskArrays, B: Floats) -> tuple[Floats, Integers]:
         mantissa[s] = moments[:, 0]
         exponent[s] = eS
     return mantissa, exponent
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _mean_incidence(relative: Floats, steps: Floats) -> Floats:
+    K, draws, rows = relative.shape
+    out = np.zeros(draws)
+    for s in range(draws):
+        for i in range(rows):
+            alive = 1.0
+            for t in range(steps.shape[2]):
+                first = relative[0, s, i] * steps[0, s, t]
+                total = first
+                for k in range(1, K):
+                    total += relative[k, s, i] * steps[k, s, t]
+                if total > 0.0:
+                    gone = -alive * math.expm1(-total)
+                    out[s] += gone * (first / total)
+                    alive -= gone
+        out[s] /= rows
+    return out

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numba import njit
@@ -27,39 +27,71 @@ from longsurv.likelihood.panel.loglik import Layout, ValueAndGradient
 
 @dataclass(frozen=True, eq=False)
 class Recentred:
-    """Coordinates x of a panel's joint vector theta, of the same length.
+    """Coordinates x of a joint vector theta, of the same length.
 
-    Means and spreads of the families are the same in both; u_k stands in the pivot's place.
+    Means and log spreads of the families, which theta begins with, are the same in both; u_k stands
+    in the place of the coefficient that is solved for from the effect, the pivot.
 
     Attributes
     ----------
-    layout : Layout
+    arrays : tuple of ndarray
+        What the compiled maps take: the coefficients' places, where those of each effect begin,
+        which is its pivot, their weights in it and regressions on it; then family, estimate and
+        standard error of each effect.
+    theta : ndarray, shape (d,)
+        Where to begin.
     """
 
-    layout: Layout
+    arrays: tuple[np.ndarray, ...]
+    theta: np.ndarray
 
-    @cached_property
-    def arrays(self) -> tuple[np.ndarray, ...]:
-        """What the compiled maps take: the coefficients' places, where each marker's begin, which
-        is its pivot, their weights and regressions on the effect; then family, estimate and
-        standard error of each marker."""
-        members = self.layout.members
+    @classmethod
+    def of(cls, layout: Layout) -> Self:
+        """Those of a panel.
+
+        Parameters
+        ----------
+        layout : Layout
+        """
+        members = layout.members
         starts = np.cumsum([0, *(len(m.weights) for m in members)])
         variance = [m.weights @ m.cov @ m.weights for m in members]
-        return (
-            self.layout.coefficients,
-            starts,
-            starts[:-1] + [m.pivot for m in members],
-            np.concatenate([m.weights for m in members]),
-            np.concatenate([m.cov @ m.weights / v for m, v in zip(members, variance, strict=True)]),
-            np.array([m.family for m in members]),
-            np.array([m.effect for m in members]),
-            np.sqrt(variance),
-        )
+        return cls(
+            (
+                layout.coefficients,
+                starts,
+                starts[:-1] + [m.pivot for m in members],
+                np.concatenate([m.weights for m in members]),
+                np.concatenate([
+                    m.cov @ m.weights / v for m, v in zip(members, variance, strict=True)
+                ]),
+                np.array([m.family for m in members]),
+                np.array([m.effect for m in members]),
+                np.sqrt(variance),
+            ),
+            layout.start(),
+        )  # fmt: skip
+
+    @classmethod
+    def of_effects(cls, places: np.ndarray, error: np.ndarray, theta: np.ndarray) -> Self:
+        """Those of one family whose effects are coefficients.
+
+        Parameters
+        ----------
+        places : ndarray of int, shape (K,)
+            Of the effects in theta.
+        error : ndarray, shape (K,)
+            Their standard errors.
+        theta : ndarray, shape (d,)
+            Mean, log spread and coefficients, the effects near their estimates.
+        """
+        K = np.arange(len(places) + 1)
+        one, none = np.ones(len(places)), np.zeros(len(places), dtype=np.int64)
+        return cls((places, K, K[:-1], one, one, none, theta[places], error), theta)
 
     def start(self) -> np.ndarray:
-        """The coordinates of the layout's start, but for the effects, which are at u = 0."""
-        x = self.layout.start()
+        """The coordinates of theta's start, but for the effects, which are at u = 0."""
+        x = self.theta.copy()
         coefficients, _, pivots, *_ = self.arrays
         x[coefficients[pivots]] = 0.0
         return x

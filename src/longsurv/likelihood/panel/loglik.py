@@ -150,14 +150,15 @@ def log_density(layout: Layout, theta: np.ndarray) -> tuple[float, np.ndarray]:
         loglik, slopes[at:stop] = member.loglik(own[at:stop])
         value += loglik
         at = stop
-    prior, gradient = _hierarchy(theta, layout.coefficients, *layout.contrasts)
+    prior, gradient = hierarchy_density(theta, layout.coefficients, *layout.contrasts)
     gradient[layout.order] += slopes
     return value + prior, gradient
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _hierarchy(theta, coefficients, marker, weights, family):
-    """Log density of the effects given their families' means and spreads, up to a constant."""
+def hierarchy_density(theta, coefficients, marker, weights, family):
+    """Log density of the effects given their families' means and spreads, up to a constant, and
+    its gradient; theta begins with mean and log spread of each family."""
     effects = np.zeros(family.shape[0])
     for i in range(coefficients.shape[0]):
         effects[marker[i]] += weights[i] * theta[coefficients[i]]

@@ -24,9 +24,11 @@ from longsurv.report.sections.mortality_competing import competing_part
 from longsurv.report.sections.mortality_methods import methods_part
 from longsurv.report.sections.mortality_part import is_penalised, penalty_sentence
 from longsurv.report.sections.mortality_priors import priors_part
+from longsurv.report.sections.mortality_subgroups import subgroups_part
 from longsurv.report.sections.mortality_target import target_part
 from longsurv.report.sections.mortality_tipping import tipping_part
 from longsurv.study.adjusted_curves import CURVES
+from longsurv.study.subgroup_stage import SUBGROUPS
 from longsurv.study.tables.survival import event_counts, median_times
 from longsurv.study.terms import covariates_of, level_of, treatment_terms
 from longsurv.study.unanswered import unanswered
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 
 PARTS = (
     carried_part, adjusted_part, competing_part, methods_part, priors_part, tipping_part,
-    target_part,
+    subgroups_part, target_part,
 )  # fmt: skip
 STAGES = {
     CURVES: "the curves of groups made alike",
@@ -50,6 +52,7 @@ STAGES = {
     "methods": "the answers of every method",
     "priors": "the answers under several priors",
     "tipping": "what unseen deaths would change",
+    SUBGROUPS: "the effect in subgroups",
     "target": "the emulated trial",
 }
 

@@ -257,6 +257,29 @@ def event_times(data: CoxData, stratum: int) -> np.ndarray:
     return data.times[data.time_stratum == np.searchsorted(data.strata, stratum)]
 
 
+@dataclass(frozen=True, eq=False)
+class DrawnHazards:
+    """Draws of the cumulative hazards of m people: products of two factors.
+
+    Attributes
+    ----------
+    relative : ndarray, shape (draws, m)
+        Hazards relative to the baseline's.
+    baseline : tuple of ((m_s,) ndarray of int, (draws, T) ndarray)
+        Of each stratum the positions of its people, and its cumulative baseline hazard.
+    """
+
+    relative: np.ndarray
+    baseline: tuple[tuple[np.ndarray, np.ndarray], ...]
+
+    def cumulative(self) -> np.ndarray:
+        """The cumulative hazards, shape (draws, m, T)."""
+        out = np.empty((*self.relative.shape, self.baseline[0][1].shape[-1]))
+        for rows, baseline in self.baseline:
+            out[:, rows] = self.relative[:, rows, None] * baseline[:, None]
+        return out
+
+
 def drawn_hazards(
     data: CoxData,
     beta: np.ndarray,
@@ -265,6 +288,20 @@ def drawn_hazards(
     rng: np.random.Generator | None,
 ) -> np.ndarray:
     """Cumulative hazards at `times` for each draw of the coefficients, shape (draws, m, T).
+
+    Parameters and draws are those of `drawn_factors`.
+    """
+    return drawn_factors(data, beta, who, times, rng).cumulative()
+
+
+def drawn_factors(
+    data: CoxData,
+    beta: np.ndarray,
+    who: People,
+    times: np.ndarray,
+    rng: np.random.Generator | None,
+) -> DrawnHazards:
+    """Cumulative hazards at `times` for each draw of the coefficients.
 
     Parameters
     ----------
@@ -284,14 +321,14 @@ def drawn_hazards(
         events = data.arrays.death_weight
         jumps *= rng.gamma(events, size=jumps.shape) / events
     relative = np.exp(beta @ (who.X - centre).T + who.offset)
-    out = np.empty((len(beta), len(who.X), len(times)))
+    baseline = []
     for stratum, rows in who.of_stratum():
         mine = data.time_stratum == np.searchsorted(data.strata, stratum)
         total = np.zeros((len(beta), mine.sum() + 1))
         np.cumsum(jumps[:, mine], axis=1, out=total[:, 1:])
         at = np.searchsorted(data.times[mine], snapped(times, data.times[mine]), side="right")
-        out[:, rows] = relative[:, rows, None] * total[:, None, at]
-    return out
+        baseline.append((rows, total[:, at]))
+    return DrawnHazards(relative, tuple(baseline))
 
 
 def area_rule(data: CoxData, first: float, horizon: float) -> tuple[np.ndarray, np.ndarray]:
