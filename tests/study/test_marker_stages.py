@@ -16,6 +16,7 @@ from longsurv.errors import DataError
 from longsurv.report.terminal import checked
 from longsurv.study import STAGES, Study, StudyResults
 from longsurv.study.formulas import formula_problems
+from longsurv.study.scored import reaches
 from longsurv.study.sites import site_words
 from longsurv.study.store import FitStore
 
@@ -214,3 +215,32 @@ def test_the_site_is_a_column_of_the_patients() -> None:
         ls.Cohort(
             own.patients, measured, replace(own.schema, site="ward"), list(own.markers.values())
         )
+
+
+def limited(study: Study, texts: dict[int, str]) -> ls.Cohort:
+    """The study's cohort with some of the score's values as text."""
+    values = study.cohort.measurements.drop(columns=["phase", "censored"])
+    values = values[values["marker"] == "dic"].astype({"value": object}).reset_index(drop=True)
+    for row, text in texts.items():
+        values.loc[row, "value"] = text
+    return ls.Cohort(study.cohort.patients, values, study.cohort.schema, [SCORE])
+
+
+def test_a_value_below_its_limit_does_not_reach_a_cut_off_there(study: Study) -> None:
+    cohort = limited(study, {0: "<4", 1: "<2", 2: ">4", 3: ">6"})
+    data = cohort.marker_data("dic")
+    known = data["censored"] != "none"
+    assert data.loc[known, "value"].tolist() == [4.0, 2.0, 4.0, 6.0]
+    assert reaches(data, 4.0)[known].tolist() == [False, False, True, True]
+    assert (reaches(data, 4.0) == (data["value"] >= 4.0))[~known].all()
+    (score,) = (
+        replace(study, cohort=cohort).run(progress=False, stages=ASKED).parts["scores"].scores
+    )
+    assert score.models["binary"].data["y"].sum() == reaches(data, 4.0).sum()
+    assert "known by a limit only" in score.models["ordinal"].reasons["ml"]
+
+
+@pytest.mark.parametrize("text", ["<5", ">3"])
+def test_a_limit_with_the_cut_off_beyond_it_is_refused(study: Study, text: str) -> None:
+    with pytest.raises(DataError, match="known by a limit only, with the cut-off of dic, 4"):
+        limited(study, {0: text})

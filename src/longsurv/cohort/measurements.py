@@ -10,6 +10,7 @@ import pandas as pd
 
 from longsurv.cohort.codes import code_advice, note_codes
 from longsurv.cohort.columns import CENSORED, LARGEST, to_ids, to_times
+from longsurv.cohort.cutoff import undecided
 from longsurv.cohort.flow import Ledger
 from longsurv.cohort.patients import NO_ID, CheckedPatients
 from longsurv.cohort.problems import Problems, Table, show, show_list
@@ -105,6 +106,7 @@ def check_measurements(
     merged = merge_within_phases(dated, schema, markers, table, problems, ledger)
     if merged is not dated:  # a mean is dated between the values it is of
         dated = merged.select(in_order(merged, patients.rank))
+    _check_cutoffs(table, schema, dated, markers, problems)
     _note(dated, markers, ledger)
     note_codes(dated, markers, ledger)
     return CheckedMeasurements(dated.owner, dated.time, dated.marker, dated.value, dated.censored)
@@ -193,6 +195,31 @@ def _apply_limits(
             words=_describe(readings.select(wrong), markers),
         )
     return Readings(readings.row, readings.marker, value, censored)
+
+
+def _check_cutoffs(
+    table: Table,
+    schema: Schema,
+    readings: Readings,
+    markers: Sequence[Marker],
+    problems: Problems,
+) -> None:
+    """Refuse limits beyond which a value may be on either side of a score's cut-off."""
+    for k, marker in enumerate(markers):
+        if marker.positive is None:
+            continue
+        wrong = readings.marker == k
+        wrong &= undecided(readings.value, readings.censored, marker.positive)
+        problems.rows(
+            table,
+            marker.name if schema.wide else schema.value,
+            readings.row[wrong],
+            f"known by a limit only, with the cut-off of {marker.name}, {marker.positive:g}, "
+            "beyond it,",
+            "Nobody can say whether such a patient is positive: give the value, or leave out "
+            f"positive of [markers.{marker.name}].",
+            words=_describe(readings.select(wrong), markers),
+        )
 
 
 def _check_ranges(

@@ -23,6 +23,7 @@ from longsurv.estimands.changes import Change
 from longsurv.records import Record
 from longsurv.study.bench import Bench
 from longsurv.study.model_result import ModelResult
+from longsurv.study.scored import reaches
 
 if TYPE_CHECKING:
     from longsurv.analyses.markers.marker import PanelMarker
@@ -290,14 +291,14 @@ def _score_models(
 
     study = bench.study
     data = study.marker_data(name)
-    above = data.assign(y=(data["value"] >= cutoff).astype(float))
+    above = data.assign(y=reaches(data, cutoff).astype(float))
     label = study.cohort.markers[name].label
     for kind, left, rows, family in (
         ("binary", "y", above, "bernoulli"),
         ("ordinal", "value", data, "ordinal"),
     ):
         formula = f"{left} ~ {study.models.trajectory}"
-        reason = _unfit(rows[left], cutoff) if kind == "binary" else _uncountable(rows[left])
+        reason = _unfit(rows[left], cutoff) if kind == "binary" else _uncountable(rows)
         if reason:
             reasons = {"ml": reason, "bayes": reason}
             yield kind, ModelResult(f"{name}, {kind}", formula, rows, reasons=reasons)
@@ -315,8 +316,10 @@ def _unfit(positive: pd.Series, cutoff: float) -> str:
     return ""
 
 
-def _uncountable(values: pd.Series) -> str:
-    count = values.nunique()
+def _uncountable(data: pd.DataFrame) -> str:
+    count = data["value"].nunique()
+    if (data["censored"] != "none").any():
+        return "some values are known by a limit only, which is no category"
     if count < 3:
         return "an ordinal model needs three different values or more"
     if count > MOST_CATEGORIES:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.records import Record
+from longsurv.study.scored import reaches
 
 if TYPE_CHECKING:
     from longsurv.study.found import Found
@@ -40,7 +41,7 @@ def scores_table(results: Found, score: ScoreResult) -> pd.DataFrame:
     for (model, engine, quantity), (means, differences) in score.means.items():
         own = {"model": model, "quantity": quantity, "engine": engine}
         data = score.models[model].data
-        seen = data["value"] if quantity == "mean" else data["value"] >= score.cutoff
+        seen = data["value"] if quantity == "mean" else reaches(data, score.cutoff)
         cells = [data[treatment].astype(str), data["phase"].astype(str)]
         observed = seen.astype(float).groupby(cells).agg(["mean", "size"])
         for row in means.to_dict("records"):
