@@ -107,7 +107,7 @@ def test_exact_permutation_by_every_allocation(rows, n):
 def test_random_permutations_come_close_to_all(data, monkeypatch):
     small = data("permutation").rename(columns={"time": "exit"})
     exact = permutation_test(*groups(small)).p_value
-    monkeypatch.setattr(import_module("longsurv.estimands.log_rank"), "_MOST_STATES", 10)
+    monkeypatch.setattr(import_module("longsurv.estimands.allocations"), "MOST_STATES", 10)
     drawn = permutation_test(*groups(small), draws=4000, seed=2)
     assert drawn.draws == 4000
     assert drawn.p_value == pytest.approx(exact, abs=4 * np.sqrt(exact / 4000))

@@ -29,12 +29,11 @@ from scipy import special
 
 from longsurv.arguments import checked
 from longsurv.errors import EstimationError, LongsurvError
+from longsurv.estimands.allocations import UNIT, allocated, whole
 from longsurv.estimands.exact_hazard import NOTHING_VARIES, event_distribution
 from longsurv.estimands.follow_up import FollowUp, on_one_clock, two_groups
 from longsurv.tables.notebook import Quantities
 
-# An exact permutation distribution with more distinct values than this is drawn from instead.
-_MOST_STATES = 100_000
 _MOST_PATIENTS = 1000
 _ROUNDING = 1e-10
 
@@ -120,21 +119,19 @@ def permutation_test(
     censorship with applications to carcinogenicity assays. Biometrics 1998;54:168-184.
     """
     both = _pooled(group, reference)
-    # Whole multiples of a tiny unit, so that sums that are equal are found to be.
-    scores = np.round(_scores(both) / _ROUNDING).astype(np.int64)
+    scores = whole(_scores(both))
     observed = int(scores[: len(group)].sum())
     slack = len(scores)  # what rounding can have moved a sum by
-    exact = _sums(scores, len(group))
+    exact = allocated(scores[:, None], len(group))
     if exact is not None:
-        sums, probability = exact
-        p = probability[np.abs(sums) >= abs(observed) - slack].sum()
-        return PermutationTest(observed * _ROUNDING, min(float(p), 1.0), 0)
+        p = exact.probability[np.abs(exact.total[:, 0]) >= abs(observed) - slack].sum()
+        return PermutationTest(observed * UNIT, min(float(p), 1.0), 0)
     rng = np.random.default_rng(seed)
     extreme = sum(
         abs(int(rng.permutation(scores)[: len(group)].sum())) >= abs(observed) - slack
         for _ in range(draws)
     )
-    return PermutationTest(observed * _ROUNDING, (1 + extreme) / (1 + draws), draws)
+    return PermutationTest(observed * UNIT, (1 + extreme) / (1 + draws), draws)
 
 
 @checked
@@ -273,33 +270,6 @@ def _scores(both: FollowUp) -> np.ndarray:
     at_exit = hazard[np.searchsorted(times, both.exit, side="right")]
     at_entry = hazard[np.searchsorted(times, both.entry, side="right")]
     return (both.status == 1) - (at_exit - at_entry)
-
-
-def _sums(scores: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Distribution of the sum of n of the scores, all choices alike; None if too large."""
-    values, times = np.unique(scores, return_counts=True)
-    count, total = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
-    log_ways = np.zeros(1)
-    left = len(scores)
-    for value, m in zip(values, times, strict=True):
-        if len(count) * (m + 1) > 5 * _MOST_STATES:
-            return None
-        left -= m
-        taken = np.arange(m + 1)
-        ways = special.gammaln(m + 1) - special.gammaln(taken + 1) - special.gammaln(m - taken + 1)
-        count = (count[:, None] + taken).ravel()
-        total = (total[:, None] + taken * value).ravel()
-        log_ways = (log_ways[:, None] + ways).ravel()
-        can = (count <= n) & (count + left >= n)
-        # One whole number a state, since sorting those is quick.
-        states, where = np.unique(total[can] * (n + 1) + count[can], return_inverse=True)
-        if len(states) > _MOST_STATES:
-            return None
-        peak = log_ways[can].max()
-        log_ways = np.log(np.bincount(where, np.exp(log_ways[can] - peak))) + peak
-        total, count = np.divmod(states, n + 1)
-    probability = np.exp(log_ways - log_ways.max())
-    return total, probability / probability.sum()
 
 
 class _Beyond(NamedTuple):

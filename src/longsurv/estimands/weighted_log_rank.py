@@ -10,8 +10,9 @@ Prentice's), gamma = 1 at late ones. Max-combo takes the largest of several, and
 that it was chosen: the statistics are jointly normal, their correlations known.
 
 With few events the permutation version holds: labels are permuted within strata, each patient's
-score being w at the event less the weighted hazards passed through. It needs the same entry and
-censoring in both groups of a stratum.
+score being w at the event less the weighted hazards passed through. All allocations are counted
+where the scores take few values, as with few events; else some are drawn. It needs the same entry
+and censoring in both groups of a stratum.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from scipy import special
 
 from longsurv.arguments import checked
 from longsurv.errors import DataError, EstimationError, LongsurvError
+from longsurv.estimands.allocations import UNIT, Sums, allocated, whole
 from longsurv.estimands.exact_hazard import NOTHING_VARIES
 from longsurv.estimands.follow_up import FollowUp, follow_up, two_groups
 
@@ -62,7 +64,7 @@ def weighted_log_rank(
     strata : str, optional
         Column within whose values the groups are compared.
     draws, seed : int
-        Of the permutations.
+        Of the random allocations, if not all can be counted.
 
     Returns
     -------
@@ -170,7 +172,13 @@ def _part(f: FollowUp, mine: np.ndarray, pairs: Sequence[tuple[float, float]]) -
 
 
 def _permuted(parts: Sequence[_Part], draws: int, seed: int) -> tuple[np.ndarray, str]:
-    """Two-sided p-values of every test, and of the largest, under permuted labels."""
+    """Two-sided p-values of every test, and of the largest, under permuted labels.
+
+    All allocations are counted where their sums can be written down; else some are drawn.
+    """
+    every = _every_allocation(parts)
+    if every is not None:
+        return _counted(parts, every), "all allocations"
     observed = np.sum([part.patients[part.mine].sum(axis=0) for part in parts], axis=0)
     scale = np.sqrt(np.sum([_permutation_variance(part) for part in parts], axis=0))
     known = scale > 0
@@ -192,6 +200,34 @@ def _permuted(parts: Sequence[_Part], draws: int, seed: int) -> tuple[np.ndarray
         return np.append(p, np.nan), ""
     largest = (drawn[:, known].max(axis=1) >= ours[known].max() - _ROUNDING).sum()
     return np.append(p, (1 + largest) / (1 + draws)), f"{draws:,} random allocations"
+
+
+def _every_allocation(parts: Sequence[_Part]) -> Sums | None:
+    """The distribution of the tests' scores under permuted labels; None if too large."""
+    total: Sums | None = None
+    for part in parts:
+        one = allocated(whole(part.patients), int(part.mine.sum()))
+        total = one if total is None or one is None else total.plus(one)
+        if total is None:
+            return None
+    return total
+
+
+def _counted(parts: Sequence[_Part], every: Sums) -> np.ndarray:
+    """The p-values of `_permuted`, by counting."""
+    observed = np.sum([whole(part.patients)[part.mine].sum(axis=0) for part in parts], axis=0)
+    spread = np.sqrt(np.sum([_permutation_variance(part) for part in parts], axis=0))
+    known = spread > 0
+    slack = sum(len(part.mine) for part in parts)  # units that rounding can have moved a sum by
+    far = np.abs(every.total) >= np.abs(observed) - slack
+    p = np.where(known, every.probability @ far, np.nan)
+    largest = np.nan
+    if known.any():
+        scale = spread[known] / UNIT
+        drawn, ours = (np.abs(x[..., known]) / scale for x in (every.total, observed))
+        beyond = drawn.max(axis=1) >= ours.max() - slack / scale.min()
+        largest = every.probability[beyond].sum()
+    return np.minimum(np.append(p, largest), 1.0)
 
 
 def _permutation_variance(part: _Part) -> np.ndarray:

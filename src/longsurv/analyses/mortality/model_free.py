@@ -179,10 +179,11 @@ def _tests(ask: Question) -> list[Row]:
 
     def combined() -> list[Row]:
         row = weighted_log_rank(ask.data, ask.treatment, draws=2000, seed=ask.seed).iloc[-1]
-        how = "needs the same entry and censoring in both groups"
+        needs = "needs the same entry and censoring in both groups"
+        named, _, how = str(row["note"]).partition("; ")
         return [
-            largest.filled({"p_value": row["p_value"]}, str(row["note"]).partition(";")[0]),
-            shuffled.filled({"p_value": row["p_permutation"]}, f"2,000 random allocations; {how}"),
+            largest.filled({"p_value": row["p_value"]}, named),
+            shuffled.filled({"p_value": row["p_permutation"]}, f"{how}; {needs}"),
         ]
 
     gray = row_of(
