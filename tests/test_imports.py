@@ -245,20 +245,26 @@ def test_importing_longsurv_is_quick_and_brings_no_other_package() -> None:
 
 
 def test_a_maximum_likelihood_fit_does_not_import_pymc() -> None:
+    """Nor all of SciPy's distributions, which take longer to import than a fit to compute."""
     code = """
 import sys
 import numpy as np, pandas as pd
-from longsurv.models import LMM
+from longsurv.models import GLMM, LMM, CoxPH
 g, x = np.repeat(range(6), 5), np.arange(30.0)
 data = pd.DataFrame({"g": g, "x": x, "y": 0.5 * x + np.sin(9.0 * g) + np.cos(5.0 * x)})
 print(len(LMM("y ~ x + (1 | g)", data=data).fit().tidy()))
-print(*{name.split(".")[0] for name in sys.modules})
+data = data.assign(x=np.sin(2.0 * x), high=[1, 1, 0] * 10, count=[0, 1, 3] * 10, t=1.0 + x)
+CoxPH("Surv(t, high) ~ x", data).fit().global_tests()
+for response, family in {"high": "bernoulli", "count": "poisson"}.items():
+    GLMM(f"{response} ~ x + (1 | g)", data, family=family).fit().tidy()
+print(*{name.split(".")[0] for name in sys.modules}, *({"scipy.stats"} & set(sys.modules)))
 """
     command = [sys.executable, "-c", code]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     rows, modules = result.stdout.splitlines()
     assert int(rows) >= 2
-    assert not set(modules.split()) & {"pymc", "pytensor", "arviz", "nutpie", "matplotlib"}
+    unwanted = {"pymc", "pytensor", "arviz", "nutpie", "matplotlib", "scipy.stats"}
+    assert not set(modules.split()) & unwanted
 
 
 PACKAGES = [longsurv, longsurv.estimands, longsurv.diagnostics, longsurv.study]

@@ -20,6 +20,7 @@ from longsurv.results.options import Component
 from longsurv.results.plots import Plotted
 from longsurv.results.reference import (
     Reference,
+    chi2_p_value,
     combination_variances,
     estimable,
     t_p_value,
@@ -296,7 +297,7 @@ class Estimate(Plotted, Result):
         EstimationError
             If the data do not determine one of the combinations.
         """
-        from scipy.stats import chi2, f
+        from scipy.special import fdtrc
 
         L, labels = contrast_matrix(of, self.names)
         if not L.any():
@@ -313,9 +314,9 @@ class Estimate(Plotted, Result):
             )
         statistic, df_num, df_den = self.reference.f_test(self.coefficients, L)
         if np.isinf(df_den):
-            p = float(chi2.sf(statistic * df_num, df_num))
+            p = float(chi2_p_value(statistic * df_num, df_num))
         else:
-            p = float(f.sf(statistic, df_num, df_den))
+            p = float(fdtrc(df_num, df_den, statistic))
         row = {"term": " = ".join([*labels, "0"]), "statistic": statistic, "df_num": df_num}
         return pd.DataFrame(
             [row | {"df_den": df_den, "p_value": p, "method": self.reference.method}]

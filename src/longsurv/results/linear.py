@@ -101,10 +101,13 @@ class LinearEstimate(WithResiduals, StraightLines, Estimate):
         -------
         DataFrame
         """
-        from scipy.stats import chi2
+        from scipy.special import gammaincinv
 
         df = self.reference.df(np.empty(0))
-        low, high = (self.sigma * np.sqrt(df / chi2.ppf(0.5 + k * level / 2, df)) for k in (1, -1))
+        low, high = (
+            self.sigma * np.sqrt(df / (2.0 * gammaincinv(df / 2.0, 0.5 + k * level / 2.0)))
+            for k in (1, -1)
+        )
         error = self.sigma / np.sqrt(2.0 * df)
         row = ("sigma", self.sigma, error, np.nan, np.nan, np.nan, low, high)
         return pd.DataFrame([row], columns=TIDY)

@@ -19,6 +19,7 @@ from longsurv.errors import EstimationError, LongsurvError
 from longsurv.likelihood.glmm.families import FAMILIES
 from longsurv.results.estimate import Estimate
 from longsurv.results.generalised.specification import GeneralisedSpecification
+from longsurv.results.reference import chi2_p_value
 from longsurv.results.survival.specification import CoxSpecification
 
 
@@ -81,8 +82,6 @@ def lrt(smaller: Estimate, larger: Estimate) -> pd.DataFrame:
     EstimationError
         If a fit has not converged.
     """
-    from scipy.stats import chi2
-
     _check_comparable(smaller, larger)
     statistic = 2.0 * (larger.llf - smaller.llf)
     if statistic < -1e-6 * max(1.0, abs(larger.llf)):
@@ -92,11 +91,11 @@ def lrt(smaller: Estimate, larger: Estimate) -> pd.DataFrame:
         )
     statistic = max(statistic, 0.0)
     df = larger.n_params - smaller.n_params
-    p = float(chi2.sf(statistic, df))
+    p = float(chi2_p_value(statistic, df))
     more_effects = _count_sds(larger) - _count_sds(smaller)
     boundary, note = np.nan, ""
     if more_effects == 1:
-        less = float(chi2.sf(statistic, df - 1)) if df > 1 else float(statistic <= 0.0)
+        less = float(chi2_p_value(statistic, df - 1)) if df > 1 else float(statistic <= 0.0)
         boundary = 0.5 * less + 0.5 * p
         note = "A variance is tested against 0, its boundary: p_boundary is the one to use."
     elif more_effects > 1:

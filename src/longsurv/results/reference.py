@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
 
 from longsurv.inference import Flat
 
@@ -274,3 +275,16 @@ def t_p_value(statistic: float, df: float) -> float:
     if np.isnan(statistic):
         return np.nan
     return float(2.0 * (ndtr(-abs(statistic)) if np.isinf(df) else stdtr(df, -abs(statistic))))
+
+
+def chi2_p_value(
+    statistic: float | np.ndarray | pd.Series, df: float | np.ndarray | pd.Series
+) -> np.ndarray:
+    """Upper tail of the chi-squared distribution; 1 below 0, which is rounding, and NaN without
+    degrees of freedom."""
+    from scipy.special import chdtrc
+
+    with np.errstate(invalid="ignore"):
+        above = np.asarray(chdtrc(df, np.maximum(statistic, 0.0)), dtype=float)
+        p: np.ndarray = np.where(np.asarray(df) > 0, above, np.nan)
+    return p

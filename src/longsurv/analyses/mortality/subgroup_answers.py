@@ -31,6 +31,7 @@ from longsurv.inference.scoring import ascend
 from longsurv.likelihood import cox
 from longsurv.likelihood.cox.existence import columns
 from longsurv.records import Fields
+from longsurv.results.reference import chi2_p_value
 from longsurv.words import plural
 
 if TYPE_CHECKING:
@@ -198,8 +199,6 @@ def _interaction(fit: SurvivalEstimate, terms: Sequence[str]) -> Fields:
 
     Under Firth's penalty that of the model with all effects is kept (Heinze and Schemper 2001).
     """
-    from scipy.stats import chi2
-
     free = [fit.names[int(j)] for j in fit.optimum.free]
     own = [free.index(term) for term in terms if term in free]
     firth = fit.penalty == "firth"
@@ -225,5 +224,5 @@ def _interaction(fit: SurvivalEstimate, terms: Sequence[str]) -> Fields:
     df = len(own) - 1
     return {
         "levels": len(own), "statistic": statistic, "df": df,
-        "p_value": float(chi2.sf(statistic, df)), "method": method,
+        "p_value": float(chi2_p_value(statistic, df)), "method": method,
     }  # fmt: skip

@@ -11,6 +11,7 @@ from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm.families import FAMILIES
 from longsurv.likelihood.glmm.family import Family
 from longsurv.results.generalised.quantities import with_rule
+from longsurv.results.reference import chi2_p_value
 
 DISPERSION_LEVEL = 0.05
 """p value of the test for overdispersion below which the result speaks of it."""
@@ -80,7 +81,6 @@ def dispersion_flags(data: glmm.GLMMData, theta: np.ndarray) -> tuple[str, ...]:
     coefficients stay as they are, so the test says too little rather than too much.
     """
     from scipy.optimize import minimize_scalar
-    from scipy.stats import chi2
 
     if not data.family.wider:
         return ()
@@ -98,7 +98,7 @@ def dispersion_flags(data: glmm.GLMMData, theta: np.ndarray) -> tuple[str, ...]:
         options={"xatol": 1e-3, "maxiter": 25},
     )  # fmt: skip
     own, more = float(found.x) ** 2, -float(found.fun) - here
-    p_value = 0.5 * float(chi2.sf(2.0 * more, 1)) if more > 0.0 else 1.0
+    p_value = 0.5 * float(chi2_p_value(2.0 * more, 1)) if more > 0.0 else 1.0
     if p_value > DISPERSION_LEVEL:
         return ()
     name, value = _own_parameter(wider.family, own)

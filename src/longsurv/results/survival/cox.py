@@ -17,7 +17,7 @@ from longsurv.likelihood import cox
 from longsurv.likelihood.cox.existence import columns
 from longsurv.results.assemble import design_flags, undetermined_flag
 from longsurv.results.columns import beside, normal_columns
-from longsurv.results.reference import NormalReference, estimable, t_quantile
+from longsurv.results.reference import NormalReference, chi2_p_value, estimable, t_quantile
 from longsurv.results.survival.covariances import among_all, inverse, quadratic_form
 from longsurv.results.survival.cox_curves import (
     CoxKnown,
@@ -163,8 +163,6 @@ class SurvivalEstimate(RatioEstimate):
         DataFrame
             test, statistic (chi-squared), df, p_value.
         """
-        from scipy.stats import chi2
-
         kept, zero = self.optimum.free, np.zeros(len(self.names))
         null, gradient, information = cox.value_gradient_information(self.data, zero)
         ratio = self.llf - null
@@ -179,7 +177,12 @@ class SurvivalEstimate(RatioEstimate):
         ]
         tests = ["likelihood ratio", "Wald", "score"]
         return pd.DataFrame(
-            {"test": tests, "statistic": statistics, "df": p, "p_value": chi2.sf(statistics, p)}
+            {
+                "test": tests,
+                "statistic": statistics,
+                "df": p,
+                "p_value": chi2_p_value(np.array(statistics), p),
+            }
         )
 
     def anova(self) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference.scoring import ascend
 from longsurv.likelihood import cox
 from longsurv.likelihood.cox.existence import columns
+from longsurv.results.reference import chi2_p_value
 
 if TYPE_CHECKING:
     from longsurv.design.survival import SurvivalDesign
@@ -68,8 +69,6 @@ def anova(fit: MaximisedCox) -> pd.DataFrame:
     EstimationError
         If the data do not determine a coefficient, or a fit does not converge.
     """
-    from scipy.stats import chi2
-
     if fit.penalty is not None:
         raise LongsurvError(
             "an analysis of deviance needs an unpenalised fit; of Firth's, tidy() has the penalised"
@@ -99,7 +98,7 @@ def anova(fit: MaximisedCox) -> pd.DataFrame:
         before = after
     table = pd.DataFrame(rows, columns=["term", "loglik", "statistic", "df"])
     tested = table["df"] > 0
-    p = chi2.sf(table["statistic"].where(tested), table["df"].where(tested))
+    p = chi2_p_value(table["statistic"].where(tested), table["df"].where(tested))
     return table.assign(statistic=table["statistic"].where(tested), p_value=p)
 
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
 
 from longsurv.arguments import choice
 from longsurv.errors import EstimationError, LongsurvError
-from longsurv.results.reference import t_quantile
+from longsurv.results.reference import chi2_p_value, t_quantile
 
 if TYPE_CHECKING:
     from longsurv.design.survival import SurvivalDesign
@@ -98,10 +97,10 @@ def over_time(
     log_ratio, error = weights @ beta, np.sqrt(np.einsum("ij,jk,ik->i", weights, cov, weights))
     table["hazard_ratio"] = np.exp(log_ratio)
     table["conf_low"], table["conf_high"] = (np.exp(log_ratio + s * z * error) for s in (-1, 1))
-    table["p_value"] = chi2.sf((log_ratio / error) ** 2, 1)
+    table["p_value"] = chi2_p_value((log_ratio / error) ** 2, 1)
     statistic, how = _change(fit, changing, k, beta, cov)
     table.attrs |= {
-        "statistic": statistic, "df": k - 1, "p_value": float(chi2.sf(statistic, k - 1)),
+        "statistic": statistic, "df": k - 1, "p_value": float(chi2_p_value(statistic, k - 1)),
         "test": f"{CONSTANT}, {how}", "coefficients": changing.tidy(level),
     }  # fmt: skip
     return table
