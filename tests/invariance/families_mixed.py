@@ -12,6 +12,7 @@ from invariance.reading import contrasts, log_det, posterior_at, verdicts, weigh
 
 from longsurv import Residual
 from longsurv.models import GLMM, LMM, Linear
+from longsurv.results.generalised.residuals import residuals
 
 COLUMNS = {
     "patient": "id", "time": "week", "visit": "nr", "arm": "arm", "age": "age", "stage": "stage",
@@ -151,6 +152,13 @@ def generalised_answer(case: Case, family: str) -> Answer:
     fit = spec.fit()
     out = verdicts(fit) | contrasts(fit, weights, **units)
     out["llf"] = Output(fit.llf, counted, density=True, rtol=1e-8, atol=1e-5)
+    for row in fit.r2().itertuples():
+        out[f"R squared, {row.term}"] = Output(float(row.estimate), rtol=2e-4)
+    if family != "ordinal":
+        residual = residuals(fit, 1)["residual"]
+        out["residual spread"] = Output(
+            float(np.sqrt((residual**2).mean())), units["response"], rtol=2e-4
+        )
     means = (
         fit.predict(case["points"], type="response")["estimate"] if family == "bernoulli" else []
     )

@@ -76,6 +76,7 @@ NOT_SPOILED = NOT_MOVED | {
     "diagnostics.clusters.*": "rows of a fit's design",
     "diagnostics.influence.*": "refits of mixed models, whose fits are here",
     "diagnostics.joint_*": "of a joint model's fit, and those are here",
+    "diagnostics.quantile_residuals.*": "of a mixed model's fit, and those are here",
     "diagnostics.residuals.*": "of a mixed model's fit, and those are here",
 }
 """The same of the table of data that do not determine an answer."""
