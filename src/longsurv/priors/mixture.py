@@ -133,7 +133,13 @@ class Mixture(Prior):
         return sum(w * part.typical for w, part in zip(self.weights, self.parts, strict=True))
 
     def drawn(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Values drawn from it, shape (count,)."""
+        """Values drawn from it, shape (count,).
+
+        Parameters
+        ----------
+        count : int
+        rng : Generator
+        """
         part = rng.choice(len(self.parts), count, p=self.weights)
         values = np.stack([one.drawn(count, rng) for one in self.parts])
         return np.asarray(values[part, np.arange(count)])
