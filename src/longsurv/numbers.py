@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 MINUS = "\N{MINUS SIGN}"
 MISSING = "\N{EN DASH}"
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+TEN = "\N{MULTIPLICATION SIGN}10"
 SIGNIFICANT = 0.05
 """What readers hold p-values against."""
 
@@ -53,7 +55,8 @@ def number(value: float, digits: int = 3, error: float = math.nan) -> str:
         return fixed(value, 0)
     if abs(value) >= 1e6 or abs(value) < 1e-4:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
-        return f"{mantissa}\N{MULTIPLICATION SIGN}10^{int(exponent)}".replace("-", MINUS)
+        power = str(int(exponent)).translate(SUPERSCRIPTS)
+        return f"{mantissa}{TEN}{power}".replace("-", MINUS)
     rounded = float(f"{value:.{digits - 1}e}")
     places = decimals_for([rounded], digits)
     within = decimals_within(error)
@@ -68,7 +71,7 @@ def plain(value: float) -> str:
 def datum(value: float) -> str:
     """A value of the data to three significant digits, without zeros nobody recorded: 4, 8.7."""
     text = number(value)
-    return text.rstrip("0").rstrip(".") if "." in text and "10^" not in text else text
+    return text.rstrip("0").rstrip(".") if "." in text and TEN not in text else text
 
 
 class Shown(NamedTuple):

@@ -18,6 +18,7 @@ from longsurv.report.sections.checks import LIGHTS, SIGNS, lights
 from longsurv.report.sections.methods import further, missing, references
 from longsurv.report.word import write_word
 from longsurv.study import StudyResults
+from longsurv.study.truncated_stage import TRUNCATED, TruncatedPart
 from longsurv.tables.display import DisplayTable
 
 from .conftest import make_cohort
@@ -164,6 +165,9 @@ def test_references_follow_what_was_fitted(results: StudyResults) -> None:
     bare = replace(results)
     bare.__dict__["tables"] = no_kr
     assert "Kenward" not in " ".join(references(bare))
+    assert "Firth D (1993)" in found  # a row of every method
+    parts = {**results.parts, TRUNCATED: TruncatedPart(reason="Nobody died.")}
+    assert "Lachin" not in " ".join(references(replace(results, parts=parts)))
 
 
 def test_agreement_draws_every_verdict_where_it_belongs() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import re
 import zipfile
@@ -217,6 +218,28 @@ def test_the_document_says_what_the_page_says(folder: Path, results: StudyResult
         described = inside.read("word/document.xml").decode("utf-8").count("descr=")
     assert len(pictures) >= 5
     assert described >= len(pictures)
+
+
+def test_pages_before_the_appendix_stand_upright(folder: Path) -> None:
+    """What is too broad for one is named there, in one line a place, and stands at the end."""
+    from docx import Document
+
+    document = Document(str(folder / "report.docx"))
+    body = list(document.element.body)
+    (start,) = (k for k, p in enumerate(body) if p.xpath("string(.)") == "Appendix")
+    assert not any(element.xpath(".//w:sectPr") for element in body[:start])
+    assert any(element.xpath(".//w:sectPr") for element in body[start:])
+    texts = [element.xpath("string(.)") for element in body[:start]]
+    told = [text.startswith("In the appendix: ") for text in texts]
+    assert any(told) and not any(map(all, itertools.pairwise(told)))
+
+
+def test_no_heading_stands_over_nothing(results: StudyResults) -> None:
+    items = list(content(results))
+    for item, after in itertools.pairwise(items):
+        if isinstance(item, Heading) and isinstance(after, Heading):
+            assert item.level < after.level
+    assert not isinstance(items[-1], Heading)
 
 
 def test_what_the_appendix_holds_is_named_as_it_is_elsewhere() -> None:

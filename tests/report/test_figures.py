@@ -109,6 +109,19 @@ def test_forest_marks_sit_at_their_estimates_and_a_missing_one_is_said() -> None
     assert any("not estimated" in text.get_text() for text in ax.texts)
 
 
+@pytest.mark.parametrize("width", [280, 360, 390, 640, 860])
+def test_what_lies_to_either_side_is_told_without_overlap(width: float) -> None:
+    sides = {"left_label": "lower hazard in ivig", "right_label": "higher hazard in ivig"}
+    row = {"row": "ivig against control", "series": "Bayes", "text": "0.482 (0.115 to 1.84)"}
+    table = pd.DataFrame([{**row, "estimate": 0.48, "conf_low": 0.115, "conf_high": 1.84}])
+    ax = forest(table, xlabel="Hazard ratio", log=True, width=width, **sides)
+    figure = ax.get_figure(root=True)
+    figure.draw_without_rendering()
+    told = [text for text in ax.texts if "hazard in ivig" in text.get_text()]
+    first, second = (text.get_window_extent() for text in told)
+    assert first.x1 < second.x0 and second.x1 <= figure.bbox.x1 and first.x0 >= 0
+
+
 def test_forest_ratio_axis_is_logarithmic_and_a_cut_interval_has_an_arrow() -> None:
     wide = FOREST.assign(estimate=0.5, conf_low=1e-6, conf_high=2.0)
     ax = forest(wide, xlabel="Hazard ratio", log=True)

@@ -53,12 +53,12 @@ def test_the_range_counts_directions_and_intervals() -> None:
     ]  # fmt: skip
     text = said.methods_range("hazard ratio", answers, 1, ASKED)
     assert "hazard ratios from 0.200 to 1.25 for drug against placebo" in text
-    assert "the hazard in drug is lower by 2 and higher by 1." in text
+    assert "the hazard in drug is lower by 2 methods and higher by 1." in text
     assert "1 of 3 intervals excludes 1 (1 with a lower hazard in drug)" in text
     assert text.endswith("1 method had no usable answer.")
     text = said.methods_range("hazard ratio", [mirrored(a) for a in answers], 0, ASKED)
     assert "hazard ratios from 0.800 to 5.00" in text
-    assert "the hazard in drug is higher by 2 and lower by 1." in text
+    assert "the hazard in drug is higher by 2 methods and lower by 1." in text
     assert "(1 with a higher hazard in drug)" in text
     assert "usable" not in text
 

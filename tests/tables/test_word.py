@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -50,6 +51,40 @@ def test_headers_are_repeated_and_rows_not_broken(written: Document) -> None:
         repeated = [row._tr.trPr.find(qn("w:tblHeader")) is not None for row in grid.rows]
         assert repeated == [True] + [False] * 30
         assert grid.rows[0].cells[0].paragraphs[0].paragraph_format.keep_with_next
+
+
+def test_a_note_stands_on_the_page_of_its_last_row() -> None:
+    for note in ("", "What it means."):
+        document = new_document("Tables")
+        add_table(document, replace(table(3), note=note))
+        last = document.tables[0].rows[-1].cells[0].paragraphs[0]
+        assert last.paragraph_format.keep_with_next is bool(note)
+
+
+def test_broad_letters_need_more_than_narrow_ones() -> None:
+    """By more than Arial Bold's own widths, in units of its size: headers and first columns."""
+    arial_bold = dict(zip("RemarkAPCHEwon", (0.722, 0.556, 0.889, 0.556, 0.389, 0.556, 0.722,
+                      0.667, 0.722, 0.722, 0.667, 0.778, 0.611, 0.611), strict=True))  # fmt: skip
+    words = ["Remark", "APACHE", "women", "more"]
+    shown = DisplayTable("", tuple(Column(word, word) for word in words), (("",) * 4,))
+    for word, of in zip(words, column_widths(shown, 0.0, 8.0), strict=True):
+        own = sum(arial_bold[c] for c in word) * 8.0 * 2.54 / 72
+        assert own + CELL_MARGINS - 0.02 < of
+
+
+def test_a_column_of_remarks_without_one_is_left_out() -> None:
+    """As long as there are rows; other empty columns say that a number is not there."""
+    frame = pd.DataFrame({"a": ["x", "y"], "p": ["", ""], "remark": ["", ""]})
+    columns = [
+        Column("A", "a", numeric=False), Column("p", "p"),
+        Column("Remark", "remark", numeric=False, prose=True),
+    ]  # fmt: skip
+    shown = display(frame, "", columns)
+    assert [c.header for c in shown.columns] == ["A", "p"]
+    assert shown.rows == (("x", ""), ("y", ""))
+    told = display(frame.assign(remark=["", "none"]), "", columns)
+    assert [row[-1] for row in told.rows] == ["", "none"]
+    assert len(display(frame[:0], "", columns).columns) == 3
 
 
 def test_captions_count_and_word_can_count_them_anew(written: Document) -> None:

@@ -12,6 +12,8 @@ from longsurv.figures.style import LABEL_SIZE, MUTED, in_two_lines, text_width
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+APART = 8.0  # pixels between two labels
+
 type Dash = Literal["-"] | tuple[float, tuple[float, ...]]
 
 
@@ -105,13 +107,21 @@ def label_values(ax: Axes, xlabel: str) -> None:
 
 
 def sides(ax: Axes, left: str, right: str, size: float) -> None:
-    """Say under the axis what lies to either side of no difference."""
-    for text, x, align in (
-        (f"\N{LEFTWARDS ARROW} {left}" if left else "", 0, "left"),
-        (f"{right} \N{RIGHTWARDS ARROW}" if right else "", 1, "right"),
-    ):
+    """Say under the axis what lies to either side of no difference.
+
+    At its ends, or side by side to its right end where it is too short for both.
+    """
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    inside = UNITS_PER_INCH * figure.get_figwidth() * ax.get_position().width
+    left = f"\N{LEFTWARDS ARROW} {left}" if left else ""
+    right = f"{right} \N{RIGHTWARDS ARROW}" if right else ""
+    of_right = text_width(right, size) + APART
+    short = bool(left and right) and text_width(left, size) + of_right > inside
+    first = (1, "right", -of_right) if short else (0, "left", 0.0)
+    for text, (x, align, by) in ((left, first), (right, (1, "right", 0.0))):
         if text:
             ax.annotate(
-                text, (x, 0), (0, -46), "axes fraction", "offset points", ha=align, fontsize=size,
+                text, (x, 0), (by, -46), "axes fraction", "offset points", ha=align, fontsize=size,
                 color=MUTED,
             )  # fmt: skip

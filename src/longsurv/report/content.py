@@ -53,7 +53,17 @@ def content(results: StudyResults, build: Builder | None = None) -> Iterator[Ite
 def _made(section: Section, build: Builder, places: dict[str, Location]) -> list[Item]:
     built = build(section, places)
     places |= shown(section, built)
-    return list(_items(built))
+    return _without_empty_parts(list(_items(built)))
+
+
+def _without_empty_parts(items: list[Item]) -> list[Item]:
+    """Leave out headings under which nothing stands."""
+    following = [*items[1:], Heading("", 1)]
+    return [
+        item
+        for item, after in zip(items, following, strict=True)
+        if not (isinstance(item, Heading) and isinstance(after, Heading))
+    ]
 
 
 def shown(section: Section, built: object) -> dict[str, Location]:

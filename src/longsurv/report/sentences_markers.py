@@ -34,9 +34,9 @@ def regression_to_the_mean(
         if markers
     ]
     text = (
-        "Each adjustment answers a question of its own (a table below says which), so they need not"
-        " agree. They differ in what they make of regression to the mean: a group that began higher"
-        " partly by chance falls back, whatever is done to it."
+        "Each adjustment answers its own question (table below), and they need not agree: a group"
+        " that began higher partly by chance falls back, whatever is done to it (regression to the"
+        " mean)."
     )
     if began:
         return f"{text} In these data {'; '.join(began)} (at {start}, rank test p < 0.05)."

@@ -139,11 +139,13 @@ def _ends(values: Sequence[float], answers: Sequence[Answer]) -> tuple[str, str]
 
 
 def _counted(ways: Sequence[str], before: str) -> str:
-    """ "lower by 9 and higher by 1", or "1 with a lower and 2 with a higher"."""
+    """ "lower by 9 methods and higher by 1", or "1 with a lower and 2 with a higher"."""
     order = sorted(set(ways), key=lambda way: (-ways.count(way), way))
     if before:
         return listed([f"{ways.count(way)} {before}{way}" for way in order])
-    return listed([f"{way} by {ways.count(way)}" for way in order])
+    first, *others = order
+    told = [f"{first} by {plural(ways.count(first), 'method')}"]
+    return listed([*told, *(f"{way} by {ways.count(way)}" for way in others)])
 
 
 def prior_range(below: Mapping[str, float], flattest: str, asked: Compared) -> str:

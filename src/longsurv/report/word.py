@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,14 @@ from longsurv.report.content import Heading, Item, content
 from longsurv.report.sections.common import WIDE, Picture
 from longsurv.tables.display import DisplayTable
 from longsurv.tables.escape import printable
-from longsurv.tables.word import TEXT_WIDTH, add_small, add_table, new_document, save
+from longsurv.tables.word import (
+    TEXT_WIDTH,
+    add_small,
+    add_table,
+    new_document,
+    page_for,
+    save,
+)
 
 if TYPE_CHECKING:
     from docx.document import Document
@@ -27,8 +34,8 @@ PANEL_WIDTH = 4.0
 HIGHEST = 12.0  # cm, of a figure
 APPENDIX = frozenset((
     "adjusted-curves", "adjustments", "agreement", "bends", "coefficients", "comparison",
-    "differing", "families", "forest-hazards", "guideline", "hazards-over-time", "independent",
-    "linearity", "measurements", "methods_hazard_ratio", "methods_others",
+    "differing", "equations", "families", "forest-hazards", "guideline", "hazards-over-time",
+    "independent", "linearity", "measurements", "methods_hazard_ratio", "methods_others",
     "methods_risk_difference", "models", "priors", "priors_before", "proportional", "quantiles",
     "quantiles-adjusted", "remarks", "replicated", "replicates", "residual-bands",
     "residual-bands-adjusted", "scales", "score_changes", "shrunken", "subgroups", "truncated",
@@ -68,19 +75,33 @@ def write_word(
     paint = paint or png
     add = partial(_add, document, results, paint)
     later: list[Picture | DisplayTable] = []
+    told = 0  # of what stands in the appendix
     for item in content(results) if items is None else items:
-        if isinstance(item, Picture | DisplayTable) and item.name in APPENDIX:
+        if isinstance(item, Picture | DisplayTable) and _is_for_later(item):
             later.append(item)
-            what = item.caption if isinstance(item, DisplayTable) else item.title
-            add_small(document, f"In the appendix: {what}.")
         else:
+            told = _tell(document, later, told)
             add(item)
+    _tell(document, later, told)
     if later:
-        document.add_page_break()
-        document.add_heading("Appendix", 1)
+        document.add_heading("Appendix", 1).paragraph_format.page_break_before = True
     for item in later:
         add(item)
     return save(document, target)
+
+
+def _is_for_later(item: Picture | DisplayTable) -> bool:
+    """Whether it stands in the appendix: named there, or a table that needs a turned page."""
+    broad = isinstance(item, DisplayTable) and page_for(item)[0] > TEXT_WIDTH
+    return broad or item.name in APPENDIX
+
+
+def _tell(document: Document, later: Sequence[Picture | DisplayTable], told: int) -> int:
+    """Say in one line which of them belong here, from the first that has not been told."""
+    names = [i.caption if isinstance(i, DisplayTable) else i.title for i in later[told:]]
+    if names:
+        add_small(document, f"In the appendix: {'; '.join(names)}.")
+    return len(later)
 
 
 def _add(

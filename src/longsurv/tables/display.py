@@ -107,10 +107,19 @@ def _longest(text: str) -> int:
 def display(
     table: pd.DataFrame, caption: str, columns: Sequence[Column], note: str = "", name: str = ""
 ) -> DisplayTable:
-    """Lay out `table` with these columns; an empty table has no rows and is not shown."""
-    columns = [replace(column, header=tied(column.header)) for column in columns]
-    rows = tuple(tuple(column.of(row) for column in columns) for row in table.to_dict("records"))
-    return DisplayTable(caption, tuple(columns), rows, note, name)
+    """Lay out `table` with these columns; an empty table has no rows and is not shown.
+
+    A column of remarks in which nothing is remarked is left out.
+    """
+    records = table.to_dict("records")
+    shown = [
+        (replace(column, header=tied(column.header)), cells)
+        for column in columns
+        for cells in [[column.of(row) for row in records]]
+        if any(cells) or not (column.prose and records)
+    ]
+    rows = tuple(zip(*(cells for _, cells in shown), strict=True))
+    return DisplayTable(caption, tuple(column for column, _ in shown), rows, note, name)
 
 
 def tied(text: str) -> str:

@@ -20,6 +20,8 @@ TEXT_WIDTH = 16.5  # cm, of A4 with its margins
 BROAD_WIDTH = 25.2  # cm, of A4 on its side
 SMALL, SMALLEST = 8.0, 7.0  # points
 WIDTH_OF_A_LETTER = 0.0205  # cm a point of its size, of Arial's figures with some room
+BOLD, CAPITAL, BROAD = 1.1, 1.2, 1.5  # times as wide as an ordinary letter
+BROAD_LETTERS = "mwMW%@"
 CELL_MARGINS = 0.4  # cm
 LONGEST_LINE = 40  # characters after which a text may as well go on below
 PAGES = ((TEXT_WIDTH, SMALL), (TEXT_WIDTH, SMALLEST), (BROAD_WIDTH, SMALL), (BROAD_WIDTH, SMALLEST))
@@ -104,7 +106,7 @@ def add_table(document: WordDocument, table: DisplayTable) -> None:
     widths = column_widths(table, width, size)
     _add_caption(document, table.caption)
     _add_grid(document, table, lines, widths, size)
-    add_small(document, table.note)
+    add_small(document, table.note)  # on the page of the last row
     if width > TEXT_WIDTH:
         _turn(document)
 
@@ -178,9 +180,11 @@ def _add_grid(
             paragraph = cell.paragraphs[0]
             paragraph.add_run(printable(text)).font.size = Pt(size)
             paragraph.paragraph_format.space_after = Pt(0)
-            # The header stays with the first row, and of a short table all rows together.
-            paragraph.paragraph_format.keep_with_next = k < len(lines) - 1 and (
-                k == 0 or len(lines) <= TOGETHER
+            # The header stays with the first row, of a short table all rows together, and the
+            # last one with the note.
+            last = k == len(lines) - 1
+            paragraph.paragraph_format.keep_with_next = (
+                bool(table.note) if last else k == 0 or len(lines) <= TOGETHER
             )
             if shown.numeric:
                 paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
@@ -212,7 +216,18 @@ def column_widths(table: DisplayTable, width: float, size: float) -> list[float]
     list of float
     """
     letter = WIDTH_OF_A_LETTER * size
-    least = [letter * n + CELL_MARGINS for n in table.narrowest]
+    least = [
+        size
+        * max(
+            _across(column.header.split(" "), bold=True),
+            _across(
+                cells if column.numeric else [word for cell in cells for word in cell.split(" ")],
+                bold=k == 0,
+            ),
+        )
+        + CELL_MARGINS
+        for k, (column, *cells) in enumerate(zip(table.columns, *table.rows, strict=True))
+    ]
     texts = zip(*[[c.header for c in table.columns], *table.rows], strict=True)
     wanted = [
         max(0.0, letter * min(max(map(len, column)), LONGEST_LINE) + CELL_MARGINS - needed)
@@ -221,6 +236,18 @@ def column_widths(table: DisplayTable, width: float, size: float) -> list[float]
     left = width - sum(least)
     share = max(0.0, min(1.0, left / sum(wanted))) if sum(wanted) else 0.0
     return [needed + share * more for needed, more in zip(least, wanted, strict=True)]
+
+
+def _across(words: Sequence[str], *, bold: bool) -> float:
+    """Width of the widest, in cm a point of the letters' size."""
+    letters = max(
+        (
+            sum(BROAD if c in BROAD_LETTERS else CAPITAL if c.isupper() else 1.0 for c in word)
+            for word in words
+        ),
+        default=0.0,
+    )
+    return WIDTH_OF_A_LETTER * letters * (BOLD if bold else 1.0)
 
 
 def add_small(document: WordDocument, text: str) -> None:

@@ -103,9 +103,8 @@ def _picture(change: Change, table: pd.DataFrame, k: int) -> Picture | None:
     names = table["adjustment_label"].unique()
     caption = (
         "Difference in change of every marker under each adjustment, in standard deviations of its"
-        " first value (of its logarithm for ratios), with 95 % intervals. Filled marks and full"
-        " lines: maximum likelihood; open marks and dashed lines: Bayes. Left of zero: the marker"
-        f" fell further, or rose less, in {change.level}."
+        " first value (of its logarithm for ratios), with 95 % intervals. Left of zero: the"
+        f" marker fell further, or rose less, in {change.level}."
     )
     label = (
         f"Difference in change of {table['marker'].nunique()} markers,"

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from longsurv import numbers
 from longsurv.figures.svg import to_svg
 from longsurv.numbers import exponential
 from longsurv.report.sentences import Answer
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 WIDE, NARROW = 860.0, 358.0
 ENGINE_NAMES = {"ml": "Maximum likelihood", "bayes": "Bayes"}
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class Line:
@@ -127,8 +127,10 @@ def unit_one(unit: str) -> str:
 
 def unit_text(unit: str) -> str:
     """A unit as it is printed: "10^9/L" with its superscript, "ug/mL" with its mu."""
-    unit = re.sub(r"\^(-?\d+)", lambda found: found.group(1).translate(_SUPERSCRIPTS), unit)
-    unit = re.sub(r"(?<=mm)([23])\b", lambda found: found.group(1).translate(_SUPERSCRIPTS), unit)
+    unit = re.sub(r"\^(-?\d+)", lambda found: found.group(1).translate(numbers.SUPERSCRIPTS), unit)
+    unit = re.sub(
+        r"(?<=mm)([23])\b", lambda found: found.group(1).translate(numbers.SUPERSCRIPTS), unit
+    )
     return re.sub(r"\bu(?=(g|L|l|mol|M|kat)\b)", "\N{MICRO SIGN}", unit)
 
 

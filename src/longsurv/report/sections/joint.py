@@ -138,9 +138,9 @@ def _forest(label: str, change: str, table: pd.DataFrame, position: int) -> Pict
         )
 
     caption = (
-        f"Hazard ratio for {change} by four methods, 95 % intervals: confidence (filled), credible"
-        " (open). The last value carried forward takes measurement error for nothing; two stages"
-        " ignore the uncertainty of the curves."
+        f"Hazard ratio for {change} by four methods, with 95 % intervals. The last value carried"
+        " forward takes measurement error for nothing; two stages ignore the uncertainty of the"
+        " curves."
     )
     words = "; ".join(f"{row['row']} {row['text']}" for row in rows.to_dict("records"))
     return Picture(f"association-{position}", draw, f"Hazard ratios: {words}.", caption)

@@ -226,13 +226,16 @@ def references(results: StudyResults) -> list[str]:
         parts.append("regression to the mean")
     if results.parts.get("methods", {}).get("adjust"):
         parts.append("standardised")
+    if "methods" in parts:  # of which Firth's penalty is one
+        parts.append("Firth's")
     words = f"{methods} {_ALWAYS} {' '.join(parts)} {design}"
     return sorted(text for key, text in _REFERENCES.items() if key in words)
 
 
 def _says_something(part: object) -> bool:
-    """Whether what a stage left behind has an answer in it."""
-    return not (isinstance(part, pd.DataFrame) and part.empty)
+    """Whether what a stage left behind has an answer in it, and not only why it has none."""
+    empty = isinstance(part, pd.DataFrame) and part.empty
+    return not empty and not getattr(part, "reason", "")
 
 
 _ALWAYS = "guidelines multiplicity proportions"

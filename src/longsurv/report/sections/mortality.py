@@ -135,10 +135,7 @@ def survival_picture(results: StudyResults, ax: Where = None) -> Picture:
     last = curves.sort_values("time").groupby("group", sort=False).last()
     ends = "; ".join(f"{g} {numbers.number(last.loc[g, 'estimate'])}" for g in groups)
     delayed = (
-        f" The curves begin at {numbers.plain(start)} {schema.time_unit}, when patients enter the"
-        " risk set."
-        if start > 0
-        else ""
+        f" The curves begin at {numbers.plain(start)} {schema.time_unit}." if start > 0 else ""
     )
     caption = (
         "Kaplan-Meier estimate by group with pointwise 95 % confidence bands (log-log); upright"

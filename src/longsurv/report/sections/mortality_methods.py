@@ -145,7 +145,7 @@ def _forest(rows: pd.DataFrame, quantity: str, asked: Compared) -> Picture:
     )
     label = f"{quantity.capitalize()} of {asked.group} against {asked.reference} by {len(rows)} methods: {said}."  # noqa: E501
     caption = f"{quantity.capitalize()} of {asked.group} against {asked.reference} by every method"
-    caption += ", with 95 % intervals: frequentist filled, Bayes open."
+    caption += ", with 95 % intervals."
     caption += " At an arrow the interval goes on." * ratio
     return Picture(f"methods-{quantity.replace(' ', '-')}", draw, label, caption)
 

@@ -79,9 +79,8 @@ def _picture(
         for name in rows.index
     )
     caption = (
-        f"Posterior density of the hazard ratio of {asked.group} against {asked.reference} (filled,"
-        " the deeper part below 1) with its prior drawn over it (dashed), for every named prior;"
-        " logarithmic axis."
+        f"Posterior density of the hazard ratio of {asked.group} against {asked.reference}"
+        " under every named prior, and that prior; logarithmic axis."
     )
     label = f"Hazard ratio with 95 % interval before and after the data: {said}."
     return Picture("prior-grid", draw, label, caption)

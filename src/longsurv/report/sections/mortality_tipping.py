@@ -113,8 +113,7 @@ def _picture(grid: pd.DataFrame, asked: Compared) -> Picture:
     ]
     caption = (
         f"Posterior probability that the {asked.risk} is lower in {asked.group}, by the number of"
-        f" {asked.event}s nobody saw in either group (independent Beta(0.5, 0.5) priors). The ring"
-        " marks what was observed; the heavy line, where the difference changes its sign."
+        f" {asked.event}s nobody saw in either group (independent Beta(0.5, 0.5) priors)."
     )
     label = f"Probability that the {asked.risk} is lower in {asked.group}: {', '.join(said)}."
     return Picture("tipping", draw, label, caption)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from longsurv import numbers
 from longsurv.priors import AT_MEANS, moments
+from longsurv.report.sections.mortality_part import prior_text
 from longsurv.tables.display import Column, DisplayTable, display
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _own(label: str, rows: pd.DataFrame, note: str) -> DisplayTable:
     rows = rows.groupby("prior", sort=False, as_index=False)["parameter"].agg(", ".join)
     columns = [
         Column("Parameter", "parameter", numeric=False),
-        Column("Prior", "prior", numeric=False),
+        Column("Prior", lambda row: prior_text(row["prior"]), numeric=False),
     ]
     return display(rows, f"Priors: {label}", columns, note, name="priors")
 

@@ -33,8 +33,8 @@ def build(results: StudyResults) -> dict[str, object]:
 
 def _opening(results: StudyResults) -> str:
     return (
-        "The tests an abstract reports, within each group and of crude proportions, for readers who"
-        " look for them: they do not answer the question."
+        "The tests that abstracts report, within each group and of crude proportions: they do not"
+        " answer the question."
     )
 
 
