@@ -234,8 +234,9 @@ def references(results: StudyResults) -> list[str]:
 
 def _says_something(part: object) -> bool:
     """Whether what a stage left behind has an answer in it, and not only why it has none."""
-    empty = isinstance(part, pd.DataFrame) and part.empty
-    return not empty and not getattr(part, "reason", "")
+    if isinstance(part, pd.DataFrame):
+        return not part.empty
+    return not getattr(part, "reason", "")
 
 
 _ALWAYS = "guidelines multiplicity proportions"
