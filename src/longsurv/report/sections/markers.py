@@ -24,6 +24,7 @@ from longsurv.report.sections.common import (
 )
 from longsurv.study.lead import leads
 from longsurv.tables.display import EMPTY, Column, DisplayTable, display
+from longsurv.words import plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -198,7 +199,7 @@ def changes(results: StudyResults) -> DisplayTable:
         "CI: confidence interval. CrI: equal-tailed credible interval. Ratio: fold change over"
         " fold change. P(lower): posterior probability that the difference in change is negative,"
         " or the ratio below 1. Holm and FDR (Benjamini and Hochberg) correct for the"
-        f" {int(ml['p_value'].notna().sum())} comparisons in this table."
+        f" {plural(int(ml['p_value'].notna().sum()), 'comparison')} in this table."
     )
     return display(rows, "Difference in change, both answers", columns, note, name="changes")
 
