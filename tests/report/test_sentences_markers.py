@@ -65,6 +65,15 @@ def test_a_familys_mean_favours_the_group_its_sign_says() -> None:
     assert turned == re.sub("drug|placebo", lambda found: swap[found.group()], text)
 
 
+def test_a_second_family_is_told_in_short() -> None:
+    mean = Answer(-0.467, -0.71, -0.2, prob_positive=0.03)
+    text = sentences.family_mean("liver", 3, mean, "drug", "placebo", again=True)
+    assert text == (
+        "Over the 3 markers of liver, placebo moved 0.47 further than drug (0.20 to 0.71;"
+        " probability 0.97)."
+    )
+
+
 def test_shrinking_is_told_before_and_after() -> None:
     alone = {"A": Answer(1.0, 0.2, 1.8), "B": Answer(-0.1, -0.7, 0.5)}
     shrunken = {"A": Answer(0.8, 0.3, 1.3), "B": Answer(0.5, 0.1, 0.9)}

@@ -152,13 +152,17 @@ def adjustments_summary(adjusted: Mapping[str, Answers], level: str) -> list[str
     return sentences
 
 
-def family_mean(family: str, markers: int, mean: Answer, level: str, reference: str) -> str:
+def family_mean(
+    family: str, markers: int, mean: Answer, level: str, reference: str, *, again: bool = False
+) -> str:
     """The mean of a family's effects, named with the group that went further to the better side.
 
     Parameters
     ----------
     mean : Answer
         In baseline SDs; above 0 where `level` moved further in the markers' better directions.
+    again : bool
+        The same was said of another family just before: in what, and what the numbers are.
     """
     further, other = (level, reference) if mean.estimate >= 0 else (reference, level)
     shown = mean if mean.estimate >= 0 else replace(
@@ -166,6 +170,12 @@ def family_mean(family: str, markers: int, mean: Answer, level: str, reference: 
         prob_positive=1 - mean.prob_positive,
     )  # fmt: skip
     point, interval = numbers.shown_difference(shown.estimate, shown.low, shown.high, places=2)
+    if again:
+        return (
+            f"Over the {plural(markers, 'marker')} of {family}, {further} moved {point} further"
+            f" than {other} ({interval}; probability"
+            f" {numbers.probability(shown.prob_positive)})."
+        )
     return (
         f"On average over the {plural(markers, 'marker')} of {family}, {further} moved {point}"
         f" baseline SDs further than {other} in the direction called better (posterior mean; 95 %"

@@ -110,14 +110,14 @@ def _drawn_residuals(
             f"Scaled residuals of each marker's {whose}, in order, against"
             " normal quantiles. Grey: the band that holds all of them with probability 95 % if the"
             f" model is right; red: outside it.{each}",
-            f"Residuals: quantiles of every marker{more}",
+            f"Quantiles of residuals{more}",
         ),
         Picture(
             names[1], draw_residuals, f"Mean and spread of residuals{more}. {text}",
             f"Studentised residuals of each marker's {whose} over the fitted values, in bins: their"
             " mean (dots) and spread (squares). Grey: bands that hold both curves with probability"
             f" 95 % if the model is{inside}",
-            f"Residuals: mean and spread over the fitted values{more}",
+            f"Residuals over the fitted values{more}",
         ),
     ]  # fmt: skip
 

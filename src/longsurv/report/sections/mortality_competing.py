@@ -17,7 +17,7 @@ from longsurv.report.sections.mortality_part import Part, answer_of, comparison
 from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Compared
 from longsurv.tables.display import Column, DisplayTable, display
-from longsurv.words import NO_ANSWER, capital, listed
+from longsurv.words import NO_ANSWER, capital
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,8 +85,8 @@ def _picture(results: StudyResults, asked: Compared, event: str) -> Picture:
         f"{cause}, {group}: {100 * value:.1f} %" for (cause, group), value in last.items()
     )
     caption = (
-        "Cumulative incidence by group (Aalen-Johansen) with pointwise 95 % bands: the percentage"
-        f" of patients with {listed([event, *schema.competing])} as their first event."
+        "Cumulative incidence of each first event by group (Aalen-Johansen), with pointwise 95 %"
+        " bands."
     )
     return Picture("incidence", draw, f"Cumulative incidence at the end: {ends}.", caption)
 

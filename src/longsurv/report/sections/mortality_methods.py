@@ -87,7 +87,7 @@ def introduction(covariates: Sequence[str], elsewhere: bool) -> str:
     """What counts as a method."""
     others = ", and what the others do stands below" if elsewhere else ""
     adjusted = f" Those called adjusted are so for {listed(covariates)}." if covariates else ""
-    return f"Priors are no methods: of several the first told counts{others}.{adjusted}"
+    return f"Priors are no methods: the first told counts{others}.{adjusted}"
 
 
 def kind(row: Record) -> str:
@@ -144,8 +144,7 @@ def _forest(rows: pd.DataFrame, quantity: str, asked: Compared) -> Picture:
         for row, answer in zip(drawn["row"], answers, strict=True)
     )
     label = f"{quantity.capitalize()} of {asked.group} against {asked.reference} by {len(rows)} methods: {said}."  # noqa: E501
-    caption = f"{quantity.capitalize()} of {asked.group} against {asked.reference} by every method"
-    caption += ", with 95 % intervals."
+    caption = f"{quantity.capitalize()} by every method, with 95 % intervals."
     caption += " At an arrow the interval goes on." * ratio
     return Picture(f"methods-{quantity.replace(' ', '-')}", draw, label, caption)
 

@@ -79,13 +79,15 @@ def summary(
     if one.warning:
         found.append(f"Shrunken effects: {one.warning}")
     level, reference = str(change.level), str(change.reference)
-    for row in families.to_dict("records"):
+    for k, row in enumerate(families.to_dict("records")):
         mean = Answer(
             row["mean"], row["mean_low"], row["mean_high"], prob_positive=row["prob_benefit"]
         )
         found.append(
-            sentences.family_mean(row["family"], row["markers"], mean, level, reference)
-        )  # fmt: skip
+            sentences.family_mean(
+                row["family"], row["markers"], mean, level, reference, again=k > 0
+            )
+        )
     shown = table[table["estimate_shrunken"].notna()]
     alone, shrunken = (
         {
