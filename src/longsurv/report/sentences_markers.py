@@ -34,7 +34,7 @@ def regression_to_the_mean(
         if markers
     ]
     text = (
-        "Each adjustment answers its own question (table below), and they need not agree: a group"
+        "Each adjustment answers its own question (table below): a group"
         " that began higher partly by chance falls back, whatever is done to it (regression to the"
         " mean)."
     )

@@ -24,8 +24,8 @@ def build(results: StudyResults, shown: Mapping[str, Location]) -> dict[str, obj
     )
     return {
         "text": [
-            "What this report was found to hold for each item; none is complete without what only"
-            " the authors know."
+            "What this report holds for each item; none is complete without what only the authors"
+            " know."
         ],
         "tables": [_table("BARG (Bayesian analyses)", BARG, shown), _table(name, items, shown)],
     }

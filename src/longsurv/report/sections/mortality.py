@@ -134,12 +134,9 @@ def survival_picture(results: StudyResults, ax: Where = None) -> Picture:
 
     last = curves.sort_values("time").groupby("group", sort=False).last()
     ends = "; ".join(f"{g} {numbers.number(last.loc[g, 'estimate'])}" for g in groups)
-    delayed = (
-        f" The curves begin at {numbers.plain(start)} {schema.time_unit}." if start > 0 else ""
-    )
     caption = (
         "Kaplan-Meier estimate by group with pointwise 95 % confidence bands (log-log); upright"
-        f" ticks mark censoring; numbers at risk below.{delayed}"
+        " ticks mark censoring; numbers at risk below."
     )
     return Picture("kaplan-meier", draw, f"Kaplan-Meier curves; at the end {ends}.", caption)
 
