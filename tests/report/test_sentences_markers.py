@@ -27,7 +27,7 @@ def test_the_markers_that_began_apart_are_named_with_the_group_they_were_higher_
     assert "WBC began higher in drug; PCT began higher in placebo" in turned
     none = sentences.regression_to_the_mean("drug", "placebo", "day 1", [], [])
     assert "no marker began apart" in none and "began higher in" not in none
-    assert all("regression to the mean" in t and "its own question" in t for t in (text, none))
+    assert all("regression to the mean" in t and "different questions" in t for t in (text, none))
 
 
 def test_adjustments_are_counted_one_by_one_and_all_together() -> None:

@@ -34,8 +34,8 @@ def regression_to_the_mean(
         if markers
     ]
     text = (
-        "Each adjustment answers its own question (table below): a group"
-        " that began higher partly by chance falls back, whatever is done to it (regression to the"
+        "Adjustments answer different questions (table below) and need not agree: a group that"
+        " began higher partly by chance falls back, whatever is done to it (regression to the"
         " mean)."
     )
     if began:

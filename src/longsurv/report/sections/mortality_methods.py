@@ -85,7 +85,7 @@ def voting(rows: pd.DataFrame) -> pd.DataFrame:
 
 def introduction(covariates: Sequence[str], elsewhere: bool) -> str:
     """What counts as a method."""
-    others = ", and what the others do stands below" if elsewhere else ""
+    others = "; the others stand below" if elsewhere else ""
     adjusted = f" Those called adjusted are so for {listed(covariates)}." if covariates else ""
     return f"Priors are no methods: the first told counts{others}.{adjusted}"
 
