@@ -12,6 +12,7 @@ import pytest
 from longsurv.cohort import Cohort, Marker, Phase, Schema
 from longsurv.cohort.problems import Table
 from longsurv.errors import DataError
+from longsurv.models import CoxPH
 
 MARKERS = [Marker("crp", transform="log"), Marker("plt")]
 SCHEMA = Schema(
@@ -334,6 +335,44 @@ def test_a_categorical_covariate_may_look_like_numbers() -> None:
     assert '"3A" (patient 13, row 4)' in problems_of(patients, visits, schema)[0]
     cohort = build(patients, visits, replace(schema, categorical=("site",)))
     assert list(cohort.patients["site"]) == ["1", "2", "3A", "2", "1"]
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        [1, 10, 3, 2, 1],
+        [1.0, 10.0, np.nan, 2.0, 1.0],
+        ["1", "10", "3", "2", "1"],
+        [True, False] * 2 + [True],
+    ],
+    ids=["whole", "with a gap", "text", "yes or no"],
+)
+def test_a_categorical_covariate_is_labels_whatever_holds_them(stages) -> None:
+    patients, visits = good()
+    patients["stage"] = stages
+    schema = replace(SCHEMA, covariates=("age", "stage"), categorical=("stage",))
+    found = build(patients, visits, schema).patients["stage"]
+    told = [None if pd.isna(s) else str(s if isinstance(s, bool | str) else int(s)) for s in stages]
+    assert [None if pd.isna(one) else one for one in found] == told
+    known = {one for one in told if one is not None}
+    key = str if known <= {"True", "False"} else int
+    assert list(found.cat.categories) == sorted(known, key=key)
+
+
+def test_a_formula_takes_a_categorical_covariate_as_levels() -> None:
+    """Stages 1 to 4 have three coefficients, not a slope."""
+    n = 40
+    patients = pd.DataFrame({
+        "id": range(n), "arm": ["control", "ivig"] * (n // 2), "stage": [1, 2, 3, 4] * (n // 4),
+        "days": np.linspace(3.0, 28.0, n), "died": [1, 0, 0, 1, 1] * (n // 5),
+    })  # fmt: skip
+    schema = Schema(
+        patient="id", treatment="arm", reference="control", exit="days", status="died", event=1,
+        censored=0, covariates=("stage",), categorical=("stage",),
+    )  # fmt: skip
+    cohort = Cohort(patients, None, schema)
+    names = CoxPH("Surv(days, died) ~ stage", cohort.patients).fit().names
+    assert names == ("stage[T.2]", "stage[T.3]", "stage[T.4]")
 
 
 def test_no_patients() -> None:

@@ -147,7 +147,8 @@ DATA_TABLES: dict[str, dict[str, Key]] = {
             was=("baseline_covariates",),
         ),
         "categorical": Key(
-            TEXTS, 'Covariates whose text may look like numbers (site "1", "2", "3A").'
+            TEXTS,
+            "Covariates whose values are labels, also where they look like numbers (stage 1 to 4).",
         ),
         "exclude_incomplete": Key(
             FLAG,

@@ -234,8 +234,11 @@ def covariate_columns(frame: pd.DataFrame, schema: Schema) -> list[str]:
 
 
 def tidy_covariates(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    """Return the patient table with text columns of numbers made numbers."""
-    changed = {}
+    """Return the patient table with text columns of numbers made numbers, and the columns that are
+    said to be categorical made categories."""
+    changed: dict[str, np.ndarray | pd.Categorical] = {
+        name: _categories(frame[name]) for name in schema.categorical
+    }
     for name in schema.covariates or covariate_columns(frame, schema):
         column = frame[name]
         textual = pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)
@@ -244,3 +247,21 @@ def tidy_covariates(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
             if not numbers.bad.any() and not numbers.missing.all() and not numbers.censored.any():
                 changed[name] = numbers.values
     return frame.assign(**changed)
+
+
+def _categories(column: pd.Series) -> pd.Categorical:
+    """Labels as text, of which whole numbers have no point; in the order of the numbers that they
+    all are, or else sorted."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return pd.Categorical(column)
+    labels = column.astype(object).where(column.notna(), None).map(_label, na_action="ignore")
+    known = labels.dropna().unique()
+    numbers = pd.to_numeric(pd.Series(known, dtype=object), errors="coerce").to_numpy(dtype=float)
+    order = np.argsort(known.astype(str) if np.isnan(numbers).any() else numbers, kind="stable")
+    return pd.Categorical(labels, categories=list(known[order]))
+
+
+def _label(value: object) -> str:
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)

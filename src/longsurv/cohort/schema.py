@@ -206,7 +206,8 @@ class Schema:
     covariates : tuple of str
         Columns of the patient table for the table of baseline characteristics.
     categorical : tuple of str
-        Covariates whose text may look like numbers (site "1", "2", "3A").
+        Covariates whose values are labels, also where they look like numbers (stage 1 to 4, site
+        "1", "2", "3A").
     exclude_incomplete : bool
         Exclude (and count) patients whose treatment or outcome is missing, rather than refuse.
     exclude_before_entry : bool
