@@ -22,7 +22,8 @@ ALLOWED = {
     "report/export.py": {"file_name", "nameless", "standalone"},
     "figures/svg.py": {"to_svg"},
     "report/spreadsheet.py": {"plain_text"},
-    "tables/word.py": {"_add_grid"},
+    # (and, of a document, how wide a word is)
+    "tables/word.py": {"_add_grid", "column_widths"},
     # how a number, a unit, a label too long or a bracket is set
     "figures/style.py": {"in_two_lines", "shorten"},
     "figures/tipping.py": {"_cell"},

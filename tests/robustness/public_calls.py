@@ -30,6 +30,7 @@ from longsurv.study.store import FitStore
 
 NOT_CALLED = {
     "analyses.TargetTrialAnswer": "a result, which TargetTrial makes",
+    "estimands.allocations": "of arrays of scores, through weighted_log_rank",
     "estimands.cloning": "of arrays, through TargetTrial",
     "estimands.changes.contrast_weights": "of a design, through difference_in_change",
     "estimands.densities": "of a posterior's draws and priors, through plot_priors",
