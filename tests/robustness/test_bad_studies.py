@@ -146,7 +146,7 @@ def test_the_decimal_mark_can_be_a_comma(tmp_path, capsys):
     )
     said = capsys.readouterr().out
     assert "age: number, 51.5 to 66.5" in said
-    assert "crp: 2" in said  # two values below a limit of 0.3
+    assert "CRP: 2" in said  # two values below a limit of 0.3
 
 
 def test_check_says_how_each_covariate_was_read(tmp_path, capsys):
