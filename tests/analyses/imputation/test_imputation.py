@@ -203,7 +203,7 @@ def test_every_covariance_is_the_dense_one(data, name):
         rows = rows.drop(columns="week").assign(week=rows["visit"])
     model = LMM(formula, rows, residual)
     fit = model.fit(df="normal")
-    V, y = dense(fit, rows), rows["y"].to_numpy()
+    V, y = dense(fit, rows), rows["y"].to_numpy(copy=True)
     mu = fit.predict(rows)["estimate"].to_numpy()
     seen = ~np.isnan(y)
     y[~seen] = mu[~seen] + V[np.ix_(~seen, seen)] @ np.linalg.solve(
