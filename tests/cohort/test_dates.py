@@ -208,3 +208,13 @@ def test_numbers_stay_where_nothing_is_a_date(tmp_path):
     named = folder.keys("outcome", 'time_zero = "days"').cohort()
     assert values(named) == values(plain)
     assert np.array_equal(named.survival_data()["exit"], plain.survival_data()["exit"])
+
+
+@pytest.mark.parametrize("unit", ["s", "us"])
+def test_a_date_at_the_end_of_time_is_no_date_and_not_missing(unit):
+    """A database's "never", which nanoseconds do not reach, in a column of dates."""
+    days = np.array(["2020-03-01", "9999-12-31", "NaT"], dtype=f"datetime64[{unit}]")
+    found = read_dates(pd.Series(days))
+    assert found.missing.tolist() == [False, False, True]
+    assert found.bad.tolist() == [False, True, False]
+    assert found.values[0] == np.datetime64("2020-03-01")

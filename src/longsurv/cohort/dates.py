@@ -8,7 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from longsurv.reading.dates import DatedTexts, all_serial, looks_like_a_date, looks_zoned, of_serial
+from longsurv.reading.dates import (
+    DatedTexts,
+    all_serial,
+    looks_like_a_date,
+    looks_zoned,
+    of_serial,
+    stamps_of,
+)
 from longsurv.reading.dates import read_dates as texts_as_dates
 
 _LOOKED_AT = 200
@@ -92,9 +99,9 @@ def is_serial(column: pd.Series) -> bool:
 
 def _of_dates(column: pd.Series) -> Dates:
     found = pd.to_datetime(column, utc=True).dt.tz_localize(None)
-    values = found.to_numpy(dtype="datetime64[ns]")
+    values, missing = stamps_of(found), column.isna().to_numpy()
     zoned = getattr(column.dt, "tz", None) is not None
-    return Dates(values, np.isnat(values), np.zeros(len(values), bool), zoned)
+    return Dates(values, missing, np.isnat(values) & ~missing, zoned)
 
 
 def _written(value: object) -> str:
@@ -105,7 +112,7 @@ def _written(value: object) -> str:
 
 def _by_format(texts: list[str], how: str) -> np.ndarray:
     found = pd.to_datetime(pd.Series(texts, dtype=object), format=how, errors="coerce", utc=True)
-    values = found.dt.tz_localize(None).to_numpy(dtype="datetime64[ns]").copy()
+    values = stamps_of(found.dt.tz_localize(None))
     # A sheet may hold dates among text.
     again = [k for k in np.flatnonzero(found.isna()) if texts[k][:4].isdigit()]
     values[again] = texts_as_dates([texts[k] for k in again]).values

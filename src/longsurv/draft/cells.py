@@ -21,6 +21,7 @@ from longsurv.reading.dates import (
     looks_like_dates,
     of_serial,
     read_dates,
+    stamps_of,
 )
 from longsurv.reading.marks import find_marks
 from longsurv.reading.numbers import (
@@ -149,7 +150,7 @@ def read_column(values: pd.Series, name: str, order: Order = "", decimal: str = 
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         values = values.dt.tz_convert(None)
     if pd.api.types.is_datetime64_any_dtype(values):
-        stamps = values.to_numpy(dtype="datetime64[ns]")
+        stamps = stamps_of(values)
         codes, found = pd.factorize(values)
         texts = [text_of(v) for v in pd.Index(found)]
         return SheetColumn(

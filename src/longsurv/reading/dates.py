@@ -71,6 +71,7 @@ type _Found = tuple[str, re.Match[str]] | None
 SERIAL = (30_000, 60_000)
 """Days of a spreadsheet, 1982 to 2064: its dates where a cell is shown as a number."""
 _SERIAL = re.compile(r"[345]\d{4}(?:[.,]\d+)?")
+_FIRST, _END = np.datetime64("1678-01-01"), np.datetime64("2262-01-01")
 _EPOCH = np.datetime64("1899-12-30", "ns")
 
 
@@ -115,8 +116,21 @@ def _of_compact(numbers: np.ndarray) -> np.ndarray:
     )
     texts = pd.Series([f"{p // 10000:04d}-{p // 100 % 100:02d}-{p % 100:02d}" for p in parts])
     found = pd.to_datetime(texts, format="%Y-%m-%d", errors="coerce")
-    stamps = found.to_numpy(dtype="datetime64[ns]")[place]
+    stamps = stamps_of(found)[place]
     return np.where(whole, stamps, np.datetime64("NaT", "ns"))
+
+
+def stamps_of(column: pd.Series) -> np.ndarray:
+    """A column of dates without a time zone in nanoseconds, of its own, shape (n,).
+
+    NaT where there is none, and outside the years 1678 to 2261, which nanoseconds do not reach: a
+    date of the year 9999 is no date of a patient.
+    """
+    numpy_s = isinstance(column.dtype, np.dtype)
+    values = column.to_numpy() if numpy_s else column.to_numpy(dtype="datetime64[us]")
+    days = values.astype("datetime64[D]")
+    inside = (days >= _FIRST) & (days < _END)
+    return np.where(inside, values, np.datetime64("NaT", "D")).astype("datetime64[ns]")
 
 
 def looks_like_a_date(text: str) -> bool:
@@ -170,7 +184,7 @@ def _iso(texts: Sequence[str]) -> np.ndarray:
     whole = [text if len(text) >= 8 and text[4:5] == "-" else None for text in texts]
     column = pd.Series(whole, dtype=object)
     found = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True)
-    return found.dt.tz_localize(None).to_numpy(dtype="datetime64[ns]").copy()
+    return stamps_of(found.dt.tz_localize(None))
 
 
 def _order(numeric: Sequence[re.Match[str]], otherwise: Order) -> tuple[Order, bool]:
