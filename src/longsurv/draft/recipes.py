@@ -71,6 +71,7 @@ def when(cells, day_first=True, whole_days=False):  # type: ignore[no-untyped-de
         cells = cells.fillna(serial.where(days.notna()))
     if isinstance(cells.dtype, pd.DatetimeTZDtype):
         cells = cells.dt.tz_localize(None) if whole_days else cells.dt.tz_convert(None)
+    cells = cells.mask((cells.dt.year < 1678) | (cells.dt.year > 2261))  # as 9999-12-31: never
     return cells.dt.normalize() if whole_days else cells
 
 
