@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from longsurv.inference import Optimum
 from longsurv.inference.specification import AnySpecification, Specification
 from longsurv.results import summaries
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
-from longsurv.results.log_scale import Logarithm, OnAScale, log_base, only_coefficients, ratios
+from longsurv.results.log_scale import Logarithm, coefficient_base, ratios
 from longsurv.results.options import Component
 from longsurv.results.plots import Plotted
 from longsurv.results.reference import (
@@ -227,7 +227,8 @@ class Estimate(Plotted, Result):
             have "converged" and "flags".
         """
         if exponentiate:
-            return ratios(self.tidy(level), self._log_base(component, exponentiate))
+            base = coefficient_base(self.design, component, exponentiate)
+            return ratios(self.tidy(level), base)
         parts = []
         if component != "variance":
             parts.append(self._rows(np.eye(len(self.names)), list(self.names), level))
@@ -238,10 +239,6 @@ class Estimate(Plotted, Result):
             return self._marked(parts[0])
         table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=TIDY)
         return self._marked(table)
-
-    def _log_base(self, component: str, exponentiate: bool | Logarithm) -> float:
-        only_coefficients(component)
-        return log_base(cast("OnAScale", self.design), exponentiate)
 
     def _marked(self, table: pd.DataFrame, more: tuple[str, ...] = ()) -> pd.DataFrame:
         """The table, with what a reader of its numbers must know among its attributes."""

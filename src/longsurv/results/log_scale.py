@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import numpy as np
 import pandas as pd
 
 from longsurv.design.expression import logarithm_of
 from longsurv.design.formula import Formula
+from longsurv.design.hazard import HazardDesign
+from longsurv.design.survival import SurvivalDesign
 from longsurv.errors import LongsurvError
 
 type Logarithm = Literal["log", "log2", "log10"]
@@ -26,7 +28,7 @@ class OnAScale(Protocol):
 
 
 def log_base(design: OnAScale, ratio: bool | str = True) -> float:
-    """The natural logarithm of the base of the response's logarithm.
+    """The natural logarithm of the base that coefficients are logarithms to.
 
     Parameters
     ----------
@@ -38,8 +40,10 @@ def log_base(design: OnAScale, ratio: bool | str = True) -> float:
     Raises
     ------
     LongsurvError
-        If the response is not on a log scale, or the logarithm is another word.
+        If the coefficients are not on a log scale, or the logarithm is another word.
     """
+    if isinstance(design, SurvivalDesign | HazardDesign):
+        return 1.0  # logarithms of hazard ratios
     if isinstance(ratio, str):
         if ratio not in LOG_BASES:
             raise LongsurvError(f"ratio is True, False or one of {list(LOG_BASES)}, not {ratio!r}")
@@ -56,13 +60,14 @@ def log_base(design: OnAScale, ratio: bool | str = True) -> float:
     )
 
 
-def only_coefficients(component: str) -> None:
-    """Refuse to exponentiate what is no difference."""
+def coefficient_base(design: object, component: str, exponentiate: bool | Logarithm) -> float:
+    """`log_base` of a table of coefficients; what is no difference is refused."""
     if component != "fixed":
         raise LongsurvError(
             "exponentiate= is for coefficients; ask for component='fixed', and for the others"
             " in a table of their own"
         )
+    return log_base(cast("OnAScale", design), exponentiate)
 
 
 def ratios(table: pd.DataFrame, base: float) -> pd.DataFrame:

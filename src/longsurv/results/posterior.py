@@ -19,7 +19,7 @@ from longsurv.results import plots, summaries
 from longsurv.results.assemble import TableDesign
 from longsurv.results.contrasts import ContrastLike, contrast_matrix, position
 from longsurv.results.idata import Pointwise, to_datatree
-from longsurv.results.log_scale import Logarithm, OnAScale, log_base, only_coefficients, ratios
+from longsurv.results.log_scale import Logarithm, coefficient_base, ratios
 from longsurv.results.options import Component
 from longsurv.results.plots import Plotted
 from longsurv.results.prior_share import all_prior, all_prior_flag, marginal_prior
@@ -204,17 +204,14 @@ class Posterior(Plotted, Result):
             "converged" and "flags".
         """
         if exponentiate:
-            return ratios(self.tidy(level), self._log_base(component, exponentiate))
+            base = coefficient_base(self.design, component, exponentiate)
+            return ratios(self.tidy(level), base)
         wanted = {
             "fixed": list(self.names),
             "variance": [name for name in self.samples if name not in self.names],
             "all": list(self.samples),
         }[component]
         return self._marked(self._summary(wanted, level))
-
-    def _log_base(self, component: str, exponentiate: bool | Logarithm) -> float:
-        only_coefficients(component)
-        return log_base(cast("OnAScale", self.design), exponentiate)
 
     def contrast(self, of: ContrastLike, level: float = 0.95) -> pd.DataFrame:
         """Linear combinations of coefficients, in the grammar of `tidy` (see

@@ -19,7 +19,6 @@ from longsurv.results.assemble import design_flags, undetermined_flag
 from longsurv.results.columns import beside
 from longsurv.results.criticism import StraightLines
 from longsurv.results.estimate import Estimate
-from longsurv.results.log_scale import Logarithm, only_coefficients
 from longsurv.results.reference import NormalReference, t_quantile
 from longsurv.results.survival.covariances import among_all, inverse
 from longsurv.results.survival.cox_curves import (
@@ -150,10 +149,6 @@ class FineGrayEstimate(StraightLines, Estimate):
     def bic(self) -> float:
         """NaN: there is no likelihood."""
         return math.nan
-
-    def _log_base(self, component: str, exponentiate: bool | Logarithm) -> float:
-        only_coefficients(component)
-        return 1.0
 
     def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
         """Subdistribution hazard ratios: the exponentials of `tidy`.

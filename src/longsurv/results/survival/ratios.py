@@ -14,7 +14,6 @@ from longsurv.errors import LongsurvError
 from longsurv.inference.profile import Profile
 from longsurv.results.criticism import StraightLines
 from longsurv.results.estimate import Estimate
-from longsurv.results.log_scale import Logarithm, only_coefficients
 from longsurv.results.posterior import Posterior
 from longsurv.results.reference import estimable, t_quantile
 
@@ -89,10 +88,6 @@ class RatioEstimate(SurvivalCurves, StraightLines, Estimate):
     def interval_method(self) -> str:
         """What the intervals rest on, in words."""
         return self.reference.method if self.profile is None else "profile likelihood"
-
-    def _log_base(self, component: str, exponentiate: bool | Logarithm) -> float:
-        only_coefficients(component)
-        return 1.0
 
     def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
         """Hazard ratios: the exponentials of `tidy`.
@@ -211,10 +206,6 @@ class RatioEstimate(SurvivalCurves, StraightLines, Estimate):
 @dataclass(frozen=True, repr=False, eq=False)
 class RatioPosterior(SurvivalCurves, Posterior):
     """Posterior of a model (see `Posterior`) whose coefficients are log hazard ratios."""
-
-    def _log_base(self, component: str, exponentiate: bool | Logarithm) -> float:
-        only_coefficients(component)
-        return 1.0
 
     def hazard_ratios(self, level: float = 0.95) -> pd.DataFrame:
         """Hazard ratios: the exponentials of `tidy`.
