@@ -344,30 +344,7 @@ def means(
     at: Mapping[str, object] | None = None,
     weights: Weights = "equal",
 ) -> Means:
-    """Estimated marginal means.
-
-    Parameters
-    ----------
-    result : Estimate or Posterior
-    specs : str or sequence of str
-        Variables of the fixed effects to have a mean for each value of.
-    at : mapping of str to value or sequence of values, optional
-        Hold a variable at a value, or give the means at several. Numeric variables are otherwise
-        held at their mean over the rows used, and factors averaged over their levels.
-    weights : {"equal", "proportional", "cells"}
-        What the levels of the factors averaged over count for: the same; as often as they (and
-        their combinations) occur in the rows used; or as often as they occur in each mean's own
-        cell, as the averages of the data do.
-
-    Returns
-    -------
-    Means
-
-    Raises
-    ------
-    LongsurvError
-        For a variable the fixed effects do not have, or a numeric one without values.
-    """
+    """Estimated marginal means; see `AveragingMethods.means`."""
     used = result.spec.data.iloc[result.design.rows]
     grid = reference_grid(result.design.fixed, used, specs, at, weights)
     return _made(result, grid, MEAN)
@@ -380,26 +357,7 @@ def slopes(
     at: Mapping[str, object] | None = None,
     weights: Weights = "equal",
 ) -> Means:
-    """Slopes of the marginal mean along a numeric variable.
-
-    Parameters
-    ----------
-    result : Estimate or Posterior
-    variable : str
-        Along which; where the mean is not a straight line the slope is that at a value of it (in
-        `at`, otherwise its mean over the rows used), by central differences.
-    by, at, weights
-        As `specs`, `at` and `weights` for `means`: a slope for each value of these variables.
-
-    Returns
-    -------
-    Means
-
-    Raises
-    ------
-    LongsurvError
-        For a variable the fixed effects do not have, or one that is a factor.
-    """
+    """Slopes of the marginal mean; see `AveragingMethods.slopes`."""
     used = result.spec.data.iloc[result.design.rows]
     grid = slope_grid(result.design.fixed, used, variable, by, at, weights)
     return _made(result, grid, f"Slope of {variable}")

@@ -86,8 +86,10 @@ def reference_grid(
         raise LongsurvError(f"the fixed effects have no variable {unknown}; they have {variables}")
     levels: dict[str, list[Hashable]] = {}
     others: dict[str, list[Hashable]] = {}
+    factors = []
     for name in variables:
         found = _levels(name, data[name], design)
+        factors += [] if found is None else [name]
         if name in fixed:
             _check_values(name, fixed[name], found)
             levels[name] = fixed[name]
@@ -103,9 +105,12 @@ def reference_grid(
     levels = {name: levels[name] for name in by}
     cells = _grid(levels, data)
     rows = _grid({**levels, **others}, data)
-    factors = [name for name in rows if _levels(name, data[name], design) is not None]
-    shares = _shares(rows, data, factors, [name for name in factors if name in others], weights)
-    shares = shares.reshape(len(cells), -1)
+    counted = {
+        "equal": [],
+        "proportional": [name for name in factors if name in others],
+        "cells": factors,
+    }[weights]
+    shares = _frequencies(rows, data, counted).reshape(len(cells), -1)
     total = shares.sum(axis=1, keepdims=True)
     empty = total[:, 0] == 0.0  # weights by cells, and no patient is in this one
     shares = shares / np.where(total > 0.0, total, 1.0)
@@ -174,35 +179,14 @@ def _numbers(name: str, values: list[Hashable]) -> list[float]:
     return found
 
 
-def _shares(
-    rows: pd.DataFrame,
-    data: pd.DataFrame,
-    factors: list[str],
-    others: list[str],
-    weights: Weights,
-) -> np.ndarray:
-    """What each row of the grid counts for, shape (rows,), before its cell's sum is made 1.
-
-    Parameters
-    ----------
-    rows, data : DataFrame
-    factors, others : list of str
-        All factors of the grid, and those that are averaged over.
-    weights : {"equal", "proportional", "cells"}
-    """
-    names = {"equal": [], "proportional": others, "cells": factors}[weights]
+def _frequencies(rows: pd.DataFrame, data: pd.DataFrame, names: list[str]) -> np.ndarray:
+    """How often the values of some columns in each row of the grid occur in the data, shape
+    (rows,); 1 without columns."""
     if not names:
         return np.ones(len(rows))
-    counted = data.groupby(names, observed=True).size().rename("_n").reset_index()
-    keys = [rows[name].astype(object) for name in names]
-    found = dict(
-        zip(
-            zip(*[counted[n].astype(object) for n in names], strict=True),
-            counted["_n"],
-            strict=True,
-        )
-    )
-    return np.array([float(found.get(key, 0)) for key in zip(*keys, strict=True)])
+    found = data[names].astype(object).value_counts()
+    asked = pd.MultiIndex.from_frame(rows[names].astype(object))
+    return found.reindex(asked, fill_value=0).to_numpy(dtype=float)
 
 
 def _listed(values: object) -> list[Hashable]:

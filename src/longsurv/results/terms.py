@@ -65,23 +65,7 @@ class TermTests:
 
 
 def anova(fit: Tested) -> pd.DataFrame:
-    """Test of each term of the fixed effects given all others; see `TermTests.anova`.
-
-    The hypotheses are those of "type III" sums of squares: with sum-to-zero coding of every factor,
-    the term's coefficients are zero. A main effect is thus tested at equal weights of the levels of
-    the other factors (and where numeric variables it interacts with are zero), however factors are
-    coded in the model.
-
-    Returns
-    -------
-    DataFrame
-        term, statistic, df_num, df_den, p_value, method.
-
-    Raises
-    ------
-    LongsurvError
-        If the design had to leave out columns (an empty cell).
-    """
+    """See `TermTests.anova`."""
     design = fit.design.fixed
     if design.aliased:
         raise LongsurvError(
