@@ -343,9 +343,10 @@ def test_a_categorical_covariate_may_look_like_numbers() -> None:
         [1, 10, 3, 2, 1],
         [1.0, 10.0, np.nan, 2.0, 1.0],
         ["1", "10", "3", "2", "1"],
+        ["1 ", "10", "", "2", "1"],
         [True, False] * 2 + [True],
     ],
-    ids=["whole", "with a gap", "text", "yes or no"],
+    ids=["whole", "with a gap", "text", "text with blanks", "yes or no"],
 )
 def test_a_categorical_covariate_is_labels_whatever_holds_them(stages) -> None:
     patients, visits = good()
@@ -353,6 +354,7 @@ def test_a_categorical_covariate_is_labels_whatever_holds_them(stages) -> None:
     schema = replace(SCHEMA, covariates=("age", "stage"), categorical=("stage",))
     found = build(patients, visits, schema).patients["stage"]
     told = [None if pd.isna(s) else str(s if isinstance(s, bool | str) else int(s)) for s in stages]
+    told = [one.strip() if one else None for one in told]
     assert [None if pd.isna(one) else one for one in found] == told
     known = {one for one in told if one is not None}
     key = str if known <= {"True", "False"} else int

@@ -13,6 +13,7 @@ from longsurv.cohort.columns import (
     SMALLEST,
     Ids,
     beyond_arithmetic,
+    encode,
     has_decimal_commas,
     to_ids,
     to_numbers,
@@ -250,18 +251,12 @@ def tidy_covariates(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
 
 
 def _categories(column: pd.Series) -> pd.Categorical:
-    """Labels as text, of which whole numbers have no point; in the order of the numbers that they
-    all are, or else sorted."""
+    """Labels as text, in the order of the numbers that they all are, or else sorted."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return pd.Categorical(column)
-    labels = column.astype(object).where(column.notna(), None).map(_label, na_action="ignore")
-    known = labels.dropna().unique()
-    numbers = pd.to_numeric(pd.Series(known, dtype=object), errors="coerce").to_numpy(dtype=float)
-    order = np.argsort(known.astype(str) if np.isnan(numbers).any() else numbers, kind="stable")
-    return pd.Categorical(labels, categories=list(known[order]))
-
-
-def _label(value: object) -> str:
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
-    return str(value)
+    codes, levels = encode(column)
+    texts = np.array([*map(str, levels), None], dtype=object)  # the last serves code -1
+    known = pd.Series(list(dict.fromkeys(texts[:-1])), dtype=object)
+    numbers = pd.to_numeric(known, errors="coerce")
+    order = np.argsort(known if numbers.isna().any() else numbers)
+    return pd.Categorical(texts[codes], categories=list(known.iloc[order]))

@@ -126,8 +126,8 @@ def stamps_of(column: pd.Series) -> np.ndarray:
     NaT where there is none, and outside the years 1678 to 2261, which nanoseconds do not reach: a
     date of the year 9999 is no date of a patient.
     """
-    numpy_s = isinstance(column.dtype, np.dtype)
-    values = column.to_numpy() if numpy_s else column.to_numpy(dtype="datetime64[us]")
+    plain = isinstance(column.dtype, np.dtype)
+    values = column.to_numpy() if plain else column.to_numpy(dtype="datetime64[us]")
     days = values.astype("datetime64[D]")
     inside = (days >= _FIRST) & (days < _END)
     return np.where(inside, values, np.datetime64("NaT", "D")).astype("datetime64[ns]")

@@ -341,7 +341,7 @@ class Imputation(Readable):
         expected = (
             part if nothing else replace(self, model=self.spec.with_data(part)).expected()
             for part, nothing in others
-        )  # fmt: skip
+        )
         pooled = jackknifed(self.expected(), expected, analysis, level)
         return ImputedAnswer(pooled, self.words, self.strategy.needs_reference, JACKKNIFE)
 
