@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from support.terminal import as_in_a_terminal
 
 from longsurv.interrupts import insist, interruptible
 
@@ -43,3 +46,25 @@ def test_another_error_is_printed(capsys):
         insist()
     assert "ValueError: of something else" in capsys.readouterr().err
     assert sys.excepthook is before
+
+
+PROGRAM = """
+from longsurv.interrupts import interruptible
+
+with interruptible():
+    try:
+        exec("import signal; signal.raise_signal(signal.SIGINT)")
+    except KeyboardInterrupt:
+        pass
+raise SystemExit(130)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
+def test_an_interrupt_in_text_being_run_leaves_the_exit_code_ours(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+    ended = subprocess.run(
+        [sys.executable, "-m", "program"], cwd=tmp_path, preexec_fn=as_in_a_terminal, check=False,
+        timeout=60,
+    )  # fmt: skip
+    assert ended.returncode == 130

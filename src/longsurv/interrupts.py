@@ -51,7 +51,18 @@ def interruptible() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.unraisablehook, sys.excepthook = unraisable, uncaught
+        if _asked.is_set():
+            _let_python_exit_by_number()
         _asked.clear()
+
+
+def _let_python_exit_by_number() -> None:
+    """Undo Python's note of an interrupt within text being run, as dataclasses and formulas do.
+
+    CPython keeps the note though the interrupt was caught, and `python -m` then ends as killed by
+    the signal, whatever its exit code. It takes the note back whenever it runs another text.
+    """
+    eval("None")
 
 
 def _remember(_signal: int, _frame: FrameType | None) -> None:
