@@ -43,6 +43,7 @@ _SETTINGS: Any = {  # any: matplotlib's type of it is a Literal of hundreds of k
     "axes.spines.right": False,
     "axes.titlesize": 12,
     "axes.titlelocation": "left",
+    "axes.titley": 1.0,  # where matplotlib would put it, which it is slow to find out
     "axes.titleweight": "bold",
     "axes.unicode_minus": True,
     "xtick.color": MUTED,
