@@ -16,7 +16,6 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from scipy.optimize import minimize
 
 from longsurv.design.joint import JointDesign
 from longsurv.errors import EstimationError
@@ -93,6 +92,8 @@ def climb(
 def _climb(density: LogDensity, start: np.ndarray, names: Sequence[str]) -> Optimum:
     safe, x = remembered(guarded(density)), start
     if np.isfinite(safe(start)[0]):
+        from scipy.optimize import minimize
+
         at = whiten(start, rough_hessian(safe, start))
 
         def negative(z: np.ndarray) -> tuple[float, np.ndarray]:

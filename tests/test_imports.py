@@ -267,6 +267,15 @@ print(*{name.split(".")[0] for name in sys.modules}, *({"scipy.stats"} & set(sys
     assert not set(modules.split()) & unwanted
 
 
+def test_what_only_a_climb_needs_is_not_imported_before_one() -> None:
+    """`longsurv check` names the models and makes their designs, and climbs nowhere."""
+    code = "import sys, longsurv.models, longsurv.cli.check, longsurv.study; print(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    modules = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert "longsurv.models" in modules
+    assert not {"scipy.optimize", "scipy.interpolate", "scipy.stats"} & set(modules)
+
+
 PACKAGES = [longsurv, longsurv.estimands, longsurv.diagnostics, longsurv.study]
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import minimize
 
 from longsurv.inference.curvature import hessian, positive_definite
 from longsurv.inference.density import LogDensity, guarded, remembered
@@ -185,6 +184,8 @@ def _climb(
     free = np.flatnonzero(~fixed)
     if len(free) == 0:
         return x
+
+    from scipy.optimize import minimize
 
     def negative(part: np.ndarray) -> tuple[float, np.ndarray]:
         full = x.copy()

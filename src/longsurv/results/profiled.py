@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 
 from longsurv.errors import EstimationError
 from longsurv.inference import maximise
@@ -63,6 +62,8 @@ def limit_of(path: ProfilePath, minimum: float, cut: float, side: int, name: str
         return np.nan
     bound = path.bounds[(side + 1) // 2]
     start = [path.start]
+
+    from scipy.optimize import brentq
 
     def excess(value: float) -> float:
         found = maximise(path.hold(value), start[0], lower=path.lower)

@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-from scipy.interpolate import BSpline
 
 from longsurv.design.hazards.baseline import Additive
 
@@ -72,11 +71,15 @@ class MSpline(Additive):
 
     def hazard(self, t: np.ndarray) -> np.ndarray:
         """M(t), shape (n, K), at times of shape (n,)."""
+        from scipy.interpolate import BSpline
+
         inside = np.clip(np.asarray(t, dtype=float), self.lower, self.upper)
         return BSpline.design_matrix(inside, self._full, DEGREE).toarray() / self._widths
 
     def cumulative(self, t: np.ndarray) -> np.ndarray:
         """Integrals of M from `lower` to t (I-splines), shape (n, K)."""
+        from scipy.interpolate import BSpline
+
         t = np.asarray(t, dtype=float)
         inside = np.clip(t, self.lower, self.upper)
         raised = np.r_[self.lower, self._full, self.upper]

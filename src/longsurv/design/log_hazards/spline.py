@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.interpolate import BSpline
 
 from longsurv.design.log_hazards.baseline import Baseline
 
@@ -33,6 +32,8 @@ class Spline(Baseline):
 
     def basis(self, t: np.ndarray) -> np.ndarray:
         """B(t), shape (n, m), at times of shape (n,)."""
+        from scipy.interpolate import BSpline
+
         inside = np.clip(np.asarray(t, dtype=float), self.lower, self.upper)
         full = np.r_[[self.lower] * (DEGREE + 1), self.knots, [self.upper] * (DEGREE + 1)]
         return BSpline.design_matrix(inside, full, DEGREE).toarray()

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from scipy.optimize import linprog
 
 from longsurv.likelihood.cox.data import CoxData, Floats, Integers, RiskArrays
 from longsurv.likelihood.cox.kernel import evaluate
@@ -115,6 +114,8 @@ def _normalised(constraints: Floats) -> Floats:
 
 def _candidate(constraints: Floats, r: int) -> Floats | None:
     """A direction (r,) that satisfies the constraints and is not forced to zero by them."""
+    from scipy.optimize import linprog
+
     if r == 0:
         return None
     if len(constraints):

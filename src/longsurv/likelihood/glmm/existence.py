@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linprog
 
 from longsurv.likelihood.glmm.coordinates import Coordinates
 from longsurv.likelihood.glmm.family import EXACT, INTERVAL, LEFT, RIGHT
@@ -90,6 +89,8 @@ def to_coefficients(data: GLMMData, coordinates: Coordinates) -> np.ndarray:
 
 def _recession(rising: np.ndarray) -> np.ndarray | None:
     """x with rising @ x >= 0, not all zero, or None."""
+    from scipy.optimize import linprog
+
     if rising.size == 0:
         return None
     found = linprog(
@@ -114,6 +115,8 @@ def exhausted(data: GLMMData, x: np.ndarray) -> bool:
 
 def _reproduced(data: GLMMData) -> bool:
     """Whether some beta gives all measured values, and none beyond a limit speaks against it."""
+    from scipy.optimize import linprog
+
     kind = data.kind
     exact = kind == EXACT
     X, y = data.X[exact], data.y[exact]

@@ -13,7 +13,6 @@ case). The equations usually leave no direction at all; otherwise a small linear
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import linprog
 
 from longsurv.likelihood.hazard.data import HazardData
 from longsurv.likelihood.hazard.kernel import Floats
@@ -38,6 +37,8 @@ def separation(data: HazardData) -> Floats | None:
 
 def recession(X: np.ndarray, at_event: np.ndarray) -> Floats | None:
     """The same from the covariates of all that is at risk (r, p) and of the events (e, p)."""
+    from scipy.optimize import linprog
+
     p = X.shape[1]
     if p == 0:
         return None
