@@ -258,5 +258,5 @@ def _categories(column: pd.Series) -> pd.Categorical:
     texts = np.array([*map(str, levels), None], dtype=object)  # the last serves code -1
     known = pd.Series(list(dict.fromkeys(texts[:-1])), dtype=object)
     numbers = pd.to_numeric(known, errors="coerce")
-    order = np.argsort(known if numbers.isna().any() else numbers)
+    order = np.argsort(known if numbers.isna().any() else numbers, kind="stable")
     return pd.Categorical(texts[codes], categories=list(known.iloc[order]))

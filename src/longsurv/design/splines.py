@@ -55,21 +55,28 @@ def natural_spline(
         raise FormulaError(f"ns(): the knots {list(inner)} within {list(ends)} are not distinct")
     first = 0 if intercept else 1
     inside = np.clip(x, *ends)
-    basis = _bsplines(all_knots, inside, 0) + (x - inside)[:, None] * _bsplines(
+    basis = _derivatives(all_knots, inside, 0) + (x - inside)[:, None] * _derivatives(
         all_knots, inside, 1
     )
-    constraint = _bsplines(all_knots, ends, 2)[:, first:]
+    constraint = _derivatives(all_knots, ends, 2)[:, first:]
     q = np.linalg.qr(constraint.T, mode="complete")[0]
     return _named(FactorValues, (basis[:, first:] @ q)[:, 2:])
 
 
-def _bsplines(knots: np.ndarray, at: np.ndarray, derivative: int) -> np.ndarray:
+def _derivatives(knots: np.ndarray, at: np.ndarray, derivative: int) -> np.ndarray:
     """All cubic B-splines or their derivatives, shape (len(at), number of splines)."""
     from scipy.interpolate import BSpline
 
     count = len(knots) - ORDER
     spline = BSpline(knots, np.eye(count), ORDER - 1)
     return (spline if derivative == 0 else spline.derivative(derivative))(at)
+
+
+def bsplines(knots: np.ndarray, at: np.ndarray, degree: int) -> np.ndarray:
+    """All B-splines of a degree at points within the knots, shape (len(at), number of splines)."""
+    from scipy.interpolate import BSpline
+
+    return BSpline.design_matrix(at, knots, degree).toarray()
 
 
 def restricted_spline(

@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from longsurv.design.hazards.baseline import Additive
+from longsurv.design.splines import bsplines
 
 DEGREE = 3
 MOST_KNOTS = 6
@@ -71,19 +72,15 @@ class MSpline(Additive):
 
     def hazard(self, t: np.ndarray) -> np.ndarray:
         """M(t), shape (n, K), at times of shape (n,)."""
-        from scipy.interpolate import BSpline
-
         inside = np.clip(np.asarray(t, dtype=float), self.lower, self.upper)
-        return BSpline.design_matrix(inside, self._full, DEGREE).toarray() / self._widths
+        return bsplines(self._full, inside, DEGREE) / self._widths
 
     def cumulative(self, t: np.ndarray) -> np.ndarray:
         """Integrals of M from `lower` to t (I-splines), shape (n, K)."""
-        from scipy.interpolate import BSpline
-
         t = np.asarray(t, dtype=float)
         inside = np.clip(t, self.lower, self.upper)
         raised = np.r_[self.lower, self._full, self.upper]
-        B = BSpline.design_matrix(inside, raised, DEGREE + 1).toarray()
+        B = bsplines(raised, inside, DEGREE + 1)
         # the integral of M_k is the sum of the later B-splines of one degree more
         later = B[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
         return later + (t - inside)[:, None] * self.hazard(t)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from longsurv.design.log_hazards.baseline import Baseline
+from longsurv.design.splines import bsplines
 
 DEGREE = 3
 
@@ -32,8 +33,6 @@ class Spline(Baseline):
 
     def basis(self, t: np.ndarray) -> np.ndarray:
         """B(t), shape (n, m), at times of shape (n,)."""
-        from scipy.interpolate import BSpline
-
         inside = np.clip(np.asarray(t, dtype=float), self.lower, self.upper)
         full = np.r_[[self.lower] * (DEGREE + 1), self.knots, [self.upper] * (DEGREE + 1)]
-        return BSpline.design_matrix(inside, full, DEGREE).toarray()
+        return bsplines(full, inside, DEGREE)

@@ -114,11 +114,11 @@ def _normalised(constraints: Floats) -> Floats:
 
 def _candidate(constraints: Floats, r: int) -> Floats | None:
     """A direction (r,) that satisfies the constraints and is not forced to zero by them."""
-    from scipy.optimize import linprog
-
     if r == 0:
         return None
     if len(constraints):
+        from scipy.optimize import linprog
+
         solution = linprog(
             -constraints.mean(axis=0),
             A_ub=-constraints,

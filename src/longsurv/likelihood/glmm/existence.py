@@ -89,10 +89,10 @@ def to_coefficients(data: GLMMData, coordinates: Coordinates) -> np.ndarray:
 
 def _recession(rising: np.ndarray) -> np.ndarray | None:
     """x with rising @ x >= 0, not all zero, or None."""
-    from scipy.optimize import linprog
-
     if rising.size == 0:
         return None
+    from scipy.optimize import linprog
+
     found = linprog(
         -rising.sum(axis=0), A_ub=-rising, b_ub=np.zeros(len(rising)), bounds=(-1.0, 1.0)
     )
@@ -115,8 +115,6 @@ def exhausted(data: GLMMData, x: np.ndarray) -> bool:
 
 def _reproduced(data: GLMMData) -> bool:
     """Whether some beta gives all measured values, and none beyond a limit speaks against it."""
-    from scipy.optimize import linprog
-
     kind = data.kind
     exact = kind == EXACT
     X, y = data.X[exact], data.y[exact]
@@ -135,6 +133,8 @@ def _reproduced(data: GLMMData) -> bool:
     if free.shape[1] == 0:
         return bool((slack >= 0.0).all())
     rising = sign[:, None] * (data.X[bounded] @ free)
+    from scipy.optimize import linprog
+
     found = linprog(np.zeros(free.shape[1]), A_ub=rising, b_ub=slack, bounds=(None, None))
     return bool(found.status == 0)
 

@@ -37,8 +37,6 @@ def separation(data: HazardData) -> Floats | None:
 
 def recession(X: np.ndarray, at_event: np.ndarray) -> Floats | None:
     """The same from the covariates of all that is at risk (r, p) and of the events (e, p)."""
-    from scipy.optimize import linprog
-
     p = X.shape[1]
     if p == 0:
         return None
@@ -50,6 +48,8 @@ def recession(X: np.ndarray, at_event: np.ndarray) -> Floats | None:
     if free.shape[1] == 0:
         return None
     at_risk = np.unique(np.column_stack([X / scale, np.ones(len(X))]), axis=0) @ free
+    from scipy.optimize import linprog
+
     found = linprog(
         at_risk.sum(axis=0),
         A_ub=at_risk,
