@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -82,10 +83,30 @@ def mixed_answer(case: Case, residual: dict[str, str] | None = None, how: str = 
     llf = fit.llf + (log_det(fit.design.fixed.X) if how == "REML" else 0.0)
     out = verdicts(fit) | contrasts(fit, weights_at(fit.names, X), response=1, level=True)
     out["llf"] = Output(llf, rows, density=True, rtol=1e-8, atol=1e-6)
+    if "time" in case.columns:
+        out |= averages(case, fit)
     if fit.design.groupings:
         own = fit.predict(at, by_patient=True)
         for k, value in enumerate(own["estimate"]):
             out[f"own mean {k}"] = Output(float(value), 1, origin="response", atol=2e-5)
+    return out
+
+
+def averages(case: Case, fit: Any) -> Answer:
+    """A mean and a slope over the patients as they are, whatever holds their groups."""
+    time = case.columns["time"]
+    shares = {"weights": "proportional"}
+    mean = fit.means(time, at={time: [case["points"][time][2]]}, **shares).tidy()
+    like = Output(0.0, 1, rtol=1e-6)
+    out: Answer = {}
+    for label, table, unit in (("mean", mean, 0), ("slope", fit.slopes(time, **shares).tidy(), -1)):
+        se = float(table["std_error"].iloc[0])
+        for column, near in (("estimate", 1e-4 * se), ("std_error", 2e-4 * se)):
+            origin = "response" if (label, column) == ("mean", "estimate") else ""
+            value = float(table[column].iloc[0])
+            out[f"{label}: {column}"] = replace(
+                like, value=value, time=unit, origin=origin, atol=near
+            )
     return out
 
 
