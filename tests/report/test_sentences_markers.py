@@ -155,4 +155,4 @@ def test_a_marker_that_is_the_primary_outcome_is_told_first(results: StudyResult
     asked = replace(results, study=replace(results.study, aims=Aims("crp")))
     told = [text for text in headline(asked).markers if text.startswith("Primary outcome: CRP")]
     assert len(told) == 1
-    assert "the fold change in active is" in told[0]
+    assert "times as high in active (" in told[0]

@@ -302,8 +302,8 @@ def estimand(event: str, horizon: float | None, entry: float | None, unit: str) 
 
 
 def still_observed(entry: float, unit: str) -> str:
-    """ "if still observed at 7 days": what everything is conditional on; empty if on nothing."""
-    return f"if still observed at {numbers.plain(entry)} {unit}" if entry else ""
+    """ "still observed at 7 days": what everything is conditional on; empty if on nothing."""
+    return f"still observed at {numbers.plain(entry)} {unit}" if entry else ""
 
 
 def markers_of(entry: float, unit: str) -> str:

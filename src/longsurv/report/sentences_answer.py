@@ -5,6 +5,7 @@ Every number is written from the results; a direction is that of the estimate it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,6 @@ from longsurv.report.sentences import Answer
 from longsurv.words import capital, listed, plural
 
 RARE = 0.02  # below it risks are told per 1,000
-NAMED = 2  # of what the groups began apart in, by name
 NOT_BELOW = "\N{GREATER-THAN OR EQUAL TO}"
 _COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -27,7 +27,7 @@ class Risks:
     event, when : str
         "death", "by 28 days".
     given : str
-        On what they are conditional: "observed at 7 days"; empty if on nothing.
+        Of whom they are: "still observed at 7 days"; empty if of everybody.
     risk, reference_risk : float
         Between 0 and 1.
     difference : Answer
@@ -63,11 +63,10 @@ def absolute(risks: Risks) -> str:
     first, second = (f"{per * p:.0f}" for p in (risks.reference_risk, risks.risk))
     by = per / 100
     d = risks.difference
-    low, high = (_more(by * value) for value in (d.low, d.high))
-    given = f", {risks.given}" if risks.given else ""
+    given = f" {risks.given}" if risks.given else ""
     return (
-        f"{capital(risks.event)} {risks.when}{given}, per {per:,}: {first} in {risks.reference},"
-        f" {second} in {risks.group}; {_more(by * d.estimate)} (from {low} to {high});"
+        f"{capital(risks.event)} {risks.when}, per {per:,}{given}: {first} in {risks.reference},"
+        f" {second} in {risks.group}; {_more(by * d.estimate)} ({_range(by * d.low, by * d.high)});"
         f" {_events(risks.events, risks.event)}."
     )
 
@@ -82,6 +81,15 @@ def _more(points: float) -> str:
     if size == "0":
         return "no difference"
     return f"{size} {'more' if points > 0 else 'fewer'}"
+
+
+def _range(low: float, high: float) -> str:
+    """An interval in words, which says once what both of its ends are: "11 to 52 fewer"."""
+    ends = [_more(low), _more(high)]
+    if low * high > 0 and not any(end.startswith("no") for end in ends):
+        nearer, further = sorted((abs(low), abs(high)))
+        return f"{nearer:.0f} to {_more(math.copysign(further, low))}"
+    return " to ".join(ends)
 
 
 def reversing(deaths: int, event: str, better: str) -> str:
@@ -117,9 +125,8 @@ def surviving(
     if total == 0:
         return "No difference in change could be estimated."
     how = "Adjusted for baseline" if adjusted else "Not adjusted for baseline" if reason else ""
-    kinds = plural(total, "difference in change", "differences in change")
-    what = f"{count(found) if found else 'none'} of {kinds}"
-    kept = f"{what} {'survives' if found == 1 else 'survive'} correction"
+    what = f"{count(found) if found else 'none'} of {total:,} changes"
+    kept = f"{what} {'differs' if found == 1 else 'differ'} after correction"
     if total == 1:  # nothing to correct for
         kept = f"the difference in change has p {'<' if found else NOT_BELOW} 0.05"
     text = f"{how}, {kept}" if how else capital(kept)
@@ -142,10 +149,10 @@ def conclusion(risks: Risks | None, randomised: bool) -> str:
         return (
             f"Whether {risks.group} lowers or raises the risk is not settled."
             if randomised
-            else f"Whether {risks.event} is rarer or commoner in {risks.group} is not settled."
+            else "Which risk is lower is not settled."
         )
     way = "lower" if d.estimate < 0 else "higher"
-    return f"The risk is {way} in {risks.group}, beyond what chance explains easily."
+    return f"Chance hardly explains the {way} risk in {risks.group}."
 
 
 def begun_late(group: str, reference: str, event: str, since: str) -> str:
@@ -181,10 +188,9 @@ def emulated(difference: Answer | None, event: str, when: str, grace: str) -> st
             "What treatment does is not answered by groups as they turned out, and no trial from"
             " time zero was emulated in this run."
         )
-    low, high = _more(difference.low), _more(difference.high)
     return (
-        f"From time zero, by an emulated trial, beginning within {grace} against not beginning:"
-        f" {event} {when}, per 100: {_more(difference.estimate)} (from {low} to {high})."
+        f"An emulated trial of beginning within {grace} against not: {event} {when}, per 100:"
+        f" {_more(difference.estimate)} ({_range(difference.low, difference.high)})."
     )
 
 
@@ -201,13 +207,7 @@ def turns(adjusted_for: str) -> str:
 
 def doubts(reasons: Sequence[str]) -> str:
     """Why to doubt it; empty if there is no reason."""
-    return f"Reasons for doubt: {listed(list(reasons))}." if reasons else ""
-
-
-def apart(labels: Sequence[str]) -> str:
-    """What the groups began apart in, the widest first: two by name, and how many others."""
-    named, others = list(labels[:NAMED]), len(labels) - NAMED
-    return listed([*named, f"{others} more"]) if others > 0 else listed(named)
+    return f"Doubts: {listed(list(reasons))}." if reasons else ""
 
 
 def aims(primary: str, secondary: Sequence[str], prespecified: bool) -> str:
@@ -287,7 +287,7 @@ ERROR_IN_BASELINE = (
 )
 
 
-def marker_answer(label: str, answer: Answer, level: str, reference: str, unit: str) -> str:
+def marker_answer(label: str, answer: Answer, level: str, unit: str, than: str = "") -> str:
     """One marker's difference in change as one phrase.
 
     Parameters
@@ -295,16 +295,19 @@ def marker_answer(label: str, answer: Answer, level: str, reference: str, unit: 
     label : str
     answer : Answer
         A ratio of fold changes, or a difference.
-    level, reference : str
+    level : str
     unit : str
+    than : str
+        The group it is compared with, where there are several.
     """
     if answer.ratio:
+        as_in = f" as in {than}" if than else ""
         return (
-            f"{label}: the fold change in {level} is {answer.point} times that in {reference} (95 %"
-            f" interval {answer.interval})"
+            f"{label}: fold change {answer.point} times as high in {level}{as_in}"
+            f" ({answer.interval})"
         )
     unit = f" {unit}" if unit else ""
     return (
-        f"{label}: the change in {level} minus that in {reference} is {answer.point}{unit} (95 %"
-        f" interval {answer.interval})"
+        f"{label}: change in {level} minus that in {than or 'the other group'}"
+        f" {answer.point}{unit} ({answer.interval})"
     )

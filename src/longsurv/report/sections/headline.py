@@ -13,10 +13,9 @@ from longsurv.report.sections.mortality_part import answer_of
 from longsurv.report.sections.mortality_target import emulated
 from longsurv.report.sentences_answer import Risks
 from longsurv.study.lead import Lead, began_apart, leads
-from longsurv.study.tables.baseline import named
 from longsurv.study.tables.mortality import crude_difference, told_risks
 from longsurv.study.terms import covariates_of, treatment_terms
-from longsurv.words import capital
+from longsurv.words import capital, plural
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
@@ -89,13 +88,17 @@ def told(results: StudyResults) -> Risks | None:
     unit = results.cohort.schema.time_unit
     return Risks(
         found.group, found.reference, results.cohort.event_name,
-        sentences.by_when(found.horizon, unit), given(results), found.risk, found.reference_risk,
+        sentences.by_when(found.horizon, unit), _observed(results), found.risk, found.reference_risk,
         answer_of(found.difference, ratio=False), found.events,
     )  # fmt: skip
 
 
 def given(results: StudyResults) -> str:
-    """What the risks are conditional on: "still observed at 7 days"; empty if on nothing."""
+    """What the risks are conditional on: "if still observed at 7 days"; empty if on nothing."""
+    return f"if {_observed(results)}" if _observed(results) else ""
+
+
+def _observed(results: StudyResults) -> str:
     entry = float(results.cohort.survival_data()["entry"].min())
     return sentences.still_observed(entry, results.cohort.schema.time_unit)
 
@@ -111,10 +114,11 @@ def _risks(results: StudyResults, risks: Risks | None) -> str:
 def _change(results: StudyResults, risks: Risks | None) -> str:
     """What would turn the difference: the fewest unseen events, or leaving out the adjustment.
 
-    Unseen events are counted in the crude table, so they speak of a crude difference only.
+    Unseen events are counted in the crude table, so they speak of a crude difference only; and of
+    none where the answer is that of an emulated trial.
     """
     found, part = told_risks(results), results.parts.get("tipping")
-    if found is None or risks is None:
+    if found is None or risks is None or emulated(results):
         return ""
     if found.way == "standardised":
         crude = crude_difference(results)
@@ -139,11 +143,11 @@ def _markers(results: StudyResults) -> list[str]:
         )  # fmt: skip
         where = change_words(lead.change.start, lead.change.end, results.cohort.schema.time_unit)
         found.append(f"{lead.change.level}, {where}: {text}" if several else text)
-        found += _primary(results, lead)
+        found += _primary(results, lead, than=str(lead.change.reference) * several)
     return found
 
 
-def _primary(results: StudyResults, lead: Lead) -> list[str]:
+def _primary(results: StudyResults, lead: Lead, than: str) -> list[str]:
     """The primary outcome, where it is a marker."""
     name = results.study.aims.primary
     rows = lead.table[(lead.table["marker"] == name) & (lead.table["engine"] == "ml")]
@@ -152,9 +156,8 @@ def _primary(results: StudyResults, lead: Lead) -> list[str]:
         answer = change_answer(row)
         if answer is not None:
             told = sentences_answer.marker_answer(
-                row["label"], answer, str(lead.change.level), str(lead.change.reference),
-                row["unit"],
-            )  # fmt: skip
+                row["label"], answer, str(lead.change.level), row["unit"], than
+            )
             found.append(f"Primary outcome: {told}.")
     return found
 
@@ -167,29 +170,27 @@ def doubts(results: StudyResults) -> list[str]:
         found.append("few events")
     terms = treatment_terms(results.mortality, cohort).values()
     if not any(hazard_answers(results.mortality, term) for term in terms):
-        found.append("no usable hazard ratio")
+        found.append("no hazard ratio")
     if results.study.target_trial is not None:
-        found.append("treatment begun after time zero")
+        found.append("delayed treatment")
     if not cohort.randomised:
-        found.append("groups not formed at random")
+        found.append("no randomisation")
         apart = _apart(results)
         if apart:
-            found.append(f"imbalance ({sentences_answer.apart(apart)})")
+            found.append(f"imbalance in {plural(apart, 'variable')}")
     priors = results.parts.get("priors")
     if priors is not None:
         table = priors["table"]
         above = table["prob_positive"]
         if (table["prior_share"] >= MOSTLY_PRIOR).any() or above.min() <= 0.5 <= above.max():
-            found.append("an answer that leans on the prior")
+            found.append("the prior")
     return found
 
 
-def _apart(results: StudyResults) -> list[str]:
-    """Markers and covariates whose groups began apart, the widest first."""
-    table = results.tables["baseline"].drop_duplicates(["variable", "level"])
-    far = table[table["std_difference"].abs() > IMBALANCE]
-    order = far.sort_values("std_difference", key=abs)[::-1]
-    return [named(row) for row in order.to_dict("records")]
+def _apart(results: StudyResults) -> int:
+    """How many markers and covariates had groups that began apart."""
+    table = results.tables["baseline"]
+    return int(table.loc[table["std_difference"].abs() > IMBALANCE, "variable"].nunique())
 
 
 def began(results: StudyResults, lead: Lead) -> list[str]:
