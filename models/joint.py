@@ -90,8 +90,8 @@ class JointModel:
         cause, ``{"death": {"bili": value()}, "discharge": slope()}``. What a mapping does not
         name has no link.
     baseline : str, or a mapping by cause
-        Log baseline hazard: cubic B-splines ("spline"), "weibull", constant between knots
-        ("piecewise"), or "exponential".
+        Log baseline hazard: B-splines ("spline"; cubic from 9 events on), "weibull", constant
+        between knots ("piecewise"), or "exponential".
     knots : sequence of float, optional
         Interior knots; by default at quantiles of the event times.
     n_knots : int, optional

@@ -49,7 +49,23 @@ def test_few_events_get_few_knots():
     assert len(baseline("piecewise", EXIT, event).knots) == 1
     event[4:] = 0
     assert baseline("spline", EXIT, event).knots == ()
+    assert len(baseline("spline", EXIT, event).names) == 2
     assert len(baseline("spline", EXIT, event, n_knots=3).knots) == 3
+
+
+@pytest.mark.parametrize(("events", "degree"), [(0, 1), (5, 1), (6, 2), (8, 2), (9, 3), (40, 3)])
+def test_few_events_get_a_plain_curve(events, degree):
+    """Its values are a polynomial of that degree where there is no knot, and sum to one."""
+    event = np.zeros(80, dtype=int)
+    event[: max(events, 1)] = 1
+    shape = baseline("spline", EXIT, event)
+    assert len(shape.names) == len(shape.knots) + degree + 1
+    t = np.linspace(0, min([*shape.knots, EXIT.max()]), 40)
+    curve = shape.log_hazard(t, RNG.normal(size=len(shape.names)))
+    bent = np.polynomial.Polynomial.fit(t, curve, degree)
+    assert bent(t) == pytest.approx(curve, abs=1e-9)
+    assert shape.basis(t).sum(axis=1) == pytest.approx(1.0)
+    assert shape.smoothed == (degree > 1)
 
 
 @pytest.mark.parametrize(

@@ -24,12 +24,12 @@ def test_the_sepsis_study_in_words() -> None:
     answer = short_answer(demo("ivig_sepsis"))
     risks, change, markers, conclusion, doubts = answer.headline.sentences
     assert risks == (
-        "Death by 28 days, per 100 still observed at 7 days: 18 in control, 5 in ivig; 13 fewer (35"
+        "Death by 28 days, per 100 observed at 7 days: 18 in control, 5 in ivig; 13 fewer (35"
         " fewer to 10 more); five deaths."
     )
     assert change == "Three deaths unseen in ivig would reverse that."
     assert markers == (
-        "Adjusted for baseline, none of 14 changes differ after correction (unadjusted 8;"
+        "Baseline-adjusted, none of 14 changes differ after correction (unadjusted 8;"
         " overlap-weighted 2)."
     )
     assert "not settled" in conclusion

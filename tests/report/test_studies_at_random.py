@@ -65,7 +65,7 @@ def check_risks(drawn: Drawn, text: str) -> None:
     reference, group = drawn.groups
     found = re.search(
         r"^(?P<event>\w+) by 28 (?P<unit>\w+), per (?P<per>[\d,]+)"
-        r"(?P<given> still observed at [^:]+)?: (?P<first>\d+) in (?P<ref>.+), (?P<second>\d+) in"
+        r"(?P<given> observed at [^:]+)?: (?P<first>\d+) in (?P<ref>.+), (?P<second>\d+) in"
         r" (?P<grp>.+?);"
         r" (?P<by>.+) \((?P<low>.+) to (?P<high>.+)\); (?P<n>\w+) \w+\.$",
         text.removeprefix("Primary outcome: "),
@@ -128,7 +128,7 @@ def check_markers(drawn: Drawn, text: str) -> None:
         kind: int((benjamini_hochberg(part["p_value"].to_numpy()) < 0.05).sum())
         for kind, part in kinds.items()
     }
-    assert text.startswith("Adjusted for baseline") == (not randomised), text
+    assert text.startswith("Baseline-adjusted") == (not randomised), text
     if total == 1:
         sign = "<" if kept[lead] else "\N{GREATER-THAN OR EQUAL TO}"
         assert f"he difference in change has p {sign} 0.05" in text, (text, kept)

@@ -78,7 +78,7 @@ def test_the_first_screen_concludes_by_the_trial_and_says_what_time_did(admissio
     plain = replace(ran, parts={**ran.parts, "markers": {}})
     results = replace(plain, parts={**plain.parts, **admissions.parts})
     said = headline(results)
-    assert "12 fewer (2 to 21 fewer)" in said.risks
+    assert "12 fewer (2 to 21)" in said.risks
     assert "hance hardly explains" not in " ".join(said.sentences)
     assert said.conclusion.startswith("An emulated trial of beginning within 2")
     assert "per 100: 1 fewer (10 fewer to 7 more)" in said.conclusion

@@ -36,7 +36,8 @@ def baseline(
         Interior knots; by default at quantiles of the event times.
     n_knots : int, optional
         How many: 5 for splines and 6 for pieces by default, fewer where there are fewer than 3
-        events for each stretch between knots.
+        events for each stretch between knots. A spline is then of a lower degree, too: quadratic
+        below 9 events, a line below 6.
 
     Raises
     ------
@@ -56,4 +57,5 @@ def baseline(
         count = max(0, min(usual, len(times) // 3 - 1)) if n_knots is None else n_knots
         inner = quantile_knots(times, count, lower, upper)
     unit = float(np.exp(np.log(times).mean()))
-    return chosen(inner, upper, unit=unit, lower=lower)
+    shape = chosen(inner, upper, unit=unit, lower=lower)
+    return shape.for_events(len(times)) if knots is None and n_knots is None else shape

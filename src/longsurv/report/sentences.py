@@ -233,6 +233,9 @@ def _clear(labels: Sequence[str], answers: Sequence[Answer | None], level: str) 
             found.setdefault(answer.direction, []).append(label)
     count, total = sum(map(len, found.values())), sum(answer is not None for answer in answers)
     which = "; ".join(f"{way} in {level}: {listed(names)}" for way, names in found.items())
+    if total == 1:
+        where = f"clear of no difference ({which})" if which else "that includes no difference"
+        return "the difference in change has a 95 %", f"interval {where}."
     return (
         f"{count or 'none'} of {plural(total, 'difference in change', 'differences in change')}"
         f" {_has(count)} a 95 %",
@@ -301,9 +304,9 @@ def estimand(event: str, horizon: float | None, entry: float | None, unit: str) 
     return f"The outcome is {event} {by_when(horizon, unit)}{given}."
 
 
-def still_observed(entry: float, unit: str) -> str:
-    """ "still observed at 7 days": what everything is conditional on; empty if on nothing."""
-    return f"still observed at {numbers.plain(entry)} {unit}" if entry else ""
+def observed_at(entry: float, unit: str) -> str:
+    """ "observed at 7 days": what everything is conditional on; empty if on nothing."""
+    return f"observed at {numbers.plain(entry)} {unit}" if entry else ""
 
 
 def markers_of(entry: float, unit: str) -> str:

@@ -5,7 +5,6 @@ Every number is written from the results; a direction is that of the estimate it
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,7 +26,7 @@ class Risks:
     event, when : str
         "death", "by 28 days".
     given : str
-        Of whom they are: "still observed at 7 days"; empty if of everybody.
+        Of whom they are: "observed at 7 days"; empty if of everybody.
     risk, reference_risk : float
         Between 0 and 1.
     difference : Answer
@@ -66,7 +65,7 @@ def absolute(risks: Risks) -> str:
     given = f" {risks.given}" if risks.given else ""
     return (
         f"{capital(risks.event)} {risks.when}, per {per:,}{given}: {first} in {risks.reference},"
-        f" {second} in {risks.group}; {_more(by * d.estimate)} ({_range(by * d.low, by * d.high)});"
+        f" {second} in {risks.group}; {_more(by * d.estimate)} ({_range(by, d)});"
         f" {_events(risks.events, risks.event)}."
     )
 
@@ -83,13 +82,13 @@ def _more(points: float) -> str:
     return f"{size} {'more' if points > 0 else 'fewer'}"
 
 
-def _range(low: float, high: float) -> str:
-    """An interval in words, which says once what both of its ends are: "11 to 52 fewer"."""
-    ends = [_more(low), _more(high)]
-    if low * high > 0 and not any(end.startswith("no") for end in ends):
-        nearer, further = sorted((abs(low), abs(high)))
-        return f"{nearer:.0f} to {_more(math.copysign(further, low))}"
-    return " to ".join(ends)
+def _range(by: float, d: Answer) -> str:
+    """An interval in words: "11 to 52" where both ends are more, or fewer, as the estimate is."""
+    ends = [_more(by * value) for value in (d.low, d.high)]
+    ways = {text.split()[-1] for text in (*ends, _more(by * d.estimate))}
+    if len(ways) > 1 or "difference" in ways:
+        return " to ".join(ends)
+    return " to ".join(sorted((end.split()[0] for end in ends), key=float))
 
 
 def reversing(deaths: int, event: str, better: str) -> str:
@@ -124,7 +123,7 @@ def surviving(
     """
     if total == 0:
         return "No difference in change could be estimated."
-    how = "Adjusted for baseline" if adjusted else "Not adjusted for baseline" if reason else ""
+    how = "Baseline-adjusted" if adjusted else "Not baseline-adjusted" if reason else ""
     what = f"{count(found) if found else 'none'} of {total:,} changes"
     kept = f"{what} {'differs' if found == 1 else 'differ'} after correction"
     if total == 1:  # nothing to correct for
@@ -190,7 +189,7 @@ def emulated(difference: Answer | None, event: str, when: str, grace: str) -> st
         )
     return (
         f"An emulated trial of beginning within {grace} against not: {event} {when}, per 100:"
-        f" {_more(difference.estimate)} ({_range(difference.low, difference.high)})."
+        f" {_more(difference.estimate)} ({_range(1.0, difference)})."
     )
 
 

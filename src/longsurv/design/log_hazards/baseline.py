@@ -19,8 +19,6 @@ class Baseline(ABC):
         What `JointModel` calls it.
     default_knots : int or None
         How many at most unless the user says; None where there are none at all.
-    smoothed : bool
-        Whether it is a smooth curve through its coefficients, whose prior keeps neighbours alike.
     power : float
         Power of the time scale in which quadrature is accurate down to time 0.
     knots : tuple of float
@@ -35,7 +33,6 @@ class Baseline(ABC):
 
     kind: ClassVar[str]
     default_knots: ClassVar[int | None] = None
-    smoothed: ClassVar[bool] = False
     power: ClassVar[float] = 1.0
 
     knots: tuple[float, ...]
@@ -43,10 +40,24 @@ class Baseline(ABC):
     unit: float = 1.0
     lower: float = 0.0
 
+    def for_events(self, number: int) -> Baseline:
+        """The shape that so many events carry, where the user chose no knots.
+
+        Parameters
+        ----------
+        number : int
+        """
+        return self
+
     @property
     @abstractmethod
     def names(self) -> tuple[str, ...]:
         """One name a coefficient."""
+
+    @property
+    def smoothed(self) -> bool:
+        """Whether it is a curve that bends, whose prior keeps it smooth."""
+        return False
 
     @property
     def levels(self) -> int:

@@ -88,19 +88,20 @@ def told(results: StudyResults) -> Risks | None:
     unit = results.cohort.schema.time_unit
     return Risks(
         found.group, found.reference, results.cohort.event_name,
-        sentences.by_when(found.horizon, unit), _observed(results), found.risk, found.reference_risk,
-        answer_of(found.difference, ratio=False), found.events,
+        sentences.by_when(found.horizon, unit), _observed(results), found.risk,
+        found.reference_risk, answer_of(found.difference, ratio=False), found.events,
     )  # fmt: skip
 
 
 def given(results: StudyResults) -> str:
     """What the risks are conditional on: "if still observed at 7 days"; empty if on nothing."""
-    return f"if {_observed(results)}" if _observed(results) else ""
+    observed = _observed(results)
+    return f"if still {observed}" if observed else ""
 
 
 def _observed(results: StudyResults) -> str:
     entry = float(results.cohort.survival_data()["entry"].min())
-    return sentences.still_observed(entry, results.cohort.schema.time_unit)
+    return sentences.observed_at(entry, results.cohort.schema.time_unit)
 
 
 def _risks(results: StudyResults, risks: Risks | None) -> str:
