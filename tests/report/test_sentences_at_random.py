@@ -118,6 +118,13 @@ def test_risk_difference(examples: int) -> None:
     check()
 
 
+def counted(answers: list[Answer]) -> str:
+    """How many of them are clear of no difference; one alone is not counted."""
+    if len(answers) == 1:
+        return "the difference in change"
+    return f"{sum(map(clear, answers)) or 'none'} of {len(answers)}"
+
+
 @cases
 def test_changes_summary(examples: int) -> None:
     @settings(max_examples=examples, deadline=None, derandomize=True, database=None)
@@ -139,9 +146,9 @@ def test_changes_summary(examples: int) -> None:
                 and way(a) == side
             }  # fmt: skip
             assert named == wanted
-        count = sum(map(clear, answers))
         alike = "By maximum likelihood, and by Bayes alike, "
-        assert ml.startswith(f"{alike}{count or 'none'} of {len(found)} ")
+        assert ml.startswith(f"{alike}{counted(answers)} ")
+        assert ("includes no difference" in ml) == (len(found) == 1 and not clear(answers[0]))
         if len(found) > 1:
             below = sum(p < 0.05 for p in adjusted) or "none"
             assert f"comparisons {below} keep" in rest[0]
@@ -157,14 +164,14 @@ def test_changes_summary_of_engines_that_differ(examples: int) -> None:
         labels, nobody = [f"Marker{k}" for k in range(len(found))], [math.nan] * len(found)
         engines = [list(answers) for answers in zip(*found, strict=True)]
         said = sentences.changes_summary(labels, *engines, nobody, nobody, names[0])
-        counts = [sum(map(clear, answers)) or "none" for answers in engines]
+        counts = [counted(answers) for answers in engines]
         sides = [[way(a) if clear(a) else "" for a in answers] for answers in engines]
         if sides[0] == sides[1]:
-            assert len(said) == 1 and f"and by Bayes alike, {counts[0]} of {len(found)} " in said[0]
+            assert len(said) == 1 and f"and by Bayes alike, {counts[0]} " in said[0]
             return
         ml, bayes = said
-        assert ml.startswith(f"By maximum likelihood {counts[0]} of {len(found)} ")
-        assert bayes.startswith(f"By Bayes {counts[1]} of {len(found)} ")
+        assert ml.startswith(f"By maximum likelihood {counts[0]} ")
+        assert bayes.startswith(f"By Bayes {counts[1]} ")
         assert "confidence interval" in ml and "credible interval" in bayes
 
     check()

@@ -153,7 +153,7 @@ def tipping_points(
             pair = (extra, worse) if better else (worse, extra)
             if _cell(counts, unseen, *pair, threshold)[column]:
                 return extra
-        raise LongsurvError(f"not even {_FARTHEST:,} unseen deaths in one arm change the answer")
+        raise LongsurvError(f"not even {_FARTHEST:,} unseen events in one arm change the answer")
 
     rows = []
     reverse = unconvince = 0  # neither can fall as deaths are added to the worse arm

@@ -161,6 +161,7 @@ class TargetTrial:
         grace, horizon = f"{self.grace:g} {unit}".strip(), f"{self._horizon:g} {unit}".strip()
         known = [*([self.adjust] if self.adjust else []), *self.markers]
         given = listed(known) if known else "nothing"
+        beyond = f", beyond {given}" if known else ""
         rows = [
             ("Eligibility", "As at time zero, before treatment",
              f"Column {self.eligible}" if self.eligible else "Everybody in the data who had not"
@@ -178,9 +179,9 @@ class TargetTrial:
             ("Outcome", f"The event by {horizon}", "The same; competing events end follow-up"),
             ("Causal contrast", "Differences in risk and in mean time without the event, per"
              " protocol", "The same"),
-            ("Identifying assumptions", "None beyond adherence and complete follow-up",
-             f"No unmeasured reason to begin beyond {given}; everybody could have begun and could"
-             " have not, at any interval; loss to follow-up unrelated to prognosis"),
+            ("Identifying assumptions", "Adherence and complete follow-up only",
+             f"No reason to begin that bears on the outcome{beyond}; everybody could have begun and"
+             " could have not, at any interval; loss to follow-up unrelated to prognosis"),
             ("Data analysis", "Cumulative incidence by arm",
              "Weighted cumulative incidence by arm; inverse-probability weights from a pooled"
              " logistic regression of beginning; bootstrap over patients"),

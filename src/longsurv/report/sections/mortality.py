@@ -51,7 +51,7 @@ STAGES = {
     "competing": "the cumulative incidences",
     "methods": "the answers of every method",
     "priors": "the answers under several priors",
-    "tipping": "what unseen deaths would change",
+    "tipping": "what unseen events would change",
     SUBGROUPS: "the effect in subgroups",
     "target": "the emulated trial",
 }
