@@ -36,6 +36,12 @@ ANALYSIS_TABLES: dict[str, dict[str, Key]] = {
             " the worst outcome of all. The other stands beside it.",
             default='"while alive"',
         ),
+        "beyond_limit": Key(
+            one_of("censored", "at the limit"),
+            "What a value beyond a limit of detection counts as in the markers' models: as lying"
+            " beyond the limit, or as if the limit had been measured. The other stands beside it.",
+            default='"censored"',
+        ),
         "mortality": Key(TEXT, "Of the hazard of the event.", default="the treatment"),
         "joint": Key(
             TEXTS, "Markers to be modelled together with the outcome, each in its own joint model."

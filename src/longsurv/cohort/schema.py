@@ -16,6 +16,7 @@ from longsurv.errors import DataError
 
 Level = Hashable
 type Repeats = Literal["error", "first", "last", "mean"]
+type BeyondLimit = Literal["censored", "at the limit"]
 type WithinPhase = Literal["all", "first", "last", "mean", "worst"]
 
 DUPLICATES = ("error", "first", "last", "mean")

@@ -19,7 +19,7 @@ from longsurv.cohort.lines import Lines, naming_columns
 from longsurv.cohort.phases import Phase, parse_interval
 from longsurv.cohort.problems import Problems, show, show_list, suggest
 from longsurv.cohort.questions import PublishedRatio, TrialSettings
-from longsurv.cohort.schema import Marker, Schema
+from longsurv.cohort.schema import BeyondLimit, Marker, Schema
 from longsurv.cohort.study_tables import check_keys, check_tables, load
 from longsurv.cohort.subgroups import subgroup_problem
 from longsurv.errors import DataError
@@ -46,6 +46,8 @@ class ModelSettings:
         for one that all share.
     death_in_markers : {"while alive", "worst"}
         Which question about markers that deaths cut short the report answers first.
+    beyond_limit : {"censored", "at the limit"}
+        What a value beyond a limit of detection counts as in the markers' models.
     """
 
     trajectory: str
@@ -54,6 +56,7 @@ class ModelSettings:
     joint_trajectory: str = ""
     residual_by: str = ""
     death_in_markers: str = "while alive"
+    beyond_limit: BeyondLimit = "censored"
 
 
 @dataclass(frozen=True)

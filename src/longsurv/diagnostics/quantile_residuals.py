@@ -63,6 +63,24 @@ def quantile_residuals(
         As for `loglik_factor`.
     rng : Generator
     """
+    return predicted_residuals(data, theta, rng)[1]
+
+
+def predicted_residuals(
+    data: glmm.GLMMData, theta: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predictors with the random effects drawn, and the residuals around them, shape (n,) both.
+
+    The two are independent where the model is right, as with random effects predicted from the same
+    data they are not.
+
+    Parameters
+    ----------
+    data : GLMMData
+    theta : ndarray, shape (d,)
+        As for `loglik_factor`.
+    rng : Generator
+    """
     group = np.repeat(np.arange(len(data.first) - 1), np.diff(data.first))
     b = drawn_effects(data, theta, rng)
     eta = data.offset + data.X @ theta[: data.p] + np.einsum("nq,nq->n", data.Z, b[group])
@@ -72,7 +90,7 @@ def quantile_residuals(
     down = above + (1.0 - share) * (from_below - above)
     # From the nearer tail, whose probability is the more exact one.
     with np.errstate(divide="ignore"):
-        return np.where(up < 0.5, ndtri(up), -ndtri(down))
+        return eta, np.where(up < 0.5, ndtri(up), -ndtri(down))
 
 
 def _ends(

@@ -19,10 +19,12 @@ import pandas as pd
 
 from longsurv.design.mixed import MixedDesign
 from longsurv.diagnostics.clusters import split_rows
+from longsurv.diagnostics.quantile_residuals import predicted_residuals
 from longsurv.errors import LongsurvError
 from longsurv.inference.sample import Draws
 from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm.counted import HIGHEST
+from longsurv.likelihood.glmm.family import EXACT
 from longsurv.likelihood.lmm.kernel import MixedKernel, Point
 
 type Statistics = Mapping[str, Mapping[str, float]]
@@ -137,13 +139,12 @@ def root(cov: np.ndarray) -> np.ndarray:
 def generalised_checks(
     posterior: DrawnResponses, draws: int, seed: int, level: float
 ) -> pd.DataFrame:
-    """The same of a binary, ordinal, counted or measured response."""
+    """The same of a binary, ordinal, counted or measured response.
+
+    A value known by limits only is drawn between them, for each draw anew (Gelman et al. 2005,
+    Biometrics 61:74-85): its statistics are compared with the replicate's draw by draw.
+    """
     data = posterior.data
-    if (data.kind != 0).any():
-        raise LongsurvError(
-            "predictive_checks compares values with replicated ones, and some of these are known"
-            " only to be beyond a limit"
-        )
     rng = check_options(draws, seed, level)
     group = np.repeat(np.arange(len(data.first) - 1), np.diff(data.first))
     numbers = data.family.measured or data.family.log
@@ -152,10 +153,29 @@ def generalised_checks(
     def statistics(y: np.ndarray) -> Statistics:
         return {"marker": of(y, group)}
 
-    drawn = []
+    drawn: list[Statistics] = []
+    whole: list[Statistics] = []
+    limits = (data.kind != EXACT).any()
     for theta in posterior.draws.spread(draws):
         drawn.append(statistics(replicate_responses(data, theta, rng)))
-    return compared(statistics(data.y), drawn, level)
+        whole += [statistics(completed(data, glmm.to_factor(data, theta), rng))] if limits else []
+    return compared(whole or statistics(data.y), drawn, level)
+
+
+def completed(data: glmm.GLMMData, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The values of the rows of `data`, shape (n,): one known by limits only is drawn given all of
+    its patient's.
+
+    Parameters
+    ----------
+    data : GLMMData
+        Of normal values.
+    theta : ndarray, shape (d,)
+        As for `loglik_factor`.
+    rng : Generator
+    """
+    eta, residual = predicted_residuals(data, theta, rng)
+    return np.where(data.kind == EXACT, data.y, eta + theta[data.p] * residual)
 
 
 def replicate_responses(
@@ -203,7 +223,7 @@ def check_options(draws: int, seed: int, level: float) -> np.random.Generator:
 
 
 def compared(
-    observed: Statistics,
+    observed: Statistics | Sequence[Statistics],
     drawn: Sequence[Statistics],
     level: float,
     events: Collection[str] = (),
@@ -212,7 +232,8 @@ def compared(
 
     Parameters
     ----------
-    observed : mapping of part to statistics
+    observed : mapping of part to statistics, or sequence of such mappings
+        One for each replicate where the values themselves are drawn; their mean is shown.
     drawn : sequence of such mappings
         Of the replicates. A statistic that is not finite in a replicate is left out of it.
     level : float
@@ -227,15 +248,19 @@ def compared(
         replicates with at least the observed statistic, ties counted half.
     """
     rows = []
-    for part, statistics in observed.items():
+    each = [observed] * len(drawn) if isinstance(observed, Mapping) else list(observed)
+    for part, statistics in each[0].items() if each else ():
         of = EVENTS if part in events else VALUES
-        for name, value in statistics.items():
+        for name in statistics:
             values = np.array([one[part][name] for one in drawn])
-            values = values[np.isfinite(values)]
-            if len(values) < FEWEST or not np.isfinite(value):
+            ours = np.array([one[part][name] for one in each])
+            known = np.isfinite(values) & np.isfinite(ours)
+            values, ours = values[known], ours[known]
+            if len(values) < FEWEST:
                 continue
             low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
-            p = float(np.mean(values > value) + 0.5 * np.mean(values == value))
+            p = float(np.mean(values > ours) + 0.5 * np.mean(values == ours))
+            value = float(ours[0] if isinstance(observed, Mapping) else ours.mean())
             rows.append((part, of, name, value, float(values.mean()), float(low), float(high), p))
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -103,7 +103,7 @@ def qq(
         of (the effect's name for random effects), unit (index of the measurement, or the patient),
         theoretical (standard normal quantile), observed, low, high; ordered by observed.
     """
-    _check_band(level, simulations)
+    check_band(level, simulations)
     design, white = fit.design, whiten(fit)
     both = _simulated(fit, white, simulations, seed)
     if of == "random effects":
@@ -112,7 +112,7 @@ def qq(
         if of == "studentised":
             both = white.residual(white.back(both)) / white.residual_sd()[:, None]
         parts = [(of, fit.spec.data.index[design.rows], both)]
-    return pd.concat([_ordered(*part, level) for part in parts], ignore_index=True)
+    return pd.concat([ordered(*part, level) for part in parts], ignore_index=True)
 
 
 @checked
@@ -151,24 +151,56 @@ def residual_bands(
     LongsurvError
         For fewer than two bins, or with fewer than two measurements each.
     """
-    _check_band(level, simulations)
+    check_band(level, simulations)
     design, white = fit.design, whiten(fit)
-    n = len(design.y)
-    count = min(10, max(3, n // 10)) if bins is None else bins
-    if count < 2 or n < 2 * count:
-        raise LongsurvError(
-            f"bins are at least two of two measurements each; got {count} of {n} measurements"
-        )
+    count = bin_count(len(design.y), bins)
     both = _simulated(fit, white, simulations, seed)
     conditional = white.residual(white.back(both))
     fitted = (design.fixed.X @ fit.coefficients)[:, None] + white.unscaled(both) - conditional
     sd = white.residual_sd()
     known = sd > 1e-10 * sd.max()
     studentised = np.where(known[:, None], conditional / np.where(known, sd, 1.0)[:, None], 0.0)
+    return binned(fitted, studentised, count, level)
+
+
+def bin_count(n: int, bins: int | None) -> int:
+    """Into how many bins n measurements are cut; see `residual_bands`.
+
+    Raises
+    ------
+    LongsurvError
+        For fewer than two bins, or with fewer than two measurements each.
+    """
+    count = min(10, max(3, n // 10)) if bins is None else bins
+    if count < 2 or n < 2 * count:
+        raise LongsurvError(
+            f"bins are at least two of two measurements each; got {count} of {n} measurements"
+        )
+    return count
+
+
+def binned(fitted: np.ndarray, values: np.ndarray, count: int, level: float) -> pd.DataFrame:
+    """Mean and spread over the fitted values of each sample's residuals, and their bands.
+
+    Parameters
+    ----------
+    fitted, values : ndarray, shape (n, 1 + S)
+        Of the data, then of S samples from the model.
+    count : int
+        Bins.
+    level : float
+        With which the bands hold both curves whole.
+
+    Returns
+    -------
+    DataFrame
+        As of `residual_bands`.
+    """
+    n = len(values)
     order = np.argsort(fitted, axis=0, kind="stable")
     sizes = np.diff(np.linspace(0, n, count + 1).astype(int))
     edges = np.append(0, np.cumsum(sizes)[:-1])
-    values = np.take_along_axis(studentised, order, axis=0)
+    values = np.take_along_axis(values, order, axis=0)
     mean = np.add.reduceat(values, edges, axis=0) / sizes[:, None]
     spread = np.sqrt(np.add.reduceat(values**2, edges, axis=0) / sizes[:, None])
     curves = np.vstack([mean, spread])
@@ -186,7 +218,8 @@ def residual_bands(
     )
 
 
-def _check_band(level: float, simulations: int) -> None:
+def check_band(level: float, simulations: int) -> None:
+    """Refuse a level or a number of samples that make no band."""
     if not 0.0 < level < 1.0 or simulations * (1.0 - level) < 2.0:
         raise LongsurvError(
             "level is between 0 and 1 and simulations enough for its tails, got "
@@ -222,7 +255,18 @@ def _effects(
     return parts
 
 
-def _ordered(name: str, units: pd.Index, values: np.ndarray, level: float) -> pd.DataFrame:
+def ordered(name: str, units: pd.Index, values: np.ndarray, level: float) -> pd.DataFrame:
+    """Quantile-quantile data of the first column of values (n, 1 + S), with the band of the others.
+
+    Parameters
+    ----------
+    name : str
+        What the values are of.
+    units : Index
+        Whose each value is.
+    values : ndarray, shape (n, 1 + S)
+    level : float
+    """
     n = len(values)
     order = np.argsort(values[:, 0], kind="stable")
     low, high = simultaneous_band(np.sort(values[:, 1:], axis=0), level)

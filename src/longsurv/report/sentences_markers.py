@@ -66,43 +66,42 @@ def regression_line(label: str, slope: float, start: str) -> str:
 
 
 def beyond_not_counted(reason: str) -> str:
-    """Why values beyond a limit were taken at the limit only.
+    """Why values beyond a limit were counted in one way only.
 
     Parameters
     ----------
     reason : str
     """
-    return f"Values beyond a limit are taken at the limit only. {reason.rstrip('.')}."
+    return f"Values beyond a limit were counted in one way only. {reason.rstrip('.')}."
 
 
 def beyond(
-    label: str, censored: int, values: int, main: Answer | None, counted: Answer | None, level: str
-) -> str:
-    """What the censored likelihood makes of the marker with the most values beyond a limit.
+    label: str, censored: int, values: int, main: Answer | None, other: Answer | None, level: str,
+    taken: str,
+) -> str:  # fmt: skip
+    """What the marker with the most values beyond a limit would say, were these counted otherwise.
 
     Parameters
     ----------
     label : str
     censored, values : int
         How many lie beyond a limit, of how many.
-    main, counted : Answer or None
-        With these at the limit, and counted as beyond it.
+    main, other : Answer or None
+        The main analysis, and the other.
     level : str
         The group compared with the reference.
+    taken : str
+        Where the other has the values: "at the limit" or "beyond the limit".
     """
-    opening = (
-        "A value beyond a detection limit is taken at the limit above; the censored likelihood"
-        " counts it as lying beyond."
-    )
-    if main is None or counted is None:
-        return f"{opening} For {label} that could not be compared."
-    kept = main.excludes_null == counted.excludes_null and main.higher == counted.higher
+    opening = f"{label} has most values beyond a limit of detection ({censored:,} of {values:,})."
+    if main is None or other is None:
+        return f"{opening} Counting them {taken} could not be compared with the main analysis."
+    kept = main.excludes_null == other.excludes_null and main.higher == other.higher
     verdict = "" if kept else " That changes which side of no difference the interval is on."
-    what = "ratio" if counted.ratio else "difference"
+    what = "ratio" if other.ratio else "difference"
     return (
-        f"{opening} {label}, with {censored:,} of {plural(values, 'value')} beyond a limit, has"
-        f" the most of them: its {what} in {level} goes from {main.point} to {counted.point} (95"
-        f" % confidence interval {counted.interval}).{verdict}"
+        f"{opening} The {what} in {level} is {main.point} (95 % confidence interval"
+        f" {main.interval}), and with these values taken {taken} {other.text}.{verdict}"
     )
 
 

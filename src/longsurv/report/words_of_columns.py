@@ -15,6 +15,7 @@ WORDS = {
     "better": "which way is better: lower or higher",
     "cause": "what happened first",
     "censored": "values beyond a detection limit",
+    "taken": "where these values are taken, in place of the main analysis",
     "censored_group": "values beyond a detection limit in the group",
     "censored_reference": "values beyond a detection limit in the reference group",
     "change": "the difference of the marker that the hazard ratio is for",

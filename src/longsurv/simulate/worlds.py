@@ -146,7 +146,7 @@ class MarkerWorld:
 
     @classmethod
     def from_study(cls, study: Study, marker: Marker, data: pd.DataFrame) -> MarkerWorld:
-        """Fit a marker of a study.
+        """Fit a marker of a study: the linear model, a value beyond a limit at the limit.
 
         Parameters
         ----------
@@ -161,7 +161,7 @@ class MarkerWorld:
         """
         from longsurv.estimands.changes import baseline_sd, contrast_weights
 
-        spec, schema = study.trajectory_model(data), study.cohort.schema
+        spec, schema = study.linear_model(data), study.cohort.schema
         names = list(spec.design.fixed.names)
         log = marker.transform == "log"
         weights, estimands = [], []

@@ -1,7 +1,7 @@
-"""Values beyond a limit of detection: the censored likelihood beside the main analysis.
+"""Values beyond a limit of detection, counted the other way than in the main analysis.
 
-The mixed models take such a value at its limit, which it is not: it lies beyond. The censored
-likelihood counts it as P(y < limit) or P(y > limit), under the same mean and random effects.
+The main analysis counts them as lying beyond (`longsurv.analyses.markers.responses`), unless the
+study says otherwise; here stands what taking them at the limit would have given, or the reverse.
 """
 
 from __future__ import annotations
@@ -19,25 +19,29 @@ from longsurv.numbers import exponential
 if TYPE_CHECKING:
     from longsurv.estimands.changes import Contrasting
     from longsurv.study.bench import Bench
+    from longsurv.study.found import Found
     from longsurv.study.plan import Plan
 
 BEYOND = "beyond"
 LIMITS = ("estimate", "conf_low", "conf_high")
 COLUMNS = [
-    "marker", "label", "unit", "scale", "level", "start", "end", "censored", "values", *LIMITS,
-    "p_value", "reason",
+    "marker", "label", "unit", "scale", "level", "start", "end", "censored", "values", "taken",
+    *LIMITS, "p_value", "reason",
 ]  # fmt: skip
 
 
 def fit_beyond(bench: Bench) -> pd.DataFrame:
-    """The difference in change of every marker with values beyond a limit: `COLUMNS`.
+    """The difference in change of every marker with values beyond a limit, those counted the other
+    way than in the main analysis: `COLUMNS`.
 
-    By maximum of the censored likelihood, on the scale of `StudyResults.changes`.
+    By maximum likelihood, on the scale of `StudyResults.changes`.
     """
+    from longsurv.analyses.markers.responses import has_limits
+
     study, rows = bench.study, []
-    for name in bench.parts["markers"]:
+    for name in study.cohort.endpoints:
         data = study.marker_data(name)
-        if (data["censored"] != "none").any():
+        if has_limits(data):
             rows += bench.keep(
                 "beyond a limit",
                 [name, data, study.models.trajectory],
@@ -46,24 +50,36 @@ def fit_beyond(bench: Bench) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _of_marker(study: Plan, name: str, data: pd.DataFrame) -> list[dict[str, object]]:
-    from longsurv.models import GLMM
+def counted_beyond(results: Found) -> list[str]:
+    """Markers whose main analysis counts values beyond a limit as lying beyond it.
 
-    formula = f"y ~ {study.models.trajectory}"  # one grouping: the site is left out
-    spec = GLMM(formula, data, family="censored", censored="censored")
+    Parameters
+    ----------
+    results : Found
+    """
+    from longsurv.analyses.markers.responses import CENSORED
+
+    study = results.study
+    return [name for name, one in results.markers.items() if study.response(one.data) is CENSORED]
+
+
+def _of_marker(study: Plan, name: str, data: pd.DataFrame) -> list[dict[str, object]]:
+    other = study.response(data).other
     found = []
     for change in study.contrasts:
         try:
-            tidy, reason = difference_in_change(cast("Contrasting", spec.fit()), change, data), ""
+            fit = cast("Contrasting", study.trajectory_model(data, other).fit())
+            tidy, reason = difference_in_change(fit, change, data), ""
         except LongsurvError as error:
             tidy, reason = pd.DataFrame([dict.fromkeys(LIMITS, math.nan)]), str(error)
-        found.append(_row(study, name, data, change, tidy.iloc[0], reason))
+        found.append(_row(study, name, data, change, tidy.iloc[0], other.words, reason))
     return found
 
 
 def _row(
-    study: Plan, name: str, data: pd.DataFrame, change: Change, tidy: pd.Series, reason: str
-) -> dict[str, object]:
+    study: Plan, name: str, data: pd.DataFrame, change: Change, tidy: pd.Series, taken: str,
+    reason: str,
+) -> dict[str, object]:  # fmt: skip
     marker = study.cohort.markers[name]
     log = marker.transform == "log"
     limits = {k: exponential(float(tidy[k])) if log else float(tidy[k]) for k in LIMITS}
@@ -71,7 +87,8 @@ def _row(
         "marker": name, "label": marker.label, "unit": marker.unit,
         "scale": "ratio" if log else "difference", "level": str(change.level),
         "start": str(change.start), "end": str(change.end),
-        "censored": int((data["censored"] != "none").sum()), "values": len(data), **limits,
+        "censored": int((data["censored"] != "none").sum()), "values": len(data),
+        "taken": taken, **limits,
         "p_value": float(tidy.get("p_value", math.nan)), "reason": reason,
     }  # fmt: skip
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import pandas as pd
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from longsurv.analyses import BaselineAdjustment
     from longsurv.diagnostics.linearity import Linearity
     from longsurv.results.criticism import Replicated, StraightLines
-    from longsurv.results.linear import LinearEstimate
-    from longsurv.results.mixed.estimate import MixedEstimate
     from longsurv.results.survival.cox import SurvivalEstimate
     from longsurv.study.plan import Plan
 
@@ -144,9 +142,9 @@ def _tasks(bench: Bench) -> Iterator[_Task]:
 def _of_marker(label: str, model: ModelResult) -> Iterator[_Task]:
     of = (model.formula, model.data)
     if model.fit is not None:
-        fit = cast("MixedEstimate", model.fit)
+        fit, lines = cast("Criticised", model.fit), cast("StraightLines", model.fit)
         yield _Task(label, "residuals", of, lambda: _residuals(fit, TRAJECTORY))
-        yield _Task(label, "straight lines", of, lambda: _lines(fit))
+        yield _Task(label, "straight lines", of, lambda: _lines(lines))
     yield from _replicated(label, model)
 
 
@@ -197,7 +195,23 @@ def _residuals_adjusted(asked: BaselineAdjustment) -> Tables:
     return _residuals(asked.spec("baseline")[0].fit(), ADJUSTED)
 
 
-def _residuals(fit: MixedEstimate | LinearEstimate, model: str) -> Tables:
+class Criticised(Protocol):
+    """An estimate of measurements whose residuals are normal if the model is right."""
+
+    @property
+    def nobs(self) -> int:
+        """Measurements."""
+
+    @property
+    def residual_bands(self) -> Callable[..., pd.DataFrame]:
+        """Mean and spread of the residuals over the fitted values."""
+
+    @property
+    def qq(self) -> Callable[..., pd.DataFrame]:
+        """Their quantiles."""
+
+
+def _residuals(fit: Criticised, model: str) -> Tables:
     n = fit.nobs
     if n * LEAST > CELLS:
         raise LongsurvError(f"{n:,} measurements are more than bands are simulated for")

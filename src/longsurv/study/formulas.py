@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from longsurv.cohort.covariates import late_covariates
@@ -12,6 +12,9 @@ from longsurv.study.sites import named_in as has_name
 from longsurv.study.sites import site_problems
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from longsurv.analyses.markers.responses import MarkerResponse
     from longsurv.inference.specification import TableSpecification
     from longsurv.study.plan import Plan
 
@@ -116,15 +119,27 @@ def _unreadable(study: Plan) -> list[str]:
     specs: list[TableSpecification[object, object]] = [
         CoxPH(study.mortality_formula, data=study.cohort.survival_data())
     ]
-    for name in list(study.cohort.endpoints)[:1]:  # the formula is the same for all
-        specs.append(study.trajectory_model(study.marker_data(name)))
     for name in study.models.joint[:1]:
         formula = f"y ~ {study.models.joint_trajectory}"
         specs.append(LMM(formula, data=study.cohort.marker_data(name)))
-    found = []
+    found = list(_unreadable_trajectories(study))
     for spec in specs:
         try:
             _ = spec.design
         except FormulaError as error:
             found.append(str(error))
     return found
+
+
+def _unreadable_trajectories(study: Plan) -> Iterator[str]:
+    """What is wrong with the trajectory in a marker of each kind, of which all are alike."""
+    kinds: dict[MarkerResponse, pd.DataFrame] = {}
+    for name in study.cohort.endpoints:
+        data = study.marker_data(name)
+        kinds.setdefault(study.response(data), data)
+    for response, data in kinds.items():
+        try:
+            _ = study.trajectory_model(data, response).design
+        except FormulaError as error:
+            yield f"{error}{response.instead}"
+            return

@@ -18,12 +18,11 @@ import pandas as pd
 
 from longsurv.errors import LongsurvError
 from longsurv.estimands.changes import Change, contrast_weights
-from longsurv.study.terms import fixed_of, treatment_terms
+from longsurv.study.terms import treatment_terms
 from longsurv.words import plural
 
 if TYPE_CHECKING:
     from longsurv.cohort import Cohort
-    from longsurv.results.mixed.estimate import MixedEstimate
     from longsurv.results.survival.cox import SurvivalEstimate
     from longsurv.study.bench import Bench
     from longsurv.study.model_result import ModelResult
@@ -76,7 +75,7 @@ def check_independently(bench: Bench) -> pd.DataFrame:
         ("Curves", "lifelines", lambda: _curves(study.cohort)),
         ("2 x 2 table", "SciPy", lambda: _two_by_two(study.cohort)),
         *(
-            (_label(study, name), "statsmodels", _mixed_of(study, model))
+            (_checked(study, name, model), "statsmodels", _mixed_of(bench, model))
             for name, model in parts["markers"].items()
         ),
     ]
@@ -105,8 +104,12 @@ def _attempted(
     return [(what, "", library, math.nan, math.nan, math.nan, math.nan, why)]
 
 
-def _label(study: Plan, name: str) -> str:
-    return study.cohort.markers[name].label
+def _checked(study: Plan, name: str, model: ModelResult) -> str:
+    """What of a marker is compared: a linear model, which may stand beside the main one only."""
+    from longsurv.analyses.markers.responses import AT_THE_LIMIT
+
+    label, response = study.cohort.markers[name].label, study.response(model.data)
+    return label if response is AT_THE_LIMIT else f"{label}, values taken {AT_THE_LIMIT.words}"
 
 
 def _cox(study: Plan, model: ModelResult) -> Iterator[SideBySide]:
@@ -210,22 +213,26 @@ def _two_by_two(cohort: Cohort) -> Iterator[SideBySide]:
         )  # fmt: skip
 
 
-def _mixed_of(study: Plan, model: ModelResult) -> Callable[[], Iterator[SideBySide]]:
-    return lambda: _mixed(study, model)
+def _mixed_of(bench: Bench, model: ModelResult) -> Callable[[], Iterator[SideBySide]]:
+    return lambda: _mixed(bench, model)
 
 
-def _mixed(study: Plan, model: ModelResult) -> Iterator[SideBySide]:
+def _mixed(bench: Bench, model: ModelResult) -> Iterator[SideBySide]:
     """The difference in change and the residual SD by `MixedLM`, by REML.
+
+    statsmodels has no censored model: of a marker with values beyond a limit it checks the linear
+    one, with these at the limit.
 
     Its search of the variances begins a third above ours, near enough to save it time and far
     enough to have to find its own way; the coefficients it works out for itself.
     """
     from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
-    fit, label = model.fit, _label(study, model.name)
-    if fit is None:
+    study = bench.study
+    label = _checked(study, model.name, model)
+    if model.fit is None:
         raise LongsurvError("there is no estimate to compare")
-    mixed = cast("MixedEstimate", fit)
+    mixed = bench.fit(study.linear_model(model.data))
     design = mixed.design
     if len(model.data) > MOST_ROWS:
         raise LongsurvError(f"not asked for {plural(len(model.data), 'row')}: it takes minutes")
@@ -239,7 +246,7 @@ def _mixed(study: Plan, model: ModelResult) -> Iterator[SideBySide]:
     found = other.fit(reml=True, start_params=start, method=["bfgs", "lbfgs"], gtol=1e-8)
     names = list(design.fixed.names)
     for change in study.contrasts:
-        weights = contrast_weights(fixed_of(fit), change, model.data)
+        weights = contrast_weights(design.fixed, change, model.data)
         row = np.zeros(len(names))
         for term, weight in weights.items():
             row[names.index(term)] = weight

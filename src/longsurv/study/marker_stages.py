@@ -147,6 +147,7 @@ def _depends_on(study: Plan, change: Change, markers: Iterable[str]) -> Record:
         "change": change,
         "trajectory": study.trajectory,
         "residual_by": study.models.residual_by,
+        "beyond_limit": study.models.beyond_limit,
         "sampling": study.sampling,
     }
 
@@ -157,7 +158,10 @@ def _adjusted(study: Plan, change: Change, markers: Mapping[str, ModelResult]) -
 
     sampling, parts = study.sampling, []
     for name, model in markers.items():
-        spec = BaselineAdjustment(study.cohort, name, change, study.models.trajectory)
+        spec = BaselineAdjustment(
+            study.cohort, name, change, study.models.trajectory,
+            beyond_limit=study.models.beyond_limit,
+        )  # fmt: skip
         parts.append(spec.fit(unadjusted=model.fit))
         parts.append(
             spec.sample(
@@ -206,9 +210,11 @@ def _panel(
             left_out[name] = next(iter(model.reasons.values()))
             continue
         try:
+            response = study.response(model.data)
             alone = Panel.from_cohort(
-                study.cohort, study.trajectory, change, [name], residual=study.residual
-            )
+                study.cohort, study.trajectory_of(response), change, [name],
+                residual=study.residual_of(response), beyond_limit=study.models.beyond_limit,
+            )  # fmt: skip
         except LongsurvError as error:
             left_out[name] = str(error)
             continue

@@ -19,6 +19,7 @@ from longsurv.estimands.changes import Change
 from longsurv.study.sites import with_site
 
 if TYPE_CHECKING:
+    from longsurv.analyses.markers.responses import MarkerModel, MarkerResponse
     from longsurv.design import Residual
     from longsurv.models import LMM
 
@@ -68,21 +69,73 @@ class Plan:
         """Right-hand side of the markers' mixed models, with a random effect of the site."""
         return with_site(self.models.trajectory, self.cohort)
 
-    def trajectory_model(self, data: pd.DataFrame) -> LMM:
+    def response(self, data: pd.DataFrame) -> MarkerResponse:
+        """How a marker's values enter its model in this study.
+
+        Parameters
+        ----------
+        data : DataFrame
+            Its rows, as `marker_data` gives them.
+        """
+        from longsurv.analyses.markers.responses import response_of
+
+        return response_of(data, self.models.beyond_limit)
+
+    @property
+    def taken(self) -> str:
+        """Where a value beyond a limit is taken to lie, in words."""
+        from longsurv.analyses.markers.responses import RESPONSES
+
+        return RESPONSES[self.models.beyond_limit].words
+
+    def trajectory_model(
+        self, data: pd.DataFrame, response: MarkerResponse | None = None
+    ) -> MarkerModel:
         """A marker's mixed model.
 
         Parameters
         ----------
         data : DataFrame
             Its rows, as `marker_data` gives them.
+        response : Response, optional
+            How its values enter; by default as the study has it.
 
         Returns
         -------
-        LMM
+        LMM or GLMM
         """
-        from longsurv.models import LMM
+        chosen = response or self.response(data)
+        return chosen.model(self.trajectory_of(chosen), data, self.residual_of(chosen))
 
-        return LMM(self.trajectory_formula, data, self.residual)
+    def linear_model(self, data: pd.DataFrame) -> LMM:
+        """A marker's linear mixed model, any value beyond a limit at the limit.
+
+        Parameters
+        ----------
+        data : DataFrame
+            Its rows, as `marker_data` gives them.
+        """
+        from longsurv.analyses.markers.responses import AT_THE_LIMIT
+
+        return AT_THE_LIMIT.model(self.trajectory, data, self.residual)
+
+    def trajectory_of(self, response: MarkerResponse) -> str:
+        """Right-hand side of a marker's model: without the site where that has no room for it.
+
+        Parameters
+        ----------
+        response : Response
+        """
+        return self.trajectory if response.groupings else self.models.trajectory
+
+    def residual_of(self, response: MarkerResponse) -> Residual | None:
+        """How a marker's residuals spread; None where its model has one spread only.
+
+        Parameters
+        ----------
+        response : Response
+        """
+        return self.residual if response.spreads else None
 
     @property
     def residual(self) -> Residual:

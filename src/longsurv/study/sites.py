@@ -55,7 +55,7 @@ def site_words(cohort: Cohort, mortality: str) -> str:
         return ""
     count = int(cohort.patients[site].nunique())
     without = ["analyses adjusted for the baseline value", "models of scores"]
-    without += ["models of values beyond a limit", "joint models"]
+    without += ["markers with values beyond a limit", "joint models"]
     if not named_in(mortality, site):
         without += ["models of mortality"]
     text = (

@@ -118,7 +118,8 @@ def fit_markers(bench: Bench) -> Mapping[str, ModelResult]:
     study, found = bench.study, {}
     endpoints = study.cohort.endpoints
     for k, (name, marker) in enumerate(endpoints.items(), 1):
-        formula, data = study.trajectory_formula, study.marker_data(name)
+        data = study.marker_data(name)
+        formula = study.trajectory_model(data).formula
         reason = unusable(data, study.cohort.schema.patient)
         if reason:
             found[name] = ModelResult(name, formula, data, reasons={"ml": reason, "bayes": reason})
@@ -130,9 +131,9 @@ def fit_markers(bench: Bench) -> Mapping[str, ModelResult]:
 
 def no_markers(study: Plan, reason: str) -> Mapping[str, ModelResult]:
     """Every marker without an answer, for this reason."""
-    why, formula = {"ml": reason, "bayes": reason}, study.trajectory_formula
+    why, rows = {"ml": reason, "bayes": reason}, study.marker_data
     return MappingProxyType({
-        name: ModelResult(name, formula, study.marker_data(name), reasons=why)
+        name: ModelResult(name, study.trajectory_model(rows(name)).formula, rows(name), reasons=why)
         for name in study.cohort.endpoints
     })  # fmt: skip
 

@@ -114,7 +114,10 @@ def _of_marker(
     from longsurv.analyses.markers.death import DeathInMarkers
 
     sampling = study.sampling
-    spec = DeathInMarkers(study.cohort, model.name, change, trajectory=study.models.trajectory)
+    spec = DeathInMarkers(
+        study.cohort, model.name, change, trajectory=study.models.trajectory,
+        beyond_limit=study.models.beyond_limit,
+    )  # fmt: skip
     fit = spec.fit(
         unadjusted=model.fit, joint=cast("JointEstimate | None", joint and joint.fit),
         seed=sampling.seed,

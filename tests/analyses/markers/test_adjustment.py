@@ -351,9 +351,14 @@ class TestWords:
         values = visits["value"].map(lambda v: "<0.5" if v < 0.5 else f"{v:.3f}")
         censored = int((visits["value"] < 0.5).sum())
         cohort = make_cohort(visits.assign(value=values), patients, log=True)
-        notes = BaselineAdjustment(cohort, "m", CHANGE).fit().table["notes"]
+        table = BaselineAdjustment(cohort, "m", CHANGE).fit().table.set_index("adjustment")
         assert censored > 0
-        assert notes.str.contains(f"{censored} of {len(visits)} values lie beyond").all()
+        notes, of = table["notes"], f"{censored} of {len(visits)} values"
+        assert f"{of} are below their limit and enter as such" in notes["unadjusted"]
+        assert notes.drop("unadjusted").str.contains(f"{of} lie beyond").all()
+        assert "Kenward-Roger degrees of freedom" in table.loc["unadjusted", "method"]
+        former = BaselineAdjustment(cohort, "m", CHANGE, beyond_limit="at the limit").fit().table
+        assert former["notes"].str.contains(f"{of} lie beyond").all()
 
     def test_results_can_be_stored(self) -> None:
         result = BaselineAdjustment(make_cohort(*small()), "m", CHANGE).fit()

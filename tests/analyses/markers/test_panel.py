@@ -13,12 +13,14 @@ import longsurv as ls
 from longsurv.analyses import Panel
 from longsurv.analyses.markers.hierarchy import hierarchy
 from longsurv.analyses.markers.panel import FAMILY_PRIORS
+from longsurv.analyses.markers.responses import in_hierarchy
 from longsurv.analyses.markers.shrunken import PanelResults
 from longsurv.estimands.changes import Change
 from longsurv.inference import added
+from longsurv.likelihood.glmm import loglik
 from longsurv.likelihood.panel.coordinates import Recentred
 from longsurv.likelihood.panel.loglik import log_density
-from longsurv.models import LMM
+from longsurv.models import GLMM, LMM
 
 CHANGE = Change("phase", "baseline", "after", "treatment", "ivig", "control")
 TRAJECTORY = "phase * treatment + (1 | patient)"
@@ -47,6 +49,23 @@ def test_the_table_holds_each_marker_s_own_fit(panel: Panel, cohort: ls.Cohort) 
     p = table["p_value"].to_numpy()
     assert table["p_holm"].min() == pytest.approx(4 * p.min())
     assert (table["p_fdr"] >= p).all()
+
+
+def test_values_beyond_a_limit_count_as_beyond_it(panel: Panel, cohort: ls.Cohort) -> None:
+    """One of interleukin-6; procalcitonin, which has a limit and no value below it, as measured."""
+    kinds = {name: type(member.spec) for name, member in panel.members.items()}
+    assert kinds == {"wbc": LMM, "crp": LMM, "pct": LMM, "il6": GLMM}
+    data = cohort.marker_data("il6")
+    data = data[data["phase"].notna()]
+    alone = GLMM(f"y ~ {TRAJECTORY}", data, family="censored", censored="censored").fit()
+    row = panel.fit().tidy().set_index("marker").loc["il6"]
+    expected = alone.tidy().iloc[-1]
+    for column in ("estimate", "std_error", "df", "p_value"):
+        assert row[column] == pytest.approx(expected[column], rel=1e-9)
+    former = Panel.from_cohort(cohort, TRAJECTORY, CHANGE, ["il6"], beyond_limit="at the limit")
+    assert isinstance(former.members["il6"].spec, LMM)
+    with pytest.raises(ls.LongsurvError, match="one residual spread"):
+        Panel.from_cohort(cohort, TRAJECTORY, CHANGE, ["il6"], residual=ls.Residual(by="treatment"))
 
 
 def test_components_are_left_out_unless_named(cohort: ls.Cohort) -> None:
@@ -95,7 +114,8 @@ def test_the_joint_density_is_the_sum_of_its_parts(panel: Panel) -> None:
             effect = -own[position] / marker.spread
             total += norm(mu, np.exp(log_spread)).logpdf(effect)
             priors = spec.prior_stack(None)
-            total += spec.kernel.loglik(own)[0] + priors.value_and_gradient(own)[0]
+            alone = spec.kernel.loglik if isinstance(spec, LMM) else partial(loglik, spec.arrays)
+            total += alone(own)[0] + priors.value_and_gradient(own)[0]
             total -= norm(0.0, priors.priors[position].sd).logpdf(own[position])
         return total
 
@@ -131,7 +151,7 @@ def test_markers_with_correlated_effects_keep_their_own_vectors(cohort: ls.Cohor
     theta = layout.start()
     for member, at in zip(layout.members, layout.offsets, strict=False):
         own = theta[layout.order[at : at + len(member.start)]]
-        np.testing.assert_array_equal(own, panel.members[member.name].spec.start)
+        np.testing.assert_array_equal(own, in_hierarchy(panel.members[member.name].spec).start)
     assert len(stack.priors) + 3 + 3 == layout.size  # three correlations, three pivots
     assert layout.effects(theta) == pytest.approx([m.effect for m in layout.members])
 

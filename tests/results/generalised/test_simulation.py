@@ -55,6 +55,26 @@ def fitted():
     return get
 
 
+def test_quantile_residuals_stay_in_their_bands_where_the_model_is_right(fitted):
+    """And not where it is wrong: values with heavy tails as if they were normal."""
+    fit = fitted("censored")
+    curve, bands = fit.qq(), fit.residual_bands()
+    assert set(curve["of"]) == {"quantile"} and set(curve["unit"]) == set(fit.spec.data.index)
+    by_unit = curve.set_index("unit")["observed"]
+    np.testing.assert_allclose(by_unit[fit.spec.data.index], fit.residuals(seed=1)["quantile"])
+    for table in (curve, bands):
+        assert table["observed"].between(table["low"], table["high"]).all()
+    assert bands["n"].sum() == 2 * fit.nobs
+    data = rows("censored").assign(y=lambda d: d["y"] ** 3, kind="none")
+    wrong = model("censored", data).fit()
+    curve = wrong.qq()
+    assert not curve["observed"].between(curve["low"], curve["high"]).all()
+    with pytest.raises(LongsurvError, match="bins are at least two"):
+        fit.residual_bands(bins=1)
+    with pytest.raises(LongsurvError, match="simulations enough"):
+        fit.qq(simulations=10)
+
+
 def everything(fit) -> np.ndarray:
     return np.concatenate([fit.coefficients, fit.variance.values])
 

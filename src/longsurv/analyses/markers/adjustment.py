@@ -35,8 +35,10 @@ from longsurv.analyses.markers.contrasts import (
     ModelContrast,
     WeightedContrast,
 )
+from longsurv.analyses.markers.responses import MarkerModel, response_of
 from longsurv.arguments import checked
 from longsurv.cohort import Cohort
+from longsurv.cohort.schema import BeyondLimit
 from longsurv.design.expression import Functions
 from longsurv.design.names import quoted
 from longsurv.errors import EstimationError, LongsurvError
@@ -80,6 +82,8 @@ class BaselineAdjustment:
         Among "unadjusted", "baseline", "overlap", "clda"; by default all that apply.
     functions : mapping of str to callable, optional
         Functions of your own that trajectory and covariates may call by name (see `LMM`).
+    beyond_limit : {"censored", "at the limit"}
+        What a value beyond a limit of detection counts as in the unadjusted model.
 
     Raises
     ------
@@ -95,6 +99,7 @@ class BaselineAdjustment:
     covariates: str | None = None
     adjustments: tuple[str, ...] | None = None
     functions: Functions | None = None
+    beyond_limit: BeyondLimit = "censored"
 
     def __post_init__(self) -> None:
         asked, known = self.adjustments or (), self.cohort.markers
@@ -119,7 +124,7 @@ class BaselineAdjustment:
         """The marker's values in the two groups."""
         return ComparedRows.of(self.cohort, self.marker, self.change)
 
-    def spec(self, adjustment: str) -> tuple[LMM | Linear, dict[str, float]]:
+    def spec(self, adjustment: str) -> tuple[MarkerModel | Linear, dict[str, float]]:
         """The model of an adjustment, and its answer as weights of the coefficients.
 
         Parameters
@@ -129,14 +134,15 @@ class BaselineAdjustment:
 
         Returns
         -------
-        tuple of LMM or Linear, and dict of str to float
+        tuple of LMM, GLMM or Linear, and dict of str to float
         """
         if adjustment == "unadjusted":
             schema, data = self.cohort.schema, self.cohort.marker_data(self.marker)
             data = data[data["phase"].notna()].reset_index(drop=True)
             treatment, patient = quoted(schema.treatment), quoted(schema.patient)
             trajectory = self.trajectory or f"phase * {treatment} + (1 | {patient})"
-            model = LMM(f"y ~ {trajectory}", data, functions=self.functions)
+            response = response_of(data, self.beyond_limit)
+            model = response.model(trajectory, data, functions=self.functions)
             return model, contrast_weights(model.design.fixed, self.change, data)
         c = self.compared
         formula, rows = c.baseline_adjusted() if adjustment == "baseline" else c.constrained()
@@ -167,7 +173,7 @@ class BaselineAdjustment:
             Of the unadjusted model, if it has been fitted already.
         """
 
-        def model(name: str, spec: LMM | Linear) -> Estimate:
+        def model(name: str, spec: MarkerModel | Linear) -> Estimate:
             return unadjusted if unadjusted and name == "unadjusted" else spec.fit()
 
         return self._answers("ml", model, WeightedContrast)
@@ -194,7 +200,7 @@ class BaselineAdjustment:
         states = (sequence.generate_state(len(ADJUSTMENTS)) >> 1).tolist()
         seeds = dict(zip(ADJUSTMENTS, states, strict=True))
 
-        def model(name: str, spec: LMM | Linear) -> Posterior | LinearPosterior:
+        def model(name: str, spec: MarkerModel | Linear) -> Posterior | LinearPosterior:
             if unadjusted and name == "unadjusted":
                 return unadjusted
             if isinstance(spec, Linear):
@@ -212,7 +218,7 @@ class BaselineAdjustment:
     def _answers(
         self,
         engine: str,
-        model: Callable[[str, LMM | Linear], Estimate | Posterior | LinearPosterior],
+        model: Callable[[str, MarkerModel | Linear], Estimate | Posterior | LinearPosterior],
         weighted: Callable[[PropensityWeights, np.ndarray], WeightedContrast],
     ) -> AdjustedChanges:
         """Each adjustment by one engine; one without an answer says why."""

@@ -9,6 +9,7 @@ from typing import TypedDict, cast
 import pandas as pd
 
 from longsurv.analyses.markers.contrasts import AnswerSource, ModelContrast, WeightedContrast
+from longsurv.design.generalised import GeneralisedDesign
 from longsurv.estimands.baseline_adjusted import ComparedRows
 from longsurv.estimands.propensity import PRIOR_SD
 from longsurv.results.mixed.rows import PredictedMixed
@@ -49,6 +50,7 @@ def model_parts(compared: ComparedRows, source: ModelContrast, patient: str) -> 
     """
     source.row(0.95)  # so that it fails here, where it becomes a reason
     result, fitted = source.result, cast(PredictedMixed, source.result)
+    counted = isinstance(result.design, GeneralisedDesign)  # which says it of its limits itself
     used = fitted.spec.data[patient].iloc[fitted.design.rows]
     own = compared.patients.index
     kept = own[own.isin(used)]
@@ -56,7 +58,7 @@ def model_parts(compared: ComparedRows, source: ModelContrast, patient: str) -> 
         "source": source,
         "method": f"{result.spec.formula}; {result.method}",
         "n": len(kept),
-        "notes": (*_notes(compared, kept), *result.flags),
+        "notes": (*_notes(compared, kept, counted), *result.flags),
     }
 
 
@@ -95,10 +97,10 @@ def weighted_parts(
     }
 
 
-def _notes(compared: ComparedRows, kept: pd.Index) -> list[str]:
-    """Patients left out, and values beyond the detection limit."""
+def _notes(compared: ComparedRows, kept: pd.Index, counted: bool = False) -> list[str]:
+    """Patients left out, and values taken at the detection limit, unless they are counted."""
     notes = [compared.left_out(kept)]
-    if compared.censored:
+    if compared.censored and not counted:
         notes.append(
             f"{compared.censored} of {plural(len(compared.rows), 'value')} "
             f"{verb(compared.censored, 'lies', 'lie')} beyond the detection limit and"

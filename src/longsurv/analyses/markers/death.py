@@ -32,6 +32,7 @@ from longsurv.analyses.markers.death_answers import (
     DeathAnswers,
 )
 from longsurv.cohort import Cohort
+from longsurv.cohort.schema import BeyondLimit
 from longsurv.design.expression import Functions
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.changes import Change, contrast_weights
@@ -79,6 +80,9 @@ class DeathInMarkers:
         with the cohort's own columns.
     functions : mapping of str to callable, optional
         Functions of your own that the trajectory may call by name (see `LMM`).
+    beyond_limit : {"censored", "at the limit"}
+        What a value beyond a limit of detection counts as in the model while alive; ranks and
+        bounds have it at the limit.
 
     Attributes
     ----------
@@ -100,6 +104,7 @@ class DeathInMarkers:
     until: float | None = None
     trajectory: str | None = None
     functions: Functions | None = None
+    beyond_limit: BeyondLimit = "censored"
     composite: Composite = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -113,7 +118,7 @@ class DeathInMarkers:
     def _while_alive(self) -> BaselineAdjustment:
         return BaselineAdjustment(
             self.cohort, self.marker, self.change, self.trajectory,
-            adjustments=("unadjusted",), functions=self.functions,
+            adjustments=("unadjusted",), functions=self.functions, beyond_limit=self.beyond_limit,
         )  # fmt: skip
 
     def fit(

@@ -11,11 +11,12 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from longsurv import priors as pr
+from longsurv.analyses.markers.responses import in_hierarchy
 from longsurv.likelihood.panel.loglik import Layout, Member
 
 if TYPE_CHECKING:
     from longsurv.analyses.markers.marker import PanelMarker
-    from longsurv.models.lmm import LMM
+    from longsurv.analyses.markers.responses import MarkerModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,13 +112,14 @@ def hierarchy(
             terms, unit = spec.design.fixed.names, markers[name].unit
             weights = np.array([markers[name].weights.get(term, 0.0) / unit for term in terms])
             own = _one_by_one(spec, terms[int(np.argmax(np.abs(weights)))])
+            of = in_hierarchy(spec)
             member = Member(
                 name=name,
                 family=index,
-                loglik=spec.sampled.loglik,
+                loglik=of.loglik,
                 weights=weights,
-                start=spec.start,
-                cov=spec.fit(df="normal").cov_params().to_numpy(),
+                start=of.start,
+                cov=of.cov,
                 n_scalars=len(own.priors),
             )
             members.append(member)
@@ -140,7 +142,7 @@ def hierarchy(
     return layout, stack
 
 
-def _one_by_one(spec: LMM, term: str) -> pr.PriorStack:
+def _one_by_one(spec: MarkerModel, term: str) -> pr.PriorStack:
     """The default priors of a marker, with one of `term` alone: should it be a difference between
     levels of a factor, the other differences have independent ones."""
     default, own = spec.prior_stack(None), spec.default_priors()[term]

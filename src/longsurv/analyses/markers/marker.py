@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from longsurv.models.lmm import LMM
+from longsurv.analyses.markers.responses import MarkerModel
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class PanelMarker:
 
     Attributes
     ----------
-    spec : LMM
+    spec : LMM or GLMM
     weights : mapping of str to float
         The difference in change as a combination of coefficients.
     spread : float
@@ -26,7 +26,7 @@ class PanelMarker:
         The response is a logarithm, so that exp(c_k) is a ratio of geometric means.
     """
 
-    spec: LMM
+    spec: MarkerModel
     weights: Mapping[str, float]
     spread: float
     direction: float

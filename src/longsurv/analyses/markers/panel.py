@@ -1,9 +1,10 @@
 """Many markers at once: each on its own, and all together with their effects shrunken.
 
-Marker k follows its own mixed model (`longsurv.models.lmm`), with the difference in change c_k =
-l'beta_k. On a common scale, d_k = c_k s_k / SD_k (s_k = -1 where lower is better, SD_k between
-patients at baseline), so that d_k > 0 always means benefit. Within a family f of markers
-(inflammation, coagulation)
+Marker k follows its own mixed model (`longsurv.models.lmm`; with values beyond a limit of detection
+the censored one of `longsurv.models.glmm`), with the difference in change c_k = l'beta_k. On a
+common scale, d_k = c_k s_k / SD_k (s_k = -1 where lower is better, SD_k between patients at
+baseline), so that d_k > 0 always means benefit. Within a family f of markers (inflammation,
+coagulation)
 
     d_k = mu_f + sd_f eta_k,   eta_k ~ N(0, 1),   mu_f ~ N(0, 1),   sd_f ~ HalfNormal(0.5)
 
@@ -26,6 +27,7 @@ import numpy as np
 from longsurv import priors as pr
 from longsurv.analyses.markers.hierarchy import hierarchy
 from longsurv.analyses.markers.marker import PanelMarker
+from longsurv.analyses.markers.responses import response_of
 from longsurv.analyses.markers.shrunken import (
     PanelEstimate,
     PanelPosterior,
@@ -33,6 +35,7 @@ from longsurv.analyses.markers.shrunken import (
     ShrunkenEffects,
 )
 from longsurv.cohort import Cohort
+from longsurv.cohort.schema import BeyondLimit
 from longsurv.design import Residual
 from longsurv.design.expression import Functions
 from longsurv.errors import EstimationError, LongsurvError
@@ -40,7 +43,6 @@ from longsurv.estimands.changes import Change, baseline_sd, contrast_weights
 from longsurv.inference import added, outward, sample_posterior
 from longsurv.likelihood.panel.coordinates import Recentred
 from longsurv.likelihood.panel.loglik import log_density
-from longsurv.models.lmm import LMM
 
 SMALLEST_FAMILY = 3
 FAMILY_PRIORS = {"mu": pr.Normal(0.0, 1.0), "sd": pr.HalfNormal(0.5)}
@@ -74,6 +76,7 @@ class Panel:
         *,
         functions: Functions | None = None,
         residual: Residual | None = None,
+        beyond_limit: BeyondLimit = "censored",
     ) -> Panel:
         """A panel of a cohort's markers.
 
@@ -90,11 +93,14 @@ class Panel:
         residual : Residual, optional
             Of every marker's model, as ``Residual(by="treatment")``; independent and of one spread
             by default.
+        beyond_limit : {"censored", "at the limit"}
+            What a value beyond a limit of detection counts as.
 
         Raises
         ------
         LongsurvError
-            For a marker the cohort does not have.
+            For a marker the cohort does not have, and for a residual that a marker with values
+            beyond a limit cannot have.
         EstimationError
             If no marker was measured where the change is.
         """
@@ -109,7 +115,7 @@ class Panel:
             marker, data = cohort.markers[name], cohort.marker_data(name)
             if change.variable == "phase":
                 data = data[data["phase"].notna()].reset_index(drop=True)
-            spec = LMM(f"y ~ {trajectory}", data, residual or Residual(), functions=functions)
+            spec = response_of(data, beyond_limit).model(trajectory, data, residual, functions)
             try:
                 weights = contrast_weights(spec.design.fixed, change, data)
             except EstimationError as error:
@@ -128,7 +134,10 @@ class Panel:
         return cls(members, change, left_out)
 
     def fit(self) -> PanelEstimate:
-        """Every marker by REML, with Holm's and Benjamini and Hochberg's corrections."""
+        """Every marker by REML, with Holm's and Benjamini and Hochberg's corrections.
+
+        One with values beyond a limit is fitted by maximum likelihood.
+        """
         return PanelEstimate(self, {name: m.spec.fit() for name, m in self.members.items()})
 
     def sample(

@@ -1,4 +1,4 @@
-"""What counting values beyond a limit as beyond it, and not at it, does to the answers."""
+"""What taking values beyond a limit at the limit, and not as beyond it, does to the answers."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ def build(results: StudyResults) -> dict[str, object]:
     most = table.sort_values("censored", kind="stable").iloc[-1].to_dict()
     main = _main(results, most)
     text = sentences_markers.beyond(
-        most["label"], most["censored"], most["values"], main, _answer(most), most["level"]
-    )
+        most["label"], most["censored"], most["values"], main, _answer(most), most["level"],
+        most["taken"],
+    )  # fmt: skip
     return {"title": TITLE, "text": [text], "table": _table(results, table)}
 
 
@@ -59,7 +60,7 @@ def _table(results: StudyResults, table: pd.DataFrame) -> DisplayTable:
     def text(answer: Answer | None) -> str:
         return "not estimated" if answer is None else answer.text
 
-    several = table.duplicated("marker").any()
+    several, taken = table.duplicated("marker").any(), table["taken"].iloc[0]
     columns = [
         Column("Marker", lambda row: with_unit(row["label"], row["unit"]), numeric=False),
         *(
@@ -68,14 +69,14 @@ def _table(results: StudyResults, table: pd.DataFrame) -> DisplayTable:
             else []
         ),
         Column("Beyond a limit", lambda row: f"{row['censored']:,} of {row['values']:,}"),
-        Column("Taken at the limit (95 % CI)", lambda row: text(_main(results, row))),
-        Column("Counted as beyond it (95 % CI)", lambda row: text(_answer(row))),
+        Column("Main analysis (95 % CI)", lambda row: text(_main(results, row))),
+        Column(f"Values {taken} (95 % CI)", lambda row: text(_answer(row))),
         Column("p", lambda row: numbers.p_value(row["p_value"])),
         Column("Remark", "reason", numeric=False, prose=True),
     ]
     note = (
         "Difference in change, not adjusted, by maximum likelihood; a ratio for markers analysed as"
-        " logarithms. p: of the censored likelihood, by Student's t."
+        f" logarithms. p: with the values {taken}."
     )
-    caption = "Values beyond a limit: taken at the limit, and counted as beyond it"
+    caption = f"Values beyond a limit: in the main analysis, and taken {taken}"
     return display(table, caption, columns, note, name="beyond")

@@ -165,7 +165,8 @@ def measurements(results: StudyResults) -> DisplayTable:
     notes = []
     if int(table["censored"].sum()):
         columns.append(Column("Beyond a limit", lambda row: f"{row['censored']:,}"))
-        notes.append("A value beyond a detection limit is taken at the limit by these models.")
+        where = results.study.taken
+        notes.append(f"A value beyond a detection limit counts as {where} in the markers' models.")
     if int(table["outside"].sum()):
         columns.append(Column("Not in the model", lambda row: f"{row['outside']:,}"))
         notes.append("Not in the model: measured outside every phase.")

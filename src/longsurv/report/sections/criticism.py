@@ -21,6 +21,7 @@ from longsurv.report import sentences_checks
 from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part
 from longsurv.report.sections.trajectories import FEWEST
+from longsurv.study.beyond import counted_beyond
 from longsurv.study.criticism import CRITICISM, TRAJECTORY, Criticism
 from longsurv.study.terms import level_of, treatment_terms
 from longsurv.tables.display import Column, DisplayTable, display
@@ -97,6 +98,8 @@ def _drawn_residuals(
         return residual_panels(spread, width=width)
 
     each = "" if named else f" Each point is the mean of {FEWEST} neighbours."
+    if model == TRAJECTORY and counted_beyond(results):
+        each += " Where values lie beyond a limit, residuals are randomised quantile ones."
     if model == TRAJECTORY:
         names, whose, more = ("quantiles", "residual-bands"), "model by maximum likelihood", ""
         inside = " right, shrinkage included."

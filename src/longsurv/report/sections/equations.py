@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from longsurv.study.beyond import BEYOND
+from longsurv.study.beyond import BEYOND, counted_beyond
 from longsurv.study.lead import leads
 from longsurv.study.marker_stages import ScorePart
 from longsurv.tables.display import Column, display
@@ -67,14 +67,19 @@ def _mixed(results: StudyResults) -> str:
     return words
 
 
+def has_beyond(results: StudyResults) -> bool:
+    """Whether a model of values beyond a limit was fitted, as the main analysis or beside it."""
+    beside = results.parts.get(BEYOND)
+    return bool(counted_beyond(results)) or (beside is not None and not beside.empty)
+
+
 def build(results: StudyResults) -> DisplayTable:
     """Those that were fitted."""
     scores = results.part_of("scores", ScorePart()).scores
-    beyond = results.parts.get(BEYOND)
     there = {"cox", *(kind for score in scores for kind in score.models)}
     there |= {"mixed"} if results.markers else set()
     there |= {"baseline"} if any(lead.adjusted for lead in leads(results)) else set()
-    there |= {BEYOND} if beyond is not None and not beyond.empty else set()
+    there |= {BEYOND} if has_beyond(results) else set()
     there |= {"joint"} if getattr(results.parts.get("joint"), "results", None) else set()
     rows = [text for kind, text in EQUATIONS.items() if kind in there]
     if "mixed" in there:

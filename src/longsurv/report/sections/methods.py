@@ -12,6 +12,7 @@ from longsurv.report import sentences_answer
 from longsurv.report.sections import equations, priors
 from longsurv.report.sections.common import Fact
 from longsurv.report.sections.mortality_part import prior_text
+from longsurv.study.beyond import counted_beyond
 from longsurv.study.lead import leads
 from longsurv.study.marker_stages import ScorePart
 from longsurv.study.sites import site_words
@@ -71,6 +72,11 @@ def likelihoods(results: StudyResults) -> str:
             "a marker, on the scale given in the table of measurements, is normal around its mean,"
             " with normal random effects of the patient"
             + (" and of the site" if results.cohort.schema.site is not None else "")
+            + (
+                ", and beyond a limit counts by the probability of lying there"
+                if counted_beyond(results)
+                else ""
+            )
         )
     kinds = {
         kind for score in results.part_of("scores", ScorePart()).scores for kind in score.models

@@ -189,6 +189,73 @@ class GeneralisedMethods(GeneralisedPosteriorMethods, StraightLines, Simulating,
 
         return residuals(self, seed)
 
+    def qq(
+        self: SimulatedGLMM, *, level: float = 0.95, simulations: int = 999, seed: int = 1
+    ) -> pd.DataFrame:
+        """Quantile-quantile data of the quantile residuals, with a simultaneous band.
+
+        The band is that of independent standard normal values: that coefficients and variances are
+        estimated is not in it, which makes it a little wide in small data.
+
+        Parameters
+        ----------
+        level : float
+            With which the band holds the whole ordered sample if the model is right.
+        simulations, seed : int
+            Samples simulated for the band; the seed is also that of the residuals.
+
+        Returns
+        -------
+        DataFrame
+            of ("quantile"), unit (index of the response), theoretical (standard normal quantile),
+            observed, low, high; ordered by observed.
+
+        Raises
+        ------
+        LongsurvError
+            If there is no estimate of some variance, or the fit has not converged.
+        """
+        from longsurv.results.generalised.residuals import qq
+
+        return qq(self, level, simulations, seed)
+
+    def residual_bands(
+        self: SimulatedGLMM,
+        *,
+        bins: int | None = None,
+        level: float = 0.95,
+        simulations: int = 999,
+        seed: int = 1,
+    ) -> pd.DataFrame:
+        """Mean and spread of the quantile residuals over the predictor, with bands.
+
+        The predictor has the random effects that the residuals were drawn with, of which they are
+        independent if the model is right; the bands are made as for `qq`.
+
+        Parameters
+        ----------
+        bins : int, optional
+            Of the predictor; by default one for every ten responses, from three to ten.
+        level : float
+            With which the bands hold both curves whole if the model is right.
+        simulations, seed : int
+            Samples simulated for the bands; the seed is also that of the residuals.
+
+        Returns
+        -------
+        DataFrame
+            of ("mean", "spread": the root mean square), fitted (mean of the bin), n, observed, low,
+            high.
+
+        Raises
+        ------
+        LongsurvError
+            If there is no estimate of some variance, or the fit has not converged.
+        """
+        from longsurv.results.generalised.residuals import residual_bands
+
+        return residual_bands(self, bins, level, simulations, seed)
+
     def r2(self: SimulatedGLMM) -> pd.DataFrame:
         """Share of the variance explained by the fixed effects, and by all effects together.
 

@@ -216,12 +216,8 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
         DataFrame
             part, of ("values"), statistic, observed, replicated (mean), conf_low, conf_high,
             p_value (share of replicates with at least the observed statistic, ties counted half:
-            near 0 or 1 where the model misses something).
-
-        Raises
-        ------
-        LongsurvError
-            Where values are known only to be beyond a limit.
+            near 0 or 1 where the model misses something). A value known by limits only is drawn
+            between them for each replicate; observed is the mean over these.
         """
         from longsurv.diagnostics.replicates import generalised_checks
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from longsurv.design.generalised import GeneralisedDesign
 from longsurv.estimands import simple
 from longsurv.numbers import exponential
 from longsurv.study.tables import markers
@@ -189,7 +190,7 @@ def _convergence(results: Found) -> pd.DataFrame:
                     **row,
                     "ok": verdict.ok,
                     "words": verdict.words,
-                    "remarked": bool(result.flags),
+                    "remarked": bool({*result.flags} - {*_counted(result.design)}),
                     "r_hat": values.get("largest R-hat", np.nan),
                     "ess": values.get("smallest effective sample size", np.nan),
                     "exact": "error of the quadrature" in values.index,
@@ -200,6 +201,11 @@ def _convergence(results: Found) -> pd.DataFrame:
     ]  # fmt: skip
     table = pd.DataFrame(rows, columns=columns)
     return table.assign(exact=table["exact"].eq(True))
+
+
+def _counted(design: object) -> tuple[str, ...]:
+    """What is said of values beyond a limit, which the table of measurements counts."""
+    return design.notes if isinstance(design, GeneralisedDesign) and not design.levels else ()
 
 
 def _checks(results: Found) -> pd.DataFrame:
