@@ -175,7 +175,8 @@ def completed(data: glmm.GLMMData, theta: np.ndarray, rng: np.random.Generator) 
     rng : Generator
     """
     eta, residual = predicted_residuals(data, theta, rng)
-    return np.where(data.kind == EXACT, data.y, eta + theta[data.p] * residual)
+    sigma = data.family.natural(theta[data.p : data.p + data.n_family])[0]
+    return np.where(data.kind == EXACT, data.y, eta + sigma * residual)
 
 
 def replicate_responses(

@@ -102,8 +102,8 @@ class ComparedRows:
     Attributes
     ----------
     rows : DataFrame
-        patient, phase (in the study's order, the start first), y, treated (1.0 in the group whose
-        change is reported, 0.0 in the other).
+        patient, phase (in the study's order, the start first), y, censored, treated (1.0 in the
+        group whose change is reported, 0.0 in the other).
     change : Change
     censored : int
         Rows beyond a detection limit, taken at the limit.
@@ -142,6 +142,7 @@ class ComparedRows:
                 "patient": data[cohort.schema.patient].to_numpy(),
                 "phase": pd.Categorical(data["phase"].astype(object), kept),
                 "y": data["y"].to_numpy(dtype=float),
+                "censored": data["censored"].to_numpy(),
                 TREATED: (data[change.treatment] == change.level).to_numpy(dtype=float),
             }
         )

@@ -120,14 +120,43 @@ def contrast_weights(design: FixedDesign, change: Change, data: pd.DataFrame) ->
     EstimationError
         If the contrast cannot be estimated from this design, or nothing was measured at an end.
     """
-    corners = _rows(
-        data,
-        [
-            {change.treatment: level, change.variable: at}
-            for level in (change.level, change.reference)
-            for at in (change.end, change.start)
-        ],
-    )
+    corners = [
+        (level, at)
+        for level in (change.level, change.reference)
+        for at in (change.end, change.start)
+    ]
+    weights = _combined(design, change, data, corners, [1.0, -1.0, -1.0, 1.0])
+    if not weights:
+        raise EstimationError(
+            f"the model has no interaction of {change.variable!r} and {change.treatment!r}, so"
+            f" both groups change alike by construction; write '{change.variable} *"
+            f" {change.treatment}'"
+        )
+    return weights
+
+
+def start_weights(design: FixedDesign, change: Change, data: pd.DataFrame) -> dict[str, float]:
+    """Weights of the fixed effects in the difference between the groups at the start of a change,
+    the zeros left out; none where the model has them begin alike.
+
+    Raises
+    ------
+    EstimationError
+        As for `contrast_weights`.
+    """
+    corners = [(level, change.start) for level in (change.level, change.reference)]
+    return _combined(design, change, data, corners, [1.0, -1.0])
+
+
+def _combined(
+    design: FixedDesign,
+    change: Change,
+    data: pd.DataFrame,
+    ends: Sequence[tuple[Hashable, Hashable]],
+    signs: Sequence[float],
+) -> dict[str, float]:
+    """Weights of the fixed effects in a combination of groups at ends of a change."""
+    corners = _rows(data, [{change.treatment: level, change.variable: at} for level, at in ends])
     _check_measured(change, data)
     try:
         matrix = rebuilt(design.recipe, corners, "the phases and groups compared")
@@ -136,8 +165,8 @@ def contrast_weights(design: FixedDesign, change: Change, data: pd.DataFrame) ->
         if not unseen:
             raise
         raise EstimationError(f"there is no measurement at {unseen}") from error
-    signs = np.array([1.0, -1.0, -1.0, 1.0])
-    weights = dict(zip(map(str, matrix.columns), signs @ matrix.to_numpy(dtype=float), strict=True))
+    found = np.asarray(signs) @ matrix.to_numpy(dtype=float)
+    weights = dict(zip(map(str, matrix.columns), found, strict=True))
     weights = {name: float(w) for name, w in weights.items() if abs(w) > 1e-12}
     lost = [name for name in weights if name in design.aliased]
     if lost:
@@ -145,12 +174,6 @@ def contrast_weights(design: FixedDesign, change: Change, data: pd.DataFrame) ->
             f"the difference in change needs {lost[0]!r}, which the data cannot tell from the"
             f" other terms: is there a measurement of every group at both {change.start!r} and"
             f" {change.end!r}?"
-        )
-    if not weights:
-        raise EstimationError(
-            f"the model has no interaction of {change.variable!r} and {change.treatment!r}, so"
-            f" both groups change alike by construction; write '{change.variable} *"
-            f" {change.treatment}'"
         )
     return weights
 

@@ -178,9 +178,11 @@ def _adjusted(study: Plan, names: list[str]) -> Iterator[_Task]:
     for change in study.contrasts:
         more = f" ({change.level}, {change.end})" if several else ""
         for name in names:
-            asked = BaselineAdjustment(study.cohort, name, change)
-            if asked.compared.problem:
-                continue
+            asked = BaselineAdjustment(
+                study.cohort, name, change, beyond_limit=study.models.beyond_limit
+            )
+            if asked.compared.problem or not asked.response.first_known:
+                continue  # which has no model of its own
             label = f"{study.cohort.markers[name].label}{more}"
             of = (name, study.cohort.marker_data(name), str(change))
             yield _Task(label, BASELINE, of, partial(_in_baseline, asked))

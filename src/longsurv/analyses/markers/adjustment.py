@@ -1,7 +1,8 @@
 """A marker's difference in change, adjusted in several ways for where patients began.
 
     unadjusted  the study's own mixed model, as y ~ phase * treatment + (1 | patient)
-    baseline    y_later = a + b y_start + d treated + e                   (analysis of covariance)
+    baseline    y_later = a + b y_start + d treated + e                   (analysis of covariance;
+                with values beyond a limit the same d, read off the unadjusted model)
     overlap     sum w (y_end - y_start) / sum w, treated minus others;    w = 1 - e(x) or e(x)
     clda        y ~ phase + treated in the later phases, no difference at the start
 
@@ -25,17 +26,25 @@ import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import numpy as np
+import pandas as pd
 
-from longsurv.analyses.markers.adjustment_parts import AnswerParts, model_parts, weighted_parts
+from longsurv.analyses.markers.adjustment_parts import (
+    AnswerParts,
+    given_first_parts,
+    model_parts,
+    weighted_parts,
+)
 from longsurv.analyses.markers.contrasts import (
     AdjustedChange,
     AdjustedChanges,
     ModelContrast,
     WeightedContrast,
 )
-from longsurv.analyses.markers.responses import MarkerModel, response_of
+from longsurv.analyses.markers.given_first import GivenFirst, Joint
+from longsurv.analyses.markers.responses import MarkerModel, MarkerResponse, response_of
 from longsurv.arguments import checked
 from longsurv.cohort import Cohort
 from longsurv.cohort.schema import BeyondLimit
@@ -46,7 +55,6 @@ from longsurv.estimands.baseline_adjusted import (
     ADJUSTMENTS,
     TREATED,
     ComparedRows,
-    covariance_of,
     later_phases,
     propensity_table,
 )
@@ -55,7 +63,6 @@ from longsurv.estimands.changes import Change, baseline_sd, contrast_weights
 from longsurv.estimands.propensity_result import PropensityWeights
 from longsurv.estimands.weighting import overlap_weights
 from longsurv.models.linear import Linear
-from longsurv.models.lmm import LMM
 from longsurv.results.estimate import Estimate
 from longsurv.results.linear import LinearPosterior
 from longsurv.results.posterior import Posterior
@@ -83,7 +90,7 @@ class BaselineAdjustment:
     functions : mapping of str to callable, optional
         Functions of your own that trajectory and covariates may call by name (see `LMM`).
     beyond_limit : {"censored", "at the limit"}
-        What a value beyond a limit of detection counts as in the unadjusted model.
+        What a value beyond a limit of detection counts as; overlap weights take it at the limit.
 
     Raises
     ------
@@ -137,19 +144,30 @@ class BaselineAdjustment:
         tuple of LMM, GLMM or Linear, and dict of str to float
         """
         if adjustment == "unadjusted":
-            schema, data = self.cohort.schema, self.cohort.marker_data(self.marker)
-            data = data[data["phase"].notna()].reset_index(drop=True)
+            schema, data = self.cohort.schema, self._rows
             treatment, patient = quoted(schema.treatment), quoted(schema.patient)
             trajectory = self.trajectory or f"phase * {treatment} + (1 | {patient})"
-            response = response_of(data, self.beyond_limit)
-            model = response.model(trajectory, data, functions=self.functions)
+            model = self.response.model(trajectory, data, functions=self.functions)
             return model, contrast_weights(model.design.fixed, self.change, data)
+        if adjustment == "baseline" and not self.response.first_known:
+            raise LongsurvError(
+                f"some values of {self.marker} lie beyond a limit, so that the first cannot be a"
+                " covariate: `fit` and `sample` read the answer off the unadjusted model"
+            )
         c = self.compared
         formula, rows = c.baseline_adjusted() if adjustment == "baseline" else c.constrained()
-        term, residual = covariance_of(rows)
-        if not term and residual.trivial:
-            return Linear(formula, rows, "patient"), {TREATED: 1.0}
-        return LMM(formula + term, rows, residual), {TREATED: 1.0}
+        return self.response.of_visits(formula, rows), {TREATED: 1.0}
+
+    @cached_property
+    def response(self) -> MarkerResponse:
+        """How the marker's values enter its models."""
+        return response_of(self._rows, self.beyond_limit)
+
+    @cached_property
+    def _rows(self) -> pd.DataFrame:
+        """The marker's values within a phase."""
+        data = self.cohort.marker_data(self.marker)
+        return data[data["phase"].notna()].reset_index(drop=True)
 
     @cached_property
     def weighting(self) -> tuple[PropensityWeights, np.ndarray]:
@@ -234,6 +252,11 @@ class BaselineAdjustment:
                 if name == "overlap":
                     source = weighted(*self.weighting)
                     found = weighted_parts(self.compared, source, self.cohort.labels)
+                elif name == "baseline" and not self.response.first_known:
+                    spec, _ = self.spec("unadjusted")
+                    joint = cast("Joint", model("unadjusted", spec))
+                    given = GivenFirst.of(joint, self.change, self._rows)
+                    found = given_first_parts(self.compared, given, schema.patient)
                 else:
                     spec, weights = self.spec(name)
                     contrast = ModelContrast(model(name, spec), weights)

@@ -9,6 +9,7 @@ from typing import TypedDict, cast
 import pandas as pd
 
 from longsurv.analyses.markers.contrasts import AnswerSource, ModelContrast, WeightedContrast
+from longsurv.analyses.markers.given_first import GivenFirst
 from longsurv.design.generalised import GeneralisedDesign
 from longsurv.estimands.baseline_adjusted import ComparedRows
 from longsurv.estimands.propensity import PRIOR_SD
@@ -33,13 +34,15 @@ class AnswerParts(TypedDict, total=False):
     reason: str
 
 
-def model_parts(compared: ComparedRows, source: ModelContrast, patient: str) -> AnswerParts:
+def model_parts(
+    compared: ComparedRows, source: ModelContrast | GivenFirst, patient: str
+) -> AnswerParts:
     """Source, method, n and notes of an answer read from a mixed model.
 
     Parameters
     ----------
     compared : ComparedRows
-    source : ModelContrast
+    source : ModelContrast or GivenFirst
     patient : str
         Column of the patients in the model's data.
 
@@ -59,6 +62,31 @@ def model_parts(compared: ComparedRows, source: ModelContrast, patient: str) -> 
         "method": f"{result.spec.formula}; {result.method}",
         "n": len(kept),
         "notes": (*_notes(compared, kept, counted), *result.flags),
+    }
+
+
+def given_first_parts(compared: ComparedRows, source: GivenFirst, patient: str) -> AnswerParts:
+    """The same of an answer given the first value that is read off a model of all visits.
+
+    Parameters
+    ----------
+    compared : ComparedRows
+    source : GivenFirst
+    patient : str
+        Column of the patients in the model's data.
+
+    Raises
+    ------
+    LongsurvError
+        If the model does not determine it.
+    """
+    found = model_parts(compared, source, patient)
+    several = f" (mean of {source.count})" if source.count > 1 else ""
+    note = f"given the first value{several}: the later one rises by {source.slope:.2g} a unit of it"
+    return {
+        **found,
+        "method": f"{found['method']}; differences later and at first, less the regression",
+        "notes": (note, *found["notes"]),
     }
 
 

@@ -27,9 +27,11 @@ from longsurv.cohort.schema import BeyondLimit
 from longsurv.design import Residual
 from longsurv.design.expression import Functions
 from longsurv.errors import LongsurvError
+from longsurv.estimands.baseline_adjusted import covariance_of
 from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm.start import to_unconstrained
 from longsurv.models.glmm import GLMM
+from longsurv.models.linear import Linear
 from longsurv.models.lmm import LMM
 
 type MarkerModel = LMM | GLMM
@@ -61,6 +63,8 @@ class Response(ABC):
 
     Attributes
     ----------
+    first_known : bool
+        Whether a first value is known, so that it can be a covariate of the later ones.
     groupings : bool
         Whether its model may have random effects of more than the patients, as of their sites.
     spreads : bool
@@ -71,6 +75,7 @@ class Response(ABC):
         What to do about a formula that its model refuses; empty if that is plain.
     """
 
+    first_known: ClassVar[bool]
     groupings: ClassVar[bool]
     spreads: ClassVar[bool]
     words: ClassVar[str]
@@ -108,10 +113,22 @@ class Response(ABC):
             For a residual that the model has no room for.
         """
 
+    @abstractmethod
+    def of_visits(self, formula: str, rows: pd.DataFrame) -> MarkerModel | Linear:
+        """The model of a formula without random effects, of rows that may be several a patient.
+
+        Parameters
+        ----------
+        formula : str
+        rows : DataFrame
+            Of `ComparedRows`.
+        """
+
 
 class AtTheLimit(Response):
     """As measured; a value beyond a limit as if the limit had been measured: a linear model."""
 
+    first_known: ClassVar[bool] = True
     groupings: ClassVar[bool] = True
     spreads: ClassVar[bool] = True
     words: ClassVar[str] = "at the limit"
@@ -131,10 +148,18 @@ class AtTheLimit(Response):
         """See `Response.model`."""
         return LMM(f"y ~ {trajectory}", data, residual or Residual(), functions=functions)
 
+    def of_visits(self, formula: str, rows: pd.DataFrame) -> LMM | Linear:
+        """See `Response.of_visits`."""
+        term, residual = covariance_of(rows)
+        if not term and residual.trivial:
+            return Linear(formula, rows, "patient")
+        return LMM(formula + term, rows, residual)
+
 
 class BeyondTheLimit(Response):
     """A value beyond a limit as lying beyond it: a linear model of what was seen."""
 
+    first_known: ClassVar[bool] = False
     groupings: ClassVar[bool] = False
     spreads: ClassVar[bool] = False
     words: ClassVar[str] = "beyond the limit"
@@ -164,6 +189,10 @@ class BeyondTheLimit(Response):
         return GLMM(
             f"y ~ {trajectory}", data, family="censored", censored="censored", functions=functions
         )
+
+    def of_visits(self, formula: str, rows: pd.DataFrame) -> GLMM:
+        """See `Response.of_visits`."""
+        return GLMM(f"{formula} + (1 | patient)", rows, family="censored", censored="censored")
 
 
 @singledispatch
@@ -195,7 +224,7 @@ def _interior(theta: np.ndarray, data: glmm.GLMMData) -> np.ndarray:
     """A vector of `glmm.loglik` near theta of `glmm.loglik_factor`, random effects apart and with
     a spread."""
     begin, (rows, columns) = theta.copy(), data.entries
-    sigma = float(theta[data.p])
+    sigma = float(data.family.natural(theta[data.p : data.p + data.n_family])[0])
     factor = begin[data.p + data.n_family :]
     apart = np.maximum(np.abs(factor), LEAST_SPREAD * sigma)
     begin[data.p + data.n_family :] = np.where(rows == columns, apart, 0.0)
