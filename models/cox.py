@@ -48,6 +48,7 @@ from longsurv.results.survival.cox import SurvivalEstimate
 from longsurv.results.survival.cox_posterior import SurvivalPosterior
 from longsurv.results.survival.cox_sites import SitesEstimate
 from longsurv.results.survival.cox_sites_posterior import SitesPosterior
+from longsurv.results.survival.sites import check_plain
 
 if TYPE_CHECKING:
     from pymc import Model
@@ -174,7 +175,7 @@ class CoxPH:
         """
         check_covariates(self.formula, self.design)
         if self.design.sites is not None:
-            cox_sites.check_plain(self.formula, penalty)
+            check_plain(self.formula, penalty)
             return cox_sites.maximum(
                 self.formula, self.design, self._sites, self._effects, self.ties
             )
@@ -193,7 +194,7 @@ class CoxPH:
             As for `fit`.
         """
         if self.design.sites is not None:
-            cox_sites.check_plain(self.formula, intervals)
+            check_plain(self.formula, intervals)
             return SitesEstimate.at(self, self._sites, self._effects, optimum, self.statistics)
         return SurvivalEstimate.at(self, self.statistics, optimum, intervals)
 

@@ -22,12 +22,8 @@ from longsurv.likelihood import cox
 from longsurv.likelihood.cox.frailty import SiteData, SiteEffects, effects_of
 from longsurv.models.cox_climb import climb, statistics
 from longsurv.models.cox_priors import climbed_in
+from longsurv.models.site_spread import counts, likeliest, not_separated
 from longsurv.results.survival.site_climb import SiteClimb
-
-GRID = (0.03, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
-"""Standard deviations among which the largest likelihood is looked for first."""
-NO_GAIN = 1e-7
-"""Log-likelihood by which sites have to be likelier than none."""
 
 
 def site_data(formula: str, design: SurvivalDesign, ties: str) -> SiteData:
@@ -40,25 +36,10 @@ def site_data(formula: str, design: SurvivalDesign, ties: str) -> SiteData:
     """
     sites = design.sites
     assert sites is not None
-    weights = np.ones(len(design.event)) if design.weights is None else design.weights
-    if design.cluster is not None or (weights != np.round(weights)).any():
-        raise LongsurvError(
-            f"{formula!r}: beside site effects there is no robust covariance, as cluster() and "
-            "weights that are not whole numbers need; leave one of the two out"
-        )
+    events = counts(formula, design)
     X = np.hstack([design.fixed.X, sites.indicators])
     data = statistics(formula, replace(design, fixed=replace(design.fixed, X=X)), ties)
-    p, events = design.fixed.X.shape[1], sites.sums(weights * design.event)
-    return SiteData(data, p, sites.group[data.order], events)
-
-
-def check_plain(formula: str, asked: str | None) -> None:
-    """Refuse Firth's penalty and profile intervals of coefficients."""
-    if asked not in (None, "wald"):
-        raise LongsurvError(
-            f"{formula!r}: with site effects there is no {asked!r}; coefficients have Wald "
-            "intervals, the variance between sites one by its profile"
-        )
+    return SiteData(data, design.fixed.X.shape[1], sites.group[data.order], events)
 
 
 def maximum(
@@ -80,23 +61,10 @@ def maximum(
     assert design.sites is not None
     without = _without(formula, design, ties)
     found = SiteClimb(sites, effects)
-    values = [found.value(GRID[0])]
-    for s in GRID[1:]:
-        values.append(found.value(s))
-        if values[-1] < max(values) - 10.0:
-            break
-    best, p = int(np.argmax(values)), sites.p
-    if best == len(GRID) - 1:
-        raise EstimationError(
-            f"{formula!r} cannot be estimated: the likelihood still increases as the "
-            f"{design.sites.name} differ more and more; sample() puts a prior on how much they do"
-        )
-    s = 0.0
-    if best > 0 or found.slope(GRID[0]) > 0.0:
-        s = _top(found, GRID[max(best - 1, 0)], GRID[best + 1])
-    x = np.zeros(len(found.at(GRID[0]).x) + 1)
+    p, s = sites.p, likeliest(found, without.value, formula, design.sites)
+    x = np.zeros(p + len(sites.events) + 1)
     evaluations = without.evaluations + len(found._found)
-    if s == 0.0 or found.value(s) <= without.value + NO_GAIN:
+    if s == 0.0:
         x[:p] = without.x
         return replace(
             without, x=x, gradient=np.zeros(len(x)), at_boundary=(design.sites.deviation,),
@@ -116,16 +84,6 @@ def maximum(
     )  # fmt: skip
 
 
-def _top(found: SiteClimb, low: float, high: float) -> float:
-    """Where the slope changes its sign between two standard deviations, or the best between."""
-    from scipy.optimize import brentq, minimize_scalar
-
-    if found.slope(low) > 0.0 > found.slope(high):
-        return float(brentq(found.slope, low, high, xtol=1e-12, rtol=1e-12))
-    best = minimize_scalar(lambda s: -found.value(s), bounds=(low, high), method="bounded")
-    return float(best.x)
-
-
 def _without(formula: str, design: SurvivalDesign, ties: str) -> Optimum:
     """The maximum of the partial likelihood without site effects.
 
@@ -137,11 +95,7 @@ def _without(formula: str, design: SurvivalDesign, ties: str) -> Optimum:
         raise EstimationError(f"{formula!r} cannot be estimated: {top.status}")
     if top.separated is not None:
         moving = ", ".join(names[j] for j in np.flatnonzero(top.separated))
-        raise EstimationError(
-            f"{formula!r} cannot be estimated: separated groups, the likelihood increases with "
-            f"{moving} without end, and Firth's penalty is not for models with site effects; "
-            "leave the sites out, or sample"
-        )
+        raise not_separated(formula, moving)
     if not np.isfinite(top.value):
         raise EstimationError(f"{formula!r} cannot be estimated: {top.status}")
     return top

@@ -40,7 +40,8 @@ def twin(design: SurvivalDesign, stack: PriorStack, ties: str) -> Model:
         beta = coefficients(stack)
         eta = (X - X.mean(axis=0)) @ beta + (0.0 if d.offset is None else d.offset)
         if d.sites is not None:
-            eta += site_effects(d.sites, stack)[d.sites.group]
+            prior = stack.priors[stack.names.index(d.sites.deviation)]
+            eta += site_effects(d.sites, prior.to_pymc(d.sites.deviation))[d.sites.group]
         totals = pm.math.dot(np.array(risk_sets), pm.math.exp(eta))
         value = (weight * d.event * eta).sum() - (np.array(powers) * pm.math.log(totals)).sum()
         pm.Potential("partial_likelihood", value)
@@ -63,10 +64,14 @@ def coefficients(stack: PriorStack) -> TensorVariable | np.ndarray:
     return beta
 
 
-def site_effects(sites: Sites, stack: PriorStack) -> TensorVariable:
-    """Effects of the sites on the log hazard, shape (J,)."""
+def site_effects(sites: Sites, s: TensorVariable, kind: str = "gaussian") -> TensorVariable:
+    """Effects of the sites on the log hazard, shape (J,), of standard deviation s: of the effect,
+    or for gamma ones of the factor on the hazard."""
     import pymc as pm
 
-    s = stack.priors[stack.names.index(sites.deviation)].to_pymc(sites.deviation)
-    z = pm.Normal("z", shape=len(sites.labels))
-    return pm.Deterministic(f"effect of {sites.name}", s * z)
+    J = len(sites.labels)
+    if kind == "gamma":
+        b = pm.math.log(pm.Gamma("w", alpha=s**-2, beta=s**-2, shape=J))
+    else:
+        b = s * pm.Normal("z", shape=J)
+    return pm.Deterministic(f"effect of {sites.name}", b)

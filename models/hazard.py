@@ -21,12 +21,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Self
 
 import pandas as pd
 
 from longsurv import priors as pr
+from longsurv.arguments import choice
 from longsurv.design import SurvivalDesign, survival_design
 from longsurv.design.centred import CentredDesign
 from longsurv.design.expression import Functions
@@ -35,11 +36,16 @@ from longsurv.design.owned import owned
 from longsurv.design.statement import of_table
 from longsurv.inference import Draws, Optimum, drawn
 from longsurv.inference.specification import holding
-from longsurv.models import hazard_priors, hazard_start
+from longsurv.likelihood.cox.frailty import SITE_EFFECTS
+from longsurv.likelihood.hazard.sites import SiteHazards
+from longsurv.models import hazard_priors, hazard_sites, hazard_start
 from longsurv.models.hazard_twin import twin
-from longsurv.results.options import Intervals, Penalty
+from longsurv.results.options import Intervals, Penalty, SiteDistribution
 from longsurv.results.survival.hazard import HazardEstimate
 from longsurv.results.survival.hazard_posterior import HazardPosterior
+from longsurv.results.survival.hazard_sites import HazardSitesEstimate
+from longsurv.results.survival.hazard_sites_posterior import HazardSitesPosterior
+from longsurv.results.survival.sites import check_plain
 
 if TYPE_CHECKING:
     from pymc import Model
@@ -54,7 +60,9 @@ class Hazard:
     formula : str
         As in ``"Surv(time, event) ~ drug + age"`` or ``"Surv(entry, exit, event) ~ drug"``; at risk
         over (entry, exit]. ``cluster(id)`` makes the covariance robust to dependence within id,
-        ``offset(z)`` is a known part of the log hazard.
+        ``offset(z)`` is a known part of the log hazard. ``(1 | site)``, or ``frailty(site)``, gives
+        every site an effect of its own on the log hazard, of a common distribution; the answers are
+        then a `HazardSitesEstimate` and a `HazardSitesPosterior`.
     data : DataFrame
         One row a patient (or a row an interval). Rows with a missing value in a column of the
         formula are left out, and the result says how many.
@@ -72,6 +80,8 @@ class Hazard:
     functions : mapping of str to callable, optional
         Functions of your own that the formula may call by name, as ``{"f": f}`` for ``f(age)``;
         each row's value may depend on that row only.
+    frailty : {"gaussian", "gamma"}
+        Distribution of site effects: normal on the log hazard, or gamma on the hazard.
 
     Raises
     ------
@@ -88,6 +98,7 @@ class Hazard:
     weights: str | None = None
     patient: str | None = None
     functions: Functions | None = None
+    frailty: SiteDistribution = "gaussian"
 
     def __post_init__(self) -> None:
         own = owned(self.data, self.formula, self.weights, self.patient)
@@ -101,7 +112,7 @@ class Hazard:
         """Times, events and covariates."""
         return survival_design(
             self.formula, self.data,
-            weights=self.weights, patient=self.patient, functions=self.functions,
+            weights=self.weights, patient=self.patient, functions=self.functions, sites=True,
         )  # fmt: skip
 
     @cached_property
@@ -111,6 +122,12 @@ class Hazard:
             self.design, self.baseline,
             knots=self.knots, n_knots=self.n_knots, time_varying=self.time_varying,
         )  # fmt: skip
+
+    @cached_property
+    def _sites(self) -> SiteHazards:
+        """The same with the sites of ``(1 | site)``."""
+        choice("frailty", self.frailty, SITE_EFFECTS)
+        return hazard_sites.site_hazards(self.formula, self.hazard, SITE_EFFECTS[self.frailty])
 
     def with_data(self, data: pd.DataFrame) -> Self:
         """The same model of other rows, with the columns of the formula.
@@ -134,11 +151,12 @@ class Hazard:
     def fit(
         self, penalty: Penalty | None = None, intervals: Intervals | None = None,
         smoothing: float | None = None,
-    ) -> HazardEstimate:  # fmt: skip
+    ) -> HazardEstimate | HazardSitesEstimate:  # fmt: skip
         """Maximise the likelihood, that of splines with the penalty of their smoothing.
 
         Where the likelihood has no maximum (a group without events), Firth's penalised one is
-        maximised and the result says so.
+        maximised and the result says so. Site effects are integrated out: normal ones numerically,
+        to about 1e-10, gamma ones in closed form.
 
         Parameters
         ----------
@@ -163,9 +181,14 @@ class Hazard:
         smoothing : float, optional
             As for `fit`.
         """
+        if self.design.sites is not None:
+            check_plain(self.formula, penalty)
+            return hazard_sites.maximum(self.formula, self.hazard, self._sites, smoothing)
         return hazard_start.maximum(self.formula, self.hazard, penalty, smoothing)
 
-    def estimate(self, optimum: Optimum, intervals: Intervals | None = None) -> HazardEstimate:
+    def estimate(
+        self, optimum: Optimum, intervals: Intervals | None = None
+    ) -> HazardEstimate | HazardSitesEstimate:
         """Put the estimate at an optimum of `find` together; the option is that of `fit`.
 
         Parameters
@@ -175,6 +198,12 @@ class Hazard:
         intervals : {"wald", "profile"}, optional
             As for `fit`.
         """
+        if self.design.sites is not None:
+            check_plain(self.formula, intervals)
+            without = hazard_start.climb(
+                self.hazard, optimum.smoothing or 0.0, hazard_start.start(self.hazard)
+            )
+            return HazardSitesEstimate.of(self, self.hazard, self._sites, optimum, without)
         return HazardEstimate.at(self, self.hazard, optimum, intervals)
 
     def default_priors(self) -> dict[str, pr.Prior]:
@@ -185,7 +214,8 @@ class Hazard:
         means over the time at risk;
         their change with log time Normal(0, 0.5). Level: Normal(that of a constant hazard, 5).
         log_shape of a Weibull hazard: Normal(0, 0.5). Splines: Normal(0, 1) shapes, times
-        the SD of the log hazard's change over follow-up, "sd(log hazard)", Exponential(1).
+        the SD of the log hazard's change over follow-up, "sd(log hazard)", Exponential(1). The
+        standard deviation of site effects: HalfNormal(0.5).
         """
         return hazard_priors.default_priors(self.hazard, self.centred)
 
@@ -213,7 +243,7 @@ class Hazard:
     def sample(
         self, *, draws: int = 1000, tune: int = 300, chains: int = 4, seed: int = 1,
         priors: Mapping[str, pr.Prior] | None = None, smoothing: float | None = None,
-    ) -> HazardPosterior:  # fmt: skip
+    ) -> HazardPosterior | HazardSitesPosterior:  # fmt: skip
         """Draw from the posterior.
 
         Parameters
@@ -246,16 +276,19 @@ class Hazard:
             Of splines: hold "sd(log hazard)" at this value.
         """
         stack = self.prior_stack(priors, smoothing)
-        found = hazard_start.draw(
-            self.hazard, stack, self.centred, smoothing,
-            draws=draws, tune=tune, chains=chains, seed=seed,
-        )  # fmt: skip
+        if self.design.sites is not None:
+            draw = partial(hazard_sites.draw, self.hazard, self._sites)
+        else:
+            draw = partial(hazard_start.draw, self.hazard)
+        found = draw(
+            stack, self.centred, smoothing, draws=draws, tune=tune, chains=chains, seed=seed
+        )
         return drawn(self.formula, found)
 
     def posterior(
         self, draws: Draws, priors: Mapping[str, pr.Prior] | None = None,
         smoothing: float | None = None,
-    ) -> HazardPosterior:  # fmt: skip
+    ) -> HazardPosterior | HazardSitesPosterior:  # fmt: skip
         """Put the posterior of `draw` together; the options are those of the draws.
 
         Parameters
@@ -267,6 +300,8 @@ class Hazard:
             Those of the draws.
         """
         stack = self.prior_stack(priors, smoothing)
+        if self.design.sites is not None:
+            return HazardSitesPosterior.of(self, self.hazard, self._sites, stack, draws, smoothing)
         return HazardPosterior.from_draws(self, self.hazard, stack, draws, smoothing)
 
     def to_pymc(
@@ -281,4 +316,4 @@ class Hazard:
         smoothing : float, optional
             Of splines: in place of a prior of "sd(log hazard)".
         """
-        return twin(self.hazard, self.prior_stack(priors, smoothing), smoothing)
+        return twin(self.hazard, self.prior_stack(priors, smoothing), smoothing, self.frailty)

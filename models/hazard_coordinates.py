@@ -18,15 +18,24 @@ from longsurv.inference.density import LogDensity
 
 @dataclass(frozen=True, eq=False)
 class ShapeCoordinates:
-    """Replaces z by y in a parameter vector that ends with (z, log s).
+    """Replaces z by y in a parameter vector that has (z, log s) somewhere.
 
     Attributes
     ----------
+    first : int
+        Place of the first z.
     information : ndarray, shape (K - 1,)
         k: of the log-likelihood on s z, at a constant hazard.
     """
 
+    first: int
     information: np.ndarray
+
+    @property
+    def _at(self) -> tuple[slice, int]:
+        """Places of z, and that of log s."""
+        last = self.first + len(self.information)
+        return slice(self.first, last), last
 
     def outward(self, y: np.ndarray) -> np.ndarray:
         """The parameter vector, shape (..., d), from the one with y.
@@ -36,12 +45,13 @@ class ShapeCoordinates:
         y : ndarray, shape (..., d)
         """
         theta = np.array(y, dtype=float)
-        theta[..., -len(self.information) - 1 : -1] *= np.exp(self._log_scale(y)[0])
+        theta[..., self._at[0]] *= np.exp(self._log_scale(y)[0])
         return theta
 
     def _log_scale(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Log of z / y, and minus its derivative by log s, shape (..., K - 1)."""
-        told = np.exp(2.0 * y[..., -1:]) * self.information
+        last = self._at[1]
+        told = np.exp(2.0 * y[..., last : last + 1]) * self.information
         return -0.5 * np.log1p(told), told / (1.0 + told)
 
     def density(self, density: LogDensity) -> LogDensity:
@@ -52,18 +62,18 @@ class ShapeCoordinates:
         density : callable
             Of the parameter vector: its logarithm and gradient.
         """
-        size = len(self.information)
+        own, last = self._at
 
         def rescaled(y: np.ndarray) -> tuple[float, np.ndarray]:
             log_scale, fall = self._log_scale(y)
             scale = np.exp(log_scale)
             theta = y.copy()
-            theta[-size - 1 : -1] *= scale
+            theta[own] *= scale
             value, gradient = density(theta)
             gradient = gradient.copy()
-            by_z = gradient[-size - 1 : -1]
-            gradient[-1] -= fall @ (by_z * theta[-size - 1 : -1]) + fall.sum()
-            gradient[-size - 1 : -1] = by_z * scale
+            by_z = gradient[own]
+            gradient[last] -= fall @ (by_z * theta[own]) + fall.sum()
+            gradient[own] = by_z * scale
             return value + float(log_scale.sum()), gradient
 
         return rescaled

@@ -10,6 +10,7 @@ import pandas as pd
 from longsurv import priors as pr
 from longsurv.design.centred import CentredDesign, centred
 from longsurv.design.hazard import HazardDesign
+from longsurv.models.cox_priors import SITE_SD
 from longsurv.models.hazard_start import check_smoothing
 
 LEVEL_SD, SHAPE_SD, TREND_SD = 5.0, 0.5, 0.5
@@ -43,6 +44,8 @@ def default_priors(hazard: HazardDesign, centred: CentredDesign) -> dict[str, pr
     if hazard.baseline.smoothed:
         priors |= {f"shape[{k}]": pr.Normal(0.0, 1.0) for k in range(1, hazard.baseline.size)}
         priors[SD] = pr.Exponential(1.0)
+    if hazard.survival.sites is not None:
+        priors[hazard.survival.sites.deviation] = pr.HalfNormal(SITE_SD)
     return priors
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -14,6 +15,7 @@ from longsurv.design.hazard import HazardDesign
 from longsurv.design.hazards import HazardBaseline
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Draws, Optimum, added, sample_posterior
+from longsurv.inference.density import LogDensity
 from longsurv.inference.scoring import ascend
 from longsurv.likelihood import hazard as hz
 from longsurv.likelihood.hazard.separation import separation
@@ -41,23 +43,29 @@ def maximum(
     separated = separation(hazard.data)
     firth = penalty == "firth" or separated is not None
     if hazard.baseline.smoothed and smoothing is None:
-        smoothing, optimum = smoothest_likely(hazard, firth)
+        smoothing, optimum = smoothest_likely(hazard, partial(climb, hazard, firth=firth))
     else:
-        optimum = climb(hazard, smoothing or 0.0, firth, start(hazard))
+        optimum = climb(hazard, smoothing or 0.0, start(hazard), firth=firth)
     if not np.isfinite(optimum.value):
         raise EstimationError(f"{formula!r} cannot be estimated: {optimum.status}")
     penalty = "firth" if firth else None
     return replace(optimum, penalty=penalty, separated=separated, smoothing=smoothing)
 
 
-def climb(hazard: HazardDesign, smoothing: float, firth: bool, start: np.ndarray) -> Optimum:
+def climb(
+    hazard: HazardDesign, smoothing: float, start: np.ndarray, *, firth: bool = False
+) -> Optimum:
     """Maximise the (penalised) likelihood for one smoothing."""
     density = partial(hz.value_gradient_information, hazard.data, smoothing=smoothing, firth=firth)
     return ascend(density, start, hazard.names, exact=not firth)
 
 
-def smoothest_likely(hazard: HazardDesign, firth: bool) -> tuple[float, Optimum]:
+def smoothest_likely(
+    hazard: HazardDesign, climb: Callable[[float, np.ndarray], Optimum]
+) -> tuple[float, Optimum]:
     """The smoothing of largest marginal likelihood, by Laplace's approximation, and its climb.
+
+    `climb` goes from a start to the maximum for one smoothing.
 
     The marginal likelihood integrates coefficients, level and z out, with z ~ N(0, I) (Wood 2011,
     J R Stat Soc B 73:3-36). It is flat at 0, where the hazard is constant and often its maximum
@@ -66,7 +74,7 @@ def smoothest_likely(hazard: HazardDesign, firth: bool) -> tuple[float, Optimum]
     from scipy.optimize import minimize_scalar
 
     first = len(hazard.names) + 1
-    best = climb(hazard, 0.0, firth, start(hazard))
+    best = climb(0.0, start(hazard))
     constant = _marginal(best)
     last = (1.0, best.x)
 
@@ -74,7 +82,7 @@ def smoothest_likely(hazard: HazardDesign, firth: bool) -> tuple[float, Optimum]
         nonlocal last
         x = last[1].copy()
         x[first:] *= last[0] / s  # the same shape
-        found = climb(hazard, s, firth, x)
+        found = climb(s, x)
         last = (s, found.x)
         return found
 
@@ -111,15 +119,35 @@ def draw(
     seed: int,
 ) -> tuple[Optimum, Draws | None]:
     """Mode and draws of the parameters; None for draws where there is no mode."""
-    density = added(
-        partial(hz.value_and_gradient, hazard.data, smoothing=smoothing), stack.value_and_gradient
-    )
-    coordinates = None
-    if hazard.baseline.smoothed and smoothing is None:
-        coordinates = ShapeCoordinates(hazard.shape_information)
-        density = coordinates.density(density)
     begin = start(hazard)
     begin = np.concatenate([begin, np.zeros(len(stack.names) - len(begin))])
+    likelihood = partial(hz.value_and_gradient, hazard.data, smoothing=smoothing)
+    return drawn_from(
+        likelihood, begin, hazard, stack, centred, smoothing,
+        draws=draws, tune=tune, chains=chains, seed=seed,
+    )  # fmt: skip
+
+
+def drawn_from(
+    likelihood: LogDensity,
+    begin: np.ndarray,
+    hazard: HazardDesign,
+    stack: pr.PriorStack,
+    centred: CentredDesign,
+    smoothing: float | None,
+    *,
+    draws: int,
+    tune: int,
+    chains: int,
+    seed: int,
+) -> tuple[Optimum, Draws | None]:
+    """The same from a log-likelihood of the parameters of `stack`, of which those of the hazard
+    come first, and a place to begin."""
+    density = added(likelihood, stack.value_and_gradient)
+    coordinates = None
+    if hazard.baseline.smoothed and smoothing is None:
+        coordinates = ShapeCoordinates(len(hazard.names) + 1, hazard.shape_information)
+        density = coordinates.density(density)
     mode, drawn = sample_posterior(
         density,
         begin,

@@ -11,6 +11,7 @@ import numpy as np
 
 from longsurv.design.hazard import POINTS, POWER, HazardDesign
 from longsurv.design.quadrature import time_points
+from longsurv.models.cox_twin import site_effects
 from longsurv.models.twin_parameters import parameters
 from longsurv.priors import PriorStack
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
 
 
-def twin(hazard: HazardDesign, stack: PriorStack, smoothing: float | None) -> Model:
+def twin(hazard: HazardDesign, stack: PriorStack, smoothing: float | None, frailty: str) -> Model:
     """The likelihood of a design with the priors of a stack, as a `pymc.Model`."""
     import pymc as pm
 
@@ -28,12 +29,17 @@ def twin(hazard: HazardDesign, stack: PriorStack, smoothing: float | None) -> Mo
     weight = np.ones(len(d.exit)) if d.weights is None else d.weights
     dead = d.event == 1
     with pm.Model() as model:
-        values = list(parameters(stack).values())
+        named = parameters(stack)
+        shared = np.zeros(len(d.exit))
+        if d.sites is not None:
+            s = named.pop(d.sites.deviation)
+            shared = site_effects(d.sites, s, frailty)[d.sites.group]
+        values = list(named.values())
         beta = pm.math.stack(values[:p]) if p else np.zeros(0)
         tail = values[p:]
 
         def eta(rows: np.ndarray, t: np.ndarray) -> TensorVariable:
-            return hazard.columns(d.fixed.X[rows], t) @ beta + offset[rows]
+            return hazard.columns(d.fixed.X[rows], t) @ beta + offset[rows] + shared[rows]
 
         c = _smoothed(hazard, tail, smoothing) if base.smoothed else base.twin_natural(tail)
         rows = np.flatnonzero(dead)

@@ -74,7 +74,7 @@ def test_moments_by_quadrature(few):
 
 def test_shape_coordinates_change_the_density_consistently(numeric_gradient):
     """The log Jacobian is that of the differences of `outward`; the gradient is right."""
-    change = ShapeCoordinates(np.array([0.0, 0.5, 30.0]))
+    change = ShapeCoordinates(2, np.array([0.0, 0.5, 30.0]))
     rng = np.random.default_rng(3)
     A = rng.normal(size=(6, 6))
 

@@ -174,7 +174,7 @@ def survival_design(
         raise FormulaError(f"a survival formula starts with Surv(time, event); got {formula!r}")
     if parsed.random and not sites:
         raise FormulaError(
-            f"a random term has no place in this model; CoxPH can have one: {formula!r}"
+            f"a random term has no place in this model; CoxPH and Hazard can have one: {formula!r}"
         )
     site = site_column(parsed.random, formula)
     named = (weights, patient, site, *special["cluster"], *special["strata"])

@@ -20,7 +20,7 @@ from longsurv.likelihood.glmm.families import FAMILIES
 from longsurv.results.estimate import Estimate
 from longsurv.results.generalised.specification import GeneralisedSpecification
 from longsurv.results.reference import chi2_p_value
-from longsurv.results.survival.specification import CoxSpecification
+from longsurv.results.survival.specification import CoxSpecification, SitesSpecification
 
 
 class Penalised(Protocol):
@@ -179,11 +179,10 @@ def _of_survival(design: SurvivalDesign, fit: Estimate) -> Nesting:
     hazard = getattr(fit, "hazard", None)  # only parametric models have a baseline
     X = design.fixed.X
     parts = {"covariate": np.column_stack([X, np.ones(len(X))])}
+    spec, sites = cast(SitesSpecification, fit.spec), design.sites
+    alike = {} if sites is None else {"site effects": f"{spec.frailty} ones of {sites.name}"}
     if hazard is None:
-        spec = cast(CoxSpecification, fit.spec)
-        sites = design.sites
-        alike = {} if sites is None else {"site effects": f"{spec.frailty} ones of {sites.name}"}
-        return Nesting(answers(design), parts, alike, {"ties": spec.ties})
+        return Nesting(answers(design), parts, alike, {"ties": cast(CoxSpecification, spec).ties})
     if given.smoothing is not None:
         raise LongsurvError(
             "the likelihood of a smoothed baseline is penalised, each model's by an amount of its "
@@ -191,7 +190,7 @@ def _of_survival(design: SurvivalDesign, fit: Estimate) -> Nesting:
         )
     t = design.exit
     parts["covariate"] = np.column_stack([hazard.columns(X, t), np.ones(len(X))])
-    return Nesting(answers(design), parts, {"baseline": hazard.baseline.kind})
+    return Nesting(answers(design), parts, alike | {"baseline": hazard.baseline.kind})
 
 
 @nesting.register

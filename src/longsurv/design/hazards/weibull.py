@@ -22,7 +22,7 @@ class WeibullHazard(HazardBaseline):
     """
 
     kind: ClassVar[str] = "weibull"
-    words: ClassVar[str] = "WeibullHazard"
+    words: ClassVar[str] = "Weibull"
     form: ClassVar[Form] = WEIBULL
 
     @property

@@ -1,5 +1,8 @@
 """Site effects in Cox's partial likelihood: penalised, and integrated over them.
 
+Where the baseline hazard is a parameter too, each site's effect is integrated out by itself: there
+its events and cumulative hazard are all that matters (`SiteEffects.of_sites`).
+
 The columns of the data are p covariates and J indicators of sites, x = (beta, b) their
 coefficients. Of a kind of effect with standard deviation s,
 
@@ -12,10 +15,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from longsurv.likelihood.arithmetic.site_integrals import (
+    gamma_integrals,
+    normal_draws,
+    normal_integrals,
+)
 from longsurv.likelihood.cox.data import CoxData, Floats, Integers
 from longsurv.likelihood.cox.site_sums import value_gradient_information
 
@@ -66,6 +74,43 @@ class SitesPeak:
     information: Floats
 
 
+class SiteIntegrals(NamedTuple):
+    """Of sites with given events and cumulative hazards H, their effects b integrated out.
+
+    Attributes
+    ----------
+    value : ndarray, shape (J,)
+        Log of the mean of exp(events b - H e^b) over the distribution of effects.
+    factor, spread : ndarray, shape (J,)
+        Mean and variance of e^b given the data: minus the derivative by H, and the second.
+    by_s, by_ss, by_Hs : ndarray, shape (J,)
+        Derivatives by the log standard deviation, once and twice, and by H and that.
+    """
+
+    value: Floats
+    factor: Floats
+    spread: Floats
+    by_s: Floats
+    by_ss: Floats
+    by_Hs: Floats
+
+
+class SitePredictions(NamedTuple):
+    """Effects b of sites given their events and cumulative hazards H.
+
+    Attributes
+    ----------
+    mean, variance : ndarray, shape (J,)
+    by_H, by_s : ndarray, shape (J,)
+        Derivatives of the mean by H and by the log standard deviation.
+    """
+
+    mean: Floats
+    variance: Floats
+    by_H: Floats
+    by_s: Floats
+
+
 class SiteEffects(ABC):
     """A distribution of the sites' effects on the log hazard."""
 
@@ -88,6 +133,19 @@ class SiteEffects(ABC):
     @abstractmethod
     def survival(self, H: Floats, s: Floats | float) -> tuple[Floats, Floats]:
         """Mean of exp(-H exp(b)) over sites, and minus its derivative by H."""
+
+    @abstractmethod
+    def of_sites(self, events: Floats, H: Floats, s: float) -> SiteIntegrals:
+        """Of sites with so many events and such cumulative hazards, shape (J,) each."""
+
+    @abstractmethod
+    def predicted(self, events: Floats, H: Floats, s: float) -> SitePredictions:
+        """Effects of such sites."""
+
+    @abstractmethod
+    def drawn(self, events: Floats, H: Floats, s: Floats, rng: np.random.Generator) -> Floats:
+        """Draws of the effects given the data, shape (draws, J), one for each of H (draws, J) and s
+        (draws,)."""
 
     def penalised(self, sites: SiteData, s: float, x: Floats) -> tuple[float, Floats, Floats]:
         """Penalised log partial likelihood at x (p + J,), its gradient and information."""
@@ -145,6 +203,19 @@ class NormalSites(SiteEffects):
             slope += own * factor
         return S, slope
 
+    def of_sites(self, events: Floats, H: Floats, s: float) -> SiteIntegrals:
+        """As of `SiteEffects`."""
+        return SiteIntegrals(*normal_integrals(events, H, s)[:6])
+
+    def predicted(self, events: Floats, H: Floats, s: float) -> SitePredictions:
+        """As of `SiteEffects`."""
+        mean, variance, shared, by_s = normal_integrals(events, H, s)[6:]
+        return SitePredictions(mean, variance, -shared, by_s)
+
+    def drawn(self, events: Floats, H: Floats, s: Floats, rng: np.random.Generator) -> Floats:
+        """As of `SiteEffects`."""
+        return normal_draws(events, H, s, rng.random(H.shape))
+
 
 NODES = 0.4 * np.arange(-16, 17)
 """Effects, in standard deviations, of the sites that are averaged over."""
@@ -187,6 +258,25 @@ class GammaSites(SiteEffects):
         more = 1.0 + np.asarray(s) ** 2 * H
         S = more ** (-(np.asarray(s, dtype=float) ** -2))
         return S, S / more
+
+    def of_sites(self, events: Floats, H: Floats, s: float) -> SiteIntegrals:
+        """As of `SiteEffects`."""
+        return SiteIntegrals(*gamma_integrals(events, H, s))
+
+    def predicted(self, events: Floats, H: Floats, s: float) -> SitePredictions:
+        """As of `SiteEffects`: e^b has a gamma distribution given the data too."""
+        from scipy.special import polygamma, psi
+
+        nu = s**-2
+        shape, rate = nu + events, nu + H
+        variance = polygamma(1, shape)
+        by_s = -2.0 * nu * (variance - 1.0 / rate)
+        return SitePredictions(psi(shape) - np.log(rate), variance, -1.0 / rate, by_s)
+
+    def drawn(self, events: Floats, H: Floats, s: Floats, rng: np.random.Generator) -> Floats:
+        """As of `SiteEffects`."""
+        nu = s[:, None] ** -2
+        return np.log(rng.gamma(nu + events) / (nu + H))
 
 
 SITE_EFFECTS: dict[str, SiteEffects] = {one.kind: one for one in (NormalSites(), GammaSites())}

@@ -16,7 +16,6 @@ from longsurv.likelihood.cox.frailty import SiteData, SiteEffects
 from longsurv.likelihood.cox.loglik import CoxData, value_gradient_information
 from longsurv.results.assemble import design_flags
 from longsurv.results.columns import beside, normal_columns
-from longsurv.results.estimate import TIDY
 from longsurv.results.reference import NormalReference, t_quantile
 from longsurv.results.survival.covariances import inverse
 from longsurv.results.survival.cox_curves import (
@@ -34,21 +33,16 @@ from longsurv.results.survival.cox_curves import (
 from longsurv.results.survival.flags import few_events_flag, weightless_flag
 from longsurv.results.survival.ratios import RatioEstimate
 from longsurv.results.survival.site_climb import SiteClimb
-from longsurv.results.survival.sites import effects_table, plot_effects, site_flags
+from longsurv.results.survival.sites import WithSpread, effects_table, site_flags
 from longsurv.results.survival.specification import CoxSpecification
 from longsurv.words import plural
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from longsurv.design.survival import SurvivalDesign
-
-FARTHEST = 50.0
-"""Standard deviation of site effects beyond which a limit counts as infinite."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class SitesEstimate(RatioEstimate):
+class SitesEstimate(WithSpread, RatioEstimate):
     """A fitted Cox model with site effects (see `Estimate`); coefficients are log hazard ratios
     between patients of one site.
 
@@ -147,55 +141,6 @@ class SitesEstimate(RatioEstimate):
         """Bayesian criterion; it counts events, which a partial likelihood is made of."""
         return -2.0 * self.llf + float(np.log(self.design.n_events)) * self.n_params
 
-    def variance_test(self) -> pd.DataFrame:
-        """Test of no variance between sites, by the ratio of the integrated likelihoods.
-
-        0 is the least a variance can be, so the p value is half that of chi-squared on one degree
-        of freedom (Self & Liang 1987, J Am Stat Assoc 82:605-610).
-
-        Returns
-        -------
-        DataFrame
-            One row: term, statistic, p_value (1 where the estimate is 0), method.
-        """
-        from scipy.special import chdtrc
-
-        assert self.design.sites is not None
-        statistic = max(2.0 * (self.llf - self.null_loglik), 0.0)
-        p = 1.0 if self.sd == 0.0 else 0.5 * float(chdtrc(1.0, statistic))
-        row = {"term": self.design.sites.deviation, "statistic": statistic, "p_value": p}
-        return pd.DataFrame([row | {"method": "0.5 chi-squared(0) + 0.5 chi-squared(1)"}])
-
-    def variance_limits(self, level: float = 0.95) -> tuple[float, float]:
-        """Limits of the standard deviation by the profile of the integrated likelihood.
-
-        Parameters
-        ----------
-        level : float
-            Of the interval, between 0 and 1.
-
-        Returns
-        -------
-        low, high : float
-            0 where the profile does not fall far enough above it, infinite where it never does.
-        """
-        from scipy.optimize import brentq
-
-        floor = self.llf - 0.5 * t_quantile(level, np.inf) ** 2
-
-        def excess(s: float) -> float:
-            return (self.climb.value(s) if s > 0.0 else self.null_loglik) - floor
-
-        low = 0.0
-        if self.sd > 0.0 and excess(0.0) < 0.0:
-            low = float(brentq(excess, 0.0, self.sd, xtol=1e-9))
-        high = max(2.0 * self.sd, 0.2)
-        while excess(high) > 0.0:
-            high *= 2.0
-            if high > FARTHEST:
-                return low, np.inf
-        return low, float(brentq(excess, max(self.sd, 1e-3), high, xtol=1e-9))
-
     def variance_table(self, level: float = 0.95) -> pd.DataFrame:
         """The standard deviation of the site effects, with its test and its profile interval.
 
@@ -209,11 +154,8 @@ class SitesEstimate(RatioEstimate):
         DataFrame
             In the columns of `tidy`; statistic and p_value are those of `variance_test`.
         """
-        test, (low, high) = self.variance_test().iloc[0], self.variance_limits(level)
         se = np.nan if self.sd == 0.0 else float(-self.optimum.hessian[-1, -1]) ** -0.5
-        p, statistic = test["p_value"], test["statistic"]
-        row = (test["term"], self.sd, se, statistic, np.nan, p, low, high)
-        return pd.DataFrame([row], columns=TIDY)
+        return self._spread_row(se, level)
 
     def ranef(self, level: float = 0.95) -> pd.DataFrame:
         """Best predictions of the site effects on the log hazard.
@@ -229,28 +171,9 @@ class SitesEstimate(RatioEstimate):
             The site's column, estimate, std_error (of the coefficients too, given the standard
             deviation), conf_low, conf_high. All 0 where that is 0.
         """
-        assert self.design.sites is not None
         b, p = self.whole[self.sites.p :], self.sites.p
         columns = normal_columns(b, np.sqrt(np.diag(self.whole_cov)[p:]), level)
-        return effects_table(self.design.sites, *columns.values())
-
-    def plot_ranef(self, *, level: float = 0.95, ax: Axes | None = None) -> Axes:
-        """Draw the site effects with their intervals.
-
-        Parameters
-        ----------
-        level : float
-            Of the intervals, between 0 and 1.
-        ax : matplotlib Axes, optional
-            Whose place to take; by default those of a new figure of pyplot.
-
-        Returns
-        -------
-        matplotlib Axes
-            Its label (`get_label`) says in a sentence what it shows.
-        """
-        assert self.design.sites is not None
-        return plot_effects(self.design.sites, self.ranef(level), level, ax)
+        return effects_table(self._of, *columns.values())
 
     @cached_property
     def _known(self) -> CoxKnown:
@@ -258,8 +181,7 @@ class SitesEstimate(RatioEstimate):
 
     def _people(self, newdata: pd.DataFrame | None, by_site: bool) -> People:
         """Rows with a column for each site: their own, or none, which is the median one."""
-        who, sites = people(self, newdata), self.design.sites
-        assert sites is not None
+        who, sites = people(self, newdata), self._of
         own = np.zeros((len(who.X), len(sites.labels)))
         if by_site:
             own[np.arange(len(own)), sites.codes(who.frame)] = 1.0

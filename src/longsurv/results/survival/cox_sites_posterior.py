@@ -26,18 +26,16 @@ from longsurv.results.survival.cox_curves import (
 )
 from longsurv.results.survival.flags import few_events_flag, powers_flag, weightless_flag
 from longsurv.results.survival.ratios import RatioPosterior
-from longsurv.results.survival.sites import effects_table, plot_effects, site_flags
+from longsurv.results.survival.sites import WithEffects, effects_table, site_flags
 from longsurv.results.survival.specification import CoxSpecification
 from longsurv.words import plural
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from longsurv.design.survival import SurvivalDesign
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class SitesPosterior(RatioPosterior):
+class SitesPosterior(WithEffects, RatioPosterior):
     """Posterior of a Cox model with site effects (see `Posterior`); coefficients are log hazard
     ratios between patients of one site.
 
@@ -119,8 +117,7 @@ class SitesPosterior(RatioPosterior):
 
     @cached_property
     def _sd(self) -> np.ndarray:
-        assert self.design.sites is not None
-        return self.samples[self.design.sites.deviation].reshape(-1)
+        return self.samples[self._of.deviation].reshape(-1)
 
     def ranef(self, level: float = 0.95) -> pd.DataFrame:
         """Posterior of the site effects on the log hazard.
@@ -135,27 +132,8 @@ class SitesPosterior(RatioPosterior):
         DataFrame
             The site's column, estimate (posterior mean), std_error (its SD), conf_low, conf_high.
         """
-        assert self.design.sites is not None
         columns = draw_columns(self.whole[:, self.sites.p :], level)
-        return effects_table(self.design.sites, *columns.values())
-
-    def plot_ranef(self, *, level: float = 0.95, ax: Axes | None = None) -> Axes:
-        """Draw the site effects with their intervals.
-
-        Parameters
-        ----------
-        level : float
-            Of the intervals, between 0 and 1.
-        ax : matplotlib Axes, optional
-            Whose place to take; by default those of a new figure of pyplot.
-
-        Returns
-        -------
-        matplotlib Axes
-            Its label (`get_label`) says in a sentence what it shows.
-        """
-        assert self.design.sites is not None
-        return plot_effects(self.design.sites, self.ranef(level), level, ax)
+        return effects_table(self._of, *columns.values())
 
     def survival_draws(
         self,
@@ -184,8 +162,7 @@ class SitesPosterior(RatioPosterior):
         ndarray, shape (draws of all chains, rows, times)
         """
         rng = np.random.default_rng([self.draws.seed, 1]) if baseline else None
-        who, sites = people(self, newdata), self.design.sites
-        assert sites is not None
+        who, sites = people(self, newdata), self._of
         own = np.zeros((len(who.X), len(sites.labels)))
         if by_site:
             own[np.arange(len(own)), sites.codes(who.frame)] = 1.0
@@ -239,8 +216,7 @@ class SitesPosterior(RatioPosterior):
         if times is None:
             eta = self.whole[:, :p] @ who.X.T + who.offset
             if by_site:
-                assert self.design.sites is not None
-                eta += self.whole[:, p + self.design.sites.codes(who.frame)]
+                eta += self.whole[:, p + self._of.codes(who.frame)]
             return beside(who.frame, draw_columns(eta, level))
         grid = check_times(times)
         draws = self.survival_draws(newdata, list(grid), by_site=by_site)

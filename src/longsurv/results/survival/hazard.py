@@ -260,16 +260,20 @@ class HazardEstimate(RatioEstimate):
         DataFrame
             One column named `kind`, indexed as the rows of the data that were used.
         """
-        d, data = self.design, self.hazard.data
-        theta = np.ascontiguousarray(self.natural[None, :])
-        H = data.form.expected(data.stretches, theta, data.units)[0]
-        H /= 1.0 if d.weights is None else d.weights
+        d, H = self.design, self._expected()
         M = d.event - H
         value = {"martingale": M, "cox_snell": H}.get(kind)
         if value is None:
             deviance = -2.0 * (M + d.event * np.log(np.maximum(H, 1e-300)))
             value = np.sign(M) * np.sqrt(np.maximum(deviance, 0.0))
         return pd.DataFrame({kind: value}, index=self.spec.data.index[d.rows])
+
+    def _expected(self) -> np.ndarray:
+        """Cumulative hazard of each row, shape (n,)."""
+        d, data = self.design, self.hazard.data
+        theta = np.ascontiguousarray(self.natural[None, :])
+        H = data.form.expected(data.stretches, theta, data.units)[0]
+        return H / (1.0 if d.weights is None else d.weights)
 
     def mean_survival_at(
         self, frames: Sequence[pd.DataFrame], times: Sequence[float]

@@ -86,15 +86,22 @@ def estimated_columns(
     Intervals of survival and risk are symmetric on the scale of log(-log S), those of hazards on
     the log scale.
     """
+    if kind == "hazard":
+        value, J = hz.log_hazards(hazard.data, at(hazard, who, times), theta)
+    else:
+        value, J = cumulative(hazard, theta, who, times)
+    se = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", J, cov, J), 0.0))
+    return columns_of(value, se, kind, level)
+
+
+def columns_of(H: np.ndarray, se: np.ndarray, kind: str, level: float) -> dict[str, np.ndarray]:
+    """Columns of a prediction from cumulative hazards H, shape (m * T,), and their standard errors;
+    of hazards from their logarithms and the errors of these."""
     z = t_quantile(level, np.inf)
     if kind == "hazard":
-        log_h, J = hz.log_hazards(hazard.data, at(hazard, who, times), theta)
-        se = np.sqrt(np.einsum("ij,jk,ik->i", J, cov, J))
-        h = np.exp(log_h)
+        h = np.exp(H)
         low, high = h * np.exp(-z * se), h * np.exp(z * se)
         return {"estimate": h, "std_error": h * se, "conf_low": low, "conf_high": high}
-    H, J = cumulative(hazard, theta, who, times)
-    se = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", J, cov, J), 0.0))
     low, high = survival_limits(H, se, z, "log-log")
     S = np.exp(-H)
     if kind == "survival":
@@ -118,10 +125,15 @@ def drawn_columns(
     if kind == "hazard":
         values = np.exp(drawn_log_hazards(hazard, theta, who, times))
     else:
-        values = drawn_cumulative(hazard, theta, who, times)
-        if kind != "cumulative_hazard":
-            values = np.exp(-values) if kind == "survival" else -np.expm1(-values)
+        values = of_kind(drawn_cumulative(hazard, theta, who, times), kind)
     return draw_columns(values.reshape(len(theta), -1), level)
+
+
+def of_kind(H: np.ndarray, kind: str) -> np.ndarray:
+    """Cumulative hazards as what is predicted, all but hazards."""
+    if kind == "cumulative_hazard":
+        return H
+    return np.exp(-H) if kind == "survival" else -np.expm1(-H)
 
 
 def on_grid(who: People, times: np.ndarray, columns: dict[str, np.ndarray]) -> pd.DataFrame:

@@ -69,28 +69,16 @@ class HazardPosterior(RatioPosterior):
         -------
         HazardPosterior
         """
-        design, data, theta = spec.design, hazard.data, draws.theta
-        chains, kept, d = theta.shape
-        values, p = stack.constrain(theta), len(hazard.names)
-        samples = {
-            name: values[..., j]
-            for j, name in enumerate(stack.names)
-            if not name.startswith("shape[")
-        }
-        if data.constant is not None:
-            natural = hz.natural(data, theta.reshape(-1, d), smoothing)
-            weights = np.exp(natural[:, p:])
-            weights = (weights / weights.sum(axis=1, keepdims=True)).reshape(chains, kept, -1)
-            samples |= {f"weight[{k + 1}]": weights[..., k] for k in range(weights.shape[-1])}
+        design = spec.design
         words = ["NUTS on the full likelihood", curves.describe(hazard)]
         return cls(
             spec=spec,
             design=design,
             names=hazard.names,
-            samples=samples,
+            samples=drawn_parameters(hazard, stack, draws, smoothing),
             stack=stack,
             draws=draws,
-            log_prior=stack.log_prior(theta),
+            log_prior=stack.log_prior(draws.theta),
             method=", ".join([*words, plural(design.n_events, "event")]),
             flags=(
                 *design_flags(design),
@@ -103,9 +91,13 @@ class HazardPosterior(RatioPosterior):
             smoothing=smoothing,
         )
 
+    def _logliks(self) -> np.ndarray:
+        """Log-likelihood by row of the data, shape (draws, n)."""
+        return hz.logliks(self.hazard.data, self.natural)
+
     def _pointwise(self) -> Pointwise:
         design, (chains, kept, _) = self.design, self.draws.theta.shape
-        values = hz.logliks(self.hazard.data, self.natural)
+        values = self._logliks()
         unit, labels = "row", list(self.spec.data.index[design.rows])
         if design.patient is not None:
             patients = np.zeros((len(values), design.patient.max() + 1))
@@ -253,3 +245,20 @@ class HazardPosterior(RatioPosterior):
         """
         times = np.unique(self.design.exit[self.design.event == 1])
         return self.predict(newdata, times=list(times), level=level)
+
+
+def drawn_parameters(
+    hazard: HazardDesign, stack: PriorStack, draws: Draws, smoothing: float | None
+) -> dict[str, np.ndarray]:
+    """Draws by parameter, shape (chains, draws), the shape of a spline as its weights."""
+    chains, kept, d = draws.theta.shape
+    values, p = stack.constrain(draws.theta), len(hazard.names)
+    samples = {
+        name: values[..., j] for j, name in enumerate(stack.names) if not name.startswith("shape[")
+    }
+    if hazard.data.constant is not None:
+        natural = hz.natural(hazard.data, draws.theta.reshape(-1, d), smoothing)
+        weights = np.exp(natural[:, p:])
+        weights = (weights / weights.sum(axis=1, keepdims=True)).reshape(chains, kept, -1)
+        samples |= {f"weight[{k + 1}]": weights[..., k] for k in range(weights.shape[-1])}
+    return samples

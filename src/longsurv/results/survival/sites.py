@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
 
 from longsurv.design.sites import Sites
+from longsurv.errors import LongsurvError
+from longsurv.inference import Optimum
 from longsurv.results import plots
+from longsurv.results.estimate import TIDY
+from longsurv.results.reference import t_quantile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from longsurv.design.survival import SurvivalDesign
+
+FARTHEST = 50.0
+"""Standard deviation of site effects beyond which a limit counts as infinite."""
 FEW = 10
 """Sites below which their variance is said to be hardly known."""
 
@@ -63,3 +71,147 @@ def plot_effects(sites: Sites, table: pd.DataFrame, level: float, ax: object) ->
     labels = [str(label) for label in table[sites.name]]
     what = f"Log hazard ratio of a {sites.name} to the median one"
     return plots.rows(labels, table, what, level, ax)
+
+
+def check_plain(formula: str, asked: str | None) -> None:
+    """Refuse Firth's penalty and profile intervals of coefficients."""
+    if asked not in (None, "wald"):
+        raise LongsurvError(
+            f"{formula!r}: with site effects there is no {asked!r}; coefficients have Wald "
+            "intervals, the variance between sites one by its profile"
+        )
+
+
+class SpreadClimb(Protocol):
+    """The log-likelihood for any standard deviation of the effects, which are integrated out."""
+
+    def value(self, s: float) -> float:
+        """The log-likelihood of a spread above 0."""
+
+    def slope(self, s: float) -> float:
+        """Its derivative by the spread."""
+
+
+class WithEffects:
+    """What fits and posteriors with site effects show alike."""
+
+    design: SurvivalDesign
+
+    @property
+    def _of(self) -> Sites:
+        assert self.design.sites is not None
+        return self.design.sites
+
+    def ranef(self, level: float = 0.95) -> pd.DataFrame:
+        """The site effects on the log hazard.
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals.
+
+        Returns
+        -------
+        DataFrame
+            The site's column, estimate, std_error, conf_low, conf_high.
+        """
+        raise NotImplementedError
+
+    def plot_ranef(self, *, level: float = 0.95, ax: Axes | None = None) -> Axes:
+        """Draw the site effects with their intervals.
+
+        Parameters
+        ----------
+        level : float
+            Of the intervals, between 0 and 1.
+        ax : matplotlib Axes, optional
+            Whose place to take; by default those of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib Axes
+            Its label (`get_label`) says in a sentence what it shows.
+        """
+        return plot_effects(self._of, self.ranef(level), level, ax)
+
+
+class WithSpread(WithEffects):
+    """What fits by maximum likelihood say of the spread of site effects.
+
+    Attributes
+    ----------
+    sd : float
+        Standard deviation of the effects.
+    null_loglik : float
+        Log-likelihood without site effects; `optimum.value` is that with them.
+    climb : SpreadClimb
+    """
+
+    optimum: Optimum
+    sd: float
+    null_loglik: float
+    climb: SpreadClimb
+
+    def variance_test(self) -> pd.DataFrame:
+        """Test of no variance between sites, by the ratio of the integrated likelihoods.
+
+        0 is the least a variance can be, so the p value is half that of chi-squared on one degree
+        of freedom (Self & Liang 1987, J Am Stat Assoc 82:605-610).
+
+        Returns
+        -------
+        DataFrame
+            One row: term, statistic, p_value (1 where the estimate is 0), method.
+        """
+        from scipy.special import chdtrc
+
+        statistic = max(2.0 * (self.optimum.value - self.null_loglik), 0.0)
+        p = 1.0 if self.sd == 0.0 else 0.5 * float(chdtrc(1.0, statistic))
+        row = {"term": self._of.deviation, "statistic": statistic, "p_value": p}
+        return pd.DataFrame([row | {"method": "0.5 chi-squared(0) + 0.5 chi-squared(1)"}])
+
+    def variance_limits(self, level: float = 0.95) -> tuple[float, float]:
+        """Limits of the standard deviation by the profile of the integrated likelihood.
+
+        Parameters
+        ----------
+        level : float
+            Of the interval, between 0 and 1.
+
+        Returns
+        -------
+        low, high : float
+            0 where the profile does not fall far enough above it, infinite where it never does.
+        """
+        from scipy.optimize import brentq
+
+        floor = self.optimum.value - 0.5 * t_quantile(level, np.inf) ** 2
+
+        def excess(s: float) -> float:
+            return (self.climb.value(s) if s > 0.0 else self.null_loglik) - floor
+
+        low = 0.0
+        if self.sd > 0.0 and excess(0.0) < 0.0:
+            low = float(brentq(excess, 0.0, self.sd, xtol=1e-9))
+        high = max(2.0 * self.sd, 0.2)
+        while excess(high) > 0.0:
+            high *= 2.0
+            if high > FARTHEST:
+                return low, np.inf
+        return low, float(brentq(excess, max(self.sd, 1e-3), high, xtol=1e-9))
+
+    def _spread_row(self, std_error: float, level: float) -> pd.DataFrame:
+        """The standard deviation with its test and profile interval, a row in the columns of
+        `tidy`.
+
+        Parameters
+        ----------
+        std_error : float
+            NaN where the estimate is 0.
+        level : float
+            Of the interval.
+        """
+        test, (low, high) = self.variance_test().iloc[0], self.variance_limits(level)
+        p, statistic = test["p_value"], test["statistic"]
+        row = (test["term"], self.sd, std_error, statistic, np.nan, p, low, high)
+        return pd.DataFrame([row], columns=TIDY)

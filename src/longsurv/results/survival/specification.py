@@ -20,16 +20,20 @@ class SurvivalSpecification(TableSpecification[FittedSurvival, object], Protocol
         """Its arrays."""
 
 
-class CoxSpecification(SurvivalSpecification, Protocol):
+class SitesSpecification(SurvivalSpecification, Protocol):
+    """One that may have site effects."""
+
+    @property
+    def frailty(self) -> str:
+        """The distribution of site effects, where there are any."""
+
+
+class CoxSpecification(SitesSpecification, Protocol):
     """A Cox model."""
 
     @property
     def ties(self) -> str:
         """How deaths at one time are handled."""
-
-    @property
-    def frailty(self) -> str:
-        """The distribution of site effects, where there are any."""
 
 
 class OfTable(Protocol):

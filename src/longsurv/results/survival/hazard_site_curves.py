@@ -1,0 +1,105 @@
+"""Hazards and survival where sites differ: of the own site, or averaged over their distribution.
+
+Averaged over the distribution of the effects b, survival is S = E exp(-H e^b), the cumulative
+hazard -log S, and the hazard h E[e^b exp(-H e^b)] / S: that of those still alive, among whom
+patients of sites with a low hazard are more and more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from longsurv.likelihood import hazard as hz
+from longsurv.likelihood.cox.frailty import SiteEffects
+from longsurv.results.survival import hazard_curves as curves
+from longsurv.results.survival.cox_curves import People
+
+if TYPE_CHECKING:
+    from longsurv.results.survival.hazard_sites import HazardSitesEstimate
+    from longsurv.results.survival.hazard_sites_posterior import HazardSitesPosterior
+
+STEP = 1e-5
+"""Of differences, relative to the size of what they are in."""
+
+
+def averaged(
+    effects: SiteEffects, H: np.ndarray, s: np.ndarray | float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Survival averaged over sites, and minus its derivative by the hazard H without an effect."""
+    if np.ndim(s) == 0 and s == 0.0:
+        return np.exp(-H), np.exp(-H)
+    return effects.survival(H, s)
+
+
+def by_spread(effects: SiteEffects, H: np.ndarray, s: float) -> np.ndarray:
+    """Derivative of averaged survival by the standard deviation."""
+    if s == 0.0:
+        return np.zeros(np.shape(H))
+    ahead, behind = (effects.survival(H, s * (1.0 + k * STEP))[0] for k in (1, -1))
+    return (ahead - behind) / (2.0 * s * STEP)
+
+
+def estimated(
+    fit: HazardSitesEstimate, who: People, grid: np.ndarray, kind: str, level: float, by_site: bool
+) -> dict[str, np.ndarray]:
+    """Predictions (m * T,) by the delta method, in the coordinates, the spread and the effects."""
+    H, J = curves.cumulative(fit.hazard, fit.natural, who, grid)
+    J = np.column_stack([J, np.zeros(len(J))])
+    log_h = jump = None
+    if kind == "hazard":
+        log_h, jump = hz.log_hazards(fit.hazard.data, curves.at(fit.hazard, who, grid), fit.natural)
+        jump = np.column_stack([jump, np.zeros(len(jump))])
+    if by_site:
+        site = np.repeat(fit.site_codes(who.frame), len(grid))
+        b, slope, variance = (part[site] for part in fit.predicted_effects())
+        if log_h is not None and jump is not None:
+            value, rows, extra = log_h + b, jump + slope, variance
+        else:
+            value = H * np.exp(b)
+            rows = np.exp(b)[:, None] * J + value[:, None] * slope
+            extra = value**2 * variance
+    else:
+        effects, s = fit.sites.effects, fit.sd
+        S, fall = averaged(effects, H, s)
+        rows, extra = (fall / S)[:, None] * J, np.zeros(len(H))
+        rows[:, -1] -= by_spread(effects, H, s) / S
+        value = -np.log(S)
+        if log_h is not None and jump is not None:
+            value, rows = log_h + np.log(fall / S), jump + _ratio_slopes(effects, H, s, J)
+    se = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", rows, fit.whole_cov, rows) + extra, 0.0))
+    return curves.columns_of(value, se, kind, level)
+
+
+def _ratio_slopes(effects: SiteEffects, H: np.ndarray, s: float, J: np.ndarray) -> np.ndarray:
+    """Derivatives (r, d + 1) of the log of the averaged hazard over that without an effect."""
+    if s == 0.0:
+        return np.zeros(J.shape)
+
+    def log_ratio(H: np.ndarray, s: float) -> np.ndarray:
+        S, fall = effects.survival(H, s)
+        return np.log(fall / S)
+
+    h = STEP * (H + STEP)
+    by_H = (log_ratio(H + h, s) - log_ratio(H - h, s)) / (2.0 * h)
+    rows = by_H[:, None] * J
+    k = STEP * s
+    rows[:, -1] += (log_ratio(H, s + k) - log_ratio(H, s - k)) / (2.0 * k)
+    return rows
+
+
+def drawn(
+    post: HazardSitesPosterior, who: People, grid: np.ndarray, kind: str, by_site: bool
+) -> np.ndarray:
+    """Draws of predictions, shape (draws, m, T)."""
+    H = curves.drawn_cumulative(post.hazard, post.natural, who, grid)
+    if by_site:
+        factor = np.exp(post.site_effects[:, post.site_codes(who.frame)])[:, :, None]
+        total = H * factor
+    else:
+        S, fall = averaged(post.sites.effects, H, post.spread[:, None, None])
+        factor, total = fall / S, -np.log(S)
+    if kind == "hazard":
+        return factor * np.exp(curves.drawn_log_hazards(post.hazard, post.natural, who, grid))
+    return curves.of_kind(total, kind)
