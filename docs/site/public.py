@@ -66,7 +66,13 @@ def answers() -> dict[str, type]:
             yield from below(one)
 
     found = {c.__name__: c for base in (Estimate, Posterior) for c in below(base)}
-    leaves = {name: c for name, c in found.items() if not c.__subclasses__()}
+    # One that another extends is an answer too, where it says how it is made.
+    made = ("at", "from_draws")
+    leaves = {
+        name: c
+        for name, c in found.items()
+        if not c.__subclasses__() or any(how in vars(c) for how in made)
+    }
     leaves |= {name: getattr(import_module(module), name) for name, module in OTHERS.items()}
     return dict(sorted(leaves.items()))
 

@@ -207,6 +207,8 @@ ANALYSES = (
              ("models.CoxPH",)),
     Analysis("CoxPH, sites", _sites_case, lambda case: families_survival._cox(case).fit(),
              ("models.CoxPH",)),
+    Analysis("Hazard, sites", _sites_case,
+             lambda case: families_survival._hazard(case, "weibull").fit(), ("models.Hazard",)),
     Analysis("FineGray", _competing_case,
              lambda case: families_survival.FineGray(case.formula(), case["rows"]).fit(),
              ("models.FineGray",)),

@@ -137,12 +137,13 @@ def sites_case(seed: int, right: tuple[str, ...] = ("{arm} * {age}", "{stage}"))
     return case.with_tables(apart)
 
 
-def sites_answer(case: Case) -> Answer:
-    spec = _cox(case)
+def sites_answer(case: Case, baseline: str | None = None) -> Answer:
+    spec = _cox(case) if baseline is None else _hazard(case, baseline)
     fit = spec.fit()
     out = _survival(contrasts(fit, _weights(spec, case)), fit, case)
-    out["llf"] = Output(fit.llf, rtol=1e-8, atol=1e-6)
-    row = fit.variance_table().iloc[0]
+    time = 0 if baseline is None else int(spec.design.n_events)
+    out["llf"] = Output(fit.llf, time=time, density=time > 0, rtol=1e-8, atol=1e-6)
+    row = fit.variance_table().iloc[-1]
     for column in ("estimate", "std_error", "statistic", "p_value", "conf_low", "conf_high"):
         out[f"SD of sites: {column}"] = Output(float(row[column]), rtol=1e-4)
     effects = fit.ranef().set_index(case.columns["site"])
@@ -265,6 +266,10 @@ SURVIVAL = (
     Family("CoxPH, sites", sites_case, sites_answer, ("models.CoxPH",), SURVIVAL_PRIOR),
     Family("CoxPH, sites, posterior", sites_case, cox_posterior, ("models.CoxPH",),
            SURVIVAL_PRIOR),
+    Family("Hazard, sites", sites_case, partial(sites_answer, baseline="piecewise"),
+           ("models.Hazard",), SURVIVAL_PRIOR),
+    Family("Hazard, sites, posterior", sites_case, partial(hazard_posterior, baseline="mspline"),
+           ("models.Hazard",), SURVIVAL_PRIOR),
     Family("FineGray", competing_case, fine_gray_answer, ("models.FineGray",)),
     Family("FineGray, delayed entry", partial(competing_case, late=True),
            partial(fine_gray_answer, ties="breslow"), ("models.FineGray",), CLOCK),

@@ -36,6 +36,7 @@ EXPECTED = {
     "Linear":                     "R R R L | R L L L | A  | . . . .  | . .",
     "CoxPH":                      "R R . L | . L L L | .  | R F F UR | . .",
     "CoxPH, sites":               "R R . L | . L L L | .  | R R R R  | . .",
+    "Hazard, sites":              "R R . L | . L L L | .  | R R R R  | . .",
     "FineGray":                   "R R . L | . L L L | .  | R F F UR | . .",
     "Hazard, exponential":        "R R . L | . L L L | .  | R F F F  | . .",
     "Hazard, weibull":            "R R . L | . L L L | .  | R F F F  | . .",

@@ -7,21 +7,66 @@ patients of sites with a low hazard are more and more.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
+import pandas as pd
 
+from longsurv.design.hazard import HazardDesign
 from longsurv.likelihood import hazard as hz
 from longsurv.likelihood.cox.frailty import SiteEffects
+from longsurv.likelihood.hazard.sites import SiteHazards
 from longsurv.results.survival import hazard_curves as curves
 from longsurv.results.survival.cox_curves import People
 
-if TYPE_CHECKING:
-    from longsurv.results.survival.hazard_sites import HazardSitesEstimate
-    from longsurv.results.survival.hazard_sites_posterior import HazardSitesPosterior
-
 STEP = 1e-5
 """Of differences, relative to the size of what they are in."""
+
+
+class OfSites(Protocol):
+    """What is used of a fit and of a posterior."""
+
+    @property
+    def hazard(self) -> HazardDesign:
+        """The baseline."""
+
+    @property
+    def natural(self) -> np.ndarray:
+        """The kernel's coordinates (d,), or draws of them (draws, d)."""
+
+    @property
+    def sites(self) -> SiteHazards:
+        """The sites of the rows, and how their effects are distributed."""
+
+    def site_codes(self, frame: pd.DataFrame) -> np.ndarray:
+        """Number of the site of each row, shape (m,)."""
+
+
+class FittedSites(OfSites, Protocol):
+    """What is used of a fit."""
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation of the effects."""
+
+    @property
+    def whole_cov(self) -> np.ndarray:
+        """Covariance of the kernel's coordinates and that, shape (d + 1, d + 1)."""
+
+    def predicted_effects(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Means of the effects (J,), their slopes (J, d + 1) and variances (J,)."""
+
+
+class DrawnSites(OfSites, Protocol):
+    """What is used of a posterior."""
+
+    @property
+    def spread(self) -> np.ndarray:
+        """Draws of the standard deviation of the effects, shape (draws,)."""
+
+    @property
+    def site_effects(self) -> np.ndarray:
+        """Draws of the effects, shape (draws, J)."""
 
 
 def averaged(
@@ -42,7 +87,7 @@ def by_spread(effects: SiteEffects, H: np.ndarray, s: float) -> np.ndarray:
 
 
 def estimated(
-    fit: HazardSitesEstimate, who: People, grid: np.ndarray, kind: str, level: float, by_site: bool
+    fit: FittedSites, who: People, grid: np.ndarray, kind: str, level: float, by_site: bool
 ) -> dict[str, np.ndarray]:
     """Predictions (m * T,) by the delta method, in the coordinates, the spread and the effects."""
     H, J = curves.cumulative(fit.hazard, fit.natural, who, grid)
@@ -89,9 +134,7 @@ def _ratio_slopes(effects: SiteEffects, H: np.ndarray, s: float, J: np.ndarray) 
     return rows
 
 
-def drawn(
-    post: HazardSitesPosterior, who: People, grid: np.ndarray, kind: str, by_site: bool
-) -> np.ndarray:
+def drawn(post: DrawnSites, who: People, grid: np.ndarray, kind: str, by_site: bool) -> np.ndarray:
     """Draws of predictions, shape (draws, m, T)."""
     H = curves.drawn_cumulative(post.hazard, post.natural, who, grid)
     if by_site:
