@@ -9,6 +9,23 @@ import pandas as pd
 from longsurv.errors import LongsurvError
 
 
+def levels_of(data: pd.DataFrame, treatment: str) -> list[Hashable]:
+    """The treatments that somebody has, the reference first.
+
+    That is the first category, or of anything else the first in order.
+
+    Parameters
+    ----------
+    data : DataFrame
+    treatment : str
+        Its column.
+    """
+    column = data[treatment]
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return [v for v in column.cat.categories if (column == v).any()]
+    return sorted(column.unique())
+
+
 def two_levels(
     data: pd.DataFrame,
     treatment: str,
@@ -18,11 +35,7 @@ def two_levels(
     """The reference level and the treated one."""
     if treatment not in data:
         raise LongsurvError(f"there is no column {treatment!r}; the data have {list(data.columns)}")
-    column = data[treatment]
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        levels = [v for v in column.cat.categories if (column == v).any()]
-    else:
-        levels = sorted(column.unique())
+    levels = levels_of(data, treatment)
     for chosen in (treated, reference):
         if chosen is not None and chosen not in levels:
             raise LongsurvError(f"{treatment!r} has no level {chosen!r}; it has {levels[:10]}")

@@ -69,14 +69,19 @@ def together(levels: Levels, steps: Steps) -> Iterator[tuple[dict[str, Hashable]
         yield {name: levels[name][i] for name, i in where.items()}, weights
 
 
-def _differences(levels: list[Hashable], kind: Kind) -> list[tuple[str, np.ndarray]]:
-    """Differences between levels, as (words, weights); none where there is one level."""
-    positions = range(len(levels))
-    pairs = {
+def pairs_of(count: int, kind: Kind) -> list[tuple[int, int]]:
+    """Positions, the earlier first, of the values that are compared among so many."""
+    positions = range(count)
+    return {
         "pairwise": list(combinations(positions, 2)),
         "reference": [(0, j) for j in positions[1:]],
         "consecutive": [(j - 1, j) for j in positions[1:]],
     }[kind]
+
+
+def _differences(levels: list[Hashable], kind: Kind) -> list[tuple[str, np.ndarray]]:
+    """Differences between levels, as (words, weights); none where there is one level."""
+    pairs = pairs_of(len(levels), kind)
     if not pairs:
         raise LongsurvError(
             f"there is no difference to take along a variable with the one value {levels[0]!r}"

@@ -11,7 +11,7 @@ import pytest
 import longsurv as ls
 from longsurv import priors as pr
 from longsurv.analyses.mortality.failure_times import time_ratio
-from longsurv.analyses.mortality.methods import QUANTITIES
+from longsurv.analyses.mortality.methods_table import QUANTITIES
 from longsurv.analyses.mortality.mortality import Mortality
 from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.adjusted_curves import weighted_comparison

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
@@ -122,6 +122,8 @@ def competing_events(
     level: float = 0.95,
     draws: int = 20_000,
     seed: int = 1,
+    all_arms: pd.DataFrame | None = None,
+    group: Hashable | None = None,
 ) -> CompetingEvents:
     """Compare the cumulative incidence of every cause between two groups.
 
@@ -139,13 +141,18 @@ def competing_events(
     level : float
     draws, seed : int
         Of the posterior.
+    all_arms : DataFrame, optional
+        Rows of the hazard ratios' models, where these are of a study of several arms; `data` are
+        then those of the two compared.
+    group : hashable, optional
+        Of several arms the one that is compared with the first.
 
     Returns
     -------
     CompetingEvents
         An engine that cannot answer has a row with the reason.
     """
-    parts = []
+    parts, models = [], data if all_arms is None else all_arms
     for label, cause in causes.items():
         try:
             curves = incidence_difference(data, treatment, horizon, cause=cause, level=level)
@@ -169,7 +176,7 @@ def competing_events(
             )
             for part, engine in (
                 (curves, "frequentist"),
-                (hazard_rows(data, treatment, cause, adjust, level), "frequentist"),
+                (hazard_rows(models, treatment, cause, adjust, level, group), "frequentist"),
                 (gray, "frequentist"),
                 (drawn, "bayes"),
             )

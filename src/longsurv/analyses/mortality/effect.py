@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from longsurv.errors import LongsurvError
@@ -10,26 +11,60 @@ from longsurv.likelihood.cox.existence import within_risk_sets
 
 if TYPE_CHECKING:
     from longsurv.models import CoxPH
+    from longsurv.models.fine_gray import FineGray
+    from longsurv.priors import Prior
 
 
-def coefficient(spec: CoxPH, treatment: str) -> str:
-    """Name of the one coefficient of a variable of two levels.
+def coefficients(spec: CoxPH | FineGray, treatment: str) -> list[str]:
+    """Names of the coefficients of a variable, those of its products among them."""
+    fixed = spec.design.fixed
+    found = [c for c in fixed.variables.get(treatment, ()) if c in fixed.names]
+    # an interaction makes the main effect that at 0 of the other variable
+    return found + [c for c in fixed.names if ":" in c and set(c.split(":")) & set(found)]
+
+
+def coefficient(spec: CoxPH, treatment: str, level: Hashable | None = None) -> str:
+    """Name of the coefficient that compares a level of a variable with the first.
+
+    Parameters
+    ----------
+    spec : CoxPH
+    treatment : str
+    level : hashable, optional
+        Of a variable of several levels the one meant; one of two levels has one coefficient.
 
     Raises
     ------
     LongsurvError
         If it has none or several (an interaction is another).
     """
-    fixed = spec.design.fixed
-    found = [c for c in fixed.variables.get(treatment, ()) if c in fixed.names]
-    # an interaction makes the main effect that at 0 of the other variable
-    found += [c for c in fixed.names if ":" in c and set(c.split(":")) & set(found)]
+    fixed, found = spec.design.fixed, coefficients(spec, treatment)
+    if len(found) > 1 and not any(":" in name for name in found):
+        found = [name for name in found if name.endswith((f"[T.{level}]", f"[{level}]"))]
     if len(found) != 1:
         raise LongsurvError(
             f"{treatment!r} needs exactly one coefficient of its own; it has {found} "
             f"of {fixed.names}"
         )
     return found[0]
+
+
+def priors_of(spec: CoxPH, treatment: str, prior: Prior) -> dict[str, Prior]:
+    """A prior of every arm's log hazard ratio against the reference, for `CoxPH.sample`.
+
+    Of several arms the model's own prior is left to the model, which treats all arms alike,
+    whichever is the reference. Any other is a belief about each arm's ratio by itself.
+
+    Parameters
+    ----------
+    spec : CoxPH
+    treatment : str
+    prior : Prior
+    """
+    names, usual = coefficients(spec, treatment), spec.default_priors()
+    if len(names) > 1 and all(usual.get(name) == prior for name in names):
+        return {}
+    return dict.fromkeys(names, prior)
 
 
 def undetermined(spec: CoxPH, term: str) -> str:

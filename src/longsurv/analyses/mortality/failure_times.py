@@ -30,7 +30,7 @@ _FARTHEST = 50.0
 def failure_time_rows(ask: Question, spec: CoxPH, adjust: str) -> list[Row]:
     """A row for each distribution, with the treatment and covariates of a Cox model."""
     name = "AFT adjusted" if adjust else "AFT"
-    more = f", adjusted for {adjust}" if adjust else ""
+    more = (f", adjusted for {adjust}" if adjust else "") + ask.in_one_model
     cause = ", competing events as censoring" if ask.competing else ""
     rows = []
     for kind in KINDS:
@@ -45,7 +45,7 @@ def failure_time_rows(ask: Question, spec: CoxPH, adjust: str) -> list[Row]:
 
 
 def _fitted(ask: Question, spec: CoxPH, kind: str, blank: Row) -> list[Row]:
-    term = coefficient(spec, ask.treatment)
+    term = coefficient(spec, ask.treatment, ask.group)
     nothing = undetermined(spec, term) or ask.nobody()
     if nothing:
         raise EstimationError(nothing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,12 @@ QUESTIONS: Mapping[str, str] = {
 
 
 def hazard_rows(
-    data: pd.DataFrame, treatment: str, cause: int, adjust: str, level: float
+    data: pd.DataFrame,
+    treatment: str,
+    cause: int,
+    adjust: str,
+    level: float,
+    group: Hashable | None = None,
 ) -> pd.DataFrame:
     """Both hazard ratios of one cause; a model that cannot answer has a row with the reason.
 
@@ -41,6 +46,8 @@ def hazard_rows(
     adjust : str
         Covariates, a right-hand side, or "".
     level : float
+    group : hashable, optional
+        Of several arms the one that is compared with the first.
 
     Returns
     -------
@@ -57,7 +64,7 @@ def hazard_rows(
     rows = []
     for quantity, fit in ((CAUSE_SPECIFIC, cox.fit), (SUBDISTRIBUTION, gray.fit)):
         try:
-            term = coefficient(cox, treatment)
+            term = coefficient(cox, treatment, group)
             nothing = undetermined(cox, term)
             if nothing:
                 raise EstimationError(nothing)

@@ -1,4 +1,4 @@
-"""One question, every method: does mortality differ between two groups?
+"""One question, every method: does mortality differ between two groups, or each of several pairs?
 
 The methods differ in what they estimate, in what they assume and in whether they can answer at all
 with five deaths. Side by side they show how much of an answer is the data's. A method that cannot
@@ -8,20 +8,22 @@ answer has a row with the reason.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
-from longsurv.analyses import plots
-from longsurv.analyses.mortality.effect import coefficient, undetermined
+from longsurv.analyses.mortality.effect import coefficient, priors_of, undetermined
 from longsurv.analyses.mortality.failure_times import failure_time_rows
+from longsurv.analyses.mortality.methods_table import (
+    QUANTITIES,
+    ComparedArms,
+    MortalityMethods,
+)
 from longsurv.analyses.mortality.model_free import model_free_rows
 from longsurv.analyses.mortality.rows import (
-    IDS,
     LIMITS,
     SCALES,
     Question,
@@ -29,19 +31,15 @@ from longsurv.analyses.mortality.rows import (
     attempt,
     row_of,
 )
-from longsurv.arguments import check_methods, checked, choice
-from longsurv.errors import EstimationError
+from longsurv.arguments import checked
+from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.counts import Counts
 from longsurv.estimands.follow_up import two_groups
 from longsurv.estimands.standardised import SurvivalResult, risk_difference
+from longsurv.estimands.treatments import levels_of
 from longsurv.priors import TREATMENT, Prior, as_normal
-from longsurv.tables.frame import framed
-from longsurv.tables.notebook import Readable
-from longsurv.tables.summary import Summary
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from longsurv.models import CoxPH
 
 type Penalty = Literal["firth"] | None
@@ -53,112 +51,7 @@ FITS: tuple[tuple[str, Penalty, Intervals], ...] = (
     ("Firth, profile", "firth", "profile"),
 )
 """How a Cox model is fitted, by the method's name."""
-QUANTITIES = tuple(SCALES)
 STANDARDISED = ("risk difference", "risk ratio", "odds ratio")
-
-
-@check_methods
-@dataclass(frozen=True, eq=False)
-class MortalityMethods(Readable):
-    """Every method's answer to one question.
-
-    Attributes
-    ----------
-    table : DataFrame
-        A row a method: quantity (`QUANTITIES`; "no difference" for tests), method, engine
-        ("frequentist" or "bayes"), estimand in words, estimate, conf_low, conf_high, p_value
-        (two-sided), prob_benefit (posterior probability that the group fares better), note. An
-        infinite limit means that the data set none on that side. For programs: method_id,
-        approach ("simple", "exact" or "model"), prior_id, prior (density, of the effect),
-        adjusted_for (covariates), scale ("ratio", "risk", "time" or "test"), answered, world
-        ("", "net": without competing events, "overlap": patients who might be in either group).
-    treatment : str
-    group, reference : hashable
-        The level compared, and what it is compared with.
-    horizon, level : float
-    counts : Counts
-        Events and patients of both groups.
-    """
-
-    read_as: ClassVar[tuple[str, ...]] = ("table",)
-
-    table: pd.DataFrame = field(repr=False)
-    treatment: str
-    group: Hashable
-    reference: Hashable
-    horizon: float
-    level: float
-    counts: Counts
-
-    def of(self, quantity: str) -> pd.DataFrame:
-        """The rows of one quantity.
-
-        Parameters
-        ----------
-        quantity : str
-            As in the table's column.
-
-        Returns
-        -------
-        DataFrame
-        """
-        choice("quantity", quantity, QUANTITIES)
-        return self.table[self.table["quantity"] == quantity].reset_index(drop=True)
-
-    @property
-    def unanswered(self) -> pd.DataFrame:
-        """The methods without a usable answer, and why: quantity, method, note."""
-        chosen = ~self.table["answered"]
-        return self.table.loc[chosen, ["quantity", "method", "note"]].reset_index(drop=True)
-
-    def summary(self) -> Summary:
-        """Every method's answer as a reader sees it, and why some have none.
-
-        Returns
-        -------
-        Summary
-            Prints as text and shows itself in a notebook.
-        """
-        c = self.counts
-        shown = self.table[self.table["answered"]].drop(columns=["estimand", "note", *IDS])
-        without = self.unanswered.to_dict("records")
-        why = [f"{row['quantity']}, {row['method']}: {row['note']}" for row in without]
-        return Summary(
-            title=f"{self.group} against {self.reference} by {self.horizon:g}",
-            tables=(framed(shown, level=self.level),),
-            facts=(
-                (f"Events, {self.group}", f"{c.events} of {c.n}"),
-                (f"Events, {self.reference}", f"{c.reference_events} of {c.reference_n}"),
-            ),
-            notes=tuple(why),
-        )
-
-    def plot(self, quantity: str = "hazard ratio", *, ax: Axes | None = None) -> Axes:
-        """Draw one quantity by every method that answers it.
-
-        Parameters
-        ----------
-        quantity : str
-            One of `QUANTITIES` of this module, as "risk difference".
-        ax : matplotlib Axes, optional
-            Whose place to take; by default those of a new figure of pyplot.
-
-        Returns
-        -------
-        matplotlib Axes
-            Its label (`get_label`) says in a sentence what it shows.
-        """
-        return plots.methods(self.of(quantity), quantity, self.level, ax)
-
-    def __repr__(self) -> str:
-        c = self.counts
-        head = (
-            f"{self.group} ({c.events}/{c.n}) against {self.reference} "
-            f"({c.reference_events}/{c.reference_n}) by {self.horizon:g}; "
-            f"{100 * self.level:g} % intervals"
-        )
-        shown = self.table.drop(columns=["estimand", "note", *IDS])
-        return f"{head}\n{shown.to_string(index=False, float_format=lambda v: f'{v:.3g}')}"
 
 
 @checked
@@ -184,13 +77,14 @@ def mortality_methods(
     ----------
     data : DataFrame
         As `Cohort.survival_data()`, follow-up ended at the horizon: "entry", "exit", "event",
-        "status" and the treatment.
+        "status" and the treatment. Of both groups, and nobody else.
     treatment : str
         Column of two levels, the reference first.
     horizon : float
         Time of the risks, in the unit of the data.
     spec : CoxPH
-        Model with the treatment only.
+        Model with the treatment only: of these data, or of a study of several arms, whose
+        reference level is the reference here.
     adjusted : CoxPH, optional
         Model with the treatment, first, and covariates.
     adjust : str
@@ -213,11 +107,14 @@ def mortality_methods(
         If the data are not the follow-up of two groups. A method that fails on them does not raise.
     """
     group, mine, reference, others = two_groups(data, treatment)
+    if levels_of(spec.data, treatment)[0] != reference:
+        raise LongsurvError(f"the reference of the model is not that of the data, {reference!r}")
     dead = (int((side.status == 1).sum()) for side in (mine, others))
     counts = Counts(next(dead), len(mine), next(dead), len(others))
     ask = Question(
-        data, treatment, float(horizon), group, reference, counts, draws, seed, level, unit
-    )
+        data, treatment, float(horizon), group, reference, counts, draws, seed, level, unit,
+        arms=int(spec.data[treatment].nunique()),
+    )  # fmt: skip
     rows = _cox_rows(ask, spec, "", priors)
     if adjusted is not None:
         rows += _cox_rows(ask, adjusted, adjust, priors)
@@ -226,14 +123,13 @@ def mortality_methods(
     if adjusted is not None:
         rows += failure_time_rows(ask, adjusted, adjust)
     rows = sorted((row.checked() for row in rows), key=lambda row: QUANTITIES.index(row.quantity))
-    return MortalityMethods(
-        pd.DataFrame(rows), treatment, group, reference, float(horizon), level, counts
-    )
+    compared = (ComparedArms(group, reference, counts),)
+    return MortalityMethods(pd.DataFrame(rows), treatment, float(horizon), level, compared)
 
 
 def _cox_rows(ask: Question, spec: CoxPH, adjust: str, priors: Mapping[str, Prior]) -> list[Row]:
     """Rows of one Cox model: by maximum likelihood, by Firth's penalty, under each prior."""
-    adjusting = f", adjusted for {adjust}" if adjust else ""
+    adjusting = (f", adjusted for {adjust}" if adjust else "") + ask.in_one_model
     name = "Cox adjusted" if adjust else "Cox"
     rows = []
     for method, penalty, intervals in FITS:
@@ -261,7 +157,7 @@ def _cox_rows(ask: Question, spec: CoxPH, adjust: str, priors: Mapping[str, Prio
 
 def _determined(ask: Question, spec: CoxPH) -> CoxPH:
     """The specification, if the data say something about the treatment's coefficient."""
-    nothing = undetermined(spec, coefficient(spec, ask.treatment))
+    nothing = undetermined(spec, coefficient(spec, ask.treatment, ask.group))
     if nothing:
         raise EstimationError(nothing)
     return spec
@@ -270,7 +166,7 @@ def _determined(ask: Question, spec: CoxPH) -> CoxPH:
 def _fitted(
     ask: Question, blank: Row, spec: CoxPH, penalty: Penalty, intervals: Intervals
 ) -> list[Row]:
-    term = coefficient(spec, ask.treatment)
+    term = coefficient(spec, ask.treatment, ask.group)
     fit = _determined(ask, spec).fit(penalty=penalty, intervals=intervals)
     if fit.penalty != penalty:  # separated groups, for which CoxPH goes on to Firth's penalty
         separated = next(flag for flag in fit.flags if flag.startswith("Separated"))
@@ -290,11 +186,12 @@ def _posterior_rows(ask: Question, spec: CoxPH, blank: Row, prior: Prior) -> lis
     beyond = _averaged(ask, blank)
 
     def drawn() -> list[Row]:
-        term = coefficient(spec, ask.treatment)
+        term = coefficient(spec, ask.treatment, ask.group)
         nothing = undetermined(spec, term)
         if nothing:
             raise EstimationError(f"the posterior is the prior: {nothing}")
-        post = spec.sample(draws=ask.draws, seed=ask.seed, priors={term: prior})
+        given = priors_of(spec, ask.treatment, prior)
+        post = spec.sample(draws=ask.draws, seed=ask.seed, priors=given)
         log_hr = post.draw(term)
         tail = 0.5 - ask.level / 2
         low, middle, high = np.exp(np.quantile(log_hr, [tail, 0.5, 1 - tail]))
@@ -316,7 +213,7 @@ def _averaged(ask: Question, blank: Row) -> list[Row]:
             quantity=quantity, scale=SCALES[quantity],
             method=f"{blank.method}, standardised", method_id=f"{blank.method_id}, standardised",
             estimand=ask.risks(
-                ", predicted for every patient under either and averaged"
+                f", predicted for every patient under either and averaged{ask.in_one_model}"
                 + (", were there no competing events" if ask.competing else "")
             ),
             world=ask.without_competing,
@@ -331,8 +228,10 @@ def _standardised(
     """Those rows from a fit or a posterior, which `result` makes."""
 
     def made() -> list[Row]:
-        found = risk_difference(result(), ask.treatment, ask.horizon, level=ask.level)
-        found = found.set_index("term")
+        found = risk_difference(
+            result(), ask.treatment, ask.horizon, treated=ask.group, reference=ask.reference,
+            level=ask.level,
+        ).set_index("term")  # fmt: skip
         benefit = {}
         if "prob_benefit" in found:
             benefit["prob_benefit"] = found.loc["risk difference", "prob_benefit"]

@@ -1,27 +1,37 @@
 """Mortality by treatment group at a horizon: one question, asked of every method.
 
-The estimand is the event by the horizon in two groups, given entry into the study (a study of
+The estimand is the event by the horizon in two groups, or in each of several arms against another
+one, given entry into the study (a study of
 patients with more than seven days in intensive care is about those who lived to day seven). The
 models behind it are Cox's,
 
     h_i(t) = h_0(t) exp(x_i' b),
 
 with the treatment only, and with the covariates of `adjust`. Competing events are censoring to a
-hazard; a cumulative incidence counts those who left by them as without the event.
+hazard; a cumulative incidence counts those who left by them as without the event. Of several arms
+one model has all, with one baseline hazard; methods without a model see the two arms compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from longsurv import priors as pr
+from longsurv.analyses.mortality.arms import (
+    Compare,
+    Comparison,
+    chosen_comparison,
+    comparisons_of,
+    followed_arms,
+)
 from longsurv.analyses.mortality.competing import CompetingEvents, competing_events
-from longsurv.analyses.mortality.methods import MortalityMethods, mortality_methods
+from longsurv.analyses.mortality.methods import mortality_methods
+from longsurv.analyses.mortality.methods_table import MortalityMethods, together
 from longsurv.analyses.mortality.prior_grid import PriorGrid, prior_grid
 from longsurv.analyses.mortality.subgroup_split import Trial
 from longsurv.analyses.mortality.subgroups import SubgroupEffects, subgroup_effects
@@ -31,7 +41,7 @@ from longsurv.design.expression import Functions
 from longsurv.design.names import quoted
 from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.counts import Counts
-from longsurv.estimands.follow_up import follow_up, two_groups
+from longsurv.estimands.follow_up import by_group, two_groups
 from longsurv.estimands.landmark import Landmark, landmark
 from longsurv.estimands.tipping import Unseen, tipping_points
 from longsurv.models.cox import CoxPH
@@ -40,7 +50,7 @@ from longsurv.results.options import Ties
 
 @dataclass(frozen=True, eq=False)
 class Mortality:
-    """The event by a horizon in two treatment groups.
+    """The event by a horizon in two treatment groups, or in each of several against another.
 
     Parameters
     ----------
@@ -48,7 +58,7 @@ class Mortality:
         A DataFrame has one row a patient: "exit", "status" (0 censored, 1 the event, 2 and above
         competing events) or "event", "entry" if delayed, the treatment and covariates.
     treatment : str, optional
-        Column of two levels, the reference first; of a cohort its own.
+        Column of two levels or more, the reference first; of a cohort its own.
     horizon : float, optional
         Of a cohort its own.
     adjust : str
@@ -58,11 +68,16 @@ class Mortality:
     ties : {"efron", "breslow"}
     functions : mapping of str to callable, optional
         Functions of your own that `adjust` may call by name (see `CoxPH`).
+    group, reference : hashable, optional
+        The two arms to compare, where there are several, or which of two is compared with the
+        other. With neither, `methods` compares every other arm with the first, and what answers one
+        comparison asks for them; `each` has every comparison.
 
     Raises
     ------
     LongsurvError
-        If the treatment or the horizon is missing.
+        If the treatment or the horizon is missing; when it is asked, if there are several arms and
+        the answer is about two, or there is no such arm.
     DataError
         When the data are first needed: if a covariate of `adjust` was measured after entry, which
         only patients who lived until then can have; the message says what to do instead.
@@ -75,6 +90,8 @@ class Mortality:
     markers: Mapping[str, str | float] = field(default_factory=dict)
     ties: Ties = "efron"
     functions: Functions | None = None
+    group: Hashable | None = None
+    reference: Hashable | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.source, Cohort):
@@ -89,7 +106,7 @@ class Mortality:
 
     @cached_property
     def data(self) -> pd.DataFrame:
-        """Follow-up, one row a patient, ended at the horizon."""
+        """Follow-up of all arms, one row a patient, ended at the horizon; the reference first."""
         if isinstance(self.source, Cohort):
             problems = late_covariates(self.source, self.adjust, known=self.markers)
             if problems:
@@ -97,40 +114,58 @@ class Mortality:
             data = self.source.survival_data(markers=self.markers)
         else:
             data = self.source
-        two_groups(data, self._treatment)  # says what is wrong with them
-        whole = follow_up(data)
-        horizon = float(whole.on_clock(np.array(self._horizon)))
-        late = whole.entry >= horizon
-        if late.any():
-            rows = ", ".join(map(str, data.index[late][:5])) + (", ..." if late.sum() > 5 else "")
-            raise DataError(
-                f"entry at or after the horizon ({self._horizon:g}) in {int(late.sum())} rows "
-                f"({rows}): these patients are never at risk before it; leave them out"
-            )
-        status = np.where(whole.exit > horizon, 0, whole.status)
-        group = data[self._treatment]
-        if isinstance(group.dtype, pd.CategoricalDtype):
-            group = group.cat.remove_unused_categories()
-        elif pd.api.types.is_numeric_dtype(group) and float(np.ptp(group.to_numpy(float))) != 1.0:
-            group = group.astype("category")  # one group against the other, not per unit of a code
-        return data.assign(
-            entry=whole.entry,
-            exit=np.where(whole.exit >= horizon, self._horizon, whole.exit),
-            status=status,
-            event=(status == 1).astype(np.int64),
-            **{self._treatment: group},
+        return followed_arms(
+            data, self._treatment, self._horizon, group=self.group, reference=self.reference
         )
+
+    @property
+    def arms(self) -> list[Hashable]:
+        """The arms, the reference first."""
+        return list(by_group(self.data, self._treatment))
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """The two arms that are compared."""
+        return chosen_comparison(self.arms, self.group, self.reference, self._treatment)
+
+    def each(self, kind: Compare = "reference") -> dict[str, Mortality]:
+        """The question of every comparison by itself, where there are several arms.
+
+        Parameters
+        ----------
+        kind : {"reference", "pairwise"}
+            Every other arm with the reference, or every arm with every earlier one.
+
+        Returns
+        -------
+        dict of str to Mortality
+            By the comparison, as "active - control": the group, and what it is compared with.
+        """
+        return {
+            one.name: replace(self, group=one.group, reference=one.reference)
+            for one in comparisons_of(self.arms, kind)
+        }
+
+    @cached_property
+    def pair(self) -> pd.DataFrame:
+        """Of `data` the patients of the two arms compared."""
+        two = [self.comparison.reference, self.comparison.group]
+        if len(self.arms) == 2:
+            return self.data
+        rows = self.data[self.data[self._treatment].isin(two)]
+        left = rows[self._treatment].cat.remove_unused_categories()
+        return rows.assign(**{self._treatment: left})
 
     @cached_property
     def counts(self) -> Counts:
         """Events and patients of both groups."""
-        _, mine, _, others = two_groups(self.data, self._treatment)
+        _, mine, _, others = two_groups(self.pair, self._treatment)
         events = [int((side.status == 1).sum()) for side in (mine, others)]
         return Counts(events[0], len(mine), events[1], len(others))
 
     @cached_property
     def cox(self) -> CoxPH:
-        """The Cox model with the treatment only."""
+        """The Cox model with the treatment only, of all arms."""
         return self._cox("")
 
     @cached_property
@@ -145,9 +180,14 @@ class Mortality:
         draws: int = 1000,
         seed: int = 1,
         level: float = 0.95,
+        kind: Compare = "reference",
     ) -> MortalityMethods:
         """Every method's answer side by side; see
         `longsurv.analyses.mortality.methods.mortality_methods`.
+
+        Of several arms, with none named by `group` and `reference`, the answers of every
+        comparison, with its name in the column `comparison`. Models of the hazard and of the time
+        are of all arms; every other method is of the two compared.
 
         Parameters
         ----------
@@ -157,13 +197,20 @@ class Mortality:
             Of the posteriors.
         level : float
             Of all intervals.
+        kind : {"reference", "pairwise"}
+            Of several arms every other with the reference, or every arm with every earlier one.
 
         Returns
         -------
         MortalityMethods
         """
+        if len(self.arms) > 2 and self.group is None:
+            return together([
+                one.methods(priors=priors, draws=draws, seed=seed, level=level)
+                for one in self.each(kind).values()
+            ])  # fmt: skip
         return mortality_methods(
-            self.data, self._treatment, self._horizon, self.cox, adjusted=self.cox_adjusted,
+            self.pair, self._treatment, self._horizon, self.cox, adjusted=self.cox_adjusted,
             adjust=self.adjust, priors=priors, draws=draws, seed=seed, level=level,
             unit=self._unit,
         )  # fmt: skip
@@ -195,7 +242,8 @@ class Mortality:
         right = f" + {self.adjust}" if self.adjust else ""
         return standardised_risks(
             [self._cox(right, cause=k) for k in self._happened()], self._treatment, self._horizon,
-            pr.TREATMENT["weak"] if prior is None else prior, draws=draws, seed=seed, level=level,
+            pr.TREATMENT["weak"] if prior is None else prior, treated=self.comparison.group,
+            reference=self.comparison.reference, draws=draws, seed=seed, level=level,
         )  # fmt: skip
 
     def prior_grid(
@@ -229,7 +277,8 @@ class Mortality:
         """
         return prior_grid(
             self.cox_adjusted or self.cox, self._treatment, priors, horizon=self._horizon,
-            baseline_risk=baseline_risk, draws=draws, chains=chains, seed=seed, level=level,
+            baseline_risk=baseline_risk, group=self.comparison.group, draws=draws, chains=chains,
+            seed=seed, level=level,
         )  # fmt: skip
 
     def tipping(
@@ -270,8 +319,9 @@ class Mortality:
         CompetingEvents
         """
         return competing_events(
-            self.data, self._treatment, self._horizon, self._causes(),
-            adjust=self.adjust, level=level, draws=draws, seed=seed,
+            self.pair, self._treatment, self._horizon, self._causes(),
+            adjust=self.adjust, level=level, draws=draws, seed=seed, all_arms=self.data,
+            group=self.comparison.group,
         )  # fmt: skip
 
     def subgroups(
@@ -307,15 +357,15 @@ class Mortality:
         DataError
             For a column that there is not, or that has no subgroups.
         """
-        group, _, reference, _ = two_groups(self.data, self._treatment)
-        rows = (self.cox_adjusted or self.cox).design.rows
+        group, _, reference, _ = two_groups(self.pair, self._treatment)
+        rows = self._cox(f" + {self.adjust}" if self.adjust else "", data=self.pair).design.rows
         trial = Trial(
-            self.data.iloc[rows], self._treatment, reference, group, self._horizon, self.adjust,
+            self.pair.iloc[rows], self._treatment, reference, group, self._horizon, self.adjust,
             self._happened(), self.ties, self.functions,
         )  # fmt: skip
         return subgroup_effects(
             trial, columns, draws=draws, chains=chains, seed=seed, level=level,
-            excluded=len(self.data) - len(rows),
+            excluded=len(self.pair) - len(rows),
         )  # fmt: skip
 
     def landmark(
@@ -354,9 +404,9 @@ class Mortality:
         assert self.horizon is not None
         return float(self.horizon)
 
-    def _cox(self, more: str, cause: int = 1) -> CoxPH:
+    def _cox(self, more: str, cause: int = 1, data: pd.DataFrame | None = None) -> CoxPH:
         formula = f"Surv(entry, exit, event) ~ {quoted(self._treatment)}{more}"
-        data = self.data
+        data = self.data if data is None else data
         if cause != 1:
             data = data.assign(event=(data["status"] == cause).astype(np.int64))
         return CoxPH(formula, data=data, ties=self.ties, functions=self.functions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from longsurv.analyses import plots
-from longsurv.analyses.mortality.effect import coefficient, undetermined
+from longsurv.analyses.mortality.effect import coefficient, priors_of, undetermined
 from longsurv.arguments import checked
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.exact_hazard import EventDistribution, event_distribution
 from longsurv.estimands.follow_up import FollowUp
 from longsurv.estimands.standardised import check_horizon, risk_difference
-from longsurv.estimands.treatments import two_levels
+from longsurv.estimands.treatments import levels_of, two_levels
 from longsurv.priors import TREATMENT, Prior, distribution, quantiles
 from longsurv.results.prior_share import diagnosis, predictive_tail, prior_shares
 from longsurv.results.survival.cox_posterior import SurvivalPosterior
@@ -134,6 +134,7 @@ def prior_grid(
     horizon: float,
     baseline_risk: float | None = None,
     others: Mapping[str, Prior] | None = None,
+    group: Hashable | None = None,
     draws: int = 1000,
     chains: int = 4,
     seed: int = 1,
@@ -145,9 +146,9 @@ def prior_grid(
     ----------
     spec : CoxPH
     treatment : str
-        Column of the treatment; it must have one coefficient, of two levels.
+        Column of the treatment; it must have one coefficient, of two levels, or one an arm.
     priors : mapping of str to Normal, StudentT or Mixture
-        Of the log hazard ratio, by name.
+        Of the log hazard ratio, by name: of each arm's, where there are several.
     horizon : float
         Time of the risks, in the unit of the data.
     baseline_risk : float, optional
@@ -156,6 +157,8 @@ def prior_grid(
         that group had the event (with entry times: of those at risk from the first entry on).
     others : mapping of str to Prior, optional
         Priors of the other coefficients.
+    group : hashable, optional
+        Of several arms the one that is compared with the first.
     draws, chains, seed : int
         See `CoxPH.sample`.
     level : float
@@ -175,10 +178,12 @@ def prior_grid(
     check_horizon(spec.design, horizon)
     if not priors:
         raise LongsurvError("give at least one prior")
-    term = coefficient(spec, treatment)
+    term = coefficient(spec, treatment, group)
     nothing = undetermined(spec, term)
     if nothing:
         raise EstimationError(f"every posterior of {term} is its prior: {nothing}")
+    first = levels_of(spec.data.iloc[spec.design.rows], treatment)[0]
+    compared = (group, None if group is None else first)
     risk = _baseline_risk(spec, treatment, horizon) if baseline_risk is None else baseline_risk
     if not 0.0 < risk < 1.0:
         raise LongsurvError(
@@ -189,13 +194,14 @@ def prior_grid(
     posteriors, rows = {}, []
     for name, prior in priors.items():
         post = spec.sample(
-            draws=draws, chains=chains, seed=seed, priors={**(others or {}), term: prior}
-        )
+            draws=draws, chains=chains, seed=seed,
+            priors={**(others or {}), **priors_of(spec, treatment, prior)},
+        )  # fmt: skip
         posteriors[name] = post
         rows.append(
             {"prior": name, "density": str(prior)}
             | before[name]
-            | _after(post, term, treatment, horizon, level)
+            | _after(post, term, treatment, compared, horizon, level)
             | _shares(post, term, prior, tail(prior))
         )
     return PriorGrid(
@@ -282,7 +288,7 @@ def _baseline_risk(spec: CoxPH, treatment: str, horizon: float) -> float:
 
     d = spec.design
     used = spec.data.iloc[d.rows]
-    reference, _ = two_levels(used, treatment, None, None)
+    reference = levels_of(used, treatment)[0]
     for chosen in ((used[treatment] == reference).to_numpy(), np.ones(len(used), dtype=bool)):
         curve = kaplan_meier(FollowUp(d.entry[chosen], d.exit[chosen], d.event[chosen]))
         risk = 1.0 - float(curve.at(np.array([float(horizon)]))[0][0])
@@ -311,12 +317,16 @@ def _after(
     post: SurvivalPosterior | SitesPosterior,
     term: str,
     treatment: str,
+    compared: tuple[Hashable | None, Hashable | None],
     horizon: float,
     level: float,
 ) -> dict[str, float]:
     tails = [0.5, 0.5 - level / 2, 0.5 + level / 2]
     hr = np.exp(np.quantile(post.draw(term), tails))
-    risks = risk_difference(post, treatment, horizon, level=level).set_index("term")
+    treated, reference = compared
+    risks = risk_difference(
+        post, treatment, horizon, treated=treated, reference=reference, level=level
+    ).set_index("term")
     row = risks.loc["risk difference"]
     tidy = post.tidy().set_index("term").loc[term]
     return {

@@ -133,6 +133,8 @@ class Question:
     level : float
     unit : str
         Of the times, in words; empty if it is not known.
+    arms : int
+        Of the study. Models of the hazard are of all of them, other methods of the two compared.
     """
 
     data: pd.DataFrame
@@ -145,6 +147,12 @@ class Question:
     seed: int
     level: float
     unit: str = ""
+    arms: int = 2
+
+    @property
+    def in_one_model(self) -> str:
+        """That a model is of all arms, in words; empty where there are two."""
+        return f", in one model of all {self.arms} arms" if self.arms > 2 else ""
 
     def when(self, time: float) -> str:
         """A time with its unit, where that is known.

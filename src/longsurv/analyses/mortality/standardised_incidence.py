@@ -13,14 +13,14 @@ that of a posterior is both of them drawn. Cheng, Fine and Wei (1998), Biometric
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 import pandas as pd
 
 from longsurv.analyses.mortality.drawn_incidence import CoxDraws, mean_risks
-from longsurv.analyses.mortality.effect import coefficient
+from longsurv.analyses.mortality.effect import coefficient, priors_of
 from longsurv.errors import LongsurvError
 from longsurv.estimands.standardised import (
     check_begun,
@@ -105,7 +105,13 @@ def _jumps(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def standardised_incidence(
-    fits: Sequence[SurvivalEstimate], treatment: str, horizon: float, *, level: float = 0.95
+    fits: Sequence[SurvivalEstimate],
+    treatment: str,
+    horizon: float,
+    *,
+    treated: Hashable | None = None,
+    reference: Hashable | None = None,
+    level: float = 0.95,
 ) -> pd.DataFrame:
     """Risks of the first cause by the horizon, standardised over the cohort.
 
@@ -114,8 +120,9 @@ def standardised_incidence(
     fits : sequence of SurvivalEstimate
         Of the hazard of the event, then of every competing event, from the same rows.
     treatment : str
-        Column of two levels.
     horizon : float
+    treated, reference : hashable, optional
+        The two levels compared; by default the only two.
     level : float
         Of the intervals.
 
@@ -124,7 +131,7 @@ def standardised_incidence(
     DataFrame
         As that of `longsurv.estimands.standardised.risk_difference`.
     """
-    names, frames = _cohorts(fits[0], treatment, horizon)
+    names, frames = _cohorts(fits[0], treatment, treated, reference)
     return incidence_under(fits, frames, names, horizon, level=level)
 
 
@@ -194,6 +201,8 @@ def drawn_incidence(
     treatment: str,
     horizon: float,
     *,
+    treated: Hashable | None = None,
+    reference: Hashable | None = None,
     level: float = 0.95,
     most: int = 500,
     times: int = 60,
@@ -206,6 +215,8 @@ def drawn_incidence(
         Of the hazard of the event, then of every competing event.
     treatment : str
     horizon : float
+    treated, reference : hashable, optional
+        The two levels compared; by default the only two.
     level : float
         Of the intervals.
     most, times : int
@@ -216,7 +227,7 @@ def drawn_incidence(
     DataFrame
         As that of `longsurv.estimands.standardised.risk_difference`.
     """
-    names, frames = _cohorts(posts[0], treatment, horizon)
+    names, frames = _cohorts(posts[0], treatment, treated, reference)
     drawn = [CoxDraws.of(post) for post in posts]
     risks = drawn_under(drawn, frames, horizon, most=most, times=times)
     return marked(of_draws(risks, names, level), posts[0])
@@ -255,10 +266,13 @@ def drawn_under(
 
 
 def _cohorts(
-    result: SurvivalEstimate | SurvivalPosterior, treatment: str, horizon: float
+    result: SurvivalEstimate | SurvivalPosterior,
+    treatment: str,
+    treated: Hashable | None,
+    reference: Hashable | None,
 ) -> tuple[list[str], list[pd.DataFrame]]:
     cohort = result.spec.data.iloc[result.design.rows[result.design.first_rows]]
-    low, high = two_levels(cohort, treatment, None, None)
+    low, high = two_levels(cohort, treatment, treated, reference)
     frames = [with_treatment(cohort, treatment, chosen) for chosen in (low, high)]
     return [f"risk ({low})", f"risk ({high})"], frames
 
@@ -305,6 +319,8 @@ def standardised_risks(
     horizon: float,
     prior: Prior,
     *,
+    treated: Hashable | None = None,
+    reference: Hashable | None = None,
     draws: int = 1000,
     seed: int = 1,
     level: float = 0.95,
@@ -316,10 +332,11 @@ def standardised_risks(
     causes : sequence of CoxPH
         Of the event, then of every competing event that happened; the treatment first in each.
     treatment : str
-        Column of two levels.
     horizon : float
     prior : Prior
         Of the treatment's log hazard ratio of the event; competing events have the default priors.
+    treated, reference : hashable, optional
+        The two levels compared, the reference the first of the models; by default the only two.
     draws, seed : int
         Of the posteriors.
     level : float
@@ -337,17 +354,20 @@ def standardised_risks(
             if engine == "ml":
                 fits = [spec.fit(penalty="firth") for spec in causes]
                 table = standardised_incidence(
-                    cast("list[SurvivalEstimate]", fits), treatment, horizon, level=level
-                )
+                    cast("list[SurvivalEstimate]", fits), treatment, horizon, treated=treated,
+                    reference=reference, level=level,
+                )  # fmt: skip
             else:
-                term = coefficient(causes[0], treatment)
+                coefficient(causes[0], treatment, treated)  # refuses an effect that is not one
+                given = priors_of(causes[0], treatment, prior)
                 posts = [
-                    spec.sample(draws=draws, seed=seed, priors={term: prior} if k == 0 else {})
+                    spec.sample(draws=draws, seed=seed, priors=given if k == 0 else {})
                     for k, spec in enumerate(causes)
                 ]
                 table = drawn_incidence(
-                    cast("list[SurvivalPosterior]", posts), treatment, horizon, level=level
-                )
+                    cast("list[SurvivalPosterior]", posts), treatment, horizon, treated=treated,
+                    reference=reference, level=level,
+                )  # fmt: skip
         except LongsurvError as error:
             table = pd.DataFrame([{"term": "risk difference", "reason": str(error)}])
         parts.append(table[~table["term"].str.contains("ratio")].assign(engine=engine))
