@@ -22,7 +22,7 @@ from longsurv.likelihood import cox
 from longsurv.likelihood.cox.frailty import SiteData, SiteEffects, effects_of
 from longsurv.models.cox_climb import climb, statistics
 from longsurv.models.cox_priors import climbed_in
-from longsurv.models.site_spread import counts, likeliest, not_separated
+from longsurv.models.site_spread import check_told_apart, counts, likeliest, not_separated
 from longsurv.results.survival.site_climb import SiteClimb
 
 
@@ -55,9 +55,10 @@ def maximum(
     Raises
     ------
     EstimationError
-        If the data do not determine a coefficient, the groups are separated, or the likelihood
-        still increases as sites differ more and more.
+        If the data do not determine a coefficient or tell sites from covariates, the groups are
+        separated, or the likelihood still increases as sites differ more and more.
     """
+    check_told_apart(formula, design)
     assert design.sites is not None
     without = _without(formula, design, ties)
     found = SiteClimb(sites, effects)

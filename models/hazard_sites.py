@@ -24,7 +24,7 @@ from longsurv.inference.scoring import ascend
 from longsurv.likelihood.cox.frailty import SiteEffects
 from longsurv.likelihood.hazard.sites import SiteHazards
 from longsurv.models import hazard_start
-from longsurv.models.site_spread import counts, likeliest, not_separated
+from longsurv.models.site_spread import check_told_apart, counts, likeliest, not_separated
 from longsurv.results.survival.hazard_site_climb import HazardSiteClimb
 
 ROUNDS = 20
@@ -62,9 +62,10 @@ def maximum(
     Raises
     ------
     EstimationError
-        If the data do not determine a coefficient, the groups are separated, or the likelihood
-        still increases as sites differ more and more.
+        If the data do not determine a coefficient or tell sites from covariates, the groups are
+        separated, or the likelihood still increases as sites differ more and more.
     """
+    check_told_apart(formula, hazard.survival)
     without = _without(formula, hazard, smoothing)
     assert hazard.survival.sites is not None
     evaluations, estimated = without.evaluations, hazard.baseline.smoothed and smoothing is None

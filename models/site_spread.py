@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from longsurv.design import SurvivalDesign
-from longsurv.design.sites import Sites
+from longsurv.design.sites import Sites, reproduced
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.results.survival.sites import SpreadClimb
 
@@ -40,6 +40,24 @@ def not_separated(formula: str, moving: str) -> EstimationError:
         f"{moving} without end, and Firth's penalty is not for models with site effects; "
         "leave the sites out, or sample"
     )
+
+
+def check_told_apart(formula: str, design: SurvivalDesign) -> None:
+    """Refuse covariates that make every difference between sites.
+
+    Raises
+    ------
+    EstimationError
+    """
+    sites = design.sites
+    assert sites is not None
+    if reproduced(sites, design.fixed.X, design.stratum):
+        raise EstimationError(
+            f"{formula!r} cannot be estimated: the covariates make every difference between the "
+            f"values of {sites.name} (with one in each arm, say), so the data cannot tell the two "
+            f"apart; leave (1 | {sites.name}) or these covariates out, or sample: its priors say "
+            "how far sites may differ"
+        )
 
 
 def likeliest(found: SpreadClimb, without: float, formula: str, sites: Sites) -> float:

@@ -124,6 +124,12 @@ def _below_limit(case: Case, group: bool) -> Case:
     return _rows(case, lower)
 
 
+def _site_of_group(case: Case) -> Case:
+    """Every group at a site of its own."""
+    arm, site = case.columns["arm"], case.columns["site"]
+    return _rows(case, lambda t: t.assign(**{site: t[arm]}) if arm in t and site in t else t)
+
+
 def _one_row_each(case: Case) -> Case:
     name = case.columns["patient"]
     return _rows(case, lambda t: t.drop_duplicates(name, keep="last"))
@@ -151,6 +157,7 @@ DEFECTS = (
     Defect("last group alone", ("event", "exit"), _late_event),
     Defect("below limit", ("limit",), lambda case: _below_limit(case, False)),
     Defect("group below limit", ("limit",), lambda case: _below_limit(case, True)),
+    Defect("site of each group", ("site", "arm"), _site_of_group),
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.design.formula import RandomTerm
+from longsurv.design.rank import independent_columns
 from longsurv.errors import DataError, FormulaError, LongsurvError
 from longsurv.words import plural
 
@@ -122,3 +123,23 @@ def sites_of(column: pd.Series, event: np.ndarray, stratum: np.ndarray | None = 
                 f"so (1 | {sites.name}) has nothing to say; leave it or the strata out"
             )
     return sites
+
+
+def reproduced(sites: Sites, X: np.ndarray, stratum: np.ndarray | None = None) -> bool:
+    """Whether covariates and strata make every difference between sites, as treatment does where
+    each of two sites has one: nothing is left that could tell how much sites differ.
+
+    Parameters
+    ----------
+    sites : Sites
+    X : ndarray, shape (n, p)
+    stratum : ndarray of int, shape (n,), optional
+        Of each row.
+    """
+    levels = np.zeros(len(X), dtype=int) if stratum is None else stratum
+    first = np.asarray(levels[:, None] == np.unique(levels), dtype=float)
+    J = len(sites.labels)
+    if first.shape[1] + X.shape[1] < J:
+        return False
+    columns = np.hstack([first, X, sites.indicators])
+    return not independent_columns(columns)[-J:].any()

@@ -166,6 +166,25 @@ def test_survival_is_averaged_over_the_distribution(kind, s):
     assert slope == pytest.approx((factor * np.exp(-H[:, None] * factor)) @ weight, abs=2e-4)
 
 
+@pytest.mark.parametrize("kind", SITE_EFFECTS)
+@pytest.mark.parametrize("s", [1e-6, 0.2, 1.5])
+def test_who_is_left_is_known_where_hardly_anybody_is(kind, s):
+    """The logarithm of survival and its slope, also where survival itself is 0 to a computer."""
+    effects, H = SITE_EFFECTS[kind], np.array([0.0, 0.5, 40.0, 3000.0, 1e8])
+    log, factor = effects.left(H, s)
+    S, slope = effects.survival(H, s)
+    assert np.exp(log) == pytest.approx(S)
+    assert slope == pytest.approx(S * factor)
+    h = 1e-5 * np.maximum(H, 1.0)
+    rise = (effects.left(H + h, s)[0] - effects.left(H - h, s)[0]) / (2.0 * h)
+    assert -rise == pytest.approx(factor, rel=1e-4)
+    assert (np.diff(factor) < 1e-9).all()
+    if s < 1e-3:
+        assert log[:4] == pytest.approx(-H[:4], rel=1e-7)
+    far = effects.left(np.array([1e300, np.inf]), s)
+    assert not np.isnan(far).any()
+
+
 def test_effects_come_from_draws_in_units_of_their_spread():
     theta = np.array([[0.5, -0.1, np.log(0.3), 1.0, -2.0, 0.5]])
     found = effects_of(data(), theta)

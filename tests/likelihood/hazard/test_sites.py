@@ -120,6 +120,28 @@ def test_the_integral_of_a_site_is_right_everywhere(kind):
         assert found == pytest.approx(exact, rel=1e-9, abs=1e-9)
 
 
+FAR = [
+    (D, H, s) for D in (0.0, 1.0, 40.0) for H in (1e-200, 1e-20, 1e20, 1e100, 1e300)
+    for s in (1e-6, 1e-3, 0.3, 6.4, 50.0) if D * s * s < 500.0
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SITE_EFFECTS)
+def test_a_climb_far_from_the_data_ends_and_knows_where_it_is(kind):
+    """Hazards that a climb or a chain may try: the integral is finite, with the slope of its own
+    differences; and there is none of a hazard that rounding has made negative."""
+    effects, h = SITE_EFFECTS[kind], 1e-4
+    for D, H, s in FAR:
+        events = np.full(3, D)
+        found = effects.of_sites(events, H * np.exp([-h, 0.0, h]), s)
+        assert np.isfinite(found.value).all(), (D, H, s)
+        rise = (found.value[2] - found.value[0]) / (2.0 * h)
+        slope = -found.factor[1] * H
+        assert rise == pytest.approx(slope, rel=1e-4, abs=1e-11 * abs(found.value[1]) / h + 1e-9)
+    for H in (-1e-9, -5.0, np.inf, np.nan):
+        assert np.isnan(effects.of_sites(np.array([2.0]), np.array([H]), 0.7).value).all()
+
+
 @pytest.mark.parametrize("kind", SITE_EFFECTS)
 def test_predictions_of_effects_are_those_of_their_distribution(kind):
     effects, b = SITE_EFFECTS[kind], np.linspace(-25.0, 9.0, 200_001)

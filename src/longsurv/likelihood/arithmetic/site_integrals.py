@@ -39,29 +39,31 @@ def _log_weight(D, H, s, z):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _mode(D, H, s):
+    """Where the integrand is largest, in z; NaN where H is not a number from 0 on.
+
+    There b = s^2 (D - H e^b), so that x = s^2 H e^b solves x + log x = c: Wright's omega function.
+    """
+    if not 0.0 <= H < math.inf:
+        return math.nan
+    if H == 0.0:
+        return s * D
+    c = 2.0 * math.log(s) + math.log(H) + s * s * D
+    u = c if c < 1.0 else math.log(c)
+    for _ in range(50):
+        move = (math.exp(u) + u - c) / (math.exp(u) + 1.0)
+        u -= move
+        if abs(move) < 1e-15 * (1.0 + abs(u)):
+            break
+    return s * D - math.exp(u) / s
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _grid(D, H, s):
     """First place in z, step and number of steps between which the integrand counts; its top."""
-    z = 0.0
-    if D > 0.0 and H > 0.0:
-        # between that of the prior and that of the data
-        z = s * math.log(D / H) / (s * s + 1.0 / D)
-    value = _log_weight(D, H, s, z)
-    for _ in range(200):
-        w = H * math.exp(s * z)
-        slope, bend = s * (D - w) - z, s * s * w + 1.0
-        move = slope / bend
-        if abs(move) < 1e-12 * (1.0 + abs(z)):
-            break
-        size = 1.0
-        while size > 1e-12:
-            new = _log_weight(D, H, s, z + size * move)
-            if new >= value - 1e-13 * (1.0 + abs(value)):
-                break
-            size *= 0.5
-        z += size * move
-        value = new
+    z = _mode(D, H, s)
     top = _log_weight(D, H, s, z)
-    step = STEP_IN_SPREAD / math.sqrt(s * s * H * math.exp(s * z) + 1.0)
+    step = STEP_IN_SPREAD / math.sqrt(s * s * (H * math.exp(s * z)) + 1.0)
     if s * step > STEP_IN_B:
         step = STEP_IN_B / s
     below, above = 1, 1
@@ -183,11 +185,15 @@ def gamma_integrals(D, H, s):
     """G, E w, var w, G_s, G_ss and G_Hs of effects whose exponential w has a gamma distribution of
     mean 1 and variance v = s^2: shape (6, J).
 
-    G = sum_{k < D} log(1 + k v) - log(1 + v H) / v - D log(1 + v H), D being whole.
+    G = sum_{k < D} log(1 + k v) - log(1 + v H) / v - D log(1 + v H), D being whole. NaN where H is
+    not a number from 0 on, as of hazards that rounding has made negative.
     """
     v, out = s * s, np.zeros((6, len(D)))
     for j in range(len(D)):
         d, h = D[j], H[j]
+        if not 0.0 <= h < math.inf:
+            out[:, j] = math.nan
+            continue
         more = 1.0 + v * h
         value, by_v, by_vv = 0.0, 0.0, 0.0
         for k in range(round(d)):

@@ -131,8 +131,14 @@ class SiteEffects(ABC):
         """Derivative of `integrated` by s, the coefficients following."""
 
     @abstractmethod
+    def left(self, H: Floats, s: Floats | float) -> tuple[Floats, Floats]:
+        """Log of the mean of exp(-H exp(b)) over sites, and minus its derivative by H: the mean of
+        exp(b) among patients who are left."""
+
     def survival(self, H: Floats, s: Floats | float) -> tuple[Floats, Floats]:
         """Mean of exp(-H exp(b)) over sites, and minus its derivative by H."""
+        log, factor = self.left(H, s)
+        return np.exp(log), np.exp(log) * factor
 
     @abstractmethod
     def of_sites(self, events: Floats, H: Floats, s: float) -> SiteIntegrals:
@@ -191,17 +197,19 @@ class NormalSites(SiteEffects):
         by_curvature = np.trace(np.linalg.solve(peak.information[p:, p:], moved))
         return float(b @ b) / s**3 - 0.5 * (2.0 * J / s + float(by_curvature))
 
-    def survival(self, H: Floats, s: Floats | float) -> tuple[Floats, Floats]:
+    def left(self, H: Floats, s: Floats | float) -> tuple[Floats, Floats]:
         """As of `SiteEffects`, by the trapezoidal rule, whose error falls as exp(-25 / s)."""
         density = np.exp(-0.5 * NODES**2)
+        H, lowest = np.minimum(H, LARGEST), np.exp(NODES[0] * np.asarray(s))
         shape = np.broadcast(H, s).shape
         S, slope = np.zeros(shape), np.zeros(shape)
+        # In units of exp(-H lowest): some node is left where survival itself underflows.
         for node, weight in zip(NODES, density / density.sum(), strict=True):
             factor = np.exp(node * np.asarray(s))
-            own = weight * np.exp(-H * factor)
+            own = weight * np.exp(-H * (factor - lowest))
             S += own
             slope += own * factor
-        return S, slope
+        return np.log(S) - H * lowest, slope / S
 
     def of_sites(self, events: Floats, H: Floats, s: float) -> SiteIntegrals:
         """As of `SiteEffects`."""
@@ -219,6 +227,8 @@ class NormalSites(SiteEffects):
 
 NODES = 0.4 * np.arange(-16, 17)
 """Effects, in standard deviations, of the sites that are averaged over."""
+LARGEST = 1e300
+"""Cumulative hazard that larger ones count as: nobody is left."""
 
 
 class GammaSites(SiteEffects):
@@ -253,11 +263,10 @@ class GammaSites(SiteEffects):
         by_nu = b - np.exp(b) + 1.0 - np.log1p(d / nu) + digamma(nu + d) - digamma(nu)
         return -2.0 * peak.s**-3 * float(by_nu.sum())
 
-    def survival(self, H: Floats, s: Floats | float) -> tuple[Floats, Floats]:
+    def left(self, H: Floats, s: Floats | float) -> tuple[Floats, Floats]:
         """As of `SiteEffects`."""
-        more = 1.0 + np.asarray(s) ** 2 * H
-        S = more ** (-(np.asarray(s, dtype=float) ** -2))
-        return S, S / more
+        H, v = np.minimum(H, LARGEST), np.asarray(s, dtype=float) ** 2
+        return -np.log1p(v * H) / v, 1.0 / (1.0 + v * H)
 
     def of_sites(self, events: Floats, H: Floats, s: float) -> SiteIntegrals:
         """As of `SiteEffects`."""

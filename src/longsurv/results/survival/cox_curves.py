@@ -356,7 +356,7 @@ def survival_limits(
         return np.maximum(S - z * S * se, 0.0), np.minimum(S + z * S * se, 1.0)
     if kind == "log":
         return np.exp(-H - z * se), np.minimum(np.exp(-H + z * se), 1.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         spread = np.where(H > 0, np.exp(z * se / H), 1.0)
         return np.exp(-H * spread), np.exp(-H / spread)
 

@@ -119,7 +119,7 @@ class SitesEstimate(WithSpread, RatioEstimate):
                 *design_flags(design),
                 *weightless_flag(design),
                 *few_events_flag(design),
-                *site_flags(design.sites, s),
+                *site_flags(design, s),
             ),
             profile=None,
             sites=sites,
@@ -187,11 +187,15 @@ class SitesEstimate(WithSpread, RatioEstimate):
             own[np.arange(len(own)), sites.codes(who.frame)] = 1.0
         return replace(who, X=np.hstack([who.X, own]))
 
+    def _left(self, H: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log of survival averaged over sites, and minus its derivative by the median site's
+        hazard."""
+        return (-H, np.ones(H.shape)) if self.sd == 0.0 else self.effects.left(H, self.sd)
+
     def _averaged(self, H: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Survival averaged over sites, and minus its derivative by the median site's hazard."""
-        if self.sd == 0.0:
-            return np.exp(-H), np.exp(-H)
-        return self.effects.survival(H, self.sd)
+        log, factor = self._left(H)
+        return np.exp(log), np.exp(log) * factor
 
     def mean_survival_at(
         self, frames: Sequence[pd.DataFrame], times: Sequence[float]
@@ -298,11 +302,13 @@ class SitesEstimate(WithSpread, RatioEstimate):
         for stratum, rows in who.of_stratum():
             times = times_of(stratum)
             found = hazards(self.sites.data, self.whole, who, rows, stratum, times)
-            S, slope = self._averaged(found.value) if not by_site else (np.exp(-found.value),) * 2
-            se = slope * np.sqrt(found.total_variance(self.whole_cov))
+            H = found.value
+            log, factor = (-H, np.ones(H.shape)) if by_site else self._left(H)
+            S, error = np.exp(log), factor * np.sqrt(found.total_variance(self.whole_cov))
+            se = S * error
             # before the first event no interval is known, but for the start itself
-            se[(found.value == 0.0) & (times > self.design.entry.min())] = np.nan
-            low, high = survival_limits(-np.log(S), se / S, z, "log-log")
+            se[(H == 0.0) & (times > self.design.entry.min())] = np.nan
+            low, high = survival_limits(-log, error, z, "log-log")
             low, high = (np.where(np.isnan(se), np.nan, limit) for limit in (low, high))
             for k, i in enumerate(rows):
                 own = {"estimate": S[k], "std_error": se[k], "conf_low": low[k],

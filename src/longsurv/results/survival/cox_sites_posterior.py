@@ -96,7 +96,7 @@ class SitesPosterior(WithEffects, RatioPosterior):
                 *weightless_flag(design),
                 *few_events_flag(design),
                 *powers_flag(design),
-                *site_flags(design.sites, None),
+                *site_flags(design, None),
                 *sampling_flags(draws),
             ),
             sites=sites,

@@ -100,7 +100,8 @@ def columns_of(H: np.ndarray, se: np.ndarray, kind: str, level: float) -> dict[s
     z = t_quantile(level, np.inf)
     if kind == "hazard":
         h = np.exp(H)
-        low, high = h * np.exp(-z * se), h * np.exp(z * se)
+        with np.errstate(over="ignore"):
+            low, high = h * np.exp(-z * se), h * np.exp(z * se)
         return {"estimate": h, "std_error": h * se, "conf_low": low, "conf_high": high}
     low, high = survival_limits(H, se, z, "log-log")
     S = np.exp(-H)

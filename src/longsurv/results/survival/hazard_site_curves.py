@@ -72,18 +72,19 @@ class DrawnSites(OfSites, Protocol):
 def averaged(
     effects: SiteEffects, H: np.ndarray, s: np.ndarray | float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Survival averaged over sites, and minus its derivative by the hazard H without an effect."""
+    """Log of survival averaged over sites, and minus its derivative by the hazard H without an
+    effect."""
     if np.ndim(s) == 0 and s == 0.0:
-        return np.exp(-H), np.exp(-H)
-    return effects.survival(H, s)
+        return -H, np.ones(np.shape(H))
+    return effects.left(H, s)
 
 
 def by_spread(effects: SiteEffects, H: np.ndarray, s: float) -> np.ndarray:
-    """Derivative of averaged survival by the standard deviation."""
+    """Derivative of the log of averaged survival by the standard deviation."""
     if s == 0.0:
         return np.zeros(np.shape(H))
-    ahead, behind = (effects.survival(H, s * (1.0 + k * STEP))[0] for k in (1, -1))
-    return (ahead - behind) / (2.0 * s * STEP)
+    ahead, behind = (effects.left(H, s * (1.0 + k * STEP))[0] for k in (1, -1))
+    return np.asarray((ahead - behind) / (2.0 * s * STEP))
 
 
 def estimated(
@@ -107,12 +108,12 @@ def estimated(
             extra = value**2 * variance
     else:
         effects, s = fit.sites.effects, fit.sd
-        S, fall = averaged(effects, H, s)
-        rows, extra = (fall / S)[:, None] * J, np.zeros(len(H))
-        rows[:, -1] -= by_spread(effects, H, s) / S
-        value = -np.log(S)
+        log, factor = averaged(effects, H, s)
+        rows, extra = factor[:, None] * J, np.zeros(len(H))
+        rows[:, -1] -= by_spread(effects, H, s)
+        value = -log
         if log_h is not None and jump is not None:
-            value, rows = log_h + np.log(fall / S), jump + _ratio_slopes(effects, H, s, J)
+            value, rows = log_h + np.log(factor), jump + _ratio_slopes(effects, H, s, J)
     se = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", rows, fit.whole_cov, rows) + extra, 0.0))
     return curves.columns_of(value, se, kind, level)
 
@@ -123,8 +124,7 @@ def _ratio_slopes(effects: SiteEffects, H: np.ndarray, s: float, J: np.ndarray) 
         return np.zeros(J.shape)
 
     def log_ratio(H: np.ndarray, s: float) -> np.ndarray:
-        S, fall = effects.survival(H, s)
-        return np.log(fall / S)
+        return np.log(effects.left(H, s)[1])
 
     h = STEP * (H + STEP)
     by_H = (log_ratio(H + h, s) - log_ratio(H - h, s)) / (2.0 * h)
@@ -141,8 +141,8 @@ def drawn(post: DrawnSites, who: People, grid: np.ndarray, kind: str, by_site: b
         factor = np.exp(post.site_effects[:, post.site_codes(who.frame)])[:, :, None]
         total = H * factor
     else:
-        S, fall = averaged(post.sites.effects, H, post.spread[:, None, None])
-        factor, total = fall / S, -np.log(S)
+        log, factor = averaged(post.sites.effects, H, post.spread[:, None, None])
+        total = -log
     if kind == "hazard":
         return factor * np.exp(curves.drawn_log_hazards(post.hazard, post.natural, who, grid))
     return curves.of_kind(total, kind)

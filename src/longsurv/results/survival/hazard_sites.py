@@ -116,7 +116,7 @@ class HazardSitesEstimate(WithSpread, HazardEstimate):
                 *changing_flag(hazard),
                 *smoothing_flag(smoothing),
                 *few_events_flag(design),
-                *site_flags(design.sites, s),
+                *site_flags(design, s),
                 *(() if optimum.converged else (f"Not a maximum: {optimum.status}.",)),
             ),
             profile=None,
@@ -231,9 +231,10 @@ class HazardSitesEstimate(WithSpread, HazardEstimate):
             who = people(self, frame)
             for t in range(len(grid)):
                 H, J = curves.cumulative(self.hazard, self.natural, who, grid[t : t + 1])
-                S, fall = site_curves.averaged(effects, H, self.sd)
-                mean[a, t], slope[a, t, :-1] = S.mean(), -(fall @ J) / len(S)
-                slope[a, t, -1] = site_curves.by_spread(effects, H, self.sd).mean()
+                log, factor = site_curves.averaged(effects, H, self.sd)
+                S = np.exp(log)
+                mean[a, t], slope[a, t, :-1] = S.mean(), -((S * factor) @ J) / len(S)
+                slope[a, t, -1] = (S * site_curves.by_spread(effects, H, self.sd)).mean()
         return mean, np.einsum("atj,jk,bsk->atbs", slope, self.whole_cov, slope)
 
     def predict(

@@ -88,7 +88,7 @@ class HazardSitesPosterior(WithEffects, HazardPosterior):
                 *weightless_flag(design),
                 *powers_flag(design),
                 *changing_flag(hazard),
-                *site_flags(design.sites, None),
+                *site_flags(design, None),
                 *sampling_flags(draws),
             ),
             hazard=hazard,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pandas as pd
 
-from longsurv.design.sites import Sites
+from longsurv.design.sites import Sites, reproduced
 from longsurv.errors import LongsurvError
 from longsurv.inference import Optimum
 from longsurv.results import plots
@@ -25,16 +25,25 @@ FEW = 10
 """Sites below which their variance is said to be hardly known."""
 
 
-def site_flags(sites: Sites, s: float | None) -> tuple[str, ...]:
-    """What a reader must know: conditional ratios, few sites, a variance of 0.
+def site_flags(design: SurvivalDesign, s: float | None) -> tuple[str, ...]:
+    """What a reader must know: conditional ratios, few sites, a variance of 0 or of priors alone.
 
     Parameters
     ----------
-    sites : Sites
+    design : SurvivalDesign
+        With sites.
     s : float, optional
         The estimated standard deviation; None in a posterior.
     """
-    flags, J = [], len(sites.labels)
+    assert design.sites is not None
+    sites, flags = design.sites, []
+    J = len(sites.labels)
+    if s is None and reproduced(sites, design.fixed.X, design.stratum):
+        flags.append(
+            f"Not determined by the data: {sites.deviation}, and coefficients of covariates that "
+            f"make every difference between the values of {sites.name} (with one in each arm, say)."
+            " The priors say how far these may differ."
+        )
     if s == 0.0:
         flags.append(
             f"Boundary: the variance between {sites.name} is estimated as exactly 0; the data show "
@@ -181,7 +190,8 @@ class WithSpread(WithEffects):
         Returns
         -------
         low, high : float
-            0 where the profile does not fall far enough above it, infinite where it never does.
+            0 where the profile does not fall far enough above it, infinite where it never does;
+            NaN where the climb did not end at a maximum, as a flag says.
         """
         from scipy.optimize import brentq
 
@@ -190,6 +200,8 @@ class WithSpread(WithEffects):
         def excess(s: float) -> float:
             return (self.climb.value(s) if s > 0.0 else self.null_loglik) - floor
 
+        if not self.optimum.converged:
+            return np.nan, np.nan
         low = 0.0
         if self.sd > 0.0 and excess(0.0) < 0.0:
             low = float(brentq(excess, 0.0, self.sd, xtol=1e-9))
