@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
+import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from two_groups import swapped
 
@@ -78,6 +82,43 @@ def test_unseen_survivors_and_another_prior():
     cell = tipping_grid(STUDY, 0, unseen=unseen).iloc[0]
     assert (cell["n"], cell["reference_n"]) == (29, 22)
     assert cell["prob_benefit"] == pytest.approx(probability_lower(Counts(1, 29, 4, 22), (1, 1)))
+
+
+@given(st.integers(1, 30), st.integers(0, 40), st.integers(1, 40), st.booleans())
+@settings(max_examples=8, deadline=None)
+def test_where_all_of_an_arm_died_no_number_reverses_that(n, events, survivors, group):
+    counts = Counts(n, n, events, events + survivors)
+    counts = counts if group else swapped(counts)
+    points = tipping_points(counts, 1)
+    assert (points["to_reverse"] == math.inf).all()
+    assert (points["better_arm"] == ("reference" if group else "group")).all()
+    for row in points.to_dict("records"):
+        worse, most = row["extra_in_worse"], int(row["to_unconvince"])
+
+        def cell(extra: int, worse: int = worse) -> pd.Series:
+            at = (worse, extra) if group else (extra, worse)
+            added = Counts(counts.events + at[0], counts.n + at[0], counts.reference_events + at[1],
+                           counts.reference_n + at[1])  # fmt: skip
+            return tipping_grid(added, 0).iloc[0]
+
+        convinced = [
+            (1 - p if group else p) >= 0.8
+            for p in (cell(k)["prob_benefit"] for k in (most - 1, most) if k >= 0)
+        ]
+        assert convinced == [True, False][-len(convinced) :]
+
+
+@given(st.integers(1, 50), st.integers(2, 3000), st.integers(1, 50), st.integers(2, 3000))
+@settings(max_examples=10, deadline=None)
+def test_the_fewest_that_reverse_are_those_of_arithmetic(events, survivors, others, alive):
+    """(d + k) / (n + k) reaches the other arm's risk r at k = (r n - d) / (1 - r)."""
+    counts = Counts(events, events + survivors, others, others + alive)
+    assume(counts.risk != counts.reference_risk)
+    good, bad = (events, survivors), (others, alive)
+    if counts.risk > counts.reference_risk:
+        good, bad = bad, good
+    needed = Fraction(good[1] * bad[0], bad[1]) - good[0]
+    assert tipping_points(counts, 0)["to_reverse"].tolist() == [math.ceil(needed)]
 
 
 def test_what_makes_no_sense_is_refused():

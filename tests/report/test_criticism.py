@@ -176,7 +176,7 @@ def test_percentiles_of_the_treated_risk_are_those_of_draws(prior) -> None:
 def test_the_line_of_the_priors_names_the_narrowest_and_the_widest() -> None:
     spans = {"flat": (0.001, 0.999), "weak": (0.03, 0.7), "sceptical": (0.1, 0.3)}
     assert sentences_adjusted.prior_predictive(spans, 0.18, ASKED) == (
-        "Before the data, with a risk of 18 % in control, that in active was with 95 % probability"
+        "Before the data, if the risk in control is 18 %, that in active was with 95 % probability"
         " 10 to 30 % (sceptical prior) or 0 to 100 % (flat prior)."
     )
 

@@ -10,14 +10,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from longsurv import numbers
 from longsurv.analyses.mortality.rows import IDS, row_of
 from longsurv.cohort import Cohort, Schema
+from longsurv.cohort.questions import TrialSettings
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.estimands.competing import incidence_difference
 from longsurv.estimands.densities import ratio_densities
 from longsurv.estimands.survival_by_group import incidence_curves
 from longsurv.numbers import MINUS
 from longsurv.priors import TREATMENT, Normal, StudentT
+from longsurv.report import explorer
 from longsurv.report.content import content
 from longsurv.report.page import render_page
 from longsurv.report.sections import answer, mortality
@@ -36,6 +39,7 @@ from longsurv.report.sections.mortality_priors import (
     priors_part,
     probability_reduction,
 )
+from longsurv.report.sections.mortality_target import emulated, target_part
 from longsurv.report.sections.mortality_tipping import tipping_part
 from longsurv.study import STAGES, Study, StudyResults
 from longsurv.tables.display import DisplayTable
@@ -372,3 +376,59 @@ def test_what_could_not_be_asked_is_said_once(given: dict, words: str) -> None:
 def test_without_competing_events_that_part_is_left_out(results) -> None:
     assert competing_part(results) is None
     assert "cumulative_incidence" in results.tables
+
+
+def without_risks(results: StudyResults, *, baseline: bool) -> StudyResults:
+    """The results of a study whose posteriors have no risks, nor, if so, its priors."""
+    part = results.parts["priors"]
+    table = part["table"].copy()
+    table[table.filter(regex="^(risk_difference|prob_benefit)").columns] = np.nan
+    risk = part["baseline_risk"] if baseline else np.nan
+    given = {**part, "table": table, "no_risks": "nobody was followed to 28", "baseline_risk": risk}
+    return replace(results, parts={**results.parts, "priors": given})
+
+
+@pytest.mark.parametrize("baseline", [True, False])
+def test_priors_are_told_without_risks_where_there_are_none(results, baseline) -> None:
+    given = without_risks(results, baseline=baseline)
+    part = priors_part(given)
+    said = texts(part)
+    assert ("The priors are not told as risks" in " ".join(said)) != baseline
+    reason = "Reason: nobody was followed to 28."
+    assert f"Not estimated: the risk of death by 28 days under any prior. {reason}" in said
+    (after,) = (item for item in part.items if isinstance(item, DisplayTable))
+    (before,) = part.more
+    for table, risks in ((after, False), (before, baseline)):
+        headers = " ".join(column.header for column in table.columns)
+        assert ("isk" in headers) == risks and "Hazard ratio" in headers
+        assert not any(cell in ("", "nan", numbers.MISSING) for row in table.rows for cell in row)
+        assert table.rows
+    assert given.missing["Risks under several priors"] == "nobody was followed to 28"
+    assert "Risks under several priors" not in results.missing
+    effect = explorer.effects(given)[0]
+    assert (effect.risk is None) != baseline
+
+
+def test_a_trial_without_an_answer_says_why_where_it_would_stand(results) -> None:
+    reason = "nobody is left at 19 who did what the arm 'begin' asks for"
+    asked = replace(results.study, target_trial=TrialSettings("begun", 2.0))
+    parts = {**results.parts, "target": {"no_answer": reason}}
+    given = replace(results, study=asked, parts=parts)
+    assert texts(target_part(given)) == [f"Not estimated: the emulated trial. Reason: {reason}."]
+    assert emulated(given).endswith(f"a trial from time zero has no usable answer: {reason}.")
+    assert given.missing["The emulated trial"] == reason
+
+
+def test_where_no_risk_is_told_the_conclusion_says_why(results) -> None:
+    """From the row of the method whose answer would have been told."""
+    part = results.parts["methods"]
+    reason = "group active: follow-up ends at 27 with patients at risk"
+    table = part["table"].copy()
+    told = table["method_id"] == "2 x 2, Miettinen-Nurminen"
+    table.loc[told, ["estimate", "conf_low", "conf_high"]] = np.nan
+    table.loc[told, "note"] = f"no usable answer: {reason}"
+    given = replace(results, parts={**results.parts, "methods": {**part, "table": table}})
+    headline = answer.short_answer(given).headline
+    assert headline.risks == ""
+    assert headline.conclusion == f"About the outcome these data give no usable answer: {reason}."
+    assert answer.short_answer(results).headline.risks

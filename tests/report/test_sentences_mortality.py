@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from longsurv.numbers import MINUS
+from longsurv.report import sentences_answer
 from longsurv.report import sentences_mortality as said
 from longsurv.report.sentences import Answer
 from longsurv.report.sentences_mortality import Compared, Tipping
@@ -103,6 +104,15 @@ def test_tipping_names_the_better_group_and_turns_with_it() -> None:
     assert "lower in placebo. If 1 death in placebo" in already
     assert "below 0.8 already" in already
     assert "equal" in said.tipping(ASKED, None)
+
+
+def test_where_everybody_died_no_number_of_unseen_deaths_would_change_that() -> None:
+    text = said.tipping(ASKED, Tipping(True, math.inf, 3, 0.8))
+    assert "everybody in placebo is counted with the event, no number of deaths" in text
+    assert "unseen in drug would change that; 3 would take the probability" in text
+    short = sentences_answer.reversing(math.inf, "death", "active")
+    assert short == "No number of deaths unseen in active would reverse that."
+    assert sentences_answer.reversing(2, "relapse", "active").startswith("Two events unseen")
 
 
 def test_the_e_value_names_the_direction_it_would_explain_away() -> None:

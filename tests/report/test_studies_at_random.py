@@ -70,6 +70,9 @@ def check_risks(drawn: Drawn, text: str) -> None:
         r" (?P<by>.+) \((?P<low>.+) to (?P<high>.+)\); (?P<n>\w+) \w+\.$",
         text.removeprefix("Primary outcome: "),
     )
+    if not text:
+        check_no_risks(drawn)
+        return
     assert found, text
     assert (found["ref"], found["grp"], found["unit"]) == (reference, group, drawn.unit)
     assert found["event"].lower() == drawn.event
@@ -96,6 +99,12 @@ def check_risks(drawn: Drawn, text: str) -> None:
         assert abs(float(found["by"].split()[0]) - abs(gap)) <= 0.5 + 1e-6
 
 
+def check_no_risks(drawn: Drawn) -> None:
+    """No risk is told where nobody of a group was followed to the horizon; adjusted, nobody."""
+    last = drawn.results.cohort.survival_data().groupby("arm", observed=True)["exit"].max()
+    assert (last.max() if drawn.adjusted else last.min()) < 28
+
+
 def check_change(drawn: Drawn, text: str) -> None:
     if not text or "the other way" in text:
         crude = [incidence(drawn, name) for name in drawn.groups]
@@ -106,6 +115,11 @@ def check_change(drawn: Drawn, text: str) -> None:
             assert (crude[1] - crude[0]) * told < 0
         return
     assert not drawn.adjusted and not drawn.lost
+    if text.startswith("No number of "):
+        risks = {name: incidence(drawn, name) for name in drawn.groups}
+        better = re.match(r"No number of \w+ unseen in (.+) would reverse that\.", text).group(1)
+        assert risks.pop(better) < 1 and set(risks.values()) == {1.0}
+        return
     count, better = re.match(r"(\w+) \w+ unseen in (.+) would reverse that\.", text).groups()
     risks = {name: incidence(drawn, name) for name in drawn.groups}
     assert better == min(risks, key=lambda name: risks[name])
@@ -160,7 +174,11 @@ def check_primary(drawn: Drawn, texts: tuple[str, ...]) -> None:
 
 
 def check_emulated(drawn: Drawn, conclusion: str) -> None:
-    answer = drawn.results.parts["target"]["answer"]
+    part = drawn.results.parts["target"]
+    if "no_answer" in part:
+        assert conclusion.endswith(f"no usable answer: {part['no_answer']}.")
+        return
+    answer = part["answer"]
     gap = 100 * answer["estimate"]
     assert "By" not in conclusion and f"within 2 {drawn.unit}" in conclusion
     if abs(gap) >= 0.5:
@@ -175,11 +193,15 @@ def check_conclusion(drawn: Drawn, conclusion: str, doubts: str) -> None:
     events = int(cohort.survival_data()["event"].sum())
     assert ("few events" in doubts) == (events < 10)
     assert ("no randomisation" in doubts) == (not cohort.randomised)
+    assert ("delayed treatment" in doubts) == drawn.emulated
     table = short_answer(drawn.results).table
+    if not short_answer(drawn.results).headline.risks:
+        unanswered = "no usable answer: " in conclusion
+        assert (unanswered and "follow" in conclusion) or drawn.emulated, conclusion
+        return
     (cells,) = (row for row in table.rows if row[0].startswith("Difference in the risk"))
     low, high = re.search(r"\((.+) to (.+)\)", cells[1]).groups()
     low, high = (float(x.replace(numbers.MINUS, "-")) for x in (low, high))
-    assert ("delayed treatment" in doubts) == drawn.emulated
     if drawn.emulated:
         check_emulated(drawn, conclusion)
     elif low * high < -1e-9:
@@ -214,13 +236,24 @@ def check_everywhere(drawn: Drawn) -> None:
 
 
 def check_failures(drawn: Drawn) -> None:
-    """Nothing fails but what cannot be asked: where all died no unseen death changes that."""
-    failures = dict(drawn.results.failures)
-    if "tipping" in failures:
-        assert "unseen events in one arm change the answer" in failures.pop("tipping")
-        data = drawn.results.cohort.survival_data()
-        assert data.groupby("arm", observed=True)["event"].mean().max() == 1.0
-    assert not failures
+    """No stage fails: one that has no answer says so, and why, where the answer would stand."""
+    assert not drawn.results.failures
+    check_unanswered(drawn)
+
+
+def check_unanswered(drawn: Drawn) -> None:
+    """Risks are left out, and an emulated trial has no answer, where the data say nothing of them,
+    and nowhere else."""
+    parts, data = drawn.results.parts, drawn.results.cohort.survival_data()
+    followed = bool((data["exit"] >= 28).any())
+    priors = parts["priors"]
+    assert bool(priors["no_risks"]) == (not followed)
+    assert priors["table"]["hr"].notna().all()
+    assert priors["table"]["risk_difference"].notna().all() == followed
+    if (part := parts.get("target")) and "no_answer" in part:
+        began = data["begun"] <= 2.0
+        assert "nobody is left" in part["no_answer"]
+        assert any(data.loc[side, "exit"].max() < 28 for side in (began, ~began))
 
 
 def check_whole(drawn: Drawn) -> None:

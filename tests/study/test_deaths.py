@@ -49,6 +49,15 @@ def results():
     return study().run(progress=False, stages=ALONE)
 
 
+def hastened(deaths: tuple[int, ...], alive: float = 28.0) -> Study:
+    """The same with every death and discharge before day 24, the others followed to `alive`."""
+    given = study(deaths)
+    people = patients(deaths)
+    sooner = np.where(people["status"] == "alive", alive, 0.6 * people["days"])
+    cohort = Cohort(people.assign(days=sooner), None, given.cohort.schema)
+    return replace(given, cohort=cohort)
+
+
 def test_every_stage_is_one_of_the_run() -> None:
     assert [stage.key for stage in ALONE] == list(KEYS)
     assert all(stage.quick for stage in ALONE)
@@ -222,3 +231,35 @@ def test_a_study_file_with_such_a_formula_is_refused(tmp_path) -> None:
         read.run(progress=False)
     good = replace(read, models=replace(read.models, mortality="arm + age"))
     assert good.formula_problems() == []
+
+
+class TestWhatTheDataSayNothingOf:
+    """A stage whose data leave out a part of its answer gives the rest, and why; none fails."""
+
+    @pytest.mark.parametrize(
+        ("deaths", "alive", "followed", "baseline"),
+        [((12, 5), 28.0, True, True), ((10, 10), 28.0, False, False), ((5, 4), 25.0, False, False)],
+        ids=["all of the reference", "all", "nobody so long"],
+    )  # fmt: skip
+    def test_no_stage_fails(self, deaths, alive, followed, baseline) -> None:
+        some = tuple(stage for stage in ALONE if stage.key in ("priors", "tipping"))
+        found = hastened(deaths, alive).run(progress=False, stages=some)
+        assert not found.failures
+        part = found.parts["priors"]
+        assert part["table"][["hr", "hr_low", "hr_high", "prior_share"]].notna().all(axis=None)
+        assert np.isfinite(part["baseline_risk"]) == baseline
+        risks = part["table"].filter(regex="^(risk_difference|prob_benefit)")
+        assert risks.shape[1] == 6 and risks.notna().all(axis=None) == followed
+        assert risks.isna().all(axis=None) != followed
+        before = part["table"].filter(regex="^prior_risk")
+        assert before.shape[1] == 6 and before.notna().all(axis=None) == baseline
+        reason = "" if followed else "nobody was followed to 28"
+        assert part["no_risks"].startswith(reason) and bool(part["no_risks"]) != followed
+
+    def test_where_all_of_a_group_died_no_unseen_death_reverses_that(self) -> None:
+        found = hastened((12, 5)).run(progress=False, stages=ALONE[-1:])
+        points = found.parts["tipping"]["points"]
+        assert not found.failures and np.isinf(points["to_reverse"]).all()
+        grid = found.parts["tipping"]["grid"]
+        assert not grid["reverses"].any()
+        assert points["to_unconvince"].iloc[0] > 0

@@ -29,10 +29,12 @@ import numpy as np
 
 from longsurv.errors import EstimationError
 from longsurv.estimands.propensity import propensity_draws
+from longsurv.times import snapped
 
 type Weights = Callable[[float], np.ndarray]
 """Time to weights of the copies."""
 ARMS = ("begin", "do not begin")
+_NONE = 1e-9  # a share of an arm without any event that is rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,7 +227,8 @@ def weighted_incidence(
 ) -> Curves:
     """Cumulative incidence of the event in arms whose copies have weights that change with time.
 
-    Aalen and Johansen's estimate from weighted numbers at risk.
+    Aalen and Johansen's estimate from weighted numbers at risk. Once everybody in an arm has had
+    some event its incidence stays; where the last ones left were censored it is not known.
 
     Parameters
     ----------
@@ -238,7 +241,7 @@ def weighted_incidence(
     Raises
     ------
     EstimationError
-        If nobody is left in an arm before the horizon.
+        If nobody is left in an arm before the horizon of whom some had had no event.
     """
     inside = (at.status > 0) & (at.exit <= horizon) & (at.exit > start)
     times = np.unique(at.exit[inside])
@@ -262,12 +265,23 @@ def weighted_incidence(
         now = np.flatnonzero((at.exit == t) & inside)
         dying = w[..., now[at.status[now] == 1]].sum(axis=-1)
         leaving = w[..., now].sum(axis=-1)
-        if (at_risk <= 0.0).any():
-            which = ARMS[int((at_risk <= 0.0).any(axis=1).argmax())]
-            raise EstimationError(
-                f"nobody is left at {t:g} who did what the arm {which!r} asks for: the horizon"
-                f" ({horizon:g}) or the grace period is too long for these patients"
-            )
-        incidence[:, :, i + 1] = incidence[:, :, i] + free * dying / at_risk
-        free = free * np.maximum(1.0 - leaving / at_risk, 0.0)
+        _check_left(at_risk, free, t, horizon)
+        some = np.where(at_risk > 0.0, at_risk, 1.0)
+        incidence[:, :, i + 1] = incidence[:, :, i] + free * dying / some
+        free = free * np.maximum(1.0 - leaving / some, 0.0)
+    end = float(snapped(horizon, at.exit))
+    w = weights_at(end) * mass if late is None else late
+    _check_left(w[..., at.exit >= end].sum(axis=-1), free, horizon, horizon)
     return Curves(np.concatenate([[start], times]), incidence)
+
+
+def _check_left(at_risk: np.ndarray, free: np.ndarray, t: float, horizon: float) -> None:
+    """Refuse a time at which nobody of an arm is left, though some had had no event."""
+    lost = (at_risk <= 0.0) & (free > _NONE)
+    if lost.any():
+        which = ARMS[int(lost.any(axis=1).argmax())]
+        raise EstimationError(
+            f"nobody is left at {t:g} who did what the arm {which!r} asks for, and not all had had"
+            f" an event: the horizon ({horizon:g}) or the grace period is too long for these"
+            " patients"
+        )

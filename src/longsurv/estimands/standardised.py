@@ -302,8 +302,12 @@ def _of_mean_moments(
 def check_horizon(design: SurvivalDesign, horizon: float) -> None:
     """Refuse a horizon at which a survival design has nobody left."""
     last = float(design.exit.max())
-    if not 0.0 < float(snapped(horizon, design.exit)) <= last:
-        raise LongsurvError(f"the horizon is a time up to the last exit, {last:g}; got {horizon!r}")
+    if not horizon > 0.0:
+        raise LongsurvError(
+            f"the horizon is a time after 0 and up to the last exit, {last:g}; got {horizon!r}"
+        )
+    if float(snapped(horizon, design.exit)) > last:
+        raise LongsurvError(f"nobody was followed to {horizon:g}: the last exit is at {last:g}")
 
 
 def of_draws(risks: np.ndarray, names: Sequence[str], level: float) -> pd.DataFrame:
@@ -331,10 +335,21 @@ def of_draws(risks: np.ndarray, names: Sequence[str], level: float) -> pd.DataFr
         )
     table = pd.DataFrame(rows)
     for least in REDUCTIONS:
-        name = "prob_benefit" + (f"_{100 * least:.0f}" if least else "")
+        name = reduction_column(least)
         probability = float((difference < -least).mean())
         table[name] = np.where(table["term"] == "risk difference", probability, np.nan)
     return table
+
+
+def reduction_column(least: float) -> str:
+    """The column with the probability that treatment lowers the risk by more than `least`.
+
+    Parameters
+    ----------
+    least : float
+        One of `REDUCTIONS`.
+    """
+    return "prob_benefit" + (f"_{100 * least:.0f}" if least else "")
 
 
 def of_moments(

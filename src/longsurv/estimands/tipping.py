@@ -7,7 +7,10 @@ would take to reverse the difference or to make it improbable.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
@@ -16,7 +19,7 @@ from longsurv.errors import LongsurvError
 from longsurv.estimands.binomial import probability_lower
 from longsurv.estimands.counts import Counts
 
-_FARTHEST = 10_000  # unseen deaths in one arm; no study excludes more unnoticed
+_FARTHEST = 1_000_000_000  # unseen deaths in one arm
 
 
 @checked
@@ -135,12 +138,14 @@ def tipping_points(
         A row a number of unseen deaths in the worse arm: better_arm ("group" or "reference"),
         extra_in_worse, to_reverse, to_unconvince: the fewest in the better arm that take away the
         sign of the difference, or take the probability of its direction below the threshold (0 if
-        it is below without any).
+        it is below without any). Where everybody in the worse arm died no number reverses the
+        difference, and `to_reverse` is infinite.
 
     Raises
     ------
     LongsurvError
-        If the observed risks are equal, so that there is no direction to reverse.
+        If the observed risks are equal, so that there is no direction to reverse, or more than a
+        thousand million deaths are needed.
     """
     _check_threshold(threshold)
     if counts.risk == counts.reference_risk:
@@ -148,25 +153,40 @@ def tipping_points(
     unseen = unseen or Unseen()
     better = counts.risk < counts.reference_risk
 
-    def fewest(worse: int, column: str, start: int) -> int:
-        for extra in range(start, _FARTHEST):
-            pair = (extra, worse) if better else (worse, extra)
-            if _cell(counts, unseen, *pair, threshold)[column]:
-                return extra
-        raise LongsurvError(f"not even {_FARTHEST:,} unseen events in one arm change the answer")
+    with_none = unseen.added(counts, 0, 0)
+    never = 1.0 in (with_none.risk, with_none.reference_risk)
+
+    def changes(column: str, worse: int, extra: int) -> bool:
+        pair = (extra, worse) if better else (worse, extra)
+        return bool(_cell(counts, unseen, *pair, threshold)[column])
 
     rows = []
     reverse = unconvince = 0  # neither can fall as deaths are added to the worse arm
     for worse in range(most + 1):
-        reverse = fewest(worse, "reverses", reverse)
-        unconvince = fewest(worse, "unconvincing", unconvince)
+        if not never:
+            reverse = _fewest(partial(changes, "reverses", worse), reverse)
+        unconvince = _fewest(partial(changes, "unconvincing", worse), unconvince)
         rows.append(
             {
                 "better_arm": "group" if better else "reference", "extra_in_worse": worse,
-                "to_reverse": reverse, "to_unconvince": unconvince,
+                "to_reverse": math.inf if never else reverse, "to_unconvince": unconvince,
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _fewest(changed: Callable[[int], bool], start: int) -> int:
+    """The fewest deaths from `start` on that change the answer; more never restore it."""
+    step = 1
+    low, high = start - 1, start
+    while not changed(high):
+        if high > _FARTHEST:
+            raise LongsurvError(f"not even {high:,} unseen events in one arm change the answer")
+        low, high, step = high, high + step, 2 * step
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if changed(middle) else (middle, high)
+    return high
 
 
 def _cell(

@@ -231,7 +231,10 @@ def _from_the_widest(effect: ExploredEffect, results: StudyResults) -> ExploredE
         if isinstance(prior, Normal) and name in part["draws"]
     }  # fmt: skip
     widest = max(normal, key=lambda name: normal[name].sd, default="")
-    effect = replace(effect, risk=float(part["baseline_risk"]), named=normal or effect.named)
+    risk = float(part["baseline_risk"])
+    effect = replace(
+        effect, risk=risk if math.isfinite(risk) else None, named=normal or effect.named
+    )
     if not widest or normal[widest].sd <= effect.prior.sd:
         return effect
     draws = thinned(part["draws"][widest], 2 * MOST_DRAWS)

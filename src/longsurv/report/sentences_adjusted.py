@@ -54,6 +54,32 @@ def adjusted_risks(
     return f"{risk}{alone}: {'; '.join(found)}."
 
 
+def no_baseline_risk(asked: Compared) -> str:
+    """That the priors are not told as risks.
+
+    Parameters
+    ----------
+    asked : Compared
+    """
+    return (
+        f"The priors are not told as risks: the Kaplan-Meier {asked.risk} is 0, 1 or not known, in"
+        f" {asked.reference} and of all patients."
+    )
+
+
+def no_risks(reason: str, asked: Compared) -> str:
+    """Why the posteriors give no risks; empty if they do.
+
+    Parameters
+    ----------
+    reason : str
+    asked : Compared
+    """
+    if not reason:
+        return ""
+    return f"Not estimated: the {asked.risk} under any prior. Reason: {reason.rstrip('.')}."
+
+
 def prior_predictive(spans: Mapping[str, tuple[float, float]], risk: float, asked: Compared) -> str:
     """What the narrowest and the widest prior say of the treated risk before the data.
 
@@ -72,6 +98,6 @@ def prior_predictive(spans: Mapping[str, tuple[float, float]], risk: float, aske
         for name in dict.fromkeys((narrow, wide))
     ]
     return (
-        f"Before the data, with a risk of {100 * risk:.0f} % in {asked.reference}, that in"
+        f"Before the data, if the risk in {asked.reference} is {100 * risk:.0f} %, that in"
         f" {asked.group} was with 95 % probability {' or '.join(said)}."
     )

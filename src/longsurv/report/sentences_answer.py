@@ -5,6 +5,7 @@ Every number is written from the results; a direction is that of the estimate it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -91,18 +92,21 @@ def _range(by: float, d: Answer) -> str:
     return " to ".join(sorted((end.split()[0] for end in ends), key=float))
 
 
-def reversing(deaths: int, event: str, better: str) -> str:
+def reversing(deaths: float, event: str, better: str) -> str:
     """How many unseen events in the group with the lower risk would take away the difference.
 
     Parameters
     ----------
-    deaths : int
+    deaths : float
+        Infinite where no number would.
     event : str
     better : str
         The group with the lower observed risk.
     """
     one = event if event in ("death", "event") else "event"
-    return f"{capital(_events(deaths, one))} unseen in {better} would reverse that."
+    if math.isinf(deaths):
+        return f"No number of {one}s unseen in {better} would reverse that."
+    return f"{capital(_events(int(deaths), one))} unseen in {better} would reverse that."
 
 
 def surviving(
@@ -133,16 +137,19 @@ def surviving(
     return f"{text}{f' ({others})' if others else ''}."
 
 
-def conclusion(risks: Risks | None, randomised: bool) -> str:
+def conclusion(risks: Risks | None, randomised: bool, reason: str = "") -> str:
     """What the data say about the event, plainly.
 
     Parameters
     ----------
     risks : Risks or None
     randomised : bool
+    reason : str
+        Why there are no risks, where it is known.
     """
     if risks is None:
-        return "About the outcome these data give no usable answer."
+        why = f": {reason.rstrip('.')}" if reason else ""
+        return f"About the outcome these data give no usable answer{why}."
     d = risks.difference
     if not d.excludes_null:
         return (
@@ -170,7 +177,7 @@ def begun_late(group: str, reference: str, event: str, since: str) -> str:
     )
 
 
-def emulated(difference: Answer | None, event: str, when: str, grace: str) -> str:
+def emulated(difference: Answer | None, event: str, when: str, grace: str, reason: str = "") -> str:
     """The answer of the emulated trial, in place of that of the groups as they turned out.
 
     Parameters
@@ -181,12 +188,16 @@ def emulated(difference: Answer | None, event: str, when: str, grace: str) -> st
         "death", "by 28 days".
     grace : str
         Within how long treatment begins, as "2 days".
+    reason : str
+        Why the trial that was asked for has no answer.
     """
     if difference is None:
-        return (
-            "What treatment does is not answered by groups as they turned out, and no trial from"
-            " time zero was emulated in this run."
+        trial = (
+            f"a trial from time zero has no usable answer: {reason.rstrip('.')}"
+            if reason
+            else "no trial from time zero was emulated in this run"
         )
+        return f"What treatment does is not answered by groups as they turned out, and {trial}."
     return (
         f"An emulated trial of beginning within {grace} against not: {event} {when}, per 100:"
         f" {_more(difference.estimate)} ({_range(1.0, difference)})."

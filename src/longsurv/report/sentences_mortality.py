@@ -209,16 +209,18 @@ class Tipping:
     ----------
     group_better : bool
         Whether the group, rather than the reference, has the lower observed risk.
-    reverse, unconvince : int
-        To take away the sign of the difference, and to take the probability of its direction below
-        the threshold, with none unseen in the other arm.
+    reverse : float
+        To take away the sign of the difference, with none unseen in the other arm; infinite where
+        no number does, as everybody there had the event.
+    unconvince : int
+        To take the probability of its direction below the threshold.
     threshold : float
     further : tuple of int or None
         So many unseen in the other arm, and how many then reverse the sign.
     """
 
     group_better: bool
-    reverse: int
+    reverse: float
     unconvince: int
     threshold: float
     further: tuple[int, int] | None = None
@@ -251,10 +253,17 @@ def tipping(asked: Compared, found: Tipping | None) -> str:
         (asked.group, asked.reference) if found.group_better else (asked.reference, asked.group)
     )
     threshold = numbers.plain(found.threshold)
-    parts = [
-        f"The observed {asked.risk} is lower in {better}. If {plural(found.reverse, asked.event)}"
-        f" in {better} had gone unseen and none in {worse}, it would not be lower there"
-    ]
+    lower = f"The observed {asked.risk} is lower in {better}."
+    if math.isinf(found.reverse):
+        parts = [
+            f"{lower} As everybody in {worse} is counted with the event, no number of"
+            f" {asked.event}s unseen in {better} would change that"
+        ]
+    else:
+        parts = [
+            f"{lower} If {plural(int(found.reverse), asked.event)} in {better} had gone unseen and"
+            f" none in {worse}, it would not be lower there"
+        ]
     if found.unconvince == 0:
         parts.append(f"; the probability that it is lower there is below {threshold} already.")
     else:

@@ -60,8 +60,8 @@ def compare_priors(bench: Bench) -> Record:
     Returns
     -------
     mapping
-        "table" (`PriorGrid.table`), "draws" (log hazard ratio, a column a prior), "baseline_risk",
-        "group", "reference", "horizon", "counts", "adjust".
+        "table" (`PriorGrid.table`), "draws" (log hazard ratio, a column a prior), "baseline_risk"
+        and "no_risks" (`PriorGrid`), "group", "reference", "horizon", "counts", "adjust".
     """
 
     def compute() -> Record:
@@ -74,7 +74,7 @@ def compare_priors(bench: Bench) -> Record:
         draws = {name: np.ravel(post.draw(grid.term)) for name, post in grid.posteriors.items()}
         return {
             **_asked(bench.study), "table": grid.table, "draws": pd.DataFrame(draws),
-            "baseline_risk": grid.baseline_risk,
+            "baseline_risk": grid.baseline_risk, "no_risks": grid.no_risks,
         }  # fmt: skip
 
     return kept_of(bench, "priors", compute, *map(str, named_priors(bench.study).values()))
@@ -129,7 +129,9 @@ def tip_answer(bench: Bench) -> Record:
         counts, most, points = question(bench.study).counts, TIPPING, pd.DataFrame()
         if counts.risk != counts.reference_risk:
             points = tipping_points(counts, TIPPING, threshold=CONVINCING)
-            most = int(np.clip(points["to_reverse"].iloc[0] + 2, TIPPING, MOST_TIPPING))
+            reverse = float(points["to_reverse"].iloc[0])
+            if np.isfinite(reverse):
+                most = int(np.clip(reverse + 2, TIPPING, MOST_TIPPING))
         compared = two_by_two(*_in_order(counts)).set_index("quantity")
         return {
             **_asked(bench.study), "grid": tipping_grid(counts, most, threshold=CONVINCING),

@@ -48,7 +48,8 @@ def missing(
         found.setdefault(f"{row['label']}, {HOW[row['engine']]}", row["reason"])
     adjusted = _adjusted(cohort, parts.get(ADJUSTMENTS))
     worst = _worst(parts.get(TRUNCATED))
-    return found | adjusted | _joint(cohort, parts.get(JOINT)) | worst | dict(failures)
+    joint = _joint(cohort, parts.get(JOINT))
+    return found | adjusted | joint | worst | _of_mortality(parts) | dict(failures)
 
 
 def _no_answer(result: Estimate | Posterior | None) -> str:
@@ -79,6 +80,16 @@ def _adjusted(cohort: Cohort, part: AdjustedPart | None) -> dict[str, str]:
             label = cohort.markers[row["marker"]].label
             found.setdefault(f"{label}, adjusted for the baseline value", str(row["reason"]))
     return found
+
+
+def _of_mortality(parts: Parts) -> dict[str, str]:
+    """What stages about mortality were asked and could not answer, beside what they did."""
+    priors, trial = parts.get("priors") or {}, parts.get("target") or {}
+    found = {
+        "Risks under several priors": priors.get("no_risks", ""),
+        "The emulated trial": trial.get("no_answer", ""),
+    }
+    return {what: reason for what, reason in found.items() if reason}
 
 
 def _worst(part: TruncatedPart | None) -> dict[str, str]:

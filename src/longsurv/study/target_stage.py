@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from longsurv.errors import EstimationError
 from longsurv.numbers import plain
 from longsurv.records import Record
 from longsurv.study.bench import Bench
@@ -20,7 +21,8 @@ def emulate_trial(bench: Bench) -> Record | None:
     mapping or None
         "table", "curves", "weights", "protocol", "flow" (`TargetTrialAnswer`), "words",
         "warnings", "horizon", "answer" (its difference of risks); only "reason" where there is
-        nothing to emulate; None where the study file asks for no such trial.
+        nothing to emulate; only "no_answer" where the data give no answer to it, and why; None
+        where the study file asks for no such trial.
     """
     study = bench.study
     settings = study.target_trial
@@ -36,7 +38,10 @@ def emulate_trial(bench: Bench) -> Record | None:
     )  # fmt: skip
 
     def compute() -> Record:
-        found = trial.estimate(resamples=RESAMPLES, seed=study.sampling.seed)
+        try:
+            found = trial.estimate(resamples=RESAMPLES, seed=study.sampling.seed)
+        except EstimationError as error:
+            return {"no_answer": str(error)}
         return {
             "table": found.table, "curves": found.curves, "weights": found.weights,
             "protocol": found.protocol, "flow": found.flow, "words": found.words,
@@ -50,7 +55,7 @@ def emulate_trial(bench: Bench) -> Record | None:
         study.sampling.seed,
     )  # fmt: skip
     kept = bench.keep("mortality: emulated trial", inputs, compute)
-    return {**kept, "answer": _difference(kept["table"])}
+    return kept if "no_answer" in kept else {**kept, "answer": _difference(kept["table"])}
 
 
 def _difference(table: pd.DataFrame) -> Record:

@@ -273,9 +273,47 @@ class TestRefused:
         with pytest.raises(LongsurvError, match=words):
             prior_grid(CoxPH(FORMULA, data=patients), "treatment", priors, horizon=28, **more)
 
-    def test_a_horizon_beyond_the_data(self, patients):
-        with pytest.raises(LongsurvError, match="up to the last exit, 28; got 90"):
-            prior_grid(CoxPH(FORMULA, data=patients), "treatment", FEW, horizon=90)
+    @pytest.mark.parametrize("horizon", [0, -1, np.nan])
+    def test_a_horizon_that_is_no_time(self, patients, horizon):
+        with pytest.raises(LongsurvError, match=r"horizon is a time a(fter|bove) 0"):
+            prior_grid(CoxPH(FORMULA, data=patients), "treatment", FEW, horizon=horizon)
+
+
+class TestWithoutRisks:
+    """A hazard ratio needs no horizon: where there are no risks, it stands alone, and as it was."""
+
+    def test_beyond_the_last_exit(self, patients):
+        alone = ["hr", "hr_low", "hr_high", "prob_positive", "prior_share", "conflict_p"]
+        whole, found = (
+            prior_grid(CoxPH(FORMULA, data=patients), "treatment", FEW, horizon=end, draws=200)
+            for end in (HORIZON, 90)
+        )
+        pd.testing.assert_frame_equal(found.table[alone], whole.table[alone])
+        missing = found.table.filter(regex="risk|prob_benefit")
+        assert missing.shape[1] == 12 and missing.isna().all(axis=None)
+        assert whole.no_risks == "" and "last exit is at 28" in found.no_risks
+        assert np.isnan(found.baseline_risk)
+        for shown in (str(found), str(found.summary())):
+            assert "No risks after the data: nobody was followed to 90" in shown
+
+    @pytest.mark.parametrize("all_of", ["control", "everybody", "nobody"])
+    def test_a_baseline_without_room_is_that_of_all_patients(self, patients, all_of):
+        """The reference's own risk where it is between 0 and 1, else that of all, else none."""
+        reference = patients["treatment"] != "ivig"
+        chosen = {"control": reference, "everybody": reference | True, "nobody": reference}[all_of]
+        event = patients["event"].where(~chosen, int(all_of != "nobody"))
+        given = patients.assign(event=event, status=event)
+        found = prior_grid(CoxPH(FORMULA, data=given), "treatment", FEW, horizon=HORIZON, draws=200)
+        assert np.isfinite(found.table["hr"]).all() and found.no_risks == ""
+        if all_of == "everybody":
+            assert np.isnan(found.baseline_risk)
+            return
+        free = 1.0
+        for moment in np.unique(given.loc[given["event"] == 1, "exit"]):
+            at_risk = (given["entry"] < moment) & (given["exit"] >= moment)
+            dead = (given["exit"] == moment) & (given["event"] == 1)
+            free *= 1.0 - dead.sum() / at_risk.sum()
+        assert found.baseline_risk == pytest.approx(1.0 - free)
 
 
 class TestConflict:

@@ -5,13 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from support.admissions import GRACE, HORIZON, admissions
 
 import longsurv as ls
 from longsurv.analyses import TargetTrial
-from longsurv.analyses.mortality.target_answer import METHOD, NAIVE, VARYING
+from longsurv.analyses.mortality.target_answer import METHOD, NAIVE, VARYING, Crude
 from longsurv.errors import DataError, EstimationError, LongsurvError
-from longsurv.estimands.cloning import Histories, beginning_model, cloned_curves
+from longsurv.estimands.aalen_johansen import cumulative_incidence
+from longsurv.estimands.cloning import (
+    Histories,
+    beginning_model,
+    cloned_curves,
+    weighted_incidence,
+)
+from longsurv.estimands.follow_up import FollowUp
 
 EFFECT = "risk difference"
 
@@ -84,6 +93,31 @@ def test_weights_and_curves_are_those_by_hand():
         for t, step in zip(curves.time[1:], np.diff(curves.incidence[0, 0]), strict=True)
     )
     assert curves.mean_without(HORIZON)[0, 0] == pytest.approx(HORIZON - area)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 12), st.sampled_from([0, 1, 1, 2])),
+                min_size=4, max_size=14))  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_curves_are_known_as_far_as_aalen_and_johansens_of_either_arm(rows):
+    """With weights of one an arm is a group: its risk by the horizon is that of the group, and is
+    refused where that is not known, be the last who left censored or the horizon beyond them."""
+    horizon = 12.0
+    first, time, status = (np.array(column) for column in zip(*rows, strict=True))
+    assume(0 < first.sum() < len(first) and (status == 1).any())
+    exit_ = np.minimum(time.astype(float), horizon)
+    at = Histories(np.full(len(first), np.inf), exit_, status, np.array([0.0, 1.0]))
+    groups = [
+        cumulative_incidence(FollowUp(np.zeros(side.sum()), exit_[side], status[side]))
+        for side in (first, ~first)
+    ]
+    expected = [group.at(horizon)[0] for group in groups]
+    two = np.stack([first, ~first])[:, None, :].astype(float)
+    try:
+        found = weighted_incidence(at, lambda _: two, np.ones((1, len(first))), horizon).risk()
+    except EstimationError:
+        assert np.isnan(expected).any()
+    else:
+        np.testing.assert_allclose(found[:, 0], expected, atol=1e-12)
 
 
 def test_patients_of_weight_two_are_two_patients(cohort):
@@ -251,6 +285,39 @@ class TestRefused:
         )
         with pytest.raises(DataError, match="3 patients lack a covariate of 'age'"):
             trial(people, rows, adjust="age").estimate()
+
+    def test_who_was_lost_before_the_horizon(self):
+        """That all who began were lost is no answer, though no event comes later; a comparison that
+        stands beside the answer may have none of its own."""
+        people, rows = admissions(120, np.random.default_rng(1))
+        began = people["begun"].notna()
+        lost = people.assign(exit=np.where(began, np.minimum(people["exit"], 20.0), people["exit"]))
+        lost = lost.assign(status=np.where(began & (lost["exit"] == 20.0), 0, lost["status"]))
+        with pytest.raises(EstimationError, match=r"nobody is left at .* arm 'begin'"):
+            trial(lost, rows).estimate(resamples=2)
+
+    def test_all_who_began_had_an_event(self):
+        """Then their risk stays as it was: it is known at any later time."""
+        people, rows = admissions(120, np.random.default_rng(1))
+        began = people["begun"].notna()
+        people = people.assign(status=np.where(began & (people["status"] == 0), 1,
+                                               people["status"]))  # fmt: skip
+        people = people.assign(exit=np.where(began, np.minimum(people["exit"], 20.0),
+                                             people["exit"]))  # fmt: skip
+        found = trial(people, rows).estimate(resamples=2)
+        assert found.of(METHOD, "risk if begun")["estimate"] > 0.2
+        assert found.table["estimate"].notna().all()
+
+    def test_a_comparison_beside_the_answer_may_have_none(self):
+        at = Histories(np.array([0.5, 0.5, np.inf, np.inf]), np.array([3.0, 4.0, 5.0, 6.0]),
+                       np.array([1, 0, 1, 1]), np.array([0.0, 1.0]))  # fmt: skip
+        two = np.stack([at.begun < 1, at.begun > 1])[:, None, :].astype(float)
+        beside = Crude()
+        for _ in range(2):
+            beside.add(at, two, np.ones((1, 4)), 6.0, 0.0)
+        (row,) = beside.rows("beside", 6.0, 0.95, "note")
+        assert np.isnan(row["estimate"]) and "no usable answer: nobody is left at 5" in row["note"]
+        assert Crude().rows("beside", 6.0, 0.95, "note") == []
 
     def test_nobody_left(self):
         people, rows = admissions(60, np.random.default_rng(1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -15,7 +16,7 @@ from longsurv.arguments import checked
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.exact_hazard import EventDistribution, event_distribution
 from longsurv.estimands.follow_up import FollowUp
-from longsurv.estimands.standardised import check_horizon, risk_difference
+from longsurv.estimands.standardised import REDUCTIONS, reduction_column, risk_difference
 from longsurv.estimands.treatments import levels_of, two_levels
 from longsurv.priors import TREATMENT, Prior, distribution, quantiles
 from longsurv.results.prior_share import diagnosis, predictive_tail, prior_shares
@@ -64,11 +65,15 @@ class PriorGrid(Readable):
         The column and its coefficient.
     horizon : float
     baseline_risk : float
-        Risk of the reference group at the horizon, at which the priors' risks are given.
+        Risk of the reference group at the horizon, at which the priors' risks are given; NaN, as
+        these are, where it is 0 or 1 or not known.
     level : float
         Of the intervals.
     posteriors : mapping of str to SurvivalPosterior or SitesPosterior
         By the name of the prior.
+    no_risks : str
+        Why the posteriors give no risks, which are NaN in the table then; empty if they do. The
+        hazard ratios stand without them.
     """
 
     read_as: ClassVar[tuple[str, ...]] = ("table",)
@@ -80,6 +85,7 @@ class PriorGrid(Readable):
     baseline_risk: float
     level: float
     posteriors: Mapping[str, SurvivalPosterior | SitesPosterior]
+    no_risks: str = ""
 
     def plot(self, *, ax: Axes | None = None) -> Axes:
         """Draw the posterior under every prior, with the prior over it.
@@ -114,7 +120,12 @@ class PriorGrid(Readable):
         }  # fmt: skip
         table = framed(self.table[SHOWN], headers=headers)
         title = f"{self.term} under {len(self.table)} priors, risks at {self.horizon:g}"
-        return Summary(title, (table,), words=(f"{100 * self.level:g} % equal-tailed intervals.",))
+        words = f"{100 * self.level:g} % equal-tailed intervals.", self._without_risks
+        return Summary(title, (table,), words=tuple(text for text in words if text))
+
+    @property
+    def _without_risks(self) -> str:
+        return f"No risks after the data: {self.no_risks}." if self.no_risks else ""
 
     def __repr__(self) -> str:
         head = (
@@ -122,7 +133,7 @@ class PriorGrid(Readable):
             f"{100 * self.level:g} % equal-tailed intervals"
         )
         text = self.table[SHOWN].to_string(index=False, float_format=lambda v: f"{v:.3g}")
-        return f"{head}\n{text}"
+        return "\n".join(part for part in (head, text, self._without_risks) if part)
 
 
 @checked
@@ -153,8 +164,8 @@ def prior_grid(
         Time of the risks, in the unit of the data.
     baseline_risk : float, optional
         Risk of the reference group at which a prior's hazard ratio is put on the risk scale; by
-        default the Kaplan-Meier risk of that group at the horizon, of all patients if nobody of
-        that group had the event (with entry times: of those at risk from the first entry on).
+        default the Kaplan-Meier risk of that group at the horizon, of all patients where that is
+        0, 1 or not known (with entry times: of those at risk from the first entry on).
     others : mapping of str to Prior, optional
         Priors of the other coefficients.
     group : hashable, optional
@@ -171,11 +182,17 @@ def prior_grid(
     ------
     LongsurvError
         If the treatment does not have exactly one coefficient (an interaction is another), there is
-        no prior, or the horizon is beyond the last exit.
+        no prior, or the horizon is no time after 0. Beyond the last exit there are no risks, and
+        `PriorGrid.no_risks` says so.
     EstimationError
         If the likelihood does not depend on the treatment's coefficient.
     """
-    check_horizon(spec.design, horizon)
+    if not horizon > 0.0:
+        raise LongsurvError(f"the horizon is a time after 0; got {horizon!r}")
+    if baseline_risk is not None and not 0.0 < baseline_risk < 1.0:
+        raise LongsurvError(
+            f"the baseline risk is {baseline_risk:g}: name one between 0 and 1 with baseline_risk="
+        )
     if not priors:
         raise LongsurvError("give at least one prior")
     term = coefficient(spec, treatment, group)
@@ -185,23 +202,20 @@ def prior_grid(
     first = levels_of(spec.data.iloc[spec.design.rows], treatment)[0]
     compared = (group, None if group is None else first)
     risk = _baseline_risk(spec, treatment, horizon) if baseline_risk is None else baseline_risk
-    if not 0.0 < risk < 1.0:
-        raise LongsurvError(
-            f"the baseline risk is {risk:g}: name one between 0 and 1 with baseline_risk="
-        )
     before = {name: _before(prior, risk, level) for name, prior in priors.items()}
     tail = _tail(spec, treatment, term)
-    posteriors, rows = {}, []
+    posteriors, rows, why = {}, [], ""
     for name, prior in priors.items():
         post = spec.sample(
             draws=draws, chains=chains, seed=seed,
             priors={**(others or {}), **priors_of(spec, treatment, prior)},
         )  # fmt: skip
         posteriors[name] = post
+        risks, why = _risks_after(post, treatment, compared, horizon, level)
         rows.append(
             {"prior": name, "density": str(prior)}
             | before[name]
-            | _after(post, term, treatment, compared, horizon, level)
+            | _after(post, term, risks, level)
             | _shares(post, term, prior, tail(prior))
         )
     return PriorGrid(
@@ -212,6 +226,7 @@ def prior_grid(
         baseline_risk=float(risk),
         level=level,
         posteriors=posteriors,
+        no_risks=why,
     )
 
 
@@ -283,7 +298,8 @@ def _counts(spec: CoxPH, treatment: str) -> tuple[EventDistribution, float] | No
 
 
 def _baseline_risk(spec: CoxPH, treatment: str, horizon: float) -> float:
-    """Kaplan-Meier risk of the reference group, or of all if nobody there had the event."""
+    """Kaplan-Meier risk of the reference group, or else of all: the first that leaves room for an
+    effect in either direction; NaN if neither does."""
     from longsurv.estimands.kaplan_meier import kaplan_meier
 
     d = spec.design
@@ -292,9 +308,9 @@ def _baseline_risk(spec: CoxPH, treatment: str, horizon: float) -> float:
     for chosen in ((used[treatment] == reference).to_numpy(), np.ones(len(used), dtype=bool)):
         curve = kaplan_meier(FollowUp(d.entry[chosen], d.exit[chosen], d.event[chosen]))
         risk = 1.0 - float(curve.at(np.array([float(horizon)]))[0][0])
-        if risk > 0.0:
+        if 0.0 < risk < 1.0:
             return risk
-    return risk
+    return math.nan
 
 
 def _before(prior: Prior, risk: float, level: float) -> dict[str, float]:
@@ -316,28 +332,41 @@ def _before(prior: Prior, risk: float, level: float) -> dict[str, float]:
 def _after(
     post: SurvivalPosterior | SitesPosterior,
     term: str,
-    treatment: str,
-    compared: tuple[Hashable | None, Hashable | None],
-    horizon: float,
+    risks: dict[str, float],
     level: float,
 ) -> dict[str, float]:
     tails = [0.5, 0.5 - level / 2, 0.5 + level / 2]
     hr = np.exp(np.quantile(post.draw(term), tails))
-    treated, reference = compared
-    risks = risk_difference(
-        post, treatment, horizon, treated=treated, reference=reference, level=level
-    ).set_index("term")
-    row = risks.loc["risk difference"]
     tidy = post.tidy().set_index("term").loc[term]
     return {
         "hr": float(hr[0]),
         "hr_low": float(hr[1]),
         "hr_high": float(hr[2]),
         "prob_positive": float((post.draw(term) > 0).mean()),
-        "risk_difference": float(row["estimate"]),
-        "risk_difference_low": float(row["conf_low"]),
-        "risk_difference_high": float(row["conf_high"]),
-        **{name: float(row[name]) for name in risks.columns if name.startswith("prob_")},
+        **risks,
         "r_hat": float(tidy["r_hat"]),
         "ess": float(min(tidy["ess_bulk"], tidy["ess_tail"])),
     }
+
+
+def _risks_after(
+    post: SurvivalPosterior | SitesPosterior,
+    treatment: str,
+    compared: tuple[Hashable | None, Hashable | None],
+    horizon: float,
+    level: float,
+) -> tuple[dict[str, float], str]:
+    """The posterior's difference of risks and probabilities of a benefit; NaN, and why, where it
+    has none."""
+    names = {"risk_difference": "estimate", "risk_difference_low": "conf_low",
+             "risk_difference_high": "conf_high"}  # fmt: skip
+    names |= {name: name for name in map(reduction_column, REDUCTIONS)}
+    treated, reference = compared
+    try:
+        table = risk_difference(
+            post, treatment, horizon, treated=treated, reference=reference, level=level
+        ).set_index("term")
+    except LongsurvError as error:
+        return dict.fromkeys(names, math.nan), str(error)
+    row = table.loc["risk difference"]
+    return {name: float(row[column]) for name, column in names.items()}, ""

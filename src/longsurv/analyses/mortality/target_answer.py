@@ -11,7 +11,7 @@ from scipy import special
 
 from longsurv.analyses import plots
 from longsurv.analyses.mortality.target_cox import time_varying_cox
-from longsurv.errors import LongsurvError
+from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.cloning import (
     Curves,
     Histories,
@@ -132,7 +132,7 @@ def answered(
     rng = np.random.default_rng(seed)
     step = max(1, _CELLS // (n * len(at.edges)))
     parts: list[Curves] = []
-    others: dict[str, list[Curves]] = {NAIVE: [], LANDMARK: []}
+    naive, landmark = Crude(), Crude()
     began = np.isfinite(at.begun)
     later = at.exit > at.edges[-1]
     two = np.stack([began, ~began])[:, None, :].astype(float)
@@ -147,23 +147,20 @@ def answered(
         found, final = cloned_curves(at, beginning_model(at, X, mass), mass, horizon)
         weights = final[:, 0] if weights is None else weights
         parts.append(found)
-        others[NAIVE].append(weighted_incidence(at, lambda _: two, mass, horizon))
+        naive.add(at, two, mass, horizon, 0.0)
         if later.any():
-            others[LANDMARK].append(
-                weighted_incidence(at, lambda _: two * later, mass, horizon, at.edges[-1])
-            )
+            landmark.add(at, two * later, mass, horizon, at.edges[-1])
         done += size
     assert weights is not None
     rows = _rows(METHOD, parts, horizon, level, "")
-    rows += _rows(
-        NAIVE, others[NAIVE], horizon, level,
+    rows += naive.rows(
+        NAIVE, horizon, level,
         "who began had to live until then: immortal time, and nothing adjusted",
     )  # fmt: skip
-    if others[LANDMARK]:
-        rows += _rows(
-            LANDMARK, others[LANDMARK], horizon, level,
-            f"given no event by {at.edges[-1]:g}, and nothing adjusted", at.edges[-1],
-        )  # fmt: skip
+    rows += landmark.rows(
+        LANDMARK, horizon, level,
+        f"given no event by {at.edges[-1]:g}, and nothing adjusted", at.edges[-1],
+    )  # fmt: skip
     rows.append(_time_varying(at, level))
     table = pd.DataFrame(rows)
     summary = _weights(weights)
@@ -173,6 +170,35 @@ def answered(
         immortal_time=immortal, words=_words(table, at, immortal, horizon),
         warnings=_warnings(summary, at), horizon=horizon, level=level,
     )  # fmt: skip
+
+
+@dataclass
+class Crude:
+    """Curves of an analysis that stands beside the emulation, or why it has none."""
+
+    curves: list[Curves] = field(default_factory=list)
+    reason: str = ""
+
+    def add(
+        self, at: Histories, weights: np.ndarray, mass: np.ndarray, horizon: float, start: float
+    ) -> None:
+        """Those of further weightings of the patients."""
+        if self.reason:
+            return
+        try:
+            self.curves.append(weighted_incidence(at, lambda _: weights, mass, horizon, start))
+        except EstimationError as error:
+            self.reason = str(error)
+
+    def rows(
+        self, method: str, horizon: float, level: float, note: str, start: float = 0.0
+    ) -> list[dict[str, object]]:
+        """Of the table; one without numbers where there is no answer, none if it was not asked."""
+        if self.reason:
+            nothing = dict.fromkeys(("estimate", "conf_low", "conf_high"), np.nan)
+            words = f"{NO_ANSWER}: {self.reason}"
+            return [{"method": method, "quantity": "risk difference", **nothing, "note": words}]
+        return _rows(method, self.curves, horizon, level, note, start) if self.curves else []
 
 
 def _rows(
@@ -268,13 +294,18 @@ def _words(table: pd.DataFrame, at: Histories, immortal: float, horizon: float) 
     follow = float(np.minimum(at.exit[began], horizon).sum())
     lost = int((~began & (at.exit <= at.edges[-1]) & (at.status == 1)).sum())
     by = table[table["quantity"] == "risk difference"].set_index("method")["estimate"]
+    emulated = "With every patient in both arms until they depart from one"
+    compared = (
+        f", with a risk difference of {by[NAIVE]:+.3f}. {emulated} it is {by[METHOD]:+.3f}:"
+        " immortal time and who was chosen for treatment account for"
+        f" {by[NAIVE] - by[METHOD]:+.3f}."
+        if np.isfinite(by[NAIVE])
+        else f". {emulated} the risk difference is {by[METHOD]:+.3f}."
+    )
     return (
         f"{int(began.sum())} of {len(began)} patients began treatment by {at.edges[-1]:g}, and"
         f" none of them could have had the event before: {immortal:.0f} of their {follow:.0f} units"
         f" of follow-up ({100.0 * immortal / follow:.0f} %) are immortal."
         f" {plural(lost, 'patient')} had the event within the grace period before treatment could"
-        " begin, and count as untreated when patients are compared as they turned out, with a risk"
-        f" difference of {by[NAIVE]:+.3f}. With every patient in both arms until they depart from"
-        f" one it is {by[METHOD]:+.3f}: immortal time and who was chosen for treatment account for"
-        f" {by[NAIVE] - by[METHOD]:+.3f}."
+        f" begin, and count as untreated when patients are compared as they turned out{compared}"
     )

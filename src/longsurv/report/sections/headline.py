@@ -13,7 +13,7 @@ from longsurv.report.sections.mortality_part import answer_of
 from longsurv.report.sections.mortality_target import emulated
 from longsurv.report.sentences_answer import Risks
 from longsurv.study.lead import Lead, began_apart, leads
-from longsurv.study.tables.mortality import crude_difference, told_risks
+from longsurv.study.tables.mortality import crude_difference, told_risks, why_untold
 from longsurv.study.terms import covariates_of, treatment_terms
 from longsurv.words import capital, plural
 
@@ -75,7 +75,8 @@ def headline(results: StudyResults) -> Headline:
         risks=_risks(results, risks),
         change=_change(results, risks),
         markers=(*truncated.headlines(results), *_markers(results)),
-        conclusion=emulated(results) or sentences_answer.conclusion(risks, randomised),
+        conclusion=emulated(results)
+        or sentences_answer.conclusion(risks, randomised, why_untold(results)),
         doubts=sentences_answer.doubts(doubts(results)),
     )
 
@@ -131,7 +132,7 @@ def _change(results: StudyResults, risks: Risks | None) -> str:
         return ""
     row = part["points"].iloc[0]
     better = part["group"] if row["better_arm"] == "group" else part["reference"]
-    return sentences_answer.reversing(int(row["to_reverse"]), risks.event, better)
+    return sentences_answer.reversing(float(row["to_reverse"]), risks.event, better)
 
 
 def _markers(results: StudyResults) -> list[str]:

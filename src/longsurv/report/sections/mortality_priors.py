@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -44,21 +44,31 @@ def priors_part(results: StudyResults) -> Part | None:
     events = part["counts"][0] + part["counts"][2]
     shares = dict(zip(table["prior"], table["prior_share"], strict=True))
     risk = float(part["baseline_risk"])
-    spans = {
-        name: (treated_risk(known[name], risk, 0.025), treated_risk(known[name], risk, 0.975))
-        for name in table["prior"]
-    }
     return Part(
         "How much is the prior's",
         (
             sentences_mortality.prior_range(below, flattest, asked),
             sentences_mortality.prior_shares(shares, events),
-            sentences_adjusted.prior_predictive(spans, risk, asked),
+            _predictive(known, table["prior"], risk, asked),
+            sentences_adjusted.no_risks(part["no_risks"], asked),
             _picture(table, part["draws"], known, asked),
             _after(table, asked),
         ),
         (_before(table, risk, known, asked),),
     )
+
+
+def _predictive(
+    known: Mapping[str, Prior], names: Iterable[str], risk: float, asked: Compared
+) -> str:
+    """What the priors say of the treated risk, or why they say nothing of it."""
+    if math.isnan(risk):
+        return sentences_adjusted.no_baseline_risk(asked)
+    spans = {
+        name: (treated_risk(known[name], risk, 0.025), treated_risk(known[name], risk, 0.975))
+        for name in names
+    }
+    return sentences_adjusted.prior_predictive(spans, risk, asked)
 
 
 def _picture(
@@ -90,29 +100,31 @@ def _after(table: pd.DataFrame, asked: Compared) -> DisplayTable:
     # Where the hazards are proportional a lower hazard is a lower risk, whatever the draw.
     alike = bool((table["prob_benefit"] + table["prob_positive"] - 1.0).abs().lt(0.005).all())
     lower = Column("P(risk lower)", lambda row: numbers.probability(row["prob_benefit"]))
+    risks = bool(table["risk_difference"].notna().any())
+    by_size = [
+        Column(f"P(risk lower {_more_than(by)})", partial(_reduced, by)) for by in (1, 5) if risks
+    ]
     columns = [
         Column("Prior", _name, numeric=False),
         Column("Hazard ratio (95 % CrI)", lambda row: _hr(row, "hr")),
-        Column("Risk difference, points (95 % CrI)", _risk_difference),
+        *([Column("Risk difference, points (95 % CrI)", _risk_difference)] if risks else []),
         Column("P(HR < 1)", lambda row: numbers.probability(1.0 - row["prob_positive"])),
-        *([] if alike else [lower]),
-        *(
-            Column(
-                f"P(risk lower {_more_than(by)})",
-                partial(_reduced, by),
-            )
-            for by in (1, 5)
-        ),
+        *([lower] if risks and not alike else []),
+        *by_size,
         Column("Prior's share", lambda row: f"{100 * row['prior_share']:.1f} %"),
         Column("Prior predictive p", lambda row: numbers.p_value(row["conflict_p"])),
         Column("Prior against data", "diagnosis", numeric=False),
     ]  # fmt: skip
+    of_risks = (
+        f" Risk: {asked.risk}, standardised over the cohort"
+        f"{', as probably lower as the hazard' * alike}; by > 1 %: by more than one percentage"
+        " point."
+    ) * risks
     note = (
-        f"Of {asked.group} against {asked.reference}. Risk: {asked.risk}, standardised over the"
-        f" cohort{', as probably lower as the hazard' * alike}; by > 1 %: by more than one"
-        " percentage point. Prior's share: posterior variance of the log hazard ratio over the"
-        " prior's, mostly prior from half on. Prior predictive p: for someone who believed the"
-        " prior, the probability of events as unevenly spread or more, twice the smaller tail;"
+        f"Of {asked.group} against {asked.reference}.{of_risks} Prior's share: posterior variance"
+        " of the log hazard ratio over the prior's, mostly prior from half on. Prior predictive p:"
+        " for someone who believed the prior, the probability of events as unevenly spread or more,"
+        " twice the smaller tail;"
         " below 0.05 prior and data are called in conflict."
     )
     return display(table, "After the data, under each prior", columns, note, name="priors_after")
@@ -121,6 +133,8 @@ def _after(table: pd.DataFrame, asked: Compared) -> DisplayTable:
 def _before(
     table: pd.DataFrame, risk: float, priors: Mapping[str, Prior], asked: Compared
 ) -> DisplayTable:
+    known = not math.isnan(risk)
+
     def treated(percentile: float, row: Record) -> str:
         return f"{100 * treated_risk(priors[row['prior']], risk, percentile / 100):.1f}"
 
@@ -139,19 +153,21 @@ def _before(
                 partial(treated, percentile),
             )
             for k, percentile in enumerate(PERCENTILES)
+            if known
         ),
         Column("P(HR < 1)", lambda row: numbers.probability(1.0 - row["prior_prob_positive"])),
         *(
             Column(f"P(risk lower {_more_than(round(100 * d))})", partial(reduced, d))
             for d in REDUCTIONS
+            if known
         ),
     ]
     note = (
         f"What each prior says of the {asked.risk} if it is {100 * risk:.1f} % in"
-        f" {asked.reference}: the Kaplan-Meier estimate there (of all patients, if nobody there had"
-        " the event). Percentiles of the prior predictive distribution, exact for proportional"
+        f" {asked.reference}: the Kaplan-Meier estimate there (of all patients, where that is 0,"
+        " 1 or not known). Percentiles of the prior predictive distribution, exact for proportional"
         " hazards."
-    )
+    ) * known
     caption = "Before the data: what each prior says"
     return display(table, caption, columns, note, name="priors_before")
 

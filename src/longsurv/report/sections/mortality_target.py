@@ -33,6 +33,8 @@ def target_part(results: StudyResults) -> Part | None:
         return None
     if "reason" in part:
         return Part(TITLE, (part["reason"],))
+    if "no_answer" in part:
+        return Part(TITLE, (f"Not estimated: the emulated trial. Reason: {part['no_answer']}.",))
     unit = results.cohort.schema.time_unit
     return Part(
         TITLE,
@@ -65,7 +67,7 @@ def emulated(results: StudyResults) -> str:
         found = Answer(*(100.0 * part["answer"][n] for n in ("estimate", "conf_low", "conf_high")))
         when = sentences.by_when(part["horizon"], schema.time_unit)
     grace = f"{numbers.plain(settings.grace)} {schema.time_unit}"
-    return sentences_answer.emulated(found, event, when, grace)
+    return sentences_answer.emulated(found, event, when, grace, part.get("no_answer", ""))
 
 
 def _answers(table: pd.DataFrame, event: str, horizon: float, unit: str) -> DisplayTable:

@@ -33,8 +33,8 @@ def tipping_part(results: StudyResults) -> Part | None:
     lost = lost_patients(results)
     counted = (
         f"{plural(lost, 'patient')} whose follow-up ended before"
-        f" {numbers.plain(part['horizon'])} {results.cohort.schema.time_unit} count here as without"
-        " the event."
+        f" {numbers.plain(part['horizon'])} {results.cohort.schema.time_unit}"
+        f" {'counts' if lost == 1 else 'count'} here as without the event."
         if lost
         else ""
     )
@@ -62,9 +62,11 @@ def tipping_of(points: pd.DataFrame, threshold: float) -> Tipping | None:
         return None
     first = points.iloc[0]
     more = points[points["extra_in_worse"] == FURTHER]
-    further = None if more.empty else (FURTHER, int(more["to_reverse"].iloc[0]))
+    reverse = float(first["to_reverse"])
+    known = not more.empty and math.isfinite(reverse)
+    further = (FURTHER, int(more["to_reverse"].iloc[0])) if known else None
     return Tipping(
-        first["better_arm"] == "group", int(first["to_reverse"]), int(first["to_unconvince"]),
+        first["better_arm"] == "group", reverse, int(first["to_unconvince"]),
         threshold, further,
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 
 from longsurv.records import Record
+from longsurv.words import NO_ANSWER
 
 if TYPE_CHECKING:
     from longsurv.study.found import Found
@@ -112,15 +113,38 @@ def risk_differences(results: Found) -> tuple[Mapping[str, Record], Way | None]:
     way: Way = "standardised" if adjusted else "incidence" if lost_patients(results) else "crude"
     if adjusted and _compete(results):
         return _standardised(part), way
-    table = part["table"]
-    table = table[(table["quantity"] == "risk difference")]
-    table = table[(table["adjusted_for"] != "") == adjusted]
-    found = {}
-    for engine, (method, prior) in _TOLD[way].items():
-        rows = table[(table["method_id"] == method) & (table["prior_id"] == prior)]
-        if len(rows) and math.isfinite(rows["estimate"].iloc[0]):
-            found[engine] = {str(k): v for k, v in rows.iloc[0].items()}
-    return found, way
+    found = {engine: _row_told(part, way, engine) for engine in _TOLD[way]}
+    return {engine: row for engine, row in found.items() if math.isfinite(row["estimate"])}, way
+
+
+def _row_told(part: Record, way: Way, engine: str) -> Record:
+    """The row of every method's table whose difference is told, with or without an answer."""
+    table, (method, prior) = part["table"], _TOLD[way][engine]
+    table = table[table["quantity"] == "risk difference"]
+    table = table[(table["adjusted_for"] != "") == bool(part["adjust"])]
+    rows = table[(table["method_id"] == method) & (table["prior_id"] == prior)]
+    if rows.empty:
+        return {"estimate": math.nan, "note": ""}
+    return {str(k): v for k, v in rows.iloc[0].items()}
+
+
+def why_untold(results: Found) -> str:
+    """Why there are no risks to tell by maximum likelihood; empty if there are, or none was asked.
+
+    Parameters
+    ----------
+    results : Found
+    """
+    _, way = risk_differences(results)
+    if way is None or told_risks(results) is not None:
+        return ""
+    part = results.parts["methods"]
+    reasons: list[str] = []
+    if way == "standardised":
+        table = part["standardised"]
+        reasons += table.loc[table["engine"] == "ml", "reason"].tolist()
+    _, answerless, reason = str(_row_told(part, way, "ml")["note"]).partition(f"{NO_ANSWER}: ")
+    return next((text for text in (*reasons, reason if answerless else "") if text), "")
 
 
 def _compete(results: Found) -> bool:
