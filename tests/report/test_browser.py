@@ -195,5 +195,13 @@ def test_every_effect_can_be_chosen(
         found = reweighted(effect, effect.prior)
         assert text(browser, "benefit") == numbers.probability(found.prob_benefit)
         assert browser.run("document.querySelectorAll('#explorer-plot text').length") >= 3
+        ticks = "'#explorer-plot line.axis[y2=\"218\"]'"
+        labels = "'#explorer-plot text:not(.label)'"
+        apart = browser.run(
+            f"(() => {{ const at = [...document.querySelectorAll({ticks})].map(e => e.x1.baseVal);"
+            f" return [...document.querySelectorAll({labels})].map((e, k) =>"
+            " Math.abs(e.x.baseVal[0].value - at[k].value)); })()"
+        )
+        assert len(apart) >= 2 and max(apart) < 0.5, "a label stands under its tick"
         assert misfits(browser, width) == []
     assert browser.problems == []

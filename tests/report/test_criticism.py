@@ -131,6 +131,14 @@ def test_events_are_no_measured_values(results: StudyResults) -> None:
     pd.testing.assert_frame_equal(both.measured, found.replicates)
 
 
+def test_statistics_of_events_have_the_unit_of_their_times() -> None:
+    names = ["survival at 0.5", "incidence by 20", "mean time of events", "events", "mean"]
+    table = pd.DataFrame({"statistic": names})
+    told = criticism.in_units(table, "weeks")["statistic"].tolist()
+    assert told == ["survival at 0.5 weeks", "incidence by 20 weeks",
+                    "mean time of events, weeks", "events", "mean"]  # fmt: skip
+
+
 def test_sentences_say_which_and_how_many() -> None:
     said = sentences_checks.residuals(14, ["CRP"], [], 4)
     assert (

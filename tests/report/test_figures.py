@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from longsurv.figures import forest, kaplan_meier, to_svg, trajectory
 from longsurv.figures.axes import log_ticks, padded
+from longsurv.figures.rows import GOES_DOWN, GOES_UP
 
 GROUPS = ["control", "active"]
 FOREST = pd.DataFrame({
@@ -127,7 +128,26 @@ def test_forest_ratio_axis_is_logarithmic_and_a_cut_interval_has_an_arrow() -> N
     ax = forest(wide, xlabel="Hazard ratio", log=True)
     assert ax.get_xscale() == "log"
     assert ax.get_xlim()[0] > 1e-3
-    assert any(line.get_marker() == "<" for line in ax.lines)
+    assert any(line.get_marker() == list(GOES_DOWN) for line in ax.lines)
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_an_arrow_leaves_no_ink_beside_the_axis(side: float) -> None:
+    """Where the numbers are written: its tip is at the end of the axis."""
+    low, high = sorted((side * 1e6, -side * 0.5))
+    rows = pd.DataFrame([(name, "all", 0.1 * side, low if name == "a" else -0.5,
+                          high if name == "a" else 0.5) for name in "abc"],
+                        columns=["row", "series", "estimate", "conf_low", "conf_high"])  # fmt: skip
+    ax = forest(rows, xlabel="x", width=400)
+    arrows = (list(GOES_UP), list(GOES_DOWN))
+    (arrow,) = (line for line in ax.lines if line.get_marker() in arrows)
+    canvas = FigureCanvasAgg(ax.get_figure())
+    canvas.draw()
+    image = np.asarray(canvas.buffer_rgba())[::-1, :, :3].astype(int)
+    end, y = ax.transData.transform((arrow.get_xdata()[0], arrow.get_ydata()[0]))
+    dark = np.abs(image - image[0, 0]).sum(axis=-1)[round(y) - 4 : round(y) + 5] > 90
+    assert dark[:, round(end + side * 2)].sum() == 0
+    assert dark[:, round(end - side * 5)].sum() > 3
 
 
 def test_kaplan_meier_prints_the_numbers_at_risk() -> None:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 APART = 8.0  # pixels between two labels
+GOES_DOWN = ((0.0, 0.0), (1.0, -0.5), (1.0, 0.5))
+GOES_UP = ((0.0, 0.0), (-1.0, -0.5), (-1.0, 0.5))
+"""Arrows whose tip is where they are put: what is written beside the axis stays clear of them."""
 
 type Dash = Literal["-"] | tuple[float, tuple[float, ...]]
 
@@ -54,11 +57,11 @@ def interval(ax: Axes, estimate: float, low: float, high: float, y: float, mark:
         (max(low, first), min(high, last)), (y, y), color=mark.colour, linewidth=mark.line,
         linestyle=mark.dash, zorder=2,
     )  # fmt: skip
-    for end, beyond, arrow in ((first, low < first, "<"), (last, high > last, ">")):
+    for end, beyond, arrow in ((first, low < first, GOES_DOWN), (last, high > last, GOES_UP)):
         if beyond:
             ax.plot(
-                [end], [y], marker=arrow, color=mark.colour, markersize=mark.arrow, clip_on=False,
-                zorder=2,
+                [end], [y], marker=list(arrow), color=mark.colour, markeredgewidth=0,
+                markersize=2.4 * mark.arrow, clip_on=False, zorder=2,
             )  # fmt: skip
     if first <= estimate <= last:
         ax.plot(

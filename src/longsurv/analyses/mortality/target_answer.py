@@ -182,7 +182,17 @@ class Crude:
     def add(
         self, at: Histories, weights: np.ndarray, mass: np.ndarray, horizon: float, start: float
     ) -> None:
-        """Those of further weightings of the patients."""
+        """Work out those of further weightings of the patients.
+
+        Parameters
+        ----------
+        at : Histories
+        weights : ndarray, shape (2, 1, n)
+            Of the copies, at any time.
+        mass : ndarray, shape (b, n)
+            Of the patients.
+        horizon, start : float
+        """
         if self.reason:
             return
         try:
@@ -193,7 +203,15 @@ class Crude:
     def rows(
         self, method: str, horizon: float, level: float, note: str, start: float = 0.0
     ) -> list[dict[str, object]]:
-        """Of the table; one without numbers where there is no answer, none if it was not asked."""
+        """Rows of the table; one without numbers where there is no answer, none if never asked.
+
+        Parameters
+        ----------
+        method : str
+        horizon, level : float
+        note : str
+        start : float
+        """
         if self.reason:
             nothing = dict.fromkeys(("estimate", "conf_low", "conf_high"), np.nan)
             words = f"{NO_ANSWER}: {self.reason}"

@@ -4,7 +4,8 @@
 (function () {
   const data = JSON.parse(document.getElementById("explorer-data").textContent);
   const at = (name) => document.getElementById("explorer-" + name);
-  const box = { left: 14, right: 506, top: 12, bottom: 214 };
+  // Room for half a label beside either end, in the larger letters of a phone, too.
+  const box = { left: 24, right: 496, top: 12, bottom: 214 };
   const POINTS = 161;
   let effect, range, named = null;
 
