@@ -119,6 +119,21 @@ def test_on_a_phone_row_names_stay_and_short_tables_stack(browser: Browser, file
     assert all(stacked)
 
 
+def test_on_paper_every_figure_has_room_on_one_page(browser: Browser, file: Path) -> None:
+    """The pages of A4 are longer than those of letter, and those narrower: the worse of both."""
+    width, height = 680, 247 * 96 / 25.4  # of letter, without its margins, in CSS pixels
+    browser.open(file, width)
+    browser.send("Emulation.setEmulatedMedia", media="print")
+    try:
+        told = browser.run("""[...document.querySelectorAll('figure:not(.multiples)')].map(e =>
+          [e.getBoundingClientRect().height, getComputedStyle(e).breakInside])""")
+    finally:
+        browser.send("Emulation.setEmulatedMedia", media="")
+    assert len(told) > 10
+    assert max(tall for tall, _ in told) < height
+    assert {kept for _, kept in told} == {"avoid"}
+
+
 def slide(browser: Browser, name: str, value: int) -> None:
     browser.run(
         f"(() => {{ const e = document.getElementById('explorer-{name}'); e.value = {value};"

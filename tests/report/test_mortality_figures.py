@@ -15,6 +15,7 @@ from two_groups import swapped
 from longsurv.estimands.counts import Counts
 from longsurv.estimands.tipping import tipping_grid
 from longsurv.figures import incidence, method_forest, prior_grid, tipping, to_svg
+from longsurv.figures.place import UNITS_PER_INCH
 from longsurv.figures.rows import GOES_DOWN
 from longsurv.figures.style import GROUP_COLOURS
 
@@ -146,3 +147,10 @@ def test_many_unseen_deaths_are_drawn_without_numbers() -> None:
                  width=358)  # fmt: skip
     assert not [t for t in ax.texts if t.get_text().startswith(".")]
     assert len(ax.get_xticks()) <= 6
+
+
+@pytest.mark.parametrize("most", [4, 8, 12, 13, 16, 24])
+@pytest.mark.parametrize("width", [358, 860])
+def test_a_grid_of_unseen_deaths_is_no_page_of_its_own(width: float, most: int) -> None:
+    ax = tipping(tipping_grid(COUNTS, most), group="drug", reference="placebo", width=width)
+    assert UNITS_PER_INCH * ax.get_figure().get_figheight() < 600

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 14.0, 66.0, 50.0
 _PRINTED = 13  # cells across in which a number can still be read
 _WIDEST = 56.0
+_BARE = 17.0  # the height of a cell without a number: many of them are no page of their own
 
 
 @styled
@@ -46,11 +47,11 @@ def tipping(
     across, down = (int(grid[c].max()) + 1 for c in ("extra", "extra_reference"))
     room = width - _LEFT - _RIGHT
     cell = min(room / across, _WIDEST if not narrow else room)
-    tall = min(cell, 34.0) if not narrow else min(cell, 32.0)
+    printed = across <= _PRINTED
+    tall = min(cell, (32.0 if narrow else 34.0) if printed else _BARE)
     right = width - _LEFT - cell * across
     height = _TOP + tall * down + _BOTTOM
     ax = new_axes(width, height, left=_LEFT, right=right, top=_TOP, bottom=_BOTTOM)
-    printed = across <= _PRINTED
     for row in grid.to_dict("records"):
         _cell(ax, row, printed, 9.0 if narrow else 10.5)
     _boundary(ax, grid)
