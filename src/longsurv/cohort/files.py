@@ -232,7 +232,8 @@ def _parsed(source: Source, decimal: str, names: list[str], texts: set[int]) -> 
         return pd.read_csv(
             source.path,
             sep=source.separator or ",",
-            encoding=source.encoding,
+            # A mark of the byte order is in the rows skipped, and bytes are read faster than text.
+            encoding="utf-8" if source.encoding == "utf-8-sig" else source.encoding,
             decimal=decimal,
             header=None,
             skiprows=source.skip_rows + 1,
