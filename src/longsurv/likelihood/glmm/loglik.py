@@ -345,10 +345,15 @@ def conditional(data: GLMMData, theta: np.ndarray) -> tuple[np.ndarray, np.ndarr
     weights : ndarray, shape (N, M)
         Their probabilities; with one node, the mode.
     """
-    Lam = random_factor(data, theta)
+    at, weights = conditional_standard(data, theta)
+    return at @ random_factor(data, theta).T, weights
+
+
+def conditional_standard(data: GLMMData, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same of u, with b = Lam u and u ~ N(0, I) before anything is known."""
     phi = _full_phi(theta[data.p : data.p + data.n_family], data.code, data.kappa)
-    at, weights = posterior_nodes(theta[: data.p], phi, Lam, *_arrays(data)[2:])
-    return at @ Lam.T, weights
+    Lam = random_factor(data, theta)
+    return posterior_nodes(theta[: data.p], phi, Lam, *_arrays(data)[2:])
 
 
 def to_factor(data: GLMMData, theta: np.ndarray) -> np.ndarray:
