@@ -5,7 +5,8 @@
 
 with gamma_1 = 0: partial proportional odds (Peterson & Harrell 1990, Applied Statistics
 39:205-217). Given u_i a row is linear in all parameters through a = c_k - ... and
-b = c_(k-1) - ..., the ends of its category, so that, with expectations over the distribution of u_i given the data,
+b = c_(k-1) - ..., the ends of its category, so that, with expectations over the distribution of
+u_i given the data,
 
     score_i = sum_j E[d log p(y_ij | u_i)] = sum_j (E[da] da/dparameters + E[db] db/dparameters).
 """
