@@ -175,7 +175,10 @@ def generalised_answer(case: Case, family: str) -> Answer:
     out["llf"] = Output(fit.llf, counted, density=True, rtol=1e-8, atol=1e-5)
     for row in fit.r2().itertuples():
         out[f"R squared, {row.term}"] = Output(float(row.estimate), rtol=2e-4)
-    if family != "ordinal":
+    if family == "ordinal":  # of responses drawn anew where the order of rows is another
+        tests = fit.proportional_odds().table
+        out["proportional odds"] = Output(float(tests["statistic"].iloc[-1]), rtol=0.02, atol=0.1)
+    else:
         residual = residuals(fit, 1)["residual"]
         out["residual spread"] = Output(
             float(np.sqrt((residual**2).mean())), units["response"], rtol=2e-4

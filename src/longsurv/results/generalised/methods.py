@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from longsurv.results.contrasts import ContrastLike
     from longsurv.results.generalised.means import GeneralisedAnswer, Patients, ResponseMeans
     from longsurv.results.generalised.profile import ProfiledGeneralised
-    from longsurv.results.generalised.proportional_odds import ProportionalOdds
+    from longsurv.results.generalised.proportional_odds import FittedOrdinal, ProportionalOdds
     from longsurv.results.reference_grid import Weights
     from longsurv.results.simulated import SimulatedGLMM
     from longsurv.results.trajectories import WithProbabilities
@@ -258,7 +258,7 @@ class GeneralisedMethods(GeneralisedPosteriorMethods, StraightLines, Simulating,
         return residual_bands(self, bins, level, simulations, seed)
 
     def proportional_odds(
-        self: SimulatedGLMM, *, level: float = 0.95, seed: int = 1
+        self: FittedOrdinal, *, level: float = 0.95, seed: int = 1
     ) -> ProportionalOdds:
         """Test whether the odds ratios of an ordinal response are the same at every cut.
 

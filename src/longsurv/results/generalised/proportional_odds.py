@@ -14,7 +14,7 @@ information is cheaper and makes a test that rejects far too often where patient
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, cast
+from typing import ClassVar, Protocol, cast
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,17 @@ DRAWN = 40_000
 AT_ONCE = 2_000
 FEWEST_NODES = 5
 """Of the quadrature, for means over the random effects and not their mode."""
+
+
+class FittedOrdinal(SimulatedGLMM, Protocol):
+    """An estimate of a mixed model of an ordinal response."""
+
+    @property
+    def half(self) -> np.ndarray:
+        """Root of the covariance of all parameters; a row of zeros is one on its boundary."""
+
+    def tidy(self, level: float = 0.95) -> pd.DataFrame:
+        """One row a coefficient."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -76,7 +87,7 @@ class ProportionalOdds(Readable):
         return f"{verdict}; no sign that an odds ratio differs between the cuts."
 
 
-def proportional_odds(fit: SimulatedGLMM, level: float, seed: int) -> ProportionalOdds:
+def proportional_odds(fit: FittedOrdinal, level: float, seed: int) -> ProportionalOdds:
     """See `GeneralisedMethods.proportional_odds`."""
     design = fit.design
     if len(design.levels) < 3:
@@ -91,7 +102,7 @@ def proportional_odds(fit: SimulatedGLMM, level: float, seed: int) -> Proportion
     return ProportionalOdds(_tests(fit, seed), _by_cut(fit, level))
 
 
-def _tests(fit: SimulatedGLMM, seed: int) -> pd.DataFrame:
+def _tests(fit: FittedOrdinal, seed: int) -> pd.DataFrame:
     from scipy.stats import chi2
 
     data, theta, to_basis = _in_a_basis(fit)
@@ -121,7 +132,7 @@ def _tests(fit: SimulatedGLMM, seed: int) -> pd.DataFrame:
     return table.assign(p_value=chi2.sf(table["statistic"], table["df"]))
 
 
-def _in_a_basis(fit: SimulatedGLMM) -> tuple[glmm.GLMMData, np.ndarray, np.ndarray]:
+def _in_a_basis(fit: FittedOrdinal) -> tuple[glmm.GLMMData, np.ndarray, np.ndarray]:
     """The fit in orthonormal columns around their means, which depend on no origin and no unit:
     its rows, its parameters, and what turns coefficients of X into those of these columns."""
     data, theta = fit.data, fit.theta.copy()
@@ -137,7 +148,7 @@ def _in_a_basis(fit: SimulatedGLMM) -> tuple[glmm.GLMMData, np.ndarray, np.ndarr
 
 
 def _information(
-    fit: SimulatedGLMM, data: glmm.GLMMData, theta: np.ndarray, seed: int
+    fit: FittedOrdinal, data: glmm.GLMMData, theta: np.ndarray, seed: int
 ) -> np.ndarray:
     """The expected information, by scores of responses drawn from the fit."""
     draw, order = simulator(fit), np.argsort(fit.design.group, kind="stable")
@@ -161,14 +172,14 @@ def _repeated(data: glmm.GLMMData, times: int) -> glmm.GLMMData:
     )  # fmt: skip
 
 
-def _variables(fit: SimulatedGLMM) -> list[str]:
+def _variables(fit: FittedOrdinal) -> list[str]:
     """Columns of the data that the fixed effects are made of."""
     found = fit.design.fixed.recipe.variable_indices
     names = [str(v) for v in found if str(v) in fit.spec.data.columns]
     return [name for name in names if len(_columns_of(fit, name))]
 
 
-def _columns_of(fit: SimulatedGLMM, variable: str | None) -> np.ndarray:
+def _columns_of(fit: FittedOrdinal, variable: str | None) -> np.ndarray:
     """The columns of X with this variable."""
     recipe, names = fit.design.fixed.recipe, list(fit.design.fixed.names)
     found = {str(v): where for v, where in recipe.variable_indices.items()}.get(str(variable), [])
@@ -176,7 +187,7 @@ def _columns_of(fit: SimulatedGLMM, variable: str | None) -> np.ndarray:
     return np.array([names.index(name) for name in of_it if name in names], dtype=int)
 
 
-def _by_cut(fit: SimulatedGLMM, level: float) -> pd.DataFrame:
+def _by_cut(fit: FittedOrdinal, level: float) -> pd.DataFrame:
     """The effects on a response above each cut."""
     design, parts = fit.design, []
     with_level = np.column_stack([np.ones(len(design.y)), design.fixed.X])
@@ -189,7 +200,7 @@ def _by_cut(fit: SimulatedGLMM, level: float) -> pd.DataFrame:
         rows = pd.DataFrame({"cut": cut, "term": list(design.fixed.names)})
         columns = ["estimate", "std_error", "conf_low", "conf_high"]
         try:
-            alone = cast("SimulatedGLMM", fit.again(fit.spec.with_design(binary)))
+            alone = cast("FittedOrdinal", fit.again(fit.spec.with_design(binary)))
         except EstimationError:
             parts.append(rows.assign(**dict.fromkeys(columns, np.nan)))
             continue
