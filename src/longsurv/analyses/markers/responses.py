@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial, singledispatch
 from types import MappingProxyType
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, override
 
 import numpy as np
 import pandas as pd
@@ -134,10 +134,11 @@ class AtTheLimit(Response):
     words: ClassVar[str] = "at the limit"
 
     @property
+    @override
     def other(self) -> MarkerResponse:
-        """See `Response.other`."""
         return CENSORED
 
+    @override
     def model(
         self,
         trajectory: str,
@@ -145,11 +146,10 @@ class AtTheLimit(Response):
         residual: Residual | None = None,
         functions: Functions | None = None,
     ) -> LMM:
-        """See `Response.model`."""
         return LMM(f"y ~ {trajectory}", data, residual or Residual(), functions=functions)
 
+    @override
     def of_visits(self, formula: str, rows: pd.DataFrame) -> LMM | Linear:
-        """See `Response.of_visits`."""
         term, residual = covariance_of(rows)
         if not term and residual.trivial:
             return Linear(formula, rows, "patient")
@@ -169,10 +169,11 @@ class BeyondTheLimit(Response):
     )
 
     @property
+    @override
     def other(self) -> MarkerResponse:
-        """See `Response.other`."""
         return AT_THE_LIMIT
 
+    @override
     def model(
         self,
         trajectory: str,
@@ -180,7 +181,6 @@ class BeyondTheLimit(Response):
         residual: Residual | None = None,
         functions: Functions | None = None,
     ) -> GLMM:
-        """See `Response.model`."""
         if residual is not None and not residual.trivial:
             raise LongsurvError(
                 "a marker with values beyond a limit has one residual spread for all; take"
@@ -190,8 +190,8 @@ class BeyondTheLimit(Response):
             f"y ~ {trajectory}", data, family="censored", censored="censored", functions=functions
         )
 
+    @override
     def of_visits(self, formula: str, rows: pd.DataFrame) -> GLMM:
-        """See `Response.of_visits`."""
         return GLMM(f"{formula} + (1 | patient)", rows, family="censored", censored="censored")
 
 
