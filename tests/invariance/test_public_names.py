@@ -44,6 +44,7 @@ REASONS = {
     ),
 }  # fmt: skip
 NOT_MOVED = {
+    "estimands.baseline_adjusted.covariance_of": "of a BaselineAdjustment's rows, which is here",
     "estimands.cloning.*": "arrays of TargetTrial, moved and spoiled in its own test",
     "estimands.joint_rows.histories": "rows of a joint model's design, for predictions",
     "estimands.number_needed.number_needed_to_treat": "of a difference and its limits",
@@ -58,9 +59,7 @@ NOT_MOVED = {
     "diagnostics.joint_checks.cox_snell_curve": "Kaplan-Meier of residuals, which are here",
     "diagnostics.joint_replicates.*": "random replicates of a joint model's design",
     "diagnostics.linearity.*": "refits of the families, which are here, with a square besides",
-    "diagnostics.residuals.residual_bands": "means of scaled residuals, which are here",
-    "diagnostics.residuals.qq": "quantiles of scaled residuals, which are here",
-    "diagnostics.residuals.simultaneous_band": "of a number of rows only",
+    "diagnostics.residuals.*": "means and quantiles of scaled residuals, which are here",
 }
 """Functions that no family of the table of invariances comes to, and why."""
 NOT_SPOILED = NOT_MOVED | {
