@@ -21,7 +21,7 @@ def _names(code: CodeType) -> Iterator[str]:
 
 
 def _functions(value: Any) -> Iterator[FunctionType]:
-    """Those that a function, a partial one, a property or a class of this project consists of."""
+    """Those that a function, a partial one, a property, a class or an object of ours has."""
     if isinstance(value, partial):
         for part in (value.func, *value.args, *value.keywords.values()):
             yield from _functions(part)
@@ -35,6 +35,8 @@ def _functions(value: Any) -> Iterator[FunctionType]:
                 yield from _functions(part)
             else:
                 yield from _functions(getattr(part, "fget", None) or getattr(part, "func", None))
+    elif type(value).__module__.startswith("longsurv"):  # a kind: an object whose methods are used
+        yield from _functions(type(value))
 
 
 def reached(begin: Iterable[Callable[..., Any]]) -> set[str]:

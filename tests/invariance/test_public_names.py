@@ -44,7 +44,6 @@ REASONS = {
     ),
 }  # fmt: skip
 NOT_MOVED = {
-    "estimands.baseline_adjusted.covariance_of": "of a BaselineAdjustment's rows, which is here",
     "estimands.cloning.*": "arrays of TargetTrial, moved and spoiled in its own test",
     "estimands.joint_rows.histories": "rows of a joint model's design, for predictions",
     "estimands.number_needed.number_needed_to_treat": "of a difference and its limits",
