@@ -31,8 +31,10 @@ from longsurv.cohort import Cohort
 from longsurv.design import Residual
 from longsurv.errors import LongsurvError
 from longsurv.estimands.changes import Change
+from longsurv.words import listed
 
 TREATED = "treated"  # the coefficient that is the answer, in every model made here
+SITE = "site"  # the column that says where a patient was, in every table made here
 FEWEST = 2  # patients of a group with both values
 
 
@@ -103,7 +105,7 @@ class ComparedRows:
     ----------
     rows : DataFrame
         patient, phase (in the study's order, the start first), y, censored, treated (1.0 in the
-        group whose change is reported, 0.0 in the other).
+        group whose change is reported, 0.0 in the other); of a study with sites, site.
     change : Change
     censored : int
         Rows beyond a detection limit, taken at the limit.
@@ -146,6 +148,8 @@ class ComparedRows:
                 TREATED: (data[change.treatment] == change.level).to_numpy(dtype=float),
             }
         )
+        if cohort.schema.site is not None:
+            rows[SITE] = data[cohort.schema.site].to_numpy()
         return cls(rows, change, int((data["censored"] != "none").sum()))
 
     @cached_property
@@ -194,14 +198,26 @@ class ComparedRows:
         str
         """
         gone = self.patients[~self.patients.index.isin(kept)]
+        nowhere = self._without_site
+        # Where one of them is kept, no patient was left out for want of a site.
+        away = gone.index.isin(nowhere) & (not nowhere.isin(kept).any())
+        parts = [f"{away.sum()} without a site"] if away.any() else []
+        gone = gone[~away]
         no_start = int(gone["start"].isna().sum())
         rest = len(gone) - no_start
-        parts = [f"{no_start} without a value at {self.change.start}"] if no_start else []
+        parts += [f"{no_start} without a value at {self.change.start}"] if no_start else []
         later = self.rows.loc[self.rows["phase"] != self.change.start, "patient"]
         seen = gone["start"].notna() & gone.index.isin(later)
         what = f"a value at {self.change.end}" if seen.any() else "a later value"
         parts += [f"{rest} without {what}"] if rest else []
-        return f"left out: {' and '.join(parts)}" if parts else ""
+        return f"left out: {listed(parts)}" if parts else ""
+
+    @property
+    def _without_site(self) -> pd.Index:
+        """Patients of whom no site is known, in a study with sites."""
+        if SITE not in self.rows:
+            return pd.Index([])
+        return pd.Index(self.rows.loc[self.rows[SITE].isna(), "patient"].unique())
 
     def baseline_adjusted(self) -> tuple[str, pd.DataFrame]:
         """Formula and rows of the later values given the baseline value.
@@ -303,8 +319,13 @@ def covariance_of(rows: pd.DataFrame) -> tuple[str, Residual]:
     One value a patient needs nothing. With one value a patient and phase the covariance of the
     phases is unstructured, with several values in a phase the phases' levels vary between patients;
     where that is too much for the data (a parameter for fewer than four patients), patients differ
-    in their level only.
+    in their level only. Sites, of a study that has them, differ in their level besides.
     """
+    term, residual = _within_patients(rows)
+    return f"{term} + (1 | {SITE})" if SITE in rows else term, residual
+
+
+def _within_patients(rows: pd.DataFrame) -> tuple[str, Residual]:
     independent = Residual("independent", patient="patient")
     if not rows["patient"].duplicated().any():
         return "", independent

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from longsurv.analyses.markers.sites import named_in as has_name
 from longsurv.cohort.covariates import late_covariates
 from longsurv.cohort.problems import show, show_list
 from longsurv.errors import FormulaError
-from longsurv.study.sites import named_in as has_name
 from longsurv.study.sites import site_problems
 
 if TYPE_CHECKING:

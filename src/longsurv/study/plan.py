@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import pandas as pd
 
+from longsurv.analyses.markers.sites import with_site
 from longsurv.cohort import Cohort
 from longsurv.cohort.aims import Aims
 from longsurv.cohort.questions import PublishedRatio, TrialSettings
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.estimands.changes import Change
-from longsurv.study.sites import with_site
 
 if TYPE_CHECKING:
     from longsurv.analyses.markers.responses import MarkerModel, MarkerResponse

@@ -2,35 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
+from longsurv.analyses.markers.sites import named_in
 from longsurv.cohort import Cohort
-from longsurv.design.names import quoted
-from longsurv.words import capital, listed, plural
+from longsurv.words import listed, plural
 
 FEW = 10
 """Below so many sites the data hardly say how much they differ."""
-
-
-def named_in(formula: str, name: str) -> bool:
-    """Whether a formula's text has a name, as a whole word or between back-quotes."""
-    own = re.escape(name)
-    return re.search(rf"(?<![\w`]){own}(?![\w`])|`{own}`", formula) is not None
-
-
-def with_site(trajectory: str, cohort: Cohort) -> str:
-    """The right-hand side of the markers' mixed models, with a random effect of the site.
-
-    Parameters
-    ----------
-    trajectory : str
-        As the study file has it; one that names the site is left as it is.
-    cohort : Cohort
-    """
-    site = cohort.schema.site
-    if site is None or named_in(trajectory, site):
-        return trajectory
-    return f"{trajectory} + (1 | {quoted(site)})"
 
 
 def site_problems(cohort: Cohort) -> list[str]:
@@ -54,18 +31,18 @@ def site_words(cohort: Cohort, mortality: str) -> str:
     if site is None:
         return ""
     count = int(cohort.patients[site].nunique())
-    without = ["analyses adjusted for the baseline value", "models of scores"]
-    without += ["markers with values beyond a limit", "joint models"]
+    without = ["Overlap weights", "models of scores", "markers with values beyond a limit"]
+    without += ["joint models"]
     if not named_in(mortality, site):
         without += ["models of mortality"]
     text = (
-        f"The markers' trajectories have a random effect of the site ({cohort.label(site)}, "
-        f"{plural(count, 'site')}). {capital(listed(without))} do not take the site into account:"
-        " their patients count as independent of one another."
+        f"The markers' trajectories, and their answers given the first value, have a random effect"
+        f" of the site ({cohort.label(site)}, {plural(count, 'site')}). {listed(without)} do not"
+        " take the site into account: their patients count as independent of one another."
     )
     lacking = int(cohort.patients[site].isna().sum())
     if lacking:
-        text += f" {plural(lacking, 'patient')} without a site are not in the trajectories."
+        text += f" {plural(lacking, 'patient')} without a site are not in these models."
     if count < FEW:
         text += (
             f" {plural(count, 'site')} are few: how much sites differ is hardly known, and what"

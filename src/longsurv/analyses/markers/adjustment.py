@@ -9,7 +9,8 @@
 e(x) is the probability of treatment given baseline covariates and the marker's own baseline. Every
 one is on the same scale and answers another question
 (`longsurv.estimands.baseline_adjusted` says which, and when each is biased). With several later
-values a patient, `baseline` and `clda` correlate them (`covariance_of`).
+values a patient, `baseline` and `clda` correlate them (`covariance_of`). All but the overlap
+weights have a random effect of the site where a cohort has sites and no value lies beyond a limit.
 
 `fit` maximises restricted likelihoods with Kenward-Roger intervals and gives the weighted
 difference its sandwich variance; `sample` draws from the posteriors of the same models under their
@@ -45,6 +46,7 @@ from longsurv.analyses.markers.contrasts import (
 )
 from longsurv.analyses.markers.given_first import GivenFirst, Joint
 from longsurv.analyses.markers.responses import MarkerModel, MarkerResponse, response_of
+from longsurv.analyses.markers.sites import with_site
 from longsurv.arguments import checked
 from longsurv.cohort import Cohort
 from longsurv.cohort.schema import BeyondLimit
@@ -80,7 +82,7 @@ class BaselineAdjustment:
         Between two phases.
     trajectory : str, optional
         Right-hand side of the unadjusted model; by default "phase * treatment + (1 | patient)" with
-        the cohort's own columns.
+        the cohort's own columns, and a random effect of the site where the cohort has sites.
     covariates : str, optional
         Right-hand side of the propensity model, as "age + log(apache2) + baseline"; by default the
         study's baseline covariates and "baseline", the marker's own value at the start on its
@@ -147,6 +149,8 @@ class BaselineAdjustment:
             schema, data = self.cohort.schema, self._rows
             treatment, patient = quoted(schema.treatment), quoted(schema.patient)
             trajectory = self.trajectory or f"phase * {treatment} + (1 | {patient})"
+            if not self.trajectory and self.response.groupings:
+                trajectory = with_site(trajectory, self.cohort)
             model = self.response.model(trajectory, data, functions=self.functions)
             return model, contrast_weights(model.design.fixed, self.change, data)
         if adjustment == "baseline" and not self.response.first_known:

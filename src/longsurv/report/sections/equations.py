@@ -57,13 +57,16 @@ EQUATIONS = {
 }
 
 
-def _mixed(results: StudyResults) -> str:
-    """What is what in the mixed model of this study's markers."""
-    words = EQUATIONS["mixed"][2]
-    if results.cohort.schema.site is not None:
+def _words(kind: str, results: StudyResults) -> str:
+    """What is what in a model of this study."""
+    words = EQUATIONS[kind][2]
+    sites, by_group = results.cohort.schema.site is not None, results.study.models.residual_by
+    if kind == "mixed" and sites:
         words = words.replace("one a patient", "one a patient, and one a site")
-    if results.study.models.residual_by:
+    if kind == "mixed" and by_group:
         words = words.replace("with variance σ²", "with a variance σ² for each group")
+    if kind == "baseline" and sites:
+        words += "; each site has an effect of its own besides, normal around 0"
     return words
 
 
@@ -81,9 +84,7 @@ def build(results: StudyResults) -> DisplayTable:
     there |= {"baseline"} if any(lead.adjusted for lead in leads(results)) else set()
     there |= {BEYOND} if has_beyond(results) else set()
     there |= {"joint"} if getattr(results.parts.get("joint"), "results", None) else set()
-    rows = [text for kind, text in EQUATIONS.items() if kind in there]
-    if "mixed" in there:
-        rows[0] = (*EQUATIONS["mixed"][:2], _mixed(results))
+    rows = [(*text[:2], _words(kind, results)) for kind, text in EQUATIONS.items() if kind in there]
     columns = [
         Column("Model", "model", numeric=False),
         Column("Equation", "equation", numeric=False),
