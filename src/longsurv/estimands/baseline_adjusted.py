@@ -185,6 +185,14 @@ class ComparedRows:
                 )
         return ""
 
+    @property
+    def least_squares(self) -> bool:
+        """Whether the answer given the first value is `regression`'s: one later phase, one value a
+        patient in each, none of them beyond a limit, and no sites."""
+        rows = self.rows
+        single = rows["phase"].nunique() <= 2 and not rows.duplicated(["patient", "phase"]).any()
+        return single and not self.censored and SITE not in rows
+
     def left_out(self, kept: pd.Index) -> str:
         """How many patients with any value are not among those kept, and why, in words.
 

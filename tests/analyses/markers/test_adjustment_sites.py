@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -108,3 +110,16 @@ def test_treatment_by_site_is_not_found_where_sites_differ_alone(runs: int) -> N
     for _ in range(runs):
         rejected += answer(cohort(rng, by_site=True, spread=0.6))["p_value"] < 0.05
     assert rejected / runs < 0.05 + 3.5 * np.sqrt(0.05 * 0.95 / runs)
+
+
+@pytest.mark.parametrize(("sites", "later"), [(False, 1), (False, 2), (True, 1)])
+def test_the_line_of_the_figure_is_the_answer_where_it_says_so(sites: bool, later: int) -> None:
+    data = cohort(np.random.default_rng(8), by_site=True, spread=0.8, later=later)
+    if not sites:
+        plain = replace(data.schema, site=None)
+        visits = data.measurements[["id", "day", "marker", "value"]]
+        data = ls.Cohort(data.patients, visits, plain, list(data.markers.values()))
+    compared = BaselineAdjustment(data, "m", CHANGE).compared
+    assert compared.least_squares == (not sites and later == 1)
+    same = compared.regression().difference == pytest.approx(answer(data)["estimate"], rel=1e-9)
+    assert same or not compared.least_squares

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from longsurv.estimands.changes import Change
     from longsurv.study import StudyResults
 
+BESIDE = " (that of the table takes all later values, limits and sites into account)"
+"""Of a figure whose lines are of fewer values than the model."""
+
 
 def build(results: StudyResults, change: Change, k: int) -> tuple[str, Picture] | None:
     """The sentence and the figure of one comparison; None where no marker has a line.
@@ -97,8 +100,10 @@ def _picture(
     each = "a mark a patient" if results.study.show_patients else "a mark a group, at its means"
     caption = (
         f"Change of {label} from {change.start} to {change.end} against the value at"
-        f" {change.start}, {each}; the lines have one slope. Their distance is the difference"
-        " adjusted for the baseline value, that of the groups' means the unadjusted one."
+        f" {change.start}, {each}; the lines are those of least squares, with one slope. Their"
+        f" distance is {'the' if compared.least_squares else 'a'} difference adjusted for the"
+        f" baseline value{'' if compared.least_squares else BESIDE}, that of the groups' means the"
+        " unadjusted one."
     )
     said = (
         f"Change of {label} against its first value: slope {numbers.number(line.slope)}, the line"
