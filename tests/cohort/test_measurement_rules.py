@@ -119,6 +119,29 @@ class TestPhases:
         assert [row[2] for row in found if row[1] > 6] == [99, 98]  # outside every phase
         assert rule == "all" or reasons(cohort)["one value a phase"] == (2, f"crp, {rule}: 2")
 
+    @pytest.mark.parametrize(
+        ("first", "second", "better", "value", "censored"),
+        [
+            ("5", "<5", "lower", 5, "none"), ("<5", "5", "lower", 5, "none"),
+            ("5", "<5", "higher", 5, "left"), ("<5", "5", "higher", 5, "left"),
+            ("5", ">5", "lower", 5, "right"), (">5", "5", "higher", 5, "none"),
+            ("7", ">5", "lower", 7, "right"), (">5", "7", "lower", 7, "right"),
+            ("3", "<5", "higher", 3, "left"), ("<3", "5", "higher", 3, "left"),
+            ("<9", ">5", "lower", 5, "right"), ("7", "<5", "lower", 7, "none"),
+            (">5", ">8", "lower", 8, "right"), ("<5", "<8", "higher", 5, "left"),
+        ],
+    )  # fmt: skip
+    def test_the_worst_is_known_as_far_as_the_values_are(
+        self, folder, first, second, better, value, censored
+    ):
+        """The highest of 7 and "> 5" is at least 7; of 5 and "< 5" it is 5."""
+        head = VISITS.splitlines()[0]
+        folder.write("visits.csv", f"{head}\n1,0,crp,{first}\n1,4,crp,{second}\n2,0,crp,30\n")
+        text = f'[phases]\nall = [0, 5]\n[markers.crp]\ndirection = "{better}"'
+        folder.change("study.toml", ("[markers.crp]", text))
+        row = folder.keys("measurements", 'within_phase = "worst"').cohort().measurements.iloc[0]
+        assert (row["value"], row["censored"]) == (value, censored)
+
     def test_the_rule_of_one_marker(self, folder):
         text = '[phases]\nall = [0, 5]\n[markers.crp]\nwithin_phase = "last"\ndirection = "higher"'
         folder.change("study.toml", ("[markers.crp]", text))
@@ -155,11 +178,21 @@ class TestDuplicates:
         folder.keys("markers.crp", 'transform = "log"\nduplicates = "mean"')
         assert values(folder.cohort())[1][2] == pytest.approx(64 ** (1 / 3))
 
-    def test_a_mean_with_a_value_below_a_limit_lies_below_the_mean_of_both(self, folder):
-        folder.write("visits.csv", VISITS + "1,4,crp,<2\n")
+    def test_a_mean_of_values_below_limits_lies_below_the_mean_of_these(self, folder):
+        folder.write("visits.csv", VISITS.replace("1,4,crp,8", "1,4,crp,<8") + "1,4,crp,<2\n")
         cohort = folder.keys("measurements", 'duplicates = "mean"').cohort()
         row = cohort.measurements.iloc[1]
         assert (row["value"], row["censored"]) == (5, "left")
+
+    def test_a_value_and_one_beyond_a_limit_have_no_mean(self, folder):
+        """That it lies below 5 is true of 8 and "<2", and forgets the 8."""
+        folder.write("visits.csv", VISITS + "1,4,crp,<2\n")
+        folder.keys("measurements", 'duplicates = "mean"')
+        assert "values partly beyond limits have no mean in 1 row: 2 values" in folder.problems()
+        folder.write("visits.csv", VISITS + "1,5,crp,<2\n")
+        text = '[phases]\nall = [0, 5]\n[markers.crp]\nwithin_phase = "mean"'
+        folder.change("study.toml", ("[markers.crp]", text))
+        assert "have no mean" in folder.problems()
 
     def test_values_beyond_both_limits_have_no_mean(self, folder):
         folder.write("visits.csv", VISITS.replace("1,4,crp,8", "1,4,crp,>8") + "1,4,crp,<2\n")

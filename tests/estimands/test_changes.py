@@ -247,3 +247,16 @@ def test_the_standard_deviation_at_baseline_is_of_first_values() -> None:
     assert np.isnan(baseline_sd(data[data["id"] == 1], "id", "day"))
     with pytest.raises(FormulaError, match="standard deviation at baseline needs"):
         baseline_sd(data.drop(columns="day"), "id", "day")
+
+
+def test_the_standard_deviation_at_baseline_takes_limits_for_limits() -> None:
+    """Values put at a limit hide how much patients differ beyond it."""
+    n, rng = 4000, np.random.default_rng(2)
+    y, limit = rng.normal(3.0, 0.8, n), 3.2
+    data = pd.DataFrame({
+        "id": np.arange(n), "day": 0.0, "y": np.maximum(y, limit),
+        "censored": np.where(y < limit, "left", "none"),
+    })  # fmt: skip
+    assert baseline_sd(data, "id", "day") == pytest.approx(0.8, rel=0.03)
+    assert baseline_sd(data.drop(columns="censored"), "id", "day") < 0.5
+    assert np.isnan(baseline_sd(data.assign(censored="left"), "id", "day"))

@@ -70,13 +70,15 @@ _BY_MARKER = {
     "duplicates": Key(
         choice(*DUPLICATES),
         "What becomes of several values of a marker at one time in a patient. First and last are "
-        "in the order of the file; the mean is taken on the marker's scale (its transform).",
+        "in the order of the file; the mean is taken on the marker's scale (its transform), and "
+        "refused of values partly beyond a limit.",
         default='"error"',
     ),
     "within_phase": Key(
         choice(*WITHIN_PHASE),
         "Which of a patient's values of a marker inside one phase are kept. The worst is told by "
-        "the marker's direction, the mean is taken on its scale (its transform).",
+        "the marker's direction, the mean is taken on its scale (its transform), and refused of "
+        "values partly beyond a limit.",
         default='"all"',
     ),
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from longsurv.cohort.cutoff import LEFT, RIGHT
 from longsurv.cohort.flow import Ledger
 from longsurv.cohort.phases import phase_of
 from longsurv.cohort.problems import Problems, Table
@@ -111,12 +112,11 @@ def _merge(
     rule = np.array([*rules, "all"])[marker]
     chosen = np.where(rule == "last", groups.order[last], chosen)
     if "worst" in rules:
-        up = np.array([*(m.direction != "higher" for m in markers), True])[readings.marker]
-        worst = _grouped(group, (np.where(up, readings.value, -readings.value),))
-        chosen = np.where(rule == "worst", worst.order[last], chosen)
+        readings, worst = _worst(readings, group, groups, rule == "worst", markers)
+        chosen = np.where(rule == "worst", worst, chosen)
     mean = (rule == "mean") & (groups.size > 1)
     if mean.any():
-        _refuse_both_censored(readings, groups, mean, markers, table, problems)
+        _refuse_unknown(readings, groups, mean, markers, table, problems)
         readings = _with_means(readings, groups, chosen, mean, markers)
     kept = np.zeros(len(readings), bool)
     kept[chosen] = True
@@ -127,6 +127,33 @@ def _merge(
             said.append(f"{m.label}, {rules[k]}: {lost:,}")
     ledger.keep(step, kept, "; ".join(said) or "no marker had several")
     return readings.select(kept)
+
+
+def _worst(
+    readings: DatedReadings,
+    group: np.ndarray,
+    groups: _Groups,
+    asked: np.ndarray,
+    markers: Sequence[Marker],
+) -> tuple[DatedReadings, np.ndarray]:
+    """The position of the worst reading of each group, and the readings with what is known of it.
+
+    Where one may be worse than its limit, so is the worst: of 7 and "> 5" the highest is at least
+    7, which is "> 7". Of a value and the same as a limit the one beyond it is further out.
+    """
+    up = np.array([*(m.direction != "higher" for m in markers), True])[readings.marker]
+    worse, better = np.where(up, RIGHT, LEFT), np.where(up, LEFT, RIGHT)
+    beyond = readings.censored == worse
+    open_ended = groups.each(np.logical_or, beyond)
+    of_group = np.empty(len(readings), dtype=bool)
+    of_group[groups.order] = np.repeat(open_ended, groups.size)
+    size = np.where(up, readings.value, -readings.value)
+    size = np.where(of_group & (readings.censored == better), -np.inf, size)
+    rank = np.where(beyond, 1, np.where(readings.censored == better, -1, 0))
+    worst = _grouped(group, (rank, size)).order[groups.start + groups.size - 1]
+    censored, moved = readings.censored.copy(), worst[asked & open_ended]
+    censored[moved] = worse[moved]
+    return replace(readings, censored=censored), worst
 
 
 def _grouped(group: np.ndarray, keys: tuple[np.ndarray, ...]) -> _Groups:
@@ -143,7 +170,7 @@ def _with_means(
 ) -> DatedReadings:
     """The chosen reading of each group made the mean of it, on the marker's scale.
 
-    A mean of which a part is only known to lie below a limit lies below the mean of the limits.
+    Where all of them lie below a limit the mean lies below the mean of the limits.
     """
     logs = np.array([*(m.transform == "log" for m in markers), False])[readings.marker]
     with np.errstate(divide="ignore", invalid="ignore"):  # refused already
@@ -158,7 +185,7 @@ def _with_means(
     return replace(readings, value=value, time=time, censored=censored)
 
 
-def _refuse_both_censored(
+def _refuse_unknown(
     readings: DatedReadings,
     groups: _Groups,
     mean: np.ndarray,
@@ -166,15 +193,23 @@ def _refuse_both_censored(
     table: Table,
     problems: Problems,
 ) -> None:
-    """Refuse the mean of values below one limit and above another: nothing is known of it."""
-    left = groups.each(np.logical_or, readings.censored == 1)
-    right = groups.each(np.logical_or, readings.censored == 2)
-    first = groups.order[groups.start[mean & left & right]]
+    """Refuse means of which a part lies beyond a limit and the rest does not.
+
+    To say of 8 and "< 2" that their mean lies below 5 forgets the 8: a model of such means takes
+    them for lower than they are, most where most values are near the limit, and the groups for
+    further apart (by a quarter and more).
+    """
+    measured, left, right = (
+        groups.each(np.logical_or, readings.censored == code) for code in (0, LEFT, RIGHT)
+    )
+    unknown = mean & ((left & right) | (measured & (left | right)))
+    first = groups.order[groups.start[unknown]]
     problems.rows(
         table,
         sorted({markers[k].name for k in readings.marker[first]}) or "",
         readings.row[first],
-        "values below a limit and above another have no mean",
-        'Choose "first", "last" or "worst" for this marker.',
-        words=[plural(int(n), "value") for n in groups.size[mean & left & right]],
+        "values partly beyond limits have no mean",
+        'Choose "first" or "last" for this marker, or of the values inside a phase "worst", or '
+        '"all", which lets each count as what it is.',
+        words=[plural(int(n), "value") for n in groups.size[unknown]],
     )

@@ -196,10 +196,11 @@ class Schema:
         taken as measured at time zero, unless there is one at time zero.
     duplicates : {"error", "first", "last", "mean"}
         What becomes of several values of a marker at one time in a patient. "first" and "last" are
-        in the order of the table; the mean is taken on the marker's scale (`transform`).
+        in the order of the table; the mean is taken on the marker's scale (`transform`), and
+        refused of values of which only some lie beyond a limit.
     within_phase : {"all", "first", "last", "mean", "worst"}
         Which of a patient's values of a marker inside one phase are kept; "worst" by the marker's
-        direction.
+        direction; the mean as that of `duplicates`.
     phases : tuple of Phase
     site : str, optional
         Column of the patient table with the site that a patient belongs to, as the hospital. The

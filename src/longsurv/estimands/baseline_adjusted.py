@@ -193,6 +193,21 @@ class ComparedRows:
         single = rows["phase"].nunique() <= 2 and not rows.duplicated(["patient", "phase"]).any()
         return single and not self.censored and SITE not in rows
 
+    @property
+    def unmeasured(self) -> str:
+        """Which group has no value measured at an end of the change, all lying beyond a limit, and
+        so nothing that the limits could stand for; empty if none."""
+        change, rows = self.change, self.rows
+        for value, group in ((1.0, change.level), (0.0, change.reference)):
+            for end in (change.start, change.end):
+                own = rows.loc[(rows[TREATED] == value) & (rows["phase"] == end), "censored"]
+                if len(own) and (own != "none").all():
+                    return (
+                        f"every value of {group} at {end} lies beyond a limit: taken at their"
+                        " limits they would tell the limits and not the marker"
+                    )
+        return ""
+
     def left_out(self, kept: pd.Index) -> str:
         """How many patients with any value are not among those kept, and why, in words.
 

@@ -23,6 +23,7 @@ from longsurv.design import FixedDesign
 from longsurv.design.fixed import rebuilt
 from longsurv.design.variables import absent
 from longsurv.errors import EstimationError, FormulaError, LongsurvError
+from longsurv.estimands.limited_spread import limited_sd
 from longsurv.times import snapped
 
 type Correction = Literal["holm", "fdr_bh"]
@@ -273,12 +274,23 @@ def adjusted_p_values(p_values: Sequence[float] | np.ndarray, method: Correction
 
 @checked
 def baseline_sd(data: pd.DataFrame, patient: str, time: str) -> float:
-    """Standard deviation between patients of the first measured `y`; NaN for one patient."""
+    """Standard deviation between patients of the first measured `y`; NaN for one patient.
+
+    Where a column "censored" says that some of them lie beyond a limit ("left", "right"), that of a
+    normal distribution of which these are known by their limits only (`limited_spread`).
+    """
     for name in (patient, time, "y"):
         if name not in data:
             raise FormulaError(f"the standard deviation at baseline needs {absent(name, data)}")
-    first = data.sort_values([patient, time]).drop_duplicates(patient)["y"]
-    return float(first.std()) if len(first) > 1 else np.nan
+    first = data.sort_values([patient, time]).drop_duplicates(patient)
+    if len(first) < 2:
+        return np.nan
+    if "censored" in first and (first["censored"] != "none").any():
+        known = first[first["y"].notna()]
+        return limited_sd(
+            known["y"].to_numpy(dtype=float), known["censored"].astype(str).to_numpy()
+        )
+    return float(first["y"].std())
 
 
 def _rows(data: pd.DataFrame, cells: Sequence[dict[str, Hashable]]) -> pd.DataFrame:

@@ -188,3 +188,22 @@ def test_what_cannot_be_said_is_refused() -> None:
     nothing = BaselineAdjustment(cohort_of(table, -0.9), "m", CHANGE).fit().table
     row = nothing.set_index("adjustment").loc["baseline"]
     assert np.isnan(row["estimate"]) and "no maximum-likelihood estimate" in row["reason"]
+
+
+@pytest.mark.parametrize("where", ["first", "later"])
+def test_weights_make_no_difference_of_limits(where: str) -> None:
+    """One group's values at one end all lie below a limit far above the others: taken there they
+    would differ from the others' by as much as the limit does, with a small standard error."""
+    table = pairs()
+    cohort = cohort_of(table, -99.0)
+    rows, day = cohort.measurements.assign(marker="m"), 1 if where == "first" else 2
+    ids = cohort.patients.loc[cohort.patients["arm"] == "active", "id"]
+    hidden = rows["id"].isin(ids) & (rows["day"] == day)
+    texts = ["<900" if gone else f"{v:.9f}" for gone, v in zip(hidden, rows["value"], strict=True)]
+    rows = rows[["id", "day", "marker"]].assign(value=texts)
+    people = cohort.patients.assign(exit=28.0, died=(cohort.patients.index == 0).astype(int))
+    spoiled = Cohort(people, rows, cohort.schema, [Marker("m", direction="lower")])
+    fit = BaselineAdjustment(spoiled, "m", CHANGE).fit()
+    assert fit.tidy()["estimate"].isna().all()
+    (answer,) = [a for a in fit.answers if a.adjustment == "overlap"]
+    assert "every value of active at" in answer.reason

@@ -254,6 +254,8 @@ class BaselineAdjustment:
                 if self.compared.problem:
                     raise EstimationError(self.compared.problem)
                 if name == "overlap":
+                    if self.compared.unmeasured and not self.response.first_known:
+                        raise EstimationError(self.compared.unmeasured)
                     source = weighted(*self.weighting)
                     found = weighted_parts(self.compared, source, self.cohort.labels)
                 elif name == "baseline" and not self.response.first_known:
