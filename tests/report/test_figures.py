@@ -131,6 +131,15 @@ def test_forest_ratio_axis_is_logarithmic_and_a_cut_interval_has_an_arrow() -> N
     assert any(line.get_marker() == list(GOES_DOWN) for line in ax.lines)
 
 
+def test_no_text_of_a_figure_begins_with_blanks_which_svg_drops() -> None:
+    """Numbers beside an axis stand apart from it by their place."""
+    ax = forest(FOREST.assign(text="1.2 (0.9 to 1.5)"), xlabel="x", text_heading="Numbers")
+    beside = [t for t in ax.texts if "1.2" in t.get_text() or t.get_text() == "Numbers"]
+    assert len(beside) >= 4 and min(t.get_position()[0] for t in beside) > 1.0
+    for text in (*ax.texts, *km().texts):
+        assert text.get_text() == text.get_text().strip()
+
+
 @pytest.mark.parametrize("side", [1.0, -1.0])
 def test_an_arrow_leaves_no_ink_beside_the_axis(side: float) -> None:
     """Where the numbers are written: its tip is at the end of the axis."""

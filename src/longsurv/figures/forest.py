@@ -42,6 +42,7 @@ _BEHIND: Style = {
 }  # over the null line
 _LINE, _TALL = 24.0, 42.0  # a method's row: label beside its mark, and label above it
 _APART = 13.0  # between the series of a row
+_BESIDE = 8.0  # between the axis and the numbers: SVG drops blanks that a text begins with
 _MARKS = (Mark(INK, INK, "o"), Mark(BAYES, PAPER, "D", size=5.5))
 
 
@@ -109,7 +110,7 @@ def forest(
     beside = [*table["text"], text_heading, _MISSING] if wide else []
     lines = [line for label in labels.values() for line in label]
     left = 18 + max((text_width(line, size) for line in lines), default=0)
-    right = 18 + max((text_width(f"  {text}", 10.5) for text in beside), default=0)
+    right = 18 + max((_BESIDE + text_width(text, 10.5) for text in beside), default=0)
     frame = _frame(
         table, log, width, (left, right), row_height=_ROW, edge=left, wide=wide, marks=marks, at=ax
     )
@@ -133,8 +134,8 @@ def forest(
             text = _drawn(ax, record, at, mark)
             if wide:
                 ax.text(
-                    1.0, at, f"  {text}", transform=axes_x, va="center", fontsize=10.5,
-                    color=mark.colour,
+                    1.0 + _BESIDE / frame.inside, at, text, transform=axes_x, va="center",
+                    fontsize=10.5, color=mark.colour,
                 )  # fmt: skip
     only_values(ax, xlabel)
     _headings(frame, text_heading if wide else "")
@@ -175,7 +176,7 @@ def method_forest(
     if wide:
         beside = [*table["text"], text_heading, NO_ANSWER]
         left = 20 + max(text_width(label, 11) for label in labels)
-        right = 18 + max(text_width(f"  {text}", 10.5) for text in beside)
+        right = 18 + max(_BESIDE + text_width(text, 10.5) for text in beside)
     row_height = _LINE if wide else _TALL
     frame = _frame(
         table, log, width, (left, right), row_height=row_height, edge=left - 6 if wide else 0.0,
@@ -195,8 +196,8 @@ def method_forest(
             color=INK if answered else MUTED, bbox=dict(_BEHIND),
         )  # fmt: skip
         ax.text(
-            1.0, y - up, f"  {text}" if wide else text, transform=axes_x, va="center",
-            ha="left" if wide else "right", fontsize=10.5,
+            1.0 + _BESIDE / frame.inside if wide else 1.0, y - up, text, transform=axes_x,
+            va="center", ha="left" if wide else "right", fontsize=10.5,
             color=mark.colour if answered else MUTED, bbox=dict(_BEHIND),
         )  # fmt: skip
         _drawn(ax, record, y + down, mark)
@@ -312,6 +313,6 @@ def _headings(frame: _Frame, text_heading: str) -> None:
         )  # fmt: skip
     if text_heading:
         frame.ax.text(
-            1.0, -10, f"  {text_heading}", transform=frame.ax.get_yaxis_transform(),
-            fontsize=10.5, color=MUTED, va="bottom",
+            1.0 + _BESIDE / frame.inside, -10, text_heading, fontsize=10.5, color=MUTED,
+            transform=frame.ax.get_yaxis_transform(), va="bottom",
         )  # fmt: skip

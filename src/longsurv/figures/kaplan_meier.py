@@ -170,13 +170,13 @@ def _numbers_at_risk(
             **style,
         )
 
-    put(-left, 54, "  At risk", ax.transAxes, ha="left", fontsize=10.5, color=MUTED)
+    put(-left, 54, "At risk", ax.transAxes, ha="left", fontsize=10.5, color=MUTED)
     for k, group in enumerate(groups):
         down, colour = 54 + 18 * (k + 1), group_style(k)["color"]
         put(
             -left,
             down,
-            "  " + shorten(group, label_length),
+            shorten(group, label_length),
             ax.transAxes,
             ha="left",
             fontsize=10.5,
