@@ -184,7 +184,6 @@ def late_entry(**rules: Any) -> Study:
 
 
 NO_SECOND = "no patient has a second value: there is no change to estimate"
-TWO_GROUPS = "these methods compare two groups, and this study has control, low, high"
 STUDIES: dict[str, tuple[Callable[[], Study], Sequence[str], tuple[str, ...]]] = {
     "a marker that does not vary": (flat_among_five, OF_MARKERS, (
         "every value is the same: nothing varies that a model could explain",
@@ -212,7 +211,10 @@ STUDIES: dict[str, tuple[Callable[[], Study], Sequence[str], tuple[str, ...]]] =
         "Do the groups control and active differ in death?",
     )),
     "three groups": (three_groups, ALL, (
-        f"Reason: {TWO_GROUPS}", "low against control", "high against control",
+        "Do the groups control, low and high differ in death", "2 comparisons with control",
+        "Every method: low against control", "Every method: high against control",
+        "How much is the prior's: high against control", "What was not seen: low against control",
+        "Corrected by Holm's method, p of the hazard ratios is", "two comparisons",
     )),
     "all censored early": (all_censored_early, ALL, (
         "Not estimated: the answers under several priors.",

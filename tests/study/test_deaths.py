@@ -12,8 +12,11 @@ import longsurv as ls
 from longsurv.cohort import Cohort, Marker, Phase, Schema
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.errors import DataError, LongsurvError
+from longsurv.estimands.changes import adjusted_p_values
 from longsurv.models import CoxPH
 from longsurv.study import MORTALITY, STAGES, Study
+from longsurv.study.adjusted_curves import CURVES
+from longsurv.study.comparisons import of_each
 from longsurv.study.deaths import adjustment, question
 from longsurv.study.store import FitStore
 
@@ -143,7 +146,6 @@ def test_covariates_reach_the_methods() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (study((3, 2, 1)), "compare two groups, and this study has a, b, c"),
         (study(horizon=None), "name a horizon"),
         (study(mortality="arm * age"), "depends on something else"),
     ],
@@ -152,6 +154,65 @@ def test_what_cannot_be_asked_is_a_reason_of_every_stage(given: Study, words: st
     results = given.run(progress=False, stages=ALONE)
     assert set(results.failures) == set(KEYS)
     assert all(words in reason for reason in results.failures.values())
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    given = replace(study((4, 2, 6)), sampling=SamplingSettings(50, 4, 1))
+    store = tmp_path_factory.mktemp("store")
+    chosen = tuple(s for s in STAGES if s.key in (*KEYS, "markers", MORTALITY, CURVES))
+    return given.run(progress=False, stages=chosen, store=FitStore(store))
+
+
+def test_each_of_several_arms_is_compared_with_the_reference(three) -> None:
+    assert not three.failures and not three.missing
+    assert [one.name for one in three.compared] == ["b - a", "c - a"]
+    for (one, its), dead in zip(three.compared.items(), (2, 6), strict=True):
+        for key in (*KEYS, CURVES):
+            part = its.parts[key]
+            assert (part["group"], part["reference"]) == (one.group, "a"), key
+        assert its.parts["tipping"]["counts"] == (dead, 12, 4, 12)
+        curves = its.parts[CURVES]["table"].query("way == 'observed'")
+        assert sorted(curves["group"].unique()) == sorted(["a", str(one.group)])
+        last = curves.groupby("group")["estimate"].last()
+        assert last[one.group] < 1.0 and (last[one.group] < last["a"]) == (dead > 4)
+    table = three.tables["mortality_methods"]
+    assert list(table.columns[:3]) == ["comparison", "quantity", "method"]
+    wald = table[table["method"] == "Cox, Wald"].set_index("comparison")
+    ratios = three.tables["hazard_ratios"].query("engine == 'ml'").set_index("term")
+    for name in "bc":  # the headline's model of all arms
+        assert wald.loc[f"{name} - a", "estimate"] == pytest.approx(
+            ratios.loc[f"arm[T.{name}]", "estimate"]
+        )
+    np.testing.assert_allclose(
+        wald["p_holm"], adjusted_p_values(wald["p_value"].to_numpy(), "holm")
+    )
+    assert set(three.tables["tipping"]["comparison"]) == {"b - a", "c - a"}
+    assert "p_holm" in three.tables["cumulative_incidence"]
+
+
+def test_the_usual_prior_of_several_arms_is_that_of_the_mortality_model(three) -> None:
+    for name, its in zip("bc", three.compared.values(), strict=True):
+        shown = its.parts["priors"]["draws"]["weak"].to_numpy()
+        np.testing.assert_array_equal(np.ravel(three.mortality.post.draw(f"arm[T.{name}]")), shown)
+
+
+def test_an_arm_without_an_answer_leaves_the_other_its_own(three) -> None:
+
+    def answer(one):
+        if one.group == "b":
+            raise LongsurvError("no")
+        return {"table": pd.DataFrame({"p_value": [0.2]}), "group": one.group}
+
+    part = of_each(three.study, answer)
+    assert dict(part.reasons) == {"b - a": "no"} and list(part.answers) == ["c - a"]
+    found = replace(three, parts={**three.parts, "priors": part})
+    assert found.missing == {"priors, b - a": "no"}
+    b, c = found.compared.values()
+    assert dict(b.failures) == {"priors": "no"} and "priors" not in b.parts
+    assert c.parts["priors"]["group"] == "c" and not c.failures
+    with pytest.raises(LongsurvError, match="compares two groups, and this study has a, b and c"):
+        question(three.study)
 
 
 def test_a_group_without_deaths_has_its_answers() -> None:
@@ -263,3 +324,9 @@ class TestWhatTheDataSayNothingOf:
         grid = found.parts["tipping"]["grid"]
         assert not grid["reverses"].any()
         assert points["to_unconvince"].iloc[0] > 0
+
+
+def test_a_study_of_one_group_compares_nothing_and_says_so() -> None:
+    alone = study((4,)).run(progress=False, stages=ALONE[-1:])
+    assert not alone.compared and alone.each[0] is alone
+    assert alone.failures == {"tipping": "this compares two groups, and this study has a"}

@@ -126,7 +126,8 @@ DATA_TABLES: dict[str, dict[str, Key]] = {
         "reference": Key(LEVEL, "The group that others are compared with.", required=True),
         "levels": Key(
             LEVELS,
-            "All treatment groups, where there are more than two.",
+            "All treatment groups, where there are more than two; each is compared with the"
+            " reference.",
             default="the two there are",
         ),
         "arms": Key(

@@ -19,6 +19,7 @@ from longsurv.study.independent import INDEPENDENT
 from longsurv.study.joint_stage import JointPart
 from longsurv.study.marker_stages import PANEL, ShrunkenPart
 from longsurv.study.subgroup_stage import SUBGROUPS
+from longsurv.study.tables.mortality import stage_table
 from longsurv.study.tables.shrinkage import FAMILIES, families_table, shrunken_table
 
 if TYPE_CHECKING:
@@ -46,9 +47,10 @@ def folder_tables(results: StudyResults) -> dict[str, pd.DataFrame]:
 
 def _of_subgroups(results: StudyResults) -> dict[str, pd.DataFrame]:
     """The effect in subgroups, its tests and its counts, where the study names any."""
-    part = results.parts.get(SUBGROUPS) or {}
+    if not results.parts.get(SUBGROUPS):
+        return {}
     tables = {"subgroups": "table", "subgroup_tests": "tests", "subgroup_counts": "counts"}
-    return {name: part[key] for name, key in tables.items() if key in part}
+    return {name: stage_table(results, SUBGROUPS, key) for name, key in tables.items()}
 
 
 def _of_joint_models(results: StudyResults) -> dict[str, pd.DataFrame]:
@@ -79,9 +81,8 @@ def _of_checks(results: StudyResults) -> dict[str, pd.DataFrame]:
     }  # fmt: skip
     if INDEPENDENT in results.parts:
         tables[INDEPENDENT] = results.parts[INDEPENDENT]
-    curves = results.parts.get(CURVES)
-    if curves is not None:
-        tables["adjusted_curves"] = curves["table"]
+    if results.parts.get(CURVES) is not None:
+        tables["adjusted_curves"] = stage_table(results, CURVES, "table")
     return {name: table for name, table in tables.items() if len(table)}
 
 

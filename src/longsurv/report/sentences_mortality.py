@@ -72,6 +72,47 @@ def risk_difference(asked: Compared, ml: Answer | None, bayes: Answer | None, of
     )
 
 
+def in_one_model(count: int) -> str:
+    """Whose data an answer rests on, where there are several comparisons; empty for one.
+
+    Parameters
+    ----------
+    count : int
+        Of the comparisons.
+    """
+    if count < 2:
+        return ""
+    return (
+        f"There are {count} comparisons. Hazard ratios, and risks that their models predict, are of"
+        " one model of all groups with one baseline hazard; every other method, curves of groups"
+        " made alike and subgroups are of the two groups compared."
+    )
+
+
+def several(count: int, reference: str, corrected: Mapping[str, float]) -> str:
+    """That there are several comparisons, and the p-values corrected for their number.
+
+    Parameters
+    ----------
+    count : int
+        Of the comparisons.
+    reference : str
+        What each group is compared with.
+    corrected : mapping of str to float
+        By group, of its hazard ratio; NaN where there is none.
+    """
+    known = [
+        f"{numbers.p_value(p)} ({group})" for group, p in corrected.items() if not math.isnan(p)
+    ]
+    text = (
+        f"These are {count} comparisons with {reference}; intervals and probabilities are of each"
+        " alone."
+    )
+    if not known:
+        return text
+    return f"{text} Corrected by Holm's method, p of the hazard ratios is {listed(known)}."
+
+
 def _points(answer: Answer) -> str:
     """ "12.9 percentage points lower"; "no higher" for no difference at all."""
     if answer.estimate == 0:

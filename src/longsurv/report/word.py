@@ -12,6 +12,7 @@ from longsurv.figures.style import styled
 from longsurv.figures.svg import any_glyph
 from longsurv.report.content import Heading, Item, content
 from longsurv.report.sections.common import WIDE, Picture
+from longsurv.report.sections.mortality_part import OF_COMPARISON
 from longsurv.tables.display import DisplayTable
 from longsurv.tables.escape import printable
 from longsurv.tables.word import (
@@ -93,7 +94,7 @@ def write_word(
 def _is_for_later(item: Picture | DisplayTable) -> bool:
     """Whether it stands in the appendix: named there, or a table that needs a turned page."""
     broad = isinstance(item, DisplayTable) and page_for(item)[0] > TEXT_WIDTH
-    return broad or item.name in APPENDIX
+    return broad or item.name.partition(OF_COMPARISON)[0] in APPENDIX
 
 
 def _tell(document: Document, later: Sequence[Picture | DisplayTable], told: int) -> int:

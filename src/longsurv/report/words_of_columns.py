@@ -21,6 +21,7 @@ WORDS = {
     "change": "the difference of the marker that the hazard ratio is for",
     "check": "what was checked",
     "column": "a column of that table",
+    "comparison": "group and reference of the answer, where there are several comparisons",
     "conf_high": _HIGH,
     "conf_low": _LOW,
     "conflict_p": "prior-predictive probability of data as far from the prior as these",

@@ -11,9 +11,11 @@ import pandas as pd
 from longsurv.errors import LongsurvError
 from longsurv.records import Record
 from longsurv.study.bench import Bench
+from longsurv.study.comparisons import Compared, comparisons, of_each
 from longsurv.study.deaths import question
 
 if TYPE_CHECKING:
+    from longsurv.analyses.mortality.arms import Comparison
     from longsurv.study.plan import Plan
 
 CURVES = "adjusted_curves"
@@ -22,12 +24,12 @@ MOST_TIMES = 200
 COLUMNS = ["way", "group", "time", "estimate", "conf_low", "conf_high"]
 
 
-def draw_adjusted_curves(bench: Bench) -> Record | None:
-    """Curves of the two groups in three ways.
+def draw_adjusted_curves(bench: Bench) -> Record | Compared | None:
+    """Curves of the two groups of each comparison in three ways.
 
     Returns
     -------
-    mapping or None
+    mapping, Compared of them, or None
         None without covariates. "table" (`COLUMNS`; survival, competing events censored; way is
         "observed", "weighted" or "standardised"), "weighted_for" and "standardised_for" (covariates
         by their labels), "effective" (group to effective number of patients), "reasons" (way to why
@@ -36,31 +38,37 @@ def draw_adjusted_curves(bench: Bench) -> Record | None:
     Raises
     ------
     LongsurvError
-        Where two groups are not compared by a horizon.
+        Where groups are not compared by a horizon.
     """
+    from longsurv.analyses.mortality.arms import patients_of
+
     study = bench.study
     schema, called = study.cohort.schema, study.cohort.labels
     names = list(schema.covariates)
     if not names:
         return None  # the question does not arise
-    asked = question(study)  # two groups and a horizon
-    data = study.cohort.survival_data()
-    reference, group = map(str, study.cohort.groups)
-    horizon = float(asked.horizon or 0.0)
 
-    def compute() -> Record:
-        return _curves(data, schema.treatment, names, horizon)
+    def answer(one: Comparison) -> Record:
+        horizon = float(question(study, one).horizon or 0.0)
+        data = patients_of(study.cohort.survival_data(), schema.treatment, one)
 
-    kept = bench.keep("mortality: adjusted curves", (data, names, horizon), compute)
-    named = {
-        k: tuple(called.get(c, c) for c in kept[k]) for k in ("weighted_for", "standardised_for")
-    }
-    return {**kept, **named, "group": group, "reference": reference, "horizon": horizon}
+        def compute() -> Record:
+            return _curves(data, schema.treatment, names, horizon)
+
+        kept = bench.keep("mortality: adjusted curves", (data, names, horizon), compute)
+        named = {
+            k: tuple(called.get(c, c) for c in kept[k])
+            for k in ("weighted_for", "standardised_for")
+        }
+        group, reference = str(one.group), str(one.reference)
+        return {**kept, **named, "group": group, "reference": reference, "horizon": horizon}
+
+    return of_each(study, answer)
 
 
 def seconds_of_adjusted_curves(study: Plan) -> float:
     """Seconds on an ordinary computer."""
-    return 0.5
+    return 0.5 * len(comparisons(study))
 
 
 def _curves(data: pd.DataFrame, treatment: str, names: list[str], horizon: float) -> Record:

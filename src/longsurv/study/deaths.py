@@ -1,13 +1,14 @@
 """The event by the horizon asked of every method: the stages of a run about mortality.
 
-Each stage returns plain tables by way of the store. What cannot be done at all (three groups, no
-horizon) ends the stage with the reason; a method that cannot answer is a row with its reason.
+Each stage returns plain tables by way of the store, of a study of several arms those of every
+comparison with the reference. What cannot be done at all (no horizon) ends the stage with the
+reason; a method that cannot answer is a row with its reason.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,11 +17,13 @@ import pandas as pd
 from longsurv.errors import LongsurvError
 from longsurv.records import Record
 from longsurv.study.bench import Bench
+from longsurv.study.comparisons import Compared, comparisons, of_each, only_comparison
 from longsurv.study.model_result import MORTALITY
 from longsurv.study.plan import Plan, model_seed
 
 if TYPE_CHECKING:
     from longsurv.analyses import Mortality
+    from longsurv.analyses.mortality.arms import Comparison
     from longsurv.estimands.counts import Counts
     from longsurv.priors import Prior
 
@@ -31,41 +34,40 @@ CONVINCING = 0.8
 CHAINS = 4
 
 
-def compare_methods(bench: Bench) -> Record:
+def compare_methods(bench: Bench) -> Record | Compared:
     """Every method's answer about mortality.
 
     Returns
     -------
-    mapping
+    mapping, or Compared of them
         "table" (`MortalityMethods.table`), "standardised" (`Mortality.standardised`; empty where
         the mortality model names no covariates), "group", "reference", "horizon", "counts" (events
         and patients of the group, then of the reference), "adjust".
     """
 
-    def compute() -> Record:
-        asked = question(bench.study)
+    def compute(asked: Mortality) -> Record:
         draws, seed = draws_of(bench.study), seed_of(bench.study)
         found = asked.methods(draws=draws, seed=seed)
         standardised = pd.DataFrame()
         if asked.adjust:
             standardised = asked.standardised(draws=draws, seed=seed)
-        return {**_asked(bench.study), "table": found.table, "standardised": standardised}
+        return {"table": found.table, "standardised": standardised}
 
     return kept_of(bench, "methods", compute)
 
 
-def compare_priors(bench: Bench) -> Record:
+def compare_priors(bench: Bench) -> Record | Compared:
     """The treatment's effect under every named prior.
 
     Returns
     -------
-    mapping
+    mapping, or Compared of them
         "table" (`PriorGrid.table`), "draws" (log hazard ratio, a column a prior), "baseline_risk"
         and "no_risks" (`PriorGrid`), "group", "reference", "horizon", "counts", "adjust".
     """
 
-    def compute() -> Record:
-        grid = question(bench.study).prior_grid(
+    def compute(asked: Mortality) -> Record:
+        grid = asked.prior_grid(
             named_priors(bench.study),
             draws=draws_of(bench.study),
             chains=CHAINS,
@@ -73,8 +75,8 @@ def compare_priors(bench: Bench) -> Record:
         )
         draws = {name: np.ravel(post.draw(grid.term)) for name, post in grid.posteriors.items()}
         return {
-            **_asked(bench.study), "table": grid.table, "draws": pd.DataFrame(draws),
-            "baseline_risk": grid.baseline_risk, "no_risks": grid.no_risks,
+            "table": grid.table, "draws": pd.DataFrame(draws), "baseline_risk": grid.baseline_risk,
+            "no_risks": grid.no_risks,
         }  # fmt: skip
 
     return kept_of(bench, "priors", compute, *map(str, named_priors(bench.study).values()))
@@ -95,38 +97,37 @@ def named_priors(study: Plan) -> dict[str, Prior]:
     return found
 
 
-def compare_incidences(bench: Bench) -> Record:
+def compare_incidences(bench: Bench) -> Record | Compared:
     """The cumulative incidence of every cause.
 
     Returns
     -------
-    mapping
+    mapping, or Compared of them
         "table" (`CompetingEvents.table`), "group", "reference", "horizon", "counts", "adjust".
     """
 
-    def compute() -> Record:
-        found = question(bench.study).competing(seed=seed_of(bench.study))
-        return {**_asked(bench.study), "table": found.table}
+    def compute(asked: Mortality) -> Record:
+        return {"table": asked.competing(seed=seed_of(bench.study)).table}
 
     return kept_of(bench, "competing", compute)
 
 
-def tip_answer(bench: Bench) -> Record:
+def tip_answer(bench: Bench) -> Record | Compared:
     """How many unseen deaths, or how strong a confounder, would change the answer.
 
     Returns
     -------
-    mapping
+    mapping, or Compared of them
         "grid" (`tipping_grid`), "points" (`tipping_points`; empty if the risks are equal),
         "e_value" (of the risk ratio), "e_limit" (of its score interval; both NaN if the ratio is
         not defined), "threshold", "group", "reference", "horizon", "counts", "adjust".
     """
 
-    def compute() -> Record:
+    def compute(asked: Mortality) -> Record:
         from longsurv.estimands.tipping import tipping_grid, tipping_points
         from longsurv.estimands.two_by_two import two_by_two
 
-        counts, most, points = question(bench.study).counts, TIPPING, pd.DataFrame()
+        counts, most, points = asked.counts, TIPPING, pd.DataFrame()
         if counts.risk != counts.reference_risk:
             points = tipping_points(counts, TIPPING, threshold=CONVINCING)
             reverse = float(points["to_reverse"].iloc[0])
@@ -134,8 +135,8 @@ def tip_answer(bench: Bench) -> Record:
                 most = int(np.clip(reverse + 2, TIPPING, MOST_TIPPING))
         compared = two_by_two(*_in_order(counts)).set_index("quantity")
         return {
-            **_asked(bench.study), "grid": tipping_grid(counts, most, threshold=CONVINCING),
-            "points": points, "threshold": CONVINCING,
+            "grid": tipping_grid(counts, most, threshold=CONVINCING), "points": points,
+            "threshold": CONVINCING,
             "e_value": float(compared.loc["E-value", "estimate"]),
             "e_limit": float(compared.loc["E-value", "conf_low"]),
         }  # fmt: skip
@@ -176,26 +177,32 @@ def adjust_for_what_is_carried(bench: Bench) -> Record:
     return {**kept, **named}
 
 
-def question(study: Plan) -> Mortality:
+def question(study: Plan, compared: Comparison | None = None) -> Mortality:
     """The study's question about mortality, with the covariates of its mortality model.
+
+    Parameters
+    ----------
+    study : Plan
+    compared : Comparison, optional
+        Of the study's arms; by default the only one there is.
 
     Raises
     ------
     LongsurvError
-        If it cannot be asked: the groups are not two, there is no horizon, or the treatment's
-        effect depends on something else.
+        If it cannot be asked: none of several comparisons is named, there is no horizon, or the
+        treatment's effect depends on something else.
     """
     from longsurv.analyses import Mortality
 
-    groups = study.cohort.groups
-    if len(groups) != 2:
-        names = ", ".join(map(str, groups))
-        raise LongsurvError(f"these methods compare two groups, and this study has {names}")
+    one = only_comparison(study) if compared is None else compared
     if study.cohort.schema.horizon is None:
         raise LongsurvError(
             "risks need a time by which they are counted: name a horizon under [outcome]"
         )
-    return Mortality(study.cohort, adjust=adjustment(study))
+    asked = Mortality(study.cohort, adjust=adjustment(study))
+    if len(comparisons(study)) == 1:
+        return asked
+    return replace(asked, group=one.group, reference=one.reference)
 
 
 def adjustment(study: Plan) -> str:
@@ -224,12 +231,12 @@ def adjustment(study: Plan) -> str:
     return " + ".join(":".join(factor.written for factor in term.factors) for term in others)
 
 
-def _asked(study: Plan) -> Record:
-    reference, group = map(str, study.cohort.groups)
-    mortality = question(study)
+def _asked(asked: Mortality) -> Record:
+    one = asked.comparison
     return {
-        "group": group, "reference": reference, "horizon": float(mortality.horizon or 0.0),
-        "counts": _in_order(mortality.counts), "adjust": mortality.adjust,
+        "group": str(one.group), "reference": str(one.reference),
+        "horizon": float(asked.horizon or 0.0), "counts": _in_order(asked.counts),
+        "adjust": asked.adjust,
     }  # fmt: skip
 
 
@@ -237,8 +244,10 @@ def _in_order(counts: Counts) -> tuple[int, int, int, int]:
     return counts.events, counts.n, counts.reference_events, counts.reference_n
 
 
-def kept_of(bench: Bench, name: str, compute: Callable[[], Record], *more: str) -> Record:
-    """What a stage about mortality computes, from the store where it is there.
+def kept_of(
+    bench: Bench, name: str, compute: Callable[[Mortality], Record], *more: str
+) -> Record | Compared:
+    """What a stage about mortality computes of every comparison, from the store if it is there.
 
     Parameters
     ----------
@@ -246,20 +255,27 @@ def kept_of(bench: Bench, name: str, compute: Callable[[], Record], *more: str) 
     name : str
         Of the stage.
     compute : callable
+        Takes the question of one comparison.
     more : str
         What else the answer depends on.
 
     Returns
     -------
-    mapping
+    mapping, or Compared of them
+        What was asked ("group", "reference", "horizon", "counts", "adjust"), and what is computed.
     """
     study = bench.study
-    asked = question(study)
-    inputs = (
-        study.cohort.survival_data(), list(study.cohort.schema.competing), asked.treatment,
-        asked.horizon, asked.adjust, draws_of(study), seed_of(study), *more,
-    )  # fmt: skip
-    return bench.keep(f"mortality: {name}", inputs, compute)
+
+    def answer(one: Comparison) -> Record:
+        asked = question(study, one)
+        which = () if len(comparisons(study)) == 1 else (one.name,)
+        inputs = (
+            study.cohort.survival_data(), list(study.cohort.schema.competing), asked.treatment,
+            asked.horizon, asked.adjust, draws_of(study), seed_of(study), *more, *which,
+        )  # fmt: skip
+        return bench.keep(f"mortality: {name}", inputs, lambda: {**_asked(asked), **compute(asked)})
+
+    return of_each(study, answer)
 
 
 def draws_of(study: Plan) -> int:
@@ -274,22 +290,24 @@ def seed_of(study: Plan) -> int:
 
 def seconds_of_methods(study: Plan) -> float:
     """What `compare_methods` takes on an ordinary computer."""
-    return 1.5 + 1.2e-3 * study.sampling.draws * (2 if "+" in study.models.mortality else 1)
+    of_one = 1.5 + 1.2e-3 * study.sampling.draws * (2 if "+" in study.models.mortality else 1)
+    return of_one * len(comparisons(study))
 
 
 def seconds_of_priors(study: Plan) -> float:
     """What `compare_priors` takes."""
-    return 0.3 + 5e-4 * study.sampling.draws * study.sampling.chains
+    of_one = 0.3 + 5e-4 * study.sampling.draws * study.sampling.chains
+    return of_one * len(comparisons(study))
 
 
 def seconds_of_incidences(study: Plan) -> float:
     """What `compare_incidences` takes."""
-    return 0.4
+    return 0.4 * len(comparisons(study))
 
 
 def seconds_of_tipping(study: Plan) -> float:
     """What `tip_answer` takes."""
-    return 0.4
+    return 0.4 * len(comparisons(study))
 
 
 def seconds_of_carried(study: Plan) -> float:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 import pandas as pd
 
 from longsurv.cohort import Cohort
 from longsurv.faults import Faults
+from longsurv.study.comparisons import Compared, comparisons
 from longsurv.study.missing import missing
 from longsurv.study.model_result import MORTALITY, ModelResult, Parts
 from longsurv.study.plan import Plan
 from longsurv.study.tables.changes import changes_table
 
 if TYPE_CHECKING:
+    from longsurv.analyses.mortality.arms import Comparison
     from longsurv.diagnostics import Verdict
 
 
@@ -66,6 +69,34 @@ class Found:
     def models(self) -> dict[str, ModelResult]:
         """Every model, mortality last."""
         return {**self.markers, MORTALITY: self.mortality}
+
+    @cached_property
+    def compared(self) -> Mapping[Comparison, Self]:
+        """What was found, by the comparison of two arms that its answers about the event are of.
+
+        Of two arms these results themselves. Of several, results whose `parts` about two arms are
+        those of one comparison, as of a study of its two arms; models are of all arms.
+        """
+        asked = comparisons(self.study)
+        if len(asked) < 2:
+            return MappingProxyType(dict.fromkeys(asked, self))
+        return MappingProxyType({one: self._of(one.name) for one in asked})
+
+    @property
+    def each(self) -> tuple[Self, ...]:
+        """The results of each comparison; of a study that compares nothing these themselves."""
+        return tuple(self.compared.values()) or (self,)
+
+    def _of(self, name: str) -> Self:
+        parts, failures = {}, {}
+        for key, part in self.parts.items():
+            if not isinstance(part, Compared):
+                parts[key] = part
+            elif name in part.answers:
+                parts[key] = part.answers[name]
+            else:
+                failures[key] = part.reasons[name]
+        return replace(self, parts=MappingProxyType(parts), failures=MappingProxyType(failures))
 
     @property
     def all_models(self) -> tuple[tuple[str, ModelResult], ...]:

@@ -68,8 +68,8 @@ def _difference(table: pd.DataFrame) -> Record:
 
 
 def _compares(study: Plan) -> bool:
-    """Whether the study compares the mortality of two groups at all."""
-    return len(study.cohort.groups) == 2 and study.cohort.schema.horizon is not None
+    """Whether the study compares the mortality of groups at all."""
+    return len(study.cohort.groups) > 1 and study.cohort.schema.horizon is not None
 
 
 def nothing(study: Plan, entry: float) -> str:

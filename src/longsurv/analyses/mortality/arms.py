@@ -6,7 +6,7 @@ of means is: "active - control", the later arm minus the earlier one.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.errors import DataError, LongsurvError
+from longsurv.estimands.changes import adjusted_p_values
 from longsurv.estimands.follow_up import by_group, follow_up, two_groups
 from longsurv.results.differences import pairs_of
 from longsurv.words import listed
@@ -149,6 +150,48 @@ def followed_arms(
         event=(status == 1).astype(np.int64),
         **{treatment: of},
     )
+
+
+def patients_of(data: pd.DataFrame, treatment: str, comparison: Comparison) -> pd.DataFrame:
+    """The patients of the two arms compared, the reference first.
+
+    Parameters
+    ----------
+    data : DataFrame
+        A categorical treatment where it has more arms.
+    treatment : str
+    comparison : Comparison
+    """
+    two = [comparison.reference, comparison.group]
+    rows = data[data[treatment].isin(two)]
+    if len(rows) == len(data):
+        return data
+    left = rows[treatment].cat.set_categories(two)
+    return rows.assign(**{treatment: left})
+
+
+def stacked(tables: Mapping[str, pd.DataFrame], within: Sequence[str] = ()) -> pd.DataFrame:
+    """The tables of several comparisons as one, each row with the name of its comparison.
+
+    Parameters
+    ----------
+    tables : mapping of str to DataFrame
+        By the comparison's name.
+    within : sequence of str
+        Columns that tell the rows of one comparison apart: p_holm, after p_value, is then corrected
+        for the number of comparisons by Holm's method.
+    """
+    parts = []
+    for name, rows in tables.items():
+        part = rows.copy()
+        part.insert(0, "comparison", name)
+        parts.append(part)
+    table = pd.concat(parts, ignore_index=True)
+    if within:
+        same = table.groupby(list(within), sort=False)["p_value"]
+        corrected = same.transform(lambda p: adjusted_p_values(p.to_numpy(dtype=float), "holm"))
+        table.insert(list(table.columns).index("p_value") + 1, "p_holm", corrected)
+    return table
 
 
 def _listed(levels: Sequence[Hashable]) -> str:

@@ -29,6 +29,8 @@ COLUMNS = [
     "cause", "quantity", "engine", "estimate", "conf_low", "conf_high", "p_value", "prob_positive",
     "note", "answered",
 ]  # fmt: skip
+SAME_ANSWER = ("cause", "quantity", "engine")
+"""Columns that tell the rows of one comparison apart."""
 IDS = ("answered",)
 """Columns for a program, which no table shows."""
 

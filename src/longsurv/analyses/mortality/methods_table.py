@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 import pandas as pd
 
 from longsurv.analyses import plots
-from longsurv.analyses.mortality.arms import Comparison
+from longsurv.analyses.mortality.arms import Comparison, stacked
 from longsurv.analyses.mortality.rows import IDS, SCALES
 from longsurv.arguments import check_methods, choice
 from longsurv.errors import LongsurvError
-from longsurv.estimands.changes import adjusted_p_values
 from longsurv.estimands.counts import Counts
 from longsurv.tables.frame import framed
 from longsurv.tables.notebook import Readable
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 QUANTITIES = tuple(SCALES)
+SAME_METHOD = ("quantity", "method")
+"""Columns that tell the rows of one comparison apart."""
 
 
 @dataclass(frozen=True)
@@ -213,15 +214,7 @@ def together(answers: Sequence[MortalityMethods]) -> MortalityMethods:
     """
     if len(answers) == 1:
         return answers[0]
-    parts = []
-    for one in answers:
-        part = one.table.copy()
-        part.insert(0, "comparison", one.comparisons[0].name)
-        parts.append(part)
-    table = pd.concat(parts, ignore_index=True)
-    same = table.groupby(["quantity", "method"], sort=False)["p_value"]
-    corrected = same.transform(lambda p: adjusted_p_values(p.to_numpy(dtype=float), "holm"))
-    table.insert(list(table.columns).index("p_value") + 1, "p_holm", corrected)
+    table = stacked({one.comparisons[0].name: one.table for one in answers}, SAME_METHOD)
     first = answers[0]
     compared = tuple(c for one in answers for c in one.comparisons)
     return MortalityMethods(table, first.treatment, first.horizon, first.level, compared)

@@ -28,6 +28,7 @@ from longsurv.analyses.mortality.arms import (
     chosen_comparison,
     comparisons_of,
     followed_arms,
+    patients_of,
 )
 from longsurv.analyses.mortality.competing import CompetingEvents, competing_events
 from longsurv.analyses.mortality.methods import mortality_methods
@@ -149,12 +150,7 @@ class Mortality:
     @cached_property
     def pair(self) -> pd.DataFrame:
         """Of `data` the patients of the two arms compared."""
-        two = [self.comparison.reference, self.comparison.group]
-        if len(self.arms) == 2:
-            return self.data
-        rows = self.data[self.data[self._treatment].isin(two)]
-        left = rows[self._treatment].cat.remove_unused_categories()
-        return rows.assign(**{self._treatment: left})
+        return patients_of(self.data, self._treatment, self.comparison)
 
     @cached_property
     def counts(self) -> Counts:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from longsurv import numbers
+from longsurv.estimands.changes import adjusted_p_values
 from longsurv.report import sentences, sentences_answer, sentences_mortality
 from longsurv.report.sections.common import (
     change_answer,
@@ -100,15 +102,13 @@ def build(results: StudyResults) -> ShortAnswer:
 def short_answer(results: StudyResults) -> ShortAnswer:
     """The question and the short answer, from the results."""
     cohort = results.cohort
-    reference, *levels = map(str, cohort.groups)
-    event = cohort.event_name
-    group = listed(levels)
+    groups, event = listed(list(map(str, cohort.groups))), cohort.event_name
     changes = (
         f", and in the change over time of {plural(len(results.markers), 'marker')}"
         if results.markers
         else ""
     )
-    question = f"Do the groups {reference} and {group} differ in {event}{changes}?"
+    question = f"Do the groups {groups} differ in {event}{changes}?"
     return ShortAnswer(
         caution=(caution(results),),
         headline=headline(results),
@@ -150,14 +150,15 @@ def summary_table(results: StudyResults) -> DisplayTable:
                 "lower": numbers.probability(1 - bayes.prob_positive) if bayes else "",
             }
         )
-    if "methods" in results.parts:
-        differences, _ = risk_differences(results)
+    told = [its for its in results.each if "methods" in its.parts]
+    for its in told:
+        differences, _ = risk_differences(its)
         ml, bayes = differences.get("ml"), differences.get("bayes")
-        asked = comparison(results, results.parts["methods"])
+        asked = comparison(its, its.parts["methods"])
         rows.append(
             {
                 "what": f"Difference in the {asked.risk}, {asked.group} minus {asked.reference},"
-                f" {f'{adjusted}, ' * bool(results.parts['methods']['adjust'])}percentage points",
+                f" {f'{adjusted}, ' * bool(its.parts['methods']['adjust'])}percentage points",
                 "ml": ml.text if ml else "not estimated",
                 "p": "",
                 "bayes": bayes.text if bayes else "not estimated",
@@ -177,8 +178,8 @@ def summary_table(results: StudyResults) -> DisplayTable:
         " probability of a ratio below 1 or a difference below 0. After correction: p < 0.05 by the"
         " false discovery rate over the markers."
     )
-    if "methods" in results.parts:
-        note += f" Difference of risks: {RISK_NOTES[risk_differences(results)[1]]}."
+    if told:
+        note += f" Difference of risks: {RISK_NOTES[risk_differences(told[0])[1]]}."
     return display(
         pd.DataFrame(rows, columns=["what", "ml", "p", "bayes", "lower"]),
         "The two answers in brief",
@@ -245,10 +246,12 @@ def mortality_sentences(results: StudyResults) -> list[str]:
         if len(answers) < 2:
             found += [f"Not estimated. {reason}" for reason in reasons(results)]
     found.append(penalty_sentence(results))
-    differences, _ = risk_differences(results)
-    if differences:
-        part = results.parts["methods"]
-        asked = comparison(results, part)
+    for its in results.each:
+        differences, _ = risk_differences(its)
+        if not differences:
+            continue
+        part = its.parts["methods"]
+        asked = comparison(its, part)
         qualified = sentences.adjusted_for(covariates)
         adjusted = f"{asked.risk}, {qualified}," if part["adjust"] else ""
         found.append(
@@ -256,7 +259,26 @@ def mortality_sentences(results: StudyResults) -> list[str]:
                 asked, differences.get("ml"), differences.get("bayes"), of=adjusted
             )
         )
+    found.append(_several(results))
     return [sentence for sentence in found if sentence]
+
+
+def _several(results: StudyResults) -> str:
+    """How many comparisons there are, and the hazard ratios' p-values corrected for that."""
+    compared = list(results.compared)
+    terms = treatment_terms(results.mortality, results.cohort)
+    if len(compared) < 2 or modifiers_of(results.mortality, results.cohort):
+        return ""
+    p_values = [
+        answer.p_value
+        if (answer := hazard_answers(results.mortality, term).get("ml"))
+        else math.nan
+        for term in terms.values()
+    ]
+    corrected = adjusted_p_values(p_values, "holm")
+    return sentences_mortality.several(
+        len(compared), str(compared[0].reference), dict(zip(terms, corrected, strict=True))
+    )
 
 
 def leading_sentences(results: StudyResults, lead: Lead) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from longsurv.priors import MOSTLY_PRIOR
@@ -15,7 +15,7 @@ from longsurv.report.sentences_answer import Risks
 from longsurv.study.lead import Lead, began_apart, leads
 from longsurv.study.tables.mortality import crude_difference, told_risks, why_untold
 from longsurv.study.terms import covariates_of, treatment_terms
-from longsurv.words import capital, plural
+from longsurv.words import capital, listed, plural
 
 if TYPE_CHECKING:
     from longsurv.study import StudyResults
@@ -69,15 +69,36 @@ def headline(results: StudyResults) -> Headline:
     ----------
     results : StudyResults
     """
-    risks = told(results)
-    randomised = results.cohort.randomised
+    risks, *others = [(told(its), its) for its in results.each]
+    first, change = _risks(results, risks[0]), _change(risks[1], risks[0])
+    if others:  # a difference, what would change it, then the next
+        texts = [first, change]
+        for one, its in others:
+            texts += [sentences_answer.absolute(one) if one else "", _change(its, one)]
+        first, change = " ".join(filter(None, texts)), ""
     return Headline(
-        risks=_risks(results, risks),
-        change=_change(results, risks),
+        risks=first,
+        change=change,
         markers=(*truncated.headlines(results), *_markers(results)),
-        conclusion=emulated(results)
-        or sentences_answer.conclusion(risks, randomised, why_untold(results)),
+        conclusion=emulated(results) or _conclusion(results),
         doubts=sentences_answer.doubts(doubts(results)),
+    )
+
+
+def _conclusion(results: StudyResults) -> str:
+    """What the data say about the event; of several comparisons which one it is of."""
+    randomised, several = results.cohort.randomised, len(results.compared) > 1
+    said: dict[str, list[str]] = {}
+    names = [str(one.group) for one in results.compared] or [""]
+    for name, its in zip(names, results.each, strict=True):
+        risks, why = told(its), why_untold(its)
+        text = sentences_answer.conclusion(risks, randomised, why)
+        elsewhere = risks and replace(risks, group="")
+        named = sentences_answer.conclusion(elsewhere, randomised, why) != text
+        said.setdefault(text, []).extend([] if named or not several else [name])
+    return " ".join(
+        f"{listed(groups)}: {text[:1].lower()}{text[1:]}" if groups else text
+        for text, groups in said.items()
     )
 
 
@@ -180,13 +201,22 @@ def doubts(results: StudyResults) -> list[str]:
         apart = _apart(results)
         if apart:
             found.append(f"imbalance in {plural(apart, 'variable')}")
-    priors = results.parts.get("priors")
-    if priors is not None:
-        table = priors["table"]
-        above = table["prob_positive"]
-        if (table["prior_share"] >= MOSTLY_PRIOR).any() or above.min() <= 0.5 <= above.max():
-            found.append("the prior")
+    if any(_is_priors(its) for its in results.each):
+        found.append("the prior")
+    if len(results.compared) > 1:
+        found.append(f"{sentences_answer.count(len(results.compared))} comparisons")
     return found
+
+
+def _is_priors(results: StudyResults) -> bool:
+    """Whether the answer about the event is mostly the prior's, or its direction depends on it."""
+    part = results.parts.get("priors")
+    if part is None:
+        return False
+    table = part["table"]
+    above = table["prob_positive"]
+    mostly = bool((table["prior_share"] >= MOSTLY_PRIOR).any())
+    return mostly or bool(above.min() <= 0.5 <= above.max())
 
 
 def _apart(results: StudyResults) -> int:

@@ -230,7 +230,7 @@ def references(results: StudyResults) -> list[str]:
     parts = [key for key, part in results.parts.items() if _says_something(part)]
     if any(lead.adjusted for lead in leads(results)):
         parts.append("regression to the mean")
-    if results.parts.get("methods", {}).get("adjust"):
+    if any(its.parts.get("methods", {}).get("adjust") for its in results.each):
         parts.append("standardised")
     if "methods" in parts:  # of which Firth's penalty is one
         parts.append("Firth's")

@@ -11,7 +11,7 @@ from longsurv import numbers
 from longsurv.estimands.survival_by_group import numbers_at_risk, risk_times, survival_curves
 from longsurv.figures import forest, kaplan_meier
 from longsurv.records import Record
-from longsurv.report import sentences
+from longsurv.report import sentences, sentences_mortality
 from longsurv.report.sections.common import (
     ENGINE_NAMES,
     Picture,
@@ -22,7 +22,7 @@ from longsurv.report.sections.mortality_adjusted import adjusted_part
 from longsurv.report.sections.mortality_carried import carried_part
 from longsurv.report.sections.mortality_competing import competing_part
 from longsurv.report.sections.mortality_methods import methods_part
-from longsurv.report.sections.mortality_part import is_penalised, penalty_sentence
+from longsurv.report.sections.mortality_part import Part, is_penalised, penalty_sentence
 from longsurv.report.sections.mortality_priors import priors_part
 from longsurv.report.sections.mortality_subgroups import subgroups_part
 from longsurv.report.sections.mortality_target import target_part
@@ -45,6 +45,8 @@ PARTS = (
     carried_part, adjusted_part, competing_part, methods_part, priors_part, tipping_part,
     subgroups_part, target_part,
 )  # fmt: skip
+OF_ALL_ARMS = frozenset({carried_part, target_part})
+"""Parts that are not of one comparison of two arms."""
 STAGES = {
     CURVES: "the curves of groups made alike",
     "carried": "the hazard ratio adjusted for what the events carry",
@@ -70,9 +72,22 @@ def build(results: StudyResults) -> dict[str, object]:
         "forest": _forest(results),
         "hazards": hazards(results),
         "reason": " ".join(reasons(results)),
-        "parts": [part for make in PARTS if (part := make(results)) is not None],
+        "parts": parts(results),
         "missing": missing(results),
     }
+
+
+def parts(results: StudyResults) -> list[Part]:
+    """The parts of the section; of several arms those about two are there for each comparison."""
+    found, compared = [], results.compared
+    for make in PARTS:
+        if len(compared) < 2 or make in OF_ALL_ARMS:
+            found += [make(results)]
+            continue
+        for place, (one, its) in enumerate(compared.items()):
+            part = make(its)
+            found += [part and part.of_comparison(one, place)]
+    return [part for part in found if part is not None]
 
 
 def reasons(results: StudyResults) -> list[str]:
@@ -88,9 +103,14 @@ def reasons(results: StudyResults) -> list[str]:
 def missing(results: StudyResults) -> list[str]:
     """Why there is no answer to a part's question, the parts of one reason together."""
     by_reason: dict[str, list[str]] = {}
+    several = {one: its for one, its in results.compared.items() if its is not results}
     for stage, name in STAGES.items():
         if stage in results.failures:
             by_reason.setdefault(results.failures[stage], []).append(name)
+        for one, its in several.items():
+            if stage in its.failures:
+                of = f"{name}, {one.group} against {one.reference}"
+                by_reason.setdefault(its.failures[stage], []).append(of)
     return [
         f"Not estimated: {listed(names)}. Reason: {reason}." for reason, names in by_reason.items()
     ]
@@ -104,6 +124,7 @@ def text(results: StudyResults, data: pd.DataFrame) -> list[str]:
     for code, label in enumerate(schema.competing, 2):
         count = int((data["status"] == code).sum())
         found.append(sentences.competing(label, count, event))
+    found.append(sentences_mortality.in_one_model(len(results.compared)))
     return [sentence for sentence in found if sentence]
 
 

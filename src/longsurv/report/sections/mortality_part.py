@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from longsurv import numbers
@@ -16,7 +16,12 @@ from longsurv.study.tables.survival import event_counts
 from longsurv.tables.display import DisplayTable
 
 if TYPE_CHECKING:
+    from longsurv.analyses.mortality.arms import Comparison
     from longsurv.study import StudyResults
+
+
+OF_COMPARISON = "--"
+"""In the name of a figure, before the number of the comparison that it is of."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,25 @@ class Part:
     items: tuple[str | Picture | DisplayTable, ...]
     more: tuple[Picture | DisplayTable, ...] = ()
     aside: bool = False
+
+    def of_comparison(self, one: Comparison, place: int) -> Part:
+        """The part of one of several comparisons: named in the title, its figures apart.
+
+        Parameters
+        ----------
+        one : Comparison
+        place : int
+            Among the comparisons, from 0, whose figures keep their names.
+        """
+
+        def own[I: str | Picture | DisplayTable](item: I) -> I:
+            if isinstance(item, Picture) and place:
+                return replace(item, name=f"{item.name}{OF_COMPARISON}{place + 1}")
+            return item
+
+        title = f"{self.title}: {one.group} against {one.reference}"
+        items, more = tuple(map(own, self.items)), tuple(map(own, self.more))
+        return replace(self, title=title, items=items, more=more)
 
 
 def prior_text(text: str) -> str:

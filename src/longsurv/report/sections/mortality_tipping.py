@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from longsurv import numbers
 from longsurv.figures import tipping
+from longsurv.records import Record
 from longsurv.report import sentences_mortality
 from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, comparison
 from longsurv.report.sentences_mortality import Compared, Tipping
-from longsurv.study.tables.mortality import lost_patients
+from longsurv.study.tables.mortality import lost_patients, patients_in
 from longsurv.words import plural
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def tipping_part(results: StudyResults) -> Part | None:
         return None
     asked = comparison(results, part)
     events, n, reference_events, reference_n = part["counts"]
-    lost = lost_patients(results)
+    lost = lost_patients(results, part["group"], part["reference"])
     counted = (
         f"{plural(lost, 'patient')} whose follow-up ended before"
         f" {numbers.plain(part['horizon'])} {results.cohort.schema.time_unit}"
@@ -41,7 +42,7 @@ def tipping_part(results: StudyResults) -> Part | None:
     ratio = _ratio(events / n, reference_events / reference_n)
     left = "".join(
         f" {sentences_mortality.left_early(count, label, asked)}"
-        for label, count in _left(results, float(part["horizon"])).items()
+        for label, count in _left(results, part).items()
     )
     counted = f"{counted}{left}".strip()
     texts = [
@@ -71,10 +72,10 @@ def tipping_of(points: pd.DataFrame, threshold: float) -> Tipping | None:
     )  # fmt: skip
 
 
-def _left(results: StudyResults, horizon: float) -> dict[str, int]:
-    """Patients who left by each competing event before the horizon."""
-    data, schema = results.cohort.survival_data(), results.cohort.schema
-    early = data["exit"] < horizon
+def _left(results: StudyResults, part: Record) -> dict[str, int]:
+    """Patients of the two groups who left by each competing event before the horizon."""
+    data = patients_in(results, part["group"], part["reference"])
+    schema, early = results.cohort.schema, data["exit"] < float(part["horizon"])
     found = {
         label: int((early & (data["status"] == code)).sum())
         for code, label in enumerate(schema.competing, 2)

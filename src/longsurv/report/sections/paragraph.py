@@ -54,16 +54,21 @@ def _outcome(results: StudyResults) -> str:
     when = sentences.by_when(schema.horizon, schema.time_unit)
     condition = f" {given(results)}" if given(results) else ""
     text = f"{capital(event)} {when}{condition} occurred in {listed(parts)}"
-    risks = told(results)
-    if risks is None:
+    differences = []
+    for its in results.each:
+        risks = told(its)
+        if risks is None:
+            continue
+        adjusted = its.parts["methods"]["adjust"]
+        how = f"standardised, {_adjusted_for(results)}, " if adjusted else ""
+        differences.append(
+            f"{risks.group} minus {risks.reference},"
+            f" {how}{risks.difference.point} percentage points, 95 % confidence interval"
+            f" {risks.difference.interval}"
+        )
+    if not differences:
         return f"{text}."
-    adjusted = results.parts["methods"]["adjust"]
-    how = f"standardised, {_adjusted_for(results)}, " if adjusted else ""
-    return (
-        f"{text} (difference in cumulative incidence, {risks.group} minus {risks.reference},"
-        f" {how}{risks.difference.point} percentage points, 95 % confidence interval"
-        f" {risks.difference.interval})."
-    )
+    return f"{text} (difference in cumulative incidence, {'; '.join(differences)})."
 
 
 def _adjusted_for(results: StudyResults) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 
 from longsurv.records import Record
+from longsurv.study.comparisons import Compared
 from longsurv.words import NO_ANSWER
 
 if TYPE_CHECKING:
@@ -33,11 +34,14 @@ _TOLD: dict[Way, dict[str, tuple[str, str]]] = {
 
 def stage_table(results: Found, stage: str, name: str) -> pd.DataFrame:
     """A table a stage found, as it is shown; where it found none, the reason."""
-    from longsurv.analyses.mortality import competing, rows
+    from longsurv.analyses.mortality import competing, methods_table, rows
 
     hidden = {"methods": rows.IDS, "competing": competing.IDS}.get(stage, ())
+    within = {"methods": methods_table.SAME_METHOD, "competing": competing.SAME_ANSWER}
     if stage in results.parts:
-        table: pd.DataFrame = results.parts[stage][name]
+        part = results.parts[stage]
+        several = isinstance(part, Compared)
+        table: pd.DataFrame = part.table(name, within.get(stage, ())) if several else part[name]
         return table.drop(columns=list(hidden))
     return pd.DataFrame({"reason": [results.failures.get(stage, "not part of this run")]})
 
@@ -82,9 +86,25 @@ def beside_headline(row: Record, headline: frozenset[tuple[str, str]], adjusted_
     return "the headline" if first else "another assumption"
 
 
-def lost_patients(results: Found) -> int:
-    """Patients whose follow-up ended before the horizon, without any event."""
+def patients_in(results: Found, *groups: str) -> pd.DataFrame:
+    """Follow-up of the patients of some groups."""
+    data = results.cohort.survival_data()
+    chosen: pd.DataFrame = data[data[results.cohort.schema.treatment].astype(str).isin(groups)]
+    return chosen
+
+
+def lost_patients(results: Found, *groups: str) -> int:
+    """Patients whose follow-up ended before the horizon, without any event.
+
+    Parameters
+    ----------
+    results : Found
+    *groups : str
+        Whose patients are counted; those of all by default.
+    """
     data, horizon = results.cohort.survival_data(), results.cohort.schema.horizon
+    if groups:
+        data = patients_in(results, *groups)
     if horizon is None:
         return 0
     return int(((data["status"] == 0) & (data["exit"] < horizon)).sum())
