@@ -104,6 +104,32 @@ def test_a_broad_table_has_a_page_on_its_side_to_itself(written: Document) -> No
     assert body.index(qn("w:tbl")) == 0 and len(body) >= 5
 
 
+@pytest.mark.parametrize("broad", ["abb", "bba", "bbb", "abbba", "b", "ab", "babab"])
+def test_no_page_is_empty_where_broad_tables_follow_each_other(broad: str, tmp_path: Path) -> None:
+    """Every section has a table of its own kind in it, also the last."""
+    document = new_document("Tables")
+    for one in broad:
+        add_table(document, table(8 if one == "b" else 3))
+    written = Document(str(save(document, tmp_path / "tables.docx")))
+    kinds, inside = [], []
+    for element in written.element.body:
+        if element.tag == qn("w:tbl"):
+            inside.append("b" if len(element.xpath("./w:tblGrid/w:gridCol")) == 8 else "a")
+        if element.tag == qn("w:sectPr") or element.xpath("./w:pPr/w:sectPr"):
+            kinds.append("".join(inside))
+            inside = []
+    assert "".join(kinds) == broad and all(len(set(kind)) == 1 for kind in kinds[1:])
+    sides = [section.orientation for section in written.sections]
+    lies = [WD_ORIENT.LANDSCAPE if "b" in kind else WD_ORIENT.PORTRAIT for kind in kinds]
+    assert sides == lies
+
+
+def test_the_last_rows_of_a_long_table_stay_together(written: Document) -> None:
+    for grid in written.tables:
+        kept = [row.cells[0].paragraphs[0].paragraph_format.keep_with_next for row in grid.rows]
+        assert kept[0] and not any(kept[1:-4]) and all(kept[-4:-1])
+
+
 def test_the_same_document_is_the_same_bytes_in_any_second(tmp_path: Path) -> None:
     """Zip archives note when each part was packed: with another clock nothing may change."""
     written = []

@@ -26,6 +26,7 @@ CELL_MARGINS = 0.4  # cm
 LONGEST_LINE = 40  # characters after which a text may as well go on below
 PAGES = ((TEXT_WIDTH, SMALL), (TEXT_WIDTH, SMALLEST), (BROAD_WIDTH, SMALL), (BROAD_WIDTH, SMALLEST))
 TOGETHER = 12  # rows of a table that is not broken
+LAST = 4  # rows of a longer one that none is left alone
 LONGEST_TITLE = 255  # characters, of a document's properties
 WRITTEN = (2000, 1, 1, 0, 0, 0)
 """The date of a file and of its parts: the true one would make two runs of one study differ."""
@@ -76,6 +77,8 @@ def save(document: WordDocument, path: Path) -> Path:
     LongsurvError
         If it cannot be written there.
     """
+    if _just_turned(document):
+        _turn(document)  # or an empty page would be the last
     packed, again = io.BytesIO(), io.BytesIO()
     document.save(packed)
     with zipfile.ZipFile(packed) as parts, zipfile.ZipFile(again, "w") as dated:
@@ -180,24 +183,37 @@ def _add_grid(
             paragraph = cell.paragraphs[0]
             paragraph.add_run(printable(text)).font.size = Pt(size)
             paragraph.paragraph_format.space_after = Pt(0)
-            # The header stays with the first row, of a short table all rows together, and the
-            # last one with the note.
-            last = k == len(lines) - 1
+            # The header stays with the first row, of a short table all rows together, of any the
+            # last ones, and the last one with the note.
+            left = len(lines) - 1 - k
             paragraph.paragraph_format.keep_with_next = (
-                bool(table.note) if last else k == 0 or len(lines) <= TOGETHER
+                k == 0 or left < LAST or len(lines) <= TOGETHER if left else bool(table.note)
             )
             if shown.numeric:
                 paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
 
 
 def _turn(document: WordDocument) -> None:
-    """Go on, on a new page, with paper that lies the other way."""
+    """Go on, on a new page, with paper that lies the other way.
+
+    Where nothing was written since it was turned, it is turned back and no page is left empty.
+    """
     from docx.enum.section import WD_ORIENT, WD_SECTION
 
-    section = document.add_section(WD_SECTION.NEW_PAGE)
+    if _just_turned(document):
+        document.element.body.remove(document.element.body[-2])
+        section = document.sections[-1]
+    else:
+        section = document.add_section(WD_SECTION.NEW_PAGE)
     section.page_width, section.page_height = section.page_height, section.page_width
     across = section.page_width > section.page_height
     section.orientation = WD_ORIENT.LANDSCAPE if across else WD_ORIENT.PORTRAIT
+
+
+def _just_turned(document: WordDocument) -> bool:
+    """Whether the last thing in the document is the end of a section."""
+    body = document.element.body
+    return len(body) > 1 and bool(body[-2].xpath("./w:pPr/w:sectPr"))
 
 
 def column_widths(table: DisplayTable, width: float, size: float) -> list[float]:
