@@ -56,7 +56,8 @@ class FineGray:
         Status of the event; every other above 0 competes with it.
     ties : {"efron", "breslow"}
     weights : str, optional
-        Column of case weights, of which the curve of censoring takes account too.
+        Column of case weights, of which the curve of censoring takes account too. The covariance is
+        robust, whole numbers or not: a row of weight 3 is one patient who counts for three.
     functions : mapping of str to callable, optional
         Functions of your own that the formula may call by name, as ``{"f": f}`` for ``f(age)``;
         each row's value may depend on that row only.

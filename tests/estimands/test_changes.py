@@ -260,3 +260,5 @@ def test_the_standard_deviation_at_baseline_takes_limits_for_limits() -> None:
     assert baseline_sd(data, "id", "day") == pytest.approx(0.8, rel=0.03)
     assert baseline_sd(data.drop(columns="censored"), "id", "day") < 0.5
     assert np.isnan(baseline_sd(data.assign(censored="left"), "id", "day"))
+    other = data.assign(censored=data["id"] % 2 == 0)  # a column of the user's own
+    assert baseline_sd(other, "id", "day") == pytest.approx(data["y"].std())

@@ -285,8 +285,9 @@ def baseline_sd(data: pd.DataFrame, patient: str, time: str) -> float:
     first = data.sort_values([patient, time]).drop_duplicates(patient)
     if len(first) < 2:
         return np.nan
-    if "censored" in first and (first["censored"] != "none").any():
-        known = first[first["y"].notna()]
+    known = first[first["y"].notna()]
+    said = {*known["censored"]} if "censored" in known else set()
+    if said & {"left", "right"} and said <= {"none", "left", "right"}:
         return limited_sd(
             known["y"].to_numpy(dtype=float), known["censored"].astype(str).to_numpy()
         )
