@@ -11,7 +11,7 @@ import pandas as pd
 from longsurv.errors import LongsurvError
 from longsurv.records import Record
 from longsurv.study.bench import Bench
-from longsurv.study.comparisons import Compared, comparisons, of_each
+from longsurv.study.comparisons import ByComparison, comparisons, of_each
 from longsurv.study.deaths import question
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ MOST_TIMES = 200
 COLUMNS = ["way", "group", "time", "estimate", "conf_low", "conf_high"]
 
 
-def draw_adjusted_curves(bench: Bench) -> Record | Compared | None:
+def draw_adjusted_curves(bench: Bench) -> Record | ByComparison | None:
     """Curves of the two groups of each comparison in three ways.
 
     Returns
     -------
-    mapping, Compared of them, or None
+    mapping, ByComparison of them, or None
         None without covariates. "table" (`COLUMNS`; survival, competing events censored; way is
         "observed", "weighted" or "standardised"), "weighted_for" and "standardised_for" (covariates
         by their labels), "effective" (group to effective number of patients), "reasons" (way to why

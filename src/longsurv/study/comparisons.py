@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class ByComparison:
     """What a stage found of each of several comparisons.
 
     Attributes
@@ -83,7 +83,7 @@ def only_comparison(study: Plan) -> Comparison:
     return found[0]
 
 
-def of_each(study: Plan, answer: Callable[[Comparison], Record]) -> Record | Compared:
+def of_each(study: Plan, answer: Callable[[Comparison], Record]) -> Record | ByComparison:
     """What is found of every comparison; of a study of two arms what is found of the one.
 
     Parameters
@@ -94,7 +94,7 @@ def of_each(study: Plan, answer: Callable[[Comparison], Record]) -> Record | Com
 
     Returns
     -------
-    mapping or Compared
+    mapping or ByComparison
 
     Raises
     ------
@@ -113,4 +113,4 @@ def of_each(study: Plan, answer: Callable[[Comparison], Record]) -> Record | Com
             reasons[one.name] = str(error)
     if not answers:
         raise LongsurvError("; ".join(dict.fromkeys(reasons.values())))
-    return Compared(answers, reasons)
+    return ByComparison(answers, reasons)

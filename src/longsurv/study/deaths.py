@@ -17,7 +17,7 @@ import pandas as pd
 from longsurv.errors import LongsurvError
 from longsurv.records import Record
 from longsurv.study.bench import Bench
-from longsurv.study.comparisons import Compared, comparisons, of_each, only_comparison
+from longsurv.study.comparisons import ByComparison, comparisons, of_each, only_comparison
 from longsurv.study.model_result import MORTALITY
 from longsurv.study.plan import Plan, model_seed
 
@@ -34,12 +34,12 @@ CONVINCING = 0.8
 CHAINS = 4
 
 
-def compare_methods(bench: Bench) -> Record | Compared:
+def compare_methods(bench: Bench) -> Record | ByComparison:
     """Every method's answer about mortality.
 
     Returns
     -------
-    mapping, or Compared of them
+    mapping, or ByComparison of them
         "table" (`MortalityMethods.table`), "standardised" (`Mortality.standardised`; empty where
         the mortality model names no covariates), "group", "reference", "horizon", "counts" (events
         and patients of the group, then of the reference), "adjust".
@@ -56,12 +56,12 @@ def compare_methods(bench: Bench) -> Record | Compared:
     return kept_of(bench, "methods", compute)
 
 
-def compare_priors(bench: Bench) -> Record | Compared:
+def compare_priors(bench: Bench) -> Record | ByComparison:
     """The treatment's effect under every named prior.
 
     Returns
     -------
-    mapping, or Compared of them
+    mapping, or ByComparison of them
         "table" (`PriorGrid.table`), "draws" (log hazard ratio, a column a prior), "baseline_risk"
         and "no_risks" (`PriorGrid`), "group", "reference", "horizon", "counts", "adjust".
     """
@@ -97,12 +97,12 @@ def named_priors(study: Plan) -> dict[str, Prior]:
     return found
 
 
-def compare_incidences(bench: Bench) -> Record | Compared:
+def compare_incidences(bench: Bench) -> Record | ByComparison:
     """The cumulative incidence of every cause.
 
     Returns
     -------
-    mapping, or Compared of them
+    mapping, or ByComparison of them
         "table" (`CompetingEvents.table`), "group", "reference", "horizon", "counts", "adjust".
     """
 
@@ -112,12 +112,12 @@ def compare_incidences(bench: Bench) -> Record | Compared:
     return kept_of(bench, "competing", compute)
 
 
-def tip_answer(bench: Bench) -> Record | Compared:
+def tip_answer(bench: Bench) -> Record | ByComparison:
     """How many unseen deaths, or how strong a confounder, would change the answer.
 
     Returns
     -------
-    mapping, or Compared of them
+    mapping, or ByComparison of them
         "grid" (`tipping_grid`), "points" (`tipping_points`; empty if the risks are equal),
         "e_value" (of the risk ratio), "e_limit" (of its score interval; both NaN if the ratio is
         not defined), "threshold", "group", "reference", "horizon", "counts", "adjust".
@@ -246,7 +246,7 @@ def _in_order(counts: Counts) -> tuple[int, int, int, int]:
 
 def kept_of(
     bench: Bench, name: str, compute: Callable[[Mortality], Record], *more: str
-) -> Record | Compared:
+) -> Record | ByComparison:
     """What a stage about mortality computes of every comparison, from the store if it is there.
 
     Parameters
@@ -261,7 +261,7 @@ def kept_of(
 
     Returns
     -------
-    mapping, or Compared of them
+    mapping, or ByComparison of them
         What was asked ("group", "reference", "horizon", "counts", "adjust"), and what is computed.
     """
     study = bench.study

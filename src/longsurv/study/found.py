@@ -12,7 +12,7 @@ import pandas as pd
 
 from longsurv.cohort import Cohort
 from longsurv.faults import Faults
-from longsurv.study.comparisons import Compared, comparisons
+from longsurv.study.comparisons import ByComparison, comparisons
 from longsurv.study.missing import missing
 from longsurv.study.model_result import MORTALITY, ModelResult, Parts
 from longsurv.study.plan import Plan
@@ -90,7 +90,7 @@ class Found:
     def _of(self, name: str) -> Self:
         parts, failures = {}, {}
         for key, part in self.parts.items():
-            if not isinstance(part, Compared):
+            if not isinstance(part, ByComparison):
                 parts[key] = part
             elif name in part.answers:
                 parts[key] = part.answers[name]

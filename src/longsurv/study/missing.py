@@ -11,7 +11,7 @@ from longsurv.results import Estimate
 from longsurv.results.posterior import Posterior
 from longsurv.results.prior_share import all_prior_flag
 from longsurv.study.bench import HOW
-from longsurv.study.comparisons import Compared
+from longsurv.study.comparisons import ByComparison
 from longsurv.study.joint_stage import JOINT, JointPart
 from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart
 from longsurv.study.model_result import ModelResult, Parts
@@ -86,14 +86,14 @@ def _adjusted(cohort: Cohort, part: AdjustedPart | None) -> dict[str, str]:
 def _of_mortality(parts: Parts) -> dict[str, str]:
     """What stages about mortality were asked and could not answer, beside what they did."""
     priors, trial = parts.get("priors") or {}, parts.get("target") or {}
-    each = priors.answers if isinstance(priors, Compared) else {"": priors}
+    each = priors.answers if isinstance(priors, ByComparison) else {"": priors}
     found = {
         f"Risks under several priors{f', {name}' * bool(name)}": part.get("no_risks", "")
         for name, part in each.items()
     }
     found["The emulated trial"] = trial.get("no_answer", "")
     for key, part in parts.items():
-        if isinstance(part, Compared):
+        if isinstance(part, ByComparison):
             found |= {f"{key}, {name}": reason for name, reason in part.reasons.items()}
     return {what: reason for what, reason in found.items() if reason}
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from longsurv.records import Record
 from longsurv.study.bench import Bench
-from longsurv.study.comparisons import Compared, comparisons
+from longsurv.study.comparisons import ByComparison, comparisons
 from longsurv.study.deaths import CHAINS, draws_of, kept_of, seed_of
 from longsurv.study.plan import Plan
 
@@ -17,12 +17,12 @@ SUBGROUPS = "subgroups"
 MOST_DRAWS = 500  # of each of four chains, more of which add no digit to what is read of subgroups
 
 
-def compare_subgroups(bench: Bench) -> Record | Compared | None:
+def compare_subgroups(bench: Bench) -> Record | ByComparison | None:
     """The treatment's effect in the levels of the columns that the study names.
 
     Returns
     -------
-    mapping, Compared of them, or None
+    mapping, ByComparison of them, or None
         "table", "counts", "tests", "spread" (`SubgroupEffects`), "trouble" (of the chains, by
         column), "group", "reference", "horizon", "adjust"; None where the study names none.
     """

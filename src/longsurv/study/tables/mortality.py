@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 
 from longsurv.records import Record
-from longsurv.study.comparisons import Compared
+from longsurv.study.comparisons import ByComparison
 from longsurv.words import NO_ANSWER
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def stage_table(results: Found, stage: str, name: str) -> pd.DataFrame:
     within = {"methods": methods_table.SAME_METHOD, "competing": competing.SAME_ANSWER}
     if stage in results.parts:
         part = results.parts[stage]
-        several = isinstance(part, Compared)
+        several = isinstance(part, ByComparison)
         table: pd.DataFrame = part.table(name, within.get(stage, ())) if several else part[name]
         return table.drop(columns=list(hidden))
     return pd.DataFrame({"reason": [results.failures.get(stage, "not part of this run")]})
