@@ -357,9 +357,8 @@ def test_a_group_without_deaths_is_still_a_section(nobody_died) -> None:
 
 @pytest.mark.parametrize(
     ("given", "words"),
-    [({"deaths": (3, 2, 2)}, "compare two groups"), ({"deaths": (3, 2), "horizon": None},
-                                                    "name a horizon")],
-)  # fmt: skip
+    [({"deaths": deaths, "horizon": None}, "name a horizon") for deaths in ((3, 2), (3, 2, 2))],
+)
 def test_what_could_not_be_asked_is_said_once(given: dict, words: str) -> None:
     results = hard(**given)
     built = mortality.build(results)
