@@ -133,8 +133,8 @@ def test_events_are_no_measured_values(results: StudyResults) -> None:
 
 def test_statistics_of_events_have_the_unit_of_their_times() -> None:
     names = ["survival at 0.5", "incidence by 20", "mean time of events", "events", "mean"]
-    table = pd.DataFrame({"statistic": names})
-    told = criticism.in_units(table, "weeks")["statistic"].tolist()
+    table = pd.DataFrame({"statistic": names, "of": ["events"] * 4 + ["values"]})
+    told = Criticism(replicates=table).replicates_in("weeks")["statistic"].tolist()
     assert told == ["survival at 0.5 weeks", "incidence by 20 weeks",
                     "mean time of events, weeks", "events", "mean"]  # fmt: skip
 

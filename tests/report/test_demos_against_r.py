@@ -5,14 +5,19 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import false_discovery_control
 from support.demos import demo
 
+from longsurv.analyses import BaselineAdjustment
 from longsurv.report.sections import headline
+from longsurv.study.beyond import BEYOND, counted_beyond
 
 GROUPS = {"sepsis": ("control", "ivig"), "pbc": ("placebo", "D-penicillamine")}
 FILES = {"sepsis": "ivig_sepsis", "pbc": "pbc"}
 ARMS = ("control", "treated")
+KINDS = {"unadjusted": "unadjusted", "adjusted": "baseline"}
 STUDIES = pytest.mark.parametrize("study", ["sepsis", "pbc"])
 
 
@@ -114,20 +119,42 @@ def test_the_risks_told_first(study: str, of_r) -> None:
 
 
 def test_every_difference_in_change_of_the_sepsis_study(of_r) -> None:
+    """R's models are linear: of markers with values beyond a limit they are the analysis that takes
+    these at the limit, which the study has beside its own."""
     results = demo("ivig_sepsis")
     changes, adjusted = results.changes, results.tables["adjustments"]
     unadjusted = changes[changes["engine"] == "ml"].set_index("marker")
     baseline = adjusted[(adjusted["engine"] == "ml") & (adjusted["adjustment"] == "baseline")]
     assert len(unadjusted) == 14
+    limited, (change,) = counted_beyond(results), results.study.contrasts
+    assert "fibrin" in limited
+    linear = pd.concat([
+        BaselineAdjustment(
+            results.cohort, name, change, results.study.trajectory, beyond_limit="at the limit",
+            adjustments=tuple(KINDS.values()),
+        ).fit().tidy()
+        for name in limited
+    ]).set_index(["marker", "adjustment"])  # fmt: skip
+    beside = results.parts[BEYOND].set_index("marker")
     for kind, table in (("unadjusted", unadjusted), ("adjusted", baseline.set_index("marker"))):
-        fdr = of_r(f"sepsis, {kind}", "p_fdr")
+        p = {name: of_r(f"sepsis, {name} {kind}", "change")["p_value"] for name in table.index}
+        own = p | {name: table.loc[name, "p_value"] for name in limited}
+        fdr = dict(zip(own, false_discovery_control(list(own.values())), strict=True))
+        theirs = of_r(f"sepsis, {kind}", "p_fdr")
+        assert theirs == pytest.approx(
+            dict(zip(p, false_discovery_control(list(p.values())), strict=True)), rel=1e-8
+        )
         for name, row in table.iterrows():
             expected = of_r(f"sepsis, {name} {kind}", "change")
             back = np.exp if row["scale"] == "ratio" else float
-            for column in ("estimate", "conf_low", "conf_high"):
-                assert row[column] == pytest.approx(back(expected[column]), rel=2e-5), (name, kind)
-            assert row["p_value"] == pytest.approx(expected["p_value"], rel=2e-4)
-            assert row["p_fdr"] == pytest.approx(fdr[name], rel=2e-4)
+            answers = [linear.loc[(name, KINDS[kind])]] if name in limited else [row]
+            answers += [beside.loc[name]] if name in limited and kind == "unadjusted" else []
+            for answer in answers:
+                for column in ("estimate", "conf_low", "conf_high"):
+                    wanted = back(expected[column])
+                    assert answer[column] == pytest.approx(wanted, rel=2e-5), (name, kind)
+                assert answer["p_value"] == pytest.approx(expected["p_value"], rel=2e-4)
+            assert row["p_fdr"] == pytest.approx(fdr[name], rel=2e-4), (name, kind)
 
 
 def test_every_difference_in_change_of_the_pbc_study(of_r) -> None:

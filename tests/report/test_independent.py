@@ -17,6 +17,12 @@ pytestmark = pytest.mark.skipif(
     reason="needs lifelines, which does not work with pandas 3",
 )
 
+
+def bench(study, parts):
+    """What a stage is given: the study, the answers so far, and a model's estimate."""
+    return SimpleNamespace(study=study, parts=parts, fit=lambda model: model.fit())
+
+
 WANTED = {
     "ivig_sepsis": {"lifelines": 6, "SciPy": 5, "statsmodels": 28},
     "pbc": {"lifelines": 8, "SciPy": 5, "statsmodels": 8},
@@ -44,7 +50,7 @@ def test_a_wrong_answer_is_found(what: str) -> None:
         parts["mortality"] = changed
     else:
         parts["markers"] = {**parts["markers"], "bili": changed}
-    table = check_independently(SimpleNamespace(study=results.study, parts=parts))
+    table = check_independently(bench(results.study, parts))
     assert not table[table["what"] == what]["within"].all()
     assert table[table["what"] != what]["within"].all()
     shown = replace(results, parts={**results.parts, INDEPENDENT: table})
@@ -55,7 +61,7 @@ def test_what_has_no_counterpart_says_why() -> None:
     results = demo("pbc")
     none = replace(results.mortality, fit=None)
     parts = {**results.parts, "mortality": none}
-    table = check_independently(SimpleNamespace(study=results.study, parts=parts))
+    table = check_independently(bench(results.study, parts))
     (row,) = table[table["what"] == "Cox model"].to_dict("records")
     assert "no maximum likelihood estimate" in row["reason"] and not row["within"]
 

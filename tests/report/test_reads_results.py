@@ -44,6 +44,7 @@ ALLOWED = {
     "report/page.py": {"_head", "_unbroken"},
     # the names of a section's own parts
     "report/content.py": {"_items"},
+    "report/word.py": {"_is_for_later"},
     # several notes of one answer, joined in its table, each said once
     "report/sections/adjustments.py": {"_remarks"},
 }

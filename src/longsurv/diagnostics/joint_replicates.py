@@ -25,7 +25,13 @@ import pandas as pd
 from longsurv.arguments import checked
 from longsurv.design.joint import JointCause
 from longsurv.diagnostics.joint_checks import places, sds_and_covariance
-from longsurv.diagnostics.replicates import check_options, compared, course_statistics
+from longsurv.diagnostics.replicates import (
+    COUNT,
+    MEAN_TIME,
+    check_options,
+    compared,
+    course_statistics,
+)
 from longsurv.errors import LongsurvError
 from longsurv.estimands.aalen_johansen import cumulative_incidence
 from longsurv.estimands.follow_up import FollowUp
@@ -308,8 +314,8 @@ def event_statistics(
     for k, name in enumerate(names, 1):
         curve, mine = cumulative_incidence(follow_up, k), exit[what == k]
         out[f"incidence of {name}"] = {
-            "events": float(len(mine)),
-            "mean time of events": float(mine.mean()) if len(mine) else np.nan,
+            COUNT: float(len(mine)),
+            MEAN_TIME: float(mine.mean()) if len(mine) else np.nan,
         } | {f"incidence by {t:.4g}": curve.at(float(t))[0] for t in cuts}
     return out
 
@@ -322,8 +328,8 @@ def survival_statistics(
     survival = curve.at(cuts)[0]
     events = exit[status == 1]
     out = {
-        "events": float(len(events)),
-        "mean time of events": float(events.mean()) if len(events) else np.nan,
+        COUNT: float(len(events)),
+        MEAN_TIME: float(events.mean()) if len(events) else np.nan,
     }
     return out | {f"survival at {t:.4g}": float(s) for t, s in zip(cuts, survival, strict=True)}
 

@@ -31,6 +31,8 @@ type Statistics = Mapping[str, Mapping[str, float]]
 """By part and name."""
 
 VALUES, EVENTS = "values", "events"
+COUNT, MEAN_TIME = "events", "mean time of events"
+"""Statistics of events that are no curve at a time."""
 COLUMNS = [
     "part", "of", "statistic", "observed", "replicated", "conf_low", "conf_high", "p_value",
 ]  # fmt: skip

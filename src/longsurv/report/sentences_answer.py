@@ -76,20 +76,23 @@ def _events(number: int, event: str) -> str:
     return plural(number, one).replace(f"{number:,}", count(number), 1)
 
 
+def _way(points: float) -> str:
+    """Towards which side, of whole points; empty of none."""
+    return "" if round(points) == 0 else "more" if points > 0 else "fewer"
+
+
 def _more(points: float) -> str:
-    size = f"{abs(points):.0f}"
-    if size == "0":
-        return "no difference"
-    return f"{size} {'more' if points > 0 else 'fewer'}"
+    way = _way(points)
+    return f"{abs(points):.0f} {way}" if way else "no difference"
 
 
 def _range(by: float, d: Answer) -> str:
     """An interval in words: "11 to 52" where both ends are more, or fewer, as the estimate is."""
-    ends = [_more(by * value) for value in (d.low, d.high)]
-    ways = {text.split()[-1] for text in (*ends, _more(by * d.estimate))}
-    if len(ways) > 1 or "difference" in ways:
-        return " to ".join(ends)
-    return " to ".join(sorted((end.split()[0] for end in ends), key=float))
+    ends = [by * d.low, by * d.high]
+    ways = {_way(points) for points in (*ends, by * d.estimate)}
+    if len(ways) > 1 or "" in ways:
+        return " to ".join(map(_more, ends))
+    return " to ".join(f"{size:.0f}" for size in sorted(map(abs, ends)))
 
 
 def reversing(deaths: float, event: str, better: str) -> str:

@@ -80,6 +80,23 @@ class Criticism:
 
         return self.replicates[self.replicates["of"] == VALUES]
 
+    def replicates_in(self, unit: str) -> pd.DataFrame:
+        """The rows of `replicates`, those of events with the unit of their times, which a model
+        does not know: "survival at 20 days", "mean time of events, days".
+
+        Parameters
+        ----------
+        unit : str
+            As "days".
+        """
+        from longsurv.diagnostics.replicates import COUNT, EVENTS, MEAN_TIME
+
+        statistic = self.replicates["statistic"]
+        at_times = (self.replicates["of"] == EVENTS) & (statistic != COUNT)
+        comma = np.where(statistic == MEAN_TIME, ",", "")
+        named = statistic.mask(at_times, statistic + comma + f" {unit}")
+        return self.replicates.assign(statistic=named)
+
 
 type Tables = Mapping[str, pd.DataFrame]
 

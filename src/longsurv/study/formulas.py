@@ -136,7 +136,8 @@ def _unreadable_trajectories(study: Plan) -> Iterator[str]:
     kinds: dict[MarkerResponse, pd.DataFrame] = {}
     for name in study.cohort.endpoints:
         data = study.marker_data(name)
-        kinds.setdefault(study.response(data), data)
+        if (data["censored"] == "none").any():  # of others `_nothing_seen` says it
+            kinds.setdefault(study.response(data), data)
     for response, data in kinds.items():
         try:
             _ = study.trajectory_model(data, response).design

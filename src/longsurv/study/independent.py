@@ -23,6 +23,7 @@ from longsurv.words import plural
 
 if TYPE_CHECKING:
     from longsurv.cohort import Cohort
+    from longsurv.results.mixed.estimate import MixedEstimate
     from longsurv.results.survival.cox import SurvivalEstimate
     from longsurv.study.bench import Bench
     from longsurv.study.model_result import ModelResult
@@ -228,11 +229,15 @@ def _mixed(bench: Bench, model: ModelResult) -> Iterator[SideBySide]:
     """
     from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
+    from longsurv.analyses.markers.responses import AT_THE_LIMIT
+
     study = bench.study
     label = _checked(study, model.name, model)
     if model.fit is None:
         raise LongsurvError("there is no estimate to compare")
-    mixed = bench.fit(study.linear_model(model.data))
+    mixed = cast("MixedEstimate", model.fit)
+    if study.response(model.data) is not AT_THE_LIMIT:
+        mixed = bench.fit(study.linear_model(model.data))
     design = mixed.design
     if len(model.data) > MOST_ROWS:
         raise LongsurvError(f"not asked for {plural(len(model.data), 'row')}: it takes minutes")

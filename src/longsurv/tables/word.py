@@ -205,9 +205,9 @@ def _turn(document: WordDocument) -> None:
         section = document.sections[-1]
     else:
         section = document.add_section(WD_SECTION.NEW_PAGE)
+    was_upright = section.orientation == WD_ORIENT.PORTRAIT
     section.page_width, section.page_height = section.page_height, section.page_width
-    across = section.page_width > section.page_height
-    section.orientation = WD_ORIENT.LANDSCAPE if across else WD_ORIENT.PORTRAIT
+    section.orientation = WD_ORIENT.LANDSCAPE if was_upright else WD_ORIENT.PORTRAIT
 
 
 def _just_turned(document: WordDocument) -> bool:

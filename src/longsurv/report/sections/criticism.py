@@ -146,7 +146,7 @@ def averaged(part: pd.DataFrame, size: int = FEWEST) -> pd.DataFrame:
 def _replicates(results: StudyResults, found: Criticism) -> Made:
     if found.replicates.empty:
         return "", []
-    table = in_units(found.replicates, results.cohort.schema.time_unit)
+    table = found.replicates_in(results.cohort.schema.time_unit)
     out = table[np.abs(positions(table)) > 1]
     names = [f"{row['label']}: {row['statistic']}" for row in out.to_dict("records")]
     text = sentences_checks.replicates(table["label"].nunique(), len(table), names, MOST_TOLD)
@@ -185,30 +185,6 @@ def _replicates(results: StudyResults, found: Criticism) -> Made:
         ),
         display(furthest(table), caption, columns, note, name="replicated"),
     ]  # fmt: skip
-
-
-def in_units(table: pd.DataFrame, unit: str) -> pd.DataFrame:
-    """The statistics of events with the unit of their times, which a model does not know.
-
-    Parameters
-    ----------
-    table : DataFrame
-        `Criticism.replicates`.
-    unit : str
-        As "days".
-
-    Returns
-    -------
-    DataFrame
-        "survival at 20" is "survival at 20 days", "mean time of events" has ", days" after it.
-    """
-
-    def told(name: str) -> str:
-        if name.startswith(("survival at ", "incidence by ")):
-            return f"{name} {unit}"
-        return f"{name}, {unit}" if name == "mean time of events" else name
-
-    return table.assign(statistic=table["statistic"].map(told))
 
 
 def _of_many(table: pd.DataFrame) -> pd.DataFrame:
