@@ -217,7 +217,7 @@ STUDIES: dict[str, tuple[Callable[[], Study], Sequence[str], tuple[str, ...]]] =
         "Corrected by Holm's method, p of the hazard ratios is", "two comparisons",
     )),
     "all censored early": (all_censored_early, ALL, (
-        "Not estimated: the answers under several priors.",
+        "Not estimated: the risk of death by 28 days under any prior.",
         "follow-up ends at 6 with patients at risk, so the risk by 28 is not known",
     )),
     "a covariate missing for some": (covariate_missing, OF_MARKERS, (
