@@ -165,7 +165,8 @@ def _markers(results: StudyResults) -> list[str]:
             [(BESIDE[kind], len(lead.surviving(kind))) for kind in beside], lead.reason,
         )  # fmt: skip
         where = change_words(lead.change.start, lead.change.end, results.cohort.schema.time_unit)
-        found.append(f"{lead.change.level}, {where}: {text}" if several else text)
+        told = f"{lead.change.level}, {where}: {text[:1].lower()}{text[1:]}"
+        found.append(told if several else text)
         found += _primary(results, lead, than=str(lead.change.reference) * several)
     return found
 
