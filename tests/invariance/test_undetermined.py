@@ -18,22 +18,22 @@ MEANS = {
 EXPECTED = {
     # empty, one row, one patient, one group | flat response, flat covariate, collinear, nearly
     # collinear | one row each | no events, one event, separated, last group alone | all below the
-    # limit, one group below the limit, every group at a site of its own
+    # limit, one group below the limit, every group at a site of its own (of a model with sites)
     "LMM":                        "R R R L | R L L L | UVR | . . . .  | . . .",
     "LMM, nested":                "R R R L | R L L L | VR | . . . .  | . . U",
     "LMM, crossed":               "R R R L | R L L L | VR | . . . .  | . . U",
     "LMM, cs":                    "R R R L | R L L L | VR | . . . .  | . . .",
     "LMM, unstructured":          "R R R L | R L L L | R  | . . . .  | . . .",
-    "GLMM, bernoulli":            "R R R L | R L L L | R  | . . R .  | . . .",
-    "GLMM, ordinal":              "R R R L | R L L L | R  | . . R .  | . . .",
-    "GLMM, censored":             "R R R L | R L L L | V  | . . . .  | R R .",
-    "GLMM, student":              "R R R L | R L L L | V  | . . . .  | . . .",
+    "GLMM, bernoulli":            "R R R L | R L L L | R  | . . R .  | . . A",
+    "GLMM, ordinal":              "R R R L | R L L L | R  | . . R .  | . . A",
+    "GLMM, censored":             "R R R L | R L L L | V  | . . . .  | R R A",
+    "GLMM, student":              "R R R L | R L L L | V  | . . . .  | . . A",
     # Counts that are all alike are a maximum, with no spread at all; a row alone shows the spread
     # between Poisson counts, and no two spreads.
-    "GLMM, poisson":              "R R R L | A L L L | A  | . . R .  | . . .",
-    "GLMM, negative_binomial":    "R R R L | A L L L | R  | . . R .  | . . .",
-    "GLMM, nbinom1":              "R R R L | A L L L | R  | . . R .  | . . .",
-    "Linear":                     "R R R L | R L L L | A  | . . . .  | . . .",
+    "GLMM, poisson":              "R R R L | A L L L | A  | . . R .  | . . A",
+    "GLMM, negative_binomial":    "R R R L | A L L L | R  | . . R .  | . . A",
+    "GLMM, nbinom1":              "R R R L | A L L L | R  | . . R .  | . . A",
+    "Linear":                     "R R R L | R L L L | A  | . . . .  | . . A",
     "CoxPH":                      "R R . L | . L L L | .  | R F F UR | . . .",
     "CoxPH, sites":               "R R . L | . L L L | .  | R R R R  | . . R",
     "Hazard, sites":              "R R . L | . L L L | .  | R R R R  | . . R",

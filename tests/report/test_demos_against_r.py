@@ -127,7 +127,7 @@ def test_every_difference_in_change_of_the_sepsis_study(of_r) -> None:
     baseline = adjusted[(adjusted["engine"] == "ml") & (adjusted["adjustment"] == "baseline")]
     assert len(unadjusted) == 14
     limited, (change,) = counted_beyond(results), results.study.contrasts
-    assert "fibrin" in limited
+    assert "sf" in limited  # soluble fibrin
     linear = pd.concat([
         BaselineAdjustment(
             results.cohort, name, change, results.study.trajectory, beyond_limit="at the limit",
