@@ -147,11 +147,13 @@ def test_every_difference_in_change_of_the_sepsis_study(of_r) -> None:
         for name, row in table.iterrows():
             expected = of_r(f"sepsis, {name} {kind}", "change")
             back = np.exp if row["scale"] == "ratio" else float
-            answers = [linear.loc[(name, KINDS[kind])]] if name in limited else [row]
-            answers += [beside.loc[name]] if name in limited and kind == "unadjusted" else []
-            for answer in answers:
+            answers = [(row, back)]
+            if name in limited:
+                answers = [(linear.loc[(name, KINDS[kind])], float)]
+                answers += [(beside.loc[name], back)] if kind == "unadjusted" else []
+            for answer, scale in answers:
                 for column in ("estimate", "conf_low", "conf_high"):
-                    wanted = back(expected[column])
+                    wanted = scale(expected[column])
                     assert answer[column] == pytest.approx(wanted, rel=2e-5), (name, kind)
                 assert answer["p_value"] == pytest.approx(expected["p_value"], rel=2e-4)
             assert row["p_fdr"] == pytest.approx(fdr[name], rel=2e-4), (name, kind)
