@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from longsurv.analyses.markers.sites import named_in
 from longsurv.cohort import Cohort
-from longsurv.words import listed, plural
+from longsurv.words import listed, plural, verb
 
 FEW = 10
 """Below so many sites the data hardly say how much they differ."""
@@ -42,7 +42,10 @@ def site_words(cohort: Cohort, mortality: str) -> str:
     )
     lacking = int(cohort.patients[site].isna().sum())
     if lacking:
-        text += f" {plural(lacking, 'patient')} without a site are not in these models."
+        text += (
+            f" {plural(lacking, 'patient')} without a site {verb(lacking, 'is', 'are')} not in"
+            " these models."
+        )
     if count < FEW:
         text += (
             f" {plural(count, 'site')} are few: how much sites differ is hardly known, and what"
