@@ -20,12 +20,11 @@ from longsurv.design.hazard import HazardDesign
 from longsurv.errors import EstimationError
 from longsurv.inference import Draws, Optimum, identify
 from longsurv.inference.density import LogDensity
-from longsurv.inference.scoring import ascend
 from longsurv.likelihood.cox.frailty import SiteEffects
 from longsurv.likelihood.hazard.sites import SiteHazards
 from longsurv.models import hazard_start
 from longsurv.models.site_spread import check_told_apart, counts, likeliest, not_separated
-from longsurv.results.survival.hazard_site_climb import HazardSiteClimb
+from longsurv.results.survival.hazard_site_climb import HazardSiteClimb, climb_at
 
 ROUNDS = 20
 """Turns of smoothing and spread, each of largest likelihood given the other."""
@@ -76,7 +75,7 @@ def maximum(
         evaluations += found.evaluations
         if not estimated or s == 0.0:
             break
-        again = hazard_start.smoothest_likely(hazard, partial(_climb, sites, s))[0]
+        again = hazard_start.smoothest_likely(hazard, partial(climb_at, sites, s))[0]
         if abs(np.log((again + 1e-6) / (rough + 1e-6))) <= SETTLED:
             break
         top = hazard_start.climb(hazard, again, hazard_start.start(hazard))
@@ -94,12 +93,6 @@ def maximum(
         evaluations=evaluations, smoothing=without.smoothing,
         newton_decrement=0.5 * float(gradient @ identify(information).cov @ gradient),
     )  # fmt: skip
-
-
-def _climb(sites: SiteHazards, s: float, smoothing: float, start: np.ndarray) -> Optimum:
-    """The maximum for one smoothing and one spread."""
-    density = partial(sites.value_gradient_information, s=s, smoothing=smoothing)
-    return ascend(density, start, exact=True)
 
 
 def _without(formula: str, hazard: HazardDesign, smoothing: float | None) -> Optimum:

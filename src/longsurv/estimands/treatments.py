@@ -9,21 +9,18 @@ import pandas as pd
 from longsurv.errors import LongsurvError
 
 
-def levels_of(data: pd.DataFrame, treatment: str) -> list[Hashable]:
-    """The treatments that somebody has, the reference first.
+def levels_of(column: pd.Series) -> list[Hashable]:
+    """The values of a group that somebody has, the reference first.
 
     That is the first category, or of anything else the first in order.
 
     Parameters
     ----------
-    data : DataFrame
-    treatment : str
-        Its column.
+    column : Series
     """
-    column = data[treatment]
     if isinstance(column.dtype, pd.CategoricalDtype):
-        return [v for v in column.cat.categories if (column == v).any()]
-    return sorted(column.unique())
+        return [level for level in column.cat.categories if (column == level).any()]
+    return sorted(column.dropna().unique())
 
 
 def two_levels(
@@ -35,7 +32,7 @@ def two_levels(
     """The reference level and the treated one."""
     if treatment not in data:
         raise LongsurvError(f"there is no column {treatment!r}; the data have {list(data.columns)}")
-    levels = levels_of(data, treatment)
+    levels = levels_of(data[treatment])
     for chosen in (treated, reference):
         if chosen is not None and chosen not in levels:
             raise LongsurvError(f"{treatment!r} has no level {chosen!r}; it has {levels[:10]}")

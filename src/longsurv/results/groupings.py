@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-
 import numpy as np
 import pandas as pd
 
 from longsurv.design import FixedDesign
 from longsurv.errors import LongsurvError
+from longsurv.estimands.treatments import levels_of
 from longsurv.words import listed
 
 MOST = 6
@@ -18,13 +17,6 @@ MOST = 6
 def variables(fixed: FixedDesign, data: pd.DataFrame) -> list[str]:
     """Columns of the data that the fixed effects are made of."""
     return [str(name) for name in data.columns if name in fixed.recipe.required_variables]
-
-
-def levels_of(column: pd.Series) -> list[Hashable]:
-    """The values of a group in the data, the reference first."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return [level for level in column.cat.categories if (column == level).any()]
-    return sorted(column.dropna().unique())
 
 
 def group_variable(

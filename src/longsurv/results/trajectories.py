@@ -11,11 +11,12 @@ import pandas as pd
 
 from longsurv import numbers
 from longsurv.errors import LongsurvError
+from longsurv.estimands.treatments import levels_of
 from longsurv.figures import trajectory
 from longsurv.figures.place import described, place_of, warned
 from longsurv.figures.trajectories import sampled, where_measured
 from longsurv.results.drawable import Headed
-from longsurv.results.groupings import group_variable, levels_of, time_variable
+from longsurv.results.groupings import group_variable, time_variable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

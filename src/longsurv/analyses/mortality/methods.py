@@ -107,7 +107,7 @@ def mortality_methods(
         If the data are not the follow-up of two groups. A method that fails on them does not raise.
     """
     group, mine, reference, others = two_groups(data, treatment)
-    if levels_of(spec.data, treatment)[0] != reference:
+    if levels_of(spec.data[treatment])[0] != reference:
         raise LongsurvError(f"the reference of the model is not that of the data, {reference!r}")
     dead = (int((side.status == 1).sum()) for side in (mine, others))
     counts = Counts(next(dead), len(mine), next(dead), len(others))

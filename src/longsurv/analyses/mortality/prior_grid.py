@@ -199,7 +199,7 @@ def prior_grid(
     nothing = undetermined(spec, term)
     if nothing:
         raise EstimationError(f"every posterior of {term} is its prior: {nothing}")
-    first = levels_of(spec.data.iloc[spec.design.rows], treatment)[0]
+    first = levels_of(spec.data[treatment].iloc[spec.design.rows])[0]
     compared = (group, None if group is None else first)
     risk = _baseline_risk(spec, treatment, horizon) if baseline_risk is None else baseline_risk
     before = {name: _before(prior, risk, level) for name, prior in priors.items()}
@@ -304,7 +304,7 @@ def _baseline_risk(spec: CoxPH, treatment: str, horizon: float) -> float:
 
     d = spec.design
     used = spec.data.iloc[d.rows]
-    reference = levels_of(used, treatment)[0]
+    reference = levels_of(used[treatment])[0]
     for chosen in ((used[treatment] == reference).to_numpy(), np.ones(len(used), dtype=bool)):
         curve = kaplan_meier(FollowUp(d.entry[chosen], d.exit[chosen], d.event[chosen]))
         risk = 1.0 - float(curve.at(np.array([float(horizon)]))[0][0])

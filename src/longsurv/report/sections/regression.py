@@ -97,12 +97,13 @@ def _picture(
             ylabel=f"Change to {change.end}", width=width,
         )  # fmt: skip
 
+    exact = compared.least_squares
     each = "a mark a patient" if results.study.show_patients else "a mark a group, at its means"
     caption = (
         f"Change of {label} from {change.start} to {change.end} against the value at"
         f" {change.start}, {each}; the lines are those of least squares, with one slope. Their"
-        f" distance is {'the' if compared.least_squares else 'a'} difference adjusted for the"
-        f" baseline value{'' if compared.least_squares else BESIDE}, that of the groups' means the"
+        f" distance is {'the' if exact else 'a'} difference adjusted for the"
+        f" baseline value{'' if exact else BESIDE}, that of the groups' means the"
         " unadjusted one."
     )
     said = (

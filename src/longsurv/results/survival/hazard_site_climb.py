@@ -12,6 +12,21 @@ from longsurv.inference.scoring import ascend
 from longsurv.likelihood.hazard.sites import SiteHazards
 
 
+def climb_at(sites: SiteHazards, s: float, smoothing: float, start: np.ndarray) -> Optimum:
+    """The maximum for one spread and one smoothing.
+
+    Parameters
+    ----------
+    sites : SiteHazards
+    s : float
+        Standard deviation, above 0.
+    smoothing : float
+    start : ndarray, shape (d,)
+    """
+    density = partial(sites.value_gradient_information, s=s, smoothing=smoothing)
+    return ascend(density, start, exact=True)
+
+
 @dataclass(frozen=True, eq=False)
 class HazardSiteClimb:
     """The maximum for any standard deviation of the effects, which are integrated out.
@@ -47,8 +62,7 @@ class HazardSiteClimb:
             if self._found:
                 near = min(self._found, key=lambda known: abs(np.log(known / s)))
                 start = self._found[near].x
-            density = partial(self.sites.value_gradient_information, s=s, smoothing=self.smoothing)
-            self._found[s] = ascend(density, start, exact=True)
+            self._found[s] = climb_at(self.sites, s, self.smoothing, start)
         return self._found[s]
 
     @property

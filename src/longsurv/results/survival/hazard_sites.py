@@ -27,13 +27,18 @@ from longsurv.results.survival.flags import (
 )
 from longsurv.results.survival.hazard import HazardEstimate
 from longsurv.results.survival.hazard_site_climb import HazardSiteClimb
-from longsurv.results.survival.sites import WithSpread, effects_table, site_flags
+from longsurv.results.survival.sites import (
+    HazardWithEffects,
+    WithSpread,
+    effects_table,
+    site_flags,
+)
 from longsurv.results.survival.specification import SurvivalSpecification
 from longsurv.words import plural
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class HazardSitesEstimate(WithSpread, HazardEstimate):
+class HazardSitesEstimate(WithSpread, HazardWithEffects, HazardEstimate):
     """A fitted hazard model with site effects (see `Estimate`); coefficients are log hazard ratios
     between patients of one site.
 
@@ -149,16 +154,6 @@ class HazardSitesEstimate(WithSpread, HazardEstimate):
         se = np.nan if self.sd == 0.0 else float(self.theta_cov[-1, -1]) ** 0.5
         rows = [super().variance_table(level), self._spread_row(se, level)]
         return pd.concat([rows[0].astype(rows[1].dtypes), rows[1]], ignore_index=True)
-
-    def site_codes(self, frame: pd.DataFrame) -> np.ndarray:
-        """Number of the site of each row, shape (m,).
-
-        Parameters
-        ----------
-        frame : DataFrame
-            With the site's column.
-        """
-        return self._of.codes(frame)
 
     def predicted_effects(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Site effects given the data and the estimates.
@@ -286,25 +281,3 @@ class HazardSitesEstimate(WithSpread, HazardEstimate):
             value, rows, extra = value + b, rows + slope, variance
         se = np.sqrt(np.einsum("ij,jk,ik->i", rows, self.whole_cov, rows) + extra)
         return beside(who.frame, normal_columns(value, se, level))
-
-    def survival_curve(
-        self, newdata: pd.DataFrame, *, level: float = 0.95, by_site: bool = False
-    ) -> pd.DataFrame:
-        """Survival at every event time.
-
-        Parameters
-        ----------
-        newdata : DataFrame
-            Rows to predict, with the columns of the formula.
-        level : float
-            Of the intervals, between 0 and 1.
-        by_site : bool
-            As for `predict`.
-
-        Returns
-        -------
-        DataFrame
-            `newdata` repeated for each time, with time, estimate, std_error, conf_low, conf_high.
-        """
-        times = np.unique(self.design.exit[self.design.event == 1])
-        return self.predict(newdata, times=list(times), level=level, by_site=by_site)

@@ -22,13 +22,13 @@ from longsurv.results.survival import hazard_site_curves as site_curves
 from longsurv.results.survival.cox_curves import check_times, people
 from longsurv.results.survival.flags import changing_flag, powers_flag, weightless_flag
 from longsurv.results.survival.hazard_posterior import HazardPosterior, drawn_parameters
-from longsurv.results.survival.sites import WithEffects, effects_table, site_flags
+from longsurv.results.survival.sites import HazardWithEffects, effects_table, site_flags
 from longsurv.results.survival.specification import SurvivalSpecification
 from longsurv.words import plural
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class HazardSitesPosterior(WithEffects, HazardPosterior):
+class HazardSitesPosterior(HazardWithEffects, HazardPosterior):
     """Posterior of a hazard model with site effects (see `Posterior`); coefficients are log hazard
     ratios between patients of one site.
 
@@ -113,16 +113,6 @@ class HazardSitesPosterior(WithEffects, HazardPosterior):
         independent of one another."""
         H, rng = self.sites.hazards(self.natural), np.random.default_rng([self.draws.seed, 2])
         return self.sites.effects.drawn(self.sites.events, H, self.spread, rng)
-
-    def site_codes(self, frame: pd.DataFrame) -> np.ndarray:
-        """Number of the site of each row, shape (m,).
-
-        Parameters
-        ----------
-        frame : DataFrame
-            With the site's column.
-        """
-        return self._of.codes(frame)
 
     def _logliks(self) -> np.ndarray:
         return self.sites.logliks(self.natural, self.site_effects)
@@ -212,25 +202,3 @@ class HazardSitesPosterior(WithEffects, HazardPosterior):
         if by_site:
             values = values + self.site_effects[:, self.site_codes(who.frame)]
         return beside(who.frame, draw_columns(values, level))
-
-    def survival_curve(
-        self, newdata: pd.DataFrame, *, level: float = 0.95, by_site: bool = False
-    ) -> pd.DataFrame:
-        """Survival at every event time.
-
-        Parameters
-        ----------
-        newdata : DataFrame
-            Rows to predict, with the columns of the formula.
-        level : float
-            Of the intervals, between 0 and 1.
-        by_site : bool
-            As for `predict`.
-
-        Returns
-        -------
-        DataFrame
-            `newdata` repeated for each time, with time, estimate, std_error, conf_low, conf_high.
-        """
-        times = np.unique(self.design.exit[self.design.event == 1])
-        return self.predict(newdata, times=list(times), level=level, by_site=by_site)

@@ -9,9 +9,10 @@ import pandas as pd
 from longsurv import numbers
 from longsurv.estimands.standardised import SurvivalResult
 from longsurv.estimands.survival_by_group import numbers_at_risk, risk_times, survival_curves
+from longsurv.estimands.treatments import levels_of
 from longsurv.figures import kaplan_meier
 from longsurv.figures.place import described, place_of, warned
-from longsurv.results.groupings import group_variable, levels_of
+from longsurv.results.groupings import group_variable
 from longsurv.results.survival.by_group import follow_up_of, standardised_curves, times_of
 
 if TYPE_CHECKING:

@@ -15,6 +15,8 @@ from longsurv.results.estimate import TIDY
 from longsurv.results.reference import t_quantile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
 
     from longsurv.design.survival import SurvivalDesign
@@ -142,6 +144,57 @@ class WithEffects:
             Its label (`get_label`) says in a sentence what it shows.
         """
         return plot_effects(self._of, self.ranef(level), level, ax)
+
+
+class PredictsBySite(Protocol):
+    """An answer of a hazard with site effects."""
+
+    design: SurvivalDesign
+
+    def predict(
+        self, newdata: pd.DataFrame, *, times: Sequence[float], level: float, by_site: bool
+    ) -> pd.DataFrame:
+        """Survival to each of several times."""
+
+
+class HazardWithEffects(WithEffects):
+    """What fits and posteriors of a whole hazard with site effects have alike."""
+
+    def site_codes(self, frame: pd.DataFrame) -> np.ndarray:
+        """Number of the site of each row, shape (m,).
+
+        Parameters
+        ----------
+        frame : DataFrame
+            With the site's column.
+        """
+        return self._of.codes(frame)
+
+    def survival_curve(
+        self: PredictsBySite,
+        newdata: pd.DataFrame,
+        *,
+        level: float = 0.95,
+        by_site: bool = False,
+    ) -> pd.DataFrame:
+        """Survival at every event time.
+
+        Parameters
+        ----------
+        newdata : DataFrame
+            Rows to predict, with the columns of the formula.
+        level : float
+            Of the intervals, between 0 and 1.
+        by_site : bool
+            As for `predict`.
+
+        Returns
+        -------
+        DataFrame
+            `newdata` repeated for each time, with time, estimate, std_error, conf_low, conf_high.
+        """
+        times = np.unique(self.design.exit[self.design.event == 1])
+        return self.predict(newdata, times=list(times), level=level, by_site=by_site)
 
 
 class WithSpread(WithEffects):
