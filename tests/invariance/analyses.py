@@ -13,6 +13,7 @@ from invariance import (
     families_imputed,
     families_mixed,
     families_survival,
+    families_trials,
     families_variants,
 )
 from invariance.case import Case, Terms
@@ -284,4 +285,7 @@ ANALYSES = (
     Analysis("Mortality, subgroups", _group_case, _subgroups, ("analyses.Mortality",)),
     Analysis("Imputation", lambda: families_imputed.imputed_case(1),
              families_imputed.imputed_means, ("Imputation",)),
+    Analysis("TargetTrial", lambda: families_trials.trial_case(1),
+             lambda case: families_trials.trial_of(case).estimate(resamples=20).table,
+             ("analyses.TargetTrial",)),
 )  # fmt: skip

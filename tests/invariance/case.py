@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-CLOCKS = ("time", "entry", "exit")
+CLOCKS = ("time", "entry", "exit", "begun")
 """Roles of columns that hold times."""
 
 

@@ -7,8 +7,9 @@ from invariance.families_groups import GROUPS
 from invariance.families_imputed import IMPUTED
 from invariance.families_mixed import MIXED
 from invariance.families_survival import SURVIVAL
+from invariance.families_trials import TRIALS
 from invariance.families_variants import VARIANTS
 
-FAMILIES = (*MIXED, *IMPUTED, *SURVIVAL, *VARIANTS, *GROUPS, *COHORT)
+FAMILIES = (*MIXED, *IMPUTED, *SURVIVAL, *VARIANTS, *GROUPS, *COHORT, *TRIALS)
 NAMED = {family.name: family for family in FAMILIES}
 assert len(NAMED) == len(FAMILIES)

@@ -38,13 +38,9 @@ REASONS = {
         ("analyses.power_prior", "analyses.commensurate_prior", "analyses.HistoricalPrior"),
         "of draws of a Cox posterior, which is here",
     ),
-    **dict.fromkeys(
-        ("analyses.TargetTrial", "analyses.TargetTrialAnswer"),
-        "tests/analyses/mortality/test_target_trial.py moves and spoils its own data",
-    ),
+    "analyses.TargetTrialAnswer": "what TargetTrial, which is here, answers with",
 }  # fmt: skip
 NOT_MOVED = {
-    "estimands.cloning.*": "arrays of TargetTrial, moved and spoiled in its own test",
     "estimands.joint_rows.histories": "rows of a joint model's design, for predictions",
     "estimands.number_needed.number_needed_to_treat": "of a difference and its limits",
     "estimands.prediction_measures.*": "of predicted risks and outcomes, without units",

@@ -79,7 +79,7 @@ def add_rounding(case: Case, base: float) -> Case:
         age = base * (1.0 + rng.random(len(t)))
         return (age + t) - age
 
-    for role in ("entry", "exit"):
+    for role in ("entry", "exit", "begun"):
         if role in case.columns:
             case = case.changed(role, rounded)
     return case

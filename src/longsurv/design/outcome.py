@@ -1,4 +1,4 @@
-"""Columns of an outcome: times, 0/1 events and statuses 0, 1, 2, ..., read alike everywhere.
+"""Columns of numbers, of truths, 0/1 events and statuses 0, 1, 2, ..., read alike everywhere.
 
 longsurv reads 0 as censored, 1 as the event and 2 and above as competing events. R's `Surv` also
 takes 1 for alive and 2 for dead. Nothing in such a column says which is meant, except that under
@@ -43,6 +43,43 @@ def read_numbers(column: pd.Series, name: str) -> np.ndarray:
         return np.array(plain.to_numpy(dtype=float, na_value=np.nan), dtype=float)
     except (TypeError, ValueError) as error:
         raise DataError(f"{expected}: {error}") from error
+
+
+def read_truths(column: pd.Series, name: str, said: str) -> np.ndarray:
+    """Read a column that is true or false, or 0 and 1, in every row.
+
+    Text is refused: of "no" nothing says that it is not true.
+
+    Parameters
+    ----------
+    column : Series
+    name : str
+        For the message.
+    said : str
+        What it says of a row, as "a patient is eligible".
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+
+    Raises
+    ------
+    DataError
+        If it holds anything else, or nothing in some row.
+    """
+    values = column.to_numpy(dtype=object)
+    wrong = np.array(
+        [pd.isna(value) or value not in (True, False, 0, 1) for value in values], dtype=bool
+    )
+    if wrong.any():
+        seen = ", ".join(dict.fromkeys(repr(value) for value in values[wrong]))
+        rows = ", ".join(str(label) for label in column.index[wrong][:5])
+        raise DataError(
+            f"column {name!r} says whether {said}, and is true or false (1 or 0) in every row; in"
+            f" {'row' if wrong.sum() == 1 else 'rows'} {rows} it holds {seen[:60]}"
+        )
+    found: np.ndarray = values.astype(bool)
+    return found
 
 
 def taken_for_r(codes: np.ndarray) -> bool:

@@ -105,24 +105,24 @@ class Curves:
 def beginning_model(at: Histories, X: np.ndarray, mass: np.ndarray) -> np.ndarray:
     """Probability of beginning in every row of `Histories.periods`, shape (b, rows).
 
-    A pooled logistic regression; priors Normal(0, 2.5) of its log odds ratios per standard
-    deviation keep it finite where few began.
+    A pooled logistic regression; priors Normal(0, 2.5) of its log odds ratios, per unit of X and
+    per standard deviation of time, keep it finite where few began.
 
     Parameters
     ----------
     at : Histories
     X : ndarray, shape (rows, p)
-        Covariates known at the start of the interval, without intercept.
+        Covariates known at the start of the interval, in units of the prior, without intercept.
     mass : ndarray, shape (b, n)
         Weights of the patients.
     """
     patient, period, began = at.periods
     k = len(at.edges) - 1
     time = period / max(k - 1, 1)
-    columns = [X] + ([time[:, None], time[:, None] ** 2] if k > 2 else [])
-    wide = np.column_stack(columns)
-    sd = wide.std(axis=0)
-    wide = (wide[:, sd > 0.0] - wide[:, sd > 0.0].mean(axis=0)) / sd[sd > 0.0]
+    shape = np.column_stack([time, time**2] if k > 2 else [np.empty((len(time), 0))])
+    sd = shape.std(axis=0)
+    shape = (shape[:, sd > 0.0] - shape[:, sd > 0.0].mean(axis=0)) / sd[sd > 0.0]
+    wide = np.column_stack([X, shape])
     of_rows = mass[:, patient]
     of_rows = of_rows * (len(patient) / of_rows.sum(axis=1, keepdims=True))
     return propensity_draws(np.column_stack([np.ones(len(wide)), wide]), began, of_rows)

@@ -216,6 +216,29 @@ class TestWhatDoesNotMatter:
         expected = np.where(time, 24.0 * usual, usual)
         np.testing.assert_allclose(self.estimates(again), expected, rtol=1e-7)
 
+    def test_times_that_differ_by_rounding(self):
+        """Begun on the last day of grace, of an interval, of follow-up: 0.1 * 3 is not after 0.3,
+        and a value of a marker then is known."""
+        rng = np.random.default_rng(3)
+        died, begun = np.ceil(rng.exponential([[20.0], [9.0]], (2, 120)))
+        end = np.minimum(died, 30.0)
+        people = pd.DataFrame({
+            "patient": range(120), "exit": end, "event": (died <= 30.0).astype(int),
+            "begun": np.where(begun <= end, begun, np.nan),
+        })  # fmt: skip
+        rows = pd.DataFrame(
+            {"patient": np.repeat(np.arange(120), 6), "time": np.tile(range(6), 120)}
+        )
+        rows = rows.assign(crp=rng.normal(size=len(rows)))
+        tenths = people.assign(exit=0.1 * people["exit"], begun=0.1 * people["begun"])
+        how = {"intervals": 6, "markers": ["crp"]}
+        days = TargetTrial(people, "begun", 6.0, 28.0, measurements=rows, **how)
+        rows = rows.assign(time=rows["time"] / 10)
+        moved = TargetTrial(tenths, "begun", 0.6, 2.8, measurements=rows, **how)
+        time = self.estimates(days).index.get_level_values(1).str.startswith("difference in mean")
+        expected = self.estimates(days) * np.where(time, 0.1, 1.0)
+        np.testing.assert_allclose(self.estimates(moved), expected, rtol=1e-7)
+
     def test_what_happens_after_the_horizon(self, cohort, usual):
         people, rows = cohort
         alive = people["exit"] >= HORIZON
@@ -266,6 +289,8 @@ class TestRefused:
             ({"begun": np.nan}, "0 began by 2 and 400 did not"),
             ({"exit": 0.0}, "exit must come after entry"),
             ({"begun": "soon"}, "begun"),
+            ({"begun": True}, "times at which treatment began, not whether it did"),
+            ({"patient": 3}, "399 rows of 'patient' repeat a patient .3."),
         ],
     )
     def test_data(self, cohort, change, words):
@@ -308,6 +333,30 @@ class TestRefused:
         assert found.of(METHOD, "risk if begun")["estimate"] > 0.2
         assert found.table["estimate"].notna().all()
 
+    @pytest.mark.parametrize("arms", [[True, False], [False]], ids=["neither", "one"])
+    def test_limits_of_an_arm_without_events(self, arms):
+        """Resampling would say 0 to 0, and too narrow a difference."""
+        people, rows = admissions(120, np.random.default_rng(1))
+        spared = people["begun"].notna().isin(arms) & (people["status"] == 1)
+        people = people.assign(exit=np.where(spared, HORIZON, people["exit"]),
+                               status=np.where(spared, 0, people["status"]))  # fmt: skip
+        people = people.assign(begun=people["begun"].where(people["begun"] < GRACE))
+        found = trial(people, rows).estimate(resamples=20)
+        if "no events" not in found.of(METHOD, "risk if not")["note"]:
+            pytest.fail("the arm that does not begin has an event")
+        for quantity in ("risk if not", "risk difference", "risk ratio"):
+            row = found.of(METHOD, quantity)
+            assert np.isnan(row["conf_low"]) and "'do not begin': no events" in row["note"]
+        curve = found.curves[(found.curves["group"] == "do not begin") & (found.curves["time"] > 0)]
+        assert curve["conf_high"].isna().all()
+
+    def test_a_marker_that_is_infinite_or_undated(self, cohort):
+        people, rows = cohort
+        for column, value in (("severity", np.inf), ("time", np.nan)):
+            spoiled = rows.assign(**{column: rows[column].where(rows.index != 4, value)})
+            with pytest.raises(DataError, match="no finite number"):
+                trial(people, spoiled).estimate()
+
     def test_a_comparison_beside_the_answer_may_have_none(self):
         at = Histories(np.array([0.5, 0.5, np.inf, np.inf]), np.array([3.0, 4.0, 5.0, 6.0]),
                        np.array([1, 0, 1, 1]), np.array([0.0, 1.0]))  # fmt: skip
@@ -348,3 +397,23 @@ class TestRefused:
         people.loc[30, "begun"] = -1.0
         flow = trial(people, rows, eligible="adult").flow.set_index("reason")["n"]
         assert flow["not eligible"] == 20 and flow["had begun before time zero"] == 1
+
+    def test_eligibility_is_no_text(self, cohort):
+        """Of "no" nothing says that it is not true."""
+        people, rows = cohort
+        people = people.assign(adult=np.where(people["patient"] >= 20, "yes", "no"))
+        with pytest.raises(
+            DataError, match="'adult' says whether a patient is eligible, and is true"
+        ):
+            trial(people, rows, eligible="adult").estimate()
+        known = people.assign(adult=pd.array([None, *[True] * (len(people) - 1)], "boolean"))
+        flow = trial(known, rows, eligible="adult").flow
+        assert flow.to_numpy().tolist() == [["not known whether eligible", 1]]
+
+    def test_columns_of_other_dtypes(self, cohort):
+        people, rows = cohort
+        whole = people.assign(begun=np.ceil(people["begun"]), exit=np.ceil(people["exit"]))
+        expected = trial(whole, rows).histories.begun
+        for dtype in ("Int64", "category", object):
+            found = trial(whole.astype({"begun": dtype}), rows).histories.begun
+            np.testing.assert_array_equal(found, expected)

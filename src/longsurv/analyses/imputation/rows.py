@@ -11,6 +11,7 @@ import pandas as pd
 
 from longsurv.design.groupings import combined
 from longsurv.design.names import is_name, unquoted
+from longsurv.design.outcome import read_truths
 from longsurv.design.variables import missing, present
 from longsurv.errors import DataError, LongsurvError
 from longsurv.models.lmm import LMM
@@ -141,7 +142,9 @@ def imputed_rows(model: LMM, columns: Columns) -> ImputedRows:
     empty = missing(data[response])
     dead = np.zeros(len(data), dtype=bool)
     if columns.dead is not None:
-        dead = _truths(data[columns.dead], columns.dead)
+        dead = read_truths(
+            data[columns.dead], columns.dead, "the patient had died before the visit"
+        )
         _check_no_value_after_death(data, dead & ~empty, response)
     asked = empty & ~dead
     if not asked.any():
@@ -193,17 +196,6 @@ def _complete(model: LMM, data: pd.DataFrame, visit: str | None) -> np.ndarray:
     for term in parsed.random:
         needed += [*columns_of(terms(term.effects)), *term.columns]
     return present(data, [*needed, *([visit] if visit else [])])
-
-
-def _truths(column: pd.Series, name: str) -> np.ndarray:
-    values = column.to_numpy(dtype=object)
-    if not all(value in (True, False, 0, 1) for value in values):
-        raise DataError(
-            f"column {name!r} says whether the patient had died before the visit, and is true or"
-            " false in every row"
-        )
-    found: np.ndarray = values.astype(bool)
-    return found
 
 
 def _check_no_value_after_death(data: pd.DataFrame, wrong: np.ndarray, response: str) -> None:

@@ -32,6 +32,7 @@ VARYING = "Cox, treatment varying with time"
 STRATEGIES = ("begin", "do not begin")
 _CELLS = 3_000_000
 _LARGE = 20.0
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,8 @@ class TargetTrialAnswer(Readable):
         "landmark at the end of grace" those still at risk then; "Cox, treatment varying with time"
         has a hazard ratio), quantity ("risk if begun", "risk if not", "risk difference", "risk
         ratio", "difference in mean time without the event", "hazard ratio"; all of beginning
-        against not), estimate, conf_low, conf_high, note.
+        against not), estimate, conf_low, conf_high, note. There are no limits where an arm has no
+        event, or nobody without: resampling says nothing of such a risk.
     curves : DataFrame
         Of the emulation: group, time, estimate, conf_low, conf_high of the cumulative incidence.
     weights : DataFrame
@@ -225,26 +227,39 @@ def _rows(
     one, zero = np.concatenate([part.risk() for part in parts], axis=1)
     mean = np.concatenate([part.mean_without(horizon) for part in parts], axis=1) - start
     z = float(special.ndtri(0.5 + level / 2.0))
+    why = [_unvarying(values) for values in (one, zero)]
     out = []
-    for quantity, values, logged in (
-        ("risk if begun", one, False),
-        ("risk if not", zero, False),
-        ("risk difference", one - zero, False),
-        ("risk ratio", _ratio(one, zero), True),
-        ("difference in mean time without the event", mean[0] - mean[1], False),
+    for quantity, values, arms, logged in (
+        ("risk if begun", one, (0,), False),
+        ("risk if not", zero, (1,), False),
+        ("risk difference", one - zero, (0, 1), False),
+        ("risk ratio", _ratio(one, zero), (0, 1), True),
+        ("difference in mean time without the event", mean[0] - mean[1], (0, 1), False),
     ):
+        reasons = [f"{STRATEGIES[k]!r}: {why[k]}" for k in arms if why[k]]
         with np.errstate(divide="ignore", invalid="ignore"):
             scale = np.log(values) if logged else values
             spread = float(np.std(scale[1:], ddof=1)) if len(scale) > 2 else np.nan
+        spread = np.nan if reasons else spread
         ends = np.array([scale[0] - z * spread, scale[0] + z * spread])
         ends = np.exp(ends) if logged else ends
         if quantity.startswith("risk if"):
             ends = np.clip(ends, 0.0, 1.0)
         out.append({
             "method": method, "quantity": quantity, "estimate": float(values[0]),
-            "conf_low": float(ends[0]), "conf_high": float(ends[1]), "note": note,
+            "conf_low": float(ends[0]), "conf_high": float(ends[1]),
+            "note": "; ".join(filter(None, (note, *reasons))),
         })  # fmt: skip
     return out
+
+
+def _unvarying(risks: np.ndarray) -> str:
+    """Why resampling says nothing of a risk, shape (b,); "" if it does."""
+    if risks[0] < _ROUNDING:
+        return "no events, so its variance is not known"
+    if len(risks) > 2 and np.ptp(risks) < _ROUNDING:
+        return "everybody had the event, so its variance is not known"
+    return ""
 
 
 def _ratio(one: np.ndarray, zero: np.ndarray) -> np.ndarray:
@@ -268,6 +283,8 @@ def _curves(parts: list[Curves], level: float) -> pd.DataFrame:
     tables = []
     for k, name in enumerate(STRATEGIES):
         low, high = np.quantile(incidence[k], [tail, 1.0 - tail], axis=0)
+        same = (high - low < _ROUNDING) & (parts[0].time > parts[0].time[0])
+        low, high = np.where(same, np.nan, [low, high])
         tables.append(
             pd.DataFrame({
                 "group": name, "time": parts[0].time, "estimate": incidence[k, 0],

@@ -18,11 +18,13 @@ import pandas as pd
 from longsurv.analyses.mortality.target_answer import TargetTrialAnswer, answered
 from longsurv.arguments import checked
 from longsurv.cohort import Cohort
+from longsurv.design.centred import centred
 from longsurv.design.fixed import fixed_design
-from longsurv.design.outcome import read_numbers
+from longsurv.design.outcome import read_numbers, read_truths
 from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.cloning import Histories
 from longsurv.estimands.follow_up import follow_up
+from longsurv.times import merged, snapped
 from longsurv.words import listed, plural
 
 INTERVALS = 12
@@ -123,7 +125,7 @@ class TargetTrial:
         TargetTrialAnswer
         """
         return answered(
-            self.histories, self._covariates, self._horizon, resamples, seed, level,
+            self.histories, self._covariates, self._read.horizon, resamples, seed, level,
             self.protocol(), self.flow,
         )  # fmt: skip
 
@@ -131,12 +133,12 @@ class TargetTrial:
     def data(self) -> pd.DataFrame:
         """Who is eligible, one row each, with "exit" and "status" ended at the horizon, and "began"
         (by the end of the grace period)."""
-        return self._read[0]
+        return self._read.data
 
     @cached_property
     def flow(self) -> pd.DataFrame:
         """Who was left out and why: reason, n."""
-        return self._read[1]
+        return self._read.flow
 
     @cached_property
     def histories(self) -> Histories:
@@ -145,7 +147,7 @@ class TargetTrial:
         return Histories(
             np.where(self.data["began"], begun, np.inf),
             self.data["exit"].to_numpy(float), self.data["status"].to_numpy(np.int64),
-            np.linspace(0.0, self.grace, self.intervals + 1),
+            self._read.edges,
         )  # fmt: skip
 
     def protocol(self) -> pd.DataFrame:
@@ -194,7 +196,7 @@ class TargetTrial:
         return float(self.horizon)
 
     @cached_property
-    def _read(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def _read(self) -> _Enrolled:
         source = self.source
         people = source.survival_data() if isinstance(source, Cohort) else source
         wanted = [self.begun, *([self.eligible] if self.eligible else [])]
@@ -203,6 +205,7 @@ class TargetTrial:
             raise DataError(
                 f"no column {', '.join(map(repr, absent))}; the patients have {list(people)}"
             )
+        _check_one_row_each(people, self.patient)
         whole = follow_up(people)
         if (whole.entry > 0.0).any():
             first = float(whole.entry.max())
@@ -211,8 +214,8 @@ class TargetTrial:
                 " enrolled, so no trial from time zero can be emulated. If treatment had begun"
                 " by then, compare the groups given survival to that time (`Mortality`)"
             )
-        begun = read_numbers(people[self.begun].fillna(np.inf), self.begun)
-        late = np.isfinite(begun) & (begun > whole.exit)
+        begun, ends, edges, horizon = self._on_one_clock(people[self.begun], whole.exit)
+        late = np.isfinite(begun) & (begun > ends)
         if late.any():
             some = ", ".join(map(str, people.index[late][:5]))
             raise DataError(
@@ -222,16 +225,20 @@ class TargetTrial:
         chosen = np.ones(len(people), dtype=bool)
         rows = []
         if self.eligible:
-            chosen = people[self.eligible].fillna(False).astype(bool).to_numpy()
-            rows.append(("not eligible", int((~chosen).sum())))
+            told = people[self.eligible].notna().to_numpy()
+            chosen = told.copy()
+            chosen[told] = read_truths(
+                people.loc[told, self.eligible], self.eligible, "a patient is eligible"
+            )
+            rows.append(("not eligible", int((told & ~chosen).sum())))
+            rows.append(("not known whether eligible", int((~told).sum())))
         before = chosen & (begun < 0.0)
         rows.append(("had begun before time zero", int(before.sum())))
         chosen = chosen & ~before
-        over = whole.exit > self._horizon
         data = people.assign(
-            exit=np.minimum(whole.exit, self._horizon),
-            status=np.where(over, 0, whole.status),
-            began=begun <= self.grace,
+            exit=np.minimum(ends, horizon),
+            status=np.where(ends > horizon, 0, whole.status),
+            began=begun <= edges[-1],
             **{self.begun: begun},
         )[chosen].reset_index(drop=True)
         sides = int(data["began"].sum()), int((~data["began"]).sum())
@@ -241,11 +248,28 @@ class TargetTrial:
                 " each are needed"
             )
         flow = pd.DataFrame([row for row in rows if row[1]], columns=["reason", "n"])
-        return data, flow
+        return _Enrolled(data, flow, edges, horizon)
+
+    def _on_one_clock(
+        self, begun: pd.Series, exit: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+        """When treatment began (infinite: never), exits, edges of intervals and the horizon, those
+        that differ by rounding made equal."""
+        if pd.api.types.is_bool_dtype(begun):
+            raise DataError(
+                f"column {self.begun!r} must hold times at which treatment began, not whether it"
+                " did"
+            )
+        first = read_numbers(begun, self.begun)
+        first = np.where(np.isnan(first), np.inf, first)
+        edges = np.linspace(0.0, self.grace, self.intervals + 1)
+        times, _ = merged(np.concatenate([first, exit, edges, [self._horizon]]))
+        n = len(exit)
+        return times[:n], times[n : 2 * n], times[2 * n : -1], float(times[-1])
 
     @cached_property
     def _baseline(self) -> np.ndarray:
-        """Covariates at time zero, a row a patient."""
+        """Covariates at time zero in units of the prior, a row a patient."""
         if not self.adjust:
             return np.empty((len(self.data), 0))
         fixed, complete = fixed_design(self.adjust, self.data, intercept=False)
@@ -255,16 +279,21 @@ class TargetTrial:
                 f"{plural(n, 'patient')} lack a covariate of {self.adjust!r}: everybody eligible is"
                 " in a trial; impute the values, or leave the covariate out"
             )
-        return fixed.X
+        middle = centred(fixed, self.data, intercept=False)
+        standard: np.ndarray = middle.standard[:, middle.sd > 0.0]
+        return standard
 
     @cached_property
     def _covariates(self) -> np.ndarray:
-        """What is known at the start of the interval in every row of the model of beginning."""
+        """What is known at the start of the interval in every row of the model of beginning, in
+        units of the prior."""
         patient, period, _ = self.histories.periods
         start = self.histories.edges[period]
         columns = [self._baseline[patient]]
         for name, values in self._series.items():
-            columns.append(self._last(name, values, patient, start)[:, None])
+            last = self._last(name, values, patient, start)
+            if np.ptp(last) > 0.0:
+                columns.append(((last - last.mean()) / last.std())[:, None])
         return np.column_stack(columns)
 
     @cached_property
@@ -290,15 +319,18 @@ class TargetTrial:
     ) -> np.ndarray:
         """The last value of a marker by the start of each row's interval."""
         known = values[values["y"].notna()]
+        y = read_numbers(known["y"], name)
+        when = snapped(read_numbers(known[self.time], self.time), self.histories.edges)
+        if not (np.isfinite(y).all() and np.isfinite(when).all()):
+            raise DataError(f"a value of {name!r}, or its {self.time!r}, is no finite number")
         place = pd.Series(np.arange(len(self.data)), index=self.data[self.patient])
-        owner = known[self.patient].map(place)
-        known = known[owner.notna()].assign(owner=owner).sort_values(self.time, kind="stable")
-        rows = pd.DataFrame({"owner": patient.astype(float), "at": start + 1e-9 * self.grace})
+        owner = known[self.patient].map(place).to_numpy(float)
+        series = pd.DataFrame({"owner": owner, "at": when, "y": y}).dropna()
+        rows = pd.DataFrame({"owner": patient.astype(float), "at": start})
         rows = rows.assign(row=np.arange(len(rows))).sort_values("at", kind="stable")
         joined = pd.merge_asof(
-            rows, known[["owner", self.time, "y"]].astype(float), left_on="at",
-            right_on=self.time, by="owner",
-        ).sort_values("row")  # fmt: skip
+            rows, series.sort_values("at", kind="stable"), on="at", by="owner"
+        ).sort_values("row")
         found: np.ndarray = joined["y"].to_numpy(float)
         if np.isnan(found).any():
             who = self.data[self.patient].iloc[np.unique(patient[np.isnan(found)])]
@@ -308,3 +340,26 @@ class TargetTrial:
                 " it out of markers, or give a value"
             )
         return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Enrolled:
+    """Who is eligible, who is not and why, and the clock of both strategies."""
+
+    data: pd.DataFrame
+    flow: pd.DataFrame
+    edges: np.ndarray
+    horizon: float
+
+
+def _check_one_row_each(people: pd.DataFrame, patient: str) -> None:
+    """Refuse data in which a patient has several rows, and would be several patients."""
+    if patient not in people:
+        return
+    again = people[patient].duplicated() & people[patient].notna()
+    if again.any():
+        some = ", ".join(map(str, people.loc[again, patient].unique()[:5]))
+        raise DataError(
+            f"{plural(int(again.sum()), 'row')} of {patient!r} repeat a patient ({some}): give one"
+            " row a patient"
+        )
