@@ -290,13 +290,14 @@ def test_the_order_of_day_and_month_is_not_made_up() -> None:
     assert read_dates(["03.04.2023"]).sure is True
 
 
-def test_impossible_values_are_pointed_out() -> None:
+def test_values_of_another_unit_are_pointed_out() -> None:
     truth = simulate(5)
     labs = visits_frame(truth, "patient_id", "day")
     labs["Platelets"] = [str(1000 * int(x)) if x else "" for x in labs["Platelets"]]
     labs = labs.rename(columns={"Platelets": "Platelets (10^9/L)"})
     drafted = ls.draft({"p": patients_frame(truth, EN, CONTROL), "m": labs})
-    assert any("cannot be Platelets in 10^9/L" in text for text in drafted.warnings)
+    (said,) = [text for text in drafted.warnings if "usual range of Platelets" in text]
+    assert said.endswith('they would fit "/uL"')
     assert "LOOK" in drafted.to_toml()
 
 

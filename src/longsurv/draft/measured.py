@@ -1,4 +1,4 @@
-"""Each marker: its unit, limits, codes for missing values, and what cannot have been measured."""
+"""Each marker: its unit, limits, codes for missing values, and what is seldom measured."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def _describe(name: str, values: _Values) -> FoundMarker:
     real = numbers[~np.isin(numbers, [float(c) for c in codes])]
     if not unit and known is not None and len(real):
         unit, unit_reason, how, choices = _unit_from_size(known, real)
-    warnings += _impossible(known, unit if how != "doubtful" else "", real)
+    warnings += _unusual(known, unit if how != "doubtful" else "", real)
     limits = np.unique(numbers[censored == 1])
     transform, why = _transform(known, real)
     return FoundMarker(
@@ -258,7 +258,7 @@ def _fits(known: Known, numbers: np.ndarray, unit: str) -> bool:
 def _codes(
     known: Known | None, numbers: np.ndarray, unit: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Numbers that cannot be values of this marker and are used as codes; and those that may be."""
+    """Numbers used as codes that stand apart from all of a marker's values; and those that may."""
     if not len(numbers):
         return (), ()
     found = [c for c in CODES if np.any(numbers == c)]
@@ -276,14 +276,15 @@ def _codes(
             apart = code < rest.min() - 3 * (rest.max() - rest.min())
             (maybe if negative and not apart else sure).append(code)
         elif known is not None and unit and known.possible(np.array([code]), unit) == 0:
+            # Patients have values outside the usual range: among such a code is no code.
             if known.possible(rest, unit) > 0.9:
-                sure.append(code)
+                (sure if rest.min() > code or rest.max() < code / 1.5 else maybe).append(code)
         elif times >= 2 and code > 4 * rest.max():
             maybe.append(code)
     return tuple(f"{c:.0f}" for c in sure), tuple(f"{c:.0f}" for c in maybe)
 
 
-def _impossible(known: Known | None, unit: str, numbers: np.ndarray) -> list[str]:
+def _unusual(known: Known | None, unit: str, numbers: np.ndarray) -> list[str]:
     if known is None or not unit or not len(numbers):
         return []
     size = known.factor(unit)
@@ -294,12 +295,15 @@ def _impossible(known: Known | None, unit: str, numbers: np.ndarray) -> list[str
     share = known.possible(numbers, unit)
     if np.isnan(share) or share == 1.0:
         return []
-    bad = numbers[(numbers * size < known.low / 2) | (numbers * size > known.high)]
+    low, high = known.low / 2 / size, known.high / size
+    bad = np.sort(numbers[(numbers < low) | (numbers > high)])
     others = [u for u in known.units() if u != unit and _fits(known, numbers, u)]
     hint = f"; they would fit {show_list(others, 3)}" if others and share < 0.5 else ""
-    values = ", ".join(f"{v:g}" for v in np.unique(bad)[-3:])
-    what = f"{plural(len(bad), 'value')} that cannot be {known.label} in {unit}"
-    return [f"{what}, such as {values}{hint}"]
+    shown = np.unique(bad[[0, -2, -1]] if len(bad) > 2 else bad)
+    values = ", ".join(f"{v:g}" for v in shown)
+    what = f"{plural(len(bad), 'value')} outside {low:.4g} to {high:.4g} {unit}"
+    usual = f"the usual range of {known.label}, such as {values}"
+    return [f"{what}, {usual}{hint or ': a mistake, another unit, or a rare patient?'}"]
 
 
 def _transform(known: Known | None, numbers: np.ndarray) -> tuple[str, str]:

@@ -14,7 +14,8 @@ from longsurv.draft.guess import Guess, Sureness
 from longsurv.draft.names import plain, says, time_unit
 from longsurv.draft.people import Field
 from longsurv.draft.sheet import Sheet
-from longsurv.draft.status import Outcome, find_status
+from longsurv.draft.status import Outcome, find_status, levels_of
+from longsurv.draft.treatment import yes_no
 
 
 def find_outcome(fields: Sequence[Field], used: Sequence[str]) -> tuple[Outcome, list[Guess]]:
@@ -25,6 +26,9 @@ def find_outcome(fields: Sequence[Field], used: Sequence[str]) -> tuple[Outcome,
     exit_, of_exit = find_exit(free)
     zero, death, end = dates
     outcome = replace(status, zero=zero, death=death, end=end)
+    pairs = _named_after_a_time(free) if status.status is None and death is None else []
+    if pairs:
+        return _of_pairs(pairs, outcome)
     # A time that is there is taken as it is, unless dates alone are named like an outcome.
     by_date = outcome.zero is not None and (outcome.death is not None or outcome.end is not None)
     if exit_ is not None and not (by_date and of_exit[0].sureness == "doubtful"):
@@ -39,6 +43,41 @@ def find_outcome(fields: Sequence[Field], used: Sequence[str]) -> tuple[Outcome,
     if exit_ is None and status.status is not None:
         of_exit = [_without_time(status.status)]
     return outcome, [*of_exit, *guesses]
+
+
+def _named_after_a_time(fields: Sequence[Field]) -> list[tuple[Field, Field]]:
+    """Pairs of a time to something, "time.to.relapse", and the yes or no called after it."""
+    said = {plain(f.name): f for f in fields if yes_no(f.column.texts) and f.column.distinct == 2}
+    found = []
+    for f in fields:
+        match = _TIME_TO.fullmatch(plain(f.name))
+        if match is not None and f.column.kind == "number" and match[1] in said:
+            found.append((f, said[match[1]]))
+    return found
+
+
+_TIME_TO = re.compile(
+    r"(?:time|days|weeks|months|years|zeit|delai) (?:to |until |bis |jusqu a )?(.+)"
+)
+
+
+def _of_pairs(
+    pairs: Sequence[tuple[Field, Field]], outcome: Outcome
+) -> tuple[Outcome, list[Guess]]:
+    """One of several ends, each with a time and a yes or no of its own: the first, in doubt."""
+    time, status = pairs[0]
+    said = f"{time.place()} is called after {show(status.name)}, which says whether"
+    how: Sureness = "doubtful" if len(pairs) > 1 else "likely"
+    times, ends = (tuple(show(pair[k].name) for pair in pairs[1:5]) for k in (0, 1))
+    levels, _ = levels_of(status)
+    done = replace(
+        outcome, exit=time, status=status, event=levels.event, censored=levels.censored,
+        unit=time_unit(time.name),
+    )  # fmt: skip
+    return done, [
+        Guess("time", time.name, said, how, times),
+        Guess("status", status.name, f"the end that {show(time.name)} is the time of", how, ends),
+    ]
 
 
 def _without_time(status: Field) -> Guess:

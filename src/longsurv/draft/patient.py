@@ -10,9 +10,10 @@ import numpy as np
 
 from longsurv.cohort.problems import show
 from longsurv.draft import markers
-from longsurv.draft.cells import SheetColumn, read_column
+from longsurv.draft.cells import SheetColumn
 from longsurv.draft.guess import Guess
 from longsurv.draft.names import says
+from longsurv.draft.numbering import numbered, told_apart
 from longsurv.draft.sheet import Sheet
 
 _OF_PATIENTS = ("exit", "status", "visit", "value", "site")
@@ -34,7 +35,7 @@ def find_patients(sheets: Sequence[Sheet]) -> tuple[list[Sheet], list[Guess]]:
     guesses, found = [], []
     for sheet, pool in zip(sheets, pools, strict=True):
         if not pool and len(sheets) == 1 and sheet.rows > 1:
-            done, guess = _numbered(sheet)
+            done, guess = numbered(sheet)
             found.append(done)
             guesses.append(guess)
             continue
@@ -47,6 +48,11 @@ def find_patients(sheets: Sequence[Sheet]) -> tuple[list[Sheet], list[Guess]]:
             )  # fmt: skip
             continue
         best, others = pool[0], pool[1:]
+        block = _block(sheet, best) if len(sheets) == 1 else ""
+        if block:
+            found.append(replace(sheet, patient=block))
+            guesses.append(_of_block(found[-1], best.column))
+            continue
         column = sheet.columns[best.column]
         hollow = _filled_down(column)
         done = replace(sheet, patient=best.column, filled_down=hollow)
@@ -68,26 +74,50 @@ def find_patients(sheets: Sequence[Sheet]) -> tuple[list[Sheet], list[Guess]]:
                 tuple(show(r) for r in rivals[:3]),
             )
         )  # fmt: skip
-    return found, guesses
+    return told_apart(found, guesses)
 
 
-def _numbered(sheet: Sheet) -> tuple[Sheet, Guess]:
-    """The table with its rows numbered, each of them a patient's."""
-    name = "row_number"
-    while name in sheet.columns:
-        name += "_"
-    raw = sheet.raw
-    frame = raw.frame.copy(deep=False)
-    frame[name] = np.arange(1, sheet.rows + 1)
-    line = f"{raw.variable}[{name!r}] = range(1, len({raw.variable}) + 1)"
-    numbered = replace(raw, frame=frame, lines=(*raw.lines, line), straight=False)
-    columns = {**sheet.columns, name: read_column(frame[name], name)}
+_SPREAD = 2  # blocks are seen at the same times: no more than twice as many in all as in one
+
+
+def _block(sheet: Sheet, best: Candidate) -> str:
+    """A column whose values each stand in several rows, once at each time; "" if there is none.
+
+    Where the best identifier is not named so and numbers rows, as those of an animal experiment.
+    """
+    if best.named or sheet.columns[best.column].distinct < sheet.rows:
+        return ""
+    for name, column in sheet.columns.items():
+        few = 4 < column.distinct <= sheet.rows / 2
+        if name == best.column or not few or (column.codes < 0).any() or _is_known(name, column):
+            continue
+        most = int(np.bincount(column.codes).max())
+        for other, time in sheet.columns.items():
+            if other == name or says(other, "visit") < 2 or (time.codes < 0).any():
+                continue
+            if not 2 < time.distinct <= _SPREAD * most:
+                continue
+            pairs = column.codes * time.distinct + time.codes
+            if len(np.unique(pairs)) == sheet.rows:
+                return name
+    return ""
+
+
+def _is_known(name: str, column: SheetColumn) -> bool:
+    """Whether a column is no name of somebody: a number with decimals, an age, a marker."""
+    roles = ("visit", "treatment", "status", "exit", "value", "site", "age", "sex", "row")
+    if column.kind not in ("number", "text") or (column.kind == "number" and not _whole(column)):
+        return True
+    return markers.find(name) is not None or any(says(name, role) >= 2 for role in roles)
+
+
+def _of_block(sheet: Sheet, rows: str) -> Guess:
+    column = sheet.columns[sheet.patient]
     reason = (
-        f"{sheet.name} has no column that could identify patients; if each of its"
-        f" {sheet.rows:,} rows is another patient, they can be numbered as they stand"
+        f"{sheet.name}: no column is named like a patient; {show(sheet.patient)} has"
+        f" {column.distinct:,} values in {sheet.rows:,} rows, each once at a time"
     )
-    done = replace(sheet, raw=numbered, columns=columns, patient=name)
-    return done, Guess("patient", name, reason, "doubtful")
+    return Guess("patient", sheet.patient, reason, "doubtful", (f"each row, by {show(rows)}",))
 
 
 def _filled_down(column: SheetColumn) -> bool:

@@ -72,7 +72,13 @@ def find_series(sheets: Sequence[Sheet]) -> tuple[list[Series], list[Guess]]:
         guesses += said
     several = [sheet.name for sheet in sheets if sheet.repeats]
     if not found and several:
-        reason = f"{show_list(several)}: several rows a patient, but no numbers that vary in them"
+        varying = [
+            name for sheet in sheets if sheet.repeats for name in sheet.columns
+            if sheet.varies(name) and not says(name, "row")
+        ]  # fmt: skip
+        reason = f"{show_list(several)}: several rows a patient, but no marker in them"
+        if varying:
+            reason += f"; of what varies ({show_list(varying, 6)}) nothing is taken for one"
         guesses.append(Guess("measurements", "", reason, "doubtful"))
     elif not found:
         guesses.append(Guess("measurements", "", "no table holds repeated measurements", "likely"))
@@ -147,10 +153,7 @@ def _time(sheet: Sheet) -> tuple[str, list[Guess]]:
         key=lambda x: -x[0],
     )
     if not scored:
-        return "", [
-            Guess("measurement time", "", f"{sheet.name} has no column that could be the time of"
-                  " its measurements", "doubtful")
-        ]  # fmt: skip
+        return _unnamed_time(sheet)
     score, name = scored[0]
     column = sheet.columns[name]
     rivals = [n for s, n in scored[1:] if s > score - 0.75]
@@ -164,6 +167,38 @@ def _time(sheet: Sheet) -> tuple[str, list[Guess]]:
         how = "doubtful" if how == "doubtful" else "likely"
     reason = f"{show(name)} of {sheet.name} varies from row to row of a patient"
     return name, [Guess("measurement time", name, reason, how, tuple(map(show, rivals[:4])))]
+
+
+_STEP = re.compile(
+    r"\b(period|occasion|wave|session|cycle|round|periode|zyklus|welle|sitzung|vague|seance)\b|回"
+)
+
+
+def _unnamed_time(sheet: Sheet) -> tuple[str, list[Guess]]:
+    """What may be the time where no column is named so: an age, or the number of each visit."""
+    steps = [name for name in sheet.columns if _is_step(sheet, name)]
+    steps.sort(key=lambda name: (not says(name, "age"), not _STEP.search(plain(name))))
+    if not steps:
+        reason = f"{sheet.name} has no column that could be the time of its measurements"
+        return "", [Guess("measurement time", "", reason, "doubtful")]
+    first, others = steps[0], steps[1:4]
+    reason = (
+        f"{show(first)} of {sheet.name} is another one in every row of a patient, and no column is"
+        " named as a time"
+    )
+    return first, [Guess("measurement time", first, reason, "doubtful", tuple(map(show, others)))]
+
+
+def _is_step(sheet: Sheet, name: str) -> bool:
+    """Whether a column of ages or of steps never has one value twice within a patient."""
+    column = sheet.columns[name]
+    if name == sheet.patient or column.kind != "number" or says(name, "row"):
+        return False
+    if not sheet.varies(name) or np.isnan(column.numbers).any():
+        return False
+    if not (says(name, "age") or _STEP.search(plain(name)) or _counts(sheet, name)):
+        return False
+    return not pd.DataFrame({"owner": sheet.owner, "value": column.numbers}).duplicated().any()
 
 
 def _time_score(sheet: Sheet, name: str) -> float:

@@ -106,7 +106,7 @@ def find_status(fields: Sequence[Field]) -> tuple[Outcome, list[Guess]]:
         ]
     score, field_ = scored[0]
     rivals = [f.name for s, f in scored[1:] if s > score - 1.0]
-    outcome, guess = _levels(field_)
+    outcome, guess = levels_of(field_)
     if rivals:
         how: Sureness = "doubtful" if guess.sureness != "sure" else "likely"
         guess = replace(guess, sureness=how, choices=(*guess.choices, *map(show, rivals)))
@@ -145,7 +145,7 @@ def _legend(name: str) -> tuple[dict[str, str], str]:
     return found, _CODE.sub(" ", name) if found else name
 
 
-def _levels(f: Field) -> tuple[Outcome, Guess]:
+def levels_of(f: Field) -> tuple[Outcome, Guess]:
     """What each level of a status means."""
     legend, bare = _legend(f.name)
     texts, name = sorted(f.column.texts), plain(bare)

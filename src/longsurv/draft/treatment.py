@@ -58,7 +58,9 @@ def find_treatment(
         sureness = "doubtful"
     reason = f"{field.place()} has {plural(len(levels), 'level')}: {show_list(levels, 6)}"
     if len(levels) > 2:
-        reason += "; all are kept, but the comparisons of longsurv are of two"
+        reason += "; all are kept, and each is compared with the reference"
+    if sureness == "doubtful":
+        reason += _within(varying)
     again = _spelt_twice(levels)
     if again:
         sureness = "doubtful"
@@ -150,6 +152,14 @@ def _reference(field: Field) -> tuple[list[str], str, Sureness]:
     return [first, *(t for t in texts if t != first)], why, how
 
 
+def _within(varying: Sequence[str]) -> str:
+    """Say which columns are named like a treatment and have several values a patient."""
+    given = [name for name in varying if says(name, "treatment") >= 2]
+    if not given:
+        return ""
+    return f"; {show_list(given)} varies within patients, who must each be in one group"
+
+
 def _no_arms(fields: Sequence[Field], varying: Sequence[str]) -> list[Guess]:
     """What could be compared, where nothing is named like a treatment."""
     maybe = [
@@ -158,9 +168,7 @@ def _no_arms(fields: Sequence[Field], varying: Sequence[str]) -> list[Guess]:
         and not says(f.name, "status")
     ]  # fmt: skip
     reason = "no column with one value a patient is named like a treatment or group"
-    given = [name for name in varying if says(name, "treatment") >= 2]
-    if given:
-        reason += f"; {show_list(given)} varies within patients, who must each be in one group"
+    reason += _within(varying)
     first = sorted(maybe[0].column.texts)[0] if maybe else "control"
     shown = first if first.isdigit() else show(first)
     return [

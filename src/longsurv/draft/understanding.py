@@ -142,7 +142,12 @@ def understand(tables: Sequence[RawTable]) -> Understanding:
             outcome, of_outcome = episodes
     if outcome.status is None and outcome.death is None:
         of_series = _of_several_ends(of_series, varying)
-    guesses = _resting_on(guesses, [*of_treatment, *_with_stays(of_outcome, varying), *of_series])
+    # What is surely the time of the measurements is no time of a patient's end.
+    times = [g.value for g in of_series if g.about == "measurement time" and g.sureness == "sure"]
+    of_outcome = _with_stays(of_outcome, [name for name in varying if name not in times])
+    if series and outcome == Outcome():
+        of_outcome = _measured_alone(of_outcome)
+    guesses = _resting_on(guesses, [*of_treatment, *of_outcome, *of_series])
     found = find_markers(series)
     guesses += [
         Guess(f"unit of {m.name}", m.unit, m.unit_reason, "doubtful", m.unit_choices)
@@ -196,6 +201,17 @@ def _with_stays(guesses: Sequence[Guess], varying: Sequence[str]) -> list[Guess]
             guess = replace(guess, reason=reason)
         told.append(guess)
     return told
+
+
+def _measured_alone(guesses: Sequence[Guess]) -> list[Guess]:
+    """Say what is left to do where nothing could be an outcome."""
+    if any("several values" in guess.reason for guess in guesses):
+        return list(guesses)
+    way = (
+        "; a study follows patients to an event or to an end. If there is none, longsurv.models.LMM"
+        " and GLMM take the measurements alone, in Python"
+    )
+    return [replace(g, reason=g.reason + way) if g.about == "time" else g for g in guesses]
 
 
 def covariates(found: Understanding) -> list[Field]:
