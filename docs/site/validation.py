@@ -16,7 +16,7 @@ TITLES = {
     "lmm_heteroscedastic": "Residual variances by group and weights",
     "lmm_origin": "Another origin of time",
     "adjustment": "Baseline adjustment",
-    "arms": "Mortality in several arms: survival",
+    "arms": "Mortality in several arms: survival, multcomp",
     "averaging": "Weights of marginal means, their combinations, slopes: emmeans",
     "demos": "Every number of both demo reports: survival, lme4, pbkrtest",
     "glmm": "Generalised mixed models: lme4, ordinal, brute-force integration",

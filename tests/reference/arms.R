@@ -1,7 +1,8 @@
 # Several arms: hazard ratios of one Cox model of all, the log-rank test of two, risks at a horizon.
-# Writes arms.csv.
+# Intervals that hold together: multcomp, its integral to 1e-6. Writes arms.csv.
 source("tests/reference/common.R")
-suppressPackageStartupMessages(library(survival))
+suppressPackageStartupMessages({library(survival); library(multcomp); library(mvtnorm)})
+set.seed(1)
 
 d <- subset(read_data("veteran"), celltype != "adeno")
 horizon <- 365
@@ -20,6 +21,21 @@ for (first in arms) {
     note(model, "conf_low", found$conf.int[of, "lower .95"], pair)
     note(model, "conf_high", found$conf.int[of, "upper .95"], pair)
     note(model, "p_value", found$coefficients[of, "Pr(>|z|)"], pair)
+  }
+}
+d$arm <- factor(d$celltype, arms)
+precise <- GenzBretz(maxpts = 5e7, abseps = 1e-7)
+for (more in c("", " + karno")) {
+  fit <- coxph(as.formula(paste0("Surv(time, status) ~ arm", more)), d, control = control)
+  for (kind in c("Dunnett", "Tukey")) {
+    asked <- glht(fit, mcp(arm = kind))
+    found <- summary(asked, test = adjusted("single-step", algorithm = precise))$test
+    multiple <- qmvnorm(0.95, tail = "both.tails", corr = cov2cor(vcov(asked)), algorithm = precise,
+                        interval = c(1.9, 3))$quantile
+    model <- paste0(kind, more)
+    note(model, "simultaneous_low", exp(found$coefficients - multiple * found$sigma), names(found$coefficients))
+    note(model, "simultaneous_high", exp(found$coefficients + multiple * found$sigma), names(found$coefficients))
+    note(model, "p_simultaneous", as.vector(found$pvalues), names(found$coefficients))
   }
 }
 pairs <- combn(arms, 2)

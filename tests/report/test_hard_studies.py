@@ -215,6 +215,7 @@ STUDIES: dict[str, tuple[Callable[[], Study], Sequence[str], tuple[str, ...]]] =
         "Every method: low against control", "Every method: high against control",
         "How much is the prior's: high against control", "What was not seen: low against control",
         "Corrected by Holm's method, p of the hazard ratios is", "two comparisons",
+        "All comparisons together", "Dunnett's, of all groups against the reference",
     )),
     "all censored early": (all_censored_early, ALL, (
         "Not estimated: the risk of death by 28 days under any prior.",

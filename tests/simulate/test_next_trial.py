@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -108,11 +110,11 @@ def test_processes_do_not_matter(study):
 
 
 def test_shown(found, tmp_path):
-    text = "\n".join(next_trial_lines(found))
+    text = "\n".join(next_trial_lines([found]))
     assert "Assurance is the share of trials" in text and "reconstructed" in text.lower()
-    page = next_trial_page(found)
+    page = next_trial_page([found])
     assert "<svg" in page and "assurance by p" in page
-    assert (pd.read_csv(write_next_trial(found, tmp_path / "a.csv"))["n"] == [60, 240] * 2).all()
+    assert (pd.read_csv(write_next_trial([found], tmp_path / "a.csv"))["n"] == [60, 240] * 2).all()
     assert found.plot().get_label().startswith("Assurance: weak, n = 60")
     assert "type m" in str(found.summary())
 
@@ -134,3 +136,66 @@ def test_command(study, tmp_path, capsys):
     assert main([*command, "--effect", "null"]) == 1
     assert "leave out --effect" in capsys.readouterr().err
     assert main(["simulate", path, "--next", "many"]) == 2
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory) -> Study:
+    """Three arms whose deaths halve from one to the next."""
+    folder = tmp_path_factory.mktemp("three")
+    random = np.random.default_rng(8)
+    arm = np.repeat(["placebo", "low", "high"], 80)
+    rate = np.repeat([0.04, 0.02, 0.01], 80)
+    time = random.exponential(1 / rate)
+    pd.DataFrame({
+        "id": np.arange(240), "arm": arm, "days": np.minimum(time, 28.0).round(2),
+        "status": np.where(time < 28, "dead", "alive"),
+    }).to_csv(folder / "patients.csv", index=False)  # fmt: skip
+    (folder / "study.toml").write_text(
+        """[study]
+title = "Three arms"
+[patients]
+file = "patients.csv"
+patient = "id"
+treatment = "arm"
+reference = "placebo"
+levels = ["placebo", "low", "high"]
+[outcome]
+exit = "days"
+status = "status"
+event = "dead"
+censored = "alive"
+horizon = 28
+[models]
+compare_arms = "pairwise"
+"""
+    )
+    return Study.from_toml(folder / "study.toml")
+
+
+def test_of_several_arms_a_trial_of_each_comparison(three, tmp_path):
+    priors, sizes = {"weak": Normal(0.0, 1.0)}, (200,)
+    every = module.next_trials(three, sizes, priors=priors, trials=400)
+    assert list(every) == ["low - placebo", "high - placebo", "high - low"]
+    one = ls.next_trial(three, sizes, priors=priors, trials=400, comparison="high - low")
+    pd.testing.assert_frame_equal(one.table, every["high - low"].table)
+    assert (one.group, one.reference) == ("high", "low")
+    # against what is known of three arms by themselves: the risk of the one compared with, the
+    # share of trials whose true ratio is below 1 by a normal approximation of the joint posterior
+    data = three.cohort.survival_data()
+    fit = CoxPH("Surv(exit, event) ~ arm", data).fit()
+    weights = {"arm[T.high]": 1.0, "arm[T.low]": -1.0}
+    row = fit.contrast(weights).iloc[0]
+    believed = stats.norm.cdf(-row["estimate"] / row["std_error"])
+    assert one.table["prob_benefit"].iloc[0] == pytest.approx(believed, abs=0.03)
+    assert one.risk == pytest.approx(data.loc[data["arm"] == "low", "event"].mean(), abs=0.03)
+    order = [every[name].table["prob_benefit"].iloc[0] for name in ("high - placebo", "high - low")]
+    assert order[0] > order[1]
+    with pytest.raises(LongsurvError, match=r"low - placebo, high - placebo and high - low.*name"):
+        ls.next_trial(three, sizes)
+    with pytest.raises(LongsurvError, match="comparison is one of low - placebo"):
+        ls.next_trial(three, sizes, comparison="low - high")
+    page = next_trial_page(list(every.values()))
+    assert page.count("<svg") == 3 and "<h2>High against placebo</h2>" in page
+    assert len(set(re.findall(r'id="([^"]+)"', page))) == len(re.findall(r'id="([^"]+)"', page))
+    table = pd.read_csv(write_next_trial(list(every.values()), tmp_path / "a.csv"))
+    assert table["comparison"].tolist() == list(every)

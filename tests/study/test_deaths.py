@@ -14,6 +14,7 @@ from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.errors import DataError, LongsurvError
 from longsurv.estimands.changes import adjusted_p_values
 from longsurv.models import CoxPH
+from longsurv.report.sections.answer import mortality_sentences
 from longsurv.study import MORTALITY, STAGES, Study
 from longsurv.study.adjusted_curves import CURVES
 from longsurv.study.comparisons import of_each
@@ -189,6 +190,26 @@ def test_each_of_several_arms_is_compared_with_the_reference(three) -> None:
     )
     assert set(three.tables["tipping"]["comparison"]) == {"b - a", "c - a"}
     assert "p_holm" in three.tables["cumulative_incidence"]
+
+
+def test_every_pair_of_arms_is_compared_where_the_study_says_so(three) -> None:
+    models = replace(three.study.models, compare_arms="pairwise")
+    chosen = tuple(s for s in STAGES if s.key in ("methods", "tipping", "markers", MORTALITY))
+    pairs = replace(three.study, models=models).run(progress=False, stages=chosen)
+    assert [one.name for one in pairs.compared] == ["b - a", "c - a", "c - b"]
+    (*_, last) = pairs.compared.values()
+    assert last.parts["tipping"]["counts"] == (6, 12, 2, 12)
+    table = pairs.tables["arm_ratios"].set_index("comparison")
+    assert list(table.index) == ["b - a", "c - a", "c - b"]
+    wald = pairs.tables["mortality_methods"].query("method == 'Cox, Wald'").set_index("comparison")
+    for name in ("estimate", "conf_low", "conf_high", "p_value", "p_holm"):
+        np.testing.assert_allclose(table[name], wald[name], rtol=1e-6)
+    fewer = three.tables["arm_ratios"].set_index("comparison")  # fewer comparisons, narrower
+    for name in fewer.index:
+        assert fewer.loc[name, "simultaneous_low"] > table.loc[name, "simultaneous_low"]
+        assert fewer.loc[name, "estimate"] == pytest.approx(table.loc[name, "estimate"])
+    said = mortality_sentences(pairs)[-1]
+    assert said.startswith("These are 3 comparisons of two groups;") and "c against b" in said
 
 
 def test_the_usual_prior_of_several_arms_is_that_of_the_mortality_model(three) -> None:

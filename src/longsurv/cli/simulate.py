@@ -138,15 +138,16 @@ def _cohorts(
 
 def _next(arguments: argparse.Namespace, study: Study, target: Path | None) -> int:
     from longsurv.report.next_trial import next_trial_lines, write_next_trial
-    from longsurv.simulate.next_trial import next_trial
+    from longsurv.simulate.next_trial import next_trials
 
-    found = next_trial(
+    trials = next_trials(
         study,
         arguments.next,
         trials=arguments.cohorts,
         jobs=arguments.jobs,
         scheduler=arguments.scheduler,
     )
+    found = list(trials.values())
     lines = next_trial_lines(found)
     if target is not None:
         lines.append(f"\n  {write_next_trial(found, target).resolve()}")

@@ -43,6 +43,13 @@ ANALYSIS_TABLES: dict[str, dict[str, Key]] = {
             default='"censored"',
         ),
         "mortality": Key(TEXT, "Of the hazard of the event.", default="the treatment"),
+        "compare_arms": Key(
+            one_of("reference", "pairwise"),
+            "Of several treatment groups, which are compared in the event: every other group with"
+            " the reference, or every group with every earlier one. Markers are compared with the"
+            " reference.",
+            default='"reference"',
+        ),
         "joint": Key(
             TEXTS, "Markers to be modelled together with the outcome, each in its own joint model."
         ),

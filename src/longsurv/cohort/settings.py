@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Literal
 
 from longsurv.arguments import checked
 from longsurv.cohort.aims import Aims
@@ -48,6 +49,8 @@ class ModelSettings:
         Which question about markers that deaths cut short the report answers first.
     beyond_limit : {"censored", "at the limit"}
         What a value beyond a limit of detection counts as in the markers' models.
+    compare_arms : {"reference", "pairwise"}
+        Of several treatment groups, which are compared in the event.
     """
 
     trajectory: str
@@ -57,6 +60,7 @@ class ModelSettings:
     residual_by: str = ""
     death_in_markers: str = "while alive"
     beyond_limit: BeyondLimit = "censored"
+    compare_arms: Literal["reference", "pairwise"] = "reference"
 
 
 @dataclass(frozen=True)

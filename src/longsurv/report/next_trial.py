@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import pandas as pd
 from longsurv.files import write_text
 from longsurv.numbers import number
 from longsurv.report.spreadsheet import spreadsheet_csv
+from longsurv.words import capital
 
 if TYPE_CHECKING:
     from longsurv.simulate.next_trial import NextTrial
@@ -77,53 +79,81 @@ def _with_error(share: pd.Series, error: pd.Series) -> list[str]:
     return [f"{100 * s:.1f} ({100 * e:.1f})" for s, e in zip(share, error, strict=True)]
 
 
-def next_trial_lines(found: NextTrial) -> list[str]:
-    """The words and the table for the terminal."""
+def next_trial_lines(found: Sequence[NextTrial]) -> list[str]:
+    """The words and the tables of one study's next trials, one a comparison, for the terminal."""
     from textwrap import fill
 
-    lines = [f"{found.title or 'Study'}: what a next trial would show"]
-    if found.note:
-        lines.append(fill(found.note, 96, initial_indent="  ", subsequent_indent="  "))
-    lines.append("")
-    for sentence in next_trial_sentences(found):
-        lines.append(fill(sentence, 96, initial_indent="  ", subsequent_indent="  "))
-    return [*lines, "", next_trial_table(found).to_string(index=False)]
+    first = found[0]
+    lines = [f"{first.title or 'Study'}: what a next trial would show"]
+    if first.note:
+        lines.append(fill(first.note, 96, initial_indent="  ", subsequent_indent="  "))
+    for one in found:
+        lines += ["", *([] if one is found[-1] and one is first else [_against(one)])]
+        for sentence in next_trial_sentences(one):
+            lines.append(fill(sentence, 96, initial_indent="  ", subsequent_indent="  "))
+        lines += ["", next_trial_table(one).to_string(index=False)]
+    return lines
 
 
-def write_next_trial(found: NextTrial, path: Path) -> Path:
-    """Write the table as CSV, or everything as one HTML page, by the end of the file's name."""
+def _against(found: NextTrial) -> str:
+    return f"{capital(found.group)} against {found.reference}"
+
+
+def write_next_trial(found: Sequence[NextTrial], path: Path) -> Path:
+    """Write the tables as one CSV, or everything as one HTML page, by the end of the file's name.
+
+    Of several comparisons the CSV has their names in its first column, `comparison`.
+    """
     if path.suffix.lower() == ".csv":
-        return write_text(path, spreadsheet_csv(found.table))
+        tables = [one.table for one in found]
+        if len(found) > 1:
+            names = (f"{one.group} - {one.reference}" for one in found)
+            tables = [
+                pd.concat({name: table}, names=["comparison"]).reset_index("comparison")
+                for name, table in zip(names, tables, strict=True)
+            ]
+        return write_text(path, spreadsheet_csv(pd.concat(tables, ignore_index=True)))
     return write_text(path, next_trial_page(found))
 
 
-def next_trial_page(found: NextTrial) -> str:
-    """The words, the figure and the table as one self-contained HTML page."""
+def next_trial_page(found: Sequence[NextTrial]) -> str:
+    """The words, the figures and the tables as one self-contained HTML page."""
     from importlib.resources import files
 
     from markupsafe import Markup
 
-    from longsurv.figures.next_trial import next_trial_axes
-    from longsurv.figures.svg import to_svg
     from longsurv.report.page import _environment
 
-    label = "Assurance by the size of the next trial; the numbers are in the table."
+    first = found[0]
     css = files("longsurv.report").joinpath("templates/page.css").read_text(encoding="utf-8")
-    figure = to_svg(next_trial_axes(found.table).figure, "assurance", label)
     page = (
         _environment()
-        .get_template("simulation.html.j2")
+        .get_template("next_trial.html.j2")
         .render(
-            title=f"{found.title or 'Study'}: a next trial",
-            note=found.note,
-            sentences=next_trial_sentences(found),
+            title=f"{first.title or 'Study'}: a next trial",
+            note=first.note,
             css=Markup(css),
-            figure=Markup(figure),
-            table=Markup(_table_html(found)),
-            footer=f"Seed {found.seed}; {int(found.table['trials'].iloc[0]):,} trials a row.",
+            parts=[
+                {
+                    "heading": _against(one) if len(found) > 1 else "",
+                    "sentences": next_trial_sentences(one),
+                    "figure": Markup(_figure(one, place)),
+                    "table": Markup(_table_html(one)),
+                }
+                for place, one in enumerate(found)
+            ],
+            footer=f"Seed {first.seed}; {int(first.table['trials'].iloc[0]):,} trials a row.",
         )
     )
     return re.sub(r"(\d) %", "\\1\N{NO-BREAK SPACE}%", page)
+
+
+def _figure(found: NextTrial, place: int) -> str:
+    from longsurv.figures.next_trial import next_trial_axes
+    from longsurv.figures.svg import to_svg
+
+    label = "Assurance by the size of the next trial; the numbers are in the table."
+    return to_svg(next_trial_axes(found.table).figure, f"assurance{place or ''}", label)
 
 
 def _table_html(found: NextTrial) -> str:

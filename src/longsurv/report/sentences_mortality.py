@@ -89,6 +89,28 @@ def in_one_model(count: int) -> str:
     )
 
 
+def together(pairwise: bool) -> str:
+    """How intervals that hold for all comparisons of arms together are made.
+
+    Parameters
+    ----------
+    pairwise : bool
+        Whether every pair is compared, or every arm with the reference.
+    """
+    name = "Tukey's, of all pairs" if pairwise else "Dunnett's, of all groups against the reference"
+    return (
+        "Maximum partial likelihood in one Cox model of all groups. The chance is 95 % that all"
+        f" intervals of the second kind hold their ratio ({name}, by the multivariate normal"
+        " distribution of the log hazard ratios), and its p belongs to them. Holm's p corrects the"
+        " first, and has no intervals."
+    )
+
+
+def not_together(reason: str) -> str:
+    """Why there are no intervals that hold for all comparisons together."""
+    return f"There are no intervals that hold for all comparisons together: {reason.rstrip('.')}."
+
+
 def several(count: int, reference: str, corrected: Mapping[str, float]) -> str:
     """That there are several comparisons, and the p-values corrected for their number.
 
@@ -97,16 +119,16 @@ def several(count: int, reference: str, corrected: Mapping[str, float]) -> str:
     count : int
         Of the comparisons.
     reference : str
-        What each group is compared with.
+        What each group is compared with; empty if every pair is compared.
     corrected : mapping of str to float
-        By group, of its hazard ratio; NaN where there is none.
+        By group or pair, of its hazard ratio; NaN where there is none.
     """
     known = [
         f"{numbers.p_value(p)} ({group})" for group, p in corrected.items() if not math.isnan(p)
     ]
     text = (
-        f"These are {count} comparisons with {reference}; intervals and probabilities are of each"
-        " alone."
+        f"These are {count} comparisons {f'with {reference}' if reference else 'of two groups'};"
+        " intervals and probabilities are of each alone."
     )
     if not known:
         return text

@@ -18,15 +18,17 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from longsurv.arguments import checked
+from longsurv.arguments import checked, choice
 from longsurv.errors import LongsurvError
 from longsurv.priors import TREATMENT, Normal, Prior
 from longsurv.simulate.characteristics import check_scheduler
 from longsurv.tables.notebook import Readable
+from longsurv.words import listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from longsurv.analyses.mortality.arms import Comparison
     from longsurv.study import Study
 
 TRIALS = 1000
@@ -110,6 +112,7 @@ def next_trial(
     trials: int = TRIALS,
     jobs: int | None = 1,
     scheduler: str | None = None,
+    comparison: str | None = None,
 ) -> NextTrial:
     """Assurance of a randomised trial after this study, by size and prior.
 
@@ -130,6 +133,9 @@ def next_trial(
         Processes; None for one a processor. The results do not depend on it.
     scheduler : str, optional
         Address of a Dask scheduler to work on instead.
+    comparison : str, optional
+        Of a study of several arms the two that the trial has, as "high - control": the effect is
+        drawn from this study's posterior in one model of all its arms. See `next_trials` for all.
 
     Returns
     -------
@@ -138,8 +144,8 @@ def next_trial(
     Raises
     ------
     LongsurvError
-        For sizes that are no trial's, or a study that cannot be asked about mortality (not two
-        groups, no horizon, nothing known of the effect).
+        For sizes that are no trial's, or a study that cannot be asked about mortality (one group,
+        several comparisons and none named, no horizon, nothing known of the effect).
     """
     from longsurv.study.deaths import question
 
@@ -150,7 +156,8 @@ def next_trial(
         raise LongsurvError(
             f"a trial has {SMALLEST} to {LARGEST:,} patients, not {wrong[0] if wrong else 'none'}"
         )
-    asked, seed = question(study), study.sampling.seed
+    one = _named(study, comparison)
+    asked, seed = question(study, one), study.sampling.seed
     grid = asked.prior_grid(priors, draws=max(500, trials // 2), chains=2, seed=seed)
     counts = asked.counts
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
@@ -164,13 +171,63 @@ def next_trial(
         truth = np.random.default_rng([seed, k]).choice(draws, trials)
         pieces += [(name, int(n), truth, risks, (seed, k, int(n))) for n in sizes]
     rows = list(_work(pieces, jobs, scheduler))
-    reference, group = map(str, study.cohort.groups)
     return NextTrial(
-        table=pd.DataFrame(rows), group=group, reference=reference,
+        table=pd.DataFrame(rows), group=str(one.group), reference=str(one.reference),
         horizon=float(asked.horizon or 0.0), risk=float(np.median(risks)),
         title=study.cohort.title, note=study.cohort.note, seed=seed,
         seconds=time.perf_counter() - began,
     )  # fmt: skip
+
+
+@checked
+def next_trials(
+    study: Study,
+    sizes: Sequence[int] = SIZES,
+    *,
+    priors: Mapping[str, Prior] = TREATMENT,
+    trials: int = TRIALS,
+    jobs: int | None = 1,
+    scheduler: str | None = None,
+) -> dict[str, NextTrial]:
+    """A next trial of each comparison of a study's arms, by its name, as "high - control".
+
+    Parameters
+    ----------
+    study : Study
+        Its comparisons are of every other arm with the reference, or of all pairs if it says so.
+    sizes, priors, trials, jobs, scheduler
+        As for `next_trial`; every comparison has the same random numbers.
+
+    Raises
+    ------
+    LongsurvError
+        As for `next_trial`.
+    """
+    from longsurv.study.comparisons import comparisons, only_comparison
+
+    return {
+        one.name: next_trial(
+            study, sizes, priors=priors, trials=trials, jobs=jobs, scheduler=scheduler,
+            comparison=one.name,
+        )
+        for one in comparisons(study) or [only_comparison(study)]
+    }  # fmt: skip
+
+
+def _named(study: Study, comparison: str | None) -> Comparison:
+    """The comparison of that name, or the only one."""
+    from longsurv.study.comparisons import comparisons, only_comparison
+
+    found = {one.name: one for one in comparisons(study)}
+    if comparison is None:
+        if len(found) < 2:
+            return only_comparison(study)
+        raise LongsurvError(
+            f"this study has the comparisons {listed(list(found))}, and a next trial has one: name"
+            " it with comparison="
+        )
+    choice("comparison", comparison, list(found))
+    return found[comparison]
 
 
 type Piece = tuple[str, int, np.ndarray, np.ndarray, tuple[int, int, int]]

@@ -1,7 +1,8 @@
 """A question about two arms, asked of every comparison of a study.
 
 A study of two arms has one comparison, and what a stage found of it stands for itself. One of
-several arms has an answer for each other arm against the reference.
+several arms has an answer for each other arm against the reference; if the study file asks for it,
+for every pair of arms.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class ByComparison:
 
 
 def comparisons(study: Plan) -> list[Comparison]:
-    """Every arm of a study but the reference, against it.
+    """Those of a study's arms: every other with the reference, or with every earlier one.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def comparisons(study: Plan) -> list[Comparison]:
     """
     from longsurv.analyses.mortality.arms import comparisons_of
 
-    return comparisons_of(study.cohort.groups)
+    return comparisons_of(study.cohort.groups, study.models.compare_arms)
 
 
 def only_comparison(study: Plan) -> Comparison:

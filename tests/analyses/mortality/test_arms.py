@@ -13,7 +13,7 @@ from longsurv.analyses import Mortality
 from longsurv.analyses.mortality.arms import chosen_comparison
 from longsurv.analyses.mortality.effect import priors_of
 from longsurv.analyses.mortality.methods import mortality_methods
-from longsurv.errors import LongsurvError
+from longsurv.errors import EstimationError, LongsurvError
 
 ARMS = ["squamous", "smallcell", "large"]
 ONE = {"weak": pr.TREATMENT["weak"]}
@@ -75,6 +75,32 @@ def test_p_values_are_corrected_for_the_number_of_comparisons(found, r_results):
         assert row["p_holm"] == pytest.approx(holm[pair], rel=1e-6)
     assert (found.table["p_holm"].isna() == found.table["p_value"].isna()).all()
     assert "p (Holm)" in str(found.summary()) and "2 comparisons" in str(found.summary())
+
+
+@pytest.mark.parametrize(("kind", "name"), [("reference", "Dunnett"), ("pairwise", "Tukey")])
+@pytest.mark.parametrize("adjust", ["", "karno"])
+def test_intervals_of_several_arms_hold_together_as_in_r(kind, name, adjust, lung, r_results):
+    asked = Mortality(lung, "celltype", 365.0, adjust=adjust)
+    table = asked.arm_ratios(kind).set_index("comparison")
+    model = name + f" + {adjust}" * bool(adjust)
+    for column in ("simultaneous_low", "simultaneous_high", "p_simultaneous"):
+        theirs = r_results("arms", model, column)
+        assert set(theirs) == set(table.index)
+        for pair, row in table.iterrows():
+            assert row[column] == pytest.approx(theirs[pair], rel=2e-4, abs=2e-6)
+    assert (table["simultaneous_low"] < table["conf_low"]).all()
+    assert (table["p_simultaneous"] >= table["p_value"]).all()
+    for pair, one in asked.each(kind).items():  # each alone, by another model
+        own = (one.cox_adjusted or one.cox).fit().hazard_ratios().set_index("term")
+        row = own.loc[f"celltype[T.{one.comparison.group}]"]
+        assert table.loc[pair, "estimate"] == pytest.approx(row["hazard_ratio"], rel=1e-6)
+        assert table.loc[pair, "conf_low"] == pytest.approx(row["conf_low"], rel=1e-6)
+
+
+def test_intervals_of_an_arm_without_events_are_not_said_to_hold_together(lung):
+    none = lung.assign(event=lung["event"].where(lung["celltype"] != "large", 0))
+    with pytest.raises(EstimationError, match="Firth's penalty"):
+        Mortality(none, "celltype", 365.0).arm_ratios()
 
 
 def test_risks_are_of_the_right_arms(found, r_results):

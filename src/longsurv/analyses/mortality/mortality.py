@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv import priors as pr
+from longsurv.analyses.mortality.arm_ratios import arm_ratios
 from longsurv.analyses.mortality.arms import (
     Compare,
     Comparison,
@@ -146,6 +147,36 @@ class Mortality:
             one.name: replace(self, group=one.group, reference=one.reference)
             for one in comparisons_of(self.arms, kind)
         }
+
+    def arm_ratios(self, kind: Compare = "reference", *, level: float = 0.95) -> pd.DataFrame:
+        """Hazard ratios of several arms, with intervals that hold for all comparisons together;
+        see `longsurv.analyses.mortality.arm_ratios`.
+
+        Of one Cox model of all arms, adjusted if there is `adjust`.
+
+        Parameters
+        ----------
+        kind : {"reference", "pairwise"}
+            Every other arm with the first (Dunnett's intervals), or every arm with every earlier
+            one (Tukey's).
+        level : float
+            Of the intervals: of each by itself, and of all together.
+
+        Returns
+        -------
+        DataFrame
+            comparison, estimate (hazard ratio), conf_low and conf_high (of each alone),
+            simultaneous_low and simultaneous_high (of all together), p_value, p_holm (corrected by
+            Holm's method), p_simultaneous (below 1 - level just where the simultaneous interval
+            leaves out 1).
+
+        Raises
+        ------
+        EstimationError
+            If an arm has no events.
+        """
+        fit = (self.cox_adjusted or self.cox).fit()
+        return arm_ratios(fit, self._treatment, self.arms, kind, level)
 
     @cached_property
     def pair(self) -> pd.DataFrame:

@@ -269,6 +269,11 @@ def _several(results: StudyResults) -> str:
     terms = treatment_terms(results.mortality, results.cohort)
     if len(compared) < 2 or modifiers_of(results.mortality, results.cohort):
         return ""
+    if results.study.models.compare_arms == "pairwise":
+        table = results.tables["arm_ratios"]
+        known = () if "reason" in table else table["p_holm"]
+        names = [f"{one.group} against {one.reference}" for one in compared]
+        return sentences_mortality.several(len(compared), "", dict(zip(names, known, strict=False)))
     p_values = [
         answer.p_value
         if (answer := hazard_answers(results.mortality, term).get("ml"))

@@ -89,12 +89,16 @@ def _conclusion(results: StudyResults) -> str:
     """What the data say about the event; of several comparisons which one it is of."""
     randomised, several = results.cohort.randomised, len(results.compared) > 1
     said: dict[str, list[str]] = {}
-    names = [str(one.group) for one in results.compared] or [""]
+    pairs = results.study.models.compare_arms == "pairwise"
+    names = [
+        f"{one.group} against {one.reference}" if pairs else str(one.group)
+        for one in results.compared
+    ] or [""]
     for name, its in zip(names, results.each, strict=True):
         risks, why = told(its), why_untold(its)
         text = sentences_answer.conclusion(risks, randomised, why)
         elsewhere = risks and replace(risks, group="")
-        named = sentences_answer.conclusion(elsewhere, randomised, why) != text
+        named = not pairs and sentences_answer.conclusion(elsewhere, randomised, why) != text
         said.setdefault(text, []).extend([] if named or not several else [name])
     return " ".join(
         f"{listed(groups)}: {text[:1].lower()}{text[1:]}" if groups else text

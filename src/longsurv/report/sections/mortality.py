@@ -19,6 +19,7 @@ from longsurv.report.sections.common import (
     unit_one,
 )
 from longsurv.report.sections.mortality_adjusted import adjusted_part
+from longsurv.report.sections.mortality_arms import arms_part
 from longsurv.report.sections.mortality_carried import carried_part
 from longsurv.report.sections.mortality_competing import competing_part
 from longsurv.report.sections.mortality_methods import methods_part
@@ -42,10 +43,10 @@ if TYPE_CHECKING:
     from longsurv.study import StudyResults
 
 PARTS = (
-    carried_part, adjusted_part, competing_part, methods_part, priors_part, tipping_part,
+    arms_part, carried_part, adjusted_part, competing_part, methods_part, priors_part, tipping_part,
     subgroups_part, target_part,
 )  # fmt: skip
-OF_ALL_ARMS = frozenset({carried_part, target_part})
+OF_ALL_ARMS = frozenset({arms_part, carried_part, target_part})
 """Parts that are not of one comparison of two arms."""
 STAGES = {
     CURVES: "the curves of groups made alike",

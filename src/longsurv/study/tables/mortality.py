@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
+from longsurv.errors import LongsurvError
 from longsurv.records import Record
 from longsurv.study.comparisons import ByComparison
 from longsurv.words import NO_ANSWER
@@ -44,6 +45,23 @@ def stage_table(results: Found, stage: str, name: str) -> pd.DataFrame:
         table: pd.DataFrame = part.table(name, within.get(stage, ())) if several else part[name]
         return table.drop(columns=list(hidden))
     return pd.DataFrame({"reason": [results.failures.get(stage, "not part of this run")]})
+
+
+def arm_ratios_table(results: Found) -> pd.DataFrame:
+    """Hazard ratios of the comparisons of several arms, with intervals that hold for all of them
+    together; where there are none, the reason."""
+    from longsurv.analyses.mortality.arm_ratios import arm_ratios
+
+    model, study = results.mortality, results.study
+    if model.fit is None:
+        return pd.DataFrame({"reason": [model.reasons.get("ml", "not part of this run")]})
+    try:
+        return arm_ratios(
+            model.fit, study.cohort.schema.treatment,
+            list(map(str, study.cohort.groups)), study.models.compare_arms,
+        )  # fmt: skip
+    except LongsurvError as error:
+        return pd.DataFrame({"reason": [str(error)]})
 
 
 type Beside = Literal["the headline", "another quantity", "another assumption"]

@@ -13,7 +13,7 @@ from longsurv.estimands import simple
 from longsurv.numbers import exponential
 from longsurv.study.tables import markers
 from longsurv.study.tables.baseline import baseline_table
-from longsurv.study.tables.mortality import stage_table
+from longsurv.study.tables.mortality import arm_ratios_table, stage_table
 from longsurv.study.unanswered import unanswered
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def study_tables(results: Found) -> dict[str, pd.DataFrame]:
         "scores": lambda: markers.all_scores_table(results),
         "truncated": lambda: markers.truncated_table(results),
         "hazard_ratios": lambda: _hazard_ratios(results.mortality),
+        **({"arm_ratios": lambda: arm_ratios_table(results)} if len(results.compared) > 1 else {}),
         "mortality_methods": lambda: stage_table(results, "methods", "table"),
         "prior_grid": lambda: stage_table(results, "priors", "table"),
         "cumulative_incidence": lambda: stage_table(results, "competing", "table"),
