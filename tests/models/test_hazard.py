@@ -197,13 +197,13 @@ class TestInvariance:
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_whole_weights_are_copies(self, table, kind):
-        data = table("veteran").iloc[:40].assign(w=np.arange(40) % 3 + 1)
+        """The knots, which are at quantiles of the events, included."""
+        data = table("veteran").iloc[:40].assign(w=np.arange(40) ** 2 % 7)
         formula = "Surv(time, status) ~ trt + karno"
-        knots = {"knots": (30, 90)} if kind in ("mspline", "piecewise") else {}
         more = {"smoothing": 0.7} if kind == "mspline" else {}
-        one = Hazard(formula, data=data, baseline=kind, weights="w", **knots).fit(**more)
+        one = Hazard(formula, data=data[data["w"] > 0], baseline=kind, weights="w").fit(**more)
         copies = data.loc[data.index.repeat(data["w"])]
-        two = Hazard(formula, data=copies, baseline=kind, **knots).fit(**more)
+        two = Hazard(formula, data=copies, baseline=kind).fit(**more)
         np.testing.assert_allclose(one.params, two.params, rtol=1e-6)
         np.testing.assert_allclose(one.bse, two.bse, rtol=1e-6)
         assert one.llf == pytest.approx(two.llf)

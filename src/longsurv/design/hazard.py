@@ -210,8 +210,9 @@ def hazard_design(
     if problems:
         raise DataError(problems)
     baseline = hazard_baseline(
-        kind, survival.entry, survival.exit, survival.event, knots=knots, n_knots=n_knots
-    )
+        kind, survival.entry, survival.exit, survival.event, knots=knots, n_knots=n_knots,
+        weights=survival.weights,
+    )  # fmt: skip
     if isinstance(time_varying, str):
         raise LongsurvError(f"time_varying is a sequence of names, as in ({time_varying!r},)")
     fixed = survival.fixed

@@ -9,6 +9,7 @@ import numpy as np
 from longsurv.arguments import choice
 from longsurv.design.hazards import HAZARDS, HazardBaseline
 from longsurv.design.knots import given_knots, quantile_knots, refuse_both
+from longsurv.design.weights import are_counts
 
 
 def hazard_baseline(
@@ -19,6 +20,7 @@ def hazard_baseline(
     *,
     knots: Sequence[float] | None = None,
     n_knots: int | None = None,
+    weights: np.ndarray | None = None,
 ) -> HazardBaseline:
     """Choose a baseline for a cohort.
 
@@ -35,6 +37,9 @@ def hazard_baseline(
     n_knots : int, optional
         How many: by default one for every 5 events for M-splines (1 to 6), and for pieces so many
         that each has 3 events (0 to 5).
+    weights : ndarray, shape (n,), optional
+        Case weights. Whole numbers are counts of patients, and each of them has the event; others
+        do not say how many there are.
 
     Raises
     ------
@@ -43,15 +48,20 @@ def hazard_baseline(
     """
     choice("baseline", kind, HAZARDS)
     chosen = HAZARDS[kind]
-    times = np.asarray(exit, dtype=float)[np.asarray(event) == 1]
-    usual = chosen.knots_for(len(times))
+    happened = np.asarray(event) == 1
+    copies = np.ones(int(happened.sum()))
+    if weights is not None and are_counts(weights):
+        happened &= weights > 0.0
+        copies = weights[happened]
+    times = np.asarray(exit, dtype=float)[happened]
+    usual = chosen.knots_for(int(copies.sum()))
     refuse_both(kind, usual is not None, knots, n_knots)
     lower, upper = float(np.min(entry)), float(np.max(exit))
-    unit = float(np.exp(np.log(times).mean()))
+    unit = float(np.exp(np.average(np.log(times), weights=copies)))
     inner: tuple[float, ...] = ()
     if knots is not None:
         between = f"the first entry, {lower:g}, and the last exit, {upper:g}"
         inner = given_knots(knots, lower, upper, between)
     elif usual is not None:
-        inner = quantile_knots(times, usual if n_knots is None else n_knots, lower, upper)
+        inner = quantile_knots(times, usual if n_knots is None else n_knots, lower, upper, copies)
     return chosen(inner, lower, upper, unit)

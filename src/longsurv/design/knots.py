@@ -43,16 +43,33 @@ def given_knots(
     return inner
 
 
-def quantile_knots(times: np.ndarray, count: int, lower: float, upper: float) -> tuple[float, ...]:
-    """Interior knots at quantiles of the event times.
+def quantile_knots(
+    times: np.ndarray, count: int, lower: float, upper: float, copies: np.ndarray | None = None
+) -> tuple[float, ...]:
+    """Interior knots at quantiles of the event times, each counted `copies` times.
 
     One that falls on an event is just before it, so that the event begins the next piece: rounding
     would put it on either side, and another origin of time on the other.
     """
     if not count:
         return ()
-    at = np.quantile(times, np.linspace(0.0, 1.0, count + 2)[1:-1])
+    at = _quantiles(times, np.linspace(0.0, 1.0, count + 2)[1:-1], copies)
     nearest = times[np.abs(times[:, None] - at).argmin(axis=0)]
     near = NEAR * np.ptp(times)
     at = np.where(np.abs(nearest - at) <= near, nearest - near, at)
     return tuple(float(k) for k in np.unique(at) if lower < k < upper)
+
+
+def _quantiles(times: np.ndarray, shares: np.ndarray, copies: np.ndarray | None) -> np.ndarray:
+    """NumPy's quantiles of times repeated `copies` times, without repeating them."""
+    order = np.argsort(times, kind="stable")
+    ends = np.cumsum(np.ones(len(times)) if copies is None else copies[order])
+    at = (ends[-1] - 1.0) * shares
+    below = np.floor(at)
+    last = len(times) - 1
+    low, high = (
+        times[order][np.minimum(np.searchsorted(ends, place, side="right"), last)]
+        for place in (below, below + 1.0)
+    )
+    found: np.ndarray = low + (at - below) * (high - low)
+    return found

@@ -8,6 +8,7 @@ This module sorts pairs into kinds; what a structure makes of them is in
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -225,10 +226,10 @@ def _check_visits(
         raise DataError(
             f"column {spec.visit!r} has one value only; correlation needs several visits"
         )
-    if spec.correlation.in_order and _is_text(data[spec.visit]):
+    if spec.correlation.in_order and orderless(data[spec.visit]):
         raise DataError(
             f"column {spec.visit!r} holds text, which does not say in which order the visits "
-            "come; make it numbers or a Categorical with its categories in order"
+            "come; make it numbers or a Categorical with its categories in order (ordered=True)"
         )
     if spec.correlation.in_time and not pd.api.types.is_numeric_dtype(levels.dtype):
         raise DataError(f"column {spec.visit!r} must hold times as numbers for kind={spec.kind!r}")
@@ -243,12 +244,31 @@ def _check_visits(
         )
 
 
-def _is_text(column: pd.Series) -> bool:
+def orderless(column: pd.Series) -> bool:
+    """Whether a column of visits does not say in which order they come.
+
+    Text does not: "day 10" sorts before "day 2". Nor does a Categorical without order whose
+    categories come as text sorts, where their numbers come otherwise: pandas made it so.
+
+    Parameters
+    ----------
+    column : Series
+    """
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        labels = column.cat.categories
+        if column.cat.ordered or not all(isinstance(label, str) for label in labels):
+            return False
+        return list(labels) == sorted(labels) != sorted(labels, key=_by_numbers)
     return not (
-        isinstance(column.dtype, pd.CategoricalDtype)
-        or pd.api.types.is_numeric_dtype(column.dtype)
+        pd.api.types.is_numeric_dtype(column.dtype)
         or pd.api.types.is_datetime64_any_dtype(column.dtype)
     )
+
+
+def _by_numbers(label: str) -> list[tuple[float, str]]:
+    """A key that sorts "day 2" before "day 10"."""
+    parts = re.split(r"(\d+)", label)
+    return [(float(part), "") if part.isdigit() else (-1.0, part) for part in parts]
 
 
 @dataclass(frozen=True, eq=False)

@@ -64,3 +64,13 @@ class Weights:
     def root(self) -> np.ndarray:
         """Square roots, which make the residuals of one spread, shape (n,)."""
         return np.sqrt(self.values)
+
+
+def are_counts(weights: np.ndarray) -> bool:
+    """Whether weights are whole numbers, and so may be counts of patients.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (n,)
+    """
+    return bool((weights == np.round(weights)).all())

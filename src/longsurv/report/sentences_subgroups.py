@@ -25,7 +25,7 @@ def compared(event: str, column: str, levels: int, p_value: float, note: str) ->
     p_value : float
         NaN without a test.
     note : str
-        Why there is none.
+        Why there is none; who was left out.
 
     Returns
     -------
@@ -36,9 +36,10 @@ def compared(event: str, column: str, levels: int, p_value: float, note: str) ->
     text = numbers.p_value(p_value)
     said = f"p {text}" if text[0] in "<>" else f"p = {text}"
     head = f"{column}: the test of one hazard ratio of {event} in all {levels} levels has {said}"
+    left = f" ({note})" if note else ""
     if p_value < numbers.SIGNIFICANT:
-        return f"{head}."
-    return f"{head}, which does not show that they differ, nor that they are alike."
+        return f"{head}{left}."
+    return f"{head}{left}, which does not show that they differ, nor that they are alike."
 
 
 def of_figure(group: str, reference: str) -> str:

@@ -429,3 +429,35 @@ def test_intervals_hold_the_truth_in_a_thousand_trials():
     )
     assert 0.93 <= held <= 0.97
     assert complete < 0.9
+
+
+LABELS = {1: "day 2", 2: "day 9", 3: "day 10"}
+
+
+class TestOrderOfVisits:
+    """Which value was the last depends on it."""
+
+    def imputed(self, data, visit):
+        rows = data.assign(visit=visit)
+        within = ls.Residual("unstructured", visit="visit", patient="id")
+        return ls.Imputation(LMM("y ~ visit * arm", rows, within), method="jump_to_reference",
+                             **GROUPS)  # fmt: skip
+
+    def test_categories_say_it(self, data):
+        labels = data["visit"].map(LABELS)
+        stated = pd.Series(pd.Categorical(labels, list(LABELS.values())), data.index)
+        found = self.imputed(data, stated).expected()["y"]
+        expected = ls.Imputation(mmrm(data), method="jump_to_reference", **GROUPS).expected()["y"]
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+    @pytest.mark.parametrize("dtype", [object, "category"])
+    def test_text_does_not(self, data, dtype):
+        with pytest.raises(LongsurvError, match="text has none"):
+            self.imputed(data, data["visit"].map(LABELS).astype(dtype))
+
+    def test_rows_of_a_patient_at_one_visit_have_none(self, data):
+        rows = data.assign(day=data["visit"].replace(2, 1))
+        model = LMM("y ~ occasion * arm + (1 | id)", rows)
+        assert "last value" not in ls.Imputation(model, visit="day").words
+        with pytest.raises(LongsurvError, match="different at each row of a patient"):
+            ls.Imputation(model, visit="day", method="jump_to_reference", **GROUPS)

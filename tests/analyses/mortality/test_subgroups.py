@@ -306,6 +306,17 @@ def test_a_level_that_does_not_say_has_its_reason_and_stops_nothing() -> None:
             assert mine.loc[level, "estimate"] == pytest.approx(theirs.loc[level, "estimate"])
 
 
+def test_patients_in_no_level_are_counted() -> None:
+    data = veteran()
+    data["celltype"] = data["celltype"].where(data.index >= 3)
+    result = quickly(Mortality(data, "trt", 200.0), ["celltype", "prior"])
+    notes = result.tests.set_index("column")["note"]
+    assert notes["celltype"] == "3 patients without a level left out" and notes["prior"] == ""
+    assert notes["celltype"] in str(result.summary())
+    counts = result.counts.groupby("column")["patients"].sum()
+    assert counts["celltype"] == counts[""] - 3
+
+
 def test_where_nobody_died_there_is_nothing_to_tell() -> None:
     with pytest.raises(DataError, match="no events among 137 rows"):
         quickly(Mortality(veteran().assign(event=0), "trt", 200.0), ["celltype"])

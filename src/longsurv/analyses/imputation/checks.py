@@ -34,7 +34,8 @@ def check_reference(
     if not rows.ordered:
         raise LongsurvError(
             f"method={method!r} depends on which value was a patient's last: visit= names the"
-            " column with the order of the visits"
+            " column with the order of the visits, as numbers or a Categorical with its categories"
+            " in order (text has none), and different at each row of a patient"
         )
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from longsurv.design.groupings import combined
 from longsurv.design.names import is_name, unquoted
 from longsurv.design.outcome import read_truths
+from longsurv.design.residual import orderless
 from longsurv.design.variables import missing, present
 from longsurv.errors import DataError, LongsurvError
 from longsurv.models.lmm import LMM
@@ -179,9 +180,10 @@ def imputed_rows(model: LMM, columns: Columns) -> ImputedRows:
     unit, patient = _ranks(ranked[:1]), _ranks(ranked)
     y = frame[response].to_numpy(dtype=float, na_value=np.nan)
     y = np.where(missing(frame[response]), np.nan, y)
-    after = _after(patient, y) if visit is not None else np.zeros(len(y), dtype=bool)
+    ordered = visit is not None and _in_order(frame[visit], patient)
+    after = _after(patient, y) if ordered else np.zeros(len(y), dtype=bool)
     rows = ImputedRows(
-        response, at, frame.reset_index(drop=True), y, unit, patient, after, visit is not None,
+        response, at, frame.reset_index(drop=True), y, unit, patient, after, ordered,
         int((dead & empty).sum()),
     )  # fmt: skip
     return rows
@@ -196,6 +198,12 @@ def _complete(model: LMM, data: pd.DataFrame, visit: str | None) -> np.ndarray:
     for term in parsed.random:
         needed += [*columns_of(terms(term.effects)), *term.columns]
     return present(data, [*needed, *([visit] if visit else [])])
+
+
+def _in_order(visit: pd.Series, patient: np.ndarray) -> bool:
+    """Whether visits say in which order each patient's rows come."""
+    twice = pd.DataFrame({"patient": patient, "visit": visit.to_numpy()}).duplicated()
+    return not (orderless(visit) or twice.any())
 
 
 def _check_no_value_after_death(data: pd.DataFrame, wrong: np.ndarray, response: str) -> None:

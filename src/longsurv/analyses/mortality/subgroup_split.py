@@ -183,6 +183,11 @@ class Split:
     unknown: int
 
     @property
+    def without(self) -> str:
+        """How many patients are in no level, in words; "" if all are in one."""
+        return f"{plural(self.unknown, 'patient')} without a level left out" if self.unknown else ""
+
+    @property
     def levels(self) -> list[str]:
         """All levels, in order."""
         return list(dict.fromkeys(self.counts["level"]))

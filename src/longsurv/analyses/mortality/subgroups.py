@@ -64,7 +64,8 @@ class SubgroupEffects(Readable):
         column, level, arm, patients, events.
     tests : DataFrame
         One row a column: levels compared, statistic, df and p_value of the likelihood-ratio test
-        that the hazard ratio is the same in all, method, note.
+        that the hazard ratio is the same in all, method, note (why there is none; how many
+        patients are in no level).
     spread : DataFrame
         One row a column and term: the geometric "mean" of the levels' hazard ratios, and "sd", the
         standard deviation of their logarithms; posterior median and limits.
@@ -222,7 +223,7 @@ def subgroup_effects(
             rows += [(split.column, name, row) for row in (*by_level[name], *drawn[name])]
         if not split.column:
             continue
-        tests.append(test)
+        tests.append(test | {"note": "; ".join(filter(None, (test["note"], split.without)))})
         if of_column is not None:
             shrunken[split.column] = of_column
             spread += of_column.spread_rows(split.column, level)

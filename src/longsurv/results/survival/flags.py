@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from longsurv.design.hazard import HazardDesign
+from longsurv.design.weights import are_counts
 from longsurv.errors import LongsurvError
 from longsurv.inference import Optimum
 from longsurv.inference.profile import Profile, lacking_curvature
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 def needs_robust(design: SurvivalDesign) -> bool:
     """Whether rows are dependent, or weights cannot be counts of patients."""
     weights = design.weights
-    whole = weights is None or bool((weights == np.round(weights)).all())
-    return design.cluster is not None or not whole
+    return design.cluster is not None or not (weights is None or are_counts(weights))
 
 
 def interval_kind(intervals: str | None, penalty: str | None, robust: bool) -> str:
