@@ -207,6 +207,7 @@ class TestFromTrials:
             ({"events": "few"}, {}, "row 1: events must be a number"),
             ({}, {"outcome": "hazard_ratio"}, "counts give no hazard ratio"),
             ({}, {"outcome": "risk_ratio"}, "row 3: no event in one group"),
+            ({"events": 20}, {"outcome": "risk_ratio"}, "row 1: everybody of one group had"),
             ({}, {"baseline_risk": None}, "an odds ratio becomes a hazard ratio at the risk"),
             ({}, {"baseline_risk": 1.2}, "a risk between 0 and 1"),
             ({}, {"robust": 1.0}, "robust is a probability"),

@@ -172,6 +172,7 @@ class TestWhatTheFeaturesMean:
         np.testing.assert_allclose(weighted.params, copied.params, rtol=1e-8)
         np.testing.assert_allclose(weighted.cov_params(), copied.cov_params(), rtol=1e-8)
         assert "robust" not in weighted.method
+        assert weighted.bic == pytest.approx(copied.bic)  # which counts events
 
     def test_a_constant_offset_changes_nothing(self, table):
         lung = table("lung")

@@ -207,6 +207,7 @@ class TestInvariance:
         np.testing.assert_allclose(one.params, two.params, rtol=1e-6)
         np.testing.assert_allclose(one.bse, two.bse, rtol=1e-6)
         assert one.llf == pytest.approx(two.llf)
+        assert one.bic == pytest.approx(two.bic)  # which counts events
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_follow_up_cut_in_two_is_the_same(self, table, kind):

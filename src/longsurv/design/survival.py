@@ -18,6 +18,7 @@ from longsurv.design.sites import Sites, site_column, sites_of
 from longsurv.design.specials import take_out_specials
 from longsurv.design.strata import Strata, strata_of, without_stratum_constants
 from longsurv.design.variables import numbers_of, present
+from longsurv.design.weights import are_counts
 from longsurv.errors import DataError, FormulaError
 from longsurv.times import Clock, clock
 from longsurv.words import plural
@@ -106,6 +107,13 @@ class SurvivalDesign:
     def n_events(self) -> int:
         """Number of events."""
         return int(self.event.sum())
+
+    @property
+    def counted_events(self) -> float:
+        """Number of events, a row counted as often as its weight says if weights are whole."""
+        if self.weights is None or not are_counts(self.weights):
+            return float(self.n_events)
+        return float(self.weights @ self.event)
 
     @property
     def first_rows(self) -> np.ndarray:

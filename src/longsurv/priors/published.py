@@ -160,6 +160,13 @@ def _wrong(where: str, row: dict[str, float], source: object, outcome: Ratio) ->
                 f"{where}: no event in one group, so the log risk ratio has no normal likelihood;"
                 ' use outcome="odds_ratio", whose likelihood is exact'
             )
+        if outcome == "risk_ratio" and (
+            row["events"] == row["patients"] or row["reference_events"] == row["reference_patients"]
+        ):
+            found.append(
+                f"{where}: everybody of one group had the event, so the log risk ratio has no"
+                ' normal likelihood; use outcome="odds_ratio", whose likelihood is exact'
+            )
     elif "std_error" in row:
         if not row["std_error"] > 0.0:
             found.append(f"{where}: std_error must be above 0, got {row['std_error']:g}")

@@ -152,7 +152,7 @@ def _check_alike(a: Estimate, b: Estimate) -> None:
 def _corrected(fit: Estimate) -> float:
     """AICc; infinite where there are hardly more data than parameters."""
     design = fit.design
-    n = design.n_events if isinstance(design, SurvivalDesign) else fit.nobs
+    n = design.counted_events if isinstance(design, SurvivalDesign) else fit.nobs
     # Of a smoothed baseline its effective number, which AIC counts.
     k = 0.5 * (fit.aic + 2.0 * fit.llf)
     return fit.aic + 2.0 * k * (k + 1.0) / (n - k - 1.0) if n > k + 1.0 else np.inf

@@ -143,7 +143,7 @@ class SurvivalEstimate(RatioEstimate):
     @property
     def bic(self) -> float:
         """Bayesian criterion; it counts events, which a partial likelihood is made of."""
-        return -2.0 * self.llf + float(np.log(self.design.n_events)) * self.n_params
+        return -2.0 * self.llf + float(np.log(self.design.counted_events)) * self.n_params
 
     @cached_property
     def null_loglik(self) -> float:

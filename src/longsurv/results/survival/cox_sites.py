@@ -139,7 +139,7 @@ class SitesEstimate(WithSpread, RatioEstimate):
     @property
     def bic(self) -> float:
         """Bayesian criterion; it counts events, which a partial likelihood is made of."""
-        return -2.0 * self.llf + float(np.log(self.design.n_events)) * self.n_params
+        return -2.0 * self.llf + float(np.log(self.design.counted_events)) * self.n_params
 
     def variance_table(self, level: float = 0.95) -> pd.DataFrame:
         """The standard deviation of the site effects, with its test and its profile interval.

@@ -165,7 +165,7 @@ class HazardEstimate(RatioEstimate):
     def bic(self) -> float:
         """Bayesian criterion, -2 llf + log(events) edf (Volinsky & Raftery 2000, Biometrics
         56:256)."""
-        return -2.0 * self.llf + float(np.log(self.design.n_events)) * self.edf
+        return -2.0 * self.llf + float(np.log(self.design.counted_events)) * self.edf
 
     def hazard_ratio(self, times: Sequence[float], level: float = 0.95) -> pd.DataFrame:
         """Hazard ratio of every term at each of these times.
