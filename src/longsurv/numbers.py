@@ -47,6 +47,13 @@ def fixed(value: float, decimals: int) -> str:
     return text.replace("-", MINUS)
 
 
+def signed(value: float, decimals: int) -> str:
+    """Fixed decimals with the sign of either direction: "+0.12", "-0.12" with a true minus sign."""
+    text = fixed(value, decimals)
+    positive = value > 0 and any(digit in text for digit in "123456789\N{INFINITY}")
+    return f"+{text}" if positive else text
+
+
 def number(value: float, digits: int = 3, error: float = math.nan) -> str:
     """`value` to `digits` significant digits: 0.123, 12.3, 123, 10,900; with no decimal smaller
     than `error`, a Monte Carlo standard error."""

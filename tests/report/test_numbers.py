@@ -104,3 +104,9 @@ def test_a_posterior_is_printed_to_what_its_draws_tell() -> None:
     found = [row, row | {"mcse_mean": 0.002}, row | {"mcse_mean": 0.03}]
     cells = [framed(pd.DataFrame([one])).rows[0] for one in found]
     assert [texts[1] for texts in cells] == ["1.2346", "1.23", "1.2"]
+
+
+def test_a_signed_number_says_its_direction_and_zero_has_none() -> None:
+    assert [numbers.signed(v, 2) for v in (0.123, -0.123, 0.001, -0.001, math.inf)] == [
+        "+0.12", "−0.12", "0.00", "0.00", "+∞",
+    ]  # fmt: skip

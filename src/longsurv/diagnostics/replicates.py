@@ -105,7 +105,7 @@ def replicate(
     # Effects of nested groupings are drawn apart from one another: each as it is by itself.
     own = () if new else kernel.effects(point)
     for grouping, found in zip(design.groupings, own, strict=not new):
-        half = np.stack([root(cov) for cov in found.cov])
+        half = root(found.cov)
         drawn = rng.standard_normal(found.mean.shape)
         b = found.mean + np.einsum("gqr,gr->gq", half, drawn)
         y = y + np.einsum("nq,nq->n", grouping.random.X, b[grouping.group])
@@ -133,9 +133,9 @@ def _unseen(
 
 
 def root(cov: np.ndarray) -> np.ndarray:
-    """A matrix whose product with its transpose is a covariance, singular or not."""
+    """Matrices whose product with their transpose is a covariance (..., q, q), singular or not."""
     values, vectors = np.linalg.eigh(cov)
-    return vectors * np.sqrt(np.maximum(values, 0.0))
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :])
 
 
 def generalised_checks(
@@ -206,7 +206,7 @@ def _effects(data: glmm.GLMMData, theta: np.ndarray, rng: np.random.Generator) -
     mean = np.einsum("nm,nmq->nq", weights, nodes)
     away = nodes - mean[:, None, :]
     cov = np.einsum("nm,nmq,nmr->nqr", weights, away, away)
-    half = np.stack([root(one) for one in cov])
+    half = root(cov)
     return mean + np.einsum("nqr,nr->nq", half, rng.standard_normal(mean.shape))
 
 

@@ -47,7 +47,7 @@ from longsurv.estimands.standardised import marked
 from longsurv.estimands.treatments import two_levels, with_treatment
 from longsurv.figures import forest
 from longsurv.figures.place import described, place_of
-from longsurv.numbers import difference
+from longsurv.numbers import difference, signed
 from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
@@ -104,11 +104,9 @@ class JointEffects(Readable):
         rows = self.table.set_index("term")
 
         def said(term: str) -> str:
-            row = rows.loc[term]
-            return (
-                f"{100 * row['estimate']:+.1f} % ({100 * row['conf_low']:+.1f} to "
-                f"{100 * row['conf_high']:+.1f})"
-            )
+            at = (100.0 * rows.loc[term, ["estimate", "conf_low", "conf_high"]]).astype(float)
+            point, low, high = (signed(value, 1) for value in at)
+            return f"{point} % ({low} to {high})"
 
         what = "Survival to" if self.cause is None else f"Incidence of {self.cause} by"
         return (

@@ -13,6 +13,7 @@ from scipy.stats import norm
 
 from longsurv.errors import LongsurvError
 from longsurv.models import GLMM
+from longsurv.results.generalised.quantities import AskedRows, population_means, row_means
 
 FORMULAS = {
     "cbpp": ("disease ~ C(period) + (1 | herd)", "cbpp_bernoulli", "bernoulli"),
@@ -268,3 +269,17 @@ def test_what_cannot_be_asked(fitted, table):
     with pytest.raises(LongsurvError, match="are not numbers"):
         fit.response_means("temp")
     assert fit.response_means("temp", at_least="d").quantity == "P(rating >= d)"
+
+
+@pytest.mark.parametrize("name", ["dic", "slope", "wine"])
+def test_means_of_many_draws_are_those_of_each(fitted, name: str) -> None:
+    data, theta = fitted(name).data, fitted(name).theta
+    rng = np.random.default_rng(4)
+    thetas = theta + 0.1 * rng.standard_normal((7, len(theta)))
+    m = 3
+    rows = AskedRows(
+        rng.standard_normal((m, data.p)), rng.standard_normal((m, data.q)), np.full(m, -1),
+        rng.standard_normal(m),
+    )  # fmt: skip
+    each = [row_means(data, one, rows, link=False)[0] for one in thetas]
+    np.testing.assert_allclose(population_means(data, thetas, rows), each, rtol=1e-12)

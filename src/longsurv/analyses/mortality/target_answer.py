@@ -19,6 +19,7 @@ from longsurv.estimands.cloning import (
     cloned_curves,
     weighted_incidence,
 )
+from longsurv.numbers import signed
 from longsurv.tables.notebook import Readable
 from longsurv.words import NO_ANSWER, plural
 
@@ -331,11 +332,12 @@ def _words(table: pd.DataFrame, at: Histories, immortal: float, horizon: float) 
     by = table[table["quantity"] == "risk difference"].set_index("method")["estimate"]
     emulated = "With every patient in both arms until they depart from one"
     compared = (
-        f", with a risk difference of {by[NAIVE]:+.3f}. {emulated} it is {by[METHOD]:+.3f}:"
+        f", with a risk difference of {signed(by[NAIVE], 3)}. {emulated} it is"
+        f" {signed(by[METHOD], 3)}:"
         " immortal time and who was chosen for treatment account for"
-        f" {by[NAIVE] - by[METHOD]:+.3f}."
+        f" {signed(by[NAIVE] - by[METHOD], 3)}."
         if np.isfinite(by[NAIVE])
-        else f". {emulated} the risk difference is {by[METHOD]:+.3f}."
+        else f". {emulated} the risk difference is {signed(by[METHOD], 3)}."
     )
     return (
         f"{int(began.sum())} of {len(began)} patients began treatment by {at.edges[-1]:g}, and"

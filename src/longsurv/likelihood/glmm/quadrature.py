@@ -18,8 +18,10 @@ import numpy as np
 from numba import njit
 
 from longsurv.likelihood.arithmetic.covariance import lower_cholesky
+from longsurv.likelihood.arithmetic.lent import kept, lent
 from longsurv.likelihood.arithmetic.vector_exp import exp
 from longsurv.likelihood.glmm.families import (
+    CENSORED,
     ORDINAL,
     at_nodes,
     constants,
@@ -30,8 +32,14 @@ from longsurv.likelihood.glmm.families import (
 # Arrays of one patient, allocated once for all: mode u, slope of h there, J = -h'', the nodes'
 # curvature H and its factor L, A = L'^-1; the rows' numbers at the mode; the nodes U (q, M), their
 # posterior weights, the predictors of a row there and, at each row and node, the derivatives of the
-# log density in eta and in the two family parameters; the slope of the log weights T (q, M).
-Work = namedtuple("Work", "u slope step trial J H L A rows U weight at l1 la lb T")
+# log density in eta and in the two family parameters; the slope of the log weights T (q, M); the
+# rows' predictors eta at u = 0 and V = Z Lam; P and e of `_nodes_move`.
+Work = namedtuple("Work", "u slope step trial J H L A rows U weight at l1 la lb T eta V P e")
+# The data, see `longsurv.likelihood.glmm.GLMMData`; a rule for one dimension or several, filled up
+# to whole vectors, with room to work in; what `marginal` makes for itself.
+Rows = namedtuple("Rows", "y extent offset X Z first")
+Rule = namedtuple("Rule", "nodes log_weights work")
+Own = namedtuple("Own", "par raw d_beta d_Lam many one")
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -41,18 +49,20 @@ def _work(q, M, n_max):
         np.zeros((q, q)), np.zeros((q, q)), np.zeros((q, q)), np.zeros((q, q)),
         np.zeros((n_max, 11)), np.zeros((q, M)), np.zeros(M), np.zeros(M),
         np.zeros((n_max, M)), np.zeros((n_max, M)), np.zeros((n_max, M)), np.zeros((q, M)),
+        np.zeros(n_max), np.zeros((n_max, q)), np.zeros((q, q)), np.zeros(q),
     )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _padded(nodes, log_weights):
-    """Nodes (q, M) and their log weights, M filled up to whole vectors with nodes of no weight."""
+def _rule(nodes, log_weights, n_max):
+    """Nodes (q, M) and their log weights, M filled up to whole vectors with nodes of no weight, and
+    room for the rows of one patient."""
     M, q = nodes.shape
     M8 = -(-M // 8) * 8
     across, weights = np.zeros((q, M8)), np.full(M8, -math.inf)
     across[:, :M] = nodes.T
     weights[:M] = log_weights
-    return across, weights
+    return Rule(across, weights, _work(q, M8, n_max))
 
 
 @njit(
@@ -192,7 +202,7 @@ def _integrate(code, y, extent, eta, V, par, nodes, log_weights, work):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
-def _nodes_move(y, V, nodes, work, P, e):
+def _nodes_move(y, V, nodes, work):
     """How the value responds to the nodes' curvature and to the mode; False if it is not defined.
 
     A change dH of H adds -tr(P dH), the change of -log |L| included. The mode m moves with the
@@ -200,6 +210,7 @@ def _nodes_move(y, V, nodes, work, P, e):
     the value in m: that of the nodes at their weights, less P times the change of H along m.
     """
     A, T, weight, c, N = work.A, work.T, work.weight, work.step, work.H
+    P, e = work.P, work.e
     q, M = T.shape
     for a in range(q):
         for k in range(M):
@@ -238,10 +249,10 @@ def _nodes_move(y, V, nodes, work, P, e):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
-def _add_gradient(code, y, V, X, Z, work, P, e, d_beta, raw, d_Lam):
+def _add_gradient(code, y, V, X, Z, work, d_beta, raw, d_Lam):
     """Add the patient's gradient in beta, the family parameters (see `constants`) and Lam."""
     q = work.u.shape[0]
-    t, weight, weighted = work.trial, work.weight, work.at
+    t, weight, weighted, P, e = work.trial, work.weight, work.at, work.P, work.e
     for j in range(y.shape[0]):
         f, r, ve = work.rows[j], 0.0, 0.0
         for a in range(q):
@@ -309,27 +320,30 @@ def marginal(
     par = constants(code, phi, levels)
     raw = np.zeros(max(levels + 1, 2) if phi.shape[0] else 0)
     d_beta, d_Lam = np.zeros(X.shape[1]), np.zeros((q, q))
-    P, e = np.zeros((q, q)), np.zeros(q)
-    eta_all, V_all = np.zeros(n_max), np.zeros((n_max, q))
-    across, log_weights = _padded(nodes, log_weights)
-    work = _work(q, across.shape[1], n_max)
+    own = Own(
+        par, raw, d_beta, d_Lam, _rule(nodes, log_weights, n_max),
+        _rule(np.zeros((1, q)), np.zeros(1), n_max),
+    )  # fmt: skip
+    par, raw, d_beta, d_Lam, many, one = lent(own)
+    beta, Lam, values = lent(beta), lent(Lam), lent(values)
+    Y, extent, offset, X, Z, first = lent(Rows(Y, extent, offset, X, Z, first))
     for i in range(first.shape[0] - 1):
         start, end = first[i], first[i + 1]
-        eta, V, y, extents = (
-            eta_all[: end - start],
-            V_all[: end - start],
-            Y[start:end],
-            extent[start:end],
-        )
-        _patient(beta, Lam, offset[start:end], X[start:end], Z[start:end], eta, V)
-        values[i] = _integrate(code, y, extents, eta, V, par, across, log_weights, work)
+        y, extents, Xi, Zi = Y[start:end], extent[start:end], X[start:end], Z[start:end]
+        # Measured values with normal noise make a normal integrand, for which one node is exact.
+        rule = one if code == CENSORED and not extents.any() else many
+        work = rule.work
+        eta, V = work.eta[: end - start], work.V[: end - start]
+        _patient(beta, Lam, offset[start:end], Xi, Zi, eta, V)
+        values[i] = _integrate(code, y, extents, eta, V, par, rule.nodes, rule.log_weights, work)
         if not want_gradient or values[i] == -math.inf:
             continue
-        if not _nodes_move(y, V, across, work, P, e):
+        if not _nodes_move(y, V, rule.nodes, work):
             values[i] = -math.inf
             continue
-        _add_gradient(code, y, V, X[start:end], Z[start:end], work, P, e, d_beta, raw, d_Lam)
-    return d_beta, parameter_gradient(code, phi, levels, raw), d_Lam
+        _add_gradient(code, y, V, Xi, Zi, work, d_beta, raw, d_Lam)
+    kept(own)
+    return own.d_beta, parameter_gradient(code, phi, levels, own.raw), own.d_Lam
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -338,17 +352,17 @@ def posterior_nodes(
 ):
     """Nodes (N, M, q) of u and their weights (N, M) in each patient's conditional distribution."""
     q, M, N = Z.shape[1], nodes.shape[0], first.shape[0] - 1
-    n_max = np.diff(first).max()
     par = constants(code, phi, levels)
-    eta_all, V_all = np.zeros(n_max), np.zeros((n_max, q))
-    across, log_weights = _padded(nodes, log_weights)
-    work = _work(q, across.shape[1], n_max)
+    rule = _rule(nodes, log_weights, np.diff(first).max())
     at, weight = np.empty((N, M, q)), np.empty((N, M))
+    across, log_weights, work = lent(rule)
+    Y, extent, offset, X, Z, first = lent(Rows(Y, extent, offset, X, Z, first))
     for i in range(N):
         start, end = first[i], first[i + 1]
-        eta, V = eta_all[: end - start], V_all[: end - start]
+        eta, V = work.eta[: end - start], work.V[: end - start]
         _patient(beta, Lam, offset[start:end], X[start:end], Z[start:end], eta, V)
         _integrate(code, Y[start:end], extent[start:end], eta, V, par, across, log_weights, work)
         at[i] = work.U[:, :M].T
         weight[i] = work.weight[:M]
+    kept(rule)
     return at, weight

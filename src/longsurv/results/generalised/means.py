@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 import numpy as np
@@ -24,7 +25,7 @@ from longsurv.results.averaged import AveragedDraws, AveragedFit
 from longsurv.results.columns import beside_variables
 from longsurv.results.differences import Kind
 from longsurv.results.estimate import TIDY
-from longsurv.results.generalised.quantities import AskedRows, row_means, spread
+from longsurv.results.generalised.quantities import AskedRows, population_means, spread
 from longsurv.results.log_scale import SCALED
 from longsurv.results.means import Means
 from longsurv.results.means import means as predictor_means
@@ -208,11 +209,22 @@ class ResponseMeans(Readable):
         -------
         ndarray, shape (k,)
         """
+        return self._at(theta[None, :])[0]
+
+    def _at(self, thetas: np.ndarray) -> np.ndarray:
+        """The means at many parameter vectors (S, d), shape (S, k)."""
         k = len(self.Z)
         Z = self.Z if self.patients == "population" else np.zeros_like(self.Z)
         rows = AskedRows(self.means.L, Z, np.full(k, -1), np.zeros(k))
-        found, _ = row_means(self.result.data, theta, rows, link=False)
+        found = population_means(self.result.data, thetas, rows)
         return found if self.worth is None else found @ self.worth
+
+    @cached_property
+    def _drawn(self) -> np.ndarray:
+        """The means at every draw of a posterior, shape (S, k)."""
+        result = self.result
+        assert result.engine == "bayes"
+        return self._at(np.array(list(result.thetas())))
 
     def _summary(
         self, weights: np.ndarray, labels: list[str], level: float, measure: str
@@ -237,7 +249,7 @@ class ResponseMeans(Readable):
             table.loc[(weights[:, lost] != 0.0).any(axis=1), table.columns != "term"] = np.nan
         else:
             chains, kept = result.draws.theta.shape[:2]
-            drawn = np.array([at(theta) for theta in result.thetas()]).reshape(chains, kept, -1)
+            drawn = (scale(self._drawn) @ weights.T).reshape(chains, kept, -1)
             table = summarise({name: drawn[..., k] for k, name in enumerate(labels)}, level)
         table.loc[self.means.undetermined(weights), table.columns != "term"] = np.nan
         return table

@@ -28,7 +28,7 @@ from longsurv.results.generalised.quantities import (
     mean_response,
     natural_draws,
     node_moments,
-    row_means,
+    population_means,
 )
 from longsurv.results.generalised.rows import by_category, rows_of
 from longsurv.results.generalised.specification import GeneralisedSpecification
@@ -174,14 +174,15 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
         """
         frame, rows = rows_of(self, newdata, by_patient, new_groups)
         X, Z, group, offset = rows
-        over_all = rows._replace(group=np.full(len(X), -1))
         data, link, rng = self.data, type == "link", np.random.default_rng(self.draws.seed)
         known = np.flatnonzero(group >= 0)
         unseen = np.flatnonzero(group < 0) if by_patient else np.empty(0, dtype=np.int64)
         person = -1 - group[unseen]
-        values = []
-        for theta in self.thetas():
-            value, _ = row_means(data, theta, over_all, link)
+        thetas = np.array(list(self.thetas()))
+        values = (
+            offset + thetas[:, : data.p] @ X.T if link else population_means(data, thetas, rows)
+        )
+        for theta, value in zip(thetas, values, strict=True):
             parts = []
             if len(known):
                 parts.append((known, self._own_effects(theta, rng)[group[known]]))
@@ -190,8 +191,7 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
             for own, b in parts:
                 eta = X[own] @ theta[: data.p] + np.einsum("mq,mq->m", Z[own], b) + offset[own]
                 value[own] = eta if link else mean_response(data, theta, eta)
-            values.append(value)
-        columns = draw_columns(np.stack(values), level)
+        columns = draw_columns(values, level)
         return by_category(frame, self.design, columns)
 
     def predictive_checks(

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import sys
+from collections import namedtuple
+
+import numpy as np
+from numba import njit
+
+from longsurv.likelihood.arithmetic.lent import kept, lent
+
+Rows = namedtuple("Rows", "y first")
+Own = namedtuple("Own", "rows room")
+
+
+@njit
+def _sums(y, first, out):
+    """Sums of the rows of each group, by way of slices of arrays of its own."""
+    own = Own(Rows(y.copy(), first), np.zeros(len(y)))
+    rows, room = lent(own)
+    out = lent(out)
+    for i in range(len(rows.first) - 1):
+        part = rows.y[rows.first[i] : rows.first[i + 1]]
+        room[: len(part)] = part
+        np.full(len(y), np.nan)  # takes the place of anything that was let go
+        out[i] = room[: len(part)].sum()
+    kept(own)
+    return own.room
+
+
+def test_lent_arrays_hold_what_their_owners_hold() -> None:
+    y, first = np.arange(1000.0), np.array([0, 300, 301, 1000])
+    out = np.zeros(3)
+    _sums(y, first, out)  # compiled
+    before = [sys.getrefcount(a) for a in (y, first, out)]
+    for _ in range(200):
+        room = _sums(y, first, out)
+    np.testing.assert_array_equal(out, np.add.reduceat(y, first[:-1]))
+    np.testing.assert_array_equal(room[:699], y[301:])
+    assert [sys.getrefcount(a) for a in (y, first, out)] == before
