@@ -85,9 +85,9 @@ class FineGray:
     @cached_property
     def design(self) -> SurvivalDesign:
         """The arrays of the model, a row a patient; `event` is the cause."""
-        surv = parse(self.formula, self.functions).surv
-        data = self.data
-        if surv and surv[-1] in data:
+        parsed, data = parse(self.formula, self.functions), self.data
+        surv = parsed.surv
+        if surv and not parsed.between and surv[-1] in data:
             codes = self._codes(surv[-1])
             if not (codes == self.cause).any():
                 found = ", ".join(f"{c:g}" for c in np.unique(codes[~np.isnan(codes)]))

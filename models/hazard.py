@@ -11,6 +11,8 @@ The baseline h_0, at average covariates:
     piecewise     constant between knots
     mspline       sum_k c_k M_k(t): cubic M-splines, of weights c / sum(c) on the simplex
 
+An event that is known to lie between l and r has exp(-H(l)) - exp(-H(r)) in place of its density.
+
 M-splines of the hazard and not splines of its logarithm, because their cumulative hazard is known
 in closed form: nothing is integrated numerically unless hazards are not proportional. Their weights
 are shrunk towards a constant hazard by a random walk over time (see `likelihood.hazard`); how much
@@ -59,10 +61,13 @@ class Hazard:
     ----------
     formula : str
         As in ``"Surv(time, event) ~ drug + age"`` or ``"Surv(entry, exit, event) ~ drug"``; at risk
-        over (entry, exit]. ``cluster(id)`` makes the covariance robust to dependence within id,
-        ``offset(z)`` is a known part of the log hazard. ``(1 | site)``, or ``frailty(site)``, gives
-        every site an effect of its own on the log hazard, of a common distribution; the answers are
-        then a `HazardSitesEstimate` and a `HazardSitesPosterior`.
+        over (entry, exit]. ``Surv(left, right, type="interval2")``: the event was after the last
+        time seen without it and by the first seen with it, at that time if the two are one; a
+        `left` of 0 or missing is before `right`, a missing or infinite `right` not yet. Then
+        everybody is followed from 0. ``cluster(id)`` makes the covariance robust to dependence
+        within id, ``offset(z)`` is a known part of the log hazard. ``(1 | site)``, or
+        ``frailty(site)``, gives every site an effect of its own on the log hazard, of a common
+        distribution; the answers are then a `HazardSitesEstimate` and a `HazardSitesPosterior`.
     data : DataFrame
         One row a patient (or a row an interval). Rows with a missing value in a column of the
         formula are left out, and the result says how many.
@@ -113,6 +118,7 @@ class Hazard:
         return survival_design(
             self.formula, self.data,
             weights=self.weights, patient=self.patient, functions=self.functions, sites=True,
+            between=True,
         )  # fmt: skip
 
     @cached_property

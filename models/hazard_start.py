@@ -19,6 +19,7 @@ from longsurv.inference.density import LogDensity
 from longsurv.inference.scoring import ascend
 from longsurv.likelihood import hazard as hz
 from longsurv.likelihood.hazard.separation import separation
+from longsurv.models import hazard_between
 from longsurv.models.cox_priors import climbed_in
 from longsurv.models.hazard_coordinates import ShapeCoordinates
 
@@ -41,6 +42,8 @@ def maximum(
     check_smoothing(hazard.baseline, smoothing)
     check_pieces(hazard)
     separated = separation(hazard.data)
+    if hazard.survival.windows is not None:
+        hazard_between.check_plain(formula, hazard, penalty, separated)
     firth = penalty == "firth" or separated is not None
     if hazard.baseline.smoothed and smoothing is None:
         smoothing, optimum = smoothest_likely(hazard, partial(climb, hazard, firth=firth))
@@ -48,6 +51,8 @@ def maximum(
         optimum = climb(hazard, smoothing or 0.0, start(hazard), firth=firth)
     if not np.isfinite(optimum.value):
         raise EstimationError(f"{formula!r} cannot be estimated: {optimum.status}")
+    if hazard.survival.windows is not None:
+        hazard_between.check_determined(formula, hazard, optimum, smoothing or 0.0)
     penalty = "firth" if firth else None
     return replace(optimum, penalty=penalty, separated=separated, smoothing=smoothing)
 
@@ -178,6 +183,8 @@ def check_smoothing(base: HazardBaseline, smoothing: float | None) -> None:
 def check_pieces(hazard: HazardDesign) -> None:
     """Refuse to maximise where some pieces have no events."""
     d = hazard.survival
+    if d.windows is not None:
+        return  # an event may be in any of several pieces: seen at the maximum
     if empty := hazard.baseline.without_events(d.exit[d.event == 1]):
         raise EstimationError(
             f"no events in {', '.join(empty)}: the hazard there is 0 by maximum likelihood; "

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 def twin(hazard: HazardDesign, stack: PriorStack, smoothing: float | None, frailty: str) -> Model:
     """The likelihood of a design with the priors of a stack, as a `pymc.Model`."""
     import pymc as pm
+    import pytensor.tensor as pt
 
     d, base, p = hazard.survival, hazard.baseline, len(hazard.names)
     offset = np.zeros(len(d.exit)) if d.offset is None else d.offset
     weight = np.ones(len(d.exit)) if d.weights is None else d.weights
-    dead = d.event == 1
+    dead = d.event == 1 if d.windows is None else d.windows.exact
+    last = d.exit if d.windows is None else d.windows.left
     with pm.Model() as model:
         named = parameters(stack)
         shared = np.zeros(len(d.exit))
@@ -47,8 +49,13 @@ def twin(hazard: HazardDesign, stack: PriorStack, smoothing: float | None, frail
         value = (weight[rows] * log_h).sum()
         if not hazard.varying:
             everyone = np.arange(len(d.exit))
-            H0 = base.twin_between(c, d.entry, d.exit)
+            H0 = base.twin_between(c, d.entry, last)
             value -= (weight * pm.math.exp(eta(everyone, d.exit)) * H0).sum()
+            if d.windows is not None:
+                i = np.flatnonzero(d.windows.open)
+                within = base.twin_between(c, d.windows.left[i], d.windows.right[i])
+                D = pm.math.exp(eta(i, d.exit[i])) * within
+                value += (weight[i] * pm.math.log(-pt.expm1(-D))).sum()
         else:
             points = time_points(d.entry, d.exit, base.breaks, POWER, POINTS)
             i, t, w = points.owner, points.time, weight[points.owner] * points.weight

@@ -29,6 +29,7 @@ TITLES = {
     "fine_gray": "Fine and Gray's model: survival, cmprsk",
     "gray": "Gray's test: cmprsk",
     "pool": "Pooled imputations: mice",
+    "hazard_windows": "Hazard models of events between two times: survival",
     "hazard_sites": "Site effects of parametric and piecewise hazards: lme4, own integration",
     "hazard": "Parametric and piecewise hazards: survival, glm",
     "mixed_posterior": "Posteriors of a mixed model by integration: base R",

@@ -15,6 +15,7 @@ from invariance import (
     families_survival,
     families_trials,
     families_variants,
+    families_windows,
 )
 from invariance.case import Case, Terms
 
@@ -143,6 +144,14 @@ def _varying(kind: str, case: Case) -> Any:
     return Hazard(case.formula(), rows, kind, time_varying=(arm,), patient=patient).fit()
 
 
+def _between_visits(kind: str, case: Case) -> Any:
+    rows = case["rows"]
+    left, right = families_windows.windows(rows[case.columns["exit"]], rows[case.columns["event"]])
+    right_side = case.formula().partition("~")[2]
+    formula = f'Surv(seen, by, type="interval2") ~{right_side}'
+    return Hazard(formula, rows.assign(seen=left, by=right), kind).fit()
+
+
 def _changed(case: Case) -> Any:
     names, (start, end) = case.columns, case.moments
     change = Change(names["time"], start, end, names["arm"], case.order[1], case.order[0])
@@ -216,6 +225,11 @@ ANALYSES = (
     *(
         Analysis(f"Hazard, {kind}", _survival_case,
                  partial(lambda k, case: families_survival._hazard(case, k).fit(), kind),
+                 ("models.Hazard",))
+        for kind in families_survival.BASELINES
+    ),
+    *(
+        Analysis(f"Hazard between visits, {kind}", _survival_case, partial(_between_visits, kind),
                  ("models.Hazard",))
         for kind in families_survival.BASELINES
     ),

@@ -8,6 +8,7 @@ EXEMPTIONS = (
     # family, transformation, reason
     ("Hazard, weibull*", "shift follow-up", "a Weibull hazard is a power of the time since 0"),
     ("standardised, weibull", "shift follow-up", "a Weibull hazard is a power of time since 0"),
+    ("Hazard between visits*", "shift follow-up", "everybody is followed from 0"),
     ("JointModel, *", "shift time", "the hazard is one over the time since 0, where risk begins"),
     ("JointModel of *", "shift time", "the hazard is one over the time since 0"),
     ("JointModel of all before entry*", "shift follow-up",

@@ -9,7 +9,8 @@ from invariance.families_mixed import MIXED
 from invariance.families_survival import SURVIVAL
 from invariance.families_trials import TRIALS
 from invariance.families_variants import VARIANTS
+from invariance.families_windows import WINDOWS
 
-FAMILIES = (*MIXED, *IMPUTED, *SURVIVAL, *VARIANTS, *GROUPS, *COHORT, *TRIALS)
+FAMILIES = (*MIXED, *IMPUTED, *SURVIVAL, *WINDOWS, *VARIANTS, *GROUPS, *COHORT, *TRIALS)
 NAMED = {family.name: family for family in FAMILIES}
 assert len(NAMED) == len(FAMILIES)

@@ -42,6 +42,11 @@ EXPECTED = {
     "Hazard, weibull":            "R R . L | . L L L | .  | R F F F  | . . .",
     "Hazard, piecewise":          "R R . L | . L L L | .  | R F F F  | . . .",
     "Hazard, mspline":            "R R . L | . L L L | .  | R F F F  | . . .",
+    # Firth's penalty is not for events between two times: what it would answer is refused.
+    "Hazard between visits, exponential": "R R . L | . L L L | .  | R R R R  | . . .",
+    "Hazard between visits, weibull": "R R . L | . L L L | .  | R R R R  | . . .",
+    "Hazard between visits, piecewise": "R R . L | . L L L | .  | R R R R  | . . .",
+    "Hazard between visits, mspline": "R R . L | . L L L | .  | R R R R  | . . .",
     "JointModel, value, weibull": "R R R L | R L L L | VR | R UR UR UR | . . .",
     "JointModel, slope, spline":  "R R R U | R L L L | VR | R UR UR UR | . . .",
     "JointModel, area, piecewise": "R R R LV | R L L L | VR | R UR UR UR | . . .",

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from longsurv.errors import DataError, FormulaError, LongsurvError
 from longsurv.likelihood import lmm
 from longsurv.models import LMM
+from longsurv.priors import Normal
 
 MODELS = [
     "sleepstudy", "sleepstudy_intercept", "sleepstudy_slope_only", "gaps", "dyestuff", "dyestuff2",
@@ -384,6 +385,9 @@ class TestSpecification:
             spec.fit("reml")
         with pytest.raises(LongsurvError, match="no parameter 'slope'"):
             spec.prior_stack({"slope": None})
+        flat = LMM("y ~ t + z + (1 | id)", data=small.assign(z=1.0))
+        with pytest.raises(LongsurvError, match=r"nothing to put the prior of 'z' on.*constant"):
+            flat.prior_stack({"z": Normal(0.0, 1.0)})
         with pytest.raises(DataError):
             LMM(FORMULA, data=small.iloc[:1]).fit()
 

@@ -85,3 +85,14 @@ write_data(raters[seq_len(240) %% 13 != 5, ], "raters")
 # batches), of the package lme4.
 write_data(lme4::Penicillin, "penicillin")
 write_data(lme4::Pastes, "pastes")
+
+# veteran's patients seen every 7, 16, ... 43 days in turn: of a death the last visit before it and the first
+# after it, of every seventh its very day; nothing stands for a first visit at entry or for no death.
+seen <- read_data("veteran")
+gap <- 7 + 9 * ((seq_len(nrow(seen)) - 1) %% 5)
+known <- seen$status == 1 & (seq_len(nrow(seen)) - 1) %% 7 == 0
+before <- ifelse(seen$status == 0 | known, seen$time, gap * floor(seen$time / gap))
+after <- ifelse(seen$status == 0, NA, ifelse(known, seen$time, gap * floor(seen$time / gap) + gap))
+write_data(data.frame(left = as.double(ifelse(before == 0, NA, before)), right = as.double(after),
+                      seen[c("trt", "karno", "age", "celltype")],
+                      twice = 1 + (seq_len(nrow(seen)) %% 3 == 0)), "windows")

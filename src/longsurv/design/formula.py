@@ -71,7 +71,10 @@ class Formula:
         Right-hand side without the random terms.
     random : tuple of RandomTerm
     surv : tuple of str
-        Arguments of ``Surv(...)``: (exit, event) or (entry, exit, event); empty otherwise.
+        Arguments of ``Surv(...)``: (exit, event) or (entry, exit, event), or (left, right) with
+        `between`; empty otherwise.
+    between : bool
+        Whether it is ``Surv(left, right, type="interval2")``.
     functions : mapping of str to callable
         The user's own, which the formula may call.
     """
@@ -82,6 +85,7 @@ class Formula:
     random: tuple[RandomTerm, ...] = ()
     surv: tuple[str, ...] = ()
     functions: Functions = field(default_factory=dict)
+    between: bool = False
 
 
 def parse(text: str, functions: Functions | None = None) -> Formula:
@@ -119,9 +123,9 @@ def parse(text: str, functions: Functions | None = None) -> Formula:
         else:
             random.extend(_random_terms(term, bar, text))
     joined = " ".join(f"{sign} {term}" for sign, term in fixed).removeprefix("+ ") or "1"
-    surv = _surv(left, text)
+    surv, between = _surv(left, text)
     own = dict(functions or {})
-    return Formula(text, "" if surv else left, joined, tuple(random), surv, own)
+    return Formula(text, "" if surv else left, joined, tuple(random), surv, own, between)
 
 
 def joined_columns(group: str) -> tuple[str, ...]:
@@ -185,14 +189,24 @@ def _joined(column: str) -> str:
     return f"`{name}`" if re.search("[:/'\"]", name) else name
 
 
-def _surv(left: str, text: str) -> tuple[str, ...]:
+def _surv(left: str, text: str) -> tuple[tuple[str, ...], bool]:
+    """The columns of Surv(...), and whether they are the ends of intervals."""
     if not re.match(r"Surv\s*\(", left):
-        return ()
+        return (), False
     inside = re.fullmatch(r"Surv\s*\((.*)\)", left, flags=re.DOTALL)
     parts = split(inside.group(1), ",") if inside else []
+    kind = re.fullmatch(r"type\s*=\s*(['\"])(.*)\1", parts[-1]) if parts else None
+    if kind is not None:
+        if kind[2] != "interval2" or len(parts) != 3 or not all(map(is_name, parts[:2])):
+            raise FormulaError(
+                "the type of Surv that has to be named is Surv(left, right, type='interval2'), of"
+                " two columns: the last time seen without the event and the first with it (missing"
+                f" where there is none); got {left!r} in {text!r}"
+            )
+        return tuple(map(unquoted, parts[:2])), True
     if len(parts) not in (2, 3) or not all(map(is_name, parts)):
         raise FormulaError(
             f"write Surv(time, event) or Surv(entry, exit, event) with column names; got {left!r} "
             f"in {text!r}"
         )
-    return tuple(map(unquoted, parts))
+    return tuple(map(unquoted, parts)), False

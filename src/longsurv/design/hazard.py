@@ -12,9 +12,10 @@ from longsurv.design.hazard_baseline import hazard_baseline
 from longsurv.design.hazards import HazardBaseline
 from longsurv.design.quadrature import time_points
 from longsurv.design.survival import SurvivalDesign
+from longsurv.design.windows import Windows, check_known
 from longsurv.errors import DataError, LongsurvError
 from longsurv.likelihood.hazard.data import HazardData
-from longsurv.likelihood.hazard.rows import Events, Stretches
+from longsurv.likelihood.hazard.rows import Between, Events, Stretches
 from longsurv.words import plural
 
 POWER = 4.0
@@ -141,12 +142,31 @@ class HazardDesign:
         return self._walk(self.data.exposure)[1]
 
     @cached_property
+    def _kinds(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows with time at risk that nothing happened in, with an event at a known time, and with
+        one between two times."""
+        d = self.survival
+        if d.windows is None:
+            none = np.zeros(0, dtype=np.int64)
+            return np.arange(len(d.exit)), np.flatnonzero(d.event), none
+        w = d.windows
+        return np.flatnonzero(w.left > 0), np.flatnonzero(w.exact), np.flatnonzero(w.open)
+
+    def _between(
+        self, windows: Windows, rows: np.ndarray, offset: np.ndarray, weight: np.ndarray
+    ) -> Between:
+        """Events of some rows between the times of their windows."""
+        X, left, right = self.survival.fixed.X[rows], windows.left[rows], windows.right[rows]
+        return Between(self.stretches(X, offset[rows], left, right), weight[rows], rows)
+
+    @cached_property
     def data(self) -> HazardData:
         """Arrays of the likelihood."""
         d = self.survival
         offset = np.zeros(len(d.exit)) if d.offset is None else d.offset
         weight = np.ones(len(d.exit)) if d.weights is None else d.weights
-        e = np.flatnonzero(d.event)
+        seen, e, within = self._kinds
+        last = d.exit if d.windows is None else d.windows.left
         constant = exposure = walk = None
         if self.baseline.smoothed:
             constant = self.baseline.constant
@@ -155,13 +175,24 @@ class HazardDesign:
             walk = self._walk(exposure)[0]
         return HazardData(
             self.events(d.fixed.X[e], offset[e], d.exit[e], weight[e], e),
-            self.stretches(d.fixed.X, offset, d.entry, d.exit, weight),
+            _owned(
+                self.stretches(
+                    d.fixed.X[seen], offset[seen], d.entry[seen], last[seen], weight[seen]
+                ),
+                seen,
+            ),
             len(d.exit),
             self.baseline.form,
+            None if d.windows is None else self._between(d.windows, within, offset, weight),
             constant,
             exposure,
             walk,
         )
+
+
+def _owned(stretches: Stretches, rows: np.ndarray) -> Stretches:
+    """Stretches of some rows of the data, with these rows as their owners."""
+    return stretches._replace(owner=rows[stretches.owner])
 
 
 def hazard_design(
@@ -209,10 +240,13 @@ def hazard_design(
         )
     if problems:
         raise DataError(problems)
+    windows = survival.windows
     baseline = hazard_baseline(
         kind, survival.entry, survival.exit, survival.event, knots=knots, n_knots=n_knots,
-        weights=survival.weights,
+        weights=survival.weights, windows=windows,
     )  # fmt: skip
+    if time_varying:
+        check_known(windows, "time_varying needs")
     if isinstance(time_varying, str):
         raise LongsurvError(f"time_varying is a sequence of names, as in ({time_varying!r},)")
     fixed = survival.fixed

@@ -8,8 +8,9 @@ import numpy as np
 
 from longsurv.arguments import choice
 from longsurv.design.hazards import HAZARDS, HazardBaseline
-from longsurv.design.knots import given_knots, quantile_knots, refuse_both
+from longsurv.design.knots import given_knots, nearest_knots, quantile_knots, refuse_both
 from longsurv.design.weights import are_counts
+from longsurv.design.windows import Windows
 
 
 def hazard_baseline(
@@ -21,6 +22,7 @@ def hazard_baseline(
     knots: Sequence[float] | None = None,
     n_knots: int | None = None,
     weights: np.ndarray | None = None,
+    windows: Windows | None = None,
 ) -> HazardBaseline:
     """Choose a baseline for a cohort.
 
@@ -40,6 +42,9 @@ def hazard_baseline(
     weights : ndarray, shape (n,), optional
         Case weights. Whole numbers are counts of patients, and each of them has the event; others
         do not say how many there are.
+    windows : Windows, optional
+        Between which times events were: knots chosen by quantiles are then at such times, as a
+        piece within windows alone would have no hazard.
 
     Raises
     ------
@@ -57,6 +62,8 @@ def hazard_baseline(
     usual = chosen.knots_for(int(copies.sum()))
     refuse_both(kind, usual is not None, knots, n_knots)
     lower, upper = float(np.min(entry)), float(np.max(exit))
+    if windows is not None:
+        upper = windows.last
     unit = float(np.exp(np.average(np.log(times), weights=copies)))
     inner: tuple[float, ...] = ()
     if knots is not None:
@@ -64,4 +71,6 @@ def hazard_baseline(
         inner = given_knots(knots, lower, upper, between)
     elif usual is not None:
         inner = quantile_knots(times, usual if n_knots is None else n_knots, lower, upper, copies)
+        if windows is not None:
+            inner = nearest_knots(inner, windows.ends, lower, upper)
     return chosen(inner, lower, upper, unit)

@@ -73,3 +73,11 @@ def _quantiles(times: np.ndarray, shares: np.ndarray, copies: np.ndarray | None)
     )
     found: np.ndarray = low + (at - below) * (high - low)
     return found
+
+
+def nearest_knots(
+    knots: Sequence[float], ends: np.ndarray, lower: float, upper: float
+) -> tuple[float, ...]:
+    """Knots moved to the nearest of some times, ascending, each once."""
+    moved = {float(ends[np.abs(ends - knot).argmin()]) for knot in knots}
+    return tuple(sorted(knot for knot in moved if lower < knot < upper))

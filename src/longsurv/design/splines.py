@@ -76,6 +76,8 @@ def bsplines(knots: np.ndarray, at: np.ndarray, degree: int) -> np.ndarray:
     """All B-splines of a degree at points within the knots, shape (len(at), number of splines)."""
     from scipy.interpolate import BSpline
 
+    if not len(at):
+        return np.zeros((0, len(knots) - degree - 1))
     return BSpline.design_matrix(at, knots, degree).toarray()
 
 

@@ -19,6 +19,7 @@ from longsurv.design.specials import take_out_specials
 from longsurv.design.strata import Strata, strata_of, without_stratum_constants
 from longsurv.design.variables import numbers_of, present
 from longsurv.design.weights import are_counts
+from longsurv.design.windows import TYPE, Windows
 from longsurv.errors import DataError, FormulaError
 from longsurv.times import Clock, clock
 from longsurv.words import plural
@@ -42,8 +43,9 @@ class SurvivalDesign:
         Its `fixed` is without strata(), cluster() and offset().
     entry, exit : ndarray, shape (n,)
         At risk over (entry, exit]. Times that differ by rounding are made equal (`longsurv.times`).
+        With `windows` the first is 0 and the second a time in each (`Windows.typical`).
     event : ndarray of int, shape (n,)
-        1 where the event happened at `exit`.
+        1 where the event happened at `exit`, or in its window.
     fixed : FixedDesign
         With X of shape (n, p), no intercept.
     rows : ndarray of int, shape (n,)
@@ -69,6 +71,9 @@ class SurvivalDesign:
         A constant offset changes nothing but the baseline hazard; taking it out keeps that finite.
     sites : Sites, optional
         Those of ``(1 | site)``.
+    windows : Windows, optional
+        Of ``type="interval2"``: the times between which the events happened, where some are not
+        known.
     placed : PlacedTimes, optional
         What `timed` is of `entry` and `exit`, where it is known already.
     """
@@ -90,6 +95,7 @@ class SurvivalDesign:
     offset_term: str = ""
     offset_centre: float = 0.0
     sites: Sites | None = None
+    windows: Windows | None = None
     placed: PlacedTimes | None = None
 
     @cached_property
@@ -114,6 +120,18 @@ class SurvivalDesign:
         if self.weights is None or not are_counts(self.weights):
             return float(self.n_events)
         return float(self.weights @ self.event)
+
+    @property
+    def event_times(self) -> np.ndarray:
+        """Distinct times of events, or ends of the windows that these lie in, ascending."""
+        if self.windows is None:
+            return np.unique(self.exit[self.event == 1])
+        return self.windows.ends
+
+    @property
+    def last(self) -> float:
+        """The end of follow-up."""
+        return float(self.exit.max()) if self.windows is None else self.windows.last
 
     @property
     def first_rows(self) -> np.ndarray:
@@ -149,6 +167,7 @@ def survival_design(
     patient: str | None = None,
     functions: Functions | None = None,
     sites: bool = False,
+    between: bool = False,
 ) -> SurvivalDesign:
     """Build the design of ``Surv(time, event) ~ ...`` or ``Surv(entry, exit, event) ~ ...``.
 
@@ -167,6 +186,8 @@ def survival_design(
         The user's own, which the formula may call.
     sites : bool
         Whether the model can have a random effect, ``(1 | site)`` or ``frailty(site)``.
+    between : bool
+        Whether it can have events between two times, ``Surv(left, right, type="interval2")``.
 
     Raises
     ------
@@ -185,6 +206,8 @@ def survival_design(
             f"a random term has no place in this model; CoxPH and Hazard can have one: {formula!r}"
         )
     site = site_column(parsed.random, formula)
+    if parsed.between:
+        _check_between(parsed, between, site, patient)
     named = (weights, patient, site, *special["cluster"], *special["strata"])
     single = list(dict.fromkeys(name for name in named if name))
     missing = [name for name in dict.fromkeys((*parsed.surv, *single)) if name not in data]
@@ -195,13 +218,16 @@ def survival_design(
     times = [numbers_of(data, name) for name in parsed.surv]
     entry = times[0] if len(times) == 3 else np.zeros(len(data))
     exit_, event = times[-2], times[-1]
+    untold = np.isnan(times).any(axis=0)
+    if parsed.between:  # an end that is missing is open
+        untold = np.isnan(times).all(axis=0)
     weight = None if weights is None else numbers_of(data, weights)
     offset_term = special["offset"][0] if special["offset"] else ""
     offset = offset_values(data, offset_term, functions) if offset_term else None
 
     fixed, complete = fixed_design(parsed.fixed, data, intercept=False, functions=functions)
-    usable = complete & present(data, single)
-    for values in (*times, weight, offset):
+    usable = complete & present(data, single) & ~untold
+    for values in (weight, offset):
         if values is not None:
             usable &= ~np.isnan(values)
     weightless = np.zeros(len(data), dtype=bool) if weight is None else usable & (weight == 0)
@@ -216,6 +242,9 @@ def survival_design(
     kept = data[single]
     if len(rows) < len(data):
         kept, entry, exit_, event = kept.iloc[rows], entry[rows], exit_[rows], event[rows]
+    windows = Windows.of(exit_, event) if parsed.between else None
+    if windows is not None:
+        exit_, event = windows.typical, windows.happened.astype(float)
     entry, exit_, timed = _merged(entry, exit_, len(times) == 3)
     strata, stratum = strata_of(kept, special["strata"])
     centre = 0.0 if offset is None else float(np.median(offset[rows]))
@@ -236,12 +265,34 @@ def survival_design(
         offset=None if offset is None else offset[rows] - centre,
         offset_term=offset_term,
         offset_centre=centre,
+        windows=windows,
     )
     _check(design, kept, weights, _patient_column(parsed, special, patient), patient is None)
+    if windows is not None and not windows.open.any():
+        design = replace(design, windows=None)  # every event is at a known time
     if site is not None:
         design = replace(design, sites=sites_of(kept[site], design.event, stratum))
     placed = None if timed is None else PlacedTimes(entry, exit_, timed)
     return replace(design, event=design.event.astype(np.int64), placed=placed)
+
+
+def _check_between(parsed: Formula, able: bool, site: str | None, patient: str | None) -> None:
+    """Refuse events between two times where the model cannot have them."""
+    if not able:
+        raise FormulaError(
+            f"events between two times, type={TYPE!r}, are for Hazard, whose baseline has a"
+            f" likelihood of them; this model needs the time of every event: {parsed.text!r}"
+        )
+    if site is not None:
+        raise FormulaError(
+            f"type={TYPE!r} and a random effect of {site!r} cannot be had together: put {site!r}"
+            f" among the covariates, or a cluster({site}) that makes the covariance robust;"
+            f" {parsed.text!r}"
+        )
+    if patient is not None:
+        raise FormulaError(
+            f"with type={TYPE!r} a patient has one row, and patient={patient!r} is for several"
+        )
 
 
 def _merged(
@@ -288,13 +339,16 @@ def _check(
 
     surv = design.formula.surv
     exit_name, event_name = surv[-2], surv[-1]
-    report(~np.isfinite(exit_) | ~np.isfinite(entry), f"{exit_name!r} is not finite")
-    report(exit_ < 0, f"{exit_name!r} is negative")
-    if len(surv) == 3:
-        report(exit_ <= entry, f"{exit_name!r} is not after {surv[0]!r}")
-    other = (event != 0) & (event != 1)
-    hint = R_CODES if other.any() and taken_for_r(event) else ""
-    report(other, f"{event_name!r} is not 0 or 1{hint}")
+    if design.windows is not None:
+        problems += design.windows.problems(design.formula, report)
+    else:
+        report(~np.isfinite(exit_) | ~np.isfinite(entry), f"{exit_name!r} is not finite")
+        report(exit_ < 0, f"{exit_name!r} is negative")
+        if len(surv) == 3:
+            report(exit_ <= entry, f"{exit_name!r} is not after {surv[0]!r}")
+        other = (event != 0) & (event != 1)
+        hint = R_CODES if other.any() and taken_for_r(event) else ""
+        report(other, f"{event_name!r} is not 0 or 1{hint}")
     if design.weights is not None:
         bad = ~np.isfinite(design.weights) | (design.weights < 0)
         report(bad, f"the weight {weights!r} is negative or not finite")

@@ -301,12 +301,12 @@ def _of_mean_moments(
 
 def check_horizon(design: SurvivalDesign, horizon: float) -> None:
     """Refuse a horizon at which a survival design has nobody left."""
-    last = float(design.exit.max())
+    last = design.last
     if not horizon > 0.0:
         raise LongsurvError(
             f"the horizon is a time after 0 and up to the last exit, {last:g}; got {horizon!r}"
         )
-    if float(snapped(horizon, design.exit)) > last:
+    if float(snapped(horizon, np.append(design.exit, last))) > last:
         raise LongsurvError(f"nobody was followed to {horizon:g}: the last exit is at {last:g}")
 
 

@@ -126,6 +126,12 @@ def choose(
     chosen = dict(defaults)
     for key, prior in (given or {}).items():
         targets = (key,) if key in defaults else tuple(aliases.get(key, ()))
+        if targets and not any(target in defaults for target in targets):
+            raise LongsurvError(
+                f"there is nothing to put the prior of {key!r} on: in these data it is constant, or"
+                " the other terms say what it is, so the model has left it out"
+            )
+        targets = tuple(target for target in targets if target in defaults)
         if not targets:
             known = [*names, *(a for a in aliases if a not in names)]
             near = difflib.get_close_matches(key, known, n=1)

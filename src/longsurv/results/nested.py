@@ -236,7 +236,10 @@ def _markers_and_events(design: JointDesign) -> dict[str, np.ndarray]:
 @answers.register
 def _events(design: SurvivalDesign) -> dict[str, np.ndarray]:
     n = len(design.exit)
+    w = design.windows
     return {
+        "left": np.zeros(0) if w is None else w.left,
+        "right": np.zeros(0) if w is None else w.right,
         "entry": design.entry,
         "exit": design.exit,
         "event": design.event,

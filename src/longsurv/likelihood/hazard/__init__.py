@@ -2,15 +2,14 @@
 
 from longsurv.likelihood.hazard.loglik import (
     derivative,
-    increments,
     kernel,
-    log_hazards,
     logliks,
     natural,
     scores,
     value_and_gradient,
     value_gradient_information,
 )
+from longsurv.likelihood.hazard.slopes import increments, log_hazards
 
 __all__ = [
     "derivative",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from longsurv.likelihood.hazard.forms import Form
-from longsurv.likelihood.hazard.rows import Events, Stretches
+from longsurv.likelihood.hazard.rows import Between, Events, Stretches
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +22,8 @@ class HazardData:
         Rows of the data.
     form : Form
         How the hazard follows from the parameters.
+    between : Between, optional
+        Events that are only known to lie between two times.
     constant : ndarray, shape (K,), optional
         w0, for a spline.
     exposure : ndarray, shape (K,), optional
@@ -34,6 +36,7 @@ class HazardData:
     stretches: Stretches
     units: int
     form: Form
+    between: Between | None = None
     constant: np.ndarray | None = None
     exposure: np.ndarray | None = None
     walk: np.ndarray | None = None

@@ -23,9 +23,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from longsurv.likelihood.hazard import between
 from longsurv.likelihood.hazard.data import HazardData
 from longsurv.likelihood.hazard.kernel import Floats, smoothed
-from longsurv.likelihood.hazard.rows import Events, Stretches
+from longsurv.likelihood.hazard.rows import Stretches
+from longsurv.likelihood.hazard.slopes import increments, log_hazards
 
 Scored = tuple[float, Floats, Floats]
 
@@ -34,7 +36,11 @@ BLOCK = 2048
 
 def kernel(data: HazardData, theta: Floats) -> tuple[float, Floats]:
     """Log-likelihood and its gradient in the kernel's coordinates, theta of shape (p + K,)."""
-    return data.form.value_and_gradient(data.events, data.stretches, theta)
+    value, slope = data.form.value_and_gradient(data.events, data.stretches, theta)
+    if data.between is None:
+        return value, slope
+    more, by_theta = between.value_and_gradient(data, data.between, theta)
+    return value + more, slope + by_theta
 
 
 def shape(data: HazardData, z: Floats, s: Floats) -> Floats:
@@ -70,9 +76,28 @@ def value_and_gradient(
     """Log-likelihood and its gradient at theta, as `HazardData.natural` takes it."""
     if data.constant is None:
         return kernel(data, theta)
+    if data.between is not None:
+        return _through_shape(data, theta, smoothing)
     s = -1.0 if smoothing is None else smoothing
     log_constant = np.log(data.constant)
     return smoothed(data.events, data.stretches, log_constant, data.exposure, data.walk, theta, s)
+
+
+def _through_shape(
+    data: HazardData, theta: Floats, smoothing: float | None
+) -> tuple[float, Floats]:
+    """The same as the compiled sum of a spline, from the kernel's coordinates."""
+    assert data.constant is not None
+    p, K = data.n_columns, len(data.constant)
+    s = float(np.exp(theta[p + K])) if smoothing is None else smoothing
+    at, jacobian = _coordinates(data, theta[: p + K], s)
+    value, slope = kernel(data, at)
+    assert jacobian is not None
+    gradient = np.zeros(len(theta))
+    gradient[: p + K] = slope @ jacobian
+    if smoothing is None:  # the walk is proportional to s
+        gradient[p + K] = theta[p + 1 : p + K] @ gradient[p + 1 : p + K]
+    return value, gradient
 
 
 def value_gradient_information(
@@ -140,31 +165,16 @@ def derivative(data: HazardData, theta: Floats, smoothing: float) -> Floats:
     return np.eye(len(theta)) if jacobian is None else jacobian
 
 
-def increments(data: HazardData, stretches: Stretches, theta: Floats) -> tuple[Floats, Floats]:
-    """Cumulative hazard of each stretch and its derivative, shapes (r,) and (r, p + K).
-
-    In the kernel's coordinates; weights are included.
-    """
-    p = stretches.X.shape[1]
-    level = stretches.weight * np.exp(stretches.offset + stretches.X @ theta[:p])
-    mu, tail = data.form.increments(stretches, level, theta[p:])
-    return mu, np.hstack([mu[:, None] * stretches.X, tail])
-
-
-def log_hazards(data: HazardData, events: Events, theta: Floats) -> tuple[Floats, Floats]:
-    """Log hazard at each event and its derivative, shapes (e,) and (e, p + K)."""
-    p = events.X.shape[1]
-    eta = events.offset + events.X @ theta[:p]
-    value, tail = data.form.log_hazards(events, eta, theta[p:])
-    return value, np.hstack([events.X, tail])
-
-
 def scores(data: HazardData, theta: Floats) -> Floats:
     """Gradient of the log-likelihood by row of the data, shape (units, p + K)."""
     out = np.zeros((data.units, len(theta)))
     slope = log_hazards(data, data.events, theta)[1] * data.events.weight[:, None]
     np.add.at(out, data.events.owner, slope)
     np.subtract.at(out, data.stretches.owner, increments(data, data.stretches, theta)[1])
+    if data.between is not None:
+        D, slope = between.spent(data, data.between, theta)
+        weighted = data.between.weight * between.rates(D)
+        np.add.at(out, data.between.owner, weighted[:, None] * slope)
     return out
 
 
@@ -173,6 +183,10 @@ def logliks(data: HazardData, theta: Floats) -> Floats:
     theta = np.ascontiguousarray(theta)
     out = data.form.event_log_hazards(data.events, theta, data.units)
     out -= data.form.expected(data.stretches, theta, data.units)
+    if data.between is not None:
+        b = data.between
+        D = data.form.expected(b.stretches, theta, len(b.weight))
+        out[:, b.owner] += b.weight * between.chances(D)
     return out
 
 
@@ -195,10 +209,15 @@ def _second_order(data: HazardData, theta: Floats) -> Scored:
     log_h, J = log_hazards(data, data.events, theta)
     value, slope, H = float(w @ log_h), w @ J, np.zeros((d, d))
     H[p:, p:] = data.form.curvature_at_events(data.events, J[:, p:], theta[p:])
-    for block in _blocks(data.stretches):
+    parts = [(1.0, data.stretches)]
+    if data.between is not None:
+        more, beside, instead = between.curvature_beside(data, data.between, theta)
+        value, H = value + more, H + beside
+        parts.append((0.0, instead))  # its derivatives only: the value is there already
+    for taken, block in ((taken, block) for taken, part in parts for block in _blocks(part)):
         mu, J = increments(data, block, theta)
         total = np.ones(len(mu)) @ J  # a product: much faster than a sum down the columns
-        value -= float(mu.sum())
+        value -= taken * float(mu.sum())
         slope -= total
         H[:p] -= block.X.T @ J
         H[p:, p:] -= data.form.curvature(block, mu, J[:, p:], total[p:], theta[p:])

@@ -33,6 +33,25 @@ class Stretches(NamedTuple):
     density: bool
 
 
+class Between(NamedTuple):
+    """Events between two times.
+
+    Attributes
+    ----------
+    stretches : Stretches
+        From the earlier to the later time; their owners are positions among these events, and
+        weights are not those of the rows.
+    weight : ndarray, shape (m,)
+        Of each event's row.
+    owner : ndarray of int, shape (m,)
+        Row of the data.
+    """
+
+    stretches: Stretches
+    weight: np.ndarray
+    owner: np.ndarray
+
+
 class Events(NamedTuple):
     """Events.
 

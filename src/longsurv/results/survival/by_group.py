@@ -76,7 +76,7 @@ def times_of(design: SurvivalDesign, horizon: float | None) -> np.ndarray:
     LongsurvError
         If nobody is at risk before the horizon.
     """
-    start, last = float(design.entry.min()), float(design.exit.max())
+    start, last = float(design.entry.min()), design.last
     end = last if horizon is None else min(float(horizon), last)
     if not end > start:
         raise LongsurvError(f"nobody is at risk before {start:g}; the horizon is {end:g}")

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.design.hazard import HazardDesign
+from longsurv.design.windows import check_known
 from longsurv.diagnostics.cox_residuals import crossed
 from longsurv.errors import EstimationError
 from longsurv.inference import Optimum, identify
@@ -259,7 +260,13 @@ class HazardEstimate(RatioEstimate):
         -------
         DataFrame
             One column named `kind`, indexed as the rows of the data that were used.
+
+        Raises
+        ------
+        LongsurvError
+            Where events are only known to lie between two times.
         """
+        check_known(self.design.windows, "residuals need")
         d, H = self.design, self._expected()
         M = d.event - H
         value = {"martingale": M, "cox_snell": H}.get(kind)
@@ -368,7 +375,7 @@ class HazardEstimate(RatioEstimate):
             )
 
     def survival_curve(self, newdata: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
-        """Survival at every event time.
+        """Survival at every event time, or end of a window that an event lies in.
 
         Parameters
         ----------
@@ -382,5 +389,4 @@ class HazardEstimate(RatioEstimate):
         DataFrame
             `newdata` repeated for each time, with time, estimate, std_error, conf_low, conf_high.
         """
-        times = np.unique(self.design.exit[self.design.event == 1])
-        return self.predict(newdata, times=list(times), level=level)
+        return self.predict(newdata, times=list(self.design.event_times), level=level)

@@ -16,6 +16,7 @@ from longsurv.likelihood.hazard.rows import Events, Stretches
 from longsurv.results.columns import beside, draw_columns
 from longsurv.results.reference import t_quantile
 from longsurv.results.survival.cox_curves import People, check_times, survival_limits
+from longsurv.words import plural
 
 type Kind = Literal["survival", "risk", "cumulative_hazard", "hazard"]
 
@@ -191,7 +192,10 @@ def describe(hazard: HazardDesign) -> str:
     """The baseline in words."""
     base = hazard.baseline
     at_knots = f" (knots {', '.join(f'{k:.4g}' for k in base.knots)})" if base.knots else ""
-    return f"{base.words} baseline{at_knots}"
+    words, windows = f"{base.words} baseline{at_knots}", hazard.survival.windows
+    if windows is None:
+        return words
+    return f"{words}, {plural(int(windows.open.sum()), 'event')} between two times"
 
 
 def hazard_table(

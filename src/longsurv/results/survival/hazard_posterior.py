@@ -103,7 +103,9 @@ class HazardPosterior(RatioPosterior):
             patients = np.zeros((len(values), design.patient.max() + 1))
             np.add.at(patients.T, design.patient, values.T)
             values, unit, labels = patients, "patient", list(range(patients.shape[1]))
-        return Pointwise(values.reshape(chains, kept, -1), unit, labels, design.exit)
+        windows = design.windows
+        observed = design.exit if windows is None else np.stack([windows.left, windows.right], 1)
+        return Pointwise(values.reshape(chains, kept, -1), unit, labels, observed)
 
     @cached_property
     def natural(self) -> np.ndarray:
@@ -229,7 +231,7 @@ class HazardPosterior(RatioPosterior):
         return curves.on_grid(who, grid, columns)
 
     def survival_curve(self, newdata: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
-        """Survival at every event time.
+        """Survival at every event time, or end of a window that an event lies in.
 
         Parameters
         ----------
@@ -243,8 +245,7 @@ class HazardPosterior(RatioPosterior):
         DataFrame
             `newdata` repeated for each time, with time, estimate, std_error, conf_low, conf_high.
         """
-        times = np.unique(self.design.exit[self.design.event == 1])
-        return self.predict(newdata, times=list(times), level=level)
+        return self.predict(newdata, times=list(self.design.event_times), level=level)
 
 
 def drawn_parameters(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from longsurv import numbers
+from longsurv.design.windows import check_known
 from longsurv.estimands.standardised import SurvivalResult
 from longsurv.estimands.survival_by_group import numbers_at_risk, risk_times, survival_curves
 from longsurv.estimands.treatments import levels_of
@@ -24,6 +25,7 @@ def survival(
 ) -> Axes:
     """Mean survival of the patients under each level of a variable."""
     design, data = result.design, result.spec.data
+    check_known(design.windows, "Kaplan and Meier's curves need")
     patients = data.iloc[design.rows[design.first_rows]]
     by = group_variable(by, design.fixed, patients)
     levels = ["all"] if by is None else levels_of(patients[by])

@@ -193,7 +193,7 @@ class HazardWithEffects(WithEffects):
         DataFrame
             `newdata` repeated for each time, with time, estimate, std_error, conf_low, conf_high.
         """
-        times = np.unique(self.design.exit[self.design.event == 1])
+        times = self.design.event_times
         return self.predict(newdata, times=list(times), level=level, by_site=by_site)
 
 
