@@ -215,6 +215,35 @@ class TestNewData:
         with pytest.raises(FormulaError, match=r"levels the model was not fitted to"):
             design.rebuild(pd.DataFrame({"drug": new}, index=[0]))
 
+    @pytest.mark.parametrize("new", [[1, 2, 3], [True, False, True], [0.0, 1.0, 2.0]])
+    def test_numbers_where_there_were_names(self, data, new):
+        """They are no codes of the levels, and no values of a number."""
+        design, _ = fixed_design("drug * x", data)
+        rows = pd.DataFrame({"drug": new, "x": 1.0})
+        with pytest.raises(FormulaError, match=r"levels the model was not fitted to: .*; it knows"):
+            design.rebuild(rows)
+
+    @pytest.mark.parametrize("term", ["dose", "C(dose)", "dose:x"])
+    def test_levels_that_are_numbers_stay_levels(self, term):
+        """Whether new rows have them in a Categorical, as the fitted ones, or as they are."""
+        dose = pd.Categorical([10, 20, 40] * 4)
+        data = pd.DataFrame({"dose": dose, "x": np.arange(12.0)})
+        design, _ = fixed_design(term, data)
+        for plain in ([10, 20, 40], [10.0, 20.0, 40.0], pd.Categorical([40, 10, 20])):
+            new = pd.DataFrame({"dose": plain, "x": [0.0, 1.0, 2.0]})
+            order = [[10, 20, 40].index(int(value)) for value in plain]
+            rows = data.iloc[order].assign(x=new["x"].to_numpy())
+            np.testing.assert_array_equal(design.rebuild(new), design.rebuild(rows))
+        for wrong in (["10", "20", "40"], [1, 2, 3]):
+            with pytest.raises(FormulaError, match="levels the model was not fitted to"):
+                design.rebuild(pd.DataFrame({"dose": wrong, "x": 1.0}))
+
+    def test_names_where_there_were_numbers(self, data):
+        design, _ = fixed_design("x", data)
+        for new in (["low"], pd.Categorical([1.0])):
+            with pytest.raises(FormulaError, match=r"has categories, as '.*', where the model"):
+                design.rebuild(pd.DataFrame({"x": new}))
+
     def test_a_missing_value(self, data):
         design, _ = fixed_design("drug + x", data)
         for new in ({"drug": [None], "x": [1.0]}, {"drug": ["a"], "x": [np.nan]}):

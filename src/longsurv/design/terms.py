@@ -8,13 +8,13 @@ terms are multiplied, and is evaluated by `longsurv.design.expression`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, lru_cache, reduce
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
-from formulaic import Formula, ModelSpec, SimpleFormula
+from formulaic import Formula, ModelSpec, ModelSpecs, SimpleFormula
 from formulaic.errors import FormulaicError
 from formulaic.materializers import PandasMaterializer
 from formulaic.parser import DefaultFormulaParser, DefaultOperatorResolver
@@ -218,15 +218,32 @@ class Materializer(PandasMaterializer):
     REGISTER_INPUTS = ()
     REGISTER_OUTPUTS = ("pandas", "numpy")
 
+    known: dict[str, tuple[Factor.Kind | None, Mapping[str, list[object]]]]
+    """How the factors of a recipe were coded; none where there is no recipe yet."""
+
+    @override
+    def _prepare_factor_evaluation_model_spec(
+        self, model_specs: ModelSpecs
+    ) -> tuple[set[Factor], ModelSpec]:
+        # What factors are evaluated by has the transformations of the recipe and not the codings.
+        self.known = {}
+        model_specs._map(lambda spec: self.known.update(spec.encoder_state))
+        return super()._prepare_factor_evaluation_model_spec(model_specs)
+
     @override
     def _evaluate_factor(self, factor: Factor, spec: ModelSpec, drop_rows: set[int]) -> object:
-        self.known = {name: kind for name, (kind, _) in spec.encoder_state.items()}
         found = super()._evaluate_factor(factor, spec, drop_rows)
         values = getattr(found.values, "__wrapped__", None)
+        kind, coding = self.known.get(factor.expr, (None, {}))
         if isinstance(values, pd.Series) and isinstance(values.dtype, pd.CategoricalDtype):
+            if kind is Factor.Kind.NUMERICAL:
+                raise FormulaError(
+                    f"the new data: {factor.expr!r} has categories, as"
+                    f" {str(values.cat.categories[0])!r}, where the model was fitted to numbers"
+                )
             self._affordable(factor.expr, len(values.cat.categories))
-            fitted = spec.encoder_state.get(factor.expr, (None, {}))[1].get("categories")
-            new = [v for v in values.cat.categories if fitted is not None and v not in fitted]
+            fitted = coding.get("categories", list(values.cat.categories))
+            new = [v for v in values.cat.categories if v not in fitted]
             if new:
                 raise FormulaError(
                     f"the new data: {factor.expr!r} has levels the model was not fitted to: "
@@ -237,7 +254,7 @@ class Materializer(PandasMaterializer):
     @override
     def _lookup(self, name: str) -> tuple[object, set[Variable]]:
         column = unquoted(name)
-        if self.known.get(name) is Factor.Kind.CATEGORICAL:
+        if self.known.get(name, (None, {}))[0] is Factor.Kind.CATEGORICAL:
             found: object = category(column, column_of(self.data, column))
         else:
             found = variable(self.data, column)
