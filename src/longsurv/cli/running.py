@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,7 @@ def run_study(study: Study, target: Path, store: FitStore, arguments: argparse.N
     from longsurv.report.terminal import reported, unestimated
     from longsurv.study import Progress
 
+    begun = time.monotonic()
     shown = Progress([("Report", REPORT_SECONDS)], quiet=arguments.quiet)
     results = study.run(progress=shown, quick=arguments.quick, store=store, n_jobs=arguments.jobs)
     shown.begin()
@@ -51,7 +53,7 @@ def run_study(study: Study, target: Path, store: FitStore, arguments: argparse.N
 
         export(results, arguments.folder)
     shown.end()
-    say(reported(results, path, arguments.folder, store.folder))
+    say(reported(results, path, arguments.folder, store.folder, time.monotonic() - begun))
     return INCOMPLETE if unestimated(results) else DONE
 
 

@@ -61,4 +61,5 @@ def _said(drafted: Draft, written: Sequence[Path]) -> list[str]:
             f"Open {written[0]} and choose, where lines begin with #: {open_}.",
             f"Then: longsurv check {written[0]}",
         ]
+    lines += ["Before longsurv report, say in it:", *(f"  {text}" for text in drafted.unsaid)]
     return lines

@@ -14,11 +14,12 @@ import pandas as pd
 
 from longsurv.arguments import checked
 from longsurv.cohort import Cohort, read_cohort
+from longsurv.cohort.problems import show, show_list
 from longsurv.draft.guess import Guess
 from longsurv.draft.one_row_each import make_tidy
 from longsurv.draft.raw import RawTable
 from longsurv.draft.straight import reasons, taken_for_missing
-from longsurv.draft.studyfile import study_toml
+from longsurv.draft.studyfile import NO_UNIT, bare_groups, study_toml
 from longsurv.draft.tables import read_files, read_frames
 from longsurv.draft.tidy import TIME, Tidy, script
 from longsurv.draft.understanding import Understanding, understand
@@ -55,6 +56,20 @@ class Draft:
     def open(self) -> list[str]:
         """What the draft leaves to choose: doubtful, or not found."""
         return list(dict.fromkeys(g.about for g in self.guesses if g.sureness == "doubtful"))
+
+    @property
+    def unsaid(self) -> list[str]:
+        """What a report needs and tables do not tell, and what it does without."""
+        said = [
+            "horizon: the time by which risks are counted; without it a report has none",
+            "randomised: whether treatment was allocated at random; reports say that it was not",
+        ]
+        numbers = bare_groups(self._found)
+        if numbers:
+            said.append(f"labels: reports call the groups {show_list(numbers)} without them")
+        if not self._tidy.unit:
+            said.append(f"time_unit: nothing says it; reports say {show(NO_UNIT)}")
+        return said
 
     @property
     def markers(self) -> list[str]:

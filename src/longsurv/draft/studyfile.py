@@ -92,9 +92,35 @@ def _study(found: Understanding) -> list[str]:
     return [
         "[study]",
         f"title = {toml_value(title)}",
-        "# Was the treatment allocated at random?",
-        "# randomised = true",
+        *toml_comment(
+            "doubtful: nothing says whether the treatment was allocated at random. Reports say that"
+            " it was not, until this is true:"
+        ),
+        "randomised = false",
+        *_group_labels(found),
     ]
+
+
+def _group_labels(found: Understanding) -> list[str]:
+    """Names for groups that are bare numbers, commented out."""
+    numbers = bare_groups(found)
+    if not numbers:
+        return []
+    name = found.treatment.field.name if found.treatment is not None else ""
+    pairs = ", ".join(f"{toml_value(str(n))} = {toml_value(f'{name} {n}')}" for n in numbers)
+    said = " and ".join(numbers)
+    return [
+        *toml_comment(f"Reports will call the groups {said}. Take the # away and name them:"),
+        f"# labels = {{{pairs}}}",
+    ]
+
+
+def bare_groups(found: Understanding) -> list[str]:
+    """The groups where all are called by numbers, else none."""
+    if found.treatment is None:
+        return []
+    levels = found.treatment.levels
+    return [] if any(isinstance(toml_level(text), str) for text in levels) else list(levels)
 
 
 def _file(sheet_path: Path | None, folder: Path) -> str:
@@ -130,11 +156,6 @@ def _patients(
         lines += _guessed(guess, [f"treatment = {toml_value(found.treatment.field.name)}"])
         # Of another column this is no level, and `check` says so.
         lines += _guessed(found.guess("reference"), [f"reference = {toml_value(levels[0])}"])
-        if not any(isinstance(level, str) for level in levels):
-            said = " and ".join(map(toml_value, levels))
-            lines += toml_comment(
-                f"Reports will call the groups {said}; names in the file read better."
-            )
         if len(levels) > 2:
             lines += [f"levels = {toml_value(levels)}"]
             lines += toml_comment(

@@ -89,7 +89,9 @@ class Understanding:
         Understanding
         """
         guesses = [
-            replace(g, sureness="doubtful", choices=(*g.choices, why)) if g.about == about else g
+            replace(g, sureness="doubtful", reason=f"{g.reason}; but {why}")
+            if g.about == about
+            else g
             for g in self.guesses
         ]
         return replace(self, guesses=guesses)

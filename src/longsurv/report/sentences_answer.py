@@ -152,7 +152,7 @@ def conclusion(risks: Risks | None, randomised: bool, reason: str = "") -> str:
     """
     if risks is None:
         why = f": {reason.rstrip('.')}" if reason else ""
-        return f"About the outcome these data give no usable answer{why}."
+        return f"The risks of the event have no usable answer{why}."
     d = risks.difference
     if not d.excludes_null:
         return (

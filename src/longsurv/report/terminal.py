@@ -32,7 +32,9 @@ def checked(study: Study) -> Iterator[str]:
     yield "\nCovariates, as they were read"
     for name, kind in covariate_kinds(study.cohort).items():
         yield f"  {printable(name)}: {printable(kind)}"
-    yield f"\nModels\n  each marker:  {study.trajectory_formula}"
+    yield "\nModels"
+    if study.cohort.markers:
+        yield f"  each marker:  {study.trajectory_formula}"
     if words := site_words(study.cohort, study.models.mortality):
         yield f"  {words}"
     if study.models.residual_by:
@@ -60,9 +62,9 @@ def unestimated(results: StudyResults) -> dict[str, str]:
 
 
 def reported(
-    results: StudyResults, path: Path, folder: Path | None, store: Path | None
+    results: StudyResults, path: Path, folder: Path | None, store: Path | None, took: float
 ) -> Iterator[str]:
-    """What was run, where it is written, and what it could not answer.
+    """What was run, where it is written, how long both took, and what it could not answer.
 
     Parameters
     ----------
@@ -73,9 +75,11 @@ def reported(
         Where everything was exported.
     store : Path or None
         Where finished fits are kept.
+    took : float
+        Seconds, those of writing the report among them.
     """
     title = printable(results.cohort.title or "Study")
-    yield f"{title}: {seconds(results.seconds)}\n  {path.resolve()}"
+    yield f"{title}: {seconds(took)}\n  {path.resolve()}"
     if folder is not None:
         yield f"  {folder.resolve()}"
     if results.quick:

@@ -28,19 +28,28 @@ def covariate_problems(study: Plan) -> list[str]:
     problems = late_covariates(study.cohort, models.mortality)
     schema = study.cohort.schema
     own = {*OUTCOME, *schema.outcome_columns}
-    for key, formula in (
-        ("mortality", models.mortality),
-        ("trajectory", models.trajectory),
-        ("joint_trajectory", models.joint_trajectory if models.joint else ""),
-    ):
+    for key, formula in _formulas(study):
         known = study.cohort.covariates
-        found = [name for name in named_in(formula, own) if name not in known]
+        # A marker's rows have the time of measurement, which a follow-up time may share its name.
+        names = own if key == "mortality" else own - {schema.time}
+        found = [name for name in named_in(formula, names) if name not in known]
         if found:
             problems.append(
                 f"[models] {key} = {show(formula)} has {show_list(found)} as a covariate, which is "
                 "the outcome itself: what happens later cannot explain it. Leave it out"
             )
     return problems
+
+
+def _formulas(study: Plan) -> list[tuple[str, str]]:
+    """The formulas that the study uses, by their keys: without markers, that of the event."""
+    models = study.models
+    used = [("mortality", models.mortality)]
+    if study.cohort.markers:
+        used.append(("trajectory", models.trajectory))
+    if models.joint:
+        used.append(("joint_trajectory", models.joint_trajectory))
+    return used
 
 
 def formula_problems(study: Plan) -> list[str]:
@@ -51,9 +60,7 @@ def formula_problems(study: Plan) -> list[str]:
     if problems := site_problems(study.cohort):
         return problems
     models, schema = study.models, study.cohort.schema
-    given = [("mortality", models.mortality), ("trajectory", models.trajectory)]
-    given += [("joint_trajectory", models.joint_trajectory)] * bool(models.joint)
-    for key, formula in given:
+    for key, formula in _formulas(study):
         if not named_in(formula, [schema.treatment]):
             problems.append(
                 f"[models] {key} = {show(formula)} does not have the treatment, "

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 ADJUSTMENTS, PANEL, SCORES = "adjustments", "panel", "scores"
 MOST_CATEGORIES = 15  # an ordinal model has a threshold between any two
 NO_PHASES = (
-    "{what} compares phases, and the trajectory model of this study has none. With [phases] in the"
-    " study file, as baseline = [1, 1] and after = [4, 7], and phase in the trajectory it can be"
-    " done."
+    "{what} compares phases, and the trajectory model of this study has none. It can be done with"
+    " [phases] in the study file, baseline = [first, last] and a later one in its own times, and"
+    " phase in the trajectory where the file names one."
 )
 
 

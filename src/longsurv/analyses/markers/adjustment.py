@@ -70,6 +70,7 @@ from longsurv.results.linear import LinearPosterior
 from longsurv.results.posterior import Posterior
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class BaselineAdjustment:
     """One marker's difference in change under each adjustment.

@@ -31,6 +31,7 @@ from longsurv.analyses.markers.death_answers import (
     DeathAnswer,
     DeathAnswers,
 )
+from longsurv.arguments import checked
 from longsurv.cohort import Cohort
 from longsurv.cohort.schema import BeyondLimit
 from longsurv.design.expression import Functions
@@ -58,6 +59,7 @@ NO_JOINT = (
 )
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class DeathInMarkers:
     """One marker of two groups, some of whose patients die before it can be measured.

@@ -34,6 +34,7 @@ from longsurv.analyses.markers.shrunken import (
     PanelResults,
     ShrunkenEffects,
 )
+from longsurv.arguments import checked
 from longsurv.cohort import Cohort
 from longsurv.cohort.schema import BeyondLimit
 from longsurv.design import Residual
@@ -48,6 +49,7 @@ SMALLEST_FAMILY = 3
 FAMILY_PRIORS = {"mu": pr.Normal(0.0, 1.0), "sd": pr.HalfNormal(0.5)}
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Panel:
     """Mixed models of many markers and the hierarchy of their treatment effects.

@@ -37,6 +37,7 @@ from longsurv.analyses.mortality.methods_table import MortalityMethods, together
 from longsurv.analyses.mortality.prior_grid import PriorGrid, prior_grid
 from longsurv.analyses.mortality.subgroup_split import Trial
 from longsurv.analyses.mortality.subgroups import SubgroupEffects, subgroup_effects
+from longsurv.arguments import checked
 from longsurv.cohort import Cohort
 from longsurv.cohort.covariates import late_covariates
 from longsurv.design.expression import Functions
@@ -50,6 +51,7 @@ from longsurv.models.cox import CoxPH
 from longsurv.results.options import Ties
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Mortality:
     """The event by a horizon in two treatment groups, or in each of several against another.

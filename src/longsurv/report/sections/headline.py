@@ -95,7 +95,7 @@ def _conclusion(results: StudyResults) -> str:
         for one in results.compared
     ] or [""]
     for name, its in zip(names, results.each, strict=True):
-        risks, why = told(its), why_untold(its)
+        risks, why = told(its), why_untold(its) or its.failures.get("methods", "")
         text = sentences_answer.conclusion(risks, randomised, why)
         elsewhere = risks and replace(risks, group="")
         named = not pairs and sentences_answer.conclusion(elsewhere, randomised, why) != text
