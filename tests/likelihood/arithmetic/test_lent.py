@@ -9,14 +9,15 @@ from numba import njit
 from longsurv.likelihood.arithmetic.lent import kept, lent
 
 Rows = namedtuple("Rows", "y first")
-Own = namedtuple("Own", "rows room")
+Pair = namedtuple("Pair", "room other")  # of one type
+Own = namedtuple("Own", "rows pair")
 
 
 @njit
 def _sums(y, first, out):
     """Sums of the rows of each group, by way of slices of arrays of its own."""
-    own = Own(Rows(y.copy(), first), np.zeros(len(y)))
-    rows, room = lent(own)
+    own = Own(Rows(y.copy(), first), Pair(np.zeros(len(y)), np.zeros(1)))
+    rows, (room, _) = lent(own)
     out = lent(out)
     for i in range(len(rows.first) - 1):
         part = rows.y[rows.first[i] : rows.first[i + 1]]
@@ -24,7 +25,7 @@ def _sums(y, first, out):
         np.full(len(y), np.nan)  # takes the place of anything that was let go
         out[i] = room[: len(part)].sum()
     kept(own)
-    return own.room
+    return own.pair.room
 
 
 def test_lent_arrays_hold_what_their_owners_hold() -> None:

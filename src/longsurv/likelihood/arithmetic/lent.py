@@ -7,12 +7,14 @@ spends half of its time on that. An array that is lent has no count, and neither
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from numba import types
 from numba.extending import intrinsic
 
 
 @intrinsic
-def lent(typing_context, array):
+def _lent(typing_context, array):
     """The same array, whose memory is kept by somebody else.
 
     For what a function was given by its caller, who holds it until the function returns; what it
@@ -28,10 +30,10 @@ def lent(typing_context, array):
     """
 
     def without_owner(context, builder, type_, value):
-        if isinstance(type_, types.BaseNamedTuple):
+        if isinstance(type_, types.NamedTuple | types.NamedUniTuple):
             parts = [
                 without_owner(context, builder, part, builder.extract_value(value, k))
-                for k, part in enumerate(type_.types)
+                for k, part in enumerate(type_)
             ]
             return context.make_tuple(builder, type_, parts)
         struct = context.make_array(type_)(context, builder, value)
@@ -46,7 +48,7 @@ def lent(typing_context, array):
 
 
 @intrinsic
-def kept(typing_context, array):
+def _kept(typing_context, array):
     """Says that an array that was lent is held until here.
 
     Parameters
@@ -58,3 +60,8 @@ def kept(typing_context, array):
         return context.get_dummy_value()
 
     return types.none(array), generate
+
+
+# any: only compiled code calls them, with arrays whose types numba finds out
+lent = cast("Any", _lent)
+kept = cast("Any", _kept)
