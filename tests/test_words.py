@@ -10,7 +10,7 @@ import pytest
 
 from longsurv.errors import LongsurvError
 from longsurv.models import LMM, CoxPH, Linear
-from longsurv.words import capital, listed, plural, told_apart, verb
+from longsurv.words import capital, counted, listed, plural, told_apart, verb
 
 WRONG = re.compile(r"\b1 (rows|events|patients|values|observations|chains|draws) |\b1 \w+ are\b")
 
@@ -19,6 +19,7 @@ def test_one_and_many() -> None:
     assert plural(1, "row") == "1 row" and plural(0, "row") == "0 rows"
     assert plural(1945, "visit") == "1,945 visits" and plural(2, "study", "studies") == "2 studies"
     assert verb(1, "was", "were") == "was" and verb(0, "was", "were") == "were"
+    assert [counted(e) for e in ("death", "event", "relapsed", "再発")] == ["death", *["event"] * 3]
     assert listed([]) == "" and listed(["a"]) == "a" and listed("abc") == "a, b and c"
 
 

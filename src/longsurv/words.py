@@ -13,6 +13,11 @@ def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def counted(event: str) -> str:
+    """What is counted of an event: deaths, or events, as "relapsed" and 再発 have no plural."""
+    return event if event in ("death", "event") else "event"
+
+
 def verb(count: int, one: str, many: str) -> str:
     """ "was" of one and "were" of several."""
     return one if count == 1 else many

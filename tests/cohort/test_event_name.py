@@ -21,6 +21,9 @@ from longsurv import Cohort, Schema
         ("status", ("dead", "alive"), "death"),
         ("status", ("Relapse", "none"), "relapse"),
         ("status", (2, 1), "event"),
+        ("転帰", ("死亡", "生存"), "death"),
+        ("Ausgang", ("verstorben", "entlassen"), "death"),
+        ("Issue", ("Décédé", "vivant"), "death"),
     ],
 )
 def test_the_event_is_called_what_the_data_call_it(

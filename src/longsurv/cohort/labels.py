@@ -14,7 +14,12 @@ from longsurv.cohort.schema import Schema
 from longsurv.errors import DataError
 from longsurv.words import capital
 
-_DEATH = {"dead", "death", "died", "deceased"}
+DEATH_WORDS = frozenset(
+    {"dead", "death", "died", "deceased", "expired", "exitus", "exitus letalis", "verstorben",
+     "gestorben", "tot", "tod", "mort", "morte", "décès", "deces", "décédé", "décédée", "decede",
+     "decedee", "dcd", "死亡", "死"}
+)  # fmt: skip
+"""Levels that say in one of four languages that a patient died."""
 # Levels that say nothing of what happened; the name of their column may.
 _BARE = {
     "1", "true", "yes", "y", "t", "ja", "oui", "0", "false", "no", "n", "f", "nein", "non", "2",
@@ -34,12 +39,12 @@ def event_name(schema: Schema) -> str:
     text = str(schema.statuses[1][1][0]).lower()
     if text in _BARE:
         return "death" if _OF_DEATH.search(schema.status) else "event"
-    return "death" if text in _DEATH else text
+    return "death" if text in DEATH_WORDS else text
 
 
 def death_codes(schema: Schema) -> tuple[int, ...]:
     """Codes of the statuses that are death by their names: the event, a competing event or both."""
-    named = [k for k, label in enumerate(schema.competing, 2) if str(label).lower() in _DEATH]
+    named = [k for k, label in enumerate(schema.competing, 2) if str(label).lower() in DEATH_WORDS]
     return (*([1] if event_name(schema) == "death" else []), *named)
 
 

@@ -6,14 +6,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from longsurv.cohort.labels import DEATH_WORDS
 from longsurv.cohort.problems import show, show_list
 from longsurv.draft.guess import Guess, Sureness
 from longsurv.draft.names import plain, says
 from longsurv.draft.people import Field
 
-_DEAD = {"dead", "died", "deceased", "death", "exitus", "expired", "verstorben", "tot", "gestorben",
-         "tod", "decede", "mort", "dcd", "deces", "死亡", "死", "nonsurvivor", "non survivor",
-         "exitus letalis", "event"}  # fmt: skip
+_DEAD = DEATH_WORDS | {"nonsurvivor", "non survivor", "event"}
 _ALIVE = {"alive", "living", "survived", "survivor", "lebt", "lebend", "am leben", "lebendig",
           "uberlebt", "vivant", "vivante", "en vie", "survivant", "生存", "生", "censored", "cens",
           "zensiert", "censure", "打ち切り", "no event", "event free"}  # fmt: skip

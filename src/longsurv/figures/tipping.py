@@ -9,6 +9,7 @@ import pandas as pd
 from longsurv.figures.place import legend_above, new_axes
 from longsurv.figures.style import GROUP_COLOURS, INK, MUTED, PAPER, is_wide, shorten, styled
 from longsurv.records import Record
+from longsurv.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,7 +68,7 @@ def tipping(
     for side in ("left", "bottom"):
         ax.spines[side].set_visible(False)
     length = 16 if narrow else 40
-    ax.set_xlabel(f"Unseen {event}s in {shorten(group, length)}", labelpad=6)
+    ax.set_xlabel(f"Unseen {counted(event)}s in {shorten(group, length)}", labelpad=6)
     ax.set_ylabel(f"Unseen in {shorten(reference, 16)}", labelpad=6)
     _key(ax, shorten(group, 18 if narrow else 40), shorten(reference, 18 if narrow else 40), narrow)
     return ax

@@ -12,7 +12,7 @@ from longsurv.report.guidelines import Location
 from longsurv.report.sections import SECTIONS, Builder, Section, builder
 from longsurv.report.sections.explorer import script, script_hash
 from longsurv.tables.escape import printable
-from longsurv.words import plural
+from longsurv.words import counted, plural
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -102,7 +102,7 @@ def _head(results: StudyResults) -> dict[str, str]:
     )
     lead = (
         f"{plural(len(cohort.patients), 'patient')} ({groups}),{measured}"
-        f" {plural(events, cohort.event_name)}. Every"
+        f" {plural(events, counted(cohort.event_name))}. Every"
         " model is fitted by maximum likelihood and by Bayes; intervals are 95 %."
     )
     unsaid = cohort.reconstructed and not cohort.note.lower().startswith("reconstructed")

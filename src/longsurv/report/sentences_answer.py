@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from longsurv.report.sentences import Answer
-from longsurv.words import capital, listed, plural
+from longsurv.words import capital, counted, listed, plural
 
 RARE = 0.02  # below it risks are told per 1,000
 NOT_BELOW = "\N{GREATER-THAN OR EQUAL TO}"
@@ -72,8 +72,7 @@ def absolute(risks: Risks) -> str:
 
 
 def _events(number: int, event: str) -> str:
-    one = event if event in ("death", "event") else "event"
-    return plural(number, one).replace(f"{number:,}", count(number), 1)
+    return plural(number, counted(event)).replace(f"{number:,}", count(number), 1)
 
 
 def _way(points: float) -> str:
@@ -106,7 +105,7 @@ def reversing(deaths: float, event: str, better: str) -> str:
     better : str
         The group with the lower observed risk.
     """
-    one = event if event in ("death", "event") else "event"
+    one = counted(event)
     if math.isinf(deaths):
         return f"No number of {one}s unseen in {better} would reverse that."
     return f"{capital(_events(int(deaths), one))} unseen in {better} would reverse that."

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from longsurv import numbers
 from longsurv.priors import MOSTLY_PRIOR
 from longsurv.report.sentences import Answer
-from longsurv.words import listed, plural
+from longsurv.words import counted, listed, plural
 
 
 @dataclass(frozen=True)
@@ -307,10 +307,11 @@ def left_early(count: int, label: str, asked: Compared) -> str:
 
 def tipping(asked: Compared, found: Tipping | None) -> str:
     """How many unseen deaths would change the answer."""
+    one = counted(asked.event)
     if found is None:
         return (
             f"The observed risks in {asked.group} and {asked.reference} are equal: there is no"
-            f" direction that unseen {asked.event}s could reverse."
+            f" direction that unseen {one}s could reverse."
         )
     better, worse = (
         (asked.group, asked.reference) if found.group_better else (asked.reference, asked.group)
@@ -320,11 +321,11 @@ def tipping(asked: Compared, found: Tipping | None) -> str:
     if math.isinf(found.reverse):
         parts = [
             f"{lower} As everybody in {worse} is counted with the event, no number of"
-            f" {asked.event}s unseen in {better} would change that"
+            f" {one}s unseen in {better} would change that"
         ]
     else:
         parts = [
-            f"{lower} If {plural(int(found.reverse), asked.event)} in {better} had gone unseen and"
+            f"{lower} If {plural(int(found.reverse), one)} in {better} had gone unseen and"
             f" none in {worse}, it would not be lower there"
         ]
     if found.unconvince == 0:
@@ -336,7 +337,7 @@ def tipping(asked: Compared, found: Tipping | None) -> str:
         )
     if found.further:
         parts.append(
-            f" With {plural(found.further[0], f'unseen {asked.event}')} in {worse} it would take"
+            f" With {plural(found.further[0], f'unseen {one}')} in {worse} it would take"
             f" {found.further[1]} in {better}."
         )
     return "".join(parts)

@@ -13,7 +13,7 @@ from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, comparison
 from longsurv.report.sentences_mortality import Compared, Tipping
 from longsurv.study.tables.mortality import lost_patients, patients_in
-from longsurv.words import plural
+from longsurv.words import counted, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,18 +84,16 @@ def _left(results: StudyResults, part: Record) -> dict[str, int]:
 
 
 def _why(results: StudyResults, asked: Compared) -> str:
-    schema = results.cohort.schema
+    schema, many = results.cohort.schema, f"{counted(asked.event)}s"
     entry = float(results.cohort.survival_data()["entry"].min())
     if entry > 0:
         others = "".join(f" and patients gone by {label}" for label in schema.competing)
         return (
             f"Nobody was at risk before {numbers.plain(entry)} {schema.time_unit}: earlier"
-            f" {asked.event}s{others} are in neither group, and how many there were in each is not"
-            f" known. The figure adds the {asked.event}s back, so many to either group."
+            f" {many}{others} are in neither group, and how many there were in each is not"
+            f" known. The figure adds the {many} back, so many to either group."
         )
-    return (
-        f"The figure adds {asked.event}s that the study may not have seen, so many to either group."
-    )
+    return f"The figure adds {many} that the study may not have seen, so many to either group."
 
 
 def _picture(grid: pd.DataFrame, asked: Compared) -> Picture:
@@ -116,7 +114,7 @@ def _picture(grid: pd.DataFrame, asked: Compared) -> Picture:
     ]
     caption = (
         f"Posterior probability that the {asked.risk} is lower in {asked.group}, by the number of"
-        f" {asked.event}s nobody saw in either group (independent Beta(0.5, 0.5) priors)."
+        f" {counted(asked.event)}s nobody saw in either group (independent Beta(0.5, 0.5) priors)."
     )
     label = f"Probability that the {asked.risk} is lower in {asked.group}: {', '.join(said)}."
     return Picture("tipping", draw, label, caption)
