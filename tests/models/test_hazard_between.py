@@ -245,6 +245,11 @@ def test_what_needs_known_times_is_refused(seen):
         Hazard(BETWEEN, seen, patient="celltype").fit()
 
 
+def test_one_column_for_both_ends_is_refused(seen):
+    with pytest.raises(FormulaError, match="'left' for both ends"):
+        Hazard("Surv(left, left, type='interval2') ~ trt", seen).fit()
+
+
 @pytest.mark.parametrize(
     "response",
     [

@@ -203,7 +203,13 @@ def _surv(left: str, text: str) -> tuple[tuple[str, ...], bool]:
                 " two columns: the last time seen without the event and the first with it (missing"
                 f" where there is none); got {left!r} in {text!r}"
             )
-        return tuple(map(unquoted, parts[:2])), True
+        names = tuple(map(unquoted, parts[:2]))
+        if names[0] == names[1]:
+            raise FormulaError(
+                f"{left!r} has {names[0]!r} for both ends; give the last time without the event and"
+                f" the first with it as two columns, in {text!r}"
+            )
+        return names, True
     if len(parts) not in (2, 3) or not all(map(is_name, parts)):
         raise FormulaError(
             f"write Surv(time, event) or Surv(entry, exit, event) with column names; got {left!r} "

@@ -271,7 +271,7 @@ def kept_of(
         which = () if len(comparisons(study)) == 1 else (one.name,)
         inputs = (
             study.cohort.survival_data(), list(study.cohort.schema.competing), asked.treatment,
-            asked.horizon, asked.adjust, draws_of(study), seed_of(study), *more, *which,
+            asked.horizon, asked.adjust, asked.site, draws_of(study), seed_of(study), *more, *which,
         )  # fmt: skip
         return bench.keep(f"mortality: {name}", inputs, lambda: {**_asked(asked), **compute(asked)})
 

@@ -33,12 +33,14 @@ def site_words(cohort: Cohort, mortality: str) -> str:
     count = int(cohort.patients[site].nunique())
     without = ["Overlap weights", "models of scores", "markers with values beyond a limit"]
     without += ["joint models"]
+    also = ""
     if not named_in(mortality, site):
-        without += ["models of mortality"]
+        without += ["other models of mortality"]
+        also = ", and so has one of the Cox models among the methods that compare mortality"
     text = (
         f"The markers' trajectories, and their answers given the first value, have a random effect"
-        f" of the site ({cohort.label(site)}, {plural(count, 'site')}). {listed(without)} do not"
-        " take the site into account: their patients count as independent of one another."
+        f" of the site ({cohort.label(site)}, {plural(count, 'site')}){also}. {listed(without)} do"
+        " not take the site into account: their patients count as independent of one another."
     )
     lacking = int(cohort.patients[site].isna().sum())
     if lacking:

@@ -31,6 +31,7 @@ from longsurv.analyses.mortality.rows import (
     attempt,
     row_of,
 )
+from longsurv.analyses.mortality.site_rows import site_rows
 from longsurv.arguments import checked
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.counts import Counts
@@ -68,6 +69,7 @@ def mortality_methods(
     seed: int = 1,
     level: float = 0.95,
     unit: str = "",
+    with_sites: CoxPH | None = None,
 ) -> MortalityMethods:
     """Compare the mortality of two groups by every method there is.
 
@@ -96,6 +98,8 @@ def mortality_methods(
     level : float
     unit : str
         Of the times, for the sentences.
+    with_sites : CoxPH, optional
+        Model with the treatment, first, the covariates and an effect of the site.
 
     Returns
     -------
@@ -118,6 +122,8 @@ def mortality_methods(
     rows = _cox_rows(ask, spec, "", priors)
     if adjusted is not None:
         rows += _cox_rows(ask, adjusted, adjust, priors)
+    if with_sites is not None:
+        rows += site_rows(ask, with_sites, adjust)
     rows += model_free_rows(ask, adjust)
     rows += failure_time_rows(ask, spec, "")
     if adjusted is not None:

@@ -53,7 +53,8 @@ class MortalityMethods(Readable):
         infinite limit means that the data set none on that side. For programs: method_id,
         approach ("simple", "exact" or "model"), prior_id, prior (density, of the effect),
         adjusted_for (covariates), scale ("ratio", "risk", "time" or "test"), answered, world
-        ("", "net": without competing events, "overlap": patients who might be in either group).
+        ("", "net": without competing events, "overlap": patients who might be in either group,
+        "site": of one site).
         Of several comparisons a row a comparison and method, with `comparison` first ("active -
         control") and p_holm, the p-value corrected for their number by Holm's method; intervals
         are of each comparison alone.

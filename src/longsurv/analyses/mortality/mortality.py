@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv import priors as pr
+from longsurv.analyses.markers.sites import named_in
 from longsurv.analyses.mortality.arm_ratios import arm_ratios
 from longsurv.analyses.mortality.arms import (
     Compare,
@@ -76,6 +77,9 @@ class Mortality:
         The two arms to compare, where there are several, or which of two is compared with the
         other. With neither, `methods` compares every other arm with the first, and what answers one
         comparison asks for them; `each` has every comparison.
+    site : str, optional
+        Column of the site a patient belongs to, of a cohort its own: `methods` then has a Cox model
+        with an effect of it, too.
 
     Raises
     ------
@@ -96,6 +100,7 @@ class Mortality:
     functions: Functions | None = None
     group: Hashable | None = None
     reference: Hashable | None = None
+    site: str | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.source, Cohort):
@@ -103,6 +108,7 @@ class Mortality:
             object.__setattr__(self, "treatment", self.treatment or schema.treatment)
             if self.horizon is None:
                 object.__setattr__(self, "horizon", schema.horizon)
+            object.__setattr__(self, "site", self.site or schema.site)
         elif self.markers:
             raise LongsurvError("markers= needs a cohort; a DataFrame has them as columns already")
         if self.treatment is None or self.horizon is None:
@@ -202,6 +208,19 @@ class Mortality:
         """The Cox model with the covariates of `adjust`."""
         return self._cox(f" + {self.adjust}") if self.adjust else None
 
+    @cached_property
+    def cox_sites(self) -> CoxPH | None:
+        """The Cox model of `cox_adjusted`, or of `cox`, with an effect of the site.
+
+        None without a site, or where `adjust` has it already.
+        """
+        if self.site is None or named_in(self.adjust, self.site):
+            return None
+        if self.site not in self.data:
+            raise DataError(f"the data have no column {self.site!r} of sites")
+        adjusting = f" + {self.adjust}" if self.adjust else ""
+        return self._cox(f"{adjusting} + (1 | {quoted(self.site)})")
+
     def methods(
         self,
         *,
@@ -241,7 +260,7 @@ class Mortality:
         return mortality_methods(
             self.pair, self._treatment, self._horizon, self.cox, adjusted=self.cox_adjusted,
             adjust=self.adjust, priors=priors, draws=draws, seed=seed, level=level,
-            unit=self._unit,
+            unit=self._unit, with_sites=self.cox_sites,
         )  # fmt: skip
 
     def standardised(

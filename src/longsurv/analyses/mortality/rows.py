@@ -16,7 +16,7 @@ from longsurv.words import NO_ANSWER
 
 type Scale = Literal["ratio", "risk", "time", "test"]
 type Approach = Literal["simple", "exact", "model"]
-type World = Literal["", "net", "overlap"]
+type World = Literal["", "net", "overlap", "site"]
 
 SCALES: Mapping[str, Scale] = {
     "hazard ratio": "ratio",
@@ -43,8 +43,8 @@ class Row(NamedTuple):
     The fields from `method_id` on (`IDS`) say what `method` and `note` say in words: the method
     but for its prior, covariates and quantity; what it rests on; the name of a prior, and its
     density if it is of the effect; the covariates; what the estimate is; whether there is one; and
-    what it is about: the patients as they are (""), a world without competing events ("net"), or
-    patients who might have been in either group ("overlap").
+    what it is about: the patients as they are (""), a world without competing events ("net"),
+    patients who might have been in either group ("overlap"), or patients of one site ("site").
     """
 
     quantity: str

@@ -98,7 +98,9 @@ def kind(row: Record) -> str:
 def short_name(row: Record) -> str:
     """A method's name for a figure: the prior by its name, without what every row shares."""
     if row["prior_id"] and row["approach"] == "model":
-        return f"Cox{' adjusted' if row['adjusted_for'] else ''}, {row['prior_id']} prior"
+        adjusted = " adjusted" if row["adjusted_for"] else ""
+        sites = ", sites" if row["world"] == "site" else ""
+        return f"Cox{adjusted}{sites}, {row['prior_id']} prior"
     if row["prior_id"] and not row["prior"]:
         return _typeset(f"{row['method_id']}, {row['prior_id']} prior")
     return _FROM_BOTH.get(row["method_id"]) or _method_text(row)
@@ -168,7 +170,8 @@ def _table(rows: pd.DataFrame, quantity: str, asked: Compared) -> DisplayTable:
     note = (
         f"P(lower): posterior probability that the {'hazard' if not unit else 'risk'} of"
         f" {asked.event} is lower in {asked.group}. Beside the first answer: another quantity"
-        " (other covariates, a world without competing events, other patients) or assumption."
+        " (other covariates, a world without competing events, other patients, patients of one"
+        " site) or assumption."
     )
     if not unit:
         note += " Bayes: the posterior median of the hazard ratio."
