@@ -380,3 +380,45 @@ def test_a_factor_is_one_term_and_a_column_that_others_determine_adds_nothing(ta
     assert row.loc["twice", "df"] == 0 and np.isnan(row.loc["twice", "p_value"])
     last = CoxPH("Surv(time, status) ~ karno", data=data).fit()
     assert row.loc["karno", "loglik"] == pytest.approx(last.llf, abs=1e-10)
+
+
+WARDS = pd.DataFrame(
+    {
+        "exit": [2.0, 4.0, 5.0, 9.0, 3.0, 6.0, 7.0, 8.0], "died": [1, 1, 1, 0, 1, 1, 0, 1],
+        "x": [0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0], "ward": ["a"] * 4 + ["b"] * 4,
+    }
+)  # fmt: skip
+LATE = (5.0, 9.0, 9.5)
+
+
+class TestAfterFollowUp:
+    """Nothing is known of survival after the last exit, but where all who were left had died."""
+
+    def test_without_a_number(self):
+        model = CoxPH("Surv(exit, died) ~ x", data=WARDS)
+        new = WARDS.iloc[:2]
+        for answer in (model.fit(), model.sample(draws=50, tune=50, chains=1, seed=1)):
+            found = answer.predict(new, times=LATE).set_index("time")
+            shown = found[["estimate", "conf_low", "conf_high"]]
+            assert shown.loc[[5.0, 9.0]].notna().all(axis=None)
+            assert shown.loc[9.5].isna().all(axis=None)
+
+    def test_of_a_stratum(self):
+        model = CoxPH("Surv(exit, died) ~ x + strata(ward)", data=WARDS)
+        found = model.fit().predict(WARDS.iloc[[0, 4]], times=LATE)
+        known = found.pivot(index="ward", columns="time", values="estimate").notna()
+        assert known.to_numpy().tolist() == [[True, True, False], [True, True, True]]
+
+    def test_times_that_differ_by_rounding(self):
+        rows = WARDS.assign(exit=0.1 * WARDS["exit"])
+        fit = CoxPH("Surv(exit, died) ~ x", data=rows).fit()
+        assert fit.predict(rows.iloc[:1], times=[0.9 + 1e-15])["estimate"].notna().all()
+
+    def test_of_sites(self, table):
+        lung = table("lung")
+        lung = lung.assign(site=np.arange(len(lung)) % 8)
+        last = lung["time"].max()
+        fit = CoxPH("Surv(time, status) ~ age + (1 | site)", data=lung).fit()
+        found = fit.predict(lung.iloc[:1], times=[last, last + 1.0])["estimate"]
+        emptied = bool(lung.loc[lung["time"] == last, "status"].all())
+        assert found.notna().tolist() == [True, emptied]

@@ -181,3 +181,14 @@ def test_late_rows_missing_values_and_their_count(cohort):
     again = FineGray("Surv(exact, status) ~ age", data=rows.iloc[5:]).fit()
     assert fit.params.iloc[0] == pytest.approx(again.params.iloc[0])
     assert fit.nobs == len(cohort) - 5 and "5 of 90 rows" in fit.flags[0]
+
+
+def test_nothing_is_known_after_the_last_exit_of_who_had_no_event():
+    rows = pd.DataFrame({"exit": [2.0, 4.0, 5.0, 6.0, 8.0, 9.0], "status": [1, 2, 1, 0, 1, 0],
+                         "x": [0.0, 1.0, 0.0, 1.0, 1.0, 0.0]})  # fmt: skip
+    for last, known in ((0, False), (2, True)):
+        own = rows.assign(status=[*rows["status"][:-1], last])
+        found = (
+            FineGray("Surv(exit, status) ~ x", data=own).fit().incidence(own.iloc[:1], [9.0, 9.5])
+        )
+        assert found["estimate"].notna().tolist() == [True, known]

@@ -22,6 +22,7 @@ from longsurv.results.survival.covariances import among_all, inverse, quadratic_
 from longsurv.results.survival.cox_curves import (
     CoxKnown,
     Kind,
+    after_follow_up,
     area_rule,
     check_known,
     check_times,
@@ -350,6 +351,8 @@ class SurvivalEstimate(RatioEstimate):
         """Log relative hazard or, with `times`, survival probabilities.
 
         Before the first event survival is 1, and has no standard error and no interval.
+        After the last exit it is not known, and there is no number, unless all who were left had
+        the event then.
 
         Parameters
         ----------
@@ -430,6 +433,7 @@ class SurvivalEstimate(RatioEstimate):
             # before the first event no interval is known, but for the start itself
             unseen = (found.value == 0.0) & (times > self.design.entry.min())
             se_H[unseen] = np.nan
+            after = after_follow_up(self.design, stratum, times)
             for i, H, se in zip(rows, found.value, se_H, strict=True):
                 low, high = (
                     np.where(np.isnan(se), np.nan, limit)
@@ -437,5 +441,6 @@ class SurvivalEstimate(RatioEstimate):
                 )
                 S = np.exp(-H)
                 own = {"estimate": S, "std_error": S * se, "conf_low": low, "conf_high": high}
+                own = {name: np.where(after, np.nan, values) for name, values in own.items()}
                 parts[i] = beside(repeated(who.frame, i, times), own)
         return pd.concat(parts, ignore_index=True)

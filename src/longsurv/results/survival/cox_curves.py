@@ -9,11 +9,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from longsurv.design.survival import SurvivalDesign
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import Flat
 from longsurv.likelihood import cox
 from longsurv.likelihood.cox.draws import baseline_jumps
 from longsurv.likelihood.cox.loglik import CoxData
+from longsurv.results.columns import beside, draw_columns
 from longsurv.results.reference import Reference
 from longsurv.results.survival.specification import AnsweredSurvival
 from longsurv.times import snapped
@@ -179,6 +181,52 @@ def check_known(
                 f"{', '.join(undetermined)}, which the data do not determine; fit.flags "
                 "says why"
             )
+
+
+def after_follow_up(design: SurvivalDesign, stratum: int, times: np.ndarray) -> np.ndarray:
+    """Times after the last exit of a stratum, shape (T,) of bool: nothing is known of them, unless
+    all who were left had the event then.
+
+    Parameters
+    ----------
+    design : SurvivalDesign
+    stratum : int
+    times : ndarray, shape (T,)
+    """
+    mine = np.full(len(design.exit), True)
+    if design.stratum is not None:
+        mine = design.stratum == stratum
+    exit = design.exit[mine]
+    last = exit.max()
+    emptied = bool((design.event[mine][exit == last] == 1).all())
+    return (snapped(times, exit) > last) & (not emptied)
+
+
+def drawn_curves(
+    design: SurvivalDesign, who: People, draws: np.ndarray, times: np.ndarray, level: float
+) -> pd.DataFrame:
+    """Survival of rows from draws of it, without numbers after the end of follow-up.
+
+    Parameters
+    ----------
+    design : SurvivalDesign
+    who : People
+    draws : ndarray, shape (S, m, T)
+    times : ndarray, shape (T,)
+    level : float
+
+    Returns
+    -------
+    DataFrame
+        The rows repeated for each time, with estimate, std_error, conf_low, conf_high.
+    """
+    parts: list[pd.DataFrame] = [pd.DataFrame()] * len(who.frame)
+    for stratum, rows in who.of_stratum():
+        after = after_follow_up(design, stratum, times)
+        for i in rows:
+            values = np.where(after, np.nan, draws[:, i])
+            parts[i] = beside(repeated(who.frame, i, times), draw_columns(values, level))
+    return pd.concat(parts, ignore_index=True)
 
 
 class CoxKnown(NamedTuple):

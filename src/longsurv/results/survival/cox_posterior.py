@@ -20,9 +20,9 @@ from longsurv.results.idata import Pointwise
 from longsurv.results.survival.cox_curves import (
     area_rule,
     check_times,
+    drawn_curves,
     drawn_hazards,
     people,
-    repeated,
 )
 from longsurv.results.survival.determined import prior_flags
 from longsurv.results.survival.flags import few_events_flag, powers_flag, weightless_flag
@@ -177,7 +177,8 @@ class SurvivalPosterior(RatioPosterior):
         newdata : DataFrame, optional
             Rows to predict, with the columns of the formula; by default those of the fit.
         times : sequence of float, optional
-            Give survival to each of these times.
+            Give survival to each of these times; none after the last exit, unless all who were
+            left had the event then.
         level : float
             Of the intervals, between 0 and 1.
 
@@ -215,9 +216,4 @@ class SurvivalPosterior(RatioPosterior):
         self, newdata: pd.DataFrame | None, times: np.ndarray, level: float
     ) -> pd.DataFrame:
         draws = self.survival_draws(newdata, list(times))
-        frame = people(self, newdata).frame
-        parts = [
-            beside(repeated(frame, i, times), draw_columns(draws[:, i], level))
-            for i in range(len(frame))
-        ]
-        return pd.concat(parts, ignore_index=True)
+        return drawn_curves(self.design, people(self, newdata), draws, times, level)

@@ -21,6 +21,7 @@ from longsurv.results.survival.covariances import inverse
 from longsurv.results.survival.cox_curves import (
     CoxKnown,
     People,
+    after_follow_up,
     area_rule,
     check_times,
     event_times,
@@ -248,7 +249,8 @@ class SitesEstimate(WithSpread, RatioEstimate):
         newdata : DataFrame, optional
             Rows to predict; by default the rows the model was fitted to.
         times : sequence of float, optional
-            Give survival to each of these times.
+            Give survival to each of these times; none after the last exit, unless all who were
+            left had the event then.
         level : float
             Of the intervals, between 0 and 1: of survival on the scale of log(-log S).
         by_site : bool
@@ -310,8 +312,10 @@ class SitesEstimate(WithSpread, RatioEstimate):
             se[(H == 0.0) & (times > self.design.entry.min())] = np.nan
             low, high = survival_limits(-log, error, z, "log-log")
             low, high = (np.where(np.isnan(se), np.nan, limit) for limit in (low, high))
+            after = after_follow_up(self.design, stratum, times)
             for k, i in enumerate(rows):
                 own = {"estimate": S[k], "std_error": se[k], "conf_low": low[k],
                        "conf_high": high[k]}  # fmt: skip
+                own = {name: np.where(after, np.nan, values) for name, values in own.items()}
                 parts[i] = beside(repeated(who.frame, i, times), own)
         return pd.concat(parts, ignore_index=True)

@@ -20,9 +20,9 @@ from longsurv.results.idata import Pointwise
 from longsurv.results.survival.cox_curves import (
     area_rule,
     check_times,
+    drawn_curves,
     drawn_hazards,
     people,
-    repeated,
 )
 from longsurv.results.survival.flags import few_events_flag, powers_flag, weightless_flag
 from longsurv.results.survival.ratios import RatioPosterior
@@ -199,7 +199,8 @@ class SitesPosterior(WithEffects, RatioPosterior):
         newdata : DataFrame, optional
             Rows to predict, with the columns of the formula; by default those of the fit.
         times : sequence of float, optional
-            Give survival to each of these times.
+            Give survival to each of these times; none after the last exit, unless all who were
+            left had the event then.
         level : float
             Of the intervals, between 0 and 1.
         by_site : bool
@@ -220,11 +221,7 @@ class SitesPosterior(WithEffects, RatioPosterior):
             return beside(who.frame, draw_columns(eta, level))
         grid = check_times(times)
         draws = self.survival_draws(newdata, list(grid), by_site=by_site)
-        parts = [
-            beside(repeated(who.frame, i, grid), draw_columns(draws[:, i], level))
-            for i in range(len(who.frame))
-        ]
-        return pd.concat(parts, ignore_index=True)
+        return drawn_curves(self.design, who, draws, grid, level)
 
     def survival_curve(
         self, newdata: pd.DataFrame, *, level: float = 0.95, by_site: bool = False

@@ -31,6 +31,7 @@ from longsurv.results.survival.cox_curves import (
 from longsurv.results.survival.determined import flat_directions, why_flat
 from longsurv.results.survival.flags import separation_flag, weightless_flag
 from longsurv.results.survival.ratios import exponentiated
+from longsurv.times import snapped
 from longsurv.words import plural
 
 if TYPE_CHECKING:
@@ -176,6 +177,7 @@ class FineGrayEstimate(StraightLines, Estimate):
         newdata : DataFrame
             Rows to predict, with the columns of the formula.
         times : sequence of float
+            None after the last exit, unless all who were left had an event then.
         level : float
             Of the intervals, on the scale of log(-log(1 - F)). They take the curve of censoring
             as known, and count each patient's influence on coefficients and baseline together.
@@ -195,6 +197,7 @@ class FineGrayEstimate(StraightLines, Estimate):
         for stratum, rows in who.of_stratum():
             found = hazards(self.data, self.coefficients, who, rows, stratum, grid)
             check_known(found, self.data, self.reference.flat, self.undetermined)
+            after = self._after_follow_up(stratum, grid)
             errors = self._errors(who.X[rows], who.offset[rows], stratum, grid, found.value)
             for i, H, se in zip(rows, found.value, errors, strict=True):
                 with np.errstate(divide="ignore", invalid="ignore"):  # before the first event
@@ -204,8 +207,16 @@ class FineGrayEstimate(StraightLines, Estimate):
                     "estimate": -np.expm1(-H), "std_error": np.exp(-H) * se,
                     "conf_low": -np.expm1(-H / step), "conf_high": -np.expm1(-H * step),
                 }  # fmt: skip
+                own = {name: np.where(after, np.nan, values) for name, values in own.items()}
                 parts[i] = beside(repeated(who.frame, i, grid), own)
         return pd.concat(parts, ignore_index=True)
+
+    def _after_follow_up(self, stratum: int, times: np.ndarray) -> np.ndarray:
+        """Times after the last exit of a stratum, if somebody was left then without any event."""
+        censoring = self.spec.made.censoring[stratum]
+        last = self.design.exit[censoring.rows].max()
+        lost = bool((censoring.time == last).any())
+        return (snapped(times, self.design.exit[censoring.rows]) > last) & lost
 
     def _errors(
         self, X: np.ndarray, offset: np.ndarray, stratum: int, times: np.ndarray, H: np.ndarray
