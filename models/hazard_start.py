@@ -27,11 +27,26 @@ SMOOTHEST, ROUGHEST = 0.05, 10.0
 
 
 def start(hazard: HazardDesign) -> np.ndarray:
-    """No effects and a constant hazard; a spline's z at 0."""
+    """No effects and a constant hazard; a spline's z at 0. Another shape where the baseline has
+    some to try, and one of them is likelier."""
     base = hazard.baseline
     tail = np.full(base.size, hazard.level)
     tail[base.levels :] = 0.0
-    return np.concatenate([np.zeros(len(hazard.names)), tail])
+    constant = np.concatenate([np.zeros(len(hazard.names)), tail])
+    if hazard.survival.windows is not None or not base.shapes:
+        return constant
+    others = [_with_shape(hazard, constant, shape) for shape in base.shapes]
+    return max([constant, *others], key=lambda x: hz.value_and_gradient(hazard.data, x)[0])
+
+
+def _with_shape(hazard: HazardDesign, at: np.ndarray, shape: float) -> np.ndarray:
+    """A start with another shape, at the level that has as many events as there are."""
+    d, level = hazard.survival, len(hazard.names)
+    x = at.copy()
+    x[level:] = 0.0, shape
+    events = float(d.event.sum() if d.weights is None else d.weights @ d.event)
+    x[level] = math.log(events / (events - hz.value_and_gradient(hazard.data, x)[1][level]))
+    return x
 
 
 def maximum(

@@ -186,6 +186,23 @@ class TestInvariance:
         b = two.predict(data.iloc[:3], times=[50 * unit])["estimate"]
         np.testing.assert_allclose(a, b, rtol=1e-5)
 
+    @pytest.mark.parametrize("kind", ["weibull", "piecewise", "mspline"])
+    def test_time_that_counts_from_long_before_follow_up(self, table, kind):
+        """In seconds since 1970, say. There a Weibull hazard is one that grows exponentially; of
+        the others nothing changes."""
+        data = table("veteran").assign(entry=0.0)
+        data = data.assign(time=np.sqrt(data["time"]))  # so that the hazard grows
+        formula = "Surv(entry, time, status) ~ trt + karno"
+        fits = []
+        for origin in (1e6, 1.7e9):
+            moved = data.assign(entry=data["entry"] + origin, time=data["time"] + origin)
+            fits.append(Hazard(formula, data=moved, baseline=kind).fit())
+        near, far = fits
+        assert near.converged and far.converged
+        np.testing.assert_allclose(far.coefficients, near.coefficients, atol=1e-3 * near.bse.min())
+        np.testing.assert_allclose(far.bse.iloc[:2], near.bse.iloc[:2], rtol=3e-4)
+        assert far.llf == pytest.approx(near.llf, abs=1e-2)
+
     @pytest.mark.parametrize("kind", KINDS)
     def test_exchanging_the_levels_turns_the_sign(self, table, kind):
         fits = []

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from longsurv.errors import LongsurvError
+from longsurv.times import LAST_PLACES
 
 NEAR = 1e-9
 """Of the span of events: times closer than that are the same but for rounding."""
@@ -55,7 +56,7 @@ def quantile_knots(
         return ()
     at = _quantiles(times, np.linspace(0.0, 1.0, count + 2)[1:-1], copies)
     nearest = times[np.abs(times[:, None] - at).argmin(axis=0)]
-    near = NEAR * np.ptp(times)
+    near = max(NEAR * np.ptp(times), LAST_PLACES * np.abs(times).max())
     at = np.where(np.abs(nearest - at) <= near, nearest - near, at)
     return tuple(float(k) for k in np.unique(at) if lower < k < upper)
 

@@ -96,6 +96,11 @@ class HazardBaseline(ABC):
         return float(np.log(rate))
 
     @property
+    def shapes(self) -> tuple[float, ...]:
+        """Values of the one parameter of shape to begin at, beside that of a constant hazard."""
+        return ()
+
+    @property
     def constant(self) -> np.ndarray | None:
         """Weights, of sum 1, that make a smoothed hazard constant, shape (K,)."""
         return None

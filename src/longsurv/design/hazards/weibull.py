@@ -13,6 +13,10 @@ from longsurv.likelihood.hazard.forms import WEIBULL, Form
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
 
+TURNS = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Logarithms of how many times over the cumulative hazard grows between first entry and last
+exit."""
+
 
 @dataclass(frozen=True)
 class WeibullHazard(HazardBaseline):
@@ -40,6 +44,16 @@ class WeibullHazard(HazardBaseline):
         """How many parameters, the first, are levels; the others, 0 at a constant hazard, shape
         it."""
         return 1
+
+    @property
+    def shapes(self) -> tuple[float, ...]:
+        """Values of log k to begin at where time counts from long before follow-up. There a
+        constant hazard is none of the shapes that can be told apart: k is large or the hazard
+        hardly changes."""
+        if not self.lower > self.upper - self.lower:
+            return ()
+        span = float(np.log(self.upper / self.lower))
+        return tuple(float(np.log(turn / span)) for turn in TURNS)
 
     def level(self, rate: float, each: float) -> float:
         """The level of a constant hazard with `rate` events a unit of time, `each` a patient."""
