@@ -199,3 +199,28 @@ def test_what_a_report_needs_besides_is_said(
         assert f"  {key}: " in said
         assert f"{key} = " in study.read_text(encoding="utf-8")
     assert not read_cohort(study).randomised
+
+
+@pytest.mark.parametrize("name", ["pt", "No", "Patients"])
+def test_codes_and_counts_are_no_sure_patients(name: str, tmp_path: Path) -> None:
+    k = np.arange(32)
+    frame = pd.DataFrame({name: k % 2, "cost": 200.5 + k * 7 % 31, "date": 67.5 + k % 5})
+    assert all(g.sureness != "sure" for g in drafted(tmp_path, frame).guesses)
+    counts = pd.DataFrame({name: [14, 3], "Group": ["placebo", "drug"], "Yes": [2, 11]})
+    assert guess(drafted(tmp_path, counts), "patient").sureness == "doubtful"
+
+
+def test_a_bare_number_is_of_patients_only_where_its_rows_stand_together(tmp_path: Path) -> None:
+    k = np.arange(40)
+    frame = pd.DataFrame({"no": k // 4 + 1, "time": k % 4, "dose": 1.5 + k * 7 % 13})
+    assert guess(drafted(tmp_path, frame), "patient").sureness != "doubtful"
+    apart = frame.assign(no=k * 7 % 11)
+    assert guess(drafted(tmp_path, apart), "patient").sureness == "doubtful"
+
+
+def test_years_of_something_are_no_sure_follow_up_where_nothing_ends(tmp_path: Path) -> None:
+    k = np.arange(40)
+    frame = pd.DataFrame({"id": k, "degree": np.where(k % 2, "MA", "BA"), "years": 1 + k % 29})
+    assert guess(drafted(tmp_path, frame), "time").sureness == "likely"
+    ends = frame.assign(status=k % 2)
+    assert guess(drafted(tmp_path, ends), "time").sureness == "sure"

@@ -24,6 +24,8 @@ def find_outcome(fields: Sequence[Field], used: Sequence[str]) -> tuple[Outcome,
     dates = _dates(free)
     status, guesses = find_status(free)
     exit_, of_exit = find_exit(free)
+    if status.status is None and dates[1] is None:  # years of something, where nothing has an end
+        of_exit = [replace(g, sureness="likely") if g.sureness == "sure" else g for g in of_exit]
     zero, death, end = dates
     outcome = replace(status, zero=zero, death=death, end=end)
     pairs = _named_after_a_time(free) if status.status is None and death is None else []

@@ -60,7 +60,9 @@ def find_patients(sheets: Sequence[Sheet]) -> tuple[list[Sheet], list[Guess]]:
         rivals = [c.column for c in others if c.score > best.score - 2]
         sure = best.named >= 2 and not rivals
         persons = _persons(column)
-        doubtful = persons or (best.named == 0 and len(sheets) == 1)
+        few = column.distinct <= 4  # codes of something, or counts: no study is of four patients
+        doubtful = persons or few or _is_count(best.column, column)
+        doubtful |= best.named == 0 and len(sheets) == 1
         many = f"{column.distinct:,} patients in {sheet.rows:,} rows"
         reason = f"{sheet.name}: {show(best.column)} identifies {many}"
         if persons:
@@ -75,6 +77,14 @@ def find_patients(sheets: Sequence[Sheet]) -> tuple[list[Sheet], list[Guess]]:
             )
         )  # fmt: skip
     return told_apart(found, guesses)
+
+
+def _is_count(name: str, column: SheetColumn) -> bool:
+    """Whether a bare "no" may be how many there were: one number in rows apart from each other."""
+    if says(name, "row") < 3 or _filled_down(column):
+        return False
+    blocks = int(np.sum(np.diff(column.codes) != 0)) + 1
+    return blocks > column.distinct
 
 
 _SPREAD = 2  # blocks are seen at the same times: no more than twice as many in all as in one
