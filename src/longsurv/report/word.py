@@ -36,7 +36,7 @@ HIGHEST = 12.0  # cm, of a figure
 APPENDIX = frozenset((
     "adjusted-curves", "adjustments", "agreement", "bends", "coefficients", "comparison",
     "differing", "equations", "families", "forest-hazards", "guideline", "hazards-over-time",
-    "independent", "linearity", "measurements", "methods_hazard_ratio", "methods_others",
+    "imputed", "independent", "linearity", "measurements", "methods_hazard_ratio", "methods_others",
     "methods_risk_difference", "models", "priors", "priors_before", "proportional", "quantiles",
     "quantiles-adjusted", "remarks", "replicated", "replicates", "residual-bands",
     "residual-bands-adjusted", "scales", "score_changes", "shrunken", "subgroups", "truncated",

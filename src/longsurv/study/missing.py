@@ -12,6 +12,7 @@ from longsurv.results.posterior import Posterior
 from longsurv.results.prior_share import all_prior_flag
 from longsurv.study.bench import HOW
 from longsurv.study.comparisons import ByComparison
+from longsurv.study.imputed_stage import BEYOND, IMPUTED, ImputedPart
 from longsurv.study.joint_stage import JOINT, JointPart
 from longsurv.study.marker_stages import ADJUSTMENTS, AdjustedPart
 from longsurv.study.model_result import ModelResult, Parts
@@ -50,7 +51,8 @@ def missing(
     adjusted = _adjusted(cohort, parts.get(ADJUSTMENTS))
     worst = _worst(parts.get(TRUNCATED))
     joint = _joint(cohort, parts.get(JOINT))
-    return found | adjusted | joint | worst | _of_mortality(parts) | dict(failures)
+    imputed = _imputed(parts.get(IMPUTED))
+    return found | adjusted | imputed | joint | worst | _of_mortality(parts) | dict(failures)
 
 
 def _no_answer(result: Estimate | Posterior | None) -> str:
@@ -104,6 +106,16 @@ def _worst(part: TruncatedPart | None) -> dict[str, str]:
     rows = table[table["estimate"].isna() & (table["estimand"] == WORST)]
     return {
         f"{row['label']}, {row['quantity']}, {HOW[row['engine']]}": str(row["reason"])
+        for row in rows.to_dict("records")
+    }
+
+
+def _imputed(part: ImputedPart | None) -> dict[str, str]:
+    """Markers whose missing values should have been imputed; beyond a limit it is not asked."""
+    table = ImputedPart().table if part is None else part.table
+    rows = table[~table["reason"].isin(["", BEYOND])]
+    return {
+        f"{row['label']}, missing values imputed": str(row["reason"])
         for row in rows.to_dict("records")
     }
 

@@ -49,6 +49,7 @@ from longsurv.study.deaths import (
     seconds_of_tipping,
     tip_answer,
 )
+from longsurv.study.imputed_stage import IMPUTED, impute_missing, seconds_of_imputed
 from longsurv.study.independent import (
     INDEPENDENT,
     check_independently,
@@ -191,6 +192,13 @@ STAGES: tuple[Stage, ...] = (
         needs=True,
     ),
     Stage(BEYOND, "Values beyond a limit", fit_beyond, seconds_of_beyond, quick=False),
+    Stage(
+        IMPUTED,
+        "Missing values imputed",
+        impute_missing,
+        seconds_of_imputed,
+        quick=False,
+    ),
     Stage(
         asked.PANEL,
         "All markers together",

@@ -124,7 +124,7 @@ class CopyReference(Strategy):
         return reference if after.any() else own
 
 
-STRATEGIES: dict[str, Strategy] = {
+STRATEGIES: dict[Method, Strategy] = {
     "mar": MissingAtRandom(),
     "jump_to_reference": JumpToReference(),
     "copy_increments": CopyIncrements(),

@@ -12,7 +12,15 @@ from longsurv import numbers
 from longsurv.figures import forest
 from longsurv.records import Record
 from longsurv.report import sentences
-from longsurv.report.sections import adjustments, beyond, panel, scores, trajectories, truncated
+from longsurv.report.sections import (
+    adjustments,
+    beyond,
+    imputed,
+    panel,
+    scores,
+    trajectories,
+    truncated,
+)
 from longsurv.report.sections.common import (
     ENGINE_NAMES,
     Picture,
@@ -63,6 +71,7 @@ def build(results: StudyResults) -> dict[str, object]:
         "trajectories": {"title": "Trajectories", **trajectories.build(results)},
         **{name: parts[name] for name in first},
         "beyond": beyond.build(results),
+        "imputed": imputed.build(results),
         **deaths,
         "panel": panel.build(results),
         "scores": scores.build(results),

@@ -173,6 +173,8 @@ def further(results: StudyResults) -> list[str]:
         "adjustments": "Differences in change were also estimated by analysis of covariance on the"
         f" baseline value, and with overlap weights from a propensity model in {covariates} and the"
         " baseline value (sandwich variance; Bayesian bootstrap).",
+        "imputed": "Missing values were imputed from the mixed model's posterior, those of a group"
+        " moved by up to two standard deviations, and the answers pooled by Rubin's rules.",
         "panel": "Within a family of at least three markers effects were shrunken by a hierarchical"
         " model in baseline standard deviations: mean Normal(0, 1), spread half-normal with scale"
         " 0.5.",
@@ -268,6 +270,9 @@ _REFERENCES = {
     " Hall/CRC.",
     "adjustments": "Li F, Morgan KL, Zaslavsky AM (2018). Balancing covariates via propensity score"
     " weighting. J Am Stat Assoc 113:390-400.",
+    "imputed": "Carpenter JR, Roger JH, Kenward MG (2013). Analysis of longitudinal trials with"
+    " protocol deviation: a framework for relevant, accessible assumptions, and inference via"
+    " multiple imputation. J Biopharm Stat 23:1352-1371.",
     "truncated": "Lachin JM (1999). Worst-rank score analysis with informatively missing"
     " observations in clinical trials. Control Clin Trials 20:408-422.",
     "beyond": "Hughes JP (1999). Mixed effects models with censored data with application to HIV"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from longsurv.study.imputed_stage import IMPUTED, ImputedPart
 from longsurv.study.marker_stages import (
     ADJUSTMENTS,
     PANEL,
@@ -51,6 +52,12 @@ def all_scores_table(results: Found) -> pd.DataFrame:
 def truncated_table(results: Found) -> pd.DataFrame:
     """`TruncatedPart.table`: every marker by every estimand, where patients died."""
     part: TruncatedPart = results.part_of(TRUNCATED, TruncatedPart())
+    return part.table
+
+
+def imputed_table(results: Found) -> pd.DataFrame:
+    """`ImputedPart.table`: markers under several assumptions on what is missing of them."""
+    part: ImputedPart = results.part_of(IMPUTED, ImputedPart())
     return part.table
 
 

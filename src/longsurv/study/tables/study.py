@@ -37,6 +37,7 @@ def study_tables(results: Found) -> dict[str, pd.DataFrame]:
         "shrunken": lambda: markers.shrunken_effects_table(results),
         "scores": lambda: markers.all_scores_table(results),
         "truncated": lambda: markers.truncated_table(results),
+        "imputed": lambda: markers.imputed_table(results),
         "hazard_ratios": lambda: _hazard_ratios(results.mortality),
         **({"arm_ratios": lambda: arm_ratios_table(results)} if len(results.compared) > 1 else {}),
         "mortality_methods": lambda: stage_table(results, "methods", "table"),

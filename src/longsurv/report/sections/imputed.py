@@ -1,0 +1,138 @@
+"""Missing values of markers: what it would take of them to change the answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from longsurv import numbers
+from longsurv.figures.imputed import over_delta
+from longsurv.records import Record
+from longsurv.report import sentences_imputed as sentences
+from longsurv.report.sections.common import Picture, with_unit
+from longsurv.report.sentences import Answer
+from longsurv.study.imputed_stage import AT_RANDOM, IMPUTED, ImputedPart, compared
+from longsurv.tables.display import EMPTY, Column, display
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from longsurv.study import StudyResults
+    from longsurv.tables.display import DisplayTable
+
+TITLE = "If missing values were otherwise"
+METHODS = {
+    AT_RANDOM: "missing at random", "jump_to_reference": "jump to reference",
+    "copy_increments": "copy increments", "copy_reference": "copy reference",
+}  # fmt: skip
+
+
+def build(results: StudyResults) -> dict[str, object]:
+    """Sentences, a figure and a table, empty where nothing is missing; or what failed."""
+    none: dict[str, object] = {"title": TITLE, "text": [], "picture": None, "table": EMPTY}
+    if why := results.failures.get(IMPUTED):
+        return {**none, "text": [sentences.not_imputed(why)]}
+    part: ImputedPart | None = results.parts.get(IMPUTED)
+    if part is None or part.table.empty:
+        return none
+    told = _told(results, part.table)
+    first = told.iloc[0].to_dict()
+    text = [
+        sentences.lacking(
+            first["label"], first["lacking"], first["wanted"], not results.study.aims.named
+        )
+    ]
+    if first["reason"]:
+        text.append(sentences.not_imputed(first["reason"], first["label"]))
+        return {**none, "text": text, "table": _table(part.table)}
+    shifted = told[told["assumption"] == AT_RANDOM]
+    answers = {row["steps"]: _answer(row) for row in shifted.to_dict("records")}
+    text.append(
+        sentences.moved(first["level"], first["start"], first["end"], answers, first["tip"])
+    )
+    text += [
+        sentences.as_reference(METHODS[row["assumption"]], _answer(row))
+        for row in told[told["assumption"] != AT_RANDOM].to_dict("records")
+    ]
+    picture = _picture(shifted, first, " ".join(text))
+    return {**none, "text": text, "picture": picture, "table": _table(part.table)}
+
+
+def _told(results: StudyResults, table: pd.DataFrame) -> pd.DataFrame:
+    """The comparison that is told: of the primary outcome, or of what lacks most."""
+    every = list(compared(table))
+    primary = results.study.aims.primary
+    return next((rows for rows in every if rows["marker"].iloc[0] == primary), every[0])
+
+
+def _answer(row: Record) -> Answer:
+    limits = row["estimate"], row["conf_low"], row["conf_high"]
+    return Answer(*limits, row["scale"] == "ratio", row["p_value"])
+
+
+def _picture(rows: pd.DataFrame, first: Record, said: str) -> Picture:
+    ratio = first["scale"] == "ratio"
+    tips = [] if first["tip"] != first["tip"] else [first["tip"]]
+    label = with_unit(first["label"], "" if ratio else first["unit"])
+    level, reference = first["level"], first["reference"]
+
+    def draw(width: float) -> Axes:
+        return over_delta(
+            rows.assign(delta=rows["steps"]),
+            name=f"{label}: change in {level} against {reference}",
+            xlabel=f"Missing values of {level} moved by, baseline SDs", said=said,
+            null=1.0 if ratio else 0.0, tips=tips, log=ratio, width=width,
+        )  # fmt: skip
+
+    caption = (
+        f"{'Ratio' if ratio else 'Difference'} in change of {label} with its 95 % interval, over"
+        f" how far the missing values of {level} lie from where the model expects them."
+        + (" Dashed: where the interval reaches no difference." if tips else "")
+    )
+    return Picture("imputed", draw, said, caption, "The answer over the missing values")
+
+
+def _table(table: pd.DataFrame) -> DisplayTable:
+    shown = table.copy()
+    shown["first"] = ~shown.duplicated(["marker", "level", "end"])
+    several = shown[["level", "end"]].drop_duplicates().shape[0] > 1
+    columns = [
+        Column("Marker", lambda row: row["label"] if row["first"] else "", numeric=False),
+        *(
+            [Column("Comparison", lambda r: f"{r['level']}, {r['end']}", numeric=False)]
+            if several
+            else []
+        ),
+        Column("Missing", lambda r: f"{r['lacking']:,} of {r['wanted']:,}" if r["first"] else ""),
+        Column("Assumed", lambda row: METHODS[row["assumption"]], numeric=False),
+        Column("Moved by (baseline SDs)", _moved),
+        Column("Difference in change (95 % CI)", _text),
+        Column("p", lambda row: numbers.p_value(row["p_value"])),
+        Column("Information missing", _share),
+        Column("Remark", "reason", numeric=False, prose=True),
+    ]
+    note = (
+        "Missing: of patients alive with a value in another phase. Difference in change, not"
+        " adjusted; a ratio for markers analysed as logarithms. Completed data sets are drawn from"
+        " the mixed model's posterior, analysed by it and pooled by Rubin's rules. Moved: added to"
+        " the missing values of the group, or multiplied with them. Information missing: share of"
+        " what complete data would say."
+    )
+    return display(shown, "Missing values under several assumptions", columns, note, name=IMPUTED)
+
+
+def _moved(row: Record) -> str:
+    if row["moved"] != row["moved"] or row["steps"] == 0.0:
+        return ""
+    size = numbers.number(row["moved"])
+    what = f"\N{MULTIPLICATION SIGN} {size}" if row["scale"] == "ratio" else size
+    return f"{numbers.signed(row['steps'], 0)} ({what})"
+
+
+def _text(row: Record) -> str:
+    return "not estimated" if row["estimate"] != row["estimate"] else _answer(row).text
+
+
+def _share(row: Record) -> str:
+    return "" if row["fmi"] != row["fmi"] else f"{100.0 * row['fmi']:.0f} %"
