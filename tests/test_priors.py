@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -358,6 +359,18 @@ class TestFromInterval:
     def test_not_an_interval(self, bad):
         with pytest.raises(LongsurvError, match="0 < low < ratio < high"):
             pr.from_interval(*bad)
+
+    @pytest.mark.parametrize("slip", [(0.8, 0.79, 5.0), (0.8, 0.08, 0.9), (0.8, 0.6, 10.6)])
+    def test_a_slip_of_the_pen(self, slip):
+        with pytest.raises(LongsurvError, match="far from the middle of its interval"):
+            pr.from_interval(*slip)
+        table = pd.DataFrame([slip], columns=["ratio", "low", "high"]).assign(source="made up")
+        with pytest.raises(LongsurvError, match=r"row 1: 0\.8 is far from the middle"):
+            pr.from_trials(table, outcome="hazard_ratio")
+
+    @pytest.mark.parametrize("rounded", [(0.05, 0.01, 0.3), (0.26, 0.013, 1.76), (1.5, 1.0, 2.5)])
+    def test_rounded_and_profile_intervals_are_none(self, rounded):
+        assert math.exp(pr.from_interval(*rounded).mean) == pytest.approx(rounded[0])
 
     @pytest.mark.parametrize("level", [0.0, 1.0, 95.0])
     def test_not_a_level(self, level):

@@ -439,3 +439,22 @@ def test_what_is_wrong_with_a_result_goes_with_its_estimands(left_early, estiman
         attrs = estimand(result, "arm", 20.0).attrs
         assert attrs["converged"] == result.converged
         assert set(result.flags) <= set(attrs["flags"])
+
+
+def test_no_risk_of_a_stratum_that_nobody_was_followed_in(table):
+    """Its survival would be that of its last exit, at any later time."""
+    veteran = table("veteran").assign(trt=lambda t: np.where(t["trt"] == 1, "old", "new"))
+    early = (veteran["celltype"] == "adeno") & (veteran["time"] > 60)
+    cut = veteran.assign(
+        time=veteran["time"].where(~early, 60.0), status=veteran["status"].where(~early, 0)
+    )
+    spec = CoxPH("Surv(time, status) ~ trt + strata(celltype)", data=cut)
+    for answer in (spec.fit(), spec.sample(draws=100, chains=2, seed=1)):
+        assert np.isfinite(risk_difference(answer, "trt", 50.0)["estimate"]).all()
+        for estimand in (risk_difference, restricted_mean_difference):
+            with pytest.raises(LongsurvError, match="nobody of celltype=adeno was followed to 100"):
+                estimand(answer, "trt", 100.0)
+    # All who were left had the event: then there is nobody to know anything of.
+    emptied = cut.assign(status=cut["status"].where(~early, 1))
+    fit = CoxPH("Surv(time, status) ~ trt + strata(celltype)", data=emptied).fit()
+    assert np.isfinite(risk_difference(fit, "trt", 100.0)["estimate"]).all()

@@ -11,7 +11,7 @@ import pytest
 
 from longsurv.errors import DataError, FormulaError, LongsurvError
 from longsurv.likelihood import cox
-from longsurv.models import CoxPH
+from longsurv.models import CoxPH, Hazard
 from longsurv.results.nested import lrt
 
 HEART = "Surv(start, stop, event) ~ age + year + transplant"
@@ -422,3 +422,21 @@ class TestAfterFollowUp:
         found = fit.predict(lung.iloc[:1], times=[last, last + 1.0])["estimate"]
         emptied = bool(lung.loc[lung["time"] == last, "status"].all())
         assert found.notna().tolist() == [True, emptied]
+
+
+@pytest.mark.parametrize("engine", ["ml", "bayes"])
+@pytest.mark.parametrize("family", ["cox", "weibull"])
+def test_a_table_without_rows_is_refused(family: str, engine: str) -> None:
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({"t": rng.exponential(size=40), "d": 1, "x": rng.normal(size=40)})
+    spec = (
+        CoxPH("Surv(t, d) ~ x", data=data)
+        if family == "cox"
+        else Hazard("Surv(t, d) ~ x", data=data, baseline=family)
+    )
+    answer = spec.fit() if engine == "ml" else spec.sample(draws=50, chains=2, seed=1)
+    for options in ({}, {"times": [1.0]}):
+        with pytest.raises(LongsurvError, match="newdata has no rows"):
+            answer.predict(data.iloc[:0], **options)
+    with pytest.raises(LongsurvError, match="newdata has no rows"):
+        answer.survival_curve(data.iloc[:0])

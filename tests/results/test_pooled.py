@@ -129,6 +129,14 @@ def test_what_one_data_set_does_not_determine_has_no_answer():
     assert row.drop("term").isna().all()
 
 
+def test_without_its_degrees_of_freedom_an_answer_has_no_interval():
+    parts = tables([1.0, 1.1, 1.2], [0.2, 0.2, 0.2], 10.0)
+    parts[1] = parts[1].assign(df=np.nan)
+    row = ls.pool(parts).table.iloc[0]
+    assert row["estimate"] == pytest.approx(1.1) and np.isfinite(row["std_error"])
+    assert row[["df", "p_value", "conf_low", "conf_high"]].isna().all()
+
+
 @pytest.mark.parametrize(
     ("answers", "words"),
     [

@@ -21,7 +21,7 @@ from longsurv.design.variables import numbers_of, present
 from longsurv.design.weights import are_counts
 from longsurv.design.windows import TYPE, Windows
 from longsurv.errors import DataError, FormulaError
-from longsurv.times import Clock, clock
+from longsurv.times import Clock, clock, snapped
 from longsurv.words import plural
 
 
@@ -132,6 +132,22 @@ class SurvivalDesign:
     def last(self) -> float:
         """The end of follow-up."""
         return float(self.exit.max()) if self.windows is None else self.windows.last
+
+    def after_follow_up(self, stratum: int, times: np.ndarray) -> np.ndarray:
+        """Times after the last exit of a stratum, shape (T,) of bool: nothing is known of them,
+        unless all who were left had the event then.
+
+        Parameters
+        ----------
+        stratum : int
+            Of any, where there are none.
+        times : ndarray, shape (T,)
+        """
+        mine = np.full(len(self.exit), True) if self.stratum is None else self.stratum == stratum
+        exit, event = self.exit[mine], self.event[mine]
+        last = exit.max()
+        emptied = bool((event[exit == last] == 1).all())
+        return np.asarray((snapped(times, exit) > last) & (not emptied))
 
     @property
     def first_rows(self) -> np.ndarray:

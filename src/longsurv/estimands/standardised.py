@@ -308,6 +308,17 @@ def check_horizon(design: SurvivalDesign, horizon: float) -> None:
         )
     if float(snapped(horizon, np.append(design.exit, last))) > last:
         raise LongsurvError(f"nobody was followed to {horizon:g}: the last exit is at {last:g}")
+    if design.stratum is None:
+        return
+    for stratum in np.unique(design.stratum):
+        if design.after_follow_up(int(stratum), np.array([horizon])).any():
+            named = design.strata.labels[int(stratum)] if design.strata else "a stratum"
+            ended = float(design.exit[design.stratum == stratum].max())
+            raise LongsurvError(
+                f"nobody of {named} was followed to {horizon:g}: its last exit is at {ended:g},"
+                " and nothing is known of its risks after that; take an earlier horizon, or have"
+                " the variable as a covariate instead of in strata()"
+            )
 
 
 def of_draws(risks: np.ndarray, names: Sequence[str], level: float) -> pd.DataFrame:

@@ -86,13 +86,16 @@ def from_interval(
     Raises
     ------
     LongsurvError
-        Unless 0 < low < ratio < high; if the baseline risk is missing, or
+        Unless 0 < low < ratio < high, with the ratio in the middle half of its interval on a
+        logarithmic scale; if the baseline risk is missing, or
         impossible with these ratios.
     """
     from scipy.special import ndtri
 
     if not 0 < low < ratio < high:
         raise LongsurvError(f"expected 0 < low < ratio < high, got {low}, {ratio}, {high}")
+    if why := _lopsided(ratio, low, high):
+        raise LongsurvError(why)
     logs = log_hazard_ratio(np.log([ratio, low, high]), outcome, baseline_risk)
     width = 2.0 * float(ndtri(0.5 + level / 2.0))
     return Normal(float(logs[0]), float(logs[2] - logs[1]) / width)
@@ -175,7 +178,21 @@ def _wrong(where: str, row: dict[str, float], source: object, outcome: Ratio) ->
             f"{where}: expected 0 < low < ratio < high, got {row['low']:g}, {row['ratio']:g},"
             f" {row['high']:g}"
         )
+    elif why := _lopsided(row["ratio"], row["low"], row["high"]):
+        found.append(f"{where}: {why}")
     return found
+
+
+def _lopsided(ratio: float, low: float, high: float) -> str:
+    """That a ratio is outside the middle half of its interval, whatever was rounded; or nothing."""
+    if 0.25 <= math.log(ratio / low) / math.log(high / low) <= 0.75:
+        return ""
+    return (
+        f"{ratio:g} is far from the middle of its interval, {low:g} to {high:g}, which is"
+        f" {math.sqrt(low * high):.3g}: on a logarithmic scale an interval is about as wide on"
+        " either side of its ratio. Look for a slip of the pen; if it was published so, no normal"
+        " prior says the same"
+    )
 
 
 def _log_ratio(form: tuple[str, ...], row: np.ndarray, outcome: Ratio) -> tuple[float, float]:

@@ -86,7 +86,8 @@ def pool(answers: Sequence[Estimate | Posterior | pd.DataFrame], *, level: float
     answers : sequence of Estimate, Posterior or DataFrame
         Of one model, a data set each; or tables with "term", "estimate", "std_error" and, for
         complete-data degrees of freedom, "df", on a scale on which estimates are about normal (log
-        hazard ratios, not hazard ratios).
+        hazard ratios, not hazard ratios). Without a column "df" they are infinite; where one is
+        NaN, the pooled estimate has no interval and no p-value.
     level : float
         Of the intervals.
 
@@ -164,7 +165,7 @@ def _rubin(
         )  # fmt: skip
         return {"term": term, **nothing}
     share = (1.0 + 1.0 / m) * between / total
-    complete = float(np.mean(df)) if np.isfinite(df).all() else np.inf
+    complete = float(np.mean(df))  # NaN where it is not known of one, which leaves no interval
     degrees = _barnard_rubin(m, share, complete)
     increase = (1.0 + 1.0 / m) * between / within if within > 0.0 else np.inf
     fmi = (

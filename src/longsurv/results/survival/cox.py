@@ -22,7 +22,6 @@ from longsurv.results.survival.covariances import among_all, inverse, quadratic_
 from longsurv.results.survival.cox_curves import (
     CoxKnown,
     Kind,
-    after_follow_up,
     area_rule,
     check_known,
     check_times,
@@ -433,7 +432,7 @@ class SurvivalEstimate(RatioEstimate):
             # before the first event no interval is known, but for the start itself
             unseen = (found.value == 0.0) & (times > self.design.entry.min())
             se_H[unseen] = np.nan
-            after = after_follow_up(self.design, stratum, times)
+            after = self.design.after_follow_up(stratum, times)
             for i, H, se in zip(rows, found.value, se_H, strict=True):
                 low, high = (
                     np.where(np.isnan(se), np.nan, limit)

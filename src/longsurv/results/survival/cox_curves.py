@@ -49,7 +49,13 @@ class People:
 
 
 def people(result: AnsweredSurvival, newdata: pd.DataFrame | None) -> People:
-    """The rows to predict, or those the model was fitted to."""
+    """The rows to predict, or those the model was fitted to.
+
+    Raises
+    ------
+    LongsurvError
+        For a table without rows: there is no curve to show.
+    """
     design = result.design
     if newdata is None:
         n = len(design.rows)
@@ -59,6 +65,8 @@ def people(result: AnsweredSurvival, newdata: pd.DataFrame | None) -> People:
             np.zeros(n) if design.offset is None else design.offset,
             np.zeros(n, dtype=int) if design.stratum is None else design.stratum,
         )
+    if not len(newdata):
+        raise LongsurvError("newdata has no rows: give a row for each person to predict")
     return People(
         newdata.copy(),
         design.fixed.rebuild(newdata),
@@ -183,25 +191,6 @@ def check_known(
             )
 
 
-def after_follow_up(design: SurvivalDesign, stratum: int, times: np.ndarray) -> np.ndarray:
-    """Times after the last exit of a stratum, shape (T,) of bool: nothing is known of them, unless
-    all who were left had the event then.
-
-    Parameters
-    ----------
-    design : SurvivalDesign
-    stratum : int
-    times : ndarray, shape (T,)
-    """
-    mine = np.full(len(design.exit), True)
-    if design.stratum is not None:
-        mine = design.stratum == stratum
-    exit = design.exit[mine]
-    last = exit.max()
-    emptied = bool((design.event[mine][exit == last] == 1).all())
-    return (snapped(times, exit) > last) & (not emptied)
-
-
 def drawn_curves(
     design: SurvivalDesign, who: People, draws: np.ndarray, times: np.ndarray, level: float
 ) -> pd.DataFrame:
@@ -222,7 +211,7 @@ def drawn_curves(
     """
     parts: list[pd.DataFrame] = [pd.DataFrame()] * len(who.frame)
     for stratum, rows in who.of_stratum():
-        after = after_follow_up(design, stratum, times)
+        after = design.after_follow_up(stratum, times)
         for i in rows:
             values = np.where(after, np.nan, draws[:, i])
             parts[i] = beside(repeated(who.frame, i, times), draw_columns(values, level))

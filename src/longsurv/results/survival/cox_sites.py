@@ -21,7 +21,6 @@ from longsurv.results.survival.covariances import inverse
 from longsurv.results.survival.cox_curves import (
     CoxKnown,
     People,
-    after_follow_up,
     area_rule,
     check_times,
     event_times,
@@ -312,7 +311,7 @@ class SitesEstimate(WithSpread, RatioEstimate):
             se[(H == 0.0) & (times > self.design.entry.min())] = np.nan
             low, high = survival_limits(-log, error, z, "log-log")
             low, high = (np.where(np.isnan(se), np.nan, limit) for limit in (low, high))
-            after = after_follow_up(self.design, stratum, times)
+            after = self.design.after_follow_up(stratum, times)
             for k, i in enumerate(rows):
                 own = {"estimate": S[k], "std_error": se[k], "conf_low": low[k],
                        "conf_high": high[k]}  # fmt: skip
