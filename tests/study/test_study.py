@@ -279,7 +279,7 @@ def test_tables_are_dataframes_by_name(results: StudyResults) -> None:
         "flow", "baseline", "measurements", "simple_baseline", "simple_changes", "simple_mortality",
         "changes", "adjustments", "shrunken", "scores", "hazard_ratios", "mortality_methods",
         "prior_grid", "cumulative_incidence", "tipping", "comparison", "convergence", "checks",
-        "priors", "models", "not_estimated", "truncated", "versions",
+        "priors", "models", "not_estimated", "truncated", "imputed", "versions",
     }  # fmt: skip
     assert set(results.tables) == expected
     assert all(isinstance(table, pd.DataFrame) for table in results.tables.values())
