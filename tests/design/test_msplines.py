@@ -82,7 +82,9 @@ def test_tied_events_share_a_knot():
     base = followed("mspline", times=(5.0,) * 30)
     (knot,) = base.knots
     assert knot < 5.0 and knot == pytest.approx(5.0, rel=1e-14)  # just before them
-    assert followed("mspline", times=(28.0,) * 30).knots == ()
+    for kind in ("mspline", "piecewise"):  # events at the end leave nothing after them
+        assert followed(kind, times=(28.0,) * 30).knots == ()
+        assert max(followed(kind, times=(5.0, 9.0, 12.0, *(28.0,) * 30)).knots, default=0) < 27.0
 
 
 @settings(max_examples=40, deadline=None)

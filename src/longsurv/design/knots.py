@@ -50,7 +50,8 @@ def quantile_knots(
     """Interior knots at quantiles of the event times, each counted `copies` times.
 
     One that falls on an event is just before it, so that the event begins the next piece: rounding
-    would put it on either side, and another origin of time on the other.
+    would put it on either side, and another origin of time on the other. One that falls on events
+    at the upper end is none: there would be nothing between it and the end.
     """
     if not count:
         return ()
@@ -58,7 +59,7 @@ def quantile_knots(
     nearest = times[np.abs(times[:, None] - at).argmin(axis=0)]
     near = max(NEAR * np.ptp(times), LAST_PLACES * np.abs(times).max())
     at = np.where(np.abs(nearest - at) <= near, nearest - near, at)
-    return tuple(float(k) for k in np.unique(at) if lower < k < upper)
+    return tuple(float(k) for k in np.unique(at) if lower < k < upper - 2.0 * near)
 
 
 def _quantiles(times: np.ndarray, shares: np.ndarray, copies: np.ndarray | None) -> np.ndarray:
