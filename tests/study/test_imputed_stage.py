@@ -111,7 +111,9 @@ def test_missing_at_random_is_the_mixed_model(ran: StudyResults) -> None:
 def test_the_text_says_what_the_table_has(ran: StudyResults) -> None:
     built, table = build(ran), ran.parts[IMPUTED].table
     first, second = built["text"]
-    assert first == "CRP lacks 8 of 80 values, the most of any marker."
+    assert first == (
+        "CRP lacks 8 of 80 values, the most of any marker: 4 at after in old and 4 at after in new."
+    )
     by = table.set_index("steps")
     for step in (-2.0, 0.0, 2.0):
         assert f"{by.loc[step, 'estimate']:.3f}"[:4] in second
@@ -136,7 +138,7 @@ def test_a_randomised_study_of_several_sites_has_the_reference_too() -> None:
     else:
         assert clear.nunique() == 1
     text = build(ran)["text"]
-    assert text[0] == "CRP lacks 6 of 78 values."
+    assert text[0] == "CRP lacks 6 of 78 values: 3 at after in old and 3 at after in new."
     assert [one.split(":")[0] for one in text[2:]] == [
         "By jump to reference", "By copy increments", "By copy reference",
     ]  # fmt: skip

@@ -23,7 +23,7 @@ def not_imputed(reason: str, label: str = "") -> str:
     return f"Missing values{of} were not imputed: {reason.rstrip('.')}."
 
 
-def lacking(label: str, count: int, wanted: int, most: bool) -> str:
+def lacking(label: str, count: int, wanted: int, where: str, most: bool) -> str:
     """How much is missing of a marker.
 
     Parameters
@@ -31,11 +31,13 @@ def lacking(label: str, count: int, wanted: int, most: bool) -> str:
     label : str
     count, wanted : int
         Values missing, of how many.
+    where : str
+        In which groups and phases.
     most : bool
         Whether it is told since no other marker lacks more.
     """
     why = ", the most of any marker" if most else ""
-    return f"{label} lacks {count:,} of {plural(wanted, 'value')}{why}."
+    return f"{label} lacks {count:,} of {plural(wanted, 'value')}{why}: {where}."
 
 
 def moved(level: str, start: str, end: str, answers: Mapping[float, Answer], tip: float) -> str:

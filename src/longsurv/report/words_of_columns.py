@@ -193,6 +193,7 @@ WORDS = {
     "wanted": "values of patients alive, with those missing",
     "way": "observed, weighted, or standardised",
     "what": "what was asked for",
+    "where": "in which groups and phases",
     "width_ratio": "width of the credible over that of the confidence interval",
     "within": "whether the difference is within that",
     "words": "verdict, or meaning, in words",

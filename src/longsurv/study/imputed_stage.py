@@ -23,6 +23,7 @@ from longsurv.numbers import exponential
 from longsurv.study.marker_stages import NO_PHASES
 from longsurv.study.plan import model_seed
 from longsurv.times import snapped
+from longsurv.words import listed
 
 if TYPE_CHECKING:
     from longsurv.analyses.imputation.imputation import Imputation
@@ -40,8 +41,8 @@ STEPS = np.linspace(-2.0, 2.0, 5)
 but linear in them."""
 COLUMNS = [
     "marker", "label", "unit", "scale", "level", "reference", "start", "end", "assumption", "steps",
-    "moved", "estimate", "conf_low", "conf_high", "p_value", "fmi", "lacking", "wanted", "tip",
-    "reason",
+    "moved", "estimate", "conf_low", "conf_high", "p_value", "fmi", "lacking", "wanted", "where",
+    "tip", "reason",
 ]  # fmt: skip
 BEYOND = "some of its values lie beyond a limit, and those are not imputed yet"
 
@@ -55,7 +56,8 @@ class ImputedPart:
     table : DataFrame
         `COLUMNS`: a row a marker, comparison and assumption; `assumption` is a method of
         `Imputation`, and `steps` says by how many standard deviations at baseline the values of
-        `level` are moved, `moved` by how much, a factor on the scale "ratio". `tip` is where, in
+        `level` are moved, `moved` by how much, a factor on the scale "ratio". `where` says of which
+        groups and phases values are missing. `tip` is where, in
         these standard deviations and next to none, the interval changes between clear of no effect
         and not; NaN if it does not.
     reason : str
@@ -148,7 +150,8 @@ def _of_marker(study: Plan, name: str, data: pd.DataFrame, change: Change) -> pd
         "marker": name, "label": marker.label, "unit": marker.unit,
         "scale": "ratio" if log else "difference", "level": str(change.level),
         "reference": str(change.reference), "start": str(change.start), "end": str(change.end),
-        "lacking": int(lacking.sum()), "wanted": len(data), "reason": "",
+        "lacking": int(lacking.sum()), "wanted": len(data),
+        "where": _where(data[lacking], change.treatment), "reason": "",
     }  # fmt: skip
     rows: list[dict[str, object]]
     try:
@@ -159,6 +162,12 @@ def _of_marker(study: Plan, name: str, data: pd.DataFrame, change: Change) -> pd
     except LongsurvError as error:
         rows = [{"assumption": AT_RANDOM, "reason": str(error)}]
     return pd.DataFrame([{**common, **row} for row in rows]).reindex(columns=COLUMNS)
+
+
+def _where(rows: pd.DataFrame, treatment: str) -> str:
+    """How many values are missing, by group and phase."""
+    counts = rows.groupby([treatment, "phase"], observed=True, sort=False).size()
+    return listed([f"{count:,} at {phase} in {group}" for (group, phase), count in counts.items()])
 
 
 def _answers(

@@ -40,7 +40,11 @@ def build(results: StudyResults) -> dict[str, object]:
     first = told.iloc[0].to_dict()
     text = [
         sentences.lacking(
-            first["label"], first["lacking"], first["wanted"], not results.study.aims.named
+            first["label"],
+            first["lacking"],
+            first["wanted"],
+            first["where"],
+            not results.study.aims.named,
         )
     ]
     if first["reason"]:
@@ -75,12 +79,12 @@ def _picture(rows: pd.DataFrame, first: Record, said: str) -> Picture:
     ratio = first["scale"] == "ratio"
     tips = [] if first["tip"] != first["tip"] else [first["tip"]]
     label = with_unit(first["label"], "" if ratio else first["unit"])
-    level, reference = first["level"], first["reference"]
+    level = first["level"]
 
     def draw(width: float) -> Axes:
         return over_delta(
             rows.assign(delta=rows["steps"]),
-            name=f"{label}: change in {level} against {reference}",
+            name=label,
             xlabel=f"Missing values of {level} moved by, baseline SDs", said=said,
             null=1.0 if ratio else 0.0, tips=tips, log=ratio, width=width,
         )  # fmt: skip
@@ -105,8 +109,7 @@ def _table(table: pd.DataFrame) -> DisplayTable:
             else []
         ),
         Column("Missing", lambda r: f"{r['lacking']:,} of {r['wanted']:,}" if r["first"] else ""),
-        Column("Assumed", lambda row: METHODS[row["assumption"]], numeric=False),
-        Column("Moved by (baseline SDs)", _moved),
+        Column("Taken as", _assumed, numeric=False),
         Column("Difference in change (95 % CI)", _text),
         Column("p", lambda row: numbers.p_value(row["p_value"])),
         Column("Information missing", _share),
@@ -115,19 +118,21 @@ def _table(table: pd.DataFrame) -> DisplayTable:
     note = (
         "Missing: of patients alive with a value in another phase. Difference in change, not"
         " adjusted; a ratio for markers analysed as logarithms. Completed data sets are drawn from"
-        " the mixed model's posterior, analysed by it and pooled by Rubin's rules. Moved: added to"
-        " the missing values of the group, or multiplied with them. Information missing: share of"
-        " what complete data would say."
+        " the mixed model's posterior, analysed by it and pooled by Rubin's rules. SD:"
+        " between patients at baseline; in brackets what is added to the missing values of the"
+        " group, or multiplied with them. Information missing: share of what complete data say."
     )
     return display(shown, "Missing values under several assumptions", columns, note, name=IMPUTED)
 
 
-def _moved(row: Record) -> str:
+def _assumed(row: Record) -> str:
+    """What is assumed of the missing values in a row."""
     if row["moved"] != row["moved"] or row["steps"] == 0.0:
-        return ""
+        return METHODS[row["assumption"]]
     size = numbers.number(row["moved"])
     what = f"\N{MULTIPLICATION SIGN} {size}" if row["scale"] == "ratio" else size
-    return f"{numbers.signed(row['steps'], 0)} ({what})"
+    way = "higher" if row["steps"] > 0 else "lower"
+    return f"{numbers.plain(abs(row['steps']))} SD {way} in {row['level']} ({what})"
 
 
 def _text(row: Record) -> str:
