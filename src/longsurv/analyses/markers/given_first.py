@@ -130,15 +130,22 @@ class GivenFirst:
         """The estimate of the slope, or its posterior mean."""
         if isinstance(self.result, GeneralisedEstimate):
             return self.slope_at(self.result.theta)
-        return float(np.mean([self.slope_at(theta) for theta in self.result.thetas()]))
+        return float(self._slopes.mean())
+
+    @cached_property
+    def _slopes(self) -> np.ndarray:
+        """Of every draw of the posterior, shape (chains * draws,)."""
+        assert isinstance(self.result, GeneralisedPosterior)
+        return np.array([self.slope_at(theta) for theta in self.result.thetas()])
 
     @cached_property
     def _draws(self) -> np.ndarray:
         """Of the posterior, shape (chains, draws)."""
         assert isinstance(self.result, GeneralisedPosterior)
         chains, kept, _ = self.result.draws.theta.shape
-        values = [self.difference_at(theta) for theta in self.result.thetas()]
-        return np.array(values).reshape(chains, kept)
+        beta = self.result.draws.flat[:, : self.result.data.p]
+        values = beta @ self.change + (1.0 - self._slopes) * (beta @ self.start)
+        return np.asarray(values).reshape(chains, kept)
 
     def row(self, level: float) -> pd.DataFrame:
         """One row in the grammar of `Estimate.tidy` or `Posterior.tidy`.
