@@ -117,6 +117,22 @@ def deaths_of(cohort: Cohort, deaths: tuple[str, ...] | None = None) -> tuple[in
     return tuple(labels.index(name) + 1 for name in deaths)
 
 
+def dead_by(people: pd.DataFrame, codes: tuple[int, ...], end: float) -> NDArray[np.bool_]:
+    """Who had died by a time, shape (n,).
+
+    Parameters
+    ----------
+    people : DataFrame
+        As `Cohort.survival_data` gives them: exit, status.
+    codes : tuple of int
+        The statuses that are death, as of `deaths_of`.
+    end : float
+    """
+    exit = people["exit"].to_numpy(dtype=float)
+    found: NDArray[np.bool_] = np.isin(people["status"], codes) & (exit <= snapped(end, exit))
+    return found
+
+
 @check_methods
 @dataclass(frozen=True, eq=False)
 class Composite:
@@ -191,8 +207,7 @@ class Composite:
             )
         people, compared = cohort.survival_data(), ComparedRows.of(cohort, marker, change)
         people = people[people[change.treatment].isin([change.level, change.reference])]
-        exit, status = people["exit"].to_numpy(dtype=float), people["status"].to_numpy()
-        dead = np.isin(status, codes) & (exit <= snapped(end, exit))
+        exit, dead = people["exit"].to_numpy(dtype=float), dead_by(people, codes, end)
         known = compared.patients.reindex(people[schema.patient])
         value = (known["end"] - (known["start"] if outcome == "change" else 0.0)).to_numpy(float)
         table = pd.DataFrame(

@@ -8,7 +8,7 @@ completed data; in a randomised study also with values as in the reference group
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,10 +19,10 @@ import pandas as pd
 from longsurv.cohort.labels import death_codes
 from longsurv.errors import LongsurvError
 from longsurv.estimands.changes import Change, baseline_sd, contrast_weights
+from longsurv.estimands.truncation import dead_by
 from longsurv.numbers import exponential
 from longsurv.study.marker_stages import NO_PHASES
 from longsurv.study.plan import model_seed
-from longsurv.times import snapped
 from longsurv.words import listed
 
 if TYPE_CHECKING:
@@ -57,9 +57,8 @@ class ImputedPart:
         `COLUMNS`: a row a marker, comparison and assumption; `assumption` is a method of
         `Imputation`, and `steps` says by how many standard deviations at baseline the values of
         `level` are moved, `moved` by how much, a factor on the scale "ratio". `where` says of which
-        groups and phases values are missing. `tip` is where, in
-        these standard deviations and next to none, the interval changes between clear of no effect
-        and not; NaN if it does not.
+        groups and phases values are missing. `tip` is where, in these standard deviations and next
+        to none, the interval changes between clear of no effect and not; NaN if it does not.
     reason : str
         Why the question does not arise; empty if it does.
     """
@@ -132,12 +131,11 @@ def with_holes(study: Plan, name: str) -> pd.DataFrame:
 def _died(cohort: Cohort) -> set[tuple[object, str]]:
     """Patients and the phases by whose end they had died."""
     people, schema = cohort.survival_data(), cohort.schema
-    dead = people[people["status"].isin(death_codes(schema))]
-    exits = dead["exit"].to_numpy(dtype=float)
+    codes = death_codes(schema)
     return {
         (p, phase.name)
         for phase in schema.phases
-        for p in dead[schema.patient][exits <= snapped(phase.last, exits)]
+        for p in people[schema.patient][dead_by(people, codes, phase.last)]
     }
 
 
@@ -216,18 +214,6 @@ def _shown(row: Mapping[str, object], log: bool) -> dict[str, object]:
     if log:
         values = {key: exponential(value) for key, value in values.items()}
     return {**values, **{key: row[key] for key in ("assumption", "steps", "p_value", "fmi")}}
-
-
-def compared(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """The rows of each marker and comparison.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Of an `ImputedPart`.
-    """
-    for _, rows in table.groupby(["marker", "level", "end"], sort=False):
-        yield rows.reset_index(drop=True)
 
 
 def seconds_of_imputed(study: Plan) -> float:

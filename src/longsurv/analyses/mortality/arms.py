@@ -41,6 +41,11 @@ class Comparison:
         """As a difference of means is called: "active - control"."""
         return f"{self.group} - {self.reference}"
 
+    @property
+    def words(self) -> str:
+        """As it is told: "active against control"."""
+        return f"{self.group} against {self.reference}"
+
 
 def comparisons_of(levels: Sequence[Hashable], kind: Compare = "reference") -> list[Comparison]:
     """The comparisons of the arms of a study.

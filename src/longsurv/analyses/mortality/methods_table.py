@@ -136,7 +136,7 @@ class MortalityMethods(Readable):
             c = one.counts
             events[f"Events, {one.group}"] = f"{c.events} of {c.n}"
             events[f"Events, {one.reference}"] = f"{c.reference_events} of {c.reference_n}"
-        pairs = [f"{one.group} against {one.reference}" for one in self.comparisons]
+        pairs = [one.words for one in self.comparisons]
         return Summary(
             title=f"{listed(pairs)} by {self.horizon:g}",
             words=several_words(len(pairs)),

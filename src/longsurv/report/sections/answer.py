@@ -272,7 +272,7 @@ def _several(results: StudyResults) -> str:
     if results.study.models.compare_arms == "pairwise":
         table = results.tables["arm_ratios"]
         known = () if "reason" in table else table["p_holm"]
-        names = [f"{one.group} against {one.reference}" for one in compared]
+        names = [one.words for one in compared]
         return sentences_mortality.several(len(compared), "", dict(zip(names, known, strict=False)))
     p_values = [
         answer.p_value

@@ -9,7 +9,7 @@ import pandas as pd
 from longsurv import numbers
 from longsurv.records import Record
 from longsurv.report import sentences_markers
-from longsurv.report.sections.common import with_unit
+from longsurv.report.sections.common import change_answer, comparison_column, with_unit
 from longsurv.report.sentences import Answer
 from longsurv.study.beyond import BEYOND
 from longsurv.tables.display import EMPTY, Column, display
@@ -32,7 +32,7 @@ def build(results: StudyResults) -> dict[str, object]:
     most = table.sort_values("censored", kind="stable").iloc[-1].to_dict()
     main = _main(results, most)
     text = sentences_markers.beyond(
-        most["label"], most["censored"], most["values"], main, _answer(most), most["level"],
+        most["label"], most["censored"], most["values"], main, change_answer(most), most["level"],
         most["taken"],
     )  # fmt: skip
     return {"title": TITLE, "text": [text], "table": _table(results, table)}
@@ -45,32 +45,20 @@ def _main(results: StudyResults, row: Record) -> Answer | None:
         (changes["marker"] == row["marker"]) & (changes["engine"] == "ml")
         & (changes["level"] == row["level"]) & (changes["end"].astype(str) == row["end"])
     )  # fmt: skip
-    return _answer(changes[chosen].iloc[0].to_dict())
-
-
-def _answer(row: Record) -> Answer | None:
-    if row["estimate"] != row["estimate"]:
-        return None
-    return Answer(
-        row["estimate"], row["conf_low"], row["conf_high"], row["scale"] == "ratio", row["p_value"]
-    )
+    return change_answer(changes[chosen].iloc[0].to_dict())
 
 
 def _table(results: StudyResults, table: pd.DataFrame) -> DisplayTable:
     def text(answer: Answer | None) -> str:
         return "not estimated" if answer is None else answer.text
 
-    several, taken = table.duplicated("marker").any(), table["taken"].iloc[0]
+    taken = table["taken"].iloc[0]
     columns = [
         Column("Marker", lambda row: with_unit(row["label"], row["unit"]), numeric=False),
-        *(
-            [Column("Comparison", lambda r: f"{r['level']}, {r['end']}", numeric=False)]
-            if several
-            else []
-        ),
+        *comparison_column(table),
         Column("Beyond a limit", lambda row: f"{row['censored']:,} of {row['values']:,}"),
         Column("Main analysis (95 % CI)", lambda row: text(_main(results, row))),
-        Column(f"Values {taken} (95 % CI)", lambda row: text(_answer(row))),
+        Column(f"Values {taken} (95 % CI)", lambda row: text(change_answer(row))),
         Column("p", lambda row: numbers.p_value(row["p_value"])),
         Column("Remark", "reason", numeric=False, prose=True),
     ]

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from longsurv import numbers
 from longsurv.figures.svg import to_svg
 from longsurv.numbers import exponential
+from longsurv.records import Record
 from longsurv.report.sentences import Answer
 from longsurv.study.unanswered import unanswered
 from longsurv.tables.display import Column
@@ -120,6 +121,12 @@ def role_column(results: StudyResults) -> list[Column]:
     ] * aims.named
 
 
+def comparison_column(table: pd.DataFrame) -> list[Column]:
+    """Of which comparison a row is, by its "level" and "end"; in a table of one there is none."""
+    several = len(table[["level", "end"]].drop_duplicates()) > 1
+    return [Column("Comparison", lambda r: f"{r['level']}, {r['end']}", numeric=False)] * several
+
+
 def unit_one(unit: str) -> str:
     """One of a unit: "days" to "day"."""
     return unit.removesuffix("s") or "unit of time"
@@ -146,8 +153,9 @@ def change_words(start: object, end: object, unit: str) -> str:
     return f"{start} to {end}"
 
 
-def change_answer(row: pd.Series) -> Answer | None:
-    """The answer in one row of `StudyResults.changes`, None where there is none."""
+def change_answer(row: pd.Series | Record) -> Answer | None:
+    """The answer in one row of `StudyResults.changes`, or of a table like it; None where there is
+    none."""
     if not math.isfinite(row["estimate"]):
         return None
     return Answer(
@@ -156,8 +164,9 @@ def change_answer(row: pd.Series) -> Answer | None:
         row["conf_high"],
         row["scale"] == "ratio",
         row["p_value"],
-        row["prob_positive"],
-        float(row.get("mcse", math.nan)),  # which adjusted differences do not have
+        # Which other differences in change do not have.
+        float(row.get("prob_positive", math.nan)),
+        float(row.get("mcse", math.nan)),
     )
 
 

@@ -90,10 +90,7 @@ def _conclusion(results: StudyResults) -> str:
     randomised, several = results.cohort.randomised, len(results.compared) > 1
     said: dict[str, list[str]] = {}
     pairs = results.study.models.compare_arms == "pairwise"
-    names = [
-        f"{one.group} against {one.reference}" if pairs else str(one.group)
-        for one in results.compared
-    ] or [""]
+    names = [one.words if pairs else str(one.group) for one in results.compared] or [""]
     for name, its in zip(names, results.each, strict=True):
         risks, why = told(its), why_untold(its) or its.failures.get("methods", "")
         text = sentences_answer.conclusion(risks, randomised, why)

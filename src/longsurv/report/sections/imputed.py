@@ -10,9 +10,8 @@ from longsurv import numbers
 from longsurv.figures.imputed import over_delta
 from longsurv.records import Record
 from longsurv.report import sentences_imputed as sentences
-from longsurv.report.sections.common import Picture, with_unit
-from longsurv.report.sentences import Answer
-from longsurv.study.imputed_stage import AT_RANDOM, IMPUTED, ImputedPart, compared
+from longsurv.report.sections.common import Picture, change_answer, comparison_column, with_unit
+from longsurv.study.imputed_stage import AT_RANDOM, IMPUTED, ImputedPart
 from longsurv.tables.display import EMPTY, Column, display
 
 if TYPE_CHECKING:
@@ -51,13 +50,18 @@ def build(results: StudyResults) -> dict[str, object]:
         text.append(sentences.not_imputed(first["reason"], first["label"]))
         return {**none, "text": text, "table": _table(part.table)}
     shifted = told[told["assumption"] == AT_RANDOM]
-    answers = {row["steps"]: _answer(row) for row in shifted.to_dict("records")}
+    answers = {
+        row["steps"]: answer
+        for row in shifted.to_dict("records")
+        if (answer := change_answer(row)) is not None
+    }
     text.append(
         sentences.moved(first["level"], first["start"], first["end"], answers, first["tip"])
     )
     text += [
-        sentences.as_reference(METHODS[row["assumption"]], _answer(row))
+        sentences.as_reference(METHODS[row["assumption"]], answer)
         for row in told[told["assumption"] != AT_RANDOM].to_dict("records")
+        if (answer := change_answer(row)) is not None
     ]
     picture = _picture(shifted, first, " ".join(text))
     return {**none, "text": text, "picture": picture, "table": _table(part.table)}
@@ -65,14 +69,9 @@ def build(results: StudyResults) -> dict[str, object]:
 
 def _told(results: StudyResults, table: pd.DataFrame) -> pd.DataFrame:
     """The comparison that is told: of the primary outcome, or of what lacks most."""
-    every = list(compared(table))
+    every = [rows for _, rows in table.groupby(["marker", "level", "end"], sort=False)]
     primary = results.study.aims.primary
     return next((rows for rows in every if rows["marker"].iloc[0] == primary), every[0])
-
-
-def _answer(row: Record) -> Answer:
-    limits = row["estimate"], row["conf_low"], row["conf_high"]
-    return Answer(*limits, row["scale"] == "ratio", row["p_value"])
 
 
 def _picture(rows: pd.DataFrame, first: Record, said: str) -> Picture:
@@ -100,14 +99,9 @@ def _picture(rows: pd.DataFrame, first: Record, said: str) -> Picture:
 def _table(table: pd.DataFrame) -> DisplayTable:
     shown = table.copy()
     shown["first"] = ~shown.duplicated(["marker", "level", "end"])
-    several = shown[["level", "end"]].drop_duplicates().shape[0] > 1
     columns = [
         Column("Marker", lambda row: row["label"] if row["first"] else "", numeric=False),
-        *(
-            [Column("Comparison", lambda r: f"{r['level']}, {r['end']}", numeric=False)]
-            if several
-            else []
-        ),
+        *comparison_column(table),
         Column("Missing", lambda r: f"{r['lacking']:,} of {r['wanted']:,}" if r["first"] else ""),
         Column("Taken as", _assumed, numeric=False),
         Column("Difference in change (95 % CI)", _text),
@@ -136,7 +130,8 @@ def _assumed(row: Record) -> str:
 
 
 def _text(row: Record) -> str:
-    return "not estimated" if row["estimate"] != row["estimate"] else _answer(row).text
+    answer = change_answer(row)
+    return "not estimated" if answer is None else answer.text
 
 
 def _share(row: Record) -> str:

@@ -110,7 +110,7 @@ def missing(results: StudyResults) -> list[str]:
             by_reason.setdefault(results.failures[stage], []).append(name)
         for one, its in several.items():
             if stage in its.failures:
-                of = f"{name}, {one.group} against {one.reference}"
+                of = f"{name}, {one.words}"
                 by_reason.setdefault(its.failures[stage], []).append(of)
     return [
         f"Not estimated: {listed(names)}. Reason: {reason}." for reason, names in by_reason.items()

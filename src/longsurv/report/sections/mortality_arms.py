@@ -44,5 +44,5 @@ def arms_part(results: StudyResults) -> Part | None:
 
 def _against(comparison: str, results: StudyResults) -> str:
     """ "high against control" of "high - control"."""
-    named = {one.name: f"{one.group} against {one.reference}" for one in results.compared}
+    named = {one.name: one.words for one in results.compared}
     return named[comparison]

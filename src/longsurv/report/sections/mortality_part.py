@@ -58,7 +58,7 @@ class Part:
                 return replace(item, name=f"{item.name}{OF_COMPARISON}{place + 1}")
             return item
 
-        title = f"{self.title}: {one.group} against {one.reference}"
+        title = f"{self.title}: {one.words}"
         items, more = tuple(map(own, self.items)), tuple(map(own, self.more))
         return replace(self, title=title, items=items, more=more)
 

@@ -10,7 +10,7 @@ import pandas as pd
 from longsurv import numbers
 from longsurv.records import Record
 from longsurv.report import sentences_truncated as sentences
-from longsurv.report.sections.common import role_column
+from longsurv.report.sections.common import comparison_column, role_column
 from longsurv.study.truncated_stage import TRUNCATED, TruncatedPart, leading
 from longsurv.tables.display import EMPTY, Column, display
 
@@ -131,15 +131,10 @@ def _table(results: StudyResults, table: pd.DataFrame) -> DisplayTable:
         rows.append({**of["ml"], "bayes": of["bayes"]})
     frame = pd.DataFrame(rows)
     frame["first"] = ~frame.duplicated(["marker", "level", "end"])
-    several = frame[["level", "end"]].drop_duplicates().shape[0] > 1
     columns = [
         Column("Marker", lambda row: row["label"] if row["first"] else "", numeric=False),
         *role_column(results),
-        *(
-            [Column("Comparison", lambda r: f"{r['level']}, {r['end']}", numeric=False)]
-            if several
-            else []
-        ),
+        *comparison_column(frame),
         Column("Estimand", "estimand_label", numeric=False),
         Column("Quantity", lambda row: _QUANTITIES[row["quantity"]], numeric=False),
         Column("Maximum likelihood (95 % CI)", _answer),
