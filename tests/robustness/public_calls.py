@@ -53,6 +53,7 @@ NOT_CALLED = {
     "estimands.standardised_curves.averaged_survival": "part of standardised_survival",
     "estimands.standardised.check_begun": "part of risk_difference",
     "estimands.standardised.both_treatments": "part of risk_difference",
+    "estimands.truncation.dead_by": "of arrays of people, through DeathInMarkers",
     "estimands.truncation.survivor_bounds": "of arrays of weights, through DeathInMarkers",
     "estimands.worst_rank.two_groups_ranked": "part of rank_comparison",
     "estimands.weighting.full_rank": "of columns, through weighted_difference",
