@@ -20,7 +20,7 @@ WORKERS ?= 2
 # Whole files to each worker, the slowest first: tests/conftest.py has the order.
 parallel := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test test-pandas3 check format bench studies docs lock clean
+.PHONY: help setup demo test test-all test-pandas3 check format bench studies docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,7 +31,10 @@ setup: ## make .venv with the pinned packages; the other targets do it by themse
 demo: setup ## run the example studies and say where their reports are
 	@.venv/bin/longsurv demo
 
-test: setup ## run the tests
+test: setup ## run the tests that are fast, nine in ten, in some minutes
+	@$(python) -m pytest $(parallel) -m "not slow and not study" $(ARGS)
+
+test-all: setup ## run the slow ones too, as has to pass before anything lands
 	@$(python) -m pytest $(parallel) $(ARGS)
 
 test-pandas3: setup ## run the tests under pandas 3, where lifelines is not installed

@@ -97,8 +97,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Parts(config, log)
 
 
+@pytest.hookimpl(tryfirst=True)  # before those marked slow are left out
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with the slowest, then go on from files of many tests to files of few."""
+    """Mark the slow ones; begin with the slowest, then go on from files of many tests to files of
+    few."""
+    slow = set((TESTS / "slow_tests.txt").read_text(encoding="utf-8").splitlines())
+    for item in items:
+        if item.nodeid in slow:
+            item.add_marker("slow")
     if not hasattr(config, "workerinput"):
         return
     sizes = Counter(part_of(item.nodeid) for item in items)
