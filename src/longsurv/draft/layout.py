@@ -30,6 +30,7 @@ _BASE = r"(?P<base>baseline|base|bl|screening|admission|aufnahme|pre|basal)"
 _AFTER = [
     re.compile(rf"(?P<marker>.+?){_SOME}\(?(?P<word>{_WORD}){_GAP}{_NUMBER}\)?", re.I),
     re.compile(rf"(?P<marker>.+?){_SOME}\(?{_NUMBER}\.?{_GAP}(?P<word>{_WORD})\)?", re.I),
+    re.compile(rf"(?P<marker>.+?){_SOME}\(?t{_GAP}{_NUMBER}{_GAP}(?P<word>{_WORD})\)?", re.I),
     re.compile(rf"(?P<marker>.+?)\s*\(?第?{_NUMBER}(?P<word>病日|日目|日|時間|週|月)\)?", re.I),
     re.compile(rf"(?P<marker>.+?){_SOME}(?P<word>){_NUMBER}", re.I),
     re.compile(rf"(?P<marker>.+?){_SOME}{_BASE}", re.I),
@@ -46,6 +47,9 @@ _BEFORE = [
     re.compile(rf"{_BASE}{_SOME}(?P<marker>.+)", re.I),
 ]
 _TIME = re.compile(rf"(?P<word>{_WORD})?{_GAP}{_NUMBER}{_GAP}(?P<after>{_WORD})?", re.I)
+
+_CLOCK = re.compile(r"(\d{1,3}):([0-5]\d)(?::([0-5]\d))?")
+_ARM = re.compile(r"[\s_]*\(?\barm[\s_]*\d.*$|_arm_\d+$", re.I)  # of events of a database of trials
 
 
 @dataclass(frozen=True)
@@ -92,10 +96,14 @@ def _is_joined(match: re.Match[str]) -> bool:
 
 
 def read_time(text: str) -> tuple[float, str] | None:
-    """ "Day 4", "4 h" or "D4" as a number and its unit; None if it is neither."""
-    match = _TIME.fullmatch(unicodedata.normalize("NFKC", text).strip())
+    """ "Day 4", "4 h", "D4" or "47:30" as a number and its unit; None if it is none of them."""
+    text = _ARM.sub("", unicodedata.normalize("NFKC", text).strip())
+    clock = _CLOCK.fullmatch(text)
+    if clock is not None:
+        return int(clock[1]) + int(clock[2]) / 60 + int(clock[3] or 0) / 3600, "hours"
+    match = _TIME.fullmatch(text)
     if match is None:
-        if re.fullmatch(_BASE, text.strip(), re.I):
+        if re.fullmatch(_BASE, text, re.I):
             return 0.0, ""
         return None
     word = (match["word"] or match["after"] or "").casefold()

@@ -28,6 +28,9 @@ from longsurv.draft.tidy import (
 from longsurv.draft.understanding import Understanding
 from longsurv.words import plural
 
+# Hours and minutes, as "47:30", in hours.
+_HOURS = "lambda t: sum(int(part) / 60**k for k, part in enumerate(t))"
+
 # What a melted table calls its columns for a moment: names that no column of a file has.
 _COLUMN, _CELL = "column of the table", "cell of the table"
 
@@ -195,7 +198,9 @@ def _times(
         pattern = r"(\d+(?:[.,]\d+)?)"
         read = {t: (read_time(t) or (np.nan, ""))[0] for t in column.texts}
         values = frame[part.time].astype("string").str.strip().map(read).astype(float)
-        if all(any(c.isdigit() for c in t) for t in column.texts):
+        if all(":" in t for t in column.texts):
+            text = f"{cells}.str.strip().str.split(':').map({_HOURS}, na_action='ignore')"
+        elif all(any(c.isdigit() for c in t) and read_time(t) is not None for t in column.texts):
             text = f"{cells}.str.extract(r{pattern!r})[0].str.replace(',', '.').astype(float)"
         else:
             text = f"{cells}.str.strip().map({read!r}).astype(float)"

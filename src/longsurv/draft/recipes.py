@@ -55,6 +55,8 @@ def when(cells, day_first=True, whole_days=False):  # type: ignore[no-untyped-de
             named = rf"(?i)^(\d+)[-. ]*{name}[^\W\d_]*\.?[-, ]*(\d+)"
             text = text.str.replace(named, rf"\1~{month}~\2", regex=True)
         date = text.str.extract(r"^(\d+)([-/.~])(\d+)\2(\d+)\s*(.*)$")
+        midnight = date[4].str.match(r"24:00(?::00)?(?!\d)").fillna(False).astype(bool)
+        date[4] = date[4].mask(midnight, date[4].str.replace("24:", "00:", n=1))
         year_first = (date[0].str.len() == 4).fillna(False).astype(bool)
         first = year_first | day_first | (date[1] == "~").fillna(False).astype(bool)
         day = date[0].mask(year_first, date[3]).mask(~first, date[2])
@@ -68,6 +70,7 @@ def when(cells, day_first=True, whole_days=False):  # type: ignore[no-untyped-de
         seconds = (days * 86400).round().fillna(0).astype("int64")
         serial = pd.Timestamp("1899-12-30", tz="UTC") + pd.to_timedelta(seconds, unit="s")
         cells = pd.to_datetime(text.str.strip(), format="mixed", errors="coerce", utc=True)
+        cells = cells + pd.to_timedelta(midnight.astype(int), unit="D")  # the end of the day before
         cells = cells.fillna(serial.where(days.notna()))
     if isinstance(cells.dtype, pd.DatetimeTZDtype):
         cells = cells.dt.tz_localize(None) if whole_days else cells.dt.tz_convert(None)
@@ -79,4 +82,7 @@ def identifier(cells):  # type: ignore[no-untyped-def]
     """Identifiers as text."""
     if pd.api.types.is_float_dtype(cells):
         cells = cells.astype("Int64")
-    return cells.astype("string").str.strip()
+    text = cells.astype("string").str.strip()
+    if text.str.fullmatch(r"\d+\.0").fillna(True).all():  # whole numbers that were saved as others
+        text = text.str.removesuffix(".0")
+    return text

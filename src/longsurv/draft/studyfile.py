@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from longsurv.draft.fates import legend_in
 from longsurv.draft.guess import Guess
 from longsurv.draft.measured import FoundMarker, marker_name
 from longsurv.draft.names import says
@@ -53,8 +54,7 @@ def study_toml(
         labels = _labels(found.markers)
         for marker in found.markers:
             lines = _marker(marker, columns.get(marker.name, marker.name), labels[marker.name])
-            # Numbers of several units in one marker are no marker yet.
-            parts.append([f"# {line}" for line in lines] if marker.mixed else lines)
+            parts.append([f"# {line}" for line in lines] if marker.held else lines)
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
@@ -103,10 +103,16 @@ def _study(found: Understanding) -> list[str]:
 
 def _group_labels(found: Understanding) -> list[str]:
     """Names for groups that are bare numbers, commented out."""
+    name = found.treatment.field.name if found.treatment is not None else ""
+    told = legend_in(name)[0]
+    if found.treatment is not None and set(found.treatment.levels) <= set(told):
+        named = ", ".join(
+            f"{toml_value(n)} = {toml_value(told[n])}" for n in found.treatment.levels
+        )
+        return [*toml_comment("likely: as the column's name says."), f"labels = {{{named}}}"]
     numbers = bare_groups(found)
     if not numbers:
         return []
-    name = found.treatment.field.name if found.treatment is not None else ""
     pairs = ", ".join(f"{toml_value(str(n))} = {toml_value(f'{name} {n}')}" for n in numbers)
     said = " and ".join(numbers)
     return [
@@ -116,11 +122,12 @@ def _group_labels(found: Understanding) -> list[str]:
 
 
 def bare_groups(found: Understanding) -> list[str]:
-    """The groups where all are called by numbers, else none."""
+    """The groups where all are called by numbers that nothing explains, else none."""
     if found.treatment is None:
         return []
-    levels = found.treatment.levels
-    return [] if any(isinstance(toml_level(text), str) for text in levels) else list(levels)
+    levels, told = found.treatment.levels, legend_in(found.treatment.field.name)[0]
+    named = set(levels) <= set(told) or any(isinstance(toml_level(text), str) for text in levels)
+    return [] if named else list(levels)
 
 
 def _file(sheet_path: Path | None, folder: Path) -> str:
@@ -382,11 +389,6 @@ def _marker(marker: FoundMarker, name: str, label: str) -> list[str]:
     lines = [f"[markers.{toml_key(name)}]"]
     for warning in marker.warnings:
         lines += toml_comment(f"LOOK: {warning}.")
-    if marker.doubtful_codes:
-        lines += toml_comment(
-            f"LOOK: {', '.join(marker.doubtful_codes)} may stand for a missing value; if so, name"
-            " it under [measurements]: missing = [...]"
-        )
     known = marker.known
     lines.append(f"label = {toml_value(label)}")
     if marker.unit and marker.unit_sureness == "doubtful":
