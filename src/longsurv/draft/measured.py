@@ -12,6 +12,7 @@ from longsurv.cohort.problems import show, show_list
 from longsurv.draft import markers
 from longsurv.draft.cells import CODES, SheetColumn
 from longsurv.draft.guess import Sureness
+from longsurv.draft.layout import Place
 from longsurv.draft.markers import Known, name_and_unit
 from longsurv.draft.names import plain
 from longsurv.draft.series import Series
@@ -121,13 +122,7 @@ def _parts(part: Series) -> list[Part]:
             for n in part.columns
         ]
     if part.shape == "columns":
-        found = []
-        for place in part.places:
-            stated = place.unit or part.sheet.raw.units.get(place.column, "")
-            _, numbers, censored, units = _of_column(columns[place.column], stated)
-            unclear = part.sheet.unclear(place.column)
-            found.append((place.marker, numbers, censored, units, unclear))
-        return found
+        return [_of_place(part, place) for place in part.places]
     named, value = columns[part.marker], columns[part.value]
     order = np.argsort(named.codes, kind="stable")
     edges = np.searchsorted(named.codes[order], np.arange(named.distinct + 1))
@@ -145,6 +140,12 @@ def _parts(part: Series) -> list[Part]:
             units.update(_units_in_cells(value, rows))
         found.append((bare, value.numbers[rows], value.censored[rows], units, doubt))
     return found
+
+
+def _of_place(part: Series, place: Place) -> Part:
+    stated = place.unit or part.sheet.raw.units.get(place.column, "")
+    found = _of_column(part.sheet.columns[place.column], stated)
+    return (place.marker, *found[1:], part.sheet.unclear(place.column))
 
 
 def _units_in_cells(value: SheetColumn, rows: np.ndarray) -> Counter[str]:

@@ -13,6 +13,10 @@ def clean(cells, missing=(), decimal=".", thousands="", units=()):  # type: igno
         return cells.mask(cells.isin(pd.to_numeric(pd.Series(missing), errors="coerce").dropna()))
     text = cells.astype("string").str.strip()
     text = text.mask(text.isin(list(missing)))
+    codes = pd.to_numeric(pd.Series(list(missing), dtype="string"), errors="coerce").dropna()
+    if len(codes):  # "-99" also where "-99.0" is written
+        read = pd.to_numeric(text.str.replace(decimal, ".", regex=False), errors="coerce")
+        text = text.mask(read.isin(codes).fillna(False).astype(bool))
     text = text.str.replace("[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+", r"^\g<0>", regex=True)
     text = text.str.normalize("NFKC").str.strip()
     below = (
