@@ -533,3 +533,41 @@ def test_other_languages(language: str, tmp_path: Path) -> None:
     assert draft.cohort().schema.time_unit == "days"
     draft.write(tmp_path / "study.toml")
     assert main(["check", str(tmp_path / "study.toml")]) == DONE
+
+
+# Several ends ------------------------------------------------------------------------------------
+
+
+def ends() -> pd.DataFrame:
+    frame = people(age=40 + np.arange(N))
+    rows = [
+        frame.assign(
+            etype=kind, time=DAYS + 100 * kind, status=(np.arange(N) % (kind + 2) == 0) + 0
+        )
+        for kind in (1, 2)
+    ]
+    rows = [part.astype({"status": int}) for part in rows]
+    return pd.concat(rows).sort_values(["patient_id", "etype"]).reset_index(drop=True)
+
+
+def test_a_row_for_each_kind_of_end_leaves_a_choice_and_no_reshaping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = draft_files(written(tmp_path, ends=ends().rename_axis("rownames").reset_index()))
+    assert how(draft, "time") == "doubtful" and '"time (etype 2)"' in why(draft, "time")
+    made_again(draft, tmp_path, monkeypatch)
+    text = (tmp_path / "study.toml").read_text()
+    for key in ("exit = ", "status = "):
+        text = text.replace(f"# {key}", key)
+    (tmp_path / "mine.toml").write_text(text)
+    found = read_cohort(tmp_path / "mine.toml").survival_data()
+    np.testing.assert_array_equal(found["exit"], DAYS + 100)
+    np.testing.assert_array_equal(found["event"], np.arange(N) % 3 == 0)
+
+
+def test_rows_of_visits_are_no_kinds_of_end(tmp_path: Path) -> None:
+    frame = ends().assign(CRP=np.arange(2 * N) + 0.5)
+    assert draft_files(written(tmp_path, frame=frame)).patients.shape[0] == N
+    assert "time (etype 1)" not in draft_files(written(tmp_path, frame=frame)).patients
+    given = ends().drop(columns="treatment").rename(columns={"etype": "trt"})
+    assert "time (trt 1)" not in draft_files(written(tmp_path, frame=given)).patients

@@ -126,7 +126,7 @@ def _parts(part: Series) -> list[Part]:
     named, value = columns[part.marker], columns[part.value]
     order = np.argsort(named.codes, kind="stable")
     edges = np.searchsorted(named.codes[order], np.arange(named.distinct + 1))
-    found = []
+    found: list[Part] = []
     doubt = part.sheet.unclear(part.value)
     for k, text in enumerate(named.texts):
         rows = order[edges[k] : edges[k + 1]]

@@ -9,6 +9,7 @@ import numpy as np
 
 from longsurv.cohort.problems import show_list
 from longsurv.draft.guess import Guess
+from longsurv.draft.kinds_of_end import with_ends_apart
 from longsurv.draft.links import linked
 from longsurv.draft.measured import FoundMarker, find_markers, two_ways
 from longsurv.draft.names import says
@@ -117,6 +118,7 @@ def understand(tables: Sequence[RawTable]) -> Understanding:
         If no table has a column that could identify patients.
     """
     sheets, guesses = find_patients(read_sheets(linked(tables)))
+    sheets = [with_ends_apart(sheet) for sheet in sheets]
     short = [table for table in tables if len(table.frame) < 2]
     if not sheets and len(short) == len(tables):
         raise DataError(
