@@ -503,12 +503,33 @@ def test_events_of_a_database_of_trials(odd: bool, tmp_path: Path) -> None:
         assert set(draft.cohort().measurements["measurement_time"]) == set(VISITS)
 
 
-def test_columns_that_may_be_one_marker_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["CRP_E{}_C1", "CRP{}"])
+def test_columns_that_may_be_one_marker_are_named(name: str, tmp_path: Path) -> None:
     frame = people(**outcome())
     for k in (1, 2, 3):
-        frame[f"CRP_E{k}_C1"] = 20.5 + k + np.arange(N)
+        frame[name.format(k)] = 20.5 + k + np.arange(N)
     draft = draft_files(written(tmp_path, frame=frame))
-    assert how(draft, "measurements") == "doubtful" and "CRP_E2_C1" in why(draft, "measurements")
+    assert how(draft, "measurements") == "doubtful"
+    assert name.format(2) in why(draft, "measurements")
+
+
+@pytest.mark.parametrize(("times", "found"), [((1, 2, 3), "doubtful"), ((1, 4, 7), "likely")])
+def test_numbers_behind_a_marker_that_may_be_those_of_visits(
+    times: tuple[int, ...], found: str, tmp_path: Path
+) -> None:
+    frame = people(**outcome())
+    for k in times:
+        frame[f"CRP_{k}"] = 20.5 + k + np.arange(N)
+    assert how(draft_files(written(tmp_path, frame=frame)), "measurements") == found
+
+
+def test_files_of_years_are_no_groups(tmp_path: Path) -> None:
+    v = visits()
+    first = v["patient_id"] < IDS[15]
+    frame = people(**outcome()).rename(columns={"treatment": "arm of study"})
+    draft = draft_files(written(tmp_path, p=frame, labs_2022=v[first], labs_2023=v[~first]))
+    assert how(draft, "treatment") == "sure"
+    assert len(draft.cohort().measurements) == 2 * len(v)
 
 
 # Languages ---------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ def _none(sheets: Sequence[Sheet]) -> Guess:
     for sheet in sheets:
         first: dict[str, list[str]] = {}
         for name, column in sheet.columns.items():
-            word = re.split(r"[\s_.]", name)[0]
+            word = re.split(r"[\s_.]", name)[0].rstrip("0123456789")
             if column.kind == "number" and markers.find(word) is not None and word != name:
                 first.setdefault(word, []).append(name)
         several = max(first.values(), key=len, default=[])
@@ -128,6 +128,8 @@ def _columns(sheet: Sheet) -> tuple[Series | None, list[Guess]]:
     choices: tuple[str, ...] = ()
     if unit == "visit":
         how, choices = "doubtful", ("these may be numbers of visits, not times",)
+    elif unit == "" and times == list(range(1, len(times) + 1)) and len(times) > 2:
+        how, choices = "doubtful", ("1, 2, 3 may be numbers of visits, not times",)
     elif several:
         how, choices = "doubtful", ("the names use several units of time",)
     return (

@@ -126,7 +126,7 @@ def _score(field: Field) -> float:
         return 0.0
     if column.kind == "number" and not _small_whole(field):
         return 0.0
-    named = 2 if field.name == SHEET else says(field.name, "treatment")
+    named = 1 if field.name == SHEET else says(field.name, "treatment")
     if all(map(is_fate, column.texts)):  # a group of those who survived is no treatment
         return 0.0
     if not named and any(says(field.name, role) for role in _NOT_ARMS):
