@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from longsurv.cohort.problems import show
 from longsurv.draft import markers
@@ -49,9 +48,12 @@ _ENDS = {
 def find_exit(fields: Sequence[Field]) -> tuple[Field | None, list[Guess]]:
     """The column of a time of each patient that says most that it is the end of follow-up."""
     found = [(s, f) for f in fields if (s := _exit_score(f)) > 0]
-    most = max((_timed(f) for _, f in found), default=0)
+    timed = [_timed(f) for _, f in found]
     # What many have not, such as days to death, is not the time of all.
-    found = [(s if _timed(f) > 0.8 * most else s - 2.0, f) for s, f in found]
+    found = [
+        (score if count > 0.8 * max(timed) else score - 2.0, f)
+        for (score, f), count in zip(found, timed, strict=True)
+    ]
     scored = sorted(found, key=lambda x: -x[0])
     if not scored:
         return None, [
@@ -82,7 +84,7 @@ def find_exit(fields: Sequence[Field]) -> tuple[Field | None, list[Guess]]:
 
 def _timed(f: Field) -> int:
     """How many patients have a time, and no code such as -1 for none."""
-    return len(f.told()) - int(pd.to_numeric(f.told(), errors="coerce").lt(0).sum())
+    return len(np.unique(f.sheet.owner[(f.sheet.owner >= 0) & (f.column.numbers >= 0)]))
 
 
 def _codes(values: np.ndarray) -> str:
