@@ -64,9 +64,9 @@ class Draft:
             "horizon: the time by which risks are counted; without it a report has none",
             "randomised: whether treatment was allocated at random; reports say that it was not",
         ]
-        numbers = bare_groups(self._found)
-        if numbers:
-            said.append(f"labels: reports call the groups {show_list(numbers)} without them")
+        groups = bare_groups(self._found)
+        if groups:
+            said.append(f"labels: what reports call the groups {show_list(groups)}")
         if not self._tidy.unit:
             said.append(f"time_unit: nothing says it; reports say {show(NO_UNIT)}")
         return said

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from longsurv.cohort.problems import show_list
 from longsurv.draft.fates import legend_in
 from longsurv.draft.guess import Guess
 from longsurv.draft.measured import FoundMarker, marker_name
@@ -17,6 +18,7 @@ from longsurv.draft.names import says
 from longsurv.draft.straight import file_keys, patient_tables, wide_pattern, words_of
 from longsurv.draft.tidy import MARKER, TIME, VALUE, Tidy
 from longsurv.draft.toml import toml_comment, toml_key, toml_level, toml_value
+from longsurv.draft.treatment import yes_no
 from longsurv.draft.understanding import Understanding, covariates
 from longsurv.words import plural
 
@@ -102,32 +104,30 @@ def _study(found: Understanding) -> list[str]:
 
 
 def _group_labels(found: Understanding) -> list[str]:
-    """Names for groups that are bare numbers, commented out."""
-    name = found.treatment.field.name if found.treatment is not None else ""
-    told = legend_in(name)[0]
-    if found.treatment is not None and set(found.treatment.levels) <= set(told):
-        named = ", ".join(
-            f"{toml_value(n)} = {toml_value(told[n])}" for n in found.treatment.levels
-        )
-        return [*toml_comment("likely: as the column's name says."), f"labels = {{{named}}}"]
-    numbers = bare_groups(found)
-    if not numbers:
+    """Names for groups that are bare numbers or yes and no, which read badly in sentences."""
+    levels = bare_groups(found)
+    if found.treatment is None or not levels:
         return []
-    pairs = ", ".join(f"{toml_value(str(n))} = {toml_value(f'{name} {n}')}" for n in numbers)
-    said = " and ".join(numbers)
-    return [
-        *toml_comment(f"Reports will call the groups {said}. Take the # away and name them:"),
-        f"# labels = {{{pairs}}}",
-    ]
+    name = found.treatment.field.name
+    told = legend_in(name)[0]
+    # "group 0" is who "0" is; "ivig: yes" is who was given it.
+    plainly = {v: f"{name} {v}" if v.isdigit() else f"{name}: {v}" for v in levels}
+    named = {v: told.get(v, plainly[v]) for v in levels}
+    line = ", ".join(f"{toml_value(v)} = {toml_value(text)}" for v, text in named.items())
+    why = "likely: as the column's name says" if set(levels) <= set(told) else (
+        f"What reports call the groups {show_list(levels)}; name them better if you can"
+    )  # fmt: skip
+    mark = "# " if found.doubts("treatment") else ""
+    return [*toml_comment(f"{why}."), f"{mark}labels = {{{line}}}"]
 
 
 def bare_groups(found: Understanding) -> list[str]:
-    """The groups where all are called by numbers that nothing explains, else none."""
+    """The groups where all are called by numbers, or yes and no; else none."""
     if found.treatment is None:
         return []
-    levels, told = found.treatment.levels, legend_in(found.treatment.field.name)[0]
-    named = set(levels) <= set(told) or any(isinstance(toml_level(text), str) for text in levels)
-    return [] if named else list(levels)
+    levels = found.treatment.levels
+    numbers = not any(isinstance(toml_level(text), str) for text in levels)
+    return list(levels) if numbers or yes_no(levels) else []
 
 
 def _file(sheet_path: Path | None, folder: Path) -> str:
