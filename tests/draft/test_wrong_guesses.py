@@ -94,10 +94,11 @@ def test_days_to_death_and_days_to_the_last_contact_are_put_together(
     assert not draft.complete
 
 
+@pytest.mark.parametrize("mark", ["1", "x", "\u2713", "yes"])
 def test_a_mark_of_those_who_died_leaves_the_others_in(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    draft = of(tmp_path, people(futime=DAYS, death=np.where(DIED, "1", "")))
+    draft = of(tmp_path, people(futime=DAYS, death=np.where(DIED, mark, "")))
     assert how(draft, "status") == "likely"
     found = draft.cohort().survival_data()
     np.testing.assert_array_equal(found["event"].astype(bool), DIED)
@@ -423,6 +424,16 @@ def test_sheets_that_number_their_patients_anew_are_told_apart(tmp_path: Path) -
     assert len(draft.patients) == N
 
 
+@pytest.mark.parametrize("first", ["P", ""])
+def test_a_sheet_a_patient(first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [f"{first}{k + 101}" for k in range(N)]
+    sheets = {i: rows.drop(columns="patient_id") for i, rows in visits(ids).groupby("patient_id")}
+    overview = people(**outcome()).assign(patient_id=ids)
+    draft = draft_files(excel(tmp_path, overview=overview, **sheets))
+    assert len(draft.cohort().measurements) == 2 * N * len(VISITS)
+    made_again(draft, tmp_path, monkeypatch)
+
+
 CONCEPTS = {3020460: "C reactive protein [Mass/volume] in Serum or Plasma",
             3024929: "Platelets [#/volume] in Blood"}  # fmt: skip
 
@@ -484,6 +495,20 @@ def test_hours_and_minutes_since_admission(
     if latest > 24:
         found = set(draft.cohort().measurements["measurement_time"].round(4))
         assert found == {round(h / 24, 4) for h in (7 / 60, 11.5, 47.25)}
+        made_again(draft, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("last", ["1 week", "7"])
+def test_times_in_words_with_several_units(
+    last: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    v = visits()
+    v["day"] = v["day"].map({0: "Baseline", 3: "72 h", 7: last})
+    v.loc[v["patient_id"] == IDS[0], "day"] = ["Baseline", "Day 3", last]
+    draft = draft_files(written(tmp_path, people=people(**outcome()), visits=v))
+    assert how(draft, "measurement time") == ("likely" if "week" in last else "doubtful")
+    if "week" in last:
+        assert set(draft.cohort().measurements["measurement_time"]) == {0, 3, 7}
         made_again(draft, tmp_path, monkeypatch)
 
 

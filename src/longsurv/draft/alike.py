@@ -10,6 +10,7 @@ import pandas as pd
 from longsurv.draft import markers
 from longsurv.draft.layout import read_time
 from longsurv.draft.markers import name_and_unit
+from longsurv.draft.names import says
 from longsurv.draft.raw import RawTable
 
 SHEET = "sheet"
@@ -35,7 +36,9 @@ def _one(members: Sequence[RawTable]) -> RawTable:
     names = [_title(m) for m in members]
     columns = list(members[0].frame.columns)
     times = [read_time(name) for name in names]
-    if None not in times:
+    worded = any(t[1] for t in times if t is not None)
+    # Bare numbers may be those of the patients, where no column is.
+    if None not in times and (worded or any(says(c, "patient") >= 2 for c in columns)):
         units = {t[1] for t in times if t is not None}
         column = "_".join(["time", *units]) if len(units) == 1 else "time"
         said: Mapping[str, Sequence[object]] = {column: [t[0] for t in times if t is not None]}

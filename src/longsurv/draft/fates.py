@@ -21,6 +21,8 @@ YES = {"yes", "y", "ja", "j", "oui", "o", "true", "t", "1", "あり", "有", "�
        "有り", "si", "sí", "sì", "是"}  # fmt: skip
 NO = {"no", "n", "nein", "non", "false", "f", "0", "なし", "無", "いいえ", "falsch", "faux", "無し",
       "nee", "否", "无"}  # fmt: skip
+MARKS = ("x", "X", "+", "\u2713", "\u2714", "\u25cf", "\u25cb")
+"""What is put into the cells of those who had something, where those of the others are empty."""
 
 
 def word(text: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from longsurv.draft import markers
 from longsurv.draft.markers import name_and_unit
-from longsurv.draft.names import plain
+from longsurv.draft.names import DAYS, plain
 
 _WORDS = {
     "days": "day|days|d|tag|tage|jour|jours|j|pod|病日|日目|日",
@@ -108,6 +108,20 @@ def read_time(text: str) -> tuple[float, str] | None:
         return None
     word = (match["word"] or match["after"] or "").casefold()
     return float(match["time"].replace(",", ".")), _UNIT_OF.get(word, "")
+
+
+def read_times(texts: Sequence[str]) -> tuple[dict[str, float], str, bool]:
+    """Texts as times of one unit, that unit, and whether every text says its own.
+
+    "24 h" beside "Day 3" are days; what has no unit of its own among several is in doubt.
+    """
+    read = {text: found for text in texts if (found := read_time(text)) is not None}
+    units = {unit for _, unit in read.values() if unit}
+    if len(units) < 2:
+        return {text: time for text, (time, _) in read.items()}, "".join(units), True
+    told = all(unit in DAYS or time == 0 for time, unit in read.values())
+    days = {text: round(time * DAYS.get(unit, 1.0), 6) for text, (time, unit) in read.items()}
+    return days, "days", told
 
 
 def find_families(names: Sequence[str]) -> list[Place]:

@@ -13,7 +13,7 @@ import pandas as pd
 from longsurv.cohort.problems import show, show_list
 from longsurv.draft import markers
 from longsurv.draft.guess import Guess, Sureness
-from longsurv.draft.layout import Place, find_families, read_time
+from longsurv.draft.layout import Place, find_families, read_time, read_times
 from longsurv.draft.markers import name_and_unit
 from longsurv.draft.names import plain, says, time_unit
 from longsurv.draft.sheet import Sheet
@@ -179,8 +179,7 @@ def _unit(sheet: Sheet, time: str) -> str:
         return ""
     column = sheet.columns[time]
     if column.kind == "text":
-        said = {r[1] for r in map(read_time, column.texts) if r is not None and r[1]}
-        return said.pop() if len(said) == 1 else time_unit(time)
+        return read_times(column.texts)[1] or time_unit(time)
     return time_unit(time)
 
 
@@ -209,8 +208,12 @@ def _time(sheet: Sheet) -> tuple[str, list[Guess]]:
         reason += ", in hours and minutes" + (
             "" if hours >= 24 else "; a time of day says when only with its date"
         )
-    elif column.kind == "text" and how == "sure":
-        how = "likely" if None in map(read_time, column.texts) else how
+    elif column.kind == "text":
+        units = {read[1] for read in map(read_time, column.texts) if read is not None and read[1]}
+        unlike = len(units) > 1 or None in map(read_time, column.texts)
+        how = "likely" if unlike and how == "sure" else how
+        if not read_times(column.texts)[2]:
+            how, reason = "doubtful", f"{reason}, with several units of time and some without"
     return name, [Guess("measurement time", name, reason, how, tuple(map(show, rivals[:4])))]
 
 

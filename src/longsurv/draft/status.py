@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from longsurv.cohort.problems import show, show_list
-from longsurv.draft.fates import ALIVE, AWAY, DEAD, LOST, NO, YES, legend_in, word
+from longsurv.draft.fates import ALIVE, AWAY, DEAD, LOST, MARKS, NO, YES, legend_in, word
 from longsurv.draft.guess import Guess, Sureness
 from longsurv.draft.names import plain, says
 from longsurv.draft.people import Field
@@ -97,7 +97,8 @@ def _status_score(f: Field) -> float:
     if column.distinct == 2 and yes_no(column.texts) and _ALIVE_NAME.search(plain(f.name)):
         named = max(named, 2)  # "survival" of yes and no is no time
     score = float(named) + (3.0 if spoken else 0.0)
-    if column.distinct == 1 and not (named and (spoken or column.texts[0] == "1")):
+    marked = column.texts[0] in MARKS or column.texts[0].casefold() in YES
+    if column.distinct == 1 and not (named and (spoken or marked)):
         return 0.0
     if _DEATH_NAME.search(plain(f.name)):
         score += 1.5
@@ -132,6 +133,8 @@ def levels_of(f: Field) -> tuple[Outcome, Guess]:
         return done, Guess("status", f.name, said, "likely")
     yes = [t for t in texts if means[t].casefold() in YES or words[t] in YES]
     no = [t for t in texts if means[t].casefold() in NO or words[t] in NO]
+    if len(texts) == 1 and texts[0] in MARKS:
+        yes = texts
     if len(yes) + len(no) == len(texts) and len(yes) <= 1 and len(no) <= 1:
         return _yes_or_no(replace(outcome), f, name, yes, no, said)
     if texts == ["1", "2"]:

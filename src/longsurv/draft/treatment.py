@@ -221,7 +221,8 @@ def _given(fields: Sequence[Field]) -> str:
         none = some or bool(np.any(numbers == 0))
         dosed = none and bool(np.any(numbers > 0)) and _DOSE.search(text) is not None
         begun = f.column.kind == "date" and some and _BEGUN.search(text) is not None
-        if dosed or begun:
+        marked = says(f.name, "treatment") >= 2 and f.column.distinct == 1 and some
+        if dosed or begun or marked:
             told.append(f.name)
     if not told:
         return ""
