@@ -214,6 +214,13 @@ def test_hours_beside_a_time_of_no_unit_are_doubted(tmp_path: Path) -> None:
     assert how(draft, "time") == "doubtful" and "nothing says its unit" in why(draft, "time")
 
 
+def test_a_time_in_words_is_named(tmp_path: Path) -> None:
+    frame = people(died=outcome()["died"])
+    frame["follow-up"] = [f"{d} d" for d in DAYS]
+    draft = of(tmp_path, frame)
+    assert how(draft, "time") == "doubtful" and '"10 d"' in why(draft, "time")
+
+
 # Numbers -----------------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from longsurv.draft.follow_up import (
     only_of_events,
 )
 from longsurv.draft.guess import Guess, Sureness
+from longsurv.draft.layout import read_time
 from longsurv.draft.names import plain, says, time_unit
 from longsurv.draft.people import Field
 from longsurv.draft.sheet import Sheet
@@ -56,7 +57,7 @@ def find_outcome(fields: Sequence[Field], used: Sequence[str]) -> tuple[Outcome,
         return _from_dates(outcome, guesses)
     said = status.status or status.mark
     if exit_ is None and said is not None:
-        of_exit = [_without_time(said)]
+        of_exit = [_without_time(said, free)]
     return outcome, [*of_exit, *guesses]
 
 
@@ -124,8 +125,17 @@ def _of_pairs(
     ]
 
 
-def _without_time(status: Field) -> Guess:
+def _without_time(status: Field, fields: Sequence[Field]) -> Guess:
     """An outcome of yes and no, of which nothing says when."""
+    for f in fields:
+        if f.column.kind == "text" and says(f.name, "exit") >= 2:
+            said = [text for text in f.column.texts if read_time(text) is not None]
+            if len(said) > 0.5 * f.column.distinct:
+                reason = (
+                    f"{f.place()} has texts such as {show(said[0])}; write numbers of one unit, and"
+                    " the unit into the name"
+                )
+                return Guess("time", "", reason, "doubtful")
     return Guess(
         "time", "", f"{status.place()} says whether, and no column says when or how long each"
         " patient was followed; a study takes times to an event. Add the day of the event, or of"
