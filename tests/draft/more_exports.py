@@ -119,12 +119,12 @@ def a_remark_column_without_a_name(folder: Path, seed: int) -> Export:
 
 @more
 def sheets_by_group(folder: Path, seed: int) -> Export:
-    """A sheet an arm; the arm is only in the sheets' names."""
+    """A sheet an arm; the arm is only in the sheets' names, one of which is a control's."""
     t = simulate(seed)
     f = wide_frame(t, "{marker}_d{time}", patients_frame(t, EN, CONTROL))
     sheets = {arm: _cells(f[f["treatment"] == arm].drop(columns="treatment")) for arm in CONTROL}
     path = excel(folder / "arms.xlsx", sheets)
-    return Export("arms", (path,), answer(t, CONTROL, sure=False))
+    return Export("arms", (path,), answer(t, CONTROL))
 
 
 @more

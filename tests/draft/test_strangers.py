@@ -182,10 +182,20 @@ def test_visits_and_follow_up_may_both_be_called_time(tmp_path: Path) -> None:
     assert sorted(rows["time"].unique()) == [0, 1, 2] and len(rows) == len(visits)
 
 
-def test_groups_of_numbers_are_named_by_taking_a_mark_away(tmp_path: Path) -> None:
+def test_groups_of_numbers_are_called_after_their_column(tmp_path: Path) -> None:
     study = tmp_path / "study.toml"
-    chosen(drafted(tmp_path, trial("futime")), study, "labels")
+    chosen(drafted(tmp_path, trial("futime")), study)
     assert read_cohort(study).groups == ["trt 1", "trt 2"]
+
+
+def test_groups_of_yes_and_no_are_called_after_their_column(tmp_path: Path) -> None:
+    study = tmp_path / "study.toml"
+    frame = trial("futime")
+    frame["ivig"] = frame.pop("trt").map({1: "no", 2: "yes"})
+    chosen(drafted(tmp_path, frame), study)
+    assert read_cohort(study).groups == ["ivig: no", "ivig: yes"]
+    other = frame.rename(columns={"ivig": "age group"})  # a doubtful one may not be it
+    assert '\n# labels = {"no" = ' in drafted(tmp_path, other).to_toml()
 
 
 def test_what_a_report_needs_besides_is_said(

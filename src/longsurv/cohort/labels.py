@@ -17,9 +17,10 @@ from longsurv.words import capital
 DEATH_WORDS = frozenset(
     {"dead", "death", "died", "deceased", "expired", "exitus", "exitus letalis", "verstorben",
      "gestorben", "tot", "tod", "mort", "morte", "décès", "deces", "décédé", "décédée", "decede",
-     "decedee", "dcd", "死亡", "死"}
+     "decedee", "dcd", "死亡", "死", "fallecido", "fallecida", "muerto", "muerta", "deceduto",
+     "deceduta", "morto", "morta", "overleden", "obito", "óbito", "falecido", "falecida"}
 )  # fmt: skip
-"""Levels that say in one of four languages that a patient died."""
+"""Levels that say in one of several languages that a patient died."""
 # Levels that say nothing of what happened; the name of their column may.
 _BARE = {
     "1", "true", "yes", "y", "t", "ja", "oui", "0", "false", "no", "n", "f", "nein", "non", "2",

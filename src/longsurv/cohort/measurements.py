@@ -160,6 +160,12 @@ def _of_patients(
 def _check_all_seen(
     table: Table, schema: Schema, readings: Readings, markers: Sequence[Marker], problems: Problems
 ) -> None:
+    if not len(table.frame):
+        problems.add(
+            f"{table.name}: none of its rows is of a patient in the patient table; write the"
+            " identifiers alike in both"
+        )
+        return
     seen = np.bincount(readings.marker[readings.marker >= 0], minlength=len(markers))
     for marker, count in zip(markers, seen, strict=True):
         if count == 0:

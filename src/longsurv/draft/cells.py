@@ -28,6 +28,7 @@ from longsurv.reading.numbers import (
     FLAGS,
     DecimalMark,
     is_grouped,
+    number_in,
     plain_numbers,
     read_number,
 )
@@ -51,9 +52,13 @@ NOT_MEASURED = {
     "no sample", "keine probe", "not performed", "np", "na.", "#value!", "#div/0!", "#ref!", "*",
     "not recorded", "nr", "nan.", "(null)",
 }  # fmt: skip
+_UNKNOWN = {"unknown", "unk", "unbekannt", "inconnu", "manquant", "missing", "miss", "fehlt",
+            "fehlend", "?", "??", "不明", "欠測", "pending", "ausstehend", "en cours", "error",
+            "invalid", "not recorded"}  # fmt: skip
 CODES = {-1.0, -7.0, -8.0, -9.0, -77.0, -88.0, -99.0, -999.0, -9999.0, -99999.0,
          99.0, 777.0, 888.0, 999.0, 9999.0, 99999.0, 999999.0}  # fmt: skip
 _DATED = re.compile(r"dat|dt\b|日|time|tod|death|deces")
+_NEVER = re.compile(r"(?<!\d)[2-9]999(?!\d)")  # the year in which nothing happens
 _COMPACT = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 
 
@@ -204,6 +209,7 @@ def _of_text(column: SheetColumn, order: Order, decimal: str) -> SheetColumn:
         if decimal == "," and _all_thousands(texts):  # "182.000" beside "75,5"
             marked = replace(column, decimal=",", decimal_sure=False, thousands=".")
             return _numbers(marked, texts, counts, np.arange(len(texts)), numbers)
+        column = replace(column, decimal_sure=not _all_thousands(texts))
         if _is_serial(column.name, numbers):
             dates = np.append(of_serial(numbers), np.datetime64("NaT", "ns"))[column.codes]
             return replace(column, kind="date", dates=dates, serial=True)
@@ -212,6 +218,9 @@ def _of_text(column: SheetColumn, order: Order, decimal: str) -> SheetColumn:
     if looks_like_dates(sample) and len(left) > 0.5 * len(texts):
         return _dates(column, order, counts)
     mark, sure, thousands = find_marks(texts, decimal)
+    if thousands and not sure and mark == ".":  # "1,234" beside "850", or "182,000" alone
+        zeros = all(number_in(text).endswith(",000") for text in texts if "," in text)
+        sure = zeros or any(text.isdecimal() for text in texts)
     marked = replace(column, decimal=mark, decimal_sure=sure, thousands=thousands)
     if mark == ",":  # "1.000" beside "0,1" is a thousand
         pointed = np.array(["." in text for text in texts], bool)
@@ -284,6 +293,31 @@ def _parse(text: str, decimal: str, thousands: str) -> tuple[float, int, str, bo
     if last in FLAGS and tidy_unit(unit):
         return value, code, unit, True, spoken
     return (value, code, tail, False, spoken) if tidy_unit(tail) else None
+
+
+def without_unknown(column: SheetColumn) -> SheetColumn:
+    """A column of few levels with words such as "unknown" taken for missing."""
+    kept = [text for text in column.texts if text.casefold() not in _UNKNOWN]
+    if len(kept) == column.distinct or not 2 <= len(kept) <= 8:
+        return column
+    place = {text: k for k, text in enumerate(kept)}
+    recode = np.array([*(place.get(text, -1) for text in column.texts), -1])
+    counts = np.bincount(column.codes[column.codes >= 0], minlength=column.distinct)
+    words = {t: int(n) for t, n in zip(column.texts, counts, strict=True) if t not in place}
+    return replace(column, codes=recode[column.codes], texts=kept, words=words)
+
+
+def not_dated(word: str) -> bool:
+    """Whether a cell among dates says that there is none, rather than that it is not known."""
+    return word.casefold() in NOT_MEASURED - _UNKNOWN or _NEVER.search(word) is not None
+
+
+def unread_dates(column: SheetColumn) -> dict[str, int]:
+    """Cells of a column of dates that are written with figures and are none, such as 31.02.2024."""
+    if column.kind != "date":
+        return {}
+    figures = {w: n for w, n in column.words.items() if any(c.isdigit() for c in w)}
+    return {w: n for w, n in figures.items() if not _NEVER.search(w)}
 
 
 def _dates(column: SheetColumn, order: Order, counts: np.ndarray) -> SheetColumn:

@@ -64,9 +64,9 @@ class Draft:
             "horizon: the time by which risks are counted; without it a report has none",
             "randomised: whether treatment was allocated at random; reports say that it was not",
         ]
-        numbers = bare_groups(self._found)
-        if numbers:
-            said.append(f"labels: reports call the groups {show_list(numbers)} without them")
+        groups = bare_groups(self._found)
+        if groups:
+            said.append(f"labels: what reports call the groups {show_list(groups)}")
         if not self._tidy.unit:
             said.append(f"time_unit: nothing says it; reports say {show(NO_UNIT)}")
         return said
@@ -316,9 +316,15 @@ def _cross_checked(found: Understanding, tidy: Tidy) -> Understanding:
         ends = pd.to_numeric(tidy.patients[exit_], errors="coerce").to_numpy(dtype=float)
         if np.any(ends < 0):
             found = found.doubting("time", "some of these times are negative")
+    other = next((p.unit for p in found.series if p.unit not in ("", "days")), "")
+    if found.outcome.exit is not None and not found.outcome.unit and other:
+        why = f"nothing says its unit, and measurements have {other}: write it behind the name"
+        found = found.doubting("time", why)
     if tidy.measurements is None:
         return found
     left = len(tidy.measurements)
+    if tidy.strangers > 0.5 * left:
+        found = found.doubting("patient", _apart(found, tidy))
     # A database goes on after the discharge that ends follow-up, by dates of one clock; not so
     # after a death, nor where two clocks may differ.
     dated = found.outcome.exit is None and found.outcome.zero is not None
@@ -329,6 +335,20 @@ def _cross_checked(found: Understanding, tidy: Tidy) -> Understanding:
     if not left or tidy.measurements[TIME].nunique() < 2:
         found = found.doubting("measurement time", "all measurements have the same time")
     return found
+
+
+def _apart(found: Understanding, tidy: Tidy) -> str:
+    """Say that the tables call their patients by different names, with one of each."""
+    assert tidy.measurements is not None
+    ident = tidy.names["id"]
+    known = tidy.patients[ident].dropna()
+    others = tidy.measurements[ident]
+    example = others[~others.isin(known)].iloc[0]
+    return (
+        f"{plural(tidy.strangers, 'measurement')} of {len(others):,} are of {show(example)} and"
+        f" others, who are not among the patients, such as {show(known.iloc[0])}: write them alike"
+        " in all files"
+    )
 
 
 def _csv(frame: pd.DataFrame) -> str:

@@ -9,8 +9,9 @@ import numpy as np
 
 from longsurv.cohort.problems import show
 from longsurv.draft import markers
+from longsurv.draft.cells import CODES
 from longsurv.draft.guess import Guess, Sureness
-from longsurv.draft.names import plain, says
+from longsurv.draft.names import plain, says, time_unit
 from longsurv.draft.people import Field
 from longsurv.draft.treatment import yes_no
 
@@ -18,12 +19,13 @@ _STAY = re.compile(r"\b(los|length of stay|verweildauer)\b")
 _SOMETHING_ELSE = re.compile(
     r"\b(vent|ventilation|dose|icu days|stay|symptom\w*|onset|since|diag\w*|wait\w*)\b"
 )
-_UNIT = re.compile(r"\b(day|days|time|months?|years?|tage|zeit|jours)\b|日")
-_FOLLOWED = re.compile(r"follow|surv|fu\b|beobacht|suivi|観察|生存|uberleb|futime|exit")
+_UNIT = re.compile(r"\b(day|days|time|months?|years?|tage|zeit|jours|dias|giorni|dagen)\b|[日天]")
+_FOLLOWED = re.compile(r"follow|surv|fu\b|beobacht|suivi|観察|生存|uberleb|futime|exit|seguim|随访")
 _ROLES = ("exit", "status", "death date", "end date", "discharge", "visit", "patient", "site",
           "stop")  # fmt: skip
 _FROM = {
-    "from", "since", "after", "post", "von", "seit", "ab", "nach", "depuis", "apres", "de",
+    "from", "since", "after", "post", "desde", "da", "dal", "van", "na", "von", "seit", "ab",
+    "nach", "depuis", "apres", "de",
 }  # fmt: skip
 _WORDS = _FROM | {
     "a", "als", "am", "an", "as", "at", "au", "aux", "auf", "bis", "d", "dans", "dauer", "der",
@@ -32,7 +34,8 @@ _WORDS = _FROM | {
     "life", "lifetime", "mo", "month", "mos", "n", "no", "nr", "number", "observed", "on", "or",
     "oder", "ou", "of", "patient", "period", "risk", "s", "study", "t", "the", "to", "total",
     "trial", "und", "until", "up", "vom", "w", "week", "weeks", "wk", "y", "yr", "zu", "zum",
-    "zur",
+    "zur", "con", "dei", "del", "della", "di", "durata", "duracion", "el", "hasta", "los", "per",
+    "tot", "voor",
 }  # fmt: skip
 _ENDS = {
     "censor", "censoring", "death", "dfs", "dis", "efs", "end", "event", "exit", "follow",
@@ -44,7 +47,14 @@ _ENDS = {
 
 def find_exit(fields: Sequence[Field]) -> tuple[Field | None, list[Guess]]:
     """The column of a time of each patient that says most that it is the end of follow-up."""
-    scored = sorted(((s, f) for f in fields if (s := _exit_score(f)) > 0), key=lambda x: -x[0])
+    found = [(s, f) for f in fields if (s := _exit_score(f)) > 0]
+    timed = [_timed(f) for _, f in found]
+    # What many have not, such as days to death, is not the time of all.
+    found = [
+        (score if count > 0.8 * max(timed) else score - 2.0, f)
+        for (score, f), count in zip(found, timed, strict=True)
+    ]
+    scored = sorted(found, key=lambda x: -x[0])
     if not scored:
         return None, [
             Guess("time", "", "no column says how long each patient was followed", "doubtful")
@@ -58,6 +68,13 @@ def find_exit(fields: Sequence[Field]) -> tuple[Field | None, list[Guess]]:
     sureness: Sureness = "doubtful" if rivals else "sure" if score >= 3 else "likely"
     if _STAY.search(plain(f.name)):
         sureness = "doubtful"
+    coded = _codes(values)
+    if coded:
+        sureness = "doubtful"
+        rivals.append(f'{coded} stands for no time: then write missing = ["{coded}"] with the file')
+    if f.sheet.unclear(f.name):
+        sureness = "doubtful"
+        rivals.append(f"{f.sheet.unclear(f.name)} may be a number with decimals or thousands")
     if another:
         sureness = "doubtful"
         rivals.append("the time of something else than the end of follow-up")
@@ -65,11 +82,53 @@ def find_exit(fields: Sequence[Field]) -> tuple[Field | None, list[Guess]]:
     return f, [Guess("time", f.name, reason, sureness, tuple(rivals))]
 
 
+def _timed(f: Field) -> int:
+    """How many patients have a time, and no code such as -1 for none."""
+    return len(np.unique(f.sheet.owner[(f.sheet.owner >= 0) & (f.column.numbers >= 0)]))
+
+
+def _codes(values: np.ndarray) -> str:
+    """A number among times that may mean that there is none, such as -1 or 999; "" for none."""
+    known = np.unique(values[np.isfinite(values)])
+    if known[0] < 0:
+        return f"{known[0]:g}"
+    apart = len(known) > 2 and known[-1] in CODES and known[-1] > 3 * known[-2]
+    return f"{known[-1]:g}" if apart else ""
+
+
+def find_two_times(fields: Sequence[Field], exit_: Field) -> tuple[Field, Field] | None:
+    """A time to death of some and the time of those without it, as of last contact."""
+    times = [f for f in fields if f is exit_ or _exit_score(f) > 0]
+    times = [f for f in times if not f.sheet.unclear(f.name)]
+    deaths = [f for f in times if is_of_death(f)]
+    for sooner in deaths:
+        died = sooner.told().index
+        for later in (f for f in times if not is_of_death(f) and exit_ in (f, sooner)):
+            alike = time_unit(sooner.name) == time_unit(later.name)
+            if alike and 0 < len(died) < len(died.union(later.told().index)):
+                return sooner, later
+    return None
+
+
+def is_of_death(f: Field) -> bool:
+    """Whether a column of times is called after death or an event."""
+    return says(f.name, "status") >= 2 or says(f.name, "death date") >= 2
+
+
+def only_of_events(f: Field, status: Field, event: Sequence[str]) -> bool:
+    """Whether a time is that of those with the event alone: nobody else, or few others, has one."""
+    ends = status.told()
+    without = ends.index[~ends.isin(event)]
+    timed = without.isin(f.told().index)
+    return len(without) > 0 and bool(timed.mean() < 0.2)
+
+
 def _exit_score(f: Field) -> float:
     column = f.column
     if column.kind != "number" or (column.words and len(column.words) > 2):
         return 0.0
     values = column.numbers[np.isfinite(column.numbers)]
+    values = values[(values >= 0) | ~np.isin(values, list(CODES))]
     if not len(values) or values.min() < 0 or column.distinct < 2:
         return 0.0
     if says(f.name, "age") or says(f.name, "sex") or markers.find(f.name) is not None:
@@ -77,7 +136,9 @@ def _exit_score(f: Field) -> float:
     named, text = says(f.name, "exit"), plain(f.name)
     if not named and text.endswith("time"):
         named = 2  # "rfstime", "stime"
-    if column.distinct < 4 and named < 3:
+    if not named and says(f.name, "end date") >= 2 and time_unit(f.name):
+        named = 2  # "last contact (days)"
+    if (column.distinct < 4 and named < 3) or yes_no(column.texts):
         return 0.0
     score = float(named)
     if named and says(f.name, "status") and re.search(r"time|days|zeit|temps|delai|日数", text):

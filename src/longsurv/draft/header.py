@@ -10,6 +10,7 @@ from itertools import pairwise
 from longsurv.draft.layout import read_time
 from longsurv.draft.units import tidy_unit
 from longsurv.reading.dates import looks_like_dates
+from longsurv.reading.durations import unit_of_time
 
 Row = Sequence[str]  # cells as text, "" where empty
 LOOK = 25
@@ -108,10 +109,20 @@ def _with_units(
 ) -> Header:
     following = list(rows[at + 1]) if at + 1 < len(rows) else []
     filled = [cell for cell in following if cell]
-    if filled and all(tidy_unit(cell) for cell in filled):
-        units = {k: cell.strip("[]() ") for k, cell in enumerate(following) if cell}
+    measured = [k for k, cell in enumerate(following) if tidy_unit(cell)]
+    if measured and all(tidy_unit(c) or _is_no_cell(c) for c in filled):
+        units = {k: following[k].strip("[]() ") for k in measured}
         return Header(names, units, titles, at + 2, groups)
     return Header(names, {}, titles, at + 1, groups)
+
+
+def _is_no_cell(cell: str) -> bool:
+    """Whether a cell stands in a row of units beside them: "days", "-", "m/f"."""
+    bare = cell.strip("[]() ")
+    return (
+        unit_of_time(bare) != ""
+        or re.fullmatch(r"-+|[^\W\d_]+/[^\W\d_]+|0/1|1/0", bare) is not None
+    )
 
 
 def unique_names(names: Sequence[str]) -> list[str]:

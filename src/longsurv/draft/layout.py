@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from longsurv.draft import markers
 from longsurv.draft.markers import name_and_unit
-from longsurv.draft.names import plain
+from longsurv.draft.names import DAYS, plain
 
 _WORDS = {
     "days": "day|days|d|tag|tage|jour|jours|j|pod|病日|日目|日",
@@ -30,6 +30,7 @@ _BASE = r"(?P<base>baseline|base|bl|screening|admission|aufnahme|pre|basal)"
 _AFTER = [
     re.compile(rf"(?P<marker>.+?){_SOME}\(?(?P<word>{_WORD}){_GAP}{_NUMBER}\)?", re.I),
     re.compile(rf"(?P<marker>.+?){_SOME}\(?{_NUMBER}\.?{_GAP}(?P<word>{_WORD})\)?", re.I),
+    re.compile(rf"(?P<marker>.+?){_SOME}\(?t{_GAP}{_NUMBER}{_GAP}(?P<word>{_WORD})\)?", re.I),
     re.compile(rf"(?P<marker>.+?)\s*\(?第?{_NUMBER}(?P<word>病日|日目|日|時間|週|月)\)?", re.I),
     re.compile(rf"(?P<marker>.+?){_SOME}(?P<word>){_NUMBER}", re.I),
     re.compile(rf"(?P<marker>.+?){_SOME}{_BASE}", re.I),
@@ -46,6 +47,9 @@ _BEFORE = [
     re.compile(rf"{_BASE}{_SOME}(?P<marker>.+)", re.I),
 ]
 _TIME = re.compile(rf"(?P<word>{_WORD})?{_GAP}{_NUMBER}{_GAP}(?P<after>{_WORD})?", re.I)
+
+_CLOCK = re.compile(r"(\d{1,3}):([0-5]\d)(?::([0-5]\d))?")
+_ARM = re.compile(r"[\s_]*\(?\barm[\s_]*\d.*$|_arm_\d+$", re.I)  # of events of a database of trials
 
 
 @dataclass(frozen=True)
@@ -92,14 +96,32 @@ def _is_joined(match: re.Match[str]) -> bool:
 
 
 def read_time(text: str) -> tuple[float, str] | None:
-    """ "Day 4", "4 h" or "D4" as a number and its unit; None if it is neither."""
-    match = _TIME.fullmatch(unicodedata.normalize("NFKC", text).strip())
+    """ "Day 4", "4 h", "D4" or "47:30" as a number and its unit; None if it is none of them."""
+    text = _ARM.sub("", unicodedata.normalize("NFKC", text).strip())
+    clock = _CLOCK.fullmatch(text)
+    if clock is not None:
+        return int(clock[1]) + int(clock[2]) / 60 + int(clock[3] or 0) / 3600, "hours"
+    match = _TIME.fullmatch(text)
     if match is None:
-        if re.fullmatch(_BASE, text.strip(), re.I):
+        if re.fullmatch(_BASE, text, re.I):
             return 0.0, ""
         return None
     word = (match["word"] or match["after"] or "").casefold()
     return float(match["time"].replace(",", ".")), _UNIT_OF.get(word, "")
+
+
+def read_times(texts: Sequence[str]) -> tuple[dict[str, float], str, bool]:
+    """Texts as times of one unit, that unit, and whether every text says its own.
+
+    "24 h" beside "Day 3" are days; what has no unit of its own among several is in doubt.
+    """
+    read = {text: found for text in texts if (found := read_time(text)) is not None}
+    units = {unit for _, unit in read.values() if unit}
+    if len(units) < 2:
+        return {text: time for text, (time, _) in read.items()}, "".join(units), True
+    told = all(unit in DAYS or time == 0 for time, unit in read.values())
+    days = {text: round(time * DAYS.get(unit, 1.0), 6) for text, (time, unit) in read.items()}
+    return days, "days", told
 
 
 def find_families(names: Sequence[str]) -> list[Place]:

@@ -12,7 +12,7 @@ import pandas as pd
 from longsurv.cohort.problems import show, show_list
 from longsurv.draft import markers, recipes
 from longsurv.draft.markers import name_and_unit
-from longsurv.draft.names import says
+from longsurv.draft.names import plain, says
 from longsurv.draft.raw import RawTable
 
 ENOUGH = 0.9
@@ -29,11 +29,16 @@ def _keys(table: RawTable, name: str) -> pd.Series:
 
 
 def _attached(
-    table: RawTable, other: RawTable, key: str, columns: Sequence[str], note: str
+    table: RawTable,
+    other: RawTable,
+    keys: tuple[str, str],
+    columns: Sequence[str],
+    note: str,
 ) -> RawTable:
-    """A table with columns of another, each row's by its key."""
+    """A table with columns of another, each row's by the key that either has."""
     frame = table.frame.copy(deep=False)
-    places = _keys(other, key)
+    key, theirs = keys
+    places = _keys(other, theirs)
     lines = [*other.lines, *table.lines]
     for name in columns:
         of = pd.Series(other.frame[name].to_numpy(), index=places)
@@ -41,7 +46,7 @@ def _attached(
         frame[name] = _keys(table, key).map(of).to_numpy()
         lines += [
             f"of = pd.Series({other.variable}[{name!r}].to_numpy(),"
-            f" index=identifier({other.variable}[{key!r}]))",
+            f" index=identifier({other.variable}[{theirs!r}]))",
             f"{table.variable}[{name!r}] = identifier({table.variable}[{key!r}])"
             ".map(of[of.index.notna() & ~of.index.duplicated()]).to_numpy()",
         ]
@@ -49,10 +54,11 @@ def _attached(
     return replace(table, frame=frame, lines=tuple(lines), notes=notes, straight=False)
 
 
-def _covers(table: RawTable, other: RawTable, key: str) -> bool:
+def _covers(table: RawTable, other: RawTable, key: str, theirs: str = "") -> bool:
     """Whether nearly every key of a table is found in another."""
     mine = _keys(table, key).dropna().unique()
-    return len(mine) > 0 and bool(np.mean(np.isin(mine, _keys(other, key).dropna())) >= ENOUGH)
+    known = _keys(other, theirs or key).dropna()
+    return len(mine) > 0 and bool(np.mean(np.isin(mine, known)) >= ENOUGH)
 
 
 # Names of markers --------------------------------------------------------------------------------
@@ -69,13 +75,13 @@ def _with_names(tables: list[RawTable]) -> list[RawTable]:
         if not name:
             continue
         for k, table in enumerate(made):
-            key = _code(table, book) if k != at else ""
-            if not key or name in table.frame.columns:
+            keys = _code(table, book) if k != at else None
+            if keys is None or name in table.frame.columns:
                 continue
             units = [c for c in book.frame.columns if says(c, "unit") >= 2]
             units = [] if any(says(c, "unit") >= 2 for c in table.frame.columns) else units[:1]
-            note = f"the names in {show(name)} come from {book.name}, by {show(key)}"
-            made[k] = _attached(table, book, key, [name, *units], note)
+            note = f"the names in {show(name)} come from {book.name}, by {show(keys[0])}"
+            made[k] = _attached(table, book, keys, [name, *units], note)
             used.add(at)
     return [table for k, table in enumerate(made) if k not in used]
 
@@ -91,14 +97,26 @@ def _name_column(table: RawTable) -> str:
     return chosen
 
 
-def _code(table: RawTable, book: RawTable) -> str:
-    """The column by which rows of a larger table point into a dictionary, "" if there is none."""
-    for name in book.frame.columns:
-        if name not in table.frame.columns or len(table.frame) <= len(book.frame):
-            continue
-        if _keys(book, name).is_unique and _covers(table, book, name):
-            return name
-    return ""
+def _code(table: RawTable, book: RawTable) -> tuple[str, str] | None:
+    """The column by which rows of a larger table point into a dictionary, and the one there.
+
+    They are called alike, or as "measurement_concept_id" and "concept_id".
+    """
+    if len(table.frame) <= len(book.frame):
+        return None
+    for theirs in book.frame.columns:
+        alike = [name for name in table.frame.columns if _points_to(name, theirs)]
+        for name in sorted(alike, key=lambda name: (name != theirs, says(name, "unit") > 0)):
+            if _keys(book, theirs).is_unique and _covers(table, book, name, theirs):
+                return name, theirs
+    return None
+
+
+def _points_to(name: str, key: str) -> bool:
+    """Whether a column is called as a key of another table, alone or behind a word."""
+    mine, theirs = (plain(one).replace(" ", "") for one in (name, key))
+    longer = len(theirs) > 4 and mine.endswith(theirs) and theirs.endswith(("id", "code"))
+    return mine == theirs or longer
 
 
 # Patients ----------------------------------------------------------------------------------------
@@ -120,7 +138,7 @@ def _with_patients(tables: list[RawTable]) -> list[RawTable]:
             continue
         other, key = bridge
         note = f"{show_list([usual])} comes from {other.name}, by {show(key)}"
-        made.append(_attached(table, other, key, [usual], note))
+        made.append(_attached(table, other, (key, key), [usual], note))
     return made
 
 

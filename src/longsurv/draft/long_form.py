@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.draft import recipes
-from longsurv.draft.layout import read_time
+from longsurv.draft.layout import read_time, read_times
 from longsurv.draft.markers import name_and_unit
 from longsurv.draft.measured import FoundMarker
 from longsurv.draft.names import DAYS, plain
@@ -27,6 +27,9 @@ from longsurv.draft.tidy import (
 )
 from longsurv.draft.understanding import Understanding
 from longsurv.words import plural
+
+# Hours and minutes, as "47:30", in hours.
+_HOURS = "lambda t: sum(int(part) / 60**k for k, part in enumerate(t))"
 
 # What a melted table calls its columns for a moment: names that no column of a file has.
 _COLUMN, _CELL = "column of the table", "cell of the table"
@@ -193,9 +196,15 @@ def _times(
     scale = _scale(part.unit, tidy.unit)
     if column.kind == "text":
         pattern = r"(\d+(?:[.,]\d+)?)"
-        read = {t: (read_time(t) or (np.nan, ""))[0] for t in column.texts}
+        known = read_times(column.texts)[0]
+        read = {t: known.get(t, np.nan) for t in column.texts}
+        plainly = [read_time(t) for t in column.texts]
         values = frame[part.time].astype("string").str.strip().map(read).astype(float)
-        if all(any(c.isdigit() for c in t) for t in column.texts):
+        if all(":" in t for t in column.texts):
+            text = f"{cells}.str.strip().str.split(':').map({_HOURS}, na_action='ignore')"
+        elif all(any(c.isdigit() for c in t) for t in column.texts) and [*read.values()] == [
+            found[0] for found in plainly if found is not None
+        ]:
             text = f"{cells}.str.extract(r{pattern!r})[0].str.replace(',', '.').astype(float)"
         else:
             text = f"{cells}.str.strip().map({read!r}).astype(float)"

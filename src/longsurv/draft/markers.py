@@ -102,6 +102,10 @@ _AROUND = re.compile(
 )
 
 
+# "Creatinine [Mass/volume] in Serum or Plasma" is creatinine.
+_LOINC = re.compile(r"\s*\[[^\]]*/[^\]]*\](?:\s+(?:in|by)\s.*)?$")
+
+
 def _spell(name: str) -> str:
     return plain(name).replace(" ", "")
 
@@ -147,7 +151,7 @@ def find(name: str) -> Known | None:
     text = _spell(name)
     if text in aliases:
         return table()[aliases[text]]
-    shorter = _AROUND.sub("", plain(name)).replace(" ", "")
+    shorter = _AROUND.sub("", plain(_LOINC.sub("", str(name)))).replace(" ", "")
     return table()[aliases[shorter]] if shorter in aliases else None
 
 

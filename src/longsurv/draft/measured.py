@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from longsurv.cohort.problems import show_list
+from longsurv.cohort.problems import show, show_list
 from longsurv.draft import markers
 from longsurv.draft.cells import CODES, SheetColumn
 from longsurv.draft.guess import Sureness
+from longsurv.draft.layout import Place
 from longsurv.draft.markers import Known, name_and_unit
 from longsurv.draft.names import plain
 from longsurv.draft.series import Series
@@ -43,12 +44,12 @@ class FoundMarker:
         Numbers that mean "missing".
     coded : int
         How many values are such numbers.
-    doubtful_codes : tuple of str
-        Numbers that may mean it.
     warnings : tuple of str
     count : int
     mixed : bool
         Whether its values have several units.
+    unclear : str
+        A number that may be another, thousand times as large; "" if none is.
     """
 
     name: str
@@ -62,10 +63,15 @@ class FoundMarker:
     limit: float | None = None
     codes: tuple[str, ...] = ()
     coded: int = 0
-    doubtful_codes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     count: int = 0
     mixed: bool = False
+    unclear: str = ""
+
+    @property
+    def held(self) -> bool:
+        """Whether it is no marker yet: of several units, or of numbers that may be others."""
+        return self.mixed or bool(self.unclear)
 
 
 @dataclass
@@ -75,7 +81,7 @@ class _Values:
     numbers: list[np.ndarray] = field(default_factory=list)
     censored: list[np.ndarray] = field(default_factory=list)
     units: Counter[str] = field(default_factory=Counter)
-    stated: str = ""
+    unclear: str = ""
 
 
 def marker_name(text: str) -> str:
@@ -88,40 +94,40 @@ def find_markers(series: Sequence[Series]) -> list[FoundMarker]:
     gathered: dict[str, _Values] = {}
     names: dict[str, str] = {}
     for part in series:
-        for name, numbers, censored, units in _parts(part):
+        for name, numbers, censored, units, unclear in _parts(part):
             key = plain(name).replace(" ", "")
             label = names.setdefault(key, name)
             values = gathered.setdefault(label, _Values())
             values.numbers.append(numbers)
             values.censored.append(censored)
             values.units.update(units)
+            values.unclear = values.unclear or unclear
     return [
         _describe(name, values) for name, values in gathered.items()
         if any(np.isfinite(part).any() for part in values.numbers)
     ]  # fmt: skip
 
 
-Part = tuple[str, np.ndarray, np.ndarray, Mapping[str, int]]
+Part = tuple[str, np.ndarray, np.ndarray, Mapping[str, int], str]
 
 
 def _parts(part: Series) -> list[Part]:
     columns = part.sheet.columns
     if part.shape == "visits":
         return [
-            _of_column(columns[n], part.sheet.raw.units.get(n, ""), _beside(columns, n))
+            (
+                *_of_column(columns[n], part.sheet.raw.units.get(n, ""), _beside(columns, n)),
+                part.sheet.unclear(n),
+            )
             for n in part.columns
         ]
     if part.shape == "columns":
-        found = []
-        for place in part.places:
-            stated = place.unit or part.sheet.raw.units.get(place.column, "")
-            part_of = _of_column(columns[place.column], stated)
-            found.append((place.marker, *part_of[1:]))
-        return found
+        return [_of_place(part, place) for place in part.places]
     named, value = columns[part.marker], columns[part.value]
     order = np.argsort(named.codes, kind="stable")
     edges = np.searchsorted(named.codes[order], np.arange(named.distinct + 1))
-    found = []
+    found: list[Part] = []
+    doubt = part.sheet.unclear(part.value)
     for k, text in enumerate(named.texts):
         rows = order[edges[k] : edges[k + 1]]
         bare, stated = name_and_unit(text)
@@ -132,8 +138,14 @@ def _parts(part: Series) -> list[Part]:
             units.update({t: int(c) for t, c in zip(of.texts, counts, strict=True) if c})
         elif value.units:
             units.update(_units_in_cells(value, rows))
-        found.append((bare, value.numbers[rows], value.censored[rows], units))
+        found.append((bare, value.numbers[rows], value.censored[rows], units, doubt))
     return found
+
+
+def _of_place(part: Series, place: Place) -> Part:
+    stated = place.unit or part.sheet.raw.units.get(place.column, "")
+    found = _of_column(part.sheet.columns[place.column], stated)
+    return (place.marker, *found[1:], part.sheet.unclear(place.column))
 
 
 def _units_in_cells(value: SheetColumn, rows: np.ndarray) -> Counter[str]:
@@ -161,7 +173,9 @@ def _beside(columns: Mapping[str, SheetColumn], name: str) -> dict[str, int]:
     return {text: int(n) for text, n in zip(found.texts, counts, strict=True)}
 
 
-def _of_column(column: SheetColumn, stated: str, beside: Mapping[str, int] | None = None) -> Part:
+def _of_column(
+    column: SheetColumn, stated: str, beside: Mapping[str, int] | None = None
+) -> tuple[str, np.ndarray, np.ndarray, Mapping[str, int]]:
     bare, inner = name_and_unit(column.name)
     said = stated or inner
     if column.kind != "number":
@@ -182,6 +196,14 @@ def _describe(name: str, values: _Values) -> FoundMarker:
     if not unit and known is not None and len(real):
         unit, unit_reason, how, choices = _unit_from_size(known, real)
     warnings += _unusual(known, unit if how != "doubtful" else "", real)
+    if maybe:
+        warnings.append(
+            f"{', '.join(maybe)} may stand for a missing value; if so, name it under"
+            " [measurements]: missing = [...]"
+        )
+    unclear = "" if known is not None and _told_by_size(known, unit, real) else values.unclear
+    if unclear:
+        warnings.append(two_ways(unclear))
     limits = np.unique(numbers[censored == 1])
     transform, why = _transform(known, real)
     return FoundMarker(
@@ -196,10 +218,10 @@ def _describe(name: str, values: _Values) -> FoundMarker:
         float(limits[0]) if len(limits) == 1 and limits[0] > 0 else None,
         codes,
         len(numbers) - len(real),
-        maybe,
         tuple(warnings),
         len(real),
         len({tidy_unit(u) or u for u in values.units}) > 1,
+        unclear,
     )
 
 
@@ -279,9 +301,26 @@ def _codes(
             # Patients have values outside the usual range: among such a code is no code.
             if known.possible(rest, unit) > 0.9:
                 (sure if rest.min() > code or rest.max() < code / 1.5 else maybe).append(code)
-        elif times >= 2 and code > 4 * rest.max():
-            maybe.append(code)
+        elif code > 4 * rest.max() and rest.max() > 0:
+            (sure if times >= 2 and code > 10 * rest.max() else maybe).append(code)
     return tuple(f"{c:.0f}" for c in sure), tuple(f"{c:.0f}" for c in maybe)
+
+
+def _told_by_size(known: Known, unit: str, numbers: np.ndarray) -> bool:
+    """Whether the numbers can be measured and a thousandth of them, or thousand times, can not."""
+    shares = [known.possible(numbers * size, unit) for size in (1.0, 1e-3, 1e3)]
+    return bool(unit) and shares[0] > 0.95 and max(shares[1:]) < 0.5
+
+
+def two_ways(number: str) -> str:
+    """What a number may be whose mark stands before decimals or between thousands."""
+    whole = "".join(c for c in number if c.isdigit())
+    parts = number.replace(",", ".").split(".")
+    choices = 'decimal = "," or thousands = ","' if "," in number else 'thousands = "."'
+    return (
+        f"{show(number)} may be {'.'.join(parts)} or {whole}, and nothing says which: write"
+        f" {choices} beside the file, or correct the column"
+    )
 
 
 def _unusual(known: Known | None, unit: str, numbers: np.ndarray) -> list[str]:

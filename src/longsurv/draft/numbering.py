@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.cohort.problems import show, show_list
+from longsurv.draft.alike import SHEET
 from longsurv.draft.cells import SheetColumn, read_column
 from longsurv.draft.guess import Guess
 from longsurv.draft.names import plain, says
@@ -96,7 +97,7 @@ def _kinds(owner: np.ndarray, codes: np.ndarray) -> np.ndarray:
 def _site_above(sheet: Sheet, mixed: Sequence[str]) -> str:
     """The site in which identifiers are those of patients, "" if nothing says that they are not."""
     for name, column in sheet.columns.items():
-        above = says(name, "site") >= 2 or _ABOVE.search(plain(name))
+        above = says(name, "site") >= 2 or name == SHEET or _ABOVE.search(plain(name))
         if name == sheet.patient or not above or not sheet.varies(name) or column.distinct > 500:
             continue
         if (column.codes < 0).any():

@@ -107,6 +107,13 @@ def _patients(
             ".reset_index(drop=True)"
         )
     for one in found.fields:
+        if one.column.kind == "text" and one.column.words:
+            words = list(one.column.words)
+            made[one.name] = made[one.name].mask(made[one.name].isin(words))
+            lines.append(
+                f"patients[{one.name!r}] = patients[{one.name!r}].mask(patients[{one.name!r}]"
+                f".isin({words!r}))"
+            )
         arguments = cleaning(one.column) if one.column.kind == "number" else ""
         if arguments and not one.column.native:
             made[one.name] = cleaned(made[one.name], one.column)
@@ -164,7 +171,15 @@ def _add_outcome(
     if outcome.stop is not None:  # of what kind nothing says
         _first_events(tidy, outcome.stop, frames, (exit_name, _free(HAD_EVENT, patients)))
         return
-    if outcome.exit is not None:
+    if outcome.exit is not None and outcome.sooner is not None:
+        sooner, later = (f"pd.to_numeric(patients[{one.name!r}], errors='coerce')"
+                       for one in (outcome.sooner, outcome.exit))  # fmt: skip
+        patients[exit_name] = pd.to_numeric(patients[outcome.sooner.name], errors="coerce").fillna(
+            pd.to_numeric(patients[outcome.exit.name], errors="coerce")
+        )
+        lines.append(f"patients[{exit_name!r}] = {sooner}.fillna({later})")
+        tidy.names["exit"] = exit_name
+    elif outcome.exit is not None:
         tidy.names["exit"] = outcome.exit.name
     elif outcome.zero is not None and (outcome.death is not None or outcome.end is not None):
         last = [one for one in (outcome.death, outcome.end) if one is not None]
@@ -180,6 +195,11 @@ def _add_outcome(
         tidy.names["exit"] = exit_name
     if outcome.status is not None:
         tidy.names["status"] = outcome.status.name
+    elif outcome.mark is not None:
+        mark = outcome.mark.name
+        patients[died_name] = patients[mark].notna().astype(int)
+        lines.append(f"patients[{died_name!r}] = patients[{mark!r}].notna().astype(int)")
+        tidy.names["status"] = died_name
     elif outcome.death is not None:
         day_first = outcome.death.column.order != "month"
         patients[died_name] = recipes.when(patients[outcome.death.name], day_first).notna()

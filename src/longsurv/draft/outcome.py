@@ -9,13 +9,23 @@ from dataclasses import replace
 import numpy as np
 
 from longsurv.cohort.problems import show, show_list
-from longsurv.draft.follow_up import find_entry, find_exit
+from longsurv.draft.cells import not_dated, unread_dates
+from longsurv.draft.fates import is_alive
+from longsurv.draft.follow_up import (
+    find_entry,
+    find_exit,
+    find_two_times,
+    is_of_death,
+    only_of_events,
+)
 from longsurv.draft.guess import Guess, Sureness
+from longsurv.draft.layout import read_time
 from longsurv.draft.names import plain, says, time_unit
 from longsurv.draft.people import Field
 from longsurv.draft.sheet import Sheet
 from longsurv.draft.status import Outcome, find_status, levels_of
 from longsurv.draft.treatment import yes_no
+from longsurv.words import plural, verb
 
 
 def find_outcome(fields: Sequence[Field], used: Sequence[str]) -> tuple[Outcome, list[Guess]]:
@@ -24,27 +34,60 @@ def find_outcome(fields: Sequence[Field], used: Sequence[str]) -> tuple[Outcome,
     dates = _dates(free)
     status, guesses = find_status(free)
     exit_, of_exit = find_exit(free)
-    if status.status is None and dates[1] is None:  # years of something, where nothing has an end
+    untold = status.status is None and status.mark is None and dates[1] is None
+    if untold:  # years of something, where nothing has an end
         of_exit = [replace(g, sureness="likely") if g.sureness == "sure" else g for g in of_exit]
     zero, death, end = dates
     outcome = replace(status, zero=zero, death=death, end=end)
-    pairs = _named_after_a_time(free) if status.status is None and death is None else []
+    pairs = _named_after_a_time(free) if untold else []
     if pairs:
         return _of_pairs(pairs, outcome)
     # A time that is there is taken as it is, unless dates alone are named like an outcome.
     by_date = outcome.zero is not None and (outcome.death is not None or outcome.end is not None)
     if exit_ is not None and not (by_date and of_exit[0].sureness == "doubtful"):
         outcome = replace(outcome, exit=exit_, unit=time_unit(exit_.name), death=None, end=None)
-        if outcome.status is None and death is not None:
+        if outcome.status is None and outcome.mark is None and death is not None:
             outcome = replace(outcome, death=death)
             guesses = [_by_death(death)]
+        outcome, told = _of_some(outcome, free, of_exit[0], guesses)
+        of_exit, guesses = told[:1], told[1:]
         entry, of_entry = find_entry(free, exit_)
         return replace(outcome, entry=entry), [*of_exit, *guesses, *of_entry]
     if by_date:
         return _from_dates(outcome, guesses)
-    if exit_ is None and status.status is not None:
-        of_exit = [_without_time(status.status)]
+    said = status.status or status.mark
+    if exit_ is None and said is not None:
+        of_exit = [_without_time(said, free)]
     return outcome, [*of_exit, *guesses]
+
+
+def _of_some(
+    outcome: Outcome, fields: Sequence[Field], time: Guess, guesses: list[Guess]
+) -> tuple[Outcome, list[Guess]]:
+    """A time that only those with the event have: with another of the rest, or in doubt."""
+    exit_, status = outcome.exit, outcome.status
+    assert exit_ is not None
+    if status is None and outcome.mark is None and outcome.death is None:
+        both = find_two_times(fields, exit_)
+        if both is not None:
+            sooner, later = both
+            why = f"{show(sooner.name)}, or {show(later.name)} for those without it"
+            outcome = replace(outcome, exit=later, sooner=sooner, mark=sooner)
+            return outcome, [Guess("time", "exit", why, "likely"), _by_mark(sooner)]
+        if is_of_death(exit_) and len(exit_.told()) < len(exit_.sheet.people):
+            outcome, guesses = replace(outcome, mark=exit_), [_by_mark(exit_)]
+    alone = (
+        only_of_events(exit_, status, outcome.event)
+        if status is not None
+        else outcome.mark is not None and exit_.told().index.isin(outcome.mark.told().index).all()
+    )
+    if alone:
+        why = (
+            "; it is empty for those without the event, and nothing says how long they were"
+            " followed: add the day of their last contact"
+        )
+        time = replace(time, reason=time.reason + why, sureness="doubtful")
+    return outcome, [time, *guesses]
 
 
 def _named_after_a_time(fields: Sequence[Field]) -> list[tuple[Field, Field]]:
@@ -82,8 +125,17 @@ def _of_pairs(
     ]
 
 
-def _without_time(status: Field) -> Guess:
+def _without_time(status: Field, fields: Sequence[Field]) -> Guess:
     """An outcome of yes and no, of which nothing says when."""
+    for f in fields:
+        if f.column.kind == "text" and says(f.name, "exit") >= 2:
+            said = [text for text in f.column.texts if read_time(text) is not None]
+            if len(said) > 0.5 * f.column.distinct:
+                reason = (
+                    f"{f.place()} has texts such as {show(said[0])}; write numbers of one unit, and"
+                    " the unit into the name"
+                )
+                return Guess("time", "", reason, "doubtful")
     return Guess(
         "time", "", f"{status.place()} says whether, and no column says when or how long each"
         " patient was followed; a study takes times to an event. Add the day of the event, or of"
@@ -157,7 +209,8 @@ def _dates(fields: Sequence[Field]) -> tuple[Field | None, Field | None, Field |
     deaths = [f for f in columns if says(f.name, "end date") < 2]
     death = _best(deaths, "death date", ())
     # Of those who lived there is none.
-    if death is not None and death.column.filled == len(death.column.codes):
+    patients = max((len(f.sheet.people) for f in fields), default=0)
+    if death is not None and len(death.told()) == patients:
         death = None
     rest = [f for f in columns if f is not death]
     zero = _best(rest, "zero date", ("end date",))
@@ -177,8 +230,27 @@ def _best(fields: Sequence[Field], role: str, against: Sequence[str]) -> Field |
     return max(good, key=lambda s: s[:2])[2] if good else None
 
 
+def _by_mark(f: Field) -> Guess:
+    return Guess("status", "died", f"{f.place()} is filled for those who died", "likely")
+
+
 def _by_death(death: Field) -> Guess:
-    return Guess("status", death.name, f"{death.place()} is filled for those who died", "sure")
+    how: Sureness = "doubtful" if _unread(death) else "sure"
+    said = f"{death.place()} is filled for those who died"
+    return Guess("status", death.name, said + _unread(death), how)
+
+
+def _unread(death: Field) -> str:
+    """Say what stands in a column of dates of death and is none, nor says that there is none.
+
+    Such as "unknown", or a date without its day: of somebody who may well have died.
+    """
+    odd = [w for w in death.column.words if not not_dated(w) and not is_alive(w)]
+    if not odd:
+        return ""
+    count = sum(death.column.words[w] for w in odd)
+    has = verb(count, "has", "have")
+    return f"; {plural(count, 'cell')} {has} {show_list(odd, 4)}, which is no date: did they die?"
 
 
 def _from_dates(outcome: Outcome, of_status: list[Guess]) -> tuple[Outcome, list[Guess]]:
@@ -190,6 +262,9 @@ def _from_dates(outcome: Outcome, of_status: list[Guess]) -> tuple[Outcome, list
     sure: Sureness = "doubtful" if not order else "likely" if serial else "sure"
     asked = () if order else ("day first or month first cannot be told from these dates",)
     left = "; dates are written as days of a spreadsheet" if serial else ""
+    if any(unread_dates(c) for c in dates):
+        sure = "likely" if order else sure
+        left += "; some cells are no dates"
     if end is not None and says(end.name, "discharge"):
         # Who goes home alive is no longer at risk of dying there: that is no censoring by chance.
         sure = "likely" if order else sure
@@ -204,7 +279,7 @@ def _from_dates(outcome: Outcome, of_status: list[Guess]) -> tuple[Outcome, list
     elif death is not None:
         guesses.append(
             Guess("time", "exit", f"from {show(zero.name)} to {show(death.name)}; nothing says how"
-                  " long the others were followed: their last measurement is taken", "doubtful")
+                  " long the others were followed: add the date of their last contact", "doubtful")
         )  # fmt: skip
     elif end is not None:
         guesses.append(Guess("time", "exit", f"from {show(zero.name)} to {show(end.name)}{left}",
@@ -217,16 +292,18 @@ def _from_dates(outcome: Outcome, of_status: list[Guess]) -> tuple[Outcome, list
         if conflict:
             assert outcome.status is not None
             text += f", but {show(outcome.status.name)} says otherwise of some"
-        guesses.append(Guess("status", "died", text, "doubtful" if conflict else "sure"))
+        text += _unread(death)
+        doubt = conflict or bool(_unread(death))
+        guesses.append(Guess("status", "died", text, "doubtful" if doubt else "sure"))
         return replace(outcome, status=None, unit="days"), guesses
     return replace(outcome, unit="days"), [*guesses, *of_status]
 
 
 def _disagrees(outcome: Outcome) -> bool:
-    """Whether a status and the dates of death contradict each other (or cannot be compared)."""
+    """Whether a status and the dates of death contradict each other, or one is not told of all."""
     assert outcome.status is not None and outcome.death is not None
-    if outcome.status.sheet is not outcome.death.sheet or not outcome.event:
+    if not outcome.event:
         return True
-    column = outcome.status.column
-    dead = np.array([t in outcome.event for t in column.texts] + [False])[column.codes]
-    return bool(np.any(dead != ~np.isnat(outcome.death.column.dates)))
+    ends, dead = outcome.status.told(), outcome.death.told().index
+    died = ends.isin(outcome.event)
+    return bool(np.any(died != ends.index.isin(dead))) or not dead.isin(ends.index).all()

@@ -10,6 +10,7 @@ import numpy as np
 
 from longsurv.cohort.problems import show
 from longsurv.draft import markers
+from longsurv.draft.alike import SHEET
 from longsurv.draft.cells import SheetColumn
 from longsurv.draft.guess import Guess
 from longsurv.draft.names import says
@@ -147,6 +148,8 @@ def _candidates(sheet: Sheet, sheets: Sequence[Sheet]) -> list[Candidate]:
         if column.kind in ("date", "empty") or column.distinct < 2:
             continue
         named = says(name, "patient")
+        if name == SHEET and _shared(column, sheet, sheets) >= 0.9:
+            named = 2  # a sheet of each patient
         if says(name, "age") or says(name, "sex") or (markers.find(name) and named < 3):
             continue
         if any(says(name, role) == 3 for role in ("treatment", "visit", "value")) and named < 3:
@@ -193,7 +196,10 @@ def _shared(column: SheetColumn, sheet: Sheet, sheets: Sequence[Sheet]) -> float
             alike = [
                 len(mine & set(theirs.texts)) / len(mine)
                 for name, theirs in other.columns.items()
-                if name == column.name or (says(name, "patient") and says(column.name, "patient"))
+                if name == column.name
+                or (
+                    says(name, "patient") and (says(column.name, "patient") or column.name == SHEET)
+                )
             ]
             shared += max(alike, default=0.0)
     return shared

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
+
 from longsurv.draft.cells import SheetColumn
 from longsurv.draft.sheet import Sheet
 
@@ -20,6 +23,19 @@ class Field:
     def column(self) -> SheetColumn:
         """Its profile."""
         return self.sheet.columns[self.name]
+
+    def told(self) -> pd.Series:
+        """What is said of each patient of whom something is, as text, by identifier."""
+        column, owner = self.column, self.sheet.owner
+        there = (column.codes >= 0) & (owner >= 0)
+        if column.kind == "number":
+            there &= np.isfinite(column.numbers)
+        elif column.kind == "date":
+            there &= ~np.isnat(column.dates)
+        names = np.array(self.sheet.people, dtype=object)[owner[there]]
+        texts = np.array(column.texts, dtype=object)[column.codes[there]]
+        said = pd.Series(texts, index=names, dtype=object)
+        return said[~said.index.duplicated()]
 
     def place(self) -> str:
         """Where it is, in words."""

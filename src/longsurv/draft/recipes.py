@@ -13,6 +13,10 @@ def clean(cells, missing=(), decimal=".", thousands="", units=()):  # type: igno
         return cells.mask(cells.isin(pd.to_numeric(pd.Series(missing), errors="coerce").dropna()))
     text = cells.astype("string").str.strip()
     text = text.mask(text.isin(list(missing)))
+    codes = pd.to_numeric(pd.Series(list(missing), dtype="string"), errors="coerce").dropna()
+    if len(codes):  # "-99" also where "-99.0" is written
+        read = pd.to_numeric(text.str.replace(decimal, ".", regex=False), errors="coerce")
+        text = text.mask(read.isin(codes).fillna(False).astype(bool))
     text = text.str.replace("[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+", r"^\g<0>", regex=True)
     text = text.str.normalize("NFKC").str.strip()
     below = (
@@ -55,6 +59,8 @@ def when(cells, day_first=True, whole_days=False):  # type: ignore[no-untyped-de
             named = rf"(?i)^(\d+)[-. ]*{name}[^\W\d_]*\.?[-, ]*(\d+)"
             text = text.str.replace(named, rf"\1~{month}~\2", regex=True)
         date = text.str.extract(r"^(\d+)([-/.~])(\d+)\2(\d+)\s*(.*)$")
+        midnight = date[4].str.match(r"24:00(?::00)?(?!\d)").fillna(False).astype(bool)
+        date[4] = date[4].mask(midnight, date[4].str.replace("24:", "00:", n=1))
         year_first = (date[0].str.len() == 4).fillna(False).astype(bool)
         first = year_first | day_first | (date[1] == "~").fillna(False).astype(bool)
         day = date[0].mask(year_first, date[3]).mask(~first, date[2])
@@ -68,6 +74,7 @@ def when(cells, day_first=True, whole_days=False):  # type: ignore[no-untyped-de
         seconds = (days * 86400).round().fillna(0).astype("int64")
         serial = pd.Timestamp("1899-12-30", tz="UTC") + pd.to_timedelta(seconds, unit="s")
         cells = pd.to_datetime(text.str.strip(), format="mixed", errors="coerce", utc=True)
+        cells = cells + pd.to_timedelta(midnight.astype(int), unit="D")  # the end of the day before
         cells = cells.fillna(serial.where(days.notna()))
     if isinstance(cells.dtype, pd.DatetimeTZDtype):
         cells = cells.dt.tz_localize(None) if whole_days else cells.dt.tz_convert(None)
@@ -79,4 +86,7 @@ def identifier(cells):  # type: ignore[no-untyped-def]
     """Identifiers as text."""
     if pd.api.types.is_float_dtype(cells):
         cells = cells.astype("Int64")
-    return cells.astype("string").str.strip()
+    text = cells.astype("string").str.strip()
+    if text.str.fullmatch(r"\d+\.0").fillna(True).all():  # whole numbers that were saved as others
+        text = text.str.removesuffix(".0")
+    return text

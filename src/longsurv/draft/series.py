@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ import pandas as pd
 from longsurv.cohort.problems import show, show_list
 from longsurv.draft import markers
 from longsurv.draft.guess import Guess, Sureness
-from longsurv.draft.layout import Place, find_families, read_time
+from longsurv.draft.layout import Place, find_families, read_time, read_times
 from longsurv.draft.markers import name_and_unit
 from longsurv.draft.names import plain, says, time_unit
 from longsurv.draft.sheet import Sheet
@@ -81,8 +81,24 @@ def find_series(sheets: Sequence[Sheet]) -> tuple[list[Series], list[Guess]]:
             reason += f"; of what varies ({show_list(varying, 6)}) nothing is taken for one"
         guesses.append(Guess("measurements", "", reason, "doubtful"))
     elif not found:
-        guesses.append(Guess("measurements", "", "no table holds repeated measurements", "likely"))
+        guesses.append(_none(sheets))
     return found, guesses
+
+
+def _none(sheets: Sequence[Sheet]) -> Guess:
+    """Say that nothing was measured repeatedly, unless columns begin with one marker's name."""
+    reason = "no table holds repeated measurements"
+    for sheet in sheets:
+        first: dict[str, list[str]] = {}
+        for name, column in sheet.columns.items():
+            word = re.split(r"[\s_.]", name)[0].rstrip("0123456789")
+            if column.kind == "number" and markers.find(word) is not None and word != name:
+                first.setdefault(word, []).append(name)
+        several = max(first.values(), key=len, default=[])
+        if len(several) > 2:
+            reason += f"; but {show_list(several, 4)} may be one marker at several times"
+            return Guess("measurements", "", reason, "doubtful")
+    return Guess("measurements", "", reason, "likely")
 
 
 def _columns(sheet: Sheet) -> tuple[Series | None, list[Guess]]:
@@ -99,8 +115,12 @@ def _columns(sheet: Sheet) -> tuple[Series | None, list[Guess]]:
     times = sorted({p.time for p in places})
     names = list(dict.fromkeys(p.marker for p in places))
     example = places[0].column
+    several = len(words) > 1
+    if several and len(words - {"t"}) == 1:  # "T0", "T24h"
+        words, several = words - {"t"}, False
     unit = words.pop() if len(words) == 1 else ""
-    how: Sureness = "sure" if unit and unit not in ("t", "visit") else "likely"
+    alike = len({p.word for p in places if p.time > 0}) == 1
+    how: Sureness = "sure" if alike and unit not in ("", "t", "visit") else "likely"
     reason = (
         f"{sheet.name} has one row a patient and a column a marker and time, such as"
         f" {show(example)}: {show_list(names, 6)} at {', '.join(f'{t:g}' for t in times[:8])}"
@@ -108,7 +128,9 @@ def _columns(sheet: Sheet) -> tuple[Series | None, list[Guess]]:
     choices: tuple[str, ...] = ()
     if unit == "visit":
         how, choices = "doubtful", ("these may be numbers of visits, not times",)
-    elif len(words) > 1:
+    elif unit == "" and times == list(range(1, len(times) + 1)) and len(times) > 2:
+        how, choices = "doubtful", ("1, 2, 3 may be numbers of visits, not times",)
+    elif several:
         how, choices = "doubtful", ("the names use several units of time",)
     return (
         Series(sheet, "columns", unit="" if unit in ("t", "visit") else unit, places=places),
@@ -131,9 +153,24 @@ def _repeated(sheet: Sheet) -> tuple[Series | None, list[Guess]]:
     if not columns:
         return None, []
     reason = f"{sheet.name} has one row a visit and a column a marker: {show_list(columns, 8)}"
+    said = _with_times(sheet, time, columns, said)
     known = all(markers.find(name_and_unit(c)[0]) is not None for c in columns)
     guess = Guess("measurements", sheet.name, reason, "sure" if known else "likely")
     return Series(sheet, "visits", time, _unit(sheet, time), columns=columns), [guess, *said]
+
+
+def _with_times(sheet: Sheet, time: str, columns: Sequence[str], said: list[Guess]) -> list[Guess]:
+    """Doubt times in words, some of which say none although something was measured then."""
+    if not time or sheet.columns[time].kind != "text":
+        return said
+    of = sheet.columns[time]
+    measured = np.any([np.isfinite(sheet.columns[c].numbers) for c in columns], axis=0)
+    codes = np.unique(of.codes[measured & (of.codes >= 0)])
+    unread = [of.texts[k] for k in codes if read_time(of.texts[k]) is None]
+    if not unread:
+        return said
+    why = f"; something was measured at {show_list(unread, 4)}, which say no time"
+    return [replace(g, reason=g.reason + why, sureness="doubtful") for g in said]
 
 
 def _unit(sheet: Sheet, time: str) -> str:
@@ -142,8 +179,7 @@ def _unit(sheet: Sheet, time: str) -> str:
         return ""
     column = sheet.columns[time]
     if column.kind == "text":
-        said = {r[1] for r in map(read_time, column.texts) if r is not None and r[1]}
-        return said.pop() if len(said) == 1 else time_unit(time)
+        return read_times(column.texts)[1] or time_unit(time)
     return time_unit(time)
 
 
@@ -156,7 +192,7 @@ def _time(sheet: Sheet) -> tuple[str, list[Guess]]:
         return _unnamed_time(sheet)
     score, name = scored[0]
     column = sheet.columns[name]
-    rivals = [n for s, n in scored[1:] if s > score - 0.75]
+    rivals = [n for s, n in scored[1:] if s > score - 0.75 and not _is_of_events(n)]
     how: Sureness = "sure" if score >= 3 and not column.serial else "likely"
     if rivals or score < 1.5 or (column.kind == "date" and not column.order_sure):
         how = "doubtful"
@@ -166,6 +202,18 @@ def _time(sheet: Sheet) -> tuple[str, list[Guess]]:
     ):
         how = "doubtful" if how == "doubtful" else "likely"
     reason = f"{show(name)} of {sheet.name} varies from row to row of a patient"
+    if column.kind == "text" and all(":" in t for t in column.texts):
+        hours = max(read[0] for read in map(read_time, column.texts) if read is not None)
+        how = "likely" if hours >= 24 and how != "doubtful" else "doubtful"
+        reason += ", in hours and minutes" + (
+            "" if hours >= 24 else "; a time of day says when only with its date"
+        )
+    elif column.kind == "text":
+        units = {read[1] for read in map(read_time, column.texts) if read is not None and read[1]}
+        unlike = len(units) > 1 or None in map(read_time, column.texts)
+        how = "likely" if unlike and how == "sure" else how
+        if not read_times(column.texts)[2]:
+            how, reason = "doubtful", f"{reason}, with several units of time and some without"
     return name, [Guess("measurement time", name, reason, how, tuple(map(show, rivals[:4])))]
 
 
@@ -201,6 +249,11 @@ def _is_step(sheet: Sheet, name: str) -> bool:
     return not pd.DataFrame({"owner": sheet.owner, "value": column.numbers}).duplicated().any()
 
 
+def _is_of_events(name: str) -> bool:
+    """Whether a column has the names of a trial's forms, as databases of trials export them."""
+    return re.search(r"\bevent name\b", plain(name)) is not None
+
+
 def _time_score(sheet: Sheet, name: str) -> float:
     column = sheet.columns[name]
     if name == sheet.patient or sheet.varies(name) is False or column.distinct < 2:
@@ -212,7 +265,10 @@ def _time_score(sheet: Sheet, name: str) -> float:
         return 1.5 + named - (1.5 if says(name, "birth") or says(name, "end date") > named else 0)
     if column.kind == "text":
         read = [read_time(t) is not None for t in column.texts]
-        return 1.0 + named if all(read) and len(read) < 400 else 0.0
+        if named == 0 and _is_of_events(name) and sum(read) > 1:
+            return 1.6  # with events of other forms
+        few = len(read) < 400 or all(":" in t for t in column.texts)
+        return 1.0 + named if all(read) and few else 0.0
     if column.kind != "number" or column.units or named == 0:
         return 0.0
     score = float(named)
@@ -229,9 +285,9 @@ def _long(sheet: Sheet, time: str) -> tuple[str, str, str] | None:
     """Columns of name, value and unit where a row is a measurement."""
     best, chosen = 0.0, ""
     for name, column in sheet.columns.items():
-        if name in (sheet.patient, time) or column.kind != "text" or column.distinct > 2000:
+        if name in (sheet.patient, time) or column.distinct > 2000 or says(name, "unit"):
             continue
-        if says(name, "unit"):
+        if column.kind != "text" and not _is_code(sheet, name, time):
             continue
         known = [markers.find(name_and_unit(t)[0]) is not None for t in column.texts]
         # A table of one marker names it in each row.
@@ -247,7 +303,7 @@ def _long(sheet: Sheet, time: str) -> tuple[str, str, str] | None:
             (says(n, "value") + (1 if c.kind == "number" else 0) + c.filled / sheet.rows, n)
             for n, c in sheet.columns.items()
             if n not in (sheet.patient, time, chosen) and sheet.varies(n) and c.kind == "number"
-            and (says(n, "value") or not says(n, "row"))
+            and (says(n, "value") or not (says(n, "row") or _is_key(n)))
         ),
         reverse=True,
     )  # fmt: skip
@@ -257,6 +313,33 @@ def _long(sheet: Sheet, time: str) -> tuple[str, str, str] | None:
         return None
     units = [n for n, c in sheet.columns.items() if says(n, "unit") >= 2 and c.kind == "text"]
     return chosen, values[0][1], units[0] if units else ""
+
+
+def _is_code(sheet: Sheet, name: str, time: str) -> bool:
+    """Whether a column of whole numbers says by a code what was measured, beside its value.
+
+    Several codes then stand at one time of a patient.
+    """
+    column = sheet.columns[name]
+    if column.kind != "number" or says(name, "marker") < 2 or column.distinct < 2:
+        return False
+    known = column.numbers[np.isfinite(column.numbers)]
+    whole = bool(np.all((known == np.floor(known)) & (known >= 0)))
+    values = [n for n in sheet.columns if n != name and says(n, "value") >= 2]
+    if time:
+        at = sheet.columns[time]
+        pairs = sheet.owner.astype(np.int64) * (at.distinct + 1) + at.codes
+        if len(np.unique(pairs)) > 0.9 * len(pairs):
+            return False
+    return whole and sheet.varies(name) and len(values) > 0
+
+
+_KEY = re.compile(r"^redcap|(\b|_)(id|key|code|instance)$")
+
+
+def _is_key(name: str) -> bool:
+    """Whether a column is called as one that points to something or numbers forms."""
+    return _KEY.search(plain(name)) is not None
 
 
 _NOT_MARKERS = ("row", "entry", "stop", "age", "sex", "site", "birth")
@@ -273,6 +356,8 @@ def _marker_columns(sheet: Sheet, time: str) -> list[str]:
             if any(says(name, role) >= 2 for role in _NOT_MARKERS) or says(name, "status"):
                 continue
             if says(name, "exit") == 3 or says(name, "visit") >= 2 or says(name, "patient") >= 2:
+                continue
+            if _is_key(name):
                 continue
             if column.distinct <= 2 or _counts(sheet, name) or _is_log(sheet, name):
                 continue

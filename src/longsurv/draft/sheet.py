@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,10 +11,14 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from longsurv.draft.cells import SheetColumn, read_column
+from longsurv.draft.cells import SheetColumn, read_column, without_unknown
 from longsurv.draft.clocks import date_of, with_clock
+from longsurv.draft.names import says
 from longsurv.draft.raw import RawTable
 from longsurv.reading.dates import Order
+from longsurv.reading.numbers import is_grouped, number_in
+
+_SAVED = re.compile(r"\d+\.0")
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,8 @@ class Sheet:
     columns : dict of str to SheetColumn
     decimal : str
         The decimal mark of its text columns.
+    decimal_sure : bool
+        Whether some of its numbers can be read with this mark only.
     patient : str
         The column of identifiers, "" while unknown.
     filled_down : bool
@@ -35,6 +42,7 @@ class Sheet:
     raw: RawTable
     columns: dict[str, SheetColumn]
     decimal: str = "."
+    decimal_sure: bool = True
     patient: str = ""
     filled_down: bool = False
 
@@ -56,10 +64,13 @@ class Sheet:
             return codes
         return pd.Series(codes).mask(codes < 0).ffill().fillna(-1).to_numpy(dtype=np.int64)
 
-    @property
+    @cached_property
     def people(self) -> list[str]:
         """The identifiers, as text."""
-        return self.columns[self.patient].texts
+        texts = self.columns[self.patient].texts
+        if all(map(_SAVED.fullmatch, texts)):  # as `recipes.identifier` has them
+            return [text.removesuffix(".0") for text in texts]
+        return texts
 
     @cached_property
     def repeats(self) -> bool:
@@ -79,6 +90,29 @@ class Sheet:
         one = np.zeros(owner.max(initial=-1) + 1, dtype=codes.dtype)
         one[owner] = codes
         return bool((codes == one[owner]).all())
+
+    def unclear(self, name: str) -> str:
+        """A number of a column that may be another, thousand times as large; "" if none is.
+
+        Parameters
+        ----------
+        name : str
+            Of the column.
+
+        Returns
+        -------
+        str
+        """
+        column = self.columns[name]
+        if column.kind != "number" or column.native:
+            return ""
+        marked = [number_in(text) for text in column.texts if "," in text or "." in text]
+        if column.thousands:
+            told = column.decimal_sure or (column.decimal == "," and self.decimal_sure)
+            return "" if told else next(filter(is_grouped, marked), "")
+        zeros = all(number.endswith(",000") for number in marked)
+        said = self.decimal_sure or not marked or column.decimal != "," or not zeros
+        return "" if said else marked[0]
 
     def varies(self, name: str) -> bool:
         """Whether a column takes several values within some patient.
@@ -105,8 +139,10 @@ def read_sheets(tables: Sequence[RawTable]) -> list[Sheet]:
 def _profiled(table: RawTable) -> Sheet:
     columns = {name: read_column(table.frame[name], name) for name in table.frame.columns}
     votes = Counter(c.decimal for c in columns.values() if _votes(c))
-    decimal = votes.most_common(1)[0][0] if votes else "."
-    return Sheet(table, columns, decimal)
+    # A semicolon separates where the comma is taken.
+    otherwise = "," if table.separator == ";" else "."
+    decimal = votes.most_common(1)[0][0] if votes else otherwise
+    return Sheet(table, columns, decimal, bool(votes))
 
 
 def _with_clocks(sheet: Sheet) -> Sheet:
@@ -140,4 +176,6 @@ def _again(sheet: Sheet, order: Order) -> Sheet:
         comma = sheet.decimal == "," and not column.native and column.kind == "number"
         if unsure or (comma and column.decimal != ","):
             columns[name] = read_column(sheet.raw.frame[name], name, order, sheet.decimal)
+        elif column.kind == "text" and (says(name, "treatment") >= 2 or says(name, "status") >= 2):
+            columns[name] = without_unknown(column)
     return replace(sheet, columns=columns)

@@ -6,58 +6,25 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from longsurv.cohort.labels import DEATH_WORDS
 from longsurv.cohort.problems import show, show_list
+from longsurv.draft.fates import ALIVE, AWAY, DEAD, LOST, MARKS, NO, YES, legend_in, word
 from longsurv.draft.guess import Guess, Sureness
 from longsurv.draft.names import plain, says
 from longsurv.draft.people import Field
+from longsurv.draft.treatment import yes_no
 
-_DEAD = DEATH_WORDS | {"nonsurvivor", "non survivor", "event"}
-_ALIVE = {"alive", "living", "survived", "survivor", "lebt", "lebend", "am leben", "lebendig",
-          "uberlebt", "vivant", "vivante", "en vie", "survivant", "生存", "生", "censored", "cens",
-          "zensiert", "censure", "打ち切り", "no event", "event free"}  # fmt: skip
-_AWAY = {"discharged", "discharge", "discharged alive", "transplant", "transplanted", "entlassen",
-         "sorti", "退院", "transferred", "verlegt", "transfere", "transplantation", "転院",
-         "home", "rehab"}  # fmt: skip
-_LOST = {"lost to follow up", "lost", "ltfu", "perdu de vue", "withdrawn", "dropout", "verloren",
-         "administrative"}  # fmt: skip
-_YES = {
-    "yes",
-    "y",
-    "ja",
-    "j",
-    "oui",
-    "o",
-    "true",
-    "t",
-    "1",
-    "あり",
-    "有",
-    "はい",
-    "wahr",
-    "vrai",
-    "有り",
-}
-_NO = {
-    "no",
-    "n",
-    "nein",
-    "non",
-    "false",
-    "f",
-    "0",
-    "なし",
-    "無",
-    "いいえ",
-    "falsch",
-    "faux",
-    "無し",
-}
 _DEATH_NAME = re.compile(
     r"\b(death|died|dead|deceased|mort|mortality|verstorben|gestorben|exitus|deces|decede|tod|expired?"
-    r"|\w*mortalitat|\w*sterblichkeit)\b|死亡|expire flag"
+    r"|\w*mortalitat|\w*sterblichkeit|muerte|fallecid\w*|fallecimiento|decesso|deceduto|morte|obito"
+    r"|overlijden|overleden)\b|死亡|expire flag"
 )
-_ALIVE_NAME = re.compile(r"\b(alive|survived|survivor|survival|uberlebt|vivant|lebt)\b|生存")
+_ALIVE_NAME = re.compile(
+    r"\b(alive|survived|survivor|survival|uberlebt|vivant|lebt|vivo)\b|生存|存活"
+)
+# What neither says that death is meant nor that life is.
+_EITHER_NAME = re.compile(
+    r"\b(outcome|fate|result|vital|discharge|ausgang|devenir|issue|esito|desenlace)\b|転帰|结局"
+)
 _CENSOR_NAME = re.compile(r"\bcens\w*|\bzensier\w*|打ち切り")
 
 
@@ -71,6 +38,10 @@ class Outcome:
         Columns of a time, of a status, and of a time from which a patient is at risk.
     zero, death, end : Field or None
         Columns of dates.
+    sooner : Field or None
+        A time to the event, of those who had it; the others have `exit`.
+    mark : Field or None
+        A column that is filled for those who had the event, where nothing else tells.
     event, censored : list of str
         Levels of the status.
     competing : dict of str to list of str
@@ -86,6 +57,8 @@ class Outcome:
     zero: Field | None = None
     death: Field | None = None
     end: Field | None = None
+    sooner: Field | None = None
+    mark: Field | None = None
     event: list[str] = field(default_factory=list)
     censored: list[str] = field(default_factory=list)
     competing: dict[str, list[str]] = field(default_factory=dict)
@@ -119,10 +92,13 @@ def _status_score(f: Field) -> float:
     if column.kind == "number" and not set(column.texts) <= set("012345"):
         return 0.0
     named = says(f.name, "status")
-    words = [_word(t) for t in column.texts]
-    spoken = any(w in _DEAD - {"event"} for w in words)
+    words = [word(t) for t in column.texts]
+    spoken = any(w in DEAD - {"event"} for w in words)
+    if column.distinct == 2 and yes_no(column.texts) and _ALIVE_NAME.search(plain(f.name)):
+        named = max(named, 2)  # "survival" of yes and no is no time
     score = float(named) + (3.0 if spoken else 0.0)
-    if column.distinct == 1 and not (named and (spoken or column.texts[0] == "1")):
+    marked = column.texts[0] in MARKS or column.texts[0].casefold() in YES
+    if column.distinct == 1 and not (named and (spoken or marked)):
         return 0.0
     if _DEATH_NAME.search(plain(f.name)):
         score += 1.5
@@ -131,31 +107,18 @@ def _status_score(f: Field) -> float:
     return score if named or spoken else 0.0
 
 
-def _word(text: str) -> str:
-    return plain(re.sub(r"^\d+[_. :=-]+", "", text))
-
-
-_CODE = re.compile(r"(?<![\w.])(\d)\s*[=:]\s*([^\W\d_][^\d,;/|()\[\]]*)")
-
-
-def _legend(name: str) -> tuple[dict[str, str], str]:
-    """What a name says of codes, "status (1 = dead, 0 = alive)", and the name without it."""
-    found = {code: word.strip() for code, word in _CODE.findall(name)}
-    return found, _CODE.sub(" ", name) if found else name
-
-
 def levels_of(f: Field) -> tuple[Outcome, Guess]:
     """What each level of a status means."""
-    legend, bare = _legend(f.name)
+    legend, bare = legend_in(f.name)
     texts, name = sorted(f.column.texts), plain(bare)
     means = {t: legend.get(t, t) for t in texts}  # what a code is said to mean, in the name
-    words = {t: _word(means[t]) for t in texts}
+    words = {t: word(means[t]) for t in texts}
     outcome = Outcome(status=f)
     said = f"{f.place()} has the levels {show_list(texts, 6)}"
-    dead = [t for t in texts if words[t] in _DEAD]
-    alive = [t for t in texts if words[t] in _ALIVE]
-    away = [t for t in texts if words[t] in _AWAY]
-    lost = [t for t in texts if words[t] in _LOST]
+    dead = [t for t in texts if words[t] in DEAD]
+    alive = [t for t in texts if words[t] in ALIVE]
+    away = [t for t in texts if words[t] in AWAY]
+    lost = [t for t in texts if words[t] in LOST]
     if sorted(words.values()) == ["a", "d"]:  # letters of their own mean nothing
         dead, alive = ([t for t in texts if words[t] == letter] for letter in "da")
         done = replace(outcome, event=dead, censored=alive)
@@ -168,8 +131,10 @@ def levels_of(f: Field) -> tuple[Outcome, Guess]:
         event = dead or [t for t in texts if t not in alive]
         done = replace(outcome, event=event, censored=[t for t in texts if t not in event])
         return done, Guess("status", f.name, said, "likely")
-    yes = [t for t in texts if means[t].casefold() in _YES or words[t] in _YES]
-    no = [t for t in texts if means[t].casefold() in _NO or words[t] in _NO]
+    yes = [t for t in texts if means[t].casefold() in YES or words[t] in YES]
+    no = [t for t in texts if means[t].casefold() in NO or words[t] in NO]
+    if len(texts) == 1 and texts[0] in MARKS:
+        yes = texts
     if len(yes) + len(no) == len(texts) and len(yes) <= 1 and len(no) <= 1:
         return _yes_or_no(replace(outcome), f, name, yes, no, said)
     if texts == ["1", "2"]:
@@ -207,7 +172,15 @@ def _yes_or_no(
         how: Sureness = "likely" if code or ("surviv" in name and "ed" not in name) else "sure"
         return done, Guess("status", f.name, f"{said}, of being alive", how)
     done = replace(outcome, event=yes, censored=no)
+    if not no and f.column.filled < len(f.column.codes):
+        filled = f"{f.place()} says {show(yes[0])}, and is empty for those without the event"
+        return replace(outcome, status=None, mark=f), Guess("status", f.name, filled, "likely")
     if _DEATH_NAME.search(name):
         how = "sure" if yes and no else "likely"
         return done, Guess("status", f.name, f"{said}, of death", how)
-    return done, Guess("status", f.name, f"{said}; yes and 1 usually mean the event", "likely")
+    said += "; yes and 1 usually mean the event"
+    if _EITHER_NAME.search(name) and f.told().isin(yes).mean() > 0.5:
+        said += ", but most have it here"
+        both = tuple(f"event = {', '.join(levels)}" for levels in (yes, no))
+        return done, Guess("status", f.name, said, "doubtful", both)
+    return done, Guess("status", f.name, said, "likely")

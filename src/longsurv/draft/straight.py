@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from longsurv.cohort.problems import show
-from longsurv.draft.cells import NOT_MEASURED, SheetColumn
+from longsurv.draft.cells import NOT_MEASURED, SheetColumn, unread_dates
+from longsurv.draft.names import plain
 from longsurv.draft.series import Series
 from longsurv.draft.sheet import Sheet
 from longsurv.draft.tidy import Tidy
@@ -32,7 +33,11 @@ def reasons(found: Understanding, tidy: Tidy) -> list[str]:
         why.append("the first event is found among several rows a patient")
     elif found.outcome.exit is None and "exit" in tidy.names:
         why.append("the time of follow-up is computed from dates")
-    if found.outcome.death is not None and found.outcome.status is None:
+    if found.outcome.sooner is not None:
+        why.append("the time of follow-up stands in two columns")
+    if found.outcome.mark is not None:
+        why.append("the status is told by a column that is else empty")
+    elif found.outcome.death is not None and found.outcome.status is None:
         why.append("the status is told by a date of death")
     for sheet in {id(s): s for s in (*tables, *([measured] if measured else []))}.values():
         why += _of_sheet(sheet, found)
@@ -52,6 +57,9 @@ def wide_pattern(part: Series) -> str:
 
     The columns must be called exactly so, with one unit of time.
     """
+    spelt = {p.marker for p in part.places}
+    if len({plain(marker).replace(" ", "") for marker in spelt}) < len(spelt):
+        return ""  # "CRP_d1" and "crp_d3": one marker, in two spellings
     first = part.places[0]
     time = f"{first.time:g}"
     name = first.column
@@ -71,7 +79,7 @@ def wide_pattern(part: Series) -> str:
 
 def _used(found: Understanding):  # type: ignore[no-untyped-def]
     one = found.outcome
-    fields = [one.exit, one.status, one.entry, *(covariates(found))]
+    fields = [one.exit, one.sooner, one.status, one.mark, one.entry, *(covariates(found))]
     if found.treatment is not None:
         fields.append(found.treatment.field)
     return [f for f in fields if f is not None]
@@ -95,9 +103,10 @@ def _of_sheet(sheet: Sheet, found: Understanding) -> list[str]:
     points = any(c.decimal == "." and _has(c, ".") for c in numbers)
     if points and any(c.decimal == "," for c in numbers):
         why.append("decimal commas and points stand in one table")
-    words = {w for c in numbers for w in c.words}
+    taken = [c for c in used if c.kind in ("number", "text")]
+    words = {w for c in taken for w in c.words}
     for column in sheet.columns.values():
-        if column not in numbers and words & set(column.texts):
+        if all(column is not one for one in taken) and words & set(column.texts):
             why.append("a code for a missing value is a value of another column")
             break
     return why
@@ -188,6 +197,15 @@ def taken_for_missing(found: Understanding) -> list[str]:
     for sheet in found.sheets:
         for column in _columns_used(sheet, found):
             odd = {w: n for w, n in column.words.items() if w.casefold() not in NOT_MEASURED}
+            if column.kind == "date" and unread_dates(column):
+                shown = [f"{show(w)} ({n:,})" for w, n in list(unread_dates(column).items())[:5]]
+                said.append(
+                    f"{column.name} of {sheet.name}: {', '.join(shown)} are no dates and are taken"
+                    " for missing; correct them if they are"
+                )
+            if column.kind == "text" and column.words:
+                shown = [f"{show(w)} ({n:,})" for w, n in column.words.items()]
+                said.append(f"{column.name} of {sheet.name}: {', '.join(shown)} taken for missing")
             if column.kind == "number" and odd:
                 shown = [f"{show(word)} ({count:,})" for word, count in list(odd.items())[:5]]
                 more = f" and {len(odd) - 5} more" if len(odd) > 5 else ""
@@ -201,12 +219,14 @@ def taken_for_missing(found: Understanding) -> list[str]:
 def words_of(sheet: Sheet, found: Understanding) -> list[str]:
     """What stands for a missing value in the columns that are used."""
     columns = _columns_used(sheet, found)
-    return sorted({w for c in columns if c.kind == "number" for w in c.words})
+    return sorted({w for c in columns if c.kind in ("number", "text") for w in c.words})
 
 
 def _columns_used(sheet: Sheet, found: Understanding) -> list[SheetColumn]:
-    columns = [f.column for f in _used(found) if f.sheet is sheet]
+    dates = [found.outcome.zero, found.outcome.death, found.outcome.end]
+    fields = [*_used(found), *(f for f in dates if f is not None)]
+    columns = [f.column for f in fields if f.sheet is sheet]
     for part in found.series:
         if part.sheet is sheet:
             columns += [sheet.columns[n] for n in _numeric(part)]
-    return columns
+    return list({column.name: column for column in columns}.values())

@@ -10,12 +10,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from longsurv.cohort.problems import show_list
+from longsurv.draft.fates import legend_in
 from longsurv.draft.guess import Guess
 from longsurv.draft.measured import FoundMarker, marker_name
 from longsurv.draft.names import says
 from longsurv.draft.straight import file_keys, patient_tables, wide_pattern, words_of
 from longsurv.draft.tidy import MARKER, TIME, VALUE, Tidy
 from longsurv.draft.toml import toml_comment, toml_key, toml_level, toml_value
+from longsurv.draft.treatment import yes_no
 from longsurv.draft.understanding import Understanding, covariates
 from longsurv.words import plural
 
@@ -53,8 +56,7 @@ def study_toml(
         labels = _labels(found.markers)
         for marker in found.markers:
             lines = _marker(marker, columns.get(marker.name, marker.name), labels[marker.name])
-            # Numbers of several units in one marker are no marker yet.
-            parts.append([f"# {line}" for line in lines] if marker.mixed else lines)
+            parts.append([f"# {line}" for line in lines] if marker.held else lines)
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
@@ -102,25 +104,30 @@ def _study(found: Understanding) -> list[str]:
 
 
 def _group_labels(found: Understanding) -> list[str]:
-    """Names for groups that are bare numbers, commented out."""
-    numbers = bare_groups(found)
-    if not numbers:
+    """Names for groups that are bare numbers or yes and no, which read badly in sentences."""
+    levels = bare_groups(found)
+    if found.treatment is None or not levels:
         return []
-    name = found.treatment.field.name if found.treatment is not None else ""
-    pairs = ", ".join(f"{toml_value(str(n))} = {toml_value(f'{name} {n}')}" for n in numbers)
-    said = " and ".join(numbers)
-    return [
-        *toml_comment(f"Reports will call the groups {said}. Take the # away and name them:"),
-        f"# labels = {{{pairs}}}",
-    ]
+    name = found.treatment.field.name
+    told = legend_in(name)[0]
+    # "group 0" is who "0" is; "ivig: yes" is who was given it.
+    plainly = {v: f"{name} {v}" if v.isdigit() else f"{name}: {v}" for v in levels}
+    named = {v: told.get(v, plainly[v]) for v in levels}
+    line = ", ".join(f"{toml_value(v)} = {toml_value(text)}" for v, text in named.items())
+    why = "likely: as the column's name says" if set(levels) <= set(told) else (
+        f"What reports call the groups {show_list(levels)}; name them better if you can"
+    )  # fmt: skip
+    mark = "# " if found.doubts("treatment") else ""
+    return [*toml_comment(f"{why}."), f"{mark}labels = {{{line}}}"]
 
 
 def bare_groups(found: Understanding) -> list[str]:
-    """The groups where all are called by numbers, else none."""
+    """The groups where all are called by numbers, or yes and no; else none."""
     if found.treatment is None:
         return []
     levels = found.treatment.levels
-    return [] if any(isinstance(toml_level(text), str) for text in levels) else list(levels)
+    numbers = not any(isinstance(toml_level(text), str) for text in levels)
+    return list(levels) if numbers or yes_no(levels) else []
 
 
 def _file(sheet_path: Path | None, folder: Path) -> str:
@@ -382,11 +389,6 @@ def _marker(marker: FoundMarker, name: str, label: str) -> list[str]:
     lines = [f"[markers.{toml_key(name)}]"]
     for warning in marker.warnings:
         lines += toml_comment(f"LOOK: {warning}.")
-    if marker.doubtful_codes:
-        lines += toml_comment(
-            f"LOOK: {', '.join(marker.doubtful_codes)} may stand for a missing value; if so, name"
-            " it under [measurements]: missing = [...]"
-        )
     known = marker.known
     lines.append(f"label = {toml_value(label)}")
     if marker.unit and marker.unit_sureness == "doubtful":

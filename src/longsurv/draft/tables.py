@@ -12,8 +12,8 @@ from zipfile import BadZipFile
 import pandas as pd
 
 from longsurv.cohort.problems import shorten
+from longsurv.draft.alike import stacked
 from longsurv.draft.header import unique_names
-from longsurv.draft.layout import read_time
 from longsurv.draft.raw import RawTable, of_frame
 from longsurv.draft.statistics_files import STATISTICS, read_statistics
 from longsurv.draft.textfile import read_text
@@ -49,7 +49,7 @@ def read_files(paths: Iterable[Path]) -> list[RawTable]:
         raise DataError(problems)
     if not found:
         raise DataError("there is no table in the files given")
-    return _stacked(_named(found))
+    return stacked(_named(found))
 
 
 def read_frames(frames: Mapping[str, pd.DataFrame]) -> list[RawTable]:
@@ -61,52 +61,7 @@ def read_frames(frames: Mapping[str, pd.DataFrame]) -> list[RawTable]:
         gaps = flat.isin(MISSING)
         flat = flat.mask(gaps) if gaps.any(axis=None) else flat
         found.append(RawTable(name, name, flat.reset_index(drop=True)))
-    return _stacked(_named(found))
-
-
-def _stacked(tables: list[RawTable]) -> list[RawTable]:
-    """Put tables with the same columns under each other, such as one sheet a day.
-
-    Where the names of the tables say a time, it becomes a column.
-    """
-    alike: dict[tuple[str, ...], list[RawTable]] = {}
-    for table in tables:
-        alike.setdefault(tuple(table.frame.columns), []).append(table)
-    made = []
-    for columns, members in alike.items():
-        if len(members) == 1:
-            made += members
-            continue
-        times = [read_time(m.sheet or (m.path.stem if m.path else m.name)) for m in members]
-        units = {t[1] for t in times if t is not None}
-        name = "_".join(["time", *units]) if len(units) == 1 else "time"
-        timed = None not in times and name not in columns
-        frames = [
-            m.frame.assign(**{name: t[0]}) if timed and t is not None else m.frame
-            for m, t in zip(members, times, strict=True)
-        ]
-        parts = [
-            f"{m.variable}.assign({name}={t[0]!r})" if timed and t is not None else m.variable
-            for m, t in zip(members, times, strict=True)
-        ]
-        first = members[0]
-        lines = [line for m in members for line in m.lines]
-        lines.append(f"{first.variable} = pd.concat([{', '.join(parts)}], ignore_index=True)")
-        what = first.path.name if first.path is not None else first.name
-        notes = [n for m in members for n in m.notes]
-        notes.append(f"{len(members)} tables with the same columns were put under each other")
-        stacked = pd.concat(frames, ignore_index=True)
-        made.append(
-            replace(
-                first,
-                name=f"{what} ({len(members)} tables)",
-                frame=stacked,
-                lines=tuple(lines),
-                notes=tuple(notes),
-                straight=False,
-            )
-        )
-    return made
+    return stacked(_named(found))
 
 
 def _named(tables: list[RawTable]) -> list[RawTable]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from longsurv.cohort.problems import show, show_list
+from longsurv.draft.alike import SHEET
+from longsurv.draft.fates import is_fate, legend_in
 from longsurv.draft.guess import Guess, Sureness
 from longsurv.draft.names import plain, says
 from longsurv.draft.people import Field
@@ -22,6 +24,14 @@ _CONTROL = re.compile(
     r"|kochsalz\w*|vehicle)\b"
     r"|対照|プラセボ|コントロール|非投与|未治療|標準|偽薬"
 )
+# Groups by what patients are or had, not by what they were given in the study.
+_OF_OTHERS = re.compile(
+    r"\b(age|risk|blood|diagnos\w*|ethnic\w*|race|prior|prev\w*|past|weight|bmi|severity|income|sex"
+    r"|disease|organ|pathogen|alter\w*|blut\w*|risiko\w*|vor|sanguin|concomitant|other|rescue)\b"
+)
+_BESIDE = {"a", "an", "and", "at", "by", "de", "der", "des", "du", "id", "in", "is", "la", "name",
+           "of", "or", "patient", "patients", "received", "study", "the", "to", "trial", "type",
+           "was", "with", "yn", "code", "no", "number", "nr", "s"}  # fmt: skip
 _NOT_ARMS = ("sex", "age", "site", "status", "row", "birth")
 
 
@@ -53,8 +63,15 @@ def find_treatment(
     rivals = [f for s, f in scored[1:] if s > score - 1.5]
     levels, why, how = _reference(field)
     named = says(field.name, "treatment")
-    sureness: Sureness = "sure" if named >= 2 and len(levels) == 2 and not rivals else "likely"
-    if rivals or (named == 0 and score < 3):
+    whole = named >= 2 and _is_all_of_treatment(field.name)
+    sureness: Sureness = "sure" if whole and len(levels) == 2 and not rivals else "likely"
+    if field.name == SHEET:  # sheets may as well be years, or hospitals
+        sureness = "likely" if any(map(_is_control, levels)) else "doubtful"
+    if (
+        rivals
+        or (named == 0 and field.name != SHEET and score < 3)
+        or _OF_OTHERS.search(plain(field.name))
+    ):
         sureness = "doubtful"
     reason = f"{field.place()} has {plural(len(levels), 'level')}: {show_list(levels, 6)}"
     if len(levels) > 2:
@@ -73,9 +90,34 @@ def find_treatment(
 
 
 def _spelt_twice(levels: Sequence[str]) -> list[str]:
-    """Levels that differ in capitals or blanks only."""
+    """Levels that differ in capitals or blanks only, or in one letter of a long word."""
     spelt = ["".join(level.casefold().split()) for level in levels]
-    return [v for v, word in zip(levels, spelt, strict=True) if Counter(spelt)[word] > 1]
+    near = [
+        any(_is_slip(word, other) for other in spelt) or Counter(spelt)[word] > 1 for word in spelt
+    ]
+    return [level for level, again in zip(levels, near, strict=True) if again]
+
+
+def _is_slip(one: str, other: str) -> bool:
+    """Whether a long word is another with one letter more, less, changed, or two swapped."""
+    short, long = sorted((one, other), key=len)
+    if one == other or len(short) < 7 or len(long) > len(short) + 1:
+        return False
+    first = next((k for k in range(len(short)) if short[k] != long[k]), len(short))
+    if len(long) > len(short):
+        return long[first].isalpha() and short[first:] == long[first + 1 :]
+    a, b = short[first:], long[first:]
+    changed = a[1:] == b[1:] and 0 < first < len(short) - 1 and (a[0] + b[0]).isalpha()
+    return changed or (a[1::-1] == b[:2] and a[2:] == b[2:] and a[:2].isalpha())
+
+
+def _is_all_of_treatment(name: str) -> bool:
+    """Whether every word of a name speaks of a treatment: not "ward group"."""
+    if says(name, "treatment") == 3 or not plain(name).isascii():
+        return True
+    bare = re.sub(r"[(\[].*?[)\]]", " ", name)
+    words = [w for w in plain(bare).split() if w not in _BESIDE and not w.isdigit()]
+    return all(says(word, "treatment") >= 2 or says(word, "patient") == 3 for word in words)
 
 
 def _score(field: Field) -> float:
@@ -84,7 +126,9 @@ def _score(field: Field) -> float:
         return 0.0
     if column.kind == "number" and not _small_whole(field):
         return 0.0
-    named = says(field.name, "treatment")
+    named = 1 if field.name == SHEET else says(field.name, "treatment")
+    if all(map(is_fate, column.texts)):  # a group of those who survived is no treatment
+        return 0.0
     if not named and any(says(field.name, role) for role in _NOT_ARMS):
         return 0.0
     if column.kind == "number" and column.native and named == 0:
@@ -99,7 +143,7 @@ def _score(field: Field) -> float:
         score += 1.0 if column.kind == "text" and not yes_no(column.texts) else 0.2
     elif column.distinct > 3:
         score -= 1.0
-    if re.search(r"\b(age|risk|blood|diagnos\w*|ethnic|race|prior|prev\w*)\b", plain(field.name)):
+    if _OF_OTHERS.search(plain(field.name)):
         score -= 3.0
     if named == 0 and (column.kind != "text" or yes_no(column.texts)):
         return 0.0
@@ -134,13 +178,15 @@ def yes_no(texts: Sequence[str]) -> bool:
 def _reference(field: Field) -> tuple[list[str], str, Sureness]:
     """Levels with the reference first; why, and how sure."""
     texts = sorted(field.column.texts, key=lambda t: (len(t), t) if t.isdigit() else (99, t))
-    controls = [t for t in texts if _is_control(t)]
+    said = legend_in(field.name)[0]  # "group (0 = placebo, 1 = drug)"
+    controls = [t for t in texts if _is_control(said.get(t, t))]
     zero = [
         t for t in texts if t.casefold() in ("0", "no", "n", "nein", "non", "false", "なし", "無")
     ]
     how: Sureness = "likely"
-    if len(controls) == 1 and not yes_no(texts):
-        first, why, how = controls[0], f"{show(controls[0])} names a control group", "sure"
+    if len(controls) == 1 and (not yes_no(texts) or controls[0] in said):
+        control = said.get(controls[0], controls[0])
+        first, why, how = controls[0], f"{show(control)} names a control group", "sure"
     elif len(zero) == 1:
         first, why, how = zero[0], f"{show(zero[0])} usually means not treated", "likely"
     else:
@@ -160,6 +206,29 @@ def _within(varying: Sequence[str]) -> str:
     return f"; {show_list(given)} varies within patients, who must each be in one group"
 
 
+_DOSE = re.compile(r"\b(dose|dosis|dosage|amount|gabe|menge|units given|mg|g kg|mg kg)\b|投与量")
+_BEGUN = re.compile(
+    r"\b(start\w*|began|begun|begin\w*|first|administ\w*|given|infusion|dose|gabe|debut)\b|投与"
+)
+
+
+def _given(fields: Sequence[Field]) -> str:
+    """Say which doses or dates of giving, that some patients have, may tell who was treated."""
+    told = []
+    for f in fields:
+        numbers, text = f.column.numbers, plain(f.name)
+        some = len(f.told()) < len(f.sheet.people)
+        none = some or bool(np.any(numbers == 0))
+        dosed = none and bool(np.any(numbers > 0)) and _DOSE.search(text) is not None
+        begun = f.column.kind == "date" and some and _BEGUN.search(text) is not None
+        marked = says(f.name, "treatment") >= 2 and f.column.distinct == 1 and some
+        if dosed or begun or marked:
+            told.append(f.name)
+    if not told:
+        return ""
+    return f"; {show_list(told, 3)} may tell who was treated: add a column of yes and no for that"
+
+
 def _no_arms(fields: Sequence[Field], varying: Sequence[str]) -> list[Guess]:
     """What could be compared, where nothing is named like a treatment."""
     maybe = [
@@ -168,7 +237,7 @@ def _no_arms(fields: Sequence[Field], varying: Sequence[str]) -> list[Guess]:
         and not says(f.name, "status")
     ]  # fmt: skip
     reason = "no column with one value a patient is named like a treatment or group"
-    reason += _within(varying)
+    reason += _within(varying) + _given(fields)
     first = sorted(maybe[0].column.texts)[0] if maybe else "control"
     shown = first if first.isdigit() else show(first)
     return [

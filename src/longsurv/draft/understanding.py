@@ -9,8 +9,9 @@ import numpy as np
 
 from longsurv.cohort.problems import show_list
 from longsurv.draft.guess import Guess
+from longsurv.draft.kinds_of_end import with_ends_apart
 from longsurv.draft.links import linked
-from longsurv.draft.measured import FoundMarker, find_markers
+from longsurv.draft.measured import FoundMarker, find_markers, two_ways
 from longsurv.draft.names import says
 from longsurv.draft.outcome import find_episodes, find_outcome
 from longsurv.draft.patient import find_patients
@@ -104,8 +105,8 @@ class Understanding:
             needed.append("measurements")
         if any(part.shape != "columns" for part in self.series):
             needed.append("measurement time")
-        mixed = any(marker.mixed for marker in self.markers)
-        return not mixed and not any(self.doubts(about) for about in needed)
+        held = any(marker.held for marker in self.markers)
+        return not held and not any(self.doubts(about) for about in needed)
 
 
 def understand(tables: Sequence[RawTable]) -> Understanding:
@@ -117,6 +118,7 @@ def understand(tables: Sequence[RawTable]) -> Understanding:
         If no table has a column that could identify patients.
     """
     sheets, guesses = find_patients(read_sheets(linked(tables)))
+    sheets = [with_ends_apart(sheet) for sheet in sheets]
     short = [table for table in tables if len(table.frame) < 2]
     if not sheets and len(short) == len(tables):
         raise DataError(
@@ -138,11 +140,12 @@ def understand(tables: Sequence[RawTable]) -> Understanding:
     treatment, of_treatment = find_treatment(fields, varying)
     used = [treatment.field.name] if treatment is not None else []
     outcome, of_outcome = find_outcome(fields, used)
-    if outcome.exit is None and outcome.status is None and outcome.death is None:
+    untold = outcome.status is None and outcome.mark is None and outcome.death is None
+    if outcome.exit is None and untold:
         episodes = find_episodes(sheets)
         if episodes is not None:
             outcome, of_outcome = episodes
-    if outcome.status is None and outcome.death is None:
+    if outcome.status is None and outcome.mark is None and outcome.death is None:
         of_series = _of_several_ends(of_series, varying)
     # What is surely the time of the measurements is no time of a patient's end.
     times = [g.value for g in of_series if g.about == "measurement time" and g.sureness == "sure"]
@@ -155,6 +158,11 @@ def understand(tables: Sequence[RawTable]) -> Understanding:
         Guess(f"unit of {m.name}", m.unit, m.unit_reason, "doubtful", m.unit_choices)
         for m in found
         if m.mixed
+    ]
+    guesses += [
+        Guess(f"numbers of {m.name}", m.unclear, two_ways(m.unclear), "doubtful")
+        for m in found
+        if m.unclear
     ]
     return Understanding(sheets, fields, treatment, outcome, series, found, guesses)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import unicodedata
-from collections.abc import Sequence
+from calendar import monthrange
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -161,8 +163,12 @@ def read_dates(texts: Sequence[str], order: Order = "") -> DatedTexts:
     found = [_shape(texts[k]) for k in lost]
     numeric = [m for kind, m in (f for f in found if f is not None) if kind == "numbers"]
     named = any(f is not None and f[0] == "name" for f in found)
-    dots = _order([m for m in numeric if m["mark"] == "."], "day")
-    others = _order([m for m in numeric if m["mark"] != "."], order)
+    seen = {
+        int(y) for y in np.unique(values[~np.isnat(values)].astype("datetime64[Y]").astype(int))
+    }
+    years = {int(m["year"]) for m in numeric if len(m["year"]) == 4} | {1970 + y for y in seen}
+    dots = _order([m for m in numeric if m["mark"] == "."], "day", years)
+    others = _order([m for m in numeric if m["mark"] != "."], order, years)
     sure = dots[1] and others[1] and not (others[0] and dots[0] and others[0] != dots[0])
     if named and "month" in (dots[0], others[0]):
         sure = False
@@ -187,8 +193,10 @@ def _iso(texts: Sequence[str]) -> np.ndarray:
     return stamps_of(found.dt.tz_localize(None))
 
 
-def _order(numeric: Sequence[re.Match[str]], otherwise: Order) -> tuple[Order, bool]:
-    """Which of day and month comes first, and whether that is sure."""
+def _order(
+    numeric: Sequence[re.Match[str]], otherwise: Order, known: Collection[int] = ()
+) -> tuple[Order, bool]:
+    """Which of day and month comes first, and whether that is sure; `known` years stand beside."""
     if not numeric:
         return "", True
     ones = [int(m["one"]) for m in numeric]
@@ -197,7 +205,8 @@ def _order(numeric: Sequence[re.Match[str]], otherwise: Order) -> tuple[Order, b
     years = [int(m["year"]) for m in numeric if len(m["year"]) == 2]
     # "23/04/05" may begin with its year; not where many days run to the end of the month, for a
     # study has few years, and none to come.
-    if years and numeric[0]["mark"] != "." and max(years) <= 31:
+    told = bool(known) and {2000 + y for y in years} <= set(known)
+    if years and not told and numeric[0]["mark"] != "." and max(years) <= 31:
         few = max(years) - min(years) <= 10
         if not (month or (few and max(ones) >= 28 and len(set(ones)) >= 8)):
             return "day" if day else otherwise or "day", False
@@ -206,6 +215,13 @@ def _order(numeric: Sequence[re.Match[str]], otherwise: Order) -> tuple[Order, b
     if day or month:
         return "day" if day else "month", True
     return otherwise or "day", bool(otherwise) or ones == twos
+
+
+def _day_after(date: str) -> str:
+    year, month, day = map(int, date.split("-"))
+    if not (1 <= month <= 12 and 1 <= day <= monthrange(year, month)[1]):
+        return date
+    return (dt.date(year, month, day) + dt.timedelta(days=1)).isoformat()
 
 
 def _as_iso(found: _Found, dots: Order, others: Order) -> str:
@@ -232,5 +248,7 @@ def _as_iso(found: _Found, dots: Order, others: Order) -> str:
     if half:
         hour = hour % 12 + 12 * (half == "pm")
     second = (m["second"] or "00").replace(",", ".")
+    if hour == 24 and float(m["minute"]) == float(second) == 0:  # the midnight that ends the day
+        hour, date = 0, _day_after(date)
     zone = (m["zone"] or "").replace("UTC", "Z")
     return f"{date}T{hour:02d}:{m['minute']}:{second}{zone}"
