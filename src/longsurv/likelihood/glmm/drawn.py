@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 
-from longsurv.likelihood.glmm.data import SPACING, GLMMData
+from longsurv.likelihood.glmm.data import GLMMData
 from longsurv.likelihood.glmm.loglik import site_effects
 
-FINER = 8
-"""Steps of the distribution that effects of sites are drawn from, in one of the integral."""
+PLACES = 401
+"""Of a distribution function that the effect of a site is drawn from."""
 
 type Drawer = Callable[[GLMMData, np.ndarray, np.random.Generator], np.ndarray]
 """Draws random effects of the columns of Z, shape (N, q), at theta of `loglik_factor`."""
@@ -37,12 +37,17 @@ def given_data(
 
 
 def drawn_sites(data: GLMMData, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Effects of the sites given the data, shape (J,)."""
-    fine = replace(data, spacing=SPACING / FINER)
+    """Effects of the sites given the data, shape (J,): by their distribution functions, from a
+    spline through the log densities at the values of the integral."""
     out = []
-    for b, probability in zip(*site_effects(fine, theta), strict=True):
-        order = np.argsort(b, kind="stable")
-        steps = probability[order]
-        middle = np.cumsum(steps) - 0.5 * steps
-        out.append(np.interp(rng.random(), middle, b[order]))
+    for b, probability in zip(*site_effects(data, theta), strict=True):
+        order = np.argsort(b[probability > 0.0])
+        at, log = (v[probability > 0.0][order] for v in (b, np.log(np.maximum(probability, 1e-99))))
+        if len(at) < 2 or not at[0] < at[-1]:
+            out.append(at[0])
+            continue
+        fine = np.linspace(at[0], at[-1], PLACES)
+        density = np.exp(CubicSpline(at, log)(fine))
+        upto = np.append(0.0, np.cumsum(0.5 * (density[1:] + density[:-1])))
+        out.append(np.interp(rng.random() * upto[-1], upto, fine))
     return np.array(out)

@@ -233,27 +233,6 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
         each = [(mean + lost, np.sqrt(variance) + lost) for mean, variance in found]
         return ranef(self.design, each, level)
 
-    def variance_test(self) -> pd.DataFrame:
-        """Test of no variance between sites, by the ratio of the likelihoods with and without it.
-
-        0 is the least a variance can be, so the p value is half that of chi-squared on one degree
-        of freedom (Self & Liang 1987, J Am Stat Assoc 82:605-610). The model without sites is
-        fitted for it.
-
-        Returns
-        -------
-        DataFrame
-            One row: term, statistic, p_value (1 where the estimate is 0), method.
-
-        Raises
-        ------
-        LongsurvError
-            For a model without sites.
-        """
-        from longsurv.results.generalised.sites import variance_test
-
-        return variance_test(self)
-
     def predict(
         self,
         newdata: pd.DataFrame | None = None,

@@ -242,5 +242,6 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
             scale = abs(factor(data, theta)[-1, -1])
             new = scale * rng.standard_normal(max(-int(site.min()), 0))
             seen = drawn_sites(data, theta, rng)
-            b[:, -1] = np.where(site >= 0, seen[site], np.append(new, 0.0)[-1 - site])
+            at = np.where(site >= 0, site, len(seen) - 1 - site)
+            b[:, -1] = np.concatenate([seen, new])[at]
         return b

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
+from typing import Protocol, cast
 
 import pandas as pd
 from scipy.special import chdtrc
@@ -12,7 +12,15 @@ from longsurv.errors import LongsurvError
 from longsurv.results.simulated import SimulatedGLMM, check_determined
 
 
-def variance_test(fit: SimulatedGLMM) -> pd.DataFrame:
+class FittedWithSites(SimulatedGLMM, Protocol):
+    """An estimate of a generalised mixed model."""
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood."""
+
+
+def variance_test(fit: FittedWithSites) -> pd.DataFrame:
     """See `GeneralisedEstimate.variance_test`."""
     design = fit.design
     if not design.outer:
@@ -22,7 +30,7 @@ def variance_test(fit: SimulatedGLMM) -> pd.DataFrame:
         )
     check_determined(fit, "tested for a variance between sites")
     alone = replace(design, outer=(), row_pairs=None)
-    without = cast("SimulatedGLMM", fit.again(fit.spec.with_design(alone)))
+    without = cast("FittedWithSites", fit.again(fit.spec.with_design(alone)))
     name = design.deviations[-1]
     value = fit.variance.values[fit.variance.names.index(name)]
     statistic = max(2.0 * (fit.llf - without.llf), 0.0)
