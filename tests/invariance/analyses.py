@@ -209,6 +209,16 @@ ANALYSES = (
         )
         for kind in families_mixed.KINDS
     ),
+    *(
+        Analysis(
+            f"GLMM, {kind}, sites",
+            partial(
+                lambda k: _censored_terms(families_mixed.generalised_case(1, k, sites=True)), kind
+            ),
+            partial(_generalised, kind), ("models.GLMM",),
+        )
+        for kind in families_mixed.WITH_SITES
+    ),
     Analysis("Linear", lambda: replace(_censored_terms(families_mixed.linear_case(1)), formulas={
                  "model": Terms("{response}", ("{arm}", "{age}"))}),
              lambda case: families_mixed.Linear(case.formula(), case["rows"],

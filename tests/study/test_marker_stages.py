@@ -10,6 +10,7 @@ import pytest
 
 import longsurv as ls
 from longsurv.analyses import Panel
+from longsurv.analyses.markers.responses import CENSORED
 from longsurv.cohort import Marker, Phase, Schema
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.errors import DataError

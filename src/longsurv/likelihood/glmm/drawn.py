@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.interpolate import CubicSpline
 
 from longsurv.likelihood.glmm.data import GLMMData
 from longsurv.likelihood.glmm.loglik import site_effects
@@ -39,6 +38,8 @@ def given_data(
 def drawn_sites(data: GLMMData, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Effects of the sites given the data, shape (J,): by their distribution functions, from a
     spline through the log densities at the values of the integral."""
+    from scipy.interpolate import CubicSpline
+
     out = []
     for b, probability in zip(*site_effects(data, theta), strict=True):
         order = np.argsort(b[probability > 0.0])
