@@ -65,10 +65,11 @@ class GLMM:
     formula : str
         As in ``"positive ~ phase * treatment + (1 | patient)"``. ``(1 | site)`` beside it, or
         ``(1 | site/patient)``, gives the sites that patients belong to a random effect each; no
-        slopes by site, no third grouping, and no patients of several sites. ``offset(log(days))`` adds its
-        values to the predictor as they are: of counts over unequal times it makes a model of the
-        count per day. Rows to predict need that column too, and predictions are of the count over
-        the days that they say; means and `response_means` are per one day, the offset being 0.
+        slopes by site, no third grouping, and no patients of several sites.
+        ``offset(log(days))`` adds its values to the predictor as they are: of counts over unequal
+        times it makes a model of the count per day. Rows to predict need that column too, and
+        predictions are of the count over the days that they say; means and `response_means` are
+        per one day, the offset being 0.
     data : DataFrame
         One row a measurement. Rows with a missing value in a column of the formula are left out,
         and the result says how many.
