@@ -179,6 +179,7 @@ def test_proportional_odds_with_sites(visits):
 GRID = np.arange(-7.0, 7.01, 0.4)
 
 
+@pytest.mark.slow
 def test_the_density_is_the_twins_integrated(visits):
     """log p(y, theta), constants included, with the effects of both levels integrated out."""
     some = visits[visits["patient"].isin([1, 2, 9])]
@@ -223,6 +224,7 @@ def posterior(visits):
     return model("poisson", visits, nodes=3).sample(draws=40, tune=60, chains=2, seed=4)
 
 
+@pytest.mark.slow
 def test_a_posterior_has_the_spread_of_sites_and_their_effects(visits, posterior):
     fit = model("poisson", visits, nodes=3).fit()
     assert set(posterior.samples) >= {SD, "sd(Intercept|patient)", "treated"}

@@ -127,7 +127,7 @@ def test_the_gradient_is_that_of_the_value(family: str, nodes: int) -> None:
     data = data_of(family, 2, nodes)
     theta = point(data, 0.8)
     # Where few nodes follow a curvature that bends, the trapezoidal rule is not as exact.
-    close = {"student": 2e-5, "nbinom1": 2e-4}.get(family, 3e-6)
+    close = {"student": 2e-5, "nbinom1": 4e-4}.get(family, 3e-6)
     for density, at in (
         (glmm.loglik, theta),
         (glmm.loglik_factor, glmm.to_factor(data, theta)),
