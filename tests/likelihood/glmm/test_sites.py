@@ -199,3 +199,11 @@ def test_effects_of_patients_given_the_data_of_their_whole_site() -> None:
     np.testing.assert_allclose((nodes[:, :, 0] * weights).sum(axis=1), expected, atol=1e-6)
     of_site = (nodes[:, :, 1] * weights).sum(axis=1)
     np.testing.assert_allclose(of_site, (weight @ b)[SITE], atol=1e-7)
+
+
+def test_effects_that_spread_too_far_have_no_number() -> None:
+    """A site of zeros alone, and values of its effect up to a thousand apart."""
+    data = data_of("bernoulli")
+    zero = replace(data, y=np.zeros(len(data.y)))
+    assert np.isfinite(glmm.loglik(zero, point(zero, 20.0))[0])
+    assert glmm.loglik(zero, point(zero, 1e3))[0] == -np.inf

@@ -104,7 +104,7 @@ def nested(
         See `GLMMData`.
     rows : SiteRows
     values : ndarray, shape (J,)
-        Written; -inf where a patient's mode cannot be found.
+        Written; -inf where a patient's mode cannot be found, or the effects spread too far.
     at, weight : ndarray, shape (J, MOST)
         Written: values of z, and their probabilities given the data.
     want : bool
@@ -142,7 +142,10 @@ def nested(
                 by_s += w * z * g_beta[p]
                 at[j, count], weight[j, count] = z, w
                 total, count, z = total + w, count + 1, z + side * step
-        values[j] = top + math.log(total * step / math.sqrt(2.0 * math.pi)) if count else -math.inf
+        # As many values as there may be do not reach both ends: no number.
+        values[j] = -math.inf
+        if 0 < count < MOST:
+            values[j] = top + math.log(total * step / math.sqrt(2.0 * math.pi))
         weight[j, :count] /= total
         weight[j, count:] = 0.0
         at[j, count:] = middle
