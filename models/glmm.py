@@ -2,6 +2,8 @@
 
     eta_ij = o_ij + x_ij' beta + z_ij' b_i,    b_i ~ N(0, D)
 
+with, where patients i belong to sites, + c_site(i), c ~ N(0, s^2):
+
     bernoulli   P(y = 1) = F(eta), F(x) = 1 / (1 + exp(-x))
     ordinal     P(y <= k) = F(c_k - eta), thresholds c_1 < c_2 < ...
     censored    y ~ N(eta, sigma^2); rows count as P(y < limit) below it, P(y > limit) above, and
@@ -12,7 +14,8 @@
                 counts of mean mu and variance mu + mu^2 / theta, and mu (1 + phi)
 
 `fit` maximises the likelihood, `sample` draws from the posterior; both use the likelihood with the
-b_i integrated out by adaptive Gauss-Hermite quadrature (`longsurv.likelihood.glmm`).
+b_i integrated out by adaptive Gauss-Hermite quadrature (`longsurv.likelihood.glmm`), and the c by a
+rule around it (`longsurv.likelihood.glmm.sites`).
 
 McCulloch & Searle (2001), Generalized, Linear, and Mixed Models; Hughes (1999), Biometrics 55:625
 (censoring); Lange, Little & Taylor (1989), JASA 84:881 (t); Hardin & Hilbe (2018), Generalized
@@ -60,10 +63,13 @@ class GLMM:
     Parameters
     ----------
     formula : str
-        As in ``"positive ~ phase * treatment + (1 | patient)"``. ``offset(log(days))`` adds its
-        values to the predictor as they are: of counts over unequal times it makes a model of the
-        count per day. Rows to predict need that column too, and predictions are of the count over
-        the days that they say; means and `response_means` are per one day, the offset being 0.
+        As in ``"positive ~ phase * treatment + (1 | patient)"``. ``(1 | site)`` beside it, or
+        ``(1 | site/patient)``, gives the sites that patients belong to a random effect each; no
+        slopes by site, no third grouping, and no patients of several sites.
+        ``offset(log(days))`` adds its values to the predictor as they are: of counts over unequal
+        times it makes a model of the count per day. Rows to predict need that column too, and
+        predictions are of the count over the days that they say; means and `response_means` are
+        per one day, the offset being 0.
     data : DataFrame
         One row a measurement. Rows with a missing value in a column of the formula are left out,
         and the result says how many.

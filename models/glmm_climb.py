@@ -19,11 +19,11 @@ def arrays(
     d: GeneralisedDesign, effects: np.ndarray, nodes: int, df: float | None
 ) -> glmm.GLMMData:
     """Rows sorted by patient, with the quadrature rule, and Z @ effects for Z."""
-    grid = normal_grid(nodes, len(d.random.names))
+    grid, random = normal_grid(nodes, len(d.random.names)), d.effects
     return glmm.prepare(
-        d.family, d.y, d.fixed.X, d.Z @ effects, d.group, len(d.labels),
-        nodes=grid.nodes[grid.index], log_weights=grid.log_weight, blocks=d.random.blocks,
-        extent=d.extent, df=df, effects=effects, offset=d.offset,
+        d.family, d.y, d.fixed.X, random.X @ effects, d.group, len(d.labels),
+        nodes=grid.nodes[grid.index], log_weights=grid.log_weight, blocks=random.blocks,
+        extent=d.extent, df=df, effects=effects, offset=d.offset, site=d.site,
     )  # fmt: skip
 
 

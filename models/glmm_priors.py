@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from longsurv import priors as pr
 from longsurv.design.centred import CentredDesign, unit_weights
 from longsurv.design.generalised import GeneralisedDesign
-from longsurv.design.groupings import Grouping
 from longsurv.design.random_columns import RandomColumns, random_columns
 from longsurv.errors import LongsurvError
 from longsurv.inference import Affine, Draws, added, outward
@@ -29,8 +29,13 @@ def columns_of_priors(
     design: GeneralisedDesign, rows: pd.DataFrame, given: Mapping[str, pr.Prior] | None = None
 ) -> RandomColumns:
     """The random effects whose standard deviations and correlations have the priors."""
-    patients = Grouping(design.group_name, design.random, design.group, design.labels)
-    return random_columns(patients, rows, unit_weights(design.group), tuple(given or ()))
+    weights, own = unit_weights(design.group), tuple(given or ())
+    found = [random_columns(grouping, rows, weights, own) for grouping in design.terms]
+    return RandomColumns(
+        block_diag(*(columns.to for columns in found)),
+        np.concatenate([columns.size for columns in found]),
+        tuple(moved for columns in found for moved in columns.moved),
+    )
 
 
 def level_map(design: GeneralisedDesign, found: CentredDesign) -> np.ndarray:
@@ -60,8 +65,7 @@ def default_priors(
     for name, sd, at in zip(d.fixed.names, found.sd, mean, strict=True):
         out[name] = pr.Normal(float(at), 2.5 * spread / float(sd) if sd else 5.0 * spread)
     out |= family.default_priors(d.family_names, spread)
-    sds = d.random.parameter_names(d.group_name)[0]
-    for name, size in zip(sds, random.size, strict=True):
+    for name, size in zip(d.deviations, random.size, strict=True):
         out[name] = pr.Exponential(spread / float(size))
     return out
 
@@ -82,7 +86,7 @@ def prior_stack(
     chosen = pr.choose(names, defaults, given, aliases)
     to = level_map(design, found)
     basis, alike = pr.centred_basis(to, names[: len(to)], given, aliases, found.alike)
-    blocks = design.random.blocks
+    blocks = design.effects.blocks
     sds = names[len(names) - len(random.moved) :]
     moved = tuple(n for n, m in zip(sds, random.moved, strict=True) if m)
     return pr.PriorStack(

@@ -30,8 +30,9 @@ def twin(
     import pymc as pm
 
     effects = np.linalg.inv(random.to)
-    p, q = len(d.fixed.names), len(d.random.names)
+    p, q, several = len(d.fixed.names), len(d.effects.names), len(d.random.names)
     coords = {"term": d.fixed.names, "effect": d.random.names, "patient": d.labels, "row": d.rows}
+    coords |= {site.name: site.labels for site in d.outer}
     with pm.Model(coords=coords) as model:
         own = {
             name: prior.to_pymc(label)
@@ -44,8 +45,12 @@ def twin(
                 own[name] = values[j] if name == label else pm.Deterministic(name, values[j])
         sd = pm.math.stack([own[name] for name in stack.names[-q:]])
         raw = pm.Normal("raw", dims=("patient", "effect"))
+        for site in d.outer:
+            of_sites = pm.Normal("raw_1", dims=site.name)
+            pm.Deterministic("b_1", of_sites * sd[-1], dims=site.name)
+            raw = pm.math.concatenate([raw, of_sites[d.site][:, None]], axis=1)
         parts, factors, first = [], [], 0
-        for k, size in enumerate(d.random.blocks):
+        for k, size in enumerate(d.effects.blocks):
             part, at = raw[:, first : first + size], slice(first, first + size)
             factor = np.eye(size)
             if size > 1:
@@ -57,12 +62,13 @@ def twin(
             factors.append(effects[at, at] @ (sd[at][:, None] * factor))
             first += size
         centred = pm.math.concatenate(parts, axis=1) * sd
-        pm.Deterministic("b", centred @ effects.T, dims=("patient", "effect"))
+        b = (centred @ effects.T)[:, :several]
+        pm.Deterministic("b", b, dims=("patient", "effect"))
         spreads = pm.math.concatenate([pm.math.sqrt((f**2).sum(axis=1)) for f in factors])
         for j, (name, label) in enumerate(zip(stack.names[-q:], stack.labels[-q:], strict=True)):
             if name != label:
                 pm.Deterministic(name, spreads[j])
-        mean = d.offsets + ((d.Z @ effects) * centred[d.group]).sum(axis=-1)
+        mean = d.offsets + ((d.effects.X @ effects) * centred[d.group]).sum(axis=-1)
         for j, name in enumerate(d.fixed.names):
             mean = mean + own[name] * d.fixed.X[:, j]
         parameters = [own[name] for name in stack.names[p:-q]]

@@ -23,6 +23,7 @@ TITLES = {
     "glmm_counts": "Counts by mixed models: lme4, glmmTMB",
     "glmm_means": "Marginal means of generalised mixed models: emmeans",
     "glmm_r2": "R squared of generalised mixed models: lme4, ordinal",
+    "glmm_sites": "Patients nested in sites: own integration, lme4, ordinal",
     "cox_basic": "Cox models: survival",
     "cox_small": "Small samples: survival, cmprsk, coin, Firth",
     "frailty": "Site effects of Cox models: coxme, survival",

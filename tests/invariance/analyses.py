@@ -189,10 +189,10 @@ def _subgroups(case: Case) -> Any:
     return study.subgroups([case.columns["stage"]], draws=50, chains=2).table
 
 
-def _censored_terms(case: Case) -> Case:
+def _censored_terms(case: Case, special: tuple[str, ...] = ("(1 | {patient})",)) -> Case:
     return replace(case, tables={"rows": case["rows"]}, formulas={
         "model": Terms(case.formulas["model"].left, ("{time} * {arm}", "{age}"),
-                       ("(1 | {patient})",))
+                       special)
     })  # fmt: skip
 
 
@@ -208,6 +208,20 @@ ANALYSES = (
             partial(_generalised, kind), ("models.GLMM",),
         )
         for kind in families_mixed.KINDS
+    ),
+    *(
+        Analysis(
+            f"GLMM, {kind}, sites",
+            partial(
+                lambda k: _censored_terms(
+                    families_mixed.generalised_case(1, k, sites=True),
+                    ("(1 | {patient})", "(1 | {site})"),
+                ),
+                kind,
+            ),
+            partial(_generalised, kind), ("models.GLMM",),
+        )
+        for kind in families_mixed.WITH_SITES
     ),
     Analysis("Linear", lambda: replace(_censored_terms(families_mixed.linear_case(1)), formulas={
                  "model": Terms("{response}", ("{arm}", "{age}"))}),

@@ -117,8 +117,8 @@ def mixed_posterior(case: Case, residual: dict[str, str] | None = None) -> Answe
     return posterior_at(spec, weights, response=1, level=True, measurements=len(spec.design.y))
 
 
-def generalised_case(seed: int, family: str) -> Case:
-    special = ("(1 | {patient})",)
+def generalised_case(seed: int, family: str, sites: bool = False) -> Case:
+    special = ("(1 | {patient})", "(1 | {site})") if sites else ("(1 | {patient})",)
     case = mixed_case(seed, special=special, n=40 if family in ("bernoulli", "ordinal") else 24)
     rows, y = case["rows"].copy(), case["rows"]["crp"]
     if family == "bernoulli":
@@ -264,6 +264,7 @@ STRUCTURES: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
                         "without": ("visit", "site", "stage")}),
 }  # fmt: skip
 KINDS = ("bernoulli", "ordinal", "censored", "student", *COUNTED)
+WITH_SITES = ("bernoulli", "censored")
 
 MIXED = (
     *(
@@ -284,6 +285,11 @@ MIXED = (
                partial(generalised_answer, family=kind), ("models.GLMM",),
                () if kind == "bernoulli" else FEW)
         for kind in KINDS
+    ),
+    *(
+        Family(f"GLMM, {kind}, sites", partial(generalised_case, family=kind, sites=True),
+               partial(generalised_answer, family=kind), ("models.GLMM",), FEW)
+        for kind in WITH_SITES
     ),
     *(
         Family(f"GLMM, {kind}, posterior", partial(generalised_case, family=kind),

@@ -390,9 +390,11 @@ class TestInput:
         assert ours.llf == pytest.approx(same.llf, rel=1e-10)
         np.testing.assert_allclose(ours.params, same.params, rtol=1e-6)
 
-    def test_one_grouping_only(self, table):
-        with pytest.raises(FormulaError, match="one random term"):
-            _ = GLMM("positive ~ time + (1 | patient) + (1 | treated)", table("dic")).design
+    def test_two_groupings_at_most(self, table):
+        data = table("dic").assign(ward=table("dic")["patient"] % 5, floor=1)
+        with pytest.raises(FormulaError, match="takes two"):
+            formula = "positive ~ time + (1 | patient) + (1 | ward) + (1 | treated)"
+            _ = GLMM(formula, data).design
 
     def test_priors_by_name(self, model):
         with pytest.raises(LongsurvError, match="Did you mean 'treated'"):

@@ -10,6 +10,7 @@ import pytest
 
 import longsurv as ls
 from longsurv.analyses import Panel
+from longsurv.analyses.markers.responses import CENSORED
 from longsurv.cohort import Marker, Phase, Schema
 from longsurv.cohort.settings import ModelSettings, SamplingSettings
 from longsurv.errors import DataError
@@ -186,7 +187,7 @@ def with_sites(count: int) -> Study:
 
 
 def test_sites_have_a_random_effect_in_the_trajectories() -> None:
-    """As the same formula written out; scores leave the site out; few sites are called few."""
+    """As the same formula written out; few sites are called few."""
     study = with_sites(6)
     assert study.trajectory_formula == "y ~ phase * arm + (1 | id) + (1 | ward)"
     own = replace(study, models=replace(study.models, trajectory="phase * arm + (1 | ward/id)"))
@@ -195,7 +196,10 @@ def test_sites_have_a_random_effect_in_the_trajectories() -> None:
     fit, nested = study.trajectory_model(data).fit(), own.trajectory_model(data).fit()
     assert fit.llf == pytest.approx(nested.llf, abs=1e-6)
     assert "sd(Intercept|ward)" in fit.variance.names
+    assert study.trajectory_model(data, CENSORED).design.outer[0].name == "ward"
     text = site_words(study.cohort, "arm")
+    assert "models of scores" in text.partition("have a random effect")[0]
+    assert "beyond a limit" not in text
     stratified = site_words(study.cohort, "arm + strata(ward)")
     assert "mortality" not in stratified and "joint models" in stratified
     assert "6 sites" in text and "6 sites are few" in text and "mortality" in text

@@ -137,11 +137,10 @@ DATA_TABLES: dict[str, dict[str, Key]] = {
         ),
         "site": Key(
             TEXT,
-            "Column of the site that a patient belongs to, as the hospital: the markers' mixed"
-            " models have a random effect of it, given the first value, too, and so has a Cox model"
-            " among the methods that compare mortality. Overlap weights, scores, values beyond a"
-            " limit, other models of mortality and joint models leave it out, and the report says"
-            " so.",
+            "Column of the site that a patient belongs to, as the hospital: the mixed models of"
+            " markers and scores have a random effect of it, given the first value, too, and so has"
+            " a Cox model among the methods that compare mortality. Overlap weights, other models"
+            " of mortality and joint models leave it out, and the report says so.",
             default="all patients are of one site",
         ),
         "covariates": Key(

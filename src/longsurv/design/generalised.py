@@ -11,8 +11,9 @@ import pandas as pd
 from longsurv.arguments import choice
 from longsurv.design.expression import Functions
 from longsurv.design.formula import parse
+from longsurv.design.groupings import Grouping, RandomDesign, crossing
 from longsurv.design.limits import beyond_alike, limits_of, notes_of
-from longsurv.design.mixed import MixedDesign, mixed_design
+from longsurv.design.mixed import NEST, MixedDesign, mixed_design
 from longsurv.design.names import is_name, unquoted
 from longsurv.design.offset import offset_of_new
 from longsurv.design.variables import variable
@@ -50,6 +51,38 @@ class GeneralisedDesign(MixedDesign):
     family_names: tuple[str, ...]
     notes: tuple[str, ...]
     falling: bool = False
+
+    @property
+    def effects(self) -> RandomDesign:
+        """The random effects of a patient, its site's last."""
+        if not self.outer:
+            return self.random
+        designs = [grouping.random for grouping in self.terms]
+        return RandomDesign(
+            tuple(part for d in designs for part in d.parts),
+            np.hstack([d.X for d in designs]),
+            tuple(name for d in designs for name in d.names),
+            tuple(size for d in designs for size in d.blocks),
+        )
+
+    @property
+    def site(self) -> np.ndarray | None:
+        """The site of each patient, an index into the labels of the outer grouping, shape (N,)."""
+        if not self.outer:
+            return None
+        home = np.empty(len(self.labels), dtype=np.int64)
+        home[self.group] = self.outer[0].group
+        return home
+
+    @property
+    def units(self) -> Grouping:
+        """What is independent of the rest: patients, or the sites that they are nested in."""
+        return self.terms[-1]
+
+    @property
+    def deviations(self) -> tuple[str, ...]:
+        """Names of the standard deviations of `effects`."""
+        return tuple(name for g in self.terms for name in g.random.parameter_names(g.name)[0])
 
     def with_values(self, y: np.ndarray) -> Self:
         """The same design of other responses, with the limits of these.
@@ -91,7 +124,7 @@ class GeneralisedDesign(MixedDesign):
     def variance_names(self) -> tuple[str, ...]:
         """The family's own where they are no thresholds, random-effects SDs, their correlations."""
         own = () if self.levels else self.family_names
-        return (*own, *super().variance_names[1:])
+        return (*own, *self.deviations, *self.random.parameter_names(self.group_name)[1])
 
     @property
     def kind(self) -> np.ndarray:
@@ -182,7 +215,8 @@ def generalised_design(
     if name in data and own.response in CODED:
         coded, labels = CODED[own.response](data[name])
         data = data.assign(**{name: coded})
-    base = mixed_design(formula, data, functions=functions, offsets=True)
+    base = mixed_design(formula, data, structured=True, functions=functions, offsets=True)
+    check_groupings(base)
     y, extent = base.y, np.zeros(len(base.y))
     notes: list[str] = []
     falling = False
@@ -203,6 +237,37 @@ def generalised_design(
         notes=tuple(notes),
         falling=falling,
     )
+
+
+def check_groupings(design: MixedDesign) -> None:
+    """Refuse random effects beside those of patients that are not one of each one's site.
+
+    Raises
+    ------
+    FormulaError, DataError
+    """
+    text = design.formula.text
+    if len(design.outer) > 1:
+        names = ", ".join(grouping.name for grouping in design.terms)
+        raise FormulaError(
+            f"{text!r} has random effects of {len(design.terms)} groupings, {names}; a generalised "
+            "mixed model takes two, patients and the sites they belong to. Of measured values an "
+            "LMM takes more"
+        )
+    for site in design.outer:
+        if site.random.names != ("Intercept",):
+            raise FormulaError(
+                f"{text!r}: beside the random effects of {design.group_name} a generalised mixed "
+                f"model takes one of {site.name}, (1 | {site.name}), and no slopes by it"
+            )
+    if design.crossed:
+        found = crossing(design.terms)
+        assert found is not None
+        raise DataError(
+            f"{text!r}: {found.example}. A generalised mixed model takes patients that belong to "
+            f"one value of {found.coarse} each: take it of one visit, or leave (1 | {found.coarse})"
+            f" out; of measured values an LMM takes groups that cross. {NEST}"
+        )
 
 
 def check_values(family: Family, y: np.ndarray, name: str, index: pd.Index) -> None:

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from scipy.special import ndtri
 
 from longsurv.likelihood import glmm
+from longsurv.likelihood.glmm.drawn import given_data
 from longsurv.likelihood.glmm.family import INTERVAL, LEFT, RIGHT
 
 CANDIDATES = 500
@@ -40,6 +42,13 @@ def drawn_effects(
     count : int
         Candidates, the same standard ones for all patients.
     """
+    return given_data(data, theta, rng, partial(_drawn, count=count))
+
+
+def _drawn(
+    data: glmm.GLMMData, theta: np.ndarray, rng: np.random.Generator, count: int
+) -> np.ndarray:
+    """The same of patients without sites."""
     patients = len(data.first) - 1
     if not data.q:
         return np.empty((patients, 0))

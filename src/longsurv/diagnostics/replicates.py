@@ -24,6 +24,7 @@ from longsurv.errors import LongsurvError
 from longsurv.inference.sample import Draws
 from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm.counted import HIGHEST
+from longsurv.likelihood.glmm.drawn import given_data, new_effects
 from longsurv.likelihood.glmm.family import EXACT
 from longsurv.likelihood.lmm.kernel import MixedKernel, Point
 
@@ -189,16 +190,16 @@ def replicate_responses(
     at, patients = glmm.to_factor(data, theta), len(data.first) - 1
     group = np.repeat(np.arange(patients), np.diff(data.first))
     if new:
-        b = rng.standard_normal((patients, data.q)) @ glmm.random_factor(data, at).T
+        b = new_effects(data, rng) @ glmm.random_factor(data, at).T
     else:
-        b = _effects(data, at, rng)
+        b = given_data(data, at, rng, near_effects)
     eta = data.offset + data.X @ at[: data.p] + np.einsum("nq,nq->n", data.Z, b[group])
     if data.family.log:  # wide priors go where no count is
         eta = np.minimum(eta, HIGHEST)
     return data.family.replicate(eta, at[data.p : data.p + data.n_family], data.kappa, rng)
 
 
-def _effects(data: glmm.GLMMData, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def near_effects(data: glmm.GLMMData, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Random effects of the patients given their data, normal with their mean and covariance."""
     if not data.q:
         return np.empty((len(data.first) - 1, 0))

@@ -13,6 +13,7 @@ from longsurv.design.generalised import GeneralisedDesign, check_values
 from longsurv.design.mixed import MixedDesign
 from longsurv.diagnostics.influence import Fitted
 from longsurv.errors import LongsurvError
+from longsurv.likelihood.glmm.drawn import new_effects
 from longsurv.likelihood.glmm.families import FAMILIES
 from longsurv.results.generalised.quantities import factor
 from longsurv.results.mixed.variances import VarianceEstimate
@@ -109,10 +110,10 @@ def _simulator(design: MixedDesign, fit: Simulated) -> Draw:
 def _of_generalised(design: GeneralisedDesign, fit: SimulatedGLMM) -> Draw:
     data, theta = fit.data, fit.theta
     mean = design.offsets + design.fixed.X @ theta[: data.p]
-    Z, own = design.Z @ factor(data, theta), theta[data.p : data.p + data.n_family]
+    Z, own = design.effects.X @ factor(data, theta), theta[data.p : data.p + data.n_family]
 
     def draw(rng: np.random.Generator) -> np.ndarray:
-        u = rng.standard_normal((len(design.labels), data.q))
+        u = new_effects(data, rng)
         eta = mean + np.einsum("nq,nq->n", Z, u[design.group])
         return data.family.replicate(eta, own, data.kappa, rng)
 

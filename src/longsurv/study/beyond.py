@@ -44,7 +44,7 @@ def fit_beyond(bench: Bench) -> pd.DataFrame:
         if has_limits(data):
             rows += bench.keep(
                 "beyond a limit",
-                [name, data, study.models.trajectory],
+                [name, data, study.trajectory],
                 partial(_of_marker, study, name, data),
             )
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -212,7 +212,7 @@ def _panel(
         try:
             response = study.response(model.data)
             alone = Panel.from_cohort(
-                study.cohort, study.trajectory_of(response), change, [name],
+                study.cohort, study.trajectory, change, [name],
                 residual=study.residual_of(response), beyond_limit=study.models.beyond_limit,
             )  # fmt: skip
         except LongsurvError as error:
@@ -303,7 +303,7 @@ def _score_models(
         ("binary", "y", above, "bernoulli"),
         ("ordinal", "value", data, "ordinal"),
     ):
-        formula = f"{left} ~ {study.models.trajectory}"
+        formula = f"{left} ~ {study.trajectory}"
         reason = _unfit(rows[left], cutoff) if kind == "binary" else _uncountable(rows)
         if reason:
             reasons = {"ml": reason, "bayes": reason}

@@ -105,7 +105,7 @@ class Plan:
         LMM or GLMM
         """
         chosen = response or self.response(data)
-        return chosen.model(self.trajectory_of(chosen), data, self.residual_of(chosen))
+        return chosen.model(self.trajectory, data, self.residual_of(chosen))
 
     def linear_model(self, data: pd.DataFrame) -> LMM:
         """A marker's linear mixed model, any value beyond a limit at the limit.
@@ -118,15 +118,6 @@ class Plan:
         from longsurv.analyses.markers.responses import AT_THE_LIMIT
 
         return AT_THE_LIMIT.model(self.trajectory, data, self.residual)
-
-    def trajectory_of(self, response: MarkerResponse) -> str:
-        """Right-hand side of a marker's model: without the site where that has no room for it.
-
-        Parameters
-        ----------
-        response : Response
-        """
-        return self.trajectory if response.groupings else self.models.trajectory
 
     def residual_of(self, response: MarkerResponse) -> Residual | None:
         """How a marker's residuals spread; None where its model has one spread only.

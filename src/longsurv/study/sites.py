@@ -31,15 +31,15 @@ def site_words(cohort: Cohort, mortality: str) -> str:
     if site is None:
         return ""
     count = int(cohort.patients[site].nunique())
-    without = ["Overlap weights", "models of scores", "markers with values beyond a limit"]
-    without += ["joint models"]
+    without = ["Overlap weights", "joint models"]
     also = ""
     if not named_in(mortality, site):
         without += ["other models of mortality"]
         also = ", and so has one of the Cox models among the methods that compare mortality"
     text = (
-        f"The markers' trajectories, and their answers given the first value, have a random effect"
-        f" of the site ({cohort.label(site)}, {plural(count, 'site')}){also}. {listed(without)} do"
+        "The markers' trajectories, models of scores, and answers given the first value have a"
+        f" random effect of the site ({cohort.label(site)}, {plural(count, 'site')}){also}."
+        f" {listed(without)} do"
         " not take the site into account: their patients count as independent of one another."
     )
     lacking = int(cohort.patients[site].isna().sum())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import log_expit, log_ndtr
+from scipy.special import gammaln, log_expit, log_ndtr
 from scipy.stats import norm
 from scipy.stats import t as student_t
 
@@ -140,3 +140,14 @@ def test_curvature_of_student_nodes_has_about_fishers_mean() -> None:
     par = families.constants(families.STUDENT, np.array([0.0, 1 / nu]), 0)
     w = np.mean([families.row(families.STUDENT, v, 0, 0.0, par)[3] for v in y])
     assert w == pytest.approx((nu + 2) / (nu + 3), rel=0.01)
+
+
+@pytest.mark.parametrize("kappa", [1e-3, 0.1, 1.5, 30.0])
+@pytest.mark.parametrize("y", [1.0, 18.0, 400.0])
+@pytest.mark.parametrize("eta", [9.0, 25.0, 80.0])
+def test_a_count_far_below_its_mean_keeps_its_digits(eta: float, y: float, kappa: float) -> None:
+    """Where noise in place of the log density led the search for a patient's mode astray."""
+    theta, mu = 1.0 / kappa, np.exp(eta)
+    exact = gammaln(y + theta) - gammaln(theta) - gammaln(y + 1.0)
+    exact -= theta * np.log1p(mu * kappa) + y * np.log1p(theta / mu)
+    assert row(5, y, 0, eta, [kappa])[0] == pytest.approx(exact, rel=1e-12)

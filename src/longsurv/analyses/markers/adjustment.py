@@ -10,7 +10,7 @@ e(x) is the probability of treatment given baseline covariates and the marker's 
 one is on the same scale and answers another question
 (`longsurv.estimands.baseline_adjusted` says which, and when each is biased). With several later
 values a patient, `baseline` and `clda` correlate them (`covariance_of`). All but the overlap
-weights have a random effect of the site where a cohort has sites and no value lies beyond a limit.
+weights have a random effect of the site where a cohort has sites.
 
 `fit` maximises restricted likelihoods with Kenward-Roger intervals and gives the weighted
 difference its sandwich variance; `sample` draws from the posteriors of the same models under their
@@ -150,7 +150,7 @@ class BaselineAdjustment:
             schema, data = self.cohort.schema, self._rows
             treatment, patient = quoted(schema.treatment), quoted(schema.patient)
             trajectory = self.trajectory or f"phase * {treatment} + (1 | {patient})"
-            if not self.trajectory and self.response.groupings:
+            if not self.trajectory:
                 trajectory = with_site(trajectory, self.cohort)
             model = self.response.model(trajectory, data, functions=self.functions)
             return model, contrast_weights(model.design.fixed, self.change, data)

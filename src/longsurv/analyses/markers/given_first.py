@@ -109,7 +109,8 @@ class GivenFirst:
             As for `likelihood.glmm.loglik_factor`.
         """
         data = self.result.data
-        Lam = factor(data, theta)
+        # Of one site, if the model has sites: what differs between them is no regression.
+        Lam = factor(data, theta)[: data.q_own, : data.q_own]
         first, later = self.first @ Lam, self.later @ Lam
         sigma = data.family.natural(theta[data.p : data.p + data.n_family])[0]
         return float(first @ later / (first @ first + sigma**2 / self.count))

@@ -27,7 +27,7 @@ from longsurv.cohort.schema import BeyondLimit
 from longsurv.design import Residual
 from longsurv.design.expression import Functions
 from longsurv.errors import LongsurvError
-from longsurv.estimands.baseline_adjusted import covariance_of
+from longsurv.estimands.baseline_adjusted import SITE, covariance_of
 from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm.start import to_unconstrained
 from longsurv.models.glmm import GLMM
@@ -65,8 +65,6 @@ class Response(ABC):
     ----------
     first_known : bool
         Whether a first value is known, so that it can be a covariate of the later ones.
-    groupings : bool
-        Whether its model may have random effects of more than the patients, as of their sites.
     spreads : bool
         Whether its residuals may be correlated, or spread by group.
     words : str
@@ -76,7 +74,6 @@ class Response(ABC):
     """
 
     first_known: ClassVar[bool]
-    groupings: ClassVar[bool]
     spreads: ClassVar[bool]
     words: ClassVar[str]
     instead: ClassVar[str] = ""
@@ -129,7 +126,6 @@ class AtTheLimit(Response):
     """As measured; a value beyond a limit as if the limit had been measured: a linear model."""
 
     first_known: ClassVar[bool] = True
-    groupings: ClassVar[bool] = True
     spreads: ClassVar[bool] = True
     words: ClassVar[str] = "at the limit"
 
@@ -160,7 +156,6 @@ class BeyondTheLimit(Response):
     """A value beyond a limit as lying beyond it: a linear model of what was seen."""
 
     first_known: ClassVar[bool] = False
-    groupings: ClassVar[bool] = False
     spreads: ClassVar[bool] = False
     words: ClassVar[str] = "beyond the limit"
     instead: ClassVar[str] = (
@@ -192,7 +187,9 @@ class BeyondTheLimit(Response):
 
     @override
     def of_visits(self, formula: str, rows: pd.DataFrame) -> GLMM:
-        return GLMM(f"{formula} + (1 | patient)", rows, family="censored", censored="censored")
+        site = f" + (1 | {SITE})" if SITE in rows else ""
+        text = f"{formula} + (1 | patient){site}"
+        return GLMM(text, rows, family="censored", censored="censored")
 
 
 @singledispatch

@@ -1,14 +1,14 @@
 """Generalised mixed models, random effects integrated out by quadrature."""
 
+from longsurv.likelihood.glmm.data import GLMMData, prepare
+from longsurv.likelihood.glmm.families import STUDENT
 from longsurv.likelihood.glmm.loglik import (
-    STUDENT,
-    GLMMData,
     conditional,
     loglik,
     loglik_factor,
     pointwise,
-    prepare,
     random_factor,
+    site_effects,
     to_factor,
 )
 
@@ -21,5 +21,6 @@ __all__ = [
     "pointwise",
     "prepare",
     "random_factor",
+    "site_effects",
     "to_factor",
 ]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from longsurv.likelihood.glmm.loglik import GLMMData
+from longsurv.likelihood.glmm.data import GLMMData
 
 DEPENDENT = 1e-10
 """Columns of a block that leave no more than this of a column's size are only scaled."""

@@ -16,7 +16,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 
-from longsurv.likelihood.glmm.loglik import GLMMData, conditional_standard, random_factor
+from longsurv.likelihood.glmm.data import GLMMData
+from longsurv.likelihood.glmm.loglik import conditional_standard, random_factor
 
 
 def cut_scores(data: GLMMData, theta: np.ndarray) -> np.ndarray:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from longsurv.likelihood.glmm.coordinates import Coordinates
+from longsurv.likelihood.glmm.data import GLMMData
 from longsurv.likelihood.glmm.family import EXACT, INTERVAL, LEFT, RIGHT
-from longsurv.likelihood.glmm.loglik import GLMMData
 from longsurv.likelihood.glmm.spaces import ROUNDING, null_space
 
 SEPARATION_TOLERANCE = 1e-6
@@ -210,6 +210,10 @@ def _basis(data: GLMMData, coordinates: Coordinates) -> np.ndarray:
 
 def _unseen_space(data: GLMMData) -> np.ndarray:
     """Null space of (D, sigma^2) as the pairs of rows show them, in columns."""
+    if data.site is not None and (np.bincount(data.site) > 1).any():
+        # Rows of two patients show the variance between sites; what is left are the patients'.
+        own = _unseen_space(data.given_sites(np.zeros(int(data.site.max()) + 1)))
+        return np.insert(own, len(data.entries[0]) - 1, 0.0, axis=0)
     rows, columns = data.entries
     free = int(data.family.row_variance == "free")
     size = len(rows) + free
@@ -255,18 +259,31 @@ def absorbed(data: GLMMData, coordinates: Coordinates) -> Undeterminable:
     coefficient that such differences could make. Maximum likelihood would call the spread zero and
     the coefficients exact.
     """
-    inner = coordinates.data
-    n, p, q = len(inner.y), data.p, data.q
-    X = inner.X if not data.family.thresholds else np.column_stack([inner.X, np.ones(n)])
-    cuts = max(data.levels - 1, 0)
+    inner, q = coordinates.data, data.q
+    group = np.repeat(np.arange(len(inner.first) - 1), np.diff(inner.first))
+    parts = [_absorbed(data, coordinates, slice(0, data.q_own), group)]
+    if inner.site is not None:
+        parts.append(_absorbed(data, coordinates, slice(data.q_own, q), inner.site[group]))
+    sd = np.concatenate([found for found, _ in parts])
     rows, columns = data.entries
     i, j = (index[rows > columns] for index in (rows, columns))
-    none = Undeterminable(np.zeros(q, bool), np.zeros(len(i), bool), False, np.empty((p + cuts, 0)))
-    group = np.repeat(np.arange(len(inner.first) - 1), np.diff(inner.first))
-    touched = np.unique(group[(inner.Z != 0.0).any(axis=1)])
+    return Undeterminable(sd, sd[i] | sd[j], False, np.hstack([taken for _, taken in parts]))
+
+
+def _absorbed(
+    data: GLMMData, coordinates: Coordinates, effects: slice, group: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which standard deviations of some effects, those of a grouping of the rows (n,), and which
+    directions of beta and the thresholds."""
+    inner, p = coordinates.data, data.p
+    n, own = len(inner.y), inner.Z[:, effects]
+    q, cuts = own.shape[1], max(data.levels - 1, 0)
+    X = inner.X if not data.family.thresholds else np.column_stack([inner.X, np.ones(n)])
+    none = np.zeros(q, bool), np.empty((p + cuts, 0))
+    touched = np.unique(group[(own != 0.0).any(axis=1)])
     if len(touched) > X.shape[1]:
         return none
-    M = inner.Z[:, :, None] * (group[:, None] == touched)[:, None, :]
+    M = own[:, :, None] * (group[:, None] == touched)[:, None, :]
     Q, r = np.linalg.qr(X)
     left = M - np.einsum("nk,kqg->nqg", Q, np.einsum("nk,nqg->kqg", Q, M))
     A = _null_of_sum(left.transpose(1, 0, 2).reshape(q, -1).T, float(np.sqrt(n)))
@@ -275,10 +292,9 @@ def absorbed(data: GLMMData, coordinates: Coordinates) -> Undeterminable:
     taken = np.linalg.solve(r, np.einsum("nk,nqg,qa->kga", Q, M, A).reshape(X.shape[1], -1))
     # A predictor that is higher by a constant is a threshold that is lower.
     taken = np.vstack([taken[:p], np.repeat(-taken[p:], cuts, axis=0)])
-    sd = np.abs(_rounded(data.effects @ _basis(data, coordinates), A)).max(axis=1) > 0.0
-    return Undeterminable(
-        sd, sd[i] | sd[j], False, _rounded(to_coefficients(data, coordinates), taken)
-    )
+    to_formula = (data.effects @ _basis(data, coordinates))[effects, effects]
+    sd = np.abs(_rounded(to_formula, A)).max(axis=1) > 0.0
+    return sd, _rounded(to_coefficients(data, coordinates), taken)
 
 
 def _null_of_sum(A: np.ndarray, size: float) -> np.ndarray:

@@ -64,13 +64,14 @@ def about_its_mean(y, d, mu, kappa):
     one, A = 1.0 + kappa * y, 1.0 + kappa * mu
     share = kappa * y / one
     E = mu / y - 1.0 if abs(d) > 0.1 else excess(d, 0.0) + d
-    _, rest, slope = log_parts(share * E, A / one)
+    ratio, rest, slope = log_parts(share * E, A / one)
     change = slope * (y * E / one) * (y * E / one)
-    if share < 0.5:
+    if share < 0.5 and E < 1.0:
         return -y * (excess(d, mu / y) - share * E * E * rest), change
-    # Where the two are nearly equal, the same as y log(mu one / (y A)) - log(A / one) / kappa.
+    # Where the two are nearly equal, or mu is far above y, the same as y log(mu one / (y A))
+    # - log(A / one) / kappa.
     gain = math.log1p(E / A) if abs(E) < 0.5 * A else d - math.log(A / one)
-    return y * gain - E * y / one * (1.0 - share * E * rest), change
+    return y * gain - E * y / one * ratio, change
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

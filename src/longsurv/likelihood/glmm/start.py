@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from longsurv.likelihood.glmm.coordinates import Coordinates, for_climbing
-from longsurv.likelihood.glmm.loglik import GLMMData, loglik_factor
+from longsurv.likelihood.glmm.data import GLMMData
+from longsurv.likelihood.glmm.loglik import loglik_factor
 
 
 def starting_point(data: GLMMData) -> np.ndarray:

@@ -15,21 +15,21 @@ from longsurv.inference import Optimum, identify
 from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm.coordinates import Coordinates
 from longsurv.results.assemble import design_flags, undetermined_flag
-from longsurv.results.columns import normal_columns, ranef_table, wald_columns
+from longsurv.results.columns import normal_columns, wald_columns
 from longsurv.results.estimate import Estimate
 from longsurv.results.generalised.flags import (
     boundaries,
     dispersion_flags,
     quadrature_flags,
     quadrature_name,
+    site_flags,
 )
 from longsurv.results.generalised.methods import GeneralisedMethods
 from longsurv.results.generalised.quantities import (
     coefficient_jacobian,
-    conditional,
+    effect_moments,
     factor,
     natural_coefficients,
-    node_moments,
     row_means,
     spread,
     variance_parameters,
@@ -37,7 +37,7 @@ from longsurv.results.generalised.quantities import (
 from longsurv.results.generalised.rows import by_category, rows_of
 from longsurv.results.generalised.specification import GeneralisedSpecification
 from longsurv.results.generalised.undetermined import undetermined
-from longsurv.results.mixed.rows import patients
+from longsurv.results.mixed.rows import ranef
 from longsurv.results.mixed.variances import VarianceEstimate
 from longsurv.results.options import NewGroups
 from longsurv.results.reference import (
@@ -135,11 +135,12 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
             nobs=len(data.y),
             n_params=len(theta),
             optimum=lost.record(optimum),
-            method=f"maximum likelihood, {quadrature_name(nodes, data.q)}",
+            method=f"maximum likelihood, {quadrature_name(design, nodes)}",
             flags=(
                 *design_flags(design),
                 *design.notes,
                 *origin_flags(design),
+                *site_flags(design),
                 *undetermined_flag(lost.names, lost.why),
                 *(words for name, words in boundary.items() if name not in lost.names),
                 *quadrature_flags(data, theta, optimum.value, nodes),
@@ -153,11 +154,16 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
 
     @property
     def random_cov(self) -> pd.DataFrame:
-        """D, the covariance matrix of the random effects, shape (q, q)."""
-        Lam, names = factor(self.data, self.theta), list(self.design.random.names)
-        known = ~np.isnan(self._deviations[-len(names) :])
+        """D, the covariance matrix of the random effects, shape (q, q); with sites by grouping and
+        effect, and 0 between groupings."""
+        Lam, design = factor(self.data, self.theta), self.design
+        known = ~np.isnan(self._deviations[-len(Lam) :])
         D = np.where(np.outer(known, known), Lam @ Lam.T, np.nan)
-        return pd.DataFrame(D, index=names, columns=names)
+        labels = pd.Index(design.effects.names)
+        if design.outer:
+            pairs = [(g.name, name) for g in design.terms for name in g.random.names]
+            labels = pd.MultiIndex.from_tuples(pairs, names=["grouping", "effect"])
+        return pd.DataFrame(D, index=labels, columns=labels)
 
     @property
     def _deviations(self) -> np.ndarray:
@@ -218,15 +224,14 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
         Returns
         -------
         DataFrame
-            The patient's column, effect, estimate, std_error, conf_low, conf_high; the standard
-            error is the conditional one, given the coefficients and the variances. NaN where the
-            data do not determine the variances.
+            The patient's column (with sites: grouping and group), effect, estimate, std_error,
+            conf_low, conf_high; the standard error is the conditional one, given the coefficients
+            and the variances. NaN where the data do not determine the variances.
         """
-        mean, cov = node_moments(*conditional(self.data, self.theta))
-        se = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
-        if np.isnan(self._deviations).any():
-            mean, se = np.full_like(mean, np.nan), np.full_like(se, np.nan)
-        return ranef_table(patients(self.design), self.design.random.names, mean, se, level)
+        found = effect_moments(self.data, self.theta)
+        lost = np.nan if np.isnan(self._deviations).any() else 0.0
+        each = [(mean + lost, np.sqrt(variance) + lost) for mean, variance in found]
+        return ranef(self.design, each, level)
 
     def predict(
         self,
@@ -247,9 +252,10 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
             Of the interval of the mean; for probabilities it is made on the logit scale, for
             expected counts on the logarithmic one.
         by_patient : bool
-            Use the patient's own random effects.
+            Use the random effects of the patient, and of the site it belongs to.
         new_groups : {"error", "population"}
-            What to do for a patient the model has not seen.
+            What to do for a patient, or a site, the model has not seen: refuse, or average over all
+            of them. A new patient of a known site has the site's effect.
         type : {"link", "response"}
             "link" is x'beta and the offset (without the thresholds of an ordinal response).
             "response" is the mean

@@ -15,15 +15,24 @@ from longsurv.results.reference import chi2_p_value
 
 DISPERSION_LEVEL = 0.05
 """p value of the test for overdispersion below which the result speaks of it."""
+FEW = 10
+"""Sites below which their variance is said to be hardly known."""
 QUADRATURE_TOLERANCE = 0.01
 """Log-likelihood by which a finer rule may differ before the result says so."""
 
 
-def quadrature_name(nodes: int, q: int) -> str:
+def quadrature_name(design: GeneralisedDesign, nodes: int) -> str:
     """How the random effects are integrated out, in words."""
-    if nodes == 1:
-        return "Laplace's approximation"
-    return f"adaptive Gauss-Hermite quadrature with {nodes}{f'^{q}' if q > 1 else ''} nodes"
+    q, name = len(design.random.names), "Laplace's approximation"
+    if nodes > 1:
+        power = f"^{q}" if q > 1 else ""
+        name = f"adaptive Gauss-Hermite quadrature with {nodes}{power} nodes"
+    of_sites = "".join(
+        f" for each {design.group_name}, within the trapezoidal rule over the effect of its"
+        f" {site.name}"
+        for site in design.outer
+    )
+    return name + of_sites
 
 
 def boundaries(
@@ -40,7 +49,7 @@ def boundaries(
         if name.startswith("sd(") and value == 0.0:
             out[name] = (
                 f"Boundary: {name} is estimated as exactly 0; the data show no more variation "
-                f"between {design.group_name} than chance explains."
+                f"between {_group_of(name)} than chance explains."
             )
         # Far from the origin a correlation can be all but 1 although the effects are two.
         elif name.startswith("cor("):
@@ -57,12 +66,54 @@ def boundaries(
     return out
 
 
+def _group_of(deviation: str) -> str:
+    """The grouping of "sd(effect|grouping)"."""
+    return deviation.rpartition("|")[2].removesuffix(")")
+
+
+def site_flags(design: GeneralisedDesign) -> tuple[str, ...]:
+    """What a reader must know of the random effect of a site: what is conditional on it, and
+    whether sites are few."""
+    flags, family = [], FAMILIES[design.family]
+    for site in design.outer:
+        if not family.measured:
+            what = "Rate ratios" if family.log else "Odds ratios"
+            flags.append(
+                f"{what} are between values of the same {site.name}, and of patients alike in their"
+                " random effects; means of the response are averaged over both."
+            )
+        if len(site.labels) < FEW:
+            flags.append(
+                f"There are {len(site.labels)} values of {site.name}: a variance between so few is "
+                "hardly known."
+            )
+    return tuple(flags)
+
+
 def quadrature_flags(
     data: glmm.GLMMData, theta: np.ndarray, value: float, nodes: int
 ) -> tuple[str, ...]:
-    """Whether more nodes would change the log-likelihood, which is `value` at theta."""
-    finer = nodes + 6 if data.q == 1 else nodes + 4 if data.q == 2 else max(3, nodes + 2)
-    if finer**data.q > 1000:
+    """Whether finer rules would change the log-likelihood, which is `value` at theta."""
+    return (*_coarse_sites(data, theta, value), *_few_nodes(data, theta, value, nodes))
+
+
+def _coarse_sites(data: glmm.GLMMData, theta: np.ndarray, value: float) -> tuple[str, ...]:
+    if data.site is None:
+        return ()
+    fine = replace(data, spacing=0.5 * data.spacing)
+    change = glmm.loglik_factor(fine, theta)[0] - value
+    if abs(change) <= QUADRATURE_TOLERANCE:
+        return ()
+    return (
+        "With steps half as wide in the integral over the effects of sites the log-likelihood here "
+        f"is {change:+.2g} different: it is not exact, nor are estimates.",
+    )
+
+
+def _few_nodes(data: glmm.GLMMData, theta: np.ndarray, value: float, nodes: int) -> tuple[str, ...]:
+    q = data.q_own
+    finer = nodes + 6 if q == 1 else nodes + 4 if q == 2 else max(3, nodes + 2)
+    if finer**q > 1000:
         return ("The number of nodes was not checked: a finer rule would be too large.",)
     change = glmm.loglik_factor(with_rule(data, finer), theta)[0] - value
     if abs(change) <= QUADRATURE_TOLERANCE:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from longsurv.design.generalised import GeneralisedDesign
     from longsurv.design.groupings import RandomDesign
     from longsurv.inference import Draws
-    from longsurv.likelihood.glmm.loglik import GLMMData
+    from longsurv.likelihood.glmm.data import GLMMData
 
 type Patients = Literal["population", "typical"]
 type Measure = Literal["difference", "ratio", "odds_ratio"]
@@ -361,7 +361,7 @@ def _unit(design: GeneralisedDesign) -> str:
 
 def _random_columns(result: GeneralisedAnswer, m: Means) -> np.ndarray:
     """Z of each mean, averaged over its rows of the grid as the predictor is, shape (k, q)."""
-    random, grid = result.design.random, m.grid.copy()
+    random, grid = result.design.effects, m.grid.copy()
     data = result.spec.data.iloc[result.design.rows]
     for name in _variables(random, data.columns):
         if name not in grid:

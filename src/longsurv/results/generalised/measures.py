@@ -27,7 +27,7 @@ def r2(fit: SimulatedGLMM) -> pd.DataFrame:
 
 def _random_variance(fit: SimulatedGLMM) -> float:
     """Of the random effects, averaged over the rows (Johnson 2014)."""
-    return float(np.mean(((fit.design.Z @ factor(fit.data, fit.theta)) ** 2).sum(axis=1)))
+    return float(np.mean(((fit.design.effects.X @ factor(fit.data, fit.theta)) ** 2).sum(axis=1)))
 
 
 def _level(fit: SimulatedGLMM) -> float:

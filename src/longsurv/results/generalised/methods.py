@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from longsurv.results.generalised.means import GeneralisedAnswer, Patients, ResponseMeans
     from longsurv.results.generalised.profile import ProfiledGeneralised
     from longsurv.results.generalised.proportional_odds import FittedOrdinal, ProportionalOdds
+    from longsurv.results.generalised.sites import FittedWithSites
     from longsurv.results.reference_grid import Weights
     from longsurv.results.simulated import SimulatedGLMM
     from longsurv.results.trajectories import WithProbabilities
@@ -313,3 +314,24 @@ class GeneralisedMethods(GeneralisedPosteriorMethods, StraightLines, Simulating,
         from longsurv.results.generalised.measures import r2
 
         return r2(self)
+
+    def variance_test(self: FittedWithSites) -> pd.DataFrame:
+        """Test of no variance between sites, by the ratio of the likelihoods with and without it.
+
+        0 is the least a variance can be, so the p value is half that of chi-squared on one degree
+        of freedom (Self & Liang 1987, J Am Stat Assoc 82:605-610). The model without sites is
+        fitted for it.
+
+        Returns
+        -------
+        DataFrame
+            One row: term, statistic, p_value (1 where the estimate is 0), method.
+
+        Raises
+        ------
+        LongsurvError
+            For a model without sites.
+        """
+        from longsurv.results.generalised.sites import variance_test
+
+        return variance_test(self)

@@ -10,31 +10,33 @@ import numpy as np
 import pandas as pd
 
 from longsurv.design.random_columns import origin_flags
+from longsurv.diagnostics.replicates import near_effects
 from longsurv.inference import Draws
 from longsurv.likelihood import glmm
+from longsurv.likelihood.glmm.drawn import drawn_sites, given_data
 from longsurv.priors import PriorStack
 from longsurv.results.assemble import design_flags, sampling_flags
-from longsurv.results.columns import draw_columns, ranef_table
+from longsurv.results.columns import draw_columns
 from longsurv.results.criticism import Replicated
 from longsurv.results.generalised.flags import (
     dispersion_flags,
     quadrature_flags,
     quadrature_name,
+    site_flags,
 )
 from longsurv.results.generalised.methods import GeneralisedPosteriorMethods
 from longsurv.results.generalised.quantities import (
-    conditional,
+    effect_moments,
     factor,
     mean_response,
     natural_draws,
-    node_moments,
     population_means,
 )
 from longsurv.results.generalised.rows import by_category, rows_of
 from longsurv.results.generalised.specification import GeneralisedSpecification
 from longsurv.results.generalised.undetermined import prior_words
 from longsurv.results.idata import Pointwise
-from longsurv.results.mixed.rows import patients
+from longsurv.results.mixed.rows import ranef
 from longsurv.results.options import NewGroups
 from longsurv.results.posterior import Posterior
 from longsurv.results.predictive import Predictive
@@ -87,6 +89,7 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
             *design_flags(design),
             *design.notes,
             *origin_flags(design),
+            *site_flags(design),
             *sampling_flags(draws),
         )
         flags += prior_words(design, data, stack, flat)
@@ -103,7 +106,7 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
             stack=stack,
             draws=draws,
             log_prior=stack.log_prior(draws.theta),
-            method=f"NUTS on the marginal likelihood, {quadrature_name(nodes, data.q)}",
+            method=f"NUTS on the marginal likelihood, {quadrature_name(design, nodes)}",
             flags=flags,
             data=data,
         )
@@ -111,9 +114,8 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
     def _pointwise(self) -> Pointwise:
         design, (chains, kept, _) = self.design, self.draws.theta.shape
         values = glmm.pointwise(self.data, self.draws.flat)
-        return Pointwise(
-            values.reshape(chains, kept, -1), design.group_name, design.labels, design.y
-        )
+        units = design.units
+        return Pointwise(values.reshape(chains, kept, -1), units.name, units.labels, design.y)
 
     def thetas(self) -> Iterator[np.ndarray]:
         """The draws as vectors of `likelihood.glmm.loglik_factor`, chain after chain."""
@@ -131,14 +133,16 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
         Returns
         -------
         DataFrame
-            The patient's column, effect, estimate, std_error, conf_low, conf_high.
+            The patient's column (with sites: grouping and group), effect, estimate, std_error,
+            conf_low, conf_high.
         """
-        each = [node_moments(*conditional(self.data, theta)) for theta in self.thetas()]
-        centre = np.stack([mean for mean, _ in each])
-        within = np.mean([np.diagonal(cov, axis1=1, axis2=2) for _, cov in each], axis=0)
-        se = np.sqrt(centre.var(axis=0) + within)
-        mean = centre.mean(axis=0)
-        return ranef_table(patients(self.design), self.design.random.names, mean, se, level)
+        each = [effect_moments(self.data, theta) for theta in self.thetas()]
+        found = []
+        for of_group in zip(*each, strict=True):
+            centre = np.stack([mean for mean, _ in of_group])
+            within = np.mean([variance for _, variance in of_group], axis=0)
+            found.append((centre.mean(axis=0), np.sqrt(centre.var(axis=0) + within)))
+        return ranef(self.design, found, level)
 
     def predict(
         self,
@@ -158,11 +162,13 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
         level : float
             Of the equal-tailed interval of the mean.
         by_patient : bool
-            Use the patient's own random effects, drawn from the normal distribution with the mean
-            and the covariance they have at each draw of the parameters.
+            Use the random effects of the patient, drawn from the normal distribution with the mean
+            and the covariance they have at each draw of the parameters, and of the site it belongs
+            to.
         new_groups : {"error", "population"}
-            What to do for a patient the model has not seen: refuse, or draw its random effects from
-            the distribution of the population.
+            What to do for a patient, or a site, the model has not seen: refuse, or draw its random
+            effects from the distribution of the population. A new patient of a known site has the
+            site's effect.
         type : {"link", "response"}
             "link" is x'beta (without the thresholds of an ordinal response); "response" the mean
             over the distribution of the random effects, for an ordinal response one row a category.
@@ -173,7 +179,7 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
             `newdata` with estimate (the mean), std_error (the SD), conf_low, conf_high.
         """
         frame, rows = rows_of(self, newdata, by_patient, new_groups)
-        X, Z, group, offset = rows
+        X, Z, group, offset, site = rows
         data, link, rng = self.data, type == "link", np.random.default_rng(self.draws.seed)
         known = np.flatnonzero(group >= 0)
         unseen = np.flatnonzero(group < 0) if by_patient else np.empty(0, dtype=np.int64)
@@ -185,9 +191,10 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
         for theta, value in zip(thetas, values, strict=True):
             parts = []
             if len(known):
-                parts.append((known, self._own_effects(theta, rng)[group[known]]))
+                parts.append((known, given_data(data, theta, rng, near_effects)[group[known]]))
             if len(unseen):
-                parts.append((unseen, self._new_effects(theta, rng, person)[person]))
+                home = None if site is None else site[unseen]
+                parts.append((unseen, self._new_effects(theta, rng, person, home)))
             for own, b in parts:
                 eta = X[own] @ theta[: data.p] + np.einsum("mq,mq->m", Z[own], b) + offset[own]
                 value[own] = eta if link else mean_response(data, theta, eta)
@@ -223,15 +230,18 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
 
         return generalised_checks(self, draws, seed, level)
 
-    def _own_effects(self, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Random effects of the patients given their data, shape (N, q)."""
-        mean, cov = node_moments(*conditional(self.data, theta))
-        half = np.linalg.cholesky(cov + 1e-300 * np.eye(self.data.q))
-        return mean + np.einsum("nqr,nr->nq", half, rng.standard_normal(mean.shape))
-
     def _new_effects(
-        self, theta: np.ndarray, rng: np.random.Generator, person: np.ndarray
-    ) -> np.ndarray:
-        """Random effects of as many new patients as `person` counts."""
-        count = int(person.max()) + 1
-        return rng.standard_normal((count, self.data.q)) @ factor(self.data, theta).T
+        self, theta: np.ndarray, rng: np.random.Generator, person: np.ndarray,
+        site: np.ndarray | None,
+    ) -> np.ndarray:  # fmt: skip
+        """Random effects of rows (m,) of new patients, by number, and of their sites: an index into
+        the labels, or -1 - k for the k-th of those not seen."""
+        data, (count, q) = self.data, (int(person.max()) + 1, self.data.q)
+        b = (rng.standard_normal((count, q)) @ factor(data, theta).T)[person]
+        if site is not None:
+            scale = abs(factor(data, theta)[-1, -1])
+            new = scale * rng.standard_normal(max(-int(site.min()), 0))
+            seen = drawn_sites(data, theta, rng)
+            at = np.where(site >= 0, site, len(seen) - 1 - site)
+            b[:, -1] = np.concatenate([seen, new])[at]
+        return b

@@ -16,7 +16,7 @@ from scipy.special import chdtri
 from longsurv.errors import LongsurvError
 from longsurv.estimands.answered import ByLikelihood
 from longsurv.inference import maximise
-from longsurv.likelihood.glmm.loglik import GLMMData
+from longsurv.likelihood.glmm.data import GLMMData
 from longsurv.likelihood.glmm.start import Climb, climb
 from longsurv.results.contrasts import ContrastLike, contrast_matrix
 from longsurv.results.profiled import Criterion, ProfilePath, limit_of

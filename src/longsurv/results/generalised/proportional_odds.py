@@ -155,20 +155,27 @@ def _information(
     rng, patients = np.random.default_rng(seed), len(data.first) - 1
     together = -(-AT_ONCE // patients)
     many, total, drawn = _repeated(data, together), 0.0, 0
+    units = np.arange(len(many.first) - 1) if many.site is None else many.site
+    order_of_units = np.argsort(units, kind="stable")
+    first = np.unique(units[order_of_units], return_index=True)[1]
     while drawn * patients < DRAWN:
         y = np.concatenate([draw(rng)[order] for _ in range(together)])
         scores = cut_scores(replace(many, y=y), theta)
+        # Patients of one site are not independent.
+        scores = np.add.reduceat(scores[order_of_units], first, axis=0)
         total, drawn = total + scores.T @ scores, drawn + together
     return np.asarray(total) / drawn
 
 
 def _repeated(data: glmm.GLMMData, times: int) -> glmm.GLMMData:
     """The same patients several times over."""
-    size = np.tile(np.diff(data.first), times)
+    size, site = np.tile(np.diff(data.first), times), data.site
+    if site is not None:
+        site = (np.arange(times)[:, None] * (site.max() + 1) + site).ravel()
     return replace(
         data, y=np.tile(data.y, times), extent=np.tile(data.extent, times),
         X=np.tile(data.X, (times, 1)), Z=np.tile(data.Z, (times, 1)),
-        first=np.append(0, np.cumsum(size)), offset=np.tile(data.offset, times),
+        first=np.append(0, np.cumsum(size)), offset=np.tile(data.offset, times), site=site,
     )  # fmt: skip
 
 

@@ -33,12 +33,15 @@ class AskedRows(NamedTuple):
     group : ndarray of int, shape (m,)
         Patient, or -1 for one to be averaged over.
     offset : ndarray, shape (m,)
+    site : ndarray of int, shape (m,), optional
+        Site of a patient who is averaged over, or -1 for one of those too; where there are sites.
     """
 
     X: np.ndarray
     Z: np.ndarray
     group: np.ndarray
     offset: np.ndarray
+    site: np.ndarray | None = None
 
 
 def natural_coefficients(data: glmm.GLMMData, theta: np.ndarray) -> np.ndarray:
@@ -107,9 +110,22 @@ def node_moments(nodes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np
     return mean, np.einsum("nm,nmq,nmr->nqr", weights, away, away)
 
 
+def effect_moments(data: glmm.GLMMData, theta: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Means and variances (G, q) given the data of the formula's random effects: of patients, and
+    of the sites they belong to where there are any."""
+    mean, cov = node_moments(*conditional(data, theta))
+    variance = np.diagonal(cov, axis1=1, axis2=2)
+    if data.site is None:
+        return [(mean, variance)]
+    b, probability = glmm.site_effects(data, theta)
+    of_sites = node_moments(b[:, :, None], probability)
+    q = data.q_own
+    return [(mean[:, :q], variance[:, :q]), (of_sites[0], of_sites[1][:, 0])]
+
+
 def with_rule(data: glmm.GLMMData, nodes: int) -> glmm.GLMMData:
     """The same rows with another number of nodes a dimension."""
-    grid = normal_grid(nodes, data.q)
+    grid = normal_grid(nodes, data.q_own)
     return replace(data, nodes=grid.nodes[grid.index], log_weights=grid.log_weight)
 
 
@@ -132,7 +148,7 @@ def population_means(data: glmm.GLMMData, thetas: np.ndarray, rows: AskedRows) -
     -------
     ndarray, shape (S, m), or (S, m, levels) for an ordinal response
     """
-    X, Z, _, offset = rows
+    X, Z, _, offset, _ = rows
     family, p, m = data.family, data.p, data.n_family
     own = np.array([family.coefficients(theta[p : p + m]) for theta in thetas])
     sd = np.array([np.sqrt(((Z @ factor(data, theta)) ** 2).sum(axis=1)) for theta in thetas])
@@ -162,11 +178,14 @@ def row_means(
     A patient the model knows has the distribution given the data, another one that of the
     population. Shapes (m,), or (m, levels) for an ordinal response.
     """
-    X, Z, group, offset = rows
+    X, Z, group, offset, site = rows
     eta = offset + X @ theta[: data.p]
     sd = np.sqrt(((Z @ factor(data, theta)) ** 2).sum(axis=1))
     normal = np.broadcast_to(_normal_weights(), (len(eta), len(STANDARD_NORMAL)))
     blocks = [(group < 0, sd[:, None] * STANDARD_NORMAL, normal)]
+    if site is not None and ((group < 0) & (site >= 0)).any():
+        blocks[0] = ((group < 0) & (site < 0), *blocks[0][1:])
+        blocks.append(((group < 0) & (site >= 0), *_of_known_sites(data, theta, Z, site)))
     if (group >= 0).any():
         nodes, weights = conditional(data, theta)
         known = np.maximum(group, 0)
@@ -180,6 +199,19 @@ def row_means(
         away = value - mean[chosen][:, None]
         variance[chosen] = np.einsum("mk,mk...->m...", weight[chosen], away**2)
     return mean, variance
+
+
+def _of_known_sites(
+    data: glmm.GLMMData, theta: np.ndarray, Z: np.ndarray, site: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Random parts of the predictor and their weights, shape (m, K), of new patients of sites that
+    the model knows."""
+    b, probability = glmm.site_effects(data, theta)
+    own = np.sqrt(((Z @ factor(data, theta))[:, :-1] ** 2).sum(axis=1))
+    known = np.maximum(site, 0)
+    both = own[:, None, None] * STANDARD_NORMAL + (Z[:, -1:] * b[known])[:, :, None]
+    weight = probability[known][:, :, None] * _normal_weights()
+    return both.reshape(len(Z), -1), weight.reshape(len(Z), -1)
 
 
 def spread(

@@ -32,13 +32,16 @@ def rows_of(
 ) -> tuple[pd.DataFrame, AskedRows]:
     """The frame and its rows; without `by_patient` as of patients nobody has seen."""
     frame, X = fixed_rows(result, newdata)
+    design, site = result.design, None
     if by_patient:
-        (Z,), (group,) = random_rows(result.design, newdata, new_groups)
+        parts, groups = random_rows(design, newdata, new_groups)
+        Z, group, *outer = np.hstack(parts), *groups
+        site = outer[0] if outer else None
     else:
-        design, group = result.design, np.full(len(X), -1)
-        Z = design.Z if newdata is None else design.random.rebuild(newdata)
-    offset = result.design.offsets if newdata is None else result.design.offset_of(newdata)
-    return frame, AskedRows(X, Z, group, offset)
+        group = np.full(len(X), -1)
+        Z = design.effects.X if newdata is None else design.effects.rebuild(newdata)
+    offset = design.offsets if newdata is None else design.offset_of(newdata)
+    return frame, AskedRows(X, Z, group, offset, site)
 
 
 def by_category(

@@ -22,7 +22,7 @@ from longsurv.likelihood.glmm.existence import (
 )
 from longsurv.priors import PriorStack, apart, moments
 from longsurv.results.generalised.quantities import coefficient_jacobian, variance_parameters
-from longsurv.words import cannot_be_fitted, shortened
+from longsurv.words import cannot_be_fitted, listed, shortened
 
 if TYPE_CHECKING:
     from longsurv.design.generalised import GeneralisedDesign
@@ -141,18 +141,34 @@ def unseen_in(
     parts += [unseen.sd | taken.sd, unseen.correlation | taken.correlation]
     directions = np.hstack([unseen.coefficients, taken.coefficients])
     why, group = [], design.group_name
-    if unseen:
+    alone = bool(design.outer) and len(design.units.labels) == len(design.labels)
+    if unseen and alone:
+        why.append(
+            f"Every value of {design.units.name} has one {group} only, so that a difference between"
+            f" the one cannot be told from one between the other: leave (1 | {design.units.name})"
+            " out."
+        )
+    elif unseen:
         why.append(
             f"No two rows of one {group} tell these variances apart: that takes more rows of one "
             f"{group}, or rows that differ more, or fewer random effects."
         )
     if taken:
+        reproduced = listed(
+            [g.name for g, k in zip(design.terms, _by_term(design, taken.sd), strict=True) if k]
+        )
         why.append(
-            f"The fixed effects can reproduce every difference between the values of {group} (with "
-            "one in each arm, say), so the two cannot be told apart."
+            f"The fixed effects can reproduce every difference between the values of {reproduced}"
+            " (with one in each arm, say), so the two cannot be told apart."
         )
     flat = Flat(directions, np.linalg.norm(to_coefficients(data, coordinates), axis=1))
     return _named(design, flat, np.concatenate(parts).astype(bool), why)
+
+
+def _by_term(design: GeneralisedDesign, sd: np.ndarray) -> list[bool]:
+    """Whether any of the standard deviations of each grouping is concerned."""
+    ends = np.cumsum([len(grouping.random.names) for grouping in design.terms])[:-1]
+    return [bool(part.any()) for part in np.split(sd, ends)]
 
 
 def prior_words(
