@@ -1,11 +1,11 @@
-"""Survival of a patient from the measurements so far, by a joint model.
+"""Survival of a patient, and the patient's own curve, from the measurements so far, by a joint model.
 
     P(T > u | T > t, y until t) = E[S(u | b) | y] / E[S(t | b) | y]
     P(T <= u, cause c | T > t, y until t) = int_t^u E[h_c(s | b) S(s | b) | y] ds / E[S(t | b) | y]
 
 with S the probability of no event of any cause. Every mean is a factor of the joint likelihood
 (`longsurv.likelihood.joint`) of a patient censored, or with an event, at that time: the random
-effects are integrated out, nothing is simulated.
+effects are integrated out, nothing is simulated. The curve at u is x(u)'beta + z(u)'E[b | T > t, y].
 
 Rizopoulos (2011), Biometrics 67:819-829; Andrinopoulou et al. (2015), Stat Med 34:3200-3213.
 """
@@ -25,6 +25,7 @@ from longsurv.design.joint import JointDesign, JointMarker, NewData
 from longsurv.design.limits import ONE_SIDED, mirrored
 from longsurv.design.quadrature import normal_grid, time_points
 from longsurv.errors import DataError, FormulaError, LongsurvError
+from longsurv.estimands.joint_rows import chosen_marker
 from longsurv.likelihood import joint
 from longsurv.words import plural, verb
 
@@ -128,6 +129,59 @@ def conditional_incidence(
     return pd.DataFrame(frame), incidence
 
 
+def patient_curves(
+    design: JointDesign,
+    data: joint.JointData,
+    newdata: NewData,
+    at: float,
+    times: Sequence[float],
+    thetas: np.ndarray,
+    marker: str | None = None,
+    measurement: bool = False,
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """A marker's own curve of patients alive at `at`, given their measurements until then.
+
+    Parameters
+    ----------
+    design, data, newdata, at, thetas
+        As for `conditional_survival`.
+    times : sequence of float
+        Before `at` or after it.
+    marker : str, optional
+        Which one, if there are several.
+    measurement : bool
+        Add the residual variance: of one new measurement about the curve.
+
+    Returns
+    -------
+    frame : DataFrame
+        The patient's column and "time", a row for each patient and time.
+    mean, variance : ndarray, shape (S, rows of the frame)
+        Of the curve at each parameter vector: where the random effects are, and what the
+        measurements leave open about them.
+    """
+    k = chosen_marker([known.name for known in design.markers], marker)
+    one, before = design.markers[k], design.markers[:k]
+    grid, people = _read(design, newdata, at, times, marker=True)
+    n, m = len(people.labels), len(grid)
+    copies = _arrays(design, data, people, np.full(n, float(at)))
+    owner, when = np.repeat(np.arange(n), m), np.tile(grid, n)
+    rows = people.first.iloc[owner].assign(**{design.time: when})
+    X, Z = one.design.fixed.rebuild(rows), one.design.random.rebuild(rows)
+    start = sum(len(known.coefficient_names) for known in before)
+    first = sum(len(known.effect_names) for known in before)
+    beta, own = slice(start, start + X.shape[1]), slice(first, first + Z.shape[1])
+    mean, variance = np.empty((2, len(thetas), n * m))
+    for s, theta in enumerate(thetas):
+        b, cov = joint.random_effects(copies, theta)
+        mean[s] = X @ theta[beta] + np.einsum("rq,rq->r", Z, b[owner, own])
+        variance[s] = np.einsum("rq,rqk,rk->r", Z, cov[owner, own, own], Z)
+        if measurement:
+            variance[s] += np.exp(2.0 * theta[data.p + k])
+    frame = {design.group_name: np.repeat(people.labels, m), "time": when}
+    return pd.DataFrame(frame), mean, variance
+
+
 @dataclass(frozen=True)
 class _People:
     """New patients: one row each, their entry, and each marker's measurements until `at`."""
@@ -139,10 +193,15 @@ class _People:
 
 
 def _read(
-    design: JointDesign, newdata: NewData, at: float, times: Sequence[float]
+    design: JointDesign,
+    newdata: NewData,
+    at: float,
+    times: Sequence[float],
+    *,
+    marker: bool = False,
 ) -> tuple[np.ndarray, _People]:
     frames = _frames(design, newdata)
-    grid = _check(design, frames, at, times)
+    grid = _check(design, frames, at, times, earliest=0.0 if marker else at)
     _check_rows(design, frames)
     name, time = design.group_name, design.time
     whole = pd.concat(list(frames.values())) if len(frames) > 1 else frames[next(iter(frames))]
@@ -176,7 +235,11 @@ def _frames(design: JointDesign, newdata: NewData) -> dict[str, pd.DataFrame]:
 
 
 def _check(
-    design: JointDesign, frames: Mapping[str, pd.DataFrame], at: float, times: Sequence[float]
+    design: JointDesign,
+    frames: Mapping[str, pd.DataFrame],
+    at: float,
+    times: Sequence[float],
+    earliest: float,
 ) -> np.ndarray:
     for frame in frames.values():
         missing = [c for c in (design.group_name, design.time) if c not in frame]
@@ -189,10 +252,11 @@ def _check(
         grid.ndim != 1
         or len(grid) == 0
         or not np.isfinite(grid).all()
-        or (grid < at).any()
+        or (grid < earliest).any()
         or at < 0
     ):
-        raise LongsurvError(f"times must be finite and not before at={at:g}; got {times!r}")
+        what = f"at={earliest:g}" if earliest == at else f"{earliest:g}"
+        raise LongsurvError(f"times must be finite and not before {what}; got {times!r}")
     upper = min(cause.baseline.upper for cause in design.causes)
     if max(at, grid.max()) > upper * (1 + 1e-9):
         raise LongsurvError(
@@ -253,6 +317,18 @@ def _factors(
 
     The copies are censored then, or have an event of a cause.
     """
+    copies = _arrays(design, data, people, exits, cause)
+    return np.array([joint.log_survival_factors(copies, theta) for theta in thetas])
+
+
+def _arrays(
+    design: JointDesign,
+    data: joint.JointData,
+    people: _People,
+    exits: np.ndarray,
+    cause: int | None = None,
+) -> joint.JointData:
+    """Those of m copies of each patient that leave at `exits`, shape (n m,)."""
     n = len(people.labels)
     m = len(exits) // n
     rows = people.first.iloc[np.repeat(np.arange(n), m)]
@@ -275,8 +351,7 @@ def _factors(
     nodes = max(LEAST_NODES, len(data.nodes))
     while nodes > len(data.nodes) and nodes**data.q > MOST_POINTS:
         nodes -= 2
-    copies = joint.JointData(markers, causes, **vars(normal_grid(nodes, data.q)))
-    return np.array([joint.log_survival_factors(copies, theta) for theta in thetas])
+    return joint.JointData(markers, causes, **vars(normal_grid(nodes, data.q)))
 
 
 def _copies(

@@ -13,7 +13,13 @@ from longsurv.design.joint import NewData
 from longsurv.inference import Affine, Optimum
 from longsurv.likelihood import joint
 from longsurv.results.assemble import undetermined_flag
-from longsurv.results.columns import beside, draw_columns, normal_columns, ranef_table
+from longsurv.results.columns import (
+    beside,
+    draw_columns,
+    mixture_columns,
+    normal_columns,
+    ranef_table,
+)
 from longsurv.results.estimate import Estimate
 from longsurv.results.joint.association import OfTerm, association_table, changes
 from longsurv.results.joint.flags import (
@@ -37,6 +43,7 @@ from longsurv.results.joint.terms import (
 from longsurv.results.joint.variances import variances
 from longsurv.results.log_scale import Logarithm, ratios
 from longsurv.results.mixed.variances import VarianceEstimate
+from longsurv.results.options import Interval
 from longsurv.results.reference import NormalReference
 
 if TYPE_CHECKING:
@@ -274,6 +281,59 @@ class JointEstimate(Estimate, JointEstimateQuestions):
         half = vectors * np.sqrt(np.maximum(values, 0.0))
         drawn = self.theta + rng.standard_normal((draws, len(self.theta))) @ half.T
         return np.vstack([self.theta, drawn])
+
+    def predict_marker(
+        self,
+        newdata: NewData,
+        *,
+        at: float,
+        times: Sequence[float],
+        marker: str | None = None,
+        interval: Interval = "mean",
+        draws: int = 200,
+        level: float = 0.95,
+        seed: int = 1,
+    ) -> pd.DataFrame:
+        """A patient's own curve of a marker, given the measurements and survival until `at`.
+
+        Parameters
+        ----------
+        newdata : DataFrame or mapping of str to DataFrame
+            As for `predict_survival`: patients alive at `at`, of the fit or not.
+        at : float
+            Time until which the patients are known to be alive and were measured.
+        times : sequence of float
+            Times of the curve, before `at` or after it.
+        marker : str, optional
+            Which one, if there are several.
+        interval : {"mean", "prediction"}
+            Of the curve, or of one new measurement about it.
+        draws : int
+            Parameter vectors drawn from their asymptotic normal distribution for the interval.
+        level : float
+            Of the intervals, between 0 and 1.
+        seed : int
+            Of those.
+
+        Returns
+        -------
+        DataFrame
+            The patient's column, time, estimate, std_error, conf_low, conf_high, on the scale of
+            the response. After `at` it is the curve that the patient is on: no value is claimed for
+            a time that the patient does not live to see.
+
+        References
+        ----------
+        Rizopoulos (2012), Joint Models for Longitudinal and Time-to-Event Data, section 7.2.
+        """
+        from longsurv.estimands.dynamic import patient_curves
+
+        thetas = self._thetas(draws, seed)
+        frame, mean, variance = patient_curves(
+            self.design, self.data, newdata, at, times, thetas, marker, interval == "prediction"
+        )
+        columns = mixture_columns(mean[1:], variance[1:], level) | {"estimate": mean[0]}
+        return beside(frame, columns)
 
     def predict_survival(
         self,
