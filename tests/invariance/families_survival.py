@@ -250,9 +250,7 @@ def predicted(fit: Any, case: Case) -> Answer:
         survival, own = (found[found[patient] == who]["estimate"] for found in (alive, curve))
         out[f"survival {k}"] = Output(float(survival.iloc[0]), atol=1e-4)
         spread = float(case["rows"][case.columns["response"]].std())
-        out[f"own curve {k}"] = Output(
-            float(own.iloc[0]), 1, origin="response", atol=1e-4 * spread
-        )
+        out[f"own curve {k}"] = Output(float(own.iloc[0]), 1, origin="response", atol=1e-4 * spread)
     return out
 
 

@@ -430,9 +430,7 @@ def test_a_patients_own_curve_against_brute_force(fitted, pbc):
     new = fit.predict_marker(person, at=2.0, times=times, interval="prediction")
     sigma = fit.tidy(component="variance").set_index("term").loc["sigma", "estimate"]
     assert (new["estimate"] == got["estimate"]).all()
-    assert new["std_error"].to_numpy() == pytest.approx(
-        np.hypot(got["std_error"], sigma), rel=2e-3
-    )
+    assert new["std_error"].to_numpy() == pytest.approx(np.hypot(got["std_error"], sigma), rel=2e-3)
     with pytest.raises(LongsurvError, match="not before 0"):
         fit.predict_marker(person, at=2.0, times=[-1.0])
 

@@ -18,6 +18,7 @@ from longsurv.likelihood.cox.existence import columns
 from longsurv.results.assemble import design_flags, undetermined_flag
 from longsurv.results.columns import beside, normal_columns
 from longsurv.results.reference import NormalReference, chi2_p_value, estimable, t_quantile
+from longsurv.results.survival.clustered import FewClusters, in_few_clusters
 from longsurv.results.survival.covariances import among_all, inverse, quadratic_form
 from longsurv.results.survival.cox_curves import (
     CoxKnown,
@@ -32,7 +33,12 @@ from longsurv.results.survival.cox_curves import (
     repeated,
     survival_limits,
 )
-from longsurv.results.survival.determined import flat_directions, why_flat
+from longsurv.results.survival.determined import (
+    INDEPENDENT,
+    flat_directions,
+    seen_by_robust,
+    why_flat,
+)
 from longsurv.results.survival.flags import (
     fitted_by,
     interval_kind,
@@ -135,7 +141,9 @@ class SurvivalEstimate(RatioEstimate):
             *undetermined_flag(lost, why_flat(flat)),
             *limits_flag(fit),
         )
-        return replace(fit, flags=(*fit.flags, *more)) if more else fit
+        fit = replace(fit, flags=(*fit.flags, *more)) if more else fit
+        fit = seen_by_robust(fit, lambda: flat_directions(data), INDEPENDENT)
+        return in_few_clusters(fit, design)
 
     def _profiled(self, row: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(row[self.optimum.free])
@@ -156,7 +164,8 @@ class SurvivalEstimate(RatioEstimate):
         Of those that the data determine; NaN where a covariance is singular, as that of fewer
         clusters than coefficients is.
         The likelihood ratio is that of the penalised likelihood under Firth's penalty, the Wald
-        test uses `cov_params` (robust if that is), the score test the unpenalised likelihood at 0.
+        test uses `cov_params` (robust if that is; of few clusters by the F distribution), the score
+        test the unpenalised likelihood at 0.
 
         Returns
         -------
@@ -175,15 +184,11 @@ class SurvivalEstimate(RatioEstimate):
             quadratic_form(self.coefficients[kept], self.reference.cov[own]),
             quadratic_form(gradient[kept], information[own]),
         ]
+        p_values = chi2_p_value(np.array(statistics), p)
+        if isinstance(self.reference, FewClusters):
+            p_values[1] = self.reference.wald_p_value(statistics[1], kept)
         tests = ["likelihood ratio", "Wald", "score"]
-        return pd.DataFrame(
-            {
-                "test": tests,
-                "statistic": statistics,
-                "df": p,
-                "p_value": chi2_p_value(np.array(statistics), p),
-            }
-        )
+        return pd.DataFrame({"test": tests, "statistic": statistics, "df": p, "p_value": p_values})
 
     def anova(self) -> pd.DataFrame:
         """Likelihood-ratio test of every term, given the terms before it in the formula.

@@ -21,7 +21,9 @@ from longsurv.results.columns import beside, normal_columns
 from longsurv.results.estimate import TIDY
 from longsurv.results.reference import NormalReference
 from longsurv.results.survival import hazard_curves as curves
+from longsurv.results.survival.clustered import in_few_clusters
 from longsurv.results.survival.cox_curves import check_times, people
+from longsurv.results.survival.determined import INDEPENDENT, seen_by_robust
 from longsurv.results.survival.flags import (
     changing_flag,
     interval_kind,
@@ -150,7 +152,9 @@ class HazardEstimate(RatioEstimate):
             *undetermined_flag(lost, "The likelihood is the same along a line of coefficients."),
             *(() if optimum.converged or lost else (f"Not a maximum: {optimum.status}.",)),
         )
-        return replace(fit, flags=(*fit.flags, *more))
+        fit = replace(fit, flags=(*fit.flags, *more))
+        fit = seen_by_robust(fit, lambda: flat, INDEPENDENT)
+        return in_few_clusters(fit, design)
 
     @property
     def smoothing(self) -> float | None:
