@@ -187,6 +187,7 @@ def check_known(
     newdata: NewData,
     at: float,
     times: Sequence[float],
+    theta: np.ndarray,
     flat: Flat,
     undetermined: Sequence[str],
 ) -> None:
@@ -196,6 +197,8 @@ def check_known(
     ----------
     design, data, newdata, at, times
         As for `conditional_survival`.
+    theta : ndarray, shape (d,)
+        The estimate.
     flat : Flat
         Of the parameter vector.
     undetermined : sequence of str
@@ -212,6 +215,7 @@ def check_known(
     unit = flat.directions / flat.scale[:, None]
     directions = np.where(np.abs(unit) > LOADS * np.linalg.norm(unit, axis=0), flat.directions, 0.0)
     moves = np.full(len(people.labels), directions[:start].any())
+    p = np.cumsum([0] + [len(marker.coefficient_names) for marker in design.markers])
     for cause in copies.causes:
         base, covariates, links = np.split(
             directions[start : (start := start + sum(cause.sizes))], np.cumsum(cause.sizes)[:2]
@@ -220,8 +224,12 @@ def check_known(
         along = cause.basis.T @ base + (cause.covariates @ covariates)[owner]
         size = np.abs(cause.basis.T) @ np.abs(base)
         size += (np.abs(cause.covariates) @ np.abs(covariates))[owner]
+        for link, move in zip(cause.links, links, strict=True):
+            mean = theta[p[link.marker] : p[link.marker + 1]] @ link.x - link.centre
+            along, size = along + np.outer(mean, move), size + np.outer(np.abs(mean), np.abs(move))
+            # Random effects are different at every draw: what they have a part in moves.
+            np.logical_or.at(moves, owner, link.z.any(axis=0) & move.any())
         np.logical_or.at(moves, owner, (np.abs(along) > MOVES * size).any(axis=1))
-        moves |= links.any()
     if moves.any():
         listed = ", ".join(str(label) for label in people.labels[moves][:5])
         raise EstimationError(

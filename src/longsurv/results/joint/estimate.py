@@ -297,7 +297,9 @@ class JointEstimate(Estimate, JointEstimateQuestions):
             np.zeros((len(self.theta), flat.directions.shape[1])), np.ones_like(self.theta)
         )
         whole.directions[where], whole.scale[where] = flat.directions, flat.scale
-        check_known(self.design, self.data, newdata, at, times, whole, self.undetermined)
+        check_known(
+            self.design, self.data, newdata, at, times, self.theta, whole, self.undetermined
+        )
 
     def predict_marker(
         self,
