@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from longsurv.diagnostics.cox_residuals import robust_covariance
+from longsurv.estimands.standardised import risk_difference
 from longsurv.models import CoxPH, FineGray, Hazard
 
 LEFT = "Surv(t, event) ~ "
@@ -119,3 +120,26 @@ def test_a_robust_covariance_knows_nothing_of_separated_groups():
         assert any("A robust covariance sees nothing of groups without" in f for f in fit.flags)
         assert any(flag.startswith("Separated groups") for flag in fit.flags)
         assert fit.undetermined == ("treated",)
+
+
+@pytest.mark.parametrize("model", ["CoxPH", "Hazard", "FineGray"])
+def test_curves_and_risks_are_as_much_wider(model):
+    """Those of 40 clusters would be with many more; of 3 hardly anything is left."""
+    rng = np.random.default_rng(6)
+    data = cohort(60, rng, per=2)
+    who, right = data.head(1), "treated + cluster(site)"
+
+    def error(clusters: int) -> float:
+        numbered = data.assign(site=np.arange(len(data)) % clusters)
+        made = dict(zip(("CoxPH", "Hazard", "FineGray"), fits(right, numbered), strict=True))
+        fit = made[model]
+        if model == "FineGray":
+            return float(fit.incidence(who, [1.0])["std_error"].iloc[0])
+        curve = float(fit.predict(who, times=[1.0])["std_error"].iloc[0])
+        risks = risk_difference(fit, "treated", 1.0).set_index("term")["std_error"]
+        assert risks["risk difference"] > 0.0
+        few = fit.reference
+        assert few.widening == pytest.approx((stats.t.ppf(0.975, clusters - 1) / 1.959964) ** 2)
+        return curve
+
+    assert error(2) > 2.0 * error(49)

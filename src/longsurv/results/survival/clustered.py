@@ -18,7 +18,7 @@ import numpy as np
 
 from longsurv.inference import Flat
 from longsurv.results.assemble import undetermined_flag
-from longsurv.results.reference import NormalReference
+from longsurv.results.reference import NormalReference, t_quantile
 
 if TYPE_CHECKING:
     from longsurv.design.survival import SurvivalDesign
@@ -38,9 +38,23 @@ class FewClusters(NormalReference):
     ----------
     left : ndarray, shape (p,)
         Clusters less the terms used up, of each coefficient.
+    count : int
+        Clusters.
     """
 
     left: np.ndarray
+    count: int
+
+    @property
+    def share(self) -> float:
+        """Of the clusters what is left for the coefficient with the fewest."""
+        return float(self.left[self.left >= 1.0].min(initial=self.count)) / self.count
+
+    @property
+    def widening(self) -> float:
+        """As Student's t is wider."""
+        df = self.share * self.count
+        return (t_quantile(0.95, df) / t_quantile(0.95, np.inf)) ** 2
 
     def df(self, row: np.ndarray) -> float:
         """Those of the coefficient with the fewest in the combination.
@@ -120,6 +134,7 @@ def in_few_clusters[E: Estimate](fit: E, design: SurvivalDesign) -> E:
         method="robust",
         flat=flat if flat else None,
         left=left,
+        count=k,
     )
     lost = [n for n in replace(fit, reference=few).undetermined if n not in fit.undetermined]
     why = f"There are {k} clusters, and no more ways in which their patients differ."

@@ -16,7 +16,7 @@ from longsurv.inference import Optimum
 from longsurv.likelihood import cox
 from longsurv.likelihood.cox.existence import columns
 from longsurv.results.assemble import design_flags, undetermined_flag
-from longsurv.results.columns import beside, normal_columns
+from longsurv.results.columns import beside, wald_columns
 from longsurv.results.reference import NormalReference, chi2_p_value, estimable, t_quantile
 from longsurv.results.survival.clustered import FewClusters, in_few_clusters
 from longsurv.results.survival.covariances import among_all, inverse, quadratic_form
@@ -328,7 +328,9 @@ class SurvivalEstimate(RatioEstimate):
         """
         known = CoxKnown(self.data, self.coefficients, self.reference, self.undetermined)
         who = people(self, pd.concat(frames, ignore_index=True))
-        return mean_survival(known, who, [len(frame) for frame in frames], check_times(times))
+        sizes = [len(frame) for frame in frames]
+        mean, cov = mean_survival(known, who, sizes, check_times(times))
+        return mean, cov * self.reference.widening
 
     def area_rule(self, horizon: float) -> tuple[np.ndarray, np.ndarray]:
         """Times and weights with which a weighted sum of survival is its area to a horizon.
@@ -397,7 +399,7 @@ class SurvivalEstimate(RatioEstimate):
         estimate = who.X @ self.coefficients + who.offset
         V = self.reference.cov
         se = np.sqrt(np.einsum("ij,jk,ik->i", who.X, V, who.X))
-        return beside(who.frame, normal_columns(estimate, se, level))
+        return beside(who.frame, wald_columns(who.X, estimate, se, self.reference, level))
 
     def survival_curve(
         self, newdata: pd.DataFrame, *, level: float = 0.95, kind: Kind = "log-log"
@@ -433,7 +435,7 @@ class SurvivalEstimate(RatioEstimate):
             times = times_of(stratum)
             found = hazards(self.data, self.coefficients, who, rows, stratum, times)
             check_known(found, self.data, self.reference.flat, self.undetermined)
-            se_H = np.sqrt(found.total_variance(self.reference.cov))
+            se_H = np.sqrt(found.total_variance(self.reference.cov) * self.reference.widening)
             # before the first event no interval is known, but for the start itself
             unseen = (found.value == 0.0) & (times > self.design.entry.min())
             se_H[unseen] = np.nan

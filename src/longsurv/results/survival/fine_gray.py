@@ -20,7 +20,7 @@ from longsurv.results.columns import beside
 from longsurv.results.criticism import StraightLines
 from longsurv.results.estimate import Estimate
 from longsurv.results.reference import NormalReference, t_quantile
-from longsurv.results.survival.clustered import in_few_clusters
+from longsurv.results.survival.clustered import FewClusters, in_few_clusters
 from longsurv.results.survival.covariances import among_all, inverse
 from longsurv.results.survival.cox_curves import (
     check_known,
@@ -267,6 +267,8 @@ class FineGrayEstimate(StraightLines, Estimate):
             relative = np.exp((X - x0) @ self.coefficients + offset)
             phi = relative * (base + cumulated[m] * (beta @ (X - x0).T))
             out[:, t] = np.sqrt(np.diag(crossed(phi, cluster)))
+        if isinstance(self.reference, FewClusters):
+            out *= np.sqrt(self.reference.widening / self.reference.share)
         return out
 
 
