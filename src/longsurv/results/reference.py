@@ -67,12 +67,6 @@ class NormalReference:
     root: np.ndarray | None = None
     residual_df: float = np.inf
 
-    @property
-    def widening(self) -> float:
-        """What a variance that all coefficients have a part in is multiplied by, for its normal
-        interval of 95 % to be as wide as that of the reference."""
-        return 1.0
-
     def df(self, row: np.ndarray) -> float:
         """The residual degrees of freedom, which are infinite in large samples.
 

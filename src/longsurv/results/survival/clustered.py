@@ -18,7 +18,7 @@ import numpy as np
 
 from longsurv.inference import Flat
 from longsurv.results.assemble import undetermined_flag
-from longsurv.results.reference import NormalReference, t_quantile
+from longsurv.results.reference import NormalReference, Reference, t_quantile
 
 if TYPE_CHECKING:
     from longsurv.design.survival import SurvivalDesign
@@ -52,7 +52,8 @@ class FewClusters(NormalReference):
 
     @property
     def widening(self) -> float:
-        """As Student's t is wider."""
+        """What a variance that all coefficients have a part in is multiplied by, for its normal
+        interval of 95 % to be as wide as one of Student's t."""
         df = self.share * self.count
         return (t_quantile(0.95, df) / t_quantile(0.95, np.inf)) ** 2
 
@@ -145,6 +146,18 @@ def in_few_clusters[E: Estimate](fit: E, design: SurvivalDesign) -> E:
     )
     flags = (*([told] if known.any() else []), *undetermined_flag(lost, why))
     return replace(fit, reference=few, flags=(*fit.flags, *flags))
+
+
+def widened(variance: np.ndarray, reference: Reference) -> np.ndarray:
+    """A variance that all coefficients have a part in, as few clusters ask for.
+
+    Parameters
+    ----------
+    variance : ndarray
+    reference : Reference
+        Of the coefficients.
+    """
+    return variance * reference.widening if isinstance(reference, FewClusters) else variance
 
 
 def differs_between_only(X: np.ndarray, cluster: np.ndarray) -> np.ndarray:
