@@ -229,7 +229,10 @@ def check_known(
             along, size = along + np.outer(mean, move), size + np.outer(np.abs(mean), np.abs(move))
             # Random effects are different at every draw: what they have a part in moves.
             np.logical_or.at(moves, owner, link.z.any(axis=0) & move.any())
-        np.logical_or.at(moves, owner, (np.abs(along) > MOVES * size).any(axis=1))
+        of_some, of_all = _parted(np.vstack([covariates, links]))
+        for k in range(len(moves)):
+            mine = slice(cause.start[k], cause.start[k + 1])
+            moves[k] |= _moves(along[mine] @ of_some, along[mine] @ of_all, size[mine].max())
     if moves.any():
         listed = ", ".join(str(label) for label in people.labels[moves][:5])
         raise EstimationError(
@@ -237,6 +240,26 @@ def check_known(
             f"{', ...' if moves.sum() > 5 else ''}) is not known: it depends on "
             f"{', '.join(undetermined)}, which the data do not determine; fit.flags says why"
         )
+
+
+def _parted(covariates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Combinations of directions, the rows of covariates and links in them with shape (c, k): those
+    that covariates or links have a part in, and those of the baseline alone.
+
+    A stretch of time without events has a hazard of 0 whoever is at risk, as in Kaplan and Meier's
+    curve: that is an estimate of survival. A group without events has none.
+    """
+    _, sizes, right = np.linalg.svd(covariates)
+    rank = int((sizes > LOADS * sizes.max(initial=0.0)).sum()) if covariates.any() else 0
+    return right[:rank].T, right[rank:].T
+
+
+def _moves(along: np.ndarray, of_all: np.ndarray, size: float) -> bool:
+    """Whether a log hazard at some times moves along directions as the baseline's do not."""
+    rest = along
+    if of_all.size:
+        rest = along - of_all @ np.linalg.lstsq(of_all, along, rcond=None)[0]
+    return bool((np.abs(rest) > MOVES * size).any())
 
 
 def _factors(
