@@ -24,7 +24,7 @@ COUNTS = 1e-6
 """Share of the largest part of a column that another part has to have."""
 
 
-class Groups(Protocol):
+class StratumCodes(Protocol):
     """Strata of a survival model."""
 
     @property
@@ -45,17 +45,17 @@ class Dependence:
         Of the k columns that come before the model's, and of its p, in each of the a left out.
     slack : ndarray, shape (a,)
         How far they depart from that in the rows of the fit, by rounding.
-    before : Groups, int
+    before : StratumCodes, int
         Strata, with a column each; or as many constant columns, 0 or 1.
     """
 
     weights: np.ndarray
     slack: np.ndarray
-    before: Groups | int
+    before: StratumCodes | int
 
     @classmethod
     def of(
-        cls, kept: np.ndarray, left_out: np.ndarray, data: pd.DataFrame, before: Groups | int
+        cls, kept: np.ndarray, left_out: np.ndarray, data: pd.DataFrame, before: StratumCodes | int
     ) -> Dependence:
         """The dependence that holds in some rows.
 
@@ -64,7 +64,7 @@ class Dependence:
         kept, left_out : ndarray, shapes (n, p) and (n, a)
         data : DataFrame, n rows
             With the columns of the strata, if there are any.
-        before : Groups, int
+        before : StratumCodes, int
         """
         columns = np.column_stack([_first(before, data), kept])
         weights = combination(columns, left_out)
@@ -114,7 +114,7 @@ def refuse_departures(departures: np.ndarray, names: Sequence[str], rows: pd.Ind
     )
 
 
-def _first(before: Groups | int, data: pd.DataFrame) -> np.ndarray:
+def _first(before: StratumCodes | int, data: pd.DataFrame) -> np.ndarray:
     """The columns before those of a model."""
     if isinstance(before, int):
         return np.ones((len(data), before))
