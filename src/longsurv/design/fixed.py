@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -80,6 +80,14 @@ class FixedDesign:
         if self.aliased:
             refuse_departures(self.departures(frame, data), self.aliased, data.index)
         return values
+
+    def without_intercept(self) -> FixedDesign:
+        """The same columns without the first, where other parameters stand for it."""
+        gone = self.dependence  # a constant still comes first, of another's
+        return replace(
+            self, X=np.ascontiguousarray(self.X[:, 1:]), names=self.names[1:],
+            dependence=None if gone is None else replace(gone, before=1),
+        )  # fmt: skip
 
     def stands_for(self, name: str) -> tuple[str, ...]:
         """Columns left out that one of the model's columns cannot be told from.

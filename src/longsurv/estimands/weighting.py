@@ -28,6 +28,7 @@ from longsurv.estimands.propensity import fit_propensity, told_apart
 from longsurv.estimands.propensity_result import PropensityWeights, patients
 from longsurv.estimands.targets import TARGETS
 from longsurv.estimands.weighted_influence import check_spare, covariance
+from longsurv.words import plural
 
 type TargetName = Literal["ATE", "ATT", "overlap", "matching"]
 
@@ -140,9 +141,11 @@ def overlap_weights(
     middle = centred(design, data.loc[complete].reset_index(drop=True)).standard
     propensity = fit_propensity(middle, treated)
     if propensity.method == "firth" and told_apart(middle, treated):
+        fewer = min(treated.sum(), (~treated).sum())
         raise EstimationError(
             f"{covariates} tell{'s' if len(design.names) == 2 else ''} the groups of {treatment}"
-            " apart without fail: nobody in one is like anybody in the other, so nobody can be"
+            f" apart without fail ({plural(len(design.names), 'coefficient')} for {fewer} patients"
+            " in the smaller group): nobody in one is like anybody in the other, so nobody can be"
             " weighted to stand for them. Name fewer covariates"
         )
     return PropensityWeights(

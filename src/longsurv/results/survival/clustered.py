@@ -123,9 +123,9 @@ def in_few_clusters[E: Estimate](fit: E, design: SurvivalDesign) -> E:
     assert isinstance(reference, NormalReference)
     X, p = design.fixed.X, len(fit.names)
     between = differs_between_only(X, cluster)
-    used = np.where(between, float(between.sum()), 0.0)
-    used = np.append(used, np.full(p - len(used), used.max(initial=0.0)))  # effects over time
-    left = k - 1.0 - used
+    used = baselines_of(design) + np.where(between, between.sum(), 0)
+    used = np.append(used, np.full(p - len(used), used.max(initial=1)))  # effects over time
+    left = k - used.astype(float)
     known = left >= 1.0
     factor = np.sqrt(np.where(known, k / np.maximum(left, 1.0), 1.0))
     flat = reference.flat or Flat.none(p)
@@ -146,6 +146,14 @@ def in_few_clusters[E: Estimate](fit: E, design: SurvivalDesign) -> E:
     )
     flags = (*([told] if known.any() else []), *undetermined_flag(lost, why))
     return replace(fit, reference=few, flags=(*fit.flags, *flags))
+
+
+def baselines_of(design: SurvivalDesign) -> int:
+    """How many terms the baseline uses up: of strata with clusters of their own, one each."""
+    if design.stratum is None or design.cluster is None:
+        return 1
+    own = differs_between_only(design.stratum[:, None].astype(float), design.cluster)[0]
+    return int(design.stratum.max()) + 1 if own else 1
 
 
 def widened(variance: np.ndarray, reference: Reference) -> np.ndarray:

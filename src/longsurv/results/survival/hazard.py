@@ -21,7 +21,7 @@ from longsurv.results.columns import beside, normal_columns, wald_columns
 from longsurv.results.estimate import TIDY
 from longsurv.results.reference import NormalReference
 from longsurv.results.survival import hazard_curves as curves
-from longsurv.results.survival.clustered import FewClusters, in_few_clusters
+from longsurv.results.survival.clustered import FewClusters, in_few_clusters, widened
 from longsurv.results.survival.cox_curves import check_times, people
 from longsurv.results.survival.determined import INDEPENDENT, seen_by_robust
 from longsurv.results.survival.flags import (
@@ -156,8 +156,11 @@ class HazardEstimate(RatioEstimate):
         fit = seen_by_robust(fit, lambda: flat, INDEPENDENT)
         fit = in_few_clusters(fit, design)
         if isinstance(fit.reference, FewClusters):
-            wider = fit.reference.widening / fit.reference.share
-            fit = replace(fit, natural_cov=cov * wider, theta_cov=inverse * wider)
+            theirs = cov / fit.reference.share
+            fit = replace(
+                fit, natural_cov=widened(theirs, fit.reference),
+                theta_cov=inverse / fit.reference.share,
+            )  # fmt: skip
         return fit
 
     @property
