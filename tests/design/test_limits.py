@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from longsurv.errors import DataError, FormulaError
-from longsurv.estimands.dynamic import _kind
+from longsurv.estimands.new_patients import _kind
 from longsurv.models import GLMM, CoxPH, JointModel
 
 RIGHT_SIDE = " ~ t + (1 | id)"

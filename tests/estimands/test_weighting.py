@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import optimize, special
 
-from longsurv.errors import DataError, LongsurvError
+from longsurv.errors import DataError, EstimationError, LongsurvError
 from longsurv.estimands.propensity import fit_propensity
 from longsurv.estimands.weighting import overlap_weights, weighted_difference
 
@@ -108,8 +108,12 @@ def test_swapping_the_groups_changes_the_sign():
     assert a["std_error"] == pytest.approx(b["std_error"])
 
 
-def test_separated_groups_fall_back_on_firth_and_say_so():
+def test_all_but_separated_groups_fall_back_on_firth_and_say_so():
+    """The last of one and the first of the other are alike; without such two there is no answer."""
     data = pd.DataFrame({"x": np.arange(20.0), "arm": ["a"] * 10 + ["b"] * 10, "y": 1.0})
+    with pytest.raises(EstimationError, match="apart without fail"):
+        overlap_weights(data, "arm", "x")
+    data.loc[10, "x"] = data.loc[9, "x"]
     weights = overlap_weights(data, "arm", "x")
     assert weights.propensity.method == "firth"
     assert "Firth" in weights.note

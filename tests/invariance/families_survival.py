@@ -232,6 +232,25 @@ def joint_answer(case: Case, link: str, baseline: str) -> Answer:
     out["association: p_value"] = Output(float(row["p_value"]), rtol=2e-3, atol=1e-6)
     events = int(spec.design.status.sum())
     out["llf"] = Output(fit.llf, fit.nobs, events, density=True, rtol=1e-8, atol=1e-4)
+    return out | predicted(fit, case)
+
+
+def predicted(fit: Any, case: Case) -> Answer:
+    """Survival of four patients and their own curves, given what was measured of them early on."""
+    patient, age = case.columns["patient"], case.columns["age"]
+    ages = case["people"][[patient, age]]
+    rows = case["rows"].merge(ages, on=patient).sort_values(patient, kind="stable")
+    rows = rows[rows[patient].isin(case["points"][patient])]
+    at, until = case.moments
+    asked = {"newdata": rows, "at": at, "times": [until], "draws": 2}
+    alive = fit.predict_survival(**asked)
+    curve = fit.predict_marker(**asked, interval="prediction")
+    out: Answer = {}
+    for k, who in enumerate(case["points"][patient]):
+        survival, own = (found[found[patient] == who]["estimate"] for found in (alive, curve))
+        out[f"survival {k}"] = Output(float(survival.iloc[0]), atol=1e-4)
+        spread = float(case["rows"][case.columns["response"]].std())
+        out[f"own curve {k}"] = Output(float(own.iloc[0]), 1, origin="response", atol=1e-4 * spread)
     return out
 
 

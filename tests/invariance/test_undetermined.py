@@ -39,7 +39,8 @@ EXPECTED = {
     "CoxPH":                      "R R . L | . L L L | .  | R F F UR | . . .",
     "CoxPH, sites":               "R R . L | . L L L | .  | R R R R  | . . R",
     "Hazard, sites":              "R R . L | . L L L | .  | R R R R  | . . R",
-    "FineGray":                   "R R . L | . L L L | .  | R F F UR | . . .",
+    # Its covariance is robust, and knows nothing of groups without events: there is no answer.
+    "FineGray":                   "R R . L | . L L L | .  | R U U UR | . . .",
     "Hazard, exponential":        "R R . L | . L L L | .  | R F F F  | . . .",
     "Hazard, weibull":            "R R . L | . L L L | .  | R F F F  | . . .",
     "Hazard, piecewise":          "R R . L | . L L L | .  | R F F F  | . . .",

@@ -8,6 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
+from few_clusters import left_of, made_up
+from scipy import stats
 
 from longsurv.errors import DataError, FormulaError, LongsurvError
 from longsurv.likelihood import cox
@@ -86,26 +88,41 @@ class TestAgainstR:
     def test_covariance(self, model, r, name, ties):
         fit = model(name, ties).fit()
         kind = "robust_vcov" if (name, ties) in ROBUST else "vcov"
+        more = np.sqrt(made_up(fit))
         for pair, value in r(kind, name, ties).items():
             a, b = pair.split(" | ")
-            size = fit.bse[a] * fit.bse[b]
+            size, value = fit.bse[a] * fit.bse[b], value * more[a] * more[b]
             assert fit.cov_params().loc[a, b] == pytest.approx(value, rel=SIX, abs=SIX * size)
 
     @pytest.mark.parametrize(("name", "ties"), ROBUST)
     def test_robust_standard_errors_are_those_of_tidy(self, model, r, name, ties):
-        table = model(name, ties).fit().tidy().set_index("term")
-        agree(table["std_error"], r("robust_se", name, ties))
-        coef, se = r("coef", name, ties), r("robust_se", name, ties)
-        agree(table["conf_low"], {k: coef[k] - 1.959963984540054 * se[k] for k in coef})
+        fit = model(name, ties).fit()
+        table, more, left = fit.tidy().set_index("term"), np.sqrt(made_up(fit)), left_of(fit)
+        coef = r("coef", name, ties)
+        se = {k: value * more[k] for k, value in r("robust_se", name, ties).items()}
+        agree(table["std_error"], se)
+        z = stats.t.ppf(0.975, left)
+        agree(
+            table["conf_low"], {k: coef[k] - t * se[k] for k, t in zip(left.index, z, strict=True)}
+        )
 
     @pytest.mark.parametrize(("name", "ties"), [m for m in MODELS if "offset" not in m[0]])
     def test_global_tests(self, model, r, name, ties):
         fit = model(name, ties).fit()
         tests = fit.global_tests().set_index("test")
         ratio = 2 * (r("loglik", name, ties)[""] - r("loglik_null", name, ties)[""])
+        wald = r("wald_test", name, ties)[""]
+        more = np.sqrt(made_up(fit))
+        if (more != 1.0).any():
+            V, b = np.zeros((len(more), len(more))), pd.Series(r("coef", name, ties))[more.index]
+            for pair, value in r("robust_vcov", name, ties).items():
+                i, j = (fit.names.index(term) for term in pair.split(" | "))
+                V[i, j] = V[j, i] = value
+            assert b @ np.linalg.solve(V, b) == pytest.approx(wald, rel=1e-9)
+            wald = b @ np.linalg.solve(V * np.outer(more, more), b)
         expected = {
             "likelihood ratio": ratio,
-            "Wald": r("wald_test", name, ties)[""],
+            "Wald": wald,
             "score": r("score_test", name, ties)[""],
         }
         agree(tests["statistic"], expected)

@@ -166,13 +166,16 @@ def test_what_it_is_not_it_says(cohort):
         FineGray("Surv(exact, arm2) ~ age", data=cohort.assign(arm2=0.5)).fit()
 
 
-def test_a_group_without_events_has_firths_likelihood(cohort):
+def test_a_group_without_events_has_firths_likelihood_and_no_number(cohort):
+    """Its robust covariance knows nothing of such a group."""
     rows = cohort.assign(
         status=np.where((cohort["arm"] == 1) & (cohort["status"] == 1), 2, cohort["status"])
     )
     fit = FineGray("Surv(exact, status) ~ arm", data=rows).fit()
     assert "Firth" in fit.method and any("Separated" in flag for flag in fit.flags)
-    assert fit.params.iloc[0] < -1
+    assert fit.coefficients[0] < -1 and fit.undetermined == ("arm",)
+    assert fit.tidy().drop(columns="term").isna().all(axis=None)
+    assert any("sees nothing of groups without events" in flag for flag in fit.flags)
 
 
 def test_late_rows_missing_values_and_their_count(cohort):

@@ -356,15 +356,18 @@ def test_patients_never_measured_and_missing_covariates_are_counted():
     assert fit.nobs == (rows["id"] != 110).sum()
 
 
-def test_survival_of_a_patient_against_brute_force(fitted, pbc):
-    """P(T > u | T > 2, y) as a ratio of integrals over a dense grid of random effects."""
+PERSON = 12
+
+
+def whole_person(pbc):
     visits, patients = pbc
-    fit = fitted("weibull")
-    person = visits[visits["id"] == 12].merge(patients[["id", "age"]], on="id")
-    times = [2.0, 3.0, 6.0]
-    got = fit.predict_survival(person, at=2.0, times=times)
-    assert got["time"].tolist() == times and (got["id"] == 12).all()
-    theta, p = fit.params, person[person["year"] <= 2.0]
+    return visits[visits["id"] == PERSON].merge(patients[["id", "age"]], on="id")
+
+
+def on_a_grid(fit, person, until, times):
+    """A dense grid of the random effects b (G, 2) of a patient measured until a time: log of their
+    density given the measurements, their curve as a function, cumulative hazards (G, times)."""
+    theta, p = fit.params, person[person["year"] <= until]
     on = float(person["drug"].iloc[0] == "D-penicillamine")
     variance = fit.tidy(component="variance").set_index("term")["estimate"]
     s0, s1 = variance["sd(Intercept|id)"], variance["sd(year|id)"]
@@ -389,8 +392,17 @@ def test_survival_of_a_patient_against_brute_force(fitted, pbc):
     log_h0 = theta["baseline.log_hazard"] + theta["baseline.shape_minus_1"] * np.log(t / base.unit)
     h = np.exp(log_h0 + risk + theta["assoc.value"] * (curve(t) - fit.design.markers[0].curve.mean))
     H = np.hstack([np.zeros((len(b), 1)), np.cumsum((h[:, 1:] + h[:, :-1]) / 2 * t[1], axis=1)])
-    weights = np.exp(log_p - log_p.max())
-    survival = np.array([weights @ np.exp(-H[:, np.searchsorted(t, u) - (u == 6)]) for u in times])
+    return log_p - log_p.max(), curve, H[:, [np.searchsorted(t, u) - (u == 6) for u in times]]
+
+
+def test_survival_of_a_patient_against_brute_force(fitted, pbc):
+    """P(T > u | T > 2, y) as a ratio of integrals over a dense grid of random effects."""
+    fit, person = fitted("weibull"), whole_person(pbc)
+    times = [2.0, 3.0, 6.0]
+    got = fit.predict_survival(person, at=2.0, times=times)
+    assert got["time"].tolist() == times and (got["id"] == PERSON).all()
+    log_p, _, H = on_a_grid(fit, person, 2.0, times)
+    survival = np.exp(log_p) @ np.exp(-H)
     assert got["estimate"].to_numpy() == pytest.approx(survival / survival[0], abs=2e-3)
     inside = (got["conf_low"] <= got["estimate"]) & (got["estimate"] <= got["conf_high"])
     assert inside.all() and got["std_error"].iloc[-1] > 0
@@ -398,6 +410,42 @@ def test_survival_of_a_patient_against_brute_force(fitted, pbc):
         fit.predict_survival(person, at=2.0, times=[40.0])
     with pytest.raises(LongsurvError, match="not before at"):
         fit.predict_survival(person, at=2.0, times=[1.0])
+
+
+def test_a_patients_own_curve_against_brute_force(fitted, pbc):
+    """E[curve(u) | T > 2, y until 2] and its variance over the same grid; far fewer patients die
+    by then than the mixed model alone would have, which the curve has to know."""
+    fit, person = fitted("weibull"), whole_person(pbc)
+    times = [0.0, 1.0, 2.0, 5.0]
+    got = fit.predict_marker(person, at=2.0, times=times)
+    assert got.columns.tolist() == ["id", "time", "estimate", "std_error", "conf_low", "conf_high"]
+    log_p, curve, H = on_a_grid(fit, person, 2.0, [2.0])
+    weights = np.exp(log_p - H[:, 0])
+    weights /= weights.sum()
+    mean = weights @ curve(times)
+    spread = np.sqrt(weights @ (curve(times) - mean) ** 2)
+    assert got["estimate"].to_numpy() == pytest.approx(mean, abs=2e-3)
+    # The parameters' own uncertainty comes on top, and is small in 312 patients.
+    assert (got["std_error"] > spread).all() and (got["std_error"] < 1.2 * spread).all()
+    new = fit.predict_marker(person, at=2.0, times=times, interval="prediction")
+    sigma = fit.tidy(component="variance").set_index("term").loc["sigma", "estimate"]
+    assert (new["estimate"] == got["estimate"]).all()
+    assert new["std_error"].to_numpy() == pytest.approx(np.hypot(got["std_error"], sigma), rel=2e-3)
+    with pytest.raises(LongsurvError, match="not before 0"):
+        fit.predict_marker(person, at=2.0, times=[-1.0])
+
+
+def test_a_patients_own_curve_is_that_of_the_random_effects(fitted, pbc):
+    """Until the end of follow-up, given all that is known of each who left without an event."""
+    fit, (visits, patients) = fitted("weibull"), pbc
+    left = patients[patients["event"] == 0].head(5)
+    b = fit.ranef().set_index(["id", "effect"])["estimate"].unstack()
+    for _, one in left.iterrows():
+        rows = visits[visits["id"] == one["id"]].assign(age=one["age"])
+        got = fit.predict_marker(rows, at=one["years"], times=[0.0, 3.0], draws=5)
+        means = fit.predict(rows.head(1).loc[rows.index[[0, 0]]].assign(year=[0.0, 3.0]))
+        own = b.loc[one["id"], "Intercept"] + b.loc[one["id"], "year"] * np.array([0.0, 3.0])
+        assert got["estimate"].to_numpy() == pytest.approx(means["estimate"] + own, abs=3e-3)
 
 
 def test_predicted_curves_and_random_effects(fitted, pbc):

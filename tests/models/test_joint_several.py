@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -157,6 +159,47 @@ def test_survival_and_incidences_add_up_to_one(both):
         wide.drop(columns="albumin").assign(albumin=np.nan), at=1.0, times=times
     )
     assert (only["estimate"] - S["estimate"]).abs().max() > 1e-3
+
+
+def test_the_own_curve_of_a_marker_that_tells_nothing_of_the_hazard_is_the_mixed_models():
+    """Of a marker without a link, whose effects are uncorrelated with the other's."""
+    one, two, patients = simulated(40, seed=4)
+    (bili, albumin), (dead, _) = specs(one, two, patients)
+    fit = JointModel([bili, albumin], dead, "t", link={"bili": value()}, baseline="weibull").fit()
+    theta = fit.theta.copy()
+    q, first = fit.data.q, fit.data.p + 2 + fit.data.q
+    theta[first : first + q * (q - 1) // 2] = 0.0
+    uncorrelated = replace(fit, theta=theta, cov_theta=np.zeros_like(fit.cov_theta))
+    rows = two.merge(patients[["id", *(c for c in patients if c not in two)]], on="id")
+    rows = rows[rows["id"].isin(two["id"].unique()[:6]) & (rows["t"] <= 2.0)]
+    frames = {"bili": rows.drop(columns=["albumin"]).assign(bili=1.0), "albumin": rows}
+    got = uncorrelated.predict_marker(frames, at=2.0, times=[0.0, 4.0], marker="albumin")
+    beta, D, sigma = by_hand(uncorrelated, "albumin")
+    design = albumin.design
+    for k, (_, mine) in enumerate(rows.groupby("id")):
+        X, Z = design.fixed.rebuild(mine), design.random.rebuild(mine)
+        V = Z @ D @ Z.T + sigma**2 * np.eye(len(mine))
+        later = mine.iloc[[0, 0]].assign(t=[0.0, 4.0])
+        x, z = design.fixed.rebuild(later), design.random.rebuild(later)
+        gain = z @ D @ Z.T @ np.linalg.inv(V)
+        mean = x @ beta + gain @ (mine["albumin"].to_numpy() - X @ beta)
+        cov = z @ D @ z.T - gain @ Z @ D @ z.T
+        own = got.iloc[2 * k : 2 * k + 2]
+        np.testing.assert_allclose(own["estimate"], mean, atol=1e-6)
+        np.testing.assert_allclose(own["std_error"], np.sqrt(np.diag(cov)), rtol=1e-5)
+    with pytest.raises(LongsurvError, match="marker is one of"):
+        fit.predict_marker(frames, at=2.0, times=[4.0])
+
+
+def by_hand(fit, marker):
+    """Coefficients, D and sigma of one of the markers, from the tables."""
+    table = fit.tidy(component="variance").set_index("term")["estimate"]
+    k = [one.name for one in fit.design.markers].index(marker)
+    design, p = fit.design.markers[k], fit.data.p
+    start = sum(len(one.coefficient_names) for one in fit.design.markers[:k])
+    beta = fit.theta[start : start + len(design.coefficient_names)]
+    tau = np.array([table[f"sd({name}|id)"] for name in design.effect_names])
+    return beta, np.diag(tau**2), float(np.exp(fit.theta[p + k]))
 
 
 def test_an_unlinked_uncorrelated_marker_is_a_model_of_its_own():

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from longsurv.errors import EstimationError
+from longsurv.errors import DataError, EstimationError
 from longsurv.likelihood.joint.data import marker_data
 from longsurv.likelihood.joint.separable import inseparable
 from longsurv.models import LMM, CoxPH, JointModel, slope, value
@@ -44,6 +44,29 @@ def test_the_slope_of_a_random_intercept():
     assert fit.association()["words"].str.startswith("The data do not determine").all()
     assert "assoc.slope" in repr(fit)
     assert not fit.diagnose().ok
+    # The survival of a patient does not depend on where along the line it is.
+    person, asked = rows[rows["id"] == rows["id"].iloc[0]], {"at": 1.0, "times": [3.0], "draws": 2}
+    found = [one.predict_survival(person, **asked)["estimate"].item() for one in (fit, without)]
+    assert found[0] == pytest.approx(found[1], abs=1e-5)
+
+
+def test_what_happens_to_a_group_without_events_is_not_known():
+    """There the hazard has no estimate: survival of 1, without an error, would be none either."""
+    rows, patients = cohort()
+    patients = patients.assign(event=patients["event"] * (1 - patients["treated"]))
+    rows = rows.drop(columns="treated", errors="ignore").merge(patients[["id", "treated"]], on="id")
+    fit = joint(rows, patients, marker="y ~ t + (t | id)").fit()
+    assert "event.treated" in fit.undetermined
+    asked = {"at": 1.0, "times": [3.0], "draws": 5}
+    for treated, whose in rows[rows["id"].isin(rows["id"].unique()[:9])].groupby("treated"):
+        for ask in (fit.predict_survival, fit.predict_incidence):
+            if treated:
+                with pytest.raises(EstimationError, match=r"is not known: .* event\.treated"):
+                    ask(whose, **asked)
+            else:
+                found = ask(whose, **asked)
+                assert (found["std_error"] > 0.0).all() and found["estimate"].between(0, 1).all()
+        assert np.isfinite(fit.predict_marker(whose, **asked)["estimate"]).all()
 
 
 def test_two_markers_that_are_one():
@@ -58,7 +81,10 @@ def test_two_markers_that_are_one():
 @pytest.mark.parametrize("marker", ["y ~ 1 + (1 | id)", "y ~ t + (t | id)", "y ~ 1 + (t | id)"])
 def test_one_value_a_patient(marker):
     rows, patients = cohort()
-    with pytest.raises(EstimationError, match="80 values of 80 patients"):
+    why = "80 values of 80 patients"
+    if "t" in marker.split("~")[1]:  # of whose curve after time 0 nothing is known, either
+        why = r"markers' curves until every patient's exit.*: t is left out"
+    with pytest.raises((EstimationError, DataError), match=why):
         joint(rows[rows["t"] == 0], patients, marker=marker).fit()
 
 

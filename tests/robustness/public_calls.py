@@ -35,6 +35,7 @@ NOT_CALLED = {
     "estimands.changes.contrast_weights": "of a design, through difference_in_change",
     "estimands.changes.start_weights": "of a design, through BaselineAdjustment",
     "estimands.densities": "of a posterior's draws and priors, through plot_priors",
+    "estimands.new_patients": "of the arrays of a joint model, through its predict_survival",
     "estimands.dynamic": "of the arrays of a joint model, through its predict_survival",
     "estimands.incidence_posterior.hazard_draws": "draws of a generator, of incidence_posterior",
     "estimands.limited_spread": "of arrays, through baseline_sd",

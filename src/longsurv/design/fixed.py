@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from longsurv.design.dependence import Dependence, refuse_departures
 from longsurv.design.evaluation import evaluate
 from longsurv.design.expression import Functions, expression
 from longsurv.design.plain import plain_terms, products
@@ -38,6 +39,8 @@ class FixedDesign:
         A variable's name to the columns of its main effect.
     recipe : formulaic.ModelSpec
         Rebuilds the columns for new data, with the levels, knots and scales of the first.
+    dependence : Dependence or None
+        How the columns left out depend on the others, if there are any.
     """
 
     X: np.ndarray
@@ -45,6 +48,7 @@ class FixedDesign:
     aliased: tuple[str, ...]
     variables: Mapping[str, tuple[str, ...]]
     recipe: ModelSpec
+    dependence: Dependence | None = None
 
     def rebuild(self, data: pd.DataFrame) -> np.ndarray:
         """The same columns for new rows, shape (m, p).
@@ -53,6 +57,8 @@ class FixedDesign:
         ------
         FormulaError
             If a variable is missing from `data`, has a missing value, or a level not seen before.
+        DataError
+            If a column left out of the model is in some row not what others make of it in the fit.
         """
         needed = _needed(self.recipe, data, "the new data")
         empty = [v for v in needed if missing(data[v]).any()]
@@ -71,7 +77,44 @@ class FixedDesign:
             raise FormulaError(
                 f"{bad} cannot be computed from the new data: the values are outside their domain"
             )
+        if self.aliased:
+            refuse_departures(self.departures(frame, data), self.aliased, data.index)
         return values
+
+    def without_intercept(self) -> FixedDesign:
+        """The same columns without the first, where other parameters stand for it."""
+        gone = self.dependence  # a constant still comes first, of another's
+        return replace(
+            self, X=np.ascontiguousarray(self.X[:, 1:]), names=self.names[1:],
+            dependence=None if gone is None else replace(gone, before=1),
+        )  # fmt: skip
+
+    def stands_for(self, name: str) -> tuple[str, ...]:
+        """Columns left out that one of the model's columns cannot be told from.
+
+        Parameters
+        ----------
+        name : str
+        """
+        if self.dependence is None:
+            return ()
+        counts = self.dependence.stands_for(self.names.index(name), self.X)
+        return tuple(n for n, c in zip(self.aliased, counts, strict=True) if c)
+
+    def departures(self, columns: pd.DataFrame, data: pd.DataFrame) -> np.ndarray:
+        """How far new rows depart from what columns left out are in the fit, shape (m, a).
+
+        Parameters
+        ----------
+        columns : DataFrame
+            All columns of the recipe for those rows (`rebuilt`).
+        data : DataFrame
+            The rows.
+        """
+        if self.dependence is None:
+            return np.zeros((len(columns), 0))
+        kept, gone = (columns[list(n)].to_numpy(dtype=float) for n in (self.names, self.aliased))
+        return self.dependence.departures(kept, gone, data)
 
 
 RESPONSE = "response"
@@ -121,12 +164,17 @@ def fixed_design(
         beside_constant=not intercept,
         centred=lambda: _of_centred(right, data.loc[complete], functions)[:, -values.shape[1] :],
     )
+    dependence = None
+    if not keep.all():
+        used, constant = data.loc[complete], int(not intercept)
+        dependence = Dependence.of(values[:, keep], values[:, ~keep], used, constant)
     design = FixedDesign(
         X=values if keep.all() else np.ascontiguousarray(values[:, keep]),
         names=tuple(n for n, k in zip(names, keep, strict=True) if k),
         aliased=tuple(n for n, k in zip(names, keep, strict=True) if not k),
         variables=_main_effects(recipe, coded),
         recipe=recipe,
+        dependence=dependence,
     )
     return design, complete
 

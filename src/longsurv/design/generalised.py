@@ -342,10 +342,4 @@ def _without_intercept(base: MixedDesign, formula: str) -> MixedDesign:
             f"{formula!r}: the thresholds of an ordinal model are its intercepts; leave out '0 +' "
             "or '- 1'"
         )
-    keep = np.array([n != "Intercept" for n in base.fixed.names])
-    fixed = replace(
-        base.fixed,
-        X=np.ascontiguousarray(base.fixed.X[:, keep]),
-        names=tuple(n for n in base.fixed.names if n != "Intercept"),
-    )
-    return replace(base, fixed=fixed)
+    return replace(base, fixed=base.fixed.without_intercept())

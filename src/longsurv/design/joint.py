@@ -386,6 +386,12 @@ def _cause(
     means = event.fixed.X.mean(axis=0)
     entry = np.zeros_like(event.entry) if from_zero else event.entry
     curves = [marker.curve for marker in markers]
+    try:
+        points = hazard_points(curves, baseline, links, rows, time, entry, event.exit)
+    except DataError as error:
+        raise DataError(
+            f"the hazard needs the markers' curves until every patient's exit, and {error}"
+        ) from error
     return JointCause(
         name=name,
         suffix=suffix,
@@ -395,6 +401,6 @@ def _cause(
         links=tuple(links),
         covariates=event.fixed.X - means,
         covariate_means=means,
-        points=hazard_points(curves, baseline, links, rows, time, entry, event.exit),
+        points=points,
         associations=tuple(associations),
     )

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from longsurv.design.fixed import FixedDesign, independent_columns
+from longsurv.design.dependence import Dependence
+from longsurv.design.fixed import FixedDesign, independent_columns, rebuilt
 from longsurv.errors import FormulaError
 
 
@@ -67,8 +68,19 @@ def _stratum_labels(data: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     return [str(label) for label in labels]
 
 
-def without_stratum_constants(fixed: FixedDesign, stratum: np.ndarray) -> FixedDesign:
-    """Leave out columns that strata determine: no risk set varies in them."""
+def without_stratum_constants(
+    fixed: FixedDesign, strata: Strata, stratum: np.ndarray, data: pd.DataFrame
+) -> FixedDesign:
+    """Leave out columns that strata determine: no risk set varies in them.
+
+    Parameters
+    ----------
+    fixed : FixedDesign
+    strata : Strata
+    stratum : ndarray of int, shape (n,)
+        Of each row of the design.
+    data : DataFrame, n rows
+    """
     counts = np.bincount(stratum)[:, None]
     sums = np.zeros((len(counts), fixed.X.shape[1]))
     np.add.at(sums, stratum, fixed.X)
@@ -78,9 +90,13 @@ def without_stratum_constants(fixed: FixedDesign, stratum: np.ndarray) -> FixedD
     if keep.all():
         return fixed
     names = np.array(fixed.names, dtype=object)
+    aliased = (*fixed.aliased, *names[~keep])
+    kept = np.ascontiguousarray(fixed.X[:, keep])
+    gone = rebuilt(fixed.recipe, data)[list(aliased)].to_numpy(dtype=float)
     return replace(
         fixed,
-        X=np.ascontiguousarray(fixed.X[:, keep]),
+        X=kept,
         names=tuple(names[keep]),
-        aliased=(*fixed.aliased, *names[~keep]),
+        aliased=aliased,
+        dependence=Dependence.of(kept, gone, data, strata),
     )

@@ -263,13 +263,15 @@ def survival_design(
         exit_, event = windows.typical, windows.happened.astype(float)
     entry, exit_, timed = _merged(entry, exit_, len(times) == 3)
     strata, stratum = strata_of(kept, special["strata"])
+    if strata is not None and stratum is not None:
+        fixed = without_stratum_constants(fixed, strata, stratum, data.iloc[rows])
     centre = 0.0 if offset is None else float(np.median(offset[rows]))
     design = SurvivalDesign(
         formula=parsed,
         entry=entry,
         exit=exit_,
         event=event,
-        fixed=fixed if stratum is None else without_stratum_constants(fixed, stratum),
+        fixed=fixed,
         rows=rows,
         n_excluded=int((~usable & ~weightless).sum()),
         n_weightless=int(weightless.sum()),

@@ -1,35 +1,35 @@
-"""Survival of a patient from the measurements so far, by a joint model.
+"""Survival of a patient, and the patient's own curve, from measurements so far, by a joint model.
 
     P(T > u | T > t, y until t) = E[S(u | b) | y] / E[S(t | b) | y]
     P(T <= u, cause c | T > t, y until t) = int_t^u E[h_c(s | b) S(s | b) | y] ds / E[S(t | b) | y]
 
 with S the probability of no event of any cause. Every mean is a factor of the joint likelihood
 (`longsurv.likelihood.joint`) of a patient censored, or with an event, at that time: the random
-effects are integrated out, nothing is simulated.
+effects are integrated out, nothing is simulated. The curve at u is x(u)'beta + z(u)'b, of which
+E[b | T > t, y] and the covariance are of the same factor.
 
 Rizopoulos (2011), Biometrics 67:819-829; Andrinopoulou et al. (2015), Stat Med 34:3200-3213.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from longsurv.design.expression import expression
-from longsurv.design.fixed import response
-from longsurv.design.generalised import GeneralisedDesign
-from longsurv.design.joint import JointDesign, JointMarker, NewData
-from longsurv.design.limits import ONE_SIDED, mirrored
-from longsurv.design.quadrature import normal_grid, time_points
-from longsurv.errors import DataError, FormulaError, LongsurvError
+from longsurv.design.joint import JointDesign, NewData
+from longsurv.design.quadrature import time_points
+from longsurv.errors import EstimationError, LongsurvError
+from longsurv.estimands.joint_rows import chosen_marker
+from longsurv.estimands.new_patients import NewPatients, copies_of, read_patients
+from longsurv.inference import Flat
+from longsurv.inference.identify import LOADS
 from longsurv.likelihood import joint
-from longsurv.words import plural, verb
+from longsurv.words import plural
 
-LEAST_NODES = 9
-MOST_POINTS = 729
+MOVES = 1e-4
+"""Share of what is added up below which a log hazard does not move along a direction."""
 LEAST_PIECES, POINTS_A_PIECE = 4, 5
 """Of the integral over time behind an incidence."""
 
@@ -65,7 +65,7 @@ def conditional_survival(
         The patient's column and "time", a row for each patient and time.
     survival : ndarray, shape (S, rows of the frame)
     """
-    grid, people = _read(design, newdata, at, times)
+    grid, people = read_patients(design, newdata, at, times)
     n, m = len(people.labels), 1 + len(grid)
     exits = np.tile(np.concatenate([[at], grid]), n)
     logs = _factors(design, data, people, exits, thetas)
@@ -102,7 +102,7 @@ def conditional_incidence(
     if cause is not None and cause not in names:
         raise LongsurvError(f"cause is one of {names}, not {cause!r}")
     wanted = [k for k, name in enumerate(names) if cause in (None, name)]
-    grid, people = _read(design, newdata, at, times)
+    grid, people = read_patients(design, newdata, at, times)
     n, end = len(people.labels), float(grid.max())
     breaks = [t for one in design.causes for t in one.baseline.breaks if at < t < end]
     edges = np.unique(np.concatenate([np.linspace(at, end, LEAST_PIECES + 1), grid, breaks]))
@@ -128,123 +128,144 @@ def conditional_incidence(
     return pd.DataFrame(frame), incidence
 
 
-@dataclass(frozen=True)
-class _People:
-    """New patients: one row each, their entry, and each marker's measurements until `at`."""
+def patient_curves(
+    design: JointDesign,
+    data: joint.JointData,
+    newdata: NewData,
+    at: float,
+    times: Sequence[float],
+    thetas: np.ndarray,
+    marker: str | None = None,
+    measurement: bool = False,
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """A marker's own curve of patients alive at `at`, given their measurements until then.
 
-    labels: pd.Index
-    first: pd.DataFrame
-    entry: np.ndarray
-    measured: list[tuple[pd.DataFrame, np.ndarray]]
+    Parameters
+    ----------
+    design, data, newdata, at, thetas
+        As for `conditional_survival`.
+    times : sequence of float
+        Before `at` or after it.
+    marker : str, optional
+        Which one, if there are several.
+    measurement : bool
+        Add the residual variance: of one new measurement about the curve.
 
-
-def _read(
-    design: JointDesign, newdata: NewData, at: float, times: Sequence[float]
-) -> tuple[np.ndarray, _People]:
-    frames = _frames(design, newdata)
-    grid = _check(design, frames, at, times)
-    _check_rows(design, frames)
-    name, time = design.group_name, design.time
-    whole = pd.concat(list(frames.values())) if len(frames) > 1 else frames[next(iter(frames))]
-    labels = pd.Index(pd.factorize(whole[name], sort=True)[1])
-    first = whole.groupby(name, sort=True, observed=True).first().reset_index()
-    surv = design.causes[0].event.formula.surv
-    entry = np.zeros(len(labels))
-    if len(surv) == 3 and not design.from_zero:
-        if surv[0] not in first:
-            raise FormulaError(f"the new data need the column {surv[0]!r}, the time of entry")
-        entry = first[surv[0]].to_numpy(dtype=float)
-    if (entry > at).any():
-        raise LongsurvError(f"some patients enter after {at:g}, the time from which to predict")
-    measured = []
-    for marker in design.markers:
-        frame = frames.get(marker.name, frames.get(""))
-        assert frame is not None
-        before = frame.loc[(frame[time] <= at).to_numpy()]
-        measured.append((before, labels.get_indexer(before[name])))
-    return grid, _People(labels, first, entry, measured)
-
-
-def _frames(design: JointDesign, newdata: NewData) -> dict[str, pd.DataFrame]:
-    """The new data by marker; under "" if they are one frame."""
-    if isinstance(newdata, pd.DataFrame):
-        return {"": newdata}
-    names = [marker.name for marker in design.markers]
-    if set(newdata) != set(names):
-        raise LongsurvError(f"the new data are of {sorted(newdata)}; the markers are {names}")
-    return dict(newdata)
-
-
-def _check(
-    design: JointDesign, frames: Mapping[str, pd.DataFrame], at: float, times: Sequence[float]
-) -> np.ndarray:
-    for frame in frames.values():
-        missing = [c for c in (design.group_name, design.time) if c not in frame]
-        if missing:
-            raise LongsurvError(f"the new data need the columns {missing}")
-    if all(frame.empty for frame in frames.values()):
-        raise DataError("the new data have no rows")
-    grid = np.atleast_1d(np.asarray(times, dtype=float))
-    if (
-        grid.ndim != 1
-        or len(grid) == 0
-        or not np.isfinite(grid).all()
-        or (grid < at).any()
-        or at < 0
-    ):
-        raise LongsurvError(f"times must be finite and not before at={at:g}; got {times!r}")
-    upper = min(cause.baseline.upper for cause in design.causes)
-    if max(at, grid.max()) > upper * (1 + 1e-9):
-        raise LongsurvError(
-            f"follow-up ended at {upper:g}: nothing is known about the hazard "
-            f"after it, so survival to {grid.max():g} cannot be predicted"
-        )
-    return grid
-
-
-def _check_rows(design: JointDesign, frames: Mapping[str, pd.DataFrame]) -> None:
-    """Refuse rows that belong to nobody, and values of which nobody knows when they were measured.
-
-    A row without time and value only tells the covariates.
+    Returns
+    -------
+    frame : DataFrame
+        The patient's column and "time", a row for each patient and time.
+    mean, variance : ndarray, shape (S, rows of the frame)
+        Of the curve at each parameter vector: where the random effects are, and what the
+        measurements leave open about them.
     """
-    problems = []
-    for marker in design.markers:
-        frame = frames.get(marker.name, frames.get(""))
-        assert frame is not None
-        nobody = np.flatnonzero(frame[design.group_name].isna())
-        if len(nobody):
-            problems.append(
-                f"rows {_listed(frame, nobody)} of the new data have no {design.group_name}: say "
-                "whose they are, or leave them out"
-            )
-        named = _response_columns(marker, frame)
-        measured = frame[named].notna().all(axis=1) if named else pd.Series(False, frame.index)
-        timeless = np.flatnonzero(frame[design.time].isna() & measured)
-        if len(timeless):
-            problems.append(
-                f"rows {_listed(frame, timeless)} of the new data have a value of "
-                f"{marker.design.formula.response} and no {design.time}: give its time, or leave "
-                "them out"
-            )
-    if problems:
-        raise DataError(list(dict.fromkeys(problems)))
+    k = chosen_marker([known.name for known in design.markers], marker)
+    one, before = design.markers[k], design.markers[:k]
+    grid, people = read_patients(design, newdata, at, times, earlier=True)
+    n, m = len(people.labels), len(grid)
+    copies = copies_of(design, data, people, np.full(n, float(at)))
+    owner, when = np.repeat(np.arange(n), m), np.tile(grid, n)
+    rows = people.first.iloc[owner].assign(**{design.time: when})
+    X, Z = one.design.fixed.rebuild(rows), one.design.random.rebuild(rows)
+    start = sum(len(known.coefficient_names) for known in before)
+    first = sum(len(known.effect_names) for known in before)
+    beta, own = slice(start, start + X.shape[1]), slice(first, first + Z.shape[1])
+    mean, variance = np.empty((2, len(thetas), n * m))
+    for s, theta in enumerate(thetas):
+        b, cov = joint.random_effects(copies, theta)
+        mean[s] = X @ theta[beta] + np.einsum("rq,rq->r", Z, b[owner, own])
+        variance[s] = np.einsum("rq,rqk,rk->r", Z, cov[owner, own, own], Z)
+        if measurement:
+            variance[s] += np.exp(2.0 * theta[data.p + k])
+    frame = {design.group_name: np.repeat(people.labels, m), "time": when}
+    return pd.DataFrame(frame), mean, variance
 
 
-def _listed(frame: pd.DataFrame, rows: np.ndarray) -> str:
-    """Labels of the first of some rows."""
-    labels = [str(frame.index[k]) for k in rows[:5]]
-    return ", ".join(labels) + (", ..." if len(rows) > 5 else "")
+def check_known(
+    design: JointDesign,
+    data: joint.JointData,
+    newdata: NewData,
+    at: float,
+    times: Sequence[float],
+    theta: np.ndarray,
+    flat: Flat,
+    undetermined: Sequence[str],
+) -> None:
+    """Refuse patients whose hazard moves along directions that the data do not determine.
+
+    Parameters
+    ----------
+    design, data, newdata, at, times
+        As for `conditional_survival`.
+    theta : ndarray, shape (d,)
+        The estimate.
+    flat : Flat
+        Of the parameter vector.
+    undetermined : sequence of str
+        The coefficients that move, for the message.
+
+    Raises
+    ------
+    EstimationError
+        Which patients, and because of which coefficients.
+    """
+    grid, people = read_patients(design, newdata, at, times)
+    end = np.full(len(people.labels), float(grid.max()))
+    copies, start = copies_of(design, data, people, end), data.n_marker
+    unit = flat.directions / flat.scale[:, None]
+    directions = np.where(np.abs(unit) > LOADS * np.linalg.norm(unit, axis=0), flat.directions, 0.0)
+    moves = np.full(len(people.labels), directions[:start].any())
+    p = np.cumsum([0] + [len(marker.coefficient_names) for marker in design.markers])
+    for cause in copies.causes:
+        base, covariates, links = np.split(
+            directions[start : (start := start + sum(cause.sizes))], np.cumsum(cause.sizes)[:2]
+        )
+        owner = np.repeat(np.arange(len(moves)), np.diff(cause.start))
+        along = cause.basis.T @ base + (cause.covariates @ covariates)[owner]
+        size = np.abs(cause.basis.T) @ np.abs(base)
+        size += (np.abs(cause.covariates) @ np.abs(covariates))[owner]
+        for link, move in zip(cause.links, links, strict=True):
+            mean = theta[p[link.marker] : p[link.marker + 1]] @ link.x - link.centre
+            along, size = along + np.outer(mean, move), size + np.outer(np.abs(mean), np.abs(move))
+            # Random effects are different at every draw: what they have a part in moves.
+            np.logical_or.at(moves, owner, link.z.any(axis=0) & move.any())
+        of_some, of_all = _parted(np.vstack([covariates, links]))
+        for k in range(len(moves)):
+            mine = slice(cause.start[k], cause.start[k + 1])
+            moves[k] |= _moves(along[mine] @ of_some, along[mine] @ of_all, size[mine].max())
+    if moves.any():
+        listed = ", ".join(str(label) for label in people.labels[moves][:5])
+        raise EstimationError(
+            f"what happens to {plural(int(moves.sum()), 'patient')} ({listed}"
+            f"{', ...' if moves.sum() > 5 else ''}) is not known: it depends on "
+            f"{', '.join(undetermined)}, which the data do not determine; fit.flags says why"
+        )
 
 
-def _response_columns(marker: JointMarker, frame: pd.DataFrame) -> list[str]:
-    """Columns of a frame that a marker's response is made of."""
-    return [c for c in expression(marker.design.formula.response).columns if c in frame]
+def _parted(covariates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Combinations of directions, the rows of covariates and links in them with shape (c, k): those
+    that covariates or links have a part in, and those of the baseline alone.
+
+    A stretch of time without events has a hazard of 0 whoever is at risk, as in Kaplan and Meier's
+    curve: that is an estimate of survival. A group without events has none.
+    """
+    _, sizes, right = np.linalg.svd(covariates)
+    rank = int((sizes > LOADS * sizes.max(initial=0.0)).sum()) if covariates.any() else 0
+    return right[:rank].T, right[rank:].T
+
+
+def _moves(along: np.ndarray, of_all: np.ndarray, size: float) -> bool:
+    """Whether a log hazard at some times moves along directions as the baseline's do not."""
+    rest = along
+    if of_all.size:
+        rest = along - of_all @ np.linalg.lstsq(of_all, along, rcond=None)[0]
+    return bool((np.abs(rest) > MOVES * size).any())
 
 
 def _factors(
     design: JointDesign,
     data: joint.JointData,
-    people: _People,
+    people: NewPatients,
     exits: np.ndarray,
     thetas: np.ndarray,
     cause: int | None = None,
@@ -253,72 +274,5 @@ def _factors(
 
     The copies are censored then, or have an event of a cause.
     """
-    n = len(people.labels)
-    m = len(exits) // n
-    rows = people.first.iloc[np.repeat(np.arange(n), m)]
-    entry = np.repeat(people.entry, m)
-    frames = [rows] * len(design.markers)
-    causes = tuple(
-        joint.CauseData(
-            np.full(n * m, float(k == cause)),
-            one.event.fixed.rebuild(rows) - one.covariate_means,
-            **vars(design.points(one, frames, rows, entry, exits)),
-        )
-        for k, one in enumerate(design.causes)
-    )
-    markers = tuple(
-        _copies(marker, fitted, frame, group, n, m, single=len(design.markers) == 1)
-        for marker, fitted, (frame, group) in zip(
-            design.markers, data.markers, people.measured, strict=True
-        )
-    )
-    nodes = max(LEAST_NODES, len(data.nodes))
-    while nodes > len(data.nodes) and nodes**data.q > MOST_POINTS:
-        nodes -= 2
-    copies = joint.JointData(markers, causes, **vars(normal_grid(nodes, data.q)))
+    copies = copies_of(design, data, people, exits, cause)
     return np.array([joint.log_survival_factors(copies, theta) for theta in thetas])
-
-
-def _copies(
-    marker: JointMarker,
-    fitted: joint.MarkerData,
-    rows: pd.DataFrame,
-    group: np.ndarray,
-    n: int,
-    m: int,
-    *,
-    single: bool,
-) -> joint.MarkerData:
-    """New measurements of m copies of n patients, in the coordinates of the fitted ones."""
-    formula = marker.design.formula
-    named = _response_columns(marker, rows)
-    known = rows[named].notna().all(axis=1).to_numpy()
-    if single and not known.all():
-        raise DataError(
-            f"{plural(int((~known).sum()), 'row')} of the new data "
-            f"{verb(int((~known).sum()), 'has', 'have')} no {formula.response}; leave them out"
-        )
-    rows, group = rows.loc[known], group[known]
-    if not len(rows):
-        return fitted.without_values(n * m)
-    y = response(formula.response, rows, functions=formula.functions)
-    X, Z = marker.design.fixed.rebuild(rows), marker.design.random.rebuild(rows)
-    kind = _kind(marker, rows)
-    take = np.repeat(np.arange(len(y)), m)
-    copies = group[take] * m + np.tile(np.arange(m), len(y))
-    return fitted.of(X[take], y[take], Z[take], copies, n * m, kind[take])
-
-
-def _kind(marker: JointMarker, rows: pd.DataFrame) -> np.ndarray:
-    """Censoring of new measurements, as in `Censored`."""
-    column = marker.censored
-    if column is None:
-        return np.zeros(len(rows), dtype=np.int64)
-    if column not in rows:
-        raise FormulaError(f"the new data need the column {column!r}: none, left or right")
-    kind = pd.Index(ONE_SIDED).get_indexer(rows[column].astype(object))
-    if (kind < 0).any():
-        raise DataError(f"column {column!r} of the new data must hold none, left or right")
-    design = marker.design
-    falling = isinstance(design, GeneralisedDesign) and design.falling
-    return mirrored(kind) if falling else kind

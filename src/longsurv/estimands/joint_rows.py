@@ -161,6 +161,27 @@ def chosen_cause(names: Sequence[str], cause: str | None, what: str) -> str | No
     return cause
 
 
+def chosen_marker(names: Sequence[str], marker: str | None) -> int:
+    """Which of a model's markers is asked about.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The markers of the model.
+    marker : str or None
+        The one asked for.
+
+    Raises
+    ------
+    LongsurvError
+        If there are several and none is named, or the model has no such marker.
+    """
+    known = list(names)
+    if marker not in known and (marker is not None or len(known) > 1):
+        raise LongsurvError(f"marker is one of {known}, not {marker!r}")
+    return known.index(marker) if marker is not None else 0
+
+
 def histories(design: JointDesign, labels: pd.Index, at: float) -> dict[str, pd.DataFrame]:
     """Rows from which to predict, by marker: patients' measurements by a time, with covariates.
 

@@ -63,6 +63,22 @@ def fit_propensity(
     return Propensity(np.linalg.solve(R, gamma), special.expit(Q @ gamma), method, reason)
 
 
+def told_apart(X: np.ndarray, treated: np.ndarray) -> bool:
+    """Whether some combination of covariates is above 0 of all who were treated, and of no others.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, p)
+        With the intercept, in units of about the same size.
+    treated : ndarray of bool, shape (n,)
+    """
+    from scipy.optimize import linprog
+
+    sides = np.where(treated, -1.0, 1.0)[:, None] * X
+    found = linprog(np.zeros(X.shape[1]), sides, -np.ones(len(X)), bounds=(None, None))
+    return bool(found.status == 0)
+
+
 def propensity_draws(X: np.ndarray, treated: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Fit the regression under many weightings of the patients at once.
 

@@ -22,12 +22,13 @@ from longsurv.design.centred import centred
 from longsurv.design.expression import Functions
 from longsurv.design.fixed import check_fewer, fixed_design
 from longsurv.design.rank import independent_columns
-from longsurv.errors import DataError, LongsurvError
+from longsurv.errors import DataError, EstimationError, LongsurvError
 from longsurv.estimands.intervals import proportion, within
-from longsurv.estimands.propensity import fit_propensity
+from longsurv.estimands.propensity import fit_propensity, told_apart
 from longsurv.estimands.propensity_result import PropensityWeights, patients
 from longsurv.estimands.targets import TARGETS
 from longsurv.estimands.weighted_influence import check_spare, covariance
+from longsurv.words import plural
 
 type TargetName = Literal["ATE", "ATT", "overlap", "matching"]
 
@@ -117,6 +118,8 @@ def overlap_weights(
     ------
     DataError, FormulaError
         Unless there are two groups with someone in both; for covariates that are not there.
+    EstimationError
+        If the covariates tell the groups apart: nobody in one is like anybody in the other.
     """
     if treatment not in data:
         raise DataError(f"there is no column {treatment!r}")
@@ -136,10 +139,19 @@ def overlap_weights(
         raise DataError(f"expected two groups in {treatment!r} with complete rows, found {found}")
     treated = (labels == levels[1]).to_numpy()
     middle = centred(design, data.loc[complete].reset_index(drop=True)).standard
+    propensity = fit_propensity(middle, treated)
+    if propensity.method == "firth" and told_apart(middle, treated):
+        fewer = min(treated.sum(), (~treated).sum())
+        raise EstimationError(
+            f"{covariates} tell{'s' if len(design.names) == 2 else ''} the groups of {treatment}"
+            f" apart without fail ({plural(len(design.names), 'coefficient')} for {fewer} patients"
+            " in the smaller group): nobody in one is like anybody in the other, so nobody can be"
+            " weighted to stand for them. Name fewer covariates"
+        )
     return PropensityWeights(
         group=levels[1], reference=levels[0], names=design.names, X=design.X, centred=middle,
         treated=treated, rows=np.flatnonzero(complete), n_excluded=int((~complete).sum()),
-        propensity=fit_propensity(middle, treated),
+        propensity=propensity,
     )  # fmt: skip
 
 

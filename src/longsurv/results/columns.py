@@ -10,6 +10,9 @@ import pandas as pd
 from longsurv.design.names import apart
 from longsurv.results.reference import Reference, estimable, t_quantile
 
+SMALLEST_VARIANCE = 1e-200
+HALVINGS = 60
+
 
 def beside(frame: pd.DataFrame, own: Mapping[str, object]) -> pd.DataFrame:
     """The frame with the columns of an answer, its own of those names `apart`."""
@@ -60,6 +63,30 @@ def draw_columns(values: np.ndarray, level: float) -> dict[str, np.ndarray]:
         "std_error": values.std(axis=0, ddof=1),
         "conf_low": low,
         "conf_high": high,
+    }
+
+
+def mixture_columns(mean: np.ndarray, variance: np.ndarray, level: float) -> dict[str, np.ndarray]:
+    """The same of mixtures in equal parts of normal distributions, shape (parts, n) each.
+
+    The limits are exact: halved down to from ten standard deviations beyond the outermost parts.
+    """
+    from scipy.special import ndtr
+
+    sd = np.sqrt(np.maximum(variance, SMALLEST_VARIANCE))
+    limits = []
+    for share in (0.5 - level / 2, 0.5 + level / 2):
+        low, high = (mean - 10.0 * sd).min(axis=0), (mean + 10.0 * sd).max(axis=0)
+        for _ in range(HALVINGS):
+            middle = 0.5 * (low + high)
+            under = ndtr((middle - mean) / sd).mean(axis=0) < share
+            low, high = np.where(under, middle, low), np.where(under, high, middle)
+        limits.append(0.5 * (low + high))
+    return {
+        "estimate": mean.mean(axis=0),
+        "std_error": np.sqrt(variance.mean(axis=0) + mean.var(axis=0)),
+        "conf_low": limits[0],
+        "conf_high": limits[1],
     }
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from longsurv.design import FixedDesign
+from longsurv.design.dependence import ROUNDING
 from longsurv.design.fixed import rebuilt
-from longsurv.design.rank import combination
 from longsurv.errors import LongsurvError
 
 type Weights = Literal["equal", "proportional", "cells"]
@@ -20,8 +20,6 @@ type Weights = Literal["equal", "proportional", "cells"]
 
 STEP = 1e-4
 """Of the central difference that a slope is, as a share of the range of the variable."""
-ROUNDING = 1e-9
-"""Share of what is added up below which a sum is zero."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +114,7 @@ def reference_grid(
     shares = shares / np.where(total > 0.0, total, 1.0)
     columns = rebuilt(design.recipe, rows, "the grid of means")
     L = averaged(columns[list(design.names)].to_numpy(dtype=float), shares)
-    lost = averaged(_lost(design, data, columns), shares)
+    lost = averaged(design.departures(columns, rows), shares)
     return ReferenceGrid(levels, cells, L, np.column_stack([lost, empty]), rows, shares)
 
 
@@ -226,17 +224,3 @@ def _grid(levels: Mapping[str, list[Hashable]], data: pd.DataFrame) -> pd.DataFr
     return frame.astype(
         {n: data[n].dtype for n in levels if isinstance(data[n].dtype, pd.CategoricalDtype)}
     )
-
-
-def _lost(design: FixedDesign, data: pd.DataFrame, rows: pd.DataFrame) -> np.ndarray:
-    """How far each row departs from the dependences that hold among the columns in the data."""
-    if not design.aliased:
-        return np.zeros((len(rows), 0))
-    seen = rebuilt(design.recipe, data, "the data")
-    gone = list(design.aliased)
-    kept = [name for name in seen.columns if name not in gone]
-    depends = combination(seen[kept].to_numpy(float), seen[gone].to_numpy(float))
-    theirs, ours = rows[gone].to_numpy(float), rows[kept].to_numpy(float)
-    found = theirs - ours @ depends
-    size = np.abs(theirs) + np.abs(ours) @ np.abs(depends)
-    return np.where(np.abs(found) > ROUNDING * size, found, 0.0)

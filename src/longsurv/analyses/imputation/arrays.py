@@ -109,8 +109,8 @@ def row_arrays(model: LMM, rows: ImputedRows) -> RowArrays:
         If the rows that were seen do not determine the mean of one to impute.
     """
     design, frame = model.design, rows.frame
-    X = design.fixed.rebuild(frame)
     _check_means(design, frame, rows)
+    X = design.fixed.rebuild(frame)
     residual = None
     if design.residual is not None:
         residual = model.residual.design(frame, rows.patient)

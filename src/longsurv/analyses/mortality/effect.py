@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
-from longsurv.errors import LongsurvError
+from longsurv.errors import EstimationError, LongsurvError
 from longsurv.inference import identify
 from longsurv.likelihood.cox.existence import within_risk_sets
 
@@ -37,6 +37,8 @@ def coefficient(spec: CoxPH, treatment: str, level: Hashable | None = None) -> s
     ------
     LongsurvError
         If it has none or several (an interaction is another).
+    EstimationError
+        If covariates that are left out of the model cannot be told from it.
     """
     fixed, found = spec.design.fixed, coefficients(spec, treatment)
     if len(found) > 1 and not any(":" in name for name in found):
@@ -45,6 +47,11 @@ def coefficient(spec: CoxPH, treatment: str, level: Hashable | None = None) -> s
         raise LongsurvError(
             f"{treatment!r} needs exactly one coefficient of its own; it has {found} "
             f"of {fixed.names}"
+        )
+    if others := fixed.stands_for(found[0]):
+        raise EstimationError(
+            f"{treatment} cannot be told from {', '.join(others)}: the covariates tell the groups"
+            " apart, and there is no comparison adjusted for them"
         )
     return found[0]
 

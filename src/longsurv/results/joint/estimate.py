@@ -10,10 +10,16 @@ import numpy as np
 import pandas as pd
 
 from longsurv.design.joint import NewData
-from longsurv.inference import Affine, Optimum
+from longsurv.inference import Affine, Flat, Optimum
 from longsurv.likelihood import joint
 from longsurv.results.assemble import undetermined_flag
-from longsurv.results.columns import beside, draw_columns, normal_columns, ranef_table
+from longsurv.results.columns import (
+    beside,
+    draw_columns,
+    mixture_columns,
+    normal_columns,
+    ranef_table,
+)
 from longsurv.results.estimate import Estimate
 from longsurv.results.joint.association import OfTerm, association_table, changes
 from longsurv.results.joint.flags import (
@@ -37,7 +43,8 @@ from longsurv.results.joint.terms import (
 from longsurv.results.joint.variances import variances
 from longsurv.results.log_scale import Logarithm, ratios
 from longsurv.results.mixed.variances import VarianceEstimate
-from longsurv.results.reference import NormalReference
+from longsurv.results.options import Interval
+from longsurv.results.reference import NormalReference, estimable
 
 if TYPE_CHECKING:
     from longsurv.design.joint import JointDesign
@@ -265,7 +272,10 @@ class JointEstimate(Estimate, JointEstimateQuestions):
         frame, X, at = marker_rows(self.design, newdata, marker)
         estimate = X @ self.theta[at]
         se = np.sqrt(np.einsum("ip,pr,ir->i", X, self.cov_theta[at, at], X))
-        return beside(frame, normal_columns(estimate, se, level))
+        weights = np.zeros((len(X), len(self.names)))
+        weights[:, at] = X  # coefficients of the markers come first in both
+        lost = np.where(estimable(self.reference, weights), 0.0, np.nan)
+        return beside(frame, normal_columns(estimate + lost, se + lost, level))
 
     def _thetas(self, draws: int, seed: int) -> np.ndarray:
         """The estimate, then draws from its asymptotic normal distribution."""
@@ -274,6 +284,75 @@ class JointEstimate(Estimate, JointEstimateQuestions):
         half = vectors * np.sqrt(np.maximum(values, 0.0))
         drawn = self.theta + rng.standard_normal((draws, len(self.theta))) @ half.T
         return np.vstack([self.theta, drawn])
+
+    def _check_known(self, newdata: NewData, at: float, times: Sequence[float]) -> None:
+        """Refuse patients whose hazard depends on what the data do not determine."""
+        from longsurv.estimands.dynamic import check_known
+
+        flat = self.reference.flat
+        if flat is None or not flat:
+            return
+        _, where = coefficients_of(self.design)
+        whole = Flat(
+            np.zeros((len(self.theta), flat.directions.shape[1])), np.ones_like(self.theta)
+        )
+        whole.directions[where], whole.scale[where] = flat.directions, flat.scale
+        check_known(
+            self.design, self.data, newdata, at, times, self.theta, whole, self.undetermined
+        )
+
+    def predict_marker(
+        self,
+        newdata: NewData,
+        *,
+        at: float,
+        times: Sequence[float],
+        marker: str | None = None,
+        interval: Interval = "mean",
+        draws: int = 200,
+        level: float = 0.95,
+        seed: int = 1,
+    ) -> pd.DataFrame:
+        """A patient's own curve of a marker, given the measurements and survival until `at`.
+
+        Parameters
+        ----------
+        newdata : DataFrame or mapping of str to DataFrame
+            As for `predict_survival`: patients alive at `at`, of the fit or not.
+        at : float
+            Time until which the patients are known to be alive and were measured.
+        times : sequence of float
+            Times of the curve, before `at` or after it.
+        marker : str, optional
+            Which one, if there are several.
+        interval : {"mean", "prediction"}
+            Of the curve, or of one new measurement about it.
+        draws : int
+            Parameter vectors drawn from their asymptotic normal distribution for the interval.
+        level : float
+            Of the intervals, between 0 and 1.
+        seed : int
+            Of those.
+
+        Returns
+        -------
+        DataFrame
+            The patient's column, time, estimate, std_error, conf_low, conf_high, on the scale of
+            the response. After `at` it is the curve that the patient is on: no value is claimed for
+            a time that the patient does not live to see.
+
+        References
+        ----------
+        Rizopoulos (2012), Joint Models for Longitudinal and Time-to-Event Data, section 7.2.
+        """
+        from longsurv.estimands.dynamic import patient_curves
+
+        thetas = self._thetas(draws, seed)
+        frame, mean, variance = patient_curves(
+            self.design, self.data, newdata, at, times, thetas, marker, interval == "prediction"
+        )
+        columns = mixture_columns(mean[1:], variance[1:], level) | {"estimate": mean[0]}
+        return beside(frame, columns)
 
     def predict_survival(
         self,
@@ -308,9 +387,15 @@ class JointEstimate(Estimate, JointEstimateQuestions):
             The patient's column, time, estimate, std_error, conf_low, conf_high: the probability
             of no event of any cause until `time`, averaged over the patient's random effects, and
             the uncertainty of that probability from the parameters.
+
+        Raises
+        ------
+        EstimationError
+            For patients whose hazard depends on coefficients that the data do not determine.
         """
         from longsurv.estimands.dynamic import conditional_survival
 
+        self._check_known(newdata, at, times)
         thetas = self._thetas(draws, seed)
         frame, S = conditional_survival(self.design, self.data, newdata, at, times, thetas)
         return beside(frame, draw_columns(S[1:], level) | {"estimate": S[0]})
@@ -338,9 +423,15 @@ class JointEstimate(Estimate, JointEstimateQuestions):
         -------
         DataFrame
             The patient's column, time, cause, estimate, std_error, conf_low, conf_high.
+
+        Raises
+        ------
+        EstimationError
+            For patients whose hazard depends on coefficients that the data do not determine.
         """
         from longsurv.estimands.dynamic import conditional_incidence
 
+        self._check_known(newdata, at, times)
         thetas = self._thetas(draws, seed)
         frame, F = conditional_incidence(self.design, self.data, newdata, at, times, thetas, cause)
         return beside(frame, draw_columns(F[1:], level) | {"estimate": F[0]})

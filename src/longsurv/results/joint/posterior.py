@@ -15,7 +15,7 @@ from longsurv.inference import Draws
 from longsurv.likelihood import joint
 from longsurv.priors import Stack
 from longsurv.results.assemble import sampling_flags
-from longsurv.results.columns import beside, draw_columns
+from longsurv.results.columns import beside, draw_columns, mixture_columns
 from longsurv.results.idata import Pointwise
 from longsurv.results.joint.association import OfTerm, association_table, changes
 from longsurv.results.joint.flags import joint_flags, method_words
@@ -32,6 +32,7 @@ from longsurv.results.joint.terms import (
 )
 from longsurv.results.joint.variances import natural_variances
 from longsurv.results.log_scale import Logarithm, ratios
+from longsurv.results.options import Interval
 from longsurv.results.posterior import Posterior
 
 if TYPE_CHECKING:
@@ -187,6 +188,55 @@ class JointPosterior(Posterior, JointPosteriorQuestions):
         verdict, found = super().diagnose(), identification(self)
         more = found.loc[found["identified"] != "yes", "words"]
         return replace(verdict, words=" ".join([verdict.words, *more]))
+
+    def predict_marker(
+        self,
+        newdata: NewData,
+        *,
+        at: float,
+        times: Sequence[float],
+        marker: str | None = None,
+        interval: Interval = "mean",
+        draws: int = 200,
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """A patient's own curve of a marker, given the measurements and survival until `at`.
+
+        Parameters
+        ----------
+        newdata : DataFrame or mapping of str to DataFrame
+            As for `predict_survival`: patients alive at `at`, of the fit or not.
+        at : float
+            Time until which the patients are known to be alive and were measured.
+        times : sequence of float
+            Times of the curve, before `at` or after it.
+        marker : str, optional
+            Which one, if there are several.
+        interval : {"mean", "prediction"}
+            Of the curve, or of one new measurement about it.
+        draws : int
+            So many posterior draws, evenly spaced, are used.
+        level : float
+            Of the intervals, between 0 and 1.
+
+        Returns
+        -------
+        DataFrame
+            The patient's column, time, estimate, std_error, conf_low, conf_high, on the scale of
+            the response. After `at` it is the curve that the patient is on: no value is claimed for
+            a time that the patient does not live to see.
+
+        References
+        ----------
+        Rizopoulos (2012), Joint Models for Longitudinal and Time-to-Event Data, section 7.2.
+        """
+        from longsurv.estimands.dynamic import patient_curves
+
+        thetas = self.draws.spread(draws)
+        frame, mean, variance = patient_curves(
+            self.design, self.data, newdata, at, times, thetas, marker, interval == "prediction"
+        )
+        return beside(frame, mixture_columns(mean, variance, level))
 
     def predict_survival(
         self,

@@ -9,6 +9,7 @@ import pandas as pd
 
 from longsurv.design.joint import JointDesign
 from longsurv.errors import LongsurvError
+from longsurv.estimands.joint_rows import chosen_marker
 from longsurv.results.log_scale import Logarithm
 
 type Component = Literal["fixed", "marker", "event", "baseline", "variance", "all"]
@@ -49,10 +50,7 @@ def marker_rows(
     design: JointDesign, newdata: pd.DataFrame | None, marker: str | None
 ) -> tuple[pd.DataFrame, np.ndarray, slice]:
     """Rows of a marker, their design, and where the marker's coefficients are in theta."""
-    names = [one.name for one in design.markers]
-    if marker not in names and (marker is not None or len(names) > 1):
-        raise LongsurvError(f"marker is one of {names}, not {marker!r}")
-    k = names.index(marker) if marker is not None else 0
+    k = chosen_marker([one.name for one in design.markers], marker)
     one = design.markers[k]
     start = sum(len(m.coefficient_names) for m in design.markers[:k])
     at = slice(start, start + len(one.coefficient_names))

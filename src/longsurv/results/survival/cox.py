@@ -16,8 +16,9 @@ from longsurv.inference import Optimum
 from longsurv.likelihood import cox
 from longsurv.likelihood.cox.existence import columns
 from longsurv.results.assemble import design_flags, undetermined_flag
-from longsurv.results.columns import beside, normal_columns
+from longsurv.results.columns import beside, wald_columns
 from longsurv.results.reference import NormalReference, chi2_p_value, estimable, t_quantile
+from longsurv.results.survival.clustered import FewClusters, in_few_clusters, widened
 from longsurv.results.survival.covariances import among_all, inverse, quadratic_form
 from longsurv.results.survival.cox_curves import (
     CoxKnown,
@@ -32,7 +33,12 @@ from longsurv.results.survival.cox_curves import (
     repeated,
     survival_limits,
 )
-from longsurv.results.survival.determined import flat_directions, why_flat
+from longsurv.results.survival.determined import (
+    INDEPENDENT,
+    flat_directions,
+    seen_by_robust,
+    why_flat,
+)
 from longsurv.results.survival.flags import (
     fitted_by,
     interval_kind,
@@ -135,7 +141,9 @@ class SurvivalEstimate(RatioEstimate):
             *undetermined_flag(lost, why_flat(flat)),
             *limits_flag(fit),
         )
-        return replace(fit, flags=(*fit.flags, *more)) if more else fit
+        fit = replace(fit, flags=(*fit.flags, *more)) if more else fit
+        fit = seen_by_robust(fit, lambda: flat_directions(data), INDEPENDENT)
+        return in_few_clusters(fit, design)
 
     def _profiled(self, row: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(row[self.optimum.free])
@@ -156,7 +164,8 @@ class SurvivalEstimate(RatioEstimate):
         Of those that the data determine; NaN where a covariance is singular, as that of fewer
         clusters than coefficients is.
         The likelihood ratio is that of the penalised likelihood under Firth's penalty, the Wald
-        test uses `cov_params` (robust if that is), the score test the unpenalised likelihood at 0.
+        test uses `cov_params` (robust if that is; of few clusters by the F distribution), the score
+        test the unpenalised likelihood at 0.
 
         Returns
         -------
@@ -175,15 +184,11 @@ class SurvivalEstimate(RatioEstimate):
             quadratic_form(self.coefficients[kept], self.reference.cov[own]),
             quadratic_form(gradient[kept], information[own]),
         ]
+        p_values = chi2_p_value(np.array(statistics), p)
+        if isinstance(self.reference, FewClusters):
+            p_values[1] = self.reference.wald_p_value(statistics[1], kept)
         tests = ["likelihood ratio", "Wald", "score"]
-        return pd.DataFrame(
-            {
-                "test": tests,
-                "statistic": statistics,
-                "df": p,
-                "p_value": chi2_p_value(np.array(statistics), p),
-            }
-        )
+        return pd.DataFrame({"test": tests, "statistic": statistics, "df": p, "p_value": p_values})
 
     def anova(self) -> pd.DataFrame:
         """Likelihood-ratio test of every term, given the terms before it in the formula.
@@ -323,7 +328,9 @@ class SurvivalEstimate(RatioEstimate):
         """
         known = CoxKnown(self.data, self.coefficients, self.reference, self.undetermined)
         who = people(self, pd.concat(frames, ignore_index=True))
-        return mean_survival(known, who, [len(frame) for frame in frames], check_times(times))
+        sizes = [len(frame) for frame in frames]
+        mean, cov = mean_survival(known, who, sizes, check_times(times))
+        return mean, widened(cov, self.reference)
 
     def area_rule(self, horizon: float) -> tuple[np.ndarray, np.ndarray]:
         """Times and weights with which a weighted sum of survival is its area to a horizon.
@@ -392,7 +399,7 @@ class SurvivalEstimate(RatioEstimate):
         estimate = who.X @ self.coefficients + who.offset
         V = self.reference.cov
         se = np.sqrt(np.einsum("ij,jk,ik->i", who.X, V, who.X))
-        return beside(who.frame, normal_columns(estimate, se, level))
+        return beside(who.frame, wald_columns(who.X, estimate, se, self.reference, level))
 
     def survival_curve(
         self, newdata: pd.DataFrame, *, level: float = 0.95, kind: Kind = "log-log"
@@ -428,7 +435,7 @@ class SurvivalEstimate(RatioEstimate):
             times = times_of(stratum)
             found = hazards(self.data, self.coefficients, who, rows, stratum, times)
             check_known(found, self.data, self.reference.flat, self.undetermined)
-            se_H = np.sqrt(found.total_variance(self.reference.cov))
+            se_H = np.sqrt(widened(found.total_variance(self.reference.cov), self.reference))
             # before the first event no interval is known, but for the start itself
             unseen = (found.value == 0.0) & (times > self.design.entry.min())
             se_H[unseen] = np.nan

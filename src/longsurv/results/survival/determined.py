@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -10,7 +12,14 @@ from longsurv.inference import Flat, identify
 from longsurv.inference.identify import LOADS
 from longsurv.likelihood import cox
 from longsurv.likelihood.cox.existence import within_risk_sets
+from longsurv.results.assemble import undetermined_flag
+from longsurv.results.reference import NormalReference
 
+if TYPE_CHECKING:
+    from longsurv.results.estimate import Estimate
+
+UNSEEN = "A robust covariance sees nothing of groups without events, and would be far too small;"
+INDEPENDENT = "without clusters, and with weights of whole numbers, there are profile intervals."
 ALONE = "Those still at risk at each event do not differ in it."
 
 
@@ -18,6 +27,32 @@ def flat_directions(data: cox.CoxData) -> Flat:
     """Directions of the coefficients in which those at risk at an event never differ."""
     information, rounding = within_risk_sets(data)
     return identify(information, rounding=rounding).flat
+
+
+def seen_by_robust[E: Estimate](fit: E, known: Callable[[], Flat], instead: str) -> E:
+    """A fit with a robust covariance, without what that cannot answer of separated groups.
+
+    Nobody in a group without events moves the estimate much, whatever happens to the others: the
+    sum of squared influences says that the coefficient is known, and knows nothing of it. Profile
+    intervals of Firth's likelihood do, and take the rows for independent.
+
+    Parameters
+    ----------
+    fit : SurvivalEstimate, HazardEstimate or FineGrayEstimate
+    known : callable
+        The directions that are not determined anyway.
+    instead : str
+        What has an answer, in words.
+    """
+    separated, before = fit.optimum.separated, fit.undetermined
+    if fit.reference.method != "robust" or separated is None:
+        return fit
+    flat = known()
+    flat = Flat(np.column_stack([flat.directions, separated]), flat.scale)
+    reference = cast("NormalReference", fit.reference)
+    fit = replace(fit, reference=replace(reference, flat=flat))
+    further = [name for name in fit.undetermined if name not in before]
+    return replace(fit, flags=(*fit.flags, *undetermined_flag(further, f"{UNSEEN} {instead}")))
 
 
 def nothing(events: int, names: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ from longsurv.results.columns import beside
 from longsurv.results.criticism import StraightLines
 from longsurv.results.estimate import Estimate
 from longsurv.results.reference import NormalReference, t_quantile
+from longsurv.results.survival.clustered import FewClusters, in_few_clusters
 from longsurv.results.survival.covariances import among_all, inverse
 from longsurv.results.survival.cox_curves import (
     check_known,
@@ -28,7 +29,7 @@ from longsurv.results.survival.cox_curves import (
     people,
     repeated,
 )
-from longsurv.results.survival.determined import flat_directions, why_flat
+from longsurv.results.survival.determined import flat_directions, seen_by_robust, why_flat
 from longsurv.results.survival.flags import separation_flag, weightless_flag
 from longsurv.results.survival.ratios import exponentiated
 from longsurv.times import snapped
@@ -134,7 +135,10 @@ class FineGrayEstimate(StraightLines, Estimate):
             *separation_flag(names, optimum.separated, "pseudo-likelihood", lost),
             *undetermined_flag(lost, why_flat(flat)),
         )
-        return replace(fit, flags=(*fit.flags, *more)) if more else fit
+        fit = replace(fit, flags=(*fit.flags, *more)) if more else fit
+        instead = "incidence_difference and gray_test compare such groups."
+        fit = seen_by_robust(fit, lambda: flat_directions(data), instead)
+        return in_few_clusters(fit, design)
 
     @property
     def penalty(self) -> str | None:
@@ -263,6 +267,8 @@ class FineGrayEstimate(StraightLines, Estimate):
             relative = np.exp((X - x0) @ self.coefficients + offset)
             phi = relative * (base + cumulated[m] * (beta @ (X - x0).T))
             out[:, t] = np.sqrt(np.diag(crossed(phi, cluster)))
+        if isinstance(self.reference, FewClusters):
+            out *= np.sqrt(self.reference.widening / self.reference.share)
         return out
 
 

@@ -17,11 +17,13 @@ from longsurv.errors import EstimationError
 from longsurv.inference import Optimum, identify
 from longsurv.likelihood import hazard as hz
 from longsurv.results.assemble import design_flags, undetermined_flag
-from longsurv.results.columns import beside, normal_columns
+from longsurv.results.columns import beside, normal_columns, wald_columns
 from longsurv.results.estimate import TIDY
 from longsurv.results.reference import NormalReference
 from longsurv.results.survival import hazard_curves as curves
+from longsurv.results.survival.clustered import FewClusters, in_few_clusters, widened
 from longsurv.results.survival.cox_curves import check_times, people
+from longsurv.results.survival.determined import INDEPENDENT, seen_by_robust
 from longsurv.results.survival.flags import (
     changing_flag,
     interval_kind,
@@ -150,7 +152,16 @@ class HazardEstimate(RatioEstimate):
             *undetermined_flag(lost, "The likelihood is the same along a line of coefficients."),
             *(() if optimum.converged or lost else (f"Not a maximum: {optimum.status}.",)),
         )
-        return replace(fit, flags=(*fit.flags, *more))
+        fit = replace(fit, flags=(*fit.flags, *more))
+        fit = seen_by_robust(fit, lambda: flat, INDEPENDENT)
+        fit = in_few_clusters(fit, design)
+        if isinstance(fit.reference, FewClusters):
+            theirs = cov / fit.reference.share
+            fit = replace(
+                fit, natural_cov=widened(theirs, fit.reference),
+                theta_cov=inverse / fit.reference.share,
+            )  # fmt: skip
+        return fit
 
     @property
     def smoothing(self) -> float | None:
@@ -358,7 +369,7 @@ class HazardEstimate(RatioEstimate):
             X, V = curves.linear_predictor(self.hazard, who), self.reference.cov
             se = np.sqrt(np.einsum("ij,jk,ik->i", X, V, X))
             estimate = X @ self.coefficients + who.offset
-            return beside(who.frame, normal_columns(estimate, se, level))
+            return beside(who.frame, wald_columns(X, estimate, se, self.reference, level))
         grid = check_times(times)
         curves.check_kind(kind, grid)
         columns = curves.estimated_columns(

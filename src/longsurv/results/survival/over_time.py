@@ -11,7 +11,7 @@ import pandas as pd
 
 from longsurv.arguments import choice
 from longsurv.errors import EstimationError, LongsurvError
-from longsurv.results.reference import chi2_p_value, t_quantile
+from longsurv.results.reference import chi2_p_value, t_p_value, t_quantile
 
 if TYPE_CHECKING:
     from longsurv.design.survival import SurvivalDesign
@@ -79,7 +79,9 @@ def over_time(
         rows = _cut(d, steps)
         columns = np.column_stack([np.ones(len(rows)), np.log(rows["exit"])])
     changing = _fitted(fit, rows, columns, term)
-    k, z = columns.shape[1], t_quantile(level, np.inf)
+    k = columns.shape[1]
+    df = changing.reference.df(np.ones(len(changing.names)))
+    z = t_quantile(level, df)
     beta, cov = changing.coefficients[:k], changing.reference.cov[:k, :k]
     if cuts is not None:
         ends = np.append(at, last)
@@ -97,7 +99,7 @@ def over_time(
     log_ratio, error = weights @ beta, np.sqrt(np.einsum("ij,jk,ik->i", weights, cov, weights))
     table["hazard_ratio"] = np.exp(log_ratio)
     table["conf_low"], table["conf_high"] = (np.exp(log_ratio + s * z * error) for s in (-1, 1))
-    table["p_value"] = chi2_p_value((log_ratio / error) ** 2, 1)
+    table["p_value"] = [t_p_value(float(t), df) for t in log_ratio / error]
     statistic, how = _change(fit, changing, k, beta, cov)
     table.attrs |= {
         "statistic": statistic, "df": k - 1, "p_value": float(chi2_p_value(statistic, k - 1)),
