@@ -194,6 +194,52 @@ class TestFromTrials:
         first = pr.from_trials(a, "hazard_ratio").table
         pd.testing.assert_frame_equal(first, pr.from_trials(b, "hazard_ratio").table)
 
+    @pytest.mark.parametrize(
+        ("y", "se", "average", "heterogeneity"),
+        [
+            ([-0.3, -0.30001, -0.29999], [1e-4] * 3, pr.Normal(0, 2), pr.HalfNormal(0.5)),
+            ([-3.0, 2.0, 0.0], [0.01] * 3, pr.Normal(0, 2), pr.HalfNormal(0.001)),
+            (list(np.linspace(-0.5, 0.5, 40)), [0.1] * 40, pr.Normal(0, 2), pr.HalfNormal(0.5)),
+            ([-0.3, 0.5, 0.0], [1e-3, 1.0, 0.3], pr.Normal(0.3, 1e5), pr.HalfNormal(0.5)),
+            ([-0.3, -0.1, 0.2], [0.2, 0.3, 0.25], pr.Normal(0, 2), pr.InverseGamma(3.0, 0.5)),
+            ([-0.3, -0.1, 0.2], [0.2, 0.3, 0.25], pr.Normal(0, 2), pr.HalfNormal(20.0)),
+        ],
+    )
+    def test_trials_and_priors_of_unlike_sizes(self, y, se, average, heterogeneity):
+        """The average integrated out by hand given the spread, that on a fine grid: huge and tiny
+        trials, a spread far beyond its prior, a prior of the average a million times too wide."""
+        y, v, prior = np.array(y), np.square(se), average.sd**2
+        rho = np.linspace(math.log(1e-8), math.log(1e3), 40_001)
+        w = 1.0 / (v + np.exp(2.0 * rho)[:, None])
+        precision = w.sum(axis=1) + 1.0 / prior
+        mean = (w @ y + average.mean / prior) / precision
+        log = 0.5 * np.log(w).sum(axis=1) - 0.5 * np.log(precision)
+        log -= 0.5 * (w @ y**2 + average.mean**2 / prior - precision * mean**2)
+        log += [pr.log_density(heterogeneity, t)[0] for t in np.exp(rho)] + rho
+        mass = np.exp(log - log.max())
+        mass /= mass.sum()
+        table = pd.DataFrame({"source": "x", "estimate": y, "std_error": se})
+        found = pr.from_trials(table, "hazard_ratio", heterogeneity, average=average).table
+        rows = found.set_index("quantity")[["conf_low", "estimate", "conf_high"]]
+        below = np.interp(np.log(rows.loc["between-trial SD"]), rho, np.cumsum(mass) - mass / 2)
+        np.testing.assert_allclose(below, TAILS, atol=2e-3)
+        sd = np.sqrt(1.0 / precision)
+        for name, spread in (("average", sd), ("another trial", np.hypot(sd, np.exp(rho)))):
+            below = [mass @ stats.norm.cdf(q, mean, spread) for q in np.log(rows.loc[name])]
+            np.testing.assert_allclose(below, TAILS, atol=2e-3)
+
+    @pytest.mark.parametrize("average", [pr.Cauchy(0.0, 1.0), pr.StudentT(2.0, 0.0, 1.0)])
+    def test_an_average_without_a_standard_deviation(self, average):
+        table = pd.DataFrame({"source": "x", "estimate": [-0.3, 0.1], "std_error": [0.1, 0.1]})
+        found = pr.from_trials(table, "hazard_ratio", average=average).table
+        near = pr.from_trials(table, "hazard_ratio", average=pr.Normal(0.0, 1.0)).table
+        np.testing.assert_allclose(found["estimate"], near["estimate"], rtol=0.03)
+
+    def test_a_prediction_that_no_normals_make_is_told(self):
+        table = pd.DataFrame({"source": "x", "estimate": [0.3] * 3, "std_error": [1e-4] * 3})
+        found = pr.from_trials(table, "hazard_ratio", pr.HalfNormal(20.0))
+        assert found.fit_error > 0.005 and "is off by up to 0.01" in found.words
+
     def test_order_of_trials_does_not_matter(self, found):
         again = pr.from_trials(TRIALS.iloc[::-1], baseline_risk=0.2)
         np.testing.assert_allclose(again.table["estimate"], found.table["estimate"], rtol=1e-9)
@@ -311,6 +357,9 @@ class TestEffectiveEvents:
                 total += weight * chance * size
         assert total - 20.0 == pytest.approx(pr.effective_events(prior), rel=1e-4)
 
+    def test_of_a_cauchy(self):
+        assert pr.effective_events(pr.Cauchy(0.0, 0.5)) == pytest.approx(4.0 * 0.5 / 0.25, rel=1e-5)
+
     def test_refused(self):
         with pytest.raises(LongsurvError, match="allocation is a share"):
             pr.effective_events(pr.Normal(), 1.0)
@@ -332,6 +381,13 @@ class TestMixtureOf:
             at = law.ppf([0.025, 0.25, 0.5, 0.9, 0.975])
             np.testing.assert_allclose(found.distribution(at), law.cdf(at), atol=0.01)
             assert error < 0.01
+
+    @pytest.mark.parametrize(
+        "draws", [np.repeat([0.0, 1.0], 200), np.append(np.zeros(3999), 1.0), np.arange(400) % 9.0]
+    )
+    def test_draws_of_few_values(self, draws):
+        with pytest.raises(LongsurvError, match="give draws of a parameter that is continuous"):
+            pr.mixture_of(draws)
 
     @pytest.mark.parametrize("bad", [np.zeros(50), np.arange(5.0), np.full(50, np.nan)])
     def test_refused(self, bad):

@@ -204,3 +204,63 @@ def test_far_from_the_origin_a_curve_is_still_no_line(deaths):
     )
     with pytest.raises(LongsurvError, match="not nested"):
         lrt(small, large)
+
+
+@pytest.fixture(scope="module")
+def repeated():
+    rng = np.random.default_rng(2)
+    n, m = 40, 4
+    data = pd.DataFrame({"id": np.repeat(np.arange(n), m), "t": np.tile(np.arange(m) * 1.0, n)})
+    data = data.assign(
+        g=data["id"] % 2, bent=(data["t"] - 1.0) ** 2, w=rng.uniform(0.5, 2.0, n * m)
+    )
+    noise = rng.normal(size=n * m) * (1.0 + data["t"]) + np.repeat(rng.normal(size=n), m)
+    return data.assign(y=noise)
+
+
+def _covariances(data):
+    def residual(kind, **more):
+        spec = ls.Residual(kind, patient="id", **more)
+        return LMM("y ~ t + g", data, residual=spec).fit("ML")
+
+    return {
+        "group": residual("independent", by="g"),
+        "visit": residual("independent", visit="t", heterogeneous=True),
+        "cs": residual("cs", visit="t"),
+        "ar1": residual("ar1", visit="t"),
+        "cs, group": residual("cs", visit="t", by="g"),
+        "toeplitz": residual("toeplitz", visit="t"),
+        "unstructured": residual("unstructured", visit="t"),
+        "cells": residual("independent", visit="t", heterogeneous=True, by="g"),
+    }
+
+
+def test_residual_structures_are_nested_where_one_is_a_case_of_the_other(repeated):
+    """By their definitions; whatever the numbers of parameters and the likelihoods."""
+    fits = _covariances(repeated)
+    nested = {
+        ("group", "cs, group"), ("group", "cells"), ("visit", "cells"), ("visit", "unstructured"),
+        ("cs", "cs, group"), ("cs", "toeplitz"), ("cs", "unstructured"), ("ar1", "toeplitz"),
+        ("ar1", "unstructured"), ("toeplitz", "unstructured"),
+    }  # fmt: skip
+    found = set()
+    for a, one in fits.items():
+        for b, other in fits.items():
+            try:
+                lrt(one, other)
+            except LongsurvError:
+                continue
+            found.add((a, b))
+    assert found == nested
+
+
+def test_random_effects_are_nested_as_far_as_they_are_correlated(repeated):
+    correlated = LMM("y ~ t + (1 + t | id)", repeated).fit("ML")
+    apart = LMM("y ~ t + (1 + t || id)", repeated).fit("ML")
+    more = LMM("y ~ t + (1 + t + bent + w || id)", repeated).fit("ML")
+    assert lrt(apart, correlated)["df"].iloc[0] == 1
+    assert lrt(apart, more)["df"].iloc[0] == 2
+    with pytest.raises(LongsurvError, match="id are correlated with others"):
+        lrt(correlated, more)
+    with pytest.raises(LongsurvError, match="the rows have other weights"):
+        lrt(apart, LMM("y ~ t + (1 + t | id)", repeated, weights="w").fit("ML"))

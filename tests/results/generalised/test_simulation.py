@@ -233,6 +233,22 @@ def test_categories_are_those_of_the_data(fitted):
         fit.refit(drawn.where(drawn.index != drawn.index[0], None))
 
 
+def test_what_a_refit_draws_has_the_categories_of_the_data():
+    """Whatever was put in place of them: the same numbers, named, draw the same names."""
+    data = rows("ordinal", patients=60)
+    names = np.array(["bad", "fair", "good", "best"])
+    values = np.unique(data["y"])
+    coded = np.searchsorted(values, data["y"])
+    kinds = names[: len(values)]
+    named = data.assign(y=pd.Categorical.from_codes(coded, kinds, ordered=True))
+    fit, plain = model("ordinal", named).fit(), model("ordinal", data.assign(y=coded)).fit()
+    new = plain.simulate(1, seed=7)["simulation_1"].astype(int)
+    assert (new.to_numpy() != coded).any()
+    again, same = fit.refit(pd.Series(kinds[new], index=new.index)), plain.refit(new)
+    drawn = same.simulate(1, seed=2)["simulation_1"].astype(int)
+    assert (again.simulate(1, seed=2)["simulation_1"] == kinds[drawn]).all()
+
+
 def test_wrong_responses_are_refused(fitted):
     fit = fitted("poisson")
     y = fit.simulate(1)["simulation_1"]
