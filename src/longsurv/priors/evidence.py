@@ -107,8 +107,8 @@ class TrialsPrior(Readable):
         return (
             f"{plural(len(self.trials), 'trial')}, {kind}s; between-trial SD ~"
             f" {self.heterogeneity}, average ~ {self.average}. Prior of the log hazard"
-            f" ratio{at}: {self.predictive}{vague}. It is worth {self.effective_events():.0f} events of a"
-            f" trial of equal groups.{left}{off}"
+            f" ratio{at}: {self.predictive}{vague}. It is"
+            f" worth {self.effective_events():.0f} events of a trial of equal groups.{left}{off}"
         )
 
     def __str__(self) -> str:
