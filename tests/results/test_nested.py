@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from joint_cohorts import simulated
 from scipy.stats import chi2
 
 import longsurv as ls
 from longsurv.errors import LongsurvError
-from longsurv.models import GLMM, LMM, CoxPH, Hazard, Linear
+from longsurv.models import GLMM, LMM, CoxPH, Hazard, JointModel, Linear
 from longsurv.results.nested import lrt
 
 
@@ -264,3 +265,23 @@ def test_random_effects_are_nested_as_far_as_they_are_correlated(repeated):
         lrt(correlated, more)
     with pytest.raises(LongsurvError, match="the rows have other weights"):
         lrt(apart, LMM("y ~ t + (1 + t | id)", repeated, weights="w").fit("ML"))
+
+
+def test_joint_models_of_other_limits_or_other_people_are_not_compared():
+    """Which values lie beyond a limit is part of the data, and entry= says who is described."""
+    rows, people = simulated(np.random.default_rng(3), 60, late=1.0)
+    people = people.assign(extra=np.arange(60) % 7)
+    rows = rows.assign(none="none", some=np.where(rows["y"] > 3.0, "right", "none"))
+
+    def fit(column, right="treated", **more):
+        marker = GLMM("y ~ t + (1 | id)", rows, family="censored", censored=column)
+        event = CoxPH(f"Surv(entry, stop, event) ~ {right}", people)
+        return JointModel(marker, event, time="t", baseline="weibull", **more).fit()
+
+    plain = fit("none")
+    larger = fit("none", "treated + extra", entry="population")
+    with pytest.raises(LongsurvError, match="different data"):
+        ls.information_criteria({"plain": plain, "some": fit("some")})
+    with pytest.raises(LongsurvError, match=r"'?at_risk'? \(entry\), the other by '?population"):
+        lrt(plain, larger)
+    assert lrt(plain, fit("none", "treated + extra"))["df"].iloc[0] == 1

@@ -199,6 +199,8 @@ def _of_joint(design: JointDesign, fit: Estimate) -> Nesting:
     parts: dict[str, np.ndarray] = {}
     alike: dict[str, object] = {}
     measure = {"nodes": len(fit.data.nodes)}  # type: ignore[attr-defined]
+    if (design.entry > 0.0).any():  # whom the random effects describe
+        alike["entry"] = "population" if design.from_zero else "at_risk"
     for marker in design.markers:
         parts[f"{marker.name}'s fixed"] = marker.design.fixed.X
         parts[f"{marker.name}'s random"] = marker.design.Z
@@ -230,7 +232,10 @@ def _responses(design: GeneralisedDesign) -> dict[str, np.ndarray]:
 @answers.register
 def _markers_and_events(design: JointDesign) -> dict[str, np.ndarray]:
     out = {"exit": design.exit, "entry": design.entry}
-    out |= {marker.name: marker.design.y for marker in design.markers}
+    for marker in design.markers:
+        beyond = marker.kind
+        out[marker.name] = marker.design.y
+        out[f"limits of {marker.name}"] = np.zeros(0) if beyond is None else 1.0 * beyond
     return out | {f"event {cause.name}": cause.status for cause in design.causes}
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from longsurv.diagnostics.quantile_residuals import drawn_effects
-from longsurv.errors import LongsurvError
+from longsurv.errors import EstimationError, LongsurvError
 from longsurv.likelihood.glmm.families import FAMILIES
 from longsurv.models import GLMM
 from longsurv.results.simulated import simulator
@@ -311,3 +313,13 @@ def test_offsets_and_slopes_are_drawn_with(fitted):
     eta = d.offsets + d.fixed.X @ fit.coefficients
     mu = np.exp(eta + 0.5 * np.einsum("nq,qr,nr->n", d.Z, D, d.Z))
     assert (y.mean(axis=0) / mu).mean() == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_climb_that_stopped_is_not_called_flat(fitted):
+    """Where it stopped the likelihood may look flat; what is said is that it did not arrive."""
+    fit = fitted("poisson")
+    stopped = replace(
+        fit.optimum, status="stopped early", hessian=np.zeros_like(fit.optimum.hessian)
+    )
+    with pytest.raises(EstimationError, match=r"not arrived at a maximum: stopped early"):
+        fit.spec.estimate(stopped)
