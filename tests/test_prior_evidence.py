@@ -449,3 +449,20 @@ class TestHistory:
         nobody = history.with_data(history.data.assign(event=0))
         with pytest.raises((EstimationError, DataError)):
             power_prior(nobody, "treatment", 0.5)
+
+
+def test_codes_of_the_groups_do_not_matter(history):
+    """1 and 2 for 0 and 1: the same prior, worth the same events."""
+    data = history.data
+    second = (data["treatment"] == data["treatment"].unique()[1]).astype(int)
+    data = data.assign(zero=second, one=second + 1)
+    made = [
+        power_prior(CoxPH(f"Surv(entry, exit, event) ~ {name}", data), name, 0.5)
+        for name in ("zero", "one")
+    ]
+    share = second.mean()
+    assert made[1].effective_events == pytest.approx(made[0].effective_events, rel=1e-6)
+    assert made[1].effective_events == pytest.approx(
+        pr.effective_events(made[1].prior, float(share)), rel=1e-9
+    )
+    assert abs(share - 0.5) > 0.01

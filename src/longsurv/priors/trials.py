@@ -151,7 +151,8 @@ def random_effects(
     middle = float(average.quantiles(np.array([0.5]))[0])
     low, high = average.quantiles(np.array([_FAR, 1.0 - _FAR]))
     width = float(np.diff(average.quantiles(np.array([0.25, 0.75])))[0])
-    t = np.linspace(*np.arcsinh((np.array([low, high]) - middle) / width), _COARSE)
+    low, high = np.arcsinh((np.array([low, high]) - middle) / width)
+    t = np.linspace(low, high, _COARSE)
     mu = middle + width * np.sinh(t)
     for _ in range(_PASSES):
         tau = np.exp(rho)
@@ -163,11 +164,13 @@ def random_effects(
         in_rho, settled_rho = _where(found.max(axis=0), _DROP_OF_SPREAD)
         if settled_mu and settled_rho:
             return TrialEffects(mu, tau, mass / mass.sum())
-        rho = np.linspace(*_moved(rho, in_rho), _SPREADS)
+        low, high = _moved(rho, in_rho)
+        rho = np.linspace(low, high, _SPREADS)
         # Close together in the middle: the tails are long, as the spread is not known.
         lower, middle, upper = _inverted(mu, mass.sum(axis=1), np.array([0.25, 0.5, 0.75]))
         width = max(upper - lower, 1e-3 * float(np.diff(mu).min()), 1e-12 * abs(middle))
-        t = np.linspace(*np.arcsinh((np.array(_moved(mu, in_mu)) - middle) / width), _FINE)
+        low, high = np.arcsinh((np.array(_moved(mu, in_mu)) - middle) / width)
+        t = np.linspace(low, high, _FINE)
         mu = middle + width * np.sinh(t)
     raise LongsurvError(
         f"the trials and the priors of their average, {average}, and of the spread between them,"
