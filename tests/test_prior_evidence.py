@@ -100,7 +100,25 @@ def test_spondylitis_is_rbest_s():
     trials = [binomial(r, n) for r, n in zip(AS["r"], AS["n"], strict=True)]
     found = random_effects(trials, pr.Normal(0.0, 2.0), pr.HalfNormal(1.0))
     assert found.moments_of_spread() == pytest.approx((0.387, 0.215), abs=0.012)
-    assert found.quantiles_of_spread(TAILS) == pytest.approx([0.0399, 0.359, 0.897], abs=0.02)
+    # Its printed quantiles have these probabilities, to the error of a thousand independent draws.
+    chance = np.linspace(0.001, 0.999, 999)
+    below = np.interp([0.0399, 0.359, 0.897], found.quantiles_of_spread(chance), chance)
+    np.testing.assert_allclose(below, TAILS, atol=3.0 * np.sqrt(TAILS * (1.0 - TAILS) / 1000).min())
+    # Exactly: Gauss and Hermite's nodes for each trial's own effect, a fine grid of the spread.
+    tau, mu = np.linspace(0.0, 4.0, 801), np.linspace(-4.0, 2.0, 241)
+    z, w = np.polynomial.hermite_e.hermegauss(60)
+    theta = mu[:, None, None] + tau[:, None] * z
+    log = -0.5 * (mu[:, None] / 2.0) ** 2 - 0.5 * tau**2
+    for r, n in zip(AS["r"], AS["n"], strict=True):
+        each = r * theta - n * np.logaddexp(0.0, theta)
+        top = each.max(axis=-1, keepdims=True)
+        log = log + top[..., 0] + np.log(np.exp(each - top) @ w)
+    mass = np.exp(log - log.max()).sum(axis=0)
+    steps = 0.5 * (mass[1:] + mass[:-1])
+    reached = np.concatenate([[0.0], np.cumsum(steps)]) / steps.sum()
+    np.testing.assert_allclose(
+        np.interp(found.quantiles_of_spread(TAILS), tau, reached), TAILS, atol=5e-4
+    )
     rate = 1.0 / (1.0 + np.exp(-found.points(20000)))
     assert (rate.mean(), rate.std()) == pytest.approx((0.255, 0.0864), abs=0.005)
     assert np.quantile(rate, TAILS) == pytest.approx([0.106, 0.247, 0.461], abs=0.012)
@@ -193,6 +211,52 @@ class TestFromTrials:
         )
         first = pr.from_trials(a, "hazard_ratio").table
         pd.testing.assert_frame_equal(first, pr.from_trials(b, "hazard_ratio").table)
+
+    @pytest.mark.parametrize(
+        ("y", "se", "average", "heterogeneity"),
+        [
+            ([-0.3, -0.30001, -0.29999], [1e-4] * 3, pr.Normal(0, 2), pr.HalfNormal(0.5)),
+            ([-3.0, 2.0, 0.0], [0.01] * 3, pr.Normal(0, 2), pr.HalfNormal(0.001)),
+            (list(np.linspace(-0.5, 0.5, 40)), [0.1] * 40, pr.Normal(0, 2), pr.HalfNormal(0.5)),
+            ([-0.3, 0.5, 0.0], [1e-3, 1.0, 0.3], pr.Normal(0.3, 1e5), pr.HalfNormal(0.5)),
+            ([-0.3, -0.1, 0.2], [0.2, 0.3, 0.25], pr.Normal(0, 2), pr.InverseGamma(3.0, 0.5)),
+            ([-0.3, -0.1, 0.2], [0.2, 0.3, 0.25], pr.Normal(0, 2), pr.HalfNormal(20.0)),
+        ],
+    )
+    def test_trials_and_priors_of_unlike_sizes(self, y, se, average, heterogeneity):
+        """The average integrated out by hand given the spread, that on a fine grid: huge and tiny
+        trials, a spread far beyond its prior, a prior of the average a million times too wide."""
+        y, v, prior = np.array(y), np.square(se), average.sd**2
+        rho = np.linspace(math.log(1e-8), math.log(1e3), 40_001)
+        w = 1.0 / (v + np.exp(2.0 * rho)[:, None])
+        precision = w.sum(axis=1) + 1.0 / prior
+        mean = (w @ y + average.mean / prior) / precision
+        log = 0.5 * np.log(w).sum(axis=1) - 0.5 * np.log(precision)
+        log -= 0.5 * (w @ y**2 + average.mean**2 / prior - precision * mean**2)
+        log += [pr.log_density(heterogeneity, t)[0] for t in np.exp(rho)] + rho
+        mass = np.exp(log - log.max())
+        mass /= mass.sum()
+        table = pd.DataFrame({"source": "x", "estimate": y, "std_error": se})
+        found = pr.from_trials(table, "hazard_ratio", heterogeneity, average=average).table
+        rows = found.set_index("quantity")[["conf_low", "estimate", "conf_high"]]
+        below = np.interp(np.log(rows.loc["between-trial SD"]), rho, np.cumsum(mass) - mass / 2)
+        np.testing.assert_allclose(below, TAILS, atol=2e-3)
+        sd = np.sqrt(1.0 / precision)
+        for name, spread in (("average", sd), ("another trial", np.hypot(sd, np.exp(rho)))):
+            below = [mass @ stats.norm.cdf(q, mean, spread) for q in np.log(rows.loc[name])]
+            np.testing.assert_allclose(below, TAILS, atol=2e-3)
+
+    @pytest.mark.parametrize("average", [pr.Cauchy(0.0, 1.0), pr.StudentT(2.0, 0.0, 1.0)])
+    def test_an_average_without_a_standard_deviation(self, average):
+        table = pd.DataFrame({"source": "x", "estimate": [-0.3, 0.1], "std_error": [0.1, 0.1]})
+        found = pr.from_trials(table, "hazard_ratio", average=average).table
+        near = pr.from_trials(table, "hazard_ratio", average=pr.Normal(0.0, 1.0)).table
+        np.testing.assert_allclose(found["estimate"], near["estimate"], rtol=0.03)
+
+    def test_a_prediction_that_no_normals_make_is_told(self):
+        table = pd.DataFrame({"source": "x", "estimate": [0.3] * 3, "std_error": [1e-4] * 3})
+        found = pr.from_trials(table, "hazard_ratio", pr.HalfNormal(20.0))
+        assert found.fit_error > 0.005 and "is off by up to 0.01" in found.words
 
     def test_order_of_trials_does_not_matter(self, found):
         again = pr.from_trials(TRIALS.iloc[::-1], baseline_risk=0.2)
@@ -311,6 +375,9 @@ class TestEffectiveEvents:
                 total += weight * chance * size
         assert total - 20.0 == pytest.approx(pr.effective_events(prior), rel=1e-4)
 
+    def test_of_a_cauchy(self):
+        assert pr.effective_events(pr.Cauchy(0.0, 0.5)) == pytest.approx(4.0 * 0.5 / 0.25, rel=1e-5)
+
     def test_refused(self):
         with pytest.raises(LongsurvError, match="allocation is a share"):
             pr.effective_events(pr.Normal(), 1.0)
@@ -332,6 +399,13 @@ class TestMixtureOf:
             at = law.ppf([0.025, 0.25, 0.5, 0.9, 0.975])
             np.testing.assert_allclose(found.distribution(at), law.cdf(at), atol=0.01)
             assert error < 0.01
+
+    @pytest.mark.parametrize(
+        "draws", [np.repeat([0.0, 1.0], 200), np.append(np.zeros(3999), 1.0), np.arange(400) % 9.0]
+    )
+    def test_draws_of_few_values(self, draws):
+        with pytest.raises(LongsurvError, match="give draws of a parameter that is continuous"):
+            pr.mixture_of(draws)
 
     @pytest.mark.parametrize("bad", [np.zeros(50), np.arange(5.0), np.full(50, np.nan)])
     def test_refused(self, bad):
@@ -393,3 +467,20 @@ class TestHistory:
         nobody = history.with_data(history.data.assign(event=0))
         with pytest.raises((EstimationError, DataError)):
             power_prior(nobody, "treatment", 0.5)
+
+
+def test_codes_of_the_groups_do_not_matter(history):
+    """1 and 2 for 0 and 1: the same prior, worth the same events."""
+    data = history.data
+    second = (data["treatment"] == data["treatment"].unique()[1]).astype(int)
+    data = data.assign(zero=second, one=second + 1)
+    made = [
+        power_prior(CoxPH(f"Surv(entry, exit, event) ~ {name}", data), name, 0.5)
+        for name in ("zero", "one")
+    ]
+    share = second.mean()
+    assert made[1].effective_events == pytest.approx(made[0].effective_events, rel=1e-6)
+    assert made[1].effective_events == pytest.approx(
+        pr.effective_events(made[1].prior, float(share)), rel=1e-9
+    )
+    assert abs(share - 0.5) > 0.01

@@ -282,6 +282,42 @@ def test_impossible_mixtures(parts, weights, message):
         pr.Mixture(parts, weights)
 
 
+@pytest.mark.parametrize(
+    "prior",
+    [
+        pr.Normal(1.0, 2.0),
+        pr.StudentT(1.0, 0.0, 1.0),
+        pr.StudentT(4.0, 1.0, 0.1),
+        pr.Cauchy(2.0, 1.0),
+        pr.Laplace(0.0, 3.0),
+        pr.Mixture((pr.Normal(0.0, 1.0), pr.StudentT(1.0, 0.0, 1.0)), (0.9, 0.1)),
+        pr.Mixture((pr.Normal(0.0, 1.0), pr.Laplace(0.0, 1.0)), (0.5, 0.5)),
+    ],
+)
+def test_quantiles_at_the_ends_and_far_out(prior):
+    """Infinite at 0 and 1; a small probability is its own distribution function."""
+    assert pr.quantiles(prior, np.array([0.0, 1.0])).tolist() == [-math.inf, math.inf]
+    far = np.array([1e-12, 1e-6])
+    np.testing.assert_allclose(
+        pr.distribution(prior, pr.quantiles(prior, far)), far, rtol=2e-3, atol=2e-16
+    )
+    for bad in (-0.1, 1.5, np.nan):
+        with pytest.raises(LongsurvError, match="p is of probabilities"):
+            pr.quantiles(prior, np.array([0.5, bad]))
+
+
+def test_information_of_a_mixture_with_heavy_tails():
+    """Minus the second derivative by differences; without one, at a kink, its moments."""
+    heavy = pr.Mixture((pr.Cauchy(0.5, 1.0), pr.Normal(0.0, 0.3)), (0.5, 0.5))
+    x, h = np.linspace(-3.0, 3.0, 13), 1e-5
+    slope = [
+        (pr.log_density(heavy, v + h)[1] - pr.log_density(heavy, v - h)[1]) / (2 * h) for v in x
+    ]
+    np.testing.assert_allclose(pr.local_information(heavy, x), -np.array(slope), rtol=1e-5)
+    kinked = pr.Mixture((pr.Laplace(0.5, 1.0), pr.Normal(0.0, 0.3)), (0.5, 0.5))
+    assert pr.as_normal(kinked, x) == kinked.moments()
+
+
 class TestMixture:
     def test_one_of_mixtures_is_taken_apart(self):
         found = pr.Mixture((MIXTURE, pr.Normal(3.0, 1.0)), (0.4, 0.6))

@@ -262,3 +262,10 @@ def test_the_standard_deviation_at_baseline_takes_limits_for_limits() -> None:
     assert np.isnan(baseline_sd(data.assign(censored="left"), "id", "day"))
     other = data.assign(censored=data["id"] % 2 == 0)  # a column of the user's own
     assert baseline_sd(other, "id", "day") == pytest.approx(data["y"].std())
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.5, np.inf])
+def test_a_p_value_is_a_probability(wrong):
+    with pytest.raises(LongsurvError, match="a p-value lies between 0 and 1"):
+        adjusted_p_values([0.01, wrong], "holm")
+    assert adjusted_p_values([0.01, np.nan], "holm")[0] == 0.01

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from joint_cohorts import simulated
 from scipy.stats import chi2
 
 import longsurv as ls
 from longsurv.errors import LongsurvError
-from longsurv.models import GLMM, LMM, CoxPH, Hazard, Linear
+from longsurv.models import GLMM, LMM, CoxPH, Hazard, JointModel, Linear
 from longsurv.results.nested import lrt
 
 
@@ -205,3 +206,83 @@ def test_far_from_the_origin_a_curve_is_still_no_line(deaths):
     )
     with pytest.raises(LongsurvError, match="not nested"):
         lrt(small, large)
+
+
+@pytest.fixture(scope="module")
+def repeated():
+    rng = np.random.default_rng(2)
+    n, m = 40, 4
+    data = pd.DataFrame({"id": np.repeat(np.arange(n), m), "t": np.tile(np.arange(m) * 1.0, n)})
+    data = data.assign(
+        g=data["id"] % 2, bent=(data["t"] - 1.0) ** 2, w=rng.uniform(0.5, 2.0, n * m)
+    )
+    noise = rng.normal(size=n * m) * (1.0 + data["t"]) + np.repeat(rng.normal(size=n), m)
+    return data.assign(y=noise)
+
+
+def _covariances(data):
+    def residual(kind, **more):
+        spec = ls.Residual(kind, patient="id", **more)
+        return LMM("y ~ t + g", data, residual=spec).fit("ML")
+
+    return {
+        "group": residual("independent", by="g"),
+        "visit": residual("independent", visit="t", heterogeneous=True),
+        "cs": residual("cs", visit="t"),
+        "ar1": residual("ar1", visit="t"),
+        "cs, group": residual("cs", visit="t", by="g"),
+        "toeplitz": residual("toeplitz", visit="t"),
+        "unstructured": residual("unstructured", visit="t"),
+        "cells": residual("independent", visit="t", heterogeneous=True, by="g"),
+    }
+
+
+def test_residual_structures_are_nested_where_one_is_a_case_of_the_other(repeated):
+    """By their definitions; whatever the numbers of parameters and the likelihoods."""
+    fits = _covariances(repeated)
+    nested = {
+        ("group", "cs, group"), ("group", "cells"), ("visit", "cells"), ("visit", "unstructured"),
+        ("cs", "cs, group"), ("cs", "toeplitz"), ("cs", "unstructured"), ("ar1", "toeplitz"),
+        ("ar1", "unstructured"), ("toeplitz", "unstructured"),
+    }  # fmt: skip
+    found = set()
+    for a, one in fits.items():
+        for b, other in fits.items():
+            try:
+                lrt(one, other)
+            except LongsurvError:
+                continue
+            found.add((a, b))
+    assert found == nested
+
+
+def test_random_effects_are_nested_as_far_as_they_are_correlated(repeated):
+    correlated = LMM("y ~ t + (1 + t | id)", repeated).fit("ML")
+    apart = LMM("y ~ t + (1 + t || id)", repeated).fit("ML")
+    more = LMM("y ~ t + (1 + t + bent + w || id)", repeated).fit("ML")
+    assert lrt(apart, correlated)["df"].iloc[0] == 1
+    assert lrt(apart, more)["df"].iloc[0] == 2
+    with pytest.raises(LongsurvError, match="id are correlated with others"):
+        lrt(correlated, more)
+    with pytest.raises(LongsurvError, match="the rows have other weights"):
+        lrt(apart, LMM("y ~ t + (1 + t | id)", repeated, weights="w").fit("ML"))
+
+
+def test_joint_models_of_other_limits_or_other_people_are_not_compared():
+    """Which values lie beyond a limit is part of the data, and entry= says who is described."""
+    rows, people = simulated(np.random.default_rng(3), 60, late=1.0)
+    people = people.assign(extra=np.arange(60) % 7)
+    rows = rows.assign(none="none", some=np.where(rows["y"] > 3.0, "right", "none"))
+
+    def fit(column, right="treated", **more):
+        marker = GLMM("y ~ t + (1 | id)", rows, family="censored", censored=column)
+        event = CoxPH(f"Surv(entry, stop, event) ~ {right}", people)
+        return JointModel(marker, event, time="t", baseline="weibull", **more).fit()
+
+    plain = fit("none")
+    larger = fit("none", "treated + extra", entry="population")
+    with pytest.raises(LongsurvError, match="different data"):
+        ls.information_criteria({"plain": plain, "some": fit("some")})
+    with pytest.raises(LongsurvError, match=r"'?at_risk'? \(entry\), the other by '?population"):
+        lrt(plain, larger)
+    assert lrt(plain, fit("none", "treated + extra"))["df"].iloc[0] == 1

@@ -129,6 +129,12 @@ def test_what_one_data_set_does_not_determine_has_no_answer():
     assert row.drop("term").isna().all()
 
 
+def test_an_infinite_or_absent_estimate_is_none():
+    for absent in (np.inf, -np.inf, None):
+        row = ls.pool(tables([1.0, absent, 1.2], [0.2, 0.2, 0.2], 10.0)).table.iloc[0]
+        assert row.drop("term").isna().all()
+
+
 def test_without_its_degrees_of_freedom_an_answer_has_no_interval():
     parts = tables([1.0, 1.1, 1.2], [0.2, 0.2, 0.2], 10.0)
     parts[1] = parts[1].assign(df=np.nan)
@@ -149,6 +155,9 @@ def test_without_its_degrees_of_freedom_an_answer_has_no_interval():
             "answer 2 has other terms than the first: x, y",
         ),
         ([pd.DataFrame({"term": ["x"]})] * 2, "missing: estimate, std_error"),
+        (tables(["high", 1.0], [0.5, 0.5], 3.0), "estimate is of numbers, or missing"),
+        (tables([1.0, 1.0], [-0.5, 0.5], 3.0), "std_error is not below 0, or missing"),
+        (tables([1.0, 1.0], [0.5, 0.5], 0.0), "df is above 0, or missing"),
     ],
 )
 def test_refused(answers, words):

@@ -129,3 +129,13 @@ def _left(
             basis, within = np.column_stack([basis, rest / left[j]]), grown
             kept.append(j)
     return left, rounding
+
+
+def within(A: np.ndarray, B: np.ndarray) -> bool:
+    """Whether the columns of B span those of A."""
+    if B.shape[1] == 0:
+        return A.shape[1] == 0
+    left = np.abs(A - B @ combination(B, A)).max(axis=0, initial=0.0)
+    # Against the spread: far from the origin every smooth curve is nearly a straight line.
+    rounding = 1e3 * np.finfo(float).eps * np.abs(A).max(axis=0, initial=0.0)
+    return bool((left <= 1e-8 * np.ptp(A, axis=0) + rounding).all())

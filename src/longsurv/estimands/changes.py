@@ -260,6 +260,9 @@ def adjusted_p_values(p_values: Sequence[float] | np.ndarray, method: Correction
     p = np.asarray(p_values, dtype=float)
     if p.ndim != 1:
         raise LongsurvError(f"p_values is a list of numbers, not a table of shape {p.shape}")
+    wrong = p[(p < 0.0) | (p > 1.0 + 1e-9)]  # a sum of probabilities may round above 1
+    if len(wrong):
+        raise LongsurvError(f"a p-value lies between 0 and 1; got {wrong[0]:g}")
     out = np.full(len(p), np.nan)
     known = np.isfinite(p)
     order = np.flatnonzero(known)[np.argsort(p[known])]

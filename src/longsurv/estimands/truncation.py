@@ -152,6 +152,10 @@ class Composite:
         Values beyond a detection limit, taken at the limit.
     entered : float
         When the first patient came under observation.
+    lost : int
+        Patients whose follow-up ended before `until` otherwise than by death.
+    unmeasured : str
+        Which group has nothing but values beyond a limit at an end of the change; empty if none.
     """
 
     change: Change
@@ -160,6 +164,8 @@ class Composite:
     patients: pd.DataFrame
     censored: int
     entered: float
+    lost: int = 0
+    unmeasured: str = ""
 
     @classmethod
     def of(
@@ -220,7 +226,10 @@ class Composite:
             }
         )
         entered = float(people["entry"].min()) if len(people) else 0.0
-        return cls(change, outcome, end, table, compared.censored, entered)
+        lost = int((~dead & (exit < snapped(end, exit))).sum())
+        return cls(
+            change, outcome, end, table, compared.censored, entered, lost, compared.unmeasured
+        )
 
     @cached_property
     def used(self) -> pd.DataFrame:
@@ -265,6 +274,11 @@ class Composite:
             found.append(
                 f"{before} of the dead {verb(before, 'was', 'were')} measured before death, and"
                 f" {verb(before, 'counts', 'count')} as dead"
+            )
+        if self.lost:
+            found.append(
+                f"{plural(self.lost, 'patient')} {verb(self.lost, 'was', 'were')} followed alive to"
+                f" before {self.until:g} only, and {verb(self.lost, 'counts', 'count')} as alive"
             )
         if not self.deaths:
             why = f"no death up to {self.until:g} is in the data"

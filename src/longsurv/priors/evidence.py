@@ -17,9 +17,11 @@ from longsurv.priors.prior import Prior
 from longsurv.priors.published import Ratio, log_hazard_ratio, read_trials
 from longsurv.priors.trials import effective_events, mixture_of, random_effects
 from longsurv.tables.notebook import Readable
+from longsurv.words import plural
 
 WEIGHT_OF_VAGUE = 0.2
 _TAIL = 0.01
+_TOLD = 0.005
 MODERATE, WIDE, VAGUE = HalfNormal(0.5), Normal(0.0, 2.0), Normal(0.0, 1.0)
 
 
@@ -96,10 +98,17 @@ class TrialsPrior(Readable):
             if self.impossible
             else ""
         )
+        off = (
+            f" Its distribution function is off by up to {self.fit_error:.1g}, as no four normals"
+            " make the tails of the trials' prediction."
+            if self.fit_error > _TOLD
+            else ""
+        )
         return (
-            f"{len(self.trials)} trials, {kind}s; between-trial SD ~ {self.heterogeneity}, average"
-            f" ~ {self.average}. Prior of the log hazard ratio{at}: {self.predictive}{vague}. It is"
-            f" worth {self.effective_events():.0f} events of a trial of equal groups.{left}"
+            f"{plural(len(self.trials), 'trial')}, {kind}s; between-trial SD ~"
+            f" {self.heterogeneity}, average ~ {self.average}. Prior of the log hazard"
+            f" ratio{at}: {self.predictive}{vague}. It is"
+            f" worth {self.effective_events():.0f} events of a trial of equal groups.{left}{off}"
         )
 
     def __str__(self) -> str:

@@ -87,7 +87,9 @@ class StudentT(Prior):
     def quantiles(self, p: np.ndarray) -> np.ndarray:
         from scipy.special import stdtrit
 
-        return self.mean + self.scale * stdtrit(self.df, p)
+        p = np.asarray(p, dtype=float)
+        below = np.where(p > 0.0, stdtrit(self.df, np.where(p > 0.0, p, 0.5)), -math.inf)
+        return self.mean + self.scale * below
 
 
 @checked_last
@@ -187,6 +189,11 @@ class Cauchy(Prior):
     positive: ClassVar[bool] = False
 
     @property
+    def student(self) -> StudentT:
+        """The same as Student's t with one degree of freedom."""
+        return StudentT(1.0, self.location, self.scale)
+
+    @property
     def constants(self) -> tuple[float, float, float]:
         return (self.location, self.scale, 0.0)
 
@@ -205,7 +212,14 @@ class Cauchy(Prior):
         return 0.5 + np.arctan((np.asarray(x) - self.location) / self.scale) / math.pi
 
     def quantiles(self, p: np.ndarray) -> np.ndarray:
-        return self.location + self.scale * np.tan(math.pi * (np.asarray(p) - 0.5))
+        p = np.asarray(p, dtype=float)
+        # From the nearer end: one half less than a small p is one half.
+        side = np.minimum(p, 1.0 - p)
+        with np.errstate(divide="ignore"):  # at 0 and 1 infinite
+            away = np.where(
+                side < 0.25, 1.0 / np.tan(math.pi * side), np.tan(math.pi * (0.5 - side))
+            )
+        return self.location + self.scale * np.where(p < 0.5, -away, away)
 
 
 @checked_last
@@ -239,8 +253,10 @@ class Laplace(Prior):
         return np.where(u < 0.0, tail, 1.0 - tail)
 
     def quantiles(self, p: np.ndarray) -> np.ndarray:
-        away = np.asarray(p) - 0.5
-        return self.mean - self.scale * np.sign(away) * np.log1p(-2.0 * np.abs(away))
+        p = np.asarray(p, dtype=float)
+        with np.errstate(divide="ignore"):  # at 0 and 1 infinite
+            away = -np.log(2.0 * np.minimum(p, 1.0 - p))
+        return self.mean + self.scale * np.where(p < 0.5, -away, away)
 
 
 @checked_last

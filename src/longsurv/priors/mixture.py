@@ -11,7 +11,7 @@ import numpy as np
 from longsurv.arguments import checked_last
 from longsurv.errors import LongsurvError
 from longsurv.priors.density import log_densities
-from longsurv.priors.families import LKJ, Normal, StudentT
+from longsurv.priors.families import LKJ, Cauchy, Laplace, Normal, StudentT
 from longsurv.priors.prior import Component, Prior
 
 if TYPE_CHECKING:
@@ -163,12 +163,13 @@ class Mixture(Prior):
         """
         p = np.asarray(p, dtype=float)
         ends = np.array([part.quantiles(p) for part in self.parts])
-        low, high = ends.min(axis=0), ends.max(axis=0)
+        far = np.isinf(ends).any(axis=0)  # at 0 and 1: as far as any part
+        low, high = (np.where(far, 0.0, end(axis=0)) for end in (ends.min, ends.max))
         for _ in range(_HALVINGS):
             middle = 0.5 * low + 0.5 * high
             below = self.distribution(middle) < p
             low, high = np.where(below, middle, low), np.where(below, high, middle)
-        return np.where(np.isfinite(high), high, ends[0])
+        return np.where(far, ends.max(axis=0, where=np.isinf(ends), initial=-math.inf), high)
 
     def __str__(self) -> str:
         return " + ".join(
@@ -181,12 +182,14 @@ def local_information(prior: Prior, x: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    prior : Normal, StudentT or Mixture of them
+    prior : Normal, StudentT, Cauchy or Mixture of them
     x : ndarray
     """
     x = np.asarray(x, dtype=float)
     if isinstance(prior, Normal):
         return np.full(x.shape, prior.sd**-2)
+    if isinstance(prior, Cauchy):
+        return local_information(prior.student, x)
     if isinstance(prior, StudentT):
         spread, off = prior.df * prior.scale**2, (x - prior.mean) ** 2
         return (prior.df + 1.0) * (spread - off) / (spread + off) ** 2
@@ -203,6 +206,8 @@ def score(prior: Prior, x: np.ndarray) -> np.ndarray:
     x = np.asarray(x, dtype=float)
     if isinstance(prior, Normal):
         return (prior.mean - x) / prior.sd**2
+    if isinstance(prior, Cauchy):
+        return score(prior.student, x)
     if isinstance(prior, StudentT):
         off = x - prior.mean
         return -(prior.df + 1.0) * off / (prior.df * prior.scale**2 + off**2)
@@ -228,6 +233,10 @@ def moved(prior: Prior, weight: float) -> Prior | None:
         return Normal(weight * prior.mean, abs(weight) * prior.sd)
     if isinstance(prior, StudentT):
         return StudentT(prior.df, weight * prior.mean, abs(weight) * prior.scale)
+    if isinstance(prior, Cauchy):
+        return Cauchy(weight * prior.location, abs(weight) * prior.scale)
+    if isinstance(prior, Laplace):
+        return Laplace(weight * prior.mean, abs(weight) * prior.scale)
     if isinstance(prior, Mixture):
         parts = [moved(part, weight) for part in prior.parts]
         known = tuple(part for part in parts if part is not None)
@@ -252,9 +261,10 @@ def as_normal(prior: Prior, draws: np.ndarray) -> tuple[float, float]:
     -------
     mean, sd : float
         `moments`, but of a mixture. An infinite standard deviation where a mixture holds nothing
-        together, between two of its parts.
+        together, between two of its parts. Also of a mixture with a Laplace distribution, whose
+        information is all at one point.
     """
-    if not isinstance(prior, Mixture):
+    if not isinstance(prior, Mixture) or any(isinstance(part, Laplace) for part in prior.parts):
         return prior.moments()
     information = float(local_information(prior, draws).mean())
     if information <= 0.0:

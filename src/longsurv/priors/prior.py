@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 MOSTLY_PRIOR = 0.5
 """Posterior over prior variance from which on an answer is called mostly its prior's."""
 
-_NO_EFFECT = "a treatment effect takes a Normal or StudentT prior, or a Mixture of them, not {}"
+_NO_EFFECT = (
+    "a treatment effect takes a Normal or StudentT prior, or another of any number, or a Mixture of"
+    " them, not {}"
+)
 
 
 class Component(NamedTuple):
@@ -95,7 +98,7 @@ def moments(prior: Prior) -> tuple[float, float]:
 
 @checked
 def distribution(prior: Prior, x: np.ndarray) -> np.ndarray:
-    """Distribution function of a prior of an effect: Normal, StudentT or a Mixture of them.
+    """Distribution function of a prior of an effect: a family of any number, or a Mixture.
 
     Parameters
     ----------
@@ -117,7 +120,7 @@ def distribution(prior: Prior, x: np.ndarray) -> np.ndarray:
 
 @checked
 def quantiles(prior: Prior, p: np.ndarray) -> np.ndarray:
-    """Quantiles of a prior of an effect: Normal, StudentT or a Mixture of them.
+    """Quantiles of a prior of an effect: a family of any number, or a Mixture.
 
     Parameters
     ----------
@@ -133,6 +136,9 @@ def quantiles(prior: Prior, p: np.ndarray) -> np.ndarray:
     Raises
     ------
     LongsurvError
-        For a prior of another family.
+        For a prior of another family, or what is no probability.
     """
-    return prior.quantiles(p)
+    chances = np.asarray(p, dtype=float)
+    if not ((chances >= 0.0) & (chances <= 1.0)).all():
+        raise LongsurvError(f"p is of probabilities, from 0 to 1, not {chances}")
+    return prior.quantiles(chances)

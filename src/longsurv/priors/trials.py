@@ -29,12 +29,19 @@ Marginal = Callable[[np.ndarray, float], np.ndarray]
 
 _COARSE, _FINE = 401, 301
 _SPREADS = 64
-_DROP = 30.0
+_BETWEEN = 50
+_DECADES = 9
+_FAR = 1e-12
+_PASSES = 60
+_FILLED = 0.7
+_DROP, _DROP_OF_SPREAD = 30.0, 18.0
 _PRUNED = 1e-13
+_AT_ONCE = 2_000_000
 _POINTS = 2000
 _FITTED = 500
 _MOST_PARTS = 4
 _FEWEST = 10
+_DIFFERENT = 0.9
 FIT = 1e-3
 """How far the distribution function of a fitted mixture may lie from what it stands for."""
 
@@ -84,8 +91,14 @@ class TrialEffects:
         ----------
         p : ndarray
         """
-        ends = np.concatenate([[0.0], 0.5 * (self.spread[1:] + self.spread[:-1]), self.spread[-1:]])
-        return np.interp(p, np.concatenate([[0.0], np.cumsum(self.mass.sum(axis=0))]), ends)
+        from scipy.interpolate import CubicSpline
+
+        logs = np.log(self.spread)  # evenly spaced, with nothing left at either end
+        below = CubicSpline(logs, self.mass.sum(axis=0) / (logs[1] - logs[0])).antiderivative()
+        fine = np.linspace(logs[0], logs[-1], _BETWEEN * len(logs))
+        reached = np.maximum.accumulate(below(fine))
+        rising = np.concatenate([[True], np.diff(reached) > 0.0])
+        return np.exp(np.interp(p, reached[rising], fine[rising]))
 
     def moments_of_spread(self) -> tuple[float, float]:
         """Mean and standard deviation of tau."""
@@ -124,34 +137,64 @@ def random_effects(
 ) -> TrialEffects:
     """The posterior of the average and the spread of the effects of trials.
 
-    The grid of the average is refined to where its posterior is; the nodes of the spread are
-    Gauss and Legendre's from zero to where the prior of it ends.
+    On a grid of the average and of the logarithm of the spread, both by the trapezoidal rule, that
+    begins where their priors are, and is moved, widened and narrowed until it is where their
+    posterior is.
+
+    Raises
+    ------
+    LongsurvError
+        Where the prior of the spread has no standard deviation, or no such grid is found.
     """
-    mean, sd = average.moments()
-    spread, weight = _spreads(heterogeneity)
-    before = np.log(weight)
-
-    def logs(mu: np.ndarray) -> np.ndarray:
-        total = log_densities(average, mu)[:, None] + before[None, :]
-        for k, tau in enumerate(spread):
-            total[:, k] += np.sum([trial(mu, float(tau)) for trial in trials], axis=0)
-        return total
-
-    mu = np.linspace(mean - 9.0 * sd, mean + 9.0 * sd, _COARSE)
-    found = logs(mu)
-    for _ in range(2):  # first from where it is, then by how wide it is
-        mass = np.exp(found - found.max()).sum(axis=1) * np.gradient(mu)
-        centre = float(mass @ mu / mass.sum())
-        width = max(float(np.sqrt(mass @ (mu - centre) ** 2 / mass.sum())), mu[1] - mu[0])
-        inside = np.flatnonzero(found.max(axis=1) > found.max() - _DROP)
-        ends = mu[[max(inside[0] - 1, 0), min(inside[-1] + 1, len(mu) - 1)]]
+    top = math.log(_end(heterogeneity))
+    rho = np.linspace(top - _DECADES * math.log(10.0), top, _SPREADS)
+    middle = float(average.quantiles(np.array([0.5]))[0])
+    low, high = average.quantiles(np.array([_FAR, 1.0 - _FAR]))
+    width = float(np.diff(average.quantiles(np.array([0.25, 0.75])))[0])
+    low, high = np.arcsinh((np.array([low, high]) - middle) / width)
+    t = np.linspace(low, high, _COARSE)
+    mu = middle + width * np.sinh(t)
+    for _ in range(_PASSES):
+        tau = np.exp(rho)
+        found = log_densities(average, mu)[:, None] + (log_densities(heterogeneity, tau) + rho)
+        for k, spread in enumerate(tau):
+            found[:, k] += np.sum([trial(mu, float(spread)) for trial in trials], axis=0)
+        mass = np.exp(found - found.max()) * np.cosh(t)[:, None]
+        in_mu, settled_mu = _where(found.max(axis=1), _DROP)
+        in_rho, settled_rho = _where(found.max(axis=0), _DROP_OF_SPREAD)
+        if settled_mu and settled_rho:
+            return TrialEffects(mu, tau, mass / mass.sum())
+        low, high = _moved(rho, in_rho)
+        rho = np.linspace(low, high, _SPREADS)
         # Close together in the middle: the tails are long, as the spread is not known.
-        low, high = (float(end) for end in np.arcsinh((ends - centre) / width))
+        lower, middle, upper = _inverted(mu, mass.sum(axis=1), np.array([0.25, 0.5, 0.75]))
+        width = max(upper - lower, 1e-3 * float(np.diff(mu).min()), 1e-12 * abs(middle))
+        low, high = np.arcsinh((np.array(_moved(mu, in_mu)) - middle) / width)
         t = np.linspace(low, high, _FINE)
-        mu = centre + width * np.sinh(t)
-        found = logs(mu)
-    mass = np.exp(found - found.max()) * np.cosh(t)[:, None]
-    return TrialEffects(mu, spread, mass / mass.sum())
+        mu = middle + width * np.sinh(t)
+    raise LongsurvError(
+        f"the trials and the priors of their average, {average}, and of the spread between them,"
+        f" {heterogeneity}, are too far apart to be put together: look for a slip of the pen"
+    )
+
+
+def _where(profile: np.ndarray, drop: float) -> tuple[tuple[int, int], bool]:
+    """The first and last node around those with a mass that counts, and whether these fill the
+    nodes without going beyond them."""
+    inside = np.flatnonzero(profile > profile.max() - drop)
+    first, last = int(inside[0]) - 1, int(inside[-1]) + 1
+    within = first >= 0 and last < len(profile)
+    return (first, last), within and last - first > _FILLED * len(profile)
+
+
+def _moved(nodes: np.ndarray, ends: tuple[int, int]) -> tuple[float, float]:
+    """Values at the ends, an end outside the nodes being half as far again as these reach."""
+    more = 0.5 * float(nodes[-1] - nodes[0])
+    first, last = ends
+    return (
+        float(nodes[first]) if first >= 0 else float(nodes[0]) - more,
+        float(nodes[last]) if last < len(nodes) else float(nodes[-1]) + more,
+    )
 
 
 def normal_trial(estimate: float, std_error: float) -> Marginal:
@@ -174,10 +217,12 @@ def likelihood_trial(log_likelihood: Callable[[np.ndarray], np.ndarray], scale: 
     def marginal(mu: np.ndarray, tau: float) -> np.ndarray:
         step = 0.5 / math.sqrt(1.0 + (tau / scale) ** 2)
         z = step * np.arange(-math.ceil(8.5 / step), math.ceil(8.5 / step) + 1)
-        logs = log_likelihood(mu[:, None] + tau * z) - 0.5 * z**2
-        top = logs.max(axis=1)
-        total = np.exp(logs - top[:, None]).sum(axis=1)
-        return top + np.log(total * step / math.sqrt(2.0 * math.pi))
+        found = []
+        for some in np.array_split(mu, -(-mu.size * z.size // _AT_ONCE)):
+            logs = log_likelihood(some[:, None] + tau * z) - 0.5 * z**2
+            top = logs.max(axis=1)
+            found.append(top + np.log(np.exp(logs - top[:, None]).sum(axis=1)))
+        return np.concatenate(found) + math.log(step / math.sqrt(2.0 * math.pi))
 
     return marginal
 
@@ -250,6 +295,11 @@ def mixture_of(draws: np.ndarray, spread: Prior | None = None) -> tuple[Prior, f
             f"draws are {_FEWEST} or more finite numbers that differ; got {len(flat)}"
         )
     points = np.quantile(flat, (np.arange(_FITTED) + 0.5) / _FITTED)
+    if len(np.unique(points)) < _DIFFERENT * len(points):
+        raise LongsurvError(
+            f"the draws take {len(np.unique(flat))} values, and many of them the same one: no"
+            " normals have their quantiles; give draws of a parameter that is continuous"
+        )
     if spread is not None:
         tau, weight = _spreads(spread)
         gaps = np.gradient(points)  # each point stands for what lies around it

@@ -12,9 +12,10 @@ import pandas as pd
 
 from longsurv.arguments import checked
 from longsurv.design import SurvivalDesign
+from longsurv.design.rank import within
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.results.estimate import Estimate
-from longsurv.results.nested import answers, lrt, nesting, same_answers, within
+from longsurv.results.nested import answers, lrt, nesting, same_answers
 from longsurv.results.posterior import Posterior
 from longsurv.words import listed
 

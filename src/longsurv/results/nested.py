@@ -14,11 +14,12 @@ from longsurv.arguments import checked
 from longsurv.design import MixedDesign, SurvivalDesign
 from longsurv.design.generalised import GeneralisedDesign
 from longsurv.design.joint import JointDesign
-from longsurv.design.rank import combination
+from longsurv.design.rank import within
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.likelihood.glmm.families import FAMILIES
 from longsurv.results.estimate import Estimate
 from longsurv.results.generalised.specification import GeneralisedSpecification
+from longsurv.results.nested_covariance import not_nested
 from longsurv.results.reference import chi2_p_value
 from longsurv.results.survival.specification import CoxSpecification, SitesSpecification
 
@@ -198,6 +199,8 @@ def _of_joint(design: JointDesign, fit: Estimate) -> Nesting:
     parts: dict[str, np.ndarray] = {}
     alike: dict[str, object] = {}
     measure = {"nodes": len(fit.data.nodes)}  # type: ignore[attr-defined]
+    if (design.entry > 0.0).any():  # whom the random effects describe
+        alike["entry"] = "population" if design.from_zero else "at_risk"
     for marker in design.markers:
         parts[f"{marker.name}'s fixed"] = marker.design.fixed.X
         parts[f"{marker.name}'s random"] = marker.design.Z
@@ -229,7 +232,10 @@ def _responses(design: GeneralisedDesign) -> dict[str, np.ndarray]:
 @answers.register
 def _markers_and_events(design: JointDesign) -> dict[str, np.ndarray]:
     out = {"exit": design.exit, "entry": design.entry}
-    out |= {marker.name: marker.design.y for marker in design.markers}
+    for marker in design.markers:
+        beyond = marker.kind
+        out[marker.name] = marker.design.y
+        out[f"limits of {marker.name}"] = np.zeros(0) if beyond is None else 1.0 * beyond
     return out | {f"event {cause.name}": cause.status for cause in design.causes}
 
 
@@ -289,21 +295,18 @@ def _check_comparable(smaller: Estimate, larger: Estimate) -> None:
                 f"the {what} effects of {smaller.spec.formula!r} are not a part of those of "
                 f"{larger.spec.formula!r}: the models are not nested"
             )
+    if isinstance(smaller.design, MixedDesign) and isinstance(larger.design, MixedDesign):
+        why = not_nested(smaller.design, larger.design)
+        if why:
+            raise LongsurvError(
+                f"{smaller.spec.formula!r} is no case of {larger.spec.formula!r}, {why}: the models"
+                " are not nested; compare them with information_criteria()"
+            )
     if a.measure.get("method") == "REML" and not within(b.parts["fixed"], a.parts["fixed"]):
         raise LongsurvError(
             "REML likelihoods of different fixed effects cannot be compared, as each is of other "
             "contrasts of the data; fit both with method='ML', or test the coefficients with test()"
         )
-
-
-def within(A: np.ndarray, B: np.ndarray) -> bool:
-    """Whether the columns of B span those of A."""
-    if B.shape[1] == 0:
-        return A.shape[1] == 0
-    left = np.abs(A - B @ combination(B, A)).max(axis=0, initial=0.0)
-    # Against the spread: far from the origin every smooth curve is nearly a straight line.
-    rounding = 1e3 * np.finfo(float).eps * np.abs(A).max(axis=0, initial=0.0)
-    return bool((left <= 1e-8 * np.ptp(A, axis=0) + rounding).all())
 
 
 def _count_sds(fit: Estimate) -> int:

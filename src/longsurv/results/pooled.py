@@ -15,6 +15,7 @@ from longsurv.results.estimate import Estimate
 from longsurv.results.posterior import Posterior
 from longsurv.results.reference import t_p_value, t_quantile
 from longsurv.tables.notebook import Readable
+from longsurv.words import listed
 
 NEEDED = ("term", "estimate", "std_error")
 RUBIN = "Rubin's rules, df of Barnard and Rubin"
@@ -138,7 +139,20 @@ def _table(answer: Estimate | Posterior | pd.DataFrame) -> pd.DataFrame:
         raise LongsurvError(
             f"a table to pool has the columns {', '.join(NEEDED)}; missing: {', '.join(absent)}"
         )
-    return table
+    numbers = {
+        name: pd.to_numeric(table[name], errors="coerce")
+        for name in (*NEEDED[1:], "df")
+        if name in table
+    }
+    text = [name for name, values in numbers.items() if (values.isna() & table[name].notna()).any()]
+    wrong = [f"{name} is of numbers" for name in text]
+    if (numbers["std_error"] < 0.0).any():
+        wrong.append("std_error is not below 0")
+    if "df" in numbers and (numbers["df"] <= 0.0).any():
+        wrong.append("df is above 0")
+    if wrong:
+        raise LongsurvError(f"in a table to pool {listed(wrong)}, or missing")
+    return table.assign(**numbers)
 
 
 def _columns(tables: Sequence[pd.DataFrame], k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -155,6 +169,8 @@ def _rubin(
 ) -> dict[str, object]:
     """One term by Rubin's rules; NaN where any of the answers is (not determined by its data)."""
     m = len(estimate)
+    if not np.isfinite(estimate).all():  # at an end: not determined either
+        estimate = np.full(m, np.nan)
     centre, within = float(estimate.mean()), float((error**2).mean())
     between = float(estimate.var(ddof=1))
     total = within + (1.0 + 1.0 / m) * between

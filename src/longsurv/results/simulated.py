@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import numpy as np
 import pandas as pd
 
-from longsurv.design.generalised import GeneralisedDesign, check_values
+from longsurv.design.generalised import CODED, GeneralisedDesign, check_values
 from longsurv.design.mixed import MixedDesign
 from longsurv.diagnostics.influence import Fitted
 from longsurv.errors import LongsurvError
@@ -170,9 +170,11 @@ def _labels(fit: Simulated) -> pd.Index | None:
     design = fit.design
     if not isinstance(design, GeneralisedDesign) or not design.levels:
         return None
-    column = fit.spec.data[design.response_column].iloc[design.rows].astype(object)
-    first = np.unique(design.y, return_index=True)[1]
-    return pd.Index(column.iloc[first].to_numpy(), dtype=object)
+    column = fit.spec.data[design.response_column]
+    # By the data's own numbers: those of the design may be of responses put in their place.
+    codes = CODED["ordered"](column)[0][design.rows]
+    first = np.unique(codes, return_index=True)[1]
+    return pd.Index(column.iloc[design.rows].astype(object).iloc[first].to_numpy(), dtype=object)
 
 
 def refit[F: Simulated](fit: F, y: np.ndarray) -> F:

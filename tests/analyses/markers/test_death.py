@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from support.truncated import CHANGE, truncated_cohort, truncated_tables
+from support.truncated import CHANGE, LAST, truncated_cohort, truncated_tables
 
 from longsurv.analyses import BaselineAdjustment, DeathInMarkers
 from longsurv.analyses.markers.death_answers import DeathAnswers
@@ -186,3 +186,32 @@ def test_a_group_that_died_out_has_no_survivors_but_ranks() -> None:
     assert table.loc[("worst", "probability index"), "estimate"] > 0.9
     for gone in (("alive", "ratio"), ("survivors", "lower bound")):
         assert np.isnan(table.loc[gone, "estimate"]) and table.loc[gone, "reason"]
+
+
+def test_a_group_wholly_beyond_a_limit_at_an_end_has_no_change() -> None:
+    """Limits in place of its values would tell the limits; the values themselves have places."""
+    people, visits = truncated_tables()
+    active = people["id"][people["arm"] == "active"]
+    beyond = visits["id"].isin(active) & (visits["day"] > 1)
+    hidden = visits.assign(value=visits["value"].astype(object).mask(beyond, "<5"))
+    cohort = truncated_cohort((people, hidden))
+    table = DeathInMarkers(cohort, "m", CHANGE).fit().table.set_index("estimand")
+    for estimand in ("worst", "survivors"):
+        assert table.loc[estimand, "estimate"].isna().all()
+        assert table.loc[estimand, "reason"].str.contains("active at later lies beyond").all()
+    values = DeathInMarkers(cohort, "m", CHANGE, outcome="value").fit().table
+    assert values.set_index("estimand").loc["worst", "estimate"].notna().all()
+
+
+def test_who_was_lost_counts_as_alive_and_is_told() -> None:
+    people, visits = truncated_tables()
+    lost = people["id"].isin([0, 1, 5]) & (people["exit"] > LAST)
+    people = people.assign(
+        exit=people["exit"].mask(lost, 5.0), status=people["status"].mask(lost, "alive")
+    )
+    visits = visits[~(visits["id"].isin(people["id"][lost]) & (visits["day"] > 5))]
+    found = DeathInMarkers(truncated_cohort((people, visits)), "m", CHANGE).fit()
+    told = f"{int(lost.sum())} patients were followed alive to before 7 only, and count as alive"
+    assert all(told in answer.notes for answer in found.answers if answer.estimand == "survivors")
+    whole = DeathInMarkers(truncated_cohort(), "m", CHANGE).composite
+    assert whole.lost == 0 and not any("followed alive" in note for note in whole.notes)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from longsurv.diagnostics.quantile_residuals import drawn_effects
-from longsurv.errors import LongsurvError
+from longsurv.errors import EstimationError, LongsurvError
 from longsurv.likelihood.glmm.families import FAMILIES
 from longsurv.models import GLMM
 from longsurv.results.simulated import simulator
@@ -233,6 +235,23 @@ def test_categories_are_those_of_the_data(fitted):
         fit.refit(drawn.where(drawn.index != drawn.index[0], None))
 
 
+def test_what_a_refit_draws_has_the_categories_of_the_data():
+    """Whatever was put in place of them: the same numbers, named, draw the same names."""
+    data = rows("ordinal", patients=60)
+    names = np.array(["bad", "fair", "good", "best"])
+    values = np.unique(data["y"])
+    coded = np.searchsorted(values, data["y"])
+    kinds = names[: len(values)]
+    named = data.assign(y=pd.Categorical.from_codes(coded, kinds, ordered=True))
+    fit, plain = model("ordinal", named).fit(), model("ordinal", data.assign(y=coded)).fit()
+    new = plain.simulate(1, seed=7)["simulation_1"].astype(int)
+    assert (new.to_numpy() != coded).any()
+    again, same = fit.refit(pd.Series(kinds[new], index=new.index)), plain.refit(new)
+    stream = np.random.default_rng(np.random.SeedSequence(2).spawn(1)[0])
+    drawn = simulator(same)(stream).astype(int)  # by number, whatever they are called
+    assert (again.simulate(1, seed=2)["simulation_1"] == kinds[drawn]).all()
+
+
 def test_wrong_responses_are_refused(fitted):
     fit = fitted("poisson")
     y = fit.simulate(1)["simulation_1"]
@@ -295,3 +314,13 @@ def test_offsets_and_slopes_are_drawn_with(fitted):
     eta = d.offsets + d.fixed.X @ fit.coefficients
     mu = np.exp(eta + 0.5 * np.einsum("nq,qr,nr->n", d.Z, D, d.Z))
     assert (y.mean(axis=0) / mu).mean() == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_climb_that_stopped_is_not_called_flat(fitted):
+    """Where it stopped the likelihood may look flat; what is said is that it did not arrive."""
+    fit = fitted("poisson")
+    stopped = replace(
+        fit.optimum, status="stopped early", hessian=np.zeros_like(fit.optimum.hessian)
+    )
+    with pytest.raises(EstimationError, match=r"not arrived at a maximum: stopped early"):
+        fit.spec.estimate(stopped)

@@ -230,6 +230,8 @@ class DeathInMarkers:
                 f' are next to death; write direction = "lower" or "higher" under'
                 f" [markers.{marker.name}], or Marker({marker.name!r}, direction=...)"
             )
+        if composite.outcome == "change" and composite.unmeasured:
+            raise EstimationError(f"{composite.unmeasured}; outcome='value' ranks the values")
         for mine, group in ((True, self.change.level), (False, self.change.reference)):
             own = composite.patients[composite.patients["treated"] == mine]
             living = own[own["died"].isna()]
@@ -347,6 +349,8 @@ class DeathInMarkers:
             value = table["value"].to_numpy()
             if c.outcome == "value":
                 raise EstimationError("bounds are of the change; take outcome='change'")
+            if c.unmeasured:
+                raise EstimationError(c.unmeasured)
             ask = partial(survivor_bounds, value, alive, treated, kept=kept)
             once = ask(np.ones((1, len(table))))
             drawn = np.concatenate(

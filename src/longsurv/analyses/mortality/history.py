@@ -138,6 +138,7 @@ def _made(
     history: CoxPH, term: str, drawn: np.ndarray, spread: Prior | None = None
 ) -> HistoricalPrior:
     prior, error = mixture_of(drawn, spread)
-    share = float(np.mean(history.design.fixed.X[:, history.design.fixed.names.index(term)] > 0.0))
+    column = history.design.fixed.X[:, history.design.fixed.names.index(term)]
+    share = float(np.mean(column > column.min()))  # whatever numbers the groups are coded by
     known = share if 0.0 < share < 1.0 else 0.5
     return HistoricalPrior(prior, error, effective_events(prior, known))

@@ -111,7 +111,10 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
         half = coordinates.T[:, optimum.free] @ _root(found.cov)
         lost = undetermined(design, data, coordinates, theta, found, optimum.free)
         if lost and not lost.flat.determined.any():
-            raise EstimationError(f"{spec.formula!r} has no coefficient to estimate. {lost.why}")
+            why = lost.why
+            if not optimum.converged:  # what looks flat may be where it stopped
+                why = f"The climb has not arrived at a maximum: {optimum.status}."
+            raise EstimationError(f"{spec.formula!r} has no coefficient to estimate. {why}")
         names, jacobian = design.coefficient_names, coefficient_jacobian(data, theta) @ half
         variances = variance_parameters(data, theta)
         with np.errstate(invalid="ignore"):
