@@ -139,6 +139,35 @@ def test_the_gradient_is_that_of_the_value(family: str, nodes: int) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_the_density_with_effects_of_sites_integrates_to_the_likelihood(family: str) -> None:
+    """Site by site, for given the parameters they are independent of each other."""
+    data = data_of(family)
+    theta, J, x = point(data, 0.8), 4, np.linspace(-9.0, 9.0, 181)
+    at_zero, total = glmm.loglik_with_effects(data, theta, np.zeros(J))[0], 0.0
+    for j in range(J):
+        own = [glmm.loglik_with_effects(data, theta, u * np.eye(J)[j])[0] for u in x]
+        total += logsumexp(own) + np.log((x[1] - x[0]) / np.sqrt(2.0 * np.pi)) - at_zero
+    assert at_zero + total == pytest.approx(glmm.loglik(data, theta)[0], abs=1e-6)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_its_gradient_is_that_of_the_value(family: str) -> None:
+    data = data_of(family, q=2, nodes=5)
+    theta, z = point(data, 0.8), np.array([0.5, -1.2, 0.1, 2.0])
+    d, w = len(theta), np.concatenate([theta, z])
+    _, gradient, by_effects = glmm.loglik_with_effects(data, theta, z)
+
+    def value(w: np.ndarray) -> float:
+        return glmm.loglik_with_effects(data, w[:d], w[d:])[0]
+
+    step = 1e-5 * np.eye(len(w))
+    numeric = [(value(w + e) - value(w - e)) / 2e-5 for e in step]
+    np.testing.assert_allclose(
+        np.concatenate([gradient, by_effects]), numeric, rtol=1e-4, atol=2e-5
+    )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_without_a_variance_between_sites_patients_are_by_themselves(family: str) -> None:
     data = data_of(family)
     theta = glmm.to_factor(data, point(data, 1.0))

@@ -106,6 +106,34 @@ def loglik(data: GLMMData, theta: np.ndarray) -> tuple[float, np.ndarray]:
     return value, gradient[free]
 
 
+def loglik_with_effects(
+    data: GLMMData, theta: np.ndarray, z: np.ndarray
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """Log density of the data and of the effects of their sites, the patients' integrated out.
+
+    Parameters
+    ----------
+    data : GLMMData
+        With sites.
+    theta : ndarray, shape (d,)
+        As for `loglik`.
+    z : ndarray, shape (J,)
+        The sites' effects in units of their standard deviation.
+
+    Returns
+    -------
+    value : float
+        Up to a constant; -inf where a patient's mode cannot be found.
+    gradient : ndarray, shape (d,)
+    by_effects : ndarray, shape (J,)
+    """
+    free, q = data.free_unconstrained, data.q
+    full = _expanded(theta, free, data.p + data.n_family + q * (q + 1) // 2)
+    *given, _ = sites.arrays(data)
+    value, gradient, by_effects = sites.with_effects(full, z, *given)
+    return value, gradient[free], by_effects
+
+
 def loglik_factor(data: GLMMData, theta: np.ndarray) -> tuple[float, np.ndarray]:
     """The same in the factor Lam, for a maximum that may lie on a boundary.
 

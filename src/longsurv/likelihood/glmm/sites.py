@@ -195,6 +195,27 @@ def pointwise(thetas, m, kappa, code, rows, q, levels, nodes, log_weights, spaci
     return out
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def with_effects(theta, z, m, kappa, code, rows, q, levels, nodes, log_weights):
+    """Log density of the data and the sites' z (J,), up to a constant, at an unconstrained vector,
+    and its gradient in both: patients alone are integrated out."""
+    p, J = rows.X.shape[1] - 1, z.shape[0]
+    phi, Lam = natural(theta, p, q, m, kappa, code)
+    s = Lam[q - 1, q - 1]
+    model = Model(theta[:p], phi, Lam[: q - 1, : q - 1].copy(), s, code, levels, nodes, log_weights)
+    d_beta, d_phi, d_Lam = np.zeros(p), np.zeros(phi.shape[0]), np.zeros((q, q))
+    value, d_z = 0.0, np.empty(J)
+    for j in range(J):
+        h, by_beta, by_phi, by_Lam = _at(z[j], _of_site(rows, j), model, True)
+        value += h
+        d_beta += by_beta[:p]
+        d_phi += by_phi
+        d_Lam[: q - 1, : q - 1] += by_Lam
+        d_Lam[q - 1, q - 1] += z[j] * by_beta[p]
+        d_z[j] = s * by_beta[p] - z[j]
+    return value, unconstrained_gradient(theta, m, code, phi, Lam, d_beta, d_phi, d_Lam), d_z
+
+
 def arrays(data: GLMMData) -> tuple:
     """What these take after theta."""
     return (

@@ -98,6 +98,7 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
         at = glmm.to_factor(data, top)
         flags += quadrature_flags(data, at, glmm.loglik(data, top)[0], nodes)
         flags += dispersion_flags(data, at)
+        density = "marginal" if data.site is None else "patients' marginal"
         return cls(
             spec=spec,
             design=design,
@@ -106,7 +107,7 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
             stack=stack,
             draws=draws,
             log_prior=stack.log_prior(draws.theta),
-            method=f"NUTS on the marginal likelihood, {quadrature_name(design, nodes)}",
+            method=f"NUTS on the {density} likelihood, {quadrature_name(design, nodes)}",
             flags=flags,
             data=data,
         )
