@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import numpy as np
 import pandas as pd
 from exports import Answer
@@ -29,8 +31,10 @@ def verdict(draft: Draft, right: Answer) -> list[str]:
         return [f"patients are {list(index[:4])}, not {list(expected.index[:4])}"]
     expected = expected.loc[index]
     arms = people.set_index(people[schema.patient].astype(str))[schema.treatment].loc[index]
-    if list(arms.astype(str)) != list(expected["group"]):
-        wrong.append(f"groups {list(arms[:3])}, not {list(expected['group'][:3])}")
+    labels = tomllib.loads(draft.to_toml()).get("study", {}).get("labels", {})
+    named = [labels.get(group, group) for group in expected["group"]]
+    if list(arms.astype(str)) != named:
+        wrong.append(f"groups {list(arms[:3])}, not {named[:3]}")
     if not np.allclose(found["exit"], expected["exit"], atol=1e-3):
         wrong.append(f"exits {list(found['exit'][:4])}, not {list(expected['exit'][:4])}")
     if not np.array_equal(found["event"].astype(bool), expected["event"].astype(bool)):

@@ -80,9 +80,12 @@ def test_what_a_kind_has_no_room_for_is_left_to_the_linear_model(study: Study) -
     assert isinstance(linear, LMM) and linear.residual.by == "treatment"
     assert by.residual_of(CENSORED) is None and by.residual_of(AT_THE_LIMIT) is not None
     nested = replace(study.models, trajectory="phase * treatment + (1 | infection/patient)")
-    problems = formula_problems(replace(study, models=nested))
+    assert not formula_problems(replace(study, models=nested))
+    third = "phase * treatment + (1 | patient) + (1 | infection) + (1 | sex)"
+    thrice = replace(study.models, trajectory=third)
+    problems = formula_problems(replace(study, models=thrice))
     assert any('beyond_limit = "at the limit"' in text for text in problems)
-    taken = replace(nested, beyond_limit="at the limit")
+    taken = replace(thrice, beyond_limit="at the limit")
     assert not formula_problems(replace(study, models=taken))
 
 
