@@ -21,16 +21,17 @@ QUADRATURE_TOLERANCE = 0.01
 """Log-likelihood by which a finer rule may differ before the result says so."""
 
 
-def quadrature_name(design: GeneralisedDesign, nodes: int) -> str:
-    """How the random effects are integrated out, in words."""
+def quadrature_name(design: GeneralisedDesign, nodes: int, *, drawn: bool = False) -> str:
+    """How the random effects are integrated out, in words; those of sites may be `drawn`."""
     q, name = len(design.random.names), "Laplace's approximation"
     if nodes > 1:
         power = f"^{q}" if q > 1 else ""
         name = f"adaptive Gauss-Hermite quadrature with {nodes}{power} nodes"
+    rule, end = "within the trapezoidal rule over the effect of its", ""
+    if drawn:
+        rule, end = "while the effect of its", " is drawn"
     of_sites = "".join(
-        f" for each {design.group_name}, within the trapezoidal rule over the effect of its"
-        f" {site.name}"
-        for site in design.outer
+        f" for each {design.group_name}, {rule} {site.name}{end}" for site in design.outer
     )
     return name + of_sites
 

@@ -99,6 +99,7 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
         flags += quadrature_flags(data, at, glmm.loglik(data, top)[0], nodes)
         flags += dispersion_flags(data, at)
         density = "marginal" if data.site is None else "patients' marginal"
+        rule = quadrature_name(design, nodes, drawn=True)
         return cls(
             spec=spec,
             design=design,
@@ -107,7 +108,7 @@ class GeneralisedPosterior(GeneralisedPosteriorMethods, Replicated, Predictive, 
             stack=stack,
             draws=draws,
             log_prior=stack.log_prior(draws.theta),
-            method=f"NUTS on the {density} likelihood, {quadrature_name(design, nodes)}",
+            method=f"NUTS on the {density} likelihood, {rule}",
             flags=flags,
             data=data,
         )
