@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 NO_ANSWER = "no usable answer"
 """What stands in place of a number that a method could not give, before the reason."""
@@ -49,6 +49,12 @@ def listed(items: Sequence[str]) -> str:
     if len(items) < 2:
         return "".join(items)
     return ", ".join(items[:-1]) + " and " + items[-1]
+
+
+def some(values: Iterable[object]) -> str:
+    """The first five of many values, each once: "3, 7, ..."."""
+    each = list(dict.fromkeys(values))
+    return ", ".join(str(value) for value in each[:5]) + (", ..." if len(each) > 5 else "")
 
 
 def capital(text: str) -> str:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from longsurv.design.rank import combination
 from longsurv.errors import DataError
-from longsurv.words import plural, verb
+from longsurv.words import plural, some, verb
 
 ROUNDING = 1e-9
 """Share of what is added up below which a sum is zero."""
@@ -104,13 +104,11 @@ def refuse_departures(departures: np.ndarray, names: Sequence[str], rows: pd.Ind
     if not len(wrong):
         return
     left_out = [name for name, of in zip(names, away.any(axis=0), strict=True) if of]
-    asked = list(dict.fromkeys(str(row) for row in rows[wrong]))
-    where = ", ".join(asked[:5]) + (", ..." if len(asked) > 5 else "")
     raise DataError(
-        f"nothing is known of {plural(len(wrong), 'row')} (index {where}) of those to predict:"
-        f" {', '.join(left_out[:3])} {verb(len(left_out), 'is', 'are')} left out of the model, for"
-        " other columns determine what it is in every row of the fit, and in these rows they do"
-        " not. Leave them out, or fit a formula that the data determine"
+        f"nothing is known of {plural(len(wrong), 'row')} (index {some(rows[wrong])}) of those"
+        f" to predict: {', '.join(left_out[:3])} {verb(len(left_out), 'is', 'are')} left out of"
+        " the model, for other columns determine what it is in every row of the fit, and in these"
+        " rows they do not. Leave them out, or fit a formula that the data determine"
     )
 
 

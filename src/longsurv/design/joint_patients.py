@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from longsurv.design.survival import SurvivalDesign, survival_design
 from longsurv.errors import DataError, FormulaError
 from longsurv.likelihood.glmm.families import FAMILIES
 from longsurv.likelihood.glmm.family import INTERVAL
-from longsurv.words import plural, verb
+from longsurv.words import plural, some, verb
 
 ROUNDING = 1e-9
 
@@ -50,12 +50,6 @@ class CauseInput:
     name: str
     design: SurvivalDesign
     data: pd.DataFrame
-
-
-def some(values: Iterable[object]) -> str:
-    """The first of many values, in words."""
-    listed = list(dict.fromkeys(values))
-    return ", ".join(str(v) for v in listed[:5]) + (", ..." if len(listed) > 5 else "")
 
 
 def check_formulas(markers: Sequence[MarkerInput], causes: Sequence[CauseInput], time: str) -> str:

@@ -26,7 +26,7 @@ from longsurv.estimands.new_patients import NewPatients, copies_of, read_patient
 from longsurv.inference import Flat
 from longsurv.inference.identify import LOADS
 from longsurv.likelihood import joint
-from longsurv.words import plural
+from longsurv.words import plural, some
 
 MOVES = 1e-4
 """Share of what is added up below which a log hazard does not move along a direction."""
@@ -234,10 +234,9 @@ def check_known(
             mine = slice(cause.start[k], cause.start[k + 1])
             moves[k] |= _moves(along[mine] @ of_some, along[mine] @ of_all, size[mine].max())
     if moves.any():
-        listed = ", ".join(str(label) for label in people.labels[moves][:5])
         raise EstimationError(
-            f"what happens to {plural(int(moves.sum()), 'patient')} ({listed}"
-            f"{', ...' if moves.sum() > 5 else ''}) is not known: it depends on "
+            f"what happens to {plural(int(moves.sum()), 'patient')} ({some(people.labels[moves])})"
+            " is not known: it depends on "
             f"{', '.join(undetermined)}, which the data do not determine; fit.flags says why"
         )
 

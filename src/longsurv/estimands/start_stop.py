@@ -8,7 +8,7 @@ association to 0 (Prentice 1982, Biometrika 69:331-342).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,6 +19,7 @@ from longsurv.arguments import checked
 from longsurv.design.outcome import event_problem, read_numbers
 from longsurv.errors import DataError
 from longsurv.tables.notebook import Readable
+from longsurv.words import some
 
 TIMES = ("start", "stop", "event")
 
@@ -154,24 +155,24 @@ def _check(
     problems = [problem] if problem else []
     twice = survival[patient][survival[patient].duplicated()]
     if len(twice):
-        problems.append(f"{patient} {_some(twice)} have several rows in the survival data")
+        problems.append(f"{patient} {some(twice)} have several rows in the survival data")
     unknown = measurements[patient][~measurements[patient].isin(survival[patient])]
     if len(unknown):
         problems.append(
-            f"{patient} {_some(unknown)} have measurements but no row in the survival data"
+            f"{patient} {some(unknown)} have measurements but no row in the survival data"
         )
     if not len(twice):
         end = survival.set_index(patient)[exit].reindex(measurements[patient]).to_numpy(dtype=float)
         late = measurements[patient][(measurements[time] > end).to_numpy()]
         if len(late):
             problems.append(
-                f"{patient} {_some(late)} have measurements after their event or end of follow-up: "
+                f"{patient} {some(late)} have measurements after their event or end of follow-up: "
                 "check the times, or drop those rows"
             )
     again = measurements[measurements.duplicated([patient, time]) & measurements[time].notna()]
     if len(again):
         problems.append(
-            f"{patient} {_some(again[patient])} have two measurements at one time: keep one, or "
+            f"{patient} {some(again[patient])} have two measurements at one time: keep one, or "
             "their mean"
         )
     if problems:
@@ -201,8 +202,3 @@ def _left_out(
     counts = unused.value_counts(sort=False)
     rows += [(name, "measurement without a value", 0.0, 0, int(n)) for name, n in counts.items()]
     return pd.DataFrame(rows, columns=[patient, "reason", "time", "events", "measurements"])
-
-
-def _some(labels: Iterable[object]) -> str:
-    listed = list(dict.fromkeys(labels))
-    return ", ".join(str(v) for v in listed[:5]) + (", ..." if len(listed) > 5 else "")

@@ -41,6 +41,10 @@ class Flat:
     def __bool__(self) -> bool:
         return self.directions.shape[1] > 0
 
+    def also(self, directions: np.ndarray) -> Flat:
+        """These directions and others, shape (d,) or (d, k)."""
+        return Flat(np.column_stack([self.directions, directions]), self.scale)
+
     def of(self, index: np.ndarray) -> Flat:
         """The same directions as some of the parameters, at positions `index`, see them."""
         return self._seen(self.directions[index], self.scale[index])

@@ -13,6 +13,9 @@ from longsurv.design.mixed import MixedDesign
 from longsurv.inference import Draws
 from longsurv.words import plural, verb
 
+FEW_SITES = 10
+"""Sites below which their variance is said to be hardly known."""
+
 
 class TableDesign(Protocol):
     """The arrays of a model of one table."""
@@ -63,6 +66,13 @@ def sampling_flags(draws: Draws) -> tuple[str, ...]:
     if draws.whitening is None or not draws.whitening.regularised:
         return ()
     return ("The curvature at the posterior mode was not positive definite and was regularised.",)
+
+
+def few_sites_flag(name: str, count: int) -> tuple[str, ...]:
+    """That the variance between so many values of a column of sites is hardly known, if few."""
+    if count >= FEW_SITES:
+        return ()
+    return (f"There are {count} values of {name}: a variance between so few is hardly known.",)
 
 
 def undetermined_flag(names: Sequence[str], why: str) -> tuple[str, ...]:

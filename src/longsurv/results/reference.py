@@ -277,6 +277,28 @@ def t_p_value(statistic: float, df: float) -> float:
     return float(2.0 * (ndtr(-abs(statistic)) if np.isinf(df) else stdtr(df, -abs(statistic))))
 
 
+def no_variance_test(term: str, statistic: float, at_zero: bool) -> pd.DataFrame:
+    """The likelihood-ratio test of a variance that cannot be below 0 (Self & Liang 1987).
+
+    Parameters
+    ----------
+    term : str
+        Its standard deviation.
+    statistic : float
+        Twice the difference of the log-likelihoods.
+    at_zero : bool
+        Whether 0 is the estimate.
+
+    Returns
+    -------
+    DataFrame
+        One row: term, statistic, p_value, method.
+    """
+    p = 1.0 if at_zero else 0.5 * float(chi2_p_value(statistic, 1.0))
+    method = "0.5 chi-squared(0) + 0.5 chi-squared(1)"
+    return pd.DataFrame([{"term": term, "statistic": statistic, "p_value": p, "method": method}])
+
+
 def chi2_p_value(
     statistic: float | np.ndarray | pd.Series, df: float | np.ndarray | pd.Series
 ) -> np.ndarray:

@@ -18,10 +18,6 @@ from longsurv.likelihood.lmm.dense.residual import Structure
 from longsurv.models.lmm import LMM
 from longsurv.words import plural
 
-ALIKE = 1e-7
-"""Share of a row's columns outside those of the rows that were seen, from which on its mean is not
-determined."""
-
 
 @dataclass(frozen=True, eq=False)
 class RowArrays:
@@ -138,21 +134,14 @@ def row_arrays(model: LMM, rows: ImputedRows) -> RowArrays:
 
 def _check_means(design: MixedDesign, frame: pd.DataFrame, rows: ImputedRows) -> None:
     """Refuse rows to impute with a column that others determine only among those seen."""
-    if not design.fixed.aliased:
-        return
-    every = rebuilt(design.fixed.recipe, frame).to_numpy(dtype=float)
-    size = np.abs(every).max(axis=0)
-    every = every / np.where(size > 0.0, size, 1.0)
-    seen = every[~rows.asked]
-    _, values, right = np.linalg.svd(seen, full_matrices=True)
-    rank = int((values > ALIKE * values.max(initial=1.0)).sum())
-    outside = np.linalg.norm(every[rows.asked] @ right[rank:].T, axis=1)
-    wrong = outside > ALIKE * np.linalg.norm(every[rows.asked], axis=1)
+    fixed = design.fixed
+    away = fixed.departures(rebuilt(fixed.recipe, frame), frame).any(axis=1)
+    wrong = away[rows.asked]
     if wrong.any():
         count = int(wrong.sum())
         raise DataError(
             f"the mean of {plural(count, 'value')} to impute is not determined: nobody like them"
-            f" has a value of {rows.response!r} ({', '.join(design.fixed.aliased[:3])})"
+            f" has a value of {rows.response!r} ({', '.join(fixed.aliased[:3])})"
         )
 
 

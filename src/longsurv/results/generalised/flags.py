@@ -10,13 +10,12 @@ from longsurv.design.generalised import GeneralisedDesign
 from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm.families import FAMILIES
 from longsurv.likelihood.glmm.family import Family
+from longsurv.results.assemble import few_sites_flag
 from longsurv.results.generalised.quantities import with_rule
 from longsurv.results.reference import chi2_p_value
 
 DISPERSION_LEVEL = 0.05
 """p value of the test for overdispersion below which the result speaks of it."""
-FEW = 10
-"""Sites below which their variance is said to be hardly known."""
 QUADRATURE_TOLERANCE = 0.01
 """Log-likelihood by which a finer rule may differ before the result says so."""
 
@@ -83,11 +82,7 @@ def site_flags(design: GeneralisedDesign) -> tuple[str, ...]:
                 f"{what} are between values of the same {site.name}, and of patients alike in their"
                 " random effects; means of the response are averaged over both."
             )
-        if len(site.labels) < FEW:
-            flags.append(
-                f"There are {len(site.labels)} values of {site.name}: a variance between so few is "
-                "hardly known."
-            )
+        flags += few_sites_flag(site.name, len(site.labels))
     return tuple(flags)
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Protocol, cast
 
 import pandas as pd
-from scipy.special import chdtrc
 
 from longsurv.errors import LongsurvError
+from longsurv.results.reference import no_variance_test
 from longsurv.results.simulated import SimulatedGLMM, check_determined
 
 
@@ -34,6 +34,4 @@ def variance_test(fit: FittedWithSites) -> pd.DataFrame:
     name = design.deviations[-1]
     value = fit.variance.values[fit.variance.names.index(name)]
     statistic = max(2.0 * (fit.llf - without.llf), 0.0)
-    p = 1.0 if value == 0.0 else 0.5 * float(chdtrc(1.0, statistic))
-    row = {"term": name, "statistic": 0.0 if value == 0.0 else statistic, "p_value": p}
-    return pd.DataFrame([row | {"method": "0.5 chi-squared(0) + 0.5 chi-squared(1)"}])
+    return no_variance_test(name, 0.0 if value == 0.0 else statistic, value == 0.0)

@@ -128,8 +128,7 @@ def in_few_clusters[E: Estimate](fit: E, design: SurvivalDesign) -> E:
     left = k - used.astype(float)
     known = left >= 1.0
     factor = np.sqrt(np.where(known, k / np.maximum(left, 1.0), 1.0))
-    flat = reference.flat or Flat.none(p)
-    flat = Flat(np.column_stack([flat.directions, np.eye(p)[:, ~known]]), flat.scale)
+    flat = (reference.flat or Flat.none(p)).also(np.eye(p)[:, ~known])
     few = FewClusters(
         cov=reference.cov * np.outer(factor, factor),
         method="robust",

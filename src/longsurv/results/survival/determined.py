@@ -47,10 +47,8 @@ def seen_by_robust[E: Estimate](fit: E, known: Callable[[], Flat], instead: str)
     separated, before = fit.optimum.separated, fit.undetermined
     if fit.reference.method != "robust" or separated is None:
         return fit
-    flat = known()
-    flat = Flat(np.column_stack([flat.directions, separated]), flat.scale)
     reference = cast("NormalReference", fit.reference)
-    fit = replace(fit, reference=replace(reference, flat=flat))
+    fit = replace(fit, reference=replace(reference, flat=known().also(separated)))
     further = [name for name in fit.undetermined if name not in before]
     return replace(fit, flags=(*fit.flags, *undetermined_flag(further, f"{UNSEEN} {instead}")))
 

@@ -11,8 +11,9 @@ from longsurv.design.sites import Sites, reproduced
 from longsurv.errors import LongsurvError
 from longsurv.inference import Optimum
 from longsurv.results import plots
+from longsurv.results.assemble import few_sites_flag
 from longsurv.results.estimate import TIDY
-from longsurv.results.reference import t_quantile
+from longsurv.results.reference import no_variance_test, t_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 FARTHEST = 50.0
 """Standard deviation of site effects beyond which a limit counts as infinite."""
-FEW = 10
-"""Sites below which their variance is said to be hardly known."""
 
 
 def site_flags(design: SurvivalDesign, s: float | None) -> tuple[str, ...]:
@@ -39,7 +38,6 @@ def site_flags(design: SurvivalDesign, s: float | None) -> tuple[str, ...]:
     """
     assert design.sites is not None
     sites, flags = design.sites, []
-    J = len(sites.labels)
     if s is None and reproduced(sites, design.fixed.X, design.stratum):
         flags.append(
             f"Not determined by the data: {sites.deviation}, and coefficients of covariates that "
@@ -57,11 +55,7 @@ def site_flags(design: SurvivalDesign, s: float | None) -> tuple[str, ...]:
             "two they are nearer to 1. Survival and risks are averaged over the distribution of "
             "sites."
         )
-    if J < FEW:
-        flags.append(
-            f"There are {J} values of {sites.name}: a variance between so few is hardly known."
-        )
-    return tuple(flags)
+    return (*flags, *few_sites_flag(sites.name, len(sites.labels)))
 
 
 def effects_table(
@@ -225,12 +219,8 @@ class WithSpread(WithEffects):
         DataFrame
             One row: term, statistic, p_value (1 where the estimate is 0), method.
         """
-        from scipy.special import chdtrc
-
         statistic = max(2.0 * (self.optimum.value - self.null_loglik), 0.0)
-        p = 1.0 if self.sd == 0.0 else 0.5 * float(chdtrc(1.0, statistic))
-        row = {"term": self._of.deviation, "statistic": statistic, "p_value": p}
-        return pd.DataFrame([row | {"method": "0.5 chi-squared(0) + 0.5 chi-squared(1)"}])
+        return no_variance_test(self._of.deviation, statistic, self.sd == 0.0)
 
     def variance_limits(self, level: float = 0.95) -> tuple[float, float]:
         """Limits of the standard deviation by the profile of the integrated likelihood.
