@@ -208,7 +208,7 @@ def test_what_a_report_needs_besides_is_said(
     for key in ("horizon", "randomised", "labels", "time_unit"):
         assert f"  {key}: " in said
         assert f"{key} = " in study.read_text(encoding="utf-8")
-    assert not read_cohort(study).randomised
+    assert read_cohort(study).randomised is None
 
 
 @pytest.mark.parametrize("name", ["pt", "No", "Patients"])

@@ -273,12 +273,12 @@ def test_unseen_deaths_and_confounders(examples: int) -> None:
     check()
 
 
-@pytest.mark.parametrize("randomised", [True, False])
+@pytest.mark.parametrize("randomised", [True, False, None])
 def test_what_depends_on_randomisation(randomised, request) -> None:
     """The caution, the E-value and the guideline follow `randomised` together."""
     from dataclasses import replace
 
-    from longsurv.report.sections import answer
+    from longsurv.report.sections import answer, headline
     from longsurv.report.sections.guidelines import build
     from longsurv.report.sections.mortality_tipping import tipping_part
 
@@ -289,6 +289,11 @@ def test_what_depends_on_randomisation(randomised, request) -> None:
         results, study=replace(results.study, cohort=make_cohort(randomised=randomised))
     )
     assert bool(answer.caution(trial)) == (not randomised)
+    assert ("not said whether" in answer.caution(trial)) == (randomised is None)
+    assert ("were not formed at random" in answer.caution(trial)) == (randomised is False)
+    doubts = headline.doubts(trial)
+    assert ("no randomisation" in doubts) == (randomised is False)
+    assert ("randomisation not stated" in doubts) == (randomised is None)
     said = " ".join(item for item in tipping_part(trial).items if isinstance(item, str))
     assert ("E-value" in said) == (not randomised)
     names = [table.caption.split()[0] for table in build(trial, {})["tables"]]

@@ -192,7 +192,8 @@ def check_conclusion(drawn: Drawn, conclusion: str, doubts: str) -> None:
     cohort = drawn.results.cohort
     events = int(cohort.survival_data()["event"].sum())
     assert ("few events" in doubts) == (events < 10)
-    assert ("no randomisation" in doubts) == (not cohort.randomised)
+    assert ("no randomisation" in doubts) == (cohort.randomised is False)
+    assert ("randomisation not stated" in doubts) == (cohort.randomised is None)
     assert ("delayed treatment" in doubts) == drawn.emulated
     table = short_answer(drawn.results).table
     if not short_answer(drawn.results).headline.risks:

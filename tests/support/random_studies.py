@@ -115,7 +115,8 @@ def draw_study(seed: int) -> Drawn:
         time_unit=unit, covariates=("age",), competing={"discharge": "home"} if competing else {},
         phases=(Phase("before", 0, 0), Phase("after", entry + 1, entry + 1)),
     )  # fmt: skip
-    cohort = Cohort(patients, long, schema, markers, title="Drawn", randomised=randomised)
+    allocated = randomised or (None if seed % 3 == 0 else False)  # None: not said
+    cohort = Cohort(patients, long, schema, markers, title="Drawn", randomised=allocated)
     primary = str(rng.choice(["", "one", EVENTS[level]]))
     study = Study(
         cohort,

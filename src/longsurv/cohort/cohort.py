@@ -46,8 +46,9 @@ class Cohort:
         Shown wherever the cohort appears.
     reconstructed : bool
         The data were simulated from published summaries; a note says so.
-    randomised : bool
-        Treatment was allocated at random.
+    randomised : bool or None
+        Whether treatment was allocated at random; None if that is not said. Then the cohort is
+        analysed as if it was not, and a report says that it is not known.
     labels : mapping of str to str
         What readers call a group or a covariate, as ``{"ivig": "Immunoglobulin"}``. A group goes by
         its label from here on, in the tables that the cohort hands out and in every answer.
@@ -83,7 +84,7 @@ class Cohort:
         title: str = "",
         note: str = "",
         reconstructed: bool = False,
-        randomised: bool = False,
+        randomised: bool | None = None,
         labels: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._markers = check_markers(markers, schema)

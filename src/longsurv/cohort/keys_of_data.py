@@ -90,7 +90,12 @@ DATA_TABLES: dict[str, dict[str, Key]] = {
         "reconstructed": Key(
             FLAG, "The data were simulated from published summaries.", default="false"
         ),
-        "randomised": Key(FLAG, "Treatment was allocated at random.", default="false"),
+        "randomised": Key(
+            FLAG,
+            "Treatment was allocated at random. Without it the study is analysed as if it was not, "
+            "and its report says that it is not said.",
+            default="not said",
+        ),
         "primary": Key(
             TEXT,
             'The outcome the study was made for: a marker, or the event by what it is, "death". '

@@ -95,10 +95,11 @@ def _study(found: Understanding) -> list[str]:
         "[study]",
         f"title = {toml_value(title)}",
         *toml_comment(
-            "doubtful: nothing says whether the treatment was allocated at random. Reports say that"
-            " it was not, until this is true:"
+            "doubtful: nothing says whether the treatment was allocated at random. Until one of these"
+            " is said, the study is analysed as if it was not, and reports say that it is not known:"
         ),
-        "randomised = false",
+        "# randomised = true",
+        "# randomised = false",
         *_group_labels(found),
     ]
 

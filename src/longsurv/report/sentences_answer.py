@@ -139,13 +139,13 @@ def surviving(
     return f"{text}{f' ({others})' if others else ''}."
 
 
-def conclusion(risks: Risks | None, randomised: bool, reason: str = "") -> str:
+def conclusion(risks: Risks | None, randomised: bool | None, reason: str = "") -> str:
     """What the data say about the event, plainly.
 
     Parameters
     ----------
     risks : Risks or None
-    randomised : bool
+    randomised : bool or None
     reason : str
         Why there are no risks, where it is known.
     """
@@ -278,16 +278,31 @@ def sides(dropped: Sequence[str], gained: Sequence[str], began: Sequence[str]) -
     return f"{capital('; '.join(parts))}."
 
 
-def leads_because(start: str) -> str:
+def not_randomised(randomised: bool | None) -> str:
+    """How the groups came about, of groups that are not known to be alike: no full stop.
+
+    Parameters
+    ----------
+    randomised : bool or None
+        False, or None where the study does not say.
+    """
+    if randomised is None:
+        return "It is not said whether the groups were formed at random"
+    return "The groups were not formed at random"
+
+
+def leads_because(start: str, randomised: bool | None = False) -> str:
     """Why the adjusted difference leads.
 
     Parameters
     ----------
     start : str
         The phase whose value is adjusted for.
+    randomised : bool or None
+        False, or None where the study does not say.
     """
     return (
-        "The groups were not formed at random, so the difference in change adjusted for the value"
+        f"{not_randomised(randomised)}, so the difference in change adjusted for the value"
         f" at {start} leads: a group that began further off falls back further, whatever is done to"
         " it. That was settled beforehand, and no test of these data chose it."
     )

@@ -181,7 +181,7 @@ def _answers(
         study.linear_model(data.assign(order=data["phase"].map(phases.index).astype(int))),
         n=COMPLETED,
         seed=model_seed(study.sampling.seed, f"{name}, imputed"),
-        treatment=change.treatment, reference=change.reference, randomised=cohort.randomised,
+        treatment=change.treatment, reference=change.reference, randomised=bool(cohort.randomised),
         visit="order",
     )  # fmt: skip
 
@@ -221,6 +221,6 @@ def seconds_of_imputed(study: Plan) -> float:
     if study.change_variable != "phase":
         return 0.0
     named = sum(study.aims.role(n) in ("primary", "secondary") for n in study.cohort.endpoints)
-    fits = COMPLETED * (len(STEPS) + 3 * study.cohort.randomised)
+    fits = COMPLETED * (len(STEPS) + 3 * bool(study.cohort.randomised))
     rows = len(study.cohort.measurements) / max(len(study.cohort.endpoints), 1)
     return 0.5 + max(named, 1) * len(study.contrasts) * fits * (0.01 + 4e-6 * rows)

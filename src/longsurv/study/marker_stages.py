@@ -372,7 +372,7 @@ def seconds_of_adjustments(study: Plan) -> float:
     cohort = study.cohort
     draws = study.sampling.chains * (study.sampling.draws + 300)
     # Several later values of a patient, or one at the start, are correlated by a slower kernel.
-    correlated = (len(cohort.schema.phases) > 2) + cohort.randomised
+    correlated = (len(cohort.schema.phases) > 2) + bool(cohort.randomised)
     each = 0.1 + (4e-5 + 2e-3 * correlated) * draws
     return 0.3 + len(study.contrasts) * len(cohort.endpoints) * each
 

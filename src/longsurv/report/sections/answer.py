@@ -293,7 +293,7 @@ def leading_sentences(results: StudyResults, lead: Lead) -> list[str]:
     if not lead.adjusted:
         return []
     return [
-        sentences_answer.leads_because(str(lead.change.start)),
+        sentences_answer.leads_because(str(lead.change.start), results.cohort.randomised),
         sentences_answer.sides(lead.dropped, lead.gained, began(results, lead)),
         sentences_answer.ERROR_IN_BASELINE,
     ]
@@ -329,8 +329,10 @@ def caution(results: StudyResults) -> str:
     """What the comparison cannot show."""
     if results.cohort.randomised:
         return begun_late(results)
+    formed = sentences_answer.not_randomised(results.cohort.randomised)
+    unknown = "; if not, a" if results.cohort.randomised is None else ". A"
     chosen = (
-        "The groups were not formed at random. A difference between them is an association: it"
-        " may come from what made clinicians treat some patients and not others."
+        f"{formed}{unknown} difference between them is an association: it may come from what made"
+        " clinicians treat some patients and not others."
     )
     return f"{chosen} {begun_late(results)}".rstrip()

@@ -199,7 +199,8 @@ def doubts(results: StudyResults) -> list[str]:
     if results.study.target_trial is not None:
         found.append("delayed treatment")
     if not cohort.randomised:
-        found.append("no randomisation")
+        unsaid = cohort.randomised is None
+        found.append("randomisation not stated" if unsaid else "no randomisation")
         apart = _apart(results)
         if apart:
             found.append(f"imbalance in {plural(apart, 'variable')}")

@@ -141,5 +141,6 @@ def _changes(lead: Lead, unit: str) -> str:
 def _limits(results: StudyResults) -> str:
     if results.cohort.randomised:
         return begun_late(results)
-    limits = "The groups were not formed at random, and the differences are associations."
+    formed = sentences_answer.not_randomised(results.cohort.randomised)
+    limits = f"{formed}, and the differences are associations."
     return " ".join(text for text in (limits, begun_late(results), emulated(results)) if text)
