@@ -16,7 +16,9 @@ OF_MARKERS = ("markers", "adjustments", "panel", "scores", MORTALITY)
 HOSTILE = '<script>alert("x")</script> & $\\frac{1$ ' + "検査 " + "long " * 60
 
 
-def make_cohort(*, swap: bool = False, by_phase: bool = True, randomised: bool | None = False) -> Cohort:
+def make_cohort(
+    *, swap: bool = False, by_phase: bool = True, randomised: bool | None = False
+) -> Cohort:
     """Forty patients; the treated fall further and die less (or, swapped, the controls do)."""
     rng = np.random.default_rng(5)
     n = 40

@@ -62,7 +62,7 @@ class Draft:
         """What a report needs and tables do not tell, and what it does without."""
         said = [
             "horizon: the time by which risks are counted; without it a report has none",
-            "randomised: whether treatment was allocated at random; reports say that it is not known",
+            "randomised: whether treatment was allocated at random; reports say it is not known",
         ]
         groups = bare_groups(self._found)
         if groups:

@@ -95,8 +95,9 @@ def _study(found: Understanding) -> list[str]:
         "[study]",
         f"title = {toml_value(title)}",
         *toml_comment(
-            "doubtful: nothing says whether the treatment was allocated at random. Until one of these"
-            " is said, the study is analysed as if it was not, and reports say that it is not known:"
+            "doubtful: nothing says whether the treatment was allocated at random. Until one of"
+            " these is said, the study is analysed as if it was not, and reports say that it is not"
+            " known:"
         ),
         "# randomised = true",
         "# randomised = false",
