@@ -25,7 +25,8 @@ from longsurv.report.sections.mortality_adjusted import adjusted_part, risks_at_
 from longsurv.report.sections.mortality_priors import PERCENTILES, treated_risk
 from longsurv.report.sections.trajectories import FEWEST
 from longsurv.report.sentences import Answer
-from longsurv.report.sentences_mortality import Compared, left_early
+from longsurv.report.sentences_mortality import Compared
+from longsurv.report.sentences_unseen import left_early
 from longsurv.study import StudyResults
 from longsurv.study.adjusted_curves import CURVES
 from longsurv.study.criticism import ADJUSTED, CRITICISM, TRAJECTORY, Criticism

@@ -15,9 +15,16 @@ from hypothesis import strategies as st
 from support.lengths import lengths
 
 from longsurv import numbers
-from longsurv.report import sentences, sentences_joint, sentences_markers, sentences_mortality
+from longsurv.report import (
+    sentences,
+    sentences_joint,
+    sentences_markers,
+    sentences_mortality,
+    sentences_unseen,
+)
 from longsurv.report.sentences import Answer
-from longsurv.report.sentences_mortality import Compared, Tipping
+from longsurv.report.sentences_mortality import Compared
+from longsurv.report.sentences_unseen import Tipping
 
 MINUS = numbers.MINUS
 GROUPS = ("ivig", "control", "drug A", "arm 2", "D-penicillamine", "Über", "1", "q < r")
@@ -258,13 +265,13 @@ def test_unseen_deaths_and_confounders(examples: int) -> None:
               point: float, limit: float) -> None:  # fmt: skip
         assume(doubt <= reverse and ratio != 1)
         asked = Compared(*names, event, "by 28 days")
-        text = sentences_mortality.tipping(asked, Tipping(better, reverse, doubt, 0.8))
+        text = sentences_unseen.tipping(asked, Tipping(better, reverse, doubt, 0.8))
         good, bad = names if better else names[::-1]
         many = "death" if event == "death" else "event"  # other names need have no plural
         assert f"by 28 days is lower in {good}. If {reverse} {many}" in text
         assert f"in {good} had gone unseen and none in {bad}" in text
         assert ("below 0.8 already" in text) == (doubt == 0)
-        told = sentences_mortality.e_value(asked, ratio, point, limit)
+        told = sentences_unseen.e_value(asked, ratio, point, limit)
         side = "lower" if ratio < 1 else "higher"
         assert f"explain away the {side} observed risk of {event} by 28 days in {names[0]}" in told
         assert f"(risk ratio {numbers.number(ratio)})" in told

@@ -7,8 +7,10 @@ import math
 from longsurv.numbers import MINUS
 from longsurv.report import sentences_answer
 from longsurv.report import sentences_mortality as said
+from longsurv.report import sentences_unseen as unseen
 from longsurv.report.sentences import Answer
-from longsurv.report.sentences_mortality import Compared, Tipping
+from longsurv.report.sentences_mortality import Compared
+from longsurv.report.sentences_unseen import Tipping
 
 ASKED = Compared("drug", "placebo", "death", "by 28 days")
 OTHER = Compared("placebo", "drug", "death", "by 28 days")
@@ -95,19 +97,19 @@ def test_a_posterior_that_is_mostly_prior_is_called_so() -> None:
 
 
 def test_tipping_names_the_better_group_and_turns_with_it() -> None:
-    text = said.tipping(ASKED, Tipping(True, 3, 1, 0.8, (4, 7)))
+    text = unseen.tipping(ASKED, Tipping(True, 3, 1, 0.8, (4, 7)))
     assert "lower in drug. If 3 deaths in drug had gone unseen and none in placebo" in text
     assert "1 would take the probability that it is lower there below 0.8" in text
     assert "With 4 unseen deaths in placebo it would take 7 in drug." in text
-    assert said.tipping(OTHER, Tipping(False, 3, 1, 0.8, (4, 7))) == text
-    already = said.tipping(ASKED, Tipping(False, 1, 0, 0.8))
+    assert unseen.tipping(OTHER, Tipping(False, 3, 1, 0.8, (4, 7))) == text
+    already = unseen.tipping(ASKED, Tipping(False, 1, 0, 0.8))
     assert "lower in placebo. If 1 death in placebo" in already
     assert "below 0.8 already" in already
-    assert "equal" in said.tipping(ASKED, None)
+    assert "equal" in unseen.tipping(ASKED, None)
 
 
 def test_where_everybody_died_no_number_of_unseen_deaths_would_change_that() -> None:
-    text = said.tipping(ASKED, Tipping(True, math.inf, 3, 0.8))
+    text = unseen.tipping(ASKED, Tipping(True, math.inf, 3, 0.8))
     assert "everybody in placebo is counted with the event, no number of deaths" in text
     assert "unseen in drug would change that; 3 would take the probability" in text
     short = sentences_answer.reversing(math.inf, "death", "active")
@@ -116,13 +118,13 @@ def test_where_everybody_died_no_number_of_unseen_deaths_would_change_that() -> 
 
 
 def test_the_e_value_names_the_direction_it_would_explain_away() -> None:
-    text = said.e_value(ASKED, 0.2895, 6.37, 1.0)
+    text = unseen.e_value(ASKED, 0.2895, 6.37, 1.0)
     assert "the lower observed risk of death by 28 days in drug (risk ratio 0.289)" in text
     assert "at least 6.37" in text
     assert "includes 1 even without one" in text
-    text = said.e_value(ASKED, 3.45, 6.37, 1.8)
+    text = unseen.e_value(ASKED, 3.45, 6.37, 1.8)
     assert "the higher observed risk" in text
     assert "to make the interval include 1, 1.80" in text
-    assert said.e_value(ASKED, math.nan, math.nan, math.nan) == ""
-    assert "no difference" in said.e_value(ASKED, 1.0, 1.0, 1.0)
-    assert "all of the lower risk in drug" in said.e_value(ASKED, 0.0, math.inf, 1.0)
+    assert unseen.e_value(ASKED, math.nan, math.nan, math.nan) == ""
+    assert "no difference" in unseen.e_value(ASKED, 1.0, 1.0, 1.0)
+    assert "all of the lower risk in drug" in unseen.e_value(ASKED, 0.0, math.inf, 1.0)

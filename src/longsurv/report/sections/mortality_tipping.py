@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from longsurv import numbers
 from longsurv.figures import tipping
 from longsurv.records import Record
-from longsurv.report import sentences_mortality
+from longsurv.report import sentences_unseen
 from longsurv.report.sections.common import Picture
 from longsurv.report.sections.mortality_part import Part, comparison
-from longsurv.report.sentences_mortality import Compared, Tipping
+from longsurv.report.sentences_mortality import Compared
+from longsurv.report.sentences_unseen import Tipping
 from longsurv.study.tables.mortality import lost_patients, patients_in
 from longsurv.words import counted, plural
 
@@ -41,18 +42,18 @@ def tipping_part(results: StudyResults) -> Part | None:
     )
     ratio = _ratio(events / n, reference_events / reference_n)
     left = "".join(
-        f" {sentences_mortality.left_early(count, label, asked)}"
+        f" {sentences_unseen.left_early(count, label, asked)}"
         for label, count in _left(results, part).items()
     )
     counted = f"{counted}{left}".strip()
     texts = [
         _why(results, asked),
-        sentences_mortality.tipping(asked, tipping_of(part["points"], part["threshold"])),
+        sentences_unseen.tipping(asked, tipping_of(part["points"], part["threshold"])),
     ]
     confounded = (
         ""
         if results.cohort.randomised
-        else sentences_mortality.e_value(asked, ratio, part["e_value"], part["e_limit"])
+        else sentences_unseen.e_value(asked, ratio, part["e_value"], part["e_limit"])
     )
     return Part("What was not seen", (*texts, counted, _picture(part["grid"], asked), confounded))
 
