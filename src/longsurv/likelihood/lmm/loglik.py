@@ -201,6 +201,23 @@ def relative_factor(log_sigma, log_tau, z, z_scale):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def relative_pullback(S, lam, scale, z):
+    """Gradients of -tr(S D / sigma^2) / 2 in log tau (q,) and in z, for `relative_factor`'s lam
+    and scale; that in log sigma is less the first one's sum."""
+    q = lam.shape[0]
+    by_row = np.zeros(q)
+    dK = np.zeros((q, q))
+    for a in range(q):
+        for b in range(a + 1):
+            d = 0.0
+            for c in range(b, q):
+                d -= S[a, c] * lam[c, b]
+            by_row[a] += d * lam[a, b]
+            dK[a, b] = d * scale[a]
+    return by_row, correlation_pullback(z, q, dK)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _value_and_gradient(theta, ztz, ztw, cross, r, beta_ols, z_scale, nobs):
     p = r.shape[0]
     q = z_scale.shape[0]
@@ -228,21 +245,10 @@ def _value_and_gradient(theta, ztz, ztw, cross, r, beta_ols, z_scale, nobs):
     for a in range(p):
         for b in range(a, p):
             gradient[b] += r[a, b] * Tu[a] * precision
-    S = G - precision * outer_sum(H, u)
-    dK = np.zeros((q, q))
-    total = 0.0
-    for a in range(q):
-        row = 0.0
-        for b in range(a + 1):
-            d = 0.0
-            for c in range(b, q):
-                d -= S[a, c] * lam[c, b]
-            row += d * lam[a, b]
-            dK[a, b] = d * scale[a]
-        gradient[p + 1 + a] = row
-        total += row
-    gradient[p] = -nobs + quad * precision - total
-    gradient[p + 1 + q :] = correlation_pullback(z, q, dK)
+    by_row, by_z = relative_pullback(G - precision * outer_sum(H, u), lam, scale, z)
+    gradient[p + 1 : p + 1 + q] = by_row
+    gradient[p] = -nobs + quad * precision - by_row.sum()
+    gradient[p + 1 + q :] = by_z
     return value, gradient
 
 

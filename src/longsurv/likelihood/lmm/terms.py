@@ -16,15 +16,18 @@ from typing import Self
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from longsurv.likelihood.arithmetic.covariance import (
-    correlation_cholesky,
-    correlation_pullback,
-    covariance,
-)
+from longsurv.likelihood.arithmetic.covariance import count_correlations, covariance
 from longsurv.likelihood.lmm.blocks import carried, free_elements, interior, packed, straightened
 from longsurv.likelihood.lmm.kernel import Peak, Point
-from longsurv.likelihood.lmm.loglik import LOG_2PI, SMALLEST_QUAD
+from longsurv.likelihood.lmm.loglik import (
+    LOG_2PI,
+    SMALLEST_QUAD,
+    relative_factor,
+    relative_pullback,
+)
 from longsurv.likelihood.lmm.term_data import Profiled, State, TermData
+
+_NO_EFFECTS = (np.empty((0, 0)), np.empty(0))  # of patients whose rows only residuals correlate
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,26 +156,36 @@ class TermKernel[D: TermData, S: State](ABC):
         """beta, log SDs and all partial correlations of each term, and psi."""
         p, at = self.data.p, self.data.p + 1
         log_tau = []
-        for blocks in self.data.blocks:
-            log_tau.append(theta[at : at + sum(blocks)])
-            at += sum(blocks)
+        for q, _ in self._correlations:
+            log_tau.append(theta[at : at + q])
+            at += q
         scalars = theta[at : at + self.n_scalars]
         at += self.n_scalars
         z = []
-        for (rows, columns), tau in zip(self.elements, log_tau, strict=True):
-            below = rows > columns
-            full = np.zeros(len(tau) * (len(tau) - 1) // 2)
-            full[packed(rows, columns)] = theta[at : at + below.sum()]
+        for q, places in self._correlations:
+            full = np.zeros(count_correlations(q))
+            full[places] = theta[at : at + len(places)]
             z.append(full)
-            at += int(below.sum())
+            at += len(places)
         return theta[:p], log_tau, z, np.concatenate([scalars, theta[at:]])
+
+    @cached_property
+    def _correlations(self) -> list[tuple[int, np.ndarray]]:
+        """Of each term how many effects it has, and which of their correlations are free."""
+        pairs = zip(self.data.blocks, self.elements, strict=True)
+        return [(sum(blocks), packed(*where)) for blocks, where in pairs]
 
     def factors(self, theta: np.ndarray) -> list[np.ndarray]:
         """Lam of each term, in the kernel's columns of Z."""
         _, log_tau, z, _ = self.unpack(theta)
-        log_sigma = theta[self.data.p]
+        return [lam for lam, _ in self._scaled(theta[self.data.p], log_tau, z)]
+
+    def _scaled(
+        self, log_sigma: float, log_tau: Sequence[np.ndarray], z: Sequence[np.ndarray]
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Lam of each term and the scales of its rows."""
         return [
-            (np.exp(tau - log_sigma) * scale)[:, None] * _cholesky(zt, len(tau))
+            relative_factor(log_sigma, tau, zt, scale) if len(tau) else _NO_EFFECTS
             for tau, zt, scale in zip(log_tau, z, self.data.scales, strict=True)
         ]
 
@@ -238,36 +251,29 @@ class TermKernel[D: TermData, S: State](ABC):
         data, p = self.data, self.data.p
         beta, log_tau, z, psi = self.unpack(theta)
         log_sigma = theta[p]
-        lams = self.factors(theta)
-        state = self.state(data.structure.values(psi), lams)
+        scaled = self._scaled(log_sigma, log_tau, z)
+        state = self.state(data.structure.values(psi), [lam for lam, _ in scaled])
         T = state.T
         u = np.append(-data.r @ (beta - data.beta_ols), 1.0)
         precision = np.exp(-2.0 * log_sigma)
         quad = u @ T @ u
         value = -0.5 * (data.nobs * (LOG_2PI + 2.0 * log_sigma) + state.log_det + quad * precision)
         slopes, by_kind = self.pulled((u * np.exp(-log_sigma))[:, None], state)
-        taus, zs, total = [], [], 0.0
-        for S, lam, lt, zt, size, (rows, columns) in zip(
-            slopes, lams, log_tau, z, data.scales, self.elements, strict=True
+        gradient, at = np.empty_like(theta), p + 1
+        gradient[:p] = (data.r.T @ (T @ u)[:p]) * precision
+        gradient[p] = -data.nobs + quad * precision
+        zs = []
+        for S, (lam, scale), zt, (q, places) in zip(
+            slopes, scaled, z, self._correlations, strict=True
         ):
-            d = -np.tril(S @ lam)
-            by_row = (d * lam).sum(axis=1)
-            taus.append(by_row)
-            total += by_row.sum()
-            if len(zt):
-                dK = d * (np.exp(lt - log_sigma) * size)[:, None]
-                zs.append(correlation_pullback(zt, len(lt), dK)[packed(rows, columns)])
+            if q:
+                by_row, by_z = relative_pullback(S, lam, scale, zt)
+                gradient[at : at + q] = by_row
+                gradient[p] -= by_row.sum()
+                zs.append(by_z[places])
+                at += q
         slope = -0.5 * data.structure.pullback(psi, by_kind)
-        gradient = np.concatenate(
-            [
-                (data.r.T @ (T @ u)[:p]) * precision,
-                [-data.nobs + quad * precision - total],
-                *taus,
-                slope[: self.n_scalars],
-                *zs,
-                slope[self.n_scalars :],
-            ]
-        )
+        gradient[at:] = np.concatenate([slope[: self.n_scalars], *zs, slope[self.n_scalars :]])
         return value, gradient
 
     # ---- what a fitted model asks: see `MixedKernel` ----
@@ -344,7 +350,3 @@ class TermKernel[D: TermData, S: State](ABC):
             else:
                 parts.append(tau)
         return np.concatenate(parts)
-
-
-def _cholesky(z: np.ndarray, q: int) -> np.ndarray:
-    return correlation_cholesky(np.ascontiguousarray(z), q) if q else np.empty((0, 0))

@@ -145,7 +145,7 @@ class Structure:
 
     def blocks(self, parameters: np.ndarray) -> list[np.ndarray]:
         """Those of each correlation, from those of all."""
-        return np.split(parameters, self.n_blocks)
+        return [parameters] if self.n_blocks == 1 else np.split(parameters, self.n_blocks)
 
     def chosen(self, block: int) -> np.ndarray | float:
         """1 for each kind of pair that has the correlation of a block, else 0; shape (K,)."""
@@ -160,6 +160,8 @@ class Structure:
 
     def correlation(self, rho: np.ndarray) -> np.ndarray:
         """Correlation of each kind of pair, shape (K,), from the natural parameters."""
+        if self.n_blocks == 1:
+            return self.kind.correlation(rho, self)
         parts = [
             self.kind.correlation(part, self) * self.chosen(b)
             for b, part in enumerate(self.blocks(rho))
