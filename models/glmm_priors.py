@@ -19,6 +19,7 @@ from longsurv.inference.density import LogDensity
 from longsurv.likelihood import glmm
 from longsurv.likelihood.glmm.coordinates import for_sampling
 from longsurv.likelihood.glmm.families import FAMILIES
+from longsurv.likelihood.glmm.site_coordinates import SiteCoordinates
 from longsurv.likelihood.glmm.start import starting_point, to_unconstrained
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ class Sampling:
     ----------
     density : callable
         Log posterior density and its gradient at u, shape (d,); a density of theta = outward(u).
-        With sites their effects follow, shape (d + J,): the gradient costs a twentieth of that of
-        the density without them.
+        With sites their effects follow, in `SiteCoordinates`, shape (d + J,): the gradient costs a
+        twentieth of that of the density without them.
     begin : ndarray, shape (d,) or (d + J,)
     deviations : mapping of int to float
         Positions in u of log standard deviations, and their prior means there.
@@ -138,14 +139,16 @@ def sampling(data: glmm.GLMMData, stack: pr.PriorStack) -> Sampling:
         value, gradient = glmm.loglik(inner.data, u)
         return value + inner.constant, gradient
 
-    def of_sites(u: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient, by_effects = glmm.loglik_with_effects(inner.data, u[:d], u[d:])
-        prior, slope = log_prior(u[:d])
-        return value + inner.constant + prior, np.concatenate([gradient + slope, by_effects])
-
     means = {j: mean * float(np.exp(-inner.centre[j])) for j, mean in stack.deviations.items()}
     begin = to_unconstrained(inner.data, starting_point(inner.data))
     if data.site is None:
         return Sampling(added(log_likelihood, log_prior), begin, means, scaled)
-    effects = np.zeros(len(data.by_site.home) - 1)
-    return Sampling(of_sites, np.concatenate([begin, effects]), means, scaled)
+    sites = SiteCoordinates.near(inner.data, begin, len(data.by_site.home) - 1)
+
+    def with_sites(x: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = sites.log_likelihood(x)
+        prior, slope = log_prior(x[:d])
+        gradient[:d] += slope
+        return value + inner.constant + prior, gradient
+
+    return Sampling(with_sites, sites.begin, means, scaled)

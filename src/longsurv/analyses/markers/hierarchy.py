@@ -40,7 +40,7 @@ class HierarchyPriors(pr.PriorStack):
         n = 2 * self.layout.n_families
         scalars = np.arange(n, n + self.layout.n_scalars)
         others = scalars[~np.isin(scalars, self.layout.coefficients)]
-        after = np.arange(n + self.layout.n_scalars, self.layout.size - len(self.layout.members))
+        after = np.arange(n + self.layout.n_scalars, self.layout.n_priors)
         return np.concatenate([self.layout.coefficients, np.arange(n), others, after])
 
     @cached_property
@@ -121,6 +121,7 @@ def hierarchy(
                 start=of.start,
                 cov=of.cov,
                 n_scalars=len(own.priors),
+                n_drawn=of.n_drawn,
             )
             members.append(member)
             stacks.append(own)

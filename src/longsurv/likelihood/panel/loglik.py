@@ -35,7 +35,9 @@ class Member:
     cov : ndarray, shape (p, p)
         Covariance of the estimated coefficients.
     n_scalars : int
-        Length of the marker's vector without the correlations, which come last.
+        Length of the marker's vector without the correlations, which follow, and what is drawn.
+    n_drawn : int
+        Random effects at its end that are drawn with it; `loglik` has their density.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Member:
     start: np.ndarray
     cov: np.ndarray
     n_scalars: int
+    n_drawn: int = 0
 
     @property
     def effect(self) -> float:
@@ -62,7 +65,8 @@ class Layout:
     """Markers and families in the joint vector.
 
     The joint vector is (mu_f, log spread_f) of each family, the markers' scalar parameters, their
-    correlations, and last their pivots: the coefficients that have no prior of their own.
+    correlations, and what has no prior of its own: their pivots, the coefficients that follow from
+    the effects, and random effects that are drawn.
 
     Attributes
     ----------
@@ -85,6 +89,7 @@ class Layout:
         for member, at in zip(self.members, self.offsets[:-1], strict=True):
             kind[at : at + member.n_scalars] = 0
             kind[at + member.pivot] = 2
+            kind[at + len(member.start) - member.n_drawn : at + len(member.start)] = 3
         places = np.empty(len(kind), dtype=np.int64)
         places[np.argsort(kind, kind="stable")] = np.arange(len(kind))
         return 2 * self.n_families + places
@@ -117,6 +122,11 @@ class Layout:
     def size(self) -> int:
         """Length of the joint vector."""
         return int(2 * self.n_families + self.offsets[-1])
+
+    @property
+    def n_priors(self) -> int:
+        """Length of the part of the joint vector that has priors, its beginning."""
+        return self.size - sum(1 + m.n_drawn for m in self.members)
 
     def effects(self, theta: np.ndarray) -> np.ndarray:
         """The effects, shape (..., markers), at joint vectors of shape (..., size)."""
