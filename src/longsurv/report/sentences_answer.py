@@ -88,6 +88,8 @@ def _more(points: float) -> str:
 def _range(by: float, d: Answer) -> str:
     """An interval in words: "11 to 52" where both ends are more, or fewer, as the estimate is."""
     ends = [by * d.low, by * d.high]
+    if not all(map(math.isfinite, ends)):
+        return "no usable interval"
     ways = {_way(points) for points in (*ends, by * d.estimate)}
     if len(ways) > 1 or "" in ways:
         return " to ".join(map(_more, ends))
@@ -186,6 +188,7 @@ def emulated(difference: Answer | None, event: str, when: str, grace: str, reaso
     ----------
     difference : Answer or None
         Beginning minus not beginning, in percentage points; None where no trial was emulated.
+        Without an interval if its ends are not finite.
     event, when : str
         "death", "by 28 days".
     grace : str

@@ -20,7 +20,6 @@ from typing import Self
 
 import numpy as np
 from numba import njit
-from scipy.optimize import minimize
 
 from longsurv.likelihood.glmm.data import GLMMData
 from longsurv.likelihood.glmm.loglik import loglik_with_effects
@@ -63,6 +62,8 @@ class SiteCoordinates:
             Near the estimate, the sites' standard deviation above 0.
         n_sites : int
         """
+        from scipy.optimize import minimize
+
         at = data.p + data.n_family + data.q - 1
 
         def downhill(z: np.ndarray) -> tuple[float, np.ndarray]:
