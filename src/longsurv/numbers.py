@@ -56,7 +56,7 @@ def signed(value: float, decimals: int) -> str:
 
 def number(value: float, digits: int = 3, error: float = math.nan) -> str:
     """`value` to `digits` significant digits: 0.123, 12.3, 123, 10,900; with no decimal smaller
-    than `error`, a Monte Carlo standard error."""
+    than `error`, a Monte Carlo standard error, but for the first that is not 0."""
     value = float(value)
     if not math.isfinite(value) or value == 0:
         return fixed(value, 0)
@@ -66,7 +66,7 @@ def number(value: float, digits: int = 3, error: float = math.nan) -> str:
         return f"{mantissa}{TEN}{power}".replace("-", MINUS)
     rounded = float(f"{value:.{digits - 1}e}")
     places = decimals_for([rounded], digits)
-    within = decimals_within(error)
+    within = max(decimals_within(error), decimals_for([rounded], 1))
     return fixed(rounded if within >= places else value, min(places, within))
 
 
@@ -105,7 +105,7 @@ def shown_difference(
 
 def shown_ratio(estimate: float, low: float, high: float, error: float = math.nan) -> Shown:
     """A ratio and its interval, each number to three significant digits, with no decimal smaller
-    than `error`, a Monte Carlo standard error."""
+    than `error`, a Monte Carlo standard error: no ratio is 0, so one digit is left of each."""
     point, *ends = (number(value, error=error) for value in (estimate, low, high))
     return Shown(point, " to ".join(ends))
 

@@ -24,6 +24,13 @@ def test_three_significant_digits(value: float, text: str) -> None:
 
 
 @settings(deadline=None, max_examples=200)
+@given(st.floats(min_value=1e-4, max_value=1e6), st.floats(min_value=1e-5, max_value=1e3))
+def test_no_error_of_the_draws_makes_a_ratio_nothing(value: float, error: float) -> None:
+    text = numbers.shown_ratio(value, value, value, error=error).point.replace(",", "")
+    assert any(digit in text for digit in "123456789"), (value, error, text)
+
+
+@settings(deadline=None, max_examples=200)
 @given(st.floats(min_value=1e-4, max_value=1e6, allow_nan=False, exclude_max=True))
 def test_number_reads_back_within_half_a_unit_of_the_third_digit(value: float) -> None:
     text = numbers.number(value).replace(",", "")

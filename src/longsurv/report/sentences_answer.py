@@ -114,8 +114,9 @@ def reversing(deaths: float, event: str, better: str) -> str:
 
 
 def surviving(
-    found: int, total: int, adjusted: bool, beside: Sequence[tuple[str, int]], reason: str = ""
-) -> str:
+    found: int, total: int, adjusted: bool, beside: Sequence[tuple[str, int]], reason: str = "",
+    unanswered: int = 0,
+) -> str:  # fmt: skip
     """How many differences in change are left in the analysis that leads, and in those beside it.
 
     Parameters
@@ -128,17 +129,21 @@ def surviving(
         The others' names and how many they leave.
     reason : str
         Why it is not adjusted although the groups were not formed at random.
+    unanswered : int
+        Markers without an answer.
     """
     if total == 0:
-        return "No difference in change could be estimated."
+        return "No difference in change could be estimated by maximum likelihood."
     how = "Baseline-adjusted" if adjusted else "Not baseline-adjusted" if reason else ""
     what = f"{count(found) if found else 'none'} of {total:,} changes"
     kept = f"{what} {'differs' if found == 1 else 'differ'} after correction"
     if total == 1:  # nothing to correct for
-        kept = f"the difference in change has p {'<' if found else NOT_BELOW} 0.05"
+        only = "only known " if unanswered else ""
+        kept = f"the {only}difference in change has p {'<' if found else NOT_BELOW} 0.05"
     text = f"{how}, {kept}" if how else capital(kept)
-    others = "; ".join(f"{name} {number}" for name, number in beside)
-    return f"{text}{f' ({others})' if others else ''}."
+    others = [f"{name} {number}" for name, number in beside]
+    others += [f"{count(unanswered)} not estimable"] if unanswered else []
+    return f"{text}{f' ({"; ".join(others)})' if others else ''}."
 
 
 def conclusion(risks: Risks | None, randomised: bool | None, reason: str = "") -> str:

@@ -86,15 +86,19 @@ def write_word(
     _tell(document, later, told)
     if later:
         document.add_heading("Appendix", 1).paragraph_format.page_break_before = True
-    for item in later:
+    # What needs turned pages stands last, so that they follow one another and are filled.
+    for item in sorted(later, key=_is_broad):
         add(item)
     return save(document, target)
 
 
 def _is_for_later(item: Picture | DisplayTable) -> bool:
     """Whether it stands in the appendix: named there, or a table that needs a turned page."""
-    broad = isinstance(item, DisplayTable) and page_for(item)[0] > TEXT_WIDTH
-    return broad or item.name.partition(OF_COMPARISON)[0] in APPENDIX
+    return _is_broad(item) or item.name.partition(OF_COMPARISON)[0] in APPENDIX
+
+
+def _is_broad(item: Picture | DisplayTable) -> bool:
+    return isinstance(item, DisplayTable) and page_for(item)[0] > TEXT_WIDTH
 
 
 def _tell(document: Document, later: Sequence[Picture | DisplayTable], told: int) -> int:

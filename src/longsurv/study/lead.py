@@ -84,8 +84,21 @@ class Lead:
         ----------
         kind, engine : str
         """
+        return self._known(kind, engine)[0]
+
+    def unanswered(self, kind: str, engine: str = "ml") -> int:
+        """How many markers have none.
+
+        Parameters
+        ----------
+        kind, engine : str
+        """
+        return self._known(kind, engine)[1]
+
+    def _known(self, kind: str, engine: str) -> tuple[int, int]:
         table = self.tables[kind]
-        return int(table.loc[table["engine"] == engine, "estimate"].notna().sum())
+        known = table.loc[table["engine"] == engine, "estimate"].notna()
+        return int(known.sum()), int((~known).sum())
 
     @property
     def dropped(self) -> list[str]:

@@ -23,6 +23,7 @@ WIDTH_OF_A_LETTER = 0.0205  # cm a point of its size, of Arial's figures with so
 BOLD, CAPITAL, BROAD = 1.1, 1.2, 1.5  # times as wide as an ordinary letter
 BROAD_LETTERS = "mwMW%@"
 CELL_MARGINS = 0.4  # cm
+BETWEEN_ROWS = 2.0  # points
 LONGEST_LINE = 40  # characters after which a text may as well go on below
 PAGES = ((TEXT_WIDTH, SMALL), (TEXT_WIDTH, SMALLEST), (BROAD_WIDTH, SMALL), (BROAD_WIDTH, SMALLEST))
 TOGETHER = 12  # rows of a table that is not broken
@@ -109,7 +110,7 @@ def add_table(document: WordDocument, table: DisplayTable) -> None:
     widths = column_widths(table, width, size)
     _add_caption(document, table.caption)
     _add_grid(document, table, lines, widths, size)
-    add_small(document, table.note)  # on the page of the last row
+    add_small(document, table.note, BETWEEN_ROWS)  # on the page of the last row
     if width > TEXT_WIDTH:
         _turn(document)
 
@@ -182,7 +183,8 @@ def _add_grid(
             cell.width = Cm(width)
             paragraph = cell.paragraphs[0]
             paragraph.add_run(printable(text)).font.size = Pt(size)
-            paragraph.paragraph_format.space_after = Pt(0)
+            spacing = paragraph.paragraph_format
+            spacing.space_before = spacing.space_after = Pt(BETWEEN_ROWS / 2)
             # The header stays with the first row, of a short table all rows together, of any the
             # last ones, and the last one with the note.
             left = len(lines) - 1 - k
@@ -266,12 +268,14 @@ def _across(words: Sequence[str], *, bold: bool) -> float:
     return WIDTH_OF_A_LETTER * letters * (BOLD if bold else 1.0)
 
 
-def add_small(document: WordDocument, text: str) -> None:
-    """Add a paragraph in small letters, if there is a text."""
+def add_small(document: WordDocument, text: str, before: float = 0.0) -> None:
+    """Add a paragraph in small letters, if there is a text, some points below what is before."""
     from docx.shared import Pt
 
     if text:
-        document.add_paragraph().add_run(printable(text)).font.size = Pt(SMALL)
+        paragraph = document.add_paragraph()
+        paragraph.paragraph_format.space_before = Pt(before)
+        paragraph.add_run(printable(text)).font.size = Pt(SMALL)
 
 
 def add_text(document: WordDocument, text: str, *, bold: bool = False) -> None:

@@ -164,6 +164,7 @@ def _markers(results: StudyResults) -> list[str]:
         text = sentences_answer.surviving(
             len(lead.surviving(lead.kind)), lead.answered(lead.kind), lead.adjusted,
             [(BESIDE[kind], len(lead.surviving(kind))) for kind in beside], lead.reason,
+            lead.unanswered(lead.kind),
         )  # fmt: skip
         where = change_words(lead.change.start, lead.change.end, results.cohort.schema.time_unit)
         told = f"{lead.change.level}, {where}: {text[:1].lower()}{text[1:]}"
@@ -173,18 +174,19 @@ def _markers(results: StudyResults) -> list[str]:
 
 
 def _primary(results: StudyResults, lead: Lead, than: str) -> list[str]:
-    """The primary outcome, where it is a marker."""
-    name = results.study.aims.primary
-    rows = lead.table[(lead.table["marker"] == name) & (lead.table["engine"] == "ml")]
-    found = []
-    for _, row in rows.iterrows():
-        answer = change_answer(row)
+    """The primary outcome, where it is a marker; by Bayes where the likelihood has no maximum."""
+    name, level = results.study.aims.primary, str(lead.change.level)
+    of = {str(row["engine"]): row for _, row in lead.table.iterrows() if row["marker"] == name}
+    if not of:
+        return []
+    for engine, only in (("ml", ""), ("bayes", "; by Bayes only")):
+        answer = change_answer(of[engine]) if engine in of else None
         if answer is not None:
-            told = sentences_answer.marker_answer(
-                row["label"], answer, str(lead.change.level), row["unit"], than
-            )
-            found.append(f"Primary outcome: {told}.")
-    return found
+            label, unit = of[engine]["label"], of[engine]["unit"]
+            told = sentences_answer.marker_answer(label, answer, level, unit, than)
+            return [f"Primary outcome: {told}{only}."]
+    label = next(iter(of.values()))["label"]
+    return [f"Primary outcome: the difference in change of {label} could not be estimated."]
 
 
 def doubts(results: StudyResults) -> list[str]:

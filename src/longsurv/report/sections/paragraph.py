@@ -134,6 +134,8 @@ def _changes(lead: Lead, unit: str) -> str:
     beside = [
         f"{BESIDE[kind]} {len(lead.surviving(kind))}" for kind in lead.tables if kind != lead.kind
     ]
+    if unknown := lead.unanswered(lead.kind):
+        beside.append(f"{sentences_answer.count(unknown)} could not be estimated")
     others = f"; {listed(beside)}" if beside else ""
     return f"{how}{text if how else capital(text)}{which}{others}."
 
