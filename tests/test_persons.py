@@ -72,7 +72,7 @@ def test_a_clinician_with_a_spreadsheet() -> None:
     assert sum(left["cohort"].n_by_group.values()) == 40
     assert Path("table 2.docx").stat().st_size > 5_000 and Path("figure 1.png").exists()
     text = Path("study.toml").read_text(encoding="utf-8")
-    assert "# horizon" in text and "\nrandomised = false" in text
+    assert "# horizon" in text and "\n# randomised = true" in text
 
 
 def test_somebody_who_knows_r() -> None:
