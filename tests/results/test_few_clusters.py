@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from longsurv.diagnostics.cox_residuals import robust_covariance
-from longsurv.estimands.standardised import risk_difference
+from longsurv.errors import EstimationError
+from longsurv.estimands.standardised import restricted_mean_difference, risk_difference
+from longsurv.estimands.standardised_curves import standardised_survival
 from longsurv.models import CoxPH, FineGray, Hazard
 
 LEFT = "Surv(t, event) ~ "
@@ -123,23 +125,65 @@ def test_a_robust_covariance_knows_nothing_of_separated_groups():
 
 
 @pytest.mark.parametrize("model", ["CoxPH", "Hazard", "FineGray"])
-def test_curves_and_risks_are_as_much_wider(model):
-    """Those of 40 clusters would be with many more; of 3 hardly anything is left."""
-    rng = np.random.default_rng(6)
-    data = cohort(60, rng, per=2)
-    who, right = data.head(1), "treated + cluster(site)"
+@pytest.mark.parametrize("clusters", [3, 49])
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.95, 0.99])
+def test_curves_and_risks_have_students_limits_at_every_level(model, clusters, level):
+    data = cohort(60, np.random.default_rng(6), per=2)
+    data["site"] = np.arange(len(data)) % clusters
+    made = zip(("CoxPH", "Hazard", "FineGray"), fits("treated + cluster(site)", data), strict=True)
+    fit, t = dict(made)[model], stats.t.ppf(0.5 + level / 2, clusters - 1)
+    who = data.head(1)
+    if model == "FineGray":
+        curve = fit.incidence(who, [1.0], level=level).iloc[0]
+        curve[["estimate", "conf_low", "conf_high"]] = 1 - curve[
+            ["estimate", "conf_high", "conf_low"]
+        ].to_numpy(float)
+    else:
+        curve = fit.predict(who, times=[1.0], level=level).iloc[0]
+    H, low, high = (-np.log(curve[name]) for name in ("estimate", "conf_low", "conf_high"))
+    step = t * curve["std_error"] / curve["estimate"] / H
+    assert [np.log(low / H), np.log(H / high)] == pytest.approx([step, step])
+    if model == "FineGray":
+        return
+    risks = risk_difference(fit, "treated", 1.0, level=level).set_index("term")
+    ratio = risks.loc["risk ratio"]
+    width = np.log(ratio["conf_high"] / ratio["conf_low"])
+    assert width == pytest.approx(2 * t * ratio["std_error"])
+    z = np.log(ratio["estimate"]) / ratio["std_error"]
+    assert ratio["p_value"] == pytest.approx(2 * stats.t.sf(abs(z), clusters - 1))
+    times = restricted_mean_difference(fit, "treated", 1.0, level=level).set_index("term")
+    ratio = times.loc["mean time ratio"]
+    width = np.log(ratio["conf_high"] / ratio["conf_low"])
+    assert width == pytest.approx(2 * t * ratio["std_error"])
+    survival = standardised_survival(fit, "treated", [1.0], level=level)
+    logit = special.logit(survival[["estimate", "conf_high"]].to_numpy())
+    slope = survival["estimate"] * (1 - survival["estimate"])
+    np.testing.assert_allclose(logit[:, 1] - logit[:, 0], t * survival["std_error"] / slope)
+    if model == "Hazard":
+        shape = fit.variance_table(level).iloc[0]
+        assert shape["conf_high"] - shape["estimate"] == pytest.approx(t * shape["std_error"])
 
-    def error(clusters: int) -> float:
-        numbered = data.assign(site=np.arange(len(data)) % clusters)
-        made = dict(zip(("CoxPH", "Hazard", "FineGray"), fits(right, numbered), strict=True))
-        fit = made[model]
-        if model == "FineGray":
-            return float(fit.incidence(who, [1.0])["std_error"].iloc[0])
-        curve = float(fit.predict(who, times=[1.0])["std_error"].iloc[0])
-        risks = risk_difference(fit, "treated", 1.0).set_index("term")["std_error"]
-        assert risks["risk difference"] > 0.0
-        few = fit.reference
-        assert few.widening == pytest.approx((stats.t.ppf(0.975, clusters - 1) / 1.959964) ** 2)
-        return curve
 
-    assert error(2) > 2.0 * error(49)
+@pytest.mark.parametrize("between", [False, True])
+def test_a_ratio_over_time_has_the_clusters_of_its_term(between):
+    """Cut at a time, a treatment of whole clusters seems to differ within them."""
+    data = cohort(6, np.random.default_rng(7), between=between)
+    fit = CoxPH(LEFT + "treated + age + cluster(site)", data).fit()
+    df = fit.tidy()["df"].iloc[0]
+    assert df == (4 if between else 5)
+    for how in ({"cuts": [0.4]}, {"times": [0.2, 1.0]}):
+        found = fit.hazard_ratio_over_time("treated", **how)
+        table = found.attrs["coefficients"]
+        assert (table["df"].iloc[:2] == df).all()
+        width = np.log(found["conf_high"] / found["conf_low"])
+        t = stats.t.ppf(0.975, df)
+        if "cuts" in how:
+            np.testing.assert_allclose(width, 2 * t * table["std_error"].iloc[:2])
+        else:
+            assert found.attrs["statistic"] == pytest.approx(table["statistic"].iloc[1] ** 2)
+            assert found.attrs["p_value"] == pytest.approx(table["p_value"].iloc[1])
+    two = data.assign(site=data["treated"])
+    fit = CoxPH(LEFT + "treated + age + cluster(site)", two).fit()
+    if between:
+        with pytest.raises(EstimationError, match="do not determine treated"):
+            fit.hazard_ratio_over_time("treated", cuts=[0.4])

@@ -69,6 +69,37 @@ def test_strata_entry_times_and_clusters_stay_as_they_are(table):
     assert "Wald" in robust.hazard_ratio_over_time("sex", cuts=[300]).attrs["test"]
 
 
+@pytest.mark.parametrize("rows", ["clusters", "weights"])
+def test_no_change_is_tested_and_not_no_effect_after_the_cut(table, rows):
+    """The pieces' difference, of rows that depend on one another, in one table of split rows."""
+    whole = table("lung").dropna(subset=["inst"]).assign(
+        ward=lambda d: np.arange(len(d)) % 70, w=lambda d: 0.5 + (np.arange(len(d)) % 4) / 3
+    )  # fmt: skip
+    more = {"weights": "w"} if rows == "weights" else {}
+    right = "sex + age" + (" + cluster(ward)" if rows == "clusters" else "")
+    fit = CoxPH(f"Surv(time, status) ~ {right}", data=whole, **more).fit()
+    found = fit.hazard_ratio_over_time("sex", cuts=[300.0])
+    row = np.arange(len(whole))
+    whole = whole.assign(row=row, ward=whole["ward"] if rows == "clusters" else row, start=0.0)
+    late = whole[whole["time"] > 300].assign(start=300.0)
+    early = whole.assign(
+        status=whole["status"] * (whole["time"] <= 300), time=np.minimum(whole["time"], 300)
+    )
+    split = pd.concat([early, late]).assign(
+        one=lambda d: d["sex"] * (d["start"] == 0), two=lambda d: d["sex"] * (d["start"] > 0)
+    )
+    pieces = CoxPH(
+        "Surv(start, time, status) ~ one + two + age + cluster(ward)",
+        data=split,
+        patient="row",
+        **more,
+    ).fit()
+    change = pieces.contrast({"two": 1, "one": -1}).iloc[0]
+    assert found.attrs["statistic"] == pytest.approx(change["statistic"] ** 2, rel=1e-6)
+    assert found.attrs["p_value"] == pytest.approx(change["p_value"], rel=1e-6)
+    assert abs(abs(change["statistic"]) - abs(pieces.tvalues["two"])) > 0.3  # not one for the other
+
+
 def test_what_cannot_be_asked_is_said(table):
     fit = CoxPH(FORMULA, data=table("veteran")).fit()
     for how in ({}, {"cuts": [60], "times": [60]}):

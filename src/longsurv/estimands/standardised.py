@@ -66,6 +66,10 @@ class FittedSurvival(AnswersSurvival, ByLikelihood, Protocol):
         """Coefficients that the data do not determine."""
 
     @property
+    def df_of_curves(self) -> float:
+        """Degrees of freedom of survival and risks: infinite but with few clusters."""
+
+    @property
     def mean_survival(self) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
         """Mean survival of each of A frames at a time, shape (A,), and their covariance (A, A)."""
 
@@ -143,7 +147,7 @@ def risk_difference(
         return marked(of_draws(1.0 - np.stack(alive), names, level), result)
     survival, cov = result.mean_survival(frames, horizon)
     check_begun(1.0 - survival, horizon)
-    return marked(of_moments(1.0 - survival, cov, names, level), result)
+    return marked(of_moments(1.0 - survival, cov, names, level, result.df_of_curves), result)
 
 
 @checked
@@ -183,7 +187,9 @@ def restricted_mean_difference(
     check_begun(1.0 - survival, horizon)
     # Survival has no variance of its own before the first event, and adds none to the area.
     cov = np.einsum("atbs,t,s->ab", np.nan_to_num(cov, nan=0.0), weights, weights)
-    table = _of_mean_moments(survival @ weights, cov, names, level, longest=horizon - first)
+    table = _of_mean_moments(
+        survival @ weights, cov, names, level, result.df_of_curves, longest=horizon - first
+    )
     return marked(table, result)
 
 
@@ -274,12 +280,18 @@ def _of__mean_draws(means: np.ndarray, names: Sequence[str], level: float) -> pd
 
 
 def _of_mean_moments(
-    mean: np.ndarray, cov: np.ndarray, names: Sequence[str], level: float, *, longest: float
+    mean: np.ndarray,
+    cov: np.ndarray,
+    names: Sequence[str],
+    level: float,
+    df: float,
+    *,
+    longest: float,
 ) -> pd.DataFrame:
     """Table from two mean times and their covariance; limits stay within 0 and `longest`."""
-    from scipy.special import ndtr, ndtri
+    from scipy.special import stdtr, stdtrit
 
-    z = float(ndtri(0.5 + level / 2))
+    z = float(stdtrit(df, 0.5 + level / 2))
     rows = []
     for term, value, slope in (
         (names[0], mean[0], np.array([1.0, 0.0])),
@@ -289,7 +301,7 @@ def _of_mean_moments(
     ):
         back = np.exp if "ratio" in term else float
         se = float(np.sqrt(max(slope @ cov @ slope, 0.0)))
-        test = 2.0 * float(ndtr(-abs(value) / se)) if term in MEAN_TERMS and se > 0 else np.nan
+        test = 2.0 * float(stdtr(df, -abs(value) / se)) if term in MEAN_TERMS and se > 0 else np.nan
         if "ratio" in term:
             low, high = (float(np.exp(value + side * z * se)) for side in (-1, 1))
         else:
@@ -364,16 +376,16 @@ def reduction_column(least: float) -> str:
 
 
 def of_moments(
-    risk: np.ndarray, cov: np.ndarray, names: Sequence[str], level: float
+    risk: np.ndarray, cov: np.ndarray, names: Sequence[str], level: float, df: float = np.inf
 ) -> pd.DataFrame:
-    """Table from two risks and their covariance.
+    """Table from two risks and their covariance, on so many degrees of freedom.
 
     Limits of ratios are on the log scale, of risks on the logit scale and of the difference on that
     of Fisher's z, so that none leaves the range of its quantity.
     """
-    from scipy.special import logit, ndtr, ndtri
+    from scipy.special import logit, stdtr, stdtrit
 
-    z = float(ndtri(0.5 + level / 2))
+    z = float(stdtrit(df, 0.5 + level / 2))
     p0, p1 = (float(p) for p in risk)
     odds = 1.0 / (risk * (1.0 - risk))
     rows = []
@@ -386,7 +398,7 @@ def of_moments(
         test: bool = True,
     ) -> None:
         se = float(np.sqrt(max(slope @ cov @ slope, 0.0)))
-        p = 2.0 * float(ndtr(-abs(value) / se)) if test and se > 0 else np.nan
+        p = 2.0 * float(stdtr(df, -abs(value) / se)) if test and se > 0 else np.nan
         if back is None:
             low, high = within(value, se, z)
         else:

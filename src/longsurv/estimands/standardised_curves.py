@@ -110,7 +110,7 @@ def averaged_survival(
             parts.append(_part(label, times, draws.mean(axis=0), draws.std(axis=0, ddof=1), limits))
     else:
         mean, cov = result.mean_survival_at(frames, list(times))
-        z = float(special.ndtri(0.5 + level / 2))
+        z = float(special.stdtrit(result.df_of_curves, 0.5 + level / 2))
         variances = np.nan_to_num(np.einsum("atat->at", cov), nan=0.0)
         errors = np.sqrt(np.maximum(variances, 0.0))
         for label, survival, error in zip(labels, mean, errors, strict=True):

@@ -26,10 +26,11 @@ def beside_variables(frame: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def normal_columns(
-    estimate: np.ndarray, std_error: np.ndarray, level: float
+    estimate: np.ndarray, std_error: np.ndarray, level: float, df: float = np.inf
 ) -> dict[str, np.ndarray]:
-    """estimate, std_error, conf_low and conf_high with normal intervals, shape (n,) each."""
-    width = t_quantile(level, np.inf) * std_error
+    """estimate, std_error, conf_low and conf_high with normal intervals, or Student's on so many
+    degrees of freedom, shape (n,) each."""
+    width = t_quantile(level, df) * std_error
     return {
         "estimate": estimate,
         "std_error": std_error,

@@ -18,7 +18,7 @@ import numpy as np
 
 from longsurv.inference import Flat
 from longsurv.results.assemble import undetermined_flag
-from longsurv.results.reference import NormalReference, Reference, t_quantile
+from longsurv.results.reference import NormalReference, Reference
 
 if TYPE_CHECKING:
     from longsurv.design.survival import SurvivalDesign
@@ -49,13 +49,6 @@ class FewClusters(NormalReference):
     def share(self) -> float:
         """Of the clusters what is left for the coefficient with the fewest."""
         return float(self.left[self.left >= 1.0].min(initial=self.count)) / self.count
-
-    @property
-    def widening(self) -> float:
-        """What a variance that all coefficients have a part in is multiplied by, for its normal
-        interval of 95 % to be as wide as one of Student's t."""
-        df = self.share * self.count
-        return (t_quantile(0.95, df) / t_quantile(0.95, np.inf)) ** 2
 
     def df(self, row: np.ndarray) -> float:
         """Those of the coefficient with the fewest in the combination.
@@ -155,16 +148,16 @@ def baselines_of(design: SurvivalDesign) -> int:
     return int(design.stratum.max()) + 1 if own else 1
 
 
-def widened(variance: np.ndarray, reference: Reference) -> np.ndarray:
-    """A variance that all coefficients have a part in, as few clusters ask for.
+def df_of_all(reference: Reference) -> float:
+    """Degrees of freedom of what all coefficients have a part in, as a curve: those of the one
+    with the fewest.
 
     Parameters
     ----------
-    variance : ndarray
     reference : Reference
         Of the coefficients.
     """
-    return variance * reference.widening if isinstance(reference, FewClusters) else variance
+    return reference.share * reference.count if isinstance(reference, FewClusters) else np.inf
 
 
 def differs_between_only(X: np.ndarray, cluster: np.ndarray) -> np.ndarray:

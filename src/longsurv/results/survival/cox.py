@@ -18,7 +18,7 @@ from longsurv.likelihood.cox.existence import columns
 from longsurv.results.assemble import design_flags, undetermined_flag
 from longsurv.results.columns import beside, wald_columns
 from longsurv.results.reference import NormalReference, chi2_p_value, estimable, t_quantile
-from longsurv.results.survival.clustered import FewClusters, in_few_clusters, widened
+from longsurv.results.survival.clustered import FewClusters, in_few_clusters
 from longsurv.results.survival.covariances import among_all, inverse, quadratic_form
 from longsurv.results.survival.cox_curves import (
     CoxKnown,
@@ -329,8 +329,7 @@ class SurvivalEstimate(RatioEstimate):
         known = CoxKnown(self.data, self.coefficients, self.reference, self.undetermined)
         who = people(self, pd.concat(frames, ignore_index=True))
         sizes = [len(frame) for frame in frames]
-        mean, cov = mean_survival(known, who, sizes, check_times(times))
-        return mean, widened(cov, self.reference)
+        return mean_survival(known, who, sizes, check_times(times))
 
     def area_rule(self, horizon: float) -> tuple[np.ndarray, np.ndarray]:
         """Times and weights with which a weighted sum of survival is its area to a horizon.
@@ -429,13 +428,13 @@ class SurvivalEstimate(RatioEstimate):
         level: float,
         kind: str,
     ) -> pd.DataFrame:
-        who, z = people(self, newdata), t_quantile(level, np.inf)
+        who, z = people(self, newdata), t_quantile(level, self.df_of_curves)
         parts: list[pd.DataFrame] = [pd.DataFrame()] * len(who.frame)
         for stratum, rows in who.of_stratum():
             times = times_of(stratum)
             found = hazards(self.data, self.coefficients, who, rows, stratum, times)
             check_known(found, self.data, self.reference.flat, self.undetermined)
-            se_H = np.sqrt(widened(found.total_variance(self.reference.cov), self.reference))
+            se_H = np.sqrt(found.total_variance(self.reference.cov))
             # before the first event no interval is known, but for the start itself
             unseen = (found.value == 0.0) & (times > self.design.entry.min())
             se_H[unseen] = np.nan

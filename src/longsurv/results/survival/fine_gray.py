@@ -20,7 +20,7 @@ from longsurv.results.columns import beside
 from longsurv.results.criticism import StraightLines
 from longsurv.results.estimate import Estimate
 from longsurv.results.reference import NormalReference, t_quantile
-from longsurv.results.survival.clustered import FewClusters, in_few_clusters
+from longsurv.results.survival.clustered import FewClusters, df_of_all, in_few_clusters
 from longsurv.results.survival.covariances import among_all, inverse
 from longsurv.results.survival.cox_curves import (
     check_known,
@@ -196,7 +196,8 @@ class FineGrayEstimate(StraightLines, Estimate):
         EstimationError
             For rows whose answer depends on coefficients that the data do not determine.
         """
-        who, grid, z = people(self, newdata), check_times(times), t_quantile(level, np.inf)
+        who, grid = people(self, newdata), check_times(times)
+        z = t_quantile(level, df_of_all(self.reference))
         parts: list[pd.DataFrame] = [pd.DataFrame()] * len(who.frame)
         for stratum, rows in who.of_stratum():
             found = hazards(self.data, self.coefficients, who, rows, stratum, grid)
@@ -268,7 +269,7 @@ class FineGrayEstimate(StraightLines, Estimate):
             phi = relative * (base + cumulated[m] * (beta @ (X - x0).T))
             out[:, t] = np.sqrt(np.diag(crossed(phi, cluster)))
         if isinstance(self.reference, FewClusters):
-            out *= np.sqrt(self.reference.widening / self.reference.share)
+            out /= np.sqrt(self.reference.share)
         return out
 
 

@@ -21,8 +21,8 @@ from longsurv.results.columns import beside, normal_columns, wald_columns
 from longsurv.results.estimate import TIDY
 from longsurv.results.reference import NormalReference
 from longsurv.results.survival import hazard_curves as curves
-from longsurv.results.survival.clustered import FewClusters, in_few_clusters, widened
-from longsurv.results.survival.cox_curves import check_times, people
+from longsurv.results.survival.clustered import FewClusters, in_few_clusters
+from longsurv.results.survival.cox_curves import People, check_times, people
 from longsurv.results.survival.determined import INDEPENDENT, seen_by_robust
 from longsurv.results.survival.flags import (
     changing_flag,
@@ -156,11 +156,8 @@ class HazardEstimate(RatioEstimate):
         fit = seen_by_robust(fit, lambda: flat, INDEPENDENT)
         fit = in_few_clusters(fit, design)
         if isinstance(fit.reference, FewClusters):
-            theirs = cov / fit.reference.share
-            fit = replace(
-                fit, natural_cov=widened(theirs, fit.reference),
-                theta_cov=inverse / fit.reference.share,
-            )  # fmt: skip
+            share = fit.reference.share
+            fit = replace(fit, natural_cov=cov / share, theta_cov=inverse / share)
         return fit
 
     @property
@@ -223,7 +220,7 @@ class HazardEstimate(RatioEstimate):
         known = identify(-self.optimum.hessian).flat.determined[at]
         value = np.where(known, self.optimum.x[at], np.nan)
         se = np.where(known, np.sqrt(np.diag(self.theta_cov))[at], np.nan)
-        table = pd.DataFrame({"term": names, **normal_columns(value, se, level)})
+        table = pd.DataFrame({"term": names, **normal_columns(value, se, level, self.df_of_curves)})
         if self.smoothing is not None:
             table.loc[len(table)] = ["sd(log hazard)", self.smoothing, np.nan, np.nan, np.nan]
         return table.reindex(columns=TIDY)
@@ -249,12 +246,7 @@ class HazardEstimate(RatioEstimate):
         grid, who = curves.baseline_grid(self.hazard, times), curves.typical(self.hazard)
         return curves.hazard_table(
             grid,
-            *(
-                curves.estimated_columns(
-                    self.hazard, self.natural, self.natural_cov, who, grid, kind, level
-                )
-                for kind in ("hazard", "cumulative_hazard")
-            ),
+            *(self._columns(who, grid, kind, level) for kind in ("hazard", "cumulative_hazard")),
         )
 
     def residuals(
@@ -372,10 +364,14 @@ class HazardEstimate(RatioEstimate):
             return beside(who.frame, wald_columns(X, estimate, se, self.reference, level))
         grid = check_times(times)
         curves.check_kind(kind, grid)
-        columns = curves.estimated_columns(
-            self.hazard, self.natural, self.natural_cov, who, grid, kind, level
-        )
+        columns = self._columns(who, grid, kind, level)
         return curves.on_grid(who, grid, columns)
+
+    def _columns(
+        self, who: People, grid: np.ndarray, kind: str, level: float
+    ) -> dict[str, np.ndarray]:
+        cov, df = self.natural_cov, self.df_of_curves
+        return curves.estimated_columns(self.hazard, self.natural, cov, who, grid, kind, level, df)
 
     def _refuse_undetermined(self) -> None:
         """Raise where a curve would hold coefficients without an estimate."""

@@ -81,8 +81,9 @@ def estimated_columns(
     times: np.ndarray,
     kind: str,
     level: float,
+    df: float = np.inf,
 ) -> dict[str, np.ndarray]:
-    """Predictions (m * T,) by the delta method.
+    """Predictions (m * T,) by the delta method, with Student's t on so many degrees of freedom.
 
     Intervals of survival and risk are symmetric on the scale of log(-log S), those of hazards on
     the log scale.
@@ -92,13 +93,15 @@ def estimated_columns(
     else:
         value, J = cumulative(hazard, theta, who, times)
     se = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", J, cov, J), 0.0))
-    return columns_of(value, se, kind, level)
+    return columns_of(value, se, kind, level, df)
 
 
-def columns_of(H: np.ndarray, se: np.ndarray, kind: str, level: float) -> dict[str, np.ndarray]:
+def columns_of(
+    H: np.ndarray, se: np.ndarray, kind: str, level: float, df: float = np.inf
+) -> dict[str, np.ndarray]:
     """Columns of a prediction from cumulative hazards H, shape (m * T,), and their standard errors;
     of hazards from their logarithms and the errors of these."""
-    z = t_quantile(level, np.inf)
+    z = t_quantile(level, df)
     if kind == "hazard":
         h = np.exp(H)
         with np.errstate(over="ignore"):

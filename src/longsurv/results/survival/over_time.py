@@ -11,7 +11,8 @@ import pandas as pd
 
 from longsurv.arguments import choice
 from longsurv.errors import EstimationError, LongsurvError
-from longsurv.results.reference import chi2_p_value, t_p_value, t_quantile
+from longsurv.results.reference import Reference, chi2_p_value, t_p_value, t_quantile
+from longsurv.results.survival.clustered import FewClusters
 
 if TYPE_CHECKING:
     from longsurv.design.survival import SurvivalDesign
@@ -37,6 +38,14 @@ class ChangingCox(Protocol):
         """Coefficients."""
 
     @property
+    def undetermined(self) -> tuple[str, ...]:
+        """Those that the data do not determine."""
+
+    @property
+    def reference(self) -> Reference:
+        """Their covariance, and against what they are tested."""
+
+    @property
     def llf(self) -> float:
         """The maximum."""
 
@@ -56,6 +65,8 @@ def over_time(
             "give cuts=, the times at which the ratio may change, or times=, at which a ratio that"
             " changes with log time is wanted"
         )
+    if term in fit.undetermined:
+        raise EstimationError(f"the data do not determine {term}; fit.flags says why")
     if fit.penalty is not None:
         raise EstimationError(
             "the groups are separated, so one hazard ratio is all, and more than, the data have"
@@ -80,7 +91,8 @@ def over_time(
         columns = np.column_stack([np.ones(len(rows)), np.log(rows["exit"])])
     changing = _fitted(fit, rows, columns, term)
     k = columns.shape[1]
-    df = changing.reference.df(np.ones(len(changing.names)))
+    changing = _as_few_clusters_allow(fit, changing, fit.names.index(term), k)
+    df = changing.reference.df(np.append(np.ones(k), np.zeros(len(changing.names) - k)))
     z = t_quantile(level, df)
     beta, cov = changing.coefficients[:k], changing.reference.cov[:k, :k]
     if cuts is not None:
@@ -100,23 +112,45 @@ def over_time(
     table["hazard_ratio"] = np.exp(log_ratio)
     table["conf_low"], table["conf_high"] = (np.exp(log_ratio + s * z * error) for s in (-1, 1))
     table["p_value"] = [t_p_value(float(t), df) for t in log_ratio / error]
-    statistic, how = _change(fit, changing, k, beta, cov)
+    of_change = np.eye(k)[1:] if cuts is None else np.diff(np.eye(k), axis=0)
+    statistic, p_value, how = _change(fit, changing, of_change)
     table.attrs |= {
-        "statistic": statistic, "df": k - 1, "p_value": float(chi2_p_value(statistic, k - 1)),
+        "statistic": statistic, "df": k - 1, "p_value": p_value,
         "test": f"{CONSTANT}, {how}", "coefficients": changing.tidy(level),
     }  # fmt: skip
     return table
 
 
+def _as_few_clusters_allow(fit: ChangingCox, changing: Estimate, j: int, k: int) -> Estimate:
+    """The effects of the j-th term over time, the first k, with the clusters that are left for it.
+
+    Cut at times, a covariate that differs between clusters only looks as if it did within them: few
+    clusters leave its pieces as many degrees of freedom as they left the covariate itself.
+    """
+    whole, cut = fit.reference, changing.reference
+    if not (isinstance(whole, FewClusters) and isinstance(cut, FewClusters)):
+        return changing
+    left = np.append(np.full(k, whole.left[j]), np.delete(whole.left, j))
+    factor = np.sqrt(cut.left / left)
+    held = replace(cut, cov=cut.cov * np.outer(factor, factor), left=left)
+    return replace(changing, reference=held)
+
+
 def _change(
-    fit: ChangingCox, changing: Estimate, k: int, beta: np.ndarray, cov: np.ndarray
-) -> tuple[float, str]:
-    """Chi-squared of no change: of the likelihood ratio, or Wald's where the rows are dependent."""
+    fit: ChangingCox, changing: Estimate, of_change: np.ndarray
+) -> tuple[float, float, str]:
+    """Chi-squared of no change, its p value, and how: by the likelihood ratio, or Wald's where the
+    rows are dependent, of few clusters by the F distribution.
+
+    Changes are `of_change` (k - 1, k) times the first k coefficients.
+    """
+    many, k = of_change.shape
     if changing.reference.method != "robust":
-        return max(2.0 * (changing.llf - fit.llf), 0.0), "likelihood ratio"
-    L = np.array([[0.0, 1.0]]) if k == 2 and cov.shape == (2, 2) else np.diff(np.eye(k), axis=0)
-    moved = L @ beta
-    return float(moved @ np.linalg.solve(L @ cov @ L.T, moved)), "Wald"
+        ratio = max(2.0 * (changing.llf - fit.llf), 0.0)
+        return ratio, float(chi2_p_value(ratio, many)), "likelihood ratio"
+    L = np.hstack([of_change, np.zeros((many, len(changing.names) - k))])
+    tested = changing.test(L).iloc[0]
+    return float(tested["statistic"] * tested["df_num"]), float(tested["p_value"]), "Wald"
 
 
 def _cut(d: SurvivalDesign, at: np.ndarray) -> pd.DataFrame:

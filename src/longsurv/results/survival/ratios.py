@@ -16,6 +16,7 @@ from longsurv.results.criticism import StraightLines
 from longsurv.results.estimate import Estimate
 from longsurv.results.posterior import Posterior
 from longsurv.results.reference import estimable, t_quantile
+from longsurv.results.survival.clustered import df_of_all
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,6 +84,11 @@ class RatioEstimate(SurvivalCurves, StraightLines, Estimate):
     def penalty(self) -> str | None:
         """ "firth" where the likelihood was penalised, asked for or because it has no maximum."""
         return self.optimum.penalty
+
+    @property
+    def df_of_curves(self) -> float:
+        """Degrees of freedom of survival and risks: infinite but with few clusters."""
+        return df_of_all(self.reference)
 
     @property
     def interval_method(self) -> str:
