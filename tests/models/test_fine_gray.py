@@ -195,3 +195,17 @@ def test_nothing_is_known_after_the_last_exit_of_who_had_no_event():
             FineGray("Surv(exit, status) ~ x", data=own).fit().incidence(own.iloc[:1], [9.0, 9.5])
         )
         assert found["estimate"].notna().tolist() == [True, known]
+
+
+def test_few_events_of_the_cause_are_told():
+    """As of a Cox model: fewer than ten of the cause itself for each coefficient."""
+    rng, n = np.random.default_rng(2), 200
+    data = pd.DataFrame({
+        "t": rng.exponential(1.0, n), "x": rng.standard_normal(n), "z": rng.standard_normal(n),
+        "status": np.where(np.arange(n) < 15, 1, np.where(np.arange(n) < 90, 2, 0)),
+    })  # fmt: skip
+    told = "There are 15 events for 2 coefficients"
+    assert any(told in flag for flag in FineGray("Surv(t, status) ~ x + z", data).fit().flags)
+    for right, cause in (("x", 1), ("x + z", 2)):
+        fit = FineGray(f"Surv(t, status) ~ {right}", data, cause=cause).fit()
+        assert not any("events a coefficient" in flag for flag in fit.flags)

@@ -12,7 +12,7 @@ import pytest
 from longsurv.errors import DataError, EstimationError
 from longsurv.likelihood.joint.data import marker_data
 from longsurv.likelihood.joint.separable import inseparable
-from longsurv.models import LMM, CoxPH, JointModel, slope, value
+from longsurv.models import GLMM, LMM, CoxPH, JointModel, slope, value
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))
 from joint_cohorts import joint, simulated
@@ -67,6 +67,36 @@ def test_what_happens_to_a_group_without_events_is_not_known():
                 found = ask(whose, **asked)
                 assert (found["std_error"] > 0.0).all() and found["estimate"].between(0, 1).all()
         assert np.isfinite(fit.predict_marker(whose, **asked)["estimate"]).all()
+
+
+def all_below(rows, patients):
+    """Every value of the treated lies below a limit, and of the others three in ten."""
+    rows = rows.drop(columns="treated", errors="ignore").merge(patients[["id", "treated"]], on="id")
+    limit = np.where(rows["treated"] == 1, rows["y"].max(), rows["y"].quantile(0.3))
+    kind = np.where((rows["treated"] == 1) | (rows["y"] < limit), "left", "none")
+    return rows.assign(y=rows["y"].clip(lower=limit), kind=kind)
+
+
+def test_the_curve_of_a_group_that_lies_beyond_a_limit_is_not_known():
+    rows, patients = cohort()
+    rows = all_below(rows, patients)
+    marker = GLMM("y ~ t + treated + (1 | id)", rows, family="censored", censored="kind")
+    event = CoxPH("Surv(stop, event) ~ treated", patients)
+    fit = JointModel(marker, event, time="t", baseline="weibull").fit()
+    assert "treated" in fit.undetermined
+    asked = {"at": 1.0, "times": [0.5, 3.0], "draws": 5}
+    few = rows[rows["id"].isin(rows["id"].unique()[:6])]
+    for treated, whose in few.groupby("treated"):
+        for at in (0.0, 1.0):
+            if treated:
+                with pytest.raises(EstimationError, match=r"the curve of 3 .* treated, "):
+                    fit.predict_marker(whose, **asked | {"at": at})
+            else:
+                found = fit.predict_marker(whose, **asked | {"at": at})
+                assert found["std_error"].between(0.0, 2.0, "neither").all()
+    who = few.groupby("id").head(1)
+    mean = fit.predict(who).set_index("treated")["estimate"]
+    assert mean.loc[1].isna().all() and mean.loc[0].notna().all()
 
 
 def test_two_markers_that_are_one():

@@ -14,6 +14,7 @@ Rizopoulos (2011), Biometrics 67:819-829; Andrinopoulou et al. (2015), Stat Med 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ from longsurv.design.joint import JointDesign, NewData
 from longsurv.design.quadrature import time_points
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.estimands.joint_rows import chosen_marker
-from longsurv.estimands.new_patients import NewPatients, copies_of, read_patients
+from longsurv.estimands.new_patients import NewPatients, copies_of, has_value, read_patients
 from longsurv.inference import Flat
 from longsurv.inference.identify import LOADS
 from longsurv.likelihood import joint
@@ -160,16 +161,13 @@ def patient_curves(
         measurements leave open about them.
     """
     k = chosen_marker([known.name for known in design.markers], marker)
-    one, before = design.markers[k], design.markers[:k]
     grid, people = read_patients(design, newdata, at, times, earlier=True)
     n, m = len(people.labels), len(grid)
     copies = copies_of(design, data, people, np.full(n, float(at)))
     owner, when = np.repeat(np.arange(n), m), np.tile(grid, n)
-    rows = people.first.iloc[owner].assign(**{design.time: when})
-    X, Z = one.design.fixed.rebuild(rows), one.design.random.rebuild(rows)
-    start = sum(len(known.coefficient_names) for known in before)
-    first = sum(len(known.effect_names) for known in before)
-    beta, own = slice(start, start + X.shape[1]), slice(first, first + Z.shape[1])
+    X, Z = _at_times(design, people, k, grid)
+    first = sum(len(known.effect_names) for known in design.markers[:k])
+    beta, own = _coefficients(design)[k], slice(first, first + Z.shape[1])
     mean, variance = np.empty((2, len(thetas), n * m))
     for s, theta in enumerate(thetas):
         b, cov = joint.random_effects(copies, theta)
@@ -179,6 +177,76 @@ def patient_curves(
             variance[s] += np.exp(2.0 * theta[data.p + k])
     frame = {design.group_name: np.repeat(people.labels, m), "time": when}
     return pd.DataFrame(frame), mean, variance
+
+
+def _at_times(
+    design: JointDesign, people: NewPatients, k: int, grid: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the k-th marker's fixed and random part, of each patient at each time."""
+    owner = np.repeat(np.arange(len(people.labels)), len(grid))
+    rows = people.first.iloc[owner].assign(**{design.time: np.tile(grid, len(people.labels))})
+    one = design.markers[k].design
+    return one.fixed.rebuild(rows), one.random.rebuild(rows)
+
+
+def _coefficients(design: JointDesign) -> list[slice]:
+    """Where each marker's coefficients are among the parameters."""
+    ends = np.cumsum([0] + [len(marker.coefficient_names) for marker in design.markers])
+    return [slice(int(a), int(b)) for a, b in pairwise(ends)]
+
+
+def check_curves(
+    design: JointDesign,
+    data: joint.JointData,
+    newdata: NewData,
+    at: float,
+    times: Sequence[float],
+    marker: str | None,
+    flat: Flat,
+    undetermined: Sequence[str],
+) -> None:
+    """Refuse patients whose own curve moves along directions that the data do not determine.
+
+    The curve at the times asked about, what each marker's values so far are held against, and the
+    markers that the hazard until `at` depends on. Where the hazard itself has no estimate, as that
+    of a group without events, survival until then is 1 and says nothing of the curve.
+
+    Parameters
+    ----------
+    design, data, newdata, at, times, marker
+        As for `patient_curves`.
+    flat : Flat
+        Of the parameter vector.
+    undetermined : sequence of str
+        The coefficients that move, for the message.
+
+    Raises
+    ------
+    EstimationError
+        Which patients, and because of which coefficients.
+    """
+    k = chosen_marker([known.name for known in design.markers], marker)
+    grid, people = read_patients(design, newdata, at, times, earlier=True)
+    n, own = len(people.labels), _coefficients(design)
+    copies = copies_of(design, data, people, np.full(n, float(at)))
+    found = [(k, _at_times(design, people, k, grid)[0], np.repeat(np.arange(n), len(grid)))]
+    for j, (one, (rows, owner)) in enumerate(zip(design.markers, people.measured, strict=True)):
+        known = has_value(one, rows)
+        found.append((j, one.design.fixed.rebuild(rows.loc[known]), owner[known]))
+    for cause in copies.causes:
+        owner = np.repeat(np.arange(n), np.diff(cause.start))
+        found += [(link.marker, link.x.T, owner) for link in cause.links]
+    moves = np.zeros(n, dtype=bool)
+    for j, X, owner in found:
+        weights = np.zeros((len(X), len(flat.scale)))
+        weights[:, own[j]] = X
+        np.logical_or.at(moves, owner, ~flat.estimable(weights))
+    if moves.any():
+        raise EstimationError(
+            f"the curve of {plural(int(moves.sum()), 'patient')} ({some(people.labels[moves])})"
+            " is not known: it depends on "
+            f"{', '.join(undetermined)}, which the data do not determine; fit.flags says why"
+        )
 
 
 def check_known(

@@ -168,6 +168,12 @@ def _response_columns(marker: JointMarker, frame: pd.DataFrame) -> list[str]:
     return [c for c in expression(marker.design.formula.response).columns if c in frame]
 
 
+def has_value(marker: JointMarker, rows: pd.DataFrame) -> np.ndarray:
+    """Which rows have a value of a marker, shape (rows,) of bool."""
+    known: np.ndarray = rows[_response_columns(marker, rows)].notna().all(axis=1).to_numpy()
+    return known
+
+
 def copies_of(
     design: JointDesign,
     data: joint.JointData,
@@ -213,8 +219,7 @@ def _copies(
 ) -> joint.MarkerData:
     """New measurements of m copies of n patients, in the coordinates of the fitted ones."""
     formula = marker.design.formula
-    named = _response_columns(marker, rows)
-    known = rows[named].notna().all(axis=1).to_numpy()
+    known = has_value(marker, rows)
     if single and not known.all():
         raise DataError(
             f"{plural(int((~known).sum()), 'row')} of the new data "

@@ -289,17 +289,20 @@ class JointEstimate(Estimate, JointEstimateQuestions):
         """Refuse patients whose hazard depends on what the data do not determine."""
         from longsurv.estimands.dynamic import check_known
 
-        flat = self.reference.flat
+        if flat := self._flat_of_theta():
+            check_known(
+                self.design, self.data, newdata, at, times, self.theta, flat, self.undetermined
+            )
+
+    def _flat_of_theta(self) -> Flat:
+        """Directions of all parameters that the data do not determine."""
+        flat, d = self.reference.flat, len(self.theta)
         if flat is None or not flat:
-            return
+            return Flat.none(d)
         _, where = coefficients_of(self.design)
-        whole = Flat(
-            np.zeros((len(self.theta), flat.directions.shape[1])), np.ones_like(self.theta)
-        )
+        whole = Flat(np.zeros((d, flat.directions.shape[1])), np.ones(d))
         whole.directions[where], whole.scale[where] = flat.directions, flat.scale
-        check_known(
-            self.design, self.data, newdata, at, times, self.theta, whole, self.undetermined
-        )
+        return whole
 
     def predict_marker(
         self,
@@ -341,12 +344,22 @@ class JointEstimate(Estimate, JointEstimateQuestions):
             the response. After `at` it is the curve that the patient is on: no value is claimed for
             a time that the patient does not live to see.
 
+        Raises
+        ------
+        EstimationError
+            For patients of whom the curve, or the values so far, depend on coefficients of a marker
+            that the data do not determine.
+
         References
         ----------
         Rizopoulos (2012), Joint Models for Longitudinal and Time-to-Event Data, section 7.2.
         """
-        from longsurv.estimands.dynamic import patient_curves
+        from longsurv.estimands.dynamic import check_curves, patient_curves
 
+        if flat := self._flat_of_theta():
+            check_curves(
+                self.design, self.data, newdata, at, times, marker, flat, self.undetermined
+            )
         thetas = self._thetas(draws, seed)
         frame, mean, variance = patient_curves(
             self.design, self.data, newdata, at, times, thetas, marker, interval == "prediction"

@@ -30,7 +30,7 @@ from longsurv.results.survival.cox_curves import (
     repeated,
 )
 from longsurv.results.survival.determined import flat_directions, seen_by_robust, why_flat
-from longsurv.results.survival.flags import separation_flag, weightless_flag
+from longsurv.results.survival.flags import few_events_flag, separation_flag, weightless_flag
 from longsurv.results.survival.ratios import exponentiated
 from longsurv.times import snapped
 from longsurv.words import plural
@@ -134,6 +134,7 @@ class FineGrayEstimate(StraightLines, Estimate):
         more = (
             *separation_flag(names, optimum.separated, "pseudo-likelihood", lost),
             *undetermined_flag(lost, why_flat(flat)),
+            *few_events_flag(design),
         )
         fit = replace(fit, flags=(*fit.flags, *more)) if more else fit
         instead = "incidence_difference and gray_test compare such groups."
