@@ -19,6 +19,7 @@ from longsurv.estimands.log_rank import (
     log_rank_table,
     permutation_test,
 )
+from longsurv.estimands.weighted_log_rank import weighted_log_rank
 
 
 def groups(data, name="group"):
@@ -181,3 +182,35 @@ def test_nothing_to_test():
     late = data.assign(event=1, entry=[0, 1, 0, 0])
     with pytest.raises(LongsurvError, match="one entry time"):
         imputation_test(*groups(late, "arm"))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_drawn_p_values_do_not_depend_on_the_order_of_rows_groups_and_strata(seed):
+    """With the same seed: of groups of one size too, whose part in the draws no size tells."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(60, 100)) // 2 * 2
+    treated = np.arange(n) % 2 if seed % 2 else (rng.random(n) < 0.4).astype(int)
+    data = pd.DataFrame({
+        "exit": rng.exponential(1.0 + treated, n), "event": (rng.random(n) < 0.9).astype(int),
+        "arm": np.where(treated, "drug", "control"), "centre": rng.integers(0, 3, n),
+    })  # fmt: skip
+    same = [
+        data.sample(frac=1.0, random_state=seed),
+        data.assign(arm=pd.Categorical(data["arm"], ["drug", "control"])),
+        data.assign(centre=2 - data["centre"]),
+    ]
+
+    def drawn(table: pd.DataFrame) -> list[float]:
+        some = log_rank_table(table, "arm", draws=200).set_index("method")
+        weighted = [
+            weighted_log_rank(table, "arm", [(0, 0), (0, 1)], strata=strata, draws=200)
+            for strata in (None, "centre")
+        ]
+        notes = [*some.loc[["permutation", "imputation"], "note"], *weighted[0]["note"]]
+        assert all("200 random" in note for note in notes)
+        found = [table["p_permutation"] for table in weighted]
+        return [*some["p_value"].iloc[3:], *pd.concat(found)]
+
+    first = drawn(data)
+    for table in same:
+        assert drawn(table) == pytest.approx(first, abs=1e-12)

@@ -184,3 +184,11 @@ def cohort_of(n: int, effect: float, rng: np.random.Generator) -> np.ndarray:
     """Outcomes of a group: more is better; the dead are below everybody by their day."""
     dead = rng.uniform(size=n) < (0.12 if effect else 0.28)
     return np.where(dead, -100.0 + rng.integers(1, 8, n), rng.normal(effect, 1.0, n))
+
+
+def test_drawn_indices_do_not_depend_on_the_order_of_rows():
+    rng = np.random.default_rng(8)
+    outcome, treated = rng.integers(0, 9, 40).astype(float), np.arange(40) % 2 == 0
+    order = rng.permutation(40)
+    same = index_draws(outcome[order], treated[order], draws=50)
+    np.testing.assert_allclose(index_draws(outcome, treated, draws=50), same, rtol=1e-12)

@@ -121,14 +121,15 @@ def permutation_test(
     both = _pooled(group, reference)
     scores = whole(_scores(both))
     observed = int(scores[: len(group)].sum())
+    fewer = min(len(group), len(reference))  # scores sum to 0, so either group's sum tells both
     slack = len(scores)  # what rounding can have moved a sum by
     exact = allocated(scores[:, None], len(group))
     if exact is not None:
         p = exact.probability[np.abs(exact.total[:, 0]) >= abs(observed) - slack].sum()
         return PermutationTest(observed * UNIT, min(float(p), 1.0), 0)
-    rng = np.random.default_rng(seed)
+    rng, scores = np.random.default_rng(seed), np.sort(scores)  # whatever order the rows have
     extreme = sum(
-        abs(int(rng.permutation(scores)[: len(group)].sum())) >= abs(observed) - slack
+        abs(int(rng.permutation(scores)[:fewer].sum())) >= abs(observed) - slack
         for _ in range(draws)
     )
     return PermutationTest(observed * UNIT, (1 + extreme) / (1 + draws), draws)
@@ -161,17 +162,18 @@ def imputation_test(
     survival comparisons with small sample sizes and unequal censoring. Biostatistics
     2010;11:676-692.
     """
-    both = _pooled(group, reference)
+    observed = log_rank(group, reference).statistic
+    # In an order of their own, so that neither that of the rows nor of the groups moves the draws.
+    one, other = sorted(map(_in_order, on_one_clock(group, reference)), key=_as_key)
+    both = _pooled(one, other)
     if len(np.unique(both.entry)) > 1:
         raise LongsurvError("the imputation test needs one entry time for all patients")
-    observed = log_rank(group, reference).statistic
     if math.isnan(observed):
         raise EstimationError(NOTHING_VARIES)
-    exit, died, n = both.exit, both.status == 1, len(group)
+    exit, died, n = both.exit, both.status == 1, len(one)
     death = _Beyond.of(exit, died, first=np.ones(len(both), dtype=bool))
     censoring = [
-        _Beyond.of(side.exit, side.status != 1, first=side.status != 1)
-        for side in (group, reference)
+        _Beyond.of(side.exit, side.status != 1, first=side.status != 1) for side in (one, other)
     ]
     mine = np.arange(len(both)) < n
     rng = np.random.default_rng(seed)
@@ -261,6 +263,14 @@ def _pooled(group: FollowUp, reference: FollowUp) -> FollowUp:
         np.concatenate([group.exit, reference.exit]),
         np.concatenate([group.status, reference.status]),
     )
+
+
+def _in_order(side: FollowUp) -> FollowUp:
+    return side.of(np.lexsort((side.status, side.exit, side.entry)))
+
+
+def _as_key(side: FollowUp) -> tuple[int, list[float], list[int]]:
+    return len(side), side.exit.tolist(), side.status.tolist()
 
 
 def _scores(both: FollowUp) -> np.ndarray:

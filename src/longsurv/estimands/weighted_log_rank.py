@@ -21,6 +21,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -183,13 +184,14 @@ def _permuted(parts: Sequence[_Part], draws: int, seed: int) -> tuple[np.ndarray
     scale = np.sqrt(np.sum([_permutation_variance(part) for part in parts], axis=0))
     known = scale > 0
     rng, found, done = np.random.default_rng(seed), [], 0
+    urns = sorted((_Urn.of(part) for part in parts), key=lambda urn: urn.key)
     size = max(1, _AT_ONCE // max(len(part.mine) for part in parts))
     while done < draws:
         many = min(size, draws - done)
         total = np.zeros((many, len(observed)))
-        for part in parts:
-            labels = np.tile(part.mine, (many, 1))
-            total += rng.permuted(labels, axis=1) @ part.patients
+        for urn in urns:
+            labels = np.tile(np.arange(len(urn.scores)) < urn.drawn, (many, 1))
+            total += urn.sign * (rng.permuted(labels, axis=1) @ urn.scores)
         found.append(total)
         done += many
     drawn = np.abs(np.concatenate(found)) / np.where(known, scale, 1.0)
@@ -200,6 +202,31 @@ def _permuted(parts: Sequence[_Part], draws: int, seed: int) -> tuple[np.ndarray
         return np.append(p, np.nan), ""
     largest = (drawn[:, known].max(axis=1) >= ours[known].max() - _ROUNDING).sum()
     return np.append(p, (1 + largest) / (1 + draws)), f"{draws:,} random allocations"
+
+
+class _Urn(NamedTuple):
+    """Scores of a stratum's patients in an order of their own, and how many are drawn from them:
+    so neither the order of the rows nor that of groups and strata moves what is drawn.
+
+    A stratum's scores sum to 0: those of the group that is not drawn are minus those of the other.
+    """
+
+    scores: np.ndarray
+    drawn: int
+    sign: float
+
+    @classmethod
+    def of(cls, part: _Part) -> _Urn:
+        scores = part.patients[np.lexsort(part.patients.T)]
+        sides = [part.patients[who] for who in (part.mine, ~part.mine)]
+        keys = [(len(side), side[np.lexsort(side.T)].tolist()) for side in sides]
+        mine = keys[0] <= keys[1]
+        return cls(scores, keys[0 if mine else 1][0], 1.0 if mine else -1.0)
+
+    @property
+    def key(self) -> tuple[int, int, list[float]]:
+        """By which the strata are put in order."""
+        return len(self.scores), self.drawn, self.scores.ravel().tolist()
 
 
 def _every_allocation(parts: Sequence[_Part]) -> Sums | None:

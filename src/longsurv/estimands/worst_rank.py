@@ -199,7 +199,7 @@ def index_draws(
             "every patient of one group fares better than all of the other: a bootstrap of these"
             " patients has no spread, and would claim certainty"
         )
-    levels, place = np.unique(np.concatenate([x, y]), return_inverse=True)
+    levels, place = np.unique(np.concatenate([np.sort(x), np.sort(y)]), return_inverse=True)
     rng = np.random.default_rng(seed)
     found, done = np.empty(draws), 0
     while done < draws:
