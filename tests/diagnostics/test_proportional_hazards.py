@@ -101,3 +101,19 @@ def test_refused(fitted, crossing):
         fitted("rossi_efron").proportional_hazards("sqrt")
     with pytest.raises(LongsurvError, match="no hazard ratios to test"):
         CoxPH("Surv(time, died) ~ 1", data=crossing).fit().proportional_hazards()
+
+
+def test_covariates_called_as_its_own_columns():
+    rng = np.random.default_rng(4)
+    data = pd.DataFrame({
+        "t": rng.exponential(size=50), "e": 1, "a": rng.normal(size=50), "b": rng.normal(size=50),
+        "c": rng.normal(size=50),
+    })  # fmt: skip
+    plain = CoxPH("Surv(t, e) ~ a + b + c", data).fit().proportional_hazards()
+    names = {"a": "g", "b": "time", "c": "stratum"}
+    odd = CoxPH("Surv(t, e) ~ g + time + stratum", data.rename(columns=names)).fit()
+    found = odd.proportional_hazards()
+    np.testing.assert_allclose(found.table["statistic"], plain.table["statistic"])
+    assert list(found.trend) == ["time", "g", "g_variable", "time_variable", "stratum"]
+    np.testing.assert_allclose(found.trend, plain.trend)
+    assert len(found.plot().figure.axes) == len(plain.plot().figure.axes) == 3

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.arguments import checked
+from longsurv.design.names import apart
 from longsurv.design.survival import SurvivalDesign
 from longsurv.inference import Optimum
 from longsurv.inference.specification import TableSpecification
@@ -257,7 +258,7 @@ def residuals(fit: CoxFit, kind: ResidualKind = "martingale") -> pd.DataFrame:
     DataFrame
         With the index of the rows fitted to. Martingale and deviance: one column of that name.
         Score, dfbeta, dfbetas: one a coefficient. Schoenfeld: one row an event, by stratum and
-        time, with "time" before the coefficients.
+        time, with "time" before the coefficients; one of that name is "time_variable".
 
     Raises
     ------
@@ -277,6 +278,7 @@ def residuals(fit: CoxFit, kind: ResidualKind = "martingale") -> pd.DataFrame:
         table = pd.DataFrame(values, columns=names, index=index[rows])
         if kind == "scaled_schoenfeld":
             table[list(fit.undetermined)] = np.nan
+        table = apart(table, ["time"], "_variable")
         table.insert(0, "time", design.exit[rows])
         return table
     if kind == "score":

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.arguments import checked
+from longsurv.design.names import apart
 from longsurv.diagnostics.cox_residuals import CoxFit, residuals, risk_sums_at
 from longsurv.errors import LongsurvError
 from longsurv.figures.checks import residuals_over_time
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 type Transform = Literal["km", "identity", "log", "rank"]
 ALPHA = 0.05
-_NOT_TERMS = ("stratum", "time", "g")
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ class ProportionalHazards(Readable):
         Axes
             Its label says in words what it shows.
         """
-        terms = [name for name in self.trend.columns if name not in _NOT_TERMS]
+        terms = list(self.trend.columns[2:])
         drawn = residuals_over_time(
             self.trend["time"].to_numpy(dtype=float),
             {name: self.trend[name].to_numpy(dtype=float) for name in terms},
@@ -160,7 +160,7 @@ def cox_zph(fit: CoxFit, transform: Transform = "km") -> ProportionalHazards:
             "p_value": chi2.sf(statistics, df),
         }
     )
-    trend = residuals(fit, "scaled_schoenfeld")
+    trend = apart(residuals(fit, "scaled_schoenfeld"), ["g"], "_variable")
     trend.insert(1, "g", g[np.searchsorted(times, trend["time"])])
     return ProportionalHazards(table, transform, trend)
 

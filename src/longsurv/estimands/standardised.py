@@ -106,8 +106,9 @@ def risk_difference(
 ) -> pd.DataFrame:
     """Standardised risks of the event by the horizon under two treatments, and their comparison.
 
-    With several rows a patient the covariates are those of the first. With entry times a risk is
-    that of somebody at risk from the first entry on.
+    With several rows a patient the covariates are those of the first. Case weights say for how many
+    each patient counts. With entry times a risk is that of somebody at risk from the first entry
+    on.
 
     Parameters
     ----------
@@ -142,10 +143,11 @@ def risk_difference(
     low, high, frames = both_treatments(result, treatment, horizon, treated, reference)
     names = [f"risk ({low})", f"risk ({high})"]
     if result.engine == "bayes":
-        alive = [_mean_draws(result, f, np.array([horizon]), np.ones(1)) for f in frames]
+        at = np.array([horizon])
+        alive = [mean_draws(result, f, at, cohort_weights(result))[:, 0] for f in frames]
         check_begun(1.0 - np.stack(alive), horizon)
         return marked(of_draws(1.0 - np.stack(alive), names, level), result)
-    survival, cov = result.mean_survival(frames, horizon)
+    survival, cov = result.mean_survival(frames, horizon, cohort_weights(result))
     check_begun(1.0 - survival, horizon)
     return marked(of_moments(1.0 - survival, cov, names, level, result.df_of_curves), result)
 
@@ -181,9 +183,10 @@ def restricted_mean_difference(
     times, weights = result.area_rule(horizon)
     names = [f"mean time ({low})", f"mean time ({high})"]
     if result.engine == "bayes":
-        means = np.stack([_mean_draws(result, f, times, weights) for f in frames])
+        alive = [mean_draws(result, f, times, cohort_weights(result)) for f in frames]
+        means = np.stack(alive) @ weights
         return marked(_of__mean_draws(means, names, level), result)
-    survival, cov = result.mean_survival_at(frames, times)
+    survival, cov = result.mean_survival_at(frames, times, cohort_weights(result))
     check_begun(1.0 - survival, horizon)
     # Survival has no variance of its own before the first event, and adds none to the area.
     cov = np.einsum("atbs,t,s->ab", np.nan_to_num(cov, nan=0.0), weights, weights)
@@ -248,20 +251,36 @@ def check_begun(risk: np.ndarray, horizon: float) -> None:
         )
 
 
-def _mean_draws(
-    result: DrawnSurvival, data: pd.DataFrame, times: np.ndarray, weights: np.ndarray
+def cohort_weights(result: AnswersSurvival) -> np.ndarray | None:
+    """For how many each patient of the fit counts, shape (patients,); None without case weights."""
+    weights: np.ndarray | None = result.design.weights
+    return None if weights is None else weights[result.design.first_rows]
+
+
+def mean_draws(
+    result: DrawnSurvival, data: pd.DataFrame, times: np.ndarray, weights: np.ndarray | None = None
 ) -> np.ndarray:
-    """Draws of the weighted sum over times of mean survival over the rows, shape (draws,).
+    """Draws of mean survival over the rows, shape (draws, T).
 
     So many rows at a time as fit memory. A draw's baseline hazard is the same for all rows, and for
     both treatments.
+
+    Parameters
+    ----------
+    result : SurvivalPosterior or HazardPosterior
+    data : DataFrame, m rows
+    times : ndarray, shape (T,)
+    weights : ndarray, shape (m,), optional
+        For how many each row counts.
     """
-    total, start, size = 0.0, 0, max(1, 2000 // len(times))
+    share = np.ones(len(data)) if weights is None else weights
+    total, start, size = np.zeros(()), 0, max(1, 2000 // len(times))
     while start < len(data):
-        survival = result.survival_draws(data.iloc[start : start + size], list(times))
-        total = total + survival.sum(axis=1) @ weights
-        start, size = start + size, max(1, DRAWS_AT_ONCE // (len(survival) * len(times)))
-    return np.asarray(total) / len(data)
+        some = slice(start, start + size)
+        drawn = result.survival_draws(data.iloc[some], list(times))
+        total = total + np.einsum("smt,m->st", drawn, share[some])
+        start, size = start + size, max(1, DRAWS_AT_ONCE // (len(drawn) * len(times)))
+    return np.asarray(total) / share.sum()
 
 
 def _of__mean_draws(means: np.ndarray, names: Sequence[str], level: float) -> pd.DataFrame:

@@ -16,12 +16,12 @@ from longsurv.arguments import checked
 from longsurv.errors import LongsurvError
 from longsurv.estimands.intervals import proportion
 from longsurv.estimands.standardised import (
-    DRAWS_AT_ONCE,
-    DrawnSurvival,
     SurvivalAnswer,
     both_treatments,
     check_begun,
+    cohort_weights,
     marked,
+    mean_draws,
 )
 
 
@@ -69,7 +69,7 @@ def standardised_survival(
     if at.min() < first:
         raise LongsurvError(f"nobody is at risk before {first:g}; the times begin at {at.min():g}")
     low, high, frames = both_treatments(result, treatment, float(at.max()), treated, reference)
-    found = averaged_survival(result, (low, high), frames, at, level)
+    found = averaged_survival(result, (low, high), frames, at, level, cohort_weights(result))
     check_begun(np.round(1.0 - found["estimate"].to_numpy(), 12), float(at.max()))
     early = found["std_error"].isna()
     found["note"] = np.where(early, "no event yet, so no interval", "")
@@ -83,6 +83,7 @@ def averaged_survival(
     frames: Sequence[pd.DataFrame],
     times: np.ndarray,
     level: float = 0.95,
+    weights: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Survival averaged over the rows of each of several frames, at some times.
 
@@ -95,6 +96,8 @@ def averaged_survival(
         Rows with the columns of the formula.
     times : ndarray, shape (T,)
     level : float
+    weights : ndarray, shape (m,), optional
+        For how many each row counts, in every frame.
 
     Returns
     -------
@@ -105,11 +108,11 @@ def averaged_survival(
     if result.engine == "bayes":
         tail = 0.5 - level / 2
         for label, frame in zip(labels, frames, strict=True):
-            draws = _mean_draws(result, frame, times)
+            draws = mean_draws(result, frame, times, weights)
             limits = np.quantile(draws, [tail, 1 - tail], axis=0)
             parts.append(_part(label, times, draws.mean(axis=0), draws.std(axis=0, ddof=1), limits))
     else:
-        mean, cov = result.mean_survival_at(frames, list(times))
+        mean, cov = result.mean_survival_at(frames, list(times), weights)
         z = float(special.stdtrit(result.df_of_curves, 0.5 + level / 2))
         variances = np.nan_to_num(np.einsum("atat->at", cov), nan=0.0)
         errors = np.sqrt(np.maximum(variances, 0.0))
@@ -119,16 +122,6 @@ def averaged_survival(
             )
             parts.append(_part(label, times, survival, np.where(error > 0, error, np.nan), limits))
     return pd.concat(parts, ignore_index=True)
-
-
-def _mean_draws(result: DrawnSurvival, data: pd.DataFrame, times: np.ndarray) -> np.ndarray:
-    """Draws of mean survival over the rows, shape (draws, T), as many rows at a time as fit."""
-    total, start, size = np.zeros(()), 0, max(1, 2000 // len(times))
-    while start < len(data):
-        drawn = result.survival_draws(data.iloc[start : start + size], list(times))
-        total = total + drawn.sum(axis=1)
-        start, size = start + size, max(1, DRAWS_AT_ONCE // (len(drawn) * len(times)))
-    return np.asarray(total) / len(data)
 
 
 def _part(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from longsurv.design.weights import are_counts
 from longsurv.errors import LongsurvError
-from longsurv.estimands.standardised import SurvivalResult
+from longsurv.estimands.standardised import SurvivalResult, cohort_weights
 from longsurv.estimands.standardised_curves import averaged_survival
 from longsurv.estimands.treatments import with_treatment
 
@@ -22,7 +23,8 @@ POINTS = 60
 def follow_up_of(design: SurvivalDesign, data: pd.DataFrame, by: str | None) -> pd.DataFrame:
     """Follow-up of the patients of a fit with their group: "entry", "exit", "event" and "group".
 
-    The rows of a patient who has several are one stay, of the group of the first.
+    The rows of a patient who has several are one stay, of the group of the first; a row of weight 3
+    is three patients.
     """
     used = data.iloc[design.rows]
     patient = np.arange(len(used)) if design.patient is None else design.patient
@@ -33,7 +35,12 @@ def follow_up_of(design: SurvivalDesign, data: pd.DataFrame, by: str | None) -> 
         }
     )  # fmt: skip
     how = {"entry": "min", "exit": "max", "event": "max", "group": "first"}
-    return frame.assign(patient=patient).sort_values("entry").groupby("patient").agg(how)
+    frame = frame.assign(patient=patient).sort_values("entry").groupby("patient").agg(how)
+    weights = design.weights
+    if weights is None or not are_counts(weights):
+        return frame
+    count = weights[design.first_rows][np.argsort(patient[design.first_rows])]
+    return frame.loc[frame.index.repeat(count.astype(int))]
 
 
 def standardised_curves(
@@ -65,7 +72,7 @@ def standardised_curves(
     patients = result.spec.data.iloc[design.rows[design.first_rows]]
     frames = [patients if by is None else with_treatment(patients, by, one) for one in levels]
     labels = [str(one) for one in levels]
-    return averaged_survival(result, labels, frames, times, level)
+    return averaged_survival(result, labels, frames, times, level, cohort_weights(result))
 
 
 def times_of(design: SurvivalDesign, horizon: float | None) -> np.ndarray:

@@ -310,7 +310,10 @@ class SurvivalEstimate(RatioEstimate):
         return residuals(self, kind)
 
     def mean_survival_at(
-        self, frames: Sequence[pd.DataFrame], times: Sequence[float]
+        self,
+        frames: Sequence[pd.DataFrame],
+        times: Sequence[float],
+        weights: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Survival to each of several times averaged over the rows of each frame.
 
@@ -319,6 +322,8 @@ class SurvivalEstimate(RatioEstimate):
         frames : sequence of DataFrame, length A
             Rows with the columns of the formula.
         times : sequence of float, length T
+        weights : ndarray, shape (m,), optional
+            For how many each row counts, in every frame; by default for one.
 
         Returns
         -------
@@ -329,7 +334,7 @@ class SurvivalEstimate(RatioEstimate):
         known = CoxKnown(self.data, self.coefficients, self.reference, self.undetermined)
         who = people(self, pd.concat(frames, ignore_index=True))
         sizes = [len(frame) for frame in frames]
-        return mean_survival(known, who, sizes, check_times(times))
+        return mean_survival(known, who, sizes, check_times(times), weights=weights)
 
     def area_rule(self, horizon: float) -> tuple[np.ndarray, np.ndarray]:
         """Times and weights with which a weighted sum of survival is its area to a horizon.

@@ -252,6 +252,7 @@ def mean_survival(
     sizes: Sequence[int],
     at: np.ndarray,
     survival: Survival = alone,
+    weights: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean survival of so many rows each to T times, shape (A, T), and covariance (A, T, A, T).
 
@@ -264,9 +265,12 @@ def mean_survival(
     at : ndarray, shape (T,)
     survival : callable
         From cumulative hazards to survival, where sites are averaged over.
+    weights : ndarray, shape (m,), optional
+        For how many each row counts, in every mean.
     """
     share = np.zeros((len(sizes), sum(sizes)))
-    share[np.repeat(np.arange(len(sizes)), sizes), np.arange(sum(sizes))] = 1.0
+    counted = 1.0 if weights is None else np.tile(weights, len(sizes))
+    share[np.repeat(np.arange(len(sizes)), sizes), np.arange(sum(sizes))] = counted
     share /= share.sum(axis=1, keepdims=True)
     A, T = len(sizes), len(at)
     mean, slope = np.zeros((A, T)), np.zeros((A, T, len(known.coefficients)))

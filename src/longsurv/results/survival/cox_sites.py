@@ -198,7 +198,10 @@ class SitesEstimate(WithSpread, RatioEstimate):
         return np.exp(log), np.exp(log) * factor
 
     def mean_survival_at(
-        self, frames: Sequence[pd.DataFrame], times: Sequence[float]
+        self,
+        frames: Sequence[pd.DataFrame],
+        times: Sequence[float],
+        weights: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Survival to each of several times, averaged over sites and over the rows of each frame.
 
@@ -207,6 +210,8 @@ class SitesEstimate(WithSpread, RatioEstimate):
         frames : sequence of DataFrame, length A
             Rows with the columns of the formula.
         times : sequence of float, length T
+        weights : ndarray, shape (m,), optional
+            For how many each row counts, in every frame; by default for one.
 
         Returns
         -------
@@ -217,7 +222,8 @@ class SitesEstimate(WithSpread, RatioEstimate):
         """
         who = self._people(pd.concat(frames, ignore_index=True), by_site=False)
         sizes = [len(frame) for frame in frames]
-        return mean_survival(self._known, who, sizes, check_times(times), self._averaged)
+        at = check_times(times)
+        return mean_survival(self._known, who, sizes, at, self._averaged, weights)
 
     def area_rule(self, horizon: float) -> tuple[np.ndarray, np.ndarray]:
         """Times and weights with which a weighted sum of survival is its area to a horizon.

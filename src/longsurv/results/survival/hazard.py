@@ -286,7 +286,10 @@ class HazardEstimate(RatioEstimate):
         return H / (1.0 if d.weights is None else d.weights)
 
     def mean_survival_at(
-        self, frames: Sequence[pd.DataFrame], times: Sequence[float]
+        self,
+        frames: Sequence[pd.DataFrame],
+        times: Sequence[float],
+        weights: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Survival to each of several times averaged over the rows of each frame.
 
@@ -295,6 +298,8 @@ class HazardEstimate(RatioEstimate):
         frames : sequence of DataFrame, length A
             Rows with the columns of the formula.
         times : sequence of float, length T
+        weights : ndarray, shape (m,), optional
+            For how many each row counts, in every frame; by default for one.
 
         Returns
         -------
@@ -311,7 +316,8 @@ class HazardEstimate(RatioEstimate):
             for t in range(len(grid)):
                 H, J = curves.cumulative(self.hazard, self.natural, who, grid[t : t + 1])
                 S = np.exp(-H)
-                mean[a, t], slope[a, t] = S.mean(), -(S @ J) / len(S)
+                share = curves.shares(len(S), weights)
+                mean[a, t], slope[a, t] = share @ S, -((share * S) @ J)
         return mean, np.einsum("atj,jk,bsk->atbs", slope, self.natural_cov, slope)
 
     def area_rule(self, horizon: float) -> tuple[np.ndarray, np.ndarray]:

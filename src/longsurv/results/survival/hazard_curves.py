@@ -148,9 +148,14 @@ def on_grid(who: People, times: np.ndarray, columns: dict[str, np.ndarray]) -> p
     return beside(frame, {"time": np.tile(times, len(who.frame))} | columns)
 
 
+def shares(m: int, weights: np.ndarray | None) -> np.ndarray:
+    """What each of m rows is of their mean, shape (m,)."""
+    return np.full(m, 1.0 / m) if weights is None else weights / weights.sum()
+
+
 def typical(hazard: HazardDesign) -> People:
     """Somebody of average covariates and a median offset: whose hazard the baseline is."""
-    X = hazard.centre[None, :].copy()
+    X = np.average(hazard.survival.fixed.X, axis=0, weights=hazard.survival.weights)[None, :]
     X[:, list(hazard.varying)] = hazard.varying_centre
     return People(pd.DataFrame(index=[0]), X, np.zeros(1), np.zeros(1, dtype=int))
 

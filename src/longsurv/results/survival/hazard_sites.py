@@ -203,7 +203,10 @@ class HazardSitesEstimate(WithSpread, HazardWithEffects, HazardEstimate):
         return super()._expected() * factor[self.sites.site]
 
     def mean_survival_at(
-        self, frames: Sequence[pd.DataFrame], times: Sequence[float]
+        self,
+        frames: Sequence[pd.DataFrame],
+        times: Sequence[float],
+        weights: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Survival to each of several times, averaged over sites and over the rows of each frame.
 
@@ -212,6 +215,8 @@ class HazardSitesEstimate(WithSpread, HazardWithEffects, HazardEstimate):
         frames : sequence of DataFrame, length A
             Rows with the columns of the formula.
         times : sequence of float, length T
+        weights : ndarray, shape (m,), optional
+            For how many each row counts, in every frame; by default for one.
 
         Returns
         -------
@@ -228,8 +233,9 @@ class HazardSitesEstimate(WithSpread, HazardWithEffects, HazardEstimate):
                 H, J = curves.cumulative(self.hazard, self.natural, who, grid[t : t + 1])
                 log, factor = site_curves.averaged(effects, H, self.sd)
                 S = np.exp(log)
-                mean[a, t], slope[a, t, :-1] = S.mean(), -((S * factor) @ J) / len(S)
-                slope[a, t, -1] = (S * site_curves.by_spread(effects, H, self.sd)).mean()
+                share = curves.shares(len(S), weights)
+                mean[a, t], slope[a, t, :-1] = share @ S, -((share * S * factor) @ J)
+                slope[a, t, -1] = share @ (S * site_curves.by_spread(effects, H, self.sd))
         return mean, np.einsum("atj,jk,bsk->atbs", slope, self.whole_cov, slope)
 
     def predict(

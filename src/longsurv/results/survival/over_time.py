@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from longsurv.arguments import choice
+from longsurv.design.weights import are_counts
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.results.reference import Reference, chi2_p_value, t_p_value, t_quantile
 from longsurv.results.survival.clustered import FewClusters
@@ -100,7 +101,8 @@ def over_time(
         starts = np.append(float(d.entry.min()), at)
         table = pd.DataFrame({"start": starts, "end": ends})
         weights = np.eye(k)
-        died = rows.loc[rows["event"] == 1, "exit"].to_numpy()
+        counts = d.weights is not None and are_counts(d.weights)
+        died = np.repeat(d.exit, (d.event * (d.weights if counts else 1)).astype(int))
         table["events"] = [
             int(((died > a) & (died <= b)).sum()) for a, b in zip(starts, ends, strict=True)
         ]
@@ -183,7 +185,7 @@ def _fitted(fit: ChangingCox, rows: pd.DataFrame, columns: np.ndarray, term: str
     weights = None
     if d.weights is not None:
         frame["weight"], weights = d.weights[source], "weight"
-        if d.cluster is None:  # the pieces of a row are one
+        if d.cluster is None and not are_counts(d.weights):  # the pieces of a row are one
             right.append("cluster(source)")
     formula = f"Surv(entry, exit, event) ~ {' + '.join(right)}"
     spec = replace(  # type: ignore[type-var]

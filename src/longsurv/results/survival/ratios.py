@@ -168,7 +168,7 @@ class RatioEstimate(SurvivalCurves, StraightLines, Estimate):
         return self.profile.limit(c, -1, z * z), self.profile.limit(c, 1, z * z)
 
     def mean_survival(
-        self, frames: Sequence[pd.DataFrame], time: float
+        self, frames: Sequence[pd.DataFrame], time: float, weights: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Survival to a time averaged over the rows of each frame, and the covariance of the means.
 
@@ -180,18 +180,23 @@ class RatioEstimate(SurvivalCurves, StraightLines, Estimate):
         frames : sequence of DataFrame, length A
             Rows with the columns of the formula.
         time : float
+        weights : ndarray, shape (m,), optional
+            For how many each row counts, in every frame; by default for one.
 
         Returns
         -------
         mean : ndarray, shape (A,)
         cov : ndarray, shape (A, A)
         """
-        mean, cov = self.mean_survival_at(frames, [time])
+        mean, cov = self.mean_survival_at(frames, [time], weights)
         return mean[:, 0], cov[:, 0, :, 0]
 
     @abstractmethod
     def mean_survival_at(
-        self, frames: Sequence[pd.DataFrame], times: Sequence[float]
+        self,
+        frames: Sequence[pd.DataFrame],
+        times: Sequence[float],
+        weights: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Survival to each of several times averaged over the rows of each frame.
 
@@ -200,6 +205,8 @@ class RatioEstimate(SurvivalCurves, StraightLines, Estimate):
         frames : sequence of DataFrame, length A
             Rows with the columns of the formula.
         times : sequence of float, length T
+        weights : ndarray, shape (m,), optional
+            For how many each row counts, in every frame; by default for one.
 
         Returns
         -------
