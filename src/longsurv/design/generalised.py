@@ -164,6 +164,11 @@ class GeneralisedDesign(MixedDesign):
         return FAMILIES[self.family].logit
 
     @property
+    def mean_is_predictor(self) -> bool:
+        """Whether the mean response is the predictor itself."""
+        return not (self.levels or self.family_is_log or self.family_is_logit)
+
+    @property
     def coefficient_names(self) -> tuple[str, ...]:
         """Fixed effects, then the thresholds of an ordinal response."""
         return (*self.fixed.names, *(self.family_names if self.levels else ()))

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from scipy.integrate import quad
 from scipy.special import expit, logit
 from scipy.stats import norm
@@ -283,3 +284,34 @@ def test_means_of_many_draws_are_those_of_each(fitted, name: str) -> None:
     )  # fmt: skip
     each = [row_means(data, one, rows, link=False)[0] for one in thetas]
     np.testing.assert_allclose(population_means(data, thetas, rows), each, rtol=1e-12)
+
+
+@pytest.mark.parametrize("family", ["censored", "student"])
+@pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
+def test_where_the_mean_is_the_predictor_there_is_one_answer(family, level):
+    """Few patients: Student's t of the coefficients is that of means and predictions too."""
+    rng, n = np.random.default_rng(3), 14
+    data = pd.DataFrame({
+        "id": np.repeat(np.arange(n), 3), "t": np.tile([0.0, 1.0, 2.0], n),
+        "arm": np.repeat(np.array(["a", "b"])[np.arange(n) % 2], 3),
+    })  # fmt: skip
+    y = 3.0 + 0.1 * data["t"] + np.repeat(rng.normal(size=n), 3) + 0.5 * rng.normal(size=3 * n)
+    data = data.assign(kind=np.where(y < 2.0, "left", "none"), y=y.clip(lower=2.0))
+    more = {"censored": "kind"} if family == "censored" else {"df": 6.0}
+    fit = GLMM("y ~ t + arm + (1 | id)", data, family=family, **more).fit()
+    means, response = fit.means("arm"), fit.response_means("arm")
+    shown = ["estimate", "std_error", "df", "conf_low", "conf_high"]
+    for one, other, columns in (
+        (means.tidy(level), response.tidy(level), shown),
+        (means.contrast("arm", level=level), response.contrast("arm", level=level),
+         [*shown, "statistic", "p_value"]),
+        (fit.predict(level=level), fit.predict(level=level, type="response"),
+         [c for c in shown if c != "df"]),
+    ):  # fmt: skip
+        np.testing.assert_allclose(other[columns], one[columns], rtol=1e-6)
+    ratio = response.contrast("arm", measure="ratio", level=level).iloc[0]
+    df = means.contrast("arm", level=level)["df"].iloc[0]
+    width = np.log(ratio["conf_high"] / ratio["conf_low"]) / (2 * ratio["std_error"])
+    assert ratio["df"] == pytest.approx(df, rel=0.2) or np.isinf(df)
+    assert width == pytest.approx(stats.t.ppf(0.5 + level / 2, ratio["df"]), rel=1e-6)
+    assert np.isinf(df) == (family == "student")

@@ -281,7 +281,8 @@ class GeneralisedEstimate(GeneralisedMethods, Estimate):
         if by_patient and np.isnan(self._deviations).any():
             known[:] = False
         estimate[~known], se[~known] = np.nan, np.nan
-        if link and not by_patient and not self.design.levels:
+        of_predictor = self.design.mean_is_predictor or (link and not self.design.levels)
+        if of_predictor and not by_patient:
             columns = wald_columns(rows[0], estimate, se, self.reference, level)
             return by_category(frame, self.design, columns)
         columns = normal_columns(estimate, se, level)

@@ -30,7 +30,7 @@ from longsurv.results.log_scale import SCALED
 from longsurv.results.means import Means
 from longsurv.results.means import means as predictor_means
 from longsurv.results.posterior import summarise
-from longsurv.results.reference import t_p_value, t_quantile
+from longsurv.results.reference import Reference, estimable, t_p_value, t_quantile
 from longsurv.results.reference_grid import Weights, averaged
 from longsurv.tables.notebook import Readable
 
@@ -69,6 +69,10 @@ class FittedGeneralised(AveragedFit, Protocol):
     @property
     def half(self) -> np.ndarray:
         """A square root of their covariance."""
+
+    @property
+    def reference(self) -> Reference:
+        """Covariance and reference distribution of the coefficients."""
 
     def estimable(self, X: np.ndarray, link: bool) -> np.ndarray:
         """Which rows of X the data determine."""
@@ -239,10 +243,12 @@ class ResponseMeans(Readable):
             estimate, se = at(result.theta), spread(at, result.theta, result.half)
             with np.errstate(divide="ignore", invalid="ignore"):
                 statistic = np.where(se > 0, estimate / se, np.nan)
-            width = t_quantile(level, np.inf) * se
+            df = self._degrees(weights, measure)
+            width = np.array([t_quantile(level, d) for d in df]) * se
             columns = [
-                labels, estimate, se, statistic, np.full(len(se), np.inf),
-                [t_p_value(s, np.inf) for s in statistic], estimate - width, estimate + width,
+                labels, estimate, se, statistic, df,
+                [t_p_value(s, d) for s, d in zip(statistic, df, strict=True)],
+                estimate - width, estimate + width,
             ]  # fmt: skip
             table = pd.DataFrame(dict(zip(TIDY, columns, strict=True)))
             lost = ~result.estimable(self.means.L, link=False)
@@ -253,6 +259,19 @@ class ResponseMeans(Readable):
             table = summarise({name: drawn[..., k] for k, name in enumerate(labels)}, level)
         table.loc[self.means.undetermined(weights), table.columns != "term"] = np.nan
         return table
+
+    def _degrees(self, weights: np.ndarray, measure: str) -> np.ndarray:
+        """Degrees of freedom of weighted sums, shape (k,): those of the predictor's combinations
+        where the mean response is the predictor, else infinite."""
+        result = self.result
+        assert result.engine == "ml"
+        if not result.design.mean_is_predictor:
+            return np.full(len(weights), np.inf)
+        slope = 1.0 if measure == "difference" else 1.0 / self.values(result.theta)[:, None]
+        rows = weights @ (slope * self.means.L)
+        known = estimable(result.reference, rows)
+        df = [result.reference.df(r) if k else np.nan for r, k in zip(rows, known, strict=True)]
+        return np.array(df, dtype=float)
 
     def _framed(
         self, frame: pd.DataFrame, table: pd.DataFrame, measure: str | None = None
