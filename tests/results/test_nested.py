@@ -286,3 +286,45 @@ def test_joint_models_of_other_limits_or_other_people_are_not_compared():
     with pytest.raises(LongsurvError, match=r"'?at_risk'? \(entry\), the other by '?population"):
         lrt(plain, larger)
     assert lrt(plain, fit("none", "treated + extra"))["df"].iloc[0] == 1
+
+
+def test_hazards_with_other_knots_are_not_nested():
+    rng = np.random.default_rng(2)
+    data = pd.DataFrame({
+        "t": rng.exponential(size=60) + 0.01, "e": 1, "x": rng.normal(size=60),
+        "g": rng.integers(0, 2, 60),
+    })  # fmt: skip
+
+    def fit(right: str, *knots: float):
+        return Hazard(f"Surv(t, e) ~ {right}", data, baseline="piecewise", knots=knots).fit()
+
+    plain = fit("g", 0.2, 0.9)
+    assert lrt(plain, fit("g", 0.2, 0.5, 0.9))["df"].item() == 1  # one piece cut in two
+    assert lrt(plain, fit("g + x", 0.2, 0.9))["df"].item() == 1
+    for other in (fit("g + x", 0.1, 0.5), fit("g", 0.1, 0.5, 0.9), fit("g + x", 0.2, 0.8)):
+        with pytest.raises(LongsurvError, match=r"knots at 0\.2, 0\.9, not all"):
+            lrt(plain, other)
+
+
+def test_joint_models_with_other_links_or_knots_are_not_nested():
+    rows, patients = simulated(np.random.default_rng(4), 80)
+    patients = patients.assign(x=np.random.default_rng(5).normal(size=80))
+
+    def fit(link, right: str = "treated", **more):
+        event = CoxPH(f"Surv(stop, event) ~ {right}", patients)
+        marker = LMM("y ~ t + (t | id)", rows)
+        how = {"baseline": "weibull"} | more
+        return JointModel(marker, event, time="t", link=link, **how).fit()
+
+    value, slope = fit(ls.models.value()), ls.models.slope()
+    assert lrt(fit(None), value)["df"].item() == 1
+    assert lrt(value, fit(ls.models.value() + slope))["df"].item() == 1
+    assert lrt(value, fit(ls.models.value(by="treated")))["df"].item() == 1
+    with pytest.raises(LongsurvError, match=r"does not have the link value\(\)"):
+        lrt(value, fit(slope, "treated + x"))
+    with pytest.raises(LongsurvError, match=r"link value\(by='treated'\)"):
+        lrt(fit(ls.models.value(by="treated")), fit(ls.models.value() + slope, "treated + x"))
+    pieces = {"baseline": "piecewise", "knots": (2.0, 4.0)}
+    other = pieces | {"knots": (1.0, 3.0)}
+    with pytest.raises(LongsurvError, match="knots at 2, 4"):
+        lrt(fit(slope, **pieces), fit(slope, "treated + x", **other))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import Protocol, cast
@@ -14,6 +14,7 @@ from longsurv.arguments import checked
 from longsurv.design import MixedDesign, SurvivalDesign
 from longsurv.design.generalised import GeneralisedDesign
 from longsurv.design.joint import JointDesign
+from longsurv.design.links import Link
 from longsurv.design.rank import within
 from longsurv.errors import EstimationError, LongsurvError
 from longsurv.likelihood.glmm.families import FAMILIES
@@ -45,12 +46,18 @@ class Nesting:
         Choices that a model and one nested in it share.
     measure : mapping of str to object
         Choices without which two likelihoods are not of the same thing, nested or not.
+    knots : mapping of str to sequence of float
+        Of each baseline; those of the smaller model are among the larger's.
+    links : frozenset of (str, str, Link)
+        Of a cause and a marker; the larger model has those of the smaller, or the same by group.
     """
 
     answers: Mapping[str, np.ndarray]
     parts: Mapping[str, np.ndarray]
     alike: Mapping[str, object] = field(default_factory=dict)
     measure: Mapping[str, object] = field(default_factory=dict)
+    knots: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    links: frozenset[tuple[str, str, Link]] = frozenset()
 
 
 @checked
@@ -191,13 +198,17 @@ def _of_survival(design: SurvivalDesign, fit: Estimate) -> Nesting:
         )
     t = design.exit
     parts["covariate"] = np.column_stack([hazard.columns(X, t), np.ones(len(X))])
-    return Nesting(answers(design), parts, alike | {"baseline": hazard.baseline.kind})
+    base = hazard.baseline
+    return Nesting(
+        answers(design), parts, alike | {"baseline": base.kind}, knots={"baseline": base.knots}
+    )
 
 
 @nesting.register
 def _of_joint(design: JointDesign, fit: Estimate) -> Nesting:
     parts: dict[str, np.ndarray] = {}
     alike: dict[str, object] = {}
+    knots: dict[str, Sequence[float]] = {}
     measure = {"nodes": len(fit.data.nodes)}  # type: ignore[attr-defined]
     if (design.entry > 0.0).any():  # whom the random effects describe
         alike["entry"] = "population" if design.from_zero else "at_risk"
@@ -207,8 +218,14 @@ def _of_joint(design: JointDesign, fit: Estimate) -> Nesting:
     for cause in design.causes:
         ones = np.ones((len(cause.status), 1))
         parts[f"{cause.name}'s covariate"] = np.hstack([cause.covariates, ones])
-        alike[f"baseline {cause.name}"] = (cause.baseline.kind, len(cause.baseline_names))
-    return Nesting(answers(design), parts, alike, measure)
+        base, named = cause.baseline, f"baseline {cause.name}"
+        alike[named], knots[named] = (base.kind, len(cause.baseline_names)), base.knots
+    links = frozenset(
+        (cause.name, design.markers[m].name, link)
+        for cause in design.causes
+        for m, link, _ in cause.links
+    )
+    return Nesting(answers(design), parts, alike, measure, knots, links)
 
 
 @singledispatch
@@ -295,6 +312,19 @@ def _check_comparable(smaller: Estimate, larger: Estimate) -> None:
                 f"the {what} effects of {smaller.spec.formula!r} are not a part of those of "
                 f"{larger.spec.formula!r}: the models are not nested"
             )
+    for what, at in a.knots.items():
+        if not np.isin(at, b.knots.get(what, ())).all():
+            raise LongsurvError(
+                f"the {what} of {smaller.spec.formula!r} has knots at {_listed(at)}, not all of which"
+                f" are among those of {larger.spec.formula!r}, {_listed(b.knots.get(what, ()))}: the"
+                " models are not nested; give both the same knots="
+            )
+    more = b.links | {(cause, name, Link(link.kind)) for cause, name, link in b.links}
+    if lost := ", ".join(sorted({str(link) for _, _, link in a.links - more})):
+        raise LongsurvError(
+            f"the larger model does not have the link {lost} of the smaller one: the models are not"
+            " nested; compare them with information_criteria()"
+        )
     if isinstance(smaller.design, MixedDesign) and isinstance(larger.design, MixedDesign):
         why = not_nested(smaller.design, larger.design)
         if why:
@@ -307,6 +337,10 @@ def _check_comparable(smaller: Estimate, larger: Estimate) -> None:
             "REML likelihoods of different fixed effects cannot be compared, as each is of other "
             "contrasts of the data; fit both with method='ML', or test the coefficients with test()"
         )
+
+
+def _listed(knots: Sequence[float]) -> str:
+    return ", ".join(f"{knot:.4g}" for knot in knots) or "none"
 
 
 def _count_sds(fit: Estimate) -> int:
