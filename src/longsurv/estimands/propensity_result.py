@@ -44,6 +44,8 @@ class PropensityWeights(Readable):
         Patients left out for a missing covariate.
     propensity : Propensity
         How the score was estimated, and if by Firth's likelihood, why.
+    table : DataFrame
+        The treatment and what the covariates were made of, of every row of the table.
     target : Target
         Whom the comparison is about.
     stabilised : bool
@@ -68,6 +70,7 @@ class PropensityWeights(Readable):
     rows: np.ndarray = field(repr=False)
     n_excluded: int
     propensity: Propensity
+    table: pd.DataFrame = field(repr=False)
     target: Target = OVERLAP
     stabilised: bool = False
     truncated: float | None = None

@@ -12,6 +12,7 @@ from longsurv.errors import DataError
 from longsurv.estimands.follow_up import FollowUp, follow_up
 from longsurv.estimands.propensity import fit_propensity
 from longsurv.estimands.propensity_result import PropensityWeights, patients
+from longsurv.estimands.side_by_side import in_order_of
 from longsurv.estimands.weighting import full_rank
 
 type Moved = tuple[float, np.ndarray]
@@ -36,12 +37,7 @@ class WeightedSample:
         weights : PropensityWeights
         data : DataFrame
         """
-        whole = len(weights.rows) + weights.n_excluded
-        if len(data) != whole:
-            raise DataError(
-                f"the weights were made from {patients(whole)}, and the table has {len(data):,}"
-                " rows; give the same one"
-            )
+        data = _in_order(weights.table, data)
         follow, treated = follow_up(data).of(weights.rows), weights.treated
         start = max(float(follow.entry[treated].min()), float(follow.entry[~treated].min()))
         return cls(follow, treated, start)
@@ -83,6 +79,32 @@ class WeightedSample:
         """
         f = self.follow_up.of(mine)
         return FollowUp(np.maximum(f.entry, self.start), f.exit, f.status)
+
+
+def _in_order(known: pd.DataFrame, data: pd.DataFrame) -> pd.DataFrame:
+    """The table that weights were made from, of which they know some columns, in their order."""
+    if len(data) != len(known):
+        raise DataError(
+            f"the weights were made from {patients(len(known))}, and the table has {len(data):,}"
+            " rows; give the same one"
+        )
+    data = in_order_of(known.index, data, "the table")
+    for name in known.columns.intersection(data.columns):
+        one, other = (_plain(table[name]) for table in (known, data))
+        differ = np.flatnonzero((one != other) & ~(one.isna() & other.isna()))
+        if len(differ):
+            row = int(differ[0])
+            raise DataError(
+                f"the weights were made from a table whose row {row + 1} has {one[row]!r} in"
+                f" {name!r}, and this one has {other[row]!r}; give the same table in the same order"
+            )
+    return data
+
+
+def _plain(column: pd.Series) -> pd.Series:
+    """Values of any type, None where one is missing."""
+    whole = column.reset_index(drop=True).astype(object)
+    return whole.where(whole.notna().to_numpy(), None)
 
 
 def estimates(sample: WeightedSample, w: np.ndarray, ask: Ask) -> tuple[np.ndarray, np.ndarray]:

@@ -26,6 +26,7 @@ from longsurv.errors import DataError, EstimationError, LongsurvError
 from longsurv.estimands.intervals import proportion, within
 from longsurv.estimands.propensity import fit_propensity, told_apart
 from longsurv.estimands.propensity_result import PropensityWeights, patients
+from longsurv.estimands.side_by_side import column_beside
 from longsurv.estimands.targets import TARGETS
 from longsurv.estimands.weighted_influence import check_spare, covariance
 from longsurv.words import plural
@@ -148,10 +149,11 @@ def overlap_weights(
             " in the smaller group): nobody in one is like anybody in the other, so nobody can be"
             " weighted to stand for them. Name fewer covariates"
         )
+    used = [name for name in design.variables if name in data]
     return PropensityWeights(
         group=levels[1], reference=levels[0], names=design.names, X=design.X, centred=middle,
         treated=treated, rows=np.flatnonzero(complete), n_excluded=int((~complete).sum()),
-        propensity=propensity,
+        propensity=propensity, table=data[[treatment, *used]],
     )  # fmt: skip
 
 
@@ -273,8 +275,8 @@ def _limits(
 
 def outcome_of(weights: PropensityWeights, outcome: ArrayLike) -> np.ndarray:
     """The outcomes of the patients that have weights, shape (n,)."""
-    values = np.asarray(outcome, dtype=float)
-    rows = len(weights.rows) + weights.n_excluded
+    values = np.asarray(column_beside(weights.table.index, outcome, "the outcome"), dtype=float)
+    rows = len(weights.table)
     if values.shape != (rows,):
         raise DataError(f"the outcome must have one value for each of the {rows} rows of the table")
     return values[weights.rows]

@@ -19,11 +19,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
 from longsurv.arguments import checked
 from longsurv.errors import DataError, LongsurvError
+from longsurv.estimands.side_by_side import column_beside, truths
 from longsurv.tables.notebook import Quantities
 from longsurv.times import merged
 
@@ -90,7 +92,7 @@ def worst_ranks(
     Raises
     ------
     DataError
-        If somebody alive has no finite value.
+        If somebody alive has no finite value, or died says no times.
 
     Examples
     --------
@@ -98,9 +100,15 @@ def worst_ranks(
     >>> worst_ranks([3.0, nan, 8.0, nan, 3.0], [nan, 2.0, nan, 5.0, nan], "lower").tolist()
     [3, 0, 2, 1, 3]
     """
+    if isinstance(value, pd.Series):
+        died = column_beside(value.index, died, "died")
     y, t = np.asarray(value, dtype=float), np.asarray(died, dtype=float)
     if y.shape != t.shape or y.ndim != 1:
         raise DataError("value and died are of the same patients, one number each")
+    if np.asarray(died).dtype == bool or {*t} == {0.0, 1.0}:
+        raise DataError(
+            "died is the time of death, missing for who is alive; it only says who died"
+        )
     alive = np.isnan(t)
     if not np.isfinite(y[alive]).all():
         absent = int((~np.isfinite(y[alive])).sum())
@@ -235,11 +243,14 @@ def two_groups_ranked(outcome: ArrayLike, treated: ArrayLike) -> tuple[Floats, F
     Raises
     ------
     DataError
-        If an outcome is missing.
+        If an outcome is missing, or treated is neither true nor false; for columns of which the
+        labels are not the same.
     LongsurvError
         For a group of fewer than two, or outcomes that are all equal.
     """
-    values, mine = np.asarray(outcome, dtype=float), np.asarray(treated, dtype=bool)
+    if isinstance(outcome, pd.Series):
+        treated = column_beside(outcome.index, treated, "treated")
+    values, mine = np.asarray(outcome, dtype=float), truths(treated, "treated")
     if values.shape != mine.shape or values.ndim != 1:
         raise DataError("outcome and treated are of the same patients, one value each")
     if not np.isfinite(values).all():

@@ -313,11 +313,12 @@ def _check_comparable(smaller: Estimate, larger: Estimate) -> None:
                 f"{larger.spec.formula!r}: the models are not nested"
             )
     for what, at in a.knots.items():
-        if not np.isin(at, b.knots.get(what, ())).all():
+        theirs = b.knots.get(what, ())
+        if not np.isin(at, theirs).all():
             raise LongsurvError(
-                f"the {what} of {smaller.spec.formula!r} has knots at {_listed(at)}, not all of which"
-                f" are among those of {larger.spec.formula!r}, {_listed(b.knots.get(what, ()))}: the"
-                " models are not nested; give both the same knots="
+                f"the {what} of {smaller.spec.formula!r} has knots at {_listed(at)}, not all of"
+                f" which are among those of {larger.spec.formula!r}, {_listed(theirs)}: the models"
+                " are not nested; give both the same knots="
             )
     more = b.links | {(cause, name, Link(link.kind)) for cause, name, link in b.links}
     if lost := ", ".join(sorted({str(link) for _, _, link in a.links - more})):
