@@ -147,3 +147,27 @@ def test_a_prior_on_a_correlated_term_pulls():
     assert abs(row["estimate_bayes"]) < 0.1 < abs(row["estimate_ml"])
     assert row["verdict"] == "prior pulls"
     assert "the prior of arm (Normal(0, 1)" in row["reason"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda d: d.assign(event=1 - d["event"]),
+        lambda d: d.assign(dose=d["dose"] * 10.0),
+        lambda d: d.assign(dose=pd.Categorical(d["dose"], [1, 0])),
+        lambda d: d.iloc[1:],
+        lambda d: d.sample(frac=1.0, random_state=1),
+    ],
+)
+def test_answers_of_other_data_are_no_two_answers(changed):
+    """One formula is not one question."""
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({
+        "time": rng.exponential(size=40), "event": rng.integers(0, 2, 40),
+        "dose": np.arange(40) % 2,
+    })  # fmt: skip
+    fit = CoxPH("Surv(time, event) ~ dose", data).fit()
+    assert len(compare(fit, CoxPH("Surv(time, event) ~ dose", data).sample(draws=50, chains=1)))
+    post = CoxPH("Surv(time, event) ~ dose", changed(data)).sample(draws=50, chains=1)
+    with pytest.raises(LongsurvError, match="of different data"):
+        compare(fit, post)

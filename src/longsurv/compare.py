@@ -22,6 +22,7 @@ from longsurv.results.comparison import (
     distance,
     side_by_side,
 )
+from longsurv.results.nested import of_same_rows
 
 __all__ = ["LOST_R_HAT", "SHIFT_LIMIT", "WIDTH_LIMIT", "compare", "without_priors"]
 
@@ -124,6 +125,11 @@ def compare(
         raise LongsurvError(
             f"compare needs two answers to one question; these are {type(fit.spec).__name__} "
             f"{fit.spec.formula!r} and {type(post.spec).__name__} {post.spec.formula!r}"
+        )
+    if not of_same_rows(fit.design, post.design):
+        raise LongsurvError(
+            f"the two answers to {fit.spec.formula!r} are of different data, or of its rows in"
+            " another order; fit and sample one specification"
         )
     ml = fit.tidy(level, "all").set_index("term")
     bayes = post.tidy(level, "all").set_index("term")

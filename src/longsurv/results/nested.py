@@ -277,6 +277,28 @@ def same_answers(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> bo
     return a.keys() == b.keys() and all(np.array_equal(mine, b[what]) for what, mine in a.items())
 
 
+def of_same_rows(one: object, other: object) -> bool:
+    """Whether two designs are of the same rows: with one response, and one set of columns.
+
+    Parameters
+    ----------
+    one, other : design
+        Of models with one formula.
+    """
+    if type(one) is not type(other) or not same_answers(answers(one), answers(other)):
+        return False
+    sides = [_columns(design) for design in (one, other)]
+    return len(sides[0]) == len(sides[1]) and all(map(np.array_equal, *sides))
+
+
+def _columns(design: object) -> list[np.ndarray]:
+    """Covariates of a design, part by part."""
+    if isinstance(design, JointDesign):
+        marked = [one.design.fixed.X for one in design.markers]
+        return marked + [cause.covariates for cause in design.causes]
+    return [design.fixed.X]  # type: ignore[attr-defined]
+
+
 def _check_comparable(smaller: Estimate, larger: Estimate) -> None:
     for fit in (smaller, larger):
         if not fit.converged:

@@ -294,6 +294,11 @@ class TestPosterior:
         fit, post = spec.fit(), spec.sample(draws=100, tune=100, chains=2)
         assert study.fit(unadjusted=fit).answers[0].source.result is fit
         assert study.sample(unadjusted=post).answers[0].source.result is post
+        half = spec.with_data(spec.data.iloc[: len(spec.data) // 2])
+        other = half.sample(draws=50, tune=50, chains=1)
+        for found in (study.fit(unadjusted=half.fit()), study.sample(unadjusted=other)):
+            (answer,) = found.answers
+            assert answer.source is None and "this one is of others" in answer.reason
 
     def test_draws_depend_on_the_seed_alone(self, twoarm: Cohort) -> None:
         study = BaselineAdjustment(twoarm, "m", CHANGE, adjustments=("baseline", "overlap"))

@@ -192,6 +192,10 @@ def test_a_posterior_is_used_as_it_is(few):
     assert check.posterior is posterior
     assert association_check(few, posterior=posterior).table.equals(check.table)
     assert posterior.association_check().table.equals(check.table)
+    moved = {k: one.data.assign(y=1.01 * one.data["y"]) for k, one in few.markers.items()}
+    other = few.with_data(moved, {k: one.data for k, one in few.causes.items()})
+    with pytest.raises(LongsurvError, match="of other data than the model"):
+        association_check(other, posterior=posterior)
 
 
 def test_what_it_does_not_compare_is_said(cohort):

@@ -67,6 +67,7 @@ from longsurv.estimands.weighting import overlap_weights
 from longsurv.models.linear import Linear
 from longsurv.results.estimate import Estimate
 from longsurv.results.linear import LinearPosterior
+from longsurv.results.nested import of_same_rows
 from longsurv.results.posterior import Posterior
 
 
@@ -197,7 +198,10 @@ class BaselineAdjustment:
         """
 
         def model(name: str, spec: MarkerModel | Linear) -> Estimate:
-            return unadjusted if unadjusted and name == "unadjusted" else spec.fit()
+            if unadjusted and name == "unadjusted":
+                _check_own(spec, unadjusted.design)
+                return unadjusted
+            return spec.fit()
 
         return self._answers("ml", model, WeightedContrast)
 
@@ -225,6 +229,7 @@ class BaselineAdjustment:
 
         def model(name: str, spec: MarkerModel | Linear) -> Posterior | LinearPosterior:
             if unadjusted and name == "unadjusted":
+                _check_own(spec, unadjusted.design)
                 return unadjusted
             if isinstance(spec, Linear):
                 return spec.sample(draws=draws, chains=chains, seed=seeds[name])
@@ -314,3 +319,12 @@ def adjusted_changes(
     if "bayes" in wanted:
         parts += [s.sample(draws=draws, tune=tune, chains=chains, seed=seed) for s in specs]
     return AdjustedChanges.joined(parts)
+
+
+def _check_own(spec: MarkerModel | Linear, design: object) -> None:
+    """Refuse an unadjusted answer that is of other rows than the model's."""
+    if not of_same_rows(spec.design, design):
+        raise LongsurvError(
+            f"unadjusted= is an answer of the unadjusted model, {spec.formula!r} of this cohort's"
+            " rows, and this one is of others"
+        )

@@ -40,6 +40,7 @@ from longsurv.results.joint.association_methods import (
     two_stages,
 )
 from longsurv.results.joint.identification import TERM, identification
+from longsurv.results.nested import of_same_rows
 from longsurv.tables.notebook import Readable
 
 if TYPE_CHECKING:
@@ -181,6 +182,11 @@ def association_check(
         raise LongsurvError(
             "association_check: posterior is what the same JointModel's sample() gave, not a"
             f" {type(posterior).__name__}"
+        )
+    if posterior is not None and not of_same_rows(design, posterior.design):
+        raise LongsurvError(
+            "association_check: posterior is of other data than the model; it is what sample() of"
+            " the same JointModel gave"
         )
     if posterior is None:
         posterior = (
